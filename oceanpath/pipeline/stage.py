@@ -1,0 +1,122 @@
+"""The door of a room: what a stage declares, what its work receives, what it gives back."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from oceanpath.settings import Settings
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One room of the house. Functions are named as ``"module:function"`` and imported only when they must run."""
+
+    name: str
+    version: int
+    """Raised when changed code changes results."""
+    settings: type[Settings]
+    work: str
+    """``run(settings, inputs, out, progress) -> Summary``; writes only below `out`."""
+    check: str
+    """``check(path)``: reads what was written and raises ArtifactError; runs before anything is published."""
+    needs: tuple[str, ...] = ()
+    """Parents by name; ``"demo?"`` is taken only when the experiment has that stage."""
+    when: str = ""
+    """Dotted key whose presence asks for this stage where it is an optional parent."""
+    across: tuple[str, ...] = ()
+    """Parents that are wanted from every variant, for comparison."""
+    parts: str = ""
+    """``parts(settings, inputs) -> list[Part]``; empty for a stage that is not mapped."""
+    part_work: str = ""
+    """``run_part(settings, inputs, part, out, progress) -> Summary``, for a mapped stage."""
+    doc: str = ""
+    """One line for the command line."""
+
+    def required(self) -> tuple[str, ...]:
+        """Names of the parents it cannot do without."""
+        return tuple(name for name in self.needs if not name.endswith("?"))
+
+    def optional(self) -> tuple[str, ...]:
+        """Names of the parents it uses when the experiment has them."""
+        return tuple(name[:-1] for name in self.needs if name.endswith("?"))
+
+
+@dataclass(frozen=True)
+class Part:
+    """One independent piece of a mapped stage: a slide, a fold."""
+
+    key: str
+    """Unique within the stage and safe as a folder name."""
+    identity: Mapping[str, Any]
+    """Exactly what determines this part, as JSON values: settings, digests of what it reads, its number."""
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    """What the work needs beside it, never part of the identity: a path."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that a stage may read: its parents' published folders, and their digests."""
+
+    parents: Mapping[str, Path] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """Output digest of each parent."""
+    files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Settings field of an outside input → {relative path: content digest}."""
+    across: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
+    """Stage → {variant: published folder}, for the stages named in `Stage.across`."""
+    parts: Mapping[str, Path] = field(default_factory=dict)
+    """Part key → published folder, in part order; only for the work that gathers them."""
+
+    def __getitem__(self, name: str) -> Path:
+        """The folder that the parent stage `name` published."""
+        return self.parents[name]
+
+    def get(self, name: str) -> Path | None:
+        """The folder of an optional parent, or None when the experiment has no such stage."""
+        return self.parents.get(name)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a stage says about what it did; goes to the ledger and to the screen."""
+
+    lines: tuple[str, ...] = ()
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    """Flat name → finite number, text or None; the ledger can sort by them."""
+
+
+class Progress(Protocol):
+    """How work tells where it is. Calls are cheap; the screen decides what to draw."""
+
+    def start(self, total: int, unit: str) -> None:
+        """Begin counting to `total` things called `unit`."""
+
+    def advance(self, count: int = 1) -> None:
+        """`count` more are done."""
+
+    def note(self, text: str) -> None:
+        """One line a user should see."""
+
+
+class Quiet:
+    """A Progress that draws nothing, for tests and for calls from Python."""
+
+    def start(self, total: int, unit: str) -> None:
+        """Draw nothing."""
+
+    def advance(self, count: int = 1) -> None:
+        """Draw nothing."""
+
+    def note(self, text: str) -> None:
+        """Draw nothing."""
+
+
+def resolve(path: str) -> Callable[..., Any]:
+    """The function behind ``"module:function"``, imported now."""
+    module, _, name = path.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return found

@@ -1,0 +1,77 @@
+"""Settings: frozen, strict, and clear about which keys are part of a result's identity.
+
+A field is one of:
+
+    plain          part of the identity: changing it makes another result
+    runtime(...)   how fast, not what: device, workers. Never part of an identity
+    shared(...)    the value comes from another table of the experiment, such as ``data.label``
+    outside(...)   a shared path; its *content* is part of the identity, never its place
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
+
+
+class Settings(BaseModel):
+    """Base of all settings: unknown keys are errors, values do not change after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
+
+    @classmethod
+    def shared_keys(cls) -> dict[str, str]:
+        """Field name → dotted key of the experiment that fills it."""
+        marks = {name: _marks(field) for name, field in cls.model_fields.items()}
+        return {name: str(mark["shared"]) for name, mark in marks.items() if "shared" in mark}
+
+    @classmethod
+    def own_keys(cls) -> list[str]:
+        """Names of the keys that a user may write in this table."""
+        shared = cls.shared_keys()
+        return [name for name in cls.model_fields if name not in shared]
+
+    @classmethod
+    def path_keys(cls) -> list[str]:
+        """Names of the keys that hold paths, to be resolved against the file that set them."""
+        fields = cls.model_fields.items()
+        return [name for name, field in fields if Path in (field.annotation, *get_args(field.annotation))]
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the result, as plain JSON values, sorted by name."""
+        kept: dict[str, Any] = {}
+        for name, field in sorted(type(self).model_fields.items()):
+            mark = _marks(field)
+            if mark.get("runtime") or mark.get("outside"):
+                continue
+            value = getattr(self, name)
+            dumped = self.model_dump(mode="json", include={name}, serialize_as_any=True)[name]
+            kept[name] = value.identity() if isinstance(value, Settings) else dumped
+        return kept
+
+    def outside_paths(self) -> dict[str, Path]:
+        """Field name → path of each outside input that is set."""
+        marked = [name for name, field in type(self).model_fields.items() if _marks(field).get("outside")]
+        return {name: value for name in marked if (value := getattr(self, name)) is not None}
+
+
+def runtime(default: Any = ..., **checks: Any) -> Any:
+    """A key that changes speed or place, never the result."""
+    return Field(default, json_schema_extra={"runtime": True}, **checks)
+
+
+def shared(key: str, default: Any = ..., *, is_runtime: bool = False, **checks: Any) -> Any:
+    """A value that another table holds: ``shared("data.label")``, ``shared("model")``, ``shared("seed")``."""
+    return Field(default, json_schema_extra={"shared": key, "runtime": is_runtime}, **checks)
+
+
+def outside(key: str, default: Any = None) -> Any:
+    """A path from another table; what lies there is digested into the identity."""
+    return Field(default, json_schema_extra={"shared": key, "outside": True})
+
+
+def _marks(field: FieldInfo) -> dict[str, Any]:
+    return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
