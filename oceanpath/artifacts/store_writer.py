@@ -1,0 +1,87 @@
+"""Writing a store: every bag's place is known before the first byte, so bags can be written in any order at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oceanpath.artifacts.store import COORD_BYTES, PAGE, bag_digest, chunk_name
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each bag lies: arrays with one entry a slide, offsets in bytes from the start of the slide's chunk."""
+
+    lengths: NDArray[np.int64]
+    chunk_ids: NDArray[np.int64]
+    feature_offsets: NDArray[np.int64]
+    coord_offsets: NDArray[np.int64]
+    dim: int
+    dtype: str
+    has_coords: bool
+
+    @classmethod
+    def of(cls, lengths: Sequence[int], dim: int, dtype: str, has_coords: bool, chunk_bytes: int) -> Layout:
+        """Lay bags of `lengths` patches one behind the other, each from a page's start, none across two chunks."""
+        row = dim * np.dtype(dtype).itemsize
+        chunk, feature_end, coord_end = 0, 0, 0
+        places = np.zeros((3, len(lengths)), np.int64)
+        for i, length in enumerate(lengths):
+            size = _pages(length * row)
+            if feature_end and feature_end + size > chunk_bytes:
+                chunk, feature_end, coord_end = chunk + 1, 0, 0
+            places[:, i] = chunk, feature_end, coord_end
+            feature_end, coord_end = feature_end + size, coord_end + _pages(length * COORD_BYTES)
+        chunks, features, coords = places
+        return cls(np.array(lengths, np.int64), chunks, features, coords, dim, dtype, has_coords)
+
+    def chunk_sizes(self, kind: str) -> list[int]:
+        """Bytes of each chunk file of ``features`` or ``coords``."""
+        row = self.dim * np.dtype(self.dtype).itemsize if kind == "features" else COORD_BYTES
+        offsets = self.feature_offsets if kind == "features" else self.coord_offsets
+        ends = offsets + np.array([_pages(int(length) * row) for length in self.lengths], np.int64)
+        return [int(ends[self.chunk_ids == chunk].max()) for chunk in range(int(self.chunk_ids.max()) + 1)]
+
+
+class StoreWriter:
+    """Open chunk files of one store. `put` may be called from several threads."""
+
+    def __init__(self, out: Path, layout: Layout) -> None:
+        self.layout = layout
+        self._files: dict[tuple[str, int], int] = {}
+        for kind in ("features", "coords") if layout.has_coords else ("features",):
+            for chunk, size in enumerate(layout.chunk_sizes(kind)):
+                handle = os.open(out / chunk_name(kind, chunk), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+                os.truncate(handle, size)
+                self._files[kind, chunk] = handle
+
+    def put(self, i: int, features: NDArray[np.floating], coords: NDArray[np.int32] | None) -> str:
+        """Write the bag of slide `i`: features [n, D], coords [n, 2]. Returns the bag's digest."""
+        chunk = int(self.layout.chunk_ids[i])
+        _write(self._files["features", chunk], features, int(self.layout.feature_offsets[i]))
+        if coords is not None:
+            _write(self._files["coords", chunk], coords, int(self.layout.coord_offsets[i]))
+        return bag_digest(features, coords)
+
+    def close(self) -> None:
+        """Close the chunk files."""
+        for handle in self._files.values():
+            os.close(handle)
+        self._files.clear()
+
+
+def _write(handle: int, rows: NDArray[np.generic], offset: int) -> None:
+    """All of `rows` at `offset`: one pwrite moves at most 2 GiB."""
+    left = np.ascontiguousarray(rows).data.cast("B")
+    while left:
+        done = os.pwrite(handle, left, offset)
+        left, offset = left[done:], offset + done
+
+
+def _pages(size: int) -> int:
+    return -(-size // PAGE) * PAGE

@@ -1,0 +1,21 @@
+"""The command line: one file a verb; it parses, calls and prints, and computes nothing.
+
+`main` answers ``oceanpath --help`` from a page rendered beforehand, so that it comes at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+HELP = Path(__file__).with_name("help.txt")
+
+
+def main() -> None:
+    """The console script."""
+    if sys.argv[1:] in ([], ["--help"], ["-h"]):
+        sys.stdout.write(HELP.read_text(encoding="utf-8"))
+        sys.exit(0)
+    from oceanpath.cli.app import run_app
+
+    sys.exit(run_app(sys.argv[1:]))

@@ -1,0 +1,66 @@
+"""All verbs together, and the one place where an error becomes a line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+import typer
+
+from oceanpath import __version__
+from oceanpath.cli import config, ledger, listing, serve, verbs
+from oceanpath.errors import ExitCode, OceanPathError
+
+app = typer.Typer(
+    name="oceanpath",
+    help="Whole-slide images and a table of labels in; a slide-level model with honest statistics out.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+verbs.register(app)
+app.command("serve")(serve.serve)
+app.command("predict")(serve.predict)
+app.add_typer(ledger.app, name="ledger")
+app.add_typer(config.app, name="config")
+app.add_typer(listing.models, name="models")
+app.add_typer(listing.encoders, name="encoders")
+
+
+def _version(shown: bool) -> None:
+    if shown:
+        typer.echo(f"oceanpath {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error; may stand anywhere."),
+) -> None:
+    """Whole-slide images and a table of labels in; a slide-level model with honest statistics out."""
+
+
+def run_app(arguments: Sequence[str]) -> int:
+    """Run one command; returns its exit code (see `oceanpath.errors`)."""
+    debug = "--debug" in arguments
+    try:
+        result = app(args=[word for word in arguments if word != "--debug"], standalone_mode=False)
+    except OceanPathError as error:
+        if debug:
+            traceback.print_exc()
+        print(f"error: {error.render()}", file=sys.stderr)
+        return int(error.exit_code)
+    except click.exceptions.Exit as stop:
+        return int(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        return int(ExitCode.EXPERIMENT)
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        print("interrupted: what was complete is kept; the same command goes on from there", file=sys.stderr)
+        return int(ExitCode.INTERRUPTED)
+    return int(result) if isinstance(result, int) else int(ExitCode.OK)

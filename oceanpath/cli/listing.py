@@ -1,0 +1,40 @@
+"""`oceanpath models list`, `oceanpath encoders list`."""
+
+from __future__ import annotations
+
+import typer
+
+from oceanpath.errors import ExitCode
+from oceanpath.models.registry import aggregator_settings
+from oceanpath.slides.encoders import ENCODERS
+
+models = typer.Typer(help="Aggregators.", no_args_is_help=True, rich_markup_mode=None)
+encoders = typer.Typer(help="Patch encoders.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@models.callback()
+def _models() -> None:
+    """Aggregators."""
+
+
+@encoders.callback()
+def _encoders() -> None:
+    """Patch encoders."""
+
+
+@models.command("list")
+def list_models() -> int:
+    """Every aggregator with its keys and their defaults."""
+    for settings in aggregator_settings():
+        fields = settings.model_fields
+        keys = ", ".join(f"{key}={fields[key].default}" for key in settings.own_keys() if key != "name")
+        print(f"{fields['name'].default:<18} {(settings.__doc__ or '').splitlines()[0]}\n{'':<18} {keys}")
+    return int(ExitCode.OK)
+
+
+@encoders.command("list")
+def list_encoders() -> int:
+    """Every patch encoder with its feature length and where its weights come from."""
+    for name, entry in sorted(ENCODERS.items()):
+        print(f"{name:<22} {entry.dim:>5}-d  {entry.source}")
+    return int(ExitCode.OK)

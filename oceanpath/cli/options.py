@@ -1,0 +1,133 @@
+"""Flags with one meaning in every verb, and how a verb is put together from them."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+import oceanpath
+from oceanpath.pipeline.experiment import Experiment, load
+from oceanpath.pipeline.publish import Workspace
+from oceanpath.stages.catalog import CATALOG
+
+OUTPUTS = Path("outputs")
+LOCAL = Path("oceanpath.toml")
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One flag or argument of a verb."""
+
+    name: str
+    kind: Any
+    default: Any
+    info: Any
+    """What typer.Option or typer.Argument returned."""
+    key: str = ""
+    """The experiment key it spells: ``--model static`` is ``--set model.name=static``."""
+
+
+def flag(
+    name: str, kind: Any, default: Any, help: str, *, opts: tuple[str, ...] = (), key: str = "", **more: Any
+) -> Flag:
+    """An option with its help; named ``--name`` unless `opts` says otherwise."""
+    names = opts or (f"--{name.replace('_', '-')}",)
+    return Flag(name, kind, default, typer.Option(*names, help=help, **more), key)
+
+
+EXPERIMENT = flag(
+    "experiment",
+    Path | None,
+    None,
+    "Experiment file; else ./oceanpath.toml, else the quickstart.",
+    opts=("--experiment", "-e"),
+)
+WORKSPACE = flag("workspace", Path, OUTPUTS, "Where results are kept.", metavar="DIR")
+JSON = flag("as_json", bool, False, "Print JSON.", opts=("--json",))
+FILE = Flag("file", Path | None, None, typer.Argument(metavar="EXPERIMENT", help="Experiment file."))
+SETS = flag("sets", list[str] | None, None, "Override a key; repeatable.", opts=("--set",), metavar="KEY=VALUE")
+COMMON = (
+    EXPERIMENT,
+    SETS,
+    WORKSPACE,
+    flag("to", str, "", "Stop after this stage.", metavar="STAGE"),
+    flag("force", list[str] | None, None, "Make this stage and what depends on it again; repeatable.", metavar="STAGE"),
+    flag("dry_run", bool, False, "Say what would run and why; change nothing."),
+    flag("device", str | None, None, "auto, cpu, cuda, cuda:0 or mps.", key="runtime.device"),
+    flag("workers", int | None, None, "Readers beside the computation.", key="runtime.workers"),
+    flag("seed", int | None, None, "Seed of splits and training.", key="seed"),
+    JSON,
+    flag("quiet", bool, False, "No progress."),
+)
+
+
+@dataclass(frozen=True)
+class Common:
+    """Values of the common flags."""
+
+    experiment: Path | None = None
+    sets: tuple[str, ...] = ()
+    workspace: Path = OUTPUTS
+    to: str = ""
+    force: tuple[str, ...] = ()
+    dry_run: bool = False
+    as_json: bool = False
+    quiet: bool = False
+
+    def place(self) -> Workspace:
+        """The workspace."""
+        return Workspace(self.workspace.resolve())
+
+    def load(self) -> Experiment:
+        """The experiment that is meant; says which, when none was named."""
+        path = self.experiment
+        if path is None:
+            path = LOCAL if LOCAL.is_file() else quickstart()
+            print(f"experiment: {path}" + ("" if path == LOCAL else " (the bundled quickstart)"), file=sys.stderr)
+        return load(path, CATALOG, self.sets)
+
+
+def verb(call: Callable[[Common], int], extra: tuple[Flag, ...] = ()) -> Callable[..., int]:
+    """A command for typer: it takes `extra` and the common flags, and calls `call` with what they say."""
+
+    def command(**values: Any) -> int:
+        spelled = [f"{f.key}={values[f.name]}" for f in (*extra, *COMMON) if f.key and values[f.name] is not None]
+        return call(
+            Common(
+                experiment=values.get("file") or values["experiment"],
+                sets=(*(values["sets"] or ()), *spelled),
+                workspace=values["workspace"],
+                to=values["to"],
+                force=tuple(values["force"] or ()),
+                dry_run=values["dry_run"],
+                as_json=values["as_json"],
+                quiet=values["quiet"],
+            )
+        )
+
+    return signed(command, (*extra, *COMMON))
+
+
+def signed(command: Callable[..., int], flags: tuple[Flag, ...]) -> Callable[..., int]:
+    """Give a function of keyword arguments the signature that typer reads."""
+    kind = inspect.Parameter.KEYWORD_ONLY
+    command.__annotations__ = {f.name: f.kind for f in flags}
+    parameters = []
+    for f in flags:
+        f.info.default = f.default
+        parameters.append(inspect.Parameter(f.name, kind, default=f.info, annotation=f.kind))
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # functions accept it, stubs do not
+    return command
+
+
+def quickstart() -> Path:
+    """The quickstart experiment that ships with OceanPath."""
+    package = Path(oceanpath.__file__).parent
+    bundled = package / "quickstart.toml"
+    return bundled if bundled.is_file() else package.parent / "experiments" / "quickstart.toml"

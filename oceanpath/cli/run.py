@@ -1,0 +1,64 @@
+"""Bringing an experiment up to date, or saying what that would take."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from oceanpath.cli.options import Common
+from oceanpath.cli.report import facts, report
+from oceanpath.cli.screen import make_screen
+from oceanpath.errors import ExitCode
+from oceanpath.pipeline.ledger import Ledger
+from oceanpath.pipeline.plan import Plan, plan
+from oceanpath.pipeline.runner import Runner, State, first_error, forced_stages, survey
+
+
+def bring(common: Common, targets: tuple[str, ...] = ()) -> int:
+    """Plan and run, or say what would run. Returns the exit code."""
+    made = plan(common.load(), targets, common.to)
+    if common.dry_run:
+        _show(survey(made, common.place(), common.force), made, as_json=common.as_json)
+        return int(ExitCode.OK)
+    states = _go(made, common)
+    problem = first_error(states)
+    if problem:
+        skipped = [state.step.name for state in states if state.state == "skipped"]
+        if skipped:
+            print(f"not run because of the failure: {', '.join(skipped)}", file=sys.stderr)
+        raise problem
+    report(states, made.experiment.name, common)
+    return int(ExitCode.OK)
+
+
+def _go(made: Plan, common: Common) -> list[State]:
+    workspace = common.place()
+    workspace.open()
+    forced = forced_stages(made, common.force)
+    screen = make_screen(quiet=common.quiet)
+    with Ledger(workspace.ledger) as ledger:
+        number = ledger.start_run(made.experiment.name, str(made.experiment.path), " ".join(sys.argv[1:]))
+        ended, said = "failed", ""
+        try:
+            states = Runner(made, workspace, ledger, number, screen, forced).go()
+            problem = first_error(states)
+            ended, said = ("failed", problem.render()) if problem else ("ok", "")
+        except KeyboardInterrupt:
+            ended = "interrupted"
+            raise
+        finally:
+            screen.close()
+            ledger.end_run(number, ended, said)
+    return states
+
+
+def _show(states: list[State], made: Plan, *, as_json: bool) -> None:
+    if as_json:
+        for state in states:
+            print(json.dumps(facts(state)))
+        return
+    width = max(len(state.step.name) for state in states)
+    for state in states:
+        line = f"{state.step.name:<{width}}  {state.state:<7}  {state.fingerprint[:12]:<12}  {'; '.join(state.why)}"
+        print(line.rstrip())
+    print(f"\n{made.mermaid()}")

@@ -1,0 +1,150 @@
+"""Drawing a run: live bars on a terminal, plain lines elsewhere; progress on stderr, results on stdout."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from oceanpath.pipeline.plan import Step
+from oceanpath.pipeline.runner import Screen, State
+from oceanpath.pipeline.stage import Progress, Quiet
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
+EVERY_SECONDS = 10.0
+
+
+class Drawn(Screen, Protocol):
+    """A screen that can be put away."""
+
+    def close(self) -> None:
+        """Nothing more will be drawn."""
+
+
+def make_screen(*, quiet: bool) -> Drawn:
+    """The screen that fits where stderr goes."""
+    if quiet:
+        return Silence()
+    return Live() if sys.stderr.isatty() else Lines(sys.stderr)
+
+
+class Silence:
+    """Draws nothing."""
+
+    def begin(self, _step: Step, _why: list[str]) -> Progress:
+        """Draw nothing."""
+        return Quiet()
+
+    def end(self, _state: State) -> None:
+        """Draw nothing."""
+
+    def close(self) -> None:
+        """Nothing to put away."""
+
+
+class Lines:
+    """Plain lines, for logs and pipes."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def begin(self, step: Step, why: list[str]) -> Progress:
+        """Say that a step starts and why."""
+        self._say(f"{step.name}: {'; '.join(why)}")
+        return _LineProgress(self, step.name)
+
+    def end(self, state: State) -> None:
+        """Say how a step went."""
+        for line in outcome(state):
+            self._say(line)
+
+    def close(self) -> None:
+        """Nothing to put away."""
+
+    def _say(self, text: str) -> None:
+        print(text, file=self.stream, flush=True)
+
+
+class _LineProgress:
+    """A line every few seconds, so that a log tells where a step is."""
+
+    def __init__(self, lines: Lines, name: str) -> None:
+        self.lines, self.name = lines, name
+        self.total, self.done, self.unit, self.said = 0, 0, "", time.monotonic()
+
+    def start(self, total: int, unit: str) -> None:
+        self.total, self.done, self.unit, self.said = total, 0, unit, time.monotonic()
+
+    def advance(self, count: int = 1) -> None:
+        self.done += count
+        if time.monotonic() - self.said >= EVERY_SECONDS:
+            self.said = time.monotonic()
+            self.lines._say(f"{self.name}: {self.done}/{self.total} {self.unit}")
+
+    def note(self, text: str) -> None:
+        self.lines._say(f"{self.name}: {text}")
+
+
+class Live:
+    """A bar for the step at work, and a line for each that is over."""
+
+    def __init__(self) -> None:
+        self._bars: Bars | None = None
+
+    def begin(self, step: Step, why: list[str]) -> Progress:
+        """Draw a bar."""
+        from rich import progress
+        from rich.console import Console
+
+        bar = (progress.SpinnerColumn(), progress.TextColumn("{task.description}"), progress.BarColumn(30))
+        count = (progress.MofNCompleteColumn(), progress.TextColumn("{task.fields[unit]}"))
+        clock = (progress.TimeElapsedColumn(), progress.TimeRemainingColumn())
+        self._bars = progress.Progress(*bar, *count, *clock, console=Console(stderr=True), transient=True)
+        self._bars.start()
+        task = self._bars.add_task(step.name, total=None, unit="")
+        self._bars.console.print(f"[bold]{step.name}[/bold] {'; '.join(why)}", highlight=False)
+        return _BarProgress(self._bars, int(task))
+
+    def end(self, state: State) -> None:
+        """Put the bar away and say how the step went."""
+        self.close()
+        for line in outcome(state):
+            print(line, file=sys.stderr)
+
+    def close(self) -> None:
+        """Put the bar away."""
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars = None
+
+
+class _BarProgress:
+    """Moves one bar."""
+
+    def __init__(self, bars: Bars, task: int) -> None:
+        from rich.progress import TaskID
+
+        self.bars, self.task = bars, TaskID(task)
+
+    def start(self, total: int, unit: str) -> None:
+        self.bars.reset(self.task, total=total, unit=unit)
+
+    def advance(self, count: int = 1) -> None:
+        self.bars.advance(self.task, count)
+
+    def note(self, text: str) -> None:
+        self.bars.console.print(f"  {text}", highlight=False, markup=False)
+
+
+def outcome(state: State) -> list[str]:
+    """How a step went, in lines; nothing for one that was fresh."""
+    if state.state == "fresh":
+        return []
+    if state.state == "failed":
+        return [f"{state.step.name}: failed after {state.seconds:.1f} s"]
+    if state.state == "skipped":
+        return [f"{state.step.name}: not run: {'; '.join(state.why)}"]
+    said = list(state.manifest.summary["lines"]) if state.manifest else []
+    return [f"{state.step.name}: done in {state.seconds:.1f} s", *(f"  {line}" for line in said)]

@@ -1,0 +1,32 @@
+"""`run`, and one verb a stage: bring this stage, and what it needs, up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import typer
+
+from oceanpath.cli.options import FILE, flag, verb
+from oceanpath.cli.run import bring
+from oceanpath.stages.catalog import CATALOG
+
+CONVENIENT = {
+    "train": (flag("model", str | None, None, "Aggregator.", key="model.name"),),
+    "extract": (
+        flag("slides", Path | None, None, "Folder of slides.", key="data.slides"),
+        flag("encoder", str | None, None, "Patch encoder.", key="extract.encoder"),
+    ),
+}
+"""Stage → flags that spell settings of it."""
+
+
+def register(app: typer.Typer) -> None:
+    """Give `app` the verb `run`, and a verb for every stage of the catalog."""
+    app.command("run", help="Bring every stage of an experiment up to date.")(verb(bring, (FILE,)))
+    for stage in CATALOG.stages:
+        app.command(stage.name, help=stage.doc)(_verb(stage.name))
+
+
+def _verb(name: str) -> Callable[..., int]:
+    return verb(lambda common: bring(common, (name,)), CONVENIENT.get(name, ()))

@@ -1,0 +1,173 @@
+"""An experiment: a TOML file validated against the catalog of stages, with its variants and overrides."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from oceanpath.errors import ExperimentError, nearest
+from oceanpath.pipeline import layers
+from oceanpath.pipeline.layers import Layer, Value
+from oceanpath.pipeline.stage import Stage
+from oceanpath.settings import Settings
+
+BASE = "base"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that several stages share."""
+
+    parse: Callable[[dict[str, Any]], Settings]
+    keys: type[Settings] | None = None
+    """Its keys, where they do not depend on its values."""
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """All that an experiment may speak of: the stages in flow order, and the tables that several of them share."""
+
+    stages: tuple[Stage, ...]
+    tables: Mapping[str, Table]
+    scalars: Mapping[str, Any]
+    """Top-level keys with their defaults, such as ``seed``."""
+
+    def stage(self, name: str) -> Stage:
+        """A stage by name. Raises: ExperimentError: there is none."""
+        for stage in self.stages:
+            if stage.name == name:
+                return stage
+        raise unknown("stage", name, [stage.name for stage in self.stages], "")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One resolved reading of the file."""
+
+    name: str
+    layer: Layer
+    shared: Mapping[str, Settings]
+    """Validated shared tables."""
+    scalars: Mapping[str, Any]
+
+    def value(self, key: str) -> Any:
+        """The value of a dotted shared key: ``seed``, ``model``, ``data.label``."""
+        table, _, name = key.partition(".")
+        if table in self.scalars:
+            return self.scalars[table]
+        return getattr(self.shared[table], name) if name else self.shared[table]
+
+    def has(self, stage: Stage) -> bool:
+        """Whether the file asks for this stage: by its table, or by the key that stands for it."""
+        return stage.name in self.layer or (bool(stage.when) and self.value(stage.when) is not None)
+
+    def settings(self, stage: Stage) -> Settings:
+        """The settings of `stage`, checked. Raises: ExperimentError: names table, key and nearest known key."""
+        own = layers.table(self.layer, stage.name)
+        tops = {key.split(".")[0]: value for key, value in own.items()}
+        for key, value in tops.items():
+            if key not in stage.settings.own_keys():
+                raise unknown("key", key, stage.settings.own_keys(), f"{value.origin} [{stage.name}]")
+        values = layers.unflatten(own)
+        for field, key in stage.settings.shared_keys().items():
+            values[field] = self.value(key)
+        return validated(stage.settings.model_validate, values, own, stage.name)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A named set of variants over one catalog; the first variant is the base."""
+
+    name: str
+    path: Path
+    catalog: Catalog
+    variants: tuple[Variant, ...]
+
+    @property
+    def base(self) -> Variant:
+        """The reading of the file without any variant."""
+        return self.variants[0]
+
+    def asked(self) -> list[str]:
+        """Names of the stages that the file has a table for, in flow order."""
+        return [stage.name for stage in self.catalog.stages if self.base.has(stage)]
+
+
+def load(path: Path, catalog: Catalog, sets: tuple[str, ...] = ()) -> Experiment:
+    """Read and check an experiment file.
+
+    Raises: ExperimentError: any unknown or invalid key, with file, table, key and nearest known key.
+    """
+    text = layers.read(path)
+    over = layers.overrides(sets)
+    name = str(text.layer["name"].value) if "name" in text.layer else path.stem
+    if not NAME.fullmatch(name):
+        raise ExperimentError("the experiment's name must be usable as a folder name", where=path.name, got=name)
+    pairs = [(BASE, {**text.layer, **over})]
+    pairs += [(label, {**text.layer, **layer, **over}) for label, layer in text.variants]
+    return Experiment(name, text.path, catalog, tuple(_variant(label, layer, catalog) for label, layer in pairs))
+
+
+def _variant(label: str, layer: Layer, catalog: Catalog) -> Variant:
+    _refuse_unknown_tables(layer, catalog)
+    scalars = {key: layer[key].value if key in layer else default for key, default in catalog.scalars.items()}
+    shared = {name: _shared(name, layer, table) for name, table in catalog.tables.items()}
+    variant = Variant(label, layer, shared, scalars)
+    for stage in catalog.stages:
+        if stage.name in layer:
+            variant.settings(stage)  # a wrong key is an error even where the stage does not run
+    return variant
+
+
+def _refuse_unknown_tables(layer: Layer, catalog: Catalog) -> None:
+    stages = [stage.name for stage in catalog.stages]
+    scalars = ["name", *catalog.scalars]
+    for key, value in layer.items():
+        if value.value is layers.TABLE and key not in (*stages, *catalog.tables):
+            raise unknown("table", key, [*stages, *catalog.tables], value.origin)
+        if "." not in key and value.value is not layers.TABLE and key not in scalars:
+            raise unknown("key", key, [*scalars, *stages, *catalog.tables], value.origin)
+
+
+def _shared(name: str, layer: Layer, table: Table) -> Settings:
+    own = layers.table(layer, name)
+    for key, value in own.items():
+        if table.keys is not None and key.split(".")[0] not in table.keys.own_keys():
+            raise unknown("key", key, table.keys.own_keys(), f"{value.origin} [{name}]")
+    root = _placed(own["root"]) if "root" in own else None
+    paths = table.keys.path_keys() if table.keys else []
+    placed = {key: Value(_placed(value, root), value.origin, value.base) for key, value in own.items() if key in paths}
+    return validated(table.parse, layers.unflatten({**own, **placed}), own, name)
+
+
+def _placed(value: Value, root: Path | None = None) -> Path:
+    """A path as it was meant: from the root if there is one, else from where it was written."""
+    return (root or value.base) / Path(str(value.value)).expanduser()
+
+
+def validated(parse: Callable[..., Settings], values: dict[str, Any], own: Layer, table: str) -> Settings:
+    """Run a pydantic validation and say its first problem in our words."""
+    try:
+        return parse(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        origin = next((value.origin for name, value in own.items() if name.split(".")[0] == key.split(".")[0]), "")
+        where = f"{origin} [{table}] {key}".strip()
+        problem = first["msg"].removeprefix("Value error, ")
+        missing = first["type"] == "missing"
+        got = "" if missing or not key else repr(first.get("input"))
+        raise ExperimentError(problem[:1].lower() + problem[1:], where=where, got=got) from error
+
+
+def unknown(kind: str, name: str, known: list[str], where: str) -> ExperimentError:
+    """An error for a name nobody knows, with the nearest one that exists."""
+    close = nearest(name, known)
+    do = f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(sorted(known))}."
+    return ExperimentError(f"unknown {kind} '{name}'", where=where, do=do)

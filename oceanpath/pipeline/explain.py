@@ -1,0 +1,42 @@
+"""Why a step runs, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def reasons(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> list[str]:
+    """What differs between the last complete identity of a step and this one; one sentence a difference."""
+    if before is None:
+        return ["first run"]
+    said = _changed("version", before, now)
+    said += [_setting(key, old, new) for key, old, new in _differences(before["settings"], now["settings"])]
+    said += [f"{key.removeprefix('outside ')} changed" for key, _, _ in _differences(before["outside"], now["outside"])]
+    said += [f"parent {key} changed" for key, _, _ in _differences(before["parents"], now["parents"])]
+    said += [f"variant {key} changed" for key, _, _ in _differences(before["across"], now["across"])]
+    libraries = _differences(before["libraries"], now["libraries"])
+    said += [f"library {key} {_show(old)} -> {_show(new)}" for key, old, new in libraries]
+    return said or ["its output is not in the workspace"]
+
+
+def _changed(key: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    return [] if before[key] == now[key] else [f"{key} {before[key]} -> {now[key]}"]
+
+
+def _differences(before: Any, now: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:
+    """(dotted key, old, new) for every leaf that differs; None stands for absent."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        found: list[tuple[str, Any, Any]] = []
+        for key in sorted({*before, *now}):
+            found += _differences(before.get(key), now.get(key), f"{prefix}.{key}" if prefix else str(key))
+        return found
+    return [] if before == now else [(prefix, before, now)]
+
+
+def _setting(key: str, old: Any, new: Any) -> str:
+    return f"{key}: {_show(old)} -> {_show(new)}"
+
+
+def _show(value: Any) -> str:
+    return "(absent)" if value is None else str(value)

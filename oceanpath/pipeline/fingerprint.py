@@ -1,0 +1,27 @@
+"""The identity of a result: a digest of everything that determines it, and of nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from importlib import metadata
+from typing import Any
+
+NUMERIC_LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and no spaces; floats by repr. NaN and infinities raise ValueError."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def fingerprint(identity: Any) -> str:
+    """32 hex characters of blake2b over the canonical JSON of `identity`."""
+    return hashlib.blake2b(canonical(identity).encode(), digest_size=16).hexdigest()
+
+
+@cache
+def numeric_libraries() -> dict[str, str]:
+    """Major version of each library whose results we store."""
+    return {name: metadata.version(name).split(".")[0] for name in NUMERIC_LIBRARIES}

@@ -1,0 +1,134 @@
+"""The text of an experiment as flat layers: dotted key → value and where it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tomli
+
+from oceanpath.errors import ExperimentError
+
+VARIANT = "variant"
+TABLE = object()
+"""Stands as the value of a table's own name."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value of one key."""
+
+    value: Any
+    origin: str
+    """File name, or the option that set it."""
+    base: Path
+    """Folder against which a relative path in this value is meant."""
+
+
+Layer = Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class Text:
+    """What a file says: its own layer over those it extends, and its variants in order."""
+
+    path: Path
+    layer: Layer = field(default_factory=dict)
+    variants: tuple[tuple[str, Layer], ...] = ()
+
+
+def read(path: Path, seen: tuple[Path, ...] = ()) -> Text:
+    """Read a TOML file and everything it extends.
+
+    Raises: ExperimentError: missing file, invalid TOML, a circle of `extends`, a variant without a name.
+    """
+    path = path.resolve()
+    if path in seen:
+        raise ExperimentError("files extend each other in a circle", where=path, got=" -> ".join(p.name for p in seen))
+    document = _parse(path)
+    below = Text(path)
+    if "extends" in document:
+        below = read(path.parent / str(document.pop("extends")), (*seen, path))
+    variants = document.pop(VARIANT, [])
+    layer = {**below.layer, **flatten(document, path.name, path.parent)}
+    own = tuple(_variant(entry, path) for entry in variants)
+    names = [name for name, _ in (*below.variants, *own)]
+    if twice := sorted({name for name in names if names.count(name) > 1 or name == "base"}):
+        raise ExperimentError("variant names must differ, and none may be 'base'", where=path.name, got=twice)
+    return Text(path, layer, (*below.variants, *own))
+
+
+def overrides(pairs: Iterable[str]) -> Layer:
+    """The layer of ``--set table.key=value`` options; paths in it are meant from the current folder."""
+    layer: dict[str, Value] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key.strip():
+            raise ExperimentError("an override needs the form table.key=value", where="--set", got=pair)
+        layer |= flatten(_nested(key.strip(), _literal(text.strip())), f"--set {key.strip()}", Path.cwd())
+    return layer
+
+
+def flatten(tree: Mapping[str, Any], origin: str, base: Path, prefix: str = "") -> dict[str, Value]:
+    """Dotted keys of a nested mapping; a table of the top also stands under its own name, since it may be empty."""
+    flat: dict[str, Value] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            if not prefix:
+                flat[key] = Value(TABLE, origin, base)
+            flat |= flatten(value, origin, base, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = Value(value, origin, base)
+    return flat
+
+
+def table(layer: Layer, name: str) -> dict[str, Value]:
+    """Keys of one table, without the table's name."""
+    return {key[len(name) + 1 :]: value for key, value in layer.items() if key.startswith(f"{name}.")}
+
+
+def unflatten(layer: Layer) -> dict[str, Any]:
+    """The nested mapping behind a flat layer, values only."""
+    tree: dict[str, Any] = {}
+    for key, value in layer.items():
+        node = tree
+        *folders, leaf = key.split(".")
+        for folder in folders:
+            node = node.setdefault(folder, {})
+        node[leaf] = value.value
+    return tree
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomli.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ExperimentError("the experiment file does not exist", where=path) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExperimentError("the experiment file cannot be read", where=path, got=error) from error
+    except tomli.TOMLDecodeError as error:
+        raise ExperimentError("this is not valid TOML", where=path, got=error) from error
+
+
+def _variant(entry: Any, path: Path) -> tuple[str, Layer]:
+    if not isinstance(entry, dict) or not str(entry.get("name", "")).strip():
+        raise ExperimentError("every [[variant]] needs a name", where=path.name, got=entry)
+    body = {key: value for key, value in entry.items() if key != "name"}
+    return str(entry["name"]), flatten(body, f"{path.name} variant {entry['name']}", path.parent)
+
+
+def _literal(text: str) -> Any:
+    """A TOML value where it is one, else the text itself: ``--set model.name=static`` needs no quotes."""
+    try:
+        return tomli.loads(f"value = {text}")["value"]
+    except tomli.TOMLDecodeError:
+        return text
+
+
+def _nested(key: str, value: Any) -> dict[str, Any]:
+    for name in reversed(key.split(".")):
+        value = {name: value}
+    found: dict[str, Any] = value
+    return found

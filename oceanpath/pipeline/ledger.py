@@ -1,0 +1,146 @@
+"""The run ledger: what was run, when, why, how long, and what came of it. One SQLite file, one writer.
+
+What is *published* is decided by the sealed folders; the ledger is their history and index. Rollback journal and full
+synchronisation, never WAL: a reported commit survives a power cut and shared disks need no shared memory.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from oceanpath.errors import ArtifactError
+from oceanpath.pipeline.migrations import migrate
+from oceanpath.pipeline.processes import host, is_alive, process_tag
+from oceanpath.pipeline.publish import Manifest
+
+Row = dict[str, Any]
+
+
+class Ledger:
+    """An open ledger. Writers hold it for one statement at a time."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = path
+        try:
+            self._db = self._open(read_only)
+        except sqlite3.DatabaseError as error:
+            do = "Move it away; `oceanpath run` starts a new one."
+            raise ArtifactError("the ledger cannot be opened", where=path, got=error, do=do) from error
+
+    def _open(self, read_only: bool) -> sqlite3.Connection:
+        if read_only:
+            db = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=30, isolation_level=None)
+        else:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            db = sqlite3.connect(self.path, timeout=30, isolation_level=None)
+            db.execute("PRAGMA journal_mode = TRUNCATE")
+            db.execute("PRAGMA synchronous = FULL")
+            migrate(db, self.path)
+        db.execute("PRAGMA foreign_keys = ON")
+        db.row_factory = sqlite3.Row
+        return db
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._db.close()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All writes inside become visible at once, or not at all."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def start_run(self, experiment: str, file: str, command: str) -> int:
+        """Record that a run began; returns its number. Runs of dead processes are marked interrupted first."""
+        with self.transaction():
+            self._bury_the_dead()
+            self._db.execute("INSERT OR REPLACE INTO experiment VALUES (?, ?)", (experiment, file))
+            cursor = self._db.execute(
+                "INSERT INTO run (experiment, command, started, state, host, process, environment)"
+                " VALUES (?, ?, ?, 'running', ?, ?, '{}')",
+                (experiment, command, time.time(), host(), process_tag()),
+            )
+        return int(cursor.lastrowid or 0)
+
+    def set_environment(self, run: int, environment: Mapping[str, Any]) -> None:
+        """Record what a run that makes something was run with."""
+        self._db.execute("UPDATE run SET environment = ? WHERE id = ?", (json.dumps(environment, sort_keys=True), run))
+
+    def end_run(self, run: int, state: str, error: str = "") -> None:
+        """Record how a run ended: ``ok``, ``failed`` or ``interrupted``."""
+        sql = "UPDATE run SET ended = ?, state = ?, error = ? WHERE id = ?"
+        self._db.execute(sql, (time.time(), state, error or None, run))
+
+    def add_step(self, run: int, name: str, stage: str, identity: Mapping[str, Any], **facts: Any) -> int:
+        """Record a step of a run with the facts known by now (see `end_step`); returns its number."""
+        row = {"run": run, "name": name, "stage": stage, "identity": json.dumps(identity, sort_keys=True), "why": []}
+        row |= {"started": time.time(), "state": "running", **facts}
+        row["why"] = json.dumps(row["why"])
+        columns, marks = ", ".join(row), ", ".join("?" * len(row))
+        cursor = self._db.execute(f"INSERT INTO step ({columns}) VALUES ({marks})", tuple(row.values()))
+        return int(cursor.lastrowid or 0)
+
+    def end_step(self, step: int, **facts: Any) -> None:
+        """Record facts of a step: state, seconds, peak_mb, error."""
+        columns = ", ".join(f"{key} = ?" for key in facts)
+        self._db.execute(f"UPDATE step SET {columns} WHERE id = ?", (*facts.values(), step))
+
+    def add_part(self, step: int, key: str, fingerprint: str, state: str, seconds: float, error: str = "") -> None:
+        """Record one part of a mapped step."""
+        values = (step, key, fingerprint, state, seconds, error or None)
+        self._db.execute("INSERT OR REPLACE INTO part VALUES (?, ?, ?, ?, ?, ?)", values)
+
+    def add_artifact(self, manifest: Manifest) -> None:
+        """Index a published folder and its metrics."""
+        lines, identity = json.dumps(manifest.summary["lines"]), json.dumps(manifest.identity, sort_keys=True)
+        head = (manifest.fingerprint, manifest.kind, manifest.stage, manifest.version, manifest.digest)
+        row = (*head, manifest.bytes, len(manifest.files), lines, identity)
+        with self.transaction():
+            self._db.execute("DELETE FROM metric WHERE fingerprint = ?", (manifest.fingerprint,))
+            self._db.execute("INSERT OR REPLACE INTO artifact VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            for name, value in manifest.summary["metrics"].items():
+                number = float(value) if isinstance(value, (int, float)) else None
+                text = value if isinstance(value, str) else None
+                self._db.execute("INSERT INTO metric VALUES (?, ?, ?, ?)", (manifest.fingerprint, name, number, text))
+
+    def knows(self, fingerprint: str) -> bool:
+        """Whether a published folder is in the index."""
+        return bool(self.rows("SELECT 1 FROM artifact WHERE fingerprint = ?", (fingerprint,)))
+
+    def last_identity(self, experiment: str, step: str) -> Mapping[str, Any] | None:
+        """The identity under which `step` last was complete in `experiment`."""
+        sql = (
+            "SELECT step.identity FROM step JOIN run ON run.id = step.run WHERE run.experiment = ? AND step.name = ?"
+            " AND step.state IN ('ok', 'fresh') ORDER BY step.id DESC LIMIT 1"
+        )
+        row = self._db.execute(sql, (experiment, step)).fetchone()
+        return None if row is None else dict(json.loads(row[0]))
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        """Rows of a query, as dictionaries."""
+        return [dict(row) for row in self._db.execute(sql, values)]
+
+    def _bury_the_dead(self) -> None:
+        for row in self.rows("SELECT id, process FROM run WHERE state = 'running' AND host = ?", (host(),)):
+            pid, start, _ = row["process"].split("-", 2)
+            if not is_alive(pid, start):
+                self._db.execute("UPDATE run SET state = 'interrupted' WHERE id = ?", (row["id"],))
+                sql = "UPDATE step SET state = 'interrupted' WHERE run = ? AND state = 'running'"
+                self._db.execute(sql, (row["id"],))

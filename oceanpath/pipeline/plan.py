@@ -1,0 +1,140 @@
+"""The plan: which steps an experiment has, in which order, and what each one is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from oceanpath.errors import ExperimentError
+from oceanpath.pipeline.digests import Content, DigestCache
+from oceanpath.pipeline.experiment import BASE, Experiment, Variant, unknown
+from oceanpath.pipeline.fingerprint import numeric_libraries
+from oceanpath.pipeline.stage import Stage
+from oceanpath.settings import Settings
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of one or more variants, with everything that determines it but its parents' outputs."""
+
+    name: str
+    """``train``, or ``train@perceiver`` where a variant differs from the base."""
+    stage: Stage
+    settings: Settings
+    parents: Mapping[str, str] = field(default_factory=dict)
+    """Parent stage → step name."""
+    across: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Stage → {variant: step name}."""
+
+    def upstream(self) -> set[str]:
+        """Names of all steps that must be there first."""
+        return set(self.parents.values()) | {name for steps in self.across.values() for name in steps.values()}
+
+    def identity(self, digests: Mapping[str, str], contents: Mapping[str, Content]) -> dict[str, Any]:
+        """Everything that determines the result. `digests`: output digest of each upstream step."""
+        return {
+            "stage": self.stage.name,
+            "version": self.stage.version,
+            "settings": self.settings.identity(),
+            "parents": {stage: digests[name] for stage, name in self.parents.items()},
+            "across": {s: {v: digests[name] for v, name in steps.items()} for s, steps in self.across.items()},
+            "outside": {name: content.digest for name, content in contents.items()},
+            "libraries": numeric_libraries(),
+        }
+
+    def contents(self, cache: DigestCache) -> dict[str, Content]:
+        """What lies at each outside path now. Raises: ExperimentError: nothing is there."""
+        return {name: cache.content(path) for name, path in self.settings.outside_paths().items()}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps in an order in which each can be made."""
+
+    experiment: Experiment
+    steps: tuple[Step, ...]
+
+    def step(self, name: str) -> Step:
+        """A step by name."""
+        return next(step for step in self.steps if step.name == name)
+
+    def mermaid(self) -> str:
+        """The graph as Mermaid text."""
+        ids = {step.name: step.name.replace("@", "_at_").replace("-", "_").replace(".", "_") for step in self.steps}
+        lines = ["graph LR"] + [f'    {ids[step.name]}["{step.name}"]' for step in self.steps]
+        for step in self.steps:
+            lines += [f"    {ids[name]} --> {ids[step.name]}" for name in sorted(step.upstream())]
+        return "\n".join(lines)
+
+
+def plan(experiment: Experiment, targets: Iterable[str] = (), to: str = "") -> Plan:
+    """The steps that bring `targets` (or all the file asks for) up to date; `to` cuts the graph after a stage.
+
+    Raises: ExperimentError: an unknown stage, a circle of needs, nothing to do.
+    """
+    catalog = experiment.catalog
+    names = list(targets) or experiment.asked()
+    for name in [*names, *([to] if to else [])]:
+        catalog.stage(name)
+    wanted = _closure(experiment, names)
+    if to and to not in wanted:
+        raise unknown("stage of this experiment", to, sorted(wanted), experiment.path.name)
+    if to:
+        wanted = _closure(experiment, [to])
+    if not wanted:
+        raise ExperimentError(
+            "the experiment asks for no stage", where=experiment.path.name, do="Add a table such as [train]."
+        )
+    steps: dict[str, Step] = {}
+    made: dict[tuple[str, str], str] = {}
+    for stage in _ordered([stage for stage in catalog.stages if stage.name in wanted]):
+        for variant in experiment.variants:
+            step = _step(experiment, stage, variant, made)
+            made[stage.name, variant.name] = step.name
+            steps.setdefault(step.name, step)
+    return Plan(experiment, tuple(steps.values()))
+
+
+def _closure(experiment: Experiment, names: Iterable[str]) -> set[str]:
+    """`names` and all they need; an optional parent counts when the file asks for it."""
+    found: set[str] = set()
+    queue = list(names)
+    while queue:
+        name = queue.pop()
+        if name not in found:
+            found.add(name)
+            queue += _parents(experiment, experiment.catalog.stage(name))
+    return found
+
+
+def _parents(experiment: Experiment, stage: Stage) -> list[str]:
+    optional = [name for name in stage.optional() if experiment.base.has(experiment.catalog.stage(name))]
+    return [*stage.required(), *optional]
+
+
+def _step(experiment: Experiment, stage: Stage, variant: Variant, made: Mapping[tuple[str, str], str]) -> Step:
+    """The step of a variant; the base's step itself where nothing differs."""
+    parents = {name: made[name, variant.name] for name in _parents(experiment, stage)}
+    across = {s: {v.name: made[s, v.name] for v in experiment.variants} for s in stage.across}
+    settings = variant.settings(stage)
+    if variant.name != BASE:
+        base = Step(stage.name, stage, experiment.base.settings(stage), {n: made[n, BASE] for n in parents}, across)
+        if (base.settings, base.parents) == (settings, parents):
+            return base
+    name = stage.name if variant.name == BASE else f"{stage.name}@{variant.name}"
+    return Step(name, stage, settings, parents, across)
+
+
+def _ordered(stages: list[Stage]) -> list[Stage]:
+    """Stages so that parents come first; among equals the flow order stays. Raises: ExperimentError: a circle."""
+    left, done = list(stages), []
+    names = {stage.name for stage in stages}
+    while left:
+        here = {stage.name for stage in left}
+        ready = [s for s in left if not here & (({*s.required(), *s.optional(), *s.across} & names) - {s.name})]
+        if not ready:
+            raise ExperimentError("stages need each other in a circle", got=" -> ".join(sorted(here)))
+        done.append(ready[0])
+        left.remove(ready[0])
+    return done

@@ -1,0 +1,226 @@
+"""Running a plan: what is fresh stays, what is not is made, and the ledger says why."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from oceanpath.errors import OceanPathError, StageError
+from oceanpath.pipeline.digests import Content, DigestCache
+from oceanpath.pipeline.environment import environment
+from oceanpath.pipeline.execute import Job, execute, find
+from oceanpath.pipeline.explain import reasons
+from oceanpath.pipeline.fingerprint import fingerprint
+from oceanpath.pipeline.ledger import Ledger
+from oceanpath.pipeline.plan import Plan, Step
+from oceanpath.pipeline.processes import peak_memory_mb, reset_peak_memory
+from oceanpath.pipeline.publish import Manifest, Workspace
+from oceanpath.pipeline.stage import Inputs, Progress
+
+
+@dataclass
+class State:
+    """Where one step stands."""
+
+    step: Step
+    state: str
+    """Before a run: fresh, run (must be made), pending (a parent comes first). After it: fresh, ok, failed, skipped."""
+    fingerprint: str = ""
+    why: list[str] = field(default_factory=list)
+    manifest: Manifest | None = None
+    damaged: bool = False
+    seconds: float = 0.0
+    error: OceanPathError | None = None
+
+
+class Screen(Protocol):
+    """Who draws a run."""
+
+    def begin(self, step: Step, why: list[str], /) -> Progress:
+        """A step starts; what comes back is told of its progress."""
+
+    def end(self, state: State, /) -> None:
+        """A step is over, or was fresh."""
+
+
+@dataclass
+class Survey:
+    """Reads how things stand, step by step in plan order, without changing anything."""
+
+    plan: Plan
+    workspace: Workspace
+    last: Mapping[str, Mapping[str, Any] | None]
+    """Step → the identity under which it was last complete in this experiment."""
+    forced: frozenset[str] = frozenset()
+    digests: dict[str, str] = field(default_factory=dict)
+    """Output digest of each step that is there."""
+
+    def look(self, step: Step) -> tuple[State, dict[str, Any], dict[str, Content]]:
+        """State of a step now, its identity and its outside contents."""
+        contents = step.contents(DigestCache(self.workspace.digests))
+        missing = sorted(name for name in step.upstream() if name not in self.digests)
+        if missing:
+            return State(step, "pending", why=[f"{name} must run first" for name in missing]), {}, contents
+        identity = step.identity(self.digests, contents)
+        name = fingerprint(identity)
+        manifest, damage = find(self.workspace, "stage", step.stage.name, name)
+        if step.name in self.forced:
+            return State(step, "run", name, ["forced"]), identity, contents
+        if manifest is not None:
+            self.digests[step.name] = manifest.digest
+            return State(step, "fresh", name, manifest=manifest), identity, contents
+        why = [f"damaged: {damage}"] if damage else reasons(self.last.get(step.name), identity)
+        return State(step, "run", name, why, damaged=bool(damage)), identity, contents
+
+
+def forced_stages(plan: Plan, stages: Iterable[str]) -> frozenset[str]:
+    """The named stages and all that depend on them, as step names. Raises: ExperimentError: no such stage."""
+    names = {plan.experiment.catalog.stage(name).name for name in stages}
+    found = {step.name for step in plan.steps if step.stage.name in names}
+    for step in plan.steps:
+        if step.upstream() & found:
+            found.add(step.name)
+    return frozenset(found)
+
+
+def survey(plan: Plan, workspace: Workspace, forced: Iterable[str] = ()) -> list[State]:
+    """How each step stands, for a dry run; nothing is written but the digest cache."""
+    last: dict[str, Mapping[str, Any] | None] = {}
+    if workspace.ledger.exists():
+        with Ledger(workspace.ledger, read_only=True) as ledger:
+            last = {step.name: ledger.last_identity(plan.experiment.name, step.name) for step in plan.steps}
+    look = Survey(plan, workspace, last, forced_stages(plan, forced))
+    return [look.look(step)[0] for step in plan.steps]
+
+
+@dataclass
+class Runner:
+    """One run of one plan, by the one process that writes the ledger."""
+
+    plan: Plan
+    workspace: Workspace
+    ledger: Ledger
+    run: int
+    screen: Screen
+    forced: frozenset[str] = frozenset()
+    states: dict[str, State] = field(default_factory=dict)
+    _described: bool = False
+    _settled: list[tuple[State, dict[str, Any]]] = field(default_factory=list)
+
+    def go(self) -> list[State]:
+        """Make every step that is not fresh. A failed step skips what depends on it; the others go on."""
+        name = self.plan.experiment.name
+        last = {step.name: self.ledger.last_identity(name, step.name) for step in self.plan.steps}
+        survey = Survey(self.plan, self.workspace, last, self.forced)
+        try:
+            for step in self.plan.steps:
+                self._settle(step, survey)
+        finally:
+            self._write_settled()
+        return list(self.states.values())
+
+    def _settle(self, step: Step, survey: Survey) -> None:
+        lost = sorted(name for name in step.upstream() if self.states[name].state in ("failed", "skipped"))
+        if lost:
+            self._over(State(step, "skipped", why=[f"{name} failed" for name in lost]), {})
+            return
+        state, identity, contents = survey.look(step)
+        if state.state != "fresh":
+            state = self._make(state, identity, self._inputs(step, contents))
+        if state.manifest is not None:
+            survey.digests[step.name] = state.manifest.digest
+        self._over(state, identity)
+        self._link(state)
+
+    def _make(self, state: State, identity: dict[str, Any], inputs: Inputs) -> State:
+        step = state.step
+        if not self._described:
+            self.ledger.set_environment(self.run, environment())
+            self._described = True
+        facts = {"fingerprint": state.fingerprint, "why": state.why}
+        number = self.ledger.add_step(self.run, step.name, step.stage.name, identity, **facts)
+        progress = self.screen.begin(step, state.why)
+        started = time.perf_counter()
+        reset_peak_memory()
+        job = Job(step, identity, inputs, replaces=step.name in self.forced or state.damaged)
+        outcome, error = "interrupted", None
+        try:
+            state.manifest = execute(self.workspace, job, progress, _Clerk(self.ledger, number))
+            self.ledger.add_artifact(state.manifest)
+            outcome = "ok"
+        except OceanPathError as problem:
+            outcome, error = "failed", problem
+        finally:
+            state.seconds = time.perf_counter() - started
+            text = error.render() if error else None
+            self.ledger.end_step(number, state=outcome, seconds=state.seconds, peak_mb=peak_memory_mb(), error=text)
+        state.state, state.error = outcome, error
+        return state
+
+    def _over(self, state: State, identity: dict[str, Any]) -> None:
+        self.states[state.step.name] = state
+        if state.state in ("fresh", "skipped"):
+            self._settled.append((state, identity))
+        self.screen.end(state)
+
+    def _write_settled(self) -> None:
+        """Record the steps that needed no work, all in one transaction: a run with nothing to do is quick."""
+        for state, _ in self._settled:
+            if state.manifest is not None and not self.ledger.knows(state.fingerprint):
+                self.ledger.add_artifact(state.manifest)
+        with self.ledger.transaction():
+            for state, identity in self._settled:
+                facts = {"state": state.state, "fingerprint": state.fingerprint or None, "why": state.why}
+                self.ledger.add_step(self.run, state.step.name, state.step.stage.name, identity, **facts)
+
+    def _inputs(self, step: Step, contents: Mapping[str, Content]) -> Inputs:
+        places = {name: self._place(name) for name in step.upstream()}
+        digests = {s: m.digest for s, name in step.parents.items() if (m := self.states[name].manifest)}
+        return Inputs(
+            parents={stage: places[name] for stage, name in step.parents.items()},
+            digests=digests,
+            files={name: content.files for name, content in contents.items()},
+            across={s: {v: places[name] for v, name in steps.items()} for s, steps in step.across.items()},
+        )
+
+    def _place(self, name: str) -> Path:
+        state = self.states[name]
+        return self.workspace.place("stage", state.step.stage.name, state.fingerprint)
+
+    def _link(self, state: State) -> None:
+        """Let ``experiments/<name>/<step>`` point at what the experiment uses now, for people."""
+        if state.manifest is None:
+            return
+        link = self.workspace.root / "experiments" / self.plan.experiment.name / state.step.name
+        target = Path("../..") / self._place(state.step.name).relative_to(self.workspace.root)
+        if link.is_symlink() and link.readlink() == target:
+            return
+        link.parent.mkdir(parents=True, exist_ok=True)
+        fresh = link.with_name(f".{link.name}.{self.run}")
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(target)
+        fresh.replace(link)
+
+
+@dataclass
+class _Clerk:
+    """Writes down each part of a step."""
+
+    ledger: Ledger
+    step: int
+
+    def part(self, key: str, manifest: Manifest | None, state: str, seconds: float, error: str) -> None:
+        if manifest is not None:
+            self.ledger.add_artifact(manifest)
+        self.ledger.add_part(self.step, key, manifest.fingerprint if manifest else "", state, seconds, error)
+
+
+def first_error(states: Iterable[State]) -> OceanPathError | None:
+    """The error a run ends with: the only one there was, or a StageError that counts them."""
+    errors = [state.error for state in states if state.error is not None]
+    if len(errors) <= 1:
+        return errors[0] if errors else None
+    return StageError(f"{len(errors)} steps failed", do="\n".join(error.render() for error in errors))

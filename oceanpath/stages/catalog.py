@@ -1,0 +1,25 @@
+"""The one list of rooms, in flow order, and of the tables they share. Nothing else knows them all."""
+
+from __future__ import annotations
+
+from oceanpath.models.registry import parse_model
+from oceanpath.pipeline.experiment import Catalog, Table
+from oceanpath.stages.analyze.stage import STAGE as ANALYZE
+from oceanpath.stages.demo.stage import STAGE as DEMO
+from oceanpath.stages.eval.stage import STAGE as EVAL
+from oceanpath.stages.export.stage import STAGE as EXPORT
+from oceanpath.stages.extract.stage import STAGE as EXTRACT
+from oceanpath.stages.mmap.stage import STAGE as MMAP
+from oceanpath.stages.split.stage import STAGE as SPLIT
+from oceanpath.stages.tables import DataSettings, RuntimeSettings
+from oceanpath.stages.train.stage import STAGE as TRAIN
+
+CATALOG = Catalog(
+    stages=(DEMO, EXTRACT, MMAP, SPLIT, TRAIN, EVAL, ANALYZE, EXPORT),
+    tables={
+        "data": Table(DataSettings.model_validate, DataSettings),
+        "model": Table(parse_model),
+        "runtime": Table(RuntimeSettings.model_validate, RuntimeSettings),
+    },
+    scalars={"seed": 42},
+)

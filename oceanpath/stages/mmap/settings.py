@@ -1,0 +1,28 @@
+"""The `[mmap]` table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from oceanpath.settings import Settings, outside, shared
+
+
+class MmapSettings(Settings):
+    """How bags are stored."""
+
+    dtype: Literal["float16", "float32"] = "float16"
+    max_instances: int | None = Field(None, ge=1)
+    """Keep at most this many patches a slide; None keeps all."""
+    cap_strategy: Literal["spatial_stratified", "random"] = "spatial_stratified"
+    """Which patches a capped slide keeps; slides without coordinates are always capped at random."""
+    cap_grid: int = Field(32, ge=1)
+    """Cells a side of the grid of `spatial_stratified`."""
+    chunk_gb: float = Field(8.0, gt=0)
+    """A bag never crosses a chunk file; a new one starts where this size would be passed."""
+    features: Path | None = outside("data.features")
+    allow_missing: bool = shared("data.allow_missing", False)
+    seed: int = shared("seed", 42)
+    workers: int = shared("runtime.workers", 2, is_runtime=True)

@@ -1,0 +1,16 @@
+"""The door of `mmap`."""
+
+from __future__ import annotations
+
+from oceanpath.pipeline.stage import Stage
+from oceanpath.stages.mmap.settings import MmapSettings
+
+STAGE = Stage(
+    name="mmap",
+    version=1,
+    settings=MmapSettings,
+    work="oceanpath.stages.mmap.work:run",
+    check="oceanpath.artifacts.store:check",
+    needs=("extract?",),
+    doc="Put feature files into one memory-mapped store.",
+)

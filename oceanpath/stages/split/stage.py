@@ -1,0 +1,16 @@
+"""The door of `split`."""
+
+from __future__ import annotations
+
+from oceanpath.pipeline.stage import Stage
+from oceanpath.stages.split.settings import SplitSettings
+
+STAGE = Stage(
+    name="split",
+    version=1,
+    settings=SplitSettings,
+    work="oceanpath.stages.split.work:run",
+    check="oceanpath.artifacts.folds:check",
+    needs=("demo?", "mmap"),
+    doc="Divide patients into train, validation and test.",
+)

@@ -1,0 +1,70 @@
+"""Join, deal, write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from oceanpath.artifacts.folds import ROLES, write_folds
+from oceanpath.artifacts.store import Store
+from oceanpath.errors import ExperimentError
+from oceanpath.pipeline.stage import Inputs, Progress, Summary
+from oceanpath.stages.split.cohort import Cohort, join
+from oceanpath.stages.split.deal import deal
+from oceanpath.stages.split.settings import SplitSettings
+
+
+def run(settings: SplitSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
+    """Write the folds of the cohort below `out`."""
+    cohort = join(settings, _labels(settings, inputs), Store(inputs["mmap"]).slide_ids)
+    for reason, names in cohort.excluded.items():
+        progress.note(f"{len(names)} slides left out, {reason}")
+    folds = deal(cohort.frame, settings)
+    splits = {
+        "scheme": settings.scheme,
+        "seed": settings.seed,
+        "classes": list(settings.classes),
+        "slides": len(cohort.frame),
+        "patients": int(cohort.frame["patient_id"].nunique()),
+        "one_slide_per_patient": settings.one_slide_per_patient,
+        "excluded": cohort.excluded,
+        "balance": [_balance(fold, settings.classes) for fold in folds],
+    }
+    write_folds(out, folds, splits)
+    return _summary(cohort, splits, len(folds))
+
+
+def _labels(settings: SplitSettings, inputs: Inputs) -> Path:
+    if settings.labels is not None:
+        return settings.labels
+    demo = inputs.get("demo")
+    if demo is None:
+        raise ExperimentError(
+            "there is no label table", where="[data] labels", do="Set data.labels to a csv, tsv or parquet."
+        )
+    return demo / "cohort.csv"
+
+
+def _balance(fold: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, Any]:
+    """Role → class → slides and patients."""
+    table: dict[str, Any] = {}
+    for role in ROLES:
+        rows = fold[fold["role"] == role]
+        table[role] = {}
+        for name in classes:
+            here = rows[rows["label"] == name]
+            table[role][name] = {"slides": len(here), "patients": int(here["patient_id"].nunique())}
+    return table
+
+
+def _summary(cohort: Cohort, splits: dict[str, Any], folds: int) -> Summary:
+    counts = cohort.frame["label"].value_counts()
+    classes = ", ".join(f"{name} {counts[name]}" for name in splits["classes"])
+    lines = [
+        f"{splits['slides']} slides of {splits['patients']} patients ({classes}) in {folds} {splits['scheme']} folds"
+    ]
+    lines += [f"left out, {reason}: {len(names)} ({', '.join(names[:3])})" for reason, names in cohort.excluded.items()]
+    metrics = {"slides": splits["slides"], "patients": splits["patients"], "folds": folds}
+    return Summary(tuple(lines), metrics)

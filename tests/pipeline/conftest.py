@@ -1,0 +1,183 @@
+"""A toy house: three rooms that count letters, with all the doors of the real one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import Field
+
+from oceanpath.errors import ArtifactError, StageError
+from oceanpath.pipeline.experiment import Catalog, Table, load
+from oceanpath.pipeline.ledger import Ledger
+from oceanpath.pipeline.plan import Plan, Step, plan
+from oceanpath.pipeline.publish import Workspace
+from oceanpath.pipeline.runner import Runner, State, forced_stages
+from oceanpath.pipeline.stage import Inputs, Part, Progress, Quiet, Stage, Summary
+from oceanpath.settings import Settings, outside, runtime, shared
+
+HERE = __name__
+CALLS: list[str] = []
+"""Every piece of work that really ran, in order."""
+FAIL: set[str] = set()
+"""Work that must fail."""
+
+
+class DataTable(Settings):
+    root: Path | None = None
+    words: Path | None = None
+
+
+class ReadSettings(Settings):
+    upper: bool = False
+    threads: int = runtime(1)
+    words: Path | None = outside("data.words")
+
+
+class CountSettings(Settings):
+    factor: int = Field(1, ge=1)
+    letters: str = "ab"
+    seed: int = shared("seed", 0)
+
+
+class ReportSettings(Settings):
+    title: str = "t"
+
+
+def read(settings: ReadSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
+    CALLS.append("read")
+    if "read" in FAIL:
+        raise StageError("told to fail", where="read")
+    text = settings.words.read_text().splitlines()[0]  # only the first line counts: for early cut-off
+    (out / "text.txt").write_text(text.upper() if settings.upper else text)
+    return Summary(("read it",), {"length": len(text)})
+
+
+def parts(settings: CountSettings, inputs: Inputs) -> list[Part]:
+    common = {"text": inputs.digests["read"], "factor": settings.factor, "seed": settings.seed}
+    return [Part(letter, {"letter": letter, **common}) for letter in settings.letters]
+
+
+def count_part(settings: CountSettings, inputs: Inputs, part: Part, out: Path, progress: Progress) -> Summary:
+    CALLS.append(f"count {part.key}")
+    if part.key in FAIL:
+        raise StageError("told to fail", where=part.key)
+    if f"crash {part.key}" in FAIL:
+        raise KeyError("not planned")
+    text = (inputs["read"] / "text.txt").read_text()
+    (out / f"{part.key}.txt").write_text(str(text.count(part.key) * settings.factor))
+    return Summary()
+
+
+def count(settings: CountSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
+    CALLS.append("count")
+    found = {key: int((place / f"{key}.txt").read_text()) for key, place in inputs.parts.items()}
+    (out / "counts.json").write_text(json.dumps(found, sort_keys=True))
+    return Summary((), {"total": sum(found.values())})
+
+
+def report(settings: ReportSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
+    CALLS.append("report")
+    (out / "report.txt").write_text(settings.title + (inputs["count"] / "counts.json").read_text())
+    (out / "variants.txt").write_text(" ".join(sorted(inputs.across["count"])))
+    return Summary()
+
+
+def check(path: Path) -> None:
+    if "check" in FAIL:
+        raise ArtifactError("told to find it bad", where=path)
+
+
+def toy_catalog(version: int = 1) -> Catalog:
+    door = {"check": f"{HERE}:check"}
+    return Catalog(
+        stages=(
+            Stage("read", 1, ReadSettings, f"{HERE}:read", when="data.words", **door),
+            Stage(
+                "count",
+                version,
+                CountSettings,
+                f"{HERE}:count",
+                needs=("read",),
+                parts=f"{HERE}:parts",
+                part_work=f"{HERE}:count_part",
+                **door,
+            ),
+            Stage("report", 1, ReportSettings, f"{HERE}:report", needs=("count",), across=("count",), **door),
+        ),
+        tables={"data": Table(DataTable.model_validate, DataTable)},
+        scalars={"seed": 0},
+    )
+
+
+class Still:
+    """A screen that draws nothing."""
+
+    def begin(self, step: Step, why: list[str]) -> Progress:
+        return Quiet()
+
+    def end(self, state: State) -> None:
+        pass
+
+
+@dataclass
+class House:
+    """A folder with an experiment file, a word file and a workspace."""
+
+    folder: Path
+    catalog: Catalog = field(default_factory=toy_catalog)
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "toy.toml"
+
+    @property
+    def words(self) -> Path:
+        return self.folder / "words.txt"
+
+    @property
+    def workspace(self) -> Workspace:
+        return Workspace(self.folder / "out")
+
+    def write(self, text: str) -> None:
+        self.file.write_text(text)
+
+    def plan(self, sets: Sequence[str] = (), **more: Any) -> Plan:
+        return plan(load(self.file, self.catalog, tuple(sets)), **more)
+
+    def go(self, sets: Sequence[str] = (), force: Sequence[str] = ()) -> dict[str, State]:
+        made = self.plan(sets)
+        CALLS.clear()
+        self.workspace.open()
+        with Ledger(self.workspace.ledger) as ledger:
+            run = ledger.start_run(made.experiment.name, str(self.file), "test")
+            states = Runner(made, self.workspace, ledger, run, Still(), forced_stages(made, force)).go()
+            ledger.end_run(run, "ok")
+        return {state.step.name: state for state in states}
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    import sys
+
+    monkeypatch.setitem(sys.modules, HERE, sys.modules.get(HERE) or __import__(HERE))
+    FAIL.clear()
+    CALLS.clear()
+    made = House(tmp_path)
+    made.words.write_text("abba\nsecond line\n")
+    made.write('name = "toy"\n[data]\nwords = "words.txt"\n[read]\n[count]\n[report]\n')
+    return made
+
+
+@pytest.fixture
+def calls() -> Callable[[], list[str]]:
+    return lambda: list(CALLS)
+
+
+@pytest.fixture
+def fail() -> set[str]:
+    return FAIL

@@ -1,0 +1,106 @@
+"""What an experiment file may say, and how it is told when it says something else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oceanpath.errors import ExperimentError
+from oceanpath.pipeline import layers
+from oceanpath.pipeline.experiment import load
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[coutn]\n", ["toy.toml", "unknown table 'coutn'", "Did you mean 'count'"]),
+        ("[count]\nfactr = 2\n", ["toy.toml [count]", "unknown key 'factr'", "Did you mean 'factor'"]),
+        ("[count]\nseed = 2\n", ["unknown key 'seed'"]),
+        ("[data]\nwrods = 'x'\n", ["toy.toml [data]", "unknown key 'wrods'", "Did you mean 'words'"]),
+        ("sede = 1\n", ["unknown key 'sede'", "Did you mean 'seed'"]),
+        ("[count]\nfactor = 0\n", ["toy.toml [count] factor", "greater than or equal to 1", "got 0"]),
+        ("[count]\nfactor = 'x'\n", ["[count] factor", "valid integer", "got 'x'"]),
+        ("[count\n", ["toy.toml", "not valid TOML"]),
+        ('extends = "gone.toml"\n', ["gone.toml", "does not exist"]),
+        ('extends = "toy.toml"\n', ["circle"]),
+        ("[[variant]]\nread.upper = true\n", ["every [[variant]] needs a name"]),
+        ('[[variant]]\nname = "base"\n', ["variant names", "base"]),
+        ('[[variant]]\nname = "v"\ncount.factro = 1\n', ["toy.toml variant v [count]", "Did you mean 'factor'"]),
+        ('name = "../up"\n', ["usable as a folder name"]),
+    ],
+)
+def test_a_wrong_file_is_told_where_and_what_is_near(house, text: str, words: list[str]) -> None:
+    house.write(text)
+    with pytest.raises(ExperimentError) as caught:
+        load(house.file, house.catalog)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_missing_file_is_named(house) -> None:
+    with pytest.raises(ExperimentError, match=r"nowhere\.toml"):
+        load(house.folder / "nowhere.toml", house.catalog)
+
+
+def test_relative_paths_are_meant_from_the_file_that_says_them(house, monkeypatch: pytest.MonkeyPatch) -> None:
+    (house.folder / "base").mkdir()
+    (house.folder / "base" / "base.toml").write_text('[data]\nwords = "w.txt"\n')
+    house.write('extends = "base/base.toml"\n[read]\n')
+    assert load(house.file, house.catalog).base.value("data.words") == house.folder.resolve() / "base" / "w.txt"
+    monkeypatch.chdir(house.folder)
+    over = load(house.file, house.catalog, ("data.words=here.txt",))
+    assert over.base.value("data.words") == Path.cwd() / "here.txt"
+    rooted = load(house.file, house.catalog, ("data.root=far",))
+    assert rooted.base.value("data.words") == Path.cwd() / "far" / "w.txt"
+
+
+def test_an_extended_file_is_merged_key_by_key(house) -> None:
+    (house.folder / "base.toml").write_text('seed = 3\n[count]\nfactor = 2\nletters = "x"\n')
+    house.write('extends = "base.toml"\n[count]\nfactor = 5\n')
+    experiment = load(house.file, house.catalog)
+    made = experiment.base.settings(house.catalog.stage("count"))
+    assert (made.factor, made.letters, made.seed) == (5, "x", 3)
+
+
+def test_an_empty_table_asks_for_its_stage(house) -> None:
+    house.write("[count]\n")
+    assert load(house.file, house.catalog).asked() == ["count"]
+
+
+def test_a_when_key_asks_for_its_stage(house) -> None:
+    house.write('[data]\nwords = "words.txt"\n')
+    assert load(house.file, house.catalog).asked() == ["read"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a.b=1", 1),
+        ("a.b=1e-4", 1e-4),
+        ("a.b=static", "static"),
+        ("a.b=true", True),
+        ('a.b=["x"]', ["x"]),
+        ("a.b=", ""),
+    ],
+)
+def test_an_override_is_a_toml_value_or_else_text(text: str, value: object) -> None:
+    assert layers.overrides([text])["a.b"].value == value
+
+
+def test_an_override_without_a_value_is_refused() -> None:
+    with pytest.raises(ExperimentError, match=r"table\.key=value"):
+        layers.overrides(["lr"])
+
+
+keys = st.text("abc_", min_size=1, max_size=4)
+trees = st.recursive(st.integers() | st.booleans(), lambda leaf: st.dictionaries(keys, leaf, min_size=1, max_size=3))
+
+
+@given(st.dictionaries(keys, trees, min_size=1, max_size=4))
+@settings(deadline=None, max_examples=60)
+def test_flattening_loses_nothing(tree: dict[str, object]) -> None:
+    flat = layers.flatten(tree, "t", Path())
+    assert layers.unflatten({key: value for key, value in flat.items() if value.value is not layers.TABLE}) == tree

@@ -1,0 +1,134 @@
+"""A folder is complete and sealed at its place, or it is not there."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from oceanpath.errors import ArtifactError, ExperimentError, StageError
+from oceanpath.pipeline.publish import MANIFEST, Order, Workspace, publish, read_manifest
+from oceanpath.pipeline.stage import Summary
+
+
+def order(text: str = "hello", **more: object) -> Order:
+    def write(out: Path) -> Summary:
+        (out / "deep").mkdir()
+        (out / "deep" / "a.txt").write_text(text)
+        return Summary(("said",), {"n": 1})
+
+    return Order("toy", "stage", 1, {"x": 1}, write, **more)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    made = Workspace(tmp_path / "out")
+    made.open()
+    return made
+
+
+def test_what_is_published_says_what_it_is(workspace: Workspace) -> None:
+    manifest = publish(workspace, order())
+    place = workspace.place("stage", "toy", order().fingerprint)
+    assert read_manifest(place) == manifest
+    assert set(manifest.files) == {"deep/a.txt"}
+    assert manifest.summary == {"lines": ["said"], "metrics": {"n": 1}}
+
+
+def test_the_output_digest_is_of_names_and_contents_alone(tmp_path: Path) -> None:
+    made = [publish(Workspace(tmp_path / name), order()).digest for name in ("one", "two")]
+    assert made[0] == made[1]
+    assert publish(Workspace(tmp_path / "three"), order("other")).digest != made[0]
+
+
+def test_the_first_to_commit_wins_and_the_second_leaves_nothing(workspace: Workspace) -> None:
+    first = publish(workspace, order("first"))
+    assert publish(workspace, order("second")) == first
+    assert [path.name for path in (workspace.root / "runs" / "toy").iterdir()] == [order().fingerprint]
+
+
+def test_replacing_sets_the_old_one_aside_whole(workspace: Workspace) -> None:
+    publish(workspace, order("first"))
+    publish(workspace, order("second"), replace=True)
+    place = workspace.place("stage", "toy", order().fingerprint)
+    assert (place / "deep" / "a.txt").read_text() == "second"
+    (aside,) = (workspace.root / "set_aside").iterdir()
+    assert (aside / "deep" / "a.txt").read_text() == "first"
+
+
+def test_a_failing_check_publishes_nothing(workspace: Workspace) -> None:
+    def refuse(path: Path) -> None:
+        raise ArtifactError("bad", where=path)
+
+    with pytest.raises(ArtifactError, match="bad"):
+        publish(workspace, order(check=refuse))
+    assert not list((workspace.root / "runs" / "toy").iterdir())
+
+
+def test_a_stage_that_writes_nothing_is_refused(workspace: Workspace) -> None:
+    with pytest.raises(ArtifactError, match="wrote nothing"):
+        publish(workspace, Order("toy", "stage", 1, {}, lambda out: Summary()))
+
+
+def test_a_full_disk_is_a_stage_error_with_the_place(workspace: Workspace) -> None:
+    def write(out: Path) -> Summary:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(StageError, match="No space left"):
+        publish(workspace, Order("toy", "stage", 1, {}, write))
+    assert not list((workspace.root / "runs" / "toy").iterdir())
+
+
+@pytest.mark.parametrize("damage", ["truncate", "delete", "manifest", "renamed"])
+def test_damage_is_told(workspace: Workspace, damage: str) -> None:
+    publish(workspace, order())
+    place = workspace.place("stage", "toy", order().fingerprint)
+    if damage == "truncate":
+        (place / "deep" / "a.txt").write_text("he")
+    elif damage == "delete":
+        (place / "deep" / "a.txt").unlink()
+    elif damage == "manifest":
+        (place / MANIFEST).write_text("{")
+    else:
+        place = place.rename(place.with_name("0" * 32))
+    with pytest.raises(ArtifactError):
+        read_manifest(place)
+
+
+def test_nothing_there_is_not_damage(workspace: Workspace) -> None:
+    assert read_manifest(workspace.root / "nothing") is None
+
+
+def test_only_what_dead_processes_left_is_swept(workspace: Workspace) -> None:
+    from oceanpath.pipeline.processes import host, process_tag
+
+    folder = workspace.root / "runs" / "toy"
+    dead = folder / f".{'a' * 32}.999999999-1-{host()}.12345678.partial"
+    alive = folder / f".{'a' * 32}.{process_tag()}.12345678.partial"
+    far = folder / f".{'a' * 32}.999999999-1-elsewhere.12345678.partial"
+    for path in (dead, alive, far):
+        path.mkdir(parents=True)
+    workspace.open()
+    assert sorted(folder.iterdir()) == sorted([alive, far])
+
+
+def test_published_bytes_hold_no_time_and_no_place(workspace: Workspace) -> None:
+    publish(workspace, order())
+    place = workspace.place("stage", "toy", order().fingerprint)
+    text = json.dumps(json.loads((place / MANIFEST).read_text()))
+    assert str(workspace.root) not in text
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere; the file test below covers root")
+def test_an_unwritable_workspace_is_an_error_with_advice(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(ExperimentError, match="--workspace"):
+        Workspace(tmp_path / "out").open()
+
+
+def test_a_file_in_place_of_a_workspace_is_an_error_with_advice(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("")
+    with pytest.raises(ExperimentError, match="--workspace"):
+        Workspace(tmp_path / "out").open()

@@ -1,0 +1,202 @@
+"""What runs, what stays, and why."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+
+import pytest
+
+from oceanpath.errors import ArtifactError, ExperimentError, StageError
+from oceanpath.pipeline.ledger import Ledger
+from oceanpath.pipeline.runner import first_error, survey
+
+Calls = Callable[[], list[str]]
+ALL = ["read", "count a", "count b", "count", "report"]
+
+
+def test_a_second_run_does_nothing(house, calls: Calls) -> None:
+    assert {state.state for state in house.go().values()} == {"ok"}
+    assert calls() == ALL
+    assert {state.state for state in house.go().values()} == {"fresh"}
+    assert calls() == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected", "why"),
+    [
+        ("read.upper=true", ALL, ["upper: False -> True"]),
+        ("count.factor=2", ["count a", "count b", "count", "report"], ["factor: 1 -> 2"]),
+        ("count.letters=abc", ["count c", "count", "report"], ["letters: ab -> abc"]),
+        ("seed=1", ["count a", "count b", "count"], ["seed: 0 -> 1"]),  # its counts are the same: the report stays
+        ("report.title=x", ["report"], ["title: t -> x"]),
+        ("read.threads=8", [], []),
+    ],
+)
+def test_a_changed_key_moves_exactly_what_depends_on_it(house, calls: Calls, setting, expected, why) -> None:
+    house.go()
+    states = house.go([setting])
+    assert calls() == expected
+    ran = [state for state in states.values() if state.state == "ok"]
+    assert (ran[0].why if ran else []) == why
+
+
+def test_switching_a_setting_back_is_a_hit(house, calls: Calls) -> None:
+    house.go()
+    house.go(["count.factor=2"])
+    house.go()
+    assert calls() == []
+
+
+def test_touching_copying_and_an_older_clock_rerun_nothing(house, calls: Calls) -> None:
+    house.go()
+    os.utime(house.words, (0, 0))
+    house.go()
+    assert calls() == []
+    shutil.copy(house.words, house.folder / "elsewhere.txt")
+    house.go([f"data.words={house.folder / 'elsewhere.txt'}"])
+    assert calls() == []
+
+
+def test_the_same_output_of_a_parent_stops_there(house, calls: Calls) -> None:
+    house.go()
+    house.words.write_text("abba\nanother second line\n")
+    states = house.go()
+    assert calls() == ["read"]
+    assert states["read"].why == ["words changed"]
+    assert states["count"].state == "fresh"
+
+
+def test_a_changed_input_of_the_same_size_and_time_is_seen_while_it_is_young(house, calls: Calls) -> None:
+    house.go()
+    stat = house.words.stat()
+    house.words.write_text("bbba\nsecond line\n")
+    os.utime(house.words, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    house.go()
+    assert calls() == ALL
+
+
+def test_a_new_stage_version_reruns_it(house, calls: Calls) -> None:
+    from .conftest import toy_catalog
+
+    house.go()
+    house.catalog = toy_catalog(version=2)
+    states = house.go()
+    assert calls() == ["count a", "count b", "count"]
+    assert states["count"].why == ["version 1 -> 2"]
+
+
+def test_force_makes_a_stage_and_its_dependants_again(house, calls: Calls) -> None:
+    house.go()
+    states = house.go(force=["count"])
+    assert calls() == ["count a", "count b", "count", "report"]
+    assert states["report"].why == ["forced"]
+    house.go()
+    assert calls() == []
+
+
+def test_a_failed_force_leaves_the_old_result(house, calls: Calls, fail: set[str]) -> None:
+    before = house.go()["read"].manifest
+    fail.add("read")
+    assert house.go(force=["read"])["read"].state == "failed"
+    fail.clear()
+    assert house.go()["read"].manifest == before
+    assert calls() == []
+
+
+def test_one_failing_part_keeps_its_siblings_and_a_rerun_resumes(house, calls: Calls, fail: set[str]) -> None:
+    fail.add("a")
+    states = house.go()
+    assert states["count"].state == "failed"
+    assert states["report"].state == "skipped"
+    assert isinstance(first_error(states.values()), StageError)
+    assert "1 of 2 parts failed" in str(states["count"].error)
+    fail.clear()
+    house.go()
+    assert calls() == ["count a", "count", "report"]
+
+
+def test_a_bug_in_a_room_is_told_with_its_place(house, fail: set[str]) -> None:
+    fail.add("crash a")
+    error = house.go()["count"].error
+    assert isinstance(error, StageError)
+    assert "KeyError" in str(error)
+    assert "count_part" in str(error)
+
+
+def test_nothing_is_published_that_its_check_refused(house, fail: set[str]) -> None:
+    fail.add("check")
+    states = house.go()
+    assert isinstance(states["read"].error, ArtifactError)
+    assert not list((house.folder / "out" / "runs").rglob("manifest.json"))
+
+
+def test_a_damaged_result_is_made_again(house, calls: Calls) -> None:
+    states = house.go()
+    place = house.workspace.place("stage", "report", states["report"].fingerprint)
+    (place / "report.txt").write_text("shorter")
+    after = house.go()
+    assert calls() == ["report"]
+    assert "changed size" in after["report"].why[0]
+    assert after["report"].manifest == states["report"].manifest
+
+
+def test_variants_share_what_does_not_differ(house, calls: Calls) -> None:
+    house.write(house.file.read_text() + '[[variant]]\nname = "twice"\ncount.factor = 2\n')
+    states = house.go()
+    assert list(states) == ["read", "count", "count@twice", "report", "report@twice"]
+    assert calls().count("read") == 1
+    place = house.workspace.place("stage", "report", states["report"].fingerprint)
+    assert (place / "variants.txt").read_text() == "base twice"
+
+
+def test_a_dry_run_of_a_fresh_project_says_what_waits(house) -> None:
+    states = survey(house.plan(), house.workspace)
+    assert [(s.step.name, s.state) for s in states] == [("read", "run"), ("count", "pending"), ("report", "pending")]
+    assert states[0].why == ["first run"]
+    assert not house.workspace.ledger.exists()
+
+
+def test_the_graph_names_every_edge(house) -> None:
+    text = house.plan().mermaid()
+    assert "read --> count" in text
+    assert "count --> report" in text
+
+
+def test_to_and_targets_cut_the_graph(house) -> None:
+    assert [step.name for step in house.plan(to="count").steps] == ["read", "count"]
+    assert [step.name for step in house.plan(targets=["read"]).steps] == ["read"]
+    with pytest.raises(ExperimentError, match="Did you mean 'count'"):
+        house.plan(to="coutn")
+
+
+def test_the_ledger_holds_states_reasons_metrics_and_parts(house) -> None:
+    house.go()
+    with Ledger(house.workspace.ledger, read_only=True) as ledger:
+        steps = {row["name"]: row for row in ledger.rows("SELECT * FROM step")}
+        assert {name: row["state"] for name, row in steps.items()} == {"read": "ok", "count": "ok", "report": "ok"}
+        assert json.loads(steps["read"]["why"]) == ["first run"]
+        assert steps["count"]["seconds"] > 0
+        sql = "SELECT value FROM metric WHERE fingerprint = ? AND name = 'total'"
+        assert ledger.rows(sql, (steps["count"]["fingerprint"],)) == [{"value": 4.0}]
+        assert [row["key"] for row in ledger.rows("SELECT key FROM part ORDER BY key")] == ["a", "b"]
+        environment = json.loads(ledger.rows("SELECT environment FROM run")[0]["environment"])
+        assert environment["packages"]["numpy"]
+
+
+def test_a_run_of_a_dead_process_is_shown_as_interrupted(house) -> None:
+    house.workspace.open()
+    with Ledger(house.workspace.ledger) as ledger:
+        run = ledger.start_run("toy", "toy.toml", "test")
+        ledger._db.execute("UPDATE run SET process = '999999999-1-' || host WHERE id = ?", (run,))
+    house.go()
+    with Ledger(house.workspace.ledger, read_only=True) as ledger:
+        assert ledger.rows("SELECT state FROM run ORDER BY id") == [{"state": "interrupted"}, {"state": "ok"}]
+
+
+def test_people_find_results_by_experiment_and_step(house) -> None:
+    states = house.go()
+    link = house.folder / "out" / "experiments" / "toy" / "count"
+    assert link.resolve() == house.workspace.place("stage", "count", states["count"].fingerprint)
