@@ -59,7 +59,7 @@ class Index:
         """
         where = path / "index_arrays.npz"
         try:
-            with np.load(where, allow_pickle=False) as arrays:
+            with where.open("rb") as handle, np.load(handle, allow_pickle=False) as arrays:
                 found = {name: arrays[name] for name in arrays.files}
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise ArtifactError("the store has no readable index", where=where, got=error) from error

@@ -1,0 +1,132 @@
+"""Feature files in, the same bags out; every bad file is told, at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from oceanpath.artifacts.store import Store, check
+from oceanpath.errors import ArtifactError, ExperimentError
+from oceanpath.pipeline.stage import Inputs, Quiet, Summary
+from oceanpath.stages.mmap.settings import MmapSettings
+from oceanpath.stages.mmap.work import run
+
+
+def put(folder: Path, name: str, features: np.ndarray, coords: np.ndarray | None = None) -> Path:
+    folder.mkdir(exist_ok=True)
+    with h5py.File(folder / f"{name}.h5", "w") as file:
+        file["features"] = features
+        if coords is not None:
+            file["coords"] = coords
+    return folder / f"{name}.h5"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three slides whose first two features are the place of the patch, so that any misalignment shows."""
+    random = np.random.default_rng(0)
+    for name, n in (("a", 30), ("b", 500), ("c", 7)):
+        coords = np.stack([np.arange(n) % 25, np.arange(n) // 25], 1).astype(np.int32)
+        features = random.standard_normal((n, 6)).astype(np.float32)
+        features[:, :2] = coords
+        put(tmp_path / "features", name, features, coords * 256)
+    return tmp_path / "features"
+
+
+def build(folder: Path, out: Path, **keys: object) -> Summary:
+    out.mkdir()
+    return run(MmapSettings(features=folder, **keys), Inputs(), out, Quiet())
+
+
+def test_bags_are_the_files(folder: Path, tmp_path: Path) -> None:
+    summary = build(folder, tmp_path / "out")
+    check(tmp_path / "out")
+    store = Store(tmp_path / "out")
+    assert store.slide_ids == ["a", "b", "c"]
+    assert summary.metrics == {"slides": 3, "patches": 537, "left_out": 0}
+    for i, name in enumerate("abc"):
+        with h5py.File(folder / f"{name}.h5") as file:
+            assert np.array_equal(store.features(i), file["features"][:].astype(np.float16))
+            assert np.array_equal(store.coords(i), file["coords"][:])
+
+
+@pytest.mark.parametrize("strategy", ["random", "spatial_stratified"])
+def test_capping_keeps_rows_and_places_together(folder: Path, tmp_path: Path, strategy: str) -> None:
+    build(folder, tmp_path / "out", max_instances=100, cap_strategy=strategy)
+    store = Store(tmp_path / "out")
+    assert store.index.lengths.tolist() == [30, 100, 7]
+    assert store.index.raw_lengths.tolist() == [30, 500, 7]
+    assert np.array_equal(store.features(1)[:, :2].astype(np.int32) * 256, store.coords(1))
+
+
+def test_adding_a_slide_changes_no_other_slides_rows(folder: Path, tmp_path: Path) -> None:
+    build(folder, tmp_path / "one", max_instances=100)
+    put(folder, "0_first", np.ones((200, 6), np.float32), np.arange(400).reshape(200, 2).astype(np.int32))
+    build(folder, tmp_path / "two", max_instances=100)
+    assert np.array_equal(Store(tmp_path / "one").features(1), Store(tmp_path / "two").features(2))
+
+
+@pytest.mark.parametrize("workers", [0, 1, 4])
+def test_bytes_do_not_depend_on_workers(folder: Path, tmp_path: Path, workers: int) -> None:
+    build(folder, tmp_path / "one", workers=2)
+    build(folder, tmp_path / "two", workers=workers)
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
+def test_slides_without_places_make_a_store_without_places(tmp_path: Path) -> None:
+    put(tmp_path / "f", "a", np.ones((4, 3), np.float32))
+    build(tmp_path / "f", tmp_path / "out")
+    assert Store(tmp_path / "out").coords(0) is None
+
+
+def spoil(folder: Path) -> None:
+    (folder / "a.h5").write_bytes((folder / "a.h5").read_bytes()[:900])
+    put(folder, "d", np.ones((4, 5), np.float32), np.zeros((4, 2), np.int32))
+    put(folder, "e", np.zeros((0, 6), np.float32), np.zeros((0, 2), np.int32))
+    put(folder, "f", np.ones((4, 6), np.float32), np.zeros((3, 2), np.int32))
+
+
+def test_all_bad_files_are_listed_at_once_with_their_reasons(folder: Path, tmp_path: Path) -> None:
+    spoil(folder)
+    with pytest.raises(ArtifactError) as caught:
+        build(folder, tmp_path / "out")
+    text = str(caught.value)
+    assert "4 of 6 feature files cannot be used" in text
+    for name in ("a.h5", "d.h5", "e.h5", "f.h5"):
+        assert name in text
+    assert "expected 6, got 5" in text
+
+
+def test_bad_files_are_left_out_by_name_only_when_that_is_asked_for(folder: Path, tmp_path: Path) -> None:
+    spoil(folder)
+    summary = build(folder, tmp_path / "out", allow_missing=True)
+    assert Store(tmp_path / "out").slide_ids == ["b", "c"]
+    assert summary.metrics["left_out"] == 4
+    assert sum(line.startswith("left out") for line in summary.lines) == 4
+
+
+@pytest.mark.parametrize(("value", "words"), [(np.nan, "NaN"), (np.inf, "infinite"), (1e6, "float32")])
+def test_values_that_are_not_finite_or_do_not_fit_are_refused(folder: Path, tmp_path: Path, value, words: str) -> None:
+    features = np.ones((4, 6), np.float32)
+    features[2, 3] = value
+    put(folder, "d", features, np.zeros((4, 2), np.int32))
+    with pytest.raises(ArtifactError, match=words) as caught:
+        build(folder, tmp_path / "out")
+    assert "d.h5" in str(caught.value)
+
+
+def test_large_values_fit_float32(folder: Path, tmp_path: Path) -> None:
+    put(folder, "d", np.full((4, 6), 1e6, np.float32), np.zeros((4, 2), np.int32))
+    build(folder, tmp_path / "out", dtype="float32")
+    assert Store(tmp_path / "out").features(3).max() == 1e6
+
+
+def test_no_source_and_two_sources_are_told(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ExperimentError, match="no slides and no features"):
+        run(MmapSettings(), Inputs(), tmp_path, Quiet())
+    with pytest.raises(ExperimentError, match="one of the two"):
+        run(MmapSettings(features=folder), Inputs(parents={"extract": folder}), tmp_path, Quiet())

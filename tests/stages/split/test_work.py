@@ -1,0 +1,177 @@
+"""Patients are never divided, and nothing vanishes in the join."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oceanpath.artifacts.folds import check, check_fold, read_fold, read_splits
+from oceanpath.artifacts.store import Index
+from oceanpath.artifacts.store_writer import Layout, StoreWriter
+from oceanpath.errors import ExperimentError
+from oceanpath.pipeline.stage import Inputs, Quiet
+from oceanpath.stages.split.deal import deal
+from oceanpath.stages.split.settings import SplitSettings
+from oceanpath.stages.split.work import run
+
+
+def store_of(names: list[str], out: Path) -> Path:
+    out.mkdir()
+    layout = Layout.of([1] * len(names), 1, "float16", False, 1 << 20)
+    writer = StoreWriter(out, layout)
+    digests = [writer.put(i, np.ones((1, 1), np.float16), None).encode() for i in range(len(names))]
+    writer.close()
+    one = np.ones(len(names), np.int64)
+    arrays = (layout.chunk_ids, layout.feature_offsets, layout.coord_offsets, np.array(digests), np.ones(len(names)))
+    Index(np.array([n.encode() for n in sorted(names)]), one, one, *arrays, 1, "float16", False, "").save(out)
+    return out
+
+
+def table(patients: int = 20, slides: int = 2) -> pd.DataFrame:
+    rows = [(f"p{p:02d}_s{s}.svs", f"p{p:02d}", "R" if p % 2 else "NR") for p in range(patients) for s in range(slides)]
+    return pd.DataFrame(rows, columns=["slide_id", "case_id", "label"])
+
+
+class Bench:
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.count = folder, 0
+
+    def go(self, frame: pd.DataFrame, stored: list[str] | None = None, **keys: object) -> Path:
+        self.count += 1
+        path = self.folder / f"cohort{self.count}.csv"
+        frame.to_csv(path, index=False)
+        names = stored or [name.removesuffix(".svs") for name in table()["slide_id"]]
+        store = store_of(names, self.folder / f"store{self.count}")
+        out = self.folder / f"out{self.count}"
+        out.mkdir()
+        settings = {"labels": path, "patient_id": "case_id", "classes": ("NR", "R"), **keys}
+        run(SplitSettings(**settings), Inputs(parents={"mmap": store}), out, Quiet())
+        check(out)
+        return out
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_each_slide_is_tested_once_and_every_role_has_every_class(bench: Bench) -> None:
+    out = bench.go(table())
+    splits = read_splits(out)
+    assert (splits["folds"], splits["slides"], splits["patients"]) == (5, 40, 20)
+    for balance in splits["balance"]:
+        for role in ("train", "val", "test"):
+            assert balance[role]["NR"]["patients"] > 0
+            assert balance[role]["R"]["patients"] > 0
+
+
+def test_row_order_and_file_suffixes_do_not_matter(bench: Bench) -> None:
+    one = bench.go(table())
+    frame = table().sample(frac=1, random_state=0)
+    frame["slide_id"] = frame["slide_id"].str.removesuffix(".svs")
+    two = bench.go(frame)
+    for path in one.iterdir():
+        assert path.read_bytes() == (two / path.name).read_bytes()
+
+
+def test_another_seed_gives_other_folds(bench: Bench) -> None:
+    one, two = bench.go(table()), bench.go(table(), seed=1)
+    assert not read_fold(one, 0)["role"].equals(read_fold(two, 0)["role"])
+
+
+def test_holdout_is_one_fold(bench: Bench) -> None:
+    out = bench.go(table(), scheme="holdout", test_fraction=0.3)
+    assert read_splits(out)["folds"] == 1
+    roles = read_fold(out, 0).groupby("role")["patient_id"].nunique()
+    assert roles["test"] == 6
+
+
+def test_leading_zeros_stay(bench: Bench) -> None:
+    frame = table()
+    frame["case_id"] = [f"{i // 2:03d}" for i in range(len(frame))]
+    out = bench.go(frame)
+    assert read_fold(out, 0)["patient_id"].iloc[0] == "000"
+
+
+BAD = {
+    "no patient column": (lambda f: f.drop(columns="case_id"), {}, ["'case_id'", "one_slide_per_patient = true"]),
+    "alias offered": (lambda f: f, {"patient_id": "patient_id"}, ['Set data.patient_id = "case_id"']),
+    "no label column": (lambda f: f.rename(columns={"label": "response"}), {}, ['Set data.label = "response"']),
+    "twice": (lambda f: pd.concat([f, f.head(1)]), {}, ["1 slide ids stand in the table more than once", "p00_s0"]),
+    "class unknown": (lambda f: f, {"classes": ("NR", "X")}, ["a class has no slide", "X", "R (20)"]),
+    "classes not stated": (lambda f: f, {"classes": ()}, ["classes and their order", "'NR', 'R'"]),
+    "few patients": (lambda f: f, {"folds": 11}, ["fewer patients than folds", "10 patients for 11 folds"]),
+    "empty id": (lambda f: f.assign(slide_id=f["slide_id"].where(f.index != 3)), {}, ["without a slide id", "[5]"]),
+    "row without features": (
+        lambda f: pd.concat([f, pd.DataFrame([("p99_s0", "p99", "R")], columns=f.columns)]),
+        {},
+        ["1 in the table, without features: p99_s0", "allow_missing"],
+    ),
+    "features without row": (lambda f: f.iloc[1:], {}, ["1 with features, not in the table: p00_s0"]),
+    "no label": (lambda f: f.assign(label=f["label"].where(f.index != 0)), {}, ["1 without a label: p00_s0"]),
+    "no patient": (lambda f: f.assign(case_id=f["case_id"].where(f.index != 0)), {}, ["1 without a patient: p00_s0"]),
+    "other label": (
+        lambda f: f.assign(label=f["label"].where(f.index != 0, "?")),
+        {},
+        ["1 with a label that is no class"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_tables_are_told(bench: Bench, name: str) -> None:
+    spoil, keys, words = BAD[name]
+    with pytest.raises(ExperimentError) as caught:
+        bench.go(spoil(table()), **keys)
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["row without features", "features without row", "no label", "no patient", "other label"]
+)
+def test_what_is_missing_is_left_out_and_listed_only_when_allowed(bench: Bench, name: str) -> None:
+    spoil, keys, _ = BAD[name]
+    splits = read_splits(bench.go(spoil(table()), allow_missing=True, **keys))
+    (listed,) = splits["excluded"].values()
+    assert len(listed) == 1
+    assert splits["slides"] == (40 if name == "row without features" else 39)
+
+
+def test_one_slide_per_patient_must_be_said(bench: Bench) -> None:
+    out = bench.go(table().drop(columns="case_id"), one_slide_per_patient=True)
+    assert read_splits(out)["one_slide_per_patient"] is True
+    assert read_fold(out, 0)["patient_id"].tolist() == read_fold(out, 0)["slide_id"].tolist()
+
+
+def test_a_missing_table_is_told(tmp_path: Path) -> None:
+    store = store_of(["a"], tmp_path / "store")
+    with pytest.raises(ExperimentError, match="does not exist"):
+        run(SplitSettings(labels=tmp_path / "gone.csv"), Inputs(parents={"mmap": store}), tmp_path, Quiet())
+    with pytest.raises(ExperimentError, match="no label table"):
+        run(SplitSettings(), Inputs(parents={"mmap": store}), tmp_path, Quiet())
+
+
+@given(st.lists(st.integers(0, 2), min_size=12, max_size=60), st.integers(2, 5), st.integers(0, 1000), st.data())
+@settings(deadline=None, max_examples=60)
+def test_any_cohort_is_divided_by_patient(labels: list[int], folds: int, seed: int, data: st.DataObject) -> None:
+    classes = ("a", "b", "c")
+    patients = [data.draw(st.integers(0, 20)) if i % 3 == 0 else i + 100 for i in range(len(labels))]
+    names = {"slide_id": [f"s{i:03d}" for i in range(len(labels))], "patient_id": [f"p{p}" for p in patients]}
+    frame = pd.DataFrame({**names, "label": [classes[i] for i in labels]})
+    keys = SplitSettings(folds=folds, seed=seed, classes=classes)
+    try:
+        made = deal(frame, keys)
+    except ExperimentError as error:
+        assert "too few" in str(error) or "fewer patients" in str(error)
+        return
+    tested = pd.concat([fold[fold["role"] == "test"] for fold in made])
+    assert sorted(tested["slide_id"]) == sorted(frame["slide_id"])
+    for fold in made:
+        check_fold(fold, "here")
+        assert set(fold["role"]) == {"train", "val", "test"}
