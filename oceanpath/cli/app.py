@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Any
 
-import click
 import typer
 
 from oceanpath import __version__
@@ -30,6 +30,9 @@ app.add_typer(config.app, name="config")
 app.add_typer(listing.models, name="models")
 app.add_typer(listing.encoders, name="encoders")
 
+USAGE_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+"""Newer typers carry a click of their own, older ones use the public one; this is the base of either's errors."""
+
 
 def _version(shown: bool) -> None:
     if shown:
@@ -45,6 +48,13 @@ def _options(
     """Whole-slide images and a table of labels in; a slide-level model with honest statistics out."""
 
 
+def render_help() -> str:
+    """The page of ``oceanpath --help``; ``python -m oceanpath.cli.app > oceanpath/cli/help.txt`` keeps it."""
+    command = typer.main.get_command(app)
+    context = typer.Context(command, info_name="oceanpath", terminal_width=100, max_content_width=100)
+    return command.get_help(context) + "\n"
+
+
 def run_app(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit code (see `oceanpath.errors`)."""
     debug = "--debug" in arguments
@@ -55,12 +65,16 @@ def run_app(arguments: Sequence[str]) -> int:
             traceback.print_exc()
         print(f"error: {error.render()}", file=sys.stderr)
         return int(error.exit_code)
-    except click.exceptions.Exit as stop:
+    except typer.Exit as stop:
         return int(stop.exit_code)
-    except click.ClickException as error:
+    except USAGE_ERROR as error:
         error.show()
         return int(ExitCode.EXPERIMENT)
-    except (KeyboardInterrupt, click.exceptions.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         print("interrupted: what was complete is kept; the same command goes on from there", file=sys.stderr)
         return int(ExitCode.INTERRUPTED)
     return int(result) if isinstance(result, int) else int(ExitCode.OK)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render_help())

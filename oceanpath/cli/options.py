@@ -26,7 +26,6 @@ class Flag:
 
     name: str
     kind: Any
-    default: Any
     info: Any
     """What typer.Option or typer.Argument returned."""
     key: str = ""
@@ -38,7 +37,7 @@ def flag(
 ) -> Flag:
     """An option with its help; named ``--name`` unless `opts` says otherwise."""
     names = opts or (f"--{name.replace('_', '-')}",)
-    return Flag(name, kind, default, typer.Option(*names, help=help, **more), key)
+    return Flag(name, kind, typer.Option(default, *names, help=help, **more), key)
 
 
 EXPERIMENT = flag(
@@ -50,7 +49,7 @@ EXPERIMENT = flag(
 )
 WORKSPACE = flag("workspace", Path, OUTPUTS, "Where results are kept.", metavar="DIR")
 JSON = flag("as_json", bool, False, "Print JSON.", opts=("--json",))
-FILE = Flag("file", Path | None, None, typer.Argument(metavar="EXPERIMENT", help="Experiment file."))
+FILE = Flag("file", Path | None, typer.Argument(None, metavar="EXPERIMENT", help="Experiment file."))
 SETS = flag("sets", list[str] | None, None, "Override a key; repeatable.", opts=("--set",), metavar="KEY=VALUE")
 COMMON = (
     EXPERIMENT,
@@ -118,10 +117,7 @@ def signed(command: Callable[..., int], flags: tuple[Flag, ...]) -> Callable[...
     """Give a function of keyword arguments the signature that typer reads."""
     kind = inspect.Parameter.KEYWORD_ONLY
     command.__annotations__ = {f.name: f.kind for f in flags}
-    parameters = []
-    for f in flags:
-        f.info.default = f.default
-        parameters.append(inspect.Parameter(f.name, kind, default=f.info, annotation=f.kind))
+    parameters = [inspect.Parameter(f.name, kind, default=f.info, annotation=f.kind) for f in flags]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # functions accept it, stubs do not
     return command
 

@@ -97,12 +97,29 @@ def _part_order(job: Job, part: Part, progress: Progress) -> Order:
         "libraries": numeric_libraries(),
     }
     work = resolve(stage.part_work)
+    within = _Notes(progress)
 
     def write(out: Path) -> Summary:
-        made: Summary = _call(f"{stage.name} {part.key}", work, settings, job.inputs, part, out, progress)
+        made: Summary = _call(f"{stage.name} {part.key}", work, settings, job.inputs, part, out, within)
         return made
 
     return Order(stage.name, "part", stage.version, about, write)
+
+
+@dataclass(frozen=True)
+class _Notes:
+    """What the work of a part sees of the screen: the bar counts parts, so only its notes pass."""
+
+    progress: Progress
+
+    def start(self, total: int, unit: str) -> None:
+        """The bar is not a part's to start."""
+
+    def advance(self, count: int = 1) -> None:
+        """The bar is not a part's to move."""
+
+    def note(self, text: str) -> None:
+        self.progress.note(text)
 
 
 def _call(where: str, work: Callable[..., Any], *arguments: Any) -> Any:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from oceanpath.errors import OceanPathError, StageError
+from oceanpath.errors import ExperimentError, OceanPathError, StageError
 from oceanpath.pipeline.digests import Content, DigestCache
 from oceanpath.pipeline.environment import environment
 from oceanpath.pipeline.execute import Job, execute, find
@@ -92,8 +92,16 @@ def survey(plan: Plan, workspace: Workspace, forced: Iterable[str] = ()) -> list
     if workspace.ledger.exists():
         with Ledger(workspace.ledger, read_only=True) as ledger:
             last = {step.name: ledger.last_identity(plan.experiment.name, step.name) for step in plan.steps}
-    look = Survey(plan, workspace, last, forced_stages(plan, forced))
-    return [look.look(step)[0] for step in plan.steps]
+    now = Survey(plan, workspace, last, forced_stages(plan, forced))
+    return [_seen(now, step) for step in plan.steps]
+
+
+def _seen(now: Survey, step: Step) -> State:
+    """A step as a dry run shows it: what is not there yet is waited for, not an error."""
+    try:
+        return now.look(step)[0]
+    except ExperimentError as error:
+        return State(step, "pending", why=[error.render()])
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -149,7 +150,7 @@ def _encoder(files: list[FeatureFile]) -> str:
 def _summary(files: list[FeatureFile], kept: list[int], bad: list[tuple[Path, str]], coords: bool) -> Summary:
     total, stored = sum(file.n for file in files), sum(kept)
     capped = sum(k < file.n for k, file in zip(kept, files, strict=True))
-    layouts = Counter(file.layout for file in files)
+    layouts = Counter(re.sub(r"\[\d+, ", "[N, ", file.layout) for file in files)  # whatever their patch counts
     lines = [
         f"{len(files)} slides, {stored} patches of {files[0].dim} features" + ("" if coords else ", no coordinates")
     ]

@@ -1,0 +1,47 @@
+"""What can be run on the project: ``nox -l`` lists it, ``nox -s tests`` checks it.
+
+Sessions use the environment they are called from and install what they need into it: one copy of torch is enough.
+"""
+
+from __future__ import annotations
+
+import nox
+
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "types", "tests"]
+
+
+def _install(session: nox.Session) -> None:
+    session.run("python", "-m", "pip", "install", "--quiet", "-e", ".[dev]")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and formatting."""
+    _install(session)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Static types, strict."""
+    _install(session)
+    session.run("mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All tests; those that need something absent are skipped and say why."""
+    _install(session)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    session.run("python", "-m", "pytest", "-rs", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+
+
+@nox.session
+def kills(session: nox.Session) -> None:
+    """Twenty runs killed at random moments end with the metrics of an undisturbed one."""
+    _install(session)
+    session.run("python", "-m", "pytest", "-rs", "-s", "tests/test_kill.py", env={"OCEANPATH_KILLS": "20"})

@@ -1,0 +1,211 @@
+"""Patch features of one slide: what `extract` writes, and what other tools write.
+
+    <slide_id>.h5   features [N, D]   float16, contiguous
+                    coords   [N, 2]   int32, level-0 pixels, x then y, top-left corner of the patch
+                    attributes of the file: the fields of `FeatureMeta`
+
+The reader also takes float32, float64 (read as float32), a leading axis of length 1, the dataset names `feats` (STAMP)
+and `embeddings`, TRIDENT's and CLAM's attributes on `coords`, `.npy` arrays, and `.pt` files that hold one tensor or a
+dictionary of tensors (CLAM). STAMP's micrometre coordinates become pixels where the file tells the mpp; otherwise they
+are left out. `FeatureFile.layout` says what was seen.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from oceanpath.artifacts.feature_layouts import describe
+from oceanpath.artifacts.feature_sources import READABLE, Source, open_source
+from oceanpath.artifacts.ids import slide_id
+from oceanpath.errors import ArtifactError, ExperimentError
+
+Bag = tuple[NDArray[np.floating], NDArray[np.int32] | None]
+
+
+@dataclass(frozen=True)
+class FeatureMeta:
+    """How the features of a slide were made; stored as attributes of the file."""
+
+    encoder: str
+    feature_dim: int
+    patch_px: int
+    """Side of a patch at `target_mpp`, pixels."""
+    target_mpp: float
+    mpp_x: float
+    mpp_y: float
+    """Micrometres a level-0 pixel."""
+    mpp_source: str
+    patch_px_level0: float
+    """Side of a patch in level-0 pixels along x."""
+    level0_width: int
+    level0_height: int
+    slide_digest: str
+    """xxh3-128 of the bytes of the slide."""
+    tool_version: str
+
+
+@dataclass(frozen=True)
+class FeatureFile:
+    """One feature file as `scan_features` saw it, without having read its rows."""
+
+    path: Path
+    slide_id: str
+    features_key: str
+    coords_key: str
+    n: int
+    """Patches N."""
+    dim: int
+    """Feature length D."""
+    dtype: str
+    """What `read_features` gives back: float16 or float32."""
+    has_coords: bool
+    coords_scale: float
+    """Level-0 pixels a unit of the stored coordinates; 1 for pixels."""
+    patch_px_level0: float | None
+    encoder: str
+    layout: str
+    """What was seen, in words."""
+
+
+def write_features(
+    path: Path, features: NDArray[np.floating], coords: NDArray[np.integer[Any]], meta: FeatureMeta
+) -> None:
+    """Write one slide. Equal arguments give equal bytes.
+
+    Args:
+        path: The file to write, `<slide_id>.h5`.
+        features: [N, D], stored as float16.
+        coords: [N, 2] level-0 top-left pixels.
+        meta: Stored as attributes.
+
+    Raises: ArtifactError: no patches, N or D do not agree, or a value is not finite as float16.
+    """
+    if features.ndim != 2 or coords.shape != (len(features), 2) or features.shape[1] != meta.feature_dim:
+        shapes = f"features {features.shape}, coords {coords.shape}"
+        raise ArtifactError("shapes do not agree", where=path, expected=f"[N, {meta.feature_dim}], [N, 2]", got=shapes)
+    with np.errstate(over="ignore"):  # an overflow is inf, and inf is refused by name below
+        half = features.astype(np.float16)
+    _hold(half, path)
+    with h5py.File(path, "w") as file:
+        file.create_dataset("features", data=half, track_times=False)
+        file.create_dataset("coords", data=coords.astype(np.int32), track_times=False)
+        for name, value in dataclasses.asdict(meta).items():
+            file.attrs[name] = value
+
+
+def scan_features(path: Path) -> FeatureFile:
+    """What a feature file holds: shapes, types and where it came from. Reads no rows.
+
+    Raises: ArtifactError: unreadable, no known dataset, no patches, wrong shapes, or coords of another length.
+    """
+    with open_source(path) as source:
+        layout = describe(source, path)
+    return FeatureFile(path=Path(path), slide_id=slide_id(path), **dataclasses.asdict(layout))
+
+
+def read_features(file: FeatureFile) -> Bag:
+    """The bag of one slide.
+
+    Returns:
+        features [N, D], float16 or float32 as `file.dtype` says, and coords [N, 2] int32 level-0 top-left pixels, or
+        None where the file has none that can be used.
+
+    Raises: ArtifactError: the file changed since the scan, is damaged, or holds NaN or inf.
+    """
+    with open_source(file.path) as source:
+        features = _rows(source, file.features_key, (file.n, file.dim), file.path).astype(file.dtype, copy=False)
+        coords = None
+        if file.has_coords:
+            stored = _rows(source, file.coords_key, (file.n, 2), file.path)
+            coords = _pixels(stored, file.coords_scale, file.path)
+    _hold(features, file.path)
+    return features, coords
+
+
+def read_meta(path: Path) -> FeatureMeta:
+    """The attributes of a file that `write_features` wrote.
+
+    Raises: ArtifactError: the file is damaged or was written by something else.
+    """
+    with open_source(path) as source:
+        names = [field.name for field in dataclasses.fields(FeatureMeta)]
+        if missing := [name for name in names if name not in source.attrs]:
+            raise ArtifactError("not a feature file of OceanPath", where=path, got=f"no attribute {missing[0]}")
+        return FeatureMeta(**{name: _plain(source.attrs[name]) for name in names})
+
+
+def find_features(directory: Path) -> dict[str, Path]:
+    """Slide id → feature file for everything below `directory`, sorted by id; hidden files are left out.
+
+    Raises: ExperimentError: no such folder, no feature files in it, or two files with one slide id.
+    """
+    if not directory.is_dir():
+        raise ExperimentError("no such folder of features", where=directory, do="Set data.features to a folder.")
+    found: dict[str, Path] = {}
+    for path in sorted(directory.rglob("*")):
+        if path.suffix.lower() not in READABLE or path.name.startswith(".") or not path.is_file():
+            continue
+        name = slide_id(path)
+        if name in found:
+            both = f"{found[name].relative_to(directory)} and {path.relative_to(directory)}"
+            raise ExperimentError("two feature files have one slide id", where=directory, got=f"{name}: {both}")
+        found[name] = path
+    if not found:
+        raise ExperimentError("the folder holds no features", where=directory, expected=" ".join(READABLE))
+    return dict(sorted(found.items()))
+
+
+def check_features(path: Path) -> None:
+    """Read every feature file below `path` to its last row.
+
+    Raises: ArtifactError: a file is damaged, not finite, empty, or has another feature length than its neighbours.
+    """
+    dims: dict[int, Path] = {}
+    try:
+        files = find_features(path)
+    except ExperimentError as error:
+        raise ArtifactError(error.what, where=error.where, expected=error.expected, got=error.got) from error
+    for place in files.values():
+        file = scan_features(place)
+        read_features(file)
+        dims.setdefault(file.dim, place)
+    if len(dims) > 1:
+        said = ", ".join(f"{dim} in {place.name}" for dim, place in dims.items())
+        raise ArtifactError("slides have different feature lengths", where=path, got=said)
+
+
+def _rows(source: Source, key: str, shape: tuple[int, int], path: Path) -> NDArray[Any]:
+    if key not in source.arrays:
+        raise ArtifactError("a dataset is gone since the file was scanned", where=path, expected=key)
+    rows = source.read(key)
+    if rows.size != shape[0] * shape[1]:
+        raise ArtifactError("a dataset changed since the file was scanned", where=path, expected=shape, got=rows.shape)
+    return rows.reshape(shape)
+
+
+def _pixels(stored: NDArray[Any], scale: float, path: Path) -> NDArray[np.int32]:
+    values = np.rint(np.asarray(stored, np.float64) * scale)
+    if not np.isfinite(values).all() or (np.abs(values) > np.iinfo(np.int32).max).any():
+        raise ArtifactError("coordinates are not finite 32-bit pixels", where=path)
+    return values.astype(np.int32)
+
+
+def _hold(features: NDArray[np.floating], path: Path) -> None:
+    """Raise unless there is a patch and every value is finite."""
+    if not len(features):
+        raise ArtifactError("no patches", where=path, do="Leave this slide out, or extract it again.")
+    bad = ~np.isfinite(features).all(axis=1)
+    if bad.any():
+        got = f"{int(bad.sum())} of {len(bad)} patches, first at row {int(bad.argmax())}"
+        raise ArtifactError("features are NaN or infinite", where=path, got=got)
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,104 @@
+"""Metrics: what an evaluation found, as finite JSON.
+
+    metrics.json   {"classes", "scheme", "selected",
+                    "level": {"slide": {metric: record}, "patient": {metric: record}},
+                    "operating_point": null or {"rule", "thresholds", "slide": {metric: record}, "patient": {...}},
+                    "floor": {name: {metric: record}},
+                    "folds": [{"fold", "n", "n_patients", "auroc": record, ...}],
+                    "notes": [text]}
+
+A record is {"value", "low", "high", "n", "n_patients", "resamples", "redrawn"}: the number, its percentile interval
+over resampled patients, how many rows and patients it is made of, how many resamples, and how many of them were drawn
+again because a class was missing. low and high are null, with a "reason", where no interval exists. A number that is
+undefined is {"value": null, "reason": text}, never NaN. Where the evaluation is "selected" (its rows also chose
+something), every record says "selected": true as well.
+
+Metrics: auroc and auprc (macro one-vs-rest beyond two classes), balanced_accuracy, f1 (macro), mcc, kappa, accuracy,
+brier, ece; for two classes also sensitivity and specificity of the last class. The floors are mean_pool_lr,
+max_pool_lr, majority and bag_length; a note that starts with "worse_than_floor" says that the model is below one of
+them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from oceanpath.errors import ArtifactError
+
+FILE = "metrics.json"
+LEVELS = ("slide", "patient")
+FLOORS = ("mean_pool_lr", "max_pool_lr", "majority", "bag_length")
+REQUIRED = ("auroc", "auprc", "balanced_accuracy", "f1", "mcc", "kappa", "accuracy", "brier", "ece")
+KEYS = ("classes", "scheme", "selected", "level", "operating_point", "floor", "folds", "notes")
+
+
+def write_metrics(metrics: Mapping[str, Any], out: Path) -> None:
+    """Write metrics.json below `out`, keys sorted.
+
+    Raises: ArtifactError: a promise of this page is broken.
+    """
+    _check(metrics, where=out)
+    text = json.dumps(metrics, indent=2, sort_keys=True, allow_nan=False)
+    (out / FILE).write_text(text + "\n")
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """The contents of metrics.json below `path`.
+
+    Raises: ArtifactError: missing, unreadable, or a promise of this page is broken.
+    """
+    try:
+        found: dict[str, Any] = json.loads((path / FILE).read_text())
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"no readable {FILE}", where=path, got=error) from error
+    _check(found, where=path)
+    return found
+
+
+def check(path: Path) -> None:
+    """Read metrics.json below `path` and hold the promises of this page.
+
+    Raises: ArtifactError: missing, unreadable, or a promise is broken.
+    """
+    read_metrics(path)
+
+
+def _check(metrics: Mapping[str, Any], where: Path) -> None:
+    if missing := [key for key in KEYS if key not in metrics]:
+        raise ArtifactError("metrics lack a key", where=where, expected=list(KEYS), got=f"without {missing}")
+    selected = metrics["selected"]
+    for level in LEVELS:
+        _check_group(metrics["level"].get(level), f"level.{level}", where, selected)
+    for name in FLOORS:
+        _check_group(metrics["floor"].get(name), f"floor.{name}", where, selected)
+    records = {f"folds.{fold['fold']}.auroc": fold["auroc"] for fold in metrics["folds"]}
+    if (point := metrics["operating_point"]) is not None:
+        records |= {f"operating_point.{a}.{b}": record for a in LEVELS for b, record in point[a].items()}
+    for name, record in records.items():
+        _check_record(record, name, where, selected)
+
+
+def _check_group(group: Mapping[str, Any] | None, name: str, where: Path, selected: bool) -> None:
+    if group is None:
+        raise ArtifactError("metrics lack a group", where=where, expected=name)
+    if missing := sorted(set(REQUIRED) - set(group)):
+        raise ArtifactError("a metric is missing", where=f"{where} {name}", expected=missing)
+    for metric, record in group.items():
+        _check_record(record, f"{name}.{metric}", where, selected)
+
+
+def _check_record(record: Mapping[str, Any], name: str, where: Path, selected: bool) -> None:
+    spot = f"{where} {name}"
+    if selected and record.get("selected") is not True:
+        raise ArtifactError('a number of selected rows does not carry the word "selected"', where=spot)
+    numbers = [record.get(key) for key in ("value", "low", "high")]
+    if any(number is not None and not math.isfinite(number) for number in numbers):
+        raise ArtifactError("a number is not finite", where=spot, got=dict(record))
+    if None in (numbers if numbers[0] is not None else numbers[:1]) and not record.get("reason"):
+        raise ArtifactError("a number is missing without a reason", where=spot, got=dict(record))
+    if numbers[0] is not None and "n" not in record:
+        raise ArtifactError("a number does not say of how many rows it is", where=spot, got=dict(record))

@@ -1,0 +1,66 @@
+"""The only place where patches are left out of a bag."""
+
+from __future__ import annotations
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+
+def chosen_rows(length: int, keep: int, seed: int, epoch: int, slide_id: str) -> NDArray[np.int64]:
+    """Which `keep` of `length` rows a slide shows in an epoch: uniform, without replacement, sorted.
+
+    Depends on (seed, epoch, slide) alone, not on the slide's place in a batch or a cohort. A short bag keeps all.
+
+    Raises: ValueError: `keep` < 1.
+    """
+    if keep < 1:
+        raise ValueError(f"a bag keeps at least one patch, not {keep}")
+    if keep >= length:
+        return np.arange(length)
+    random = np.random.default_rng([seed, epoch, xxhash.xxh3_64_intdigest(slide_id.encode())])
+    rows: NDArray[np.int64] = np.sort(random.choice(length, size=keep, replace=False, shuffle=False))
+    return rows
+
+
+def stratified_rows(coords: NDArray[np.int32], keep: int, grid: int, seed: int, slide_id: str) -> NDArray[np.int64]:
+    """Which `keep` rows of a slide stay so that its shape and its dense places both survive; sorted.
+
+    The bounding box of `coords` [N, 2] is cut into `grid` × `grid` cells. Slots go to cells in proportion to the square
+    root of their patch counts, at least one to every occupied cell while `keep` allows, never more than a cell holds.
+    Exactly min(keep, N) rows come back, and they depend on (seed, slide) alone.
+
+    Raises: ValueError: `keep` < 1.
+    """
+    if keep < 1:
+        raise ValueError(f"a bag keeps at least one patch, not {keep}")
+    if keep >= len(coords):
+        return np.arange(len(coords))
+    random = np.random.default_rng([seed, xxhash.xxh3_64_intdigest(slide_id.encode())])
+    low = coords.min(axis=0).astype(np.int64)
+    extent = np.maximum(coords.max(axis=0).astype(np.int64) - low + 1, 1)
+    x, y = ((coords.astype(np.int64) - low) * grid // extent).T
+    _, cell, counts = np.unique(y * grid + x, return_inverse=True, return_counts=True)
+    slots = _slots(counts, keep, random)
+    order = np.lexsort((random.random(len(coords)), cell))  # rows by cell, shuffled within each
+    rank = np.arange(len(coords)) - np.repeat(np.cumsum(counts) - counts, counts)
+    rows: NDArray[np.int64] = np.sort(order[rank < slots[cell[order]]])
+    return rows
+
+
+def _slots(counts: NDArray[np.int64], keep: int, random: np.random.Generator) -> NDArray[np.int64]:
+    """Slots a cell: 1 ≤ slots ≤ count and sum = `keep`, as near to λ√count as these allow."""
+    if len(counts) >= keep:
+        slots = np.zeros(len(counts), np.int64)
+        slots[random.permutation(len(counts))[:keep]] = 1
+        return slots
+    root = np.sqrt(counts)
+    low, high = 0.0, float(keep)
+    for _ in range(60):  # bisection on λ: the sum grows with it
+        middle = (low + high) / 2
+        too_many = np.clip(np.floor(middle * root), 1, counts).sum() > keep
+        low, high = (low, middle) if too_many else (middle, high)
+    slots = np.clip(np.floor(low * root), 1, counts).astype(np.int64)
+    fraction = np.where(slots < counts, low * root - np.floor(low * root), -1.0)
+    slots[np.argsort(-fraction, kind="stable")[: keep - int(slots.sum())]] += 1
+    return slots

@@ -1,0 +1,89 @@
+"""Bags of a store as a torch dataset, and their joining into a `Batch`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from oceanpath.artifacts.store import Store
+from oceanpath.bags.batch import Batch
+from oceanpath.bags.cap import chosen_rows
+from oceanpath.errors import ArtifactError
+
+
+class Draw(NamedTuple):
+    """What a sampler asks for: a position in the dataset, in an epoch (which decides the rows of a capped bag)."""
+
+    position: int
+    epoch: int
+
+
+class Bag(NamedTuple):
+    """One slide as read: features [n, D] as stored, coords [n, 2] int32 or None, label, id."""
+
+    features: NDArray[np.floating]
+    coords: NDArray[np.int32] | None
+    label: int | None
+    slide_id: str
+
+
+class BagDataset(Dataset[Bag]):
+    """The slides `numbers` of a store, with their labels where they are known.
+
+    An item is asked for by position (the whole bag, or the rows of epoch 0 where capped) or by `Draw`.
+    Rows of an uncapped bag are views of mapped memory; only the store's path travels to a worker process.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        numbers: Sequence[int],
+        labels: Sequence[int] | None = None,
+        max_patches: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        if labels is not None and len(labels) != len(numbers):
+            raise ValueError(f"{len(numbers)} slides but {len(labels)} labels")
+        self.store, self.numbers = store, [int(number) for number in numbers]
+        self.labels = None if labels is None else [int(label) for label in labels]
+        self.max_patches, self.seed = max_patches, seed
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index: int | Draw) -> Bag:
+        draw = index if isinstance(index, Draw) else Draw(index, 0)
+        number = self.numbers[draw.position]
+        name = self.store.slide_ids[number]
+        features, coords = self.store.features(number), self.store.coords(number)
+        if self.max_patches is not None and len(features) > self.max_patches:
+            rows = chosen_rows(len(features), self.max_patches, self.seed, draw.epoch, name)
+            features, coords = features[rows], None if coords is None else coords[rows]
+        return Bag(features, coords, None if self.labels is None else self.labels[draw.position], name)
+
+
+def collate(bags: Sequence[Bag]) -> Batch:
+    """Bags end to end, copied once.
+
+    Raises: ArtifactError: a bag has no patches, or only some bags have coords or labels.
+    """
+    lengths = [len(bag.features) for bag in bags]
+    if empty := [bag.slide_id for bag in bags if not len(bag.features)]:
+        raise ArtifactError("a slide has no patches", where=empty[0])
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    coords = [bag.coords for bag in bags if bag.coords is not None]
+    labels = [bag.label for bag in bags if bag.label is not None]
+    if len(coords) not in (0, len(bags)) or len(labels) not in (0, len(bags)):
+        raise ArtifactError("only some slides of a batch have coords or labels", where=bags[0].slide_id)
+    return Batch(
+        features=torch.from_numpy(np.concatenate([bag.features for bag in bags])),
+        offsets=torch.from_numpy(offsets),
+        coords=torch.from_numpy(np.concatenate(coords)) if coords else None,
+        labels=torch.tensor(labels, dtype=torch.int64) if labels else None,
+        slide_ids=tuple(bag.slide_id for bag in bags),
+    )

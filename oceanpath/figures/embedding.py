@@ -1,0 +1,61 @@
+"""Slides as points: colour for the label, marker for the role."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from oceanpath.figures.canvas import GREY, colour, drawing
+
+MARKERS = {"train": ".", "val": "^", "test": "o"}
+SIZES = {"train": 10, "val": 16, "test": 18}
+NAMES = {"train": "training", "val": "validation", "test": "test"}
+
+
+def draw_embedding(
+    path: Path,
+    xy: NDArray[np.floating],
+    labels: Sequence[str],
+    roles: Sequence[str],
+    classes: Sequence[str],
+    title: str,
+) -> None:
+    """A scatter plot of slides.
+
+    Args:
+        path: The PNG to write.
+        xy: [n, 2]; the axes have no unit.
+        labels: [n] class names.
+        roles: [n] train, val or test; test slides lie on top.
+        classes: In the order of their colours.
+        title: Above the picture.
+    """
+    owner, part = np.asarray(labels), np.asarray(roles)
+    with drawing(path, 4.8, 3.8) as figure:
+        axes = figure.add_subplot()
+        for role, marker in MARKERS.items():
+            for number, name in enumerate(classes):
+                points = xy[(owner == name) & (part == role)]
+                axes.scatter(
+                    points[:, 0],
+                    points[:, 1],
+                    s=SIZES[role],
+                    color=colour(number),
+                    marker=marker,
+                    alpha=0.9 if role == "test" else 0.45,
+                    edgecolors="white" if role == "test" else "none",
+                    linewidths=0.4,
+                )
+        axes.set(xlabel="UMAP 1", ylabel="UMAP 2", title=title, xticks=[], yticks=[])
+        here = [role for role in MARKERS if role in set(roles)]
+        handles = [_dot(colour(number), "o", name) for number, name in enumerate(classes)]
+        handles += [_dot(GREY, MARKERS[role], NAMES[role]) for role in here]
+        figure.legend(handles=handles, loc="outside right upper")
+
+
+def _dot(shade: str, marker: str, name: str) -> Line2D:
+    return Line2D([], [], color=shade, marker=marker, linestyle="none", markersize=5, label=name)

@@ -1,0 +1,155 @@
+"""Attention over a slide. Everything is drawn in level-0 pixels, so nothing can be shifted or scaled twice.
+
+The colour says how many times more than an equal share a patch gets: attention × number of patches, 1 = uniform. The
+scale ends at the 99th percentile, so that one patch does not hide the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from oceanpath.errors import StageError
+from oceanpath.figures.canvas import GREY, PALETTE, drawing, heading
+
+COLOURS = "inferno"
+LABEL = "Attention (1 = an equal share)"
+FAINTEST, STRONGEST = 0.2, 0.75
+"""Opacity over a thumbnail: tissue that is not looked at stays visible."""
+
+
+@dataclass(frozen=True)
+class Backdrop:
+    """A thumbnail [h, w, 3] uint8 of the whole slide, whose edges are the edges of level 0."""
+
+    thumbnail: NDArray[np.uint8]
+    level0_width: int
+    level0_height: int
+
+    def scale(self) -> tuple[float, float]:
+        """Thumbnail pixels a level-0 pixel, in x and y."""
+        height, width = self.thumbnail.shape[:2]
+        return width / self.level0_width, height / self.level0_height
+
+
+def draw_heatmap(
+    path: Path,
+    coords: NDArray[np.int32],
+    footprint: tuple[float, float],
+    attention: NDArray[np.floating],
+    backdrop: Backdrop,
+    title: str,
+) -> None:
+    """The thumbnail, and beside it the same with the patches coloured by attention.
+
+    Args:
+        path: The PNG to write.
+        coords: [n, 2] level-0 pixels, top-left corners.
+        footprint: Width and height of a patch in level-0 pixels.
+        attention: [n], non-negative, sums to 1.
+        backdrop: The thumbnail and the size of level 0.
+        title: Above the picture.
+    """
+    width, height = backdrop.level0_width, backdrop.level0_height
+    panel = 3.4
+    with drawing(path, *_paper(width, height, panel, panels=2)) as figure:
+        plain, mapped = figure.subplots(1, 2)
+        for axes in (plain, mapped):
+            axes.imshow(backdrop.thumbnail, extent=(0, width, height, 0), interpolation="antialiased")
+            _bare(axes, width, height)
+        _colour_patches(figure, mapped, coords, footprint, attention, see_through=True)
+        heading(figure, title)
+
+
+def draw_places(
+    path: Path,
+    coords: NDArray[np.int32],
+    footprint: tuple[float, float] | None,
+    attention: NDArray[np.floating],
+    title: str,
+) -> None:
+    """Patches at their places without a thumbnail: rectangles, or points where their size is unknown (None)."""
+    side = footprint or (0.0, 0.0)
+    low, high = coords.min(axis=0).astype(float), coords.max(axis=0) + np.asarray(side)
+    margin = 0.02 * max(float((high - low).max()), 1.0)
+    span = high - low + 2 * margin
+    with drawing(path, *_paper(span[0], span[1], 4.2, panels=1)) as figure:
+        axes = figure.add_subplot()
+        _bare(axes, span[0], span[1], low[0] - margin, low[1] - margin)
+        axes.spines[:].set_visible(True)
+        axes.spines[:].set_color(GREY)
+        if footprint is not None:
+            _colour_patches(figure, axes, coords, footprint, attention, see_through=False)
+        else:
+            shares = relative(attention)
+            points = axes.scatter(coords[:, 0], coords[:, 1], 12, shares, cmap=COLOURS, vmin=0, vmax=_top(shares))
+            figure.colorbar(points, ax=axes, label=LABEL, shrink=0.8, extend="max")
+        heading(figure, title)
+
+
+def draw_sorted(path: Path, attention: NDArray[np.floating], title: str) -> None:
+    """Attention of patches that have no place: sorted, as multiples of an equal share."""
+    shares = np.sort(relative(attention))[::-1]
+    with drawing(path, 4.2, 2.8) as figure:
+        axes = figure.add_subplot()
+        axes.bar(np.arange(1, len(shares) + 1), shares, width=1.0, color=PALETTE[0])
+        axes.axhline(1, color=GREY, linewidth=0.8, linestyle=(0, (2, 2)))
+        axes.set(xlabel="Patches, sorted", ylabel=LABEL, xlim=(0.5, len(shares) + 0.5))
+        axes.locator_params(axis="x", integer=True)
+        heading(figure, title)
+
+
+def relative(attention: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Attention [n] as multiples of an equal share."""
+    if attention.ndim != 1 or not len(attention) or not np.isfinite(attention).all() or attention.min() < 0:
+        raise StageError("attention is one finite, non-negative number a patch", got=attention.shape)
+    return attention.astype(np.float64) * len(attention)
+
+
+def rectangles(coords: NDArray[np.int32], footprint: tuple[float, float]) -> NDArray[np.float64]:
+    """Corners [n, 4, 2] of patches in level-0 pixels."""
+    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * np.asarray(footprint)
+    placed: NDArray[np.float64] = coords[:, None, :] + corners[None]
+    return placed
+
+
+def _colour_patches(
+    figure: Figure,
+    axes: Axes,
+    coords: NDArray[np.int32],
+    footprint: tuple[float, float],
+    attention: NDArray[np.floating],
+    see_through: bool,
+) -> None:
+    shares = relative(attention)
+    if coords.shape != (len(shares), 2):
+        raise StageError("one place a patch", expected=(len(shares), 2), got=coords.shape)
+    top = _top(shares)
+    patches = PolyCollection(list(rectangles(coords, footprint)), cmap=COLOURS, linewidths=0, antialiased=False)
+    patches.set_array(shares)
+    patches.set_clim(0, top)
+    if see_through:
+        patches.set_alpha(list(FAINTEST + (STRONGEST - FAINTEST) * np.minimum(shares / top, 1)))
+    axes.add_collection(patches, autolim=False)
+    figure.colorbar(patches, ax=axes, label=LABEL, shrink=0.8, extend="max")
+
+
+def _top(shares: NDArray[np.float64]) -> float:
+    return max(float(np.percentile(shares, 99)), 1e-9)
+
+
+def _bare(axes: Axes, width: float, height: float, left: float = 0.0, top: float = 0.0) -> None:
+    axes.set(xlim=(left, left + width), ylim=(top + height, top), aspect="equal", xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+
+
+def _paper(width: float, height: float, panel: float, panels: int) -> tuple[float, float]:
+    """Inches of a figure whose panels have the slide's shape and at most `panel` inches a side."""
+    scale = panel / max(width, height)
+    return max(width * scale * panels + 1.0, 3.2), max(height * scale, 1.2) + 0.6

@@ -1,0 +1,25 @@
+"""Where to compute."""
+
+from __future__ import annotations
+
+import torch
+
+from oceanpath.errors import ExperimentError
+
+
+def pick_device(wanted: str = "auto") -> torch.device:
+    """``auto`` = the first GPU where there is one, else the CPU; else what torch calls ``cpu``, ``cuda``, ``cuda:1``.
+
+    Raises: ExperimentError: no such device here.
+    """
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+    except RuntimeError as error:
+        raise ExperimentError(
+            "unknown device", where="[runtime] device", got=wanted, expected="auto, cpu, cuda"
+        ) from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ExperimentError("there is no such GPU here", where="[runtime] device", got=wanted, do="Use auto or cpu.")
+    return device

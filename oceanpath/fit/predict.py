@@ -1,0 +1,73 @@
+"""Predictions of a trained classifier: whole bags, one at a time, in eval mode. No training, no Lightning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from oceanpath.artifacts.store import Store
+from oceanpath.bags.dataset import BagDataset, collate
+from oceanpath.errors import ArtifactError
+from oceanpath.fit.checkpoint import load_checkpoint
+from oceanpath.models.classifier import WSIClassifier
+
+
+class Predictions(NamedTuple):
+    """One row a slide, in the order that was asked for."""
+
+    probabilities: NDArray[np.float64]
+    """[n, C], each row sums to 1."""
+    logits: NDArray[np.float32]
+    """[n, C]."""
+    embeddings: NDArray[np.float32]
+    """[n, E]."""
+
+
+@torch.inference_mode()
+def predict(classifier: WSIClassifier, store: Store, numbers: Sequence[int], device: torch.device | str) -> Predictions:
+    """What `classifier` says about the slides `numbers` of `store`; a slide's row depends on that slide alone.
+
+    The mode of the classifier (train or eval) is put back afterwards.
+    """
+    dataset = BagDataset(store, numbers)
+    was_training = classifier.training
+    classifier.to(device).eval()
+    outputs = [classifier.output_packed(collate([dataset[i]]).to(device)) for i in range(len(dataset))]
+    classifier.train(was_training)
+    n_classes, width = len(classifier.classes), classifier.aggregator.embed_dim
+    logits = np.array([out.logits[0].cpu().numpy() for out in outputs], np.float32).reshape(-1, n_classes)
+    embeddings = np.array([out.slide_embedding[0].float().cpu().numpy() for out in outputs], np.float32)
+    return Predictions(softmax(logits), logits, embeddings.reshape(-1, width))
+
+
+def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Class probabilities [n, C] in float64 of logits [n, C]."""
+    wide = logits.astype(np.float64)
+    powers = np.exp(wide - wide.max(axis=1, keepdims=True, initial=-np.inf))
+    total: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return total
+
+
+@torch.inference_mode()
+def predict_attention(
+    checkpoint: Path, features: NDArray[np.floating], coords: NDArray[np.int32] | None, device: str = "cpu"
+) -> NDArray[np.float32]:
+    """Attention [n] of one slide's patches under the model at `checkpoint`: non-negative, sums to 1.
+
+    Raises: ArtifactError: a damaged checkpoint, or features [n, D] of another length D.
+    """
+    classifier = load_checkpoint(checkpoint, device)
+    if features.ndim != 2 or features.shape[1] != classifier.in_dim or not len(features):
+        raise ArtifactError(
+            "wrong features for this model", where=checkpoint, expected=f"[n, {classifier.in_dim}]", got=features.shape
+        )
+    h = torch.from_numpy(np.array(features, copy=True)).unsqueeze(0).to(device)
+    places = None if coords is None else torch.from_numpy(np.array(coords, copy=True)).unsqueeze(0).to(device)
+    attention = classifier.output(h, None, places, return_attention=True).extras["attention"]
+    weights: NDArray[np.float32] = attention[0].float().cpu().numpy()
+    return weights

@@ -1,0 +1,147 @@
+"""Lightning as OceanPath uses it: ragged batches, seeds per step, no files, nothing on stdout."""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from torch.utils.data import DataLoader
+
+from oceanpath.bags.batch import Batch
+from oceanpath.bags.dataset import Bag, BagDataset, collate
+from oceanpath.bags.sampler import BagSampler
+from oceanpath.fit.guard import NonFiniteGuard
+from oceanpath.fit.losses import SlideLoss
+from oceanpath.fit.optim import build_optimizer, build_schedule
+from oceanpath.fit.seeds import derive, seed_torch
+from oceanpath.fit.settings import FitSettings
+from oceanpath.models.classifier import WSIClassifier
+
+EpochEnd = Callable[[int, float], bool]
+"""(epoch, mean training loss) → whether to stop."""
+
+
+class ClassifierFit(pl.LightningModule):
+    """One classifier being fitted. It steps by itself, so that a step without finite gradients can be left out."""
+
+    def __init__(self, classifier: WSIClassifier, loss: SlideLoss, settings: FitSettings, seed: int) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.classifier, self.loss, self.settings, self.seed = classifier, loss, settings, seed
+        self.guard = NonFiniteGuard(settings.skip_limit)
+        self.losses: list[float] = []
+
+    def configure_optimizers(self) -> Any:
+        """AdamW and its schedule, counted in steps."""
+        optimizer = build_optimizer(self.classifier, self.settings.lr, self.settings.weight_decay)
+        steps = int(self.trainer.estimated_stepping_batches)
+        warmup = round(self.settings.warmup * steps / self.settings.epochs)
+        return [optimizer], [build_schedule(optimizer, warmup, steps)]
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002  # Lightning's signature
+        """Dropout depends on (seed, epoch, step), not on what ran before: a resumed fit draws the same."""
+        seed_torch(self.seed, "step", self.current_epoch, batch_idx)
+
+    def training_step(self, batch: Batch) -> None:
+        """Forward, backward, clip, and step if all is finite."""
+        optimizer: Any = self.optimizers()
+        optimizer.zero_grad()
+        assert batch.labels is not None, "the training dataset has labels"
+        loss = self.loss(self.classifier.output_packed(batch).logits, batch.labels).mean()
+        self.manual_backward(loss)
+        norm = torch.nn.utils.clip_grad_norm_(self.classifier.parameters(), self.settings.clip)
+        value = float(loss.detach())
+        if self.guard.accepts(value, float(norm), batch.slide_ids):
+            self.losses.append(value)
+            optimizer.step()
+            schedule: Any = self.lr_schedulers()
+            schedule.step()
+
+    def mean_loss(self) -> float:
+        """Mean loss of the steps since the last call; NaN when there was none."""
+        losses, self.losses = self.losses, []
+        return sum(losses) / len(losses) if losses else math.nan
+
+
+class _AtEpochEnd(pl.Callback):
+    def __init__(self, judge: EpochEnd) -> None:
+        self.judge = judge
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, ClassifierFit)
+        trainer.should_stop = self.judge(trainer.current_epoch, pl_module.mean_loss())
+
+
+def fit_classifier(
+    module: ClassifierFit, dataset: BagDataset, balance: list[int] | None, device: torch.device, judge: EpochEnd
+) -> None:
+    """Fit in place until `judge` says stop or the epochs are over; `judge` runs after every epoch.
+
+    Args:
+        module: what is fitted, with its settings and seed.
+        dataset: training slides with labels.
+        balance: label of each slide for draws that are balanced by class; None = every slide once an epoch.
+        device: where to compute.
+        judge: called with (epoch, mean training loss); the weights are then those of the epoch's end.
+
+    Raises: StageError: too many steps in a row without a finite loss and gradient.
+    """
+    with warnings.catch_warnings():
+        _quieten()
+        trainer = _trainer(module.settings, device, judge)
+        _interruptible(trainer, module, _loader(module, dataset, balance))
+
+
+def _loader(module: ClassifierFit, dataset: BagDataset, balance: list[int] | None) -> DataLoader[Bag]:
+    sampler = BagSampler(len(dataset), derive(module.seed, "order"), balance)
+    # Batches are views of mapped memory joined by one copy: worker processes would only add another copy.
+    # The loader's own generator keeps its base seed from moving torch's.
+    return DataLoader(
+        dataset,
+        sampler=sampler,
+        batch_size=module.settings.batch_size,
+        collate_fn=collate,
+        generator=torch.Generator().manual_seed(0),
+    )
+
+
+def _trainer(settings: FitSettings, device: torch.device, judge: EpochEnd) -> pl.Trainer:
+    return pl.Trainer(
+        accelerator="gpu" if device.type == "cuda" else "cpu",
+        devices=[device.index or 0] if device.type == "cuda" else 1,
+        precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
+        max_epochs=settings.epochs,
+        callbacks=[_AtEpochEnd(judge)],
+        plugins=[LightningEnvironment()],  # on a Slurm node Lightning would otherwise try to join the job's tasks
+        deterministic=True,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+
+
+def _interruptible(trainer: pl.Trainer, module: ClassifierFit, loader: DataLoader[Bag]) -> None:
+    """Fit; Ctrl-C stays KeyboardInterrupt, which Lightning turns into SystemExit(1)."""
+    try:
+        trainer.fit(module, loader)
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from stop
+        raise
+
+
+def _quieten() -> None:
+    for name in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*srun.*")
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+    warnings.filterwarnings("ignore", message=".*number of training batches.*")

@@ -1,0 +1,49 @@
+"""A slide classifier: an aggregator and one linear layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from oceanpath.bags.batch import Batch
+from oceanpath.models.base import MILOutput
+from oceanpath.models.registry import build_aggregator
+from oceanpath.models.settings import ModelSettings
+
+LOGIT_BOUND = 100.0
+
+
+class WSIClassifier(nn.Module):
+    """Class logits of slides. `classes` names the columns of the logits, in order."""
+
+    def __init__(self, settings: ModelSettings, in_dim: int, classes: Sequence[str]) -> None:
+        super().__init__()
+        self.settings, self.in_dim, self.classes = settings, in_dim, tuple(classes)
+        self.aggregator = build_aggregator(settings, in_dim)
+        self.head = nn.Linear(self.aggregator.embed_dim, len(self.classes))
+
+    def forward(self, h: Tensor, mask: Tensor | None = None, coords: Tensor | None = None) -> Tensor:
+        """Logits [B, C] float32 of padded bags h [B, N, in_dim]; see `BaseMIL.forward_features`."""
+        return self.output(h, mask, coords).logits
+
+    def output(
+        self,
+        h: Tensor,
+        mask: Tensor | None = None,
+        coords: Tensor | None = None,
+        return_attention: bool = False,
+    ) -> MILOutput:
+        """Embedding, logits and (asked for) ``extras["attention"]`` [B, N] of padded bags."""
+        return self._judge(*self.aggregator.forward_features(h, mask, coords, return_attention))
+
+    def output_packed(self, batch: Batch, return_attention: bool = False) -> MILOutput:
+        """Embedding, logits and (asked for) ``extras["attention"]`` [T] of a ragged batch, without padding."""
+        return self._judge(*self.aggregator.forward_packed(batch, return_attention))
+
+    def _judge(self, embedding: Tensor, attention: Tensor | None) -> MILOutput:
+        logits = self.head(embedding)
+        # Half-precision logits lose the loss; beyond the bound a softmax is 0 or 1 in float32 anyway.
+        logits = (logits if logits.dtype == torch.float64 else logits.float()).clamp(-LOGIT_BOUND, LOGIT_BOUND)
+        return MILOutput(embedding, logits, {} if attention is None else {"attention": attention})

@@ -1,0 +1,96 @@
+"""Names of architectures → their settings and their modules. Torch is imported only by `build_aggregator`."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from pydantic import ValidationError
+
+from oceanpath.errors import ExperimentError, nearest
+from oceanpath.models.settings import ABMILSettings, ModelSettings, StaticSettings
+
+if TYPE_CHECKING:
+    from oceanpath.models.base import BaseMIL
+
+S = TypeVar("S", bound=type[ModelSettings])
+
+
+class Entry(NamedTuple):
+    """One architecture: its settings class and where its module is, as ``"module:Class"``."""
+
+    settings: type[ModelSettings]
+    where: str
+
+
+_ENTRIES: dict[str, Entry] = {}
+
+
+def register_aggregator(name: str, where: str) -> Callable[[S], S]:
+    """A class decorator for settings: `name` is built by the class at ``"module:Class"``.
+
+    Raises: ValueError: the name is taken.
+    """
+
+    def remember(settings: S) -> S:
+        if name in _ENTRIES:
+            raise ValueError(f"the aggregator {name!r} is registered already")
+        _ENTRIES[name] = Entry(settings, where)
+        return settings
+
+    return remember
+
+
+register_aggregator("abmil", "oceanpath.models.abmil:ABMIL")(ABMILSettings)
+register_aggregator("static", "oceanpath.models.static:StaticPooling")(StaticSettings)
+
+
+def aggregator_names() -> list[str]:
+    """All known names, sorted."""
+    return sorted(_ENTRIES)
+
+
+def aggregator_settings() -> list[type[ModelSettings]]:
+    """The settings class of every architecture, sorted by name."""
+    return [_ENTRIES[name].settings for name in aggregator_names()]
+
+
+def parse_model(raw: Mapping[str, Any]) -> ModelSettings:
+    """The settings object of a `[model]` table; without a name it is ABMIL.
+
+    Raises: ExperimentError: unknown name, unknown key or a value out of range; the nearest known word is named.
+    """
+    name = str(raw.get("name", "abmil"))
+    entry = _entry(name)
+    try:
+        return entry.settings.model_validate({**raw, "name": name})
+    except ValidationError as error:
+        raise _explain(error, entry.settings) from error
+
+
+def build_aggregator(settings: ModelSettings, in_dim: int) -> BaseMIL:
+    """A freshly initialised aggregator for patch features of length `in_dim` (from torch's global generator)."""
+    module, _, name = _entry(settings.name).where.partition(":")
+    built: BaseMIL = getattr(importlib.import_module(module), name)(settings, in_dim)
+    return built
+
+
+def _entry(name: str) -> Entry:
+    if name in _ENTRIES:
+        return _ENTRIES[name]
+    close = nearest(name, _ENTRIES)
+    do = f"Did you mean {close[0]!r}?" if close else ""
+    raise ExperimentError(
+        "unknown aggregator", where="[model] name", expected=", ".join(aggregator_names()), got=name, do=do
+    )
+
+
+def _explain(error: ValidationError, settings: type[ModelSettings]) -> ExperimentError:
+    first = error.errors()[0]
+    key = ".".join(str(step) for step in first["loc"])
+    if first["type"] == "extra_forbidden":
+        close = nearest(key, settings.own_keys())
+        do = f"Did you mean {close[0]!r}?" if close else f"Known keys: {', '.join(settings.own_keys())}."
+        return ExperimentError("unknown key", where=f"[model] {key}", do=do)
+    return ExperimentError(first["msg"], where=f"[model] {key}", got=first.get("input", ""))

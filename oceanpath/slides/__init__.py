@@ -1,0 +1,1 @@
+"""Whole-slide images: reading, tissue, patch grid, patch encoders, and the renderer of the demo cohort."""

@@ -1,0 +1,49 @@
+"""Write RGB pixels as a tiled pyramid that OpenSlide opens as an Aperio slide."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+
+TILE = 256
+LEVELS = (1, 4, 16)
+"""Downsamples of the levels; Aperio's scanners write the same."""
+QUALITY = 80
+
+
+def write_aperio(path: Path, rgb: NDArray[np.uint8], mpp: float) -> None:
+    """Write `rgb` [h, w, 3] as JPEG tiles with its resolution in the description. No dates: equal pixels, equal bytes.
+
+    Args:
+        path: The .svs to write.
+        rgb: Level 0.
+        mpp: Micrometres a pixel of level 0.
+    """
+    height, width = rgb.shape[:2]
+    image = Image.fromarray(rgb)
+    with tifffile.TiffWriter(path) as tiff:
+        for number, downsample in enumerate(LEVELS):
+            if number and min(width, height) // downsample < 1:
+                break
+            level = rgb if number == 0 else np.asarray(image.reduce(downsample))
+            tiff.write(
+                level,
+                description=_description(width, height, mpp),
+                tile=(TILE, TILE),
+                photometric="rgb",
+                compression="jpeg",
+                compressionargs={"level": QUALITY, "subsampling": (2, 2)},
+                subfiletype=int(number > 0),
+                metadata=None,
+                software=False,
+                maxworkers=1,
+            )
+
+
+def _description(width: int, height: int, mpp: float) -> str:
+    size = f"{width}x{height} [0,0 {width}x{height}] ({TILE}x{TILE}) JPEG/RGB Q={QUALITY}"
+    return f"Aperio Image Library v11.2.1 \r\n{size}|AppMag = {10 / mpp:g}|MPP = {mpp:.4f}"

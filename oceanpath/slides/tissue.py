@@ -1,0 +1,122 @@
+"""Where tissue is: distance from the colour of the glass, in Lab, under one threshold for the whole slide.
+
+Otsu's threshold (Otsu 1979) is clipped to a window of Lab distances, so that a slide with nothing on it stays empty
+and a slide that is all tissue stays full. Grey or tinted glass is its own reference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from oceanpath.slides.colour import rgb_to_lab
+from oceanpath.slides.reader import SlideReader
+
+MASK_MPP = 8.0
+"""Micrometres a mask pixel, where a patch is at least 16 of them wide."""
+THRESHOLDS = (7.0, 12.0)
+LIGHTNESS_WEIGHT = 0.6
+"""Illumination changes lightness more than colour."""
+FALLBACK_GLASS = np.array([95.0, 0.0, 0.0], np.float32)
+SMOOTH = 1.0
+"""Lab units a pixel: glass has no texture at 8 µm a pixel, tissue has."""
+GLASS_SHARE = 0.005
+SMALLEST_TISSUE_MM2 = 0.01
+LARGEST_HOLE_MM2 = 0.02
+
+
+@dataclass(frozen=True)
+class Tissue:
+    """A tissue mask over the whole slide."""
+
+    mask: NDArray[np.bool_]
+    """[h, w]; its edges are the edges of the slide."""
+    scale_x: float
+    """Level-0 pixels a mask pixel."""
+    scale_y: float
+
+    @property
+    def share(self) -> float:
+        """Part of the slide that is tissue, 0 to 1."""
+        return float(self.mask.mean())
+
+
+def find_tissue(reader: SlideReader, patch_um: float) -> Tissue:
+    """The tissue mask of a slide, at 8 µm a pixel or finer for patches narrower than 128 µm."""
+    mpp = min(MASK_MPP, patch_um / 16)
+    width = max(1, round(reader.width * reader.mpp.x / mpp))
+    height = max(1, round(reader.height * reader.mpp.y / mpp))
+    rgb = reader.overview(width, height)
+    scale_x, scale_y = reader.width / width, reader.height / height
+    pixel_mm2 = scale_x * reader.mpp.x * scale_y * reader.mpp.y * 1e-6
+    return Tissue(tissue_mask(rgb, pixel_mm2), scale_x, scale_y)
+
+
+def tissue_mask(rgb: NDArray[np.uint8], pixel_mm2: float) -> NDArray[np.bool_]:
+    """Tissue in an overview.
+
+    Args:
+        rgb: [h, w, 3], about 8 µm a pixel.
+        pixel_mm2: Area of a pixel, for the sizes of specks and holes.
+
+    Returns: [h, w], True where there is tissue.
+    """
+    lab = rgb_to_lab(rgb)
+    distance = _distance(lab, glass_colour(lab))
+    mask = (distance > _threshold(distance)) & ~_ink_black(rgb)
+    mask = _without_small(mask, SMALLEST_TISSUE_MM2 / pixel_mm2)
+    return ~_without_small(~mask, LARGEST_HOLE_MM2 / pixel_mm2)
+
+
+def glass_colour(lab: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Median Lab of bright pixels without texture; near white where a view shows no glass."""
+    slopes = [np.abs(np.gradient(lab, axis=axis)).max(axis=2) for axis in (0, 1) if lab.shape[axis] > 1]
+    smooth = np.maximum.reduce(slopes) < SMOOTH if slopes else np.ones(lab.shape[:2], bool)
+    if smooth.mean() < GLASS_SHARE:
+        return FALLBACK_GLASS
+    lightness = lab[..., 0]
+    bright = smooth & (lightness >= np.percentile(lightness[smooth], 95) - 4)
+    if bright.mean() < GLASS_SHARE:
+        return FALLBACK_GLASS
+    colour: NDArray[np.float32] = np.median(lab[bright], axis=0).astype(np.float32)
+    return colour
+
+
+def _distance(lab: NDArray[np.float32], glass: NDArray[np.float32]) -> NDArray[np.float32]:
+    delta = lab - glass
+    delta[..., 0] *= LIGHTNESS_WEIGHT
+    distance: NDArray[np.float32] = np.sqrt((delta * delta).sum(axis=2))
+    return distance
+
+
+def _threshold(distance: NDArray[np.float32]) -> float:
+    """Otsu's threshold, inside `THRESHOLDS`."""
+    counts, edges = np.histogram(np.minimum(distance, 63.0), bins=256, range=(0.0, 64.0))
+    centres = (edges[:-1] + edges[1:]) / 2
+    below, total = np.cumsum(counts), counts.sum()
+    moment = np.cumsum(counts * centres)
+    with np.errstate(invalid="ignore", divide="ignore"):  # empty classes give 0/0, which nanargmax passes over
+        between = (moment[-1] * below - moment * total) ** 2 / (below * (total - below))
+    best = float(centres[np.nanargmax(between)]) if np.isfinite(between).any() else THRESHOLDS[1]
+    return float(np.clip(best, *THRESHOLDS))
+
+
+def _ink_black(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Black without colour: slide edges, cover-slip frames, black pen. Nuclei are blue even where they are dark."""
+    value, low = rgb.max(axis=2).astype(np.float32), rgb.min(axis=2)
+    black: NDArray[np.bool_] = (value < 0.25 * 255) & (value - low < 0.35 * value + 1)
+    return black
+
+
+def _without_small(mask: NDArray[np.bool_], smallest: float) -> NDArray[np.bool_]:
+    """`mask` without its connected parts of fewer than `smallest` pixels."""
+    parts, count = ndimage.label(mask)
+    if not count:
+        return mask
+    keep = np.bincount(parts.ravel()) >= smallest
+    keep[0] = False
+    kept: NDArray[np.bool_] = keep[parts]
+    return kept

@@ -1,0 +1,150 @@
+"""What the model that tested a slide looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+from oceanpath.artifacts import predictions
+from oceanpath.artifacts.features import FeatureMeta, read_meta
+from oceanpath.artifacts.store import Store
+from oceanpath.artifacts.tables import read_table, write_table
+from oceanpath.errors import ArtifactError
+from oceanpath.figures.heatmap import Backdrop, draw_heatmap, draw_places, draw_sorted
+from oceanpath.fit.device import pick_device
+from oceanpath.fit.predict import predict_attention
+from oceanpath.fit.threads import torch_threads
+from oceanpath.pipeline.stage import Progress
+from oceanpath.stages.analyze.settings import AnalyzeSettings
+from oceanpath.stats.panel import decide
+
+COLUMNS = ["slide_id", "x", "y", "attention"]
+FOLDER = "attention"
+
+
+def pick_slides(frame: pd.DataFrame, classes: Sequence[str], count: int) -> pd.DataFrame:
+    """The test rows to draw: half the worst errors, the rest the right decisions that are most certain.
+
+    Where one kind runs out the other fills up. Columns of `frame` and: decided (class name), certainty (probability of
+    the true class), kind ("error" or "correct"). Equal certainties are ordered by slide id.
+    """
+    labels, probs = predictions.label_numbers(frame, classes), predictions.probabilities(frame, classes)
+    decided = decide(probs)
+    rows = frame.assign(
+        decided=[classes[i] for i in decided],
+        certainty=probs[np.arange(len(labels)), labels],
+        kind=np.where(decided == labels, "correct", "error"),
+    )
+    errors = rows[rows["kind"] == "error"].sort_values(["certainty", "slide_id"])
+    right = rows[rows["kind"] == "correct"].sort_values(["certainty", "slide_id"], ascending=[False, True])
+    wrong = min(len(errors), max(count // 2, count - len(right)))
+    return pd.concat([errors.head(wrong), right.head(count - wrong)], ignore_index=True)
+
+
+def draw_slides(
+    settings: AnalyzeSettings, train: Path, store_path: Path, extract: Path | None, out: Path, progress: Progress
+) -> list[dict[str, Any]]:
+    """Write a picture a slide and attention.parquet; returns one object a picture for analysis.json.
+
+    Args:
+        settings: How many slides, and the device.
+        train: Predictions and checkpoints.
+        store_path: The store.
+        extract: Thumbnails and slide sizes; None where features came ready made.
+        out: Folder.
+        progress: Counts slides.
+    """
+    results = predictions.read_cv_results(train)
+    rows = pick_slides(predictions.read_oof(train), results["classes"], settings.attention_slides)
+    store, device = Store(store_path), str(pick_device(settings.device))
+    (out / FOLDER).mkdir()
+    progress.start(len(rows), "slides")
+    facts, tables = [], []
+    for row in rows.to_dict("records"):
+        number = store.number(row["slide_id"])
+        coords = store.coords(number)
+        checkpoint = train / f"fold_{row['fold']}/best.ckpt"
+        with torch_threads(1):  # sums over threads would differ in their last bits
+            attention = predict_attention(checkpoint, store.features(number), coords, device)
+        tables.append(_table(row["slide_id"], coords, attention))
+        fact = {name: row[name] for name in ("slide_id", "label", "decided", "certainty", "kind", "fold")}
+        over = _draw(fact, store, attention, extract, out)
+        facts.append(fact | {"patches": len(attention), "over": over, "picture": f"{FOLDER}/{row['slide_id']}.png"})
+        progress.advance()
+    empty = _table("", None, np.empty(0, np.float32))
+    write_table(pd.concat(tables, ignore_index=True) if tables else empty, out / "attention.parquet")
+    return facts
+
+
+def _table(slide: str, coords: NDArray[np.int32] | None, attention: NDArray[np.float32]) -> pd.DataFrame:
+    places = {
+        axis: pd.array([pd.NA] * len(attention) if coords is None else coords[:, i], dtype="Int32")
+        for i, axis in enumerate(("x", "y"))
+    }
+    return pd.DataFrame({"slide_id": [slide] * len(attention), **places, "attention": attention})
+
+
+def _draw(fact: dict[str, Any], store: Store, attention: NDArray[np.float32], extract: Path | None, out: Path) -> str:
+    """Draw one slide over the best there is; returns "thumbnail", "places" or "order"."""
+    path = out / FOLDER / f"{fact['slide_id']}.png"
+    title = (
+        f"{fact['slide_id']}\n{fact['label']}, decided {fact['decided']} ({fact['certainty']:.2f} for {fact['label']})"
+    )
+    number = store.number(fact["slide_id"])
+    coords = store.coords(number)
+    if coords is None:
+        draw_sorted(path, attention, title)
+        return "order"
+    meta = extract and _meta(extract, fact["slide_id"])
+    if extract and meta:
+        backdrop = Backdrop(_thumbnail(extract, fact["slide_id"]), meta.level0_width, meta.level0_height)
+        draw_heatmap(path, coords, footprint(meta), attention, backdrop, title)
+        return "thumbnail"
+    side = float(store.index.patch_px_level0[number])
+    draw_places(path, coords, None if np.isnan(side) else (side, side), attention, title)
+    return "places"
+
+
+def footprint(meta: FeatureMeta) -> tuple[float, float]:
+    """Width and height of a patch in level-0 pixels: as many micrometres in x as in y."""
+    return meta.patch_px_level0, meta.patch_px_level0 * meta.mpp_x / meta.mpp_y
+
+
+def _meta(extract: Path, slide: str) -> FeatureMeta | None:
+    """None where there is no thumbnail to draw over."""
+    there = (extract / f"thumbnails/{slide}.jpg").is_file() and (extract / f"{slide}.h5").is_file()
+    return read_meta(extract / f"{slide}.h5") if there else None
+
+
+def _thumbnail(extract: Path, slide: str) -> NDArray[np.uint8]:
+    path = extract / f"thumbnails/{slide}.jpg"
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except OSError as error:
+        raise ArtifactError("the thumbnail cannot be read", where=path, got=error) from error
+
+
+def check_attention(path: Path, facts: Sequence[dict[str, Any]]) -> None:
+    """Read attention.parquet and see that every picture is there.
+
+    Raises: ArtifactError: a slide's attention is negative or does not sum to 1, or a picture is missing.
+    """
+    table = read_table(path / "attention.parquet")
+    if list(table.columns) != COLUMNS:
+        raise ArtifactError("wrong columns", where=path / "attention.parquet", expected=COLUMNS)
+    sums = table.groupby("slide_id")["attention"].sum() if len(table) else pd.Series(dtype=float)
+    if set(sums.index) != {fact["slide_id"] for fact in facts}:
+        raise ArtifactError("attention.parquet does not hold the slides that were drawn", where=path)
+    if (table["attention"] < 0).any() or not np.allclose(sums, 1, atol=1e-3):
+        raise ArtifactError("attention is negative or does not sum to 1", where=path / "attention.parquet")
+    for fact in facts:
+        picture = path / fact["picture"]
+        if not picture.is_file() or not picture.read_bytes().startswith(b"\x89PNG"):
+            raise ArtifactError("a picture is missing or is no PNG", where=picture)

@@ -1,0 +1,64 @@
+"""Slides in the space of one model, flattened by UMAP (McInnes, Healy and Melville 2018)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oceanpath.artifacts import predictions
+from oceanpath.artifacts.tables import read_table, write_table
+from oceanpath.errors import ArtifactError
+from oceanpath.figures.embedding import draw_embedding
+from oceanpath.stages.analyze.settings import AnalyzeSettings
+
+FOLD = 0
+"""Embeddings of different folds come from different models and cannot be compared."""
+FEWEST = 5
+COLUMNS = ["slide_id", "umap_1", "umap_2", "label", "role", "fold"]
+
+
+def map_slides(settings: AnalyzeSettings, train: Path, out: Path, selected: bool) -> str:
+    """Write umap.parquet and umap.png of fold 0's model; why not, where there are too few slides, else nothing."""
+    embeddings, ids = predictions.read_embeddings(train / f"fold_{FOLD}")
+    if len(ids) < FEWEST:
+        return f"{len(ids)} slides are too few to map; at least {FEWEST} are needed"
+    xy = flatten(embeddings, settings)
+    table = ids.assign(umap_1=xy[:, 0], umap_2=xy[:, 1], fold=FOLD)[COLUMNS]
+    write_table(table, out / "umap.parquet")
+    classes = [str(name) for name in predictions.read_cv_results(train)["classes"]]
+    title = f"Slide embeddings, model of fold {FOLD}" + (" (selected)" if selected else "")
+    draw_embedding(out / "umap.png", xy, ids["label"].tolist(), ids["role"].tolist(), classes, title)
+    return ""
+
+
+def flatten(embeddings: NDArray[np.float32], settings: AnalyzeSettings) -> NDArray[np.float32]:
+    """Two coordinates [S, 2] of standardised embeddings [S, E]; the same for the same seed."""
+    from umap import UMAP  # compiles on import, which takes seconds
+
+    spread = embeddings.std(axis=0)
+    standard = (embeddings - embeddings.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    reducer = UMAP(
+        n_neighbors=min(settings.umap_neighbors, len(embeddings) - 1),
+        min_dist=settings.umap_min_dist,
+        init="random" if min(embeddings.shape) < FEWEST else "pca",  # PCA needs more rows and columns than axes
+        random_state=settings.seed,
+        n_jobs=1,
+    )
+    flat: NDArray[np.float32] = reducer.fit_transform(standard.astype(np.float32)).astype(np.float32)
+    return flat
+
+
+def check_map(path: Path) -> None:
+    """Read umap.parquet and see that its picture is there.
+
+    Raises: ArtifactError: wrong columns, a slide twice, a coordinate that is not finite, or no picture.
+    """
+    table = read_table(path / "umap.parquet")
+    if list(table.columns) != COLUMNS or table["slide_id"].duplicated().any():
+        raise ArtifactError("umap.parquet is not one row a slide", where=path, expected=COLUMNS)
+    if not np.isfinite(table[["umap_1", "umap_2"]].to_numpy(np.float64)).all():
+        raise ArtifactError("a coordinate is not finite", where=path / "umap.parquet")
+    if not (path / "umap.png").read_bytes().startswith(b"\x89PNG"):
+        raise ArtifactError("umap.png is no PNG", where=path)

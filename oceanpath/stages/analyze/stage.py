@@ -1,0 +1,17 @@
+"""The door of `analyze`."""
+
+from __future__ import annotations
+
+from oceanpath.pipeline.stage import Stage
+from oceanpath.stages.analyze.settings import AnalyzeSettings
+
+STAGE = Stage(
+    name="analyze",
+    version=1,
+    settings=AnalyzeSettings,
+    work="oceanpath.stages.analyze.work:run",
+    check="oceanpath.stages.analyze.work:check",
+    needs=("train", "mmap", "extract?", "eval"),
+    across=("train",),
+    doc="Attention maps, a map of slide embeddings, and tests between variants.",
+)

@@ -1,0 +1,60 @@
+"""Analyze: map the slides, draw attention, compare variants."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from oceanpath.artifacts import metrics
+from oceanpath.errors import ArtifactError
+from oceanpath.pipeline.stage import Inputs, Progress, Summary
+from oceanpath.stages.analyze import compare
+from oceanpath.stages.analyze.attention import check_attention, draw_slides
+from oceanpath.stages.analyze.embed import check_map, map_slides
+from oceanpath.stages.analyze.settings import AnalyzeSettings
+
+FILE = "analysis.json"
+
+
+def run(settings: AnalyzeSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
+    """Write the pictures, their tables and, where there are several variants, comparison.json below `out`.
+
+    Raises: StageError: variants cannot be compared. ArtifactError: an input is damaged.
+    """
+    selected = bool(metrics.read_metrics(inputs["eval"])["selected"])
+    compared = compare.compare_variants(settings, inputs["train"], inputs.across.get("train", {}), selected)
+    if compared is not None:
+        compare.write_comparison(compared, out)
+    reason = map_slides(settings, inputs["train"], out, selected)
+    drawn = draw_slides(settings, inputs["train"], inputs["mmap"], inputs.get("extract"), out, progress)
+    facts = {"selected": selected, "umap": {"drawn": not reason, "reason": reason}, "attention": drawn}
+    (out / FILE).write_text(json.dumps(facts, indent=2, sort_keys=True, allow_nan=False) + "\n")
+    return _summary(drawn, reason, compared)
+
+
+def check(path: Path) -> None:
+    """Read back everything below `path`.
+
+    Raises: ArtifactError: a file is missing, damaged or breaks the promises of this room's page.
+    """
+    try:
+        facts = json.loads((path / FILE).read_text())
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"no readable {FILE}", where=path, got=error) from error
+    if facts["umap"]["drawn"]:
+        check_map(path)
+    elif not facts["umap"]["reason"]:
+        raise ArtifactError("no map of the slides, and no reason", where=path)
+    check_attention(path, facts["attention"])
+    if (path / compare.FILE).is_file():
+        compare.read_comparison(path)
+
+
+def _summary(drawn: list[dict[str, Any]], reason: str, compared: dict[str, Any] | None) -> Summary:
+    errors = sum(fact["kind"] == "error" for fact in drawn)
+    lines = [f"no map of the slides: {reason}" if reason else "umap.png: slides in the space of fold 0's model"]
+    lines.append(f"attention of {len(drawn)} test slides, {errors} of them decided wrongly")
+    lines += compare.describe(compared) if compared else []
+    counts = {"attention_slides": len(drawn), "compared": len(compared["pairs"]) if compared else 0}
+    return Summary(tuple(lines), counts)

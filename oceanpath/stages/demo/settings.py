@@ -1,0 +1,19 @@
+"""Keys of `[demo]`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from oceanpath.settings import Settings, shared
+
+
+class DemoSettings(Settings):
+    """How the rendered cohort looks."""
+
+    slides: int = Field(36, ge=4, le=500)
+    """Slides of the cohort; patients have one to three."""
+    side_px: int = Field(2560, ge=1024, le=16384)
+    """Mean width and height of a slide, in pixels of 0.5 µm."""
+    seed: int = shared("seed", 42, ge=0)
+    workers: int = shared("runtime.workers", 2, is_runtime=True, ge=0)
+    """Slides drawn at once."""

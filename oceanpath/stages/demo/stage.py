@@ -1,0 +1,15 @@
+"""The door of `demo`."""
+
+from __future__ import annotations
+
+from oceanpath.pipeline.stage import Stage
+from oceanpath.stages.demo.settings import DemoSettings
+
+STAGE = Stage(
+    name="demo",
+    version=1,
+    settings=DemoSettings,
+    work="oceanpath.stages.demo.work:run",
+    check="oceanpath.stages.demo.work:check",
+    doc="Render a small cohort of slides to try things on.",
+)

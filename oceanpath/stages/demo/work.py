@@ -1,0 +1,67 @@
+"""Draw the slides, write the table and the truth."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+
+from oceanpath.artifacts.ids import slide_id
+from oceanpath.errors import ArtifactError, OceanPathError
+from oceanpath.pipeline.stage import Inputs, Progress, Summary
+from oceanpath.slides.demo.cohort import COLUMNS, write_slide, write_table, write_truth
+from oceanpath.slides.demo.plan import SlidePlan, plan_cohort
+from oceanpath.slides.demo.texture import build_textures
+from oceanpath.slides.reader import open_slide
+from oceanpath.slides.threads import in_order
+from oceanpath.stages.demo.settings import DemoSettings
+
+
+def run(settings: DemoSettings, _: Inputs, out: Path, progress: Progress) -> Summary:
+    """Write the cohort below `out`; the same settings give the same bytes, whatever the number of workers."""
+    plans = plan_cohort(settings.slides, settings.side_px, settings.seed)
+    textures = build_textures(settings.seed)
+    folder = out / "slides"
+    folder.mkdir()
+
+    def draw_one(plan: SlidePlan) -> int:
+        return write_slide(plan, textures, folder).stat().st_size
+
+    progress.start(len(plans), "slides")
+    size = 0
+    for written in in_order(draw_one, plans, settings.workers):
+        size += written
+        progress.advance()
+    write_table(plans, out / "cohort.csv")
+    write_truth(plans, out / "truth.json")
+    labels = Counter(plan.label for plan in plans)
+    patients = len({plan.patient_id for plan in plans})
+    said = ", ".join(f"{count} {label}" for label, count in sorted(labels.items()))
+    line = f"{len(plans)} slides of {patients} patients ({said}), {size / 1e6:.0f} MB"
+    return Summary((line,), {"slides": len(plans), "patients": patients, "megabytes": round(size / 1e6, 1)})
+
+
+def check(path: Path) -> None:
+    """Open every slide, and compare the slides with the table and the truth.
+
+    Raises: ArtifactError: a slide does not open or has another resolution than the truth says, or the three differ.
+    """
+    try:
+        table = pd.read_csv(path / "cohort.csv", dtype=str)
+        truth = json.loads((path / "truth.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError("no readable cohort.csv and truth.json", where=path, got=error) from error
+    slides = {slide_id(file): file for file in sorted((path / "slides").glob("*.svs"))}
+    if tuple(table.columns) != COLUMNS or not set(table["slide_id"]) == set(slides) == set(truth):
+        raise ArtifactError("slides, cohort.csv and truth.json do not agree", where=path)
+    for name, file in slides.items():
+        try:
+            with open_slide(file) as reader:
+                told = reader.mpp
+                reader.read(0, 0, 0, 1, 1)
+        except OceanPathError as error:
+            raise ArtifactError("a written slide cannot be read back", where=file, got=error) from error
+        if abs(told.x - truth[name]["mpp"]) > 1e-6:
+            raise ArtifactError("a slide tells another mpp", where=file, expected=truth[name]["mpp"], got=told.x)

@@ -1,0 +1,16 @@
+"""The door of `eval`."""
+
+from __future__ import annotations
+
+from oceanpath.pipeline.stage import Stage
+from oceanpath.stages.eval.settings import EvalSettings
+
+STAGE = Stage(
+    name="eval",
+    version=1,
+    settings=EvalSettings,
+    work="oceanpath.stages.eval.work:run",
+    check="oceanpath.stages.eval.work:check",
+    needs=("train", "mmap", "split"),
+    doc="Metrics of the test rows with patient-clustered intervals, beside their floors.",
+)

@@ -1,0 +1,60 @@
+"""All members as one module with one answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from oceanpath.errors import StageError
+from oceanpath.fit.checkpoint import load_checkpoint
+from oceanpath.models.classifier import WSIClassifier
+
+Answer = tuple[Tensor, Tensor, Tensor]
+
+
+class Ensemble(nn.Module):
+    """features [B, n, D] float32 → probabilities [B, C], attention [B, n], member_logits [M, B, C].
+
+    The probabilities are the mean of the members' softmax(logits / temperature); the attention is the mean of their
+    attention. Members vote with equal weight: weights chosen on reported rows would make the report a selection.
+    """
+
+    temperatures: Tensor
+
+    def __init__(self, members: Sequence[WSIClassifier], temperatures: Sequence[float]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.register_buffer("temperatures", torch.tensor(list(temperatures), dtype=torch.float32).reshape(-1, 1, 1))
+        self.requires_grad_(False)
+        self.eval()
+
+    def forward(self, features: Tensor) -> Answer:
+        """The answer for B bags of the same number of patches n."""
+        outputs = [member.output(features, return_attention=True) for member in self.members]  # type: ignore[operator]  # ModuleList forgets the class
+        logits = torch.stack([output.logits for output in outputs])
+        probabilities = torch.softmax(logits / self.temperatures, dim=-1).mean(dim=0)
+        attention = torch.stack([output.extras["attention"] for output in outputs]).mean(dim=0)
+        return probabilities, attention, logits
+
+
+def load_members(train: Path, folds: int, dim: int, classes: Sequence[str]) -> list[WSIClassifier]:
+    """The best checkpoint of every fold below `train`, in fold order, in eval mode on the CPU.
+
+    Raises: StageError: a member takes other features or has other classes. ArtifactError: a checkpoint is damaged.
+    """
+    members = []
+    for number in range(folds):
+        path = train / f"fold_{number}" / "best.ckpt"
+        member = load_checkpoint(path)
+        if member.in_dim != dim or list(member.classes) != list(classes):
+            raise StageError(
+                "a member does not fit the ensemble",
+                where=path,
+                expected=f"{dim} features, classes {list(classes)}",
+                got=f"{member.in_dim} features, classes {list(member.classes)}",
+            )
+        members.append(member)
+    return members

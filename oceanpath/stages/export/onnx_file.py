@@ -1,0 +1,82 @@
+"""Eager module → model.onnx: one file, any number of bags and patches, equal bytes for equal weights."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import onnx
+import torch
+from torch import nn
+
+from oceanpath.errors import StageError
+
+EXAMPLE = (2, 100)
+"""A batch of 1 would be baked in (a `param.expand(B)` is specialised to it), and so would a bag of one patch."""
+OUTPUTS = ["probabilities", "attention", "member_logits"]
+NOISE = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir", "torch._dynamo")
+
+
+def to_onnx(module: nn.Module, dim: int, opset: int) -> bytes:
+    """`module` as the bytes of a self-contained ONNX model, input ``features`` [batch, n, dim] float32.
+
+    Raises: StageError: the exporter does not know an operation of the module, or the file would pass 2 GB.
+    """
+    example = torch.zeros(*EXAMPLE, dim)
+    shapes = ({0: torch.export.Dim("batch", min=1, max=4096), 1: torch.export.Dim("n", min=1, max=10_000_000)},)
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                module,
+                (example,),
+                dynamo=True,
+                external_data=False,
+                opset_version=opset,
+                input_names=["features"],
+                output_names=OUTPUTS,
+                dynamic_shapes=shapes,
+                verbose=False,
+            )
+    except (torch.onnx.errors.OnnxExporterError, ValueError) as error:
+        do = 'Use another model, or say in an issue which one this is ("model.name").'
+        raise StageError("the model cannot be exported to ONNX", got=str(error).splitlines()[0], do=do) from error
+    if program is None:
+        raise StageError("the ONNX exporter gave nothing back")
+    return _plain(program.model_proto)
+
+
+def _plain(model: onnx.ModelProto) -> bytes:
+    """The model without stack traces, paths and remarks, checked and in deterministic bytes."""
+    model.doc_string = ""
+    del model.metadata_props[:]
+    graphs = [model.graph, *model.functions]
+    for graph in graphs:
+        graph.doc_string = ""
+        del graph.metadata_props[:]
+        for node in graph.node:
+            node.doc_string = ""
+            del node.metadata_props[:]
+    for value in [*model.graph.input, *model.graph.output, *model.graph.value_info, *model.graph.initializer]:
+        value.doc_string = ""
+        del value.metadata_props[:]
+    onnx.checker.check_model(model, full_check=True)
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter logs and warns about its own insides; nothing of that is for the user."""
+    loggers = [logging.getLogger(name) for name in NOISE]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,38 @@
+"""Settings of the table [export]."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from oceanpath.settings import Settings
+
+Patches = Annotated[int, Field(ge=1, le=100_000)]
+Bags = Annotated[int, Field(ge=1, le=64)]
+
+
+class ExportSettings(Settings):
+    """What is shipped, and how well it must agree with the models it was made of."""
+
+    title: str = Field("", max_length=120)
+    """Name of the model in its card; default: architecture and encoder."""
+    formats: tuple[Literal["onnx", "torchscript"], ...] = ("onnx", "torchscript")
+    """ONNX is what OceanPath serves, so it is always among them."""
+    opset: int = Field(20, ge=18, le=23)
+    """Version of the ONNX operators."""
+    calibrate: bool = True
+    """Divide each member's logits by a temperature fitted on its inner validation rows."""
+    parity_patches: tuple[Patches, ...] = Field((1, 7, 100, 4096), min_length=1)
+    """Bag sizes at which every exported file is compared with eager torch."""
+    parity_batches: tuple[Bags, ...] = Field((1, 3), min_length=1)
+    """Numbers of bags at which it is compared."""
+    tolerance: float = Field(1e-5, gt=0, le=1e-2)
+    """Largest absolute difference of any probability, attention weight or logit that is still shipped."""
+
+    @field_validator("formats")
+    @classmethod
+    def _onnx_is_served(cls, formats: tuple[str, ...]) -> tuple[str, ...]:
+        if "onnx" not in formats:
+            raise ValueError('"onnx" must be among the formats: it is what the server runs')
+        return formats

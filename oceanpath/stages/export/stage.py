@@ -1,0 +1,16 @@
+"""The door of the export room."""
+
+from __future__ import annotations
+
+from oceanpath.pipeline.stage import Stage
+from oceanpath.stages.export.settings import ExportSettings
+
+STAGE = Stage(
+    name="export",
+    version=1,
+    settings=ExportSettings,
+    work="oceanpath.stages.export.work:run",
+    check="oceanpath.artifacts.bundle:check",
+    needs=("train", "mmap", "eval", "extract?"),
+    doc="Ship all fold models as one calibrated ensemble: ONNX, TorchScript, model card.",
+)

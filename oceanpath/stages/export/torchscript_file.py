@@ -1,0 +1,54 @@
+"""Eager module → model.ts: a TorchScript archive with equal bytes for equal weights."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+import zipfile
+
+import torch
+from torch import nn
+from torch.jit._trace import TracerWarning
+
+from oceanpath.stages.export.onnx_file import EXAMPLE
+
+EPOCH = (1980, 1, 1, 0, 0, 0)
+MANGLED = re.compile(rb"___torch_mangle_\d+")
+PLAIN = b"frozen"
+
+
+def to_torchscript(module: nn.Module, dim: int) -> bytes:
+    """`module` traced on one example, as the bytes of a file for ``torch.jit.load``.
+
+    Its input is features [batch, n, dim] float32, its outputs those of `module`, in order.
+    """
+    with warnings.catch_warnings():
+        # TorchScript is deprecated in torch, and the file is asked for by users of other languages. The tracer's
+        # warnings about shapes are answered by the parity check at other shapes.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", TracerWarning)
+        traced = torch.jit.trace(module, (torch.zeros(*EXAMPLE, dim),), check_trace=False)  # type: ignore[no-untyped-call]  # untyped in torch
+        frozen = torch.jit.freeze(traced)
+        buffer = io.BytesIO()
+        torch.jit.save(frozen, buffer)
+    return _plain(buffer.getvalue())
+
+
+def _plain(archive: bytes) -> bytes:
+    """The archive without what differs from one run to the next; the parity check loads the result.
+
+    Left out: debug records, which hold stack traces with the paths of the machine that made it, and the random-looking
+    serialization id. Renamed: the one class of a frozen module, whose name counts the classes that this process traced
+    before it. The name stands in paths, in code and in a newline-ended opcode of data.pkl, never behind a length.
+    """
+    target = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as new:
+        for name in old.namelist():
+            if name.endswith((".debug_pkl", "/serialization_id")):
+                continue
+            content = old.read(name)
+            if name.endswith((".py", "/data.pkl")):
+                content = MANGLED.sub(PLAIN, content)
+            new.writestr(zipfile.ZipInfo(MANGLED.sub(PLAIN, name.encode()).decode(), EPOCH), content)
+    return target.getvalue()

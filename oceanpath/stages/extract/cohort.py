@@ -1,0 +1,108 @@
+"""Which slides there are, and what identifies each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import xxhash
+
+from oceanpath.artifacts.ids import SLIDE_SUFFIXES, describe_missing, slide_id
+from oceanpath.errors import ExperimentError
+from oceanpath.pipeline.stage import Inputs, Part
+from oceanpath.slides.encoders import entry
+from oceanpath.stages.extract.settings import ExtractSettings
+
+SAFE_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
+CHUNK = 1 << 20
+
+
+def parts(settings: ExtractSettings, inputs: Inputs) -> list[Part]:
+    """One part a slide, in order of slide id.
+
+    A part is identified by the geometry and encoder settings, the content of the slide and its id; not by its place.
+
+    Raises: ExperimentError: no slides, two slides with one id, an unknown encoder or an unknown excluded id.
+    """
+    entry(settings.encoder)
+    root = slide_folder(settings, inputs)
+    digests = {} if inputs.get("demo") else inputs.files.get("slides", {})
+    same = {name: value for name, value in settings.identity().items() if name != "exclude"}
+    found = []
+    for name, path in find_slides(root, settings.exclude).items():
+        digest = slide_digest(path, root, digests)
+        identity = {"settings": same, "slide": digest, "slide_id": name}
+        found.append(Part(part_key(name), identity, {"path": str(path)}))
+    return found
+
+
+def slide_folder(settings: ExtractSettings, inputs: Inputs) -> Path:
+    """The folder of slides: that of `demo`, else `data.slides`.
+
+    Raises: ExperimentError: the experiment has neither, or the folder does not exist.
+    """
+    demo = inputs.get("demo")
+    root = demo / "slides" if demo else settings.slides
+    if root is None:
+        raise ExperimentError("extract has no slides", where="data.slides", do="Set data.slides to a folder of slides.")
+    if not root.is_dir():
+        raise ExperimentError("no such folder of slides", where=root, do="Set data.slides to a folder of slides.")
+    return root
+
+
+def find_slides(root: Path, exclude: tuple[str, ...] = ()) -> dict[str, Path]:
+    """Slide id → file for every slide below `root`, sorted by id; hidden files are left out.
+
+    Raises: ExperimentError: there is none, two have one id, or an excluded id does not exist.
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(root.rglob("*")):
+        if path.suffix.lower() not in SLIDE_SUFFIXES or path.name.startswith(".") or not path.is_file():
+            continue
+        name = slide_id(path)
+        if name in found:
+            both = f"{found[name].relative_to(root)} and {path.relative_to(root)}"
+            raise ExperimentError("two slides have one id", where=root, got=f"{name}: {both}", do="Rename one.")
+        found[name] = path
+    if unknown := set(exclude) - set(found):
+        raise ExperimentError("excluded slides that do not exist", where="extract.exclude", got=_near(unknown, found))
+    kept = {name: path for name, path in sorted(found.items()) if name not in exclude}
+    if not kept:
+        raise ExperimentError("the folder holds no slides", where=root, expected=" ".join(SLIDE_SUFFIXES))
+    return kept
+
+
+def slide_digest(path: Path, root: Path, digests: Mapping[str, str]) -> str:
+    """Content digest of a slide with the files that belong to it, from `digests` where it is known there.
+
+    A MIRAX slide is a file and a folder beside it; a DICOM slide is all DICOM files of its folder.
+    """
+    files = [path]
+    if path.suffix.lower() == ".mrxs":
+        files += sorted(member for member in path.with_suffix("").rglob("*") if member.is_file())
+    elif path.suffix.lower() == ".dcm":
+        files += sorted(member for member in path.parent.glob("*.dcm") if member != path)
+    each = [digests.get(file.relative_to(root).as_posix()) or file_digest(file) for file in files]
+    return each[0] if len(each) == 1 else xxhash.xxh3_128("\n".join(each).encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """xxh3-128 hex digest of the bytes of a file."""
+    digest = xxhash.xxh3_128()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def part_key(name: str) -> str:
+    """The slide id where it is safe as a folder name, else a safe spelling with a digest that keeps it unique."""
+    if SAFE_KEY.fullmatch(name):
+        return name
+    tail = xxhash.xxh3_64(name.encode()).hexdigest()
+    return "slide-" + re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:80] + "-" + tail
+
+
+def _near(unknown: set[str], known: Mapping[str, Path]) -> str:
+    return describe_missing(unknown, known)

@@ -1,0 +1,139 @@
+"""Do probabilities mean what they say: Brier score, expected calibration error, reliability, temperature.
+
+Brier (1950): for two classes the mean of (p - y)² of the last class, 0 to 1; beyond two the sum over classes, 0 to 2.
+ECE (Naeini et al. 2015, eq. 3): mean gap between the mean probability and the observed share, weighted by rows, over 10
+bins of equal width on [0, 1]. For two classes the probability is that of the last class, so all bins are used; beyond
+two it is that of the decided class, and the outcome is whether the decision is right. A bin holds (low, high]; the
+first one also holds 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from oceanpath.errors import StageError
+from oceanpath.stats.discrimination import Floats, Measure, check_rows
+
+BINS = 10
+TEMPERATURES = (0.05, 20.0)
+"""Bounds of a fitted temperature: beyond them the validation rows are separable or useless."""
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Bins that hold rows, in order of probability."""
+
+    mean_predicted: Floats
+    observed: Floats
+    """Share of rows with the outcome, [b]."""
+    count: NDArray[np.int64]
+    low: Floats | None = None
+    """Percentile band of `observed`, when weights of resamples were given."""
+    high: Floats | None = None
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """Divide logits by `value`."""
+
+    value: float
+    nll_before: float
+    """Mean negative log-likelihood in nats, at temperature 1."""
+    nll_after: float
+
+
+def calibration_measure(labels: NDArray[np.int64], probs: Floats, bins: int = BINS) -> Measure:
+    """The measure of brier and ece.
+
+    Args:
+        labels: [n] class numbers.
+        probs: [n, C].
+        bins: how many of equal width.
+    """
+    check_rows(labels, probs)
+    squared = _squared_error(labels, probs)
+    outcome, score = outcomes(labels, probs)
+    number = bin_numbers(score, bins)
+    order = np.argsort(number, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(number[order]) > 0])
+    gap = (outcome - score)[order]
+
+    def measure(weights: Floats) -> dict[str, Floats]:
+        total = weights.sum(axis=1)
+        gaps = np.abs(np.add.reduceat(weights[:, order] * gap, starts, axis=1)).sum(axis=1)
+        return {"brier": np.einsum("ij,j->i", weights, squared) / total, "ece": gaps / total}
+
+    return measure
+
+
+def outcomes(labels: NDArray[np.int64], probs: Floats) -> tuple[Floats, Floats]:
+    """Outcome [n] (0 or 1) and its probability [n], as the ECE of this page judges them."""
+    if probs.shape[1] == 2:
+        return (labels == 1).astype(np.float64), probs[:, 1]
+    decided = probs.argmax(axis=1)
+    return (labels == decided).astype(np.float64), probs[np.arange(len(probs)), decided]
+
+
+def bin_numbers(score: Floats, bins: int = BINS) -> NDArray[np.int64]:
+    """Bin [n] of each probability, 0 to bins - 1."""
+    edges = np.linspace(0.0, 1.0, bins + 1)[1:-1]
+    return np.searchsorted(edges, score, side="left").astype(np.int64)
+
+
+def reliability(
+    outcome: Floats, score: Floats, weights: Floats | None = None, *, confidence: float = 0.95, bins: int = BINS
+) -> Reliability:
+    """Observed share against mean probability, a bin at a time.
+
+    Args:
+        outcome: [n], 0 or 1.
+        score: [n] probability of the outcome.
+        weights: [R, n] weights of resamples, for a band; none when None.
+        confidence: mass of the band.
+        bins: how many of equal width; empty ones are left out.
+    """
+    number = bin_numbers(score, bins)
+    used, place = np.unique(number, return_inverse=True)
+    count = np.bincount(place)
+    predicted, observed = np.bincount(place, score) / count, np.bincount(place, outcome) / count
+    if weights is None:
+        return Reliability(predicted, observed, count)
+    member = (place[:, None] == np.arange(len(used))).astype(np.float64)
+    rows, hits = weights @ member, (weights * outcome) @ member
+    share = np.divide(hits, rows, out=np.full(rows.shape, np.nan), where=rows > 0)  # a bin can be empty in a resample
+    low, high = np.nanquantile(share, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+    return Reliability(predicted, observed, count, low, high)
+
+
+def fit_temperature(logits: Floats, labels: NDArray[np.int64]) -> Temperature:
+    """The temperature that minimises the negative log-likelihood (Guo et al. 2017, section 4.2).
+
+    Args:
+        logits: [n, C] logits, or log-probabilities; finite.
+        labels: [n] class numbers of rows that will not be reported.
+
+    Returns:
+        A value within `TEMPERATURES`; a bound is returned where the rows ask for more.
+    """
+    if logits.ndim != 2 or len(logits) != len(labels) or len(labels) == 0 or not np.isfinite(logits).all():
+        raise StageError("logits and labels disagree, or a logit is not finite", expected=len(labels), got=logits.shape)
+    low, high = np.log(TEMPERATURES)
+    found = minimize_scalar(lambda log_t: _nll(logits / np.exp(log_t), labels), bounds=(low, high), method="bounded")
+    best = min((float(np.exp(found.x)), *TEMPERATURES, 1.0), key=lambda t: _nll(logits / t, labels))
+    return Temperature(best, _nll(logits, labels), _nll(logits / best, labels))
+
+
+def _nll(logits: Floats, labels: NDArray[np.int64]) -> float:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    picked = shifted[np.arange(len(labels)), labels]
+    return float(np.mean(np.log(np.exp(shifted).sum(axis=1)) - picked))
+
+
+def _squared_error(labels: NDArray[np.int64], probs: Floats) -> Floats:
+    error = (probs - np.eye(probs.shape[1])[labels]) ** 2
+    squared: Floats = error[:, 1] if probs.shape[1] == 2 else error.sum(axis=1)
+    return squared

@@ -1,0 +1,52 @@
+"""From slides to patients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oceanpath.errors import ExperimentError, StageError
+from oceanpath.stats.discrimination import Floats
+
+
+@dataclass(frozen=True)
+class PatientRows:
+    """One row a patient, sorted by patient."""
+
+    patients: list[str]
+    labels: NDArray[np.int64]
+    probs: Floats
+    """[p, C] mean of the patient's slides."""
+    n_slides: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+    """[n] patient row of each slide."""
+
+
+def patient_rows(patients: Sequence[str], labels: NDArray[np.int64], probs: Floats) -> PatientRows:
+    """One row a patient: mean probability over its slides, and its one label.
+
+    Args:
+        patients: [n] patient of each slide.
+        labels: [n] class numbers.
+        probs: [n, C].
+
+    Raises:
+        ExperimentError: slides of one patient have different labels; none is picked quietly.
+    """
+    if not len(patients) == len(labels) == len(probs):
+        raise StageError("one patient, label and row of probabilities a slide", got=f"{len(patients)}, {len(labels)}")
+    names, first, numbers = np.unique(np.asarray(patients, dtype=str), return_index=True, return_inverse=True)
+    own = labels[first]
+    if (conflict := np.flatnonzero(own[numbers] != labels)).size:
+        raise ExperimentError(
+            "slides of one patient have different labels",
+            where=f"patient {names[numbers[conflict[0]]]}",
+            got=f"{np.unique(numbers[conflict]).size} such patients",
+            do="Correct the label table, or report slides only.",
+        )
+    count = np.bincount(numbers)
+    means = np.stack([np.bincount(numbers, column) / count for column in probs.T], axis=1)
+    return PatientRows(names.tolist(), own, means, count.astype(np.int64), numbers.astype(np.int64))

@@ -1,0 +1,26 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from oceanpath.figures.embedding import draw_embedding
+
+
+@pytest.mark.parametrize("roles", [["train", "val", "test"] * 10, ["test"] * 30])
+def test_it_is_a_picture_and_the_same_each_time(tmp_path, roles):
+    xy = np.random.default_rng(0).normal(size=(30, 2)).astype(np.float32)
+    labels = ["a", "b"] * 15
+    for name in ("a.png", "b.png"):
+        draw_embedding(tmp_path / name, xy, labels, roles, ["a", "b", "never seen"], "Slides")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_a_class_has_its_colour_and_no_slide_is_left_out(tmp_path):
+    """Two far clusters: each must show where it lies, in its own colour."""
+    xy = np.concatenate([np.zeros((20, 2)), np.ones((20, 2))]).astype(np.float32)
+    draw_embedding(tmp_path / "a.png", xy, ["a"] * 20 + ["b"] * 20, ["test"] * 40, ["a", "b"], "")
+    with Image.open(tmp_path / "a.png") as image:
+        pixels = np.asarray(image.convert("RGB")).astype(int)[:, : image.width * 5 // 6]
+    blue = np.argwhere((pixels[..., 2] > 150) & (pixels[..., 0] < 60))
+    orange = np.argwhere((pixels[..., 0] > 180) & (pixels[..., 2] < 60))
+    assert len(blue) and len(orange)
+    assert blue[:, 0].mean() > orange[:, 0].mean() and blue[:, 1].mean() < orange[:, 1].mean()

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from oceanpath.artifacts.store import Store
+from oceanpath.errors import ArtifactError
+from oceanpath.fit.checkpoint import save_checkpoint
+from oceanpath.fit.predict import predict, predict_attention, softmax
+from oceanpath.models.classifier import WSIClassifier
+from oceanpath.models.settings import ABMILSettings
+
+
+@pytest.fixture
+def classifier() -> WSIClassifier:
+    torch.manual_seed(0)
+    return WSIClassifier(ABMILSettings(hidden=8, attention=4), 6, ["a", "b", "c"])
+
+
+def test_a_row_depends_on_its_slide_alone(classifier: WSIClassifier, store: Store) -> None:
+    together, alone = predict(classifier, store, [4, 0, 7], "cpu"), predict(classifier, store, [0], "cpu")
+    assert np.array_equal(together.logits[1], alone.logits[0])
+    assert np.array_equal(together.embeddings[1], alone.embeddings[0])
+    assert together.embeddings.shape == (3, 8)
+    assert together.embeddings.dtype == together.logits.dtype == np.float32
+
+
+def test_probabilities_are_the_softmax_of_the_whole_bag_without_dropout(
+    classifier: WSIClassifier, store: Store
+) -> None:
+    classifier.train()
+    found = predict(classifier, store, [3], "cpu")
+    assert classifier.training
+    logits = classifier.eval()(torch.from_numpy(np.array(store.features(3)))[None])
+    np.testing.assert_allclose(found.probabilities, torch.softmax(logits.double(), 1).detach().numpy(), atol=1e-7)
+    assert found.probabilities.dtype == np.float64
+    assert found.probabilities.sum() == pytest.approx(1.0, abs=1e-12)
+
+
+def test_no_slides_give_empty_tables_of_the_right_width(classifier: WSIClassifier, store: Store) -> None:
+    found = predict(classifier, store, [], "cpu")
+    assert (found.probabilities.shape, found.logits.shape, found.embeddings.shape) == ((0, 3), (0, 3), (0, 8))
+
+
+def test_softmax_of_large_logits_is_finite() -> None:
+    assert softmax(np.array([[1e4, -1e4]], np.float32)).tolist() == [[1.0, 0.0]]
+
+
+def test_attention_of_a_slide(classifier: WSIClassifier, store: Store, tmp_path: Path) -> None:
+    save_checkpoint(classifier, tmp_path / "best.ckpt")
+    attention = predict_attention(tmp_path / "best.ckpt", store.features(5), store.coords(5))
+    assert attention.shape == (store.length(5),)
+    assert (attention >= 0).all()
+    assert attention.sum() == pytest.approx(1.0, abs=1e-5)
+    features = torch.from_numpy(np.array(store.features(5)))[None]
+    expected = classifier.eval().output(features, return_attention=True).extras["attention"][0].detach()
+    np.testing.assert_array_equal(attention, expected.numpy())
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (0, 6), (6,)])
+def test_features_of_another_shape_are_refused(
+    classifier: WSIClassifier, tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    save_checkpoint(classifier, tmp_path / "best.ckpt")
+    with pytest.raises(ArtifactError, match=r"wrong features for this model; expected \[n, 6\]"):
+        predict_attention(tmp_path / "best.ckpt", np.zeros(shape, np.float32), None)

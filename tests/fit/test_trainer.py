@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from oceanpath.artifacts.store import Store
+from oceanpath.bags.dataset import BagDataset
+from oceanpath.errors import StageError
+from oceanpath.fit.losses import build_loss
+from oceanpath.fit.settings import FitSettings
+from oceanpath.fit.trainer import ClassifierFit, fit_classifier
+from oceanpath.models.classifier import WSIClassifier
+from oceanpath.models.settings import ABMILSettings
+
+LABELS = [i % 2 for i in range(12)]
+QUICK = FitSettings(epochs=4, batch_size=5, lr=1e-2)
+
+
+def module_of(settings: FitSettings = QUICK, loss: Callable[[Tensor, Tensor], Tensor] | None = None) -> ClassifierFit:
+    torch.manual_seed(0)
+    classifier = WSIClassifier(ABMILSettings(hidden=8, attention=4), 6, ["a", "b"])
+    return ClassifierFit(classifier, loss or build_loss("ce"), settings, seed=3)
+
+
+def fit(module: ClassifierFit, store: Store, stop_after: int | None = None) -> list[float]:
+    losses: list[float] = []
+
+    def judge(epoch: int, loss: float) -> bool:
+        assert epoch == len(losses)
+        losses.append(loss)
+        return len(losses) == stop_after
+
+    fit_classifier(module, BagDataset(store, range(12), LABELS, max_patches=5), None, torch.device("cpu"), judge)
+    return losses
+
+
+def weights(module: ClassifierFit) -> bytes:
+    return b"".join(value.numpy().tobytes() for value in module.classifier.state_dict().values())
+
+
+def test_the_loss_falls_and_the_classes_come_apart(store: Store) -> None:
+    module = module_of(QUICK.model_copy(update={"epochs": 30}))
+    losses = fit(module, store)
+    assert len(losses) == 30
+    assert losses[-1] < 0.5 * losses[0]
+    module.classifier.eval()
+    logits = torch.cat([module.classifier(torch.from_numpy(np.array(store.features(i)))[None]) for i in range(12)])
+    assert logits.argmax(dim=1).tolist() == LABELS
+
+
+def test_the_judge_stops_the_fit(store: Store) -> None:
+    assert len(fit(module_of(), store, stop_after=2)) == 2
+
+
+def test_two_fits_are_equal_bit_by_bit_whatever_was_drawn_before(store: Store) -> None:
+    first, second, other = module_of(), module_of(), module_of()
+    other.seed = 4
+    first_losses = fit(first, store)
+    torch.rand(7)
+    np.random.seed(5)
+    assert fit(second, store) == first_losses
+    assert weights(first) == weights(second)
+    fit(other, store)
+    assert weights(first) != weights(other)
+
+
+def test_bfloat16_fits_too(store: Store) -> None:
+    losses = fit(module_of(QUICK.model_copy(update={"precision": "bf16", "epochs": 12})), store)
+    assert losses[-1] < losses[0]
+
+
+def test_a_step_without_finite_loss_changes_nothing(store: Store) -> None:
+    patient = QUICK.model_copy(update={"skip_limit": 99})
+    module = module_of(patient, loss=lambda logits, labels: logits.sum(dim=1) * float("nan"))
+    before = weights(module)
+    losses = fit(module, store)
+    assert weights(module) == before
+    assert module.guard.skipped == 12
+    assert all(np.isnan(loss) for loss in losses)
+
+
+def test_one_bad_batch_is_skipped_and_the_fit_goes_on(store: Store) -> None:
+    plain, calls = build_loss("ce"), []
+
+    def loss(logits: Tensor, labels: Tensor) -> Tensor:
+        calls.append(1)
+        return plain(logits, labels) * (float("nan") if len(calls) == 2 else 1.0)
+
+    module = module_of(loss=loss)
+    losses = fit(module, store)
+    assert module.guard.skipped == 1
+    assert np.isfinite(losses).all()
+    assert all(torch.isfinite(value).all() for value in module.classifier.state_dict().values())
+
+
+def test_too_many_bad_steps_end_the_fit_with_the_slides(store: Store) -> None:
+    settings = QUICK.model_copy(update={"skip_limit": 2})
+    module = module_of(settings, loss=lambda logits, labels: logits.sum(dim=1) * float("inf"))
+    with pytest.raises(StageError, match=r"slide_\d\d.*2 training steps in a row"):
+        fit(module, store)
+
+
+def test_ctrl_c_stays_a_keyboard_interrupt(store: Store) -> None:
+    plain = build_loss("ce")
+
+    def loss(logits: Tensor, labels: Tensor) -> Tensor:
+        os.kill(os.getpid(), signal.SIGINT)
+        return plain(logits, labels)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(module_of(loss=loss), store)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_nothing_is_printed_and_no_file_is_left(
+    store: Store, capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(Path().iterdir())
+    fit(module_of(), store)
+    assert capfd.readouterr() == ("", "")
+    assert sorted(Path().iterdir()) == before

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Literal
+
+import pytest
+
+from oceanpath.errors import ExperimentError
+from oceanpath.models import registry
+from oceanpath.models.abmil import ABMIL
+from oceanpath.models.registry import aggregator_names, build_aggregator, parse_model, register_aggregator
+from oceanpath.models.settings import ABMILSettings, ModelSettings, StaticSettings
+
+
+@pytest.fixture
+def clean_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_ENTRIES", dict(registry._ENTRIES))
+
+
+def test_names_become_settings_and_modules() -> None:
+    assert {"abmil", "static"} <= set(aggregator_names())
+    settings = parse_model({"name": "abmil", "hidden": 32})
+    assert settings == ABMILSettings(hidden=32)
+    model = build_aggregator(settings, 7)
+    assert isinstance(model, ABMIL)
+    assert (model.in_dim, model.embed_dim) == (7, 32)
+
+
+def test_without_a_name_it_is_abmil() -> None:
+    assert parse_model({}) == ABMILSettings()
+
+
+def test_dumped_settings_parse_to_themselves() -> None:
+    for settings in (ABMILSettings(dropout=0.1), StaticSettings(pool="max")):
+        assert parse_model(settings.model_dump(mode="json")) == settings
+
+
+def test_unknown_name_names_the_nearest() -> None:
+    with pytest.raises(ExperimentError, match=r"unknown aggregator.*abmil.*got abmill.*Did you mean 'abmil'"):
+        parse_model({"name": "abmill"})
+
+
+def test_unknown_key_names_the_nearest() -> None:
+    with pytest.raises(ExperimentError, match=r"\[model\] hiden: unknown key.*Did you mean 'hidden'"):
+        parse_model({"name": "abmil", "hiden": 3})
+
+
+def test_a_key_of_another_architecture_is_unknown_and_the_known_ones_are_listed() -> None:
+    with pytest.raises(ExperimentError, match=r"zzz: unknown key.*Known keys: name, .*pool"):
+        parse_model({"name": "static", "zzz": 3})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("hidden", 0), ("dropout", 1.0), ("dropout", "much"), ("input_norm", "batch")]
+)
+def test_a_value_out_of_range_is_an_experiment_error(key: str, value: object) -> None:
+    with pytest.raises(ExperimentError, match=rf"\[model\] {key}: .*got {value}"):
+        parse_model({"name": "abmil", key: value})
+
+
+@pytest.mark.usefixtures("clean_registry")
+def test_a_new_architecture_is_one_class_and_one_entry() -> None:
+    @register_aggregator("twin", "oceanpath.models.abmil:ABMIL")
+    class TwinSettings(ABMILSettings):
+        name: Literal["twin"] = "twin"
+
+    assert "twin" in aggregator_names()
+    assert isinstance(build_aggregator(parse_model({"name": "twin", "hidden": 8}), 4), ABMIL)
+    with pytest.raises(ValueError, match="'twin' is registered already"):
+        register_aggregator("twin", "elsewhere:Twin")(ModelSettings)
+
+
+def test_choosing_a_model_loads_neither_numpy_nor_torch() -> None:
+    code = (
+        "import sys; from oceanpath.models.registry import parse_model; from oceanpath.stages.train.stage import STAGE;"
+        "parse_model({'name': 'static'}); STAGE.settings();"
+        "print([name for name in ('torch', 'numpy', 'lightning') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

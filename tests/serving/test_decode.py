@@ -1,0 +1,126 @@
+"""Bytes → features: what was written is read, and no bytes raise anything but a question error."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oceanpath.serving.decode import Limits, decode
+from oceanpath.serving.problems import QuestionError, TooLargeError
+
+LIMITS = Limits(max_bytes=2**20, max_patches=1000)
+
+
+def npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def h5(**sets: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        for name, values in sets.items():
+            file[name] = values
+    return buffer.getvalue()
+
+
+SMALL = np.arange(12, dtype=np.float32).reshape(3, 4)
+SEEDS = {
+    "npy": npy(SMALL),
+    "h5": h5(features=SMALL, coords=np.zeros((3, 2), np.int32)),
+    "json": json.dumps({"features": SMALL.tolist(), "encoder": "uni"}).encode(),
+}
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    n=st.integers(1, 20),
+    d=st.integers(1, 20),
+    dtype=st.sampled_from(["<f2", "<f4", "<f8", ">f4"]),
+    fortran=st.booleans(),
+)
+def test_npy_comes_back_as_it_was(n, d, dtype, fortran):
+    array = np.random.default_rng(n * 31 + d).standard_normal((n, d)).astype(dtype)
+    found = decode(npy(np.asfortranarray(array) if fortran else array), "", LIMITS)
+    assert np.array_equal(found.features, array)
+    assert found.coords is None
+
+
+@settings(deadline=None, max_examples=10)
+@given(n=st.integers(1, 20), d=st.integers(1, 20), dtype=st.sampled_from(["f2", "f4"]))
+def test_h5_comes_back_as_it_was(n, d, dtype):
+    array = np.random.default_rng(n * 31 + d).standard_normal((n, d)).astype(dtype)
+    coords = np.random.default_rng(n).integers(0, 9999, (n, 2)).astype(np.int32)
+    found = decode(h5(features=array, coords=coords), "", LIMITS)
+    assert np.array_equal(found.features, array)
+    assert np.array_equal(found.coords, coords)
+
+
+def test_json_comes_back_as_it_was():
+    found = decode(SEEDS["json"], "application/json; charset=utf-8", LIMITS)
+    assert np.array_equal(found.features, SMALL)
+    assert found.encoder == "uni"
+    assert np.array_equal(decode(SEEDS["json"], "", LIMITS).features, SMALL)
+
+
+@settings(deadline=None, max_examples=300)
+@given(data=st.data(), kind=st.sampled_from(sorted(SEEDS)))
+def test_no_mutation_raises_anything_else(data, kind):
+    body = bytearray(SEEDS[kind])
+    for _ in range(data.draw(st.integers(1, 6))):
+        place = data.draw(st.integers(0, min(len(body), 200) - 1))
+        body[place] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.one_of(st.none(), st.integers(0, len(body))))
+    try:
+        found = decode(bytes(body[:cut]), "application/json" if kind == "json" else "", LIMITS)
+    except QuestionError as error:
+        assert 400 <= error.status < 500
+        assert "/tmp" not in error.render()
+    else:
+        assert found.features.ndim == 2
+        assert found.features.size
+
+
+@settings(deadline=None, max_examples=150)
+@given(header=st.text(max_size=120), version=st.sampled_from([1, 2, 3]))
+def test_no_npy_header_raises_anything_else(header, version):
+    raw = header.encode()
+    length = len(raw).to_bytes(2 if version == 1 else 4, "little")
+    with pytest.raises(QuestionError):
+        decode(b"\x93NUMPY" + bytes([version, 0]) + length + raw, "", LIMITS)
+
+
+@pytest.mark.parametrize("rows", [1000, 1001])
+def test_the_limit_of_patches_is_exact(rows):
+    body = npy(np.zeros((rows, 1), np.float16))
+    if rows == 1000:
+        assert len(decode(body, "", LIMITS).features) == 1000
+    else:
+        with pytest.raises(TooLargeError, match="1000"):
+            decode(body, "", LIMITS)
+
+
+def test_a_virtual_dataset_is_refused():
+    buffer = io.BytesIO()
+    layout = h5py.VirtualLayout((3, 4), "f4")
+    layout[:] = h5py.VirtualSource("/etc/other.h5", "features", (3, 4))
+    with h5py.File(buffer, "w") as file:
+        file.create_virtual_dataset("features", layout)
+    with pytest.raises(QuestionError, match="another file"):
+        decode(buffer.getvalue(), "", LIMITS)
+
+
+def test_a_link_in_a_nested_group_is_refused():
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        file["features"] = SMALL
+        file.create_group("a/b")["c"] = h5py.ExternalLink("/etc/other.h5", "x")
+    with pytest.raises(QuestionError, match="a/b/c"):
+        decode(buffer.getvalue(), "", LIMITS)

@@ -1,0 +1,99 @@
+"""A small cohort in the formats that the parents of `eval` publish."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from oceanpath.artifacts import folds, predictions
+from oceanpath.artifacts.store import Index
+from oceanpath.artifacts.store_writer import Layout, StoreWriter
+from oceanpath.pipeline.stage import Inputs
+
+DIM = 6
+
+
+@dataclass
+class Cohort:
+    """Folders of the parents, and the tables they were made of."""
+
+    inputs: Inputs
+    slides: pd.DataFrame
+    classes: list[str]
+
+    def oof(self, **changes):
+        """Rewrite the pooled test rows with changed columns."""
+        path = self.inputs["train"] / "oof_predictions.parquet"
+        frame = predictions.read_predictions(path, self.classes).assign(**changes)
+        predictions.write_predictions(frame, path)
+
+
+def write_store(path: Path, slides: pd.DataFrame, classes: list[str]) -> None:
+    rng = np.random.default_rng(1)
+    lengths = rng.integers(3, 30, len(slides))
+    layout = Layout.of(lengths.tolist(), DIM, "float32", False, 1 << 30)
+    writer = StoreWriter(path, layout)
+    digests = []
+    for i, (label, n) in enumerate(zip(slides["label"], lengths, strict=True)):
+        features = rng.normal(size=(n, DIM)).astype(np.float32)
+        features[:, classes.index(label)] += 0.5
+        digests.append(writer.put(i, features, None).encode())
+    writer.close()
+    Index(
+        slide_ids=np.array([name.encode() for name in slides["slide_id"]]),
+        lengths=layout.lengths,
+        raw_lengths=layout.lengths * 2,
+        chunk_ids=layout.chunk_ids,
+        feature_offsets=layout.feature_offsets,
+        coord_offsets=layout.coord_offsets,
+        digests=np.array(digests),
+        patch_px_level0=np.full(len(slides), np.nan),
+        feature_dim=DIM,
+        feature_dtype="float32",
+        has_coords=False,
+        encoder="none",
+    ).save(path)
+
+
+def table(fold: pd.DataFrame, classes: list[str], number: int, role: str, skill: float) -> pd.DataFrame:
+    rows = fold[fold["role"] == role].reset_index(drop=True)
+    logits = np.random.default_rng([number, len(role)]).normal(size=(len(rows), len(classes)))
+    logits[np.arange(len(rows)), [classes.index(name) for name in rows["label"]]] += skill
+    probs = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return rows.assign(**dict(zip(predictions.prob_columns(classes), probs.T, strict=True)), fold=number)
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Builds a cohort of n patients with two slides each, in three folds."""
+
+    def build(patients=30, classes=("neg", "pos"), skill=1.5, selected=False) -> Cohort:
+        classes = list(classes)
+        owner = np.repeat(np.arange(patients), 2)
+        slides = pd.DataFrame({"slide_id": [f"s{i:03d}" for i in range(len(owner))]})
+        slides["patient_id"] = [f"p{number:02d}" for number in owner]
+        slides["label"] = [classes[(number // 3) % len(classes)] for number in owner]
+        for name in ("mmap", "split", "train"):
+            (tmp_path / name).mkdir()
+        write_store(tmp_path / "mmap", slides, classes)
+        frames, tests = [], []
+        for number in range(3):
+            role = np.where(owner % 3 == number, "test", np.where(owner % 3 == (number + 1) % 3, "val", "train"))
+            frames.append(slides.assign(role=role))
+            folder = tmp_path / f"train/fold_{number}"
+            folder.mkdir()
+            val = table(frames[-1], classes, number, "val", skill)
+            predictions.write_predictions(val, folder / "preds_val.parquet")
+            tests.append(table(frames[-1], classes, number, "test", skill))
+        folds.write_folds(tmp_path / "split", frames, {"scheme": "kfold", "classes": classes})
+        predictions.write_predictions(pd.concat(tests), tmp_path / "train/oof_predictions.parquet")
+        cut = [0.4, 0.5, 0.6] if len(classes) == 2 else [None] * 3
+        per_fold = [{"fold": k, "best_epoch": 1, "epochs": 3, "val_loss": 0.5, "threshold": cut[k]} for k in range(3)]
+        results = {"classes": classes, "folds": 3, "model": {"name": "static"}, "per_fold": per_fold}
+        predictions.write_cv_results(results | {"scheme": "kfold", "selected": selected}, tmp_path / "train")
+        parents = {name: tmp_path / name for name in ("train", "mmap", "split")}
+        return Cohort(Inputs(parents=parents), slides, classes)
+
+    return build

@@ -1,0 +1,78 @@
+import json
+
+import pytest
+
+from oceanpath.artifacts import metrics
+from oceanpath.errors import ArtifactError
+from oceanpath.pipeline.stage import Quiet
+from oceanpath.stages.eval import work
+from oceanpath.stages.eval.plots import PICTURES
+from oceanpath.stages.eval.settings import EvalSettings
+from oceanpath.stages.eval.stage import STAGE
+
+QUICK = EvalSettings(resamples=100)
+
+
+@pytest.fixture
+def out(tmp_path):
+    folder = tmp_path / "eval"
+    folder.mkdir()
+    return folder
+
+
+def test_it_writes_metrics_and_pictures_that_pass_the_check(make, out):
+    summary = work.run(QUICK, make().inputs, out, Quiet())
+    work.check(out)
+    assert sorted(path.name for path in out.iterdir()) == sorted([metrics.FILE, *PICTURES])
+    found = metrics.read_metrics(out)
+    assert summary.metrics["auroc"] == found["level"]["slide"]["auroc"]["value"]
+    assert summary.metrics["auroc_low"] < summary.metrics["auroc"] < summary.metrics["auroc_high"]
+    assert summary.metrics["floor_majority"] == 0.5
+    assert summary.lines[0].startswith("slide AUROC 0.")
+    assert sum(line.startswith("floor") for line in summary.lines) == 4
+    json.dumps(dict(summary.metrics), allow_nan=False)
+
+
+def test_the_same_inputs_give_the_same_bytes(make, out, tmp_path):
+    inputs = make().inputs
+    work.run(QUICK, inputs, out, Quiet())
+    again = tmp_path / "again"
+    again.mkdir()
+    work.run(QUICK, inputs, again, Quiet())
+    for path in out.iterdir():
+        assert path.read_bytes() == (again / path.name).read_bytes(), path.name
+
+
+def test_many_classes_are_drawn_too(make, out):
+    work.run(QUICK, make(classes=("a", "b", "c")).inputs, out, Quiet())
+    work.check(out)
+
+
+def test_selected_rows_carry_the_word_on_the_screen_and_in_the_ledger(make, out):
+    summary = work.run(QUICK, make(selected=True).inputs, out, Quiet())
+    assert all("selected" in line for line in summary.lines if "AUROC" in line and "worse" not in line)
+    assert all(name.startswith("selected_") for name in summary.metrics)
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "roc.png", "confusion.png"])
+def test_the_check_misses_nothing(make, out, name):
+    work.run(QUICK, make().inputs, out, Quiet())
+    (out / name).write_bytes(b"")
+    with pytest.raises(ArtifactError):
+        work.check(out)
+    (out / name).unlink()
+    with pytest.raises(ArtifactError):
+        work.check(out)
+
+
+def test_words_of_a_record():
+    assert work.say({"value": 0.5, "low": 0.25, "high": 0.75}) == "0.500 (0.250 to 0.750)"
+    assert work.say({"value": None, "reason": "one class"}) == "undefined (one class)"
+    assert work.say({"value": 0.5, "low": None, "reason": "one patient only"}).endswith(
+        "(no interval: one patient only)"
+    )
+
+
+def test_the_door():
+    assert STAGE.required() == ("train", "mmap", "split") and STAGE.settings is EvalSettings
+    assert EvalSettings.own_keys() == ["resamples", "confidence"]

@@ -1,0 +1,111 @@
+"""Temperatures and thresholds come from inner validation rows, and say why where they do not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oceanpath.artifacts.bundle import Member
+from oceanpath.artifacts.predictions import read_cv_results, write_predictions
+from oceanpath.stages.export.calibrate import (
+    calibrate_members,
+    describe_calibration,
+    ensemble_threshold,
+    move_threshold,
+)
+
+CLASSES = ["NR", "R"]
+
+
+def write_rows(folder, probabilities, labels):
+    folder.mkdir()
+    frame = pd.DataFrame({"slide_id": [f"s{i:03d}" for i in range(len(labels))]})
+    frame["patient_id"] = frame["slide_id"]
+    frame["label"] = [CLASSES[i] for i in labels]
+    frame["prob_NR"], frame["prob_R"] = 1 - probabilities, probabilities
+    write_predictions(frame.assign(fold=0, role="val"), folder / "preds_val.parquet")
+
+
+def one(tmp_path, probabilities, labels, *, wanted=True, threshold=0.4) -> Member:
+    write_rows(tmp_path / "fold_0", np.asarray(probabilities), labels)
+    results = {"classes": CLASSES, "per_fold": [{"fold": 0, "threshold": threshold}]}
+    return calibrate_members(tmp_path, results, wanted=wanted)[0]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    p=st.floats(0.001, 0.999),
+    cut=st.floats(0.01, 0.99),
+    temperature=st.floats(0.1, 10).filter(lambda t: abs(t - 1) > 1e-3),
+)
+def test_a_moved_threshold_decides_as_before(p, cut, temperature):
+    moved = move_threshold(cut, temperature)
+    calibrated = move_threshold(p, temperature)  # the same map takes probabilities
+    if abs(p - cut) > 1e-9:
+        assert (calibrated >= moved) == (p >= cut)
+    assert 0 < moved < 1
+
+
+@pytest.mark.parametrize("edge", [0.0, 1.0, -0.5, 1.5])
+def test_a_threshold_at_the_edge_stays(edge):
+    assert move_threshold(edge, 2.0) == edge
+
+
+def test_rows_that_are_too_sure_get_a_temperature_above_1(study):
+    members = calibrate_members(study.train, read_cv_results(study.train), wanted=True)
+    assert all(member.temperature > 1 for member in members)
+    assert all(member.reason == "" and member.n_val == 25 for member in members)
+    assert all(member.raw_threshold == 0.7 and 0.5 < member.threshold < 0.7 for member in members)
+    assert describe_calibration(members).method == "temperature"
+
+
+def test_a_known_temperature_is_found(tmp_path):
+    rng = np.random.default_rng(0)
+    logits = rng.standard_normal(4000) * 2
+    labels = (rng.random(4000) < 1 / (1 + np.exp(-logits))).astype(int)
+    member = one(tmp_path, 1 / (1 + np.exp(-3 * logits)), labels)
+    assert member.temperature == pytest.approx(3, rel=0.08)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "labels", "words"),
+    [
+        ([0.4, 0.6] * 9, [0, 1] * 9, "18 validation slides"),
+        ([0.4, 0.6] * 15, [0] * 30, "a class is missing"),
+        ([0.4, 0.6] * 15, [0, 1] * 15, "separable"),
+        ([0.6, 0.4] * 15, [0, 1] * 15, "useless"),
+    ],
+)
+def test_without_enough_to_go_on_the_temperature_is_1_with_a_reason(tmp_path, probabilities, labels, words):
+    member = one(tmp_path, probabilities, labels)
+    assert member.temperature == 1
+    assert words in member.reason
+    assert member.threshold == pytest.approx(member.raw_threshold)
+
+
+def test_it_can_be_switched_off(tmp_path):
+    rng = np.random.default_rng(0)
+    member = one(tmp_path, rng.uniform(0.01, 0.99, 60), [0, 1] * 30, wanted=False)
+    assert member.temperature == 1
+    assert "export.calibrate" in member.reason
+    assert describe_calibration([member]).method == "none"
+
+
+def member(threshold: float | None) -> Member:
+    return Member(fold=0, n_val=30, temperature=1, raw_threshold=threshold, threshold=threshold)
+
+
+def test_the_ensemble_cuts_at_the_mean():
+    found = ensemble_threshold([member(0.2), member(0.6), member(None)], CLASSES)
+    assert (found.value, found.positive) == (pytest.approx(0.4), "R")
+    assert "2 of 3 members" in found.reason
+
+
+def test_there_is_no_threshold_without_two_classes_or_without_any_member_s():
+    assert ensemble_threshold([member(0.5)], ["a", "b", "c"]).value is None
+    found = ensemble_threshold([member(None)], CLASSES)
+    assert found.value is None
+    assert found.reason

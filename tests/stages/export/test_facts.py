@@ -1,0 +1,84 @@
+"""What the bundle and its card say, for other studies than the usual one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from oceanpath.artifacts.bundle import BundleFacts, Golden, Parity, ParityCase
+from oceanpath.artifacts.features import FeatureMeta, write_features
+from oceanpath.artifacts.metrics import read_metrics
+from oceanpath.artifacts.predictions import read_cv_results
+from oceanpath.artifacts.store import Store
+from oceanpath.stages.export.calibrate import calibrate_members, describe_calibration, ensemble_threshold
+from oceanpath.stages.export.card import render_card
+from oceanpath.stages.export.facts import describe_cohort, describe_features, describe_performance
+
+
+@pytest.fixture
+def facts(study) -> BundleFacts:
+    members = calibrate_members(study.train, read_cv_results(study.train), wanted=True)
+    return BundleFacts(
+        name="name",
+        model={"name": "abmil"},
+        classes=["NR", "R"],
+        contract=describe_features(Store(study.mmap), None),
+        members=members,
+        calibration=describe_calibration(members),
+        threshold=ensemble_threshold(members, ["NR", "R"]),
+        performance=describe_performance(read_metrics(study.eval)),
+        cohort=describe_cohort(study.train, 2, Store(study.mmap), ["NR", "R"]),
+        parity=Parity(
+            tolerance=1e-5, worst=1e-7, cases=[ParityCase(format="onnx", batch=1, patches=7, difference=1e-7)]
+        ),
+        golden=Golden(patches=1, probabilities=[0.5, 0.5]),
+        opset=20,
+    )
+
+
+def test_patch_size_and_resolution_come_from_the_extraction(study, tmp_path):
+    meta = FeatureMeta(
+        encoder="toy_encoder",
+        feature_dim=24,
+        patch_px=224,
+        target_mpp=0.25,
+        mpp_x=0.25,
+        mpp_y=0.25,
+        mpp_source="override",
+        patch_px_level0=224.0,
+        level0_width=1000,
+        level0_height=1000,
+        slide_digest="0",
+        tool_version="0",
+    )
+    write_features(tmp_path / "a.h5", np.zeros((2, 24), np.float16), np.zeros((2, 2), np.int32), meta)
+    found = describe_features(Store(study.mmap), tmp_path)
+    assert (found.encoder, found.feature_dim, found.patch_px, found.target_mpp) == ("toy_encoder", 24, 224, 0.25)
+
+
+def test_the_cohort_is_counted_once_over_the_folds(facts):
+    assert facts.cohort.slides_per_class == {"NR": 32, "R": 28}
+    assert (facts.cohort.slides, facts.cohort.patients, facts.cohort.patches_median) == (60, 30, 30)
+
+
+def test_an_undefined_number_keeps_its_reason(facts):
+    card = render_card(facts)
+    assert "| MCC | 0.810 (0.700 to 0.900) | undefined: one class only |" in card
+
+
+def test_selected_numbers_carry_the_word(facts):
+    assert "selected" not in render_card(facts)
+    chosen = facts.model_copy(update={"performance": facts.performance.model_copy(update={"selected": True})})
+    assert "How well it does (selected" in render_card(chosen)
+
+
+def test_a_card_without_a_threshold_says_why(facts):
+    none = ensemble_threshold(facts.members, ["a", "b", "c"])
+    assert "no threshold: a threshold needs exactly two classes" in render_card(
+        facts.model_copy(update={"threshold": none})
+    )
+
+
+def test_a_bar_in_a_name_does_not_break_a_table(facts):
+    renamed = facts.model_copy(update={"contract": facts.contract.model_copy(update={"encoder": "a|b"})})
+    assert "| Encoder | a\\|b |" in render_card(renamed)

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from oceanpath.errors import ExperimentError
+from oceanpath.models.settings import ABMILSettings, StaticSettings
+from oceanpath.stages.train.settings import TrainSettings
+from oceanpath.stages.train.stage import STAGE
+
+
+def test_every_own_key_but_the_device_is_part_of_the_identity() -> None:
+    identity = TrainSettings().identity()
+    assert set(identity) == set(TrainSettings.model_fields) - {"device"}
+    assert identity["model"] == ABMILSettings().identity()
+
+
+def test_the_model_comes_as_settings_or_as_a_table() -> None:
+    as_table = TrainSettings(model={"name": "static", "pool": "max"})
+    assert as_table == TrainSettings(model=StaticSettings(pool="max"))
+    assert as_table.identity()["model"]["pool"] == "max"
+    with pytest.raises(ExperimentError, match="unknown aggregator"):
+        TrainSettings(model={"name": "statik"})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("lr", 0), ("lr", float("inf")), ("epochs", 0), ("precision", "16"), ("lrr", 1)]
+)
+def test_values_out_of_range_are_refused(key: str, value: object) -> None:
+    with pytest.raises(ValidationError, match=key):
+        TrainSettings.model_validate({key: value})
+
+
+def test_the_door_needs_store_and_folds() -> None:
+    assert STAGE.required() == ("mmap", "split")
+    assert TrainSettings.shared_keys() == {"model": "model", "seed": "seed", "device": "runtime.device"}

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oceanpath.errors import StageError
+from oceanpath.stats.delong import delong_auroc, delong_covariance, delong_test
+
+
+@pytest.mark.real
+def test_published_variances_of_asah(asah, published):
+    reference = published["auc_delong_aSAH"]
+    names = ("wfns", "ndka", "s100b")
+    areas, covariance = delong_covariance(asah["poor"], np.stack([asah[name] for name in names]))
+    for i, name in enumerate(names):
+        assert areas[i] == pytest.approx(reference["auc"][name], abs=1e-10)
+        assert covariance[i, i] == pytest.approx(reference["var_delong"][name], abs=1e-13)
+    for i, pair in enumerate(("wfns,ndka", "ndka,s100b", "s100b,wfns")):
+        assert covariance[i, (i + 1) % 3] == pytest.approx(reference["cov_delong"][pair], abs=1e-13)
+
+
+@pytest.mark.real
+def test_published_interval_of_asah(asah, published):
+    reference = published["auc_delong_aSAH"]
+    found = delong_auroc(asah["poor"], asah["ndka"])
+    assert (found.low, found.value, found.high) == pytest.approx(reference["ci95_delong_ndka"], abs=1e-9)
+    women = asah["female"]
+    found = delong_auroc(asah["poor"][women], asah["ndka"][women])
+    assert (found.low, found.value, found.high) == pytest.approx(reference["ci95_delong_ndka_female_only"], abs=1e-9)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("pair", ["wfns-s100b", "wfns-ndka", "ndka-s100b"])
+def test_published_tests_of_asah(asah, published, pair):
+    expected = published["auc_delong_aSAH"]["paired_test"][pair]
+    a, b = pair.split("-")
+    found = delong_test(asah["poor"], asah[a], asah[b])
+    assert found.z == pytest.approx(expected["Z"], abs=1e-9) and found.p == pytest.approx(expected["p"], abs=1e-9)
+    assert found.interval() == pytest.approx(expected["diff_ci95"], abs=1e-9)
+
+
+rows = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=2, max_size=15)
+
+
+@given(rows, rows)
+@settings(deadline=None, max_examples=60)
+def test_swapping_the_models_flips_the_sign_and_pairs_counted_one_by_one_agree(ups, downs):
+    y = np.r_[np.ones(len(ups), bool), np.zeros(len(downs), bool)]
+    a, b = np.array(ups + downs, float).T
+    there, back = delong_test(y, a, b), delong_test(y, b, a)
+    assert there.difference == pytest.approx(-back.difference) and there.p == back.p
+    wins = [np.array([[(u > d) + 0.5 * (u == d) for d in s[~y]] for u in s[y]]) for s in (a, b)]
+    gap = wins[0] - wins[1]
+    variance = gap.mean(1).var(ddof=1) / len(ups) + gap.mean(0).var(ddof=1) / len(downs)
+    assert there.standard_error == pytest.approx(np.sqrt(variance), abs=1e-9)
+
+
+def test_alike_models_do_not_differ_and_a_difference_without_variance_has_no_p():
+    y, a = np.array([True, True, False, False]), np.array([0.9, 0.8, 0.2, 0.1])
+    alike = delong_test(y, a, a**2)
+    assert alike.p == 1 and alike.difference == 0 and "alike" in alike.reason
+    opposite = delong_test(y, a, -a)
+    assert opposite.difference == 1 and opposite.p is None and "no variance" in opposite.reason
+
+
+def test_two_rows_of_each_class_are_needed():
+    with pytest.raises(StageError, match="two rows of each class"):
+        delong_test(np.array([True, False, False]), np.arange(3.0), np.arange(3.0))
+    with pytest.raises(StageError, match="one score a row"):
+        delong_covariance(np.array([True, False]), np.zeros((1, 3)))

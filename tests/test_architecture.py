@@ -1,0 +1,152 @@
+"""The plan of the house, held: who imports whom, what stays light, how large things get."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from oceanpath import errors
+from oceanpath.errors import ExitCode, OceanPathError
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "oceanpath"
+FILES = sorted(PACKAGE.rglob("*.py"))
+HEAVY = {
+    "torch",
+    "numpy",
+    "pandas",
+    "scipy",
+    "sklearn",
+    "lightning",
+    "h5py",
+    "pyarrow",
+    "matplotlib",
+    "onnx",
+    "litestar",
+}
+MAX_LINES, MAX_FUNCTION = 350, 60
+
+
+def layers() -> dict[str, set[str]]:
+    """Layer → layers it may import, from the page that people read."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    table = text.split("<!-- layers -->")[1].split("<!-- /layers -->")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.strip().splitlines()[2:]]
+    return {name: {word.strip() for word in allowed.split(",") if word.strip()} for name, allowed in rows}
+
+
+def imports(path: Path) -> set[str]:
+    """Modules of our own that a file imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{name.name}" for name in node.names} | {node.module}
+            assert node.level == 0, f"{path}: relative import"
+    return {name for name in found if name.split(".")[0] == "oceanpath" and name != "oceanpath"}
+
+
+def layer_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_only_go_down(path: Path) -> None:
+    own, allowed = layer_of(path), layers()
+    if own == "__init__":
+        assert not imports(path)
+        return
+    used = {name.split(".")[1] for name in imports(path)} - {own, "__version__"}
+    assert used <= allowed[own], f"{own} may not import {sorted(used - allowed[own])}"
+
+
+@pytest.mark.parametrize(
+    "path", sorted((PACKAGE / "stages").rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE))
+)
+def test_a_room_imports_no_other_room_and_only_the_door_of_the_pipeline(path: Path) -> None:
+    room = path.relative_to(PACKAGE / "stages").parts[0]
+    if room == "catalog.py":
+        return
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[1] == "stages" and len(parts) > 2:
+            assert parts[2] in (room.removesuffix(".py"), "tables"), f"{path} imports the room {parts[2]}"
+        if parts[1] == "pipeline":
+            assert parts[:3] == ["oceanpath", "pipeline", "stage"], f"{path} imports {name}"
+
+
+@pytest.mark.parametrize(
+    "room", sorted(p.parent for p in (PACKAGE / "stages").glob("*/stage.py")), ids=lambda p: p.name
+)
+def test_every_room_has_the_same_door(room: Path) -> None:
+    for name in ("__init__.py", "settings.py", "stage.py", "work.py"):
+        assert (room / name).is_file()
+    doc = ast.get_docstring(ast.parse((room / "__init__.py").read_text())) or ""
+    for word in ("Reads", "Writes", "Fails"):
+        assert word in doc, f"the door of {room.name} does not say what it {word.lower()}"
+
+
+def loaded(code: str) -> set[str]:
+    said = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print(*{{name.split('.')[0] for name in sys.modules}})"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    return set(said.stdout.split())
+
+
+def test_the_command_line_and_every_door_are_light() -> None:
+    doors = [".".join(p.relative_to(ROOT).with_suffix("").parts) for p in PACKAGE.rglob("settings.py")]
+    doors += [".".join(p.relative_to(ROOT).with_suffix("").parts) for p in PACKAGE.glob("stages/*/stage.py")]
+    code = "\n".join(f"import {name}" for name in ["oceanpath.cli.app", "oceanpath.stages.catalog", *doors])
+    assert not loaded(code) & HEAVY
+
+
+def test_statistics_and_artifacts_know_no_torch() -> None:
+    names = [*PACKAGE.glob("artifacts/*.py"), *PACKAGE.glob("stats/*.py"), *PACKAGE.glob("figures/*.py")]
+    modules = [".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for p in names]
+    assert "torch" not in loaded("\n".join(f"import {name}" for name in modules))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_files_and_functions_stay_readable(path: Path) -> None:
+    text = path.read_text()
+    assert len(text.splitlines()) <= MAX_LINES
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            doc = node.body[0].end_lineno - node.body[0].lineno + 1 if ast.get_docstring(node) else 0
+            assert (node.end_lineno or 0) - node.lineno - doc <= MAX_FUNCTION, f"{path}:{node.lineno} {node.name}"
+
+
+def test_every_error_has_its_exit_code_and_stands_in_the_drawing() -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, OceanPathError)]
+    drawn = dict(re.findall(r"(\w+Error)\s+(\d)", errors.__doc__ or ""))
+    assert {kind.__name__: str(int(kind.exit_code)) for kind in kinds} == drawn
+    assert len({int(code) for code in ExitCode}) == len(ExitCode)
+
+
+def test_a_broad_except_always_raises() -> None:
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            broad = isinstance(node, ast.ExceptHandler) and (
+                node.type is None or ast.unparse(node.type) in ("Exception", "BaseException")
+            )
+            if broad:
+                assert isinstance(node.body[-1], ast.Raise), f"{path}:{node.lineno} swallows what it does not know"
+
+
+def test_no_path_of_a_machine_stands_in_a_tracked_file() -> None:
+    listed = subprocess.run(["git", "ls-files"], capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
+    words = re.compile("/(?:" + "|".join(["ro" + "ot", "ho" + "me", "wo" + "rk"]) + r")/\w")
+    for name in listed:
+        path = ROOT / name
+        if path.suffix in {".py", ".md", ".toml", ".txt"} and path.is_file():
+            assert not words.search(path.read_text()), name
