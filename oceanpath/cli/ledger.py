@@ -101,7 +101,7 @@ def _find(ledger: Ledger, which: str) -> dict[str, Any]:
 
 def _steps(ledger: Ledger, run: int) -> list[dict[str, Any]]:
     columns = "id, name, stage, state, fingerprint, why, started, seconds, peak_mb, error"
-    steps = ledger.rows(f"SELECT {columns} FROM step WHERE run = ? ORDER BY started, id", (run,))
+    steps = ledger.rows(f"SELECT {columns} FROM step WHERE run = ? ORDER BY position", (run,))
     for step in steps:
         step["why"] = json.loads(step["why"])
         sql = "SELECT name, value, text FROM metric WHERE fingerprint = ? ORDER BY name"

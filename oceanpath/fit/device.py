@@ -8,7 +8,7 @@ from oceanpath.errors import ExperimentError
 
 
 def pick_device(wanted: str = "auto") -> torch.device:
-    """``auto`` = the first GPU where there is one, else the CPU; else what torch calls ``cpu``, ``cuda``, ``cuda:1``.
+    """``auto`` = the first GPU where there is one, else the CPU; else what torch calls ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
 
     Raises: ExperimentError: no such device here.
     """
@@ -20,6 +20,8 @@ def pick_device(wanted: str = "auto") -> torch.device:
         raise ExperimentError(
             "unknown device", where="[runtime] device", got=wanted, expected="auto, cpu, cuda"
         ) from error
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ExperimentError("torch cannot use a Mac's GPU here", where="[runtime] device", got=wanted, do="Use cpu.")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ExperimentError("there is no such GPU here", where="[runtime] device", got=wanted, do="Use auto or cpu.")
     return device

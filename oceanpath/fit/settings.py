@@ -12,16 +12,16 @@ from oceanpath.settings import Settings
 class FitSettings(Settings):
     """Optimiser, schedule and batches; a stage that fits inherits these keys."""
 
-    lr: float = Field(3e-4, gt=0.0)
+    lr: float = Field(2e-4, gt=0.0)
     """Peak learning rate of AdamW."""
     weight_decay: float = Field(1e-2, ge=0.0)
     """Decay of matrices; biases and norms are never decayed."""
-    epochs: int = Field(20, ge=1)
+    epochs: int = Field(30, ge=1)
     """Passes over the training slides, at most."""
     warmup: float = Field(1.0, ge=0.0)
     """Epochs of linear warm-up; after them the rate falls to zero along a cosine."""
-    batch_size: int = Field(16, ge=1)
-    """Bags a step."""
+    batch_size: int = Field(4, ge=1)
+    """Bags a step. Small cohorts want few: an epoch of twenty slides is then still several steps."""
     max_patches: int | None = Field(None, ge=1)
     """Most patches of a bag in one epoch, drawn anew each epoch; None = all. Validation and test always see all."""
     clip: float = Field(1.0, gt=0.0)

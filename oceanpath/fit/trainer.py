@@ -113,7 +113,7 @@ def _loader(module: ClassifierFit, dataset: BagDataset, balance: list[int] | Non
 
 def _trainer(settings: FitSettings, device: torch.device, judge: EpochEnd) -> pl.Trainer:
     return pl.Trainer(
-        accelerator="gpu" if device.type == "cuda" else "cpu",
+        accelerator=device.type,
         devices=[device.index or 0] if device.type == "cuda" else 1,
         precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
         max_epochs=settings.epochs,

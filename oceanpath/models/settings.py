@@ -22,7 +22,7 @@ class PatchModelSettings(ModelSettings):
     """What each patch feature passes first: nothing, or a LayerNorm."""
     input_dropout: float = Field(0.0, ge=0.0, lt=1.0)
     """Share of feature dimensions that are dropped before the first layer."""
-    hidden: int = Field(512, ge=1)
+    hidden: int = Field(256, ge=1)
     """Width of a patch after the first layer, and of the slide embedding."""
     dropout: float = Field(0.25, ge=0.0, lt=1.0)
     """Share of hidden units that are dropped while training."""
@@ -32,7 +32,7 @@ class ABMILSettings(PatchModelSettings):
     """Gated attention pooling (Ilse, Tomczak and Welling 2018)."""
 
     name: Literal["abmil"] = "abmil"
-    attention: int = Field(384, ge=1)
+    attention: int = Field(128, ge=1)
     """Width of the two gate branches."""
 
 

@@ -88,9 +88,12 @@ class Ledger:
         sql = "UPDATE run SET ended = ?, state = ?, error = ? WHERE id = ?"
         self._db.execute(sql, (time.time(), state, error or None, run))
 
-    def add_step(self, run: int, name: str, stage: str, identity: Mapping[str, Any], **facts: Any) -> int:
-        """Record a step of a run with the facts known by now (see `end_step`); returns its number."""
-        row = {"run": run, "name": name, "stage": stage, "identity": json.dumps(identity, sort_keys=True), "why": []}
+    def add_step(self, run: int, name: str, identity: Mapping[str, Any], **facts: Any) -> int:
+        """Record a step of a run with the facts known by now; returns its number.
+
+        `facts` must tell position and stage; besides, state, fingerprint and why.
+        """
+        row: dict[str, Any] = {"run": run, "name": name, "identity": json.dumps(identity, sort_keys=True), "why": []}
         row |= {"started": time.time(), "state": "running", **facts}
         row["why"] = json.dumps(row["why"])
         columns, marks = ", ".join(row), ", ".join("?" * len(row))

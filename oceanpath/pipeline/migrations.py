@@ -28,6 +28,7 @@ CREATE TABLE run (
 CREATE TABLE step (
     id INTEGER PRIMARY KEY,
     run INTEGER NOT NULL REFERENCES run (id),
+    position INTEGER NOT NULL,
     name TEXT NOT NULL,
     stage TEXT NOT NULL,
     fingerprint TEXT,

@@ -148,8 +148,7 @@ class Runner:
         if not self._described:
             self.ledger.set_environment(self.run, environment())
             self._described = True
-        facts = {"fingerprint": state.fingerprint, "why": state.why}
-        number = self.ledger.add_step(self.run, step.name, step.stage.name, identity, **facts)
+        number = self.ledger.add_step(self.run, step.name, identity, **self._facts(state), state="running")
         progress = self.screen.begin(step, state.why)
         started = time.perf_counter()
         reset_peak_memory()
@@ -181,8 +180,11 @@ class Runner:
                 self.ledger.add_artifact(state.manifest)
         with self.ledger.transaction():
             for state, identity in self._settled:
-                facts = {"state": state.state, "fingerprint": state.fingerprint or None, "why": state.why}
-                self.ledger.add_step(self.run, state.step.name, state.step.stage.name, identity, **facts)
+                self.ledger.add_step(self.run, state.step.name, identity, **self._facts(state), state=state.state)
+
+    def _facts(self, state: State) -> dict[str, Any]:
+        place = {"position": self.plan.steps.index(state.step), "stage": state.step.stage.name}
+        return {**place, "fingerprint": state.fingerprint or None, "why": state.why}
 
     def _inputs(self, step: Step, contents: Mapping[str, Content]) -> Inputs:
         places = {name: self._place(name) for name in step.upstream()}

@@ -21,6 +21,7 @@ from oceanpath.serving.problems import (
     BadFeaturesError,
     MalformedError,
     NoPatchesError,
+    QuestionError,
     TooLargeError,
     UnknownFormatError,
     WrongDimensionError,
@@ -35,6 +36,10 @@ NPY_HEADERS = {
 }
 BAD_HEADER = (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, tokenize.TokenError)
 """What numpy raises for a header that it cannot parse."""
+H5_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError, AttributeError)
+"""What h5py raises for bytes that are no HDF5 any more."""
+MOST_LINKS, DEEPEST = 1000, 8
+"""Of an HDF5 file; a feature file has two datasets and perhaps a group."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,8 @@ class Limits:
     max_bytes: int = 512 * 2**20
     """Of the features as stored; a compressed file counts unpacked."""
     max_patches: int = 200_000
+    max_json: int = 64 * 2**20
+    """Bytes of a JSON body: its numbers need up to twenty times as much memory while it is parsed."""
 
 
 @dataclass(frozen=True)
@@ -114,27 +121,36 @@ def _h5(body: bytes | bytearray, limits: Limits) -> Question:
         try:
             scanned = scan_features(Path(file.name))
             _hold_size((scanned.n, scanned.dim), 4, limits)
-            features, coords = read_features(scanned)
-        except TooLargeError:
+            with np.errstate(over="ignore"):  # float64 beyond float32 becomes inf, and inf is refused by name
+                features, coords = read_features(scanned)
+        except QuestionError:
             raise
         except ArtifactError as error:  # said again without the path of the private file
             raise BadFeaturesError(error.what, expected=error.expected, got=error.got) from error
+        except H5_DAMAGE as error:
+            raise MalformedError("the .h5 is damaged", got=type(error).__name__) from error
     return Question(features, coords, scanned.encoder)
 
 
 def _inspect_h5(body: bytes | bytearray, limits: Limits) -> None:
-    """Refuse what HDF5 could be made to do: read other files, or unpack without bound."""
+    """Refuse what HDF5 could be made to do: read other files, unpack without bound, or recurse until the stack ends."""
     try:
         with h5py.File(io.BytesIO(body), "r") as file:
-            links: list[tuple[str, Any]] = []
-            file.visititems_links(lambda name, link: links.append((name, link)))
-            for name, link in links:
-                if not isinstance(link, h5py.HardLink):
-                    raise MalformedError("the .h5 holds a link", expected="plain datasets", got=name)
-                item = file[name]
-                if isinstance(item, h5py.Dataset):
-                    _inspect_dataset(item, limits)
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError) as error:
+            waiting, seen = [(file, 0)], 0
+            while waiting:
+                group, depth = waiting.pop()
+                for name in group:
+                    seen += 1
+                    if seen > MOST_LINKS or depth > DEEPEST:
+                        raise MalformedError("the .h5 is nested too deep or holds too much", expected="plain datasets")
+                    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                        raise MalformedError("the .h5 holds a link", expected="plain datasets", got=name)
+                    item = group[name]
+                    if isinstance(item, h5py.Group):
+                        waiting.append((item, depth + 1))
+                    elif isinstance(item, h5py.Dataset):
+                        _inspect_dataset(item, limits)
+    except H5_DAMAGE as error:
         raise MalformedError("the .h5 is damaged or cut off", got=str(error).partition("\n")[0]) from error
 
 
@@ -152,6 +168,10 @@ def _inspect_dataset(item: Any, limits: Limits) -> None:
 
 
 def _json(body: bytes | bytearray, limits: Limits) -> Question:
+    if len(body) > limits.max_json:
+        raise TooLargeError(
+            "too much JSON", expected=f"at most {limits.max_json} bytes", do="Send an .npy or .h5 file."
+        )
     try:
         held = json.loads(body)
     except (ValueError, RecursionError) as error:

@@ -89,7 +89,7 @@ class _Body:
 
 
 def _host(scope: Scope) -> str:
-    raw = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
+    raw = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1").lower()
     return raw.rpartition("]")[0].lstrip("[") if raw.startswith("[") else raw.partition(":")[0]
 
 

@@ -77,7 +77,9 @@ class SlideReader:
         wanted = min(self.width / width, self.height / height)
         level = max((i for i, ds in enumerate(self.level_downsamples) if ds <= wanted * 1.01), default=0)
         level_w, level_h = self.level_sizes[level]
-        factor = max(1, int(min(level_w / width, level_h / height)))
+        ratio = min(level_w / width, level_h / height)
+        whole = level_w == ratio * width and level_h == ratio * height and ratio == int(ratio)
+        factor = int(ratio) if whole else max(1, int(ratio / 2))  # the rest, a factor of 2 to 4, takes a filter
         small = Image.new("RGB", (-(-level_w // factor), -(-level_h // factor)), "white")
         step = max(1, BLOCK // factor) * factor
         for top in range(0, level_h, step):
@@ -85,7 +87,7 @@ class SlideReader:
                 block = self._block(left, top, level, (min(step, level_w - left), min(step, level_h - top)))
                 small.paste(block.reduce(factor) if factor > 1 else block, (left // factor, top // factor))
         box = (0.0, 0.0, level_w / factor, level_h / factor)
-        return np.asarray(small.resize((width, height), Image.Resampling.BOX, box=box))
+        return np.asarray(small.resize((width, height), Image.Resampling.HAMMING, box=box))
 
     def _block(self, left: int, top: int, level: int, size: tuple[int, int]) -> Image.Image:
         downsample = self.level_downsamples[level]

@@ -64,9 +64,7 @@ def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, n: in
 
 @settings(deadline=None, max_examples=30)
 @given(share=st.floats(0, 0.999))
-def test_a_file_cut_off_anywhere_is_an_artifact_error(
-    tmp_path_factory: pytest.TempPathFactory, share: float
-) -> None:
+def test_a_file_cut_off_anywhere_is_an_artifact_error(tmp_path_factory: pytest.TempPathFactory, share: float) -> None:
     path = write(tmp_path_factory.mktemp("cut") / "a.h5", n=300)
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])

@@ -20,3 +20,11 @@ def test_a_device_that_is_not_here_is_an_experiment_error(monkeypatch: pytest.Mo
         pick_device("cuda:1")
     with pytest.raises(ExperimentError, match=r"unknown device.*got gpu0"):
         pick_device("gpu0")
+
+
+def test_a_mac_s_gpu_is_asked_for_only_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ExperimentError, match=r"Mac's GPU.*Use cpu"):
+        pick_device("mps")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert pick_device("mps").type == "mps"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,9 @@ def write_aperio(path: Path, rgb: NDArray[np.uint8], mpp: float) -> None:
                 break
             level = rgb if number == 0 else np.asarray(image.reduce(downsample))
             tiff.write(
-                level,
+                _tiles(level),
+                shape=level.shape,
+                dtype=level.dtype,
                 description=_description(width, height, mpp),
                 tile=(TILE, TILE),
                 photometric="rgb",
@@ -42,6 +45,16 @@ def write_aperio(path: Path, rgb: NDArray[np.uint8], mpp: float) -> None:
                 software=False,
                 maxworkers=1,
             )
+
+
+def _tiles(pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    """Tiles row by row; those at the far edges repeat their last pixels, for JPEG smears what lies beyond an edge."""
+    height, width = pixels.shape[:2]
+    for top in range(0, height, TILE):
+        for left in range(0, width, TILE):
+            tile = pixels[top : top + TILE, left : left + TILE]
+            short = ((0, TILE - tile.shape[0]), (0, TILE - tile.shape[1]), (0, 0))
+            yield np.pad(tile, short, mode="edge") if tile.shape[:2] != (TILE, TILE) else np.ascontiguousarray(tile)
 
 
 def _description(width: int, height: int, mpp: float) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import fft, ndimage
 
 from oceanpath.slides.demo.nuclei import Array, Kind, jittered, scatter
 
@@ -41,20 +41,23 @@ def build_textures(seed: int) -> dict[str, Texture]:
     }
 
 
-def noise(rng: np.random.Generator, shape: tuple[int, int], sigma: float | tuple[float, float]) -> Array:
-    """Smooth noise of mean 0 and deviation 1 whose edges meet; `sigma` in pixels."""
-    field = ndimage.gaussian_filter(rng.normal(size=shape).astype(np.float32), sigma, mode="wrap")
-    return np.asarray((field - field.mean()) / (field.std() + 1e-9), np.float32)
+def noise(rng: np.random.Generator, sigma: float | tuple[float, float]) -> Array:
+    """Smooth noise [SIDE, SIDE] of mean 0 and deviation 1 whose edges meet; `sigma` in pixels."""
+    down, across = sigma if isinstance(sigma, tuple) else (sigma, sigma)
+    rows, columns = fft.fftfreq(SIDE)[:, None], fft.rfftfreq(SIDE)[None, :]
+    kernel = np.exp(-2 * np.pi**2 * ((down * rows) ** 2 + (across * columns) ** 2)).astype(np.float32)
+    white = rng.standard_normal((SIDE, SIDE), dtype=np.float32)
+    field = fft.irfft2(fft.rfft2(white) * kernel, s=white.shape)
+    return np.asarray((field - field.mean()) / field.std(), np.float32)
 
 
 def _stroma(rng: np.random.Generator) -> tuple[Array, Array]:
     """Wavy fibres with clefts, and spindle nuclei along them."""
-    shape = (SIDE, SIDE)
-    bend = noise(rng, shape, 60) * 26
+    bend = noise(rng, 60) * 26
     y, x = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32)
-    straight = 0.7 * noise(rng, shape, (1.6, 22)) + 0.5 * noise(rng, shape, (4.5, 40))
+    straight = 0.7 * noise(rng, (1.6, 22)) + 0.5 * noise(rng, (4.5, 40))
     fibres = ndimage.map_coordinates(straight, [y + bend, x], order=1, mode="grid-wrap")
-    eosin = 0.40 + 0.12 * fibres + 0.05 * noise(rng, shape, 9)
+    eosin = 0.40 + 0.12 * fibres + 0.05 * noise(rng, 9)
     eosin *= 1 - 0.75 / (1 + np.exp(np.clip((fibres + 1.25) * 9, -20, 20)))
     slope = -np.gradient(bend, axis=1)
     spots = jittered(rng, SIDE, 44, 12, share=0.75)
@@ -107,21 +110,19 @@ def _lymphocytes(rng: np.random.Generator) -> tuple[Array, Array]:
     """Small round dark nuclei, close together."""
     spots = jittered(rng, SIDE, 13.0, 1.8, share=0.93)
     nuclei = scatter(SIDE, _any_angle(rng, spots), rng, LYMPHOID)
-    shape = (SIDE, SIDE)
-    return np.maximum(nuclei, 0.1), np.asarray((0.2 + 0.05 * noise(rng, shape, 6)) * _around(nuclei), np.float32)
+    return np.maximum(nuclei, 0.1), np.asarray((0.2 + 0.05 * noise(rng, 6)) * _around(nuclei), np.float32)
 
 
 def _tumour(rng: np.random.Generator, stroma: tuple[Array, Array]) -> tuple[Array, Array]:
     """Sheets of large, dark, irregular nuclei without order, torn by strands of stroma and small clefts."""
-    shape = (SIDE, SIDE)
-    strands = _step(noise(rng, shape, 24) - 1.25, 8)
-    clefts = _step(noise(rng, shape, 10) - 2.3, 10)
+    strands = _step(noise(rng, 24) - 1.25, 8)
+    clefts = _step(noise(rng, 10) - 2.3, 10)
     spots = jittered(rng, SIDE, 20.0, 4.5, share=0.93)
     rows, columns = spots[:, 1].astype(int) % SIDE, spots[:, 0].astype(int) % SIDE
     spots = spots[(strands + clefts)[rows, columns] < 0.4]
     nuclei = scatter(SIDE, _any_angle(rng, spots), rng, ATYPICAL, bank=160)
-    sheet_h = np.maximum(nuclei, 0.17 + 0.03 * noise(rng, shape, 5))
-    sheet_e = (0.34 + 0.06 * noise(rng, shape, 7)) * _around(nuclei)
+    sheet_h = np.maximum(nuclei, 0.17 + 0.03 * noise(rng, 5))
+    sheet_e = (0.34 + 0.06 * noise(rng, 7)) * _around(nuclei)
     haematoxylin = (sheet_h * (1 - strands) + stroma[0] * strands) * (1 - clefts)
     eosin = (sheet_e * (1 - strands) + stroma[1] * strands) * (1 - clefts)
     return np.asarray(haematoxylin, np.float32), np.asarray(eosin, np.float32)
@@ -149,6 +150,7 @@ def _pack(rng: np.random.Generator, haematoxylin: Array, eosin: Array) -> Textur
     """Soften as a lens does, add grain, and store in 1/UNIT."""
     stored = []
     for stain in (haematoxylin, eosin):
-        soft = ndimage.gaussian_filter(stain, 0.7, mode="wrap") + rng.normal(0, 0.012, stain.shape)
+        grain = 0.012 * rng.standard_normal(stain.shape, dtype=np.float32)
+        soft = ndimage.gaussian_filter(stain, 0.7, mode="wrap", truncate=3) + grain
         stored.append(np.clip(np.rint(soft * UNIT), 0, 255).astype(np.uint8))
     return Texture(stored[0], stored[1])

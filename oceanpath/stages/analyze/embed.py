@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -35,19 +36,39 @@ def map_slides(settings: AnalyzeSettings, train: Path, out: Path, selected: bool
 
 def flatten(embeddings: NDArray[np.float32], settings: AnalyzeSettings) -> NDArray[np.float32]:
     """Two coordinates [S, 2] of standardised embeddings [S, E]; the same for the same seed."""
-    from umap import UMAP  # compiles on import, which takes seconds
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ImportWarning)  # umap tells everybody who has no Tensorflow
+        from umap import UMAP  # compiles, which takes seconds
 
-    spread = embeddings.std(axis=0)
-    standard = (embeddings - embeddings.mean(axis=0)) / np.where(spread > 0, spread, 1)
+    spread = embeddings.std(axis=0, dtype=np.float64)
+    standard = (embeddings - embeddings.mean(axis=0, dtype=np.float64)) / np.where(spread > 0, spread, 1)
     reducer = UMAP(
         n_neighbors=min(settings.umap_neighbors, len(embeddings) - 1),
         min_dist=settings.umap_min_dist,
-        init="random" if min(embeddings.shape) < FEWEST else "pca",  # PCA needs more rows and columns than axes
+        metric="minkowski",  # of order 2, so Euclidean, but by a loop: threaded products differ in their last bits,
+        metric_kwds={"p": 2},  # which the layout would blow up to another map
+        init=start(standard, settings.seed),
         random_state=settings.seed,
         n_jobs=1,
     )
     flat: NDArray[np.float32] = reducer.fit_transform(standard.astype(np.float32)).astype(np.float32)
     return flat
+
+
+def start(standard: NDArray[np.float64], seed: int) -> NDArray[np.float32]:
+    """First places [S, 2]: the two main axes, largest value 10, rounded so that last bits do not matter.
+
+    A little noise keeps slides apart that are alike, and gives an axis without extent some: UMAP divides by it.
+    """
+    left, sizes, _ = np.linalg.svd(standard, full_matrices=False)
+    axes = np.zeros((len(standard), 2))
+    kept = min(2, len(sizes))
+    axes[:, :kept] = left[:, :kept] * sizes[:kept]
+    ends = axes[np.abs(axes).argmax(axis=0), np.arange(2)]
+    signed = axes * np.where(ends < 0, -1, 1)  # the sign of an axis is arbitrary
+    noise = np.random.default_rng(seed).normal(0, 0.01, axes.shape)
+    places = np.round(10 * signed / max(float(np.abs(axes).max()), 1e-9), 4) + noise
+    return np.asarray(places, np.float32)
 
 
 def check_map(path: Path) -> None:

@@ -1,0 +1,143 @@
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from oceanpath.artifacts import predictions
+from oceanpath.errors import ArtifactError, StageError
+from oceanpath.stages.analyze import compare
+from oceanpath.stages.analyze.settings import AnalyzeSettings
+from oceanpath.stats.delong import delong_test
+from oceanpath.stats.patients import patient_rows
+
+QUICK = AnalyzeSettings(resamples=200)
+
+
+def run(cohort, selected=False):
+    return compare.compare_variants(QUICK, cohort.parents["train"], cohort.variants, selected)
+
+
+def rewrite(folder, change):
+    frame = predictions.read_oof(folder)
+    predictions.write_predictions(change(frame), folder / "oof_predictions.parquet")
+
+
+def test_one_variant_has_nothing_to_compare_with(make):
+    cohort = make()
+    assert run(cohort) is None
+    cohort.variants["twin"] = cohort.parents["train"]  # a variant that changes nothing shares the folder
+    assert run(cohort) is None
+    cohort.variants.clear()
+    assert run(cohort) is None
+
+
+def test_this_variant_is_compared_with_each_other_one(make):
+    cohort = make(patients=20)
+    cohort.add_variant("good", 1, skill=4)
+    cohort.add_variant("noise", 2, skill=0)
+    found = run(cohort)
+    assert found["this"] == "base" and [block["other"] for block in found["pairs"]] == ["good", "noise"]
+    base, good = (predictions.read_oof(cohort.variants[name]) for name in ("base", "good"))
+    block = found["pairs"][0]
+    assert block["auroc_this"] == pytest.approx(roc_auc_score(base["label"] == "pos", base["prob_pos"]))
+    assert block["auroc_other"] == pytest.approx(roc_auc_score(good["label"] == "pos", good["prob_pos"]))
+    assert block["bootstrap"]["value"] == pytest.approx(block["auroc_this"] - block["auroc_other"])
+    assert (block["n"], block["n_patients"], block["delong"]["n"]) == (40, 20, 20)
+    labels = predictions.label_numbers(base, ["neg", "pos"])
+    rows = [
+        patient_rows(base["patient_id"].tolist(), labels, predictions.probabilities(f, ["neg", "pos"]))
+        for f in (base, good)
+    ]
+    expected = delong_test(rows[0].labels == 1, rows[0].probs[:, 1], rows[1].probs[:, 1])
+    assert block["delong"]["p"] == pytest.approx(expected.p)
+
+
+def test_holm_is_over_the_pairs(make):
+    cohort = make(patients=20)
+    for seed in (1, 2, 3):
+        cohort.add_variant(f"v{seed}", seed, skill=seed)
+    blocks = run(cohort)["pairs"]
+    for test in compare.TESTS:
+        raw, raised = ([block[test][key] for block in blocks] for key in ("p", "p_holm"))
+        assert all(a <= b <= 1 for a, b in zip(raw, raised, strict=True))
+        assert raised[int(np.argmin(raw))] == pytest.approx(min(1, 3 * min(raw)))
+
+
+def test_the_order_of_rows_and_of_classes_does_not_matter(make):
+    cohort = make()
+    folder = cohort.add_variant("other", 1)
+    before = run(cohort)
+    frame = predictions.read_oof(folder)
+    turned = frame[["slide_id", "patient_id", "label", "prob_pos", "prob_neg", "fold", "role"]]
+    predictions.write_predictions(turned.assign(fold=1 - turned["fold"]), folder / "oof_predictions.parquet")
+    results = predictions.read_cv_results(folder) | {"classes": ["pos", "neg"]}
+    predictions.write_cv_results(results, folder)
+    assert run(cohort) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda f: f.iloc[1:], "different slides"),
+        (lambda f: f.assign(slide_id=f["slide_id"].replace("s000", "s999")), "different slides"),
+        (lambda f: f.assign(label=f["label"].where(f["slide_id"] != "s003", "pos")), "differ in label"),
+        (lambda f: f.assign(patient_id=f["patient_id"].replace("p02", "p99")), "differ in patient"),
+        (lambda f: f.assign(role="val"), "only test rows"),
+    ],
+)
+def test_rows_that_are_not_the_same_are_refused(make, change, said):
+    cohort = make()
+    rewrite(cohort.add_variant("other", 1), change)
+    with pytest.raises(StageError, match=f"other: .*{said}"):
+        run(cohort)
+
+
+def test_other_classes_are_refused(make):
+    cohort = make()
+    folder = cohort.add_variant("other", 1)
+    predictions.write_cv_results(predictions.read_cv_results(folder) | {"classes": ["neg", "maybe"]}, folder)
+    with pytest.raises(StageError, match="different classes"):
+        run(cohort)
+
+
+def test_patients_with_two_labels_leave_only_the_test_on_slides(make):
+    cohort = make()
+    for folder in (cohort.parents["train"], cohort.add_variant("other", 1)):
+        rewrite(folder, lambda f: f.assign(label=f["label"].where(f["slide_id"] != "s000", "pos")))
+    block = run(cohort)["pairs"][0]
+    assert block["delong"]["p"] is None and "different labels" in block["delong"]["reason"]
+    assert block["mcnemar"]["p"] is None and 0 < block["bootstrap"]["p"] <= 1
+
+
+def test_few_patients_of_a_class_have_no_delong(make):
+    cohort = make(patients=3)  # p00 and p01 neg, p02 pos
+    cohort.add_variant("other", 1)
+    block = run(cohort)["pairs"][0]
+    assert block["delong"]["p"] is None and "fewer than two" in block["delong"]["reason"]
+
+
+def test_it_is_written_as_finite_json_and_read_back(make, out):
+    cohort = make()
+    cohort.add_variant("other", 1)
+    found = run(cohort, selected=True)
+    compare.write_comparison(found, out)
+    assert compare.read_comparison(out) == found
+    assert compare.describe(found)[0].startswith("selected base against other: AUROC ")
+    found["pairs"][0]["delong"]["p_holm"] = 2.0
+    (out / compare.FILE).write_text(json.dumps(found))
+    with pytest.raises(ArtifactError, match="p-value is not one"):
+        compare.read_comparison(out)
+    found["pairs"][0]["delong"] = {"p": None, "p_holm": None}
+    (out / compare.FILE).write_text(json.dumps(found))
+    with pytest.raises(ArtifactError, match="without a reason"):
+        compare.read_comparison(out)
+    (out / compare.FILE).unlink()
+    with pytest.raises(ArtifactError, match="no readable"):
+        compare.read_comparison(out)
+
+
+def test_no_test_is_said_in_words():
+    block = {"other": "b", "bootstrap": {"p": None, "reason": "one patient only"}}
+    found = {"this": "a", "selected": False, "pairs": [block]}
+    assert compare.describe(found) == ["a against b: no test (one patient only)"]

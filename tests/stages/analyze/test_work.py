@@ -1,0 +1,84 @@
+import json
+
+import pytest
+
+from oceanpath.errors import ArtifactError
+from oceanpath.pipeline.stage import Quiet
+from oceanpath.stages.analyze import embed, work
+from oceanpath.stages.analyze.settings import AnalyzeSettings
+from oceanpath.stages.analyze.stage import STAGE
+
+QUICK = AnalyzeSettings(resamples=100, attention_slides=2, device="cpu")
+
+
+@pytest.fixture(autouse=True)
+def _no_compilation(monkeypatch):
+    """UMAP compiles for seconds; test_embed runs it."""
+    monkeypatch.setattr(embed, "flatten", lambda embeddings, settings: embeddings[:, :2])
+
+
+def files(out):
+    return {path.relative_to(out).as_posix(): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+
+
+def test_it_writes_everything_and_passes_its_check(make, out):
+    cohort = make(extract=True)
+    cohort.add_variant("other", 1)
+    summary = work.run(QUICK, cohort.inputs, out, Quiet())
+    work.check(out)
+    facts = json.loads((out / "analysis.json").read_text())
+    pictures = [fact["picture"] for fact in facts["attention"]]
+    assert set(files(out)) == {
+        "analysis.json", "attention.parquet", "comparison.json", "umap.parquet", "umap.png", *pictures,
+    }  # fmt: skip
+    assert summary.metrics == {"attention_slides": 2, "compared": 1}
+    assert summary.lines[0].startswith("umap.png") and "base against other" in summary.lines[-1]
+
+
+def test_the_same_inputs_give_the_same_bytes(make, out, tmp_path):
+    inputs = make().inputs
+    again = tmp_path / "again"
+    again.mkdir()
+    for folder in (out, again):
+        work.run(QUICK, inputs, folder, Quiet())
+    assert files(out) == files(again) and "comparison.json" not in files(out)
+
+
+def test_a_tiny_cohort_has_no_map_and_says_why(make, out):
+    summary = work.run(QUICK, make(patients=2).inputs, out, Quiet())
+    work.check(out)
+    assert "too few" in summary.lines[0] and not (out / "umap.png").exists()
+
+
+def test_selected_rows_carry_the_word(make, out):
+    cohort = make(selected=True)
+    cohort.add_variant("other", 1)
+    summary = work.run(QUICK, cohort.inputs, out, Quiet())
+    assert json.loads((out / "analysis.json").read_text())["selected"] is True
+    assert json.loads((out / "comparison.json").read_text())["selected"] is True
+    assert summary.lines[-1].startswith("selected ")
+
+
+@pytest.mark.parametrize("name", ["analysis.json", "attention.parquet", "umap.parquet", "comparison.json"])
+def test_the_check_misses_no_damaged_file(make, out, name):
+    cohort = make()
+    cohort.add_variant("other", 1)
+    work.run(QUICK, cohort.inputs, out, Quiet())
+    (out / name).write_bytes(b"")
+    with pytest.raises(ArtifactError):
+        work.check(out)
+
+
+def test_no_map_needs_a_reason(make, out):
+    work.run(QUICK, make(patients=2).inputs, out, Quiet())
+    facts = json.loads((out / "analysis.json").read_text())
+    facts["umap"]["reason"] = ""
+    (out / "analysis.json").write_text(json.dumps(facts))
+    with pytest.raises(ArtifactError, match="no reason"):
+        work.check(out)
+
+
+def test_the_door():
+    assert STAGE.required() == ("train", "mmap", "eval") and STAGE.optional() == ("extract",)
+    assert STAGE.across == ("train",) and STAGE.settings is AnalyzeSettings
+    assert "device" not in AnalyzeSettings().identity()

@@ -1,0 +1,247 @@
+"""The extract stage: parts with honest identities, features of the right patches, and a clear end for every bad slide."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+from oceanpath.artifacts.features import check_features, read_features, read_meta, scan_features
+from oceanpath.errors import ArtifactError, ExperimentError, OceanPathError, StageError
+from oceanpath.pipeline.stage import Inputs, Part, Quiet, resolve
+from oceanpath.slides.demo.aperio import write_aperio
+from oceanpath.slides.encoders import build_encoder
+from oceanpath.slides.grid import read_patch
+from oceanpath.slides.reader import open_slide
+from oceanpath.stages.extract.cohort import file_digest, find_slides, part_key, parts
+from oceanpath.stages.extract.settings import ExtractSettings
+from oceanpath.stages.extract.stage import STAGE
+from oceanpath.stages.extract.work import cut_slide, run, run_part
+
+REAL = Path(__file__).resolve().parents[3] / "../shared/data/slides_real"
+GLASS = (243, 242, 244)
+
+
+def settings(slides: Path | None, **keys: object) -> ExtractSettings:
+    return ExtractSettings(encoder="hed_stats", slides=slides, **keys)
+
+
+def draw_slide(path: Path, seed: int, mpp: float = 0.5, side: int = 1024) -> Path:
+    rng = np.random.default_rng(seed)
+    pixels = np.full((side, side, 3), GLASS, np.uint8)
+    blocks = rng.integers(60, 200, (side // 16, side // 16, 3)).repeat(8, 0).repeat(8, 1)
+    pixels[side // 4 : side * 3 // 4, side // 4 : side * 3 // 4] = blocks
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_aperio(path, pixels, mpp)
+    return path
+
+
+@pytest.fixture
+def cohort(tmp_path: Path) -> Path:
+    draw_slide(tmp_path / "slides/a.svs", 1)
+    draw_slide(tmp_path / "slides/site 2/b.svs", 2, mpp=0.25, side=2048)
+    return tmp_path / "slides"
+
+
+def extract(keys: ExtractSettings, inputs: Inputs, out: Path) -> dict[str, Path]:
+    folders = {}
+    for part in parts(keys, inputs):
+        folders[part.key] = out / "parts" / part.key
+        folders[part.key].mkdir(parents=True)
+        run_part(keys, inputs, part, folders[part.key], Quiet())
+    return folders
+
+
+def test_from_slides_to_checked_features(tmp_path: Path, cohort: Path) -> None:
+    keys, out = settings(cohort), tmp_path / "out"
+    out.mkdir()
+    inputs = Inputs(parts=extract(keys, Inputs(), tmp_path))
+    summary = run(keys, inputs, out, Quiet())
+    resolve(STAGE.check)(out)
+    assert summary.metrics == {"slides": 2, "patches": 8, "encoder": "hed_stats"}
+    assert summary.lines[0] == "2 slides, 8 patches (4 to 4 a slide)"
+    assert sorted(p.name for p in (out / "thumbnails").iterdir()) == ["a.jpg", "b.jpg"]
+    with Image.open(out / "thumbnails/b.jpg") as thumbnail:
+        assert max(thumbnail.size) == 768
+    for name, zoom in (("a", 1), ("b", 2)):
+        file = scan_features(out / f"{name}.h5")
+        _, coords = read_features(file)
+        assert file.patch_px_level0 == 256 * zoom
+        wanted = [[256, 256], [512, 256], [256, 512], [512, 512]]
+        assert coords is not None and coords.tolist() == [[x * zoom, y * zoom] for x, y in wanted]
+        meta = read_meta(out / f"{name}.h5")
+        assert (meta.mpp_x, meta.mpp_source, meta.level0_width) == (0.5 / zoom, "openslide.mpp", 1024 * zoom)
+        assert meta.slide_digest == file_digest(find_slides(cohort)[name])
+
+
+def test_each_row_is_the_encoding_of_the_patch_at_its_coords(tmp_path: Path, cohort: Path) -> None:
+    folders = extract(settings(cohort), Inputs(), tmp_path)
+    features, coords = read_features(scan_features(folders["b"] / "b.h5"))
+    encoder = build_encoder("hed_stats")
+    with open_slide(cohort / "site 2/b.svs") as reader:
+        grid = cut_slide(reader, settings(cohort)).grid
+        assert coords is not None
+        for row, (x, y) in zip(features, coords, strict=True):
+            assert np.array_equal(encoder.encode(read_patch(reader, grid, x, y)[None])[0], row)
+
+
+def test_workers_and_place_never_change_the_bytes(tmp_path: Path, cohort: Path) -> None:
+    moved = shutil.copytree(cohort, tmp_path / "elsewhere")
+    first = extract(settings(cohort, workers=0), Inputs(), tmp_path / "1")
+    second = extract(settings(moved, workers=3, device="cpu"), Inputs(), tmp_path / "2")
+    for key in first:
+        for path in sorted(p for p in first[key].rglob("*") if p.is_file()):
+            assert path.read_bytes() == (second[key] / path.relative_to(first[key])).read_bytes()
+
+
+# identity of parts
+
+
+def identities(keys: ExtractSettings, inputs: Inputs | None = None) -> dict[str, dict]:
+    return {part.key: dict(part.identity) for part in parts(keys, inputs or Inputs())}
+
+
+def test_adding_and_excluding_slides_changes_no_other_part(cohort: Path) -> None:
+    before = identities(settings(cohort))
+    draw_slide(cohort / "c.svs", 3)
+    after = identities(settings(cohort))
+    assert list(after) == ["a", "b", "c"] and {k: after[k] for k in before} == before
+    assert identities(settings(cohort, exclude=("a", "c"))) == {"b": before["b"]}
+
+
+def test_what_decides_a_part(tmp_path: Path, cohort: Path) -> None:
+    base = identities(settings(cohort))
+    assert identities(settings(shutil.copytree(cohort, tmp_path / "copy"))) == base
+    assert identities(settings(cohort, workers=9, device="cuda")) == base
+    for change in ({"patch_px": 128}, {"target_mpp": 1.0}, {"min_tissue": 0.5}, {"overlap": 8}, {"default_mpp": 0.5}):
+        changed = identities(settings(cohort, **change))
+        assert all(changed[key] != base[key] for key in base), change
+    draw_slide(cohort / "a.svs", 9)
+    changed = identities(settings(cohort))
+    assert changed["a"] != base["a"] and changed["b"] == base["b"]
+
+
+def test_digests_that_the_pipeline_knows_are_used(cohort: Path) -> None:
+    known = Inputs(files={"slides": {"a.svs": "1" * 32, "site 2/b.svs": "2" * 32}})
+    found = identities(settings(cohort), known)
+    assert [found[key]["slide"] for key in "ab"] == ["1" * 32, "2" * 32]
+
+
+def test_slides_of_the_demo_come_first(tmp_path: Path, cohort: Path) -> None:
+    draw_slide(tmp_path / "demo/slides/d.svs", 4)
+    assert list(identities(settings(None), Inputs(parents={"demo": tmp_path / "demo"}))) == ["d"]
+
+
+def test_a_slide_of_several_files_is_identified_by_all_of_them(tmp_path: Path) -> None:
+    for name in ("m.mrxs", "m/Data0000.dat", "series/1.dcm", "series/2.dcm"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+    before = identities(settings(tmp_path))
+    (tmp_path / "m/Data0000.dat").write_bytes(b"other")
+    (tmp_path / "series/2.dcm").write_bytes(b"other")
+    after = identities(settings(tmp_path))
+    assert all(after[key]["slide"] != before[key]["slide"] for key in ("m", "1", "2"))
+
+
+def test_part_keys_are_safe_and_unique() -> None:
+    assert part_key("TCGA-05-4250.90f6") == "TCGA-05-4250.90f6"
+    odd = [part_key(name) for name in ("a b", "a_b ", "../x", "é", ".hidden", "x" * 300)]
+    assert len(set(odd)) == 6
+    assert all(key.isascii() and "/" not in key and len(key) < 128 and key[0] != "." for key in odd)
+
+
+# errors
+
+
+def test_two_slides_with_one_id_are_both_named(cohort: Path) -> None:
+    draw_slide(cohort / "site 2/a.tiff", 5)
+    with pytest.raises(ExperimentError, match=r"a: a\.svs and site 2/a\.tiff"):
+        parts(settings(cohort), Inputs())
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ({"encoder": "hed_stat"}, "Did you mean hed_stats"),
+        ({"exclude": ("bb",)}, "excluded slides that do not exist"),
+        ({"exclude": ("a", "b")}, "holds no slides"),
+    ],
+)
+def test_wrong_keys(cohort: Path, keys: dict, says: str) -> None:
+    with pytest.raises(ExperimentError, match=says):
+        parts(ExtractSettings(**({"encoder": "hed_stats", "slides": cohort} | keys)), Inputs())
+
+
+def test_no_folder_of_slides(tmp_path: Path) -> None:
+    with pytest.raises(ExperimentError, match=r"data\.slides"):
+        parts(settings(None), Inputs())
+    with pytest.raises(ExperimentError, match="no such folder of slides"):
+        parts(settings(tmp_path / "gone"), Inputs())
+
+
+def one(path: Path, out: Path, **keys: object) -> None:
+    part = Part("x", {"slide": "0" * 32, "slide_id": "x"}, {"path": str(path)})
+    run_part(settings(None, **keys), Inputs(), part, out, Quiet())
+
+
+def test_a_slide_without_tissue(tmp_path: Path) -> None:
+    write_aperio(tmp_path / "blank.svs", np.full((1024, 1024, 3), GLASS, np.uint8), 0.5)
+    for min_tissue in (0.25, 0.0):
+        with pytest.raises(
+            StageError, match=r"blank\.svs: no patch with enough tissue.*0\.0% tissue.*extract\.exclude"
+        ):
+            one(tmp_path / "blank.svs", tmp_path, min_tissue=min_tissue)
+    assert not list(tmp_path.glob("*.h5"))
+
+
+def test_a_slide_that_is_damaged_inside(tmp_path: Path) -> None:
+    path = draw_slide(tmp_path / "a.svs", 1)
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"\xff\xd8\xff", bytes(3)))
+    with pytest.raises(ArtifactError, match=r"a\.svs: pixels cannot be decoded"):
+        one(path, tmp_path)
+
+
+# real slides
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not REAL.is_dir(), reason="the shared data folder is not here")
+@pytest.mark.parametrize(
+    ("name", "keys", "patches", "source"),
+    [
+        ("CMU-1-Small-Region.svs", {}, 43, "openslide.mpp"),
+        ("CMU-1-Small-Region.jpeg.tiff", {"default_mpp": 0.5}, 44, "default_mpp"),
+        ("CropBreastSlide.tiff", {"mpp": 0.5}, 48, "override"),
+    ],
+)
+def test_real_slides_end_in_features(tmp_path: Path, name: str, keys: dict, patches: int, source: str) -> None:
+    one(REAL / name, tmp_path, **keys)
+    check_features(tmp_path)
+    meta = read_meta(tmp_path / "x.h5")
+    assert meta.mpp_source == source
+    with h5py.File(tmp_path / "x.h5") as file:
+        assert abs(len(file["features"]) - patches) <= 3
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not REAL.is_dir(), reason="the shared data folder is not here")
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("boxes_4levels.tiff", "smaller than one patch"),
+        ("boxes_dicom/boxes_0.dcm", "smaller than one patch"),
+        ("tiny_16x16.svs", "smaller than one patch"),
+        ("camelyon_overview_jpeg.dcm", r"too coarse for extract\.target_mpp; expected 0\.5, got 28\.969"),
+        ("broken_truncated.svs", "cannot open"),
+    ],
+)
+def test_real_slides_end_in_one_clear_line(tmp_path: Path, name: str, says: str) -> None:
+    with pytest.raises(OceanPathError, match=rf"{name}: .*{says}") as caught:
+        one(REAL / name, tmp_path, default_mpp=0.5)
+    assert "\n" not in str(caught.value) and "extract." in str(caught.value)
+    assert not list(tmp_path.iterdir())

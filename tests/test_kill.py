@@ -1,0 +1,120 @@
+"""Runs that are killed or interrupted lose nothing: the same command ends where an undisturbed one does.
+
+OCEANPATH_KILLS says how many kills to try; ``nox -s kills`` tries twenty and interrupts every stage.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from oceanpath.stages.catalog import CATALOG
+
+KILLS = int(os.environ.get("OCEANPATH_KILLS", "4"))
+SMALL = """
+name = "small"
+[demo]
+slides = 14
+side_px = 1024
+[data]
+classes = ["normal", "tumour"]
+[extract]
+encoder = "hed_stats"
+[mmap]
+[split]
+folds = 2
+val_fraction = 0.34
+[model]
+hidden = 16
+attention = 8
+[train]
+epochs = 3
+[eval]
+resamples = 200
+"""
+STAGES = [stage.name for stage in CATALOG.stages]
+INTERRUPTED = STAGES if KILLS >= 20 else ["extract", "train"]
+
+
+def start(file: Path, workspace: Path, *more: str) -> subprocess.Popen[str]:
+    code = "from oceanpath.cli import main; main()"
+    command = [sys.executable, "-c", code, "run", str(file), "--workspace", str(workspace), *more]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    )
+
+
+def finish(file: Path, workspace: Path, *more: str) -> str:
+    process = start(file, workspace, *more)
+    out, error = process.communicate(timeout=280)
+    assert process.returncode == 0, error
+    return out
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes, float]:
+    """The experiment file, its metrics.json, and how long an undisturbed run takes."""
+    folder = tmp_path_factory.mktemp("kill")
+    (folder / "small.toml").write_text(SMALL)
+    started = time.monotonic()
+    finish(folder / "small.toml", folder / "undisturbed")
+    metrics = (folder / "undisturbed" / "experiments" / "small" / "eval" / "metrics.json").read_bytes()
+    return folder / "small.toml", metrics, time.monotonic() - started
+
+
+def test_killed_at_random_moments_it_ends_with_the_same_metrics(undisturbed, tmp_path: Path) -> None:
+    file, metrics, seconds = undisturbed
+    moments = random.Random(0)
+    died = 0
+    for _ in range(KILLS):
+        process = start(file, tmp_path / "out")
+        try:
+            process.wait(timeout=moments.uniform(0.05, max(3.0, 2 * seconds / KILLS)))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            died += 1
+        process.communicate()
+        for manifest in (tmp_path / "out").glob("*/*/*/manifest.json"):
+            json.loads(manifest.read_bytes())
+    finish(file, tmp_path / "out")
+    assert (tmp_path / "out" / "experiments" / "small" / "eval" / "metrics.json").read_bytes() == metrics
+    assert not list((tmp_path / "out").rglob("*.partial"))
+    with sqlite3.connect(tmp_path / "out" / "ledger.sqlite") as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert db.execute("SELECT count(*) FROM run WHERE state = 'running'").fetchone() == (0,)
+    db.close()
+    print(f"{died} of {KILLS} runs were killed before they ended; metrics.json is equal, {len(metrics)} bytes")
+    assert died > 0
+
+
+@pytest.mark.parametrize("stage", INTERRUPTED)
+def test_ctrl_c_in_a_stage_ends_with_130_and_a_rerun_goes_on(undisturbed, stage: str) -> None:
+    file, _, _ = undisturbed
+    workspace = file.parent / "interrupted"
+    process = start(file, workspace, "--set", "analyze.attention_slides=2", "--to", stage)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith(f"{stage}: "):
+            break
+    time.sleep(0.7)
+    os.killpg(process.pid, signal.SIGINT)
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 130, error
+    assert "Traceback" not in error
+    with sqlite3.connect(workspace / "ledger.sqlite") as db:
+        assert db.execute("SELECT state FROM run ORDER BY id DESC LIMIT 1").fetchone() == ("interrupted",)
+        assert db.execute("SELECT state FROM step WHERE name = ? ORDER BY id DESC", (stage,)).fetchone() == (
+            "interrupted",
+        )
+    db.close()
+    finish(file, workspace, "--set", "analyze.attention_slides=2", "--to", stage)
