@@ -12,9 +12,10 @@ from litestar import Request
 from litestar.datastructures import UploadFile
 from litestar.enums import RequestEncodingType
 
-from oceanpath.serving.decode import ACCEPTED, Limits, Question, decode
+from oceanpath.serving.decode import ACCEPTED, decode
 from oceanpath.serving.engine import Engine, Prediction
 from oceanpath.serving.problems import BusyError, MalformedError
+from oceanpath.serving.question import Limits, Question
 from oceanpath.serving.settings import ServeSettings
 
 AT_ONCE = 2

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oceanpath.serving.decode import Limits, decode
+from oceanpath.serving.decode import decode
 from oceanpath.serving.problems import QuestionError, TooLargeError
+from oceanpath.serving.question import Limits
 
 LIMITS = Limits(max_bytes=2**20, max_patches=1000)
 
@@ -137,6 +138,20 @@ def test_h5_that_would_exhaust_the_reader_is_refused(shape):
             for i in range(5):
                 file[f"me{i}"] = file["/"]
     with pytest.raises(QuestionError, match="nested too deep or holds too much"):
+        decode(buffer.getvalue(), "", LIMITS)
+
+
+@pytest.mark.parametrize("shape", ["many", "long", "long on a dataset"])
+def test_attributes_that_would_take_long_are_refused(shape):
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        file["features"] = SMALL
+        if shape == "many":
+            for i in range(101):
+                file.attrs[f"a{i}"] = i
+        else:
+            (file["features"] if "dataset" in shape else file).attrs["a"] = np.zeros(1001, np.int8)
+    with pytest.raises(QuestionError, match="attribute"):
         decode(buffer.getvalue(), "", LIMITS)
 
 

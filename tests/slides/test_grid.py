@@ -34,7 +34,7 @@ def slide(
     patch=st.sampled_from([128, 224, 256, 512]),
     target=st.floats(0.5, 2.0),
     overlap=st.sampled_from([0, 16, 64]),
-    size=st.tuples(st.integers(6000, 40000), st.integers(6000, 40000)),
+    size=st.tuples(st.integers(11000, 40000), st.integers(11000, 40000)),
 )
 def test_patches_have_their_true_size_and_lie_inside(
     mpp: tuple[float, float], deeper: list[float], patch: int, target: float, overlap: int, size: tuple[int, int]

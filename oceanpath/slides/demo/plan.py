@@ -92,7 +92,7 @@ def _spots(rng: np.random.Generator, side: int, label: str) -> list[Spot]:
     wanted = [("reactive", int(rng.integers(0, 3)), 120, 330), ("lymphocytes", int(rng.integers(0, 4)), 60, 230)]
     wanted += [("bleached", int(rng.random() < 0.4), 150, 320), ("fold", int(rng.random() < 0.35), 200, 420)]
     if label == CLASSES[1]:
-        wanted += [("tumour", 1 + int(rng.choice(3, p=(0.6, 0.3, 0.1))), 80, 420)]
+        wanted += [("tumour", 1 + int(rng.choice(3, p=(0.6, 0.3, 0.1))), 110, 460)]
     found = []
     for kind, count, smallest, largest in wanted:
         for _ in range(count):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -11,9 +13,18 @@ import pytest
 from oceanpath.errors import ArtifactError
 from oceanpath.pipeline.stage import Inputs, Quiet, resolve
 from oceanpath.slides.demo.cohort import COLUMNS
+from oceanpath.slides.demo.texture import build_textures
 from oceanpath.stages.demo.settings import DemoSettings
 from oceanpath.stages.demo.stage import STAGE
 from oceanpath.stages.demo.work import check, run
+
+
+@pytest.fixture(autouse=True, scope="module")
+def textures_once() -> Iterator[None]:
+    """Textures of a seed are drawn once for all tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("oceanpath.stages.demo.work.build_textures", functools.cache(build_textures))
+        yield
 
 
 def make(out: Path, **keys: object) -> Path:

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from oceanpath.artifacts import metrics
+from oceanpath.artifacts import folds, metrics
 from oceanpath.errors import ArtifactError
 from oceanpath.pipeline.stage import Quiet
 from oceanpath.stages.eval import work
@@ -52,6 +52,18 @@ def test_selected_rows_carry_the_word_on_the_screen_and_in_the_ledger(make, out)
     summary = work.run(QUICK, make(selected=True).inputs, out, Quiet())
     assert all("selected" in line for line in summary.lines if "AUROC" in line and "worse" not in line)
     assert all(name.startswith("selected_") for name in summary.metrics)
+
+
+def test_one_class_alone_is_undefined_and_says_so_everywhere(make, out):
+    cohort = make()
+    frames = [folds.read_fold(cohort.inputs["split"], k).assign(label="neg") for k in range(3)]
+    folds.write_folds(cohort.inputs["split"], frames, {"scheme": "kfold", "classes": cohort.classes})
+    cohort.oof(label="neg")
+    summary = work.run(QUICK, cohort.inputs, out, Quiet())
+    work.check(out)
+    assert summary.metrics["auroc"] is None and summary.metrics["brier"] > 0
+    assert "undefined (the rows hold one class only)" in summary.lines[0]
+    assert any(line.startswith("absent_classes: no test row of pos") for line in summary.lines)
 
 
 @pytest.mark.parametrize("name", ["metrics.json", "roc.png", "confusion.png"])

@@ -1,4 +1,4 @@
-"""The extract stage: parts with honest identities, features of the right patches, and a clear end for every bad slide."""
+"""The extract stage: parts with honest identities, features of the right patches, a clear end for bad slides."""
 
 from __future__ import annotations
 

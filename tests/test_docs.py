@@ -1,0 +1,108 @@
+"""The documentation runs: every command of the README and of the tutorial is executed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ("README.md", "docs/tutorial.md")
+
+
+def commands(page: str) -> list[str]:
+    """Lines of a page's plain fences, without their comments."""
+    fences = re.findall(r"^```(\w*)\n(.*?)^```$", (ROOT / page).read_text(), flags=re.DOTALL | re.MULTILINE)
+    lines = [line for kind, fence in fences if not kind for line in fence.splitlines()]
+    return [line.split("  #")[0].strip() for line in lines if line.strip()]
+
+
+ALL = [(page, line) for page in PAGES for line in commands(page)]
+BY_CI = [line for _, line in ALL if line.startswith("python -m pip")]
+HERE = sorted({line for _, line in ALL if line.startswith("oceanpath")})
+
+
+def test_no_command_of_the_pages_is_left_out() -> None:
+    assert len(HERE) >= 8
+    assert {line for _, line in ALL} == {*HERE, *BY_CI}
+
+
+def test_what_installs_is_run_by_the_ci_script() -> None:
+    script = (ROOT / ".ci" / "run").read_text().replace(" --quiet", "")
+    for line in BY_CI:
+        for part in line.split(" && "):
+            assert part in script, part
+
+
+@pytest.fixture
+def desk(quickstart: Path, tmp_path: Path) -> Path:
+    """A folder as a reader has it: the experiments, and the outputs of the quickstart."""
+    (tmp_path / "experiments").symlink_to(ROOT / "experiments")
+    (tmp_path / "outputs").symlink_to(quickstart)
+    return tmp_path
+
+
+def words(line: str) -> list[str]:
+    return [sys.executable, "-c", "from oceanpath.cli import main; main()", *shlex.split(line)[1:]]
+
+
+@pytest.mark.parametrize("line", [line for line in HERE if line != "oceanpath serve"])
+def test_the_command_runs(line: str, desk: Path) -> None:
+    said = subprocess.run(words(line), cwd=desk, capture_output=True, text=True, timeout=280)
+    assert said.returncode == 0, said.stderr
+    assert said.stdout or (desk / "predictions.csv").is_file()
+
+
+def test_serve_answers_as_predict_does(desk: Path) -> None:
+    """`oceanpath serve` gives the quickstart's bundle, and the same probabilities as offline."""
+    predicted = desk / "offline.csv"
+    features = sorted((desk / "outputs" / "experiments" / "quickstart" / "extract").glob("*.h5"))[0]
+    subprocess.run(words(f"oceanpath predict {features} --out {predicted}"), cwd=desk, check=True, capture_output=True)
+    header, row = predicted.read_text().splitlines()
+    offline = dict(zip(header.split(","), row.split(","), strict=True))
+    port = 20000 + os.getpid() % 20000
+    server = subprocess.Popen(words(f"oceanpath serve --port {port}"), cwd=desk, stderr=subprocess.PIPE, text=True)
+    try:
+        health = wait(f"http://127.0.0.1:{port}/health")
+        assert health["ready"] is True
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/predict", data=features.read_bytes(), method="POST")
+        with urllib.request.urlopen(request, timeout=30) as reply:
+            answer = json.loads(reply.read())
+    finally:
+        server.terminate()
+        _, error = server.communicate(timeout=60)
+    assert server.returncode == 0, error
+    for name, value in answer["probabilities"].items():
+        assert abs(value - float(offline[f"prob_{name}"])) < 1e-6
+
+
+def wait(url: str) -> dict[str, object]:
+    for _ in range(100):
+        try:
+            with urllib.request.urlopen(url, timeout=5) as reply:
+                found: dict[str, object] = json.loads(reply.read())
+                return found
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError(f"{url} does not answer")
+
+
+def test_pages_made_from_the_code_are_fresh() -> None:
+    said = subprocess.run(
+        [sys.executable, str(ROOT / "docs" / "generate.py"), "--check"], capture_output=True, text=True
+    )
+    assert said.returncode == 0, said.stdout
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]:
+        for link in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
