@@ -12,7 +12,6 @@ KeyboardInterrupt ends a command with 130.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from enum import IntEnum
 
@@ -88,4 +87,6 @@ class GateError(OceanPathError):
 
 def nearest(word: str, known: Iterable[str], count: int = 1) -> list[str]:
     """The known words closest to `word`, best first; empty when none is close."""
+    import difflib  # only mistakes need it
+
     return difflib.get_close_matches(word, [str(name) for name in known], n=count, cutoff=0.5)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -16,6 +17,8 @@ def main() -> None:
     if sys.argv[1:] in ([], ["--help"], ["-h"]):
         sys.stdout.write(HELP.read_text(encoding="utf-8"))
         sys.exit(0)
+    # in search of plug-ins pydantic would read the entry points of every installed package: longer than our own work
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from oceanpath.cli.app import run_app
 
     sys.exit(run_app(sys.argv[1:]))

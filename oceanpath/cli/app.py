@@ -5,31 +5,22 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import typer
 
 from oceanpath import __version__
-from oceanpath.cli import config, ledger, listing, serve, verbs
+from oceanpath.cli import verbs
 from oceanpath.errors import ExitCode, OceanPathError
+from oceanpath.pipeline.stage import resolve
 
-app = typer.Typer(
-    name="oceanpath",
-    help="Whole-slide images and a table of labels in; a slide-level model with honest statistics out.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-verbs.register(app)
-app.command("serve")(serve.serve)
-app.command("predict")(serve.predict)
-app.add_typer(ledger.app, name="ledger")
-app.add_typer(config.app, name="config")
-app.add_typer(listing.models, name="models")
-app.add_typer(listing.encoders, name="encoders")
-
+GROUPS = {
+    "ledger": "oceanpath.cli.ledger:app",
+    "config": "oceanpath.cli.config:app",
+    "models": "oceanpath.cli.listing:models",
+    "encoders": "oceanpath.cli.listing:encoders",
+}
+COMMANDS = {"serve": "oceanpath.cli.serve:serve", "predict": "oceanpath.cli.serve:predict"}
 USAGE_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 """Newer typers carry a click of their own, older ones use the public one; this is the base of either's errors."""
 
@@ -40,7 +31,6 @@ def _version(shown: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
     debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error; may stand anywhere."),
@@ -48,9 +38,30 @@ def _options(
     """Whole-slide images and a table of labels in; a slide-level model with honest statistics out."""
 
 
+def build_app(word: str = "") -> typer.Typer:
+    """The application; when the first `word` of the command line is a known verb, only the part it needs."""
+    app = typer.Typer(
+        name="oceanpath",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    known = {*verbs.names(), *GROUPS, *COMMANDS}
+    wanted = {word} if word in known else known
+    verbs.register(app, wanted)
+    for name in [name for name in COMMANDS if name in wanted]:
+        app.command(name)(resolve(COMMANDS[name]))
+    for name in [name for name in GROUPS if name in wanted]:
+        app.add_typer(cast("typer.Typer", resolve(GROUPS[name])), name=name)
+    return app
+
+
 def render_help() -> str:
     """The page of ``oceanpath --help``; ``python -m oceanpath.cli.app > oceanpath/cli/help.txt`` keeps it."""
-    command = typer.main.get_command(app)
+    command = typer.main.get_command(build_app())
     context = typer.Context(command, info_name="oceanpath", terminal_width=100, max_content_width=100)
     return command.get_help(context) + "\n"
 
@@ -59,7 +70,8 @@ def run_app(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit code (see `oceanpath.errors`)."""
     debug = "--debug" in arguments
     try:
-        result = app(args=[word for word in arguments if word != "--debug"], standalone_mode=False)
+        words = [word for word in arguments if word != "--debug"]
+        result = build_app(words[0] if words else "")(args=words, standalone_mode=False)
     except OceanPathError as error:
         if debug:
             traceback.print_exc()

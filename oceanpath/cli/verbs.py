@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 
 import typer
@@ -21,11 +21,18 @@ CONVENIENT = {
 """Stage → flags that spell settings of it."""
 
 
-def register(app: typer.Typer) -> None:
-    """Give `app` the verb `run`, and a verb for every stage of the catalog."""
-    app.command("run", help="Bring every stage of an experiment up to date.")(verb(bring, (FILE,)))
+def names() -> list[str]:
+    """`run` and the stages, in flow order."""
+    return ["run", *(stage.name for stage in CATALOG.stages)]
+
+
+def register(app: typer.Typer, wanted: Container[str]) -> None:
+    """Give `app` those of the verbs that are wanted."""
+    if "run" in wanted:
+        app.command("run", help="Bring every stage of an experiment up to date.")(verb(bring, (FILE,)))
     for stage in CATALOG.stages:
-        app.command(stage.name, help=stage.doc)(_verb(stage.name))
+        if stage.name in wanted:
+            app.command(stage.name, help=stage.doc)(_verb(stage.name))
 
 
 def _verb(name: str) -> Callable[..., int]:

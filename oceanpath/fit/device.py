@@ -8,7 +8,7 @@ from oceanpath.errors import ExperimentError
 
 
 def pick_device(wanted: str = "auto") -> torch.device:
-    """``auto`` = the first GPU where there is one, else the CPU; else what torch calls ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+    """``auto`` = the first GPU where there is one, else the CPU; else a name of torch's: ``cpu``, ``cuda:1``, ``mps``.
 
     Raises: ExperimentError: no such device here.
     """

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +84,8 @@ class DigestCache:
         return Content(fingerprint(list(digests.items()) if root.is_dir() else list(digests.values())), digests)
 
     def _hash(self, root: Path, names: list[str], stats: dict[str, Stat]) -> dict[str, str]:
+        from concurrent.futures import ThreadPoolExecutor  # not needed when nothing changed
+
         when = time.time_ns()
         paths = [root / name if root.is_dir() else root for name in names]
         with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:

@@ -6,11 +6,11 @@ import os
 import platform
 import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from oceanpath import __version__
+from oceanpath.pipeline.fingerprint import installed_version
 
 PACKAGES = ("numpy", "scipy", "pandas", "pyarrow", "h5py", "scikit-learn", "torch", "lightning", "onnx", "onnxruntime")
 
@@ -23,7 +23,7 @@ def environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "cores": len(os.sched_getaffinity(0)),
         "executable": Path(sys.executable).name,
-        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "packages": {name: installed_version(name) for name in PACKAGES},
         "git": _git(),
     }
 

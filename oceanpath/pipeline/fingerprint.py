@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import sys
 from functools import cache
-from importlib import metadata
 from typing import Any
 
 NUMERIC_LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")
@@ -24,4 +25,22 @@ def fingerprint(identity: Any) -> str:
 @cache
 def numeric_libraries() -> dict[str, str]:
     """Major version of each library whose results we store."""
-    return {name: metadata.version(name).split(".")[0] for name in NUMERIC_LIBRARIES}
+    return {name: installed_version(name).split(".")[0] for name in NUMERIC_LIBRARIES}
+
+
+@cache
+def installed_version(name: str) -> str:
+    """Version of an installed package, from the name of its metadata folder: parsing the metadata itself is slow."""
+    prefix = name.replace("-", "_").lower() + "-"
+    for folder in filter(os.path.isdir, sys.path):
+        for entry in _entries(folder):
+            if entry.lower().startswith(prefix) and entry.endswith(".dist-info"):
+                return entry[len(prefix) :].removesuffix(".dist-info")
+    from importlib import metadata  # an unusual installation
+
+    return metadata.version(name)
+
+
+@cache
+def _entries(folder: str) -> list[str]:
+    return [entry.name for entry in os.scandir(folder)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from functools import cache
 from pathlib import Path
 
@@ -25,7 +24,12 @@ def process_tag() -> str:
 @cache
 def host() -> str:
     """Short name of this machine."""
-    return socket.gethostname().split(".")[0]
+    return os.uname().nodename.split(".")[0]
+
+
+def token() -> str:
+    """Eight characters that nobody else has."""
+    return os.urandom(4).hex()
 
 
 def is_alive(pid: str, start: str) -> bool:

@@ -16,7 +16,6 @@ import errno
 import json
 import os
 import shutil
-import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -26,7 +25,7 @@ from typing import Any
 from oceanpath.errors import ArtifactError, ExperimentError, StageError
 from oceanpath.pipeline.digests import hash_file
 from oceanpath.pipeline.fingerprint import fingerprint
-from oceanpath.pipeline.processes import host, is_alive, process_tag
+from oceanpath.pipeline.processes import host, is_alive, process_tag, token
 from oceanpath.pipeline.stage import Summary
 
 FORMAT = 1
@@ -83,7 +82,7 @@ class Workspace:
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            probe = self.root / f".probe-{uuid.uuid4().hex}"
+            probe = self.root / f".probe-{token()}"
             probe.touch()
             probe.unlink()
         except OSError as error:
@@ -138,7 +137,7 @@ def publish(workspace: Workspace, order: Order, *, replace: bool = False) -> Man
     Raises: StageError: the disk refused. What the work or its check raises passes through; nothing is published then.
     """
     final = workspace.place(order.kind, order.stage, order.fingerprint)
-    partial = final.parent / f".{order.fingerprint}.{process_tag()}.{uuid.uuid4().hex[:8]}{PARTIAL}"
+    partial = final.parent / f".{order.fingerprint}.{process_tag()}.{token()}{PARTIAL}"
     try:
         partial.mkdir(parents=True)
         summary = order.write(partial)
@@ -160,7 +159,7 @@ def publish(workspace: Workspace, order: Order, *, replace: bool = False) -> Man
 
 def _set_aside(workspace: Workspace, folder: Path) -> None:
     """Move a folder out of the way, for a person to look at or `ledger prune` to remove."""
-    place = workspace.root / "set_aside" / f"{folder.parent.name}-{folder.name}-{uuid.uuid4().hex[:8]}"
+    place = workspace.root / "set_aside" / f"{folder.parent.name}-{folder.name}-{token()}"
     place.parent.mkdir(parents=True, exist_ok=True)
     folder.rename(place)
 

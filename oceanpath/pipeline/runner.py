@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 from oceanpath.errors import ExperimentError, OceanPathError, StageError
 from oceanpath.pipeline.digests import Content, DigestCache
-from oceanpath.pipeline.environment import environment
 from oceanpath.pipeline.execute import Job, execute, find
 from oceanpath.pipeline.explain import reasons
 from oceanpath.pipeline.fingerprint import fingerprint
@@ -146,6 +145,8 @@ class Runner:
     def _make(self, state: State, identity: dict[str, Any], inputs: Inputs) -> State:
         step = state.step
         if not self._described:
+            from oceanpath.pipeline.environment import environment  # not needed when all is fresh
+
             self.ledger.set_environment(self.run, environment())
             self._described = True
         number = self.ledger.add_step(self.run, step.name, identity, **self._facts(state), state="running")

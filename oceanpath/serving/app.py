@@ -31,9 +31,11 @@ LOCAL_NAMES = ("127.0.0.1", "localhost", "::1")
 
 def create_app(engine: Engine, settings: ServeSettings) -> ASGIApp:
     """The ASGI application that answers with `engine`."""
+    service = Service(engine, settings)
     app = Litestar(
         route_handlers=[page, health, model, predict],
-        state=State({"service": Service(engine, settings)}),
+        state=State({"service": service}),
+        on_shutdown=[service.close],
         exception_handlers=HANDLERS,
         request_max_body_size=settings.max_body_mib * 2**20,
         multipart_form_part_limit=4,

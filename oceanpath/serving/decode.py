@@ -6,11 +6,12 @@ import io
 import json
 import math
 import tokenize
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.serving import hdf5
+from oceanpath.serving.hdf5 import MAGIC
 from oceanpath.serving.problems import (
     MalformedError,
     NoPatchesError,
@@ -20,6 +21,7 @@ from oceanpath.serving.problems import (
 )
 from oceanpath.serving.question import Limits, Question, hold_size
 
+ReadH5 = Callable[[bytes | bytearray], Question]
 NPY_MAGIC = b"\x93NUMPY"
 ACCEPTED = 'an .h5 or .npy file, or JSON {"features": [[...]]}'
 NPY_HEADERS = {
@@ -30,13 +32,14 @@ BAD_HEADER = (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, t
 """What numpy raises for a header that it cannot parse."""
 
 
-def decode(body: bytes | bytearray, media_type: str, limits: Limits) -> Question:
+def decode(body: bytes | bytearray, media_type: str, limits: Limits, read_h5: ReadH5) -> Question:
     """The question in a body. The first bytes decide what it is; the media type speaks only for JSON.
 
     Args:
         body: The whole body, or the uploaded file of a form.
         media_type: As the client gave it; may be empty.
         limits: What is more is refused before it is allocated.
+        read_h5: Reads the body where it is HDF5; see `oceanpath.serving.hdf5_reader`.
 
     Raises: MalformedError, UnknownFormatError, TooLargeError, WrongDimensionError, NoPatchesError, BadFeaturesError.
     """
@@ -44,8 +47,8 @@ def decode(body: bytes | bytearray, media_type: str, limits: Limits) -> Question
         raise MalformedError("the body is empty", expected=ACCEPTED)
     if body.startswith(NPY_MAGIC):
         return Question(_npy(body, limits))
-    if body.startswith(hdf5.MAGIC):
-        return hdf5.decode_h5(body, limits)
+    if body.startswith(MAGIC):
+        return read_h5(body)
     if media_type.startswith("application/json") or body[:64].lstrip()[:1] == b"{":
         return _json(body, limits)
     raise UnknownFormatError(

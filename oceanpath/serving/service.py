@@ -14,6 +14,7 @@ from litestar.enums import RequestEncodingType
 
 from oceanpath.serving.decode import ACCEPTED, decode
 from oceanpath.serving.engine import Engine, Prediction
+from oceanpath.serving.hdf5_reader import Hdf5Reader
 from oceanpath.serving.problems import BusyError, MalformedError
 from oceanpath.serving.question import Limits, Question
 from oceanpath.serving.settings import ServeSettings
@@ -28,9 +29,15 @@ class Service:
     def __init__(self, engine: Engine, settings: ServeSettings) -> None:
         self.engine = engine
         self.limits = Limits(settings.max_body_mib * 2**20, settings.max_patches)
+        self._hdf5 = Hdf5Reader(self.limits)
         self._most = settings.max_waiting
         self._inside = 0
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="predict")
+
+    def close(self) -> None:
+        """Let go of the threads and of the process that reads HDF5."""
+        self._pool.shutdown()
+        self._hdf5.close()
 
     async def answer(self, request: Request[Any, Any, Any], encoder: str) -> tuple[Question, Prediction]:
         """What was asked and what the model says.
@@ -47,7 +54,7 @@ class Service:
             return await loop.run_in_executor(self._pool, self._compute, body, media_type, encoder)
 
     def _compute(self, body: bytes | bytearray, media_type: str, encoder: str) -> tuple[Question, Prediction]:
-        question = decode(body, media_type, self.limits)
+        question = decode(body, media_type, self.limits, self._hdf5.read)
         return question, self.engine.predict(question.features, question.encoder or encoder)
 
     @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
 
 import h5py
 import numpy as np
@@ -11,11 +12,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oceanpath.serving.decode import decode
+from oceanpath.serving import decode as decoding
+from oceanpath.serving.hdf5_reader import Hdf5Reader
 from oceanpath.serving.problems import QuestionError, TooLargeError
-from oceanpath.serving.question import Limits
+from oceanpath.serving.question import Limits, Question
 
 LIMITS = Limits(max_bytes=2**20, max_patches=1000)
+
+
+READER = Hdf5Reader(LIMITS, seconds=4.0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def reader_ends() -> Iterator[None]:
+    yield
+    READER.close()
+
+
+def decode(body: bytes, media_type: str, limits: Limits) -> Question:
+    return decoding.decode(body, media_type, limits, READER.read)
 
 
 def npy(array: np.ndarray) -> bytes:

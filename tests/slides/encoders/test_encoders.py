@@ -8,6 +8,8 @@ import sys
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from sklearn.datasets import load_sample_image
 
 from oceanpath.errors import ExperimentError
 from oceanpath.slides.encoders import ENCODERS, Encoder, build_encoder
@@ -59,13 +61,15 @@ def test_folding_changes_features_by_rounding_alone() -> None:
     assert torch.allclose(plain, folded, atol=1e-4) and plain.std() > 0.05
 
 
-def test_the_weights_are_the_trained_ones() -> None:
-    """A flat grey patch excites other channels than stripes; ImageNet's classifier has its known bias."""
+def test_a_photograph_is_recognised() -> None:
+    """Right weights, right normalisation: ImageNet's classifier on top of the features knows a flower (985, daisy)."""
     from oceanpath.slides.encoders.efficientnet_lite0 import _load
 
-    weights = _load().state_dict()
-    assert sum(value.numel() for name, value in weights.items() if "num_batches" not in name) == 4_694_024
-    assert weights["_fc.weight"].shape == (1000, 1280)
+    photo = Image.fromarray(load_sample_image("flower.jpg")).resize((224, 224), Image.Resampling.BILINEAR)
+    features = build_encoder("efficientnet_lite0", "cpu").encode(np.asarray(photo)[None])
+    classifier = _load()._fc
+    with torch.inference_mode():
+        assert int(classifier(torch.from_numpy(features).float()).argmax()) == 985
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:

@@ -102,20 +102,23 @@ def test_no_slides_asked_no_slides_drawn(make, out):
     check_attention(out, facts)
 
 
-@pytest.mark.parametrize("damage", ["negative", "sum", "slide", "picture", "column"])
-def test_the_check_misses_nothing(make, out, damage):
+DAMAGE = {
+    "negative": lambda table: table.assign(attention=table["attention"].where(table.index > 0, -0.1)),
+    "sum": lambda table: table.assign(attention=table["attention"] * 1.1),
+    "slide": lambda table: table[table["slide_id"] != table["slide_id"].iloc[0]],
+    "column": lambda table: table.rename(columns={"x": "column"}),
+}
+
+
+def test_the_check_misses_nothing(make, out):
     facts = draw(make(), out)
-    table = read_table(out / "attention.parquet")
-    if damage == "negative":
-        table.loc[0, "attention"] = -0.1
-    elif damage == "sum":
-        table["attention"] *= 1.1
-    elif damage == "slide":
-        table = table[table["slide_id"] != facts[0]["slide_id"]]
-    elif damage == "column":
-        table = table.rename(columns={"x": "column"})
-    else:
-        (out / facts[0]["picture"]).unlink()
-    write_table(table, out / "attention.parquet")
-    with pytest.raises(ArtifactError):
+    whole = read_table(out / "attention.parquet")
+    for damage in DAMAGE.values():
+        write_table(damage(whole), out / "attention.parquet")
+        with pytest.raises(ArtifactError):
+            check_attention(out, facts)
+    write_table(whole, out / "attention.parquet")
+    check_attention(out, facts)
+    (out / facts[0]["picture"]).unlink()
+    with pytest.raises(ArtifactError, match="picture"):
         check_attention(out, facts)

@@ -91,7 +91,7 @@ def three_classes(tmp_path: Path) -> Inputs:
 
 @pytest.fixture
 def lung(tmp_path: Path) -> Inputs:
-    """Seven hundred patients of the TCGA lung bags: a fifth is tested, a fifth validates."""
+    """Four hundred patients of the TCGA lung bags: a fifth is tested, a fifth validates."""
     source = Path(__file__).resolve().parents[3] / "../shared/data/hipt_tcga_lung/tcga_lung_bags_f32.npz"
     if not source.is_file():
         pytest.skip("the TCGA lung bags are not beside the project")
@@ -101,7 +101,7 @@ def lung(tmp_path: Path) -> Inputs:
     patients = {
         case: i for i, case in enumerate(dict.fromkeys(np.random.default_rng(0).permutation(sorted(set(cases)))))
     }
-    kept = [i for i, case in enumerate(cases) if patients[case] < 700]
+    kept = [i for i, case in enumerate(cases) if patients[case] < 400]
     roles = ["test", "val", "train", "train", "train"]
     rows = [(names[i], cases[i], labels[i], roles[patients[cases[i]] % 5]) for i in kept]
     write_store(tmp_path / "store", {names[i]: features[offsets[i] : offsets[i + 1]] for i in kept})

@@ -220,13 +220,13 @@ def test_a_damaged_part_does_not_pass_the_check(inputs: Inputs, tmp_path: Path) 
 
 @pytest.mark.real
 def test_one_fold_of_real_lung_slides_ranks_the_subtypes(lung: Inputs, tmp_path: Path) -> None:
-    settings = TrainSettings(model={"name": "abmil", "hidden": 64, "attention": 32}, epochs=6)
+    settings = TrainSettings(model={"name": "abmil", "hidden": 64, "attention": 32}, epochs=5, lr=1e-3)
     folder = part_of(settings, lung, 0, tmp_path / "out")
     classes = read_splits(lung["split"])["classes"]
     test = predictions.read_predictions(folder / "preds_test.parquet", classes)
     positive = test.loc[test["label"] == "LUSC", "prob_LUSC"].to_numpy()
     negative = test.loc[test["label"] == "LUAD", "prob_LUSC"].to_numpy()
-    assert len(positive) > 60
+    assert len(positive) > 35
     assert (positive[:, None] > negative[None]).mean() > 0.85
 
 
