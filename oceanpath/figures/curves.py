@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -133,7 +134,7 @@ def _plot_lines(axes: Axes, lines: Sequence[Line], steps: str) -> None:
         axes.plot(line.x, line.y, color=GREY, linewidth=1, label=line.name, drawstyle=steps)
 
 
-def _legend(axes: Axes, lines: Sequence[Line], place: str) -> None:
+def _legend(axes: Axes, lines: Sequence[Line], place: Literal["lower left", "lower right"]) -> None:
     if lines:
         axes.legend(loc=place)
     else:

@@ -35,6 +35,7 @@ def draw_embedding(
         title: Above the picture.
     """
     owner, part = np.asarray(labels), np.asarray(roles)
+    larger = float(np.clip(300 / max(len(xy), 1), 1, 3))  # few points may be larger
     with drawing(path, 4.8, 3.8) as figure:
         axes = figure.add_subplot()
         for role, marker in MARKERS.items():
@@ -43,7 +44,7 @@ def draw_embedding(
                 axes.scatter(
                     points[:, 0],
                     points[:, 1],
-                    s=SIZES[role],
+                    s=larger * SIZES[role],
                     color=colour(number),
                     marker=marker,
                     alpha=0.9 if role == "test" else 0.45,

@@ -73,7 +73,9 @@ class Hdf5Reader:
                 self._end(self._child)
 
     def _running(self) -> subprocess.Popen[bytes]:
-        if self._child is None or self._child.poll() is not None:
+        if self._child is not None and self._child.poll() is not None:
+            self._end(self._child)
+        if self._child is None:
             told = json.dumps(dataclasses.asdict(self._limits))
             command = [sys.executable, "-P", "-m", "oceanpath.serving.hdf5_reader", told]
             # A session of its own: Ctrl-C in a terminal is for the server, which ends the child by closing its pipe.

@@ -4,16 +4,18 @@ Brier (1950): for two classes the mean of (p - y)² of the last class, 0 to 1; b
 ECE (Naeini et al. 2015, eq. 3): mean gap between the mean probability and the observed share, weighted by rows, over 10
 bins of equal width on [0, 1]. For two classes the probability is that of the last class, so all bins are used; beyond
 two it is that of the decided class, and the outcome is whether the decision is right. A bin holds (low, high]; the
-first one also holds 0.
+first one also holds 0. Chance alone makes a positive ECE, and resampling adds more: its interval lies high.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
+from scipy.stats import norm
 
 from oceanpath.errors import StageError
 from oceanpath.stats.discrimination import Floats, Measure, check_rows
@@ -31,9 +33,10 @@ class Reliability:
     observed: Floats
     """Share of rows with the outcome, [b]."""
     count: NDArray[np.int64]
-    low: Floats | None = None
-    """Percentile band of `observed`, when weights of resamples were given."""
-    high: Floats | None = None
+    """Rows, [b]."""
+    low: Floats
+    """Interval of `observed`, [b]."""
+    high: Floats
 
 
 @dataclass(frozen=True)
@@ -85,28 +88,30 @@ def bin_numbers(score: Floats, bins: int = BINS) -> NDArray[np.int64]:
 
 
 def reliability(
-    outcome: Floats, score: Floats, weights: Floats | None = None, *, confidence: float = 0.95, bins: int = BINS
+    outcome: Floats, score: Floats, patients: Sequence[str], *, confidence: float = 0.95, bins: int = BINS
 ) -> Reliability:
     """Observed share against mean probability, a bin at a time.
 
     Args:
         outcome: [n], 0 or 1.
         score: [n] probability of the outcome.
-        weights: [R, n] weights of resamples, for a band; none when None.
-        confidence: mass of the band.
+        patients: [n] patient of each row.
+        confidence: mass of the interval.
         bins: how many of equal width; empty ones are left out.
+
+    Returns:
+        Bins with Wilson's interval (1927), in which patients and not rows are counted. A bin whose rows all agree
+        keeps an interval, which resampling would deny it.
     """
-    number = bin_numbers(score, bins)
-    used, place = np.unique(number, return_inverse=True)
+    used, place = np.unique(bin_numbers(score, bins), return_inverse=True)
     count = np.bincount(place)
     predicted, observed = np.bincount(place, score) / count, np.bincount(place, outcome) / count
-    if weights is None:
-        return Reliability(predicted, observed, count)
-    member = (place[:, None] == np.arange(len(used))).astype(np.float64)
-    rows, hits = weights @ member, (weights * outcome) @ member
-    share = np.divide(hits, rows, out=np.full(rows.shape, np.nan), where=rows > 0)  # a bin can be empty in a resample
-    low, high = np.nanquantile(share, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
-    return Reliability(predicted, observed, count, low, high)
+    pairs = np.unique(np.stack([place, np.unique(np.asarray(patients, str), return_inverse=True)[1]]), axis=1)
+    n = np.bincount(pairs[0], minlength=len(used))
+    z2 = float(norm.ppf((1 + confidence) / 2)) ** 2
+    centre = (observed + z2 / (2 * n)) / (1 + z2 / n)
+    half = np.sqrt(z2 * (observed * (1 - observed) / n + z2 / (4 * n**2))) / (1 + z2 / n)
+    return Reliability(predicted, observed, count, (centre - half).clip(0, 1), (centre + half).clip(0, 1))
 
 
 def fit_temperature(logits: Floats, labels: NDArray[np.int64]) -> Temperature:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import h5py
 import numpy as np
@@ -183,3 +184,43 @@ def test_a_link_in_a_nested_group_is_refused():
         file.create_group("a/b")["c"] = h5py.ExternalLink("/etc/other.h5", "x")
     with pytest.raises(QuestionError, match="got c"):
         decode(buffer.getvalue(), "", LIMITS)
+
+
+def hanging() -> bytes:
+    """A feature file with one changed byte, the length of a text attribute, at which HDF5 loops for ever."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        file["features"] = SMALL
+        file.attrs["encoder"] = "uni"
+    body = bytearray(buffer.getvalue())
+    body[body.index(b"GCOL") + 24] = 137
+    return bytes(body)
+
+
+def test_bytes_that_make_hdf5_loop_are_given_up_and_the_next_file_is_read():
+    reader = Hdf5Reader(LIMITS, seconds=1.5)
+    try:
+        with pytest.raises(QuestionError, match="did not come back"):
+            reader.read(hanging())
+        assert np.array_equal(reader.read(SEEDS["h5"]).features, SMALL)
+    finally:
+        reader.close()
+
+
+def test_a_reader_that_was_killed_is_replaced():
+    reader = Hdf5Reader(LIMITS)
+    try:
+        for _ in range(2):
+            assert np.array_equal(reader.read(SEEDS["h5"]).features, SMALL)
+            child = reader._child
+            child.kill()
+            child.wait()
+    finally:
+        reader.close()
+
+
+def test_many_threads_get_their_own_files():
+    bags = [np.full((1 + i, 4), i, np.float32) for i in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(READER.read, [h5(features=bag) for bag in bags]))
+    assert all(np.array_equal(one.features, bag) for one, bag in zip(found, bags, strict=True))

@@ -93,9 +93,7 @@ def _pair(name: str, positive: NDArray[np.bool_], score: NDArray[np.float64], fa
 
 def _draw_bins(settings: EvalSettings, rows: ReportedRows, path: Path, title: str) -> None:
     outcome, score = outcomes(rows.labels, rows.probs)
-    drawn = draw_patients(rows.patients, rows.labels, resamples=BAND_RESAMPLES, seed=settings.seed)
-    weights = np.concatenate(list(drawn.blocks())) if len(drawn.counts) else None
-    found = reliability(outcome, score, weights, confidence=settings.confidence)
+    found = reliability(outcome, score, rows.patients, confidence=settings.confidence)
     two = len(rows.classes) == 2
     x = f"Mean probability of {rows.classes[-1]}" if two else "Mean probability of the decided class"
     y = f"Observed share of {rows.classes[-1]}" if two else "Share decided rightly"

@@ -1,0 +1,117 @@
+"""Bad input through the front door: one clear error, its exit code, nothing published, and the rest kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from oceanpath.cli.app import run_app
+
+COLUMNS = "slide_id,case_id,response"
+
+
+class Cohort:
+    """Sixteen slides of eight patients as a user would have them, and a way to spoil them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.table = folder, folder / "cohort.csv"
+        (folder / "features").mkdir()
+        random = np.random.default_rng(0)
+        for name in self.names():
+            self.put(name, random.standard_normal((20, 8)).astype(np.float16))
+        self.rows = [f"{name},p{i // 2},{'R' if i % 4 < 2 else 'NR'}" for i, name in enumerate(self.names())]
+        self.write_table()
+        self.toml = '[data]\nfeatures = "features"\nlabels = "cohort.csv"\npatient_id = "case_id"\nlabel = "response"\n'
+        self.toml += 'classes = ["NR", "R"]\n[mmap]\n[split]\nfolds = 2\nval_fraction = 0.3\n'
+
+    @staticmethod
+    def names() -> list[str]:
+        return [f"slide_{i:02d}" for i in range(16)]
+
+    def file(self, name: str = "slide_03") -> Path:
+        return self.folder / "features" / f"{name}.h5"
+
+    def put(self, name: str, features: np.ndarray) -> None:
+        with h5py.File(self.file(name), "w") as file:
+            file["features"] = features
+            file["coords"] = np.arange(2 * len(features), dtype=np.int32).reshape(-1, 2)
+
+    def write_table(self, head: str = COLUMNS, rows: list[str] | None = None) -> None:
+        self.table.write_text("\n".join([head, *(self.rows if rows is None else rows)]) + "\n")
+
+    def run(self, *more: str) -> int:
+        (self.folder / "oceanpath.toml").write_text(self.toml)
+        return run_app(["run", str(self.folder / "oceanpath.toml"), "--workspace", str(self.folder / "out"), *more])
+
+
+@pytest.fixture
+def cohort(tmp_path: Path) -> Cohort:
+    return Cohort(tmp_path)
+
+
+def with_value(cohort: Cohort, value: float) -> None:
+    features = np.ones((20, 8), np.float32)
+    features[4, 2] = value
+    cohort.put("slide_03", features)
+
+
+Spoil = Callable[[Cohort], object]
+BAD: dict[str, tuple[Spoil, int, list[str]]] = {
+    "unknown key": (lambda c: setattr(c, "toml", c.toml + "fold = 3\n"), 2, ["[split]", "'fold'", "'folds'"]),
+    "no table": (lambda c: c.table.unlink(), 2, ["cohort.csv", "no such file"]),
+    "empty table": (lambda c: c.write_table(rows=[]), 2, ["cohort.csv", "no rows"]),
+    "no label column": (lambda c: c.write_table("slide_id,case_id,target"), 2, ["'response'", "target"]),
+    "no patient column": (
+        lambda c: c.write_table("slide_id,batch,response"),
+        2,
+        ["'case_id'", "one_slide_per_patient"],
+    ),
+    "row without features": (lambda c: c.file().unlink(), 2, ["slide_03", "without features"]),
+    "features without row": (lambda c: c.write_table(rows=c.rows[1:]), 2, ["slide_00", "not in the table"]),
+    "twice": (lambda c: c.write_table(rows=[*c.rows, c.rows[0]]), 2, ["slide_00", "more than once"]),
+    "truncated": (lambda c: c.file().write_bytes(c.file().read_bytes()[:700]), 4, ["slide_03.h5"]),
+    "no hdf5": (lambda c: c.file().write_text("hello"), 4, ["slide_03.h5"]),
+    "wrong dimension": (lambda c: c.put("slide_03", np.ones((20, 9), np.float16)), 4, ["slide_03.h5", "got 9"]),
+    "nan": (lambda c: with_value(c, np.nan), 4, ["slide_03.h5", "row 4"]),
+    "inf": (lambda c: with_value(c, np.inf), 4, ["slide_03.h5", "row 4"]),
+    "no patches": (lambda c: c.put("slide_03", np.ones((0, 8), np.float16)), 4, ["slide_03.h5", "no patches"]),
+    "few patients": (lambda c: setattr(c, "toml", c.toml.replace("folds = 2", "folds = 5")), 2, ["fewer patients"]),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_it_is_one_clear_error(name: str, cohort: Cohort, capsys: pytest.CaptureFixture[str]) -> None:
+    spoil, code, words = BAD[name]
+    spoil(cohort)
+    assert cohort.run() == code
+    said = capsys.readouterr().err
+    for word in [*words, "error: "]:
+        assert word in said
+    assert "Traceback" not in said
+    assert not list((cohort.folder / "out").rglob("*.partial"))
+    assert not list((cohort.folder / "out").glob("runs/split/*"))
+
+
+def test_mended_it_goes_on_from_what_was_complete(cohort: Cohort, capsys: pytest.CaptureFixture[str]) -> None:
+    cohort.write_table("slide_id,case_id,target")
+    assert cohort.run() == 2
+    cohort.write_table()
+    assert cohort.run() == 0
+    said = capsys.readouterr()
+    assert said.err.count("mmap: done") == 1
+    assert said.err.count("split: done") == 1
+    assert cohort.run() == 0
+    assert "Everything is fresh" in capsys.readouterr().out
+
+
+def test_an_added_column_of_the_table_leaves_the_folds_as_they_are(cohort: Cohort) -> None:
+    assert cohort.run() == 0
+    link = cohort.folder / "out" / "experiments" / "oceanpath" / "split"
+    before = (link / "fold_0.parquet").read_bytes()
+    cohort.write_table(COLUMNS + ",age", [f"{row},50" for row in cohort.rows])
+    assert cohort.run() == 0
+    assert (link / "fold_0.parquet").read_bytes() == before
