@@ -8,8 +8,6 @@ A field is one of:
     outside(...)   a shared path; its *content* is part of the identity, never its place
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, get_args
 

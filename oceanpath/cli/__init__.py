@@ -21,4 +21,9 @@ def main() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from oceanpath.cli.app import run_app
 
-    sys.exit(run_app(sys.argv[1:]))
+    code = run_app(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if "numpy" not in sys.modules:
+        os._exit(code)  # nothing was computed: taking the interpreter apart would be a fifth of the time
+    sys.exit(code)

@@ -1,7 +1,5 @@
 """How a model is fitted, whatever it learns. No torch."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """The `[model]` table: one settings class an architecture. No torch."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from oceanpath.errors import ArtifactError, OceanPathError, StageError
+from oceanpath.errors import OceanPathError, StageError
 from oceanpath.pipeline.fingerprint import numeric_libraries
 from oceanpath.pipeline.plan import Step
-from oceanpath.pipeline.publish import Manifest, Order, Workspace, publish, read_manifest
+from oceanpath.pipeline.publish import Manifest, Order, Workspace, find, publish
 from oceanpath.pipeline.stage import Inputs, Part, Progress, Summary, resolve
 
 
@@ -32,14 +32,6 @@ class Job:
     inputs: Inputs
     replaces: bool = False
     """Whether what is published already, if anything, must give way: the step is forced, or that is damaged."""
-
-
-def find(workspace: Workspace, kind: str, stage: str, name: str) -> tuple[Manifest | None, str]:
-    """What is published under a fingerprint, and what is wrong with it if it is damaged."""
-    try:
-        return read_manifest(workspace.place(kind, stage, name)), ""
-    except ArtifactError as error:
-        return None, error.render()
 
 
 def execute(workspace: Workspace, job: Job, progress: Progress, witness: Witness) -> Manifest:

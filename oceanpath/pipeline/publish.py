@@ -76,7 +76,7 @@ class Workspace:
         return self.root / "digests.sqlite"
 
     def open(self) -> None:
-        """Make the workspace, and sweep what dead processes left.
+        """Make the workspace.
 
         Raises: ExperimentError: it cannot be written.
         """
@@ -88,6 +88,9 @@ class Workspace:
         except OSError as error:
             do = "Choose another place with --workspace."
             raise ExperimentError("the workspace cannot be written", where=self.root, got=error, do=do) from error
+
+    def sweep(self) -> None:
+        """Remove what dead processes left half made."""
         for folder in (*self.root.glob(f"runs/*/*{PARTIAL}"), *self.root.glob(f"parts/*/*{PARTIAL}")):
             _sweep(folder)
 
@@ -110,6 +113,14 @@ def read_manifest(folder: Path) -> Manifest | None:
     if wrong := [name for name, entry in manifest.files.items() if sizes[name] != entry["size"]]:
         raise ArtifactError("files of a published folder changed size", where=folder, got=", ".join(wrong[:3]))
     return manifest
+
+
+def find(workspace: Workspace, kind: str, stage: str, name: str) -> tuple[Manifest | None, str]:
+    """What is published under a fingerprint, and what is wrong with it if it is damaged."""
+    try:
+        return read_manifest(workspace.place(kind, stage, name)), ""
+    except ArtifactError as error:
+        return None, error.render()
 
 
 @dataclass(frozen=True)

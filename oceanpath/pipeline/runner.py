@@ -10,13 +10,12 @@ from typing import Any, Protocol
 
 from oceanpath.errors import ExperimentError, OceanPathError, StageError
 from oceanpath.pipeline.digests import Content, DigestCache
-from oceanpath.pipeline.execute import Job, execute, find
 from oceanpath.pipeline.explain import reasons
 from oceanpath.pipeline.fingerprint import fingerprint
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.plan import Plan, Step
 from oceanpath.pipeline.processes import peak_memory_mb, reset_peak_memory
-from oceanpath.pipeline.publish import Manifest, Workspace
+from oceanpath.pipeline.publish import Manifest, Workspace, find
 from oceanpath.pipeline.stage import Inputs, Progress
 
 
@@ -114,7 +113,7 @@ class Runner:
     screen: Screen
     forced: frozenset[str] = frozenset()
     states: dict[str, State] = field(default_factory=dict)
-    _described: bool = False
+    _prepared: bool = False
     _settled: list[tuple[State, dict[str, Any]]] = field(default_factory=list)
 
     def go(self) -> list[State]:
@@ -143,12 +142,10 @@ class Runner:
         self._link(state)
 
     def _make(self, state: State, identity: dict[str, Any], inputs: Inputs) -> State:
-        step = state.step
-        if not self._described:
-            from oceanpath.pipeline.environment import environment  # not needed when all is fresh
+        from oceanpath.pipeline.execute import Job, execute  # not needed when all is fresh
 
-            self.ledger.set_environment(self.run, environment())
-            self._described = True
+        step = state.step
+        self._prepare()
         number = self.ledger.add_step(self.run, step.name, identity, **self._facts(state), state="running")
         progress = self.screen.begin(step, state.why)
         started = time.perf_counter()
@@ -167,6 +164,15 @@ class Runner:
             self.ledger.end_step(number, state=outcome, seconds=state.seconds, peak_mb=peak_memory_mb(), error=text)
         state.state, state.error = outcome, error
         return state
+
+    def _prepare(self) -> None:
+        """Before the first thing is made: sweep the workspace and record what it is made with."""
+        if not self._prepared:
+            from oceanpath.pipeline.environment import environment
+
+            self.workspace.sweep()
+            self.ledger.set_environment(self.run, environment())
+            self._prepared = True
 
     def _over(self, state: State, identity: dict[str, Any]) -> None:
         self.states[state.step.name] = state

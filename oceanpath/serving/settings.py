@@ -1,7 +1,5 @@
 """How the server listens and what it allows. No torch, no numpy."""
 
-from __future__ import annotations
-
 import ipaddress
 
 from pydantic import Field

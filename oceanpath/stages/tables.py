@@ -1,9 +1,7 @@
 """The tables that several stages share: `[data]` and `[runtime]`."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -38,7 +36,7 @@ class DataSettings(Settings):
         return [str(name) for name in value] if isinstance(value, (list, tuple)) else value
 
     @model_validator(mode="after")
-    def _one_source(self) -> DataSettings:
+    def _one_source(self) -> Self:
         if self.slides is not None and self.features is not None:
             raise ValueError("slides and features are both set; features are made from slides, so set one of them")
         if len(set(self.classes)) != len(self.classes) or len(self.classes) == 1:

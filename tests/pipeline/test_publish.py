@@ -110,7 +110,7 @@ def test_only_what_dead_processes_left_is_swept(workspace: Workspace) -> None:
     far = folder / f".{'a' * 32}.999999999-1-elsewhere.12345678.partial"
     for path in (dead, alive, far):
         path.mkdir(parents=True)
-    workspace.open()
+    workspace.sweep()
     assert sorted(folder.iterdir()) == sorted([alive, far])
 
 

@@ -1,7 +1,5 @@
 """Keys of `[demo]`."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from oceanpath.settings import Settings, shared

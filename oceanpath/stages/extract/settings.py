@@ -1,7 +1,5 @@
 """Keys of `[extract]`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """The `[mmap]` table."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Literal
 
