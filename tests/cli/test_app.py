@@ -41,10 +41,9 @@ def test_the_kept_help_page_is_the_real_one() -> None:
 def test_these_load_neither_numpy_nor_torch(arguments: list[str], tmp_path: Path) -> None:
     words = [str(ROOT / "experiments" / "quickstart.toml") if word == "EXPERIMENT" else word for word in arguments]
     code = (
-        "import sys; sys.argv = ['oceanpath', *sys.argv[1:]]\n"
-        "from oceanpath.cli import main\n"
-        "try:\n    main()\n"
-        "except SystemExit:\n    pass\n"
+        "import sys\n"
+        "from oceanpath.cli.app import run_app\n"
+        "run_app(sys.argv[1:])\n"
         "heavy = {'torch', 'numpy', 'pandas', 'scipy', 'sklearn', 'lightning'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
