@@ -19,7 +19,7 @@ HDF5 = (".h5", ".hdf5")
 TORCH = (".pt", ".pth")
 Read = Callable[[str], NDArray[Any]]
 READABLE = (*HDF5, *TORCH, ".npy")
-DAMAGE = (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError)
+DAMAGE = (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError)
 """What h5py, torch and numpy raise for a file that is cut off or is something else."""
 
 

@@ -120,11 +120,13 @@ def read_features(file: FeatureFile) -> Bag:
     Raises: ArtifactError: the file changed since the scan, is damaged, or holds NaN or inf.
     """
     with open_source(file.path) as source:
-        features = _rows(source, file.features_key, (file.n, file.dim), file.path).astype(file.dtype, copy=False)
+        stored = _rows(source, file.features_key, (file.n, file.dim), file.path)
+        with np.errstate(over="ignore"):  # an overflow is inf, and inf is refused by name below
+            features = stored.astype(file.dtype, copy=False)
         coords = None
         if file.has_coords:
-            stored = _rows(source, file.coords_key, (file.n, 2), file.path)
-            coords = _pixels(stored, file.coords_scale, file.path)
+            places = _rows(source, file.coords_key, (file.n, 2), file.path)
+            coords = _pixels(places, file.coords_scale, file.path)
     _hold(features, file.path)
     return features, coords
 
