@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import numpy as np
@@ -51,17 +50,6 @@ def measure(module: nn.Module, files: Mapping[Format, bytes], dim: int, settings
             do="Nothing was shipped. Leave this format out (export.formats) or change the model.",
         )
     return Parity(tolerance=settings.tolerance, worst=worst.difference, cases=cases)
-
-
-@contextmanager
-def fixed_threads() -> Iterator[None]:
-    """Torch on `THREADS` threads, whatever the machine has: the last bits of a sum depend on how many share it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(THREADS)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _difference(found: Answers, wanted: Answers, where: str) -> float:

@@ -11,13 +11,14 @@ from oceanpath.artifacts.bundle import CARD, ONNX, TORCHSCRIPT, BundleFacts, Gol
 from oceanpath.artifacts.metrics import read_metrics
 from oceanpath.artifacts.predictions import read_cv_results
 from oceanpath.artifacts.store import Store
+from oceanpath.fit.threads import torch_threads
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
 from oceanpath.stages.export.calibrate import calibrate_members, describe_calibration, ensemble_threshold
 from oceanpath.stages.export.card import render_card
 from oceanpath.stages.export.ensemble import Ensemble, load_members
 from oceanpath.stages.export.facts import describe_cohort, describe_features, describe_performance
 from oceanpath.stages.export.onnx_file import to_onnx
-from oceanpath.stages.export.parity import Format, fixed_threads, measure
+from oceanpath.stages.export.parity import THREADS, Format, measure
 from oceanpath.stages.export.settings import ExportSettings
 from oceanpath.stages.export.torchscript_file import to_torchscript
 
@@ -35,7 +36,7 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
     classifiers = load_members(inputs["train"], results["folds"], store.dim, results["classes"])
     ensemble = Ensemble(classifiers, [member.temperature for member in members])
     progress.advance()
-    with fixed_threads():
+    with torch_threads(THREADS):
         files = _export(ensemble, store.dim, settings, out)
         progress.advance()
         parity = measure(ensemble, files, store.dim, settings)
