@@ -8,7 +8,7 @@
 
 `probabilities` is the mean over the members of their softmax at their own temperature; `attention` is the mean of
 the members' attention, non-negative, and sums to 1 over the n patches. bundle.json holds the sha256 of every other
-file and is itself written in one canonical way, so a changed byte anywhere is found.
+file and of itself, so a changed byte anywhere is found.
 """
 
 from __future__ import annotations
@@ -152,6 +152,8 @@ class BundleFacts(Facts):
     opset: int
     files: dict[str, str] = Field(default_factory=dict)
     """File name → sha256, hexadecimal; filled by `seal`."""
+    seal: str = ""
+    """sha256 of bundle.json as it is with this field empty; filled by `seal`."""
 
     @property
     def digest(self) -> str:
@@ -192,7 +194,12 @@ def seal(out: Path, facts: BundleFacts) -> BundleFacts:
     if missing := {ONNX, CARD} - set(present):
         raise ArtifactError("the bundle is not complete", where=out, got=f"without {', '.join(sorted(missing))}")
     digests = {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in present}
-    sealed = facts.model_copy(update={"files": digests})
+    return write_facts(out, facts.model_copy(update={"files": digests}))
+
+
+def write_facts(out: Path, facts: BundleFacts) -> BundleFacts:
+    """Write bundle.json below `out` under its own digest; returns the facts as written."""
+    sealed = _sealed(facts)
     (out / FACTS).write_bytes(_render(sealed))
     return sealed
 
@@ -212,7 +219,7 @@ def read_facts(path: Path) -> BundleFacts:
         )
         do = "Give the folder that `oceanpath export` published."
         raise ArtifactError("no readable bundle.json", where=path, got=said, do=do) from error
-    if _render(facts) != raw:
+    if _render(_sealed(facts)) != raw:
         raise ArtifactError("bundle.json was changed after it was written", where=where, do="Export the model again.")
     return facts
 
@@ -254,6 +261,11 @@ def _verified(path: Path, digest: str) -> bytes:
         do = "Copy the bundle again, or export it again."
         raise ArtifactError("a file differs from its digest", where=path, expected=digest, got=found, do=do)
     return content
+
+
+def _sealed(facts: BundleFacts) -> BundleFacts:
+    open_facts = facts.model_copy(update={"seal": ""})
+    return open_facts.model_copy(update={"seal": hashlib.sha256(_render(open_facts)).hexdigest()})
 
 
 def _render(facts: BundleFacts) -> bytes:

@@ -2,100 +2,72 @@
 
 from __future__ import annotations
 
-import time
-import traceback
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from oceanpath.errors import OceanPathError, StageError
-from oceanpath.pipeline.fingerprint import numeric_libraries
-from oceanpath.pipeline.plan import Step
-from oceanpath.pipeline.publish import Manifest, Order, Workspace, find, publish
-from oceanpath.pipeline.stage import Inputs, Part, Progress, Summary, resolve
+from oceanpath.pipeline.publish import Manifest, Workspace
+from oceanpath.pipeline.stage import Part, Progress, resolve
+from oceanpath.pipeline.tasks import Job, Made, Task, call
+from oceanpath.pipeline.workers import Workers
 
 
 class Witness(Protocol):
     """Who is told of each part."""
 
-    def part(self, key: str, manifest: Manifest | None, state: str, seconds: float, error: str) -> None:
-        """A part is fresh, was made, or failed."""
+    def part(self, key: str, fingerprint: str, made: Made) -> None:
+        """A part was there, was made, or failed."""
 
 
 @dataclass(frozen=True)
-class Job:
-    """A step with all it needs to be made now."""
+class Site:
+    """Where things are made and who is told."""
 
-    step: Step
-    identity: Mapping[str, Any]
-    inputs: Inputs
-    replaces: bool = False
-    """Whether what is published already, if anything, must give way: the step is forced, or that is damaged."""
+    workspace: Workspace
+    workers: Workers
+    progress: Progress
+    witness: Witness
 
 
-def execute(workspace: Workspace, job: Job, progress: Progress, witness: Witness) -> Manifest:
+def execute(site: Site, job: Job) -> tuple[Manifest, float | None]:
     """Make and publish one step. Parts that are published already are not made again.
+
+    Returns:
+        The manifest, and the peak memory in MiB of whatever used most, where the kernel tells.
 
     Raises: OceanPathError: what the work raised. StageError: some parts failed (the others are published), or a bug.
     """
+    peaks: list[float | None] = [None]
+    if job.step.stage.parts:
+        places, peaks = _parts(site, job)
+        job = replace(job, inputs=replace(job.inputs, parts=places))
+    ((_, made),) = site.workers.each([Task(site.workspace, job)], site.progress)
+    if made.error is not None:
+        raise made.error
+    if made.manifest is None:
+        raise StageError("nothing was made", where=job.step.name)
+    return made.manifest, max((peak for peak in (*peaks, made.peak_mb) if peak is not None), default=None)
+
+
+def _parts(site: Site, job: Job) -> tuple[dict[str, Path], list[float | None]]:
     stage = job.step.stage
-    inputs = job.inputs
-    if stage.parts:
-        inputs = replace(inputs, parts=_parts(workspace, job, progress, witness))
-    work = resolve(stage.work)
-    order = Order(
-        stage.name,
-        "stage",
-        stage.version,
-        job.identity,
-        lambda out: _call(stage.name, work, job.step.settings, inputs, out, progress),
-        resolve(stage.check),
-    )
-    return publish(workspace, order, replace=job.replaces)
-
-
-def _parts(workspace: Workspace, job: Job, progress: Progress, witness: Witness) -> dict[str, Path]:
-    stage, settings = job.step.stage, job.step.settings
-    parts: list[Part] = _call(stage.name, resolve(stage.parts), settings, job.inputs)
-    progress.start(len(parts), "parts")
-    places: dict[str, Path] = {}
-    failures: list[tuple[str, OceanPathError]] = []
-    for part in parts:
-        order = _part_order(job, part, progress)
-        started = time.perf_counter()
-        manifest, damage = find(workspace, "part", stage.name, order.fingerprint)
-        state = "fresh" if manifest and not job.replaces else "ok"
-        try:
-            if state == "ok":
-                manifest = publish(workspace, order, replace=job.replaces or bool(damage))
-            witness.part(part.key, manifest, state, time.perf_counter() - started, "")
-            places[part.key] = workspace.place("part", stage.name, order.fingerprint)
-        except OceanPathError as error:
-            failures.append((part.key, error))
-            witness.part(part.key, None, "failed", time.perf_counter() - started, error.render())
-        progress.advance()
+    parts: list[Part] = call(stage.name, resolve(stage.parts), job.step.settings, job.inputs)
+    site.progress.start(len(parts), "parts")
+    tasks = {part.key: Task(site.workspace, job, part, wait=False) for part in parts}
+    results: dict[str, Made] = {}
+    for wait in (False, True):  # what another process is at comes last: by then it may be there
+        left = [replace(task, wait=wait) for key, task in tasks.items() if key not in results]
+        for task, made in site.workers.each(left, _Notes(site.progress)):
+            if (made.manifest or made.error) and task.part is not None:
+                results[task.part.key] = made
+                site.witness.part(task.part.key, task.order.fingerprint, made)
+                site.progress.advance()
+    failures = [(key, results[key].error) for key in tasks if results[key].error is not None]
     if failures:
-        raise _failed(stage.name, failures, len(parts))
-    return places
-
-
-def _part_order(job: Job, part: Part, progress: Progress) -> Order:
-    stage, settings = job.step.stage, job.step.settings
-    about = {
-        "stage": stage.name,
-        "version": stage.version,
-        "part": dict(part.identity),
-        "libraries": numeric_libraries(),
-    }
-    work = resolve(stage.part_work)
-    within = _Notes(progress)
-
-    def write(out: Path) -> Summary:
-        made: Summary = _call(f"{stage.name} {part.key}", work, settings, job.inputs, part, out, within)
-        return made
-
-    return Order(stage.name, "part", stage.version, about, write)
+        raise _failed(stage.name, [(key, error) for key, error in failures if error], len(parts))
+    places = {key: site.workspace.place("part", stage.name, task.order.fingerprint) for key, task in tasks.items()}
+    return places, [made.peak_mb for made in results.values()]
 
 
 @dataclass(frozen=True)
@@ -112,19 +84,6 @@ class _Notes:
 
     def note(self, text: str) -> None:
         self.progress.note(text)
-
-
-def _call(where: str, work: Callable[..., Any], *arguments: Any) -> Any:
-    """Run a room's code. What it raises on purpose passes; anything else is its bug and says where it happened."""
-    try:
-        return work(*arguments)
-    except OceanPathError:
-        raise
-    except OSError as error:
-        raise StageError("the operating system refused", where=where, got=error) from error
-    except Exception as error:  # the one border between the pipeline and the rooms
-        trace = "".join(traceback.format_exception(error)).rstrip()
-        raise StageError(f"{type(error).__name__}: {error}", where=where, do=f"This is a bug:\n{trace}") from error
 
 
 def _failed(stage: str, failures: list[tuple[str, OceanPathError]], total: int) -> OceanPathError:

@@ -25,6 +25,7 @@ from typing import Any
 from oceanpath.errors import ArtifactError, ExperimentError, StageError
 from oceanpath.pipeline.digests import hash_file
 from oceanpath.pipeline.fingerprint import fingerprint
+from oceanpath.pipeline.locks import held, try_lock, wait_lock
 from oceanpath.pipeline.processes import host, is_alive, process_tag, token
 from oceanpath.pipeline.stage import Summary
 
@@ -166,6 +167,28 @@ def publish(workspace: Workspace, order: Order, *, replace: bool = False) -> Man
     if manifest is None:
         raise StageError("a published folder vanished right after its rename", where=final)
     return manifest
+
+
+def make(
+    workspace: Workspace, order: Order, *, replace: bool = False, wait: bool = True
+) -> tuple[Manifest, bool] | None:
+    """Publish unless somebody has done so, as the only maker of this fingerprint anywhere.
+
+    Returns:
+        The manifest and whether it was made now; None when another process is making it and `wait` is off.
+
+    Raises: as `publish`.
+    """
+    name = order.fingerprint
+    locks = workspace.root / "locks"
+    lock = wait_lock(locks, name) if wait else try_lock(locks, name)
+    if lock is None:
+        return None
+    with held(lock):
+        manifest, damage = find(workspace, order.kind, order.stage, name)
+        if manifest is not None and not replace:
+            return manifest, False
+        return publish(workspace, order, replace=replace or bool(damage)), True
 
 
 def _set_aside(workspace: Workspace, folder: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from oceanpath.errors import ExperimentError, OceanPathError, StageError
 from oceanpath.pipeline.digests import Content, DigestCache
@@ -14,9 +15,12 @@ from oceanpath.pipeline.explain import reasons
 from oceanpath.pipeline.fingerprint import fingerprint
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.plan import Plan, Step
-from oceanpath.pipeline.processes import peak_memory_mb, reset_peak_memory
 from oceanpath.pipeline.publish import Manifest, Workspace, find
 from oceanpath.pipeline.stage import Inputs, Progress
+
+if TYPE_CHECKING:
+    from oceanpath.pipeline.tasks import Made
+    from oceanpath.pipeline.workers import Workers
 
 
 @dataclass
@@ -112,67 +116,101 @@ class Runner:
     run: int
     screen: Screen
     forced: frozenset[str] = frozenset()
+    jobs: int = 1
+    """Steps and parts that are made at once, each in a process of its own; 1 makes everything in this one."""
+    keep_going: bool = False
+    """After a failure, go on with the steps that do not depend on it."""
     states: dict[str, State] = field(default_factory=dict)
-    _prepared: bool = False
+    _survey: Survey = field(init=False)
+    _workers: Workers | None = None
     _settled: list[tuple[State, dict[str, Any]]] = field(default_factory=list)
+    _desk: threading.RLock = field(default_factory=threading.RLock)
+    """Held for all bookkeeping: with several jobs each step is watched by a thread."""
 
-    def go(self) -> list[State]:
-        """Make every step that is not fresh. A failed step skips what depends on it; the others go on."""
+    def __post_init__(self) -> None:
         name = self.plan.experiment.name
         last = {step.name: self.ledger.last_identity(name, step.name) for step in self.plan.steps}
-        survey = Survey(self.plan, self.workspace, last, self.forced)
-        try:
-            for step in self.plan.steps:
-                self._settle(step, survey)
-        finally:
-            self._write_settled()
-        return list(self.states.values())
+        self._survey = Survey(self.plan, self.workspace, last, self.forced)
 
-    def _settle(self, step: Step, survey: Survey) -> None:
-        lost = sorted(name for name in step.upstream() if self.states[name].state in ("failed", "skipped"))
-        if lost:
-            self._over(State(step, "skipped", why=[f"{name} failed" for name in lost]), {})
-            return
-        state, identity, contents = survey.look(step)
+    def go(self) -> list[State]:
+        """Make every step that is not fresh. What depends on a failed step is skipped."""
+        try:
+            if self.jobs == 1:
+                for step in self.plan.steps:
+                    self._settle(step)
+            else:
+                watch(self.plan, self.jobs, self._settle)
+        finally:
+            if self._workers is not None:
+                self._workers.close()
+            self._write_settled()
+        return [self.states[step.name] for step in self.plan.steps]
+
+    def _settle(self, step: Step) -> None:
+        with self._desk:
+            lost = self._lost(step)
+            if lost:
+                self._over(State(step, "skipped", why=lost), {})
+                return
+            state, identity, contents = self._survey.look(step)
+            inputs = self._inputs(step, contents)
         if state.state != "fresh":
-            state = self._make(state, identity, self._inputs(step, contents))
-        if state.manifest is not None:
-            survey.digests[step.name] = state.manifest.digest
-        self._over(state, identity)
-        self._link(state)
+            state = self._make(state, identity, inputs)
+        with self._desk:
+            if state.manifest is not None:
+                self._survey.digests[step.name] = state.manifest.digest
+            self._over(state, identity)
+            self._link(state)
+
+    def _lost(self, step: Step) -> list[str]:
+        """Why a step is not to be made: something before it failed."""
+        bad = [name for name, state in self.states.items() if state.state in ("failed", "skipped")]
+        if not self.keep_going and bad:
+            return [f"{bad[0]} failed"]
+        return [f"{name} failed" for name in sorted(step.upstream()) if name in bad]
 
     def _make(self, state: State, identity: dict[str, Any], inputs: Inputs) -> State:
-        from oceanpath.pipeline.execute import Job, execute  # not needed when all is fresh
+        from oceanpath.pipeline.execute import Site, execute  # not needed when all is fresh
+        from oceanpath.pipeline.tasks import Job
 
         step = state.step
-        self._prepare()
-        number = self.ledger.add_step(self.run, step.name, identity, **self._facts(state), state="running")
-        progress = self.screen.begin(step, state.why)
+        with self._desk:
+            workers = self._open_workers()
+            number = self.ledger.add_step(self.run, step.name, identity, **self._facts(state), state="running")
+            progress = self.screen.begin(step, state.why)
         started = time.perf_counter()
-        reset_peak_memory()
         job = Job(step, identity, inputs, replaces=step.name in self.forced or state.damaged)
-        outcome, error = "interrupted", None
+        facts: dict[str, Any] = {"state": "interrupted", "error": None}
         try:
-            state.manifest = execute(self.workspace, job, progress, _Clerk(self.ledger, number))
-            self.ledger.add_artifact(state.manifest)
-            outcome = "ok"
+            state.manifest, facts["peak_mb"] = execute(
+                Site(self.workspace, workers, progress, self._clerk(number)), job
+            )
+            facts["state"] = "ok"
         except OceanPathError as problem:
-            outcome, error = "failed", problem
+            facts |= {"state": "failed", "error": problem.render()}
+            state.error = problem
         finally:
-            state.seconds = time.perf_counter() - started
-            text = error.render() if error else None
-            self.ledger.end_step(number, state=outcome, seconds=state.seconds, peak_mb=peak_memory_mb(), error=text)
-        state.state, state.error = outcome, error
+            facts["seconds"] = state.seconds = time.perf_counter() - started
+            with self._desk:
+                if state.manifest is not None:
+                    self.ledger.add_artifact(state.manifest)
+                self.ledger.end_step(number, **facts)
+        state.state = facts["state"]
         return state
 
-    def _prepare(self) -> None:
-        """Before the first thing is made: sweep the workspace and record what it is made with."""
-        if not self._prepared:
+    def _open_workers(self) -> Workers:
+        """Before the first thing is made: sweep the workspace, record what it is made with, start the workers."""
+        if self._workers is None:
             from oceanpath.pipeline.environment import environment
+            from oceanpath.pipeline.workers import Beside, Here
 
             self.workspace.sweep()
             self.ledger.set_environment(self.run, environment())
-            self._prepared = True
+            self._workers = Here() if self.jobs == 1 else Beside(self.jobs)
+        return self._workers
+
+    def _clerk(self, step: int) -> _Clerk:
+        return _Clerk(self.ledger, step, self._desk)
 
     def _over(self, state: State, identity: dict[str, Any]) -> None:
         self.states[state.step.name] = state
@@ -228,11 +266,31 @@ class _Clerk:
 
     ledger: Ledger
     step: int
+    desk: threading.RLock
 
-    def part(self, key: str, manifest: Manifest | None, state: str, seconds: float, error: str) -> None:
-        if manifest is not None:
-            self.ledger.add_artifact(manifest)
-        self.ledger.add_part(self.step, key, manifest.fingerprint if manifest else "", state, seconds, error)
+    def part(self, key: str, fingerprint: str, made: Made) -> None:
+        state = "failed" if made.error else "ok" if made.now else "fresh"
+        with self.desk:
+            if made.manifest is not None and (made.now or not self.ledger.knows(fingerprint)):
+                self.ledger.add_artifact(made.manifest)
+            error = made.error.render() if made.error else ""
+            self.ledger.add_part(self.step, key, fingerprint, state, made.seconds, error)
+
+
+def watch(plan: Plan, jobs: int, settle: Callable[[Step], None]) -> None:
+    """Settle every step of a plan, up to `jobs` at once, each as soon as all before it are settled."""
+    from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+    waiting, done = list(plan.steps), set[str]()
+    with ThreadPoolExecutor(jobs) as pool:
+        running: dict[Future[None], str] = {}
+        while waiting or running:
+            for step in [step for step in waiting if step.upstream() <= done]:
+                waiting.remove(step)
+                running[pool.submit(settle, step)] = step.name
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                done.add(running.pop(future))
+                future.result()
 
 
 def first_error(states: Iterable[State]) -> OceanPathError | None:

@@ -1,0 +1,120 @@
+"""Where tasks run: in this process, or in several beside it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import signal
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from multiprocessing.synchronize import Semaphore
+from pathlib import Path
+from typing import Protocol
+
+from oceanpath.errors import StageError
+from oceanpath.pipeline.stage import Progress
+from oceanpath.pipeline.tasks import Made, Notes, Task
+
+TRIES = 2
+"""A worker that dies takes the tasks of its pool with it; so often they are tried again."""
+
+
+class Workers(Protocol):
+    """Runs tasks; each comes back with how it went, in the order in which they end."""
+
+    def each(self, tasks: Iterable[Task], progress: Progress) -> Iterator[tuple[Task, Made]]:
+        """Run all of `tasks`."""
+
+    def close(self) -> None:
+        """End every process that is left."""
+
+
+class Here:
+    """One task after the other, in this process."""
+
+    def each(self, tasks: Iterable[Task], progress: Progress) -> Iterator[tuple[Task, Made]]:
+        """Run all of `tasks`, in their order."""
+        for task in tasks:
+            yield task, task.run(progress)
+
+    def close(self) -> None:
+        """There is no other process."""
+
+
+class Beside:
+    """Up to `jobs` tasks at once, each in a process that was started afresh."""
+
+    def __init__(self, jobs: int) -> None:
+        self.jobs = jobs
+        self._context = multiprocessing.get_context("spawn")
+        self._pool = self._open()
+
+    def each(self, tasks: Iterable[Task], progress: Progress) -> Iterator[tuple[Task, Made]]:
+        """Run all of `tasks`; a task whose process dies is tried once more, and then said to have failed."""
+        left = list(tasks)
+        for attempt in range(TRIES):
+            pool = self._pool
+            futures: dict[Future[Made], Task] = {pool.submit(_run, task): task for task in left}
+            left = []
+            for future in as_completed(futures):
+                try:
+                    made = future.result()
+                except BrokenProcessPool:
+                    left.append(futures[future])
+                    continue
+                for line in made.notes:
+                    progress.note(line)
+                yield futures[future], made
+            if left and self._pool is pool:
+                self._pool = self._open()
+            if attempt == TRIES - 1:
+                for task in left:
+                    yield (
+                        task,
+                        Made(error=StageError("its process was killed", do="Was memory short? Use fewer --jobs.")),
+                    )
+
+    def close(self) -> None:
+        """End the processes, at work or not."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.terminate()
+
+    def _open(self) -> ProcessPoolExecutor:
+        seats = self._context.Semaphore(0)
+        share = max(1, cores() // self.jobs)
+        return ProcessPoolExecutor(self.jobs, self._context, initializer=_prepare, initargs=(share, gpus(), seats))
+
+
+def cores() -> int:
+    """Cores this process may use, never more than OMP_NUM_THREADS."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    free = len(os.sched_getaffinity(0))
+    return min(free, int(asked)) if asked.isdigit() and int(asked) else free
+
+
+def gpus() -> list[str]:
+    """Names of the GPUs that are visible, as CUDA_VISIBLE_DEVICES would list them."""
+    said = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if said is not None:
+        return [name for name in said.split(",") if name.strip()]
+    devices = (path.name for path in Path("/dev").glob("nvidia*"))
+    return sorted(found[1] for name in devices if (found := re.fullmatch(r"nvidia(\d+)", name)))
+
+
+def _prepare(threads: int, visible: list[str], seats: Semaphore) -> None:
+    """A new worker: its share of the cores, a GPU of its own where there are several, Ctrl-C left to its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    if len(visible) > 1:
+        seats.release()  # counts the workers that were here before
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible[(seats.get_value() - 1) % len(visible)]
+
+
+def _run(task: Task) -> Made:
+    notes = Notes()
+    made = task.run(notes)
+    return replace(made, notes=tuple(notes.lines))
