@@ -45,3 +45,11 @@ def kills(session: nox.Session) -> None:
     """Twenty runs killed at random moments end with the metrics of an undisturbed one."""
     _install(session)
     session.run("python", "-m", "pytest", "-rs", "-s", "tests/test_kill.py", env={"OCEANPATH_KILLS": "20"})
+
+
+@nox.session
+def crash(session: nox.Session) -> None:
+    """A run killed, or refused by the disk, at every system call: the old state or the new one."""
+    _install(session)
+    options = ("-rs", "-s", "--timeout=3000", "tests/pipeline/test_crash.py")
+    session.run("python", "-m", "pytest", *options, env={"OCEANPATH_CRASH": "all"})

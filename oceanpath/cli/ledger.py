@@ -9,23 +9,25 @@ from typing import Annotated, Any
 
 import typer
 
+from oceanpath.cli import ledger_ask, ledger_upkeep
+from oceanpath.cli.history import Workspace, find_run, open_ledger, steps_of
 from oceanpath.errors import ExperimentError
-from oceanpath.pipeline.ledger import Ledger
 
 app = typer.Typer(help="What was run, when, why, and what came of it.", no_args_is_help=True, rich_markup_mode=None)
-Workspace = Annotated[Path, typer.Option("--workspace", metavar="DIR", help="Where results are kept.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Which = Annotated[
     str, typer.Argument(metavar="[RUN|EXPERIMENT|FINGERPRINT]", help="Number, name or prefix; else the last run.")
 ]
+ledger_ask.register(app)
+ledger_upkeep.register(app)
 
 
 @app.command()
 def show(which: Which = "", workspace: Workspace = Path("outputs"), as_json: AsJson = False) -> int:
     """Steps of a run: state, seconds, memory, fingerprint, reason and figures."""
-    with _open(workspace) as ledger:
-        run = _find(ledger, which)
-        steps = _steps(ledger, int(run["id"]))
+    with open_ledger(workspace) as ledger:
+        run = find_run(ledger, which)
+        steps = steps_of(ledger, int(run["id"]))
     if as_json:
         print(json.dumps({**run, "steps": steps}))
         return 0
@@ -37,15 +39,55 @@ def show(which: Which = "", workspace: Workspace = Path("outputs"), as_json: AsJ
     return 0
 
 
+@app.command("list")
+def list_runs(
+    workspace: Workspace = Path("outputs"),
+    stage: Annotated[str, typer.Option(help="Only steps of this stage, with their metrics.")] = "",
+    state: Annotated[str, typer.Option(help="Only what ended so: ok, fresh, failed, interrupted.")] = "",
+    since: Annotated[str, typer.Option(metavar="YYYY-MM-DD", help="Only what started on this day or later.")] = "",
+    metric: Annotated[str, typer.Option(help="Show this metric of each step, best first.")] = "",
+    as_json: AsJson = False,
+) -> int:
+    """Runs, newest first; with --stage or --metric the steps of all runs."""
+    values = {"stage": stage, "state": state, "since": _seconds(since), "metric": metric}
+    with open_ledger(workspace) as ledger:
+        rows = ledger.rows(_STEPS if stage or metric else _RUNS, values)
+    if as_json:
+        print(json.dumps(rows))
+        return 0
+    for row in rows:
+        took = "" if row["seconds"] is None else f"{row['seconds']:.1f} s"
+        value = "" if row["value"] is None else f"{metric}={row['value']:.4g}"
+        name = f"{row['experiment']} {row['step'] or ''}".strip()
+        head = f"{row['run']:>5}  {name:<32} {row['state']:<12} {_when(row['started'])} {took:>10}"
+        print(f"{head}  {(row['fingerprint'] or '')[:12]:<12} {value}".rstrip())
+    return 0
+
+
+_RUNS = """
+SELECT id AS run, experiment, NULL AS step, state, started, ended - started AS seconds, NULL AS fingerprint,
+    NULL AS value, error FROM run
+WHERE (:state = '' OR state = :state) AND started >= :since AND :stage = '' AND :metric = '' ORDER BY id DESC
+"""
+_STEPS = """
+SELECT run.id AS run, experiment, step.name AS step, step.state, step.started, seconds, step.fingerprint, value,
+    step.error
+FROM step JOIN run ON run.id = step.run
+LEFT JOIN metric ON metric.fingerprint = step.fingerprint AND metric.name = :metric
+WHERE (:stage = '' OR stage = :stage) AND (:state = '' OR step.state = :state) AND step.started >= :since
+    AND (:metric = '' OR value IS NOT NULL)
+ORDER BY value DESC, step.id DESC
+"""
+
+
 def _lines(step: dict[str, Any], width: int) -> list[str]:
     """A step with its figures and parts, for a terminal."""
     seconds = "" if step["seconds"] is None else f"{step['seconds']:.1f} s"
     memory = "" if step["peak_mb"] is None else f"{step['peak_mb']:.0f} MB"
     name = (step["fingerprint"] or "")[:12]
     margin = " " * (width + 2)
-    lines = [
-        f"{step['name']:<{width}}  {step['state']:<11} {seconds:>9} {memory:>9}  {name:<12}  {'; '.join(step['why'])}"
-    ]
+    why = "; ".join(step["why"])
+    lines = [f"{step['name']:<{width}}  {step['state']:<11} {seconds:>9} {memory:>9}  {name:<12}  {why}"]
     if step["metrics"]:
         lines.append(margin + "  ".join(f"{key}={_number(value)}" for key, value in step["metrics"].items()))
     for part in step["parts"]:
@@ -56,60 +98,11 @@ def _lines(step: dict[str, Any], width: int) -> list[str]:
     return lines
 
 
-@app.command("list")
-def list_runs(workspace: Workspace = Path("outputs"), as_json: AsJson = False) -> int:
-    """All runs, newest first."""
-    with _open(workspace) as ledger:
-        sql = "SELECT id, experiment, state, started, ended, command, error FROM run ORDER BY id DESC"
-        rows = ledger.rows(sql)
-    if as_json:
-        print(json.dumps(rows))
-        return 0
-    for row in rows:
-        took = f"{row['ended'] - row['started']:8.1f} s" if row["ended"] else ""
-        print(f"{row['id']:>5}  {row['experiment']:<24} {row['state']:<12} {_when(row['started'])} {took:>10}")
-    return 0
-
-
-def _open(workspace: Path) -> Ledger:
-    path = workspace / "ledger.sqlite"
-    if not path.is_file():
-        do = "Run an experiment first, or name another workspace with --workspace."
-        raise ExperimentError("there is no ledger here", where=workspace, do=do)
-    return Ledger(path, read_only=True)
-
-
-def _find(ledger: Ledger, which: str) -> dict[str, Any]:
-    """The run that is meant: by number, by experiment, by a fingerprint it made, or the last one."""
-    order = "ORDER BY run.id DESC LIMIT 1"
-    queries = [
-        (f"SELECT * FROM run WHERE id = CAST(? AS INTEGER) {order}", which.isdigit()),
-        (f"SELECT * FROM run WHERE experiment = ? {order}", bool(which)),
-        (
-            f"SELECT run.* FROM run JOIN step ON step.run = run.id WHERE step.fingerprint LIKE ? || '%' {order}",
-            len(which) >= 4,
-        ),
-        (f"SELECT * FROM run WHERE ? = '' {order}", True),
-    ]
-    for sql, fits in queries:
-        if fits and (rows := ledger.rows(sql, (which,))):
-            return {**rows[0], "environment": json.loads(rows[0]["environment"])}
-    raise ExperimentError(
-        "no run fits", where="ledger", got=which or "an empty ledger", do="See `oceanpath ledger list`."
-    )
-
-
-def _steps(ledger: Ledger, run: int) -> list[dict[str, Any]]:
-    columns = "id, name, stage, state, fingerprint, why, started, seconds, peak_mb, error"
-    steps = ledger.rows(f"SELECT {columns} FROM step WHERE run = ? ORDER BY position", (run,))
-    for step in steps:
-        step["why"] = json.loads(step["why"])
-        sql = "SELECT name, value, text FROM metric WHERE fingerprint = ? ORDER BY name"
-        found = ledger.rows(sql, (step["fingerprint"],))
-        step["metrics"] = {row["name"]: row["value"] if row["text"] is None else row["text"] for row in found}
-        sql = "SELECT key, fingerprint, state, seconds, error FROM part WHERE step = ? ORDER BY key"
-        step["parts"] = ledger.rows(sql, (step.pop("id"),))
-    return steps
+def _seconds(day: str) -> float:
+    try:
+        return time.mktime(time.strptime(day, "%Y-%m-%d")) if day else 0.0
+    except ValueError as error:
+        raise ExperimentError("not a day", where="--since", expected="YYYY-MM-DD", got=day) from error
 
 
 def _when(seconds: float) -> str:

@@ -57,6 +57,8 @@ COMMON = (
     WORKSPACE,
     flag("to", str, "", "Stop after this stage.", metavar="STAGE"),
     flag("force", list[str] | None, None, "Make this stage and what depends on it again; repeatable.", metavar="STAGE"),
+    flag("jobs", int, 1, "Steps and parts made at once, each in a process of its own.", min=1),
+    flag("keep_going", bool, False, "After a failure, go on with what does not depend on it."),
     flag("dry_run", bool, False, "Say what would run and why; change nothing."),
     flag("device", str | None, None, "auto, cpu, cuda, cuda:0 or mps.", key="runtime.device"),
     flag("workers", int | None, None, "Readers beside the computation.", key="runtime.workers"),
@@ -75,6 +77,8 @@ class Common:
     workspace: Path = OUTPUTS
     to: str = ""
     force: tuple[str, ...] = ()
+    jobs: int = 1
+    keep_going: bool = False
     dry_run: bool = False
     as_json: bool = False
     quiet: bool = False
@@ -104,6 +108,8 @@ def verb(call: Callable[[Common], int], extra: tuple[Flag, ...] = ()) -> Callabl
                 workspace=values["workspace"],
                 to=values["to"],
                 force=tuple(values["force"] or ()),
+                jobs=values["jobs"],
+                keep_going=values["keep_going"],
                 dry_run=values["dry_run"],
                 as_json=values["as_json"],
                 quiet=values["quiet"],

@@ -40,7 +40,8 @@ def _go(made: Plan, common: Common) -> list[State]:
         number = ledger.start_run(made.experiment.name, str(made.experiment.path), " ".join(sys.argv[1:]))
         ended, said = "failed", ""
         try:
-            states = Runner(made, workspace, ledger, number, screen, forced).go()
+            runner = Runner(made, workspace, ledger, number, screen, forced, common.jobs, common.keep_going)
+            states = runner.go()
             problem = first_error(states)
             ended, said = ("failed", problem.render()) if problem else ("ok", "")
         except KeyboardInterrupt:

@@ -88,36 +88,50 @@ class _LineProgress:
 
 
 class Live:
-    """A bar for the step at work, and a line for each that is over."""
+    """A bar for each step at work, and a line for each that is over."""
 
     def __init__(self) -> None:
         self._bars: Bars | None = None
+        self._tasks: dict[str, int] = {}
 
     def begin(self, step: Step, why: list[str]) -> Progress:
         """Draw a bar."""
-        from rich import progress
-        from rich.console import Console
-
-        bar = (progress.SpinnerColumn(), progress.TextColumn("{task.description}"), progress.BarColumn(30))
-        count = (progress.MofNCompleteColumn(), progress.TextColumn("{task.fields[unit]}"))
-        clock = (progress.TimeElapsedColumn(), progress.TimeRemainingColumn())
-        self._bars = progress.Progress(*bar, *count, *clock, console=Console(stderr=True), transient=True)
-        self._bars.start()
-        task = self._bars.add_task(step.name, total=None, unit="")
-        self._bars.console.print(f"[bold]{step.name}[/bold] {'; '.join(why)}", highlight=False)
-        return _BarProgress(self._bars, int(task))
+        bars = self._open()
+        task = bars.add_task(step.name, total=None, unit="")
+        self._tasks[step.name] = int(task)
+        bars.console.print(f"[bold]{step.name}[/bold] {'; '.join(why)}", highlight=False)
+        return _BarProgress(bars, int(task))
 
     def end(self, state: State) -> None:
-        """Put the bar away and say how the step went."""
-        self.close()
+        """Put the step's bar away and say how it went."""
+        bars, task = self._bars, self._tasks.pop(state.step.name, None)
+        if bars is None or task is None:
+            return
+        from rich.progress import TaskID
+
+        bars.remove_task(TaskID(task))
         for line in outcome(state):
-            print(line, file=sys.stderr)
+            bars.console.print(line, highlight=False, markup=False)
+        if not self._tasks:
+            self.close()
 
     def close(self) -> None:
-        """Put the bar away."""
+        """Put the bars away."""
         if self._bars is not None:
             self._bars.stop()
             self._bars = None
+
+    def _open(self) -> Bars:
+        if self._bars is None:
+            from rich import progress
+            from rich.console import Console
+
+            bar = (progress.SpinnerColumn(), progress.TextColumn("{task.description}"), progress.BarColumn(30))
+            count = (progress.MofNCompleteColumn(), progress.TextColumn("{task.fields[unit]}"))
+            clock = (progress.TimeElapsedColumn(), progress.TimeRemainingColumn())
+            self._bars = progress.Progress(*bar, *count, *clock, console=Console(stderr=True), transient=True)
+            self._bars.start()
+        return self._bars
 
 
 class _BarProgress:

@@ -16,11 +16,12 @@ from typing import NamedTuple
 
 import xxhash
 
-from oceanpath.errors import ExperimentError
+from oceanpath.errors import ExperimentError, StageError
 from oceanpath.pipeline.fingerprint import fingerprint
 
 RACY_NS = 2_000_000_000
 BLOCK = 1 << 20
+COLUMNS = "root, name, size, mtime_ns, inode, digest"
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS file (
     root TEXT NOT NULL,
@@ -80,8 +81,24 @@ class DigestCache:
             hashed = self._hash(root, stale, files) if stale else {}
         except OSError as error:
             raise ExperimentError("cannot be read", where=root, got=error) from error
+        except sqlite3.DatabaseError as error:
+            do = "It may be deleted at any time; is the disk full?"
+            raise StageError("the cache of digests cannot be used", where=self.path, got=error, do=do) from error
         digests = {name: fresh.get(name) or hashed[name] for name in sorted(files)}
         return Content(fingerprint(list(digests.items()) if root.is_dir() else list(digests.values())), digests)
+
+    def recheck(self) -> list[Path]:
+        """Files whose content is no longer what is remembered although size and time are; they are forgotten."""
+        if not self.path.exists():
+            return []
+        changed: list[Path] = []
+        with closing(self._connect()) as db, db:
+            for root, name, size, mtime, inode, digest in db.execute(f"SELECT {COLUMNS} FROM file").fetchall():
+                path = Path(root) / name if Path(root).is_dir() else Path(root)
+                if path.is_file() and _stat(path.stat()) == (size, mtime, inode) and hash_file(path) != digest:
+                    changed.append(path)
+                    db.execute("DELETE FROM file WHERE root = ? AND name = ?", (root, name))
+        return changed
 
     def _hash(self, root: Path, names: list[str], stats: dict[str, Stat]) -> dict[str, str]:
         from concurrent.futures import ThreadPoolExecutor  # not needed when nothing changed

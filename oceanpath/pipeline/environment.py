@@ -9,23 +9,52 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from oceanpath import __version__
-from oceanpath.pipeline.fingerprint import installed_version
+from oceanpath.pipeline.fingerprint import software
 
-PACKAGES = ("numpy", "scipy", "pandas", "pyarrow", "h5py", "scikit-learn", "torch", "lightning", "onnx", "onnxruntime")
+READ = (
+    "CUDA_VISIBLE_DEVICES",
+    "HDF5_USE_FILE_LOCKING",
+    "HF_HOME",
+    "HF_HUB_OFFLINE",
+    "MKL_CBWR",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "PYTHONHASHSEED",
+    "SLURM_ARRAY_TASK_ID",
+    "SLURM_CPUS_PER_TASK",
+    "SLURM_JOB_ID",
+)
+"""Environment variables that we, or the libraries we compute with, read. No token is ever among them."""
 
 
 def environment() -> dict[str, Any]:
-    """Packages, Python, platform, cores and the project's git commit."""
+    """Software, platform, processors, GPUs, the project's git commit and the variables that matter."""
     return {
-        "oceanpath": __version__,
-        "python": platform.python_version(),
+        "software": software(),
         "platform": platform.platform(),
+        "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
+        "gpus": _gpus(),
         "executable": Path(sys.executable).name,
-        "packages": {name: installed_version(name) for name in PACKAGES},
         "git": _git(),
+        "variables": {name: os.environ[name] for name in READ if name in os.environ},
     }
+
+
+def _processor() -> str:
+    """Model name of the processor, where the kernel tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+
+
+def _gpus() -> list[str]:
+    """Model names of NVIDIA GPUs, where the driver tells."""
+    found = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    lines = [line for path in found for line in path.read_text().splitlines() if line.startswith("Model")]
+    return [line.partition(":")[2].strip() for line in lines]
 
 
 def _git() -> dict[str, Any] | None:

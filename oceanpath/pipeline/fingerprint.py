@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 NUMERIC_LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")
+PACKAGES = (*NUMERIC_LIBRARIES, "oceanpath", "pandas", "pyarrow", "h5py", "lightning", "onnx", "onnxruntime")
 
 
 def canonical(value: Any) -> str:
@@ -26,6 +27,11 @@ def fingerprint(identity: Any) -> str:
 def numeric_libraries() -> dict[str, str]:
     """Major version of each library whose results we store."""
     return {name: installed_version(name).split(".")[0] for name in NUMERIC_LIBRARIES}
+
+
+def software() -> dict[str, str]:
+    """Python and the packages that results come from, with their versions."""
+    return {"python": ".".join(map(str, sys.version_info[:3])), **{name: installed_version(name) for name in PACKAGES}}
 
 
 @cache

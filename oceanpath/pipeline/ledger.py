@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from oceanpath.errors import ArtifactError
+from oceanpath.errors import ArtifactError, StageError
 from oceanpath.pipeline.migrations import migrate
 from oceanpath.pipeline.processes import host, is_alive, process_tag
 from oceanpath.pipeline.publish import Manifest
@@ -58,21 +58,29 @@ class Ledger:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All writes inside become visible at once, or not at all."""
-        self._db.execute("BEGIN IMMEDIATE")
+        """All writes inside become visible at once, or not at all. Raises: StageError: the disk refuses."""
+        self._write("BEGIN IMMEDIATE")
         try:
             yield
+            self._write("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:
+                self._write("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
+
+    def _write(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        try:
+            return self._db.execute(sql, values)
+        except sqlite3.OperationalError as error:
+            do = "What is published is safe. Make room, then run the same command again."
+            raise StageError("the ledger could not be written", where=self.path, got=error, do=do) from error
 
     def start_run(self, experiment: str, file: str, command: str) -> int:
         """Record that a run began; returns its number. Runs of dead processes are marked interrupted first."""
         with self.transaction():
             self._bury_the_dead()
-            self._db.execute("INSERT OR REPLACE INTO experiment VALUES (?, ?)", (experiment, file))
-            cursor = self._db.execute(
+            self._write("INSERT OR REPLACE INTO experiment VALUES (?, ?)", (experiment, file))
+            cursor = self._write(
                 "INSERT INTO run (experiment, command, started, state, host, process, environment)"
                 " VALUES (?, ?, ?, 'running', ?, ?, '{}')",
                 (experiment, command, time.time(), host(), process_tag()),
@@ -81,12 +89,12 @@ class Ledger:
 
     def set_environment(self, run: int, environment: Mapping[str, Any]) -> None:
         """Record what a run that makes something was run with."""
-        self._db.execute("UPDATE run SET environment = ? WHERE id = ?", (json.dumps(environment, sort_keys=True), run))
+        self._write("UPDATE run SET environment = ? WHERE id = ?", (json.dumps(environment, sort_keys=True), run))
 
     def end_run(self, run: int, state: str, error: str = "") -> None:
         """Record how a run ended: ``ok``, ``failed`` or ``interrupted``."""
         sql = "UPDATE run SET ended = ?, state = ?, error = ? WHERE id = ?"
-        self._db.execute(sql, (time.time(), state, error or None, run))
+        self._write(sql, (time.time(), state, error or None, run))
 
     def add_step(self, run: int, name: str, identity: Mapping[str, Any], **facts: Any) -> int:
         """Record a step of a run with the facts known by now; returns its number.
@@ -97,18 +105,18 @@ class Ledger:
         row |= {"started": time.time(), "state": "running", **facts}
         row["why"] = json.dumps(row["why"])
         columns, marks = ", ".join(row), ", ".join("?" * len(row))
-        cursor = self._db.execute(f"INSERT INTO step ({columns}) VALUES ({marks})", tuple(row.values()))
+        cursor = self._write(f"INSERT INTO step ({columns}) VALUES ({marks})", tuple(row.values()))
         return int(cursor.lastrowid or 0)
 
     def end_step(self, step: int, **facts: Any) -> None:
         """Record facts of a step: state, seconds, peak_mb, error."""
         columns = ", ".join(f"{key} = ?" for key in facts)
-        self._db.execute(f"UPDATE step SET {columns} WHERE id = ?", (*facts.values(), step))
+        self._write(f"UPDATE step SET {columns} WHERE id = ?", (*facts.values(), step))
 
     def add_part(self, step: int, key: str, fingerprint: str, state: str, seconds: float, error: str = "") -> None:
         """Record one part of a mapped step."""
         values = (step, key, fingerprint, state, seconds, error or None)
-        self._db.execute("INSERT OR REPLACE INTO part VALUES (?, ?, ?, ?, ?, ?)", values)
+        self._write("INSERT OR REPLACE INTO part VALUES (?, ?, ?, ?, ?, ?)", values)
 
     def add_artifact(self, manifest: Manifest) -> None:
         """Index a published folder and its metrics."""
@@ -116,12 +124,20 @@ class Ledger:
         head = (manifest.fingerprint, manifest.kind, manifest.stage, manifest.version, manifest.digest)
         row = (*head, manifest.bytes, len(manifest.files), lines, identity)
         with self.transaction():
-            self._db.execute("DELETE FROM metric WHERE fingerprint = ?", (manifest.fingerprint,))
-            self._db.execute("INSERT OR REPLACE INTO artifact VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            self._write("DELETE FROM metric WHERE fingerprint = ?", (manifest.fingerprint,))
+            self._write("INSERT OR REPLACE INTO artifact VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
             for name, value in manifest.summary["metrics"].items():
                 number = float(value) if isinstance(value, (int, float)) else None
                 text = value if isinstance(value, str) else None
-                self._db.execute("INSERT INTO metric VALUES (?, ?, ?, ?)", (manifest.fingerprint, name, number, text))
+                self._write("INSERT INTO metric VALUES (?, ?, ?, ?)", (manifest.fingerprint, name, number, text))
+
+    def add_past(self, experiment: str, steps: Mapping[str, Manifest]) -> None:
+        """Record what an experiment uses, found on disk, as a run of its own. Times and durations are lost."""
+        run = self.start_run(experiment, "", "found on disk by ledger rebuild")
+        for position, (name, manifest) in enumerate(steps.items()):
+            facts = {"position": position, "stage": manifest.stage, "fingerprint": manifest.fingerprint}
+            self.add_step(run, name, manifest.identity, **facts, state="fresh")
+        self.end_run(run, "ok")
 
     def knows(self, fingerprint: str) -> bool:
         """Whether a published folder is in the index."""
@@ -136,7 +152,7 @@ class Ledger:
         row = self._db.execute(sql, (experiment, step)).fetchone()
         return None if row is None else dict(json.loads(row[0]))
 
-    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+    def rows(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
         """Rows of a query, as dictionaries."""
         return [dict(row) for row in self._db.execute(sql, values)]
 
@@ -144,6 +160,6 @@ class Ledger:
         for row in self.rows("SELECT id, process FROM run WHERE state = 'running' AND host = ?", (host(),)):
             pid, start, _ = row["process"].split("-", 2)
             if not is_alive(pid, start):
-                self._db.execute("UPDATE run SET state = 'interrupted' WHERE id = ?", (row["id"],))
+                self._write("UPDATE run SET state = 'interrupted' WHERE id = ?", (row["id"],))
                 sql = "UPDATE step SET state = 'interrupted' WHERE run = ? AND state = 'running'"
-                self._db.execute(sql, (row["id"],))
+                self._write(sql, (row["id"],))

@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from oceanpath.errors import StageError
 from oceanpath.pipeline.processes import host, is_alive, process_tag, token
 
 BEAT_SECONDS = 5.0
@@ -28,7 +27,7 @@ POLL_SECONDS = 0.1
 def try_lock(folder: Path, name: str) -> Path | None:
     """Take the lock `name` below `folder` if nobody alive has it; returns its file, else None.
 
-    Raises: StageError: the disk refuses.
+    Raises: OSError: the disk refuses.
     """
     lock = folder / name
     mine = folder / f".{name}.{token()}"
@@ -43,8 +42,6 @@ def try_lock(folder: Path, name: str) -> Path | None:
             with suppress(FileExistsError):  # another process may bury it and be quicker to take it
                 os.link(mine, lock)
         return lock if _owner(lock).get("token") == mine.name else None
-    except OSError as error:
-        raise StageError("a lock could not be taken", where=lock, got=error) from error
     finally:
         mine.unlink(missing_ok=True)
 

@@ -4,7 +4,8 @@
     parts/<stage>/<fingerprint>/     one part of a mapped stage, likewise
 
 manifest.json   {"format", "stage", "kind", "version", "fingerprint", "digest", "files": {path: {"size", "digest"}},
-                 "identity", "summary"}; written last, inside the folder, before the one rename.
+                 "identity", "summary", "parts", "environment"}; written last, inside the folder, before the one
+                 rename.
 
 Write into a private folder → check → digest and fsync every file → manifest → fsync folders → rename → fsync the
 parent. A killed process leaves a private folder that a later run sweeps away.
@@ -18,13 +19,13 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from oceanpath.errors import ArtifactError, ExperimentError, StageError
 from oceanpath.pipeline.digests import hash_file
-from oceanpath.pipeline.fingerprint import fingerprint
+from oceanpath.pipeline.fingerprint import fingerprint, software
 from oceanpath.pipeline.locks import held, try_lock, wait_lock
 from oceanpath.pipeline.processes import host, is_alive, process_tag, token
 from oceanpath.pipeline.stage import Summary
@@ -48,6 +49,10 @@ class Manifest:
     """Output digest: of every file's path and content; what children are keyed by."""
     files: Mapping[str, Mapping[str, Any]]
     summary: Mapping[str, Any]
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """Part key → fingerprint of the part that was gathered."""
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    """Python and packages that made it; never part of an identity or a digest."""
     format: int = FORMAT
 
     @property
@@ -134,6 +139,7 @@ class Order:
     identity: Mapping[str, Any]
     write: Callable[[Path], Summary]
     check: Callable[[Path], None] | None = None
+    parts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
@@ -157,7 +163,7 @@ def publish(workspace: Workspace, order: Order, *, replace: bool = False) -> Man
             order.check(partial)
         _seal(partial, order, summary)
         if replace and final.exists():
-            _set_aside(workspace, final)
+            set_aside(workspace, final)
         _commit(partial, final)
     except OSError as error:
         raise StageError("the result could not be written", where=final, got=error) from error
@@ -181,17 +187,20 @@ def make(
     """
     name = order.fingerprint
     locks = workspace.root / "locks"
-    lock = wait_lock(locks, name) if wait else try_lock(locks, name)
-    if lock is None:
-        return None
-    with held(lock):
-        manifest, damage = find(workspace, order.kind, order.stage, name)
-        if manifest is not None and not replace:
-            return manifest, False
-        return publish(workspace, order, replace=replace or bool(damage)), True
+    try:
+        lock = wait_lock(locks, name) if wait else try_lock(locks, name)
+        if lock is None:
+            return None
+        with held(lock):
+            manifest, damage = find(workspace, order.kind, order.stage, name)
+            if manifest is not None and not replace:
+                return manifest, False
+            return publish(workspace, order, replace=replace or bool(damage)), True
+    except OSError as error:
+        raise StageError("the disk refused", where=workspace.root, got=error) from error
 
 
-def _set_aside(workspace: Workspace, folder: Path) -> None:
+def set_aside(workspace: Workspace, folder: Path) -> None:
     """Move a folder out of the way, for a person to look at or `ledger prune` to remove."""
     place = workspace.root / "set_aside" / f"{folder.parent.name}-{folder.name}-{token()}"
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -208,7 +217,7 @@ def _seal(partial: Path, order: Order, summary: Summary) -> None:
     digest = fingerprint(sorted((name, entry["digest"]) for name, entry in files.items()))
     said = {"lines": list(summary.lines), "metrics": dict(summary.metrics)}
     head = (order.stage, order.kind, order.version, order.fingerprint, dict(order.identity))
-    manifest = Manifest(*head, digest, files, said)
+    manifest = Manifest(*head, digest, files, said, order.parts, software())
     (partial / MANIFEST).write_text(json.dumps(asdict(manifest), indent=1, sort_keys=True, allow_nan=False))
     for path in (partial / MANIFEST, *(path for path in partial.rglob("*") if path.is_dir()), partial):
         fsync(path)

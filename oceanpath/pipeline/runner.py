@@ -139,12 +139,15 @@ class Runner:
                 for step in self.plan.steps:
                     self._settle(step)
             else:
-                watch(self.plan, self.jobs, self._settle)
+                watch(self.plan, self.jobs, self._settle, self._stop)
         finally:
-            if self._workers is not None:
-                self._workers.close()
+            self._stop()
             self._write_settled()
         return [self.states[step.name] for step in self.plan.steps]
+
+    def _stop(self) -> None:
+        if self._workers is not None:
+            self._workers.close()
 
     def _settle(self, step: Step) -> None:
         with self._desk:
@@ -253,11 +256,14 @@ class Runner:
         target = Path("../..") / self._place(state.step.name).relative_to(self.workspace.root)
         if link.is_symlink() and link.readlink() == target:
             return
-        link.parent.mkdir(parents=True, exist_ok=True)
         fresh = link.with_name(f".{link.name}.{self.run}")
-        fresh.unlink(missing_ok=True)
-        fresh.symlink_to(target)
-        fresh.replace(link)
+        try:
+            link.parent.mkdir(parents=True, exist_ok=True)
+            fresh.unlink(missing_ok=True)
+            fresh.symlink_to(target)
+            fresh.replace(link)
+        except OSError as error:
+            raise StageError("the experiment's link could not be set", where=link, got=error) from error
 
 
 @dataclass
@@ -277,20 +283,27 @@ class _Clerk:
             self.ledger.add_part(self.step, key, fingerprint, state, made.seconds, error)
 
 
-def watch(plan: Plan, jobs: int, settle: Callable[[Step], None]) -> None:
-    """Settle every step of a plan, up to `jobs` at once, each as soon as all before it are settled."""
+def watch(plan: Plan, jobs: int, settle: Callable[[Step], None], stop: Callable[[], None]) -> None:
+    """Settle every step of a plan, up to `jobs` at once, each as soon as all before it are settled.
+
+    `stop` is called when one is interrupted, so that the others end too.
+    """
     from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
     waiting, done = list(plan.steps), set[str]()
     with ThreadPoolExecutor(jobs) as pool:
         running: dict[Future[None], str] = {}
-        while waiting or running:
-            for step in [step for step in waiting if step.upstream() <= done]:
-                waiting.remove(step)
-                running[pool.submit(settle, step)] = step.name
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                done.add(running.pop(future))
-                future.result()
+        try:
+            while waiting or running:
+                for step in [step for step in waiting if step.upstream() <= done]:
+                    waiting.remove(step)
+                    running[pool.submit(settle, step)] = step.name
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    done.add(running.pop(future))
+                    future.result()
+        except BaseException:
+            stop()
+            raise
 
 
 def first_error(states: Iterable[State]) -> OceanPathError | None:

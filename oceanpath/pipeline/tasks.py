@@ -76,7 +76,8 @@ class Task:
             work = resolve(stage.work)
             check = resolve(stage.check)
             write = _guarded(stage.name, work, lambda out: (settings, inputs, out, progress))
-            return Order(stage.name, "stage", stage.version, self.job.identity, write, check)
+            parts = {key: place.name for key, place in inputs.parts.items()}
+            return Order(stage.name, "stage", stage.version, self.job.identity, write, check, parts)
         part = self.part
         work = resolve(stage.part_work)
         write = _guarded(f"{stage.name} {part.key}", work, lambda out: (settings, inputs, part, out, progress))

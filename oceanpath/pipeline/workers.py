@@ -7,7 +7,7 @@ import os
 import re
 import signal
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import CancelledError, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from multiprocessing.synchronize import Semaphore
@@ -51,9 +51,13 @@ class Beside:
         self.jobs = jobs
         self._context = multiprocessing.get_context("spawn")
         self._pool = self._open()
+        self._closed = False
 
     def each(self, tasks: Iterable[Task], progress: Progress) -> Iterator[tuple[Task, Made]]:
-        """Run all of `tasks`; a task whose process dies is tried once more, and then said to have failed."""
+        """Run all of `tasks`; a task whose process dies is tried once more, and then said to have failed.
+
+        Raises: KeyboardInterrupt: the workers were closed meanwhile.
+        """
         left = list(tasks)
         for attempt in range(TRIES):
             pool = self._pool
@@ -62,7 +66,9 @@ class Beside:
             for future in as_completed(futures):
                 try:
                     made = future.result()
-                except BrokenProcessPool:
+                except (BrokenProcessPool, CancelledError):
+                    if self._closed:
+                        raise KeyboardInterrupt from None
                     left.append(futures[future])
                     continue
                 for line in made.notes:
@@ -79,6 +85,7 @@ class Beside:
 
     def close(self) -> None:
         """End the processes, at work or not."""
+        self._closed = True
         self._pool.shutdown(wait=False, cancel_futures=True)
         for process in multiprocessing.active_children():
             process.terminate()

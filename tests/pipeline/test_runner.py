@@ -183,7 +183,7 @@ def test_the_ledger_holds_states_reasons_metrics_and_parts(house) -> None:
         assert ledger.rows(sql, (steps["count"]["fingerprint"],)) == [{"value": 4.0}]
         assert [row["key"] for row in ledger.rows("SELECT key FROM part ORDER BY key")] == ["a", "b"]
         environment = json.loads(ledger.rows("SELECT environment FROM run")[0]["environment"])
-        assert environment["packages"]["numpy"]
+        assert environment["software"]["numpy"]
 
 
 def test_a_run_of_a_dead_process_is_shown_as_interrupted(house) -> None:

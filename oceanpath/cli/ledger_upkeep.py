@@ -1,0 +1,91 @@
+"""`oceanpath ledger verify|prune|rebuild`: keeping a workspace whole and small."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oceanpath.cli.history import Workspace
+from oceanpath.errors import ArtifactError, ExitCode, ExperimentError
+from oceanpath.pipeline import publish, stock
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Give `app` these verbs."""
+    app.command()(verify)
+    app.command()(prune)
+    app.command()(rebuild)
+
+
+def verify(
+    workspace: Workspace = Path("outputs"),
+    deep: Annotated[bool, typer.Option("--deep", help="Read every byte, outside inputs too.")] = False,
+    mend: Annotated[bool, typer.Option("--mend", help="Set damaged results aside; the next run makes them.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Look for missing, extra and damaged files; exit 4 when there are any."""
+    place = _place(workspace)
+    found = stock.verify(place, deep=deep, mend=mend)
+    if as_json:
+        print(json.dumps([{"where": str(f.where), "problem": f.problem, "do": f.do} for f in found]))
+    else:
+        for finding in found:
+            print(f"{finding.where}: {finding.problem}\n    mend: {finding.do}")
+    if found:
+        raise ArtifactError(f"{len(found)} findings", where=workspace)
+    if not as_json:
+        print(f"{len(stock.published(place))} published results are whole" + (", byte by byte" if deep else ""))
+    return int(ExitCode.OK)
+
+
+def prune(
+    workspace: Workspace = Path("outputs"),
+    yes: Annotated[bool, typer.Option("--yes", help="Really remove; without it, only say what would go.")] = False,
+    drop: Annotated[list[str] | None, typer.Option("--drop", metavar="EXPERIMENT", help="Let go of it first.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Remove results that no experiment uses now. Says what would go; --yes removes it."""
+    place = _place(workspace)
+    for name in drop or ():
+        _drop(place, name, really=yes)
+    folders = stock.unused(place)
+    sizes = {str(folder.relative_to(place.root)): stock.size(folder) for folder in folders}
+    if as_json:
+        print(json.dumps({"removed": yes, "bytes": sizes}))
+    else:
+        for name, size in sizes.items():
+            print(f"{size / 2**20:10.1f} MB  {name}")
+        said = "removed" if yes else "would go; say --yes to remove them"
+        print(f"{len(sizes)} results, {sum(sizes.values()) / 2**20:.1f} MB: {said}")
+    if yes:
+        stock.prune(place, folders)
+    return int(ExitCode.OK)
+
+
+def rebuild(workspace: Workspace = Path("outputs")) -> int:
+    """Make the ledger anew from the published folders; the old file is kept beside it."""
+    folders, experiments = stock.rebuild(_place(workspace))
+    print(f"{folders} published results of {experiments} experiments")
+    return int(ExitCode.OK)
+
+
+def _place(workspace: Path) -> publish.Workspace:
+    if not workspace.is_dir():
+        do = "Name another workspace with --workspace."
+        raise ExperimentError("there is no such workspace", where=workspace, do=do)
+    return publish.Workspace(workspace.resolve())
+
+
+def _drop(place: publish.Workspace, name: str, *, really: bool) -> None:
+    folder = place.root / "experiments" / name
+    if not folder.is_dir():
+        raise ExperimentError("there is no such experiment", where=place.root / "experiments", got=name)
+    if not really:
+        raise ExperimentError("letting go of an experiment cannot be tried out", where="--drop", do="Say --yes too.")
+    shutil.rmtree(folder)
