@@ -3,54 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 
-from oceanpath.cli.app import run_app
-
-COLUMNS = "slide_id,case_id,response"
-
-
-class Cohort:
-    """Sixteen slides of eight patients as a user would have them, and a way to spoil them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.table = folder, folder / "cohort.csv"
-        (folder / "features").mkdir()
-        random = np.random.default_rng(0)
-        for name in self.names():
-            self.put(name, random.standard_normal((20, 8)).astype(np.float16))
-        self.rows = [f"{name},p{i // 2},{'R' if i % 4 < 2 else 'NR'}" for i, name in enumerate(self.names())]
-        self.write_table()
-        self.toml = '[data]\nfeatures = "features"\nlabels = "cohort.csv"\npatient_id = "case_id"\nlabel = "response"\n'
-        self.toml += 'classes = ["NR", "R"]\n[mmap]\n[split]\nfolds = 2\nval_fraction = 0.3\n'
-
-    @staticmethod
-    def names() -> list[str]:
-        return [f"slide_{i:02d}" for i in range(16)]
-
-    def file(self, name: str = "slide_03") -> Path:
-        return self.folder / "features" / f"{name}.h5"
-
-    def put(self, name: str, features: np.ndarray) -> None:
-        with h5py.File(self.file(name), "w") as file:
-            file["features"] = features
-            file["coords"] = np.arange(2 * len(features), dtype=np.int32).reshape(-1, 2)
-
-    def write_table(self, head: str = COLUMNS, rows: list[str] | None = None) -> None:
-        self.table.write_text("\n".join([head, *(self.rows if rows is None else rows)]) + "\n")
-
-    def run(self, *more: str) -> int:
-        (self.folder / "oceanpath.toml").write_text(self.toml)
-        return run_app(["run", str(self.folder / "oceanpath.toml"), "--workspace", str(self.folder / "out"), *more])
-
-
-@pytest.fixture
-def cohort(tmp_path: Path) -> Cohort:
-    return Cohort(tmp_path)
+from .conftest import COLUMNS, Cohort
 
 
 def with_value(cohort: Cohort, value: float) -> None:

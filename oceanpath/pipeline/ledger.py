@@ -30,7 +30,7 @@ class Ledger:
         try:
             self._db = self._open(read_only)
         except sqlite3.DatabaseError as error:
-            do = "Move it away; `oceanpath run` starts a new one."
+            do = "`oceanpath ledger rebuild` makes it anew from what is published."
             raise ArtifactError("the ledger cannot be opened", where=path, got=error, do=do) from error
 
     def _open(self, read_only: bool) -> sqlite3.Connection:

@@ -1,0 +1,120 @@
+"""A workspace is looked over, made small, and found again, without losing what is used."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from oceanpath.pipeline import stock
+from oceanpath.pipeline.ledger import Ledger
+from oceanpath.pipeline.publish import MANIFEST
+
+
+def place(house, step: str = "report") -> Path:
+    return (house.folder / "out" / "experiments" / "toy" / step).resolve()
+
+
+def test_a_whole_workspace_has_no_findings(house) -> None:
+    house.go()
+    assert stock.verify(house.workspace, deep=True) == []
+    assert len(stock.published(house.workspace)) == 5
+
+
+@pytest.mark.parametrize(
+    ("damage", "deep", "words"),
+    [
+        ("flip", True, "differs from its digest"),
+        ("short", False, "changed size"),
+        ("gone", False, "damaged"),
+        ("extra", False, "extra file other.txt"),
+        ("manifest", False, "damaged"),
+    ],
+)
+def test_damage_is_found_and_mended(house, calls, damage: str, deep: bool, words: str) -> None:
+    house.go()
+    file = place(house) / "report.txt"
+    text = file.read_text()
+    if damage == "flip":
+        file.write_text(text.swapcase())
+    elif damage == "short":
+        file.write_text(text[:-1])
+    elif damage == "gone":
+        file.unlink()
+    elif damage == "extra":
+        (place(house) / "other.txt").write_text("")
+    else:
+        (place(house) / MANIFEST).write_text("{}")
+    found = stock.verify(house.workspace, deep=deep)
+    assert [words in finding.problem for finding in found] == [True]
+    assert "oceanpath" in found[0].do
+    stock.verify(house.workspace, deep=deep, mend=True)
+    house.go()
+    assert calls() == ["report"]
+    assert stock.verify(house.workspace, deep=True) == []
+    assert file.read_text() == text
+
+
+def test_a_byte_that_changed_under_the_same_size_and_time_is_found(house, calls) -> None:
+    house.words.write_text("abba\nsecond line\n")
+    os.utime(house.words, (time.time() - 100,) * 2)
+    house.go()
+    stat = house.words.stat()
+    with house.words.open("r+b") as handle:  # the same file, the same size
+        handle.write(b"b")
+    os.utime(house.words, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    house.go()
+    assert calls() == []  # times alone cannot tell
+    (found,) = stock.verify(house.workspace, deep=True)
+    assert found.where == house.words
+    house.go()
+    assert calls()[0] == "read"
+
+
+def test_pruning_keeps_what_an_experiment_uses(house, calls) -> None:
+    house.go(["count.factor=3"])
+    house.go()
+    gone = stock.unused(house.workspace)
+    assert sorted(path.parent.parent.name + "/" + path.parent.name for path in gone) == [
+        "parts/count",
+        "parts/count",
+        "runs/count",
+        "runs/report",
+    ]
+    stock.prune(house.workspace, gone)
+    house.go()
+    assert calls() == []
+    assert stock.unused(house.workspace) == []
+    house.go(["count.factor=3"])
+    assert calls() == ["count a", "count b", "count", "report"]
+
+
+def test_what_is_being_made_is_not_pruned(house) -> None:
+    states = house.go(["count.factor=3"])
+    house.go()
+    name = states["count"].fingerprint
+    (house.folder / "out" / "locks" / name).write_text("{}")
+    assert name not in {path.name for path in stock.unused(house.workspace)}
+
+
+@pytest.mark.parametrize("state", ["gone", "damaged", "there"])
+def test_the_ledger_is_rebuilt_from_the_folders_alone(house, calls, state: str) -> None:
+    house.go()
+    path = house.workspace.ledger
+    with Ledger(path, read_only=True) as ledger:
+        wanted = ledger.rows("SELECT * FROM artifact ORDER BY fingerprint")
+        metrics = ledger.rows("SELECT * FROM metric ORDER BY fingerprint, name")
+    if state == "gone":
+        path.unlink()
+    elif state == "damaged":
+        path.write_bytes(path.read_bytes()[:5000])
+    assert stock.rebuild(house.workspace) == (5, 1)
+    with Ledger(path, read_only=True) as ledger:
+        assert ledger.rows("SELECT * FROM artifact ORDER BY fingerprint") == wanted
+        assert ledger.rows("SELECT * FROM metric ORDER BY fingerprint, name") == metrics
+    assert len(list(path.parent.glob("ledger-before-*"))) == (state != "gone")
+    states = house.go(["report.title=x"])
+    assert states["report"].why == ["title: t -> x"]
+    assert calls() == ["report"]
