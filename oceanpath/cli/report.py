@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from oceanpath.cli.options import Common
 from oceanpath.pipeline.runner import State
 
 
-def report(states: list[State], experiment: str, common: Common) -> None:
+def report(states: list[State], experiment: str, workspace: Path) -> None:
     """Print the end of a run that went well."""
-    if common.as_json:
-        print(json.dumps([facts(state) for state in states]))
-        return
     if all(state.state == "fresh" for state in states):
         print(f"Everything is fresh: {len(states)} steps of {experiment}, nothing to do.")
-    root = f"{common.workspace}/experiments/{experiment}"
+    root = f"{workspace}/experiments/{experiment}"
     for state in states:
         metrics = state.manifest.summary["metrics"] if state.manifest else {}
         if "auroc" in metrics:
@@ -28,15 +24,6 @@ def report(states: list[State], experiment: str, common: Common) -> None:
     print("\nNext")
     for command in _next(states, root):
         print(f"  {command}")
-
-
-def facts(state: State) -> dict[str, Any]:
-    """A step as one JSON object."""
-    said: dict[str, Any] = {"step": state.step.name, "stage": state.step.stage.name}
-    said |= {"fingerprint": state.fingerprint or None, "state": state.state, "why": state.why}
-    if state.manifest is not None:
-        said["metrics"] = dict(state.manifest.summary["metrics"])
-    return said
 
 
 def _figures(step: str, metrics: Mapping[str, Any]) -> None:

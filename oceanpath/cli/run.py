@@ -6,8 +6,8 @@ import json
 import sys
 
 from oceanpath.cli.options import Common
-from oceanpath.cli.report import facts, report
-from oceanpath.cli.screen import make_screen
+from oceanpath.cli.report import report
+from oceanpath.cli.screen import facts, make_screen
 from oceanpath.errors import ExitCode
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.plan import Plan, plan
@@ -18,7 +18,10 @@ def bring(common: Common, targets: tuple[str, ...] = ()) -> int:
     """Plan and run, or say what would run. Returns the exit code."""
     made = plan(common.load(), targets, common.to)
     if common.dry_run:
-        _show(survey(made, common.place(), common.force), made, as_json=common.as_json)
+        states = survey(made, common.place(), common.force)
+        _show(states, made, as_json=common.as_json)
+        if not common.as_json:
+            print(f"\n{_forecast(states, common)}")
         return int(ExitCode.OK)
     states = _go(made, common)
     problem = first_error(states)
@@ -27,7 +30,8 @@ def bring(common: Common, targets: tuple[str, ...] = ()) -> int:
         if skipped:
             print(f"not run because of the failure: {', '.join(skipped)}", file=sys.stderr)
         raise problem
-    report(states, made.experiment.name, common)
+    if not common.as_json:
+        report(states, made.experiment.name, common.workspace)
     return int(ExitCode.OK)
 
 
@@ -35,7 +39,7 @@ def _go(made: Plan, common: Common) -> list[State]:
     workspace = common.place()
     workspace.open()
     forced = forced_stages(made, common.force)
-    screen = make_screen(quiet=common.quiet)
+    screen = make_screen(quiet=common.quiet, as_json=common.as_json)
     with Ledger(workspace.ledger) as ledger:
         number = ledger.start_run(made.experiment.name, str(made.experiment.path), " ".join(sys.argv[1:]))
         ended, said = "failed", ""
@@ -63,3 +67,21 @@ def _show(states: list[State], made: Plan, *, as_json: bool) -> None:
         line = f"{state.step.name:<{width}}  {state.state:<7}  {state.fingerprint[:12]:<12}  {'; '.join(state.why)}"
         print(line.rstrip())
     print(f"\n{made.mermaid()}")
+
+
+def _forecast(states: list[State], common: Common) -> str:
+    """What the steps that are not fresh would take, from the last time each stage ran in this workspace."""
+    left = [state for state in states if state.state != "fresh"]
+    if not left:
+        return "Nothing to do."
+    path = common.place().ledger
+    known: dict[str, tuple[float, int]] = {}
+    if path.exists():
+        with Ledger(path, read_only=True) as ledger:
+            last = {state.step.name: ledger.last_cost(state.step.stage.name) for state in left}
+            known = {name: cost for name, cost in last.items() if cost is not None}
+    seconds, size = sum(cost[0] for cost in known.values()), sum(cost[1] for cost in known.values())
+    said = f"{len(left)} steps to make"
+    if known:
+        said += f"; {len(known)} of them took {seconds:.0f} s and {size / 2**20:.0f} MB the last time"
+    return said + (f"; {len(left) - len(known)} never ran in this workspace" if len(known) < len(left) else "")

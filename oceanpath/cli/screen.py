@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from typing import TYPE_CHECKING, Protocol, TextIO
@@ -23,8 +24,10 @@ class Drawn(Screen, Protocol):
         """Nothing more will be drawn."""
 
 
-def make_screen(*, quiet: bool) -> Drawn:
-    """The screen that fits where stderr goes."""
+def make_screen(*, quiet: bool, as_json: bool) -> Drawn:
+    """The screen that was asked for, or the one that fits where stderr goes."""
+    if as_json:
+        return Events(sys.stdout)
     if quiet:
         return Silence()
     return Live() if sys.stderr.isatty() else Lines(sys.stderr)
@@ -42,6 +45,38 @@ class Silence:
 
     def close(self) -> None:
         """Nothing to put away."""
+
+
+class Events:
+    """One JSON object a line, for machines: ``{"event": "start" | "end", "step", ...}``."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def begin(self, step: Step, why: list[str]) -> Progress:
+        """A step starts."""
+        self._say({"event": "start", "step": step.name, "why": why})
+        return Quiet()
+
+    def end(self, state: State) -> None:
+        """A step is over, or was fresh."""
+        error = state.error.render() if state.error else None
+        self._say({"event": "end", **facts(state), "seconds": state.seconds, "error": error})
+
+    def close(self) -> None:
+        """Nothing to put away."""
+
+    def _say(self, event: dict[str, object]) -> None:
+        print(json.dumps(event), file=self.stream, flush=True)
+
+
+def facts(state: State) -> dict[str, object]:
+    """A step as one JSON object."""
+    said: dict[str, object] = {"step": state.step.name, "stage": state.step.stage.name}
+    said |= {"fingerprint": state.fingerprint or None, "state": state.state, "why": state.why}
+    if state.manifest is not None:
+        said["metrics"] = dict(state.manifest.summary["metrics"])
+    return said
 
 
 class Lines:

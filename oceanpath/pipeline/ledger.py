@@ -152,6 +152,15 @@ class Ledger:
         row = self._db.execute(sql, (experiment, step)).fetchone()
         return None if row is None else dict(json.loads(row[0]))
 
+    def last_cost(self, stage: str) -> tuple[float, int] | None:
+        """Seconds and bytes of the last time a stage was made whole; None when it never was."""
+        sql = (
+            "SELECT seconds, bytes FROM step JOIN artifact USING (fingerprint)"
+            " WHERE step.stage = ? AND state = 'ok' AND seconds IS NOT NULL ORDER BY step.id DESC LIMIT 1"
+        )
+        row = self._db.execute(sql, (stage,)).fetchone()
+        return None if row is None else (float(row[0]), int(row[1]))
+
     def rows(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
         """Rows of a query, as dictionaries."""
         return [dict(row) for row in self._db.execute(sql, values)]

@@ -72,6 +72,26 @@ def test_why_says_what_would_run(ran, capsys) -> None:
     assert json.loads(said(capsys).splitlines()[1]) == {"step": "split", "state": "run", "why": ["folds: 2 -> 4"]}
 
 
+def test_a_dry_run_forecasts_from_earlier_runs(ran, capsys) -> None:
+    assert ran.run("--dry-run") == 0
+    assert "Nothing to do." in said(capsys)
+    assert ran.run("--dry-run", "--set", "split.folds=4") == 0
+    assert "1 steps to make; 1 of them took" in said(capsys)
+
+
+def test_a_run_as_json_is_one_event_a_line(ran, capsys) -> None:
+    assert ran.run("--json", "--set", "split.folds=4", "--set", "split.val_fraction=0.5") == 0
+    events = [json.loads(line) for line in said(capsys).splitlines()]
+    assert [(event["event"], event["step"]) for event in events] == [
+        ("end", "mmap"),
+        ("start", "split"),
+        ("end", "split"),
+    ]
+    assert [event.get("state") for event in events] == ["fresh", None, "ok"]
+    assert ran.run("--json", "--set", "split.folds=9") == 2
+    assert "fewer patients" in json.loads(said(capsys).splitlines()[-1])["error"]
+
+
 def test_verify_ends_with_4_and_names_the_way_back(ran, capsys) -> None:
     assert ledger(ran, "verify", "--deep") == 0
     store = ran.folder / "out" / "experiments" / "oceanpath" / "mmap" / "features_000.bin"
