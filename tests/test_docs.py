@@ -61,6 +61,21 @@ def test_the_command_runs(line: str, desk: Path) -> None:
     assert said.stdout or (desk / "predictions.csv").is_file()
 
 
+def fastest(command: list[str], desk: Path) -> float:
+    taken = []
+    for _ in range(9):
+        started = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True, cwd=desk)
+        taken.append(time.perf_counter() - started)
+    return min(taken)
+
+
+def test_a_run_with_nothing_to_do_comes_within_twenty_times_bare_python(desk: Path) -> None:
+    command = words("oceanpath run experiments/quickstart.toml")
+    subprocess.run(command, check=True, capture_output=True, cwd=desk)
+    assert fastest(command, desk) <= 20 * fastest([sys.executable, "-c", "pass"], desk)
+
+
 def test_serve_answers_as_predict_does(desk: Path) -> None:
     """`oceanpath serve` gives the quickstart's bundle, and the same probabilities as offline."""
     predicted = desk / "offline.csv"
