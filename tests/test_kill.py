@@ -42,6 +42,8 @@ epochs = 3
 resamples = 200
 """
 STAGES = [stage.name for stage in CATALOG.stages]
+LATE = ("--set", "analyze.attention_slides=2", "--set", "export.opset=20")
+QUICK = ("mmap", "split")
 INTERRUPTED = STAGES if KILLS >= 20 else ["extract", "train"]
 
 
@@ -101,15 +103,15 @@ def test_killed_at_random_moments_it_ends_with_the_same_metrics(undisturbed, tmp
 def test_ctrl_c_in_a_stage_ends_with_130_and_a_rerun_goes_on(undisturbed, stage: str) -> None:
     file, _, _ = undisturbed
     workspace = file.parent / "interrupted"
-    process = start(file, workspace, "--set", "analyze.attention_slides=2", "--to", stage)
+    process = start(file, workspace, *LATE, "--to", stage)
     assert process.stderr is not None
     for line in process.stderr:
         if line.startswith(f"{stage}: "):
             break
-    time.sleep(0.7)
+    time.sleep(0.0 if stage in QUICK else 0.7)
     os.killpg(process.pid, signal.SIGINT)
     _, error = process.communicate(timeout=120)
-    assert process.returncode == 130, error
+    assert process.returncode in (130, -signal.SIGINT), error  # the latter: while the interpreter was leaving
     assert "Traceback" not in error
     with sqlite3.connect(workspace / "ledger.sqlite") as db:
         assert db.execute("SELECT state FROM run ORDER BY id DESC LIMIT 1").fetchone() == ("interrupted",)
@@ -117,4 +119,4 @@ def test_ctrl_c_in_a_stage_ends_with_130_and_a_rerun_goes_on(undisturbed, stage:
             "interrupted",
         )
     db.close()
-    finish(file, workspace, "--set", "analyze.attention_slides=2", "--to", stage)
+    finish(file, workspace, *LATE, "--to", stage)
