@@ -13,11 +13,12 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from oceanpath.artifacts.hdf5_rows import BLOCK_BYTES, row_blocks
 from oceanpath.errors import ArtifactError
 
 HDF5 = (".h5", ".hdf5")
 TORCH = (".pt", ".pth")
-Read = Callable[[str], NDArray[Any]]
+Blocks = Callable[[str], Iterator[NDArray[Any]]]
 READABLE = (*HDF5, *TORCH, ".npy")
 DAMAGE = (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError)
 """What h5py, torch and numpy raise for a file that is cut off or is something else."""
@@ -25,12 +26,13 @@ DAMAGE = (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, pick
 
 @dataclass(frozen=True)
 class Source:
-    """An open container: array names with shapes and types, attributes, and a way to read one array."""
+    """An open container: array names with shapes and types, attributes, and a way to read the rows of one array."""
 
     kind: str
     arrays: Mapping[str, tuple[tuple[int, ...], str]]
     """Name → (shape, dtype name); only what could be an array of numbers."""
-    read: Read
+    blocks: Blocks
+    """Rows [m, D] of an array [N, D] or [1, N, D] by its name, in order, as stored; the next block may overwrite one."""
     attrs: Mapping[str, Any] = field(default_factory=dict)
     array_attrs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -48,13 +50,13 @@ def open_source(path: Path) -> Iterator[Source]:
     with ExitStack() as stack:
         with _damage_named(path):
             source = stack.enter_context(opener(Path(path)))
-        yield replace(source, read=_guarded(source.read, path))
+        yield replace(source, blocks=_guarded(source.blocks, path))
 
 
-def _guarded(read: Read, path: Path) -> Read:
-    def read_or_name(name: str) -> NDArray[Any]:
+def _guarded(blocks: Blocks, path: Path) -> Blocks:
+    def read_or_name(name: str) -> Iterator[NDArray[Any]]:
         with _damage_named(path):
-            return read(name)
+            yield from blocks(name)
 
     return read_or_name
 
@@ -70,18 +72,18 @@ def _damage_named(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _hdf5(path: Path) -> Iterator[Source]:
-    with h5py.File(path, "r") as file:
+    with h5py.File(path, "r") as file, path.open("rb", buffering=0) as beside:
         sets: dict[str, Any] = {}
         file.visititems(lambda name, item: sets.update({name: item}) if isinstance(item, h5py.Dataset) else None)
         arrays = {name: (item.shape, item.dtype.name) for name, item in sets.items() if item.dtype.kind in "fiu"}
         attrs = {name: dict(sets[name].attrs) for name in arrays}
-        yield Source("HDF5", arrays, lambda name: np.asarray(file[name][()]), dict(file.attrs), attrs)
+        yield Source("HDF5", arrays, lambda name: row_blocks(file[name], beside.fileno()), dict(file.attrs), attrs)
 
 
 @contextmanager
 def _numpy(path: Path) -> Iterator[Source]:
     array = np.load(path, mmap_mode="r", allow_pickle=False)
-    yield Source("numpy", {"features": (array.shape, array.dtype.name)}, lambda _: np.array(array))
+    yield Source("numpy", {"features": (array.shape, array.dtype.name)}, lambda _: _sliced(array))
 
 
 @contextmanager
@@ -96,12 +98,17 @@ def _torch(path: Path) -> Iterator[Source]:
     tensors = {str(name): value for name, value in named.items() if isinstance(value, torch.Tensor)}
     arrays = {name: (tuple(value.shape), str(value.dtype).removeprefix("torch.")) for name, value in tensors.items()}
 
-    def read(name: str) -> NDArray[Any]:
+    def blocks(name: str) -> Iterator[NDArray[Any]]:
         tensor = tensors[name].detach()
-        values: NDArray[Any] = (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy()
-        return values
+        return _sliced((tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy())
 
-    yield Source("torch", arrays, read)
+    yield Source("torch", arrays, blocks)
+
+
+def _sliced(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    table = array.reshape(array.shape[-2:])
+    rows = max(1, BLOCK_BYTES // max(1, table[:1].nbytes))
+    return (np.array(table[start : start + rows]) for start in range(0, len(table), rows))
 
 
 def _first_line(error: BaseException) -> str:

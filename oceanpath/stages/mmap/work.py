@@ -12,12 +12,13 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.artifacts.features import FeatureFile, find_features, read_features, scan_features
+from oceanpath.artifacts.features import FeatureFile, find_features, open_bag, scan_features
 from oceanpath.artifacts.store import Index
 from oceanpath.artifacts.store_writer import Layout, StoreWriter
 from oceanpath.bags.cap import chosen_rows, stratified_rows
 from oceanpath.errors import ArtifactError, ExperimentError
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
+from oceanpath.stages.mmap.blocks import stored_blocks
 from oceanpath.stages.mmap.settings import MmapSettings
 
 T = TypeVar("T")
@@ -97,19 +98,15 @@ def _refuse(bad: list[tuple[Path, str]], total: int, *, allowed: bool) -> None:
 
 
 def _copy(file: FeatureFile, number: int, writer: StoreWriter, settings: MmapSettings) -> str:
-    """Put one slide at its place; returns the digest of what was written."""
-    features, coords = read_features(file)
-    rows = _rows(file, coords, settings)
-    if rows is not None:
-        features, coords = features[rows], None if coords is None else coords[rows]
-    with np.errstate(over="ignore"):  # an overflow is inf, and inf is refused by name
-        stored = features.astype(settings.dtype, copy=False)
-    if not np.isfinite(stored).all():
-        do = 'Set mmap.dtype = "float32".'
-        raise ArtifactError("features do not fit the store's type", where=file.path, got=settings.dtype, do=do)
-    if coords is None and writer.layout.has_coords:
-        raise ArtifactError("this slide has no coordinates while others have", where=file.path)
-    return writer.put(number, stored, coords)
+    """Put one slide at its place, block by block; returns the digest of what was written."""
+    with open_bag(file) as bag:
+        coords = bag.coords()
+        if coords is None and writer.layout.has_coords:
+            raise ArtifactError("this slide has no coordinates while others have", where=file.path)
+        rows = _rows(file, coords, settings)
+        if rows is not None and coords is not None:
+            coords = coords[rows]
+        return writer.stream(number, stored_blocks(bag, rows, settings.dtype), coords)
 
 
 def _rows(file: FeatureFile, coords: NDArray[np.int32] | None, settings: MmapSettings) -> NDArray[np.int64] | None:
