@@ -25,16 +25,16 @@ class Runs:
 
     @classmethod
     def of(cls, offsets: NDArray[np.int64], sizes: NDArray[np.int64]) -> Runs:
-        """Runs of given places; those that touch in the file become one."""
-        first = np.r_[True, offsets[1:] != offsets[:-1] + sizes[:-1]] if len(offsets) else np.zeros(0, bool)
+        """Runs of one or more given places; those that touch in the file become one."""
+        apart = np.flatnonzero(offsets[1:] != offsets[:-1] + sizes[:-1])
         ends = np.cumsum(sizes)
-        last = np.r_[first[1:], True] if len(offsets) else first
-        return cls(offsets[first], np.diff(ends[last], prepend=0), ends[last])
+        firsts, lasts = np.concatenate([[0], apart + 1]), np.concatenate([apart, [len(sizes) - 1]])
+        return cls(offsets[firsts], np.diff(ends[lasts], prepend=0), ends[lasts])
 
     @property
     def nbytes(self) -> int:
         """Bytes of the array."""
-        return int(self.ends[-1]) if len(self.ends) else 0
+        return int(self.ends[-1])
 
     def read_into(self, handle: int, start: int, out: memoryview) -> None:
         """Fill `out` with the array's bytes from `start` on.
@@ -45,17 +45,19 @@ class Runs:
         first, last = np.searchsorted(self.ends, [start, stop - 1], side="right").tolist()
         if stop > self.nbytes:
             raise EOFError(f"{stop} bytes are wanted of an array of {self.nbytes}")
+        begun = start - int(self.ends[first]) + int(self.sizes[first])  # what the first run gave before
+        if first == last:
+            _fill(handle, out, int(self.offsets[first]) + begun)
+            return
         sizes = self.sizes[first : last + 1].copy()
         offsets = self.offsets[first : last + 1].copy()
-        begun = start - (int(self.ends[first]) - int(sizes[0]))  # what the first run gave before
         offsets[0] += begun
         sizes[0] -= begun
         sizes[-1] -= int(self.ends[last]) - stop
-        gaps = np.r_[offsets[1:] - offsets[:-1] - sizes[:-1], 0]
+        gaps = offsets[1:] - offsets[:-1] - sizes[:-1]
         cut = (gaps < 0) | (gaps > NEAR) | (np.arange(1, len(gaps) + 1) % PIECES == 0)
-        cut[-1] = True
         done = begin = 0
-        for end in (np.flatnonzero(cut) + 1).tolist():
+        for end in [*(np.flatnonzero(cut) + 1).tolist(), len(sizes)]:
             done = _gather(handle, offsets[begin:end].tolist(), sizes[begin:end].tolist(), out, done)
             begin = end
 

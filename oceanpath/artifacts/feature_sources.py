@@ -13,11 +13,14 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.artifacts.hdf5_rows import BLOCK_BYTES, row_blocks
+from oceanpath.artifacts.byte_runs import Runs
+from oceanpath.artifacts.hdf5_rows import BLOCK_BYTES, row_blocks, row_runs, run_blocks
 from oceanpath.errors import ArtifactError
 
 HDF5 = (".h5", ".hdf5")
 TORCH = (".pt", ".pth")
+Places = Mapping[str, Runs]
+"""Array name → its bytes in the file."""
 Blocks = Callable[[str], Iterator[NDArray[Any]]]
 READABLE = (*HDF5, *TORCH, ".npy")
 DAMAGE = (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError)
@@ -32,7 +35,9 @@ class Source:
     arrays: Mapping[str, tuple[tuple[int, ...], str]]
     """Name → (shape, dtype name); only what could be an array of numbers."""
     blocks: Blocks
-    """Rows [m, D] of an array [N, D] or [1, N, D] by its name, in order, as stored; the next block may overwrite one."""
+    """Rows [m, D] of an array [N, D] or [1, N, D] by its name, in order, as stored. The next block may overwrite it."""
+    runs: Callable[[str], Runs | None] = lambda _: None
+    """The bytes of an array in the file, where they lie there as numpy would hold them."""
     attrs: Mapping[str, Any] = field(default_factory=dict)
     array_attrs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -50,7 +55,12 @@ def open_source(path: Path) -> Iterator[Source]:
     with ExitStack() as stack:
         with _damage_named(path):
             source = stack.enter_context(opener(Path(path)))
-        yield replace(source, blocks=_guarded(source.blocks, path))
+
+        def runs(name: str) -> Runs | None:
+            with _damage_named(path):
+                return source.runs(name)
+
+        yield replace(source, blocks=_guarded(source.blocks, path), runs=runs)
 
 
 def _guarded(blocks: Blocks, path: Path) -> Blocks:
@@ -71,13 +81,53 @@ def _damage_named(path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def open_placed(path: Path, arrays: Mapping[str, tuple[tuple[int, ...], str]], places: Places) -> Iterator[Source]:
+    """Open a feature file whose `arrays` (name → shape, dtype name) were found at `places` before; needs no library.
+
+    Raises: ArtifactError: missing, or shorter than the places say, also while an array is being read.
+    """
+    with ExitStack() as stack:
+        with _damage_named(path):
+            handle = stack.enter_context(path.open("rb", buffering=0)).fileno()
+
+        def blocks(name: str) -> Iterator[NDArray[Any]]:
+            shape, dtype = arrays[name]
+            return run_blocks(places[name], handle, (shape[-2], shape[-1]), np.dtype(dtype))
+
+        yield Source("HDF5", arrays, _guarded(blocks, path), places.get)
+
+
+@contextmanager
 def _hdf5(path: Path) -> Iterator[Source]:
     with h5py.File(path, "r") as file, path.open("rb", buffering=0) as beside:
-        sets: dict[str, Any] = {}
-        file.visititems(lambda name, item: sets.update({name: item}) if isinstance(item, h5py.Dataset) else None)
+        sets, handle = _datasets(file), beside.fileno()
         arrays = {name: (item.shape, item.dtype.name) for name, item in sets.items() if item.dtype.kind in "fiu"}
-        attrs = {name: dict(sets[name].attrs) for name in arrays}
-        yield Source("HDF5", arrays, lambda name: row_blocks(file[name], beside.fileno()), dict(file.attrs), attrs)
+        yield Source(
+            "HDF5",
+            arrays,
+            lambda name: row_blocks(sets[name], handle),
+            lambda name: row_runs(sets[name], handle),
+            dict(file.attrs),
+            {name: dict(sets[name].attrs) for name in arrays},
+        )
+
+
+def _datasets(group: Any, prefix: str = "", above: frozenset[int] = frozenset()) -> dict[str, Any]:
+    """Name → dataset of everything below a group; links to elsewhere are left out.
+
+    h5py's own visit measures the whole chunk index of every dataset, which takes longer than to read it.
+    """
+    found: dict[str, Any] = {}
+    for name in group:
+        link = group.id.links.get_info(name.encode())
+        if link.type != h5py.h5l.TYPE_HARD or link.u in above:
+            continue
+        item = group[name]
+        if isinstance(item, h5py.Dataset):
+            found[prefix + name] = item
+        elif isinstance(item, h5py.Group):
+            found |= _datasets(item, f"{prefix}{name}/", above | {link.u})
+    return found
 
 
 @contextmanager

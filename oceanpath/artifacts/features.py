@@ -13,7 +13,7 @@ are left out. `FeatureFile.layout` says what was seen.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,16 +24,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oceanpath.artifacts.feature_layouts import describe
-from oceanpath.artifacts.feature_sources import READABLE, Source, open_source
+from oceanpath.artifacts.feature_sources import READABLE, Places, Source, open_placed, open_source
 from oceanpath.artifacts.ids import slide_id
 from oceanpath.errors import ArtifactError, ExperimentError
 
-EXPONENTS: dict[int, tuple[Any, int]] = {
-    2: (np.uint16, 0x7C00),
-    4: (np.uint32, 0x7F80_0000),
-    8: (np.uint64, 0x7FF0_0000_0000_0000),
+BITS: dict[int, tuple[Any, Any, int]] = {
+    2: (np.int16, np.uint16, 0x7C00),
+    4: (np.int32, np.uint32, 0x7F80_0000),
+    8: (np.int64, np.uint64, 0x7FF0_0000_0000_0000),
 }
-"""Bytes of a float → its unsigned twin and the bits of its exponent (IEEE 754)."""
+"""Bytes of a float → its signed and unsigned twins and the bits of infinity (IEEE 754)."""
 Bag = tuple[NDArray[np.floating], NDArray[np.int32] | None]
 
 
@@ -82,6 +82,10 @@ class FeatureFile:
     """What was seen, in words."""
     stamp: tuple[int, int, int]
     """Size, modification time [ns] and inode when it was scanned."""
+    stored: Mapping[str, tuple[tuple[int, ...], str]]
+    """Shape and stored type of the arrays that are read."""
+    places: Places
+    """Their bytes in the file, where they lie there as numpy would hold them."""
 
 
 def write_features(
@@ -119,7 +123,11 @@ def scan_features(path: Path) -> FeatureFile:
     stamp = _stamp(path) if path.suffix.lower() in READABLE else (0, 0, 0)
     with open_source(path) as source:
         layout = describe(source, path)
-    return FeatureFile(path=path, slide_id=slide_id(path), stamp=stamp, **dataclasses.asdict(layout))
+        stored = {key: source.arrays[key] for key in (layout.features_key, layout.coords_key) if key}
+        places = {key: runs for key in stored if (runs := source.runs(key)) is not None}
+    return FeatureFile(
+        path=path, slide_id=slide_id(path), stamp=stamp, stored=stored, places=places, **dataclasses.asdict(layout)
+    )
 
 
 @dataclass(frozen=True)
@@ -163,7 +171,8 @@ def open_bag(file: FeatureFile) -> Iterator[OpenBag]:
     Raises: ArtifactError: the file is damaged, or is not what was scanned, now or when the reading is over.
     """
     _unchanged(file)
-    with open_source(file.path) as source:
+    known = file.places.keys() == file.stored.keys()
+    with open_placed(file.path, file.stored, file.places) if known else open_source(file.path) as source:
         yield OpenBag(file, source)
     _unchanged(file)
 
@@ -274,12 +283,16 @@ def not_finite(path: Path, rows: NDArray[np.int64], n: int) -> ArtifactError:
 
 
 def all_finite(values: NDArray[np.floating]) -> bool:
-    """Whether no value is NaN or infinite: the exponent of none has all its bits set.
+    """Whether no value of a float16, float32 or float64 array is NaN or infinite.
 
-    numpy's `isfinite` widens float16 value by value; comparing bits is ten times faster.
+    IEEE 754 orders the bits of floats as integers: what is not finite lies above the exponent with all bits set, for
+    negative values above it with the sign bit. Two maxima are many times faster than `isfinite`, which widens float16.
     """
-    bits, exponent = EXPONENTS[values.dtype.itemsize]
-    return not values.size or int((values.view(bits) & exponent).max()) != exponent
+    if not values.size:
+        return True
+    signed, unsigned, infinity = BITS[values.dtype.itemsize]
+    sign = 1 << 8 * values.dtype.itemsize - 1
+    return int(values.view(signed).max()) < infinity and int(values.view(unsigned).max()) < infinity + sign
 
 
 def _plain(value: Any) -> Any:

@@ -1,12 +1,13 @@
 """Where the chunks of an HDF5 dataset lie in its file.
 
-A library call per chunk costs more than the rows of a patch, and TRIDENT writes one chunk a patch. So the chunk index of
-version 1 (a B-tree; "HDF5 File Format Specification 3.0", III.A.1 and IV.A.2) is read here, node by node. Every other
-index is asked of the library, chunk by chunk. Anything unexpected gives None: then h5py reads the rows.
+A library call per chunk costs more than the features of a patch, and TRIDENT writes one chunk a patch. So the chunk
+index of version 1 (a B-tree; "HDF5 File Format Specification 3.0", III.A.1, IV.A.2) is read here, node by node. Every
+other index is asked of the library, chunk by chunk. Anything unexpected gives None: then h5py reads the rows.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 from dataclasses import dataclass
@@ -47,11 +48,14 @@ def find_chunks(dataset: Any, handle: int) -> Chunks | None:
     found = _from_tree(dataset, handle) or _from_library(dataset)
     if found is None:
         return None
+    count = math.prod(-(-n // c) for n, c in zip(dataset.shape, dataset.chunks, strict=True))
+    if len(found.addresses) != count or (found.addresses < 0).any():
+        return None
     order = np.lexsort(found.starts.T[::-1])
     found = Chunks(found.starts[order], found.addresses[order], found.sizes[order], found.masks[order])
     grid = [range(0, n, c) for n, c in zip(dataset.shape, dataset.chunks, strict=True)]
     wanted = np.stack(np.meshgrid(*grid, indexing="ij"), -1).reshape(-1, len(grid))
-    return found if np.array_equal(found.starts, wanted) and (found.addresses >= 0).all() else None
+    return found if np.array_equal(found.starts, wanted) else None
 
 
 def _from_library(dataset: Any) -> Chunks | None:
@@ -67,12 +71,14 @@ def _from_library(dataset: Any) -> Chunks | None:
 
 def _from_tree(dataset: Any, handle: int) -> Chunks | None:
     """The chunks by the version 1 B-tree, or None when the dataset has another index."""
-    root = _tree_address(h5py.h5o.get_info(dataset.id).addr, handle)
+    group = dataset.parent  # asking for the object itself would measure its whole chunk index
+    link = group.id.links.get_info(dataset.name.rpartition("/")[2].encode())
+    root = _tree_address(link.u, handle) if link.type == h5py.h5l.TYPE_HARD else None
     if root is None:
         return None
     rank = len(dataset.shape)
     entry = np.dtype([("size", "<u4"), ("mask", "<u4"), ("start", "<i8", (rank + 1,)), ("address", "<i8")])
-    most = 2 + int(np.prod([-(-n // c) for n, c in zip(dataset.shape, dataset.chunks, strict=True)]))
+    most = 64 + math.prod(-(-n // c) for n, c in zip(dataset.shape, dataset.chunks, strict=True))
     level, node, leaves = -1, root, []
     while node != UNDEFINED and most:  # every node holds an entry, so a tree has fewer leaves than chunks
         most -= 1
@@ -122,7 +128,7 @@ def _tree_address(header: int, handle: int) -> int | None:
                 blocks.append(struct.unpack_from("<QQ", body))
             if kind == LAYOUT_MESSAGE and len(body) >= 11:
                 version, layout_class = body[0], body[1]
-                return struct.unpack_from("<Q", body, 3)[0] if (version, layout_class) == (3, 2) else None
+                return int.from_bytes(body[3:11], "little") if (version, layout_class) == (3, 2) else None
     return None
 
 

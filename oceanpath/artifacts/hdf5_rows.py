@@ -1,8 +1,8 @@
 """The rows of an HDF5 dataset in blocks, read past the library and its lock where the file's layout allows it.
 
-    contiguous, or chunks of whole rows without filters   bytes fetched straight from their places in the file
-    chunks with deflate, also after shuffle               stored bytes fetched, inflated here
-    anything else                                         h5py, block by block
+contiguous, or chunks of whole rows without filters   bytes fetched straight from their places in the file
+chunks with deflate, also after shuffle               stored bytes fetched, inflated here
+anything else                                         h5py, block by block
 """
 
 from __future__ import annotations
@@ -32,16 +32,28 @@ def row_blocks(dataset: Any, handle: int) -> Iterator[Rows]:
 
     Raises: OSError, EOFError, ValueError: the file is damaged.
     """
-    n, dim = dataset.shape[-2:]
-    rows = max(1, BLOCK_BYTES // max(1, dim * dataset.dtype.itemsize))
     runs = row_runs(dataset, handle)
     if runs is not None:
-        return _from_runs(runs, handle, (n, dim), dataset.dtype, rows)
+        return run_blocks(runs, handle, dataset.shape[-2:], dataset.dtype)
+    n, dim = dataset.shape[-2:]
+    rows = max(1, BLOCK_BYTES // max(1, dim * dataset.dtype.itemsize))
     filters = _inflatable(dataset)
     chunks = find_chunks(dataset, handle) if filters is not None else None
     if chunks is not None and filters is not None:
         return _from_tiles(dataset, chunks, handle, filters, rows)
     return _from_library(dataset, n, rows)
+
+
+def run_blocks(runs: Runs, handle: int, shape: tuple[int, int], dtype: np.dtype[Any]) -> Iterator[Rows]:
+    """Blocks [m, D] of the rows of an array of `shape` [N, D] whose bytes are `runs`; the next block overwrites one."""
+    n, dim = shape
+    rows = max(1, BLOCK_BYTES // max(1, dim * dtype.itemsize))
+    block = np.empty((min(rows, n), dim), dtype)
+    raw, row = block.data.cast("B"), dim * dtype.itemsize
+    for start in range(0, n, rows):
+        count = min(rows, n - start)
+        runs.read_into(handle, start * row, raw[: count * row])
+        yield block[:count]
 
 
 def row_runs(dataset: Any, handle: int) -> Runs | None:
@@ -82,16 +94,6 @@ def _inflatable(dataset: Any) -> list[int] | None:
     return filters if filters in ([DEFLATE], [SHUFFLE, DEFLATE]) else None
 
 
-def _from_runs(runs: Runs, handle: int, shape: tuple[int, int], dtype: np.dtype[Any], rows: int) -> Iterator[Rows]:
-    n, dim = shape
-    block = np.empty((min(rows, n), dim), dtype)
-    raw, row = memoryview(block.reshape(-1).view(np.uint8)), dim * dtype.itemsize
-    for start in range(0, n, rows):
-        count = min(rows, n - start)
-        runs.read_into(handle, start * row, raw[: count * row])
-        yield block[:count]
-
-
 def _from_tiles(dataset: Any, chunks: Chunks, handle: int, filters: list[int], rows: int) -> Iterator[Rows]:
     """Blocks of whole bands of chunks, each chunk inflated and put at its place."""
     (n, dim), (high, wide) = dataset.shape[-2:], dataset.chunks[-2:]
@@ -108,7 +110,9 @@ def _from_tiles(dataset: Any, chunks: Chunks, handle: int, filters: list[int], r
         yield block[: min(bands * high, n - start), :dim]
 
 
-def _inflate(stored: bytes, filters: list[int], mask: int, count: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+def _inflate(
+    stored: bytes | bytearray, filters: list[int], mask: int, count: int, dtype: np.dtype[Any]
+) -> NDArray[Any]:
     """The `count` values of a stored chunk. Raises: ValueError: damaged."""
     from imagecodecs import DeflateError, deflate_decode  # libdeflate; only files with filters need it
 

@@ -70,9 +70,7 @@ class StoreWriter:
         """Write the bag of slide `i`: features [n, D], coords [n, 2]. Returns the bag's digest."""
         return self.stream(i, [features], coords)
 
-    def stream(
-        self, i: int, blocks: Iterable[NDArray[np.floating]], coords: NDArray[np.int32] | None
-    ) -> str:
+    def stream(self, i: int, blocks: Iterable[NDArray[np.floating]], coords: NDArray[np.int32] | None) -> str:
         """Write the bag of slide `i` while its features come in: blocks [m, D] that are n rows together, coords [n, 2].
 
         Returns the bag's digest.

@@ -12,7 +12,7 @@ from oceanpath.errors import ArtifactError
 
 
 def stored_blocks(bag: OpenBag, rows: NDArray[np.int64] | None, dtype: str) -> Iterator[NDArray[np.floating]]:
-    """Blocks [m, D] of type `dtype` of the sorted `rows` of a bag (None: all); a block lasts until the next is asked for.
+    """Blocks [m, D] of type `dtype` of the sorted `rows` of a bag (None: all); the next block may overwrite one.
 
     Raises: ArtifactError: the file is damaged, holds NaN or inf in any row, or a value does not fit `dtype`.
     """
@@ -21,8 +21,8 @@ def stored_blocks(bag: OpenBag, rows: NDArray[np.int64] | None, dtype: str) -> I
         with np.errstate(over="ignore"):  # an overflow is inf, and inf is refused by name
             kept = _within(block, rows, start)
             stored = kept.astype(dtype, copy=False)
-        judged = stored if rows is None else block  # what is finite after narrowing was finite before
-        if not all_finite(judged) or not all_finite(stored):
+        # what is finite after narrowing was finite before
+        if not all_finite(stored) or (rows is not None and not all_finite(block)):
             wrong = np.flatnonzero(~np.isfinite(block).all(axis=1))
             bad.append(wrong + start)
             unfit += not len(wrong)
