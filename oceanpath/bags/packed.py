@@ -23,13 +23,13 @@ class Memory:
     """Bytes that are asked for again and again; they grow, and are kept."""
 
     def __init__(self) -> None:
-        self._map = mmap.mmap(-1, mmap.PAGESIZE)
+        self._map = _private(mmap.PAGESIZE)
 
     def array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         """An array over the memory, not cleared; it overlaps with the one before."""
         size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
         if size > len(self._map):
-            self._map = mmap.mmap(-1, -(-size // HUGE_PAGE) * HUGE_PAGE)  # the old one goes with its last view
+            self._map = _private(-(-size // HUGE_PAGE) * HUGE_PAGE)  # the old one goes with its last view
             if hasattr(mmap, "MADV_HUGEPAGE"):
                 self._map.madvise(mmap.MADV_HUGEPAGE)  # one page fault for 2 MiB
         found: NDArray[Any] = np.frombuffer(self._map, dtype, size // dtype.itemsize).reshape(shape)
@@ -98,3 +98,8 @@ class PackedLoader:
             np.take(store.features(number), rows, axis=0, out=features[at], mode="clip")
         if coords is not None and places is not None:
             coords[at] = places if rows is None else places[rows]
+
+
+def _private(size: int) -> mmap.mmap:
+    """Fresh memory of this process alone: a fork that reads too gets its own."""
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)

@@ -19,6 +19,7 @@ GROUPS = {
     "config": "oceanpath.cli.config:app",
     "models": "oceanpath.cli.listing:models",
     "encoders": "oceanpath.cli.listing:encoders",
+    "bench": "oceanpath.cli.bench:app",
 }
 COMMANDS = {"serve": "oceanpath.cli.serve:serve", "predict": "oceanpath.cli.serve:predict"}
 USAGE_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
