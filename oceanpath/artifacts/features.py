@@ -146,9 +146,10 @@ class OpenBag:
 
     def blocks(self) -> Iterator[NDArray[np.floating]]:
         """Features [m, D] in order, of the type `file.dtype`, not judged; the next block may overwrite one."""
-        with np.errstate(over="ignore"):  # an overflow is inf, and whoever reads refuses inf by name
-            for block in self._blocks(self.file.features_key, (self.file.n, self.file.dim)):
-                yield block.astype(self.file.dtype, copy=False)
+        for block in self._blocks(self.file.features_key, (self.file.n, self.file.dim)):
+            with np.errstate(over="ignore"):  # an overflow is inf, and whoever reads refuses inf by name
+                features = block.astype(self.file.dtype, copy=False)
+            yield features
 
     def _blocks(self, key: str, shape: tuple[int, int]) -> Iterator[NDArray[Any]]:
         path, n = self.file.path, 0

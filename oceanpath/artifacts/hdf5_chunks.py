@@ -48,13 +48,13 @@ def find_chunks(dataset: Any, handle: int) -> Chunks | None:
     found = _from_tree(dataset, handle) or _from_library(dataset)
     if found is None:
         return None
-    count = math.prod(-(-n // c) for n, c in zip(dataset.shape, dataset.chunks, strict=True))
-    if len(found.addresses) != count or (found.addresses < 0).any():
+    grid = [-(-n // c) for n, c in zip(dataset.shape, dataset.chunks, strict=True)]
+    if len(found.addresses) != math.prod(grid) or (found.addresses < 0).any():
         return None
-    order = np.lexsort(found.starts.T[::-1])
-    found = Chunks(found.starts[order], found.addresses[order], found.sizes[order], found.masks[order])
-    grid = [range(0, n, c) for n, c in zip(dataset.shape, dataset.chunks, strict=True)]
-    wanted = np.stack(np.meshgrid(*grid, indexing="ij"), -1).reshape(-1, len(grid))
+    wanted = np.indices(grid).reshape(len(grid), -1).T * np.array(dataset.chunks)
+    if not np.array_equal(found.starts, wanted):  # a tree is in order, other indices need not be
+        order = np.lexsort(found.starts.T[::-1])
+        found = Chunks(found.starts[order], found.addresses[order], found.sizes[order], found.masks[order])
     return found if np.array_equal(found.starts, wanted) else None
 
 

@@ -62,7 +62,8 @@ def row_runs(dataset: Any, handle: int) -> Runs | None:
         return None
     if dataset.chunks is None:
         offset = dataset.id.get_offset()
-        return None if offset is None else Runs.of(np.array([offset], np.int64), np.array([dataset.nbytes], np.int64))
+        size = np.array([dataset.nbytes], np.int64)
+        return None if offset is None else Runs(np.array([offset], np.int64), size, size)
     *leading, _, width = dataset.chunks
     if width != dataset.shape[-1] or any(c != 1 for c in leading):
         return None

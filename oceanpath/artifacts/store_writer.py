@@ -12,6 +12,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from oceanpath.artifacts.store import COORD_BYTES, PAGE, chunk_name
+from oceanpath.errors import StageError
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class StoreWriter:
                 self._files[kind, chunk] = handle
 
     def put(self, i: int, features: NDArray[np.floating], coords: NDArray[np.int32] | None) -> str:
-        """Write the bag of slide `i`: features [n, D], coords [n, 2]. Returns the bag's digest."""
+        """Write the bag of slide `i`: features [n, D], coords [n, 2]. Returns the bag's digest. See `stream`."""
         return self.stream(i, [features], coords)
 
     def stream(self, i: int, blocks: Iterable[NDArray[np.floating]], coords: NDArray[np.int32] | None) -> str:
@@ -75,12 +76,14 @@ class StoreWriter:
 
         Returns the bag's digest.
 
-        Raises: ValueError: more or fewer rows than the layout has room for.
+        Raises: StageError: the disk is full or fails. ValueError: more or fewer rows than the layout has room for.
         """
         chunk, place = int(self.layout.chunk_ids[i]), int(self.layout.feature_offsets[i])
         end = place + int(self.layout.lengths[i]) * self.layout.row_bytes
         digest = xxhash.xxh3_128()
         for block in blocks:
+            if not len(block):  # none of its rows was chosen
+                continue
             rows = np.ascontiguousarray(block).data.cast("B")
             if place + len(rows) > end:
                 raise ValueError(f"slide {i} has more rows than its place")
@@ -103,9 +106,13 @@ class StoreWriter:
 
 
 def _write(handle: int, left: memoryview, offset: int) -> None:
-    """All of `left` at `offset`: one pwrite moves at most 2 GiB."""
+    """All of `left` at `offset`: one pwrite moves at most 2 GiB. Raises: StageError: the disk is full or fails."""
     while left:
-        done = os.pwrite(handle, left, offset)
+        try:
+            done = os.pwrite(handle, left, offset)
+        except OSError as error:
+            do = "Nothing was published. Make room, or set another --workspace, and start again."
+            raise StageError("the store cannot be written", got=error.strerror, do=do) from error
         left, offset = left[done:], offset + done
 
 

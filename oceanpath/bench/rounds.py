@@ -27,6 +27,9 @@ class Row:
     """Speed as a multiple of the baseline's."""
     of_limit: float
     """Speed as a fraction of the physical limit measured in the same run."""
+    cpu_times_baseline: float
+    """The same of processor time, all threads together: steadier where others use the machine."""
+    cpu_of_limit: float
     peak_mb: float | None = None
     """Memory of its own (anonymous and shared, not the page cache) at its highest, over the bare process."""
 
@@ -36,13 +39,14 @@ def measure(
 ) -> list[Row]:
     """Run every way once to warm up and then `rounds` times in turn; `gb` is what each of them delivers."""
     peaks = {name: peak_mb(way) if memory else None for name, way in ways.items()}  # before anything is warm
-    seconds = {name: float("inf") for name in ways}
+    seconds, cpu = ({name: float("inf") for name in ways} for _ in range(2))
     for number in range(rounds + 1):
         for name, way in ways.items():
-            start = time.perf_counter()
+            start, spent = time.perf_counter(), time.process_time()
             way()
             if number:
                 seconds[name] = min(seconds[name], time.perf_counter() - start)
+                cpu[name] = min(cpu[name], max(time.process_time() - spent, 1e-9))
     return [
         Row(
             case,
@@ -51,6 +55,8 @@ def measure(
             gb / seconds[name],
             seconds[baseline] / seconds[name],
             seconds[limit] / seconds[name],
+            cpu[baseline] / cpu[name],
+            cpu[limit] / cpu[name],
             peaks[name],
         )
         for name in ways
@@ -102,9 +108,11 @@ def as_json(rows: list[Row], facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def as_table(rows: list[Row]) -> str:
     """The rows as a Markdown table."""
-    lines = ["| data | way | GB/s | x baseline | of the limit | peak MB |", "|---|---|---|---|---|---|"]
+    head = "| data | way | GB/s | x baseline | of the limit | CPU: x baseline | of the limit | peak MB |"
+    lines = [head, "|---|---|---|---|---|---|---|---|"]
     for row in rows:
         peak = "" if row.peak_mb is None else f"{row.peak_mb:.0f}"
         speed = f"{row.gb_per_s:.2f} | {row.times_baseline:.1f} | {row.of_limit:.2f}"
+        speed += f" | {row.cpu_times_baseline:.1f} | {row.cpu_of_limit:.2f}"
         lines.append(f"| {row.case} | {row.way} | {speed} | {peak} |")
     return "\n".join(lines)

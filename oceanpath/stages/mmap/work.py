@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
@@ -37,7 +38,15 @@ def run(settings: MmapSettings, inputs: Inputs, out: Path, progress: Progress) -
     progress.start(len(files), "slides")
     kept = [file.n if settings.max_instances is None else min(file.n, settings.max_instances) for file in files]
     coords = any(file.has_coords for file in files)
-    writer = StoreWriter(out, Layout.of(kept, files[0].dim, settings.dtype, coords, int(settings.chunk_gb * 2**30)))
+    layout = Layout.of(kept, files[0].dim, settings.dtype, coords, int(settings.chunk_gb * 2**30))
+    with closing(StoreWriter(out, layout)) as writer:
+        digests = _write(files, writer, settings, progress)
+    _index(files, layout, digests).save(out)
+    return _summary(files, kept, bad, coords)
+
+
+def _write(files: list[FeatureFile], writer: StoreWriter, settings: MmapSettings, progress: Progress) -> list[bytes]:
+    """Put every slide at its place; returns their digests."""
 
     def copy(number: int) -> tuple[bytes, str]:
         try:
@@ -48,10 +57,8 @@ def run(settings: MmapSettings, inputs: Inputs, out: Path, progress: Progress) -
         return digest, ""
 
     results = _in_threads(copy, range(len(files)), settings.workers)
-    _refuse([(files[i].path, text) for i, (_, text) in enumerate(results) if text], len(paths), allowed=False)
-    writer.close()
-    _index(files, writer.layout, [digest for digest, _ in results]).save(out)
-    return _summary(files, kept, bad, coords)
+    _refuse([(files[i].path, text) for i, (_, text) in enumerate(results) if text], len(files), allowed=False)
+    return [digest for digest, _ in results]
 
 
 def _source(settings: MmapSettings, inputs: Inputs) -> Path:
