@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 import struct
+import sys
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -22,6 +23,8 @@ UNDEFINED = 0xFFFF_FFFF_FFFF_FFFF
 LAYOUT_MESSAGE, CONTINUATION_MESSAGE = 8, 16
 NODE_HEAD = struct.Struct("<4sBBHQQ")
 """Signature, node type, level, entries used, left sibling, right sibling."""
+LARGEST = 1 << 24
+"""Bytes of an index that are read at once; a node has at most 65,535 entries."""
 FIRST_READ = 64
 """Children of a node that are read at once; twice the default K."""
 
@@ -101,28 +104,28 @@ def _from_tree(dataset: Any, handle: int) -> Chunks | None:
 
 def _node(handle: int, address: int, entry: int) -> tuple[int, int, bytes] | None:
     """Level, address of the right sibling and the entries of a node of a chunk index."""
-    raw = os.pread(handle, NODE_HEAD.size + FIRST_READ * entry, address)
+    raw = _bytes(handle, NODE_HEAD.size + FIRST_READ * entry, address)
     if len(raw) < NODE_HEAD.size:
         return None
     signature, kind, level, used, _, following = NODE_HEAD.unpack_from(raw)
     if signature != b"TREE" or kind != 1 or not used:
         return None
     if used > FIRST_READ:
-        raw = os.pread(handle, NODE_HEAD.size + used * entry, address)
+        raw = _bytes(handle, NODE_HEAD.size + used * entry, address)
     body = raw[NODE_HEAD.size : NODE_HEAD.size + used * entry]
     return (level, following, body) if len(body) == used * entry else None
 
 
 def _tree_address(header: int, handle: int) -> int | None:
     """Where the chunk index of the object with a version 1 header at `header` starts."""
-    head = os.pread(handle, 16, header)
+    head = _bytes(handle, 16, header)
     if len(head) < 16 or head[0] != 1:
         return None
     blocks, tried = [(header + 16, int.from_bytes(head[8:12], "little"))], 0
     while blocks and tried < 64:
         tried += 1
         place, size = blocks.pop()
-        raw = os.pread(handle, size, place)
+        raw = _bytes(handle, size, place)
         for kind, body in _messages(raw):
             if kind == CONTINUATION_MESSAGE and len(body) >= 16:
                 blocks.append(struct.unpack_from("<QQ", body))
@@ -130,6 +133,11 @@ def _tree_address(header: int, handle: int) -> int | None:
                 version, layout_class = body[0], body[1]
                 return int.from_bytes(body[3:11], "little") if (version, layout_class) == (3, 2) else None
     return None
+
+
+def _bytes(handle: int, size: int, address: int) -> bytes:
+    """Up to `size` bytes of the file; none where a damaged file points to no place."""
+    return os.pread(handle, min(size, LARGEST), address) if address <= sys.maxsize else b""
 
 
 def _messages(raw: bytes) -> list[tuple[int, bytes]]:

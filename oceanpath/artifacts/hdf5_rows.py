@@ -20,8 +20,8 @@ from oceanpath.artifacts.byte_runs import Runs
 from oceanpath.artifacts.hdf5_chunks import Chunks, find_chunks
 
 Rows = NDArray[Any]
-BLOCK_BYTES = 1 << 20
-"""A block stays in the cache of a core while it is read, checked, hashed and written."""
+BLOCK_BYTES = 4 << 20
+"""Large enough that what a block costs beside its bytes does not count, small beside a slide."""
 SHUFFLE, DEFLATE = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,13 +60,14 @@ class StoreWriter:
     """Open chunk files of one store. `put` may be called from several threads."""
 
     def __init__(self, out: Path, layout: Layout) -> None:
+        """Reserves the room of all chunks. Raises: StageError: the disk has not that much."""
         self.layout = layout
         self._files: dict[tuple[str, int], int] = {}
         for kind in ("features", "coords") if layout.has_coords else ("features",):
             for chunk, size in enumerate(layout.chunk_sizes(kind)):
                 handle = os.open(out / chunk_name(kind, chunk), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
-                os.truncate(handle, size)
                 self._files[kind, chunk] = handle
+                _reserve(handle, size)
 
     def put(self, i: int, features: NDArray[np.floating], coords: NDArray[np.int32] | None) -> str:
         """Write the bag of slide `i`: features [n, D], coords [n, 2]. Returns the bag's digest. See `stream`."""
@@ -108,12 +110,27 @@ class StoreWriter:
 def _write(handle: int, left: memoryview, offset: int) -> None:
     """All of `left` at `offset`: one pwrite moves at most 2 GiB. Raises: StageError: the disk is full or fails."""
     while left:
-        try:
+        with _failing_disk():
             done = os.pwrite(handle, left, offset)
-        except OSError as error:
-            do = "Nothing was published. Make room, or set another --workspace, and start again."
-            raise StageError("the store cannot be written", got=error.strerror, do=do) from error
         left, offset = left[done:], offset + done
+
+
+def _reserve(handle: int, size: int) -> None:
+    """Give a new file its size, and its blocks where the system can: a full disk shows now, and writing is faster."""
+    with _failing_disk():
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(handle, 0, size)
+        else:
+            os.truncate(handle, size)
+
+
+@contextmanager
+def _failing_disk() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        do = "Nothing was published. Make room, or set another --workspace, and start again."
+        raise StageError("the store cannot be written", got=error.strerror, do=do) from error
 
 
 def _pages(size: int) -> int:

@@ -151,6 +151,17 @@ def test_a_full_disk_is_told_and_leaves_no_index(folder: Path, tmp_path: Path, m
     assert not (tmp_path / "out" / "index_arrays.npz").exists()
 
 
+def test_a_disk_without_room_is_told_before_anything_is_read(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(handle: int, offset: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(StageError, match="No space left"):
+        build(folder, tmp_path / "out")
+
+
 def test_a_source_that_changes_while_it_is_read_is_refused(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
