@@ -13,11 +13,15 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from oceanpath.artifacts.byte_runs import Runs
+from oceanpath.artifacts.hdf5_rows import BLOCK_BYTES, row_blocks, row_runs, run_blocks
 from oceanpath.errors import ArtifactError
 
 HDF5 = (".h5", ".hdf5")
 TORCH = (".pt", ".pth")
-Read = Callable[[str], NDArray[Any]]
+Places = Mapping[str, Runs]
+"""Array name → its bytes in the file."""
+Blocks = Callable[[str], Iterator[NDArray[Any]]]
 READABLE = (*HDF5, *TORCH, ".npy")
 DAMAGE = (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError)
 """What h5py, torch and numpy raise for a file that is cut off or is something else."""
@@ -25,12 +29,15 @@ DAMAGE = (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, pick
 
 @dataclass(frozen=True)
 class Source:
-    """An open container: array names with shapes and types, attributes, and a way to read one array."""
+    """An open container: array names with shapes and types, attributes, and a way to read the rows of one array."""
 
     kind: str
     arrays: Mapping[str, tuple[tuple[int, ...], str]]
     """Name → (shape, dtype name); only what could be an array of numbers."""
-    read: Read
+    blocks: Blocks
+    """Rows [m, D] of an array [N, D] or [1, N, D] by its name, in order, as stored. The next block may overwrite it."""
+    runs: Callable[[str], Runs | None] = lambda _: None
+    """The bytes of an array in the file, where they lie there as numpy would hold them."""
     attrs: Mapping[str, Any] = field(default_factory=dict)
     array_attrs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -48,13 +55,18 @@ def open_source(path: Path) -> Iterator[Source]:
     with ExitStack() as stack:
         with _damage_named(path):
             source = stack.enter_context(opener(Path(path)))
-        yield replace(source, read=_guarded(source.read, path))
+
+        def runs(name: str) -> Runs | None:
+            with _damage_named(path):
+                return source.runs(name)
+
+        yield replace(source, blocks=_guarded(source.blocks, path), runs=runs)
 
 
-def _guarded(read: Read, path: Path) -> Read:
-    def read_or_name(name: str) -> NDArray[Any]:
+def _guarded(blocks: Blocks, path: Path) -> Blocks:
+    def read_or_name(name: str) -> Iterator[NDArray[Any]]:
         with _damage_named(path):
-            return read(name)
+            yield from blocks(name)
 
     return read_or_name
 
@@ -69,19 +81,59 @@ def _damage_named(path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def open_placed(path: Path, arrays: Mapping[str, tuple[tuple[int, ...], str]], places: Places) -> Iterator[Source]:
+    """Open a feature file whose `arrays` (name → shape, dtype name) were found at `places` before; needs no library.
+
+    Raises: ArtifactError: missing, or shorter than the places say, also while an array is being read.
+    """
+    with ExitStack() as stack:
+        with _damage_named(path):
+            handle = stack.enter_context(path.open("rb", buffering=0)).fileno()
+
+        def blocks(name: str) -> Iterator[NDArray[Any]]:
+            shape, dtype = arrays[name]
+            return run_blocks(places[name], handle, (shape[-2], shape[-1]), np.dtype(dtype))
+
+        yield Source("HDF5", arrays, _guarded(blocks, path), places.get)
+
+
+@contextmanager
 def _hdf5(path: Path) -> Iterator[Source]:
-    with h5py.File(path, "r") as file:
-        sets: dict[str, Any] = {}
-        file.visititems(lambda name, item: sets.update({name: item}) if isinstance(item, h5py.Dataset) else None)
+    with h5py.File(path, "r") as file, path.open("rb", buffering=0) as beside:
+        sets, handle = _datasets(file), beside.fileno()
         arrays = {name: (item.shape, item.dtype.name) for name, item in sets.items() if item.dtype.kind in "fiu"}
-        attrs = {name: dict(sets[name].attrs) for name in arrays}
-        yield Source("HDF5", arrays, lambda name: np.asarray(file[name][()]), dict(file.attrs), attrs)
+        yield Source(
+            "HDF5",
+            arrays,
+            lambda name: row_blocks(sets[name], handle),
+            lambda name: row_runs(sets[name], handle),
+            dict(file.attrs),
+            {name: dict(sets[name].attrs) for name in arrays},
+        )
+
+
+def _datasets(group: Any, prefix: str = "", above: frozenset[int] = frozenset()) -> dict[str, Any]:
+    """Name → dataset of everything below a group; links to elsewhere are left out.
+
+    h5py's own visit measures the whole chunk index of every dataset, which takes longer than to read it.
+    """
+    found: dict[str, Any] = {}
+    for name in group:
+        link = group.id.links.get_info(name.encode())
+        if link.type != h5py.h5l.TYPE_HARD or link.u in above:
+            continue
+        item = group[name]
+        if isinstance(item, h5py.Dataset):
+            found[prefix + name] = item
+        elif isinstance(item, h5py.Group):
+            found |= _datasets(item, f"{prefix}{name}/", above | {link.u})
+    return found
 
 
 @contextmanager
 def _numpy(path: Path) -> Iterator[Source]:
     array = np.load(path, mmap_mode="r", allow_pickle=False)
-    yield Source("numpy", {"features": (array.shape, array.dtype.name)}, lambda _: np.array(array))
+    yield Source("numpy", {"features": (array.shape, array.dtype.name)}, lambda _: _sliced(array))
 
 
 @contextmanager
@@ -96,12 +148,17 @@ def _torch(path: Path) -> Iterator[Source]:
     tensors = {str(name): value for name, value in named.items() if isinstance(value, torch.Tensor)}
     arrays = {name: (tuple(value.shape), str(value.dtype).removeprefix("torch.")) for name, value in tensors.items()}
 
-    def read(name: str) -> NDArray[Any]:
+    def blocks(name: str) -> Iterator[NDArray[Any]]:
         tensor = tensors[name].detach()
-        values: NDArray[Any] = (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy()
-        return values
+        return _sliced((tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy())
 
-    yield Source("torch", arrays, read)
+    yield Source("torch", arrays, blocks)
+
+
+def _sliced(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    table = array.reshape(array.shape[-2:])
+    rows = max(1, BLOCK_BYTES // max(1, table[:1].nbytes))
+    return (np.array(table[start : start + rows]) for start in range(0, len(table), rows))
 
 
 def _first_line(error: BaseException) -> str:

@@ -59,12 +59,24 @@ class BagDataset(Dataset[Bag]):
     def __getitem__(self, index: int | Draw) -> Bag:
         draw = index if isinstance(index, Draw) else Draw(index, 0)
         number = self.numbers[draw.position]
-        name = self.store.slide_ids[number]
         features, coords = self.store.features(number), self.store.coords(number)
-        if self.max_patches is not None and len(features) > self.max_patches:
-            rows = chosen_rows(len(features), self.max_patches, self.seed, draw.epoch, name)
+        if (rows := self.rows(draw)) is not None:
             features, coords = features[rows], None if coords is None else coords[rows]
-        return Bag(features, coords, None if self.labels is None else self.labels[draw.position], name)
+        label = None if self.labels is None else self.labels[draw.position]
+        return Bag(features, coords, label, self.store.slide_ids[number])
+
+    def length(self, position: int) -> int:
+        """Patches that a draw of this position shows."""
+        n = self.store.length(self.numbers[position])
+        return n if self.max_patches is None else min(n, self.max_patches)
+
+    def rows(self, draw: Draw) -> NDArray[np.int64] | None:
+        """The sorted rows of the stored bag that a draw shows; None for all."""
+        number = self.numbers[draw.position]
+        n = self.store.length(number)
+        if self.max_patches is None or n <= self.max_patches:
+            return None
+        return chosen_rows(n, self.max_patches, self.seed, draw.epoch, self.store.slide_ids[number])
 
 
 def collate(bags: Sequence[Bag]) -> Batch:

@@ -19,8 +19,13 @@ GROUPS = {
     "config": "oceanpath.cli.config:app",
     "models": "oceanpath.cli.listing:models",
     "encoders": "oceanpath.cli.listing:encoders",
+    "bench": "oceanpath.cli.bench:app",
 }
-COMMANDS = {"serve": "oceanpath.cli.serve:serve", "predict": "oceanpath.cli.serve:predict"}
+COMMANDS = {
+    "serve": "oceanpath.cli.serve:serve",
+    "predict": "oceanpath.cli.serve:predict",
+    "coverage": "oceanpath.cli.coverage:coverage",
+}
 USAGE_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 """Newer typers carry a click of their own, older ones use the public one; this is the base of either's errors."""
 

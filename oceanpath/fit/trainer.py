@@ -11,10 +11,11 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from torch.utils.data import DataLoader
+from torch.utils.data import BatchSampler
 
 from oceanpath.bags.batch import Batch
-from oceanpath.bags.dataset import Bag, BagDataset, collate
+from oceanpath.bags.dataset import BagDataset
+from oceanpath.bags.packed import PackedLoader
 from oceanpath.bags.sampler import BagSampler
 from oceanpath.fit.guard import NonFiniteGuard
 from oceanpath.fit.losses import SlideLoss
@@ -98,17 +99,11 @@ def fit_classifier(
         _interruptible(trainer, module, _loader(module, dataset, balance))
 
 
-def _loader(module: ClassifierFit, dataset: BagDataset, balance: list[int] | None) -> DataLoader[Bag]:
+def _loader(module: ClassifierFit, dataset: BagDataset, balance: list[int] | None) -> PackedLoader:
     sampler = BagSampler(len(dataset), derive(module.seed, "order"), balance)
-    # Batches are views of mapped memory joined by one copy: worker processes would only add another copy.
-    # The loader's own generator keeps its base seed from moving torch's.
-    return DataLoader(
-        dataset,
-        sampler=sampler,
-        batch_size=module.settings.batch_size,
-        collate_fn=collate,
-        generator=torch.Generator().manual_seed(0),
-    )
+    # One thread reads ahead into memory that is used again: worker processes would only add another copy.
+    batches: Any = BatchSampler(sampler, module.settings.batch_size, drop_last=False)  # type: ignore[arg-type]  # of draws
+    return PackedLoader(dataset, batches)
 
 
 def _trainer(settings: FitSettings, device: torch.device, judge: EpochEnd) -> pl.Trainer:
@@ -128,7 +123,7 @@ def _trainer(settings: FitSettings, device: torch.device, judge: EpochEnd) -> pl
     )
 
 
-def _interruptible(trainer: pl.Trainer, module: ClassifierFit, loader: DataLoader[Bag]) -> None:
+def _interruptible(trainer: pl.Trainer, module: ClassifierFit, loader: PackedLoader) -> None:
     """Fit; Ctrl-C stays KeyboardInterrupt, which Lightning turns into SystemExit(1)."""
     try:
         trainer.fit(module, loader)

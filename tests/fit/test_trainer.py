@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from oceanpath.artifacts.store import Store
-from oceanpath.bags.dataset import BagDataset
+from oceanpath.bags.dataset import BagDataset, collate
+from oceanpath.bags.sampler import BagSampler
 from oceanpath.errors import StageError
+from oceanpath.fit import trainer
 from oceanpath.fit.losses import build_loss
+from oceanpath.fit.seeds import derive
 from oceanpath.fit.settings import FitSettings
 from oceanpath.fit.trainer import ClassifierFit, fit_classifier
 from oceanpath.models.classifier import WSIClassifier
@@ -53,6 +57,29 @@ def test_the_loss_falls_and_the_classes_come_apart(store: Store) -> None:
     module.classifier.eval()
     logits = torch.cat([module.classifier(torch.from_numpy(np.array(store.features(i)))[None]) for i in range(12)])
     assert logits.argmax(dim=1).tolist() == LABELS
+
+
+@pytest.mark.parametrize("balance", [None, LABELS])
+def test_reading_ahead_into_reused_memory_changes_no_bit(
+    store: Store, monkeypatch: pytest.MonkeyPatch, balance: list[int] | None
+) -> None:
+    def collated(module: ClassifierFit, dataset: BagDataset, balance: list[int] | None) -> DataLoader:
+        sampler = BagSampler(len(dataset), derive(module.seed, "order"), balance)
+        own = torch.Generator().manual_seed(0)
+        return DataLoader(dataset, sampler=sampler, batch_size=5, collate_fn=collate, generator=own)
+
+    fits = []
+    for loader in (None, collated):
+        if loader:
+            monkeypatch.setattr(trainer, "_loader", loader)
+        module, dataset = module_of(), BagDataset(store, range(12), LABELS, max_patches=5)
+        losses: list[float] = []
+        fit_classifier(
+            module, dataset, balance, torch.device("cpu"), lambda _, loss, kept=losses: bool(kept.append(loss))
+        )
+        fits.append((losses, weights(module)))
+    assert len(fits[0][0]) == QUICK.epochs
+    assert fits[0] == fits[1]
 
 
 def test_the_judge_stops_the_fit(store: Store) -> None:

@@ -6,18 +6,20 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.artifacts.features import FeatureFile, find_features, read_features, scan_features
+from oceanpath.artifacts.features import FeatureFile, find_features, open_bag, scan_features
 from oceanpath.artifacts.store import Index
 from oceanpath.artifacts.store_writer import Layout, StoreWriter
 from oceanpath.bags.cap import chosen_rows, stratified_rows
 from oceanpath.errors import ArtifactError, ExperimentError
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
+from oceanpath.stages.mmap.blocks import stored_blocks
 from oceanpath.stages.mmap.settings import MmapSettings
 
 T = TypeVar("T")
@@ -36,7 +38,15 @@ def run(settings: MmapSettings, inputs: Inputs, out: Path, progress: Progress) -
     progress.start(len(files), "slides")
     kept = [file.n if settings.max_instances is None else min(file.n, settings.max_instances) for file in files]
     coords = any(file.has_coords for file in files)
-    writer = StoreWriter(out, Layout.of(kept, files[0].dim, settings.dtype, coords, int(settings.chunk_gb * 2**30)))
+    layout = Layout.of(kept, files[0].dim, settings.dtype, coords, int(settings.chunk_gb * 2**30))
+    with closing(StoreWriter(out, layout)) as writer:
+        digests = _write(files, writer, settings, progress)
+    _index(files, layout, digests).save(out)
+    return _summary(files, kept, bad, coords)
+
+
+def _write(files: list[FeatureFile], writer: StoreWriter, settings: MmapSettings, progress: Progress) -> list[bytes]:
+    """Put every slide at its place; returns their digests."""
 
     def copy(number: int) -> tuple[bytes, str]:
         try:
@@ -47,10 +57,8 @@ def run(settings: MmapSettings, inputs: Inputs, out: Path, progress: Progress) -
         return digest, ""
 
     results = _in_threads(copy, range(len(files)), settings.workers)
-    _refuse([(files[i].path, text) for i, (_, text) in enumerate(results) if text], len(paths), allowed=False)
-    writer.close()
-    _index(files, writer.layout, [digest for digest, _ in results]).save(out)
-    return _summary(files, kept, bad, coords)
+    _refuse([(files[i].path, text) for i, (_, text) in enumerate(results) if text], len(files), allowed=False)
+    return [digest for digest, _ in results]
 
 
 def _source(settings: MmapSettings, inputs: Inputs) -> Path:
@@ -97,19 +105,15 @@ def _refuse(bad: list[tuple[Path, str]], total: int, *, allowed: bool) -> None:
 
 
 def _copy(file: FeatureFile, number: int, writer: StoreWriter, settings: MmapSettings) -> str:
-    """Put one slide at its place; returns the digest of what was written."""
-    features, coords = read_features(file)
-    rows = _rows(file, coords, settings)
-    if rows is not None:
-        features, coords = features[rows], None if coords is None else coords[rows]
-    with np.errstate(over="ignore"):  # an overflow is inf, and inf is refused by name
-        stored = features.astype(settings.dtype, copy=False)
-    if not np.isfinite(stored).all():
-        do = 'Set mmap.dtype = "float32".'
-        raise ArtifactError("features do not fit the store's type", where=file.path, got=settings.dtype, do=do)
-    if coords is None and writer.layout.has_coords:
-        raise ArtifactError("this slide has no coordinates while others have", where=file.path)
-    return writer.put(number, stored, coords)
+    """Put one slide at its place, block by block; returns the digest of what was written."""
+    with open_bag(file) as bag:
+        coords = bag.coords()
+        if coords is None and writer.layout.has_coords:
+            raise ArtifactError("this slide has no coordinates while others have", where=file.path)
+        rows = _rows(file, coords, settings)
+        if rows is not None and coords is not None:
+            coords = coords[rows]
+        return writer.stream(number, stored_blocks(bag, rows, settings.dtype), coords)
 
 
 def _rows(file: FeatureFile, coords: NDArray[np.int32] | None, settings: MmapSettings) -> NDArray[np.int64] | None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
+from oceanpath.artifacts import hdf5_rows
 from oceanpath.artifacts.store import Store, check
-from oceanpath.errors import ArtifactError, ExperimentError
+from oceanpath.errors import ArtifactError, ExperimentError, StageError
 from oceanpath.pipeline.stage import Inputs, Quiet, Summary
 from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.mmap.work import run
@@ -130,3 +133,72 @@ def test_no_source_and_two_sources_are_told(folder: Path, tmp_path: Path) -> Non
         run(MmapSettings(), Inputs(), tmp_path, Quiet())
     with pytest.raises(ExperimentError, match="one of the two"):
         run(MmapSettings(features=folder), Inputs(parents={"extract": folder}), tmp_path, Quiet())
+
+
+def test_a_full_disk_is_told_and_leaves_no_index(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, written = os.pwrite, []
+
+    def full(handle: int, data: memoryview, offset: int) -> int:
+        if sum(written) > 3000:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written.append(real(handle, data, offset))
+        return written[-1]
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(StageError, match="No space left"):
+        build(folder, tmp_path / "out")
+    assert written
+    assert not (tmp_path / "out" / "index_arrays.npz").exists()
+
+
+def test_a_disk_without_room_is_told_before_anything_is_read(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(handle: int, offset: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(StageError, match="No space left"):
+        build(folder, tmp_path / "out")
+
+
+def test_a_source_that_changes_while_it_is_read_is_refused(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.preadv
+
+    def meddling(handle: int, buffers: list, offset: int) -> int:
+        os.utime(folder / "b.h5", ns=(1, len(buffers)))
+        return real(handle, buffers, offset)
+
+    monkeypatch.setattr(os, "preadv", meddling)
+    with pytest.raises(ArtifactError, match=r"b\.h5.*changed since it was scanned"):
+        build(folder, tmp_path / "out")
+
+
+@pytest.mark.parametrize("cap", [None, 70])
+@pytest.mark.parametrize("how", [{}, {"chunks": (1, 6)}, {"chunks": (7, 4)}, {"compression": "gzip"}])
+def test_every_layout_gives_the_same_store(
+    folder: Path, tmp_path: Path, how: dict, cap: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hdf5_rows, "BLOCK_BYTES", 1000)
+    build(folder, tmp_path / "plain", max_instances=cap)
+    for path in (folder).iterdir():
+        with h5py.File(path) as file:
+            features, coords = file["features"][()], file["coords"][()]
+        with h5py.File(path, "w") as file:
+            file.create_dataset("features", data=features, **how)
+            file["coords"] = coords
+    build(folder, tmp_path / "other", max_instances=cap)
+    for path in (tmp_path / "plain").iterdir():
+        assert path.read_bytes() == (tmp_path / "other" / path.name).read_bytes()
+
+
+def test_faults_are_counted_over_all_blocks(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hdf5_rows, "BLOCK_BYTES", 100)
+    features = np.ones((300, 6), np.float32)
+    features[[40, 41, 250], [1, 2, 3]] = np.nan
+    put(folder, "d", features, np.zeros((300, 2), np.int32))
+    for cap in (None, 5):
+        with pytest.raises(ArtifactError, match="3 of 300 patches, first at row 40"):
+            build(folder, tmp_path / f"out{cap}", max_instances=cap)

@@ -1,0 +1,118 @@
+"""Alternatives in turn: on a machine that others use too, only ratios from one run mean anything."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+Way = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One alternative on one set of data."""
+
+    case: str
+    way: str
+    seconds: float
+    """Of its fastest round."""
+    gb_per_s: float
+    times_baseline: float
+    """Speed as a multiple of the baseline's."""
+    of_limit: float
+    """Speed as a fraction of the physical limit measured in the same run."""
+    cpu_times_baseline: float
+    """The same of processor time, all threads together: steadier where others use the machine."""
+    cpu_of_limit: float
+    peak_mb: float | None = None
+    """Memory of its own (anonymous and shared, not the page cache) at its highest, over the bare process."""
+
+
+def measure(
+    case: str, ways: Mapping[str, Way], gb: float, rounds: int, *, baseline: str, limit: str, memory: bool = True
+) -> list[Row]:
+    """Run every way once to warm up and then `rounds` times in turn; `gb` is what each of them delivers."""
+    peaks = {name: peak_mb(way) if memory else None for name, way in ways.items()}  # before anything is warm
+    seconds, cpu = ({name: float("inf") for name in ways} for _ in range(2))
+    for number in range(rounds + 1):
+        for name, way in ways.items():
+            start, spent = time.perf_counter(), time.process_time()
+            way()
+            if number:
+                seconds[name] = min(seconds[name], time.perf_counter() - start)
+                cpu[name] = min(cpu[name], max(time.process_time() - spent, 1e-9))
+    return [
+        Row(
+            case,
+            name,
+            seconds[name],
+            gb / seconds[name],
+            seconds[baseline] / seconds[name],
+            seconds[limit] / seconds[name],
+            cpu[baseline] / cpu[name],
+            cpu[limit] / cpu[name],
+            peaks[name],
+        )
+        for name in ways
+    ]
+
+
+def peak_mb(way: Way) -> float:
+    """Highest memory of `way` over the process it starts in, in MB, watched every two milliseconds in a fork."""
+    context = multiprocessing.get_context("fork")
+    mine, theirs = context.Pipe(duplex=False)
+    child = context.Process(target=_watched, args=(way, theirs))
+    child.start()
+    theirs.close()
+    try:
+        peak: float = mine.recv()
+    finally:
+        child.join()
+    return peak
+
+
+def _watched(way: Way, answer: Connection) -> None:
+    over, done = [_private_mb()], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.002):
+            over.append(_private_mb())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    way()
+    done.set()
+    watcher.join()
+    answer.send(max(over) - over[0])
+
+
+def _private_mb() -> float:
+    """Resident anonymous and shared memory of this process; 0 where the system does not tell."""
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return 0.0
+    fields = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
+    return sum(float(fields[name].split()[0]) for name in ("RssAnon", "RssShmem") if name in fields) / 1024
+
+
+def as_json(rows: list[Row], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The rows with what they were measured on."""
+    return {**facts, "rows": [asdict(row) for row in rows]}
+
+
+def as_table(rows: list[Row]) -> str:
+    """The rows as a Markdown table."""
+    head = "| data | way | GB/s | x baseline | of the limit | CPU: x baseline | of the limit | peak MB |"
+    lines = [head, "|---|---|---|---|---|---|---|---|"]
+    for row in rows:
+        peak = "" if row.peak_mb is None else f"{row.peak_mb:.0f}"
+        speed = f"{row.gb_per_s:.2f} | {row.times_baseline:.1f} | {row.of_limit:.2f}"
+        speed += f" | {row.cpu_times_baseline:.1f} | {row.cpu_of_limit:.2f}"
+        lines.append(f"| {row.case} | {row.way} | {speed} | {peak} |")
+    return "\n".join(lines)

@@ -1,0 +1,68 @@
+"""Building the store, against reading with h5py and against copying the same files."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from oceanpath.bench.cohort import bag_lengths, write_cohort
+from oceanpath.bench.rounds import Row, measure
+from oceanpath.pipeline.stage import Inputs, Quiet
+from oceanpath.stages.mmap.settings import MmapSettings
+from oceanpath.stages.mmap.work import run
+
+COPY_BLOCK = 4 << 20
+H5PY_ROWS = 4096
+
+
+def bench_store(scratch: Path, case: str, slides: int, median: int, dim: int, rounds: int) -> list[Row]:
+    """Rows for one case, ``<layout>/<dtype>``: h5py, a plain copy (the limit), and the store with 1 and 2 threads."""
+    layout, dtype = case.split("/")
+    lengths = bag_lengths(slides, median)
+    source, out = scratch / "features", scratch / "store"
+    write_cohort(source, layout, lengths, dim, dtype)
+
+    def fresh() -> Path:
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir(parents=True)
+        return out
+
+    def build(workers: int) -> None:
+        run(MmapSettings(features=source, workers=workers), Inputs(), fresh(), Quiet())
+
+    ways = {
+        "h5py": lambda: with_h5py(source, fresh()),
+        "copy of the files": lambda: plain_copy(source, fresh()),
+        "store, 1 thread": lambda: build(1),
+        "store, 2 threads": lambda: build(2),
+    }
+    gb = int(lengths.sum()) * dim * np.dtype(dtype).itemsize / 1e9
+    try:
+        return measure(case, ways, gb, rounds, baseline="h5py", limit="copy of the files")
+    finally:
+        shutil.rmtree(source)
+        shutil.rmtree(out, ignore_errors=True)
+
+
+def with_h5py(source: Path, out: Path) -> None:
+    """Every slide's rows by h5py, in blocks, as float16 into one file; unhashed and unchecked."""
+    with (out / "features.bin").open("wb", buffering=0) as target:
+        for path in sorted(source.iterdir()):
+            with h5py.File(path) as file:
+                features = file["features"]
+                for start in range(0, len(features), H5PY_ROWS):
+                    target.write(features[start : start + H5PY_ROWS].astype(np.float16, copy=False).data.cast("B"))
+                file["coords"][()]
+
+
+def plain_copy(source: Path, out: Path) -> None:
+    """All bytes of all files into one file, one thread, 4 MiB at a time."""
+    block = memoryview(bytearray(COPY_BLOCK))
+    with (out / "all").open("wb", buffering=0) as target:
+        for path in sorted(source.iterdir()):
+            with path.open("rb", buffering=0) as file:
+                while got := file.readinto(block):
+                    target.write(block[:got])

@@ -1,0 +1,44 @@
+"""The features of a slide on their way into the store: chosen, converted, and judged while they are in the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oceanpath.artifacts.features import OpenBag, all_finite, not_finite
+from oceanpath.errors import ArtifactError
+
+
+def stored_blocks(bag: OpenBag, rows: NDArray[np.int64] | None, dtype: str) -> Iterator[NDArray[np.floating]]:
+    """Blocks [m, D] of type `dtype` of the sorted `rows` of a bag (None: all); the next block may overwrite one.
+
+    Raises: ArtifactError: the file is damaged, holds NaN or inf in any row, or a value does not fit `dtype`.
+    """
+    start, bad, unfit = 0, [], 0
+    for block in bag.blocks():
+        with np.errstate(over="ignore"):  # an overflow is inf, and inf is refused by name
+            kept = _within(block, rows, start)
+            stored = kept.astype(dtype, copy=False)
+        # what is finite after narrowing was finite before
+        if not all_finite(stored) or (rows is not None and not all_finite(block)):
+            wrong = np.flatnonzero(~np.isfinite(block).all(axis=1))
+            bad.append(wrong + start)
+            unfit += not len(wrong)
+        start += len(block)
+        if not bad:  # after the first fault only the faults are counted
+            yield stored
+    if any(len(wrong) for wrong in bad):
+        raise not_finite(bag.file.path, np.concatenate(bad), bag.file.n)
+    if unfit:
+        do = 'Set mmap.dtype = "float32".'
+        raise ArtifactError("features do not fit the store's type", where=bag.file.path, got=dtype, do=do)
+
+
+def _within(block: NDArray[np.floating], rows: NDArray[np.int64] | None, start: int) -> NDArray[np.floating]:
+    """The rows of a block that starts at row `start` which are among the sorted `rows`."""
+    if rows is None:
+        return block
+    first, last = np.searchsorted(rows, [start, start + len(block)])
+    return block[rows[first:last] - start]

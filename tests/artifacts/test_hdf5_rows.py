@@ -1,0 +1,174 @@
+"""Rows read past HDF5's lock are the rows that HDF5 gives, whatever the layout; damage is an error, not other rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oceanpath.artifacts import hdf5_rows
+from oceanpath.artifacts.features import all_finite, read_features, scan_features
+from oceanpath.artifacts.hdf5_chunks import find_chunks
+from oceanpath.artifacts.hdf5_rows import row_blocks, row_runs
+from oceanpath.errors import ArtifactError
+
+
+def rows_of(path: Path, name: str = "features") -> tuple[np.ndarray, np.ndarray, bool]:
+    """What we read, what h5py reads, and whether the bytes were fetched from their places."""
+    with h5py.File(path) as file, path.open("rb") as beside:
+        dataset = file[name]
+        ours = np.concatenate([block.copy() for block in row_blocks(dataset, beside.fileno())])
+        return ours, dataset[()].reshape(-1, dataset.shape[-1]), row_runs(dataset, beside.fileno()) is not None
+
+
+def write(path: Path, values: np.ndarray, libver: str | None = None, **how: Any) -> Path:
+    with h5py.File(path, "w", libver=libver) as file:
+        file.create_dataset("features", data=values, **how)
+    return path
+
+
+def values(n: int, dim: int, dtype: str, seed: int = 0) -> np.ndarray:
+    return (np.random.default_rng(seed).standard_normal((n, dim)) * 100).astype(dtype)
+
+
+HOW = st.fixed_dictionaries(
+    {
+        "chunks": st.one_of(st.none(), st.just("rows"), st.just("tiles"), st.just(True)),
+        "compression": st.sampled_from([None, None, "gzip", "lzf"]),
+        "shuffle": st.booleans(),
+        "fletcher32": st.sampled_from([False, False, True]),
+    }
+)
+
+
+@given(
+    n=st.integers(1, 400),
+    dim=st.integers(1, 33),
+    dtype=st.sampled_from(["<f2", "<f4", "<f8", ">f4", "<i4", "<i8"]),
+    high=st.integers(1, 70),
+    wide=st.integers(1, 40),
+    leading=st.booleans(),
+    libver=st.sampled_from([None, "latest"]),
+    how=HOW,
+    block=st.sampled_from([64, 3000, 1 << 20]),
+)
+@settings(deadline=None, max_examples=200)
+def test_rows_are_what_hdf5_gives(tmp_path_factory, n, dim, dtype, high, wide, leading, libver, how, block) -> None:
+    shape = (1, n, dim) if leading else (n, dim)
+    chunks: Any = how["chunks"]
+    if chunks in ("rows", "tiles"):
+        chunk = (min(high, n), dim if chunks == "rows" else min(wide, dim))
+        chunks = (1, *chunk) if leading else chunk
+    filters = {key: how[key] for key in ("compression", "shuffle", "fletcher32") if how[key]}
+    plain = chunks is None and not filters
+    path = tmp_path_factory.mktemp("h") / "a.h5"
+    write(path, values(n, dim, dtype).reshape(shape), libver, chunks=chunks, **filters)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hdf5_rows, "BLOCK_BYTES", block)
+        ours, theirs, placed = rows_of(path)
+    assert ours.dtype == theirs.dtype.newbyteorder("=")
+    assert np.array_equal(ours, theirs)
+    if dtype != ">f4" and not filters and (plain or how["chunks"] == "rows"):
+        assert placed
+
+
+@pytest.mark.parametrize("libver", [None, "latest"])
+def test_a_tree_of_several_levels_and_rows_in_any_order(tmp_path: Path, libver: str | None) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w", libver=libver) as file:
+        wanted = values(9000, 3, "f2")
+        kept = file.create_dataset("features", (9000, 3), "f2", chunks=(1, 3), maxshape=(None, 3))
+        for row in np.random.default_rng(0).permutation(9000).tolist():  # the places in the file are in this order
+            kept[row] = wanted[row]
+    ours, theirs, placed = rows_of(path)
+    assert placed
+    assert np.array_equal(ours, wanted)
+    assert np.array_equal(theirs, wanted)
+
+
+def test_rows_that_were_never_written_are_left_to_hdf5(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("features", (50, 4), "f4", chunks=(5, 4), fillvalue=7.0)[20:30] = 1.0
+        file.create_dataset("unwritten", (50, 4), "f4")
+    for name in ("features", "unwritten"):
+        ours, theirs, placed = rows_of(path, name)
+        assert not placed
+        assert np.array_equal(ours, theirs)
+
+
+def test_what_numpy_would_hold_otherwise_is_left_to_hdf5(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    brain = h5py.h5t.IEEE_F32LE.copy()  # bfloat16: h5py reads it as float32, which is not what lies in the file
+    brain.set_fields(15, 7, 8, 0, 7)
+    brain.set_size(2)
+    brain.set_ebias(127)
+    with h5py.File(path, "w") as file:
+        space = h5py.h5s.create_simple((10, 4))
+        kept = h5py.Dataset(h5py.h5d.create(file.id, b"features", brain, space))
+        kept[()] = values(10, 4, "f4")
+    ours, theirs, placed = rows_of(path)
+    assert not placed
+    assert np.array_equal(ours, theirs)
+
+
+def test_a_user_block_moves_nothing(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w", userblock_size=512) as file:
+        file.create_dataset("features", data=values(40, 4, "f4"), chunks=(1, 4))
+    ours, theirs, _ = rows_of(tmp_path / "a.h5")
+    assert np.array_equal(ours, theirs)
+
+
+@given(place=st.integers(0, 10**6), bit=st.integers(0, 7))
+@settings(deadline=None, max_examples=150)
+def test_a_flipped_bit_never_ends_in_another_error(tmp_path_factory, place: int, bit: int) -> None:
+    path = write(tmp_path_factory.mktemp("f") / "a.h5", values(60, 4, "f4"), chunks=(1, 4), maxshape=(None, 4))
+    raw = bytearray(path.read_bytes())
+    raw[place % len(raw)] ^= 1 << bit
+    path.write_bytes(raw)
+    try:
+        features, _ = read_features(scan_features(path))
+    except ArtifactError:
+        return
+    assert features.ndim == 2
+
+
+def test_a_damaged_index_is_not_believed(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.h5", values(300, 4, "f4"), chunks=(1, 4), maxshape=(None, 4))
+    raw = bytearray(path.read_bytes())
+    leaf = raw.rindex(b"TREE")
+    raw[leaf + 16 : leaf + 24] = leaf.to_bytes(8, "little")  # its right sibling is the node itself
+    path.write_bytes(raw)
+    with h5py.File(path) as file, path.open("rb") as beside:
+        found = find_chunks(file["features"], beside.fileno())
+        assert found is None or len(found.addresses) == 300
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_finite_is_what_numpy_calls_finite(dtype: str) -> None:
+    limits = np.finfo(dtype)
+    good = np.array([0.0, -0.0, limits.max, limits.min, limits.tiny, -limits.smallest_subnormal], dtype)
+    assert all_finite(good)
+    assert all_finite(good[:0])
+    for bad in (np.nan, -np.nan, np.inf, -np.inf):
+        assert not all_finite(np.append(good, np.array(bad, dtype)))
+
+
+@pytest.mark.parametrize("how", ["cut", "rewritten", "replaced"])
+def test_a_file_that_changes_after_the_scan_is_refused(tmp_path: Path, how: str) -> None:
+    path = write(tmp_path / "a.h5", values(300, 4, "f4"), chunks=(1, 4))
+    file = scan_features(path)
+    if how == "cut":
+        path.write_bytes(path.read_bytes()[:-5000])
+    elif how == "rewritten":
+        with h5py.File(path, "a") as stored:
+            stored["features"][3] = 9.0
+    else:
+        write(tmp_path / "b.h5", values(300, 4, "f4", seed=1), chunks=(1, 4)).replace(path)
+    with pytest.raises(ArtifactError, match="changed since"):
+        read_features(file)

@@ -1,0 +1,118 @@
+"""Packed batches are the batches of `collate`, whatever was in the memory before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch.utils.data import DataLoader
+
+from oceanpath.artifacts.store import Store
+from oceanpath.bags.batch import Batch
+from oceanpath.bags.batching import BatchSampler, PadToMaxInBatch, TokenBudget
+from oceanpath.bags.dataset import BagDataset, collate
+from oceanpath.bags.packed import PackedLoader
+from oceanpath.errors import ArtifactError
+
+Make = Callable[..., Store]
+
+
+def kept(batch: Batch) -> Batch:
+    clone = lambda tensor: None if tensor is None else tensor.clone()  # noqa: E731
+    return Batch(*(clone(t) for t in (batch.features, batch.offsets, batch.coords, batch.labels)), batch.slide_ids)
+
+
+def same(ours: Batch, theirs: Batch) -> bool:
+    pairs = [(getattr(ours, name), getattr(theirs, name)) for name in ("features", "offsets", "coords", "labels")]
+    equal = all((a is None and b is None) or (a.dtype == b.dtype and torch.equal(a, b)) for a, b in pairs)
+    return equal and ours.slide_ids == theirs.slide_ids
+
+
+@given(
+    lengths=st.lists(st.integers(1, 60), min_size=1, max_size=12),
+    coords=st.booleans(),
+    labelled=st.booleans(),
+    cap=st.one_of(st.none(), st.integers(1, 40)),
+    buffers=st.integers(2, 4),
+    budget=st.integers(1, 150),
+)
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_packed_is_collated(
+    make_store: Make, lengths: list[int], coords: bool, labelled: bool, cap: int | None, buffers: int, budget: int
+) -> None:
+    random = np.random.default_rng(0)
+    store = make_store({f"s{i:02}": random.normal(size=(n, 5)) for i, n in enumerate(lengths)}, coords=coords)
+    labels = list(range(len(lengths))) if labelled else None
+    dataset = BagDataset(store, list(range(len(lengths)))[::-1], labels, cap, seed=3)
+    sampler = BatchSampler([dataset.length(i) for i in range(len(dataset))], TokenBudget(budget), seed=1)
+    loader = PackedLoader(dataset, sampler, buffers)
+    for epoch in (0, 1, 2):
+        sampler.set_epoch(epoch)
+        wanted = [collate([dataset[draw] for draw in draws]) for draws in sampler]
+        assert len(loader) == len(wanted)
+        got = [kept(batch) for batch in loader]
+        assert all(same(ours, theirs) for ours, theirs in zip(got, wanted, strict=True))
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more workers than cores
+@pytest.mark.parametrize("workers", [0, 1, 2, 4])
+def test_any_number_of_workers_delivers_what_the_packed_loader_does(
+    make_store: Make, bags: dict[str, np.ndarray], workers: int
+) -> None:
+    dataset = BagDataset(make_store(bags, coords=True), [0, 1, 2, 3], [0, 1, 0, 1], max_patches=4, seed=1)
+    sampler = BatchSampler([dataset.length(i) for i in range(4)], PadToMaxInBatch(3), seed=5)
+    context = {"multiprocessing_context": "fork"} if workers else {}
+    there = list(DataLoader(dataset, batch_sampler=sampler, collate_fn=collate, num_workers=workers, **context))
+    here = [kept(batch) for batch in PackedLoader(dataset, sampler)]
+    assert all(same(a, b) for a, b in zip(here, there, strict=True))
+
+
+def test_going_on_after_some_batches_gives_the_rest(make_store: Make, bags: dict[str, np.ndarray]) -> None:
+    dataset = BagDataset(make_store(bags), [0, 1, 2, 3], max_patches=2, seed=1)
+    sampler = BatchSampler([2, 1, 2, 2], PadToMaxInBatch(1), seed=5)
+    loader = PackedLoader(dataset, sampler, buffers=3)
+    sampler.set_epoch(4)
+    whole = [kept(batch) for batch in loader]
+    for delivered in range(len(whole) + 1):
+        sampler.resume(4, delivered)
+        rest = [kept(batch) for batch in loader]
+        assert len(rest) == len(whole) - delivered
+        assert all(same(a, b) for a, b in zip(rest, whole[delivered:], strict=True))
+
+
+def test_memory_is_used_again(make_store: Make) -> None:
+    store = make_store({f"s{i}": np.full((50, 8), i) for i in range(9)})
+    loader = PackedLoader(BagDataset(store, list(range(9))), BatchSampler([50] * 9, PadToMaxInBatch(1), seed=0))
+    for _ in range(2):
+        places = {batch.features.data_ptr() for batch in loader}
+        assert len(places) == 2
+
+
+def test_a_batch_stays_while_the_next_is_read(make_store: Make) -> None:
+    store = make_store({f"s{i}": np.full((50, 8), i) for i in range(9)})
+    loader = PackedLoader(BagDataset(store, list(range(9))), [])
+    assert list(loader) == []
+    sampler = BatchSampler([50] * 9, PadToMaxInBatch(1), seed=0)
+    for batch in PackedLoader(BagDataset(store, list(range(9))), sampler):
+        before = batch.features.clone()
+        torch.randn(200, 200) @ torch.randn(200, 200)  # time enough to read ahead
+        assert torch.equal(batch.features, before)
+        assert float(batch.features[0, 0]) == float(batch.slide_ids[0][1:])
+
+
+def test_a_short_chunk_is_told_where_the_batch_is_asked_for(make_store: Make, bags: dict[str, np.ndarray]) -> None:
+    store = make_store(bags)
+    chunk = store.path / "features_000.bin"
+    chunk.write_bytes(chunk.read_bytes()[:10])
+    loader = PackedLoader(BagDataset(store, [0, 1, 2, 3]), BatchSampler([3, 1, 8, 5], PadToMaxInBatch(2), seed=0))
+    with pytest.raises(ArtifactError, match="too short"):
+        list(loader)
+
+
+def test_one_buffer_is_no_room(make_store: Make, bags: dict[str, np.ndarray]) -> None:
+    with pytest.raises(ValueError, match="two buffers"):
+        PackedLoader(BagDataset(make_store(bags), [0]), [], buffers=1)
