@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from oceanpath.errors import ExperimentError, nearest
-from oceanpath.models.settings import ABMILSettings, ModelSettings, StaticSettings
+from oceanpath.models import settings as known
+from oceanpath.models.settings import ModelSettings
 
 if TYPE_CHECKING:
     from oceanpath.models.base import BaseMIL
@@ -42,8 +43,15 @@ def register_aggregator(name: str, where: str) -> Callable[[S], S]:
     return remember
 
 
-register_aggregator("abmil", "oceanpath.models.abmil:ABMIL")(ABMILSettings)
-register_aggregator("static", "oceanpath.models.static:StaticPooling")(StaticSettings)
+register_aggregator("abmil", "oceanpath.models.abmil:ABMIL")(known.ABMILSettings)
+register_aggregator("bimamba", "oceanpath.models.bimamba:BiMamba")(known.BiMambaSettings)
+register_aggregator("clam_sb", "oceanpath.models.clam_sb:ClamSB")(known.ClamSBSettings)
+register_aggregator("dsmil", "oceanpath.models.dsmil:DSMIL")(known.DSMILSettings)
+register_aggregator("multihead_abmil", "oceanpath.models.multihead_abmil:MultiheadABMIL")(known.MultiheadABMILSettings)
+register_aggregator("perceiver", "oceanpath.models.perceiver:Perceiver")(known.PerceiverSettings)
+register_aggregator("static", "oceanpath.models.static:StaticPooling")(known.StaticSettings)
+register_aggregator("transformer", "oceanpath.models.transformer:Transformer")(known.TransformerSettings)
+register_aggregator("transmil", "oceanpath.models.transmil:TransMIL")(known.TransMILSettings)
 
 
 def aggregator_names() -> list[str]:

@@ -15,8 +15,20 @@ from oceanpath.models.base import BaseMIL
 from oceanpath.models.registry import aggregator_names, build_aggregator, parse_model
 
 DIM = 12
-SMALL = {"abmil": {"hidden": 16, "attention": 8}, "static": {"hidden": 16}}
+SMALL: dict[str, dict[str, Any]] = {
+    "abmil": {"hidden": 16, "attention": 8},
+    "bimamba": {"hidden": 16, "state": 4, "head": 8, "chunk": 4},
+    "clam_sb": {"hidden": 16, "attention": 8},
+    "dsmil": {"hidden": 16, "query": 8},
+    "multihead_abmil": {"hidden": 16, "attention": 8, "heads": 2},
+    "perceiver": {"hidden": 16, "latents": 4, "heads": 2},
+    "static": {"hidden": 16},
+    "transformer": {"hidden": 16, "heads": 2},
+    "transmil": {"hidden": 16, "heads": 2, "landmarks": 4},
+}
 EXTRA: list[dict[str, Any]] = [
+    {"name": "perceiver", "positions": "fourier", "hidden": 16, "latents": 3},
+    {"name": "transmil", "input_norm": "none", "hidden": 16, "heads": 2, "layers": 3, "landmarks": 8},
     {"name": "static", "pool": "max", "hidden": 16},
     {"name": "abmil", "input_norm": "none", "input_dropout": 0.2, "hidden": 16},
 ]
