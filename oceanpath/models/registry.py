@@ -64,6 +64,14 @@ def aggregator_settings() -> list[type[ModelSettings]]:
     return [_ENTRIES[name].settings for name in aggregator_names()]
 
 
+def settings_of(name: str) -> type[ModelSettings]:
+    """The settings class of one architecture.
+
+    Raises: ExperimentError: unknown name.
+    """
+    return _entry(name).settings
+
+
 def parse_model(raw: Mapping[str, Any]) -> ModelSettings:
     """The settings object of a `[model]` table; without a name it is ABMIL.
 
