@@ -24,11 +24,13 @@ def _encoders() -> None:
 
 @models.command("list")
 def list_models() -> int:
-    """Every aggregator with its keys and their defaults."""
+    """Every aggregator with its source, size, cost, and its keys with their defaults."""
     for settings in aggregator_settings():
         fields = settings.model_fields
         keys = ", ".join(f"{key}={fields[key].default}" for key in settings.own_keys() if key != "name")
-        print(f"{fields['name'].default:<18} {(settings.__doc__ or '').splitlines()[0]}\n{'':<18} {keys}")
+        size = f"{settings.parameters / 1e6:.2f} M parameters at 1024 features, " if settings.parameters else ""
+        print(f"{fields['name'].default:<18} {(settings.__doc__ or '').splitlines()[0]}")
+        print(f"{'':<18} {size}time grows as {settings.cost or '(not told)'}\n{'':<18} {keys}")
     return int(ExitCode.OK)
 
 

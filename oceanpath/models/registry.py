@@ -1,4 +1,9 @@
-"""Names of architectures → their settings and their modules. Torch is imported only by `build_aggregator`."""
+"""Names of architectures → their settings and their modules. Torch is imported only by `build_aggregator`.
+
+A package of a user's own adds architectures by entry points of the group ``oceanpath.aggregators``: each names a light
+module (settings, no torch) that calls `register_aggregator` when it is imported. They are looked for only when a name
+is asked for that is not known here, or when all names are wanted.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +30,9 @@ class Entry(NamedTuple):
     where: str
 
 
+GROUP = "oceanpath.aggregators"
 _ENTRIES: dict[str, Entry] = {}
+_LOADED: set[str] = set()
 
 
 def register_aggregator(name: str, where: str) -> Callable[[S], S]:
@@ -55,7 +62,8 @@ register_aggregator("transmil", "oceanpath.models.transmil:TransMIL")(known.Tran
 
 
 def aggregator_names() -> list[str]:
-    """All known names, sorted."""
+    """All known names, those of plug-ins among them, sorted."""
+    _load_plugins()
     return sorted(_ENTRIES)
 
 
@@ -92,7 +100,25 @@ def build_aggregator(settings: ModelSettings, in_dim: int) -> BaseMIL:
     return built
 
 
+def _load_plugins() -> None:
+    from importlib.metadata import entry_points  # reads every installed package: only who asks for it waits
+
+    for point in entry_points(group=GROUP):
+        if point.value in _LOADED:
+            continue
+        try:
+            point.load()
+        except (ImportError, AttributeError, ValueError) as error:
+            do = "Mend or uninstall the package that brings it."
+            raise ExperimentError(
+                "an aggregator plug-in cannot be loaded", where=point.value, got=error, do=do
+            ) from error
+        _LOADED.add(point.value)
+
+
 def _entry(name: str) -> Entry:
+    if name not in _ENTRIES:
+        _load_plugins()
     if name in _ENTRIES:
         return _ENTRIES[name]
     close = nearest(name, _ENTRIES)
