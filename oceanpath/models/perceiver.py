@@ -16,10 +16,12 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from oceanpath.bags.batch import Batch
+from oceanpath.models import streaming
 from oceanpath.models.attend import FeedForward, SelfAttention, join_heads, split_heads
 from oceanpath.models.base import BaseMIL
-from oceanpath.models.patches import PatchMLP, masked_softmax
+from oceanpath.models.patches import PatchMLP, masked_softmax, widen
 from oceanpath.models.settings import PerceiverSettings
+from oceanpath.models.streaming import RunningSoftmax
 
 WAVES = (512.0, 100_000.0)
 """Shortest and longest wavelength of the Fourier features, in level-0 pixels."""
@@ -73,7 +75,13 @@ class Perceiver(BaseMIL):
         return self._think(latents, read), weights
 
     def forward_packed(self, batch: Batch, return_attention: bool = False) -> tuple[Tensor, Tensor | None]:
-        """As `forward_features`: patches of all bags together, cross-attention by bag, latents of all bags together."""
+        """As `forward_features`: patches of all bags together, cross-attention by bag, latents of all bags together.
+
+        At inference long bags are streamed when attention is not asked for.
+        """
+        latents = self.latents.expand(len(batch), -1, -1)
+        if not return_attention and streaming.streams(len(batch.features)):
+            return self._think(latents, torch.cat([self._stream(batch, *span) for span in batch.spans()])), None
         hidden = self.patches(batch.features.to(self.latents.dtype))
         if batch.coords is not None and self.places is not None:
             moved = [one - one.amin(dim=0) for one in torch.split(batch.coords, batch.lengths.tolist())]
@@ -81,10 +89,21 @@ class Perceiver(BaseMIL):
         both = self.keys_values(hidden)
         queries = self._queries(self.latents)
         read = [self._read(queries, both[None, a:b], None, return_attention) for a, b in batch.spans()]
-        latents = self.latents.expand(len(batch), -1, -1)
         embedding = self._think(latents, torch.cat([mixed for mixed, _ in read]))
         seen = [weights.squeeze(0) for _, weights in read if weights is not None]
         return embedding, torch.cat(seen) if seen else None
+
+    def _stream(self, batch: Batch, start: int, stop: int) -> Tensor:
+        """What the latents read of one bag [1, latents, hidden], block by block."""
+        queries, running = self._queries(self.latents), RunningSoftmax()
+        for at in range(start, stop, streaming.BLOCK):
+            block = slice(at, min(stop, at + streaming.BLOCK))
+            hidden = self.patches(batch.features[block].to(self.latents.dtype))
+            if self.places is not None and batch.coords is not None:
+                hidden = hidden + self.places(batch.coords[block] - batch.coords[start:stop].amin(dim=0))
+            k, v = (split_heads(part, self.heads) for part in self.keys_values(hidden[None]).chunk(2, dim=-1))
+            running.add(widen(torch.matmul(queries, k.mT)) / math.sqrt(queries.shape[-1]), v)
+        return join_heads(running.mean().to(self.latents.dtype))
 
     def _queries(self, latents: Tensor) -> Tensor:
         return split_heads(self.query(latents), self.heads)

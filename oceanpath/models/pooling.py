@@ -2,8 +2,7 @@
 
     w_hk = softmax_k s_h(x_k)        z_h = Σ_k w_hk x_k        e = join(z_1 … z_H)
 
-A streamed bag is read in blocks of rows; a running maximum, sum and weighted sum of each head (Milakov and Gimelshein
-2018) are all that is kept beside the scores, so memory above the bag does not grow with its hidden width.
+At inference long bags are streamed: beside one block only the scores are kept.
 """
 
 from __future__ import annotations
@@ -14,13 +13,11 @@ import torch
 from torch import Tensor
 
 from oceanpath.bags.batch import Batch
+from oceanpath.models import streaming
 from oceanpath.models.base import BaseMIL
 from oceanpath.models.patches import PatchMLP, masked_softmax, widen
 from oceanpath.models.settings import PatchModelSettings
-
-STREAM_ABOVE = 16_384
-"""Rows of a batch above which inference streams; below it everything fits into a few megabytes anyway."""
-BLOCK = 4096
+from oceanpath.models.streaming import RunningSoftmax
 
 
 class SoftmaxPooling(BaseMIL):
@@ -54,7 +51,7 @@ class SoftmaxPooling(BaseMIL):
     def forward_packed(self, batch: Batch, return_attention: bool = False) -> tuple[Tensor, Tensor | None]:
         """As `forward_features` on the padded form, with no row computed that is not real."""
         rows = batch.features
-        if len(rows) > STREAM_ABOVE and not torch.is_grad_enabled():
+        if streaming.streams(len(rows)):
             parts = [self._stream(rows[start:stop]) for start, stop in batch.spans()]
         else:
             hidden = self.patches(rows.to(next(self.parameters()).dtype))
@@ -64,20 +61,12 @@ class SoftmaxPooling(BaseMIL):
         return embedding, torch.cat([weights.mean(dim=1) for _, weights in parts]) if return_attention else None
 
     def _stream(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        dtype = next(self.parameters()).dtype
-        scores: list[Tensor] = []
-        top = total = sums = torch.empty(0)
-        for block in torch.split(rows, BLOCK):
-            hidden = self.patches(block.to(dtype))
-            scores.append(widen(self.scores(hidden)))
-            before, top = top, scores[-1].amax(dim=0) if not len(top) else torch.maximum(top, scores[-1].amax(dim=0))
-            powers = torch.exp(scores[-1] - top)
-            added, weighed = powers.sum(dim=0), widen(powers.to(hidden.dtype).T @ hidden)
-            if len(before):
-                keep = torch.exp(before - top)
-                added, weighed = added + total * keep, weighed + sums * keep.unsqueeze(1)
-            total, sums = added, weighed
-        return (sums / total.unsqueeze(1)).to(hidden.dtype), torch.exp(torch.cat(scores) - top) / total
+        running, scores = RunningSoftmax(), []
+        for block in torch.split(rows, streaming.BLOCK):
+            hidden = self.patches(block.to(next(self.parameters()).dtype))
+            scores.append(widen(self.scores(hidden)).T)
+            running.add(scores[-1], hidden)
+        return running.mean().to(hidden.dtype), running.weights(torch.cat(scores, dim=1)).T
 
 
 def _weigh(hidden: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:

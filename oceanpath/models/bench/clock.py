@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import time
 from collections.abc import Callable, Mapping
@@ -56,6 +57,9 @@ def peak_bytes(work: Work, device: torch.device) -> int | None:
         return torch.cuda.max_memory_allocated(device) - before
     if not RESET.exists():
         return None
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)  # memory that was freed and kept would be used again unseen
     RESET.write_text("5")  # the kernel's high-water mark starts again from what is held now
     before = _held("VmRSS")
     work()
