@@ -15,11 +15,11 @@ from oceanpath.errors import ExitCode, OceanPathError
 from oceanpath.pipeline.stage import resolve
 
 GROUPS = {
+    "bench": "oceanpath.cli.bench:app",
     "ledger": "oceanpath.cli.ledger:app",
     "config": "oceanpath.cli.config:app",
     "models": "oceanpath.cli.listing:models",
     "encoders": "oceanpath.cli.listing:encoders",
-    "bench": "oceanpath.cli.bench:app",
 }
 COMMANDS = {
     "serve": "oceanpath.cli.serve:serve",

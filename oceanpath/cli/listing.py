@@ -1,10 +1,10 @@
-"""`oceanpath models list`, `oceanpath encoders list`."""
+"""`oceanpath models list`, `oceanpath models verify`, `oceanpath encoders list`."""
 
 from __future__ import annotations
 
 import typer
 
-from oceanpath.errors import ExitCode
+from oceanpath.errors import ExitCode, GateError
 from oceanpath.models.registry import aggregator_settings
 from oceanpath.slides.encoders import ENCODERS
 
@@ -24,11 +24,32 @@ def _encoders() -> None:
 
 @models.command("list")
 def list_models() -> int:
-    """Every aggregator with its keys and their defaults."""
+    """Every aggregator with its source, size, cost, and its keys with their defaults."""
     for settings in aggregator_settings():
         fields = settings.model_fields
         keys = ", ".join(f"{key}={fields[key].default}" for key in settings.own_keys() if key != "name")
-        print(f"{fields['name'].default:<18} {(settings.__doc__ or '').splitlines()[0]}\n{'':<18} {keys}")
+        size = f"{settings.parameters / 1e6:.2f} M parameters at 1024 features, " if settings.parameters else ""
+        print(f"{fields['name'].default:<18} {(settings.__doc__ or '').splitlines()[0]}")
+        print(f"{'':<18} {size}time grows as {settings.cost or '(not told)'}\n{'':<18} {keys}")
+    return int(ExitCode.OK)
+
+
+@models.command("verify")
+def verify_models(
+    name: str = typer.Argument("", metavar="[NAME|module:Class]", help="One aggregator; left out: all that are known."),
+) -> int:
+    """Hold aggregators to every law: numbers, files, and learning a concept. Ends with 6 when one is broken."""
+    from oceanpath.models.verify.trial import candidates, trial  # loads torch
+
+    broken = []
+    for model_name, model in candidates(name).items():
+        print(model_name)
+        for verdict in trial(model):
+            print(f"  {'pass' if verdict.holds else 'FAIL'}  {verdict.law:<28} {verdict.said}".rstrip(), flush=True)
+            if not verdict.holds:
+                broken.append(f"{model_name}: {verdict.law}")
+    if broken:
+        raise GateError("laws are broken", got="; ".join(broken), do="The lines above say how.")
     return int(ExitCode.OK)
 
 

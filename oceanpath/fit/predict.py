@@ -15,6 +15,7 @@ from oceanpath.bags.dataset import BagDataset, collate
 from oceanpath.errors import ArtifactError
 from oceanpath.fit.checkpoint import load_checkpoint
 from oceanpath.models.classifier import WSIClassifier
+from oceanpath.models.float32 import fast_float32
 
 
 class Predictions(NamedTuple):
@@ -37,7 +38,8 @@ def predict(classifier: WSIClassifier, store: Store, numbers: Sequence[int], dev
     dataset = BagDataset(store, numbers)
     was_training = classifier.training
     classifier.to(device).eval()
-    outputs = [classifier.output_packed(collate([dataset[i]]).to(device)) for i in range(len(dataset))]
+    with fast_float32(device):
+        outputs = [classifier.output_packed(collate([dataset[i]]).to(device)) for i in range(len(dataset))]
     classifier.train(was_training)
     n_classes, width = len(classifier.classes), classifier.aggregator.embed_dim
     logits = np.array([out.logits[0].cpu().numpy() for out in outputs], np.float32).reshape(-1, n_classes)

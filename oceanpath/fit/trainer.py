@@ -23,6 +23,7 @@ from oceanpath.fit.optim import build_optimizer, build_schedule
 from oceanpath.fit.seeds import derive, seed_torch
 from oceanpath.fit.settings import FitSettings
 from oceanpath.models.classifier import WSIClassifier
+from oceanpath.models.float32 import fast_float32
 
 EpochEnd = Callable[[int, float], bool]
 """(epoch, mean training loss) → whether to stop."""
@@ -96,7 +97,8 @@ def fit_classifier(
     with warnings.catch_warnings():
         _quieten()
         trainer = _trainer(module.settings, device, judge)
-        _interruptible(trainer, module, _loader(module, dataset, balance))
+        with fast_float32(device):
+            _interruptible(trainer, module, _loader(module, dataset, balance))
 
 
 def _loader(module: ClassifierFit, dataset: BagDataset, balance: list[int] | None) -> PackedLoader:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -34,10 +35,22 @@ class BaseMIL(nn.Module, ABC):
 
     ordered = False
     """Whether the order of the patches means something to this architecture."""
+    unpads = False
+    """Whether padded bags are taken one by one without their padding, so that `pool` never sees a mask."""
 
     def __init__(self, in_dim: int, embed_dim: int) -> None:
         super().__init__()
         self.in_dim, self.embed_dim = in_dim, embed_dim
+        self.frozen = False
+
+    def freeze(self) -> Self:
+        """No parameter learns any more, and dropout rests even in training; returns self."""
+        self.frozen = True
+        return self.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> Self:
+        """As torch's; a frozen aggregator stays in eval mode."""
+        return super().train(mode and not self.frozen)
 
     @abstractmethod
     def pool(
@@ -64,9 +77,21 @@ class BaseMIL(nn.Module, ABC):
             The embedding [B, embed_dim] and the attention [B, N] (None unless asked for).
         """
         h = h.to(next(self.parameters()).dtype)
+        if mask is not None and self.unpads:
+            return self._unpadded(h, mask, coords, return_attention)
         if mask is not None:
             h = torch.where(mask.unsqueeze(-1), h, h.new_zeros(()))
         return self.pool(h, mask, coords, return_attention)
+
+    def _unpadded(
+        self, h: Tensor, mask: Tensor, coords: Tensor | None, return_attention: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        offsets = torch.nn.functional.pad(mask.sum(dim=1).cumsum(0), (1, 0))
+        real = Batch(h[mask], offsets, None if coords is None else coords[mask])
+        embedding, packed = self.forward_packed(real, return_attention)
+        if packed is None:
+            return embedding, None
+        return embedding, packed.new_zeros(mask.shape).masked_scatter(mask, packed)
 
     def forward_packed(self, batch: Batch, return_attention: bool = False) -> tuple[Tensor, Tensor | None]:
         """Embeddings [B, embed_dim] and attention [T] of a ragged batch; here bag by bag, without padding."""

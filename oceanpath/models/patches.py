@@ -23,8 +23,13 @@ class PatchMLP(nn.Sequential):
 
 
 def masked_softmax(scores: Tensor, mask: Tensor | None) -> Tensor:
-    """Softmax over the last axis [B, N], float32 or wider even under autocast; exactly 0 where `mask` is False."""
-    wide = scores if scores.dtype == torch.float64 else scores.float()
+    """Softmax over the last axis [..., N], float32 or wider even under autocast; exactly 0 where `mask` is False."""
+    wide = widen(scores)
     if mask is not None:
         wide = wide.masked_fill(~mask, float("-inf"))
     return torch.softmax(wide, dim=-1)
+
+
+def widen(x: Tensor) -> Tensor:
+    """Half precision as float32; float32 and float64 as they are."""
+    return x if x.dtype == torch.float64 else x.float()

@@ -1,4 +1,9 @@
-"""Names of architectures → their settings and their modules. Torch is imported only by `build_aggregator`."""
+"""Names of architectures → their settings and their modules. Torch is imported only by `build_aggregator`.
+
+A package of a user's own adds architectures by entry points of the group ``oceanpath.aggregators``: each names a light
+module (settings, no torch) that calls `register_aggregator` when it is imported. They are looked for only when a name
+is asked for that is not known here, or when all names are wanted.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from oceanpath.errors import ExperimentError, nearest
-from oceanpath.models.settings import ABMILSettings, ModelSettings, StaticSettings
+from oceanpath.models import settings as known
+from oceanpath.models.settings import ModelSettings
 
 if TYPE_CHECKING:
     from oceanpath.models.base import BaseMIL
@@ -24,7 +30,9 @@ class Entry(NamedTuple):
     where: str
 
 
+GROUP = "oceanpath.aggregators"
 _ENTRIES: dict[str, Entry] = {}
+_LOADED: set[str] = set()
 
 
 def register_aggregator(name: str, where: str) -> Callable[[S], S]:
@@ -42,18 +50,34 @@ def register_aggregator(name: str, where: str) -> Callable[[S], S]:
     return remember
 
 
-register_aggregator("abmil", "oceanpath.models.abmil:ABMIL")(ABMILSettings)
-register_aggregator("static", "oceanpath.models.static:StaticPooling")(StaticSettings)
+register_aggregator("abmil", "oceanpath.models.abmil:ABMIL")(known.ABMILSettings)
+register_aggregator("bimamba", "oceanpath.models.bimamba:BiMamba")(known.BiMambaSettings)
+register_aggregator("clam_sb", "oceanpath.models.clam_sb:ClamSB")(known.ClamSBSettings)
+register_aggregator("dsmil", "oceanpath.models.dsmil:DSMIL")(known.DSMILSettings)
+register_aggregator("multihead_abmil", "oceanpath.models.multihead_abmil:MultiheadABMIL")(known.MultiheadABMILSettings)
+register_aggregator("perceiver", "oceanpath.models.perceiver:Perceiver")(known.PerceiverSettings)
+register_aggregator("static", "oceanpath.models.static:StaticPooling")(known.StaticSettings)
+register_aggregator("transformer", "oceanpath.models.transformer:Transformer")(known.TransformerSettings)
+register_aggregator("transmil", "oceanpath.models.transmil:TransMIL")(known.TransMILSettings)
 
 
 def aggregator_names() -> list[str]:
-    """All known names, sorted."""
+    """All known names, those of plug-ins among them, sorted."""
+    _load_plugins()
     return sorted(_ENTRIES)
 
 
 def aggregator_settings() -> list[type[ModelSettings]]:
     """The settings class of every architecture, sorted by name."""
     return [_ENTRIES[name].settings for name in aggregator_names()]
+
+
+def settings_of(name: str) -> type[ModelSettings]:
+    """The settings class of one architecture.
+
+    Raises: ExperimentError: unknown name.
+    """
+    return _entry(name).settings
 
 
 def parse_model(raw: Mapping[str, Any]) -> ModelSettings:
@@ -76,7 +100,25 @@ def build_aggregator(settings: ModelSettings, in_dim: int) -> BaseMIL:
     return built
 
 
+def _load_plugins() -> None:
+    from importlib.metadata import entry_points  # reads every installed package: only who asks for it waits
+
+    for point in entry_points(group=GROUP):
+        if point.value in _LOADED:
+            continue
+        try:
+            point.load()
+        except (ImportError, AttributeError, ValueError) as error:
+            do = "Mend or uninstall the package that brings it."
+            raise ExperimentError(
+                "an aggregator plug-in cannot be loaded", where=point.value, got=error, do=do
+            ) from error
+        _LOADED.add(point.value)
+
+
 def _entry(name: str) -> Entry:
+    if name not in _ENTRIES:
+        _load_plugins()
     if name in _ENTRIES:
         return _ENTRIES[name]
     close = nearest(name, _ENTRIES)

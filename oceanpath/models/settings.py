@@ -1,15 +1,19 @@
 """The `[model]` table: one settings class an architecture. No torch."""
 
-from typing import Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from oceanpath.settings import Settings
 
 
 class ModelSettings(Settings):
-    """What every architecture has: its name in the registry."""
+    """What every architecture has: its name in the registry, and what `oceanpath models list` tells of it."""
 
+    parameters: ClassVar[int] = 0
+    """Parameters with the default settings for patch features of length 1024, without the classifier; 0 = not told."""
+    cost: ClassVar[str] = ""
+    """How time grows with the N patches of a bag."""
     name: str
 
 
@@ -29,6 +33,8 @@ class PatchModelSettings(ModelSettings):
 class ABMILSettings(PatchModelSettings):
     """Gated attention pooling (Ilse, Tomczak and Welling 2018)."""
 
+    parameters: ClassVar[int] = 330_369
+    cost: ClassVar[str] = "N"
     name: Literal["abmil"] = "abmil"
     attention: int = Field(128, ge=1)
     """Width of the two gate branches."""
@@ -37,5 +43,118 @@ class ABMILSettings(PatchModelSettings):
 class StaticSettings(PatchModelSettings):
     """Mean or maximum over the patches: a baseline without attention."""
 
+    parameters: ClassVar[int] = 264_448
+    cost: ClassVar[str] = "N"
     name: Literal["static"] = "static"
     pool: Literal["mean", "max"] = "mean"
+
+
+class MultiheadABMILSettings(ABMILSettings):
+    """Gated attention with several independent heads, joined by one linear layer (after Ilse et al. 2018)."""
+
+    parameters: ClassVar[int] = 790_528
+    cost: ClassVar[str] = "N"
+    name: Literal["multihead_abmil"] = "multihead_abmil"  # type: ignore[assignment]  # narrowed to this architecture
+    heads: int = Field(4, ge=1)
+    """Attention heads, each with gates of its own."""
+
+
+class ClamSBSettings(ABMILSettings):
+    """CLAM-SB without its clustering loss: gated attention at the published widths (Lu et al. 2021)."""
+
+    parameters: ClassVar[int] = 787_713
+    cost: ClassVar[str] = "N"
+    name: Literal["clam_sb"] = "clam_sb"  # type: ignore[assignment]  # narrowed to this architecture
+    input_norm: Literal["none", "layer"] = "none"
+    hidden: int = Field(512, ge=1)
+    attention: int = Field(256, ge=1)
+
+
+class DSMILSettings(PatchModelSettings):
+    """Critical patches, and attention by likeness to them (Li, Li and Eliceiri 2021)."""
+
+    parameters: ClassVar[int] = 363_650
+    cost: ClassVar[str] = "N"
+    name: Literal["dsmil"] = "dsmil"
+    critical: int = Field(2, ge=1)
+    """Critical patches, each the top of a score of its own; the paper has one a class."""
+    query: int = Field(128, ge=1)
+    """Width in which patches are compared."""
+
+
+class _AttentionSettings(PatchModelSettings):
+    heads: int = Field(4, ge=1)
+    """Attention heads; they share `hidden` evenly."""
+    layers: int = Field(2, ge=1)
+    """Blocks of attention and feed-forward."""
+
+    @model_validator(mode="after")
+    def _even_heads(self) -> Self:
+        if self.hidden % self.heads:
+            raise ValueError(f"hidden ({self.hidden}) must be a multiple of heads ({self.heads})")
+        return self
+
+
+class TransformerSettings(_AttentionSettings):
+    """A plain pre-norm transformer with 2-D ALiBi (Press et al. 2022; Ding et al. 2024); cost grows with N²."""
+
+    parameters: ClassVar[int] = 1_843_200
+    cost: ClassVar[str] = "N²; memory N"
+    name: Literal["transformer"] = "transformer"
+    pitch: float = Field(512.0, gt=0)
+    """Level-0 pixels that count as distance 1 in the attention bias."""
+
+
+class PerceiverSettings(_AttentionSettings):
+    """Learned latents read the patches by cross-attention (Jaegle et al. 2021; PRISM, Shaikovski et al. 2024)."""
+
+    parameters: ClassVar[int] = 2_648_832
+    cost: ClassVar[str] = "N · latents"
+    name: Literal["perceiver"] = "perceiver"
+    latents: int = Field(64, ge=1)
+    """Number of latents."""
+    positions: Literal["none", "fourier"] = "none"
+    """Whether patches carry 2-D Fourier features of their places; without coordinates they carry none."""
+    bands: int = Field(16, ge=1)
+    """Wavelengths of the Fourier features, log-spaced from 512 to 100,000 level-0 pixels."""
+
+
+class TransMILSettings(_AttentionSettings):
+    """Nyström attention and convolutions over the patches' grid (Shao et al. 2021)."""
+
+    parameters: ClassVar[int] = 2_673_168
+    cost: ClassVar[str] = "N · landmarks + landmarks³"
+    name: Literal["transmil"] = "transmil"
+    hidden: int = Field(512, ge=1)
+    heads: int = Field(8, ge=1)
+    layers: int = Field(2, ge=2)
+    landmarks: int = Field(256, ge=1)
+    """Landmarks of the Nyström approximation; the paper has hidden / 2."""
+    iterations: int = Field(6, ge=1)
+    """Steps towards the pseudo-inverse."""
+
+
+class BiMambaSettings(PatchModelSettings):
+    """Mamba-2 state-space layers in both directions (Dao and Gu 2024)."""
+
+    parameters: ClassVar[int] = 1_993_313
+    cost: ClassVar[str] = "N · chunk"
+    name: Literal["bimamba"] = "bimamba"
+    layers: int = Field(2, ge=1)
+    """Pairs of a forward and a backward layer."""
+    state: int = Field(64, ge=1)
+    """Width of the state of a channel."""
+    head: int = Field(64, ge=1)
+    """Channels that share one decay."""
+    expand: int = Field(2, ge=1)
+    """Inner width as a multiple of `hidden`."""
+    kernel: int = Field(4, ge=1)
+    """Length of the causal convolution."""
+    chunk: int = Field(128, ge=1)
+    """Patches that are scanned as one matrix; changes speed and rounding."""
+
+    @model_validator(mode="after")
+    def _even_channels(self) -> Self:
+        if self.hidden * self.expand % self.head:
+            raise ValueError(f"hidden x expand ({self.hidden * self.expand}) must be a multiple of head ({self.head})")
+        return self

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from oceanpath.bags.batch import Batch
+from oceanpath.models import streaming
 from oceanpath.models.base import BaseMIL
 from oceanpath.models.patches import PatchMLP, masked_softmax
 from oceanpath.models.settings import StaticSettings
@@ -39,6 +41,19 @@ class StaticPooling(BaseMIL):
             hidden = hidden.masked_fill(~mask.unsqueeze(-1), float("-inf"))
         top = hidden.amax(dim=1)
         return top, _deciding_share(hidden, top) if return_attention else None
+
+    def forward_packed(self, batch: Batch, return_attention: bool = False) -> tuple[Tensor, Tensor | None]:
+        """As `forward_features`, bag by bag; long bags in blocks when attention is not asked for."""
+        if return_attention or not streaming.streams(len(batch.features)):
+            return super().forward_packed(batch, return_attention)
+        return torch.stack([self._stream(batch.features[start:stop]) for start, stop in batch.spans()]), None
+
+    def _stream(self, rows: Tensor) -> Tensor:
+        dtype = next(self.parameters()).dtype
+        blocks = (self.patches(block.to(dtype)) for block in torch.split(rows, streaming.BLOCK))
+        if self.kind == "max":
+            return torch.stack([hidden.amax(dim=0) for hidden in blocks]).amax(dim=0)
+        return torch.stack([hidden.sum(dim=0) for hidden in blocks]).sum(dim=0) / len(rows)
 
 
 def _deciding_share(hidden: Tensor, top: Tensor) -> Tensor:

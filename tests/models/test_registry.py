@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -79,3 +80,42 @@ def test_choosing_a_model_loads_neither_numpy_nor_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", aggregator_names())
+def test_the_list_tells_the_true_number_of_parameters(name: str) -> None:
+    settings = parse_model({"name": name})
+    assert settings.parameters == sum(p.numel() for p in build_aggregator(settings, 1024).parameters())
+    assert settings.cost
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean_registry: None) -> Path:
+    """A folder on the path with an installed package that names one entry point."""
+    monkeypatch.setattr(registry, "_LOADED", set())
+    monkeypatch.delitem(sys.modules, "theirs_settings", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    info = tmp_path / "theirs-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[oceanpath.aggregators]\ntheirs = theirs_settings\n")
+    return tmp_path
+
+
+def test_a_package_of_a_user_s_own_adds_an_architecture(plugin: Path) -> None:
+    (plugin / "theirs_settings.py").write_text(
+        "from typing import Literal\n"
+        "from oceanpath.models.registry import register_aggregator\n"
+        "from oceanpath.models.settings import ABMILSettings\n"
+        "@register_aggregator('theirs', 'oceanpath.models.abmil:ABMIL')\n"
+        "class TheirSettings(ABMILSettings):\n"
+        "    name: Literal['theirs'] = 'theirs'\n"
+    )
+    assert isinstance(build_aggregator(parse_model({"name": "theirs", "hidden": 8}), 4), ABMIL)
+    assert "theirs" in aggregator_names()
+
+
+def test_a_plugin_that_cannot_be_loaded_is_named(plugin: Path) -> None:
+    assert parse_model({"name": "abmil"}).name == "abmil"  # nobody looked for it
+    with pytest.raises(ExperimentError, match="theirs_settings: an aggregator plug-in cannot be loaded"):
+        parse_model({"name": "theirs"})

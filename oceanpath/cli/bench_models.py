@@ -1,0 +1,84 @@
+"""`oceanpath bench models`: speed and memory of the aggregators under equal work."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from oceanpath.errors import ExitCode, ExperimentError
+from oceanpath.models.registry import aggregator_names, settings_of
+
+
+def register(app: typer.Typer) -> None:
+    """Give `app` this verb."""
+    app.command("models")(bench_models)
+
+
+def bench_models(
+    names: Annotated[list[str] | None, typer.Argument(help="Aggregators; left out: all.")] = None,
+    dim: int = typer.Option(1024, min=1, help="Length of a patch feature."),
+    bags: int = typer.Option(16, min=2, help="Bags of the training step."),
+    median: int = typer.Option(3000, min=10, help="Median patches of these bags."),
+    sizes: str = typer.Option("1000,10000,100000", help="Patches of single bags, by commas."),
+    rounds: int = typer.Option(5, min=1, help="Times that everything is measured, in turn."),
+    threads: int = typer.Option(1, min=1, help="Threads; with 1, CPU time means something on a busy machine."),
+    device: str = typer.Option("cpu", help="cpu or cuda."),
+    out: Annotated[Path | None, typer.Option(help="Folder for models.json and models.png.")] = None,
+    as_json: bool = typer.Option(False, "--json", help="Print the JSON in place of the table."),
+) -> int:
+    """A training step padded and packed, inference and memory against the size of the bag."""
+    chosen = names or aggregator_names()
+    for name in chosen:
+        settings_of(name)
+    numbers = _numbers(sizes)
+    import torch
+
+    from oceanpath.models.bench.table import Work, conditions, head, lines, measure
+
+    if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
+        raise ExperimentError("no such device here", where="--device", expected="cpu or a usable cuda", got=device)
+    work, place = Work(dim, bags, median, numbers, rounds, threads), torch.device(device)
+    found: dict[str, Any] = {"conditions": conditions(work, place), "models": []}
+    if not as_json:
+        print(head())
+    for row in measure(chosen, work, place):
+        found["models"].append(row)
+        if not as_json:
+            print("\n".join(lines(row)), flush=True)
+    if as_json:
+        print(json.dumps(found, indent=1))
+    if out is not None:
+        _write(out, found)
+    return int(ExitCode.OK)
+
+
+def _numbers(sizes: str) -> list[int]:
+    try:
+        numbers = [int(word) for word in sizes.split(",")]
+    except ValueError as error:
+        raise ExperimentError("not a list of whole numbers", where="--sizes", got=sizes) from error
+    if not numbers or min(numbers) < 1:
+        raise ExperimentError("a bag has at least one patch", where="--sizes", got=sizes)
+    return sorted(numbers)
+
+
+def _write(out: Path, found: dict[str, Any]) -> None:
+    from oceanpath.figures.growth import draw_growth
+
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "models.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    panels = {"Seconds of inference": ("infer_seconds", 1.0), "Peak memory above the bag, MB": ("peak_bytes", 1e-6)}
+    draw_growth(
+        out / "models.png",
+        {
+            label: {
+                row["name"]: [(one["patches"], one[key] * unit) for one in row["growth"] if one[key]]
+                for row in found["models"]
+            }
+            for label, (key, unit) in panels.items()
+        },
+        "Patches",
+    )

@@ -1,0 +1,57 @@
+"""Inference and a training step of one bag against its number of patches."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from oceanpath.bags.batch import Batch
+from oceanpath.models.base import BaseMIL
+from oceanpath.models.bench.clock import Work, peak_bytes, seconds
+from oceanpath.models.float32 import fast_float32
+
+TRAINED = 20_000
+"""Patches above which no training step is taken: training caps its bags, inference does not."""
+PATIENCE = 20.0
+"""Seconds of one inference after which larger bags are left out; their rows say null."""
+
+
+def grow(model: BaseMIL, sizes: Sequence[int], device: torch.device) -> list[dict[str, Any]]:
+    """For every size: seconds and peak bytes above the bag of inference, seconds of forward and backward, or None."""
+    model = copy.deepcopy(model).to(device)
+    rows: list[dict[str, Any]] = []
+    for size in sizes:
+        row: dict[str, Any] = {"patches": size, "infer_seconds": None, "peak_bytes": None, "train_seconds": None}
+        rows.append(row)
+        if len(rows) > 1 and (rows[-2]["infer_seconds"] is None or rows[-2]["infer_seconds"] > PATIENCE):
+            continue
+        features = torch.randn(size, model.in_dim, generator=torch.Generator().manual_seed(0)).to(device)
+        bag = Batch(features, torch.tensor([0, size]))
+        infer = _inference(model, bag, device)
+        infer()
+        row["infer_seconds"] = min(seconds(infer, device) for _ in range(3 if size <= TRAINED else 1))
+        row["peak_bytes"] = peak_bytes(infer, device)
+        if size <= TRAINED:
+            row["train_seconds"] = seconds(_training(model, bag, device), device)
+    return rows
+
+
+def _inference(model: BaseMIL, bag: Batch, device: torch.device) -> Work:
+    def infer() -> None:
+        model.eval()
+        with torch.inference_mode(), fast_float32(device):
+            model.forward_packed(bag)
+
+    return infer
+
+
+def _training(model: BaseMIL, bag: Batch, device: torch.device) -> Work:
+    def train() -> None:
+        model.train().zero_grad(set_to_none=True)
+        with fast_float32(device):
+            model.forward_packed(bag)[0].square().sum().backward()  # type: ignore[no-untyped-call]  # untyped in torch
+
+    return train

@@ -1,0 +1,64 @@
+"""Dual-stream MIL: Li, Li and Eliceiri, "Dual-stream Multiple Instance Learning Network", CVPR 2021.
+
+    m     = argmax_k  w_c·h_k                         the critical patch of stream 1, equation 4
+    a_k   = softmax_k ⟨W_q h_k, W_q h_m⟩ / √Q         equation 6
+    b     = Σ_k a_k W_v h_k                           equation 5
+
+The embedding holds b of every critical patch and, beside them, the top scores of stream 1: the paper averages the
+scores of both streams, here the classifier's linear layer weighs them. The scaling 1/√Q is that of the authors' code.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from oceanpath.bags.batch import Batch
+from oceanpath.models.base import BaseMIL
+from oceanpath.models.patches import PatchMLP, masked_softmax
+from oceanpath.models.settings import DSMILSettings
+
+
+class DSMIL(BaseMIL):
+    """Attention by likeness to `settings.critical` critical patches; embedding width critical × (hidden + 1)."""
+
+    def __init__(self, settings: DSMILSettings, in_dim: int) -> None:
+        super().__init__(in_dim, settings.critical * (settings.hidden + 1))
+        self.patches = PatchMLP(settings, in_dim)
+        self.instance = nn.Linear(settings.hidden, settings.critical)
+        self.query = nn.Linear(settings.hidden, settings.query)
+        self.value = nn.Linear(settings.hidden, settings.hidden)
+
+    def pool(
+        self,
+        h: Tensor,
+        mask: Tensor | None,
+        coords: Tensor | None,  # noqa: ARG002  # likeness does not look at places
+        return_attention: bool,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Both streams of padded bags, and the mean attention over critical patches."""
+        hidden = self.patches(h)
+        embedding, weights = _judge(self.instance(hidden), self.query(hidden), self.value(hidden), mask)
+        return embedding, weights.mean(dim=1) if return_attention else None
+
+    def forward_packed(self, batch: Batch, return_attention: bool = False) -> tuple[Tensor, Tensor | None]:
+        """As `forward_features`; rows pass the layers together, bags are compared one by one."""
+        hidden = self.patches(batch.features.to(self.instance.weight.dtype))
+        scores, queries, values = (layer(hidden)[None] for layer in (self.instance, self.query, self.value))
+        judged = [_judge(scores[:, a:b], queries[:, a:b], values[:, a:b], None) for a, b in batch.spans()]
+        embedding = torch.cat([one for one, _ in judged])
+        return embedding, torch.cat([w.mean(dim=1)[0] for _, w in judged]) if return_attention else None
+
+
+def _judge(scores: Tensor, queries: Tensor, values: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Embedding [B, C·(E + 1)] and weights [B, C, N] of scores [B, N, C], queries [B, N, Q] and values [B, N, E]."""
+    if mask is not None:
+        scores = scores.masked_fill(~mask.unsqueeze(-1), float("-inf"))
+    top, place = scores.max(dim=1)
+    critical = queries.gather(1, place.unsqueeze(-1).expand(-1, -1, queries.shape[-1]))
+    likeness = torch.bmm(critical, queries.transpose(1, 2)) / math.sqrt(queries.shape[-1])
+    weights = masked_softmax(likeness, None if mask is None else mask.unsqueeze(1))
+    bag = torch.bmm(weights.to(values.dtype), values)
+    return torch.cat([bag.flatten(1), top], dim=1), weights

@@ -1,0 +1,74 @@
+"""Softmax-weighted means of hidden patches, in one or several heads: padded, packed, and streamed at inference.
+
+    w_hk = softmax_k s_h(x_k)        z_h = Σ_k w_hk x_k        e = join(z_1 … z_H)
+
+At inference long bags are streamed: beside one block only the scores are kept.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+
+from oceanpath.bags.batch import Batch
+from oceanpath.models import streaming
+from oceanpath.models.base import BaseMIL
+from oceanpath.models.patches import PatchMLP, masked_softmax, widen
+from oceanpath.models.settings import PatchModelSettings
+from oceanpath.models.streaming import RunningSoftmax
+
+
+class SoftmaxPooling(BaseMIL):
+    """An architecture that is patches → `scores` → weighted means → `join`."""
+
+    def __init__(self, settings: PatchModelSettings, in_dim: int, embed_dim: int) -> None:
+        super().__init__(in_dim, embed_dim)
+        self.patches = PatchMLP(settings, in_dim)
+
+    @abstractmethod
+    def scores(self, hidden: Tensor) -> Tensor:
+        """Attention before the softmax: [..., hidden] → [..., H]."""
+
+    def join(self, pooled: Tensor) -> Tensor:
+        """The slide embedding [B, embed_dim] of the heads' means [B, H, hidden]; here of a single head."""
+        return pooled.squeeze(1)
+
+    def pool(
+        self,
+        h: Tensor,
+        mask: Tensor | None,
+        coords: Tensor | None,  # noqa: ARG002  # attention does not look at places
+        return_attention: bool,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Weighted means of the hidden patches, and the mean weight over heads."""
+        hidden = self.patches(h)
+        weights = masked_softmax(self.scores(hidden).transpose(1, 2), None if mask is None else mask.unsqueeze(1))
+        pooled = torch.bmm(weights.to(hidden.dtype), hidden)
+        return self.join(pooled), weights.mean(dim=1) if return_attention else None
+
+    def forward_packed(self, batch: Batch, return_attention: bool = False) -> tuple[Tensor, Tensor | None]:
+        """As `forward_features` on the padded form, with no row computed that is not real."""
+        rows = batch.features
+        if streaming.streams(len(rows)):
+            parts = [self._stream(rows[start:stop]) for start, stop in batch.spans()]
+        else:
+            hidden = self.patches(rows.to(next(self.parameters()).dtype))
+            scores = widen(self.scores(hidden))
+            parts = [_weigh(hidden[start:stop], scores[start:stop]) for start, stop in batch.spans()]
+        embedding = self.join(torch.stack([pooled for pooled, _ in parts]))
+        return embedding, torch.cat([weights.mean(dim=1) for _, weights in parts]) if return_attention else None
+
+    def _stream(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        running, scores = RunningSoftmax(), []
+        for block in torch.split(rows, streaming.BLOCK):
+            hidden = self.patches(block.to(next(self.parameters()).dtype))
+            scores.append(widen(self.scores(hidden)).T)
+            running.add(scores[-1], hidden)
+        return running.mean().to(hidden.dtype), running.weights(torch.cat(scores, dim=1)).T
+
+
+def _weigh(hidden: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+    weights = torch.softmax(scores, dim=0)
+    return weights.to(hidden.dtype).T @ hidden, weights

@@ -1,0 +1,62 @@
+"""A plain transformer over the patches with 2-D ALiBi, as TITAN reads a slide.
+
+Attention scores fall by slope · distance between two patches (Press, Smith and Lewis, "Train Short, Test Long", ICLR
+2022, in two dimensions as in Ding et al., "Multimodal Whole Slide Foundation Model for Pathology", 2024). Distance is
+Euclidean, in `pitch` level-0 pixels. A class token stands at no distance from anything; its last state is the slide.
+Without coordinates there is no bias, and a slide is a set.
+
+The attention that is returned is that of the class token over the patches in the last block, mean over heads.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from oceanpath.models.attend import SelfAttention
+from oceanpath.models.base import BaseMIL
+from oceanpath.models.patches import PatchMLP, masked_softmax
+from oceanpath.models.settings import TransformerSettings
+
+
+class Transformer(BaseMIL):
+    """`settings.layers` exact attention blocks; time grows with N², memory with N."""
+
+    def __init__(self, settings: TransformerSettings, in_dim: int) -> None:
+        super().__init__(in_dim, settings.hidden)
+        self.pitch = settings.pitch
+        self.patches = PatchMLP(settings, in_dim)
+        self.slide = nn.Parameter(0.02 * torch.randn(1, 1, settings.hidden))
+        blocks = [SelfAttention(settings.hidden, settings.heads, settings.dropout) for _ in range(settings.layers)]
+        self.blocks = nn.ModuleList(blocks)
+        self.norm = nn.LayerNorm(settings.hidden)
+
+    def pool(
+        self, h: Tensor, mask: Tensor | None, coords: Tensor | None, return_attention: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """The class token after the last block, and what it looked at there."""
+        hidden = self.patches(h)
+        x = torch.cat([self.slide.expand(hidden.shape[0], -1, -1).to(hidden.dtype), hidden], dim=1)
+        tokens = None if mask is None else pad(mask, (1, 0), value=True)
+        places = None if coords is None else self._places(coords, self.slide.dtype)
+        for block in self.blocks:
+            before = x
+            x = block(x, tokens, places)
+        embedding = self.norm(x[:, 0])
+        return embedding, class_attention(self.blocks[-1], before, mask) if return_attention else None
+
+    def _places(self, coords: Tensor, dtype: torch.dtype) -> Tensor:
+        origin = coords[:, :1]  # whole pixels are subtracted as integers: float32 would round far corners of a slide
+        here = pad((coords - origin).to(dtype) / self.pitch, (0, 1), value=1.0)
+        return pad(here, (0, 0, 1, 0))
+
+
+def class_attention(block: nn.Module, tokens: Tensor, mask: Tensor | None) -> Tensor:
+    """Attention [B, N] of the first token over the others [B, 1 + N, C] as they enter `block`, mean over heads."""
+    assert isinstance(block, SelfAttention)
+    q, k, _ = block.split(tokens)
+    scores = torch.matmul(q[:, :, :1], k[:, :, 1:].transpose(-1, -2)).squeeze(2) / math.sqrt(q.shape[-1])
+    return masked_softmax(scores, None if mask is None else mask.unsqueeze(1)).mean(dim=1)

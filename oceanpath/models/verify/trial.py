@@ -1,0 +1,104 @@
+"""All laws on one model, as rows of a table. What a model raises is a law broken, not an end of the trial."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import torch
+
+from oceanpath.errors import ExperimentError
+from oceanpath.models.base import BaseMIL
+from oceanpath.models.registry import aggregator_names, build_aggregator, parse_model, settings_of
+from oceanpath.models.verify import concepts, exports
+from oceanpath.models.verify.laws import LAWS, ragged
+
+DIM = 12
+LENGTHS = [5, 7, 1, 11]
+ENOUGH = 0.75
+"""AUROC that `standard` must reach; chance is 0.5."""
+SMALL: dict[str, Any] = {"hidden": 16, "attention": 8, "query": 8, "heads": 2}
+SMALL |= {"landmarks": 4, "latents": 4, "state": 4, "head": 8, "chunk": 4}
+RAISED = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError)
+CONCEPTS: tuple[tuple[concepts.Draw, bool], ...] = (
+    (concepts.standard, True),
+    (concepts.threshold, False),
+    (concepts.false_frequency, False),
+)
+
+
+class Verdict(NamedTuple):
+    """One law and one model."""
+
+    law: str
+    holds: bool
+    said: str
+    """What is broken, or a remark on what holds."""
+
+
+def small(name: str) -> dict[str, Any]:
+    """The `[model]` table of a small member of an architecture: laws do not depend on the width."""
+    fields = settings_of(name).model_fields
+    return {"name": name} | {key: value for key, value in SMALL.items() if key in fields}
+
+
+def candidates(wanted: str) -> dict[str, BaseMIL]:
+    """Name → a small model in eval mode: all of the registry (""), one of its names, or ``module:Class``.
+
+    A class is called with the length of a patch feature and returns a `BaseMIL`.
+
+    Raises: ExperimentError: no such name, module or class, or it is no aggregator.
+    """
+    torch.manual_seed(0)
+    if ":" not in wanted:
+        names = [wanted] if wanted else aggregator_names()
+        return {name: build_aggregator(parse_model(small(name)), DIM).eval() for name in names}
+    module, _, kind = wanted.partition(":")
+    try:
+        model = getattr(importlib.import_module(module), kind)(DIM)
+    except (ImportError, AttributeError, TypeError) as error:
+        do = "The module must be importable, and the class must take the length of a patch feature alone."
+        raise ExperimentError("cannot build this model", where=wanted, got=error, do=do) from error
+    if not isinstance(model, BaseMIL):
+        raise ExperimentError("not an aggregator", where=wanted, expected="a BaseMIL", got=type(model).__name__)
+    return {wanted: model.eval()}
+
+
+def trial(model: BaseMIL) -> Iterator[Verdict]:
+    """A verdict on every law, in order; the model stays as it is."""
+    batch = ragged(LENGTHS, model.in_dim)
+    for law in LAWS:
+        if law.__name__ == "order_never_matters" and model.ordered:
+            yield Verdict(law.__name__, True, "not asked: the class says that order matters")
+        else:
+            yield _verdict(law.__name__, lambda law=law: law(copy.deepcopy(model), batch))  # type: ignore[misc]  # default of a lambda
+    double = copy.deepcopy(model).double()
+    wide = ragged(LENGTHS, model.in_dim, torch.float64)
+    yield _verdict("the_same_in_float64", lambda: LAWS[0](double, wide))
+    yield _verdict("torchscript_is_equal", lambda: exports.torchscript_is_equal(copy.deepcopy(model)))
+    yield _verdict("onnx_is_equal", lambda: exports.onnx_is_equal(copy.deepcopy(model)))
+    for draw, decides in CONCEPTS:
+        yield _concept(model, draw, decides)
+
+
+def _verdict(name: str, law: Callable[[], str]) -> Verdict:
+    try:
+        said = law()
+    except RAISED as error:
+        said = f"raises {type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+    return Verdict(name, not said, said)
+
+
+def _concept(model: BaseMIL, draw: concepts.Draw, decides: bool) -> Verdict:
+    reached = float("nan")
+
+    def learn() -> str:
+        nonlocal reached
+        reached = concepts.learnt(copy.deepcopy(model), draw)
+        return f"AUROC {reached:.2f}, at least {ENOUGH}" if decides and not reached >= ENOUGH else ""
+
+    verdict = _verdict(f"learns_{draw.__name__}", learn)
+    said = verdict.said or f"AUROC {reached:.2f}" + ("" if decides else " (told, not asked)")
+    return verdict._replace(said=said)
