@@ -20,18 +20,23 @@ DTYPES = {"float16": "float16", "float32": "float32", "float64": "float32", "bfl
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the arrays are and how to read them; the fields mean what they mean in `FeatureFile`."""
+    """Where the arrays of a feature file are and how to read them."""
 
     features_key: str
     coords_key: str
     n: int
+    """Patches N."""
     dim: int
+    """Feature length D."""
     dtype: str
+    """What reading gives back: float16 or float32."""
     has_coords: bool
     coords_scale: float
+    """Level-0 pixels a unit of the stored coordinates; 1 for pixels."""
     patch_px_level0: float | None
     encoder: str
     layout: str
+    """What was seen, in words."""
 
 
 def describe(source: Source, path: Path) -> Layout:

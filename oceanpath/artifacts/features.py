@@ -23,7 +23,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.artifacts.feature_layouts import describe
+from oceanpath.artifacts.feature_layouts import Layout, describe
 from oceanpath.artifacts.feature_sources import READABLE, Places, Source, open_placed, open_source
 from oceanpath.artifacts.ids import slide_id
 from oceanpath.errors import ArtifactError, ExperimentError
@@ -60,26 +60,11 @@ class FeatureMeta:
 
 
 @dataclass(frozen=True)
-class FeatureFile:
+class FeatureFile(Layout):
     """One feature file as `scan_features` saw it, without having read its rows."""
 
     path: Path
     slide_id: str
-    features_key: str
-    coords_key: str
-    n: int
-    """Patches N."""
-    dim: int
-    """Feature length D."""
-    dtype: str
-    """What `read_features` gives back: float16 or float32."""
-    has_coords: bool
-    coords_scale: float
-    """Level-0 pixels a unit of the stored coordinates; 1 for pixels."""
-    patch_px_level0: float | None
-    encoder: str
-    layout: str
-    """What was seen, in words."""
     stamp: tuple[int, int, int]
     """Size, modification time [ns] and inode when it was scanned."""
     stored: Mapping[str, tuple[tuple[int, ...], str]]

@@ -15,7 +15,7 @@ from oceanpath.cli.options import FILE, Common, verb
 from oceanpath.errors import ExitCode, ExperimentError
 from oceanpath.pipeline.explain import reasons
 from oceanpath.pipeline.plan import plan
-from oceanpath.pipeline.runner import survey
+from oceanpath.pipeline.survey import survey
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Run = Annotated[str, typer.Argument(metavar="RUN|EXPERIMENT|FINGERPRINT")]

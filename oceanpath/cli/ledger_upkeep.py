@@ -11,7 +11,8 @@ import typer
 
 from oceanpath.cli.history import Workspace
 from oceanpath.errors import ArtifactError, ExitCode, ExperimentError
-from oceanpath.pipeline import publish, stock
+from oceanpath.pipeline import stock
+from oceanpath.pipeline.workspace import Workspace as Place
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -75,14 +76,14 @@ def rebuild(workspace: Workspace = Path("outputs")) -> int:
     return int(ExitCode.OK)
 
 
-def _place(workspace: Path) -> publish.Workspace:
+def _place(workspace: Path) -> Place:
     if not workspace.is_dir():
         do = "Name another workspace with --workspace."
         raise ExperimentError("there is no such workspace", where=workspace, do=do)
-    return publish.Workspace(workspace.resolve())
+    return Place(workspace.resolve())
 
 
-def _drop(place: publish.Workspace, name: str, *, really: bool) -> None:
+def _drop(place: Place, name: str, *, really: bool) -> None:
     folder = place.root / "experiments" / name
     if not folder.is_dir():
         raise ExperimentError("there is no such experiment", where=place.root / "experiments", got=name)

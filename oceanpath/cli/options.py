@@ -13,7 +13,7 @@ import typer
 
 import oceanpath
 from oceanpath.pipeline.experiment import Experiment, load
-from oceanpath.pipeline.publish import Workspace
+from oceanpath.pipeline.workspace import Workspace
 from oceanpath.stages.catalog import CATALOG
 
 OUTPUTS = Path("outputs")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from oceanpath.pipeline.runner import State
+from oceanpath.pipeline.survey import State
 
 
 def report(states: list[State], experiment: str, workspace: Path) -> None:

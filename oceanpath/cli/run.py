@@ -11,7 +11,8 @@ from oceanpath.cli.screen import facts, make_screen
 from oceanpath.errors import ExitCode
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.plan import Plan, plan
-from oceanpath.pipeline.runner import Runner, State, first_error, forced_stages, survey
+from oceanpath.pipeline.runner import Runner, first_error
+from oceanpath.pipeline.survey import State, forced_stages, survey
 
 
 def bring(common: Common, targets: tuple[str, ...] = ()) -> int:

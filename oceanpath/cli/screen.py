@@ -8,8 +8,9 @@ import time
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from oceanpath.pipeline.plan import Step
-from oceanpath.pipeline.runner import Screen, State
+from oceanpath.pipeline.runner import Screen
 from oceanpath.pipeline.stage import Progress, Quiet
+from oceanpath.pipeline.survey import State
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Protocol
 
 from oceanpath.errors import OceanPathError, StageError
-from oceanpath.pipeline.publish import Manifest, Workspace
 from oceanpath.pipeline.stage import Part, Progress, resolve
 from oceanpath.pipeline.tasks import Job, Made, Task, call
 from oceanpath.pipeline.workers import Workers
+from oceanpath.pipeline.workspace import Manifest, Workspace
 
 
 class Witness(Protocol):

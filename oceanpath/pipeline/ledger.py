@@ -17,7 +17,7 @@ from typing import Any
 from oceanpath.errors import ArtifactError, StageError
 from oceanpath.pipeline.migrations import migrate
 from oceanpath.pipeline.processes import host, is_alive, process_tag
-from oceanpath.pipeline.publish import Manifest
+from oceanpath.pipeline.workspace import Manifest
 
 Row = dict[str, Any]
 

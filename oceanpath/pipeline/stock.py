@@ -12,7 +12,8 @@ from oceanpath.errors import ArtifactError
 from oceanpath.pipeline.digests import DigestCache, hash_file
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.processes import token
-from oceanpath.pipeline.publish import MANIFEST, Manifest, Workspace, read_manifest, set_aside
+from oceanpath.pipeline.publish import set_aside
+from oceanpath.pipeline.workspace import MANIFEST, Manifest, Workspace, read_manifest
 
 
 @dataclass(frozen=True)

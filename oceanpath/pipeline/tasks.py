@@ -12,8 +12,9 @@ from oceanpath.errors import OceanPathError, StageError
 from oceanpath.pipeline.fingerprint import numeric_libraries
 from oceanpath.pipeline.plan import Step
 from oceanpath.pipeline.processes import peak_memory_mb, reset_peak_memory
-from oceanpath.pipeline.publish import Manifest, Order, Workspace, make
+from oceanpath.pipeline.publish import Order, make
 from oceanpath.pipeline.stage import Inputs, Part, Progress, Quiet, resolve
+from oceanpath.pipeline.workspace import Manifest, Workspace
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from oceanpath.errors import ArtifactError, StageError
 from oceanpath.pipeline.experiment import Catalog, Table, load
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.plan import Plan, Step, plan
-from oceanpath.pipeline.publish import Workspace
-from oceanpath.pipeline.runner import Runner, State, forced_stages
+from oceanpath.pipeline.runner import Runner
 from oceanpath.pipeline.stage import Inputs, Part, Progress, Quiet, Stage, Summary
+from oceanpath.pipeline.survey import State, forced_stages
+from oceanpath.pipeline.workspace import Workspace
 from oceanpath.settings import Settings, outside, runtime, shared
 
 HERE = __name__

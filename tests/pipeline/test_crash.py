@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from oceanpath.pipeline import stock
-from oceanpath.pipeline.publish import Workspace, read_manifest
+from oceanpath.pipeline.workspace import Workspace, read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL = os.environ.get("OCEANPATH_CRASH") == "all"

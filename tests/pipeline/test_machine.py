@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from oceanpath.pipeline import stock
-from oceanpath.pipeline.publish import read_manifest
+from oceanpath.pipeline.workspace import read_manifest
 
 from .conftest import CALLS, FAIL, House
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from oceanpath.errors import ArtifactError, ExperimentError, StageError
-from oceanpath.pipeline.publish import MANIFEST, Order, Workspace, publish, read_manifest
+from oceanpath.pipeline.publish import Order, publish
 from oceanpath.pipeline.stage import Summary
+from oceanpath.pipeline.workspace import MANIFEST, Workspace, read_manifest
 
 
 def order(text: str = "hello", **more: object) -> Order:

@@ -11,7 +11,8 @@ import pytest
 
 from oceanpath.errors import ArtifactError, ExperimentError, StageError
 from oceanpath.pipeline.ledger import Ledger
-from oceanpath.pipeline.runner import first_error, survey
+from oceanpath.pipeline.runner import first_error
+from oceanpath.pipeline.survey import survey
 
 Calls = Callable[[], list[str]]
 ALL = ["read", "count a", "count b", "count", "report"]

@@ -10,7 +10,7 @@ import pytest
 
 from oceanpath.pipeline import stock
 from oceanpath.pipeline.ledger import Ledger
-from oceanpath.pipeline.publish import MANIFEST
+from oceanpath.pipeline.workspace import MANIFEST
 
 
 def place(house, step: str = "report") -> Path:

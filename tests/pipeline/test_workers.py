@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from oceanpath.pipeline import stock, workers
-from oceanpath.pipeline.publish import Workspace, read_manifest
+from oceanpath.pipeline.workspace import Workspace, read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = int(os.environ.get("OCEANPATH_ROUNDS", "6"))

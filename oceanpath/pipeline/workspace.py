@@ -1,0 +1,121 @@
+"""Where everything lies, and what a published folder says of itself."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from oceanpath.errors import ArtifactError, ExperimentError
+from oceanpath.pipeline.processes import host, is_alive, token
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+PARTIAL = ".partial"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is sealed in a published folder."""
+
+    stage: str
+    kind: str
+    """``stage`` or ``part``."""
+    version: int
+    fingerprint: str
+    identity: Mapping[str, Any]
+    digest: str
+    """Output digest: of every file's path and content; what children are keyed by."""
+    files: Mapping[str, Mapping[str, Any]]
+    summary: Mapping[str, Any]
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """Part key → fingerprint of the part that was gathered."""
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    """Python and packages that made it; never part of an identity or a digest."""
+    format: int = FORMAT
+
+    @property
+    def bytes(self) -> int:
+        """Total size of the files."""
+        return sum(int(entry["size"]) for entry in self.files.values())
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where everything lies."""
+
+    root: Path
+
+    def place(self, kind: str, stage: str, fingerprint: str) -> Path:
+        """The final folder of a published stage or part."""
+        return self.root / ("runs" if kind == "stage" else "parts") / stage / fingerprint
+
+    @property
+    def ledger(self) -> Path:
+        """The SQLite ledger."""
+        return self.root / "ledger.sqlite"
+
+    @property
+    def digests(self) -> Path:
+        """The cache of outside digests."""
+        return self.root / "digests.sqlite"
+
+    def open(self) -> None:
+        """Make the workspace.
+
+        Raises: ExperimentError: it cannot be written.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            probe = self.root / f".probe-{token()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            do = "Choose another place with --workspace."
+            raise ExperimentError("the workspace cannot be written", where=self.root, got=error, do=do) from error
+
+    def sweep(self) -> None:
+        """Remove what dead processes left half made."""
+        for folder in (*self.root.glob(f"runs/*/*{PARTIAL}"), *self.root.glob(f"parts/*/*{PARTIAL}")):
+            _sweep(folder)
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The manifest of a published folder, or None when nothing is published there.
+
+    Raises: ArtifactError: the folder is there but unsealed, of another format, or its files have other sizes.
+    """
+    if not folder.is_dir():
+        return None
+    try:
+        raw = json.loads((folder / MANIFEST).read_bytes())
+        manifest = Manifest(**raw)
+        sizes = {name: (folder / name).stat().st_size for name in manifest.files}
+    except (OSError, ValueError, TypeError) as error:
+        raise ArtifactError("a published folder is damaged", where=folder, got=error) from error
+    if manifest.format != FORMAT or manifest.fingerprint != folder.name:
+        raise ArtifactError("a published folder has a foreign manifest", where=folder)
+    if wrong := [name for name, entry in manifest.files.items() if sizes[name] != entry["size"]]:
+        raise ArtifactError("files of a published folder changed size", where=folder, got=", ".join(wrong[:3]))
+    return manifest
+
+
+def find(workspace: Workspace, kind: str, stage: str, name: str) -> tuple[Manifest | None, str]:
+    """What is published under a fingerprint, and what is wrong with it if it is damaged."""
+    try:
+        return read_manifest(workspace.place(kind, stage, name)), ""
+    except ArtifactError as error:
+        return None, error.render()
+
+
+def _sweep(folder: Path) -> None:
+    """Remove a private folder whose process is dead; those of other hosts stay."""
+    _, _, tag = folder.name.removeprefix(".").partition(".")
+    pid, start, where = (*tag.split(".")[0].split("-", 2), "", "", "")[:3]
+    if where == host() and not is_alive(pid, start):
+        with suppress(OSError):  # another process may be sweeping the same folder
+            shutil.rmtree(folder)
