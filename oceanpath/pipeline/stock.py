@@ -37,7 +37,8 @@ def published(workspace: Workspace) -> list[Path]:
 
 def links(workspace: Workspace) -> list[Path]:
     """What the experiments use now: ``experiments/<name>/<step>``, sorted."""
-    return sorted(path for path in workspace.root.glob("experiments/*/*") if path.is_symlink())
+    found = (path for path in workspace.root.glob("experiments/*/*") if path.is_symlink())
+    return sorted(path for path in found if not path.name.startswith("."))  # a hidden one was never finished
 
 
 def verify(workspace: Workspace, *, deep: bool, mend: bool = False) -> list[Finding]:
@@ -97,6 +98,8 @@ def prune(workspace: Workspace, folders: list[Path]) -> None:
             shutil.rmtree(away)
     for left in workspace.root.glob("*/*/.*.pruned"):
         shutil.rmtree(left, ignore_errors=True)
+    for left in workspace.root.glob("experiments/*/.*"):
+        left.unlink(missing_ok=True)
     workspace.sweep()
 
 
@@ -126,10 +129,11 @@ def rebuild(workspace: Workspace) -> tuple[int, int]:
 
 
 def _steps(workspace: Workspace) -> Iterator[tuple[str, dict[str, Manifest]]]:
-    for folder in sorted(workspace.root.glob("experiments/*")):
-        made = {link.name: manifest for link in sorted(folder.iterdir()) if (manifest := _sound(link.resolve()))}
-        if made:
-            yield folder.name, made
+    made: dict[str, dict[str, Manifest]] = {}
+    for link in links(workspace):
+        if manifest := _sound(link.resolve()):
+            made.setdefault(link.parent.name, {})[link.name] = manifest
+    yield from made.items()
 
 
 def _sound(folder: Path) -> Manifest | None:
