@@ -22,7 +22,7 @@ TEXTS = ("abba", "b", "aab c", "")
 
 
 class Machine(RuleBasedStateMachine):
-    """The model: what the words and settings are now, and which identities were made and still lie there."""
+    """The model: what the words and settings are now, and by hand what each published folder was made from."""
 
     @initialize()
     def build(self) -> None:
@@ -30,7 +30,7 @@ class Machine(RuleBasedStateMachine):
         self.house = House(self.folder)
         self.house.write('name = "toy"\n[data]\nwords = "words.txt"\n[read]\n[count]\n[report]\n')
         self.words, self.factor, self.title = "abba", 1, "t"
-        self.made: set[tuple[object, ...]] = set()
+        self.known: dict[str, tuple[object, ...]] = {}
         self.save()
         FAIL.clear()
 
@@ -63,65 +63,49 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def run(self) -> None:
+        needed = self.needed()
         states = self.house.go(self.sets())
-        wanted = self.wanted()
         assert not [state.error for state in states.values() if state.error]
-        assert set(CALLS) == {name for name, identity in wanted.items() if self.needed(name, identity)}
-        assert len(CALLS) == len(set(CALLS))
-        self.made |= set(wanted.values())
+        assert sorted(CALLS) == sorted(needed)
+        self.learn()
         place = self.house.workspace.place("stage", "report", states["report"].fingerprint)
         counted = {letter: self.words.count(letter) * self.factor for letter in "ab"}
         assert (place / "report.txt").read_text() == self.title + str(counted).replace("'", '"')
 
-    def needed(self, name: str, identity: tuple[object, ...]) -> bool:
-        if identity in self.made:
-            return False
-        if name.startswith("count "):  # parts are asked for only when their whole is not there
-            return ("count", self.words, self.factor) not in self.made
-        return True
+    def needed(self) -> set[str]:
+        """Work that a run must do: whose result does not lie there; parts only when their whole must be made."""
+        there = {self.known[path.name] for path in stock.published(self.house.workspace)}
+        missing = {name for name, identity in self.wanted().items() if identity not in there}
+        return {name for name in missing if not name.startswith("count ") or "count" in missing}
+
+    def learn(self) -> None:
+        """Write down what each new folder was made from."""
+        wanted = self.wanted()
+        for path in stock.published(self.house.workspace):
+            manifest = read_manifest(path)
+            assert manifest is not None
+            part = manifest.identity.get("part")
+            name = f"count {part['letter']}" if isinstance(part, dict) else manifest.stage
+            self.known.setdefault(path.name, wanted[name])
 
     @rule(name=st.sampled_from(["read", "a", "b", "crash b", "check"]))
     def fail(self, name: str) -> None:
         FAIL.add(name)
-        before = {path.name for path in stock.published(self.house.workspace)}
-        states = self.house.go(self.sets())
+        self.house.go(self.sets())
         FAIL.clear()
-        failed = [state for state in states.values() if state.state == "failed"]
-        if not failed:
-            self.made |= set(self.wanted().values())
-            return
-        new = {path.name: path for path in stock.published(self.house.workspace) if path.name not in before}
-        for path in new.values():
-            manifest = read_manifest(path)
-            assert manifest is not None
-            self.learn(manifest.stage, manifest.identity)
-
-    def learn(self, stage: str, identity: dict[str, object]) -> None:
-        part = identity.get("part")
-        if isinstance(part, dict):
-            self.made.add(("part", part["letter"], self.words, self.factor))
-        elif stage == "read":
-            self.made.add(("read", self.words))
-        elif stage == "count":
-            self.made.add(("count", self.words, self.factor))
+        self.learn()
 
     @rule(step=st.sampled_from(["read", "count", "report"]))
-    def damage(self, step: str) -> None:
+    def lose(self, step: str) -> None:
         link = self.folder / "out" / "experiments" / "toy" / step
-        manifest = read_manifest(link.resolve()) if link.exists() else None
-        if manifest is None:
-            return
-        shutil.rmtree(link.resolve())
-        self.made.clear()
-        for path in stock.published(self.house.workspace):
-            shutil.rmtree(path)  # what is left of the model would be hard to tell: begin again from nothing
+        if link.exists():
+            shutil.rmtree(link.resolve())
 
     @rule()
     def prune(self) -> None:
+        used = {link.resolve().name for link in stock.links(self.house.workspace) if link.exists()}
         stock.prune(self.house.workspace, stock.unused(self.house.workspace))
-        self.made.clear()
-        for path in stock.published(self.house.workspace):
-            shutil.rmtree(path)
+        assert used <= {path.name for path in stock.published(self.house.workspace)}
 
     def sets(self) -> list[str]:
         return [f"count.factor={self.factor}", f"report.title={self.title}"]
