@@ -23,7 +23,7 @@ ALL = os.environ.get("OCEANPATH_CRASH") == "all"
 CALLS = ("write", "pwrite64", "fsync", "rename", "mkdir", "link", "unlink", "ftruncate", "symlink")
 KINDS = ("signal=KILL", "error=ENOSPC", "error=EIO", "error=EROFS")
 TRIED = KINDS if ALL else KINDS[:2]
-FEW = 3
+FEW = 2
 """Points a system call and kind, where not all are tried."""
 VICTIM = """
 import sys
