@@ -65,7 +65,7 @@ def build_app(word: str = "") -> typer.Typer:
 
 
 def render_help() -> str:
-    """The page of ``oceanpath --help``; ``python -m oceanpath.cli.app > oceanpath/cli/help.txt`` keeps it."""
+    """The page of ``oceanpath --help``; ``python docs/generate.py`` keeps it in `help.txt`."""
     command = typer.main.get_command(build_app())
     context = typer.Context(command, info_name="oceanpath", terminal_width=100, max_content_width=100)
     return command.get_help(context) + "\n"
@@ -91,7 +91,3 @@ def run_app(arguments: Sequence[str]) -> int:
         print("interrupted: what was complete is kept; the same command goes on from there", file=sys.stderr)
         return int(ExitCode.INTERRUPTED)
     return int(result) if isinstance(result, int) else int(ExitCode.OK)
-
-
-if __name__ == "__main__":
-    sys.stdout.write(render_help())

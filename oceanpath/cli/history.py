@@ -12,6 +12,7 @@ from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.ledger import Ledger
 
 Workspace = Annotated[Path, typer.Option("--workspace", metavar="DIR", help="Where results are kept.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def open_ledger(workspace: Path) -> Ledger:

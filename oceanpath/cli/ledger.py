@@ -10,11 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from oceanpath.cli import ledger_ask, ledger_upkeep
-from oceanpath.cli.history import Workspace, find_run, open_ledger, steps_of
+from oceanpath.cli.history import AsJson, Workspace, find_run, open_ledger, steps_of
 from oceanpath.errors import ExperimentError
 
 app = typer.Typer(help="What was run, when, why, and what came of it.", no_args_is_help=True, rich_markup_mode=None)
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Which = Annotated[
     str, typer.Argument(metavar="[RUN|EXPERIMENT|FINGERPRINT]", help="Number, name or prefix; else the last run.")
 ]

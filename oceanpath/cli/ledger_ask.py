@@ -10,14 +10,13 @@ from typing import Annotated, Any
 
 import typer
 
-from oceanpath.cli.history import Workspace, find_run, open_ledger, steps_of
+from oceanpath.cli.history import AsJson, Workspace, find_run, open_ledger, steps_of
 from oceanpath.cli.options import FILE, Common, verb
 from oceanpath.errors import ExitCode, ExperimentError
 from oceanpath.pipeline.explain import reasons
 from oceanpath.pipeline.plan import plan
 from oceanpath.pipeline.survey import survey
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Run = Annotated[str, typer.Argument(metavar="RUN|EXPERIMENT|FINGERPRINT")]
 
 

@@ -9,12 +9,10 @@ from typing import Annotated
 
 import typer
 
-from oceanpath.cli.history import Workspace
+from oceanpath.cli.history import AsJson, Workspace
 from oceanpath.errors import ArtifactError, ExitCode, ExperimentError
 from oceanpath.pipeline import stock
 from oceanpath.pipeline.workspace import Workspace as Place
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def register(app: typer.Typer) -> None:

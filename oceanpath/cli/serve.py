@@ -8,20 +8,20 @@ from typing import Annotated
 
 import typer
 
+from oceanpath.cli.history import Workspace
 from oceanpath.cli.options import OUTPUTS, Common
 from oceanpath.errors import ExitCode, ExperimentError
 from oceanpath.serving.settings import ServeSettings
 
 Bundle = Annotated[Path | None, typer.Argument(metavar="[BUNDLE]", help="Bundle folder; else the experiment's own.")]
 ExperimentFile = Annotated[Path | None, typer.Option("--experiment", "-e", help="Experiment whose bundle is meant.")]
-WorkspaceDir = Annotated[Path, typer.Option("--workspace", metavar="DIR", help="Where results are kept.")]
 Features = Annotated[list[Path], typer.Argument(help="Feature files, or folders of them.")]
 
 
 def serve(
     bundle: Bundle = None,
     experiment: ExperimentFile = None,
-    workspace: WorkspaceDir = OUTPUTS,
+    workspace: Workspace = OUTPUTS,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
     allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Listen beyond this machine.")] = False,
@@ -39,7 +39,7 @@ def predict(
     features: Features,
     bundle: Annotated[Path | None, typer.Option("--bundle", help="Bundle folder; else the experiment's own.")] = None,
     experiment: ExperimentFile = None,
-    workspace: WorkspaceDir = OUTPUTS,
+    workspace: Workspace = OUTPUTS,
     out: Annotated[Path | None, typer.Option("--out", help="CSV to write; else it is printed.")] = None,
 ) -> int:
     """Predict slides from their features with a bundle; the same numbers as `serve` gives."""

@@ -55,18 +55,19 @@ def _parts(site: Site, job: Job) -> tuple[dict[str, Path], list[float | None]]:
     parts: list[Part] = call(stage.name, resolve(stage.parts), job.step.settings, job.inputs)
     site.progress.start(len(parts), "parts")
     tasks = {part.key: Task(site.workspace, job, part, wait=False) for part in parts}
+    names = {key: task.order.fingerprint for key, task in tasks.items()}
     results: dict[str, Made] = {}
     for wait in (False, True):  # what another process is at comes last: by then it may be there
         left = [replace(task, wait=wait) for key, task in tasks.items() if key not in results]
         for task, made in site.workers.each(left, _Notes(site.progress)):
             if (made.manifest or made.error) and task.part is not None:
                 results[task.part.key] = made
-                site.witness.part(task.part.key, task.order.fingerprint, made)
+                site.witness.part(task.part.key, names[task.part.key], made)
                 site.progress.advance()
     failures = [(key, results[key].error) for key in tasks if results[key].error is not None]
     if failures:
         raise _failed(stage.name, [(key, error) for key, error in failures if error], len(parts))
-    places = {key: site.workspace.place("part", stage.name, task.order.fingerprint) for key, task in tasks.items()}
+    places = {key: site.workspace.place("part", stage.name, name) for key, name in names.items()}
     return places, [made.peak_mb for made in results.values()]
 
 

@@ -34,7 +34,7 @@ def test_help_comes_within_six_times_bare_python() -> None:
 
 
 def test_the_kept_help_page_is_the_real_one() -> None:
-    assert HELP.read_text() == render_help(), "python -m oceanpath.cli.app > oceanpath/cli/help.txt"
+    assert HELP.read_text() == render_help(), "python docs/generate.py"
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "EXPERIMENT", "--dry-run"], ["ledger", "list"]])
