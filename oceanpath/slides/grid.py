@@ -123,6 +123,11 @@ def read_patch(reader: SlideReader, grid: Grid, x: int, y: int) -> NDArray[np.ui
     return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BOX))
 
 
+def read_patches(reader: SlideReader, grid: Grid, coords: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """RGB [N, P, P, 3] of the patches at `coords` [N, 2], as `read_patch` gives them."""
+    return np.stack([read_patch(reader, grid, x, y) for x, y in coords])
+
+
 def _read_px(patch_px: int, exact: float) -> int:
     return patch_px if abs(exact / patch_px - 1) <= SNAP else round(exact)
 

@@ -39,6 +39,10 @@ class SlideReader:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the file go."""
         self._handle.close()
 
     def read(self, x: int, y: int, level: int, width: int, height: int) -> NDArray[np.uint8]:

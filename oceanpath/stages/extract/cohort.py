@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import zip_longest
 from pathlib import Path
 
 import xxhash
@@ -16,6 +17,8 @@ from oceanpath.stages.extract.settings import ExtractSettings
 
 SAFE_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 CHUNK = 1 << 20
+WHICH = ("exclude", "shard")
+"""Keys that choose slides and change none."""
 
 
 def parts(settings: ExtractSettings, inputs: Inputs) -> list[Part]:
@@ -28,13 +31,27 @@ def parts(settings: ExtractSettings, inputs: Inputs) -> list[Part]:
     entry(settings.encoder)
     root = slide_folder(settings, inputs)
     digests = {} if inputs.get("demo") else inputs.files.get("slides", {})
-    same = {name: value for name, value in settings.identity().items() if name != "exclude"}
+    same = {name: value for name, value in settings.identity().items() if name not in WHICH}
+    slides = shard_of(find_slides(root, settings.exclude), settings.shard)
     found = []
-    for name, path in find_slides(root, settings.exclude).items():
+    for (name, path), following in zip_longest(slides.items(), list(slides.values())[1:]):
         digest = slide_digest(path, root, digests)
         identity = {"settings": same, "slide": digest, "slide_id": name}
-        found.append(Part(part_key(name), identity, {"path": str(path)}))
+        found.append(Part(part_key(name), identity, {"path": str(path), "next": str(following or "")}))
     return found
+
+
+def shard_of(slides: Mapping[str, Path], shard: str) -> dict[str, Path]:
+    """The slides that shard ``i/n`` takes: every n-th, beginning with the i-th; all of them for an empty `shard`.
+
+    Raises: ExperimentError: there are fewer slides than that.
+    """
+    number, _, count = shard.partition("/")
+    names = list(slides)[int(number) - 1 :: int(count)] if shard else list(slides)
+    if not names:
+        do = f"Use at most {len(slides)} shards."
+        raise ExperimentError("the shard holds no slides", where="extract.shard", got=shard, do=do)
+    return {name: slides[name] for name in names}
 
 
 def slide_folder(settings: ExtractSettings, inputs: Inputs) -> Path:

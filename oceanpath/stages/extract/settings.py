@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from oceanpath.settings import Settings, outside, shared
 
@@ -26,7 +26,16 @@ class ExtractSettings(Settings):
     """The same, for slides that tell nothing plausible."""
     exclude: tuple[str, ...] = ()
     """Slide ids to leave out."""
+    shard: str = Field("", pattern=r"^([1-9]\d*/[1-9]\d*)?$")
+    """``i/n`` takes every n-th slide, beginning with the i-th; without it all that the shards made are gathered."""
     slides: Path | None = outside("data.slides")
     device: str = shared("runtime.device", "auto", is_runtime=True)
     workers: int = shared("runtime.workers", 2, is_runtime=True, ge=0)
-    """Threads that read ahead of the encoder."""
+    """Processes that read ahead of a device; on the CPU a thread a core reads and encodes."""
+
+    @field_validator("shard")
+    @classmethod
+    def _inside(cls, value: str) -> str:
+        if value and int(value.partition("/")[0]) > int(value.partition("/")[2]):
+            raise ValueError("a shard i/n has i from 1 to n")
+        return value
