@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from oceanpath.artifacts.feature_layouts import Layout, describe
 from oceanpath.artifacts.feature_sources import READABLE, Places, Source, open_placed, open_source
-from oceanpath.artifacts.ids import slide_id
+from oceanpath.artifacts.ids import is_hidden, slide_id
 from oceanpath.errors import ArtifactError, ExperimentError
 
 BITS: dict[int, tuple[Any, Any, int]] = {
@@ -195,7 +195,7 @@ def read_meta(path: Path) -> FeatureMeta:
 
 
 def find_features(directory: Path) -> dict[str, Path]:
-    """Slide id → feature file for everything below `directory`, sorted by id; hidden files are left out.
+    """Slide id → feature file for everything below `directory`, sorted by id; what is hidden is left out.
 
     Raises: ExperimentError: no such folder, no feature files in it, or two files with one slide id.
     """
@@ -203,7 +203,7 @@ def find_features(directory: Path) -> dict[str, Path]:
         raise ExperimentError("no such folder of features", where=directory, do="Set data.features to a folder.")
     found: dict[str, Path] = {}
     for path in sorted(directory.rglob("*")):
-        if path.suffix.lower() not in READABLE or path.name.startswith(".") or not path.is_file():
+        if path.suffix.lower() not in READABLE or is_hidden(path, directory) or not path.is_file():
             continue
         name = slide_id(path)
         if name in found:

@@ -96,8 +96,12 @@ class Common:
         return load(path, CATALOG, self.sets)
 
 
-def verb(call: Callable[[Common], int], extra: tuple[Flag, ...] = ()) -> Callable[..., int]:
-    """A command for typer: it takes `extra` and the common flags, and calls `call` with what they say."""
+def verb(call: Callable[..., int], extra: tuple[Flag, ...] = ()) -> Callable[..., int]:
+    """A command for typer: it takes `extra` and the common flags, and calls `call` with what they say.
+
+    Those of `extra` that spell no key, but for the experiment file, are handed to `call` by name.
+    """
+    own = [f.name for f in extra if not f.key and f is not FILE]
 
     def command(**values: Any) -> int:
         spelled = [f"{f.key}={values[f.name]}" for f in (*extra, *COMMON) if f.key and values[f.name] is not None]
@@ -113,7 +117,8 @@ def verb(call: Callable[[Common], int], extra: tuple[Flag, ...] = ()) -> Callabl
                 dry_run=values["dry_run"],
                 as_json=values["as_json"],
                 quiet=values["quiet"],
-            )
+            ),
+            **{name: values[name] for name in own},
         )
 
     return signed(command, (*extra, *COMMON))

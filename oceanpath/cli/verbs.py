@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container
-from pathlib import Path
 
 import typer
 
+from oceanpath.cli import extract
 from oceanpath.cli.options import FILE, flag, verb
 from oceanpath.cli.run import bring
 from oceanpath.stages.catalog import CATALOG
 
 CONVENIENT = {
     "train": (flag("model", str | None, None, "Aggregator.", key="model.name"),),
-    "extract": (
-        flag("slides", Path | None, None, "Folder of slides.", key="data.slides"),
-        flag("encoder", str | None, None, "Patch encoder.", key="extract.encoder"),
-    ),
 }
 """Stage → flags that spell settings of it."""
 
@@ -36,4 +32,6 @@ def register(app: typer.Typer, wanted: Container[str]) -> None:
 
 
 def _verb(name: str) -> Callable[..., int]:
+    if name == extract.STAGE:
+        return verb(extract.extract, extract.FLAGS)
     return verb(lambda common: bring(common, (name,)), CONVENIENT.get(name, ()))

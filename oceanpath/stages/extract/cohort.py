@@ -9,7 +9,7 @@ from pathlib import Path
 
 import xxhash
 
-from oceanpath.artifacts.ids import SLIDE_SUFFIXES, describe_missing, slide_id
+from oceanpath.artifacts.ids import SLIDE_SUFFIXES, describe_missing, is_hidden, slide_id
 from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.stage import Inputs, Part
 from oceanpath.slides.encoders import entry
@@ -69,13 +69,13 @@ def slide_folder(settings: ExtractSettings, inputs: Inputs) -> Path:
 
 
 def find_slides(root: Path, exclude: tuple[str, ...] = ()) -> dict[str, Path]:
-    """Slide id → file for every slide below `root`, sorted by id; hidden files are left out.
+    """Slide id → file for every slide below `root`, sorted by id; what is hidden is left out.
 
     Raises: ExperimentError: there is none, two have one id, or an excluded id does not exist.
     """
     found: dict[str, Path] = {}
     for path in sorted(root.rglob("*")):
-        if path.suffix.lower() not in SLIDE_SUFFIXES or path.name.startswith(".") or not path.is_file():
+        if path.suffix.lower() not in SLIDE_SUFFIXES or is_hidden(path, root) or not path.is_file():
             continue
         name = slide_id(path)
         if name in found:

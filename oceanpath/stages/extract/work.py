@@ -63,7 +63,7 @@ def run_part(settings: ExtractSettings, _: Inputs, part: Part, out: Path, progre
         ArtifactError: the slide cannot be opened or decoded.
         StageError: no plausible mpp, coarser than the target, smaller than a patch, or no tissue.
     """
-    engine = _engine(settings.encoder, settings.device, settings.workers)
+    engine = engine_for(settings)
     slide = engine.ahead.take((settings, Path(part.payload["path"])))
     with slide.reader as reader:
         if following := part.payload.get("next"):
@@ -147,6 +147,14 @@ def encode_patches(engine: Engine, slide: Slide, progress: Progress) -> NDArray[
         done += len(rows)
         progress.advance(len(rows))
     return features
+
+
+def engine_for(settings: ExtractSettings) -> Engine:
+    """The engine of this process for such settings.
+
+    Raises: ExperimentError: no such encoder or device.
+    """
+    return _engine(settings.encoder, settings.device, settings.workers)
 
 
 @lru_cache(maxsize=1)
