@@ -130,7 +130,7 @@ def _line(outlook: Outlook) -> str:
 
 def _estimate(found: list[Outlook], good: list[Outlook], speed: Speed | None) -> str:
     patches, bad = sum(outlook.patches for outlook in good), len(found) - len(good)
-    said = f"{len(good)} slides, {patches} patches" + (f"; {bad} slides would fail" if bad else "")
+    said = f"{len(good)} slides, {patches} patches" + (f"; {bad} would fail" if bad else "")
     if speed is None:
         return said
     seconds = speed.seconds_for(patches) + sum(outlook.seconds for outlook in found)
