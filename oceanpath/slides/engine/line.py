@@ -12,7 +12,7 @@ from oceanpath.errors import StageError
 from oceanpath.slides.encoders import Encoder
 from oceanpath.slides.engine.halving import Halving
 from oceanpath.slides.engine.ring import Job, Ring
-from oceanpath.slides.grid import read_patches
+from oceanpath.slides.patches import read_patches
 from oceanpath.slides.reader import SlideReader
 from oceanpath.slides.threads import in_order, one_core_each
 
@@ -57,8 +57,11 @@ class Line:
         size = self.encoder.batch_size
 
         def read(start: int) -> NDArray[np.uint8]:
-            patches = read_patches(reader, job.grid, job.coords[start : start + size])
-            return np.concatenate([patches, np.repeat(patches[-1:], size - len(patches), axis=0)])
+            coords = job.coords[start : start + size]
+            patches = np.empty((size, job.grid.patch_px, job.grid.patch_px, 3), np.uint8)
+            read_patches(reader, job.grid, coords, patches[: len(coords)])
+            patches[len(coords) :] = patches[len(coords) - 1]
+            return patches
 
         def read_and_encode(start: int) -> NDArray[np.float16]:
             return self._halving.encode(read(start))

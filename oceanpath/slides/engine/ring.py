@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oceanpath.errors import OceanPathError, StageError
-from oceanpath.slides.grid import Grid, read_patches
+from oceanpath.slides.grid import Grid
+from oceanpath.slides.patches import read_patches
 from oceanpath.slides.reader import SlideReader
 
 SLOTS = 3
@@ -173,8 +174,7 @@ def _serve(parent: Connection, memory: Any, shape: Shape) -> None:
             return
         answer: Answer = None
         try:
-            patches = read_patches(_opened(job, opened), job.grid, job.coords)
-            slots[slot, first : first + len(patches)] = patches
+            read_patches(_opened(job, opened), job.grid, job.coords, slots[slot, first : first + len(job.coords)])
         except (OceanPathError, OSError) as problem:
             answer = problem
         with suppress(ConnectionError):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from oceanpath.errors import ArtifactError
 from oceanpath.slides.engine.line import Line
 from oceanpath.slides.engine.ring import Job
-from oceanpath.slides.grid import read_patches
+from oceanpath.slides.patches import read_patches
 
 from .conftest import Means
 

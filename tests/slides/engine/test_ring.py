@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from oceanpath.errors import ArtifactError, StageError
 from oceanpath.slides.engine.ring import Job, Ring
-from oceanpath.slides.grid import read_patches
+from oceanpath.slides.patches import read_patches
 
 from .conftest import PATCH
 
