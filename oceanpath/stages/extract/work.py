@@ -63,7 +63,11 @@ def run_part(settings: ExtractSettings, _: Inputs, part: Part, out: Path, progre
         ArtifactError: the slide cannot be opened or decoded.
         StageError: no plausible mpp, coarser than the target, smaller than a patch, or no tissue.
     """
-    engine = engine_for(settings)
+    return extract_slide(engine_for(settings), settings, part, out, progress)
+
+
+def extract_slide(engine: Engine, settings: ExtractSettings, part: Part, out: Path, progress: Progress) -> Summary:
+    """As `run_part`, with an engine that the caller brings."""
     slide = engine.ahead.take((settings, Path(part.payload["path"])))
     with slide.reader as reader:
         if following := part.payload.get("next"):
