@@ -28,6 +28,7 @@ def seconds(*command: str) -> float:
     return min(taken)
 
 
+@pytest.mark.alone
 def test_help_comes_within_six_times_bare_python() -> None:
     code = "import sys; sys.argv = ['oceanpath', '--help']; from oceanpath.cli import main; main()"
     assert seconds(sys.executable, "-c", code) <= 6 * seconds(sys.executable, "-c", "pass")
