@@ -18,7 +18,8 @@ from oceanpath.artifacts.gather import link_tree
 from oceanpath.errors import StageError
 from oceanpath.pipeline.stage import Inputs, Part, Progress, Summary
 from oceanpath.slides.encoders import Encoder, build_encoder
-from oceanpath.slides.grid import Grid, place_patches, plan_grid, read_patch
+from oceanpath.slides.grid import Grid, place_patches, plan_grid
+from oceanpath.slides.patches import read_patches
 from oceanpath.slides.reader import SlideReader, open_slide
 from oceanpath.slides.threads import in_order, one_core_each
 from oceanpath.slides.tissue import find_tissue
@@ -108,7 +109,7 @@ def encode_patches(
     size, count = encoder.batch_size, len(cut.coords)
 
     def read(start: int) -> NDArray[np.uint8]:
-        patches = np.stack([read_patch(reader, cut.grid, x, y) for x, y in cut.coords[start : start + size]])
+        patches = read_patches(reader, cut.grid, cut.coords[start : start + size])
         return np.concatenate([patches, np.repeat(patches[-1:], size - len(patches), axis=0)])
 
     def read_and_encode(start: int) -> NDArray[np.float16]:
