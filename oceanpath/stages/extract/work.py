@@ -18,6 +18,7 @@ from oceanpath.artifacts.gather import link_tree
 from oceanpath.errors import StageError
 from oceanpath.pipeline.stage import Inputs, Part, Progress, Summary
 from oceanpath.slides.encoders import Encoder, build_encoder
+from oceanpath.slides.encoders.card import EncoderOptions
 from oceanpath.slides.grid import Grid, place_patches, plan_grid, read_patch
 from oceanpath.slides.reader import SlideReader, open_slide
 from oceanpath.slides.threads import in_order, one_core_each
@@ -46,7 +47,7 @@ def run_part(settings: ExtractSettings, _: Inputs, part: Part, out: Path, progre
     path = Path(part.payload["path"])
     with open_slide(path, override_mpp=settings.mpp, default_mpp=settings.default_mpp) as reader:
         cut = cut_slide(reader, settings)
-        encoder = _encoder(settings.encoder, settings.device)
+        encoder = _encoder(settings.encoder, settings.device, settings.encoder_options())
         features = encode_patches(reader, cut, encoder, settings.workers, progress)
         meta = _meta(reader, cut.grid, encoder, settings, str(part.identity["slide"]))
         name = str(part.identity["slide_id"])
@@ -124,9 +125,9 @@ def encode_patches(
 
 
 @lru_cache(maxsize=1)
-def _encoder(name: str, device: str) -> Encoder:
+def _encoder(name: str, device: str, options: EncoderOptions) -> Encoder:
     """Built once a process: loading weights takes longer than a small slide."""
-    return build_encoder(name, device)
+    return build_encoder(name, device, options)
 
 
 def _meta(reader: SlideReader, grid: Grid, encoder: Encoder, settings: ExtractSettings, digest: str) -> FeatureMeta:
@@ -143,6 +144,8 @@ def _meta(reader: SlideReader, grid: Grid, encoder: Encoder, settings: ExtractSe
         level0_height=reader.height,
         slide_digest=digest,
         tool_version=oceanpath.__version__,
+        encoder_revision=encoder.revision,
+        weights_sha256=encoder.weights_sha256,
     )
 
 
