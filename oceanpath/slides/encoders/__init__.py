@@ -87,8 +87,9 @@ def entry(name: str) -> Card:
     if _plain(name) in _NAMES:
         return ENCODERS[_NAMES[_plain(name)]]
     close = nearest(_plain(name), _NAMES)
-    do = f"Did you mean {close[0]}?" if close else "oceanpath encoders list shows them all."
-    raise ExperimentError("no such encoder", where="extract.encoder", expected=" or ".join(ENCODERS), got=name, do=do)
+    do = f"Did you mean {close[0]}?" if close else ""
+    do = f"{do} oceanpath encoders list shows them all.".strip()
+    raise ExperimentError("no such encoder", where="extract.encoder", got=name, do=do)
 
 
 def build_encoder(name: str, device: str = "auto", options: EncoderOptions | None = None) -> Encoder:

@@ -79,7 +79,9 @@ class Card:
     architecture: str = ""
     """Name of the network in the library that builds it."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    """Its arguments there."""
+    """Its arguments there; `norm_eps` and `mlp_layer` in words of ours, as objects have no place in a table."""
+    names: Literal["timm", "transformers"] = "timm"
+    """Which package named the tensors of the published file."""
 
     @property
     def access(self) -> str:

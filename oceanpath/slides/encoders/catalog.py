@@ -29,19 +29,6 @@ def _timm(name: str, architecture: str, view: View, hub: Hub, **told: Any) -> Ca
     )
 
 
-def _tokens(name: str, architecture: str, view: View, hub: Hub, **told: Any) -> Card:
-    return Card(
-        name=name,
-        module="oceanpath.slides.encoders.tokens",
-        input_px=view.crop_px,
-        architecture=architecture,
-        view=view,
-        hub=hub,
-        patch_px=224,
-        **told,
-    )
-
-
 def _kaiko(name: str, architecture: str, dim: int, repo: str = "") -> Card:
     return _timm(
         f"kaiko_{name}",
@@ -241,52 +228,43 @@ CARDS = (
         patch_px=224,
         arguments={"img_size": 224},
     ),
-    _tokens(
+    _timm(
         "phikon",
-        "ViT",
+        "vit_base_patch16_224",
         View(224, 224, "bilinear", *IMAGENET),
         Hub("owkin/phikon", "pytorch_model.bin", "057cc0295895c2df3dd7681a89680da6015cbefe"),
         dim=768,
         licence="Owkin non-commercial",
         source="Filiot et al. 2023, Scaling self-supervised learning for histopathology",
-        pool="cls",
-        arguments={"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072},
+        patch_px=224,
+        arguments={"img_size": 224, "norm_eps": 1e-12},
+        names="transformers",
     ),
-    _tokens(
+    _timm(
         "phikon_v2",
-        "Dinov2",
+        "vit_large_patch16_224",
         View(224, 224, "bicubic", *IMAGENET),
         Hub("owkin/phikon-v2", "model.safetensors", "2ae989a9c40cffaa27f0a6cb29cc94d1d6f9a5fd"),
         dim=1024,
         aliases=("phikon2", "phikonv2"),
         licence="Owkin non-commercial",
         source="Filiot et al. 2024, Phikon-v2",
-        pool="cls",
-        arguments={
-            "hidden_size": 1024,
-            "num_hidden_layers": 24,
-            "num_attention_heads": 16,
-            "patch_size": 16,
-            "image_size": 224,
-        },
+        patch_px=224,
+        arguments={"img_size": 224, "init_values": 1e-5},
+        names="transformers",
     ),
-    _tokens(
+    _timm(
         "midnight12k",
-        "Dinov2",
+        "vit_giant_patch14_dinov2",
         View(224, 224, "bilinear", *HALF),
         Hub("kaiko-ai/midnight", "model.safetensors", "adc6b15679c981cce6f9b018bbad09d16eeeda9f"),
         dim=3072,
         aliases=("midnight", "kaiko_midnight"),
         licence="MIT",
         source="Karasikov et al. 2025; class token beside the mean of the patch tokens",
+        patch_px=224,
         pool="cls_mean",
-        arguments={
-            "hidden_size": 1536,
-            "num_hidden_layers": 40,
-            "num_attention_heads": 24,
-            "patch_size": 14,
-            "image_size": 224,
-            "use_swiglu_ffn": True,
-        },
+        arguments={"img_size": 224, "global_pool": ""},
+        names="transformers",
     ),
 )

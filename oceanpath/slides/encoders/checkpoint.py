@@ -42,7 +42,10 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 
 def fill(network: nn.Module, state: Mapping[str, Tensor], name: str, path: Path) -> None:
-    """Load `state`, every key of it, into every parameter and buffer of `network`.
+    """Load `state`, every key of it, into every parameter and buffer of `network`, as float32.
+
+    A network on the device ``meta``, which holds no numbers yet, takes the tensors of `state` for its own: nothing is
+    drawn or copied in vain.
 
     Raises: ArtifactError: keys are missing or left over, or shapes differ; the message names the first of each.
     """
@@ -63,7 +66,9 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], name: str, path: Path)
         if prefix := _shared_prefix(extra, missing):
             do = f"Its names begin with {prefix!r}: save it without."
         raise ArtifactError(f"the weights do not fit {name}", where=path, got="; ".join(filter(None, said)), do=do)
-    network.load_state_dict(state, strict=not optional)
+    full = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+    empty = any(value.is_meta for value in own.values())
+    network.load_state_dict(full, strict=not optional, assign=empty)
 
 
 def _some(what: str, names: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import NamedTuple
 
 import numpy as np
@@ -56,6 +57,15 @@ def try_laws(encoder: Encoder, side_px: int = SIDE_PX) -> list[Verdict]:
     differ = len(np.unique(found, axis=0)) == TRIED
     verdicts.append(Verdict("different patches differ", differ))
     return verdicts
+
+
+def patches_a_second(encoder: Encoder) -> float:
+    """Speed of one call of `encode` with a full batch of 256 px patches, after one that is not counted."""
+    batch = tissue_like(encoder.batch_size, SIDE_PX)
+    encoder.encode(batch)
+    start = time.perf_counter()
+    encoder.encode(batch)
+    return encoder.batch_size / (time.perf_counter() - start)
 
 
 def tissue_like(count: int, side_px: int) -> NDArray[np.uint8]:

@@ -30,20 +30,28 @@ def build_own(name: str, device: str, options: EncoderOptions) -> Encoder:
         ExperimentError: no such module or factory, or the module cannot be imported.
         StageError: it breaks the contract.
     """
+    encoder = load_own(name, device, options)
+    if broken := [verdict for verdict in try_laws(encoder) if not verdict.holds]:
+        said = "; ".join(f"{verdict.law} {verdict.said}".strip() for verdict in broken)
+        do = f"oceanpath encoders check {name} says more."
+        raise StageError("the encoder breaks its contract", where=f"encoder {name}", got=said, do=do)
+    return encoder
+
+
+def load_own(name: str, device: str, options: EncoderOptions) -> Encoder:
+    """The encoder behind ``module:factory``, not tried; without a revision or a digest of weights it gets empty ones.
+
+    Raises: ExperimentError: no such module or factory, or the module cannot be imported.
+    """
     source_of(name)
     module, _, factory = name.partition(":")
     try:
         make = getattr(importlib.import_module(module), factory)
     except (ImportError, AttributeError) as error:
-        raise ExperimentError(
-            "the encoder cannot be imported", where="extract.encoder", got=f"{name} ({error})"
-        ) from error
+        got = f"{name} ({error})"
+        raise ExperimentError("the encoder cannot be imported", where="extract.encoder", got=got) from error
     encoder: Encoder = make(device, options)
     for attribute in ("revision", "weights_sha256"):
         if not isinstance(getattr(encoder, attribute, None), str):
             setattr(encoder, attribute, "")
-    if broken := [verdict for verdict in try_laws(encoder) if not verdict.holds]:
-        said = "; ".join(f"{verdict.law} {verdict.said}".strip() for verdict in broken)
-        do = f"oceanpath encoders check {name} says more."
-        raise StageError("the encoder breaks its contract", where=f"encoder {name}", got=said, do=do)
     return encoder

@@ -37,7 +37,7 @@ def import_timm(needed_by: str) -> ModuleType:
 
 
 @contextmanager
-def wanting(encoder: str, extra: str = "encoders") -> Iterator[None]:
+def wanting(encoder: str) -> Iterator[None]:
     """Inside, a package that is not installed becomes an error that names the extra which brings it.
 
     Raises: MissingExtraError: a package is not installed.
@@ -45,9 +45,9 @@ def wanting(encoder: str, extra: str = "encoders") -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        do = f"Install it with: python -m pip install 'oceanpath[{extra}]'"
+        do = "Install it with: python -m pip install 'oceanpath[encoders]'"
         raise MissingExtraError(
-            f"the encoder {encoder} needs a package that is not installed", expected=error.name or extra, do=do
+            f"the encoder {encoder} needs a package that is not installed", expected=error.name, do=do
         ) from error
 
 
