@@ -57,6 +57,10 @@ class FeatureMeta:
     slide_digest: str
     """xxh3-128 of the bytes of the slide."""
     tool_version: str
+    encoder_revision: str = ""
+    """Commit or version of the encoder's weights; empty where it has none, or an earlier version wrote the file."""
+    weights_sha256: str = ""
+    """Of the file of weights, likewise."""
 
 
 @dataclass(frozen=True)
@@ -197,10 +201,12 @@ def read_meta(path: Path) -> FeatureMeta:
     Raises: ArtifactError: the file is damaged or was written by something else.
     """
     with open_source(path) as source:
-        names = [field.name for field in dataclasses.fields(FeatureMeta)]
-        if missing := [name for name in names if name not in source.attrs]:
+        fields = dataclasses.fields(FeatureMeta)
+        needed = [field.name for field in fields if field.default is dataclasses.MISSING]
+        if missing := [name for name in needed if name not in source.attrs]:
             raise ArtifactError("not a feature file of OceanPath", where=path, got=f"no attribute {missing[0]}")
-        return FeatureMeta(**{name: _plain(source.attrs[name]) for name in names})
+        told = [field.name for field in fields if field.name in source.attrs]
+        return FeatureMeta(**{name: _plain(source.attrs[name]) for name in told})
 
 
 def find_features(directory: Path) -> dict[str, Path]:
