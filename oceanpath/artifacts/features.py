@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from oceanpath.artifacts.feature_layouts import Layout, describe
 from oceanpath.artifacts.feature_sources import READABLE, Places, Source, open_placed, open_source
 from oceanpath.artifacts.ids import slide_id
+from oceanpath.artifacts.trident_job import feature_set, is_beside
 from oceanpath.errors import ArtifactError, ExperimentError
 
 BITS: dict[int, tuple[Any, Any, int]] = {
@@ -212,22 +213,34 @@ def read_meta(path: Path) -> FeatureMeta:
 def find_features(directory: Path) -> dict[str, Path]:
     """Slide id → feature file for everything below `directory`, sorted by id; hidden files are left out.
 
-    Raises: ExperimentError: no such folder, no feature files in it, or two files with one slide id.
+    Of a TRIDENT job only the patch features count (see `oceanpath.artifacts.trident_job`).
+
+    Raises:
+        ExperimentError: no such folder, no feature files in it, two files with one slide id, or a TRIDENT job with
+            several feature sets.
     """
     if not directory.is_dir():
         raise ExperimentError("no such folder of features", where=directory, do="Set data.features to a folder.")
+    paths = [path for path in sorted(directory.rglob("*")) if _is_features(path, directory)]
+    feature_set(paths, directory)  # several sets are told as such, before their slides would seem to stand twice
     found: dict[str, Path] = {}
-    for path in sorted(directory.rglob("*")):
-        if path.suffix.lower() not in READABLE or path.name.startswith(".") or not path.is_file():
-            continue
+    for path in paths:
         name = slide_id(path)
         if name in found:
             both = f"{found[name].relative_to(directory)} and {path.relative_to(directory)}"
             raise ExperimentError("two feature files have one slide id", where=directory, got=f"{name}: {both}")
         found[name] = path
     if not found:
-        raise ExperimentError("the folder holds no features", where=directory, expected=" ".join(READABLE))
+        only_beside = any(is_beside(path, directory) for path in directory.rglob("*.h5"))
+        do = "TRIDENT placed patches here and encoded none; extract them from data.slides." if only_beside else ""
+        raise ExperimentError("the folder holds no features", where=directory, expected=" ".join(READABLE), do=do)
     return dict(sorted(found.items()))
+
+
+def _is_features(path: Path, directory: Path) -> bool:
+    if path.suffix.lower() not in READABLE or path.name.startswith("."):
+        return False
+    return not is_beside(path, directory) and path.is_file()
 
 
 def check_features(path: Path) -> None:
