@@ -35,6 +35,8 @@ BITS: dict[int, tuple[Any, Any, int]] = {
     8: (np.int64, np.uint64, 0x7FF0_0000_0000_0000),
 }
 """Bytes of a float → its signed and unsigned twins and the bits of infinity (IEEE 754)."""
+PIXELS = np.iinfo(np.int32).max
+"""The farthest place, to every side."""
 Bag = tuple[NDArray[np.floating], NDArray[np.int32] | None]
 
 
@@ -276,8 +278,10 @@ def _unchanged(file: FeatureFile) -> None:
 
 
 def _pixels(stored: NDArray[Any], scale: float, path: Path) -> NDArray[np.int32]:
+    if scale == 1.0 and stored.dtype == np.int32 and int(stored.min()) >= -PIXELS:
+        return stored
     values = np.rint(np.asarray(stored, np.float64) * scale)
-    if not np.isfinite(values).all() or (np.abs(values) > np.iinfo(np.int32).max).any():
+    if not np.isfinite(values).all() or (np.abs(values) > PIXELS).any():
         raise ArtifactError("coordinates are not finite 32-bit pixels", where=path)
     return values.astype(np.int32)
 
