@@ -89,14 +89,18 @@ def _tell(state: State, out: Path) -> None:
 def _forecast(made: Plan, common: Common) -> int:
     """The plan, then every slide's patches, then an estimate from a short sample."""
     states = show_plan(made, common)
+    settings: Any = states[-1].step.settings
     inputs = _inputs(states, common)
     if inputs is None:
         if not common.as_json:
             print("Its slides are not there yet.")
         return int(ExitCode.OK)
+    if settings.backend != "native":
+        if not common.as_json:
+            print(f"What {settings.backend} would find is not known before it runs.")
+        return int(ExitCode.OK)
     from oceanpath.stages.extract.forecast import look_at, sample_speed, slides_of
 
-    settings: Any = states[-1].step.settings
     found: list[Outlook] = []
     for outlook in look_at(settings, slides_of(settings, inputs)):
         found.append(outlook)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container
+from pathlib import Path
 
 import typer
 
@@ -13,6 +14,10 @@ from oceanpath.stages.catalog import CATALOG
 
 CONVENIENT = {
     "train": (flag("model", str | None, None, "Aggregator.", key="model.name"),),
+    "curate": (
+        flag("features", Path | None, None, "Folder of feature files.", key="data.features"),
+        flag("min_patches", int | None, None, "Leave out slides with fewer patches.", key="curate.min_patches"),
+    ),
 }
 """Stage → flags that spell settings of it."""
 

@@ -17,6 +17,7 @@ from oceanpath.artifacts.gather import link_tree
 from oceanpath.errors import StageError
 from oceanpath.pipeline.stage import Inputs, Part, Progress, Summary
 from oceanpath.slides.encoders import Encoder, build_encoder
+from oceanpath.slides.encoders.card import EncoderOptions
 from oceanpath.slides.engine.ahead import Ahead
 from oceanpath.slides.engine.line import Line
 from oceanpath.slides.engine.ring import Job
@@ -24,6 +25,7 @@ from oceanpath.slides.grid import Grid, place_patches, plan_grid
 from oceanpath.slides.reader import SlideReader, open_slide
 from oceanpath.slides.tissue import find_tissue
 from oceanpath.stages.extract.settings import ExtractSettings
+from oceanpath.stages.extract.trident import extract_elsewhere
 
 THUMBNAIL_PX = 768
 JPEG_QUALITY = 85
@@ -63,23 +65,23 @@ def run_part(settings: ExtractSettings, _: Inputs, part: Part, out: Path, progre
         ArtifactError: the slide cannot be opened or decoded.
         StageError: no plausible mpp, coarser than the target, smaller than a patch, or no tissue.
     """
-    return extract_slide(engine_for(settings), settings, part, out, progress)
+    path, name, digest = Path(part.payload["path"]), str(part.identity["slide_id"]), str(part.identity["slide"])
+    if settings.backend == "native":
+        return extract_slide(engine_for(settings), settings, part, out, progress)
+    with open_slide(path, override_mpp=settings.mpp, default_mpp=settings.default_mpp) as reader:
+        features, coords, meta = extract_elsewhere(reader, settings, digest, out, progress)
+        return _write(reader, features, coords, meta, out / f"{name}.h5")
 
 
 def extract_slide(engine: Engine, settings: ExtractSettings, part: Part, out: Path, progress: Progress) -> Summary:
-    """As `run_part`, with an engine that the caller brings."""
+    """As `run_part` without TRIDENT, with an engine that the caller brings."""
     slide = engine.ahead.take((settings, Path(part.payload["path"])))
     with slide.reader as reader:
         if following := part.payload.get("next"):
             engine.ahead.expect((settings, Path(following)))
-        job, encoder = slide.job, engine.line.encoder
         features = encode_patches(engine, slide, progress)
-        meta = _meta(reader, job.grid, encoder, settings, str(part.identity["slide"]))
-        name = str(part.identity["slide_id"])
-        write_features(out / f"{name}.h5", features, job.coords, meta)
-        _write_thumbnail(reader, out / "thumbnails" / f"{name}.jpg")
-    line = f"{name}: {len(job.coords)} patches, mpp {meta.mpp_x:g} ({meta.mpp_source})"
-    return Summary((line,), {"patches": len(job.coords), "mpp": meta.mpp_x, "mpp_source": meta.mpp_source})
+        meta = _meta(reader, slide.job.grid, engine.line.encoder, settings, str(part.identity["slide"]))
+        return _write(reader, features, slide.job.coords, meta, out / f"{part.identity['slide_id']}.h5")
 
 
 def run(settings: ExtractSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
@@ -158,13 +160,13 @@ def engine_for(settings: ExtractSettings) -> Engine:
 
     Raises: ExperimentError: no such encoder or device.
     """
-    return _engine(settings.encoder, settings.device, settings.workers)
+    return _engine(settings.encoder, settings.device, settings.encoder_options(), settings.workers)
 
 
 @lru_cache(maxsize=1)
-def _engine(encoder: str, device: str, workers: int) -> Engine:
+def _engine(encoder: str, device: str, options: EncoderOptions, workers: int) -> Engine:
     """Built once a process: loading weights takes longer than a small slide."""
-    line = Line(build_encoder(encoder, device), workers)
+    line = Line(build_encoder(encoder, device, options), workers)
     return Engine(line, Ahead(prepare, lambda slide: slide.reader.close()))
 
 
@@ -182,7 +184,18 @@ def _meta(reader: SlideReader, grid: Grid, encoder: Encoder, settings: ExtractSe
         level0_height=reader.height,
         slide_digest=digest,
         tool_version=oceanpath.__version__,
+        encoder_revision=encoder.revision,
+        weights_sha256=encoder.weights_sha256,
     )
+
+
+def _write(
+    reader: SlideReader, features: NDArray[np.float16], coords: NDArray[np.int32], meta: FeatureMeta, path: Path
+) -> Summary:
+    write_features(path, features, coords, meta)
+    _write_thumbnail(reader, path.parent / "thumbnails" / f"{path.stem}.jpg")
+    line = f"{path.stem}: {len(coords)} patches, mpp {meta.mpp_x:g} ({meta.mpp_source})"
+    return Summary((line,), {"patches": len(coords), "mpp": meta.mpp_x, "mpp_source": meta.mpp_source})
 
 
 def _write_thumbnail(reader: SlideReader, path: Path) -> None:

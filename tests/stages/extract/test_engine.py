@@ -25,6 +25,7 @@ class Device:
     """Takes one batch at a time, as a GPU does, and remembers how large they were."""
 
     name, dim, input_px, batch_size, threads = "device", 3, 0, 16, 0
+    revision, weights_sha256 = "", ""
     sizes: ClassVar[set[int]] = set()
 
     def encode(self, patches: NDArray[np.uint8]) -> NDArray[np.float16]:
@@ -34,7 +35,7 @@ class Device:
 
 @pytest.fixture
 def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(work, "build_encoder", lambda name, device: Device())
+    monkeypatch.setattr(work, "build_encoder", lambda name, device, options: Device())
     work._engine.cache_clear()
     yield
     work._engine.cache_clear()
