@@ -24,7 +24,7 @@ class Draw(NamedTuple):
 
 
 class Bag(NamedTuple):
-    """One slide as read: features [n, D] as stored, coords [n, 2] int32 or None, label, id."""
+    """One slide as read: features [n, D] as stored (bfloat16 as float32), coords [n, 2] int32 or None, label, id."""
 
     features: NDArray[np.floating]
     coords: NDArray[np.int32] | None
@@ -63,7 +63,7 @@ class BagDataset(Dataset[Bag]):
         if (rows := self.rows(draw)) is not None:
             features, coords = features[rows], None if coords is None else coords[rows]
         label = None if self.labels is None else self.labels[draw.position]
-        return Bag(features, coords, label, self.store.slide_ids[number])
+        return Bag(features, coords, label, self.store.slide_id(number))
 
     def length(self, position: int) -> int:
         """Patches that a draw of this position shows."""
@@ -76,7 +76,7 @@ class BagDataset(Dataset[Bag]):
         n = self.store.length(number)
         if self.max_patches is None or n <= self.max_patches:
             return None
-        return chosen_rows(n, self.max_patches, self.seed, draw.epoch, self.store.slide_ids[number])
+        return chosen_rows(n, self.max_patches, self.seed, draw.epoch, self.store.slide_id(number))
 
 
 def collate(bags: Sequence[Bag]) -> Batch:

@@ -81,11 +81,11 @@ class PackedLoader:
             self._place(draw, slice(int(offsets[k]), int(offsets[k + 1])), features, coords)
         labels = self.dataset.labels
         return Batch(
-            features=torch.from_numpy(features),
+            features=_typed(torch.from_numpy(features), store.index.feature_dtype),
             offsets=torch.from_numpy(offsets.astype(np.int64)),
             coords=None if coords is None else torch.from_numpy(coords),
             labels=None if labels is None else torch.tensor([labels[position] for position in positions]),
-            slide_ids=tuple(store.slide_ids[self.dataset.numbers[position]] for position in positions),
+            slide_ids=tuple(store.slide_id(self.dataset.numbers[position]) for position in positions),
         )
 
     def _place(self, draw: Draw, at: slice, features: NDArray[Any], coords: NDArray[np.int32] | None) -> None:
@@ -95,9 +95,14 @@ class PackedLoader:
         if rows is None:
             store.read_features(number, features[at].data.cast("B"))
         else:  # "clip" writes into `out` at once; "raise" would go by a second array
-            np.take(store.features(number), rows, axis=0, out=features[at], mode="clip")
+            np.take(store.stored(number), rows, axis=0, out=features[at], mode="clip")
         if coords is not None and places is not None:
             coords[at] = places if rows is None else places[rows]
+
+
+def _typed(stored: torch.Tensor, dtype: str) -> torch.Tensor:
+    """What a store holds as type `dtype`: numpy knows bfloat16 as its 16 bits."""
+    return stored.view(torch.bfloat16) if dtype == "bfloat16" else stored
 
 
 def _private(size: int) -> mmap.mmap:

@@ -28,7 +28,7 @@ from oceanpath.pipeline.fingerprint import fingerprint, software
 from oceanpath.pipeline.locks import held, try_lock, wait_lock
 from oceanpath.pipeline.processes import process_tag, token
 from oceanpath.pipeline.stage import Summary
-from oceanpath.pipeline.workspace import MANIFEST, PARTIAL, Manifest, Workspace, find, read_manifest
+from oceanpath.pipeline.workspace import MANIFEST, PARTIAL, Manifest, Workspace, find, read_manifest, sealed_files
 
 
 @dataclass(frozen=True)
@@ -111,9 +111,8 @@ def set_aside(workspace: Workspace, folder: Path) -> None:
 
 def _seal(partial: Path, order: Order, summary: Summary) -> None:
     files: dict[str, dict[str, Any]] = {}
-    for path in sorted(path for path in partial.rglob("*") if path.is_file()):
+    for path in sealed_files(partial):
         files[path.relative_to(partial).as_posix()] = {"size": path.stat().st_size, "digest": hash_file(path)}
-        fsync(path)
     if not files:
         raise ArtifactError("a stage wrote nothing", where=order.stage)
     digest = fingerprint(sorted((name, entry["digest"]) for name, entry in files.items()))
@@ -121,7 +120,7 @@ def _seal(partial: Path, order: Order, summary: Summary) -> None:
     head = (order.stage, order.kind, order.version, order.fingerprint, dict(order.identity))
     manifest = Manifest(*head, digest, files, said, order.parts, software())
     (partial / MANIFEST).write_text(json.dumps(asdict(manifest), indent=1, sort_keys=True, allow_nan=False))
-    for path in (partial / MANIFEST, *(path for path in partial.rglob("*") if path.is_dir()), partial):
+    for path in (*partial.rglob("*"), partial):
         fsync(path)
 
 

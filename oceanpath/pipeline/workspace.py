@@ -16,6 +16,8 @@ from oceanpath.pipeline.processes import host, is_alive, token
 FORMAT = 1
 MANIFEST = "manifest.json"
 PARTIAL = ".partial"
+LOCAL = "local"
+"""Folder of a published folder for what is true on this machine only: no part of the result, in no digest."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,12 @@ def read_manifest(folder: Path) -> Manifest | None:
     if wrong := [name for name, entry in manifest.files.items() if sizes[name] != entry["size"]]:
         raise ArtifactError("files of a published folder changed size", where=folder, got=", ".join(wrong[:3]))
     return manifest
+
+
+def sealed_files(folder: Path) -> list[Path]:
+    """The files of a folder that are, or are to be, in its manifest, sorted: all but the manifest and what is local."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in files if path.relative_to(folder).parts[0] not in (MANIFEST, LOCAL))
 
 
 def find(workspace: Workspace, kind: str, stage: str, name: str) -> tuple[Manifest | None, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,9 +15,12 @@ from torch.utils.data import DataLoader
 from oceanpath.artifacts.store import Store
 from oceanpath.bags.batch import Batch
 from oceanpath.bags.batching import BatchSampler, PadToMaxInBatch, TokenBudget
-from oceanpath.bags.dataset import BagDataset, collate
+from oceanpath.bags.dataset import BagDataset, Draw, collate
 from oceanpath.bags.packed import PackedLoader
 from oceanpath.errors import ArtifactError
+from oceanpath.pipeline.stage import Inputs, Quiet
+from oceanpath.stages.mmap.settings import MmapSettings
+from oceanpath.stages.mmap.work import run
 
 Make = Callable[..., Store]
 
@@ -116,3 +120,19 @@ def test_a_short_chunk_is_told_where_the_batch_is_asked_for(make_store: Make, ba
 def test_one_buffer_is_no_room(make_store: Make, bags: dict[str, np.ndarray]) -> None:
     with pytest.raises(ValueError, match="two buffers"):
         PackedLoader(BagDataset(make_store(bags), [0]), [], buffers=1)
+
+
+def test_bfloat16_is_delivered_as_such(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).standard_normal((9, 4)).astype(np.float32)
+    (tmp_path / "features").mkdir()
+    for name in "ab":
+        np.save(tmp_path / "features" / f"{name}.npy", values)
+    (tmp_path / "store").mkdir()
+    run(MmapSettings(features=tmp_path / "features", dtype="bfloat16"), Inputs(), tmp_path / "store", Quiet())
+    for cap in (None, 5):
+        dataset = BagDataset(Store(tmp_path / "store"), [0, 1], max_patches=cap)
+        (batch,) = PackedLoader(dataset, [[Draw(0, 0), Draw(1, 0)]])
+        wanted = collate([dataset[Draw(0, 0)], dataset[Draw(1, 0)]]).features
+        assert batch.features.dtype == torch.bfloat16
+        assert torch.equal(batch.features.float(), wanted)
+        assert cap or torch.equal(batch.features[:9], torch.from_numpy(values).bfloat16())

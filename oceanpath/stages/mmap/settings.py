@@ -11,7 +11,9 @@ from oceanpath.settings import Settings, outside, shared
 class MmapSettings(Settings):
     """How bags are stored."""
 
-    dtype: Literal["float16", "float32"] = "float16"
+    mode: Literal["copy", "adopt"] = "copy"
+    """Copy all features into the store, or leave them in their files where these hold them as the store would."""
+    dtype: Literal["float16", "bfloat16", "float32"] = "float16"
     max_instances: int | None = Field(None, ge=1)
     """Keep at most this many patches a slide; None keeps all."""
     cap_strategy: Literal["spatial_stratified", "random"] = "spatial_stratified"

@@ -1,0 +1,109 @@
+"""The feature files of a cohort: found, looked into, and refused together where they cannot be used."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from oceanpath.artifacts.features import FeatureFile, find_features, scan_features
+from oceanpath.artifacts.gather import sealed_digests
+from oceanpath.errors import ArtifactError, ExperimentError
+from oceanpath.pipeline.stage import Inputs
+from oceanpath.stages.mmap.settings import MmapSettings
+
+T = TypeVar("T")
+R = TypeVar("R")
+Bad = list[tuple[Path, str]]
+"""(file, reason) for each that cannot be used."""
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class FeatureFolder:
+    """A folder of feature files."""
+
+    root: Path
+    paths: Mapping[str, Path]
+    """Slide id → file, sorted by id."""
+    published: bool = False
+    """Whether a stage of this workspace made it; else it lies outside."""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """Relative name → xxh3-128 of the file's bytes, where somebody has told."""
+
+    def name(self, path: Path) -> str:
+        """The relative name of a file."""
+        return path.relative_to(self.root).as_posix()
+
+
+def find_cohort(settings: MmapSettings, inputs: Inputs) -> FeatureFolder:
+    """The files of the stage before this one, or of `data.features`.
+
+    Raises: ExperimentError: there are none, both are there, or two files have one slide id.
+    """
+    extracted = inputs.get("extract")
+    if extracted is not None and settings.features is not None:
+        raise ExperimentError("features come from [extract] and from data.features", do="Keep one of the two.")
+    if extracted is not None:
+        return FeatureFolder(extracted, find_features(extracted), True, sealed_digests(extracted))
+    if settings.features is None:
+        do = "Set data.features, or data.slides to extract them, with --set or in the file."
+        raise ExperimentError("there are no slides and no features to start from", where="[data]", do=do)
+    told = inputs.files.get("features", {})
+    return FeatureFolder(settings.features, find_features(settings.features), False, told)
+
+
+def scan(paths: Iterable[Path], workers: int) -> tuple[list[FeatureFile], Bad]:
+    """Shapes of all files, and (file, reason) for each that cannot be used."""
+
+    def look(path: Path) -> FeatureFile | tuple[Path, str]:
+        try:
+            return scan_features(path)
+        except ArtifactError as error:
+            return path, error.render()
+
+    found = in_threads(look, paths, workers)
+    return [f for f in found if isinstance(f, FeatureFile)], [f for f in found if isinstance(f, tuple)]
+
+
+def odd_dimensions(files: list[FeatureFile]) -> Bad:
+    """Files whose feature length differs from the most common one."""
+    if not files:
+        return []
+    usual = Counter(file.dim for file in files).most_common(1)[0][0]
+    text = "wrong feature length; expected {}, got {}"
+    return [(f.path, f"{f.path.name}: {text.format(usual, f.dim)}") for f in files if f.dim != usual]
+
+
+def refuse(bad: Bad, total: int, *, allowed: bool) -> None:
+    """End the stage with one list of all bad files, unless the user allowed to go on without them."""
+    if not bad or (allowed and len(bad) < total):
+        return
+    listed = "".join(f"\n  {reason}" for _, reason in bad[:SHOWN])
+    more = f"\n  and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
+    do = f"Mend or remove them, or set data.allow_missing = true to go on without them.{listed}{more}"
+    raise ArtifactError(f"{len(bad)} of {total} feature files cannot be used", do=do)
+
+
+def one_encoder(files: Iterable[FeatureFile]) -> str:
+    """The one encoder that made all files, or nothing when they do not say. Raises: ArtifactError: several did."""
+    names = sorted({file.encoder for file in files})
+    if len(names) > 1:
+        said = ", ".join(name or "(not said)" for name in names)
+        raise ArtifactError("feature files come from different encoders", got=said, do="Keep one encoder a folder.")
+    return names[0]
+
+
+def general(layout: str) -> str:
+    """What a file looks like, whatever its number of patches."""
+    return re.sub(r"\[\d+, ", "[N, ", layout)
+
+
+def in_threads(call: Callable[[T], R], things: Iterable[T], workers: int) -> list[R]:
+    """Results in the order of `things`; reading, hashing and writing leave the interpreter free."""
+    with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
+        return list(pool.map(call, things))
