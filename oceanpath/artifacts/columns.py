@@ -66,6 +66,22 @@ def check_columns(path: Path) -> None:
         raise ArtifactError("an array differs from its check sum", where=path, got=wrong)
 
 
+def take(rows: Mapping[str, NDArray[Any]], at: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+    """The rows `at` of columns of equal length; texts as narrow as the longest of them."""
+    return {name: _narrow(column[at]) for name, column in rows.items()}
+
+
+def join(first: Mapping[str, NDArray[Any]], second: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The rows of `first`, then those of `second`, which has the same columns."""
+    return {name: _narrow(np.concatenate([column, second[name]])) for name, column in first.items()}
+
+
+def _narrow(column: NDArray[Any]) -> NDArray[Any]:
+    if column.dtype.kind != "S":
+        return column
+    return column.astype(f"S{max(1, int(np.char.str_len(column).max(initial=1)))}", copy=False)
+
+
 def _view(data: mmap.mmap, member: zipfile.ZipInfo) -> NDArray[Any]:
     if member.compress_type != zipfile.ZIP_STORED:
         raise ValueError(f"{member.filename} is compressed")

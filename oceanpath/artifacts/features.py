@@ -13,7 +13,7 @@ are left out. `FeatureFile.layout` says what was seen.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -201,17 +201,26 @@ def find_features(directory: Path) -> dict[str, Path]:
     """
     if not directory.is_dir():
         raise ExperimentError("no such folder of features", where=directory, do="Set data.features to a folder.")
+    found = features_by_id(directory, (path for path in directory.rglob("*") if path.is_file()))
+    if not found:
+        raise ExperimentError("the folder holds no features", where=directory, expected=" ".join(READABLE))
+    return found
+
+
+def features_by_id(directory: Path, files: Iterable[Path]) -> dict[str, Path]:
+    """Slide id → feature file for those of `files` below `directory` that are such, sorted by id; none hidden.
+
+    Raises: ExperimentError: two of them have one slide id.
+    """
     found: dict[str, Path] = {}
-    for path in sorted(directory.rglob("*")):
-        if path.suffix.lower() not in READABLE or path.name.startswith(".") or not path.is_file():
+    for path in sorted(files):
+        if path.suffix.lower() not in READABLE or path.name.startswith("."):
             continue
         name = slide_id(path)
         if name in found:
             both = f"{found[name].relative_to(directory)} and {path.relative_to(directory)}"
             raise ExperimentError("two feature files have one slide id", where=directory, got=f"{name}: {both}")
         found[name] = path
-    if not found:
-        raise ExperimentError("the folder holds no features", where=directory, expected=" ".join(READABLE))
     return dict(sorted(found.items()))
 
 

@@ -23,10 +23,11 @@ def link_tree(source: Path, target: Path) -> None:
             place.mkdir(parents=True, exist_ok=True)
         elif path.relative_to(source).as_posix() != MANIFEST:
             place.parent.mkdir(parents=True, exist_ok=True)
-            _link(path, place)
+            link_file(path, place)
 
 
-def _link(path: Path, place: Path) -> None:
+def link_file(path: Path, place: Path) -> None:
+    """Make `path` appear at `place`: a hard link, or a copy where the file system has none."""
     try:
         os.link(path, place)
     except OSError:  # another disk, or a file system without hard links

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xxhash
@@ -33,6 +33,19 @@ SOURCES = "source_arrays.npz"
 PLACES = Path("local") / "places.npz"
 BLOCK = 1 << 20
 Stamp = tuple[int, int, int]
+
+
+class Origin(NamedTuple):
+    """Where the bag of one slide came from."""
+
+    name: str
+    """Of the file, relative to the folder of features."""
+    digest: str
+    """xxh3-128 of the file's bytes; nothing where nobody has told."""
+    layout: str
+    """What the file looked like, in words."""
+    runs: Runs | None
+    """The bytes of its features, where they stay there."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +74,35 @@ class Sources:
             raise ArtifactError("unknown format of sources", where=path / SOURCES)
         return cls(**found | {"recipe": found["recipe"].item().decode()})
 
+    @classmethod
+    def of(cls, slides: Sequence[Origin], recipe: str) -> Sources:
+        """The columns of `slides`."""
+        kinds = sorted({slide.layout for slide in slides})
+        codes = {kind: code for code, kind in enumerate(kinds)}
+        runs = [slide.runs for slide in slides if slide.runs is not None]
+        counts = [0, *(0 if slide.runs is None else len(slide.runs.sizes) for slide in slides)]
+        nothing = np.zeros(0, np.int64)
+        return cls(
+            names=np.array([os.fsencode(slide.name) for slide in slides], "S"),
+            digests=np.array([slide.digest.encode() for slide in slides], "S"),
+            layouts=np.array([kind.encode() for kind in kinds], "S"),
+            layout_codes=np.array([codes[slide.layout] for slide in slides], np.int32),
+            run_starts=np.cumsum(counts, dtype=np.int64),
+            run_offsets=np.concatenate([nothing, *(run.offsets for run in runs)]),
+            run_sizes=np.concatenate([nothing, *(run.sizes for run in runs)]),
+            recipe=recipe,
+        )
+
+    def origins(self, rows: NDArray[np.int64]) -> list[Origin]:
+        """The slides `rows`, one by one."""
+        adopted, layouts = self.adopted()[rows].tolist(), [name.decode() for name in self.layouts.tolist()]
+        names, digests = self.names[rows].tolist(), self.digests[rows].tolist()
+        codes = self.layout_codes[rows].tolist()
+        return [
+            Origin(os.fsdecode(name), digest.decode(), layouts[code], self.runs(int(row)) if stays else None)
+            for row, name, digest, code, stays in zip(rows, names, digests, codes, adopted, strict=True)
+        ]
+
     def adopted(self) -> NDArray[np.bool_]:
         """[n]: whose features lie in their own file."""
         return np.diff(self.run_starts) > 0
@@ -76,6 +118,11 @@ def write_places(path: Path, root: str, stamps: Sequence[Stamp]) -> None:
     (path / PLACES).parent.mkdir()
     columns = {"root": np.asarray(os.fsencode(root)), "stamps": np.array(stamps, np.int64).reshape(-1, 3)}
     write_columns(path / PLACES, columns)
+
+
+def read_stamps(path: Path) -> NDArray[np.int64] | None:
+    """The stamp [n, 3] of each slide's file, or None where the store below `path` has no adopted bags."""
+    return map_columns(path / PLACES)["stamps"] if (path / PLACES).is_file() else None
 
 
 class AdoptedFiles:

@@ -6,7 +6,7 @@
     index_arrays.npz     arrays that are mapped, no pickle: format, slide_ids (bytes, sorted), lengths, raw_lengths,
                          chunk_ids, feature_offsets (bytes from the start of the chunk; -1 where the features were left
                          in their own file), coord_offsets, digests, feature_dim, feature_dtype, has_coords,
-                         patch_px_level0 (NaN when unknown), encoder
+                         patch_px_level0 (NaN when unknown), encoder, check_reads
     source_arrays.npz    the feature files the bags came from; see "sources"
 
 A bag never crosses a chunk. `raw_lengths` counts the patches before capping. `digests` are xxh3-128 of a bag's features
@@ -47,8 +47,9 @@ class Store:
 
         Raises: ArtifactError: the index is missing, damaged or of another format.
         """
-        self.path, self._features, self._check = Path(path), features, check
+        self.path, self._features = Path(path), features
         self.index = Index.load(self.path)
+        self._check = check or self.index.check_reads
         self._checked: set[int] = set()
         self._maps: dict[str, NDArray[np.uint8]] = {}
         self._files: dict[str, int] = {}
@@ -228,17 +229,29 @@ def adopted_digest(file: str, coords: NDArray[np.int32] | None) -> str:
     return bag_digest(np.frombuffer(file.encode(), np.uint8), coords)
 
 
+def digest_content(path: Path) -> str:
+    """The digest of what readers of the store below `path` see. Raises: ArtifactError: it has no readable index."""
+    return Index.load(path).content_digest()
+
+
 def check(path: Path) -> None:
     """Read back every bag below `path` and compare it with its digest; adopted files are taken at their told digest.
+
+    Bags in chunks that are hard links are taken too: they were read when these were published first.
 
     Raises: ArtifactError: a chunk is short, a bag differs from its digest, or the index is damaged.
     """
     Index.check(path)
     store, told = Store(path), None
-    for i in range(len(store)):
+    for i in np.flatnonzero(~np.isin(store.index.chunk_ids, _linked_chunks(path))).tolist():
         if store.index.feature_offsets[i] >= 0:
             store.verify(i)
             continue
         told = told or Sources.load(path)
         if adopted_digest(told.digests[i].decode(), store.coords(i)) != store.index.digests[i].decode():
             raise ArtifactError("the coordinates of a bag differ from its digest", where=path, got=store.slide_id(i))
+
+
+def _linked_chunks(path: Path) -> list[int]:
+    chunks = [chunk for chunk in path.glob("*_*.bin") if chunk.stat().st_nlink > 1]
+    return sorted({int(chunk.stem.rpartition("_")[2]) for chunk in chunks})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from oceanpath.errors import ArtifactError
 FORMAT = 2
 INDEX = "index_arrays.npz"
 TEXTS = ("feature_dtype", "encoder")
-LAID = ("chunk_ids", "feature_offsets", "coord_offsets")
-"""Columns that say where bags lie, and nothing of what they are."""
+LAID = ("chunk_ids", "feature_offsets", "coord_offsets", "check_reads")
+"""What says where bags lie and how they are read, and nothing of what they are."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Index:
     feature_dtype: str
     has_coords: bool
     encoder: str
+    check_reads: bool = False
+    """Whether readers are asked to compare each bag with its digest when they first read it."""
 
     def save(self, path: Path) -> None:
         """Write index_arrays.npz below `path`."""
@@ -52,7 +55,7 @@ class Index:
         if int(found.pop("format", -1)) != FORMAT or set(found) != {field.name for field in fields(cls)}:
             raise ArtifactError("unknown store format", where=path / INDEX, expected=FORMAT)
         found["feature_dim"] = int(found["feature_dim"])
-        found["has_coords"] = bool(found["has_coords"])
+        found |= {name: bool(found[name]) for name in ("has_coords", "check_reads")}
         for name in TEXTS:
             found[name] = found[name].item().decode()
         return cls(**found)
@@ -69,6 +72,16 @@ class Index:
             return None
         at = int(np.searchsorted(self.slide_ids, np.array(name, self.slide_ids.dtype)))
         return at if at < len(self.slide_ids) and self.slide_ids[at] == name else None
+
+    def rows(self) -> dict[str, NDArray[Any]]:
+        """The columns with one entry a slide."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+
+    def with_rows(self, rows: Mapping[str, NDArray[Any]]) -> Index:
+        """The same store with other slides."""
+        columns: dict[str, Any] = dict(rows)
+        return replace(self, **columns)
 
     def slide_id(self, i: int) -> str:
         """The id of slide `i`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class Layout:
         """
         n, row = np.array(lengths, np.int64), dim * stored_dtype(dtype).itemsize
         stays = np.zeros(len(n), bool) if adopted is None else np.asarray(adopted, bool)
-        features, coords = _padded(np.where(stays, 0, n * row), PAGE), _padded(n * COORD_BYTES, COORD_ALIGN)
+        features, coords = padded(np.where(stays, 0, n * row), PAGE), padded(n * COORD_BYTES, COORD_ALIGN)
         ends, starts = np.cumsum(features), [0]
         while starts[-1] < len(n):
             begun = int(ends[starts[-1]] - features[starts[-1]])
@@ -52,6 +52,10 @@ class Layout:
         feature_offsets, coord_offsets = (_within(sizes, starts, chunks) for sizes in (features, coords))
         feature_offsets[stays] = -1
         return cls(n, chunks, feature_offsets, coord_offsets, dim, dtype, has_coords)
+
+    def behind(self, chunks: int) -> Layout:
+        """The same bags in chunks that follow on `chunks` others."""
+        return replace(self, chunk_ids=self.chunk_ids + chunks)
 
     @property
     def row_bytes(self) -> int:
@@ -63,8 +67,8 @@ class Layout:
         of_features = kind == "features"
         offsets = self.feature_offsets if of_features else self.coord_offsets
         row, align = (self.row_bytes, PAGE) if of_features else (COORD_BYTES, COORD_ALIGN)
-        sizes = np.zeros(int(self.chunk_ids.max()) + 1, np.int64)
-        np.maximum.at(sizes, self.chunk_ids, np.where(offsets < 0, 0, offsets + _padded(self.lengths * row, align)))
+        sizes = np.zeros(int(self.chunk_ids.max(initial=-1)) + 1, np.int64)
+        np.maximum.at(sizes, self.chunk_ids, np.where(offsets < 0, 0, offsets + padded(self.lengths * row, align)))
         return sizes
 
 
@@ -159,9 +163,10 @@ def _failing_disk() -> Iterator[None]:
         raise StageError("the store cannot be written", got=error.strerror, do=do) from error
 
 
-def _padded(sizes: NDArray[np.int64], align: int) -> NDArray[np.int64]:
-    padded: NDArray[np.int64] = -(-sizes // align) * align
-    return padded
+def padded(sizes: NDArray[np.int64], align: int) -> NDArray[np.int64]:
+    """Each of `sizes`, rounded up to a multiple of `align`."""
+    whole: NDArray[np.int64] = -(-sizes // align) * align
+    return whole
 
 
 def _within(sizes: NDArray[np.int64], starts: list[int], chunks: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -31,7 +31,7 @@ class Manifest:
     fingerprint: str
     identity: Mapping[str, Any]
     digest: str
-    """Output digest: of every file's path and content; what children are keyed by."""
+    """Output digest, what children are keyed by: of every file's path and content, or what `Stage.digest` says."""
     files: Mapping[str, Mapping[str, Any]]
     summary: Mapping[str, Any]
     parts: Mapping[str, str] = field(default_factory=dict)
@@ -55,6 +55,11 @@ class Workspace:
     def place(self, kind: str, stage: str, fingerprint: str) -> Path:
         """The final folder of a published stage or part."""
         return self.root / ("runs" if kind == "stage" else "parts") / stage / fingerprint
+
+    def earlier(self, stage: str, most: int = 16) -> tuple[Path, ...]:
+        """The last folders that a stage published, newest first."""
+        found = [path for path in (self.root / "runs" / stage).glob("[!.]*") if (path / MANIFEST).is_file()]
+        return tuple(sorted(found, key=lambda path: (-path.stat().st_mtime_ns, path.name))[:most])
 
     @property
     def ledger(self) -> Path:

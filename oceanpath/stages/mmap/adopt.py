@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from oceanpath.artifacts.features import FeatureFile
-from oceanpath.artifacts.sources import Sources, Stamp, file_digest, write_places
+from oceanpath.artifacts.sources import Origin, Stamp, file_digest, write_places
 from oceanpath.errors import ArtifactError
 from oceanpath.stages.mmap.cohort import FeatureFolder, general, in_threads
 from oceanpath.stages.mmap.settings import MmapSettings
@@ -42,26 +42,10 @@ def with_digests(folder: FeatureFolder, files: Iterable[FeatureFile], workers: i
     return replace(folder, digests={**folder.digests, **dict(zip(map(folder.name, unknown), found, strict=True))})
 
 
-def sources_of(files: Sequence[FeatureFile], stays: Sequence[bool], folder: FeatureFolder, recipe: str) -> Sources:
-    """What source_arrays.npz says of `files`, of which those that `stays` marks are adopted."""
-    names = [folder.name(file.path) for file in files]
-    layouts = [general(file.layout) for file in files]
-    kinds = sorted(set(layouts))
-    codes = {kind: code for code, kind in enumerate(kinds)}
-    runs = [file.places[file.features_key] for file, stay in zip(files, stays, strict=True) if stay]
-    counts = np.zeros(len(files) + 1, np.int64)
-    counts[1:][np.asarray(stays, bool)] = [len(run.sizes) for run in runs]
-    nothing = np.zeros(0, np.int64)
-    return Sources(
-        names=np.array([os.fsencode(name) for name in names]),
-        digests=np.array([folder.digests.get(name, "").encode() for name in names], "S32"),
-        layouts=np.array([kind.encode() for kind in kinds]),
-        layout_codes=np.array([codes[layout] for layout in layouts], np.int32),
-        run_starts=np.cumsum(counts),
-        run_offsets=np.concatenate([nothing, *(run.offsets for run in runs)]),
-        run_sizes=np.concatenate([nothing, *(run.sizes for run in runs)]),
-        recipe=recipe,
-    )
+def origin_of(file: FeatureFile, stays: bool, folder: FeatureFolder) -> Origin:
+    """Where a bag comes from; where it `stays`, the bytes of its features too."""
+    name, runs = folder.name(file.path), file.places[file.features_key] if stays else None
+    return Origin(name, folder.digests.get(name, ""), general(file.layout), runs)
 
 
 def remember_places(out: Path, folder: FeatureFolder, stamps: Sequence[Stamp]) -> None:

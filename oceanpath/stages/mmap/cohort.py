@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from oceanpath.artifacts.features import FeatureFile, find_features, scan_features
+from oceanpath.artifacts.features import FeatureFile, features_by_id, find_features, scan_features
 from oceanpath.artifacts.gather import sealed_digests
 from oceanpath.errors import ArtifactError, ExperimentError
 from oceanpath.pipeline.stage import Inputs
@@ -28,8 +27,6 @@ class FeatureFolder:
     """A folder of feature files."""
 
     root: Path
-    paths: Mapping[str, Path]
-    """Slide id → file, sorted by id."""
     published: bool = False
     """Whether a stage of this workspace made it; else it lies outside."""
     digests: Mapping[str, str] = field(default_factory=dict)
@@ -39,22 +36,33 @@ class FeatureFolder:
         """The relative name of a file."""
         return path.relative_to(self.root).as_posix()
 
+    def find(self, known: Mapping[str, str]) -> dict[str, Path]:
+        """Slide id → file, sorted by id, but for the files of `known` (relative name → slide id).
+
+        Raises: ExperimentError: there are no files at all, or two have one slide id.
+        """
+        if not known:
+            return find_features(self.root)
+        found = features_by_id(self.root, (self.root / name for name in self.digests.keys() - known.keys()))
+        if twins := sorted(found.keys() & set(known.values())):
+            raise ExperimentError("two feature files have one slide id", where=self.root, got=", ".join(twins[:SHOWN]))
+        return found
+
 
 def find_cohort(settings: MmapSettings, inputs: Inputs) -> FeatureFolder:
-    """The files of the stage before this one, or of `data.features`.
+    """The folder that the stage before this one published, or `data.features`.
 
-    Raises: ExperimentError: there are none, both are there, or two files have one slide id.
+    Raises: ExperimentError: there is none, or both are there.
     """
     extracted = inputs.get("extract")
     if extracted is not None and settings.features is not None:
         raise ExperimentError("features come from [extract] and from data.features", do="Keep one of the two.")
     if extracted is not None:
-        return FeatureFolder(extracted, find_features(extracted), True, sealed_digests(extracted))
+        return FeatureFolder(extracted, True, sealed_digests(extracted))
     if settings.features is None:
         do = "Set data.features, or data.slides to extract them, with --set or in the file."
         raise ExperimentError("there are no slides and no features to start from", where="[data]", do=do)
-    told = inputs.files.get("features", {})
-    return FeatureFolder(settings.features, find_features(settings.features), False, told)
+    return FeatureFolder(settings.features, False, inputs.files.get("features", {}))
 
 
 def scan(paths: Iterable[Path], workers: int) -> tuple[list[FeatureFile], Bad]:
@@ -70,11 +78,8 @@ def scan(paths: Iterable[Path], workers: int) -> tuple[list[FeatureFile], Bad]:
     return [f for f in found if isinstance(f, FeatureFile)], [f for f in found if isinstance(f, tuple)]
 
 
-def odd_dimensions(files: list[FeatureFile]) -> Bad:
-    """Files whose feature length differs from the most common one."""
-    if not files:
-        return []
-    usual = Counter(file.dim for file in files).most_common(1)[0][0]
+def odd_dimensions(files: list[FeatureFile], usual: int) -> Bad:
+    """Files whose feature length is not the usual one."""
     text = "wrong feature length; expected {}, got {}"
     return [(f.path, f"{f.path.name}: {text.format(usual, f.dim)}") for f in files if f.dim != usual]
 
@@ -89,9 +94,9 @@ def refuse(bad: Bad, total: int, *, allowed: bool) -> None:
     raise ArtifactError(f"{len(bad)} of {total} feature files cannot be used", do=do)
 
 
-def one_encoder(files: Iterable[FeatureFile]) -> str:
+def one_encoder(encoders: Iterable[str]) -> str:
     """The one encoder that made all files, or nothing when they do not say. Raises: ArtifactError: several did."""
-    names = sorted({file.encoder for file in files})
+    names = sorted(set(encoders))
     if len(names) > 1:
         said = ", ".join(name or "(not said)" for name in names)
         raise ArtifactError("feature files come from different encoders", got=said, do="Keep one encoder a folder.")

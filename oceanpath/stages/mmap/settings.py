@@ -22,6 +22,8 @@ class MmapSettings(Settings):
     """Cells a side of the grid of `spatial_stratified`."""
     chunk_gb: float = Field(8.0, gt=0)
     """A bag never crosses a chunk file; a new one starts where this size would be passed."""
+    verify: bool = False
+    """Whoever reads a bag of the store first compares it with its digest."""
     features: Path | None = outside("data.features")
     allow_missing: bool = shared("data.allow_missing", False)
     seed: int = shared("seed", 42)

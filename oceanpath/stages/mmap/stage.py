@@ -11,6 +11,8 @@ STAGE = Stage(
     settings=MmapSettings,
     work="oceanpath.stages.mmap.work:run",
     check="oceanpath.artifacts.store:check",
+    digest="oceanpath.artifacts.store:digest_content",
+    extends=True,
     needs=("extract?",),
     doc="Put feature files into one memory-mapped store.",
 )
