@@ -163,10 +163,10 @@ class AdoptedFiles:
             gathered.flags.writeable = False
             return gathered
 
-    def read(self, i: int, out: memoryview) -> None:
-        """Copy the feature bytes of slide `i` into `out`, which is as long. Raises: as `features`."""
+    def read(self, i: int, out: memoryview, start: int = 0) -> None:
+        """Fill `out` with the feature bytes of slide `i` from byte `start` on. Raises: as `features`."""
         with self._open(i) as handle:
-            self.sources.runs(i).read_into(handle, 0, out)
+            self.sources.runs(i).read_into(handle, start, out)
 
     def digest(self, i: int) -> str:
         """xxh3-128 of the file of slide `i` as it is now. Raises: ArtifactError: it cannot be read."""

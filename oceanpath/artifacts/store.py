@@ -47,9 +47,9 @@ class Store:
 
         Raises: ArtifactError: the index is missing, damaged or of another format.
         """
-        self.path, self._features = Path(path), features
+        self.path, self.adopted_root = Path(path), features
         self.index = Index.load(self.path)
-        self._check = check or self.index.check_reads
+        self.checks = check or self.index.check_reads
         self._checked: set[int] = set()
         self._maps: dict[str, NDArray[np.uint8]] = {}
         self._files: dict[str, int] = {}
@@ -60,7 +60,7 @@ class Store:
 
     def __getstate__(self) -> tuple[Path, Path | None, bool]:
         """Only the paths travel to a worker; it maps the files itself."""
-        return self.path, self._features, self._check
+        return self.path, self.adopted_root, self.checks
 
     def __setstate__(self, state: tuple[Path, Path | None, bool]) -> None:
         self.__init__(state[0], features=state[1], check=state[2])  # type: ignore[misc]  # the one way to rebuild
@@ -120,8 +120,8 @@ class Store:
         raw = self._slice("coords", i, int(self.index.coord_offsets[i]), self.length(i) * COORD_BYTES)
         return raw.view(np.int32).reshape(-1, 2)
 
-    def read_features(self, i: int, out: memoryview) -> None:
-        """Copy the feature bytes of slide `i`, as stored, into `out`, which is as long, without mapping them.
+    def read_features(self, i: int, out: memoryview, start: int = 0) -> None:
+        """Fill `out` with the feature bytes of slide `i`, as stored, from byte `start` on, without mapping them.
 
         Memory that is reused needs no page faults, and other threads run meanwhile: twice as fast as copying a view.
 
@@ -130,14 +130,16 @@ class Store:
         self._first_look(i)
         offset = int(self.index.feature_offsets[i])
         if offset < 0:
-            self._adopted.read(i, out)
+            self._adopted.read(i, out, start)
             return
-        name = chunk_name("features", int(self.index.chunk_ids[i]))
+        name, offset = chunk_name("features", int(self.index.chunk_ids[i])), offset + start
         if name not in self._files:
             try:
-                self._files[name] = os.open(self.path / name, os.O_RDONLY)
+                handle = os.open(self.path / name, os.O_RDONLY)
             except OSError as error:
                 raise ArtifactError("a chunk of the store cannot be read", where=self.path / name, got=error) from error
+            if self._files.setdefault(name, handle) != handle:  # another thread was first
+                os.close(handle)
         while out:
             got = os.preadv(self._files[name], [out], offset)
             if not got:
@@ -172,10 +174,10 @@ class Store:
 
     @cached_property
     def _adopted(self) -> AdoptedFiles:
-        return AdoptedFiles(self.path, self._features)
+        return AdoptedFiles(self.path, self.adopted_root)
 
     def _first_look(self, i: int) -> None:
-        if self._check and i not in self._checked:
+        if self.checks and i not in self._checked:
             self.verify(i)
             self._checked.add(i)
 
@@ -190,7 +192,7 @@ class Store:
         name = chunk_name(kind, int(self.index.chunk_ids[i]))
         if name not in self._maps:
             try:
-                self._maps[name] = np.memmap(self.path / name, dtype=np.uint8, mode="r")
+                self._maps[name] = np.asarray(np.memmap(self.path / name, dtype=np.uint8, mode="r"))  # slices at once
             except (OSError, ValueError) as error:
                 raise ArtifactError(
                     "a chunk of the store cannot be mapped", where=self.path / name, got=error

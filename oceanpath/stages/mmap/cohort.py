@@ -13,6 +13,7 @@ from oceanpath.artifacts.features import FeatureFile, features_by_id, find_featu
 from oceanpath.artifacts.gather import sealed_digests
 from oceanpath.errors import ArtifactError, ExperimentError
 from oceanpath.pipeline.stage import Inputs
+from oceanpath.stages.mmap.limit import wanted_slides
 from oceanpath.stages.mmap.settings import MmapSettings
 
 T = TypeVar("T")
@@ -31,13 +32,19 @@ class FeatureFolder:
     """Whether a stage of this workspace made it; else it lies outside."""
     digests: Mapping[str, str] = field(default_factory=dict)
     """Relative name → xxh3-128 of the file's bytes, where somebody has told."""
+    wanted: frozenset[str] | None = None
+    """The only slides that are wanted; None for all."""
 
     def name(self, path: Path) -> str:
         """The relative name of a file."""
         return path.relative_to(self.root).as_posix()
 
+    def wants(self, slide: str) -> bool:
+        """Whether a slide is wanted."""
+        return self.wanted is None or slide in self.wanted
+
     def find(self, known: Mapping[str, str]) -> dict[str, Path]:
-        """Slide id → file, sorted by id, but for the files of `known` (relative name → slide id).
+        """Slide id → file, sorted by id, wanted or not, but for the files of `known` (relative name → slide id).
 
         Raises: ExperimentError: there are no files at all, or two have one slide id.
         """
@@ -54,15 +61,15 @@ def find_cohort(settings: MmapSettings, inputs: Inputs) -> FeatureFolder:
 
     Raises: ExperimentError: there is none, or both are there.
     """
-    extracted = inputs.get("extract")
+    extracted, wanted = inputs.get("extract"), wanted_slides(settings)
     if extracted is not None and settings.features is not None:
         raise ExperimentError("features come from [extract] and from data.features", do="Keep one of the two.")
     if extracted is not None:
-        return FeatureFolder(extracted, True, sealed_digests(extracted))
+        return FeatureFolder(extracted, True, sealed_digests(extracted), wanted)
     if settings.features is None:
         do = "Set data.features, or data.slides to extract them, with --set or in the file."
         raise ExperimentError("there are no slides and no features to start from", where="[data]", do=do)
-    return FeatureFolder(settings.features, False, inputs.files.get("features", {}))
+    return FeatureFolder(settings.features, False, inputs.files.get("features", {}), wanted)
 
 
 def scan(paths: Iterable[Path], workers: int) -> tuple[list[FeatureFile], Bad]:

@@ -72,10 +72,10 @@ def _reuse(settings: MmapSettings, cohort: FeatureFolder, folder: Path) -> Reuse
         sources, index = Sources.load(folder), Index.load(folder)
         if sources.recipe != recipe(settings):
             return None
-        names, digests = sources.names.tolist(), sources.digests.tolist()
+        columns = (index.slide_ids.tolist(), sources.names.tolist(), sources.digests.tolist())
         same = [
-            bool(digest) and cohort.digests.get(os.fsdecode(name)) == digest.decode()
-            for name, digest in zip(names, digests, strict=True)
+            bool(digest) and cohort.digests.get(os.fsdecode(name)) == digest.decode() and cohort.wants(slide.decode())
+            for slide, name, digest in zip(*columns, strict=True)
         ]
         rows, chunks = _worthwhile(folder, index, np.flatnonzero(same), int(settings.chunk_gb * 2**30))
         if not len(rows):

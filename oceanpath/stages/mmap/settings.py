@@ -22,9 +22,12 @@ class MmapSettings(Settings):
     """Cells a side of the grid of `spatial_stratified`."""
     chunk_gb: float = Field(8.0, gt=0)
     """A bag never crosses a chunk file; a new one starts where this size would be passed."""
+    manifest: Path | None = outside()
+    """Only slides of this table: a pretraining manifest, or a csv, tsv or parquet with the column `data.slide_id`."""
     verify: bool = False
     """Whoever reads a bag of the store first compares it with its digest."""
     features: Path | None = outside("data.features")
+    slide_id: str = shared("data.slide_id", "slide_id")
     allow_missing: bool = shared("data.allow_missing", False)
     seed: int = shared("seed", 42)
     workers: int = shared("runtime.workers", 2, is_runtime=True)

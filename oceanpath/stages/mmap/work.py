@@ -6,6 +6,7 @@ from collections import Counter
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from oceanpath.pipeline.stage import Inputs, Progress, Summary
 from oceanpath.stages.mmap.adopt import remember_places
 from oceanpath.stages.mmap.build import Build
 from oceanpath.stages.mmap.cohort import Bad, FeatureFolder, find_cohort, odd_dimensions, refuse, scan
+from oceanpath.stages.mmap.limit import Limit
 from oceanpath.stages.mmap.reuse import Reuse, best_reuse, recipe
 from oceanpath.stages.mmap.settings import MmapSettings
 
@@ -24,7 +26,7 @@ from oceanpath.stages.mmap.settings import MmapSettings
 def run(settings: MmapSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
     """Write the store of all feature files below `out`."""
     folder = find_cohort(settings, inputs)
-    reuse, build, bad = _plan(settings, folder, best_reuse(settings, folder, inputs.earlier))
+    reuse, build, bad, said = _plan(settings, folder, best_reuse(settings, folder, inputs.earlier))
     progress.start(len(build.files), "slides")
     if reuse is not None:
         progress.note(f"{len(reuse)} slides are in an earlier store and are taken over; {len(build.files)} are new")
@@ -42,16 +44,26 @@ def run(settings: MmapSettings, inputs: Inputs, out: Path, progress: Progress) -
     sources.save(out)
     if sources.adopted().any():
         remember_places(out, folder, [stamps[i] for i in order.tolist()])
-    return _summary(index, sources, build, bad)
+    return _summary(index, sources, build, bad, said)
 
 
-def _plan(settings: MmapSettings, folder: FeatureFolder, reuse: Reuse | None) -> tuple[Reuse | None, Build, Bad]:
-    """What is taken over, what is written, and the files that are left out.
+class Plan(NamedTuple):
+    """What is taken over, what is written, the files that cannot be used, and what is said of a manifest."""
+
+    reuse: Reuse | None
+    build: Build
+    bad: Bad
+    said: list[str]
+
+
+def _plan(settings: MmapSettings, folder: FeatureFolder, reuse: Reuse | None) -> Plan:
+    """Decide about every file.
 
     Raises: ArtifactError: files cannot be used, and that is not allowed; all of them are listed.
     """
     known = {} if reuse is None else {o.name: reuse.index.slide_id(i) for i, o in enumerate(reuse.origins)}
-    paths = folder.find(known)
+    limit = Limit.of(folder, folder.find(known), known.values(), allowed=settings.allow_missing)
+    paths = limit.paths
     files, bad = scan(paths.values(), settings.workers)
     dims = Counter(file.dim for file in files)
     if reuse is not None:
@@ -63,10 +75,10 @@ def _plan(settings: MmapSettings, folder: FeatureFolder, reuse: Reuse | None) ->
         return _plan(settings, folder, None)  # the new files change what the others must be
     refuse(bad + odd, len(known) + len(paths), allowed=settings.allow_missing)
     build = Build.of([file for file in files if file.dim == usual], folder, settings, reuse)
-    return reuse, build, bad + odd
+    return Plan(reuse, build, bad + odd, limit.lines)
 
 
-def _summary(index: Index, sources: Sources, build: Build, bad: Bad) -> Summary:
+def _summary(index: Index, sources: Sources, build: Build, bad: Bad, said: list[str]) -> Summary:
     """What is said at the end: the same however much was taken over."""
     total, stored = int(index.raw_lengths.sum()), int(index.lengths.sum())
     capped = int((index.lengths < index.raw_lengths).sum())
@@ -78,6 +90,7 @@ def _summary(index: Index, sources: Sources, build: Build, bad: Bad) -> Summary:
         metrics["adopted"] = int(sources.adopted().sum())
         lines.append(f"{metrics['adopted']} slides adopted: their features stay in their own files")
         lines += build.copied()
+    lines += said
     lines += [f"left out: {reason}" for _, reason in bad]
     layouts = [name.decode() for name in sources.layouts.tolist()]
     seen = Counter(layouts[code] for code in sources.layout_codes.tolist())

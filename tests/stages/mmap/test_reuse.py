@@ -16,7 +16,7 @@ from oceanpath.artifacts.sources import file_digest
 from oceanpath.artifacts.store import Store, check, digest_content
 from oceanpath.errors import ArtifactError, ExperimentError
 from oceanpath.pipeline.stage import Inputs, Quiet, Summary
-from oceanpath.stages.mmap import reuse
+from oceanpath.stages.mmap import cohort, reuse
 from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.mmap.work import run
 
@@ -74,9 +74,9 @@ def test_any_history_reads_as_a_build_in_one_go(tmp_path_factory, history, chunk
     top = tmp_path_factory.mktemp("history")
     keys = {"chunk_gb": chunk_gb, "mode": mode, "max_instances": cap, "dtype": dtype}
     stores: tuple[Path, ...] = ()
-    for number, cohort in enumerate(history):
+    for number, slides in enumerate(history):
         shutil.rmtree(top / "features", ignore_errors=True)
-        for name, version in cohort.items():
+        for name, version in slides.items():
             put(top / "features", name, version, 10 + 3 * version)
         stores = (top / f"store_{number}", *stores)
         grown = build(top / "features", stores[0], stores[1:], **keys)
@@ -98,8 +98,8 @@ def folder(tmp_path: Path) -> Path:
 def test_an_added_slide_alone_is_written(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(folder, "slide_35", 35)
     opened: list[str] = []
-    real = h5py.File
-    monkeypatch.setattr(h5py, "File", lambda path, *more: opened.append(Path(path).name) or real(path, *more))
+    real = cohort.scan_features
+    monkeypatch.setattr(cohort, "scan_features", lambda path: opened.append(path.name) or real(path))
     build(folder, tmp_path / "second", (tmp_path / "first",))
     assert set(opened) == {"slide_35.h5"}
     assert written(tmp_path / "second") == 4096
