@@ -117,6 +117,15 @@ def scan_features(path: Path) -> FeatureFile:
     )
 
 
+def layout_of(path: Path) -> Layout:
+    """Shapes and types of a feature file, without finding where its rows lie: for looking at many files.
+
+    Raises: ArtifactError: as `scan_features`.
+    """
+    with open_source(path) as source:
+        return describe(source, path)
+
+
 @dataclass(frozen=True)
 class OpenBag:
     """A feature file that is open for one reading; see `open_bag`."""

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from oceanpath.artifacts.store import Store
+from oceanpath.bags.batch import Batch
 from oceanpath.bags.dataset import BagDataset, Draw
 from oceanpath.bags.placement import loader_of
 from oceanpath.errors import ArtifactError
@@ -62,6 +63,8 @@ def predict_attention(
 ) -> NDArray[np.float32]:
     """Attention [n] of one slide's patches under the model at `checkpoint`: non-negative, sums to 1.
 
+    A long slide is read in blocks.
+
     Raises: ArtifactError: a damaged checkpoint, or features [n, D] of another length D.
     """
     classifier = load_checkpoint(checkpoint, device)
@@ -69,8 +72,9 @@ def predict_attention(
         raise ArtifactError(
             "wrong features for this model", where=checkpoint, expected=f"[n, {classifier.in_dim}]", got=features.shape
         )
-    h = torch.from_numpy(np.array(features, copy=True)).unsqueeze(0).to(device)
-    places = None if coords is None else torch.from_numpy(np.array(coords, copy=True)).unsqueeze(0).to(device)
-    attention = classifier.output(h, None, places, return_attention=True).extras["attention"]
-    weights: NDArray[np.float32] = attention[0].float().cpu().numpy()
+    rows = torch.from_numpy(np.array(features, copy=True))
+    places = None if coords is None else torch.from_numpy(np.array(coords, copy=True))
+    bag = Batch(rows, torch.tensor([0, len(rows)]), places).to(device)
+    attention = classifier.output_packed(bag, return_attention=True).extras["attention"]
+    weights: NDArray[np.float32] = attention.float().cpu().numpy()
     return weights

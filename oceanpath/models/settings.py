@@ -15,6 +15,8 @@ class ModelSettings(Settings):
     cost: ClassVar[str] = ""
     """How time grows with the N patches of a bag."""
     name: str
+    checkpoint: bool = False
+    """Whether inner results are computed again in the backward pass: less memory, more time, the same gradients."""
 
 
 class PatchModelSettings(ModelSettings):

@@ -13,6 +13,7 @@ from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.stage import Inputs, Part
 from oceanpath.slides.encoders import entry
 from oceanpath.stages.extract.settings import ExtractSettings
+from oceanpath.stages.extract.trident import trident_versions
 
 SAFE_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 CHUNK = 1 << 20
@@ -22,13 +23,19 @@ def parts(settings: ExtractSettings, inputs: Inputs) -> list[Part]:
     """One part a slide, in order of slide id.
 
     A part is identified by the geometry and encoder settings, the content of the slide and its id; not by its place.
+    What TRIDENT makes is also identified by its versions, so that a folder never mixes two of them.
 
-    Raises: ExperimentError: no slides, two slides with one id, an unknown encoder or an unknown excluded id.
+    Raises:
+        ExperimentError: no slides, two slides with one id, an unknown encoder or an unknown excluded id.
+        MissingExtraError: TRIDENT is asked for and is not there.
     """
-    entry(settings.encoder)
+    if settings.backend == "native":
+        entry(settings.encoder)
     root = slide_folder(settings, inputs)
     digests = {} if inputs.get("demo") else inputs.files.get("slides", {})
     same = {name: value for name, value in settings.identity().items() if name != "exclude"}
+    if settings.backend == "trident":
+        same["trident_versions"] = dict(trident_versions(settings))
     found = []
     for name, path in find_slides(root, settings.exclude).items():
         digest = slide_digest(path, root, digests)

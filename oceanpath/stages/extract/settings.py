@@ -1,10 +1,11 @@
 """Keys of `[extract]`."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
-from oceanpath.settings import Settings, outside, shared
+from oceanpath.settings import Settings, outside, runtime, shared
 
 
 class ExtractSettings(Settings):
@@ -26,6 +27,14 @@ class ExtractSettings(Settings):
     """The same, for slides that tell nothing plausible."""
     exclude: tuple[str, ...] = ()
     """Slide ids to leave out."""
+    backend: Literal["native", "trident"] = "native"
+    """Who reads and encodes: OceanPath, or TRIDENT in an interpreter of its own (docs/trident.md)."""
+    trident_segmenter: Literal["hest", "grandqc", "otsu"] = "hest"
+    """How TRIDENT finds tissue; otsu needs no download."""
+    trident_python: str = runtime("")
+    """TRIDENT's interpreter, a path or a command of PATH; else what OCEANPATH_TRIDENT_PYTHON says."""
+    trident_silence_s: float = runtime(1800.0, gt=0)
+    """Seconds without a sign of life after which TRIDENT is killed."""
     slides: Path | None = outside("data.slides")
     device: str = shared("runtime.device", "auto", is_runtime=True)
     workers: int = shared("runtime.workers", 2, is_runtime=True, ge=0)
