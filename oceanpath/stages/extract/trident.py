@@ -100,7 +100,7 @@ def _request(reader: SlideReader, settings: ExtractSettings, digest: str, work: 
         "overlap": settings.overlap,
         "min_tissue": settings.min_tissue,
         "encoder": settings.encoder,
-        "weights": None,
+        "weights": str(settings.weights.absolute()) if settings.weights else None,
         "device": settings.device,
         "batch": BATCH,
         "workers": settings.workers,

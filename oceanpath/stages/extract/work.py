@@ -18,6 +18,7 @@ from oceanpath.artifacts.gather import link_tree
 from oceanpath.errors import StageError
 from oceanpath.pipeline.stage import Inputs, Part, Progress, Summary
 from oceanpath.slides.encoders import Encoder, build_encoder
+from oceanpath.slides.encoders.card import EncoderOptions
 from oceanpath.slides.grid import Grid, place_patches, plan_grid
 from oceanpath.slides.patches import read_patches
 from oceanpath.slides.reader import SlideReader, open_slide
@@ -51,7 +52,7 @@ def run_part(settings: ExtractSettings, _: Inputs, part: Part, out: Path, progre
             features, coords, meta = extract_elsewhere(reader, settings, digest, out, progress)
         else:
             cut = cut_slide(reader, settings)
-            encoder = _encoder(settings.encoder, settings.device)
+            encoder = _encoder(settings.encoder, settings.device, settings.encoder_options())
             features, coords = encode_patches(reader, cut, encoder, settings.workers, progress), cut.coords
             meta = _meta(reader, cut.grid, encoder, settings, digest)
         write_features(out / f"{name}.h5", features, coords, meta)
@@ -128,9 +129,9 @@ def encode_patches(
 
 
 @lru_cache(maxsize=1)
-def _encoder(name: str, device: str) -> Encoder:
+def _encoder(name: str, device: str, options: EncoderOptions) -> Encoder:
     """Built once a process: loading weights takes longer than a small slide."""
-    return build_encoder(name, device)
+    return build_encoder(name, device, options)
 
 
 def _meta(reader: SlideReader, grid: Grid, encoder: Encoder, settings: ExtractSettings, digest: str) -> FeatureMeta:
@@ -147,6 +148,8 @@ def _meta(reader: SlideReader, grid: Grid, encoder: Encoder, settings: ExtractSe
         level0_height=reader.height,
         slide_digest=digest,
         tool_version=oceanpath.__version__,
+        encoder_revision=encoder.revision,
+        weights_sha256=encoder.weights_sha256,
     )
 
 

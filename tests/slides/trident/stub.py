@@ -21,7 +21,7 @@ class WSI:
     def __init__(self, slide_path, lazy_init=True, mpp=None, max_workers=None):
         assert os.path.isabs(slide_path)
         self.mpp, self.name = mpp, os.path.splitext(os.path.basename(slide_path))[0]
-        self.mag = 40 if mpp < 0.375 else 20
+        self.mag = 40 if mpp < 0.3 else 20
 
     def segment_tissue(self, segmentation_model, target_mag=10, holes_are_tissue=True, job_dir=None, batch_size=16,
                        device="cuda:0"):

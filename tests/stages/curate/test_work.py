@@ -135,7 +135,7 @@ def test_the_verb_takes_rules_from_a_file(tree: Path, tmp_path: Path, capsys: py
     assert run_app(["curate", *where, "--min-patches", "501"]) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 def test_twenty_thousand_files_take_less_than_a_minute(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The verb from the shell, digests of all bytes and publishing included."""
     put(tmp_path, [("template.h5", 300)])
