@@ -5,7 +5,7 @@ A field is one of:
     plain          part of the identity: changing it makes another result
     runtime(...)   how fast, not what: device, workers. Never part of an identity
     shared(...)    the value comes from another table of the experiment, such as ``data.label``
-    outside(...)   a shared path; its *content* is part of the identity, never its place
+    outside(...)   a path, mostly a shared one; its *content* is part of the identity, never its place
 """
 
 from pathlib import Path
@@ -66,9 +66,9 @@ def shared(key: str, default: Any = ..., *, is_runtime: bool = False, **checks: 
     return Field(default, json_schema_extra={"shared": key, "runtime": is_runtime}, **checks)
 
 
-def outside(key: str, default: Any = None) -> Any:
-    """A path from another table; what lies there is digested into the identity."""
-    return Field(default, json_schema_extra={"shared": key, "outside": True})
+def outside(key: str = "", default: Any = None) -> Any:
+    """A path, from another table where `key` names one; what lies there is digested into the identity."""
+    return Field(default, json_schema_extra={"outside": True, **({"shared": key} if key else {})})
 
 
 def _marks(field: FieldInfo) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from oceanpath.artifacts.feature_layouts import Layout, describe
 from oceanpath.artifacts.feature_sources import READABLE, Places, Source, open_placed, open_source
 from oceanpath.artifacts.ids import slide_id
+from oceanpath.artifacts.trident_job import feature_set, is_beside
 from oceanpath.errors import ArtifactError, ExperimentError
 
 BITS: dict[int, tuple[Any, Any, int]] = {
@@ -34,6 +35,8 @@ BITS: dict[int, tuple[Any, Any, int]] = {
     8: (np.int64, np.uint64, 0x7FF0_0000_0000_0000),
 }
 """Bytes of a float → its signed and unsigned twins and the bits of infinity (IEEE 754)."""
+PIXELS = np.iinfo(np.int32).max
+"""The farthest place, to every side."""
 Bag = tuple[NDArray[np.floating], NDArray[np.int32] | None]
 
 
@@ -57,6 +60,10 @@ class FeatureMeta:
     slide_digest: str
     """xxh3-128 of the bytes of the slide."""
     tool_version: str
+    encoder_revision: str = ""
+    """Commit or version of the encoder's weights; empty where it has none, or an earlier version wrote the file."""
+    weights_sha256: str = ""
+    """Of the file of weights, likewise."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,15 @@ def scan_features(path: Path) -> FeatureFile:
     return FeatureFile(
         path=path, slide_id=slide_id(path), stamp=stamp, stored=stored, places=places, **dataclasses.asdict(layout)
     )
+
+
+def layout_of(path: Path) -> Layout:
+    """Shapes and types of a feature file, without finding where its rows lie: for looking at many files.
+
+    Raises: ArtifactError: as `scan_features`.
+    """
+    with open_source(path) as source:
+        return describe(source, path)
 
 
 @dataclass(frozen=True)
@@ -188,31 +204,45 @@ def read_meta(path: Path) -> FeatureMeta:
     Raises: ArtifactError: the file is damaged or was written by something else.
     """
     with open_source(path) as source:
-        names = [field.name for field in dataclasses.fields(FeatureMeta)]
-        if missing := [name for name in names if name not in source.attrs]:
+        fields = dataclasses.fields(FeatureMeta)
+        needed = [field.name for field in fields if field.default is dataclasses.MISSING]
+        if missing := [name for name in needed if name not in source.attrs]:
             raise ArtifactError("not a feature file of OceanPath", where=path, got=f"no attribute {missing[0]}")
-        return FeatureMeta(**{name: _plain(source.attrs[name]) for name in names})
+        told = [field.name for field in fields if field.name in source.attrs]
+        return FeatureMeta(**{name: _plain(source.attrs[name]) for name in told})
 
 
 def find_features(directory: Path) -> dict[str, Path]:
     """Slide id → feature file for everything below `directory`, sorted by id; hidden files are left out.
 
-    Raises: ExperimentError: no such folder, no feature files in it, or two files with one slide id.
+    Of a TRIDENT job only the patch features count (see `oceanpath.artifacts.trident_job`).
+
+    Raises:
+        ExperimentError: no such folder, no feature files in it, two files with one slide id, or a TRIDENT job with
+            several feature sets.
     """
     if not directory.is_dir():
         raise ExperimentError("no such folder of features", where=directory, do="Set data.features to a folder.")
+    paths = [path for path in sorted(directory.rglob("*")) if _is_features(path, directory)]
+    feature_set(paths, directory)  # several sets are told as such, before their slides would seem to stand twice
     found: dict[str, Path] = {}
-    for path in sorted(directory.rglob("*")):
-        if path.suffix.lower() not in READABLE or path.name.startswith(".") or not path.is_file():
-            continue
+    for path in paths:
         name = slide_id(path)
         if name in found:
             both = f"{found[name].relative_to(directory)} and {path.relative_to(directory)}"
             raise ExperimentError("two feature files have one slide id", where=directory, got=f"{name}: {both}")
         found[name] = path
     if not found:
-        raise ExperimentError("the folder holds no features", where=directory, expected=" ".join(READABLE))
+        only_beside = any(is_beside(path, directory) for path in directory.rglob("*.h5"))
+        do = "TRIDENT placed patches here and encoded none; extract them from data.slides." if only_beside else ""
+        raise ExperimentError("the folder holds no features", where=directory, expected=" ".join(READABLE), do=do)
     return dict(sorted(found.items()))
+
+
+def _is_features(path: Path, directory: Path) -> bool:
+    if path.suffix.lower() not in READABLE or path.name.startswith("."):
+        return False
+    return not is_beside(path, directory) and path.is_file()
 
 
 def check_features(path: Path) -> None:
@@ -248,8 +278,10 @@ def _unchanged(file: FeatureFile) -> None:
 
 
 def _pixels(stored: NDArray[Any], scale: float, path: Path) -> NDArray[np.int32]:
+    if scale == 1.0 and stored.dtype == np.int32 and int(stored.min()) >= -PIXELS:
+        return stored
     values = np.rint(np.asarray(stored, np.float64) * scale)
-    if not np.isfinite(values).all() or (np.abs(values) > np.iinfo(np.int32).max).any():
+    if not np.isfinite(values).all() or (np.abs(values) > PIXELS).any():
         raise ArtifactError("coordinates are not finite 32-bit pixels", where=path)
     return values.astype(np.int32)
 

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oceanpath.artifacts.byte_runs import Runs
-from oceanpath.artifacts.hdf5_chunks import Chunks, find_chunks
+from oceanpath.artifacts.hdf5_chunks import Chunks, find_chunks, tree_chunks
+from oceanpath.artifacts.hdf5_headers import Header
 
 Rows = NDArray[Any]
 BLOCK_BYTES = 4 << 20
@@ -64,15 +65,35 @@ def row_runs(dataset: Any, handle: int) -> Runs | None:
         offset = dataset.id.get_offset()
         size = np.array([dataset.nbytes], np.int64)
         return None if offset is None else Runs(np.array([offset], np.int64), size, size)
-    *leading, _, width = dataset.chunks
-    if width != dataset.shape[-1] or any(c != 1 for c in leading):
+    if not _of_whole_rows(dataset.chunks, dataset.shape):
         return None
-    chunks = find_chunks(dataset, handle)
-    size = math.prod(dataset.chunks) * dataset.dtype.itemsize
+    return _joined(find_chunks(dataset, handle), math.prod(dataset.chunks) * dataset.dtype.itemsize, dataset.nbytes)
+
+
+def header_runs(header: Header, handle: int) -> Runs | None:
+    """The same as `row_runs`, of a dataset whose header was read without the library."""
+    nbytes = math.prod(header.shape) * header.dtype.itemsize
+    if header.filtered:
+        return None
+    if header.chunks is None:
+        size = np.array([nbytes], np.int64)
+        return Runs(np.array([header.address], np.int64), size, size)
+    if not _of_whole_rows(header.chunks, header.shape):
+        return None
+    chunks = tree_chunks(header.address, header.shape, header.chunks, handle)
+    return _joined(chunks, math.prod(header.chunks) * header.dtype.itemsize, nbytes)
+
+
+def _of_whole_rows(chunks: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    return chunks[-1] == shape[-1] and all(side == 1 for side in chunks[:-2])
+
+
+def _joined(chunks: Chunks | None, size: int, nbytes: int) -> Runs | None:
+    """The runs of unfiltered chunks of `size` bytes that hold `nbytes` together."""
     if chunks is None or (chunks.sizes != size).any():
         return None
     sizes = chunks.sizes.copy()
-    sizes[-1] -= int(sizes.sum()) - dataset.nbytes  # the last chunk is stored whole
+    sizes[-1] -= int(sizes.sum()) - nbytes  # the last chunk is stored whole
     return Runs.of(chunks.addresses, sizes)
 
 

@@ -70,13 +70,17 @@ class BagDataset(Dataset[Bag]):
         n = self.store.length(self.numbers[position])
         return n if self.max_patches is None else min(n, self.max_patches)
 
+    def is_capped(self, position: int) -> bool:
+        """Whether draws of this position show some rows of the stored bag only."""
+        return self.max_patches is not None and self.store.length(self.numbers[position]) > self.max_patches
+
     def rows(self, draw: Draw) -> NDArray[np.int64] | None:
         """The sorted rows of the stored bag that a draw shows; None for all."""
-        number = self.numbers[draw.position]
-        n = self.store.length(number)
-        if self.max_patches is None or n <= self.max_patches:
+        if self.max_patches is None or not self.is_capped(draw.position):
             return None
-        return chosen_rows(n, self.max_patches, self.seed, draw.epoch, self.store.slide_ids[number])
+        number = self.numbers[draw.position]
+        name, n = self.store.slide_ids[number], self.store.length(number)
+        return chosen_rows(n, self.max_patches, self.seed, draw.epoch, name)
 
 
 def collate(bags: Sequence[Bag]) -> Batch:

@@ -19,7 +19,7 @@ GROUPS = {
     "ledger": "oceanpath.cli.ledger:app",
     "config": "oceanpath.cli.config:app",
     "models": "oceanpath.cli.listing:models",
-    "encoders": "oceanpath.cli.listing:encoders",
+    "encoders": "oceanpath.cli.encoders:encoders",
 }
 COMMANDS = {
     "serve": "oceanpath.cli.serve:serve",

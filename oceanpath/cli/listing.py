@@ -1,4 +1,4 @@
-"""`oceanpath models list`, `oceanpath models verify`, `oceanpath encoders list`."""
+"""`oceanpath models list`, `oceanpath models verify`."""
 
 from __future__ import annotations
 
@@ -6,20 +6,13 @@ import typer
 
 from oceanpath.errors import ExitCode, GateError
 from oceanpath.models.registry import aggregator_settings
-from oceanpath.slides.encoders import ENCODERS
 
 models = typer.Typer(help="Aggregators.", no_args_is_help=True, rich_markup_mode=None)
-encoders = typer.Typer(help="Patch encoders.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @models.callback()
 def _models() -> None:
     """Aggregators."""
-
-
-@encoders.callback()
-def _encoders() -> None:
-    """Patch encoders."""
 
 
 @models.command("list")
@@ -50,12 +43,4 @@ def verify_models(
                 broken.append(f"{model_name}: {verdict.law}")
     if broken:
         raise GateError("laws are broken", got="; ".join(broken), do="The lines above say how.")
-    return int(ExitCode.OK)
-
-
-@encoders.command("list")
-def list_encoders() -> int:
-    """Every patch encoder with its feature length and where its weights come from."""
-    for name, entry in sorted(ENCODERS.items()):
-        print(f"{name:<22} {entry.dim:>5}-d  {entry.source}")
     return int(ExitCode.OK)

@@ -17,6 +17,10 @@ CONVENIENT = {
         flag("slides", Path | None, None, "Folder of slides.", key="data.slides"),
         flag("encoder", str | None, None, "Patch encoder.", key="extract.encoder"),
     ),
+    "curate": (
+        flag("features", Path | None, None, "Folder of feature files.", key="data.features"),
+        flag("min_patches", int | None, None, "Leave out slides with fewer patches.", key="curate.min_patches"),
+    ),
 }
 """Stage → flags that spell settings of it."""
 

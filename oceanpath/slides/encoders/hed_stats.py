@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oceanpath.slides.colour import stain_matrix
+from oceanpath.slides.encoders.card import Card, EncoderOptions
 from oceanpath.slides.threads import usable_cores
 
 NAME, DIM = "hed_stats", 64
@@ -29,6 +30,7 @@ class HedStats:
     """The encoder; the same on every device."""
 
     name, dim, input_px, batch_size = NAME, DIM, 0, 16
+    revision, weights_sha256 = "", ""
 
     def __init__(self) -> None:
         self.threads = usable_cores()
@@ -38,8 +40,8 @@ class HedStats:
         return np.stack([_describe(patch) for patch in patches]).astype(np.float16)
 
 
-def build(_: str) -> HedStats:
-    """The encoder; it runs on the CPU whatever the device."""
+def build(_: Card, __: str, ___: EncoderOptions) -> HedStats:
+    """The encoder; it runs on the CPU in its own precision, whatever is asked."""
     return HedStats()
 
 

@@ -11,8 +11,10 @@ import xxhash
 from oceanpath.artifacts.ids import SLIDE_SUFFIXES, describe_missing, slide_id
 from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.stage import Inputs, Part
-from oceanpath.slides.encoders import entry
+from oceanpath.slides.encoders import prepare_encoder
+from oceanpath.slides.encoders.weights import hash_file
 from oceanpath.stages.extract.settings import ExtractSettings
+from oceanpath.stages.extract.trident import trident_versions
 
 SAFE_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 CHUNK = 1 << 20
@@ -21,14 +23,23 @@ CHUNK = 1 << 20
 def parts(settings: ExtractSettings, inputs: Inputs) -> list[Part]:
     """One part a slide, in order of slide id.
 
-    A part is identified by the geometry and encoder settings, the content of the slide and its id; not by its place.
+    A part is identified by the geometry and encoder settings, its id, and the content of the slide and of the encoder's
+    weights; not by their places. Weights are fetched here, once, before any slide is opened. What TRIDENT makes is also
+    identified by its versions, so that a folder never mixes two of them.
 
-    Raises: ExperimentError: no slides, two slides with one id, an unknown encoder or an unknown excluded id.
+    Raises:
+        ExperimentError: no slides, two slides with one id, an unknown encoder or an unknown excluded id.
+        MissingExtraError: TRIDENT is asked for and is not there.
+        OceanPathError: the weights are not to be had; see `oceanpath.slides.encoders.prepare_encoder`.
     """
-    entry(settings.encoder)
     root = slide_folder(settings, inputs)
     digests = {} if inputs.get("demo") else inputs.files.get("slides", {})
     same = {name: value for name, value in settings.identity().items() if name != "exclude"}
+    if settings.backend == "trident":
+        same["trident_versions"] = dict(trident_versions(settings))
+        same["encoder_content"] = hash_file(settings.weights) if settings.weights else ""
+    else:
+        same["encoder_content"] = prepare_encoder(settings.encoder, settings.encoder_options())
     found = []
     for name, path in find_slides(root, settings.exclude).items():
         digest = slide_digest(path, root, digests)

@@ -1,17 +1,29 @@
 """Keys of `[extract]`."""
 
 from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
-from oceanpath.settings import Settings, outside, shared
+from oceanpath.settings import Settings, outside, runtime, shared
+from oceanpath.slides.encoders import canonical
+from oceanpath.slides.encoders.card import EncoderOptions
+from oceanpath.slides.encoders.user_code import source_digest
 
 
 class ExtractSettings(Settings):
     """How slides become features."""
 
+    backend: Literal["native", "trident"] = "native"
+    """Who reads and encodes: OceanPath, or TRIDENT in an interpreter of its own (docs/trident.md)."""
     encoder: str = "efficientnet_lite0"
-    """A name from `oceanpath.slides.encoders.ENCODERS`."""
+    """A name that `oceanpath encoders list` shows, ``module:factory`` for one of your own, or a name of TRIDENT's."""
+    weights: Path | None = outside()
+    """A local file of its weights; left out, the hub's cache or the hub."""
+    revision: str = ""
+    """Commit of its hub repository; left out, the pinned one."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """What it computes in; auto is bfloat16 where the device is fast at it."""
     patch_px: int = Field(256, ge=16, le=4096)
     """Side of a patch in pixels of `target_mpp`."""
     target_mpp: float = Field(0.5, ge=0.05, le=10)
@@ -26,7 +38,29 @@ class ExtractSettings(Settings):
     """The same, for slides that tell nothing plausible."""
     exclude: tuple[str, ...] = ()
     """Slide ids to leave out."""
+    trident_segmenter: Literal["hest", "grandqc", "otsu"] = "hest"
+    """How TRIDENT finds tissue; otsu needs no download."""
+    trident_python: str = runtime("")
+    """TRIDENT's interpreter, a path or a command of PATH; else what OCEANPATH_TRIDENT_PYTHON says."""
+    trident_silence_s: float = runtime(1800.0, gt=0)
+    """Seconds without a sign of life after which TRIDENT is killed."""
     slides: Path | None = outside("data.slides")
     device: str = shared("runtime.device", "auto", is_runtime=True)
     workers: int = shared("runtime.workers", 2, is_runtime=True, ge=0)
     """Threads that read ahead of the encoder."""
+
+    @field_validator("encoder")
+    @classmethod
+    def _one_name(cls, name: str, info: ValidationInfo) -> str:
+        """An alias and the name it stands for are one encoder, with one fingerprint; TRIDENT has names of its own."""
+        return name if info.data.get("backend") == "trident" else canonical(name)
+
+    def identity(self) -> dict[str, Any]:
+        """As of all settings, and the source of an encoder of the user's own."""
+        has_source = self.backend == "native" and ":" in self.encoder
+        own = {"encoder_source": source_digest(self.encoder)} if has_source else {}
+        return {**super().identity(), **own}
+
+    def encoder_options(self) -> EncoderOptions:
+        """What `build_encoder` wants to know beside name and device."""
+        return EncoderOptions(weights=self.weights, revision=self.revision, precision=self.precision)

@@ -15,7 +15,7 @@ from oceanpath.errors import ArtifactError, ExperimentError, OceanPathError, Sta
 from oceanpath.pipeline.stage import Inputs, Part, Quiet, resolve
 from oceanpath.slides.demo.aperio import write_aperio
 from oceanpath.slides.encoders import build_encoder
-from oceanpath.slides.grid import read_patch
+from oceanpath.slides.patches import read_patches
 from oceanpath.slides.reader import open_slide
 from oceanpath.stages.extract.cohort import file_digest, find_slides, part_key, parts
 from oceanpath.stages.extract.settings import ExtractSettings
@@ -86,7 +86,7 @@ def test_each_row_is_the_encoding_of_the_patch_at_its_coords(tmp_path: Path, coh
         grid = cut_slide(reader, settings(cohort)).grid
         assert coords is not None
         for row, (x, y) in zip(features, coords, strict=True):
-            assert np.array_equal(encoder.encode(read_patch(reader, grid, x, y)[None])[0], row)
+            assert np.array_equal(encoder.encode(read_patches(reader, grid, np.array([[x, y]])))[0], row)
 
 
 def test_workers_and_place_never_change_the_bytes(tmp_path: Path, cohort: Path) -> None:

@@ -1,0 +1,85 @@
+"""`oceanpath encoders list` and `oceanpath encoders check NAME`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from oceanpath.errors import ExitCode, GateError
+from oceanpath.slides.encoders import ENCODERS, build_encoder, load_plugins
+from oceanpath.slides.encoders.card import Card, EncoderOptions
+from oceanpath.slides.encoders.hub import cached
+
+encoders = typer.Typer(help="Patch encoders.", no_args_is_help=True, rich_markup_mode=None)
+LINE = "{name:<19}{dim:>5}  {patch:<12}{access:<10}{weights:<9}{licence:<35}{aliases}"
+HEADS = {"name": "name", "dim": "dim", "patch": "patch", "access": "access", "weights": "here", "licence": "licence"}
+
+
+@encoders.callback()
+def _encoders() -> None:
+    """Patch encoders."""
+
+
+@encoders.command("list")
+def list_encoders(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> int:
+    """Every patch encoder: feature length, the patch it is used with, access, licence, whether its weights are here."""
+    load_plugins()
+    rows = [_row(card) for _, card in sorted(ENCODERS.items())]
+    if as_json:
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        return int(ExitCode.OK)
+    print(LINE.format(**HEADS, aliases="also called"))
+    for row in rows:
+        patch = f"{row['patch_px']} @ {row['mpp']:g}"
+        here = {True: "yes", False: "no", None: "-"}[row["weights_here"]]
+        aliases = ", ".join(row["aliases"])
+        print(LINE.format(**{**row, "patch": patch, "weights": here, "aliases": aliases}).rstrip())
+    print("patch: pixels @ µm a pixel. gated: its owner grants access; set HF_TOKEN. Your own: module:factory.")
+    return int(ExitCode.OK)
+
+
+@encoders.command("check")
+def check_encoder(
+    name: Annotated[str, typer.Argument(metavar="NAME|module:factory", help="The encoder.")],
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")] = "auto",
+    weights: Annotated[Path | None, typer.Option(help="A local file of weights.")] = None,
+    revision: Annotated[str, typer.Option(help="Commit of the hub repository.")] = "",
+) -> int:
+    """Build an encoder, fetching its weights if need be, and hold it to its contract. Ends with 6 when it is broken."""
+    from oceanpath.slides.encoders.laws import patches_a_second, try_laws  # loads numpy
+    from oceanpath.slides.encoders.own import load_own
+
+    options = EncoderOptions(weights=weights, revision=revision)
+    encoder = load_own(name, device, options) if ":" in name else build_encoder(name, device, options)
+    print(f"{encoder.name}: {encoder.dim} features, {encoder.batch_size} patches a batch")
+    if encoder.weights_sha256:
+        print(f"weights: revision {encoder.revision}, sha256 {encoder.weights_sha256}")
+    broken = []
+    for verdict in try_laws(encoder):
+        print(f"  {'pass' if verdict.holds else 'FAIL'}  {verdict.law:<30} {verdict.said}".rstrip(), flush=True)
+        broken += [] if verdict.holds else [verdict.law]
+    if broken:
+        raise GateError("the encoder breaks its contract", where=name, got="; ".join(broken), do="See the lines above.")
+    print(f"  {patches_a_second(encoder):.1f} patches a second in one call")
+    return int(ExitCode.OK)
+
+
+def _row(card: Card) -> dict[str, Any]:
+    here = None if card.hub is None else cached(card.hub, card.hub.revision) is not None
+    return {
+        "name": card.name,
+        "aliases": list(card.aliases),
+        "dim": card.dim,
+        "input_px": card.input_px,
+        "patch_px": card.patch_px,
+        "mpp": card.mpp,
+        "access": card.access,
+        "licence": card.licence,
+        "weights_here": here,
+        "repository": card.hub.repo if card.hub else None,
+        "revision": card.hub.revision if card.hub else None,
+        "source": card.source,
+    }

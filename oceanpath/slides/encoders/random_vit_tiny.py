@@ -1,0 +1,77 @@
+"""A Vision Transformer of the size Ti/16 (Touvron et al. 2021) whose weights come from a seed: 5.5 M random numbers.
+
+Nothing is learned and nothing is downloaded: it is for tests, demonstrations, and as a floor that a trained encoder
+must beat. Weights are drawn as in its paper (normal of deviation 0.02, cut at two deviations), in a fixed order, from
+a generator of their own, so that they depend on the seed alone.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from oceanpath.slides.encoders.card import Card, EncoderOptions
+from oceanpath.slides.encoders.device import place
+from oceanpath.slides.encoders.torch_encoder import TorchEncoder
+
+SEED = 0
+WIDTH, DEPTH, HEADS, PATCH_PX, SIDE_PX = 192, 12, 3, 16, 224
+
+
+class Block(nn.Module):
+    """Attention, then two layers, each after a norm and beside a shortcut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
+        self.qkv, self.proj = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.fc1, self.fc2 = nn.Linear(WIDTH, 4 * WIDTH), nn.Linear(4 * WIDTH, WIDTH)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens [B, T, 192] → [B, T, 192]."""
+        batch, count, _ = tokens.shape
+        qkv = self.qkv(self.norm1(tokens)).view(batch, count, 3, HEADS, WIDTH // HEADS).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(*qkv.unbind(0)).transpose(1, 2).reshape(batch, count, WIDTH)
+        tokens = tokens + self.proj(mixed)
+        changed: Tensor = tokens + self.fc2(F.gelu(self.fc1(self.norm2(tokens))))
+        return changed
+
+
+class RandomViT(nn.Module):
+    """The network: [B, 3, 224, 224] → tokens [B, 197, 192], class token first."""
+
+    def __init__(self, seed: int = SEED) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, WIDTH, PATCH_PX, PATCH_PX)
+        self.cls = nn.Parameter(torch.zeros(1, 1, WIDTH))
+        self.places = nn.Parameter(torch.zeros(1, 1 + (SIDE_PX // PATCH_PX) ** 2, WIDTH))
+        self.blocks = nn.Sequential(*(Block() for _ in range(DEPTH)))
+        self.norm = nn.LayerNorm(WIDTH)
+        draw(self, seed)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Tokens [B, 197, 192] of normalised pixels [B, 3, 224, 224]."""
+        patches = self.patches(pixels).flatten(2).transpose(1, 2)
+        tokens = torch.cat([self.cls.expand(len(patches), -1, -1), patches], dim=1) + self.places
+        normed: Tensor = self.norm(self.blocks(tokens))
+        return normed
+
+
+@torch.no_grad()
+def draw(network: nn.Module, seed: int) -> None:
+    """Fill every weight that is not a norm's from `seed`, biases with zeros."""
+    generator = torch.Generator().manual_seed(seed)
+    norms = {id(value) for part in network.modules() if isinstance(part, nn.LayerNorm) for value in part.parameters()}
+    for name, value in network.named_parameters():
+        if id(value) in norms:
+            continue
+        if name.endswith("bias"):
+            value.zero_()
+        else:
+            nn.init.trunc_normal_(value, std=0.02, a=-0.04, b=0.04, generator=generator)
+
+
+def build(card: Card, device: str, options: EncoderOptions) -> TorchEncoder:
+    """The encoder. Raises: ExperimentError: no such device."""
+    return TorchEncoder(card, RandomViT(), place(device), options.precision, None)

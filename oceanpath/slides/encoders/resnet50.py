@@ -1,0 +1,41 @@
+"""ResNet-50 (He et al. 2016) with ImageNet weights, cut after its third stage and averaged: 1024 features (CLAM, 2021).
+
+The file of weights is that of the whole network, torchvision's or timm's, whose names of tensors are the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from oceanpath.slides.encoders.card import Card, EncoderOptions
+from oceanpath.slides.encoders.checkpoint import fill, read_state
+from oceanpath.slides.encoders.device import place
+from oceanpath.slides.encoders.timm_library import import_torchvision, wanting
+from oceanpath.slides.encoders.torch_encoder import TorchEncoder
+from oceanpath.slides.encoders.weights import find_weights
+
+
+class ThreeStages(nn.Module):
+    """The stem and the first three stages of a ResNet: [B, 3, H, W] → [B, 1024, H / 16, W / 16]."""
+
+    def __init__(self, whole: Any) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(whole.conv1, whole.bn1, whole.relu, whole.maxpool)
+        self.stages = nn.Sequential(whole.layer1, whole.layer2, whole.layer3)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """The map of the third stage."""
+        maps: Tensor = self.stages(self.stem(pixels))
+        return maps
+
+
+def build(card: Card, device: str, options: EncoderOptions) -> TorchEncoder:
+    """The encoder; raises as `oceanpath.slides.encoders.timm_networks.build` does."""
+    where = place(device)
+    with wanting(card.name):
+        whole = import_torchvision().models.resnet50(weights=None)
+    weights = find_weights(card, options)
+    fill(whole, read_state(weights.path), card.name, weights.path)
+    return TorchEncoder(card, ThreeStages(whole), where, options.precision, weights)

@@ -1,0 +1,70 @@
+"""The table of encoders: names that mean one thing, architectures that are the published ones."""
+
+from __future__ import annotations
+
+import re
+from types import ModuleType
+
+import pytest
+import torch
+
+from oceanpath.errors import ExperimentError
+from oceanpath.slides.encoders import ENCODERS, canonical, entry, register_encoder
+from oceanpath.slides.encoders.card import Card
+from oceanpath.slides.encoders.catalog import CARDS
+
+TIMM = [card for card in CARDS if card.module.endswith("timm_networks")]
+PUBLISHED_MILLIONS = {
+    "uni_v1": 303, "uni_v2": 681, "virchow": 631, "virchow2": 631, "gigapath": 1135, "hoptimus0": 1135,
+    "hoptimus1": 1135, "h0_mini": 86, "gpfm": 303, "kaiko_vits16": 22, "kaiko_vits8": 22, "kaiko_vitb16": 86,
+    "kaiko_vitb8": 86, "kaiko_vitl14": 303, "lunit_vits8": 22, "phikon": 86, "phikon_v2": 303, "midnight12k": 1135,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("card", TIMM, ids=lambda card: card.name)
+def test_the_architecture_is_the_published_one(card: Card, timm: ModuleType) -> None:
+    """Built without memory: parameters in millions, feature length, and tokens before the first patch."""
+    from oceanpath.slides.encoders.timm_networks import network_of
+
+    with torch.device("meta"):
+        network = network_of(card).eval()
+        found = network(torch.zeros(2, 3, card.input_px, card.input_px))
+    assert round(sum(value.numel() for value in network.parameters()) / 1e6) == PUBLISHED_MILLIONS[card.name]
+    if card.pool == "cls_mean":
+        assert found.shape[2] * 2 == card.dim and card.prefix_tokens == network.num_prefix_tokens
+    else:
+        assert found.shape == (2, card.dim) and card.pool == "network"
+
+
+def test_the_names_that_people_use_are_known() -> None:
+    names = {"uni2h": "uni_v2", "UNI2-h": "uni_v2", "univ1": "uni_v1", "uni": "uni_v1", "h0-mini": "h0_mini"}
+    names |= {"H-optimus-0": "hoptimus0", "Virchow2": "virchow2", "kaiko-vits8": "kaiko_vits8", "phikonv2": "phikon_v2"}
+    assert {name: canonical(name) for name in names} == names
+    assert canonical("my.module:factory") == "my.module:factory"
+
+
+def test_what_is_pinned_is_a_commit_and_only_some_old_repositories_are_not() -> None:
+    revisions = {card.name: card.hub.revision for card in CARDS if card.hub}
+    moving = {name for name, revision in revisions.items() if revision == "main"}
+    assert moving == {"gpfm", "lunit_vits8", *(name for name in revisions if name.startswith("kaiko"))}
+    assert all(re.fullmatch(r"[0-9a-f]{40}", revisions[name]) for name in set(revisions) - moving)
+
+
+def test_an_encoder_with_weights_says_what_its_network_sees() -> None:
+    for card in CARDS:
+        if card.hub:
+            assert card.view and card.view.crop_px == card.input_px <= card.view.resize_px, card.name
+            assert card.licence and card.source and card.hub.file
+
+
+def test_a_name_belongs_to_one_encoder() -> None:
+    with pytest.raises(ValueError, match="'uni2h' is registered already"):
+        register_encoder(Card("another", "m", 1, 1, "l", "s", aliases=("UNI2H",)))
+    assert "another" not in ENCODERS
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(ExperimentError, match=r"got virchow3\. Did you mean virchow"):
+        entry("virchow3")
+    with pytest.raises(ExperimentError, match=r"got zzz\. oceanpath encoders list"):
+        entry("zzz")
