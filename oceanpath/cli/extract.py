@@ -33,8 +33,9 @@ FLAGS = (
 )
 
 
-def extract(common: Common, out: Path | None) -> int:
+def extract(common: Common) -> int:
     """Bring the features up to date, or with ``--dry-run`` say what that would take."""
+    out: Path | None = common.more["out"]
     experiment, common = _experiment(common, out), _placed(common, out)
     made = plan(experiment, (STAGE,), common.to)
     if common.dry_run:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,8 @@ class Common:
     dry_run: bool = False
     as_json: bool = False
     quiet: bool = False
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """Values of the verb's own flags."""
 
     def place(self) -> Workspace:
         """The workspace."""
@@ -96,12 +98,8 @@ class Common:
         return load(path, CATALOG, self.sets)
 
 
-def verb(call: Callable[..., int], extra: tuple[Flag, ...] = ()) -> Callable[..., int]:
-    """A command for typer: it takes `extra` and the common flags, and calls `call` with what they say.
-
-    Those of `extra` that spell no key, but for the experiment file, are handed to `call` by name.
-    """
-    own = [f.name for f in extra if not f.key and f is not FILE]
+def verb(call: Callable[[Common], int], extra: tuple[Flag, ...] = ()) -> Callable[..., int]:
+    """A command for typer: it takes `extra` and the common flags, and calls `call` with what they say."""
 
     def command(**values: Any) -> int:
         spelled = [f"{f.key}={values[f.name]}" for f in (*extra, *COMMON) if f.key and values[f.name] is not None]
@@ -117,8 +115,8 @@ def verb(call: Callable[..., int], extra: tuple[Flag, ...] = ()) -> Callable[...
                 dry_run=values["dry_run"],
                 as_json=values["as_json"],
                 quiet=values["quiet"],
-            ),
-            **{name: values[name] for name in own},
+                more={f.name: values[f.name] for f in extra},
+            )
         )
 
     return signed(command, (*extra, *COMMON))

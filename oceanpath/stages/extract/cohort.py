@@ -14,6 +14,7 @@ from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.stage import Inputs, Part
 from oceanpath.slides.encoders import prepare_encoder
 from oceanpath.slides.encoders.weights import hash_file
+from oceanpath.stages.extract.places import place_digests
 from oceanpath.stages.extract.settings import ExtractSettings
 from oceanpath.stages.extract.trident import trident_versions
 
@@ -44,10 +45,12 @@ def parts(settings: ExtractSettings, inputs: Inputs) -> list[Part]:
     else:
         same["encoder_content"] = prepare_encoder(settings.encoder, settings.encoder_options())
     slides = shard_of(find_slides(root, settings.exclude), settings.shard)
+    places = place_digests(settings.coords, slides, file_digest) if settings.coords is not None else {}
     found = []
     for (name, path), following in zip_longest(slides.items(), list(slides.values())[1:]):
         digest = slide_digest(path, root, digests)
         identity = {"settings": same, "slide": digest, "slide_id": name}
+        identity |= {"places": places[name]} if places else {}
         found.append(Part(part_key(name), identity, {"path": str(path), "next": str(following or "")}))
     return found
 
