@@ -10,6 +10,9 @@ import nox
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "tests"]
 
+SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+"""Two files at a time, in the order that tests/conftest.py gives them: the long ones first."""
+
 
 def _install(session: nox.Session) -> None:
     session.run("python", "-m", "pip", "install", "--quiet", "-e", ".[dev]")
@@ -37,7 +40,10 @@ def tests(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
-    session.run("python", "-m", "pytest", "-rs", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+    command, one_thread = ("python", "-m", "pytest", "-rs", *session.posargs), {"OMP_NUM_THREADS": "1"}
+    fine = [0, 5] if session.posargs else [0]  # 5: nothing of what was asked for belongs into this half
+    session.run(*command, *SIDE_BY_SIDE, "-m", "not alone", env=one_thread, success_codes=fine)
+    session.run(*command, "-m", "alone", env=one_thread, success_codes=fine)
 
 
 @nox.session

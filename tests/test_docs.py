@@ -68,6 +68,7 @@ def seconds(command: list[str], desk: Path) -> float:
     return time.perf_counter() - started
 
 
+@pytest.mark.alone
 def test_a_run_with_nothing_to_do_comes_within_twenty_times_bare_python(desk: Path) -> None:
     """In turn, the fastest of several: other work on the machine can only make either slower."""
     command, bare = words("oceanpath run experiments/quickstart.toml"), [sys.executable, "-c", "pass"]

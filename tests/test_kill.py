@@ -74,6 +74,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes, 
     return folder / "small.toml", metrics, time.monotonic() - started
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_ends_with_the_same_metrics(undisturbed, tmp_path: Path) -> None:
     file, metrics, seconds = undisturbed
     moments = random.Random(0)
@@ -99,6 +100,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_metrics(undisturbed, tmp
     assert died > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", INTERRUPTED)
 def test_ctrl_c_in_a_stage_ends_with_130_and_a_rerun_goes_on(undisturbed, stage: str) -> None:
     file, _, _ = undisturbed

@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oceanpath.artifacts.byte_runs import Runs
-from oceanpath.artifacts.hdf5_rows import BLOCK_BYTES, row_blocks, row_runs, run_blocks
+from oceanpath.artifacts.hdf5_attributes import Unusual
+from oceanpath.artifacts.hdf5_headers import read_headers
+from oceanpath.artifacts.hdf5_rows import BLOCK_BYTES, header_blocks, header_runs, row_blocks, row_runs, run_blocks
 from oceanpath.errors import ArtifactError
 
 HDF5 = (".h5", ".hdf5")
@@ -90,17 +92,55 @@ def open_placed(path: Path, arrays: Mapping[str, tuple[tuple[int, ...], str]], p
         with _damage_named(path):
             handle = stack.enter_context(path.open("rb", buffering=0)).fileno()
 
-        def blocks(name: str) -> Iterator[NDArray[Any]]:
-            shape, dtype = arrays[name]
-            return run_blocks(places[name], handle, (shape[-2], shape[-1]), np.dtype(dtype))
+        yield Source("HDF5", arrays, _guarded(_placed(arrays, places, handle), path), places.get)
 
-        yield Source("HDF5", arrays, _guarded(blocks, path), places.get)
+
+def _placed(arrays: Mapping[str, tuple[tuple[int, ...], str]], places: Places, handle: int) -> Blocks:
+    def blocks(name: str) -> Iterator[NDArray[Any]]:
+        shape, dtype = arrays[name]
+        return run_blocks(places[name], handle, (shape[-2], shape[-1]), np.dtype(dtype))
+
+    return blocks
 
 
 @contextmanager
 def _hdf5(path: Path) -> Iterator[Source]:
-    with h5py.File(path, "r") as file, path.open("rb", buffering=0) as beside:
-        sets, handle = _datasets(file), beside.fileno()
+    with path.open("rb", buffering=0) as beside:
+        handle = beside.fileno()
+        source = _ordinary(handle)
+        if source is not None:
+            yield source
+        else:
+            with _by_library(path, handle) as source:
+                yield source
+
+
+def _ordinary(handle: int) -> Source | None:
+    """An HDF5 file whose headers and places can all be read without the library."""
+    try:
+        headers, attrs = read_headers(handle)
+    except Unusual:
+        return None
+    tables = {name: header_blocks(header, handle) for name, header in headers.items() if len(header.shape) > 1}
+    ways = {name: way for name, way in tables.items() if way is not None}
+    if len(ways) != len(tables):
+        return None
+    arrays = {name: (header.shape, header.dtype.name) for name, header in headers.items()}
+    array_attrs = {name: header.attrs for name, header in headers.items()}
+    return Source(
+        "HDF5",
+        arrays,
+        lambda name: ways[name](),
+        lambda name: header_runs(headers[name], handle),
+        attrs,
+        array_attrs,
+    )
+
+
+@contextmanager
+def _by_library(path: Path, handle: int) -> Iterator[Source]:
+    with h5py.File(path, "r") as file:
+        sets = _datasets(file)
         arrays = {name: (item.shape, item.dtype.name) for name, item in sets.items() if item.dtype.kind in "fiu"}
         yield Source(
             "HDF5",
@@ -119,6 +159,8 @@ def _datasets(group: Any, prefix: str = "", above: frozenset[int] = frozenset())
     """
     found: dict[str, Any] = {}
     for name in group:
+        if isinstance(name, bytes):  # not UTF-8, so no name that is looked for
+            continue
         link = group.id.links.get_info(name.encode())
         if link.type != h5py.h5l.TYPE_HARD or link.u in above:
             continue

@@ -13,7 +13,7 @@ are left out. `FeatureFile.layout` says what was seen.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +23,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.artifacts.feature_layouts import Layout, describe
+from oceanpath.artifacts.feature_layouts import Layout, describe, describe_places
 from oceanpath.artifacts.feature_sources import READABLE, Places, Source, open_placed, open_source
 from oceanpath.artifacts.ids import slide_id
+from oceanpath.artifacts.trident_job import feature_set, is_beside
 from oceanpath.errors import ArtifactError, ExperimentError
 
 BITS: dict[int, tuple[Any, Any, int]] = {
@@ -34,6 +35,8 @@ BITS: dict[int, tuple[Any, Any, int]] = {
     8: (np.int64, np.uint64, 0x7FF0_0000_0000_0000),
 }
 """Bytes of a float → its signed and unsigned twins and the bits of infinity (IEEE 754)."""
+PIXELS = np.iinfo(np.int32).max
+"""The farthest place, to every side."""
 Bag = tuple[NDArray[np.floating], NDArray[np.int32] | None]
 
 
@@ -119,6 +122,15 @@ def scan_features(path: Path) -> FeatureFile:
     )
 
 
+def layout_of(path: Path) -> Layout:
+    """Shapes and types of a feature file, without finding where its rows lie: for looking at many files.
+
+    Raises: ArtifactError: as `scan_features`.
+    """
+    with open_source(path) as source:
+        return describe(source, path)
+
+
 @dataclass(frozen=True)
 class OpenBag:
     """A feature file that is open for one reading; see `open_bag`."""
@@ -186,6 +198,19 @@ def read_features(file: FeatureFile) -> Bag:
     return features, coords
 
 
+def read_places(path: Path) -> tuple[NDArray[np.int32], float | None]:
+    """The places of patches in a file of TRIDENT, CLAM or ours, with or without features.
+
+    Returns: coords [N, 2] int32, level-0 top-left pixels, and the side of a patch in level-0 pixels where it is told.
+
+    Raises: ArtifactError: unreadable, no coordinates, or no patches.
+    """
+    with open_source(path) as source:
+        found = describe_places(source, path)
+        stored = np.concatenate([block.copy() for block in source.blocks(found.key)])
+    return _pixels(stored, found.scale, path), found.patch_px_level0
+
+
 def read_meta(path: Path) -> FeatureMeta:
     """The attributes of a file that `write_features` wrote.
 
@@ -203,22 +228,42 @@ def read_meta(path: Path) -> FeatureMeta:
 def find_features(directory: Path) -> dict[str, Path]:
     """Slide id → feature file for everything below `directory`, sorted by id; hidden files are left out.
 
-    Raises: ExperimentError: no such folder, no feature files in it, or two files with one slide id.
+    Of a TRIDENT job only the patch features count (see `oceanpath.artifacts.trident_job`).
+
+    Raises:
+        ExperimentError: no such folder, no feature files in it, two files with one slide id, or a TRIDENT job with
+            several feature sets.
     """
     if not directory.is_dir():
         raise ExperimentError("no such folder of features", where=directory, do="Set data.features to a folder.")
+    paths = (path for path in directory.rglob("*") if _is_features(path, directory) and path.is_file())
+    found = features_by_id(directory, paths)
+    if not found:
+        only_beside = any(is_beside(path, directory) for path in directory.rglob("*.h5"))
+        do = "TRIDENT placed patches here and encoded none; extract them from data.slides." if only_beside else ""
+        raise ExperimentError("the folder holds no features", where=directory, expected=" ".join(READABLE), do=do)
+    return found
+
+
+def features_by_id(directory: Path, files: Iterable[Path]) -> dict[str, Path]:
+    """Slide id → feature file for those of `files` below `directory` that are such, sorted by id; none hidden.
+
+    Raises: ExperimentError: two of them have one slide id, or they are several feature sets of a TRIDENT job.
+    """
+    paths = [path for path in sorted(files) if _is_features(path, directory)]
+    feature_set(paths, directory)  # several sets are told as such, before their slides would seem to stand twice
     found: dict[str, Path] = {}
-    for path in sorted(directory.rglob("*")):
-        if path.suffix.lower() not in READABLE or path.name.startswith(".") or not path.is_file():
-            continue
+    for path in paths:
         name = slide_id(path)
         if name in found:
             both = f"{found[name].relative_to(directory)} and {path.relative_to(directory)}"
             raise ExperimentError("two feature files have one slide id", where=directory, got=f"{name}: {both}")
         found[name] = path
-    if not found:
-        raise ExperimentError("the folder holds no features", where=directory, expected=" ".join(READABLE))
     return dict(sorted(found.items()))
+
+
+def _is_features(path: Path, directory: Path) -> bool:
+    return path.suffix.lower() in READABLE and not path.name.startswith(".") and not is_beside(path, directory)
 
 
 def check_features(path: Path) -> None:
@@ -254,8 +299,10 @@ def _unchanged(file: FeatureFile) -> None:
 
 
 def _pixels(stored: NDArray[Any], scale: float, path: Path) -> NDArray[np.int32]:
+    if scale == 1.0 and stored.dtype == np.int32 and int(stored.min()) >= -PIXELS:
+        return stored
     values = np.rint(np.asarray(stored, np.float64) * scale)
-    if not np.isfinite(values).all() or (np.abs(values) > np.iinfo(np.int32).max).any():
+    if not np.isfinite(values).all() or (np.abs(values) > PIXELS).any():
         raise ArtifactError("coordinates are not finite 32-bit pixels", where=path)
     return values.astype(np.int32)
 

@@ -19,6 +19,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+Sides = tuple[int, ...]
 UNDEFINED = 0xFFFF_FFFF_FFFF_FFFF
 LAYOUT_MESSAGE, CONTINUATION_MESSAGE = 8, 16
 NODE_HEAD = struct.Struct("<4sBBHQQ")
@@ -48,13 +49,26 @@ def find_chunks(dataset: Any, handle: int) -> Chunks | None:
 
     `handle` is a descriptor of the same file.
     """
-    found = _from_tree(dataset, handle) or _from_library(dataset)
+    group = dataset.parent  # asking for the object itself would measure its whole chunk index
+    link = group.id.links.get_info(dataset.name.rpartition("/")[2].encode())
+    root = _tree_address(link.u, handle) if link.type == h5py.h5l.TYPE_HARD else None
+    found = None if root is None else _from_tree(root, dataset.shape, dataset.chunks, handle)
+    return _complete(found or _from_library(dataset), dataset.shape, dataset.chunks)
+
+
+def tree_chunks(root: int, shape: Sides, chunks: Sides, handle: int) -> Chunks | None:
+    """The chunks of a dataset whose version 1 B-tree starts at `root`; see `find_chunks`."""
+    return _complete(_from_tree(root, shape, chunks, handle), shape, chunks)
+
+
+def _complete(found: Chunks | None, shape: Sides, chunks: Sides) -> Chunks | None:
+    """The same chunks in row-major order, or None where some are missing."""
     if found is None:
         return None
-    grid = [-(-n // c) for n, c in zip(dataset.shape, dataset.chunks, strict=True)]
+    grid = [-(-n // c) for n, c in zip(shape, chunks, strict=True)]
     if len(found.addresses) != math.prod(grid) or (found.addresses < 0).any():
         return None
-    wanted = np.indices(grid).reshape(len(grid), -1).T * np.array(dataset.chunks)
+    wanted = np.indices(grid).reshape(len(grid), -1).T * np.array(chunks)
     if not np.array_equal(found.starts, wanted):  # a tree is in order, other indices need not be
         order = np.lexsort(found.starts.T[::-1])
         found = Chunks(found.starts[order], found.addresses[order], found.sizes[order], found.masks[order])
@@ -72,16 +86,11 @@ def _from_library(dataset: Any) -> Chunks | None:
     return Chunks(table[:, :-3], table[:, -3], table[:, -2], table[:, -1])
 
 
-def _from_tree(dataset: Any, handle: int) -> Chunks | None:
-    """The chunks by the version 1 B-tree, or None when the dataset has another index."""
-    group = dataset.parent  # asking for the object itself would measure its whole chunk index
-    link = group.id.links.get_info(dataset.name.rpartition("/")[2].encode())
-    root = _tree_address(link.u, handle) if link.type == h5py.h5l.TYPE_HARD else None
-    if root is None:
-        return None
-    rank = len(dataset.shape)
+def _from_tree(root: int, shape: Sides, chunks: Sides, handle: int) -> Chunks | None:
+    """The chunks by the version 1 B-tree at `root`, or None when there is another index."""
+    rank = len(shape)
     entry = np.dtype([("size", "<u4"), ("mask", "<u4"), ("start", "<i8", (rank + 1,)), ("address", "<i8")])
-    most = 64 + math.prod(-(-n // c) for n, c in zip(dataset.shape, dataset.chunks, strict=True))
+    most = 64 + math.prod(-(-n // c) for n, c in zip(shape, chunks, strict=True))
     level, node, leaves = -1, root, []
     while node != UNDEFINED and most:  # every node holds an entry, so a tree has fewer leaves than chunks
         most -= 1

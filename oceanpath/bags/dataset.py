@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from oceanpath.artifacts.store import Store
@@ -24,7 +25,7 @@ class Draw(NamedTuple):
 
 
 class Bag(NamedTuple):
-    """One slide as read: features [n, D] as stored, coords [n, 2] int32 or None, label, id."""
+    """One slide as read: features [n, D] as stored (bfloat16 as float32), coords [n, 2] int32 or None, label, id."""
 
     features: NDArray[np.floating]
     coords: NDArray[np.int32] | None
@@ -63,20 +64,30 @@ class BagDataset(Dataset[Bag]):
         if (rows := self.rows(draw)) is not None:
             features, coords = features[rows], None if coords is None else coords[rows]
         label = None if self.labels is None else self.labels[draw.position]
-        return Bag(features, coords, label, self.store.slide_ids[number])
+        return Bag(features, coords, label, self.store.slide_id(number))
 
     def length(self, position: int) -> int:
         """Patches that a draw of this position shows."""
         n = self.store.length(self.numbers[position])
         return n if self.max_patches is None else min(n, self.max_patches)
 
+    def is_capped(self, position: int) -> bool:
+        """Whether draws of this position show some rows of the stored bag only."""
+        return self.max_patches is not None and self.store.length(self.numbers[position]) > self.max_patches
+
     def rows(self, draw: Draw) -> NDArray[np.int64] | None:
         """The sorted rows of the stored bag that a draw shows; None for all."""
-        number = self.numbers[draw.position]
-        n = self.store.length(number)
-        if self.max_patches is None or n <= self.max_patches:
+        if self.max_patches is None or not self.is_capped(draw.position):
             return None
-        return chosen_rows(n, self.max_patches, self.seed, draw.epoch, self.store.slide_ids[number])
+        number = self.numbers[draw.position]
+        name, n = self.store.slide_id(number), self.store.length(number)
+        return chosen_rows(n, self.max_patches, self.seed, draw.epoch, name)
+
+
+def tensor_of(stored: NDArray[Any], store: Store) -> Tensor:
+    """Features as a store holds them, as the type they are: numpy knows bfloat16 as its 16 bits."""
+    tensor = torch.from_numpy(stored)
+    return tensor.view(torch.bfloat16) if store.index.feature_dtype == "bfloat16" else tensor
 
 
 def collate(bags: Sequence[Bag]) -> Batch:

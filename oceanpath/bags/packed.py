@@ -2,104 +2,125 @@
 
 from __future__ import annotations
 
-import mmap
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import cycle
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from oceanpath.bags.batch import Batch
-from oceanpath.bags.dataset import BagDataset, Draw
+from oceanpath.bags.dataset import BagDataset, Draw, tensor_of
+from oceanpath.bags.loader import Loader
+from oceanpath.bags.memory import Memory
 
-HUGE_PAGE = 1 << 21
-
-
-class Memory:
-    """Bytes that are asked for again and again; they grow, and are kept."""
-
-    def __init__(self) -> None:
-        self._map = _private(mmap.PAGESIZE)
-
-    def array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-        """An array over the memory, not cleared; it overlaps with the one before."""
-        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-        if size > len(self._map):
-            self._map = _private(-(-size // HUGE_PAGE) * HUGE_PAGE)  # the old one goes with its last view
-            if hasattr(mmap, "MADV_HUGEPAGE"):
-                self._map.madvise(mmap.MADV_HUGEPAGE)  # one page fault for 2 MiB
-        found: NDArray[Any] = np.frombuffer(self._map, dtype, size // dtype.itemsize).reshape(shape)
-        return found
+Buffer = tuple[Memory, Memory]
+"""Room for the features and for the coords of one batch."""
+PIECE_BYTES = 4 << 20
 
 
-class PackedLoader:
-    """The batches of a dataset, whole bags end to end, read ahead by one thread into `buffers` reused pieces of memory.
+class Piece(NamedTuple):
+    """What one reader reads at a time: rows of one bag of a batch."""
+
+    bag: int
+    rows: slice
+
+
+class PackedLoader(Loader):
+    """The batches of a dataset, whole bags end to end, read ahead by `readers` threads into reused memory.
 
     A batch is good until the next one is asked for; whoever keeps it longer copies it. What is delivered depends on the
-    draws alone, and equals `collate` of the same draws.
+    draws alone, and equals `collate` of the same draws. Any number of iterations may be under way at once: each has
+    memory of its own, which the next one takes over when it is done. A copy in another process starts without any.
     """
 
-    def __init__(self, dataset: BagDataset, batches: Iterable[Sequence[Draw]], buffers: int = 2) -> None:
-        """Args are the bags, the draws of each batch (asked anew for every epoch), and the batches in memory at once.
+    def __init__(
+        self, dataset: BagDataset, batches: Iterable[Sequence[Draw]], buffers: int = 2, readers: int = 2
+    ) -> None:
+        """`buffers` are the batches in memory at once; for the others see `Loader`.
 
-        Raises: ValueError: `buffers` < 2, which leaves no room to read ahead.
+        Raises: ValueError: `buffers` < 2, which leaves no room to read ahead, or `readers` < 1.
         """
         if buffers < 2:
             raise ValueError(f"reading ahead takes two buffers, not {buffers}")
-        self.dataset, self.batches = dataset, batches
-        self._buffers = [(Memory(), Memory()) for _ in range(buffers)]
+        if readers < 1:
+            raise ValueError(f"somebody has to read: at least one reader, not {readers}")
+        super().__init__(dataset, batches)
+        self.buffers, self.readers = buffers, readers
+        self._idle: list[Buffer] = []
 
-    @property
-    def sampler(self) -> Any:
-        """Where Lightning looks for `set_epoch`."""
-        return getattr(self.batches, "sampler", self.batches)
-
-    def __len__(self) -> int:
-        return len(self.batches)  # type: ignore[arg-type]  # only those who ask for it need batches of a known number
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_idle": []}
 
     def __iter__(self) -> Iterator[Batch]:
-        ahead: deque[Future[Batch]] = deque()
-        memory = cycle(self._buffers)
-        with ThreadPoolExecutor(1) as reader:
-            for draws in self.batches:
-                ahead.append(reader.submit(self._fill, list(draws), next(memory)))
-                if len(ahead) == len(self._buffers):
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
+        taken = deque(self._buffer() for _ in range(self.buffers))
+        try:
+            with ThreadPoolExecutor(self.readers) as readers:
+                ahead: deque[tuple[Batch, list[Future[None]]]] = deque()
+                for draws in self.batches:
+                    ahead.append(self._start(list(draws), taken[0], readers))
+                    taken.rotate(-1)
+                    if len(ahead) == self.buffers:
+                        yield _finished(*ahead.popleft())
+                while ahead:
+                    yield _finished(*ahead.popleft())
+        finally:
+            self._idle += taken
 
-    def _fill(self, draws: list[Draw], memory: tuple[Memory, Memory]) -> Batch:
-        store, positions = self.dataset.store, [draw.position for draw in draws]
-        offsets = np.concatenate([[0], np.cumsum([self.dataset.length(position) for position in positions])])
-        features = memory[0].array((int(offsets[-1]), store.dim), store.dtype)
-        coords = memory[1].array((int(offsets[-1]), 2), np.dtype(np.int32)) if store.has_coords else None
-        for k, draw in enumerate(draws):
-            self._place(draw, slice(int(offsets[k]), int(offsets[k + 1])), features, coords)
-        labels = self.dataset.labels
-        return Batch(
-            features=torch.from_numpy(features),
-            offsets=torch.from_numpy(offsets.astype(np.int64)),
-            coords=None if coords is None else torch.from_numpy(coords),
-            labels=None if labels is None else torch.tensor([labels[position] for position in positions]),
-            slide_ids=tuple(store.slide_ids[self.dataset.numbers[position]] for position in positions),
-        )
+    def _buffer(self) -> Buffer:
+        try:
+            return self._idle.pop()  # one step: two iterations never get the same
+        except IndexError:
+            return Memory(), Memory()
 
-    def _place(self, draw: Draw, at: slice, features: NDArray[Any], coords: NDArray[np.int32] | None) -> None:
-        """Put the rows of one bag at their place in the batch."""
+    def _start(
+        self, draws: list[Draw], memory: Buffer, readers: ThreadPoolExecutor
+    ) -> tuple[Batch, list[Future[None]]]:
+        """A batch whose rows are on their way, and what to wait for."""
+        store = self.dataset.store
+        lengths = [self.dataset.length(draw.position) for draw in draws]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        total = int(offsets[-1])
+        features = memory[0].array((total, store.dim), store.dtype)
+        coords = memory[1].array((total, 2), np.dtype(np.int32)) if store.has_coords else None
+        left = deque(self._pieces(draws, lengths))  # small enough that all readers are done at about the same time
+
+        def read() -> None:
+            while True:
+                try:
+                    piece = left.popleft()
+                except IndexError:
+                    return
+                at = slice(int(offsets[piece.bag]), int(offsets[piece.bag + 1]))
+                self._place(draws[piece.bag], piece.rows, features[at], None if coords is None else coords[at])
+
+        reading = [readers.submit(read) for _ in range(min(self.readers, len(left)))]
+        places = None if coords is None else torch.from_numpy(coords)
+        return self._batch(draws, tensor_of(features, store), torch.from_numpy(offsets), places), reading
+
+    def _pieces(self, draws: list[Draw], lengths: list[int]) -> Iterator[Piece]:
+        """What a reader takes at a time: a capped bag, or some rows of a whole one."""
+        rows = max(1, PIECE_BYTES // (self.dataset.store.dim * self.dataset.store.dtype.itemsize))
+        for bag, (draw, length) in enumerate(zip(draws, lengths, strict=True)):
+            chosen = self.dataset.is_capped(draw.position)
+            for first in range(0, length, length if chosen else rows):
+                yield Piece(bag, slice(first, length if chosen else min(first + rows, length)))
+
+    def _place(self, draw: Draw, rows: slice, features: NDArray[Any], coords: NDArray[np.int32] | None) -> None:
+        """Put `rows` of a bag at their place in its part of the batch."""
         store, number = self.dataset.store, self.dataset.numbers[draw.position]
-        rows, places = self.dataset.rows(draw), store.coords(number)
-        if rows is None:
-            store.read_features(number, features[at].data.cast("B"))
+        chosen, places = self.dataset.rows(draw), store.coords(number)
+        if chosen is None:
+            store.read_features(number, features[rows].data.cast("B"), rows.start * features[:1].nbytes)
         else:  # "clip" writes into `out` at once; "raise" would go by a second array
-            np.take(store.features(number), rows, axis=0, out=features[at], mode="clip")
+            np.take(store.stored(number), chosen, axis=0, out=features, mode="clip")
         if coords is not None and places is not None:
-            coords[at] = places if rows is None else places[rows]
+            coords[rows] = places[rows] if chosen is None else places[chosen]
 
 
-def _private(size: int) -> mmap.mmap:
-    """Fresh memory of this process alone: a fork that reads too gets its own."""
-    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+def _finished(batch: Batch, reading: list[Future[None]]) -> Batch:
+    for share in reading:
+        share.result()
+    return batch

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 Way = Callable[[], object]
+TURN = 0.3
+"""Seconds of a way's turn."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Row:
     case: str
     way: str
     seconds: float
-    """Of its fastest round."""
+    """Of its fastest run."""
     gb_per_s: float
     times_baseline: float
     """Speed as a multiple of the baseline's."""
@@ -37,16 +39,24 @@ class Row:
 def measure(
     case: str, ways: Mapping[str, Way], gb: float, rounds: int, *, baseline: str, limit: str, memory: bool = True
 ) -> list[Row]:
-    """Run every way once to warm up and then `rounds` times in turn; `gb` is what each of them delivers."""
+    """Run every way once to warm up and then in `rounds` turns; `gb` is what each run delivers.
+
+    A way's turn lasts `TURN` seconds, and one run at least: the fastest run of a short way is then sought for as
+    long as that of a long one.
+    """
     peaks = {name: peak_mb(way) if memory else None for name, way in ways.items()}  # before anything is warm
     seconds, cpu = ({name: float("inf") for name in ways} for _ in range(2))
     for number in range(rounds + 1):
         for name, way in ways.items():
-            start, spent = time.perf_counter(), time.process_time()
-            way()
-            if number:
-                seconds[name] = min(seconds[name], time.perf_counter() - start)
-                cpu[name] = min(cpu[name], max(time.process_time() - spent, 1e-9))
+            end = time.perf_counter() + (TURN if number else 0)
+            while True:
+                start, spent = time.perf_counter(), time.process_time()
+                way()
+                if number:
+                    seconds[name] = min(seconds[name], time.perf_counter() - start)
+                    cpu[name] = min(cpu[name], max(time.process_time() - spent, 1e-9))
+                if time.perf_counter() >= end:
+                    break
     return [
         Row(
             case,

@@ -20,9 +20,9 @@ def register(app: typer.Typer) -> None:
 def bench_models(
     names: Annotated[list[str] | None, typer.Argument(help="Aggregators; left out: all.")] = None,
     dim: int = typer.Option(1024, min=1, help="Length of a patch feature."),
-    bags: int = typer.Option(16, min=2, help="Bags of the training step."),
+    bags: int = typer.Option(16, min=0, help="Bags of the training step; 0 = take none."),
     median: int = typer.Option(3000, min=10, help="Median patches of these bags."),
-    sizes: str = typer.Option("1000,10000,100000", help="Patches of single bags, by commas."),
+    sizes: str = typer.Option("1000,10000,100000", help="Patches of single bags, by commas; may be empty."),
     rounds: int = typer.Option(5, min=1, help="Times that everything is measured, in turn."),
     threads: int = typer.Option(1, min=1, help="Threads; with 1, CPU time means something on a busy machine."),
     device: str = typer.Option("cpu", help="cpu or cuda."),
@@ -36,7 +36,7 @@ def bench_models(
     numbers = _numbers(sizes)
     import torch
 
-    from oceanpath.models.bench.table import Work, conditions, head, lines, measure
+    from oceanpath.bench.models.table import Work, conditions, head, lines, measure
 
     if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
         raise ExperimentError("no such device here", where="--device", expected="cpu or a usable cuda", got=device)
@@ -57,10 +57,10 @@ def bench_models(
 
 def _numbers(sizes: str) -> list[int]:
     try:
-        numbers = [int(word) for word in sizes.split(",")]
+        numbers = [int(word) for word in sizes.split(",") if sizes]
     except ValueError as error:
         raise ExperimentError("not a list of whole numbers", where="--sizes", got=sizes) from error
-    if not numbers or min(numbers) < 1:
+    if min(numbers, default=1) < 1:
         raise ExperimentError("a bag has at least one patch", where="--sizes", got=sizes)
     return sorted(numbers)
 

@@ -9,6 +9,7 @@ import typer
 
 from oceanpath.cli.options import FILE, flag, verb
 from oceanpath.cli.run import bring
+from oceanpath.cli.verify_store import VERIFY, verify_store
 from oceanpath.stages.catalog import CATALOG
 
 CONVENIENT = {
@@ -16,6 +17,10 @@ CONVENIENT = {
     "extract": (
         flag("slides", Path | None, None, "Folder of slides.", key="data.slides"),
         flag("encoder", str | None, None, "Patch encoder.", key="extract.encoder"),
+    ),
+    "curate": (
+        flag("features", Path | None, None, "Folder of feature files.", key="data.features"),
+        flag("min_patches", int | None, None, "Leave out slides with fewer patches.", key="curate.min_patches"),
     ),
 }
 """Stage → flags that spell settings of it."""
@@ -36,4 +41,6 @@ def register(app: typer.Typer, wanted: Container[str]) -> None:
 
 
 def _verb(name: str) -> Callable[..., int]:
+    if name == "mmap":
+        return verb(lambda common: verify_store(common) if common.more["verify"] else bring(common, ("mmap",)), VERIFY)
     return verb(lambda common: bring(common, (name,)), CONVENIENT.get(name, ()))

@@ -11,7 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from oceanpath.artifacts.store import Store
-from oceanpath.bags.dataset import BagDataset, collate
+from oceanpath.bags.batch import Batch
+from oceanpath.bags.dataset import BagDataset, Draw
+from oceanpath.bags.placement import loader_of
 from oceanpath.errors import ArtifactError
 from oceanpath.fit.checkpoint import load_checkpoint
 from oceanpath.models.classifier import WSIClassifier
@@ -35,11 +37,11 @@ def predict(classifier: WSIClassifier, store: Store, numbers: Sequence[int], dev
 
     The mode of the classifier (train or eval) is put back afterwards.
     """
-    dataset = BagDataset(store, numbers)
+    bags = loader_of(BagDataset(store, numbers), [[Draw(position, 0)] for position in range(len(numbers))])
     was_training = classifier.training
     classifier.to(device).eval()
     with fast_float32(device):
-        outputs = [classifier.output_packed(collate([dataset[i]]).to(device)) for i in range(len(dataset))]
+        outputs = [classifier.output_packed(bag.to(device)) for bag in bags]
     classifier.train(was_training)
     n_classes, width = len(classifier.classes), classifier.aggregator.embed_dim
     logits = np.array([out.logits[0].cpu().numpy() for out in outputs], np.float32).reshape(-1, n_classes)
@@ -61,6 +63,8 @@ def predict_attention(
 ) -> NDArray[np.float32]:
     """Attention [n] of one slide's patches under the model at `checkpoint`: non-negative, sums to 1.
 
+    A long slide is read in blocks.
+
     Raises: ArtifactError: a damaged checkpoint, or features [n, D] of another length D.
     """
     classifier = load_checkpoint(checkpoint, device)
@@ -68,8 +72,9 @@ def predict_attention(
         raise ArtifactError(
             "wrong features for this model", where=checkpoint, expected=f"[n, {classifier.in_dim}]", got=features.shape
         )
-    h = torch.from_numpy(np.array(features, copy=True)).unsqueeze(0).to(device)
-    places = None if coords is None else torch.from_numpy(np.array(coords, copy=True)).unsqueeze(0).to(device)
-    attention = classifier.output(h, None, places, return_attention=True).extras["attention"]
-    weights: NDArray[np.float32] = attention[0].float().cpu().numpy()
+    rows = torch.from_numpy(np.array(features, copy=True))
+    places = None if coords is None else torch.from_numpy(np.array(coords, copy=True))
+    bag = Batch(rows, torch.tensor([0, len(rows)]), places).to(device)
+    attention = classifier.output_packed(bag, return_attention=True).extras["attention"]
+    weights: NDArray[np.float32] = attention.float().cpu().numpy()
     return weights

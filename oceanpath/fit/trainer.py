@@ -15,7 +15,8 @@ from torch.utils.data import BatchSampler
 
 from oceanpath.bags.batch import Batch
 from oceanpath.bags.dataset import BagDataset
-from oceanpath.bags.packed import PackedLoader
+from oceanpath.bags.loader import Loader
+from oceanpath.bags.placement import loader_of
 from oceanpath.bags.sampler import BagSampler
 from oceanpath.fit.guard import NonFiniteGuard
 from oceanpath.fit.losses import SlideLoss
@@ -55,7 +56,8 @@ class ClassifierFit(pl.LightningModule):
         optimizer: Any = self.optimizers()
         optimizer.zero_grad()
         assert batch.labels is not None, "the training dataset has labels"
-        loss = self.loss(self.classifier.output_packed(batch).logits, batch.labels).mean()
+        output = self.classifier.output_packed(batch)
+        loss = self.classifier.blend(self.loss(output.logits, batch.labels), output).mean()
         self.manual_backward(loss)
         norm = torch.nn.utils.clip_grad_norm_(self.classifier.parameters(), self.settings.clip)
         value = float(loss.detach())
@@ -101,11 +103,11 @@ def fit_classifier(
             _interruptible(trainer, module, _loader(module, dataset, balance))
 
 
-def _loader(module: ClassifierFit, dataset: BagDataset, balance: list[int] | None) -> PackedLoader:
+def _loader(module: ClassifierFit, dataset: BagDataset, balance: list[int] | None) -> Loader:
     sampler = BagSampler(len(dataset), derive(module.seed, "order"), balance)
-    # One thread reads ahead into memory that is used again: worker processes would only add another copy.
+    # Threads read ahead into memory that is used again: worker processes would only add another copy.
     batches: Any = BatchSampler(sampler, module.settings.batch_size, drop_last=False)  # type: ignore[arg-type]  # of draws
-    return PackedLoader(dataset, batches)
+    return loader_of(dataset, batches)
 
 
 def _trainer(settings: FitSettings, device: torch.device, judge: EpochEnd) -> pl.Trainer:
@@ -125,7 +127,7 @@ def _trainer(settings: FitSettings, device: torch.device, judge: EpochEnd) -> pl
     )
 
 
-def _interruptible(trainer: pl.Trainer, module: ClassifierFit, loader: PackedLoader) -> None:
+def _interruptible(trainer: pl.Trainer, module: ClassifierFit, loader: Loader) -> None:
     """Fit; Ctrl-C stays KeyboardInterrupt, which Lightning turns into SystemExit(1)."""
     try:
         trainer.fit(module, loader)

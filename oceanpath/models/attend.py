@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
-from torch.utils.checkpoint import checkpoint
+from torch.nn.functional import linear, scaled_dot_product_attention
 
-QUERIES = 1024
-"""Queries whose bias exists at once: memory grows with N, not with N²."""
+from oceanpath.models import streaming
+from oceanpath.models.patches import masked_softmax
+from oceanpath.models.recompute import again
+
+QUERIES, SCORES = 1024, 1 << 24
+"""Most queries, and numbers of their bias, that exist at once: the memory of a bias is bounded."""
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
@@ -19,6 +24,16 @@ def split_heads(x: Tensor, heads: int) -> Tensor:
 def join_heads(x: Tensor) -> Tensor:
     """[B, heads, N, d] → [B, N, heads · d]."""
     return x.transpose(1, 2).flatten(2)
+
+
+def streamed_tokens(first: Tensor, patches: nn.Module, rows: Tensor) -> Tensor:
+    """At inference: the token `first` [1, 1, C] and behind it ``patches(rows)``, made in blocks: [1, 1 + n, C]."""
+
+    def block(part: slice) -> Tensor:
+        before = [first[0]] if part.start == 0 else []
+        return torch.cat([*before, patches(rows[max(0, part.start - 1) : part.stop - 1].to(first.dtype))])
+
+    return streaming.filled(len(rows) + 1, block).unsqueeze(0)
 
 
 class FeedForward(nn.Sequential):
@@ -60,14 +75,42 @@ class SelfAttention(nn.Module):
             places: [B, N, 3], x and y in pitches and 1 for a token that has a place, else 0; None = no bias.
         """
         q, k, v = self.split(x)
-        if places is None:
-            keys = None if mask is None else mask[:, None, None, :]
-            mixed = scaled_dot_product_attention(q, k, v, attn_mask=keys)
-        else:
-            mixed = _near(q, k, v, mask, places)
-        x = x + self.out(join_heads(mixed))
+        x = x + self.out(join_heads(_mix(q, k, v, mask, places)))
         done: Tensor = x + self.ffn(x)
         return done
+
+    def keys_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values [B, heads, N, C / heads] of one bag's tokens [1, N, C], made in blocks."""
+        weight = self.qkv.weight[x.shape[-1] :]
+        both = streaming.filled(x.shape[1], lambda block: linear(self.norm(x[0, block]), weight))
+        k, v = both.unsqueeze(0).chunk(2, dim=-1)
+        return split_heads(k, self.heads), split_heads(v, self.heads)
+
+    def queries(self, x: Tensor) -> Tensor:
+        """[B, heads, N, C / heads]."""
+        return split_heads(linear(self.norm(x), self.qkv.weight[: x.shape[-1]]), self.heads)
+
+    def stream(self, x: Tensor, places: Tensor | None, needed: int, return_attention: bool) -> Tensor | None:
+        """At inference: the first `needed` of the tokens x [1, N, C] are replaced by their outputs, block by block.
+
+        Beside the tokens only keys and values of all of them are held. `places` as in `forward`.
+
+        Returns: Attention of the first token over the others [N - 1] when it was asked for.
+        """
+        k, v = self.keys_values(x)
+        attention = class_attention(self.queries(x[:, :1]), k[:, :, 1:], None)[0] if return_attention else None
+        for block in streaming.blocks(needed):
+            part = x[:, block]
+            here = None if places is None else places[:, block]
+            part = part + self.out(join_heads(_mix(self.queries(part), k, v, None, places, here)))
+            x[:, block] = part + self.ffn(part)
+        return attention
+
+
+def class_attention(query: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor:
+    """Attention [B, N] of one query [B, heads, 1, d] over keys [B, heads, N, d], mean over heads."""
+    scores = torch.matmul(query, keys.transpose(-1, -2)).squeeze(2) / math.sqrt(query.shape[-1])
+    return masked_softmax(scores, None if mask is None else mask.unsqueeze(1)).mean(dim=1)
 
 
 def alibi_slopes(heads: int, like: Tensor) -> Tensor:
@@ -75,16 +118,25 @@ def alibi_slopes(heads: int, like: Tensor) -> Tensor:
     return torch.exp2(-8.0 * torch.arange(1, heads + 1, device=like.device, dtype=like.dtype) / heads)
 
 
-def _near(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, places: Tensor) -> Tensor:
-    """Attention with −slope · distance added to the scores; blocks of queries, recomputed in the backward pass."""
+def _mix(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, there: Tensor | None, here: Tensor | None = None
+) -> Tensor:
+    """Attention, with −slope · distance added to the scores where keys have places `there`, queries `here`.
+
+    Such queries come in blocks, recomputed in the backward pass.
+    """
+    if there is None:
+        return scaled_dot_product_attention(q, k, v, attn_mask=None if mask is None else mask[:, None, None, :])
+    here = there if here is None else here
+    size = max(1, min(QUERIES, SCORES // (q.shape[1] * k.shape[2])))
     parts = []
-    for start in range(0, q.shape[2], QUERIES):
-        block = (q[:, :, start : start + QUERIES], k, v, mask, places[:, start : start + QUERIES], places)
-        parts.append(checkpoint(_near_block, *block, use_reentrant=False, preserve_rng_state=False))
+    for start in range(0, q.shape[2], size):
+        block = (q[:, :, start : start + size], k, v, mask, here[:, start : start + size], there)
+        parts.append(again(True, _near, *block))
     return torch.cat(parts, dim=2)
 
 
-def _near_block(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, here: Tensor, there: Tensor) -> Tensor:
+def _near(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, here: Tensor, there: Tensor) -> Tensor:
     apart = torch.hypot(
         here[:, :, None, 0] - there[:, None, :, 0],
         here[:, :, None, 1] - there[:, None, :, 1],

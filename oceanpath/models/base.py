@@ -1,7 +1,7 @@
 """What every aggregator promises, whatever it does inside.
 
 padding and the other bags of a batch never change a slide's embedding
-packed = padded = alone
+packed = padded = alone = streamed in blocks
 attention is float32 (float64 for a float64 model), non-negative and sums to 1 over the real patches of a bag
 the order of patches does not matter, unless the class sets `ordered`
 """
@@ -9,13 +9,17 @@ the order of patches does not matter, unless the class sets `ordered`
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Self, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from oceanpath.bags.batch import Batch
+from oceanpath.models import recompute, streaming
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,8 @@ class MILOutput:
     logits: Tensor
     """[B, C] float32."""
     extras: dict[str, Tensor] = field(default_factory=dict)
-    """``attention`` [B, N] (padded) or [T] (packed), when it was asked for."""
+    """``attention`` [B, N] (padded) or [T] (packed), when it was asked for; ``instance_loss`` [B] in training, where
+    the model has one."""
 
 
 class BaseMIL(nn.Module, ABC):
@@ -37,11 +42,14 @@ class BaseMIL(nn.Module, ABC):
     """Whether the order of the patches means something to this architecture."""
     unpads = False
     """Whether padded bags are taken one by one without their padding, so that `pool` never sees a mask."""
+    checkpoint: bool
+    """Whether the backward pass computes inner results again: slower, in less memory, with the same gradients."""
 
     def __init__(self, in_dim: int, embed_dim: int) -> None:
         super().__init__()
         self.in_dim, self.embed_dim = in_dim, embed_dim
         self.frozen = False
+        self.checkpoint = False
 
     def freeze(self) -> Self:
         """No parameter learns any more, and dropout rests even in training; returns self."""
@@ -94,13 +102,50 @@ class BaseMIL(nn.Module, ABC):
         return embedding, packed.new_zeros(mask.shape).masked_scatter(mask, packed)
 
     def forward_packed(self, batch: Batch, return_attention: bool = False) -> tuple[Tensor, Tensor | None]:
-        """Embeddings [B, embed_dim] and attention [T] of a ragged batch; here bag by bag, without padding."""
-        embeddings, attentions = [], []
-        for start, stop in batch.spans():
-            coords = None if batch.coords is None else batch.coords[start:stop].unsqueeze(0)
-            h = batch.features[start:stop].unsqueeze(0)
-            embedding, attention = self.forward_features(h, None, coords, return_attention)
-            embeddings.append(embedding)
-            if attention is not None:
-                attentions.append(attention.squeeze(0))
-        return torch.cat(embeddings), torch.cat(attentions) if attentions else None
+        """Embeddings [B, embed_dim] and attention [T] (None unless asked for) of a ragged batch, without padding.
+
+        At inference the bags of a batch of more than `streaming.STREAM_ABOVE` rows are streamed one by one.
+        """
+        if streaming.streams(len(batch.features)):
+            return _one_by_one(batch, lambda rows, coords: self.stream(rows, coords, return_attention))
+        return self.pool_packed(batch, return_attention)
+
+    def pool_packed(self, batch: Batch, return_attention: bool) -> tuple[Tensor, Tensor | None]:
+        """`forward_packed` of a batch that is read at once; here bag by bag."""
+        return _one_by_one(batch, lambda rows, coords: self._alone(rows, coords, return_attention))
+
+    def stream(self, rows: Tensor, coords: Tensor | None, return_attention: bool) -> tuple[Tensor, Tensor | None]:
+        """One bag at inference in memory that is bounded as well as the architecture allows; here all at once.
+
+        Args:
+            rows: [n, in_dim], any floating dtype.
+            coords: [n, 2] or None.
+            return_attention: whether attention is wanted.
+
+        Returns: The embedding [embed_dim] and the attention [n] or None, those of `forward_features`.
+        """
+        return self._alone(rows, coords, return_attention)
+
+    def _alone(self, rows: Tensor, coords: Tensor | None, return_attention: bool) -> tuple[Tensor, Tensor | None]:
+        places = None if coords is None else coords.unsqueeze(0)
+        embedding, attention = self.forward_features(rows.unsqueeze(0), None, places, return_attention)
+        return embedding.squeeze(0), None if attention is None else attention.squeeze(0)
+
+    def again(self, work: Callable[..., R], *inputs: object) -> R:
+        """``work(*inputs)``; with `checkpoint` its inner results are computed again in the backward pass."""
+        return recompute.again(self.checkpoint, work, *inputs)
+
+    def by_rows(self, work: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+        """`again` for a function that looks at each row for itself: in blocks of rows."""
+        return recompute.by_rows(self.checkpoint, work, rows)
+
+
+def _one_by_one(
+    batch: Batch, pool: Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor | None]]
+) -> tuple[Tensor, Tensor | None]:
+    pooled = [
+        pool(batch.features[start:stop], None if batch.coords is None else batch.coords[start:stop])
+        for start, stop in batch.spans()
+    ]
+    attentions = [attention for _, attention in pooled if attention is not None]
+    return torch.stack([embedding for embedding, _ in pooled]), torch.cat(attentions) if attentions else None

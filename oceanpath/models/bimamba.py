@@ -9,15 +9,19 @@ on any device.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad, silu, softplus
 
+from oceanpath.models import streaming
 from oceanpath.models.base import BaseMIL
 from oceanpath.models.patches import PatchMLP, masked_softmax, widen
 from oceanpath.models.settings import BiMambaSettings
 from oceanpath.models.ssd import scan
+from oceanpath.models.streaming import RunningSoftmax
 
 
 class BiMamba(BaseMIL):
@@ -45,14 +49,83 @@ class BiMamba(BaseMIL):
         return_attention: bool,
     ) -> tuple[Tensor, Tensor | None]:
         """The weighted mean of the patches' last states, and the weights."""
-        x = self.patches(h)
-        for norm, ahead, back in zip(self.norms, self.ahead, self.back, strict=True):
-            normed = norm(x)
-            x = x + self.dropout(ahead(normed) + back(normed.flip(1)).flip(1))
+        x = self.by_rows(self.patches, h)
+        for layer in range(len(self.norms)):
+            x = self.again(self._layer, layer, x)
         states = self.norm(x)
         weights = masked_softmax(self.score(states).squeeze(-1), None)
         embedding = torch.bmm(weights.to(states.dtype).unsqueeze(1), states).squeeze(1)
         return embedding, weights if return_attention else None
+
+    def _layer(self, number: int, x: Tensor, ahead: Memory | None = None, back: Memory | None = None) -> Tensor:
+        """One layer over tokens [B, n, C]; `ahead` and `back` are what its directions know when they come to them."""
+        normed = self.norms[number](x)
+        forth, _ = self._one("ahead", number).step(normed, ahead)
+        reverse, _ = self._one("back", number).step(normed.flip(1), back)
+        done: Tensor = x + self.dropout(forth + reverse.flip(1))
+        return done
+
+    def _one(self, direction: str, number: int) -> Mamba2:
+        layer = getattr(self, direction)[number]
+        assert isinstance(layer, Mamba2)
+        return layer
+
+    def stream(
+        self,
+        rows: Tensor,
+        coords: Tensor | None,  # noqa: ARG002  # places count only by the order of the patches
+        return_attention: bool,
+    ) -> tuple[Tensor, Tensor | None]:
+        """In blocks. Of a layer only what its directions know at the edges of blocks is kept.
+
+        The tokens of a block are computed again from its patches in every pass: 2 · layers passes.
+        """
+        blocks = streaming.blocks(len(rows))
+        known: list[list[tuple[Memory | None, Memory | None]]] = []
+
+        def tokens(block: int, layers: int) -> Tensor:
+            x: Tensor = self.patches(rows[None, blocks[block]].to(self.score.weight.dtype))
+            for number in range(layers):
+                x = self._layer(number, x, *known[number][block])
+            return x
+
+        for number in range(len(self.norms)):
+            known.append(self._edges(number, len(blocks), tokens))
+        running, scores = RunningSoftmax(), []
+        for block in range(len(blocks)):
+            states = self.norm(tokens(block, len(self.norms)))
+            scores.append(widen(self.score(states)).squeeze(-1))
+            running.add(scores[-1], states.squeeze(0))
+        attention = running.weights(torch.cat(scores, dim=1)).squeeze(0) if return_attention else None
+        return running.mean().to(states.dtype).squeeze(0), attention
+
+    def _edges(
+        self, number: int, count: int, tokens: Callable[[int, int], Tensor]
+    ) -> list[tuple[Memory | None, Memory | None]]:
+        """What both directions of a layer know when they come to each block."""
+        ahead: list[Memory | None] = [None]
+        back: list[Memory | None] = [None]
+        for block in range(count - 1):
+            normed = self.norms[number](tokens(block, number))
+            ahead.append(_kept(self._one("ahead", number).step(normed, ahead[-1])[1]))
+        for block in reversed(range(1, count)):
+            normed = self.norms[number](tokens(block, number)).flip(1)
+            back.append(_kept(self._one("back", number).step(normed, back[-1])[1]))
+        return list(zip(ahead, reversed(back), strict=True))
+
+
+class Memory(NamedTuple):
+    """What one direction of a layer knows of the tokens before."""
+
+    inputs: Tensor
+    """[B, mixed, kernel - 1], the last ones of the convolution."""
+    state: Tensor
+    """[B, heads, P, S], of the recurrence."""
+
+
+def _kept(memory: Memory) -> Memory:
+    """The same numbers in memory of their own: a view would keep all of its block."""
+    return Memory(memory.inputs.clone(), memory.state.clone())
 
 
 class Mamba2(nn.Module):
@@ -75,22 +148,27 @@ class Mamba2(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """The sequence after convolution, scan and gate."""
+        return self.step(h, None)[0]
+
+    def step(self, h: Tensor, memory: Memory | None) -> tuple[Tensor, Memory]:
+        """`forward` of tokens that follow those of `memory` (None = nothing), and what is known after them."""
         sizes = [self.inner, self.inner + 2 * self.state, len(self.D)]
         gate, mixed, steps = torch.split(self.in_proj(h), sizes, dim=-1)
-        causal = pad(mixed.transpose(1, 2), (self.conv1d.kernel_size[0] - 1, 0))
+        reach = self.conv1d.kernel_size[0] - 1
+        mixed = mixed.transpose(1, 2)
+        causal = pad(mixed, (reach, 0)) if memory is None else torch.cat([memory.inputs, mixed], dim=2)
         mixed = silu(self.conv1d(causal)).transpose(1, 2)
-        y = self._scan(mixed, steps)
+        y, state = self._scan(mixed, steps, None if memory is None else memory.state)
         out: Tensor = self.out_proj(self.norm(y * silu(gate)))
-        return out
+        return out, Memory(causal[:, :, causal.shape[2] - reach :], state)
 
-    def _scan(self, mixed: Tensor, steps: Tensor) -> Tensor:
+    def _scan(self, mixed: Tensor, steps: Tensor, start: Tensor | None) -> tuple[Tensor, Tensor]:
         """The recurrence in float32 (float64 for a float64 model), without autocast."""
         if torch.is_autocast_enabled(mixed.device.type):
             with torch.autocast(mixed.device.type, enabled=False):
-                return self._scan(mixed, steps)
+                return self._scan(mixed, steps, start)
         x, b, c = torch.split(widen(mixed), [self.inner, self.state, self.state], dim=-1)
         heads = x.reshape(*x.shape[:-1], self.inner // self.head, self.head)
         steps = softplus(widen(steps) + self.dt_bias)
-        y = scan(heads * steps.unsqueeze(-1), -steps * self.A_log.exp(), b, c, self.chunk)
-        y = y + heads * self.D.unsqueeze(-1)
-        return y.flatten(2)
+        y, state = scan(heads * steps.unsqueeze(-1), -steps * self.A_log.exp(), b, c, self.chunk, start)
+        return (y + heads * self.D.unsqueeze(-1)).flatten(2), state

@@ -16,9 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from oceanpath.bags.batch import Batch
+from oceanpath.models import streaming
 from oceanpath.models.base import BaseMIL
-from oceanpath.models.patches import PatchMLP, masked_softmax
+from oceanpath.models.patches import PatchMLP, masked_softmax, widen
 from oceanpath.models.settings import DSMILSettings
+from oceanpath.models.streaming import RunningSoftmax
 
 
 class DSMIL(BaseMIL):
@@ -39,17 +41,46 @@ class DSMIL(BaseMIL):
         return_attention: bool,
     ) -> tuple[Tensor, Tensor | None]:
         """Both streams of padded bags, and the mean attention over critical patches."""
-        hidden = self.patches(h)
+        hidden = self.by_rows(self.patches, h)
         embedding, weights = _judge(self.instance(hidden), self.query(hidden), self.value(hidden), mask)
         return embedding, weights.mean(dim=1) if return_attention else None
 
-    def forward_packed(self, batch: Batch, return_attention: bool = False) -> tuple[Tensor, Tensor | None]:
+    def pool_packed(self, batch: Batch, return_attention: bool) -> tuple[Tensor, Tensor | None]:
         """As `forward_features`; rows pass the layers together, bags are compared one by one."""
-        hidden = self.patches(batch.features.to(self.instance.weight.dtype))
-        scores, queries, values = (layer(hidden)[None] for layer in (self.instance, self.query, self.value))
-        judged = [_judge(scores[:, a:b], queries[:, a:b], values[:, a:b], None) for a, b in batch.spans()]
+        hidden = self.by_rows(self.patches, batch.features.to(self.instance.weight.dtype))
+        parts = [batch.split(layer(hidden)) for layer in (self.instance, self.query, self.value)]
+        judged = [_judge(s[None], q[None], v[None], None) for s, q, v in zip(*parts, strict=True)]
         embedding = torch.cat([one for one, _ in judged])
         return embedding, torch.cat([w.mean(dim=1)[0] for _, w in judged]) if return_attention else None
+
+    def stream(
+        self,
+        rows: Tensor,
+        coords: Tensor | None,  # noqa: ARG002  # likeness does not look at places
+        return_attention: bool,
+    ) -> tuple[Tensor, Tensor | None]:
+        """In two passes of blocks: one for the critical patches, one for the likeness to them."""
+        blocks = streaming.blocks(len(rows))
+
+        def hidden(block: slice) -> Tensor:
+            patches: Tensor = self.patches(rows[block].to(self.instance.weight.dtype))
+            return patches
+
+        tops, found = [], []
+        for block in blocks:
+            patches = hidden(block)
+            top, place = self.instance(patches).max(dim=0)
+            tops.append(top)
+            found.append(self.query(patches.index_select(0, place)))
+        top, winner = torch.stack(tops).max(dim=0)
+        critical = torch.stack(found)[winner, torch.arange(len(winner), device=winner.device)]
+        running, scores = RunningSoftmax(), []
+        for block in blocks:
+            patches = hidden(block)
+            scores.append(widen(critical @ self.query(patches).T / math.sqrt(critical.shape[-1])))
+            running.add(scores[-1], self.value(patches))
+        embedding = torch.cat([running.mean().to(top.dtype).flatten(), top])
+        return embedding, running.weights(torch.cat(scores, dim=1)).mean(dim=0) if return_attention else None
 
 
 def _judge(scores: Tensor, queries: Tensor, values: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:

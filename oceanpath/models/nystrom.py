@@ -1,27 +1,32 @@
 """Nyström attention with a true key mask: Xiong et al., "Nyströmformer", AAAI 2021, equations 13 and 14.
 
-    A ≈ softmax(Q K̃ᵀ) · softmax(Q̃ K̃ᵀ)⁺ · softmax(Q̃ Kᵀ)        Q̃, K̃: means of consecutive tokens (landmarks)
+    A V ≈ softmax(Q K̃ᵀ) · ( softmax(Q̃ K̃ᵀ)⁺ · ( softmax(Q̃ Kᵀ) V ) )        Q̃, K̃: means of consecutive tokens (landmarks)
 
 plus a depthwise convolution of V along the sequence. A sequence of n tokens is filled up in front to a multiple of the
 landmarks; unlike the usual code, the filling takes part in no mean and no softmax, landmarks without a token are left
 out, and the starting scale of the pseudo-inverse is that of each matrix, so neither the filling nor other bags matter.
 The pseudo-inverse is float32 (float64 for a float64 model) even under autocast.
 
-No step branches on a length or slices by one: the graph exports with any n.
+No step of `forward` branches on a length or slices by one: the graph exports with any n.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
+from oceanpath.models import streaming
 from oceanpath.models.attend import join_heads, split_heads
 from oceanpath.models.lengths import ceil_divide
 from oceanpath.models.patches import masked_softmax, widen
+from oceanpath.models.streaming import RunningSoftmax
 
 KERNEL = 33
+Parts = tuple[Tensor, Tensor, Tensor]
+"""Scaled queries, keys and values, each [B, heads, n, d]."""
 
 
 class NystromAttention(nn.Module):
@@ -42,30 +47,84 @@ class NystromAttention(nn.Module):
         places = torch.arange(size * m, device=x.device) - filling
         real = places >= 0
         x = x.index_select(1, places.clamp(min=0)) * real.to(x.dtype)[None, :, None]
-        q, k, v = (split_heads(part, self.heads) for part in self.to_qkv(x).chunk(3, dim=-1))
-        mixed = self._mix(q / math.sqrt(q.shape[-1]), k, v, real) + self.res_conv(v)
-        out: Tensor = self.to_out(join_heads(mixed))
+        q, k, v = self._split(x)
+        inside = real.reshape(m, size).sum(dim=1)
+        q_marks, k_marks = (_sums(part, m) / inside.clamp(min=1).to(q.dtype)[:, None] for part in (q, k))
+        gathered = torch.matmul(masked_softmax(torch.matmul(q_marks, k.mT), real).to(v.dtype), v)
+        mixed = self._spread(q, k_marks, inside > 0, self._undo(q_marks, k_marks, inside > 0, gathered))
+        out: Tensor = self.to_out(join_heads(mixed + self.res_conv(v)))
         return out.index_select(1, torch.arange(n, device=x.device) + filling)
 
-    def _mix(self, q: Tensor, k: Tensor, v: Tensor, real: Tensor) -> Tensor:
-        inside = real.reshape(self.landmarks, real.shape[0] // self.landmarks).sum(dim=1)
-        count = inside.clamp(min=1).to(q.dtype)[:, None]
-        q_marks, k_marks = (_sums(part, self.landmarks) / count for part in (q, k))
-        used = inside > 0
-        to_marks = masked_softmax(torch.matmul(q, k_marks.mT), used)
+    def _split(self, x: Tensor) -> Parts:
+        q, k, v = (split_heads(part, self.heads) for part in self.to_qkv(x).chunk(3, dim=-1))
+        return q / math.sqrt(q.shape[-1]), k, v
+
+    def _undo(self, q_marks: Tensor, k_marks: Tensor, used: Tensor, gathered: Tensor) -> Tensor:
+        """The pseudo-inverse of the landmarks' attention, times what they gathered."""
         marks = masked_softmax(torch.matmul(q_marks, k_marks.mT), used)
         # a landmark without tokens is its own block of the matrix, which the inverse keeps apart
-        own = torch.eye(self.landmarks, device=q.device, dtype=marks.dtype)
+        own = torch.eye(self.landmarks, device=marks.device, dtype=marks.dtype)
         marks = torch.where(used[:, None] & used[None, :], marks, own)
-        from_marks = masked_softmax(torch.matmul(q_marks, k.mT), real)
-        gathered = torch.matmul(from_marks.to(v.dtype), v)
-        return torch.matmul(torch.matmul(to_marks.to(v.dtype), _inverse(marks, self.iterations).to(v.dtype)), gathered)
+        return torch.matmul(_inverse(marks, self.iterations).to(gathered.dtype), gathered)
+
+    def _spread(self, q: Tensor, k_marks: Tensor, used: Tensor, undone: Tensor) -> Tensor:
+        return torch.matmul(masked_softmax(torch.matmul(q, k_marks.mT), used).to(undone.dtype), undone)
 
     def first_attention(self, x: Tensor) -> Tensor:
         """Exact attention [B, n − 1] of the first token over the others, mean over heads: what Nyström approximates."""
-        q, k, _ = (split_heads(part, self.heads) for part in self.to_qkv(x).chunk(3, dim=-1))
-        scores = torch.matmul(q[:, :, :1], k[:, :, 1:].mT).squeeze(2) / math.sqrt(q.shape[-1])
+        q, k, _ = self._split(x)
+        scores = torch.matmul(q[:, :, :1], k[:, :, 1:].mT).squeeze(2)
         return torch.softmax(widen(scores), dim=-1).mean(dim=1)
+
+    def stream(self, x: Tensor, norm: nn.Module, needed: int, return_attention: bool) -> Tensor | None:
+        """At inference: ``x += forward(norm(x))`` for the first `needed` of the tokens x [1, n, C], by blocks.
+
+        Three passes: the landmarks, what they gather from all tokens, and the tokens' outputs.
+
+        Returns: `first_attention` of ``norm(x)``, [n − 1], or None.
+        """
+
+        def split(part: slice) -> Parts:
+            return self._split(norm(x[:, part]))
+
+        q_marks, k_marks, used = self._landmarks(x.shape[1], split)
+        gathered, first, scores = RunningSoftmax(), split(slice(0, 1))[0], []
+        for part in streaming.blocks(x.shape[1]):
+            _, k, v = split(part)
+            gathered.add(widen(torch.matmul(q_marks, k.mT)), v)
+            if return_attention:
+                scores.append(widen(torch.matmul(first, k.mT)).squeeze(2))
+        undone = self._undo(q_marks, k_marks, used, gathered.mean().to(x.dtype))
+        self._answer(x, split, needed, lambda q: self._spread(q, k_marks, used, undone.to(q.dtype)))
+        return torch.softmax(torch.cat(scores, dim=-1)[..., 1:], dim=-1).mean(dim=(0, 1)) if scores else None
+
+    def _landmarks(self, n: int, split: Callable[[slice], Parts]) -> tuple[Tensor, Tensor, Tensor]:
+        """Landmarks of queries and keys [1, heads, m, d], and which of them have tokens [m]."""
+        m, size = self.landmarks, -(-n // self.landmarks)
+        sums: list[Tensor] = []
+        for part in streaming.blocks(n):
+            q, k, _ = split(part)
+            owner = (torch.arange(part.start, part.stop, device=q.device) + size * m - n) // size
+            sums = sums or [torch.zeros(*q.shape[:2], m, q.shape[-1], device=q.device, dtype=widen(q).dtype)] * 2
+            sums = [total.index_add(2, owner, widen(one)) for total, one in zip(sums, (q, k), strict=True)]
+        first = torch.arange(m, device=sums[0].device) * size - (size * m - n)
+        inside = (first + size).clamp(min=0) - first.clamp(min=0)
+        q_marks, k_marks = ((total / inside.clamp(min=1).to(total.dtype)[:, None]).to(q.dtype) for total in sums)
+        return q_marks, k_marks, inside > 0
+
+    def _answer(
+        self, x: Tensor, split: Callable[[slice], Parts], needed: int, attend: Callable[[Tensor], Tensor]
+    ) -> None:
+        """Outputs of one block after the other; the convolution looks half a kernel beyond it on both sides."""
+        n, half, behind = x.shape[1], KERNEL // 2, None
+        for part in streaming.blocks(needed):
+            q, _, v = split(slice(part.start, min(n, part.stop + half)))
+            before = v.new_zeros(*v.shape[:2], half, v.shape[-1]) if behind is None else behind
+            after = v.new_zeros(*v.shape[:2], part.stop + half - min(n, part.stop + half), v.shape[-1])
+            size = part.stop - part.start
+            behind = torch.cat([before, v[:, :, :size]], dim=2)[:, :, -half:]  # before these tokens are changed
+            near = nn.functional.conv2d(torch.cat([before, v, after], dim=2), self.res_conv.weight, groups=self.heads)
+            x[:, part] += self.to_out(join_heads(attend(q[:, :, :size]) + near))
 
 
 def _sums(x: Tensor, parts: int) -> Tensor:

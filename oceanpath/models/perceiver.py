@@ -66,44 +66,49 @@ class Perceiver(BaseMIL):
         self, h: Tensor, mask: Tensor | None, coords: Tensor | None, return_attention: bool
     ) -> tuple[Tensor, Tensor | None]:
         """The mean latent of padded bags, and what the latents read."""
-        hidden = self.patches(h)
+        hidden = self.by_rows(self.patches, h)
         if coords is not None and self.places is not None:
             far = coords if mask is None else coords.masked_fill(~mask.unsqueeze(-1), torch.iinfo(coords.dtype).max)
             hidden = hidden + self.places(coords - far.amin(dim=1, keepdim=True))
         latents = self.latents.expand(hidden.shape[0], -1, -1)
-        read, weights = self._read(self._queries(latents), self.keys_values(hidden), mask, return_attention)
+        read, weights = self._read(
+            self._queries(latents), self.by_rows(self.keys_values, hidden), mask, return_attention
+        )
         return self._think(latents, read), weights
 
-    def forward_packed(self, batch: Batch, return_attention: bool = False) -> tuple[Tensor, Tensor | None]:
-        """As `forward_features`: patches of all bags together, cross-attention by bag, latents of all bags together.
-
-        At inference long bags are streamed when attention is not asked for.
-        """
+    def pool_packed(self, batch: Batch, return_attention: bool) -> tuple[Tensor, Tensor | None]:
+        """Patches of all bags together, cross-attention by bag, latents of all bags together."""
         latents = self.latents.expand(len(batch), -1, -1)
-        if not return_attention and streaming.streams(len(batch.features)):
-            return self._think(latents, torch.cat([self._stream(batch, *span) for span in batch.spans()])), None
-        hidden = self.patches(batch.features.to(self.latents.dtype))
+        hidden = self.by_rows(self.patches, batch.features.to(self.latents.dtype))
         if batch.coords is not None and self.places is not None:
-            moved = [one - one.amin(dim=0) for one in torch.split(batch.coords, batch.lengths.tolist())]
+            moved = [one - one.amin(dim=0) for one in batch.split(batch.coords)]
             hidden = hidden + self.places(torch.cat(moved))
-        both = self.keys_values(hidden)
+        both = self.by_rows(self.keys_values, hidden)
         queries = self._queries(self.latents)
-        read = [self._read(queries, both[None, a:b], None, return_attention) for a, b in batch.spans()]
+        read = [self._read(queries, one[None], None, return_attention) for one in batch.split(both)]
         embedding = self._think(latents, torch.cat([mixed for mixed, _ in read]))
         seen = [weights.squeeze(0) for _, weights in read if weights is not None]
         return embedding, torch.cat(seen) if seen else None
 
-    def _stream(self, batch: Batch, start: int, stop: int) -> Tensor:
-        """What the latents read of one bag [1, latents, hidden], block by block."""
+    def stream(self, rows: Tensor, coords: Tensor | None, return_attention: bool) -> tuple[Tensor, Tensor | None]:
+        """In blocks; attention takes a second pass, for its scores of all latents are larger than the bag."""
         queries, running = self._queries(self.latents), RunningSoftmax()
-        for at in range(start, stop, streaming.BLOCK):
-            block = slice(at, min(stop, at + streaming.BLOCK))
-            hidden = self.patches(batch.features[block].to(self.latents.dtype))
-            if self.places is not None and batch.coords is not None:
-                hidden = hidden + self.places(batch.coords[block] - batch.coords[start:stop].amin(dim=0))
-            k, v = (split_heads(part, self.heads) for part in self.keys_values(hidden[None]).chunk(2, dim=-1))
-            running.add(widen(torch.matmul(queries, k.mT)) / math.sqrt(queries.shape[-1]), v)
-        return join_heads(running.mean().to(self.latents.dtype))
+        for block in streaming.blocks(len(rows)):
+            running.add(*self._score_block(queries, rows, coords, block))
+        read = join_heads(running.mean().to(self.latents.dtype))
+        embedding = self._think(self.latents, read).squeeze(0)
+        if not return_attention:
+            return embedding, None
+        scores = (self._score_block(queries, rows, coords, block)[0] for block in streaming.blocks(len(rows)))
+        return embedding, torch.cat([running.weights(one).mean(dim=(0, 1, 2)) for one in scores])
+
+    def _score_block(self, queries: Tensor, rows: Tensor, coords: Tensor | None, block: slice) -> tuple[Tensor, Tensor]:
+        """Scores [1, heads, latents, n] and values [1, heads, n, d] of one block of a bag."""
+        hidden = self.patches(rows[block].to(self.latents.dtype))
+        if self.places is not None and coords is not None:
+            hidden = hidden + self.places(coords[block] - coords.amin(dim=0))
+        k, v = (split_heads(part, self.heads) for part in self.keys_values(hidden[None]).chunk(2, dim=-1))
+        return widen(torch.matmul(queries, k.mT)) / math.sqrt(queries.shape[-1]), v
 
     def _queries(self, latents: Tensor) -> Tensor:
         return split_heads(self.query(latents), self.heads)
@@ -121,8 +126,8 @@ class Perceiver(BaseMIL):
 
     def _think(self, latents: Tensor, read: Tensor) -> Tensor:
         x = latents + self.out(read)
-        x = x + self.ffn(x)
+        x = x + self.again(self.ffn, x)
         for block in self.blocks:
-            x = block(x)
+            x = self.again(block, x)
         embedding: Tensor = self.norm(x).mean(dim=1)
         return embedding

@@ -43,30 +43,35 @@ class SoftmaxPooling(BaseMIL):
         return_attention: bool,
     ) -> tuple[Tensor, Tensor | None]:
         """Weighted means of the hidden patches, and the mean weight over heads."""
-        hidden = self.patches(h)
-        weights = masked_softmax(self.scores(hidden).transpose(1, 2), None if mask is None else mask.unsqueeze(1))
+        hidden = self.by_rows(self.patches, h)
+        weights = masked_softmax(
+            self.by_rows(self.scores, hidden).transpose(1, 2), None if mask is None else mask.unsqueeze(1)
+        )
         pooled = torch.bmm(weights.to(hidden.dtype), hidden)
         return self.join(pooled), weights.mean(dim=1) if return_attention else None
 
-    def forward_packed(self, batch: Batch, return_attention: bool = False) -> tuple[Tensor, Tensor | None]:
+    def pool_packed(self, batch: Batch, return_attention: bool) -> tuple[Tensor, Tensor | None]:
         """As `forward_features` on the padded form, with no row computed that is not real."""
-        rows = batch.features
-        if streaming.streams(len(rows)):
-            parts = [self._stream(rows[start:stop]) for start, stop in batch.spans()]
-        else:
-            hidden = self.patches(rows.to(next(self.parameters()).dtype))
-            scores = widen(self.scores(hidden))
-            parts = [_weigh(hidden[start:stop], scores[start:stop]) for start, stop in batch.spans()]
+        hidden = self.by_rows(self.patches, batch.features.to(next(self.parameters()).dtype))
+        scores = widen(self.by_rows(self.scores, hidden))
+        parts = [_weigh(*bag) for bag in zip(batch.split(hidden), batch.split(scores), strict=True)]
         embedding = self.join(torch.stack([pooled for pooled, _ in parts]))
         return embedding, torch.cat([weights.mean(dim=1) for _, weights in parts]) if return_attention else None
 
-    def _stream(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def stream(
+        self,
+        rows: Tensor,
+        coords: Tensor | None,  # noqa: ARG002  # attention does not look at places
+        return_attention: bool,
+    ) -> tuple[Tensor, Tensor | None]:
+        """In blocks; beside one of them only the scores are kept."""
         running, scores = RunningSoftmax(), []
-        for block in torch.split(rows, streaming.BLOCK):
-            hidden = self.patches(block.to(next(self.parameters()).dtype))
+        for block in streaming.blocks(len(rows)):
+            hidden = self.patches(rows[block].to(next(self.parameters()).dtype))
             scores.append(widen(self.scores(hidden)).T)
             running.add(scores[-1], hidden)
-        return running.mean().to(hidden.dtype), running.weights(torch.cat(scores, dim=1)).T
+        embedding = self.join(running.mean().to(hidden.dtype).unsqueeze(0)).squeeze(0)
+        return embedding, running.weights(torch.cat(scores, dim=1)).mean(dim=0) if return_attention else None
 
 
 def _weigh(hidden: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:

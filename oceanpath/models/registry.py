@@ -97,6 +97,7 @@ def build_aggregator(settings: ModelSettings, in_dim: int) -> BaseMIL:
     """A freshly initialised aggregator for patch features of length `in_dim` (from torch's global generator)."""
     module, _, name = _entry(settings.name).where.partition(":")
     built: BaseMIL = getattr(importlib.import_module(module), name)(settings, in_dim)
+    built.checkpoint = settings.checkpoint
     return built
 
 

@@ -15,8 +15,10 @@ from torch import Tensor
 from oceanpath.models.lengths import as_tensor, ceil_divide
 
 
-def scan(x: Tensor, decay: Tensor, b: Tensor, c: Tensor, chunk: int) -> Tensor:
-    """All outputs y of the recurrence s_t = exp(decay_t) s_{t−1} + b_t x_tᵀ, y_t = c_tᵀ s_t, from s = 0.
+def scan(
+    x: Tensor, decay: Tensor, b: Tensor, c: Tensor, chunk: int, start: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """All outputs y of the recurrence s_t = exp(decay_t) s_{t−1} + x_t b_tᵀ, y_t = s_t c_t, and its last state.
 
     Args:
         x: [B, L, H, P], already multiplied by Δ.
@@ -24,8 +26,9 @@ def scan(x: Tensor, decay: Tensor, b: Tensor, c: Tensor, chunk: int) -> Tensor:
         b: [B, L, S].
         c: [B, L, S].
         chunk: tokens that are one matrix.
+        start: the state [B, H, P, S] before the first token; None = 0.
 
-    Returns: [B, L, H, P].
+    Returns: y [B, L, H, P] and the state [B, H, P, S] after the last token.
     """
     length = x.shape[1]
     count = ceil_divide(length, chunk, x)
@@ -46,10 +49,16 @@ def scan(x: Tensor, decay: Tensor, b: Tensor, c: Tensor, chunk: int) -> Tensor:
     within = torch.matmul(scores, values)
     to_end = torch.exp(sums[..., -1:] - sums)
     states = torch.matmul((values * to_end.unsqueeze(-1)).mT, b.unsqueeze(2))  # [B, K, H, P, S]
-    before = _carry(states, sums[..., -1])
-    across = torch.matmul(c.unsqueeze(2), before.mT) * torch.exp(sums).unsqueeze(-1)
+    before = _carry(_framed(states, start), _framed(sums[..., -1]))
+    across = torch.matmul(c.unsqueeze(2), before[:, 1:-1].mT) * torch.exp(sums).unsqueeze(-1)
     y = (within + across).transpose(2, 3).flatten(1, 2)
-    return y.index_select(1, torch.arange(length, device=x.device))
+    return y.index_select(1, torch.arange(length, device=x.device)), before[:, -1]
+
+
+def _framed(x: Tensor, first: Tensor | None = None) -> Tensor:
+    """One more chunk before the first [B, K, …] and one behind the last: zeros where none is given."""
+    empty = torch.zeros_like(x[:, 0])
+    return torch.cat([(empty if first is None else first).unsqueeze(1), x, empty.unsqueeze(1)], dim=1)
 
 
 def _carry(states: Tensor, totals: Tensor) -> Tensor:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
-from oceanpath.bags.batch import Batch
 from oceanpath.models import streaming
 from oceanpath.models.base import BaseMIL
-from oceanpath.models.patches import PatchMLP, masked_softmax
+from oceanpath.models.patches import PatchMLP, masked_softmax, widen
 from oceanpath.models.settings import StaticSettings
 
 
@@ -32,7 +33,7 @@ class StaticPooling(BaseMIL):
         return_attention: bool,
     ) -> tuple[Tensor, Tensor | None]:
         """Mean or maximum of the hidden patches."""
-        hidden = self.patches(h)
+        hidden = self.by_rows(self.patches, h)
         if self.kind == "mean":
             weights = masked_softmax(hidden.new_zeros(hidden.shape[:2]), mask)
             embedding = torch.bmm(weights.to(hidden.dtype).unsqueeze(1), hidden).squeeze(1)
@@ -42,18 +43,26 @@ class StaticPooling(BaseMIL):
         top = hidden.amax(dim=1)
         return top, _deciding_share(hidden, top) if return_attention else None
 
-    def forward_packed(self, batch: Batch, return_attention: bool = False) -> tuple[Tensor, Tensor | None]:
-        """As `forward_features`, bag by bag; long bags in blocks when attention is not asked for."""
-        if return_attention or not streaming.streams(len(batch.features)):
-            return super().forward_packed(batch, return_attention)
-        return torch.stack([self._stream(batch.features[start:stop]) for start, stop in batch.spans()]), None
-
-    def _stream(self, rows: Tensor) -> Tensor:
+    def stream(
+        self,
+        rows: Tensor,
+        coords: Tensor | None,  # noqa: ARG002  # a pool does not look at places
+        return_attention: bool,
+    ) -> tuple[Tensor, Tensor | None]:
+        """In blocks; the shares of a maximum need two more passes over the bag."""
         dtype = next(self.parameters()).dtype
-        blocks = (self.patches(block.to(dtype)) for block in torch.split(rows, streaming.BLOCK))
-        if self.kind == "max":
-            return torch.stack([hidden.amax(dim=0) for hidden in blocks]).amax(dim=0)
-        return torch.stack([hidden.sum(dim=0) for hidden in blocks]).sum(dim=0) / len(rows)
+
+        def hidden() -> Iterator[Tensor]:
+            return (self.patches(rows[block].to(dtype)) for block in streaming.blocks(len(rows)))
+
+        if self.kind == "mean":
+            embedding = torch.stack([one.sum(dim=0) for one in hidden()]).sum(dim=0) / len(rows)
+            return embedding, widen(embedding).new_full((len(rows),), 1 / len(rows)) if return_attention else None
+        top = torch.stack([one.amax(dim=0) for one in hidden()]).amax(dim=0)
+        if not return_attention:
+            return top, None
+        ties = torch.stack([(one == top).sum(dim=0) for one in hidden()]).sum(dim=0)
+        return top, torch.cat([((one == top) / widen(ties)).mean(dim=-1) for one in hidden()])
 
 
 def _deciding_share(hidden: Tensor, top: Tensor) -> Tensor:

@@ -1,9 +1,13 @@
-"""Softmax-weighted sums over rows that come block by block (Milakov and Gimelshein 2018).
+"""Long bags at inference, block by block: when, how large a block is, and softmax-weighted sums over blocks.
 
-A running maximum, sum and weighted sum are all that is kept, so memory does not grow with the rows.
+A running maximum, sum and weighted sum (Milakov and Gimelshein 2018) are all that is kept of a softmax, so memory does
+not grow with the rows.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -18,6 +22,34 @@ BLOCK = 4096
 def streams(rows: int) -> bool:
     """Whether a batch of so many rows is read in blocks: never while gradients are recorded."""
     return rows > STREAM_ABOVE and not torch.is_grad_enabled()
+
+
+def blocks(rows: int) -> list[slice]:
+    """Slices of at most `BLOCK` rows that cover all rows in order."""
+    return [slice(start, min(rows, start + BLOCK)) for start in range(0, rows, BLOCK)]
+
+
+def filled(rows: int, block: Callable[[slice], Tensor]) -> Tensor:
+    """[rows, E] of what `block` gives for every slice [n, E], none of it held twice."""
+    whole = None
+    for part in blocks(rows):
+        values = block(part)
+        whole = values.new_empty(rows, *values.shape[1:]) if whole is None else whole
+        whole[part] = values
+    assert whole is not None, "a bag has at least one row"
+    return whole
+
+
+@contextmanager
+def limits(above: int, block: int) -> Iterator[None]:
+    """Inside, inference streams above `above` rows in blocks of `block`: how a law looks at small bags."""
+    global STREAM_ABOVE, BLOCK
+    before = STREAM_ABOVE, BLOCK
+    STREAM_ABOVE, BLOCK = above, block
+    try:
+        yield
+    finally:
+        STREAM_ABOVE, BLOCK = before
 
 
 class RunningSoftmax:

@@ -10,15 +10,13 @@ The attention that is returned is that of the class token over the patches in th
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from oceanpath.models.attend import SelfAttention
+from oceanpath.models.attend import SelfAttention, class_attention, streamed_tokens
 from oceanpath.models.base import BaseMIL
-from oceanpath.models.patches import PatchMLP, masked_softmax
+from oceanpath.models.patches import PatchMLP
 from oceanpath.models.settings import TransformerSettings
 
 
@@ -38,25 +36,33 @@ class Transformer(BaseMIL):
         self, h: Tensor, mask: Tensor | None, coords: Tensor | None, return_attention: bool
     ) -> tuple[Tensor, Tensor | None]:
         """The class token after the last block, and what it looked at there."""
-        hidden = self.patches(h)
+        hidden = self.by_rows(self.patches, h)
         x = torch.cat([self.slide.expand(hidden.shape[0], -1, -1).to(hidden.dtype), hidden], dim=1)
         tokens = None if mask is None else pad(mask, (1, 0), value=True)
         places = None if coords is None else self._places(coords, self.slide.dtype)
         for block in self.blocks:
             before = x
-            x = block(x, tokens, places)
+            x = self.again(block, x, tokens, places)
         embedding = self.norm(x[:, 0])
-        return embedding, class_attention(self.blocks[-1], before, mask) if return_attention else None
+        if not return_attention:
+            return embedding, None
+        last = self.blocks[-1]
+        assert isinstance(last, SelfAttention)
+        q, k, _ = last.split(before)
+        return embedding, class_attention(q[:, :, :1], k[:, :, 1:], mask)
+
+    def stream(self, rows: Tensor, coords: Tensor | None, return_attention: bool) -> tuple[Tensor, Tensor | None]:
+        """In blocks, in memory of 3 · hidden numbers a patch; the last block answers for the class token alone."""
+        x = streamed_tokens(self.slide, self.patches, rows)
+        places = None if coords is None else self._places(coords.unsqueeze(0), self.slide.dtype)
+        attention = None
+        for number, block in enumerate(self.blocks, start=1):
+            assert isinstance(block, SelfAttention)
+            last = number == len(self.blocks)
+            attention = block.stream(x, places, 1 if last else x.shape[1], last and return_attention)
+        return self.norm(x[0, 0]), attention
 
     def _places(self, coords: Tensor, dtype: torch.dtype) -> Tensor:
         origin = coords[:, :1]  # whole pixels are subtracted as integers: float32 would round far corners of a slide
         here = pad((coords - origin).to(dtype) / self.pitch, (0, 1), value=1.0)
         return pad(here, (0, 0, 1, 0))
-
-
-def class_attention(block: nn.Module, tokens: Tensor, mask: Tensor | None) -> Tensor:
-    """Attention [B, N] of the first token over the others [B, 1 + N, C] as they enter `block`, mean over heads."""
-    assert isinstance(block, SelfAttention)
-    q, k, _ = block.split(tokens)
-    scores = torch.matmul(q[:, :, :1], k[:, :, 1:].transpose(-1, -2)).squeeze(2) / math.sqrt(q.shape[-1])
-    return masked_softmax(scores, None if mask is None else mask.unsqueeze(1)).mean(dim=1)

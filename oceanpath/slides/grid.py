@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from oceanpath.errors import ExperimentError, StageError
 from oceanpath.slides.reader import SlideReader
 from oceanpath.slides.tissue import Tissue
 
 SNAP = 0.02
-"""A level this close to the wanted resolution is read pixel by pixel instead of resampled."""
+"""A level this close to the wanted resolution, or to a whole factor finer, is not resampled between its pixels."""
 
 
 @dataclass(frozen=True)
@@ -114,17 +113,9 @@ def tissue_fractions(
     return shares
 
 
-def read_patch(reader: SlideReader, grid: Grid, x: int, y: int) -> NDArray[np.uint8]:
-    """RGB [P, P, 3] of the patch whose top-left level-0 pixel is (`x`, `y`), averaged down by area where needed."""
-    pixels = reader.read(int(x), int(y), grid.level, grid.read_width, grid.read_height)
-    side = grid.patch_px
-    if pixels.shape[:2] == (side, side):
-        return pixels
-    return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BOX))
-
-
 def _read_px(patch_px: int, exact: float) -> int:
-    return patch_px if abs(exact / patch_px - 1) <= SNAP else round(exact)
+    whole = patch_px * max(1, round(exact / patch_px))
+    return whole if abs(exact / whole - 1) <= SNAP else round(exact)
 
 
 def _starts(size: int, footprint: float, step: float) -> NDArray[np.int64]:

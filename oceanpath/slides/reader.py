@@ -1,7 +1,8 @@
-"""Pixels of a slide, through OpenSlide: RGB, white where the scanner saw nothing."""
+"""An open slide: its levels, its resolution and its pixels as RGB, white where the scanner saw nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from oceanpath.errors import ArtifactError
+from oceanpath.slides.readers.choose import choose_pixels
+from oceanpath.slides.readers.through_openslide import OpenSlidePixels
 from oceanpath.slides.resolution import Resolution, resolve_mpp
 
 BLOCK = 4096
@@ -26,11 +29,15 @@ class SlideReader:
         mpp: Micrometres a level-0 pixel.
         level_sizes: (width, height) of each level.
         level_downsamples: Level-0 pixels a pixel of each level, as floats.
+        reader: Where pixels come from: `tiff_tiles` or `openslide`.
+        reader_reason: Why they come through OpenSlide; "" where they come from the tiles.
     """
 
-    def __init__(self, path: Path, handle: openslide.OpenSlide, mpp: Resolution) -> None:
+    def __init__(self, path: Path, handle: openslide.OpenSlide, mpp: Resolution, *, tiles: bool = True) -> None:
         self.path, self.mpp = path, mpp
         self._handle = handle
+        self._pixels, self.reader_reason = choose_pixels(path, handle) if tiles else (OpenSlidePixels(path, handle), "")
+        self.reader = self._pixels.name
         self.width, self.height = handle.dimensions
         self.level_sizes: tuple[tuple[int, int], ...] = handle.level_dimensions
         self.level_downsamples: tuple[float, ...] = handle.level_downsamples
@@ -39,7 +46,27 @@ class SlideReader:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._pixels.close()
         self._handle.close()
+
+    def regions(
+        self, places: NDArray[np.int64], level: int, width: int, height: int, factor: int = 1
+    ) -> Iterator[NDArray[np.uint8]]:
+        """RGB [height / factor, width / factor, 3] at each of `places` [n, 2]; the next region may overwrite one.
+
+        What regions share is decoded once. A place is taken at the nearest pixel of the level; OpenSlide comes as near
+        to it as whole level-0 pixels allow, and interpolates the rest.
+
+        Args:
+            places: Left and top edges in level-0 pixels.
+            level: Level to read.
+            width: Level pixels, a multiple of `factor`.
+            height: Level pixels, a multiple of `factor`.
+            factor: Side of the blocks of pixels whose means are given, 1 to 16.
+
+        Raises: ArtifactError: the pixels cannot be decoded.
+        """
+        return self._pixels.regions(places, level, width, height, factor)
 
     def read(self, x: int, y: int, level: int, width: int, height: int) -> NDArray[np.uint8]:
         """RGB [height, width, 3] of a region.
@@ -53,16 +80,7 @@ class SlideReader:
 
         Raises: ArtifactError: the pixels cannot be decoded.
         """
-        try:
-            region = self._handle.read_region((x, y), level, (width, height))
-        except openslide.OpenSlideError as error:
-            raise ArtifactError(
-                "pixels cannot be decoded",
-                where=self.path,
-                got=f"{error} at x {x}, y {y}, level {level}",
-                do="Copy the slide again, or leave it out with extract.exclude.",
-            ) from error
-        return _on_white(np.asarray(region))
+        return next(self.regions(np.array([[x, y]], np.int64), level, width, height))
 
     def thumbnail(self, max_px: int) -> NDArray[np.uint8]:
         """The whole slide, its longer side at most `max_px` pixels and never enlarged; RGB [h, w, 3]."""
@@ -94,13 +112,16 @@ class SlideReader:
         return Image.fromarray(self.read(round(left * downsample), round(top * downsample), level, *size))
 
 
-def open_slide(path: Path, *, override_mpp: float | None = None, default_mpp: float | None = None) -> SlideReader:
+def open_slide(
+    path: Path, *, override_mpp: float | None = None, default_mpp: float | None = None, tiles: bool = True
+) -> SlideReader:
     """Open a slide and settle its resolution.
 
     Args:
         path: Any file that OpenSlide reads.
         override_mpp: Believed whatever the slide says.
         default_mpp: Used when the slide tells nothing plausible.
+        tiles: Whether plain JPEG tiles may be decoded without OpenSlide; the pixels are the same.
 
     Raises:
         ArtifactError: missing, damaged, or of a format that OpenSlide does not read.
@@ -116,17 +137,7 @@ def open_slide(path: Path, *, override_mpp: float | None = None, default_mpp: fl
         raise ArtifactError("OpenSlide cannot open this file", where=path, got=error, do=do) from error
     try:
         mpp = resolve_mpp(handle.properties, path, override=override_mpp, default=default_mpp)
+        return SlideReader(path, handle, mpp, tiles=tiles)
     except Exception:
         handle.close()
         raise
-    return SlideReader(path, handle, mpp)
-
-
-def _on_white(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """RGB of `rgba` [h, w, 4] laid on white; openslide-python has already undone the premultiplication."""
-    rgb, alpha = rgba[..., :3], rgba[..., 3:]
-    if alpha.min() == 255:
-        return np.ascontiguousarray(rgb)
-    share = alpha.astype(np.float32) / 255
-    mixed: NDArray[np.uint8] = np.rint(rgb * share + 255 * (1 - share)).astype(np.uint8)
-    return mixed

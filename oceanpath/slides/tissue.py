@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from oceanpath.slides.colour import rgb_to_lab
+from oceanpath.slides.ink import find_ink, without_small
 from oceanpath.slides.reader import SlideReader
 
 MASK_MPP = 8.0
@@ -21,6 +21,8 @@ THRESHOLDS = (7.0, 12.0)
 LIGHTNESS_WEIGHT = 0.6
 """Illumination changes lightness more than colour."""
 FALLBACK_GLASS = np.array([95.0, 0.0, 0.0], np.float32)
+FALLBACK_RGB = np.array([241.0, 241.0, 241.0])
+"""The same colour."""
 SMOOTH = 1.0
 """Lab units a pixel: glass has no texture at 8 µm a pixel, tissue has."""
 GLASS_SHARE = 0.005
@@ -65,24 +67,23 @@ def tissue_mask(rgb: NDArray[np.uint8], pixel_mm2: float) -> NDArray[np.bool_]:
     Returns: [h, w], True where there is tissue.
     """
     lab = rgb_to_lab(rgb)
-    distance = _distance(lab, glass_colour(lab))
-    mask = (distance > _threshold(distance)) & ~_ink_black(rgb)
-    mask = _without_small(mask, SMALLEST_TISSUE_MM2 / pixel_mm2)
-    return ~_without_small(~mask, LARGEST_HOLE_MM2 / pixel_mm2)
+    glass = glass_pixels(lab)
+    reference = FALLBACK_GLASS if glass is None else np.median(lab[glass], axis=0)
+    ink = find_ink(rgb, FALLBACK_RGB if glass is None else np.median(rgb[glass], axis=0), pixel_mm2)
+    distance = _distance(lab, reference)
+    mask = without_small((distance > _threshold(distance)) & ~ink, SMALLEST_TISSUE_MM2 / pixel_mm2)
+    return ~without_small(~mask, LARGEST_HOLE_MM2 / pixel_mm2) & ~ink
 
 
-def glass_colour(lab: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Median Lab of bright pixels without texture; near white where a view shows no glass."""
+def glass_pixels(lab: NDArray[np.float32]) -> NDArray[np.bool_] | None:
+    """Bright pixels without texture, [h, w]; None where a view shows no glass."""
     slopes = [np.abs(np.gradient(lab, axis=axis)).max(axis=2) for axis in (0, 1) if lab.shape[axis] > 1]
     smooth = np.maximum.reduce(slopes) < SMOOTH if slopes else np.ones(lab.shape[:2], bool)
     if smooth.mean() < GLASS_SHARE:
-        return FALLBACK_GLASS
+        return None
     lightness = lab[..., 0]
     bright = smooth & (lightness >= np.percentile(lightness[smooth], 95) - 4)
-    if bright.mean() < GLASS_SHARE:
-        return FALLBACK_GLASS
-    colour: NDArray[np.float32] = np.median(lab[bright], axis=0).astype(np.float32)
-    return colour
+    return bright if bright.mean() >= GLASS_SHARE else None
 
 
 def _distance(lab: NDArray[np.float32], glass: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -102,21 +103,3 @@ def _threshold(distance: NDArray[np.float32]) -> float:
         between = (moment[-1] * below - moment * total) ** 2 / (below * (total - below))
     best = float(centres[np.nanargmax(between)]) if np.isfinite(between).any() else THRESHOLDS[1]
     return float(np.clip(best, *THRESHOLDS))
-
-
-def _ink_black(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Black without colour: slide edges, cover-slip frames, black pen. Nuclei are blue even where they are dark."""
-    value, low = rgb.max(axis=2).astype(np.float32), rgb.min(axis=2)
-    black: NDArray[np.bool_] = (value < 0.25 * 255) & (value - low < 0.35 * value + 1)
-    return black
-
-
-def _without_small(mask: NDArray[np.bool_], smallest: float) -> NDArray[np.bool_]:
-    """`mask` without its connected parts of fewer than `smallest` pixels."""
-    parts, count = ndimage.label(mask)
-    if not count:
-        return mask
-    keep = np.bincount(parts.ravel()) >= smallest
-    keep[0] = False
-    kept: NDArray[np.bool_] = keep[parts]
-    return kept

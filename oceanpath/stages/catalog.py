@@ -5,6 +5,7 @@ from __future__ import annotations
 from oceanpath.models.registry import parse_model
 from oceanpath.pipeline.experiment import Catalog, Table
 from oceanpath.stages.analyze.stage import STAGE as ANALYZE
+from oceanpath.stages.curate.stage import STAGE as CURATE
 from oceanpath.stages.demo.stage import STAGE as DEMO
 from oceanpath.stages.eval.stage import STAGE as EVAL
 from oceanpath.stages.export.stage import STAGE as EXPORT
@@ -15,7 +16,7 @@ from oceanpath.stages.tables import DataSettings, RuntimeSettings
 from oceanpath.stages.train.stage import STAGE as TRAIN
 
 CATALOG = Catalog(
-    stages=(DEMO, EXTRACT, MMAP, SPLIT, TRAIN, EVAL, ANALYZE, EXPORT),
+    stages=(DEMO, EXTRACT, CURATE, MMAP, SPLIT, TRAIN, EVAL, ANALYZE, EXPORT),
     tables={
         "data": Table(DataSettings.model_validate, DataSettings),
         "model": Table(parse_model),

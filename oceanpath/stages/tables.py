@@ -50,4 +50,6 @@ class RuntimeSettings(Settings):
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
     workers: int = Field(2, ge=0)
     """Threads or processes that read beside the computation."""
+    placement: Literal["auto", "mmap", "ram", "gpu"] = "auto"
+    """Where the store's bags wait: in its files, in memory, or on the GPU; ``auto``: the GPU where it is small."""
     executor: Literal["local"] = "local"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import pickle
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,9 +17,14 @@ from torch.utils.data import DataLoader
 from oceanpath.artifacts.store import Store
 from oceanpath.bags.batch import Batch
 from oceanpath.bags.batching import BatchSampler, PadToMaxInBatch, TokenBudget
-from oceanpath.bags.dataset import BagDataset, collate
+from oceanpath.bags.dataset import BagDataset, Draw, collate
+from oceanpath.bags.held import GatherLoader, HeldStore
 from oceanpath.bags.packed import PackedLoader
+from oceanpath.bench.rounds import peak_mb
 from oceanpath.errors import ArtifactError
+from oceanpath.pipeline.stage import Inputs, Quiet
+from oceanpath.stages.mmap.settings import MmapSettings
+from oceanpath.stages.mmap.work import run
 
 Make = Callable[..., Store]
 
@@ -38,18 +46,26 @@ def same(ours: Batch, theirs: Batch) -> bool:
     labelled=st.booleans(),
     cap=st.one_of(st.none(), st.integers(1, 40)),
     buffers=st.integers(2, 4),
+    readers=st.integers(1, 3),
     budget=st.integers(1, 150),
 )
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_packed_is_collated(
-    make_store: Make, lengths: list[int], coords: bool, labelled: bool, cap: int | None, buffers: int, budget: int
+    make_store: Make,
+    lengths: list[int],
+    coords: bool,
+    labelled: bool,
+    cap: int | None,
+    buffers: int,
+    readers: int,
+    budget: int,
 ) -> None:
     random = np.random.default_rng(0)
     store = make_store({f"s{i:02}": random.normal(size=(n, 5)) for i, n in enumerate(lengths)}, coords=coords)
     labels = list(range(len(lengths))) if labelled else None
     dataset = BagDataset(store, list(range(len(lengths)))[::-1], labels, cap, seed=3)
     sampler = BatchSampler([dataset.length(i) for i in range(len(dataset))], TokenBudget(budget), seed=1)
-    loader = PackedLoader(dataset, sampler, buffers)
+    loader = PackedLoader(dataset, sampler, buffers, readers)
     for epoch in (0, 1, 2):
         sampler.set_epoch(epoch)
         wanted = [collate([dataset[draw] for draw in draws]) for draws in sampler]
@@ -113,6 +129,108 @@ def test_a_short_chunk_is_told_where_the_batch_is_asked_for(make_store: Make, ba
         list(loader)
 
 
-def test_one_buffer_is_no_room(make_store: Make, bags: dict[str, np.ndarray]) -> None:
+def test_one_buffer_is_no_room_and_no_reader_reads_nothing(make_store: Make, bags: dict[str, np.ndarray]) -> None:
+    dataset = BagDataset(make_store(bags), [0])
     with pytest.raises(ValueError, match="two buffers"):
-        PackedLoader(BagDataset(make_store(bags), [0]), [], buffers=1)
+        PackedLoader(dataset, [], buffers=1)
+    with pytest.raises(ValueError, match="at least one reader"):
+        PackedLoader(dataset, [], readers=0)
+
+
+def loader_of_nine(make_store: Make, rows: int = 50, dim: int = 8) -> PackedLoader:
+    store = make_store({f"s{i}": np.full((rows, dim), i) for i in range(9)}, coords=True)
+    return PackedLoader(BagDataset(store, range(9)), BatchSampler([rows] * 9, PadToMaxInBatch(2), seed=0))
+
+
+@given(turns=st.lists(st.integers(0, 2), max_size=25))
+@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_iterations_under_way_at_once_do_not_disturb_each_other(make_store: Make, turns: list[int]) -> None:
+    """Three iterations are advanced in any order, and one is dropped half way: each one's last batch stays right."""
+    loader = loader_of_nine(make_store)
+    alone = [kept(batch) for batch in loader]
+    under_way, batches, reached = [iter(loader) for _ in range(3)], {}, [0, 0, 0]
+    for turn in turns:
+        batches[turn] = next(under_way[turn], None)
+        if batches[turn] is None:  # it is over: a new one takes its place and perhaps its memory
+            del batches[turn]
+            under_way[turn], reached[turn] = iter(loader), 0
+            continue
+        reached[turn] += 1
+        for other, batch in batches.items():
+            assert same(batch, alone[reached[other] - 1])
+    under_way[0].close()
+    assert all(same(ours, theirs) for ours, theirs in zip(loader, alone, strict=True))
+
+
+def test_memory_of_an_iteration_that_was_left_is_used_again(make_store: Make) -> None:
+    loader, places = loader_of_nine(make_store), set()
+    for _ in range(5):
+        for batch in loader:
+            places.add(batch.features.data_ptr())
+            break
+    assert len(places) <= 2
+
+
+def checksum(loader: PackedLoader) -> list[float]:
+    return [float(batch.features.double().sum()) for batch in loader]
+
+
+def test_a_fork_and_a_fresh_process_read_the_same(make_store: Make) -> None:
+    """Whether the loader was used before or is being used: threads and memory of the parent are not the child's."""
+    loader = loader_of_nine(make_store)
+    here, half = checksum(loader), iter(loader)
+    before = kept(next(half))
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert pool.map(checksum, [loader]) == [here]  # sent by pickle
+    read, write = multiprocessing.Pipe(duplex=False)
+    child = multiprocessing.get_context("fork").Process(target=lambda: write.send(checksum(loader)))
+    child.start()  # inherited as it is, in the middle of an iteration
+    assert read.recv() == here
+    child.join()
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.map(_checksum_of, [pickle.dumps(loader)]) == [here]
+    assert len([before, *half]) == len(here)
+
+
+def _checksum_of(sent: bytes) -> list[float]:
+    return checksum(pickle.loads(sent))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="the system does not tell resident memory")
+def test_memory_is_two_batches_and_stays_so_for_ten_epochs(make_store: Make) -> None:
+    """Batches of 32 MB: at most three times that at any time, and no more after ten epochs than after one."""
+    rows, dim = 8192, 1024
+    loader = loader_of_nine(make_store, rows, dim)
+    batch_mb = 2 * rows * (dim * 2 + 8) / 2**20
+
+    def epochs(number: int) -> None:
+        for _ in range(number):
+            for batch in loader:
+                assert batch.features.shape[1] == dim
+
+    once, often = peak_mb(lambda: epochs(1)), peak_mb(lambda: epochs(10))
+    assert 1.5 * batch_mb < often < 3 * batch_mb
+    assert often < once + 8
+
+
+def test_bfloat16_is_delivered_as_such(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).standard_normal((9, 4)).astype(np.float32)
+    (tmp_path / "features").mkdir()
+    for name in "ab":
+        np.save(tmp_path / "features" / f"{name}.npy", values)
+    (tmp_path / "store").mkdir()
+    run(MmapSettings(features=tmp_path / "features", dtype="bfloat16"), Inputs(), tmp_path / "store", Quiet())
+    for cap in (None, 5):
+        dataset = BagDataset(Store(tmp_path / "store"), [0, 1], max_patches=cap)
+        wanted = collate([dataset[Draw(0, 0)], dataset[Draw(1, 0)]]).features
+        held = HeldStore(dataset.store)
+        assert np.array_equal(held.features(1), dataset.store.features(1))
+        in_memory = BagDataset(held, [0, 1], max_patches=cap)
+        (again,) = PackedLoader(in_memory, [[Draw(0, 0), Draw(1, 0)]])
+        (gathered,) = GatherLoader(in_memory, held, [[Draw(0, 0), Draw(1, 0)]])
+        (batch,) = PackedLoader(dataset, [[Draw(0, 0), Draw(1, 0)]])
+        assert again.features.dtype == gathered.features.dtype == batch.features.dtype == torch.bfloat16
+        assert torch.equal(again.features, batch.features)
+        assert torch.equal(gathered.features, batch.features)
+        assert torch.equal(batch.features.float(), wanted)
+        assert cap or torch.equal(batch.features[:9], torch.from_numpy(values).bfloat16())

@@ -28,6 +28,7 @@ def seconds(*command: str) -> float:
     return min(taken)
 
 
+@pytest.mark.alone
 def test_help_comes_within_six_times_bare_python() -> None:
     code = "import sys; sys.argv = ['oceanpath', '--help']; from oceanpath.cli import main; main()"
     assert seconds(sys.executable, "-c", code) <= 6 * seconds(sys.executable, "-c", "pass")
@@ -71,7 +72,7 @@ def test_a_dry_run_as_json_is_one_object_a_step(tmp_path: Path, capsys: pytest.C
     path = str(ROOT / "experiments" / "quickstart.toml")
     assert run_app(["run", path, "--dry-run", "--json", "--workspace", str(tmp_path)]) == 0
     steps = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [step["step"] for step in steps] == [stage.name for stage in CATALOG.stages]
+    assert [step["step"] for step in steps] == [stage.name for stage in CATALOG.stages if stage.name != "curate"]
     assert steps[0]["state"] == "run"
     assert {step["state"] for step in steps[1:]} == {"pending"}
     assert set(steps[0]) >= {"step", "stage", "fingerprint", "state", "why"}

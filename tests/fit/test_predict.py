@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from oceanpath.artifacts.store import Store
+from oceanpath.bags.batch import Batch
 from oceanpath.errors import ArtifactError
 from oceanpath.fit.checkpoint import save_checkpoint
 from oceanpath.fit.predict import predict, predict_attention, softmax
+from oceanpath.models import streaming
 from oceanpath.models.classifier import WSIClassifier
 from oceanpath.models.settings import ABMILSettings
 
@@ -55,9 +57,20 @@ def test_attention_of_a_slide(classifier: WSIClassifier, store: Store, tmp_path:
     assert attention.shape == (store.length(5),)
     assert (attention >= 0).all()
     assert attention.sum() == pytest.approx(1.0, abs=1e-5)
-    features = torch.from_numpy(np.array(store.features(5)))[None]
-    expected = classifier.eval().output(features, return_attention=True).extras["attention"][0].detach()
-    np.testing.assert_array_equal(attention, expected.numpy())
+    features = torch.from_numpy(np.array(store.features(5)))
+    bag = Batch(features, torch.tensor([0, len(features)]))
+    packed = classifier.eval().output_packed(bag, return_attention=True).extras["attention"].detach()
+    padded = classifier.output(features[None], return_attention=True).extras["attention"][0].detach()
+    np.testing.assert_array_equal(attention, packed.numpy())
+    np.testing.assert_allclose(attention, padded.numpy(), atol=1e-7, rtol=0)
+
+
+def test_attention_of_a_long_slide_is_read_in_blocks(classifier: WSIClassifier, store: Store, tmp_path: Path) -> None:
+    save_checkpoint(classifier, tmp_path / "best.ckpt")
+    whole = predict_attention(tmp_path / "best.ckpt", store.features(5), store.coords(5))
+    with streaming.limits(2, 3):
+        in_blocks = predict_attention(tmp_path / "best.ckpt", store.features(5), store.coords(5))
+    np.testing.assert_allclose(in_blocks, whole, atol=1e-7, rtol=0)
 
 
 @pytest.mark.parametrize("shape", [(4, 5), (0, 6), (6,)])

@@ -20,7 +20,9 @@ def test_the_scan_is_the_recurrence(length: int, chunk: int, seed: int) -> None:
     for t in range(length):
         state = decay[:, t].exp()[..., None, None] * state + x[:, t, :, :, None] * b[:, t, None, None, :]
         wanted.append((state * c[:, t, None, None, :]).sum(-1))
-    torch.testing.assert_close(scan(x, decay, b, c, chunk), torch.stack(wanted, 1), atol=1e-10, rtol=0)
+    y, last = scan(x, decay, b, c, chunk)
+    torch.testing.assert_close(y, torch.stack(wanted, 1), atol=1e-10, rtol=0)
+    torch.testing.assert_close(last, state, atol=1e-10, rtol=0)
 
 
 def test_the_chunk_changes_only_rounding_over_a_long_slide() -> None:
@@ -28,8 +30,8 @@ def test_the_chunk_changes_only_rounding_over_a_long_slide() -> None:
     x = torch.randn(1, 20_000, 2, 4, generator=g)
     decay = -torch.rand(1, 20_000, 2, generator=g)
     b, c = (torch.randn(1, 20_000, 4, generator=g) for _ in range(2))
-    exact = scan(x.double(), decay.double(), b.double(), c.double(), 64).float()
-    torch.testing.assert_close(scan(x, decay, b, c, 128), exact, atol=1e-4, rtol=1e-4)
+    exact = scan(x.double(), decay.double(), b.double(), c.double(), 64)[0].float()
+    torch.testing.assert_close(scan(x, decay, b, c, 128)[0], exact, atol=1e-4, rtol=1e-4)
 
 
 @torch.no_grad()

@@ -73,6 +73,8 @@ def test_attention_is_a_distribution_over_the_real_patches(raw: dict[str, Any], 
 @pytest.mark.parametrize(
     "law",
     [
+        laws.streamed_is_whole,
+        laws.checkpoints_change_no_gradient,
         laws.padding_never_matters,
         laws.other_bags_never_matter,
         laws.one_patch_works,

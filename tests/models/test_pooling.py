@@ -31,32 +31,6 @@ def test_streamed_is_packed_and_reads_no_more_than_a_block_at_once(name: str, mo
 def test_training_is_never_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streaming, "STREAM_ABOVE", 1)
     model = build_aggregator(parse_model({"hidden": 16}), 12)
-    monkeypatch.setattr(model, "_stream", None)
+    monkeypatch.setattr(model, "stream", None)
     model.forward_packed(ragged([5, 6], 12))[0].sum().backward()
     assert model.score.weight.grad is not None
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        {"name": "static"},
-        {"name": "static", "pool": "max"},
-        {"name": "perceiver", "latents": 5, "positions": "fourier"},
-        {"name": "abmil"},
-    ],
-    ids=str,
-)
-@torch.no_grad()
-def test_embeddings_are_streamed_when_attention_is_not_asked_for(
-    raw: dict[str, object], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    torch.manual_seed(0)
-    model = build_aggregator(parse_model(raw | {"hidden": 16}), 12).double().eval()
-    batch = ragged([300, 1, 65], 12, torch.float64)
-    whole, _ = model.forward_packed(batch)
-    monkeypatch.setattr(streaming, "STREAM_ABOVE", 10)
-    monkeypatch.setattr(streaming, "BLOCK", 64)
-    seen: list[int] = []
-    model.patches.register_forward_hook(lambda module, given, out: seen.append(len(out)))
-    torch.testing.assert_close(model.forward_packed(batch)[0], whole, atol=1e-12, rtol=0)
-    assert max(seen) == 64

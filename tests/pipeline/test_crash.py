@@ -79,6 +79,7 @@ def points(folder: Path, call: str) -> int:
     return sum(f"{call}(" in line for line in log.read_text().splitlines())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", CALLS)
 def test_broken_at_any_point_it_is_the_old_state_or_the_new(call: str, tmp_path: Path) -> None:
     run(project(tmp_path / "whole"))

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oceanpath.errors import ExperimentError, StageError
-from oceanpath.slides.grid import SNAP, place_patches, plan_grid, read_patch, tissue_fractions
+from oceanpath.slides.grid import SNAP, place_patches, plan_grid, tissue_fractions
+from oceanpath.slides.patches import read_patches
 from oceanpath.slides.reader import open_slide
 from oceanpath.slides.resolution import Resolution
 from oceanpath.slides.tissue import Tissue, find_tissue
@@ -105,7 +106,7 @@ def test_the_square_of_tissue_gives_its_four_patches(square_slide: Callable[...,
             [512 * zoom, 512 * zoom],
         ]
         assert (fractions > 0.95).all()
-        patch = read_patch(reader, grid, *coords[0])
+        patch = read_patches(reader, grid, coords[:1])[0]
         assert patch.shape == (256, 256, 3) and patch.dtype == np.uint8
         assert np.abs(patch.reshape(-1, 3).mean(axis=0) - (200, 90, 170)).max() < 4
 

@@ -92,6 +92,7 @@ def test_the_seed_decides(cohort):
     assert first["auroc"].low != evaluate(labels, probs, patients, resamples=200, seed=2)["auroc"].low
 
 
+@pytest.mark.alone
 def test_two_thousand_resamples_of_all_metrics_are_quick(cohort):
     labels, probs, patients = cohort(500, per_patient=2)
     seconds = []

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from oceanpath.bags.batch import Batch
+from oceanpath.models import streaming
 from oceanpath.models.base import BaseMIL
 
 CLOSE = {torch.float32: 1e-5, torch.float64: 1e-10}
@@ -42,6 +43,41 @@ def packed_is_padded_is_alone(model: BaseMIL, batch: Batch) -> str:
             f"attention of bag {i}": attention[0] - padded_attention[i, : stop - start],
         }
     return _differences(apart, CLOSE[packed.dtype])
+
+
+@torch.no_grad()
+def streamed_is_whole(model: BaseMIL, batch: Batch) -> str:
+    """Embedding and attention of bags read in blocks of one, three or five rows are those of whole bags."""
+    whole, attention = _both(model.forward_packed(batch, return_attention=True))
+    apart: dict[str, Tensor] = {}
+    for rows in (1, 3, 5):
+        with streaming.limits(0, rows):
+            streamed, weights = _both(model.forward_packed(batch, return_attention=True))
+            without, _ = model.forward_packed(batch)
+        if not (streamed.shape == without.shape == whole.shape and weights.shape == attention.shape):
+            return f"streamed shapes {tuple(streamed.shape)} and {tuple(weights.shape)}"
+        apart |= {f"whole and blocks of {rows}": whole - streamed, "their attention": attention - weights}
+        apart |= {f"blocks of {rows} with and without attention": streamed - without}
+    return _differences(apart, CLOSE[whole.dtype])
+
+
+def checkpoints_change_no_gradient(model: BaseMIL, batch: Batch) -> str:
+    """With and without `checkpoint`, dropout drawn alike: the same embedding and the same gradients."""
+    answers = []
+    for checkpoint in (False, True):
+        trained = copy.deepcopy(model).train()
+        trained.checkpoint = checkpoint
+        torch.manual_seed(0)
+        embedding, _ = trained.forward_packed(batch)
+        embedding.square().mean().backward()  # type: ignore[no-untyped-call]  # untyped in torch
+        gradients = {f"gradients of {k}": p.grad for k, p in trained.named_parameters() if p.grad is not None}
+        answers.append(
+            {"the embedding": embedding.detach()} | {f"the gradient of {k}": v for k, v in gradients.items()}
+        )
+    plain, again = answers
+    if plain.keys() != again.keys():
+        return f"{', '.join(sorted(plain.keys() ^ again.keys()))} comes only one way"
+    return _differences({name: plain[name] - again[name] for name in plain}, CLOSE[batch.features.dtype])
 
 
 @torch.no_grad()
@@ -179,6 +215,8 @@ def weights_travel(model: BaseMIL, batch: Batch) -> str:
 
 LAWS = (
     packed_is_padded_is_alone,
+    streamed_is_whole,
+    checkpoints_change_no_gradient,
     padding_never_matters,
     other_bags_never_matter,
     order_never_matters,

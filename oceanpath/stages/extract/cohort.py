@@ -12,7 +12,10 @@ from oceanpath.artifacts.ids import SLIDE_SUFFIXES, describe_missing, slide_id
 from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.stage import Inputs, Part
 from oceanpath.slides.encoders import prepare_encoder
+from oceanpath.slides.encoders.weights import hash_file
+from oceanpath.stages.extract.places import place_digests
 from oceanpath.stages.extract.settings import ExtractSettings
+from oceanpath.stages.extract.trident import trident_versions
 
 SAFE_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 CHUNK = 1 << 20
@@ -22,20 +25,28 @@ def parts(settings: ExtractSettings, inputs: Inputs) -> list[Part]:
     """One part a slide, in order of slide id.
 
     A part is identified by the geometry and encoder settings, its id, and the content of the slide and of the encoder's
-    weights; not by their places. Weights are fetched here, once, before any slide is opened.
+    weights; not by their places. Weights are fetched here, once, before any slide is opened. What TRIDENT makes is also
+    identified by its versions, so that a folder never mixes two of them.
 
     Raises:
         ExperimentError: no slides, two slides with one id, an unknown encoder or an unknown excluded id.
+        MissingExtraError: TRIDENT is asked for and is not there.
         OceanPathError: the weights are not to be had; see `oceanpath.slides.encoders.prepare_encoder`.
     """
     root = slide_folder(settings, inputs)
     digests = {} if inputs.get("demo") else inputs.files.get("slides", {})
     same = {name: value for name, value in settings.identity().items() if name != "exclude"}
-    same["encoder_content"] = prepare_encoder(settings.encoder, settings.encoder_options())
-    found = []
-    for name, path in find_slides(root, settings.exclude).items():
+    if settings.backend == "trident":
+        same["trident_versions"] = dict(trident_versions(settings))
+        same["encoder_content"] = hash_file(settings.weights) if settings.weights else ""
+    else:
+        same["encoder_content"] = prepare_encoder(settings.encoder, settings.encoder_options())
+    found, slides = [], find_slides(root, settings.exclude)
+    places = place_digests(settings.coords, slides, file_digest) if settings.coords is not None else {}
+    for name, path in slides.items():
         digest = slide_digest(path, root, digests)
         identity = {"settings": same, "slide": digest, "slide_id": name}
+        identity |= {"places": places[name]} if places else {}
         found.append(Part(part_key(name), identity, {"path": str(path)}))
     return found
 

@@ -1,11 +1,11 @@
 """Keys of `[extract]`."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from oceanpath.settings import Settings, outside, shared
+from oceanpath.settings import Settings, outside, runtime, shared
 from oceanpath.slides.encoders import canonical
 from oceanpath.slides.encoders.card import EncoderOptions
 from oceanpath.slides.encoders.user_code import source_digest
@@ -14,8 +14,10 @@ from oceanpath.slides.encoders.user_code import source_digest
 class ExtractSettings(Settings):
     """How slides become features."""
 
+    backend: Literal["native", "trident"] = "native"
+    """Who reads and encodes: OceanPath, or TRIDENT in an interpreter of its own (docs/trident.md)."""
     encoder: str = "efficientnet_lite0"
-    """A name that `oceanpath encoders list` shows, or ``module:factory`` for one of your own."""
+    """A name that `oceanpath encoders list` shows, ``module:factory`` for one of your own, or a name of TRIDENT's."""
     weights: Path | None = outside()
     """A local file of its weights; left out, the hub's cache or the hub."""
     revision: str = ""
@@ -30,12 +32,20 @@ class ExtractSettings(Settings):
     """Patch pixels that neighbours share."""
     min_tissue: float = Field(0.25, ge=0, le=1)
     """Least share of tissue in a kept patch."""
+    coords: Path | None = outside()
+    """Folder of lists of patch places that TRIDENT or CLAM made, instead of a grid over the tissue found here."""
     mpp: float | None = Field(None, gt=0)
     """Micrometres a level-0 pixel, believed for every slide whatever it says."""
     default_mpp: float | None = Field(None, gt=0)
     """The same, for slides that tell nothing plausible."""
     exclude: tuple[str, ...] = ()
     """Slide ids to leave out."""
+    trident_segmenter: Literal["hest", "grandqc", "otsu"] = "hest"
+    """How TRIDENT finds tissue; otsu needs no download."""
+    trident_python: str = runtime("")
+    """TRIDENT's interpreter, a path or a command of PATH; else what OCEANPATH_TRIDENT_PYTHON says."""
+    trident_silence_s: float = runtime(1800.0, gt=0)
+    """Seconds without a sign of life after which TRIDENT is killed."""
     slides: Path | None = outside("data.slides")
     device: str = shared("runtime.device", "auto", is_runtime=True)
     workers: int = shared("runtime.workers", 2, is_runtime=True, ge=0)
@@ -43,13 +53,20 @@ class ExtractSettings(Settings):
 
     @field_validator("encoder")
     @classmethod
-    def _one_name(cls, name: str) -> str:
-        """An alias and the name it stands for are one encoder, with one fingerprint."""
-        return canonical(name)
+    def _one_name(cls, name: str, info: ValidationInfo) -> str:
+        """An alias and the name it stands for are one encoder, with one fingerprint; TRIDENT has names of its own."""
+        return name if info.data.get("backend") == "trident" else canonical(name)
+
+    @model_validator(mode="after")
+    def _places_are_read_here(self) -> Self:
+        if self.coords is not None and self.backend != "native":
+            raise ValueError('coords is for backend = "native"; TRIDENT places its patches itself')
+        return self
 
     def identity(self) -> dict[str, Any]:
         """As of all settings, and the source of an encoder of the user's own."""
-        own = {"encoder_source": source_digest(self.encoder)} if ":" in self.encoder else {}
+        has_source = self.backend == "native" and ":" in self.encoder
+        own = {"encoder_source": source_digest(self.encoder)} if has_source else {}
         return {**super().identity(), **own}
 
     def encoder_options(self) -> EncoderOptions:

@@ -19,11 +19,14 @@ from oceanpath.errors import StageError
 from oceanpath.pipeline.stage import Inputs, Part, Progress, Summary
 from oceanpath.slides.encoders import Encoder, build_encoder
 from oceanpath.slides.encoders.card import EncoderOptions
-from oceanpath.slides.grid import Grid, place_patches, plan_grid, read_patch
+from oceanpath.slides.grid import Grid, place_patches, plan_grid
+from oceanpath.slides.patches import read_patches
 from oceanpath.slides.reader import SlideReader, open_slide
 from oceanpath.slides.threads import in_order, one_core_each
 from oceanpath.slides.tissue import find_tissue
+from oceanpath.stages.extract.places import given_coords
 from oceanpath.stages.extract.settings import ExtractSettings
+from oceanpath.stages.extract.trident import extract_elsewhere
 
 THUMBNAIL_PX = 768
 JPEG_QUALITY = 85
@@ -44,17 +47,19 @@ def run_part(settings: ExtractSettings, _: Inputs, part: Part, out: Path, progre
         ArtifactError: the slide cannot be opened or decoded.
         StageError: no plausible mpp, coarser than the target, smaller than a patch, or no tissue.
     """
-    path = Path(part.payload["path"])
+    path, name, digest = Path(part.payload["path"]), str(part.identity["slide_id"]), str(part.identity["slide"])
     with open_slide(path, override_mpp=settings.mpp, default_mpp=settings.default_mpp) as reader:
-        cut = cut_slide(reader, settings)
-        encoder = _encoder(settings.encoder, settings.device, settings.encoder_options())
-        features = encode_patches(reader, cut, encoder, settings.workers, progress)
-        meta = _meta(reader, cut.grid, encoder, settings, str(part.identity["slide"]))
-        name = str(part.identity["slide_id"])
-        write_features(out / f"{name}.h5", features, cut.coords, meta)
+        if settings.backend == "trident":
+            features, coords, meta = extract_elsewhere(reader, settings, digest, out, progress)
+        else:
+            cut = cut_slide(reader, settings)
+            encoder = _encoder(settings.encoder, settings.device, settings.encoder_options())
+            features, coords = encode_patches(reader, cut, encoder, settings.workers, progress), cut.coords
+            meta = _meta(reader, cut.grid, encoder, settings, digest)
+        write_features(out / f"{name}.h5", features, coords, meta)
         _write_thumbnail(reader, out / "thumbnails" / f"{name}.jpg")
-    line = f"{name}: {len(cut.coords)} patches, mpp {meta.mpp_x:g} ({meta.mpp_source})"
-    return Summary((line,), {"patches": len(cut.coords), "mpp": meta.mpp_x, "mpp_source": meta.mpp_source})
+    line = f"{name}: {len(coords)} patches, mpp {meta.mpp_x:g} ({meta.mpp_source})"
+    return Summary((line,), {"patches": len(coords), "mpp": meta.mpp_x, "mpp_source": meta.mpp_source})
 
 
 def run(settings: ExtractSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
@@ -82,6 +87,8 @@ def cut_slide(reader: SlideReader, settings: ExtractSettings) -> Cut:
     Raises: StageError: coarser than the target, smaller than a patch, or no patch with enough tissue.
     """
     grid = plan_grid(reader, settings.patch_px, settings.target_mpp, settings.overlap)
+    if settings.coords is not None:
+        return Cut(grid, given_coords(settings.coords, reader, grid))
     tissue = find_tissue(reader, settings.patch_px * settings.target_mpp)
     coords, _ = place_patches(reader, grid, tissue, settings.min_tissue)
     if not len(coords):
@@ -106,7 +113,7 @@ def encode_patches(
     size, count = encoder.batch_size, len(cut.coords)
 
     def read(start: int) -> NDArray[np.uint8]:
-        patches = np.stack([read_patch(reader, cut.grid, x, y) for x, y in cut.coords[start : start + size]])
+        patches = read_patches(reader, cut.grid, cut.coords[start : start + size])
         return np.concatenate([patches, np.repeat(patches[-1:], size - len(patches), axis=0)])
 
     def read_and_encode(start: int) -> NDArray[np.float16]:

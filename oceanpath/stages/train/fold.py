@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from oceanpath.artifacts import folds, predictions
 from oceanpath.artifacts.store import Store
 from oceanpath.bags.dataset import BagDataset
+from oceanpath.bags.placement import place
 from oceanpath.errors import StageError
 from oceanpath.fit.best import BestEpoch
 from oceanpath.fit.checkpoint import save_checkpoint
@@ -69,10 +70,10 @@ def fit_fold(settings: TrainSettings, store_path: Path, split_path: Path, number
 
     Raises: StageError: a role or a class has no rows, or the fit diverges. ArtifactError: a slide is not in the store.
     """
-    store = Store(store_path)
+    device = pick_device(settings.device)
+    store = place(Store(store_path), settings.placement, device)
     classes = [str(name) for name in folds.read_splits(split_path)["classes"]]
     rows = read_rows(folds.read_fold(split_path, number), store, classes, where=f"fold {number}")
-    device = pick_device(settings.device)
     with torch_threads(settings.threads):
         judge = _fit(settings, store, rows, derive(settings.seed, "fold", number), device)
         found = {role: predict(judge.module.classifier, store, part.numbers, device) for role, part in rows.items()}

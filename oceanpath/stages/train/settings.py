@@ -31,3 +31,4 @@ class TrainSettings(FitSettings):
     model: Annotated[SerializeAsAny[ModelSettings], BeforeValidator(_model)] = shared("model", ABMILSettings())
     seed: int = shared("seed", 42, ge=0)
     device: str = shared("runtime.device", "auto", is_runtime=True)
+    placement: str = shared("runtime.placement", "auto", is_runtime=True)

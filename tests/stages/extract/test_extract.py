@@ -17,7 +17,7 @@ from oceanpath.pipeline.experiment import load
 from oceanpath.pipeline.stage import Inputs, Part, Quiet, resolve
 from oceanpath.slides.demo.aperio import write_aperio
 from oceanpath.slides.encoders import ENCODERS, build_encoder
-from oceanpath.slides.grid import read_patch
+from oceanpath.slides.patches import read_patches
 from oceanpath.slides.reader import open_slide
 from oceanpath.stages.catalog import CATALOG
 from oceanpath.stages.extract.cohort import file_digest, find_slides, part_key, parts
@@ -89,7 +89,7 @@ def test_each_row_is_the_encoding_of_the_patch_at_its_coords(tmp_path: Path, coh
         grid = cut_slide(reader, settings(cohort)).grid
         assert coords is not None
         for row, (x, y) in zip(features, coords, strict=True):
-            assert np.array_equal(encoder.encode(read_patch(reader, grid, x, y)[None])[0], row)
+            assert np.array_equal(encoder.encode(read_patches(reader, grid, np.array([[x, y]])))[0], row)
 
 
 def test_workers_and_place_never_change_the_bytes(tmp_path: Path, cohort: Path) -> None:

@@ -9,9 +9,9 @@ from oceanpath.stages.train.settings import TrainSettings
 from oceanpath.stages.train.stage import STAGE
 
 
-def test_every_own_key_but_the_device_is_part_of_the_identity() -> None:
+def test_every_key_but_device_and_placement_is_part_of_the_identity() -> None:
     identity = TrainSettings().identity()
-    assert set(identity) == set(TrainSettings.model_fields) - {"device"}
+    assert set(identity) == set(TrainSettings.model_fields) - {"device", "placement"}
     assert identity["model"] == ABMILSettings().identity()
 
 
@@ -33,4 +33,5 @@ def test_values_out_of_range_are_refused(key: str, value: object) -> None:
 
 def test_the_door_needs_store_and_folds() -> None:
     assert STAGE.required() == ("mmap", "split")
-    assert TrainSettings.shared_keys() == {"model": "model", "seed": "seed", "device": "runtime.device"}
+    runtime = {"device": "runtime.device", "placement": "runtime.placement"}
+    assert TrainSettings.shared_keys() == {"model": "model", "seed": "seed", **runtime}

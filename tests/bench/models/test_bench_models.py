@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 import torch
 
+from oceanpath.bench.models.clock import peak_bytes, ratio, round_robin
+from oceanpath.bench.models.ways import log_normal_batch
 from oceanpath.cli.app import run_app
-from oceanpath.models.bench.clock import peak_bytes, ratio, round_robin
-from oceanpath.models.bench.ways import log_normal_batch
 
 CPU = torch.device("cpu")
 
 
-def test_work_is_done_in_turn_and_the_first_round_is_not_counted() -> None:
+def test_work_is_done_in_turn() -> None:
     done: list[str] = []
     found = round_robin({name: lambda name=name: done.append(name) for name in ("a", "b")}, 2, CPU)  # type: ignore[misc]
-    assert done == ["a", "b"] * 3
+    assert done == ["a", "b"] * 2
     assert {name: len(spent) for name, spent in found.items()} == {"a": 2, "b": 2}
 
 
@@ -48,11 +48,13 @@ def test_the_verb_writes_a_table_json_and_a_picture(tmp_path: Path, capsys: pyte
     assert "20 patches" in said
     found = json.loads((tmp_path / "models.json").read_text())
     assert [row["name"] for row in found["models"]] == ["static", "dsmil"]
-    assert set(found["models"][0]["step"]) == {"padded", "packed", "packed_bf16"}
+    assert set(found["models"][0]["step"]) == {"padded", "packed", "packed_bf16", "checkpoint"}
     assert [one["patches"] for one in found["models"][1]["growth"]] == [20, 50]
     assert (tmp_path / "models.png").read_bytes().startswith(b"\x89PNG")
     for row in found["models"]:
-        assert row["step"]["packed"]["difference"] < 1e-5
+        for way in ("packed", "checkpoint"):
+            assert row["step"][way]["difference"] < 1e-5
+            assert 0 < row["step"][way]["of_gemm_limit"] < 1.2
 
 
 @pytest.mark.parametrize("flags", [["abmill"], ["--sizes", "1,x"], ["--sizes", "0"], ["--device", "tpu"]])

@@ -29,14 +29,12 @@ def seconds(work: Work, device: torch.device) -> float:
 
 
 def round_robin(works: Mapping[str, Work], rounds: int, device: torch.device) -> dict[str, list[float]]:
-    """Seconds of every piece of work, once a round after one round that is not counted: load hits all alike."""
+    """Seconds of every piece of work, once a round, so that load hits all alike; they should have run once before."""
     found: dict[str, list[float]] = {name: [] for name in works}
-    for number in range(rounds + 1):
+    for _ in range(rounds):
         for name, work in works.items():
             gc.collect()
-            spent = seconds(work, device)
-            if number:
-                found[name].append(spent)
+            found[name].append(seconds(work, device))
     return found
 
 

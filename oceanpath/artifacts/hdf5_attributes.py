@@ -1,0 +1,96 @@
+"""Types and attributes in the headers of ordinary HDF5 files; see `hdf5_headers`."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Bytes = Callable[[int, int], bytes]
+"""(address, size) → bytes of the file."""
+LARGEST_HEAP = 1 << 16
+
+
+class Unusual(Exception):  # noqa: N818  # not an error: the library reads the file then
+    """The file is not an ordinary one, or it is damaged."""
+
+
+def _types() -> dict[bytes, np.dtype[Any]]:
+    """Datatype messages of the little-endian numbers of numpy (IV.A.2.d), without the padding at their end."""
+    found = {}
+    for size in (1, 2, 4, 8):
+        for kind, sign in (("i", 8), ("u", 0)):
+            message = struct.pack("<BBBBIHH", 0x10, sign, 0, 0, size, 0, 8 * size)
+            found[message.rstrip(b"\0")] = np.dtype(f"<{kind}{size}")
+    for size, exponent, bias in ((2, 5, 15), (4, 8, 127), (8, 11, 1023)):
+        bits, mantissa = 8 * size, 8 * size - 1 - exponent
+        head = struct.pack("<BBBBIHH", 0x11, 0x20, bits - 1, 0, size, 0, bits)
+        message = head + struct.pack("<BBBBI", mantissa, exponent, 0, mantissa, bias)
+        found[message.rstrip(b"\0")] = np.dtype(f"<f{size}")
+    return found
+
+
+TYPES = _types()
+TEXT, FIXED = 0x19, 0x13
+"""First byte of a datatype: text of any length, in the file's heap, and bytes of a fixed length."""
+
+
+def sizes_of(space: bytes) -> tuple[int, ...]:
+    """The shape in a dataspace message; () for one value. Raises: Unusual: no values at all, or another version."""
+    version, rank = space[0], space[1]
+    if version == 1:
+        start = 8
+    elif version == 2 and space[3] in (0, 1):
+        start = 4
+    else:
+        raise Unusual("dataspace")
+    return struct.unpack_from(f"<{rank}Q", space, start)
+
+
+def attribute(message: bytes, file: Bytes) -> tuple[str, Any]:
+    """Name and value of an attribute message, the value as h5py gives it.
+
+    Raises: Unusual: a type other than numbers, text or bytes; IndexError, struct.error, ValueError: damaged.
+    """
+    version, _, name_size, type_size, space_size = struct.unpack_from("<BBHHH", message)
+    if version not in (1, 3):
+        raise Unusual("attribute")
+    align, at = (8, 8) if version == 1 else (1, 9)
+    parts = []
+    for size in (name_size, type_size, space_size):
+        parts.append(message[at : at + size])
+        at += -(-size // align) * align
+    name, kind, space = parts
+    return name.rstrip(b"\0").decode(), _value(kind, sizes_of(space), message[at:], file)
+
+
+def _value(kind: bytes, shape: tuple[int, ...], raw: bytes, file: Bytes) -> Any:
+    if (dtype := TYPES.get(kind.rstrip(b"\0"))) is not None:
+        count = int(np.prod(shape, dtype=np.int64))
+        values = np.frombuffer(raw, dtype, count).reshape(shape)
+        return values.copy() if shape else values[()]
+    size = int.from_bytes(kind[4:8], "little")
+    if kind[0] == TEXT and kind[1] & 15 == 1 and size == 16 and not shape:
+        length, address, wanted = struct.unpack_from("<IQI", raw)
+        return _heap_text(length, address, wanted, file)
+    if kind[0] == FIXED and not shape and kind[1] & 15 in (0, 1) and 0 < size <= len(raw):
+        return np.bytes_(raw[:size])
+    raise Unusual("type of an attribute")
+
+
+def _heap_text(size: int, address: int, wanted: int, file: Bytes) -> str:
+    """The text that object `wanted` of the global heap at `address` holds (III.E)."""
+    head = file(address, 16)
+    if head[:5] != b"GCOL\x01":
+        raise Unusual("global heap")
+    whole = int.from_bytes(head[8:16], "little")
+    heap, at = file(address, min(whole, LARGEST_HEAP)), 16
+    while True:
+        index, _, length = struct.unpack_from("<HH4xQ", heap, at)
+        if index == wanted and length >= size:
+            return heap[at + 16 : at + 16 + size].decode()
+        if not index:
+            raise Unusual("object of the heap")
+        at += 16 + -(-length // 8) * 8

@@ -1,0 +1,73 @@
+"""The folder of a TRIDENT job: which of its files are patch features, and what its folders tell about them.
+
+<job>/20x_256px_0px_overlap/features_uni_v1/<slide_id>.h5     patch features of one encoder: these are read
+<job>/20x_256px_0px_overlap/patches/<slide_id>_patches.h5     places of patches
+<job>/20x_256px_0px_overlap/slide_features_titan/…            one vector a slide
+<job>/contours, contours_geojson, thumbnails, wsi_states, …   tissue and bookkeeping
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from oceanpath.errors import ExperimentError
+
+GRID = re.compile(r"(\d+(?:\.\d+)?)x_(\d+)px_(\d+)px_overlap")
+FEATURES = "features_"
+SHOWN = 6
+
+
+class FeatureSet(NamedTuple):
+    """Patch features of one encoder on one grid of patches, as the names of their folders tell."""
+
+    encoder: str
+    magnification: float
+    patch_px: int
+    """Side of a patch in pixels at that magnification."""
+    overlap_px: int
+
+    def words(self) -> str:
+        """What was seen, for people."""
+        side = f"{self.patch_px} px at {self.magnification:g}x, overlap {self.overlap_px} px"
+        return f"TRIDENT job: encoder {self.encoder}, patches of {side}"
+
+
+def is_beside(path: Path, root: Path) -> bool:
+    """Whether a file below `root` belongs to a TRIDENT job and is none of its patch features."""
+    grid, folder = _folders(path, root)
+    return bool(grid) and not folder.startswith(FEATURES)
+
+
+def feature_set(paths: Iterable[Path], root: Path) -> FeatureSet | None:
+    """The one set that all TRIDENT's features among `paths` below `root` belong to; None when there are none.
+
+    Raises: ExperimentError: there are several.
+    """
+    places: dict[FeatureSet, str] = {}
+    for path in paths:
+        grid, folder = _folders(path, root)
+        if told := GRID.fullmatch(grid):
+            found = FeatureSet(folder.removeprefix(FEATURES), float(told[1]), int(told[2]), int(told[3]))
+            places.setdefault(found, _shown(path.parent, root))
+    if len(places) > 1:
+        listed = sorted(places.values())
+        got = ", ".join(listed[:SHOWN]) + (f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else "")
+        do = f"Set data.features to one of them, such as {root / listed[0]}."
+        raise ExperimentError("a TRIDENT job with several feature sets", where=root, got=got, do=do)
+    return next(iter(places), None)
+
+
+def _folders(path: Path, root: Path) -> tuple[str, str]:
+    """The grid's folder in a path and the folder inside it, empty where it has none; `root` itself may be either."""
+    parts = (root.parent.name, root.name, *path.relative_to(root).parts[:-1])
+    for place, part in enumerate(parts):
+        if GRID.fullmatch(part):
+            return part, parts[place + 1] if place + 1 < len(parts) else ""
+    return "", ""
+
+
+def _shown(folder: Path, root: Path) -> str:
+    return folder.relative_to(root).as_posix()

@@ -1,0 +1,43 @@
+"""What every loader of batches has, wherever its bags lie."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from oceanpath.bags.batch import Batch
+from oceanpath.bags.dataset import BagDataset, Draw
+
+
+class Loader(ABC):
+    """The batches of a dataset, whole bags end to end. What is delivered depends on the draws alone."""
+
+    def __init__(self, dataset: BagDataset, batches: Iterable[Sequence[Draw]]) -> None:
+        """Args are the bags and the draws of each batch, asked anew for every epoch."""
+        self.dataset, self.batches = dataset, batches
+
+    @property
+    def sampler(self) -> Any:
+        """Where Lightning looks for `set_epoch`."""
+        return getattr(self.batches, "sampler", self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)  # type: ignore[arg-type]  # only those who ask for it need batches of a known number
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Batch]: ...
+
+    def _batch(self, draws: Sequence[Draw], features: Tensor, offsets: Tensor, coords: Tensor | None) -> Batch:
+        """The batch of `draws` from its rows."""
+        labels, positions = self.dataset.labels, [draw.position for draw in draws]
+        return Batch(
+            features=features,
+            offsets=offsets,
+            coords=coords,
+            labels=None if labels is None else torch.tensor([labels[position] for position in positions]),
+            slide_ids=tuple(self.dataset.store.slide_id(self.dataset.numbers[position]) for position in positions),
+        )

@@ -1,0 +1,64 @@
+"""Where the bags of a store wait to be asked for. The place changes how fast a batch comes, never a bit of it.
+
+mmap   in the files: what fits stays in the system's page cache, which all processes of a machine share
+ram    in memory of this process, read once: for network disks, and for caches that others fill
+gpu    in the memory of the device: a batch is a gather of rows there, and only row numbers cross the bus
+auto   `gpu` where the device is a CUDA GPU and the store takes at most `SHARE` of its free memory, else `mmap`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import torch
+
+from oceanpath.artifacts.store import COORD_BYTES, Store
+from oceanpath.bags.dataset import BagDataset, Draw
+from oceanpath.bags.held import GatherLoader, HeldStore
+from oceanpath.bags.loader import Loader
+from oceanpath.bags.packed import PackedLoader
+from oceanpath.errors import ExperimentError
+
+SHARE = 0.5
+"""Models, gradients and activations need the rest, and folds that are fitted at once share a device."""
+WHERE = "[runtime] placement"
+
+
+def place(store: Store, placement: str, device: torch.device) -> Store:
+    """The same store, its bags where `placement` says; `device` is where batches are computed.
+
+    Raises: ExperimentError: ``gpu`` without one, or the store is larger than the memory that is free.
+    """
+    row = store.dim * store.dtype.itemsize + (COORD_BYTES if store.has_coords else 0)
+    size = int(store.index.lengths.sum()) * row
+    if placement == "auto":
+        fits = device.type == "cuda" and size <= SHARE * free_bytes(device)
+        return HeldStore(store, device) if fits else store
+    if placement == "mmap":
+        return store
+    if placement == "gpu" and device.type == "cpu":
+        raise ExperimentError("there is no GPU to put the store on", where=WHERE, got="gpu", do="Set it to auto.")
+    home = device if placement == "gpu" else torch.device("cpu")
+    if size > (free := free_bytes(home)):
+        got = f"{size / 1e9:.1f} GB into {free / 1e9:.1f} GB"
+        raise ExperimentError("the store does not fit", where=WHERE, got=got, do="Set it to mmap.")
+    return HeldStore(store, home)
+
+
+def loader_of(dataset: BagDataset, batches: Iterable[Sequence[Draw]]) -> Loader:
+    """The batches of a dataset, read from where its store's bags are."""
+    store = dataset.store
+    if isinstance(store, HeldStore) and store.device.type != "cpu":
+        return GatherLoader(dataset, store, batches)
+    return PackedLoader(dataset, batches)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Bytes of memory that are free: a CUDA device's own, else this machine's."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    told = Path("/proc/meminfo")
+    lines = dict(line.split(":", 1) for line in told.read_text().splitlines()) if told.is_file() else {}
+    kilobytes = lines.get("MemAvailable", "").split()
+    return int(kilobytes[0]) << 10 if kilobytes else 1 << 62  # a system that does not say: the user knows

@@ -1,0 +1,143 @@
+"""One training step of one batch in several ways: the same model, the same bags, the same loss.
+
+padded       float32, bags side by side with a mask, as most published code trains. An architecture that takes padding
+             away before it computes (`unpads`) gets the padded rows as if they were real, which is what its published
+             form does
+packed       float32, real rows only, matrix products through oneDNN where that is exact here
+packed_bf16  the same under bfloat16 autocast; what stays float32 goes through oneDNN too, as in a fit
+checkpoint   as packed, inner results computed again in the backward pass
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from statistics import median
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.utils.flop_counter import FlopCounterMode
+
+from oceanpath.bags.batch import Batch
+from oceanpath.bench.cohort import bag_lengths
+from oceanpath.bench.models.clock import Work, peak_bytes, ratio, round_robin, seconds
+from oceanpath.models.base import BaseMIL
+from oceanpath.models.float32 import fast_float32
+
+
+class Way(NamedTuple):
+    """How a batch becomes embeddings."""
+
+    forward: Callable[[BaseMIL, Batch], Tensor]
+    context: Callable[[], AbstractContextManager[Any]]
+    limit: str = "float32"
+    """The matrix products that its speed is compared with."""
+    checkpoint: bool = False
+
+
+def log_normal_batch(bags: int, middle: int, dim: int) -> Batch:
+    """Bags whose lengths are log-normal with median `middle` and whose padding is the usual one of such batches.
+
+    Of 200 draws it is the one whose padding factor lies closest to the mean of all; features are standard normal.
+    """
+    draws = [bag_lengths(bags, middle, seed) for seed in range(200)]
+    factors = [len(lengths) * lengths.max() / lengths.sum() for lengths in draws]
+    chosen = draws[int(np.argmin(np.abs(np.array(factors) - np.mean(factors))))]
+    offsets = torch.tensor([0, *chosen.tolist()]).cumsum(0)
+    features = torch.randn(int(offsets[-1]), dim, generator=torch.Generator().manual_seed(0))
+    return Batch(features, offsets, labels=torch.arange(bags) % 2)
+
+
+def compare(
+    model: BaseMIL, batch: Batch, rounds: int, device: torch.device, limits: Mapping[str, float]
+) -> dict[str, Any]:
+    """What every way of one training step takes, holds and says.
+
+    Memory and answers are those of a first round, which is not timed; `limits` are `gemm_limits` of the device.
+
+    Returns: For every way its seconds, its speed-up over `padded`, its peak bytes and their share of those of `padded`,
+    the largest difference of an embedding, and its speed as a share of the matrix products alone.
+    """
+    model = copy.deepcopy(model).to(device).train()
+    for part in model.modules():
+        if isinstance(part, nn.Dropout):
+            part.p = 0.0  # all ways must do the same arithmetic
+    batch, ways = batch.to(device), _ways(device)
+    answers: dict[str, Tensor] = {}
+    works = {name: _step(model, batch, way, partial(answers.__setitem__, name)) for name, way in ways.items()}
+    bytes_ = {name: peak_bytes(work, device) for name, work in works.items()}
+    counter = FlopCounterMode(display=False)
+    with counter:
+        works["packed"]()
+    times = round_robin(works, rounds, device)
+    return {
+        name: {
+            "seconds": median(spent),
+            "faster": ratio(times["padded"], spent),
+            "peak_bytes": bytes_[name],
+            "memory_share": _share(bytes_[name], bytes_["padded"]),
+            "difference": float((answers[name].float() - answers["padded"]).abs().max()),
+            "of_gemm_limit": counter.get_total_flops() / median(spent) / limits[ways[name].limit],
+        }
+        for name, spent in times.items()
+    }
+
+
+def gemm_limits(device: torch.device) -> dict[str, float]:
+    """Floating-point operations a second of matrix products alone, float32 ones through oneDNN; the best of three."""
+    return {name: _gemm_limit(getattr(torch, name), device) for name in ("float32", "bfloat16")}
+
+
+def _gemm_limit(dtype: torch.dtype, device: torch.device) -> float:
+    a, b = torch.randn(2048, 1024, device=device).to(dtype), torch.randn(512, 1024, device=device).to(dtype)
+    with torch.no_grad(), fast_float32(device):
+        spent = [seconds(lambda: [nn.functional.linear(a, b) for _ in range(4)], device) for _ in range(4)]
+    return 4 * 2 * 2048 * 1024 * 512 / min(spent[1:])
+
+
+def _share(held: int | None, base: int | None) -> float | None:
+    return None if not base or held is None else held / base
+
+
+def _ways(device: torch.device) -> dict[str, Way]:
+    def padded(model: BaseMIL, batch: Batch) -> Tensor:
+        h, mask, _ = batch.padded()
+        return model.forward_features(h, None if model.unpads else mask)[0]
+
+    def packed(model: BaseMIL, batch: Batch) -> Tensor:
+        return model.forward_packed(batch)[0]
+
+    @contextmanager
+    def half() -> Iterator[None]:
+        with fast_float32(device), torch.autocast(device.type, torch.bfloat16):
+            yield
+
+    return {
+        "padded": Way(padded, nullcontext),
+        "packed": Way(packed, lambda: fast_float32(device)),
+        "packed_bf16": Way(packed, half, "bfloat16"),
+        "checkpoint": Way(packed, lambda: fast_float32(device), checkpoint=True),
+    }
+
+
+def _step(model: BaseMIL, batch: Batch, way: Way, tell: Callable[[Tensor], object]) -> Work:
+    torch.manual_seed(0)
+    head = nn.Linear(model.embed_dim, 2).to(batch.features.device)
+    labels = batch.labels
+    assert labels is not None, "log_normal_batch gives labels"
+
+    def step() -> None:
+        model.zero_grad(set_to_none=True)
+        model.checkpoint = way.checkpoint
+        with way.context():
+            embedding = way.forward(model, batch)
+            tell(embedding.detach())
+            loss = cross_entropy(head(embedding).float(), labels)
+            loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
+
+    return step

@@ -1,0 +1,148 @@
+"""The pyramid position encoding of TransMIL (Shao et al., NeurIPS 2021).
+
+PPEG adds to every patch depthwise 7×7, 5×5 and 3×3 convolutions over the patches laid out in the plane:
+
+* on the patches' real grid when coordinates are known and form one;
+* otherwise on the smallest square in stored order, its end filled by repeating the first patches, as in the paper.
+
+Unlike the paper the repeated patches only fill the square of the convolution; they are no tokens.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from oceanpath.models import streaming
+from oceanpath.models.lengths import as_tensor, ceil_sqrt
+
+SPARSE = 16
+"""Cells of a real grid for each patch above which coordinates are not taken for a grid."""
+
+
+class PPEG(nn.Module):
+    """Pyramid position encoding: [B, N, C] and coordinates [B, N, 2] or None → [B, N, C]."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(width, width, size, padding=size // 2, groups=width) for size in (7, 5, 3)
+        )
+
+    def forward(self, x: Tensor, coords: Tensor | None) -> Tensor:
+        """The patches, each with its neighbourhood added."""
+        if coords is None:
+            return self._on_square(x)
+        return torch.cat([self._on_plane(bag[None], places) for bag, places in zip(x, coords, strict=True)])
+
+    def _on_plane(self, x: Tensor, coords: Tensor) -> Tensor:
+        grid = real_grid(coords)
+        if grid is None:
+            return self._on_square(x)
+        cells, height, width = grid
+        # patches that share a cell add up there
+        plane = x.new_zeros(height * width, x.shape[-1]).index_add(0, cells, x[0])
+        around = self._convolve(plane.T.reshape(1, -1, height, width))
+        return x + around.flatten(2).transpose(1, 2).index_select(1, cells)
+
+    def _on_square(self, x: Tensor) -> Tensor:
+        n, side = x.shape[1], ceil_sqrt(x.shape[1], x)
+        order = torch.remainder(torch.arange(side * side, device=x.device), as_tensor(n, x))
+        square = x.index_select(1, order).transpose(1, 2).reshape(x.shape[0], x.shape[2], side, side)
+        around = self._convolve(square).flatten(2).transpose(1, 2)
+        return x + around.index_select(1, torch.arange(n, device=x.device))
+
+    def stream(self, x: Tensor, coords: Tensor | None) -> None:
+        """At inference: ``x[:] = forward(x)`` for the patches x [n, C] of one bag, by bands of the plane, in place."""
+        grid = None if coords is None else real_grid(coords)
+        plane = _Square(x) if grid is None else _Grid(x, *grid)
+        step = max(1, streaming.BLOCK // plane.width)
+        seen = plane.rows(-3, 3)
+        for top in range(0, plane.height, step):
+            bottom = min(plane.height, top + step)
+            seen = torch.cat([seen, plane.rows(top + 3, bottom + 3)], dim=1)
+            plane.add(top, bottom, self._convolve(seen[None], (0, 3))[0])
+            seen = seen[:, -6:]  # the rows above the next band, as they were
+
+    def _convolve(self, plane: Tensor, padding: tuple[int, int] = (3, 3)) -> Tensor:
+        """One 7×7 convolution whose kernel is the sum of all three: the same function at the cost of the largest."""
+        weights = [nn.functional.pad(one.weight, [3 - one.kernel_size[0] // 2] * 4) for one in self._sizes()]
+        biases = [one.bias for one in self._sizes() if one.bias is not None]
+        total = torch.stack(weights).sum(dim=0)
+        return nn.functional.conv2d(
+            plane, total, torch.stack(biases).sum(dim=0), padding=padding, groups=plane.shape[1]
+        )
+
+    def _sizes(self) -> list[nn.Conv2d]:
+        return [one for one in self.convolutions if isinstance(one, nn.Conv2d)]
+
+
+class _Square:
+    """Patches x [n, C] on the smallest square in stored order, read and changed by rows of it."""
+
+    def __init__(self, x: Tensor) -> None:
+        self.x, self.width = x, ceil_sqrt(len(x), x)
+        self.height = self.width
+        self.end = x[: self.width**2 - len(x)].clone()  # the first patches again, before they are changed
+
+    def rows(self, top: int, bottom: int) -> Tensor:
+        """[C, bottom − top, width], zero outside the square."""
+        start, stop = max(0, top) * self.width, min(self.height, bottom) * self.width
+        n = len(self.x)
+        inside = torch.cat([self.x[start:stop], self.end[max(0, start - n) : max(0, stop - n)]])
+        return _framed(inside, self.width, -min(0, top), bottom - top)
+
+    def add(self, top: int, bottom: int, around: Tensor) -> None:
+        """Add [C, bottom − top, width] to the patches there."""
+        there = self.x[top * self.width : bottom * self.width]
+        there += around.flatten(1).T[: len(there)]
+
+
+class _Grid:
+    """Patches x [n, C] in `cells` [n] of a grid, read and changed by rows of it; those that share a cell add up."""
+
+    def __init__(self, x: Tensor, cells: Tensor, height: int, width: int) -> None:
+        self.x, self.height, self.width = x, height, width
+        self.cells, self.patches = cells.sort()
+
+    def _within(self, top: int, bottom: int) -> slice:
+        edges = torch.tensor([top * self.width, bottom * self.width], device=self.cells.device)
+        return slice(*torch.searchsorted(self.cells, edges).tolist())
+
+    def rows(self, top: int, bottom: int) -> Tensor:
+        """[C, bottom − top, width], zero outside the grid."""
+        within = self._within(top, bottom)
+        plane = self.x.new_zeros((bottom - top) * self.width, self.x.shape[1])
+        plane.index_add_(0, self.cells[within] - top * self.width, self.x[self.patches[within]])
+        return _framed(plane, self.width, 0, bottom - top)
+
+    def add(self, top: int, bottom: int, around: Tensor) -> None:
+        """Add [C, bottom − top, width] to the patches there."""
+        within = self._within(top, bottom)
+        self.x.index_add_(0, self.patches[within], around.flatten(1).T[self.cells[within] - top * self.width])
+
+
+def _framed(rows: Tensor, width: int, above: int, height: int) -> Tensor:
+    """Rows [k · width, C] as a plane [C, height, width] with `above` empty rows before them and the rest behind."""
+    plane = rows.T.reshape(rows.shape[1], -1, width)
+    return nn.functional.pad(plane, (0, 0, above, height - above - plane.shape[1]))
+
+
+def real_grid(coords: Tensor) -> tuple[Tensor, int, int] | None:
+    """Cell [N] of each patch, height and width of the grid that coordinates [N, 2] lie on; None if they form none.
+
+    The step of an axis is the smallest distance between two different coordinates on it.
+    """
+    cells, sizes = [], []
+    for places in coords.long().unbind(dim=1):
+        from_first = places - places.amin()
+        steps = torch.unique(from_first).diff()
+        step = int(steps.amin()) if len(steps) else 1
+        if (from_first % step).any():
+            return None
+        cells.append(from_first // step)
+        sizes.append(int(cells[-1].amax()) + 1)
+    width, height = sizes
+    if width * height > SPARSE * len(coords) + 64:
+        return None
+    return cells[1] * width + cells[0], height, width

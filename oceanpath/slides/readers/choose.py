@@ -1,0 +1,83 @@
+"""Which reader a slide gets: the tile reader where it gives exactly what OpenSlide gives, else OpenSlide."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import openslide
+from numpy.typing import NDArray
+
+from oceanpath.errors import ArtifactError
+from oceanpath.slides.readers.pixels import Pixels
+from oceanpath.slides.readers.through_openslide import OpenSlidePixels
+from oceanpath.slides.readers.tiff_directory import TileLevel, plain_levels
+from oceanpath.slides.readers.tiff_tiles import TiffTiles
+
+PLAIN_VENDORS = ("aperio", "generic-tiff")
+WINDOW = 48
+"""Side of a compared window, level pixels."""
+SPREAD = 4
+"""Windows of each level along each diagonal of the slide."""
+WHOLE = 1 / 1024
+"""A place nearer than this to a whole level pixel is not interpolated: cairo counts in 1/256 of a pixel."""
+
+
+def choose_pixels(path: Path, handle: openslide.OpenSlide) -> tuple[Pixels, str]:
+    """The pixels of an open slide, and why they come through OpenSlide ("" where they come from the tiles).
+
+    The choice depends on nothing but the file, so features do not depend on the machine.
+    """
+    plain = OpenSlidePixels(path, handle)
+    vendor = handle.properties.get("openslide.vendor", "")
+    if vendor not in PLAIN_VENDORS:
+        return plain, f"a slide of {vendor or 'an unknown vendor'}"
+    levels, odd = plain_levels(path, handle.level_dimensions)
+    if odd:
+        return plain, odd
+    if vendor == "aperio" and any((level.sizes == 0).any() for level in levels):
+        return plain, "tiles are missing"  # OpenSlide paints them from the next level
+    tiles = TiffTiles(path, levels, handle.level_downsamples, plain)
+    for number, level in enumerate(levels):
+        if differs := _difference(tiles, plain, number, level, handle.level_downsamples[number]):
+            tiles.close()
+            return plain, differs
+    return tiles, ""
+
+
+def _difference(tiles: TiffTiles, plain: OpenSlidePixels, number: int, level: TileLevel, downsample: float) -> str:
+    """Where the tiles of a level give other pixels than OpenSlide, in words; nothing where they agree."""
+    tile = np.empty((level.tile_height, level.tile_width, 3), np.uint8)
+    for x, y in _places(level, downsample):
+        column, row = (int(v / downsample + 0.5) for v in (x, y))
+        cell = min(row // level.tile_height, len(level.sizes) - 1), column // level.tile_width
+        try:
+            tiles.decode(tile, number, cell)
+            wanted = plain.region(x, y, number, WINDOW, WINDOW)
+        except (ValueError, OSError, ArtifactError) as error:
+            return f"a tile cannot be decoded: {error}"
+        found = next(tiles.regions(np.array([[x, y]]), number, WINDOW, WINDOW))
+        if not np.array_equal(found, wanted):
+            apart = int(np.abs(found.astype(int) - wanted).max())
+            return f"pixels differ from OpenSlide's by up to {apart} at x {x}, y {y}, level {number}"
+    return ""
+
+
+def _places(level: TileLevel, downsample: float) -> list[tuple[int, int]]:
+    """Level-0 places along both diagonals and past the last pixel, where OpenSlide does not interpolate."""
+    xs, ys = (
+        _whole(size, downsample, step)
+        for size, step in ((level.width, level.tile_width), (level.height, level.tile_height))
+    )
+    return [*zip(xs, ys, strict=True), *zip(xs, ys[::-1], strict=True)]
+
+
+def _whole(size: int, downsample: float, tile: int) -> list[int]:
+    """`SPREAD` level-0 positions on one axis: on a tile's edge where there is one, the last beyond the slide's."""
+    candidates: NDArray[np.int64] = np.arange(round(size * downsample), dtype=np.int64)
+    inside = candidates / downsample
+    candidates = candidates[np.abs(inside - np.rint(inside)) < WHOLE]
+    ends = [*np.linspace(0, size - WINDOW, SPREAD - 1), size - WINDOW / 2]
+    wanted = [round(end / tile) * tile - WINDOW / 2 if size > 2 * tile else end for end in ends[:-1]] + ends[-1:]
+    nearest = [np.abs(candidates / downsample - max(0, place)).argmin() for place in wanted]
+    return [int(candidates[index]) for index in nearest]

@@ -1,0 +1,36 @@
+"""What every reader of pixels offers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Pixels(Protocol):
+    """The pixels of an open slide, as regions of one level. Safe from several threads."""
+
+    name: str
+    """What is recorded beside features: `openslide` or `tiff_tiles`."""
+
+    def regions(
+        self, places: NDArray[np.int64], level: int, width: int, height: int, factor: int = 1
+    ) -> Iterator[NDArray[np.uint8]]:
+        """RGB [height / factor, width / factor, 3] at each of `places` [n, 2], in their order; white outside the slide.
+
+        The next region may overwrite one: keep a copy of what is needed longer.
+
+        Args:
+            places: Left and top edges in level-0 pixels.
+            level: Level to read.
+            width: Pixels of that level, a multiple of `factor`.
+            height: Pixels of that level, a multiple of `factor`.
+            factor: Side of the blocks of pixels whose means are given, 1 to 16.
+
+        Raises: ArtifactError: the pixels cannot be decoded.
+        """
+
+    def close(self) -> None:
+        """Release what was opened here."""

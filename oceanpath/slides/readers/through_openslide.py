@@ -1,0 +1,70 @@
+"""Pixels through OpenSlide: every format it reads, a region at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import openslide
+from numpy.typing import NDArray
+
+from oceanpath.errors import ArtifactError
+from oceanpath.slides.shrink import block_means
+
+
+class OpenSlidePixels:
+    """Regions of a slide that OpenSlide has opened.
+
+    A place is moved to the nearest pixel of the level. Where a level's downsample is not whole, that pixel lies between
+    two of level 0, and OpenSlide, which takes places in whole level-0 pixels, interpolates over less than half a pixel.
+    """
+
+    name = "openslide"
+
+    def __init__(self, path: Path, handle: openslide.OpenSlide) -> None:
+        self._path, self._handle = path, handle
+
+    def region(self, x: int, y: int, level: int, width: int, height: int) -> NDArray[np.uint8]:
+        """RGB [height, width, 3] of one place, white where the scanner saw nothing.
+
+        Raises: ArtifactError: the pixels cannot be decoded.
+        """
+        try:
+            region = self._handle.read_region((x, y), level, (width, height))
+        except openslide.OpenSlideError as error:
+            raise ArtifactError(
+                "pixels cannot be decoded",
+                where=self._path,
+                got=f"{error} at x {x}, y {y}, level {level}",
+                do="Copy the slide again, or leave it out with extract.exclude.",
+            ) from error
+        return _on_white(np.asarray(region))
+
+    def regions(
+        self, places: NDArray[np.int64], level: int, width: int, height: int, factor: int = 1
+    ) -> Iterator[NDArray[np.uint8]]:
+        """See `Pixels.regions`."""
+        downsample = self._handle.level_downsamples[level]
+        nearest = np.rint(level_pixels(places, downsample) * downsample).astype(np.int64)
+        found = (self.region(int(x), int(y), level, width, height) for x, y in nearest)
+        return block_means(found, width, height, factor)
+
+    def close(self) -> None:
+        """Nothing: the slide belongs to whoever opened it."""
+
+
+def level_pixels(places: NDArray[np.int64], downsample: float) -> NDArray[np.int64]:
+    """The nearest pixels of a level to level-0 `places`, any shape, halves upwards."""
+    nearest: NDArray[np.int64] = np.floor(np.asarray(places, np.float64) / downsample + 0.5).astype(np.int64)
+    return nearest
+
+
+def _on_white(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """RGB of `rgba` [h, w, 4] laid on white; openslide-python has already undone the premultiplication."""
+    rgb, alpha = rgba[..., :3], rgba[..., 3:]
+    if alpha.min() == 255:
+        return np.ascontiguousarray(rgb)
+    share = alpha.astype(np.float32) / 255
+    mixed: NDArray[np.uint8] = np.rint(rgb * share + 255 * (1 - share)).astype(np.uint8)
+    return mixed

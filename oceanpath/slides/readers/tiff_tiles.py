@@ -1,0 +1,152 @@
+"""Pixels straight from the JPEG tiles of a TIFF, each decoded once a call.
+
+OpenSlide opens the file for every region and draws each tile through cairo; decoding the stored streams with the same
+decoder (libjpeg-turbo, accurate DCT, smooth chroma) gives the same bytes for a fraction of the time. Tiles are read
+with pread: a file that is cut off while it is read is an error here, and would be a crash through a memory map.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from oceanpath.slides.readers.through_openslide import OpenSlidePixels, level_pixels
+from oceanpath.slides.readers.tiff_directory import TileLevel
+from oceanpath.slides.shrink import BlockMeans, block_means
+
+WHITE = 255
+Cell = tuple[int, int]
+
+
+class TiffTiles:
+    """Regions of a slide whose levels are grids of JPEG tiles.
+
+    A place is taken at the nearest pixel of the level. A tile that cannot be decoded is asked of OpenSlide, so a
+    damaged slide ends in the same way with either reader.
+    """
+
+    name = "tiff_tiles"
+
+    def __init__(
+        self, path: Path, levels: list[TileLevel], downsamples: tuple[float, ...], behind: OpenSlidePixels
+    ) -> None:
+        self._levels, self._downsamples, self._behind = levels, downsamples, behind
+        self._file = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+
+    def regions(
+        self, places: NDArray[np.int64], level: int, width: int, height: int, factor: int = 1
+    ) -> Iterator[NDArray[np.uint8]]:
+        """See `Pixels.regions`. Every tile is decoded once a call, and kept only while a later region needs it."""
+        corners = level_pixels(places, self._downsamples[level])
+        if _in_whole_blocks(self._levels[level], corners, (width, height), factor):
+            return self._assemble(corners, level, (width, height), factor)
+        return block_means(self._assemble(corners, level, (width, height), 1), width, height, factor)
+
+    def _assemble(
+        self, corners: NDArray[np.int64], level: int, size: tuple[int, int], factor: int
+    ) -> Iterator[NDArray[np.uint8]]:
+        """Regions at 1 / `factor` of their `size`, from tiles that are brought to it first, while they are in cache."""
+        grid = self._levels[level].reduced(factor)
+        get = self._tiles(level, factor)
+        out = np.empty((size[1] // factor, size[0] // factor, 3), np.uint8)
+        places = [(int(x), int(y)) for x, y in corners // factor]
+        cells = [_cells(grid, place, out.shape) for place in places]
+        uses = Counter(cell for row in cells for cell in row)
+        kept: dict[Cell, NDArray[np.uint8]] = {}
+        free: list[NDArray[np.uint8]] = []  # fresh memory costs as much as decoding
+        for place, row in zip(places, cells, strict=True):
+            if not _covers(grid, place, out.shape):
+                out.fill(WHITE)
+            for cell in row:
+                tile = kept.pop(cell, None)
+                if tile is None:
+                    tile = free.pop() if free else np.empty((grid.tile_height, grid.tile_width, 3), np.uint8)
+                    get(tile, cell)
+                _paste(out, tile, grid, cell, place)
+                uses[cell] -= 1
+                if uses[cell]:
+                    kept[cell] = tile
+                else:
+                    free.append(tile)
+            yield out
+
+    def _tiles(self, level: int, factor: int) -> Callable[[NDArray[np.uint8], Cell], None]:
+        """What puts a tile at 1 / `factor` of its size into an array."""
+        if factor == 1:
+            return lambda tile, cell: self._fill(tile, level, cell)
+        grid = self._levels[level]
+        whole = np.empty((grid.tile_height, grid.tile_width, 3), np.uint8)
+        means = BlockMeans(grid.tile_width // factor, grid.tile_height // factor, factor)
+
+        def get(tile: NDArray[np.uint8], cell: Cell) -> None:
+            self._fill(whole, level, cell)
+            means(whole, tile)
+
+        return get
+
+    def decode(self, tile: NDArray[np.uint8], level: int, cell: Cell) -> None:
+        """Decode one stored tile into `tile` [tile height, tile width, 3]; white where the file has none.
+
+        Raises: ValueError: the stream is damaged, cut off, or of another size.
+        """
+        grid = self._levels[level]
+        size = int(grid.sizes[cell])
+        if not size:
+            tile.fill(WHITE)
+            return
+        stream = os.pread(self._file, size, int(grid.offsets[cell]))
+        decoded = simplejpeg.decode_jpeg(grid.prefix + stream[2:], "RGB", buffer=tile)
+        if decoded.shape != tile.shape:
+            raise ValueError(f"the tile is {decoded.shape}, not {tile.shape}")
+
+    def close(self) -> None:
+        """Release the file."""
+        os.close(self._file)
+
+    def _fill(self, tile: NDArray[np.uint8], level: int, cell: Cell) -> None:
+        try:
+            self.decode(tile, level, cell)
+        except (ValueError, OSError):
+            grid, downsample = self._levels[level], self._downsamples[level]
+            left, top = cell[1] * grid.tile_width, cell[0] * grid.tile_height
+            size = min(grid.tile_width, grid.width - left), min(grid.tile_height, grid.height - top)
+            found = self._behind.region(round(left * downsample), round(top * downsample), level, *size)
+            tile[: size[1], : size[0]] = found
+
+
+def _in_whole_blocks(grid: TileLevel, corners: NDArray[np.int64], size: tuple[int, int], factor: int) -> bool:
+    """Whether no block of `factor` pixels lies in two tiles or crosses the edge of the level."""
+    fit = not (grid.tile_width % factor or grid.tile_height % factor or (corners % factor).any())
+    inside = (corners >= 0).all() and (corners + size <= (grid.width, grid.height)).all()
+    return factor == 1 or bool(fit and inside)
+
+
+def _covers(grid: TileLevel, place: tuple[int, int], shape: tuple[int, ...]) -> bool:
+    """Whether a region [height, width, ...] at level pixel `place` lies inside the level."""
+    return min(place) >= 0 and place[0] + shape[1] <= grid.width and place[1] + shape[0] <= grid.height
+
+
+def _cells(grid: TileLevel, place: tuple[int, int], shape: tuple[int, ...]) -> list[Cell]:
+    """Row and column of each tile that a region [height, width, ...] at level pixel `place` touches, row by row."""
+    (x, y), (high, wide) = place, shape[:2]
+    rows = range(max(0, y) // grid.tile_height, -(-min(y + high, grid.height) // grid.tile_height))
+    columns = range(max(0, x) // grid.tile_width, -(-min(x + wide, grid.width) // grid.tile_width))
+    return list(product(rows, columns))
+
+
+def _paste(
+    out: NDArray[np.uint8], tile: NDArray[np.uint8], grid: TileLevel, cell: Cell, place: tuple[int, int]
+) -> None:
+    """Copy the part of a tile that lies in the region at `place` and inside the level."""
+    left, top = cell[1] * grid.tile_width, cell[0] * grid.tile_height
+    x0, x1 = max(left, place[0]), min(left + grid.tile_width, place[0] + out.shape[1], grid.width)
+    y0, y1 = max(top, place[1]), min(top + grid.tile_height, place[1] + out.shape[0], grid.height)
+    part = tile[y0 - top : y1 - top, x0 - left : x1 - left]
+    out[y0 - place[1] : y1 - place[1], x0 - place[0] : x1 - place[0]] = part

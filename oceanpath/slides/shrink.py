@@ -1,0 +1,56 @@
+"""Means of whole blocks of pixels: how a level is brought to a resolution it is a whole factor finer than."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+LARGEST_FACTOR = 16
+"""255 times 16 times 16 is the largest sum of a block that 16 bits hold."""
+
+
+class BlockMeans:
+    """Means of `factor` × `factor` pixels, rounded half up, of one image after another of the same size.
+
+    Not for several threads at once: its sums are kept from image to image, for fresh memory costs as much as adding.
+    """
+
+    def __init__(self, width: int, height: int, factor: int) -> None:
+        self._factor = factor
+        self._down = np.empty((height, width * factor * 3), np.uint16)
+        self._sums = np.empty((height * width, 3), np.uint16)
+
+    def __call__(self, pixels: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
+        """Put the means of `pixels` [height · factor, width · factor, 3] into `out` [height, width, 3].
+
+        Sums go down, then across a colour at a time: long loops, where a sum over axes would run three bytes each.
+        """
+        k, down, sums = self._factor, self._down, self._sums
+        lines = pixels.reshape(len(out), k, -1)
+        np.add(lines[:, 0], lines[:, 1], out=down, dtype=np.uint16)
+        for i in range(2, k):
+            np.add(down, lines[:, i], out=down)
+        blocks = down.reshape(len(sums), k, 3)
+        for colour in range(3):
+            np.add(blocks[:, 0, colour], blocks[:, 1, colour], out=sums[:, colour])
+            for i in range(2, k):
+                np.add(sums[:, colour], blocks[:, i, colour], out=sums[:, colour])
+        np.add(sums, k * k // 2, out=sums)
+        np.floor_divide(sums, k * k, out=sums)
+        out[:] = sums.reshape(out.shape)
+
+
+def block_means(
+    images: Iterator[NDArray[np.uint8]], width: int, height: int, factor: int
+) -> Iterator[NDArray[np.uint8]]:
+    """`images` [height, width, 3] one by one at 1 / `factor` of their size; the next may overwrite one."""
+    if factor == 1:
+        yield from images
+        return
+    means = BlockMeans(width // factor, height // factor, factor)
+    out = np.empty((height // factor, width // factor, 3), np.uint8)
+    for image in images:
+        means(image, out)
+        yield out

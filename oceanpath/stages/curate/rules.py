@@ -1,0 +1,74 @@
+"""Where a slide comes from and which cancer it shows, told by the folders it lies in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple, Self
+
+from pydantic import Field, model_validator
+
+from oceanpath.settings import Settings
+
+OTHER = "other"
+"""Source of what no rule knows."""
+UNKNOWN = "unknown"
+"""Cancer type where the folders do not tell."""
+
+
+class Rule(Settings):
+    """One line of the rule table."""
+
+    source: str = Field(min_length=1)
+    """What the slide is counted under: TCGA, CPTAC."""
+    pattern: str = Field(min_length=1)
+    """Regular expression, looked for anywhere in the file's path below the folder of features; case does not count."""
+    cancer_type: str = Field(UNKNOWN, min_length=1)
+    r"""What the slide shows; ``\1`` is the first group of the pattern, in capitals."""
+
+    @model_validator(mode="after")
+    def _compiles(self) -> Self:
+        try:
+            re.compile(self.pattern).sub(self.cancer_type, "")  # looks up the groups whether or not anything matches
+        except (re.error, IndexError) as error:
+            raise ValueError(f"the rule for {self.source} is no regular expression: {error}") from error
+        return self
+
+
+class Origin(NamedTuple):
+    """Where a slide comes from."""
+
+    source: str
+    cancer_type: str
+
+
+# Study abbreviations of TCGA with the unions of studies in use; without a closed list the tissue source site of a
+# folder such as TCGA-AA-3514 would be taken for a cancer type.
+_TCGA = (
+    "ACC|BLCA|BRCA|CESC|CHOL|COADREAD|COAD|CRC|DLBC|ESCA|GBMLGG|GBM|HNSC|KICH|KIRC|KIRP|LAML|LGG|LIHC|LUAD|LUSC|MESO|"
+    "NSCLC|OV|PAAD|PCPG|PRAD|RCC|READ|SARC|SKCM|STAD|TGCT|THCA|THYM|UCEC|UCS|UVM"
+)
+# Cohorts of CPTAC-2 and CPTAC-3.
+_CPTAC = "AML|BRCA|CCRCC|CM|COAD|GBM|HNSCC|LSCC|LUAD|LUSC|NSCLC|OV|PDAC|PDA|SAR|UCEC"
+_FOLDER = r"(?:[-_.][^/]*)?/"
+"""The rest of the folder's name after its cancer type: TCGA-BRCA_IDC counts as BRCA."""
+RULES = (
+    # TCGA-LUAD/…, tcga_brca_idc/…, TCGA/BLCA/…, TCGA/features/COAD/…
+    Rule(source="TCGA", pattern=rf"(?:^|/)tcga(?:[-_]|[^/]*/(?:.+/)?)({_TCGA}){_FOLDER}", cancer_type=r"\1"),
+    # BLCA/TCGA-XF-A9SU-….h5, BRCA_OTHERS/TCGA-….h5
+    Rule(source="TCGA", pattern=rf"(?:^|/)({_TCGA}){_FOLDER}(?:.+/)?tcga-[^/]*$", cancer_type=r"\1"),
+    # CPTAC-LUAD/…, cptac_ccrcc/…, CPTAC/GBM/…, CPTAC-3/UCEC/…
+    Rule(source="CPTAC", pattern=rf"(?:^|/)cptac(?:[-_]|[^/]*/(?:.+/)?)({_CPTAC}){_FOLDER}", cancer_type=r"\1"),
+    Rule(source="TCGA", pattern=r"(?:^|/)tcga[-_/]"),
+    Rule(source="CPTAC", pattern=r"(?:^|/)cptac[-_/\d]"),
+)
+"""Tried in this order, after the rules of the experiment."""
+
+
+def origin(place: str, rules: Iterable[Rule]) -> Origin:
+    """Source and cancer type of a file by its path below the folder of features; the first rule that matches tells."""
+    for rule in rules:
+        found = re.search(rule.pattern, place.upper(), re.IGNORECASE)
+        if found:
+            return Origin(rule.source, found.expand(rule.cancer_type) or UNKNOWN)
+    return Origin(OTHER, UNKNOWN)

@@ -1,0 +1,39 @@
+"""The `[curate]` table."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from oceanpath.errors import nearest
+from oceanpath.settings import Settings, outside
+from oceanpath.stages.curate.rules import OTHER, RULES, Rule
+
+
+class CurateSettings(Settings):
+    """Which slides are good to pretrain on."""
+
+    sources: tuple[str, ...] = Field(("TCGA", "CPTAC"), min_length=1)
+    """Sources that are kept; "other" is what no rule knows."""
+    min_patches: int = Field(256, ge=1)
+    """Slides with fewer patches are left out."""
+    rules: tuple[Rule, ...] = ()
+    """Tell source and cancer type from a file's path; tried before the built-in ones, the first that matches counts."""
+    builtin_rules: bool = True
+    """Whether the built-in rules for TCGA and CPTAC follow."""
+    features: Path | None = outside("data.features")
+
+    @property
+    def table(self) -> tuple[Rule, ...]:
+        """All rules, in the order in which they are tried."""
+        return (*self.rules, *(RULES if self.builtin_rules else ()))
+
+    @model_validator(mode="after")
+    def _sources_exist(self) -> Self:
+        known = {OTHER, *(rule.source for rule in self.table)}
+        for name in self.sources:
+            if name not in known:
+                close = nearest(name, known)
+                hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(sorted(known))}"
+                raise ValueError(f"no rule has the source '{name}'; {hint}")
+        return self

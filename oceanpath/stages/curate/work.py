@@ -1,0 +1,95 @@
+"""Judge every feature file by its path and its shape, and write down which to pretrain on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from oceanpath.artifacts.features import find_features, layout_of
+from oceanpath.artifacts.pretrain_manifest import STATS, Row, write_manifest
+from oceanpath.artifacts.trident_job import feature_set
+from oceanpath.errors import ArtifactError, ExperimentError
+from oceanpath.pipeline.stage import Inputs, Progress, Summary
+from oceanpath.stages.curate.report import Judged, Verdict, report, shown_first
+from oceanpath.stages.curate.rules import UNKNOWN, origin
+from oceanpath.stages.curate.settings import CurateSettings
+
+
+def run(settings: CurateSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
+    """Write the manifest and its statistics below `out`.
+
+    Raises: ExperimentError: no feature files, two with one slide id, or none that is kept.
+    """
+    root = _source(settings, inputs)
+    files = find_features(root)
+    progress.start(len(files), "files")
+    judged = []
+    for name, path in files.items():
+        judged.append(judge(name, path, root, settings))
+        progress.advance()
+    kept = [one for one in judged if one.verdict is Verdict.KEPT]
+    if not kept:
+        raise _nothing(settings, root, judged)
+    write_manifest(out, [Row(one.slide_id, one.place, one.cancer_type, one.patches) for one in kept])
+    (out / STATS).write_text(report(judged, settings), encoding="utf-8")
+    seen = feature_set(files.values(), root)
+    return _summary(judged, kept, settings, seen.words() if seen else "")
+
+
+def judge(name: str, path: Path, root: Path, settings: CurateSettings) -> Judged:
+    """One file: where it comes from and whether it is kept. Files of sources nobody asked for are not opened."""
+    place = path.relative_to(root).as_posix()
+    source, cancer_type = origin(place, settings.table)
+    if source not in settings.sources:
+        return Judged(name, place, source, cancer_type, Verdict.SOURCE)
+    try:
+        layout = layout_of(path)
+    except ArtifactError as error:
+        told = ArtifactError(error.what, where=place, expected=error.expected, got=error.got).render()
+        return Judged(name, place, source, cancer_type, Verdict.UNREADABLE, told=told.replace(str(path), place))
+    verdict = Verdict.KEPT if layout.n >= settings.min_patches else Verdict.SMALL
+    return Judged(name, place, source, cancer_type, verdict, layout.n, layout.dim)
+
+
+def _source(settings: CurateSettings, inputs: Inputs) -> Path:
+    extracted = inputs.get("extract")
+    if extracted is not None and settings.features is not None:
+        raise ExperimentError("features come from [extract] and from data.features", do="Keep one of the two.")
+    found = extracted or settings.features
+    if found is None:
+        do = "Set data.features, or data.slides to extract them, with --set or in the file."
+        raise ExperimentError("there are no slides and no features to start from", where="[data]", do=do)
+    return found
+
+
+def _nothing(settings: CurateSettings, root: Path, judged: list[Judged]) -> ExperimentError:
+    counts = Counter(one.verdict for one in judged)
+    got = ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict])
+    if counts[Verdict.SOURCE] == len(judged):
+        do = f"Add curate.rules that know {judged[0].place}, or add its source to curate.sources."
+    else:
+        do = f"Lower curate.min_patches = {settings.min_patches}, or mend the files."
+    where = f"{root} (curate.sources = {', '.join(settings.sources)})"
+    broken = [one.told for one in judged if one.told]
+    return ExperimentError("no slide is left to pretrain on", where=where, got="; ".join([got, *broken[:3]]), do=do)
+
+
+def _summary(judged: list[Judged], kept: list[Judged], settings: CurateSettings, seen: str) -> Summary:
+    counts = Counter(one.verdict for one in judged)
+    patches = sum(one.patches for one in kept)
+    types = Counter(one.cancer_type for one in kept)
+    broken = [one.told for one in judged if one.told]
+    lines = [f"kept {len(kept)} of {len(judged)} files, {patches} patches"]
+    lines += [f"{len(types)} cancer types: {', '.join(f'{name} {count}' for name, count in types.most_common(12))}"]
+    lines += [f"left out: {counts[Verdict.SOURCE]} of sources that are not kept"] if counts[Verdict.SOURCE] else []
+    small = f"left out: {counts[Verdict.SMALL]} with fewer than {settings.min_patches} patches"
+    lines += [small] if counts[Verdict.SMALL] else []
+    lines += [f"left out: {line}" for line in shown_first(broken)]
+    lines += [seen] if seen else []
+    if types[UNKNOWN]:
+        first = next(one.place for one in kept if one.cancer_type == UNKNOWN)
+        lines.append(f"{types[UNKNOWN]} kept without a cancer type, first {first}; curate.rules can tell it")
+    if len(dims := sorted({one.dim for one in kept})) > 1:
+        lines.append(f"feature lengths differ: {', '.join(map(str, dims))}; a store takes one")
+    metrics = {"slides": len(kept), "patches": patches, "cancer_types": len(types), "unreadable": len(broken)}
+    return Summary(tuple(lines), metrics)

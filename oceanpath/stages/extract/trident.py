@@ -1,0 +1,143 @@
+"""One slide through TRIDENT: what it is asked, and what it made in our words."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import oceanpath
+from oceanpath.artifacts.features import FeatureFile, FeatureMeta, read_features, scan_features
+from oceanpath.errors import ExperimentError, StageError
+from oceanpath.pipeline.stage import Progress, Quiet
+from oceanpath.slides.reader import SlideReader
+from oceanpath.slides.trident.interpreter import find_interpreter
+from oceanpath.slides.trident.session import Session
+from oceanpath.stages.extract.settings import ExtractSettings
+
+MAGNIFICATION_MPP = 10.0
+"""Micrometres a pixel times magnification, as TRIDENT counts: 20x is 0.5."""
+SEGMENTER_CONFIDENCE = 0.5
+BATCH = 64
+BUCKET_TOLERANCE = 0.05
+_SESSIONS: dict[tuple[Path, float], Session] = {}
+
+Extracted = tuple[NDArray[np.floating], NDArray[np.int32], FeatureMeta]
+
+
+def trident_versions(settings: ExtractSettings) -> Mapping[str, str]:
+    """Package → version over there, TRIDENT's with its commit.
+
+    Raises: MissingExtraError: no interpreter is named, or it has no TRIDENT.
+    """
+    return _session(settings, Quiet()).versions
+
+
+def extract_elsewhere(
+    reader: SlideReader, settings: ExtractSettings, digest: str, out: Path, progress: Progress
+) -> Extracted:
+    """Features [N, D], coords [N, 2] (level-0 pixels, top-left) and their story, made by TRIDENT below `out`.
+
+    Our own reader has settled the mpp, which TRIDENT is told: what a slide lacks is told in our words, once.
+
+    Raises:
+        ExperimentError: `target_mpp` is no magnification that TRIDENT can be asked for.
+        StageError: TRIDENT failed on this slide, found no tissue, hangs or died.
+        ArtifactError: what it wrote is damaged or not finite.
+    """
+    work = out / ".trident"
+    work.mkdir()
+    session = _session(settings, progress)
+    progress.start(1, "slides")
+    reply = session.ask(_request(reader, settings, digest, work), progress.note)
+    if reply["status"] == "error":
+        got = f"{reply['kind']} in the step '{reply['step']}': {reply['error']}"
+        raise StageError("TRIDENT failed", where=reader.path, got=got, do=_advice(reply, settings))
+    if reply["status"] == "blank":
+        do = "Lower extract.min_tissue, or leave the slide out with extract.exclude."
+        raise StageError("TRIDENT found no patch with tissue", where=reader.path, do=do)
+    file = scan_features(Path(reply["features"]))
+    features, coords = read_features(file)
+    if coords is None or file.patch_px_level0 is None:
+        raise StageError("TRIDENT wrote no places of patches", where=reader.path, got=file.layout)
+    shutil.rmtree(work)
+    meta = _meta(reader, file, session, settings, digest)
+    _warn_of_bucket(meta, settings, progress)
+    progress.advance()
+    return features, coords, meta
+
+
+def _session(settings: ExtractSettings, progress: Progress) -> Session:
+    """The driver of this process, started when there is none at work: loading an encoder takes longer than a slide."""
+    key = (find_interpreter(settings.trident_python), settings.trident_silence_s)
+    if key not in _SESSIONS or not _SESSIONS[key].alive:
+        _SESSIONS[key] = Session(*key, progress.note)
+    return _SESSIONS[key]
+
+
+def _request(reader: SlideReader, settings: ExtractSettings, digest: str, work: Path) -> dict[str, Any]:
+    magnification = MAGNIFICATION_MPP / settings.target_mpp
+    if abs(magnification - round(magnification)) > 1e-6:
+        expected = "10 divided by a whole number, such as 0.25, 0.5 or 1"
+        raise ExperimentError(
+            "TRIDENT knows whole magnifications", where="extract.target_mpp", expected=expected, got=settings.target_mpp
+        )
+    return {
+        "op": "slide",
+        "id": digest,
+        "path": str(reader.path.absolute()),
+        "reader": "openslide",
+        "mpp": reader.mpp.x,
+        "work": str(work.absolute()),
+        "segmenter": settings.trident_segmenter,
+        "confidence": SEGMENTER_CONFIDENCE,
+        "mag": round(magnification),
+        "patch_px": settings.patch_px,
+        "overlap": settings.overlap,
+        "min_tissue": settings.min_tissue,
+        "encoder": settings.encoder,
+        "weights": str(settings.weights.absolute()) if settings.weights else None,
+        "device": settings.device,
+        "batch": BATCH,
+        "workers": settings.workers,
+    }
+
+
+def _advice(reply: Mapping[str, Any], settings: ExtractSettings) -> str:
+    """What to do about a failure, by the step in which it happened."""
+    if reply["step"] == "segment" and settings.trident_segmenter != "otsu":
+        return 'Without the network, extract.trident_segmenter = "otsu" needs no download.'
+    if reply["step"] == "load the encoder":
+        return "TRIDENT's own names of encoders are meant; gated weights need a token in its interpreter."
+    return 'Leave the slide out with extract.exclude, or try extract.backend = "native".'
+
+
+def _meta(
+    reader: SlideReader, file: FeatureFile, session: Session, settings: ExtractSettings, digest: str
+) -> FeatureMeta:
+    tools = [f"{name} {version}" for name, version in sorted(session.versions.items()) if name != "python"]
+    return FeatureMeta(
+        encoder=file.encoder or settings.encoder,
+        feature_dim=file.dim,
+        patch_px=settings.patch_px,
+        target_mpp=settings.target_mpp,
+        mpp_x=reader.mpp.x,
+        mpp_y=reader.mpp.y,
+        mpp_source=reader.mpp.source,
+        patch_px_level0=float(file.patch_px_level0 or 0),
+        level0_width=reader.width,
+        level0_height=reader.height,
+        slide_digest=digest,
+        tool_version=f"oceanpath {oceanpath.__version__}, {', '.join(tools)}",
+    )
+
+
+def _warn_of_bucket(meta: FeatureMeta, settings: ExtractSettings, progress: Progress) -> None:
+    """TRIDENT rounds a slide's mpp to a magnification: patches may span another field than was asked for."""
+    real = meta.patch_px_level0 * meta.mpp_x / settings.patch_px
+    if abs(real / settings.target_mpp - 1) > BUCKET_TOLERANCE:
+        progress.note(f"TRIDENT's patches are at {real:.3g} µm a pixel, not {settings.target_mpp:g}")

@@ -1,0 +1,128 @@
+"""Where a store's bags are changes no bit of a batch; what cannot be placed is said before anything is read."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from oceanpath.artifacts.store import Store
+from oceanpath.bags import placement
+from oceanpath.bags.batch import Batch
+from oceanpath.bags.batching import BatchSampler, TokenBudget
+from oceanpath.bags.dataset import BagDataset, Draw, collate
+from oceanpath.bags.held import GatherLoader, HeldStore
+from oceanpath.bags.packed import PackedLoader
+from oceanpath.bags.placement import free_bytes, loader_of, place
+from oceanpath.errors import ExperimentError
+
+Make = Callable[..., Store]
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+def bits(batch: Batch) -> tuple[object, ...]:
+    tensors = (batch.features, batch.offsets, batch.coords, batch.labels)
+    return (*(None if t is None else (t.dtype, t.numpy().tobytes()) for t in tensors), batch.slide_ids)
+
+
+@given(
+    lengths=st.lists(st.integers(1, 60), min_size=1, max_size=10),
+    coords=st.booleans(),
+    labelled=st.booleans(),
+    cap=st.one_of(st.none(), st.integers(1, 40)),
+    budget=st.integers(1, 150),
+)
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_place_never_changes_a_batch(
+    make_store: Make, lengths: list[int], coords: bool, labelled: bool, cap: int | None, budget: int
+) -> None:
+    random = np.random.default_rng(0)
+    files = make_store({f"s{i:02}": random.normal(size=(n, 5)) for i, n in enumerate(lengths)}, coords=coords)
+    held, labels = HeldStore(files, "cpu"), list(range(len(lengths))) if labelled else None
+    numbers = list(range(len(lengths)))[::-1]
+    mapped, placed = (BagDataset(store, numbers, labels, cap, seed=3) for store in (files, held))
+    sampler = BatchSampler([mapped.length(i) for i in range(len(mapped))], TokenBudget(budget), seed=1)
+    for epoch in (0, 1):
+        sampler.set_epoch(epoch)
+        wanted = [bits(collate([mapped[draw] for draw in draws])) for draws in sampler]
+        assert [bits(batch) for batch in PackedLoader(mapped, sampler)] == wanted
+        assert [bits(batch) for batch in PackedLoader(placed, sampler)] == wanted
+        assert [bits(batch) for batch in GatherLoader(placed, held, sampler)] == wanted
+        assert [bits(collate([placed[draw] for draw in draws])) for draws in sampler] == wanted
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("cap", [None, 3])
+def test_a_batch_on_the_gpu_is_the_same(make_store: Make, bags: dict[str, np.ndarray], cap: int | None) -> None:
+    files = make_store(bags, coords=True)
+    draws = [[Draw(2, 1), Draw(0, 1)], [Draw(3, 1)]]
+    wanted = PackedLoader(BagDataset(files, range(4), [0, 1, 0, 1], cap), draws)
+    found = loader_of(BagDataset(place(files, "gpu", CUDA), range(4), [0, 1, 0, 1], cap), draws)
+    assert isinstance(found, GatherLoader)
+    for ours, theirs in zip(found, wanted, strict=True):
+        assert ours.features.is_cuda
+        assert bits(ours.to("cpu")) == bits(theirs)
+
+
+def test_each_place_has_its_store_and_its_loader(make_store: Make, bags: dict[str, np.ndarray]) -> None:
+    files = make_store(bags)
+    kinds = {name: place(files, name, CPU) for name in ("auto", "mmap", "ram")}
+    assert [type(store) for store in kinds.values()] == [Store, Store, HeldStore]
+    for store in kinds.values():
+        loader = loader_of(BagDataset(store, [0, 1]), [[Draw(0, 0)], [Draw(1, 0)]])
+        assert isinstance(loader, PackedLoader)
+        assert len(loader) == len(list(loader)) == 2
+
+
+def test_what_is_held_is_not_read_again(make_store: Make, bags: dict[str, np.ndarray]) -> None:
+    files = make_store(bags, coords=True)
+    held = place(files, "ram", CPU)
+    wanted, places = np.array(files.features(2)), np.array(files.coords(2))
+    for chunk in files.path.glob("*.bin"):
+        chunk.unlink()
+    assert np.array_equal(held.features(2), wanted)
+    assert np.array_equal(held.coords(2), places)
+    with pytest.raises(ValueError, match="read-only"):
+        held.features(2)[0] = 0
+
+
+def test_a_held_store_travels_as_its_path(make_store: Make, bags: dict[str, np.ndarray]) -> None:
+    sent = pickle.dumps(place(make_store(bags), "ram", CPU))
+    assert len(sent) < 500
+    assert type(pickle.loads(sent)) is Store
+
+
+def test_auto_takes_a_gpu_that_has_twice_the_room(
+    make_store: Make, bags: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, asked = make_store(bags, coords=True), []
+    size = sum(map(len, bags.values())) * (6 * 2 + 8)
+    monkeypatch.setattr(placement, "HeldStore", lambda store, device: asked.append(device) or store)
+    for free, wanted in ((2 * size, [CUDA]), (2 * size - 1, [])):
+        monkeypatch.setattr(placement, "free_bytes", lambda device, free=free: free)
+        asked.clear()
+        place(files, "auto", CUDA)
+        assert asked == wanted
+
+
+def test_no_gpu_and_no_room_are_told(
+    make_store: Make, bags: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = make_store(bags)
+    with pytest.raises(ExperimentError, match="no GPU"):
+        place(files, "gpu", CPU)
+    monkeypatch.setattr(placement, "free_bytes", lambda device: 10)
+    for where in ("ram", "gpu"):
+        with pytest.raises(ExperimentError, match="does not fit"):
+            place(files, where, CUDA)
+
+
+@pytest.mark.skipif(not Path("/proc/meminfo").is_file(), reason="the system does not tell")
+def test_free_memory_is_what_the_machine_says() -> None:
+    assert 1 << 20 < free_bytes(CPU) < 1 << 50

@@ -1,0 +1,103 @@
+"""The tile reader is chosen where it gives OpenSlide's pixels, and only there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from oceanpath.slides.demo.aperio import write_aperio
+from oceanpath.slides.reader import open_slide
+from oceanpath.slides.readers import choose
+from oceanpath.slides.readers.tiff_tiles import TiffTiles
+
+PIXELS = np.random.default_rng(0).integers(0, 255, (40, 40, 3)).repeat(16, 0).repeat(16, 1).astype(np.uint8)
+
+
+def test_a_plain_slide_is_read_by_tiles(tmp_path: Path) -> None:
+    write_aperio(tmp_path / "a.svs", PIXELS, 0.5)
+    with open_slide(tmp_path / "a.svs") as slide:
+        assert (slide.reader, slide.reader_reason) == ("tiff_tiles", "")
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        ({"compression": "deflate", "photometric": "rgb"}, "compression 32946 is not JPEG"),
+        ({"compression": "jpeg", "photometric": "minisblack"}, "its pixels are not 3 interleaved bytes"),
+    ],
+)
+def test_other_tiffs_go_through_openslide_with_a_reason(tmp_path: Path, keys: dict, reason: str) -> None:
+    pixels = PIXELS[..., 0] if keys["photometric"] == "minisblack" else PIXELS
+    tifffile.imwrite(tmp_path / "a.tiff", pixels, tile=(128, 128), **keys)
+    with open_slide(tmp_path / "a.tiff", default_mpp=0.5) as slide:
+        assert (slide.reader, slide.reader_reason) == ("openslide", reason)
+
+
+def test_two_directories_of_one_size_are_not_guessed_between(tmp_path: Path) -> None:
+    for _ in range(2):
+        tifffile.imwrite(tmp_path / "a.tiff", PIXELS, tile=(128, 128), compression="jpeg", append=True, metadata=None)
+    with open_slide(tmp_path / "a.tiff", default_mpp=0.5) as slide:
+        assert (slide.reader, slide.reader_reason) == ("openslide", "2 tiled directories of 640 x 640 px")
+
+
+def test_a_slide_whose_colours_a_decoder_would_guess_wrong_is_caught(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the wrong colour space every tile still decodes; only the comparison tells."""
+    write_aperio(tmp_path / "a.svs", PIXELS, 0.5)
+    once = TiffTiles.decode
+
+    def swapped(self: TiffTiles, tile: np.ndarray, level: int, cell: tuple[int, int]) -> None:
+        once(self, tile, level, cell)
+        tile[:] = tile[..., ::-1].copy()
+
+    monkeypatch.setattr(TiffTiles, "decode", swapped)
+    with open_slide(tmp_path / "a.svs") as slide:
+        assert slide.reader == "openslide" and "pixels differ from OpenSlide's by up to" in slide.reader_reason
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_a_tile_that_differs_is_seen_at_either_corner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    write_aperio(tmp_path / "a.svs", np.tile(PIXELS, (3, 3, 1)), 0.5)
+    once = TiffTiles.decode
+
+    def off_by_one(self: TiffTiles, tile: np.ndarray, level: int, cell: tuple[int, int]) -> None:
+        once(self, tile, level, cell)
+        if level == 0 and cell == ((0, 0) if place == "first" else (7, 7)):
+            tile ^= 1
+
+    monkeypatch.setattr(TiffTiles, "decode", off_by_one)
+    with open_slide(tmp_path / "a.svs") as slide:
+        assert slide.reader_reason.startswith("pixels differ from OpenSlide's by up to 1 at x")
+
+
+def test_no_file_stays_open(tmp_path: Path) -> None:
+    write_aperio(tmp_path / "a.svs", PIXELS, 0.5)
+    folder = Path("/proc/self/fd")
+    if not folder.is_dir():
+        pytest.skip("no /proc on this machine")
+    before = len(list(folder.iterdir()))
+    for _ in range(5):
+        with open_slide(tmp_path / "a.svs") as slide:
+            slide.read(0, 0, 0, 10, 10)
+    assert len(list(folder.iterdir())) <= before
+
+
+@pytest.mark.parametrize("downsample", [1.0, 4.0, 4.0012])
+def test_windows_reach_all_corners_and_lie_on_whole_pixels(downsample: float) -> None:
+    level = choose.TileLevel(15000, 13000, 240, 240, np.zeros((55, 63)), np.zeros((55, 63)), b"")
+    at = np.array(choose._places(level, downsample)) / downsample
+    assert np.abs(at - np.rint(at)).max() < 1 / 512
+    near = 900 if downsample > 4 else 240  # every 833rd pixel of such a level is whole
+    far = at > (15000 - near, 13000 - near)
+    assert {tuple(corner) for corner in far[(far | (at < near)).all(axis=1)]} == {
+        (False, False),
+        (True, True),
+        (False, True),
+        (True, False),
+    }

@@ -1,0 +1,163 @@
+"""The contract with the driver: replies in order, words for what is missing, and nothing that outlives its session."""
+
+from __future__ import annotations
+
+import ast
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import pytest
+
+from oceanpath.errors import ExperimentError, MissingExtraError, StageError
+from oceanpath.slides.trident import driver
+from oceanpath.slides.trident.interpreter import VARIABLE, find_interpreter
+from oceanpath.slides.trident.session import Session
+
+from . import stub
+
+
+def quiet(_: str) -> None:
+    """Nobody listens."""
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> Path:
+    return stub.install(tmp_path / "there", stub.FILES)
+
+
+@pytest.fixture
+def session(python: Path) -> Iterator[Session]:
+    made = Session(python, 20, quiet)
+    yield made
+    made.close()
+
+
+def request(work: Path, **more: Any) -> dict[str, Any]:
+    work.mkdir(exist_ok=True)
+    asked = {"op": "slide", "id": "s", "path": "/slides/s.svs", "reader": "openslide", "mpp": 0.25, "work": str(work)}
+    asked |= {"segmenter": "otsu", "confidence": 0.5, "mag": 20, "patch_px": 256, "overlap": 0, "min_tissue": 0.1}
+    return asked | {"encoder": "counting", "weights": None, "device": "cpu", "batch": 8, "workers": 0} | more
+
+
+def gone(pid: int) -> bool:
+    """Whether a process ends within a few seconds."""
+    for _ in range(100):
+        try:
+            os.kill(pid, 0)
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (ProcessLookupError, FileNotFoundError):
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_slides_one_after_the_other(session: Session, tmp_path: Path) -> None:
+    said: list[str] = []
+    for name in ("a", "b"):
+        reply = session.ask(request(tmp_path / name, id=name, path=f"/slides/{name}.svs"), said.append)
+        assert (reply["id"], reply["status"]) == (name, "ok")
+        with h5py.File(reply["features"]) as file:
+            assert file["features"][:].tolist() == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+            assert file["coords"][:].tolist() == [[0, 512], [512, 512], [1024, 512]]
+    assert said == ["trident: segmenting a", "trident: segmenting b"]  # its prints, without its bars
+    assert session.versions["python"].startswith(f"{sys.version_info[0]}.")
+
+
+def test_a_fault_of_one_slide_stops_no_other(session: Session, tmp_path: Path) -> None:
+    bad = session.ask(request(tmp_path / "w", path="/slides/bad.svs"), quiet)
+    assert (bad["status"], bad["step"], bad["kind"]) == ("error", "open", "ValueError")
+    unknown = session.ask(request(tmp_path / "w", encoder="uni9"), quiet)
+    assert (unknown["step"], unknown["error"]) == ("load the encoder", "Unknown encoder name uni9")
+    offline = session.ask(request(tmp_path / "w", segmenter="hest"), quiet)
+    assert (offline["step"], offline["kind"]) == ("segment", "OSError")
+    assert session.ask(request(tmp_path / "w", min_tissue=0.95), quiet)["status"] == "blank"
+    assert session.ask(request(tmp_path / "w"), quiet)["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("encoder", "words"),
+    [("dies", "TRIDENT died.*exit 9.*out of memory, killed"), ("surprises", "TRIDENT died.*nobody expects this")],
+)
+def test_a_driver_that_dies_is_told_with_its_last_words(
+    session: Session, tmp_path: Path, encoder: str, words: str
+) -> None:
+    with pytest.raises(StageError, match=words):
+        session.ask(request(tmp_path / "w", encoder=encoder), quiet)
+    assert not session.alive
+
+
+def test_one_that_hangs_is_killed_with_its_children(python: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    hanging = Session(python, 2, quiet)
+    with pytest.raises(StageError, match=r"TRIDENT hangs.*within 2 s.*trident_silence_s"):
+        hanging.ask(request(tmp_path / "w", encoder="hangs"), said.append)
+    assert not hanging.alive
+    child = next(int(line.split()[-1]) for line in said if line.startswith("trident: child"))
+    assert gone(child)
+
+
+def test_nothing_outlives_whoever_asked(python: Path, tmp_path: Path) -> None:
+    asked = repr(request(tmp_path / "w", encoder="hangs"))
+    code = (
+        "from pathlib import Path\nfrom oceanpath.slides.trident.session import Session\n"
+        f"session = Session(Path({str(python)!r}), 60, lambda text: print(text, flush=True))\n"
+        f"print(session._process.pid, flush=True)\nsession.ask({asked}, lambda text: print(text, flush=True))\n"
+    )
+    owner = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert owner.stdout is not None
+    pids = [int(owner.stdout.readline())]
+    while "child" not in (line := owner.stdout.readline()):
+        assert line
+    pids.append(int(line.split()[-1]))
+    owner.send_signal(signal.SIGKILL)
+    owner.wait()
+    owner.stdout.close()
+    assert all(gone(pid) for pid in pids)
+
+
+def test_our_packages_do_not_leak_over_there(python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONHOME", str(tmp_path / "xxx"))  # Python would not even start
+    opened = Session(python, 20, quiet)
+    assert opened.ask(request(tmp_path / "w"), quiet)["status"] == "ok"
+    opened.close()
+    assert not opened.alive
+
+
+def test_a_missing_trident_and_another_package_of_that_name_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(MissingExtraError, match=r"TRIDENT is not installed here.*docs/trident.md"):
+        Session(stub.install(tmp_path / "none", {}), 20, quiet)
+    astrophysics = stub.install(tmp_path / "stars", {"__init__.py": "", "ion_balance.py": ""})
+    with pytest.raises(MissingExtraError, match=r"astrophysics package, not TRIDENT.*pip uninstall trident"):
+        Session(astrophysics, 20, quiet)
+
+
+def test_the_interpreter_is_named_by_the_setting_or_the_environment(
+    python: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    with pytest.raises(MissingExtraError, match=f"no interpreter with TRIDENT is named.*{VARIABLE}"):
+        find_interpreter("")
+    with pytest.raises(ExperimentError, match=r"extract.trident_python: no such interpreter.*nowhere/python"):
+        find_interpreter("nowhere/python")
+    monkeypatch.setenv(VARIABLE, "nowhere/python")
+    with pytest.raises(ExperimentError, match=VARIABLE):
+        find_interpreter("")
+    monkeypatch.setenv(VARIABLE, str(python))
+    assert find_interpreter("") == python
+    assert find_interpreter("sh").name == "sh"
+
+
+def test_the_driver_imports_nothing_of_ours_nor_what_older_pythons_lack() -> None:
+    tree = ast.parse(Path(driver.__file__).read_text(), feature_version=(3, 10))
+    names = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+    names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names
