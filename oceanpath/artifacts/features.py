@@ -23,7 +23,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.artifacts.feature_layouts import Layout, describe
+from oceanpath.artifacts.feature_layouts import Layout, describe, describe_places
 from oceanpath.artifacts.feature_sources import READABLE, Places, Source, open_placed, open_source
 from oceanpath.artifacts.ids import slide_id
 from oceanpath.artifacts.trident_job import feature_set, is_beside
@@ -196,6 +196,19 @@ def read_features(file: FeatureFile) -> Bag:
             filled += len(block)
     _hold(features, file.path)
     return features, coords
+
+
+def read_places(path: Path) -> tuple[NDArray[np.int32], float | None]:
+    """The places of patches in a file of TRIDENT, CLAM or ours, with or without features.
+
+    Returns: coords [N, 2] int32, level-0 top-left pixels, and the side of a patch in level-0 pixels where it is told.
+
+    Raises: ArtifactError: unreadable, no coordinates, or no patches.
+    """
+    with open_source(path) as source:
+        found = describe_places(source, path)
+        stored = np.concatenate([block.copy() for block in source.blocks(found.key)])
+    return _pixels(stored, found.scale, path), found.patch_px_level0
 
 
 def read_meta(path: Path) -> FeatureMeta:

@@ -36,6 +36,10 @@ class Batch:
         """First and one past the last row of each bag."""
         return pairwise(self.offsets.tolist())
 
+    def split(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Values [T, …] of all rows, bag by bag. Unlike slices, their gradients are joined in one pass."""
+        return torch.split(rows, self.lengths.tolist())
+
     def mask(self) -> Tensor:
         """[B, N] bool, N the longest bag: True where a patch is real."""
         lengths = self.lengths
