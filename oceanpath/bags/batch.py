@@ -15,7 +15,7 @@ class Batch:
     """B bags of T patches together; bag `i` is the rows ``offsets[i]:offsets[i + 1]``."""
 
     features: Tensor
-    """[T, D] as stored (float16 or float32)."""
+    """[T, D] as stored (float16, bfloat16 or float32)."""
     offsets: Tensor
     """[B + 1] int64, starts with 0, ends with T, and grows: no bag is empty."""
     coords: Tensor | None = None

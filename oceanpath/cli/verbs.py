@@ -9,6 +9,7 @@ import typer
 
 from oceanpath.cli.options import FILE, flag, verb
 from oceanpath.cli.run import bring
+from oceanpath.cli.verify_store import VERIFY, verify_store
 from oceanpath.stages.catalog import CATALOG
 
 CONVENIENT = {
@@ -40,4 +41,6 @@ def register(app: typer.Typer, wanted: Container[str]) -> None:
 
 
 def _verb(name: str) -> Callable[..., int]:
+    if name == "mmap":
+        return verb(lambda common: verify_store(common) if common.more["verify"] else bring(common, ("mmap",)), VERIFY)
     return verb(lambda common: bring(common, (name,)), CONVENIENT.get(name, ()))

@@ -82,7 +82,7 @@ class Runner:
                 self._over(State(step, "skipped", why=lost), {})
                 return
             state, identity, contents = self._survey.look(step)
-            inputs = self._inputs(step, contents)
+            inputs = self._inputs(step, contents, afresh=step.name in self.forced or state.damaged)
         if state.state != "fresh":
             state = self._make(state, identity, inputs)
         with self._desk:
@@ -160,13 +160,15 @@ class Runner:
         place = {"position": self.plan.steps.index(state.step), "stage": state.step.stage.name}
         return {**place, "fingerprint": state.fingerprint or None, "why": state.why}
 
-    def _inputs(self, step: Step, contents: Mapping[str, Content]) -> Inputs:
+    def _inputs(self, step: Step, contents: Mapping[str, Content], *, afresh: bool) -> Inputs:
+        """What the step reads; made `afresh`, it shares no bytes with what was published before."""
         places = {name: self._place(name) for name in step.upstream()}
         digests = {s: m.digest for s, name in step.parents.items() if (m := self.states[name].manifest)}
         return Inputs(
             parents={stage: places[name] for stage, name in step.parents.items()},
             digests=digests,
             files={name: content.files for name, content in contents.items()},
+            earlier=self.workspace.earlier(step.stage.name) if step.stage.extends and not afresh else (),
             across={s: {v: places[name] for v, name in steps.items()} for s, steps in step.across.items()},
         )
 

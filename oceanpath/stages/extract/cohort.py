@@ -13,6 +13,7 @@ from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.stage import Inputs, Part
 from oceanpath.slides.encoders import prepare_encoder
 from oceanpath.slides.encoders.weights import hash_file
+from oceanpath.stages.extract.places import place_digests
 from oceanpath.stages.extract.settings import ExtractSettings
 from oceanpath.stages.extract.trident import trident_versions
 
@@ -40,10 +41,12 @@ def parts(settings: ExtractSettings, inputs: Inputs) -> list[Part]:
         same["encoder_content"] = hash_file(settings.weights) if settings.weights else ""
     else:
         same["encoder_content"] = prepare_encoder(settings.encoder, settings.encoder_options())
-    found = []
-    for name, path in find_slides(root, settings.exclude).items():
+    found, slides = [], find_slides(root, settings.exclude)
+    places = place_digests(settings.coords, slides, file_digest) if settings.coords is not None else {}
+    for name, path in slides.items():
         digest = slide_digest(path, root, digests)
         identity = {"settings": same, "slide": digest, "slide_id": name}
+        identity |= {"places": places[name]} if places else {}
         found.append(Part(part_key(name), identity, {"path": str(path)}))
     return found
 

@@ -1,9 +1,9 @@
 """Keys of `[extract]`."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from oceanpath.settings import Settings, outside, runtime, shared
 from oceanpath.slides.encoders import canonical
@@ -32,6 +32,8 @@ class ExtractSettings(Settings):
     """Patch pixels that neighbours share."""
     min_tissue: float = Field(0.25, ge=0, le=1)
     """Least share of tissue in a kept patch."""
+    coords: Path | None = outside()
+    """Folder of lists of patch places that TRIDENT or CLAM made, instead of a grid over the tissue found here."""
     mpp: float | None = Field(None, gt=0)
     """Micrometres a level-0 pixel, believed for every slide whatever it says."""
     default_mpp: float | None = Field(None, gt=0)
@@ -54,6 +56,12 @@ class ExtractSettings(Settings):
     def _one_name(cls, name: str, info: ValidationInfo) -> str:
         """An alias and the name it stands for are one encoder, with one fingerprint; TRIDENT has names of its own."""
         return name if info.data.get("backend") == "trident" else canonical(name)
+
+    @model_validator(mode="after")
+    def _places_are_read_here(self) -> Self:
+        if self.coords is not None and self.backend != "native":
+            raise ValueError('coords is for backend = "native"; TRIDENT places its patches itself')
+        return self
 
     def identity(self) -> dict[str, Any]:
         """As of all settings, and the source of an encoder of the user's own."""

@@ -24,6 +24,7 @@ from oceanpath.slides.patches import read_patches
 from oceanpath.slides.reader import SlideReader, open_slide
 from oceanpath.slides.threads import in_order, one_core_each
 from oceanpath.slides.tissue import find_tissue
+from oceanpath.stages.extract.places import given_coords
 from oceanpath.stages.extract.settings import ExtractSettings
 from oceanpath.stages.extract.trident import extract_elsewhere
 
@@ -86,6 +87,8 @@ def cut_slide(reader: SlideReader, settings: ExtractSettings) -> Cut:
     Raises: StageError: coarser than the target, smaller than a patch, or no patch with enough tissue.
     """
     grid = plan_grid(reader, settings.patch_px, settings.target_mpp, settings.overlap)
+    if settings.coords is not None:
+        return Cut(grid, given_coords(settings.coords, reader, grid))
     tissue = find_tissue(reader, settings.patch_px * settings.target_mpp)
     coords, _ = place_patches(reader, grid, tissue, settings.min_tissue)
     if not len(coords):
