@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from oceanpath.artifacts.feature_layouts import Layout, describe, describe_places
 from oceanpath.artifacts.feature_sources import READABLE, Places, Source, open_placed, open_source
-from oceanpath.artifacts.ids import slide_id
+from oceanpath.artifacts.ids import is_hidden, slide_id
 from oceanpath.artifacts.trident_job import feature_set, is_beside
 from oceanpath.errors import ArtifactError, ExperimentError
 
@@ -226,7 +226,7 @@ def read_meta(path: Path) -> FeatureMeta:
 
 
 def find_features(directory: Path) -> dict[str, Path]:
-    """Slide id → feature file for everything below `directory`, sorted by id; hidden files are left out.
+    """Slide id → feature file for everything below `directory`, sorted by id; what is hidden is left out.
 
     Of a TRIDENT job only the patch features count (see `oceanpath.artifacts.trident_job`).
 
@@ -263,7 +263,7 @@ def features_by_id(directory: Path, files: Iterable[Path]) -> dict[str, Path]:
 
 
 def _is_features(path: Path, directory: Path) -> bool:
-    return path.suffix.lower() in READABLE and not path.name.startswith(".") and not is_beside(path, directory)
+    return path.suffix.lower() in READABLE and not is_hidden(path, directory) and not is_beside(path, directory)
 
 
 def check_features(path: Path) -> None:

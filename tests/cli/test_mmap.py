@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -95,3 +96,24 @@ def test_a_growing_cohort_links_what_it_has(cohort: Cohort, tmp_path: Path) -> N
     grown = digest(tmp_path / "old" / "runs" / "mmap" / second.name)
     assert mmap(cohort) == 0
     assert digest(store(cohort)) == grown
+
+
+def test_a_full_disk_while_growing_leaves_the_old_store_as_it_was(
+    cohort: Cohort, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert mmap(cohort) == 0
+    before = store(cohort)
+    cohort.put("slide_99", np.ones((30, 8), np.float16))
+
+    def full(handle: int, data: memoryview, offset: int) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        assert mmap(cohort) == 3
+    assert "No space left" in capsys.readouterr().err
+    assert store(cohort) == before
+    assert mmap(cohort, "--verify") == 0
+    assert not list((cohort.folder / "out").rglob("*.partial"))
+    assert mmap(cohort) == 0
+    assert len(Store(store(cohort))) == 17

@@ -14,6 +14,7 @@ from oceanpath.artifacts.columns import join, take
 from oceanpath.artifacts.sources import Sources
 from oceanpath.artifacts.store import Index
 from oceanpath.artifacts.store_writer import StoreWriter
+from oceanpath.artifacts.trident_job import feature_set
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
 from oceanpath.stages.mmap.adopt import remember_places
 from oceanpath.stages.mmap.build import Build
@@ -44,7 +45,8 @@ def run(settings: MmapSettings, inputs: Inputs, out: Path, progress: Progress) -
     sources.save(out)
     if sources.adopted().any():
         remember_places(out, folder, [stamps[i] for i in order.tolist()])
-    return _summary(index, sources, build, bad, said)
+    job = feature_set([folder.root / origin.name for origin in origins], folder.root)
+    return _summary(index, sources, build, bad, [*said, *([job.words()] if job else [])])
 
 
 class Plan(NamedTuple):
