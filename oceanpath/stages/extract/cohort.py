@@ -11,6 +11,7 @@ import xxhash
 from oceanpath.artifacts.ids import SLIDE_SUFFIXES, describe_missing, slide_id
 from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.stage import Inputs, Part
+from oceanpath.slides.contours import find_contours
 from oceanpath.slides.encoders import prepare_encoder
 from oceanpath.slides.encoders.weights import hash_file
 from oceanpath.stages.extract.settings import ExtractSettings
@@ -23,9 +24,9 @@ CHUNK = 1 << 20
 def parts(settings: ExtractSettings, inputs: Inputs) -> list[Part]:
     """One part a slide, in order of slide id.
 
-    A part is identified by the geometry and encoder settings, its id, and the content of the slide and of the encoder's
-    weights; not by their places. Weights are fetched here, once, before any slide is opened. What TRIDENT makes is also
-    identified by its versions, so that a folder never mixes two of them.
+    A part is identified by the geometry and encoder settings, its id, and the content of the slide, of its tissue mask
+    if it has one, and of the encoder's weights; not by their places. Weights are fetched here, once, before any slide
+    is opened. What TRIDENT makes is also identified by its versions, so that a folder never mixes two of them.
 
     Raises:
         ExperimentError: no slides, two slides with one id, an unknown encoder or an unknown excluded id.
@@ -40,10 +41,12 @@ def parts(settings: ExtractSettings, inputs: Inputs) -> list[Part]:
         same["encoder_content"] = hash_file(settings.weights) if settings.weights else ""
     else:
         same["encoder_content"] = prepare_encoder(settings.encoder, settings.encoder_options())
+    outlines = find_contours(settings.tissue) if settings.tissue else {}
     found = []
     for name, path in find_slides(root, settings.exclude).items():
         digest = slide_digest(path, root, digests)
         identity = {"settings": same, "slide": digest, "slide_id": name}
+        identity |= {"tissue": file_digest(outlines[name])} if name in outlines else {}
         found.append(Part(part_key(name), identity, {"path": str(path)}))
     return found
 

@@ -32,6 +32,8 @@ class ExtractSettings(Settings):
     """Patch pixels that neighbours share."""
     min_tissue: float = Field(0.25, ge=0, le=1)
     """Least share of tissue in a kept patch."""
+    tissue: Path | None = outside()
+    """A folder of `<slide_id>.geojson` or `<slide_id>.png` that say where tissue is; left out, it is measured."""
     mpp: float | None = Field(None, gt=0)
     """Micrometres a level-0 pixel, believed for every slide whatever it says."""
     default_mpp: float | None = Field(None, gt=0)

@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from oceanpath.artifacts.blank_slides import write_blank
 from oceanpath.artifacts.features import FeatureFile, find_features, open_bag, scan_features
 from oceanpath.artifacts.store import Index
 from oceanpath.artifacts.store_writer import Layout, StoreWriter
@@ -33,8 +34,13 @@ def run(settings: MmapSettings, inputs: Inputs, out: Path, progress: Progress) -
     files, bad = _scan(list(paths.values()), settings.workers)
     bad += _odd_dimensions(files)
     broken = {path for path, _ in bad}
-    files = [file for file in files if file.path not in broken]
+    blank = [file.slide_id for file in files if file.blank]
+    files = [file for file in files if file.path not in broken and not file.blank]
     _refuse(bad, len(paths), allowed=settings.allow_missing)
+    if not files:
+        do = "Look at the pictures in extract's masks folder."
+        raise ArtifactError("all slides are blank", where=next(iter(paths.values())).parent, do=do)
+    write_blank(out, blank)
     progress.start(len(files), "slides")
     kept = [file.n if settings.max_instances is None else min(file.n, settings.max_instances) for file in files]
     coords = any(file.has_coords for file in files)
@@ -42,7 +48,7 @@ def run(settings: MmapSettings, inputs: Inputs, out: Path, progress: Progress) -
     with closing(StoreWriter(out, layout)) as writer:
         digests = _write(files, writer, settings, progress)
     _index(files, layout, digests).save(out)
-    return _summary(files, kept, bad, coords)
+    return _summary(files, kept, bad, blank, coords)
 
 
 def _write(files: list[FeatureFile], writer: StoreWriter, settings: MmapSettings, progress: Progress) -> list[bytes]:
@@ -151,7 +157,9 @@ def _encoder(files: list[FeatureFile]) -> str:
     return names[0]
 
 
-def _summary(files: list[FeatureFile], kept: list[int], bad: list[tuple[Path, str]], coords: bool) -> Summary:
+def _summary(
+    files: list[FeatureFile], kept: list[int], bad: list[tuple[Path, str]], blank: list[str], coords: bool
+) -> Summary:
     total, stored = sum(file.n for file in files), sum(kept)
     capped = sum(k < file.n for k, file in zip(kept, files, strict=True))
     layouts = Counter(re.sub(r"\[\d+, ", "[N, ", file.layout) for file in files)  # whatever their patch counts
@@ -160,8 +168,10 @@ def _summary(files: list[FeatureFile], kept: list[int], bad: list[tuple[Path, st
     ]
     lines += [f"{capped} slides capped, {total - stored} patches left out"] if capped else []
     lines += [f"left out: {reason}" for _, reason in bad]
+    lines += [f"{len(blank)} blank, left out: {', '.join(sorted(blank))}"] if blank else []
     lines += [f"{count} files: {layout}" for layout, count in layouts.most_common()]
-    return Summary(tuple(lines), {"slides": len(files), "patches": stored, "left_out": len(bad)})
+    metrics = {"slides": len(files), "patches": stored, "left_out": len(bad)}
+    return Summary(tuple(lines), metrics | ({"blank": len(blank)} if blank else {}))
 
 
 def _in_threads(call: Callable[[T], R], things: Iterable[T], workers: int) -> list[R]:
