@@ -13,7 +13,18 @@ from oceanpath.cli import HELP
 from oceanpath.cli.app import render_help
 
 ROOT = Path(__file__).resolve().parent
-FORMATS = ("features", "trident_job", "pretrain_manifest", "store", "folds", "predictions", "metrics", "bundle")
+FORMATS = (
+    "features",
+    "trident_job",
+    "pretrain_manifest",
+    "store",
+    "columns",
+    "sources",
+    "folds",
+    "predictions",
+    "metrics",
+    "bundle",
+)
 HEAD = """# File formats
 
 Made from the modules in `oceanpath/artifacts` by `python docs/generate.py`. Every published folder also holds a

@@ -71,6 +71,34 @@ def describe(source: Source, path: Path) -> Layout:
     )
 
 
+@dataclass(frozen=True)
+class PlaceList:
+    """Where the places of patches are in a file, whether or not it holds features."""
+
+    key: str
+    scale: float
+    """Level-0 pixels a stored unit."""
+    patch_px_level0: float | None
+
+
+def describe_places(source: Source, path: Path) -> PlaceList:
+    """Find the coordinates in an open file.
+
+    Raises: ArtifactError: none, none that can be used, or no patches.
+    """
+    names = {name.rpartition("/")[2]: name for name in sorted(source.arrays, reverse=True)}
+    key = next((names[known] for known in COORD_KEYS if known in names), "")
+    if not key:
+        got = ", ".join(sorted(source.arrays)) or "no arrays of numbers"
+        raise ArtifactError("no places of patches in this file", where=path, expected=" or ".join(COORD_KEYS), got=got)
+    shape, scale = source.arrays[key][0], _pixels_a_unit(source, key)
+    if 0 in shape:
+        raise ArtifactError("no patches", where=path, do="Leave this slide out with extract.exclude.")
+    if _matrix(shape, path, key)[1] != 2 or scale is None:
+        raise ArtifactError("not x and y in pixels, nor in micrometres with the mpp", where=path, got=list(shape))
+    return PlaceList(key, scale, _footprint({**source.attrs, **source.array_attrs.get(key, {})}, scale))
+
+
 def _features_key(source: Source, path: Path) -> str:
     names = {name.rpartition("/")[2]: name for name in sorted(source.arrays, reverse=True)}
     for known in FEATURE_KEYS:

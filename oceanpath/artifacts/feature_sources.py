@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from oceanpath.artifacts.byte_runs import Runs
 from oceanpath.artifacts.hdf5_attributes import Unusual
 from oceanpath.artifacts.hdf5_headers import read_headers
-from oceanpath.artifacts.hdf5_rows import BLOCK_BYTES, header_runs, row_blocks, row_runs, run_blocks
+from oceanpath.artifacts.hdf5_rows import BLOCK_BYTES, header_blocks, header_runs, row_blocks, row_runs, run_blocks
 from oceanpath.errors import ArtifactError
 
 HDF5 = (".h5", ".hdf5")
@@ -123,12 +123,13 @@ def _ordinary(handle: int) -> Source | None:
         return None
     tables = {name: header for name, header in headers.items() if len(header.shape) > 1}
     places = {name: header_runs(header, handle) for name, header in tables.items()}
-    known = {name: runs for name, runs in places.items() if runs is not None}
-    if len(known) != len(tables):
+    blocks = {name: header_blocks(header, places[name], handle) for name, header in tables.items()}
+    ways = {name: way for name, way in blocks.items() if way is not None}
+    if len(ways) != len(tables):
         return None
     arrays = {name: (header.shape, header.dtype.name) for name, header in headers.items()}
     array_attrs = {name: header.attrs for name, header in headers.items()}
-    return Source("HDF5", arrays, _placed(arrays, known, handle), known.get, attrs, array_attrs)
+    return Source("HDF5", arrays, lambda name: ways[name](), places.get, attrs, array_attrs)
 
 
 @contextmanager

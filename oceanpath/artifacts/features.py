@@ -16,7 +16,7 @@ are left out. `FeatureFile.layout` says what was seen.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +26,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.artifacts.feature_layouts import Layout, describe
+from oceanpath.artifacts.feature_layouts import Layout, describe, describe_places
 from oceanpath.artifacts.feature_meta import FeatureMeta as FeatureMeta
 from oceanpath.artifacts.feature_meta import read_meta as read_meta
 from oceanpath.artifacts.feature_sources import READABLE, Places, Source, open_placed, open_source
-from oceanpath.artifacts.ids import slide_id
+from oceanpath.artifacts.ids import is_hidden, slide_id
 from oceanpath.artifacts.trident_job import feature_set, is_beside
 from oceanpath.errors import ArtifactError, ExperimentError
 
@@ -193,8 +193,21 @@ def read_features(file: FeatureFile) -> Bag:
     return features, coords
 
 
+def read_places(path: Path) -> tuple[NDArray[np.int32], float | None]:
+    """The places of patches in a file of TRIDENT, CLAM or ours, with or without features.
+
+    Returns: coords [N, 2] int32, level-0 top-left pixels, and the side of a patch in level-0 pixels where it is told.
+
+    Raises: ArtifactError: unreadable, no coordinates, or no patches.
+    """
+    with open_source(path) as source:
+        found = describe_places(source, path)
+        stored = np.concatenate([block.copy() for block in source.blocks(found.key)])
+    return _pixels(stored, found.scale, path), found.patch_px_level0
+
+
 def find_features(directory: Path) -> dict[str, Path]:
-    """Slide id → feature file for everything below `directory`, sorted by id; hidden files are left out.
+    """Slide id → feature file for everything below `directory`, sorted by id; what is hidden is left out.
 
     Of a TRIDENT job only the patch features count (see `oceanpath.artifacts.trident_job`).
 
@@ -204,7 +217,21 @@ def find_features(directory: Path) -> dict[str, Path]:
     """
     if not directory.is_dir():
         raise ExperimentError("no such folder of features", where=directory, do="Set data.features to a folder.")
-    paths = [path for path in sorted(directory.rglob("*")) if _is_features(path, directory)]
+    paths = (path for path in directory.rglob("*") if _is_features(path, directory) and path.is_file())
+    found = features_by_id(directory, paths)
+    if not found:
+        only_beside = any(is_beside(path, directory) for path in directory.rglob("*.h5"))
+        do = "TRIDENT placed patches here and encoded none; extract them from data.slides." if only_beside else ""
+        raise ExperimentError("the folder holds no features", where=directory, expected=" ".join(READABLE), do=do)
+    return found
+
+
+def features_by_id(directory: Path, files: Iterable[Path]) -> dict[str, Path]:
+    """Slide id → feature file for those of `files` below `directory` that are such, sorted by id; none hidden.
+
+    Raises: ExperimentError: two of them have one slide id, or they are several feature sets of a TRIDENT job.
+    """
+    paths = [path for path in sorted(files) if _is_features(path, directory)]
     feature_set(paths, directory)  # several sets are told as such, before their slides would seem to stand twice
     found: dict[str, Path] = {}
     for path in paths:
@@ -213,17 +240,11 @@ def find_features(directory: Path) -> dict[str, Path]:
             both = f"{found[name].relative_to(directory)} and {path.relative_to(directory)}"
             raise ExperimentError("two feature files have one slide id", where=directory, got=f"{name}: {both}")
         found[name] = path
-    if not found:
-        only_beside = any(is_beside(path, directory) for path in directory.rglob("*.h5"))
-        do = "TRIDENT placed patches here and encoded none; extract them from data.slides." if only_beside else ""
-        raise ExperimentError("the folder holds no features", where=directory, expected=" ".join(READABLE), do=do)
     return dict(sorted(found.items()))
 
 
 def _is_features(path: Path, directory: Path) -> bool:
-    if path.suffix.lower() not in READABLE or path.name.startswith("."):
-        return False
-    return not is_beside(path, directory) and path.is_file()
+    return path.suffix.lower() in READABLE and not is_hidden(path, directory) and not is_beside(path, directory)
 
 
 def check_features(path: Path) -> None:

@@ -28,6 +28,8 @@ MOST = 1 << 16
 DATASPACE, DATATYPE, LAYOUT, FILTERS, ATTRIBUTE, CONTINUATION, TABLE = 1, 3, 8, 11, 12, 16, 17
 HARMLESS = {0, 4, 5, 13, 14, 18}
 """Padding, fill values, comments, times: nothing that moves a row."""
+LARGEST_CHUNK = 1 << 28
+"""Bytes of a chunk."""
 SHARED = 2
 """Flag of a message whose content lies in another object."""
 
@@ -41,7 +43,8 @@ class Header:
     chunks: tuple[int, ...] | None
     address: int
     """Where the rows start, or the chunk index where there are chunks."""
-    filtered: bool
+    filters: tuple[int, ...]
+    """Numbers of the filters that each chunk went through, in this order."""
     attrs: Mapping[str, Any]
 
 
@@ -162,11 +165,29 @@ def _header(file: FileBytes, messages: list[tuple[int, bytes]]) -> Header:
     elif layout[1] == 2 and layout[2] == rank + 1:  # chunks, by a tree
         address, *sides = struct.unpack_from(f"<Q{rank + 1}I", layout, 3)
         chunks = tuple(sides[:-1])
-        if sides[-1] != dtype.itemsize or not all(chunks) or (nbytes > file.size and FILTERS not in found):
+        stored = math.prod(sides)
+        if (
+            sides[-1] != dtype.itemsize
+            or not 0 < stored <= LARGEST_CHUNK
+            or (nbytes > file.size and FILTERS not in found)
+        ):
             raise Unusual("chunks")
     else:
         raise Unusual("layout")
-    return Header(shape, dtype, chunks, address, FILTERS in found, _attributes(file, messages))
+    filters = _filters(found[FILTERS]) if FILTERS in found else ()
+    return Header(shape, dtype, chunks, address, filters, _attributes(file, messages))
+
+
+def _filters(pipeline: bytes) -> tuple[int, ...]:
+    """The numbers in a filter pipeline message of version 1 (IV.A.2.l)."""
+    if pipeline[0] != 1:
+        raise Unusual("filters")
+    found, at = [], 8
+    for _ in range(pipeline[1]):
+        number, name, _, values = struct.unpack_from("<4H", pipeline, at)
+        found.append(number)
+        at += 8 + name + 4 * (values + values % 2)
+    return tuple(found)
 
 
 def _attributes(file: FileBytes, messages: list[tuple[int, bytes]]) -> dict[str, Any]:

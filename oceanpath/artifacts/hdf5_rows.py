@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import h5py
@@ -24,6 +25,7 @@ Rows = NDArray[Any]
 BLOCK_BYTES = 4 << 20
 """Large enough that what a block costs beside its bytes does not count, small beside a slide."""
 SHUFFLE, DEFLATE = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE
+INFLATABLE = ((DEFLATE,), (SHUFFLE, DEFLATE))
 
 
 def row_blocks(dataset: Any, handle: int) -> Iterator[Rows]:
@@ -41,8 +43,35 @@ def row_blocks(dataset: Any, handle: int) -> Iterator[Rows]:
     filters = _inflatable(dataset)
     chunks = find_chunks(dataset, handle) if filters is not None else None
     if chunks is not None and filters is not None:
-        return _from_tiles(dataset, chunks, handle, filters, rows)
+        return _from_tiles(Tiles(dataset.shape, dataset.chunks, dataset.dtype, filters, chunks), handle)
     return _from_library(dataset, n, rows)
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """A dataset of compressed chunks."""
+
+    shape: tuple[int, ...]
+    sides: tuple[int, ...]
+    dtype: np.dtype[Any]
+    filters: tuple[int, ...]
+    chunks: Chunks
+
+
+def header_blocks(header: Header, runs: Runs | None, handle: int) -> Callable[[], Iterator[Rows]] | None:
+    """A way to `row_blocks` of a dataset whose header was read without the library; None when only that can read it.
+
+    `runs` are its `header_runs`.
+    """
+    if runs is not None:
+        return lambda: run_blocks(runs, handle, (header.shape[-2], header.shape[-1]), header.dtype)
+    if header.chunks is None or header.filters not in INFLATABLE or any(side != 1 for side in header.chunks[:-2]):
+        return None
+    chunks = tree_chunks(header.address, header.shape, header.chunks, handle)
+    if chunks is None:
+        return None
+    tiles = Tiles(header.shape, header.chunks, header.dtype, header.filters, chunks)
+    return lambda: _from_tiles(tiles, handle)
 
 
 def run_blocks(runs: Runs, handle: int, shape: tuple[int, int], dtype: np.dtype[Any]) -> Iterator[Rows]:
@@ -73,7 +102,7 @@ def row_runs(dataset: Any, handle: int) -> Runs | None:
 def header_runs(header: Header, handle: int) -> Runs | None:
     """The same as `row_runs`, of a dataset whose header was read without the library."""
     nbytes = math.prod(header.shape) * header.dtype.itemsize
-    if header.filtered:
+    if header.filters:
         return None
     if header.chunks is None:
         size = np.array([nbytes], np.int64)
@@ -107,48 +136,81 @@ def _plain(dataset: Any) -> bool:
     return bool(same_type and in_file and two_dimensional and ordinary and dataset.size)
 
 
-def _inflatable(dataset: Any) -> list[int] | None:
+def _inflatable(dataset: Any) -> tuple[int, ...] | None:
     """The filters of a dataset, if this module can undo them."""
     if dataset.chunks is None or not _plain(dataset) or any(c != 1 for c in dataset.chunks[:-2]):
         return None
     plist = dataset.id.get_create_plist()
-    filters = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
-    return filters if filters in ([DEFLATE], [SHUFFLE, DEFLATE]) else None
+    filters = tuple(plist.get_filter(i)[0] for i in range(plist.get_nfilters()))
+    return filters if filters in INFLATABLE else None
 
 
-def _from_tiles(dataset: Any, chunks: Chunks, handle: int, filters: list[int], rows: int) -> Iterator[Rows]:
-    """Blocks of whole bands of chunks, each chunk inflated and put at its place."""
-    (n, dim), (high, wide) = dataset.shape[-2:], dataset.chunks[-2:]
+def _from_tiles(tiles: Tiles, handle: int) -> Iterator[Rows]:
+    """Blocks of whole bands of chunks: all chunks of a block are inflated side by side, then put in their places."""
+    (n, dim), (high, wide), dtype = tiles.shape[-2:], tiles.sides[-2:], tiles.dtype
     across = -(-dim // wide)
-    bands = max(1, rows // high)
-    block = np.empty((bands * high, across * wide), dataset.dtype)
-    for first in range(0, len(chunks.addresses), bands * across):
-        start = int(chunks.starts[first, -2])
-        for k in range(first, min(first + bands * across, len(chunks.addresses))):
-            top, left = int(chunks.starts[k, -2]) - start, int(chunks.starts[k, -1])
-            stored = os.pread(handle, int(chunks.sizes[k]), int(chunks.addresses[k]))
-            tile = _inflate(stored, filters, int(chunks.masks[k]), high * wide, dataset.dtype)
-            block[top : top + high, left : left + wide] = tile.reshape(high, wide)
-        yield block[: min(bands * high, n - start), :dim]
+    bands = max(1, BLOCK_BYTES // (high * across * wide * dtype.itemsize))
+    size, count = high * wide * dtype.itemsize, len(tiles.chunks.addresses)
+    raw = np.empty((min(bands * across, count), size), np.uint8)
+    block = np.empty((bands * high, across * wide), dtype)
+    for first in range(0, count, bands * across):
+        which = slice(first, min(first + bands * across, count))
+        here = raw[: which.stop - first]
+        if tiles.chunks.masks[which].any():
+            _inflate_one_by_one(tiles, which, handle, here)
+        else:
+            _inflate(_stored(handle, tiles.chunks, which), here)
+            if SHUFFLE in tiles.filters:
+                here = _unshuffled(here, dtype.itemsize)
+        rows = len(here) // across * high
+        placed = here.view(dtype).reshape(-1, across, high, wide).swapaxes(1, 2)
+        block[:rows].reshape(-1, high, across, wide)[...] = placed
+        start = first // across * high
+        yield block[: min(rows, n - start), :dim]
 
 
-def _inflate(
-    stored: bytes | bytearray, filters: list[int], mask: int, count: int, dtype: np.dtype[Any]
-) -> NDArray[Any]:
-    """The `count` values of a stored chunk. Raises: ValueError: damaged."""
+def _stored(handle: int, chunks: Chunks, which: slice) -> list[memoryview]:
+    """The stored bytes of some chunks, by one call where they lie close together. Raises: EOFError: cut off."""
+    addresses, sizes = chunks.addresses[which], chunks.sizes[which]
+    start, stop = int(addresses.min()), int((addresses + sizes).max())
+    if stop > os.fstat(handle).st_size:
+        raise EOFError(f"the file ends before {stop}")
+    if stop - start > 2 * int(sizes.sum()):
+        pairs = zip(addresses.tolist(), sizes.tolist(), strict=True)
+        return [memoryview(os.pread(handle, size, address)) for address, size in pairs]
+    raw = memoryview(os.pread(handle, stop - start, start))
+    return [raw[a : a + size] for a, size in zip((addresses - start).tolist(), sizes.tolist(), strict=True)]
+
+
+def _inflate(stored: list[memoryview], out: NDArray[np.uint8]) -> None:
+    """Inflate each chunk into its row of `out`. Raises: ValueError: one is damaged."""
     from imagecodecs import DeflateError, deflate_decode  # libdeflate; only files with filters need it
 
-    for place in reversed(range(len(filters))):
-        if mask >> place & 1:
-            continue
-        if filters[place] == DEFLATE:
-            try:
-                stored = deflate_decode(stored, out=count * dtype.itemsize)
-            except DeflateError as error:
-                raise ValueError(f"a compressed chunk is damaged: {error}") from error
+    for raw, room in zip(stored, out, strict=True):
+        try:
+            got = deflate_decode(raw, out=room)  # type: ignore[arg-type]  # it takes any buffer
+        except DeflateError as error:
+            raise ValueError(f"a compressed chunk is damaged: {error}") from error
+        if len(got) != len(room):
+            raise ValueError(f"a compressed chunk holds {len(got)} bytes, not {len(room)}")
+
+
+def _unshuffled(raw: NDArray[np.uint8], itemsize: int) -> NDArray[np.uint8]:
+    """Rows of bytes in which the first bytes of all values came first, then the second, and so on."""
+    return np.ascontiguousarray(raw.reshape(len(raw), itemsize, -1).swapaxes(1, 2)).reshape(raw.shape)
+
+
+def _inflate_one_by_one(tiles: Tiles, which: slice, handle: int, out: NDArray[np.uint8]) -> None:
+    """The same where some chunks went through some filters only; bit i of a mask is set where filter i was left out."""
+    masks = tiles.chunks.masks[which].tolist()
+    for stored, mask, room in zip(_stored(handle, tiles.chunks, which), masks, out, strict=True):
+        left_out = {number for place, number in enumerate(tiles.filters) if mask >> place & 1}
+        if DEFLATE in left_out:
+            room[:] = np.frombuffer(stored, np.uint8)
         else:
-            stored = np.frombuffer(stored, np.uint8).reshape(dtype.itemsize, -1).T.tobytes()
-    return np.frombuffer(stored, dtype, count)
+            _inflate([stored], room[None])
+        if SHUFFLE in set(tiles.filters) - left_out:
+            room[:] = _unshuffled(room[None], tiles.dtype.itemsize)[0]
 
 
 def _from_library(dataset: Any, n: int, rows: int) -> Iterator[Rows]:

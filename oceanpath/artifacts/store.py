@@ -1,100 +1,69 @@
 """The store: all bags of a cohort in a few flat files, read by memory map.
 
-    features_000.bin …   rows of features [n, D], little-endian float16 or float32; each bag starts on a 4096-byte page
+    features_000.bin …   rows of features [n, D], little-endian float16, bfloat16 or float32; each bag starts on a
+                         4096-byte page
     coords_000.bin …     rows of coords [n, 2] int32, level-0 pixels, top-left; absent when no slide has coords
-    index_arrays.npz     no pickle: format, slide_ids (bytes, sorted), lengths, raw_lengths, chunk_ids, feature_offsets,
-                         coord_offsets (bytes from the start of the chunk), digests (xxh3-128 of a bag's features then
-                         coords), feature_dim, feature_dtype, has_coords, patch_px_level0 (NaN when unknown), encoder
+    index_arrays.npz     arrays that are mapped, no pickle: format, slide_ids (bytes, sorted), lengths, raw_lengths,
+                         chunk_ids, feature_offsets (bytes from the start of the chunk; -1 where the features were left
+                         in their own file), coord_offsets, digests, feature_dim, feature_dtype, has_coords,
+                         patch_px_level0 (NaN when unknown), encoder, check_reads
+    source_arrays.npz    the feature files the bags came from; see "sources"
 
-A bag never crosses a chunk. `raw_lengths` counts the patches before capping.
+A bag never crosses a chunk. `raw_lengths` counts the patches before capping. `digests` are xxh3-128 of a bag's features
+as stored, then its coords; of an adopted bag, of the hex digest of its whole file, then the coords. bfloat16 is kept as
+the upper 16 bits of float32.
 """
 
 from __future__ import annotations
 
 import os
 import weakref
-import zipfile
-from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from oceanpath.artifacts.bfloat16 import to_float32
+from oceanpath.artifacts.sources import AdoptedFiles, Sources
+from oceanpath.artifacts.store_index import Index
 from oceanpath.errors import ArtifactError
 
-FORMAT = 1
+__all__ = ["Index", "Store", "bag_digest", "check", "chunk_name", "stored_dtype"]
+
 PAGE = 4096
 COORD_BYTES = 8
-DTYPES = ("float16", "float32")
-
-
-@dataclass(frozen=True)
-class Index:
-    """The arrays of index_arrays.npz; one entry a slide unless it says otherwise."""
-
-    slide_ids: NDArray[np.bytes_]
-    lengths: NDArray[np.int64]
-    raw_lengths: NDArray[np.int64]
-    chunk_ids: NDArray[np.int64]
-    feature_offsets: NDArray[np.int64]
-    coord_offsets: NDArray[np.int64]
-    digests: NDArray[np.bytes_]
-    patch_px_level0: NDArray[np.float64]
-    feature_dim: int
-    feature_dtype: str
-    has_coords: bool
-    encoder: str
-
-    def save(self, path: Path) -> None:
-        """Write index_arrays.npz below `path`."""
-        arrays = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
-        arrays["feature_dtype"] = np.asarray(self.feature_dtype.encode())
-        arrays["encoder"] = np.asarray(self.encoder.encode())
-        np.savez(path / "index_arrays.npz", format=np.asarray(FORMAT), **arrays)  # type: ignore[arg-type]  # numpy types **kwds as bool
-
-    @classmethod
-    def load(cls, path: Path) -> Index:
-        """Read index_arrays.npz below `path`.
-
-        Raises: ArtifactError: missing, damaged or of another format.
-        """
-        where = path / "index_arrays.npz"
-        try:
-            with where.open("rb") as handle, np.load(handle, allow_pickle=False) as arrays:
-                found = {name: arrays[name] for name in arrays.files}
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise ArtifactError("the store has no readable index", where=where, got=error) from error
-        if int(found.pop("format", -1)) != FORMAT or set(found) != {field.name for field in fields(cls)}:
-            raise ArtifactError("unknown store format", where=where, expected=FORMAT)
-        found["feature_dim"] = int(found["feature_dim"])
-        found["has_coords"] = bool(found["has_coords"])
-        for name in ("feature_dtype", "encoder"):
-            found[name] = found[name].item().decode()
-        return cls(**found)
+COORD_ALIGN = 64
+BLOCK_ROWS = 4096
 
 
 class Store:
     """Bags by number or by slide id, as views of mapped memory: nothing is copied, nothing is held open twice."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: Path, *, features: Path | None = None, check: bool = False) -> None:
+        """Args are the store's folder, where its adopted files are now, and whether a bag is checked when first read.
+
+        Raises: ArtifactError: the index is missing, damaged or of another format.
+        """
+        self.path, self.adopted_root = Path(path), features
         self.index = Index.load(self.path)
-        self.slide_ids = [name.decode() for name in self.index.slide_ids.tolist()]
-        self._numbers = {name: i for i, name in enumerate(self.slide_ids)}
+        self.checks = check or self.index.check_reads
+        self._checked: set[int] = set()
         self._maps: dict[str, NDArray[np.uint8]] = {}
         self._files: dict[str, int] = {}
         weakref.finalize(self, _close, self._files)
 
     def __len__(self) -> int:
-        return len(self.slide_ids)
+        return len(self.index.slide_ids)
 
-    def __getstate__(self) -> Path:
-        """Only the path travels to a worker; it maps the files itself."""
-        return self.path
+    def __getstate__(self) -> tuple[Path, Path | None, bool]:
+        """Only the paths travel to a worker; it maps the files itself."""
+        return self.path, self.adopted_root, self.checks
 
-    def __setstate__(self, path: Path) -> None:
-        self.__init__(path)  # type: ignore[misc]  # the one way to rebuild from the path
+    def __setstate__(self, state: tuple[Path, Path | None, bool]) -> None:
+        self.__init__(state[0], features=state[1], check=state[2])  # type: ignore[misc]  # the one way to rebuild
 
     @property
     def dim(self) -> int:
@@ -102,9 +71,14 @@ class Store:
         return self.index.feature_dim
 
     @property
-    def dtype(self) -> np.dtype[np.floating]:
-        """The numpy dtype of the features on disk."""
-        return np.dtype(self.index.feature_dtype)
+    def dtype(self) -> np.dtype[Any]:
+        """The numpy dtype of the features on disk; uint16 for bfloat16, which numpy does not know."""
+        return stored_dtype(self.index.feature_dtype)
+
+    @cached_property
+    def slide_ids(self) -> list[str]:
+        """All ids in order; takes 100 bytes a slide of the store, where `slide_id` takes none."""
+        return [name.decode() for name in self.index.slide_ids.tolist()]
 
     @property
     def has_coords(self) -> bool:
@@ -113,19 +87,31 @@ class Store:
 
     def number(self, slide_id: str) -> int:
         """Position of a slide. Raises: ArtifactError: the store has no such slide."""
-        if slide_id not in self._numbers:
+        found = self.index.find(slide_id)
+        if found is None:
             raise ArtifactError("no such slide in the store", where=self.path, got=slide_id)
-        return self._numbers[slide_id]
+        return found
+
+    def slide_id(self, i: int) -> str:
+        """The id of slide `i`."""
+        return self.index.slide_id(i)
 
     def length(self, i: int) -> int:
         """Number of patches n of slide `i`."""
         return int(self.index.lengths[i])
 
     def features(self, i: int) -> NDArray[np.floating]:
-        """Features [n, D] of slide `i`, a read-only view."""
-        size = self.length(i) * self.dim * self.dtype.itemsize
-        raw = self._slice("features", i, int(self.index.feature_offsets[i]), size)
-        return raw.view(self.dtype).reshape(-1, self.dim)
+        """Features [n, D] of slide `i` as numbers: as `stored`, but for bfloat16, which becomes float32 exactly."""
+        stored = self.stored(i)
+        return to_float32(stored) if self.index.feature_dtype == "bfloat16" else stored
+
+    def stored(self, i: int) -> NDArray[Any]:
+        """Features [n, D] of slide `i` as they are on disk, of type `dtype`, read-only; a view where they lie together.
+
+        Raises: ArtifactError: a file is missing, too short or, where this is looked at, not what it was.
+        """
+        self._first_look(i)
+        return self._stored(i)
 
     def coords(self, i: int) -> NDArray[np.int32] | None:
         """Level-0 top-left pixels [n, 2] of slide `i`, a read-only view; None when the store has none."""
@@ -135,13 +121,18 @@ class Store:
         return raw.view(np.int32).reshape(-1, 2)
 
     def read_features(self, i: int, out: memoryview, start: int = 0) -> None:
-        """Fill `out` with the feature bytes of slide `i` from byte `start` on, without mapping them.
+        """Fill `out` with the feature bytes of slide `i`, as stored, from byte `start` on, without mapping them.
 
         Memory that is reused needs no page faults, and other threads run meanwhile: twice as fast as copying a view.
 
-        Raises: ArtifactError: the chunk file cannot be read or is too short.
+        Raises: ArtifactError: as `stored`.
         """
-        name, offset = chunk_name("features", int(self.index.chunk_ids[i])), start + int(self.index.feature_offsets[i])
+        self._first_look(i)
+        offset = int(self.index.feature_offsets[i])
+        if offset < 0:
+            self._adopted.read(i, out, start)
+            return
+        name, offset = chunk_name("features", int(self.index.chunk_ids[i])), offset + start
         if name not in self._files:
             try:
                 handle = os.open(self.path / name, os.O_RDONLY)
@@ -156,9 +147,46 @@ class Store:
             out, offset = out[got:], offset + got
 
     def digest(self, i: int) -> str:
-        """xxh3-128 of the bytes of slide `i` as they are on disk now."""
-        coords = self.coords(i)
-        return bag_digest(self.features(i), coords)
+        """xxh3-128 of the bytes of slide `i` as they are on disk now; see the module."""
+        if self.index.feature_offsets[i] < 0:
+            return adopted_digest(self._adopted.digest(i), self.coords(i))
+        return bag_digest(self._stored(i), self.coords(i))
+
+    def verify(self, i: int) -> None:
+        """Raise unless slide `i` is what was stored, and numbers.
+
+        Raises: ArtifactError: a byte of its bag or its file differs, or an adopted file holds NaN or inf.
+        """
+        if self.digest(i) != self.index.digests[i].decode():
+            adopted = self.index.feature_offsets[i] < 0
+            name = None if adopted else chunk_name("features", int(self.index.chunk_ids[i]))
+            where = self._adopted.path(i) if name is None else self.path / name
+            do = "Rebuild with --force mmap."
+            raise ArtifactError("a bag differs from its digest", where=where, got=self.slide_id(i), do=do)
+        if self.index.feature_offsets[i] < 0:  # what was copied was looked at then
+            self._hold_finite(i)
+
+    def _hold_finite(self, i: int) -> None:
+        features = self._stored(i)
+        blocks = range(0, len(features), BLOCK_ROWS)
+        if not all(np.isfinite(features[start : start + BLOCK_ROWS]).all() for start in blocks):
+            raise ArtifactError("features are NaN or infinite", where=self._adopted.path(i), got=self.slide_id(i))
+
+    @cached_property
+    def _adopted(self) -> AdoptedFiles:
+        return AdoptedFiles(self.path, self.adopted_root)
+
+    def _first_look(self, i: int) -> None:
+        if self.checks and i not in self._checked:
+            self.verify(i)
+            self._checked.add(i)
+
+    def _stored(self, i: int) -> NDArray[Any]:
+        offset = int(self.index.feature_offsets[i])
+        if offset < 0:
+            return self._adopted.features(i, self.dtype, self.dim)
+        raw = self._slice("features", i, offset, self.length(i) * self.dim * self.dtype.itemsize)
+        return raw.view(self.dtype).reshape(-1, self.dim)
 
     def _slice(self, kind: str, i: int, offset: int, size: int) -> NDArray[np.uint8]:
         name = chunk_name(kind, int(self.index.chunk_ids[i]))
@@ -185,7 +213,12 @@ def chunk_name(kind: str, number: int) -> str:
     return f"{kind}_{number:03d}.bin"
 
 
-def bag_digest(features: NDArray[np.floating], coords: NDArray[np.int32] | None) -> str:
+def stored_dtype(name: str) -> np.dtype[Any]:
+    """How numpy holds the bytes of a store's feature type."""
+    return np.dtype(np.uint16 if name == "bfloat16" else name)
+
+
+def bag_digest(features: NDArray[Any], coords: NDArray[np.int32] | None) -> str:
     """xxh3-128 hex digest of a bag: its feature bytes, then its coordinate bytes."""
     digest = xxhash.xxh3_128(np.ascontiguousarray(features).data)
     if coords is not None:
@@ -193,12 +226,34 @@ def bag_digest(features: NDArray[np.floating], coords: NDArray[np.int32] | None)
     return digest.hexdigest()
 
 
-def check(path: Path) -> None:
-    """Read back every bag below `path` and compare it with its digest.
+def adopted_digest(file: str, coords: NDArray[np.int32] | None) -> str:
+    """xxh3-128 hex digest of an adopted bag: the hex digest of its file, then its coordinate bytes."""
+    return bag_digest(np.frombuffer(file.encode(), np.uint8), coords)
 
-    Raises: ArtifactError: a chunk is short, a bag differs from its digest, or a value is not finite.
+
+def digest_content(path: Path) -> str:
+    """The digest of what readers of the store below `path` see. Raises: ArtifactError: it has no readable index."""
+    return Index.load(path).content_digest()
+
+
+def check(path: Path) -> None:
+    """Read back every bag below `path` and compare it with its digest; adopted files are taken at their told digest.
+
+    Bags in chunks that are hard links are taken too: they were read when these were published first.
+
+    Raises: ArtifactError: a chunk is short, a bag differs from its digest, or the index is damaged.
     """
-    store = Store(path)
-    for i, slide in enumerate(store.slide_ids):
-        if store.digest(i) != store.index.digests[i].decode():
-            raise ArtifactError("a bag differs from its digest", where=path, got=slide, do="Rebuild with --force mmap.")
+    Index.check(path)
+    store, told = Store(path), None
+    for i in np.flatnonzero(~np.isin(store.index.chunk_ids, _linked_chunks(path))).tolist():
+        if store.index.feature_offsets[i] >= 0:
+            store.verify(i)
+            continue
+        told = told or Sources.load(path)
+        if adopted_digest(told.digests[i].decode(), store.coords(i)) != store.index.digests[i].decode():
+            raise ArtifactError("the coordinates of a bag differ from its digest", where=path, got=store.slide_id(i))
+
+
+def _linked_chunks(path: Path) -> list[int]:
+    chunks = [chunk for chunk in path.glob("*_*.bin") if chunk.stat().st_nlink > 1]
+    return sorted({int(chunk.stem.rpartition("_")[2]) for chunk in chunks})

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from oceanpath.artifacts.store import COORD_BYTES, PAGE, chunk_name
+from oceanpath.artifacts.store import COORD_ALIGN, COORD_BYTES, PAGE, adopted_digest, chunk_name, stored_dtype
 from oceanpath.errors import StageError
+
+Flags = Sequence[bool] | NDArray[np.bool_] | None
 
 
 @dataclass(frozen=True)
@@ -23,37 +26,50 @@ class Layout:
     lengths: NDArray[np.int64]
     chunk_ids: NDArray[np.int64]
     feature_offsets: NDArray[np.int64]
+    """-1 for a bag whose features stay in their own file."""
     coord_offsets: NDArray[np.int64]
     dim: int
     dtype: str
     has_coords: bool
 
     @classmethod
-    def of(cls, lengths: Sequence[int], dim: int, dtype: str, has_coords: bool, chunk_bytes: int) -> Layout:
-        """Lay bags of `lengths` patches one behind the other, each from a page's start, none across two chunks."""
-        row = dim * np.dtype(dtype).itemsize
-        chunk, feature_end, coord_end = 0, 0, 0
-        places = np.zeros((3, len(lengths)), np.int64)
-        for i, length in enumerate(lengths):
-            size = _pages(length * row)
-            if feature_end and feature_end + size > chunk_bytes:
-                chunk, feature_end, coord_end = chunk + 1, 0, 0
-            places[:, i] = chunk, feature_end, coord_end
-            feature_end, coord_end = feature_end + size, coord_end + _pages(length * COORD_BYTES)
-        chunks, features, coords = places
-        return cls(np.array(lengths, np.int64), chunks, features, coords, dim, dtype, has_coords)
+    def of(
+        cls, lengths: Sequence[int], dim: int, dtype: str, has_coords: bool, chunk_bytes: int, adopted: Flags = None
+    ) -> Layout:
+        """Lay bags of `lengths` patches one behind the other, each from a page's start, none across two chunks.
+
+        The features of bags that are `adopted` take no room; their coordinates do.
+        """
+        n, row = np.array(lengths, np.int64), dim * stored_dtype(dtype).itemsize
+        stays = np.zeros(len(n), bool) if adopted is None else np.asarray(adopted, bool)
+        features, coords = padded(np.where(stays, 0, n * row), PAGE), padded(n * COORD_BYTES, COORD_ALIGN)
+        ends, starts = np.cumsum(features), [0]
+        while starts[-1] < len(n):
+            begun = int(ends[starts[-1]] - features[starts[-1]])
+            fit = int(np.searchsorted(ends, begun + chunk_bytes, side="right"))
+            starts.append(max(fit, starts[-1] + 1))  # a bag that is larger than a chunk has one for itself
+        chunks = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+        feature_offsets, coord_offsets = (_within(sizes, starts, chunks) for sizes in (features, coords))
+        feature_offsets[stays] = -1
+        return cls(n, chunks, feature_offsets, coord_offsets, dim, dtype, has_coords)
+
+    def behind(self, chunks: int) -> Layout:
+        """The same bags in chunks that follow on `chunks` others."""
+        return replace(self, chunk_ids=self.chunk_ids + chunks)
 
     @property
     def row_bytes(self) -> int:
         """Bytes of the features of a patch."""
-        return self.dim * np.dtype(self.dtype).itemsize
+        return self.dim * stored_dtype(self.dtype).itemsize
 
-    def chunk_sizes(self, kind: str) -> list[int]:
-        """Bytes of each chunk file of ``features`` or ``coords``."""
-        row = self.row_bytes if kind == "features" else COORD_BYTES
-        offsets = self.feature_offsets if kind == "features" else self.coord_offsets
-        ends = offsets + np.array([_pages(int(length) * row) for length in self.lengths], np.int64)
-        return [int(ends[self.chunk_ids == chunk].max()) for chunk in range(int(self.chunk_ids.max()) + 1)]
+    def chunk_sizes(self, kind: str) -> NDArray[np.int64]:
+        """Bytes of each chunk file of ``features`` or ``coords``; 0 where there is none."""
+        of_features = kind == "features"
+        offsets = self.feature_offsets if of_features else self.coord_offsets
+        row, align = (self.row_bytes, PAGE) if of_features else (COORD_BYTES, COORD_ALIGN)
+        sizes = np.zeros(int(self.chunk_ids.max(initial=-1)) + 1, np.int64)
+        np.maximum.at(sizes, self.chunk_ids, np.where(offsets < 0, 0, offsets + padded(self.lengths * row, align)))
+        return sizes
 
 
 class StoreWriter:
@@ -64,16 +80,18 @@ class StoreWriter:
         self.layout = layout
         self._files: dict[tuple[str, int], int] = {}
         for kind in ("features", "coords") if layout.has_coords else ("features",):
-            for chunk, size in enumerate(layout.chunk_sizes(kind)):
+            for chunk, size in enumerate(layout.chunk_sizes(kind).tolist()):
+                if not size:
+                    continue
                 handle = os.open(out / chunk_name(kind, chunk), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
                 self._files[kind, chunk] = handle
                 _reserve(handle, size)
 
-    def put(self, i: int, features: NDArray[np.floating], coords: NDArray[np.int32] | None) -> str:
+    def put(self, i: int, features: NDArray[Any], coords: NDArray[np.int32] | None) -> str:
         """Write the bag of slide `i`: features [n, D], coords [n, 2]. Returns the bag's digest. See `stream`."""
         return self.stream(i, [features], coords)
 
-    def stream(self, i: int, blocks: Iterable[NDArray[np.floating]], coords: NDArray[np.int32] | None) -> str:
+    def stream(self, i: int, blocks: Iterable[NDArray[Any]], coords: NDArray[np.int32] | None) -> str:
         """Write the bag of slide `i` while its features come in: blocks [m, D] that are n rows together, coords [n, 2].
 
         Returns the bag's digest.
@@ -95,10 +113,22 @@ class StoreWriter:
         if place != end:
             raise ValueError(f"slide {i} has fewer rows than its place")
         if coords is not None:
-            rows = np.ascontiguousarray(coords).data.cast("B")
-            digest.update(rows)
-            _write(self._files["coords", chunk], rows, int(self.layout.coord_offsets[i]))
+            digest.update(self._put_coords(i, coords))
         return digest.hexdigest()
+
+    def adopt(self, i: int, file: str, coords: NDArray[np.int32] | None) -> str:
+        """Write the coords [n, 2] of slide `i`, whose features stay in the file of hex digest `file`.
+
+        Returns the bag's digest. Raises: StageError: the disk is full or fails.
+        """
+        if coords is not None:
+            self._put_coords(i, coords)
+        return adopted_digest(file, coords)
+
+    def _put_coords(self, i: int, coords: NDArray[np.int32]) -> memoryview:
+        rows = np.ascontiguousarray(coords).data.cast("B")
+        _write(self._files["coords", int(self.layout.chunk_ids[i])], rows, int(self.layout.coord_offsets[i]))
+        return rows
 
     def close(self) -> None:
         """Close the chunk files."""
@@ -133,5 +163,14 @@ def _failing_disk() -> Iterator[None]:
         raise StageError("the store cannot be written", got=error.strerror, do=do) from error
 
 
-def _pages(size: int) -> int:
-    return -(-size // PAGE) * PAGE
+def padded(sizes: NDArray[np.int64], align: int) -> NDArray[np.int64]:
+    """Each of `sizes`, rounded up to a multiple of `align`."""
+    whole: NDArray[np.int64] = -(-sizes // align) * align
+    return whole
+
+
+def _within(sizes: NDArray[np.int64], starts: list[int], chunks: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where each of `sizes` bytes begins in its chunk, when chunk k begins with slide `starts[k]`."""
+    begins = np.cumsum(sizes) - sizes
+    offsets: NDArray[np.int64] = begins - begins[starts[:-1]][chunks]
+    return offsets

@@ -15,7 +15,7 @@ class Batch:
     """B bags of T patches together; bag `i` is the rows ``offsets[i]:offsets[i + 1]``."""
 
     features: Tensor
-    """[T, D] as stored (float16 or float32)."""
+    """[T, D] as stored (float16, bfloat16 or float32)."""
     offsets: Tensor
     """[B + 1] int64, starts with 0, ends with T, and grows: no bag is empty."""
     coords: Tensor | None = None
@@ -35,6 +35,10 @@ class Batch:
     def spans(self) -> Iterator[tuple[int, int]]:
         """First and one past the last row of each bag."""
         return pairwise(self.offsets.tolist())
+
+    def split(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Values [T, …] of all rows, bag by bag. Unlike slices, their gradients are joined in one pass."""
+        return torch.split(rows, self.lengths.tolist())
 
     def mask(self) -> Tensor:
         """[B, N] bool, N the longest bag: True where a patch is real."""

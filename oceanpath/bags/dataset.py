@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from oceanpath.artifacts.store import Store
@@ -24,7 +25,7 @@ class Draw(NamedTuple):
 
 
 class Bag(NamedTuple):
-    """One slide as read: features [n, D] as stored, coords [n, 2] int32 or None, label, id."""
+    """One slide as read: features [n, D] as stored (bfloat16 as float32), coords [n, 2] int32 or None, label, id."""
 
     features: NDArray[np.floating]
     coords: NDArray[np.int32] | None
@@ -63,7 +64,7 @@ class BagDataset(Dataset[Bag]):
         if (rows := self.rows(draw)) is not None:
             features, coords = features[rows], None if coords is None else coords[rows]
         label = None if self.labels is None else self.labels[draw.position]
-        return Bag(features, coords, label, self.store.slide_ids[number])
+        return Bag(features, coords, label, self.store.slide_id(number))
 
     def length(self, position: int) -> int:
         """Patches that a draw of this position shows."""
@@ -79,8 +80,14 @@ class BagDataset(Dataset[Bag]):
         if self.max_patches is None or not self.is_capped(draw.position):
             return None
         number = self.numbers[draw.position]
-        name, n = self.store.slide_ids[number], self.store.length(number)
+        name, n = self.store.slide_id(number), self.store.length(number)
         return chosen_rows(n, self.max_patches, self.seed, draw.epoch, name)
+
+
+def tensor_of(stored: NDArray[Any], store: Store) -> Tensor:
+    """Features as a store holds them, as the type they are: numpy knows bfloat16 as its 16 bits."""
+    tensor = torch.from_numpy(stored)
+    return tensor.view(torch.bfloat16) if store.index.feature_dtype == "bfloat16" else tensor
 
 
 def collate(bags: Sequence[Bag]) -> Batch:

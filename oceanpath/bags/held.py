@@ -13,11 +13,9 @@ from torch import Tensor
 
 from oceanpath.artifacts.store import Store
 from oceanpath.bags.batch import Batch
-from oceanpath.bags.dataset import BagDataset, Draw
+from oceanpath.bags.dataset import BagDataset, Draw, tensor_of
 from oceanpath.bags.loader import Loader
 from oceanpath.bags.memory import Memory
-
-PLACES = np.dtype(np.int32)
 
 
 class HeldStore(Store):
@@ -27,30 +25,31 @@ class HeldStore(Store):
     """
 
     def __init__(self, store: Store, device: torch.device | str = "cpu") -> None:
-        super().__init__(store.path)
+        super().__init__(store.path, features=store.adopted_root, check=store.checks)
         self.store, self.device = store, torch.device(device)
         self.starts: list[int] = np.concatenate([[0], np.cumsum(self.index.lengths)]).tolist()
         """Row of the held tensors at which each bag starts."""
-        self.held_features = self._room(self.dim, self.dtype)
+        self.held_features = self._room(self.dim, tensor_of(np.empty(0, self.dtype), store).dtype)
         """[T, D] on `device`: all bags, in the order of the store."""
-        self.held_coords = self._room(2, PLACES) if self.has_coords else None
+        self.held_coords = self._room(2, torch.int32) if self.has_coords else None
         """[T, 2] on `device`, or None where the store has none."""
         memory = Memory()
         for i, (first, last) in enumerate(pairwise(self.starts)):
             bag = memory.array((last - first, self.dim), self.dtype)
             super().read_features(i, bag.data.cast("B"))
-            self.held_features[first:last].copy_(torch.from_numpy(bag))
+            self.held_features[first:last].copy_(tensor_of(bag, store))
             if self.held_coords is not None:
                 self.held_coords[first:last].copy_(torch.from_numpy(np.array(super().coords(i))))
 
     def __reduce__(self) -> Any:
         return _itself, (self.store,)
 
-    def features(self, i: int) -> NDArray[np.floating]:
-        """See `Store.features`."""
+    def stored(self, i: int) -> NDArray[Any]:
+        """See `Store.stored`."""
         if self.device.type != "cpu":
-            return super().features(i)
-        found: NDArray[np.floating] = self.held_features.numpy()[self.starts[i] : self.starts[i + 1]]
+            return super().stored(i)
+        held = self.held_features[self.starts[i] : self.starts[i + 1]]
+        found = (held.view(torch.uint16) if held.dtype == torch.bfloat16 else held).numpy()
         found.flags.writeable = False
         return found
 
@@ -67,14 +66,15 @@ class HeldStore(Store):
         if self.device.type != "cpu":
             super().read_features(i, out, start)
         else:
-            held = self.features(i).reshape(-1).view(np.uint8)
+            held = self.stored(i).reshape(-1).view(np.uint8)
             np.copyto(np.frombuffer(out, np.uint8), held[start : start + len(out)])
 
-    def _room(self, width: int, dtype: np.dtype[Any]) -> Tensor:
+    def _room(self, width: int, dtype: torch.dtype) -> Tensor:
         rows = self.starts[-1]
         if self.device.type == "cpu":
-            return torch.from_numpy(Memory().array((rows, width), dtype))
-        return torch.empty((rows, width), dtype=torch.from_numpy(np.empty(0, dtype)).dtype, device=self.device)
+            bits = Memory().array((rows, width * dtype.itemsize), np.dtype(np.uint8))
+            return torch.from_numpy(bits).view(dtype)
+        return torch.empty((rows, width), dtype=dtype, device=self.device)
 
 
 class GatherLoader(Loader):

@@ -39,5 +39,5 @@ class Loader(ABC):
             offsets=offsets,
             coords=coords,
             labels=None if labels is None else torch.tensor([labels[position] for position in positions]),
-            slide_ids=tuple(self.dataset.store.slide_ids[self.dataset.numbers[position]] for position in positions),
+            slide_ids=tuple(self.dataset.store.slide_id(self.dataset.numbers[position]) for position in positions),
         )

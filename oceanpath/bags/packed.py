@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from oceanpath.bags.batch import Batch
-from oceanpath.bags.dataset import BagDataset, Draw
+from oceanpath.bags.dataset import BagDataset, Draw, tensor_of
 from oceanpath.bags.loader import Loader
 from oceanpath.bags.memory import Memory
 
@@ -98,7 +98,7 @@ class PackedLoader(Loader):
 
         reading = [readers.submit(read) for _ in range(min(self.readers, len(left)))]
         places = None if coords is None else torch.from_numpy(coords)
-        return self._batch(draws, torch.from_numpy(features), torch.from_numpy(offsets), places), reading
+        return self._batch(draws, tensor_of(features, store), torch.from_numpy(offsets), places), reading
 
     def _pieces(self, draws: list[Draw], lengths: list[int]) -> Iterator[Piece]:
         """What a reader takes at a time: a capped bag, or some rows of a whole one."""
@@ -115,7 +115,7 @@ class PackedLoader(Loader):
         if chosen is None:
             store.read_features(number, features[rows].data.cast("B"), rows.start * features[:1].nbytes)
         else:  # "clip" writes into `out` at once; "raise" would go by a second array
-            np.take(store.features(number), chosen, axis=0, out=features, mode="clip")
+            np.take(store.stored(number), chosen, axis=0, out=features, mode="clip")
         if coords is not None and places is not None:
             coords[rows] = places[rows] if chosen is None else places[chosen]
 

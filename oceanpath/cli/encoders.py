@@ -54,16 +54,16 @@ def check_encoder(
 
     options = EncoderOptions(weights=weights, revision=revision)
     encoder = load_own(name, device, options) if ":" in name else build_encoder(name, device, options)
-    print(f"{encoder.name}: {encoder.dim} features, {encoder.batch_size} patches a batch")
-    if encoder.weights_sha256:
-        print(f"weights: revision {encoder.revision}, sha256 {encoder.weights_sha256}")
     broken = []
     for verdict in try_laws(encoder):
         print(f"  {'pass' if verdict.holds else 'FAIL'}  {verdict.law:<30} {verdict.said}".rstrip(), flush=True)
         broken += [] if verdict.holds else [verdict.law]
     if broken:
         raise GateError("the encoder breaks its contract", where=name, got="; ".join(broken), do="See the lines above.")
-    print(f"  {patches_a_second(encoder):.1f} patches a second in one call")
+    speed = patches_a_second(encoder)
+    print(f"{encoder.name}: {encoder.dim} features, {speed:.1f} patches a second in calls of {encoder.batch_size}")
+    if encoder.weights_sha256:
+        print(f"weights: revision {encoder.revision}, sha256 {encoder.weights_sha256}")
     return int(ExitCode.OK)
 
 

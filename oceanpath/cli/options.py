@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,8 @@ class Common:
     dry_run: bool = False
     as_json: bool = False
     quiet: bool = False
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """Values of the verb's own flags."""
 
     def place(self) -> Workspace:
         """The workspace."""
@@ -113,6 +115,7 @@ def verb(call: Callable[[Common], int], extra: tuple[Flag, ...] = ()) -> Callabl
                 dry_run=values["dry_run"],
                 as_json=values["as_json"],
                 quiet=values["quiet"],
+                more={f.name: values[f.name] for f in extra},
             )
         )
 

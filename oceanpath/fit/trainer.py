@@ -56,7 +56,8 @@ class ClassifierFit(pl.LightningModule):
         optimizer: Any = self.optimizers()
         optimizer.zero_grad()
         assert batch.labels is not None, "the training dataset has labels"
-        loss = self.loss(self.classifier.output_packed(batch).logits, batch.labels).mean()
+        output = self.classifier.output_packed(batch)
+        loss = self.classifier.blend(self.loss(output.logits, batch.labels), output).mean()
         self.manual_backward(loss)
         norm = torch.nn.utils.clip_grad_norm_(self.classifier.parameters(), self.settings.clip)
         value = float(loss.detach())

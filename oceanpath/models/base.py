@@ -31,7 +31,8 @@ class MILOutput:
     logits: Tensor
     """[B, C] float32."""
     extras: dict[str, Tensor] = field(default_factory=dict)
-    """``attention`` [B, N] (padded) or [T] (packed), when it was asked for."""
+    """``attention`` [B, N] (padded) or [T] (packed), when it was asked for; ``instance_loss`` [B] in training, where
+    the model has one."""
 
 
 class BaseMIL(nn.Module, ABC):

@@ -9,8 +9,10 @@ from torch import Tensor, nn
 
 from oceanpath.bags.batch import Batch
 from oceanpath.models.base import MILOutput
+from oceanpath.models.clam_sb import ClamSB
+from oceanpath.models.clustering import InstanceClustering
 from oceanpath.models.registry import build_aggregator
-from oceanpath.models.settings import ModelSettings
+from oceanpath.models.settings import ClamSBSettings, ModelSettings
 
 LOGIT_BOUND = 100.0
 
@@ -23,6 +25,10 @@ class WSIClassifier(nn.Module):
         self.settings, self.in_dim, self.classes = settings, in_dim, tuple(classes)
         self.aggregator = build_aggregator(settings, in_dim)
         self.head = nn.Linear(self.aggregator.embed_dim, len(self.classes))
+        self.instance_weight, self.clustering = 0.0, None
+        if isinstance(settings, ClamSBSettings) and settings.instance_weight:
+            self.instance_weight = settings.instance_weight
+            self.clustering = InstanceClustering(settings, len(self.classes))
 
     def forward(self, h: Tensor, mask: Tensor | None = None, coords: Tensor | None = None) -> Tensor:
         """Logits [B, C] float32 of padded bags h [B, N, in_dim]; see `BaseMIL.forward_features`."""
@@ -39,8 +45,24 @@ class WSIClassifier(nn.Module):
         return self._judge(*self.aggregator.forward_features(h, mask, coords, return_attention))
 
     def output_packed(self, batch: Batch, return_attention: bool = False) -> MILOutput:
-        """Embedding, logits and (asked for) ``extras["attention"]`` [T] of a ragged batch, without padding."""
-        return self._judge(*self.aggregator.forward_packed(batch, return_attention))
+        """Embedding, logits and (asked for) ``extras["attention"]`` [T] of a ragged batch, without padding.
+
+        While a model with a patch-level loss trains on labelled bags, that is ``extras["instance_loss"]`` [B].
+        """
+        if self.clustering is None or not self.training or batch.labels is None:
+            return self._judge(*self.aggregator.forward_packed(batch, return_attention))
+        assert isinstance(self.aggregator, ClamSB)
+        embedding, attention = self.aggregator.forward_packed(batch, return_attention=True)
+        assert attention is not None, "it was asked for"
+        output = self._judge(embedding, attention if return_attention else None)
+        output.extras["instance_loss"] = self.clustering(self.aggregator.patches, batch, attention.detach())
+        return output
+
+    def blend(self, losses: Tensor, output: MILOutput) -> Tensor:
+        """The losses [B] of slides, with those of their patches where this model has them."""
+        if "instance_loss" not in output.extras:
+            return losses
+        return (1.0 - self.instance_weight) * losses + self.instance_weight * output.extras["instance_loss"]
 
     def _judge(self, embedding: Tensor, attention: Tensor | None) -> MILOutput:
         logits = self.head(embedding)

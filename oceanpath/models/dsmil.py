@@ -48,8 +48,8 @@ class DSMIL(BaseMIL):
     def pool_packed(self, batch: Batch, return_attention: bool) -> tuple[Tensor, Tensor | None]:
         """As `forward_features`; rows pass the layers together, bags are compared one by one."""
         hidden = self.by_rows(self.patches, batch.features.to(self.instance.weight.dtype))
-        scores, queries, values = (layer(hidden)[None] for layer in (self.instance, self.query, self.value))
-        judged = [_judge(scores[:, a:b], queries[:, a:b], values[:, a:b], None) for a, b in batch.spans()]
+        parts = [batch.split(layer(hidden)) for layer in (self.instance, self.query, self.value)]
+        judged = [_judge(s[None], q[None], v[None], None) for s, q, v in zip(*parts, strict=True)]
         embedding = torch.cat([one for one, _ in judged])
         return embedding, torch.cat([w.mean(dim=1)[0] for _, w in judged]) if return_attention else None
 

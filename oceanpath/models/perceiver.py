@@ -81,11 +81,11 @@ class Perceiver(BaseMIL):
         latents = self.latents.expand(len(batch), -1, -1)
         hidden = self.by_rows(self.patches, batch.features.to(self.latents.dtype))
         if batch.coords is not None and self.places is not None:
-            moved = [one - one.amin(dim=0) for one in torch.split(batch.coords, batch.lengths.tolist())]
+            moved = [one - one.amin(dim=0) for one in batch.split(batch.coords)]
             hidden = hidden + self.places(torch.cat(moved))
         both = self.by_rows(self.keys_values, hidden)
         queries = self._queries(self.latents)
-        read = [self._read(queries, both[None, a:b], None, return_attention) for a, b in batch.spans()]
+        read = [self._read(queries, one[None], None, return_attention) for one in batch.split(both)]
         embedding = self._think(latents, torch.cat([mixed for mixed, _ in read]))
         seen = [weights.squeeze(0) for _, weights in read if weights is not None]
         return embedding, torch.cat(seen) if seen else None

@@ -54,7 +54,7 @@ class SoftmaxPooling(BaseMIL):
         """As `forward_features` on the padded form, with no row computed that is not real."""
         hidden = self.by_rows(self.patches, batch.features.to(next(self.parameters()).dtype))
         scores = widen(self.by_rows(self.scores, hidden))
-        parts = [_weigh(hidden[start:stop], scores[start:stop]) for start, stop in batch.spans()]
+        parts = [_weigh(*bag) for bag in zip(batch.split(hidden), batch.split(scores), strict=True)]
         embedding = self.join(torch.stack([pooled for pooled, _ in parts]))
         return embedding, torch.cat([weights.mean(dim=1) for _, weights in parts]) if return_attention else None
 

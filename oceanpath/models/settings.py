@@ -62,7 +62,7 @@ class MultiheadABMILSettings(ABMILSettings):
 
 
 class ClamSBSettings(ABMILSettings):
-    """CLAM-SB without its clustering loss: gated attention at the published widths (Lu et al. 2021)."""
+    """CLAM-SB: gated attention at the published widths, and a loss on single patches (Lu et al. 2021)."""
 
     parameters: ClassVar[int] = 787_713
     cost: ClassVar[str] = "N"
@@ -70,6 +70,12 @@ class ClamSBSettings(ABMILSettings):
     input_norm: Literal["none", "layer"] = "none"
     hidden: int = Field(512, ge=1)
     attention: int = Field(256, ge=1)
+    instance_weight: float = Field(0.0, ge=0.0, lt=1.0)
+    """Share of the patch-level loss in the loss of a slide; the paper has 0.3, and 0 trains the slide level alone."""
+    instance_patches: int = Field(8, ge=1)
+    """Most, and as many least, attended patches that the patch-level loss looks at."""
+    exclusive: bool = True
+    """Whether a slide of one class shows that its patches are of no other."""
 
 
 class DSMILSettings(PatchModelSettings):
@@ -154,6 +160,8 @@ class BiMambaSettings(PatchModelSettings):
     """Length of the causal convolution."""
     chunk: int = Field(128, ge=1)
     """Patches that are scanned as one matrix; changes speed and rounding."""
+    kernels: Literal["auto", "torch", "mamba_ssm"] = "auto"
+    """What scans on CUDA: mamba-ssm where it is installed, or always the one that is named. Elsewhere it is torch."""
 
     @model_validator(mode="after")
     def _even_channels(self) -> Self:

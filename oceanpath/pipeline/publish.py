@@ -28,7 +28,7 @@ from oceanpath.pipeline.fingerprint import fingerprint, software
 from oceanpath.pipeline.locks import held, try_lock, wait_lock
 from oceanpath.pipeline.processes import process_tag, token
 from oceanpath.pipeline.stage import Summary
-from oceanpath.pipeline.workspace import MANIFEST, PARTIAL, Manifest, Workspace, find, read_manifest
+from oceanpath.pipeline.workspace import MANIFEST, PARTIAL, Manifest, Workspace, find, read_manifest, sealed_files
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,10 @@ class Order:
     write: Callable[[Path], Summary]
     check: Callable[[Path], None] | None = None
     parts: Mapping[str, str] = field(default_factory=dict)
+    digest: Callable[[Path], str] | None = None
+    """The output digest of what was written; None for that of all files."""
+    linked: tuple[Path, ...] = ()
+    """Published folders whose files the work may have linked: their seals tell the digests."""
 
     @property
     def fingerprint(self) -> str:
@@ -111,18 +115,35 @@ def set_aside(workspace: Workspace, folder: Path) -> None:
 
 def _seal(partial: Path, order: Order, summary: Summary) -> None:
     files: dict[str, dict[str, Any]] = {}
-    for path in sorted(path for path in partial.rglob("*") if path.is_file()):
-        files[path.relative_to(partial).as_posix()] = {"size": path.stat().st_size, "digest": hash_file(path)}
-        fsync(path)
+    known = _linked(order.linked)
+    for path in sealed_files(partial):
+        state = path.stat()
+        digest = known.get((state.st_dev, state.st_ino)) or hash_file(path)
+        files[path.relative_to(partial).as_posix()] = {"size": state.st_size, "digest": digest}
     if not files:
         raise ArtifactError("a stage wrote nothing", where=order.stage)
-    digest = fingerprint(sorted((name, entry["digest"]) for name, entry in files.items()))
+    of_files = sorted((name, entry["digest"]) for name, entry in files.items())
+    digest = order.digest(partial) if order.digest else fingerprint(of_files)
     said = {"lines": list(summary.lines), "metrics": dict(summary.metrics)}
     head = (order.stage, order.kind, order.version, order.fingerprint, dict(order.identity))
     manifest = Manifest(*head, digest, files, said, order.parts, software())
     (partial / MANIFEST).write_text(json.dumps(asdict(manifest), indent=1, sort_keys=True, allow_nan=False))
-    for path in (partial / MANIFEST, *(path for path in partial.rglob("*") if path.is_dir()), partial):
+    for path in (*partial.rglob("*"), partial):
         fsync(path)
+
+
+def _linked(folders: tuple[Path, ...]) -> dict[tuple[int, int], str]:
+    """(device, inode) → digest of the files of published folders: a hard link to a sealed file has its bytes."""
+    known: dict[tuple[int, int], str] = {}
+    for folder in folders:
+        try:
+            manifest = read_manifest(folder)
+            for name, entry in manifest.files.items() if manifest else ():
+                state = (folder / name).stat()
+                known[state.st_dev, state.st_ino] = str(entry["digest"])
+        except (ArtifactError, OSError):
+            continue  # damaged, or pruned meanwhile: its files are hashed
+    return known
 
 
 def _commit(partial: Path, final: Path) -> None:

@@ -33,6 +33,11 @@ class Stage:
     """``parts(settings, inputs) -> list[Part]``; empty for a stage that is not mapped."""
     part_work: str = ""
     """``run_part(settings, inputs, part, out, progress) -> Summary``, for a mapped stage."""
+    digest: str = ""
+    """``digest(path) -> str``: what readers of the output see, where files of other bytes can say the same; it is what
+    children are keyed by. Empty: every file's path and content."""
+    extends: bool = False
+    """Whether its work may link files of what it published before; see `Inputs.earlier`."""
     doc: str = ""
     """One line for the command line."""
 
@@ -70,6 +75,9 @@ class Inputs:
     """Stage → {variant: published folder}, for the stages named in `Stage.across`."""
     parts: Mapping[str, Path] = field(default_factory=dict)
     """Part key → published folder, in part order; only for the work that gathers them."""
+    earlier: tuple[Path, ...] = ()
+    """What the same stage published before, newest first, for a stage that `extends` it: bytes to link instead of
+    writing them again, which decide nothing that readers see."""
 
     def __getitem__(self, name: str) -> Path:
         """The folder that the parent stage `name` published."""
@@ -98,6 +106,9 @@ class Progress(Protocol):
     def advance(self, count: int = 1) -> None:
         """`count` more are done."""
 
+    def inside(self, done: float, pace: str) -> None:
+        """All but for a fraction, `done` things are done; what the one at work is made of goes at `pace`."""
+
     def note(self, text: str) -> None:
         """One line a user should see."""
 
@@ -109,6 +120,9 @@ class Quiet:
         """Draw nothing."""
 
     def advance(self, count: int = 1) -> None:
+        """Draw nothing."""
+
+    def inside(self, done: float, pace: str) -> None:
         """Draw nothing."""
 
     def note(self, text: str) -> None:

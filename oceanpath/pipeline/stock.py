@@ -13,7 +13,7 @@ from oceanpath.pipeline.digests import DigestCache, hash_file
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.processes import token
 from oceanpath.pipeline.publish import set_aside
-from oceanpath.pipeline.workspace import MANIFEST, Manifest, Workspace, read_manifest
+from oceanpath.pipeline.workspace import Manifest, Workspace, read_manifest, sealed_files
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def _look(folder: Path, *, deep: bool) -> list[Finding]:
         return [Finding(folder, error.render(), do)]
     if manifest is None:
         return []
-    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {MANIFEST}
+    there = {path.relative_to(folder).as_posix() for path in sealed_files(folder)}
     found = [Finding(folder, f"extra file {name}", do) for name in sorted(there - set(manifest.files))]
     if deep:
         wrong = [name for name, entry in manifest.files.items() if hash_file(folder / name) != entry["digest"]]

@@ -78,7 +78,11 @@ class Task:
             check = resolve(stage.check)
             write = _guarded(stage.name, work, lambda out: (settings, inputs, out, progress))
             parts = {key: place.name for key, place in inputs.parts.items()}
-            return Order(stage.name, "stage", stage.version, self.job.identity, write, check, parts)
+            digest = resolve(stage.digest) if stage.digest else None
+            linked = (*inputs.earlier, *inputs.parts.values())
+            return Order(
+                stage.name, "stage", stage.version, self.job.identity, write, check, parts, digest=digest, linked=linked
+            )
         part = self.part
         work = resolve(stage.part_work)
         write = _guarded(f"{stage.name} {part.key}", work, lambda out: (settings, inputs, part, out, progress))
@@ -113,6 +117,9 @@ class Notes:
         """A bar cannot be drawn from here."""
 
     def advance(self, count: int = 1) -> None:
+        """A bar cannot be moved from here."""
+
+    def inside(self, done: float, pace: str) -> None:
         """A bar cannot be moved from here."""
 
     def note(self, text: str) -> None:

@@ -16,6 +16,8 @@ from oceanpath.pipeline.processes import host, is_alive, token
 FORMAT = 1
 MANIFEST = "manifest.json"
 PARTIAL = ".partial"
+LOCAL = "local"
+"""Folder of a published folder for what is true on this machine only: no part of the result, in no digest."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Manifest:
     fingerprint: str
     identity: Mapping[str, Any]
     digest: str
-    """Output digest: of every file's path and content; what children are keyed by."""
+    """Output digest, what children are keyed by: of every file's path and content, or what `Stage.digest` says."""
     files: Mapping[str, Mapping[str, Any]]
     summary: Mapping[str, Any]
     parts: Mapping[str, str] = field(default_factory=dict)
@@ -53,6 +55,11 @@ class Workspace:
     def place(self, kind: str, stage: str, fingerprint: str) -> Path:
         """The final folder of a published stage or part."""
         return self.root / ("runs" if kind == "stage" else "parts") / stage / fingerprint
+
+    def earlier(self, stage: str, most: int = 16) -> tuple[Path, ...]:
+        """The last folders that a stage published, newest first."""
+        found = [path for path in (self.root / "runs" / stage).glob("[!.]*") if (path / MANIFEST).is_file()]
+        return tuple(sorted(found, key=lambda path: (-path.stat().st_mtime_ns, path.name))[:most])
 
     @property
     def ledger(self) -> Path:
@@ -102,6 +109,12 @@ def read_manifest(folder: Path) -> Manifest | None:
     if wrong := [name for name, entry in manifest.files.items() if sizes[name] != entry["size"]]:
         raise ArtifactError("files of a published folder changed size", where=folder, got=", ".join(wrong[:3]))
     return manifest
+
+
+def sealed_files(folder: Path) -> list[Path]:
+    """The files of a folder that are, or are to be, in its manifest, sorted: all but the manifest and what is local."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in files if path.relative_to(folder).parts[0] not in (MANIFEST, LOCAL))
 
 
 def find(workspace: Workspace, kind: str, stage: str, name: str) -> tuple[Manifest | None, str]:

@@ -83,19 +83,22 @@ ATTRS = st.dictionaries(
     dim=st.integers(1, 9),
     dtype=st.sampled_from(NUMBERS),
     chunks=st.one_of(st.none(), st.integers(1, 70)),
+    filters=st.sampled_from([{}, {}, {"compression": "gzip"}, {"compression": "gzip", "shuffle": True}]),
     where=st.sampled_from(["", "a/", "a/b/"]),
     of_file=ATTRS,
     of_coords=ATTRS,
 )
 @settings(deadline=None, max_examples=120)
 def test_an_ordinary_file_is_told_as_the_library_tells_it(
-    tmp_path_factory, n, dim, dtype, chunks, where, of_file, of_coords
+    tmp_path_factory, n, dim, dtype, chunks, filters, where, of_file, of_coords
 ) -> None:
     path = tmp_path_factory.mktemp("h") / "a.h5"
     random = np.random.default_rng(0)
     with h5py.File(path, "w") as file:
         how = {} if chunks is None else {"chunks": (min(chunks, n), dim), "maxshape": (None, dim)}
-        file.create_dataset(f"{where}features", data=(random.standard_normal((n, dim)) * 50).astype(dtype), **how)
+        file.create_dataset(
+            f"{where}features", data=(random.standard_normal((n, dim)) * 50).astype(dtype), **how, **filters
+        )
         coords = file.create_dataset("coords", data=random.integers(0, 9999, (n, 2)))
         file["elsewhere"] = h5py.SoftLink("/coords")
         file.attrs.update(of_file)
@@ -128,6 +131,8 @@ UNUSUAL: dict[str, tuple[dict[str, Any], Callable[[h5py.File], object]]] = {
     "text in an array": ({}, lambda file: file.attrs.create("names", ["a", "b"])),
     "big endian": ({}, lambda file: file.create_dataset("coords", data=np.ones((40, 2), ">i4"))),
     "compact": ({}, compact),
+    "lzf": ({}, lambda file: file.create_dataset("coords", data=np.ones((40, 2)), compression="lzf")),
+    "a checksum": ({}, lambda file: file.create_dataset("coords", data=np.ones((40, 2)), fletcher32=True)),
     "unwritten": ({}, lambda file: file.create_dataset("coords", (40, 2), "i4")),
     "another file's": ({}, lambda file: file.__setitem__("other", h5py.ExternalLink("b.h5", "/x"))),
     "a tree of names": ({}, many),
@@ -141,7 +146,8 @@ def test_what_is_unusual_is_left_to_the_library(tmp_path: Path, monkeypatch: pyt
     with h5py.File(path, "w", **how) as file:
         file["features"] = np.ones((40, 4), np.float16)
         add(file)
-    assert headers(path) is None
+    with path.open("rb", buffering=0) as handle:
+        assert feature_sources._ordinary(handle.fileno()) is None
     assert told(path, monkeypatch, ours=True) == told(path, monkeypatch, ours=False)
 
 

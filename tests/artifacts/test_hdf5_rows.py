@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,37 @@ def test_a_damaged_index_is_not_believed(tmp_path: Path) -> None:
     with h5py.File(path) as file, path.open("rb") as beside:
         found = find_chunks(file["features"], beside.fileno())
         assert found is None or len(found.addresses) == 300
+
+
+@given(masks=st.lists(st.integers(0, 3), min_size=6, max_size=6), apart=st.booleans())
+@settings(deadline=None, max_examples=30)
+def test_a_chunk_may_leave_filters_out(tmp_path_factory, masks: list[int], apart: bool) -> None:
+    """Each of six chunks went through shuffle and deflate, one of them, or none; they may lie far apart."""
+    path, wanted = tmp_path_factory.mktemp("m") / "a.h5", values(18, 8, "f4")
+    with h5py.File(path, "w") as file:
+        how = {"chunks": (6, 4), "compression": "gzip", "shuffle": True}
+        kept = file.create_dataset("features", (18, 8), "f4", **how)
+        for number, mask in enumerate(masks):
+            top, left = 6 * (number // 2), 4 * (number % 2)
+            raw = np.ascontiguousarray(wanted[top : top + 6, left : left + 4])
+            stored = raw.tobytes() if mask & 1 else raw.view(np.uint8).reshape(-1, 4).T.tobytes()
+            kept.id.write_direct_chunk((top, left), stored if mask & 2 else zlib.compress(stored), filter_mask=mask)
+            if apart:
+                file[f"between_{number}"] = np.ones(5000)
+    ours, theirs, _ = rows_of(path)
+    assert np.array_equal(ours, wanted)
+    assert np.array_equal(theirs, wanted)
+    assert np.array_equal(read_features(scan_features(path))[0], wanted)
+
+
+@pytest.mark.parametrize("how", ["longer", "shorter", "broken"])
+def test_a_chunk_that_inflates_to_something_else_is_damage(tmp_path: Path, how: str) -> None:
+    raw = {"longer": zlib.compress(bytes(200)), "shorter": zlib.compress(bytes(20)), "broken": b"not deflate"}[how]
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        kept = file.create_dataset("features", (10, 4), "f4", chunks=(10, 4), compression="gzip")
+        kept.id.write_direct_chunk((0, 0), raw)
+    with pytest.raises(ArtifactError):
+        read_features(scan_features(tmp_path / "a.h5"))
 
 
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])

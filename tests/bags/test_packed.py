@@ -17,10 +17,14 @@ from torch.utils.data import DataLoader
 from oceanpath.artifacts.store import Store
 from oceanpath.bags.batch import Batch
 from oceanpath.bags.batching import BatchSampler, PadToMaxInBatch, TokenBudget
-from oceanpath.bags.dataset import BagDataset, collate
+from oceanpath.bags.dataset import BagDataset, Draw, collate
+from oceanpath.bags.held import GatherLoader, HeldStore
 from oceanpath.bags.packed import PackedLoader
 from oceanpath.bench.rounds import peak_mb
 from oceanpath.errors import ArtifactError
+from oceanpath.pipeline.stage import Inputs, Quiet
+from oceanpath.stages.mmap.settings import MmapSettings
+from oceanpath.stages.mmap.work import run
 
 Make = Callable[..., Store]
 
@@ -207,3 +211,26 @@ def test_memory_is_two_batches_and_stays_so_for_ten_epochs(make_store: Make) -> 
     once, often = peak_mb(lambda: epochs(1)), peak_mb(lambda: epochs(10))
     assert 1.5 * batch_mb < often < 3 * batch_mb
     assert often < once + 8
+
+
+def test_bfloat16_is_delivered_as_such(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).standard_normal((9, 4)).astype(np.float32)
+    (tmp_path / "features").mkdir()
+    for name in "ab":
+        np.save(tmp_path / "features" / f"{name}.npy", values)
+    (tmp_path / "store").mkdir()
+    run(MmapSettings(features=tmp_path / "features", dtype="bfloat16"), Inputs(), tmp_path / "store", Quiet())
+    for cap in (None, 5):
+        dataset = BagDataset(Store(tmp_path / "store"), [0, 1], max_patches=cap)
+        wanted = collate([dataset[Draw(0, 0)], dataset[Draw(1, 0)]]).features
+        held = HeldStore(dataset.store)
+        assert np.array_equal(held.features(1), dataset.store.features(1))
+        in_memory = BagDataset(held, [0, 1], max_patches=cap)
+        (again,) = PackedLoader(in_memory, [[Draw(0, 0), Draw(1, 0)]])
+        (gathered,) = GatherLoader(in_memory, held, [[Draw(0, 0), Draw(1, 0)]])
+        (batch,) = PackedLoader(dataset, [[Draw(0, 0), Draw(1, 0)]])
+        assert again.features.dtype == gathered.features.dtype == batch.features.dtype == torch.bfloat16
+        assert torch.equal(again.features, batch.features)
+        assert torch.equal(gathered.features, batch.features)
+        assert torch.equal(batch.features.float(), wanted)
+        assert cap or torch.equal(batch.features[:9], torch.from_numpy(values).bfloat16())

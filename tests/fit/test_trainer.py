@@ -21,10 +21,24 @@ from oceanpath.fit.seeds import derive
 from oceanpath.fit.settings import FitSettings
 from oceanpath.fit.trainer import ClassifierFit, fit_classifier
 from oceanpath.models.classifier import WSIClassifier
-from oceanpath.models.settings import ABMILSettings
+from oceanpath.models.settings import ABMILSettings, ClamSBSettings
 
 LABELS = [i % 2 for i in range(12)]
 QUICK = FitSettings(epochs=4, batch_size=5, lr=1e-2)
+
+
+def test_a_patch_level_loss_takes_part(store: Store) -> None:
+    found = []
+    for weight in (0.0, 0.3):
+        torch.manual_seed(0)
+        model = ClamSBSettings(hidden=8, attention=4, instance_weight=weight, dropout=0.0)
+        module = ClassifierFit(WSIClassifier(model, 6, ["a", "b"]), build_loss("ce"), QUICK, seed=3)
+        before = {name: value.clone() for name, value in module.classifier.state_dict().items()}
+        fit(module, store)
+        moved = {name for name, value in module.classifier.state_dict().items() if not torch.equal(value, before[name])}
+        found.append((moved, module.classifier.head.weight.detach().clone()))
+    assert {"clustering.ways.weight", "clustering.ways.bias"} <= found[1][0]
+    assert not torch.equal(found[0][1], found[1][1])
 
 
 def module_of(settings: FitSettings = QUICK, loss: Callable[[Tensor, Tensor], Tensor] | None = None) -> ClassifierFit:

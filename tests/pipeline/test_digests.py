@@ -84,3 +84,103 @@ def test_the_cache_may_vanish(tree: Path, tmp_path: Path) -> None:
 def test_nothing_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ExperimentError, match="no such file or folder"):
         DigestCache(tmp_path / "d.sqlite").content(tmp_path / "gone")
+
+
+def count_looks(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Folders whose files are compared one by one from now on."""
+    looked: list[Path] = []
+    real = DigestCache._one_by_one
+    monkeypatch.setattr(
+        DigestCache, "_one_by_one", lambda cache, root, *rest: looked.append(root) or real(cache, root, *rest)
+    )
+    return looked
+
+
+def test_an_unchanged_folder_is_known_as_a_whole(tree: Path, tmp_path: Path, monkeypatch) -> None:
+    cache, looked = DigestCache(tmp_path / "d.sqlite"), count_looks(monkeypatch)
+    young = cache.content(tree)
+    assert cache.content(tree) == young
+    assert len(looked) == 2  # younger than two seconds
+    aged(tree)
+    first = cache.content(tree)
+    looked.clear()
+    whole = cache.content(tree)
+    assert looked == []
+    assert whole == first == young
+    assert whole.files == {name: digests.hash_file(tree / name) for name in ("a.bin", "deep/b.bin")}
+
+
+@pytest.mark.parametrize("change", ["content", "clock", "inode", "name", "new", "gone", "moved"])
+def test_a_folder_of_which_anything_changed_is_looked_through(
+    tree: Path, tmp_path: Path, monkeypatch, change: str
+) -> None:
+    cache, looked, one = DigestCache(tmp_path / "d.sqlite"), count_looks(monkeypatch), tree / "a.bin"
+    aged(tree)
+    before = cache.content(tree)
+    looked.clear()
+    if change == "content":
+        one.write_bytes(b"y" * one.stat().st_size)
+        os.utime(one, ns=(10**18, 10**18))
+    elif change == "clock":
+        os.utime(one, ns=(10**18, 10**18))
+    elif change == "inode":
+        shutil.copy2(one, tree / "c.bin")
+        (tree / "c.bin").replace(one)
+    elif change == "name":
+        one.rename(tree / "c.bin")
+    elif change == "new":
+        (tree / "c.bin").write_bytes(b"")
+    elif change == "gone":
+        one.unlink()
+    else:
+        one.rename(tree / "deep" / "a.bin")
+    after = cache.content(tree)
+    assert looked == [tree]
+    assert (after == before) == (change in ("clock", "inode"))
+
+
+def test_a_recheck_forgets_the_whole_too(tree: Path, tmp_path: Path) -> None:
+    cache = DigestCache(tmp_path / "d.sqlite")
+    aged(tree)
+    before, state = cache.content(tree), (tree / "a.bin").stat()
+    (tree / "a.bin").write_bytes(b"z" * state.st_size)
+    os.utime(tree / "a.bin", ns=(state.st_atime_ns, state.st_mtime_ns))  # a disk that flips a byte
+    assert cache.content(tree) == before
+    assert cache.recheck() == [tree / "a.bin"]
+    assert cache.content(tree).digest != before.digest
+
+
+def test_names_that_are_not_text_are_names(tmp_path: Path) -> None:
+    (tmp_path / "t").mkdir()
+    with open(os.path.join(os.fsencode(tmp_path / "t"), b"a\xff.bin"), "wb") as handle:  # noqa: PTH118, PTH123
+        handle.write(b"x")
+    aged(tmp_path / "t")
+    cache = DigestCache(tmp_path / "d.sqlite")
+    with pytest.raises(ExperimentError, match="not text"):
+        cache.content(tmp_path / "t")
+
+
+def test_ten_thousand_unchanged_files_are_known_by_one_look_at_each(tmp_path: Path) -> None:
+    """The figure of docs/benchmarks.md, as milliseconds and as a multiple of asking the system for every file."""
+    tree, past = tmp_path / "tree", (10**9, 10**9)
+    tree.mkdir()
+    for number in range(10_000):
+        (tree / f"slide_{number:05d}.h5").touch()
+        os.utime(tree / f"slide_{number:05d}.h5", past)
+    cache = DigestCache(tmp_path / "d.sqlite")
+    before = cache.content(tree)
+
+    def look() -> None:
+        with os.scandir(tree) as entries:
+            assert sum(entry.stat().st_size for entry in entries) == 0
+
+    ways = {"look": look, "content": lambda: cache.content(tree)}
+    best = dict.fromkeys(ways, float("inf"))
+    for _ in range(5):  # in turn, so that both see the same machine
+        for name, way in ways.items():
+            start = time.perf_counter()
+            way()
+            best[name] = min(best[name], time.perf_counter() - start)
+    assert cache.content(tree) == before
+    print(f"10,000 unchanged files: {best['content'] * 1e3:.0f} ms; a look at each: {best['look'] * 1e3:.0f} ms")
+    assert best["content"] < 4 * best["look"]

@@ -133,3 +133,55 @@ def test_a_file_in_place_of_a_workspace_is_an_error_with_advice(tmp_path: Path) 
     (tmp_path / "out").write_text("")
     with pytest.raises(ExperimentError, match="--workspace"):
         Workspace(tmp_path / "out").open()
+
+
+def test_a_stage_may_say_itself_what_children_are_keyed_by(workspace: Workspace) -> None:
+    manifest = publish(workspace, order(digest=lambda path: (path / "deep" / "a.txt").read_text().lower()))
+    assert manifest.digest == "hello"
+    assert len(manifest.files["deep/a.txt"]["digest"]) == 32
+
+
+def test_what_is_local_is_published_and_sealed_nowhere(tmp_path: Path) -> None:
+    def write(out: Path, text: str) -> Summary:
+        (out / "local").mkdir()
+        (out / "local" / "place.txt").write_text(text)
+        (out / "a.txt").write_text("same")
+        return Summary()
+
+    made = []
+    for name in ("here", "there"):
+        one = Order("toy", "stage", 1, {}, lambda out, name=name: write(out, name))
+        made.append(publish(Workspace(tmp_path / name), one))
+        place = Workspace(tmp_path / name).place("stage", "toy", one.fingerprint)
+        assert (place / "local" / "place.txt").read_text() == name
+    assert made[0].digest == made[1].digest
+    assert set(made[0].files) == {"a.txt"}
+
+
+def test_linked_files_are_sealed_without_being_read(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = publish(workspace, order())
+    place = workspace.place("stage", "toy", order().fingerprint)
+    read: list[str] = []
+    monkeypatch.setattr("oceanpath.pipeline.publish.hash_file", lambda path: read.append(path.name) or "0" * 32)
+
+    def write(out: Path) -> Summary:
+        (out / "linked.txt").hardlink_to(place / "deep" / "a.txt")
+        (out / "copied.txt").write_text("hello")
+        return Summary()
+
+    second = publish(workspace, Order("toy", "stage", 1, {"x": 2}, write, linked=(place, workspace.root / "gone")))
+    assert read == ["copied.txt"]
+    assert second.files["linked.txt"] == first.files["deep/a.txt"]
+
+
+def test_what_was_published_before_is_told_newest_first(workspace: Workspace) -> None:
+    assert workspace.earlier("toy") == ()
+    names = []
+    for number in range(3):
+        made = publish(workspace, Order("toy", "stage", 1, {"x": number}, order().write))
+        place = workspace.place("stage", "toy", made.fingerprint)
+        os.utime(place, (1000 + number, 1000 + number))
+        names.insert(0, place)
+    (workspace.root / "runs" / "toy" / ".half.partial").mkdir()
+    assert workspace.earlier("toy") == tuple(names)
+    assert workspace.earlier("toy", most=2) == tuple(names[:2])

@@ -118,3 +118,11 @@ def test_the_ledger_is_rebuilt_from_the_folders_alone(house, calls, state: str) 
     states = house.go(["report.title=x"])
     assert states["report"].why == ["title: t -> x"]
     assert calls() == ["report"]
+
+
+def test_what_is_local_is_in_no_digest_and_no_finding(house) -> None:
+    house.go()
+    (place(house) / "local").mkdir()
+    (place(house) / "local" / "note.txt").write_text("true here alone")
+    assert stock.verify(house.workspace, deep=True) == []
+    assert [state.state for state in house.go().values()] == ["fresh"] * 3

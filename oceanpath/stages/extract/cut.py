@@ -16,6 +16,7 @@ from oceanpath.slides.contours import find_contours, read_tissue
 from oceanpath.slides.grid import Grid, place_patches, plan_grid
 from oceanpath.slides.reader import SlideReader
 from oceanpath.slides.tissue import Tissue, find_tissue
+from oceanpath.stages.extract.places import given_coords
 from oceanpath.stages.extract.settings import ExtractSettings
 
 THUMBNAIL_PX = 768
@@ -29,9 +30,9 @@ class Cut:
 
     grid: Grid
     coords: NDArray[np.int32]
-    fractions: NDArray[np.float32]
-    """[N], the share of tissue in each patch."""
-    tissue: Tissue
+    fractions: NDArray[np.float32] | None = None
+    """[N], the share of tissue in each patch; None where the places were given."""
+    tissue: Tissue | None = None
 
 
 def cut_slide(reader: SlideReader, settings: ExtractSettings, slide_id: str) -> Cut:
@@ -40,6 +41,8 @@ def cut_slide(reader: SlideReader, settings: ExtractSettings, slide_id: str) -> 
     Raises: StageError: coarser than the target, smaller than a patch, or `extract.tissue` has nothing for this slide.
     """
     grid = plan_grid(reader, settings.patch_px, settings.target_mpp, settings.overlap)
+    if settings.coords is not None:
+        return Cut(grid, given_coords(settings.coords, reader, grid))
     patch_um = settings.patch_px * settings.target_mpp
     if settings.tissue is None:
         tissue = find_tissue(reader, patch_um)
@@ -56,14 +59,11 @@ def cut_slide(reader: SlideReader, settings: ExtractSettings, slide_id: str) -> 
 
 def with_tissue(meta: FeatureMeta, cut: Cut) -> FeatureMeta:
     """`meta` and what was found on the slide."""
-    tissue = cut.tissue
-    return replace(
-        meta,
-        tissue_source=tissue.source,
-        tissue_share=tissue.share,
-        ink_share=tissue.ink_share,
-        blank=len(cut.coords) == 0,
-    )
+    tissue, blank = cut.tissue, len(cut.coords) == 0
+    if tissue is None:
+        return replace(meta, blank=blank)
+    meta = replace(meta, tissue_share=tissue.share, ink_share=tissue.ink_share)
+    return replace(meta, tissue_source=tissue.source, blank=blank)
 
 
 def write_pictures(reader: SlideReader, cut: Cut | None, out: Path, name: str) -> None:
@@ -78,8 +78,9 @@ def draw_cut(pixels: NDArray[np.uint8], reader: SlideReader, cut: Cut) -> Image.
     """A thumbnail [h, w, 3] with the tissue's contour in green, ink in orange and the patches in blue."""
     high, wide = pixels.shape[:2]
     shown = pixels.copy()
-    shown[_edge(_at(cut.tissue.mask, wide, high))] = CONTOUR
-    if cut.tissue.ink is not None:
+    if cut.tissue is not None:
+        shown[_edge(_at(cut.tissue.mask, wide, high))] = CONTOUR
+    if cut.tissue is not None and cut.tissue.ink is not None:
         shown[_at(cut.tissue.ink, wide, high)] = INK
     image = Image.fromarray(shown)
     draw = ImageDraw.Draw(image)

@@ -1,9 +1,9 @@
 """Keys of `[extract]`."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from oceanpath.settings import Settings, outside, runtime, shared
 from oceanpath.slides.encoders import canonical
@@ -34,12 +34,16 @@ class ExtractSettings(Settings):
     """Least share of tissue in a kept patch."""
     tissue: Path | None = outside()
     """A folder of `<slide_id>.geojson` or `<slide_id>.png` that say where tissue is; left out, it is measured."""
+    coords: Path | None = outside()
+    """Folder of lists of patch places that TRIDENT or CLAM made, instead of a grid over the tissue found here."""
     mpp: float | None = Field(None, gt=0)
     """Micrometres a level-0 pixel, believed for every slide whatever it says."""
     default_mpp: float | None = Field(None, gt=0)
     """The same, for slides that tell nothing plausible."""
     exclude: tuple[str, ...] = ()
     """Slide ids to leave out."""
+    shard: str = Field("", pattern=r"^([1-9]\d*/[1-9]\d*)?$")
+    """``i/n`` takes every n-th slide, beginning with the i-th; without it all that the shards made are gathered."""
     trident_segmenter: Literal["hest", "grandqc", "otsu"] = "hest"
     """How TRIDENT finds tissue; otsu needs no download."""
     trident_python: str = runtime("")
@@ -49,13 +53,26 @@ class ExtractSettings(Settings):
     slides: Path | None = outside("data.slides")
     device: str = shared("runtime.device", "auto", is_runtime=True)
     workers: int = shared("runtime.workers", 2, is_runtime=True, ge=0)
-    """Threads that read ahead of the encoder."""
+    """Processes that read ahead of a device; on the CPU a thread a core reads and encodes."""
 
     @field_validator("encoder")
     @classmethod
     def _one_name(cls, name: str, info: ValidationInfo) -> str:
         """An alias and the name it stands for are one encoder, with one fingerprint; TRIDENT has names of its own."""
         return name if info.data.get("backend") == "trident" else canonical(name)
+
+    @field_validator("shard")
+    @classmethod
+    def _inside(cls, value: str) -> str:
+        if value and int(value.partition("/")[0]) > int(value.partition("/")[2]):
+            raise ValueError("a shard i/n has i from 1 to n")
+        return value
+
+    @model_validator(mode="after")
+    def _places_are_read_here(self) -> Self:
+        if self.coords is not None and self.backend != "native":
+            raise ValueError('coords is for backend = "native"; TRIDENT places its patches itself')
+        return self
 
     def identity(self) -> dict[str, Any]:
         """As of all settings, and the source of an encoder of the user's own."""

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from oceanpath.artifacts.bfloat16 import all_finite_bits, to_bits
 from oceanpath.artifacts.features import OpenBag, all_finite, not_finite
 from oceanpath.errors import ArtifactError
 
 
-def stored_blocks(bag: OpenBag, rows: NDArray[np.int64] | None, dtype: str) -> Iterator[NDArray[np.floating]]:
-    """Blocks [m, D] of type `dtype` of the sorted `rows` of a bag (None: all); the next block may overwrite one.
+def stored_blocks(bag: OpenBag, rows: NDArray[np.int64] | None, dtype: str) -> Iterator[NDArray[Any]]:
+    """Blocks [m, D] of the sorted `rows` of a bag (None: all), as a store of type `dtype` holds them.
+
+    The next block may overwrite one.
 
     Raises: ArtifactError: the file is damaged, holds NaN or inf in any row, or a value does not fit `dtype`.
     """
     start, bad, unfit = 0, [], 0
     for block in bag.blocks():
-        with np.errstate(over="ignore"):  # an overflow is inf, and inf is refused by name
-            kept = _within(block, rows, start)
-            stored = kept.astype(dtype, copy=False)
+        stored, fits = _narrowed(_within(block, rows, start), dtype)
         # what is finite after narrowing was finite before
-        if not all_finite(stored) or (rows is not None and not all_finite(block)):
+        if not fits or (rows is not None and not all_finite(block)):
             wrong = np.flatnonzero(~np.isfinite(block).all(axis=1))
             bad.append(wrong + start)
             unfit += not len(wrong)
@@ -34,6 +36,16 @@ def stored_blocks(bag: OpenBag, rows: NDArray[np.int64] | None, dtype: str) -> I
     if unfit:
         do = 'Set mmap.dtype = "float32".'
         raise ArtifactError("features do not fit the store's type", where=bag.file.path, got=dtype, do=do)
+
+
+def _narrowed(values: NDArray[np.floating], dtype: str) -> tuple[NDArray[Any], bool]:
+    """Values as type `dtype`, and whether all of them are finite then."""
+    with np.errstate(over="ignore"):  # an overflow is inf, and inf is refused by name
+        if dtype != "bfloat16":
+            narrow = values.astype(dtype, copy=False)
+            return narrow, all_finite(narrow)
+        bits = to_bits(values)
+    return bits, all_finite_bits(bits) and all_finite(values)
 
 
 def _within(block: NDArray[np.floating], rows: NDArray[np.int64] | None, start: int) -> NDArray[np.floating]:

@@ -11,7 +11,9 @@ from oceanpath.settings import Settings, outside, shared
 class MmapSettings(Settings):
     """How bags are stored."""
 
-    dtype: Literal["float16", "float32"] = "float16"
+    mode: Literal["copy", "adopt"] = "copy"
+    """Copy all features into the store, or leave them in their files where these hold them as the store would."""
+    dtype: Literal["float16", "bfloat16", "float32"] = "float16"
     max_instances: int | None = Field(None, ge=1)
     """Keep at most this many patches a slide; None keeps all."""
     cap_strategy: Literal["spatial_stratified", "random"] = "spatial_stratified"
@@ -20,7 +22,12 @@ class MmapSettings(Settings):
     """Cells a side of the grid of `spatial_stratified`."""
     chunk_gb: float = Field(8.0, gt=0)
     """A bag never crosses a chunk file; a new one starts where this size would be passed."""
+    manifest: Path | None = outside()
+    """Only slides of this table: a pretraining manifest, or a csv, tsv or parquet with the column `data.slide_id`."""
+    verify: bool = False
+    """Whoever reads a bag of the store first compares it with its digest."""
     features: Path | None = outside("data.features")
+    slide_id: str = shared("data.slide_id", "slide_id")
     allow_missing: bool = shared("data.allow_missing", False)
     seed: int = shared("seed", 42)
     workers: int = shared("runtime.workers", 2, is_runtime=True)

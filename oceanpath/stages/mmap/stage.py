@@ -7,10 +7,12 @@ from oceanpath.stages.mmap.settings import MmapSettings
 
 STAGE = Stage(
     name="mmap",
-    version=1,
+    version=2,
     settings=MmapSettings,
     work="oceanpath.stages.mmap.work:run",
     check="oceanpath.artifacts.store:check",
-    needs=("extract?",),
+    digest="oceanpath.artifacts.store:digest_content",
+    extends=True,
+    needs=("extract?", "curate?"),
     doc="Put feature files into one memory-mapped store.",
 )

@@ -1,180 +1,111 @@
-"""Build the store: scan every file, lay the bags out, then write them side by side."""
+"""Build the store: take over what an earlier one has, look into every other file, lay the bags out, write them."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from oceanpath.artifacts.blank_slides import write_blank
-from oceanpath.artifacts.features import FeatureFile, find_features, open_bag, scan_features
+from oceanpath.artifacts.columns import join, take
+from oceanpath.artifacts.sources import Sources
 from oceanpath.artifacts.store import Index
-from oceanpath.artifacts.store_writer import Layout, StoreWriter
-from oceanpath.bags.cap import chosen_rows, stratified_rows
-from oceanpath.errors import ArtifactError, ExperimentError
+from oceanpath.artifacts.store_writer import StoreWriter
+from oceanpath.artifacts.trident_job import feature_set
+from oceanpath.errors import ArtifactError
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
-from oceanpath.stages.mmap.blocks import stored_blocks
+from oceanpath.stages.mmap.adopt import remember_places
+from oceanpath.stages.mmap.build import Build
+from oceanpath.stages.mmap.cohort import Bad, FeatureFolder, find_cohort, odd_dimensions, refuse, scan
+from oceanpath.stages.mmap.limit import Limit
+from oceanpath.stages.mmap.reuse import Reuse, best_reuse, recipe
 from oceanpath.stages.mmap.settings import MmapSettings
-
-T = TypeVar("T")
-R = TypeVar("R")
-SHOWN = 20
 
 
 def run(settings: MmapSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
     """Write the store of all feature files below `out`."""
-    paths = find_features(_source(settings, inputs))
-    files, bad = _scan(list(paths.values()), settings.workers)
-    bad += _odd_dimensions(files)
-    broken = {path for path, _ in bad}
-    blank = [file.slide_id for file in files if file.blank]
-    files = [file for file in files if file.path not in broken and not file.blank]
-    _refuse(bad, len(paths), allowed=settings.allow_missing)
-    if not files:
-        do = "Look at the pictures in extract's masks folder."
-        raise ArtifactError("all slides are blank", where=next(iter(paths.values())).parent, do=do)
+    folder = find_cohort(settings, inputs)
+    reuse, build, bad, said, blank = _plan(settings, folder, best_reuse(settings, folder, inputs.earlier))
     write_blank(out, blank)
-    progress.start(len(files), "slides")
-    kept = [file.n if settings.max_instances is None else min(file.n, settings.max_instances) for file in files]
-    coords = any(file.has_coords for file in files)
-    layout = Layout.of(kept, files[0].dim, settings.dtype, coords, int(settings.chunk_gb * 2**30))
-    with closing(StoreWriter(out, layout)) as writer:
-        digests = _write(files, writer, settings, progress)
-    _index(files, layout, digests).save(out)
-    return _summary(files, kept, bad, blank, coords)
+    progress.start(len(build.files), "slides")
+    if reuse is not None:
+        progress.note(f"{len(reuse)} slides are in an earlier store and are taken over; {len(build.files)} are new")
+        reuse.link(out)
+    with closing(StoreWriter(out, build.layout)) as writer:
+        index = build.index(build.write(writer, progress))
+    origins, stamps = build.origins(), [file.stamp for file in build.files]
+    if reuse is not None:
+        origins, stamps = [*reuse.origins, *origins], [*reuse.stamps, *stamps]
+        index = index.with_rows(join(reuse.index.rows(), index.rows()))
+    order = np.argsort(index.slide_ids, kind="stable")
+    index = replace(index.with_rows(take(index.rows(), order)), check_reads=settings.verify)
+    index.save(out)
+    sources = Sources.of([origins[i] for i in order.tolist()], recipe(settings))
+    sources.save(out)
+    if sources.adopted().any():
+        remember_places(out, folder, [stamps[i] for i in order.tolist()])
+    job = feature_set([folder.root / origin.name for origin in origins], folder.root)
+    return _summary(index, sources, build, bad, [*said, *([job.words()] if job else [])])
 
 
-def _write(files: list[FeatureFile], writer: StoreWriter, settings: MmapSettings, progress: Progress) -> list[bytes]:
-    """Put every slide at its place; returns their digests."""
+class Plan(NamedTuple):
+    """What is taken over, what is written, the files that cannot be used, and what is said of a manifest."""
 
-    def copy(number: int) -> tuple[bytes, str]:
-        try:
-            digest = _copy(files[number], number, writer, settings).encode()
-        except ArtifactError as error:
-            return b"", error.render()
-        progress.advance()
-        return digest, ""
-
-    results = _in_threads(copy, range(len(files)), settings.workers)
-    _refuse([(files[i].path, text) for i, (_, text) in enumerate(results) if text], len(files), allowed=False)
-    return [digest for digest, _ in results]
+    reuse: Reuse | None
+    build: Build
+    bad: Bad
+    said: list[str]
+    blank: list[str]
+    """Ids of the slides that have no patches, and so no bag."""
 
 
-def _source(settings: MmapSettings, inputs: Inputs) -> Path:
-    extracted = inputs.get("extract")
-    if extracted is not None and settings.features is not None:
-        raise ExperimentError("features come from [extract] and from data.features", do="Keep one of the two.")
-    found = extracted or settings.features
-    if found is None:
-        do = "Set data.features, or data.slides to extract them, with --set or in the file."
-        raise ExperimentError("there are no slides and no features to start from", where="[data]", do=do)
-    return found
+def _plan(settings: MmapSettings, folder: FeatureFolder, reuse: Reuse | None) -> Plan:
+    """Decide about every file.
+
+    Raises: ArtifactError: files cannot be used, and that is not allowed; all of them are listed.
+    """
+    known = {} if reuse is None else {o.name: reuse.index.slide_id(i) for i, o in enumerate(reuse.origins)}
+    limit = Limit.of(folder, folder.find(known), known.values(), allowed=settings.allow_missing)
+    paths = limit.paths
+    files, bad = scan(paths.values(), settings.workers)
+    blank = sorted(file.slide_id for file in files if file.blank)
+    files = [file for file in files if not file.blank]
+    dims = Counter(file.dim for file in files)
+    if reuse is not None:
+        dims[reuse.index.feature_dim] += len(reuse)
+    usual = dims.most_common(1)[0][0] if dims else 0
+    odd = odd_dimensions(files, usual)
+    placed = any(file.has_coords for file in files if file.dim == usual)
+    if reuse is not None and (usual != reuse.index.feature_dim or placed > reuse.index.has_coords):
+        return _plan(settings, folder, None)  # the new files change what the others must be
+    refuse(bad + odd, len(known) + len(paths), allowed=settings.allow_missing)
+    if blank and not files and reuse is None:
+        do = "Look at the pictures in extract's folder masks."
+        raise ArtifactError("all slides are blank", where=folder.root, got=", ".join(blank[:5]), do=do)
+    build = Build.of([file for file in files if file.dim == usual], folder, settings, reuse)
+    said = [*limit.lines, *([f"{len(blank)} blank, left out: {', '.join(blank)}"] if blank else [])]
+    return Plan(reuse, build, bad + odd, said, blank)
 
 
-def _scan(paths: list[Path], workers: int) -> tuple[list[FeatureFile], list[tuple[Path, str]]]:
-    """Shapes of all files, and (file, reason) for each that cannot be used."""
-
-    def look(path: Path) -> FeatureFile | tuple[Path, str]:
-        try:
-            return scan_features(path)
-        except ArtifactError as error:
-            return path, error.render()
-
-    found = _in_threads(look, paths, workers)
-    return [f for f in found if isinstance(f, FeatureFile)], [f for f in found if isinstance(f, tuple)]
-
-
-def _odd_dimensions(files: list[FeatureFile]) -> list[tuple[Path, str]]:
-    """Files whose feature length differs from the most common one."""
-    if not files:
-        return []
-    usual = Counter(file.dim for file in files).most_common(1)[0][0]
-    text = "wrong feature length; expected {}, got {}"
-    return [(f.path, f"{f.path.name}: {text.format(usual, f.dim)}") for f in files if f.dim != usual]
-
-
-def _refuse(bad: list[tuple[Path, str]], total: int, *, allowed: bool) -> None:
-    """End the stage with one list of all bad files, unless the user allowed to go on without them."""
-    if not bad or (allowed and len(bad) < total):
-        return
-    listed = "".join(f"\n  {reason}" for _, reason in bad[:SHOWN])
-    more = f"\n  and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
-    do = f"Mend or remove them, or set data.allow_missing = true to go on without them.{listed}{more}"
-    raise ArtifactError(f"{len(bad)} of {total} feature files cannot be used", do=do)
-
-
-def _copy(file: FeatureFile, number: int, writer: StoreWriter, settings: MmapSettings) -> str:
-    """Put one slide at its place, block by block; returns the digest of what was written."""
-    with open_bag(file) as bag:
-        coords = bag.coords()
-        if coords is None and writer.layout.has_coords:
-            raise ArtifactError("this slide has no coordinates while others have", where=file.path)
-        rows = _rows(file, coords, settings)
-        if rows is not None and coords is not None:
-            coords = coords[rows]
-        return writer.stream(number, stored_blocks(bag, rows, settings.dtype), coords)
-
-
-def _rows(file: FeatureFile, coords: NDArray[np.int32] | None, settings: MmapSettings) -> NDArray[np.int64] | None:
-    if settings.max_instances is None or file.n <= settings.max_instances:
-        return None
-    if coords is None or settings.cap_strategy == "random":
-        return chosen_rows(file.n, settings.max_instances, settings.seed, 0, file.slide_id)
-    return stratified_rows(coords, settings.max_instances, settings.cap_grid, settings.seed, file.slide_id)
-
-
-def _index(files: list[FeatureFile], layout: Layout, digests: list[bytes]) -> Index:
-    footprints = [np.nan if file.patch_px_level0 is None else file.patch_px_level0 for file in files]
-    return Index(
-        slide_ids=np.array([file.slide_id.encode() for file in files]),
-        lengths=layout.lengths,
-        raw_lengths=np.array([file.n for file in files], np.int64),
-        chunk_ids=layout.chunk_ids,
-        feature_offsets=layout.feature_offsets,
-        coord_offsets=layout.coord_offsets,
-        digests=np.array(digests),
-        patch_px_level0=np.array(footprints, np.float64),
-        feature_dim=layout.dim,
-        feature_dtype=layout.dtype,
-        has_coords=layout.has_coords,
-        encoder=_encoder(files),
-    )
-
-
-def _encoder(files: list[FeatureFile]) -> str:
-    """The one encoder that made all files, or nothing when they do not say."""
-    names = sorted({file.encoder for file in files})
-    if len(names) > 1:
-        said = ", ".join(name or "(not said)" for name in names)
-        raise ArtifactError("feature files come from different encoders", got=said, do="Keep one encoder a folder.")
-    return names[0]
-
-
-def _summary(
-    files: list[FeatureFile], kept: list[int], bad: list[tuple[Path, str]], blank: list[str], coords: bool
-) -> Summary:
-    total, stored = sum(file.n for file in files), sum(kept)
-    capped = sum(k < file.n for k, file in zip(kept, files, strict=True))
-    layouts = Counter(re.sub(r"\[\d+, ", "[N, ", file.layout) for file in files)  # whatever their patch counts
-    lines = [
-        f"{len(files)} slides, {stored} patches of {files[0].dim} features" + ("" if coords else ", no coordinates")
-    ]
+def _summary(index: Index, sources: Sources, build: Build, bad: Bad, said: list[str]) -> Summary:
+    """What is said at the end: the same however much was taken over."""
+    total, stored = int(index.raw_lengths.sum()), int(index.lengths.sum())
+    capped = int((index.lengths < index.raw_lengths).sum())
+    placeless = "" if index.has_coords else ", no coordinates"
+    lines = [f"{len(index.slide_ids)} slides, {stored} patches of {index.feature_dim} features{placeless}"]
     lines += [f"{capped} slides capped, {total - stored} patches left out"] if capped else []
+    metrics = {"slides": len(index.slide_ids), "patches": stored, "left_out": len(bad)}
+    if build.settings.mode == "adopt":
+        metrics["adopted"] = int(sources.adopted().sum())
+        lines.append(f"{metrics['adopted']} slides adopted: their features stay in their own files")
+        lines += build.copied()
+    lines += said
     lines += [f"left out: {reason}" for _, reason in bad]
-    lines += [f"{len(blank)} blank, left out: {', '.join(sorted(blank))}"] if blank else []
-    lines += [f"{count} files: {layout}" for layout, count in layouts.most_common()]
-    metrics = {"slides": len(files), "patches": stored, "left_out": len(bad)}
-    return Summary(tuple(lines), metrics | ({"blank": len(blank)} if blank else {}))
-
-
-def _in_threads(call: Callable[[T], R], things: Iterable[T], workers: int) -> list[R]:
-    """Results in the order of `things`; reading, hashing and writing leave the interpreter free."""
-    with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
-        return list(pool.map(call, things))
+    layouts = [name.decode() for name in sources.layouts.tolist()]
+    seen = Counter(layouts[code] for code in sources.layout_codes.tolist())
+    lines += [f"{count} files: {layout}" for layout, count in seen.most_common()]
+    return Summary(tuple(lines), metrics)

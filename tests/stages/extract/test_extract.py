@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -15,11 +16,13 @@ from oceanpath.artifacts.blank_slides import read_blank
 from oceanpath.artifacts.features import check_features, read_features, read_meta, scan_features
 from oceanpath.artifacts.store import Store
 from oceanpath.errors import ArtifactError, ExperimentError, OceanPathError, StageError
+from oceanpath.pipeline.experiment import load
 from oceanpath.pipeline.stage import Inputs, Part, Quiet, resolve
 from oceanpath.slides.demo.aperio import write_aperio
-from oceanpath.slides.encoders import build_encoder
+from oceanpath.slides.encoders import ENCODERS, build_encoder
 from oceanpath.slides.patches import read_patches
 from oceanpath.slides.reader import open_slide
+from oceanpath.stages.catalog import CATALOG
 from oceanpath.stages.extract.cohort import file_digest, find_slides, part_key, parts
 from oceanpath.stages.extract.cut import cut_slide
 from oceanpath.stages.extract.settings import ExtractSettings
@@ -208,7 +211,7 @@ def test_a_blank_slide_is_kept_without_patches_and_left_out_by_name(tmp_path: Pa
     store.mkdir()
     stored = resolve(MMAP.work)(MmapSettings(), Inputs(parents={"extract": out}), store, Quiet())
     assert Store(store).slide_ids == ["a", "b"] and read_blank(store) == ["blank"]
-    assert stored.metrics["blank"] == 1 and "1 blank, left out: blank" in stored.lines
+    assert "1 blank, left out: blank" in stored.lines
 
 
 def test_what_was_measured_is_stored_and_drawn(tmp_path: Path, cohort: Path) -> None:
@@ -297,3 +300,53 @@ def test_real_slides_end_in_one_clear_line(tmp_path: Path, name: str, says: str)
         one(REAL / name, tmp_path, default_mpp=0.5)
     assert "\n" not in str(caught.value) and "extract." in str(caught.value)
     assert not list(tmp_path.iterdir())
+
+
+# encoders
+
+
+def test_an_alias_is_its_encoder(cohort: Path) -> None:
+    one, other = (ExtractSettings(encoder=name, slides=cohort) for name in ("hed_stats", "HED-stats"))
+    assert one == other and one.identity() == other.identity()
+    assert ExtractSettings(encoder="UNI2-h").encoder == "uni_v2"
+    with pytest.raises(ExperimentError, match="Did you mean hed_stats"):
+        ExtractSettings(encoder="hed_stat")
+
+
+def test_features_say_which_weights_they_came_from(tmp_path: Path, cohort: Path) -> None:
+    folders = extract(ExtractSettings(encoder="efficientnet_lite0", slides=cohort), Inputs(), tmp_path)
+    meta = read_meta(folders["a"] / "a.h5")
+    assert meta.encoder_revision == "0.1.0" and re.fullmatch("[0-9a-f]{64}", meta.weights_sha256)
+
+
+def test_other_weights_are_other_parts_wherever_they_lie(
+    tmp_path: Path, cohort: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two files, and the hub's cache, with the same bytes: one identity."""
+    hub = ENCODERS["phikon"].hub
+    assert hub is not None
+    cached = tmp_path / "hub/models--owkin--phikon/snapshots" / hub.revision / hub.file
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(b"1")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    one, same, other = (tmp_path / name for name in ("one.bin", "elsewhere.bin", "other.bin"))
+    for path, content in ((one, b"1"), (same, b"1"), (other, b"2")):
+        path.write_bytes(content)
+    keys = {
+        path.name: identities(ExtractSettings(encoder="phikon", slides=cohort, weights=path))
+        for path in (one, same, other)
+    }
+    assert identities(ExtractSettings(encoder="phikon", slides=cohort)) == keys["one.bin"]
+    assert keys["one.bin"] == keys["elsewhere.bin"] and keys["one.bin"]["a"] != keys["other.bin"]["a"]
+
+
+def test_missing_weights_end_the_stage_before_any_slide(cohort: Path, tmp_path: Path) -> None:
+    absent = ExtractSettings(encoder="uni_v1", slides=cohort, weights=tmp_path / "absent.bin")
+    with pytest.raises(ExperimentError, match="no such file of weights"):
+        parts(absent, Inputs())
+
+
+def test_weights_are_meant_from_the_file_that_says_them(tmp_path: Path) -> None:
+    (tmp_path / "e.toml").write_text('[data]\nslides = "s"\n[extract]\nencoder = "uni"\nweights = "w/uni.bin"\n')
+    made = load(tmp_path / "e.toml", CATALOG).base.settings(STAGE)
+    assert made.outside_paths() == {"slides": tmp_path / "s", "weights": tmp_path / "w/uni.bin"}

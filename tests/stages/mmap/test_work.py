@@ -202,3 +202,28 @@ def test_faults_are_counted_over_all_blocks(folder: Path, tmp_path: Path, monkey
     for cap in (None, 5):
         with pytest.raises(ArtifactError, match="3 of 300 patches, first at row 40"):
             build(folder, tmp_path / f"out{cap}", max_instances=cap)
+
+
+def test_bfloat16_keeps_eight_bits_and_reads_as_numbers(folder: Path, tmp_path: Path) -> None:
+    build(folder, tmp_path / "out", dtype="bfloat16")
+    check(tmp_path / "out")
+    store = Store(tmp_path / "out")
+    for i, name in enumerate("abc"):
+        with h5py.File(folder / f"{name}.h5") as file:
+            values = file["features"][:]
+        assert store.stored(i).dtype == np.uint16
+        assert store.features(i).dtype == np.float32
+        assert np.allclose(store.features(i), values, rtol=2**-8, atol=0)
+        assert np.array_equal(store.features(i)[:, :2], values[:, :2])
+
+
+def test_a_value_that_bfloat16_cannot_hold_is_refused(folder: Path, tmp_path: Path) -> None:
+    features = np.ones((4, 6), np.float32)
+    features[2, 3] = np.finfo(np.float32).max
+    put(folder, "d", features, np.zeros((4, 2), np.int32))
+    with pytest.raises(ArtifactError, match=r"d\.h5.*do not fit.*bfloat16.*float32"):
+        build(folder, tmp_path / "out", dtype="bfloat16")
+    features[2, 3] = np.nan
+    put(folder, "d", features, np.zeros((4, 2), np.int32))
+    with pytest.raises(ArtifactError, match=r"d\.h5.*NaN.*row 2"):
+        build(folder, tmp_path / "again", dtype="bfloat16")

@@ -1,0 +1,58 @@
+"""`oceanpath mmap --verify`: read every bag that an experiment uses, and compare it with its digest."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from oceanpath.cli.options import Common, flag
+from oceanpath.errors import ArtifactError, ExitCode, ExperimentError
+from oceanpath.pipeline.plan import plan
+
+VERIFY = (flag("verify", bool, False, "Build nothing: compare every bag of the experiment's store with its digest."),)
+EVERY = 100
+"""Slides between two lines of progress."""
+SHOWN = 20
+
+
+def verify_store(common: Common) -> int:
+    """Read the stores of an experiment to their last byte.
+
+    Raises: ExperimentError: there is none yet. ArtifactError: bags differ; they are named.
+    """
+    made = plan(common.load(), ("mmap",))
+    links = common.place().root / "experiments" / made.experiment.name
+    stores = {step.name: links / step.name for step in made.steps if step.stage.name == "mmap"}
+    if missing := [name for name, folder in stores.items() if not folder.exists()]:
+        raise ExperimentError("there is no store to verify", where=links, expected=missing[0], do="Run oceanpath mmap.")
+    wrong: list[str] = []
+    for name, folder in sorted(stores.items()):
+        slides, found = _verify(folder, quiet=common.quiet or common.as_json)
+        wrong += found
+        if common.as_json:
+            print(json.dumps({"step": name, "slides": slides, "wrong": found}))
+        elif not found:
+            print(f"{name}: {slides} slides, every bag is what was stored")
+    if wrong:
+        more = f"\n  and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+        listed = "".join(f"\n  {text}" for text in wrong[:SHOWN])
+        do = f"Put the files back, or build again with --force mmap.{listed}{more}"
+        raise ArtifactError(f"{len(wrong)} bags are not what was stored", where=links, do=do)
+    return int(ExitCode.OK)
+
+
+def _verify(folder: Path, *, quiet: bool) -> tuple[int, list[str]]:
+    """The number of slides of a store, and what is wrong with each that is damaged."""
+    from oceanpath.artifacts.store import Index, Store
+
+    Index.check(folder)
+    store, wrong = Store(folder), []
+    for i in range(len(store)):
+        try:
+            store.verify(i)
+        except ArtifactError as error:
+            wrong.append(error.render())
+        if not quiet and (i + 1) % EVERY == 0:
+            print(f"mmap: {i + 1} of {len(store)} slides read", file=sys.stderr, flush=True)
+    return len(store), wrong

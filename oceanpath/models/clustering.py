@@ -1,0 +1,66 @@
+"""The patch-level loss of CLAM: Lu et al., Nature Biomedical Engineering 2021, methods, "instance-level clustering".
+
+Every class has a two-way linear layer over hidden patches. Of a slide of class y the most attended patches are evidence
+for y and the least attended are not; where classes exclude each other, the most attended are no evidence for the other
+classes. The loss is the smooth top-1 SVM of Berrada, Zisserman and Kumar, ICLR 2018, equation 6, at margin 1 and
+temperature 1, which for two ways is softplus(1 + s_wrong - s_right).
+
+Unlike the authors' code, the chosen patches pass the first layers once more, so that dropout draws anew for them; a bag
+of fewer than 2 · `instance_patches` patches gives half of its patches to each side, and one of a single patch none.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from oceanpath.bags.batch import Batch
+from oceanpath.models.patches import widen
+from oceanpath.models.settings import ClamSBSettings
+
+MARGIN = 1.0
+
+
+class InstanceClustering(nn.Module):
+    """The two-way layers of `n_classes` classes, and their loss."""
+
+    def __init__(self, settings: ClamSBSettings, n_classes: int) -> None:
+        super().__init__()
+        self.patches, self.exclusive, self.n_classes = settings.instance_patches, settings.exclusive, n_classes
+        self.ways = nn.Linear(settings.hidden, 2 * n_classes)
+
+    def forward(self, embed: nn.Module, batch: Batch, attention: Tensor) -> Tensor:
+        """The loss of every bag, [B] float32 or wider.
+
+        Args:
+            embed: patch features [n, D] → hidden patches [n, hidden].
+            batch: bags with labels.
+            attention: [T]; only its order within a bag counts.
+        """
+        assert batch.labels is not None, "only labelled bags are clustered"
+        chosen = [
+            self._extremes(one) + start for one, (start, _) in zip(batch.split(attention), batch.spans(), strict=True)
+        ]
+        rows = batch.features[torch.cat(chosen)].to(self.ways.weight.dtype)
+        scores = widen(self.ways(embed(rows))).reshape(-1, self.n_classes, 2)
+        parts = torch.split(scores, [len(one) for one in chosen])
+        return torch.stack([self._loss(part, label) for part, label in zip(parts, batch.labels, strict=True)])
+
+    def _extremes(self, attention: Tensor) -> Tensor:
+        """Places of the most attended patches, then of as many of the least attended."""
+        count = min(self.patches, len(attention) // 2)
+        return torch.cat([attention.topk(count).indices, attention.topk(count, largest=False).indices])
+
+    def _loss(self, scores: Tensor, label: Tensor) -> Tensor:
+        if not len(scores):
+            return scores.sum()
+        evidence = torch.zeros_like(scores[..., 0], dtype=torch.bool)
+        evidence[: len(scores) // 2, label] = True
+        apart = scores[..., 0] - scores[..., 1]
+        each = softplus(MARGIN + torch.where(evidence, apart, -apart))
+        own = each[:, label].mean()
+        if not self.exclusive:
+            return own
+        top = each[: len(scores) // 2].mean(dim=0)
+        return (own + top.sum() - top[label]) / self.n_classes

@@ -1,0 +1,132 @@
+"""The bags that a store does not have yet: where each will lie, and writing them there side by side."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oceanpath.artifacts.features import FeatureFile, OpenBag, open_bag
+from oceanpath.artifacts.sources import Origin
+from oceanpath.artifacts.store import Index
+from oceanpath.artifacts.store_writer import Layout, StoreWriter
+from oceanpath.bags.cap import chosen_rows, stratified_rows
+from oceanpath.errors import ArtifactError
+from oceanpath.pipeline.stage import Progress
+from oceanpath.stages.mmap.adopt import origin_of, why_copied, with_digests
+from oceanpath.stages.mmap.blocks import stored_blocks
+from oceanpath.stages.mmap.cohort import FeatureFolder, in_threads, one_encoder, refuse
+from oceanpath.stages.mmap.reuse import Reuse
+from oceanpath.stages.mmap.settings import MmapSettings
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Build:
+    """Files whose bags are written or adopted now."""
+
+    files: list[FeatureFile]
+    folder: FeatureFolder
+    settings: MmapSettings
+    reasons: list[str]
+    """Of each file that cannot be adopted, why; nothing for those that can."""
+    layout: Layout
+    encoder: str
+
+    @classmethod
+    def of(
+        cls, files: list[FeatureFile], folder: FeatureFolder, settings: MmapSettings, reuse: Reuse | None = None
+    ) -> Build:
+        """Decide about each file, and lay the bags out behind those that are reused.
+
+        Raises: ArtifactError: several encoders made the files, or one is too short.
+        """
+        adopts, cap = settings.mode == "adopt", settings.max_instances
+        reasons = [why_copied(file, settings) if adopts else "copied" for file in files]
+        kept = [file.n if cap is None else min(file.n, cap) for file in files]
+        stays = [not reason for reason in reasons]
+        coords, dim, chunks, encoders = any(file.has_coords for file in files), 0, 0, {file.encoder for file in files}
+        if reuse is not None:
+            coords, dim, chunks = reuse.index.has_coords, reuse.index.feature_dim, len(reuse.chunks)
+            encoders.add(reuse.index.encoder)
+        dim = dim or files[0].dim
+        layout = Layout.of(kept, dim, settings.dtype, coords, int(settings.chunk_gb * 2**30), stays).behind(chunks)
+        adopted = [file for file, stay in zip(files, stays, strict=True) if stay]
+        folder = with_digests(folder, adopted, settings.workers)
+        return cls(files, folder, settings, reasons, layout, one_encoder(encoders))
+
+    def write(self, writer: StoreWriter, progress: Progress) -> list[bytes]:
+        """Put every slide at its place; returns their digests."""
+
+        def put(number: int) -> tuple[bytes, str]:
+            try:
+                digest = self._put(number, writer).encode()
+            except ArtifactError as error:
+                return b"", error.render()
+            progress.advance()
+            return digest, ""
+
+        results = in_threads(put, range(len(self.files)), self.settings.workers)
+        failed = [(self.files[i].path, text) for i, (_, text) in enumerate(results) if text]
+        refuse(failed, len(self.files), allowed=False)
+        return [digest for digest, _ in results]
+
+    def _put(self, number: int, writer: StoreWriter) -> str:
+        """Put one slide at its place, block by block; returns the digest of what was written."""
+        file = self.files[number]
+        with open_bag(file) as bag:
+            coords = self._coords(bag)
+            if not self.reasons[number]:
+                return writer.adopt(number, self.folder.digests[self.folder.name(file.path)], coords)
+            rows = _rows(file, coords, self.settings)
+            if rows is not None and coords is not None:
+                coords = coords[rows]
+            return writer.stream(number, stored_blocks(bag, rows, self.settings.dtype), coords)
+
+    def _coords(self, bag: OpenBag) -> NDArray[np.int32] | None:
+        coords = bag.coords()
+        if coords is None and self.layout.has_coords:
+            raise ArtifactError("this slide has no coordinates while others have", where=bag.file.path)
+        return coords
+
+    def index(self, digests: list[bytes]) -> Index:
+        """What index_arrays.npz says of these files."""
+        footprints = [np.nan if file.patch_px_level0 is None else file.patch_px_level0 for file in self.files]
+        return Index(
+            slide_ids=np.array([file.slide_id.encode() for file in self.files], "S"),
+            lengths=self.layout.lengths,
+            raw_lengths=np.array([file.n for file in self.files], np.int64),
+            chunk_ids=self.layout.chunk_ids,
+            feature_offsets=self.layout.feature_offsets,
+            coord_offsets=self.layout.coord_offsets,
+            digests=np.array(digests, "S"),
+            patch_px_level0=np.array(footprints, np.float64),
+            feature_dim=self.layout.dim,
+            feature_dtype=self.layout.dtype,
+            has_coords=self.layout.has_coords,
+            encoder=self.encoder,
+        )
+
+    def origins(self) -> list[Origin]:
+        """Where these bags come from."""
+        return [origin_of(f, not why, self.folder) for f, why in zip(self.files, self.reasons, strict=True)]
+
+    def copied(self) -> list[str]:
+        """Which of these slides could not stay in their files, by reason."""
+        lines = []
+        for reason, count in Counter(reason for reason in self.reasons if reason).most_common():
+            names = [f.slide_id for f, why in zip(self.files, self.reasons, strict=True) if why == reason]
+            more = f" and {count - SHOWN} more" if count > SHOWN else ""
+            lines.append(f"{count} slides copied, {reason}: {', '.join(names[:SHOWN])}{more}")
+        return lines
+
+
+def _rows(file: FeatureFile, coords: NDArray[np.int32] | None, settings: MmapSettings) -> NDArray[np.int64] | None:
+    if settings.max_instances is None or file.n <= settings.max_instances:
+        return None
+    if coords is None or settings.cap_strategy == "random":
+        return chosen_rows(file.n, settings.max_instances, settings.seed, 0, file.slide_id)
+    return stratified_rows(coords, settings.max_instances, settings.cap_grid, settings.seed, file.slide_id)

@@ -1,0 +1,83 @@
+"""Limiting a store to the slides of a table; what has no file and what has no row is counted and named."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from oceanpath.artifacts.ids import describe_missing, slide_id
+from oceanpath.artifacts.pretrain_manifest import MANIFEST, read_manifest
+from oceanpath.artifacts.tables import read_user_table
+from oceanpath.errors import ExperimentError, nearest
+from oceanpath.pipeline.stage import Inputs
+from oceanpath.stages.mmap.settings import MmapSettings
+
+if TYPE_CHECKING:
+    from oceanpath.stages.mmap.cohort import FeatureFolder
+
+SHOWN = 5
+
+
+class Limit(NamedTuple):
+    """The files that are looked into, and what is said of the others."""
+
+    paths: dict[str, Path]
+    lines: list[str]
+
+    @classmethod
+    def of(cls, folder: FeatureFolder, found: Mapping[str, Path], known: Iterable[str], *, allowed: bool) -> Limit:
+        """Those of the `found` files that are wanted; slides in `known` need no file.
+
+        Raises: ExperimentError: a wanted slide has no file, unless that is `allowed`, or none has one.
+        """
+        if folder.wanted is None:
+            return cls(dict(found), [])
+        paths = {name: path for name, path in found.items() if folder.wants(name)}
+        known, beside = set(known), sorted(found.keys() - paths.keys())
+        missing = folder.wanted - paths.keys() - known
+        if missing and (not allowed or len(missing) == len(folder.wanted)):
+            said = describe_missing(missing, found, SHOWN)
+            do = "Mend the table or mmap.manifest, or set data.allow_missing = true to go on without them."
+            what = f"{len(missing)} slides of the manifest have no feature file"
+            raise ExperimentError(what, where=folder.root, got=said, do=do)
+        lines = [f"{len(missing)} slides of the manifest without a file: {_first(missing)}"] if missing else []
+        lines += [f"{len(beside)} files that are not in the manifest: {_first(beside)}"] if beside else []
+        return cls(paths, lines)
+
+
+def wanted_slides(settings: MmapSettings, inputs: Inputs) -> frozenset[str] | None:
+    """The ids of the table that `mmap.manifest` names, or that `curate` made; None for all slides.
+
+    Raises: ExperimentError: both, or it is missing, unreadable, without a column of slide ids, or names a slide twice.
+    """
+    curated = inputs.get("curate")
+    if curated is not None and settings.manifest is not None:
+        do = "Remove one of the two."
+        raise ExperimentError("slides are chosen by [curate] and by mmap.manifest", where=settings.manifest, do=do)
+    if curated is not None:
+        return frozenset(row.slide_id for row in read_manifest(curated / MANIFEST))
+    if settings.manifest is None:
+        return None
+    table = read_user_table(settings.manifest)
+    column = next((name for name in (settings.slide_id, "slide_id") if name in table.columns), None)
+    if column is None:
+        close = nearest(settings.slide_id, list(table.columns))
+        do = f"Did you mean '{close[0]}'? Set data.slide_id." if close else "Set data.slide_id."
+        got = ", ".join(table.columns)
+        raise ExperimentError(
+            "no column of slide ids", where=settings.manifest, expected=settings.slide_id, got=got, do=do
+        )
+    if table[column].isna().any():
+        line = int(table[column].isna().to_numpy().argmax()) + 2
+        raise ExperimentError("a row has no slide id", where=f"{settings.manifest}:{line}")
+    names = Counter(slide_id(name) for name in table[column])
+    if twins := [name for name, times in names.items() if times > 1]:
+        raise ExperimentError("slides stand twice in the manifest", where=settings.manifest, got=_first(twins))
+    return frozenset(names)
+
+
+def _first(names: Iterable[str]) -> str:
+    ordered = sorted(names)
+    return ", ".join(ordered[:SHOWN]) + (f" and {len(ordered) - SHOWN} more" if len(ordered) > SHOWN else "")

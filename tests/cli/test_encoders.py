@@ -1,0 +1,64 @@
+"""`oceanpath encoders`: what there is, and whether one keeps its contract."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from oceanpath.cli.app import run_app
+from oceanpath.slides.encoders import ENCODERS
+
+
+def test_the_list_says_what_one_must_know(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    hub = ENCODERS["phikon"].hub
+    assert hub is not None
+    place = tmp_path / "models--owkin--phikon/snapshots" / hub.revision
+    place.mkdir(parents=True)
+    (place / hub.file).write_bytes(b"x")
+    assert run_app(["encoders", "list"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert set(ENCODERS) < set(lines)
+    assert "1536" in lines["uni_v2"] and "gated" in lines["uni_v2"] and " no " in lines["uni_v2"]
+    assert "uni2h" in lines["uni_v2"] and " yes " in lines["phikon"] and "224 @ 0.5" in lines["phikon"]
+    assert run_app(["encoders", "list", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["phikon"]["weights_here"] and rows["uni_v1"]["weights_here"] is False
+    assert rows["hed_stats"]["weights_here"] is None and rows["gigapath"]["repository"] == "prov-gigapath/prov-gigapath"
+
+
+def test_a_check_holds_the_laws_and_says_the_speed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_app(["encoders", "check", "hed-stats"]) == 0
+    said = capsys.readouterr().out
+    assert "hed_stats: 64 features" in said and "FAIL" not in said and "patches a second" in said
+
+
+def test_a_check_fails_a_broken_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "odd_encoder.py").write_text(
+        "factory = lambda device, options: type('Odd', (), {'name': 'odd', 'dim': 3})()"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert run_app(["encoders", "check", "odd_encoder:factory"]) == 6
+    assert "FAIL  attributes" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["uni2hh"], 2, "Did you mean uni2h?"),
+        (["uni2h", "--weights", "absent.bin"], 2, "no such file of weights"),
+        (["hed_stats", "--revision", "main"], 2, "no weights to choose"),
+    ],
+)
+def test_wrong_words_end_with_their_code(
+    arguments: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_app(["encoders", "check", *arguments]) == code
+    assert said in capsys.readouterr().err

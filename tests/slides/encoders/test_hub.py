@@ -1,0 +1,131 @@
+"""Downloads against a hub on this machine, with the hub's real client: what it serves, refuses, or cannot be asked."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from oceanpath.errors import MissingExtraError, StageError
+from oceanpath.slides.encoders.card import Card, EncoderOptions, Hub
+from oceanpath.slides.encoders.hub import download
+from oceanpath.slides.encoders.weights import find_weights
+
+COMMIT, WEIGHTS = "c" * 40, b"weights of a network"
+
+
+def card(repo: str, file: str = "pytorch_model.bin", revision: str = COMMIT) -> Card:
+    return Card("x", "", 4, 224, "-", "-", hub=Hub(repo, file, revision, gated=repo == "Lab/gated"))
+
+
+class FakeHub(BaseHTTPRequestHandler):
+    """Answers as the hub does for one open file, a gated and a hidden repository."""
+
+    refusals: ClassVar = {"gated": (403, "GatedRepo"), "hidden": (401, "RepoNotFound"), "busy": (400, "")}
+
+    def do_HEAD(self) -> None:
+        self._answer(b"")
+
+    def do_GET(self) -> None:
+        self._answer(WEIGHTS)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+    def _answer(self, body: bytes) -> None:
+        _, _, name, _, revision, file = self.path.split("/")
+        status, code = self.refusals.get(name, (200, ""))
+        if status == 200 and revision not in (COMMIT, "main"):
+            status, code = 404, "RevisionNotFound"
+        elif status == 200 and file != "pytorch_model.bin":
+            status, code = 404, "EntryNotFound"
+        self.send_response(status)
+        self.send_header("X-Error-Code", code)
+        if status == 200:
+            self.send_header("X-Repo-Commit", COMMIT)
+            self.send_header("ETag", f'"{hashlib.sha256(WEIGHTS).hexdigest()}"')
+        self.send_header("Content-Length", str(len(WEIGHTS) if status == 200 else 0))
+        self.end_headers()
+        self.wfile.write(body if status == 200 else b"")
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A hub on a free port that the client asks, and an empty cache."""
+    client = pytest.importorskip("huggingface_hub", reason="huggingface-hub is not installed")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), FakeHub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    cache = tmp_path / "hub"
+    place = {"endpoint": f"http://127.0.0.1:{server.server_port}", "cache_dir": cache}
+    monkeypatch.setenv("HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr(client, "hf_hub_download", partial(client.hf_hub_download, **place))
+    yield cache
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("revision", [COMMIT, "main"])
+def test_weights_are_fetched_once_and_say_their_commit(hub: Path, revision: str) -> None:
+    found = find_weights(card("Lab/open", revision=revision), EncoderOptions())
+    assert found.path.read_bytes() == WEIGHTS and found.revision == COMMIT
+    assert found.sha256 == hashlib.sha256(WEIGHTS).hexdigest()
+    again = find_weights(card("Lab/open", revision=revision), EncoderOptions())
+    assert again.sha256 == found.sha256
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (card("Lab/gated"), r"access to the weights must be granted first; .* Ask for access .* set HF_TOKEN"),
+        (card("Lab/hidden"), r"the hub shows no such repository; .* Set HF_TOKEN"),
+        (
+            card("Lab/open", revision="d" * 40),
+            r"the hub has no such revision or file; .*dddddddddddd\. Check extract\.revision",
+        ),
+        (
+            card("Lab/open", file="absent.bin"),
+            r"the hub has no such revision or file; expected absent\.bin of Lab/open",
+        ),
+        (card("Lab/busy"), r"the hub does not answer and its cache lacks the weights; .* got .*400"),
+    ],
+    ids=["gated", "hidden", "revision", "file", "refused"],
+)
+def test_a_refusal_says_what_to_do(hub: Path, asked: Card, said: str) -> None:
+    with pytest.raises(StageError, match=f"encoder x: {said}") as caught:
+        find_weights(asked, EncoderOptions())
+    assert "set extract.weights to it" in str(caught.value) and "random_vit_tiny" in str(caught.value)
+
+
+def test_without_a_network_the_cache_is_said_to_lack_it(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub.constants
+
+    find_weights(card("Lab/open"), EncoderOptions())
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    assert find_weights(card("Lab/open"), EncoderOptions()).path.read_bytes() == WEIGHTS
+    with pytest.raises(
+        StageError, match=f"does not answer .*The cache holds another commit: extract.revision = '{COMMIT}'"
+    ):
+        find_weights(card("Lab/open", revision="e" * 40), EncoderOptions())
+
+
+def test_a_full_disk_is_told(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    def full(*_: Any, **__: Any) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", full)
+    with pytest.raises(StageError, match=r"the download failed; .* got .*No space left on device\. Run again"):
+        find_weights(card("Lab/open"), EncoderOptions())
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "huggingface_hub", None)
+    with pytest.raises(MissingExtraError, match=r"expected the package huggingface-hub\. .*oceanpath\[encoders\]"):
+        download(card("Lab/open"), COMMIT)

@@ -1,0 +1,55 @@
+"""torchvision and timm beside whatever torch there is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+from oceanpath.errors import MissingExtraError
+from oceanpath.slides.encoders.timm_library import import_timm
+
+IMPORT = """
+import sys, torch
+try:
+    import torchvision
+    said = "fits"
+except RuntimeError as error:
+    said = str(error)
+from oceanpath.slides.encoders.timm_library import _declared, import_timm, import_torchvision
+timm, torchvision = import_timm("x"), import_torchvision()
+import torchvision.transforms.v2
+assert torchvision is sys.modules["torchvision"] and import_torchvision() is torchvision
+network = timm.create_model("vit_tiny_patch16_224", num_classes=0, depth=1).eval()
+print(said, len(_declared), tuple(network(torch.zeros(1, 3, 224, 224)).shape), sep="|")
+"""
+
+
+def test_timm_works_beside_this_torch(timm: ModuleType) -> None:
+    """Where the compiled half does not load, the schemas are declared once; where it does, they are not."""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", IMPORT], capture_output=True, text=True, check=True)
+    said, declared, shape = done.stdout.strip().split("|")
+    assert shape == "(1, 192)"
+    assert (said, declared) in (("fits", "0"), ("operator torchvision::nms does not exist", "1"))
+
+
+@pytest.mark.parametrize("absent", ["torchvision", "timm"])
+def test_a_missing_package_names_the_extra(absent: str, monkeypatch: pytest.MonkeyPatch, timm: ModuleType) -> None:
+    monkeypatch.setitem(sys.modules, absent, None)
+    with pytest.raises(
+        MissingExtraError, match=rf"uni_v1 needs a package .* expected {absent}\. .*oceanpath\[encoders\]"
+    ):
+        import_timm("uni_v1")
+
+
+def test_another_failure_of_torchvision_is_not_covered_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    from oceanpath.slides.encoders import timm_library
+
+    def broken(_: str) -> ModuleType:
+        raise RuntimeError("the disk is on fire")
+
+    monkeypatch.setattr(timm_library.importlib, "import_module", broken)
+    with pytest.raises(RuntimeError, match="the disk is on fire"):
+        timm_library.import_torchvision()
