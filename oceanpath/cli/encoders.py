@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from oceanpath.errors import ExitCode, GateError
-from oceanpath.slides.encoders import ENCODERS, build_encoder, load_plugins
+from oceanpath.slides.encoders import ENCODERS, build_encoder, load_plugins, prepare_encoder
 from oceanpath.slides.encoders.card import Card, EncoderOptions
 from oceanpath.slides.encoders.hub import cached
 
@@ -53,6 +53,7 @@ def check_encoder(
     from oceanpath.slides.encoders.own import load_own
 
     options = EncoderOptions(weights=weights, revision=revision)
+    prepare_encoder(name, options)  # a wrong word is told before any package is loaded for it
     encoder = load_own(name, device, options) if ":" in name else build_encoder(name, device, options)
     broken = []
     for verdict in try_laws(encoder):
