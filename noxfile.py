@@ -50,7 +50,8 @@ def tests(session: nox.Session) -> None:
 def kills(session: nox.Session) -> None:
     """Twenty runs killed at random moments end with the metrics of an undisturbed one."""
     _install(session)
-    session.run("python", "-m", "pytest", "-rs", "-s", "tests/test_kill.py", env={"OCEANPATH_KILLS": "20"})
+    tests = ("tests/test_kill.py", "tests/test_kill_extract.py")
+    session.run("python", "-m", "pytest", "-rs", "-s", *tests, env={"OCEANPATH_KILLS": "20"})
 
 
 @nox.session

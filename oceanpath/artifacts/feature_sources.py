@@ -121,20 +121,15 @@ def _ordinary(handle: int) -> Source | None:
         headers, attrs = read_headers(handle)
     except Unusual:
         return None
-    tables = {name: header_blocks(header, handle) for name, header in headers.items() if len(header.shape) > 1}
-    ways = {name: way for name, way in tables.items() if way is not None}
+    tables = {name: header for name, header in headers.items() if len(header.shape) > 1}
+    places = {name: header_runs(header, handle) for name, header in tables.items()}
+    blocks = {name: header_blocks(header, places[name], handle) for name, header in tables.items()}
+    ways = {name: way for name, way in blocks.items() if way is not None}
     if len(ways) != len(tables):
         return None
     arrays = {name: (header.shape, header.dtype.name) for name, header in headers.items()}
     array_attrs = {name: header.attrs for name, header in headers.items()}
-    return Source(
-        "HDF5",
-        arrays,
-        lambda name: ways[name](),
-        lambda name: header_runs(headers[name], handle),
-        attrs,
-        array_attrs,
-    )
+    return Source("HDF5", arrays, lambda name: ways[name](), places.get, attrs, array_attrs)
 
 
 @contextmanager

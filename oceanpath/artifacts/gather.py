@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 from oceanpath.errors import ArtifactError
@@ -24,6 +25,24 @@ def link_tree(source: Path, target: Path) -> None:
         elif path.relative_to(source).as_posix() != MANIFEST:
             place.parent.mkdir(parents=True, exist_ok=True)
             link_file(path, place)
+
+
+def lay_out(source: Path, target: Path) -> int:
+    """Make every file below `source`, but for its manifest, appear below `target`, in place of what lies there.
+
+    Each file is the old one or the new one, never a piece of it. Returns how many files are new.
+    """
+    new = 0
+    for path in sorted(path for path in source.rglob("*") if path.is_file()):
+        place = target / path.relative_to(source)
+        if path == source / MANIFEST or (place.exists() and place.samefile(path)):
+            continue
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".", dir=place.parent) as folder:
+            link_file(path, Path(folder) / place.name)
+            (Path(folder) / place.name).replace(place)
+        new += 1
+    return new
 
 
 def link_file(path: Path, place: Path) -> None:

@@ -58,9 +58,11 @@ class Tiles:
     chunks: Chunks
 
 
-def header_blocks(header: Header, handle: int) -> Callable[[], Iterator[Rows]] | None:
-    """A way to `row_blocks` of a dataset whose header was read without the library; None when only that can read it."""
-    runs = header_runs(header, handle)
+def header_blocks(header: Header, runs: Runs | None, handle: int) -> Callable[[], Iterator[Rows]] | None:
+    """A way to `row_blocks` of a dataset whose header was read without the library; None when only that can read it.
+
+    `runs` are its `header_runs`.
+    """
     if runs is not None:
         return lambda: run_blocks(runs, handle, (header.shape[-2], header.shape[-1]), header.dtype)
     if header.chunks is None or header.filters not in INFLATABLE or any(side != 1 for side in header.chunks[:-2]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from oceanpath.errors import nearest
 
@@ -35,3 +35,8 @@ def describe_missing(missing: Iterable[str], known: Iterable[str], shown: int = 
         lines.append(f"{name} (nearest: {close[0]})" if close else name)
     more = f" and {len(gone) - shown} more" if len(gone) > shown else ""
     return ", ".join(lines) + more
+
+
+def is_hidden(path: Path, root: Path) -> bool:
+    """Whether the name of `path`, or of a folder between it and `root`, begins with a dot."""
+    return any(name.startswith(".") for name in path.relative_to(root).parts)

@@ -34,6 +34,8 @@ class Row:
     cpu_of_limit: float
     peak_mb: float | None = None
     """Memory of its own (anonymous and shared, not the page cache) at its highest, over the bare process."""
+    cpu_seconds: float = 0.0
+    """Processor time of its cheapest round, all threads together."""
 
 
 def measure(
@@ -68,6 +70,7 @@ def measure(
             cpu[baseline] / cpu[name],
             cpu[limit] / cpu[name],
             peaks[name],
+            cpu[name],
         )
         for name in ways
     ]
@@ -96,9 +99,11 @@ def _watched(way: Way, answer: Connection) -> None:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    way()
-    done.set()
-    watcher.join()
+    try:
+        way()
+    finally:
+        done.set()
+        watcher.join()
     answer.send(max(over) - over[0])
 
 

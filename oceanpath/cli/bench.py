@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from oceanpath.cli import bench_models, bench_store
+from oceanpath.cli import bench_extract, bench_models, bench_store
 
 app = typer.Typer(help="How fast it is on this machine, as ratios.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -16,3 +16,4 @@ def _bench() -> None:
 
 bench_store.register(app)
 bench_models.register(app)
+bench_extract.register(app)

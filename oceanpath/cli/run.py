@@ -11,7 +11,7 @@ from oceanpath.cli.screen import facts, make_screen
 from oceanpath.errors import ExitCode
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.plan import Plan, plan
-from oceanpath.pipeline.runner import Runner, first_error
+from oceanpath.pipeline.runner import Published, Runner, first_error, ignore
 from oceanpath.pipeline.survey import State, forced_stages, survey
 
 
@@ -19,24 +19,30 @@ def bring(common: Common, targets: tuple[str, ...] = ()) -> int:
     """Plan and run, or say what would run. Returns the exit code."""
     made = plan(common.load(), targets, common.to)
     if common.dry_run:
-        states = survey(made, common.place(), common.force)
-        _show(states, made, as_json=common.as_json)
-        if not common.as_json:
-            print(f"\n{_forecast(states, common)}")
+        show_plan(made, common)
         return int(ExitCode.OK)
-    states = _go(made, common)
+    states = bring_up(made, common)
+    if not common.as_json:
+        report(states, made.experiment.name, common.workspace)
+    return int(ExitCode.OK)
+
+
+def bring_up(made: Plan, common: Common, published: Published = ignore) -> list[State]:
+    """Run a plan; `published` is told of every part that is there.
+
+    Raises: OceanPathError: what failed; the rest is kept.
+    """
+    states = _go(made, common, published)
     problem = first_error(states)
     if problem:
         skipped = [state.step.name for state in states if state.state == "skipped"]
         if skipped:
             print(f"not run because of the failure: {', '.join(skipped)}", file=sys.stderr)
         raise problem
-    if not common.as_json:
-        report(states, made.experiment.name, common.workspace)
-    return int(ExitCode.OK)
+    return states
 
 
-def _go(made: Plan, common: Common) -> list[State]:
+def _go(made: Plan, common: Common, published: Published) -> list[State]:
     workspace = common.place()
     workspace.open()
     forced = forced_stages(made, common.force)
@@ -45,7 +51,7 @@ def _go(made: Plan, common: Common) -> list[State]:
         number = ledger.start_run(made.experiment.name, str(made.experiment.path), " ".join(sys.argv[1:]))
         ended, said = "failed", ""
         try:
-            runner = Runner(made, workspace, ledger, number, screen, forced, common.jobs, common.keep_going)
+            runner = Runner(made, workspace, ledger, number, screen, forced, common.jobs, common.keep_going, published)
             states = runner.go()
             problem = first_error(states)
             ended, said = ("failed", problem.render()) if problem else ("ok", "")
@@ -55,6 +61,15 @@ def _go(made: Plan, common: Common) -> list[State]:
         finally:
             screen.close()
             ledger.end_run(number, ended, said)
+    return states
+
+
+def show_plan(made: Plan, common: Common) -> list[State]:
+    """Print how every step stands, and what is to be made would take."""
+    states = survey(made, common.place(), common.force)
+    _show(states, made, as_json=common.as_json)
+    if not common.as_json:
+        print(f"\n{_forecast(states, common)}")
     return states
 
 

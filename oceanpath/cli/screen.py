@@ -108,16 +108,32 @@ class _LineProgress:
 
     def __init__(self, lines: Lines, name: str) -> None:
         self.lines, self.name = lines, name
-        self.total, self.done, self.unit, self.said = 0, 0, "", time.monotonic()
+        self.start(0, "")
 
     def start(self, total: int, unit: str) -> None:
         self.total, self.done, self.unit, self.said = total, 0, unit, time.monotonic()
+        self.first: tuple[float, float] | None = None
 
     def advance(self, count: int = 1) -> None:
         self.done += count
-        if time.monotonic() - self.said >= EVERY_SECONDS:
-            self.said = time.monotonic()
-            self.lines._say(f"{self.name}: {self.done}/{self.total} {self.unit}")
+        self._tell(self.done, "")
+
+    def inside(self, done: float, pace: str) -> None:
+        self._tell(done, f", {pace}")
+
+    def _tell(self, done: float, pace: str) -> None:
+        now = time.monotonic()
+        self.first = self.first or (now, done)
+        if now - self.said >= EVERY_SECONDS:
+            self.said = now
+            self.lines._say(f"{self.name}: {self.done}/{self.total} {self.unit}{pace}{self._left(now, done)}")
+
+    def _left(self, now: float, done: float) -> str:
+        """How long it will still take at the speed since the first thing was done."""
+        began, before = self.first or (now, done)
+        if done <= before:
+            return ""
+        return f", about {span((self.total - done) * (now - began) / (done - before))} left"
 
     def note(self, text: str) -> None:
         self.lines._say(f"{self.name}: {text}")
@@ -177,12 +193,18 @@ class _BarProgress:
         from rich.progress import TaskID
 
         self.bars, self.task = bars, TaskID(task)
+        self.unit, self.done = "", 0
 
     def start(self, total: int, unit: str) -> None:
         self.bars.reset(self.task, total=total, unit=unit)
+        self.unit, self.done = unit, 0
 
     def advance(self, count: int = 1) -> None:
-        self.bars.advance(self.task, count)
+        self.done += count
+        self.bars.update(self.task, completed=self.done)
+
+    def inside(self, done: float, pace: str) -> None:
+        self.bars.update(self.task, completed=done, unit=f"{self.unit}  {pace}")
 
     def note(self, text: str) -> None:
         self.bars.console.print(f"  {text}", highlight=False, markup=False)
@@ -198,3 +220,11 @@ def outcome(state: State) -> list[str]:
         return [f"{state.step.name}: not run: {'; '.join(state.why)}"]
     said = list(state.manifest.summary["lines"]) if state.manifest else []
     return [f"{state.step.name}: done in {state.seconds:.1f} s", *(f"  {line}" for line in said)]
+
+
+def span(seconds: float) -> str:
+    """A length of time, as a person would say it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from oceanpath.cli import extract
 from oceanpath.cli.options import FILE, flag, verb
 from oceanpath.cli.run import bring
 from oceanpath.cli.verify_store import VERIFY, verify_store
@@ -14,10 +15,6 @@ from oceanpath.stages.catalog import CATALOG
 
 CONVENIENT = {
     "train": (flag("model", str | None, None, "Aggregator.", key="model.name"),),
-    "extract": (
-        flag("slides", Path | None, None, "Folder of slides.", key="data.slides"),
-        flag("encoder", str | None, None, "Patch encoder.", key="extract.encoder"),
-    ),
     "curate": (
         flag("features", Path | None, None, "Folder of feature files.", key="data.features"),
         flag("min_patches", int | None, None, "Leave out slides with fewer patches.", key="curate.min_patches"),
@@ -41,6 +38,8 @@ def register(app: typer.Typer, wanted: Container[str]) -> None:
 
 
 def _verb(name: str) -> Callable[..., int]:
+    if name == extract.STAGE:
+        return verb(extract.extract, extract.FLAGS)
     if name == "mmap":
         return verb(lambda common: verify_store(common) if common.more["verify"] else bring(common, ("mmap",)), VERIFY)
     return verb(lambda common: bring(common, (name,)), CONVENIENT.get(name, ()))

@@ -160,6 +160,8 @@ class BiMambaSettings(PatchModelSettings):
     """Length of the causal convolution."""
     chunk: int = Field(128, ge=1)
     """Patches that are scanned as one matrix; changes speed and rounding."""
+    kernels: Literal["auto", "torch", "mamba_ssm"] = "auto"
+    """What scans on CUDA: mamba-ssm where it is installed, or always the one that is named. Elsewhere it is torch."""
 
     @model_validator(mode="after")
     def _even_channels(self) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +12,9 @@ from oceanpath.pipeline.stage import Part, Progress, resolve
 from oceanpath.pipeline.tasks import Job, Made, Task, call
 from oceanpath.pipeline.workers import Workers
 from oceanpath.pipeline.workspace import Manifest, Workspace
+
+EVERY_SECONDS = 0.2
+"""Between two movements of a bar."""
 
 
 class Witness(Protocol):
@@ -57,13 +61,15 @@ def _parts(site: Site, job: Job) -> tuple[dict[str, Path], list[float | None]]:
     tasks = {part.key: Task(site.workspace, job, part, wait=False) for part in parts}
     names = {key: task.order.fingerprint for key, task in tasks.items()}
     results: dict[str, Made] = {}
+    inside = _Inside(site.progress)
     for wait in (False, True):  # what another process is at comes last: by then it may be there
         left = [replace(task, wait=wait) for key, task in tasks.items() if key not in results]
-        for task, made in site.workers.each(left, _Notes(site.progress)):
+        for task, made in site.workers.each(left, inside):
             if (made.manifest or made.error) and task.part is not None:
                 results[task.part.key] = made
                 site.witness.part(task.part.key, names[task.part.key], made)
                 site.progress.advance()
+                inside.over()
     failures = [(key, results[key].error) for key in tasks if results[key].error is not None]
     if failures:
         raise _failed(stage.name, [(key, error) for key, error in failures if error], len(parts))
@@ -71,17 +77,43 @@ def _parts(site: Site, job: Job) -> tuple[dict[str, Path], list[float | None]]:
     return places, [made.peak_mb for made in results.values()]
 
 
-@dataclass(frozen=True)
-class _Notes:
-    """What the work of a part sees of the screen: the bar counts parts, so only its notes pass."""
+@dataclass
+class _Inside:
+    """The screen as the work of a part sees it: the bar counts parts, the work fills a fraction of one and a pace."""
 
     progress: Progress
+    parts: int = 0
+    """Parts that are over."""
+    total: int = 1
+    """Units of the part at work, those that are done, and what they are called."""
+    here: int = 0
+    unit: str = ""
+    units: int = 0
+    """Done in all parts, in so many seconds of work."""
+    seconds: float = 0.0
+    _before: float = 0.0
+    _said: float = 0.0
 
     def start(self, total: int, unit: str) -> None:
-        """The bar is not a part's to start."""
+        """A part begins to count."""
+        self.total, self.here, self.unit, self._before = max(1, total), 0, unit, time.monotonic()
 
     def advance(self, count: int = 1) -> None:
-        """The bar is not a part's to move."""
+        """`count` units of the part are done."""
+        now = time.monotonic()
+        self.here, self.units = self.here + count, self.units + count
+        self.seconds, self._before = self.seconds + now - self._before, now
+        if now - self._said >= EVERY_SECONDS:
+            self._said = now
+            pace = f"{self.units / self.seconds:,.0f} {self.unit}/s" if self.seconds else ""
+            self.progress.inside(self.parts + min(1.0, self.here / self.total), pace)
+
+    def inside(self, done: float, pace: str) -> None:
+        """A part has no parts."""
+
+    def over(self) -> None:
+        """A part is over."""
+        self.parts += 1
 
     def note(self, text: str) -> None:
         self.progress.note(text)

@@ -116,6 +116,14 @@ def load(path: Path, catalog: Catalog, sets: tuple[str, ...] = ()) -> Experiment
     return Experiment(name, text.path, catalog, tuple(_variant(label, layer, catalog) for label, layer in pairs))
 
 
+def without_file(name: str, catalog: Catalog, sets: tuple[str, ...] = ()) -> Experiment:
+    """An experiment that no file describes: the defaults of every key, and what `sets` says.
+
+    Raises: ExperimentError: an unknown or invalid key.
+    """
+    return Experiment(name, Path(name), catalog, (_variant(BASE, layers.overrides(sets), catalog),))
+
+
 def _variant(label: str, layer: Layer, catalog: Catalog) -> Variant:
     _refuse_unknown_tables(layer, catalog)
     scalars = {key: layer[key].value if key in layer else default for key, default in catalog.scalars.items()}

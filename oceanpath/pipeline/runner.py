@@ -32,6 +32,13 @@ class Screen(Protocol):
         """A step is over, or was fresh."""
 
 
+Published = Callable[[Step, Path], None]
+
+
+def ignore(_step: Step, _folder: Path) -> None:
+    """Do nothing about a part that is there."""
+
+
 @dataclass
 class Runner:
     """One run of one plan, by the one process that writes the ledger."""
@@ -46,6 +53,8 @@ class Runner:
     """Steps and parts that are made at once, each in a process of its own; 1 makes everything in this one."""
     keep_going: bool = False
     """After a failure, go on with the steps that do not depend on it."""
+    published: Published = ignore
+    """Told of every part that is there: its step and its folder."""
     states: dict[str, State] = field(default_factory=dict)
     _survey: Survey = field(init=False)
     _workers: Workers | None = None
@@ -112,7 +121,7 @@ class Runner:
         facts: dict[str, Any] = {"state": "interrupted", "error": None}
         try:
             state.manifest, facts["peak_mb"] = execute(
-                Site(self.workspace, workers, progress, self._clerk(number)), job
+                Site(self.workspace, workers, progress, self._clerk(number, step)), job
             )
             facts["state"] = "ok"
         except OceanPathError as problem:
@@ -138,8 +147,11 @@ class Runner:
             self._workers = Here() if self.jobs == 1 else Beside(self.jobs)
         return self._workers
 
-    def _clerk(self, step: int) -> _Clerk:
-        return _Clerk(self.ledger, step, self._desk)
+    def _clerk(self, number: int, step: Step) -> _Clerk:
+        def published(fingerprint: str) -> None:
+            self.published(step, self.workspace.place("part", step.stage.name, fingerprint))
+
+        return _Clerk(self.ledger, number, self._desk, published)
 
     def _over(self, state: State, identity: dict[str, Any]) -> None:
         self.states[state.step.name] = state
@@ -201,6 +213,7 @@ class _Clerk:
     ledger: Ledger
     step: int
     desk: threading.RLock
+    published: Callable[[str], None]
 
     def part(self, key: str, fingerprint: str, made: Made) -> None:
         state = "failed" if made.error else "ok" if made.now else "fresh"
@@ -209,6 +222,8 @@ class _Clerk:
                 self.ledger.add_artifact(made.manifest)
             error = made.error.render() if made.error else ""
             self.ledger.add_part(self.step, key, fingerprint, state, made.seconds, error)
+            if made.manifest is not None:
+                self.published(fingerprint)
 
 
 def watch(plan: Plan, jobs: int, settle: Callable[[Step], None], stop: Callable[[], None]) -> None:

@@ -106,6 +106,9 @@ class Progress(Protocol):
     def advance(self, count: int = 1) -> None:
         """`count` more are done."""
 
+    def inside(self, done: float, pace: str) -> None:
+        """All but for a fraction, `done` things are done; what the one at work is made of goes at `pace`."""
+
     def note(self, text: str) -> None:
         """One line a user should see."""
 
@@ -117,6 +120,9 @@ class Quiet:
         """Draw nothing."""
 
     def advance(self, count: int = 1) -> None:
+        """Draw nothing."""
+
+    def inside(self, done: float, pace: str) -> None:
         """Draw nothing."""
 
     def note(self, text: str) -> None:

@@ -119,6 +119,9 @@ class Notes:
     def advance(self, count: int = 1) -> None:
         """A bar cannot be moved from here."""
 
+    def inside(self, done: float, pace: str) -> None:
+        """A bar cannot be moved from here."""
+
     def note(self, text: str) -> None:
         """Keep a line."""
         self.lines.append(text)

@@ -46,6 +46,10 @@ class SlideReader:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the file go."""
         self._pixels.close()
         self._handle.close()
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oceanpath.models.bimamba import Mamba2
+from oceanpath.models.mamba2 import Mamba2
 from oceanpath.models.settings import BiMambaSettings
 from oceanpath.models.ssd import scan
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,18 +24,24 @@ def write_aperio(path: Path, rgb: NDArray[np.uint8], mpp: float) -> None:
         rgb: Level 0.
         mpp: Micrometres a pixel of level 0.
     """
-    height, width = rgb.shape[:2]
     image = Image.fromarray(rgb)
+    levels = (rgb if ds == 1 else np.asarray(image.reduce(ds)) for ds in LEVELS if ds <= min(rgb.shape[:2]))
+    write_pyramid(path, ((level.shape[:2], _tiles(level)) for level in levels), mpp)
+
+
+def write_pyramid(
+    path: Path, levels: Iterable[tuple[tuple[int, ...], Iterator[NDArray[np.uint8]]]], mpp: float
+) -> None:
+    """Write the tiles of each level, finest first: its height and width, and its tiles [256, 256, 3] row by row."""
     with tifffile.TiffWriter(path) as tiff:
-        for number, downsample in enumerate(LEVELS):
-            if number and min(width, height) // downsample < 1:
-                break
-            level = rgb if number == 0 else np.asarray(image.reduce(downsample))
+        for number, ((height, width), tiles) in enumerate(levels):
+            if number == 0:
+                said = _description(width, height, mpp)
             tiff.write(
-                _tiles(level),
-                shape=level.shape,
-                dtype=level.dtype,
-                description=_description(width, height, mpp),
+                tiles,
+                shape=(height, width, 3),
+                dtype=np.uint8,
+                description=said,
                 tile=(TILE, TILE),
                 photometric="rgb",
                 compression="jpeg",

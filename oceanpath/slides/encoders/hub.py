@@ -14,6 +14,8 @@ from oceanpath.errors import MissingExtraError, StageError
 from oceanpath.slides.encoders.card import Card, Hub
 
 STANDARD_FILES = ("model.safetensors", "pytorch_model.bin")
+SAID = 200
+"""Letters of the client's own message that are repeated."""
 WITHOUT = "Encoders that need no download: efficientnet_lite0, hed_stats, random_vit_tiny."
 
 
@@ -71,17 +73,19 @@ def download(card: Card, revision: str) -> Path:
         raise _refused(card, revision, "the hub has no such revision or file", "Check extract.revision.") from error
     except errors.LocalEntryNotFoundError as error:
         do = "Is there a network, and HF_HUB_OFFLINE not set?" + _other_commits(hub)
-        raise _refused(card, revision, "the hub cannot be reached and its cache lacks the weights", do) from error
+        what = "the hub does not answer and its cache lacks the weights"
+        raise _refused(card, revision, what, do, error.__cause__) from error
     except (errors.HfHubHTTPError, OSError) as error:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise _refused(card, revision, f"the download failed: {said}", "Run again: it goes on where it was.") from error
+        raise _refused(card, revision, "the download failed", "Run again: it goes on where it was.", error) from error
 
 
-def _refused(card: Card, revision: str, what: str, do: str) -> StageError:
+def _refused(card: Card, revision: str, what: str, do: str, said: BaseException | None = None) -> StageError:
     hub = card.hub
     assert hub is not None
-    wanted = f"{hub.file} of {hub.repo} at {revision[:12]}"
-    return StageError(what, where=f"encoder {card.name}", expected=wanted, do=f"{do} {_by_hand(hub)} {WITHOUT}")
+    wanted, got = f"{hub.file} of {hub.repo} at {revision[:12]}", " ".join(str(said or "").split())[:SAID]
+    return StageError(
+        what, where=f"encoder {card.name}", expected=wanted, got=got, do=f"{do} {_by_hand(hub)} {WITHOUT}"
+    )
 
 
 def _by_hand(hub: Hub) -> str:

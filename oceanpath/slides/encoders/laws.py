@@ -69,9 +69,11 @@ def patches_a_second(encoder: Encoder) -> float:
 
 
 def tissue_like(count: int, side_px: int) -> NDArray[np.uint8]:
-    """Patches [count, side, side, 3] of coloured blocks, the same every time."""
-    blocks = np.random.default_rng(0).integers(90, 250, (count, -(-side_px // 8), -(-side_px // 8), 3)).astype(np.uint8)
-    return np.ascontiguousarray(blocks.repeat(8, axis=1).repeat(8, axis=2)[:, :side_px, :side_px])
+    """Patches [count, side, side, 3] of coloured blocks, one brighter than the other, the same every time."""
+    cells = -(-side_px // 8)
+    blocks = np.random.default_rng(0).integers(90, 250, (count, cells, cells, 3))
+    lit = (blocks * np.linspace(0.5, 1, count)[:, None, None, None]).astype(np.uint8)
+    return np.ascontiguousarray(lit.repeat(8, axis=1).repeat(8, axis=2)[:, :side_px, :side_px])
 
 
 def _near(law: str, one: NDArray[np.float16], other: NDArray[np.float16]) -> Verdict:

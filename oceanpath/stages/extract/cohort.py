@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import zip_longest
 from pathlib import Path
 
 import xxhash
 
-from oceanpath.artifacts.ids import SLIDE_SUFFIXES, describe_missing, slide_id
+from oceanpath.artifacts.ids import SLIDE_SUFFIXES, describe_missing, is_hidden, slide_id
 from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.stage import Inputs, Part
+from oceanpath.slides.contours import find_contours
 from oceanpath.slides.encoders import prepare_encoder
 from oceanpath.slides.encoders.weights import hash_file
 from oceanpath.stages.extract.places import place_digests
@@ -19,14 +21,16 @@ from oceanpath.stages.extract.trident import trident_versions
 
 SAFE_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 CHUNK = 1 << 20
+WHICH = ("exclude", "shard")
+"""Keys that choose slides and change none."""
 
 
 def parts(settings: ExtractSettings, inputs: Inputs) -> list[Part]:
     """One part a slide, in order of slide id.
 
-    A part is identified by the geometry and encoder settings, its id, and the content of the slide and of the encoder's
-    weights; not by their places. Weights are fetched here, once, before any slide is opened. What TRIDENT makes is also
-    identified by its versions, so that a folder never mixes two of them.
+    A part is identified by the geometry and encoder settings, its id, and the content of the slide, of its tissue mask
+    if it has one, and of the encoder's weights; not by their places. Weights are fetched here, once, before any slide
+    is opened. What TRIDENT makes is also identified by its versions, so that a folder never mixes two of them.
 
     Raises:
         ExperimentError: no slides, two slides with one id, an unknown encoder or an unknown excluded id.
@@ -35,20 +39,36 @@ def parts(settings: ExtractSettings, inputs: Inputs) -> list[Part]:
     """
     root = slide_folder(settings, inputs)
     digests = {} if inputs.get("demo") else inputs.files.get("slides", {})
-    same = {name: value for name, value in settings.identity().items() if name != "exclude"}
+    same = {name: value for name, value in settings.identity().items() if name not in WHICH}
     if settings.backend == "trident":
         same["trident_versions"] = dict(trident_versions(settings))
         same["encoder_content"] = hash_file(settings.weights) if settings.weights else ""
     else:
         same["encoder_content"] = prepare_encoder(settings.encoder, settings.encoder_options())
-    found, slides = [], find_slides(root, settings.exclude)
+    outlines = find_contours(settings.tissue) if settings.tissue else {}
+    slides = shard_of(find_slides(root, settings.exclude), settings.shard)
     places = place_digests(settings.coords, slides, file_digest) if settings.coords is not None else {}
-    for name, path in slides.items():
+    found = []
+    for (name, path), following in zip_longest(slides.items(), list(slides.values())[1:]):
         digest = slide_digest(path, root, digests)
         identity = {"settings": same, "slide": digest, "slide_id": name}
+        identity |= {"tissue": file_digest(outlines[name])} if name in outlines else {}
         identity |= {"places": places[name]} if places else {}
-        found.append(Part(part_key(name), identity, {"path": str(path)}))
+        found.append(Part(part_key(name), identity, {"path": str(path), "next": str(following or "")}))
     return found
+
+
+def shard_of(slides: Mapping[str, Path], shard: str) -> dict[str, Path]:
+    """The slides that shard ``i/n`` takes: every n-th, beginning with the i-th; all of them for an empty `shard`.
+
+    Raises: ExperimentError: there are fewer slides than that.
+    """
+    number, _, count = shard.partition("/")
+    names = list(slides)[int(number) - 1 :: int(count)] if shard else list(slides)
+    if not names:
+        do = f"Use at most {len(slides)} shards."
+        raise ExperimentError("the shard holds no slides", where="extract.shard", got=shard, do=do)
+    return {name: slides[name] for name in names}
 
 
 def slide_folder(settings: ExtractSettings, inputs: Inputs) -> Path:
@@ -66,13 +86,13 @@ def slide_folder(settings: ExtractSettings, inputs: Inputs) -> Path:
 
 
 def find_slides(root: Path, exclude: tuple[str, ...] = ()) -> dict[str, Path]:
-    """Slide id → file for every slide below `root`, sorted by id; hidden files are left out.
+    """Slide id → file for every slide below `root`, sorted by id; what is hidden is left out.
 
     Raises: ExperimentError: there is none, two have one id, or an excluded id does not exist.
     """
     found: dict[str, Path] = {}
     for path in sorted(root.rglob("*")):
-        if path.suffix.lower() not in SLIDE_SUFFIXES or path.name.startswith(".") or not path.is_file():
+        if path.suffix.lower() not in SLIDE_SUFFIXES or is_hidden(path, root) or not path.is_file():
             continue
         name = slide_id(path)
         if name in found:

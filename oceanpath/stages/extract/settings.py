@@ -32,6 +32,8 @@ class ExtractSettings(Settings):
     """Patch pixels that neighbours share."""
     min_tissue: float = Field(0.25, ge=0, le=1)
     """Least share of tissue in a kept patch."""
+    tissue: Path | None = outside()
+    """A folder of `<slide_id>.geojson` or `<slide_id>.png` that say where tissue is; left out, it is measured."""
     coords: Path | None = outside()
     """Folder of lists of patch places that TRIDENT or CLAM made, instead of a grid over the tissue found here."""
     mpp: float | None = Field(None, gt=0)
@@ -40,6 +42,8 @@ class ExtractSettings(Settings):
     """The same, for slides that tell nothing plausible."""
     exclude: tuple[str, ...] = ()
     """Slide ids to leave out."""
+    shard: str = Field("", pattern=r"^([1-9]\d*/[1-9]\d*)?$")
+    """``i/n`` takes every n-th slide, beginning with the i-th; without it all that the shards made are gathered."""
     trident_segmenter: Literal["hest", "grandqc", "otsu"] = "hest"
     """How TRIDENT finds tissue; otsu needs no download."""
     trident_python: str = runtime("")
@@ -49,13 +53,20 @@ class ExtractSettings(Settings):
     slides: Path | None = outside("data.slides")
     device: str = shared("runtime.device", "auto", is_runtime=True)
     workers: int = shared("runtime.workers", 2, is_runtime=True, ge=0)
-    """Threads that read ahead of the encoder."""
+    """Processes that read ahead of a device; on the CPU a thread a core reads and encodes."""
 
     @field_validator("encoder")
     @classmethod
     def _one_name(cls, name: str, info: ValidationInfo) -> str:
         """An alias and the name it stands for are one encoder, with one fingerprint; TRIDENT has names of its own."""
         return name if info.data.get("backend") == "trident" else canonical(name)
+
+    @field_validator("shard")
+    @classmethod
+    def _inside(cls, value: str) -> str:
+        if value and int(value.partition("/")[0]) > int(value.partition("/")[2]):
+            raise ValueError("a shard i/n has i from 1 to n")
+        return value
 
     @model_validator(mode="after")
     def _places_are_read_here(self) -> Self:

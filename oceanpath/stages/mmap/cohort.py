@@ -62,7 +62,7 @@ def find_cohort(settings: MmapSettings, inputs: Inputs) -> FeatureFolder:
 
     Raises: ExperimentError: there is none, or both are there.
     """
-    extracted, wanted = inputs.get("extract"), wanted_slides(settings)
+    extracted, wanted = inputs.get("extract"), wanted_slides(settings, inputs)
     if extracted is not None and settings.features is not None:
         raise ExperimentError("features come from [extract] and from data.features", do="Keep one of the two.")
     if extracted is not None:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from oceanpath.artifacts.ids import describe_missing, slide_id
+from oceanpath.artifacts.pretrain_manifest import MANIFEST, read_manifest
 from oceanpath.artifacts.tables import read_user_table
 from oceanpath.errors import ExperimentError, nearest
+from oceanpath.pipeline.stage import Inputs
 from oceanpath.stages.mmap.settings import MmapSettings
 
 if TYPE_CHECKING:
@@ -45,11 +47,17 @@ class Limit(NamedTuple):
         return cls(paths, lines)
 
 
-def wanted_slides(settings: MmapSettings) -> frozenset[str] | None:
-    """The ids of the table that `mmap.manifest` names; None for all slides.
+def wanted_slides(settings: MmapSettings, inputs: Inputs) -> frozenset[str] | None:
+    """The ids of the table that `mmap.manifest` names, or that `curate` made; None for all slides.
 
-    Raises: ExperimentError: missing, unreadable, without a column of slide ids, or a slide stands there twice.
+    Raises: ExperimentError: both, or it is missing, unreadable, without a column of slide ids, or names a slide twice.
     """
+    curated = inputs.get("curate")
+    if curated is not None and settings.manifest is not None:
+        do = "Remove one of the two."
+        raise ExperimentError("slides are chosen by [curate] and by mmap.manifest", where=settings.manifest, do=do)
+    if curated is not None:
+        return frozenset(row.slide_id for row in read_manifest(curated / MANIFEST))
     if settings.manifest is None:
         return None
     table = read_user_table(settings.manifest)

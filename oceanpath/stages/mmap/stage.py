@@ -13,6 +13,6 @@ STAGE = Stage(
     check="oceanpath.artifacts.store:check",
     digest="oceanpath.artifacts.store:digest_content",
     extends=True,
-    needs=("extract?",),
+    needs=("extract?", "curate?"),
     doc="Put feature files into one memory-mapped store.",
 )

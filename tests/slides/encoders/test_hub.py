@@ -84,9 +84,15 @@ def test_weights_are_fetched_once_and_say_their_commit(hub: Path, revision: str)
     [
         (card("Lab/gated"), r"access to the weights must be granted first; .* Ask for access .* set HF_TOKEN"),
         (card("Lab/hidden"), r"the hub shows no such repository; .* Set HF_TOKEN"),
-        (card("Lab/open", revision="d" * 40), r"no such revision or file; .*dddddddddddd\. Check extract\.revision"),
-        (card("Lab/open", file="absent.bin"), r"no such revision or file; expected absent\.bin of Lab/open"),
-        (card("Lab/busy"), r"the download failed: "),
+        (
+            card("Lab/open", revision="d" * 40),
+            r"the hub has no such revision or file; .*dddddddddddd\. Check extract\.revision",
+        ),
+        (
+            card("Lab/open", file="absent.bin"),
+            r"the hub has no such revision or file; expected absent\.bin of Lab/open",
+        ),
+        (card("Lab/busy"), r"the hub does not answer and its cache lacks the weights; .* got Bad request"),
     ],
     ids=["gated", "hidden", "revision", "file", "refused"],
 )
@@ -103,9 +109,20 @@ def test_without_a_network_the_cache_is_said_to_lack_it(hub: Path, monkeypatch: 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     assert find_weights(card("Lab/open"), EncoderOptions()).path.read_bytes() == WEIGHTS
     with pytest.raises(
-        StageError, match=f"cannot be reached .*The cache holds another commit: extract.revision = '{COMMIT}'"
+        StageError, match=f"does not answer .*The cache holds another commit: extract.revision = '{COMMIT}'"
     ):
         find_weights(card("Lab/open", revision="e" * 40), EncoderOptions())
+
+
+def test_a_full_disk_is_told(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    def full(*_: Any, **__: Any) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", full)
+    with pytest.raises(StageError, match=r"the download failed; .* got .*No space left on device\. Run again"):
+        find_weights(card("Lab/open"), EncoderOptions())
 
 
 def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from oceanpath.artifacts.pretrain_manifest import MANIFEST, STATS, check, read_manifest
+from oceanpath.artifacts.store import Store
 from oceanpath.cli.app import run_app
 from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.stage import Inputs, Quiet, Summary
@@ -133,6 +134,14 @@ def test_the_verb_takes_rules_from_a_file(tree: Path, tmp_path: Path, capsys: py
     assert run_app(["curate", *where]) == 0
     assert "Everything is fresh" in capsys.readouterr().out
     assert run_app(["curate", *where, "--min-patches", "501"]) == 2
+
+
+def test_with_curate_the_store_holds_what_it_kept(tree: Path, tmp_path: Path) -> None:
+    (tree / "TCGA-LUAD" / "b.h5").write_bytes(b"no HDF5")  # left out by curate, so nobody stumbles over it again
+    (tmp_path / "oceanpath.toml").write_text('[data]\nfeatures = "features"\n[curate]\n[mmap]\n')
+    assert run_app(["run", str(tmp_path / "oceanpath.toml"), "--workspace", str(tmp_path / "ws")]) == 0
+    store = Store(tmp_path / "ws" / "experiments" / "oceanpath" / "mmap")
+    assert store.slide_ids == ["TCGA-c", "a", "d", "f"]
 
 
 @pytest.mark.alone

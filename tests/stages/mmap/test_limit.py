@@ -43,6 +43,30 @@ def test_a_pretraining_manifest_limits_the_store(folder: Path, tmp_path: Path) -
     )
 
 
+def test_so_does_what_curate_made(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "curate").mkdir()
+    write_manifest(tmp_path / "curate", [Row("slide_2", "slide_2.npy", "BRCA", 1)])
+    (tmp_path / "out").mkdir()
+    inputs = Inputs(parents={"curate": tmp_path / "curate"})
+    run(MmapSettings(features=folder), inputs, tmp_path / "out", Quiet())
+    assert Store(tmp_path / "out").slide_ids == ["slide_2"]
+    with pytest.raises(ExperimentError, match=r"by \[curate\] and by mmap.manifest"):
+        run(MmapSettings(features=folder, manifest=tmp_path / "x.csv"), inputs, tmp_path / "out", Quiet())
+
+
+def test_a_trident_job_is_told_however_much_was_taken_over(tmp_path: Path) -> None:
+    folder = tmp_path / "job" / "20x_256px_0px_overlap" / "features_uni_v1"
+    folder.mkdir(parents=True)
+    for i in range(3):
+        np.save(folder / f"slide_{i}.npy", np.full((1, 3), i, np.float16))
+    told = {path.relative_to(tmp_path / "job").as_posix(): file_digest(path) for path in folder.iterdir()}
+    for number in range(2):
+        (tmp_path / f"out_{number}").mkdir()
+        inputs = Inputs(files={"features": told}, earlier=(tmp_path / "out_0",)[:number])
+        summary = run(MmapSettings(features=tmp_path / "job"), inputs, tmp_path / f"out_{number}", Quiet())
+        assert "TRIDENT job: encoder uni_v1, patches of 256 px at 20x, overlap 0 px" in summary.lines
+
+
 def test_so_does_any_table_with_a_column_of_ids(folder: Path, tmp_path: Path) -> None:
     table = tmp_path / "some.tsv"
     table.write_text("wsi\tage\nslide_3.npy\t50\nslide_0\t\n")

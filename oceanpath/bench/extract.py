@@ -1,0 +1,193 @@
+"""Reading patches of a 40x slide at 20x, and extracting it from end to end, in processor time a patch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import openslide
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import Image
+
+from oceanpath.bench.rounds import Way, measure
+from oceanpath.pipeline.stage import Part, Quiet
+from oceanpath.slides.demo.aperio import LEVELS, TILE, write_pyramid
+from oceanpath.slides.demo.canvas import draw
+from oceanpath.slides.demo.plan import plan_cohort
+from oceanpath.slides.demo.texture import build_textures
+from oceanpath.slides.engine.ahead import Ahead
+from oceanpath.slides.engine.line import Line
+from oceanpath.slides.grid import Grid, plan_grid
+from oceanpath.slides.patches import read_patches
+from oceanpath.slides.reader import open_slide
+from oceanpath.slides.readers.tiff_directory import plain_levels
+from oceanpath.slides.threads import usable_cores
+from oceanpath.stages.extract.settings import ExtractSettings
+from oceanpath.stages.extract.work import Engine, engine_for, extract_slide, prepare
+
+MPP = 0.25
+PATCH = 256
+BATCH = 64
+TISSUE = 2048
+"""Side of the piece of tissue that the slide repeats; twice that is a whole number of tiles on every level."""
+BASELINE, FLOOR = "OpenSlide, PIL bicubic", "decoding the tiles alone"
+
+
+class MeanColour:
+    """The cheapest encoder there is: the mean colour of a patch."""
+
+    name, dim, input_px, batch_size, revision, weights_sha256 = "mean_colour", 3, 0, BATCH, "", ""
+
+    def __init__(self) -> None:
+        self.threads = usable_cores()
+
+    def encode(self, patches: NDArray[np.uint8]) -> NDArray[np.float16]:
+        """Features [B, 3]: every pixel is added up once."""
+        count, high, wide, _ = patches.shape
+        columns = patches.reshape(count, high, wide * 3).sum(axis=1, dtype=np.uint32)  # long rows: as fast as memory
+        means: NDArray[np.float64] = columns.reshape(count, wide, 3).sum(axis=1) / (high * wide)
+        return means.astype(np.float16)
+
+
+def write_bench_slide(path: Path, side: int) -> None:
+    """A 40x slide of `side`² pixels, all tissue: JPEG tiles of 256 px on levels 1, 4 and 16."""
+    picture = draw(plan_cohort(2, 2 * TISSUE, 0)[0], build_textures(0))
+    middle = picture[TISSUE // 2 : TISSUE // 2 + TISSUE, TISSUE // 2 : TISSUE // 2 + TISSUE]
+    block = np.tile(middle, (2, 2, 1))
+    levels = ((-(-side // ds), np.asarray(Image.fromarray(block).reduce(ds))) for ds in LEVELS)
+    write_pyramid(path, (((size, size), _mosaic(level, size)) for size, level in levels), MPP)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one way takes for a patch."""
+
+    case: str
+    way: str
+    patches: int
+    cpu_ms: float
+    """Processor time a patch, all threads together."""
+    wall_ms: float
+    times_baseline: float
+    """Processor time of the first way of its case, as a multiple of this one's."""
+    peak_mb: float | None
+    """Memory of its own at its highest, over the bare process."""
+
+
+def bench_reading(slide: Path, count: int, rounds: int) -> list[Cost]:
+    """Ways to read `count` patches, 512 px of level 0 as 256; the limit is their JPEG decoding alone."""
+    with open_slide(slide, tiles=False) as plain, open_slide(slide) as fast:
+        grid = plan_grid(fast, PATCH, 2 * MPP)
+        coords = _coords(fast.width, grid, count)
+        streams = _streams(slide, coords, fast.level_sizes[:1])
+        ways: dict[str, Way] = {
+            BASELINE: lambda: _bicubic(slide, coords, grid),
+            "OpenSlide, our means": lambda: _in_batches(lambda some: read_patches(plain, grid, some), coords),
+            "our reader of JPEG tiles": lambda: _in_batches(lambda some: read_patches(fast, grid, some), coords),
+            FLOOR: lambda: _decode(streams),
+        }
+        return _costs("reading 40x as 20x", ways, len(coords), rounds)
+
+
+def bench_extraction(slide: Path, scratch: Path, rounds: int) -> list[Cost]:
+    """The whole extraction of one slide: opening it, its tissue, its patches, their features, the file of them."""
+    settings = ExtractSettings(encoder="hed_stats", patch_px=PATCH, target_mpp=2 * MPP)
+    part = Part("slide", {"slide": "0" * 32, "slide_id": "slide"}, {"path": str(slide)})
+
+    def extract(engine: Callable[[], Engine]) -> Way:
+        return lambda: extract_slide(engine(), settings, part, scratch, Quiet())
+
+    ways = {
+        "mean_colour": extract(lambda: Engine(Line(MeanColour(), 0), Ahead(prepare, lambda one: one.reader.close()))),
+        "hed_stats": extract(lambda: engine_for(settings)),
+    }
+    scratch.mkdir(exist_ok=True)
+    ready = prepare((settings, slide))
+    ready.reader.close()
+    return _costs("end to end", ways, len(ready.job.coords), rounds)
+
+
+def largest_difference(slide: Path, count: int) -> int:
+    """Between our patches of level 0, nothing resampled, and OpenSlide's: 0 where every byte is the same."""
+    apart = 0
+    with open_slide(slide) as fast, openslide.OpenSlide(slide) as handle:
+        grid = plan_grid(fast, PATCH, MPP)
+        coords = _coords(fast.width, grid, count)
+        for (x, y), patch in zip(coords.tolist(), read_patches(fast, grid, coords), strict=True):
+            wanted = np.asarray(handle.read_region((x, y), 0, (PATCH, PATCH)).convert("RGB"))
+            apart = max(apart, int(np.abs(patch.astype(np.int16) - wanted).max()))
+    return apart
+
+
+def as_table(costs: list[Cost]) -> str:
+    """The costs as a Markdown table."""
+    lines = [
+        "| what | way | patches | CPU-ms a patch | x fewer | wall ms a patch | peak MB |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for cost in costs:
+        peak = "" if cost.peak_mb is None else f"{cost.peak_mb:.0f}"
+        times = f"{cost.cpu_ms:.2f} | {cost.times_baseline:.1f} | {cost.wall_ms:.2f}"
+        lines.append(f"| {cost.case} | {cost.way} | {cost.patches} | {times} | {peak} |")
+    return "\n".join(lines)
+
+
+def _costs(case: str, ways: dict[str, Way], patches: int, rounds: int) -> list[Cost]:
+    first = next(iter(ways))
+    rows = measure(case, ways, patches * PATCH * PATCH * 3 / 1e9, rounds, baseline=first, limit=first)
+    each = 1000 / patches
+    return [
+        Cost(case, r.way, patches, r.cpu_seconds * each, r.seconds * each, r.cpu_times_baseline, r.peak_mb)
+        for r in rows
+    ]
+
+
+def _coords(side: int, grid: Grid, count: int) -> NDArray[np.int32]:
+    """The first `count` patches of the slide, row by row."""
+    step = round(grid.footprint_x)
+    starts = range(0, side - step + 1, step)
+    return np.array([(x, y) for y in starts for x in starts][:count], np.int32)
+
+
+def _in_batches(read: Callable[[NDArray[np.int32]], object], coords: NDArray[np.int32]) -> None:
+    for start in range(0, len(coords), BATCH):
+        read(coords[start : start + BATCH])
+
+
+def _bicubic(slide: Path, coords: NDArray[np.int32], grid: Grid) -> None:
+    """What most tools do for each patch."""
+    size = (grid.read_width, grid.read_height)
+    with openslide.OpenSlide(slide) as handle:
+        for x, y in coords.tolist():
+            region = handle.read_region((x, y), grid.level, size).convert("RGB")
+            np.asarray(region.resize((PATCH, PATCH), Image.Resampling.BICUBIC))
+
+
+def _decode(streams: list[bytes]) -> None:
+    tile = np.empty((TILE, TILE, 3), np.uint8)
+    for stream in streams:
+        simplejpeg.decode_jpeg(stream, "RGB", buffer=tile)
+
+
+def _streams(slide: Path, coords: NDArray[np.int32], sizes: Sequence[tuple[int, int]]) -> list[bytes]:
+    """The JPEG streams of the four tiles of level 0 that each patch lies in."""
+    (level,), _ = plain_levels(slide, sizes)
+    found = []
+    with slide.open("rb") as file:
+        for x, y in (coords // TILE).tolist():
+            for cell in ((y, x), (y, x + 1), (y + 1, x), (y + 1, x + 1)):
+                file.seek(int(level.offsets[cell]))
+                found.append(level.prefix + file.read(int(level.sizes[cell]))[2:])
+    return found
+
+
+def _mosaic(block: NDArray[np.uint8], size: int) -> Iterator[NDArray[np.uint8]]:
+    """Tiles of a level of `size`² pixels that repeats `block`."""
+    across, whole = -(-size // TILE), block.shape[0] // TILE
+    for row in range(across):
+        for column in range(across):
+            top, left = row % whole * TILE, column % whole * TILE
+            yield np.ascontiguousarray(block[top : top + TILE, left : left + TILE])

@@ -1,0 +1,73 @@
+"""The scan of `ssd` by the Triton kernels of mamba-ssm, which run on CUDA only.
+
+The same recurrence, so the same answer to rounding (1e-4), in memory that does not grow with the chunk.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from oceanpath.errors import MissingExtraError
+
+SMALLEST = 16
+"""Rows of a Triton block; chunks are powers of two from there on."""
+
+
+def serve(wanted: str, x: Tensor) -> bool:
+    """Whether the kernels compute a scan of x: never off CUDA and never in float64.
+
+    Raises: MissingExtraError: they are asked for by name and are not installed.
+    """
+    if wanted == "torch" or x.dtype == torch.float64 or not _on_cuda(x):
+        return False
+    if find_spec("mamba_ssm") is not None:
+        return True
+    if wanted == "auto":
+        return False
+    raise MissingExtraError(
+        "the kernels of mamba-ssm are not installed",
+        where="[model] kernels",
+        got=wanted,
+        do="pip install 'oceanpath[mamba]' where CUDA is, or set kernels = \"torch\".",
+    )
+
+
+def scan(
+    x: Tensor, steps: Tensor, a: Tensor, b: Tensor, c: Tensor, chunk: int, start: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """`ssd.scan` of x · steps with decay steps · a.
+
+    Args:
+        x: [B, L, H, P].
+        steps: [B, L, H], the Δ of every token, positive.
+        a: [H], negative.
+        b: [B, L, S].
+        c: [B, L, S].
+        chunk: tokens of one block; the next power of two is taken.
+        start: the state [B, H, P, S] before the first token; None = 0.
+
+    Returns: y [B, L, H, P] and the state [B, H, P, S] after the last token.
+    """
+    from mamba_ssm.ops.triton.ssd_combined import mamba_chunk_scan_combined
+
+    size = max(SMALLEST, 1 << (chunk - 1).bit_length())
+    found: Any = mamba_chunk_scan_combined(
+        x.contiguous(),
+        steps.contiguous(),
+        a,
+        b.unsqueeze(2).contiguous(),
+        c.unsqueeze(2).contiguous(),
+        size,
+        initial_states=start,
+        return_final_states=True,
+    )
+    y, last = found
+    return y, last
+
+
+def _on_cuda(x: Tensor) -> bool:
+    return x.is_cuda

@@ -1,0 +1,97 @@
+"""Patches that other processes read are those that this one reads, in order, whatever happens between."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from oceanpath.errors import ArtifactError, StageError
+from oceanpath.slides.engine.ring import Job, Ring
+from oceanpath.slides.patches import read_patches
+
+from .conftest import PATCH
+
+SHAPE = (8, PATCH, PATCH, 3)
+
+
+@pytest.fixture
+def ring() -> Iterator[Ring]:
+    made = Ring(2, SHAPE)
+    yield made
+    made.close()
+
+
+def read_here(job: Job) -> NDArray[np.uint8]:
+    with job.open() as reader:
+        return read_patches(reader, job.grid, job.coords)
+
+
+def through(ring: Ring, job: Job, upcoming: Callable[[], Job | None] = lambda: None) -> NDArray[np.uint8]:
+    batches = [batch.copy() for batch in ring.batches(job, upcoming)]
+    assert {batch.shape for batch in batches} == {SHAPE}
+    return np.concatenate(batches)
+
+
+def test_patches_are_those_read_here_whatever_their_number(ring: Ring, make_job: Callable[..., Job]) -> None:
+    for seed, count in enumerate((64, 1, 7, 8, 9, 33)):
+        job = make_job(count, seed)
+        got = through(ring, job)
+        assert np.array_equal(got[:count], read_here(job))
+        assert np.array_equal(got[count:], got[count - 1 : count].repeat(len(got) - count, axis=0))
+
+
+def test_the_next_slide_is_read_ahead(ring: Ring, make_job: Callable[..., Job]) -> None:
+    first, second = make_job(20, 1), make_job(16, 2)
+    wanted = read_here(second)
+    assert np.array_equal(through(ring, first, lambda: second)[:20], read_here(first))
+    assert all(reader.poll(20) for reader in ring._readers), "read before anybody asked for it"
+    assert np.array_equal(through(ring, second), wanted)
+
+
+def test_a_slide_that_was_guessed_wrongly_leaves_no_trace(ring: Ring, make_job: Callable[..., Job]) -> None:
+    first, guessed, real = (make_job(20, seed) for seed in (1, 2, 3))
+    through(ring, first, lambda: guessed)
+    assert np.array_equal(through(ring, real)[:20], read_here(real))
+
+
+def test_an_error_takes_only_its_own_slide(ring: Ring, make_job: Callable[..., Job]) -> None:
+    bad, good = make_job(64, 1), make_job(64, 2)
+    bad.path.write_bytes(b"no slide")
+    with pytest.raises(ArtifactError, match=r"1\.svs"):
+        through(ring, bad, lambda: good)
+    assert np.array_equal(through(ring, good), read_here(good))
+
+
+def test_half_a_slide_left_behind_is_forgotten(ring: Ring, make_job: Callable[..., Job]) -> None:
+    left, good = make_job(64, 1), make_job(64, 2)
+    next(ring.batches(left))
+    assert np.array_equal(through(ring, good), read_here(good))
+
+
+def test_a_reader_that_dies_is_told(make_job: Callable[..., Job]) -> None:
+    before = set(multiprocessing.active_children())
+    ring = Ring(2, SHAPE)
+    (victim, *_) = set(multiprocessing.active_children()) - before
+    assert victim.pid is not None
+    os.kill(victim.pid, signal.SIGKILL)
+    with pytest.raises(StageError, match=r"1\.svs: a process that read the slide died"):
+        through(ring, make_job(64, 1))
+    ring.close()
+
+
+def test_readers_end_with_their_ring(make_job: Callable[..., Job]) -> None:
+    before = set(multiprocessing.active_children())
+    ring = Ring(1, SHAPE)
+    (reader,) = set(multiprocessing.active_children()) - before
+    through(ring, make_job(3, 1))
+    del ring
+    gc.collect()
+    reader.join(10)
+    assert reader.exitcode == 0
