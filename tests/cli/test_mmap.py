@@ -117,3 +117,19 @@ def test_a_full_disk_while_growing_leaves_the_old_store_as_it_was(
     assert not list((cohort.folder / "out").rglob("*.partial"))
     assert mmap(cohort) == 0
     assert len(Store(store(cohort))) == 17
+
+
+def test_a_manifest_beside_the_experiment_limits_the_store(cohort: Cohort, capsys: pytest.CaptureFixture[str]) -> None:
+    assert mmap(cohort) == 0
+    whole = store(cohort)
+    (cohort.folder / "some.csv").write_text("slide_id\nslide_02\nslide_05\n")
+    cohort.toml = cohort.toml.replace("[mmap]", '[mmap]\nmanifest = "some.csv"')
+    assert mmap(cohort) == 0
+    assert Store(store(cohort)).slide_ids == ["slide_02", "slide_05"]
+    assert "14 files that are not in the manifest" in capsys.readouterr().err
+    (cohort.folder / "some.csv").write_text("slide_id\nslide_02\nslide_99\n")
+    assert mmap(cohort) == 2
+    assert "slide_99" in capsys.readouterr().err
+    cohort.toml = cohort.toml.replace('manifest = "some.csv"', "")
+    assert mmap(cohort) == 0
+    assert store(cohort) == whole

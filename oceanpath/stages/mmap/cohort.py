@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -36,8 +37,8 @@ class FeatureFolder:
     """The only slides that are wanted; None for all."""
 
     def name(self, path: Path) -> str:
-        """The relative name of a file."""
-        return path.relative_to(self.root).as_posix()
+        """The relative name of a file that was found below the folder, without taking it to pieces."""
+        return str(path).removeprefix(os.path.join(self.root, ""))  # noqa: PTH118
 
     def wants(self, slide: str) -> bool:
         """Whether a slide is wanted."""

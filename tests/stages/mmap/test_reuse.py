@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 import h5py
@@ -193,3 +194,32 @@ def test_adopted_slides_are_taken_over_with_their_stamps(folder: Path, tmp_path:
     os.utime(folder / "slide_1.h5", ns=(state.st_atime_ns, state.st_mtime_ns + 1))
     with pytest.raises(ArtifactError, match=r"slide_1\.h5.*changed since"):
         store.features(store.number("slide_1"))
+
+
+def test_adding_one_slide_costs_little_beside_building_all(tmp_path: Path) -> None:
+    """OCEANPATH_SLIDES says how many there are; the figures are printed."""
+    count = int(os.environ.get("OCEANPATH_SLIDES", "600"))
+    for i in range(count + 1):
+        put(tmp_path / "features", f"slide_{i:05d}", i)
+    last, beside = tmp_path / "features" / f"slide_{count:05d}.h5", tmp_path / "held.h5"
+    last.rename(beside)
+    whole, adopted = timed(tmp_path, "whole"), timed(tmp_path, "adopted", mode="adopt")
+    beside.rename(last)
+    added = min(timed(tmp_path, f"added_{turn}", (tmp_path / "whole",)) for turn in range(3))
+    print(f"\n{count} slides: built in {whole / count * 1e3:.2f} ms a slide, adopted in {adopted / count * 1e3:.2f} ms")
+    print(f"adding one slide to {count}: {added * 1e3:.0f} ms")
+    assert added < whole / 4
+
+
+def timed(top: Path, name: str, earlier: tuple[Path, ...] = (), **keys: object) -> float:
+    """Seconds of the store operation alone, with the digests of all files told, as the pipeline tells them."""
+    told = {path.name: file_digest(path) for path in (top / "features").iterdir()}
+    (top / name).mkdir()
+    begun = time.perf_counter()
+    run(
+        MmapSettings(features=top / "features", **keys),
+        Inputs(files={"features": told}, earlier=earlier),
+        top / name,
+        Quiet(),
+    )
+    return time.perf_counter() - begun
