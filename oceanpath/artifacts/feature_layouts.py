@@ -37,6 +37,8 @@ class Layout:
     encoder: str
     layout: str
     """What was seen, in words."""
+    blank: bool
+    """A slide without tissue: n is 0, and no bag is to be made of it."""
 
 
 def describe(source: Source, path: Path) -> Layout:
@@ -49,7 +51,8 @@ def describe(source: Source, path: Path) -> Layout:
     n, dim = _matrix(shape, path, key)
     if stored not in DTYPES:
         raise ArtifactError("features have an unknown type", where=path, expected=" ".join(DTYPES), got=stored)
-    if n == 0 or dim == 0:
+    blank = n == 0 and bool(source.attrs.get("blank", False))
+    if (n == 0 and not blank) or dim == 0:
         raise ArtifactError("no patches", where=path, got=f"{key} {shape}", do="Leave this slide out of the cohort.")
     seen = [f"{source.kind} {key} {list(shape)} {stored}"]
     coords_key, scale = _coords(source, n, path, seen)
@@ -64,6 +67,7 @@ def describe(source: Source, path: Path) -> Layout:
         patch_px_level0=_footprint({**source.attrs, **source.array_attrs.get(coords_key, {})}, scale),
         encoder=_encoder(source, key),
         layout=", ".join(seen),
+        blank=blank,
     )
 
 

@@ -2,7 +2,10 @@
 
     <slide_id>.h5   features [N, D]   float16, contiguous
                     coords   [N, 2]   int32, level-0 pixels, x then y, top-left corner of the patch
+                    tissue_fraction [N]  float16, the share of tissue in each patch, where it was measured
                     attributes of the file: the fields of `FeatureMeta`
+
+A slide on which nothing was found has N = 0 and the attribute `blank`: it was looked at, and no bag is made of it.
 
 The reader also takes float32, float64 (read as float32), a leading axis of length 1, the dataset names `feats` (STAMP)
 and `embeddings`, TRIDENT's and CLAM's attributes on `coords`, `.npy` arrays, and `.pt` files that hold one tensor or a
@@ -24,6 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oceanpath.artifacts.feature_layouts import Layout, describe, describe_places
+from oceanpath.artifacts.feature_meta import FeatureMeta as FeatureMeta
+from oceanpath.artifacts.feature_meta import read_meta as read_meta
 from oceanpath.artifacts.feature_sources import READABLE, Places, Source, open_placed, open_source
 from oceanpath.artifacts.ids import is_hidden, slide_id
 from oceanpath.artifacts.trident_job import feature_set, is_beside
@@ -41,32 +46,6 @@ Bag = tuple[NDArray[np.floating], NDArray[np.int32] | None]
 
 
 @dataclass(frozen=True)
-class FeatureMeta:
-    """How the features of a slide were made; stored as attributes of the file."""
-
-    encoder: str
-    feature_dim: int
-    patch_px: int
-    """Side of a patch at `target_mpp`, pixels."""
-    target_mpp: float
-    mpp_x: float
-    mpp_y: float
-    """Micrometres a level-0 pixel."""
-    mpp_source: str
-    patch_px_level0: float
-    """Side of a patch in level-0 pixels along x."""
-    level0_width: int
-    level0_height: int
-    slide_digest: str
-    """xxh3-128 of the bytes of the slide."""
-    tool_version: str
-    encoder_revision: str = ""
-    """Commit or version of the encoder's weights; empty where it has none, or an earlier version wrote the file."""
-    weights_sha256: str = ""
-    """Of the file of weights, likewise."""
-
-
-@dataclass(frozen=True)
 class FeatureFile(Layout):
     """One feature file as `scan_features` saw it, without having read its rows."""
 
@@ -81,7 +60,11 @@ class FeatureFile(Layout):
 
 
 def write_features(
-    path: Path, features: NDArray[np.floating], coords: NDArray[np.integer[Any]], meta: FeatureMeta
+    path: Path,
+    features: NDArray[np.floating],
+    coords: NDArray[np.integer[Any]],
+    meta: FeatureMeta,
+    tissue: NDArray[np.floating] | None = None,
 ) -> None:
     """Write one slide. Equal arguments give equal bytes.
 
@@ -90,18 +73,27 @@ def write_features(
         features: [N, D], stored as float16.
         coords: [N, 2] level-0 top-left pixels.
         meta: Stored as attributes.
+        tissue: [N], the share of tissue in each patch.
 
-    Raises: ArtifactError: no patches, N or D do not agree, or a value is not finite as float16.
+    Raises: ArtifactError: patches on a blank slide or none on another, N or D do not agree, or a value is not finite
+        as float16.
     """
     if features.ndim != 2 or coords.shape != (len(features), 2) or features.shape[1] != meta.feature_dim:
         shapes = f"features {features.shape}, coords {coords.shape}"
         raise ArtifactError("shapes do not agree", where=path, expected=f"[N, {meta.feature_dim}], [N, 2]", got=shapes)
+    if tissue is not None and tissue.shape != (len(features),):
+        raise ArtifactError("shapes do not agree", where=path, expected=[len(features)], got=f"tissue {tissue.shape}")
+    if meta.blank and len(features):
+        raise ArtifactError("a blank slide has patches", where=path, got=len(features))
     with np.errstate(over="ignore"):  # an overflow is inf, and inf is refused by name below
         half = features.astype(np.float16)
-    _hold(half, path)
+    if not meta.blank:
+        _hold(half, path)
     with h5py.File(path, "w") as file:
         file.create_dataset("features", data=half, track_times=False)
         file.create_dataset("coords", data=coords.astype(np.int32), track_times=False)
+        if tissue is not None:
+            file.create_dataset("tissue_fraction", data=tissue.astype(np.float16), track_times=False)
         for name, value in dataclasses.asdict(meta).items():
             file.attrs[name] = value
 
@@ -142,6 +134,8 @@ class OpenBag:
         """Level-0 top-left pixels [N, 2], or None where the file has none that can be used."""
         if not self.file.has_coords:
             return None
+        if not self.file.n:
+            return np.empty((0, 2), np.int32)
         places = [block.copy() for block in self._blocks(self.file.coords_key, (self.file.n, 2))]
         return _pixels(np.concatenate(places), self.file.coords_scale, self.file.path)
 
@@ -194,7 +188,8 @@ def read_features(file: FeatureFile) -> Bag:
         for block in bag.blocks():
             features[filled : filled + len(block)] = block
             filled += len(block)
-    _hold(features, file.path)
+    if not file.blank:
+        _hold(features, file.path)
     return features, coords
 
 
@@ -209,20 +204,6 @@ def read_places(path: Path) -> tuple[NDArray[np.int32], float | None]:
         found = describe_places(source, path)
         stored = np.concatenate([block.copy() for block in source.blocks(found.key)])
     return _pixels(stored, found.scale, path), found.patch_px_level0
-
-
-def read_meta(path: Path) -> FeatureMeta:
-    """The attributes of a file that `write_features` wrote.
-
-    Raises: ArtifactError: the file is damaged or was written by something else.
-    """
-    with open_source(path) as source:
-        fields = dataclasses.fields(FeatureMeta)
-        needed = [field.name for field in fields if field.default is dataclasses.MISSING]
-        if missing := [name for name in needed if name not in source.attrs]:
-            raise ArtifactError("not a feature file of OceanPath", where=path, got=f"no attribute {missing[0]}")
-        told = [field.name for field in fields if field.name in source.attrs]
-        return FeatureMeta(**{name: _plain(source.attrs[name]) for name in told})
 
 
 def find_features(directory: Path) -> dict[str, Path]:
@@ -332,7 +313,3 @@ def all_finite(values: NDArray[np.floating]) -> bool:
     signed, unsigned, infinity = BITS[values.dtype.itemsize]
     sign = 1 << 8 * values.dtype.itemsize - 1
     return int(values.view(signed).max()) < infinity and int(values.view(unsigned).max()) < infinity + sign
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value

@@ -39,32 +39,45 @@ class Tissue:
     scale_x: float
     """Level-0 pixels a mask pixel."""
     scale_y: float
+    source: str = "auto"
+    """`auto` where it was measured, else the suffix of the file that told it."""
+    ink: NDArray[np.bool_] | None = None
+    """[h, w], what was left out as pen or frame; None where nobody looked."""
 
     @property
     def share(self) -> float:
         """Part of the slide that is tissue, 0 to 1."""
         return float(self.mask.mean())
 
+    @property
+    def ink_share(self) -> float:
+        """Part of the slide that is pen or frame, 0 to 1."""
+        return 0.0 if self.ink is None else float(self.ink.mean())
+
 
 def find_tissue(reader: SlideReader, patch_um: float) -> Tissue:
-    """The tissue mask of a slide, at 8 µm a pixel or finer for patches narrower than 128 µm."""
-    mpp = min(MASK_MPP, patch_um / 16)
-    width = max(1, round(reader.width * reader.mpp.x / mpp))
-    height = max(1, round(reader.height * reader.mpp.y / mpp))
+    """The tissue of a slide, measured on an overview; see `mask_size`."""
+    width, height = mask_size(reader, patch_um)
     rgb = reader.overview(width, height)
     scale_x, scale_y = reader.width / width, reader.height / height
-    pixel_mm2 = scale_x * reader.mpp.x * scale_y * reader.mpp.y * 1e-6
-    return Tissue(tissue_mask(rgb, pixel_mm2), scale_x, scale_y)
+    mask, ink = tissue_mask(rgb, scale_x * reader.mpp.x * scale_y * reader.mpp.y * 1e-6)
+    return Tissue(mask, scale_x, scale_y, ink=ink)
 
 
-def tissue_mask(rgb: NDArray[np.uint8], pixel_mm2: float) -> NDArray[np.bool_]:
-    """Tissue in an overview.
+def mask_size(reader: SlideReader, patch_um: float) -> tuple[int, int]:
+    """Width and height of a mask at 8 µm a pixel, or finer for patches narrower than 128 µm."""
+    mpp = min(MASK_MPP, patch_um / 16)
+    return max(1, round(reader.width * reader.mpp.x / mpp)), max(1, round(reader.height * reader.mpp.y / mpp))
+
+
+def tissue_mask(rgb: NDArray[np.uint8], pixel_mm2: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tissue and ink in an overview.
 
     Args:
         rgb: [h, w, 3], about 8 µm a pixel.
         pixel_mm2: Area of a pixel, for the sizes of specks and holes.
 
-    Returns: [h, w], True where there is tissue.
+    Returns: [h, w] and [h, w], True where there is tissue, and where there is ink; never both.
     """
     lab = rgb_to_lab(rgb)
     glass = glass_pixels(lab)
@@ -72,7 +85,7 @@ def tissue_mask(rgb: NDArray[np.uint8], pixel_mm2: float) -> NDArray[np.bool_]:
     ink = find_ink(rgb, FALLBACK_RGB if glass is None else np.median(rgb[glass], axis=0), pixel_mm2)
     distance = _distance(lab, reference)
     mask = without_small((distance > _threshold(distance)) & ~ink, SMALLEST_TISSUE_MM2 / pixel_mm2)
-    return ~without_small(~mask, LARGEST_HOLE_MM2 / pixel_mm2) & ~ink
+    return ~without_small(~mask, LARGEST_HOLE_MM2 / pixel_mm2) & ~ink, ink
 
 
 def glass_pixels(lab: NDArray[np.float32]) -> NDArray[np.bool_] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import h5py
@@ -284,3 +285,31 @@ def test_real_torch_tensors_and_clam_coordinates() -> None:
     for path in find_features(REAL / "clam_coords_h5").values():
         with pytest.raises(ArtifactError, match="list of patch places"):
             scan_features(path)
+
+
+def test_a_blank_slide_has_a_file_and_no_patches(tmp_path: Path) -> None:
+    blank = dataclasses.replace(meta(), blank=True)
+    write_features(tmp_path / "b.h5", np.zeros((0, 4)), np.zeros((0, 2), int), blank, np.zeros(0))
+    file = scan_features(tmp_path / "b.h5")
+    assert (file.blank, file.n, file.dim) == (True, 0, 4) and read_meta(tmp_path / "b.h5") == blank
+    features, coords = read_features(file)
+    assert features.shape == (0, 4) and coords is not None and coords.shape == (0, 2)
+    check_features(tmp_path)
+    with pytest.raises(ArtifactError, match="a blank slide has patches"):
+        write_features(tmp_path / "c.h5", np.zeros((1, 4)), np.zeros((1, 2), int), blank)
+    assert not (tmp_path / "c.h5").exists()
+
+
+def test_tissue_fractions_lie_beside_the_patches(tmp_path: Path) -> None:
+    write_features(tmp_path / "a.h5", np.ones((3, 4)), np.ones((3, 2), int), meta(), np.array([0.25, 0.5, 1.0]))
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert file["tissue_fraction"][:].tolist() == [0.25, 0.5, 1.0]
+    with pytest.raises(ArtifactError, match="shapes do not agree"):
+        write_features(tmp_path / "b.h5", np.ones((3, 4)), np.ones((3, 2), int), meta(), np.ones(2))
+
+
+def test_files_of_older_versions_say_less(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.h5")
+    with h5py.File(path, "a") as file:
+        del file.attrs["reader"], file.attrs["blank"]
+    assert (read_meta(path).reader, read_meta(path).blank, scan_features(path).blank) == ("", False, False)

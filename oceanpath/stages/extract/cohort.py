@@ -12,6 +12,7 @@ import xxhash
 from oceanpath.artifacts.ids import SLIDE_SUFFIXES, describe_missing, is_hidden, slide_id
 from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.stage import Inputs, Part
+from oceanpath.slides.contours import find_contours
 from oceanpath.slides.encoders import prepare_encoder
 from oceanpath.slides.encoders.weights import hash_file
 from oceanpath.stages.extract.places import place_digests
@@ -27,9 +28,9 @@ WHICH = ("exclude", "shard")
 def parts(settings: ExtractSettings, inputs: Inputs) -> list[Part]:
     """One part a slide, in order of slide id.
 
-    A part is identified by the geometry and encoder settings, its id, and the content of the slide and of the encoder's
-    weights; not by their places. Weights are fetched here, once, before any slide is opened. What TRIDENT makes is also
-    identified by its versions, so that a folder never mixes two of them.
+    A part is identified by the geometry and encoder settings, its id, and the content of the slide, of its tissue mask
+    if it has one, and of the encoder's weights; not by their places. Weights are fetched here, once, before any slide
+    is opened. What TRIDENT makes is also identified by its versions, so that a folder never mixes two of them.
 
     Raises:
         ExperimentError: no slides, two slides with one id, an unknown encoder or an unknown excluded id.
@@ -44,12 +45,14 @@ def parts(settings: ExtractSettings, inputs: Inputs) -> list[Part]:
         same["encoder_content"] = hash_file(settings.weights) if settings.weights else ""
     else:
         same["encoder_content"] = prepare_encoder(settings.encoder, settings.encoder_options())
+    outlines = find_contours(settings.tissue) if settings.tissue else {}
     slides = shard_of(find_slides(root, settings.exclude), settings.shard)
     places = place_digests(settings.coords, slides, file_digest) if settings.coords is not None else {}
     found = []
     for (name, path), following in zip_longest(slides.items(), list(slides.values())[1:]):
         digest = slide_digest(path, root, digests)
         identity = {"settings": same, "slide": digest, "slide_id": name}
+        identity |= {"tissue": file_digest(outlines[name])} if name in outlines else {}
         identity |= {"places": places[name]} if places else {}
         found.append(Part(part_key(name), identity, {"path": str(path), "next": str(following or "")}))
     return found

@@ -32,6 +32,8 @@ class ExtractSettings(Settings):
     """Patch pixels that neighbours share."""
     min_tissue: float = Field(0.25, ge=0, le=1)
     """Least share of tissue in a kept patch."""
+    tissue: Path | None = outside()
+    """A folder of `<slide_id>.geojson` or `<slide_id>.png` that say where tissue is; left out, it is measured."""
     coords: Path | None = outside()
     """Folder of lists of patch places that TRIDENT or CLAM made, instead of a grid over the tissue found here."""
     mpp: float | None = Field(None, gt=0)

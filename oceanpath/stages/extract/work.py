@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 import oceanpath
-from oceanpath.artifacts.features import FeatureMeta, find_features, read_meta, scan_features, write_features
+from oceanpath.artifacts.features import FeatureMeta, find_features, write_features
 from oceanpath.artifacts.gather import link_tree
-from oceanpath.errors import StageError
+from oceanpath.artifacts.ids import slide_id
 from oceanpath.pipeline.stage import Inputs, Part, Progress, Summary
 from oceanpath.slides.encoders import Encoder, build_encoder
 from oceanpath.slides.encoders.card import EncoderOptions
 from oceanpath.slides.engine.ahead import Ahead
 from oceanpath.slides.engine.line import Line
 from oceanpath.slides.engine.ring import Job
-from oceanpath.slides.grid import Grid, place_patches, plan_grid
+from oceanpath.slides.grid import Grid
 from oceanpath.slides.reader import SlideReader, open_slide
-from oceanpath.slides.tissue import find_tissue
-from oceanpath.stages.extract.places import given_coords
+from oceanpath.stages.extract.cut import Cut, cut_slide, with_tissue, write_pictures
 from oceanpath.stages.extract.settings import ExtractSettings
+from oceanpath.stages.extract.summary import cohort_summary, slide_summary
 from oceanpath.stages.extract.trident import extract_elsewhere
-
-THUMBNAIL_PX = 768
-JPEG_QUALITY = 85
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Where the patches of a slide are."""
-
-    grid: Grid
-    coords: NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -46,6 +33,7 @@ class Slide:
 
     reader: SlideReader
     job: Job
+    cut: Cut | None = None
 
 
 Wanted = tuple[ExtractSettings, Path]
@@ -60,18 +48,18 @@ class Engine:
 
 
 def run_part(settings: ExtractSettings, _: Inputs, part: Part, out: Path, progress: Progress) -> Summary:
-    """Write the features and the thumbnail of one slide below `out`.
+    """Write the features and the pictures of one slide below `out`; a blank slide gets a file without patches.
 
     Raises:
         ArtifactError: the slide cannot be opened or decoded.
-        StageError: no plausible mpp, coarser than the target, smaller than a patch, or no tissue.
+        StageError: no plausible mpp, coarser than the target, smaller than a patch, or no tissue mask of its own.
     """
     path, name, digest = Path(part.payload["path"]), str(part.identity["slide_id"]), str(part.identity["slide"])
     if settings.backend == "native":
         return extract_slide(engine_for(settings), settings, part, out, progress)
     with open_slide(path, override_mpp=settings.mpp, default_mpp=settings.default_mpp) as reader:
         features, coords, meta = extract_elsewhere(reader, settings, digest, out, progress)
-        return _write(reader, features, coords, meta, out / f"{name}.h5")
+        return _write(reader, (features, coords), meta, out / f"{name}.h5", None)
 
 
 def extract_slide(engine: Engine, settings: ExtractSettings, part: Part, out: Path, progress: Progress) -> Summary:
@@ -82,7 +70,7 @@ def extract_slide(engine: Engine, settings: ExtractSettings, part: Part, out: Pa
             engine.ahead.expect((settings, Path(following)))
         features = encode_patches(engine, slide, progress)
         meta = _meta(reader, slide.job.grid, engine.line.encoder, settings, str(part.identity["slide"]))
-        return _write(reader, features, slide.job.coords, meta, out / f"{part.identity['slide_id']}.h5")
+        return _write(reader, (features, slide.job.coords), meta, out / f"{part.identity['slide_id']}.h5", slide.cut)
 
 
 def run(settings: ExtractSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
@@ -91,38 +79,7 @@ def run(settings: ExtractSettings, inputs: Inputs, out: Path, progress: Progress
     for folder in inputs.parts.values():
         link_tree(folder, out)
         progress.advance()
-    files = find_features(out)
-    patches = [scan_features(path).n for path in files.values()]
-    sources = Counter(read_meta(path).mpp_source for path in files.values())
-    said = ", ".join(f"{source} {count}" for source, count in sorted(sources.items()))
-    lines = [
-        f"{len(files)} slides, {sum(patches)} patches ({min(patches)} to {max(patches)} a slide)",
-        f"encoder {settings.encoder}, {settings.patch_px} px at {settings.target_mpp:g} µm a pixel",
-        f"mpp from {said}",
-    ]
-    lines += [f"left out on request: {', '.join(settings.exclude)}"] if settings.exclude else []
-    return Summary(tuple(lines), {"slides": len(files), "patches": sum(patches), "encoder": settings.encoder})
-
-
-def cut_slide(reader: SlideReader, settings: ExtractSettings) -> Cut:
-    """The grid of a slide and the patches that hold tissue.
-
-    Raises: StageError: coarser than the target, smaller than a patch, or no patch with enough tissue.
-    """
-    grid = plan_grid(reader, settings.patch_px, settings.target_mpp, settings.overlap)
-    if settings.coords is not None:
-        return Cut(grid, given_coords(settings.coords, reader, grid))
-    tissue = find_tissue(reader, settings.patch_px * settings.target_mpp)
-    coords, _ = place_patches(reader, grid, tissue, settings.min_tissue)
-    if not len(coords):
-        raise StageError(
-            "no patch with enough tissue",
-            where=reader.path,
-            expected=f"a tissue share of extract.min_tissue = {settings.min_tissue:g} in one patch",
-            got=f"{tissue.share:.1%} tissue in the slide",
-            do="Lower extract.min_tissue, or leave the slide out with extract.exclude.",
-        )
-    return Cut(grid, coords)
+    return cohort_summary(find_features(out), settings)
 
 
 def prepare(wanted: Wanted) -> Slide:
@@ -134,11 +91,11 @@ def prepare(wanted: Wanted) -> Slide:
     opener = partial(open_slide, path, override_mpp=settings.mpp, default_mpp=settings.default_mpp)
     reader = opener()
     try:
-        cut = cut_slide(reader, settings)
+        cut = cut_slide(reader, settings, slide_id(path))
     except BaseException:
         reader.close()
         raise
-    return Slide(reader, Job(path, opener, cut.grid, cut.coords))
+    return Slide(reader, Job(path, opener, cut.grid, cut.coords), cut)
 
 
 def encode_patches(engine: Engine, slide: Slide, progress: Progress) -> NDArray[np.float16]:
@@ -151,6 +108,8 @@ def encode_patches(engine: Engine, slide: Slide, progress: Progress) -> NDArray[
     count, done = len(slide.job.coords), 0
     features = np.empty((count, engine.line.encoder.dim), np.float16)
     progress.start(count, "patches")
+    if not count:
+        return features
     for rows in engine.line.encode(slide.job, slide.reader, upcoming):
         features[done : done + len(rows)] = rows
         done += len(rows)
@@ -187,20 +146,23 @@ def _meta(reader: SlideReader, grid: Grid, encoder: Encoder, settings: ExtractSe
         level0_height=reader.height,
         slide_digest=digest,
         tool_version=oceanpath.__version__,
+        reader=reader.reader,
+        reader_reason=reader.reader_reason,
         encoder_revision=encoder.revision,
         weights_sha256=encoder.weights_sha256,
     )
 
 
 def _write(
-    reader: SlideReader, features: NDArray[np.float16], coords: NDArray[np.int32], meta: FeatureMeta, path: Path
+    reader: SlideReader,
+    bag: tuple[NDArray[np.float16], NDArray[np.int32]],
+    meta: FeatureMeta,
+    path: Path,
+    cut: Cut | None,
 ) -> Summary:
-    write_features(path, features, coords, meta)
-    _write_thumbnail(reader, path.parent / "thumbnails" / f"{path.stem}.jpg")
-    line = f"{path.stem}: {len(coords)} patches, mpp {meta.mpp_x:g} ({meta.mpp_source})"
-    return Summary((line,), {"patches": len(coords), "mpp": meta.mpp_x, "mpp_source": meta.mpp_source})
-
-
-def _write_thumbnail(reader: SlideReader, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(reader.thumbnail(THUMBNAIL_PX)).save(path, quality=JPEG_QUALITY)
+    """Write features, coordinates and pictures of one slide."""
+    features, coords = bag
+    meta = meta if cut is None else with_tissue(meta, cut)
+    write_features(path, features, coords, meta, None if cut is None else cut.fractions)
+    write_pictures(reader, cut, path.parent, path.stem)
+    return slide_summary(path.stem, len(coords), meta)

@@ -10,11 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from oceanpath.artifacts.blank_slides import write_blank
 from oceanpath.artifacts.columns import join, take
 from oceanpath.artifacts.sources import Sources
 from oceanpath.artifacts.store import Index
 from oceanpath.artifacts.store_writer import StoreWriter
 from oceanpath.artifacts.trident_job import feature_set
+from oceanpath.errors import ArtifactError
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
 from oceanpath.stages.mmap.adopt import remember_places
 from oceanpath.stages.mmap.build import Build
@@ -27,7 +29,8 @@ from oceanpath.stages.mmap.settings import MmapSettings
 def run(settings: MmapSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
     """Write the store of all feature files below `out`."""
     folder = find_cohort(settings, inputs)
-    reuse, build, bad, said = _plan(settings, folder, best_reuse(settings, folder, inputs.earlier))
+    reuse, build, bad, said, blank = _plan(settings, folder, best_reuse(settings, folder, inputs.earlier))
+    write_blank(out, blank)
     progress.start(len(build.files), "slides")
     if reuse is not None:
         progress.note(f"{len(reuse)} slides are in an earlier store and are taken over; {len(build.files)} are new")
@@ -56,6 +59,8 @@ class Plan(NamedTuple):
     build: Build
     bad: Bad
     said: list[str]
+    blank: list[str]
+    """Ids of the slides that have no patches, and so no bag."""
 
 
 def _plan(settings: MmapSettings, folder: FeatureFolder, reuse: Reuse | None) -> Plan:
@@ -67,6 +72,8 @@ def _plan(settings: MmapSettings, folder: FeatureFolder, reuse: Reuse | None) ->
     limit = Limit.of(folder, folder.find(known), known.values(), allowed=settings.allow_missing)
     paths = limit.paths
     files, bad = scan(paths.values(), settings.workers)
+    blank = sorted(file.slide_id for file in files if file.blank)
+    files = [file for file in files if not file.blank]
     dims = Counter(file.dim for file in files)
     if reuse is not None:
         dims[reuse.index.feature_dim] += len(reuse)
@@ -76,8 +83,12 @@ def _plan(settings: MmapSettings, folder: FeatureFolder, reuse: Reuse | None) ->
     if reuse is not None and (usual != reuse.index.feature_dim or placed > reuse.index.has_coords):
         return _plan(settings, folder, None)  # the new files change what the others must be
     refuse(bad + odd, len(known) + len(paths), allowed=settings.allow_missing)
+    if blank and not files and reuse is None:
+        do = "Look at the pictures in extract's folder masks."
+        raise ArtifactError("all slides are blank", where=folder.root, got=", ".join(blank[:5]), do=do)
     build = Build.of([file for file in files if file.dim == usual], folder, settings, reuse)
-    return Plan(reuse, build, bad + odd, limit.lines)
+    said = [*limit.lines, *([f"{len(blank)} blank, left out: {', '.join(blank)}"] if blank else [])]
+    return Plan(reuse, build, bad + odd, said, blank)
 
 
 def _summary(index: Index, sources: Sources, build: Build, bad: Bad, said: list[str]) -> Summary:

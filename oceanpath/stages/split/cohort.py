@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,8 +32,8 @@ class Cohort:
     """Reason → slide ids."""
 
 
-def join(settings: SplitSettings, labels: Path, in_store: list[str]) -> Cohort:
-    """The cohort that can be split.
+def join(settings: SplitSettings, labels: Path, in_store: list[str], blank: Sequence[str] = ()) -> Cohort:
+    """The cohort that can be split; `blank` slides have no bag, which is known and no mistake of the table.
 
     Raises: ExperimentError: a column is missing, an id is there twice or, unless allowed, slides and rows differ.
     """
@@ -42,7 +43,7 @@ def join(settings: SplitSettings, labels: Path, in_store: list[str]) -> Cohort:
     known = table["label"].isin(settings.classes) if settings.classes else table["label"].notna()
     _refuse_classes(settings, table, labels)
     excluded = {
-        "in the table, without features": sorted(named - stored),
+        "in the table, without features": sorted(named - stored - set(blank)),
         "with features, not in the table": sorted(stored - named),
         "without a label": sorted(table.loc[table["label"].isna(), "slide_id"]),
         "with a label that is no class": sorted(table.loc[table["label"].notna() & ~known, "slide_id"]),
@@ -51,6 +52,8 @@ def join(settings: SplitSettings, labels: Path, in_store: list[str]) -> Cohort:
     excluded = {reason: names for reason, names in excluded.items() if names}
     if excluded and not settings.allow_missing:
         raise _unmatched(excluded, named, stored, labels)
+    if empty := sorted(named & set(blank)):
+        excluded["blank, without a patch"] = empty
     keep = table["slide_id"].isin(stored) & known & table["patient_id"].notna()
     frame = table[keep].sort_values("slide_id", ignore_index=True)
     if frame.empty:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from oceanpath.artifacts.blank_slides import read_blank
 from oceanpath.artifacts.folds import ROLES, write_folds
 from oceanpath.artifacts.store import Store
 from oceanpath.errors import ExperimentError
@@ -18,7 +19,7 @@ from oceanpath.stages.split.settings import SplitSettings
 
 def run(settings: SplitSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
     """Write the folds of the cohort below `out`."""
-    cohort = join(settings, _labels(settings, inputs), Store(inputs["mmap"]).slide_ids)
+    cohort = join(settings, _labels(settings, inputs), Store(inputs["mmap"]).slide_ids, read_blank(inputs["mmap"]))
     for reason, names in cohort.excluded.items():
         progress.note(f"{len(names)} slides left out, {reason}")
     folds = deal(cohort.frame, settings)

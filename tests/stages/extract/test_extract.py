@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from oceanpath.artifacts.blank_slides import read_blank
 from oceanpath.artifacts.features import check_features, read_features, read_meta, scan_features
+from oceanpath.artifacts.store import Store
 from oceanpath.errors import ArtifactError, ExperimentError, OceanPathError, StageError
 from oceanpath.pipeline.experiment import load
 from oceanpath.pipeline.stage import Inputs, Part, Quiet, resolve
@@ -21,9 +24,12 @@ from oceanpath.slides.patches import read_patches
 from oceanpath.slides.reader import open_slide
 from oceanpath.stages.catalog import CATALOG
 from oceanpath.stages.extract.cohort import file_digest, find_slides, part_key, parts
+from oceanpath.stages.extract.cut import cut_slide
 from oceanpath.stages.extract.settings import ExtractSettings
 from oceanpath.stages.extract.stage import STAGE
-from oceanpath.stages.extract.work import cut_slide, run, run_part
+from oceanpath.stages.extract.work import run, run_part
+from oceanpath.stages.mmap.settings import MmapSettings
+from oceanpath.stages.mmap.stage import STAGE as MMAP
 
 REAL = Path(__file__).resolve().parents[3] / "../shared/data/slides_real"
 GLASS = (243, 242, 244)
@@ -86,7 +92,7 @@ def test_each_row_is_the_encoding_of_the_patch_at_its_coords(tmp_path: Path, coh
     features, coords = read_features(scan_features(folders["b"] / "b.h5"))
     encoder = build_encoder("hed_stats")
     with open_slide(cohort / "site 2/b.svs") as reader:
-        grid = cut_slide(reader, settings(cohort)).grid
+        grid = cut_slide(reader, settings(cohort), "b").grid
         assert coords is not None
         for row, (x, y) in zip(features, coords, strict=True):
             assert np.array_equal(encoder.encode(read_patches(reader, grid, np.array([[x, y]])))[0], row)
@@ -191,14 +197,60 @@ def one(path: Path, out: Path, **keys: object) -> None:
     run_part(settings(None, **keys), Inputs(), part, out, Quiet())
 
 
-def test_a_slide_without_tissue(tmp_path: Path) -> None:
-    write_aperio(tmp_path / "blank.svs", np.full((1024, 1024, 3), GLASS, np.uint8), 0.5)
-    for min_tissue in (0.25, 0.0):
-        with pytest.raises(
-            StageError, match=r"blank\.svs: no patch with enough tissue.*0\.0% tissue.*extract\.exclude"
-        ):
-            one(tmp_path / "blank.svs", tmp_path, min_tissue=min_tissue)
-    assert not list(tmp_path.glob("*.h5"))
+def test_a_blank_slide_is_kept_without_patches_and_left_out_by_name(tmp_path: Path, cohort: Path) -> None:
+    write_aperio(cohort / "blank.svs", np.full((1024, 1024, 3), GLASS, np.uint8), 0.5)
+    keys, out = settings(cohort, min_tissue=0.0), tmp_path / "out"
+    out.mkdir()
+    summary = run(keys, Inputs(parts=extract(keys, Inputs(), tmp_path)), out, Quiet())
+    resolve(STAGE.check)(out)
+    assert summary.metrics["slides"] == 3 and summary.metrics["blank"] == 1
+    assert "blank, no patches: blank" in summary.lines
+    meta = read_meta(out / "blank.h5")
+    assert (meta.blank, meta.tissue_share, scan_features(out / "blank.h5").n) == (True, 0.0, 0)
+    store = tmp_path / "store"
+    store.mkdir()
+    stored = resolve(MMAP.work)(MmapSettings(), Inputs(parents={"extract": out}), store, Quiet())
+    assert Store(store).slide_ids == ["a", "b"] and read_blank(store) == ["blank"]
+    assert "1 blank, left out: blank" in stored.lines
+
+
+def test_what_was_measured_is_stored_and_drawn(tmp_path: Path, cohort: Path) -> None:
+    folder = extract(settings(cohort), Inputs(), tmp_path)["a"]
+    meta = read_meta(folder / "a.h5")
+    assert (meta.reader, meta.reader_reason, meta.tissue_source) == ("tiff_tiles", "", "auto")
+    assert meta.tissue_share == pytest.approx(0.25, rel=0.1) and meta.ink_share == 0
+    with h5py.File(folder / "a.h5") as file:
+        assert file["tissue_fraction"].dtype == np.float16 and (file["tissue_fraction"][:] > 0.9).all()
+    with Image.open(folder / "thumbnails/a.jpg") as plain, Image.open(folder / "masks/a.jpg") as drawn:
+        assert plain.size == drawn.size
+        differs = (np.abs(np.asarray(plain).astype(int) - np.asarray(drawn)).max(axis=2) > 60).nonzero()
+    assert [int(axis.min()) // 8 for axis in differs] == [24, 24] and max(int(axis.max()) for axis in differs) < 584
+
+
+def outline(folder: Path, name: str, box: tuple[int, int, int, int]) -> None:
+    left, top, right, bottom = box
+    ring = [[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.geojson").write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
+
+
+def test_tissue_that_somebody_outlined(tmp_path: Path, cohort: Path) -> None:
+    outline(tmp_path / "roi", "a", (0, 0, 256, 512))
+    outline(tmp_path / "roi", "b", (1024, 1024, 2048, 1536))
+    keys = settings(cohort, tissue=tmp_path / "roi")
+    folders = extract(keys, Inputs(), tmp_path)
+    found = {name: read_features(scan_features(folders[name] / f"{name}.h5"))[1] for name in "ab"}
+    assert found["a"].tolist() == [[0, 0], [0, 256]] and found["b"].tolist() == [[1024, 1024], [1536, 1024]]
+    assert read_meta(folders["a"] / "a.h5").tissue_source == "geojson"
+    before = identities(keys)
+    outline(tmp_path / "roi", "b", (0, 0, 512, 512))
+    after = identities(keys)
+    assert after["a"] == before["a"] and after["b"] != before["b"]
+    (tmp_path / "roi/b.geojson").unlink()
+    with pytest.raises(
+        StageError, match=r"b\.svs: no tissue mask for this slide; expected b\.geojson or b\.png in roi/"
+    ):
+        extract(keys, Inputs(), tmp_path / "again")
 
 
 def test_a_slide_that_is_damaged_inside(tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ from oceanpath.slides.encoders import build_encoder
 from oceanpath.slides.patches import read_patches
 from oceanpath.slides.reader import open_slide
 from oceanpath.stages.extract.cohort import parts
+from oceanpath.stages.extract.cut import cut_slide
 from oceanpath.stages.extract.settings import ExtractSettings
-from oceanpath.stages.extract.work import cut_slide, run_part
+from oceanpath.stages.extract.work import run_part
 
 from .test_extract import draw_slide
 
@@ -59,7 +60,7 @@ def test_features_are_of_the_given_places_in_their_order(slides: Path, tmp_path:
     features, coords = read_features(scan_features(make(settings(slides), tmp_path / "out")))
     assert coords is not None and coords.tolist() == PLACES
     with open_slide(slides / "a.svs") as reader:
-        cut = cut_slide(reader, settings(slides))
+        cut = cut_slide(reader, settings(slides), "a")
         patches = read_patches(reader, cut.grid, np.array(PLACES))
     assert np.array_equal(build_encoder("hed_stats").encode(patches), features)
     outside = patches[2, 128:, :]  # 900 + 256 and 896 + 256 are past 1024

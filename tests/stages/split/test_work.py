@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from oceanpath.artifacts.blank_slides import write_blank
 from oceanpath.artifacts.folds import check, check_fold, read_fold, read_splits
 from oceanpath.artifacts.store import Index
 from oceanpath.artifacts.store_writer import Layout, StoreWriter
@@ -58,6 +59,19 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
+
+
+def test_blank_slides_are_no_mistake_of_the_table(bench: Bench, tmp_path: Path) -> None:
+    names = [name.removesuffix(".svs") for name in table()["slide_id"]]
+    with pytest.raises(ExperimentError, match="2 in the table, without features"):
+        bench.go(table(), names[2:])
+    store = store_of(names[2:], tmp_path / "with_blank")
+    write_blank(store, names[:2])
+    table().to_csv(tmp_path / "c.csv", index=False)
+    (tmp_path / "folds").mkdir()
+    keys = SplitSettings(labels=tmp_path / "c.csv", patient_id="case_id", classes=("NR", "R"))
+    run(keys, Inputs(parents={"mmap": store}), tmp_path / "folds", Quiet())
+    assert read_splits(tmp_path / "folds")["excluded"] == {"blank, without a patch": names[:2]}
 
 
 def test_each_slide_is_tested_once_and_every_role_has_every_class(bench: Bench) -> None:

@@ -1,0 +1,32 @@
+"""`blank_slides.txt` in a store: ids of slides that were looked at and have no patches, sorted, one a line.
+
+They have no bag, and whoever joins the store with a table knows why. No such file means that there are none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from oceanpath.errors import ArtifactError
+
+NAME = "blank_slides.txt"
+
+
+def write_blank(store: Path, slide_ids: Iterable[str]) -> None:
+    """Write the ids beside a store; no file where there are none."""
+    if names := sorted(slide_ids):
+        (store / NAME).write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+
+
+def read_blank(store: Path) -> list[str]:
+    """The ids of the blank slides of a store, sorted.
+
+    Raises: ArtifactError: the list is there and cannot be read.
+    """
+    try:
+        return (store / NAME).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArtifactError("the list of blank slides cannot be read", where=store / NAME, got=error) from error

@@ -1,0 +1,112 @@
+"""Tissue from files: what was outlined is the mask, wherever it lies in the GeoJSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from oceanpath.errors import ArtifactError, ExperimentError, StageError
+from oceanpath.slides.contours import find_contours, read_tissue
+from oceanpath.slides.resolution import Resolution
+
+READER = SimpleNamespace(path=Path("s.svs"), width=8000, height=4000, mpp=Resolution(0.5, 0.5, "test"))
+BOX = [[1600, 800], [3200, 800], [3200, 2400], [1600, 2400], [1600, 800]]
+HOLE = [[2000, 1200], [2400, 1200], [2400, 1600], [2000, 1600], [2000, 1200]]
+
+
+def read(path: Path) -> np.ndarray:
+    return read_tissue(path, READER, 128.0).mask
+
+
+def save(path: Path, value: object) -> Path:
+    path.write_text(json.dumps(value))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["polygon", "multi", "feature", "collection", "list", "geometries"])
+def test_every_way_to_say_a_polygon(tmp_path: Path, kind: str) -> None:
+    polygon = {"type": "Polygon", "coordinates": [BOX, HOLE]}
+    feature = {"type": "Feature", "geometry": polygon, "properties": {"features": 1}}
+    point = {"type": "Feature", "geometry": {"type": "Point", "coordinates": [1, 1]}, "properties": None}
+    said = {
+        "polygon": polygon,
+        "multi": {"type": "MultiPolygon", "coordinates": [[BOX, HOLE]]},
+        "feature": feature,
+        "collection": {
+            "type": "FeatureCollection",
+            "features": [point, feature, {"type": "Feature", "geometry": None}],
+        },
+        "list": [feature],
+        "geometries": {"type": "GeometryCollection", "geometries": [polygon]},
+    }
+    mask = read(save(tmp_path / "s.geojson", said[kind]))
+    assert mask.shape == (250, 500)
+    wanted = np.zeros(mask.shape, bool)
+    wanted[50:150, 100:200] = True
+    wanted[75:100, 125:150] = False
+    assert (mask ^ wanted).sum() <= 4 * 101 + 4 * 26  # one pixel along the edges
+
+
+def test_a_hole_of_one_is_no_hole_in_another(tmp_path: Path) -> None:
+    whole = {"type": "MultiPolygon", "coordinates": [[HOLE], [BOX, HOLE]]}
+    assert read(save(tmp_path / "s.geojson", whole))[76:99, 126:149].all()
+
+
+def test_a_mask_image_covers_the_slide(tmp_path: Path) -> None:
+    pixels = np.zeros((40, 80), np.uint8)
+    pixels[10:20, 30:50] = 1
+    Image.fromarray(pixels).save(tmp_path / "s.png")
+    tissue = read_tissue(tmp_path / "s.png", READER, 128.0)
+    assert np.array_equal(tissue.mask, pixels > 0) and (tissue.scale_x, tissue.scale_y, tissue.source) == (
+        100,
+        100,
+        "png",
+    )
+
+
+def test_files_are_found_by_slide_id(tmp_path: Path) -> None:
+    for name in ("a b[1].geojson", "c.svs.png", ".hidden.png", "notes.txt"):
+        (tmp_path / name).touch()
+    assert {name: path.name for name, path in find_contours(tmp_path).items()} == {
+        "a b[1]": "a b[1].geojson",
+        "c": "c.svs.png",
+    }
+    (tmp_path / "c.geojson").touch()
+    with pytest.raises(ExperimentError, match=r"two masks for one slide; got c\.geojson and c\.svs\.png"):
+        find_contours(tmp_path)
+    with pytest.raises(ExperimentError, match=r"no such folder.*extract\.tissue"):
+        find_contours(tmp_path / "gone")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "contours cannot be read"),
+        ("{}", "contours cannot be read; expected GeoJSON polygons, got 'type'"),
+        ("3", "contours cannot be read"),
+        ("null", "contours cannot be read"),
+        ('{"type": "Polygon", "coordinates": [[[1]]]}', "contours cannot be read"),
+        ('{"type": "Polygon", "coordinates": [[["x", "y"]]]}', "contours cannot be read"),
+        ('{"type": "FeatureCollection", "features": []}', "no polygons in this file"),
+    ],
+)
+def test_what_is_no_geojson_is_named(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "s.geojson").write_text(text)
+    with pytest.raises(ArtifactError, match=rf"s\.geojson: {says}"):
+        read(tmp_path / "s.geojson")
+
+
+def test_mask_images_that_cannot_be_meant(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"no image")
+    with pytest.raises(ArtifactError, match="a tissue mask cannot be read"):
+        read(tmp_path / "a.png")
+    Image.new("L", (80, 80)).save(tmp_path / "b.png")
+    with pytest.raises(
+        StageError, match="must cover the whole slide; expected the shape of 8000 x 4000 px, got 80 x 80"
+    ):
+        read(tmp_path / "b.png")
