@@ -73,7 +73,7 @@ class BiMamba(BaseMIL):
     ) -> tuple[Tensor, Tensor | None]:
         """In blocks. Of a layer only what its directions know at the edges of blocks is kept.
 
-        The tokens of a block are computed again from its patches in every pass: 2 · layers passes.
+        The tokens of a block are computed again from its patches in every pass: 2 · layers + 1 passes.
         """
         blocks = streaming.blocks(len(rows))
         known: list[list[tuple[Memory | None, Memory | None]]] = []

@@ -18,7 +18,7 @@ from oceanpath.models.float32 import fast_float32
 TRAINED = 20_000
 """Patches above which no training step is taken: training caps its bags, inference does not."""
 PATIENCE = 20.0
-"""Seconds of one inference after which larger bags are left out; their rows say null."""
+"""Seconds of one inference, or training step, after which larger bags are left out; their rows say null."""
 QUICK = 1.0
 """Seconds of a first inference up to which it is timed three times."""
 
@@ -39,7 +39,7 @@ def grow(model: BaseMIL, sizes: Sequence[int], device: torch.device) -> list[dic
         infer = _inference(model, bag, device)
         first = seconds(partial(_remember_peak, row, infer, device), device)
         row["infer_seconds"] = min(seconds(infer, device) for _ in range(3 if first < QUICK else 1))
-        if size <= TRAINED:
+        if size <= TRAINED and (len(rows) < 2 or (rows[-2]["train_seconds"] or 0.0) <= PATIENCE):
             row["train_seconds"] = seconds(_training(model, bag, device), device)
     return rows
 

@@ -14,6 +14,8 @@ from oceanpath.errors import MissingExtraError, StageError
 from oceanpath.slides.encoders.card import Card, Hub
 
 STANDARD_FILES = ("model.safetensors", "pytorch_model.bin")
+SAID = 200
+"""Letters of the client's own message that are repeated."""
 WITHOUT = "Encoders that need no download: efficientnet_lite0, hed_stats, random_vit_tiny."
 
 
@@ -80,7 +82,7 @@ def download(card: Card, revision: str) -> Path:
 def _refused(card: Card, revision: str, what: str, do: str, said: BaseException | None = None) -> StageError:
     hub = card.hub
     assert hub is not None
-    wanted, got = f"{hub.file} of {hub.repo} at {revision[:12]}", str(said or "").strip().partition("\n")[0]
+    wanted, got = f"{hub.file} of {hub.repo} at {revision[:12]}", " ".join(str(said or "").split())[:SAID]
     return StageError(
         what, where=f"encoder {card.name}", expected=wanted, got=got, do=f"{do} {_by_hand(hub)} {WITHOUT}"
     )
