@@ -11,6 +11,7 @@ import openslide
 from numpy.typing import NDArray
 from PIL import Image
 
+from oceanpath.artifacts.ids import CLOSED_SUFFIXES
 from oceanpath.errors import ArtifactError
 from oceanpath.slides.readers.choose import choose_pixels
 from oceanpath.slides.readers.through_openslide import OpenSlidePixels
@@ -132,6 +133,9 @@ def open_slide(
         StageError: the slide tells no plausible resolution.
     """
     do = "Copy the slide again, convert it to a pyramidal TIFF, or leave it out with extract.exclude."
+    if path.suffix.lower() in CLOSED_SUFFIXES:
+        do = "Export it as SVS or pyramidal TIFF with its maker's program, or leave it out with extract.exclude."
+        raise ArtifactError(f"no reader for {path.suffix.lower()} slides", where=path, do=do)
     try:
         handle = openslide.OpenSlide(path)
     except openslide.OpenSlideUnsupportedFormatError as error:

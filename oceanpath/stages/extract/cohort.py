@@ -9,7 +9,7 @@ from pathlib import Path
 
 import xxhash
 
-from oceanpath.artifacts.ids import SLIDE_SUFFIXES, describe_missing, is_hidden, slide_id
+from oceanpath.artifacts.ids import CLOSED_SUFFIXES, SLIDE_SUFFIXES, describe_missing, is_hidden, slide_id
 from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.stage import Inputs, Part
 from oceanpath.slides.contours import find_contours
@@ -92,7 +92,11 @@ def find_slides(root: Path, exclude: tuple[str, ...] = ()) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for path in sorted(root.rglob("*")):
-        if path.suffix.lower() not in SLIDE_SUFFIXES or is_hidden(path, root) or not path.is_file():
+        if (
+            path.suffix.lower() not in (*SLIDE_SUFFIXES, *CLOSED_SUFFIXES)
+            or is_hidden(path, root)
+            or not path.is_file()
+        ):
             continue
         name = slide_id(path)
         if name in found:

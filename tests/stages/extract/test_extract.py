@@ -185,6 +185,17 @@ def test_wrong_keys(cohort: Path, keys: dict, says: str) -> None:
         parts(ExtractSettings(**({"encoder": "hed_stats", "slides": cohort} | keys)), Inputs())
 
 
+@pytest.mark.parametrize("suffix", [".sdpc", ".kfb", ".CZI"])
+def test_slides_of_closed_formats_are_found_and_said_to_be_so(cohort: Path, tmp_path: Path, suffix: str) -> None:
+    path = cohort / f"closed{suffix}"
+    path.write_bytes(b"SDPC")
+    assert "closed" in identities(settings(cohort))
+    with pytest.raises(
+        ArtifactError, match=rf"closed\{suffix}: no reader for \{suffix.lower()} slides.*extract\.exclude"
+    ):
+        one(path, tmp_path)
+
+
 def test_no_folder_of_slides(tmp_path: Path) -> None:
     with pytest.raises(ExperimentError, match=r"data\.slides"):
         parts(settings(None), Inputs())
