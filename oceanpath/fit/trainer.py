@@ -6,7 +6,13 @@ import logging
 import math
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
+
+from oceanpath.torchvision_import import import_torchvision
+
+with suppress(ModuleNotFoundError):
+    import_torchvision()  # Lightning imports it where it is installed, whether or not it can be
 
 import lightning.pytorch as pl
 import torch

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from oceanpath.slides.encoders.card import Card, EncoderOptions
 from oceanpath.slides.encoders.checkpoint import fill, read_state
 from oceanpath.slides.encoders.device import place
-from oceanpath.slides.encoders.timm_library import import_torchvision, wanting
+from oceanpath.slides.encoders.timm_library import wanting
 from oceanpath.slides.encoders.torch_encoder import TorchEncoder
 from oceanpath.slides.encoders.weights import find_weights
+from oceanpath.torchvision_import import import_torchvision
 
 
 class ThreeStages(nn.Module):

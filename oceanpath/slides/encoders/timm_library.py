@@ -1,29 +1,14 @@
-"""timm, importable beside any build of torch.
-
-timm imports torchvision. Its wheel from the package registry is compiled against CUDA libraries; beside a CPU build of
-torch its compiled half cannot be loaded, and `import torchvision` ends with "operator torchvision::nms does not exist"
-because its Python half describes two operators that the other half would have defined. Declaring their schemas first
-lets the import pass: transforms and models work, the operators themselves (box suppression) do not, and no encoder
-calls them. The declaration is made only after the import has failed in exactly this way.
-"""
+"""timm, and what is said where it is not installed."""
 
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
-import torch
-
 from oceanpath.errors import MissingExtraError
-
-MISSING_OPERATOR = "torchvision::nms does not exist"
-OPERATORS = ("nms", "qnms")
-SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-_declared: list[torch.library.Library] = []
-"""Schemas live as long as the object that declared them."""
+from oceanpath.torchvision_import import import_torchvision
 
 
 def import_timm(needed_by: str) -> ModuleType:
@@ -49,25 +34,3 @@ def wanting(encoder: str) -> Iterator[None]:
         raise MissingExtraError(
             f"the encoder {encoder} needs a package that is not installed", expected=error.name, do=do
         ) from error
-
-
-def import_torchvision() -> ModuleType:
-    """The module torchvision, with two operators declared where its compiled half does not fit this torch.
-
-    Raises:
-        ModuleNotFoundError: it is not installed.
-        RuntimeError: it cannot be imported for another reason.
-    """
-    try:
-        return importlib.import_module("torchvision")
-    except RuntimeError as error:
-        if MISSING_OPERATOR not in str(error):
-            raise
-    for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
-        del sys.modules[name]  # half imported
-    if not _declared:
-        library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
-        for operator in OPERATORS:
-            library.define(operator + SCHEMA)  # type: ignore[no-untyped-call]
-        _declared.append(library)
-    return importlib.import_module("torchvision")

@@ -1,0 +1,25 @@
+"""torchvision beside whatever torch there is, or not at all."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+from oceanpath import torchvision_import
+
+
+def test_another_failure_of_torchvision_is_not_covered_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: str) -> ModuleType:
+        raise RuntimeError("the disk is on fire")
+
+    monkeypatch.setattr(torchvision_import.importlib, "import_module", broken)
+    with pytest.raises(RuntimeError, match="the disk is on fire"):
+        torchvision_import.import_torchvision()
+
+
+def test_training_can_be_imported_whatever_torchvision_is() -> None:
+    """In a process of its own: Lightning imports torchvision where it is installed."""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", "import oceanpath.fit.trainer"], check=True)
