@@ -59,8 +59,9 @@ class SlideReader:
     ) -> Iterator[NDArray[np.uint8]]:
         """RGB [height / factor, width / factor, 3] at each of `places` [n, 2]; the next region may overwrite one.
 
-        What regions share is decoded once. A place is taken at the nearest pixel of the level; OpenSlide comes as near
-        to it as whole level-0 pixels allow, and interpolates the rest.
+        What regions share is decoded once, where tiles are read. A place is taken at the nearest pixel of the level, or
+        as near to it as OpenSlide comes on a level whose pixels lie between those of level 0. Either way the pixels
+        are the same with either reader.
 
         Args:
             places: Left and top edges in level-0 pixels.
