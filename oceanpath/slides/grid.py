@@ -56,16 +56,11 @@ def plan_grid(reader: SlideReader, patch_px: int, target_mpp: float, overlap: in
         got = f"{max(mpp.x, mpp.y):g} ({mpp.source})"
         do = "Enlarging would invent detail: raise extract.target_mpp, or leave the slide out with extract.exclude."
         raise StageError("too coarse for extract.target_mpp", where=reader.path, expected=target_mpp, got=got, do=do)
-    finest = max(
-        (i for i, ds in enumerate(reader.level_downsamples) if ds * max(mpp.x, mpp.y) <= target_mpp * (1 + SNAP)),
-        key=lambda i: reader.level_downsamples[i],
-    )
-    downsample = reader.level_downsamples[finest]
-    width = _read_px(patch_px, patch_px * target_mpp / (mpp.x * downsample))
-    height = _read_px(patch_px, patch_px * target_mpp / (mpp.y * downsample))
+    level, width, height = what_to_read(reader, patch_px, target_mpp / mpp.x, target_mpp / mpp.y)
+    downsample = reader.level_downsamples[level]
     grid = Grid(
         patch_px=patch_px,
-        level=finest,
+        level=level,
         read_width=width,
         read_height=height,
         footprint_x=width * downsample,
@@ -79,6 +74,22 @@ def plan_grid(reader: SlideReader, patch_px: int, target_mpp: float, overlap: in
         do = "Lower extract.patch_px, or leave the slide out with extract.exclude."
         raise StageError("the slide is smaller than one patch", where=reader.path, expected=expected, got=size, do=do)
     return grid
+
+
+def what_to_read(reader: SlideReader, patch_px: int, scale_x: float, scale_y: float) -> tuple[int, int, int]:
+    """The deepest level that is fine enough, and the width and height in its pixels of a patch.
+
+    Args:
+        reader: The slide.
+        patch_px: Side of a patch as the encoder sees it.
+        scale_x: Level-0 pixels a patch pixel.
+        scale_y: The same down.
+    """
+    downsamples = reader.level_downsamples
+    fine = [level for level, ds in enumerate(downsamples) if ds <= min(scale_x, scale_y) * (1 + SNAP)]
+    level = max(fine, key=lambda i: downsamples[i])
+    width, height = (_read_px(patch_px, patch_px * scale / downsamples[level]) for scale in (scale_x, scale_y))
+    return level, width, height
 
 
 def place_patches(

@@ -12,11 +12,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from oceanpath.artifacts.ids import CLOSED_SUFFIXES
-from oceanpath.errors import ArtifactError
+from oceanpath.errors import ArtifactError, MissingExtraError
 from oceanpath.slides.readers.choose import choose_pixels
 from oceanpath.slides.readers.through_openslide import OpenSlidePixels
 from oceanpath.slides.resolution import Resolution, resolve_mpp
 
+OTHER_PACKAGES = {
+    ".sdpc": "opensdpc (Linux on x86-64; it holds the maker's closed decoder and parts under the GPL)",
+    ".kfb": "kfbslide",
+    ".czi": "pylibCZIrw",
+}
+"""Who reads `CLOSED_SUFFIXES`, by its name on PyPI."""
 BLOCK = 4096
 """Side in level pixels of what an overview holds in memory at once."""
 
@@ -59,8 +65,9 @@ class SlideReader:
     ) -> Iterator[NDArray[np.uint8]]:
         """RGB [height / factor, width / factor, 3] at each of `places` [n, 2]; the next region may overwrite one.
 
-        What regions share is decoded once. A place is taken at the nearest pixel of the level; OpenSlide comes as near
-        to it as whole level-0 pixels allow, and interpolates the rest.
+        What regions share is decoded once, where tiles are read. A place is taken at the nearest pixel of the level, or
+        as near to it as OpenSlide comes on a level whose pixels lie between those of level 0. Either way the pixels
+        are the same with either reader.
 
         Args:
             places: Left and top edges in level-0 pixels.
@@ -130,12 +137,12 @@ def open_slide(
 
     Raises:
         ArtifactError: missing, damaged, or of a format that OpenSlide does not read.
+        MissingExtraError: of a maker's own format, which only another package reads.
         StageError: the slide tells no plausible resolution.
     """
     do = "Copy the slide again, convert it to a pyramidal TIFF, or leave it out with extract.exclude."
     if path.suffix.lower() in CLOSED_SUFFIXES:
-        do = "Export it as SVS or pyramidal TIFF with its maker's program, or leave it out with extract.exclude."
-        raise ArtifactError(f"no reader for {path.suffix.lower()} slides", where=path, do=do)
+        raise _closed(path)
     try:
         handle = openslide.OpenSlide(path)
     except openslide.OpenSlideUnsupportedFormatError as error:
@@ -149,3 +156,13 @@ def open_slide(
     except Exception:
         handle.close()
         raise
+
+
+def _closed(path: Path) -> MissingExtraError:
+    """What to do about a slide of a maker's own format."""
+    suffix = path.suffix.lower()
+    do = (
+        f"In an environment of its own, pip install {OTHER_PACKAGES[suffix]} and write a pyramidal TIFF with it; "
+        "or export SVS or pyramidal TIFF with the maker's program; or leave the slide out with extract.exclude."
+    )
+    return MissingExtraError(f"no reader for {suffix} slides here", where=path, expected="SVS or pyramidal TIFF", do=do)

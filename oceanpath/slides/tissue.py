@@ -1,7 +1,8 @@
 """Where tissue is: distance from the colour of the glass, in Lab, under one threshold for the whole slide.
 
 Otsu's threshold (Otsu 1979) is clipped to a window of Lab distances, so that a slide with nothing on it stays empty
-and a slide that is all tissue stays full. Grey or tinted glass is its own reference.
+and a slide that is all tissue stays full. Grey or tinted glass is its own reference. Where stain has faded the window
+shrinks with it: by what stands out from the glass, as long as that is more than uneven light could be.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ from oceanpath.slides.reader import SlideReader
 MASK_MPP = 8.0
 """Micrometres a mask pixel, where a patch is at least 16 of them wide."""
 THRESHOLDS = (7.0, 12.0)
+LEAST_THRESHOLD = 3.0
+"""However faded: the noise of a camera and uneven light stay below."""
+STAINED = 25.0
+"""Median Lab distance of tissue in a stain that has not faded; 30 to 50 in most slides."""
 LIGHTNESS_WEIGHT = 0.6
 """Illumination changes lightness more than colour."""
 FALLBACK_GLASS = np.array([95.0, 0.0, 0.0], np.float32)
@@ -84,7 +89,8 @@ def tissue_mask(rgb: NDArray[np.uint8], pixel_mm2: float) -> tuple[NDArray[np.bo
     reference = FALLBACK_GLASS if glass is None else np.median(lab[glass], axis=0)
     ink = find_ink(rgb, FALLBACK_RGB if glass is None else np.median(rgb[glass], axis=0), pixel_mm2)
     distance = _distance(lab, reference)
-    mask = without_small((distance > _threshold(distance)) & ~ink, SMALLEST_TISSUE_MM2 / pixel_mm2)
+    low, high = np.array(THRESHOLDS) * _strength(distance[~ink])
+    mask = without_small((distance > np.clip(_otsu(distance), low, high)) & ~ink, SMALLEST_TISSUE_MM2 / pixel_mm2)
     return ~without_small(~mask, LARGEST_HOLE_MM2 / pixel_mm2) & ~ink, ink
 
 
@@ -106,13 +112,20 @@ def _distance(lab: NDArray[np.float32], glass: NDArray[np.float32]) -> NDArray[n
     return distance
 
 
-def _threshold(distance: NDArray[np.float32]) -> float:
-    """Otsu's threshold, inside `THRESHOLDS`."""
+def _strength(distance: NDArray[np.float32]) -> float:
+    """How much of a usual stain is left, at most 1; also 1 where nothing stands out as tissue would."""
+    seen = distance[distance > LEAST_THRESHOLD]
+    typical = float(np.median(seen)) if len(seen) else 0.0
+    faded = typical >= THRESHOLDS[0]
+    return min(1.0, max(typical / STAINED, LEAST_THRESHOLD / THRESHOLDS[0])) if faded else 1.0
+
+
+def _otsu(distance: NDArray[np.float32]) -> float:
+    """Otsu's threshold; the largest of `THRESHOLDS` where all is one class."""
     counts, edges = np.histogram(np.minimum(distance, 63.0), bins=256, range=(0.0, 64.0))
     centres = (edges[:-1] + edges[1:]) / 2
     below, total = np.cumsum(counts), counts.sum()
     moment = np.cumsum(counts * centres)
     with np.errstate(invalid="ignore", divide="ignore"):  # empty classes give 0/0, which nanargmax passes over
         between = (moment[-1] * below - moment * total) ** 2 / (below * (total - below))
-    best = float(centres[np.nanargmax(between)]) if np.isfinite(between).any() else THRESHOLDS[1]
-    return float(np.clip(best, *THRESHOLDS))
+    return float(centres[np.nanargmax(between)]) if np.isfinite(between).any() else THRESHOLDS[1]

@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
+from oceanpath.slides.colour import rgb_to_lab
 from oceanpath.slides.reader import open_slide
-from oceanpath.slides.tissue import find_tissue, tissue_mask
+from oceanpath.slides.tissue import find_tissue, glass_pixels, mask_size, tissue_mask
 
 PIXEL_MM2 = 64e-6
-REAL = Path(__file__).resolve().parents[2] / "../shared/data/slides_real"
+SHARED = Path(__file__).resolve().parents[2] / "../shared/data"
+REAL = SHARED / "slides_real"
 
 
 def view(glass: tuple[int, int, int], noise: float = 1.0, seed: int = 0) -> np.ndarray:
@@ -75,3 +78,58 @@ def test_mask_edges_are_the_edges_of_the_slide(square_slide: Callable[..., Path]
 def test_real_tissue_and_real_glass() -> None:
     with open_slide(REAL / "CMU-1-Small-Region.svs") as slide:
         assert 0.3 < find_tissue(slide, 128.0).share < 0.5
+
+
+def faded(rgb: np.ndarray, left: float) -> np.ndarray:
+    """`left` of every pixel's optical density against the glass, and the noise of a camera, which does not fade."""
+    glass = np.median(rgb[glass_pixels(rgb_to_lab(rgb))], axis=0)
+    noise = np.random.default_rng(0).normal(0, 1, (*rgb.shape[:2], 1))
+    return np.clip(np.rint(glass * (np.maximum(rgb, 1) / glass) ** left + noise), 0, 255).astype(np.uint8)
+
+
+@settings(deadline=None, max_examples=15)
+@given(left=st.floats(0.3, 1), glass=st.sampled_from([(244, 243, 245), (230, 222, 226)]))
+def test_a_faded_stain_keeps_its_tissue_and_gains_none(left: float, glass: tuple[int, int, int]) -> None:
+    pixels = view(glass)
+    rng = np.random.default_rng(1)
+    pixels[40:110, 50:150] = np.clip(np.array((190, 110, 170)) + rng.normal(0, 12, (70, 100, 1)), 0, 255)
+    mask, _ = tissue_mask(faded(pixels, left), PIXEL_MM2)
+    assert mask[40:110, 50:150].mean() > 0.99 and mask.sum() <= 7000
+
+
+@pytest.mark.parametrize("shade", [10, 20])
+def test_uneven_light_on_an_empty_slide_is_no_faded_stain(shade: int) -> None:
+    light = np.linspace(0, -shade, 200)[None, :, None]
+    assert not tissue_mask(np.clip(view((244, 243, 245)) + light, 0, 255).astype(np.uint8), PIXEL_MM2)[0].any()
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data folder is not here")
+@pytest.mark.parametrize("left", [0.5, 0.3])
+@pytest.mark.parametrize(
+    "name", ["histolab_diagnostic-slide-thumb-rgb", "histolab_tcga-green-pen", "histolab_tcga-red-pen"]
+)
+def test_real_slides_keep_nine_tenths_of_their_tissue_when_they_fade(name: str, left: float) -> None:
+    with Image.open(SHARED / "stain_refs" / f"{name}.png") as image:
+        pixels = np.asarray(image.convert("RGB"))
+    whole, ink = tissue_mask(pixels, PIXEL_MM2)
+    mask, _ = tissue_mask(faded(pixels, left), PIXEL_MM2)
+    assert (mask & whole).sum() >= 0.9 * whole.sum()
+    assert (mask & ~whole & ~ink).mean() < 0.01
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data folder is not here")
+@pytest.mark.parametrize("left", [0.5, 0.3])
+@pytest.mark.parametrize(
+    ("name", "mpp"),
+    [("CMU-1-Small-Region.svs", None), ("CMU-1-Small-Region.jpeg.tiff", 0.5), ("TCGA-CR-7395-01A-01-TS1.svs", 0.25)],
+)
+def test_real_overviews_keep_nine_tenths_of_their_tissue_when_they_fade(
+    name: str, mpp: float | None, left: float
+) -> None:
+    with open_slide(REAL / name, default_mpp=mpp) as slide:
+        pixels = slide.overview(*mask_size(slide, 128.0))
+    whole, _ = tissue_mask(pixels, PIXEL_MM2)
+    mask, _ = tissue_mask(faded(pixels, left), PIXEL_MM2)
+    assert (mask & whole).sum() >= 0.9 * whole.sum() and (mask & ~whole).mean() < 0.01

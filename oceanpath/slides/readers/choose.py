@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import openslide
-from numpy.typing import NDArray
 
 from oceanpath.errors import ArtifactError
 from oceanpath.slides.readers.pixels import Pixels
-from oceanpath.slides.readers.through_openslide import OpenSlidePixels
+from oceanpath.slides.readers.through_openslide import OpenSlidePixels, on_whole_pixels
 from oceanpath.slides.readers.tiff_directory import TileLevel, plain_levels
 from oceanpath.slides.readers.tiff_tiles import TiffTiles
 
@@ -19,8 +18,6 @@ WINDOW = 48
 """Side of a compared window, level pixels."""
 SPREAD = 4
 """Windows of each level along each diagonal of the slide."""
-WHOLE = 1 / 1024
-"""A place nearer than this to a whole level pixel is not interpolated: cairo counts in 1/256 of a pixel."""
 
 
 def choose_pixels(path: Path, handle: openslide.OpenSlide) -> tuple[Pixels, str]:
@@ -39,7 +36,10 @@ def choose_pixels(path: Path, handle: openslide.OpenSlide) -> tuple[Pixels, str]
         return plain, "tiles are missing"  # OpenSlide paints them from the next level
     tiles = TiffTiles(path, levels, handle.level_downsamples, plain)
     for number, level in enumerate(levels):
-        if differs := _difference(tiles, plain, number, level, handle.level_downsamples[number]):
+        downsample = handle.level_downsamples[number]
+        if not on_whole_pixels(downsample, (level.width, level.height)):
+            continue  # read through OpenSlide
+        if differs := _difference(tiles, plain, number, level, downsample):
             tiles.close()
             return plain, differs
     return tiles, ""
@@ -64,7 +64,7 @@ def _difference(tiles: TiffTiles, plain: OpenSlidePixels, number: int, level: Ti
 
 
 def _places(level: TileLevel, downsample: float) -> list[tuple[int, int]]:
-    """Level-0 places along both diagonals and past the last pixel, where OpenSlide does not interpolate."""
+    """Level-0 places along both diagonals and past the last pixel of a level on whole pixels."""
     xs, ys = (
         _whole(size, downsample, step)
         for size, step in ((level.width, level.tile_width), (level.height, level.tile_height))
@@ -74,10 +74,6 @@ def _places(level: TileLevel, downsample: float) -> list[tuple[int, int]]:
 
 def _whole(size: int, downsample: float, tile: int) -> list[int]:
     """`SPREAD` level-0 positions on one axis: on a tile's edge where there is one, the last beyond the slide's."""
-    candidates: NDArray[np.int64] = np.arange(round(size * downsample), dtype=np.int64)
-    inside = candidates / downsample
-    candidates = candidates[np.abs(inside - np.rint(inside)) < WHOLE]
     ends = [*np.linspace(0, size - WINDOW, SPREAD - 1), size - WINDOW / 2]
     wanted = [round(end / tile) * tile - WINDOW / 2 if size > 2 * tile else end for end in ends[:-1]] + ends[-1:]
-    nearest = [np.abs(candidates / downsample - max(0, place)).argmin() for place in wanted]
-    return [int(candidates[index]) for index in nearest]
+    return [min(max(0, round(place)), size - 1) * round(downsample) for place in wanted]

@@ -12,12 +12,16 @@ from numpy.typing import NDArray
 from oceanpath.errors import ArtifactError
 from oceanpath.slides.shrink import block_means
 
+WHOLE = 1 / 1024
+"""A place nearer than this to a whole level pixel is not interpolated: cairo counts in 1/256 of a pixel."""
+
 
 class OpenSlidePixels:
     """Regions of a slide that OpenSlide has opened.
 
     A place is moved to the nearest pixel of the level. Where a level's downsample is not whole, that pixel lies between
     two of level 0, and OpenSlide, which takes places in whole level-0 pixels, interpolates over less than half a pixel.
+    Nothing else gives those pixels, so such levels are read here with every reader; see `on_whole_pixels`.
     """
 
     name = "openslide"
@@ -58,6 +62,14 @@ def level_pixels(places: NDArray[np.int64], downsample: float) -> NDArray[np.int
     """The nearest pixels of a level to level-0 `places`, any shape, halves upwards."""
     nearest: NDArray[np.int64] = np.floor(np.asarray(places, np.float64) / downsample + 0.5).astype(np.int64)
     return nearest
+
+
+def on_whole_pixels(downsample: float, size: tuple[int, int]) -> bool:
+    """Whether all pixels of a level of `size` begin on pixels of level 0, so that OpenSlide interpolates none.
+
+    A scanner that cuts its levels to whole pixels gives downsamples as 4.0002, which drift apart along the level.
+    """
+    return abs(downsample - round(downsample)) * max(size) < WHOLE * downsample
 
 
 def _on_white(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -17,7 +17,7 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from oceanpath.slides.readers.through_openslide import OpenSlidePixels, level_pixels
+from oceanpath.slides.readers.through_openslide import OpenSlidePixels, level_pixels, on_whole_pixels
 from oceanpath.slides.readers.tiff_directory import TileLevel
 from oceanpath.slides.shrink import BlockMeans, block_means
 
@@ -29,7 +29,7 @@ class TiffTiles:
     """Regions of a slide whose levels are grids of JPEG tiles.
 
     A place is taken at the nearest pixel of the level. A tile that cannot be decoded is asked of OpenSlide, so a
-    damaged slide ends in the same way with either reader.
+    damaged slide ends in the same way with either reader; so is a level whose pixels lie between those of level 0.
     """
 
     name = "tiff_tiles"
@@ -44,8 +44,11 @@ class TiffTiles:
         self, places: NDArray[np.int64], level: int, width: int, height: int, factor: int = 1
     ) -> Iterator[NDArray[np.uint8]]:
         """See `Pixels.regions`. Every tile is decoded once a call, and kept only while a later region needs it."""
+        grid = self._levels[level]
+        if not on_whole_pixels(self._downsamples[level], (grid.width, grid.height)):
+            return self._behind.regions(places, level, width, height, factor)
         corners = level_pixels(places, self._downsamples[level])
-        if _in_whole_blocks(self._levels[level], corners, (width, height), factor):
+        if _in_whole_blocks(grid, corners, (width, height), factor):
             return self._assemble(corners, level, (width, height), factor)
         return block_means(self._assemble(corners, level, (width, height), 1), width, height, factor)
 
@@ -136,6 +139,8 @@ def _covers(grid: TileLevel, place: tuple[int, int], shape: tuple[int, ...]) -> 
 def _cells(grid: TileLevel, place: tuple[int, int], shape: tuple[int, ...]) -> list[Cell]:
     """Row and column of each tile that a region [height, width, ...] at level pixel `place` touches, row by row."""
     (x, y), (high, wide) = place, shape[:2]
+    if x >= grid.width or y >= grid.height:
+        return []  # the last tile reaches beyond the level
     rows = range(max(0, y) // grid.tile_height, -(-min(y + high, grid.height) // grid.tile_height))
     columns = range(max(0, x) // grid.tile_width, -(-min(x + wide, grid.width) // grid.tile_width))
     return list(product(rows, columns))

@@ -16,6 +16,7 @@ from oceanpath.slides.contours import find_contours, read_tissue
 from oceanpath.slides.grid import Grid, place_patches, plan_grid
 from oceanpath.slides.reader import SlideReader
 from oceanpath.slides.tissue import Tissue, find_tissue
+from oceanpath.slides.trident.grid import place_trident_patches, plan_trident_grid
 from oceanpath.stages.extract.places import given_coords
 from oceanpath.stages.extract.settings import ExtractSettings
 
@@ -40,7 +41,9 @@ def cut_slide(reader: SlideReader, settings: ExtractSettings, slide_id: str) -> 
 
     Raises: StageError: coarser than the target, smaller than a patch, or `extract.tissue` has nothing for this slide.
     """
-    grid = plan_grid(reader, settings.patch_px, settings.target_mpp, settings.overlap)
+    as_trident = settings.geometry == "trident"
+    plan, place = (plan_trident_grid, place_trident_patches) if as_trident else (plan_grid, place_patches)
+    grid = plan(reader, settings.patch_px, settings.target_mpp, settings.overlap)
     if settings.coords is not None:
         return Cut(grid, given_coords(settings.coords, reader, grid))
     patch_um = settings.patch_px * settings.target_mpp
@@ -53,7 +56,7 @@ def cut_slide(reader: SlideReader, settings: ExtractSettings, slide_id: str) -> 
             do = "Add it, or leave the slide out with extract.exclude."
             raise StageError("no tissue mask for this slide", where=reader.path, expected=expected, do=do)
         tissue = read_tissue(files[slide_id], reader, patch_um)
-    coords, fractions = place_patches(reader, grid, tissue, settings.min_tissue)
+    coords, fractions = place(reader, grid, tissue, settings.min_tissue)
     return Cut(grid, coords, fractions, tissue)
 
 

@@ -28,6 +28,10 @@ class ExtractSettings(Settings):
     """Side of a patch in pixels of `target_mpp`."""
     target_mpp: float = Field(0.5, ge=0.05, le=10)
     """Micrometres a patch pixel; 0.5 is about a 20x objective."""
+    magnification: float | None = Field(None, gt=0, strict=True)
+    """Another spelling of `target_mpp`: 10 divided by it, so 20 means 0.5."""
+    geometry: Literal["mpp", "trident"] = "mpp"
+    """Patches of a true size inside the slide, or those that TRIDENT would place (docs/trident.md)."""
     overlap: int = Field(0, ge=0)
     """Patch pixels that neighbours share."""
     min_tissue: float = Field(0.25, ge=0, le=1)
@@ -55,6 +59,19 @@ class ExtractSettings(Settings):
     workers: int = shared("runtime.workers", 2, is_runtime=True, ge=0)
     """Processes that read ahead of a device; on the CPU a thread a core reads and encodes."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _as_mpp(cls, told: Any) -> Any:
+        """`target_mpp` from `magnification`; what is no positive number is left to the field's own check."""
+        power = told.get("magnification") if isinstance(told, dict) else None
+        if isinstance(power, bool) or not isinstance(power, int | float) or power <= 0:
+            return told
+        mpp = 10 / power
+        also = told.get("target_mpp", mpp)
+        if isinstance(also, int | float) and abs(also / mpp - 1) > 1e-6:
+            raise ValueError(f"magnification = {power:g} is target_mpp = {mpp:g}, not {also:g}; give one of them")
+        return {"target_mpp": mpp, **told}
+
     @field_validator("encoder")
     @classmethod
     def _one_name(cls, name: str, info: ValidationInfo) -> str:
@@ -72,13 +89,16 @@ class ExtractSettings(Settings):
     def _places_are_read_here(self) -> Self:
         if self.coords is not None and self.backend != "native":
             raise ValueError('coords is for backend = "native"; TRIDENT places its patches itself')
+        if self.geometry != "mpp" and self.backend != "native":
+            raise ValueError('geometry is for backend = "native"; TRIDENT places its patches itself')
         return self
 
     def identity(self) -> dict[str, Any]:
-        """As of all settings, and the source of an encoder of the user's own."""
+        """As of all settings in one spelling, and the source of an encoder of the user's own."""
         has_source = self.backend == "native" and ":" in self.encoder
         own = {"encoder_source": source_digest(self.encoder)} if has_source else {}
-        return {**super().identity(), **own}
+        known = {name: value for name, value in super().identity().items() if name != "magnification"}
+        return {**known, **own}
 
     def encoder_options(self) -> EncoderOptions:
         """What `build_encoder` wants to know beside name and device."""

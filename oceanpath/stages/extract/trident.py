@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 
 import oceanpath
 from oceanpath.artifacts.features import FeatureFile, FeatureMeta, read_features, scan_features
-from oceanpath.errors import ExperimentError, StageError
+from oceanpath.errors import StageError
 from oceanpath.pipeline.stage import Progress, Quiet
 from oceanpath.slides.reader import SlideReader
+from oceanpath.slides.trident.grid import whole_magnification
 from oceanpath.slides.trident.interpreter import find_interpreter
 from oceanpath.slides.trident.session import Session
 from oceanpath.stages.extract.settings import ExtractSettings
 
-MAGNIFICATION_MPP = 10.0
-"""Micrometres a pixel times magnification, as TRIDENT counts: 20x is 0.5."""
 SEGMENTER_CONFIDENCE = 0.5
 BATCH = 64
 BUCKET_TOLERANCE = 0.05
@@ -66,7 +65,7 @@ def extract_elsewhere(
         raise StageError("TRIDENT wrote no places of patches", where=reader.path, got=file.layout)
     shutil.rmtree(work)
     meta = _meta(reader, file, session, settings, digest)
-    _warn_of_bucket(meta, settings, progress)
+    warn_of_bucket(meta, settings, progress)
     progress.advance()
     return features, coords, meta
 
@@ -80,12 +79,6 @@ def _session(settings: ExtractSettings, progress: Progress) -> Session:
 
 
 def _request(reader: SlideReader, settings: ExtractSettings, digest: str, work: Path) -> dict[str, Any]:
-    magnification = MAGNIFICATION_MPP / settings.target_mpp
-    if abs(magnification - round(magnification)) > 1e-6:
-        expected = "10 divided by a whole number, such as 0.25, 0.5 or 1"
-        raise ExperimentError(
-            "TRIDENT knows whole magnifications", where="extract.target_mpp", expected=expected, got=settings.target_mpp
-        )
     return {
         "op": "slide",
         "id": digest,
@@ -95,7 +88,7 @@ def _request(reader: SlideReader, settings: ExtractSettings, digest: str, work: 
         "work": str(work.absolute()),
         "segmenter": settings.trident_segmenter,
         "confidence": SEGMENTER_CONFIDENCE,
-        "mag": round(magnification),
+        "mag": whole_magnification(settings.target_mpp),
         "patch_px": settings.patch_px,
         "overlap": settings.overlap,
         "min_tissue": settings.min_tissue,
@@ -136,7 +129,7 @@ def _meta(
     )
 
 
-def _warn_of_bucket(meta: FeatureMeta, settings: ExtractSettings, progress: Progress) -> None:
+def warn_of_bucket(meta: FeatureMeta, settings: ExtractSettings, progress: Progress) -> None:
     """TRIDENT rounds a slide's mpp to a magnification: patches may span another field than was asked for."""
     real = meta.patch_px_level0 * meta.mpp_x / settings.patch_px
     if abs(real / settings.target_mpp - 1) > BUCKET_TOLERANCE:

@@ -24,7 +24,7 @@ from oceanpath.slides.reader import SlideReader, open_slide
 from oceanpath.stages.extract.cut import Cut, cut_slide, with_tissue, write_pictures
 from oceanpath.stages.extract.settings import ExtractSettings
 from oceanpath.stages.extract.summary import cohort_summary, slide_summary
-from oceanpath.stages.extract.trident import extract_elsewhere
+from oceanpath.stages.extract.trident import extract_elsewhere, warn_of_bucket
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,8 @@ def extract_slide(engine: Engine, settings: ExtractSettings, part: Part, out: Pa
             engine.ahead.expect((settings, Path(following)))
         features = encode_patches(engine, slide, progress)
         meta = _meta(reader, slide.job.grid, engine.line.encoder, settings, str(part.identity["slide"]))
+        if settings.geometry == "trident":
+            warn_of_bucket(meta, settings, progress)
         return _write(reader, (features, slide.job.coords), meta, out / f"{part.identity['slide_id']}.h5", slide.cut)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 
-from oceanpath.slides.demo.aperio import write_aperio
+from oceanpath.slides.demo.aperio import write_aperio, write_pyramid
+from oceanpath.slides.grid import plan_grid
+from oceanpath.slides.patches import read_patches
 from oceanpath.slides.reader import open_slide
 from oceanpath.slides.readers import choose
 from oceanpath.slides.readers.tiff_tiles import TiffTiles
@@ -88,16 +91,36 @@ def test_no_file_stays_open(tmp_path: Path) -> None:
     assert len(list(folder.iterdir())) <= before
 
 
-@pytest.mark.parametrize("downsample", [1.0, 4.0, 4.0012])
+@pytest.mark.parametrize("downsample", [1.0, 4.0, 16.0])
 def test_windows_reach_all_corners_and_lie_on_whole_pixels(downsample: float) -> None:
     level = choose.TileLevel(15000, 13000, 240, 240, np.zeros((55, 63)), np.zeros((55, 63)), b"")
     at = np.array(choose._places(level, downsample)) / downsample
     assert np.abs(at - np.rint(at)).max() < 1 / 512
-    near = 900 if downsample > 4 else 240  # every 833rd pixel of such a level is whole
-    far = at > (15000 - near, 13000 - near)
-    assert {tuple(corner) for corner in far[(far | (at < near)).all(axis=1)]} == {
+    far = at > (15000 - 240, 13000 - 240)
+    assert {tuple(corner) for corner in far[(far | (at < 240)).all(axis=1)]} == {
         (False, False),
         (True, True),
         (False, True),
         (True, False),
     }
+
+
+def tiles_of(level: np.ndarray) -> Iterator[np.ndarray]:
+    full = np.pad(level, ((0, -level.shape[0] % 256), (0, -level.shape[1] % 256), (0, 0)), mode="edge")
+    rows = full.reshape(len(full) // 256, 256, -1, 256, 3).swapaxes(1, 2)
+    return (np.ascontiguousarray(tile) for row in rows for tile in row)
+
+
+@pytest.mark.parametrize(("width", "fraction"), [(4096, False), (4099, True)])
+def test_levels_that_lie_between_pixels_are_read_alike(tmp_path: Path, width: int, fraction: bool) -> None:
+    """A scanner cuts its levels to whole pixels: 4099 / 1024 is 4.003, and the level drifts by 3 pixels of level 0."""
+    pixels = np.tile(PIXELS, (4, 7, 1))[:2048, :width]
+    small = pixels[:, : width // 4 * 4].reshape(512, 4, width // 4, 4, 3).mean(axis=(1, 3)).astype(np.uint8)
+    write_pyramid(tmp_path / "a.svs", ((level.shape[:2], tiles_of(level)) for level in (pixels, small)), 0.25)
+    with open_slide(tmp_path / "a.svs") as fast, open_slide(tmp_path / "a.svs", tiles=False) as slow:
+        assert fast.reader == "tiff_tiles" and (fast.level_downsamples[1] != 4) == fraction
+        grid = plan_grid(fast, 100, 1.0)
+        assert grid.level == 1
+        coords = np.random.default_rng(1).integers((2000, 0), (3600, 1600), (40, 2))
+        assert np.array_equal(read_patches(fast, grid, coords), read_patches(slow, grid, coords))
+        assert np.array_equal(fast.overview(512, 256), slow.overview(512, 256))

@@ -35,15 +35,16 @@ def pyramid(tmp_path_factory: pytest.TempPathFactory) -> Path:
     corners=st.lists(st.tuples(st.integers(-300, 1400), st.integers(-300, 1200)), min_size=1, max_size=4),
     size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
     factor=st.sampled_from([1, 2, 3, 16]),
+    level=st.sampled_from([0, 0, 1, 2]),
     snap=st.sampled_from([1, 2, 256]),
 )
 def test_any_region_is_that_of_openslide(
-    pyramid: Path, corners: list[tuple[int, int]], size: tuple[int, int], factor: int, snap: int
+    pyramid: Path, corners: list[tuple[int, int]], size: tuple[int, int], factor: int, level: int, snap: int
 ) -> None:
     places = np.array(corners) // snap * snap
     with open_slide(pyramid) as fast, open_slide(pyramid, tiles=False) as slow:
         assert (fast.reader, slow.reader) == ("tiff_tiles", "openslide")
-        asked = (places, 0, size[0] * factor, size[1] * factor, factor)
+        asked = (places, level, size[0] * factor, size[1] * factor, factor)
         for found, wanted in zip(fast.regions(*asked), slow.regions(*asked), strict=True):
             assert found.shape == (size[1], size[0], 3) and np.array_equal(found, wanted)
 

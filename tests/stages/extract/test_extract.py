@@ -15,7 +15,7 @@ from PIL import Image
 from oceanpath.artifacts.blank_slides import read_blank
 from oceanpath.artifacts.features import check_features, read_features, read_meta, scan_features
 from oceanpath.artifacts.store import Store
-from oceanpath.errors import ArtifactError, ExperimentError, OceanPathError, StageError
+from oceanpath.errors import ArtifactError, ExperimentError, MissingExtraError, OceanPathError, StageError
 from oceanpath.pipeline.experiment import load
 from oceanpath.pipeline.stage import Inputs, Part, Quiet, resolve
 from oceanpath.slides.demo.aperio import write_aperio
@@ -185,15 +185,17 @@ def test_wrong_keys(cohort: Path, keys: dict, says: str) -> None:
         parts(ExtractSettings(**({"encoder": "hed_stats", "slides": cohort} | keys)), Inputs())
 
 
-@pytest.mark.parametrize("suffix", [".sdpc", ".kfb", ".CZI"])
-def test_slides_of_closed_formats_are_found_and_said_to_be_so(cohort: Path, tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize(("suffix", "package"), [(".sdpc", "opensdpc"), (".kfb", "kfbslide"), (".CZI", "pylibCZIrw")])
+def test_slides_of_closed_formats_name_the_package_that_reads_them(
+    cohort: Path, tmp_path: Path, suffix: str, package: str
+) -> None:
     path = cohort / f"closed{suffix}"
     path.write_bytes(b"SDPC")
     assert "closed" in identities(settings(cohort))
-    with pytest.raises(
-        ArtifactError, match=rf"closed\{suffix}: no reader for \{suffix.lower()} slides.*extract\.exclude"
-    ):
+    says = rf"closed\{suffix}: no reader for \{suffix.lower()} slides.*pip install {package}.*extract\.exclude"
+    with pytest.raises(MissingExtraError, match=says) as told:
         one(path, tmp_path)
+    assert told.value.exit_code == 5
 
 
 def test_no_folder_of_slides(tmp_path: Path) -> None:

@@ -116,3 +116,13 @@ def test_real_lists_of_clam() -> None:
         with h5py.File(path) as file:
             assert np.array_equal(coords, file["coords"][:])
         assert side == 512
+
+
+def test_lists_of_rounded_magnifications_fit_tridents_geometry(tmp_path: Path) -> None:
+    """At 0.31 µm TRIDENT's patches of 20x are 256 px wide; 0.5 µm a pixel would take 413."""
+    slide = draw_slide(tmp_path / "slides/a.svs", 1, mpp=0.31)
+    put(tmp_path / "patches/a_patches.h5")
+    with pytest.raises(StageError, match="patches of another size; expected 413 level-0 px a side, got 256"):
+        make(settings(slide.parent), tmp_path / "out")
+    made = make(settings(slide.parent, geometry="trident"), tmp_path / "again")
+    assert read_features(scan_features(made))[1].tolist() == PLACES

@@ -1,0 +1,89 @@
+"""Where TRIDENT places patches: by rounded magnifications, over the edges of the slide, column by column.
+
+Its rules as of version 0.3.1 (WSIPatcher; Zhang et al. 2025, arXiv:2502.06750), so that slides fit a cohort that was
+begun with it. Pixels, tissue and the exact outline of contours are ours; docs/trident.md says what that changes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oceanpath.errors import ExperimentError, StageError
+from oceanpath.slides.grid import Grid, tissue_fractions, what_to_read
+from oceanpath.slides.reader import SlideReader
+from oceanpath.slides.resolution import POWER_TIMES_MPP
+from oceanpath.slides.tissue import Tissue
+
+MAGNIFICATIONS = ((0.16, 80), (0.2, 60), (0.3, 40), (0.6, 20), (1.2, 10), (2.4, 5))
+"""Finer than so many micrometres a pixel is taken for this magnification."""
+DECIMALS = 4
+"""Of an mpp, kept before it is compared."""
+
+
+def whole_magnification(target_mpp: float) -> int:
+    """The magnification that `target_mpp` stands for.
+
+    Raises: ExperimentError: it is no whole number, and TRIDENT knows no others.
+    """
+    magnification = POWER_TIMES_MPP / target_mpp
+    if abs(magnification - round(magnification)) > 1e-6:
+        expected = "10 divided by a whole number, such as 0.25, 0.5 or 1"
+        raise ExperimentError(
+            "TRIDENT knows whole magnifications", where="extract.target_mpp", expected=expected, got=target_mpp
+        )
+    return round(magnification)
+
+
+def plan_trident_grid(reader: SlideReader, patch_px: int, target_mpp: float, overlap: int = 0) -> Grid:
+    """What TRIDENT cuts: squares of level-0 pixels whose side is the patch times a ratio of magnifications.
+
+    Raises:
+        ExperimentError: no whole magnification, or `overlap` is not smaller than the patch.
+        StageError: the slide has no magnification, or a lower one than is asked for.
+    """
+    if not 0 <= overlap < patch_px:
+        raise ExperimentError("extract.overlap is not smaller than extract.patch_px", expected=patch_px, got=overlap)
+    target, source = whole_magnification(target_mpp), _magnification(reader)
+    if source < target:
+        got = f"{source}x (mpp {reader.mpp.x:g}, {reader.mpp.source})"
+        do = "Enlarging would invent detail: raise extract.target_mpp, or leave the slide out with extract.exclude."
+        raise StageError("too coarse for extract.target_mpp", where=reader.path, expected=f"{target}x", got=got, do=do)
+    scale = (POWER_TIMES_MPP / target) / (POWER_TIMES_MPP / source)
+    side, shared = round(patch_px * scale), round(overlap * scale)
+    level, width, height = what_to_read(reader, patch_px, side / patch_px, side / patch_px)
+    return Grid(patch_px, level, width, height, float(side), float(side), float(side - shared), float(side - shared))
+
+
+def place_trident_patches(
+    reader: SlideReader, grid: Grid, tissue: Tissue, min_tissue: float
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Patches that begin inside the slide and hold enough tissue, column by column.
+
+    Returns:
+        coords [N, 2] int32, level-0 top-left x and y, and the share [N] of each whole patch that is tissue; what lies
+        beyond the edge of the slide is none.
+    """
+    xs = _starts(reader.width, grid.footprint_x, grid.step_x)
+    ys = _starts(reader.height, grid.footprint_y, grid.step_y)
+    inside_x = np.minimum(1, (reader.width - xs) / grid.footprint_x)
+    inside_y = np.minimum(1, (reader.height - ys) / grid.footprint_y)
+    shares = tissue_fractions(tissue, xs, ys, grid.footprint_x, grid.footprint_y) * np.outer(inside_y, inside_x)
+    columns, rows = np.nonzero(((shares >= min_tissue) & (shares > 0)).T)
+    return np.stack([xs[columns], ys[rows]], axis=1).astype(np.int32), shares[rows, columns].astype(np.float32)
+
+
+def _magnification(reader: SlideReader) -> int:
+    mpp = round(reader.mpp.x, DECIMALS)
+    found = next((magnification for limit, magnification in MAGNIFICATIONS if mpp < limit), None)
+    if found is None:
+        expected, do = f"below {MAGNIFICATIONS[-1][0]} µm a pixel", "Leave the slide out with extract.exclude."
+        raise StageError("TRIDENT knows no such magnification", where=reader.path, expected=expected, got=mpp, do=do)
+    return found
+
+
+def _starts(size: int, side: float, step: float) -> NDArray[np.int64]:
+    """Starts below `size`: the second patch never overlaps the first, every later one does overlap the one before."""
+    later = np.arange(side, size, step)
+    starts: NDArray[np.int64] = np.concatenate([[0], later]).astype(np.int64)
+    return starts
