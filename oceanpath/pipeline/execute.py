@@ -109,7 +109,8 @@ class _Inside:
             self.progress.inside(self.parts + min(1.0, self.here / self.total), pace)
 
     def inside(self, done: float, pace: str) -> None:
-        """A part has no parts."""
+        """Parts in other processes are at work: so much of them is done, at this pace together."""
+        self.progress.inside(self.parts + done, pace)
 
     def over(self) -> None:
         """A part is over."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import re
@@ -10,13 +11,15 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from multiprocessing.synchronize import Semaphore
+from itertools import count
+from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from typing import Protocol
 
 from oceanpath.errors import StageError
+from oceanpath.pipeline.seats import Seat, Seated, Watch, watched
 from oceanpath.pipeline.stage import Progress
-from oceanpath.pipeline.tasks import Made, Notes, Task
+from oceanpath.pipeline.tasks import Made, Task
 
 TRIES = 2
 """A worker that dies takes the tasks of its pool with it; so often they are tried again."""
@@ -50,6 +53,7 @@ class Beside:
     def __init__(self, jobs: int) -> None:
         self.jobs = jobs
         self._context = multiprocessing.get_context("spawn")
+        self._tickets = count(1)
         self._pool = self._open()
         self._closed = False
 
@@ -58,22 +62,23 @@ class Beside:
 
         Raises: KeyboardInterrupt: the workers were closed meanwhile.
         """
-        left = list(tasks)
+        left, ticket = list(tasks), next(self._tickets)
         for attempt in range(TRIES):
             pool = self._pool
-            futures: dict[Future[Made], Task] = {pool.submit(_run, task): task for task in left}
+            futures: dict[Future[Made], Task] = {pool.submit(_run, task, ticket): task for task in left}
             left = []
-            for future in as_completed(futures):
-                try:
-                    made = future.result()
-                except (BrokenProcessPool, CancelledError):
-                    if self._closed:
-                        raise KeyboardInterrupt from None
-                    left.append(futures[future])
-                    continue
-                for line in made.notes:
-                    progress.note(line)
-                yield futures[future], made
+            with watched(Watch(self._seats, ticket), progress):
+                for future in as_completed(futures):
+                    try:
+                        made = future.result()
+                    except (BrokenProcessPool, CancelledError):
+                        if self._closed:
+                            raise KeyboardInterrupt from None
+                        left.append(futures[future])
+                        continue
+                    for line in made.notes:
+                        progress.note(line)
+                    yield futures[future], made
             if left and self._pool is pool:
                 self._pool = self._open()
             if attempt == TRIES - 1:
@@ -91,9 +96,11 @@ class Beside:
             process.terminate()
 
     def _open(self) -> ProcessPoolExecutor:
-        seats = self._context.Semaphore(0)
+        taken = self._context.Value("i", 0)
+        self._seats = self._context.RawArray(Seat, self.jobs)
         share = max(1, cores() // self.jobs)
-        return ProcessPoolExecutor(self.jobs, self._context, initializer=_prepare, initargs=(share, gpus(), seats))
+        given = (share, gpus(), taken, self._seats)
+        return ProcessPoolExecutor(self.jobs, self._context, initializer=_prepare, initargs=given)
 
 
 def cores() -> int:
@@ -112,16 +119,24 @@ def gpus() -> list[str]:
     return sorted(found[1] for name in devices if (found := re.fullmatch(r"nvidia(\d+)", name)))
 
 
-def _prepare(threads: int, visible: list[str], seats: Semaphore) -> None:
+_SEAT: list[Seat] = []
+"""Of this process, if it is a worker."""
+
+
+def _prepare(threads: int, visible: list[str], taken: Synchronized[int], seats: ctypes.Array[Seat]) -> None:
     """A new worker: its share of the cores, a GPU of its own where there are several, Ctrl-C left to its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = str(threads)
+    with taken.get_lock():
+        number = taken.value
+        taken.value += 1
+    _SEAT[:] = [seats[number % len(seats)]]
     if len(visible) > 1:
-        seats.release()  # counts the workers that were here before
-        os.environ["CUDA_VISIBLE_DEVICES"] = visible[(seats.get_value() - 1) % len(visible)]
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible[number % len(visible)]
 
 
-def _run(task: Task) -> Made:
-    notes = Notes()
+def _run(task: Task, ticket: int) -> Made:
+    notes = Seated(_SEAT[0], ticket)
     made = task.run(notes)
+    notes.leave()
     return replace(made, notes=tuple(notes.lines))

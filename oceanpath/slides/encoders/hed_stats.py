@@ -1,9 +1,9 @@
 """64 numbers about the stains of a patch, without weights: levels, contrast and texture after colour deconvolution.
 
 Colour deconvolution: Ruifrok and Johnston 2001. For haematoxylin, eosin and the residual: mean, deviation, five
-percentiles, skewness, mean step to the neighbour at 1, 2, 4 and 8 px, deviation of block means of 8, 16 and 32 px;
-then histograms of haematoxylin and eosin (8 bins each) and the three correlations. What describes the distribution
-looks at every second row and column, what describes texture at all.
+percentiles, skewness, mean step to the neighbour 1, 2, 4 and 8 px below, deviation of block means of 8, 16 and 32 px;
+then histograms of haematoxylin and eosin (8 bins each) and the three correlations. Every second column is looked at;
+for what describes the distribution, every second row of it. Percentiles are exact to half of `TICK`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,17 @@ BLOCKS = (8, 16, 32)
 BINS = 8
 RANGE = (0.0, 1.6)
 """Optical density that the histograms span."""
+TICK = 1 / 1024
+"""Optical density between two values that percentiles and histograms tell apart; float16 has as many near 1."""
 _DENSITY = -np.log10(np.maximum(np.arange(256), 1) / 255).astype(np.float32)
-_UNMIX = np.linalg.inv(stain_matrix()).astype(np.float32)
+_SHARES = np.linalg.inv(stain_matrix()).astype(np.float32)[:, :, None, None]
+"""Share of each stain in the optical density of red, green and blue, [3, 3, 1, 1]."""
+_REACH = _SHARES[..., 0, 0].astype(float) * _DENSITY.max()
+_FIRST = int(np.minimum(_REACH, 0).sum(axis=0).min() / TICK) - 2
+_TICKS = int(np.maximum(_REACH, 0).sum(axis=0).max() / TICK) + 2 - _FIRST
+"""Ticks from the lowest to the highest density that any colour gives any stain."""
+_ZERO = (np.arange(3)[:, None] * _TICKS - _FIRST).astype(np.float32)
+_CUTS = np.rint(np.linspace(*RANGE, BINS + 1)[1:-1] / TICK).astype(np.int64) - _FIRST
 
 
 class HedStats:
@@ -46,27 +55,73 @@ def build(_: Card, __: str, ___: EncoderOptions) -> HedStats:
 
 
 def _describe(patch: NDArray[np.uint8]) -> NDArray[np.float64]:
-    stains = np.ascontiguousarray((_DENSITY[patch] @ _UNMIX).transpose(2, 0, 1))
-    flat = np.ascontiguousarray(stains[:, ::2, ::2]).reshape(3, -1)
+    stains = _unmix(patch)
+    flat = stains[:, ::2].reshape(3, -1)
     mean = flat.mean(axis=1)
-    spread = flat.std(axis=1) + 1e-6
-    centred = (flat - mean[:, None]) / spread[:, None]
-    skew = (centred * centred * centred).mean(axis=1)
-    ordered = np.sort(flat, axis=1)
-    levels = [ordered[:, round(p / 100 * (flat.shape[1] - 1))] for p in PERCENTILES]
-    steps = [np.abs(stains[:, :, s:] - stains[:, :, :-s]).mean(axis=(1, 2)) for s in STEPS]
-    blocks = [_block_spread(stains, side) for side in BLOCKS]
-    cuts = np.linspace(*RANGE, BINS + 1)[1:-1]
-    bins = [np.diff(np.searchsorted(ordered[i], cuts), prepend=0, append=flat.shape[1]) / flat.shape[1] for i in (0, 1)]
-    crossed = [(centred[i] * centred[j]).mean() for i, j in ((0, 1), (0, 2), (1, 2))]
-    parts = [mean, spread, *levels, skew, *steps, *blocks, *bins, crossed]
+    centred = flat - mean[:, None]
+    squares = centred * centred
+    spread = np.sqrt(squares.mean(axis=1)) + 1e-6
+    skew = np.einsum("ij,ij->i", squares, centred) / (flat.shape[1] * spread**3)
+    crossed = [(centred[i] * centred[j]).mean() / (spread[i] * spread[j]) for i, j in ((0, 1), (0, 2), (1, 2))]
+    levels, bins = _levels(flat)
+    parts = [mean, spread, *levels, skew, *_steps(stains), *_block_spreads(stains), *bins, crossed]
     return np.concatenate([np.asarray(part, np.float64) for part in parts])
 
 
-def _block_spread(stains: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    """Deviation of the means of `side` × `side` blocks, a stain each; a patch narrower than a block is one block."""
-    side = min(side, stains.shape[1], stains.shape[2])
-    rows, columns = stains.shape[1] // side, stains.shape[2] // side
-    cut = stains[:, : rows * side, : columns * side].reshape(3, rows, side, columns, side)
-    spread: NDArray[np.float32] = cut.mean(axis=(2, 4)).reshape(3, -1).std(axis=1)
-    return spread
+def _unmix(patch: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Stains [3, P, P / 2] of a patch [P, P, 3]: a colour a plane, so that each step runs over memory as it lies."""
+    planes = np.ascontiguousarray(patch[:, ::2].transpose(2, 0, 1))
+    red, green, blue = _DENSITY.take(planes, mode="clip")  # nothing lies outside: spares the look at each index
+    stains: NDArray[np.float32] = _SHARES[0] * red
+    stains += _SHARES[1] * green
+    stains += _SHARES[2] * blue
+    return stains
+
+
+def _levels(flat: NDArray[np.float32]) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
+    """Percentiles [5, 3] of each stain and histograms of the first two, from one fine histogram of [3, n]."""
+    count = flat.shape[1]
+    ticks = (flat * np.float32(1 / TICK) + _ZERO).astype(np.int64)
+    below = np.cumsum(np.bincount(ticks.ravel(), minlength=3 * _TICKS).reshape(3, _TICKS), axis=1)
+    ranks = np.array([round(p / 100 * (count - 1)) for p in PERCENTILES])
+    found = np.stack([np.searchsorted(row, ranks, side="right") for row in below], axis=1)
+    levels = np.multiply(found + 0.5 + _FIRST, TICK, dtype=np.float64)
+    bins = [np.diff(row[_CUTS - 1], prepend=0, append=count) / count for row in below[:2]]
+    return levels, bins
+
+
+def _steps(stains: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Mean absolute difference of each stain to `STEPS` rows below."""
+    apart = np.empty_like(stains)
+    found = []
+    for step in STEPS:
+        rows = apart[:, step:]
+        np.subtract(stains[:, step:], stains[:, :-step], out=rows)
+        np.abs(rows, out=rows)
+        found.append(rows.mean(axis=(1, 2)))
+    return found
+
+
+def _block_spreads(stains: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Deviation of the means of square blocks, a stain each; larger blocks are made of the smallest.
+
+    A patch narrower than a block is one block.
+    """
+    high, wide = min(BLOCKS[0], stains.shape[1]), min(BLOCKS[0] // 2, stains.shape[2])
+    cells = _means(stains, high, wide)
+    found = []
+    for side in BLOCKS:
+        across = min(side // BLOCKS[0], *cells.shape[1:])
+        found.append(_means(cells, across, across).reshape(3, -1).std(axis=1))
+    return found
+
+
+def _means(values: NDArray[np.float32], high: int, wide: int) -> NDArray[np.float32]:
+    """Means of blocks of `high` × `wide` of [3, rows, columns]; what fills no block is left out."""
+    rows, columns = values.shape[1] // high, values.shape[2] // wide
+    lines = values[:, : rows * high, : columns * wide].reshape(3, rows, high, columns * wide).sum(axis=2)
+    sums = lines[..., ::wide].copy()  # column by column: a sum over so short an axis takes ten times as long
+    for column in range(1, wide):
+        sums += lines[..., column::wide]
+    means: NDArray[np.float32] = sums / np.float32(high * wide)
+    return means

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from oceanpath.errors import MissingExtraError, StageError
 from oceanpath.slides.encoders.card import Card, Hub
+from oceanpath.slides.encoders.network import why_silent
 
 STANDARD_FILES = ("model.safetensors", "pytorch_model.bin")
 SAID = 200
@@ -55,12 +56,14 @@ def download(card: Card, revision: str) -> Path:
     hub = card.hub
     assert hub is not None
     try:
-        from huggingface_hub import errors, hf_hub_download
+        from huggingface_hub import constants, errors, hf_hub_download
     except ImportError as error:
         do = f"Install it with: python -m pip install 'oceanpath[encoders]'. {_by_hand(hub)}"
         raise MissingExtraError(
             f"the weights of {card.name} are not on this machine", expected="the package huggingface-hub", do=do
         ) from error
+    if not constants.HF_HUB_OFFLINE and (said := why_silent(constants.ENDPOINT)):
+        raise _unanswered(card, revision, said)
     try:
         return Path(hf_hub_download(hub.repo, hub.file, revision=revision))
     except errors.GatedRepoError as error:
@@ -72,14 +75,18 @@ def download(card: Card, revision: str) -> Path:
     except (errors.RevisionNotFoundError, errors.RemoteEntryNotFoundError) as error:
         raise _refused(card, revision, "the hub has no such revision or file", "Check extract.revision.") from error
     except errors.LocalEntryNotFoundError as error:
-        do = "Is there a network, and HF_HUB_OFFLINE not set?" + _other_commits(hub)
-        what = "the hub does not answer and its cache lacks the weights"
-        raise _refused(card, revision, what, do, error.__cause__) from error
+        raise _unanswered(card, revision, error.__cause__) from error
     except (errors.HfHubHTTPError, OSError) as error:
         raise _refused(card, revision, "the download failed", "Run again: it goes on where it was.", error) from error
 
 
-def _refused(card: Card, revision: str, what: str, do: str, said: BaseException | None = None) -> StageError:
+def _unanswered(card: Card, revision: str, said: BaseException | str | None) -> StageError:
+    assert card.hub is not None
+    do = "Is there a network, and HF_HUB_OFFLINE not set?" + _other_commits(card.hub)
+    return _refused(card, revision, "the hub does not answer and its cache lacks the weights", do, said)
+
+
+def _refused(card: Card, revision: str, what: str, do: str, said: BaseException | str | None = None) -> StageError:
     hub = card.hub
     assert hub is not None
     wanted, got = f"{hub.file} of {hub.repo} at {revision[:12]}", " ".join(str(said or "").split())[:SAID]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -39,6 +41,9 @@ class FakeHub(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def _answer(self, body: bytes) -> None:
+        if self.path == "/":
+            self.send_error(404)
+            return
         _, _, name, _, revision, file = self.path.split("/")
         status, code = self.refusals.get(name, (200, ""))
         if status == 200 and revision not in (COMMIT, "main"):
@@ -62,9 +67,12 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), FakeHub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     cache = tmp_path / "hub"
-    place = {"endpoint": f"http://127.0.0.1:{server.server_port}", "cache_dir": cache}
+    here = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", here)
+    template = here + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
     monkeypatch.setenv("HF_HUB_CACHE", str(cache))
-    monkeypatch.setattr(client, "hf_hub_download", partial(client.hf_hub_download, **place))
+    monkeypatch.setattr(client, "hf_hub_download", partial(client.hf_hub_download, cache_dir=cache))
     yield cache
     server.shutdown()
     server.server_close()
@@ -112,6 +120,16 @@ def test_without_a_network_the_cache_is_said_to_lack_it(hub: Path, monkeypatch: 
         StageError, match=f"does not answer .*The cache holds another commit: extract.revision = '{COMMIT}'"
     ):
         find_weights(card("Lab/open", revision="e" * 40), EncoderOptions())
+
+
+def test_a_hub_that_nobody_answers_for_is_told_within_seconds(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{closed.getsockname()[1]}")
+        started = time.monotonic()
+        with pytest.raises(StageError, match=r"the hub does not answer .* got http://127\.0\.0\.1:\d+: .*refused"):
+            find_weights(card("Lab/open"), EncoderOptions())
+        assert time.monotonic() - started < 10
 
 
 def test_a_full_disk_is_told(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:

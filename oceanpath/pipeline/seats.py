@@ -1,0 +1,102 @@
+"""How far the parts in other processes are: each process writes to a seat of its own in shared memory, and never waits.
+
+No lock and no queue: a process that is killed in the middle of a word stops nobody.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from oceanpath.pipeline.stage import Progress
+from oceanpath.pipeline.tasks import Notes
+
+EVERY_SECONDS = 0.5
+"""Between two looks at the seats."""
+
+
+class Seat(ctypes.Structure):
+    """What one process tells."""
+
+    _fields_ = (
+        ("ticket", ctypes.c_longlong),
+        ("units", ctypes.c_double),
+        ("share", ctypes.c_double),
+        ("unit", ctypes.c_char * 24),
+    )
+    ticket: int
+    """Of the step it works for."""
+    units: float
+    """Done by this process so far, in all its parts."""
+    share: float
+    """Of the part at work, 0 to 1."""
+    unit: bytes
+    """What they are called."""
+
+
+class Seated(Notes):
+    """A Progress for one part that tells a seat; lines are kept as `Notes` keeps them."""
+
+    def __init__(self, seat: Seat, ticket: int) -> None:
+        super().__init__()
+        self._seat, self._total, self._done = seat, 1, 0
+        seat.ticket, seat.share = ticket, 0.0
+
+    def start(self, total: int, unit: str) -> None:
+        """The part begins to count."""
+        self._total, self._done = max(1, total), 0
+        self._seat.unit = unit.encode()[:23]
+
+    def advance(self, count: int = 1) -> None:
+        """`count` units are done."""
+        self._done += count
+        self._seat.units += count
+        self._seat.share = min(1.0, self._done / self._total)
+
+    def leave(self) -> None:
+        """The part is over: from now on it is counted as a whole."""
+        self._seat.share = 0.0
+
+
+class Watch:
+    """Adds up what the seats of one step tell."""
+
+    def __init__(self, seats: ctypes.Array[Seat], ticket: int) -> None:
+        self._seats, self._ticket = seats, ticket
+        self._before = [seat.units for seat in seats]
+        self._units, self._began, self._unit = 0.0, time.monotonic(), ""
+
+    def look(self) -> tuple[float, str]:
+        """The parts at work, as a number of whole ones, and the pace of all processes together."""
+        share = 0.0
+        for k, seat in enumerate(self._seats):
+            units, mine = seat.units, seat.ticket == self._ticket
+            if mine:
+                share, self._unit = share + seat.share, seat.unit.decode(errors="ignore")
+                self._units += units - self._before[k]
+            self._before[k] = units
+        seconds = time.monotonic() - self._began
+        return share, f"{self._units / seconds:,.0f} {self._unit}/s" if self._units else ""
+
+
+@contextmanager
+def watched(watch: Watch, progress: Progress) -> Iterator[None]:
+    """Inside, `progress` hears every half a second how far the parts at work are."""
+    over = threading.Event()
+
+    def tell() -> None:
+        while not over.wait(EVERY_SECONDS):
+            share, pace = watch.look()
+            if pace:
+                progress.inside(share, pace)
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -1,0 +1,44 @@
+"""What the processes of a step tell adds up; those of another step are not counted."""
+
+from __future__ import annotations
+
+import pytest
+
+from oceanpath.pipeline import seats
+from oceanpath.pipeline.seats import Seat, Seated, Watch, watched
+from oceanpath.pipeline.stage import Quiet
+
+
+def test_shares_and_units_of_one_step_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(seats.time, "monotonic", lambda: now[0])
+    row = (Seat * 3)()
+    row[0].units = 1000  # of an earlier step
+    watch = Watch(row, ticket=7)
+    first, second, other = (Seated(row[k], ticket) for k, ticket in enumerate((7, 7, 8)))
+    for part, total, done in ((first, 10, 5), (second, 40, 10), (other, 2, 1)):
+        part.start(total, "patches")
+        part.advance(done)
+    now[0] += 3
+    assert watch.look() == (0.75, "5 patches/s")
+    first.advance(5)
+    first.leave()
+    assert watch.look() == (0.25, "7 patches/s")
+    following = Seated(row[0], 7)
+    following.start(4, "patches")
+    following.advance(4)
+    assert watch.look() == (1.25, "8 patches/s")
+
+
+def test_nothing_is_said_before_anything_is_done_and_looking_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Told(Quiet):
+        said: list[tuple[float, str]] = []  # noqa: RUF012 - one test, one list
+
+        def inside(self, done: float, pace: str) -> None:
+            self.said.append((done, pace))
+
+    monkeypatch.setattr(seats, "EVERY_SECONDS", 0.01)
+    row = (Seat * 1)()
+    with watched(Watch(row, 1), Told()):
+        pass
+    assert Told.said == []

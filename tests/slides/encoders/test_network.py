@@ -1,0 +1,70 @@
+"""Whoever answers is heard, and silence ends in time."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from oceanpath.slides.encoders.network import why_silent
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], str]]:
+    """The address of a server that takes one connection and says these bytes, then hangs up; without any it stays."""
+    for name in ("http_proxy", "all_proxy", "HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    server = socket.create_server(("127.0.0.1", 0))
+    held: list[socket.socket] = []
+
+    def serve(said: bytes) -> None:
+        taken, _ = server.accept()
+        held.append(taken)
+        taken.recv(1 << 16)
+        if said:
+            taken.sendall(said)
+            taken.shutdown(socket.SHUT_RDWR)
+
+    def start(said: bytes) -> str:
+        threading.Thread(target=serve, args=(said,), daemon=True).start()
+        return f"http://127.0.0.1:{server.getsockname()[1]}"
+
+    yield start
+    for taken in held:
+        taken.close()
+    server.close()
+
+
+@pytest.mark.parametrize("status", ["200 OK", "404 Not Found", "500 Internal Server Error", "429 Too Many Requests"])
+def test_any_answer_is_one(answers: Callable[[bytes], str], status: str) -> None:
+    assert why_silent(answers(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())) == ""
+
+
+def test_silence_ends_in_time(answers: Callable[[bytes], str]) -> None:
+    started = time.monotonic()
+    assert why_silent(answers(b""), 0.5)
+    assert time.monotonic() - started < 3
+
+
+def test_a_name_that_is_looked_up_for_ever_ends_in_time(
+    answers: Callable[[bytes], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [None] * (not released.wait(20)))
+    started = time.monotonic()
+    assert why_silent("http://hub.invalid", 0.3) == "no answer from http://hub.invalid within 0.3 s"
+    assert time.monotonic() - started < 3
+    released.set()
+
+
+def test_what_is_no_http_is_a_reason(answers: Callable[[bytes], str]) -> None:
+    assert "hello" in why_silent(answers(b"hello\r\n\r\n"))
+
+
+def test_who_cannot_be_asked_from_here_is_left_to_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert why_silent("file:///nowhere") == ""
+    monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:1")
+    assert why_silent("http://127.0.0.1:1") == ""
