@@ -118,5 +118,7 @@ def general(layout: str) -> str:
 
 def in_threads(call: Callable[[T], R], things: Iterable[T], workers: int) -> list[R]:
     """Results in the order of `things`; reading, hashing and writing leave the interpreter free."""
-    with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
+    if workers <= 1:
+        return [call(thing) for thing in things]
+    with ThreadPoolExecutor(max_workers=workers) as pool:
         return list(pool.map(call, things))
