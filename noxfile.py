@@ -58,5 +58,6 @@ def kills(session: nox.Session) -> None:
 def crash(session: nox.Session) -> None:
     """A run killed, or refused by the disk, at every system call: the old state or the new one."""
     _install(session)
-    options = ("-rs", "-s", "--timeout=3000", "tests/pipeline/test_crash.py")
+    tests = ("tests/pipeline/test_crash.py", "tests/stages/mmap/test_crash.py")
+    options = ("-rs", "-s", "--timeout=9000", *tests)
     session.run("python", "-m", "pytest", *options, env={"OCEANPATH_CRASH": "all"})

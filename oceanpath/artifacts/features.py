@@ -104,14 +104,12 @@ def scan_features(path: Path) -> FeatureFile:
     Raises: ArtifactError: unreadable, no known dataset, no patches, wrong shapes, or coords of another length.
     """
     path = Path(path)
-    stamp = _stamp(path) if path.suffix.lower() in READABLE else (0, 0, 0)
+    stamp = stamp_of(path) if path.suffix.lower() in READABLE else (0, 0, 0)
     with open_source(path) as source:
         layout = describe(source, path)
         stored = {key: source.arrays[key] for key in (layout.features_key, layout.coords_key) if key}
         places = {key: runs for key in stored if (runs := source.runs(key)) is not None}
-    return FeatureFile(
-        path=path, slide_id=slide_id(path), stamp=stamp, stored=stored, places=places, **dataclasses.asdict(layout)
-    )
+    return FeatureFile(path=path, slide_id=slide_id(path), stamp=stamp, stored=stored, places=places, **vars(layout))
 
 
 def layout_of(path: Path) -> Layout:
@@ -206,10 +204,11 @@ def read_places(path: Path) -> tuple[NDArray[np.int32], float | None]:
     return _pixels(stored, found.scale, path), found.patch_px_level0
 
 
-def find_features(directory: Path) -> dict[str, Path]:
+def find_features(directory: Path, names: Iterable[str] | None = None) -> dict[str, Path]:
     """Slide id → feature file for everything below `directory`, sorted by id; what is hidden is left out.
 
-    Of a TRIDENT job only the patch features count (see `oceanpath.artifacts.trident_job`).
+    With `names`, relative to `directory`, only these files count. Of a TRIDENT job only the patch features count (see
+    `oceanpath.artifacts.trident_job`).
 
     Raises:
         ExperimentError: no such folder, no feature files in it, two files with one slide id, or a TRIDENT job with
@@ -217,7 +216,10 @@ def find_features(directory: Path) -> dict[str, Path]:
     """
     if not directory.is_dir():
         raise ExperimentError("no such folder of features", where=directory, do="Set data.features to a folder.")
-    paths = (path for path in directory.rglob("*") if _is_features(path, directory) and path.is_file())
+    if names is None:
+        paths = (path for path in directory.rglob("*") if _is_features(path, directory) and path.is_file())
+    else:
+        paths = (directory / name for name in names)
     found = features_by_id(directory, paths)
     if not found:
         only_beside = any(is_beside(path, directory) for path in directory.rglob("*.h5"))
@@ -266,7 +268,8 @@ def check_features(path: Path) -> None:
         raise ArtifactError("slides have different feature lengths", where=path, got=said)
 
 
-def _stamp(path: Path) -> tuple[int, int, int]:
+def stamp_of(path: Path) -> tuple[int, int, int]:
+    """Size, modification time [ns] and inode of a file. Raises: ArtifactError: it cannot be looked at."""
     try:
         state = path.stat()
     except OSError as error:
@@ -275,7 +278,7 @@ def _stamp(path: Path) -> tuple[int, int, int]:
 
 
 def _unchanged(file: FeatureFile) -> None:
-    if _stamp(file.path) != file.stamp:
+    if stamp_of(file.path) != file.stamp:
         raise ArtifactError("the file changed since it was scanned", where=file.path, do="Start again.")
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -64,6 +65,8 @@ class Content:
     """Relative paths, sorted."""
     digests: str
     """The digests of the files in that order, end to end: few ask for them."""
+    stats: Mapping[str, Stat] = field(default_factory=dict, compare=False)
+    """Relative path → the version of the file that has this digest; it was looked at before the file was read."""
 
     @cached_property
     def files(self) -> dict[str, str]:
@@ -126,7 +129,7 @@ class DigestCache:
         with closing(self._connect()) as db:
             query = "SELECT digest, digests FROM whole WHERE root = ? AND seen = ?"
             row = db.execute(query, (str(root), seen)).fetchone()
-        return Content(row[0], tuple(sorted(stats)), row[1]) if row else None
+        return Content(row[0], tuple(sorted(stats)), row[1], stats) if row else None
 
     def _one_by_one(self, root: Path, seen: str, stats: dict[str, Stat]) -> Content:
         """Digests of the files, those that cannot be trusted computed again; remembers all together where it may."""
@@ -136,7 +139,7 @@ class DigestCache:
         hashed = self._hash(root, stale, stats) if stale else {}
         digests = {name: fresh.get(name) or hashed[name] for name in sorted(stats)}
         whole = fingerprint(list(digests.items()) if root.is_dir() else list(digests.values()))
-        content = Content(whole, tuple(digests), "".join(digests.values()))
+        content = Content(whole, tuple(digests), "".join(digests.values()), stats)
         if all(stats[name].mtime_ns < when - RACY_NS for name in stale):
             with closing(self._connect()) as db, db:
                 row = (str(root), seen, content.digest, content.digests)

@@ -180,6 +180,7 @@ class Runner:
             parents={stage: places[name] for stage, name in step.parents.items()},
             digests=digests,
             files={name: content.files for name, content in contents.items()},
+            versions={name: content.stats for name, content in contents.items()},
             earlier=self.workspace.earlier(step.stage.name) if step.stage.extends and not afresh else (),
             across={s: {v: places[name] for v, name in steps.items()} for s, steps in step.across.items()},
         )

@@ -71,6 +71,8 @@ class Inputs:
     """Output digest of each parent."""
     files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Settings field of an outside input → {relative path: content digest}."""
+    versions: Mapping[str, Mapping[str, tuple[int, int, int]]] = field(default_factory=dict)
+    """The same → {relative path: (size, modification time [ns], inode) of the file that was digested}."""
     across: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
     """Stage → {variant: published folder}, for the stages named in `Stage.across`."""
     parts: Mapping[str, Path] = field(default_factory=dict)

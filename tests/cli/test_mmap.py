@@ -6,12 +6,15 @@ import errno
 import json
 import os
 from pathlib import Path
+from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
 from oceanpath.artifacts.store import PAGE, Store
 from oceanpath.cli.app import run_app
+from oceanpath.stages.mmap import work
 
 from ..conftest import Cohort
 
@@ -133,3 +136,26 @@ def test_a_manifest_beside_the_experiment_limits_the_store(cohort: Cohort, capsy
     cohort.toml = cohort.toml.replace('manifest = "some.csv"', "")
     assert mmap(cohort) == 0
     assert store(cohort) == whole
+
+
+def test_a_file_that_changes_while_the_store_is_begun_is_refused_and_then_taken(
+    cohort: Cohort, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = sorted((cohort.folder / "features").rglob("*.h5"))[3]
+    real = work.find_cohort
+
+    def meddling(*given: Any) -> Any:
+        with h5py.File(file, "r+") as opened:
+            opened["features"][0] = 0
+        os.utime(file, ns=(1, 1))
+        return real(*given)
+
+    monkeypatch.setattr(work, "find_cohort", meddling)
+    assert mmap(cohort) == 4
+    said = capsys.readouterr().err
+    assert "changed since they were digested" in said
+    assert file.name in said
+    monkeypatch.undo()
+    assert mmap(cohort) == 0
+    made = Store(store(cohort))
+    assert not made.features(made.number(file.stem))[0].any()

@@ -34,6 +34,10 @@ def test_a_folder_is_its_names_and_contents_wherever_it_lies(tree: Path, tmp_pat
     one = cache.content(tree)
     shutil.copytree(tree, tmp_path / "copy")
     assert cache.content(tmp_path / "copy") == one
+    for tried in (cache.content(tree), DigestCache(tmp_path / "d.sqlite").content(tree)):
+        assert {name: stat.inode for name, stat in tried.stats.items()} == {
+            name: (tree / name).stat().st_ino for name in one.names
+        }
     assert set(one.files) == {"a.bin", "deep/b.bin"}
 
 

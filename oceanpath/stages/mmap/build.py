@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.artifacts.features import FeatureFile, OpenBag, open_bag
+from oceanpath.artifacts.features import FeatureFile, open_bag
 from oceanpath.artifacts.sources import Origin
 from oceanpath.artifacts.store import Index
 from oceanpath.artifacts.store_writer import Layout, StoreWriter
@@ -48,7 +48,8 @@ class Build:
         reasons = [why_copied(file, settings) if adopts else "copied" for file in files]
         kept = [file.n if cap is None else min(file.n, cap) for file in files]
         stays = [not reason for reason in reasons]
-        coords, dim, chunks, encoders = any(file.has_coords for file in files), 0, 0, {file.encoder for file in files}
+        coords = settings.coords and any(file.has_coords for file in files)
+        dim, chunks, encoders = 0, 0, {file.encoder for file in files}
         if reuse is not None:
             coords, dim, chunks = reuse.index.has_coords, reuse.index.feature_dim, len(reuse.chunks)
             encoders.add(reuse.index.encoder)
@@ -78,19 +79,13 @@ class Build:
         """Put one slide at its place, block by block; returns the digest of what was written."""
         file = self.files[number]
         with open_bag(file) as bag:
-            coords = self._coords(bag)
+            coords = bag.coords() if self.settings.coords else None
             if not self.reasons[number]:
                 return writer.adopt(number, self.folder.digests[self.folder.name(file.path)], coords)
             rows = _rows(file, coords, self.settings)
             if rows is not None and coords is not None:
                 coords = coords[rows]
             return writer.stream(number, stored_blocks(bag, rows, self.settings.dtype), coords)
-
-    def _coords(self, bag: OpenBag) -> NDArray[np.int32] | None:
-        coords = bag.coords()
-        if coords is None and self.layout.has_coords:
-            raise ArtifactError("this slide has no coordinates while others have", where=bag.file.path)
-        return coords
 
     def index(self, digests: list[bytes]) -> Index:
         """What index_arrays.npz says of these files."""

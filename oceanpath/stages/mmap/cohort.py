@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from oceanpath.artifacts.features import FeatureFile, features_by_id, find_features, scan_features
+from oceanpath.artifacts.features import FeatureFile, features_by_id, find_features, scan_features, stamp_of
 from oceanpath.artifacts.gather import sealed_digests
+from oceanpath.artifacts.sources import Stamp
 from oceanpath.errors import ArtifactError, ExperimentError
 from oceanpath.pipeline.stage import Inputs
 from oceanpath.stages.mmap.limit import wanted_slides
@@ -35,6 +36,8 @@ class FeatureFolder:
     """Relative name → xxh3-128 of the file's bytes, where somebody has told."""
     wanted: frozenset[str] | None = None
     """The only slides that are wanted; None for all."""
+    versions: Mapping[str, Stamp] = field(default_factory=dict)
+    """Relative name → the stamp of the file that has this digest, where somebody has told."""
 
     def name(self, path: Path) -> str:
         """The relative name of a file that was found below the folder, without taking it to pieces."""
@@ -49,8 +52,10 @@ class FeatureFolder:
 
         Raises: ExperimentError: there are no files at all, or two have one slide id.
         """
-        if not known:
+        if not self.digests:
             return find_features(self.root)
+        if not known:  # what appeared since the folder was digested belongs to another store
+            return find_features(self.root, self.digests)
         found = features_by_id(self.root, (self.root / name for name in self.digests.keys() - known.keys()))
         if twins := sorted(found.keys() & set(known.values())):
             raise ExperimentError("two feature files have one slide id", where=self.root, got=", ".join(twins[:SHOWN]))
@@ -70,7 +75,8 @@ def find_cohort(settings: MmapSettings, inputs: Inputs) -> FeatureFolder:
     if settings.features is None:
         do = "Set data.features, or data.slides to extract them, with --set or in the file."
         raise ExperimentError("there are no slides and no features to start from", where="[data]", do=do)
-    return FeatureFolder(settings.features, False, inputs.files.get("features", {}), wanted)
+    told, versions = inputs.files.get("features", {}), inputs.versions.get("features", {})
+    return FeatureFolder(settings.features, False, told, wanted, versions)
 
 
 def scan(paths: Iterable[Path], workers: int) -> tuple[list[FeatureFile], Bad]:
@@ -86,10 +92,43 @@ def scan(paths: Iterable[Path], workers: int) -> tuple[list[FeatureFile], Bad]:
     return [f for f in found if isinstance(f, FeatureFile)], [f for f in found if isinstance(f, tuple)]
 
 
+def refuse_changed(folder: FeatureFolder, files: Iterable[FeatureFile], bad: Bad) -> None:
+    """End the stage when files are no longer those that were digested: the store is known by their digests.
+
+    Leaving such a slide out would be no way on: the store would miss it for ever after.
+    """
+    if not folder.versions:
+        return
+    seen = [(file.path, file.stamp) for file in files] + [(path, _stamp(path)) for path, _ in bad]
+    changed = sorted(folder.name(path) for path, stamp in seen if folder.versions.get(folder.name(path)) != stamp)
+    if changed:
+        got = ", ".join(changed[:SHOWN]) + (f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else "")
+        do = "Start again when nothing writes to them any more."
+        what = f"{len(changed)} of {len(seen)} feature files changed since they were digested"
+        raise ArtifactError(what, where=folder.root, got=got, do=do)
+
+
+def _stamp(path: Path) -> Stamp | None:
+    try:
+        return stamp_of(path)
+    except ArtifactError:
+        return None  # it is gone
+
+
 def odd_dimensions(files: list[FeatureFile], usual: int) -> Bad:
     """Files whose feature length is not the usual one."""
     text = "wrong feature length; expected {}, got {}"
     return [(f.path, f"{f.path.name}: {text.format(usual, f.dim)}") for f in files if f.dim != usual]
+
+
+def placeless(files: list[FeatureFile], told: int) -> Bad:
+    """Files without coordinates, where others, or `told` slides of an earlier store, have them."""
+    having = [file.path.name for file in files if file.has_coords]
+    if not having and not told:
+        return []
+    shown = f", such as {having[0]}" if having else ""
+    text = f"no coordinates, while {len(having) + told} others have them{shown} (mmap.coords = false stores none)"
+    return [(file.path, f"{file.path.name}: {text}") for file in files if not file.has_coords]
 
 
 def refuse(bad: Bad, total: int, *, allowed: bool) -> None:
@@ -118,5 +157,7 @@ def general(layout: str) -> str:
 
 def in_threads(call: Callable[[T], R], things: Iterable[T], workers: int) -> list[R]:
     """Results in the order of `things`; reading, hashing and writing leave the interpreter free."""
-    with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
+    if workers <= 1:
+        return [call(thing) for thing in things]
+    with ThreadPoolExecutor(max_workers=workers) as pool:
         return list(pool.map(call, things))

@@ -14,6 +14,8 @@ class MmapSettings(Settings):
     mode: Literal["copy", "adopt"] = "copy"
     """Copy all features into the store, or leave them in their files where these hold them as the store would."""
     dtype: Literal["float16", "bfloat16", "float32"] = "float16"
+    coords: bool = True
+    """Store where patches are; without, slides whose files do not tell can stand beside others."""
     max_instances: int | None = Field(None, ge=1)
     """Keep at most this many patches a slide; None keeps all."""
     cap_strategy: Literal["spatial_stratified", "random"] = "spatial_stratified"

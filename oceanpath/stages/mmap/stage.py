@@ -7,7 +7,7 @@ from oceanpath.stages.mmap.settings import MmapSettings
 
 STAGE = Stage(
     name="mmap",
-    version=2,
+    version=3,
     settings=MmapSettings,
     work="oceanpath.stages.mmap.work:run",
     check="oceanpath.artifacts.store:check",

@@ -20,7 +20,16 @@ from oceanpath.errors import ArtifactError
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
 from oceanpath.stages.mmap.adopt import remember_places
 from oceanpath.stages.mmap.build import Build
-from oceanpath.stages.mmap.cohort import Bad, FeatureFolder, find_cohort, odd_dimensions, refuse, scan
+from oceanpath.stages.mmap.cohort import (
+    Bad,
+    FeatureFolder,
+    find_cohort,
+    odd_dimensions,
+    placeless,
+    refuse,
+    refuse_changed,
+    scan,
+)
 from oceanpath.stages.mmap.limit import Limit
 from oceanpath.stages.mmap.reuse import Reuse, best_reuse, recipe
 from oceanpath.stages.mmap.settings import MmapSettings
@@ -72,6 +81,7 @@ def _plan(settings: MmapSettings, folder: FeatureFolder, reuse: Reuse | None) ->
     limit = Limit.of(folder, folder.find(known), known.values(), allowed=settings.allow_missing)
     paths = limit.paths
     files, bad = scan(paths.values(), settings.workers)
+    refuse_changed(folder, files, bad)
     blank = sorted(file.slide_id for file in files if file.blank)
     files = [file for file in files if not file.blank]
     dims = Counter(file.dim for file in files)
@@ -79,14 +89,18 @@ def _plan(settings: MmapSettings, folder: FeatureFolder, reuse: Reuse | None) ->
         dims[reuse.index.feature_dim] += len(reuse)
     usual = dims.most_common(1)[0][0] if dims else 0
     odd = odd_dimensions(files, usual)
-    placed = any(file.has_coords for file in files if file.dim == usual)
+    fit = [file for file in files if file.dim == usual]
+    placed = settings.coords and any(file.has_coords for file in fit)
     if reuse is not None and (usual != reuse.index.feature_dim or placed > reuse.index.has_coords):
         return _plan(settings, folder, None)  # the new files change what the others must be
+    if settings.coords:
+        lost = placeless(fit, len(reuse) if reuse is not None and reuse.index.has_coords else 0)
+        odd, fit = odd + lost, [file for file in fit if file.has_coords or not lost]
     refuse(bad + odd, len(known) + len(paths), allowed=settings.allow_missing)
     if blank and not files and reuse is None:
         do = "Look at the pictures in extract's folder masks."
         raise ArtifactError("all slides are blank", where=folder.root, got=", ".join(blank[:5]), do=do)
-    build = Build.of([file for file in files if file.dim == usual], folder, settings, reuse)
+    build = Build.of(fit, folder, settings, reuse)
     said = [*limit.lines, *([f"{len(blank)} blank, left out: {', '.join(blank)}"] if blank else [])]
     return Plan(reuse, build, bad + odd, said, blank)
 

@@ -13,6 +13,7 @@ import pytest
 from oceanpath.artifacts import hdf5_rows
 from oceanpath.artifacts.store import Store, check
 from oceanpath.errors import ArtifactError, ExperimentError, StageError
+from oceanpath.pipeline.digests import DigestCache
 from oceanpath.pipeline.stage import Inputs, Quiet, Summary
 from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.mmap.work import run
@@ -174,6 +175,55 @@ def test_a_source_that_changes_while_it_is_read_is_refused(
     monkeypatch.setattr(os, "preadv", meddling)
     with pytest.raises(ArtifactError, match=r"b\.h5.*changed since it was scanned"):
         build(folder, tmp_path / "out")
+
+
+def digested(folder: Path, cache: Path) -> Inputs:
+    content = DigestCache(cache).content(folder)
+    return Inputs(files={"features": content.files}, versions={"features": content.stats})
+
+
+@pytest.mark.parametrize("mode", ["copy", "adopt"])
+@pytest.mark.parametrize("how", ["rewritten", "damaged", "gone"])
+def test_a_source_that_changes_after_it_was_digested_is_refused(
+    folder: Path, tmp_path: Path, how: str, mode: str
+) -> None:
+    inputs = digested(folder, tmp_path / "digests.sqlite")
+    if how == "rewritten":
+        put(folder, "b", np.ones((9, 6), np.float32), np.zeros((9, 2), np.int32))
+    elif how == "damaged":
+        (folder / "b.h5").write_bytes(b"nothing")
+    else:
+        (folder / "b.h5").unlink()
+    (tmp_path / "out").mkdir()
+    chosen = MmapSettings(features=folder, mode=mode, allow_missing=True)
+    with pytest.raises(ArtifactError, match=r"1 of 3 feature files changed since they were digested.*b\.h5"):
+        run(chosen, inputs, tmp_path / "out", Quiet())
+    assert not list((tmp_path / "out").glob("*.npz"))
+
+
+def test_a_file_that_appears_after_the_folder_was_digested_waits_for_the_next_store(
+    folder: Path, tmp_path: Path
+) -> None:
+    inputs = digested(folder, tmp_path / "digests.sqlite")
+    put(folder, "d", np.ones((9, 6), np.float32), np.zeros((9, 2), np.int32))
+    (tmp_path / "out").mkdir()
+    run(MmapSettings(features=folder), inputs, tmp_path / "out", Quiet())
+    assert Store(tmp_path / "out").slide_ids == ["a", "b", "c"]
+
+
+def test_files_without_places_beside_others_are_named_left_out_or_taken_as_asked(folder: Path, tmp_path: Path) -> None:
+    put(folder, "d", np.ones((4, 6), np.float32))
+    with pytest.raises(ArtifactError, match=r"1 of 4[\s\S]*allow_missing[\s\S]*d\.h5: no coordinates, while 3.*a\.h5"):
+        build(folder, tmp_path / "refused")
+    assert build(folder, tmp_path / "less", allow_missing=True).metrics["left_out"] == 1
+    assert Store(tmp_path / "less").slide_ids == ["a", "b", "c"]
+    for mode in ("copy", "adopt"):
+        build(folder, tmp_path / mode, coords=False, mode=mode, dtype="float32", max_instances=100)
+        check(tmp_path / mode)
+        store = Store(tmp_path / mode)
+        assert store.index.lengths.tolist() == [30, 100, 7, 4]
+        assert [store.coords(i) for i in range(4)] == [None] * 4
+        assert (store.features(3) == 1).all()
 
 
 @pytest.mark.parametrize("cap", [None, 70])
