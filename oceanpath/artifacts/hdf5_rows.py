@@ -24,6 +24,8 @@ from oceanpath.artifacts.hdf5_headers import Header
 Rows = NDArray[Any]
 BLOCK_BYTES = 4 << 20
 """Large enough that what a block costs beside its bytes does not count, small beside a slide."""
+TILES_BYTES = 1 << 20
+"""What is inflated at once: small enough that the allocator hands the same warm memory out for every slide."""
 SHUFFLE, DEFLATE = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE
 INFLATABLE = ((DEFLATE,), (SHUFFLE, DEFLATE))
 
@@ -149,7 +151,7 @@ def _from_tiles(tiles: Tiles, handle: int) -> Iterator[Rows]:
     """Blocks of whole bands of chunks: all chunks of a block are inflated side by side, then put in their places."""
     (n, dim), (high, wide), dtype = tiles.shape[-2:], tiles.sides[-2:], tiles.dtype
     across = -(-dim // wide)
-    bands = max(1, BLOCK_BYTES // (high * across * wide * dtype.itemsize))
+    bands = max(1, TILES_BYTES // (high * across * wide * dtype.itemsize))
     size, count = high * wide * dtype.itemsize, len(tiles.chunks.addresses)
     raw = np.empty((min(bands * across, count), size), np.uint8)
     block = np.empty((bands * high, across * wide), dtype)

@@ -115,7 +115,7 @@ class Sources:
 
 def write_places(path: Path, root: str, stamps: Sequence[Stamp]) -> None:
     """Write local/places.npz below `path`: the folder of features and the stamp of each slide's file."""
-    (path / PLACES).parent.mkdir()
+    (path / PLACES).parent.mkdir(exist_ok=True)
     columns = {"root": np.asarray(os.fsencode(root)), "stamps": np.array(stamps, np.int64).reshape(-1, 3)}
     write_columns(path / PLACES, columns)
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from oceanpath.artifacts.store import COORD_ALIGN, COORD_BYTES, PAGE, adopted_digest, chunk_name, stored_dtype
 from oceanpath.errors import StageError
 
+READ_BYTES = 1 << 20
 Flags = Sequence[bool] | NDArray[np.bool_] | None
 
 
@@ -75,15 +76,19 @@ class Layout:
 class StoreWriter:
     """Open chunk files of one store. `put` may be called from several threads."""
 
-    def __init__(self, out: Path, layout: Layout) -> None:
-        """Reserves the room of all chunks. Raises: StageError: the disk has not that much."""
+    def __init__(self, out: Path, layout: Layout, *, goes_on: bool = False) -> None:
+        """Reserves the room of all chunks, which may be there only where it `goes_on`.
+
+        Raises: StageError: the disk has not that much.
+        """
         self.layout = layout
         self._files: dict[tuple[str, int], int] = {}
         for kind in ("features", "coords") if layout.has_coords else ("features",):
             for chunk, size in enumerate(layout.chunk_sizes(kind).tolist()):
                 if not size:
                     continue
-                handle = os.open(out / chunk_name(kind, chunk), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+                flags = os.O_RDWR | os.O_CREAT | (0 if goes_on else os.O_EXCL)
+                handle = os.open(out / chunk_name(kind, chunk), flags, 0o644)
                 self._files[kind, chunk] = handle
                 _reserve(handle, size)
 
@@ -124,6 +129,21 @@ class StoreWriter:
         if coords is not None:
             self._put_coords(i, coords)
         return adopted_digest(file, coords)
+
+    def reread(self, i: int) -> str:
+        """The digest of the bag that lies at the place of slide `i` now: what `stream` gave if it was written there.
+
+        Raises: OSError: the disk fails.
+        """
+        chunk, n, digest = int(self.layout.chunk_ids[i]), int(self.layout.lengths[i]), xxhash.xxh3_128()
+        places = [("features", int(self.layout.feature_offsets[i]), n * self.layout.row_bytes)]
+        if self.layout.has_coords:
+            places.append(("coords", int(self.layout.coord_offsets[i]), n * COORD_BYTES))
+        for kind, start, size in places:
+            for offset in range(start, start + size, READ_BYTES):
+                count = min(READ_BYTES, start + size - offset)
+                digest.update(os.pread(self._files[kind, chunk], count, offset))
+        return digest.hexdigest()
 
     def _put_coords(self, i: int, coords: NDArray[np.int32]) -> memoryview:
         rows = np.ascontiguousarray(coords).data.cast("B")

@@ -8,7 +8,8 @@ manifest.json   {"format", "stage", "kind", "version", "fingerprint", "digest", 
                  rename.
 
 Write into a private folder → check → digest and fsync every file → manifest → fsync folders → rename → fsync the
-parent. A killed process leaves a private folder that a later run sweeps away.
+parent. A killed process leaves a private folder that a later run sweeps away, or, where the work kept a journal in it,
+that the next maker of the same fingerprint goes on with.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,8 +29,18 @@ from oceanpath.pipeline.digests import hash_file
 from oceanpath.pipeline.fingerprint import fingerprint, software
 from oceanpath.pipeline.locks import held, try_lock, wait_lock
 from oceanpath.pipeline.processes import process_tag, token
-from oceanpath.pipeline.stage import Summary
-from oceanpath.pipeline.workspace import MANIFEST, PARTIAL, Manifest, Workspace, find, read_manifest, sealed_files
+from oceanpath.pipeline.stage import JOURNAL, Summary
+from oceanpath.pipeline.workspace import (
+    MANIFEST,
+    PARTIAL,
+    Manifest,
+    Workspace,
+    find,
+    is_left,
+    read_manifest,
+    remove_left,
+    sealed_files,
+)
 
 
 @dataclass(frozen=True)
@@ -56,14 +68,17 @@ class Order:
 def publish(workspace: Workspace, order: Order, *, replace: bool = False) -> Manifest:
     """Do the work in a private folder and rename it into place. The first to commit a fingerprint wins.
 
-    With `replace`, what lies at that place makes way once its replacement is complete.
+    With `replace`, what lies at that place makes way once its replacement is complete. Without it, work that kept a
+    journal goes on in the private folder of a process that was killed at it; an interrupt leaves that folder too.
 
     Raises: StageError: the disk refused. What the work or its check raises passes through; nothing is published then.
     """
     final = workspace.place(order.kind, order.stage, order.fingerprint)
     partial = final.parent / f".{order.fingerprint}.{process_tag()}.{token()}{PARTIAL}"
+    goes_on = False
     try:
-        partial.mkdir(parents=True)
+        if order.kind != "stage" or not _taken(final, partial, afresh=replace):
+            partial.mkdir(parents=True)
         summary = order.write(partial)
         if order.check is not None:
             order.check(partial)
@@ -71,10 +86,14 @@ def publish(workspace: Workspace, order: Order, *, replace: bool = False) -> Man
         if replace and final.exists():
             set_aside(workspace, final)
         _commit(partial, final)
+    except KeyboardInterrupt:
+        goes_on = (partial / JOURNAL).exists()
+        raise
     except OSError as error:
         raise StageError("the result could not be written", where=final, got=error) from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        if not goes_on:
+            shutil.rmtree(partial, ignore_errors=True)
     manifest = read_manifest(final)
     if manifest is None:
         raise StageError("a published folder vanished right after its rename", where=final)
@@ -113,6 +132,22 @@ def set_aside(workspace: Workspace, folder: Path) -> None:
     folder.rename(place)
 
 
+def _taken(final: Path, partial: Path, *, afresh: bool) -> bool:
+    """Whether `partial` is now what a dead process wrote of `final` and kept a journal of.
+
+    What dead processes wrote of this stage with other settings is removed: it holds as much of the disk as a result.
+    """
+    taken = afresh
+    for left in filter(is_left, final.parent.glob(f".*{PARTIAL}")):
+        if taken or left.name.split(".")[1] != final.name or not (left / JOURNAL).exists():
+            remove_left(left)
+            continue
+        with suppress(OSError):  # another process sweeps it at this moment
+            left.rename(partial)
+            taken = True
+    return taken and not afresh
+
+
 def _seal(partial: Path, order: Order, summary: Summary) -> None:
     files: dict[str, dict[str, Any]] = {}
     known = _linked(order.linked)
@@ -147,6 +182,10 @@ def _linked(folders: tuple[Path, ...]) -> dict[tuple[int, int], str]:
 
 
 def _commit(partial: Path, final: Path) -> None:
+    if (journal := partial / JOURNAL).exists():
+        journal.unlink()
+        with suppress(OSError):  # other local things stay
+            journal.parent.rmdir()
     try:
         partial.rename(final)
     except OSError as error:

@@ -10,6 +10,12 @@ from typing import Any, Protocol
 
 from oceanpath.settings import Settings
 
+LOCAL = "local"
+"""Folder of a published folder for what is true on this machine only: no part of the result, in no digest."""
+JOURNAL = f"{LOCAL}/journal.txt"
+"""A file below `out` by which a stage's work goes on with what it wrote before it was killed; it is never published.
+Work that writes one may be given its own unfinished folder again, and must hold nothing in there for whole unseen."""
+
 
 @dataclass(frozen=True)
 class Stage:

@@ -100,7 +100,7 @@ def prune(workspace: Workspace, folders: list[Path]) -> None:
         shutil.rmtree(left, ignore_errors=True)
     for left in workspace.root.glob("experiments/*/.*"):
         left.unlink(missing_ok=True)
-    workspace.sweep()
+    workspace.sweep(journals=True)
 
 
 def size(folder: Path) -> int:

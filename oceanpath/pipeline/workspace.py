@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from oceanpath.errors import ArtifactError, ExperimentError
-from oceanpath.pipeline.processes import host, is_alive, token
+from oceanpath.pipeline.processes import host, is_alive, process_tag, token
+from oceanpath.pipeline.stage import JOURNAL, LOCAL
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 PARTIAL = ".partial"
-LOCAL = "local"
-"""Folder of a published folder for what is true on this machine only: no part of the result, in no digest."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +84,11 @@ class Workspace:
             do = "Choose another place with --workspace."
             raise ExperimentError("the workspace cannot be written", where=self.root, got=error, do=do) from error
 
-    def sweep(self) -> None:
-        """Remove what dead processes left half made."""
+    def sweep(self, *, journals: bool = False) -> None:
+        """Remove what dead processes left half made, and with `journals` also that with which work can go on."""
         for folder in (*self.root.glob(f"runs/*/*{PARTIAL}"), *self.root.glob(f"parts/*/*{PARTIAL}")):
-            _sweep(folder)
+            if is_left(folder) and (journals or not (folder / JOURNAL).exists()):
+                remove_left(folder)
 
 
 def read_manifest(folder: Path) -> Manifest | None:
@@ -125,10 +125,15 @@ def find(workspace: Workspace, kind: str, stage: str, name: str) -> tuple[Manife
         return None, error.render()
 
 
-def _sweep(folder: Path) -> None:
-    """Remove a private folder whose process is dead; those of other hosts stay."""
+def is_left(folder: Path) -> bool:
+    """Whether a private folder belonged to a process of this machine that is dead; those of other hosts stay."""
     _, _, tag = folder.name.removeprefix(".").partition(".")
     pid, start, where = (*tag.split(".")[0].split("-", 2), "", "", "")[:3]
-    if where == host() and not is_alive(pid, start):
-        with suppress(OSError):  # another process may be sweeping the same folder
-            shutil.rmtree(folder)
+    return where == host() and not is_alive(pid, start)
+
+
+def remove_left(folder: Path) -> None:
+    """Remove a private folder of the dead, unless another process takes it, or removes it, at this moment."""
+    with suppress(OSError):
+        grave = folder.rename(folder.with_name(f".swept.{process_tag()}.{token()}{PARTIAL}"))
+        shutil.rmtree(grave)

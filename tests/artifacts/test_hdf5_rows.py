@@ -71,6 +71,7 @@ def test_rows_are_what_hdf5_gives(tmp_path_factory, n, dim, dtype, high, wide, l
     write(path, values(n, dim, dtype).reshape(shape), libver, chunks=chunks, **filters)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hdf5_rows, "BLOCK_BYTES", block)
+        patch.setattr(hdf5_rows, "TILES_BYTES", block)
         ours, theirs, placed = rows_of(path)
     assert ours.dtype == theirs.dtype.newbyteorder("=")
     assert np.array_equal(ours, theirs)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from oceanpath.errors import ArtifactError, ExperimentError, StageError
+from oceanpath.pipeline import stock
+from oceanpath.pipeline.processes import host, process_tag
 from oceanpath.pipeline.publish import Order, publish
-from oceanpath.pipeline.stage import Summary
-from oceanpath.pipeline.workspace import MANIFEST, Workspace, read_manifest
+from oceanpath.pipeline.stage import JOURNAL, Summary
+from oceanpath.pipeline.workspace import MANIFEST, PARTIAL, Workspace, read_manifest
 
 
 def order(text: str = "hello", **more: object) -> Order:
@@ -103,8 +106,6 @@ def test_nothing_there_is_not_damage(workspace: Workspace) -> None:
 
 
 def test_only_what_dead_processes_left_is_swept(workspace: Workspace) -> None:
-    from oceanpath.pipeline.processes import host, process_tag
-
     folder = workspace.root / "runs" / "toy"
     dead = folder / f".{'a' * 32}.999999999-1-{host()}.12345678.partial"
     alive = folder / f".{'a' * 32}.{process_tag()}.12345678.partial"
@@ -185,3 +186,75 @@ def test_what_was_published_before_is_told_newest_first(workspace: Workspace) ->
     (workspace.root / "runs" / "toy" / ".half.partial").mkdir()
     assert workspace.earlier("toy") == tuple(names)
     assert workspace.earlier("toy", most=2) == tuple(names[:2])
+
+
+def killed_work(workspace: Workspace, told: str, stage: str = "toy") -> Path:
+    """What a dead process left of `journaled`, with `told` in its journal."""
+    name = f".{journaled([]).fingerprint}.999999999-1-{host()}.12345678{PARTIAL}"
+    place = workspace.root / "runs" / stage / name
+    (place / JOURNAL).parent.mkdir(parents=True)
+    (place / JOURNAL).write_text(told)
+    return place
+
+
+def journaled(seen: list[str], end: BaseException | None = None, kind: str = "stage") -> Order:
+    """Work that tells what its journal held when it began, and ends as told."""
+
+    def write(out: Path) -> Summary:
+        seen.append((out / JOURNAL).read_text() if (out / JOURNAL).exists() else "")
+        (out / JOURNAL).parent.mkdir(exist_ok=True)
+        (out / JOURNAL).write_text("half")
+        (out / "a.txt").write_text("all")
+        if end is not None:
+            raise end
+        return Summary()
+
+    return Order("toy", kind, 1, {"y": 1}, write)
+
+
+def test_work_with_a_journal_goes_on_where_a_dead_process_left_it(workspace: Workspace) -> None:
+    seen: list[str] = []
+    killed_work(workspace, "a third")
+    workspace.sweep()
+    manifest = publish(workspace, journaled(seen))
+    assert seen == ["a third"]
+    (place,) = (workspace.root / "runs" / "toy").iterdir()
+    assert sorted(path.name for path in place.iterdir()) == ["a.txt", MANIFEST]
+    assert set(manifest.files) == {"a.txt"}
+
+
+def test_an_interrupt_leaves_the_journal_and_an_error_leaves_nothing(workspace: Workspace) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        publish(workspace, journaled([], KeyboardInterrupt()))
+    (left,) = (workspace.root / "runs" / "toy").iterdir()
+    assert (left / JOURNAL).read_text() == "half"
+    shutil.rmtree(left)
+    with pytest.raises(StageError):
+        publish(workspace, journaled([], OSError(28, "No space left on device")))
+    assert not list((workspace.root / "runs" / "toy").iterdir())
+
+
+@pytest.mark.parametrize("what", ["force", "other settings", "prune"])
+def test_what_nobody_goes_on_with_is_removed(workspace: Workspace, what: str) -> None:
+    left, seen = killed_work(workspace, "a third"), []
+    if what == "force":
+        publish(workspace, journaled(seen), replace=True)
+        assert seen == [""]
+    elif what == "other settings":
+        publish(workspace, order())
+    else:
+        stock.prune(workspace, [])
+    assert not left.exists()
+    assert not list((workspace.root / "runs" / "toy").glob(f".*{PARTIAL}"))
+
+
+def test_the_living_and_the_far_keep_their_journals(workspace: Workspace) -> None:
+    folder, seen = workspace.root / "runs" / "toy", []
+    name = journaled(seen).fingerprint
+    others = [folder / f".{name}.{tag}.12345678{PARTIAL}" for tag in (process_tag(), "999999999-1-elsewhere")]
+    for place in others:
+        (place / JOURNAL).parent.mkdir(parents=True)
+        (place / JOURNAL).write_text("theirs")
+    publish(workspace, journaled(seen))
+    assert seen == [""]
+    assert all((place / JOURNAL).read_text() == "theirs" for place in others)

@@ -18,7 +18,8 @@ from oceanpath.pipeline.stage import Progress
 from oceanpath.stages.mmap.adopt import origin_of, why_copied, with_digests
 from oceanpath.stages.mmap.blocks import stored_blocks
 from oceanpath.stages.mmap.cohort import FeatureFolder, in_threads, one_encoder, refuse
-from oceanpath.stages.mmap.reuse import Reuse
+from oceanpath.stages.mmap.journal import Journal, plan_digest
+from oceanpath.stages.mmap.reuse import Reuse, recipe
 from oceanpath.stages.mmap.settings import MmapSettings
 
 SHOWN = 5
@@ -59,16 +60,25 @@ class Build:
         folder = with_digests(folder, adopted, settings.workers)
         return cls(files, folder, settings, reasons, layout, one_encoder(encoders))
 
-    def write(self, writer: StoreWriter, progress: Progress) -> list[bytes]:
-        """Put every slide at its place; returns their digests."""
+    def plan(self) -> str:
+        """What decides all these bags and their places, in 32 hex digits; nothing where that is not known."""
+        slides = [(file.slide_id, self.folder.digests.get(self.folder.name(file.path), "")) for file in self.files]
+        return plan_digest(self.layout, slides, recipe(self.settings))
+
+    def write(self, writer: StoreWriter, journal: Journal, progress: Progress) -> list[bytes]:
+        """Put every slide at its place, but for those that the journal tells to be there; returns their digests."""
 
         def put(number: int) -> tuple[bytes, str]:
             try:
-                digest = self._put(number, writer).encode()
+                told = journal.told.get(number)
+                if told is None or writer.reread(number) != told:
+                    told = self._put(number, writer)
+                    if self.reasons[number]:
+                        journal.add(number, told)
             except ArtifactError as error:
                 return b"", error.render()
             progress.advance()
-            return digest, ""
+            return told.encode(), ""
 
         results = in_threads(put, range(len(self.files)), self.settings.workers)
         failed = [(self.files[i].path, text) for i, (_, text) in enumerate(results) if text]

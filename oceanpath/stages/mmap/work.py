@@ -30,6 +30,7 @@ from oceanpath.stages.mmap.cohort import (
     refuse_changed,
     scan,
 )
+from oceanpath.stages.mmap.journal import Journal
 from oceanpath.stages.mmap.limit import Limit
 from oceanpath.stages.mmap.reuse import Reuse, best_reuse, recipe
 from oceanpath.stages.mmap.settings import MmapSettings
@@ -39,13 +40,16 @@ def run(settings: MmapSettings, inputs: Inputs, out: Path, progress: Progress) -
     """Write the store of all feature files below `out`."""
     folder = find_cohort(settings, inputs)
     reuse, build, bad, said, blank = _plan(settings, folder, best_reuse(settings, folder, inputs.earlier))
+    journal = Journal(out, build.plan(), build.layout)
     write_blank(out, blank)
     progress.start(len(build.files), "slides")
     if reuse is not None:
         progress.note(f"{len(reuse)} slides are in an earlier store and are taken over; {len(build.files)} are new")
         reuse.link(out)
-    with closing(StoreWriter(out, build.layout)) as writer:
-        index = build.index(build.write(writer, progress))
+    if journal.told:
+        progress.note(f"{len(journal.told)} slides were written before the last run ended; those that are whole stay")
+    with closing(journal), closing(StoreWriter(out, build.layout, goes_on=bool(journal.told))) as writer:
+        index = build.index(build.write(writer, journal, progress))
     origins, stamps = build.origins(), [file.stamp for file in build.files]
     if reuse is not None:
         origins, stamps = [*reuse.origins, *origins], [*reuse.stamps, *stamps]

@@ -232,6 +232,7 @@ def test_every_layout_gives_the_same_store(
     folder: Path, tmp_path: Path, how: dict, cap: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hdf5_rows, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(hdf5_rows, "TILES_BYTES", 1000)
     build(folder, tmp_path / "plain", max_instances=cap)
     for path in (folder).iterdir():
         with h5py.File(path) as file:
@@ -246,6 +247,7 @@ def test_every_layout_gives_the_same_store(
 
 def test_faults_are_counted_over_all_blocks(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hdf5_rows, "BLOCK_BYTES", 100)
+    monkeypatch.setattr(hdf5_rows, "TILES_BYTES", 100)
     features = np.ones((300, 6), np.float32)
     features[[40, 41, 250], [1, 2, 3]] = np.nan
     put(folder, "d", features, np.zeros((300, 2), np.int32))
