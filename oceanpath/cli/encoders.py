@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from oceanpath.errors import ExitCode, GateError
-from oceanpath.slides.encoders import ENCODERS, build_encoder, load_plugins, prepare_encoder
+from oceanpath.plugins import load_plugins
+from oceanpath.slides.encoders import ENCODERS, GROUP, build_encoder, prepare_encoder
 from oceanpath.slides.encoders.card import Card, EncoderOptions
 from oceanpath.slides.encoders.hub import cached
 
@@ -26,7 +27,7 @@ def _encoders() -> None:
 @encoders.command("list")
 def list_encoders(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> int:
     """Every patch encoder: feature length, the patch it is used with, access, licence, whether its weights are here."""
-    load_plugins()
+    load_plugins(GROUP)
     rows = [_row(card) for _, card in sorted(ENCODERS.items())]
     if as_json:
         print(json.dumps(rows, indent=2, ensure_ascii=False))

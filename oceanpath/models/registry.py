@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from oceanpath.errors import ExperimentError, nearest
 from oceanpath.models import settings as known
 from oceanpath.models.settings import ModelSettings
+from oceanpath.plugins import load_plugins
 
 if TYPE_CHECKING:
     from oceanpath.models.base import BaseMIL
@@ -32,7 +33,6 @@ class Entry(NamedTuple):
 
 GROUP = "oceanpath.aggregators"
 _ENTRIES: dict[str, Entry] = {}
-_LOADED: set[str] = set()
 
 
 def register_aggregator(name: str, where: str) -> Callable[[S], S]:
@@ -63,7 +63,7 @@ register_aggregator("transmil", "oceanpath.models.transmil:TransMIL")(known.Tran
 
 def aggregator_names() -> list[str]:
     """All known names, those of plug-ins among them, sorted."""
-    _load_plugins()
+    load_plugins(GROUP)
     return sorted(_ENTRIES)
 
 
@@ -101,25 +101,9 @@ def build_aggregator(settings: ModelSettings, in_dim: int) -> BaseMIL:
     return built
 
 
-def _load_plugins() -> None:
-    from importlib.metadata import entry_points  # reads every installed package: only who asks for it waits
-
-    for point in entry_points(group=GROUP):
-        if point.value in _LOADED:
-            continue
-        try:
-            point.load()
-        except (ImportError, AttributeError, ValueError) as error:
-            do = "Mend or uninstall the package that brings it."
-            raise ExperimentError(
-                "an aggregator plug-in cannot be loaded", where=point.value, got=error, do=do
-            ) from error
-        _LOADED.add(point.value)
-
-
 def _entry(name: str) -> Entry:
     if name not in _ENTRIES:
-        _load_plugins()
+        load_plugins(GROUP)
     if name in _ENTRIES:
         return _ENTRIES[name]
     close = nearest(name, _ENTRIES)

@@ -7,6 +7,7 @@ from typing import Literal
 
 import pytest
 
+from oceanpath import plugins
 from oceanpath.errors import ExperimentError
 from oceanpath.models import registry
 from oceanpath.models.abmil import ABMIL
@@ -92,7 +93,7 @@ def test_the_list_tells_the_true_number_of_parameters(name: str) -> None:
 @pytest.fixture
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean_registry: None) -> Path:
     """A folder on the path with an installed package that names one entry point."""
-    monkeypatch.setattr(registry, "_LOADED", set())
+    monkeypatch.setattr(plugins, "_LOADED", set())
     monkeypatch.delitem(sys.modules, "theirs_settings", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     info = tmp_path / "theirs-1.0.dist-info"
@@ -117,5 +118,5 @@ def test_a_package_of_a_user_s_own_adds_an_architecture(plugin: Path) -> None:
 
 def test_a_plugin_that_cannot_be_loaded_is_named(plugin: Path) -> None:
     assert parse_model({"name": "abmil"}).name == "abmil"  # nobody looked for it
-    with pytest.raises(ExperimentError, match="theirs_settings: an aggregator plug-in cannot be loaded"):
+    with pytest.raises(ExperimentError, match=r"theirs_settings \(oceanpath.aggregators\): a plug-in cannot be loaded"):
         parse_model({"name": "theirs"})

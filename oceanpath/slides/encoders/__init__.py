@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from oceanpath.errors import ExperimentError, nearest
+from oceanpath.plugins import load_plugins
 from oceanpath.slides.encoders.card import Card, EncoderOptions
 from oceanpath.slides.encoders.catalog import CARDS
 from oceanpath.slides.encoders.user_code import source_digest
@@ -54,7 +55,6 @@ class TensorEncoder(Protocol):
 GROUP = "oceanpath.encoders"
 ENCODERS: dict[str, Card] = {}
 _NAMES: dict[str, str] = {}
-_LOADED: set[str] = set()
 
 
 def register_encoder(card: Card) -> None:
@@ -83,7 +83,7 @@ def entry(name: str) -> Card:
     Raises: ExperimentError: no such encoder; the message names the nearest.
     """
     if _plain(name) not in _NAMES:
-        load_plugins()
+        load_plugins(GROUP)
     if _plain(name) in _NAMES:
         return ENCODERS[_NAMES[_plain(name)]]
     close = nearest(_plain(name), _NAMES)
@@ -133,24 +133,6 @@ def prepare_encoder(name: str, options: EncoderOptions) -> str:
     card = entry(name)
     _refuse_useless(card, options)
     return find_weights(card, options).sha256 if card.hub else ""
-
-
-def load_plugins() -> None:
-    """Let installed packages register their encoders.
-
-    Raises: ExperimentError: one of them cannot be loaded.
-    """
-    from importlib.metadata import entry_points  # reads every installed package: only who asks for it waits
-
-    for point in entry_points(group=GROUP):
-        if point.value in _LOADED:
-            continue
-        try:
-            point.load()
-        except (ImportError, AttributeError, ValueError) as error:
-            do = "Mend or uninstall the package that brings it."
-            raise ExperimentError("an encoder plug-in cannot be loaded", where=point.value, got=error, do=do) from error
-        _LOADED.add(point.value)
 
 
 def _refuse_useless(card: Card, options: EncoderOptions) -> None:

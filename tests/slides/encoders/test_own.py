@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from oceanpath import plugins
 from oceanpath.errors import ExperimentError, StageError
 from oceanpath.slides import encoders
 from oceanpath.slides.encoders import ENCODERS, build_encoder, prepare_encoder
@@ -126,14 +127,14 @@ def test_an_installed_package_adds_encoders_by_an_entry_point(module: Path, monk
     sys.path.append(str(module.parent))
     point = metadata.EntryPoint("light", "light", encoders.GROUP)
     monkeypatch.setattr(metadata, "entry_points", lambda group: [point] if group == encoders.GROUP else [])
-    monkeypatch.setattr(encoders, "_LOADED", set())
+    monkeypatch.setattr(plugins, "_LOADED", set())
     for table in ("ENCODERS", "_NAMES"):
         monkeypatch.setattr(encoders, table, dict(getattr(encoders, table)))
     assert build_encoder("Plugged").dim == 3 and "of_a_plugin" not in ENCODERS
     broken = metadata.EntryPoint("gone", "gone_module", encoders.GROUP)
     monkeypatch.setattr(metadata, "entry_points", lambda group: [broken])
-    with pytest.raises(ExperimentError, match="gone_module: an encoder plug-in cannot be loaded"):
-        encoders.load_plugins()
+    with pytest.raises(ExperimentError, match=r"gone_module \(oceanpath.encoders\): a plug-in cannot be loaded"):
+        plugins.load_plugins(encoders.GROUP)
 
 
 def test_a_card_knows_its_access() -> None:
