@@ -6,7 +6,7 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, scaled_dot_product_attention
+from torch.nn.functional import gelu, linear, scaled_dot_product_attention
 
 from oceanpath.models import streaming
 from oceanpath.models.patches import masked_softmax
@@ -36,16 +36,26 @@ def streamed_tokens(first: Tensor, patches: nn.Module, rows: Tensor) -> Tensor:
     return streaming.filled(len(rows) + 1, block).unsqueeze(0)
 
 
-class FeedForward(nn.Sequential):
-    """LayerNorm → Linear ×4 → GELU → dropout → Linear → dropout; the caller adds the residual."""
+class GatedGELU(nn.Module):
+    """[..., 2 C] → [..., C]: one half times GELU of the other (Shazeer, "GLU Variants Improve Transformer", 2020)."""
 
-    def __init__(self, width: int, dropout: float) -> None:
+    def forward(self, x: Tensor) -> Tensor:
+        """The gated half."""
+        half, gate = x.chunk(2, dim=-1)
+        return half * gelu(gate)
+
+
+class FeedForward(nn.Sequential):
+    """LayerNorm → Linear × `expand` → GELU or gated GELU → dropout → Linear → dropout; the caller adds the residual."""
+
+    def __init__(self, width: int, dropout: float, expand: int = 4, gated: bool = False) -> None:
+        inner = expand * width
         super().__init__(
             nn.LayerNorm(width),
-            nn.Linear(width, 4 * width),
-            nn.GELU(),
+            nn.Linear(width, 2 * inner if gated else inner),
+            GatedGELU() if gated else nn.GELU(),
             nn.Dropout(dropout),
-            nn.Linear(4 * width, width),
+            nn.Linear(inner, width),
             nn.Dropout(dropout),
         )
 
@@ -53,13 +63,13 @@ class FeedForward(nn.Sequential):
 class SelfAttention(nn.Module):
     """Pre-norm multi-head attention and feed-forward, both with residuals: [B, N, C] → [B, N, C]."""
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int, dropout: float, expand: int = 4, gated: bool = False) -> None:
         super().__init__()
         self.heads = heads
         self.norm = nn.LayerNorm(width)
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.out = nn.Sequential(nn.Linear(width, width), nn.Dropout(dropout))
-        self.ffn = FeedForward(width, dropout)
+        self.ffn = FeedForward(width, dropout, expand, gated)
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values [B, heads, N, C / heads]."""

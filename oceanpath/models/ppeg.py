@@ -119,7 +119,8 @@ class _Grid:
     def add(self, top: int, bottom: int, around: Tensor) -> None:
         """Add [C, bottom − top, width] to the patches there."""
         within = self._within(top, bottom)
-        self.x.index_add_(0, self.patches[within], around.flatten(1).T[self.cells[within] - top * self.width])
+        there = around.flatten(1).T[self.cells[within] - top * self.width]
+        self.x.index_add_(0, self.patches[within], there.to(self.x.dtype))  # autocast gives half precision
 
 
 def _framed(rows: Tensor, width: int, above: int, height: int) -> Tensor:

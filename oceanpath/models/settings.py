@@ -114,17 +114,36 @@ class TransformerSettings(_AttentionSettings):
 
 
 class PerceiverSettings(_AttentionSettings):
-    """Learned latents read the patches by cross-attention (Jaegle et al. 2021; PRISM, Shaikovski et al. 2024)."""
+    """Learned latents read the patches by cross-attention (Jaegle et al. 2021; PRISM, Shaikovski et al. 2024).
+
+    PRISM as published: hidden 1280, latents 512, reads 8, read_heads 1, layers 6, heads 8, expand 1, gated.
+    """
 
     parameters: ClassVar[int] = 2_648_832
     cost: ClassVar[str] = "N · latents"
     name: Literal["perceiver"] = "perceiver"
     latents: int = Field(64, ge=1)
     """Number of latents."""
+    reads: int = Field(1, ge=1)
+    """Times the latents read the patches; `layers` blocks among the latents follow each read."""
+    shared: bool = True
+    """Whether all reads but the first share weights, and all runs of blocks do: depth without new parameters."""
+    read_heads: int | None = Field(None, ge=1)
+    """Heads of the reads; as many as `heads` when not given."""
+    expand: int = Field(4, ge=1)
+    """Inner width of the feed-forward layers as a multiple of `hidden`."""
+    gated: bool = False
+    """Whether feed-forward layers are gated (GEGLU, Shazeer 2020)."""
     positions: Literal["none", "fourier"] = "none"
     """Whether patches carry 2-D Fourier features of their places; without coordinates they carry none."""
     bands: int = Field(16, ge=1)
     """Wavelengths of the Fourier features, log-spaced from 512 to 100,000 level-0 pixels."""
+
+    @model_validator(mode="after")
+    def _even_read_heads(self) -> Self:
+        if self.hidden % (self.read_heads or 1):
+            raise ValueError(f"hidden ({self.hidden}) must be a multiple of read_heads ({self.read_heads})")
+        return self
 
 
 class TransMILSettings(_AttentionSettings):

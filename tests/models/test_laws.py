@@ -16,9 +16,12 @@ from oceanpath.models.verify.laws import ragged
 from oceanpath.models.verify.trial import small
 
 DIM = 12
+PRISM: dict[str, Any] = {"name": "perceiver", "hidden": 16, "heads": 2, "latents": 4, "reads": 3, "read_heads": 1}
+PRISM |= {"layers": 2, "expand": 1, "gated": True}
 EXTRA: list[dict[str, Any]] = [
     {"name": "abmil", "input_norm": "none", "input_dropout": 0.2, "hidden": 16},
     {"name": "perceiver", "positions": "fourier", "hidden": 16, "latents": 3},
+    PRISM,
     {"name": "static", "pool": "max", "hidden": 16},
     {"name": "transmil", "input_norm": "none", "hidden": 16, "heads": 2, "layers": 3, "landmarks": 8},
 ]
@@ -79,6 +82,7 @@ def test_attention_is_a_distribution_over_the_real_patches(raw: dict[str, Any], 
         laws.other_bags_never_matter,
         laws.one_patch_works,
         laws.gradients_are_finite,
+        laws.softmax_is_float32,
         laws.half_precision_rows_are_read,
         laws.frozen_means_frozen,
         laws.weights_travel,

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from oceanpath.bags.batch import Batch
 from oceanpath.models import streaming
@@ -176,6 +178,38 @@ def gradients_are_finite(model: BaseMIL, batch: Batch) -> str:
 
 
 @torch.no_grad()
+def softmax_is_float32(model: BaseMIL, batch: Batch) -> str:
+    """Under bfloat16 autocast no softmax is taken in half precision: packed, padded and streamed, attention or not.
+
+    Fused attention, which takes half-precision rows, sums in float32 inside and is no operation of its own here.
+    """
+    seen = _Softmaxes()
+    with torch.autocast(batch.features.device.type, torch.bfloat16), seen:
+        for wanted in (False, True):
+            model.forward_packed(batch, wanted)
+            h, mask, coords = batch.padded()
+            model.forward_features(h, mask, coords, wanted)
+            with streaming.limits(0, 3):
+                model.forward_packed(batch, wanted)
+    half = sorted(str(dtype) for dtype in seen.dtypes - {torch.float32, torch.float64})
+    return f"a softmax is taken in {', '.join(half)} under autocast" if half else ""
+
+
+class _Softmaxes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in torch
+    """Types of the results of every softmax inside."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # untyped in torch
+        self.dtypes: set[torch.dtype] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func in (torch.ops.aten._softmax.default, torch.ops.aten._log_softmax.default):
+            self.dtypes.add(result.dtype)
+        return result
+
+
+@torch.no_grad()
 def half_precision_rows_are_read(model: BaseMIL, batch: Batch) -> str:
     """Rows stored as float16 give exactly what the same numbers in the model's precision give."""
     half = batch.features.half()
@@ -223,6 +257,7 @@ LAWS = (
     attention_is_a_distribution,
     one_patch_works,
     gradients_are_finite,
+    softmax_is_float32,
     half_precision_rows_are_read,
     frozen_means_frozen,
     weights_travel,

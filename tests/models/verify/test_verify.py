@@ -85,6 +85,12 @@ class BakesTheSizeIn(Sound):
         return embedding * (2.0 if h.shape[1] == 100 else 1.0), attention
 
 
+class WeighsInHalfPrecision(Sound):
+    def pool(self, h: Tensor, mask: Any, coords: Any, return_attention: bool) -> tuple[Tensor, Tensor | None]:
+        embedding, attention = super().pool(h, mask, coords, return_attention)
+        return embedding * torch.softmax(self.linear(h), dim=1).sum(dim=1), attention
+
+
 def said(model: BaseMIL, law: Any) -> str:
     found: str = law(model.eval(), laws.ragged(LENGTHS, DIM))
     return found
@@ -105,6 +111,7 @@ def test_a_sound_model_breaks_no_law(law: Any) -> None:
         (AttendsTwice, laws.attention_is_a_distribution, "sums to 1 ±"),
         (FailsOnOnePatch, laws.one_patch_works, "not finite"),
         (HasAnIdleParameter, laws.gradients_are_finite, "idle gets no gradient"),
+        (WeighsInHalfPrecision, laws.softmax_is_float32, "a softmax is taken in torch.bfloat16"),
         (NeverRests, laws.frozen_means_frozen, "two answers"),
         (HidesAWeight, laws.weights_travel, "other weights give the same answer"),
     ],
