@@ -45,7 +45,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_a_folder_of_slides_becomes_a_folder_of_features(slides: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert extract() == 0
     said = capsys.readouterr()
-    assert 'encoder = "hed_stats", min_tissue = 0.5, overlap = 0, patch_px = 64' in said.err
+    for setting in ('encoder = "hed_stats"', 'geometry = "mpp"', "min_tissue = 0.5, overlap = 0, patch_px = 64"):
+        assert setting in said.err.splitlines()[0]
     assert "5 slides, 180 patches in out" in said.out
     check_features(slides.parent / "out")
     assert sorted(path.name for path in Path("out").glob("*.h5")) == ["a.h5", "b c.h5", "d(1)[2].h5", "f.h5", "é.h5"]

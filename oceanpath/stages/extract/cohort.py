@@ -13,6 +13,7 @@ from oceanpath.artifacts.ids import CLOSED_SUFFIXES, SLIDE_SUFFIXES, describe_mi
 from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.stage import Inputs, Part
 from oceanpath.slides.contours import find_contours
+from oceanpath.slides.dicom import one_a_series
 from oceanpath.slides.encoders import prepare_encoder
 from oceanpath.slides.encoders.weights import hash_file
 from oceanpath.stages.extract.places import place_digests
@@ -21,6 +22,7 @@ from oceanpath.stages.extract.trident import trident_versions
 
 SAFE_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 CHUNK = 1 << 20
+DICOM = ".dcm"
 WHICH = ("exclude", "shard")
 """Keys that choose slides and change none."""
 
@@ -88,17 +90,19 @@ def slide_folder(settings: ExtractSettings, inputs: Inputs) -> Path:
 def find_slides(root: Path, exclude: tuple[str, ...] = ()) -> dict[str, Path]:
     """Slide id → file for every slide below `root`, sorted by id; what is hidden is left out.
 
+    The DICOM files of one series are one slide; see `oceanpath.slides.dicom`.
+
     Raises: ExperimentError: there is none, two have one id, or an excluded id does not exist.
     """
+    known = (*SLIDE_SUFFIXES, *CLOSED_SUFFIXES)
+    paths = [path for path in sorted(root.rglob("*")) if path.suffix.lower() in known]
+    paths = [path for path in paths if not is_hidden(path, root) and path.is_file()]
+    of_series = one_a_series(path for path in paths if path.suffix.lower() == DICOM)
     found: dict[str, Path] = {}
-    for path in sorted(root.rglob("*")):
-        if (
-            path.suffix.lower() not in (*SLIDE_SUFFIXES, *CLOSED_SUFFIXES)
-            or is_hidden(path, root)
-            or not path.is_file()
-        ):
-            continue
-        name = slide_id(path)
+    for path in paths:
+        if path.suffix.lower() == DICOM and path not in of_series:
+            continue  # its slide goes by another file
+        name = of_series.get(path) or slide_id(path)
         if name in found:
             both = f"{found[name].relative_to(root)} and {path.relative_to(root)}"
             raise ExperimentError("two slides have one id", where=root, got=f"{name}: {both}", do="Rename one.")
@@ -119,7 +123,7 @@ def slide_digest(path: Path, root: Path, digests: Mapping[str, str]) -> str:
     files = [path]
     if path.suffix.lower() == ".mrxs":
         files += sorted(member for member in path.with_suffix("").rglob("*") if member.is_file())
-    elif path.suffix.lower() == ".dcm":
+    elif path.suffix.lower() == DICOM:
         files += sorted(member for member in path.parent.glob("*.dcm") if member != path)
     each = [digests.get(file.relative_to(root).as_posix()) or file_digest(file) for file in files]
     return each[0] if len(each) == 1 else xxhash.xxh3_128("\n".join(each).encode()).hexdigest()

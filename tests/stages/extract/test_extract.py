@@ -156,6 +156,18 @@ def test_a_slide_of_several_files_is_identified_by_all_of_them(tmp_path: Path) -
     assert all(after[key]["slide"] != before[key]["slide"] for key in ("m", "1", "2"))
 
 
+@pytest.mark.real
+@pytest.mark.skipif(not REAL.is_dir(), reason="the shared data folder is not here")
+def test_dicom_files_of_one_series_are_one_slide(tmp_path: Path) -> None:
+    for name in ("box/boxes_0.dcm", "box/boxes_1.dcm", "mixed/boxes_1.dcm", "mixed/over.dcm", "mixed/torn.dcm"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        source = "camelyon_overview_jpeg.dcm" if "over" in name else f"boxes_dicom/{Path(name).name}"
+        (tmp_path / name).write_bytes(b"torn" if "torn" in name else (REAL / source).read_bytes())
+    found = {name: path.relative_to(tmp_path).as_posix() for name, path in find_slides(tmp_path).items()}
+    wanted = {"box": "box/boxes_0.dcm", "over": "mixed/over.dcm", "torn": "mixed/torn.dcm"}
+    assert found == {**wanted, "boxes_1": "mixed/boxes_1.dcm"}
+
+
 def test_part_keys_are_safe_and_unique() -> None:
     assert part_key("TCGA-05-4250.90f6") == "TCGA-05-4250.90f6"
     odd = [part_key(name) for name in ("a b", "a_b ", "../x", "é", ".hidden", "x" * 300)]

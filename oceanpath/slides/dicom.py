@@ -1,0 +1,38 @@
+"""DICOM slides: a file a level, or several, of one series in one folder."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+import openslide
+
+from oceanpath.artifacts.ids import slide_id
+
+SERIES = "dicom.SeriesInstanceUID"
+
+
+def one_a_series(paths: Iterable[Path]) -> dict[Path, str]:
+    """File to open → slide id, of DICOM files: those of one folder and one series are one slide (DICOM PS3.3, A.32.8).
+
+    The slide goes by its first file in order of names. Its id is the name of its folder where the folder holds nothing
+    but that one series in several files, else the name of its first file. A file that cannot be opened, or tells no
+    series, stays by itself, to fail under its own name.
+    """
+    series: dict[tuple[Path, str], list[Path]] = defaultdict(list)
+    for path in sorted(paths):
+        series[path.parent, _series(path) or path.name].append(path)
+    folders = [folder for folder, _ in series]
+    return {
+        files[0]: folder.name if len(files) > 1 and folders.count(folder) == 1 else slide_id(files[0])
+        for (folder, _), files in series.items()
+    }
+
+
+def _series(path: Path) -> str:
+    try:
+        with openslide.OpenSlide(path) as slide:
+            return str(slide.properties.get(SERIES, ""))
+    except openslide.OpenSlideError:
+        return ""
