@@ -19,6 +19,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], str]]
         monkeypatch.delenv(name, raising=False)
     server = socket.create_server(("127.0.0.1", 0))
     held: list[socket.socket] = []
+    serving: list[threading.Thread] = []
 
     def serve(said: bytes) -> None:
         taken, _ = server.accept()
@@ -29,10 +30,13 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], str]]
             taken.shutdown(socket.SHUT_RDWR)
 
     def start(said: bytes) -> str:
-        threading.Thread(target=serve, args=(said,), daemon=True).start()
+        serving.append(threading.Thread(target=serve, args=(said,), daemon=True))
+        serving[-1].start()
         return f"http://127.0.0.1:{server.getsockname()[1]}"
 
     yield start
+    for thread in serving:
+        thread.join(5)  # it may still be hanging up
     for taken in held:
         taken.close()
     server.close()
