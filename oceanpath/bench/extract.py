@@ -26,7 +26,7 @@ from oceanpath.slides.reader import open_slide
 from oceanpath.slides.readers.tiff_directory import plain_levels
 from oceanpath.slides.threads import usable_cores
 from oceanpath.stages.extract.settings import ExtractSettings
-from oceanpath.stages.extract.work import Engine, engine_for, extract_slide, prepare
+from oceanpath.stages.extract.work import Engine, Wanted, engine_for, extract_slide, prepare
 
 MPP = 0.25
 PATCH = 256
@@ -105,7 +105,7 @@ def bench_extraction(slide: Path, scratch: Path, rounds: int) -> list[Cost]:
         "hed_stats": extract(lambda: engine_for(settings)),
     }
     scratch.mkdir(exist_ok=True)
-    ready = prepare((settings, slide))
+    ready = prepare(Wanted(settings, slide.stem, slide))
     ready.reader.close()
     return _costs("end to end", ways, len(ready.job.coords), rounds)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from itertools import zip_longest
 from pathlib import Path
 
 import xxhash
@@ -51,12 +50,14 @@ def parts(settings: ExtractSettings, inputs: Inputs) -> list[Part]:
     slides = shard_of(find_slides(root, settings.exclude), settings.shard)
     places = place_digests(settings.coords, slides, file_digest) if settings.coords is not None else {}
     found = []
-    for (name, path), following in zip_longest(slides.items(), list(slides.values())[1:]):
+    names = [*slides, ""]
+    for (name, path), after in zip(slides.items(), names[1:], strict=True):
         digest = slide_digest(path, root, digests)
         identity = {"settings": same, "slide": digest, "slide_id": name}
         identity |= {"tissue": file_digest(outlines[name])} if name in outlines else {}
         identity |= {"places": places[name]} if places else {}
-        found.append(Part(part_key(name), identity, {"path": str(path), "next": str(following or "")}))
+        payload = {"path": str(path), "next": str(slides.get(after, "")), "next_id": after}
+        found.append(Part(part_key(name), identity, payload))
     return found
 
 

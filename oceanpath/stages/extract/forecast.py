@@ -11,7 +11,7 @@ from oceanpath.errors import OceanPathError
 from oceanpath.pipeline.stage import Inputs, Quiet
 from oceanpath.stages.extract.cohort import find_slides, shard_of, slide_folder
 from oceanpath.stages.extract.settings import ExtractSettings
-from oceanpath.stages.extract.work import Slide, encode_patches, engine_for, prepare
+from oceanpath.stages.extract.work import Slide, Wanted, encode_patches, engine_for, prepare
 
 SAMPLE_BATCHES = 4
 FILE_BYTES = 8192
@@ -64,7 +64,7 @@ def look_at(settings: ExtractSettings, slides: dict[str, Path]) -> Iterator[Outl
     for name, path in slides.items():
         started = time.perf_counter()
         try:
-            slide = prepare((settings, path))
+            slide = prepare(Wanted(settings, name, path))
         except OceanPathError as error:
             yield Outlook(name, path, time.perf_counter() - started, problem=error.render())
             continue
@@ -79,7 +79,7 @@ def sample_speed(settings: ExtractSettings, outlook: Outlook) -> Speed:
     Raises: OceanPathError: the slide or the encoder fails.
     """
     engine = engine_for(settings)
-    slide = prepare((settings, outlook.path))
+    slide = prepare(Wanted(settings, outlook.slide_id, outlook.path))
     with slide.reader as reader:
         size = engine.line.encoder.batch_size
         count = min(len(slide.job.coords), SAMPLE_BATCHES * size * max(1, engine.line.encoder.threads))

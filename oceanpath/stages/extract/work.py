@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,6 @@ from numpy.typing import NDArray
 import oceanpath
 from oceanpath.artifacts.features import FeatureMeta, find_features, write_features
 from oceanpath.artifacts.gather import link_tree
-from oceanpath.artifacts.ids import slide_id
 from oceanpath.pipeline.stage import Inputs, Part, Progress, Summary
 from oceanpath.slides.encoders import Encoder, build_encoder
 from oceanpath.slides.encoders.card import EncoderOptions
@@ -36,7 +36,13 @@ class Slide:
     cut: Cut | None = None
 
 
-Wanted = tuple[ExtractSettings, Path]
+class Wanted(NamedTuple):
+    """A slide that is to be made ready."""
+
+    settings: ExtractSettings
+    slide_id: str
+    """Not always what the file is called: a DICOM slide goes by its folder."""
+    path: Path
 
 
 @dataclass(frozen=True)
@@ -64,10 +70,10 @@ def run_part(settings: ExtractSettings, _: Inputs, part: Part, out: Path, progre
 
 def extract_slide(engine: Engine, settings: ExtractSettings, part: Part, out: Path, progress: Progress) -> Summary:
     """As `run_part` without TRIDENT, with an engine that the caller brings."""
-    slide = engine.ahead.take((settings, Path(part.payload["path"])))
+    slide = engine.ahead.take(Wanted(settings, str(part.identity["slide_id"]), Path(part.payload["path"])))
     with slide.reader as reader:
         if following := part.payload.get("next"):
-            engine.ahead.expect((settings, Path(following)))
+            engine.ahead.expect(Wanted(settings, str(part.payload["next_id"]), Path(following)))
         features = encode_patches(engine, slide, progress)
         meta = _meta(reader, slide.job.grid, engine.line.encoder, settings, str(part.identity["slide"]))
         if settings.geometry == "trident":
@@ -89,11 +95,11 @@ def prepare(wanted: Wanted) -> Slide:
 
     Raises: ArtifactError, StageError: as `run_part`.
     """
-    settings, path = wanted
+    settings, name, path = wanted
     opener = partial(open_slide, path, override_mpp=settings.mpp, default_mpp=settings.default_mpp)
     reader = opener()
     try:
-        cut = cut_slide(reader, settings, slide_id(path))
+        cut = cut_slide(reader, settings, name)
     except BaseException:
         reader.close()
         raise

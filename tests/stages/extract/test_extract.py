@@ -278,6 +278,15 @@ def test_tissue_that_somebody_outlined(tmp_path: Path, cohort: Path) -> None:
         extract(keys, Inputs(), tmp_path / "again")
 
 
+def test_an_outline_goes_by_the_id_of_the_slide_not_by_its_file(tmp_path: Path, cohort: Path) -> None:
+    """A DICOM slide is named after its folder."""
+    outline(tmp_path / "roi", "x", (0, 0, 256, 512))
+    out = tmp_path / "out"
+    out.mkdir()
+    one(cohort / "a.svs", out, tissue=tmp_path / "roi", target_mpp=0.5, patch_px=256)
+    assert read_features(scan_features(out / "x.h5"))[1] is not None
+
+
 def test_a_slide_that_is_damaged_inside(tmp_path: Path) -> None:
     path = draw_slide(tmp_path / "a.svs", 1)
     data = path.read_bytes()
