@@ -1,10 +1,11 @@
-"""The tables that several stages share: `[data]` and `[runtime]`."""
+"""What several stages share: the tables `[data]` and `[runtime]`, and where the features of a cohort are."""
 
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from oceanpath.errors import ExperimentError
 from oceanpath.settings import Settings
 
 
@@ -53,3 +54,17 @@ class RuntimeSettings(Settings):
     placement: Literal["auto", "mmap", "ram", "gpu"] = "auto"
     """Where the store's bags wait: in its files, in memory, or on the GPU; ``auto``: the GPU where it is small."""
     executor: Literal["local"] = "local"
+
+
+def features_to_read(extracted: Path | None, given: Path | None) -> Path:
+    """The folder of features that `extract` published, or `data.features`.
+
+    Raises: ExperimentError: there is none, or both are there.
+    """
+    if extracted is not None and given is not None:
+        raise ExperimentError("features come from [extract] and from data.features", do="Keep one of the two.")
+    found = extracted or given
+    if found is None:
+        do = "Set data.features, or data.slides to extract them, with --set or in the file."
+        raise ExperimentError("there are no slides and no features to start from", where="[data]", do=do)
+    return found

@@ -13,6 +13,7 @@ from oceanpath.pipeline.stage import Inputs, Progress, Summary
 from oceanpath.stages.curate.report import Judged, Verdict, report, shown_first
 from oceanpath.stages.curate.rules import UNKNOWN, origin
 from oceanpath.stages.curate.settings import CurateSettings
+from oceanpath.stages.tables import features_to_read
 
 
 def run(settings: CurateSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
@@ -20,7 +21,7 @@ def run(settings: CurateSettings, inputs: Inputs, out: Path, progress: Progress)
 
     Raises: ExperimentError: no feature files, two with one slide id, or none that is kept.
     """
-    root = _source(settings, inputs)
+    root = features_to_read(inputs.get("extract"), settings.features)
     files = find_features(root)
     progress.start(len(files), "files")
     judged = []
@@ -49,17 +50,6 @@ def judge(name: str, path: Path, root: Path, settings: CurateSettings) -> Judged
         return Judged(name, place, source, cancer_type, Verdict.UNREADABLE, told=told.replace(str(path), place))
     verdict = Verdict.KEPT if layout.n >= settings.min_patches else Verdict.SMALL
     return Judged(name, place, source, cancer_type, verdict, layout.n, layout.dim)
-
-
-def _source(settings: CurateSettings, inputs: Inputs) -> Path:
-    extracted = inputs.get("extract")
-    if extracted is not None and settings.features is not None:
-        raise ExperimentError("features come from [extract] and from data.features", do="Keep one of the two.")
-    found = extracted or settings.features
-    if found is None:
-        do = "Set data.features, or data.slides to extract them, with --set or in the file."
-        raise ExperimentError("there are no slides and no features to start from", where="[data]", do=do)
-    return found
 
 
 def _nothing(settings: CurateSettings, root: Path, judged: list[Judged]) -> ExperimentError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from oceanpath.artifacts.feature_meta import FeatureMeta
 from oceanpath.errors import StageError
 from oceanpath.slides.contours import find_contours, read_tissue
 from oceanpath.slides.grid import Grid, place_patches, plan_grid
@@ -58,15 +57,6 @@ def cut_slide(reader: SlideReader, settings: ExtractSettings, slide_id: str) -> 
         tissue = read_tissue(files[slide_id], reader, patch_um)
     coords, fractions = place(reader, grid, tissue, settings.min_tissue)
     return Cut(grid, coords, fractions, tissue)
-
-
-def with_tissue(meta: FeatureMeta, cut: Cut) -> FeatureMeta:
-    """`meta` and what was found on the slide."""
-    tissue, blank = cut.tissue, len(cut.coords) == 0
-    if tissue is None:
-        return replace(meta, blank=blank)
-    meta = replace(meta, tissue_share=tissue.share, ink_share=tissue.ink_share)
-    return replace(meta, tissue_source=tissue.source, blank=blank)
 
 
 def write_pictures(reader: SlideReader, cut: Cut | None, out: Path, name: str) -> None:

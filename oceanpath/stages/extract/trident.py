@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import oceanpath
 from oceanpath.artifacts.features import FeatureFile, FeatureMeta, read_features, scan_features
 from oceanpath.errors import StageError
 from oceanpath.pipeline.stage import Progress, Quiet
@@ -18,6 +18,7 @@ from oceanpath.slides.reader import SlideReader
 from oceanpath.slides.trident.grid import whole_magnification
 from oceanpath.slides.trident.interpreter import find_interpreter
 from oceanpath.slides.trident.session import Session
+from oceanpath.stages.extract.meta import slide_meta
 from oceanpath.stages.extract.settings import ExtractSettings
 
 SEGMENTER_CONFIDENCE = 0.5
@@ -113,20 +114,9 @@ def _meta(
     reader: SlideReader, file: FeatureFile, session: Session, settings: ExtractSettings, digest: str
 ) -> FeatureMeta:
     tools = [f"{name} {version}" for name, version in sorted(session.versions.items()) if name != "python"]
-    return FeatureMeta(
-        encoder=file.encoder or settings.encoder,
-        feature_dim=file.dim,
-        patch_px=settings.patch_px,
-        target_mpp=settings.target_mpp,
-        mpp_x=reader.mpp.x,
-        mpp_y=reader.mpp.y,
-        mpp_source=reader.mpp.source,
-        patch_px_level0=float(file.patch_px_level0 or 0),
-        level0_width=reader.width,
-        level0_height=reader.height,
-        slide_digest=digest,
-        tool_version=f"oceanpath {oceanpath.__version__}, {', '.join(tools)}",
-    )
+    encoder, side = file.encoder or settings.encoder, float(file.patch_px_level0 or 0)
+    meta = slide_meta(reader, settings, digest, encoder, file.dim, side)
+    return replace(meta, tool_version=f"oceanpath {meta.tool_version}, {', '.join(tools)}")
 
 
 def warn_of_bucket(meta: FeatureMeta, settings: ExtractSettings, progress: Progress) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-import oceanpath
 from oceanpath.artifacts.features import FeatureMeta, find_features, write_features
 from oceanpath.artifacts.gather import link_tree
 from oceanpath.pipeline.stage import Inputs, Part, Progress, Summary
@@ -21,7 +20,8 @@ from oceanpath.slides.engine.line import Line
 from oceanpath.slides.engine.ring import Job
 from oceanpath.slides.grid import Grid
 from oceanpath.slides.reader import SlideReader, open_slide
-from oceanpath.stages.extract.cut import Cut, cut_slide, with_tissue, write_pictures
+from oceanpath.stages.extract.cut import Cut, cut_slide, write_pictures
+from oceanpath.stages.extract.meta import slide_meta, with_tissue
 from oceanpath.stages.extract.settings import ExtractSettings
 from oceanpath.stages.extract.summary import cohort_summary, slide_summary
 from oceanpath.stages.extract.trident import extract_elsewhere, warn_of_bucket
@@ -141,24 +141,9 @@ def _engine(encoder: str, device: str, options: EncoderOptions, workers: int) ->
 
 
 def _meta(reader: SlideReader, grid: Grid, encoder: Encoder, settings: ExtractSettings, digest: str) -> FeatureMeta:
-    return FeatureMeta(
-        encoder=encoder.name,
-        feature_dim=encoder.dim,
-        patch_px=settings.patch_px,
-        target_mpp=settings.target_mpp,
-        mpp_x=reader.mpp.x,
-        mpp_y=reader.mpp.y,
-        mpp_source=reader.mpp.source,
-        patch_px_level0=grid.footprint_x,
-        level0_width=reader.width,
-        level0_height=reader.height,
-        slide_digest=digest,
-        tool_version=oceanpath.__version__,
-        reader=reader.reader,
-        reader_reason=reader.reader_reason,
-        encoder_revision=encoder.revision,
-        weights_sha256=encoder.weights_sha256,
-    )
+    meta = slide_meta(reader, settings, digest, encoder.name, encoder.dim, grid.footprint_x)
+    meta = replace(meta, reader=reader.reader, reader_reason=reader.reader_reason)
+    return replace(meta, encoder_revision=encoder.revision, weights_sha256=encoder.weights_sha256)
 
 
 def _write(

@@ -17,6 +17,7 @@ from oceanpath.errors import ArtifactError, ExperimentError
 from oceanpath.pipeline.stage import Inputs
 from oceanpath.stages.mmap.limit import wanted_slides
 from oceanpath.stages.mmap.settings import MmapSettings
+from oceanpath.stages.tables import features_to_read
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -41,7 +42,7 @@ class FeatureFolder:
 
     def name(self, path: Path) -> str:
         """The relative name of a file that was found below the folder, without taking it to pieces."""
-        return str(path).removeprefix(os.path.join(self.root, ""))  # noqa: PTH118
+        return str(path).removeprefix(os.path.join(self.root, ""))  # noqa: PTH118  # once a file: a Path would take longer than the rest
 
     def wants(self, slide: str) -> bool:
         """Whether a slide is wanted."""
@@ -68,15 +69,11 @@ def find_cohort(settings: MmapSettings, inputs: Inputs) -> FeatureFolder:
     Raises: ExperimentError: there is none, or both are there.
     """
     extracted, wanted = inputs.get("extract"), wanted_slides(settings, inputs)
-    if extracted is not None and settings.features is not None:
-        raise ExperimentError("features come from [extract] and from data.features", do="Keep one of the two.")
+    root = features_to_read(extracted, settings.features)
     if extracted is not None:
-        return FeatureFolder(extracted, True, sealed_digests(extracted), wanted)
-    if settings.features is None:
-        do = "Set data.features, or data.slides to extract them, with --set or in the file."
-        raise ExperimentError("there are no slides and no features to start from", where="[data]", do=do)
+        return FeatureFolder(root, True, sealed_digests(root), wanted)
     told, versions = inputs.files.get("features", {}), inputs.versions.get("features", {})
-    return FeatureFolder(settings.features, False, told, wanted, versions)
+    return FeatureFolder(root, False, told, wanted, versions)
 
 
 def scan(paths: Iterable[Path], workers: int) -> tuple[list[FeatureFile], Bad]:

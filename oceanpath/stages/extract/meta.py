@@ -1,0 +1,40 @@
+"""How the features of a slide were made, in the words of its file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import oceanpath
+from oceanpath.artifacts.feature_meta import FeatureMeta
+from oceanpath.slides.reader import SlideReader
+from oceanpath.stages.extract.cut import Cut
+from oceanpath.stages.extract.settings import ExtractSettings
+
+
+def slide_meta(
+    reader: SlideReader, settings: ExtractSettings, digest: str, encoder: str, dim: int, patch_px_level0: float
+) -> FeatureMeta:
+    """What every file tells, whoever cut and encoded the slide."""
+    return FeatureMeta(
+        encoder=encoder,
+        feature_dim=dim,
+        patch_px=settings.patch_px,
+        target_mpp=settings.target_mpp,
+        mpp_x=reader.mpp.x,
+        mpp_y=reader.mpp.y,
+        mpp_source=reader.mpp.source,
+        patch_px_level0=patch_px_level0,
+        level0_width=reader.width,
+        level0_height=reader.height,
+        slide_digest=digest,
+        tool_version=oceanpath.__version__,
+    )
+
+
+def with_tissue(meta: FeatureMeta, cut: Cut) -> FeatureMeta:
+    """`meta` and what was found on the slide."""
+    tissue, blank = cut.tissue, len(cut.coords) == 0
+    if tissue is None:
+        return replace(meta, blank=blank)
+    meta = replace(meta, tissue_share=tissue.share, ink_share=tissue.ink_share)
+    return replace(meta, tissue_source=tissue.source, blank=blank)
