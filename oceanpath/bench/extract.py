@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from oceanpath.bench.rounds import Way, measure
+from oceanpath.cores import usable_cores
 from oceanpath.pipeline.stage import Part, Quiet
 from oceanpath.slides.demo.aperio import LEVELS, TILE, write_pyramid
 from oceanpath.slides.demo.canvas import draw
@@ -24,7 +25,6 @@ from oceanpath.slides.grid import Grid, plan_grid
 from oceanpath.slides.patches import read_patches
 from oceanpath.slides.reader import open_slide
 from oceanpath.slides.readers.tiff_directory import plain_levels
-from oceanpath.slides.threads import usable_cores
 from oceanpath.stages.extract.settings import ExtractSettings
 from oceanpath.stages.extract.work import Engine, Wanted, engine_for, extract_slide, prepare
 

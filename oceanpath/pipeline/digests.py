@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import xxhash
 
+from oceanpath.cores import open_cores
 from oceanpath.errors import ExperimentError, StageError
 from oceanpath.pipeline.fingerprint import fingerprint
 
@@ -151,7 +152,7 @@ class DigestCache:
 
         when = time.time_ns()
         paths = [root / name if root.is_dir() else root for name in names]
-        with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
+        with ThreadPoolExecutor(max_workers=open_cores()) as pool:
             found = dict(zip(names, pool.map(hash_file, paths), strict=True))
         rows = [(str(root), name, *stats[name], when, digest) for name, digest in found.items()]
         with closing(self._connect()) as db, db:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from oceanpath.cores import open_cores
 from oceanpath.pipeline.fingerprint import software
 
 READ = (
@@ -33,7 +34,7 @@ def environment() -> dict[str, Any]:
         "software": software(),
         "platform": platform.platform(),
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": open_cores(),
         "gpus": _gpus(),
         "executable": Path(sys.executable).name,
         "git": _git(),

@@ -16,6 +16,7 @@ from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from typing import Protocol
 
+from oceanpath.cores import usable_cores
 from oceanpath.errors import StageError
 from oceanpath.pipeline.seats import Seat, Seated, Watch, watched
 from oceanpath.pipeline.stage import Progress
@@ -98,16 +99,9 @@ class Beside:
     def _open(self) -> ProcessPoolExecutor:
         taken = self._context.Value("i", 0)
         self._seats = self._context.RawArray(Seat, self.jobs)
-        share = max(1, cores() // self.jobs)
+        share = max(1, usable_cores() // self.jobs)
         given = (share, gpus(), taken, self._seats)
         return ProcessPoolExecutor(self.jobs, self._context, initializer=_prepare, initargs=given)
-
-
-def cores() -> int:
-    """Cores this process may use, never more than OMP_NUM_THREADS."""
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    free = len(os.sched_getaffinity(0))
-    return min(free, int(asked)) if asked.isdigit() and int(asked) else free
 
 
 def gpus() -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 from oceanpath.artifacts.bundle import Bundle, BundleFacts, golden_bag, read_bundle
+from oceanpath.cores import open_cores
 from oceanpath.errors import ArtifactError
 from oceanpath.serving.problems import (
     BadFeaturesError,
@@ -58,7 +58,7 @@ class Engine:
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
         self.facts: BundleFacts = bundle.facts
         options = ort.SessionOptions()
-        options.intra_op_num_threads = threads or _processors()
+        options.intra_op_num_threads = threads or open_cores()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         # From bytes, so that what runs is what was verified and no file beside it can be asked for.
@@ -143,11 +143,6 @@ class Engine:
                 got=found.tolist(),
                 do="Compare the onnxruntime version and the processor with those of the export.",
             )
-
-
-def _processors() -> int:
-    """Processors this process may use; a container often has fewer than the machine."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _first_bad(bag: NDArray[np.float32]) -> str:

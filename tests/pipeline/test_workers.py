@@ -97,10 +97,3 @@ def test_a_worker_that_dies_is_told_and_does_not_hang(house, monkeypatch: pytest
 def test_visible_gpus_are_those_the_user_left_visible(said, expected, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", said)
     assert workers.gpus() == expected
-
-
-def test_threads_asked_for_are_never_exceeded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert workers.cores() == 1
-    monkeypatch.delenv("OMP_NUM_THREADS")
-    assert workers.cores() == len(os.sched_getaffinity(0))

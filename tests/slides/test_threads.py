@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oceanpath.slides.threads import in_order, one_core_each, usable_cores
+from oceanpath.slides.threads import in_order, one_core_each
 
 
 @settings(deadline=None, max_examples=30)
@@ -50,10 +50,3 @@ def test_torch_uses_one_core_in_each_thread_and_then_as_before() -> None:
         thread.start()
         thread.join()
     assert seen == [1] and torch.get_num_threads() == before
-
-
-def test_usable_cores_obey_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert usable_cores() == 1
-    monkeypatch.delenv("OMP_NUM_THREADS")
-    assert usable_cores() >= 1

@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from oceanpath.cores import usable_cores
 from oceanpath.slides.colour import stain_matrix
 from oceanpath.slides.encoders.card import Card, EncoderOptions
-from oceanpath.slides.threads import usable_cores
 
 NAME, DIM = "hed_stats", 64
 PERCENTILES = (5, 25, 50, 75, 95)
