@@ -12,7 +12,8 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
-from oceanpath.bench.rounds import Way, measure
+from oceanpath.bench.clock import Work
+from oceanpath.bench.rounds import measure
 from oceanpath.cores import usable_cores
 from oceanpath.pipeline.stage import Part, Quiet
 from oceanpath.slides.demo.aperio import LEVELS, TILE, write_pyramid
@@ -83,7 +84,7 @@ def bench_reading(slide: Path, count: int, rounds: int) -> list[Cost]:
         grid = plan_grid(fast, PATCH, 2 * MPP)
         coords = _coords(fast.width, grid, count)
         streams = _streams(slide, coords, fast.level_sizes[:1])
-        ways: dict[str, Way] = {
+        ways: dict[str, Work] = {
             BASELINE: lambda: _bicubic(slide, coords, grid),
             "OpenSlide, our means": lambda: _in_batches(lambda some: read_patches(plain, grid, some), coords),
             "our reader of JPEG tiles": lambda: _in_batches(lambda some: read_patches(fast, grid, some), coords),
@@ -97,7 +98,7 @@ def bench_extraction(slide: Path, scratch: Path, rounds: int) -> list[Cost]:
     settings = ExtractSettings(encoder="hed_stats", patch_px=PATCH, target_mpp=2 * MPP)
     part = Part("slide", {"slide": "0" * 32, "slide_id": "slide"}, {"path": str(slide)})
 
-    def extract(engine: Callable[[], Engine]) -> Way:
+    def extract(engine: Callable[[], Engine]) -> Work:
         return lambda: extract_slide(engine(), settings, part, scratch, Quiet())
 
     ways = {
@@ -135,7 +136,7 @@ def as_table(costs: list[Cost]) -> str:
     return "\n".join(lines)
 
 
-def _costs(case: str, ways: dict[str, Way], patches: int, rounds: int) -> list[Cost]:
+def _costs(case: str, ways: dict[str, Work], patches: int, rounds: int) -> list[Cost]:
     first = next(iter(ways))
     rows = measure(case, ways, patches * PATCH * PATCH * 3 / 1e9, rounds, baseline=first, limit=first)
     each = 1000 / patches

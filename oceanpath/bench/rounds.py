@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
-Way = Callable[[], object]
+from oceanpath.bench.clock import Work, in_turn, spend
+
 TURN = 0.3
 """Seconds of a way's turn."""
 
@@ -39,7 +38,7 @@ class Row:
 
 
 def measure(
-    case: str, ways: Mapping[str, Way], gb: float, rounds: int, *, baseline: str, limit: str, memory: bool = True
+    case: str, ways: Mapping[str, Work], gb: float, rounds: int, *, baseline: str, limit: str, memory: bool = True
 ) -> list[Row]:
     """Run every way once to warm up and then in `rounds` turns; `gb` is what each run delivers.
 
@@ -47,18 +46,10 @@ def measure(
     long as that of a long one.
     """
     peaks = {name: peak_mb(way) if memory else None for name, way in ways.items()}  # before anything is warm
-    seconds, cpu = ({name: float("inf") for name in ways} for _ in range(2))
-    for number in range(rounds + 1):
-        for name, way in ways.items():
-            end = time.perf_counter() + (TURN if number else 0)
-            while True:
-                start, spent = time.perf_counter(), time.process_time()
-                way()
-                if number:
-                    seconds[name] = min(seconds[name], time.perf_counter() - start)
-                    cpu[name] = min(cpu[name], max(time.process_time() - spent, 1e-9))
-                if time.perf_counter() >= end:
-                    break
+    in_turn(ways, 1, spend)
+    found = in_turn(ways, rounds, spend, TURN)
+    seconds = {name: min(one.wall for one in spent) for name, spent in found.items()}
+    cpu = {name: max(min(one.cpu for one in spent), 1e-9) for name, spent in found.items()}
     return [
         Row(
             case,
@@ -76,7 +67,7 @@ def measure(
     ]
 
 
-def peak_mb(way: Way) -> float:
+def peak_mb(way: Work) -> float:
     """Highest memory of `way` over the process it starts in, in MB, watched every two milliseconds in a fork."""
     context = multiprocessing.get_context("fork")
     mine, theirs = context.Pipe(duplex=False)
@@ -90,7 +81,7 @@ def peak_mb(way: Way) -> float:
     return peak
 
 
-def _watched(way: Way, answer: Connection) -> None:
+def _watched(way: Work, answer: Connection) -> None:
     over, done = [_private_mb()], threading.Event()
 
     def watch() -> None:
@@ -114,11 +105,6 @@ def _private_mb() -> float:
         return 0.0
     fields = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
     return sum(float(fields[name].split()[0]) for name in ("RssAnon", "RssShmem") if name in fields) / 1024
-
-
-def as_json(rows: list[Row], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The rows with what they were measured on."""
-    return {**facts, "rows": [asdict(row) for row in rows]}
 
 
 def as_table(rows: list[Row]) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from oceanpath.errors import ExitCode
+from oceanpath.cli.bench_told import Told, tell
 
 
 def register(app: typer.Typer) -> None:
@@ -36,23 +35,5 @@ def bench_extract(
         apart = largest_difference(slide, patches)
     facts = {"side_px": side, "slide_bytes": size, "rounds": rounds, "largest_difference_to_openslide": apart}
     table = f"{as_table(costs)}\n\nlargest difference to OpenSlide's pixels: {apart}"
-    _tell(costs, facts, table, out, as_json=as_json)
-    return int(ExitCode.OK)
-
-
-def _tell(costs: list[Any], facts: dict[str, int], table: str, out: Path | None, *, as_json: bool) -> None:
-    from dataclasses import asdict
-
-    from oceanpath.figures.bars import draw_bars
-
-    said = json.dumps({**facts, "rows": [asdict(cost) for cost in costs]}, indent=2)
-    print(said if as_json else table)
-    if out is None:
-        return
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "extract.json").write_text(said + "\n", encoding="utf-8")
-    (out / "extract.md").write_text(table + "\n", encoding="utf-8")
-    groups: dict[str, dict[str, float]] = {}
-    for cost in costs:
-        groups.setdefault(cost.case, {})[cost.way] = cost.cpu_ms
-    draw_bars(out / "extract.png", groups, "CPU-ms a patch")
+    told = Told("extract", costs, facts, table, ("cpu_ms", "CPU-ms a patch"))
+    return tell(told, out, as_json=as_json)

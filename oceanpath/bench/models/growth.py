@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from oceanpath.bags.batch import Batch
-from oceanpath.bench.models.clock import Work, peak_bytes, seconds
+from oceanpath.bench.clock import Work
+from oceanpath.bench.models.device import peak_bytes, seconds
 from oceanpath.models.base import BaseMIL
 from oceanpath.models.float32 import fast_float32
 

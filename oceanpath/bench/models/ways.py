@@ -24,8 +24,9 @@ from torch.nn.functional import cross_entropy
 from torch.utils.flop_counter import FlopCounterMode
 
 from oceanpath.bags.batch import Batch
+from oceanpath.bench.clock import Work, in_turn
 from oceanpath.bench.cohort import bag_lengths
-from oceanpath.bench.models.clock import Work, peak_bytes, ratio, round_robin, seconds
+from oceanpath.bench.models.device import peak_bytes, ratio, seconds
 from oceanpath.models.base import BaseMIL
 from oceanpath.models.float32 import fast_float32
 
@@ -82,7 +83,7 @@ def compare(
     counter = FlopCounterMode(display=False, custom_mapping=NO_PRODUCTS)
     with counter:
         works["packed"]()
-    times = round_robin(works, rounds, device)
+    times = in_turn(works, rounds, partial(seconds, device=device))
     return {
         name: {
             "seconds": median(spent),

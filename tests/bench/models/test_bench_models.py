@@ -6,18 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from oceanpath.bench.models.clock import peak_bytes, ratio, round_robin
+from oceanpath.bench.models.device import peak_bytes, ratio
 from oceanpath.bench.models.ways import log_normal_batch
 from oceanpath.cli.app import run_app
 
 CPU = torch.device("cpu")
-
-
-def test_work_is_done_in_turn() -> None:
-    done: list[str] = []
-    found = round_robin({name: lambda name=name: done.append(name) for name in ("a", "b")}, 2, CPU)  # type: ignore[misc]
-    assert done == ["a", "b"] * 2
-    assert {name: len(spent) for name, spent in found.items()} == {"a": 2, "b": 2}
 
 
 def test_a_ratio_is_taken_within_rounds() -> None:

@@ -1,41 +1,30 @@
-"""Seconds and bytes of a piece of work."""
+"""Seconds and bytes of a piece of work on a device."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
-import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
 
 import torch
 
-Work = Callable[[], object]
+from oceanpath.bench.clock import Work, spend
+
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def seconds(work: Work, device: torch.device) -> float:
     """CPU time of this process, or on a GPU the time until its work is done."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-        start = time.perf_counter()
+    if device.type != "cuda":
+        return spend(work).cpu
+
+    def done() -> None:
         work()
         torch.cuda.synchronize(device)
-        return time.perf_counter() - start
-    start = time.process_time()
-    work()
-    return time.process_time() - start
 
-
-def round_robin(works: Mapping[str, Work], rounds: int, device: torch.device) -> dict[str, list[float]]:
-    """Seconds of every piece of work, once a round, so that load hits all alike; they should have run once before."""
-    found: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(rounds):
-        for name, work in works.items():
-            gc.collect()
-            found[name].append(seconds(work, device))
-    return found
+    torch.cuda.synchronize(device)
+    return spend(done).wall
 
 
 def ratio(base: list[float], other: list[float]) -> float:
