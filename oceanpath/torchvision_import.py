@@ -38,8 +38,8 @@ def import_torchvision() -> ModuleType:
     for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
         del sys.modules[name]  # half imported
     if not _declared:
-        library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+        library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]  # untyped in torch
         for operator in OPERATORS:
-            library.define(operator + SCHEMA)  # type: ignore[no-untyped-call]
+            library.define(operator + SCHEMA)  # type: ignore[no-untyped-call]  # untyped in torch
         _declared.append(library)
     return importlib.import_module("torchvision")

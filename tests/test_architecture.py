@@ -126,6 +126,16 @@ def test_files_and_functions_stay_readable(path: Path) -> None:
             assert (node.end_lineno or 0) - node.lineno - doc <= MAX_FUNCTION, f"{path}:{node.lineno} {node.name}"
 
 
+def test_every_silenced_check_says_why() -> None:
+    for path in [*FILES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "docs").glob("*.py"), ROOT / "noxfile.py"]:
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            silenced = re.search(r"# (?:noqa|type: ignore|pragma: no cover)\b(.*)", line)
+            if silenced and path != Path(__file__).resolve():
+                assert re.fullmatch(r"(?:: [A-Z0-9, ]+|\[[a-z-, ]+\])?  # \S.+", silenced[1]), (
+                    f"{path}:{number}: {line}"
+                )
+
+
 def test_every_error_has_its_exit_code_and_stands_in_the_drawing() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, OceanPathError)]
     drawn = dict(re.findall(r"(\w+Error)\s+(\d)", errors.__doc__ or ""))

@@ -77,7 +77,7 @@ class _Body:
             self._complete = True
             raise TooLateError("the body did not arrive in time", expected=f"{self._seconds:g} seconds") from error
         self._complete = message["type"] != "http.request" or not message.get("more_body", False)
-        return message  # type: ignore[return-value]
+        return message  # type: ignore[return-value]  # likewise
 
     async def drain(self) -> None:
         """Throw away what is left, up to a bound: most clients read no answer before they have sent everything."""

@@ -30,8 +30,8 @@ Make = Callable[..., Store]
 
 
 def kept(batch: Batch) -> Batch:
-    clone = lambda tensor: None if tensor is None else tensor.clone()  # noqa: E731
-    return Batch(*(clone(t) for t in (batch.features, batch.offsets, batch.coords, batch.labels)), batch.slide_ids)
+    tensors = (batch.features, batch.offsets, batch.coords, batch.labels)
+    return Batch(*(None if tensor is None else tensor.clone() for tensor in tensors), batch.slide_ids)
 
 
 def same(ours: Batch, theirs: Batch) -> bool:

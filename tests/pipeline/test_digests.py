@@ -156,8 +156,7 @@ def test_a_recheck_forgets_the_whole_too(tree: Path, tmp_path: Path) -> None:
 
 def test_names_that_are_not_text_are_names(tmp_path: Path) -> None:
     (tmp_path / "t").mkdir()
-    with open(os.path.join(os.fsencode(tmp_path / "t"), b"a\xff.bin"), "wb") as handle:  # noqa: PTH118, PTH123
-        handle.write(b"x")
+    (tmp_path / "t" / os.fsdecode(b"a\xff.bin")).write_bytes(b"x")
     aged(tmp_path / "t")
     cache = DigestCache(tmp_path / "d.sqlite")
     with pytest.raises(ExperimentError, match="not text"):

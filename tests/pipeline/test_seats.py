@@ -31,14 +31,14 @@ def test_shares_and_units_of_one_step_add_up(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_nothing_is_said_before_anything_is_done_and_looking_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Told(Quiet):
-        said: list[tuple[float, str]] = []  # noqa: RUF012 - one test, one list
+    said: list[tuple[float, str]] = []
 
+    class Told(Quiet):
         def inside(self, done: float, pace: str) -> None:
-            self.said.append((done, pace))
+            said.append((done, pace))
 
     monkeypatch.setattr(seats, "EVERY_SECONDS", 0.01)
     row = (Seat * 1)()
     with watched(Watch(row, 1), Told()):
         pass
-    assert Told.said == []
+    assert said == []

@@ -86,7 +86,7 @@ def test_a_worker_that_dies_is_told_and_does_not_hang(house, monkeypatch: pytest
     beside = workers.Beside(1)
     try:
         started = time.monotonic()
-        ((_, made),) = beside.each([Dying()], None)  # type: ignore[list-item]  # unpickling it ends the worker
+        ((_, made),) = beside.each([Dying()], None)  # unpickling it ends the worker
         assert "its process was killed" in str(made.error)
         assert time.monotonic() - started < 60
     finally:

@@ -42,7 +42,7 @@ class FeatureFolder:
 
     def name(self, path: Path) -> str:
         """The relative name of a file that was found below the folder, without taking it to pieces."""
-        return str(path).removeprefix(os.path.join(self.root, ""))  # noqa: PTH118  # once a file: a Path would take longer than the rest
+        return str(path).removeprefix(os.path.join(self.root, ""))  # noqa: PTH118  # with a separator at its end, which a Path drops
 
     def wants(self, slide: str) -> bool:
         """Whether a slide is wanted."""

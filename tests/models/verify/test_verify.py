@@ -150,7 +150,7 @@ def test_a_user_s_class_is_verified_and_a_broken_one_ends_with_6(
     import types
 
     mine = types.ModuleType("mine")
-    mine.Sound = Sound  # type: ignore[attr-defined]
+    mine.Sound = Sound
     monkeypatch.setitem(__import__("sys").modules, "mine", mine)
     rows = [Verdict("a_law", True, ""), Verdict("another_law", False, "is broken")]
     monkeypatch.setattr("oceanpath.models.verify.trial.trial", lambda model: rows[: 1 + isinstance(model, Sound)])

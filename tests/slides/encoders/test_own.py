@@ -84,7 +84,7 @@ def test_who_breaks_the_contract_is_refused_before_any_slide(module: Path, spoil
 
 
 def test_missing_attributes_are_named() -> None:
-    verdicts = try_laws(object())  # type: ignore[arg-type]
+    verdicts = try_laws(object())
     assert [verdict.holds for verdict in verdicts] == [False] and "dim, input_px" in verdicts[0].said
 
 

@@ -41,7 +41,7 @@ def test_torch_says_it_in_its_own_way() -> None:
         except MemoryError as error:
             raise torch.OutOfMemoryError("CUDA out of memory") from error
 
-    encoder.encode = encode  # type: ignore[method-assign]
+    encoder.encode = encode
     assert np.array_equal(Halving(encoder).encode(PATCHES), plain.encode(PATCHES))
 
 

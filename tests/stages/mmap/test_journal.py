@@ -15,7 +15,7 @@ import pytest
 from oceanpath.artifacts.sources import file_digest
 from oceanpath.artifacts.store import check, chunk_name, digest_content
 from oceanpath.pipeline.publish import Order, publish
-from oceanpath.pipeline.stage import JOURNAL, Inputs, Quiet
+from oceanpath.pipeline.stage import JOURNAL, Inputs, Quiet, Summary
 from oceanpath.pipeline.workspace import PARTIAL, Workspace
 from oceanpath.stages.mmap import build
 from oceanpath.stages.mmap.settings import MmapSettings
@@ -58,7 +58,10 @@ def make(top: Path, name: str = "out", *, replace: bool = False, **keys: object)
     inputs = Inputs(files={"features": told}, earlier=workspace.earlier("mmap"))
     settings = MmapSettings(features=folder, chunk_gb=40e3 / 2**30, workers=1, **keys)
     identity = {"files": told, **{key: str(value) for key, value in keys.items()}}
-    work = lambda out: run(settings, inputs, out, Quiet())  # noqa: E731
+
+    def work(out: Path) -> Summary:
+        return run(settings, inputs, out, Quiet())
+
     order = Order("mmap", "stage", 1, identity, work, check, digest=digest_content, linked=inputs.earlier)
     publish(workspace, order, replace=replace)
     return workspace.place("stage", "mmap", order.fingerprint)
