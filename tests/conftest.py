@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from oceanpath.artifacts.store import Index, Store
+from oceanpath.artifacts.store import Store
 from oceanpath.artifacts.store_writer import Layout, StoreWriter
 from oceanpath.cli.app import run_app
 
@@ -88,31 +89,29 @@ def cohort(tmp_path: Path) -> Cohort:
     return Cohort(tmp_path)
 
 
-def write_store(path: Path, bags: Mapping[str, np.ndarray], coords: bool = False) -> Store:
-    """A store of float16 bags, sorted by name; patch i of a bag lies at (256 i, 512 i)."""
-    path.mkdir(parents=True)
+def write_store(
+    path: Path,
+    bags: Mapping[str, np.ndarray],
+    coords: bool | Mapping[str, np.ndarray] = False,
+    dtype: str = "float16",
+    encoder: str = "random",
+    **told: np.ndarray,
+) -> Store:
+    """A store of bags, sorted by name; patch i of a bag lies at (256 i, 512 i), or where `coords` has it.
+
+    `told` are columns of its index that are to say something else.
+    """
+    path.mkdir(parents=True, exist_ok=True)
     names, dim = sorted(bags), next(iter(bags.values())).shape[1]
-    layout = Layout.of([len(bags[name]) for name in names], dim, "float16", coords, chunk_bytes=2**20)
+    layout = Layout.of([len(bags[name]) for name in names], dim, dtype, bool(coords), chunk_bytes=2**20)
     writer, digests = StoreWriter(path, layout), []
     for i, name in enumerate(names):
         rows = np.arange(len(bags[name]), dtype=np.int32)
-        places = np.stack([256 * rows, 512 * rows], axis=1) if coords else None
-        digests.append(writer.put(i, bags[name].astype(np.float16), places).encode())
+        places = coords[name] if isinstance(coords, Mapping) else np.stack([256 * rows, 512 * rows], axis=1)
+        digests.append(writer.put(i, bags[name].astype(dtype), places if coords else None).encode())
     writer.close()
-    Index(
-        slide_ids=np.array([name.encode() for name in names]),
-        lengths=layout.lengths,
-        raw_lengths=layout.lengths,
-        chunk_ids=layout.chunk_ids,
-        feature_offsets=layout.feature_offsets,
-        coord_offsets=layout.coord_offsets,
-        digests=np.array(digests),
-        patch_px_level0=np.full(len(names), np.nan),
-        feature_dim=dim,
-        feature_dtype="float16",
-        has_coords=coords,
-        encoder="random",
-    ).save(path)
+    index = layout.index(names, digests, layout.lengths, np.full(len(names), np.nan), encoder)
+    replace(index, **told).save(path)
     return Store(path)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from oceanpath.artifacts.store import COORD_ALIGN, COORD_BYTES, PAGE, adopted_digest, chunk_name, stored_dtype
+from oceanpath.artifacts.store import COORD_ALIGN, COORD_BYTES, PAGE, Index, adopted_digest, chunk_name, stored_dtype
 from oceanpath.errors import StageError
 
 READ_BYTES = 1 << 20
@@ -57,6 +57,30 @@ class Layout:
     def behind(self, chunks: int) -> Layout:
         """The same bags in chunks that follow on `chunks` others."""
         return replace(self, chunk_ids=self.chunk_ids + chunks)
+
+    def index(
+        self,
+        slide_ids: Sequence[str],
+        digests: Sequence[bytes],
+        raw_lengths: Sequence[int],
+        patch_px_level0: Sequence[float],
+        encoder: str,
+    ) -> Index:
+        """The index of a store that is laid out so, given what its bags are; one entry a slide each."""
+        return Index(
+            slide_ids=np.array([name.encode() for name in slide_ids], "S"),
+            lengths=self.lengths,
+            raw_lengths=np.array(raw_lengths, np.int64),
+            chunk_ids=self.chunk_ids,
+            feature_offsets=self.feature_offsets,
+            coord_offsets=self.coord_offsets,
+            digests=np.array(digests, "S"),
+            patch_px_level0=np.array(patch_px_level0, np.float64),
+            feature_dim=self.dim,
+            feature_dtype=self.dtype,
+            has_coords=self.has_coords,
+            encoder=encoder,
+        )
 
     @property
     def row_bytes(self) -> int:

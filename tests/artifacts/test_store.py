@@ -25,20 +25,8 @@ def write(out: Path, lengths: list[int], dim: int, dtype: str, *, coords: bool, 
     order = random.permutation(len(lengths))  # any order gives the same bytes
     digests = {int(i): writer.put(int(i), bags[i], places[i]).encode() for i in order}
     writer.close()
-    Index(
-        np.array([f"slide_{i:03d}".encode() for i in range(len(lengths))]),
-        layout.lengths,
-        layout.lengths,
-        layout.chunk_ids,
-        layout.feature_offsets,
-        layout.coord_offsets,
-        np.array([digests[i] for i in range(len(lengths))]),
-        np.full(len(lengths), 512.0),
-        dim,
-        dtype,
-        coords,
-        "toy",
-    ).save(out)
+    names, told = [f"slide_{i:03d}" for i in range(len(lengths))], [digests[i] for i in range(len(lengths))]
+    layout.index(names, told, lengths, [512.0] * len(lengths), "toy").save(out)
     return list(zip(bags, places, strict=True))
 
 

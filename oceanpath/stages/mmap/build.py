@@ -99,21 +99,9 @@ class Build:
 
     def index(self, digests: list[bytes]) -> Index:
         """What index_arrays.npz says of these files."""
+        names, counts = [file.slide_id for file in self.files], [file.n for file in self.files]
         footprints = [np.nan if file.patch_px_level0 is None else file.patch_px_level0 for file in self.files]
-        return Index(
-            slide_ids=np.array([file.slide_id.encode() for file in self.files], "S"),
-            lengths=self.layout.lengths,
-            raw_lengths=np.array([file.n for file in self.files], np.int64),
-            chunk_ids=self.layout.chunk_ids,
-            feature_offsets=self.layout.feature_offsets,
-            coord_offsets=self.layout.coord_offsets,
-            digests=np.array(digests, "S"),
-            patch_px_level0=np.array(footprints, np.float64),
-            feature_dim=self.layout.dim,
-            feature_dtype=self.layout.dtype,
-            has_coords=self.layout.has_coords,
-            encoder=self.encoder,
-        )
+        return self.layout.index(names, digests, counts, footprints, self.encoder)
 
     def origins(self) -> list[Origin]:
         """Where these bags come from."""

@@ -11,12 +11,12 @@ from PIL import Image
 
 from oceanpath.artifacts import metrics, predictions
 from oceanpath.artifacts.features import FeatureMeta, write_features
-from oceanpath.artifacts.store import Index
-from oceanpath.artifacts.store_writer import Layout, StoreWriter
 from oceanpath.fit.checkpoint import save_checkpoint
 from oceanpath.models.classifier import WSIClassifier
 from oceanpath.models.registry import parse_model
 from oceanpath.pipeline.stage import Inputs
+
+from ...conftest import write_store
 
 DIM, CLASSES, FOLDS = 6, ["neg", "pos"], 2
 RECORD = {"value": 0.8, "low": 0.7, "high": 0.9, "n": 10, "n_patients": 8, "resamples": 100, "redrawn": 0}
@@ -67,32 +67,14 @@ def write_train(folder, slides, seed, skill):
     predictions.write_cv_results(results | {"per_fold": [{"fold": k} for k in range(FOLDS)]}, folder)
 
 
-def write_store(path, slides, has_coords, footprint):
+def write_bags(path, slides, has_coords, footprint):
     rng = np.random.default_rng(1)
-    path.mkdir()
-    layout = Layout.of([12] * len(slides), DIM, "float32", has_coords, 1 << 30)
-    writer, digests, bags = StoreWriter(path, layout), [], {}
-    for i, name in enumerate(slides["slide_id"]):
-        features = rng.normal(size=(12, DIM)).astype(np.float32)
-        coords = np.array([(x * 512, y * 1024) for x in range(4) for y in range(3)], np.int32)
-        bags[name] = (features, coords)
-        digests.append(writer.put(i, features, coords if has_coords else None).encode())
-    writer.close()
-    Index(
-        slide_ids=np.array([name.encode() for name in slides["slide_id"]]),
-        lengths=layout.lengths,
-        raw_lengths=layout.lengths,
-        chunk_ids=layout.chunk_ids,
-        feature_offsets=layout.feature_offsets,
-        coord_offsets=layout.coord_offsets,
-        digests=np.array(digests),
-        patch_px_level0=np.full(len(slides), footprint),
-        feature_dim=DIM,
-        feature_dtype="float32",
-        has_coords=has_coords,
-        encoder="none",
-    ).save(path)
-    return bags
+    bags = {name: rng.normal(size=(12, DIM)).astype(np.float32) for name in slides["slide_id"]}
+    coords = np.array([(x * 512, y * 1024) for x in range(4) for y in range(3)], np.int32)
+    places = dict.fromkeys(bags, coords)
+    footprints = np.full(len(slides), footprint)
+    write_store(path, bags, has_coords and places, "float32", patch_px_level0=footprints)
+    return {name: (features, coords) for name, features in bags.items()}
 
 
 def write_eval(path, selected):
@@ -115,7 +97,7 @@ def make(tmp_path):
         slides["patient_id"] = [f"p{number:02d}" for number in owner]
         slides["label"] = [CLASSES[number // 2 % 2] for number in owner]
         cohort = Cohort(tmp_path, slides)
-        bags = write_store(tmp_path / "mmap", slides, has_coords, footprint)
+        bags = write_bags(tmp_path / "mmap", slides, has_coords, footprint)
         cohort.parents = {"mmap": tmp_path / "mmap", "eval": tmp_path / "eval"}
         cohort.parents["train"] = cohort.add_variant("base", 0)
         write_eval(tmp_path / "eval", selected)

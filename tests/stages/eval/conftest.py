@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from oceanpath.artifacts import folds, predictions
-from oceanpath.artifacts.store import Index
-from oceanpath.artifacts.store_writer import Layout, StoreWriter
 from oceanpath.pipeline.stage import Inputs
+
+from ...conftest import write_store
 
 DIM = 6
 
@@ -30,31 +30,14 @@ class Cohort:
         predictions.write_predictions(frame, path)
 
 
-def write_store(path: Path, slides: pd.DataFrame, classes: list[str]) -> None:
+def write_bags(path: Path, slides: pd.DataFrame, classes: list[str]) -> None:
     rng = np.random.default_rng(1)
     lengths = rng.integers(3, 30, len(slides))
-    layout = Layout.of(lengths.tolist(), DIM, "float32", False, 1 << 30)
-    writer = StoreWriter(path, layout)
-    digests = []
-    for i, (label, n) in enumerate(zip(slides["label"], lengths, strict=True)):
-        features = rng.normal(size=(n, DIM)).astype(np.float32)
-        features[:, classes.index(label)] += 0.5
-        digests.append(writer.put(i, features, None).encode())
-    writer.close()
-    Index(
-        slide_ids=np.array([name.encode() for name in slides["slide_id"]]),
-        lengths=layout.lengths,
-        raw_lengths=layout.lengths * 2,
-        chunk_ids=layout.chunk_ids,
-        feature_offsets=layout.feature_offsets,
-        coord_offsets=layout.coord_offsets,
-        digests=np.array(digests),
-        patch_px_level0=np.full(len(slides), np.nan),
-        feature_dim=DIM,
-        feature_dtype="float32",
-        has_coords=False,
-        encoder="none",
-    ).save(path)
+    bags = {}
+    for name, label, n in zip(slides["slide_id"], slides["label"], lengths, strict=True):
+        bags[name] = rng.normal(size=(n, DIM)).astype(np.float32)
+        bags[name][:, classes.index(label)] += 0.5
+    write_store(path, bags, dtype="float32", raw_lengths=lengths * 2)
 
 
 def table(fold: pd.DataFrame, classes: list[str], number: int, role: str, skill: float) -> pd.DataFrame:
@@ -77,7 +60,7 @@ def make(tmp_path):
         slides["label"] = [classes[(number // 3) % len(classes)] for number in owner]
         for name in ("mmap", "split", "train"):
             (tmp_path / name).mkdir()
-        write_store(tmp_path / "mmap", slides, classes)
+        write_bags(tmp_path / "mmap", slides, classes)
         frames, tests = [], []
         for number in range(3):
             role = np.where(owner % 3 == number, "test", np.where(owner % 3 == (number + 1) % 3, "val", "train"))

@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from oceanpath.artifacts import metrics, predictions
-from oceanpath.artifacts.store import PAGE, Index, bag_digest
 from oceanpath.fit.checkpoint import save_checkpoint
 from oceanpath.models.classifier import WSIClassifier
 from oceanpath.models.registry import parse_model
 from oceanpath.pipeline.stage import Inputs
+
+from ...conftest import write_store
 
 DIM = 24
 CLASSES = ["NR", "R"]
@@ -33,34 +34,6 @@ class Study:
 
     def inputs(self) -> Inputs:
         return Inputs({"train": self.train, "mmap": self.mmap, "eval": self.eval})
-
-
-def write_store(path: Path, bags: dict[str, np.ndarray]) -> None:
-    offsets, blocks, at = [], [], 0
-    for bag in bags.values():
-        raw = bag.tobytes()
-        padded = raw + b"\0" * (-len(raw) % PAGE)
-        offsets.append(at)
-        blocks.append(padded)
-        at += len(padded)
-    path.mkdir()
-    (path / "features_000.bin").write_bytes(b"".join(blocks))
-    lengths = np.asarray([len(bag) for bag in bags.values()])
-    zeros = np.zeros(len(bags), np.int64)
-    Index(
-        slide_ids=np.asarray([name.encode() for name in bags]),
-        lengths=lengths,
-        raw_lengths=lengths,
-        chunk_ids=zeros,
-        feature_offsets=np.asarray(offsets),
-        coord_offsets=zeros,
-        digests=np.asarray([bag_digest(bag, None).encode() for bag in bags.values()]),
-        patch_px_level0=np.full(len(bags), np.nan),
-        feature_dim=DIM,
-        feature_dtype="float16",
-        has_coords=False,
-        encoder="toy_encoder",
-    ).save(path)
 
 
 def random_rows(cohort: pd.DataFrame, fold: int, role: str, rng: np.random.Generator) -> pd.DataFrame:
@@ -128,7 +101,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     cohort = pd.DataFrame({"slide_id": names})
     cohort["patient_id"] = [f"p{i % 2}_{i // 4}" for i in range(SLIDES)]
     cohort["label"] = [CLASSES[(i // 4) % 2] for i in range(SLIDES)]
-    write_store(root / "mmap", {n: rng.standard_normal((1 + i, DIM)).astype(np.float16) for i, n in enumerate(names)})
+    bags = {name: rng.standard_normal((1 + i, DIM)) for i, name in enumerate(names)}
+    write_store(root / "mmap", bags, encoder="toy_encoder")
     classifiers = write_train(root / "train", cohort)
     write_eval(root / "eval")
     predictions.check(root / "train")

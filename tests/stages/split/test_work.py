@@ -12,24 +12,17 @@ from hypothesis import strategies as st
 
 from oceanpath.artifacts.blank_slides import write_blank
 from oceanpath.artifacts.folds import check, check_fold, read_fold, read_splits
-from oceanpath.artifacts.store import Index
-from oceanpath.artifacts.store_writer import Layout, StoreWriter
 from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.stage import Inputs, Quiet
 from oceanpath.stages.split.deal import deal
 from oceanpath.stages.split.settings import SplitSettings
 from oceanpath.stages.split.work import run
 
+from ...conftest import write_store
+
 
 def store_of(names: list[str], out: Path) -> Path:
-    out.mkdir()
-    layout = Layout.of([1] * len(names), 1, "float16", False, 1 << 20)
-    writer = StoreWriter(out, layout)
-    digests = [writer.put(i, np.ones((1, 1), np.float16), None).encode() for i in range(len(names))]
-    writer.close()
-    one = np.ones(len(names), np.int64)
-    arrays = (layout.chunk_ids, layout.feature_offsets, layout.coord_offsets, np.array(digests), np.ones(len(names)))
-    Index(np.array([n.encode() for n in sorted(names)]), one, one, *arrays, 1, "float16", False, "").save(out)
+    write_store(out, {name: np.ones((1, 1)) for name in names})
     return out
 
 
