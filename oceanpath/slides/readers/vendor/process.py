@@ -20,6 +20,7 @@ from oceanpath.slides.readers.vendor import child
 from oceanpath.slides.readers.vendor.makers import Maker, surroundings
 from oceanpath.slides.readers.vendor.messages import packed, received
 
+REFUSALS = {"error", "unloadable"}
 REMEMBERED = 4
 PIECE = 1 << 20
 LEAVE_OUT = "Open it with the maker's program and export SVS or pyramidal TIFF, or leave it out with extract.exclude."
@@ -54,12 +55,13 @@ class VendorProcess:
         self._pump = threading.Thread(target=_remember, args=(self._process.stderr, self._said), daemon=True)
         self._pump.start()
 
-    def ask(self, request: Mapping[str, Any], refused: str) -> tuple[dict[str, Any], bytes]:
+    def ask(self, request: Mapping[str, Any], refused: str, count: int = 0) -> tuple[dict[str, Any], bytes]:
         """Reply and payload of one request.
 
         Args:
             request: See `oceanpath.slides.readers.vendor.child`.
             refused: What to say where the library raises.
+            count: Bytes of the payload, where it does not.
 
         Raises:
             ArtifactError: the library refused, in its own words.
@@ -71,6 +73,8 @@ class VendorProcess:
                 raise self._fault
             try:
                 reply, payload = self._talk(request)
+                if len(payload) != count and not REFUSALS & set(reply):
+                    raise self._gone("talked nonsense", f"{len(payload)} bytes for {count}")
             except StageError as fault:
                 self._fault = fault
                 self._kill()

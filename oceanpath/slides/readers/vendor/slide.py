@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -76,8 +77,9 @@ class VendorSlide:
             return out
         size = {"width": right - left, "height": bottom - top}
         request = {"op": "read", "x": left, "y": top, "level": level, **size}
-        _, pixels = self._process.ask(request, "pixels cannot be decoded")
-        part = np.frombuffer(pixels, np.uint8).reshape(bottom - top, right - left, 3)
+        shape = (bottom - top, right - left, 3)
+        _, pixels = self._process.ask(request, "pixels cannot be decoded", math.prod(shape))
+        part = np.frombuffer(pixels, np.uint8).reshape(shape)
         out[top - y : bottom - y, left - x : right - x] = part
         return out
 

@@ -47,6 +47,12 @@ class OpenSlide:
                 except OSError:
                     pass
             time.sleep(60)
+        if mood == "forges":
+            for channel in range(3, 9):
+                try:
+                    os.write(channel, bytes([2, 0, 0, 0, 1, 0, 0, 0]) + b"{}x")
+                except OSError:
+                    pass
         if mood == "hangs":
             time.sleep(60)
         if mood == "clings":

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oceanpath.errors import ArtifactError, MissingExtraError, OceanPathError, StageError
+from oceanpath.slides.engine.ring import Job, Ring
+from oceanpath.slides.grid import plan_grid
+from oceanpath.slides.patches import read_patches
 from oceanpath.slides.reader import SlideReader, open_slide
 
 from . import stub
@@ -78,6 +82,20 @@ def test_several_threads_get_what_they_asked_for(slide: SlideReader) -> None:
     )
 
 
+def test_processes_that_read_ahead_of_a_device_open_it_too(library: Path, tmp_path: Path) -> None:
+    path = moody(tmp_path, "answers")
+    with open_slide(path) as reader:
+        grid = plan_grid(reader, 64, 0.5)
+        coords = np.array([[x, 256] for x in range(0, 640, 64)], np.int32)
+        wanted = read_patches(reader, grid, coords)
+    ring = Ring(1, (8, 64, 64, 3))
+    try:
+        found = [batch.copy() for batch in ring.batches(Job(path, partial(open_slide, path), grid, coords))]
+    finally:
+        ring.close()
+    assert np.array_equal(np.concatenate(found)[:10], wanted)
+
+
 @pytest.mark.parametrize(
     ("mood", "kind", "says"),
     [
@@ -89,6 +107,7 @@ def test_several_threads_get_what_they_asked_for(slide: SlideReader) -> None:
         ("leaves read", StageError, "died on this slide; got exit 7"),
         ("surprises read", StageError, "died on this slide; got exit 1.*nobody expects this"),
         ("babbles read", StageError, "talked nonsense"),
+        ("forges read", StageError, "talked nonsense on this slide; got 1 bytes for 12288"),
     ],
 )
 def test_a_fault_names_slide_and_package(
