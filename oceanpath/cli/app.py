@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import traceback
 from collections.abc import Sequence
@@ -76,7 +77,10 @@ def run_app(arguments: Sequence[str]) -> int:
     debug = "--debug" in arguments
     try:
         words = [word for word in arguments if word != "--debug"]
-        result = build_app(words[0] if words else "")(args=words, standalone_mode=False)
+        app = build_app(words[0] if words else "")
+        gc.freeze()  # what was loaded stays: no later search needs to look at it; see oceanpath.cli.main
+        gc.enable()
+        result = app(args=words, standalone_mode=False)
     except OceanPathError as error:
         if debug:
             traceback.print_exc()
