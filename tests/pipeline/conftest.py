@@ -159,6 +159,14 @@ class House:
         return {state.step.name: state for state in states}
 
 
+def project(folder: Path) -> Path:
+    """Make the folder, with an experiment of three steps."""
+    folder.mkdir(exist_ok=True)
+    (folder / "words.txt").write_text("abba\nsecond line\n")
+    (folder / "toy.toml").write_text('name = "toy"\n[data]\nwords = "words.txt"\n[read]\n[count]\n[report]\n')
+    return folder
+
+
 @pytest.fixture
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     import sys
@@ -166,10 +174,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     monkeypatch.setitem(sys.modules, HERE, sys.modules.get(HERE) or __import__(HERE))
     FAIL.clear()
     CALLS.clear()
-    made = House(tmp_path)
-    made.words.write_text("abba\nsecond line\n")
-    made.write('name = "toy"\n[data]\nwords = "words.txt"\n[read]\n[count]\n[report]\n')
-    return made
+    return House(project(tmp_path))
 
 
 @pytest.fixture

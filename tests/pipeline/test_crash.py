@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ..breaking import CALLS, Victim, break_everywhere, hold, needs_strace, used
+from .conftest import project
 
 CODE = """
 import sys
@@ -20,13 +21,6 @@ except OceanPathError as error:
 failed = [state.error for state in states.values() if state.error]
 sys.exit(f"told: {failed[0]}" if failed else 0)
 """
-
-
-def project(folder: Path) -> Path:
-    folder.mkdir()
-    (folder / "words.txt").write_text("abba\nsecond line\n")
-    (folder / "toy.toml").write_text('name = "toy"\n[data]\nwords = "words.txt"\n[read]\n[count]\n[report]\n')
-    return folder
 
 
 def outputs(folder: Path) -> dict[str, str]:

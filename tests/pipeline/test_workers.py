@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 from oceanpath.pipeline import stock, workers
-from oceanpath.pipeline.workspace import Workspace, read_manifest
+from oceanpath.pipeline.workspace import Workspace
+
+from ..breaking import used
+from .conftest import project
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = int(os.environ.get("OCEANPATH_ROUNDS", "6"))
@@ -41,25 +44,13 @@ def start(folder: Path, delay: float, jobs: int, script: Path | None = None) -> 
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
-def project(folder: Path) -> Path:
-    folder.mkdir()
-    (folder / "words.txt").write_text("abba\n")
-    (folder / "toy.toml").write_text('name = "toy"\n[data]\nwords = "words.txt"\n[read]\n[count]\n[report]\n')
-    return folder
-
-
-def outputs(folder: Path) -> dict[str, str]:
-    found = {link.name: read_manifest(link.resolve()) for link in stock.links(Workspace(folder / "out"))}
-    return {name: manifest.digest for name, manifest in found.items() if manifest}
-
-
 def test_several_jobs_give_what_one_gives(tmp_path: Path) -> None:
     for name, jobs in (("one", 1), ("two", 2)):
         process = start(project(tmp_path / name), 0.0, jobs)
         _, error = process.communicate(timeout=60)
         assert process.returncode == 0, error
-    assert outputs(tmp_path / "one") == outputs(tmp_path / "two")
-    assert set(outputs(tmp_path / "one")) == {"read", "count", "report"}
+    assert used(tmp_path / "one") == used(tmp_path / "two")
+    assert set(used(tmp_path / "one")) == {"read", "count", "report"}
 
 
 def test_two_runs_on_one_workspace_make_everything_once(tmp_path: Path) -> None:
