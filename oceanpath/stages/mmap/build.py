@@ -85,8 +85,10 @@ class Build:
 
         sizes = np.where(self.layout.feature_offsets < 0, 0, self.layout.lengths * self.layout.row_bytes)
         results: dict[int, tuple[bytes, str]] = {}
-        for numbers, at_once in ((sizes >= LIGHT_BYTES, in_threads), (sizes < LIGHT_BYTES, short_calls)):
-            chosen = np.flatnonzero(numbers).tolist()
+        largest_first = np.argsort(-sizes, kind="stable")  # then threads end together
+        heavy = largest_first[: int((sizes >= LIGHT_BYTES).sum())].tolist()
+        light = np.flatnonzero(sizes < LIGHT_BYTES).tolist()
+        for chosen, at_once in ((heavy, in_threads), (light, short_calls)):
             results |= zip(chosen, at_once(put, chosen, self.settings.workers), strict=True)
         failed = [(self.files[i].path, text) for i, (_, text) in sorted(results.items()) if text]
         refuse(failed, len(self.files), allowed=False)
