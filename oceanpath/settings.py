@@ -18,7 +18,10 @@ from pydantic.fields import FieldInfo
 class Settings(BaseModel):
     """Base of all settings: unknown keys are errors, values do not change after validation."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
+    # built when first used: a command uses few of all settings, and is to answer at once
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=(), defer_build=True
+    )
 
     @classmethod
     def shared_keys(cls) -> dict[str, str]:

@@ -74,7 +74,7 @@ def test_a_run_with_nothing_to_do_comes_within_twenty_times_bare_python(desk: Pa
     command, bare = words("oceanpath run experiments/quickstart.toml"), [sys.executable, "-c", "pass"]
     seconds(command, desk)  # brings all up to date, and caches bytecode as an installation has it
     times: list[tuple[float, float]] = []
-    for _ in range(40):
+    for _ in range(150):  # a busy machine leaves a moment sooner or later
         times.append((seconds(command, desk), seconds(bare, desk)))
         ratio = min(run for run, _ in times) / min(python for _, python in times)
         if len(times) >= 5 and ratio <= 20:

@@ -10,7 +10,7 @@ from oceanpath.errors import nearest
 FEATURE_SUFFIXES = (".h5", ".hdf5", ".pt", ".pth", ".npy", ".npz", ".parquet")
 SLIDE_SUFFIXES = (".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".dcm")
 CLOSED_SUFFIXES = (".sdpc", ".kfb", ".czi")
-"""Slides whose formats nothing here reads; they are found, and said to be so, instead of being passed over."""
+"""Slides that only their makers' packages read; without these they are found and named, not passed over."""
 SUFFIXES = (*FEATURE_SUFFIXES, *SLIDE_SUFFIXES, *CLOSED_SUFFIXES)
 
 

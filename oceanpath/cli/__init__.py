@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ def main() -> None:
         sys.exit(0)
     # in search of plug-ins pydantic would read the entry points of every installed package: longer than our own work
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    gc.disable()  # loading makes many objects and no garbage: looking for some would take a tenth of a no-op's time
     from oceanpath.cli.app import run_app
 
     code = run_app(sys.argv[1:])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -76,12 +78,25 @@ def run_app(arguments: Sequence[str]) -> int:
     debug = "--debug" in arguments
     try:
         words = [word for word in arguments if word != "--debug"]
-        result = build_app(words[0] if words else "")(args=words, standalone_mode=False)
+        app = build_app(words[0] if words else "")
+        gc.freeze()  # what was loaded stays: no later search needs to look at it; see oceanpath.cli.main
+        gc.enable()
+        result = app(args=words, standalone_mode=False)
+        sys.stdout.flush()  # here, where a refusal can still be told
     except OceanPathError as error:
         if debug:
             traceback.print_exc()
         print(f"error: {error.render()}", file=sys.stderr)
         return int(error.exit_code)
+    except OSError as error:
+        if debug or error.filename is not None:
+            raise
+        _be_silent()
+        if isinstance(error, BrokenPipeError):
+            return 1  # whoever read what we print has gone, as `head` does; typer ends so where it sees it first
+        do = "What is published is safe. Make room, then run the same command again; --debug shows where it was."
+        print(f"error: the system refused, perhaps to take what is printed; got {error}. {do}", file=sys.stderr)
+        return int(ExitCode.STAGE)
     except typer.Exit as stop:
         return int(stop.exit_code)
     except USAGE_ERROR as error:
@@ -91,3 +106,8 @@ def run_app(arguments: Sequence[str]) -> int:
         print("interrupted: what was complete is kept; the same command goes on from there", file=sys.stderr)
         return int(ExitCode.INTERRUPTED)
     return int(result) if isinstance(result, int) else int(ExitCode.OK)
+
+
+def _be_silent() -> None:
+    """Let what still waits to be printed go nowhere, or the interpreter would try again as it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

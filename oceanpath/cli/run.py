@@ -48,20 +48,12 @@ def _go(made: Plan, common: Common, published: Published) -> list[State]:
     forced = forced_stages(made, common.force)
     screen = make_screen(quiet=common.quiet, as_json=common.as_json)
     with Ledger(workspace.ledger) as ledger:
-        number = ledger.start_run(made.experiment.name, str(made.experiment.path), " ".join(sys.argv[1:]))
-        ended, said = "failed", ""
         try:
-            runner = Runner(made, workspace, ledger, number, screen, forced, common.jobs, common.keep_going, published)
-            states = runner.go()
-            problem = first_error(states)
-            ended, said = ("failed", problem.render()) if problem else ("ok", "")
-        except KeyboardInterrupt:
-            ended = "interrupted"
-            raise
+            command = " ".join(sys.argv[1:])
+            runner = Runner(made, workspace, ledger, command, screen, forced, common.jobs, common.keep_going, published)
+            return runner.go()
         finally:
             screen.close()
-            ledger.end_run(number, ended, said)
-    return states
 
 
 def show_plan(made: Plan, common: Common) -> list[State]:

@@ -58,7 +58,14 @@ class Ledger:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All writes inside become visible at once, or not at all. Raises: StageError: the disk refuses."""
+        """All writes inside become visible at once, or not at all; inside another it is part of that one.
+
+        Raises:
+            StageError: the disk refuses.
+        """
+        if self._db.in_transaction:
+            yield
+            return
         self._write("BEGIN IMMEDIATE")
         try:
             yield
@@ -145,12 +152,15 @@ class Ledger:
 
     def last_identity(self, experiment: str, step: str) -> Mapping[str, Any] | None:
         """The identity under which `step` last was complete in `experiment`."""
+        # one search a state: each walks its index backwards and stops, however long the history is
         sql = (
-            "SELECT step.identity FROM step JOIN run ON run.id = step.run WHERE run.experiment = ? AND step.name = ?"
-            " AND step.state IN ('ok', 'fresh') ORDER BY step.id DESC LIMIT 1"
+            "SELECT step.id, step.identity FROM step JOIN run ON run.id = step.run WHERE run.experiment = ?"
+            " AND step.name = ? AND step.state = ? ORDER BY step.id DESC LIMIT 1"
         )
-        row = self._db.execute(sql, (experiment, step)).fetchone()
-        return None if row is None else dict(json.loads(row[0]))
+        found = [
+            row for state in ("ok", "fresh") if (row := self._db.execute(sql, (experiment, step, state)).fetchone())
+        ]
+        return dict(json.loads(max(found, key=lambda row: int(row["id"]))["identity"])) if found else None
 
     def last_cost(self, stage: str) -> tuple[float, int] | None:
         """Seconds and bytes of the last time a stage was made whole; None when it never was."""

@@ -13,6 +13,7 @@ from oceanpath.errors import OceanPathError, StageError
 from oceanpath.pipeline.digests import Content
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.plan import Plan, Step
+from oceanpath.pipeline.processes import process_tag
 from oceanpath.pipeline.stage import Inputs, Progress
 from oceanpath.pipeline.survey import State, Survey
 from oceanpath.pipeline.workspace import Workspace
@@ -41,12 +42,16 @@ def ignore(_step: Step, _folder: Path) -> None:
 
 @dataclass
 class Runner:
-    """One run of one plan, by the one process that writes the ledger."""
+    """One run of one plan, by the one process that writes the ledger.
+
+    The ledger has the run from the moment it first makes something; one that makes nothing is entered as it ends.
+    """
 
     plan: Plan
     workspace: Workspace
     ledger: Ledger
-    run: int
+    command: str
+    """What the user typed."""
     screen: Screen
     forced: frozenset[str] = frozenset()
     jobs: int = 1
@@ -57,6 +62,8 @@ class Runner:
     """Told of every part that is there: its step and its folder."""
     states: dict[str, State] = field(default_factory=dict)
     _survey: Survey = field(init=False)
+    _run: int | None = None
+    """Its number in the ledger."""
     _workers: Workers | None = None
     _settled: list[tuple[State, dict[str, Any]]] = field(default_factory=list)
     _desk: threading.RLock = field(default_factory=threading.RLock)
@@ -69,15 +76,21 @@ class Runner:
 
     def go(self) -> list[State]:
         """Make every step that is not fresh. What depends on a failed step is skipped."""
+        ended, said = "failed", ""
         try:
             if self.jobs == 1:
                 for step in self.plan.steps:
                     self._settle(step)
             else:
                 watch(self.plan, self.jobs, self._settle, self._stop)
+            problem = first_error(self.states.values())
+            ended, said = ("failed", problem.render()) if problem else ("ok", "")
+        except KeyboardInterrupt:
+            ended = "interrupted"
+            raise
         finally:
             self._stop()
-            self._write_settled()
+            self._write_end(ended, said)
         return [self.states[step.name] for step in self.plan.steps]
 
     def _stop(self) -> None:
@@ -114,7 +127,7 @@ class Runner:
         step = state.step
         with self._desk:
             workers = self._open_workers()
-            number = self.ledger.add_step(self.run, step.name, identity, **self._facts(state), state="running")
+            number = self.ledger.add_step(self._number(), step.name, identity, **self._facts(state), state="running")
             progress = self.screen.begin(step, state.why)
         started = time.perf_counter()
         job = Job(step, identity, inputs, replaces=step.name in self.forced or state.damaged)
@@ -143,7 +156,7 @@ class Runner:
             from oceanpath.pipeline.workers import Beside, Here
 
             self.workspace.sweep()
-            self.ledger.set_environment(self.run, environment())
+            self.ledger.set_environment(self._number(), environment())
             self._workers = Here() if self.jobs == 1 else Beside(self.jobs)
         return self._workers
 
@@ -159,14 +172,21 @@ class Runner:
             self._settled.append((state, identity))
         self.screen.end(state)
 
-    def _write_settled(self) -> None:
-        """Record the steps that needed no work, all in one transaction: a run with nothing to do is quick."""
-        for state, _ in self._settled:
-            if state.manifest is not None and not self.ledger.knows(state.fingerprint):
-                self.ledger.add_artifact(state.manifest)
+    def _number(self) -> int:
+        if self._run is None:
+            experiment = self.plan.experiment
+            self._run = self.ledger.start_run(experiment.name, str(experiment.path), self.command)
+        return self._run
+
+    def _write_end(self, ended: str, said: str) -> None:
+        """Record the steps that needed no work, and the end, in one transaction: a run with nothing to do is quick."""
         with self.ledger.transaction():
+            run = self._number()
             for state, identity in self._settled:
-                self.ledger.add_step(self.run, state.step.name, identity, **self._facts(state), state=state.state)
+                if state.manifest is not None and not self.ledger.knows(state.fingerprint):
+                    self.ledger.add_artifact(state.manifest)
+                self.ledger.add_step(run, state.step.name, identity, **self._facts(state), state=state.state)
+            self.ledger.end_run(run, ended, said)
 
     def _facts(self, state: State) -> dict[str, Any]:
         place = {"position": self.plan.steps.index(state.step), "stage": state.step.stage.name}
@@ -197,7 +217,7 @@ class Runner:
         target = Path("../..") / self._place(state.step.name).relative_to(self.workspace.root)
         if link.is_symlink() and link.readlink() == target:
             return
-        fresh = link.with_name(f".{link.name}.{self.run}")
+        fresh = link.with_name(f".{link.name}.{process_tag()}")
         try:
             link.parent.mkdir(parents=True, exist_ok=True)
             fresh.unlink(missing_ok=True)

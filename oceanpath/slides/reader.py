@@ -12,19 +12,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from oceanpath.artifacts.ids import CLOSED_SUFFIXES
-from oceanpath.errors import ArtifactError, MissingExtraError
+from oceanpath.errors import ArtifactError
 from oceanpath.slides.readers.choose import choose_pixels
+from oceanpath.slides.readers.pixels import Pixels
 from oceanpath.slides.readers.through_openslide import OpenSlidePixels
+from oceanpath.slides.readers.vendor.slide import VendorSlide
 from oceanpath.slides.resolution import Resolution, resolve_mpp
 
-OTHER_PACKAGES = {
-    ".sdpc": "opensdpc (Linux on x86-64; it holds the maker's closed decoder and parts under the GPL)",
-    ".kfb": "kfbslide",
-    ".czi": "pylibCZIrw",
-}
-"""Who reads `CLOSED_SUFFIXES`, by its name on PyPI."""
 BLOCK = 4096
 """Side in level pixels of what an overview holds in memory at once."""
+VENDOR_LIMIT_S = 120.0
 
 
 class SlideReader:
@@ -36,14 +33,16 @@ class SlideReader:
         mpp: Micrometres a level-0 pixel.
         level_sizes: (width, height) of each level.
         level_downsamples: Level-0 pixels a pixel of each level, as floats.
-        reader: Where pixels come from: `tiff_tiles` or `openslide`.
-        reader_reason: Why they come through OpenSlide; "" where they come from the tiles.
+        reader: Where pixels come from: `tiff_tiles`, `openslide`, or a maker's package with its version.
+        reader_reason: Why they do not come from the tiles; "" where they do.
     """
 
-    def __init__(self, path: Path, handle: openslide.OpenSlide, mpp: Resolution, *, tiles: bool = True) -> None:
+    def __init__(
+        self, path: Path, handle: openslide.OpenSlide | VendorSlide, mpp: Resolution, pixels: tuple[Pixels, str]
+    ) -> None:
         self.path, self.mpp = path, mpp
         self._handle = handle
-        self._pixels, self.reader_reason = choose_pixels(path, handle) if tiles else (OpenSlidePixels(path, handle), "")
+        self._pixels, self.reader_reason = pixels
         self.reader = self._pixels.name
         self.width, self.height = handle.dimensions
         self.level_sizes: tuple[tuple[int, int], ...] = handle.level_dimensions
@@ -125,44 +124,50 @@ class SlideReader:
 
 
 def open_slide(
-    path: Path, *, override_mpp: float | None = None, default_mpp: float | None = None, tiles: bool = True
+    path: Path,
+    *,
+    override_mpp: float | None = None,
+    default_mpp: float | None = None,
+    tiles: bool = True,
+    limit_s: float = VENDOR_LIMIT_S,
 ) -> SlideReader:
     """Open a slide and settle its resolution.
 
     Args:
-        path: Any file that OpenSlide reads.
+        path: Any file that OpenSlide reads, or of a maker's format whose package is installed.
         override_mpp: Believed whatever the slide says.
         default_mpp: Used when the slide tells nothing plausible.
         tiles: Whether plain JPEG tiles may be decoded without OpenSlide; the pixels are the same.
+        limit_s: Seconds after which a maker's package that does not answer is given up.
 
     Raises:
-        ArtifactError: missing, damaged, or of a format that OpenSlide does not read.
-        MissingExtraError: of a maker's own format, which only another package reads.
-        StageError: the slide tells no plausible resolution.
+        ArtifactError: missing, damaged, or of a format that nothing here reads.
+        MissingExtraError: of a maker's format, whose package is not installed.
+        StageError: the slide tells no plausible resolution, or a maker's package died or hangs.
     """
-    do = "Copy the slide again, convert it to a pyramidal TIFF, or leave it out with extract.exclude."
-    if path.suffix.lower() in CLOSED_SUFFIXES:
-        raise _closed(path)
-    try:
-        handle = openslide.OpenSlide(path)
-    except openslide.OpenSlideUnsupportedFormatError as error:
-        got = "no slide format, or the file is cut off"
-        raise ArtifactError("OpenSlide cannot open this file", where=path, got=got, do=do) from error
-    except (openslide.OpenSlideError, OSError) as error:
-        raise ArtifactError("OpenSlide cannot open this file", where=path, got=error, do=do) from error
+    handle: openslide.OpenSlide | VendorSlide
+    of_maker = path.suffix.lower() in CLOSED_SUFFIXES
+    handle = VendorSlide(path, limit_s) if of_maker else _opened(path)
     try:
         mpp = resolve_mpp(handle.properties, path, override=override_mpp, default=default_mpp)
-        return SlideReader(path, handle, mpp, tiles=tiles)
+        return SlideReader(path, handle, mpp, _pixels_of(path, handle, tiles))
     except Exception:
         handle.close()
         raise
 
 
-def _closed(path: Path) -> MissingExtraError:
-    """What to do about a slide of a maker's own format."""
-    suffix = path.suffix.lower()
-    do = (
-        f"In an environment of its own, pip install {OTHER_PACKAGES[suffix]} and write a pyramidal TIFF with it; "
-        "or export SVS or pyramidal TIFF with the maker's program; or leave the slide out with extract.exclude."
-    )
-    return MissingExtraError(f"no reader for {suffix} slides here", where=path, expected="SVS or pyramidal TIFF", do=do)
+def _pixels_of(path: Path, handle: openslide.OpenSlide | VendorSlide, tiles: bool) -> tuple[Pixels, str]:
+    if isinstance(handle, VendorSlide):
+        return handle, f"a {path.suffix.lower()} slide"
+    return choose_pixels(path, handle) if tiles else (OpenSlidePixels(path, handle), "")
+
+
+def _opened(path: Path) -> openslide.OpenSlide:
+    do = "Copy the slide again, convert it to a pyramidal TIFF, or leave it out with extract.exclude."
+    try:
+        return openslide.OpenSlide(path)
+    except openslide.OpenSlideUnsupportedFormatError as error:
+        got = "no slide format, or the file is cut off"
+        raise ArtifactError("OpenSlide cannot open this file", where=path, got=got, do=do) from error
+    except (openslide.OpenSlideError, OSError) as error:
+        raise ArtifactError("OpenSlide cannot open this file", where=path, got=error, do=do) from error

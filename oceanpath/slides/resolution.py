@@ -34,7 +34,7 @@ def resolve_mpp(
     96 dots an inch is what image programs write by habit.
 
     Args:
-        properties: OpenSlide's properties of the slide.
+        properties: OpenSlide's properties of the slide, or those of `VendorSlide`.
         path: The slide, for the message.
         override: Believed whatever the slide says.
         default: Used when the slide tells nothing plausible.
@@ -64,9 +64,13 @@ def _told(
     x, y = _number(properties, "openslide.mpp-x"), _number(properties, "openslide.mpp-y")
     if x or y:
         yield "openslide.mpp", x or y, y or x
+    x, y = _number(properties, "maker.mpp-x"), _number(properties, "maker.mpp-y")
+    if x or y:
+        yield properties["maker.mpp-source"], x or y, y or x
     if mpp := _number(properties, "aperio.MPP"):
         yield "aperio.MPP", mpp, mpp
-    if power := _number(properties, "openslide.objective-power") or _number(properties, "aperio.AppMag"):
+    powers = ("openslide.objective-power", "aperio.AppMag", "maker.objective-power")
+    if power := next(filter(None, (_number(properties, key) for key in powers)), 0.0):
         yield "objective_nominal", POWER_TIMES_MPP / power, POWER_TIMES_MPP / power
     if default is not None:
         yield "default_mpp", default, default

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -39,16 +40,28 @@ def test_the_kept_help_page_is_the_real_one() -> None:
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "EXPERIMENT", "--dry-run"], ["ledger", "list"]])
-def test_these_load_neither_numpy_nor_torch(arguments: list[str], tmp_path: Path) -> None:
+def test_these_load_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
     words = [str(ROOT / "experiments" / "quickstart.toml") if word == "EXPERIMENT" else word for word in arguments]
     code = (
         "import sys\n"
         "from oceanpath.cli.app import run_app\n"
         "run_app(sys.argv[1:])\n"
-        "heavy = {'torch', 'numpy', 'pandas', 'scipy', 'sklearn', 'lightning'} & set(sys.modules)\n"
+        "heavy = {'torch', 'numpy', 'pandas', 'scipy', 'sklearn', 'lightning', 'ssl'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code, *words], check=True, cwd=tmp_path, capture_output=True)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_cannot_be_written_is_told_in_a_line(unbuffered: str, tmp_path: Path) -> None:
+    """/dev/full refuses every write, as a file on a full disk does."""
+    command = [sys.executable, "-c", "from oceanpath.cli import main; main()", "models", "list"]
+    with Path("/dev/full").open("w") as full:
+        environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        said = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment)
+    assert said.returncode == 3
+    assert said.stderr.count("\n") == 1
+    assert "No space left on device" in said.stderr
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.name)

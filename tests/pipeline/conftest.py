@@ -155,9 +155,7 @@ class House:
         CALLS.clear()
         self.workspace.open()
         with Ledger(self.workspace.ledger) as ledger:
-            run = ledger.start_run(made.experiment.name, str(self.file), "test")
-            states = Runner(made, self.workspace, ledger, run, Still(), forced_stages(made, force)).go()
-            ledger.end_run(run, "ok")
+            states = Runner(made, self.workspace, ledger, "test", Still(), forced_stages(made, force)).go()
         return {state.step.name: state for state in states}
 
 

@@ -63,3 +63,41 @@ def test_a_failed_migration_leaves_the_old_version(tmp_path: Path, monkeypatch: 
         assert db.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS)
         assert db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'extra'").fetchone()[0] == 0
     db.close()
+
+
+def test_a_long_history_does_not_slow_down_the_look_for_the_last_identity(tmp_path: Path) -> None:
+    """Counted in instructions of the database, so that a busy machine changes nothing."""
+
+    def instructions(ledger: Ledger) -> int:
+        count = [0]
+
+        def tick() -> int:
+            count[0] += 1
+            return 0
+
+        ledger._db.set_progress_handler(tick, 1)
+        assert ledger.last_identity("e", "train") == {"seed": 1}
+        ledger._db.set_progress_handler(None, 0)
+        return count[0]
+
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        counts = []
+        for runs in (10, 500):
+            with ledger.transaction():
+                for _ in range(runs):
+                    run = ledger.start_run("e", "f", "c")
+                    ledger.add_step(run, "train", {"seed": 1}, position=0, stage="train", state="fresh")
+            counts.append(instructions(ledger))
+    assert counts[1] <= 2 * counts[0]
+
+
+def test_the_last_identity_is_of_the_latest_step_made_or_fresh(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        assert ledger.last_identity("e", "train") is None
+        done = 0
+        for seed, state in enumerate(("fresh", "ok", "fresh", "failed", "ok", "fresh", "interrupted")):
+            run = ledger.start_run("e", "f", "c")
+            ledger.add_step(run, "train", {"seed": seed}, position=0, stage="train", state=state)
+            done = seed if state in ("ok", "fresh") else done
+            assert ledger.last_identity("e", "train") == {"seed": done}
+        assert ledger.last_identity("another", "train") is None

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oceanpath.artifacts.ids import CLOSED_SUFFIXES
 from oceanpath.errors import ArtifactError, StageError
 from oceanpath.slides.demo.aperio import write_aperio
-from oceanpath.slides.reader import OTHER_PACKAGES, open_slide
+from oceanpath.slides.reader import open_slide
 
 REAL = Path(__file__).resolve().parents[2] / "../shared/data/slides_real"
 
@@ -99,7 +98,3 @@ def test_pixels_that_cannot_be_decoded(tmp_path: Path) -> None:
 def test_real_slides_that_must_be_refused(name: str, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=rf"{name}.*{says}"):
         open_slide(REAL / name)
-
-
-def test_every_closed_format_names_its_package() -> None:
-    assert set(OTHER_PACKAGES) == set(CLOSED_SUFFIXES)

@@ -28,6 +28,15 @@ def test_the_order_of_sources() -> None:
     assert resolve_mpp({}, PATH, default=0.4).source == "default_mpp"
 
 
+def test_what_a_makers_package_tells_is_recorded_under_its_name() -> None:
+    told = {"maker.mpp-x": "0.25", "maker.mpp-y": "0.26", "maker.mpp-source": "czi.Scaling"}
+    told["maker.objective-power"] = "40"
+    found = resolve_mpp(told, PATH)
+    assert (found.x, found.y, found.source) == (0.25, 0.26, "czi.Scaling")
+    found = resolve_mpp(told | {"maker.mpp-x": "0.0", "maker.mpp-y": "nan"}, PATH)
+    assert (found.x, found.source) == (0.25, "objective_nominal")
+
+
 @given(mpp=st.floats(1e-6, 1e6))
 def test_nothing_outside_the_window_gets_through_from_a_tiff(mpp: float) -> None:
     told = {"openslide.mpp-x": repr(mpp), "openslide.mpp-y": repr(mpp), "openslide.vendor": "generic-tiff"}

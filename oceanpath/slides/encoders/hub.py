@@ -12,7 +12,6 @@ from pathlib import Path
 
 from oceanpath.errors import MissingExtraError, StageError
 from oceanpath.slides.encoders.card import Card, Hub
-from oceanpath.slides.encoders.network import why_silent
 
 STANDARD_FILES = ("model.safetensors", "pytorch_model.bin")
 SAID = 200
@@ -62,6 +61,8 @@ def download(card: Card, revision: str) -> Path:
         raise MissingExtraError(
             f"the weights of {card.name} are not on this machine", expected="the package huggingface-hub", do=do
         ) from error
+    from oceanpath.slides.encoders.network import why_silent  # loads ssl, which costs every command 15 ms
+
     if not constants.HF_HUB_OFFLINE and (said := why_silent(constants.ENDPOINT)):
         raise _unanswered(card, revision, said)
     try:

@@ -13,7 +13,7 @@ class Pixels(Protocol):
     """The pixels of an open slide, as regions of one level. Safe from several threads."""
 
     name: str
-    """What is recorded beside features: `openslide` or `tiff_tiles`."""
+    """What is recorded beside features: `openslide`, `tiff_tiles`, or a maker's package with its version."""
 
     def regions(
         self, places: NDArray[np.int64], level: int, width: int, height: int, factor: int = 1

@@ -15,6 +15,7 @@ from oceanpath.slides.contours import find_contours
 from oceanpath.slides.dicom import one_a_series
 from oceanpath.slides.encoders import prepare_encoder
 from oceanpath.slides.encoders.weights import hash_file
+from oceanpath.slides.readers.vendor.makers import installed
 from oceanpath.stages.extract.places import place_digests
 from oceanpath.stages.extract.settings import ExtractSettings
 from oceanpath.stages.extract.trident import trident_versions
@@ -31,7 +32,8 @@ def parts(settings: ExtractSettings, inputs: Inputs) -> list[Part]:
 
     A part is identified by the geometry and encoder settings, its id, and the content of the slide, of its tissue mask
     if it has one, and of the encoder's weights; not by their places. Weights are fetched here, once, before any slide
-    is opened. What TRIDENT makes is also identified by its versions, so that a folder never mixes two of them.
+    is opened. What TRIDENT makes is also identified by its versions, so that a folder never mixes two of them; so is
+    a slide of a maker's format by the package that reads it.
 
     Raises:
         ExperimentError: no slides, two slides with one id, an unknown encoder or an unknown excluded id.
@@ -56,6 +58,7 @@ def parts(settings: ExtractSettings, inputs: Inputs) -> list[Part]:
         identity = {"settings": same, "slide": digest, "slide_id": name}
         identity |= {"tissue": file_digest(outlines[name])} if name in outlines else {}
         identity |= {"places": places[name]} if places else {}
+        identity |= {"reader": installed(path)} if path.suffix.lower() in CLOSED_SUFFIXES else {}
         payload = {"path": str(path), "next": str(slides.get(after, "")), "next_id": after}
         found.append(Part(part_key(name), identity, payload))
     return found

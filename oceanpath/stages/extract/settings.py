@@ -54,6 +54,8 @@ class ExtractSettings(Settings):
     """TRIDENT's interpreter, a path or a command of PATH; else what OCEANPATH_TRIDENT_PYTHON says."""
     trident_silence_s: float = runtime(1800.0, gt=0)
     """Seconds without a sign of life after which TRIDENT is killed."""
+    vendor_limit_s: float = runtime(120.0, gt=0)
+    """Seconds after which a package that opens or reads a .czi, .kfb or .sdpc slide and does not answer is killed."""
     slides: Path | None = outside("data.slides")
     device: str = shared("runtime.device", "auto", is_runtime=True)
     workers: int = shared("runtime.workers", 2, is_runtime=True, ge=0)

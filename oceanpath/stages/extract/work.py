@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -63,7 +64,7 @@ def run_part(settings: ExtractSettings, _: Inputs, part: Part, out: Path, progre
     path, name, digest = Path(part.payload["path"]), str(part.identity["slide_id"]), str(part.identity["slide"])
     if settings.backend == "native":
         return extract_slide(engine_for(settings), settings, part, out, progress)
-    with open_slide(path, override_mpp=settings.mpp, default_mpp=settings.default_mpp) as reader:
+    with opener(settings, path)() as reader:
         features, coords, meta = extract_elsewhere(reader, settings, digest, out, progress)
         return _write(reader, (features, coords), meta, out / f"{name}.h5", None)
 
@@ -96,14 +97,20 @@ def prepare(wanted: Wanted) -> Slide:
     Raises: ArtifactError, StageError: as `run_part`.
     """
     settings, name, path = wanted
-    opener = partial(open_slide, path, override_mpp=settings.mpp, default_mpp=settings.default_mpp)
-    reader = opener()
+    opening = opener(settings, path)
+    reader = opening()
     try:
         cut = cut_slide(reader, settings, name)
     except BaseException:
         reader.close()
         raise
-    return Slide(reader, Job(path, opener, cut.grid, cut.coords), cut)
+    return Slide(reader, Job(path, opening, cut.grid, cut.coords), cut)
+
+
+def opener(settings: ExtractSettings, path: Path) -> Callable[[], SlideReader]:
+    """What opens a slide as the settings say; can be pickled."""
+    limit_s = settings.vendor_limit_s
+    return partial(open_slide, path, override_mpp=settings.mpp, default_mpp=settings.default_mpp, limit_s=limit_s)
 
 
 def encode_patches(engine: Engine, slide: Slide, progress: Progress) -> NDArray[np.float16]:

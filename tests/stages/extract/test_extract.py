@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from importlib import metadata
 from pathlib import Path
 
 import h5py
@@ -197,17 +198,33 @@ def test_wrong_keys(cohort: Path, keys: dict, says: str) -> None:
         parts(ExtractSettings(**({"encoder": "hed_stats", "slides": cohort} | keys)), Inputs())
 
 
-@pytest.mark.parametrize(("suffix", "package"), [(".sdpc", "opensdpc"), (".kfb", "kfbslide"), (".CZI", "pylibCZIrw")])
-def test_slides_of_closed_formats_name_the_package_that_reads_them(
-    cohort: Path, tmp_path: Path, suffix: str, package: str
+@pytest.mark.parametrize(("suffix", "extra"), [(".sdpc", "sdpc"), (".kfb", "kfb"), (".CZI", "czi")])
+def test_slides_of_makers_formats_name_the_package_that_reads_them(
+    cohort: Path, tmp_path: Path, suffix: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def nothing(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", nothing)
     path = cohort / f"closed{suffix}"
     path.write_bytes(b"SDPC")
     assert "closed" in identities(settings(cohort))
-    says = rf"closed\{suffix}: no reader for \{suffix.lower()} slides.*pip install {package}.*extract\.exclude"
+    says = (
+        rf'closed\{suffix}: \{suffix.lower()} slides are read by.*pip install "oceanpath\[{extra}\]".*extract\.exclude'
+    )
     with pytest.raises(MissingExtraError, match=says) as told:
         one(path, tmp_path)
     assert told.value.exit_code == 5
+
+
+def test_another_version_of_a_makers_package_is_another_part(cohort: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (cohort / "closed.kfb").write_bytes(b"KFB")
+    found = []
+    for version in ("1", "2"):
+        monkeypatch.setattr(metadata, "version", lambda name, version=version: version)
+        found.append(identities(settings(cohort)))
+    assert found[0]["closed"]["reader"] == "kfbslide 1" and found[1]["closed"]["reader"] == "kfbslide 2"
+    assert found[0]["a"] == found[1]["a"] and "reader" not in found[0]["a"]
 
 
 def test_no_folder_of_slides(tmp_path: Path) -> None:
