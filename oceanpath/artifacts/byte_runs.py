@@ -47,7 +47,7 @@ class Runs:
             raise EOFError(f"{stop} bytes are wanted of an array of {self.nbytes}")
         begun = start - int(self.ends[first]) + int(self.sizes[first])  # what the first run gave before
         if first == last:
-            _fill(handle, out, int(self.offsets[first]) + begun)
+            fill(handle, out, int(self.offsets[first]) + begun)
             return
         sizes = self.sizes[first : last + 1].copy()
         offsets = self.offsets[first : last + 1].copy()
@@ -73,12 +73,13 @@ def _gather(handle: int, offsets: list[int], sizes: list[int], out: memoryview, 
         done, position = done + size, offset + size
     if os.preadv(handle, buffers, offsets[0]) != position - offsets[0]:  # a signal, or the end of the file
         for offset, size in zip(offsets, sizes, strict=True):
-            _fill(handle, out[begin : begin + size], offset)
+            fill(handle, out[begin : begin + size], offset)
             begin += size
     return done
 
 
-def _fill(handle: int, view: memoryview, offset: int) -> None:
+def fill(handle: int, view: memoryview, offset: int) -> None:
+    """Fill `view` with the bytes of a file from `offset` on. Raises: EOFError: the file ends before."""
     while view:
         got = os.preadv(handle, [view], offset)
         if not got:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -33,6 +34,12 @@ def _types() -> dict[bytes, np.dtype[Any]]:
 
 
 TYPES = _types()
+TRUTH = (
+    struct.pack("<BHBI", 0x18, 2, 0, 1)
+    + struct.pack("<BBBBIHH", 0x10, 8, 0, 0, 1, 0, 8)
+    + b"FALSE\0\0\0TRUE\0\0\0\0\0\1"
+)
+"""What h5py writes for yes or no: an enumeration of two over bytes; no type of patches' numbers."""
 TEXT, FIXED = 0x19, 0x13
 """First byte of a datatype: text of any length, in the file's heap, and bytes of a fixed length."""
 
@@ -57,20 +64,20 @@ def attribute(message: bytes, file: Bytes) -> tuple[str, Any]:
     version, _, name_size, type_size, space_size = struct.unpack_from("<BBHHH", message)
     if version not in (1, 3):
         raise Unusual("attribute")
-    align, at = (8, 8) if version == 1 else (1, 9)
-    parts = []
-    for size in (name_size, type_size, space_size):
-        parts.append(message[at : at + size])
-        at += -(-size // align) * align
-    name, kind, space = parts
-    return name.rstrip(b"\0").decode(), _value(kind, sizes_of(space), message[at:], file)
+    align, name = (8, 8) if version == 1 else (1, 9)
+    kind = name + -(-name_size // align) * align
+    space = kind + -(-type_size // align) * align
+    value = space + -(-space_size // align) * align
+    text = message[name : name + name_size].rstrip(b"\0").decode()
+    shape = sizes_of(message[space : space + space_size])
+    return text, _value(message[kind : kind + type_size], shape, message[value:], file)
 
 
 def _value(kind: bytes, shape: tuple[int, ...], raw: bytes, file: Bytes) -> Any:
-    if (dtype := TYPES.get(kind.rstrip(b"\0"))) is not None:
-        count = int(np.prod(shape, dtype=np.int64))
-        values = np.frombuffer(raw, dtype, count).reshape(shape)
-        return values.copy() if shape else values[()]
+    dtype = TYPES.get(kind.rstrip(b"\0")) or (np.dtype(bool) if kind.startswith(TRUTH) else None)
+    if dtype is not None:
+        values = np.frombuffer(raw, dtype, math.prod(shape))
+        return values.reshape(shape).copy() if shape else values[0]
     size = int.from_bytes(kind[4:8], "little")
     if kind[0] == TEXT and kind[1] & 15 == 1 and size == 16 and not shape:
         length, address, wanted = struct.unpack_from("<IQI", raw)

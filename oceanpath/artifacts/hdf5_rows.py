@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.artifacts.byte_runs import Runs
+from oceanpath.artifacts.byte_runs import Runs, fill
 from oceanpath.artifacts.hdf5_chunks import Chunks, find_chunks, tree_chunks
 from oceanpath.artifacts.hdf5_headers import Header
 
@@ -155,13 +155,14 @@ def _from_tiles(tiles: Tiles, handle: int) -> Iterator[Rows]:
     size, count = high * wide * dtype.itemsize, len(tiles.chunks.addresses)
     raw = np.empty((min(bands * across, count), size), np.uint8)
     block = np.empty((bands * high, across * wide), dtype)
+    packed = Packed(handle)
     for first in range(0, count, bands * across):
         which = slice(first, min(first + bands * across, count))
         here = raw[: which.stop - first]
         if tiles.chunks.masks[which].any():
-            _inflate_one_by_one(tiles, which, handle, here)
+            _inflate_one_by_one(tiles, which, packed, here)
         else:
-            _inflate(_stored(handle, tiles.chunks, which), here)
+            _inflate(packed.read(tiles.chunks, which), here)
             if SHUFFLE in tiles.filters:
                 here = _unshuffled(here, dtype.itemsize)
         rows = len(here) // across * high
@@ -171,17 +172,29 @@ def _from_tiles(tiles: Tiles, handle: int) -> Iterator[Rows]:
         yield block[: min(rows, n - start), :dim]
 
 
-def _stored(handle: int, chunks: Chunks, which: slice) -> list[memoryview]:
-    """The stored bytes of some chunks, by one call where they lie close together. Raises: EOFError: cut off."""
-    addresses, sizes = chunks.addresses[which], chunks.sizes[which]
-    start, stop = int(addresses.min()), int((addresses + sizes).max())
-    if stop > os.fstat(handle).st_size:
-        raise EOFError(f"the file ends before {stop}")
-    if stop - start > 2 * int(sizes.sum()):
-        pairs = zip(addresses.tolist(), sizes.tolist(), strict=True)
-        return [memoryview(os.pread(handle, size, address)) for address, size in pairs]
-    raw = memoryview(os.pread(handle, stop - start, start))
-    return [raw[a : a + size] for a, size in zip((addresses - start).tolist(), sizes.tolist(), strict=True)]
+class Packed:
+    """The stored bytes of compressed chunks, in memory that is used again: fresh pages take longer than the bytes."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle, self._room = handle, memoryview(b"")
+
+    def read(self, chunks: Chunks, which: slice) -> list[memoryview]:
+        """Each of some chunks, by one call where they lie close together; overwritten by the next reading.
+
+        Raises: EOFError: the file is cut off.
+        """
+        addresses, sizes = chunks.addresses[which], chunks.sizes[which]
+        start, stop = int(addresses.min()), int((addresses + sizes).max())
+        if stop > os.fstat(self._handle).st_size:
+            raise EOFError(f"the file ends before {stop}")
+        if stop - start > 2 * int(sizes.sum()):
+            pairs = zip(addresses.tolist(), sizes.tolist(), strict=True)
+            return [memoryview(os.pread(self._handle, size, address)) for address, size in pairs]
+        if stop - start > len(self._room):
+            self._room = np.empty(max(stop - start, TILES_BYTES), np.uint8).data
+        raw = self._room[: stop - start]
+        fill(self._handle, raw, start)
+        return [raw[a : a + size] for a, size in zip((addresses - start).tolist(), sizes.tolist(), strict=True)]
 
 
 def _inflate(stored: list[memoryview], out: NDArray[np.uint8]) -> None:
@@ -202,10 +215,10 @@ def _unshuffled(raw: NDArray[np.uint8], itemsize: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(raw.reshape(len(raw), itemsize, -1).swapaxes(1, 2)).reshape(raw.shape)
 
 
-def _inflate_one_by_one(tiles: Tiles, which: slice, handle: int, out: NDArray[np.uint8]) -> None:
+def _inflate_one_by_one(tiles: Tiles, which: slice, packed: Packed, out: NDArray[np.uint8]) -> None:
     """The same where some chunks went through some filters only; bit i of a mask is set where filter i was left out."""
     masks = tiles.chunks.masks[which].tolist()
-    for stored, mask, room in zip(_stored(handle, tiles.chunks, which), masks, out, strict=True):
+    for stored, mask, room in zip(packed.read(tiles.chunks, which), masks, out, strict=True):
         left_out = {number for place, number in enumerate(tiles.filters) if mask >> place & 1}
         if DEFLATE in left_out:
             room[:] = np.frombuffer(stored, np.uint8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from oceanpath.artifacts import feature_sources
 from oceanpath.artifacts.feature_sources import open_source
-from oceanpath.artifacts.features import scan_features
+from oceanpath.artifacts.features import FeatureMeta, read_meta, scan_features, write_features
 from oceanpath.artifacts.hdf5_attributes import TYPES, Unusual
 from oceanpath.artifacts.hdf5_headers import Header, read_headers
 from oceanpath.errors import ArtifactError
@@ -68,6 +69,7 @@ def test_types_are_those_that_the_library_writes(dtype: str) -> None:
 ATTRS = st.dictionaries(
     st.text(st.characters(codec="utf-8", exclude_characters="\0/"), min_size=1, max_size=12).filter(lambda t: t != "."),
     st.one_of(
+        st.booleans(),
         st.integers(-(2**62), 2**62),
         st.floats(allow_nan=False),
         st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40),
@@ -127,7 +129,7 @@ def long(file: h5py.File) -> None:
 UNUSUAL: dict[str, tuple[dict[str, Any], Callable[[h5py.File], object]]] = {
     "latest": ({"libver": "latest"}, lambda file: None),
     "user block": ({"userblock_size": 512}, lambda file: None),
-    "yes or no": ({}, lambda file: file.attrs.create("flag", True)),
+    "a choice": ({}, lambda file: file.attrs.create("sex", 1, dtype=h5py.enum_dtype({"F": 0, "M": 1}, "i1"))),
     "text in an array": ({}, lambda file: file.attrs.create("names", ["a", "b"])),
     "big endian": ({}, lambda file: file.create_dataset("coords", data=np.ones((40, 2), ">i4"))),
     "compact": ({}, compact),
@@ -166,6 +168,16 @@ def test_a_file_that_was_cut_off_is_told(tmp_path: Path, cut: int) -> None:
     (tmp_path / "a.h5").write_bytes((tmp_path / "a.h5").read_bytes()[:cut])
     with pytest.raises(ArtifactError):
         scan_features(tmp_path / "a.h5")
+
+
+def test_our_own_files_need_no_library(tmp_path: Path) -> None:
+    told = {
+        field.name: {"str": "uni_v1", "int": 4, "float": 0.5, "bool": False}[field.type]
+        for field in fields(FeatureMeta)
+    }
+    write_features(tmp_path / "a.h5", np.ones((3, 4)), np.ones((3, 2), np.int32), FeatureMeta(**told), np.ones(3))
+    assert headers(tmp_path / "a.h5") is not None
+    assert read_meta(tmp_path / "a.h5") == FeatureMeta(**told)
 
 
 @pytest.mark.real

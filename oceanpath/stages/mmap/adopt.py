@@ -12,8 +12,9 @@ import numpy as np
 from oceanpath.artifacts.features import FeatureFile
 from oceanpath.artifacts.sources import Origin, Stamp, file_digest, write_places
 from oceanpath.errors import ArtifactError
-from oceanpath.stages.mmap.cohort import FeatureFolder, general, in_threads
+from oceanpath.stages.mmap.cohort import FeatureFolder, general
 from oceanpath.stages.mmap.settings import MmapSettings
+from oceanpath.stages.mmap.threads import in_threads
 
 
 def why_copied(file: FeatureFile, settings: MmapSettings) -> str:

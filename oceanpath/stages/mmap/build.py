@@ -17,12 +17,15 @@ from oceanpath.errors import ArtifactError
 from oceanpath.pipeline.stage import Progress
 from oceanpath.stages.mmap.adopt import origin_of, why_copied, with_digests
 from oceanpath.stages.mmap.blocks import stored_blocks
-from oceanpath.stages.mmap.cohort import FeatureFolder, in_threads, one_encoder, refuse
+from oceanpath.stages.mmap.cohort import FeatureFolder, one_encoder, refuse
 from oceanpath.stages.mmap.journal import Journal, plan_digest
 from oceanpath.stages.mmap.reuse import Reuse, recipe
 from oceanpath.stages.mmap.settings import MmapSettings
+from oceanpath.stages.mmap.threads import in_threads, short_calls
 
 SHOWN = 5
+LIGHT_BYTES = 1 << 19
+"""A bag with fewer bytes to write takes the interpreter longer than reading, hashing and writing take."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,16 @@ class Build:
             progress.advance()
             return told.encode(), ""
 
-        results = in_threads(put, range(len(self.files)), self.settings.workers)
-        failed = [(self.files[i].path, text) for i, (_, text) in enumerate(results) if text]
+        sizes = np.where(self.layout.feature_offsets < 0, 0, self.layout.lengths * self.layout.row_bytes)
+        results: dict[int, tuple[bytes, str]] = {}
+        largest_first = np.argsort(-sizes, kind="stable")  # then threads end together
+        heavy = largest_first[: int((sizes >= LIGHT_BYTES).sum())].tolist()
+        light = np.flatnonzero(sizes < LIGHT_BYTES).tolist()
+        for chosen, at_once in ((heavy, in_threads), (light, short_calls)):
+            results |= zip(chosen, at_once(put, chosen, self.settings.workers), strict=True)
+        failed = [(self.files[i].path, text) for i, (_, text) in sorted(results.items()) if text]
         refuse(failed, len(self.files), allowed=False)
-        return [digest for digest, _ in results]
+        return [results[i][0] for i in range(len(self.files))]
 
     def _put(self, number: int, writer: StoreWriter) -> str:
         """Put one slide at its place, block by block; returns the digest of what was written."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 from oceanpath.artifacts.features import FeatureFile, features_by_id, find_features, scan_features, stamp_of
 from oceanpath.artifacts.gather import sealed_digests
@@ -17,10 +15,9 @@ from oceanpath.errors import ArtifactError, ExperimentError
 from oceanpath.pipeline.stage import Inputs
 from oceanpath.stages.mmap.limit import wanted_slides
 from oceanpath.stages.mmap.settings import MmapSettings
+from oceanpath.stages.mmap.threads import short_calls
 from oceanpath.stages.tables import features_to_read
 
-T = TypeVar("T")
-R = TypeVar("R")
 Bad = list[tuple[Path, str]]
 """(file, reason) for each that cannot be used."""
 SHOWN = 20
@@ -85,7 +82,7 @@ def scan(paths: Iterable[Path], workers: int) -> tuple[list[FeatureFile], Bad]:
         except ArtifactError as error:
             return path, error.render()
 
-    found = in_threads(look, paths, workers)
+    found = short_calls(look, paths, workers)
     return [f for f in found if isinstance(f, FeatureFile)], [f for f in found if isinstance(f, tuple)]
 
 
@@ -150,11 +147,3 @@ def one_encoder(encoders: Iterable[str]) -> str:
 def general(layout: str) -> str:
     """What a file looks like, whatever its number of patches."""
     return re.sub(r"\[\d+, ", "[N, ", layout)
-
-
-def in_threads(call: Callable[[T], R], things: Iterable[T], workers: int) -> list[R]:
-    """Results in the order of `things`; reading, hashing and writing leave the interpreter free."""
-    if workers <= 1:
-        return [call(thing) for thing in things]
-    with ThreadPoolExecutor(max_workers=workers) as pool:
-        return list(pool.map(call, things))
