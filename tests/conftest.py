@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -21,6 +22,8 @@ from oceanpath.cli.app import run_app
 # The same examples everywhere: a failure on another machine can be repeated here.
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
+# A shell that starts tests in the background lets them, and what they start, ignore Ctrl-C; some of them are about it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 
