@@ -65,6 +65,8 @@ def _npy(body: bytes | bytearray, limits: Limits) -> NDArray[np.floating]:
         raise MalformedError("this version of .npy is not read", expected="1.0 or 2.0") from error
     except BAD_HEADER as error:
         raise MalformedError("the .npy header cannot be parsed") from error
+    if not all(type(size) is int and size >= 0 for size in shape):  # numpy takes a negative size, and True for 1
+        raise MalformedError("the .npy header gives an impossible shape", expected="[N, D]", got=list(shape))
     if dtype.kind != "f" or dtype.itemsize > 8:
         raise MalformedError("an .npy of another type", expected="float16, float32 or float64", got=dtype)
     shape = _two(shape)
