@@ -64,9 +64,10 @@ def h5_file(**sets: object) -> bytes:
     return written(save)
 
 
-def form(
-    content: bytes, headers: tuple[bytes, ...] = (b'Content-Disposition: form-data; name="f"; filename="a"',)
-) -> bytes:
+FILE_PART = b'Content-Disposition: form-data; name="f"; filename="a"'
+
+
+def form(content: bytes, headers: tuple[bytes, ...] = (FILE_PART,)) -> bytes:
     return b"--edge\r\n" + b"\r\n".join(headers) + b"\r\n\r\n" + content + b"\r\n--edge--\r\n"
 
 
