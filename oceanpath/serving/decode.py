@@ -20,6 +20,7 @@ from oceanpath.serving.problems import (
     WrongDimensionError,
 )
 from oceanpath.serving.question import Limits, Question, hold_size
+from oceanpath.serving.signatures import identify
 
 ReadH5 = Callable[[bytes | bytearray], Question]
 NPY_MAGIC = b"\x93NUMPY"
@@ -51,9 +52,8 @@ def decode(body: bytes | bytearray, media_type: str, limits: Limits, read_h5: Re
         return read_h5(body)
     if media_type.startswith("application/json") or body[:64].lstrip()[:1] == b"{":
         return _json(body, limits)
-    raise UnknownFormatError(
-        "the body is in no format that is read here", expected=ACCEPTED, got=media_type or "no media type"
-    )
+    kind, do = identify(body)
+    raise UnknownFormatError("the body is in no format that is read here", expected=ACCEPTED, got=kind, do=do)
 
 
 def _npy(body: bytes | bytearray, limits: Limits) -> NDArray[np.floating]:
