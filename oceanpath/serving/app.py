@@ -62,7 +62,7 @@ def page() -> Response[str]:
 @get("/docs", media_type=MediaType.HTML, sync_to_thread=False, include_in_schema=False)
 def docs(request: Request[Any, Any, State]) -> Response[str]:
     """What can be asked, as a page."""
-    return page_response(render_docs(request.app.openapi_schema.to_schema()))
+    return page_response(render_docs(request.app.openapi_schema.to_schema(), str(request.base_url).rstrip("/")))
 
 
 @get("/health", sync_to_thread=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from html import escape
@@ -11,17 +12,13 @@ from oceanpath.serving.page import PAGE
 
 STYLE = re.search(r"<style>.*?</style>", PAGE, flags=re.DOTALL)
 Json = Mapping[str, Any]
-CURL = {
-    "/predict": "curl --data-binary @slide.h5 'http://127.0.0.1:8000/predict?attention=1'",
-    "/health": "curl http://127.0.0.1:8000/health",
-    "/model": "curl http://127.0.0.1:8000/model",
-}
 
 
-def render_docs(schema: Json) -> str:
-    """The page of an OpenAPI document as Litestar makes it."""
+def render_docs(schema: Json, address: str) -> str:
+    """The page of an OpenAPI document as Litestar makes it; `address` of the server stands in the examples."""
     parts = [
-        _operation(schema, path, method, operation)
+        f'<section class="card"><h2><code>{method.upper()} {escape(path)}</code></h2>'
+        f"<p><code>{_example(method, address + path)}</code></p>{_operation(schema, operation)}</section>"
         for path, methods in sorted(schema["paths"].items())
         for method, operation in methods.items()
     ]
@@ -47,7 +44,12 @@ def render_docs(schema: Json) -> str:
 """
 
 
-def _operation(schema: Json, path: str, method: str, operation: Json) -> str:
+def _example(method: str, url: str) -> str:
+    return escape(f"curl {url}" if method == "get" else f"curl --data-binary @slide.h5 {url}")
+
+
+def _operation(schema: Json, operation: Json) -> str:
+    """What one request takes and gives."""
     asked = [(p["name"], _type(p["schema"]), p.get("description", "")) for p in operation.get("parameters", ())]
     body = operation.get("requestBody", {})
     forms = [
@@ -61,21 +63,19 @@ def _operation(schema: Json, path: str, method: str, operation: Json) -> str:
     ]
     return "".join(
         [
-            f'<section class="card"><h2><code>{method.upper()} {escape(path)}</code></h2>',
             f"<p>{escape(operation.get('description') or '')}</p>",
-            f"<p><code>{escape(CURL[path])}</code></p>" if path in CURL else "",
             _table("In the query", asked),
             _table(f"Body: {body.get('description', '')}", forms),
             _table("The answer (200)", fields),
             _table("Errors", problems),
-            "</section>",
         ]
     )
 
 
 def _table(title: str, rows: Iterable[tuple[str, str, str]]) -> str:
     lines = [
-        f'<dt><code>{escape(name)}</code></dt><dd>{escape(text)} <span class="soft">{escape(kind)}</span></dd>'
+        f"<dt><code>{escape(name)}</code></dt><dd>{'<br>'.join(map(escape, text.splitlines()))}"
+        f' <span class="soft">{escape(kind)}</span></dd>'
         for name, kind, text in rows
     ]
     return f"<h3>{escape(title)}</h3><dl>{''.join(lines)}</dl>" if lines else ""
@@ -91,11 +91,13 @@ def _type(one: Json) -> str:
     """The type in a word or two."""
     if "$ref" in one:
         return str(one["$ref"]).rsplit("/", 1)[-1]
+    if "allOf" in one:
+        return _type(one["allOf"][0])
     if "oneOf" in one:
         return " or ".join(_type(choice) for choice in one["oneOf"])
     if one.get("type") == "array":
         return f"list of {_type(one.get('items', {}))}"
     if isinstance(one.get("additionalProperties"), Mapping) and one["additionalProperties"]:
         return f"object of {_type(one['additionalProperties'])}"
-    default = f", default {one['default']}" if one.get("default") not in (None, "") else ""
+    default = f", default {json.dumps(one['default'])}" if one.get("default") not in (None, "") else ""
     return f"{one.get('format') or one.get('type', '')}{default}"

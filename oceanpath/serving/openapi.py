@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from litestar.enums import MediaType
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import OpenAPIFormat, OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
+from litestar.openapi.spec import (
+    OpenAPIFormat,
+    OpenAPIMediaType,
+    OpenAPIType,
+    Operation,
+    Reference,
+    RequestBody,
+    Schema,
+)
 
 from oceanpath import __version__
 from oceanpath.artifacts.bundle import NOTICE
@@ -27,7 +35,7 @@ def _file(description: str) -> OpenAPIMediaType:
 
 
 def _object(description: str, required: list[str], **properties: Schema) -> OpenAPIMediaType:
-    fields = dict(properties)
+    fields: dict[str, Reference | Schema] = dict(properties)
     schema = Schema(type=OpenAPIType.OBJECT, description=description, required=required, properties=fields)
     return OpenAPIMediaType(schema=schema)
 
@@ -36,7 +44,9 @@ BODY = RequestBody(
     description="The patch features of one slide. The first bytes decide what a body is, not its media type.",
     required=True,
     content={
-        "application/x-hdf5": _file("A feature file (.h5) with features [N, D], and coords [N, 2] where they are known."),
+        "application/x-hdf5": _file(
+            "A feature file (.h5) with features [N, D], and coords [N, 2] where they are known."
+        ),
         "application/x-npy": _file("A numpy array (.npy), [N, D] of float16, float32 or float64."),
         "application/json": _object(
             "The same as numbers.", ["features"], features=ROWS, encoder=Schema(type=OpenAPIType.STRING)
@@ -63,7 +73,7 @@ def problem_responses() -> dict[int, ResponseSpec]:
         waiting.extend(kind.__subclasses__())
         kinds[kind.status].append(f"{kind.code}: {(kind.__doc__ or '').splitlines()[0]}")
     return {
-        status: ResponseSpec(Problem, description=" ".join(said), generate_examples=False)
+        status: ResponseSpec(Problem, description="\n".join(said), generate_examples=False)
         for status, said in sorted(kinds.items())
     }
 
