@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from oceanpath.figures.canvas import GREY, PALETTE, drawing, unit_square, wrap
+from oceanpath.figures.canvas import GREY, PALETTE, drawing, unit_square
+from oceanpath.figures.lines import wrap
 
 Floats = NDArray[np.float64]
 SMALLEST, LARGEST = 12.0, 120.0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from oceanpath.figures.fonts import make_readable
+from oceanpath.figures.lines import width_of, wrap
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
 """Okabe and Ito (2008), safe for colour-blind readers, strongest contrast first."""
@@ -41,8 +40,6 @@ METADATA: dict[str, dict[str, None]] = {
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     "svg": {"Date": None, "Creator": None},
 }
-LETTER, WIDE_LETTER = 0.6, 1.05
-"""Width of a letter in units of its size; the second one for East Asian letters."""
 MARGIN = 0.96
 
 
@@ -89,21 +86,3 @@ def heading(figure: Figure, title: str, size: float = 9.0, smallest: float = 6.5
     longest = max(map(width_of, title.splitlines()), default=0.0)
     size = min(size, max(points / max(longest, 1.0), smallest))
     figure.suptitle("\n".join(wrap(title, points / size)), fontsize=size)
-
-
-def wrap(text: str, width: float) -> list[str]:
-    """Lines of `text` that are at most `width` wide in units of the letter size, broken after blanks and in names."""
-    lines = []
-    for line in text.splitlines():
-        lines.append("")
-        for part in re.findall(r"[^\s\-_./]*[\s\-_./]?", line):
-            for piece in (part,) if width_of(part) <= width else part:
-                if width_of(lines[-1] + piece.rstrip()) > width:
-                    lines.append("")
-                lines[-1] += piece
-    return [line.rstrip() for line in lines]
-
-
-def width_of(text: str) -> float:
-    """Approximate width of a line in units of the letter size."""
-    return sum(WIDE_LETTER if unicodedata.east_asian_width(letter) in "WF" else LETTER for letter in text)

@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from oceanpath.figures.canvas import GREY, colour, drawing, unit_square, wrap
+from oceanpath.figures.canvas import GREY, colour, drawing, unit_square
+from oceanpath.figures.lines import wrap
 
 Floats = NDArray[np.float64]
 DOTTED = (0, (2, 2))

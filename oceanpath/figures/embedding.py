@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from oceanpath.figures.canvas import GREY, colour, drawing, wrap
+from oceanpath.figures.canvas import GREY, colour, drawing
+from oceanpath.figures.lines import wrap
 
 MARKERS = {"train": ".", "val": "^", "test": "o"}
 SIZES = {"train": 10, "val": 16, "test": 18}

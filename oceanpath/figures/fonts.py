@@ -6,6 +6,7 @@ Latin, Greek and Cyrillic; figures with other letters depend on the fonts of the
 
 from __future__ import annotations
 
+import logging
 import re
 import warnings
 from collections.abc import Iterable
@@ -17,10 +18,16 @@ from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
 
+from oceanpath.figures.lines import width_of, wrap
+
 OWN = "DejaVu Sans"
 PREFERRED = re.compile(r"noto.*cjk|source.?han|wqy|droid.*fallback|noto|yahei|simhei|pingfang|hiragino|malgun|arialuni")
 """Names of font files that are tried first: fonts for many scripts that are often installed."""
+UNUSUAL = re.compile(r"bold|black|heavy|light|thin|medium|italic|oblique")
+NARROWEST = 4.8
+"""Width of the number of a letter, in units of the letter size: lines of numbers are not made narrower."""
 WHITESPACE = frozenset("\t\n\r\v\f")
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # a font in bold alone is still readable
 _unwritable: set[str] = set()
 """Letters that were written as numbers since the last `notice`."""
 
@@ -50,7 +57,7 @@ def notice() -> str:
     _unwritable.clear()
     if not letters:
         return ""
-    shown = " ".join(f"U+{ord(letter):04X}" for letter in letters[:8]) + (" …" if len(letters) > 8 else "")
+    shown = _numbers(letters[:8]) + (" …" if len(letters) > 8 else "")
     return (
         f"no installed font has {len(letters)} of the letters in the figures ({shown}), which are written as these "
         "numbers; install a font that has them, such as Noto Sans CJK, and draw again with --force"
@@ -75,8 +82,12 @@ def _fonts_for(letters: set[str]) -> tuple[list[str], set[str]]:
 @lru_cache
 def _installed() -> tuple[str, ...]:
     """Font files of this machine, those for many scripts first."""
-    paths = font_manager.findSystemFonts()
-    return tuple(sorted(paths, key=lambda path: (not PREFERRED.search(Path(path).name.lower()), path)))
+
+    def rank(path: str) -> tuple[bool, bool, str]:
+        name = Path(path).name.lower()
+        return not PREFERRED.search(name), bool(UNUSUAL.search(name)), path
+
+    return tuple(sorted(font_manager.findSystemFonts(), key=rank))
 
 
 @lru_cache
@@ -90,11 +101,22 @@ def _letters_of(path: str) -> frozenset[int]:
 
 
 def _write_as_numbers(figure: Figure, texts: Iterable[Text], missing: set[str]) -> None:
-    table = {ord(letter): f"U+{ord(letter):04X} " for letter in missing}
+    run = re.compile(f"[{re.escape(''.join(missing))}]+")
+
+    def written(text: str) -> str:
+        if not missing & set(text):
+            return text
+        numbers = run.sub(lambda letters: _numbers(letters[0]) + " " * text[letters.end() :][:1].isalnum(), text)
+        return "\n".join(wrap(numbers, max(NARROWEST, *map(width_of, text.splitlines()))))
+
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             labels = [label.get_text() for label in axis.get_ticklabels()]
             if missing & set("".join(labels)):
-                axis.set_ticks(axis.get_ticklocs(), [label.translate(table) for label in labels])
+                axis.set_ticks(axis.get_ticklocs(), [written(label) for label in labels])
     for text in texts:
-        text.set_text(text.get_text().translate(table))
+        text.set_text(written(text.get_text()))
+
+
+def _numbers(letters: str) -> str:
+    return " ".join(f"U+{ord(letter):04X}" for letter in letters)

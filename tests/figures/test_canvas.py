@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from oceanpath.errors import ArtifactError
-from oceanpath.figures.canvas import DPI, PALETTE, colour, drawing, heading, width_of, wrap
+from oceanpath.figures.canvas import DPI, PALETTE, colour, drawing, heading
 from oceanpath.figures.files import check_figure
+from oceanpath.figures.lines import width_of, wrap
 
 
 def draw(path):

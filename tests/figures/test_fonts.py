@@ -80,6 +80,7 @@ def test_letters_may_come_from_several_fonts(tmp_path, installed):
 def test_letters_that_no_font_has_are_written_as_numbers_and_said_once(tmp_path, installed):
     installed(font(tmp_path / "One.ttf", "肿"))
     assert drawn(tmp_path / "a.png", "x").split() == ["肿U+7624", "tumour"]
+    assert drawn(tmp_path / "b.png", "x", "瘤瘤, (瘤b) [瘤]").replace("\n", " ") == "U+7624 U+7624, (U+7624 b) [U+7624]"
     said = fonts.notice()
     assert "1 of the letters" in said and "U+7624" in said and "Noto Sans CJK" in said
     assert not fonts.notice()
