@@ -25,7 +25,7 @@ GROUPS = {
 }
 COMMANDS = {
     "serve": "oceanpath.cli.serve:serve",
-    "predict": "oceanpath.cli.serve:predict",
+    "predict": "oceanpath.cli.predict:predict",
     "coverage": "oceanpath.cli.coverage:coverage",
 }
 USAGE_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")

@@ -17,7 +17,7 @@ SPARSE = 16
 SPARE = 64
 """Cells that any bag may have beside them."""
 REACH = 3
-"""Cells to each side of a patch that are its neighbours: a 7×7 kernel."""
+"""Cells to each side of a patch that are its neighbours: a kernel of 7 by 7."""
 FAR = 1 << 62
 
 
@@ -52,7 +52,7 @@ def grid_of(coords: Tensor) -> Grid:
 
 
 def convolve_by_lookup(x: Tensor, coords: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
-    """The depthwise convolution of patches x [B, n, C] on the plane they lie on, without the plane: neighbours are looked up.
+    """A depthwise convolution [B, n, C] of patches with their neighbours, which are looked up: no plane is laid out.
 
     Args:
         x: The patches.

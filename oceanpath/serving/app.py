@@ -4,8 +4,11 @@
     GET  /health    {"status", "ready", "model", "digest"}
     GET  /model     the facts of bundle.json
     POST /predict   an .h5 or .npy body, JSON {"features": [[...]]}, or a form with one file → class probabilities
-                    ?attention=1 adds the weight of every patch (and its place, where the file has it)
+                    ?attention=1 adds the weight of every patch (and its coordinates, where they were sent)
+                    ?members=1 adds the probabilities of each member
                     ?encoder=NAME says what made the features, where the file does not
+                    ?slide_id=ID says whose they are, where the file does not; a model with a cap draws patches by it
+                    coordinates come in the .h5, as "coords" in JSON, or as a second .npy of a form, named coords
 
 Errors are {"error": {"status", "code", "message", ...}}; see `oceanpath.serving.problems`.
 """
@@ -69,11 +72,16 @@ def model(state: State) -> dict[str, Any]:
 
 @post("/predict", status_code=200)
 async def predict(
-    request: Request[Any, Any, State], state: State, attention: bool = False, encoder: str = ""
+    request: Request[Any, Any, State],
+    state: State,
+    attention: bool = False,
+    members: bool = False,
+    encoder: str = "",
+    slide_id: str = "",
 ) -> dict[str, Any]:
     """Class probabilities of one slide."""
     service: Service = state.service
-    question, answer = await service.answer(request, encoder)
+    question, answer = await service.answer(request, encoder, slide_id)
     cut = service.engine.facts.threshold.value
     reply: dict[str, Any] = {
         "predicted": answer.predicted,
@@ -81,10 +89,19 @@ async def predict(
         "decision": answer.decision,
         "threshold": cut,
         "n_patches": answer.n_patches,
+        "n_used": answer.n_used,
+        "slide_id": question.about.slide_id or None,
+        "in_training": answer.in_training,
+        "notes": list(answer.notes),
         "model": {"name": service.engine.facts.name, "digest": answer.model_digest},
         "notice": NOTICE,
     }
     if attention:
         reply["attention"] = answer.attention.tolist()
-        reply["coords"] = None if question.coords is None else question.coords.tolist()
+        reply["coords"] = None if question.coords is None else question.coords.round().astype(int).tolist()
+    if members:
+        named = zip(service.engine.facts.members, answer.members.tolist(), strict=True)
+        reply["members"] = [
+            {"fold": one.fold, "probabilities": dict(zip(answer.classes, p, strict=True))} for one, p in named
+        ]
     return reply

@@ -45,7 +45,7 @@ def decode_h5(path: Path, limits: Limits) -> Question:
         raise BadFeaturesError(error.what, expected=error.expected, got=error.got) from error
     except DAMAGE as error:
         raise MalformedError("the .h5 is damaged", got=type(error).__name__) from error
-    return Question(features, coords, scanned.encoder)
+    return Question(features, coords, scanned.provenance)
 
 
 def _inspect(path: Path, limits: Limits) -> None:

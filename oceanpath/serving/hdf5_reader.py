@@ -22,6 +22,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oceanpath.artifacts.provenance import Provenance
 from oceanpath.serving.hdf5 import decode_h5
 from oceanpath.serving.problems import (
     BadFeaturesError,
@@ -108,7 +109,7 @@ def _ask(child: subprocess.Popen[bytes], path: str) -> Question:
     n, dim = head["shape"]
     features = _array(child.stdout, head["dtype"], (n, dim))
     coords = _array(child.stdout, "int32", (n, 2)) if head["coords"] else None
-    return Question(features, coords, head["encoder"])
+    return Question(features, coords, Provenance(**head["about"]))
 
 
 def _array(stream: IO[bytes], dtype: str, shape: tuple[int, int]) -> NDArray[Any]:
@@ -126,7 +127,7 @@ def serve_paths(questions: IO[bytes], answers: IO[bytes], limits: Limits) -> Non
         try:
             found = decode_h5(Path(json.loads(line)), limits)
             head: dict[str, Any] = {"shape": found.features.shape, "dtype": found.features.dtype.name}
-            head |= {"coords": found.coords is not None, "encoder": found.encoder}
+            head |= {"coords": found.coords is not None, "about": dataclasses.asdict(found.about)}
         except QuestionError as error:
             head = {"problem": type(error).__name__, "what": error.what, "expected": error.expected, "got": error.got}
         answers.write(json.dumps(head).encode() + b"\n")

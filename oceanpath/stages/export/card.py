@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from oceanpath.artifacts.bundle import BundleFacts, Estimate
+from oceanpath.artifacts.bundle_facts import BundleFacts, Estimate
 
 NAMES = {
     "auroc": "AUROC",

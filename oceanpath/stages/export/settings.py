@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SerializeAsAny, field_validator
 
-from oceanpath.settings import Settings
+from oceanpath.settings import Settings, shared
 
 Patches = Annotated[int, Field(ge=1, le=100_000)]
 Bags = Annotated[int, Field(ge=1, le=64)]
@@ -27,6 +27,14 @@ class ExportSettings(Settings):
     """Numbers of bags at which it is compared."""
     tolerance: float = Field(1e-5, gt=0, le=1e-2)
     """Largest absolute difference of any probability, attention weight or logit that is still shipped."""
+    parity_slides: int = Field(100, ge=50)
+    """Stored test predictions that are computed again from every exported file; all of them where there are fewer."""
+    max_instances: int | None = shared("mmap.max_instances", None)
+    cap_strategy: str = shared("mmap.cap_strategy", "spatial_stratified")
+    cap_grid: int = shared("mmap.cap_grid", 32)
+    extract: SerializeAsAny[Settings] | None = shared("extract", None)
+    """How the features were made, where OceanPath made them."""
+    seed: int = shared("seed", 42)
 
     @field_validator("formats")
     @classmethod
