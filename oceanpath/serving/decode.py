@@ -22,6 +22,7 @@ from oceanpath.serving.problems import (
     WrongDimensionError,
 )
 from oceanpath.serving.question import Limits, Question, hold_size
+from oceanpath.serving.signatures import identify
 
 ReadH5 = Callable[[bytes | bytearray], Question]
 NPY_MAGIC = b"\x93NUMPY"
@@ -54,9 +55,8 @@ def decode(body: bytes | bytearray, media_type: str, limits: Limits, read_h5: Re
         return read_h5(body)
     if media_type.startswith("application/json") or body[:64].lstrip()[:1] == b"{":
         return _json(body, limits)
-    raise UnknownFormatError(
-        "the body is in no format that is read here", expected=ACCEPTED, got=media_type or "no media type"
-    )
+    kind, do = identify(body)
+    raise UnknownFormatError("the body is in no format that is read here", expected=ACCEPTED, got=kind, do=do)
 
 
 def decode_coords(body: bytes | bytearray, limits: Limits) -> NDArray[Any]:
@@ -78,6 +78,8 @@ def _npy(body: bytes | bytearray, limits: Limits, kinds: str) -> NDArray[Any]:
         raise MalformedError("this version of .npy is not read", expected="1.0 or 2.0") from error
     except BAD_HEADER as error:
         raise MalformedError("the .npy header cannot be parsed") from error
+    if not all(type(size) is int and size >= 0 for size in shape):  # numpy takes a negative size, and True for 1
+        raise MalformedError("the .npy header gives an impossible shape", expected="[N, D]", got=list(shape))
     if dtype.kind not in kinds or dtype.itemsize > 8:
         expected = "float16, float32 or float64" if kinds == "f" else "integers or floats"
         raise MalformedError("an .npy of another type", expected=expected, got=dtype)

@@ -12,13 +12,15 @@ from typing import Any, NamedTuple
 from litestar import Request
 from litestar.datastructures import UploadFile
 from litestar.enums import RequestEncodingType
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from oceanpath.serving.decode import ACCEPTED, decode, decode_coords
 from oceanpath.serving.engine import Engine, Prediction
 from oceanpath.serving.hdf5_reader import Hdf5Reader
-from oceanpath.serving.problems import BusyError, MalformedError
+from oceanpath.serving.problems import BusyError, MalformedError, TooLargeError
 from oceanpath.serving.question import Limits, Question
 from oceanpath.serving.settings import ServeSettings
+from oceanpath.serving.signatures import SLIDE
 
 COORDS = "coords"
 AT_ONCE = 2
@@ -52,7 +54,7 @@ class Service:
         Raises: QuestionError: the question cannot be answered.
         """
         with self._place():
-            body = await _body(request)
+            body = await _body(request, self.limits.max_bytes)
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._pool, self._compute, body, encoder, slide_id)
 
@@ -88,13 +90,17 @@ class Body(NamedTuple):
     """A second file of a form, named ``coords``."""
 
 
-async def _body(request: Request[Any, Any, Any]) -> Body:
+async def _body(request: Request[Any, Any, Any], limit: int) -> Body:
     media_type = request.content_type[0]
-    if media_type == RequestEncodingType.MULTI_PART:
-        return await _uploaded(request)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+    try:
+        if media_type == RequestEncodingType.MULTI_PART:
+            return await _uploaded(request)
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+    except RequestEntityTooLarge as error:
+        most = f"at most {limit // 2**20} MiB: {ACCEPTED}"
+        raise TooLargeError("the body is over the limit", expected=most, do=f"Is it a whole slide? {SLIDE}") from error
     return Body(body, media_type)
 
 
