@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from oceanpath.artifacts import bundle as bundles
 from oceanpath.artifacts.bundle import BundleFacts
+from oceanpath.artifacts.training_slides import TrainingSlides
 from oceanpath.serving.engine import Engine
 
 DIM = 12
@@ -75,6 +76,7 @@ def toy_facts(module: Toy) -> BundleFacts:
                 "tolerance": 1e-5,
                 "worst": 1e-7,
                 "cases": [{"format": "onnx", "batch": 1, "patches": 1, "difference": 1e-7}],
+                "stored": {"rows": 10, "total": 10, "differences": {"onnx": 1e-7}},
             },
             "golden": {"patches": 5, "probabilities": golden},
             "opset": 20,
@@ -94,6 +96,7 @@ def bundle_path(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("toy_bundle")
     (path / bundles.ONNX).write_bytes(to_onnx(toy, DIM, 20))
     (path / bundles.CARD).write_text("# toy\n")
+    (path / bundles.TRAINING).write_bytes(TrainingSlides.of([]).render())
     bundles.seal(path, toy_facts(toy))
     return path
 
