@@ -17,7 +17,8 @@ SPARSE = 16
 SPARE = 64
 """Cells that any bag may have beside them."""
 REACH = 3
-"""Cells to each side of a patch that are its neighbours: a kernel of 7 by 7."""
+SIDE = 2 * REACH + 1
+"""Cells per side of the kernel around a patch."""
 FAR = 1 << 62
 
 
@@ -58,7 +59,7 @@ def convolve_by_lookup(x: Tensor, coords: Tensor, kernel: Tensor, bias: Tensor) 
         x: The patches.
         coords: [B, n, 2]; a bag whose coordinates are no grid lies on the smallest square in stored order, its end
             filled by repeating the first patches.
-        kernel: [C, 7 · 7].
+        kernel: [C, 7, 7].
         bias: [C].
     """
     n, batch = as_tensor(x.shape[1], x), x.shape[0]
@@ -69,11 +70,11 @@ def convolve_by_lookup(x: Tensor, coords: Tensor, kernel: Tensor, bias: Tensor) 
     # one row more in each bag: what an empty cell holds
     empty = torch.cat([torch.zeros_like(x), torch.zeros_like(x[:, :1])], dim=1).flatten(0, 1)
     cells = empty.index_put((mine.flatten(),), x.flatten(0, 1), accumulate=True)  # patches that share a cell add up
-    near = _neighbours(grid, owner, n) + first[:, None]
+    near = _neighbours(grid, owner, n) + first[:, None, None]
     total = bias.expand_as(x)
-    for place in range(kernel.shape[1]):
-        rows = cells.index_select(0, near[:, place].flatten())
-        total = total + (rows * kernel[:, place]).reshape(x.shape)
+    for line, weights in zip(near.unbind(dim=1), kernel.unbind(dim=1), strict=True):
+        rows = cells.index_select(0, line.flatten()).reshape(batch, SIDE, -1, x.shape[2])
+        total = total + (rows * weights.mT[:, None]).sum(dim=1)
     return total
 
 
@@ -101,11 +102,11 @@ def _owners(grid: Grid, x: Tensor) -> Tensor:
 
 
 def _neighbours(grid: Grid, owner: Tensor, n: Tensor) -> Tensor:
-    """[B, 7 · 7, n]: the owner of the cell at each offset from each patch, row by row; n outside the plane."""
+    """[B, 7, 7, n]: the owner of the cell at each offset (row, column) from each patch; n outside the plane."""
     offset = torch.arange(-REACH, REACH + 1, device=owner.device)
     column = grid.column[:, None, None] + offset[None, None, :, None]
     row = grid.row[:, None, None] + offset[None, :, None, None]
     width, height = grid.width[:, None, None], grid.height[:, None, None]
     inside = ((column >= 0) & (column < width) & (row >= 0) & (row < height)).flatten(1)
     cell = torch.where(inside, (row * width + column).flatten(1), 0)
-    return torch.where(inside, owner.gather(1, cell), n).reshape(owner.shape[0], (2 * REACH + 1) ** 2, -1)
+    return torch.where(inside, owner.gather(1, cell), n).reshape(owner.shape[0], SIDE, SIDE, -1)

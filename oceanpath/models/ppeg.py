@@ -33,7 +33,7 @@ class PPEG(nn.Module):
             return self._on_square(x)
         if exporting():
             kernel, bias = self._kernel()
-            return x + convolve_by_lookup(x, coords, kernel.flatten(1), bias)
+            return x + convolve_by_lookup(x, coords, kernel.squeeze(1), bias)
         return torch.cat([self._on_plane(bag[None], places) for bag, places in zip(x, coords, strict=True)])
 
     def _on_plane(self, x: Tensor, coords: Tensor) -> Tensor:

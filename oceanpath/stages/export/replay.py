@@ -49,7 +49,7 @@ def replay(stored: Stored, runners: Mapping[Format, Runner], settings: ExportSet
     chosen = choose_rows(rows, stored.store, settings.parity_slides, settings.seed)
     names, folds = chosen["slide_id"].tolist(), chosen["fold"].tolist()
     found = {form: _answers(stored, run, names, folds) for form, run in runners.items()}
-    wanted = probabilities(chosen, stored.classes)
+    wanted = probabilities(chosen, stored.classes).copy()
     apart = _worst(found, wanted)
     elsewhere = 0.0
     beyond = np.flatnonzero((apart > settings.tolerance).any(axis=0)).tolist()
