@@ -47,7 +47,7 @@ def grid_of(coords: Tensor) -> Grid:
     step = torch.where(step == FAR, 1, step)
     between = (torch.remainder(along, step) != 0).flatten(1).any(dim=1, keepdim=True)
     cells = torch.div(along, step, rounding_mode="floor")
-    (column, row), (width, height) = cells.unbind(dim=1), (cells.amax(dim=2) + 1).split(1, dim=1)
+    (column, row), (width, height) = cells.unbind(dim=1), (cells.amax(dim=2, keepdim=True) + 1).unbind(dim=1)
     fits = ~between & (width * height <= SPARSE * as_tensor(coords.shape[1], coords) + SPARE)
     return Grid(column, row, width, height, fits)
 

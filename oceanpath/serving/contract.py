@@ -65,9 +65,9 @@ def hold_provenance(contract: Contract, about: Provenance) -> list[str]:
     if sizes or _apart(contract.target_mpp, about.target_mpp):
         do = "Extract the slide with the patch size and resolution that the model was trained on."
         raise WrongPatchesError("patches of another size or resolution", expected=expected, got=got, do=do)
-    known = {"encoder": (contract.encoder, about.encoder), "patch size": (contract.patch_px, about.patch_px)}
-    known["resolution"] = contract.target_mpp, about.target_mpp
-    unsaid = [name for name, (ours, theirs) in known.items() if ours and not theirs]
+    ours = {"encoder": contract.encoder, "patch size": contract.patch_px, "resolution": contract.target_mpp}
+    theirs = {"encoder": about.encoder, "patch size": about.patch_px, "resolution": about.target_mpp}
+    unsaid = [name for name in ours if ours[name] and not theirs[name]]
     notes = [f"the features do not say their {' and '.join(unsaid)}: not compared with the model's"] if unsaid else []
     return notes + _footprint_note(contract, about)
 

@@ -181,7 +181,8 @@ def _as_evaluated(features: NDArray[np.floating], dtype: str) -> tuple[NDArray[A
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     powers = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
-    return (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
+    shares: NDArray[np.float32] = (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
+    return shares
 
 
 def _first_bad(bag: NDArray[np.floating]) -> str:

@@ -111,7 +111,8 @@ def _eager(stored: Stored, name: str, fold: int) -> NDArray[np.float64]:
 def _worst(found: Mapping[Format, NDArray[np.float64]], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
     """[formats, rows]: the largest difference of a probability; infinite where one is not finite."""
     apart = np.stack([np.abs(one - wanted).max(axis=1) for one in found.values()])
-    return np.where(np.isfinite(apart), apart, np.inf)
+    worst: NDArray[np.float64] = np.where(np.isfinite(apart), apart, np.inf)
+    return worst
 
 
 def _hold(apart: NDArray[np.float64], forms: list[Format], rows: list[str], settings: ExportSettings) -> None:
