@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from oceanpath.cli.bench_told import Told, tell
+from oceanpath.cli.outputs import prepare_folders
 
 
 def register(app: typer.Typer) -> None:
@@ -25,6 +26,7 @@ def bench_extract(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Patches of a 40x slide at 20x: reading them beside OpenSlide, and extraction from end to end."""
+    prepare_folders(out=out, scratch=scratch)
     from oceanpath.bench.extract import as_table, bench_extraction, bench_reading, largest_difference, write_bench_slide
 
     with tempfile.TemporaryDirectory(dir=scratch) as folder:

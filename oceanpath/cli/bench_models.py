@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from oceanpath.cli.outputs import prepare_folders
 from oceanpath.errors import ExitCode, ExperimentError
 from oceanpath.models.registry import aggregator_names, settings_of
 
@@ -26,7 +27,7 @@ def bench_models(
     rounds: int = typer.Option(5, min=1, help="Times that everything is measured, in turn."),
     threads: int = typer.Option(1, min=1, help="Threads; with 1, CPU time means something on a busy machine."),
     device: str = typer.Option("cpu", help="cpu or cuda."),
-    out: Annotated[Path | None, typer.Option(help="Folder for models.json and models.png.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for models.json and models.png.")] = None,
     as_json: bool = typer.Option(False, "--json", help="Print the JSON in place of the table."),
 ) -> int:
     """A training step padded and packed, inference and memory against the size of the bag."""
@@ -34,6 +35,7 @@ def bench_models(
     for name in chosen:
         settings_of(name)
     numbers = _numbers(sizes)
+    prepare_folders(out=out)
     import torch
 
     from oceanpath.bench.models.table import Work, conditions, head, lines, measure
@@ -68,7 +70,6 @@ def _numbers(sizes: str) -> list[int]:
 def _write(out: Path, found: dict[str, Any]) -> None:
     from oceanpath.figures.growth import draw_growth
 
-    out.mkdir(parents=True, exist_ok=True)
     (out / "models.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     panels = {"Seconds of inference": ("infer_seconds", 1.0), "Peak memory above the bag, MB": ("peak_bytes", 1e-6)}
     draw_growth(

@@ -11,6 +11,7 @@ import typer
 
 from oceanpath.cli.bench_told import Told, tell
 from oceanpath.cli.options import JSON, Flag, flag, signed
+from oceanpath.cli.outputs import prepare_folders
 from oceanpath.errors import ExperimentError
 
 DEFAULT = "trident/float16,contiguous/float16,clam/float16,gzip/float16,trident/float32,contiguous/float32"
@@ -67,6 +68,7 @@ def _run(
     **cohort: int,
 ) -> int:
     """Measure every case on such a cohort, and tell it."""
+    prepare_folders(out=out, scratch=scratch)
     from oceanpath.bench.rounds import as_table
 
     rows: list[Any] = []

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import tomli_w
 import typer
 
-from oceanpath.cli.options import EXPERIMENT, FILE, SETS, Common, signed
+from oceanpath.cli.options import EXPERIMENT, FILE, SETS, WORKSPACE, Common, named, signed
 from oceanpath.errors import ExitCode
 from oceanpath.models.registry import aggregator_settings
 from oceanpath.pipeline.experiment import Experiment, Variant
@@ -72,10 +71,9 @@ def _resolved(experiment: Experiment, variant: Variant) -> dict[str, Any]:
 
 def _verb(call: Callable[[Experiment], int]) -> Callable[..., int]:
     def command(**values: Any) -> int:
-        path: Path | None = values["file"] or values["experiment"]
-        return call(Common(path, tuple(values["sets"] or ())).load())
+        return call(Common(named(values), tuple(values["sets"] or ()), values["workspace"]).load())
 
-    return signed(command, (FILE, EXPERIMENT, SETS))
+    return signed(command, (FILE, EXPERIMENT, SETS, WORKSPACE))
 
 
 app.command("show", help=_show.__doc__)(_verb(_show))

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from oceanpath.cli.outputs import prepare_folder
 from oceanpath.errors import ExitCode, ExperimentError
 
 EVERY = 100
@@ -37,7 +38,7 @@ def coverage(
     paths = {name: path for name, path in find_features(features).items() if name in stored}
     if not paths:
         raise ExperimentError("no feature file of this folder is in the store", where=features, expected=store)
-    (out / "maps").mkdir(parents=True, exist_ok=True)
+    prepare_folder(out / "maps")
     rows: list[dict[str, object]] = []
     percents: list[float] = []
     worst: list[tuple[float, int, Map]] = []

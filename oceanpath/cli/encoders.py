@@ -30,7 +30,7 @@ def list_encoders(as_json: Annotated[bool, typer.Option("--json", help="Print JS
     load_plugins(GROUP)
     rows = [_row(card) for _, card in sorted(ENCODERS.items())]
     if as_json:
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        print(json.dumps(rows, indent=2))
         return int(ExitCode.OK)
     print(LINE.format(**HEADS, aliases="also called"))
     for row in rows:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oceanpath.cli.options import LOCAL, OUTPUTS, Common, flag
+from oceanpath.cli.options import OUTPUTS, Common, flag
+from oceanpath.cli.outputs import prepare_folders
 from oceanpath.cli.report import report
 from oceanpath.cli.run import bring_up, show_plan
 from oceanpath.cli.screen import span
+from oceanpath.cli.stand_alone import load_or_assume, sets_key
 from oceanpath.errors import ExitCode, StageError
-from oceanpath.pipeline.experiment import Experiment, without_file
 from oceanpath.pipeline.plan import Plan, plan
 from oceanpath.pipeline.stage import Inputs
 from oceanpath.pipeline.survey import State
-from oceanpath.stages.catalog import CATALOG
 
 if TYPE_CHECKING:
     from oceanpath.stages.extract.forecast import Outlook, Speed
@@ -36,10 +35,12 @@ FLAGS = (
 def extract(common: Common) -> int:
     """Bring the features up to date, or with ``--dry-run`` say what that would take."""
     out: Path | None = common.more["out"]
-    experiment, common = _experiment(common, out), _placed(common, out)
+    enough = out is not None or sets_key(common, "data.slides")
+    experiment, common = load_or_assume(common, STAGE, enough=enough), _placed(common, out)
     made = plan(experiment, (STAGE,), common.to)
     if common.dry_run:
         return _forecast(made, common)
+    prepare_folders(out=out)
     if out is None:
         states = bring_up(made, common)
     else:
@@ -53,18 +54,6 @@ def extract(common: Common) -> int:
     else:
         _tell(states[-1], out)
     return int(ExitCode.OK)
-
-
-def _experiment(common: Common, out: Path | None) -> Experiment:
-    """The experiment that is meant; none is needed where flags say what to read or where to write."""
-    named = any(key.startswith("data.slides=") for key in common.sets) or out is not None
-    if common.experiment is not None or LOCAL.is_file() or not named:
-        return common.load()
-    experiment = without_file(STAGE, CATALOG, common.sets)
-    keys = experiment.base.settings(CATALOG.stage(STAGE)).identity()
-    said = ", ".join(f"{key} = {json.dumps(value)}" for key, value in keys.items() if value not in (None, "", []))
-    print(f"no experiment: {said}; change one with --set {STAGE}.KEY=VALUE", file=sys.stderr)
-    return experiment
 
 
 def _placed(common: Common, out: Path | None) -> Common:

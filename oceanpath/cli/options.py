@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,13 +10,13 @@ from typing import Any
 
 import typer
 
-import oceanpath
+from oceanpath.cli.experiments import find_experiment, say
+from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.experiment import Experiment, load
 from oceanpath.pipeline.workspace import Workspace
 from oceanpath.stages.catalog import CATALOG
 
 OUTPUTS = Path("outputs")
-LOCAL = Path("oceanpath.toml")
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ EXPERIMENT = flag(
     "experiment",
     Path | None,
     None,
-    "Experiment file; else ./oceanpath.toml, else the quickstart.",
+    "Experiment file; without it ./oceanpath.toml, else the experiment last run in this workspace.",
     opts=("--experiment", "-e"),
 )
 WORKSPACE = flag("workspace", Path, OUTPUTS, "Where results are kept.", metavar="DIR")
@@ -90,11 +89,14 @@ class Common:
         return Workspace(self.workspace.resolve())
 
     def load(self) -> Experiment:
-        """The experiment that is meant; says which, when none was named."""
+        """The experiment of the command, read and checked; which one is printed when none was named.
+
+        Raises: ExperimentError: none is named and none can be found, or its file is wrong.
+        """
         path = self.experiment
         if path is None:
-            path = LOCAL if LOCAL.is_file() else quickstart()
-            print(f"experiment: {path}" + ("" if path == LOCAL else " (the bundled quickstart)"), file=sys.stderr)
+            path, reason = find_experiment(self.workspace)
+            say(f"experiment: {path} ({reason})", quiet=self.quiet)
         return load(path, CATALOG, self.sets)
 
 
@@ -105,7 +107,7 @@ def verb(call: Callable[[Common], int], extra: tuple[Flag, ...] = ()) -> Callabl
         spelled = [f"{f.key}={values[f.name]}" for f in (*extra, *COMMON) if f.key and values[f.name] is not None]
         return call(
             Common(
-                experiment=values.get("file") or values["experiment"],
+                experiment=named(values),
                 sets=(*(values["sets"] or ()), *spelled),
                 workspace=values["workspace"],
                 to=values["to"],
@@ -131,8 +133,12 @@ def signed(command: Callable[..., int], flags: tuple[Flag, ...]) -> Callable[...
     return command
 
 
-def quickstart() -> Path:
-    """The quickstart experiment that ships with OceanPath."""
-    package = Path(oceanpath.__file__).parent
-    bundled = package / "quickstart.toml"
-    return bundled if bundled.is_file() else package.parent / "experiments" / "quickstart.toml"
+def named(values: Mapping[str, Any]) -> Path | None:
+    """The experiment file that a command line names, as an argument or with ``-e``.
+
+    Raises: ExperimentError: it names two.
+    """
+    given = {values.get("file"), values["experiment"]} - {None}
+    if len(given) > 1:
+        raise ExperimentError("two experiment files are named", got=" and ".join(sorted(map(str, given))))
+    return given.pop() if given else None
