@@ -45,7 +45,7 @@ def make_streams_total() -> None:
 
 
 def escape(error: UnicodeError) -> tuple[str, int]:
-    """Characters that cannot be encoded as ``\\uXXXX``, which JSON and TOML read back, and where encoding resumes."""
+    r"""Characters that cannot be encoded as ``\uXXXX``, which JSON and TOML read back, and where encoding resumes."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     codes = [ord(character) for character in error.object[error.start : error.end]]

@@ -34,5 +34,5 @@ def shown(path: Path) -> str:
 
 
 def _is_default(experiment: Experiment) -> bool:
-    """Whether a command without ``-e`` is about this experiment: ``./oceanpath.toml``, or one that no file describes."""
+    """Whether a command needs no ``-e`` for it: ``./oceanpath.toml``, or an experiment that no file describes."""
     return not experiment.path.is_absolute() or experiment.path == LOCAL.resolve()

@@ -7,12 +7,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oceanpath.cli.commands import command, workspace_flag
 from oceanpath.cli.options import OUTPUTS, Common, flag
 from oceanpath.cli.outputs import prepare_folders
 from oceanpath.cli.report import report
 from oceanpath.cli.run import bring_up, show_plan
-from oceanpath.cli.screen import span
 from oceanpath.cli.stand_alone import load_or_assume, sets_key
+from oceanpath.cli.steps import span
 from oceanpath.errors import ExitCode, StageError
 from oceanpath.pipeline.plan import Plan, plan
 from oceanpath.pipeline.stage import Inputs
@@ -32,13 +33,13 @@ FLAGS = (
 )
 
 
-def extract(common: Common) -> int:
+def call(common: Common) -> int:
     """Bring the features up to date, or with ``--dry-run`` say what that would take."""
     out: Path | None = common.more["out"]
     enough = out is not None or sets_key(common, "data.slides")
     experiment, common = load_or_assume(common, STAGE, enough=enough), _placed(common, out)
     made = plan(experiment, (STAGE,), common.to)
-    if common.dry_run:
+    if common.dry_run or common.mermaid:
         return _forecast(made, common)
     prepare_folders(out=out)
     if out is None:
@@ -47,12 +48,12 @@ def extract(common: Common) -> int:
         states = bring_up(made, common, lambda _, folder: _lay_out(folder, out))
         for state in states:
             _lay_out(common.place().place("stage", STAGE, state.fingerprint), out)
-    if common.as_json:
+    if common.as_json or common.quiet:
         return int(ExitCode.OK)
     if out is None:
-        report(states, experiment.name, common.workspace)
+        report(states, experiment, common)
     else:
-        _tell(states[-1], out)
+        _report(states[-1], out, common)
     return int(ExitCode.OK)
 
 
@@ -69,11 +70,14 @@ def _lay_out(folder: Path, out: Path) -> None:
         raise StageError("the features could not be put there", where=out, got=error) from error
 
 
-def _tell(state: State, out: Path) -> None:
-    """What was made, and where it is."""
+def _report(state: State, out: Path, common: Common) -> None:
+    """What was made, where it is, and how to go on."""
     metrics = state.manifest.summary["metrics"] if state.manifest else {}
     print(f"{metrics.get('slides', 0)} slides, {metrics.get('patches', 0)} patches in {out}")
-    print(f"\nNext\n  oceanpath train --set data.features={out} --set data.labels=TABLE")
+    print("\nNext")
+    print(f"  {command('curate', '--features', out)}")
+    print(f"  {command('ledger', 'show', *workspace_flag(common.workspace))}")
+    print(f'To train, write an experiment file with data.features = "{out}" and data.labels, a table of labels.')
 
 
 def _forecast(made: Plan, common: Common) -> int:

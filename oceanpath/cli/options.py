@@ -49,6 +49,7 @@ EXPERIMENT = flag(
 WORKSPACE = flag("workspace", Path, OUTPUTS, "Where results are kept.", metavar="DIR")
 JSON = flag("as_json", bool, False, "Print JSON.", opts=("--json",))
 FILE = Flag("file", Path | None, typer.Argument(None, metavar="EXPERIMENT", help="Experiment file."))
+QUICKSTART = flag("quickstart", bool, False, "Run the quickstart that ships with OceanPath.")
 SETS = flag("sets", list[str] | None, None, "Override a key; repeatable.", opts=("--set",), metavar="KEY=VALUE")
 COMMON = (
     EXPERIMENT,
@@ -58,12 +59,13 @@ COMMON = (
     flag("force", list[str] | None, None, "Make this stage and what depends on it again; repeatable.", metavar="STAGE"),
     flag("jobs", int, 1, "Steps and parts made at once, each in a process of its own.", min=1),
     flag("keep_going", bool, False, "After a failure, go on with what does not depend on it."),
-    flag("dry_run", bool, False, "Say what would run and why; change nothing."),
+    flag("dry_run", bool, False, "Print what would run and why; change nothing."),
+    flag("mermaid", bool, False, "With the plan of a dry run, print its graph as Mermaid text."),
     flag("device", str | None, None, "auto, cpu, cuda, cuda:0 or mps.", key="runtime.device"),
     flag("workers", int | None, None, "Readers beside the computation.", key="runtime.workers"),
     flag("seed", int | None, None, "Seed of splits and training.", key="seed"),
     JSON,
-    flag("quiet", bool, False, "No progress."),
+    flag("quiet", bool, False, "Print errors only, and what --dry-run or --json asks for."),
 )
 
 
@@ -79,6 +81,7 @@ class Common:
     jobs: int = 1
     keep_going: bool = False
     dry_run: bool = False
+    mermaid: bool = False
     as_json: bool = False
     quiet: bool = False
     more: Mapping[str, Any] = field(default_factory=dict)
@@ -115,6 +118,7 @@ def verb(call: Callable[[Common], int], extra: tuple[Flag, ...] = ()) -> Callabl
                 jobs=values["jobs"],
                 keep_going=values["keep_going"],
                 dry_run=values["dry_run"],
+                mermaid=values["mermaid"],
                 as_json=values["as_json"],
                 quiet=values["quiet"],
                 more={f.name: values[f.name] for f in extra},

@@ -106,7 +106,7 @@ class _Inside:
         self.seconds, self._before = self.seconds + now - self._before, now
         if now - self._said >= EVERY_SECONDS:
             self._said = now
-            text = f"{self.here:,}/{self.total:,} {self.unit}, {pace(self.units, self.seconds, self.unit)}"
+            text = f"{self.here:,}/{self.total:,} {self.unit}, {pace(self.units, self.seconds)}"
             self.progress.inside(self.parts + min(1.0, self.here / self.total), text)
 
     def inside(self, done: float, pace: str) -> None:

@@ -87,14 +87,14 @@ class Watch:
                 self._units += units - self._before[k]
             self._before[k] = units
         seconds = time.monotonic() - self._began
-        text = phase.decode(errors="ignore") or (pace(self._units, seconds, self._unit) if self._units else "")
+        text = phase.decode(errors="ignore") or (pace(self._units, seconds, f" {self._unit}") if self._units else "")
         return share, text
 
 
-def pace(units: float, seconds: float, unit: str) -> str:
-    """So many units a second, with a decimal where they are few: ``55 patches/s``, ``0.8 epochs/s``."""
+def pace(units: float, seconds: float, unit: str = "") -> str:
+    """Units per second, with a decimal where they are few: ``55 patches/s``, ``0.8/s``."""
     rate = units / seconds if seconds else 0.0
-    return f"{rate:,.0f} {unit}/s" if rate >= 5 else f"{rate:.1f} {unit}/s"
+    return f"{rate:,.0f}{unit}/s" if rate >= 5 else f"{rate:.1f}{unit}/s"
 
 
 @contextmanager

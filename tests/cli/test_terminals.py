@@ -41,7 +41,15 @@ def call(folder: Path, encoding: str, *words: str, script: str = "") -> subproce
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize(
     "line",
-    ["--help", "train --help", "models list", "encoders list", "encoders list --json", "config schema", "ledger --help"],
+    [
+        "--help",
+        "train --help",
+        "models list",
+        "encoders list",
+        "encoders list --json",
+        "config schema",
+        "ledger --help",
+    ],
 )
 def test_what_needs_no_experiment(line: str, encoding: str, folder: Path) -> None:
     said = call(folder, encoding, *line.split())
@@ -63,7 +71,9 @@ def test_errors_progress_and_plans(encoding: str, folder: Path) -> None:
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_what_machines_read_loses_nothing(encoding: str, folder: Path) -> None:
     """An escaped character is one that JSON and TOML read back."""
-    shown = call(folder, encoding, "config", "show").stdout.decode(encoding if encoding in ("gbk", "latin-1") else "ascii")
+    shown = call(folder, encoding, "config", "show").stdout.decode(
+        encoding if encoding in ("gbk", "latin-1") else "ascii"
+    )
     assert tomli.loads(shown)["data"]["classes"] == [NAME, "R"]
     json.loads(call(folder, encoding, "encoders", "list", "--json").stdout)
 
@@ -76,10 +86,10 @@ def test_live_bars(encoding: str, folder: Path) -> None:
         "from types import SimpleNamespace as S\n"
         "from oceanpath.cli.live import Live\n"
         "from oceanpath.cli.steps import Steps\n"
-        f"step = S(name='{NAME}', stage=S(name='x'))\n"
-        "screen = Live(Steps((step,), {}))\n"
-        f"progress = screen.begin(step, ['{NAME}'])\n"
-        f"progress.start(3, '{NAME}'); progress.advance(); progress.inside(1.5, '{NAME}'); progress.note('{NAME}')\n"
-        f"progress.phase('{NAME}'); screen.close()\n"
+        f"step = S(name={NAME!a}, stage=S(name='x'))\n"
+        "screen = Live(Steps((step,)))\n"
+        f"progress = screen.begin(step, [{NAME!a}])\n"
+        f"progress.start(3, {NAME!a}); progress.advance(); progress.inside(1.5, {NAME!a}); progress.note({NAME!a})\n"
+        f"progress.phase({NAME!a}); screen.close()\n"
     )
     assert call(folder, encoding, script=script).returncode == 0
