@@ -26,10 +26,19 @@ STAGE = "extract"
 KEPT = ".oceanpath"
 """Below --out: the workspace from which the same command goes on."""
 FLAGS = (
-    flag("slides", Path | None, None, "Folder of slides; without -e nothing else is needed.", key="data.slides"),
+    flag("slides", Path | None, None, "Folder of slides; no experiment is needed then.", key="data.slides"),
     flag("encoder", str | None, None, "Patch encoder.", key="extract.encoder"),
-    flag("out", Path | None, None, "Put the feature files into this folder too.", metavar="DIR"),
-    flag("shard", str | None, None, "Only the i-th of every n slides.", key="extract.shard", metavar="I/N"),
+    flag(
+        "out", Path | None, None, "Folder for the feature files; without it they are in the workspace.", metavar="DIR"
+    ),
+    flag(
+        "shard",
+        str | None,
+        None,
+        "Only every n-th slide, from the i-th: for several machines.",
+        key="extract.shard",
+        metavar="I/N",
+    ),
 )
 
 

@@ -16,9 +16,11 @@ from oceanpath.cli.history import AsJson, Workspace, find_run, open_ledger, step
 from oceanpath.cli.table import paragraph, table
 from oceanpath.errors import ExperimentError
 
-app = typer.Typer(help="What was run, when, why, and what came of it.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Runs: when, why, how long, and with which results.", no_args_is_help=True, rich_markup_mode=None
+)
 Which = Annotated[
-    str, typer.Argument(metavar="[RUN|EXPERIMENT|FINGERPRINT]", help="Number, name or prefix; else the last run.")
+    str, typer.Argument(metavar="[RUN|EXPERIMENT|FINGERPRINT]", help="Number, name or prefix; default: the last run.")
 ]
 ledger_ask.register(app)
 ledger_upkeep.register(app)
@@ -26,7 +28,7 @@ ledger_upkeep.register(app)
 
 @app.command()
 def show(which: Which = "", workspace: Workspace = Path("outputs"), as_json: AsJson = False) -> int:
-    """Steps of a run: state, time, memory, fingerprint, reason, metrics and parts."""
+    """Show the steps of a run: state, time, memory, fingerprint, reason, metrics and parts."""
     with open_ledger(workspace) as ledger:
         run = find_run(ledger, which)
         steps = steps_of(ledger, int(run["id"]))
@@ -46,12 +48,12 @@ def show(which: Which = "", workspace: Workspace = Path("outputs"), as_json: AsJ
 def list_runs(
     workspace: Workspace = Path("outputs"),
     stage: Annotated[str, typer.Option(help="Only steps of this stage, with their metrics.")] = "",
-    state: Annotated[str, typer.Option(help="Only what ended so: ok, fresh, failed, interrupted.")] = "",
-    since: Annotated[str, typer.Option(metavar="YYYY-MM-DD", help="Only what started on this day or later.")] = "",
-    metric: Annotated[str, typer.Option(help="Show this metric of each step, best first.")] = "",
+    state: Annotated[str, typer.Option(help="Only this state: ok, fresh, failed or interrupted.")] = "",
+    since: Annotated[str, typer.Option(metavar="YYYY-MM-DD", help="Only runs from this day on.")] = "",
+    metric: Annotated[str, typer.Option(help="Show this metric of each step, largest first.")] = "",
     as_json: AsJson = False,
 ) -> int:
-    """Runs, newest first; with --stage or --metric the steps of all runs."""
+    """List runs, newest first; with --stage or --metric the steps of all runs."""
     values = {"stage": stage, "state": state, "since": _seconds(since), "metric": metric}
     with open_ledger(workspace) as ledger:
         rows = ledger.rows(_STEPS if stage or metric else _RUNS, values)

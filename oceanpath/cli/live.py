@@ -52,7 +52,7 @@ class Live:
 
     def print(self, text: str) -> None:
         """One line above the bars, as it is."""
-        self._open().console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self._open().console.print(text, highlight=False, markup=False)
 
     def move(self, task: TaskID, done: float, total: int | None, *, detail: str, left: str) -> None:
         """Set a bar, and with it that of the whole run; without a total it only moves to and fro."""

@@ -11,7 +11,7 @@ from oceanpath.cli.run import bring
 from oceanpath.errors import ArtifactError, ExitCode, ExperimentError
 from oceanpath.pipeline.plan import plan
 
-FLAGS = (flag("verify", bool, False, "Build nothing: compare every bag of the experiment's store with its digest."),)
+FLAGS = (flag("verify", bool, False, "Compare every bag of the existing store with its digest; build nothing."),)
 EVERY = 100
 """Slides between two lines of progress."""
 SHOWN = 20

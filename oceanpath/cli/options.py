@@ -46,23 +46,32 @@ EXPERIMENT = flag(
     "Experiment file; without it ./oceanpath.toml, else the experiment last run in this workspace.",
     opts=("--experiment", "-e"),
 )
-WORKSPACE = flag("workspace", Path, OUTPUTS, "Where results are kept.", metavar="DIR")
+WORKSPACE = flag("workspace", Path, OUTPUTS, "Folder of all results.", metavar="DIR")
 JSON = flag("as_json", bool, False, "Print JSON.", opts=("--json",))
 FILE = Flag("file", Path | None, typer.Argument(None, metavar="EXPERIMENT", help="Experiment file."))
 QUICKSTART = flag("quickstart", bool, False, "Run the quickstart that ships with OceanPath.")
-SETS = flag("sets", list[str] | None, None, "Override a key; repeatable.", opts=("--set",), metavar="KEY=VALUE")
+SETS = flag(
+    "sets",
+    list[str] | None,
+    None,
+    "Override a key of the experiment; repeatable.",
+    opts=("--set",),
+    metavar="KEY=VALUE",
+)
 COMMON = (
     EXPERIMENT,
     SETS,
     WORKSPACE,
-    flag("to", str, "", "Stop after this stage.", metavar="STAGE"),
-    flag("force", list[str] | None, None, "Make this stage and what depends on it again; repeatable.", metavar="STAGE"),
-    flag("jobs", int, 1, "Steps and parts made at once, each in a process of its own.", min=1),
-    flag("keep_going", bool, False, "After a failure, go on with what does not depend on it."),
+    flag("to", str, "", "Last stage to bring up to date.", metavar="STAGE"),
+    flag(
+        "force", list[str] | None, None, "Run this stage and all that depend on it again; repeatable.", metavar="STAGE"
+    ),
+    flag("jobs", int, 1, "Number of processes for steps, folds and slides.", min=1),
+    flag("keep_going", bool, False, "After a failure, continue with the steps that do not depend on it."),
     flag("dry_run", bool, False, "Print what would run and why; change nothing."),
     flag("mermaid", bool, False, "With the plan of a dry run, print its graph as Mermaid text."),
-    flag("device", str | None, None, "auto, cpu, cuda, cuda:0 or mps.", key="runtime.device"),
-    flag("workers", int | None, None, "Readers beside the computation.", key="runtime.workers"),
+    flag("device", str | None, None, "Where to compute: auto, cpu, cuda, cuda:0 or mps.", key="runtime.device"),
+    flag("workers", int | None, None, "Processes that read data.", key="runtime.workers"),
     flag("seed", int | None, None, "Seed of splits and training.", key="seed"),
     JSON,
     flag("quiet", bool, False, "Print errors only, and what --dry-run or --json asks for."),

@@ -83,7 +83,7 @@ def _go(made: Plan, common: Common, published: Published) -> list[State]:
 
 
 def _tell_removed(runner: Runner, common: Common) -> None:
-    """Name the results that were made from others than those the experiment uses now."""
+    """Name the steps whose links were removed because they no longer belong to the others."""
     experiment = runner.plan.experiment
     variants = {"", *(variant.name for variant in experiment.variants)}
     steps = sorted(step for step in runner.folder.removed if step.partition("@")[2] in variants)
@@ -93,8 +93,8 @@ def _tell_removed(runner: Runner, common: Common) -> None:
         print(json.dumps({"event": "unlinked", "steps": steps}))
         return
     folder = f"{common.workspace}/experiments/{experiment.name}"
-    text = f"{', '.join(steps)} came from other results than those that are in {folder} now and were removed from there"
-    say(f"{text}; up to date again with `{experiment_command('run', common, experiment)}`", quiet=common.quiet)
+    what = f"{folder}: removed the links to {', '.join(steps)}, which were made from other results than those there now"
+    say(f"{what}. `{experiment_command('run', common, experiment)}` brings them up to date.", quiet=common.quiet)
 
 
 def show_plan(made: Plan, common: Common) -> list[State]:
@@ -128,7 +128,7 @@ def _forecast(states: list[State], common: Common) -> str:
             last = {state.step.name: ledger.last_cost(state.step.stage.name) for state in left}
             known = {name: cost for name, cost in last.items() if cost is not None}
     seconds, size = sum(cost[0] for cost in known.values()), sum(cost[1] for cost in known.values())
-    text = f"{len(left)} steps to run"
+    text = f"{len(left)} steps to make"
     if known:
         text += f"; {len(known)} of them took {span(seconds)} and {size / 2**20:.0f} MB the last time"
     return text + (f"; {len(left) - len(known)} never ran in this workspace" if len(known) < len(left) else "")

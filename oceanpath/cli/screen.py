@@ -142,7 +142,7 @@ class _LineProgress:
 
     def _left(self) -> str:
         left, total = self.pace.left(), self.lines.steps.left()
-        if left is None:
+        if not left:
             return ""
         return f"about {span(left)} left" + (f" ({total} in total)" if total else "")
 

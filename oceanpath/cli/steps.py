@@ -36,7 +36,8 @@ class Pace:
 
     def left(self) -> float | None:
         """Seconds, or None while nothing is known."""
-        known = None if self.cost is None else max(0.0, self.cost - (time.monotonic() - self.began))
+        known = None if self.cost is None else self.cost - (time.monotonic() - self.began)
+        known = known if known and known > 0 else None  # it takes longer than the last time
         if len(self._samples) < 2:
             return known
         (since, before), (now, done) = self._samples[0], self._samples[-1]

@@ -6,6 +6,7 @@ A result belongs there as long as each of its parents is the one that is linked 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,25 +43,27 @@ class ExperimentFolder:
         if link.is_symlink() and link.readlink() == target:
             return
         new = link.with_name(f".{step}.{process_tag()}")
-        try:
+        with self._refusals():
             self.path.mkdir(parents=True, exist_ok=True)
             self._remove_strangers({step: digest})
             new.unlink(missing_ok=True)
             new.symlink_to(target)
             new.replace(link)
-        except OSError as error:
-            raise StageError("the experiment's link could not be set", where=link, got=error) from error
         self.removed.discard(step)
 
     def keep(self, steps: Iterable[str]) -> None:
-        """Of the stages of `steps`, keep the links of these steps alone: others are of variants that are gone."""
+        """Of the stages of `steps`, keep the links of these steps alone: others are of variants that are gone.
+
+        Raises: StageError: a link cannot be removed.
+        """
         kept = set(steps)
         stages = {step.partition("@")[0] for step in kept}
         gone = [name for name in self._names() if name not in kept and name.partition("@")[0] in stages]
-        for name in gone:
-            self._unlink(name)
-        if gone:
-            self._remove_strangers({})
+        with self._refusals():
+            for name in gone:
+                self._unlink(name)
+            if gone:
+                self._remove_strangers({})
 
     def _remove_strangers(self, changed: Mapping[str, str]) -> None:
         """Remove every link to a result that was made from other parents than those that are linked."""
@@ -83,6 +86,13 @@ class ExperimentFolder:
                 self._unlink(name)
             else:
                 yield name, manifest
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StageError("the links of the experiment could not be set", where=self.path, got=error) from error
 
     def _names(self) -> list[str]:
         return sorted(link.name for link in self.path.glob("[!.]*") if link.is_symlink())

@@ -1,4 +1,4 @@
-"""Every verb prints on every terminal: characters that its encoding lacks are escaped, and nothing ends in a traceback."""
+"""Every verb prints on every terminal: characters that its encoding lacks are escaped, without a traceback."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ENCODINGS = {
     "latin-1": {"PYTHONIOENCODING": "latin-1"},
     "the C locale": {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
 }
-NAME = "切片 é ±𝒳"
+NAME = "切片 é ±\U0001d4b3"
 """Of characters that GBK, Latin-1 or ASCII lack."""
 EXPERIMENT = f'name = "mine"\n[data]\nfeatures = "features"\nclasses = ["{NAME}", "R"]\n[curate]\n'
 

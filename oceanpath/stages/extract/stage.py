@@ -16,5 +16,5 @@ STAGE = Stage(
     parts="oceanpath.stages.extract.cohort:parts",
     part_work="oceanpath.stages.extract.work:run_part",
     part_unit="slides",
-    doc="Cut slides into patches and encode them.",
+    doc="Extract patch features from slides.",
 )
