@@ -26,7 +26,7 @@ def serve(
     experiment: ExperimentFile = None,
     workspace: Workspace = OUTPUTS,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
     allow_remote: Annotated[
         bool, typer.Option("--allow-remote", help="Accept connections from other machines.")
     ] = False,

@@ -116,6 +116,7 @@ def test_convenience_flags_spell_settings(tmp_path: Path, capsys: pytest.Capture
         (["run", "--quickstart", "--force", "tran", "--dry-run"], 2, ["Did you mean 'train'"]),
         (["run", "--quickstart", "other.toml"], 2, ["--quickstart", "other.toml"]),
         (["run", "one.toml", "-e", "other.toml"], 2, ["two experiment files", "one.toml and other.toml"]),
+        (["serve", "bundle", "--port", "0"], 2, ["--port"]),
         (["nonsense"], 2, ["nonsense"]),
         (["run", "--nonsense"], 2, ["nonsense"]),
         (["ledger", "show"], 2, ["no ledger"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -17,9 +18,19 @@ from oceanpath.slides.demo.aperio import write_aperio
 
 from ..conftest import MAIN, Cohort
 
-TOML = (
-    '[train]\nepochs = 1\n[model]\nname = "abmil"\nhidden = 4\n[eval]\nresamples = 100\n[export]\nformats = ["onnx"]\n'
-)
+TOML = """
+[train]
+epochs = 1
+[model]
+name = "abmil"
+hidden = 4
+[eval]
+resamples = 100
+[export]
+formats = ["onnx"]
+parity_patches = [1]
+parity_batches = [1]
+"""
 
 
 class Shell:
@@ -43,7 +54,7 @@ class Shell:
     def serves(self, line: str) -> None:
         """Start a server, and stop it when it listens."""
         server = subprocess.Popen(
-            f"exec {line} --port 0",
+            f"exec {line} --port {20000 + os.getpid() % 20000}",
             shell=True,
             cwd=self.folder,
             env=self.environment,
@@ -68,34 +79,30 @@ def proposed(text: str) -> list[str]:
 def shell(cohort: Cohort) -> Shell:
     """Paths with blanks and signs that mean something to a shell."""
     (cohort.folder / "it's mine").mkdir()
-    (cohort.folder / "it's mine" / "a $b.toml").write_text(
-        cohort.toml.replace("features =", "root = '..'\nfeatures =") + TOML
-    )
+    data = cohort.toml.replace("features =", "root = '..'\nfeatures =")
+    (cohort.folder / "it's mine" / "a $b.toml").write_text(f'name = "mine"\n{data}{TOML}')
     return Shell(cohort.folder)
 
 
 @pytest.mark.slow
 def test_after_a_run(shell: Shell) -> None:
-    file, workspace = shlex.quote("it's mine/a $b.toml"), shlex.quote("my out")
-    overrides = '--set \'data.classes=["NR", "R"]\' --set split.folds=3'
-    shell.run(f"sed -i '1i name = \"mine\"' {file}")
-    trained = proposed(
-        shell.run(f"oceanpath train {overrides} --set train.lr=1e-3 -e {file} --workspace {workspace}").stdout
-    )
-    assert [shlex.split(line)[1] for line in trained] == ["ledger", "eval"]
-    for line in trained:
-        assert shell.run(line).stdout
-    states = shell.run(f"oceanpath ledger list --workspace {workspace} --stage train --json").stdout
-    assert states.count('"fresh"') == 1, "the proposed eval is about the same training"
-    lines = proposed(shell.run(f"oceanpath run {file} --workspace {workspace}").stdout)
-    assert [shlex.split(line)[1] for line in lines] == ["ledger", "serve", "eval"]
+    where = shlex.join(["-e", "it's mine/a $b.toml", "--workspace", "my out"])
+    overrides = '--set \'data.classes=["NR", "R"]\' --set train.lr=1e-3'
+    lines = proposed(shell.run(f"oceanpath train {overrides} {where}").stdout)
+    assert [shlex.split(line)[1] for line in lines] == ["ledger", "eval"]
     for line in lines:
+        assert shell.run(line).stdout
+    refused = shell.run(f"oceanpath serve {where}", code=2).stderr
+    shell.run(re.findall("`(oceanpath .*)`", refused)[0])  # exports the file's own model
+    lines = proposed(shell.run(f"oceanpath run {where}").stdout)
+    assert [shlex.split(line)[1] for line in lines] == ["ledger", "serve", "eval"]
+    for line in lines[:2]:
         shell.serves(line) if " serve " in line else shell.run(line)
-    removed = shell.run(f"oceanpath train --set train.lr=1e-2 -e {file} --workspace {workspace}").stderr
-    assert shell.run(re.findall("`(oceanpath .*)`", removed)[0]).stdout
-    shell.run(f"oceanpath train --set train.lr=3e-2 -e {file} --workspace {workspace}")
-    refused = shell.run(f"oceanpath serve -e {file} --workspace {workspace}", code=2).stderr
-    shell.run(re.findall("`(oceanpath .*)`", refused)[0])
+    removed = shell.run(lines[2]).stderr
+    assert "removed the links to export" in removed
+    assert "Everything is fresh" not in shell.run(re.findall("`(oceanpath .*)`", removed)[0]).stdout
+    steps = json.loads(shell.run("oceanpath ledger list --workspace 'my out' --stage train --state ok --json").stdout)
+    assert len(steps) == 3, "no proposed command trained another model than it said"
 
 
 def test_after_an_extraction_without_an_experiment(tmp_path: Path) -> None:
