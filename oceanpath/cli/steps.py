@@ -18,9 +18,9 @@ BETWEEN = 1.0
 class Pace:
     """The time that one step still needs, from its recent progress and from the last time it ran."""
 
+    began: float
     cost: float | None = None
     """Seconds it took the last time, where it ran before in this workspace."""
-    began: float = field(default_factory=time.monotonic)
     total: int = 0
     _samples: list[tuple[float, float]] = field(default_factory=list)
 
@@ -62,7 +62,7 @@ class Steps:
     def begin(self, step: Step) -> Pace:
         """A step starts."""
         self.costs = self.costs or {each.name: self.last_seconds(each) for each in self.steps}
-        return self.running.setdefault(step.name, Pace(self.costs[step.name]))
+        return self.running.setdefault(step.name, Pace(time.monotonic(), self.costs[step.name]))
 
     def end(self, step: Step) -> None:
         """A step is over, or needed no work."""
