@@ -1,4 +1,4 @@
-"""The command line: one file a verb; it parses, calls and prints, and computes nothing.
+"""The command line: one file per verb; it parses, calls and prints, and computes nothing.
 
 `main` answers ``oceanpath --help`` from a page rendered beforehand, so that it comes at once.
 """

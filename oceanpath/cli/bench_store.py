@@ -67,7 +67,7 @@ def _run(
     as_json: bool,
     **cohort: int,
 ) -> int:
-    """Measure every case on such a cohort, and tell it."""
+    """Measure every case on such a cohort and report it."""
     prepare_folders(out=out, scratch=scratch)
     from oceanpath.bench.rounds import as_table
 

@@ -28,7 +28,7 @@ def workspace_flag(workspace: Path) -> list[str]:
 
 
 def shown(path: Path) -> str:
-    """A path relative to the current folder where it lies below it."""
+    """A path relative to the current folder, if it is below it."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 

@@ -16,8 +16,8 @@ def load_or_assume(common: Common, stage: str, *, enough: bool, assumed: tuple[s
     Args:
         common: the flags.
         stage: the only stage of an experiment that no file describes.
-        enough: whether the flags tell all that the stage needs. An experiment that is named, or lies in this folder
-            as ``oceanpath.toml``, is used nevertheless.
+        enough: whether the flags give all that the stage needs. An experiment that is named, or ``oceanpath.toml`` in
+            this folder, is used nevertheless.
         assumed: ``KEY=VALUE`` where these differ from the defaults of an experiment file; the user's own win.
     """
     if common.experiment is not None or LOCAL.is_file() or not enough:

@@ -1,4 +1,4 @@
-"""`run`, and one verb a stage: bring this stage, and what it needs, up to date."""
+"""`run`, and one verb per stage: bring this stage, and all that it needs, up to date."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class FitSettings(Settings):
     batch_size: int = Field(4, ge=1)
     """Bags per step. Use few for small cohorts, so that an epoch has several steps."""
     max_patches: int | None = Field(None, ge=1)
-    """Maximum patches per bag in training, sampled anew each epoch; default: all. Validation and test use all."""
+    """Maximum patches per bag in training, sampled in every epoch; default: all. Validation and test use all."""
     clip: float = Field(1.0, gt=0.0)
     """Maximum norm of the gradient."""
     precision: Literal["32", "bf16"] = "32"
