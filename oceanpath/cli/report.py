@@ -9,6 +9,9 @@ from oceanpath.cli.table import paragraph
 from oceanpath.pipeline.experiment import Experiment
 from oceanpath.pipeline.survey import State
 
+SIMPLEST = "static"
+"""The aggregator that is proposed for comparison."""
+
 
 def report(states: list[State], experiment: Experiment, common: Common) -> None:
     """Print the end of a successful run."""
@@ -16,8 +19,8 @@ def report(states: list[State], experiment: Experiment, common: Common) -> None:
         print(f"Everything is fresh: {len(states)} steps of {experiment.name}, nothing to do.")
     for state in states:
         if state.step.stage.name == "eval":
-            folder = common.place().place("stage", "eval", state.fingerprint)
-            print(f"\n{results(folder, _title(state, experiment), state.step.settings.identity()['confidence'])}")
+            place = common.place().place("stage", "eval", state.fingerprint)
+            print(f"\n{results(place, _title(state, experiment), state.step.settings.identity()['confidence'])}")
     folder = f"{common.workspace}/experiments/{experiment.name}"
     print(f"\nResults in {folder}\n{paragraph(', '.join(state.step.name for state in states), INDENT)}")
     print("\nNext")
@@ -33,8 +36,8 @@ def next_commands(states: list[State], experiment: Experiment, common: Common) -
         commands.append(command("serve", f"{common.workspace}/experiments/{experiment.name}/export"))
     if "train" in names and "eval" not in names:
         commands.append(experiment_command("eval", common, experiment))
-    elif "eval" in names and not any(pair.startswith("model.") for pair in common.sets):
-        commands.append(experiment_command("eval", common, experiment, "--model", "static"))
+    elif "eval" in names and experiment.base.value("model.name") != SIMPLEST:
+        commands.append(experiment_command("eval", common, experiment, "--model", SIMPLEST))
     return commands
 
 
