@@ -47,6 +47,12 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def words(session: nox.Session) -> None:
+    """Every text that a person reads, in one file: words.txt, or the file that is named."""
+    session.run("python", "tests/test_words.py", "--print", *(session.posargs or ["words.txt"]))
+
+
+@nox.session
 def kills(session: nox.Session) -> None:
     """Twenty runs killed at random moments end with the metrics of an undisturbed one."""
     _install(session)

@@ -12,5 +12,5 @@ STAGE = Stage(
     work="oceanpath.stages.eval.work:run",
     check="oceanpath.stages.eval.work:check",
     needs=("train", "mmap", "split"),
-    doc="Metrics of the test rows with patient-clustered intervals, beside their floors.",
+    doc="Compute test metrics with patient-level intervals and baselines.",
 )

@@ -12,5 +12,5 @@ STAGE = Stage(
     work="oceanpath.stages.export.work:run",
     check="oceanpath.artifacts.bundle:check",
     needs=("train", "mmap", "eval", "extract?"),
-    doc="Ship all fold models as one calibrated ensemble: ONNX, TorchScript, model card.",
+    doc="Export all folds as one calibrated ensemble: ONNX, TorchScript, model card.",
 )

@@ -14,5 +14,5 @@ STAGE = Stage(
     digest="oceanpath.artifacts.store:digest_content",
     extends=True,
     needs=("extract?", "curate?"),
-    doc="Put feature files into one memory-mapped store.",
+    doc="Build one memory-mapped store from all feature files.",
 )
