@@ -24,6 +24,7 @@ def coverage(
     only_capped: Annotated[bool, typer.Option("--only-capped", help="Leave out slides that kept all.")] = False,
     montage: Annotated[int, typer.Option(min=0, help="Show so many of the worst slides side by side.")] = 20,
     max_slides: Annotated[int | None, typer.Option(min=1, help="Stop after so many slides.")] = None,
+    features_key: Annotated[str, typer.Option(help="Name of the features, where a file holds several.")] = "",
     maps: Annotated[bool, typer.Option("--maps/--no-maps", help="Draw a map of every slide.")] = True,
 ) -> int:
     """Maps of kept (green) and discarded (red) patches, a table, a summary, and the worst side by side."""
@@ -43,7 +44,7 @@ def coverage(
     worst: list[tuple[float, int, Map]] = []
     placeless = 0
     for number, path in enumerate(list(paths.values())[:max_slides], 1):
-        seen = coverage_of(path, built)
+        seen = coverage_of(path, built, features_key)
         placeless += seen is None
         if seen is not None and not (only_capped and seen.kept.all()):
             rows.append(seen.row())

@@ -29,6 +29,7 @@ class MmapSettings(Settings):
     verify: bool = False
     """Whoever reads a bag of the store first compares it with its digest."""
     features: Path | None = outside("data.features")
+    features_key: str = shared("data.features_key", "")
     slide_id: str = shared("data.slide_id", "slide_id")
     allow_missing: bool = shared("data.allow_missing", False)
     seed: int = shared("seed", 42)
