@@ -27,13 +27,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
+from oceanpath.child_process import Child, end_with_parent
+
 SIZES = struct.Struct("<II")
 LONGEST_HEADER = 1 << 26
 PIPE_BYTES = 1 << 20
 REMEMBERED = 4
 GRACE_S = 2.0
 """Seconds after the parent's deadline at which the child ends by itself."""
-WATCH_S = 0.5
 Reply = tuple[dict[str, Any], memoryview]
 Answer = Callable[[dict[str, Any]], tuple[Mapping[str, Any], bytes | memoryview]]
 
@@ -58,12 +59,12 @@ class Worker:
     """The parent's side of one child. Safe from several threads, which wait for each other."""
 
     def __init__(self, module: str, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
-        """Start ``python -m module *arguments PARENT_PID``; the module calls `serve`."""
+        """Start ``python -m module *arguments LIFELINE``; the module calls `serve`."""
         self._lock = threading.Lock()
         self._last_lines: deque[str] = deque(maxlen=REMEMBERED)
         self._fault: WorkerError | None = None
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-u", "-m", module, *arguments, str(os.getpid())],
+        self._process = Child(
+            [sys.executable, "-P", "-u", "-m", module, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -188,16 +189,16 @@ def packed(header: Mapping[str, Any], payload: bytes | memoryview = b"") -> list
     return [SIZES.pack(len(text), memoryview(payload).nbytes) + text, payload]
 
 
-def serve(answer: Answer, parent: int) -> None:
+def serve(answer: Answer, lifeline: int) -> None:
     """The child's side: answer requests until stdin ends.
 
     Args:
         answer: Header and payload of the reply to a request. What it raises ends the process.
-        parent: Process id of the parent.
+        lifeline: The last argument of the child.
     """
+    end_with_parent(lifeline, group=True)
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no reply
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     requests = sys.stdin.buffer
     with Path(os.devnull).open("w") as nowhere:
         while (message := _next_message(requests)) is not None:
@@ -222,13 +223,6 @@ def _time_limit(limit_s: float, nowhere: IO[str]) -> Iterator[None]:
     faulthandler.dump_traceback_later(limit_s, exit=True, file=nowhere)
     yield
     faulthandler.cancel_dump_traceback_later()
-
-
-def _end_with(parent: int) -> None:
-    """End when the parent is gone: nobody would read the answers."""
-    while os.getppid() == parent:
-        time.sleep(WATCH_S)
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _remember(stream: IO[bytes], lines: deque[str]) -> None:

@@ -18,7 +18,6 @@ name, because a change in another file would go unnoticed. So are rows that were
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -98,7 +97,7 @@ def write_features(
         file.create_dataset("coords", data=coords.astype(np.int32), track_times=False)
         if tissue is not None:
             file.create_dataset("tissue_fraction", data=tissue.astype(np.float16), track_times=False)
-        for name, value in dataclasses.asdict(meta).items():
+        for name, value in meta.attributes().items():
             file.attrs[name] = value
 
 

@@ -1,6 +1,6 @@
 """The process that runs the HDF5 library for `hdf5_library`; nothing here runs in the process of a run.
 
-usage: python -m oceanpath.artifacts.hdf5_child PARENT_PID
+usage: python -m oceanpath.artifacts.hdf5_child LIFELINE
 
 Requests name a file by "path"; it is opened without a lock, and stays open where the library reads its rows:
 

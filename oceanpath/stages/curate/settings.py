@@ -22,7 +22,7 @@ class CurateSettings(Settings):
     builtin_rules: bool = True
     """Whether the built-in rules for TCGA and CPTAC follow."""
     features: Path | None = outside("data.features")
-    features_key: str = shared("data.features_key", "")
+    features_key: str = shared("data.features_key", "", is_added=True)
 
     @property
     def table(self) -> tuple[Rule, ...]:

@@ -1,6 +1,6 @@
 """The process that holds a maker's library and one open slide; nothing here runs in the process of a run.
 
-usage: python -m oceanpath.slides.readers.vendor.child SUFFIX PARENT_PID
+usage: python -m oceanpath.slides.readers.vendor.child SUFFIX LIFELINE
 
 Requests and replies, as `oceanpath.subprocess_worker` sends them:
 
