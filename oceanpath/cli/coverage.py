@@ -27,6 +27,7 @@ def coverage(
     ] = False,
     montage: Annotated[int, typer.Option(min=0, help="Number of slides in the overview of the lowest coverage.")] = 20,
     max_slides: Annotated[int | None, typer.Option(min=1, help="Maximum number of slides.")] = None,
+    features_key: Annotated[str, typer.Option(help="Name of the features, where a file holds several.")] = "",
     maps: Annotated[bool, typer.Option("--maps/--no-maps", help="Draw a map of every slide.")] = True,
 ) -> int:
     """Show which patches of each slide a capped store kept: maps, a table and a summary."""
@@ -46,7 +47,7 @@ def coverage(
     worst: list[tuple[float, int, Map]] = []
     placeless = 0
     for number, path in enumerate(list(paths.values())[:max_slides], 1):
-        seen = coverage_of(path, built)
+        seen = coverage_of(path, built, features_key)
         placeless += seen is None
         if seen is not None and not (only_capped and seen.kept.all()):
             rows.append(seen.row())

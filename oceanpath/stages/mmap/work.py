@@ -87,7 +87,7 @@ def _plan(settings: MmapSettings, folder: FeatureFolder, reuse: Reuse | None) ->
     known = {} if reuse is None else {o.name: reuse.index.slide_id(i) for i, o in enumerate(reuse.origins)}
     limit = Limit.of(folder, folder.find(known), known.values(), allowed=settings.allow_missing)
     paths = limit.paths
-    files, bad = scan(paths.values(), settings.workers)
+    files, bad = scan(paths.values(), settings.workers, settings.features_key)
     refuse_changed(folder, files, bad)
     blank = sorted(file.slide_id for file in files if file.blank)
     files = [file for file in files if not file.blank]
