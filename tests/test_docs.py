@@ -45,7 +45,7 @@ def test_what_installs_is_run_by_the_ci_script() -> None:
 
 @pytest.fixture
 def desk(quickstart: Path, tmp_path: Path) -> Path:
-    """A folder as a reader has it: the experiments, and its own copy of the quickstart's outputs, for commands change them."""
+    """A folder with the experiments and its own outputs of the quickstart, since commands change them."""
     (tmp_path / "experiments").symlink_to(ROOT / "experiments")
     shutil.copytree(quickstart, tmp_path / "outputs", symlinks=True, copy_function=link)
     return tmp_path

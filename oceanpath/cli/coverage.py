@@ -27,13 +27,14 @@ def coverage(
     ] = False,
     montage: Annotated[int, typer.Option(min=0, help="Number of slides in the overview of the lowest coverage.")] = 20,
     max_slides: Annotated[int | None, typer.Option(min=1, help="Maximum number of slides.")] = None,
+    features_key: Annotated[str, typer.Option(help="Name of the features, where a file holds several.")] = "",
     maps: Annotated[bool, typer.Option("--maps/--no-maps", help="Draw a map of every slide.")] = True,
 ) -> int:
     """Show which patches of each slide a capped store kept: maps, a table and a summary."""
     from oceanpath.artifacts.coverage import coverage_of, write_coverage
     from oceanpath.artifacts.features import find_features
     from oceanpath.artifacts.store import Store
-    from oceanpath.figures.coverage import Map, coverage_picture, draw_coverage
+    from oceanpath.figures.coverage import Map, coverage_map, draw_coverage
 
     built = Store(store)
     stored = set(built.slide_ids)
@@ -46,18 +47,18 @@ def coverage(
     worst: list[tuple[float, int, Map]] = []
     placeless = 0
     for number, path in enumerate(list(paths.values())[:max_slides], 1):
-        seen = coverage_of(path, built)
+        seen = coverage_of(path, built, features_key)
         placeless += seen is None
         if seen is not None and not (only_capped and seen.kept.all()):
             rows.append(seen.row())
             percents.append(seen.percent)
             if maps or montage:
-                picture = coverage_picture(seen.coords, seen.kept)
+                shown = coverage_map(seen.slide_id, seen.coords, seen.kept, seen.mpp)
             if maps:
-                draw_coverage(out / "maps" / f"{seen.slide_id.replace('/', '_')}.png", picture)
+                draw_coverage(out / "maps" / f"{seen.slide_id.replace('/', '_')}.png", shown)
             if montage:
                 keep = heapq.heappush if len(worst) < montage else heapq.heappushpop
-                keep(worst, (-seen.percent, -number, Map(seen.slide_id, seen.percent, picture)))
+                keep(worst, (-seen.percent, -number, shown))
         if number % EVERY == 0:
             print(f"coverage: {number} of {len(paths)} slides", file=sys.stderr, flush=True)
     write_coverage(out / "coverage.csv", rows)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from oceanpath.errors import ArtifactError, StageError
-from oceanpath.pipeline.processes import process_tag
+from oceanpath.pipeline.processes import process_tag, token
 from oceanpath.pipeline.workspace import Manifest, Workspace, read_manifest
 
 
@@ -42,11 +42,10 @@ class ExperimentFolder:
         link, target = self.path / step, Path("../..") / place.relative_to(self.workspace.root)
         if link.is_symlink() and link.readlink() == target:
             return
-        new = link.with_name(f".{step}.{process_tag()}")
+        new = link.with_name(f".{step}.{process_tag()}.{token()}")
         with self._refusals():
             self.path.mkdir(parents=True, exist_ok=True)
             self._remove_strangers({step: digest})
-            new.unlink(missing_ok=True)
             new.symlink_to(target)
             new.replace(link)
         self.removed.discard(step)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from oceanpath.errors import ArtifactError, StageError
 from oceanpath.pipeline.migrations import migrate
-from oceanpath.pipeline.processes import host, is_alive, process_tag
+from oceanpath.pipeline.processes import host, process_tag
 from oceanpath.pipeline.workspace import Manifest
 
 Row = dict[str, Any]
@@ -82,10 +82,10 @@ class Ledger:
             do = "What is published is safe. Make room, then run the same command again."
             raise StageError("the ledger could not be written", where=self.path, got=error, do=do) from error
 
-    def start_run(self, experiment: str, file: str, command: str) -> int:
-        """Record that a run began; returns its number. Runs of dead processes are marked interrupted first."""
+    def start_run(self, experiment: str, file: str, command: str, living: Collection[str] = ()) -> int:
+        """Record that a run began; returns its number. Runs of other processes than `living` are marked interrupted."""
         with self.transaction():
-            self._bury_the_dead()
+            self._end_dead_runs(living)
             self._write("INSERT OR REPLACE INTO experiment VALUES (?, ?)", (experiment, file))
             cursor = self._write(
                 "INSERT INTO run (experiment, command, started, state, host, process, environment)"
@@ -99,7 +99,8 @@ class Ledger:
         self._write("UPDATE run SET environment = ? WHERE id = ?", (json.dumps(environment, sort_keys=True), run))
 
     def end_run(self, run: int, state: str, error: str = "") -> None:
-        """Record how a run ended: ``ok``, ``failed`` or ``interrupted``."""
+        """Record how a run ended: ``ok``, ``failed`` or ``interrupted``; steps that had not ended were interrupted."""
+        self._write("UPDATE step SET state = 'interrupted' WHERE run = ? AND state = 'running'", (run,))
         sql = "UPDATE run SET ended = ?, state = ?, error = ? WHERE id = ?"
         self._write(sql, (time.time(), state, error or None, run))
 
@@ -175,10 +176,9 @@ class Ledger:
         """Rows of a query, as dictionaries."""
         return [dict(row) for row in self._db.execute(sql, values)]
 
-    def _bury_the_dead(self) -> None:
-        for row in self.rows("SELECT id, process FROM run WHERE state = 'running' AND host = ?", (host(),)):
-            pid, start, _ = row["process"].split("-", 2)
-            if not is_alive(pid, start):
+    def _end_dead_runs(self, living: Collection[str]) -> None:
+        for row in self.rows("SELECT id, process FROM run WHERE state = 'running'"):
+            if row["process"] not in living:
                 self._write("UPDATE run SET state = 'interrupted' WHERE id = ?", (row["id"],))
                 sql = "UPDATE step SET state = 'interrupted' WHERE run = ? AND state = 'running'"
                 self._write(sql, (row["id"],))

@@ -24,8 +24,9 @@ class Job:
     step: Step
     identity: Mapping[str, Any]
     inputs: Inputs
-    replaces: bool = False
-    """Whether what is published already, if anything, must give way: the step is forced, or that is damaged."""
+    since: int | None = None
+    """What was published before this moment is made again [ns, by the clock of the file system]: the step is forced,
+    or its result is damaged."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Task:
         reset_peak_memory()
         found, error = None, None
         try:
-            found = make(self.workspace, self._order(progress), replace=self.job.replaces, wait=self.wait)
+            found = make(self.workspace, self._order(progress), since=self.job.since, wait=self.wait)
         except OceanPathError as problem:
             error = problem
         seconds, peak = time.perf_counter() - started, peak_memory_mb()

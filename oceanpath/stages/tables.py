@@ -18,6 +18,8 @@ class DataSettings(Settings):
     """Folder of whole-slide images."""
     features: Path | None = None
     """Folder of precomputed patch features, instead of `slides`."""
+    features_key: str = ""
+    """Name of the array that holds the features, such as "20x/features", where feature files hold several."""
     labels: Path | None = None
     """Table of labels: csv, tsv or parquet, one row per slide."""
     slide_id: str = "slide_id"

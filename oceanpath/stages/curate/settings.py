@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from oceanpath.errors import nearest
-from oceanpath.settings import Settings, outside
+from oceanpath.settings import Settings, outside, shared
 from oceanpath.stages.curate.rules import OTHER, RULES, Rule
 
 
@@ -22,6 +22,7 @@ class CurateSettings(Settings):
     builtin_rules: bool = True
     """Whether to apply the built-in rules for TCGA and CPTAC after `rules`."""
     features: Path | None = outside("data.features")
+    features_key: str = shared("data.features_key", "", is_added=True)
 
     @property
     def table(self) -> tuple[Rule, ...]:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from oceanpath.settings import Settings, outside, shared
+from oceanpath.settings import Settings, added, outside, shared
 
 
 class MmapSettings(Settings):
@@ -29,7 +29,10 @@ class MmapSettings(Settings):
     """Store only the slides of this table: a manifest of `curate`, or a table with the column `data.slide_id`."""
     verify: bool = False
     """Whether every reader compares a bag with its digest on first use."""
+    coverage_thumbnails: bool = added(False)
+    """Draw kept and discarded patches of every capped slide into the store's folder coverage_qc."""
     features: Path | None = outside("data.features")
+    features_key: str = shared("data.features_key", "", is_added=True)
     slide_id: str = shared("data.slide_id", "slide_id")
     allow_missing: bool = shared("data.allow_missing", False)
     seed: int = shared("seed", 42)

@@ -20,7 +20,8 @@ class TrainSettings(FitSettings):
     patience: int = Field(8, ge=1)
     """Epochs without a better validation score after which training stops."""
     monitor: Literal["val_loss", "val_auroc"] = "val_loss"
-    """Validation score that selects the epoch: lowest mean cross-entropy or highest AUROC."""
+    """Validation score that selects the epoch: lowest cross-entropy, or highest AUROC and, among equals, the lowest
+    cross-entropy."""
     loss: Literal["ce", "focal"] = "ce"
     """Training loss: cross-entropy or focal loss (Lin et al. 2017)."""
     focal_gamma: float = Field(2.0, ge=0.0)
