@@ -6,10 +6,12 @@ from oceanpath.cli.commands import command, experiment_command, workspace_flag
 from oceanpath.cli.options import Common
 from oceanpath.cli.results import INDENT, results
 from oceanpath.cli.table import paragraph
+from oceanpath.models.settings import StaticSettings
 from oceanpath.pipeline.experiment import Experiment
+from oceanpath.pipeline.layers import table
 from oceanpath.pipeline.survey import State
 
-SIMPLEST = "static"
+SIMPLEST = StaticSettings.model_fields["name"].default
 """The aggregator that is proposed for comparison."""
 
 
@@ -36,9 +38,15 @@ def next_commands(states: list[State], experiment: Experiment, common: Common) -
         commands.append(command("serve", f"{common.workspace}/experiments/{experiment.name}/export"))
     if "train" in names and "eval" not in names:
         commands.append(experiment_command("eval", common, experiment))
-    elif "eval" in names and experiment.base.value("model.name") != SIMPLEST:
+    elif "eval" in names and _can_compare(experiment):
         commands.append(experiment_command("eval", common, experiment, "--model", SIMPLEST))
     return commands
+
+
+def _can_compare(experiment: Experiment) -> bool:
+    """Whether the experiment has another aggregator, and none of its keys is unknown to the simplest one."""
+    keys = {key.partition(".")[0] for key in table(experiment.base.layer, "model")}
+    return experiment.base.value("model.name") != SIMPLEST and keys <= set(StaticSettings.own_keys())
 
 
 def _title(state: State, experiment: Experiment) -> str:
