@@ -12,7 +12,7 @@ from typing import Any, cast
 import typer
 
 from oceanpath import __version__
-from oceanpath.cli import verbs
+from oceanpath.cli import signals, verbs
 from oceanpath.errors import ExitCode, OceanPathError
 from oceanpath.pipeline.stage import resolve
 
@@ -82,6 +82,8 @@ def run_app(arguments: Sequence[str]) -> int:
         gc.freeze()  # what was loaded stays: no later search needs to look at it; see oceanpath.cli.main
         gc.enable()
         result = app(args=words, standalone_mode=False)
+        if result == ExitCode.INTERRUPTED:  # what typer makes of KeyboardInterrupt
+            return signals.interrupted()
         sys.stdout.flush()  # here, where a refusal can still be told
     except OceanPathError as error:
         if debug:
@@ -103,8 +105,7 @@ def run_app(arguments: Sequence[str]) -> int:
         error.show()
         return int(ExitCode.EXPERIMENT)
     except (KeyboardInterrupt, typer.Abort):
-        print("interrupted: what was complete is kept; the same command goes on from there", file=sys.stderr)
-        return int(ExitCode.INTERRUPTED)
+        return signals.interrupted()
     return int(result) if isinstance(result, int) else int(ExitCode.OK)
 
 

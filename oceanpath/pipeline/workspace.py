@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from oceanpath.errors import ArtifactError, ExperimentError
-from oceanpath.pipeline.locks import holder
+from oceanpath.pipeline.locks import clear, holder
 from oceanpath.pipeline.processes import is_alive, process_tag, token
 from oceanpath.pipeline.stage import JOURNAL, LOCAL
 
@@ -95,6 +95,7 @@ class Workspace:
         for folder in (*self.root.glob(f"runs/*/.*{PARTIAL}"), *self.root.glob(f"parts/*/.*{PARTIAL}")):
             if self.is_left(folder) and (journals or not (folder / JOURNAL).exists()):
                 remove_left(folder)
+        clear(self.locks)
         for path in (*self.locks.glob(".*"), *self.root.glob("experiments/*/.*")):
             if is_alive(path.name.rpartition(".")[0].rpartition(".")[2]) is False:
                 remove(path)
