@@ -6,6 +6,7 @@ A field is one of:
     runtime(...)   how fast, not what: device, workers. Never part of an identity
     shared(...)    the value comes from another table of the experiment, such as ``data.label``
     outside(...)   a path, mostly a shared one; its *content* is part of the identity, never its place
+    added(...)     part of the identity unless it has its default, which gives the results from before the key existed
 """
 
 from pathlib import Path
@@ -49,6 +50,8 @@ class Settings(BaseModel):
             if mark.get("runtime") or mark.get("outside"):
                 continue
             value = getattr(self, name)
+            if mark.get("added") and value == field.default:
+                continue
             dumped = self.model_dump(mode="json", include={name}, serialize_as_any=True)[name]
             kept[name] = value.identity() if isinstance(value, Settings) else dumped
         return kept
@@ -72,6 +75,11 @@ def shared(key: str, default: Any = ..., *, is_runtime: bool = False, **checks: 
 def outside(key: str = "", default: Any = None) -> Any:
     """A path, from another table where `key` names one; what lies there is digested into the identity."""
     return Field(default, json_schema_extra={"outside": True, **({"shared": key} if key else {})})
+
+
+def added(default: Any, **checks: Any) -> Any:
+    """A key of a later version whose default changes nothing: results made before it existed stay valid."""
+    return Field(default, json_schema_extra={"added": True}, **checks)
 
 
 def _marks(field: FieldInfo) -> dict[str, Any]:
