@@ -12,7 +12,7 @@ from oceanpath.cli.options import LOCAL, OUTPUTS, Common, flag
 from oceanpath.cli.report import report
 from oceanpath.cli.run import bring_up, show_plan
 from oceanpath.cli.screen import span
-from oceanpath.errors import ExitCode, StageError
+from oceanpath.errors import ExitCode
 from oceanpath.pipeline.experiment import Experiment, without_file
 from oceanpath.pipeline.plan import Plan, plan
 from oceanpath.pipeline.stage import Inputs
@@ -43,9 +43,10 @@ def extract(common: Common) -> int:
     if out is None:
         states = bring_up(made, common)
     else:
-        states = bring_up(made, common, lambda _, folder: _lay_out(folder, out))
-        for state in states:
-            _lay_out(common.place().place("stage", STAGE, state.fingerprint), out)
+        from oceanpath.cli.extract_out import put, settle
+
+        states = bring_up(made, common, lambda _, folder: put(folder, out))
+        settle(states[-1], common.place(), out)
     if common.as_json:
         return int(ExitCode.OK)
     if out is None:
@@ -69,15 +70,6 @@ def _experiment(common: Common, out: Path | None) -> Experiment:
 
 def _placed(common: Common, out: Path | None) -> Common:
     return common if out is None or common.workspace != OUTPUTS else replace(common, workspace=out / KEPT)
-
-
-def _lay_out(folder: Path, out: Path) -> None:
-    from oceanpath.artifacts.gather import lay_out
-
-    try:
-        lay_out(folder, out)
-    except OSError as error:
-        raise StageError("the features could not be put there", where=out, got=error) from error
 
 
 def _tell(state: State, out: Path) -> None:
