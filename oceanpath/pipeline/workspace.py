@@ -84,7 +84,7 @@ class Workspace:
     def open(self) -> None:
         """Make the workspace.
 
-        Raises: ExperimentError: it cannot be written.
+        Raises: ExperimentError: it cannot be written, or holds no symbolic links.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -94,6 +94,13 @@ class Workspace:
         except OSError as error:
             do = "Choose another place with --workspace."
             raise ExperimentError("the workspace cannot be written", where=self.root, got=error, do=do) from error
+        try:
+            probe.symlink_to(self.root)
+            probe.unlink()
+        except OSError as error:
+            what = "the file system of the workspace has no symbolic links"
+            do = "Choose a place on another disk with --workspace."
+            raise ExperimentError(what, where=self.root, got=error, do=do) from error
 
     def sweep(self, *, journals: bool = False) -> None:
         """Remove what dead processes left half made, and with `journals` also that with which work can go on."""
