@@ -29,7 +29,7 @@ LIBRARIES = (
     "matplotlib.pyplot", "xxhash", "safetensors", "hypothesis.strategies", "litestar", "umap",
 )  # fmt: skip
 OPTIONS = (
-    *("-x", "-q", "--no-header", "--timeout=0", "-m", "not alone and not real"),
+    *("-x", "-q", "--no-header", "--timeout=0", "-m", "not alone and not real and not slow"),
     *("-p", "pytest_timeout", "-p", "_hypothesis_pytestplugin"),  # and no others: see `warm`
     *("-p", "no:cacheprovider", "-p", "no:unraisableexception"),
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # plugins are among the libraries that are imported already
