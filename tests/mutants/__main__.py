@@ -18,7 +18,7 @@ from collections.abc import Sequence
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: its threads do not survive a fork
 
 from tests.mutants.fork import NOTHING, PASSED, Outcome, Task, run_all, warm
-from tests.mutants.sample import PACKAGES, ROOT, accepted, draw, population, reason_of, test_files
+from tests.mutants.sample import PACKAGES, ROOT, accepted, draw, files_of, population, reason_of
 
 TARGET = 0.85
 PATIENCE = 4.0
@@ -49,10 +49,10 @@ def _parser() -> argparse.ArgumentParser:
 def _try(options: argparse.Namespace) -> dict[str, list[Outcome]]:
     """Outcomes by package."""
     chosen = {package: draw(package, options.count, options.seed) for package in options.packages}
-    limits = _limits(sorted({test_files(m)[-1] for mutants in chosen.values() for m in mutants}), options.jobs)
+    limits = _limits(sorted({files_of(m)[-1] for mutants in chosen.values() for m in mutants}), options.jobs)
     outcomes: dict[str, list[Outcome]] = {}
     for package, mutants in chosen.items():
-        tasks = [Task(tests := test_files(m), m, limits[tests[-1]]) for m in mutants]
+        tasks = [Task(tests := files_of(m), m, limits[tests[-1]]) for m in mutants]
         outcomes[package] = []
         for outcome in run_all(tasks, options.jobs, ROOT):
             outcomes[package].append(outcome)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import tomllib
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from tests.mutants.operators import Mutant, mutants
@@ -38,14 +39,14 @@ def population(package: str) -> list[Mutant]:
 
 
 def draw(package: str, count: int, seed: int) -> list[Mutant]:
-    """A systematic sample: every k-th mutant from a random first one, so modules and lines have their share."""
+    """One mutant of each of `count` equal runs of lines, so that all modules have their share; all where fewer exist."""
     everything = population(package)
-    step = max(1.0, len(everything) / count)
-    start = random.Random(f"{seed}/{package}").random() * step
-    return [everything[int(start + i * step)] for i in range(count) if start + i * step < len(everything)]
+    count, chance = min(count, len(everything)), random.Random(f"{seed}/{package}")
+    ends = [i * len(everything) // count for i in range(count + 1)]
+    return [everything[chance.randrange(first, last)] for first, last in pairwise(ends)]
 
 
-def test_files(mutant: Mutant) -> tuple[str, ...]:
+def files_of(mutant: Mutant) -> tuple[str, ...]:
     """The test file of the module first, where there is one, then the folder of its package."""
     folder = Path("tests") / mutant.path.parent.relative_to("oceanpath")
     own = folder / f"test_{mutant.path.name}"
