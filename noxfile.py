@@ -67,3 +67,10 @@ def crash(session: nox.Session) -> None:
     tests = ("tests/pipeline/test_crash.py", "tests/stages/mmap/test_crash.py")
     options = ("-rs", "-s", "--timeout=9000", *tests)
     session.run("python", "-m", "pytest", *options, env={"OCEANPATH_CRASH": "all"})
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """How many small changes of the code that decides results the tests notice, by package, and which they do not."""
+    _install(session)
+    session.run("python", "-m", "tests.mutants", *session.posargs)

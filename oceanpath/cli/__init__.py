@@ -26,11 +26,20 @@ def main() -> None:
     # in search of plug-ins pydantic would read the entry points of every installed package: longer than our own work
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     gc.disable()  # loading makes many objects and no garbage: looking for some would take a tenth of a no-op's time
-    from oceanpath.cli.app import run_app
+    from oceanpath.cli import signals
 
-    code = run_app(sys.argv[1:])
+    signals.listen()
+    try:
+        from oceanpath.cli.app import run_app
+
+        code = run_app(sys.argv[1:])
+    except KeyboardInterrupt:  # while loading
+        code = signals.interrupted()
+    signals.forget()
     sys.stdout.flush()
     sys.stderr.flush()
+    if code > signals.BASE:
+        os._exit(code)  # threads that are still at work are not waited for, and processes end with this one
     if "numpy" not in sys.modules:
         os._exit(code)  # nothing was computed: taking the interpreter apart would be a fifth of the time
     sys.exit(code)

@@ -12,7 +12,7 @@ from typing import Any, cast
 import typer
 
 from oceanpath import __version__
-from oceanpath.cli import verbs
+from oceanpath.cli import signals, verbs
 from oceanpath.errors import ExitCode, OceanPathError
 from oceanpath.pipeline.stage import resolve
 
@@ -93,6 +93,8 @@ def run_app(arguments: Sequence[str]) -> int:
         gc.freeze()  # what was loaded stays: no later search needs to look at it; see oceanpath.cli.main
         gc.enable()
         result = app(args=words, standalone_mode=False)
+        if result == ExitCode.INTERRUPTED:  # what typer makes of KeyboardInterrupt
+            return signals.interrupted()
         sys.stdout.flush()  # here, where a refusal can still be told
     except OceanPathError as error:
         if debug:
@@ -102,25 +104,29 @@ def run_app(arguments: Sequence[str]) -> int:
     except OSError as error:
         if debug:
             raise
-        if error.filename is not None:  # a file that no check before the work knew of
-            do = "Nothing that was published is affected; --debug shows where it happened."
-            print(f"error: {error.filename}: the system refused; got {error.strerror}. {do}", file=sys.stderr)
-            return int(ExitCode.STAGE)
-        _be_silent()
-        if isinstance(error, BrokenPipeError):
-            return 1  # whoever read what we print has gone, as `head` does; typer ends so where it sees it first
-        do = "What is published is safe. Make room, then run the same command again; --debug shows where it was."
-        print(f"error: the system refused, perhaps to take what is printed; got {error}. {do}", file=sys.stderr)
-        return int(ExitCode.STAGE)
+        return _refused(error)
     except typer.Exit as stop:
         return int(stop.exit_code)
     except USAGE_ERROR as error:
         error.show()
         return int(ExitCode.EXPERIMENT)
     except (KeyboardInterrupt, typer.Abort):
-        print("interrupted: what was complete is kept; the same command goes on from there", file=sys.stderr)
-        return int(ExitCode.INTERRUPTED)
+        return signals.interrupted()
     return int(result) if isinstance(result, int) else int(ExitCode.OK)
+
+
+def _refused(error: OSError) -> int:
+    """Say what the operating system refused, where no check before the work knew of it; returns the exit code."""
+    if error.filename is not None:
+        do = "Nothing that was published is affected; --debug shows where it happened."
+        print(f"error: {error.filename}: the system refused; got {error.strerror}. {do}", file=sys.stderr)
+        return int(ExitCode.STAGE)
+    _be_silent()
+    if isinstance(error, BrokenPipeError):
+        return 1  # whoever read what we print has gone, as `head` does; typer ends so where it sees it first
+    do = "What is published is safe. Make room, then run the same command again; --debug shows where it was."
+    print(f"error: the system refused, perhaps to take what is printed; got {error}. {do}", file=sys.stderr)
+    return int(ExitCode.STAGE)
 
 
 def _be_silent() -> None:

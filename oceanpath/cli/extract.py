@@ -14,7 +14,7 @@ from oceanpath.cli.report import report
 from oceanpath.cli.run import bring_up, show_plan
 from oceanpath.cli.stand_alone import load_or_assume, sets_key
 from oceanpath.cli.steps import span
-from oceanpath.errors import ExitCode, StageError
+from oceanpath.errors import ExitCode
 from oceanpath.pipeline.plan import Plan, plan
 from oceanpath.pipeline.stage import Inputs
 from oceanpath.pipeline.survey import State
@@ -54,9 +54,10 @@ def call(common: Common) -> int:
     if out is None:
         states = bring_up(made, common)
     else:
-        states = bring_up(made, common, lambda _, folder: _lay_out(folder, out))
-        for state in states:
-            _lay_out(common.place().place("stage", STAGE, state.fingerprint), out)
+        from oceanpath.cli.extract_out import put, settle
+
+        states = bring_up(made, common, lambda _, folder: put(folder, out))
+        settle(states[-1], common.place(), out)
     if common.as_json or common.quiet:
         return int(ExitCode.OK)
     if out is None:
@@ -70,17 +71,8 @@ def _placed(common: Common, out: Path | None) -> Common:
     return common if out is None or common.workspace != OUTPUTS else replace(common, workspace=out / KEPT)
 
 
-def _lay_out(folder: Path, out: Path) -> None:
-    from oceanpath.artifacts.gather import lay_out
-
-    try:
-        lay_out(folder, out)
-    except OSError as error:
-        raise StageError("the features could not be put there", where=out, got=error) from error
-
-
 def _report(state: State, out: Path, common: Common) -> None:
-    """What was made, where it is, and how to go on."""
+    """Print what was made, where it is, and the commands that follow."""
     metrics = state.manifest.summary["metrics"] if state.manifest else {}
     print(f"{metrics.get('slides', 0)} slides, {metrics.get('patches', 0)} patches in {out}")
     print("\nNext")
