@@ -53,6 +53,11 @@ def link_file(path: Path, place: Path) -> None:
         shutil.copyfile(path, place)
 
 
+def is_published(folder: Path) -> bool:
+    """Whether a folder is a published one, with a seal."""
+    return (folder / MANIFEST).is_file()
+
+
 def sealed_digests(folder: Path) -> dict[str, str]:
     """Relative name → xxh3-128 of every file of a published folder, as its seal says; nothing where it has none.
 

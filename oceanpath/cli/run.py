@@ -49,9 +49,18 @@ def _go(made: Plan, common: Common, published: Published) -> list[State]:
     screen = make_screen(quiet=common.quiet, as_json=common.as_json)
     with Ledger(workspace.ledger) as ledger:
         try:
-            command = " ".join(sys.argv[1:])
-            runner = Runner(made, workspace, ledger, command, screen, forced, common.jobs, common.keep_going, published)
-            return runner.go()
+            return Runner(
+                made,
+                workspace,
+                ledger,
+                command=" ".join(sys.argv[1:]),
+                screen=screen,
+                forced=forced,
+                jobs=common.jobs,
+                keep_going=common.keep_going,
+                published=published,
+                verify=made.experiment.base.value("runtime.verify"),
+            ).go()
         finally:
             screen.close()
 

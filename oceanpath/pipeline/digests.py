@@ -84,6 +84,14 @@ def hash_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+def hash_files(paths: list[Path]) -> list[str]:
+    """`hash_file` of each, several at once."""
+    from concurrent.futures import ThreadPoolExecutor  # not needed when nothing changed
+
+    with ThreadPoolExecutor(max_workers=open_cores()) as pool:
+        return list(pool.map(hash_file, paths))
+
+
 class DigestCache:
     """Content digests by path, remembered in one SQLite file that may be deleted at any time."""
 
@@ -148,12 +156,9 @@ class DigestCache:
         return content
 
     def _hash(self, root: Path, names: list[str], stats: dict[str, Stat]) -> dict[str, str]:
-        from concurrent.futures import ThreadPoolExecutor  # not needed when nothing changed
-
         when = time.time_ns()
         paths = [root / name if root.is_dir() else root for name in names]
-        with ThreadPoolExecutor(max_workers=open_cores()) as pool:
-            found = dict(zip(names, pool.map(hash_file, paths), strict=True))
+        found = dict(zip(names, hash_files(paths), strict=True))
         rows = [(str(root), name, *stats[name], when, digest) for name, digest in found.items()]
         with closing(self._connect()) as db, db:
             db.executemany("INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?)", rows)

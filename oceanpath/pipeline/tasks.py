@@ -25,7 +25,7 @@ class Job:
     identity: Mapping[str, Any]
     inputs: Inputs
     replaces: bool = False
-    """Whether what is published already, if anything, must give way: the step is forced, or that is damaged."""
+    """Whether what is published already, if anything, must give way even if it is whole: the step is forced."""
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,8 @@ class RuntimeSettings(Settings):
     placement: Literal["auto", "mmap", "ram", "gpu"] = "auto"
     """Where the store's bags wait: in its files, in memory, or on the GPU; ``auto``: the GPU where it is small."""
     executor: Literal["local"] = "local"
+    verify: bool = True
+    """Compare what a step reads with the digests under which it was published; a bag of the store when first read."""
 
 
 def features_to_read(extracted: Path | None, given: Path | None) -> Path:

@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from oceanpath.artifacts import folds
 from oceanpath.artifacts.store import Store
-from oceanpath.pipeline.stage import Progress
+from oceanpath.pipeline.stage import Inputs, Progress
 from oceanpath.stages.eval.rows import ReportedRows
 
 Floats = NDArray[np.float64]
@@ -29,16 +29,15 @@ DECIMALS = 9
 """Floors are rounded here: the last bits of a fit depend on how many threads the linear algebra used."""
 
 
-def predict_floors(rows: ReportedRows, store_path: Path, split: Path, progress: Progress) -> dict[str, Floats]:
+def predict_floors(rows: ReportedRows, inputs: Inputs, progress: Progress) -> dict[str, Floats]:
     """Floor → probabilities [n, C] of the test rows, pooled over the folds like the model's.
 
     Args:
         rows: The test rows.
-        store_path: The store.
-        split: The folds.
+        inputs: The store and the folds.
         progress: Counts the bags that are read.
     """
-    store = Store(store_path)
+    store, split = Store(inputs["mmap"], check=inputs.verify), inputs["split"]
     ids = sorted({name for k in range(rows.results["folds"]) for name in folds.read_fold(split, k)["slide_id"]})
     mean, largest, length = pool(store, ids, progress)
     inputs = {"mean_pool_lr": mean, "max_pool_lr": largest, "bag_length": length}

@@ -12,5 +12,6 @@ STAGE = Stage(
     work="oceanpath.stages.eval.work:run",
     check="oceanpath.stages.eval.work:check",
     needs=("train", "mmap", "split"),
+    self_checked=("mmap/*.bin",),
     doc="Metrics of the test rows with patient-clustered intervals, beside their floors.",
 )

@@ -29,7 +29,7 @@ def run_part(settings: TrainSettings, inputs: Inputs, part: Part, out: Path, pro
     """
     from oceanpath.stages.train.fold import fit_fold  # Lightning takes seconds to import
 
-    facts = fit_fold(settings, inputs["mmap"], inputs["split"], part.payload["fold"], out)
+    facts = fit_fold(settings, inputs, part.payload["fold"], out)
     line = (
         f"fold {facts['fold']}: epoch {facts['best_epoch'] + 1} of {facts['epochs']}, val loss {facts['val_loss']:.3f}"
     )
