@@ -95,7 +95,10 @@ class Common:
         if path is None:
             path = LOCAL if LOCAL.is_file() else quickstart()
             print(f"experiment: {path}" + ("" if path == LOCAL else " (the bundled quickstart)"), file=sys.stderr)
-        return load(path, CATALOG, self.sets)
+        experiment = load(path, CATALOG, self.sets)
+        for line in experiment.replaced():
+            print(f"warning: {line}", file=sys.stderr)
+        return experiment
 
 
 def verb(call: Callable[[Common], int], extra: tuple[Flag, ...] = ()) -> Callable[..., int]:

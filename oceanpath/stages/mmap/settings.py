@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from oceanpath.settings import Settings, outside, shared
+from oceanpath.settings import Settings, outside, replaced, shared
 
 
 class MmapSettings(Settings):
@@ -26,8 +26,8 @@ class MmapSettings(Settings):
     """A bag never crosses a chunk file; a new one starts where this size would be passed."""
     manifest: Path | None = outside()
     """Only slides of this table: a pretraining manifest, or a csv, tsv or parquet with the column `data.slide_id`."""
-    verify: bool = False
-    """Whoever reads a bag of the store first compares it with its digest."""
+    verify: bool = replaced("runtime.verify", False)
+    """Without effect: bags are compared with their digests when first read, unless `runtime.verify` is false."""
     features: Path | None = outside("data.features")
     slide_id: str = shared("data.slide_id", "slide_id")
     allow_missing: bool = shared("data.allow_missing", False)
