@@ -54,8 +54,9 @@ def link_file(path: Path, place: Path) -> None:
 
 
 def is_published(folder: Path) -> bool:
-    """Whether a folder is a published one, with a seal."""
-    return (folder / MANIFEST).is_file()
+    """Whether a folder is a published one, in the workspace where it was made."""
+    place = folder.resolve()
+    return (place / MANIFEST).is_file() and place.parent.parent.name in ("runs", "parts")
 
 
 def sealed_digests(folder: Path) -> dict[str, str]:

@@ -184,7 +184,7 @@ class AdoptedFiles:
     def verify(self, i: int) -> None:
         """Raise ArtifactError where the file of slide `i` is not, byte for byte, what was adopted."""
         if self.digest(i) != self.sources.digests[i].decode():
-            do = "Put the old file back; if this one is meant, run `oceanpath ledger verify --deep`, then the same again."
+            do = "Put the old file back. If this one is meant: `oceanpath ledger verify --deep`, then run again."
             do = make_again(self._root.resolve()) if is_published(self._root) else do
             raise ArtifactError("a feature file changed since the store adopted it", where=self.path(i), do=do)
 

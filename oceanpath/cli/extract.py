@@ -15,6 +15,7 @@ from oceanpath.cli.screen import span
 from oceanpath.errors import ExitCode, StageError
 from oceanpath.pipeline.experiment import Experiment, without_file
 from oceanpath.pipeline.plan import Plan, plan
+from oceanpath.pipeline.sealed import verified
 from oceanpath.pipeline.stage import Inputs
 from oceanpath.pipeline.survey import State
 from oceanpath.stages.catalog import CATALOG
@@ -124,7 +125,7 @@ def _inputs(states: list[State], common: Common) -> Inputs | None:
         if here[name].state != "fresh":
             return None
         places[stage] = common.place().place("stage", stage, here[name].fingerprint)
-    return Inputs(parents=places)
+    return verified(Inputs(parents=places), step.stage)
 
 
 def _line(outlook: Outlook) -> str:

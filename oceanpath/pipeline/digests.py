@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import xxhash
 
@@ -50,6 +50,7 @@ CREATE TABLE IF NOT EXISTS whole (
 """
 FILE = "root, name, size, mtime_ns, inode, hashed_ns, digest, row_check"
 WHOLE = "root, seen, digest, digests, row_check"
+T = TypeVar("T")
 HEX = 32
 """Characters of a file's digest."""
 
@@ -122,7 +123,7 @@ class DigestCache:
         """Files whose content is no longer what is remembered although size and time are; they are forgotten."""
         return self._again_where_damaged(self._recheck) if self.path.exists() else []
 
-    def _again_where_damaged(self, use: Callable[[], Any]) -> Any:
+    def _again_where_damaged(self, use: Callable[[], T]) -> T:
         """What `use` gives; where the cache turns out to be damaged, it is removed first. Nothing but time is lost.
 
         Raises: StageError: the system refuses, or it is damaged at once again.

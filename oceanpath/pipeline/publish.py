@@ -4,8 +4,8 @@
     parts/<stage>/<fingerprint>/     one part of a mapped stage, likewise
 
 manifest.json   {"format", "stage", "kind", "version", "fingerprint", "digest", "files": {path: {"size", "digest"}},
-                 "identity", "summary", "parts", "environment", "local", "seal"}; the seal is a digest of the file itself;
-                 written last, inside the folder, before the one rename.
+                 "identity", "summary", "parts", "environment", "local", "seal"}; written last, inside the folder,
+                 before the one rename; the seal is a digest of manifest.json itself.
 
 Write into a private folder → check → digest and fsync every file → manifest → fsync folders → rename → fsync the
 parent. A killed process leaves a private folder that a later run sweeps away, or, where the work kept a journal in it,

@@ -10,9 +10,9 @@ from oceanpath.artifacts.features import FeatureMeta, write_features
 from oceanpath.artifacts.metrics import read_metrics
 from oceanpath.artifacts.predictions import read_cv_results
 from oceanpath.artifacts.store import Store
+from oceanpath.pipeline.stage import Inputs
 from oceanpath.stages.export.calibrate import calibrate_members, describe_calibration, ensemble_threshold
 from oceanpath.stages.export.card import render_card
-from oceanpath.pipeline.stage import Inputs
 from oceanpath.stages.export.facts import describe_cohort, describe_features, describe_performance
 
 
