@@ -7,6 +7,7 @@ A field is one of:
     shared(...)    the value comes from another table of the experiment, such as ``data.label``
     outside(...)   a path, mostly a shared one; its *content* is part of the identity, never its place
     replaced(...)  an old key that is still accepted, and without effect; another one decides now
+    added(...)     part of the identity unless it has its default, which gives the results from before the key existed
 """
 
 from pathlib import Path
@@ -56,6 +57,8 @@ class Settings(BaseModel):
             if mark.get("runtime") or mark.get("outside"):
                 continue
             value = getattr(self, name)
+            if mark.get("added") and value == field.default:
+                continue
             dumped = self.model_dump(mode="json", include={name}, serialize_as_any=True)[name]
             kept[name] = value.identity() if isinstance(value, Settings) else dumped
         return kept
@@ -84,6 +87,11 @@ def outside(key: str = "", default: Any = None) -> Any:
 def replaced(key: str, default: Any) -> Any:
     """An old key that has no effect any more, because `key` decides; it stays in identities as it was."""
     return Field(default, json_schema_extra={"replaced": key})
+
+
+def added(default: Any, **checks: Any) -> Any:
+    """A key of a later version whose default changes nothing: results made before it existed stay valid."""
+    return Field(default, json_schema_extra={"added": True}, **checks)
 
 
 def _marks(field: FieldInfo) -> dict[str, Any]:

@@ -15,7 +15,6 @@ are left out. `FeatureFile.layout` says what was seen.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -94,7 +93,7 @@ def write_features(
         file.create_dataset("coords", data=coords.astype(np.int32), track_times=False)
         if tissue is not None:
             file.create_dataset("tissue_fraction", data=tissue.astype(np.float16), track_times=False)
-        for name, value in dataclasses.asdict(meta).items():
+        for name, value in meta.attributes().items():
             file.attrs[name] = value
 
 

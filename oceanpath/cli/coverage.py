@@ -29,7 +29,7 @@ def coverage(
     """Maps of kept (green) and discarded (red) patches, a table, a summary, and the worst side by side."""
     from oceanpath.artifacts.coverage import coverage_of, write_coverage
     from oceanpath.artifacts.features import find_features
-    from oceanpath.figures.coverage import Map, coverage_picture, draw_coverage
+    from oceanpath.figures.coverage import Map, coverage_map, draw_coverage
 
     built = _open(store)
     stored = set(built.slide_ids)
@@ -48,12 +48,12 @@ def coverage(
             rows.append(seen.row())
             percents.append(seen.percent)
             if maps or montage:
-                picture = coverage_picture(seen.coords, seen.kept)
+                shown = coverage_map(seen.slide_id, seen.coords, seen.kept, seen.mpp)
             if maps:
-                draw_coverage(out / "maps" / f"{seen.slide_id.replace('/', '_')}.png", picture)
+                draw_coverage(out / "maps" / f"{seen.slide_id.replace('/', '_')}.png", shown)
             if montage:
                 keep = heapq.heappush if len(worst) < montage else heapq.heappushpop
-                keep(worst, (-seen.percent, -number, Map(seen.slide_id, seen.percent, picture)))
+                keep(worst, (-seen.percent, -number, shown))
         if number % EVERY == 0:
             print(f"coverage: {number} of {len(paths)} slides", file=sys.stderr, flush=True)
     write_coverage(out / "coverage.csv", rows)

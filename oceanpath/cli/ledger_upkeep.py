@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ import typer
 from oceanpath.cli.history import AsJson, Workspace
 from oceanpath.errors import ArtifactError, ExitCode, ExperimentError
 from oceanpath.pipeline import stock
+from oceanpath.pipeline.leases import removal
 from oceanpath.pipeline.workspace import Workspace as Place
 
 Folders = Annotated[
@@ -57,9 +59,14 @@ def prune(
     drop: Annotated[list[str] | None, typer.Option("--drop", metavar="EXPERIMENT", help="Let go of it first.")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Remove results that no experiment uses now. Says what would go; --yes removes it."""
+    """Remove results that no experiment uses now. Says what would go; --yes removes it, unless a run is at work."""
     place = _place(workspace)
-    for name in drop or ():
+    with removal(place) if yes else nullcontext():
+        return _prune(place, drop or [], yes=yes, as_json=as_json)
+
+
+def _prune(place: Place, drop: list[str], *, yes: bool, as_json: bool) -> int:
+    for name in drop:
         _drop(place, name, really=yes)
     folders = stock.unused(place)
     sizes = {str(folder.relative_to(place.root)): stock.size(folder) for folder in folders}

@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from oceanpath.errors import ArtifactError, StageError
 from oceanpath.pipeline.migrations import COLUMNS, add_functions, check, migrate, rebuild_words, sealed
-from oceanpath.pipeline.processes import host, is_alive, process_tag
+from oceanpath.pipeline.processes import host, process_tag
 from oceanpath.pipeline.sqlite_files import is_refusal, journal_of
 from oceanpath.pipeline.workspace import Manifest
 
@@ -125,10 +125,10 @@ class Ledger:
             self._write(f"UPDATE {table} SET seal = {sealed(table)} WHERE {where}", key or (number,))
         return number
 
-    def start_run(self, experiment: str, file: str, command: str) -> int:
-        """Record that a run began; returns its number. Runs of dead processes are marked interrupted first."""
+    def start_run(self, experiment: str, file: str, command: str, living: Collection[str] = ()) -> int:
+        """Record that a run began; returns its number. Runs of other processes than `living` are marked interrupted."""
         with self.transaction():
-            self._bury_the_dead()
+            self._end_dead_runs(living)
             sql = "INSERT OR REPLACE INTO experiment (name, file) VALUES (?, ?)"
             self._write_rows("experiment", sql, (experiment, file), "name = ?", experiment)
             sql = (
@@ -143,8 +143,10 @@ class Ledger:
         self._update("run", run, environment=json.dumps(environment, sort_keys=True))
 
     def end_run(self, run: int, state: str, error: str = "") -> None:
-        """Record how a run ended: ``ok``, ``failed`` or ``interrupted``."""
-        self._update("run", run, ended=time.time(), state=state, error=error or None)
+        """Record how a run ended: ``ok``, ``failed`` or ``interrupted``; steps that had not ended were interrupted."""
+        with self.transaction():
+            self._interrupt_steps(run)
+            self._update("run", run, ended=time.time(), state=state, error=error or None)
 
     def add_step(self, run: int, name: str, identity: Mapping[str, Any], **facts: Any) -> int:
         """Record a step of a run with the facts known by now; returns its number.
@@ -226,10 +228,12 @@ class Ledger:
         sql = f"UPDATE {table} SET {columns} WHERE id = ?"
         self._write_rows(table, sql, (*facts.values(), number), "id = ?", number)
 
-    def _bury_the_dead(self) -> None:
-        for row in self.rows("SELECT id, process FROM run WHERE state = 'running' AND host = ?", (host(),)):
-            pid, start, _ = row["process"].split("-", 2)
-            if not is_alive(pid, start):
+    def _end_dead_runs(self, living: Collection[str]) -> None:
+        for row in self.rows("SELECT id, process FROM run WHERE state = 'running'"):
+            if row["process"] not in living:
                 self._update("run", row["id"], state="interrupted")
-                sql = "UPDATE step SET state = 'interrupted' WHERE run = ? AND state = 'running'"
-                self._write_rows("step", sql, (row["id"],), "run = ?", row["id"])
+                self._interrupt_steps(row["id"])
+
+    def _interrupt_steps(self, run: int) -> None:
+        sql = "UPDATE step SET state = 'interrupted' WHERE run = ? AND state = 'running'"
+        self._write_rows("step", sql, (run,), "run = ?", run)

@@ -30,11 +30,11 @@ from oceanpath.pipeline.locks import held, try_lock, wait_lock
 from oceanpath.pipeline.processes import process_tag, token
 from oceanpath.pipeline.stage import JOURNAL, Summary
 from oceanpath.pipeline.workspace import (
+    MANIFEST,
     PARTIAL,
     Manifest,
     Workspace,
     find,
-    is_left,
     local_files,
     read_manifest,
     remove_left,
@@ -66,7 +66,7 @@ class Order:
 
 
 def publish(workspace: Workspace, order: Order, *, replace: bool = False) -> Manifest:
-    """Do the work in a private folder and rename it into place. The first to commit a fingerprint wins.
+    """Do the work in a private folder and rename it into place, as the holder of the lock of the fingerprint.
 
     With `replace`, what lies at that place makes way once its replacement is complete. Without it, work that kept a
     journal goes on in the private folder of a process that was killed at it; an interrupt leaves that folder too.
@@ -77,7 +77,7 @@ def publish(workspace: Workspace, order: Order, *, replace: bool = False) -> Man
     partial = final.parent / f".{order.fingerprint}.{process_tag()}.{token()}{PARTIAL}"
     goes_on = False
     try:
-        if order.kind != "stage" or not _taken(final, partial, afresh=replace):
+        if order.kind != "stage" or not _taken(workspace, final, partial, afresh=replace):
             partial.mkdir(parents=True)
         summary = order.write(partial)
         if order.check is not None:
@@ -101,9 +101,15 @@ def publish(workspace: Workspace, order: Order, *, replace: bool = False) -> Man
 
 
 def make(
-    workspace: Workspace, order: Order, *, replace: bool = False, wait: bool = True
+    workspace: Workspace, order: Order, *, since: int | None = None, wait: bool = True
 ) -> tuple[Manifest, bool] | None:
-    """Publish unless somebody has done so, as the only maker of this fingerprint anywhere.
+    """Publish unless it is published, as the only maker of this fingerprint anywhere.
+
+    Args:
+        workspace: Where.
+        order: What.
+        since: What was published before this moment [ns, by the clock of the file system] is replaced.
+        wait: Whether to wait for another process that is making it.
 
     Returns:
         The manifest and whether it was made now; None when another process is making it and `wait` is off.
@@ -118,11 +124,15 @@ def make(
             return None
         with held(lock):
             manifest, damage = find(workspace, order.kind, order.stage, name)
-            if manifest is not None and not replace:
+            if manifest is not None and not (since and _published_ns(workspace, order) <= since):
                 return manifest, False
-            return publish(workspace, order, replace=replace or bool(damage)), True
+            return publish(workspace, order, replace=since is not None or bool(damage)), True
     except OSError as error:
         raise StageError("the disk refused", where=workspace.root, got=error) from error
+
+
+def _published_ns(workspace: Workspace, order: Order) -> int:
+    return (workspace.place(order.kind, order.stage, order.fingerprint) / MANIFEST).stat().st_mtime_ns
 
 
 def set_aside(workspace: Workspace, folder: Path) -> None:
@@ -132,13 +142,13 @@ def set_aside(workspace: Workspace, folder: Path) -> None:
     folder.rename(place)
 
 
-def _taken(final: Path, partial: Path, *, afresh: bool) -> bool:
+def _taken(workspace: Workspace, final: Path, partial: Path, *, afresh: bool) -> bool:
     """Whether `partial` is now what a dead process wrote of `final` and kept a journal of.
 
     What dead processes wrote of this stage with other settings is removed: it holds as much of the disk as a result.
     """
     taken = afresh
-    for left in filter(is_left, final.parent.glob(f".*{PARTIAL}")):
+    for left in filter(workspace.is_left, final.parent.glob(f".*{PARTIAL}")):
         if taken or left.name.split(".")[1] != final.name or not (left / JOURNAL).exists():
             remove_left(left)
             continue

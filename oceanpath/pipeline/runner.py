@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from oceanpath.errors import OceanPathError, StageError
 from oceanpath.pipeline.digests import Content
+from oceanpath.pipeline.leases import in_use, runs
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.plan import Plan, Step
-from oceanpath.pipeline.processes import process_tag
+from oceanpath.pipeline.processes import process_tag, token
 from oceanpath.pipeline.stage import Inputs, Progress
 from oceanpath.pipeline.survey import State, Survey
 from oceanpath.pipeline.workspace import Workspace
@@ -66,6 +67,8 @@ class Runner:
     _survey: Survey = field(init=False)
     _run: int | None = None
     """Its number in the ledger."""
+    _since: int = 0
+    """When it began [ns], by the clock of the workspace's file system."""
     _workers: Workers | None = None
     _settled: list[tuple[State, dict[str, Any]]] = field(default_factory=list)
     _desk: threading.RLock = field(default_factory=threading.RLock)
@@ -77,7 +80,15 @@ class Runner:
         self._survey = Survey(self.plan, self.workspace, last, self.forced)
 
     def go(self) -> list[State]:
-        """Make every step that is not fresh. What depends on a failed step is skipped."""
+        """Make every step that is not fresh. What depends on a failed step is skipped.
+
+        Meanwhile nothing is removed from the workspace but what killed processes left half made.
+        """
+        with in_use(self.workspace) as self._since:
+            self.workspace.sweep()
+            return self._go()
+
+    def _go(self) -> list[State]:
         ended, said = "failed", ""
         try:
             if self.jobs == 1:
@@ -132,7 +143,7 @@ class Runner:
             number = self.ledger.add_step(self._number(), step.name, identity, **self._facts(state), state="running")
             progress = self.screen.begin(step, state.why)
         started = time.perf_counter()
-        job = Job(step, identity, inputs, replaces=step.name in self.forced)
+        job = Job(step, identity, inputs, since=self._since if step.name in self.forced else None)
         facts: dict[str, Any] = {"state": "interrupted", "error": None}
         try:
             state.manifest, facts["peak_mb"] = execute(
@@ -152,12 +163,11 @@ class Runner:
         return state
 
     def _open_workers(self) -> Workers:
-        """Before the first thing is made: sweep the workspace, record what it is made with, start the workers."""
+        """Before the first thing is made: record what it is made with, start the workers."""
         if self._workers is None:
             from oceanpath.pipeline.environment import environment
             from oceanpath.pipeline.workers import Beside, Here
 
-            self.workspace.sweep()
             self.ledger.set_environment(self._number(), environment())
             self._workers = Here() if self.jobs == 1 else Beside(self.jobs)
         return self._workers
@@ -177,7 +187,8 @@ class Runner:
     def _number(self) -> int:
         if self._run is None:
             experiment = self.plan.experiment
-            self._run = self.ledger.start_run(experiment.name, str(experiment.path), self.command)
+            living = runs(self.workspace)
+            self._run = self.ledger.start_run(experiment.name, str(experiment.path), self.command, living)
         return self._run
 
     def _write_end(self, ended: str, said: str) -> None:
@@ -220,10 +231,9 @@ class Runner:
         target = Path("../..") / self._place(state.step.name).relative_to(self.workspace.root)
         if link.is_symlink() and link.readlink() == target:
             return
-        fresh = link.with_name(f".{link.name}.{process_tag()}")
+        fresh = link.with_name(f".{link.name}.{process_tag()}.{token()}")
         try:
             link.parent.mkdir(parents=True, exist_ok=True)
-            fresh.unlink(missing_ok=True)
             fresh.symlink_to(target)
             fresh.replace(link)
         except OSError as error:
@@ -253,24 +263,26 @@ class _Clerk:
 def watch(plan: Plan, jobs: int, settle: Callable[[Step], None], stop: Callable[[], None]) -> None:
     """Settle every step of a plan, up to `jobs` at once, each as soon as all before it are settled.
 
-    `stop` is called when one is interrupted, so that the others end too.
+    `stop` is called when one is interrupted, so that the others end too; they are not waited for.
     """
     from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
     waiting, done = list(plan.steps), set[str]()
-    with ThreadPoolExecutor(jobs) as pool:
-        running: dict[Future[None], str] = {}
-        try:
-            while waiting or running:
-                for step in [step for step in waiting if step.upstream() <= done]:
-                    waiting.remove(step)
-                    running[pool.submit(settle, step)] = step.name
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    done.add(running.pop(future))
-                    future.result()
-        except BaseException:
-            stop()
-            raise
+    running: dict[Future[None], str] = {}
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        while waiting or running:
+            for step in [step for step in waiting if step.upstream() <= done]:
+                waiting.remove(step)
+                running[pool.submit(settle, step)] = step.name
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                done.add(running.pop(future))
+                future.result()
+    except BaseException:
+        stop()
+        raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def first_error(states: Iterable[State]) -> OceanPathError | None:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from oceanpath.errors import ArtifactError, make_again
 from oceanpath.pipeline.digests import DigestCache, hash_file
+from oceanpath.pipeline.leases import removal
 from oceanpath.pipeline.ledger import Ledger
+from oceanpath.pipeline.locks import holder
 from oceanpath.pipeline.processes import token
 from oceanpath.pipeline.publish import set_aside
 from oceanpath.pipeline.workspace import Manifest, Workspace, read_manifest, sealed_files
@@ -48,6 +50,8 @@ def verify(workspace: Workspace, *, deep: bool, mend: bool = False, folders: Seq
 
     With `mend`, damaged folders are set aside, and so is every folder that has a hard link to a damaged file: the next
     run makes them again. With `folders`, only these are looked at.
+
+    Raises: StageError: with `mend`, a run is using the workspace.
     """
     look = _Look(deep)
     found = [finding for folder in folders or published(workspace) for finding in look.at(folder)]
@@ -61,8 +65,9 @@ def verify(workspace: Workspace, *, deep: bool, mend: bool = False, folders: Seq
             found.append(Finding(path, problem, "oceanpath run EXPERIMENT (its digest is forgotten now)"))
     if mend:
         damaged = {finding.where for finding in found if finding.where.is_dir()}
-        for folder in sorted(damaged | _linked_to(workspace, [finding.file for finding in found if finding.file])):
-            set_aside(workspace, folder)
+        with removal(workspace):
+            for folder in sorted(damaged | _linked_to(workspace, [finding.file for finding in found if finding.file])):
+                set_aside(workspace, folder)
     return found
 
 
@@ -126,14 +131,14 @@ def unused(workspace: Workspace) -> list[Path]:
         if link.exists():
             manifest = _manifest(link.resolve())
             kept |= {link.resolve().name, *(manifest.parts.values() if manifest else ())}
-    kept |= {path.name for path in workspace.root.glob("locks/*")}
+    kept |= {path.name for path in workspace.locks.glob("[!.]*") if holder(workspace.locks, path.name)}
     return [folder for folder in published(workspace) if folder.name not in kept] + sorted(
         workspace.root.glob("set_aside/*")
     )
 
 
 def prune(workspace: Workspace, folders: list[Path]) -> None:
-    """Remove folders; each disappears from its place in one step before its files go."""
+    """Remove folders; each disappears from its place in one step before its files go. For use inside a `removal`."""
     for folder in folders:
         away = folder.with_name(f".{folder.name}.{token()}.pruned")
         with suppress(FileNotFoundError):  # another process pruned it
@@ -141,8 +146,6 @@ def prune(workspace: Workspace, folders: list[Path]) -> None:
             shutil.rmtree(away)
     for left in workspace.root.glob("*/*/.*.pruned"):
         shutil.rmtree(left, ignore_errors=True)
-    for left in workspace.root.glob("experiments/*/.*"):
-        left.unlink(missing_ok=True)
     workspace.sweep(journals=True)
 
 
@@ -156,7 +159,14 @@ def rebuild(workspace: Workspace) -> tuple[int, int]:
 
     Returns:
         How many published folders and how many experiments were found.
+
+    Raises: StageError: a run is using the workspace, and writes to its ledger.
     """
+    with removal(workspace):
+        return _rebuild(workspace)
+
+
+def _rebuild(workspace: Workspace) -> tuple[int, int]:
     fresh = workspace.ledger.with_name(f".ledger-{token()}.sqlite")
     steps = dict(_steps(workspace))
     with Ledger(fresh) as ledger:

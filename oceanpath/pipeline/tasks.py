@@ -24,8 +24,8 @@ class Job:
     step: Step
     identity: Mapping[str, Any]
     inputs: Inputs
-    replaces: bool = False
-    """Whether what is published already, if anything, must give way even if it is whole: the step is forced."""
+    since: int | None = None
+    """What was published before this moment is made again [ns, by the clock of the file system]: the step is forced."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Task:
         reset_peak_memory()
         found, error = None, None
         try:
-            found = make(self.workspace, self._order(progress), replace=self.job.replaces, wait=self.wait)
+            found = make(self.workspace, self._order(progress), since=self.job.since, wait=self.wait)
         except OceanPathError as problem:
             error = problem
         seconds, peak = time.perf_counter() - started, peak_memory_mb()

@@ -13,7 +13,8 @@ from typing import Any
 import xxhash
 
 from oceanpath.errors import ArtifactError, ExperimentError
-from oceanpath.pipeline.processes import host, is_alive, process_tag, token
+from oceanpath.pipeline.locks import holder
+from oceanpath.pipeline.processes import is_alive, process_tag, token
 from oceanpath.pipeline.stage import JOURNAL, LOCAL
 
 FORMAT = 1
@@ -72,6 +73,11 @@ class Workspace:
         return self.root / "ledger.sqlite"
 
     @property
+    def locks(self) -> Path:
+        """Who is at work on what."""
+        return self.root / "locks"
+
+    @property
     def digests(self) -> Path:
         """The cache of outside digests."""
         return self.root / "digests.sqlite"
@@ -92,9 +98,17 @@ class Workspace:
 
     def sweep(self, *, journals: bool = False) -> None:
         """Remove what dead processes left half made, and with `journals` also that with which work can go on."""
-        for folder in (*self.root.glob(f"runs/*/*{PARTIAL}"), *self.root.glob(f"parts/*/*{PARTIAL}")):
-            if is_left(folder) and (journals or not (folder / JOURNAL).exists()):
+        for folder in (*self.root.glob(f"runs/*/.*{PARTIAL}"), *self.root.glob(f"parts/*/.*{PARTIAL}")):
+            if self.is_left(folder) and (journals or not (folder / JOURNAL).exists()):
                 remove_left(folder)
+        for path in (*self.locks.glob(".*"), *self.root.glob("experiments/*/.*")):
+            if is_alive(path.name.rpartition(".")[0].rpartition(".")[2]) is False:
+                remove(path)
+
+    def is_left(self, folder: Path) -> bool:
+        """Whether nobody is at a private folder any more: who makes something holds its lock for as long."""
+        _, name, tag, *_ = folder.name.split(".")
+        return holder(self.locks, name) != tag
 
 
 def read_manifest(folder: Path) -> Manifest | None:
@@ -152,11 +166,13 @@ def find(workspace: Workspace, kind: str, stage: str, name: str) -> tuple[Manife
         return None, error.render()
 
 
-def is_left(folder: Path) -> bool:
-    """Whether a private folder belonged to a process of this machine that is dead; those of other hosts stay."""
-    _, _, tag = folder.name.removeprefix(".").partition(".")
-    pid, start, where = (*tag.split(".")[0].split("-", 2), "", "", "")[:3]
-    return where == host() and not is_alive(pid, start)
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder, unless another process removes it at this moment."""
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def remove_left(folder: Path) -> None:

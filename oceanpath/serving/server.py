@@ -13,6 +13,7 @@ from granian.http import HTTP1Settings
 from litestar.types import ASGIApp
 
 from oceanpath.artifacts.bundle import read_bundle
+from oceanpath.child_process import end_with_parent
 from oceanpath.errors import ExperimentError
 from oceanpath.serving.app import create_app
 from oceanpath.serving.engine import Engine
@@ -61,6 +62,7 @@ def serve(path: Path, settings: ServeSettings, announce: Callable[[str], None]) 
 
 def _load(path: Path, settings: ServeSettings) -> ASGIApp:
     """In the worker: verify again, test the engine on its golden bag, and only then answer."""
+    end_with_parent()
     return create_app(Engine.load(path, settings.threads), settings)
 
 

@@ -7,7 +7,7 @@ from oceanpath.stages.analyze.settings import AnalyzeSettings
 
 STAGE = Stage(
     name="analyze",
-    version=3,
+    version=4,
     settings=AnalyzeSettings,
     work="oceanpath.stages.analyze.work:run",
     check="oceanpath.stages.analyze.work:check",

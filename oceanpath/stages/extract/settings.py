@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from oceanpath.settings import Settings, outside, runtime, shared
+from oceanpath.settings import Settings, added, outside, runtime, shared
 from oceanpath.slides.encoders import canonical
 from oceanpath.slides.encoders.card import EncoderOptions
 from oceanpath.slides.encoders.user_code import source_digest
@@ -40,6 +40,13 @@ class ExtractSettings(Settings):
     """A folder of `<slide_id>.geojson` or `<slide_id>.png` that say where tissue is; left out, it is measured."""
     coords: Path | None = outside()
     """Folder of lists of patch places that TRIDENT or CLAM made, instead of a grid over the tissue found here."""
+    tissue_origin: Literal["auto", "slide", "bounds"] = added("auto")
+    """Where coordinates of contours and masks start: the corner of the slide, or of the scanned area, as QuPath exports
+    them for scanners that record one (Leica, Mirax). auto takes the one that fits and refuses where both do."""
+    on_bad_tile: Literal["fail", "skip"] = added("fail")
+    """What happens where pixels cannot be decoded: the slide fails, or such patches are left out and counted."""
+    colours: Literal["stored", "srgb"] = added("stored")
+    """Pixels as stored, or converted to sRGB by the ICC profile of slides that carry one."""
     mpp: float | None = Field(None, gt=0)
     """Micrometres a level-0 pixel, believed for every slide whatever it says."""
     default_mpp: float | None = Field(None, gt=0)

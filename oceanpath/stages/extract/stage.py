@@ -7,7 +7,7 @@ from oceanpath.stages.extract.settings import ExtractSettings
 
 STAGE = Stage(
     name="extract",
-    version=4,
+    version=5,
     settings=ExtractSettings,
     work="oceanpath.stages.extract.work:run",
     check="oceanpath.artifacts.features:check_features",

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from oceanpath.settings import Settings, outside, replaced, shared
+from oceanpath.settings import Settings, added, outside, replaced, shared
 
 
 class MmapSettings(Settings):
@@ -28,6 +28,8 @@ class MmapSettings(Settings):
     """Only slides of this table: a pretraining manifest, or a csv, tsv or parquet with the column `data.slide_id`."""
     verify: bool = replaced("runtime.verify", False)
     """Without effect: bags are compared with their digests when first read, unless `runtime.verify` is false."""
+    coverage_thumbnails: bool = added(False)
+    """Draw kept and discarded patches of every capped slide into the store's folder coverage_qc."""
     features: Path | None = outside("data.features")
     slide_id: str = shared("data.slide_id", "slide_id")
     allow_missing: bool = shared("data.allow_missing", False)

@@ -34,6 +34,7 @@ from oceanpath.stages.mmap.journal import Journal
 from oceanpath.stages.mmap.limit import Limit
 from oceanpath.stages.mmap.reuse import Reuse, best_reuse, recipe
 from oceanpath.stages.mmap.settings import MmapSettings
+from oceanpath.stages.mmap.thumbnails import draw_thumbnails
 
 
 def run(settings: MmapSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
@@ -61,6 +62,8 @@ def run(settings: MmapSettings, inputs: Inputs, out: Path, progress: Progress) -
     sources.save(out)
     if sources.adopted().any():
         remember_places(out, folder, [stamps[i] for i in order.tolist()])
+    if settings.coverage_thumbnails:
+        draw_thumbnails(out, folder.root, progress)
     job = feature_set([folder.root / origin.name for origin in origins], folder.root)
     return _summary(index, sources, build, bad, [*said, *([job.words()] if job else [])])
 

@@ -56,14 +56,20 @@ class Judge:
     def __call__(self, epoch: int, train_loss: float) -> bool:
         """Score an epoch; True when the fit should stop."""
         found = predict(self.module.classifier, self.store, self.val.numbers, self.module.device)
-        scores = val_scores(found.probabilities, self.val.labels)
-        score = scores[self.monitor]
-        if score is None:
+        loss, area = val_scores(found.probabilities, self.val.labels)
+        known = train_loss if np.isfinite(train_loss) else None
+        self.history.append({"epoch": epoch, "train_loss": known, "val_loss": loss, "val_auroc": area})
+        return self.best.offer(epoch, self._scores(loss, area), self.module.classifier)
+
+    def _scores(self, loss: float, area: float | None) -> tuple[float, ...]:
+        """The lower the better. Small val sets reach the same AUROC at many epochs, so the loss decides among these."""
+        if self.monitor == "val_loss":
+            return (loss,)
+        if area is None:
             raise StageError(
                 "the val rows hold one class only", expected=self.monitor, do="Set train.monitor=val_loss."
             )
-        self.history.append({"epoch": epoch, "train_loss": train_loss if np.isfinite(train_loss) else None, **scores})
-        return self.best.offer(epoch, score, self.module.classifier)
+        return -area, loss
 
 
 def fit_fold(settings: TrainSettings, inputs: Inputs, number: int, out: Path) -> dict[str, Any]:
@@ -87,14 +93,13 @@ def _fit(settings: TrainSettings, store: Store, rows: dict[str, Rows], seed: int
     seed_torch(seed, "weights")
     classifier = WSIClassifier(settings.model, store.dim, val.classes)
     module = ClassifierFit(classifier, _loss(settings, train), settings, seed)
-    best = BestEpoch(settings.patience, higher=settings.monitor == "val_auroc")
-    judge = Judge(module, store, val, settings.monitor, best)
+    judge = Judge(module, store, val, settings.monitor, BestEpoch(settings.patience))
     labels = train.labels.tolist()
     dataset = BagDataset(store, train.numbers, labels, settings.max_patches, derive(seed, "rows"))
     fit_classifier(module, dataset, labels if settings.balance == "sampling" else None, device, judge)
-    if not best.state:
+    if not judge.best.state:
         raise StageError("no epoch had a finite validation score", got=judge.history, do="Lower train.lr.")
-    classifier.load_state_dict(best.state)
+    classifier.load_state_dict(judge.best.state)
     return judge
 
 
@@ -119,11 +124,11 @@ def read_rows(frame: pd.DataFrame, store: Store, classes: list[str], where: str)
     return found
 
 
-def val_scores(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> dict[str, float | None]:
+def val_scores(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[float, float | None]:
     """Mean cross-entropy and AUROC of the val rows; the AUROC is None where they hold one class."""
     chosen = probabilities[np.arange(len(labels)), labels]
     loss = float(-np.log(np.maximum(chosen, np.finfo(np.float64).tiny)).mean())
-    return {"val_loss": loss, "val_auroc": auroc(labels, probabilities).value}
+    return loss, auroc(labels, probabilities).value
 
 
 def _loss(settings: TrainSettings, train: Rows) -> SlideLoss:

@@ -20,7 +20,8 @@ class TrainSettings(FitSettings):
     patience: int = Field(8, ge=1)
     """Epochs without a better validation score after which the fit stops."""
     monitor: Literal["val_loss", "val_auroc"] = "val_loss"
-    """What chooses the epoch: mean cross-entropy (low) or AUROC (high) of the val rows."""
+    """What chooses the epoch: the lowest mean cross-entropy of the val rows, or their highest AUROC and, among epochs
+    of equal AUROC, the lowest cross-entropy."""
     loss: Literal["ce", "focal"] = "ce"
     focal_gamma: float = Field(2.0, ge=0.0)
     """How much the focal loss passes over slides that are right already."""

@@ -7,7 +7,7 @@ from oceanpath.stages.train.settings import TrainSettings
 
 STAGE = Stage(
     name="train",
-    version=4,
+    version=5,
     settings=TrainSettings,
     work="oceanpath.stages.train.work:run",
     check="oceanpath.artifacts.predictions:check",

@@ -1,6 +1,6 @@
 """The process that holds a maker's library and one open slide; nothing here runs in the process of a run.
 
-usage: python -m oceanpath.slides.readers.vendor.child SUFFIX LIMIT_S PARENT_PID
+usage: python -m oceanpath.slides.readers.vendor.child SUFFIX LIMIT_S LIFELINE
 
 Requests come on stdin, replies leave on what was stdout (the library's own prints go to stderr); see `messages`:
 
@@ -14,10 +14,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
-import signal
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,12 +23,12 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from oceanpath.child_process import end_with_parent
 from oceanpath.slides.readers.vendor.messages import packed, received
 
 FAULTS = (ArithmeticError, AssertionError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 """What a damaged slide makes a library raise, with the library's own errors; anything else ends the process."""
 GRACE_S = 2.0
-WATCH_S = 0.5
 
 
 class VendorSlide(Protocol):
@@ -94,11 +91,11 @@ def _told(slide: VendorSlide) -> dict[str, Any]:
     return told | {"mpp": slide.mpp, "mpp_source": slide.mpp_source}
 
 
-def main(suffix: str, limit_s: float, parent: int) -> None:
+def main(suffix: str, limit_s: float, lifeline: int) -> None:
     """Serve requests until stdin ends, the parent is gone, or one request takes longer than `limit_s`."""
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    end_with_parent(lifeline, group=True)
     answers, requests = Answers(suffix), sys.stdin.buffer
     with Path(os.devnull).open("w") as nowhere:
         while True:
@@ -126,13 +123,6 @@ def _exactly(stream: BinaryIO, count: int) -> bytes:
     if len(data) < count:
         raise EOFError
     return data
-
-
-def _end_with(parent: int) -> None:
-    """End with whoever started this: nobody would read what it makes."""
-    while os.getppid() == parent:
-        time.sleep(WATCH_S)
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, cast
 
+from oceanpath.child_process import Child
 from oceanpath.errors import ArtifactError, MissingExtraError, StageError
 from oceanpath.slides.readers.vendor import child
 from oceanpath.slides.readers.vendor.makers import Maker, surroundings
@@ -41,8 +42,8 @@ class VendorProcess:
         self._lock = threading.Lock()
         self._said: deque[str] = deque(maxlen=REMEMBERED)
         self._fault: StageError | None = None
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-u", "-m", child.__name__, path.suffix.lower(), str(limit_s), str(os.getpid())],
+        self._process = Child(
+            [sys.executable, "-P", "-u", "-m", child.__name__, path.suffix.lower(), str(limit_s)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
