@@ -15,6 +15,6 @@ STAGE = Stage(
     when="data.slides",
     parts="oceanpath.stages.extract.cohort:parts",
     part_work="oceanpath.stages.extract.work:run_part",
-    self_checked=("extract/*",),
+    self_checked=("extract/*.h5",),
     doc="Cut slides into patches and encode them.",
 )
