@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from .states import STATES
 from .trials import BAD, Kind, Project, count
 
+SAME_SIZE = ("flipped", "zeroed")
 AT = "{top}/e.toml --workspace {top}/out"
 ON = "--workspace {top}/out"
 RUNS, STORE, LINKS = "out/runs", "out/runs/mmap/*", "out/experiments/study"
@@ -46,7 +46,7 @@ KINDS = (
     of_step("splits.json", "split/*/splits.json", again("train"), "split"),
     of_step("best.ckpt (export)", "train/*/*/best.ckpt", again("export"), "train"),
     of_step("best.ckpt (analyze)", "train/*/*/best.ckpt", step("analyze"), "train"),
-    Kind("best.ckpt of variants", "variants", f"{RUNS}/train/*/*/best.ckpt", (step("analyze"),), (), ("flipped", "zeroed")),
+    Kind("best.ckpt of variants", "variants", f"{RUNS}/train/*/*/best.ckpt", (step("analyze"),), (), SAME_SIZE),
     of_step("oof_predictions.parquet", "train/*/oof_*.parquet", again("eval"), "train"),
     of_step("cv_results.json", "train/*/cv_results.json", again("eval"), "train"),
     of_step("other files of a fold", "train/*/*/[efhp]*.*", again("export"), "train"),
@@ -76,24 +76,6 @@ KINDS = (
     Kind("parts of extraction", "slide parts", "out/parts/extract/*/**/*.[hj]*", (step("extract"), step("mmap"))),
     of_step("list of curate", "curate/*/pre*", again("mmap"), "curate", "slides"),
 )  # fmt: skip  # one line for each
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Project]:
-    """``project(state)``: a project in that state, made once."""
-    made: dict[str, Project] = {}
-
-    def give(state: str) -> Project:
-        if state not in made:
-            begin, build = STATES[state]
-            made[state] = Project(tmp_path_factory.mktemp(state.replace(" ", "_")))
-            if begin:
-                give(begin).copy_to(made[state].top)
-            build(made[state].top)
-            made[state].keep()
-        return made[state]
-
-    return give
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 """Files of a workspace with bytes flipped, cut off or zeroed, and what the commands that read them make of it.
 
-OCEANPATH_DAMAGE is the number of trials for each kind of file and of damage: 200 for ``nox -s damage``, else a few. With
-OCEANPATH_DAMAGE_TABLE the counts are appended to that file; ``python tests/damage/table.py FILE`` prints them.
+OCEANPATH_DAMAGE is the number of trials for each kind of file and of damage: 200 for ``nox -s damage``, else a few.
+With OCEANPATH_DAMAGE_TABLE the counts are appended to that file; ``python tests/damage/table.py FILE`` prints them.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def damage(path: Path, how: str, chance: random.Random) -> bytes:
         spoilt = _spoil(raw, how, chance)
     if path.is_symlink():
         path.unlink()
-        os.symlink(spoilt.replace(b"\0", b"0") or b"0", path)
+        path.symlink_to(os.fsdecode(spoilt.replace(b"\0", b"0") or b"0"))
         return spoilt
     _write(path, spoilt)
     if chance.random() < 0.5:
