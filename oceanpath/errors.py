@@ -7,7 +7,7 @@
     ├── MissingExtraError   5  an optional package is needed; the message names it
     └── GateError           6  an audit or a check was asked for, and failed
 
-KeyboardInterrupt ends a command with 130.
+Ctrl-C ends a command with 130, SIGTERM with 143, a closed terminal with 129.
 """
 
 from __future__ import annotations

@@ -74,9 +74,9 @@ def runtime(default: Any = ..., **checks: Any) -> Any:
     return Field(default, json_schema_extra={"runtime": True}, **checks)
 
 
-def shared(key: str, default: Any = ..., *, is_runtime: bool = False, **checks: Any) -> Any:
+def shared(key: str, default: Any = ..., *, is_runtime: bool = False, is_added: bool = False, **checks: Any) -> Any:
     """A value that another table holds: ``shared("data.label")``, ``shared("model")``, ``shared("seed")``."""
-    return Field(default, json_schema_extra={"shared": key, "runtime": is_runtime}, **checks)
+    return Field(default, json_schema_extra={"shared": key, "runtime": is_runtime, "added": is_added}, **checks)
 
 
 def outside(key: str = "", default: Any = None) -> Any:

@@ -31,11 +31,13 @@ def register(app: typer.Typer) -> None:
 def verify(
     folders: Folders = None,
     workspace: Workspace = Path("outputs"),
-    deep: Annotated[bool, typer.Option("--deep", help="Read every byte, outside inputs too.")] = False,
-    mend: Annotated[bool, typer.Option("--mend", help="Set damaged results aside; the next run makes them.")] = False,
+    deep: Annotated[bool, typer.Option("--deep", help="Read every byte, also of the cohort's files.")] = False,
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Move damaged results aside; the next run makes them again.")
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Look for missing, extra and damaged files; exit 4 when there are any."""
+    """Check all results for missing, extra and damaged files; exit code 4 if there are any."""
     chosen = [folder.resolve() for folder in folders or ()]
     place = _place(_workspace_of(chosen) if chosen else workspace)
     found = stock.verify(place, deep=deep, mend=mend, folders=chosen)
@@ -55,11 +57,13 @@ def verify(
 
 def prune(
     workspace: Workspace = Path("outputs"),
-    yes: Annotated[bool, typer.Option("--yes", help="Really remove; without it, only say what would go.")] = False,
-    drop: Annotated[list[str] | None, typer.Option("--drop", metavar="EXPERIMENT", help="Let go of it first.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove them; without it they are only listed.")] = False,
+    drop: Annotated[
+        list[str] | None, typer.Option("--drop", metavar="EXPERIMENT", help="Remove this experiment first; repeatable.")
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Remove results that no experiment uses now. Says what would go; --yes removes it, unless a run is at work."""
+    """List results that no experiment uses now; with --yes remove them, unless a run is in progress."""
     place = _place(workspace)
     with removal(place) if yes else nullcontext():
         return _prune(place, drop or [], yes=yes, as_json=as_json)
@@ -83,7 +87,7 @@ def _prune(place: Place, drop: list[str], *, yes: bool, as_json: bool) -> int:
 
 
 def rebuild(workspace: Workspace = Path("outputs")) -> int:
-    """Make the ledger anew from the published folders; the old file is kept beside it."""
+    """Rebuild the ledger from the published results; the old file is kept."""
     place = _place(workspace)
     folders, experiments = stock.rebuild(place)
     print(f"{folders} published results of {experiments} experiments")

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from oceanpath.errors import OceanPathError, StageError
 from oceanpath.pipeline.sealed import verified, verify_parts
+from oceanpath.pipeline.seats import pace
 from oceanpath.pipeline.stage import Part, Progress, resolve
 from oceanpath.pipeline.tasks import Job, Made, Task, call
 from oceanpath.pipeline.workers import Workers
@@ -62,7 +63,7 @@ def execute(site: Site, job: Job) -> tuple[Manifest, float | None]:
 def _parts(site: Site, job: Job) -> tuple[dict[str, Path], list[float | None]]:
     stage = job.step.stage
     parts: list[Part] = call(stage.name, resolve(stage.parts), job.step.settings, job.inputs)
-    site.progress.start(len(parts), "parts")
+    site.progress.start(len(parts), stage.part_unit)
     tasks = {part.key: Task(site.workspace, job, part, wait=False) for part in parts}
     names = {key: task.order.fingerprint for key, task in tasks.items()}
     results: dict[str, Made] = {}
@@ -112,12 +113,16 @@ class _Inside:
         self.seconds, self._before = self.seconds + now - self._before, now
         if now - self._said >= EVERY_SECONDS:
             self._said = now
-            pace = f"{self.units / self.seconds:,.0f} {self.unit}/s" if self.seconds else ""
-            self.progress.inside(self.parts + min(1.0, self.here / self.total), pace)
+            text = f"{self.here:,}/{self.total:,} {self.unit}, {pace(self.units, self.seconds)}"
+            self.progress.inside(self.parts + min(1.0, self.here / self.total), text)
 
     def inside(self, done: float, pace: str) -> None:
         """Parts in other processes are at work: so much of them is done, at this pace together."""
         self.progress.inside(self.parts + done, pace)
+
+    def phase(self, text: str) -> None:
+        """What the part at work does now, where nothing is counted."""
+        self.progress.phase(text)
 
     def over(self) -> None:
         """A part is over."""

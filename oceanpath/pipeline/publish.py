@@ -206,9 +206,12 @@ def _commit(partial: Path, final: Path) -> None:
 
 
 def fsync(path: Path) -> None:
-    """Make a file or a folder's entries durable."""
+    """Make a file, or a folder's entries where the file system can, durable."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP) or not path.is_dir():
+            raise
     finally:
         os.close(handle)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from oceanpath.errors import OceanPathError, StageError
 from oceanpath.pipeline.digests import Content
+from oceanpath.pipeline.experiment_folder import ExperimentFolder
 from oceanpath.pipeline.leases import in_use, runs
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.plan import Plan, Step
-from oceanpath.pipeline.processes import process_tag, token
 from oceanpath.pipeline.stage import Inputs, Progress
 from oceanpath.pipeline.survey import State, Survey
 from oceanpath.pipeline.workspace import Workspace
@@ -64,6 +64,8 @@ class Runner:
     verify: bool = True
     """Whether a step compares what it reads with its sealed digests."""
     states: dict[str, State] = field(default_factory=dict)
+    folder: ExperimentFolder = field(init=False)
+    """Links to what the experiment uses."""
     _survey: Survey = field(init=False)
     _run: int | None = None
     """Its number in the ledger."""
@@ -78,6 +80,7 @@ class Runner:
         name = self.plan.experiment.name
         last = {step.name: self.ledger.last_identity(name, step.name) for step in self.plan.steps}
         self._survey = Survey(self.plan, self.workspace, last, self.forced)
+        self.folder = ExperimentFolder(self.workspace, name)
 
     def go(self) -> list[State]:
         """Make every step that is not fresh. What depends on a failed step is skipped.
@@ -96,6 +99,7 @@ class Runner:
                     self._settle(step)
             else:
                 watch(self.plan, self.jobs, self._settle, self._stop)
+            self.folder.keep(step.name for step in self.plan.steps)
             problem = first_error(self.states.values())
             ended, said = ("failed", problem.render()) if problem else ("ok", "")
         except KeyboardInterrupt:
@@ -225,19 +229,8 @@ class Runner:
 
     def _link(self, state: State) -> None:
         """Let ``experiments/<name>/<step>`` point at what the experiment uses now, for people."""
-        if state.manifest is None:
-            return
-        link = self.workspace.root / "experiments" / self.plan.experiment.name / state.step.name
-        target = Path("../..") / self._place(state.step.name).relative_to(self.workspace.root)
-        if link.is_symlink() and link.readlink() == target:
-            return
-        fresh = link.with_name(f".{link.name}.{process_tag()}.{token()}")
-        try:
-            link.parent.mkdir(parents=True, exist_ok=True)
-            fresh.symlink_to(target)
-            fresh.replace(link)
-        except OSError as error:
-            raise StageError("the experiment's link could not be set", where=link, got=error) from error
+        if state.manifest is not None:
+            self.folder.link(state.step.name, self._place(state.step.name), state.manifest.digest)
 
 
 @dataclass

@@ -40,6 +40,8 @@ class Stage:
     """``parts(settings, inputs) -> list[Part]``; empty for a stage that is not mapped."""
     part_work: str = ""
     """``run_part(settings, inputs, part, out, progress) -> Summary``, for a mapped stage."""
+    part_unit: str = "parts"
+    """What its parts are called in the progress: slides, folds."""
     digest: str = ""
     """``digest(path) -> str``: what readers of the output see, where files of other bytes can say the same; it is what
     children are keyed by. Empty: every file's path and content."""
@@ -138,6 +140,9 @@ class Progress(Protocol):
     def inside(self, done: float, pace: str) -> None:
         """All but for a fraction, `done` things are done; what the one at work is made of goes at `pace`."""
 
+    def phase(self, text: str) -> None:
+        """What is being done now, in a few words, where nothing is counted: "compiling UMAP"."""
+
     def note(self, text: str) -> None:
         """One line a user should see."""
 
@@ -152,6 +157,9 @@ class Quiet:
         """Draw nothing."""
 
     def inside(self, done: float, pace: str) -> None:
+        """Draw nothing."""
+
+    def phase(self, text: str) -> None:
         """Draw nothing."""
 
     def note(self, text: str) -> None:

@@ -122,6 +122,9 @@ class Notes:
     def inside(self, done: float, pace: str) -> None:
         """A bar cannot be moved from here."""
 
+    def phase(self, text: str) -> None:
+        """A bar cannot be moved from here."""
+
     def note(self, text: str) -> None:
         """Keep a line."""
         self.lines.append(text)

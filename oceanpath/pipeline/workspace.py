@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 import xxhash
 
 from oceanpath.errors import ArtifactError, ExperimentError
-from oceanpath.pipeline.locks import holder
+from oceanpath.pipeline.locks import clear, holder
 from oceanpath.pipeline.processes import is_alive, process_tag, token
 from oceanpath.pipeline.stage import JOURNAL, LOCAL
 
@@ -62,6 +62,11 @@ class Workspace:
         """The final folder of a published stage or part."""
         return self.root / ("runs" if kind == "stage" else "parts") / stage / fingerprint
 
+    def folders(self, kind: str, stage: str) -> list[Path]:
+        """What a stage published, stages or parts."""
+        places = self.place(kind, stage, "").iterdir() if self.place(kind, stage, "").is_dir() else ()
+        return sorted(path for path in places if not path.name.startswith("."))
+
     def earlier(self, stage: str, most: int = 16) -> tuple[Path, ...]:
         """The last folders that a stage published, newest first."""
         found = [path for path in (self.root / "runs" / stage).glob("[!.]*") if (path / MANIFEST).is_file()]
@@ -85,7 +90,7 @@ class Workspace:
     def open(self) -> None:
         """Make the workspace.
 
-        Raises: ExperimentError: it cannot be written.
+        Raises: ExperimentError: it cannot be written, or holds no symbolic links.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -95,15 +100,21 @@ class Workspace:
         except OSError as error:
             do = "Choose another place with --workspace."
             raise ExperimentError("the workspace cannot be written", where=self.root, got=error, do=do) from error
+        try:
+            probe.symlink_to(self.root)
+            probe.unlink()
+        except OSError as error:
+            what = "the file system of the workspace has no symbolic links"
+            do = "Choose a place on another disk with --workspace."
+            raise ExperimentError(what, where=self.root, got=error, do=do) from error
 
     def sweep(self, *, journals: bool = False) -> None:
         """Remove what dead processes left half made, and with `journals` also that with which work can go on."""
         for folder in (*self.root.glob(f"runs/*/.*{PARTIAL}"), *self.root.glob(f"parts/*/.*{PARTIAL}")):
             if self.is_left(folder) and (journals or not (folder / JOURNAL).exists()):
                 remove_left(folder)
-        for path in (*self.locks.glob(".*"), *self.root.glob("experiments/*/.*")):
-            if is_alive(path.name.rpartition(".")[0].rpartition(".")[2]) is False:
-                remove(path)
+        clear(self.locks)
+        remove_dead((*self.locks.glob(".*"), *self.root.glob("experiments/*/.*")))
 
     def is_left(self, folder: Path) -> bool:
         """Whether nobody is at a private folder any more: who makes something holds its lock for as long."""
@@ -166,13 +177,12 @@ def find(workspace: Workspace, kind: str, stage: str, name: str) -> tuple[Manife
         return None, error.render()
 
 
-def remove(path: Path) -> None:
-    """Remove a file, a link or a folder, unless another process removes it at this moment."""
-    with suppress(OSError):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+def remove_dead(paths: Iterable[Path]) -> None:
+    """Remove those of `paths`, called ``.<name>.<process tag>.<token>``, whose process has ended on this machine."""
+    for path in paths:
+        if is_alive(path.name.rpartition(".")[0].rpartition(".")[2]) is False:
+            with suppress(OSError):  # another process removes it at this moment
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def remove_left(folder: Path) -> None:

@@ -14,5 +14,5 @@ STAGE = Stage(
     needs=("train", "mmap", "extract?", "eval"),
     across=("train",),
     self_checked=("mmap/*.bin", "extract/*"),
-    doc="Attention maps, a map of slide embeddings, and tests between variants.",
+    doc="Draw attention maps and slide embeddings, and compare variants.",
 )

@@ -26,6 +26,7 @@ def run(settings: AnalyzeSettings, inputs: Inputs, out: Path, progress: Progress
     compared = compare.compare_variants(settings, inputs["train"], inputs.across.get("train", {}), selected)
     if compared is not None:
         compare.write_comparison(compared, out)
+    progress.phase("compiling UMAP")
     reason = map_slides(settings, inputs["train"], out, selected)
     drawn = draw_slides(settings, inputs, out, progress)
     facts = {"selected": selected, "umap": {"drawn": not reason, "reason": reason}, "attention": drawn}

@@ -13,5 +13,5 @@ STAGE = Stage(
     check="oceanpath.artifacts.pretrain_manifest:check",
     needs=("extract?",),
     self_checked=("extract/*",),
-    doc="List the slides that are good to pretrain on: sources, sizes, cancer types.",
+    doc="List slides for pretraining by source, number of patches and cancer type.",
 )

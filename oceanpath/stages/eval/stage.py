@@ -13,5 +13,5 @@ STAGE = Stage(
     check="oceanpath.stages.eval.work:check",
     needs=("train", "mmap", "split"),
     self_checked=("mmap/*.bin",),
-    doc="Metrics of the test rows with patient-clustered intervals, beside their floors.",
+    doc="Compute test metrics with patient-level intervals and baselines.",
 )

@@ -13,5 +13,5 @@ STAGE = Stage(
     check="oceanpath.artifacts.bundle:check",
     needs=("train", "mmap", "eval", "extract?"),
     self_checked=("mmap/*.bin", "extract/*"),
-    doc="Ship all fold models as one calibrated ensemble: ONNX, TorchScript, model card.",
+    doc="Export all folds as one calibrated ensemble: ONNX, TorchScript, model card.",
 )

@@ -16,5 +16,6 @@ STAGE = Stage(
     parts="oceanpath.stages.extract.cohort:parts",
     part_work="oceanpath.stages.extract.work:run_part",
     self_checked=("extract/*.h5",),
-    doc="Cut slides into patches and encode them.",
+    part_unit="slides",
+    doc="Extract patch features from slides.",
 )

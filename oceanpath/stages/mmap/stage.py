@@ -15,5 +15,5 @@ STAGE = Stage(
     extends=True,
     needs=("extract?", "curate?"),
     self_checked=("extract/*", "mmap/*.bin"),
-    doc="Put feature files into one memory-mapped store.",
+    doc="Build one memory-mapped store from all feature files.",
 )

@@ -89,7 +89,7 @@ def _plan(settings: MmapSettings, inputs: Inputs, folder: FeatureFolder, reuse: 
     paths = limit.paths
     if folder.published:
         inputs.check("extract", map(folder.name, paths.values()))
-    files, bad = scan(paths.values(), settings.workers)
+    files, bad = scan(paths.values(), settings.workers, settings.features_key)
     refuse_changed(folder, files, bad)
     blank = sorted(file.slide_id for file in files if file.blank)
     files = [file for file in files if not file.blank]

@@ -13,5 +13,5 @@ STAGE = Stage(
     check="oceanpath.artifacts.folds:check",
     needs=("demo?", "mmap"),
     self_checked=("mmap/*.bin",),
-    doc="Divide patients into train, validation and test.",
+    doc="Assign patients to training, validation and test sets.",
 )

@@ -15,6 +15,7 @@ STAGE = Stage(
     parts="oceanpath.stages.train.work:parts",
     part_work="oceanpath.stages.train.work:run_part",
     self_checked=("mmap/*.bin",),
-    doc="Fit one classifier a fold; inner validation alone chooses its epoch.",
+    part_unit="folds",
+    doc="Train one classifier per fold; the epoch is selected on inner validation data.",
 )
 """One part a fold."""
