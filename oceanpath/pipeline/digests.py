@@ -152,8 +152,11 @@ class DigestCache:
 
         when = time.time_ns()
         paths = [root / name if root.is_dir() else root for name in names]
-        with ThreadPoolExecutor(max_workers=open_cores()) as pool:
+        pool = ThreadPoolExecutor(max_workers=open_cores())
+        try:
             found = dict(zip(names, pool.map(hash_file, paths), strict=True))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # an interrupt does not wait for the file that is read
         rows = [(str(root), name, *stats[name], when, digest) for name, digest in found.items()]
         with closing(self._connect()) as db, db:
             db.executemany("INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
