@@ -94,8 +94,11 @@ def hash_files(paths: list[Path]) -> list[str]:
     """`hash_file` of each, several at once."""
     from concurrent.futures import ThreadPoolExecutor  # not needed when nothing changed
 
-    with ThreadPoolExecutor(max_workers=open_cores()) as pool:
+    pool = ThreadPoolExecutor(max_workers=open_cores())
+    try:
         return list(pool.map(hash_file, paths))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # an interrupt does not wait for the file that is read
 
 
 class DigestCache:
