@@ -119,6 +119,11 @@ OF_WORDS = (
         "Wait until the program has closed it; if none writes to it, run h5clear -s on it or extract it again.",
     ),
     ("consistency flags", "a program ended while it wrote to it", "Run h5clear -s on it, or extract it again."),
+    (
+        "for a feature file",
+        "it holds more than a feature file",
+        "Keep features and coordinates in their own file.",
+    ),
     ("file signature not found", "it is no HDF5 file", "Give the file that the extraction wrote."),
     ("truncated file", "it is cut off", AGAIN),
     ("the file ends", "it is cut off", AGAIN),

@@ -85,7 +85,7 @@ class Answers:
         self._opened[path] = opened
         for number, (name, item) in enumerate(_members(file, "", frozenset())):
             if number > MOST_NAMES:
-                raise ValueError(f"more than {MOST_NAMES} names")
+                raise ValueError(f"{MOST_NAMES} names are too many for a feature file")
             if isinstance(item, str):
                 opened.links[name] = item
             elif item is not None:
@@ -105,7 +105,7 @@ def _members(group: Any, prefix: str, above: frozenset[int]) -> Iterator[tuple[s
     h5py's own visit measures the whole chunk index of every dataset, which takes longer than to read it.
     """
     if len(above) > DEEPEST:
-        raise ValueError(f"groups nested deeper than {DEEPEST}")
+        raise ValueError(f"groups {DEEPEST} deep are too deep for a feature file")
     for name in group:
         if isinstance(name, bytes):  # not UTF-8, so no name that is looked for
             continue

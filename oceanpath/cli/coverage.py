@@ -33,10 +33,9 @@ def coverage(
     """Show which patches of each slide a capped store kept: maps, a table and a summary."""
     from oceanpath.artifacts.coverage import coverage_of, write_coverage
     from oceanpath.artifacts.features import find_features
-    from oceanpath.artifacts.store import Store
     from oceanpath.figures.coverage import Map, coverage_map, draw_coverage
 
-    built = Store(store)
+    built = _open(store)
     stored = set(built.slide_ids)
     paths = {name: path for name, path in find_features(features).items() if name in stored}
     if not paths:
@@ -65,6 +64,20 @@ def coverage(
     _pictures(out, percents, [kept for *_, kept in sorted(worst, key=lambda one: one[:2], reverse=True)])
     print("\n".join(_lines(out, built, paths, percents, placeless)))
     return int(ExitCode.OK)
+
+
+def _open(path: Path) -> Any:
+    """The store, after comparison with its digests of what is read here: all but the features, if it is published."""
+    from oceanpath.artifacts.gather import is_published
+    from oceanpath.artifacts.store import Index, Store
+    from oceanpath.pipeline.sealed import changed, refuse
+
+    sealed = is_published(path)
+    if sealed:
+        refuse(changed(path.resolve(), lambda name: not name.startswith("features_")))
+    else:
+        Index.check(path)
+    return Store(path, check=not sealed)
 
 
 def _pictures(out: Path, percents: list[float], worst: list[Any]) -> None:

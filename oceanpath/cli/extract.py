@@ -16,6 +16,7 @@ from oceanpath.cli.stand_alone import load_or_assume, sets_key
 from oceanpath.cli.steps import span
 from oceanpath.errors import ExitCode
 from oceanpath.pipeline.plan import Plan, plan
+from oceanpath.pipeline.sealed import verified
 from oceanpath.pipeline.stage import Inputs
 from oceanpath.pipeline.survey import State
 
@@ -118,7 +119,7 @@ def _inputs(states: list[State], common: Common) -> Inputs | None:
         if here[name].state != "fresh":
             return None
         places[stage] = common.place().place("stage", stage, here[name].fingerprint)
-    return Inputs(parents=places)
+    return verified(Inputs(parents=places), step.stage)
 
 
 def _line(outlook: Outlook) -> str:

@@ -16,6 +16,10 @@ from oceanpath.pipeline import stock
 from oceanpath.pipeline.leases import removal
 from oceanpath.pipeline.workspace import Workspace as Place
 
+Folders = Annotated[
+    list[Path] | None, typer.Argument(metavar="[FOLDER]...", help="Only these published folders; else all.")
+]
+
 
 def register(app: typer.Typer) -> None:
     """Give `app` these verbs."""
@@ -25,6 +29,7 @@ def register(app: typer.Typer) -> None:
 
 
 def verify(
+    folders: Folders = None,
     workspace: Workspace = Path("outputs"),
     deep: Annotated[bool, typer.Option("--deep", help="Read every byte, also of the cohort's files.")] = False,
     mend: Annotated[
@@ -33,17 +38,20 @@ def verify(
     as_json: AsJson = False,
 ) -> int:
     """Check all results for missing, extra and damaged files; exit code 4 if there are any."""
-    place = _place(workspace)
-    found = stock.verify(place, deep=deep, mend=mend)
+    chosen = [folder.resolve() for folder in folders or ()]
+    place = _place(_workspace_of(chosen) if chosen else workspace)
+    found = stock.verify(place, deep=deep, mend=mend, folders=chosen)
     if as_json:
         print(json.dumps([{"where": str(f.where), "problem": f.problem, "do": f.do} for f in found]))
     else:
         for finding in found:
             print(f"{finding.where}: {finding.problem}\n    mend: {finding.do}")
     if found:
-        raise ArtifactError(f"{len(found)} findings", where=workspace)
+        raise ArtifactError(f"{len(found)} findings", where=place.root)
     if not as_json:
-        print(f"{len(stock.published(place))} published results are whole" + (", byte by byte" if deep else ""))
+        print(
+            f"{len(chosen or stock.published(place))} published results are whole" + (", byte by byte" if deep else "")
+        )
     return int(ExitCode.OK)
 
 
@@ -80,8 +88,11 @@ def _prune(place: Place, drop: list[str], *, yes: bool, as_json: bool) -> int:
 
 def rebuild(workspace: Workspace = Path("outputs")) -> int:
     """Rebuild the ledger from the published results; the old file is kept."""
-    folders, experiments = stock.rebuild(_place(workspace))
+    place = _place(workspace)
+    folders, experiments = stock.rebuild(place)
     print(f"{folders} published results of {experiments} experiments")
+    if damaged := len(stock.published(place)) - folders:
+        print(f"{damaged} damaged results are left out: see `oceanpath ledger verify --workspace {place.root}`")
     return int(ExitCode.OK)
 
 
@@ -90,6 +101,15 @@ def _place(workspace: Path) -> Place:
         do = "Name another workspace with --workspace."
         raise ExperimentError("there is no such workspace", where=workspace, do=do)
     return Place(workspace.resolve())
+
+
+def _workspace_of(folders: list[Path]) -> Path:
+    """The workspace that published folders lie in. Raises: ExperimentError: one is no published folder."""
+    for folder in folders:
+        if not folder.is_dir() or len(folder.parents) < 3 or folder.parents[1].name not in ("runs", "parts"):
+            expected = "a folder such as outputs/runs/STAGE/FINGERPRINT"
+            raise ExperimentError("this is no published folder", where=folder, expected=expected)
+    return folders[0].parents[2]
 
 
 def _drop(place: Place, name: str, *, really: bool) -> None:

@@ -49,10 +49,14 @@ def verify_store(common: Common) -> int:
 
 
 def _verify(folder: Path, *, quiet: bool) -> tuple[int, list[str]]:
-    """The number of slides of a store, and what is wrong with each that is damaged."""
-    from oceanpath.artifacts.store import Index, Store
+    """The number of slides of a store, and what is wrong with each that is damaged.
 
-    Index.check(folder)
+    Raises: ArtifactError: another file of the store is damaged, and so nothing is known of its bags.
+    """
+    from oceanpath.artifacts.store import Store
+    from oceanpath.pipeline.sealed import changed, refuse
+
+    refuse(changed(folder.resolve(), lambda name: not name.endswith(".bin")))
     store, wrong = Store(folder), []
     for i in range(len(store)):
         try:

@@ -109,7 +109,10 @@ class Common:
         if path is None:
             path, reason = find_experiment(self.workspace)
             say(f"experiment: {path} ({reason})", quiet=self.quiet)
-        return load(path, CATALOG, self.sets)
+        experiment = load(path, CATALOG, self.sets)
+        for line in experiment.replaced():
+            say(f"warning: {line}", quiet=self.quiet)
+        return experiment
 
 
 def verb(call: Callable[[Common], int], extra: tuple[Flag, ...] = ()) -> Callable[..., int]:

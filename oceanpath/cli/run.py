@@ -74,7 +74,8 @@ def _go(made: Plan, common: Common, published: Published) -> list[State]:
         steps = Steps(made.steps, lambda step: last_seconds(step.stage.name))
         screen = make_screen(steps, quiet=common.quiet, as_json=common.as_json)
         command = " ".join(sys.argv[1:])
-        runner = Runner(made, workspace, ledger, command, screen, forced, common.jobs, common.keep_going, published)
+        more = (common.jobs, common.keep_going, published, bool(made.experiment.base.value("runtime.verify")))
+        runner = Runner(made, workspace, ledger, command, screen, forced, *more)
         try:
             return runner.go()
         finally:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from oceanpath.errors import OceanPathError, StageError
+from oceanpath.pipeline.sealed import verified, verify_parts
 from oceanpath.pipeline.seats import pace
 from oceanpath.pipeline.stage import Part, Progress, resolve
 from oceanpath.pipeline.tasks import Job, Made, Task, call
@@ -38,12 +39,16 @@ class Site:
 def execute(site: Site, job: Job) -> tuple[Manifest, float | None]:
     """Make and publish one step. Parts that are published already are not made again.
 
+    What the step reads of its parents is compared with its sealed digests first.
+
     Returns:
         The manifest, and the peak memory in MiB of whatever used most, where the kernel tells.
 
     Raises: OceanPathError: what the work raised. StageError: some parts failed (the others are published), or a bug.
+        ArtifactError: what the step would read is damaged.
     """
     peaks: list[float | None] = [None]
+    job = replace(job, inputs=verified(job.inputs, job.step.stage))
     if job.step.stage.parts:
         places, peaks = _parts(site, job)
         job = replace(job, inputs=replace(job.inputs, parts=places))
@@ -75,6 +80,8 @@ def _parts(site: Site, job: Job) -> tuple[dict[str, Path], list[float | None]]:
     if failures:
         raise _failed(stage.name, [(key, error) for key, error in failures if error], len(parts))
     places = {key: site.workspace.place("part", stage.name, name) for key, name in names.items()}
+    if job.inputs.verify:
+        verify_parts(stage, places.values())
     return places, [made.peak_mb for made in results.values()]
 
 

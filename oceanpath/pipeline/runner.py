@@ -61,6 +61,8 @@ class Runner:
     """After a failure, go on with the steps that do not depend on it."""
     published: Published = ignore
     """Told of every part that is there: its step and its folder."""
+    verify: bool = True
+    """Whether a step compares what it reads with its sealed digests."""
     states: dict[str, State] = field(default_factory=dict)
     folder: ExperimentFolder = field(init=False)
     """Links to what the experiment uses."""
@@ -145,7 +147,7 @@ class Runner:
             number = self.ledger.add_step(self._number(), step.name, identity, **self._facts(state), state="running")
             progress = self.screen.begin(step, state.why)
         started = time.perf_counter()
-        job = Job(step, identity, inputs, since=self._since if step.name in self.forced or state.damaged else None)
+        job = Job(step, identity, inputs, since=self._since if step.name in self.forced else None)
         facts: dict[str, Any] = {"state": "interrupted", "error": None}
         try:
             state.manifest, facts["peak_mb"] = execute(
@@ -218,6 +220,7 @@ class Runner:
             versions={name: content.stats for name, content in contents.items()},
             earlier=self.workspace.earlier(step.stage.name) if step.stage.extends and not afresh else (),
             across={s: {v: places[name] for v, name in steps.items()} for s, steps in step.across.items()},
+            verify=self.verify,
         )
 
     def _place(self, name: str) -> Path:

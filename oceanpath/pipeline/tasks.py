@@ -25,8 +25,7 @@ class Job:
     identity: Mapping[str, Any]
     inputs: Inputs
     since: int | None = None
-    """What was published before this moment is made again [ns, by the clock of the file system]: the step is forced,
-    or its result is damaged."""
+    """What was published before this moment is made again [ns, by the clock of the file system]: the step is forced."""
 
 
 @dataclass(frozen=True)

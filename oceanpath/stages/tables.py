@@ -61,6 +61,8 @@ class RuntimeSettings(Settings):
     """Where the bags of the store are kept: in its files, in memory or on the GPU; auto: on the GPU if they fit."""
     executor: Literal["local"] = "local"
     """What runs steps and parts; local: processes of this machine."""
+    verify: bool = True
+    """Compare what a step reads with the digests under which it was published; bags of the store on first use."""
 
 
 def features_to_read(extracted: Path | None, given: Path | None) -> Path:

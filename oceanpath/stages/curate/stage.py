@@ -12,5 +12,6 @@ STAGE = Stage(
     work="oceanpath.stages.curate.work:run",
     check="oceanpath.artifacts.pretrain_manifest:check",
     needs=("extract?",),
+    self_checked=("extract/*",),
     doc="List slides for pretraining by source, number of patches and cancer type.",
 )

@@ -12,5 +12,6 @@ STAGE = Stage(
     work="oceanpath.stages.eval.work:run",
     check="oceanpath.stages.eval.work:check",
     needs=("train", "mmap", "split"),
+    self_checked=("mmap/*.bin",),
     doc="Compute test metrics with patient-level intervals and baselines.",
 )

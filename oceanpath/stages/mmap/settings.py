@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from oceanpath.settings import Settings, added, outside, shared
+from oceanpath.settings import Settings, added, outside, replaced, shared
 
 
 class MmapSettings(Settings):
@@ -27,8 +27,8 @@ class MmapSettings(Settings):
     """Maximum size of a chunk file in GB; a bag is always in one file."""
     manifest: Path | None = outside()
     """Store only the slides of this table: a manifest of `curate`, or a table with the column `data.slide_id`."""
-    verify: bool = False
-    """Whether every reader compares a bag with its digest on first use."""
+    verify: bool = replaced("runtime.verify", False)
+    """No effect any more: `runtime.verify` says whether bags are compared with their digests."""
     coverage_thumbnails: bool = added(False)
     """Draw kept and discarded patches of every capped slide into the store's folder coverage_qc."""
     features: Path | None = outside("data.features")

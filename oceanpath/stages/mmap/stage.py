@@ -14,5 +14,6 @@ STAGE = Stage(
     digest="oceanpath.artifacts.store:digest_content",
     extends=True,
     needs=("extract?", "curate?"),
+    self_checked=("extract/*", "mmap/*.bin"),
     doc="Build one memory-mapped store from all feature files.",
 )

@@ -27,7 +27,7 @@ from oceanpath.fit.seeds import derive, seed_torch
 from oceanpath.fit.threads import torch_threads
 from oceanpath.fit.trainer import ClassifierFit, fit_classifier
 from oceanpath.models.classifier import WSIClassifier
-from oceanpath.pipeline.stage import Progress
+from oceanpath.pipeline.stage import Inputs, Progress
 from oceanpath.stages.train.settings import TrainSettings
 from oceanpath.stats.discrimination import auroc
 from oceanpath.stats.thresholds import Threshold, youden_threshold
@@ -76,17 +76,15 @@ class Judge:
         return -area, loss
 
 
-def fit_fold(
-    settings: TrainSettings, store_path: Path, split_path: Path, number: int, out: Path, progress: Progress
-) -> dict[str, Any]:
+def fit_fold(settings: TrainSettings, inputs: Inputs, number: int, out: Path, progress: Progress) -> dict[str, Any]:
     """Fit fold `number` and write its files into `out`; the facts of fold.json come back.
 
     Raises: StageError: a role or a class has no rows, or the fit diverges. ArtifactError: a slide is not in the store.
     """
     device = pick_device(settings.device)
-    store = place(Store(store_path), settings.placement, device)
-    classes = [str(name) for name in folds.read_splits(split_path)["classes"]]
-    rows = read_rows(folds.read_fold(split_path, number), store, classes, where=f"fold {number}")
+    store = place(Store(inputs["mmap"], check=inputs.verify), settings.placement, device)
+    classes = [str(name) for name in folds.read_splits(inputs["split"])["classes"]]
+    rows = read_rows(folds.read_fold(inputs["split"], number), store, classes, where=f"fold {number}")
     with torch_threads(settings.threads):
         progress.start(settings.epochs, "epochs")
         judge = _fit(settings, store, rows, derive(settings.seed, "fold", number), device, progress.advance)

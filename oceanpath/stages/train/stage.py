@@ -14,6 +14,7 @@ STAGE = Stage(
     needs=("mmap", "split"),
     parts="oceanpath.stages.train.work:parts",
     part_work="oceanpath.stages.train.work:run_part",
+    self_checked=("mmap/*.bin",),
     part_unit="folds",
     doc="Train one classifier per fold; the epoch is selected on inner validation data.",
 )

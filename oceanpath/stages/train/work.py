@@ -30,7 +30,7 @@ def run_part(settings: TrainSettings, inputs: Inputs, part: Part, out: Path, pro
     progress.phase("loading PyTorch")
     from oceanpath.stages.train.fold import fit_fold  # Lightning takes seconds to import
 
-    facts = fit_fold(settings, inputs["mmap"], inputs["split"], part.payload["fold"], out, progress)
+    facts = fit_fold(settings, inputs, part.payload["fold"], out, progress)
     line = (
         f"fold {facts['fold']}: epoch {facts['best_epoch'] + 1} of {facts['epochs']}, val loss {facts['val_loss']:.3f}"
     )
