@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from oceanpath.artifacts.features import find_features, read_meta
 from oceanpath.artifacts.store import Store
 from oceanpath.bags.cap import Cap
 from oceanpath.errors import StageError
+from oceanpath.pipeline.stage import Inputs
 from oceanpath.stages.export.settings import ExportSettings
 
 OF_THE_COHORT = ("exclude", "shard")
@@ -20,7 +20,7 @@ GIVEN = ("tissue", "coords", "weights")
 """Files that an extraction may be given."""
 
 
-def describe_contract(store: Store, settings: ExportSettings, extract: Path | None, *, reads_coords: bool) -> Contract:
+def describe_contract(store: Store, settings: ExportSettings, inputs: Inputs, *, reads_coords: bool) -> Contract:
     """The contract of models that were trained on `store`; how patches were made where OceanPath extracted them itself.
 
     Raises: StageError: bags of the store were cut, and the settings do not say how.
@@ -33,7 +33,7 @@ def describe_contract(store: Store, settings: ExportSettings, extract: Path | No
         coords=_coords(store, cap, reads_coords=reads_coords),
         cap=cap,
         patch_px_level0=_footprints(store),
-        **_extraction(settings, extract),
+        **_extraction(settings, inputs),
     )
 
 
@@ -65,11 +65,14 @@ def _footprints(store: Store) -> tuple[float, float] | None:
     return (float(known.min()), float(known.max())) if len(known) else None
 
 
-def _extraction(settings: ExportSettings, extract: Path | None) -> dict[str, Any]:
+def _extraction(settings: ExportSettings, inputs: Inputs) -> dict[str, Any]:
     """The fields about how the features were extracted; nothing where something else than OceanPath made them."""
+    extract = inputs.get("extract")
     if extract is None or settings.extract is None:
         return {}
-    meta = read_meta(next(iter(find_features(extract).values())))
+    first = next(iter(find_features(extract).values()))
+    inputs.check("extract", [first.relative_to(extract).as_posix()])
+    meta = read_meta(first)
     recipe = {name: value for name, value in settings.extract.identity().items() if name not in OF_THE_COHORT}
     return {
         "patch_px": int(meta.patch_px),

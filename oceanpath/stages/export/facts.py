@@ -14,6 +14,7 @@ from oceanpath.artifacts.features import find_features, read_meta
 from oceanpath.artifacts.predictions import read_embeddings
 from oceanpath.artifacts.store import Store
 from oceanpath.artifacts.training_slides import TrainingSlides
+from oceanpath.pipeline.stage import Inputs
 
 SHOWN = ("auroc", "auprc", "balanced_accuracy", "f1", "mcc", "brier", "ece", "sensitivity", "specificity")
 OF_MEMBERS = (
@@ -38,12 +39,16 @@ def describe_cohort(train: Path, folds: int, store: Store, classes: Sequence[str
     )
 
 
-def training_slides(train: Path, folds: int, store: Store, extract: Path | None) -> TrainingSlides:
+def training_slides(inputs: Inputs, folds: int, store: Store) -> TrainingSlides:
     """Hashes of the slides that a member was fitted to or chosen on, in any fold."""
-    tables = pd.concat([read_embeddings(train / f"fold_{number}")[1] for number in range(folds)])
+    tables = pd.concat([read_embeddings(inputs["train"] / f"fold_{number}")[1] for number in range(folds)])
     names = sorted(set(tables.loc[tables["role"] != "test", "slide_id"]))
-    files = {} if extract is None else find_features(extract)
-    digests = [read_meta(files[name]).slide_digest for name in names if name in files]
+    extract = inputs.get("extract")
+    found = {} if extract is None else find_features(extract)
+    files = [found[name] for name in names if name in found]
+    if extract is not None:
+        inputs.check("extract", [file.relative_to(extract).as_posix() for file in files])
+    digests = [read_meta(file).slide_digest for file in files]
     return TrainingSlides.of((store.stored(store.number(name)) for name in names), digests)
 
 

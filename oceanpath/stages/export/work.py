@@ -34,11 +34,11 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
     Raises: StageError: a model cannot be exported, or an exported file is not equal to it; nothing is published then.
     """
     progress.start(4, "steps")
-    results, store = read_cv_results(inputs["train"]), Store(inputs["mmap"])
+    results, store = read_cv_results(inputs["train"]), Store(inputs["mmap"], check=inputs.verify)
     members = calibrate_members(inputs["train"], results, wanted=settings.calibrate)
     classifiers = load_members(inputs["train"], results["folds"], store.dim, results["classes"])
     ensemble = Ensemble(classifiers, [member.temperature for member in members])
-    contract = describe_contract(store, settings, inputs.get("extract"), reads_coords=ensemble.reads_coords)
+    contract = describe_contract(store, settings, inputs, reads_coords=ensemble.reads_coords)
     coords = contract.coords == "required"
     progress.advance()
     with torch_threads(THREADS):
@@ -62,7 +62,7 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
         golden=golden,
         opset=settings.opset,
     )
-    training = training_slides(inputs["train"], results["folds"], store, inputs.get("extract"))
+    training = training_slides(inputs, results["folds"], store)
     (out / TRAINING).write_bytes(training.render())
     (out / CARD).write_text(render_card(facts), encoding="utf-8")
     progress.advance()

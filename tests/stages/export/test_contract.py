@@ -12,6 +12,7 @@ from oceanpath.artifacts.features import FeatureMeta, write_features
 from oceanpath.artifacts.store import Store
 from oceanpath.bags.cap import Cap
 from oceanpath.errors import StageError
+from oceanpath.pipeline.stage import Inputs
 from oceanpath.stages.export.contract import describe_contract
 from oceanpath.stages.export.settings import ExportSettings
 from oceanpath.stages.extract.settings import ExtractSettings
@@ -44,7 +45,8 @@ def store(path: Path, *, coords: bool = True, cut: bool = False, dtype: str = "f
 def contract(
     found: Store, *, reads_coords: bool = False, extract_folder: Path | None = None, **settings: object
 ) -> Contract:
-    return describe_contract(found, ExportSettings(**settings), extract_folder, reads_coords=reads_coords)
+    inputs = Inputs({} if extract_folder is None else {"extract": extract_folder})
+    return describe_contract(found, ExportSettings(**settings), inputs, reads_coords=reads_coords)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from oceanpath.artifacts.bundle_facts import BundleFacts, Golden, Parity, Parity
 from oceanpath.artifacts.metrics import read_metrics
 from oceanpath.artifacts.predictions import read_cv_results
 from oceanpath.artifacts.store import Store
+from oceanpath.pipeline.stage import Inputs
 from oceanpath.stages.export.calibrate import calibrate_members, describe_calibration, ensemble_threshold
 from oceanpath.stages.export.card import render_card
 from oceanpath.stages.export.contract import describe_contract
@@ -22,7 +23,7 @@ def facts(study) -> BundleFacts:
         name="name",
         model={"name": "abmil"},
         classes=["NR", "R"],
-        contract=describe_contract(Store(study.mmap), ExportSettings(), None, reads_coords=False),
+        contract=describe_contract(Store(study.mmap), ExportSettings(), Inputs(), reads_coords=False),
         members=members,
         calibration=describe_calibration(members),
         threshold=ensemble_threshold(members, ["NR", "R"]),
@@ -73,8 +74,8 @@ def test_one_model_alone_was_evaluated_itself(study):
 
 def test_training_slides_are_those_that_a_member_was_fitted_to(study):
     store = Store(study.mmap)
-    known = training_slides(study.train, 2, store, None)
+    known = training_slides(study.inputs(), 2, store)
     assert len(known.bags) == 60  # with two folds each slide trains the other
     assert all(known.knows(store.stored(i)) for i in range(60))
-    only_tested = training_slides(study.train, 1, store, None)
+    only_tested = training_slides(study.inputs(), 1, store)
     assert [only_tested.knows(store.stored(i)) for i in range(4)] == [False, True, False, True]
