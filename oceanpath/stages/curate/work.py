@@ -23,6 +23,8 @@ def run(settings: CurateSettings, inputs: Inputs, out: Path, progress: Progress)
     """
     root = features_to_read(inputs.get("extract"), settings.features)
     files = find_features(root)
+    if "extract" in inputs.parents:
+        inputs.check("extract", [path.relative_to(root).as_posix() for path in files.values()])
     progress.start(len(files), "files")
     judged = []
     for name, path in files.items():
