@@ -47,6 +47,12 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def words(session: nox.Session) -> None:
+    """Every text that a person reads, in one file: words.txt, or the file that is named."""
+    session.run("python", "tests/test_words.py", "--print", *(session.posargs or ["words.txt"]))
+
+
+@nox.session
 def kills(session: nox.Session) -> None:
     """Runs killed, stopped, forced and pruned beside each other, on full disks: no process and no result is lost."""
     _install(session)
@@ -63,3 +69,10 @@ def crash(session: nox.Session) -> None:
     tests = ("tests/pipeline/test_crash.py", "tests/stages/mmap/test_crash.py")
     options = ("-rs", "-s", "--timeout=9000", *tests)
     session.run("python", "-m", "pytest", *options, env={"OCEANPATH_CRASH": "all"})
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """How many small changes of the code that decides results the tests notice, by package, and which they do not."""
+    _install(session)
+    session.run("python", "-m", "tests.mutants", *session.posargs)

@@ -92,6 +92,12 @@ def link_file(path: Path, place: Path) -> None:
         shutil.copyfile(path, place)
 
 
+def is_published(folder: Path) -> bool:
+    """Whether a folder is a published one, in the workspace where it was made."""
+    place = folder.resolve()
+    return (place / MANIFEST).is_file() and place.parent.parent.name in ("runs", "parts")
+
+
 def sealed_digests(folder: Path) -> dict[str, str]:
     """Relative name → xxh3-128 of every file of a published folder, as its seal says; nothing where it has none.
 

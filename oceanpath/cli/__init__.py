@@ -1,20 +1,25 @@
-"""The command line: one file a verb; it parses, calls and prints, and computes nothing.
+"""The command line: one file per verb; it parses, calls and prints, and computes nothing.
 
 `main` answers ``oceanpath --help`` from a page rendered beforehand, so that it comes at once.
 """
 
 from __future__ import annotations
 
+import codecs
 import gc
+import io
 import os
 import sys
 from pathlib import Path
 
 HELP = Path(__file__).with_name("help.txt")
+ESCAPE = "oceanpath.escape"
+"""Name of the codec error handler that `escape` is."""
 
 
 def main() -> None:
     """The console script."""
+    make_streams_total()
     if sys.argv[1:] in ([], ["--help"], ["-h"]):
         sys.stdout.write(HELP.read_text(encoding="utf-8"))
         sys.exit(0)
@@ -38,3 +43,19 @@ def main() -> None:
     if "numpy" not in sys.modules:
         os._exit(code)  # nothing was computed: taking the interpreter apart would be a fifth of the time
     sys.exit(code)
+
+
+def make_streams_total() -> None:
+    """Let stdout and stderr take every character: one that their encoding lacks is written as an escape sequence."""
+    codecs.register_error(ESCAPE, escape)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=ESCAPE)
+
+
+def escape(error: UnicodeError) -> tuple[str, int]:
+    r"""Characters that cannot be encoded as ``\uXXXX``, which JSON and TOML read back, and where encoding resumes."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    codes = [ord(character) for character in error.object[error.start : error.end]]
+    return "".join(f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}" for code in codes), error.end

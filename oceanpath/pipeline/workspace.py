@@ -6,9 +6,11 @@ import json
 import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+import xxhash
 
 from oceanpath.errors import ArtifactError, ExperimentError
 from oceanpath.pipeline.locks import clear, holder
@@ -38,7 +40,11 @@ class Manifest:
     """Part key → fingerprint of the part that was gathered."""
     environment: Mapping[str, Any] = field(default_factory=dict)
     """Python and packages that made it; never part of an identity or a digest."""
+    local: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """As `files`, of what is true on this machine only: in no digest, and need not be there."""
     format: int = FORMAT
+    seal: str = ""
+    """Digest of manifest.json as it is with this text empty; empty in folders that were published before it existed."""
 
     @property
     def bytes(self) -> int:
@@ -124,22 +130,43 @@ def read_manifest(folder: Path) -> Manifest | None:
     if not folder.is_dir():
         return None
     try:
-        raw = json.loads((folder / MANIFEST).read_bytes())
-        manifest = Manifest(**raw)
-        sizes = {name: (folder / name).stat().st_size for name in manifest.files}
-    except (OSError, ValueError, TypeError) as error:
+        raw = (folder / MANIFEST).read_bytes()
+        manifest = Manifest(**json.loads(raw))
+        if manifest.seal and _digest(raw.replace(_seal(manifest.seal), _seal(""))) != manifest.seal:
+            raise ArtifactError("the manifest of a published folder differs from its own digest", where=folder)
+        wrong = [name for name, entry in manifest.files.items() if (folder / name).stat().st_size != entry["size"]]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ArtifactError("a published folder is damaged", where=folder, got=error) from error
     if manifest.format != FORMAT or manifest.fingerprint != folder.name:
         raise ArtifactError("a published folder has a foreign manifest", where=folder)
-    if wrong := [name for name, entry in manifest.files.items() if sizes[name] != entry["size"]]:
+    if wrong:
         raise ArtifactError("files of a published folder changed size", where=folder, got=", ".join(wrong[:3]))
     return manifest
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write manifest.json, with a digest of itself in it."""
+    raw = json.dumps(asdict(manifest), indent=1, sort_keys=True, allow_nan=False).encode()
+    (folder / MANIFEST).write_bytes(raw.replace(_seal(""), _seal(_digest(raw))))
+
+
+def _seal(digest: str) -> bytes:
+    return f'\n "seal": "{digest}"'.encode()
+
+
+def _digest(raw: bytes) -> str:
+    return xxhash.xxh3_128_hexdigest(raw)
 
 
 def sealed_files(folder: Path) -> list[Path]:
     """The files of a folder that are, or are to be, in its manifest, sorted: all but the manifest and what is local."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return sorted(path for path in files if path.relative_to(folder).parts[0] not in (MANIFEST, LOCAL))
+
+
+def local_files(folder: Path) -> list[Path]:
+    """The files of a folder that are true on this machine only, sorted; no journal."""
+    return sorted(path for path in (folder / LOCAL).rglob("*") if path.is_file() and path != folder / JOURNAL)
 
 
 def find(workspace: Workspace, kind: str, stage: str, name: str) -> tuple[Manifest | None, str]:

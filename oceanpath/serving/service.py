@@ -22,7 +22,8 @@ from oceanpath.serving.settings import ServeSettings
 from oceanpath.serving.signatures import SLIDE
 
 AT_ONCE = 2
-"""One question can be decoded while another is computed; the model itself uses all processors."""
+"""Requests that are decoded or computed at the same time; the others wait. Two inferences share the threads of the one
+onnxruntime session, one per core, so that together they take no longer than one after the other."""
 
 
 class Service:

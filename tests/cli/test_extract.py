@@ -152,6 +152,7 @@ def test_a_forecast_changes_nothing(slides: Path, capsys: pytest.CaptureFixture[
 
 def test_a_forecast_of_slides_that_are_not_there_yet(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "oceanpath.toml").write_text("[demo]\n[extract]\n")
     assert run_app(["extract", "--dry-run"]) == 0
     assert "not there yet" in capsys.readouterr().out
 

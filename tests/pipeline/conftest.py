@@ -166,12 +166,15 @@ class House:
     def plan(self, sets: Sequence[str] = (), **more: Any) -> Plan:
         return plan(load(self.file, self.catalog, tuple(sets)), **more)
 
-    def go(self, sets: Sequence[str] = (), force: Sequence[str] = (), jobs: int = 1) -> dict[str, State]:
+    def go(
+        self, sets: Sequence[str] = (), force: Sequence[str] = (), jobs: int = 1, verify: bool = True
+    ) -> dict[str, State]:
         made = self.plan(sets)
         CALLS.clear()
         self.workspace.open()
         with Ledger(self.workspace.ledger) as ledger:
-            states = Runner(made, self.workspace, ledger, "test", Still(), forced_stages(made, force), jobs).go()
+            forced = forced_stages(made, force)
+            states = Runner(made, self.workspace, ledger, "test", Still(), forced, jobs, verify=verify).go()
         return {state.step.name: state for state in states}
 
 
