@@ -28,9 +28,10 @@ class Accepted:
 
 
 def modules(package: str) -> list[Path]:
-    """Modules of a package below oceanpath/, sorted, relative to the root."""
+    """Modules of a package below oceanpath/, or the one that is named, relative to the root."""
     folder = ROOT / "oceanpath" / package
-    return [path.relative_to(ROOT) for path in sorted(folder.rglob("*.py")) if path.name not in DECLARATIONS]
+    found = [folder] if folder.is_file() else sorted(folder.rglob("*.py"))
+    return [path.relative_to(ROOT) for path in found if path.name not in DECLARATIONS]
 
 
 def population(package: str) -> list[Mutant]:
@@ -39,7 +40,7 @@ def population(package: str) -> list[Mutant]:
 
 
 def draw(package: str, count: int, seed: int) -> list[Mutant]:
-    """One mutant of each of `count` equal runs of lines, so that all modules have their share; all where fewer exist."""
+    """One mutant of each of `count` equal runs of lines, so that all modules have their share; all of few."""
     everything = population(package)
     count, chance = min(count, len(everything)), random.Random(f"{seed}/{package}")
     ends = [i * len(everything) // count for i in range(count + 1)]
