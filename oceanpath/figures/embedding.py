@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from oceanpath.figures.canvas import GREY, colour, drawing
+from oceanpath.figures.lines import wrap
 
 MARKERS = {"train": ".", "val": "^", "test": "o"}
 SIZES = {"train": 10, "val": 16, "test": 18}
@@ -51,9 +52,10 @@ def draw_embedding(
                     edgecolors="white" if role == "test" else "none",
                     linewidths=0.4,
                 )
-        axes.set(xlabel="UMAP 1", ylabel="UMAP 2", title=title, xticks=[], yticks=[])
+        axes.set(xlabel="UMAP 1", ylabel="UMAP 2", xticks=[], yticks=[])
+        axes.set_title(title)
         here = [role for role in MARKERS if role in set(roles)]
-        handles = [_dot(colour(number), "o", name) for number, name in enumerate(classes)]
+        handles = [_dot(colour(number), "o", "\n".join(wrap(name, 20))) for number, name in enumerate(classes)]
         handles += [_dot(GREY, MARKERS[role], NAMES[role]) for role in here]
         figure.legend(handles=handles, loc="outside right upper")
 

@@ -40,7 +40,7 @@ def population(package: str) -> list[Mutant]:
 
 
 def draw(package: str, count: int, seed: int) -> list[Mutant]:
-    """One mutant of each of `count` equal runs of lines, so that all modules have their share; all of few."""
+    """One mutant per each of `count` equal runs of lines, so that every module is covered; all where fewer exist."""
     everything = population(package)
     count, chance = min(count, len(everything)), random.Random(f"{seed}/{package}")
     ends = [i * len(everything) // count for i in range(count + 1)]

@@ -16,11 +16,12 @@ from oceanpath.artifacts.features import FeatureMeta, read_meta
 from oceanpath.artifacts.store import Store
 from oceanpath.artifacts.tables import read_table, write_table
 from oceanpath.errors import ArtifactError
+from oceanpath.figures.files import check_figure
 from oceanpath.figures.heatmap import Backdrop, draw_heatmap, draw_places, draw_sorted
 from oceanpath.fit.device import pick_device
 from oceanpath.fit.predict import predict_attention
 from oceanpath.fit.threads import torch_threads
-from oceanpath.pipeline.stage import Progress
+from oceanpath.pipeline.stage import Inputs, Progress
 from oceanpath.stages.analyze.settings import AnalyzeSettings
 from oceanpath.stats.panel import decide
 
@@ -47,22 +48,21 @@ def pick_slides(frame: pd.DataFrame, classes: Sequence[str], count: int) -> pd.D
     return pd.concat([errors.head(wrong), right.head(count - wrong)], ignore_index=True)
 
 
-def draw_slides(
-    settings: AnalyzeSettings, train: Path, store_path: Path, extract: Path | None, out: Path, progress: Progress
-) -> list[dict[str, Any]]:
+def draw_slides(settings: AnalyzeSettings, inputs: Inputs, out: Path, progress: Progress) -> list[dict[str, Any]]:
     """Write a picture a slide and attention.parquet; returns one object a picture for analysis.json.
 
     Args:
         settings: How many slides, and the device.
-        train: Predictions and checkpoints.
-        store_path: The store.
-        extract: Thumbnails and slide sizes; None where features came ready made.
+        inputs: Predictions and checkpoints, the store, and thumbnails and slide sizes where features were extracted.
         out: Folder.
         progress: Counts slides.
     """
+    train, extract = inputs["train"], inputs.get("extract")
     results = predictions.read_cv_results(train)
     rows = pick_slides(predictions.read_oof(train), results["classes"], settings.attention_slides)
-    store, device = Store(store_path), str(pick_device(settings.device))
+    store, device = Store(inputs["mmap"], check=inputs.verify), str(pick_device(settings.device))
+    if extract is not None:
+        inputs.check("extract", [name for slide in rows["slide_id"] for name in (f"{slide}.h5", _thumbnail_of(slide))])
     (out / FOLDER).mkdir()
     progress.start(len(rows), "slides")
     facts, tables = [], []
@@ -93,9 +93,8 @@ def _table(slide: str, coords: NDArray[np.int32] | None, attention: NDArray[np.f
 def _draw(fact: dict[str, Any], store: Store, attention: NDArray[np.float32], extract: Path | None, out: Path) -> str:
     """Draw one slide over the best there is; returns "thumbnail", "places" or "order"."""
     path = out / FOLDER / f"{fact['slide_id']}.png"
-    title = (
-        f"{fact['slide_id']}\n{fact['label']}, decided {fact['decided']} ({fact['certainty']:.2f} for {fact['label']})"
-    )
+    certainty = f"probability of {fact['label']}: {fact['certainty']:.3f}"
+    title = f"{fact['slide_id']}\n{fact['label']}, decided {fact['decided']} ({certainty})"
     number = store.number(fact["slide_id"])
     coords = store.coords(number)
     if coords is None:
@@ -103,7 +102,8 @@ def _draw(fact: dict[str, Any], store: Store, attention: NDArray[np.float32], ex
         return "order"
     meta = extract and _meta(extract, fact["slide_id"])
     if extract and meta:
-        backdrop = Backdrop(_thumbnail(extract, fact["slide_id"]), meta.level0_width, meta.level0_height)
+        thumbnail = _thumbnail(extract, fact["slide_id"])
+        backdrop = Backdrop(thumbnail, meta.level0_width, meta.level0_height, meta.mpp_x or None)
         draw_heatmap(path, coords, footprint(meta), attention, backdrop, title)
         return "thumbnail"
     side = float(store.index.patch_px_level0[number])
@@ -118,12 +118,16 @@ def footprint(meta: FeatureMeta) -> tuple[float, float]:
 
 def _meta(extract: Path, slide: str) -> FeatureMeta | None:
     """None where there is no thumbnail to draw over."""
-    there = (extract / f"thumbnails/{slide}.jpg").is_file() and (extract / f"{slide}.h5").is_file()
+    there = (extract / _thumbnail_of(slide)).is_file() and (extract / f"{slide}.h5").is_file()
     return read_meta(extract / f"{slide}.h5") if there else None
 
 
+def _thumbnail_of(slide: str) -> str:
+    return f"thumbnails/{slide}.jpg"
+
+
 def _thumbnail(extract: Path, slide: str) -> NDArray[np.uint8]:
-    path = extract / f"thumbnails/{slide}.jpg"
+    path = extract / _thumbnail_of(slide)
     try:
         with Image.open(path) as image:
             return np.asarray(image.convert("RGB"))
@@ -145,6 +149,4 @@ def check_attention(path: Path, facts: Sequence[dict[str, Any]]) -> None:
     if (table["attention"] < 0).any() or not np.allclose(sums, 1, atol=1e-3):
         raise ArtifactError("attention is negative or does not sum to 1", where=path / "attention.parquet")
     for fact in facts:
-        picture = path / fact["picture"]
-        if not picture.is_file() or not picture.read_bytes().startswith(b"\x89PNG"):
-            raise ArtifactError("a picture is missing or is no PNG", where=picture)
+        check_figure(path / fact["picture"])

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from oceanpath.artifacts import metrics
-from oceanpath.errors import ArtifactError
+from oceanpath.figures.files import check_figure
+from oceanpath.figures.fonts import notice
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
 from oceanpath.stages.eval.floors import predict_floors
-from oceanpath.stages.eval.plots import PICTURES, draw_all
+from oceanpath.stages.eval.plots import PICTURES, draw_all, draw_losses
 from oceanpath.stages.eval.report import build_report
 from oceanpath.stages.eval.rows import read_rows
 from oceanpath.stages.eval.settings import EvalSettings
@@ -24,22 +25,24 @@ def run(settings: EvalSettings, inputs: Inputs, out: Path, progress: Progress) -
     Raises: StageError: rows may not be reported, or do not match the folds. ArtifactError: an input is damaged.
     """
     rows = read_rows(inputs["train"], inputs["split"])
-    floors = predict_floors(rows, inputs["mmap"], inputs["split"], progress)
+    floors = predict_floors(rows, inputs, progress)
     report = build_report(settings, rows, floors)
     metrics.write_metrics(report, out)
     draw_all(settings, rows, floors, report, out)
+    draw_losses(rows.results, inputs["train"], out / "learning.png")
+    if said := notice():
+        progress.note(said)
     return summarise(report)
 
 
 def check(path: Path) -> None:
-    """Read metrics.json and see that every picture is there.
+    """Read metrics.json and see that every figure is there.
 
-    Raises: ArtifactError: metrics.json breaks a promise, or a picture is missing or empty.
+    Raises: ArtifactError: metrics.json breaks a promise, or a file of a figure is missing or empty.
     """
     metrics.check(path)
     for name in PICTURES:
-        if not (path / name).is_file() or not (path / name).read_bytes().startswith(b"\x89PNG"):
-            raise ArtifactError("a picture is missing or is no PNG", where=path / name)
+        check_figure(path / name)
 
 
 def summarise(report: Mapping[str, Any]) -> Summary:
