@@ -5,6 +5,8 @@ Sessions use the environment they are called from and install what they need int
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nox
 
 nox.options.default_venv_backend = "none"
@@ -47,11 +49,19 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def words(session: nox.Session) -> None:
+    """Every text that a person reads, in one file: words.txt, or the file that is named."""
+    session.run("python", "tests/test_words.py", "--print", *(session.posargs or ["words.txt"]))
+
+
+@nox.session
 def kills(session: nox.Session) -> None:
-    """Twenty runs killed at random moments end with the metrics of an undisturbed one."""
+    """Runs killed, stopped, forced and pruned beside each other, on full disks: no process and no result is lost."""
     _install(session)
-    tests = ("tests/test_kill.py", "tests/test_kill_extract.py")
-    session.run("python", "-m", "pytest", "-rs", "-s", *tests, env={"OCEANPATH_KILLS": "20"})
+    tests = ("tests/test_kill.py", "tests/test_kill_extract.py", "tests/test_child_process.py")
+    tests += ("tests/pipeline/test_together.py", "tests/pipeline/test_full_disk.py", "tests/pipeline/test_locks.py")
+    often = {"OCEANPATH_KILLS": "20", "OCEANPATH_ROUNDS": "20", "OMP_NUM_THREADS": "1"}
+    session.run("python", "-m", "pytest", "-rs", "-s", "--timeout=3600", *tests, env=often)
 
 
 @nox.session
@@ -61,3 +71,22 @@ def crash(session: nox.Session) -> None:
     tests = ("tests/pipeline/test_crash.py", "tests/stages/mmap/test_crash.py")
     options = ("-rs", "-s", "--timeout=9000", *tests)
     session.run("python", "-m", "pytest", *options, env={"OCEANPATH_CRASH": "all"})
+
+
+@nox.session
+def damage(session: nox.Session) -> None:
+    """Every kind of file flipped, cut and zeroed 200 times each, and read by its command: a table of the outcomes."""
+    _install(session)
+    table = Path(session.create_tmp()) / "damage.jsonl"
+    table.unlink(missing_ok=True)
+    found = {"OCEANPATH_DAMAGE": "200", "OCEANPATH_DAMAGE_TABLE": str(table), "OMP_NUM_THREADS": "1"}
+    tests = ("-n", "2", "tests/damage/test_damage.py")
+    session.run("python", "-m", "pytest", "-rs", "--timeout=7200", *tests, env=found, success_codes=[0, 1])
+    session.run("python", "tests/damage/table.py", str(table))
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """How many small changes of the code that decides results the tests notice, by package, and which they do not."""
+    _install(session)
+    session.run("python", "-m", "tests.mutants", *session.posargs)

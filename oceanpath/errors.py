@@ -7,11 +7,12 @@
     ├── MissingExtraError   5  an optional package is needed; the message names it
     └── GateError           6  an audit or a check was asked for, and failed
 
-KeyboardInterrupt ends a command with 130.
+Ctrl-C ends a command with 130, SIGTERM with 143, a closed terminal with 129.
 """
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from enum import IntEnum
 
@@ -83,6 +84,12 @@ class GateError(OceanPathError):
     """A check that the user asked for found something."""
 
     exit_code = ExitCode.GATE
+
+
+def make_again(*folders: object) -> str:
+    """What to do about published folders with damaged files: the command that sets them aside, and what follows."""
+    named = " ".join(shlex.quote(str(folder)) for folder in folders)
+    return f"Set it aside with `oceanpath ledger verify --deep --mend {named}`, then repeat the command that made it."
 
 
 def nearest(word: str, known: Iterable[str], count: int = 1) -> list[str]:

@@ -4,8 +4,9 @@ A field is one of:
 
     plain          part of the identity: changing it makes another result
     runtime(...)   how fast, not what: device, workers. Never part of an identity
-    shared(...)    the value comes from another table of the experiment, such as ``data.label``
+    shared(...)    the value comes from another table of the experiment: ``data.label``, or ``mmap.cap_grid`` of a stage
     outside(...)   a path, mostly a shared one; its *content* is part of the identity, never its place
+    replaced(...)  an old key that is still accepted, and without effect; another one decides now
     added(...)     part of the identity unless it has its default, which gives the results from before the key existed
 """
 
@@ -29,6 +30,12 @@ class Settings(BaseModel):
         """Field name → dotted key of the experiment that fills it."""
         marks = {name: _marks(field) for name, field in cls.model_fields.items()}
         return {name: str(mark["shared"]) for name, mark in marks.items() if "shared" in mark}
+
+    @classmethod
+    def replaced_keys(cls) -> dict[str, str]:
+        """Name of each old key → the dotted key that replaces it."""
+        marks = {name: _marks(field) for name, field in cls.model_fields.items()}
+        return {name: str(mark["replaced"]) for name, mark in marks.items() if "replaced" in mark}
 
     @classmethod
     def own_keys(cls) -> list[str]:
@@ -67,14 +74,19 @@ def runtime(default: Any = ..., **checks: Any) -> Any:
     return Field(default, json_schema_extra={"runtime": True}, **checks)
 
 
-def shared(key: str, default: Any = ..., *, is_runtime: bool = False, **checks: Any) -> Any:
+def shared(key: str, default: Any = ..., *, is_runtime: bool = False, is_added: bool = False, **checks: Any) -> Any:
     """A value that another table holds: ``shared("data.label")``, ``shared("model")``, ``shared("seed")``."""
-    return Field(default, json_schema_extra={"shared": key, "runtime": is_runtime}, **checks)
+    return Field(default, json_schema_extra={"shared": key, "runtime": is_runtime, "added": is_added}, **checks)
 
 
 def outside(key: str = "", default: Any = None) -> Any:
     """A path, from another table where `key` names one; what lies there is digested into the identity."""
     return Field(default, json_schema_extra={"outside": True, **({"shared": key} if key else {})})
+
+
+def replaced(key: str, default: Any) -> Any:
+    """An old key that has no effect any more, because `key` decides; it stays in identities as it was."""
+    return Field(default, json_schema_extra={"replaced": key})
 
 
 def added(default: Any, **checks: Any) -> Any:

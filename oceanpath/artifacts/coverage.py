@@ -49,12 +49,14 @@ class Coverage:
         return dict(zip(COLUMNS, (*values, len(np.unique(cells)), len(np.unique(cells[self.kept]))), strict=True))
 
 
-def coverage_of(path: Path, store: Store) -> Coverage | None:
+def coverage_of(path: Path, store: Store, features_key: str = "") -> Coverage | None:
     """What `store` kept of the feature file at `path`; None when one of the two has no coordinates.
+
+    `features_key` names the array of features, where the file holds several.
 
     Raises: ArtifactError: the file is damaged, the store has no such slide, or was made from another file.
     """
-    file = scan_features(path)
+    file = scan_features(path, features_key)
     number = store.number(file.slide_id)
     with open_bag(file) as bag:
         coords = bag.coords()

@@ -7,15 +7,18 @@
 
 A slide on which nothing was found has N = 0 and the attribute `blank`: it was looked at, and no bag is made of it.
 
-The reader also takes float32, float64 (read as float32), a leading axis of length 1, the dataset names `feats` (STAMP)
-and `embeddings`, TRIDENT's and CLAM's attributes on `coords`, `.npy` arrays, and `.pt` files that hold one tensor or a
-dictionary of tensors (CLAM). STAMP's micrometre coordinates become pixels where the file tells the mpp; otherwise they
-are left out. `FeatureFile.layout` says what was seen.
+The reader also takes float32, float64 (read as float32), a leading axis of length 1, the dataset names of
+`oceanpath.artifacts.feature_layouts`, TRIDENT's, CLAM's and AtlasPatch's attributes, `.pt` files that hold one tensor
+or a dictionary of tensors (CLAM), `.npy` and `.npz` arrays, and `.zarr` folders. STAMP's micrometre coordinates become
+pixels where the file tells the mpp; otherwise they are left out. `FeatureFile.layout` says what was seen.
+
+All rows must be in the file itself: virtual datasets, external storage and links into other files are refused by
+name, because a change in another file would go unnoticed. So are rows that were allocated and never written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +28,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from oceanpath.artifacts.feature_container import Places, Source
 from oceanpath.artifacts.feature_layouts import Layout, describe, describe_places
 from oceanpath.artifacts.feature_meta import FeatureMeta as FeatureMeta
 from oceanpath.artifacts.feature_meta import read_meta as read_meta
-from oceanpath.artifacts.feature_sources import READABLE, Places, Source, open_placed, open_source
+from oceanpath.artifacts.feature_sources import READABLE, open_placed, open_source
 from oceanpath.artifacts.ids import is_hidden, slide_id
 from oceanpath.artifacts.trident_job import feature_set, is_beside
 from oceanpath.errors import ArtifactError, ExperimentError
@@ -88,7 +92,7 @@ def write_features(
         half = features.astype(np.float16)
     if not meta.blank:
         _hold(half, path)
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, "w", locking=False) as file:  # nobody else knows the file yet, and not every disk has locks
         file.create_dataset("features", data=half, track_times=False)
         file.create_dataset("coords", data=coords.astype(np.int32), track_times=False)
         if tissue is not None:
@@ -97,27 +101,46 @@ def write_features(
             file.attrs[name] = value
 
 
-def scan_features(path: Path) -> FeatureFile:
+def _anything(layout: Layout) -> None:
+    """Accept every layout."""
+
+
+def scan_features(path: Path, wanted: str = "", accept: Callable[[Layout], None] = _anything) -> FeatureFile:
     """What a feature file holds: shapes, types and where it came from. Reads no rows.
+
+    Args:
+        path: The file.
+        wanted: Name of the features (`data.features_key`), where a file has several arrays that could be them.
+        accept: Raises where a layout is refused, before it is looked for the rows.
 
     Raises: ArtifactError: unreadable, no known dataset, no patches, wrong shapes, or coords of another length.
     """
     path = Path(path)
     stamp = stamp_of(path) if path.suffix.lower() in READABLE else (0, 0, 0)
     with open_source(path) as source:
-        layout = describe(source, path)
-        stored = {key: source.arrays[key] for key in (layout.features_key, layout.coords_key) if key}
+        layout = describe(source, path, wanted)
+        accept(layout)
+        stored = {key: source.arrays[key] for key in _keys(layout)}
+        for key in stored:
+            source.check(key)
         places = {key: runs for key in stored if (runs := source.runs(key)) is not None}
     return FeatureFile(path=path, slide_id=slide_id(path), stamp=stamp, stored=stored, places=places, **vars(layout))
 
 
-def layout_of(path: Path) -> Layout:
-    """Shapes and types of a feature file, without finding where its rows lie: for looking at many files.
+def layout_of(path: Path, wanted: str = "") -> Layout:
+    """Shapes and types of a feature file, without finding where its rows are: for looking at many files.
 
     Raises: ArtifactError: as `scan_features`.
     """
     with open_source(path) as source:
-        return describe(source, path)
+        layout = describe(source, path, wanted)
+        for key in _keys(layout):
+            source.check(key)
+        return layout
+
+
+def _keys(layout: Layout) -> list[str]:
+    return [key for key in (layout.features_key, layout.coords_key) if key]
 
 
 @dataclass(frozen=True)
@@ -133,7 +156,8 @@ class OpenBag:
             return None
         if not self.file.n:
             return np.empty((0, 2), np.int32)
-        places = [block.copy() for block in self._blocks(self.file.coords_key, (self.file.n, 2))]
+        width = self.file.stored[self.file.coords_key][0][-1]
+        places = [block[:, :2].copy() for block in self._blocks(self.file.coords_key, (self.file.n, width))]
         return _pixels(np.concatenate(places), self.file.coords_scale, self.file.path)
 
     def blocks(self) -> Iterator[NDArray[np.floating]]:
@@ -199,7 +223,8 @@ def read_places(path: Path) -> tuple[NDArray[np.int32], float | None]:
     """
     with open_source(path) as source:
         found = describe_places(source, path)
-        stored = np.concatenate([block.copy() for block in source.blocks(found.key)])
+        source.check(found.key)
+        stored = np.concatenate([block[:, :2].copy() for block in source.blocks(found.key)])
     return _pixels(stored, found.scale, path), found.patch_px_level0
 
 

@@ -55,13 +55,15 @@ class Variant:
     shared: Mapping[str, Settings]
     """Validated shared tables."""
     scalars: Mapping[str, Any]
+    catalog: Catalog
 
     def value(self, key: str) -> Any:
-        """The value of a dotted shared key: ``seed``, ``model``, ``data.label``."""
+        """The value of a dotted shared key: ``seed``, ``model``, ``data.label``, or of a stage: ``mmap.dtype``."""
         table, _, name = key.partition(".")
         if table in self.scalars:
             return self.scalars[table]
-        return getattr(self.shared[table], name) if name else self.shared[table]
+        found = self.shared[table] if table in self.shared else self.settings(self.catalog.stage(table))
+        return getattr(found, name) if name else found
 
     def has(self, stage: Stage) -> bool:
         """Whether the file asks for this stage: by its table, or by the key that stands for it."""
@@ -96,6 +98,18 @@ class Experiment:
         """The reading of the file without any variant."""
         return self.variants[0]
 
+    def replaced(self) -> list[str]:
+        """A line for each old key that the file or an override sets, with the key that replaces it."""
+        return sorted(
+            {
+                f"{variant.layer[f'{stage.name}.{old}'].origin}: {stage.name}.{old} has no effect; set {new} instead"
+                for variant in self.variants
+                for stage in self.catalog.stages
+                for old, new in stage.settings.replaced_keys().items()
+                if f"{stage.name}.{old}" in variant.layer
+            }
+        )
+
     def asked(self) -> list[str]:
         """Names of the stages that the file has a table for, in flow order."""
         return [stage.name for stage in self.catalog.stages if self.base.has(stage)]
@@ -128,7 +142,7 @@ def _variant(label: str, layer: Layer, catalog: Catalog) -> Variant:
     _refuse_unknown_tables(layer, catalog)
     scalars = {key: layer[key].value if key in layer else default for key, default in catalog.scalars.items()}
     shared = {name: _shared(name, layer, table) for name, table in catalog.tables.items()}
-    variant = Variant(label, layer, shared, scalars)
+    variant = Variant(label, layer, shared, scalars, catalog)
     for stage in catalog.stages:
         if stage.name in layer:
             variant.settings(stage)  # a wrong key is an error even where the stage does not run

@@ -82,6 +82,14 @@ def holder(folder: Path, name: str) -> str:
     return file.name.partition(".")[0] if file is not None and _lives(file) else ""
 
 
+def clear(folder: Path) -> None:
+    """Remove the locks of the dead below `folder`."""
+    for lock in folder.glob("[!.]*"):
+        if not holder(folder, lock.name) and (file := try_lock(folder, lock.name)):
+            with held(file):
+                pass
+
+
 def _file_of(lock: Path) -> Path | None:
     try:
         return next(lock.iterdir(), None)

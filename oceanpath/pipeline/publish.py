@@ -4,8 +4,8 @@
     parts/<stage>/<fingerprint>/     one part of a mapped stage, likewise
 
 manifest.json   {"format", "stage", "kind", "version", "fingerprint", "digest", "files": {path: {"size", "digest"}},
-                 "identity", "summary", "parts", "environment"}; written last, inside the folder, before the one
-                 rename.
+                 "identity", "summary", "parts", "environment", "local", "seal"}; written last, inside the folder,
+                 before the one rename; the seal is a digest of manifest.json itself.
 
 Write into a private folder → check → digest and fsync every file → manifest → fsync folders → rename → fsync the
 parent. A killed process leaves a private folder that a later run sweeps away, or, where the work kept a journal in it,
@@ -15,12 +15,11 @@ that the next maker of the same fingerprint goes on with.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +35,11 @@ from oceanpath.pipeline.workspace import (
     Manifest,
     Workspace,
     find,
+    local_files,
     read_manifest,
     remove_left,
     sealed_files,
+    write_manifest,
 )
 
 
@@ -158,22 +159,23 @@ def _taken(workspace: Workspace, final: Path, partial: Path, *, afresh: bool) ->
 
 
 def _seal(partial: Path, order: Order, summary: Summary) -> None:
-    files: dict[str, dict[str, Any]] = {}
     known = _linked(order.linked)
-    for path in sealed_files(partial):
-        state = path.stat()
-        digest = known.get((state.st_dev, state.st_ino)) or hash_file(path)
-        files[path.relative_to(partial).as_posix()] = {"size": state.st_size, "digest": digest}
+    files = {path.relative_to(partial).as_posix(): _entry(path, known) for path in sealed_files(partial)}
+    local = {path.relative_to(partial).as_posix(): _entry(path, known) for path in local_files(partial)}
     if not files:
         raise ArtifactError("a stage wrote nothing", where=order.stage)
     of_files = sorted((name, entry["digest"]) for name, entry in files.items())
     digest = order.digest(partial) if order.digest else fingerprint(of_files)
     said = {"lines": list(summary.lines), "metrics": dict(summary.metrics)}
     head = (order.stage, order.kind, order.version, order.fingerprint, dict(order.identity))
-    manifest = Manifest(*head, digest, files, said, order.parts, software())
-    (partial / MANIFEST).write_text(json.dumps(asdict(manifest), indent=1, sort_keys=True, allow_nan=False))
+    write_manifest(partial, Manifest(*head, digest, files, said, order.parts, software(), local))
     for path in (*partial.rglob("*"), partial):
         fsync(path)
+
+
+def _entry(path: Path, known: Mapping[tuple[int, int], str]) -> dict[str, Any]:
+    state = path.stat()
+    return {"size": state.st_size, "digest": known.get((state.st_dev, state.st_ino)) or hash_file(path)}
 
 
 def _linked(folders: tuple[Path, ...]) -> dict[tuple[int, int], str]:
@@ -204,9 +206,12 @@ def _commit(partial: Path, final: Path) -> None:
 
 
 def fsync(path: Path) -> None:
-    """Make a file or a folder's entries durable."""
+    """Make a file, or a folder's entries where the file system can, durable."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP) or not path.is_dir():
+            raise
     finally:
         os.close(handle)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from oceanpath.errors import OceanPathError, StageError
 from oceanpath.pipeline.digests import Content
+from oceanpath.pipeline.experiment_folder import ExperimentFolder
 from oceanpath.pipeline.leases import in_use, runs
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.plan import Plan, Step
-from oceanpath.pipeline.processes import process_tag, token
 from oceanpath.pipeline.stage import Inputs, Progress
 from oceanpath.pipeline.survey import State, Survey
 from oceanpath.pipeline.workspace import Workspace
@@ -61,7 +61,11 @@ class Runner:
     """After a failure, go on with the steps that do not depend on it."""
     published: Published = ignore
     """Told of every part that is there: its step and its folder."""
+    verify: bool = True
+    """Whether a step compares what it reads with its sealed digests."""
     states: dict[str, State] = field(default_factory=dict)
+    folder: ExperimentFolder = field(init=False)
+    """Links to what the experiment uses."""
     _survey: Survey = field(init=False)
     _run: int | None = None
     """Its number in the ledger."""
@@ -76,6 +80,7 @@ class Runner:
         name = self.plan.experiment.name
         last = {step.name: self.ledger.last_identity(name, step.name) for step in self.plan.steps}
         self._survey = Survey(self.plan, self.workspace, last, self.forced)
+        self.folder = ExperimentFolder(self.workspace, name)
 
     def go(self) -> list[State]:
         """Make every step that is not fresh. What depends on a failed step is skipped.
@@ -94,6 +99,7 @@ class Runner:
                     self._settle(step)
             else:
                 watch(self.plan, self.jobs, self._settle, self._stop)
+            self.folder.keep(step.name for step in self.plan.steps)
             problem = first_error(self.states.values())
             ended, said = ("failed", problem.render()) if problem else ("ok", "")
         except KeyboardInterrupt:
@@ -141,7 +147,7 @@ class Runner:
             number = self.ledger.add_step(self._number(), step.name, identity, **self._facts(state), state="running")
             progress = self.screen.begin(step, state.why)
         started = time.perf_counter()
-        job = Job(step, identity, inputs, since=self._since if step.name in self.forced or state.damaged else None)
+        job = Job(step, identity, inputs, since=self._since if step.name in self.forced else None)
         facts: dict[str, Any] = {"state": "interrupted", "error": None}
         try:
             state.manifest, facts["peak_mb"] = execute(
@@ -214,6 +220,7 @@ class Runner:
             versions={name: content.stats for name, content in contents.items()},
             earlier=self.workspace.earlier(step.stage.name) if step.stage.extends and not afresh else (),
             across={s: {v: places[name] for v, name in steps.items()} for s, steps in step.across.items()},
+            verify=self.verify,
         )
 
     def _place(self, name: str) -> Path:
@@ -222,19 +229,8 @@ class Runner:
 
     def _link(self, state: State) -> None:
         """Let ``experiments/<name>/<step>`` point at what the experiment uses now, for people."""
-        if state.manifest is None:
-            return
-        link = self.workspace.root / "experiments" / self.plan.experiment.name / state.step.name
-        target = Path("../..") / self._place(state.step.name).relative_to(self.workspace.root)
-        if link.is_symlink() and link.readlink() == target:
-            return
-        fresh = link.with_name(f".{link.name}.{process_tag()}.{token()}")
-        try:
-            link.parent.mkdir(parents=True, exist_ok=True)
-            fresh.symlink_to(target)
-            fresh.replace(link)
-        except OSError as error:
-            raise StageError("the experiment's link could not be set", where=link, got=error) from error
+        if state.manifest is not None:
+            self.folder.link(state.step.name, self._place(state.step.name), state.manifest.digest)
 
 
 @dataclass

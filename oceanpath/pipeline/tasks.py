@@ -25,8 +25,7 @@ class Job:
     identity: Mapping[str, Any]
     inputs: Inputs
     since: int | None = None
-    """What was published before this moment is made again [ns, by the clock of the file system]: the step is forced,
-    or its result is damaged."""
+    """What was published before this moment is made again [ns, by the clock of the file system]: the step is forced."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +120,9 @@ class Notes:
         """A bar cannot be moved from here."""
 
     def inside(self, done: float, pace: str) -> None:
+        """A bar cannot be moved from here."""
+
+    def phase(self, text: str) -> None:
         """A bar cannot be moved from here."""
 
     def note(self, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -42,6 +43,8 @@ def serve(path: Path, settings: ServeSettings, announce: Callable[[str], None]) 
     bundle = read_bundle(find_bundle(path))  # before the worker starts, so that a damaged bundle is one clear error
     address = "127.0.0.1" if settings.host == "localhost" else settings.host.strip("[]")
     _hold_port(address, settings.port)
+    # started afresh: a fork would have the main process's handlers, and not hear a SIGTERM before it has its own
+    multiprocessing.set_start_method("spawn", force=True)
     server = Granian(
         "oceanpath.serving",
         address=address,

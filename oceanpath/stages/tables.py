@@ -10,25 +10,30 @@ from oceanpath.settings import Settings
 
 
 class DataSettings(Settings):
-    """`[data]`: where the cohort lies and what the columns of its table are called."""
+    """The cohort's slides or features, its table of labels, and the names of the table's columns."""
 
     root: Path | None = None
-    """Folder that relative paths of this table are meant from, instead of the experiment file's own."""
+    """Folder to which relative paths of this table refer; default: the folder of the experiment file."""
     slides: Path | None = None
     """Folder of whole-slide images."""
     features: Path | None = None
-    """Folder of ready patch features, instead of slides."""
+    """Folder of precomputed patch features, instead of `slides`."""
+    features_key: str = ""
+    """Name of the array that holds the features, such as "20x/features", where feature files hold several."""
     labels: Path | None = None
-    """csv, tsv or parquet with one row a slide."""
+    """Table of labels: csv, tsv or parquet, one row per slide."""
     slide_id: str = "slide_id"
+    """Column of the table with slide ids: file names without their suffix."""
     patient_id: str = "patient_id"
+    """Column with patient ids; all slides of a patient are in the same fold."""
     one_slide_per_patient: bool = False
-    """States that the cohort has no patient column because every slide is another patient."""
+    """States that every slide is of another patient, so that the table needs no patient column."""
     label: str = "label"
+    """Column with the classes."""
     classes: tuple[str, ...] = ()
-    """Class names in order; for two classes the second is the positive one."""
+    """Names of the classes, in order; of two, the second is the positive class."""
     allow_missing: bool = False
-    """Go on without slides that lack a label, a patient or features; they are listed all the same."""
+    """Leave out slides that lack a label, a patient or features; they are listed. Default: this is an error."""
 
     @field_validator("classes", mode="before")
     @classmethod
@@ -46,14 +51,18 @@ class DataSettings(Settings):
 
 
 class RuntimeSettings(Settings):
-    """`[runtime]`: how fast and where, never what."""
+    """Device and processes. None of these keys changes a result."""
 
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
+    """Where to compute: auto (a GPU where there is one), cpu, cuda, cuda:0 or mps."""
     workers: int = Field(2, ge=0)
-    """Threads or processes that read beside the computation."""
+    """Threads or processes that read data while the device computes."""
     placement: Literal["auto", "mmap", "ram", "gpu"] = "auto"
-    """Where the store's bags wait: in its files, in memory, or on the GPU; ``auto``: the GPU where it is small."""
+    """Where the bags of the store are kept: in its files, in memory or on the GPU; auto: on the GPU if they fit."""
     executor: Literal["local"] = "local"
+    """What runs steps and parts; local: processes of this machine."""
+    verify: bool = True
+    """Compare what a step reads with the digests under which it was published; bags of the store on first use."""
 
 
 def features_to_read(extracted: Path | None, given: Path | None) -> Path:

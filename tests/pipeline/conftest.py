@@ -166,12 +166,15 @@ class House:
     def plan(self, sets: Sequence[str] = (), **more: Any) -> Plan:
         return plan(load(self.file, self.catalog, tuple(sets)), **more)
 
-    def go(self, sets: Sequence[str] = (), force: Sequence[str] = (), jobs: int = 1) -> dict[str, State]:
+    def go(
+        self, sets: Sequence[str] = (), force: Sequence[str] = (), jobs: int = 1, verify: bool = True
+    ) -> dict[str, State]:
         made = self.plan(sets)
         CALLS.clear()
         self.workspace.open()
         with Ledger(self.workspace.ledger) as ledger:
-            states = Runner(made, self.workspace, ledger, "test", Still(), forced_stages(made, force), jobs).go()
+            forced = forced_stages(made, force)
+            states = Runner(made, self.workspace, ledger, "test", Still(), forced, jobs, verify=verify).go()
         return {state.step.name: state for state in states}
 
 
@@ -183,11 +186,16 @@ def project(folder: Path) -> Path:
     return folder
 
 
-def start(folder: Path, *sets: str, jobs: int = 1, force: str = "") -> subprocess.Popen[str]:
-    """Run the experiment of a folder in a process of its own, which tells the work that was done in it."""
+def start(
+    folder: Path, *sets: str, jobs: int = 1, force: str = "", inside: Sequence[str] = ()
+) -> subprocess.Popen[str]:
+    """Run the experiment of a folder in a process of its own, which tells the work that was done in it.
+
+    `inside` is a command that runs the one given to it.
+    """
     script = folder / "run.py"
     script.write_text(RUN)
-    command = [sys.executable, str(script), str(folder), str(jobs), force, *sets]
+    command = [*inside, sys.executable, str(script), str(folder), str(jobs), force, *sets]
     environment, pipe = {**os.environ, "PYTHONPATH": str(ROOT)}, subprocess.PIPE
     return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import time
 from pathlib import Path
 
@@ -181,6 +182,25 @@ def test_a_file_in_place_of_a_workspace_is_an_error_with_advice(tmp_path: Path) 
     (tmp_path / "out").write_text("")
     with pytest.raises(ExperimentError, match="--workspace"):
         Workspace(tmp_path / "out").open()
+
+
+def test_a_workspace_without_symbolic_links_is_told_before_any_work(tmp_path: Path, monkeypatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "symlink", refuse)
+    with pytest.raises(ExperimentError, match=r"has no symbolic links.*another disk with --workspace"):
+        Workspace(tmp_path / "out").open()
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_folders_that_cannot_be_synced_are_published(workspace: Workspace, monkeypatch) -> None:
+    def sync(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", sync)
+    assert publish(workspace, order()).files
 
 
 def test_a_stage_may_say_itself_what_children_are_keyed_by(workspace: Workspace) -> None:

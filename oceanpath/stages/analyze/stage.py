@@ -13,5 +13,6 @@ STAGE = Stage(
     check="oceanpath.stages.analyze.work:check",
     needs=("train", "mmap", "extract?", "eval"),
     across=("train",),
-    doc="Attention maps, a map of slide embeddings, and tests between variants.",
+    self_checked=("mmap/*.bin", "extract/*"),
+    doc="Draw attention maps and slide embeddings, and compare variants.",
 )

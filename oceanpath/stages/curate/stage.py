@@ -12,5 +12,6 @@ STAGE = Stage(
     work="oceanpath.stages.curate.work:run",
     check="oceanpath.artifacts.pretrain_manifest:check",
     needs=("extract?",),
-    doc="List the slides that are good to pretrain on: sources, sizes, cancer types.",
+    self_checked=("extract/*",),
+    doc="List slides for pretraining by source, number of patches and cancer type.",
 )

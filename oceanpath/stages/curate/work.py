@@ -23,6 +23,8 @@ def run(settings: CurateSettings, inputs: Inputs, out: Path, progress: Progress)
     """
     root = features_to_read(inputs.get("extract"), settings.features)
     files = find_features(root)
+    if "extract" in inputs.parents:
+        inputs.check("extract", [path.relative_to(root).as_posix() for path in files.values()])
     progress.start(len(files), "files")
     judged = []
     for name, path in files.items():
@@ -44,7 +46,7 @@ def judge(name: str, path: Path, root: Path, settings: CurateSettings) -> Judged
     if source not in settings.sources:
         return Judged(name, place, source, cancer_type, Verdict.SOURCE)
     try:
-        layout = layout_of(path)
+        layout = layout_of(path, settings.features_key)
     except ArtifactError as error:
         told = ArtifactError(error.what, where=place, expected=error.expected, got=error.got).render()
         return Judged(name, place, source, cancer_type, Verdict.UNREADABLE, told=told.replace(str(path), place))

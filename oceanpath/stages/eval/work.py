@@ -25,7 +25,7 @@ def run(settings: EvalSettings, inputs: Inputs, out: Path, progress: Progress) -
     Raises: StageError: rows may not be reported, or do not match the folds. ArtifactError: an input is damaged.
     """
     rows = read_rows(inputs["train"], inputs["split"])
-    floors = predict_floors(rows, inputs["mmap"], inputs["split"], progress)
+    floors = predict_floors(rows, inputs, progress)
     report = build_report(settings, rows, floors)
     metrics.write_metrics(report, out)
     draw_all(settings, rows, floors, report, out)

@@ -2,31 +2,39 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SerializeAsAny, field_validator
 
-from oceanpath.settings import Settings
+from oceanpath.settings import Settings, shared
 
 Patches = Annotated[int, Field(ge=1, le=100_000)]
 Bags = Annotated[int, Field(ge=1, le=64)]
 
 
 class ExportSettings(Settings):
-    """What is shipped, and how well it must agree with the models it was made of."""
+    """The exported model: all folds as one ensemble, compared with the models it was made from."""
 
     title: str = Field("", max_length=120)
-    """Name of the model in its card; default: architecture and encoder."""
+    """Name of the model in its model card; default: architecture and encoder."""
     formats: tuple[Literal["onnx", "torchscript"], ...] = ("onnx", "torchscript")
-    """ONNX is what OceanPath serves, so it is always among them."""
+    """File formats to export. OceanPath serves ONNX, so it must be one of them."""
     opset: int = Field(20, ge=18, le=23)
-    """Version of the ONNX operators."""
+    """Version of the ONNX operator set."""
     calibrate: bool = True
-    """Divide each member's logits by a temperature fitted on its inner validation rows."""
+    """Whether to divide each member's logits by a temperature fitted on its inner validation set."""
     parity_patches: tuple[Patches, ...] = Field((1, 7, 100, 4096), min_length=1)
-    """Bag sizes at which every exported file is compared with eager torch."""
+    """Bag sizes at which every exported file is compared with PyTorch."""
     parity_batches: tuple[Bags, ...] = Field((1, 3), min_length=1)
-    """Numbers of bags at which it is compared."""
+    """Batch sizes at which it is compared."""
     tolerance: float = Field(1e-5, gt=0, le=1e-2)
-    """Largest absolute difference of any probability, attention weight or logit that is still shipped."""
+    """Maximum absolute difference of probabilities, attention weights and logits; above it nothing is exported."""
+    parity_slides: int = Field(100, ge=50)
+    """Number of stored test predictions that are computed again from every exported file, if there are more."""
+    max_instances: int | None = shared("mmap.max_instances", None)
+    cap_strategy: str = shared("mmap.cap_strategy", "spatial_stratified")
+    cap_grid: int = shared("mmap.cap_grid", 32)
+    extract: SerializeAsAny[Settings] | None = shared("extract", None)
+    """How the features were extracted, where OceanPath did it."""
+    seed: int = shared("seed", 42)
 
     @field_validator("formats")
     @classmethod

@@ -15,5 +15,7 @@ STAGE = Stage(
     when="data.slides",
     parts="oceanpath.stages.extract.cohort:parts",
     part_work="oceanpath.stages.extract.work:run_part",
-    doc="Cut slides into patches and encode them.",
+    self_checked=("extract/*.h5",),
+    part_unit="slides",
+    doc="Extract patch features from slides.",
 )

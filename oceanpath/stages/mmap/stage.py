@@ -14,5 +14,6 @@ STAGE = Stage(
     digest="oceanpath.artifacts.store:digest_content",
     extends=True,
     needs=("extract?", "curate?"),
-    doc="Put feature files into one memory-mapped store.",
+    self_checked=("extract/*", "mmap/*.bin"),
+    doc="Build one memory-mapped store from all feature files.",
 )

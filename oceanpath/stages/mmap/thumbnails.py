@@ -24,7 +24,7 @@ def draw_thumbnails(out: Path, features: Path, progress: Progress) -> None:
     """
     from oceanpath.figures.coverage import coverage_map, draw_coverage  # matplotlib, only where pictures are wanted
 
-    store, names = Store(out), Sources.load(out).names
+    store, names = Store(out, check=False), Sources.load(out).names
     capped = np.flatnonzero(store.index.lengths < store.index.raw_lengths).tolist()
     (out / FOLDER).mkdir(exist_ok=True)
     without = 0

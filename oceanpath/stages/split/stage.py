@@ -12,5 +12,6 @@ STAGE = Stage(
     work="oceanpath.stages.split.work:run",
     check="oceanpath.artifacts.folds:check",
     needs=("demo?", "mmap"),
-    doc="Divide patients into train, validation and test.",
+    self_checked=("mmap/*.bin",),
+    doc="Assign patients to training, validation and test sets.",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from oceanpath.fit.seeds import derive, seed_torch
 from oceanpath.fit.threads import torch_threads
 from oceanpath.fit.trainer import ClassifierFit, fit_classifier
 from oceanpath.models.classifier import WSIClassifier
+from oceanpath.pipeline.stage import Inputs, Progress
 from oceanpath.stages.train.settings import TrainSettings
 from oceanpath.stats.discrimination import auroc
 from oceanpath.stats.thresholds import Threshold, youden_threshold
@@ -50,6 +52,8 @@ class Judge:
     val: Rows
     monitor: str
     best: BestEpoch
+    epoch_done: Callable[[], None]
+    """Called after every epoch."""
     history: list[dict[str, float | int | None]] = field(default_factory=list)
 
     def __call__(self, epoch: int, train_loss: float) -> bool:
@@ -58,6 +62,7 @@ class Judge:
         loss, area = val_scores(found.probabilities, self.val.labels)
         known = train_loss if np.isfinite(train_loss) else None
         self.history.append({"epoch": epoch, "train_loss": known, "val_loss": loss, "val_auroc": area})
+        self.epoch_done()
         return self.best.offer(epoch, self._scores(loss, area), self.module.classifier)
 
     def _scores(self, loss: float, area: float | None) -> tuple[float, ...]:
@@ -71,28 +76,36 @@ class Judge:
         return -area, loss
 
 
-def fit_fold(settings: TrainSettings, store_path: Path, split_path: Path, number: int, out: Path) -> dict[str, Any]:
+def fit_fold(settings: TrainSettings, inputs: Inputs, number: int, out: Path, progress: Progress) -> dict[str, Any]:
     """Fit fold `number` and write its files into `out`; the facts of fold.json come back.
 
     Raises: StageError: a role or a class has no rows, or the fit diverges. ArtifactError: a slide is not in the store.
     """
     device = pick_device(settings.device)
-    store = place(Store(store_path), settings.placement, device)
-    classes = [str(name) for name in folds.read_splits(split_path)["classes"]]
-    rows = read_rows(folds.read_fold(split_path, number), store, classes, where=f"fold {number}")
+    store = place(Store(inputs["mmap"], check=inputs.verify), settings.placement, device)
+    classes = [str(name) for name in folds.read_splits(inputs["split"])["classes"]]
+    rows = read_rows(folds.read_fold(inputs["split"], number), store, classes, where=f"fold {number}")
     with torch_threads(settings.threads):
-        judge = _fit(settings, store, rows, derive(settings.seed, "fold", number), device)
+        progress.start(settings.epochs, "epochs")
+        judge = _fit(settings, store, rows, derive(settings.seed, "fold", number), device, progress.advance)
         found = {role: predict(judge.module.classifier, store, part.numbers, device) for role, part in rows.items()}
     return _write(out, number, judge, rows, found)
 
 
-def _fit(settings: TrainSettings, store: Store, rows: dict[str, Rows], seed: int, device: torch.device) -> Judge:
+def _fit(
+    settings: TrainSettings,
+    store: Store,
+    rows: dict[str, Rows],
+    seed: int,
+    device: torch.device,
+    epoch_done: Callable[[], None],
+) -> Judge:
     """The judge of a finished fit; its module holds the weights that the val rows chose."""
     train, val = rows["train"], rows["val"]
     seed_torch(seed, "weights")
     classifier = WSIClassifier(settings.model, store.dim, val.classes)
     module = ClassifierFit(classifier, _loss(settings, train), settings, seed)
-    judge = Judge(module, store, val, settings.monitor, BestEpoch(settings.patience))
+    judge = Judge(module, store, val, settings.monitor, BestEpoch(settings.patience), epoch_done)
     labels = train.labels.tolist()
     dataset = BagDataset(store, train.numbers, labels, settings.max_patches, derive(seed, "rows"))
     fit_classifier(module, dataset, labels if settings.balance == "sampling" else None, device, judge)

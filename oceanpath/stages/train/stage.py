@@ -14,6 +14,8 @@ STAGE = Stage(
     needs=("mmap", "split"),
     parts="oceanpath.stages.train.work:parts",
     part_work="oceanpath.stages.train.work:run_part",
-    doc="Fit one classifier a fold; inner validation alone chooses its epoch.",
+    self_checked=("mmap/*.bin",),
+    part_unit="folds",
+    doc="Train one classifier per fold; the epoch is selected on inner validation data.",
 )
 """One part a fold."""

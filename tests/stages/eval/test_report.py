@@ -18,7 +18,7 @@ QUICK = EvalSettings(resamples=100)
 
 def report(cohort):
     rows = read_rows(cohort.inputs["train"], cohort.inputs["split"])
-    return rows, build_report(QUICK, rows, predict_floors(rows, cohort.inputs["mmap"], cohort.inputs["split"], Quiet()))
+    return rows, build_report(QUICK, rows, predict_floors(rows, cohort.inputs, Quiet()))
 
 
 def records(found):
