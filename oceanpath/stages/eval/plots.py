@@ -77,10 +77,10 @@ def draw_losses(results: Mapping[str, Any], train: Path, path: Path) -> None:
         file = train / f"fold_{entry['fold']}/history.json"
         try:
             epochs = json.loads(file.read_text())
-            losses = [[epoch[name] for epoch in epochs] for name in ("train_loss", "val_loss")]
+            train_loss, val_loss = ([epoch[name] for epoch in epochs] for name in ("train_loss", "val_loss"))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ArtifactError("no readable history of losses", where=file, got=error) from error
-        folds.append(Losses(f"fold {entry['fold']}", *losses, int(entry["best_epoch"])))
+        folds.append(Losses(f"fold {entry['fold']}", train_loss, val_loss, int(entry["best_epoch"])))
     draw_learning(path, folds, "Losses by epoch" + (" (selected)" if results["selected"] else ""))
 
 
