@@ -7,7 +7,6 @@ hold is remembered under the same of all its files: knowing that 10,000 of them 
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Mapping
@@ -16,12 +15,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
 
 import xxhash
 
 from oceanpath.cores import open_cores
 from oceanpath.errors import ExperimentError, StageError
+from oceanpath.folders import GONE, Stat, list_folder
 from oceanpath.pipeline.fingerprint import fingerprint
 
 RACY_NS = 2_000_000_000
@@ -47,14 +46,8 @@ CREATE TABLE IF NOT EXISTS whole (
 """
 HEX = 32
 """Characters of a file's digest."""
-
-
-class Stat(NamedTuple):
-    """What the file system says of a file's version."""
-
-    size: int
-    mtime_ns: int
-    inode: int
+NOTHING = "0" * HEX
+"""In place of the digest of a link without a target: the link is there, and its content is not."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +91,7 @@ class DigestCache:
         if not root.exists():
             raise ExperimentError("there is no such file or folder", where=root)
         try:
-            files = _stat_tree(root)
+            files = {root.name: Stat.of(root.stat())} if root.is_file() else list_folder(root).files
             seen = _seen(files)
             return self._whole(root, seen, files) or self._one_by_one(root, seen, files)
         except OSError as error:
@@ -117,7 +110,7 @@ class DigestCache:
         with closing(self._connect()) as db, db:
             for root, name, size, mtime, inode, digest in db.execute(f"SELECT {COLUMNS} FROM file").fetchall():
                 path = Path(root) / name if Path(root).is_dir() else Path(root)
-                if path.is_file() and _stat(path.stat()) == (size, mtime, inode) and hash_file(path) != digest:
+                if path.is_file() and Stat.of(path.stat()) == (size, mtime, inode) and hash_file(path) != digest:
                     changed.append(path)
                     db.execute("DELETE FROM file WHERE root = ? AND name = ?", (root, name))
                     db.execute("DELETE FROM whole")
@@ -135,7 +128,7 @@ class DigestCache:
     def _one_by_one(self, root: Path, seen: str, stats: dict[str, Stat]) -> Content:
         """Digests of the files, those that cannot be trusted computed again; remembers all together where it may."""
         when = time.time_ns()
-        fresh = self._trusted(root, stats)
+        fresh = self._trusted(root, stats) | {name: NOTHING for name, stat in stats.items() if stat == GONE}
         stale = [name for name in stats if name not in fresh]
         hashed = self._hash(root, stale, stats) if stale else {}
         digests = {name: fresh.get(name) or hashed[name] for name in sorted(stats)}
@@ -179,35 +172,8 @@ class DigestCache:
         return db
 
 
-def _stat_tree(root: Path) -> dict[str, Stat]:
-    """Relative posix name → (size, mtime_ns, inode) of every file that is not hidden."""
-    if root.is_file():
-        return {root.name: _stat(root.stat())}
-    found: dict[str, Stat] = {}
-    prefixes = [""]
-    while prefixes:
-        prefix = prefixes.pop()
-        handle = os.open(root / prefix, os.O_RDONLY)  # what is asked of a handle need not go down the path again
-        try:
-            with os.scandir(handle) as entries:
-                for entry in entries:
-                    name = entry.name
-                    if name[0] == ".":
-                        continue
-                    if entry.is_dir():
-                        prefixes.append(f"{prefix}{name}/")
-                    else:
-                        found[prefix + name] = _stat(entry.stat())
-        finally:
-            os.close(handle)
-    return found
-
-
 def _seen(stats: dict[str, Stat]) -> str:
     """One digest of the names and versions of all files, in the order in which the folder gives them."""
     numbers = ",".join(map(str, chain.from_iterable(stats.values())))
     return xxhash.xxh3_128_hexdigest("\0".join([*stats, numbers]).encode())
 
-
-def _stat(stat: os.stat_result) -> Stat:
-    return Stat(stat.st_size, stat.st_mtime_ns, stat.st_ino)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from oceanpath.cores import usable_cores
-from oceanpath.errors import StageError
+from oceanpath.errors import AccidentError
 from oceanpath.pipeline.seats import Seat, Seated, Watch, watched
 from oceanpath.pipeline.stage import Progress
 from oceanpath.pipeline.tasks import Made, Task
@@ -86,7 +86,7 @@ class Beside:
                 for task in left:
                     yield (
                         task,
-                        Made(error=StageError("its process was killed", do="Was memory short? Use fewer --jobs.")),
+                        Made(error=AccidentError("its process was killed", do="Was memory short? Use fewer --jobs.")),
                     )
 
     def close(self) -> None:

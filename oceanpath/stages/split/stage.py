@@ -7,7 +7,7 @@ from oceanpath.stages.split.settings import SplitSettings
 
 STAGE = Stage(
     name="split",
-    version=1,
+    version=2,
     settings=SplitSettings,
     work="oceanpath.stages.split.work:run",
     check="oceanpath.artifacts.folds:check",

@@ -113,7 +113,7 @@ BAD = {
     "class unknown": (lambda f: f, {"classes": ("NR", "X")}, ["a class has no slide", "X", "R (20)"]),
     "classes not stated": (lambda f: f, {"classes": ()}, ["classes and their order", "'NR', 'R'"]),
     "few patients": (lambda f: f, {"folds": 11}, ["fewer patients than folds", "10 patients for 11 folds"]),
-    "empty id": (lambda f: f.assign(slide_id=f["slide_id"].where(f.index != 3)), {}, ["without a slide id", "[5]"]),
+    "empty id": (lambda f: f.assign(slide_id=f["slide_id"].where(f.index != 3)), {}, ["without a slide id", "line 5"]),
     "row without features": (
         lambda f: pd.concat([f, pd.DataFrame([("p99_s0", "p99", "R")], columns=f.columns)]),
         {},
