@@ -13,7 +13,8 @@ KeyboardInterrupt ends a command with 130.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import IntEnum
 
 
@@ -110,6 +111,21 @@ def together(problems: Sequence[OceanPathError]) -> OceanPathError:
     error = kind(f"{len(flat)} problems", do=f"Correct all of them, then run the same command again.{listed}")
     error.each = tuple(flat.values())
     return error
+
+
+def refuse(problems: Sequence[OceanPathError]) -> None:
+    """Raise all problems as one error, where there are any."""
+    if problems:
+        raise together(problems)
+
+
+@contextmanager
+def collected(problems: list[OceanPathError]) -> Iterator[None]:
+    """Inside, an error of ours ends the block and joins `problems`, so that what follows is checked too."""
+    try:
+        yield
+    except OceanPathError as error:
+        problems += error.each or (error,)
 
 
 def nearest(word: str, known: Iterable[str], count: int = 1) -> list[str]:

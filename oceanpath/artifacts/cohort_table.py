@@ -1,7 +1,7 @@
 """The label table of a cohort: which slides there are, whose they are, and what is to be learnt of them.
 
-Whatever can be wrong with the table alone is found at once: columns that are missing or there twice, ids that are empty,
-were numbers, or look like one another, slides that stand in it twice, labels that are no class.
+Whatever can be wrong with the table alone is found at once: columns that are missing or there twice, ids that are
+empty, were numbers, or look like one another, slides that stand in it twice, labels that are no class.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from oceanpath.artifacts.ids import normal, slide_id
 from oceanpath.artifacts.lookalikes import alike, spelled, twins
 from oceanpath.artifacts.user_tables import UserTable, read_user_table
-from oceanpath.errors import ExperimentError, OceanPathError, nearest, together
+from oceanpath.errors import ExperimentError, OceanPathError, collected, nearest, refuse
 
 ALIASES = {
     "slide_id": ("slide", "slide_path", "filename", "image_id", "wsi", "sample_id"),
@@ -89,8 +89,7 @@ def read_cohort(path: Path, question: Question) -> CohortTable:
         problems += _patient_problems(table, patients, question)
     for key in wanted.keys() - {"label"}:
         problems += _lost(table, at[key], f"data.{key}")
-    if problems:
-        raise together(problems)
+    refuse(problems)
     places = [table.place([row]) for row in range(len(slides))]
     return CohortTable(slides, patients, labels, places, _notes(table, at))
 
@@ -111,17 +110,12 @@ def _positions(table: UserTable, wanted: dict[str, str]) -> dict[str, int]:
     """Key → position of its column. Raises: ExperimentError: a column is missing, or there twice."""
     found, problems = dict[str, int](), list[OceanPathError]()
     for key, column in wanted.items():
-        try:
+        with collected(problems):
             at = table.position(column)
-        except ExperimentError as error:
-            problems.append(error)
-            continue
-        if at is None:
-            problems.append(_no_column(key, column, table))
-        else:
+            if at is None:
+                raise _no_column(key, column, table)
             found[key] = at
-    if problems:
-        raise together(problems)
+    refuse(problems)
     return found
 
 
@@ -158,7 +152,9 @@ def _patient_problems(table: UserTable, patients: list[str], question: Question)
     problems = _twin_problems(table, patients, "patients", digits=True)
     if words := [row for row, name in enumerate(patients) if name.casefold() in FOR_MISSING]:
         got = f"{patients[words[0]]!r} in {table.place(words)}"
-        do = "Leave the cell empty where the patient is not known, or set data.distinct_ids = true if this is a patient."
+        do = (
+            "Leave the cell empty where the patient is not known, or set data.distinct_ids = true if this is a patient."
+        )
         problems.append(ExperimentError("a word for a missing value is a patient", where=table.path, got=got, do=do))
     return problems
 
@@ -186,8 +182,8 @@ def _label_problems(table: UserTable, labels: list[str], question: Question) -> 
     others = sorted(counts.keys() - set(question.classes))
     meant = {name: close for name in others if (close := alike(name, question.classes))}
     if absent := [name for name in question.classes if name not in counts]:
-        close = {name: alike(name, others) or nearest(name, others) for name in absent}
-        do = " ".join(f"Did you mean '{names[0]}' for '{name}'?" for name, names in close.items() if names)
+        offers = {name: alike(name, others) or nearest(name, others) for name in absent}
+        do = " ".join(f"Did you mean '{names[0]}' for '{name}'?" for name, names in offers.items() if names)
         problems.append(
             ExperimentError("a class has no slide", where=where, expected=", ".join(absent), got=said, do=do)
         )
@@ -222,4 +218,3 @@ def _notes(table: UserTable, at: dict[str, int]) -> list[str]:
 def _some(texts: Iterable[str], shown: int = SHOWN) -> str:
     listed = list(texts)
     return ", ".join(listed[:shown]) + (f" and {len(listed) - shown} more" if len(listed) > shown else "")
-

@@ -49,6 +49,11 @@ class Fields(NamedTuple):
     """Why it cannot be taken to pieces so."""
 
     @property
+    def delimiters(self) -> str:
+        """The delimiter in words."""
+        return DELIMITERS.get(self.delimiter, repr(self.delimiter))
+
+    @property
     def ragged(self) -> list[int]:
         """Positions of the rows that have more or fewer fields than the first, blank fields at the end aside."""
         most = len(self.rows[0])
@@ -77,7 +82,7 @@ def read_delimited(path: Path, raw: bytes, encoding: str = "") -> UserTable:
     filled = [k for k, row in enumerate(rows) if any(row[at].strip() for at in kept)]
     cells = [[rows[k][at] for at in kept] for k in filled]
     usual = encoding in ("utf-8", "utf-8-sig") and (found.delimiter == "," or path.suffix.lower() in (".tsv", ".tab"))
-    how = "" if usual else f"read as {encoding.upper()} with {DELIMITERS.get(found.delimiter, found.delimiter)}"
+    how = "" if usual else f"read as {encoding.upper()} with {found.delimiters}"
     return UserTable(path, columns, cells, [lines[k] for k in filled], "line", how)
 
 
@@ -156,11 +161,7 @@ def _ragged(path: Path, found: Fields, ragged: list[int]) -> ExperimentError:
     do = "Put fields that hold the delimiter in quotation marks, and keep empty fields."
     if len(ragged) == len(found.rows) - 1 and all(len(row) == width + 1 for row in found.rows[1:]):
         do = "Every row has one field more than the first line: name that column too, or write the table without it."
-    names = ", ".join(map(normal, found.rows[0][:SHOWN]))
-    return ExperimentError(
-        "rows have more or fewer fields than the first line has names",
-        where=path,
-        expected=f"{width} ({names}{', …' if width > SHOWN else ''}; delimited by {DELIMITERS.get(found.delimiter, found.delimiter)})",
-        got=", ".join(listed) + more,
-        do=do,
-    )
+    names = ", ".join(map(normal, found.rows[0][:SHOWN])) + (", …" if width > SHOWN else "")
+    what = "rows have more or fewer fields than the first line has names"
+    expected, got = f"{width} ({names}) between {found.delimiters}", ", ".join(listed) + more
+    return ExperimentError(what, where=path, expected=expected, got=got, do=do)

@@ -30,9 +30,10 @@ from oceanpath.artifacts.feature_layouts import Layout, describe, describe_place
 from oceanpath.artifacts.feature_meta import FeatureMeta as FeatureMeta
 from oceanpath.artifacts.feature_meta import read_meta as read_meta
 from oceanpath.artifacts.feature_sources import READABLE, Places, Source, open_placed, open_source
-from oceanpath.artifacts.ids import is_hidden, slide_id
+from oceanpath.artifacts.ids import is_one_file, slide_id
 from oceanpath.artifacts.trident_job import feature_set, is_beside
 from oceanpath.errors import ArtifactError, ExperimentError
+from oceanpath.folders import Listing, list_folder
 
 BITS: dict[int, tuple[Any, Any, int]] = {
     2: (np.int16, np.uint16, 0x7C00),
@@ -205,10 +206,10 @@ def read_places(path: Path) -> tuple[NDArray[np.int32], float | None]:
 
 
 def find_features(directory: Path, names: Iterable[str] | None = None) -> dict[str, Path]:
-    """Slide id → feature file for everything below `directory`, sorted by id; what is hidden is left out.
+    """Slide id → feature file for everything below `directory`, sorted by id; see `oceanpath.folders`.
 
-    With `names`, relative to `directory`, only these files count. Of a TRIDENT job only the patch features count (see
-    `oceanpath.artifacts.trident_job`).
+    A link without a target is such a file too: whoever opens it names it. With `names`, relative to `directory`, only
+    these files count. Of a TRIDENT job only the patch features count (see `oceanpath.artifacts.trident_job`).
 
     Raises:
         ExperimentError: no such folder, no feature files in it, two files with one slide id, or a TRIDENT job with
@@ -216,20 +217,17 @@ def find_features(directory: Path, names: Iterable[str] | None = None) -> dict[s
     """
     if not directory.is_dir():
         raise ExperimentError("no such folder of features", where=directory, do="Set data.features to a folder.")
-    if names is None:
-        paths = (path for path in directory.rglob("*") if _is_features(path, directory) and path.is_file())
-    else:
-        paths = (directory / name for name in names)
-    found = features_by_id(directory, paths)
+    listed = list(_listed(directory).files if names is None else names)
+    found = features_by_id(directory, (directory / name for name in listed))
     if not found:
-        only_beside = any(is_beside(path, directory) for path in directory.rglob("*.h5"))
+        only_beside = any(name.endswith(".h5") and is_beside(directory / name, directory) for name in listed)
         do = "TRIDENT placed patches here and encoded none; extract them from data.slides." if only_beside else ""
         raise ExperimentError("the folder holds no features", where=directory, expected=" ".join(READABLE), do=do)
     return found
 
 
 def features_by_id(directory: Path, files: Iterable[Path]) -> dict[str, Path]:
-    """Slide id → feature file for those of `files` below `directory` that are such, sorted by id; none hidden.
+    """Slide id → feature file for those of `files` below `directory` that are such, sorted by id.
 
     Raises: ExperimentError: two of them have one slide id, or they are several feature sets of a TRIDENT job.
     """
@@ -238,6 +236,8 @@ def features_by_id(directory: Path, files: Iterable[Path]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in paths:
         name = slide_id(path)
+        if name in found and is_one_file(found[name], path):
+            continue
         if name in found:
             both = f"{found[name].relative_to(directory)} and {path.relative_to(directory)}"
             raise ExperimentError("two feature files have one slide id", where=directory, got=f"{name}: {both}")
@@ -245,8 +245,26 @@ def features_by_id(directory: Path, files: Iterable[Path]) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
+def passed_over(directory: Path, used: Iterable[Path]) -> str:
+    """What lies below a folder of features and is none of the files that are `used`, in words; "" where all is used.
+
+    What belongs to a TRIDENT job beside its features is not counted.
+    """
+    listing = _listed(directory)
+    names = {path.relative_to(directory).as_posix() for path in used}
+    names |= {name for name in listing.files if is_beside(directory / name, directory)}
+    return listing.passed_over(names)
+
+
+def _listed(directory: Path) -> Listing:
+    try:
+        return list_folder(directory)
+    except OSError as error:
+        raise ExperimentError("the folder cannot be listed", where=directory, got=error) from error
+
+
 def _is_features(path: Path, directory: Path) -> bool:
-    return path.suffix.lower() in READABLE and not is_hidden(path, directory) and not is_beside(path, directory)
+    return path.suffix.lower() in READABLE and not is_beside(path, directory)
 
 
 def check_features(path: Path) -> None:
@@ -273,7 +291,9 @@ def stamp_of(path: Path) -> tuple[int, int, int]:
     try:
         state = path.stat()
     except OSError as error:
-        raise ArtifactError("cannot be read", where=path, got=error.strerror) from error
+        what = "the target of this link is not there" if path.is_symlink() else "cannot be read"
+        got = path.readlink() if path.is_symlink() else error.strerror
+        raise ArtifactError(what, where=path, got=got) from error
     return state.st_size, state.st_mtime_ns, state.st_ino
 
 

@@ -57,6 +57,9 @@ def describe_missing(missing: Iterable[str], known: Iterable[str], shown: int = 
     return ", ".join(lines) + more
 
 
-def is_hidden(path: Path, root: Path) -> bool:
-    """Whether the name of `path`, or of a folder between it and `root`, begins with a dot."""
-    return any(name.startswith(".") for name in path.relative_to(root).parts)
+def is_one_file(first: Path, second: Path) -> bool:
+    """Whether two paths lead to one file: nothing is there twice then."""
+    try:
+        return first.samefile(second)
+    except OSError:
+        return False

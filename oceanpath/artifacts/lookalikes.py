@@ -51,7 +51,7 @@ def alike(name: str, known: Iterable[str]) -> list[str]:
 
 def spelled(text: str) -> str:
     """A text in quotes; where it has letters beyond ASCII, also with their codes."""
-    return repr(text) if text.isascii() else f"{text!r} ({ascii(text)})"
+    return repr(text) if text.isascii() else f"{text!r} ({text!a})"
 
 
 def _folded(text: str) -> str:

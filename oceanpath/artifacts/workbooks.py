@@ -41,7 +41,9 @@ def read_workbook(path: Path, raw: bytes, sheet: str = "") -> UserTable:
     name = sheet or _only_sheet(path, pages)
     if name not in pages:
         got = ", ".join(pages)
-        raise ExperimentError("the workbook has no such sheet", where=path, expected=name, got=got, do="Set data.sheet.")
+        raise ExperimentError(
+            "the workbook has no such sheet", where=path, expected=name, got=got, do="Set data.sheet."
+        )
     rows = {number: cells for number, cells in enumerate(pages[name].iter_rows(), 1) if any(map(_filled, cells))}
     if not rows:
         raise ExperimentError("the sheet is empty", where=path, got=name)

@@ -10,6 +10,7 @@ from typing import Any
 import tomli_w
 import typer
 
+from oceanpath.cli.ahead import refuse_known
 from oceanpath.cli.options import EXPERIMENT, FILE, SETS, Common, signed
 from oceanpath.errors import ExitCode
 from oceanpath.models.registry import aggregator_settings
@@ -29,9 +30,10 @@ def _show(experiment: Experiment) -> int:
 
 
 def _validate(experiment: Experiment) -> int:
-    """Check the file and its graph without running anything."""
-    steps = plan(experiment).steps
-    print(f"{experiment.path.name}: valid; {len(steps)} steps: {', '.join(step.name for step in steps)}")
+    """Check the file, its graph and its data without running anything."""
+    made = plan(experiment)
+    refuse_known(made, {})
+    print(f"{experiment.path.name}: valid; {len(made.steps)} steps: {', '.join(step.name for step in made.steps)}")
     return int(ExitCode.OK)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 
+from oceanpath.cli.ahead import refuse_known
 from oceanpath.cli.options import Common
 from oceanpath.cli.report import report
 from oceanpath.cli.screen import facts, make_screen
-from oceanpath.errors import ExitCode
+from oceanpath.errors import ExitCode, OceanPathError
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.plan import Plan, plan
 from oceanpath.pipeline.runner import Published, Runner, first_error, ignore
@@ -52,16 +53,28 @@ def _go(made: Plan, common: Common, published: Published) -> list[State]:
             command = " ".join(sys.argv[1:])
             runner = Runner(made, workspace, ledger, command, screen, forced, common.jobs, common.keep_going, published)
             return runner.go()
+        except OceanPathError as error:
+            if common.as_json:  # what is refused before any step has no event of its own
+                print(json.dumps({"event": "refused", "error": error.render()}))
+            raise
         finally:
             screen.close()
 
 
 def show_plan(made: Plan, common: Common) -> list[State]:
-    """Print how every step stands, and what is to be made would take."""
-    states = survey(made, common.place(), common.force)
+    """Print how every step stands, and what is to be made would take.
+
+    Raises: OceanPathError: something is known to be wrong, so that a run would be refused.
+    """
+    place = common.place()
+    states = survey(made, place, common.force)
     _show(states, made, as_json=common.as_json)
     if not common.as_json:
         print(f"\n{_forecast(states, common)}")
+    fresh = [state for state in states if state.state == "fresh"]
+    published = {state.step.name: place.place("stage", state.step.stage.name, state.fingerprint) for state in fresh}
+    if len(fresh) < len(states):
+        refuse_known(made, published, place.root, as_json=common.as_json)
     return states
 
 

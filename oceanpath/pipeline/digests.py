@@ -176,4 +176,3 @@ def _seen(stats: dict[str, Stat]) -> str:
     """One digest of the names and versions of all files, in the order in which the folder gives them."""
     numbers = ",".join(map(str, chain.from_iterable(stats.values())))
     return xxhash.xxh3_128_hexdigest("\0".join([*stats, numbers]).encode())
-

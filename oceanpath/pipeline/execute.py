@@ -75,9 +75,7 @@ def _parts(site: Site, job: Job) -> tuple[dict[str, Path], dict[str, str], list[
     failures = {key: error for key in tasks if (error := results[key].error) is not None}
     if failures and not _may_fail(job, failures, len(parts)):
         raise _failed(stage.name, list(failures.items()), len(parts))
-    places = {
-        key: site.workspace.place("part", stage.name, name) for key, name in names.items() if key not in failures
-    }
+    places = {key: site.workspace.place("part", stage.name, name) for key, name in names.items() if key not in failures}
     failed = {key: error.facts() for key, error in failures.items()}
     return places, failed, [made.peak_mb for made in results.values()]
 

@@ -7,7 +7,7 @@ publish. Every outside input must be there, and the disk must take what the stag
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ def look_ahead(plan: Plan, published: Mapping[str, Path], root: Path | None = No
     outlooks: dict[str, Outlook] = {}
     for step in left:
         if step.stage.preflight:
-            outlooks[step.name] = _look(step, published, {name: outlooks[name].expected for name in outlooks})
+            outlooks[step.name] = _look(step, published, {name: seen.expected for name, seen in outlooks.items()})
     problems = [problem for outlook in outlooks.values() for problem in outlook.problems]
     problems += _full(outlooks, root)
     notes = list(dict.fromkeys(note for outlook in outlooks.values() for note in outlook.notes))
@@ -54,6 +54,7 @@ def look_ahead(plan: Plan, published: Mapping[str, Path], root: Path | None = No
 def _look(step: Step, published: Mapping[str, Path], expected: Mapping[str, Any]) -> Outlook:
     """What a stage tells; a problem that it raises counts like one that it returns."""
     sources = Sources(
+        names=frozenset(step.parents),
         parents={stage: published[name] for stage, name in step.parents.items() if name in published},
         expected={stage: expected[name] for stage, name in step.parents.items() if expected.get(name) is not None},
     )
@@ -94,11 +95,3 @@ def _full(outlooks: Mapping[str, Outlook], root: Path | None) -> list[OceanPathE
 
 def _size(count: int) -> str:
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
-
-
-def refuse(problems: Sequence[OceanPathError]) -> None:
-    """Raise all problems as one error, where there are any."""
-    from oceanpath.errors import together
-
-    if problems:
-        raise together(problems)

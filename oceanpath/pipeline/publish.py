@@ -71,7 +71,7 @@ def publish(workspace: Workspace, order: Order, *, replace: bool = False) -> Man
     With `replace`, what lies at that place makes way once its replacement is complete. Without it, work that kept a
     journal goes on in the private folder of a process that was killed at it; an interrupt leaves that folder too.
 
-    Raises: AccidentError: the disk refused. What the work or its check raises passes through; nothing is published then.
+    Raises: AccidentError: the disk refused. What the work or its check raises passes through. Nothing is published.
     """
     final = workspace.place(order.kind, order.stage, order.fingerprint)
     partial = final.parent / f".{order.fingerprint}.{process_tag()}.{token()}{PARTIAL}"

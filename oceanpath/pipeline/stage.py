@@ -107,6 +107,8 @@ class Inputs:
 class Sources:
     """What is known of a stage's parents before any of them is made."""
 
+    names: frozenset[str] = frozenset()
+    """All of them."""
     parents: Mapping[str, Path] = field(default_factory=dict)
     """Folders of those that are published already."""
     expected: Mapping[str, Any] = field(default_factory=dict)

@@ -12,5 +12,6 @@ STAGE = Stage(
     work="oceanpath.stages.curate.work:run",
     check="oceanpath.artifacts.pretrain_manifest:check",
     needs=("extract?",),
+    preflight="oceanpath.stages.curate.preflight:preflight",
     doc="List the slides that are good to pretrain on: sources, sizes, cancer types.",
 )

@@ -15,5 +15,7 @@ STAGE = Stage(
     when="data.slides",
     parts="oceanpath.stages.extract.cohort:parts",
     part_work="oceanpath.stages.extract.work:run_part",
+    allows="allow_missing",
+    preflight="oceanpath.stages.extract.preflight:preflight",
     doc="Cut slides into patches and encode them.",
 )

@@ -13,6 +13,7 @@ STAGE = Stage(
     check="oceanpath.artifacts.store:check",
     digest="oceanpath.artifacts.store:digest_content",
     extends=True,
+    preflight="oceanpath.stages.mmap.preflight:preflight",
     needs=("extract?", "curate?"),
     doc="Put feature files into one memory-mapped store.",
 )

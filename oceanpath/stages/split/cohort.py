@@ -28,7 +28,7 @@ class Stored:
 
     slides: frozenset[str]
     blank: frozenset[str] = frozenset()
-    left_out: LeftOut = LeftOut()
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     @property
     def known(self) -> frozenset[str]:

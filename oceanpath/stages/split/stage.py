@@ -12,5 +12,6 @@ STAGE = Stage(
     work="oceanpath.stages.split.work:run",
     check="oceanpath.artifacts.folds:check",
     needs=("demo?", "mmap"),
+    preflight="oceanpath.stages.split.preflight:preflight",
     doc="Divide patients into train, validation and test.",
 )

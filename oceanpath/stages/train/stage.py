@@ -14,6 +14,7 @@ STAGE = Stage(
     needs=("mmap", "split"),
     parts="oceanpath.stages.train.work:parts",
     part_work="oceanpath.stages.train.work:run_part",
+    preflight="oceanpath.stages.train.preflight:preflight",
     doc="Fit one classifier a fold; inner validation alone chooses its epoch.",
 )
 """One part a fold."""
