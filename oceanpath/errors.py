@@ -106,7 +106,8 @@ def together(problems: Sequence[OceanPathError]) -> OceanPathError:
     if len(flat) == 1:
         return next(iter(flat.values()))
     kinds = {type(each) for each in flat.values()}
-    listed = "".join(f"\n  {number}. {text}" for number, text in enumerate(flat, 1))
+    texts = [text.replace("\n", "\n   ") for text in flat]
+    listed = "".join(f"\n  {number}. {text}" for number, text in enumerate(texts, 1))
     kind = kinds.pop() if len(kinds) == 1 else ExperimentError
     error = kind(f"{len(flat)} problems", do=f"Correct all of them, then run the same command again.{listed}")
     error.each = tuple(flat.values())

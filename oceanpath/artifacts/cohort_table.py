@@ -62,36 +62,49 @@ class CohortTable:
     """Where each row is in the file."""
     notes: list[str]
     """What a reader of the table should know."""
+    absent: frozenset[str] = frozenset()
+    """Keys of the question of which the table has no column, so that all cells are empty."""
+    problems: Sequence[OceanPathError] = ()
+    """All that is wrong with it."""
 
 
 def read_slide_ids(path: Path, question: Question) -> list[str]:
-    """The ids of the slides of a table, in its order. Raises: as `read_cohort`, for that column alone."""
-    table = read_user_table(path, question.encoding, question.sheet)
-    at = _positions(table, {"slide_id": question.slide_id})["slide_id"]
-    return [slide_id(cell) for cell in table.column(at)]
+    """The ids of the slides of a table, in its order; "" where a cell is empty.
+
+    Raises: ExperimentError: the table cannot be read, or has no such column.
+    """
+    table, problems = read_user_table(path, question.encoding, question.sheet), list[OceanPathError]()
+    at = _positions(table, {"slide_id": question.slide_id}, problems)
+    refuse(problems)
+    return [slide_id(cell) for cell in table.column(at["slide_id"])]
 
 
 def read_cohort(path: Path, question: Question) -> CohortTable:
     """Read and check a table.
 
-    Raises: ExperimentError: something is wrong with it; all that is, in one error.
+    Raises: ExperimentError: it cannot be read, or has no column of slides; any other problem is in `problems`.
     """
-    table = read_user_table(path, question.encoding, question.sheet)
-    wanted = {"slide_id": question.slide_id, "label": question.label}
-    if not question.one_slide_per_patient:
-        wanted["patient_id"] = question.patient_id
-    at = _positions(table, wanted)
+    table, problems = read_user_table(path, question.encoding, question.sheet), list[OceanPathError]()
+    wanted = {"slide_id": question.slide_id, "label": question.label, "patient_id": question.patient_id}
+    if question.one_slide_per_patient:
+        del wanted["patient_id"]
+    at = _positions(table, wanted, problems)
+    if "slide_id" not in at:
+        refuse(problems)
     slides = [slide_id(cell) for cell in table.column(at["slide_id"])]
-    patients = slides if question.one_slide_per_patient else table.column(at["patient_id"])
-    labels = [as_class(cell, question.classes) for cell in table.column(at["label"])]
-    problems = [*_slide_problems(table, slides, question), *_label_problems(table, labels, question)]
-    if not question.one_slide_per_patient:
+    problems += _slide_problems(table, slides, question)
+    patients = slides if question.one_slide_per_patient else [""] * len(slides)
+    if "patient_id" in at:
+        patients = table.column(at["patient_id"])
         problems += _patient_problems(table, patients, question)
-    for key in wanted.keys() - {"label"}:
+    labels = [""] * len(slides)
+    if "label" in at:
+        labels = [as_class(cell, question.classes) for cell in table.column(at["label"])]
+        problems += _label_problems(table, labels, question)
+    for key in at.keys() - {"label"}:
         problems += _lost(table, at[key], f"data.{key}")
-    refuse(problems)
     places = [table.place([row]) for row in range(len(slides))]
-    return CohortTable(slides, patients, labels, places, _notes(table, at))
+    return CohortTable(slides, patients, labels, places, _notes(table, at), frozenset(wanted.keys() - at), problems)
 
 
 def as_class(label: str, classes: Sequence[str]) -> str:
@@ -106,16 +119,15 @@ def _number(text: str) -> float | None:
     return float(text) if re.fullmatch(r"[+-]?\d+(\.\d+)?", text) else None
 
 
-def _positions(table: UserTable, wanted: dict[str, str]) -> dict[str, int]:
-    """Key → position of its column. Raises: ExperimentError: a column is missing, or there twice."""
-    found, problems = dict[str, int](), list[OceanPathError]()
+def _positions(table: UserTable, wanted: dict[str, str], problems: list[OceanPathError]) -> dict[str, int]:
+    """Key → position of its column; columns that are missing, or there twice, are added to `problems`."""
+    found = dict[str, int]()
     for key, column in wanted.items():
         with collected(problems):
             at = table.position(column)
             if at is None:
                 raise _no_column(key, column, table)
             found[key] = at
-    refuse(problems)
     return found
 
 
@@ -142,14 +154,14 @@ def _slide_problems(table: UserTable, slides: list[str], question: Question) -> 
         what = f"{len(twice)} slide ids stand in the table more than once"
         problems.append(ExperimentError(what, where=table.path, got=got))
     if not question.distinct_ids:
-        problems += _twin_problems(table, slides, "slides", digits=False)
+        problems += _twin_problems(table, slides, "slides")
     return problems
 
 
 def _patient_problems(table: UserTable, patients: list[str], question: Question) -> list[OceanPathError]:
     if question.distinct_ids:
         return []
-    problems = _twin_problems(table, patients, "patients", digits=True)
+    problems = _twin_problems(table, patients, "patients")
     if words := [row for row, name in enumerate(patients) if name.casefold() in FOR_MISSING]:
         got = f"{patients[words[0]]!r} in {table.place(words)}"
         do = (
@@ -159,17 +171,17 @@ def _patient_problems(table: UserTable, patients: list[str], question: Question)
     return problems
 
 
-def _twin_problems(table: UserTable, names: list[str], what: str, *, digits: bool) -> list[OceanPathError]:
-    groups = twins((name for name in names if name), digits=digits)
+def _twin_problems(table: UserTable, names: list[str], what: str) -> list[OceanPathError]:
+    groups = twins(name for name in names if name)
     if not groups:
         return []
     rows: dict[str, list[int]] = defaultdict(list)
     for row, name in enumerate(names):
         rows[name].append(row)
-    listed = ["; ".join(f"{spelled(name)} in {table.place(rows[name], 2)}" for name in group) for group in groups]
+    listed = [" and ".join(f"{spelled(name)} in {table.place(rows[name], 2)}" for name in group) for group in groups]
     do = f"Write each of them in one way, or set data.distinct_ids = true if they are different {what}."
-    got = _some([f"[{text}]" for text in listed])
-    return [ExperimentError(f"{len(groups)} groups of {what} look alike", where=table.path, got=got, do=do)]
+    got = f"{len(groups)}: {_some(listed)}"
+    return [ExperimentError(f"{what} that look alike", where=table.path, got=got, do=do)]
 
 
 def _label_problems(table: UserTable, labels: list[str], question: Question) -> list[OceanPathError]:

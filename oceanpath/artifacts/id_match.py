@@ -20,7 +20,10 @@ RULES = (
     r"[^_]+$",
     r"0*(\d+)$",
 )
-"""Parts of ids that are tried where nothing matches: barcodes of TCGA, what tools append, what files and tables pad."""
+"""Parts of ids that are tried where nothing matches: barcodes of TCGA, what tools append, what files and tables pad.
+
+What is not the beginning of an id may be the same in another cohort, so it must be all of the ids of one side.
+"""
 SHOWN = 3
 
 
@@ -56,7 +59,7 @@ def match(ids: Iterable[str], known: Iterable[str], pattern: str = "") -> dict[s
 
 def other_cohort(ids: Collection[str], known: Collection[str], where: object) -> ExperimentError:
     """The error for a table of which no id is known, with the part of the ids that would match, if there is one."""
-    got = f"the table has {_examples(ids)}, the slides or features have {_examples(known)}"
+    seen = f"the table has {_examples(ids)}, the slides or features have {_examples(known)}"
     do = "Is this the table of another cohort?"
     rule, count = max(((rule, _matches(ids, known, rule)) for rule in RULES), key=lambda found: found[1])
     begun = sum(any(name.startswith(key) for name in known) for key in list(ids)[:100]) if not count else 0
@@ -66,13 +69,15 @@ def other_cohort(ids: Collection[str], known: Collection[str], where: object) ->
         do = "They would match without regard to case: write them in one way."
     elif 2 * begun >= min(len(ids), 100):
         do = "Ids of the table begin several names: one row per slide is needed."
-    return ExperimentError(f"0 of {len(ids)} ids match", where=where, got=got, do=do)
+    return ExperimentError(f"0 of {len(ids)} ids match: {seen}", where=where, do=do)
 
 
 def _matches(ids: Iterable[str], known: Iterable[str], pattern: str) -> int:
     """How many ids would match, each with one alone."""
     here, there = _by_key(ids, pattern), _by_key(known, pattern)
-    return sum(len(here[key]) == len(there[key]) == 1 for key in here.keys() & there.keys())
+    same = [key for key in here.keys() & there.keys() if len(here[key]) == len(there[key]) == 1]
+    whole = any(all(side[key] == [key] for key in same) for side in (here, there))
+    return len(same) if pattern.startswith("^") or whole else 0
 
 
 def _by_key(ids: Iterable[str], pattern: str) -> dict[str, list[str]]:

@@ -2,7 +2,8 @@
 
 `normal` of `oceanpath.artifacts.ids` removes what is never meant. What is left here is doubtful, so it is named and
 never decided: upper and lower case, blanks inside, wide letters, Greek and Cyrillic letters that are drawn as Latin
-ones, kinds of dashes and quotes, zeros before a number, ``.0`` behind it, and on request O for 0, I and l for 1.
+ones, kinds of dashes and quotes, zeros before a number, ``.0`` behind it. O for 0 and I for 1 do not count: TCGA has
+patients AAR0 and AARO.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 PAIRS = {
     "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧϹϿ": "ABEZHIKMNOPTYXCC",
@@ -23,18 +24,14 @@ PAIRS = {
 }
 """Letters and signs → those of ASCII that they are drawn as (a selection of the confusables of Unicode TR39)."""
 LATIN = str.maketrans("".join(PAIRS), "".join(PAIRS.values()))
-DIGITS = str.maketrans("OoIl|", "00111")
 ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
 WHOLE = re.compile(r"(\d+)\.0+")
 
 
-def twins(names: Iterable[str], *, digits: bool = False) -> list[tuple[str, ...]]:
-    """Groups of different names that look alike, each sorted; with `digits`, letters may also look like digits."""
-    likenesses: list[Callable[[str], str]] = [_folded, _drawn]
-    if digits:
-        likenesses.append(lambda name: name.translate(DIGITS))
+def twins(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """Groups of different names that look alike, each sorted."""
     known, found = set(names), set[frozenset[str]]()
-    for likeness in likenesses:
+    for likeness in (_folded, _drawn):
         groups: dict[str, list[str]] = defaultdict(list)
         for name in known:
             groups[likeness(name)].append(name)

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from oceanpath.cli.cohort_flow import flow_lines
 from oceanpath.pipeline.survey import State
+from oceanpath.pipeline.workspace import Workspace
 
 
 def report(states: list[State], experiment: str, workspace: Path) -> None:
@@ -18,6 +20,8 @@ def report(states: list[State], experiment: str, workspace: Path) -> None:
         metrics = state.manifest.summary["metrics"] if state.manifest else {}
         if "auroc" in metrics:
             _figures(state.step.name, metrics)
+    for line in flow_lines(states, Workspace(workspace)):
+        print(line)
     print("\nWhere things are")
     for state in states:
         print(f"  {state.step.name:<12} {root}/{state.step.name}")

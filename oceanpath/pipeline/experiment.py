@@ -139,14 +139,14 @@ def _variant(label: str, layer: Layer, catalog: Catalog) -> Variant:
     scalars = {key: layer[key].value if key in layer else default for key, default in catalog.scalars.items()}
     shared: dict[str, Settings] = {}
     for name, table in catalog.tables.items():
+        shared[name] = table.parse({})  # so that stages can be checked where this table is wrong
         with collected(problems):
             shared[name] = _shared(name, layer, table)
     variant = Variant(label, layer, shared, scalars)
-    if len(shared) == len(catalog.tables):  # a stage takes keys of the shared tables
-        for stage in catalog.stages:
-            with collected(problems):
-                if stage.name in layer:
-                    variant.settings(stage)
+    for stage in catalog.stages:
+        with collected(problems):
+            if stage.name in layer:
+                variant.settings(stage)
     refuse(problems)
     return variant
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from oceanpath.artifacts import metrics
+from oceanpath.artifacts.folds import read_splits
 from oceanpath.errors import ArtifactError
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
 from oceanpath.stages.eval.floors import predict_floors
@@ -26,6 +27,7 @@ def run(settings: EvalSettings, inputs: Inputs, out: Path, progress: Progress) -
     rows = read_rows(inputs["train"], inputs["split"])
     floors = predict_floors(rows, inputs["mmap"], inputs["split"], progress)
     report = build_report(settings, rows, floors)
+    report["cohort_flow"] = read_splits(inputs["split"]).get("cohort_flow")
     metrics.write_metrics(report, out)
     draw_all(settings, rows, floors, report, out)
     return summarise(report)

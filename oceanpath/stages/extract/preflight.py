@@ -84,8 +84,8 @@ def _slide_problems(settings: ExtractSettings, found: Slides) -> list[OceanPathE
     problems: list[OceanPathError] = []
     do = "Fetch what they lead to, or leave these slides out with extract.exclude or data.allow_missing = true."
     if found.broken and not settings.allow_missing:
-        what = f"{len(found.broken)} slides are links without a target"
-        problems.append(ExperimentError(what, where=found.root, got=", ".join(found.broken[:5]), do=do))
+        got = f"{len(found.broken)} of {len(found.wanted)}: {', '.join(found.broken[:5])}"
+        problems.append(ExperimentError("slides that are links without a target", where=found.root, got=got, do=do))
     for suffix in sorted(suffixes(found.wanted).keys() & MAKERS.keys()):
         with collected(problems):
             maker_of(next(path for path in found.wanted.values() if path.suffix.lower() == suffix))

@@ -43,8 +43,8 @@ def _broken(settings: MmapSettings, folder: Path, files: dict[str, Path]) -> lis
     if not broken or settings.allow_missing:
         return []
     do = "Fetch what they lead to, or set data.allow_missing = true to continue without them."
-    what = f"{len(broken)} of {len(files)} feature files are links without a target"
-    return [ExperimentError(what, where=folder, got=", ".join(broken[:5]), do=do)]
+    got = f"{len(broken)} of {len(files)}: {', '.join(broken[:5])}"
+    return [ExperimentError("feature files that are links without a target", where=folder, got=got, do=do)]
 
 
 def _size(settings: MmapSettings, paths: list[Path]) -> int:

@@ -13,7 +13,7 @@ from oceanpath.artifacts.cohort_table import CohortTable, read_cohort
 from oceanpath.artifacts.id_match import match, other_cohort
 from oceanpath.artifacts.ids import describe_missing
 from oceanpath.artifacts.left_out import LeftOut
-from oceanpath.errors import ExperimentError
+from oceanpath.errors import ExperimentError, collected, refuse
 from oceanpath.stages.split.settings import SplitSettings
 
 SHOWN = 5
@@ -56,13 +56,15 @@ def join(settings: SplitSettings, labels: Path, stored: Stored | None) -> Cohort
     Raises: ExperimentError: the table is wrong or, unless allowed, slides and rows differ.
     """
     table = read_cohort(labels, settings.question())
-    if stored is None:
-        stored = Stored(frozenset(table.slide_ids))
-    frame = _frame(settings, table, stored, labels)
+    stored, problems = stored or Stored(frozenset(table.slide_ids)), list(table.problems)
+    frame, excluded = pd.DataFrame(), dict[str, list[str]]()
+    with collected(problems):
+        frame = _frame(settings, table, stored, labels)
+        excluded = _excluded(settings, frame, stored, table.absent)
+        if excluded and not settings.allow_missing:
+            raise _unmatched(excluded, frame, stored, table, labels)
+    refuse(problems)
     named = set(frame["slide_id"])
-    excluded, places = _excluded(settings, frame, stored), dict(zip(frame["slide_id"], table.places, strict=True))
-    if excluded and not settings.allow_missing:
-        raise _unmatched(excluded, named, stored, places, labels)
     reasons = {BLANK: stored.blank, EXCLUDED: set(stored.left_out.excluded), FAILED: stored.left_out.failed.keys()}
     excluded |= {reason: sorted(named & names) for reason, names in reasons.items() if named & names}
     lacking = {name for reason, names in excluded.items() for name in names if reason != NO_ROW}
@@ -87,22 +89,24 @@ def _frame(settings: SplitSettings, table: CohortTable, stored: Stored, labels: 
     return frame.replace("", pd.NA)
 
 
-def _excluded(settings: SplitSettings, frame: pd.DataFrame, stored: Stored) -> dict[str, list[str]]:
-    """Reason → slides that differ without being known to."""
-    named, label = set(frame["slide_id"]), frame["label"]
-    found = {
-        NO_FEATURES: sorted(named - stored.known),
-        NO_ROW: sorted(stored.slides - named),
-        NO_LABEL: sorted(frame.loc[label.isna(), "slide_id"]),
-        NO_CLASS: sorted(frame.loc[label.notna() & ~label.isin(settings.classes), "slide_id"]),
-        NO_PATIENT: sorted(frame.loc[frame["patient_id"].isna(), "slide_id"]),
-    }
+def _excluded(
+    settings: SplitSettings, frame: pd.DataFrame, stored: Stored, absent: frozenset[str]
+) -> dict[str, list[str]]:
+    """Reason → slides that differ without being known to; `absent` columns are no reason."""
+    named, label = set(frame["slide_id"].dropna()), frame["label"]
+    found = {NO_FEATURES: sorted(named - stored.known), NO_ROW: sorted(stored.slides - named)}
+    if "label" not in absent:
+        found[NO_LABEL] = sorted(frame.loc[label.isna(), "slide_id"].dropna())
+        found[NO_CLASS] = sorted(frame.loc[label.notna() & ~label.isin(settings.classes), "slide_id"].dropna())
+    if "patient_id" not in absent:
+        found[NO_PATIENT] = sorted(frame.loc[frame["patient_id"].isna(), "slide_id"].dropna())
     return {reason: names for reason, names in found.items() if names}
 
 
 def _unmatched(
-    excluded: Mapping[str, list[str]], named: set[str], stored: Stored, places: Mapping[str, str], path: Path
+    excluded: Mapping[str, list[str]], frame: pd.DataFrame, stored: Stored, table: CohortTable, path: Path
 ) -> ExperimentError:
+    named, places = set(frame["slide_id"].dropna()), dict(zip(frame["slide_id"], table.places, strict=True))
     pools = {NO_FEATURES: stored.slides - named, NO_ROW: named - stored.slides}
     lines = []
     for reason, names in excluded.items():
