@@ -41,6 +41,8 @@ BITS: dict[int, tuple[Any, Any, int]] = {
     8: (np.int64, np.uint64, 0x7FF0_0000_0000_0000),
 }
 """Bytes of a float → its signed and unsigned twins and the bits of infinity (IEEE 754)."""
+BESIDE = ("thumbnails/", "masks/", "left_out.json", "manifest.json")
+"""What `extract` publishes beside features."""
 PIXELS = np.iinfo(np.int32).max
 """The farthest place, to every side."""
 Bag = tuple[NDArray[np.floating], NDArray[np.int32] | None]
@@ -248,11 +250,11 @@ def features_by_id(directory: Path, files: Iterable[Path]) -> dict[str, Path]:
 def passed_over(directory: Path, used: Iterable[Path]) -> str:
     """What lies below a folder of features and is none of the files that are `used`, in words; "" where all is used.
 
-    What belongs to a TRIDENT job beside its features is not counted.
+    What belongs to a TRIDENT job, or to our own extraction, beside its features is not counted.
     """
     listing = _listed(directory)
     names = {path.relative_to(directory).as_posix() for path in used}
-    names |= {name for name in listing.files if is_beside(directory / name, directory)}
+    names |= {name for name in listing.files if name.startswith(BESIDE) or is_beside(directory / name, directory)}
     return listing.passed_over(names)
 
 

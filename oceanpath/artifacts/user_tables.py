@@ -125,15 +125,11 @@ def _parquet(path: Path) -> UserTable:
 
     try:
         data = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
+        columns = [column.to_pylist() for column in data.columns]
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise ExperimentError("the parquet file cannot be read", where=path, got=str(error).splitlines()[0]) from error
-    columns, kinds = [], {}
-    for at, column in enumerate(data.columns):
-        cells = column.to_pylist()
-        columns.append([cell_text(cell) for cell in cells])
-        if kind := kind_of(cells):
-            kinds[at] = kind
-    rows = list(zip(*columns, strict=True)) if columns else []
+    kinds = {at: kind for at, cells in enumerate(columns) if (kind := kind_of(cells))}
+    rows = [[cell_text(cell) for cell in row] for row in zip(*columns, strict=True)]
     return UserTable(path, list(data.column_names), rows, range(1, len(rows) + 1), "row", kinds=kinds)
 
 

@@ -20,7 +20,7 @@ ZERO_FORMAT = re.compile(r"0{2,}")
 """A number format that shows leading zeros: with 000, the number 7 is shown as 007."""
 DAMAGE = (
     *(OSError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError),
-    *(SyntaxError, zipfile.BadZipFile, zlib.error),
+    *(SyntaxError, RuntimeError, zipfile.BadZipFile, zlib.error),
 )
 """What openpyxl raises for a damaged workbook; a parser of XML raises a kind of SyntaxError."""
 SHOWN = 5
@@ -70,7 +70,7 @@ def _refuse_other(path: Path, raw: bytes) -> None:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             names = archive.namelist()
             kind = archive.read("mimetype").decode("ascii", "replace") if "mimetype" in names else ""
-    except (zipfile.BadZipFile, OSError) as error:
+    except DAMAGE as error:
         raise ExperimentError("the workbook is cut off or damaged", where=path, got=error) from error
     if BOOK not in names:
         what = SHEETS.get(kind, "a zip archive")
@@ -102,6 +102,8 @@ def _only_sheet(path: Path, pages: Mapping[str, Any]) -> str:
     if len(used) > 1:
         do = f'Set data.sheet, for example to "{used[0]}".'
         raise ExperimentError("the workbook has several sheets", where=path, got=", ".join(used), do=do)
+    if not pages:
+        raise ExperimentError("the workbook has no sheet", where=path, do="Save it as CSV.")
     return (used or list(pages))[0]
 
 

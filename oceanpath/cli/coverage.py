@@ -28,13 +28,16 @@ def coverage(
 ) -> int:
     """Maps of kept (green) and discarded (red) patches, a table, a summary, and the worst side by side."""
     from oceanpath.artifacts.coverage import coverage_of, write_coverage
-    from oceanpath.artifacts.features import find_features
+    from oceanpath.artifacts.features import find_features, passed_over
     from oceanpath.artifacts.store import Store
     from oceanpath.figures.coverage import Map, coverage_picture, draw_coverage
 
     built = Store(store)
     stored = set(built.slide_ids)
-    paths = {name: path for name, path in find_features(features).items() if name in stored}
+    found = find_features(features)
+    if others := passed_over(features, found.values()):
+        print(f"not read in {features}: {others}", file=sys.stderr)
+    paths = {name: path for name, path in found.items() if name in stored}
     if not paths:
         raise ExperimentError("no feature file of this folder is in the store", where=features, expected=store)
     (out / "maps").mkdir(parents=True, exist_ok=True)

@@ -44,10 +44,14 @@ def predict(
 ) -> int:
     """Predict slides from their features with a bundle; the same numbers as `serve` gives."""
     from oceanpath.artifacts.bundle import read_bundle
+    from oceanpath.artifacts.features import find_features, passed_over
     from oceanpath.serving.engine import Engine
     from oceanpath.serving.offline import find_bundle, predict_table
 
     folder = find_bundle(_bundle(bundle, experiment, workspace))
+    for place in (path for path in features if path.is_dir()):
+        if others := passed_over(place, find_features(place).values()):
+            print(f"not read in {place}: {others}", file=sys.stderr)
     table = predict_table(Engine(read_bundle(folder)), features)
     table.to_csv(out or sys.stdout, index=False)
     if out is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from oceanpath.errors import AccidentError, ArtifactError, OceanPathError, StageError
-from oceanpath.pipeline.stage import Part, Progress, resolve
+from oceanpath.pipeline.stage import Part, Progress, Stage, resolve
 from oceanpath.pipeline.tasks import Job, Made, Task, call
 from oceanpath.pipeline.workers import Workers
 from oceanpath.pipeline.workspace import Manifest, Workspace
@@ -74,7 +74,7 @@ def _parts(site: Site, job: Job) -> tuple[dict[str, Path], dict[str, str], list[
                 inside.over()
     failures = {key: error for key in tasks if (error := results[key].error) is not None}
     if failures and not _may_fail(job, failures, len(parts)):
-        raise _failed(stage.name, list(failures.items()), len(parts))
+        raise _failed(stage, list(failures.items()), len(parts))
     places = {key: site.workspace.place("part", stage.name, name) for key, name in names.items() if key not in failures}
     failed = {key: error.facts() for key, error in failures.items()}
     return places, failed, [made.peak_mb for made in results.values()]
@@ -131,8 +131,11 @@ class _Inside:
         self.progress.note(text)
 
 
-def _failed(stage: str, failures: list[tuple[str, OceanPathError]], total: int) -> OceanPathError:
+def _failed(stage: Stage, failures: list[tuple[str, OceanPathError]], total: int) -> OceanPathError:
     if total == 1:
         return failures[0][1]
     listed = "".join(f"\n  {key}: {error.render()}" for key, error in failures)
-    return StageError(f"{len(failures)} of {total} parts failed", where=stage, do=f"The others are kept.{listed}")
+    key = stage.settings.shared_keys().get(stage.allows, "")
+    do = f" To continue without those that failed, set {key} = true or use --keep-going." if key else ""
+    what = f"{len(failures)} of {total} parts failed"
+    return StageError(what, where=stage.name, do=f"The others are kept.{do}{listed}")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from oceanpath.artifacts.features import FeatureMeta, find_features, write_features
 from oceanpath.artifacts.gather import link_tree
 from oceanpath.artifacts.left_out import LeftOut, write_left_out
+from oceanpath.errors import ArtifactError
 from oceanpath.pipeline.stage import Inputs, Part, Progress, Summary
 from oceanpath.slides.encoders import Encoder, build_encoder
 from oceanpath.slides.encoders.card import EncoderOptions
@@ -65,6 +66,8 @@ def run_part(settings: ExtractSettings, _: Inputs, part: Part, out: Path, progre
         StageError: no plausible mpp, coarser than the target, smaller than a patch, or no tissue mask of its own.
     """
     path, name, digest = Path(part.payload["path"]), str(part.identity["slide_id"]), str(part.identity["slide"])
+    if path.is_symlink() and not path.exists():
+        raise ArtifactError("the slide is a link without a target", where=path, got=path.readlink())
     if settings.backend == "native":
         return extract_slide(engine_for(settings), settings, part, out, progress)
     with opener(settings, path)() as reader:
