@@ -10,6 +10,7 @@ of their own, `oceanpath.artifacts.blank_slides`.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,8 @@ from pathlib import Path
 from oceanpath.errors import ArtifactError
 
 NAME = "left_out.json"
+PLACE = re.compile(r"(?<![\w.:/])/(?:[^/\s]+/)+")
+"""The folders of an absolute path."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,11 @@ class LeftOut:
         """The contents of the file: the same for the same slides."""
         found = {"excluded": sorted(self.excluded), "failed": dict(self.failed)}
         return json.dumps(found, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def without_places(reason: str, root: Path) -> str:
+    """A reason that names files by the end of their paths, so that a cohort has the same list wherever it lies."""
+    return PLACE.sub("", reason.replace(f"{root}/", ""))
 
 
 def write_left_out(folder: Path, left_out: LeftOut) -> None:

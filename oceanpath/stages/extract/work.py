@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from oceanpath.artifacts.features import FeatureMeta, find_features, write_features
 from oceanpath.artifacts.gather import link_tree
-from oceanpath.artifacts.left_out import LeftOut, write_left_out
+from oceanpath.artifacts.left_out import LeftOut, without_places, write_left_out
 from oceanpath.errors import ArtifactError
 from oceanpath.pipeline.stage import Inputs, Part, Progress, Summary
 from oceanpath.slides.encoders import Encoder, build_encoder
@@ -96,7 +96,7 @@ def run(settings: ExtractSettings, inputs: Inputs, out: Path, progress: Progress
         progress.advance()
     slides = slides_of(settings, inputs)
     keys = {part_key(name): name for name in slides.wanted}
-    failed = {keys[key]: reason.replace(f"{slides.root}/", "") for key, reason in inputs.failed.items()}
+    failed = {keys[key]: without_places(reason, slides.root) for key, reason in inputs.failed.items()}
     write_left_out(out, LeftOut(settings.exclude, failed))
     return cohort_summary(find_features(out), settings, [*_said(failed), *slides.lines(settings.exclude)])
 

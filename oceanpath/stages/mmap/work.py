@@ -14,7 +14,7 @@ from oceanpath.artifacts.blank_slides import write_blank
 from oceanpath.artifacts.columns import join, take
 from oceanpath.artifacts.features import passed_over
 from oceanpath.artifacts.ids import slide_id
-from oceanpath.artifacts.left_out import LeftOut, read_left_out, write_left_out
+from oceanpath.artifacts.left_out import LeftOut, read_left_out, without_places, write_left_out
 from oceanpath.artifacts.sources import Sources
 from oceanpath.artifacts.store import Index
 from oceanpath.artifacts.store_writer import StoreWriter
@@ -73,7 +73,7 @@ def run(settings: MmapSettings, inputs: Inputs, out: Path, progress: Progress) -
 def _left_out(folder: FeatureFolder, bad: Bad) -> LeftOut:
     """What `extract` left out, and the files that cannot be used; reasons name files below the folder."""
     earlier = read_left_out(folder.root) if folder.published else LeftOut()
-    failed = {slide_id(path): reason.replace(f"{folder.root}/", "") for path, reason in bad}
+    failed = {slide_id(path): without_places(reason, folder.root) for path, reason in bad}
     return LeftOut(earlier.excluded, {**earlier.failed, **failed})
 
 
