@@ -198,7 +198,7 @@ def test_rows_are_matched_by_the_part_of_the_ids_that_is_asked_for(bench: Bench)
 
 def test_all_that_is_wrong_is_told_at_once(bench: Bench) -> None:
     frame = table().iloc[1:]
-    frame.loc[1, "case_id"] = "P00"
+    frame.loc[3, "case_id"] = "P01"
     with pytest.raises(ExperimentError) as caught:
         bench.go(frame, label="response", classes=("NR", "X"))
     text = str(caught.value)
