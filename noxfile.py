@@ -47,11 +47,19 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def words(session: nox.Session) -> None:
+    """Every text that a person reads, in one file: words.txt, or the file that is named."""
+    session.run("python", "tests/test_words.py", "--print", *(session.posargs or ["words.txt"]))
+
+
+@nox.session
 def kills(session: nox.Session) -> None:
-    """Twenty runs killed at random moments end with the metrics of an undisturbed one."""
+    """Runs killed, stopped, forced and pruned beside each other, on full disks: no process and no result is lost."""
     _install(session)
-    tests = ("tests/test_kill.py", "tests/test_kill_extract.py")
-    session.run("python", "-m", "pytest", "-rs", "-s", *tests, env={"OCEANPATH_KILLS": "20"})
+    tests = ("tests/test_kill.py", "tests/test_kill_extract.py", "tests/test_child_process.py")
+    tests += ("tests/pipeline/test_together.py", "tests/pipeline/test_full_disk.py", "tests/pipeline/test_locks.py")
+    often = {"OCEANPATH_KILLS": "20", "OCEANPATH_ROUNDS": "20", "OMP_NUM_THREADS": "1"}
+    session.run("python", "-m", "pytest", "-rs", "-s", "--timeout=3600", *tests, env=often)
 
 
 @nox.session
@@ -61,3 +69,10 @@ def crash(session: nox.Session) -> None:
     tests = ("tests/pipeline/test_crash.py", "tests/stages/mmap/test_crash.py")
     options = ("-rs", "-s", "--timeout=9000", *tests)
     session.run("python", "-m", "pytest", *options, env={"OCEANPATH_CRASH": "all"})
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """How many small changes of the code that decides results the tests notice, by package, and which they do not."""
+    _install(session)
+    session.run("python", "-m", "tests.mutants", *session.posargs)

@@ -1,4 +1,4 @@
-"""Writes the pages that are made from the code: docs/formats.md and the kept page of ``oceanpath --help``.
+"""Writes the pages that are made from the code, and the kept page of ``oceanpath --help``.
 
 usage: python docs/generate.py [--check]
 """
@@ -6,11 +6,17 @@ usage: python docs/generate.py [--check]
 from __future__ import annotations
 
 import importlib
+import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import typer
 
 from oceanpath.cli import HELP
-from oceanpath.cli.app import render_help
+from oceanpath.cli.app import WIDTH, build_app, render_help
+from oceanpath.cli.schema import experiment_schema
 
 ROOT = Path(__file__).resolve().parent
 FORMATS = (
@@ -25,34 +31,131 @@ FORMATS = (
     "metrics",
     "bundle",
 )
-HEAD = """# File formats
+FORMATS_HEAD = """# File formats
 
 Made from the modules in `oceanpath/artifacts` by `python docs/generate.py`. Every published folder also holds a
 `manifest.json`:
+
+"""
+TOML_HEAD = """# Keys of the experiment file
+
+Made from the settings classes by `python docs/generate.py`. Editors complete and check the same keys by the JSON Schema
+that `oceanpath config schema` prints, also in [experiment.schema.json](experiment.schema.json). Paths in a file are
+relative to its folder, paths of `--set` to the current folder.
+
+"""
+CLI_HEAD = """# Commands
+
+Made from the help of each command by `python docs/generate.py`.
 
 """
 
 
 def formats() -> str:
     """The docstring of every artifact module, and of publishing."""
-    parts = [HEAD + _quoted("oceanpath.pipeline.publish")]
-    parts += [f"## {name}\n\n{_quoted(f'oceanpath.artifacts.{name}')}" for name in FORMATS]
+    parts = [FORMATS_HEAD + _quoted(_doc("oceanpath.pipeline.publish"))]
+    parts += [f"## {name}\n\n{_quoted(_doc(f'oceanpath.artifacts.{name}'))}" for name in FORMATS]
     return "\n".join(parts)
 
 
-def _quoted(module: str) -> str:
-    return f"```text\n{(importlib.import_module(module).__doc__ or '').strip()}\n```\n"
+def toml_reference() -> str:
+    """Every table and key of an experiment file."""
+    schema = experiment_schema()
+    tables = {name: part for name, part in schema["properties"].items() if "properties" in part or "anyOf" in part}
+    scalars = {name: part for name, part in schema["properties"].items() if name not in tables}
+    parts = ["## Top level\n", _keys(scalars)]
+    for name, part in tables.items():
+        parts.append(f"## [{name}]\n")
+        for one in part.get("anyOf", [part]):
+            title = f"### {one['properties']['name']['const']}\n\n" if "anyOf" in part else ""
+            parts.append(f"{title}{one['description']}\n\n{_keys(one['properties'])}")
+    for name, part in schema["$defs"].items():
+        parts.append(f"## {name}\n\n{part['description']}\n\n{_keys(part['properties'])}")
+    return TOML_HEAD + "\n".join(parts)
+
+
+def cli_reference() -> str:
+    """The help of every command."""
+    command = typer.main.get_command(build_app())
+    context = typer.Context(command, info_name="oceanpath", terminal_width=WIDTH, max_content_width=WIDTH)
+    return CLI_HEAD + "\n".join(f"## {path}\n\n{_quoted(text)}" for path, text in _helps(command, context))
+
+
+def _helps(command: Any, context: typer.Context) -> Iterator[tuple[str, str]]:
+    yield context.command_path, command.get_help(context)
+    for name, sub in getattr(command, "commands", {}).items():
+        inner = typer.Context(sub, info_name=name, parent=context, terminal_width=WIDTH, max_content_width=WIDTH)
+        yield from _helps(sub, inner)
+
+
+def _keys(properties: dict[str, Any]) -> str:
+    """A table of keys."""
+    rows = [
+        f"| `{name}` | {_type(part)} | {_default(part)} | {_cell(part['description'])} |"
+        for name, part in properties.items()
+    ]
+    return "\n".join(["| key | value | default | meaning |", "|---|---|---|---|", *rows]) + "\n"
+
+
+def _type(part: dict[str, Any]) -> str:
+    """The values of a key in words."""
+    if "anyOf" in part:
+        return " or ".join(_type(one) for one in part["anyOf"] if one != {"type": "null"})
+    if "$ref" in part:
+        return f"[{part['$ref'].rpartition('/')[2]}](#{part['$ref'].rpartition('/')[2].lower()})"
+    if "enum" in part or "const" in part:
+        return ", ".join(f"`{value}`" for value in part.get("enum", [part.get("const")]))
+    if part["type"] == "array":
+        return f"list of {_type(part['items'])}" if "items" in part else "list"
+    kind = {"string": "text", "integer": "whole number", "boolean": "true or false", "object": "table"}
+    name = "path" if part.get("format") == "path" else kind.get(part["type"], part["type"])
+    return name + _limits(part)
+
+
+def _limits(part: dict[str, Any]) -> str:
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    found = [f"{sign} {part[key]:g}" for key, sign in signs.items() if key in part]
+    return f" {', '.join(found)}" if found else ""
+
+
+def _default(part: dict[str, Any]) -> str:
+    value = part.get("default")
+    return "" if value in (None, "", []) else f"`{json.dumps(value)}`"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _doc(module: str) -> str:
+    return (importlib.import_module(module).__doc__ or "").strip()
+
+
+def _quoted(text: str) -> str:
+    return f"```text\n{text}\n```\n"
+
+
+def pages() -> dict[Path, str]:
+    """Path → contents of every generated file."""
+    return {
+        ROOT / "formats.md": formats(),
+        ROOT / "reference" / "toml.md": toml_reference(),
+        ROOT / "reference" / "cli.md": cli_reference(),
+        ROOT / "reference" / "experiment.schema.json": json.dumps(experiment_schema(), indent=2) + "\n",
+        HELP: render_help(),
+    }
 
 
 def main() -> int:
-    """Write the pages, or with --check say which are stale."""
-    pages = {ROOT / "formats.md": formats(), HELP: render_help()}
-    stale = [path for path, text in pages.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+    """Write the pages, or with --check name those that are stale."""
+    made = pages()
+    stale = [path for path, text in made.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     if "--check" in sys.argv:
         print("\n".join(f"stale: {path.name}; run python docs/generate.py" for path in stale))
         return int(bool(stale))
     for path in stale:
-        path.write_text(pages[path], encoding="utf-8")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(made[path], encoding="utf-8")
     return 0
 
 

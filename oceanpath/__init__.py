@@ -1,3 +1,7 @@
 """OceanPath: whole-slide images and labels in, a slide-level model with honest statistics out."""
 
+from oceanpath.telemetry import switch_off
+
 __version__ = "0.1.0"
+
+switch_off()

@@ -8,11 +8,12 @@
     ├── MissingExtraError   5  an optional package is needed; the message names it
     └── GateError           6  an audit or a check was asked for, and failed
 
-KeyboardInterrupt ends a command with 130.
+Ctrl-C ends a command with 130, SIGTERM with 143, a closed terminal with 129.
 """
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
@@ -127,6 +128,12 @@ def collected(problems: list[OceanPathError]) -> Iterator[None]:
         yield
     except OceanPathError as error:
         problems += error.each or (error,)
+
+
+def make_again(*folders: object) -> str:
+    """What to do about published folders with damaged files: the command that sets them aside, and what follows."""
+    named = " ".join(shlex.quote(str(folder)) for folder in folders)
+    return f"Set it aside with `oceanpath ledger verify --deep --mend {named}`, then repeat the command that made it."
 
 
 def nearest(word: str, known: Iterable[str], count: int = 1) -> list[str]:

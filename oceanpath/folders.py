@@ -18,6 +18,8 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 SHOWN = 5
+FOLDER_FILES = (".zarr",)
+"""Suffixes of folders that are one file to their readers: they are listed by their own name, not by what they hold."""
 
 
 class Stat(NamedTuple):
@@ -33,6 +35,23 @@ class Stat(NamedTuple):
         return cls(state.st_size, state.st_mtime_ns, state.st_ino)
 
 
+def stat_of(path: Path) -> Stat:
+    """The version of a file, or of a folder that is one file to its readers, with all that it holds.
+
+    Raises: OSError: it is not there.
+    """
+    state = path.stat()
+    if not stat.S_ISDIR(state.st_mode):
+        return Stat.of(state)
+    inside = [Path(folder).stat() for folder, _, _ in os.walk(path)] + [file.stat() for file in files_inside(path)]
+    return Stat(sum(one.st_size for one in inside), max(one.st_mtime_ns for one in inside), state.st_ino)
+
+
+def files_inside(path: Path) -> list[Path]:
+    """The files of a folder that is one file to its readers, hidden ones too, sorted."""
+    return sorted(Path(folder) / name for folder, _, names in os.walk(path) for name in names)
+
+
 GONE = Stat(0, 0, 0)
 """Of a link whose target does not exist."""
 
@@ -42,7 +61,7 @@ class Listing:
     """Every file below a folder, by its relative path with ``/``."""
 
     files: dict[str, Stat] = field(default_factory=dict)
-    """Regular files, and links without a target (`GONE`); in no particular order."""
+    """Files, folders that are one file (`FOLDER_FILES`) and links without a target (`GONE`); in no particular order."""
     broken: list[str] = field(default_factory=list)
     """Those of `files` that are links without a target, sorted."""
     circles: list[str] = field(default_factory=list)
@@ -99,7 +118,9 @@ def _walk(root: Path, start: str, found: Listing, links: list[str], seen: set[tu
                     if name[0] == ".":
                         continue
                     if entry.is_symlink():
-                        _follow(entry, prefix + name, found, links)
+                        _follow(root, entry, prefix + name, found, links)
+                    elif entry.is_dir() and name.lower().endswith(FOLDER_FILES):
+                        found.files[prefix + name] = stat_of(root / (prefix + name))
                     elif entry.is_dir():
                         prefixes.append(f"{prefix}{name}/")
                     else:
@@ -108,14 +129,16 @@ def _walk(root: Path, start: str, found: Listing, links: list[str], seen: set[tu
             os.close(handle)
 
 
-def _follow(entry: os.DirEntry[str], name: str, found: Listing, links: list[str]) -> None:
+def _follow(root: Path, entry: os.DirEntry[str], name: str, found: Listing, links: list[str]) -> None:
     try:
         state = entry.stat()
     except OSError:  # there is no target, or it cannot be reached
         found.files[name] = GONE
         found.broken.append(name)
         return
-    if stat.S_ISDIR(state.st_mode):
+    if stat.S_ISDIR(state.st_mode) and name.lower().endswith(FOLDER_FILES):
+        found.files[name] = stat_of(root / name)
+    elif stat.S_ISDIR(state.st_mode):
         heapq.heappush(links, name)
     else:
         _add(state, name, found)

@@ -6,6 +6,8 @@ A field is one of:
     runtime(...)   how fast, not what: device, workers. Never part of an identity
     shared(...)    the value comes from another table of the experiment, such as ``data.label``
     outside(...)   a path, mostly a shared one; its *content* is part of the identity, never its place
+    replaced(...)  an old key that is still accepted, and without effect; another one decides now
+    added(...)     part of the identity unless it has its default, which gives the results from before the key existed
 """
 
 from pathlib import Path
@@ -30,6 +32,12 @@ class Settings(BaseModel):
         return {name: str(mark["shared"]) for name, mark in marks.items() if "shared" in mark}
 
     @classmethod
+    def replaced_keys(cls) -> dict[str, str]:
+        """Name of each old key → the dotted key that replaces it."""
+        marks = {name: _marks(field) for name, field in cls.model_fields.items()}
+        return {name: str(mark["replaced"]) for name, mark in marks.items() if "replaced" in mark}
+
+    @classmethod
     def own_keys(cls) -> list[str]:
         """Names of the keys that a user may write in this table."""
         shared = cls.shared_keys()
@@ -49,6 +57,8 @@ class Settings(BaseModel):
             if mark.get("runtime") or mark.get("outside"):
                 continue
             value = getattr(self, name)
+            if mark.get("added") and value == field.default:
+                continue
             dumped = self.model_dump(mode="json", include={name}, serialize_as_any=True)[name]
             kept[name] = value.identity() if isinstance(value, Settings) else dumped
         return kept
@@ -64,14 +74,24 @@ def runtime(default: Any = ..., **checks: Any) -> Any:
     return Field(default, json_schema_extra={"runtime": True}, **checks)
 
 
-def shared(key: str, default: Any = ..., *, is_runtime: bool = False, **checks: Any) -> Any:
+def shared(key: str, default: Any = ..., *, is_runtime: bool = False, is_added: bool = False, **checks: Any) -> Any:
     """A value that another table holds: ``shared("data.label")``, ``shared("model")``, ``shared("seed")``."""
-    return Field(default, json_schema_extra={"shared": key, "runtime": is_runtime}, **checks)
+    return Field(default, json_schema_extra={"shared": key, "runtime": is_runtime, "added": is_added}, **checks)
 
 
 def outside(key: str = "", default: Any = None) -> Any:
     """A path, from another table where `key` names one; what lies there is digested into the identity."""
     return Field(default, json_schema_extra={"outside": True, **({"shared": key} if key else {})})
+
+
+def replaced(key: str, default: Any) -> Any:
+    """An old key that has no effect any more, because `key` decides; it stays in identities as it was."""
+    return Field(default, json_schema_extra={"replaced": key})
+
+
+def added(default: Any, **checks: Any) -> Any:
+    """A key of a later version whose default changes nothing: results made before it existed stay valid."""
+    return Field(default, json_schema_extra={"added": True}, **checks)
 
 
 def _marks(field: FieldInfo) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -44,10 +45,18 @@ def test_what_installs_is_run_by_the_ci_script() -> None:
 
 @pytest.fixture
 def desk(quickstart: Path, tmp_path: Path) -> Path:
-    """A folder as a reader has it: the experiments, and the outputs of the quickstart."""
+    """A folder with the experiments and its own outputs of the quickstart, since commands change them."""
     (tmp_path / "experiments").symlink_to(ROOT / "experiments")
-    (tmp_path / "outputs").symlink_to(quickstart)
+    shutil.copytree(quickstart, tmp_path / "outputs", symlinks=True, copy_function=link)
     return tmp_path
+
+
+def link(source: str, target: str) -> None:
+    """Published files never change, so links do not harm; databases change, and other disks take no links."""
+    if source.endswith(".sqlite") or Path(source).stat().st_dev != Path(target).parent.stat().st_dev:
+        shutil.copy2(source, target)
+    else:
+        os.link(source, target)
 
 
 def words(line: str) -> list[str]:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from oceanpath.folders import GONE, list_folder
+from oceanpath.artifacts.features import find_features
+from oceanpath.folders import GONE, list_folder, stat_of
+from oceanpath.pipeline.digests import DigestCache
 
 
 def put(root: Path, *names: str) -> Path:
@@ -53,6 +55,21 @@ def test_a_link_without_a_target_is_a_file_that_is_gone(tmp_path: Path) -> None:
     (tmp_path / "b.svs").symlink_to(tmp_path / "gone" / "b.svs")
     found = list_folder(tmp_path)
     assert (sorted(found.files), found.files["b.svs"], found.broken) == (["a.svs", "b.svs"], GONE, ["b.svs"])
+
+
+def test_a_folder_that_is_one_file_is_listed_as_one(tmp_path: Path) -> None:
+    root = put(tmp_path / "features", "a.zarr/.zarray", "a.zarr/0/0", "b.h5")
+    (root / "c.zarr").symlink_to("a.zarr")
+    assert names(root) == ["a.zarr", "b.h5", "c.zarr"]
+    before = list_folder(root).files["a.zarr"]
+    assert before == stat_of(root / "a.zarr")
+    (root / "a.zarr/.zarray").write_text("other")
+    assert list_folder(root).files["a.zarr"] != before
+    digest = DigestCache(tmp_path / "d").content(root).files["a.zarr"]
+    (root / "a.zarr/0/0").write_text("OTHER!")
+    assert DigestCache(tmp_path / "d").content(root).files["a.zarr"] != digest
+    assert find_features(root) == {name[0]: root / name for name in ("a.zarr", "b.h5", "c.zarr")}
+    assert find_features(root / "a.zarr") == {"a": root / "a.zarr"}
 
 
 def test_what_is_passed_over_is_counted_and_named(tmp_path: Path) -> None:

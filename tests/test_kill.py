@@ -1,4 +1,4 @@
-"""Runs that are killed or interrupted lose nothing: the same command ends where an undisturbed one does.
+"""Runs that are killed or interrupted lose nothing and leave no process: the same command ends as an undisturbed one.
 
 OCEANPATH_KILLS says how many kills to try; ``nox -s kills`` tries twenty and interrupts every stage.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -15,6 +16,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from oceanpath.stages.catalog import CATALOG
@@ -45,6 +47,8 @@ STAGES = [stage.name for stage in CATALOG.stages]
 LATE = ("--set", "analyze.attention_slides=2", "--set", "export.opset=20")
 QUICK = ("mmap", "split")
 INTERRUPTED = STAGES if KILLS >= 20 else ["extract", "train"]
+TRIES = 20 if KILLS >= 20 else 1
+WORDS = "interrupted: what is finished is kept; run the same command again to continue\n"
 
 
 def start(file: Path, workspace: Path, *more: str) -> subprocess.Popen[str]:
@@ -106,19 +110,69 @@ def test_ctrl_c_in_a_stage_ends_with_130_and_a_rerun_goes_on(undisturbed, stage:
     file, _, _ = undisturbed
     workspace = file.parent / "interrupted"
     process = start(file, workspace, *LATE, "--to", stage)
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith(f"{stage}: "):
-            break
+    wait_for(process, stage)
     time.sleep(0.0 if stage in QUICK else 0.7)
     os.killpg(process.pid, signal.SIGINT)
     _, error = process.communicate(timeout=120)
-    assert process.returncode in (130, -signal.SIGINT), error  # the latter: while the interpreter was leaving
-    assert "Traceback" not in error
-    with sqlite3.connect(workspace / "ledger.sqlite") as db:
-        assert db.execute("SELECT state FROM run ORDER BY id DESC LIMIT 1").fetchone() == ("interrupted",)
-        assert db.execute("SELECT state FROM step WHERE name = ? ORDER BY id DESC", (stage,)).fetchone() == (
-            "interrupted",
-        )
-    db.close()
+    assert (process.returncode, error) == (130, WORDS)
+    assert states(workspace, stage) == ("interrupted", "interrupted")
     finish(file, workspace, *LATE, "--to", stage)
+
+
+def wait_for(process: subprocess.Popen[str], stage: str) -> None:
+    """Read what a run tells until it begins a stage."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith(f"{stage}: "):
+            return
+    raise AssertionError(f"{stage} never began")
+
+
+def states(workspace: Path, stage: str) -> tuple[str, str]:
+    """How the last run ended, and how its step did."""
+    db = sqlite3.connect(workspace / "ledger.sqlite")
+    run, state = db.execute("SELECT id, state FROM run ORDER BY id DESC LIMIT 1").fetchone()
+    (step,) = db.execute("SELECT state FROM step WHERE run = ? AND name = ?", (run, stage)).fetchone()
+    db.close()
+    return state, step
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("stage", ["extract", "train"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_no_process_outlives_a_run_that_is_stopped(undisturbed, stage: str, jobs: str, number: int) -> None:
+    file, metrics, _ = undisturbed
+    workspace, moments, slowest = file.parent / f"{stage}-{jobs}-{number}", random.Random(jobs), 0.0
+    shutil.copytree(file.parent / "undisturbed", workspace, symlinks=True)
+    for _ in range(TRIES):
+        process = start(file, workspace, "--jobs", jobs, "--force", stage, "--to", stage)
+        wait_for(process, stage)
+        time.sleep(moments.uniform(0, 0.5 if jobs == "1" else 3.0))
+        family = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(number)
+        began = time.monotonic()
+        _, error = process.communicate(timeout=30)  # every process that is left would hold its stderr open
+        assert all(gone(member) for member in family)
+        slowest = max(slowest, time.monotonic() - began)
+        if number == signal.SIGKILL:
+            assert (process.returncode, error) == (-number, "")
+            continue
+        assert (process.returncode, error) == (128 + number, WORDS)
+        assert states(workspace, stage) == ("interrupted", "interrupted")
+    finish(file, workspace)
+    assert (workspace / "experiments" / "small" / "eval" / "metrics.json").read_bytes() == metrics
+    assert not list(workspace.rglob("*.partial"))
+    assert list((workspace / "locks").iterdir()) == []
+    print(
+        f"{TRIES} times signal {number} in {stage} with {jobs} jobs: all processes gone after {slowest:.1f} s at most"
+    )
+    assert slowest < 5
+
+
+def gone(process: psutil.Process) -> bool:
+    """Whether a process has ended; one that waits to be collected has."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from oceanpath.artifacts.features import find_features
@@ -23,10 +24,13 @@ KILLS = int(os.environ.get("OCEANPATH_KILLS", "3"))
 SLIDES = 24
 
 
-def start(folder: Path, out: str) -> subprocess.Popen[bytes]:
+WORDS = b"interrupted: what is finished is kept; run the same command again to continue\n"
+
+
+def start(folder: Path, out: str, *more: str) -> subprocess.Popen[bytes]:
     code = "from oceanpath.cli import main; main()"
     keys = ["--encoder", "hed_stats", "--set", "extract.patch_px=64", "--set", "extract.min_tissue=0", "--quiet"]
-    command = [sys.executable, "-c", code, "extract", "--slides", "slides", "--out", out, *keys]
+    command = [sys.executable, "-c", code, "extract", "--slides", "slides", "--out", out, *keys, *more]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdout=pipe, stderr=pipe, cwd=folder, env=environment, start_new_session=True)
@@ -78,3 +82,23 @@ def test_whatever_lies_there_is_whole(undisturbed: tuple[Path, dict[str, bytes],
     assert sorted(find_features(folder / "out")) == sorted(Path(name).stem for name in wanted)
     print(f"{died} of {KILLS} runs were killed, with {sorted(between)} of {SLIDES} files there; all were whole")
     assert died > KILLS // 2
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_terminated_extraction_says_so_leaves_nothing_and_continues(undisturbed, jobs: str) -> None:
+    folder, wanted, _ = undisturbed
+    out = f"terminated-{jobs}"
+    process = start(folder, out, "--jobs", jobs)
+    while process.poll() is None and not features(folder / out):
+        time.sleep(0.002)
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.terminate()
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert error.endswith(WORDS)
+    assert not [member for member in family if member.is_running() and member.status() != psutil.STATUS_ZOMBIE]
+    assert 0 < len(features(folder / out)) < SLIDES
+    finish(folder, out)
+    assert features(folder / out) == wanted
+    left = [path for path in (folder / out).rglob(".*") if path.name != ".oceanpath"]
+    assert [path for path in left if path.name.endswith(".partial")] == []

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from oceanpath.artifacts.feature_sources import open_source
 from oceanpath.artifacts.features import open_bag, scan_features
 from oceanpath.artifacts.store import Store
 from oceanpath.errors import ArtifactError
@@ -32,6 +33,8 @@ class Coverage:
     """[N, 2] level-0 pixels of all patches of the file."""
     kept: NDArray[np.bool_]
     """[N]."""
+    mpp: float | None = None
+    """Micrometres per level-0 pixel, where the file says so."""
 
     @property
     def percent(self) -> float:
@@ -46,12 +49,14 @@ class Coverage:
         return dict(zip(COLUMNS, (*values, len(np.unique(cells)), len(np.unique(cells[self.kept]))), strict=True))
 
 
-def coverage_of(path: Path, store: Store) -> Coverage | None:
+def coverage_of(path: Path, store: Store, features_key: str = "") -> Coverage | None:
     """What `store` kept of the feature file at `path`; None when one of the two has no coordinates.
+
+    `features_key` names the array of features, where the file holds several.
 
     Raises: ArtifactError: the file is damaged, the store has no such slide, or was made from another file.
     """
-    file = scan_features(path)
+    file = scan_features(path, features_key)
     number = store.number(file.slide_id)
     with open_bag(file) as bag:
         coords = bag.coords()
@@ -62,7 +67,10 @@ def coverage_of(path: Path, store: Store) -> Coverage | None:
         do = "Give the folder of features that the store was built from."
         expected, got = f"{store.index.raw_lengths[number]} patches", len(coords)
         raise ArtifactError("the store was built from another file", where=path, expected=expected, got=got, do=do)
-    return Coverage(file.slide_id, coords, kept_rows(coords, stored, path))
+    kept = kept_rows(coords, stored, path)
+    with open_source(path) as source:
+        mpp = source.attrs.get("mpp_x")
+    return Coverage(file.slide_id, coords, kept, None if mpp is None else float(mpp))
 
 
 def kept_rows(coords: NDArray[np.int32], stored: NDArray[np.int32], where: Path) -> NDArray[np.bool_]:

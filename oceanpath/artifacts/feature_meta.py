@@ -12,6 +12,8 @@ import numpy as np
 from oceanpath.artifacts.feature_sources import open_source
 from oceanpath.errors import ArtifactError
 
+LATER = ("undecodable_patches", "undecodable_share", "colour_profile", "tissue_origin")
+
 
 @dataclass(frozen=True)
 class FeatureMeta:
@@ -49,6 +51,19 @@ class FeatureMeta:
     """Part of the slide that was left out as pen or frame, 0 to 1."""
     blank: bool = False
     """The slide was looked at, and no patch holds enough tissue."""
+    undecodable_patches: int = 0
+    """Patches with tissue that were left out because their pixels cannot be decoded (`extract.on_bad_tile`)."""
+    undecodable_share: float = 0.0
+    """Part of the overview, by which tissue is found, that could not be decoded and was taken for glass."""
+    colour_profile: str = ""
+    """Description of the ICC profile by which pixels were converted to sRGB (`extract.colours`)."""
+    tissue_origin: str = ""
+    """`bounds` where contours were given relative to the scanned area."""
+
+    def attributes(self) -> dict[str, Any]:
+        """What is stored; the last four fields only where they say something, as older files lack them."""
+        stored = dataclasses.asdict(self)
+        return {name: value for name, value in stored.items() if value or name not in LATER}
 
 
 def read_meta(path: Path) -> FeatureMeta:

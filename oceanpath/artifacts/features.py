@@ -7,16 +7,18 @@
 
 A slide on which nothing was found has N = 0 and the attribute `blank`: it was looked at, and no bag is made of it.
 
-The reader also takes float32, float64 (read as float32), a leading axis of length 1, the dataset names `feats` (STAMP)
-and `embeddings`, TRIDENT's and CLAM's attributes on `coords`, `.npy` arrays, and `.pt` files that hold one tensor or a
-dictionary of tensors (CLAM). STAMP's micrometre coordinates become pixels where the file tells the mpp; otherwise they
-are left out. `FeatureFile.layout` says what was seen.
+The reader also takes float32, float64 (read as float32), a leading axis of length 1, the dataset names of
+`oceanpath.artifacts.feature_layouts`, TRIDENT's, CLAM's and AtlasPatch's attributes, `.pt` files that hold one tensor
+or a dictionary of tensors (CLAM), `.npy` and `.npz` arrays, and `.zarr` folders. STAMP's micrometre coordinates become
+pixels where the file tells the mpp; otherwise they are left out. `FeatureFile.layout` says what was seen.
+
+All rows must be in the file itself: virtual datasets, external storage and links into other files are refused by
+name, because a change in another file would go unnoticed. So are rows that were allocated and never written.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,14 +28,16 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from oceanpath.artifacts.feature_container import Places, Source
+from oceanpath.artifacts.feature_folder import features_by_id as features_by_id
+from oceanpath.artifacts.feature_folder import find_features as find_features
 from oceanpath.artifacts.feature_layouts import Layout, describe, describe_places
 from oceanpath.artifacts.feature_meta import FeatureMeta as FeatureMeta
 from oceanpath.artifacts.feature_meta import read_meta as read_meta
-from oceanpath.artifacts.feature_sources import READABLE, Places, Source, open_placed, open_source
-from oceanpath.artifacts.ids import is_one_file, slide_id
-from oceanpath.artifacts.trident_job import feature_set, is_beside
+from oceanpath.artifacts.feature_sources import READABLE, open_placed, open_source
+from oceanpath.artifacts.ids import slide_id
 from oceanpath.errors import ArtifactError, ExperimentError
-from oceanpath.folders import Listing, list_folder
+from oceanpath.folders import Stat, stat_of
 
 BITS: dict[int, tuple[Any, Any, int]] = {
     2: (np.int16, np.uint16, 0x7C00),
@@ -41,8 +45,6 @@ BITS: dict[int, tuple[Any, Any, int]] = {
     8: (np.int64, np.uint64, 0x7FF0_0000_0000_0000),
 }
 """Bytes of a float → its signed and unsigned twins and the bits of infinity (IEEE 754)."""
-BESIDE = ("thumbnails/", "masks/", "left_out.json", "manifest.json")
-"""What `extract` publishes beside features."""
 PIXELS = np.iinfo(np.int32).max
 """The farthest place, to every side."""
 Bag = tuple[NDArray[np.floating], NDArray[np.int32] | None]
@@ -92,36 +94,55 @@ def write_features(
         half = features.astype(np.float16)
     if not meta.blank:
         _hold(half, path)
-    with h5py.File(path, "w") as file:
+    with h5py.File(path, "w", locking=False) as file:  # nobody else knows the file yet, and not every disk has locks
         file.create_dataset("features", data=half, track_times=False)
         file.create_dataset("coords", data=coords.astype(np.int32), track_times=False)
         if tissue is not None:
             file.create_dataset("tissue_fraction", data=tissue.astype(np.float16), track_times=False)
-        for name, value in dataclasses.asdict(meta).items():
+        for name, value in meta.attributes().items():
             file.attrs[name] = value
 
 
-def scan_features(path: Path) -> FeatureFile:
+def _anything(layout: Layout) -> None:
+    """Accept every layout."""
+
+
+def scan_features(path: Path, wanted: str = "", accept: Callable[[Layout], None] = _anything) -> FeatureFile:
     """What a feature file holds: shapes, types and where it came from. Reads no rows.
+
+    Args:
+        path: The file.
+        wanted: Name of the features (`data.features_key`), where a file has several arrays that could be them.
+        accept: Raises where a layout is refused, before it is looked for the rows.
 
     Raises: ArtifactError: unreadable, no known dataset, no patches, wrong shapes, or coords of another length.
     """
     path = Path(path)
     stamp = stamp_of(path) if path.suffix.lower() in READABLE else (0, 0, 0)
     with open_source(path) as source:
-        layout = describe(source, path)
-        stored = {key: source.arrays[key] for key in (layout.features_key, layout.coords_key) if key}
+        layout = describe(source, path, wanted)
+        accept(layout)
+        stored = {key: source.arrays[key] for key in _keys(layout)}
+        for key in stored:
+            source.check(key)
         places = {key: runs for key in stored if (runs := source.runs(key)) is not None}
     return FeatureFile(path=path, slide_id=slide_id(path), stamp=stamp, stored=stored, places=places, **vars(layout))
 
 
-def layout_of(path: Path) -> Layout:
-    """Shapes and types of a feature file, without finding where its rows lie: for looking at many files.
+def layout_of(path: Path, wanted: str = "") -> Layout:
+    """Shapes and types of a feature file, without finding where its rows are: for looking at many files.
 
     Raises: ArtifactError: as `scan_features`.
     """
     with open_source(path) as source:
-        return describe(source, path)
+        layout = describe(source, path, wanted)
+        for key in _keys(layout):
+            source.check(key)
+        return layout
+
+
+def _keys(layout: Layout) -> list[str]:
+    return [key for key in (layout.features_key, layout.coords_key) if key]
 
 
 @dataclass(frozen=True)
@@ -137,7 +158,8 @@ class OpenBag:
             return None
         if not self.file.n:
             return np.empty((0, 2), np.int32)
-        places = [block.copy() for block in self._blocks(self.file.coords_key, (self.file.n, 2))]
+        width = self.file.stored[self.file.coords_key][0][-1]
+        places = [block[:, :2].copy() for block in self._blocks(self.file.coords_key, (self.file.n, width))]
         return _pixels(np.concatenate(places), self.file.coords_scale, self.file.path)
 
     def blocks(self) -> Iterator[NDArray[np.floating]]:
@@ -203,70 +225,9 @@ def read_places(path: Path) -> tuple[NDArray[np.int32], float | None]:
     """
     with open_source(path) as source:
         found = describe_places(source, path)
-        stored = np.concatenate([block.copy() for block in source.blocks(found.key)])
+        source.check(found.key)
+        stored = np.concatenate([block[:, :2].copy() for block in source.blocks(found.key)])
     return _pixels(stored, found.scale, path), found.patch_px_level0
-
-
-def find_features(directory: Path, names: Iterable[str] | None = None) -> dict[str, Path]:
-    """Slide id → feature file for everything below `directory`, sorted by id; see `oceanpath.folders`.
-
-    A link without a target is such a file too: whoever opens it names it. With `names`, relative to `directory`, only
-    these files count. Of a TRIDENT job only the patch features count (see `oceanpath.artifacts.trident_job`).
-
-    Raises:
-        ExperimentError: no such folder, no feature files in it, two files with one slide id, or a TRIDENT job with
-            several feature sets.
-    """
-    if not directory.is_dir():
-        raise ExperimentError("no such folder of features", where=directory, do="Set data.features to a folder.")
-    listed = list(_listed(directory).files if names is None else names)
-    found = features_by_id(directory, (directory / name for name in listed))
-    if not found:
-        only_beside = any(name.endswith(".h5") and is_beside(directory / name, directory) for name in listed)
-        do = "TRIDENT placed patches here and encoded none; extract them from data.slides." if only_beside else ""
-        raise ExperimentError("the folder holds no features", where=directory, expected=" ".join(READABLE), do=do)
-    return found
-
-
-def features_by_id(directory: Path, files: Iterable[Path]) -> dict[str, Path]:
-    """Slide id → feature file for those of `files` below `directory` that are such, sorted by id.
-
-    Raises: ExperimentError: two of them have one slide id, or they are several feature sets of a TRIDENT job.
-    """
-    paths = [path for path in sorted(files) if _is_features(path, directory)]
-    feature_set(paths, directory)  # several sets are told as such, before their slides would seem to stand twice
-    found: dict[str, Path] = {}
-    for path in paths:
-        name = slide_id(path)
-        if name in found and is_one_file(found[name], path):
-            continue
-        if name in found:
-            both = f"{found[name].relative_to(directory)} and {path.relative_to(directory)}"
-            raise ExperimentError("two feature files have one slide id", where=directory, got=f"{name}: {both}")
-        found[name] = path
-    return dict(sorted(found.items()))
-
-
-def passed_over(directory: Path, used: Iterable[Path]) -> str:
-    """What lies below a folder of features and is none of the files that are `used`, in words; "" where all is used.
-
-    What belongs to a TRIDENT job, or to our own extraction, beside its features is not counted.
-    """
-    listing = _listed(directory)
-    names = {path.relative_to(directory).as_posix() for path in used}
-    names |= {name for name in listing.files if name.startswith(BESIDE) or is_beside(directory / name, directory)}
-    return listing.passed_over(names)
-
-
-def _listed(directory: Path) -> Listing:
-    try:
-        return list_folder(directory)
-    except OSError as error:
-        raise ExperimentError("the folder cannot be listed", where=directory, got=error) from error
-
-
-def _is_features(path: Path, directory: Path) -> bool:
-    return path.suffix.lower() in READABLE and not is_beside(path, directory)
 
 
 def check_features(path: Path) -> None:
@@ -288,15 +249,14 @@ def check_features(path: Path) -> None:
         raise ArtifactError("slides have different feature lengths", where=path, got=said)
 
 
-def stamp_of(path: Path) -> tuple[int, int, int]:
-    """Size, modification time [ns] and inode of a file. Raises: ArtifactError: it cannot be looked at."""
+def stamp_of(path: Path) -> Stat:
+    """Size, modification time [ns] and inode of a file. Raises: ArtifactError: there is no such file."""
     try:
-        state = path.stat()
+        return stat_of(path)
     except OSError as error:
         what = "the target of this link is not there" if path.is_symlink() else "cannot be read"
         got = path.readlink() if path.is_symlink() else error.strerror
         raise ArtifactError(what, where=path, got=got) from error
-    return state.st_size, state.st_mtime_ns, state.st_ino
 
 
 def _unchanged(file: FeatureFile) -> None:

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import errno
+import filecmp
 import json
 import os
 import shutil
-import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from oceanpath.errors import ArtifactError
 
 MANIFEST = "manifest.json"
+REFUSALS = {
+    errno.EACCES,
+    errno.EMLINK,
+    errno.ENOSYS,
+    errno.ENOTSUP,
+    errno.EOPNOTSUPP,
+    errno.EPERM,
+    errno.EXDEV,
+}
+"""How systems say that a file cannot be linked there: exFAT, network mounts, another disk, another user's file."""
 
 
 def link_tree(source: Path, target: Path) -> None:
@@ -27,30 +40,62 @@ def link_tree(source: Path, target: Path) -> None:
             link_file(path, place)
 
 
-def lay_out(source: Path, target: Path) -> int:
+def lay_out(source: Path, target: Path, mark: str) -> int:
     """Make every file below `source`, but for its manifest, appear below `target`, in place of what lies there.
 
-    Each file is the old one or the new one, never a piece of it. Returns how many files are new.
+    Each file is the old one or the new one, never a piece of it: on its way it is called ``.<name>.<mark>``. Returns
+    how many files are new.
     """
     new = 0
     for path in sorted(path for path in source.rglob("*") if path.is_file()):
         place = target / path.relative_to(source)
-        if path == source / MANIFEST or (place.exists() and place.samefile(path)):
+        if path == source / MANIFEST or _is_copy(place, path):
             continue
         place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".", dir=place.parent) as folder:
-            link_file(path, Path(folder) / place.name)
-            (Path(folder) / place.name).replace(place)
+        fresh = place.with_name(f".{place.name}.{mark}")
+        try:
+            link_file(path, fresh)
+            fresh.replace(place)
+        finally:
+            fresh.unlink(missing_ok=True)
         new += 1
     return new
 
 
+def remove_copies(name: Path, target: Path, published: Iterable[Path]) -> bool:
+    """Remove from `target` the file `name`, if one of the folders `published` holds it too, and what else that holds.
+
+    Returns whether one did.
+    """
+    for folder in published:
+        if _is_copy(target / name, folder / name):
+            for path in folder.rglob("*"):
+                if _is_copy(target / path.relative_to(folder), path):
+                    (target / path.relative_to(folder)).unlink()
+            return True
+    return False
+
+
+def _is_copy(place: Path, path: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return place.is_file() and (place.samefile(path) or filecmp.cmp(place, path, shallow=False))
+    return False
+
+
 def link_file(path: Path, place: Path) -> None:
-    """Make `path` appear at `place`: a hard link, or a copy where the file system has none."""
+    """Make `path` appear at `place`, where nothing is: a hard link, or a copy where the file system refuses links."""
     try:
         os.link(path, place)
-    except OSError:  # another disk, or a file system without hard links
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
         shutil.copyfile(path, place)
+
+
+def is_published(folder: Path) -> bool:
+    """Whether a folder is a published one, in the workspace where it was made."""
+    place = folder.resolve()
+    return (place / MANIFEST).is_file() and place.parent.parent.name in ("runs", "parts")
 
 
 def sealed_digests(folder: Path) -> dict[str, str]:

@@ -3,7 +3,8 @@
 Opening a file and asking the library for each of these takes longer than copying the features of a small slide. This
 reads what HDF5 writes by default ("HDF5 File Format Specification 3.0"): superblock 0 (II.A), groups as symbol tables
 (III.A, III.B), object headers 1 (IV.A.1). Whatever differs, in any part, raises `Unusual`, and the library reads the
-file instead: a file is never understood in half.
+file instead: a file is never understood in half. What is read of one file is limited, so that no damage and no web of
+links makes it endless.
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n\x00\x00\x00\x00\x00\x08\x08\x00"
 HEAD = 1 << 13
 """Bytes that are read at once: all headers of a file that holds some arrays and attributes."""
 MOST = 1 << 16
-"""Bytes of a header block or a heap, blocks of a header, members of a group: more is not ordinary."""
+"""Bytes of a header block or a heap: more is not ordinary."""
+DEEPEST = 32
+"""Groups inside each other."""
+WORK, COST = 8 << 20, 256
+"""What reading the headers of a file may cost: bytes, and so many bytes more for each read."""
 DATASPACE, DATATYPE, LAYOUT, FILTERS, ATTRIBUTE, CONTINUATION, TABLE = 1, 3, 8, 11, 12, 16, 17
 HARMLESS = {0, 4, 5, 13, 14, 18}
 """Padding, fill values, comments, times: nothing that moves a row."""
@@ -32,6 +37,8 @@ LARGEST_CHUNK = 1 << 28
 """Bytes of a chunk."""
 SHARED = 2
 """Flag of a message whose content lies in another object."""
+SOFT = 2
+"""Kind of a member of a group that is a soft link."""
 
 
 @dataclass(frozen=True)
@@ -48,24 +55,35 @@ class Header:
     attrs: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Contents:
+    """What an HDF5 file holds."""
+
+    datasets: Mapping[str, Header]
+    links: Mapping[str, str]
+    """Name of each soft link → the name that it stands for, as it is written in the file."""
+    attrs: Mapping[str, Any]
+
+
 class FileBytes:
     """The bytes of an open file; its head is read once."""
 
     def __init__(self, handle: int) -> None:
-        self.handle, self.size = handle, os.fstat(handle).st_size
+        self.handle, self.size, self._left = handle, os.fstat(handle).st_size, WORK
         self._head = os.pread(handle, HEAD, 0)
 
     def at(self, address: int, size: int) -> bytes:
-        """`size` bytes at `address`. Raises: Unusual: the file has not that many there."""
-        if size > MOST or address + size > self.size:
-            raise Unusual("outside the file")
+        """`size` bytes at `address`. Raises: Unusual: the file has not that many there, or too much was read."""
+        self._left -= size + COST
+        if size > MOST or address + size > self.size or self._left < 0:
+            raise Unusual("outside the file, or endless")
         if address + size <= len(self._head):
             return self._head[address : address + size]
         return os.pread(self.handle, size, address)
 
 
-def read_headers(handle: int) -> tuple[dict[str, Header], dict[str, Any]]:
-    """All datasets of an open file by name, and the attributes of the file itself.
+def read_headers(handle: int) -> Contents:
+    """Everything that an open file holds, and the attributes of the file itself.
 
     Raises: Unusual: some part of the file is not what is described above.
     """
@@ -76,28 +94,38 @@ def read_headers(handle: int) -> tuple[dict[str, Header], dict[str, Any]]:
         raise Unusual("superblock")
     try:
         messages = list(_messages(file, root))
-        return dict(_members(file, messages, "", frozenset([root]))), _attributes(file, messages)
+        members = dict(_members(file, messages, "", frozenset([root])))
+        attrs = _attributes(file, messages)
     except (struct.error, IndexError, ValueError) as error:  # a block is shorter than what it says it holds
         raise Unusual("damaged") from error
+    datasets = {name: held for name, held in members.items() if isinstance(held, Header)}
+    return Contents(datasets, {name: held for name, held in members.items() if isinstance(held, str)}, attrs)
 
 
 def _members(
     file: FileBytes, messages: list[tuple[int, bytes]], prefix: str, above: frozenset[int]
-) -> Iterator[tuple[str, Header]]:
-    """Name and header of every dataset at or below a group."""
+) -> Iterator[tuple[str, Header | str]]:
+    """Name of every dataset and soft link at or below a group, with its header or where it leads."""
     found = dict(messages)
-    if TABLE not in found or len(above) > MOST >> 10 or set(found) - {TABLE, ATTRIBUTE} - HARMLESS:
+    if TABLE not in found or len(above) > DEEPEST or set(found) - {TABLE, ATTRIBUTE} - HARMLESS:
         raise Unusual("group")
     tree, heap = struct.unpack_from("<2Q", found[TABLE])
     names = _heap(file, heap)
-    for name_at, address in _entries(file, tree):
-        name = prefix + names[name_at : names.index(b"\0", name_at)].decode()
+    for name_at, address, leads in _entries(file, tree):
+        name = prefix + _text(names, name_at)
+        if leads is not None:
+            yield name, _text(names, leads)
+            continue
         held = list(_messages(file, address))
         if TABLE in dict(held):
             if address not in above:
                 yield from _members(file, held, f"{name}/", above | {address})
         else:
             yield name, _header(file, held)
+
+
+def _text(heap: bytes, start: int) -> str:
+    return heap[start : heap.index(b"\0", start)].decode()
 
 
 def _heap(file: FileBytes, address: int) -> bytes:
@@ -109,8 +137,8 @@ def _heap(file: FileBytes, address: int) -> bytes:
     return file.at(data, size)
 
 
-def _entries(file: FileBytes, tree: int) -> Iterator[tuple[int, int]]:
-    """Place of the name and of the header of each member of a group that is no soft link; its tree has one level."""
+def _entries(file: FileBytes, tree: int) -> Iterator[tuple[int, int, int | None]]:
+    """(name, address of the header, where a soft link leads) of each member; texts are positions in the heap."""
     head = file.at(tree, 24)
     if head[:6] != b"TREE\0\0" or head[8:24] != b"\xff" * 16:
         raise Unusual("group of many")
@@ -121,9 +149,8 @@ def _entries(file: FileBytes, tree: int) -> Iterator[tuple[int, int]]:
         if head[:5] != b"SNOD\x01":
             raise Unusual("symbols")
         count = int.from_bytes(head[6:8], "little")
-        for name, address, kind in struct.iter_unpack("<2QI20x", file.at(node + 8, 40 * count)):
-            if kind != 2:  # 2 is a soft link
-                yield name, address
+        for name, address, kind, leads in struct.iter_unpack("<2QI4xI12x", file.at(node + 8, 40 * count)):
+            yield name, address, leads if kind == SOFT else None
 
 
 def _messages(file: FileBytes, address: int) -> Iterator[tuple[int, bytes]]:
@@ -132,7 +159,7 @@ def _messages(file: FileBytes, address: int) -> Iterator[tuple[int, bytes]]:
     if head[0] != 1:
         raise Unusual("object header")
     blocks = [(address + 16, int.from_bytes(head[8:12], "little"))]
-    for seen, (place, size) in enumerate(blocks):
+    for place, size in blocks:
         raw, at = file.at(place, size), 0
         while at + 8 <= size:
             kind, length, flags = struct.unpack_from("<HHB", raw, at)
@@ -144,8 +171,6 @@ def _messages(file: FileBytes, address: int) -> Iterator[tuple[int, bytes]]:
             else:
                 yield kind, content
             at += 8 + length
-        if seen > MOST >> 8:
-            raise Unusual("endless header")
 
 
 def _header(file: FileBytes, messages: list[tuple[int, bytes]]) -> Header:
@@ -155,9 +180,11 @@ def _header(file: FileBytes, messages: list[tuple[int, bytes]]) -> Header:
         raise Unusual("dataset")
     shape, dtype = sizes_of(found[DATASPACE]), TYPES.get(found[DATATYPE].rstrip(b"\0"))
     layout = found[LAYOUT]
-    if dtype is None or not math.prod(shape) or layout[0] != 3:
+    if dtype is None or layout[0] != 3:
         raise Unusual("type or layout")
     rank, nbytes, chunks = len(shape), math.prod(shape) * dtype.itemsize, None
+    if not nbytes:
+        return Header(shape, dtype, None, 0, (), _attributes(file, messages))
     if layout[1] == 1:  # contiguous
         address, stored = struct.unpack_from("<2Q", layout, 2)
         if stored != nbytes or address + stored > file.size:

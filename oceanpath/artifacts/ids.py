@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 
 from oceanpath.errors import nearest
 
-FEATURE_SUFFIXES = (".h5", ".hdf5", ".pt", ".pth", ".npy", ".npz", ".parquet")
+FEATURE_SUFFIXES = (".h5", ".hdf5", ".pt", ".pth", ".npy", ".npz", ".zarr", ".parquet")
 SLIDE_SUFFIXES = (".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".dcm")
 CLOSED_SUFFIXES = (".sdpc", ".kfb", ".czi")
 """Slides that only their makers' packages read; without these they are found and named, not passed over."""

@@ -4,6 +4,7 @@
                     "level": {"slide": {metric: record}, "patient": {metric: record}},
                     "operating_point": null or {"rule", "thresholds", "slide": {metric: record}, "patient": {...}},
                     "floor": {name: {metric: record}},
+                    "versus_floor": {name: record with "p" and "verdict"},
                     "folds": [{"fold", "n", "n_patients", "auroc": record, ...}],
                     "notes": [text], "cohort_flow": as in `oceanpath.artifacts.folds`, or null}
 
@@ -13,10 +14,15 @@ again because a class was missing. low and high are null, with a "reason", where
 undefined is {"value": null, "reason": text}, never NaN. Where the evaluation is "selected" (its rows also chose
 something), every record says "selected": true as well.
 
-Metrics: auroc and auprc (macro one-vs-rest beyond two classes), balanced_accuracy, f1 (macro), mcc, kappa, accuracy,
-brier, ece; for two classes also sensitivity and specificity of the last class. The floors are mean_pool_lr,
-max_pool_lr, majority and bag_length; a note that starts with "worse_than_floor" says that the model is below one of
-them.
+Metrics: auroc and auprc (macro one-vs-rest beyond two classes), auroc_within_folds (pairs of rows of the same fold
+only), balanced_accuracy, f1 (macro), mcc, kappa, accuracy, brier, ece (always without an interval); for two classes
+also sensitivity and specificity of the last class.
+
+The floors (baselines) are mean_pool_lr, max_pool_lr, majority and bag_length. `versus_floor` is the slides' AUROC of
+the model minus that of each baseline with its paired interval, and a verdict from that interval alone: "worse" (below
+0), "better" (above 0), "not_shown_better" (it includes 0), or "undetermined" (there is none). All but "better" have a
+note, which starts with worse_than_floor, not_shown_better_than_floor or not_compared_with_floor. A note that starts
+with fold_scales_differ says that the interval of auroc minus auroc_within_folds excludes 0.
 """
 
 from __future__ import annotations
@@ -32,8 +38,11 @@ from oceanpath.errors import ArtifactError
 FILE = "metrics.json"
 LEVELS = ("slide", "patient")
 FLOORS = ("mean_pool_lr", "max_pool_lr", "majority", "bag_length")
-REQUIRED = ("auroc", "auprc", "balanced_accuracy", "f1", "mcc", "kappa", "accuracy", "brier", "ece")
-KEYS = ("classes", "scheme", "selected", "level", "operating_point", "floor", "folds", "notes")
+RANKING = ("auroc", "auroc_within_folds", "auprc")
+REQUIRED = (*RANKING, "balanced_accuracy", "f1", "mcc", "kappa", "accuracy", "brier", "ece")
+KEYS = ("classes", "scheme", "selected", "level", "operating_point", "floor", "versus_floor", "folds", "notes")
+ROUNDING = 1e-12
+"""A number may lie outside its interval by this much."""
 
 
 def write_metrics(metrics: Mapping[str, Any], out: Path) -> None:
@@ -75,6 +84,7 @@ def _check(metrics: Mapping[str, Any], where: Path) -> None:
         _check_group(metrics["level"].get(level), f"level.{level}", where, selected)
     for name in FLOORS:
         _check_group(metrics["floor"].get(name), f"floor.{name}", where, selected)
+        _check_verdict(metrics["versus_floor"].get(name), f"versus_floor.{name}", where, selected)
     records = {f"folds.{fold['fold']}.auroc": fold["auroc"] for fold in metrics["folds"]}
     if (point := metrics["operating_point"]) is not None:
         records |= {f"operating_point.{a}.{b}": record for a in LEVELS for b, record in point[a].items()}
@@ -91,6 +101,20 @@ def _check_group(group: Mapping[str, Any] | None, name: str, where: Path, select
         _check_record(record, f"{name}.{metric}", where, selected)
 
 
+def _check_verdict(record: Mapping[str, Any] | None, name: str, where: Path, selected: bool) -> None:
+    if record is None:
+        raise ArtifactError("a baseline is not compared with the model", where=where, expected=name)
+    _check_record(record, name, where, selected)
+    low, high = record.get("low"), record.get("high")
+    if low is None or high is None:
+        expected = "undetermined"
+    else:
+        expected = "worse" if high < 0 else "better" if low > 0 else "not_shown_better"
+    if record.get("verdict") != expected:
+        spot = f"{where} {name}"
+        raise ArtifactError("the verdict does not follow from the interval", where=spot, expected=expected, got=record)
+
+
 def _check_record(record: Mapping[str, Any], name: str, where: Path, selected: bool) -> None:
     spot = f"{where} {name}"
     if selected and record.get("selected") is not True:
@@ -100,5 +124,8 @@ def _check_record(record: Mapping[str, Any], name: str, where: Path, selected: b
         raise ArtifactError("a number is not finite", where=spot, got=dict(record))
     if None in (numbers if numbers[0] is not None else numbers[:1]) and not record.get("reason"):
         raise ArtifactError("a number is missing without a reason", where=spot, got=dict(record))
+    known = [number for number in numbers if number is not None]
+    if len(known) == 3 and not known[1] - ROUNDING <= known[0] <= known[2] + ROUNDING:
+        raise ArtifactError("a number lies outside its own interval", where=spot, got=dict(record))
     if numbers[0] is not None and "n" not in record:
         raise ArtifactError("a number does not say of how many rows it is", where=spot, got=dict(record))

@@ -26,8 +26,9 @@ import xxhash
 from numpy.typing import NDArray
 
 from oceanpath.artifacts.byte_runs import Runs
-from oceanpath.artifacts.columns import map_columns, write_columns
-from oceanpath.errors import ArtifactError
+from oceanpath.artifacts.columns import check_columns, map_columns, write_columns
+from oceanpath.artifacts.gather import is_published
+from oceanpath.errors import ArtifactError, make_again
 
 SOURCES = "source_arrays.npz"
 PLACES = Path("local") / "places.npz"
@@ -122,7 +123,15 @@ def write_places(path: Path, root: str, stamps: Sequence[Stamp]) -> None:
 
 def read_stamps(path: Path) -> NDArray[np.int64] | None:
     """The stamp [n, 3] of each slide's file, or None where the store below `path` has no adopted bags."""
-    return map_columns(path / PLACES)["stamps"] if (path / PLACES).is_file() else None
+    return _read_places(path)[1] if (path / PLACES).is_file() else None
+
+
+def _read_places(path: Path) -> tuple[str, NDArray[np.int64]]:
+    check_columns(path / PLACES)
+    places = map_columns(path / PLACES)
+    if set(places) != {"root", "stamps"}:
+        raise ArtifactError("unknown format of places", where=path / PLACES)
+    return os.fsdecode(places["root"].item()), places["stamps"]
 
 
 class AdoptedFiles:
@@ -134,8 +143,8 @@ class AdoptedFiles:
         """`root` is the folder of features, where it is no longer the one that the store remembers."""
         self.sources = Sources.load(store)
         if (store / PLACES).is_file():
-            places = map_columns(store / PLACES)
-            self._root, self._stamps = root or store / os.fsdecode(places["root"].item()), places["stamps"]
+            remembered, self._stamps = _read_places(store)
+            self._root = root or store / remembered
         elif root is not None:
             self._root, self._stamps = root, np.zeros((len(self.sources.names), 3), np.int64)
         else:
@@ -172,6 +181,13 @@ class AdoptedFiles:
         """xxh3-128 of the file of slide `i` as it is now. Raises: ArtifactError: it cannot be read."""
         return file_digest(self.path(i))
 
+    def verify(self, i: int) -> None:
+        """Raise ArtifactError where the file of slide `i` is not, byte for byte, what was adopted."""
+        if self.digest(i) != self.sources.digests[i].decode():
+            do = "Put the old file back. If this one is meant: `oceanpath ledger verify --deep`, then run again."
+            do = make_again(self._root.resolve()) if is_published(self._root) else do
+            raise ArtifactError("a feature file changed since the store adopted it", where=self.path(i), do=do)
+
     @contextmanager
     def _open(self, i: int) -> Iterator[int]:
         try:
@@ -193,9 +209,7 @@ class AdoptedFiles:
         stamp = (state.st_size, state.st_mtime_ns, state.st_ino)
         if stamp == tuple(self._stamps[i].tolist()) or stamp == self._accepted.get(i):
             return
-        if self.digest(i) != self.sources.digests[i].decode():
-            do = "Put the old file back, or run `oceanpath mmap` again."
-            raise ArtifactError("a feature file changed since the store adopted it", where=self.path(i), do=do)
+        self.verify(i)
         self._accepted[i] = stamp
 
 

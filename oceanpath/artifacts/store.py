@@ -6,7 +6,7 @@
     index_arrays.npz     arrays that are mapped, no pickle: format, slide_ids (bytes, sorted), lengths, raw_lengths,
                          chunk_ids, feature_offsets (bytes from the start of the chunk; -1 where the features were left
                          in their own file), coord_offsets, digests, feature_dim, feature_dtype, has_coords,
-                         patch_px_level0 (NaN when unknown), encoder, check_reads
+                         patch_px_level0 (NaN when unknown), encoder, check_reads (no longer used)
     source_arrays.npz    the feature files the bags came from; see "sources"
 
 A bag never crosses a chunk. `raw_lengths` counts the patches before capping. `digests` are xxh3-128 of a bag's features
@@ -20,6 +20,7 @@ import os
 import weakref
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -28,10 +29,11 @@ from numpy.typing import NDArray
 
 from oceanpath.artifacts.bfloat16 import to_float32
 from oceanpath.artifacts.blank_slides import read_blank
+from oceanpath.artifacts.gather import is_published
 from oceanpath.artifacts.left_out import read_left_out
 from oceanpath.artifacts.sources import AdoptedFiles, Sources
 from oceanpath.artifacts.store_index import Index
-from oceanpath.errors import ArtifactError
+from oceanpath.errors import ArtifactError, make_again
 
 __all__ = ["Index", "Store", "bag_digest", "check", "chunk_name", "stored_dtype"]
 
@@ -44,15 +46,16 @@ BLOCK_ROWS = 4096
 class Store:
     """Bags by number or by slide id, as views of mapped memory: nothing is copied, nothing is held open twice."""
 
-    def __init__(self, path: Path, *, features: Path | None = None, check: bool = False) -> None:
-        """Args are the store's folder, where its adopted files are now, and whether a bag is checked when first read.
+    def __init__(self, path: Path, *, features: Path | None = None, check: bool = True) -> None:
+        """Args are the store's folder, where its adopted files are now, and whether a bag is verified when first read.
 
         Raises: ArtifactError: the index is missing, damaged or of another format.
         """
         self.path, self.adopted_root = Path(path), features
         self.index = Index.load(self.path)
-        self.checks = check or self.index.check_reads
+        self.checks = check
         self._checked: set[int] = set()
+        self._checking: dict[int, Lock] = {}
         self._maps: dict[str, NDArray[np.uint8]] = {}
         self._files: dict[str, int] = {}
         weakref.finalize(self, _close, self._files)
@@ -116,7 +119,14 @@ class Store:
         return self._stored(i)
 
     def coords(self, i: int) -> NDArray[np.int32] | None:
-        """Level-0 top-left pixels [n, 2] of slide `i`, a read-only view; None when the store has none."""
+        """Level-0 top-left pixels [n, 2] of slide `i`, a read-only view; None when the store has none.
+
+        Raises: ArtifactError: as `stored`.
+        """
+        self._first_look(i)
+        return self._coords(i)
+
+    def _coords(self, i: int) -> NDArray[np.int32] | None:
         if not self.has_coords:
             return None
         raw = self._slice("coords", i, int(self.index.coord_offsets[i]), self.length(i) * COORD_BYTES)
@@ -151,8 +161,8 @@ class Store:
     def digest(self, i: int) -> str:
         """xxh3-128 of the bytes of slide `i` as they are on disk now; see the module."""
         if self.index.feature_offsets[i] < 0:
-            return adopted_digest(self._adopted.digest(i), self.coords(i))
-        return bag_digest(self._stored(i), self.coords(i))
+            return adopted_digest(self._adopted.digest(i), self._coords(i))
+        return bag_digest(self._stored(i), self._coords(i))
 
     def verify(self, i: int) -> None:
         """Raise unless slide `i` is what was stored, and numbers.
@@ -160,10 +170,10 @@ class Store:
         Raises: ArtifactError: a byte of its bag or its file differs, or an adopted file holds NaN or inf.
         """
         if self.digest(i) != self.index.digests[i].decode():
-            adopted = self.index.feature_offsets[i] < 0
-            name = None if adopted else chunk_name("features", int(self.index.chunk_ids[i]))
-            where = self._adopted.path(i) if name is None else self.path / name
-            do = "Rebuild with --force mmap."
+            if self.index.feature_offsets[i] < 0:
+                self._adopted.verify(i)
+            where = self.path / chunk_name("features", int(self.index.chunk_ids[i]))
+            do = make_again(self.path.resolve()) if is_published(self.path) else "Build the store again."
             raise ArtifactError("a bag differs from its digest", where=where, got=self.slide_id(i), do=do)
         if self.index.feature_offsets[i] < 0:  # what was copied was looked at then
             self._hold_finite(i)
@@ -180,8 +190,11 @@ class Store:
 
     def _first_look(self, i: int) -> None:
         if self.checks and i not in self._checked:
-            self.verify(i)
-            self._checked.add(i)
+            with self._checking.setdefault(i, Lock()):  # the threads that read a bag wait for one of them
+                if i not in self._checked:
+                    self.verify(i)
+                    self._checked.add(i)
+            self._checking.pop(i, None)
 
     def _stored(self, i: int) -> NDArray[Any]:
         offset = int(self.index.feature_offsets[i])
@@ -252,13 +265,13 @@ def check(path: Path) -> None:
     Raises: ArtifactError: a chunk is short, a bag differs from its digest, or the index is damaged.
     """
     Index.check(path)
-    store, told = Store(path), None
+    store, told = Store(path, check=False), None
     for i in np.flatnonzero(~np.isin(store.index.chunk_ids, _linked_chunks(path))).tolist():
         if store.index.feature_offsets[i] >= 0:
             store.verify(i)
             continue
         told = told or Sources.load(path)
-        if adopted_digest(told.digests[i].decode(), store.coords(i)) != store.index.digests[i].decode():
+        if adopted_digest(told.digests[i].decode(), store._coords(i)) != store.index.digests[i].decode():
             raise ArtifactError("the coordinates of a bag differ from its digest", where=path, got=store.slide_id(i))
 
 

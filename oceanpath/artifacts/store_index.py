@@ -38,7 +38,7 @@ class Index:
     has_coords: bool
     encoder: str
     check_reads: bool = False
-    """Whether readers are asked to compare each bag with its digest when they first read it."""
+    """No longer used: readers compare each bag with its digest unless they are told not to."""
 
     def save(self, path: Path) -> None:
         """Write index_arrays.npz below `path`."""

@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from oceanpath.bench.clock import Work, in_turn, spend
+from oceanpath.child_process import end_with_parent
 
 TURN = 0.3
 """Seconds of a way's turn."""
@@ -82,6 +83,7 @@ def peak_mb(way: Work) -> float:
 
 
 def _watched(way: Work, answer: Connection) -> None:
+    end_with_parent()
     over, done = [_private_mb()], threading.Event()
 
     def watch() -> None:

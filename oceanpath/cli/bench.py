@@ -1,4 +1,4 @@
-"""`oceanpath bench …`: how fast this machine does it, as ratios."""
+"""`oceanpath bench`: speed on this machine."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import typer
 
 from oceanpath.cli import bench_extract, bench_models, bench_store
 
-app = typer.Typer(help="How fast it is on this machine, as ratios.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Measure speed on this machine.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()
 def _bench() -> None:
-    """How fast it is on this machine, as ratios."""
+    """Measure speed on this machine."""
 
 
 bench_store.register(app)

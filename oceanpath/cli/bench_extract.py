@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from oceanpath.cli.bench_told import Told, tell
+from oceanpath.cli.outputs import prepare_folders
 
 
 def register(app: typer.Typer) -> None:
@@ -17,14 +18,17 @@ def register(app: typer.Typer) -> None:
 
 
 def bench_extract(
-    side: Annotated[int, typer.Option(min=2048, help="Pixels of the slide that is made, a side.")] = 20_000,
-    patches: Annotated[int, typer.Option(min=1, help="Patches that are read in each way.")] = 512,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds after one to warm up; the cheapest counts.")] = 3,
-    scratch: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the slide is made.")] = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where JSON, table and plot go.")] = None,
+    side: Annotated[int, typer.Option(min=2048, help="Side of the generated slide in pixels.")] = 20_000,
+    patches: Annotated[int, typer.Option(min=1, help="Patches per measurement.")] = 512,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds after a warm-up; the fastest is reported.")] = 3,
+    scratch: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for the generated slide; default: the temporary folder.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for JSON, table and plot.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
-    """Patches of a 40x slide at 20x: reading them beside OpenSlide, and extraction from end to end."""
+    """Measure reading 20x patches of a 40x slide against OpenSlide, and extraction from end to end."""
+    prepare_folders(out=out, scratch=scratch)
     from oceanpath.bench.extract import as_table, bench_extraction, bench_reading, largest_difference, write_bench_slide
 
     with tempfile.TemporaryDirectory(dir=scratch) as folder:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from oceanpath.cli.outputs import prepare_folders
 from oceanpath.errors import ExitCode, ExperimentError
 from oceanpath.models.registry import aggregator_names, settings_of
 
@@ -18,22 +19,23 @@ def register(app: typer.Typer) -> None:
 
 
 def bench_models(
-    names: Annotated[list[str] | None, typer.Argument(help="Aggregators; left out: all.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Aggregators; default: all.")] = None,
     dim: int = typer.Option(1024, min=1, help="Length of a patch feature."),
-    bags: int = typer.Option(16, min=0, help="Bags of the training step; 0 = take none."),
-    median: int = typer.Option(3000, min=10, help="Median patches of these bags."),
-    sizes: str = typer.Option("1000,10000,100000", help="Patches of single bags, by commas; may be empty."),
-    rounds: int = typer.Option(5, min=1, help="Times that everything is measured, in turn."),
-    threads: int = typer.Option(1, min=1, help="Threads; with 1, CPU time means something on a busy machine."),
+    bags: int = typer.Option(16, min=0, help="Bags of the training step; 0 = none."),
+    median: int = typer.Option(3000, min=10, help="Median number of patches per bag."),
+    sizes: str = typer.Option("1000,10000,100000", help="Patches of single bags, separated by commas; may be empty."),
+    rounds: int = typer.Option(5, min=1, help="Number of measurements."),
+    threads: int = typer.Option(1, min=1, help="CPU threads; with 1, CPU time is reliable on a busy machine."),
     device: str = typer.Option("cpu", help="cpu or cuda."),
-    out: Annotated[Path | None, typer.Option(help="Folder for models.json and models.png.")] = None,
-    as_json: bool = typer.Option(False, "--json", help="Print the JSON in place of the table."),
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for models.json and models.png.")] = None,
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> int:
-    """A training step padded and packed, inference and memory against the size of the bag."""
+    """Measure a padded and a packed training step, and inference and memory by bag size."""
     chosen = names or aggregator_names()
     for name in chosen:
         settings_of(name)
     numbers = _numbers(sizes)
+    prepare_folders(out=out)
     import torch
 
     from oceanpath.bench.models.table import Work, conditions, head, lines, measure
@@ -68,7 +70,6 @@ def _numbers(sizes: str) -> list[int]:
 def _write(out: Path, found: dict[str, Any]) -> None:
     from oceanpath.figures.growth import draw_growth
 
-    out.mkdir(parents=True, exist_ok=True)
     (out / "models.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     panels = {"Seconds of inference": ("infer_seconds", 1.0), "Peak memory above the bag, MB": ("peak_bytes", 1e-6)}
     draw_growth(

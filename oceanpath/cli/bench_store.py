@@ -11,11 +11,12 @@ import typer
 
 from oceanpath.cli.bench_told import Told, tell
 from oceanpath.cli.options import JSON, Flag, flag, signed
+from oceanpath.cli.outputs import prepare_folders
 from oceanpath.errors import ExperimentError
 
 DEFAULT = "trident/float16,contiguous/float16,clam/float16,gzip/float16,trident/float32,contiguous/float32"
-CASES = flag("cases", str, DEFAULT, "Layout and type, with commas between.")
-CAP = flag("cap", int, 2048, "Patches a bag of the second case.", min=1)
+CASES = flag("cases", str, DEFAULT, "Layout/type of the feature files, separated by commas.")
+CAP = flag("cap", int, 2048, "Patches per bag in the capped case.", min=1)
 
 
 def register(app: typer.Typer) -> None:
@@ -27,18 +28,18 @@ def register(app: typer.Typer) -> None:
 def _cohort(slides: int) -> tuple[Flag, ...]:
     """Flags of the cohort, and of what becomes of the figures."""
     return (
-        flag("slides", int, slides, "Slides that are made for it.", min=1),
-        flag("median", int, 3000, "Patches of the median slide.", min=1),
-        flag("dim", int, 1024, "Length of a feature.", min=4),
-        flag("rounds", int, 3, "Rounds after one to warm up; the fastest counts.", min=1),
-        flag("scratch", Path | None, None, "Where the data is made; else the temporary folder.", metavar="DIR"),
-        flag("out", Path | None, None, "Where JSON, table and plot go.", metavar="DIR"),
+        flag("slides", int, slides, "Number of generated slides.", min=1),
+        flag("median", int, 3000, "Median number of patches per slide.", min=1),
+        flag("dim", int, 1024, "Length of a patch feature.", min=4),
+        flag("rounds", int, 3, "Rounds after a warm-up; the fastest is reported.", min=1),
+        flag("scratch", Path | None, None, "Folder for generated data; default: the temporary folder.", metavar="DIR"),
+        flag("out", Path | None, None, "Folder for JSON, table and plot.", metavar="DIR"),
         JSON,
     )
 
 
 def store(cases: str, **values: Any) -> int:
-    """Building the store, beside h5py and beside a copy of the same files."""
+    """Measure building the store against h5py and against copying the same files."""
     from oceanpath.bench.cohort import LAYOUTS
     from oceanpath.bench.store import bench_store
 
@@ -50,7 +51,7 @@ def store(cases: str, **values: Any) -> int:
 
 
 def loading(cap: int, **values: Any) -> int:
-    """Loading an epoch of whole and of capped bags, beside a padded DataLoader and the speed of memory."""
+    """Measure loading an epoch of full and of capped bags against a padded DataLoader and memory bandwidth."""
     from oceanpath.bench.loading import bench_loading
 
     return _run("loading", bench_loading, (None, cap), **values)
@@ -66,7 +67,8 @@ def _run(
     as_json: bool,
     **cohort: int,
 ) -> int:
-    """Measure every case on such a cohort, and tell it."""
+    """Measure every case on such a cohort and report it."""
+    prepare_folders(out=out, scratch=scratch)
     from oceanpath.bench.rounds import as_table
 
     rows: list[Any] = []

@@ -33,7 +33,6 @@ def tell(told: Told, out: Path | None, *, as_json: bool) -> int:
         return int(ExitCode.OK)
     from oceanpath.figures.bars import draw_bars
 
-    out.mkdir(parents=True, exist_ok=True)
     (out / f"{told.name}.json").write_text(said + "\n", encoding="utf-8")
     (out / f"{told.name}.md").write_text(told.table + "\n", encoding="utf-8")
     field, label = told.drawn

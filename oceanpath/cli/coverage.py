@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from oceanpath.cli.outputs import prepare_folder
 from oceanpath.errors import ExitCode, ExperimentError
 
 EVERY = 100
@@ -17,22 +18,24 @@ EVERY = 100
 
 def coverage(
     features: Annotated[Path, typer.Argument(help="Folder of the feature files that the store was built from.")],
-    store: Annotated[Path, typer.Argument(help="Folder of the store, as `oceanpath mmap` published it.")],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where tables and pictures go.")] = Path(
+    store: Annotated[Path, typer.Argument(help="Folder of the store that `oceanpath mmap` built.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for tables and maps.")] = Path(
         "outputs/coverage"
     ),
-    only_capped: Annotated[bool, typer.Option("--only-capped", help="Leave out slides that kept all.")] = False,
-    montage: Annotated[int, typer.Option(min=0, help="Show so many of the worst slides side by side.")] = 20,
-    max_slides: Annotated[int | None, typer.Option(min=1, help="Stop after so many slides.")] = None,
+    only_capped: Annotated[
+        bool, typer.Option("--only-capped", help="Leave out slides of which all patches were kept.")
+    ] = False,
+    montage: Annotated[int, typer.Option(min=0, help="Number of slides in the overview of the lowest coverage.")] = 20,
+    max_slides: Annotated[int | None, typer.Option(min=1, help="Maximum number of slides.")] = None,
+    features_key: Annotated[str, typer.Option(help="Name of the features, where a file holds several.")] = "",
     maps: Annotated[bool, typer.Option("--maps/--no-maps", help="Draw a map of every slide.")] = True,
 ) -> int:
-    """Maps of kept (green) and discarded (red) patches, a table, a summary, and the worst side by side."""
+    """Show which patches of each slide a capped store kept: maps, a table and a summary."""
     from oceanpath.artifacts.coverage import coverage_of, write_coverage
-    from oceanpath.artifacts.features import find_features, passed_over
-    from oceanpath.artifacts.store import Store
-    from oceanpath.figures.coverage import Map, coverage_picture, draw_coverage
+    from oceanpath.artifacts.feature_folder import find_features, passed_over
+    from oceanpath.figures.coverage import Map, coverage_map, draw_coverage
 
-    built = Store(store)
+    built = _open(store)
     stored = set(built.slide_ids)
     found = find_features(features)
     if others := passed_over(features, found.values()):
@@ -40,30 +43,44 @@ def coverage(
     paths = {name: path for name, path in found.items() if name in stored}
     if not paths:
         raise ExperimentError("no feature file of this folder is in the store", where=features, expected=store)
-    (out / "maps").mkdir(parents=True, exist_ok=True)
+    prepare_folder(out / "maps")
     rows: list[dict[str, object]] = []
     percents: list[float] = []
     worst: list[tuple[float, int, Map]] = []
     placeless = 0
     for number, path in enumerate(list(paths.values())[:max_slides], 1):
-        seen = coverage_of(path, built)
+        seen = coverage_of(path, built, features_key)
         placeless += seen is None
         if seen is not None and not (only_capped and seen.kept.all()):
             rows.append(seen.row())
             percents.append(seen.percent)
             if maps or montage:
-                picture = coverage_picture(seen.coords, seen.kept)
+                shown = coverage_map(seen.slide_id, seen.coords, seen.kept, seen.mpp)
             if maps:
-                draw_coverage(out / "maps" / f"{seen.slide_id.replace('/', '_')}.png", picture)
+                draw_coverage(out / "maps" / f"{seen.slide_id.replace('/', '_')}.png", shown)
             if montage:
                 keep = heapq.heappush if len(worst) < montage else heapq.heappushpop
-                keep(worst, (-seen.percent, -number, Map(seen.slide_id, seen.percent, picture)))
+                keep(worst, (-seen.percent, -number, shown))
         if number % EVERY == 0:
             print(f"coverage: {number} of {len(paths)} slides", file=sys.stderr, flush=True)
     write_coverage(out / "coverage.csv", rows)
     _pictures(out, percents, [kept for *_, kept in sorted(worst, key=lambda one: one[:2], reverse=True)])
     print("\n".join(_lines(out, built, paths, percents, placeless)))
     return int(ExitCode.OK)
+
+
+def _open(path: Path) -> Any:
+    """The store, after comparison with its digests of what is read here: all but the features, if it is published."""
+    from oceanpath.artifacts.gather import is_published
+    from oceanpath.artifacts.store import Index, Store
+    from oceanpath.pipeline.sealed import changed, refuse
+
+    sealed = is_published(path)
+    if sealed:
+        refuse(changed(path.resolve(), lambda name: not name.startswith("features_")))
+    else:
+        Index.check(path)
+    return Store(path, check=not sealed)
 
 
 def _pictures(out: Path, percents: list[float], worst: list[Any]) -> None:

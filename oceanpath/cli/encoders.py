@@ -14,7 +14,7 @@ from oceanpath.slides.encoders import ENCODERS, GROUP, build_encoder, prepare_en
 from oceanpath.slides.encoders.card import Card, EncoderOptions
 from oceanpath.slides.encoders.hub import cached
 
-encoders = typer.Typer(help="Patch encoders.", no_args_is_help=True, rich_markup_mode=None)
+encoders = typer.Typer(help="List and check patch encoders.", no_args_is_help=True, rich_markup_mode=None)
 LINE = "{name:<19}{dim:>5}  {patch:<12}{access:<10}{weights:<9}{licence:<35}{aliases}"
 HEADS = {"name": "name", "dim": "dim", "patch": "patch", "access": "access", "weights": "here", "licence": "licence"}
 
@@ -26,11 +26,11 @@ def _encoders() -> None:
 
 @encoders.command("list")
 def list_encoders(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> int:
-    """Every patch encoder: feature length, the patch it is used with, access, licence, whether its weights are here."""
+    """List every patch encoder: feature length, patch, access, licence, and whether its weights are installed."""
     load_plugins(GROUP)
     rows = [_row(card) for _, card in sorted(ENCODERS.items())]
     if as_json:
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        print(json.dumps(rows, indent=2))
         return int(ExitCode.OK)
     print(LINE.format(**HEADS, aliases="also called"))
     for row in rows:
@@ -44,12 +44,12 @@ def list_encoders(as_json: Annotated[bool, typer.Option("--json", help="Print JS
 
 @encoders.command("check")
 def check_encoder(
-    name: Annotated[str, typer.Argument(metavar="NAME|module:factory", help="The encoder.")],
+    name: Annotated[str, typer.Argument(metavar="NAME|module:factory", help="Name of an encoder, or your own.")],
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")] = "auto",
-    weights: Annotated[Path | None, typer.Option(help="A local file of weights.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Local file of weights.")] = None,
     revision: Annotated[str, typer.Option(help="Commit of the hub repository.")] = "",
 ) -> int:
-    """Build an encoder, fetching its weights if need be, and hold it to its contract. Ends with 6 when it is broken."""
+    """Load an encoder, with a download if necessary, and check its contract. Exit code 6 if it breaks it."""
     from oceanpath.slides.encoders.laws import patches_a_second, try_laws  # loads numpy
     from oceanpath.slides.encoders.own import load_own
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oceanpath.cli.options import LOCAL, OUTPUTS, Common, flag
+from oceanpath.cli.commands import command, workspace_flag
+from oceanpath.cli.options import OUTPUTS, Common, flag
+from oceanpath.cli.outputs import prepare_folders
 from oceanpath.cli.report import report
 from oceanpath.cli.run import bring_up, show_plan
-from oceanpath.cli.screen import span
-from oceanpath.errors import ExitCode, StageError
-from oceanpath.pipeline.experiment import Experiment, without_file
+from oceanpath.cli.stand_alone import load_or_assume, sets_key
+from oceanpath.cli.steps import span
+from oceanpath.errors import ExitCode
 from oceanpath.pipeline.plan import Plan, plan
+from oceanpath.pipeline.sealed import verified
 from oceanpath.pipeline.stage import Inputs
 from oceanpath.pipeline.survey import State
-from oceanpath.stages.catalog import CATALOG
 
 if TYPE_CHECKING:
     from oceanpath.stages.extract.forecast import Outlook, Speed
@@ -26,65 +27,59 @@ STAGE = "extract"
 KEPT = ".oceanpath"
 """Below --out: the workspace from which the same command goes on."""
 FLAGS = (
-    flag("slides", Path | None, None, "Folder of slides; without -e nothing else is needed.", key="data.slides"),
+    flag("slides", Path | None, None, "Folder of slides; no experiment is needed then.", key="data.slides"),
     flag("encoder", str | None, None, "Patch encoder.", key="extract.encoder"),
-    flag("out", Path | None, None, "Put the feature files into this folder too.", metavar="DIR"),
-    flag("shard", str | None, None, "Only the i-th of every n slides.", key="extract.shard", metavar="I/N"),
+    flag(
+        "out", Path | None, None, "Folder for the feature files; without it they are in the workspace.", metavar="DIR"
+    ),
+    flag(
+        "shard",
+        str | None,
+        None,
+        "Only every n-th slide, from the i-th: for several machines.",
+        key="extract.shard",
+        metavar="I/N",
+    ),
 )
 
 
-def extract(common: Common) -> int:
+def call(common: Common) -> int:
     """Bring the features up to date, or with ``--dry-run`` say what that would take."""
     out: Path | None = common.more["out"]
-    experiment, common = _experiment(common, out), _placed(common, out)
+    enough = out is not None or sets_key(common, "data.slides")
+    experiment, common = load_or_assume(common, STAGE, enough=enough), _placed(common, out)
     made = plan(experiment, (STAGE,), common.to)
-    if common.dry_run:
+    if common.dry_run or common.mermaid:
         return _forecast(made, common)
+    prepare_folders(out=out)
     if out is None:
         states = bring_up(made, common)
     else:
-        states = bring_up(made, common, lambda _, folder: _lay_out(folder, out))
-        for state in states:
-            _lay_out(common.place().place("stage", STAGE, state.fingerprint), out)
-    if common.as_json:
+        from oceanpath.cli.extract_out import put, settle
+
+        states = bring_up(made, common, lambda _, folder: put(folder, out))
+        settle(states[-1], common.place(), out)
+    if common.as_json or common.quiet:
         return int(ExitCode.OK)
     if out is None:
-        report(states, experiment.name, common.workspace)
+        report(states, experiment, common)
     else:
-        _tell(states[-1], out)
+        _report(states[-1], out, common)
     return int(ExitCode.OK)
-
-
-def _experiment(common: Common, out: Path | None) -> Experiment:
-    """The experiment that is meant; none is needed where flags say what to read or where to write."""
-    named = any(key.startswith("data.slides=") for key in common.sets) or out is not None
-    if common.experiment is not None or LOCAL.is_file() or not named:
-        return common.load()
-    experiment = without_file(STAGE, CATALOG, common.sets)
-    keys = experiment.base.settings(CATALOG.stage(STAGE)).identity()
-    said = ", ".join(f"{key} = {json.dumps(value)}" for key, value in keys.items() if value not in (None, "", []))
-    print(f"no experiment: {said}; change one with --set {STAGE}.KEY=VALUE", file=sys.stderr)
-    return experiment
 
 
 def _placed(common: Common, out: Path | None) -> Common:
     return common if out is None or common.workspace != OUTPUTS else replace(common, workspace=out / KEPT)
 
 
-def _lay_out(folder: Path, out: Path) -> None:
-    from oceanpath.artifacts.gather import lay_out
-
-    try:
-        lay_out(folder, out)
-    except OSError as error:
-        raise StageError("the features could not be put there", where=out, got=error) from error
-
-
-def _tell(state: State, out: Path) -> None:
-    """What was made, and where it is."""
+def _report(state: State, out: Path, common: Common) -> None:
+    """Print what was made, where it is, and the commands that follow."""
     metrics = state.manifest.summary["metrics"] if state.manifest else {}
     print(f"{metrics.get('slides', 0)} slides, {metrics.get('patches', 0)} patches in {out}")
-    print(f"\nNext\n  oceanpath train --set data.features={out} --set data.labels=TABLE")
+    print("\nNext")
+    print(f"  {command('curate', '--features', out)}")
+    print(f"  {command('ledger', 'show', *workspace_flag(common.workspace))}")
+    print(f'To train, write an experiment file with data.features = "{out}" and data.labels, a table of labels.')
 
 
 def _forecast(made: Plan, common: Common) -> int:
@@ -124,7 +119,7 @@ def _inputs(states: list[State], common: Common) -> Inputs | None:
         if here[name].state != "fresh":
             return None
         places[stage] = common.place().place("stage", stage, here[name].fingerprint)
-    return Inputs(parents=places)
+    return verified(Inputs(parents=places), step.stage)
 
 
 def _line(outlook: Outlook) -> str:

@@ -11,7 +11,7 @@ import typer
 from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.ledger import Ledger
 
-Workspace = Annotated[Path, typer.Option("--workspace", metavar="DIR", help="Where results are kept.")]
+Workspace = Annotated[Path, typer.Option("--workspace", metavar="DIR", help="Folder of all results.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

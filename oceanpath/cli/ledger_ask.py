@@ -17,18 +17,18 @@ from oceanpath.pipeline.explain import reasons
 from oceanpath.pipeline.plan import plan
 from oceanpath.pipeline.survey import survey
 
-Run = Annotated[str, typer.Argument(metavar="RUN|EXPERIMENT|FINGERPRINT")]
+Run = Annotated[str, typer.Argument(metavar="RUN|EXPERIMENT|FINGERPRINT", help="Number, name or prefix.")]
 
 
 def register(app: typer.Typer) -> None:
     """Give `app` these verbs."""
     app.command()(diff)
-    app.command("why", help="What would run, and the reason in words.")(verb(_why, (FILE,)))
+    app.command("why", help="Print what would run and why.")(verb(_why, (FILE,)))
     app.command()(export)
 
 
 def diff(a: Run, b: Run, workspace: Workspace = Path("outputs"), as_json: AsJson = False) -> int:
-    """Two runs side by side: settings, inputs, versions and metrics of their steps."""
+    """Compare settings, inputs, versions and metrics of two runs."""
     with open_ledger(workspace) as ledger:
         runs = [find_run(ledger, which) for which in (a, b)]
         left, right = ({step["name"]: step for step in steps_of(ledger, int(run["id"]))} for run in runs)
@@ -48,9 +48,9 @@ def diff(a: Run, b: Run, workspace: Workspace = Path("outputs"), as_json: AsJson
 
 def export(
     workspace: Workspace = Path("outputs"),
-    form: Annotated[str, typer.Option("--format", help="json or csv.")] = "json",
+    form: Annotated[str, typer.Option("--format", help="Output format: json or csv.")] = "json",
 ) -> int:
-    """Print every run, step and metric: one JSON document, or CSV with one line a metric."""
+    """Print every run, step and metric: one JSON document, or CSV with one line per metric."""
     if form not in ("json", "csv"):
         raise ExperimentError("unknown format", where="--format", expected="json or csv", got=form)
     with open_ledger(workspace) as ledger:

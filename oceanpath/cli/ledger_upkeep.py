@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,12 @@ import typer
 from oceanpath.cli.history import AsJson, Workspace
 from oceanpath.errors import ArtifactError, ExitCode, ExperimentError
 from oceanpath.pipeline import stock
+from oceanpath.pipeline.leases import removal
 from oceanpath.pipeline.workspace import Workspace as Place
+
+Folders = Annotated[
+    list[Path] | None, typer.Argument(metavar="[FOLDER]...", help="Only these published folders; else all.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -23,35 +29,48 @@ def register(app: typer.Typer) -> None:
 
 
 def verify(
+    folders: Folders = None,
     workspace: Workspace = Path("outputs"),
-    deep: Annotated[bool, typer.Option("--deep", help="Read every byte, outside inputs too.")] = False,
-    mend: Annotated[bool, typer.Option("--mend", help="Set damaged results aside; the next run makes them.")] = False,
+    deep: Annotated[bool, typer.Option("--deep", help="Read every byte, also of the cohort's files.")] = False,
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Move damaged results aside; the next run makes them again.")
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Look for missing, extra and damaged files; exit 4 when there are any."""
-    place = _place(workspace)
-    found = stock.verify(place, deep=deep, mend=mend)
+    """Check all results for missing, extra and damaged files; exit code 4 if there are any."""
+    chosen = [folder.resolve() for folder in folders or ()]
+    place = _place(_workspace_of(chosen) if chosen else workspace)
+    found = stock.verify(place, deep=deep, mend=mend, folders=chosen)
     if as_json:
         print(json.dumps([{"where": str(f.where), "problem": f.problem, "do": f.do} for f in found]))
     else:
         for finding in found:
             print(f"{finding.where}: {finding.problem}\n    mend: {finding.do}")
     if found:
-        raise ArtifactError(f"{len(found)} findings", where=workspace)
+        raise ArtifactError(f"{len(found)} findings", where=place.root)
     if not as_json:
-        print(f"{len(stock.published(place))} published results are whole" + (", byte by byte" if deep else ""))
+        print(
+            f"{len(chosen or stock.published(place))} published results are whole" + (", byte by byte" if deep else "")
+        )
     return int(ExitCode.OK)
 
 
 def prune(
     workspace: Workspace = Path("outputs"),
-    yes: Annotated[bool, typer.Option("--yes", help="Really remove; without it, only say what would go.")] = False,
-    drop: Annotated[list[str] | None, typer.Option("--drop", metavar="EXPERIMENT", help="Let go of it first.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove them; without it they are only listed.")] = False,
+    drop: Annotated[
+        list[str] | None, typer.Option("--drop", metavar="EXPERIMENT", help="Remove this experiment first; repeatable.")
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Remove results that no experiment uses now. Says what would go; --yes removes it."""
+    """List results that no experiment uses now; with --yes remove them, unless a run is in progress."""
     place = _place(workspace)
-    for name in drop or ():
+    with removal(place) if yes else nullcontext():
+        return _prune(place, drop or [], yes=yes, as_json=as_json)
+
+
+def _prune(place: Place, drop: list[str], *, yes: bool, as_json: bool) -> int:
+    for name in drop:
         _drop(place, name, really=yes)
     folders = stock.unused(place)
     sizes = {str(folder.relative_to(place.root)): stock.size(folder) for folder in folders}
@@ -68,9 +87,12 @@ def prune(
 
 
 def rebuild(workspace: Workspace = Path("outputs")) -> int:
-    """Make the ledger anew from the published folders; the old file is kept beside it."""
-    folders, experiments = stock.rebuild(_place(workspace))
+    """Rebuild the ledger from the published results; the old file is kept."""
+    place = _place(workspace)
+    folders, experiments = stock.rebuild(place)
     print(f"{folders} published results of {experiments} experiments")
+    if damaged := len(stock.published(place)) - folders:
+        print(f"{damaged} damaged results are left out: see `oceanpath ledger verify --workspace {place.root}`")
     return int(ExitCode.OK)
 
 
@@ -79,6 +101,15 @@ def _place(workspace: Path) -> Place:
         do = "Name another workspace with --workspace."
         raise ExperimentError("there is no such workspace", where=workspace, do=do)
     return Place(workspace.resolve())
+
+
+def _workspace_of(folders: list[Path]) -> Path:
+    """The workspace that published folders lie in. Raises: ExperimentError: one is no published folder."""
+    for folder in folders:
+        if not folder.is_dir() or len(folder.parents) < 3 or folder.parents[1].name not in ("runs", "parts"):
+            expected = "a folder such as outputs/runs/STAGE/FINGERPRINT"
+            raise ExperimentError("this is no published folder", where=folder, expected=expected)
+    return folders[0].parents[2]
 
 
 def _drop(place: Place, name: str, *, really: bool) -> None:

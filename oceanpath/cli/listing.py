@@ -7,7 +7,7 @@ import typer
 from oceanpath.errors import ExitCode, GateError
 from oceanpath.models.registry import aggregator_settings
 
-models = typer.Typer(help="Aggregators.", no_args_is_help=True, rich_markup_mode=None)
+models = typer.Typer(help="List and check aggregators.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @models.callback()
@@ -17,7 +17,7 @@ def _models() -> None:
 
 @models.command("list")
 def list_models() -> int:
-    """Every aggregator with its source, size, cost, and its keys with their defaults."""
+    """List every aggregator with its source, size, cost and keys with their defaults."""
     for settings in aggregator_settings():
         fields = settings.model_fields
         keys = ", ".join(f"{key}={fields[key].default}" for key in settings.own_keys() if key != "name")
@@ -29,9 +29,9 @@ def list_models() -> int:
 
 @models.command("verify")
 def verify_models(
-    name: str = typer.Argument("", metavar="[NAME|module:Class]", help="One aggregator; left out: all that are known."),
+    name: str = typer.Argument("", metavar="[NAME|module:Class]", help="Aggregator; default: all."),
 ) -> int:
-    """Hold aggregators to every law: numbers, files, and learning a concept. Ends with 6 when one is broken."""
+    """Check that aggregators keep their contract: numbers, export and learning. Exit code 6 if one does not."""
     from oceanpath.models.verify.trial import candidates, trial  # loads torch
 
     broken = []

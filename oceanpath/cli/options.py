@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,13 +10,13 @@ from typing import Any
 
 import typer
 
-import oceanpath
+from oceanpath.cli.experiments import find_experiment, say
+from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.experiment import Experiment, load
 from oceanpath.pipeline.workspace import Workspace
 from oceanpath.stages.catalog import CATALOG
 
 OUTPUTS = Path("outputs")
-LOCAL = Path("oceanpath.toml")
 
 
 @dataclass(frozen=True)
@@ -44,34 +43,45 @@ EXPERIMENT = flag(
     "experiment",
     Path | None,
     None,
-    "Experiment file; else ./oceanpath.toml, else the quickstart.",
+    "Experiment file; without it ./oceanpath.toml, else the experiment last run in this workspace.",
     opts=("--experiment", "-e"),
 )
-WORKSPACE = flag("workspace", Path, OUTPUTS, "Where results are kept.", metavar="DIR")
+WORKSPACE = flag("workspace", Path, OUTPUTS, "Folder of all results.", metavar="DIR")
 JSON = flag("as_json", bool, False, "Print JSON.", opts=("--json",))
 FILE = Flag("file", Path | None, typer.Argument(None, metavar="EXPERIMENT", help="Experiment file."))
-SETS = flag("sets", list[str] | None, None, "Override a key; repeatable.", opts=("--set",), metavar="KEY=VALUE")
+QUICKSTART = flag("quickstart", bool, False, "Run the quickstart that ships with OceanPath.")
+SETS = flag(
+    "sets",
+    list[str] | None,
+    None,
+    "Override a key of the experiment; repeatable.",
+    opts=("--set",),
+    metavar="KEY=VALUE",
+)
 COMMON = (
     EXPERIMENT,
     SETS,
     WORKSPACE,
-    flag("to", str, "", "Stop after this stage.", metavar="STAGE"),
-    flag("force", list[str] | None, None, "Make this stage and what depends on it again; repeatable.", metavar="STAGE"),
-    flag("jobs", int, 1, "Steps and parts made at once, each in a process of its own.", min=1),
+    flag("to", str, "", "Last stage to bring up to date.", metavar="STAGE"),
+    flag(
+        "force", list[str] | None, None, "Run this stage and all that depend on it again; repeatable.", metavar="STAGE"
+    ),
+    flag("jobs", int, 1, "Number of processes for steps, folds and slides.", min=1),
     flag(
         "keep_going",
         bool | None,
         None,
-        "After a failure, continue with what does not depend on it, and without slides that fail.",
+        "After a failure, continue with the steps that do not depend on it, and without slides that fail.",
         opts=("--keep-going",),
         key="data.allow_missing",
     ),
-    flag("dry_run", bool, False, "Say what would run and why; change nothing."),
-    flag("device", str | None, None, "auto, cpu, cuda, cuda:0 or mps.", key="runtime.device"),
-    flag("workers", int | None, None, "Readers beside the computation.", key="runtime.workers"),
+    flag("dry_run", bool, False, "Print what would run and why; change nothing."),
+    flag("mermaid", bool, False, "With the plan of a dry run, print its graph as Mermaid text."),
+    flag("device", str | None, None, "Where to compute: auto, cpu, cuda, cuda:0 or mps.", key="runtime.device"),
+    flag("workers", int | None, None, "Processes that read data.", key="runtime.workers"),
     flag("seed", int | None, None, "Seed of splits and training.", key="seed"),
     JSON,
-    flag("quiet", bool, False, "No progress."),
+    flag("quiet", bool, False, "Print errors only, and what --dry-run or --json asks for."),
 )
 
 
@@ -87,6 +97,7 @@ class Common:
     jobs: int = 1
     keep_going: bool = False
     dry_run: bool = False
+    mermaid: bool = False
     as_json: bool = False
     quiet: bool = False
     more: Mapping[str, Any] = field(default_factory=dict)
@@ -97,12 +108,18 @@ class Common:
         return Workspace(self.workspace.resolve())
 
     def load(self) -> Experiment:
-        """The experiment that is meant; says which, when none was named."""
+        """The experiment of the command, read and checked; which one is printed when none was named.
+
+        Raises: ExperimentError: none is named and none can be found, or its file is wrong.
+        """
         path = self.experiment
         if path is None:
-            path = LOCAL if LOCAL.is_file() else quickstart()
-            print(f"experiment: {path}" + ("" if path == LOCAL else " (the bundled quickstart)"), file=sys.stderr)
-        return load(path, CATALOG, self.sets)
+            path, reason = find_experiment(self.workspace)
+            say(f"experiment: {path} ({reason})", quiet=self.quiet)
+        experiment = load(path, CATALOG, self.sets)
+        for line in experiment.replaced():
+            say(f"warning: {line}", quiet=self.quiet)
+        return experiment
 
 
 def verb(call: Callable[[Common], int], extra: tuple[Flag, ...] = ()) -> Callable[..., int]:
@@ -112,7 +129,7 @@ def verb(call: Callable[[Common], int], extra: tuple[Flag, ...] = ()) -> Callabl
         spelled = [f"{f.key}={values[f.name]}" for f in (*extra, *COMMON) if f.key and values[f.name] is not None]
         return call(
             Common(
-                experiment=values.get("file") or values["experiment"],
+                experiment=named(values),
                 sets=(*(values["sets"] or ()), *spelled),
                 workspace=values["workspace"],
                 to=values["to"],
@@ -120,6 +137,7 @@ def verb(call: Callable[[Common], int], extra: tuple[Flag, ...] = ()) -> Callabl
                 jobs=values["jobs"],
                 keep_going=bool(values["keep_going"]),
                 dry_run=values["dry_run"],
+                mermaid=values["mermaid"],
                 as_json=values["as_json"],
                 quiet=values["quiet"],
                 more={f.name: values[f.name] for f in extra},
@@ -138,8 +156,12 @@ def signed(command: Callable[..., int], flags: tuple[Flag, ...]) -> Callable[...
     return command
 
 
-def quickstart() -> Path:
-    """The quickstart experiment that ships with OceanPath."""
-    package = Path(oceanpath.__file__).parent
-    bundled = package / "quickstart.toml"
-    return bundled if bundled.is_file() else package.parent / "experiments" / "quickstart.toml"
+def named(values: Mapping[str, Any]) -> Path | None:
+    """The experiment file that a command line names, as an argument or with ``-e``.
+
+    Raises: ExperimentError: it names two.
+    """
+    given = {values.get("file"), values["experiment"]} - {None}
+    if len(given) > 1:
+        raise ExperimentError("two experiment files are named", got=" and ".join(sorted(map(str, given))))
+    return given.pop() if given else None

@@ -1,52 +1,57 @@
-"""What a finished run says: the figures with their floor, where things are, and what to do next."""
+"""What a finished run prints: test results, where everything is, and what to do next."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
 from oceanpath.cli.cohort_flow import flow_lines
+from oceanpath.cli.commands import command, experiment_command, workspace_flag
+from oceanpath.cli.options import Common
+from oceanpath.cli.results import INDENT, results
+from oceanpath.cli.table import paragraph
+from oceanpath.models.settings import StaticSettings
+from oceanpath.pipeline.experiment import Experiment
+from oceanpath.pipeline.layers import table
 from oceanpath.pipeline.survey import State
-from oceanpath.pipeline.workspace import Workspace
+
+SIMPLEST = StaticSettings.model_fields["name"].default
+"""The aggregator that is proposed for comparison."""
 
 
-def report(states: list[State], experiment: str, workspace: Path) -> None:
-    """Print the end of a run that went well."""
+def report(states: list[State], experiment: Experiment, common: Common) -> None:
+    """Print the end of a successful run."""
     if all(state.state == "fresh" for state in states):
-        print(f"Everything is fresh: {len(states)} steps of {experiment}, nothing to do.")
-    root = f"{workspace}/experiments/{experiment}"
+        print(f"Everything is fresh: {len(states)} steps of {experiment.name}, nothing to do.")
     for state in states:
-        metrics = state.manifest.summary["metrics"] if state.manifest else {}
-        if "auroc" in metrics:
-            _figures(state.step.name, metrics)
-    for line in flow_lines(states, Workspace(workspace)):
+        if state.step.stage.name == "eval":
+            place = common.place().place("stage", "eval", state.fingerprint)
+            print(f"\n{results(place, _title(state, experiment), state.step.settings.identity()['confidence'])}")
+    for line in flow_lines(states, common.place()):
         print(line)
-    print("\nWhere things are")
-    for state in states:
-        print(f"  {state.step.name:<12} {root}/{state.step.name}")
+    folder = f"{common.workspace}/experiments/{experiment.name}"
+    print(f"\nResults in {folder}\n{paragraph(', '.join(state.step.name for state in states), INDENT)}")
     print("\nNext")
-    for command in _next(states, root):
-        print(f"  {command}")
+    for line in next_commands(states, experiment, common):
+        print(f"{INDENT}{line}")
 
 
-def _figures(step: str, metrics: Mapping[str, Any]) -> None:
-    """AUROC with its interval beside the floors."""
-    print(f"\n{step}: test AUROC over the folds")
-    rows = [("model", metrics["auroc"], metrics.get("auroc_low"), metrics.get("auroc_high"))]
-    floors = sorted(name for name in metrics if name.startswith("floor_"))
-    rows += [(name.removeprefix("floor_"), metrics[name], None, None) for name in floors]
-    for name, value, low, high in rows:
-        shown = "undefined" if value is None else f"{value:.3f}"
-        interval = "" if low is None or high is None else f"   95 % interval {low:.3f} to {high:.3f}"
-        print(f"  {name:<18} {shown}{interval}")
-
-
-def _next(states: list[State], root: str) -> list[str]:
+def next_commands(states: list[State], experiment: Experiment, common: Common) -> list[str]:
+    """Commands that make sense now; each can be run as it is printed."""
     names = {state.step.stage.name for state in states}
-    commands = ["oceanpath ledger show"]
+    commands = [command("ledger", "show", *workspace_flag(common.workspace))]
     if "export" in names:
-        commands.append(f"oceanpath serve {root}/export")
-    if "train" in names:
-        commands.append("oceanpath train --model static")
+        commands.append(command("serve", f"{common.workspace}/experiments/{experiment.name}/export"))
+    if "train" in names and "eval" not in names:
+        commands.append(experiment_command("eval", common, experiment))
+    elif "eval" in names and _can_compare(experiment):
+        commands.append(experiment_command("eval", common, experiment, "--model", SIMPLEST))
     return commands
+
+
+def _can_compare(experiment: Experiment) -> bool:
+    """Whether the experiment has another aggregator, and none of its keys is unknown to the simplest one."""
+    keys = {key.partition(".")[0] for key in table(experiment.base.layer, "model")}
+    return experiment.base.value("model.name") != SIMPLEST and keys <= set(StaticSettings.own_keys())
+
+
+def _title(state: State, experiment: Experiment) -> str:
+    _, _, variant = state.step.name.partition("@")
+    return f"Test results of {experiment.name}" + (f", variant {variant}" if variant else "")

@@ -1,35 +1,54 @@
-"""Bringing an experiment up to date, or saying what that would take."""
+"""Bringing an experiment up to date, or printing what that would take."""
 
 from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 
 from oceanpath.cli.ahead import refuse_known
+from oceanpath.cli.commands import experiment_command
+from oceanpath.cli.experiments import quickstart, say
 from oceanpath.cli.options import Common
 from oceanpath.cli.report import report
 from oceanpath.cli.screen import facts, make_screen
-from oceanpath.errors import ExitCode, OceanPathError
+from oceanpath.cli.steps import Steps, span
+from oceanpath.errors import ExitCode, ExperimentError, OceanPathError
+from oceanpath.pipeline.experiment import Experiment
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.plan import Plan, plan
 from oceanpath.pipeline.runner import Published, Runner, first_error, ignore
 from oceanpath.pipeline.survey import State, forced_stages, survey
 
 
+def run(common: Common) -> int:
+    """Bring every stage of an experiment up to date."""
+    if common.more["quickstart"]:
+        if common.experiment is not None:
+            raise ExperimentError("--quickstart is an experiment of its own", got=common.experiment)
+        common = replace(common, experiment=quickstart())
+    return bring(common)
+
+
 def bring(common: Common, targets: tuple[str, ...] = ()) -> int:
-    """Plan and run, or say what would run. Returns the exit code."""
-    made = plan(common.load(), targets, common.to)
-    if common.dry_run:
+    """Bring the targets, or all stages of the file, up to date, or print what that would take."""
+    return bring_experiment(common.load(), common, targets)
+
+
+def bring_experiment(experiment: Experiment, common: Common, targets: tuple[str, ...] = ()) -> int:
+    """The same for an experiment that is loaded."""
+    made = plan(experiment, targets, common.to)
+    if common.dry_run or common.mermaid:
         show_plan(made, common)
         return int(ExitCode.OK)
     states = bring_up(made, common)
-    if not common.as_json:
-        report(states, made.experiment.name, common.workspace)
+    if not common.as_json and not common.quiet:
+        report(states, experiment, common)
     return int(ExitCode.OK)
 
 
 def bring_up(made: Plan, common: Common, published: Published = ignore) -> list[State]:
-    """Run a plan; `published` is told of every part that is there.
+    """Run a plan; `published` is called with every part that is published.
 
     Raises: OceanPathError: what failed; the rest is kept.
     """
@@ -47,11 +66,18 @@ def _go(made: Plan, common: Common, published: Published) -> list[State]:
     workspace = common.place()
     workspace.open()
     forced = forced_stages(made, common.force)
-    screen = make_screen(quiet=common.quiet, as_json=common.as_json)
     with Ledger(workspace.ledger) as ledger:
+
+        def last_seconds(stage: str) -> float | None:
+            cost = ledger.last_cost(stage)
+            return None if cost is None else cost[0]
+
+        steps = Steps(made.steps, lambda step: last_seconds(step.stage.name))
+        screen = make_screen(steps, quiet=common.quiet, as_json=common.as_json)
+        command = " ".join(sys.argv[1:])
+        more = (common.jobs, common.keep_going, published, bool(made.experiment.base.value("runtime.verify")))
+        runner = Runner(made, workspace, ledger, command, screen, forced, *more)
         try:
-            command = " ".join(sys.argv[1:])
-            runner = Runner(made, workspace, ledger, command, screen, forced, common.jobs, common.keep_going, published)
             return runner.go()
         except OceanPathError as error:
             if common.as_json:  # what is refused before any step has no event of its own
@@ -59,18 +85,32 @@ def _go(made: Plan, common: Common, published: Published) -> list[State]:
             raise
         finally:
             screen.close()
+            _tell_removed(runner, common)
+
+
+def _tell_removed(runner: Runner, common: Common) -> None:
+    """Name the steps whose links were removed because they no longer belong to the others."""
+    experiment = runner.plan.experiment
+    variants = {"", *(variant.name for variant in experiment.variants)}
+    steps = sorted(step for step in runner.folder.removed if step.partition("@")[2] in variants)
+    if not steps:
+        return
+    if common.as_json:
+        print(json.dumps({"event": "unlinked", "steps": steps}))
+        return
+    folder = f"{common.workspace}/experiments/{experiment.name}"
+    what = f"{folder}: removed the links to {', '.join(steps)}, which were made from other results than those there now"
+    say(f"{what}. `{experiment_command('run', common, experiment)}` brings them up to date.", quiet=common.quiet)
 
 
 def show_plan(made: Plan, common: Common) -> list[State]:
-    """Print how every step stands, and what is to be made would take.
+    """Print the state of every step and why it would run, an estimate of the time and, with --mermaid, the graph.
 
     Raises: OceanPathError: something is known to be wrong, so that a run would be refused.
     """
     place = common.place()
     states = survey(made, place, common.force)
-    _show(states, made, as_json=common.as_json)
-    if not common.as_json:
-        print(f"\n{_forecast(states, common)}")
+    _show(states, made, common)
     fresh = [state for state in states if state.state == "fresh"]
     published = {state.step.name: place.place("stage", state.step.stage.name, state.fingerprint) for state in fresh}
     if len(fresh) < len(states):
@@ -78,16 +118,20 @@ def show_plan(made: Plan, common: Common) -> list[State]:
     return states
 
 
-def _show(states: list[State], made: Plan, *, as_json: bool) -> None:
-    if as_json:
+def _show(states: list[State], made: Plan, common: Common) -> None:
+    if common.as_json:
         for state in states:
             print(json.dumps(facts(state)))
+        if common.mermaid:
+            print(json.dumps({"mermaid": made.mermaid()}))
         return
     width = max(len(state.step.name) for state in states)
     for state in states:
         line = f"{state.step.name:<{width}}  {state.state:<7}  {state.fingerprint[:12]:<12}  {'; '.join(state.why)}"
         print(line.rstrip())
-    print(f"\n{made.mermaid()}")
+    print(f"\n{_forecast(states, common)}")
+    if common.mermaid:
+        print(f"\n{made.mermaid()}")
 
 
 def _forecast(states: list[State], common: Common) -> str:
@@ -102,7 +146,7 @@ def _forecast(states: list[State], common: Common) -> str:
             last = {state.step.name: ledger.last_cost(state.step.stage.name) for state in left}
             known = {name: cost for name, cost in last.items() if cost is not None}
     seconds, size = sum(cost[0] for cost in known.values()), sum(cost[1] for cost in known.values())
-    said = f"{len(left)} steps to make"
+    text = f"{len(left)} steps to make"
     if known:
-        said += f"; {len(known)} of them took {seconds:.0f} s and {size / 2**20:.0f} MB the last time"
-    return said + (f"; {len(left) - len(known)} never ran in this workspace" if len(known) < len(left) else "")
+        text += f"; {len(known)} of them took {span(seconds)} and {size / 2**20:.0f} MB the last time"
+    return text + (f"; {len(left) - len(known)} never ran in this workspace" if len(known) < len(left) else "")

@@ -1,26 +1,20 @@
-"""`run`, and one verb a stage: bring this stage, and what it needs, up to date."""
+"""`run`, and one verb per stage: bring this stage, and all that it needs, up to date."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Container
-from pathlib import Path
 
 import typer
 
-from oceanpath.cli import extract
-from oceanpath.cli.options import FILE, flag, verb
-from oceanpath.cli.run import bring
-from oceanpath.cli.verify_store import VERIFY, verify_store
+from oceanpath.cli.options import FILE, QUICKSTART, flag, verb
+from oceanpath.cli.run import bring, run
 from oceanpath.stages.catalog import CATALOG
 
-CONVENIENT = {
-    "train": (flag("model", str | None, None, "Aggregator.", key="model.name"),),
-    "curate": (
-        flag("features", Path | None, None, "Folder of feature files.", key="data.features"),
-        flag("min_patches", int | None, None, "Leave out slides with fewer patches.", key="curate.min_patches"),
-    ),
-}
-"""Stage → flags that spell settings of it."""
+MODEL = flag("model", str | None, None, "Aggregator; `oceanpath models list` shows them.", key="model.name")
+OWN = {"extract": "oceanpath.cli.extract", "curate": "oceanpath.cli.curate", "mmap": "oceanpath.cli.mmap"}
+"""Stages whose verb has a module of its own, with `call(common) -> int` and `FLAGS`."""
+WITH_MODEL = ("train", "eval", "analyze", "export")
 
 
 def names() -> list[str]:
@@ -31,15 +25,15 @@ def names() -> list[str]:
 def register(app: typer.Typer, wanted: Container[str]) -> None:
     """Give `app` those of the verbs that are wanted."""
     if "run" in wanted:
-        app.command("run", help="Bring every stage of an experiment up to date.")(verb(bring, (FILE,)))
+        app.command("run", help=run.__doc__)(verb(run, (FILE, QUICKSTART, MODEL)))
     for stage in CATALOG.stages:
         if stage.name in wanted:
             app.command(stage.name, help=stage.doc)(_verb(stage.name))
 
 
 def _verb(name: str) -> Callable[..., int]:
-    if name == extract.STAGE:
-        return verb(extract.extract, extract.FLAGS)
-    if name == "mmap":
-        return verb(lambda common: verify_store(common) if common.more["verify"] else bring(common, ("mmap",)), VERIFY)
-    return verb(lambda common: bring(common, (name,)), CONVENIENT.get(name, ()))
+    """The verb of a stage; those with code of their own are imported when they are wanted."""
+    if name in OWN:
+        module = importlib.import_module(OWN[name])
+        return verb(module.call, module.FLAGS)
+    return verb(lambda common: bring(common, (name,)), (MODEL,) if name in WITH_MODEL else ())

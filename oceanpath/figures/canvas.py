@@ -27,6 +27,7 @@ STYLE: dict[Any, Any] = {
     "legend.fontsize": 8,
     "lines.linewidth": 1.6,
     "savefig.dpi": DPI,
+    "text.parse_math": False,  # names of slides and classes may hold dollar signs
 }
 
 

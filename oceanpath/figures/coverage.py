@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from matplotlib.image import imsave
+from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from oceanpath.figures.canvas import GREY, drawing
+from oceanpath.figures.canvas import GREY, drawing, heading
 
 COLOURS = np.array([[255, 255, 255], [239, 68, 68], [34, 197, 94]], np.uint8)
 """Nothing, discarded, kept."""
@@ -19,33 +19,71 @@ SMALLEST, LARGEST = 256, 2048
 """Pixels of the longer side of a map."""
 
 
-class Map(NamedTuple):
-    """One slide of a montage: its name, the share of its patches that is kept, and its picture [h, w, 3] uint8."""
+@dataclass(frozen=True)
+class Map:
+    """Kept and discarded patches of one slide."""
 
     name: str
-    percent: float
+    kept: int
+    total: int
     picture: NDArray[np.uint8]
+    """[h, w, 3]: one square per patch."""
+    pixel: float
+    """Side of a pixel of the picture, level-0 pixels."""
+    mpp: float | None = None
+    """Micrometres per level-0 pixel; None where it is unknown."""
+
+    @property
+    def percent(self) -> float:
+        """Kept patches in percent."""
+        return 100.0 * self.kept / self.total
 
 
-def coverage_picture(coords: NDArray[np.int32], kept: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """[h, w, 3] uint8: a square a patch, green where `kept` [N], red where not; `coords` [N, 2] are level-0 pixels.
+def coverage_map(name: str, coords: NDArray[np.int32], kept: NDArray[np.bool_], mpp: float | None = None) -> Map:
+    """One square per patch, green where `kept` [N], red where not; `coords` [N, 2] are level-0 pixels.
 
     Patches closer than a pixel of the picture share one, which is red when any of them is discarded.
     """
     low = coords.min(axis=0).astype(np.int64)
-    stride = max(_stride(coords), math.ceil(int((coords.max(axis=0) - low).max()) / (LARGEST - 1)), 1)
+    farthest = int((coords.max(axis=0).astype(np.int64) - low).max())
+    stride = max(_stride(coords), math.ceil(farthest / (LARGEST - 1)), 1)
     columns, lines = ((coords.astype(np.int64) - low) // stride).T
     cells = np.zeros((int(lines.max()) + 1, int(columns.max()) + 1), np.uint8)
     cells[lines[kept], columns[kept]] = 2
     cells[lines[~kept], columns[~kept]] = 1
     side = max(1, SMALLEST // max(cells.shape))
     picture: NDArray[np.uint8] = COLOURS[cells.repeat(side, axis=0).repeat(side, axis=1)]
-    return picture
+    return Map(name, int(kept.sum()), len(kept), picture, stride / side, mpp)
 
 
-def draw_coverage(path: Path, picture: NDArray[np.uint8]) -> None:
-    """Write one map as PNG."""
-    imsave(path, picture, format="png", metadata={"Software": None})  # type: ignore[dict-item]  # None leaves it out
+def draw_coverage(path: Path, shown: Map) -> None:
+    """Write one map as PNG, with its title, a legend and a scale bar."""
+    high, wide = shown.picture.shape[:2]
+    width = 4.6
+    with drawing(path, width, max(1.6, width * high / wide) + 0.9) as figure:
+        axes = figure.subplots()
+        axes.axis("off")
+        axes.imshow(shown.picture, interpolation="nearest")
+        heading(figure, f"{shown.name}\n{shown.kept} of {shown.total} patches kept ({shown.percent:.1f} %)")
+        discarded = shown.total - shown.kept
+        labels = (f"kept ({shown.kept})", f"discarded ({discarded})")[: 1 + bool(discarded)]
+        keys = [
+            Patch(color=tuple(COLOURS[code] / 255), label=label) for code, label in zip((2, 1), labels, strict=False)
+        ]
+        figure.legend(handles=keys, loc="outside lower left", ncols=2)
+        length, label = _scale_bar(wide * shown.pixel, shown.mpp)
+        bar = length / shown.pixel
+        axes.plot([wide - bar, wide], [high * 1.03 + 2] * 2, color="black", linewidth=2, clip_on=False)
+        axes.annotate(label, (wide - bar / 2, high * 1.03 + 2), (0, -9), "data", "offset points", ha="center", va="top")
+
+
+def _scale_bar(width: float, mpp: float | None) -> tuple[float, str]:
+    """Length in level-0 pixels of a round scale bar, at most a quarter of `width` level-0 pixels, and its label."""
+    unit, known = (1.0, "px") if mpp is None else (1000 / mpp, "mm")
+    most = width / 4 / unit
+    power = 10.0 ** math.floor(math.log10(most))
+    round_number = next(step * power for step in (5, 2, 1) if step * power <= most)
+    return round_number * unit, f"{round_number:g} {known}" + (" (level 0)" if mpp is None else "")
 
 
 def draw_montage(path: Path, maps: Sequence[Map], columns: int = 5) -> None:
@@ -56,9 +94,10 @@ def draw_montage(path: Path, maps: Sequence[Map], columns: int = 5) -> None:
         for number, axes in enumerate(figure.subplots(lines, columns, squeeze=False).flat):
             axes.axis("off")
             if number < len(maps):
-                name, percent, picture = maps[number]
-                axes.imshow(picture, interpolation="nearest")
-                axes.set_title(f"{name if len(name) <= 24 else name[:23] + '…'}\n{percent:.1f} % kept", fontsize=6)
+                shown = maps[number]
+                axes.imshow(shown.picture, interpolation="nearest")
+                name = shown.name if len(shown.name) <= 24 else shown.name[:23] + "…"
+                axes.set_title(f"{name}\n{shown.percent:.1f} % kept", fontsize=6)
 
 
 def draw_summary(path: Path, percents: NDArray[np.float64]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
+
 from oceanpath.figures.canvas import colour, drawing
 
 Points = Sequence[tuple[float, float]]
@@ -22,5 +24,8 @@ def draw_growth(path: Path, panels: Mapping[str, Mapping[str, Points]], x: str) 
                     mark = MARKS[number % len(MARKS)]
                     axes.plot(xs, ys, color=colour(number), label=name, marker=mark, markersize=4)
             axes.set(xscale="log", yscale="log", xlabel=x, ylabel=label)
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+                axis.set_minor_formatter(NullFormatter())
             if axes.get_legend_handles_labels()[0]:
                 axes.legend(fontsize=6.5)

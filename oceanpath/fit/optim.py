@@ -20,7 +20,7 @@ def build_optimizer(module: nn.Module, lr: float, weight_decay: float) -> AdamW:
 
 
 def build_schedule(optimizer: AdamW, warmup_steps: int, total_steps: int) -> LambdaLR:
-    """The schedule; its ``step()`` is called after every optimiser step."""
+    """The schedule; its ``step()`` is called after every batch, whether or not the optimiser stepped."""
     return LambdaLR(optimizer, lambda step: rate(step, warmup_steps, total_steps))
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 
-import torch
-
 
 def derive(seed: int, *purpose: int | str) -> int:
     """A seed in [0, 2**63) for one purpose: ``derive(42, "step", epoch, step)``."""
@@ -15,4 +13,6 @@ def derive(seed: int, *purpose: int | str) -> int:
 
 def seed_torch(seed: int, *purpose: int | str) -> None:
     """Set torch's global generators (of every device) for one purpose."""
+    import torch  # whoever only derives seeds does not wait for it
+
     torch.manual_seed(derive(seed, *purpose))

@@ -8,25 +8,25 @@ from oceanpath.settings import Settings
 
 
 class FitSettings(Settings):
-    """Optimiser, schedule and batches; a stage that fits inherits these keys."""
+    """Optimiser, schedule and batches; the keys of every stage that fits a model."""
 
     lr: float = Field(2e-4, gt=0.0)
     """Peak learning rate of AdamW."""
     weight_decay: float = Field(1e-2, ge=0.0)
-    """Decay of matrices; biases and norms are never decayed."""
+    """Weight decay of AdamW for matrices; biases and normalisation weights have none."""
     epochs: int = Field(30, ge=1)
-    """Passes over the training slides, at most."""
+    """Maximum number of epochs."""
     warmup: float = Field(1.0, ge=0.0)
-    """Epochs of linear warm-up; after them the rate falls to zero along a cosine."""
+    """Epochs of linear warm-up, followed by cosine decay to zero."""
     batch_size: int = Field(4, ge=1)
-    """Bags a step. Small cohorts want few: an epoch of twenty slides is then still several steps."""
+    """Bags per step. Use few for small cohorts, so that an epoch has several steps."""
     max_patches: int | None = Field(None, ge=1)
-    """Most patches of a bag in one epoch, drawn anew each epoch; None = all. Validation and test always see all."""
+    """Maximum patches per bag in training, sampled in every epoch; default: all. Validation and test use all."""
     clip: float = Field(1.0, gt=0.0)
-    """Largest norm of a step's gradient."""
+    """Maximum norm of the gradient."""
     precision: Literal["32", "bf16"] = "32"
-    """Arithmetic of training: float32, or bfloat16 autocast. Predictions are always float32."""
+    """Arithmetic of training: float32, or bfloat16 autocast. Predictions use float32."""
     threads: int = Field(1, ge=1)
-    """CPU threads of one fit. They are part of the result: another number gives other last bits."""
+    """CPU threads of one fit. They are part of the result: another number changes its last bits."""
     skip_limit: int = Field(10, ge=1)
-    """So many steps in a row without a finite loss and gradient end the fit."""
+    """Number of consecutive steps without finite loss and gradient that ends the fit with an error."""

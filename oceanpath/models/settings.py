@@ -15,21 +15,22 @@ class ModelSettings(Settings):
     cost: ClassVar[str] = ""
     """How time grows with the N patches of a bag."""
     name: str
+    """Aggregator; `oceanpath models list` shows all with their keys."""
     checkpoint: bool = False
-    """Whether inner results are computed again in the backward pass: less memory, more time, the same gradients."""
+    """Whether to recompute activations in the backward pass: less memory, more time, equal gradients."""
 
 
 class PatchModelSettings(ModelSettings):
     """Architectures that begin with one `PatchMLP`: norm → dropout → Linear → ReLU → dropout."""
 
     input_norm: Literal["none", "layer"] = "layer"
-    """What each patch feature passes first: nothing, or a LayerNorm."""
+    """Normalisation of each patch feature: none, or LayerNorm."""
     input_dropout: float = Field(0.0, ge=0.0, lt=1.0)
-    """Share of feature dimensions that are dropped before the first layer."""
+    """Dropout rate of the patch features."""
     hidden: int = Field(256, ge=1)
-    """Width of a patch after the first layer, and of the slide embedding."""
+    """Width of a patch after the first layer and of the slide embedding."""
     dropout: float = Field(0.25, ge=0.0, lt=1.0)
-    """Share of hidden units that are dropped while training."""
+    """Dropout rate of the hidden units."""
 
 
 class ABMILSettings(PatchModelSettings):
@@ -39,7 +40,7 @@ class ABMILSettings(PatchModelSettings):
     cost: ClassVar[str] = "N"
     name: Literal["abmil"] = "abmil"
     attention: int = Field(128, ge=1)
-    """Width of the two gate branches."""
+    """Width of the two branches of the attention gate."""
 
 
 class StaticSettings(PatchModelSettings):
@@ -49,6 +50,7 @@ class StaticSettings(PatchModelSettings):
     cost: ClassVar[str] = "N"
     name: Literal["static"] = "static"
     pool: Literal["mean", "max"] = "mean"
+    """Pooling over the patches."""
 
 
 class MultiheadABMILSettings(ABMILSettings):
@@ -58,7 +60,7 @@ class MultiheadABMILSettings(ABMILSettings):
     cost: ClassVar[str] = "N"
     name: Literal["multihead_abmil"] = "multihead_abmil"  # type: ignore[assignment]  # narrowed to this architecture
     heads: int = Field(4, ge=1)
-    """Attention heads, each with gates of its own."""
+    """Number of attention heads, each with its own gate."""
 
 
 class ClamSBSettings(ABMILSettings):
@@ -71,11 +73,11 @@ class ClamSBSettings(ABMILSettings):
     hidden: int = Field(512, ge=1)
     attention: int = Field(256, ge=1)
     instance_weight: float = Field(0.0, ge=0.0, lt=1.0)
-    """Share of the patch-level loss in the loss of a slide; the paper has 0.3, and 0 trains the slide level alone."""
+    """Weight of the patch-level loss; 0.3 in the paper, 0 for slide-level training only."""
     instance_patches: int = Field(8, ge=1)
-    """Most, and as many least, attended patches that the patch-level loss looks at."""
+    """Number of most and of least attended patches in the patch-level loss."""
     exclusive: bool = True
-    """Whether a slide of one class shows that its patches are of no other."""
+    """Whether classes exclude each other: patches of a slide are then negative examples of all other classes."""
 
 
 class DSMILSettings(PatchModelSettings):
@@ -85,16 +87,16 @@ class DSMILSettings(PatchModelSettings):
     cost: ClassVar[str] = "N"
     name: Literal["dsmil"] = "dsmil"
     critical: int = Field(2, ge=1)
-    """Critical patches, each the top of a score of its own; the paper has one a class."""
+    """Number of critical patches, each the maximum of its own score; one per class in the paper."""
     query: int = Field(128, ge=1)
-    """Width in which patches are compared."""
+    """Width of the queries that patches are compared by."""
 
 
 class _AttentionSettings(PatchModelSettings):
     heads: int = Field(4, ge=1)
-    """Attention heads; they share `hidden` evenly."""
+    """Number of attention heads; `hidden` must be a multiple of it."""
     layers: int = Field(2, ge=1)
-    """Blocks of attention and feed-forward."""
+    """Number of blocks of attention and feed-forward layers."""
 
     @model_validator(mode="after")
     def _even_heads(self) -> Self:
@@ -110,7 +112,7 @@ class TransformerSettings(_AttentionSettings):
     cost: ClassVar[str] = "N²; memory N"
     name: Literal["transformer"] = "transformer"
     pitch: float = Field(512.0, gt=0)
-    """Level-0 pixels that count as distance 1 in the attention bias."""
+    """Unit of distance in the attention bias, in level-0 pixels."""
 
 
 class PerceiverSettings(_AttentionSettings):
@@ -123,21 +125,21 @@ class PerceiverSettings(_AttentionSettings):
     cost: ClassVar[str] = "N · latents"
     name: Literal["perceiver"] = "perceiver"
     latents: int = Field(64, ge=1)
-    """Number of latents."""
+    """Number of latent vectors."""
     reads: int = Field(1, ge=1)
-    """Times the latents read the patches; `layers` blocks among the latents follow each read."""
+    """Number of cross-attention reads; `layers` blocks over the latents follow each."""
     shared: bool = True
-    """Whether all reads but the first share weights, and all runs of blocks do: depth without new parameters."""
+    """Whether all reads after the first share weights, and all blocks that follow them."""
     read_heads: int | None = Field(None, ge=1)
-    """Heads of the reads; as many as `heads` when not given."""
+    """Number of heads of the cross-attention reads; default: `heads`."""
     expand: int = Field(4, ge=1)
     """Inner width of the feed-forward layers as a multiple of `hidden`."""
     gated: bool = False
     """Whether feed-forward layers are gated (GEGLU, Shazeer 2020)."""
     positions: Literal["none", "fourier"] = "none"
-    """Whether patches carry 2-D Fourier features of their places; without coordinates they carry none."""
+    """Position encoding of patches: none, or 2-D Fourier features of their coordinates."""
     bands: int = Field(16, ge=1)
-    """Wavelengths of the Fourier features, log-spaced from 512 to 100,000 level-0 pixels."""
+    """Number of wavelengths of the Fourier features, log-spaced from 512 to 100,000 level-0 pixels."""
 
     @model_validator(mode="after")
     def _even_read_heads(self) -> Self:
@@ -156,9 +158,9 @@ class TransMILSettings(_AttentionSettings):
     heads: int = Field(8, ge=1)
     layers: int = Field(2, ge=2)
     landmarks: int = Field(256, ge=1)
-    """Landmarks of the Nyström approximation; the paper has hidden / 2."""
+    """Number of landmarks of the Nyström approximation; hidden / 2 in the paper."""
     iterations: int = Field(6, ge=1)
-    """Steps towards the pseudo-inverse."""
+    """Iterations of the pseudo-inverse."""
 
 
 class BiMambaSettings(PatchModelSettings):
@@ -168,19 +170,19 @@ class BiMambaSettings(PatchModelSettings):
     cost: ClassVar[str] = "N · chunk"
     name: Literal["bimamba"] = "bimamba"
     layers: int = Field(2, ge=1)
-    """Pairs of a forward and a backward layer."""
+    """Number of pairs of a forward and a backward layer."""
     state: int = Field(64, ge=1)
-    """Width of the state of a channel."""
+    """State size per channel."""
     head: int = Field(64, ge=1)
-    """Channels that share one decay."""
+    """Number of channels that share one decay."""
     expand: int = Field(2, ge=1)
     """Inner width as a multiple of `hidden`."""
     kernel: int = Field(4, ge=1)
-    """Length of the causal convolution."""
+    """Kernel size of the causal convolution."""
     chunk: int = Field(128, ge=1)
-    """Patches that are scanned as one matrix; changes speed and rounding."""
+    """Patches per matrix of the scan; it changes speed and rounding."""
     kernels: Literal["auto", "torch", "mamba_ssm"] = "auto"
-    """What scans on CUDA: mamba-ssm where it is installed, or always the one that is named. Elsewhere it is torch."""
+    """Implementation of the scan on CUDA: auto is mamba_ssm where it is installed. On a CPU it is torch."""
 
     @model_validator(mode="after")
     def _even_channels(self) -> Self:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from oceanpath.errors import AccidentError, ArtifactError, OceanPathError, StageError
+from oceanpath.pipeline.sealed import verified, verify_parts
+from oceanpath.pipeline.seats import pace
 from oceanpath.pipeline.stage import Part, Progress, Stage, resolve
 from oceanpath.pipeline.tasks import Job, Made, Task, call
 from oceanpath.pipeline.workers import Workers
@@ -38,12 +40,16 @@ class Site:
 def execute(site: Site, job: Job) -> tuple[Manifest, float | None]:
     """Make and publish one step. Parts that are published already are not made again.
 
+    What the step reads of its parents is compared with its sealed digests first.
+
     Returns:
         The manifest, and the peak memory in MiB of whatever used most, where the kernel tells.
 
     Raises: OceanPathError: what the work raised. StageError: some parts failed (the others are published), or a bug.
+        ArtifactError: what the step would read is damaged.
     """
     peaks: list[float | None] = [None]
+    job = replace(job, inputs=verified(job.inputs, job.step.stage))
     if job.step.stage.parts:
         places, failed, peaks = _parts(site, job)
         job = replace(job, inputs=replace(job.inputs, parts=places, failed=failed))
@@ -59,7 +65,7 @@ def _parts(site: Site, job: Job) -> tuple[dict[str, Path], dict[str, str], list[
     """The folders of all parts, why those failed that may, and the peak memory of each."""
     stage = job.step.stage
     parts: list[Part] = call(stage.name, resolve(stage.parts), job.step.settings, job.inputs)
-    site.progress.start(len(parts), "parts")
+    site.progress.start(len(parts), stage.part_unit)
     tasks = {part.key: Task(site.workspace, job, part, wait=False) for part in parts}
     names = {key: task.order.fingerprint for key, task in tasks.items()}
     results: dict[str, Made] = {}
@@ -76,6 +82,8 @@ def _parts(site: Site, job: Job) -> tuple[dict[str, Path], dict[str, str], list[
     if failures and not _may_fail(job, failures, len(parts)):
         raise _failed(stage, list(failures.items()), len(parts))
     places = {key: site.workspace.place("part", stage.name, name) for key, name in names.items() if key not in failures}
+    if job.inputs.verify:
+        verify_parts(stage, places.values())
     failed = {key: error.facts() for key, error in failures.items()}
     return places, failed, [made.peak_mb for made in results.values()]
 
@@ -116,12 +124,16 @@ class _Inside:
         self.seconds, self._before = self.seconds + now - self._before, now
         if now - self._said >= EVERY_SECONDS:
             self._said = now
-            pace = f"{self.units / self.seconds:,.0f} {self.unit}/s" if self.seconds else ""
-            self.progress.inside(self.parts + min(1.0, self.here / self.total), pace)
+            text = f"{self.here:,}/{self.total:,} {self.unit}, {pace(self.units, self.seconds)}"
+            self.progress.inside(self.parts + min(1.0, self.here / self.total), text)
 
     def inside(self, done: float, pace: str) -> None:
         """Parts in other processes are at work: so much of them is done, at this pace together."""
         self.progress.inside(self.parts + done, pace)
+
+    def phase(self, text: str) -> None:
+        """What the part at work does now, where nothing is counted."""
+        self.progress.phase(text)
 
     def over(self) -> None:
         """A part is over."""

@@ -97,6 +97,18 @@ class Experiment:
         """The reading of the file without any variant."""
         return self.variants[0]
 
+    def replaced(self) -> list[str]:
+        """A line for each old key that the file or an override sets, with the key that replaces it."""
+        return sorted(
+            {
+                f"{variant.layer[f'{stage.name}.{old}'].origin}: {stage.name}.{old} has no effect; set {new} instead"
+                for variant in self.variants
+                for stage in self.catalog.stages
+                for old, new in stage.settings.replaced_keys().items()
+                if f"{stage.name}.{old}" in variant.layer
+            }
+        )
+
     def asked(self) -> list[str]:
         """Names of the stages that the file has a table for, in flow order."""
         return [stage.name for stage in self.catalog.stages if self.base.has(stage)]

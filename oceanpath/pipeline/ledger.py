@@ -9,42 +9,81 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from oceanpath.errors import ArtifactError, StageError
-from oceanpath.pipeline.migrations import migrate
-from oceanpath.pipeline.processes import host, is_alive, process_tag
+from oceanpath.pipeline.migrations import COLUMNS, add_functions, check, migrate, rebuild_words, sealed
+from oceanpath.pipeline.processes import host, process_tag
+from oceanpath.pipeline.sqlite_files import is_refusal, journal_of
 from oceanpath.pipeline.workspace import Manifest
 
 Row = dict[str, Any]
 
 
+READ_BY_RUNS = ("experiment", "run", "step")
+"""The tables from which a run learns anything."""
+
+
 class Ledger:
-    """An open ledger. Writers hold it for one statement at a time."""
+    """An open ledger, in which damage was looked for. Writers hold it for one statement at a time."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Raises: ArtifactError: the file is damaged, or no ledger. StageError: the system refuses."""
         self.path = path
-        try:
+        with self._translated():
             self._db = self._open(read_only)
-        except sqlite3.DatabaseError as error:
-            do = "`oceanpath ledger rebuild` makes it anew from what is published."
-            raise ArtifactError("the ledger cannot be opened", where=path, got=error, do=do) from error
 
     def _open(self, read_only: bool) -> sqlite3.Connection:
-        if read_only:
-            db = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=30, isolation_level=None)
-        else:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            db = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
-            db.execute("PRAGMA journal_mode = TRUNCATE")
-            db.execute("PRAGMA synchronous = FULL")
-            migrate(db, self.path)
-        db.execute("PRAGMA foreign_keys = ON")
+        self._refuse_emptied()
+        db = self._connect(read_only)
+        try:
+            add_functions(db)
+            check(db, COLUMNS if read_only else READ_BY_RUNS, self.path)
+            if not read_only:
+                db.execute("PRAGMA journal_mode = TRUNCATE")
+                db.execute("PRAGMA synchronous = FULL")
+                migrate(db)
+            db.execute("PRAGMA foreign_keys = ON")
+        except BaseException:
+            db.close()
+            raise
         db.row_factory = sqlite3.Row
         return db
+
+    def _connect(self, read_only: bool) -> sqlite3.Connection:
+        if read_only:
+            uri = f"{self.path.resolve().as_uri()}?mode={'rw' if self._is_half_written() else 'ro'}"
+            return sqlite3.connect(uri, uri=True, timeout=30, isolation_level=None)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
+
+    def _refuse_emptied(self) -> None:
+        """Raise where a file that lost all its bytes would pass for a new ledger."""
+        emptied = self.path.is_file() and not self.path.stat().st_size
+        if emptied and any(self.path.parent.glob("runs/*/*/")):
+            raise sqlite3.DatabaseError("the file is empty")
+
+    def _is_half_written(self) -> bool:
+        """Whether a transaction is under way, or was left by a killed process: then reading must roll it back first."""
+        journal = journal_of(self.path)
+        return journal.is_file() and journal.stat().st_size > 0
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Inside, what SQLite raises becomes one of our errors; only a broken promise of ours stays as it is."""
+        try:
+            yield
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.DatabaseError as error:
+            if is_refusal(error):
+                do = "What is published is safe. Make room, then run the same command again."
+                raise StageError("the ledger could not be used", where=self.path, got=error, do=do) from error
+            do = rebuild_words(self.path)
+            raise ArtifactError("the ledger is damaged", where=self.path, got=error, do=do) from error
 
     def close(self) -> None:
         """Let the file go."""
@@ -60,8 +99,7 @@ class Ledger:
     def transaction(self) -> Iterator[None]:
         """All writes inside become visible at once, or not at all; inside another it is part of that one.
 
-        Raises:
-            StageError: the disk refuses.
+        Raises: StageError: the disk refuses. ArtifactError: the ledger is damaged.
         """
         if self._db.in_transaction:
             yield
@@ -76,32 +114,39 @@ class Ledger:
             raise
 
     def _write(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
-        try:
+        with self._translated():
             return self._db.execute(sql, values)
-        except sqlite3.OperationalError as error:
-            do = "What is published is safe. Make room, then run the same command again."
-            raise StageError("the ledger could not be written", where=self.path, got=error, do=do) from error
 
-    def start_run(self, experiment: str, file: str, command: str) -> int:
-        """Record that a run began; returns its number. Runs of dead processes are marked interrupted first."""
+    def _write_rows(self, table: str, sql: str, values: Sequence[Any], where: str, *key: Any) -> int:
+        """Write rows of a table and seal those that are `where` says; returns the number of the last one."""
         with self.transaction():
-            self._bury_the_dead()
-            self._write("INSERT OR REPLACE INTO experiment VALUES (?, ?)", (experiment, file))
-            cursor = self._write(
+            cursor = self._write(sql, values)
+            number = int(cursor.lastrowid or 0)
+            self._write(f"UPDATE {table} SET seal = {sealed(table)} WHERE {where}", key or (number,))
+        return number
+
+    def start_run(self, experiment: str, file: str, command: str, living: Collection[str] = ()) -> int:
+        """Record that a run began; returns its number. Runs of other processes than `living` are marked interrupted."""
+        with self.transaction():
+            self._end_dead_runs(living)
+            sql = "INSERT OR REPLACE INTO experiment (name, file) VALUES (?, ?)"
+            self._write_rows("experiment", sql, (experiment, file), "name = ?", experiment)
+            sql = (
                 "INSERT INTO run (experiment, command, started, state, host, process, environment)"
-                " VALUES (?, ?, ?, 'running', ?, ?, '{}')",
-                (experiment, command, time.time(), host(), process_tag()),
+                " VALUES (?, ?, ?, 'running', ?, ?, '{}')"
             )
-        return int(cursor.lastrowid or 0)
+            values = (experiment, command, time.time(), host(), process_tag())
+            return self._write_rows("run", sql, values, "id = ?")
 
     def set_environment(self, run: int, environment: Mapping[str, Any]) -> None:
         """Record what a run that makes something was run with."""
-        self._write("UPDATE run SET environment = ? WHERE id = ?", (json.dumps(environment, sort_keys=True), run))
+        self._update("run", run, environment=json.dumps(environment, sort_keys=True))
 
     def end_run(self, run: int, state: str, error: str = "") -> None:
-        """Record how a run ended: ``ok``, ``failed`` or ``interrupted``."""
-        sql = "UPDATE run SET ended = ?, state = ?, error = ? WHERE id = ?"
-        self._write(sql, (time.time(), state, error or None, run))
+        """Record how a run ended: ``ok``, ``failed`` or ``interrupted``; steps that had not ended were interrupted."""
+        with self.transaction():
+            self._interrupt_steps(run)
+            self._update("run", run, ended=time.time(), state=state, error=error or None)
 
     def add_step(self, run: int, name: str, identity: Mapping[str, Any], **facts: Any) -> int:
         """Record a step of a run with the facts known by now; returns its number.
@@ -112,18 +157,18 @@ class Ledger:
         row |= {"started": time.time(), "state": "running", **facts}
         row["why"] = json.dumps(row["why"])
         columns, marks = ", ".join(row), ", ".join("?" * len(row))
-        cursor = self._write(f"INSERT INTO step ({columns}) VALUES ({marks})", tuple(row.values()))
-        return int(cursor.lastrowid or 0)
+        sql = f"INSERT INTO step ({columns}) VALUES ({marks})"
+        return self._write_rows("step", sql, tuple(row.values()), "id = ?")
 
     def end_step(self, step: int, **facts: Any) -> None:
         """Record facts of a step: state, seconds, peak_mb, error."""
-        columns = ", ".join(f"{key} = ?" for key in facts)
-        self._write(f"UPDATE step SET {columns} WHERE id = ?", (*facts.values(), step))
+        self._update("step", step, **facts)
 
     def add_part(self, step: int, key: str, fingerprint: str, state: str, seconds: float, error: str = "") -> None:
         """Record one part of a mapped step."""
+        sql = f"INSERT OR REPLACE INTO part ({', '.join(COLUMNS['part'])}) VALUES (?, ?, ?, ?, ?, ?)"
         values = (step, key, fingerprint, state, seconds, error or None)
-        self._write("INSERT OR REPLACE INTO part VALUES (?, ?, ?, ?, ?, ?)", values)
+        self._write_rows("part", sql, values, "step = ? AND key = ?", step, key)
 
     def add_artifact(self, manifest: Manifest) -> None:
         """Index a published folder and its metrics."""
@@ -132,11 +177,15 @@ class Ledger:
         row = (*head, manifest.bytes, len(manifest.files), lines, identity)
         with self.transaction():
             self._write("DELETE FROM metric WHERE fingerprint = ?", (manifest.fingerprint,))
-            self._write("INSERT OR REPLACE INTO artifact VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            columns = ", ".join(COLUMNS["artifact"])
+            sql = f"INSERT OR REPLACE INTO artifact ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            self._write_rows("artifact", sql, row, "fingerprint = ?", manifest.fingerprint)
             for name, value in manifest.summary["metrics"].items():
                 number = float(value) if isinstance(value, (int, float)) else None
                 text = value if isinstance(value, str) else None
-                self._write("INSERT INTO metric VALUES (?, ?, ?, ?)", (manifest.fingerprint, name, number, text))
+                sql = "INSERT INTO metric (fingerprint, name, value, text) VALUES (?, ?, ?, ?)"
+                values, key = (manifest.fingerprint, name, number, text), (manifest.fingerprint, name)
+                self._write_rows("metric", sql, values, "fingerprint = ? AND name = ?", *key)
 
     def add_past(self, experiment: str, steps: Mapping[str, Manifest]) -> None:
         """Record what an experiment uses, found on disk, as a run of its own. Times and durations are lost."""
@@ -157,9 +206,7 @@ class Ledger:
             "SELECT step.id, step.identity FROM step JOIN run ON run.id = step.run WHERE run.experiment = ?"
             " AND step.name = ? AND step.state = ? ORDER BY step.id DESC LIMIT 1"
         )
-        found = [
-            row for state in ("ok", "fresh") if (row := self._db.execute(sql, (experiment, step, state)).fetchone())
-        ]
+        found = [row for state in ("ok", "fresh") for row in self.rows(sql, (experiment, step, state))]
         return dict(json.loads(max(found, key=lambda row: int(row["id"]))["identity"])) if found else None
 
     def last_cost(self, stage: str) -> tuple[float, int] | None:
@@ -168,17 +215,25 @@ class Ledger:
             "SELECT seconds, bytes FROM step JOIN artifact USING (fingerprint)"
             " WHERE step.stage = ? AND state = 'ok' AND seconds IS NOT NULL ORDER BY step.id DESC LIMIT 1"
         )
-        row = self._db.execute(sql, (stage,)).fetchone()
-        return None if row is None else (float(row[0]), int(row[1]))
+        found = self.rows(sql, (stage,))
+        return (float(found[0]["seconds"]), int(found[0]["bytes"])) if found else None
 
     def rows(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
-        """Rows of a query, as dictionaries."""
-        return [dict(row) for row in self._db.execute(sql, values)]
+        """Rows of a query, as dictionaries. Raises: ArtifactError: the ledger is damaged."""
+        with self._translated():
+            return [dict(row) for row in self._db.execute(sql, values)]
 
-    def _bury_the_dead(self) -> None:
-        for row in self.rows("SELECT id, process FROM run WHERE state = 'running' AND host = ?", (host(),)):
-            pid, start, _ = row["process"].split("-", 2)
-            if not is_alive(pid, start):
-                self._write("UPDATE run SET state = 'interrupted' WHERE id = ?", (row["id"],))
-                sql = "UPDATE step SET state = 'interrupted' WHERE run = ? AND state = 'running'"
-                self._write(sql, (row["id"],))
+    def _update(self, table: str, number: int, **facts: Any) -> None:
+        columns = ", ".join(f"{key} = ?" for key in facts)
+        sql = f"UPDATE {table} SET {columns} WHERE id = ?"
+        self._write_rows(table, sql, (*facts.values(), number), "id = ?", number)
+
+    def _end_dead_runs(self, living: Collection[str]) -> None:
+        for row in self.rows("SELECT id, process FROM run WHERE state = 'running'"):
+            if row["process"] not in living:
+                self._update("run", row["id"], state="interrupted")
+                self._interrupt_steps(row["id"])
+
+    def _interrupt_steps(self, run: int) -> None:
+        sql = "UPDATE step SET state = 'interrupted' WHERE run = ? AND state = 'running'"
+        self._write_rows("step", sql, (run,), "run = ?", run)

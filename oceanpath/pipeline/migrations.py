@@ -1,10 +1,18 @@
-"""The ledger's schema, one migration a version. A released migration is never edited; a new one is added below it."""
+"""The ledger's schema, one migration a version. A released migration is never edited; a new one is added below it.
+
+Since version 2 each row has a seal: a digest of its other values, by which a damaged row is found.
+"""
 
 from __future__ import annotations
 
+import shlex
 import sqlite3
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
 
 from oceanpath.errors import ArtifactError
+from oceanpath.pipeline.sqlite_files import row_sum
 
 APPLICATION_ID = 0x0CEA9A7B
 
@@ -71,27 +79,94 @@ CREATE TABLE metric (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS = (_FIRST,)
+COLUMNS = {
+    "experiment": ("name", "file"),
+    "run": ("id", "experiment", "command", "started", "ended", "state", "host", "process", "environment", "error"),
+    "step": (
+        *("id", "run", "position", "name", "stage", "fingerprint", "state", "why", "identity"),
+        *("started", "seconds", "peak_mb", "error"),
+    ),
+    "part": ("step", "key", "fingerprint", "state", "seconds", "error"),
+    "artifact": ("fingerprint", "kind", "stage", "version", "digest", "bytes", "files", "lines", "identity"),
+    "metric": ("fingerprint", "name", "value", "text"),
+}
+"""Table → the columns that its rows' seals are digests of."""
+
+
+def sealed(table: str) -> str:
+    """SQL: the seal that a row of a table must have."""
+    return f"row_seal({', '.join(COLUMNS[table])})"
+
+
+_SEALS = ";".join(
+    f"ALTER TABLE {table} ADD COLUMN seal TEXT NOT NULL DEFAULT ''; UPDATE {table} SET seal = {sealed(table)}"
+    for table in COLUMNS
+)
+
+MIGRATIONS = (_FIRST, _SEALS)
 """``MIGRATIONS[n]`` leads from version n to n + 1."""
 
 
-def migrate(db: sqlite3.Connection, where: object) -> None:
-    """Bring an open ledger to the newest schema, each step and its version number in one transaction.
+def migrate(db: sqlite3.Connection) -> None:
+    """Bring an open ledger to the newest schema, each step and its version number in one transaction."""
+    while _number(db, "user_version") < len(MIGRATIONS):
+        _step(db)
 
-    Raises: ArtifactError: the file is no ledger of ours, or a newer OceanPath made it.
+
+def check(db: sqlite3.Connection, tables: Iterable[str], path: Path) -> None:
+    """Look for damage: in the file as a whole, in its schema, and in every row of `tables`.
+
+    Raises: ArtifactError: the file is no ledger of ours, or a newer OceanPath made it. sqlite3.DatabaseError: damage.
     """
-    version = _number(db, "user_version")
-    if version and _number(db, "application_id") != APPLICATION_ID:
-        raise ArtifactError("this SQLite file is not an OceanPath ledger", where=where)
-    if version > len(MIGRATIONS):
-        expected = f"version <= {len(MIGRATIONS)}"
-        raise ArtifactError("a newer OceanPath made this ledger", where=where, expected=expected, got=version)
-    while version < len(MIGRATIONS):
-        version = _step(db)
+    db.execute("BEGIN")  # all that follows is of one state
+    try:
+        version = _number(db, "user_version")
+        if version and _number(db, "application_id") != APPLICATION_ID:
+            raise ArtifactError("this SQLite file is not an OceanPath ledger", where=path, do=rebuild_words(path))
+        if version > len(MIGRATIONS):
+            expected, do = f"version <= {len(MIGRATIONS)}", f"Update OceanPath, or {rebuild_words(path)}"
+            raise ArtifactError("a newer version made this ledger", where=path, expected=expected, got=version, do=do)
+        if _schema(db) != _expected(version):
+            raise sqlite3.DatabaseError("its tables are not those of a ledger")
+        if (found := db.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok":
+            raise sqlite3.DatabaseError(found)
+        for table in tables if version > 1 else ():
+            if db.execute(f"SELECT 1 FROM {table} WHERE seal IS NOT {sealed(table)} LIMIT 1").fetchone():
+                raise sqlite3.DatabaseError(f"a row of the table {table} differs from its digest")
+    finally:
+        db.execute("ROLLBACK")
 
 
-def _step(db: sqlite3.Connection) -> int:
-    """Apply the next migration, unless another process just did; returns the version reached."""
+def rebuild_words(path: Path) -> str:
+    """The command that makes a ledger anew."""
+    command = f"oceanpath ledger rebuild --workspace {shlex.quote(str(path.parent))}"
+    return f"`{command}` makes it again from what is published."
+
+
+def add_functions(db: sqlite3.Connection) -> None:
+    """Let SQL of this connection use `row_seal`."""
+    db.create_function("row_seal", -1, row_sum, deterministic=True)
+
+
+def _schema(db: sqlite3.Connection) -> list[tuple[str, str | None]]:
+    return [(name, sql) for name, sql in db.execute("SELECT name, sql FROM sqlite_master ORDER BY name")]
+
+
+@cache
+def _expected(version: int) -> list[tuple[str, str | None]]:
+    """The schema of a version, as SQLite writes it down."""
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    add_functions(db)
+    for script in MIGRATIONS[:version]:
+        for statement in script.split(";"):
+            db.execute(statement)
+    found = _schema(db)
+    db.close()
+    return found
+
+
+def _step(db: sqlite3.Connection) -> None:
+    """Apply the next migration, unless another process just did."""
     db.execute("BEGIN IMMEDIATE")
     try:
         version = _number(db, "user_version")
@@ -105,7 +180,6 @@ def _step(db: sqlite3.Connection) -> int:
         db.execute("ROLLBACK")
         raise
     db.execute("COMMIT")
-    return version
 
 
 def _number(db: sqlite3.Connection, pragma: str) -> int:

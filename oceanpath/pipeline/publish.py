@@ -4,8 +4,8 @@
     parts/<stage>/<fingerprint>/     one part of a mapped stage, likewise
 
 manifest.json   {"format", "stage", "kind", "version", "fingerprint", "digest", "files": {path: {"size", "digest"}},
-                 "identity", "summary", "parts", "environment"}; written last, inside the folder, before the one
-                 rename.
+                 "identity", "summary", "parts", "environment", "local", "seal"}; written last, inside the folder,
+                 before the one rename; the seal is a digest of manifest.json itself.
 
 Write into a private folder → check → digest and fsync every file → manifest → fsync folders → rename → fsync the
 parent. A killed process leaves a private folder that a later run sweeps away, or, where the work kept a journal in it,
@@ -15,12 +15,11 @@ that the next maker of the same fingerprint goes on with.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +35,11 @@ from oceanpath.pipeline.workspace import (
     Manifest,
     Workspace,
     find,
-    is_left,
+    local_files,
     read_manifest,
     remove_left,
     sealed_files,
+    write_manifest,
 )
 
 
@@ -66,7 +66,7 @@ class Order:
 
 
 def publish(workspace: Workspace, order: Order, *, replace: bool = False) -> Manifest:
-    """Do the work in a private folder and rename it into place. The first to commit a fingerprint wins.
+    """Do the work in a private folder and rename it into place, as the holder of the lock of the fingerprint.
 
     With `replace`, what lies at that place makes way once its replacement is complete. Without it, work that kept a
     journal goes on in the private folder of a process that was killed at it; an interrupt leaves that folder too.
@@ -77,7 +77,7 @@ def publish(workspace: Workspace, order: Order, *, replace: bool = False) -> Man
     partial = final.parent / f".{order.fingerprint}.{process_tag()}.{token()}{PARTIAL}"
     goes_on = False
     try:
-        if order.kind != "stage" or not _taken(final, partial, afresh=replace):
+        if order.kind != "stage" or not _taken(workspace, final, partial, afresh=replace):
             partial.mkdir(parents=True)
         summary = order.write(partial)
         if order.check is not None:
@@ -101,9 +101,15 @@ def publish(workspace: Workspace, order: Order, *, replace: bool = False) -> Man
 
 
 def make(
-    workspace: Workspace, order: Order, *, replace: bool = False, wait: bool = True
+    workspace: Workspace, order: Order, *, since: int | None = None, wait: bool = True
 ) -> tuple[Manifest, bool] | None:
-    """Publish unless somebody has done so, as the only maker of this fingerprint anywhere.
+    """Publish unless it is published, as the only maker of this fingerprint anywhere.
+
+    Args:
+        workspace: Where.
+        order: What.
+        since: What was published before this moment [ns, by the clock of the file system] is replaced.
+        wait: Whether to wait for another process that is making it.
 
     Returns:
         The manifest and whether it was made now; None when another process is making it and `wait` is off.
@@ -118,11 +124,15 @@ def make(
             return None
         with held(lock):
             manifest, damage = find(workspace, order.kind, order.stage, name)
-            if manifest is not None and not replace:
+            if manifest is not None and not (since and _published_ns(workspace, order) <= since):
                 return manifest, False
-            return publish(workspace, order, replace=replace or bool(damage)), True
+            return publish(workspace, order, replace=since is not None or bool(damage)), True
     except OSError as error:
         raise AccidentError("the disk refused", where=workspace.root, got=error) from error
+
+
+def _published_ns(workspace: Workspace, order: Order) -> int:
+    return (workspace.place(order.kind, order.stage, order.fingerprint) / MANIFEST).stat().st_mtime_ns
 
 
 def set_aside(workspace: Workspace, folder: Path) -> None:
@@ -132,13 +142,13 @@ def set_aside(workspace: Workspace, folder: Path) -> None:
     folder.rename(place)
 
 
-def _taken(final: Path, partial: Path, *, afresh: bool) -> bool:
+def _taken(workspace: Workspace, final: Path, partial: Path, *, afresh: bool) -> bool:
     """Whether `partial` is now what a dead process wrote of `final` and kept a journal of.
 
     What dead processes wrote of this stage with other settings is removed: it holds as much of the disk as a result.
     """
     taken = afresh
-    for left in filter(is_left, final.parent.glob(f".*{PARTIAL}")):
+    for left in filter(workspace.is_left, final.parent.glob(f".*{PARTIAL}")):
         if taken or left.name.split(".")[1] != final.name or not (left / JOURNAL).exists():
             remove_left(left)
             continue
@@ -149,22 +159,23 @@ def _taken(final: Path, partial: Path, *, afresh: bool) -> bool:
 
 
 def _seal(partial: Path, order: Order, summary: Summary) -> None:
-    files: dict[str, dict[str, Any]] = {}
     known = _linked(order.linked)
-    for path in sealed_files(partial):
-        state = path.stat()
-        digest = known.get((state.st_dev, state.st_ino)) or hash_file(path)
-        files[path.relative_to(partial).as_posix()] = {"size": state.st_size, "digest": digest}
+    files = {path.relative_to(partial).as_posix(): _entry(path, known) for path in sealed_files(partial)}
+    local = {path.relative_to(partial).as_posix(): _entry(path, known) for path in local_files(partial)}
     if not files:
         raise ArtifactError("a stage wrote nothing", where=order.stage)
     of_files = sorted((name, entry["digest"]) for name, entry in files.items())
     digest = order.digest(partial) if order.digest else fingerprint(of_files)
     said = {"lines": list(summary.lines), "metrics": dict(summary.metrics)}
     head = (order.stage, order.kind, order.version, order.fingerprint, dict(order.identity))
-    manifest = Manifest(*head, digest, files, said, order.parts, software())
-    (partial / MANIFEST).write_text(json.dumps(asdict(manifest), indent=1, sort_keys=True, allow_nan=False))
+    write_manifest(partial, Manifest(*head, digest, files, said, order.parts, software(), local))
     for path in (*partial.rglob("*"), partial):
         fsync(path)
+
+
+def _entry(path: Path, known: Mapping[tuple[int, int], str]) -> dict[str, Any]:
+    state = path.stat()
+    return {"size": state.st_size, "digest": known.get((state.st_dev, state.st_ino)) or hash_file(path)}
 
 
 def _linked(folders: tuple[Path, ...]) -> dict[tuple[int, int], str]:
@@ -195,9 +206,12 @@ def _commit(partial: Path, final: Path) -> None:
 
 
 def fsync(path: Path) -> None:
-    """Make a file or a folder's entries durable."""
+    """Make a file, or a folder's entries where the file system can, durable."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP) or not path.is_dir():
+            raise
     finally:
         os.close(handle)

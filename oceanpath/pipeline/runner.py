@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from oceanpath.errors import OceanPathError, StageError, refuse
 from oceanpath.pipeline.digests import Content
+from oceanpath.pipeline.experiment_folder import ExperimentFolder
+from oceanpath.pipeline.leases import in_use, runs
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.plan import Plan, Step
-from oceanpath.pipeline.processes import process_tag
 from oceanpath.pipeline.stage import Inputs, Progress
 from oceanpath.pipeline.survey import State, Survey
 from oceanpath.pipeline.workspace import Workspace
@@ -60,10 +61,16 @@ class Runner:
     """After a failure, go on with the steps that do not depend on it."""
     published: Published = ignore
     """Told of every part that is there: its step and its folder."""
+    verify: bool = True
+    """Whether a step compares what it reads with its sealed digests."""
     states: dict[str, State] = field(default_factory=dict)
+    folder: ExperimentFolder = field(init=False)
+    """Links to what the experiment uses."""
     _survey: Survey = field(init=False)
     _run: int | None = None
     """Its number in the ledger."""
+    _since: int = 0
+    """When it began [ns], by the clock of the workspace's file system."""
     _workers: Workers | None = None
     _notes: list[str] | None = None
     """What the look ahead found worth a line, until it is said; None before it."""
@@ -75,9 +82,18 @@ class Runner:
         name = self.plan.experiment.name
         last = {step.name: self.ledger.last_identity(name, step.name) for step in self.plan.steps}
         self._survey = Survey(self.plan, self.workspace, last, self.forced)
+        self.folder = ExperimentFolder(self.workspace, name)
 
     def go(self) -> list[State]:
-        """Make every step that is not fresh. What depends on a failed step is skipped."""
+        """Make every step that is not fresh. What depends on a failed step is skipped.
+
+        Meanwhile nothing is removed from the workspace but what killed processes left half made.
+        """
+        with in_use(self.workspace) as self._since:
+            self.workspace.sweep()
+            return self._go()
+
+    def _go(self) -> list[State]:
         ended, said = "failed", ""
         try:
             if self.jobs == 1:
@@ -85,6 +101,7 @@ class Runner:
                     self._settle(step)
             else:
                 watch(self.plan, self.jobs, self._settle, self._stop)
+            self.folder.keep(step.name for step in self.plan.steps)
             problem = first_error(self.states.values())
             ended, said = ("failed", problem.render()) if problem else ("ok", "")
         except OceanPathError as problem:
@@ -160,7 +177,7 @@ class Runner:
             while self._notes:
                 progress.note(self._notes.pop(0))
         started = time.perf_counter()
-        job = Job(step, identity, inputs, replaces=step.name in self.forced or state.damaged)
+        job = Job(step, identity, inputs, since=self._since if step.name in self.forced else None)
         facts: dict[str, Any] = {"state": "interrupted", "error": None}
         try:
             state.manifest, facts["peak_mb"] = execute(
@@ -180,12 +197,11 @@ class Runner:
         return state
 
     def _open_workers(self) -> Workers:
-        """Before the first thing is made: sweep the workspace, record what it is made with, start the workers."""
+        """Before the first thing is made: record what it is made with, start the workers."""
         if self._workers is None:
             from oceanpath.pipeline.environment import environment
             from oceanpath.pipeline.workers import Beside, Here
 
-            self.workspace.sweep()
             self.ledger.set_environment(self._number(), environment())
             self._workers = Here() if self.jobs == 1 else Beside(self.jobs)
         return self._workers
@@ -205,7 +221,8 @@ class Runner:
     def _number(self) -> int:
         if self._run is None:
             experiment = self.plan.experiment
-            self._run = self.ledger.start_run(experiment.name, str(experiment.path), self.command)
+            living = runs(self.workspace)
+            self._run = self.ledger.start_run(experiment.name, str(experiment.path), self.command, living)
         return self._run
 
     def _write_end(self, ended: str, said: str) -> None:
@@ -233,6 +250,7 @@ class Runner:
             versions={name: content.stats for name, content in contents.items()},
             earlier=self.workspace.earlier(step.stage.name) if step.stage.extends and not afresh else (),
             across={s: {v: places[name] for v, name in steps.items()} for s, steps in step.across.items()},
+            verify=self.verify,
         )
 
     def _place(self, name: str) -> Path:
@@ -241,20 +259,8 @@ class Runner:
 
     def _link(self, state: State) -> None:
         """Let ``experiments/<name>/<step>`` point at what the experiment uses now, for people."""
-        if state.manifest is None:
-            return
-        link = self.workspace.root / "experiments" / self.plan.experiment.name / state.step.name
-        target = Path("../..") / self._place(state.step.name).relative_to(self.workspace.root)
-        if link.is_symlink() and link.readlink() == target:
-            return
-        fresh = link.with_name(f".{link.name}.{process_tag()}")
-        try:
-            link.parent.mkdir(parents=True, exist_ok=True)
-            fresh.unlink(missing_ok=True)
-            fresh.symlink_to(target)
-            fresh.replace(link)
-        except OSError as error:
-            raise StageError("the experiment's link could not be set", where=link, got=error) from error
+        if state.manifest is not None:
+            self.folder.link(state.step.name, self._place(state.step.name), state.manifest.digest)
 
 
 @dataclass
@@ -280,24 +286,26 @@ class _Clerk:
 def watch(plan: Plan, jobs: int, settle: Callable[[Step], None], stop: Callable[[], None]) -> None:
     """Settle every step of a plan, up to `jobs` at once, each as soon as all before it are settled.
 
-    `stop` is called when one is interrupted, so that the others end too.
+    `stop` is called when one is interrupted, so that the others end too; they are not waited for.
     """
     from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
     waiting, done = list(plan.steps), set[str]()
-    with ThreadPoolExecutor(jobs) as pool:
-        running: dict[Future[None], str] = {}
-        try:
-            while waiting or running:
-                for step in [step for step in waiting if step.upstream() <= done]:
-                    waiting.remove(step)
-                    running[pool.submit(settle, step)] = step.name
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    done.add(running.pop(future))
-                    future.result()
-        except BaseException:
-            stop()
-            raise
+    running: dict[Future[None], str] = {}
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        while waiting or running:
+            for step in [step for step in waiting if step.upstream() <= done]:
+                waiting.remove(step)
+                running[pool.submit(settle, step)] = step.name
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                done.add(running.pop(future))
+                future.result()
+    except BaseException:
+        stop()
+        raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def first_error(states: Iterable[State]) -> OceanPathError | None:

@@ -26,6 +26,7 @@ class Seat(ctypes.Structure):
         ("units", ctypes.c_double),
         ("share", ctypes.c_double),
         ("unit", ctypes.c_char * 24),
+        ("phase", ctypes.c_char * 64),
     )
     ticket: int
     """Of the step it works for."""
@@ -35,6 +36,8 @@ class Seat(ctypes.Structure):
     """Of the part at work, 0 to 1."""
     unit: bytes
     """What they are called."""
+    phase: bytes
+    """What is being done where nothing is counted."""
 
 
 class Seated(Notes):
@@ -43,12 +46,12 @@ class Seated(Notes):
     def __init__(self, seat: Seat, ticket: int) -> None:
         super().__init__()
         self._seat, self._total, self._done = seat, 1, 0
-        seat.ticket, seat.share = ticket, 0.0
+        seat.ticket, seat.share, seat.phase = ticket, 0.0, b""
 
     def start(self, total: int, unit: str) -> None:
         """The part begins to count."""
         self._total, self._done = max(1, total), 0
-        self._seat.unit = unit.encode()[:23]
+        self._seat.unit, self._seat.phase = unit.encode()[:23], b""
 
     def advance(self, count: int = 1) -> None:
         """`count` units are done."""
@@ -56,9 +59,13 @@ class Seated(Notes):
         self._seat.units += count
         self._seat.share = min(1.0, self._done / self._total)
 
+    def phase(self, text: str) -> None:
+        """What is being done until something is counted again."""
+        self._seat.phase = text.encode()[:63]
+
     def leave(self) -> None:
         """The part is over: from now on it is counted as a whole."""
-        self._seat.share = 0.0
+        self._seat.share, self._seat.phase = 0.0, b""
 
 
 class Watch:
@@ -70,16 +77,24 @@ class Watch:
         self._units, self._began, self._unit = 0.0, time.monotonic(), ""
 
     def look(self) -> tuple[float, str]:
-        """The parts at work, as a number of whole ones, and the pace of all processes together."""
-        share = 0.0
+        """The parts at work, as a number of whole ones, and the pace of all processes together, or their phase."""
+        share, phase = 0.0, b""
         for k, seat in enumerate(self._seats):
             units, mine = seat.units, seat.ticket == self._ticket
             if mine:
                 share, self._unit = share + seat.share, seat.unit.decode(errors="ignore")
+                phase = seat.phase or phase
                 self._units += units - self._before[k]
             self._before[k] = units
         seconds = time.monotonic() - self._began
-        return share, f"{self._units / seconds:,.0f} {self._unit}/s" if self._units else ""
+        text = phase.decode(errors="ignore") or (pace(self._units, seconds, f" {self._unit}") if self._units else "")
+        return share, text
+
+
+def pace(units: float, seconds: float, unit: str = "") -> str:
+    """Units per second, with a decimal where they are few: ``55 patches/s``, ``0.8/s``."""
+    rate = units / seconds if seconds else 0.0
+    return f"{rate:,.0f}{unit}/s" if rate >= 5 else f"{rate:.1f}{unit}/s"
 
 
 @contextmanager

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -40,6 +41,8 @@ class Stage:
     """``parts(settings, inputs) -> list[Part]``; empty for a stage that is not mapped."""
     part_work: str = ""
     """``run_part(settings, inputs, part, out, progress) -> Summary``, for a mapped stage."""
+    part_unit: str = "parts"
+    """What its parts are called in the progress: slides, folds."""
     digest: str = ""
     """``digest(path) -> str``: what readers of the output see, where files of other bytes can say the same; it is what
     children are keyed by. Empty: every file's path and content."""
@@ -49,8 +52,15 @@ class Stage:
     """Settings field that allows the whole to be made without the parts that fail; see `Inputs.failed`."""
     preflight: str = ""
     """``preflight(settings, sources) -> Outlook``: what can be known to be wrong before any work; light to import."""
+    self_checked: tuple[str, ...] = ()
+    """Files of other stages, such as ``"mmap/*.bin"``, that the work compares with their digests itself where it first
+    reads them, or only links; all others are compared before it starts."""
     doc: str = ""
     """One line for the command line."""
+
+    def compared(self, parent: str) -> Callable[[str], bool]:
+        """Whether a file that `parent` published is compared with its sealed digest before this stage starts."""
+        return lambda name: not any(fnmatchcase(f"{parent}/{name}", pattern) for pattern in self.self_checked)
 
     def required(self) -> tuple[str, ...]:
         """Names of the parents it cannot do without."""
@@ -93,6 +103,19 @@ class Inputs:
     earlier: tuple[Path, ...] = ()
     """What the same stage published before, newest first, for a stage that `extends` it: bytes to link instead of
     writing them again, which decide nothing that readers see."""
+    verify: bool = True
+    """Whether what is read is compared with its digest first."""
+
+    def check(self, parent: str, names: Iterable[str]) -> None:
+        """Compare files of a parent with their sealed digests: for work that reads what `Stage.self_checked` names.
+
+        Raises: ArtifactError: some differ.
+        """
+        from oceanpath.pipeline.sealed import changed, is_sealed, refuse  # which imports this module
+
+        wanted, folder = set(names), self.parents[parent]
+        if self.verify and is_sealed(folder):
+            refuse(changed(folder, wanted.__contains__))
 
     def __getitem__(self, name: str) -> Path:
         """The folder that the parent stage `name` published."""
@@ -154,6 +177,9 @@ class Progress(Protocol):
     def inside(self, done: float, pace: str) -> None:
         """All but for a fraction, `done` things are done; what the one at work is made of goes at `pace`."""
 
+    def phase(self, text: str) -> None:
+        """What is being done now, in a few words, where nothing is counted: "compiling UMAP"."""
+
     def note(self, text: str) -> None:
         """One line a user should see."""
 
@@ -168,6 +194,9 @@ class Quiet:
         """Draw nothing."""
 
     def inside(self, done: float, pace: str) -> None:
+        """Draw nothing."""
+
+    def phase(self, text: str) -> None:
         """Draw nothing."""
 
     def note(self, text: str) -> None:

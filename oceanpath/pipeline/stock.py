@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from oceanpath.errors import ArtifactError
+from oceanpath.errors import ArtifactError, make_again
 from oceanpath.pipeline.digests import DigestCache, hash_file
+from oceanpath.pipeline.leases import removal
 from oceanpath.pipeline.ledger import Ledger
+from oceanpath.pipeline.locks import holder
 from oceanpath.pipeline.processes import token
 from oceanpath.pipeline.publish import set_aside
 from oceanpath.pipeline.workspace import Manifest, Workspace, read_manifest, sealed_files
@@ -23,6 +25,8 @@ class Finding:
     where: Path
     problem: str
     do: str
+    file: Path | None = None
+    """The file whose bytes are damaged."""
 
 
 def published(workspace: Workspace) -> list[Path]:
@@ -41,38 +45,82 @@ def links(workspace: Workspace) -> list[Path]:
     return sorted(path for path in found if not path.name.startswith("."))  # a hidden one was never finished
 
 
-def verify(workspace: Workspace, *, deep: bool, mend: bool = False) -> list[Finding]:
+def verify(workspace: Workspace, *, deep: bool, mend: bool = False, folders: Sequence[Path] = ()) -> list[Finding]:
     """Look everything over: manifests, missing and extra files, sizes; with `deep` every byte, outside inputs too.
 
-    With `mend`, damaged folders are set aside, so that the next run makes them again.
+    With `mend`, damaged folders are set aside, and so is every folder that has a hard link to a damaged file: the next
+    run makes them again. With `folders`, only these are looked at.
+
+    Raises: StageError: with `mend`, a run is using the workspace.
     """
-    found = [finding for folder in published(workspace) for finding in _look(folder, deep=deep)]
-    for link in links(workspace):
-        if not link.exists():
-            found.append(Finding(link, "what the experiment uses is gone", "oceanpath run EXPERIMENT"))
-    if deep:
+    look = _Look(deep)
+    found = [finding for folder in folders or published(workspace) for finding in look.at(folder)]
+    if not folders:
+        gone = [link for link in links(workspace) if not link.exists()]
+        found += [Finding(link, "what the experiment uses is gone", "oceanpath run EXPERIMENT") for link in gone]
+        found += _look_at_ledger(workspace)
+    if deep and not folders:
         for path in DigestCache(workspace.digests).recheck():
             problem = "an outside input changed without changing its size and time"
             found.append(Finding(path, problem, "oceanpath run EXPERIMENT (its digest is forgotten now)"))
     if mend:
-        for folder in sorted({finding.where for finding in found if finding.where.is_dir()}):
-            set_aside(workspace, folder)
+        damaged = {finding.where for finding in found if finding.where.is_dir()}
+        with removal(workspace):
+            for folder in sorted(damaged | _linked_to(workspace, [finding.file for finding in found if finding.file])):
+                set_aside(workspace, folder)
     return found
 
 
-def _look(folder: Path, *, deep: bool) -> list[Finding]:
-    do = "oceanpath ledger verify --mend, then oceanpath run EXPERIMENT"
+@dataclass(frozen=True)
+class _Look:
+    """A look at published folders: at every byte where it is `deep`, but once at what several of them link."""
+
+    deep: bool
+    digests: dict[tuple[int, int], str] = field(default_factory=dict)
+    """(device, inode) → digest."""
+
+    def at(self, folder: Path) -> list[Finding]:
+        """What is wrong with a folder."""
+        do = make_again(folder)
+        try:
+            manifest = read_manifest(folder)
+        except ArtifactError as error:
+            return [Finding(folder, error.render(), do)]
+        if manifest is None:
+            return []
+        there = {path.relative_to(folder).as_posix() for path in sealed_files(folder)}
+        found = [Finding(folder, f"extra file {name}", do) for name in sorted(there - set(manifest.files))]
+        local = {name: entry for name, entry in manifest.local.items() if (folder / name).exists()}
+        for name, entry in {**manifest.files, **local}.items() if self.deep else ():
+            if self._digest(folder / name) != entry["digest"]:
+                found.append(Finding(folder, f"{name} differs from its digest", do, folder / name))
+        return found
+
+    def _digest(self, path: Path) -> str:
+        state = path.stat()
+        key = (state.st_dev, state.st_ino)
+        if key not in self.digests:
+            self.digests[key] = hash_file(path)
+        return self.digests[key]
+
+
+def _look_at_ledger(workspace: Workspace) -> list[Finding]:
     try:
-        manifest = read_manifest(folder)
+        if workspace.ledger.exists():
+            Ledger(workspace.ledger, read_only=True).close()
     except ArtifactError as error:
-        return [Finding(folder, error.render(), do)]
-    if manifest is None:
-        return []
-    there = {path.relative_to(folder).as_posix() for path in sealed_files(folder)}
-    found = [Finding(folder, f"extra file {name}", do) for name in sorted(there - set(manifest.files))]
-    if deep:
-        wrong = [name for name, entry in manifest.files.items() if hash_file(folder / name) != entry["digest"]]
-        found += [Finding(folder, f"{name} differs from its digest", do) for name in wrong]
+        return [Finding(workspace.ledger, error.what, error.do)]
+    return []
+
+
+def _linked_to(workspace: Workspace, files: Sequence[Path]) -> set[Path]:
+    """The published folders that hold a hard link to one of `files`."""
+    damaged = {(state.st_dev, state.st_ino) for state in (path.stat() for path in files)}
+    found = set()
+    for folder in published(workspace) if damaged else ():
+        states = (path.stat() for path in sealed_files(folder))
+        if any((state.st_dev, state.st_ino) in damaged for state in states):
+            found.add(folder)
     return found
 
 
@@ -81,16 +129,16 @@ def unused(workspace: Workspace) -> list[Path]:
     kept: set[str] = set()
     for link in links(workspace):
         if link.exists():
-            manifest = read_manifest(link.resolve())
+            manifest = _manifest(link.resolve())
             kept |= {link.resolve().name, *(manifest.parts.values() if manifest else ())}
-    kept |= {path.name for path in workspace.root.glob("locks/*")}
+    kept |= {path.name for path in workspace.locks.glob("[!.]*") if holder(workspace.locks, path.name)}
     return [folder for folder in published(workspace) if folder.name not in kept] + sorted(
         workspace.root.glob("set_aside/*")
     )
 
 
 def prune(workspace: Workspace, folders: list[Path]) -> None:
-    """Remove folders; each disappears from its place in one step before its files go."""
+    """Remove folders; each disappears from its place in one step before its files go. For use inside a `removal`."""
     for folder in folders:
         away = folder.with_name(f".{folder.name}.{token()}.pruned")
         with suppress(FileNotFoundError):  # another process pruned it
@@ -98,8 +146,6 @@ def prune(workspace: Workspace, folders: list[Path]) -> None:
             shutil.rmtree(away)
     for left in workspace.root.glob("*/*/.*.pruned"):
         shutil.rmtree(left, ignore_errors=True)
-    for left in workspace.root.glob("experiments/*/.*"):
-        left.unlink(missing_ok=True)
     workspace.sweep(journals=True)
 
 
@@ -113,7 +159,14 @@ def rebuild(workspace: Workspace) -> tuple[int, int]:
 
     Returns:
         How many published folders and how many experiments were found.
+
+    Raises: StageError: a run is using the workspace, and writes to its ledger.
     """
+    with removal(workspace):
+        return _rebuild(workspace)
+
+
+def _rebuild(workspace: Workspace) -> tuple[int, int]:
     fresh = workspace.ledger.with_name(f".ledger-{token()}.sqlite")
     steps = dict(_steps(workspace))
     with Ledger(fresh) as ledger:
@@ -131,9 +184,16 @@ def rebuild(workspace: Workspace) -> tuple[int, int]:
 def _steps(workspace: Workspace) -> Iterator[tuple[str, dict[str, Manifest]]]:
     made: dict[str, dict[str, Manifest]] = {}
     for link in links(workspace):
-        if manifest := _sound(link.resolve()):
+        if link.exists() and (manifest := _sound(link.resolve())):
             made.setdefault(link.parent.name, {})[link.name] = manifest
     yield from made.items()
+
+
+def _manifest(folder: Path) -> Manifest | None:
+    try:
+        return read_manifest(folder)
+    except ArtifactError as error:
+        raise ArtifactError(error.what, where=folder, got=error.got, do=make_again(folder)) from error
 
 
 def _sound(folder: Path) -> Manifest | None:

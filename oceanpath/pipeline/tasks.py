@@ -24,8 +24,8 @@ class Job:
     step: Step
     identity: Mapping[str, Any]
     inputs: Inputs
-    replaces: bool = False
-    """Whether what is published already, if anything, must give way: the step is forced, or that is damaged."""
+    since: int | None = None
+    """What was published before this moment is made again [ns, by the clock of the file system]: the step is forced."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Task:
         reset_peak_memory()
         found, error = None, None
         try:
-            found = make(self.workspace, self._order(progress), replace=self.job.replaces, wait=self.wait)
+            found = make(self.workspace, self._order(progress), since=self.job.since, wait=self.wait)
         except OceanPathError as problem:
             error = problem
         seconds, peak = time.perf_counter() - started, peak_memory_mb()
@@ -120,6 +120,9 @@ class Notes:
         """A bar cannot be moved from here."""
 
     def inside(self, done: float, pace: str) -> None:
+        """A bar cannot be moved from here."""
+
+    def phase(self, text: str) -> None:
         """A bar cannot be moved from here."""
 
     def note(self, text: str) -> None:

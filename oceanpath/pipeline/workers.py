@@ -8,14 +8,17 @@ import os
 import re
 import signal
 from collections.abc import Iterable, Iterator
-from concurrent.futures import CancelledError, Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from itertools import count
-from multiprocessing.sharedctypes import Synchronized
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Lock
 from typing import Protocol
 
+from oceanpath.child_process import end_with_parent
 from oceanpath.cores import usable_cores
 from oceanpath.errors import AccidentError
 from oceanpath.pipeline.seats import Seat, Seated, Watch, watched
@@ -23,7 +26,10 @@ from oceanpath.pipeline.stage import Progress
 from oceanpath.pipeline.tasks import Made, Task
 
 TRIES = 2
-"""A worker that dies takes the tasks of its pool with it; so often they are tried again."""
+"""So often a task is tried when its process dies."""
+GRACE_SECONDS = 5.0
+"""So long a process that was killed is waited for."""
+CONTEXT = multiprocessing.get_context("spawn")
 
 
 class Workers(Protocol):
@@ -49,59 +55,111 @@ class Here:
 
 
 class Beside:
-    """Up to `jobs` tasks at once, each in a process that was started afresh."""
+    """Up to `jobs` tasks at once, each in a process that was started afresh.
+
+    A thread gives a process one task at a time over a pipe and waits for the answer, or for the end of the process.
+    They share no lock and no queue: a process that dies at any moment stops nothing but its own task.
+    """
 
     def __init__(self, jobs: int) -> None:
-        self.jobs = jobs
-        self._context = multiprocessing.get_context("spawn")
         self._tickets = count(1)
-        self._pool = self._open()
-        self._closed = False
+        self._seats = CONTEXT.RawArray(Seat, jobs)
+        self._threads = ThreadPoolExecutor(jobs, thread_name_prefix="worker")
+        self._workers = [_Worker(number, self._seats) for number in range(jobs)]
+        self._free: SimpleQueue[_Worker] = SimpleQueue()
+        for worker in self._workers:
+            self._free.put(worker)
 
     def each(self, tasks: Iterable[Task], progress: Progress) -> Iterator[tuple[Task, Made]]:
         """Run all of `tasks`; a task whose process dies is tried once more, and then said to have failed.
 
         Raises: KeyboardInterrupt: the workers were closed meanwhile.
         """
-        left, ticket = list(tasks), next(self._tickets)
-        for attempt in range(TRIES):
-            pool = self._pool
-            futures: dict[Future[Made], Task] = {pool.submit(_run, task, ticket): task for task in left}
-            left = []
-            with watched(Watch(self._seats, ticket), progress):
-                for future in as_completed(futures):
-                    try:
-                        made = future.result()
-                    except (BrokenProcessPool, CancelledError):
-                        if self._closed:
-                            raise KeyboardInterrupt from None
-                        left.append(futures[future])
-                        continue
-                    for line in made.notes:
-                        progress.note(line)
-                    yield futures[future], made
-            if left and self._pool is pool:
-                self._pool = self._open()
-            if attempt == TRIES - 1:
-                for task in left:
-                    yield (
-                        task,
-                        Made(error=AccidentError("its process was killed", do="Was memory short? Use fewer --jobs.")),
-                    )
+        ticket = next(self._tickets)
+        try:
+            futures = {self._threads.submit(self._run, task, ticket): task for task in tasks}
+        except RuntimeError as error:  # the threads take nothing any more
+            raise KeyboardInterrupt from error
+        with watched(Watch(self._seats, ticket), progress):
+            for future in as_completed(futures):
+                try:
+                    made = future.result()
+                except CancelledError as error:
+                    raise KeyboardInterrupt from error
+                for line in made.notes:
+                    progress.note(line)
+                yield futures[future], made
 
     def close(self) -> None:
         """End the processes, at work or not."""
-        self._closed = True
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
-            process.terminate()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for worker in self._workers:
+            worker.close()
 
-    def _open(self) -> ProcessPoolExecutor:
-        taken = self._context.Value("i", 0)
-        self._seats = self._context.RawArray(Seat, self.jobs)
-        share = max(1, usable_cores() // self.jobs)
-        given = (share, gpus(), taken, self._seats)
-        return ProcessPoolExecutor(self.jobs, self._context, initializer=_prepare, initargs=given)
+    def _run(self, task: Task, ticket: int) -> Made:
+        worker = self._free.get()
+        try:
+            for _ in range(TRIES):
+                if made := worker.run(task, ticket):
+                    return made
+        finally:
+            self._free.put(worker)
+        return Made(error=AccidentError("its process was killed", do="Was memory short? Use fewer --jobs."))
+
+
+class _Worker:
+    """A process that is started when it is first needed, and again after it has died."""
+
+    def __init__(self, number: int, seats: ctypes.Array[Seat]) -> None:
+        self._number, self._seats = number, seats
+        self._process: tuple[SpawnProcess, Connection] | None = None
+        self._closed = False
+        self._lock = Lock()
+        """Held while the process is started or ended."""
+
+    def run(self, task: Task, ticket: int) -> Made | None:
+        """How the task went; None when the process died at it.
+
+        Raises: CancelledError: this was closed. Whatever the task raised: a bug.
+        """
+        try:
+            connection = self._running()
+        except OSError as error:
+            return Made(error=AccidentError("a process could not be started", got=error))
+        try:
+            connection.send((task, ticket))
+            answer: Made | BaseException = connection.recv()
+        except (EOFError, OSError):
+            self._end()
+            return None
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        """End the process for good."""
+        self._closed = True
+        self._end()
+
+    def _running(self) -> Connection:
+        with self._lock:
+            if self._closed:
+                raise CancelledError
+            if self._process is None:
+                mine, theirs = CONTEXT.Pipe()
+                process = CONTEXT.Process(target=_serve, args=(theirs, self._number, self._seats))
+                process.start()
+                theirs.close()
+                self._process = process, mine
+            return self._process[1]
+
+    def _end(self) -> None:
+        with self._lock:
+            if self._process is not None:
+                process, _ = self._process
+                process.kill()
+                process.join(GRACE_SECONDS)
+                self._process = None
 
 
 def gpus() -> list[str]:
@@ -113,24 +171,21 @@ def gpus() -> list[str]:
     return sorted(found[1] for name in devices if (found := re.fullmatch(r"nvidia(\d+)", name)))
 
 
-_SEAT: list[Seat] = []
-"""Of this process, if it is a worker."""
-
-
-def _prepare(threads: int, visible: list[str], taken: Synchronized[int], seats: ctypes.Array[Seat]) -> None:
-    """A new worker: its share of the cores, a GPU of its own where there are several, Ctrl-C left to its parent."""
+def _serve(parent: Connection, number: int, seats: ctypes.Array[Seat]) -> None:
+    """A worker process: do what is asked for until the parent ends or ends it; Ctrl-C is left to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    with taken.get_lock():
-        number = taken.value
-        taken.value += 1
-    _SEAT[:] = [seats[number % len(seats)]]
+    end_with_parent()
+    os.environ["OMP_NUM_THREADS"] = str(max(1, usable_cores() // len(seats)))
+    visible = gpus()
     if len(visible) > 1:
         os.environ["CUDA_VISIBLE_DEVICES"] = visible[number % len(visible)]
-
-
-def _run(task: Task, ticket: int) -> Made:
-    notes = Seated(_SEAT[0], ticket)
-    made = task.run(notes)
-    notes.leave()
-    return replace(made, notes=tuple(notes.lines))
+    while True:
+        task, ticket = parent.recv()
+        notes = Seated(seats[number], ticket)
+        try:
+            made = task.run(notes)
+        except BaseException as error:
+            parent.send(error)
+            raise
+        notes.leave()
+        parent.send(replace(made, notes=tuple(notes.lines)))

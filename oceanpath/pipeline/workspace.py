@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import xxhash
+
 from oceanpath.errors import ArtifactError, ExperimentError
-from oceanpath.pipeline.processes import host, is_alive, process_tag, token
+from oceanpath.pipeline.locks import clear, holder
+from oceanpath.pipeline.processes import is_alive, process_tag, token
 from oceanpath.pipeline.stage import JOURNAL, LOCAL
 
 FORMAT = 1
@@ -37,7 +40,11 @@ class Manifest:
     """Part key → fingerprint of the part that was gathered."""
     environment: Mapping[str, Any] = field(default_factory=dict)
     """Python and packages that made it; never part of an identity or a digest."""
+    local: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """As `files`, of what is true on this machine only: in no digest, and need not be there."""
     format: int = FORMAT
+    seal: str = ""
+    """Digest of manifest.json as it is with this text empty; empty in folders that were published before it existed."""
 
     @property
     def bytes(self) -> int:
@@ -55,6 +62,11 @@ class Workspace:
         """The final folder of a published stage or part."""
         return self.root / ("runs" if kind == "stage" else "parts") / stage / fingerprint
 
+    def folders(self, kind: str, stage: str) -> list[Path]:
+        """What a stage published, stages or parts."""
+        places = self.place(kind, stage, "").iterdir() if self.place(kind, stage, "").is_dir() else ()
+        return sorted(path for path in places if not path.name.startswith("."))
+
     def earlier(self, stage: str, most: int = 16) -> tuple[Path, ...]:
         """The last folders that a stage published, newest first."""
         found = [path for path in (self.root / "runs" / stage).glob("[!.]*") if (path / MANIFEST).is_file()]
@@ -66,6 +78,11 @@ class Workspace:
         return self.root / "ledger.sqlite"
 
     @property
+    def locks(self) -> Path:
+        """Who is at work on what."""
+        return self.root / "locks"
+
+    @property
     def digests(self) -> Path:
         """The cache of outside digests."""
         return self.root / "digests.sqlite"
@@ -73,7 +90,7 @@ class Workspace:
     def open(self) -> None:
         """Make the workspace.
 
-        Raises: ExperimentError: it cannot be written.
+        Raises: ExperimentError: it cannot be written, or holds no symbolic links.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -83,12 +100,26 @@ class Workspace:
         except OSError as error:
             do = "Choose another place with --workspace."
             raise ExperimentError("the workspace cannot be written", where=self.root, got=error, do=do) from error
+        try:
+            probe.symlink_to(self.root)
+            probe.unlink()
+        except OSError as error:
+            what = "the file system of the workspace has no symbolic links"
+            do = "Choose a place on another disk with --workspace."
+            raise ExperimentError(what, where=self.root, got=error, do=do) from error
 
     def sweep(self, *, journals: bool = False) -> None:
         """Remove what dead processes left half made, and with `journals` also that with which work can go on."""
-        for folder in (*self.root.glob(f"runs/*/*{PARTIAL}"), *self.root.glob(f"parts/*/*{PARTIAL}")):
-            if is_left(folder) and (journals or not (folder / JOURNAL).exists()):
+        for folder in (*self.root.glob(f"runs/*/.*{PARTIAL}"), *self.root.glob(f"parts/*/.*{PARTIAL}")):
+            if self.is_left(folder) and (journals or not (folder / JOURNAL).exists()):
                 remove_left(folder)
+        clear(self.locks)
+        remove_dead((*self.locks.glob(".*"), *self.root.glob("experiments/*/.*")))
+
+    def is_left(self, folder: Path) -> bool:
+        """Whether nobody is at a private folder any more: who makes something holds its lock for as long."""
+        _, name, tag, *_ = folder.name.split(".")
+        return holder(self.locks, name) != tag
 
 
 def read_manifest(folder: Path) -> Manifest | None:
@@ -99,22 +130,43 @@ def read_manifest(folder: Path) -> Manifest | None:
     if not folder.is_dir():
         return None
     try:
-        raw = json.loads((folder / MANIFEST).read_bytes())
-        manifest = Manifest(**raw)
-        sizes = {name: (folder / name).stat().st_size for name in manifest.files}
-    except (OSError, ValueError, TypeError) as error:
+        raw = (folder / MANIFEST).read_bytes()
+        manifest = Manifest(**json.loads(raw))
+        if manifest.seal and _digest(raw.replace(_seal(manifest.seal), _seal(""))) != manifest.seal:
+            raise ArtifactError("the manifest of a published folder differs from its own digest", where=folder)
+        wrong = [name for name, entry in manifest.files.items() if (folder / name).stat().st_size != entry["size"]]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ArtifactError("a published folder is damaged", where=folder, got=error) from error
     if manifest.format != FORMAT or manifest.fingerprint != folder.name:
         raise ArtifactError("a published folder has a foreign manifest", where=folder)
-    if wrong := [name for name, entry in manifest.files.items() if sizes[name] != entry["size"]]:
+    if wrong:
         raise ArtifactError("files of a published folder changed size", where=folder, got=", ".join(wrong[:3]))
     return manifest
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write manifest.json, with a digest of itself in it."""
+    raw = json.dumps(asdict(manifest), indent=1, sort_keys=True, allow_nan=False).encode()
+    (folder / MANIFEST).write_bytes(raw.replace(_seal(""), _seal(_digest(raw))))
+
+
+def _seal(digest: str) -> bytes:
+    return f'\n "seal": "{digest}"'.encode()
+
+
+def _digest(raw: bytes) -> str:
+    return xxhash.xxh3_128_hexdigest(raw)
 
 
 def sealed_files(folder: Path) -> list[Path]:
     """The files of a folder that are, or are to be, in its manifest, sorted: all but the manifest and what is local."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return sorted(path for path in files if path.relative_to(folder).parts[0] not in (MANIFEST, LOCAL))
+
+
+def local_files(folder: Path) -> list[Path]:
+    """The files of a folder that are true on this machine only, sorted; no journal."""
+    return sorted(path for path in (folder / LOCAL).rglob("*") if path.is_file() and path != folder / JOURNAL)
 
 
 def find(workspace: Workspace, kind: str, stage: str, name: str) -> tuple[Manifest | None, str]:
@@ -125,11 +177,12 @@ def find(workspace: Workspace, kind: str, stage: str, name: str) -> tuple[Manife
         return None, error.render()
 
 
-def is_left(folder: Path) -> bool:
-    """Whether a private folder belonged to a process of this machine that is dead; those of other hosts stay."""
-    _, _, tag = folder.name.removeprefix(".").partition(".")
-    pid, start, where = (*tag.split(".")[0].split("-", 2), "", "", "")[:3]
-    return where == host() and not is_alive(pid, start)
+def remove_dead(paths: Iterable[Path]) -> None:
+    """Remove those of `paths`, called ``.<name>.<process tag>.<token>``, whose process has ended on this machine."""
+    for path in paths:
+        if is_alive(path.name.rpartition(".")[0].rpartition(".")[2]) is False:
+            with suppress(OSError):  # another process removes it at this moment
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def remove_left(folder: Path) -> None:

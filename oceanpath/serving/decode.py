@@ -20,6 +20,7 @@ from oceanpath.serving.problems import (
     WrongDimensionError,
 )
 from oceanpath.serving.question import Limits, Question, hold_size
+from oceanpath.serving.signatures import identify
 
 ReadH5 = Callable[[bytes | bytearray], Question]
 NPY_MAGIC = b"\x93NUMPY"
@@ -51,9 +52,8 @@ def decode(body: bytes | bytearray, media_type: str, limits: Limits, read_h5: Re
         return read_h5(body)
     if media_type.startswith("application/json") or body[:64].lstrip()[:1] == b"{":
         return _json(body, limits)
-    raise UnknownFormatError(
-        "the body is in no format that is read here", expected=ACCEPTED, got=media_type or "no media type"
-    )
+    kind, do = identify(body)
+    raise UnknownFormatError("the body is in no format that is read here", expected=ACCEPTED, got=kind, do=do)
 
 
 def _npy(body: bytes | bytearray, limits: Limits) -> NDArray[np.floating]:
@@ -65,6 +65,8 @@ def _npy(body: bytes | bytearray, limits: Limits) -> NDArray[np.floating]:
         raise MalformedError("this version of .npy is not read", expected="1.0 or 2.0") from error
     except BAD_HEADER as error:
         raise MalformedError("the .npy header cannot be parsed") from error
+    if not all(type(size) is int and size >= 0 for size in shape):  # numpy takes a negative size, and True for 1
+        raise MalformedError("the .npy header gives an impossible shape", expected="[N, D]", got=list(shape))
     if dtype.kind != "f" or dtype.itemsize > 8:
         raise MalformedError("an .npy of another type", expected="float16, float32 or float64", got=dtype)
     shape = _two(shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -13,6 +14,7 @@ from granian.http import HTTP1Settings
 from litestar.types import ASGIApp
 
 from oceanpath.artifacts.bundle import read_bundle
+from oceanpath.child_process import end_with_parent
 from oceanpath.errors import ExperimentError
 from oceanpath.serving.app import create_app
 from oceanpath.serving.engine import Engine
@@ -41,6 +43,8 @@ def serve(path: Path, settings: ServeSettings, announce: Callable[[str], None]) 
     bundle = read_bundle(find_bundle(path))  # before the worker starts, so that a damaged bundle is one clear error
     address = "127.0.0.1" if settings.host == "localhost" else settings.host.strip("[]")
     _hold_port(address, settings.port)
+    # started afresh: a fork would have the main process's handlers, and not hear a SIGTERM before it has its own
+    multiprocessing.set_start_method("spawn", force=True)
     server = Granian(
         "oceanpath.serving",
         address=address,
@@ -61,6 +65,7 @@ def serve(path: Path, settings: ServeSettings, announce: Callable[[str], None]) 
 
 def _load(path: Path, settings: ServeSettings) -> ASGIApp:
     """In the worker: verify again, test the engine on its golden bag, and only then answer."""
+    end_with_parent()
     return create_app(Engine.load(path, settings.threads), settings)
 
 

@@ -11,13 +11,15 @@ from typing import Any
 from litestar import Request
 from litestar.datastructures import UploadFile
 from litestar.enums import RequestEncodingType
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from oceanpath.serving.decode import ACCEPTED, decode
 from oceanpath.serving.engine import Engine, Prediction
 from oceanpath.serving.hdf5_reader import Hdf5Reader
-from oceanpath.serving.problems import BusyError, MalformedError
+from oceanpath.serving.problems import BusyError, MalformedError, TooLargeError
 from oceanpath.serving.question import Limits, Question
 from oceanpath.serving.settings import ServeSettings
+from oceanpath.serving.signatures import SLIDE
 
 AT_ONCE = 2
 """One question can be decoded while another is computed; the model itself uses all processors."""
@@ -49,7 +51,7 @@ class Service:
         Raises: QuestionError: the question cannot be answered.
         """
         with self._place():
-            body, media_type = await _body(request)
+            body, media_type = await _body(request, self.limits.max_bytes)
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._pool, self._compute, body, media_type, encoder)
 
@@ -71,13 +73,17 @@ class Service:
             self._inside -= 1
 
 
-async def _body(request: Request[Any, Any, Any]) -> tuple[bytes | bytearray, str]:
+async def _body(request: Request[Any, Any, Any], limit: int) -> tuple[bytes | bytearray, str]:
     media_type = request.content_type[0]
-    if media_type == RequestEncodingType.MULTI_PART:
-        return await _uploaded(request)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+    try:
+        if media_type == RequestEncodingType.MULTI_PART:
+            return await _uploaded(request)
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+    except RequestEntityTooLarge as error:
+        most = f"at most {limit // 2**20} MiB: {ACCEPTED}"
+        raise TooLargeError("the body is over the limit", expected=most, do=f"Is it a whole slide? {SLIDE}") from error
     return body, media_type
 
 

@@ -9,18 +9,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from oceanpath.artifacts.ids import slide_id
 from oceanpath.errors import ArtifactError, ExperimentError, StageError
+from oceanpath.slides.bounds import Bounds
 from oceanpath.slides.reader import SlideReader
 from oceanpath.slides.tissue import Tissue, mask_size
 
 SUFFIXES = (".geojson", ".json", ".png")
 ASPECT_TOLERANCE = 0.02
+EDGE_TOLERANCE = 0.01
+"""How far contours may reach beyond the scanned area, as a part of its longer side."""
+Origin = Literal["auto", "slide", "bounds"]
 Ring = list[tuple[float, float]]
 
 
@@ -42,39 +47,109 @@ def find_contours(folder: Path) -> dict[str, Path]:
     return found
 
 
-def read_tissue(path: Path, reader: SlideReader, patch_um: float) -> Tissue:
+def read_tissue(path: Path, reader: SlideReader, patch_um: float, origin: Origin = "auto") -> Tissue:
     """The tissue that a file outlines on a slide.
+
+    Args:
+        path: GeoJSON in level-0 pixels, or a mask image.
+        reader: The slide.
+        patch_um: Side of a patch in micrometres, which decides how fine the mask is.
+        origin: Where coordinates start on a slide whose scanned area does not begin at its corner.
 
     Raises:
         ArtifactError: the file is damaged, or holds no polygons.
-        StageError: a mask image of another shape than the slide.
+        StageError: a mask image of another shape than the slide; contours or a mask that fit the slide and its scanned
+            area alike, or neither.
     """
     if path.suffix.lower() == ".png":
-        return _from_image(path, reader)
+        return _from_image(path, reader, origin)
     width, height = mask_size(reader, patch_um)
     scale_x, scale_y = reader.width / width, reader.height / height
     mask = np.zeros((height, width), bool)
-    for rings in _polygons(path):
+    polygons = list(_polygons(path))
+    shift_x, shift_y = _contour_shift(polygons, path, reader, origin)
+    for rings in polygons:
         layer = Image.new("1", (width, height))
         draw = ImageDraw.Draw(layer)
         for number, ring in enumerate(rings):  # the first is the outline, the others are holes
-            draw.polygon([(x / scale_x - 0.5, y / scale_y - 0.5) for x, y in ring], fill=int(number == 0))
+            corners = [((x + shift_x) / scale_x - 0.5, (y + shift_y) / scale_y - 0.5) for x, y in ring]
+            draw.polygon(corners, fill=int(number == 0))
         mask |= np.asarray(layer)
-    return Tissue(mask, scale_x, scale_y, source=path.suffix.lower().lstrip("."))
+    word = "bounds" if (shift_x, shift_y) != (0, 0) else ""
+    return Tissue(mask, scale_x, scale_y, source=path.suffix.lower().lstrip("."), origin=word)
 
 
-def _from_image(path: Path, reader: SlideReader) -> Tissue:
+def _contour_shift(polygons: list[list[Ring]], path: Path, reader: SlideReader, origin: Origin) -> tuple[int, int]:
+    """What is added to the contours' coordinates to make them level-0 pixels.
+
+    QuPath shows and exports the scanned area alone, so its coordinates start at the corner of that area; others start
+    at the corner of the slide. The one within which all corners lie is meant.
+    """
+    area = reader.bounds
+    if origin == "slide" or (area.x, area.y) == (0, 0):
+        return 0, 0
+    corners = np.array([corner for rings in polygons for ring in rings for corner in ring])
+    as_slide = _inside(corners, (area.x, area.y), area)
+    as_bounds = _inside(corners, (0, 0), area)
+    if origin == "bounds" or (as_bounds and not as_slide):
+        return area.x, area.y
+    if as_slide and not as_bounds:
+        return 0, 0
+    raise _unclear("contours", path, area, both=as_slide)
+
+
+def _inside(corners: NDArray[np.float64], start: tuple[int, int], area: Bounds) -> bool:
+    """Whether all corners [n, 2] lie in the scanned area when coordinates start such that its corner is `start`."""
+    slack = EDGE_TOLERANCE * max(area.width, area.height)
+    low = np.array(start) - slack
+    high = np.array([start[0] + area.width, start[1] + area.height]) + slack
+    return bool(((corners >= low) & (corners <= high)).all())
+
+
+def _unclear(what: str, path: Path, area: Bounds, *, both: bool) -> StageError:
+    fits = "the slide's and the scanned area's" if both else "neither the slide's nor the scanned area's"
+    return StageError(
+        f"{what} whose origin is unclear",
+        where=path,
+        expected=f"coordinates from the corner of the slide, or of its scanned area at x {area.x}, y {area.y}",
+        got=f"coordinates that fit {fits}",
+        do='Set extract.tissue_origin to "slide" or "bounds" (QuPath exports bounds).',
+    )
+
+
+def _from_image(path: Path, reader: SlideReader, origin: Origin) -> Tissue:
     try:
         with Image.open(path) as image:
             mask = np.asarray(image.convert("RGB")).max(axis=2) > 0
     except (OSError, Image.DecompressionBombError) as error:
         raise ArtifactError("a tissue mask cannot be read", where=path, got=error) from error
-    scale_x, scale_y = reader.width / mask.shape[1], reader.height / mask.shape[0]
-    if abs(scale_x / scale_y - 1) > ASPECT_TOLERANCE:
+    area, whole = reader.bounds, Bounds(0, 0, reader.width, reader.height)
+    as_slide, as_bounds = _same_shape(mask, whole), area != whole and _same_shape(mask, area)
+    if origin == "auto" and as_slide and as_bounds:
+        raise _unclear("a tissue mask", path, area, both=True)
+    if as_bounds and origin != "slide":
+        return _in_scanned_area(mask, reader)
+    if not as_slide or (origin == "bounds" and area != whole):
         expected = f"the shape of {reader.width} x {reader.height} px"
+        expected += f" or of the scanned {area.width} x {area.height} px" if area != whole else ""
         got = f"{mask.shape[1]} x {mask.shape[0]} px"
         raise StageError("a tissue mask must cover the whole slide", where=path, expected=expected, got=got)
-    return Tissue(mask, scale_x, scale_y, source="png")
+    return Tissue(mask, reader.width / mask.shape[1], reader.height / mask.shape[0], source="png")
+
+
+def _same_shape(mask: NDArray[np.bool_], area: Bounds) -> bool:
+    stretch: float = area.width / mask.shape[1] / (area.height / mask.shape[0])
+    return abs(stretch - 1) <= ASPECT_TOLERANCE
+
+
+def _in_scanned_area(mask: NDArray[np.bool_], reader: SlideReader) -> Tissue:
+    """A mask of the scanned area as one of the whole slide, whose pixels are as large."""
+    area = reader.bounds
+    scale_x, scale_y = area.width / mask.shape[1], area.height / mask.shape[0]
+    size = max(1, round(reader.width / scale_x)), max(1, round(reader.height / scale_y))
+    whole = Image.new("1", size)
+    whole.paste(Image.fromarray(mask), (round(area.x / scale_x), round(area.y / scale_y)))
+    return Tissue(np.asarray(whole), reader.width / size[0], reader.height / size[1], source="png", origin="bounds")
 
 
 def _polygons(path: Path) -> Iterator[list[Ring]]:

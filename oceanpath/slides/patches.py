@@ -8,6 +8,7 @@ from PIL import Image
 
 from oceanpath.slides.grid import Grid
 from oceanpath.slides.reader import SlideReader
+from oceanpath.slides.readers.pixels import UndecodableError
 from oceanpath.slides.shrink import LARGEST_FACTOR
 
 BLOCK = 8
@@ -27,7 +28,7 @@ def read_patches(
         coords: x and y, level-0 pixels.
         out: Where to put them, [n, P, P, 3]; such an array is made without it.
 
-    Raises: ArtifactError: the pixels cannot be decoded.
+    Raises: UndecodableError: the pixels cannot be decoded.
     """
     side, wide, high = grid.patch_px, grid.read_width, grid.read_height
     into = np.empty((len(coords), side, side, 3), np.uint8) if out is None else out
@@ -36,6 +37,17 @@ def read_patches(
     for region, patch in zip(regions, into, strict=True):
         patch[:] = region if region.shape == patch.shape else _boxed(region, side)
     return into
+
+
+def decodable(reader: SlideReader, grid: Grid, coords: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Which patches [n] can be read; each is tried on its own."""
+    can = np.ones(len(coords), bool)
+    for number in range(len(coords)):
+        try:
+            read_patches(reader, grid, coords[number : number + 1])
+        except UndecodableError:
+            can[number] = False
+    return can
 
 
 def reading_order(coords: NDArray[np.integer], grid: Grid) -> NDArray[np.int64]:

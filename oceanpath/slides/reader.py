@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -13,15 +14,31 @@ from PIL import Image
 
 from oceanpath.artifacts.ids import CLOSED_SUFFIXES
 from oceanpath.errors import ArtifactError
+from oceanpath.slides.bounds import scanned_bounds
+from oceanpath.slides.colour_profile import Convert, profile_name, to_srgb
+from oceanpath.slides.readers.bit_depth import check_bit_depth
 from oceanpath.slides.readers.choose import choose_pixels
-from oceanpath.slides.readers.pixels import Pixels
+from oceanpath.slides.readers.pixels import Pixels, UndecodableError
 from oceanpath.slides.readers.through_openslide import OpenSlidePixels
 from oceanpath.slides.readers.vendor.slide import VendorSlide
-from oceanpath.slides.resolution import Resolution, resolve_mpp
+from oceanpath.slides.resolution import resolve_mpp
 
 BLOCK = 4096
 """Side in level pixels of what an overview holds in memory at once."""
+SMALLEST_BLOCK = 64
+"""Side in level pixels of what is painted white where it cannot be decoded."""
 VENDOR_LIMIT_S = 120.0
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How a slide is read; see `open_slide`."""
+
+    override_mpp: float | None
+    default_mpp: float | None
+    tiles: bool
+    skip_undecodable: bool
+    to_srgb: bool
 
 
 class SlideReader:
@@ -30,23 +47,29 @@ class SlideReader:
     Attributes:
         path: The file.
         width, height: Level-0 pixels.
-        mpp: Micrometres a level-0 pixel.
+        mpp: Micrometres per level-0 pixel.
+        bounds: The scanned area in level-0 pixels; the whole slide for most scanners.
+        undecodable_share: Part of the overviews made so far that could not be decoded, at most; white there.
+        colour_profile: Description of the ICC profile that the file carries; "" where there is none.
         level_sizes: (width, height) of each level.
         level_downsamples: Level-0 pixels a pixel of each level, as floats.
         reader: Where pixels come from: `tiff_tiles`, `openslide`, or a maker's package with its version.
         reader_reason: Why they do not come from the tiles; "" where they do.
     """
 
-    def __init__(
-        self, path: Path, handle: openslide.OpenSlide | VendorSlide, mpp: Resolution, pixels: tuple[Pixels, str]
-    ) -> None:
-        self.path, self.mpp = path, mpp
-        self._handle = handle
-        self._pixels, self.reader_reason = pixels
-        self.reader = self._pixels.name
+    def __init__(self, path: Path, handle: openslide.OpenSlide | VendorSlide, opening: Opening) -> None:
+        self.path, self._handle, self._opening = path, handle, opening
+        self.mpp = resolve_mpp(handle.properties, path, override=opening.override_mpp, default=opening.default_mpp)
         self.width, self.height = handle.dimensions
+        self.undecodable_share = 0.0
+        self._lost = 0
+        self.bounds = scanned_bounds(handle.properties, (self.width, self.height))
         self.level_sizes: tuple[tuple[int, int], ...] = handle.level_dimensions
         self.level_downsamples: tuple[float, ...] = handle.level_downsamples
+        self.colour_profile, self._convert = _colours_of(handle, opening)
+        # last: the choice reads pixels, and after a damaged tile OpenSlide refuses every call
+        self._pixels, self.reader_reason = _pixels_of(path, handle, opening.tiles)
+        self.reader = self._pixels.name
 
     def __enter__(self) -> SlideReader:
         return self
@@ -77,7 +100,8 @@ class SlideReader:
 
         Raises: ArtifactError: the pixels cannot be decoded.
         """
-        return self._pixels.regions(places, level, width, height, factor)
+        regions = self._pixels.regions(places, level, width, height, factor)
+        return regions if self._convert is None else map(self._convert, regions)
 
     def read(self, x: int, y: int, level: int, width: int, height: int) -> NDArray[np.uint8]:
         """RGB [height, width, 3] of a region.
@@ -109,18 +133,34 @@ class SlideReader:
         ratio = min(level_w / width, level_h / height)
         whole = level_w == ratio * width and level_h == ratio * height and ratio == int(ratio)
         factor = int(ratio) if whole else max(1, int(ratio / 2))  # the rest, a factor of 2 to 4, takes a filter
+        self._lost = 0
         small = Image.new("RGB", (-(-level_w // factor), -(-level_h // factor)), "white")
         step = max(1, BLOCK // factor) * factor
         for top in range(0, level_h, step):
             for left in range(0, level_w, step):
                 block = self._block(left, top, level, (min(step, level_w - left), min(step, level_h - top)))
                 small.paste(block.reduce(factor) if factor > 1 else block, (left // factor, top // factor))
+        self.undecodable_share = max(self.undecodable_share, self._lost / (level_w * level_h))
         box = (0.0, 0.0, level_w / factor, level_h / factor)
         return np.asarray(small.resize((width, height), Image.Resampling.HAMMING, box=box))
 
     def _block(self, left: int, top: int, level: int, size: tuple[int, int]) -> Image.Image:
         downsample = self.level_downsamples[level]
-        return Image.fromarray(self.read(round(left * downsample), round(top * downsample), level, *size))
+        try:
+            return Image.fromarray(self.read(round(left * downsample), round(top * downsample), level, *size))
+        except UndecodableError:
+            if not self._opening.skip_undecodable:
+                raise
+        block = Image.new("RGB", size, "white")
+        if max(size) <= SMALLEST_BLOCK:
+            self._lost += size[0] * size[1]
+            return block
+        half = max(size) // 2
+        for y in range(0, size[1], half):
+            for x in range(0, size[0], half):
+                part = min(half, size[0] - x), min(half, size[1] - y)
+                block.paste(self._block(left + x, top + y, level, part), (x, y))
+        return block
 
 
 def open_slide(
@@ -130,30 +170,41 @@ def open_slide(
     default_mpp: float | None = None,
     tiles: bool = True,
     limit_s: float = VENDOR_LIMIT_S,
+    skip_undecodable: bool = False,
+    to_srgb: bool = False,
 ) -> SlideReader:
     """Open a slide and settle its resolution.
 
     Args:
-        path: Any file that OpenSlide reads, or of a maker's format whose package is installed.
-        override_mpp: Believed whatever the slide says.
-        default_mpp: Used when the slide tells nothing plausible.
+        path: Any file that OpenSlide reads, or of a vendor's format whose package is installed.
+        override_mpp: Used whatever the slide says.
+        default_mpp: Used when the slide gives no plausible resolution.
         tiles: Whether plain JPEG tiles may be decoded without OpenSlide; the pixels are the same.
-        limit_s: Seconds after which a maker's package that does not answer is given up.
+        limit_s: Seconds after which a vendor's package that does not answer is given up.
+        skip_undecodable: Whether overviews are white where pixels cannot be decoded; regions are an error either way.
+        to_srgb: Whether pixels are converted to sRGB by the slide's ICC profile, where it has one.
 
     Raises:
         ArtifactError: missing, damaged, or of a format that nothing here reads.
-        MissingExtraError: of a maker's format, whose package is not installed.
-        StageError: the slide tells no plausible resolution, or a maker's package died or hangs.
+        MissingExtraError: of a vendor's format, whose package is not installed.
+        StageError: the slide has no plausible resolution or unused upper bits, or a vendor's package died or hangs.
     """
     handle: openslide.OpenSlide | VendorSlide
-    of_maker = path.suffix.lower() in CLOSED_SUFFIXES
-    handle = VendorSlide(path, limit_s) if of_maker else _opened(path)
+    opening = Opening(override_mpp, default_mpp, tiles, skip_undecodable, to_srgb)
+    handle = VendorSlide(path, limit_s) if path.suffix.lower() in CLOSED_SUFFIXES else _opened(path)
     try:
-        mpp = resolve_mpp(handle.properties, path, override=override_mpp, default=default_mpp)
-        return SlideReader(path, handle, mpp, _pixels_of(path, handle, tiles))
+        return SlideReader(path, handle, opening)
     except Exception:
         handle.close()
         raise
+
+
+def _colours_of(handle: openslide.OpenSlide | VendorSlide, opening: Opening) -> tuple[str, Convert | None]:
+    """The name of a slide's ICC profile, and what converts its pixels where that is asked for."""
+    if isinstance(handle, VendorSlide):
+        return "", None
+    profile = handle.color_profile
+    return profile_name(profile), to_srgb(profile) if profile is not None and opening.to_srgb else None
 
 
 def _pixels_of(path: Path, handle: openslide.OpenSlide | VendorSlide, tiles: bool) -> tuple[Pixels, str]:
@@ -165,9 +216,12 @@ def _pixels_of(path: Path, handle: openslide.OpenSlide | VendorSlide, tiles: boo
 def _opened(path: Path) -> openslide.OpenSlide:
     do = "Copy the slide again, convert it to a pyramidal TIFF, or leave it out with extract.exclude."
     try:
-        return openslide.OpenSlide(path)
+        handle = openslide.OpenSlide(path)
     except openslide.OpenSlideUnsupportedFormatError as error:
         got = "no slide format, or the file is cut off"
         raise ArtifactError("OpenSlide cannot open this file", where=path, got=got, do=do) from error
     except (openslide.OpenSlideError, OSError) as error:
         raise ArtifactError("OpenSlide cannot open this file", where=path, got=error, do=do) from error
+    if handle.properties.get("openslide.vendor") == "generic-tiff":
+        check_bit_depth(path)
+    return handle

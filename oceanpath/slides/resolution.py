@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 from oceanpath.errors import StageError
 
 PLAUSIBLE = (0.05, 10.0)
 """µm a level-0 pixel of a microscope; a 72-dpi tag, 352.8, is outside."""
+
+MICROMETRES = {"µm": 1.0, "\u03bcm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6}
+"""Length units of OME-XML in micrometres; the micro sign and the Greek letter are both in use."""
 
 POWER_TIMES_MPP = 10.0
 """A 20x objective gives about 0.5 µm a pixel."""
@@ -28,7 +32,7 @@ class Resolution:
 def resolve_mpp(
     properties: Mapping[str, str], path: Path, *, override: float | None = None, default: float | None = None
 ) -> Resolution:
-    """The first plausible resolution: override, OpenSlide's, the vendor's, nominal objective power, default.
+    """The first plausible resolution: override, OME-XML, OpenSlide's, the vendor's, nominal objective power, default.
 
     A DICOM slide must tell its pixel spacing, so that is believed even where it is no microscope's; a TIFF tag of 72 or
     96 dots an inch is what image programs write by habit.
@@ -61,6 +65,8 @@ def _told(
 ) -> Iterator[tuple[str, float, float]]:
     if override is not None:
         yield "override", override, override
+    if ome := _ome_mpp(properties.get("tiff.ImageDescription", "")):
+        yield "ome", *ome
     x, y = _number(properties, "openslide.mpp-x"), _number(properties, "openslide.mpp-y")
     if x or y:
         yield "openslide.mpp", x or y, y or x
@@ -74,6 +80,27 @@ def _told(
         yield "objective_nominal", POWER_TIMES_MPP / power, POWER_TIMES_MPP / power
     if default is not None:
         yield "default_mpp", default, default
+
+
+def _ome_mpp(description: str) -> tuple[float, float] | None:
+    """Micrometres per pixel in x and y of the first image of OME-XML; None without both, or in an unknown unit.
+
+    OME schema 2016-06: `Pixels/@PhysicalSizeX`, its unit in `@PhysicalSizeXUnit`, µm where that is left out.
+    """
+    if "<OME" not in description[:2000]:
+        return None
+    try:
+        root = ElementTree.fromstring(description.encode())  # expat stops at entity expansion
+    except ElementTree.ParseError:
+        return None
+    pixels = next((node for node in root.iter() if node.tag.rpartition("}")[2] == "Pixels"), None)
+    if pixels is None:
+        return None
+    sizes = [
+        _number(pixels.attrib, f"PhysicalSize{axis}") * MICROMETRES.get(pixels.get(f"PhysicalSize{axis}Unit", "µm"), 0)
+        for axis in "XY"
+    ]
+    return (sizes[0] or sizes[1], sizes[1] or sizes[0]) if any(sizes) else None
 
 
 def _number(properties: Mapping[str, str], key: str) -> float:

@@ -46,6 +46,8 @@ class Tissue:
     scale_y: float
     source: str = "auto"
     """`auto` where it was measured, else the suffix of the file that told it."""
+    origin: str = ""
+    """`bounds` where the file's coordinates started at the corner of the scanned area."""
     ink: NDArray[np.bool_] | None = None
     """[h, w], what was left out as pen or frame; None where nobody looked."""
 

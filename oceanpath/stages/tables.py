@@ -14,33 +14,38 @@ from oceanpath.settings import Settings, shared
 
 
 class DataSettings(Settings):
-    """`[data]`: where the cohort lies and what the columns of its table are called."""
+    """The cohort's slides or features, its table of labels, and the names of the table's columns."""
 
     root: Path | None = None
-    """Folder that relative paths of this table are meant from, instead of the experiment file's own."""
+    """Folder to which relative paths of this table refer; default: the folder of the experiment file."""
     slides: Path | None = None
     """Folder of whole-slide images."""
     features: Path | None = None
-    """Folder of ready patch features, instead of slides."""
+    """Folder of precomputed patch features, instead of `slides`."""
+    features_key: str = ""
+    """Name of the array that holds the features, such as "20x/features", where feature files hold several."""
     labels: Path | None = None
-    """csv, tsv, parquet or xlsx with one row per slide; a missing value is an empty cell, and words are words."""
+    """Table of labels: csv, tsv, parquet or xlsx, one row per slide; only an empty cell means a missing value."""
     slide_id: str = "slide_id"
+    """Column of the table with slide ids: file names without their suffix."""
     patient_id: str = "patient_id"
+    """Column with patient ids; all slides of a patient are in the same fold."""
     one_slide_per_patient: bool = False
-    """States that the cohort has no patient column because every slide is another patient."""
+    """States that every slide is of another patient, so that the table needs no patient column."""
     label: str = "label"
+    """Column with the classes."""
     classes: tuple[str, ...] = ()
-    """Class names in order; for two classes the second is the positive one."""
+    """Names of the classes, in order; of two, the second is the positive class."""
     allow_missing: bool = False
-    """Continue without slides that lack a label, a patient or features, or that fail; they are counted and listed."""
+    """Leave out slides that lack a label, a patient or features, or that fail; they are listed. Default: an error."""
     distinct_ids: bool = False
-    """States that ids which look alike, such as P01 and p01, are different slides and patients."""
+    """States that ids which resemble each other, such as P01 and p01, belong to different slides and patients."""
     match_ids: str = ""
-    """Regular expression: what it matches of an id, or its first group, is compared with that of a file's name."""
+    """Regular expression for ids: its match, or its first group, is compared instead of the whole id."""
     encoding: str = ""
-    """Encoding of a table that is not Unicode and not Western, such as gbk, cp1251 or shift_jis."""
+    """Encoding of a text table that is neither Unicode nor Western European, such as gbk, cp1251 or shift_jis."""
     sheet: str = ""
-    """Sheet of a workbook that has several."""
+    """Sheet of a workbook with several sheets."""
 
     @field_validator("classes", mode="before")
     @classmethod
@@ -88,14 +93,18 @@ class Expected(NamedTuple):
 
 
 class RuntimeSettings(Settings):
-    """`[runtime]`: how fast and where, never what."""
+    """Device and processes. None of these keys changes a result."""
 
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
+    """Where to compute: auto (a GPU where there is one), cpu, cuda, cuda:0 or mps."""
     workers: int = Field(2, ge=0)
-    """Threads or processes that read beside the computation."""
+    """Threads or processes that read data while the device computes."""
     placement: Literal["auto", "mmap", "ram", "gpu"] = "auto"
-    """Where the store's bags wait: in its files, in memory, or on the GPU; ``auto``: the GPU where it is small."""
+    """Where the bags of the store are kept: in its files, in memory or on the GPU; auto: on the GPU if they fit."""
     executor: Literal["local"] = "local"
+    """What runs steps and parts; local: processes of this machine."""
+    verify: bool = True
+    """Compare what a step reads with the digests under which it was published; bags of the store on first use."""
 
 
 def features_to_read(extracted: Path | None, given: Path | None) -> Path:

@@ -8,7 +8,7 @@ against the rest; a class without rows is left out of sum and denominator alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,9 +52,8 @@ def auprc(labels: NDArray[np.int64], probs: Floats) -> Estimate:
 def ranking_measure(labels: NDArray[np.int64], probs: Floats) -> Measure:
     """The measure of auroc and auprc; arguments as `auroc`. Scores are sorted once."""
     check_rows(labels, probs)
-    n_classes = probs.shape[1]
-    candidates = [1] if n_classes == 2 else range(n_classes)
-    ranked = [_Ranked(labels == c, probs[:, c]) for c in candidates if 0 < np.sum(labels == c) < len(labels)]
+    candidates = scored_classes(probs.shape[1])
+    ranked = [Ranked(labels == c, probs[:, c]) for c in candidates if 0 < np.sum(labels == c) < len(labels)]
 
     def measure(weights: Floats) -> dict[str, Floats]:
         if not ranked:
@@ -65,8 +64,13 @@ def ranking_measure(labels: NDArray[np.int64], probs: Floats) -> Measure:
     return measure
 
 
-class _Ranked:
-    """Rows in score order, with the places where a run of equal scores starts."""
+def scored_classes(n_classes: int) -> Sequence[int]:
+    """Classes that are judged against the rest: the last one of two, else all."""
+    return [1] if n_classes == 2 else range(n_classes)
+
+
+class Ranked:
+    """Rows in score order, and the positions at which a run of equal scores starts."""
 
     def __init__(self, positive: NDArray[np.bool_], scores: Floats) -> None:
         self.order = np.argsort(scores, kind="stable")
@@ -77,21 +81,36 @@ class _Ranked:
 
     def areas(self, weights: Floats) -> tuple[Floats, Floats]:
         """AUROC [R] and average precision [R] of each row of weights [R, n]; NaN where a class has no weight."""
+        wp, wn = self._by_score(weights)
+        wins, pairs, below = _wins(wp, wn)
+        n_pos, n_neg = wp.sum(axis=1), below[:, -1]
+        above_pos = n_pos[:, None] - np.cumsum(wp, axis=1) + wp
+        above_neg = n_neg[:, None] - below + wn
+        precision = above_pos / np.maximum(above_pos + above_neg, 1e-300)  # 0/0 only where wp is 0
+        with np.errstate(invalid="ignore", divide="ignore"):
+            area, average = wins / pairs, np.einsum("ij,ij->i", wp, precision) / n_pos
+        undefined = pairs == 0
+        return np.where(undefined, np.nan, area), np.where(undefined, np.nan, average)
+
+    def wins(self, weights: Floats) -> tuple[Floats, Floats]:
+        """Pairs in which the positive outranks the negative [R], ties counting one half, and all pairs [R]."""
+        wins, pairs, _ = _wins(*self._by_score(weights))
+        return wins, pairs
+
+    def _by_score(self, weights: Floats) -> tuple[Floats, Floats]:
+        """Weight of positives and of negatives at each distinct score, rising."""
         both = weights[:, self.order]
         wp = both * self.positive
         wn = both - wp
         if self.starts is not None:
             wp, wn = np.add.reduceat(wp, self.starts, axis=1), np.add.reduceat(wn, self.starts, axis=1)
-        below = np.cumsum(wn, axis=1)
-        n_pos, n_neg = wp.sum(axis=1), below[:, -1]
-        wins = np.einsum("ij,ij->i", wp, below - wn / 2)
-        above_pos = n_pos[:, None] - np.cumsum(wp, axis=1) + wp
-        above_neg = n_neg[:, None] - below + wn
-        precision = above_pos / np.maximum(above_pos + above_neg, 1e-300)  # 0/0 only where wp is 0
-        with np.errstate(invalid="ignore", divide="ignore"):
-            area, average = wins / (n_pos * n_neg), np.einsum("ij,ij->i", wp, precision) / n_pos
-        undefined = (n_pos == 0) | (n_neg == 0)
-        return np.where(undefined, np.nan, area), np.where(undefined, np.nan, average)
+        return wp, wn
+
+
+def _wins(wp: Floats, wn: Floats) -> tuple[Floats, Floats, Floats]:
+    below = np.cumsum(wn, axis=1)
+    wins: Floats = np.einsum("ij,ij->i", wp, below - wn / 2)
+    return wins, wp.sum(axis=1) * below[:, -1], below
 
 
 def roc_curve(positive: NDArray[np.bool_], scores: Floats, weights: Floats | None = None) -> Curve:

@@ -12,8 +12,13 @@ UNDEFINED = {
     "kappa": "the rows hold one class only",
     "sensitivity": "no row of the positive class",
     "specificity": "no row of the negative class",
+    "auroc_within_folds": "no fold holds both classes",
 }
 """Metric → why it does not exist when it does not."""
+NO_INTERVAL = {
+    "ece": "chance alone raises an ECE and resampling raises it further, so its percentile interval would be too high",
+}
+"""Metric → why it has no interval, however many rows there are."""
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,22 @@
-"""Paired patient-clustered bootstrap of the difference of two models' AUROC."""
+"""Paired patient-clustered bootstrap: the difference of two metrics on the same resamples."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from oceanpath.errors import StageError
-from oceanpath.stats.discrimination import Floats, ranking_measure
-from oceanpath.stats.resample import bootstrap, draw_patients
+from oceanpath.stats.estimate import UNDEFINED
+from oceanpath.stats.resample import Bootstrap, percentile_interval
+
+VERDICTS = ("better", "worse", "not_shown_better", "undetermined")
 
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """AUROC of a minus AUROC of b on the same rows; None with a reason where undefined."""
+    """A metric of one model minus that of another on the same rows; None with a reason where undefined."""
 
     value: float | None
     low: float | None
@@ -28,46 +29,50 @@ class PairedDifference:
     redrawn: int
     reason: str = ""
 
+    @property
+    def verdict(self) -> str:
+        """One of `VERDICTS`, from the interval alone: an interval that holds 0 shows no difference."""
+        if self.low is None or self.high is None:
+            return "undetermined"
+        if self.high < 0:
+            return "worse"
+        return "better" if self.low > 0 else "not_shown_better"
 
-def paired_auroc_difference(
-    labels: NDArray[np.int64],
-    a: Floats,
-    b: Floats,
-    patients: Sequence[str],
-    *,
-    resamples: int = 2000,
-    confidence: float = 0.95,
-    seed: int = 42,
+    def record(self) -> dict[str, Any]:
+        """JSON values, with the verdict; the reason where there is one."""
+        fields = {name: value for name, value in asdict(self).items() if name != "reason" or value}
+        return fields | {"verdict": self.verdict}
+
+
+def paired_difference(
+    first: Bootstrap, second: Bootstrap, metrics: tuple[str, str] = ("auroc", "auroc"), confidence: float = 0.95
 ) -> PairedDifference:
     """The difference, its percentile interval, and how rarely chance alone moves it as far.
 
     p counts the resamples whose difference lies at least as far from the observed one as that lies from zero (Efron and
-    Tibshirani 1993, section 16.4: the resampled differences, shifted to the null). Both models see the same resamples.
+    Tibshirani 1993, section 16.4: the resampled differences, shifted to the null).
 
     Args:
-        labels: [n] class numbers.
-        a: [n, C] probabilities of one model.
-        b: [n, C] probabilities of the other, same rows in the same order.
-        patients: [n] patient of each row.
-        resamples: R.
-        confidence: mass of the interval.
-        seed: of the resampling.
+        first: Metrics of one model.
+        second: Metrics of the other, or of the same one, on the same rows and the same resamples.
+        metrics: The metric of the first and of the second.
+        confidence: Mass of the interval.
 
     Raises:
-        StageError: the arrays disagree.
+        StageError: the metrics were not computed on the same resamples.
     """
-    if a.shape != b.shape:
-        raise StageError("the models predict different rows or classes", expected=a.shape, got=b.shape)
-    drawn = draw_patients(patients, labels, resamples=resamples, seed=seed)
-    first, second = (bootstrap([ranking_measure(labels, probs)], drawn) for probs in (a, b))
-    one, two, n_patients = first.values["auroc"], second.values["auroc"], drawn.counts.shape[1]
-    facts = (len(labels), n_patients, len(drawn.counts), drawn.redrawn)
+    drawn = first.resamples
+    if drawn is not second.resamples:
+        raise StageError("a paired difference needs both metrics on the same resamples")
+    facts = (first.n, drawn.counts.shape[1], len(drawn.counts), drawn.redrawn)
+    one, two = first.values[metrics[0]], second.values[metrics[1]]
     if one is None or two is None:
-        return PairedDifference(None, None, None, None, *facts, reason="the rows hold one class only")
+        missing = metrics[0] if one is None else metrics[1]
+        return PairedDifference(None, None, None, None, *facts, reason=UNDEFINED.get(missing, "no rows"))
     value = one - two
-    if drawn.reason:
-        return PairedDifference(value, None, None, None, *facts, reason=drawn.reason)
-    moved = first.samples["auroc"] - second.samples["auroc"]
-    low, high = np.quantile(moved, [(1 - confidence) / 2, (1 + confidence) / 2])
+    moved = first.samples[metrics[0]] - second.samples[metrics[1]]
+    interval = drawn.reason or percentile_interval(value, moved, confidence)
+    if isinstance(interval, str):
+        return PairedDifference(value, None, None, None, *facts, reason=interval)
     as_far = int(np.sum(np.abs(moved - value) >= abs(value) - 1e-12))
-    return PairedDifference(value, float(low), float(high), (1 + as_far) / (1 + len(moved)), *facts)
+    return PairedDifference(value, *interval, (1 + as_far) / (1 + len(moved)), *facts)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,41 +9,36 @@ from oceanpath.stats.calibration import calibration_measure
 from oceanpath.stats.confusion import confusion_measure
 from oceanpath.stats.discrimination import Floats, check_rows, ranking_measure
 from oceanpath.stats.estimate import Estimate
-from oceanpath.stats.resample import Resamples, bootstrap, draw_patients
+from oceanpath.stats.resample import Bootstrap, Resamples, bootstrap
+from oceanpath.stats.within_folds import within_fold_measure
 
 
 def evaluate(
-    labels: NDArray[np.int64],
-    probs: Floats,
-    patients: Sequence[str],
-    *,
-    resamples: int = 2000,
-    confidence: float = 0.95,
-    seed: int = 42,
-) -> dict[str, Estimate]:
-    """Metric → estimate of probabilities; a row is decided for its most probable class (the last one on a tie of two).
+    labels: NDArray[np.int64], probs: Floats, drawn: Resamples, folds: NDArray[np.int64] | None = None
+) -> Bootstrap:
+    """All metrics of probabilities, on the rows and on every resample.
+
+    A row is decided for its most probable class (the last one on a tie of two).
 
     Args:
         labels: [n] class numbers.
         probs: [n, C] float64, rows sum to 1.
-        patients: [n] patient of each row; they are what is resampled.
-        resamples: how many.
-        confidence: mass of the percentile interval.
-        seed: of the resampling.
+        drawn: resamples of the patients of these rows.
+        folds: [n] fold whose model scored each row, where there are several.
 
     Returns:
-        auroc, auprc, accuracy, balanced_accuracy, f1, mcc, kappa, brier, ece; with two classes also sensitivity and
-        specificity of the last one.
+        auroc, auprc, accuracy, balanced_accuracy, f1, mcc, kappa, brier, ece; with folds also auroc_within_folds; with
+        two classes also sensitivity and specificity of the last one.
     """
     check_rows(labels, probs)
-    drawn = draw_patients(patients, labels, resamples=resamples, seed=seed)
     measures = [
         ranking_measure(labels, probs),
         confusion_measure(labels, decide(probs), probs.shape[1]),
         calibration_measure(labels, probs),
     ]
-    found = bootstrap(measures, drawn)
-    return {name: found.estimate(name, confidence) for name in found.values}
+    if folds is not None:
+        measures.append(within_fold_measure(labels, probs, folds))
+    return bootstrap(measures, drawn)
 
 
 def evaluate_decisions(
@@ -57,8 +50,7 @@ def evaluate_decisions(
     confidence: float = 0.95,
 ) -> dict[str, Estimate]:
     """The metrics of the confusion table alone, for decisions [n] that were made elsewhere."""
-    found = bootstrap([confusion_measure(labels, decisions, n_classes)], drawn)
-    return {name: found.estimate(name, confidence) for name in found.values}
+    return bootstrap([confusion_measure(labels, decisions, n_classes)], drawn).estimates(confidence)
 
 
 def decide(probs: Floats) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from oceanpath.errors import StageError
 from oceanpath.stats.discrimination import Floats, Measure
-from oceanpath.stats.estimate import UNDEFINED, Estimate
+from oceanpath.stats.estimate import NO_INTERVAL, UNDEFINED, Estimate
 
 BLOCK_CELLS = 1 << 18
 """Cells of weights held at once; small enough for the cache. It never changes a result."""
@@ -22,6 +22,8 @@ DRAW_CELLS = 1 << 22
 """Cells of random numbers drawn at once."""
 ROUNDS = 200
 """How often lacking resamples are drawn again before the rows are called too few."""
+ROUNDING = 1e-12
+"""A weighted sum of equal numbers differs from the number by less than this."""
 
 
 @dataclass(frozen=True)
@@ -54,17 +56,34 @@ class Bootstrap:
     resamples: Resamples
 
     def estimate(self, name: str, confidence: float = 0.95) -> Estimate:
-        """The metric with its percentile interval (Efron and Tibshirani 1993, section 13.3)."""
+        """The metric with its percentile interval, or with the reason why it has none."""
         n_patients, value = self.resamples.counts.shape[1], self.values[name]
         if value is None:
             return Estimate(None, n=self.n, n_patients=n_patients, reason=UNDEFINED.get(name, "no rows"))
         samples, redrawn = self.samples[name], self.resamples.redrawn
-        lost = int(np.isnan(samples).sum())
-        reason = self.resamples.reason or (f"undefined in {lost} resamples" if lost else "")
-        if reason:
-            return Estimate(value, None, None, self.n, n_patients, len(samples), redrawn, reason)
-        low, high = np.quantile(samples, [(1 - confidence) / 2, (1 + confidence) / 2])
-        return Estimate(value, float(low), float(high), self.n, n_patients, len(samples), redrawn)
+        reason = NO_INTERVAL.get(name) or self.resamples.reason
+        interval = reason or percentile_interval(value, samples, confidence)
+        if isinstance(interval, str):
+            return Estimate(value, None, None, self.n, n_patients, len(samples), redrawn, interval)
+        return Estimate(value, *interval, self.n, n_patients, len(samples), redrawn)
+
+    def estimates(self, confidence: float = 0.95) -> dict[str, Estimate]:
+        """Every metric's `estimate`."""
+        return {name: self.estimate(name, confidence) for name in self.values}
+
+
+def percentile_interval(value: float, samples: Floats, confidence: float) -> tuple[float, float] | str:
+    """Percentile interval (Efron and Tibshirani 1993, section 13.3), or why there is none.
+
+    An interval that does not hold the number itself is not one: resampling then shifts the metric by more than it
+    spreads it.
+    """
+    if lost := int(np.isnan(samples).sum()):
+        return f"undefined in {lost} resamples"
+    low, high = (float(end) for end in np.quantile(samples, [(1 - confidence) / 2, (1 + confidence) / 2]))
+    if not low - ROUNDING <= value <= high + ROUNDING:
+        return "resampling shifts the metric to one side of its value"
+    return min(low, value), max(high, value)
 
 
 def draw_patients(

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from oceanpath.artifacts.feature_folder import passed_over
 from oceanpath.artifacts.features import (
     FeatureMeta,
     check_features,
     find_features,
-    passed_over,
     read_features,
     read_meta,
     scan_features,

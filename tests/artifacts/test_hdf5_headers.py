@@ -14,18 +14,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oceanpath.artifacts import feature_sources
+from oceanpath.artifacts import hdf5_source
+from oceanpath.artifacts.feature_container import Source
 from oceanpath.artifacts.feature_sources import open_source
 from oceanpath.artifacts.features import FeatureMeta, read_meta, scan_features, write_features
 from oceanpath.artifacts.hdf5_attributes import TYPES, Unusual
-from oceanpath.artifacts.hdf5_headers import Header, read_headers
+from oceanpath.artifacts.hdf5_headers import Contents, read_headers
 from oceanpath.errors import ArtifactError
 
 REAL = Path(__file__).resolve().parents[2] / "../shared/data"
 NUMBERS = ["<f2", "<f4", "<f8", "<i1", "<i2", "<i4", "<i8", "<u1", "<u2", "<u4", "<u8"]
 
 
-def headers(path: Path) -> tuple[dict[str, Header], dict[str, Any]] | None:
+def headers(path: Path) -> Contents | None:
     handle = os.open(path, os.O_RDONLY)
     try:
         return read_headers(handle)
@@ -38,17 +39,20 @@ def headers(path: Path) -> tuple[dict[str, Header], dict[str, Any]] | None:
 def told(path: Path, monkeypatch: pytest.MonkeyPatch, ours: bool) -> tuple[Any, ...]:
     """All that the reader says of a file, with its rows, with or without the library."""
     if not ours:
-        monkeypatch.setattr(feature_sources, "_ordinary", lambda handle: None)
+        monkeypatch.setattr(hdf5_source, "ordinary_source", lambda path, handle: None)
     try:
         with open_source(path) as source:
-            rows = {
-                name: [b.tobytes() for b in source.blocks(name)]
-                for name, (s, _) in source.arrays.items()
-                if len(s) == 2
-            }
+            rows = {name: rows_or_error(source, name) for name, (s, _) in source.arrays.items() if len(s) == 2}
             return source.arrays, rows, plain(source.attrs), {key: plain(at) for key, at in source.array_attrs.items()}
     finally:
         monkeypatch.undo()
+
+
+def rows_or_error(source: Source, name: str) -> list[bytes] | str:
+    try:
+        return [block.tobytes() for block in source.blocks(name)]
+    except ArtifactError as error:
+        return error.what
 
 
 def plain(attrs: Any) -> dict[str, Any]:
@@ -149,7 +153,7 @@ def test_what_is_unusual_is_left_to_the_library(tmp_path: Path, monkeypatch: pyt
         file["features"] = np.ones((40, 4), np.float16)
         add(file)
     with path.open("rb", buffering=0) as handle:
-        assert feature_sources._ordinary(handle.fileno()) is None
+        assert hdf5_source.ordinary_source(path, handle.fileno()) is None
     assert told(path, monkeypatch, ours=True) == told(path, monkeypatch, ours=False)
 
 

@@ -13,18 +13,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oceanpath.artifacts import hdf5_rows
-from oceanpath.artifacts.features import all_finite, read_features, scan_features
-from oceanpath.artifacts.hdf5_chunks import find_chunks
-from oceanpath.artifacts.hdf5_rows import row_blocks, row_runs
+from oceanpath.artifacts.feature_sources import open_source
+from oceanpath.artifacts.features import all_finite, layout_of, read_features, scan_features
+from oceanpath.artifacts.hdf5_chunks import tree_chunks
 from oceanpath.errors import ArtifactError
 
 
 def rows_of(path: Path, name: str = "features") -> tuple[np.ndarray, np.ndarray, bool]:
     """What we read, what h5py reads, and whether the bytes were fetched from their places."""
-    with h5py.File(path) as file, path.open("rb") as beside:
-        dataset = file[name]
-        ours = np.concatenate([block.copy() for block in row_blocks(dataset, beside.fileno())])
-        return ours, dataset[()].reshape(-1, dataset.shape[-1]), row_runs(dataset, beside.fileno()) is not None
+    with open_source(path) as source:
+        ours = np.concatenate([block.copy() for block in source.blocks(name)])
+        placed = source.runs(name) is not None
+    with h5py.File(path) as file:
+        return ours, file[name][()].reshape(-1, file[name].shape[-1]), placed
 
 
 def write(path: Path, values: np.ndarray, libver: str | None = None, **how: Any) -> Path:
@@ -93,15 +94,29 @@ def test_a_tree_of_several_levels_and_rows_in_any_order(tmp_path: Path, libver: 
     assert np.array_equal(theirs, wanted)
 
 
-def test_rows_that_were_never_written_are_left_to_hdf5(tmp_path: Path) -> None:
-    path = tmp_path / "a.h5"
-    with h5py.File(path, "w") as file:
-        file.create_dataset("features", (50, 4), "f4", chunks=(5, 4), fillvalue=7.0)[20:30] = 1.0
-        file.create_dataset("unwritten", (50, 4), "f4")
-    for name in ("features", "unwritten"):
-        ours, theirs, placed = rows_of(path, name)
-        assert not placed
-        assert np.array_equal(ours, theirs)
+@pytest.mark.parametrize("libver", [None, "latest"])
+@pytest.mark.parametrize(
+    ("name", "how", "says"),
+    [
+        ("whole", {}, "features was allocated but never written"),
+        ("chunks", {"chunks": (5, 4)}, "features was allocated but never written"),
+        ("filled", {"chunks": (5, 4), "fillvalue": 7.0}, "features was allocated but never written"),
+        ("gzip", {"chunks": (5, 4), "compression": "gzip"}, "features was allocated but never written"),
+        ("part", {"chunks": (5, 4)}, r"features was written in part: 2 of 10 chunks"),
+        ("lzf part", {"chunks": (5, 4), "compression": "lzf"}, r"features was written in part: 2 of 10 chunks"),
+    ],
+)
+def test_rows_that_were_never_written_are_no_features(
+    tmp_path: Path, name: str, how: dict, says: str, libver: str | None
+) -> None:
+    with h5py.File(tmp_path / "a.h5", "w", libver=libver) as file:
+        kept = file.create_dataset("features", (50, 4), "f4", **how)
+        if "part" in name:
+            kept[20:30] = 1.0
+    with pytest.raises(ArtifactError, match=rf"a\.h5: {says}"):
+        scan_features(tmp_path / "a.h5")
+    with pytest.raises(ArtifactError, match=rf"a\.h5: {says}"):
+        layout_of(tmp_path / "a.h5")
 
 
 def test_what_numpy_would_hold_otherwise_is_left_to_hdf5(tmp_path: Path) -> None:
@@ -159,9 +174,10 @@ def test_a_damaged_index_is_not_believed(tmp_path: Path) -> None:
     leaf = raw.rindex(b"TREE")
     raw[leaf + 16 : leaf + 24] = leaf.to_bytes(8, "little")  # its right sibling is the node itself
     path.write_bytes(raw)
-    with h5py.File(path) as file, path.open("rb") as beside:
-        found = find_chunks(file["features"], beside.fileno())
-        assert found is None or len(found.addresses) == 300
+    with path.open("rb") as beside:
+        assert tree_chunks(leaf, (300, 4), (1, 4), beside.fileno()) is None
+        assert tree_chunks(leaf, (2**50, 4), (1, 4), beside.fileno()) is None
+    assert np.array_equal(read_features(scan_features(path))[0], values(300, 4, "f4"))  # the library looks it up
 
 
 @given(masks=st.lists(st.integers(0, 3), min_size=6, max_size=6), apart=st.booleans())

@@ -6,6 +6,7 @@ from oceanpath.artifacts import metrics
 from oceanpath.errors import ArtifactError
 
 RECORD = {"value": 0.8, "low": 0.7, "high": 0.9, "n": 10, "n_patients": 8, "resamples": 100, "redrawn": 0}
+BETTER = {"value": 0.1, "low": 0.05, "high": 0.2, "n": 10, "n_patients": 8, "p": 0.01, "verdict": "better"}
 
 
 def report():
@@ -17,6 +18,7 @@ def report():
         "level": dict.fromkeys(metrics.LEVELS, group),
         "operating_point": {"rule": "r", "thresholds": [0.5], "slide": group, "patient": group},
         "floor": dict.fromkeys(metrics.FLOORS, group),
+        "versus_floor": dict.fromkeys(metrics.FLOORS, BETTER),
         "folds": [{"fold": 0, "n": 10, "n_patients": 8, "auroc": RECORD}],
         "notes": [],
     }
@@ -70,6 +72,7 @@ def test_selected_rows_say_so_at_every_number(tmp_path):
     [
         (("notes",), "lack a key"),
         (("floor", "majority"), "lack a group"),
+        (("versus_floor", "bag_length"), "not compared"),
         (("level", "slide", "mcc"), "is missing"),
     ],
 )
@@ -87,6 +90,34 @@ def test_a_number_says_of_how_many_rows_it_is(tmp_path):
     found = report()
     del found["level"]["slide"]["f1"]["n"]
     with pytest.raises(ArtifactError, match="how many rows"):
+        metrics.write_metrics(found, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        ({}, "better"),
+        ({"low": 0.0}, "not_shown_better"),
+        ({"value": -0.1, "low": -0.2, "high": 0.0}, "not_shown_better"),
+        ({"value": -0.1, "low": -0.2, "high": -0.05}, "worse"),
+        ({"low": None, "high": None, "reason": "one patient only"}, "undetermined"),
+    ],
+)
+def test_a_verdict_follows_from_its_interval(tmp_path, change, verdict):
+    found = report()
+    found["versus_floor"]["majority"] = BETTER | change | {"verdict": verdict}
+    metrics.write_metrics(found, tmp_path)
+    for other in {"better", "worse", "not_shown_better", "undetermined"} - {verdict}:
+        found["versus_floor"]["majority"]["verdict"] = other
+        with pytest.raises(ArtifactError, match="verdict does not follow"):
+            metrics.write_metrics(found, tmp_path)
+
+
+@pytest.mark.parametrize("change", [{"low": 0.81}, {"high": 0.79}])
+def test_a_number_lies_within_its_interval(tmp_path, change):
+    found = report()
+    found["level"]["slide"]["auprc"] = RECORD | change
+    with pytest.raises(ArtifactError, match="outside its own interval"):
         metrics.write_metrics(found, tmp_path)
 
 

@@ -53,6 +53,50 @@ def test_stratified_rows_are_sorted_unique_and_as_many_as_asked(n: int, keep: in
     assert np.array_equal(rows, stratified_rows(coords, keep, grid, seed, "a"))
 
 
+def test_slots_are_proportional_to_the_square_root_of_the_counts() -> None:
+    """Five cells with 1, 4, 9, 16 and 25 patches and 15 slots: one, two, three, four, five."""
+    counts = [1, 4, 9, 16, 25]
+    cell = np.repeat(np.arange(5), counts)
+    coords = np.stack([cell * 1000, np.zeros_like(cell)], axis=1).astype(np.int32)
+    for seed in range(5):
+        kept = stratified_rows(coords, 15, 5, seed, "a")
+        assert np.bincount(cell[kept], minlength=5).tolist() == [1, 2, 3, 4, 5]
+
+
+def test_a_cell_gives_no_more_than_it_holds_and_no_less_than_one() -> None:
+    counts = [1, 1, 400]
+    cell = np.repeat(np.arange(3), counts)
+    coords = np.stack([cell * 1000, np.zeros_like(cell)], axis=1).astype(np.int32)
+    for keep, expected in ((3, [1, 1, 1]), (20, [1, 1, 18]), (401, [1, 1, 399])):
+        kept = stratified_rows(coords, keep, 3, 0, "a")
+        assert np.bincount(cell[kept], minlength=3).tolist() == expected
+
+
+def test_rows_within_a_cell_are_drawn_evenly_and_seed_and_slide_decide() -> None:
+    coords = np.zeros((40, 2), np.int32)
+    drawn = [stratified_rows(coords, 10, 4, seed, "a") for seed in range(400)]
+    counts = np.bincount(np.concatenate(drawn), minlength=40)
+    assert counts.min() > 60 and counts.max() < 145  # 100 expected, standard deviation 9
+    assert not np.array_equal(drawn[0], stratified_rows(coords, 10, 4, 0, "b"))
+
+
+def test_more_cells_than_slots_give_one_patch_of_some_cells_drawn_evenly() -> None:
+    coords = np.stack([np.repeat(np.arange(8), 5) * 1000, np.zeros(40)], axis=1).astype(np.int32)
+    cells = [np.repeat(np.arange(8), 5)[stratified_rows(coords, 3, 8, seed, "a")] for seed in range(400)]
+    assert all(len(set(found.tolist())) == 3 for found in cells)
+    counts = np.bincount(np.concatenate(cells), minlength=8)
+    assert counts.min() > 110 and counts.max() < 190  # 150 expected, standard deviation 10
+
+
+def test_cells_are_equal_parts_of_the_bounding_box_along_both_axes() -> None:
+    """Two by two cells of a box that starts anywhere: its quarters, whose patches share the slots alike."""
+    x, y = np.meshgrid(np.arange(10), np.arange(10))
+    coords = np.stack([5000 + 100 * x.ravel(), 300 + 7 * y.ravel()], axis=1).astype(np.int32)
+    quarter = (x.ravel() >= 5) + 2 * (y.ravel() >= 5)
+    for seed in range(5):
+        assert np.bincount(quarter[stratified_rows(coords, 16, 2, seed, "a")]).tolist() == [4, 4, 4, 4]
+
+
 def test_a_lonely_corner_survives_stratified_but_not_always_random_capping() -> None:
     dense = np.stack(np.meshgrid(np.arange(50), np.arange(50)), -1).reshape(-1, 2)
     coords = np.concatenate([dense, [[100, 100]]]).astype(np.int32) * 256

@@ -68,7 +68,10 @@ def test_output_that_cannot_be_written_is_told_in_a_line(unbuffered: str, tmp_pa
 def test_every_experiment_validates_and_plans(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_app(["config", "validate", str(path)]) == 0
     assert run_app(["config", "show", str(path)]) == 0
-    assert run_app(["run", str(path), "--dry-run", "--workspace", str(tmp_path / "out")]) == 0
+    plan = ["run", str(path), "--dry-run", "--workspace", str(tmp_path / "out")]
+    assert run_app(plan) == 0
+    assert "graph LR" not in capsys.readouterr().out
+    assert run_app([*plan, "--mermaid"]) == 0
     assert "graph LR" in capsys.readouterr().out
     assert not (tmp_path / "out" / "runs").exists()
 
@@ -91,18 +94,11 @@ def test_a_dry_run_as_json_is_one_object_a_step(tmp_path: Path, capsys: pytest.C
     assert set(steps[0]) >= {"step", "stage", "fingerprint", "state", "why"}
 
 
-def test_without_an_experiment_the_local_file_is_meant_and_else_the_quickstart(tmp_path, monkeypatch, capsys) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert run_app(["train", "--model", "static", "--dry-run"]) == 0
-    assert "bundled quickstart" in capsys.readouterr().err
-    (tmp_path / "oceanpath.toml").write_text('name = "mine"\n[train]\n')
-    assert run_app(["train", "--dry-run"]) == 0
-    assert "oceanpath.toml" in capsys.readouterr().err
-
-
 def test_convenience_flags_spell_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = str(ROOT / "experiments" / "quickstart.toml")
+
     def fingerprints(*extra: str) -> str:
-        run_app(["train", "--dry-run", "--json", "--workspace", str(tmp_path), *extra])
+        run_app(["train", "-e", file, "--dry-run", "--json", "--workspace", str(tmp_path), *extra])
         return capsys.readouterr().out
 
     assert fingerprints("--model", "static") == fingerprints("--set", "model.name=static")
@@ -114,15 +110,22 @@ def test_convenience_flags_spell_settings(tmp_path: Path, capsys: pytest.Capture
     ("arguments", "code", "words"),
     [
         (["run", "nowhere.toml"], 2, ["nowhere.toml", "does not exist"]),
-        (["run", "--set", "train.lrr=1"], 2, ["unknown key 'lrr'", "Did you mean 'lr'"]),
-        (["run", "--set", "model.name=abmill"], 2, ["abmill", "abmil"]),
-        (["run", "--to", "tran"], 2, ["unknown stage 'tran'", "Did you mean 'train'"]),
-        (["run", "--force", "tran", "--dry-run"], 2, ["Did you mean 'train'"]),
+        (["run", "--quickstart", "--set", "train.lrr=1"], 2, ["unknown key 'lrr'", "Did you mean 'lr'"]),
+        (["run", "--quickstart", "--set", "model.name=abmill"], 2, ["abmill", "abmil"]),
+        (["run", "--quickstart", "--to", "tran"], 2, ["unknown stage 'tran'", "Did you mean 'train'"]),
+        (["run", "--quickstart", "--force", "tran", "--dry-run"], 2, ["Did you mean 'train'"]),
+        (["run", "--quickstart", "other.toml"], 2, ["--quickstart", "other.toml"]),
+        (["run", "one.toml", "-e", "other.toml"], 2, ["two experiment files", "one.toml and other.toml"]),
+        (["serve", "bundle", "--port", "0"], 2, ["--port"]),
         (["nonsense"], 2, ["nonsense"]),
         (["run", "--nonsense"], 2, ["nonsense"]),
         (["ledger", "show"], 2, ["no ledger"]),
-        (["serve"], 2, ["no bundle"]),
-        (["predict", "x.h5"], 2, ["no bundle"]),
+        (["serve"], 2, ["no experiment", "oceanpath run --quickstart"]),
+        (["predict", "x.h5"], 2, ["no experiment"]),
+        (["eval"], 2, ["no experiment"]),
+        (["run"], 2, ["no experiment"]),
+        (["ledger", "why"], 2, ["no experiment"]),
+        (["config", "show"], 2, ["no experiment"]),
     ],
 )
 def test_mistakes_are_one_clear_line(arguments, code, words, tmp_path, monkeypatch, capsys) -> None:

@@ -86,6 +86,30 @@ def test_shards_make_parts_that_the_whole_gathers(slides: Path, capsys: pytest.C
     assert len(list(Path("shared/parts/extract").iterdir())) == 5, "nothing was made twice"
 
 
+def test_the_folder_holds_no_excluded_slide_and_other_slides_are_named(slides: Path, capsys) -> None:
+    assert extract() == 0
+    (slides / "site" / "f.svs").unlink()
+    (Path("out") / "é.h5").unlink()
+    (Path("out") / "é.h5").write_bytes(b"of another tool")
+    capsys.readouterr()
+    assert extract("--set", 'extract.exclude=["d(1)[2]", "é"]') == 0
+    said = capsys.readouterr().err
+    assert "removed from out: d(1)[2], which is excluded now\n" in said
+    assert "out also holds features of 2 other slides: f, é\n" in said
+    assert sorted(path.name for path in Path("out").glob("*.h5")) == ["a.h5", "b c.h5", "f.h5", "é.h5"]
+    assert {path.stem for path in Path("out/thumbnails").iterdir()} == {"a", "b c", "f", "é"}
+    assert extract("--set", "extract.exclude=[]") == 0
+    assert "other slides: f\n" in capsys.readouterr().err
+    assert (Path("out") / "é.h5").stat().st_size > 100, "what is chosen again replaces it"
+
+
+def test_a_shard_says_nothing_of_the_others(slides: Path, capsys) -> None:
+    assert extract("--shard", "1/2") == 0
+    assert extract("--shard", "2/2") == 0
+    assert "other slides" not in capsys.readouterr().err
+    assert len(contents(Path("out"))) == 5
+
+
 @pytest.mark.parametrize(("shard", "words"), [("3/2", "i from 1 to n"), ("x", "shard"), ("6/6", "holds no slides")])
 def test_wrong_shards(slides: Path, shard: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert extract("--shard", shard) == 2
@@ -128,6 +152,7 @@ def test_a_forecast_changes_nothing(slides: Path, capsys: pytest.CaptureFixture[
 
 def test_a_forecast_of_slides_that_are_not_there_yet(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "oceanpath.toml").write_text("[demo]\n[extract]\n")
     assert run_app(["extract", "--dry-run"]) == 0
     assert "not there yet" in capsys.readouterr().out
 

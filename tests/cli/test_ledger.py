@@ -101,7 +101,7 @@ def test_verify_ends_with_4_and_names_the_way_back(ran, capsys) -> None:
     assert ledger(ran, "verify") == 0  # the size is right
     capsys.readouterr()
     assert ledger(ran, "verify", "--deep") == 4
-    assert "ledger verify --mend" in said(capsys)
+    assert "ledger verify --deep --mend" in said(capsys)
     assert ledger(ran, "verify", "--deep", "--mend", "--json") == 4
     assert ran.run() == 0
     assert ledger(ran, "verify", "--deep") == 0

@@ -34,6 +34,13 @@ def test_a_long_title_is_made_smaller_than_a_short_one(tmp_path):
         assert figure._suptitle.get_fontsize() < short == 9
 
 
+def test_dollar_signs_in_names_are_dollar_signs(tmp_path):
+    for name, title in (("a.png", "$^$"), ("b.png", "$x$"), ("c.png", "x")):
+        with drawing(tmp_path / name, 2.0, 1.5) as figure:
+            figure.add_subplot().set_title(title)
+    assert len({(tmp_path / name).read_bytes() for name in ("a.png", "b.png", "c.png")}) == 3
+
+
 def test_colours_repeat_and_differ():
     assert colour(len(PALETTE)) == colour(0) and len(set(PALETTE)) == len(PALETTE)
     assert np.all([len(shade) == 7 for shade in PALETTE])

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from oceanpath.figures.coverage import COLOURS, Map, coverage_picture, draw_coverage, draw_montage, draw_summary
+from oceanpath.figures.coverage import COLOURS, _scale_bar, coverage_map, draw_coverage, draw_montage, draw_summary
 
 
 def test_every_patch_has_its_square_and_colour() -> None:
     coords = np.array([[0, 0], [512, 0], [0, 512], [1536, 1024]], np.int32) + 7000
     kept = np.array([True, False, True, False])
-    picture = coverage_picture(coords, kept)
+    shown = coverage_map("s", coords, kept)
+    picture = shown.picture
+    assert (shown.kept, shown.total, shown.percent, shown.pixel) == (2, 4, 50.0, 8.0)
     side = 256 // 4
     assert picture.shape == (3 * side, 4 * side, 3)
     small = picture[::side, ::side]
@@ -22,17 +24,28 @@ def test_every_patch_has_its_square_and_colour() -> None:
 
 @pytest.mark.parametrize("coords", [[[5, 5]], [[5, 5], [5, 5]], [[-(2**31), 0], [2**31 - 1, 9]]])
 def test_odd_places_still_make_a_picture(coords: list[list[int]]) -> None:
-    picture = coverage_picture(np.array(coords, np.int32), np.ones(len(coords), bool))
+    picture = coverage_map("s", np.array(coords, np.int32), np.ones(len(coords), bool)).picture
     assert max(picture.shape) <= 2048 + 256
     assert (picture == COLOURS[2]).all(axis=2).any()
 
 
 def test_pictures_are_written_the_same_twice(tmp_path: Path) -> None:
-    picture = coverage_picture(np.array([[0, 0], [256, 256]], np.int32), np.array([True, False]))
+    shown = coverage_map("s" * 40, np.array([[0, 0], [256, 256]], np.int32), np.array([True, False]), 0.5)
     for name in ("a", "b"):
-        draw_coverage(tmp_path / f"{name}_map.png", picture)
-        draw_montage(tmp_path / f"{name}_montage.png", [Map("s" * 40, 50.0, picture)] * 7)
+        draw_coverage(tmp_path / f"{name}_map.png", shown)
+        draw_montage(tmp_path / f"{name}_montage.png", [shown] * 7)
         draw_summary(tmp_path / f"{name}_summary.png", np.array([10.0, 100.0]))
     for kind in ("map", "montage", "summary"):
         assert (tmp_path / f"a_{kind}.png").read_bytes() == (tmp_path / f"b_{kind}.png").read_bytes()
-    assert np.array_equal(np.asarray(Image.open(tmp_path / "a_map.png").convert("RGB")), picture)
+    drawn = np.asarray(Image.open(tmp_path / "a_map.png").convert("RGB")).reshape(-1, 3)
+    for colour in COLOURS[1:]:
+        assert (drawn == colour).all(axis=1).sum() > 1000
+
+
+@pytest.mark.parametrize(
+    ("width", "mpp", "wanted"),
+    [(40_000, 0.5, (10_000, "5 mm")), (40_000, None, (10_000, "10000 px (level 0)")), (3000, 0.25, (400, "0.1 mm"))],
+)
+def test_a_scale_bar_is_a_round_length(width: float, mpp: float | None, wanted: tuple[float, str]) -> None:
+    length, label = _scale_bar(width, mpp)
+    assert (round(length), label) == wanted

@@ -17,6 +17,7 @@ from oceanpath.bags.sampler import BagSampler
 from oceanpath.errors import StageError
 from oceanpath.fit import trainer
 from oceanpath.fit.losses import build_loss
+from oceanpath.fit.optim import rate
 from oceanpath.fit.seeds import derive
 from oceanpath.fit.settings import FitSettings
 from oceanpath.fit.trainer import ClassifierFit, fit_classifier
@@ -139,6 +140,70 @@ def test_one_bad_batch_is_skipped_and_the_fit_goes_on(store: Store) -> None:
     assert module.guard.skipped == 1
     assert np.isfinite(losses).all()
     assert all(torch.isfinite(value).all() for value in module.classifier.state_dict().values())
+
+
+def rates(module: ClassifierFit) -> list[float]:
+    """The learning rate of every step, as it is when the loss is computed."""
+    found: list[float] = []
+    plain = module.loss
+
+    def loss(logits: Tensor, labels: Tensor) -> Tensor:
+        optimizer = module.optimizers()
+        found.append(optimizer.param_groups[0]["lr"])  # type: ignore[union-attr]  # one optimiser, not a list
+        return plain(logits, labels)
+
+    module.loss = loss
+    return found
+
+
+def test_the_rate_of_every_step_is_the_schedules(store: Store) -> None:
+    module = module_of()
+    found = rates(module)
+    fit(module, store)
+    assert found == pytest.approx([QUICK.lr * rate(step, 3, 12) for step in range(12)], rel=1e-12)
+
+
+@pytest.mark.parametrize("bad", [0, 4])
+def test_a_skipped_step_advances_the_schedule(store: Store, bad: int) -> None:
+    plain, calls = build_loss("ce"), []
+
+    def loss(logits: Tensor, labels: Tensor) -> Tensor:
+        calls.append(1)
+        return plain(logits, labels) * (float("nan") if len(calls) == bad + 1 else 1.0)
+
+    module = module_of(loss=loss)
+    found = rates(module)
+    fit(module, store)
+    assert module.guard.skipped == 1
+    assert found == pytest.approx([QUICK.lr * rate(step, 3, 12) for step in range(12)], rel=1e-12)
+
+
+def test_a_gradient_is_clipped_to_the_norm_that_was_set(store: Store) -> None:
+    """AdamW hides the size of a gradient, so it is looked at where the optimiser takes it."""
+    norms = []
+    for clip in (0.01, 1e9):
+        module = module_of(QUICK.model_copy(update={"clip": clip}))
+        module.loss = build_loss("ce", torch.tensor([50.0, 50.0]))
+        seen: list[float] = []
+
+        def configure(module: ClassifierFit = module, seen: list[float] = seen) -> object:
+            (optimizer,), schedules = ClassifierFit.configure_optimizers(module)
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+
+            def look(*_: object) -> None:
+                grads = [p.grad.flatten() for p in parameters if p.grad is not None]
+                seen.append(float(torch.cat(grads).norm()))
+
+            optimizer.register_step_pre_hook(look)
+            return [optimizer], schedules
+
+        module.configure_optimizers = configure
+        fit(module, store)
+        norms.append(seen)
+    clipped, free = norms
+    assert len(clipped) == len(free) == 12
+    assert clipped == pytest.approx([0.01] * 12, rel=1e-3)
+    assert min(free) > 0.1
 
 
 def test_too_many_bad_steps_end_the_fit_with_the_slides(store: Store) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +25,19 @@ from oceanpath.pipeline.workspace import Workspace
 from oceanpath.settings import Settings, outside, runtime, shared
 
 HERE = __name__
+ROOT = Path(__file__).resolve().parents[2]
+RUN = """
+import sys
+from pathlib import Path
+from tests.pipeline import conftest
+if __name__ == "__main__":
+    folder, jobs, force, *sets = sys.argv[1:]
+    states = conftest.House(Path(folder)).go(sets, force.split(), jobs=int(jobs))
+    print(*conftest.CALLS, sep="\\n")
+    for state in states.values():
+        if state.error:
+            sys.exit(str(state.error))
+"""
 CALLS: list[str] = []
 """Every piece of work that really ran, in order."""
 FAIL: set[str] = set()
@@ -173,12 +189,15 @@ class House:
     def plan(self, sets: Sequence[str] = (), **more: Any) -> Plan:
         return plan(load(self.file, self.catalog, tuple(sets)), **more)
 
-    def go(self, sets: Sequence[str] = (), force: Sequence[str] = ()) -> dict[str, State]:
+    def go(
+        self, sets: Sequence[str] = (), force: Sequence[str] = (), jobs: int = 1, verify: bool = True
+    ) -> dict[str, State]:
         made = self.plan(sets)
         CALLS.clear()
         self.workspace.open()
         with Ledger(self.workspace.ledger) as ledger:
-            states = Runner(made, self.workspace, ledger, "test", Still(), forced_stages(made, force)).go()
+            forced = forced_stages(made, force)
+            states = Runner(made, self.workspace, ledger, "test", Still(), forced, jobs, verify=verify).go()
         return {state.step.name: state for state in states}
 
 
@@ -188,6 +207,20 @@ def project(folder: Path) -> Path:
     (folder / "words.txt").write_text("abba\nsecond line\n")
     (folder / "toy.toml").write_text('name = "toy"\n[data]\nwords = "words.txt"\n[read]\n[count]\n[report]\n')
     return folder
+
+
+def start(
+    folder: Path, *sets: str, jobs: int = 1, force: str = "", inside: Sequence[str] = ()
+) -> subprocess.Popen[str]:
+    """Run the experiment of a folder in a process of its own, which tells the work that was done in it.
+
+    `inside` is a command that runs the one given to it.
+    """
+    script = folder / "run.py"
+    script.write_text(RUN)
+    command = [*inside, sys.executable, str(script), str(folder), str(jobs), force, *sets]
+    environment, pipe = {**os.environ, "PYTHONPATH": str(ROOT)}, subprocess.PIPE
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
 
 
 @pytest.fixture

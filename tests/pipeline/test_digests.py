@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import sqlite3
 import time
 from pathlib import Path
 
@@ -187,3 +189,44 @@ def test_ten_thousand_unchanged_files_are_known_by_one_look_at_each(tmp_path: Pa
     assert cache.content(tree) == before
     print(f"10,000 unchanged files: {best['content'] * 1e3:.0f} ms; a look at each: {best['look'] * 1e3:.0f} ms")
     assert best["content"] < 4 * best["look"]
+
+
+DAMAGE = {
+    "text": lambda raw: b"this is no database" * 100,
+    "zeros": lambda raw: bytes(len(raw)),
+    "cut": lambda raw: raw[: len(raw) // 2],
+    "empty": lambda raw: b"",
+    "schema": lambda raw: raw.replace(b"mtime_ns INTEGER", b"mtime_nx INTEGER"),
+}
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_a_damaged_cache_is_removed_and_made_again(tree: Path, tmp_path: Path, how: str) -> None:
+    cache = DigestCache(tmp_path / "d.sqlite")
+    aged(tree)
+    before = cache.content(tree)
+    cache.path.write_bytes(DAMAGE[how](cache.path.read_bytes()))
+    assert cache.content(tree) == before
+    cache.path.write_bytes(DAMAGE[how](cache.path.read_bytes()))
+    assert cache.recheck() == []
+    assert cache.content(tree) == before
+
+
+@pytest.mark.parametrize("table", ["file", "whole"])
+def test_a_damaged_row_counts_as_forgotten(tree: Path, tmp_path: Path, table: str) -> None:
+    cache = DigestCache(tmp_path / "d.sqlite")
+    aged(tree)
+    before = cache.content(tree)
+    with contextlib.closing(sqlite3.connect(cache.path)) as db, db:
+        if table == "file":
+            db.execute("DELETE FROM whole")
+        db.execute(f"UPDATE {table} SET digest = 'f' || substr(digest, 2)")
+    assert cache.content(tree) == before
+    assert cache.recheck() == []
+
+
+def test_a_cache_of_an_older_form_is_made_again(tree: Path, tmp_path: Path) -> None:
+    cache = DigestCache(tmp_path / "d.sqlite")
+    with contextlib.closing(sqlite3.connect(cache.path)) as db, db:
+        db.execute("CREATE TABLE file (root TEXT, name TEXT, size INTEGER, digest TEXT)")
+    assert cache.content(tree) == DigestCache(tmp_path / "other.sqlite").content(tree)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from oceanpath.errors import ArtifactError
+from oceanpath.errors import ArtifactError, StageError
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.migrations import MIGRATIONS
+from oceanpath.pipeline.workspace import Manifest
 
 
 def test_a_new_ledger_has_the_newest_schema_and_safe_settings(tmp_path: Path) -> None:
@@ -101,3 +104,110 @@ def test_the_last_identity_is_of_the_latest_step_made_or_fresh(tmp_path: Path) -
             done = seed if state in ("ok", "fresh") else done
             assert ledger.last_identity("e", "train") == {"seed": done}
         assert ledger.last_identity("another", "train") is None
+
+
+def history(path: Path, runs: int = 3) -> None:
+    """A ledger with something in every table."""
+    with Ledger(path) as ledger, ledger.transaction():
+        for number in range(runs):
+            run = ledger.start_run("e", "file.toml", "run file.toml")
+            step = ledger.add_step(run, "train", {"seed": number}, position=0, stage="train", fingerprint="f" * 32)
+            ledger.add_part(step, "fold_0", "a" * 32, "ok", 1.5)
+            ledger.end_step(step, state="ok", seconds=2.5)
+            ledger.end_run(run, "ok")
+        said = {"lines": [], "metrics": {"auroc": 0.75, "word": "text"}}
+        ledger.add_artifact(Manifest("train", "stage", 1, "f" * 32, {}, "d" * 32, {"a": {"size": 1}}, said))
+
+
+@pytest.mark.parametrize(
+    ("sql", "is_read_by_runs"),
+    [
+        ("UPDATE run SET command = 'other' WHERE id = 2", True),
+        ("UPDATE run SET started = started + 1 WHERE id = 1", True),
+        ("UPDATE experiment SET file = 'other.toml'", True),
+        ("UPDATE step SET seconds = 2.25 WHERE id = 3", True),
+        ("UPDATE step SET id = 7 WHERE id = 3", True),
+        ("UPDATE part SET seconds = 9", False),
+        ("UPDATE artifact SET bytes = 2", False),
+        ("UPDATE metric SET value = 0.5 WHERE name = 'auroc'", False),
+        ("UPDATE metric SET name = 'aurok' WHERE name = 'auroc'", False),
+        ("UPDATE metric SET seal = ''", False),
+    ],
+)
+def test_a_row_that_differs_from_its_seal_is_damage(tmp_path: Path, sql: str, is_read_by_runs: bool) -> None:
+    path = tmp_path / "l.sqlite"
+    history(path)
+    Ledger(path, read_only=True).close()
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA foreign_keys = OFF")
+    db.execute(sql)
+    db.commit()
+    db.close()
+    with pytest.raises(ArtifactError, match=r"the ledger is damaged.*ledger rebuild --workspace"):
+        Ledger(path, read_only=True)
+    if is_read_by_runs:
+        with pytest.raises(ArtifactError, match="the ledger is damaged"):
+            Ledger(path)
+    else:
+        Ledger(path).close()
+
+
+def test_a_changed_schema_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    history(path)
+    raw = path.read_bytes()
+    assert raw.count(b"'skipped'") == 1
+    path.write_bytes(raw.replace(b"'skipped'", b"'skippet'"))
+    for read_only in (True, False):
+        with pytest.raises(ArtifactError, match=r"the ledger is damaged.*tables"):
+            Ledger(path, read_only=read_only)
+
+
+def test_an_emptied_ledger_is_damage_only_where_there_are_results(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    path.touch()
+    Ledger(path).close()
+    path.write_bytes(b"")
+    (tmp_path / "runs" / "train" / "f").mkdir(parents=True)
+    for read_only in (True, False):
+        with pytest.raises(ArtifactError, match=r"the ledger is damaged.*empty"):
+            Ledger(path, read_only=read_only)
+    assert path.read_bytes() == b""
+
+
+def test_a_ledger_of_the_first_version_is_read_and_then_sealed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "l.sqlite"
+    with monkeypatch.context() as patch:
+        patch.setattr("oceanpath.pipeline.migrations.MIGRATIONS", MIGRATIONS[:1])
+        with Ledger(path) as ledger:
+            ledger._db.execute("INSERT INTO experiment VALUES ('e', 'f')")
+    with Ledger(path, read_only=True) as ledger:
+        assert ledger.rows("SELECT * FROM experiment") == [{"name": "e", "file": "f"}]
+    Ledger(path).close()
+    with Ledger(path, read_only=True) as ledger:
+        assert ledger.rows("SELECT name, length(seal) AS n FROM experiment") == [{"name": "e", "n": 16}]
+
+
+def test_what_a_killed_writer_left_is_rolled_back_before_reading(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    history(path, runs=300)
+    script = (
+        "import os, sqlite3, sys; db = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "for line in ('PRAGMA journal_mode = TRUNCATE', 'PRAGMA cache_size = 2', 'BEGIN IMMEDIATE',\n"
+        "             'UPDATE run SET command = command || hex(zeroblob(50))'): db.execute(line)\n"
+        "os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", script, str(path)], check=False).returncode == 9
+    assert path.with_name("l.sqlite-journal").stat().st_size > 0
+    with Ledger(path, read_only=True) as ledger:
+        assert ledger.rows("SELECT DISTINCT command FROM run") == [{"command": "run file.toml"}]
+
+
+def test_a_system_that_refuses_is_not_called_damage(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    history(path)
+    with Ledger(path) as ledger:
+        ledger._db.execute("PRAGMA max_page_count = 1")
+        with pytest.raises(StageError, match=r"could not be used.*full"):
+            for number in range(1000):
+                ledger.start_run("e", "f", str(number) * 500)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
+import time
 from pathlib import Path
 
 import pytest
 
 from oceanpath.errors import ArtifactError, ExperimentError, StageError
 from oceanpath.pipeline import stock
-from oceanpath.pipeline.processes import host, process_tag
-from oceanpath.pipeline.publish import Order, publish
+from oceanpath.pipeline.leases import in_use
+from oceanpath.pipeline.processes import machine, process_tag
+from oceanpath.pipeline.publish import Order, make, publish
 from oceanpath.pipeline.stage import JOURNAL, Summary
 from oceanpath.pipeline.workspace import MANIFEST, PARTIAL, Workspace, read_manifest
 
@@ -62,6 +65,18 @@ def test_replacing_sets_the_old_one_aside_whole(workspace: Workspace) -> None:
     assert (aside / "deep" / "a.txt").read_text() == "first"
 
 
+def test_forcing_replaces_what_was_published_before_and_nothing_that_was_since(workspace: Workspace) -> None:
+    first = publish(workspace, order("first"))
+    with in_use(workspace) as since:
+        assert make(workspace, order("second")) == (first, False)
+        time.sleep(0.02)  # longer than the clock of a file system may stand still
+        made = make(workspace, order("second"), since=since)
+        assert made is not None and made[1]
+        assert make(workspace, order("third"), since=since) == (made[0], False)
+    place = workspace.place("stage", "toy", order().fingerprint)
+    assert (place / "deep" / "a.txt").read_text() == "second"
+
+
 def test_a_failing_check_publishes_nothing(workspace: Workspace) -> None:
     def refuse(path: Path) -> None:
         raise ArtifactError("bad", where=path)
@@ -105,15 +120,48 @@ def test_nothing_there_is_not_damage(workspace: Workspace) -> None:
     assert read_manifest(workspace.root / "nothing") is None
 
 
-def test_only_what_dead_processes_left_is_swept(workspace: Workspace) -> None:
-    folder = workspace.root / "runs" / "toy"
-    dead = folder / f".{'a' * 32}.999999999-1-{host()}.12345678.partial"
-    alive = folder / f".{'a' * 32}.{process_tag()}.12345678.partial"
-    far = folder / f".{'a' * 32}.999999999-1-elsewhere.12345678.partial"
-    for path in (dead, alive, far):
+DEAD, FAR = f"999999999-1-{machine()}", "999999999-1-elsewhere"
+
+
+def hold(workspace: Workspace, name: str, process: str, age: float = 0.0) -> None:
+    """Let a process hold the lock of a fingerprint, last touched `age` seconds ago."""
+    file = workspace.locks / name / f"{process}.12345678"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    os.utime(file, (time.time() - age,) * 2)
+
+
+def test_only_what_nobody_is_at_is_swept(workspace: Workspace) -> None:
+    folder, kept = workspace.root / "runs" / "toy", []
+    for letter, process, age in (
+        ("a", process_tag(), 0),  # at work
+        ("b", FAR, 0),
+        ("c", FAR, 1000),  # its heart stopped
+        ("d", DEAD, 0),
+        ("e", DEAD, None),  # killed before it held the lock, or after another took it over
+        ("f", FAR, None),
+    ):
+        path = folder / f".{letter * 32}.{process}.12345678.partial"
         path.mkdir(parents=True)
+        if age is not None:
+            hold(workspace, letter * 32, process, age)
+        kept += [path] if letter in "ab" else []
+    (folder / ".odd.partial").mkdir()
     workspace.sweep()
-    assert sorted(folder.iterdir()) == sorted([alive, far])
+    assert sorted(folder.iterdir()) == sorted(kept)
+
+
+def test_what_was_killed_in_the_middle_of_a_small_thing_is_swept(workspace: Workspace) -> None:
+    links, locks = workspace.root / "experiments" / "toy", workspace.locks
+    for process in (process_tag(), DEAD):
+        (locks / f".name.{process}.12345678").mkdir(parents=True)
+        (locks / f".clock.{process}.12345678").touch()
+        links.mkdir(parents=True, exist_ok=True)
+        (links / f".train@v1.2.{process}.12345678").symlink_to("nowhere")
+    (links / ".unknown").touch()
+    workspace.sweep()
+    left = sorted(path.name.rpartition(".")[0].rpartition(".")[2] for path in (*locks.iterdir(), *links.iterdir()))
+    assert left == ["", *[process_tag()] * 3]
 
 
 def test_published_bytes_hold_no_time_and_no_place(workspace: Workspace) -> None:
@@ -134,6 +182,25 @@ def test_a_file_in_place_of_a_workspace_is_an_error_with_advice(tmp_path: Path) 
     (tmp_path / "out").write_text("")
     with pytest.raises(ExperimentError, match="--workspace"):
         Workspace(tmp_path / "out").open()
+
+
+def test_a_workspace_without_symbolic_links_is_told_before_any_work(tmp_path: Path, monkeypatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "symlink", refuse)
+    with pytest.raises(ExperimentError, match=r"has no symbolic links.*another disk with --workspace"):
+        Workspace(tmp_path / "out").open()
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_folders_that_cannot_be_synced_are_published(workspace: Workspace, monkeypatch) -> None:
+    def sync(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", sync)
+    assert publish(workspace, order()).files
 
 
 def test_a_stage_may_say_itself_what_children_are_keyed_by(workspace: Workspace) -> None:
@@ -190,7 +257,7 @@ def test_what_was_published_before_is_told_newest_first(workspace: Workspace) ->
 
 def killed_work(workspace: Workspace, told: str, stage: str = "toy") -> Path:
     """What a dead process left of `journaled`, with `told` in its journal."""
-    name = f".{journaled([]).fingerprint}.999999999-1-{host()}.12345678{PARTIAL}"
+    name = f".{journaled([]).fingerprint}.{DEAD}.12345678{PARTIAL}"
     place = workspace.root / "runs" / stage / name
     (place / JOURNAL).parent.mkdir(parents=True)
     (place / JOURNAL).write_text(told)
@@ -248,13 +315,13 @@ def test_what_nobody_goes_on_with_is_removed(workspace: Workspace, what: str) ->
     assert not list((workspace.root / "runs" / "toy").glob(f".*{PARTIAL}"))
 
 
-def test_the_living_and_the_far_keep_their_journals(workspace: Workspace) -> None:
-    folder, seen = workspace.root / "runs" / "toy", []
-    name = journaled(seen).fingerprint
-    others = [folder / f".{name}.{tag}.12345678{PARTIAL}" for tag in (process_tag(), "999999999-1-elsewhere")]
-    for place in others:
-        (place / JOURNAL).parent.mkdir(parents=True)
-        (place / JOURNAL).write_text("theirs")
+@pytest.mark.parametrize("process", [process_tag(), FAR])
+def test_whoever_is_at_work_keeps_its_journal(workspace: Workspace, process: str) -> None:
+    seen: list[str] = []
+    place = workspace.root / "runs" / "toy" / f".{'a' * 32}.{process}.12345678{PARTIAL}"
+    (place / JOURNAL).parent.mkdir(parents=True)
+    (place / JOURNAL).write_text("theirs")
+    hold(workspace, "a" * 32, process)
     publish(workspace, journaled(seen))
     assert seen == [""]
-    assert all((place / JOURNAL).read_text() == "theirs" for place in others)
+    assert (place / JOURNAL).read_text() == "theirs"

@@ -11,6 +11,7 @@ import pytest
 
 from oceanpath.errors import ArtifactError, ExperimentError, StageError
 from oceanpath.pipeline.ledger import Ledger
+from oceanpath.pipeline.processes import host
 from oceanpath.pipeline.runner import first_error
 from oceanpath.pipeline.survey import survey
 
@@ -209,7 +210,7 @@ def test_a_run_of_a_dead_process_is_shown_as_interrupted(house) -> None:
     house.workspace.open()
     with Ledger(house.workspace.ledger) as ledger:
         run = ledger.start_run("toy", "toy.toml", "test")
-        ledger._db.execute("UPDATE run SET process = '999999999-1-' || host WHERE id = ?", (run,))
+        ledger._update("run", run, process=f"999999999-1-{host()}")
     house.go()
     with Ledger(house.workspace.ledger, read_only=True) as ledger:
         assert ledger.rows("SELECT state FROM run ORDER BY id") == [{"state": "interrupted"}, {"state": "ok"}]

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from oceanpath.errors import StageError
 from oceanpath.pipeline import stock
+from oceanpath.pipeline.leases import in_use, removal
 from oceanpath.pipeline.ledger import Ledger
+from oceanpath.pipeline.locks import held, try_lock
+from oceanpath.pipeline.processes import machine
 from oceanpath.pipeline.workspace import MANIFEST
 
 
@@ -95,8 +101,50 @@ def test_what_is_being_made_is_not_pruned(house) -> None:
     states = house.go(["count.factor=3"])
     house.go()
     name = states["count"].fingerprint
-    (house.folder / "out" / "locks" / name).write_text("{}")
-    assert name not in {path.name for path in stock.unused(house.workspace)}
+    file = try_lock(house.workspace.locks, name)
+    assert file is not None
+    with held(file):
+        assert name not in {path.name for path in stock.unused(house.workspace)}
+    assert name in {path.name for path in stock.unused(house.workspace)}
+
+
+def test_nothing_is_removed_while_a_run_uses_the_workspace(house) -> None:
+    house.go()
+    taking = (lambda: removal(house.workspace), lambda: nullcontext(stock.rebuild(house.workspace)))
+    with in_use(house.workspace):
+        for take in taking:
+            with (
+                pytest.raises(StageError, match=rf"a run is using the workspace; got process {os.getpid()} on "),
+                take(),
+            ):
+                pass
+        (place(house) / "report.txt").write_text("short")
+        with pytest.raises(StageError, match="a run is using the workspace"):
+            stock.verify(house.workspace, deep=True, mend=True)
+    for take in taking:
+        with take():
+            pass
+    assert list(house.workspace.locks.iterdir()) == []
+
+
+def test_a_run_waits_until_what_is_removed_is_gone(house, calls) -> None:
+    house.go()
+    thread = threading.Thread(target=house.go)
+    with removal(house.workspace):
+        thread.start()
+        time.sleep(0.3)
+        assert thread.is_alive()
+        stock.prune(house.workspace, stock.published(house.workspace))
+    thread.join(timeout=30)
+    assert calls() == ["read", "count a", "count b", "count", "report"]
+    assert stock.verify(house.workspace, deep=True) == []
+
+
+def test_a_run_that_was_killed_keeps_nothing(house) -> None:
+    (house.workspace.locks / "run-12345678").mkdir(parents=True)
+    (house.workspace.locks / "run-12345678" / f"999999999-1-{machine()}.12345678").touch()
+    with removal(house.workspace):
+        pass
 
 
 @pytest.mark.parametrize("state", ["gone", "damaged", "there"])

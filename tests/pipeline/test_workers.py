@@ -1,86 +1,116 @@
-"""Several processes give what one gives; a worker that dies is told; two runs on one workspace share the work."""
+"""Several processes give what one gives, and a worker that dies, or cannot start, stops nothing but its own task."""
 
 from __future__ import annotations
 
 import os
-import random
-import subprocess
-import sys
+import signal
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from oceanpath.pipeline import stock, workers
-from oceanpath.pipeline.workspace import Workspace
+from oceanpath.pipeline import workers
+from oceanpath.pipeline.stage import Quiet
+from oceanpath.pipeline.tasks import Made
 
 from ..breaking import used
-from .conftest import project
-
-ROOT = Path(__file__).resolve().parents[2]
-ROUNDS = int(os.environ.get("OCEANPATH_ROUNDS", "6"))
-RUN = """
-import sys, time
-from pathlib import Path
-from tests.pipeline import conftest
-from oceanpath.pipeline import ledger, plan, publish, runner
-if __name__ == "__main__":
-    time.sleep(float(sys.argv[2]))
-    house = conftest.House(Path(sys.argv[1]))
-    house.workspace.open()
-    with ledger.Ledger(house.workspace.ledger) as book:
-        made = house.plan()
-        states = runner.Runner(made, house.workspace, book, "test", conftest.Still(), jobs=int(sys.argv[3])).go()
-    print(*conftest.CALLS, sep="\\n")
-    sys.exit(any(state.error for state in states))
-"""
-
-
-def start(folder: Path, delay: float, jobs: int, script: Path | None = None) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    script = script or folder.parent / "run.py"
-    script.write_text(RUN)
-    command = [sys.executable, str(script), str(folder), str(delay), str(jobs)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+from .conftest import project, start
 
 
 def test_several_jobs_give_what_one_gives(tmp_path: Path) -> None:
     for name, jobs in (("one", 1), ("two", 2)):
-        process = start(project(tmp_path / name), 0.0, jobs)
+        process = start(project(tmp_path / name), jobs=jobs)
         _, error = process.communicate(timeout=60)
         assert process.returncode == 0, error
     assert used(tmp_path / "one") == used(tmp_path / "two")
     assert set(used(tmp_path / "one")) == {"read", "count", "report"}
 
 
-def test_two_runs_on_one_workspace_make_everything_once(tmp_path: Path) -> None:
-    moments = random.Random(1)
-    for number in range(ROUNDS):
-        folder = project(tmp_path / str(number))
-        pair = [start(folder, moments.uniform(0, 0.08), 1, tmp_path / f"{number}-{i}.py") for i in range(2)]
-        said = [process.communicate(timeout=60) for process in pair]
-        assert [process.returncode for process in pair] == [0, 0], said
-        made = sorted(line for out, _ in said for line in out.split("\n") if line)
-        assert made == ["count", "count a", "count b", "read", "report"]
-        assert not stock.verify(Workspace(folder / "out"), deep=True)
-    print(f"{ROUNDS} pairs of runs on one workspace: everything was made once")
+class Answering:
+    """A task that is done at once by a process of its own."""
+
+    def run(self, _: object) -> Made:
+        return Made(seconds=float(os.getpid()))
 
 
-def test_a_worker_that_dies_is_told_and_does_not_hang(house, monkeypatch: pytest.MonkeyPatch) -> None:
-    house.go()
+class Dying(Answering):
+    """A task whose process dies as it reads it."""
 
-    class Dying:
-        def __reduce__(self) -> tuple[object, ...]:
-            return os._exit, (9,)
+    def __reduce__(self) -> tuple[object, ...]:
+        return os._exit, (9,)
 
-    beside = workers.Beside(1)
-    try:
-        started = time.monotonic()
-        ((_, made),) = beside.each([Dying()], None)  # unpickling it ends the worker
-        assert "its process was killed" in str(made.error)
-        assert time.monotonic() - started < 60
-    finally:
-        beside.close()
+
+class Surprising(Answering):
+    """A task with a bug."""
+
+    def run(self, _: object) -> Made:
+        raise KeyError("not planned")
+
+
+class Endless(Answering):
+    """A task that nobody waits for."""
+
+    def run(self, _: object) -> Made:
+        time.sleep(600)
+        return Made()
+
+
+@pytest.fixture
+def beside() -> Iterator[workers.Beside]:
+    made = workers.Beside(2)
+    yield made
+    made.close()
+
+
+def test_a_worker_that_dies_takes_no_other_task_with_it(beside: workers.Beside) -> None:
+    tasks = [Answering(), Dying(), Answering(), Dying(), Answering()]
+    made = dict(beside.each(tasks, Quiet()))
+    assert [made[task].error is None for task in tasks] == [True, False, True, False, True]
+    assert "its process was killed" in str(made[tasks[1]].error)
+
+
+def test_a_worker_that_was_killed_is_replaced(beside: workers.Beside) -> None:
+    for _ in range(3):
+        ((_, made),) = beside.each([Answering()], Quiet())
+        assert made.error is None
+        os.kill(int(made.seconds), signal.SIGKILL)
+
+
+def test_a_bug_in_a_worker_is_raised_here(beside: workers.Beside) -> None:
+    with pytest.raises(KeyError, match="not planned"):
+        list(beside.each([Surprising()], Quiet()))
+    ((_, made),) = beside.each([Answering()], Quiet())
+    assert made.error is None
+
+
+def test_a_worker_that_cannot_start_is_told(beside: workers.Beside, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(workers.CONTEXT, "Process", refuse)
+    ((_, made),) = beside.each([Answering()], Quiet())
+    assert "could not be started; got [Errno 28] No space left" in str(made.error)
+
+
+def test_closing_ends_what_is_at_work_and_refuses_what_comes(beside: workers.Beside) -> None:
+    ended: list[type[BaseException]] = []
+
+    def work() -> None:
+        try:
+            list(beside.each([Endless() for _ in range(8)], Quiet()))
+        except KeyboardInterrupt as error:
+            ended.append(type(error))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    time.sleep(0.5)
+    beside.close()
+    thread.join(timeout=10)
+    assert ended == [KeyboardInterrupt]
+    with pytest.raises(KeyboardInterrupt):
+        list(beside.each([Answering()], Quiet()))
 
 
 @pytest.mark.parametrize(("said", "expected"), [("0,2", ["0", "2"]), ("", []), ("GPU-a", ["GPU-a"])])

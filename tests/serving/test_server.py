@@ -184,6 +184,41 @@ def test_a_bad_question_is_named_and_the_server_stays_healthy(server, kind):
     assert server.healthy()
 
 
+NOT_FEATURES = {
+    "svs": (b"II*\0" + b"\0" * 200, "TIFF image", "oceanpath extract"),
+    "ndpi": (b"II+\0" + b"\0" * 200, "BigTIFF image", "oceanpath extract"),
+    "czi": (b"ZISRAWFILE" + b"\0" * 200, ".czi slide", "oceanpath extract"),
+    "dicom": (b"\0" * 128 + b"DICM", "DICOM", "oceanpath extract"),
+    "pt": (b"PK\x03\x04" + b"\0" * 50, ".pt files", "numpy.save"),
+    "pickle": (b"\x80\x05\x95", "pickle, which is never opened", "numpy.save"),
+    "csv": (b"slide_id,label\nS1,R\n", "'slide_id,label\\nS'", ""),
+    "bytes": (b"\x01\x02\xfe", "3 bytes that begin with 01 02 fe", ""),
+}
+
+
+@pytest.mark.parametrize("media_type", ["application/x-www-form-urlencoded", "application/octet-stream", "form"])
+@pytest.mark.parametrize("kind", NOT_FEATURES)
+def test_the_answer_says_what_arrived_and_what_is_accepted(server, kind, media_type):
+    body, arrived, do = NOT_FEATURES[kind]
+    if media_type == "form":
+        body, media_type = form(("a", body))
+    status, found = server.ask("/predict", body, Content_Type=media_type)
+    assert (status, found["error"]["code"]) == (415, "unknown_format")
+    assert arrived in found["error"]["got"] and do in found["error"].get("do", "")
+    assert found["error"]["expected"].startswith("an .h5 or .npy file")
+    assert "urlencoded" not in json.dumps(found)
+
+
+@pytest.mark.parametrize("media_type", ["application/octet-stream", "form"])
+def test_a_body_over_the_limit_is_told_the_limit(server, media_type):
+    body = b"II*\0" + bytes(4 * 2**20)
+    if media_type == "form":
+        body, media_type = form(("a", body))
+    status, found = server.ask("/predict", body, Content_Type=media_type)
+    assert (status, found["error"]["code"]) == (413, "too_large")
+    assert "at most 4 MiB" in found["error"]["expected"] and "oceanpath extract" in found["error"]["do"]
+
+
 def test_the_client_can_say_the_encoder(server, bag):
     assert server.ask("/predict?encoder=toy_encoder", npy(bag))[0] == 200
     status, found = server.ask("/predict?encoder=other", npy(bag))

@@ -11,10 +11,15 @@ import pytest
 from PIL import Image
 
 from oceanpath.errors import ArtifactError, ExperimentError, StageError
+from oceanpath.slides.bounds import Bounds, scanned_bounds
 from oceanpath.slides.contours import find_contours, read_tissue
 from oceanpath.slides.resolution import Resolution
 
-READER = SimpleNamespace(path=Path("s.svs"), width=8000, height=4000, mpp=Resolution(0.5, 0.5, "test"))
+READER = SimpleNamespace(
+    path=Path("s.svs"), width=8000, height=4000, mpp=Resolution(0.5, 0.5, "test"), bounds=Bounds(0, 0, 8000, 4000)
+)
+AREA = Bounds(4000, 1000, 3500, 2600)
+OFFSET = SimpleNamespace(**vars(READER) | {"bounds": AREA})
 BOX = [[1600, 800], [3200, 800], [3200, 2400], [1600, 2400], [1600, 800]]
 HOLE = [[2000, 1200], [2400, 1200], [2400, 1600], [2000, 1600], [2000, 1200]]
 
@@ -110,3 +115,63 @@ def test_mask_images_that_cannot_be_meant(tmp_path: Path) -> None:
         StageError, match="must cover the whole slide; expected the shape of 8000 x 4000 px, got 80 x 80"
     ):
         read(tmp_path / "b.png")
+
+
+def box(left: int, top: int, right: int, bottom: int) -> dict[str, object]:
+    corners = [[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]
+    return {"type": "Polygon", "coordinates": [corners]}
+
+
+def lit(mask: np.ndarray) -> tuple[int, ...]:
+    """Left, top, right and bottom of what is True, in level-0 pixels of a slide of 8000 x 4000."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    scale = 8000 / mask.shape[1]
+    return tuple(round(v * scale) for v in (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
+
+
+def near(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    return max(abs(a - b) for a, b in zip(one, other, strict=True)) <= 32  # two pixels of the mask
+
+
+def test_contours_relative_to_the_scanned_area_are_moved_by_it(tmp_path: Path) -> None:
+    path = save(tmp_path / "s.geojson", box(100, 200, 3000, 2000))  # left of the scanned area as slide coordinates
+    tissue = read_tissue(path, OFFSET, 128.0)
+    assert tissue.origin == "bounds"
+    assert near(lit(tissue.mask), (4100, 1200, 7000, 3000))
+
+
+def test_contours_in_slide_coordinates_stay(tmp_path: Path) -> None:
+    path = save(tmp_path / "s.geojson", box(4100, 1200, 7000, 3000))  # right of the scanned area's width
+    tissue = read_tissue(path, OFFSET, 128.0)
+    assert tissue.origin == "" and near(lit(tissue.mask), (4100, 1200, 7000, 3000))
+
+
+@pytest.mark.parametrize(
+    ("corners", "says"),
+    [((2000, 1000, 3000, 2000), "the slide's and the scanned area's"), ((0, 0, 8000, 4000), "neither the slide's nor")],
+)
+def test_an_unclear_origin_asks_for_the_key(tmp_path: Path, corners: tuple[int, ...], says: str) -> None:
+    reader = SimpleNamespace(**vars(READER) | {"bounds": Bounds(300, 300, 7000, 3000)})
+    path = save(tmp_path / "s.geojson", box(*corners))
+    with pytest.raises(StageError, match=rf"s\.geojson.*{says}.*extract\.tissue_origin"):
+        read_tissue(path, reader, 128.0)
+    asked = read_tissue(path, reader, 128.0, "bounds").mask
+    assert near(lit(asked)[:2], (corners[0] + 300, corners[1] + 300))
+    assert near(lit(read_tissue(path, reader, 128.0, "slide").mask)[:2], corners[:2])
+
+
+def test_a_mask_image_of_the_scanned_area_is_moved_by_it(tmp_path: Path) -> None:
+    mask = np.zeros((260, 350), np.uint8)
+    mask[20:200, 10:300] = 255
+    Image.fromarray(mask).save(tmp_path / "s.png")
+    tissue = read_tissue(tmp_path / "s.png", OFFSET, 128.0)
+    assert tissue.origin == "bounds" and near(lit(tissue.mask), (4100, 1200, 7000, 3000))
+    with pytest.raises(StageError, match="must cover the whole slide"):
+        read_tissue(tmp_path / "s.png", OFFSET, 128.0, "slide")
+
+
+def test_the_scanned_area_is_read_from_the_properties() -> None:
+    told = {f"openslide.bounds-{name}": str(value) for name, value in AREA._asdict().items()}
+    assert scanned_bounds(told, (8000, 4000)) == AREA
+    assert scanned_bounds({}, (8000, 4000)) == Bounds(0, 0, 8000, 4000)
+    assert scanned_bounds(told | {"openslide.bounds-x": "?"}, (8000, 4000)) == Bounds(0, 0, 8000, 4000)

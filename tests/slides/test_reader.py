@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
+from PIL import ImageCms
 
 from oceanpath.errors import ArtifactError, StageError
 from oceanpath.slides.demo.aperio import write_aperio
 from oceanpath.slides.reader import open_slide
+from oceanpath.slides.readers.pixels import UndecodableError
 
 REAL = Path(__file__).resolve().parents[2] / "../shared/data/slides_real"
 
@@ -98,3 +101,69 @@ def test_pixels_that_cannot_be_decoded(tmp_path: Path) -> None:
 def test_real_slides_that_must_be_refused(name: str, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=rf"{name}.*{says}"):
         open_slide(REAL / name)
+
+
+def bad_tile(path: Path, number: int, side: int = 1024) -> np.ndarray:
+    """A tiled slide of one level with noise, one tile of which is overwritten with zeros; returns its pixels."""
+    pixels = np.random.default_rng(0).integers(40, 200, (side // 8, side // 8, 3)).repeat(8, 0).repeat(8, 1)
+    pixels = pixels.astype(np.uint8)
+    cm = (1e4 / 0.5, 1e4 / 0.5)
+    tifffile.imwrite(
+        path, pixels, tile=(256, 256), compression="jpeg", photometric="rgb", resolution=cm, resolutionunit="CENTIMETER"
+    )
+    with tifffile.TiffFile(path) as tiff:
+        start, size = tiff.pages.first.dataoffsets[number], tiff.pages.first.databytecounts[number]
+    with path.open("r+b") as file:
+        file.seek(start)
+        file.write(bytes(size))
+    return pixels
+
+
+@pytest.mark.parametrize("tiles", [True, False])
+@pytest.mark.parametrize("number", range(16))  # wherever it lies, also where the choice of the reader looks
+def test_one_damaged_tile_spoils_no_other_region(tmp_path: Path, number: int, tiles: bool) -> None:
+    pixels = bad_tile(tmp_path / "a.tif", number)
+    with open_slide(tmp_path / "a.tif", tiles=tiles) as slide:
+        for cell in range(16):
+            x, y = cell % 4 * 256, cell // 4 * 256
+            if cell == number:
+                with pytest.raises(UndecodableError, match=r"a\.tif: pixels cannot be decoded.*on_bad_tile"):
+                    slide.read(x, y, 0, 256, 256)
+            else:
+                wanted = pixels[y : y + 256, x : x + 256]
+                assert np.abs(slide.read(x, y, 0, 256, 256).astype(int) - wanted).mean() < 20
+
+
+def test_an_overview_is_white_where_pixels_cannot_be_decoded_and_says_how_much(tmp_path: Path) -> None:
+    bad_tile(tmp_path / "a.tif", 5)
+    with open_slide(tmp_path / "a.tif") as slide, pytest.raises(UndecodableError):
+        slide.overview(64, 64)
+    with open_slide(tmp_path / "a.tif", skip_undecodable=True) as slide:
+        seen = slide.overview(64, 64)
+        assert slide.undecodable_share == pytest.approx(1 / 16, abs=0.03)
+    assert (seen[18:30, 18:30] == 255).all()
+    assert (seen[:14] < 250).any(axis=2).all()
+
+
+def test_sixteen_bits_of_which_twelve_are_used_are_refused(tmp_path: Path) -> None:
+    cm = {"resolution": (2e4, 2e4), "resolutionunit": "CENTIMETER", "photometric": "rgb", "tile": (256, 256)}
+    bright = np.full((512, 512, 3), 240, np.uint16)
+    tifffile.imwrite(tmp_path / "full.tif", bright * 257, **cm)
+    tifffile.imwrite(tmp_path / "twelve.tif", bright * 16, **cm)
+    with open_slide(tmp_path / "full.tif") as slide:
+        assert slide.read(0, 0, 0, 8, 8).min() == 240
+    with pytest.raises(StageError, match=r"twelve\.tif: samples of 16 bits that use only the lower 12.*8 bits"):
+        open_slide(tmp_path / "twelve.tif")
+
+
+def test_colours_are_converted_by_the_slides_profile_on_request(tmp_path: Path) -> None:
+    swapped = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = swapped.replace(b"rXYZ", b"tmp!").replace(b"bXYZ", b"rXYZ").replace(b"tmp!", b"bXYZ")  # red is blue
+    pixels = np.full((512, 512, 3), (200, 100, 40), np.uint8)
+    cm = {"resolution": (2e4, 2e4), "resolutionunit": "CENTIMETER", "photometric": "rgb", "tile": (256, 256)}
+    tifffile.imwrite(tmp_path / "icc.tif", pixels, iccprofile=swapped, **cm)
+    with open_slide(tmp_path / "icc.tif") as slide:
+        assert slide.colour_profile and (slide.read(0, 0, 0, 8, 8) == (200, 100, 40)).all()
+    with open_slide(tmp_path / "icc.tif", to_srgb=True) as slide:
+        assert np.abs(slide.read(0, 0, 0, 8, 8).astype(int) - (40, 100, 200)).max() <= 3
+        assert np.abs(slide.thumbnail(64).astype(int) - (40, 100, 200)).max() <= 3

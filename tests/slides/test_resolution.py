@@ -63,3 +63,28 @@ def test_a_dicom_overview_is_believed_and_no_default_hides_it() -> None:
 def test_one_axis_stands_for_both() -> None:
     found = resolve_mpp({"openslide.mpp-y": "0,5"}, PATH)
     assert (found.x, found.y) == (0.5, 0.5)
+
+
+OME = (
+    '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">'
+    '<Pixels ID="Pixels:0" {}/></Image></OME>'
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        ('PhysicalSizeX="0.25" PhysicalSizeY="0.26"', (0.25, 0.26)),
+        ('PhysicalSizeX="250" PhysicalSizeXUnit="nm" PhysicalSizeY="0.00026" PhysicalSizeYUnit="mm"', (0.25, 0.26)),
+        ('PhysicalSizeX="0.25" PhysicalSizeXUnit="µm"', (0.25, 0.25)),
+    ],
+)
+def test_the_physical_size_of_ome_xml_goes_before_tags(said: str, wanted: tuple[float, float]) -> None:
+    told = {"tiff.ImageDescription": OME.format(said), "openslide.mpp-x": "0.5", "openslide.mpp-y": "0.5"}
+    found = resolve_mpp(told, PATH)
+    assert (found.x, found.y) == pytest.approx(wanted) and found.source == "ome"
+
+
+@pytest.mark.parametrize("said", ['PhysicalSizeX="3" PhysicalSizeXUnit="pixel"', "", 'PhysicalSizeX="x"', "<<"])
+def test_ome_xml_without_a_length_says_nothing(said: str) -> None:
+    assert resolve_mpp({"tiff.ImageDescription": OME.format(said)}, PATH, default=0.5).source == "default_mpp"

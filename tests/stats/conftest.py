@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from oceanpath.stats.panel import evaluate
+from oceanpath.stats.resample import draw_patients
+
 PUBLISHED = Path(__file__).resolve().parents[2] / "../shared/data/stats_validation"
 
 
@@ -46,5 +49,16 @@ def cohort():
             probs = np.round(probs, decimals)
             probs[:, 0] = 1 - probs[:, 1:].sum(axis=1)
         return labels, probs, [f"p{number:04d}" for number in patient]
+
+    return build
+
+
+@pytest.fixture
+def estimates():
+    """All metrics of a table of predictions, each with its interval."""
+
+    def build(labels, probs, patients, folds=None, resamples=2000, seed=42):
+        drawn = draw_patients(patients, labels, resamples=resamples, seed=seed)
+        return evaluate(labels, probs, drawn, folds).estimates()
 
     return build

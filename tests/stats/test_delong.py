@@ -39,6 +39,34 @@ def test_published_tests_of_asah(asah, published, pair):
     assert found.interval() == pytest.approx(expected["diff_ci95"], abs=1e-9)
 
 
+# Hanley and McNeil (1982), table I: 109 CT images rated from 1, definitely normal, to 5, definitely abnormal.
+NORMAL, ABNORMAL = (33, 6, 6, 11, 2), (3, 2, 2, 11, 33)
+
+
+def test_published_area_error_and_interval_of_rated_images():
+    """Area 0.893 (Hanley and McNeil); DeLong's error 0.0307, interval 0.83295 to 0.95339 (Stata's manual, roctab)."""
+    truth = np.repeat([False, True], [sum(NORMAL), sum(ABNORMAL)])
+    rating = np.r_[np.repeat(np.arange(5), NORMAL), np.repeat(np.arange(5), ABNORMAL)].astype(float)
+    found = delong_auroc(truth, rating)
+    assert (found.value, found.low, found.high) == pytest.approx((0.8932, 0.83295, 0.95339), abs=5e-5)
+    assert (found.n, found.n_patients) == (109, 109)
+    _, covariance = delong_covariance(truth, np.stack([rating, -rating, rating]))
+    assert np.sqrt(covariance[0, 0]) == pytest.approx(0.0307, abs=5e-5)
+    assert covariance[0, 1] == pytest.approx(-covariance[0, 0]) and covariance[0, 2] == pytest.approx(covariance[0, 0])
+    assert covariance.shape == (3, 3)
+    narrow = delong_auroc(truth, rating, confidence=0.9)
+    assert (narrow.high - narrow.low) / (found.high - found.low) == pytest.approx(1.644854 / 1.959964, abs=1e-6)
+
+
+def test_an_interval_ends_at_one():
+    truth, score = np.repeat([False, True], 6), np.arange(12.0)
+    score[5], score[6] = score[6], score[5]
+    found = delong_auroc(truth, score)
+    assert found.value == pytest.approx(35 / 36) and found.high == 1 and 0.8 < found.low < found.value
+    turned = delong_auroc(truth, -score)
+    assert turned.low == 0 and turned.high == pytest.approx(1 - found.low)
+
+
 rows = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=2, max_size=15)
 
 

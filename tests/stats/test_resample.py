@@ -10,7 +10,6 @@ from oceanpath.errors import StageError
 from oceanpath.stats import resample
 from oceanpath.stats.confusion import confusion_measure
 from oceanpath.stats.discrimination import ranking_measure
-from oceanpath.stats.panel import evaluate
 from oceanpath.stats.resample import bootstrap, draw_patients
 
 
@@ -43,20 +42,20 @@ def test_samples_are_those_of_a_plain_loop_on_the_same_resamples(cohort):
     assert (estimate.low, estimate.high) == (low, high) and estimate.n == 60 and estimate.n_patients == 30
 
 
-def test_blocks_never_change_a_result(cohort, monkeypatch):
+def test_blocks_never_change_a_result(estimates, cohort, monkeypatch):
     labels, probs, patients = cohort(50, per_patient=2)
-    once = evaluate(labels, probs, patients, resamples=200)
+    once = estimates(labels, probs, patients, resamples=200)
     monkeypatch.setattr(resample, "BLOCK_CELLS", 130)
-    assert evaluate(labels, probs, patients, resamples=200) == once
+    assert estimates(labels, probs, patients, resamples=200) == once
 
 
-def test_the_same_slide_five_times_tells_no_more(cohort):
+def test_the_same_slide_five_times_tells_no_more(estimates, cohort):
     labels, probs, patients = cohort(80)
-    once = evaluate(labels, probs, patients, resamples=400)["auroc"]
-    five = evaluate(np.repeat(labels, 5), np.repeat(probs, 5, axis=0), np.repeat(patients, 5), resamples=400)["auroc"]
+    once = estimates(labels, probs, patients, resamples=400)["auroc"]
+    five = estimates(np.repeat(labels, 5), np.repeat(probs, 5, axis=0), np.repeat(patients, 5), resamples=400)["auroc"]
     assert (five.value, five.low, five.high) == pytest.approx((once.value, once.low, once.high), abs=1e-12)
     assert (five.n, five.n_patients) == (400, 80)
-    as_slides = evaluate(np.repeat(labels, 5), np.repeat(probs, 5, axis=0), [str(i) for i in range(400)])["auroc"]
+    as_slides = estimates(np.repeat(labels, 5), np.repeat(probs, 5, axis=0), [str(i) for i in range(400)])["auroc"]
     assert as_slides.high - as_slides.low < 0.6 * (five.high - five.low)  # what resampling slides would claim
 
 
@@ -85,20 +84,20 @@ def test_no_rows_are_refused():
         draw_patients([], np.empty(0, int))
 
 
-def test_the_seed_decides(cohort):
+def test_the_seed_decides(estimates, cohort):
     labels, probs, patients = cohort(50)
-    first = evaluate(labels, probs, patients, resamples=200, seed=1)
-    assert first == evaluate(labels, probs, patients, resamples=200, seed=1)
-    assert first["auroc"].low != evaluate(labels, probs, patients, resamples=200, seed=2)["auroc"].low
+    first = estimates(labels, probs, patients, resamples=200, seed=1)
+    assert first == estimates(labels, probs, patients, resamples=200, seed=1)
+    assert first["auroc"].low != estimates(labels, probs, patients, resamples=200, seed=2)["auroc"].low
 
 
 @pytest.mark.alone
-def test_two_thousand_resamples_of_all_metrics_are_quick(cohort):
+def test_two_thousand_resamples_of_all_metrics_are_quick(estimates, cohort):
     labels, probs, patients = cohort(500, per_patient=2)
     seconds = []
     for _ in range(3):
         start = time.perf_counter()
-        evaluate(labels, probs, patients)
+        estimates(labels, probs, patients)
         seconds.append(time.perf_counter() - start)
     assert min(seconds) < 0.3
 

@@ -33,6 +33,21 @@ def test_a_useless_score_has_a_finite_threshold():
     assert found.value == 0.3 and found.youden == 0
 
 
+@pytest.mark.parametrize(
+    ("scores", "expected", "other"),
+    [([0.05, 0.1, 0.3, 0.35, 0.6, 0.7], 0.475, 0.2), ([0.05, 0.1, 0.5, 0.6, 0.9, 0.95], 0.3, 0.75)],
+)
+def test_of_equally_good_cuts_the_one_nearest_to_a_half_is_taken(scores, expected, other):
+    positive, scores = np.array([False, False, True, False, True, True]), np.array(scores)
+
+    def gain(cut):
+        return np.mean(scores[positive] >= cut) - np.mean(scores[~positive] >= cut)
+
+    found = youden_threshold(positive, scores)
+    assert gain(expected) == pytest.approx(gain(other)) and gain(expected) == pytest.approx(found.youden)
+    assert found.value == pytest.approx(expected)
+
+
 def test_one_class_has_no_threshold_and_says_why():
     found = youden_threshold(np.ones(3, bool), np.array([0.1, 0.2, 0.3]))
     assert found.value is None and found.youden is None and "one class" in found.reason

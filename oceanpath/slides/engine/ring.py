@@ -1,7 +1,7 @@
 """Reader processes that fill batches in shared memory, ahead of a device that encodes them.
 
 The memory has no name in the file system, so nothing is left of it however a run ends, and it falls back to a file
-where `/dev/shm` is small. A reader whose parent is gone ends by itself.
+where `/dev/shm` is small. A reader ends with its parent.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oceanpath.child_process import end_with_parent
 from oceanpath.errors import OceanPathError, StageError
 from oceanpath.slides.grid import Grid
 from oceanpath.slides.patches import read_patches
@@ -166,6 +167,7 @@ def _alive(path: Path) -> Iterator[None]:
 def _serve(parent: Connection, memory: Any, shape: Shape) -> None:
     """A reader process: read what is asked for until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
     slots, opened = _as_slots(memory, shape), OrderedDict[Path, SlideReader]()
     while True:
         try:

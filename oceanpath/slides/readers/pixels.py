@@ -8,6 +8,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from oceanpath.errors import ArtifactError
+
+
+class UndecodableError(ArtifactError):
+    """The slide opened, but some of its pixels cannot be decoded."""
+
 
 class Pixels(Protocol):
     """The pixels of an open slide, as regions of one level. Safe from several threads."""
@@ -29,7 +35,7 @@ class Pixels(Protocol):
             height: Pixels of that level, a multiple of `factor`.
             factor: Side of the blocks of pixels whose means are given, 1 to 16.
 
-        Raises: ArtifactError: the pixels cannot be decoded.
+        Raises: UndecodableError: the pixels cannot be decoded.
         """
 
     def close(self) -> None:

@@ -1,5 +1,7 @@
 """Runs under TRIDENT's interpreter (Python 3.10 on) and imports nothing but the standard library and what lies there.
 
+usage: python driver.py CHILD_PROCESS LIFELINE   CHILD_PROCESS: the path of oceanpath/child_process.py
+
 Requests are JSON lines on stdin, replies JSON lines on what was stdout; TRIDENT's own prints go to stderr.
 
     (start)                    → {"event": "hello", "found": trident | astrophysics | missing, "versions"}
@@ -21,10 +23,7 @@ import importlib.util
 import json
 import os
 import platform
-import signal
 import sys
-import threading
-import time
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -111,8 +110,8 @@ def answer(request: dict[str, Any], reply: Any) -> None:
     reply({"event": "slide", "id": request["id"], **said})
 
 
-def main() -> None:
-    """Serve requests until stdin ends, or until whoever started this is gone."""
+def main(child_process: str, lifeline: int) -> None:
+    """Serve requests until stdin ends; end with all it started when its parent ends."""
     here = Path(__file__).resolve().parent
     sys.path[:] = [place for place in sys.path if Path(place or ".").resolve() != here]
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -122,19 +121,18 @@ def main() -> None:
         channel.write(json.dumps(said) + "\n")
         channel.flush()
 
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    _load(child_process).end_with_parent(lifeline, group=True)
     reply({"event": "hello", "found": kind_of(), "versions": versions()})
     for line in iter(sys.stdin.readline, ""):
         answer(json.loads(line), reply)
 
 
-def _end_with(parent: int) -> None:
-    """Kill this process and all it started once its parent is gone: nobody would read what they make."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    if os.getpgrp() == os.getpid():
-        os.killpg(os.getpgrp(), signal.SIGKILL)
-    os.kill(os.getpid(), signal.SIGKILL)
+def _load(path: str) -> Any:
+    """A module by its file: the package it belongs to cannot be imported here."""
+    spec: Any = importlib.util.spec_from_file_location(Path(path).stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @lru_cache(maxsize=1)
@@ -166,4 +164,4 @@ def _rows(path: str) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1], int(sys.argv[2]))

@@ -16,6 +16,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import IO, Any, cast
 
+from oceanpath import child_process
+from oceanpath.child_process import Child
 from oceanpath.errors import StageError
 from oceanpath.slides.trident import driver
 from oceanpath.slides.trident.interpreter import refusal
@@ -35,8 +37,8 @@ class Session:
         self._said: deque[str] = deque(maxlen=REMEMBERED)
         self._heard: SimpleQueue[tuple[str, str]] = SimpleQueue()
         environment = {name: value for name, value in os.environ.items() if name not in OURS}
-        self._process = subprocess.Popen(
-            [str(python), "-u", driver.__file__],
+        self._process = Child(
+            [str(python), "-u", driver.__file__, child_process.__file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -20,7 +20,7 @@ from oceanpath.figures.heatmap import Backdrop, draw_heatmap, draw_places, draw_
 from oceanpath.fit.device import pick_device
 from oceanpath.fit.predict import predict_attention
 from oceanpath.fit.threads import torch_threads
-from oceanpath.pipeline.stage import Progress
+from oceanpath.pipeline.stage import Inputs, Progress
 from oceanpath.stages.analyze.settings import AnalyzeSettings
 from oceanpath.stats.panel import decide
 
@@ -47,22 +47,21 @@ def pick_slides(frame: pd.DataFrame, classes: Sequence[str], count: int) -> pd.D
     return pd.concat([errors.head(wrong), right.head(count - wrong)], ignore_index=True)
 
 
-def draw_slides(
-    settings: AnalyzeSettings, train: Path, store_path: Path, extract: Path | None, out: Path, progress: Progress
-) -> list[dict[str, Any]]:
+def draw_slides(settings: AnalyzeSettings, inputs: Inputs, out: Path, progress: Progress) -> list[dict[str, Any]]:
     """Write a picture a slide and attention.parquet; returns one object a picture for analysis.json.
 
     Args:
         settings: How many slides, and the device.
-        train: Predictions and checkpoints.
-        store_path: The store.
-        extract: Thumbnails and slide sizes; None where features came ready made.
+        inputs: Predictions and checkpoints, the store, and thumbnails and slide sizes where features were extracted.
         out: Folder.
         progress: Counts slides.
     """
+    train, extract = inputs["train"], inputs.get("extract")
     results = predictions.read_cv_results(train)
     rows = pick_slides(predictions.read_oof(train), results["classes"], settings.attention_slides)
-    store, device = Store(store_path), str(pick_device(settings.device))
+    store, device = Store(inputs["mmap"], check=inputs.verify), str(pick_device(settings.device))
+    if extract is not None:
+        inputs.check("extract", [name for slide in rows["slide_id"] for name in (f"{slide}.h5", _thumbnail_of(slide))])
     (out / FOLDER).mkdir()
     progress.start(len(rows), "slides")
     facts, tables = [], []
@@ -118,12 +117,16 @@ def footprint(meta: FeatureMeta) -> tuple[float, float]:
 
 def _meta(extract: Path, slide: str) -> FeatureMeta | None:
     """None where there is no thumbnail to draw over."""
-    there = (extract / f"thumbnails/{slide}.jpg").is_file() and (extract / f"{slide}.h5").is_file()
+    there = (extract / _thumbnail_of(slide)).is_file() and (extract / f"{slide}.h5").is_file()
     return read_meta(extract / f"{slide}.h5") if there else None
 
 
+def _thumbnail_of(slide: str) -> str:
+    return f"thumbnails/{slide}.jpg"
+
+
 def _thumbnail(extract: Path, slide: str) -> NDArray[np.uint8]:
-    path = extract / f"thumbnails/{slide}.jpg"
+    path = extract / _thumbnail_of(slide)
     try:
         with Image.open(path) as image:
             return np.asarray(image.convert("RGB"))

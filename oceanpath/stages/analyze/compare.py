@@ -1,42 +1,36 @@
-"""Is one variant better than another: paired tests on the same slides, with patients as the unit."""
+"""Is one variant better than another: paired tests on the same slides, with patients as the unit.
+
+The p-values of all tests between all variants of the experiment are one family and are adjusted together, so the files
+of two variants give their pair the same adjusted p-values.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.artifacts import predictions
-from oceanpath.artifacts.ids import describe_missing
-from oceanpath.errors import ArtifactError, ExperimentError, StageError
+from oceanpath.errors import ArtifactError, ExperimentError
 from oceanpath.stages.analyze.settings import AnalyzeSettings
+from oceanpath.stages.analyze.variants import VariantRows, read_variants
 from oceanpath.stats.delong import delong_test
-from oceanpath.stats.discrimination import auroc
+from oceanpath.stats.discrimination import ranking_measure
 from oceanpath.stats.mcnemar import mcnemar_test
 from oceanpath.stats.multiplicity import holm
-from oceanpath.stats.paired import paired_auroc_difference
+from oceanpath.stats.paired import paired_difference
 from oceanpath.stats.panel import decide
 from oceanpath.stats.patients import patient_rows
+from oceanpath.stats.resample import Bootstrap, bootstrap, draw_patients
 
 FILE = "comparison.json"
 TESTS = ("delong", "mcnemar", "bootstrap")
 Block = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two variants' test rows, joined by slide and in the same order."""
-
-    labels: NDArray[np.int64]
-    a: NDArray[np.float64]
-    """[n, C] probabilities of this variant."""
-    b: NDArray[np.float64]
-    patients: list[str]
 
 
 def compare_variants(
@@ -53,71 +47,57 @@ def compare_variants(
     Raises:
         StageError: variants differ in slides, patients, labels or classes, or a row is no test row.
     """
-    others = {name: path for name, path in variants.items() if path.resolve() != own.resolve()}
-    if not others:
-        return None
     this = next((name for name, path in variants.items() if path.resolve() == own.resolve()), "this")
-    classes = [str(name) for name in predictions.read_cv_results(own)["classes"]]
-    pairs = {name: join(own, path, classes, name) for name, path in others.items()}
-    blocks = [compare_pair(settings, pair) | {"other": name} for name, pair in pairs.items()]
-    for test in TESTS:
-        for block, p in zip(blocks, holm([block[test]["p"] for block in blocks]), strict=True):
-            block[test]["p_holm"] = p
-    return {"this": this, "classes": classes, "selected": selected, "pairs": blocks}
-
-
-def join(own: Path, other: Path, classes: list[str], name: str) -> Pair:
-    """The test rows of two variants side by side.
-
-    Raises: StageError: they differ in slides, patients, labels or classes, or a row is no test row.
-    """
-    theirs = [str(label) for label in predictions.read_cv_results(other)["classes"]]
-    if sorted(theirs) != sorted(classes):
-        raise StageError("variants have different classes", where=name, expected=classes, got=theirs)
-    a, b = predictions.read_oof(own).set_index("slide_id"), predictions.read_oof(other).set_index("slide_id")
-    for frame in (a, b):
-        if set(frame["role"]) != {"test"} or frame.index.has_duplicates:
-            raise StageError("only test rows are compared, each slide once", where=name)
-    if odd := set(a.index) ^ set(b.index):
-        known = set(a.index) & set(b.index)
-        raise StageError("variants tested different slides", where=name, got=describe_missing(odd, known))
-    b = b.loc[a.index]
-    for column in ("label", "patient_id"):
-        if (wrong := a[column] != b[column]).any():
-            raise StageError(f"variants differ in {column}", where=name, got=f"slide {a.index[wrong][0]}")
-    labels = predictions.label_numbers(a, classes)
-    probs = [predictions.probabilities(frame, classes) for frame in (a, b)]
-    return Pair(labels, probs[0], probs[1], [str(patient) for patient in a["patient_id"]])
-
-
-def compare_pair(settings: AnalyzeSettings, pair: Pair) -> Block:
-    """DeLong and McNemar on one row a patient, and the patient-clustered bootstrap on slides."""
-    found = paired_auroc_difference(
-        pair.labels,
-        pair.a,
-        pair.b,
-        pair.patients,
-        resamples=settings.resamples,
-        confidence=settings.confidence,
-        seed=settings.seed,
-    )
+    models = {own.resolve(): this}
+    for name, path in variants.items():  # variants that changed nothing about the predictions share a folder
+        models.setdefault(path.resolve(), name)
+    if len(models) < 2:
+        return None
+    rows = read_variants({name: path for path, name in models.items()})
+    pairs = compare_all(settings, rows)
+    tests = [pair[test] for pair in pairs for test in TESTS]
+    for test, p in zip(tests, holm([test["p"] for test in tests]), strict=True):
+        test["p_holm"] = p
     return {
-        "n": len(pair.labels),
-        "n_patients": found.n_patients,
-        "auroc_this": auroc(pair.labels, pair.a).value,
-        "auroc_other": auroc(pair.labels, pair.b).value,
-        "bootstrap": asdict(found) | {"unit": "slides, patients resampled"},
-        **_patient_tests(settings, pair),
+        "this": this,
+        "classes": rows.classes,
+        "selected": selected,
+        "variants": {name: models[path.resolve()] for name, path in variants.items()},
+        "family": sum(test["p"] is not None for test in tests),
+        "pairs": [pair for pair in pairs if pair["this"] == this],
     }
 
 
-def _patient_tests(settings: AnalyzeSettings, pair: Pair) -> Block:
-    """Slides of one patient are not independent, so both tests see one row a patient."""
+def compare_all(settings: AnalyzeSettings, rows: VariantRows) -> list[Block]:
+    """Every pair of variants: DeLong and McNemar on one row per patient, and the patient-clustered bootstrap."""
+    drawn = draw_patients(rows.patients, rows.labels, resamples=settings.resamples, seed=settings.seed)
+    resampled = {name: bootstrap([ranking_measure(rows.labels, p)], drawn) for name, p in rows.probs.items()}
+    return [
+        {
+            "this": a,
+            "other": b,
+            "n": len(rows.labels),
+            "n_patients": drawn.counts.shape[1],
+            "auroc_this": resampled[a].values["auroc"],
+            "auroc_other": resampled[b].values["auroc"],
+            "bootstrap": _bootstrap(settings, resampled[a], resampled[b]),
+            **_patient_tests(settings, rows, a, b),
+        }
+        for a, b in combinations(rows.probs, 2)
+    ]
+
+
+def _bootstrap(settings: AnalyzeSettings, a: Bootstrap, b: Bootstrap) -> Block:
+    return paired_difference(a, b, confidence=settings.confidence).record() | {"unit": "slides, patients resampled"}
+
+
+def _patient_tests(settings: AnalyzeSettings, rows: VariantRows, this: str, other: str) -> Block:
+    """Slides of one patient are not independent, so both tests see one row per patient."""
     try:
-        a, b = (patient_rows(pair.patients, pair.labels, probs) for probs in (pair.a, pair.b))
+        a, b = (patient_rows(rows.patients, rows.labels, rows.probs[name]) for name in (this, other))
     except ExperimentError as error:
         return {test: {"p": None, "reason": error.render()} for test in ("delong", "mcnemar")}
-    right = [decide(rows.probs) == rows.labels for rows in (a, b)]
+    right = [decide(found.probs) == found.labels for found in (a, b)]
     mcnemar = asdict(mcnemar_test(right[0], right[1])) | {"unit": "patients"}
     return {"delong": _delong(settings, a.labels, a.probs, b.probs), "mcnemar": mcnemar}
 
@@ -161,14 +141,14 @@ def read_comparison(path: Path) -> dict[str, Any]:
 def describe(found: Mapping[str, Any]) -> list[str]:
     """One line a pair, for the screen."""
     word = "selected " if found["selected"] else ""
-    return [_line(word, found["this"], block) for block in found["pairs"]]
+    return [_line(word, found["family"], block) for block in found["pairs"]]
 
 
-def _line(word: str, this: str, block: Block) -> str:
-    boot = block["bootstrap"]
+def _line(word: str, family: int, block: Block) -> str:
+    this, boot = block["this"], block["bootstrap"]
     if boot["p"] is None:
         return f"{word}{this} against {block['other']}: no test ({boot['reason']})"
     return (
         f"{word}{this} against {block['other']}: AUROC {boot['value']:+.3f} "
-        f"({boot['low']:+.3f} to {boot['high']:+.3f}), p {boot['p_holm']:.2g} after Holm"
+        f"({boot['low']:+.3f} to {boot['high']:+.3f}), p {boot['p_holm']:.2g} after Holm over {family} tests"
     )

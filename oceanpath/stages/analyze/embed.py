@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from oceanpath.artifacts.tables import read_table, write_table
 from oceanpath.errors import ArtifactError
 from oceanpath.figures.embedding import draw_embedding
 from oceanpath.stages.analyze.settings import AnalyzeSettings
+from oceanpath.stages.analyze.umap_import import import_umap
 
 FOLD = 0
 """Embeddings of different folds come from different models and cannot be compared."""
@@ -36,13 +36,9 @@ def map_slides(settings: AnalyzeSettings, train: Path, out: Path, selected: bool
 
 def flatten(embeddings: NDArray[np.float32], settings: AnalyzeSettings) -> NDArray[np.float32]:
     """Two coordinates [S, 2] of standardised embeddings [S, E]; the same for the same seed."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ImportWarning)  # umap tells everybody who has no Tensorflow
-        from umap import UMAP  # compiles, which takes seconds
-
     spread = embeddings.std(axis=0, dtype=np.float64)
     standard = (embeddings - embeddings.mean(axis=0, dtype=np.float64)) / np.where(spread > 0, spread, 1)
-    reducer = UMAP(
+    reducer = import_umap().UMAP(
         n_neighbors=min(settings.umap_neighbors, len(embeddings) - 1),
         min_dist=settings.umap_min_dist,
         metric="minkowski",  # of order 2, so Euclidean, but by a loop: threaded products differ in their last bits,

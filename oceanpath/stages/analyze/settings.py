@@ -6,15 +6,17 @@ from oceanpath.settings import Settings, shared
 
 
 class AnalyzeSettings(Settings):
-    """What is drawn and compared."""
+    """Attention maps, a map of slide embeddings, and tests between variants."""
 
     umap_neighbors: int = Field(15, ge=2)
-    """Neighbours of UMAP; at most the number of slides less one is used."""
+    """Neighbours of UMAP; at most the number of slides minus one is used."""
     umap_min_dist: float = Field(0.1, ge=0, lt=1)
+    """Minimum distance between slides in the map of UMAP."""
     attention_slides: int = Field(6, ge=0)
-    """Test slides whose attention is drawn: half of them the worst errors, the rest the most confident right ones."""
+    """Number of attention maps: half of the worst errors, half of the most confident correct predictions."""
     resamples: int = Field(2000, ge=100)
-    """Resamples of the patients behind the intervals of a comparison."""
+    """Number of resamples of the patients for the intervals of a comparison."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
+    """Confidence level of these intervals."""
     seed: int = shared("seed", 42, ge=0)
     device: str = shared("runtime.device", "auto", is_runtime=True)

@@ -7,11 +7,12 @@ from oceanpath.stages.analyze.settings import AnalyzeSettings
 
 STAGE = Stage(
     name="analyze",
-    version=3,
+    version=4,
     settings=AnalyzeSettings,
     work="oceanpath.stages.analyze.work:run",
     check="oceanpath.stages.analyze.work:check",
     needs=("train", "mmap", "extract?", "eval"),
     across=("train",),
-    doc="Attention maps, a map of slide embeddings, and tests between variants.",
+    self_checked=("mmap/*.bin", "extract/*"),
+    doc="Draw attention maps and slide embeddings, and compare variants.",
 )

@@ -26,8 +26,9 @@ def run(settings: AnalyzeSettings, inputs: Inputs, out: Path, progress: Progress
     compared = compare.compare_variants(settings, inputs["train"], inputs.across.get("train", {}), selected)
     if compared is not None:
         compare.write_comparison(compared, out)
+    progress.phase("compiling UMAP")
     reason = map_slides(settings, inputs["train"], out, selected)
-    drawn = draw_slides(settings, inputs["train"], inputs["mmap"], inputs.get("extract"), out, progress)
+    drawn = draw_slides(settings, inputs, out, progress)
     facts = {"selected": selected, "umap": {"drawn": not reason, "reason": reason}, "attention": drawn}
     (out / FILE).write_text(json.dumps(facts, indent=2, sort_keys=True, allow_nan=False) + "\n")
     return _summary(drawn, reason, compared)

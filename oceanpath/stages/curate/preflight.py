@@ -12,7 +12,7 @@ def preflight(settings: CurateSettings, _: Sources) -> Outlook:
     Raises: ExperimentError: it holds none, or two with one slide id.
     """
     if settings.features is not None and settings.features.is_dir():
-        from oceanpath.artifacts.features import find_features  # loads numpy
+        from oceanpath.artifacts.feature_folder import find_features  # loads numpy
 
         find_features(settings.features)
     return Outlook()

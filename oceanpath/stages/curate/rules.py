@@ -20,11 +20,11 @@ class Rule(Settings):
     """One line of the rule table."""
 
     source: str = Field(min_length=1)
-    """What the slide is counted under: TCGA, CPTAC."""
+    """Source that a matching slide is counted under, such as TCGA."""
     pattern: str = Field(min_length=1)
-    """Regular expression, looked for anywhere in the file's path below the folder of features; case does not count."""
+    """Regular expression, searched in the file's path below the folder of features; case is ignored."""
     cancer_type: str = Field(UNKNOWN, min_length=1)
-    r"""What the slide shows; ``\1`` is the first group of the pattern, in capitals."""
+    r"""Cancer type of a matching slide; ``\1`` is the first group of the pattern in upper case."""
 
     @model_validator(mode="after")
     def _compiles(self) -> Self:

@@ -6,22 +6,23 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from oceanpath.errors import nearest
-from oceanpath.settings import Settings, outside
+from oceanpath.settings import Settings, outside, shared
 from oceanpath.stages.curate.rules import OTHER, RULES, Rule
 
 
 class CurateSettings(Settings):
-    """Which slides are good to pretrain on."""
+    """Which slides to pretrain on, by source, number of patches and cancer type."""
 
     sources: tuple[str, ...] = Field(("TCGA", "CPTAC"), min_length=1)
-    """Sources that are kept; "other" is what no rule knows."""
+    """Sources to keep; "other" is every slide that no rule matches."""
     min_patches: int = Field(256, ge=1)
-    """Slides with fewer patches are left out."""
+    """Leave out slides with fewer patches."""
     rules: tuple[Rule, ...] = ()
-    """Tell source and cancer type from a file's path; tried before the built-in ones, the first that matches counts."""
+    """Rules that derive source and cancer type from a file's path; the first match counts, before built-in rules."""
     builtin_rules: bool = True
-    """Whether the built-in rules for TCGA and CPTAC follow."""
+    """Whether to apply the built-in rules for TCGA and CPTAC after `rules`."""
     features: Path | None = outside("data.features")
+    features_key: str = shared("data.features_key", "", is_added=True)
 
     @property
     def table(self) -> tuple[Rule, ...]:

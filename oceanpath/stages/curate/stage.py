@@ -12,6 +12,7 @@ STAGE = Stage(
     work="oceanpath.stages.curate.work:run",
     check="oceanpath.artifacts.pretrain_manifest:check",
     needs=("extract?",),
+    self_checked=("extract/*",),
     preflight="oceanpath.stages.curate.preflight:preflight",
-    doc="List the slides that are good to pretrain on: sources, sizes, cancer types.",
+    doc="List slides for pretraining by source, number of patches and cancer type.",
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from oceanpath.artifacts.features import find_features, layout_of, passed_over
+from oceanpath.artifacts.feature_folder import find_features, passed_over
+from oceanpath.artifacts.features import layout_of
 from oceanpath.artifacts.pretrain_manifest import STATS, Row, write_manifest
 from oceanpath.artifacts.trident_job import feature_set
 from oceanpath.errors import ArtifactError, ExperimentError
@@ -23,6 +24,8 @@ def run(settings: CurateSettings, inputs: Inputs, out: Path, progress: Progress)
     """
     root = features_to_read(inputs.get("extract"), settings.features)
     files = find_features(root)
+    if "extract" in inputs.parents:
+        inputs.check("extract", [path.relative_to(root).as_posix() for path in files.values()])
     progress.start(len(files), "files")
     judged = []
     for name, path in files.items():
@@ -45,7 +48,7 @@ def judge(name: str, path: Path, root: Path, settings: CurateSettings) -> Judged
     if source not in settings.sources:
         return Judged(name, place, source, cancer_type, Verdict.SOURCE)
     try:
-        layout = layout_of(path)
+        layout = layout_of(path, settings.features_key)
     except ArtifactError as error:
         told = ArtifactError(error.what, where=place, expected=error.expected, got=error.got).render()
         return Judged(name, place, source, cancer_type, Verdict.UNREADABLE, told=told.replace(str(path), place))

@@ -11,5 +11,5 @@ STAGE = Stage(
     settings=DemoSettings,
     work="oceanpath.stages.demo.work:run",
     check="oceanpath.stages.demo.work:check",
-    doc="Render a small cohort of slides to try things on.",
+    doc="Render a small cohort of slides, to try OceanPath without data.",
 )

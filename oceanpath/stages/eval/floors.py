@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from oceanpath.artifacts import folds
 from oceanpath.artifacts.store import Store
-from oceanpath.pipeline.stage import Progress
+from oceanpath.pipeline.stage import Inputs, Progress
 from oceanpath.stages.eval.rows import ReportedRows
 
 Floats = NDArray[np.float64]
@@ -29,28 +29,27 @@ DECIMALS = 9
 """Floors are rounded here: the last bits of a fit depend on how many threads the linear algebra used."""
 
 
-def predict_floors(rows: ReportedRows, store_path: Path, split: Path, progress: Progress) -> dict[str, Floats]:
+def predict_floors(rows: ReportedRows, inputs: Inputs, progress: Progress) -> dict[str, Floats]:
     """Floor → probabilities [n, C] of the test rows, pooled over the folds like the model's.
 
     Args:
         rows: The test rows.
-        store_path: The store.
-        split: The folds.
+        inputs: The store and the folds.
         progress: Counts the bags that are read.
     """
-    store = Store(store_path)
+    store, split = Store(inputs["mmap"], check=inputs.verify), inputs["split"]
     ids = sorted({name for k in range(rows.results["folds"]) for name in folds.read_fold(split, k)["slide_id"]})
     mean, largest, length = pool(store, ids, progress)
-    inputs = {"mean_pool_lr": mean, "max_pool_lr": largest, "bag_length": length}
+    pooled = {"mean_pool_lr": mean, "max_pool_lr": largest, "bag_length": length}
     place = {name: i for i, name in enumerate(ids)}
-    found = {name: np.zeros((len(rows.labels), len(rows.classes))) for name in inputs}
+    found = {name: np.zeros((len(rows.labels), len(rows.classes))) for name in pooled}
     shares = []
     for number in range(rows.results["folds"]):
         fit, labels = fitting_rows(rows, split, number)
         at, tested = [place[name] for name in fit], np.flatnonzero(rows.folds == number)
         to = [place[name] for name in rows.frame["slide_id"].iloc[tested]]
         shares.append(np.bincount(labels, minlength=len(rows.classes)) / len(labels))
-        for name, x in inputs.items():
+        for name, x in pooled.items():
             found[name][tested] = fit_predict(x[at], labels, x[to], len(rows.classes))
     # One constant for all folds: a constant a fold would rank the folds against their own prevalence when pooled.
     found["majority"] = np.tile(np.mean(shares, axis=0), (len(rows.labels), 1))

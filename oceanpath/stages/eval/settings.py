@@ -6,10 +6,10 @@ from oceanpath.settings import Settings, shared
 
 
 class EvalSettings(Settings):
-    """How intervals are made."""
+    """Test metrics with patient-level intervals and baselines."""
 
     resamples: int = Field(2000, ge=100)
-    """Resamples of the patients behind every interval."""
+    """Number of resamples of the patients for every interval."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
-    """Mass of an interval."""
+    """Confidence level of the intervals."""
     seed: int = shared("seed", 42, ge=0)

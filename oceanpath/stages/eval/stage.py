@@ -7,10 +7,11 @@ from oceanpath.stages.eval.settings import EvalSettings
 
 STAGE = Stage(
     name="eval",
-    version=2,
+    version=3,
     settings=EvalSettings,
     work="oceanpath.stages.eval.work:run",
     check="oceanpath.stages.eval.work:check",
     needs=("train", "mmap", "split"),
-    doc="Metrics of the test rows with patient-clustered intervals, beside their floors.",
+    self_checked=("mmap/*.bin",),
+    doc="Compute test metrics with patient-level intervals and baselines.",
 )

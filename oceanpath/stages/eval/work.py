@@ -16,7 +16,7 @@ from oceanpath.stages.eval.report import build_report
 from oceanpath.stages.eval.rows import read_rows
 from oceanpath.stages.eval.settings import EvalSettings
 
-SHOWN = ("auroc", "auprc", "balanced_accuracy", "f1", "mcc", "kappa", "brier", "ece")
+SHOWN = ("auroc", "auroc_within_folds", "auprc", "balanced_accuracy", "f1", "mcc", "kappa", "brier", "ece")
 
 
 def run(settings: EvalSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
@@ -25,7 +25,7 @@ def run(settings: EvalSettings, inputs: Inputs, out: Path, progress: Progress) -
     Raises: StageError: rows may not be reported, or do not match the folds. ArtifactError: an input is damaged.
     """
     rows = read_rows(inputs["train"], inputs["split"])
-    floors = predict_floors(rows, inputs["mmap"], inputs["split"], progress)
+    floors = predict_floors(rows, inputs, progress)
     report = build_report(settings, rows, floors)
     report["cohort_flow"] = read_splits(inputs["split"]).get("cohort_flow")
     metrics.write_metrics(report, out)
@@ -50,11 +50,14 @@ def summarise(report: Mapping[str, Any]) -> Summary:
     slide, patient = report["level"]["slide"], report["level"]["patient"]
     lines = [f"{word}{level} AUROC {say(group['auroc'])}" for level, group in report["level"].items()]
     lines += [f"{word}floor {name} AUROC {say(records['auroc'])}" for name, records in report["floor"].items()]
-    lines += report["notes"]
+    lines += [note if note.startswith("selected") else word + note for note in report["notes"]]
     flat: dict[str, Any] = {name: slide[name]["value"] for name in SHOWN}
     flat |= {f"auroc_{end}": slide["auroc"].get(end) for end in ("low", "high")}
     flat |= {f"patient_auroc{end}": patient["auroc"].get(key) for end, key in _ENDS.items()}
     flat |= {f"floor_{name}": records["auroc"]["value"] for name, records in report["floor"].items()}
+    for name, difference in report["versus_floor"].items():
+        flat |= {f"versus_{name}{end}": difference.get(key) for end, key in _ENDS.items()}
+        flat |= {f"versus_{name}_{key}": difference[key] for key in ("p", "verdict")}
     prefix = "selected_" if report["selected"] else ""
     return Summary(tuple(lines), {prefix + name: value for name, value in flat.items()})
 

@@ -13,6 +13,7 @@ from oceanpath.artifacts.bundle import Cohort, Contract, Estimate, Performance
 from oceanpath.artifacts.features import find_features, read_meta
 from oceanpath.artifacts.predictions import read_embeddings
 from oceanpath.artifacts.store import Store
+from oceanpath.pipeline.stage import Inputs
 
 SHOWN = ("auroc", "auprc", "balanced_accuracy", "f1", "mcc", "brier", "ece", "sensitivity", "specificity")
 MEANING = (
@@ -21,11 +22,12 @@ MEANING = (
 )
 
 
-def describe_features(store: Store, extract: Path | None) -> Contract:
+def describe_features(store: Store, inputs: Inputs) -> Contract:
     """What features the model takes; patch size and resolution where OceanPath extracted them itself."""
     patch_px, target_mpp = None, None
-    if extract is not None:
+    if (extract := inputs.get("extract")) is not None:
         first = next(iter(find_features(extract).values()))
+        inputs.check("extract", [first.relative_to(extract).as_posix()])
         meta = read_meta(first)
         patch_px, target_mpp = int(meta.patch_px), float(meta.target_mpp)
     return Contract(encoder=store.index.encoder, feature_dim=store.dim, patch_px=patch_px, target_mpp=target_mpp)

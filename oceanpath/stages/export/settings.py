@@ -11,22 +11,22 @@ Bags = Annotated[int, Field(ge=1, le=64)]
 
 
 class ExportSettings(Settings):
-    """What is shipped, and how well it must agree with the models it was made of."""
+    """The exported model: all folds as one ensemble, compared with the models it was made from."""
 
     title: str = Field("", max_length=120)
-    """Name of the model in its card; default: architecture and encoder."""
+    """Name of the model in its model card; default: architecture and encoder."""
     formats: tuple[Literal["onnx", "torchscript"], ...] = ("onnx", "torchscript")
-    """ONNX is what OceanPath serves, so it is always among them."""
+    """File formats to export. OceanPath serves ONNX, so it must be one of them."""
     opset: int = Field(20, ge=18, le=23)
-    """Version of the ONNX operators."""
+    """Version of the ONNX operator set."""
     calibrate: bool = True
-    """Divide each member's logits by a temperature fitted on its inner validation rows."""
+    """Whether to divide each member's logits by a temperature fitted on its inner validation set."""
     parity_patches: tuple[Patches, ...] = Field((1, 7, 100, 4096), min_length=1)
-    """Bag sizes at which every exported file is compared with eager torch."""
+    """Bag sizes at which every exported file is compared with PyTorch."""
     parity_batches: tuple[Bags, ...] = Field((1, 3), min_length=1)
-    """Numbers of bags at which it is compared."""
+    """Batch sizes at which it is compared."""
     tolerance: float = Field(1e-5, gt=0, le=1e-2)
-    """Largest absolute difference of any probability, attention weight or logit that is still shipped."""
+    """Maximum absolute difference of probabilities, attention weights and logits; above it nothing is exported."""
 
     @field_validator("formats")
     @classmethod

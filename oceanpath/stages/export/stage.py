@@ -12,5 +12,6 @@ STAGE = Stage(
     work="oceanpath.stages.export.work:run",
     check="oceanpath.artifacts.bundle:check",
     needs=("train", "mmap", "eval", "extract?"),
-    doc="Ship all fold models as one calibrated ensemble: ONNX, TorchScript, model card.",
+    self_checked=("mmap/*.bin", "extract/*"),
+    doc="Export all folds as one calibrated ensemble: ONNX, TorchScript, model card.",
 )

@@ -42,7 +42,7 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
         parity = measure(ensemble, files, store.dim, settings)
         golden = _golden(ensemble, store.dim)
     progress.advance()
-    contract = describe_features(store, inputs.get("extract"))
+    contract = describe_features(store, inputs)
     model: dict[str, Any] = classifiers[0].settings.model_dump(mode="json")
     facts = BundleFacts(
         name=settings.title or " on ".join(filter(None, [str(model["name"]), contract.encoder])),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,14 @@ class Cut:
     fractions: NDArray[np.float32] | None = None
     """[N], the share of tissue in each patch; None where the places were given."""
     tissue: Tissue | None = None
+    undecodable: int = 0
+    """Patches that were left out because their pixels cannot be decoded."""
+
+    def only(self, kept: NDArray[np.bool_]) -> Cut:
+        """Without the patches that are False in `kept` [N], which are counted as undecodable."""
+        fractions = None if self.fractions is None else self.fractions[kept]
+        lost = self.undecodable + int((~kept).sum())
+        return replace(self, coords=self.coords[kept], fractions=fractions, undecodable=lost)
 
 
 def cut_slide(reader: SlideReader, settings: ExtractSettings, slide_id: str) -> Cut:
@@ -54,7 +62,7 @@ def cut_slide(reader: SlideReader, settings: ExtractSettings, slide_id: str) -> 
             expected = f"{slide_id}.geojson or {slide_id}.png in {settings.tissue.name}/"
             do = "Add it, or leave the slide out with extract.exclude."
             raise StageError("no tissue mask for this slide", where=reader.path, expected=expected, do=do)
-        tissue = read_tissue(files[slide_id], reader, patch_um)
+        tissue = read_tissue(files[slide_id], reader, patch_um, settings.tissue_origin)
     coords, fractions = place(reader, grid, tissue, settings.min_tissue)
     return Cut(grid, coords, fractions, tissue)
 

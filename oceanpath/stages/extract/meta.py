@@ -34,7 +34,8 @@ def slide_meta(
 def with_tissue(meta: FeatureMeta, cut: Cut) -> FeatureMeta:
     """`meta` and what was found on the slide."""
     tissue, blank = cut.tissue, len(cut.coords) == 0
+    meta = replace(meta, undecodable_patches=cut.undecodable)
     if tissue is None:
         return replace(meta, blank=blank)
     meta = replace(meta, tissue_share=tissue.share, ink_share=tissue.ink_share)
-    return replace(meta, tissue_source=tissue.source, blank=blank)
+    return replace(meta, tissue_source=tissue.source, tissue_origin=tissue.origin, blank=blank)

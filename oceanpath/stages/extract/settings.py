@@ -6,57 +6,64 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from oceanpath.settings import Settings, outside, runtime, shared
+from oceanpath.settings import Settings, added, outside, runtime, shared
 from oceanpath.slides.encoders import canonical
 from oceanpath.slides.encoders.card import EncoderOptions
 from oceanpath.slides.encoders.user_code import source_digest
 
 
 class ExtractSettings(Settings):
-    """How slides become features."""
+    """Tissue, patches and the patch encoder."""
 
     backend: Literal["native", "trident"] = "native"
-    """Who reads and encodes: OceanPath, or TRIDENT in an interpreter of its own (docs/trident.md)."""
+    """Software that reads and encodes slides: OceanPath, or TRIDENT in its own interpreter (docs/trident.md)."""
     encoder: str = "efficientnet_lite0"
-    """A name that `oceanpath encoders list` shows, ``module:factory`` for one of your own, or a name of TRIDENT's."""
+    """Patch encoder: a name of `oceanpath encoders list`, your own as ``module:factory``, or a name of TRIDENT."""
     weights: Path | None = outside()
-    """A local file of its weights; left out, the hub's cache or the hub."""
+    """Local file of the encoder's weights; default: from the hub or its cache."""
     revision: str = ""
-    """Commit of its hub repository; left out, the pinned one."""
+    """Commit of the encoder's hub repository; default: the pinned one."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """What it computes in; auto is bfloat16 where the device is fast at it."""
+    """Arithmetic of the encoder; auto: bfloat16 where the device is fast at it."""
     patch_px: int = Field(256, ge=16, le=4096)
-    """Side of a patch in pixels of `target_mpp`."""
+    """Side of a patch in pixels at `target_mpp`."""
     target_mpp: float = Field(0.5, ge=0.05, le=10)
-    """Micrometres a patch pixel; 0.5 is about a 20x objective."""
+    """Micrometres per pixel of a patch; 0.5 corresponds to a 20x objective."""
     magnification: float | None = Field(None, gt=0, strict=True)
-    """Another spelling of `target_mpp`: 10 divided by it, so 20 means 0.5."""
+    """Alternative to `target_mpp`: magnification 20 means 0.5 (10 divided by the magnification)."""
     geometry: Literal["mpp", "trident"] = "mpp"
-    """Patches of a true size inside the slide, or those that TRIDENT would place (docs/trident.md)."""
+    """Patch grid: patches of exact physical size inside the slide, or the grid of TRIDENT (docs/trident.md)."""
     overlap: int = Field(0, ge=0)
-    """Patch pixels that neighbours share."""
+    """Overlap of neighbouring patches in patch pixels."""
     min_tissue: float = Field(0.25, ge=0, le=1)
-    """Least share of tissue in a kept patch."""
+    """Minimum fraction of tissue in a patch."""
     tissue: Path | None = outside()
-    """A folder of `<slide_id>.geojson` or `<slide_id>.png` that say where tissue is; left out, it is measured."""
+    """Folder of tissue contours (`<slide_id>.geojson`) or masks (`<slide_id>.png`); default: tissue detection."""
     coords: Path | None = outside()
-    """Folder of lists of patch places that TRIDENT or CLAM made, instead of a grid over the tissue found here."""
+    """Folder of patch coordinates from TRIDENT or CLAM, used instead of tissue detection and grid."""
+    tissue_origin: Literal["auto", "slide", "bounds"] = added("auto")
+    """Where coordinates of contours and masks start: the corner of the slide, or of the scanned area, as QuPath exports
+    them for scanners that record one (Leica, Mirax). auto takes the one that fits and refuses where both do."""
+    on_bad_tile: Literal["fail", "skip"] = added("fail")
+    """What happens where pixels cannot be decoded: the slide fails, or such patches are left out and counted."""
+    colours: Literal["stored", "srgb"] = added("stored")
+    """Pixels as stored, or converted to sRGB by the ICC profile of slides that carry one."""
     mpp: float | None = Field(None, gt=0)
-    """Micrometres a level-0 pixel, believed for every slide whatever it says."""
+    """Micrometres per level-0 pixel of every slide, whatever its metadata says."""
     default_mpp: float | None = Field(None, gt=0)
-    """The same, for slides that tell nothing plausible."""
+    """Micrometres per level-0 pixel of slides whose metadata gives no plausible value."""
     exclude: tuple[str, ...] = ()
     """Slide ids to leave out."""
     shard: str = Field("", pattern=r"^([1-9]\d*/[1-9]\d*)?$")
-    """``i/n`` takes every n-th slide, beginning with the i-th; without it all that the shards made are gathered."""
+    """``i/n``: every n-th slide from the i-th, for several machines; without it their results are gathered."""
     trident_segmenter: Literal["hest", "grandqc", "otsu"] = "hest"
-    """How TRIDENT finds tissue; otsu needs no download."""
+    """Tissue segmentation of TRIDENT; otsu needs no download."""
     trident_python: str = runtime("")
-    """TRIDENT's interpreter, a path or a command of PATH; else what OCEANPATH_TRIDENT_PYTHON says."""
+    """Python interpreter of TRIDENT, a path or a command; default: OCEANPATH_TRIDENT_PYTHON."""
     trident_silence_s: float = runtime(1800.0, gt=0)
-    """Seconds without a sign of life after which TRIDENT is killed."""
+    """Seconds without output after which TRIDENT is ended."""
     vendor_limit_s: float = runtime(120.0, gt=0)
-    """Seconds after which a package that opens or reads a .czi, .kfb or .sdpc slide and does not answer is killed."""
+    """Seconds after which a package that opens or reads a .czi, .kfb or .sdpc slide is ended."""
     slides: Path | None = outside("data.slides")
     labels: Path | None = shared("data.labels", None, is_runtime=True)
     """The table whose slides alone are extracted; their ids, and nothing else of it, are part of the identity."""
@@ -69,7 +76,7 @@ class ExtractSettings(Settings):
     """Whether all slides of the folder are wanted, because they are to be curated."""
     device: str = shared("runtime.device", "auto", is_runtime=True)
     workers: int = shared("runtime.workers", 2, is_runtime=True, ge=0)
-    """Processes that read ahead of a device; on the CPU a thread a core reads and encodes."""
+    """Processes that prefetch patches for a GPU; on a CPU each core reads and encodes."""
 
     @model_validator(mode="before")
     @classmethod

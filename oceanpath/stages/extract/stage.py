@@ -7,7 +7,7 @@ from oceanpath.stages.extract.settings import ExtractSettings
 
 STAGE = Stage(
     name="extract",
-    version=4,
+    version=5,
     settings=ExtractSettings,
     work="oceanpath.stages.extract.work:run",
     check="oceanpath.artifacts.features:check_features",
@@ -15,7 +15,9 @@ STAGE = Stage(
     when="data.slides",
     parts="oceanpath.stages.extract.cohort:parts",
     part_work="oceanpath.stages.extract.work:run_part",
+    self_checked=("extract/*.h5",),
+    part_unit="slides",
     allows="allow_missing",
     preflight="oceanpath.stages.extract.preflight:preflight",
-    doc="Cut slides into patches and encode them.",
+    doc="Extract patch features from slides.",
 )

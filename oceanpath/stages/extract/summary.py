@@ -21,6 +21,10 @@ def slide_summary(name: str, patches: int, meta: FeatureMeta) -> Summary:
     words = [f"{patches} patches" if patches else f"blank ({meta.tissue_share:.1%} tissue), no patches"]
     words += [f"mpp {meta.mpp_x:g} ({meta.mpp_source})"]
     words += [f"pen on {meta.ink_share:.0%} of the slide"] if meta.ink_share >= MUCH_INK else []
+    words += [f"{meta.undecodable_patches} patches left out: pixels cannot be decoded"] * bool(meta.undecodable_patches)
+    if meta.undecodable_share:
+        words += [f"{meta.undecodable_share:.1%} of the overview cannot be decoded and was taken for glass"]
+    words += ["contours relative to the scanned area"] * bool(meta.tissue_origin)
     words += [f"read through {meta.reader} ({meta.reader_reason})"] if meta.reader_reason else []
     metrics = {"patches": patches, "mpp": meta.mpp_x, "mpp_source": meta.mpp_source, "reader": meta.reader}
     return Summary((f"{name}: {', '.join(words)}",), metrics)
@@ -43,6 +47,9 @@ def cohort_summary(files: Mapping[str, Path], settings: ExtractSettings, others:
     if readers := [meta.reader for meta in metas.values() if meta.reader]:
         lines.append(f"read through {_counts(readers)}")
     lines += [f"blank, no patches: {_some(blank)}"] if blank else []
+    if damaged := {name: meta.undecodable_patches for name, meta in metas.items() if meta.undecodable_patches}:
+        named = _some([f"{name} ({count})" for name, count in damaged.items()])
+        lines.append(f"{sum(damaged.values())} patches left out, pixels cannot be decoded: {named}")
     lines += others
     metrics = {"slides": len(files), "patches": total, "encoder": settings.encoder}
     return Summary(tuple(lines), metrics | ({"blank": len(blank)} if blank else {}))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from oceanpath.artifacts.features import FeatureMeta, find_features, write_features
 from oceanpath.artifacts.gather import link_tree
 from oceanpath.artifacts.left_out import LeftOut, without_places, write_left_out
-from oceanpath.errors import ArtifactError
+from oceanpath.errors import ArtifactError, StageError
 from oceanpath.pipeline.stage import Inputs, Part, Progress, Summary
 from oceanpath.slides.encoders import Encoder, build_encoder
 from oceanpath.slides.encoders.card import EncoderOptions
@@ -22,7 +22,9 @@ from oceanpath.slides.engine.ahead import Ahead
 from oceanpath.slides.engine.line import Line
 from oceanpath.slides.engine.ring import Job
 from oceanpath.slides.grid import Grid
+from oceanpath.slides.patches import decodable
 from oceanpath.slides.reader import SlideReader, open_slide
+from oceanpath.slides.readers.pixels import UndecodableError
 from oceanpath.stages.extract.cohort import part_key
 from oceanpath.stages.extract.cut import Cut, cut_slide, write_pictures
 from oceanpath.stages.extract.meta import slide_meta, with_tissue
@@ -81,7 +83,13 @@ def extract_slide(engine: Engine, settings: ExtractSettings, part: Part, out: Pa
     with slide.reader as reader:
         if following := part.payload.get("next"):
             engine.ahead.expect(Wanted(settings, str(part.payload["next_id"]), Path(following)))
-        features = encode_patches(engine, slide, progress)
+        try:
+            features = encode_patches(engine, slide, progress)
+        except UndecodableError:
+            if settings.on_bad_tile == "fail":
+                raise
+            slide = without_undecodable(slide)
+            features = encode_patches(engine, slide, progress)
         meta = _meta(reader, slide.job.grid, engine.line.encoder, settings, str(part.identity["slide"]))
         if settings.geometry == "trident":
             warn_of_bucket(meta, settings, progress)
@@ -123,8 +131,15 @@ def prepare(wanted: Wanted) -> Slide:
 
 def opener(settings: ExtractSettings, path: Path) -> Callable[[], SlideReader]:
     """What opens a slide as the settings say; can be pickled."""
-    limit_s = settings.vendor_limit_s
-    return partial(open_slide, path, override_mpp=settings.mpp, default_mpp=settings.default_mpp, limit_s=limit_s)
+    return partial(
+        open_slide,
+        path,
+        override_mpp=settings.mpp,
+        default_mpp=settings.default_mpp,
+        limit_s=settings.vendor_limit_s,
+        skip_undecodable=settings.on_bad_tile == "skip",
+        to_srgb=settings.colours == "srgb",
+    )
 
 
 def encode_patches(engine: Engine, slide: Slide, progress: Progress) -> NDArray[np.float16]:
@@ -146,6 +161,19 @@ def encode_patches(engine: Engine, slide: Slide, progress: Progress) -> NDArray[
     return features
 
 
+def without_undecodable(slide: Slide) -> Slide:
+    """The slide with only those patches whose pixels can be decoded.
+
+    Raises: StageError: there are none.
+    """
+    job, cut = slide.job, slide.cut
+    kept = decodable(slide.reader, job.grid, job.coords)
+    if not kept.any():
+        raise StageError("no patch of the slide can be decoded", where=job.path, got=f"{len(kept)} patches with tissue")
+    left = None if cut is None else cut.only(kept)
+    return Slide(slide.reader, replace(job, coords=job.coords[kept]), left)
+
+
 def engine_for(settings: ExtractSettings) -> Engine:
     """The engine of this process for such settings.
 
@@ -164,6 +192,7 @@ def _engine(encoder: str, device: str, options: EncoderOptions, workers: int) ->
 def _meta(reader: SlideReader, grid: Grid, encoder: Encoder, settings: ExtractSettings, digest: str) -> FeatureMeta:
     meta = slide_meta(reader, settings, digest, encoder.name, encoder.dim, grid.footprint_x)
     meta = replace(meta, reader=reader.reader, reader_reason=reader.reader_reason)
+    meta = replace(meta, colour_profile=reader.colour_profile if settings.colours == "srgb" else "")
     return replace(meta, encoder_revision=encoder.revision, weights_sha256=encoder.weights_sha256)
 
 
@@ -176,7 +205,7 @@ def _write(
 ) -> Summary:
     """Write features, coordinates and pictures of one slide."""
     features, coords = bag
-    meta = meta if cut is None else with_tissue(meta, cut)
+    meta = meta if cut is None else with_tissue(replace(meta, undecodable_share=reader.undecodable_share), cut)
     write_features(path, features, coords, meta, None if cut is None else cut.fractions)
     write_pictures(reader, cut, path.parent, path.stem)
     return slide_summary(path.stem, len(coords), meta)

@@ -74,12 +74,12 @@ def find_cohort(settings: MmapSettings, inputs: Inputs) -> FeatureFolder:
     return FeatureFolder(root, False, told, wanted, versions)
 
 
-def scan(paths: Iterable[Path], workers: int) -> tuple[list[FeatureFile], Bad]:
+def scan(paths: Iterable[Path], workers: int, features_key: str = "") -> tuple[list[FeatureFile], Bad]:
     """Shapes of all files, and (file, reason) for each that cannot be used."""
 
     def look(path: Path) -> FeatureFile | tuple[Path, str]:
         try:
-            return scan_features(path)
+            return scan_features(path, features_key)
         except ArtifactError as error:
             return path, error.render()
 

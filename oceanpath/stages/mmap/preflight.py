@@ -22,7 +22,7 @@ def preflight(settings: MmapSettings, sources: Sources) -> Outlook:
         return Outlook(expected=None if limited else expected)
     if folder is None or not folder.is_dir():
         return Outlook()
-    from oceanpath.artifacts.features import find_features  # loads numpy
+    from oceanpath.artifacts.feature_folder import find_features  # loads numpy
     from oceanpath.stages.mmap.limit import wanted_slides
 
     problems, files, wanted = list[OceanPathError](), dict[str, Path](), None

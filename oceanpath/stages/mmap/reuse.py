@@ -56,6 +56,8 @@ def recipe(settings: MmapSettings) -> str:
     """All that decides a bag beside its file."""
     parts: dict[str, Any] = {"version": STAGE.version, "mode": settings.mode, "dtype": settings.dtype}
     parts["coords"] = settings.coords
+    if settings.features_key:
+        parts["features_key"] = settings.features_key
     if settings.max_instances is not None:
         parts |= {"cap": settings.max_instances, "strategy": settings.cap_strategy, "grid": settings.cap_grid}
         parts |= {"seed": settings.seed, "numpy": np.__version__.split(".")[0]}

@@ -5,30 +5,34 @@ from typing import Literal
 
 from pydantic import Field
 
-from oceanpath.settings import Settings, outside, shared
+from oceanpath.settings import Settings, added, outside, replaced, shared
 
 
 class MmapSettings(Settings):
-    """How bags are stored."""
+    """The memory-mapped store of all bags."""
 
     mode: Literal["copy", "adopt"] = "copy"
-    """Copy all features into the store, or leave them in their files where these hold them as the store would."""
+    """copy: write all features into the store; adopt: read them from their files, where the layout allows it."""
     dtype: Literal["float16", "bfloat16", "float32"] = "float16"
+    """Number type of stored features; values that overflow it are an error."""
     coords: bool = True
-    """Store where patches are; without, slides whose files do not tell can stand beside others."""
+    """Whether to store patch coordinates; false accepts feature files without any."""
     max_instances: int | None = Field(None, ge=1)
-    """Keep at most this many patches a slide; None keeps all."""
+    """Maximum number of patches per slide; default: all."""
     cap_strategy: Literal["spatial_stratified", "random"] = "spatial_stratified"
-    """Which patches a capped slide keeps; slides without coordinates are always capped at random."""
+    """How patches of larger slides are sampled; slides without coordinates are always sampled at random."""
     cap_grid: int = Field(32, ge=1)
-    """Cells a side of the grid of `spatial_stratified`."""
+    """Number of rows and of columns of the grid of spatial_stratified."""
     chunk_gb: float = Field(8.0, gt=0)
-    """A bag never crosses a chunk file; a new one starts where this size would be passed."""
+    """Maximum size of a chunk file in GB; a bag is always in one file."""
     manifest: Path | None = outside()
-    """Only slides of this table: a pretraining manifest, or a csv, tsv or parquet with the column `data.slide_id`."""
-    verify: bool = False
-    """Whoever reads a bag of the store first compares it with its digest."""
+    """Store only the slides of this table: a manifest of `curate`, or a table with the column `data.slide_id`."""
+    verify: bool = replaced("runtime.verify", False)
+    """No effect any more: `runtime.verify` says whether bags are compared with their digests."""
+    coverage_thumbnails: bool = added(False)
+    """Draw kept and discarded patches of every capped slide into the store's folder coverage_qc."""
     features: Path | None = outside("data.features")
+    features_key: str = shared("data.features_key", "", is_added=True)
     slide_id: str = shared("data.slide_id", "slide_id")
     allow_missing: bool = shared("data.allow_missing", False)
     seed: int = shared("seed", 42)

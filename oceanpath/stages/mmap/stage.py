@@ -15,5 +15,6 @@ STAGE = Stage(
     extends=True,
     preflight="oceanpath.stages.mmap.preflight:preflight",
     needs=("extract?", "curate?"),
-    doc="Put feature files into one memory-mapped store.",
+    self_checked=("extract/*", "mmap/*.bin"),
+    doc="Build one memory-mapped store from all feature files.",
 )

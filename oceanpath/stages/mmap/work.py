@@ -12,7 +12,7 @@ import numpy as np
 
 from oceanpath.artifacts.blank_slides import write_blank
 from oceanpath.artifacts.columns import join, take
-from oceanpath.artifacts.features import passed_over
+from oceanpath.artifacts.feature_folder import passed_over
 from oceanpath.artifacts.ids import slide_id
 from oceanpath.artifacts.left_out import LeftOut, read_left_out, without_places, write_left_out
 from oceanpath.artifacts.sources import Sources
@@ -37,12 +37,13 @@ from oceanpath.stages.mmap.journal import Journal
 from oceanpath.stages.mmap.limit import Limit
 from oceanpath.stages.mmap.reuse import Reuse, best_reuse, recipe
 from oceanpath.stages.mmap.settings import MmapSettings
+from oceanpath.stages.mmap.thumbnails import draw_thumbnails
 
 
 def run(settings: MmapSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
     """Write the store of all feature files below `out`."""
     folder = find_cohort(settings, inputs)
-    reuse, build, bad, said, blank = _plan(settings, folder, best_reuse(settings, folder, inputs.earlier))
+    reuse, build, bad, said, blank = _plan(settings, inputs, folder, best_reuse(settings, folder, inputs.earlier))
     journal = Journal(out, build.plan(), build.layout)
     write_blank(out, blank)
     write_left_out(out, _left_out(folder, bad))
@@ -65,6 +66,8 @@ def run(settings: MmapSettings, inputs: Inputs, out: Path, progress: Progress) -
     sources.save(out)
     if sources.adopted().any():
         remember_places(out, folder, [stamps[i] for i in order.tolist()])
+    if settings.coverage_thumbnails:
+        draw_thumbnails(out, folder.root, progress)
     job = feature_set([folder.root / origin.name for origin in origins], folder.root)
     said += [job.words()] if job else []
     return _summary(index, sources, build, bad, [*said, *_beside(folder, [origin.name for origin in origins], bad)])
@@ -96,7 +99,7 @@ class Plan(NamedTuple):
     """Ids of the slides that have no patches, and so no bag."""
 
 
-def _plan(settings: MmapSettings, folder: FeatureFolder, reuse: Reuse | None) -> Plan:
+def _plan(settings: MmapSettings, inputs: Inputs, folder: FeatureFolder, reuse: Reuse | None) -> Plan:
     """Decide about every file.
 
     Raises: ArtifactError: files cannot be used, and that is not allowed; all of them are listed.
@@ -104,7 +107,9 @@ def _plan(settings: MmapSettings, folder: FeatureFolder, reuse: Reuse | None) ->
     known = {} if reuse is None else {o.name: reuse.index.slide_id(i) for i, o in enumerate(reuse.origins)}
     limit = Limit.of(folder, folder.find(known), known.values(), allowed=settings.allow_missing)
     paths = limit.paths
-    files, bad = scan(paths.values(), settings.workers)
+    if folder.published:
+        inputs.check("extract", map(folder.name, paths.values()))
+    files, bad = scan(paths.values(), settings.workers, settings.features_key)
     refuse_changed(folder, files, bad)
     blank = sorted(file.slide_id for file in files if file.blank)
     files = [file for file in files if not file.blank]
@@ -116,7 +121,7 @@ def _plan(settings: MmapSettings, folder: FeatureFolder, reuse: Reuse | None) ->
     fit = [file for file in files if file.dim == usual]
     placed = settings.coords and any(file.has_coords for file in fit)
     if reuse is not None and (usual != reuse.index.feature_dim or placed > reuse.index.has_coords):
-        return _plan(settings, folder, None)  # the new files change what the others must be
+        return _plan(settings, inputs, folder, None)  # the new files change what the others must be
     if settings.coords:
         lost = placeless(fit, len(reuse) if reuse is not None and reuse.index.has_coords else 0)
         odd, fit = odd + lost, [file for file in fit if file.has_coords or not lost]

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from oceanpath.errors import ExperimentError
+from oceanpath.fit.seeds import derive
 from oceanpath.stages.split.settings import SplitSettings
 
 Groups = dict[str, list[str]]
@@ -67,7 +68,9 @@ def _hands(groups: Groups, settings: SplitSettings) -> list[set[str]]:
 
 def _roles(frame: pd.DataFrame, groups: Groups, test: set[str], number: int, settings: SplitSettings) -> pd.DataFrame:
     left = {name: [patient for patient in patients if patient not in test] for name, patients in groups.items()}
-    val = set(_drawn(left, settings.val_fraction, np.random.default_rng([settings.seed, number])))
+    # A stream of its own: a generator of [seed, 0] would be that of the seed alone, which draws the test patients.
+    random = np.random.default_rng(derive(settings.seed, "val", number))
+    val = set(_drawn(left, settings.val_fraction, random))
     role = frame["patient_id"].map(lambda patient: "test" if patient in test else "val" if patient in val else "train")
     return frame.assign(role=role)
 

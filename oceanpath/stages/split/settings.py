@@ -11,15 +11,16 @@ from oceanpath.stages.tables import SlideList
 
 
 class SplitSettings(SlideList):
-    """Who trains, who validates, who is tested. Patients are never divided."""
+    """Assignment of patients to training, validation and test sets; all slides of a patient are in the same set."""
 
     scheme: Literal["kfold", "holdout"] = "kfold"
+    """kfold: stratified cross-validation; holdout: one stratified test set."""
     folds: int = Field(5, ge=2)
-    """Number of folds of `kfold`."""
+    """Number of folds of kfold."""
     test_fraction: float = Field(0.2, gt=0, lt=1)
-    """Share of each class's patients that `holdout` tests."""
+    """Fraction of each class's patients in the test set of holdout."""
     val_fraction: float = Field(0.2, gt=0, lt=1)
-    """Share of each class's remaining patients that validate: they alone choose epoch, checkpoint and threshold."""
+    """Fraction of each class's remaining patients in the inner validation set, which selects epoch and threshold."""
     labels: Path | None = outside("data.labels")
     patient_id: str = shared("data.patient_id", "patient_id")
     one_slide_per_patient: bool = shared("data.one_slide_per_patient", False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from oceanpath.fit.seeds import derive, seed_torch
 from oceanpath.fit.threads import torch_threads
 from oceanpath.fit.trainer import ClassifierFit, fit_classifier
 from oceanpath.models.classifier import WSIClassifier
+from oceanpath.pipeline.stage import Inputs, Progress
 from oceanpath.stages.train.settings import TrainSettings
 from oceanpath.stats.discrimination import auroc
 from oceanpath.stats.thresholds import Threshold, youden_threshold
@@ -50,50 +52,66 @@ class Judge:
     val: Rows
     monitor: str
     best: BestEpoch
+    epoch_done: Callable[[], None]
+    """Called after every epoch."""
     history: list[dict[str, float | int | None]] = field(default_factory=list)
 
     def __call__(self, epoch: int, train_loss: float) -> bool:
         """Score an epoch; True when the fit should stop."""
         found = predict(self.module.classifier, self.store, self.val.numbers, self.module.device)
-        scores = val_scores(found.probabilities, self.val.labels)
-        score = scores[self.monitor]
-        if score is None:
+        loss, area = val_scores(found.probabilities, self.val.labels)
+        known = train_loss if np.isfinite(train_loss) else None
+        self.history.append({"epoch": epoch, "train_loss": known, "val_loss": loss, "val_auroc": area})
+        self.epoch_done()
+        return self.best.offer(epoch, self._scores(loss, area), self.module.classifier)
+
+    def _scores(self, loss: float, area: float | None) -> tuple[float, ...]:
+        """The lower the better. Small val sets reach the same AUROC at many epochs, so the loss decides among these."""
+        if self.monitor == "val_loss":
+            return (loss,)
+        if area is None:
             raise StageError(
                 "the val rows hold one class only", expected=self.monitor, do="Set train.monitor=val_loss."
             )
-        self.history.append({"epoch": epoch, "train_loss": train_loss if np.isfinite(train_loss) else None, **scores})
-        return self.best.offer(epoch, score, self.module.classifier)
+        return -area, loss
 
 
-def fit_fold(settings: TrainSettings, store_path: Path, split_path: Path, number: int, out: Path) -> dict[str, Any]:
+def fit_fold(settings: TrainSettings, inputs: Inputs, number: int, out: Path, progress: Progress) -> dict[str, Any]:
     """Fit fold `number` and write its files into `out`; the facts of fold.json come back.
 
     Raises: StageError: a role or a class has no rows, or the fit diverges. ArtifactError: a slide is not in the store.
     """
     device = pick_device(settings.device)
-    store = place(Store(store_path), settings.placement, device)
-    classes = [str(name) for name in folds.read_splits(split_path)["classes"]]
-    rows = read_rows(folds.read_fold(split_path, number), store, classes, where=f"fold {number}")
+    store = place(Store(inputs["mmap"], check=inputs.verify), settings.placement, device)
+    classes = [str(name) for name in folds.read_splits(inputs["split"])["classes"]]
+    rows = read_rows(folds.read_fold(inputs["split"], number), store, classes, where=f"fold {number}")
     with torch_threads(settings.threads):
-        judge = _fit(settings, store, rows, derive(settings.seed, "fold", number), device)
+        progress.start(settings.epochs, "epochs")
+        judge = _fit(settings, store, rows, derive(settings.seed, "fold", number), device, progress.advance)
         found = {role: predict(judge.module.classifier, store, part.numbers, device) for role, part in rows.items()}
     return _write(out, number, judge, rows, found)
 
 
-def _fit(settings: TrainSettings, store: Store, rows: dict[str, Rows], seed: int, device: torch.device) -> Judge:
+def _fit(
+    settings: TrainSettings,
+    store: Store,
+    rows: dict[str, Rows],
+    seed: int,
+    device: torch.device,
+    epoch_done: Callable[[], None],
+) -> Judge:
     """The judge of a finished fit; its module holds the weights that the val rows chose."""
     train, val = rows["train"], rows["val"]
     seed_torch(seed, "weights")
     classifier = WSIClassifier(settings.model, store.dim, val.classes)
     module = ClassifierFit(classifier, _loss(settings, train), settings, seed)
-    best = BestEpoch(settings.patience, higher=settings.monitor == "val_auroc")
-    judge = Judge(module, store, val, settings.monitor, best)
+    judge = Judge(module, store, val, settings.monitor, BestEpoch(settings.patience), epoch_done)
     labels = train.labels.tolist()
     dataset = BagDataset(store, train.numbers, labels, settings.max_patches, derive(seed, "rows"))
     fit_classifier(module, dataset, labels if settings.balance == "sampling" else None, device, judge)
-    if not best.state:
+    if not judge.best.state:
         raise StageError("no epoch had a finite validation score", got=judge.history, do="Lower train.lr.")
-    classifier.load_state_dict(best.state)
+    classifier.load_state_dict(judge.best.state)
     return judge
 
 
@@ -118,11 +136,11 @@ def read_rows(frame: pd.DataFrame, store: Store, classes: list[str], where: str)
     return found
 
 
-def val_scores(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> dict[str, float | None]:
+def val_scores(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> tuple[float, float | None]:
     """Mean cross-entropy and AUROC of the val rows; the AUROC is None where they hold one class."""
     chosen = probabilities[np.arange(len(labels)), labels]
     loss = float(-np.log(np.maximum(chosen, np.finfo(np.float64).tiny)).mean())
-    return {"val_loss": loss, "val_auroc": auroc(labels, probabilities).value}
+    return loss, auroc(labels, probabilities).value
 
 
 def _loss(settings: TrainSettings, train: Rows) -> SlideLoss:

@@ -15,19 +15,21 @@ def _model(value: Any) -> Any:
 
 
 class TrainSettings(FitSettings):
-    """How the classifier of each fold is fitted and which of its epochs is kept."""
+    """Training of one classifier per fold, and selection of its epoch on the inner validation set."""
 
     patience: int = Field(8, ge=1)
-    """Epochs without a better validation score after which the fit stops."""
+    """Epochs without a better validation score after which training stops."""
     monitor: Literal["val_loss", "val_auroc"] = "val_loss"
-    """What chooses the epoch: mean cross-entropy (low) or AUROC (high) of the val rows."""
+    """Validation score that selects the epoch: lowest cross-entropy, or highest AUROC and, among equals, the lowest
+    cross-entropy."""
     loss: Literal["ce", "focal"] = "ce"
+    """Training loss: cross-entropy or focal loss (Lin et al. 2017)."""
     focal_gamma: float = Field(2.0, ge=0.0)
-    """How much the focal loss passes over slides that are right already."""
+    """Exponent of the focal loss: how much it discounts slides that are classified correctly."""
     label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)
-    """Share of a label that is spread over all classes; for ``ce``."""
+    """Fraction of each label that is spread over all classes; for ce."""
     balance: Literal["none", "loss", "sampling"] = "none"
-    """Unequal classes: leave them, weight their loss by inverse frequency, or draw them equally often."""
+    """Class imbalance: none, loss weights by inverse frequency, or sampling of classes at equal rates."""
     model: Annotated[SerializeAsAny[ModelSettings], BeforeValidator(_model)] = shared("model", ABMILSettings())
     seed: int = shared("seed", 42, ge=0)
     device: str = shared("runtime.device", "auto", is_runtime=True)

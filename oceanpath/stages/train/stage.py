@@ -7,14 +7,16 @@ from oceanpath.stages.train.settings import TrainSettings
 
 STAGE = Stage(
     name="train",
-    version=4,
+    version=5,
     settings=TrainSettings,
     work="oceanpath.stages.train.work:run",
     check="oceanpath.artifacts.predictions:check",
     needs=("mmap", "split"),
     parts="oceanpath.stages.train.work:parts",
     part_work="oceanpath.stages.train.work:run_part",
+    self_checked=("mmap/*.bin",),
+    part_unit="folds",
     preflight="oceanpath.stages.train.preflight:preflight",
-    doc="Fit one classifier a fold; inner validation alone chooses its epoch.",
+    doc="Train one classifier per fold; the epoch is selected on inner validation data.",
 )
 """One part a fold."""

@@ -27,9 +27,10 @@ def run_part(settings: TrainSettings, inputs: Inputs, part: Part, out: Path, pro
 
     Raises: StageError: a role or a class has no rows, or the fit diverges. ArtifactError: a slide is not in the store.
     """
+    progress.phase("loading PyTorch")
     from oceanpath.stages.train.fold import fit_fold  # Lightning takes seconds to import
 
-    facts = fit_fold(settings, inputs["mmap"], inputs["split"], part.payload["fold"], out)
+    facts = fit_fold(settings, inputs, part.payload["fold"], out, progress)
     line = (
         f"fold {facts['fold']}: epoch {facts['best_epoch'] + 1} of {facts['epochs']}, val loss {facts['val_loss']:.3f}"
     )

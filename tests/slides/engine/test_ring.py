@@ -6,9 +6,13 @@ import gc
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
+import psutil
 import pytest
 from numpy.typing import NDArray
 
@@ -84,6 +88,24 @@ def test_a_reader_that_dies_is_told(make_job: Callable[..., Job]) -> None:
     with pytest.raises(StageError, match=r"1\.svs: a process that read the slide died"):
         through(ring, make_job(64, 1))
     ring.close()
+
+
+def test_readers_end_with_a_process_that_is_killed() -> None:
+    code = (
+        "import multiprocessing, time\nfrom oceanpath.slides.engine.ring import Ring\n"
+        "ring = Ring(2, (1, 8, 8, 3))\nprint(*[child.pid for child in multiprocessing.active_children()], flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    owner = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert owner.stdout is not None
+    readers = [psutil.Process(int(word)) for word in owner.stdout.readline().split()]
+    owner.kill()
+    owner.communicate()
+    ends = time.monotonic() + 5
+    while left := [reader for reader in readers if reader.is_running() and reader.status() != psutil.STATUS_ZOMBIE]:
+        assert time.monotonic() < ends, left
+        time.sleep(0.02)
+    assert len(readers) == 2
 
 
 def test_readers_end_with_their_ring(make_job: Callable[..., Job]) -> None:

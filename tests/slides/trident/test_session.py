@@ -10,11 +10,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import h5py
 import pytest
 
+from oceanpath import child_process
 from oceanpath.errors import ExperimentError, MissingExtraError, StageError
 from oceanpath.slides.trident import driver
 from oceanpath.slides.trident.interpreter import VARIABLE, find_interpreter
@@ -156,8 +158,9 @@ def test_the_interpreter_is_named_by_the_setting_or_the_environment(
     assert find_interpreter("sh").name == "sh"
 
 
-def test_the_driver_imports_nothing_of_ours_nor_what_older_pythons_lack() -> None:
-    tree = ast.parse(Path(driver.__file__).read_text(), feature_version=(3, 10))
+@pytest.mark.parametrize("module", [driver, child_process])
+def test_what_the_driver_runs_imports_the_standard_library_alone_and_fits_older_pythons(module: ModuleType) -> None:
+    tree = ast.parse(Path(module.__file__).read_text(), feature_version=(3, 10))
     names = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
     names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names

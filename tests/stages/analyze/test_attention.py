@@ -8,7 +8,7 @@ from oceanpath.artifacts.store import Store
 from oceanpath.artifacts.tables import read_table, write_table
 from oceanpath.errors import ArtifactError
 from oceanpath.fit.predict import predict_attention
-from oceanpath.pipeline.stage import Quiet
+from oceanpath.pipeline.stage import Inputs, Quiet
 from oceanpath.stages.analyze.attention import check_attention, draw_slides, footprint, pick_slides
 from oceanpath.stages.analyze.settings import AnalyzeSettings
 
@@ -21,8 +21,7 @@ def rows(truth, p):
 
 
 def draw(cohort, out, settings=CPU):
-    p = cohort.parents
-    return draw_slides(settings, p["train"], p["mmap"], p.get("extract"), out, Quiet())
+    return draw_slides(settings, Inputs(cohort.parents), out, Quiet())
 
 
 def test_half_are_the_worst_errors_and_the_rest_the_surest():

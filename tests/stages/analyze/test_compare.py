@@ -1,6 +1,5 @@
 import json
 
-import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
@@ -53,15 +52,46 @@ def test_this_variant_is_compared_with_each_other_one(make):
     assert block["delong"]["p"] == pytest.approx(expected.p)
 
 
-def test_holm_is_over_the_pairs(make):
+def test_holm_is_one_family_over_all_variants_and_tests(make):
+    """Four variants are six pairs with three tests each, whichever variant's file is read."""
     cohort = make(patients=20)
     for seed in (1, 2, 3):
-        cohort.add_variant(f"v{seed}", seed, skill=seed)
-    blocks = run(cohort)["pairs"]
-    for test in compare.TESTS:
-        raw, raised = ([block[test][key] for block in blocks] for key in ("p", "p_holm"))
-        assert all(a <= b <= 1 for a, b in zip(raw, raised, strict=True))
-        assert raised[int(np.argmin(raw))] == pytest.approx(min(1, 3 * min(raw)))
+        cohort.add_variant(f"v{seed}", seed, skill=0.6 * seed)
+    tests = {}
+    for name, folder in cohort.variants.items():
+        found = compare.compare_variants(QUICK, folder, cohort.variants, selected=False)
+        assert found["this"] == name and found["family"] == 18 and len(found["pairs"]) == 3
+        for block in found["pairs"]:
+            pair = frozenset((name, block["other"]))
+            for test in compare.TESTS:
+                tests.setdefault((pair, test), []).append((block[test]["p"], block[test]["p_holm"]))
+    assert len(tests) == 18
+    assert all(len(both) == 2 and both[0] == both[1] for both in tests.values())
+    raw, raised = zip(*(both[0] for both in tests.values()), strict=True)
+    expected, highest = {}, 0.0
+    for rank, p in enumerate(sorted(raw)):
+        highest = max(highest, min(1.0, (18 - rank) * p))
+        expected.setdefault(p, highest)
+    assert min(raw) < 0.05  # otherwise all would be 1
+    for p, value in zip(raw, raised, strict=True):
+        assert value == pytest.approx(expected[p], abs=1e-12)
+
+
+def test_tests_that_cannot_be_made_are_not_in_the_family(make):
+    cohort = make(patients=3)  # p00 and p01 neg, p02 pos: no DeLong
+    cohort.add_variant("other", 1)
+    assert run(cohort)["family"] == 2
+
+
+def test_variants_with_the_same_predictions_are_one_model(make):
+    cohort = make()
+    cohort.add_variant("other", 1)
+    alone = run(cohort)
+    cohort.variants["twin"] = cohort.variants["other"]
+    found = run(cohort)
+    assert found.pop("variants") == {"base": "base", "other": "other", "twin": "other"}
+    assert alone.pop("variants") == {"base": "base", "other": "other"}
+    assert found == alone and found["family"] == 3
 
 
 def test_the_order_of_rows_and_of_classes_does_not_matter(make):
@@ -123,7 +153,8 @@ def test_it_is_written_as_finite_json_and_read_back(make, out):
     found = run(cohort, selected=True)
     compare.write_comparison(found, out)
     assert compare.read_comparison(out) == found
-    assert compare.describe(found)[0].startswith("selected base against other: AUROC ")
+    (line,) = compare.describe(found)
+    assert line.startswith("selected base against other: AUROC ") and line.endswith(" after Holm over 3 tests")
     found["pairs"][0]["delong"]["p_holm"] = 2.0
     (out / compare.FILE).write_text(json.dumps(found))
     with pytest.raises(ArtifactError, match="p-value is not one"):
@@ -138,6 +169,6 @@ def test_it_is_written_as_finite_json_and_read_back(make, out):
 
 
 def test_no_test_is_said_in_words():
-    block = {"other": "b", "bootstrap": {"p": None, "reason": "one patient only"}}
-    found = {"this": "a", "selected": False, "pairs": [block]}
+    block = {"this": "a", "other": "b", "bootstrap": {"p": None, "reason": "one patient only"}}
+    found = {"this": "a", "selected": False, "family": 0, "pairs": [block]}
     assert compare.describe(found) == ["a against b: no test (one patient only)"]

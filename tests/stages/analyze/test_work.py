@@ -35,6 +35,16 @@ def test_it_writes_everything_and_passes_its_check(make, out):
     assert summary.lines[0].startswith("umap.png") and "base against other" in summary.lines[-1]
 
 
+def test_what_is_not_counted_is_named(make, out):
+    class Phases(Quiet):
+        def phase(self, text):
+            phases.append(text)
+
+    phases = []
+    work.run(QUICK, make().inputs, out, Phases())
+    assert phases == ["compiling UMAP"]
+
+
 def test_the_same_inputs_give_the_same_bytes(make, out, tmp_path):
     inputs = make().inputs
     again = tmp_path / "again"

@@ -16,7 +16,7 @@ LUNG = Path(__file__).resolve().parents[3] / "../shared/data/hipt_tcga_lung/tcga
 
 def floors(cohort):
     rows = read_rows(cohort.inputs["train"], cohort.inputs["split"])
-    return rows, predict_floors(rows, cohort.inputs["mmap"], cohort.inputs["split"], Quiet())
+    return rows, predict_floors(rows, cohort.inputs, Quiet())
 
 
 @pytest.mark.parametrize("classes", [("neg", "pos"), ("a", "b", "c")])
@@ -48,7 +48,7 @@ def test_tested_slides_never_teach_a_floor(make):
     flip = frames[0]["label"].map({"neg": "pos", "pos": "neg"}).where(frames[0]["role"] == "test", frames[0]["label"])
     frames[0]["label"] = flip
     folds.write_folds(cohort.inputs["split"], frames, {"scheme": "kfold", "classes": cohort.classes})
-    after = predict_floors(rows, cohort.inputs["mmap"], cohort.inputs["split"], Quiet())
+    after = predict_floors(rows, cohort.inputs, Quiet())
     for name in before:
         assert np.array_equal(before[name], after[name])
 

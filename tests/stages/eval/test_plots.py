@@ -18,7 +18,7 @@ def drawn(tmp_path):
         out = tmp_path / name
         out.mkdir()
         rows = read_rows(cohort.inputs["train"], cohort.inputs["split"])
-        floors = predict_floors(rows, cohort.inputs["mmap"], cohort.inputs["split"], Quiet())
+        floors = predict_floors(rows, cohort.inputs, Quiet())
         draw_all(QUICK, rows, floors, build_report(QUICK, rows, floors), out)
         return {path.name: path.read_bytes() for path in out.iterdir()}
 

@@ -1,11 +1,15 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
 from oceanpath.artifacts import folds, predictions
+from oceanpath.artifacts.metrics import FLOORS
 from oceanpath.pipeline.stage import Quiet
 from oceanpath.stages.eval.floors import predict_floors
-from oceanpath.stages.eval.report import build_report, group_patients
+from oceanpath.stages.eval.levels import patient_level
+from oceanpath.stages.eval.report import build_report
 from oceanpath.stages.eval.rows import read_rows
 from oceanpath.stages.eval.settings import EvalSettings
 
@@ -14,7 +18,7 @@ QUICK = EvalSettings(resamples=100)
 
 def report(cohort):
     rows = read_rows(cohort.inputs["train"], cohort.inputs["split"])
-    return rows, build_report(QUICK, rows, predict_floors(rows, cohort.inputs["mmap"], cohort.inputs["split"], Quiet()))
+    return rows, build_report(QUICK, rows, predict_floors(rows, cohort.inputs, Quiet()))
 
 
 def records(found):
@@ -53,8 +57,9 @@ def test_each_fold_decides_at_its_own_threshold(make):
     point = found["operating_point"]
     assert point["slide"]["sensitivity"]["value"] == pytest.approx(called[rows.labels == 1].mean())
     assert point["thresholds"] == [0.4, 0.5, 0.6] and "inner validation" in point["rule"]
-    grouped, _ = group_patients(rows)
-    cut = np.array([0.4, 0.5, 0.6])[[int(name[1:]) % 3 for name in grouped.patients]]
+    grouped, _ = patient_level(QUICK, rows)
+    assert grouped.folds.tolist() == [number % 3 for number in range(30)]  # patients come sorted: p00, p01, …
+    cut = np.array([0.4, 0.5, 0.6])[grouped.folds]
     called = grouped.probs[:, 1] >= cut
     assert point["patient"]["specificity"]["value"] == pytest.approx((~called[grouped.labels == 0]).mean())
 
@@ -65,16 +70,59 @@ def test_many_classes_have_no_operating_point(make):
     assert found["level"]["slide"]["auroc"]["value"] > 0.7
 
 
-def test_a_model_below_its_floor_is_told_so(make):
-    _, found = report(make(skill=-1.0))
-    said = [note for note in found["notes"] if note.startswith("worse_than_floor")]
-    assert len(said) == 4 and any("mean_pool_lr" in note for note in said)
-    assert found["level"]["slide"]["auroc"]["value"] < found["floor"]["majority"]["auroc"]["value"] == 0.5
+def starts(found, word):
+    return [note for note in found["notes"] if note.startswith(word)]
 
 
-def test_a_model_above_its_floors_is_not(make):
+def test_a_model_below_its_baselines_is_called_worse_by_the_paired_interval(make):
+    rows, found = report(make(skill=-1.0))
+    assert len(starts(found, "worse_than_floor")) == 4
+    record, floor = found["versus_floor"]["mean_pool_lr"], found["floor"]["mean_pool_lr"]["auroc"]["value"]
+    assert record["value"] == roc_auc_score(rows.labels, rows.probs[:, 1]) - floor
+    assert record["low"] < record["value"] < record["high"] < 0 and record["verdict"] == "worse"
+    assert (record["n"], record["n_patients"], record["resamples"]) == (60, 30, 100) and record["p"] < 0.05
+
+
+def test_a_model_just_below_a_baseline_is_not_called_worse(make):
+    """The points differ, the interval of the difference includes 0: nothing is shown."""
+    rows, _ = report(make(skill=1.2))
+    logits = np.random.default_rng(1).normal(size=60) + 1.3 * rows.labels
+    ahead = 1 / (1 + np.exp(-logits))
+    found = build_report(QUICK, rows, dict.fromkeys(FLOORS, np.stack([1 - ahead, ahead], axis=1)))
+    record = found["versus_floor"]["mean_pool_lr"]
+    assert record["value"] < 0 <= record["high"] and record["verdict"] == "not_shown_better"
+    assert not starts(found, "worse_than_floor")
+    (said,) = (note for note in starts(found, "not_shown_better_than_floor") if "mean_pool_lr" in note)
+    assert "the interval includes 0" in said and f"difference {record['value']:+.3f}" in said
+
+
+def test_a_model_above_its_baselines_has_no_note(make):
     _, found = report(make(skill=6))
     assert found["notes"] == []
+    assert {record["verdict"] for record in found["versus_floor"].values()} == {"better"}
+
+
+def test_a_baseline_that_cannot_be_compared_is_named_with_the_reason(make):
+    rows, _ = report(make(patients=6))
+    rows.frame["patient_id"] = "p00"
+    found = build_report(QUICK, rows, dict.fromkeys(FLOORS, rows.probs))
+    assert {record["verdict"] for record in found["versus_floor"].values()} == {"undetermined"}
+    assert starts(found, "not_compared_with_floor")[0] == "not_compared_with_floor: mean_pool_lr: one patient only"
+
+
+def test_folds_on_other_scales_have_a_note_beside_the_area_within_folds(make):
+    rows, found = report(make(patients=60, skill=0.8))
+    assert not starts(found, "fold_scales_differ")
+    scores = rows.probs[:, 1] / 4 + 0.25 * rows.folds
+    shifted = replace(rows, probs=np.stack([1 - scores, scores], axis=1))
+    apart = build_report(QUICK, shifted, dict.fromkeys(FLOORS, rows.probs))
+    (note,) = starts(apart, "fold_scales_differ")
+    for level in ("slide", "patient"):
+        within = apart["level"][level]["auroc_within_folds"]
+        assert within["value"] == pytest.approx(found["level"][level]["auroc_within_folds"]["value"], abs=0.02)
+        assert within["low"] < within["value"] < within["high"]
+        assert apart["level"][level]["auroc"]["value"] < within["value"] - 0.05
+    assert f"within folds {apart['level']['slide']['auroc_within_folds']['value']:.3f}" in note
 
 
 def test_every_number_of_selected_rows_says_so(make):

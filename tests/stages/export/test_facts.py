@@ -10,6 +10,7 @@ from oceanpath.artifacts.features import FeatureMeta, write_features
 from oceanpath.artifacts.metrics import read_metrics
 from oceanpath.artifacts.predictions import read_cv_results
 from oceanpath.artifacts.store import Store
+from oceanpath.pipeline.stage import Inputs
 from oceanpath.stages.export.calibrate import calibrate_members, describe_calibration, ensemble_threshold
 from oceanpath.stages.export.card import render_card
 from oceanpath.stages.export.facts import describe_cohort, describe_features, describe_performance
@@ -22,7 +23,7 @@ def facts(study) -> BundleFacts:
         name="name",
         model={"name": "abmil"},
         classes=["NR", "R"],
-        contract=describe_features(Store(study.mmap), None),
+        contract=describe_features(Store(study.mmap), Inputs()),
         members=members,
         calibration=describe_calibration(members),
         threshold=ensemble_threshold(members, ["NR", "R"]),
@@ -52,7 +53,7 @@ def test_patch_size_and_resolution_come_from_the_extraction(study, tmp_path):
         tool_version="0",
     )
     write_features(tmp_path / "a.h5", np.zeros((2, 24), np.float16), np.zeros((2, 2), np.int32), meta)
-    found = describe_features(Store(study.mmap), tmp_path)
+    found = describe_features(Store(study.mmap), Inputs({"extract": tmp_path}))
     assert (found.encoder, found.feature_dim, found.patch_px, found.target_mpp) == ("toy_encoder", 24, 224, 0.25)
 
 

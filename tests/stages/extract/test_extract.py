@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from oceanpath.artifacts.blank_slides import read_blank
@@ -403,3 +404,42 @@ def test_weights_are_meant_from_the_file_that_says_them(tmp_path: Path) -> None:
     (tmp_path / "e.toml").write_text('[data]\nslides = "s"\n[extract]\nencoder = "uni"\nweights = "w/uni.bin"\n')
     made = load(tmp_path / "e.toml", CATALOG).base.settings(STAGE)
     assert made.outside_paths() == {"slides": tmp_path / "s", "weights": tmp_path / "w/uni.bin"}
+
+
+def damage_one_tile(path: Path, number: int) -> None:
+    with tifffile.TiffFile(path) as tiff:
+        start, size = tiff.pages.first.dataoffsets[number], tiff.pages.first.databytecounts[number]
+    with path.open("r+b") as file:
+        file.seek(start)
+        file.write(bytes(size))
+
+
+def test_patches_that_cannot_be_decoded_are_left_out_by_request_and_counted(tmp_path: Path, cohort: Path) -> None:
+    whole = extract(settings(cohort), Inputs(), tmp_path / "whole")
+    damage_one_tile(cohort / "a.svs", 5)
+    out = tmp_path / "damaged"
+    with pytest.raises(ArtifactError, match=r"a\.svs: pixels cannot be decoded"):
+        extract(settings(cohort), Inputs(), out)
+    keys = settings(cohort, on_bad_tile="skip")
+    skipped = extract(keys, Inputs(), tmp_path / "skipped")
+    (key,) = [key for key, folder in skipped.items() if (folder / "a.h5").is_file()]
+    features, coords = read_features(scan_features(skipped[key] / "a.h5"))
+    all_features, all_coords = read_features(scan_features(whole[key] / "a.h5"))
+    kept = ~(all_coords == (256, 256)).all(axis=1)
+    assert 0 < kept.sum() == len(kept) - 1
+    assert np.array_equal(coords, all_coords[kept])
+    assert np.array_equal(features, all_features[kept])
+    assert read_meta(skipped[key] / "a.h5").undecodable_patches == 1
+    (tmp_path / "all").mkdir()
+    said = run(keys, Inputs(parts=skipped), tmp_path / "all", Quiet())
+    assert "1 patches left out, pixels cannot be decoded: a (1)" in said.lines
+
+
+def test_files_of_sound_slides_have_the_attributes_they_had(tmp_path: Path, cohort: Path) -> None:
+    """Keys of later versions are stored only where they say something, so bytes and fingerprints stay."""
+    folders = extract(settings(cohort), Inputs(), tmp_path / "o")
+    file = next(path for folder in folders.values() for path in folder.glob("*.h5"))
+    with h5py.File(file) as opened:
+        assert not {"undecodable_patches", "undecodable_share", "colour_profile", "tissue_origin"} & set(opened.attrs)
+    assert "on_bad_tile" not in settings(cohort).identity()
+    assert settings(cohort, on_bad_tile="skip").identity()["on_bad_tile"] == "skip"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import h5py
@@ -52,7 +51,6 @@ def test_links_without_a_target_are_refused_or_left_out_by_name(folder: Path, tm
 
 def test_what_extract_left_out_is_passed_on(folder: Path, tmp_path: Path) -> None:
     published = tmp_path / "far"
-    (published / "manifest.json").write_text(json.dumps({"files": {}}))
     write_left_out(published, LeftOut(("x",), {"y": "no mpp"}))
     (published / "bad.h5").write_bytes(b"x")
     (tmp_path / "out").mkdir()

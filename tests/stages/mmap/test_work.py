@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from oceanpath.artifacts import hdf5_rows
-from oceanpath.artifacts.store import Store, check
+from oceanpath.artifacts.store import Store, check, digest_content
 from oceanpath.errors import ArtifactError, ExperimentError, StageError
 from oceanpath.pipeline.digests import DigestCache
 from oceanpath.pipeline.stage import Inputs, Quiet, Summary
@@ -279,3 +279,16 @@ def test_a_value_that_bfloat16_cannot_hold_is_refused(folder: Path, tmp_path: Pa
     put(folder, "d", features, np.zeros((4, 2), np.int32))
     with pytest.raises(ArtifactError, match=r"d\.h5.*NaN.*row 2"):
         build(folder, tmp_path / "again", dtype="bfloat16")
+
+
+def test_pictures_of_what_a_cap_kept_are_drawn_by_request_and_change_nothing_else(folder: Path, tmp_path: Path) -> None:
+    for name, wanted in (("plain", False), ("drawn", True), ("again", True)):
+        build(folder, tmp_path / name, max_instances=20, coverage_thumbnails=wanted)
+    pictures = sorted(path.name for path in (tmp_path / "drawn/coverage_qc").iterdir())
+    assert pictures == ["a.png", "b.png"]
+    assert not (tmp_path / "plain/coverage_qc").exists()
+    for name in pictures:
+        one, other = (tmp_path / which / "coverage_qc" / name for which in ("drawn", "again"))
+        assert one.read_bytes() == other.read_bytes()
+    assert digest_content(tmp_path / "plain") == digest_content(tmp_path / "drawn")
+    check(tmp_path / "drawn")

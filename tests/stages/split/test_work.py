@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from oceanpath.artifacts.folds import check, check_fold, read_fold, read_splits
 from oceanpath.artifacts.left_out import LeftOut, write_left_out
 from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.stage import Inputs, Outlook, Quiet, Sources
-from oceanpath.stages.split.deal import deal
+from oceanpath.stages.split.deal import _patients_by_class, _roles, deal
 from oceanpath.stages.split.preflight import preflight
 from oceanpath.stages.split.settings import SplitSettings
 from oceanpath.stages.split.work import run
@@ -92,6 +93,32 @@ def test_row_order_and_file_suffixes_do_not_matter(bench: Bench) -> None:
 def test_another_seed_gives_other_folds(bench: Bench) -> None:
     one, two = bench.go(table()), bench.go(table(), seed=1)
     assert not read_fold(one, 0)["role"].equals(read_fold(two, 0)["role"])
+
+
+def test_the_validation_draw_has_a_stream_of_its_own() -> None:
+    """The first fold's validation patients once were those that the generator of the test draw gives."""
+    frame = table(patients=400, slides=1).rename(columns={"case_id": "patient_id"})
+    settings = SplitSettings(classes=("NR", "R"), scheme="holdout", test_fraction=0.5, val_fraction=0.4)
+    role = deal(frame, settings)[0].set_index("patient_id")["role"]
+    left = [sorted(p for p in role.index if role[p] != "test" and int(p[1:]) % 2 == odd) for odd in (0, 1)]
+    stream = np.random.default_rng(settings.seed)
+    shared = {patients[i] for patients in left for i in stream.permutation(len(patients))[:40]}
+    val = set(role.index[role == "val"])
+    assert len(val) == len(shared) == 80
+    assert len(val & shared) < 50  # 32 are expected by chance
+
+
+def test_seed_and_fold_both_decide_who_validates() -> None:
+    frame = table(patients=200, slides=1).rename(columns={"case_id": "patient_id"})
+    tested: set[str] = set()
+    chosen = []
+    for seed in (0, 1):
+        settings = SplitSettings(classes=("NR", "R"), seed=seed, val_fraction=0.5)
+        for number in (0, 1):
+            fold = _roles(frame, _patients_by_class(frame, settings.classes), tested, number, settings)
+            chosen.append(set(fold.loc[fold["role"] == "val", "patient_id"]))
+    for one, other in combinations(chosen, 2):
+        assert 30 < len(one & other) < 70  # of 100 each, 50 by chance
 
 
 def test_holdout_is_one_fold(bench: Bench) -> None:

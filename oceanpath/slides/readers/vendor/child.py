@@ -1,37 +1,26 @@
 """The process that holds a maker's library and one open slide; nothing here runs in the process of a run.
 
-usage: python -m oceanpath.slides.readers.vendor.child SUFFIX LIMIT_S PARENT_PID
+usage: python -m oceanpath.slides.readers.vendor.child SUFFIX LIFELINE
 
-Requests come on stdin, replies leave on what was stdout (the library's own prints go to stderr); see `messages`:
+Requests and replies, as `oceanpath.subprocess_worker` sends them:
 
     {"op": "open", "path"}                              → {"sizes", "downsamples", "mpp", "mpp_source", "power"}
     {"op": "read", "x", "y", "level", "width", "height"} → {} and RGB bytes; x and y in pixels of the level
     (what the library raised)                           → {"error"}, or {"unloadable"} where it cannot be imported
-    (end of stdin)                                      → the process ends
 """
 
 from __future__ import annotations
 
-import faulthandler
-import os
-import signal
 import sys
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.slides.readers.vendor.messages import packed, received
+from oceanpath.subprocess_worker import serve
 
 FAULTS = (ArithmeticError, AssertionError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 """What a damaged slide makes a library raise, with the library's own errors; anything else ends the process."""
-GRACE_S = 2.0
-WATCH_S = 0.5
 
 
 class VendorSlide(Protocol):
@@ -72,21 +61,21 @@ class Answers:
         self._suffix = suffix
         self._slide: VendorSlide | None = None
 
-    def answer(self, request: dict[str, Any]) -> list[bytes]:
-        """The reply, packed; what the library raises is a reply too."""
+    def answer(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """The reply and its payload; what the library raises is a reply too."""
         try:
             if self._slide is None:
                 self._slide = open_vendor_slide(self._suffix, request["path"])
-                return packed(_told(self._slide))
+                return _told(self._slide), b""
             place = [int(request[key]) for key in ("x", "y", "level", "width", "height")]
             region = np.ascontiguousarray(self._slide.read(*place))
         except ImportError as error:
-            return packed({"unloadable": str(error)})
+            return {"unloadable": str(error)}, b""
         except FAULTS as error:
-            return packed({"error": f"{type(error).__name__}: {error}"})
+            return {"error": f"{type(error).__name__}: {error}"}, b""
         if region.shape != (place[4], place[3], 3) or region.dtype != np.uint8:
-            return packed({"error": f"the library gave {region.dtype} {region.shape} for {place}"})
-        return packed({}, region.tobytes())
+            return {"error": f"the library gave {region.dtype} {region.shape} for {place}"}, b""
+        return {}, region.tobytes()
 
 
 def _told(slide: VendorSlide) -> dict[str, Any]:
@@ -94,46 +83,5 @@ def _told(slide: VendorSlide) -> dict[str, Any]:
     return told | {"mpp": slide.mpp, "mpp_source": slide.mpp_source}
 
 
-def main(suffix: str, limit_s: float, parent: int) -> None:
-    """Serve requests until stdin ends, the parent is gone, or one request takes longer than `limit_s`."""
-    replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    answers, requests = Answers(suffix), sys.stdin.buffer
-    with Path(os.devnull).open("w") as nowhere:
-        while True:
-            try:
-                request, _ = received(lambda count: _exactly(requests, count))
-            except EOFError:
-                return
-            with _in_time(limit_s + GRACE_S, nowhere):
-                pieces = answers.answer(request)
-            for piece in pieces:
-                replies.write(piece)
-            replies.flush()
-
-
-@contextmanager
-def _in_time(limit_s: float, nowhere: Any) -> Iterator[None]:
-    """End this process where a request takes too long, also where the library never lets another thread run."""
-    faulthandler.dump_traceback_later(limit_s, exit=True, file=nowhere)
-    yield
-    faulthandler.cancel_dump_traceback_later()
-
-
-def _exactly(stream: BinaryIO, count: int) -> bytes:
-    data = stream.read(count)
-    if len(data) < count:
-        raise EOFError
-    return data
-
-
-def _end_with(parent: int) -> None:
-    """End with whoever started this: nobody would read what it makes."""
-    while os.getppid() == parent:
-        time.sleep(WATCH_S)
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 if __name__ == "__main__":
-    main(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]))
+    serve(Answers(sys.argv[1]).answer, int(sys.argv[2]))

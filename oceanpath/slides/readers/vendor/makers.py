@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
 
 from oceanpath.errors import MissingExtraError
+from oceanpath.subprocess_worker import python_environment
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,7 @@ def surroundings(maker: Maker) -> dict[str, str]:
     The loader reads LD_LIBRARY_PATH when a process starts, so a package whose libraries do not say where their
     neighbours lie can only be loaded by a process that is started for it.
     """
-    own = [place or str(Path.cwd()) for place in sys.path]
-    told = dict(os.environ) | {"PYTHONPATH": os.pathsep.join(own)}
+    told = python_environment()
     found = util.find_spec(maker.package) if maker.libraries else None
     folders = [Path(place) for place in (found.submodule_search_locations or ())] if found else []
     places = [str(folder / name) for folder in folders for name in maker.libraries]

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import select
-import signal
-import subprocess
-import sys
-import threading
-import time
-from collections import deque
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 from oceanpath.errors import ArtifactError, MissingExtraError, StageError
 from oceanpath.slides.readers.vendor import child
 from oceanpath.slides.readers.vendor.makers import Maker, surroundings
-from oceanpath.slides.readers.vendor.messages import packed, received
+from oceanpath.subprocess_worker import Worker, WorkerDiedError, WorkerError, WorkerHangsError
 
 REFUSALS = {"error", "unloadable"}
-REMEMBERED = 4
-PIECE = 1 << 20
 LEAVE_OUT = "Open it with the maker's program and export SVS or pyramidal TIFF, or leave it out with extract.exclude."
 
 
@@ -38,24 +27,14 @@ class VendorProcess:
             limit_s: Seconds after which one request is given up.
         """
         self._path, self._maker, self._limit_s = path, maker, limit_s
-        self._lock = threading.Lock()
-        self._said: deque[str] = deque(maxlen=REMEMBERED)
-        self._fault: StageError | None = None
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-u", "-m", child.__name__, path.suffix.lower(), str(limit_s), str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            env=surroundings(maker),
-            start_new_session=True,
-        )
-        self._requests = cast("IO[bytes]", self._process.stdin)
-        self._replies = cast("IO[bytes]", self._process.stdout)
-        self._pump = threading.Thread(target=_remember, args=(self._process.stderr, self._said), daemon=True)
-        self._pump.start()
+        self._worker = Worker(child.__name__, path.suffix.lower(), environment=surroundings(maker))
 
-    def ask(self, request: Mapping[str, Any], refused: str, count: int = 0) -> tuple[dict[str, Any], bytes]:
+    @property
+    def pid(self) -> int:
+        """Process id of the child."""
+        return self._worker.pid
+
+    def ask(self, request: Mapping[str, Any], refused: str, count: int = 0) -> tuple[dict[str, Any], memoryview]:
         """Reply and payload of one request.
 
         Args:
@@ -66,22 +45,15 @@ class VendorProcess:
         Raises:
             ArtifactError: the library refused, in its own words.
             MissingExtraError: the library cannot be loaded.
-            StageError: the process died, said nothing for `limit_s` or talked nonsense. It is gone then.
+            StageError: the process died, did not answer within `limit_s` or sent no reply. It is gone then.
         """
-        with self._lock:
-            if self._fault is not None:
-                raise self._fault
-            try:
-                reply, payload = self._talk(request)
-                if len(payload) != count and not REFUSALS & set(reply):
-                    raise self._gone("talked nonsense", f"{len(payload)} bytes for {count}")
-            except StageError as fault:
-                self._fault = fault
-                self._kill()
-                raise
-            except BaseException:  # also Ctrl-C: what comes next would be the answer to this
-                self._kill()
-                raise
+        try:
+            reply, payload = self._worker.ask(request, self._limit_s, most=count)
+        except WorkerError as error:
+            raise self._gone(error) from error
+        if not REFUSALS & set(reply) and len(payload) != count:
+            self._worker.close()
+            raise self._fault("talked nonsense", f"{len(payload)} bytes for {count}")
         if error := reply.get("error"):
             raise ArtifactError(refused, where=self._path, got=error, do=LEAVE_OUT)
         if "unloadable" in reply:
@@ -92,56 +64,13 @@ class VendorProcess:
 
     def close(self) -> None:
         """End the process."""
-        with self._lock:
-            self._kill()
+        self._worker.close()
 
-    def _talk(self, request: Mapping[str, Any]) -> tuple[dict[str, Any], bytes]:
-        deadline = time.monotonic() + self._limit_s
-        with suppress(BrokenPipeError, ValueError):  # it is dead; why is told below
-            for piece in packed(request):
-                self._requests.write(piece)
-        try:
-            return received(lambda count: self._take(count, deadline))
-        except ValueError as error:
-            raise self._gone("talked nonsense", error) from error
+    def _gone(self, error: WorkerError) -> StageError:
+        if isinstance(error, WorkerHangsError):
+            return self._fault("hangs", f"no answer within {self._limit_s:g} s", "Raise extract.vendor_limit_s, or ")
+        return self._fault("died" if isinstance(error, WorkerDiedError) else "talked nonsense", error)
 
-    def _take(self, count: int, deadline: float) -> bytes:
-        """The next `count` bytes that it sends."""
-        pieces, left = [], count
-        while left:
-            ready, _, _ = select.select([self._replies], [], [], max(0.0, deadline - time.monotonic()))
-            if not ready:
-                raise self._gone("hangs", f"no answer within {self._limit_s:g} s", "Raise extract.vendor_limit_s, or ")
-            piece = os.read(self._replies.fileno(), min(left, PIECE))
-            if not piece:
-                raise self._gone("died", self._end())
-            pieces.append(piece)
-            left -= len(piece)
-        return b"".join(pieces)
-
-    def _end(self) -> str:
-        """How it ended, and what it said last."""
-        code = self._process.wait()
-        self._pump.join()
-        how = signal.Signals(-code).name if code < 0 else f"exit {code}"
-        return f"{how}; it said: {' | '.join(self._said)}" if self._said else how
-
-    def _gone(self, what: str, got: object, do: str = "") -> StageError:
+    def _fault(self, what: str, got: object, do: str = "") -> StageError:
         advice = f"{do}{LEAVE_OUT[0].lower()}{LEAVE_OUT[1:]}" if do else LEAVE_OUT
         return StageError(f"{self._maker.name} {what} on this slide", where=self._path, got=got, do=advice)
-
-    def _kill(self) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        self._pump.join()
-        for stream in (self._requests, self._replies):
-            stream.close()
-
-
-def _remember(stream: IO[bytes], said: deque[str]) -> None:
-    """Keep the last lines of what it prints; nothing else reads them, and a full pipe would stop it."""
-    with stream:
-        for line in stream:
-            if text := line.decode(errors="replace").strip():
-                said.append(text[:200])

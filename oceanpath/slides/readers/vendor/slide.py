@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oceanpath.errors import ArtifactError
+from oceanpath.slides.readers.pixels import UndecodableError
 from oceanpath.slides.readers.through_openslide import level_pixels
 from oceanpath.slides.readers.vendor.makers import maker_of
 from oceanpath.slides.readers.vendor.process import LEAVE_OUT, VendorProcess
@@ -78,7 +79,12 @@ class VendorSlide:
         size = {"width": right - left, "height": bottom - top}
         request = {"op": "read", "x": left, "y": top, "level": level, **size}
         shape = (bottom - top, right - left, 3)
-        _, pixels = self._process.ask(request, "pixels cannot be decoded", math.prod(shape))
+        try:
+            _, pixels = self._process.ask(request, "pixels cannot be decoded", math.prod(shape))
+        except ArtifactError as error:
+            raise UndecodableError(
+                error.what, where=error.where, expected=error.expected, got=error.got, do=error.do
+            ) from error
         part = np.frombuffer(pixels, np.uint8).reshape(shape)
         out[top - y : bottom - y, left - x : right - x] = part
         return out

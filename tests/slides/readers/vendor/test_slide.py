@@ -148,7 +148,7 @@ def test_nothing_outlives_whoever_asked(library: Path, tmp_path: Path, mood: str
         f"import sys; sys.path.insert(0, {str(library)!r})\nfrom pathlib import Path\n"
         "from oceanpath.slides.reader import open_slide\n"
         f"slide = open_slide(Path({str(moody(tmp_path, mood))!r}), limit_s=1.5)\n"
-        "print(slide._handle._process._process.pid, flush=True)\n"
+        "print(slide._handle._process.pid, flush=True)\n"
         "slide.read(0, 0, 0, 64, 64)\nsys.stdin.read()\n"
     )
     owner = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -1,4 +1,4 @@
-"""`oceanpath mmap --verify`: read every bag that an experiment uses, and compare it with its digest."""
+"""`oceanpath mmap`: build the store, or with ``--verify`` compare every bag that an experiment uses with its digest."""
 
 from __future__ import annotations
 
@@ -7,13 +7,19 @@ import sys
 from pathlib import Path
 
 from oceanpath.cli.options import Common, flag
+from oceanpath.cli.run import bring
 from oceanpath.errors import ArtifactError, ExitCode, ExperimentError
 from oceanpath.pipeline.plan import plan
 
-VERIFY = (flag("verify", bool, False, "Build nothing: compare every bag of the experiment's store with its digest."),)
+FLAGS = (flag("verify", bool, False, "Compare every bag of the existing store with its digest; build nothing."),)
 EVERY = 100
 """Slides between two lines of progress."""
 SHOWN = 20
+
+
+def call(common: Common) -> int:
+    """Build the store, or verify it."""
+    return verify_store(common) if common.more["verify"] else bring(common, ("mmap",))
 
 
 def verify_store(common: Common) -> int:
@@ -43,10 +49,14 @@ def verify_store(common: Common) -> int:
 
 
 def _verify(folder: Path, *, quiet: bool) -> tuple[int, list[str]]:
-    """The number of slides of a store, and what is wrong with each that is damaged."""
-    from oceanpath.artifacts.store import Index, Store
+    """The number of slides of a store, and what is wrong with each that is damaged.
 
-    Index.check(folder)
+    Raises: ArtifactError: another file of the store is damaged, and so nothing is known of its bags.
+    """
+    from oceanpath.artifacts.store import Store
+    from oceanpath.pipeline.sealed import changed, refuse
+
+    refuse(changed(folder.resolve(), lambda name: not name.endswith(".bin")))
     store, wrong = Store(folder), []
     for i in range(len(store)):
         try:

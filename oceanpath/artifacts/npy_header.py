@@ -1,0 +1,53 @@
+"""The header of an array in numpy's format, read so that no bytes raise anything but ValueError."""
+
+from __future__ import annotations
+
+import math
+import tokenize
+from collections.abc import Callable
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+NPY_MAGIC = b"\x93NUMPY"
+READERS: dict[tuple[int, int], Callable[..., Any]] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+FAULTS = (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, OverflowError, tokenize.TokenError)
+"""What numpy raises for a header that it cannot parse."""
+LARGEST = 2**63 - 1
+
+
+class NpyHeader(NamedTuple):
+    """What an array in numpy's format is."""
+
+    shape: tuple[int, ...]
+    fortran: bool
+    """Whether the first axis is the fastest."""
+    dtype: np.dtype[Any]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the values, which follow the header."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+def read_npy_header(stream: BinaryIO) -> NpyHeader:
+    """The header of an array, after which `stream` is at its values.
+
+    Raises: ValueError: this is no such array, or its header is damaged or claims an impossible shape.
+    """
+    try:
+        version = np.lib.format.read_magic(stream)
+        if version not in READERS:
+            raise ValueError(f"version {version[0]}.{version[1]} of .npy is not read")
+        shape, fortran, dtype = READERS[version](stream)
+    except FAULTS as error:
+        raise ValueError(f"the .npy header cannot be parsed: {error}") from error
+    if not all(type(side) is int and side >= 0 for side in shape):  # numpy takes True and negative numbers
+        raise ValueError(f"the .npy header has an impossible shape: {shape}")
+    header = NpyHeader(shape, fortran, dtype)
+    if header.nbytes > LARGEST:
+        raise ValueError(f"the .npy header has an impossible shape: {shape}")
+    return header

@@ -1,0 +1,38 @@
+"""Commands that OceanPath proposes: each can be run as it is printed."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from oceanpath.cli.experiments import LOCAL
+from oceanpath.cli.options import OUTPUTS, Common
+from oceanpath.pipeline.experiment import Experiment
+
+
+def command(*words: str | Path) -> str:
+    """An `oceanpath` command, quoted for the shell."""
+    return shlex.join(["oceanpath", *map(str, words)])
+
+
+def experiment_command(verb: str, common: Common, experiment: Experiment, *flags: str) -> str:
+    """A verb over the same experiment, workspace and overrides as the command that proposes it."""
+    file = [] if _is_default(experiment) else ["-e", shown(experiment.path)]
+    overrides = [word for pair in common.sets for word in ("--set", pair)]
+    return command(verb, *file, *workspace_flag(common.workspace), *overrides, *flags)
+
+
+def workspace_flag(workspace: Path) -> list[str]:
+    """``--workspace DIR``, where it is not the default."""
+    return [] if workspace == OUTPUTS else ["--workspace", str(workspace)]
+
+
+def shown(path: Path) -> str:
+    """A path relative to the current folder, if it is below it."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _is_default(experiment: Experiment) -> bool:
+    """Whether a command needs no ``-e`` for it: ``./oceanpath.toml``, or an experiment that no file describes."""
+    return not experiment.path.is_absolute() or experiment.path == LOCAL.resolve()

@@ -1,0 +1,24 @@
+"""`oceanpath curate`: the stage of an experiment, or without any the list of a whole folder of features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from oceanpath.cli.options import Common, flag
+from oceanpath.cli.run import bring_experiment
+from oceanpath.cli.stand_alone import load_or_assume, sets_key
+
+STAGE = "curate"
+FLAGS = (
+    flag("features", Path | None, None, "Folder of feature files; no experiment is needed then.", key="data.features"),
+    flag("min_patches", int | None, None, "Leave out slides with fewer patches.", key="curate.min_patches"),
+)
+WHOLE_FOLDER = ('curate.sources=["TCGA", "CPTAC", "other"]', "curate.min_patches=1")
+"""Without an experiment every file is listed."""
+
+
+def call(common: Common) -> int:
+    """List the slides of an experiment, or of a folder."""
+    enough = sets_key(common, "data.features")
+    experiment = load_or_assume(common, STAGE, enough=enough, assumed=WHOLE_FOLDER)
+    return bring_experiment(experiment, common, (STAGE,))

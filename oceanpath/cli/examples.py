@@ -1,0 +1,65 @@
+"""Two examples for the help of every verb; a test parses each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import typer
+
+EXAMPLES = {
+    "run": ("run experiments/quickstart.toml", "run mine.toml --set train.lr=3e-4 --dry-run"),
+    "demo": ("demo -e experiments/quickstart.toml", "demo --set demo.slides=12 --workspace try"),
+    "extract": ("extract --slides slides --encoder uni_v1 --out features", "extract -e mine.toml --device cuda"),
+    "curate": ("curate --features features --min-patches 256", "curate -e mine.toml"),
+    "mmap": ("mmap -e mine.toml", "mmap -e mine.toml --verify"),
+    "split": ("split -e mine.toml", "split -e mine.toml --set split.folds=10 --dry-run"),
+    "train": ("train -e mine.toml --model perceiver", "train -e mine.toml --set train.epochs=60 --jobs 2"),
+    "eval": ("eval -e mine.toml", "eval -e mine.toml --model static"),
+    "analyze": ("analyze -e mine.toml", "analyze -e mine.toml --set analyze.attention_slides=20"),
+    "export": ("export -e mine.toml", "export -e mine.toml --set 'export.formats=[\"onnx\"]'"),
+    "serve": ("serve outputs/experiments/mine/export", "serve -e mine.toml --port 8080"),
+    "predict": (
+        "predict features --out predictions.csv",
+        "predict new/slide_1.h5 --bundle outputs/experiments/mine/export",
+    ),
+    "coverage": (
+        "coverage features outputs/experiments/mine/mmap",
+        "coverage features outputs/experiments/mine/mmap --only-capped --out coverage",
+    ),
+    "bench store": ("bench store", "bench store --slides 200 --cases trident/float16 --out bench"),
+    "bench loading": ("bench loading", "bench loading --cap 4096 --out bench"),
+    "bench models": ("bench models", "bench models abmil transmil --device cuda --out bench"),
+    "bench extract": ("bench extract", "bench extract --side 40000 --json"),
+    "ledger show": ("ledger show", "ledger show mine --workspace results"),
+    "ledger list": ("ledger list --state failed", "ledger list --metric auroc"),
+    "ledger diff": ("ledger diff 3 4", "ledger diff mine 7 --json"),
+    "ledger why": ("ledger why", "ledger why mine.toml --set train.lr=3e-4"),
+    "ledger verify": ("ledger verify", "ledger verify --deep --workspace results"),
+    "ledger prune": ("ledger prune", "ledger prune --drop old_experiment --yes"),
+    "ledger rebuild": ("ledger rebuild", "ledger rebuild --workspace results"),
+    "ledger export": ("ledger export", "ledger export --format csv"),
+    "config show": ("config show mine.toml", "config show mine.toml --set model.name=transmil"),
+    "config validate": ("config validate mine.toml", "config validate mine.toml --set split.folds=10"),
+    "config schema": ("config schema", "config schema > oceanpath.schema.json"),
+    "models list": ("models list", "models list | less"),
+    "models verify": ("models verify abmil", "models verify my_package.models:MyAggregator"),
+    "encoders list": ("encoders list", "encoders list --json"),
+    "encoders check": ("encoders check efficientnet_lite0", "encoders check uni_v1 --weights uni.bin --device cuda"),
+}
+"""Words of a verb → command lines, without the word `oceanpath`."""
+
+
+def add_examples(app: typer.Typer) -> None:
+    """Let the help of every registered verb end in its examples."""
+    for path, command in _commands(app):
+        lines = "\n".join(f"  oceanpath {line}" for line in EXAMPLES.get(path, ()))
+        command.epilog = f"\b\nExamples:\n{lines}" if lines else None
+
+
+def _commands(app: typer.Typer, prefix: str = "") -> Iterable[tuple[str, typer.models.CommandInfo]]:
+    for command in app.registered_commands:
+        name = command.name or command.callback.__name__.replace("_", "-")  # type: ignore[union-attr]  # always set
+        yield f"{prefix}{name}", command
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            yield from _commands(group.typer_instance, f"{prefix}{group.name} ")

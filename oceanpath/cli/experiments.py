@@ -1,0 +1,59 @@
+"""Which experiment a command is about when it names none."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import oceanpath
+from oceanpath.errors import ExperimentError
+from oceanpath.pipeline.ledger import Ledger
+from oceanpath.pipeline.workspace import Workspace
+
+LOCAL = Path("oceanpath.toml")
+SOURCE_QUICKSTART = Path("experiments/quickstart.toml")
+"""Below the source tree of OceanPath."""
+_LAST = """
+SELECT experiment.file FROM run JOIN experiment ON experiment.name = run.experiment ORDER BY run.id DESC
+"""
+
+
+def find_experiment(workspace: Path) -> tuple[Path, str]:
+    """``./oceanpath.toml``, else the experiment last run in `workspace`, and which of the two it is.
+
+    Raises: ExperimentError: there is neither.
+    """
+    if LOCAL.is_file():
+        return LOCAL, "in this folder"
+    last = _last_run(workspace)
+    if last is not None:
+        return last, f"last run in {workspace}"
+    start = f"run {SOURCE_QUICKSTART}" if SOURCE_QUICKSTART.is_file() else "run --quickstart"
+    raise ExperimentError(
+        "no experiment is named, this folder has no oceanpath.toml, and none was run in this workspace",
+        where=workspace,
+        do=f"Name one with -e FILE, or start with `oceanpath {start}`.",
+    )
+
+
+def quickstart() -> Path:
+    """The quickstart experiment that ships with OceanPath."""
+    package = Path(oceanpath.__file__).parent
+    bundled = package / "quickstart.toml"
+    return bundled if bundled.is_file() else package.parent / SOURCE_QUICKSTART
+
+
+def say(text: str, *, quiet: bool) -> None:
+    """A line about what is done, on stderr."""
+    if not quiet:
+        print(text, file=sys.stderr)
+
+
+def _last_run(workspace: Path) -> Path | None:
+    """The file of the experiment last run; runs without an experiment file are passed over."""
+    path = Workspace(workspace.resolve()).ledger
+    if not path.is_file():
+        return None
+    with Ledger(path, read_only=True) as ledger:
+        files = (Path(row["file"]) for row in ledger.rows(_LAST))
+        return next((file for file in files if file.is_absolute()), None)

@@ -1,0 +1,58 @@
+"""The figures of one evaluation as a table: slide and patient level with intervals, baselines, and warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from oceanpath.artifacts.metrics import read_metrics
+from oceanpath.cli.table import paragraph, table
+
+INDENT = "  "
+LEVELS = ("slide", "patient")
+DECISIONS = ("sensitivity", "specificity")
+Record = Mapping[str, Any]
+
+
+def results(folder: Path, title: str, confidence: float) -> str:
+    """What `folder`, published by `eval`, says; `confidence` is the mass of its intervals.
+
+    Raises: ArtifactError: metrics.json is damaged.
+    """
+    metrics = read_metrics(folder)
+    levels = [_records(metrics, level) for level in LEVELS]
+    decided = DECISIONS if "sensitivity" in levels[0] else ("balanced_accuracy",)
+    rows = [["AUROC", *(_shown(records["auroc"]) for records in levels)]]
+    rows += [[f"{INDENT}{name}, baseline", _shown(one["auroc"]), ""] for name, one in metrics["floor"].items()]
+    rows += [[name.replace("_", " "), *(_shown(records[name]) for records in levels)] for name in decided]
+    head = ["", *(_counted(level, records["auroc"]) for level, records in zip(LEVELS, levels, strict=True))]
+    note = f"In parentheses: {100 * confidence:g} % intervals over resampled patients."
+    if metrics["operating_point"] is not None:
+        note += " Sensitivity and specificity at each fold's own threshold."
+    if metrics["selected"]:
+        title += " (selected: the reported slides also chose something)"
+    lines = [title, "", table(head, rows), "", paragraph(note)]
+    if metrics["notes"]:
+        lines += ["", "Warnings", *(paragraph(text, INDENT) for text in metrics["notes"])]
+    return "\n".join(lines)
+
+
+def _records(metrics: Mapping[str, Any], level: str) -> Mapping[str, Record]:
+    """Metric → record of a level; decisions are those at the folds' own thresholds, where they have any."""
+    found: Mapping[str, Record] = metrics["level"][level]
+    point = metrics["operating_point"]
+    return found if point is None else {**found, **{name: point[level][name] for name in DECISIONS}}
+
+
+def _counted(level: str, record: Record) -> str:
+    """``slides, n = 36``."""
+    return f"{level}s, n = {record['n']}" if "n" in record else f"{level}s"
+
+
+def _shown(record: Record) -> str:
+    """``0.912 (0.880 to 0.941)``; "undefined" where there is no number."""
+    if record["value"] is None:
+        return "undefined"
+    interval = "" if record["low"] is None else f" ({record['low']:.3f} to {record['high']:.3f})"
+    return f"{record['value']:.3f}{interval}"

@@ -1,0 +1,115 @@
+"""``experiments/<name>``: links to what an experiment uses now, for people. All of them belong together.
+
+A result belongs there as long as each of its parents is the one that is linked beside it. See decision 0011.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from oceanpath.errors import ArtifactError, StageError
+from oceanpath.pipeline.processes import process_tag, token
+from oceanpath.pipeline.workspace import Manifest, Workspace, read_manifest
+
+
+@dataclass
+class ExperimentFolder:
+    """The links of one experiment."""
+
+    workspace: Workspace
+    name: str
+    removed: set[str] = field(default_factory=set)
+    """Steps whose links were removed because they no longer belonged there, and that were not linked again."""
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self.workspace.root / "experiments" / self.name
+
+    def link(self, step: str, place: Path, digest: str) -> None:
+        """Link `step` to its published folder; what was made from another result of it is removed first.
+
+        Args:
+            step: name of the step.
+            place: its published folder.
+            digest: its output digest.
+
+        Raises: StageError: the link cannot be set.
+        """
+        link, target = self.path / step, Path("../..") / place.relative_to(self.workspace.root)
+        if link.is_symlink() and link.readlink() == target:
+            return
+        new = link.with_name(f".{step}.{process_tag()}.{token()}")
+        with self._refusals():
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._remove_strangers({step: digest})
+            new.symlink_to(target)
+            new.replace(link)
+        self.removed.discard(step)
+
+    def keep(self, steps: Iterable[str]) -> None:
+        """Of the stages of `steps`, keep the links of these steps alone: others are of variants that are gone.
+
+        Raises: StageError: a link cannot be removed.
+        """
+        kept = set(steps)
+        stages = {step.partition("@")[0] for step in kept}
+        gone = [name for name in self._names() if name not in kept and name.partition("@")[0] in stages]
+        with self._refusals():
+            for name in gone:
+                self._unlink(name)
+            if gone:
+                self._remove_strangers({})
+
+    def _remove_strangers(self, changed: Mapping[str, str]) -> None:
+        """Remove every link to a result that was made from other parents than those that are linked."""
+        manifests = dict(self._manifests(changed))
+        digests = {**{name: manifest.digest for name, manifest in manifests.items()}, **changed}
+        while strangers := [name for name, manifest in manifests.items() if not _belongs(name, manifest, digests)]:
+            for name in strangers:
+                self._unlink(name)
+                del manifests[name], digests[name]
+
+    def _manifests(self, changed: Mapping[str, str]) -> Iterator[tuple[str, Manifest]]:
+        for name in self._names():
+            if name in changed:
+                continue
+            try:
+                manifest = read_manifest((self.path / name).resolve())
+            except ArtifactError:
+                manifest = None
+            if manifest is None:
+                self._unlink(name)
+            else:
+                yield name, manifest
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StageError("the links of the experiment could not be set", where=self.path, got=error) from error
+
+    def _names(self) -> list[str]:
+        return sorted(link.name for link in self.path.glob("[!.]*") if link.is_symlink())
+
+    def _unlink(self, name: str) -> None:
+        (self.path / name).unlink(missing_ok=True)
+        self.removed.add(name)
+
+
+def _belongs(step: str, manifest: Manifest, digests: Mapping[str, str]) -> bool:
+    """Whether every parent of a result is the one that is linked, by output digest."""
+    variant = step.partition("@")[2]
+    parents = [(stage, variant, digest) for stage, digest in manifest.identity["parents"].items()]
+    for stage, variants in manifest.identity["across"].items():
+        parents += [(stage, name, digest) for name, digest in variants.items()]
+    return all(_linked(stage, name, digests) == digest for stage, name, digest in parents)
+
+
+def _linked(stage: str, variant: str, digests: Mapping[str, str]) -> str | None:
+    """Output digest of a variant's step of a stage: its own, or that of the base where it has none of its own."""
+    return digests.get(f"{stage}@{variant}", digests.get(stage))

@@ -1,0 +1,52 @@
+"""A workspace in use: by any number of runs at once, or by one command that takes results away.
+
+    locks/run-<token>   held by a run for as long as it lasts
+    locks/removal       held by a command that removes or moves results
+
+Each writes its own lock first and looks for the other's afterwards, so that at least one of two that start together
+sees the other: the removal gives up, the run waits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from oceanpath.errors import StageError
+from oceanpath.pipeline.locks import POLL_SECONDS, held, holder, wait_lock
+from oceanpath.pipeline.processes import described, token
+from oceanpath.pipeline.workspace import Workspace
+
+RUN, REMOVAL = "run-", "removal"
+
+
+@contextmanager
+def in_use(workspace: Workspace) -> Iterator[int]:
+    """Inside, nothing is removed from the workspace; gives when this began [ns], by the clock of its file system."""
+    file = wait_lock(workspace.locks, f"{RUN}{token()}")
+    since = file.stat().st_mtime_ns
+    with held(file):
+        while holder(workspace.locks, REMOVAL):
+            time.sleep(POLL_SECONDS)
+        yield since
+
+
+@contextmanager
+def removal(workspace: Workspace) -> Iterator[None]:
+    """Inside, no run uses the workspace.
+
+    Raises: StageError: one does.
+    """
+    with held(wait_lock(workspace.locks, REMOVAL)):
+        if users := runs(workspace):
+            got = ", ".join(map(described, users))
+            do = "Wait until it has ended, or stop it; then give the same command again."
+            raise StageError("a run is using the workspace", where=workspace.root, got=got, do=do)
+        yield
+
+
+def runs(workspace: Workspace) -> list[str]:
+    """Tags of the processes whose runs use the workspace now."""
+    names = sorted(path.name for path in workspace.locks.glob(f"{RUN}*"))
+    return [tag for name in names if (tag := holder(workspace.locks, name))]

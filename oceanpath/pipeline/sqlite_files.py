@@ -1,0 +1,28 @@
+"""What the two SQLite files of a workspace share: check sums of rows, and telling damage from a system that refuses."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import xxhash
+
+REFUSALS = {
+    *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_LOCKED),
+    *(sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PERM, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_READONLY),
+}
+
+
+def is_refusal(error: sqlite3.Error) -> bool:
+    """Whether the system refused, so that the file may be whole; every other error means damage."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in REFUSALS
+
+
+def row_sum(*values: object) -> str:
+    """The check sum of a row."""
+    return xxhash.xxh3_64_hexdigest(repr(values).encode())
+
+
+def journal_of(path: Path) -> Path:
+    """Where SQLite keeps what a transaction has changed, until it is committed."""
+    return path.with_name(f"{path.name}-journal")

@@ -1,0 +1,39 @@
+"""Pictures of what a cap kept: one per capped slide, below the store."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from oceanpath.artifacts.coverage import coverage_of
+from oceanpath.artifacts.sources import Sources
+from oceanpath.artifacts.store import Store
+from oceanpath.pipeline.stage import Progress
+
+FOLDER = "coverage_qc"
+
+
+def draw_thumbnails(out: Path, features: Path, progress: Progress) -> None:
+    """Write `coverage_qc/<slide_id>.png` for every capped slide of the store at `out`, from the files below `features`.
+
+    Slides without coordinates have no map and are counted.
+
+    Raises: ArtifactError: a feature file changed since the store was built.
+    """
+    from oceanpath.figures.coverage import coverage_map, draw_coverage  # matplotlib, only where pictures are wanted
+
+    store, names = Store(out, check=False), Sources.load(out).names
+    capped = np.flatnonzero(store.index.lengths < store.index.raw_lengths).tolist()
+    (out / FOLDER).mkdir(exist_ok=True)
+    without = 0
+    for number in capped:
+        seen = coverage_of(features / os.fsdecode(bytes(names[number])), store)
+        if seen is None:
+            without += 1
+            continue
+        shown = coverage_map(seen.slide_id, seen.coords, seen.kept, seen.mpp)
+        draw_coverage(out / FOLDER / f"{seen.slide_id.replace('/', '_')}.png", shown)
+    if without:
+        progress.note(f"{without} capped slides have no coordinates and so no coverage picture")

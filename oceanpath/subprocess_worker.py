@@ -1,0 +1,233 @@
+"""A child process that answers requests one at a time, each within a time limit.
+
+A library that may hang, crash or spoil the process it runs in is called in such a child. Parent and child exchange
+messages over pipes: two little-endian unsigned 32-bit numbers, the sizes of a JSON header and of a payload, and then
+both. Nothing is unpickled, so a child that went wrong can send nonsense but nothing that runs.
+
+The child ends when its stdin ends, when its parent is gone, or when one request takes longer than its limit, also
+where the library never lets another thread run.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import fcntl
+import json
+import os
+import selectors
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, BinaryIO, cast
+
+from oceanpath.child_process import Child, end_with_parent
+
+SIZES = struct.Struct("<II")
+LONGEST_HEADER = 1 << 26
+PIPE_BYTES = 1 << 20
+REMEMBERED = 4
+GRACE_S = 2.0
+"""Seconds after the parent's deadline at which the child ends by itself."""
+Reply = tuple[dict[str, Any], memoryview]
+Answer = Callable[[dict[str, Any]], tuple[Mapping[str, Any], bytes | memoryview]]
+
+
+class WorkerError(Exception):
+    """The child gave no usable answer and was ended. The text says how: a signal, an exit code, its last words."""
+
+
+class WorkerDiedError(WorkerError):
+    """The child ended before it answered."""
+
+
+class WorkerHangsError(WorkerError):
+    """The child did not answer in time."""
+
+
+class WorkerGarbledError(WorkerError):
+    """The child sent something that is no reply."""
+
+
+class Worker:
+    """The parent's side of one child. Safe from several threads, which wait for each other."""
+
+    def __init__(self, module: str, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+        """Start ``python -m module *arguments LIFELINE``; the module calls `serve`."""
+        self._lock = threading.Lock()
+        self._last_lines: deque[str] = deque(maxlen=REMEMBERED)
+        self._fault: WorkerError | None = None
+        self._process = Child(
+            [sys.executable, "-P", "-u", "-m", module, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            env=python_environment() if environment is None else environment,
+            start_new_session=True,  # Ctrl-C in a terminal is for the parent
+        )
+        self._requests = cast("IO[bytes]", self._process.stdin)
+        self._replies = cast("IO[bytes]", self._process.stdout)
+        _widen(self._replies)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._replies, selectors.EVENT_READ)
+        arguments_of_pump = (self._process.stderr, self._last_lines)
+        self._pump = threading.Thread(target=_remember, args=arguments_of_pump, daemon=True)
+        self._pump.start()
+
+    @property
+    def pid(self) -> int:
+        """Process id of the child."""
+        return self._process.pid
+
+    @property
+    def usable(self) -> bool:
+        """Whether it can be asked: it runs, and never failed to answer."""
+        return self._fault is None and self._process.poll() is None
+
+    def ask(self, request: Mapping[str, Any], limit_s: float, into: memoryview | None = None, most: int = 0) -> Reply:
+        """Header and payload of the reply to one request.
+
+        Args:
+            request: JSON values.
+            limit_s: Seconds until the answer must be complete.
+            into: Memory for the payload, which is then the part of it that was filled.
+            most: Bytes that the payload may have, without `into`.
+
+        Raises: WorkerError: the child died, did not answer in time, or sent no reply. It is gone then, and every
+            later request raises the same.
+        """
+        with self._lock:
+            if self._fault is not None:
+                raise self._fault
+            try:
+                return self._exchange({"limit_s": limit_s, "request": request}, limit_s, into, most)
+            except WorkerError as fault:
+                self._fault = fault
+                self._kill()
+                raise
+            except BaseException:  # also Ctrl-C: the next reply would be the answer to this request
+                self._kill()
+                raise
+
+    def close(self) -> None:
+        """End the child."""
+        with self._lock:
+            self._kill()
+
+    def _exchange(self, message: Mapping[str, Any], limit_s: float, into: memoryview | None, most: int) -> Reply:
+        deadline = time.monotonic() + limit_s
+        with suppress(BrokenPipeError, ValueError):  # it is dead; the reading below says how
+            for piece in packed(message):
+                self._requests.write(piece)
+        header_bytes, payload_bytes = SIZES.unpack(self._take(memoryview(bytearray(SIZES.size)), deadline))
+        room = most if into is None else len(into)
+        if header_bytes > LONGEST_HEADER or payload_bytes > room:
+            raise WorkerGarbledError(f"{payload_bytes} bytes for {room}")
+        header = self._take(memoryview(bytearray(header_bytes)), deadline)
+        try:
+            reply = json.loads(bytes(header))
+        except ValueError as error:
+            raise WorkerGarbledError(str(error)) from error
+        if not isinstance(reply, dict):
+            raise WorkerGarbledError(f"a header of {reply!r}")
+        payload = memoryview(bytearray(payload_bytes)) if into is None else into[:payload_bytes]
+        return reply, self._take(payload, deadline)
+
+    def _take(self, view: memoryview, deadline: float) -> memoryview:
+        """Fill `view` with what the child sends next."""
+        filled, handle = 0, self._replies.fileno()
+        while filled < len(view):
+            if not self._selector.select(max(0.0, deadline - time.monotonic())):
+                raise WorkerHangsError("no answer in time")
+            got = os.readv(handle, [view[filled:]])
+            if not got:
+                raise WorkerDiedError(self._ending())
+            filled += got
+        return view
+
+    def _ending(self) -> str:
+        """How it ended, and what it printed last."""
+        code = self._process.wait()
+        self._pump.join()
+        how = signal.Signals(-code).name if code < 0 else f"exit {code}"
+        return f"{how}; it said: {' | '.join(self._last_lines)}" if self._last_lines else how
+
+    def _kill(self) -> None:
+        self._fault = self._fault or WorkerDiedError("it was ended")
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._pump.join()
+        self._selector.close()
+        for stream in (self._requests, self._replies):
+            stream.close()
+
+
+def _widen(pipe: IO[bytes]) -> None:
+    """Let a pipe hold more before its writer waits, where the system can; the default is a sixteenth of it."""
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        with suppress(OSError):  # a user may have too many pipes already
+            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+
+def python_environment() -> dict[str, str]:
+    """Environment of a child that imports what this process can import."""
+    own = [place or str(Path.cwd()) for place in sys.path]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(own)}
+
+
+def packed(header: Mapping[str, Any], payload: bytes | memoryview = b"") -> list[bytes | memoryview]:
+    """The pieces of one message, to be written one after the other."""
+    text = json.dumps(header).encode()
+    return [SIZES.pack(len(text), memoryview(payload).nbytes) + text, payload]
+
+
+def serve(answer: Answer, lifeline: int) -> None:
+    """The child's side: answer requests until stdin ends.
+
+    Args:
+        answer: Header and payload of the reply to a request. What it raises ends the process.
+        lifeline: The last argument of the child.
+    """
+    end_with_parent(lifeline, group=True)
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints is no reply
+    requests = sys.stdin.buffer
+    with Path(os.devnull).open("w") as nowhere:
+        while (message := _next_message(requests)) is not None:
+            with _time_limit(message["limit_s"] + GRACE_S, nowhere):
+                header, payload = answer(message["request"])
+            for piece in packed(header, payload):
+                replies.write(piece)
+            replies.flush()
+
+
+def _next_message(requests: BinaryIO) -> dict[str, Any] | None:
+    sizes = requests.read(SIZES.size)
+    if len(sizes) < SIZES.size:
+        return None
+    text = requests.read(SIZES.unpack(sizes)[0])
+    return cast("dict[str, Any]", json.loads(text))
+
+
+@contextmanager
+def _time_limit(limit_s: float, nowhere: IO[str]) -> Iterator[None]:
+    """End this process where a request takes too long, also where the library holds the interpreter."""
+    faulthandler.dump_traceback_later(limit_s, exit=True, file=nowhere)
+    yield
+    faulthandler.cancel_dump_traceback_later()
+
+
+def _remember(stream: IO[bytes], lines: deque[str]) -> None:
+    """Keep the last lines that the child prints; a full pipe would stop it."""
+    with stream:
+        for line in stream:
+            if text := line.decode(errors="replace").strip():
+                lines.append(text[:200])

@@ -1,0 +1,96 @@
+"""Real processes that are sent a signal say so, end with its code at once, and can be started again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+import pytest
+
+from ..conftest import MAIN, Cohort
+
+WORDS = "interrupted: what is finished is kept; run the same command again to continue\n"
+NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@pytest.fixture
+def endless(cohort: Cohort) -> Cohort:
+    """A cohort with a file that is never read to its end."""
+    os.mkfifo(cohort.file("endless"))
+    (cohort.folder / "oceanpath.toml").write_text(cohort.toml)
+    return cohort
+
+
+def start(cohort: Cohort, *more: str, before: str = "") -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", f"import signal; {before}\n{MAIN}", *more]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cohort.folder, start_new_session=True
+    )
+
+
+def ready(cohort: Cohort) -> None:
+    """Wait until the command has opened its ledger."""
+    for _ in range(600):
+        if list((cohort.folder / "out").glob("locks/run-*")):
+            return
+        time.sleep(0.05)
+    raise AssertionError("the command never began")
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_command_says_that_it_was_interrupted_and_does_not_wait(endless: Cohort, number: int, jobs: str) -> None:
+    process = start(endless, "run", "oceanpath.toml", "--workspace", "out", "--jobs", jobs, "--quiet")
+    ready(endless)
+    time.sleep(0.5)
+    began = time.monotonic()
+    process.send_signal(number)
+    out, error = process.communicate(timeout=30)
+    assert (process.returncode, out, error) == (128 + number, "", WORDS)
+    assert time.monotonic() - began < 5
+    db = sqlite3.connect(endless.folder / "out" / "ledger.sqlite")
+    assert db.execute("SELECT state FROM run").fetchall() == [("interrupted",)]
+    db.close()
+    endless.file("endless").unlink()
+    assert endless.run() == 0
+    assert list((endless.folder / "out" / "locks").iterdir()) == []
+
+
+def test_a_signal_to_the_process_and_to_its_group_is_one(endless: Cohort) -> None:
+    """As `timeout` sends it."""
+    process = start(endless, "run", "oceanpath.toml", "--workspace", "out", "--quiet")
+    ready(endless)
+    time.sleep(0.5)
+    process.terminate()
+    for _ in range(20):
+        os.killpg(process.pid, signal.SIGTERM)
+    _, error = process.communicate(timeout=30)
+    assert (process.returncode, error) == (143, WORDS)
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.1, 0.2, 0.4])
+def test_while_it_loads_too(cohort: Cohort, seconds: float) -> None:
+    process = start(cohort, "predict", "--bundle", "nowhere", "features")
+    time.sleep(seconds)
+    process.terminate()
+    _, error = process.communicate(timeout=30)
+    assert "Traceback" not in error
+    assert (process.returncode, error) == (143, WORDS) or process.returncode in (-signal.SIGTERM, 2)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_signal_that_whoever_started_it_ignores_stays_ignored(endless: Cohort, number: int) -> None:
+    """As `nohup` and a shell in the background have it."""
+    ignoring = f"signal.signal({number}, signal.SIG_IGN)"
+    process = start(endless, "run", "oceanpath.toml", "--workspace", "out", "--quiet", before=ignoring)
+    ready(endless)
+    time.sleep(0.3)
+    process.send_signal(number)
+    time.sleep(0.3)
+    assert process.poll() is None
+    process.kill()
+    process.communicate()

@@ -1,0 +1,64 @@
+"""Which mutants are tried: the same for the same seed and the same code, spread evenly over modules and lines."""
+
+from __future__ import annotations
+
+import random
+import tomllib
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from tests.mutants.operators import Mutant, mutants
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("stats", "fit", "bags", "stages/split", "stages/export")
+DECLARATIONS = ("__init__.py", "stage.py")
+"""No behaviour: a docstring, and the fields of a `Stage`, which tests/test_code_digests.py holds."""
+ACCEPTED = Path(__file__).with_name("survivors.toml")
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A mutant that no test can notice, or need notice."""
+
+    module: str
+    text: str
+    change: str
+    reason: str
+
+
+def modules(package: str) -> list[Path]:
+    """Modules of a package below oceanpath/, sorted, relative to the root."""
+    folder = ROOT / "oceanpath" / package
+    return [path.relative_to(ROOT) for path in sorted(folder.rglob("*.py")) if path.name not in DECLARATIONS]
+
+
+def population(package: str) -> list[Mutant]:
+    """All mutants of a package, by module and line."""
+    return [mutant for path in modules(package) for mutant in mutants(ROOT, path)]
+
+
+def draw(package: str, count: int, seed: int) -> list[Mutant]:
+    """One mutant per each of `count` equal runs of lines, so that every module is covered; all where fewer exist."""
+    everything = population(package)
+    count, chance = min(count, len(everything)), random.Random(f"{seed}/{package}")
+    ends = [i * len(everything) // count for i in range(count + 1)]
+    return [everything[chance.randrange(first, last)] for first, last in pairwise(ends)]
+
+
+def files_of(mutant: Mutant) -> tuple[str, ...]:
+    """The test file of the module first, where there is one, then the folder of its package."""
+    folder = Path("tests") / mutant.path.parent.relative_to("oceanpath")
+    own = folder / f"test_{mutant.path.name}"
+    return tuple(str(path) for path in (own, folder) if (ROOT / path).exists())
+
+
+def accepted() -> list[Accepted]:
+    """The entries of survivors.toml."""
+    return [Accepted(**entry) for entry in tomllib.loads(ACCEPTED.read_text()).get("accepted", [])]
+
+
+def reason_of(mutant: Mutant, entries: list[Accepted]) -> str:
+    """Why this mutant may survive; "" where nobody said."""
+    wanted = (str(mutant.path), mutant.text, mutant.change)
+    return next((e.reason for e in entries if (e.module, e.text, e.change) == wanted), "")
