@@ -1,7 +1,12 @@
 """Folds: who trains, who validates, who is tested.
 
     fold_<k>.parquet   slide_id, patient_id, label (class name), role: train | val | test; one row a slide
-    splits.json        {"scheme", "seed", "classes", "folds", "slides", "patients", "excluded", "balance"}
+    splits.json        {"scheme", "seed", "classes", "folds", "slides", "patients", "excluded", "balance",
+                        "cohort_flow"}
+
+`cohort_flow` counts the slides from the table to the folds: {"in_table", "with_features", "failed", "failed_slides":
+{slide_id: reason}, "blank", "excluded": {reason: count}, "not_in_table", "used"}. `in_table` is the sum of `failed`,
+`blank`, `excluded` and `used`; `not_in_table` have features and no row.
 
 In every fold a slide has one role and a patient has one role. Over the folds of a k-fold scheme each slide is tested
 exactly once.
