@@ -1,4 +1,4 @@
-"""What a folder holds: the one way to list it, for whoever digests it and for whoever reads it.
+"""What a folder holds: the one way to list it, for digests and for readers.
 
 Hidden files and folders (names that begin with a dot) are left out. Links are followed. Each folder is listed once:
 under its own name where it is below the root, else under the first link to it in order of names; a link to the root or

@@ -1,7 +1,7 @@
-"""The label table of a cohort: which slides there are, whose they are, and what is to be learnt of them.
+"""The label table of a cohort: the slides, their patients and their classes.
 
-Whatever can be wrong with the table alone is found at once: columns that are missing or there twice, ids that are
-empty, were numbers, or look like one another, slides that stand in it twice, labels that are no class.
+Whatever can be wrong with the table alone is found at once: columns that are missing or exist twice, ids that are
+empty, were numbers, or resemble each other, slides that appear twice, labels that are no class.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Question:
     one_slide_per_patient: bool = False
     classes: tuple[str, ...] = ()
     distinct_ids: bool = False
-    """Whether ids that look alike are known to be different."""
+    """Whether ids that resemble each other are known to be different."""
     encoding: str = ""
     sheet: str = ""
 
@@ -151,17 +151,17 @@ def _slide_problems(table: UserTable, slides: list[str], question: Question) -> 
     if twice := sorted(name for name, count in counts.items() if count > 1):
         rows = [row for row, name in enumerate(slides) if name == twice[0]]
         got = _some([f"{twice[0]} ({table.place(rows)})", *twice[1:]])
-        what = f"{len(twice)} slide ids stand in the table more than once"
+        what = f"{len(twice)} slide ids appear more than once in the table"
         problems.append(ExperimentError(what, where=table.path, got=got))
     if not question.distinct_ids:
-        problems += _twin_problems(table, slides, "slides")
+        problems += _twin_problems(table, slides, "slide ids")
     return problems
 
 
 def _patient_problems(table: UserTable, patients: list[str], question: Question) -> list[OceanPathError]:
     if question.distinct_ids:
         return []
-    problems = _twin_problems(table, patients, "patients")
+    problems = _twin_problems(table, patients, "patient ids")
     if words := [row for row, name in enumerate(patients) if name.casefold() in FOR_MISSING]:
         got = f"{patients[words[0]]!r} in {table.place(words)}"
         do = (
@@ -179,9 +179,9 @@ def _twin_problems(table: UserTable, names: list[str], what: str) -> list[OceanP
     for row, name in enumerate(names):
         rows[name].append(row)
     listed = [" and ".join(f"{spelled(name)} in {table.place(rows[name], 2)}" for name in group) for group in groups]
-    do = f"Write each of them in one way, or set data.distinct_ids = true if they are different {what}."
+    do = "Write each of them in one way, or set data.distinct_ids = true if they are all correct."
     got = f"{len(groups)}: {_some(listed)}"
-    return [ExperimentError(f"{what} that look alike", where=table.path, got=got, do=do)]
+    return [ExperimentError(f"{what} that resemble each other", where=table.path, got=got, do=do)]
 
 
 def _label_problems(table: UserTable, labels: list[str], question: Question) -> list[OceanPathError]:

@@ -26,7 +26,7 @@ MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-"""Byte order marks; the longer of two that begin alike comes first."""
+"""Byte order marks; the longer of two with the same beginning comes first."""
 WESTERN = "cp1252"
 """Windows-1252, which holds all letters of Latin-1."""
 WESTERN_SIGNS = "€‚„…‘’“”•–—™°§µ±·²³¹º«»©®\xa0¿¡£¼½¾×÷"

@@ -18,8 +18,8 @@ BESIDE = ("thumbnails/", "masks/", "left_out.json", "manifest.json")
 def find_features(directory: Path, names: Iterable[str] | None = None) -> dict[str, Path]:
     """Slide id → feature file for everything below `directory`, sorted by id; see `oceanpath.folders`.
 
-    A link without a target is such a file too: whoever opens it names it. With `names`, relative to `directory`, only
-    these files count. Of a TRIDENT job only the patch features count (see `oceanpath.artifacts.trident_job`).
+    A link without a target is such a file too: it is named when it is opened. With `names`, relative to `directory`,
+    only these files count. Of a TRIDENT job only the patch features count (see `oceanpath.artifacts.trident_job`).
 
     Raises:
         ExperimentError: no such folder, no feature files in it, two files with one slide id, or a TRIDENT job with

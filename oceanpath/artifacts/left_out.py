@@ -2,8 +2,8 @@
 
     {"excluded": [slide_id], "failed": {slide_id: reason}}
 
-`excluded` were left out on request, `failed` were tried and could not be used, which was allowed. Whoever joins the
-features with a table knows by it why they have none. No such file means that there are none. Blank slides have a list
+`excluded` were left out on request, `failed` were tried and could not be used, which was allowed. A join of the
+features with a table takes the reasons from it. No such file means that there are none. Blank slides have a list
 of their own, `oceanpath.artifacts.blank_slides`.
 """
 

@@ -29,7 +29,7 @@ WHOLE = re.compile(r"(\d+)\.0+")
 
 
 def twins(names: Iterable[str]) -> list[tuple[str, ...]]:
-    """Groups of different names that look alike, each sorted."""
+    """Groups of different names that resemble each other, each sorted."""
     known, found = set(names), set[frozenset[str]]()
     for likeness in (_folded, _drawn):
         groups: dict[str, list[str]] = defaultdict(list)

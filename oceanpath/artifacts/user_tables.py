@@ -1,4 +1,4 @@
-"""A table that a user made: delimited text, a parquet file or an Excel workbook, told apart by content.
+"""A table that a user made: delimited text, a parquet file or an Excel workbook, recognised by its content.
 
 Every cell becomes text as it was written: leading zeros stay, and words such as NA, None or null are words. Missing
 means an empty cell, and nothing else. Texts are compared as `oceanpath.artifacts.ids.normal` gives them.

@@ -181,7 +181,7 @@ def _unknown_tables(layer: Layer, catalog: Catalog) -> list[OceanPathError]:
 
 
 def _unknown_keys(own: Layer, known: list[str], table: str) -> list[OceanPathError]:
-    """An error for each key of a table that nobody knows."""
+    """An error for each unknown key of a table."""
     tops = {key.split(".")[0]: value for key, value in own.items()}
     return [unknown("key", k, known, f"{value.origin} [{table}]") for k, value in tops.items() if k not in known]
 
@@ -220,7 +220,7 @@ def _said(problem: Any, own: Layer, table: str) -> ExperimentError:
 
 
 def unknown(kind: str, name: str, known: list[str], where: str) -> ExperimentError:
-    """An error for a name nobody knows, with the nearest one that exists."""
+    """An error for an unknown name, with the nearest known one."""
     close = nearest(name, known)
     do = f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(sorted(known))}."
     return ExperimentError(f"unknown {kind} '{name}'", where=where, do=do)

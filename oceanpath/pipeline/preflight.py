@@ -52,7 +52,7 @@ def look_ahead(plan: Plan, published: Mapping[str, Path], root: Path | None = No
 
 
 def _look(step: Step, published: Mapping[str, Path], expected: Mapping[str, Any]) -> Outlook:
-    """What a stage tells; a problem that it raises counts like one that it returns."""
+    """What a stage reports; a problem that it raises counts like one that it returns."""
     sources = Sources(
         names=frozenset(step.parents),
         parents={stage: published[name] for stage, name in step.parents.items() if name in published},

@@ -61,13 +61,15 @@ def test_what_is_never_meant_divides_no_patient(save) -> None:
 def test_what_is_doubtful_is_refused_by_name(save, first: str, second: str) -> None:
     path = save(frame(patient_id=[first, second, "x", "y"]))
     text = said(read(path))
-    assert "patients that look alike" in text and "data.distinct_ids = true" in text
+    assert "patient ids that resemble each other" in text and "data.distinct_ids = true" in text
     assert repr(first) in text and repr(second) in text
     assert said(read(path, distinct_ids=True)) == ""
 
 
 def test_slides_that_look_alike_are_refused_too(save) -> None:
-    assert "slides that look alike; got 1: 'S1' in" in said(read(save(frame(slide_id=["S1", "s1", "S3", "S4"]))))
+    assert "slide ids that resemble each other; got 1: 'S1' in" in said(
+        read(save(frame(slide_id=["S1", "s1", "S3", "S4"])))
+    )
 
 
 @pytest.mark.parametrize("word", ["nan", "None", "NA", "<NA>", "null", "N/A"])
@@ -137,8 +139,8 @@ def test_all_problems_are_told_at_once(save) -> None:
     for words in (
         "5 problems",
         "rows without a slide id",
-        "1 slide ids stand in the table more than once; got S1",
-        "patients that look alike",
+        "1 slide ids appear more than once in the table; got S1",
+        "patient ids that resemble each other",
         "a word for a missing value",
         "a class has no slide; expected pos",
     ):

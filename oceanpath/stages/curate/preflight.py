@@ -1,4 +1,4 @@
-"""What would keep slides from being curated, told before any file is opened."""
+"""What would keep slides from being curated, reported before any file is opened."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ WHICH = ("exclude", "shard", "slides_of_table", "match_ids", "allow_missing")
 
 
 def parts(settings: ExtractSettings, inputs: Inputs) -> list[Part]:
-    """One part a slide, in order of slide id.
+    """One part per slide, in order of slide id.
 
     A part is identified by the geometry and encoder settings, its id, and the content of the slide, of its tissue mask
     if it has one, and of the encoder's weights; not by their places. Weights are fetched here, once, before any slide

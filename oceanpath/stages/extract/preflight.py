@@ -1,4 +1,4 @@
-"""What would keep slides from being extracted, told before the first is opened."""
+"""What would keep slides from being extracted, reported before the first is opened."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Slides:
     without_slide: list[str] = field(default_factory=list)
     """Ids of the label table that no slide has, sorted."""
     beside: str = ""
-    """What else lies in the folder, in words."""
+    """What else is in the folder, in words."""
     broken: list[str] = field(default_factory=list)
     """Wanted slides that are links without a target."""
 

@@ -1,4 +1,4 @@
-"""What would keep a store from being built, told before any feature file is opened."""
+"""What would keep a store from being built, reported before any feature file is opened."""
 
 from __future__ import annotations
 

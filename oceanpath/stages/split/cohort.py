@@ -51,7 +51,7 @@ class Cohort:
 
 
 def join(settings: SplitSettings, labels: Path, stored: Stored | None) -> Cohort:
-    """The cohort that can be split; without a store, as far as the table alone tells.
+    """The cohort that can be split; without a store, as far as it is known from the table alone.
 
     Raises: ExperimentError: the table is wrong or, unless allowed, slides and rows differ.
     """

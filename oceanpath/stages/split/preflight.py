@@ -1,4 +1,4 @@
-"""What would keep a cohort from being split, told before any slide is opened."""
+"""What would keep a cohort from being split, reported before any slide is opened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What would keep a model from being trained, told before any slide is opened."""
+"""What would keep a model from being trained, reported before any slide is opened."""
 
 from __future__ import annotations
 

@@ -165,7 +165,7 @@ BAD = {
     "no patient column": (lambda f: f.drop(columns="case_id"), {}, ["'case_id'", "one_slide_per_patient = true"]),
     "alias offered": (lambda f: f, {"patient_id": "patient_id"}, ['Set data.patient_id = "case_id"']),
     "no label column": (lambda f: f.rename(columns={"label": "response"}), {}, ['Set data.label = "response"']),
-    "twice": (lambda f: pd.concat([f, f.head(1)]), {}, ["1 slide ids stand in the table more than once", "p00_s0"]),
+    "twice": (lambda f: pd.concat([f, f.head(1)]), {}, ["1 slide ids appear more than once in the table", "p00_s0"]),
     "class unknown": (lambda f: f, {"classes": ("NR", "X")}, ["a class has no slide", "X", "R (20)"]),
     "classes not stated": (lambda f: f, {"classes": ()}, ["classes and their order", "'NR', 'R'"]),
     "few patients": (lambda f: f, {"folds": 11}, ["fewer patients than folds", "10 patients for 11 folds"]),
@@ -258,7 +258,7 @@ def test_all_that_is_wrong_is_told_at_once(bench: Bench) -> None:
     for words in (
         "3 problems",
         "no column 'response'",
-        "patients that look alike",
+        "patient ids that resemble each other",
         "1 with features, not in the table",
     ):
         assert words in text
