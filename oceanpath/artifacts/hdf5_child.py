@@ -182,7 +182,7 @@ def _rows(stored: Stored, start: int, count: int) -> memoryview:
         return memoryview(b"")
     leading = (0,) * (len(stored.shape) - 2)
     stored.dataset.read_direct(rows, (*leading, slice(start, start + count)))
-    return memoryview(rows).cast("B")
+    return rows.data.cast("B")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import struct
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import h5py
 import numpy as np
@@ -17,7 +17,7 @@ from oceanpath.artifacts.feature_container import HUNDREDFOLD, LARGE
 from oceanpath.artifacts.hdf5_chunks import Chunks, file_bytes, grid_of, in_order, tree_chunks
 from oceanpath.artifacts.hdf5_rows import BLOCK_BYTES, INFLATABLE, Way, chunked_way
 
-NATIVE = "="
+NATIVE: Literal["="] = "="
 LAYOUT_MESSAGE, CONTINUATION_MESSAGE = 8, 16
 MOST_BLOCKS = 64
 SHOWN = 3

@@ -95,7 +95,7 @@ def _rows(archive: zipfile.ZipFile, info: zipfile.ZipInfo, header: NpyHeader) ->
 
 
 def _fill(stream: IO[bytes], array: NDArray[Any]) -> None:
-    view = memoryview(array).cast("B") if array.size else memoryview(b"")
+    view = array.data.cast("B") if array.size else memoryview(b"")
     while view:
         got = cast("Any", stream).readinto(view)
         if not got:

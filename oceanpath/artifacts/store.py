@@ -27,7 +27,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from oceanpath.artifacts.bfloat16 import to_float32
+from oceanpath.artifacts.bfloat16 import as_numbers
 from oceanpath.artifacts.blank_slides import read_blank
 from oceanpath.artifacts.gather import is_published
 from oceanpath.artifacts.left_out import read_left_out
@@ -108,7 +108,7 @@ class Store:
     def features(self, i: int) -> NDArray[np.floating]:
         """Features [n, D] of slide `i` as numbers: as `stored`, but for bfloat16, which becomes float32 exactly."""
         stored = self.stored(i)
-        return to_float32(stored) if self.index.feature_dtype == "bfloat16" else stored
+        return as_numbers(stored, self.index.feature_dtype)
 
     def stored(self, i: int) -> NDArray[Any]:
         """Features [n, D] of slide `i` as they are on disk, of type `dtype`, read-only; a view where they lie together.

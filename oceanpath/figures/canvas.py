@@ -1,4 +1,4 @@
-"""The paper all figures are drawn on: one look, one palette, PNG without a date or a version inside."""
+"""The canvas of all figures: one look, one palette; PNG, PDF and SVG without a date or a version inside."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from oceanpath.figures.fonts import make_readable
+from oceanpath.figures.lines import width_of, wrap
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
 """Okabe and Ito (2008), safe for colour-blind readers, strongest contrast first."""
@@ -27,13 +30,28 @@ STYLE: dict[Any, Any] = {
     "legend.fontsize": 8,
     "lines.linewidth": 1.6,
     "savefig.dpi": DPI,
-    "text.parse_math": False,  # names of slides and classes may hold dollar signs
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "oceanpath",
+    "text.parse_math": False,
 }
+"""Text in a PDF stays text; names of elements in an SVG are the same each time; a $ in a name is a $."""
+METADATA: dict[str, dict[str, None]] = {
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "svg": {"Date": None, "Creator": None},
+}
+MARGIN = 0.96
 
 
 @contextmanager
-def drawing(path: Path, width: float = 3.6, height: float = 3.4) -> Iterator[Figure]:
-    """A figure of width × height inches that is written to `path` as PNG when the block ends.
+def drawing(path: Path, width: float = 3.6, height: float = 3.4, vector: bool = True) -> Iterator[Figure]:
+    """A figure of width × height inches, written when the block ends to `path` (PNG) and to a PDF and an SVG beside it.
+
+    Args:
+        path: The PNG to write.
+        width: In inches.
+        height: In inches.
+        vector: Whether PDF and SVG are written too.
 
     A user's own matplotlib settings change nothing.
     """
@@ -43,7 +61,11 @@ def drawing(path: Path, width: float = 3.6, height: float = 3.4) -> Iterator[Fig
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         yield figure
-        figure.savefig(path, format="png", metadata={"Software": None})
+        if make_readable(figure):
+            matplotlib.rcParams["pdf.fonttype"] = 3  # outlines: an OpenType font cannot be embedded as type 42
+        for form in METADATA if vector else ("png",):
+            file = path if form == "png" else path.with_suffix(f".{form}")
+            figure.savefig(file, format=form, metadata=METADATA[form])
 
 
 def colour(number: int) -> str:
@@ -52,14 +74,15 @@ def colour(number: int) -> str:
 
 
 def unit_square(axes: Axes, x: str, y: str) -> None:
-    """Label the axes and show [0, 1] × [0, 1] as a square with room for lines on the border."""
+    """Label the axes and show [0, 1] × [0, 1] as a square with space for lines on the border."""
     axes.set(xlabel=x, ylabel=y, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
 
 
-def heading(figure: Figure, title: str, size: float = 9.0, smallest: float = 4.5) -> None:
-    """A title over the whole figure, in letters small enough that long slide names are not cut off."""
-    longest = max(map(len, title.splitlines()), default=0)
-    room = float(figure.get_figwidth()) * 72 / (0.6 * max(longest, 1))  # a letter is about 0.6 of its size wide
-    figure.suptitle(title, fontsize=min(size, max(room, smallest)))
+def heading(figure: Figure, title: str, size: float = 9.0, smallest: float = 6.5) -> None:
+    """A title over the whole figure. Long lines are set in smaller letters, and then broken."""
+    points = float(figure.get_figwidth()) * 72 * MARGIN
+    longest = max(map(width_of, title.splitlines()), default=0.0)
+    size = min(size, max(points / max(longest, 1.0), smallest))
+    figure.suptitle("\n".join(wrap(title, points / size)), fontsize=size)

@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from oceanpath.figures.canvas import GREY, drawing, heading
+from oceanpath.figures.scale_bar import scale_bar
 
 COLOURS = np.array([[255, 255, 255], [239, 68, 68], [34, 197, 94]], np.uint8)
 """Nothing, discarded, kept."""
@@ -57,10 +58,10 @@ def coverage_map(name: str, coords: NDArray[np.int32], kept: NDArray[np.bool_], 
 
 
 def draw_coverage(path: Path, shown: Map) -> None:
-    """Write one map as PNG, with its title, a legend and a scale bar."""
+    """Write one map as PNG alone, with its title, a legend and a scale bar: a cohort has thousands of them."""
     high, wide = shown.picture.shape[:2]
     width = 4.6
-    with drawing(path, width, max(1.6, width * high / wide) + 0.9) as figure:
+    with drawing(path, width, max(1.6, width * high / wide) + 0.9, vector=False) as figure:
         axes = figure.subplots()
         axes.axis("off")
         axes.imshow(shown.picture, interpolation="nearest")
@@ -71,19 +72,10 @@ def draw_coverage(path: Path, shown: Map) -> None:
             Patch(color=tuple(COLOURS[code] / 255), label=label) for code, label in zip((2, 1), labels, strict=False)
         ]
         figure.legend(handles=keys, loc="outside lower left", ncols=2)
-        length, label = _scale_bar(wide * shown.pixel, shown.mpp)
+        length, label = scale_bar(wide * shown.pixel, shown.mpp)
         bar = length / shown.pixel
         axes.plot([wide - bar, wide], [high * 1.03 + 2] * 2, color="black", linewidth=2, clip_on=False)
         axes.annotate(label, (wide - bar / 2, high * 1.03 + 2), (0, -9), "data", "offset points", ha="center", va="top")
-
-
-def _scale_bar(width: float, mpp: float | None) -> tuple[float, str]:
-    """Length in level-0 pixels of a round scale bar, at most a quarter of `width` level-0 pixels, and its label."""
-    unit, known = (1.0, "px") if mpp is None else (1000 / mpp, "mm")
-    most = width / 4 / unit
-    power = 10.0 ** math.floor(math.log10(most))
-    round_number = next(step * power for step in (5, 2, 1) if step * power <= most)
-    return round_number * unit, f"{round_number:g} {known}" + (" (level 0)" if mpp is None else "")
 
 
 def draw_montage(path: Path, maps: Sequence[Map], columns: int = 5) -> None:

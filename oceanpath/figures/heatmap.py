@@ -13,10 +13,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from oceanpath.errors import StageError
 from oceanpath.figures.canvas import GREY, PALETTE, drawing, heading
+from oceanpath.figures.scale_bar import scale_bar
 
 COLOURS = "inferno"
 LABEL = "Attention (1 = an equal share)"
@@ -31,6 +33,8 @@ class Backdrop:
     thumbnail: NDArray[np.uint8]
     level0_width: int
     level0_height: int
+    mpp: float | None = None
+    """Micrometres per level-0 pixel along x; None where it is unknown."""
 
     def scale(self) -> tuple[float, float]:
         """Thumbnail pixels a level-0 pixel, in x and y."""
@@ -49,7 +53,7 @@ def draw_heatmap(
     """The thumbnail, and beside it the same with the patches coloured by attention.
 
     Args:
-        path: The PNG to write.
+        path: The PNG to write; PDF and SVG lie beside it.
         coords: [n, 2] level-0 pixels, top-left corners.
         footprint: Width and height of a patch in level-0 pixels.
         attention: [n], non-negative, sums to 1.
@@ -63,6 +67,7 @@ def draw_heatmap(
         for axes in (plain, mapped):
             axes.imshow(backdrop.thumbnail, extent=(0, width, height, 0), interpolation="antialiased")
             _bare(axes, width, height)
+            _draw_scale(axes, backdrop.mpp)
         _colour_patches(figure, mapped, coords, footprint, attention, see_through=True)
         heading(figure, title)
 
@@ -90,6 +95,7 @@ def draw_places(
             shares = relative(attention)
             points = axes.scatter(coords[:, 0], coords[:, 1], 12, shares, cmap=COLOURS, vmin=0, vmax=_top(shares))
             figure.colorbar(points, ax=axes, label=LABEL, shrink=0.8, extend="max")
+        _draw_scale(axes, None)
         heading(figure, title)
 
 
@@ -132,12 +138,23 @@ def _colour_patches(
         raise StageError("one place a patch", expected=(len(shares), 2), got=coords.shape)
     top = _top(shares)
     patches = PolyCollection(list(rectangles(coords, footprint)), cmap=COLOURS, linewidths=0, antialiased=False)
+    patches.set_rasterized(True)  # one picture instead of ten thousand outlines in PDF and SVG
     patches.set_array(shares)
     patches.set_clim(0, top)
     if see_through:
         patches.set_alpha(list(FAINTEST + (STRONGEST - FAINTEST) * np.minimum(shares / top, 1)))
     axes.add_collection(patches, autolim=False)
     figure.colorbar(patches, ax=axes, label=LABEL, shrink=0.8, extend="max")
+
+
+def _draw_scale(axes: Axes, mpp: float | None) -> None:
+    """A scale bar in the lower left corner, readable on tissue and on glass."""
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    length, label = scale_bar(right - left, mpp)
+    x, y = left + 0.03 * (right - left), bottom + 0.03 * (top - bottom)
+    outline = [withStroke(linewidth=3.5, foreground="white")]
+    axes.plot([x, x + length], [y, y], color="black", linewidth=2, solid_capstyle="butt", path_effects=outline)
+    axes.annotate(label, (x, y), (0, 4), "data", "offset points", fontsize=7, path_effects=outline)
 
 
 def _top(shares: NDArray[np.float64]) -> float:

@@ -124,8 +124,8 @@ class _Inside:
         self.seconds, self._before = self.seconds + now - self._before, now
         if now - self._said >= EVERY_SECONDS:
             self._said = now
-            text = f"{self.here:,}/{self.total:,} {self.unit}, {pace(self.units, self.seconds)}"
-            self.progress.inside(self.parts + min(1.0, self.here / self.total), text)
+            texts = (f"{self.here:,}/{self.total:,} {self.unit}", pace(self.units, self.seconds))
+            self.progress.inside(self.parts + min(1.0, self.here / self.total), ", ".join(filter(None, texts)))
 
     def inside(self, done: float, pace: str) -> None:
         """Parts in other processes are at work: so much of them is done, at this pace together."""

@@ -57,15 +57,20 @@ class Variant:
     shared: Mapping[str, Settings]
     """Validated shared tables."""
     scalars: Mapping[str, Any]
+    catalog: Catalog
 
     def value(self, key: str) -> Any:
-        """The value of a dotted shared key: ``seed``, ``model``, ``data.label``; ``stage.curate``: has it a table?"""
+        """The value of a dotted shared key: ``seed``, ``model``, ``data.label``, or of a stage: ``mmap.dtype``.
+
+        ``stage.curate`` says whether the file has that table.
+        """
         table, _, name = key.partition(".")
         if table == STAGE:
             return name in self.layer
         if table in self.scalars:
             return self.scalars[table]
-        return getattr(self.shared[table], name) if name else self.shared[table]
+        found = self.shared[table] if table in self.shared else self.settings(self.catalog.stage(table))
+        return getattr(found, name) if name else found
 
     def has(self, stage: Stage) -> bool:
         """Whether the file asks for this stage: by its table, or by the key that stands for it."""
@@ -154,7 +159,7 @@ def _variant(label: str, layer: Layer, catalog: Catalog) -> Variant:
         shared[name] = table.parse({})  # so that stages can be checked where this table is wrong
         with collected(problems):
             shared[name] = _shared(name, layer, table)
-    variant = Variant(label, layer, shared, scalars)
+    variant = Variant(label, layer, shared, scalars, catalog)
     for stage in catalog.stages:
         with collected(problems):
             if stage.name in layer:

@@ -92,8 +92,10 @@ class Watch:
 
 
 def pace(units: float, seconds: float, unit: str = "") -> str:
-    """Units per second, with a decimal where they are few: ``55 patches/s``, ``0.8/s``."""
+    """Units per second, with a decimal where they are few: ``55 patches/s``, ``0.8/s``; nothing below one in 10 s."""
     rate = units / seconds if seconds else 0.0
+    if rate < 0.1:
+        return ""
     return f"{rate:,.0f}{unit}/s" if rate >= 5 else f"{rate:.1f}{unit}/s"
 
 

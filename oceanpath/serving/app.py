@@ -1,27 +1,36 @@
 """The HTTP application.
 
-    GET  /          a page to drop a file on
+    GET  /          a page to drop files on
     GET  /health    {"status", "ready", "model", "digest"}
     GET  /model     the facts of bundle.json
     POST /predict   an .h5 or .npy body, JSON {"features": [[...]]}, or a form with one file → class probabilities
-                    ?attention=1 adds the weight of every patch (and its place, where the file has it)
+                    ?attention=1 adds the weight of every patch (and its coordinates, where they were sent)
+                    ?members=1 adds the probabilities of each member
                     ?encoder=NAME says what made the features, where the file does not
+                    ?slide_id=ID says whose they are, where the file does not; a model with a cap draws patches by it
+                    coordinates come in the .h5, as "coords" in JSON, or as a second .npy of a form, named coords
+    GET  /schema    the OpenAPI description of all this
+    GET  /docs      the same as a page
 
 Errors are {"error": {"status", "code", "message", ...}}; see `oceanpath.serving.problems`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Litestar, MediaType, Request, Response, get, post
 from litestar.datastructures import State
+from litestar.params import Parameter
 from litestar.types import ASGIApp
 
-from oceanpath.artifacts.bundle import NOTICE
+from oceanpath.artifacts.bundle import BundleFacts
+from oceanpath.serving.answers import Answer, Health, describe
+from oceanpath.serving.docs_page import render_docs
 from oceanpath.serving.engine import Engine
 from oceanpath.serving.guard import Guard
-from oceanpath.serving.page import CONTENT_POLICY, PAGE
+from oceanpath.serving.openapi import PredictOperation, openapi_config, problem_responses
+from oceanpath.serving.page import PAGE, page_response
 from oceanpath.serving.replies import HANDLERS
 from oceanpath.serving.service import Service
 from oceanpath.serving.settings import ServeSettings, is_loopback
@@ -33,13 +42,13 @@ def create_app(engine: Engine, settings: ServeSettings) -> ASGIApp:
     """The ASGI application that answers with `engine`."""
     service = Service(engine, settings)
     app = Litestar(
-        route_handlers=[page, health, model, predict],
+        route_handlers=[page, docs, health, model, predict],
         state=State({"service": service}),
         on_shutdown=[service.close],
         exception_handlers=HANDLERS,
         request_max_body_size=settings.max_body_mib * 2**20,
         multipart_form_part_limit=4,
-        openapi_config=None,
+        openapi_config=openapi_config(),
         logging_config=None,
         debug=False,
     )
@@ -47,44 +56,42 @@ def create_app(engine: Engine, settings: ServeSettings) -> ASGIApp:
     return Guard(app, (*LOCAL_NAMES, settings.host) if local else (), settings.body_seconds)
 
 
-@get("/", media_type=MediaType.HTML, sync_to_thread=False)
+@get("/", media_type=MediaType.HTML, sync_to_thread=False, include_in_schema=False)
 def page() -> Response[str]:
     """The page, all in one document."""
-    return Response(PAGE, media_type=MediaType.HTML, headers={"content-security-policy": CONTENT_POLICY})
+    return page_response(PAGE)
+
+
+@get("/docs", media_type=MediaType.HTML, sync_to_thread=False, include_in_schema=False)
+def docs(request: Request[Any, Any, State]) -> Response[str]:
+    """What can be asked, as a page."""
+    return page_response(render_docs(request.app.openapi_schema.to_schema(), str(request.base_url).rstrip("/")))
 
 
 @get("/health", sync_to_thread=False)
-def health(state: State) -> dict[str, Any]:
+def health(state: State) -> Health:
     """Whether the server answers, and as which model. The engine passed its self-test before the server listened."""
     facts = state.service.engine.facts
     return {"status": "ok", "ready": True, "model": facts.name, "digest": facts.digest}
 
 
 @get("/model", sync_to_thread=False)
-def model(state: State) -> dict[str, Any]:
-    """The facts of the bundle."""
-    facts: dict[str, Any] = state.service.engine.facts.model_dump(mode="json")
+def model(state: State) -> BundleFacts:
+    """The facts of the bundle: classes, what the model takes, how it was measured."""
+    facts: BundleFacts = state.service.engine.facts
     return facts
 
 
-@post("/predict", status_code=200)
+@post("/predict", status_code=200, operation_class=PredictOperation, responses=problem_responses())
 async def predict(
-    request: Request[Any, Any, State], state: State, attention: bool = False, encoder: str = ""
-) -> dict[str, Any]:
+    request: Request[Any, Any, State],
+    state: State,
+    attention: Annotated[bool, Parameter(description="Add the weight and the coordinates of every patch.")] = False,
+    members: Annotated[bool, Parameter(description="Add the probabilities of each member of the ensemble.")] = False,
+    encoder: Annotated[str, Parameter(description="What made the features, where the file does not say.")] = "",
+    slide_id: Annotated[str, Parameter(description="Whose features they are, where the file does not say.")] = "",
+) -> Answer:
     """Class probabilities of one slide."""
     service: Service = state.service
-    question, answer = await service.answer(request, encoder)
-    cut = service.engine.facts.threshold.value
-    reply: dict[str, Any] = {
-        "predicted": answer.predicted,
-        "probabilities": dict(zip(answer.classes, answer.probabilities.tolist(), strict=True)),
-        "decision": answer.decision,
-        "threshold": cut,
-        "n_patches": answer.n_patches,
-        "model": {"name": service.engine.facts.name, "digest": answer.model_digest},
-        "notice": NOTICE,
-    }
-    if attention:
-        reply["attention"] = answer.attention.tolist()
-        reply["coords"] = None if question.coords is None else question.coords.tolist()
-    return reply
+    question, found = await service.answer(request, encoder, slide_id)
+    return describe(service.engine.facts, question, found, attention=attention, members=members)

@@ -1,8 +1,14 @@
 import matplotlib
 import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
+from oceanpath.errors import ArtifactError
 from oceanpath.figures.canvas import DPI, PALETTE, colour, drawing, heading
+from oceanpath.figures.files import check_figure
+from oceanpath.figures.lines import width_of, wrap
 
 
 def draw(path):
@@ -16,7 +22,8 @@ def test_the_same_drawing_gives_the_same_bytes_whatever_the_user_prefers(tmp_pat
     with matplotlib.rc_context({"font.size": 30, "lines.linewidth": 9, "savefig.dpi": 20}):
         draw(tmp_path / "b.png")
         assert matplotlib.rcParams["font.size"] == 30  # and the user's settings are left as they were
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    for suffix in ("png", "pdf", "svg"):
+        assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
 
 
 def test_a_png_holds_no_software_and_no_date(tmp_path):
@@ -24,6 +31,55 @@ def test_a_png_holds_no_software_and_no_date(tmp_path):
     with Image.open(tmp_path / "a.png") as image:
         assert image.size == (2 * DPI, 1.5 * DPI)
         assert set(image.info) == {"dpi"}
+
+
+def test_pdf_and_svg_hold_no_date_and_no_version_and_their_bytes_do_not_depend_on_the_day(tmp_path, monkeypatch):
+    for name, day in (("a", "0"), ("b", "1700000000")):
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", day)
+        draw(tmp_path / f"{name}.png")
+        check_figure(tmp_path / f"{name}.png")
+    for suffix in ("pdf", "svg"):
+        found = (tmp_path / f"a.{suffix}").read_bytes()
+        assert found == (tmp_path / f"b.{suffix}").read_bytes()
+        assert b"CreationDate" not in found and b"<dc:date" not in found
+        assert matplotlib.__version__.encode() not in found
+    assert b"/Subtype /Type3" not in (tmp_path / "a.pdf").read_bytes()  # text that can be edited
+
+
+@pytest.mark.parametrize("damage", ["gone", "empty", "other"])
+@pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
+def test_a_damaged_file_of_a_figure_is_named(tmp_path, damage, suffix):
+    draw(tmp_path / "a.png")
+    path = tmp_path / f"a{suffix}"
+    path.unlink() if damage == "gone" else path.write_bytes(b"" if damage == "empty" else b"GIF89a")
+    with pytest.raises(ArtifactError, match=f"a{suffix}"):
+        check_figure(tmp_path / "a.png")
+
+
+@given(st.text("ab -_./é肿", max_size=120), st.floats(2, 40))
+@settings(max_examples=200)
+def test_lines_are_narrow_enough_and_lose_no_letter(text, width):
+    lines = wrap(text, width)
+    assert all(width_of(line) <= width for line in lines)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+def test_a_title_that_cannot_be_small_enough_is_broken(tmp_path):
+    with drawing(tmp_path / "a.png", 2, 2) as figure:
+        heading(figure, "one line\n" + "TCGA-33-6738-01Z-00-DX6.631ec263-2df0-4d13-982b-14db382a2532")
+        text, size = figure._suptitle.get_text(), figure._suptitle.get_fontsize()
+    assert len(text.splitlines()) > 2 and text.startswith("one line\nTCGA-") and size == 6.5
+    figure.draw_without_rendering()
+    box = figure._suptitle.get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.width
+
+
+@pytest.mark.parametrize("name", ["CD8$^+$", "$x", "a$b$\\frac{", "a\\b", "100 %", "<b>&", ""])
+def test_a_name_is_no_formula(tmp_path, name):
+    with drawing(tmp_path / "a.png") as figure:
+        figure.add_subplot(title=name).plot([0, 1], [0, 1], label=name)
+        heading(figure, name)
+    check_figure(tmp_path / "a.png")
 
 
 def test_a_long_title_is_made_smaller_than_a_short_one(tmp_path):

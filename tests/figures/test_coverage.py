@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from oceanpath.figures.coverage import COLOURS, _scale_bar, coverage_map, draw_coverage, draw_montage, draw_summary
+from oceanpath.figures.coverage import COLOURS, coverage_map, draw_coverage, draw_montage, draw_summary
 
 
 def test_every_patch_has_its_square_and_colour() -> None:
@@ -40,12 +40,3 @@ def test_pictures_are_written_the_same_twice(tmp_path: Path) -> None:
     drawn = np.asarray(Image.open(tmp_path / "a_map.png").convert("RGB")).reshape(-1, 3)
     for colour in COLOURS[1:]:
         assert (drawn == colour).all(axis=1).sum() > 1000
-
-
-@pytest.mark.parametrize(
-    ("width", "mpp", "wanted"),
-    [(40_000, 0.5, (10_000, "5 mm")), (40_000, None, (10_000, "10000 px (level 0)")), (3000, 0.25, (400, "0.1 mm"))],
-)
-def test_a_scale_bar_is_a_round_length(width: float, mpp: float | None, wanted: tuple[float, str]) -> None:
-    length, label = _scale_bar(width, mpp)
-    assert (round(length), label) == wanted

@@ -4,6 +4,7 @@ Reads   train (embeddings and checkpoints), mmap (bags), eval (whether the rows 
         one (thumbnails and slide sizes), and train of every variant
 Writes  umap.png, umap.parquet      slides in the space of fold 0's model: slide_id, umap_1, umap_2, label, role, fold
         attention/<slide_id>.png    attention of the model that tested the slide
+        (each figure also as .pdf and .svg)
         attention.parquet           slide_id, x, y (level-0 px; null without coordinates), attention; a slide sums to 1
         analysis.json               {"selected", "umap": {"drawn", "reason"}, "attention": [one object a picture]}
         comparison.json             where there are several variants: this one against each other one

@@ -16,6 +16,7 @@ from oceanpath.artifacts.features import FeatureMeta, read_meta
 from oceanpath.artifacts.store import Store
 from oceanpath.artifacts.tables import read_table, write_table
 from oceanpath.errors import ArtifactError
+from oceanpath.figures.files import check_figure
 from oceanpath.figures.heatmap import Backdrop, draw_heatmap, draw_places, draw_sorted
 from oceanpath.fit.device import pick_device
 from oceanpath.fit.predict import predict_attention
@@ -92,9 +93,8 @@ def _table(slide: str, coords: NDArray[np.int32] | None, attention: NDArray[np.f
 def _draw(fact: dict[str, Any], store: Store, attention: NDArray[np.float32], extract: Path | None, out: Path) -> str:
     """Draw one slide over the best there is; returns "thumbnail", "places" or "order"."""
     path = out / FOLDER / f"{fact['slide_id']}.png"
-    title = (
-        f"{fact['slide_id']}\n{fact['label']}, decided {fact['decided']} ({fact['certainty']:.2f} for {fact['label']})"
-    )
+    certainty = f"probability of {fact['label']}: {fact['certainty']:.3f}"
+    title = f"{fact['slide_id']}\n{fact['label']}, decided {fact['decided']} ({certainty})"
     number = store.number(fact["slide_id"])
     coords = store.coords(number)
     if coords is None:
@@ -102,7 +102,8 @@ def _draw(fact: dict[str, Any], store: Store, attention: NDArray[np.float32], ex
         return "order"
     meta = extract and _meta(extract, fact["slide_id"])
     if extract and meta:
-        backdrop = Backdrop(_thumbnail(extract, fact["slide_id"]), meta.level0_width, meta.level0_height)
+        thumbnail = _thumbnail(extract, fact["slide_id"])
+        backdrop = Backdrop(thumbnail, meta.level0_width, meta.level0_height, meta.mpp_x or None)
         draw_heatmap(path, coords, footprint(meta), attention, backdrop, title)
         return "thumbnail"
     side = float(store.index.patch_px_level0[number])
@@ -148,6 +149,4 @@ def check_attention(path: Path, facts: Sequence[dict[str, Any]]) -> None:
     if (table["attention"] < 0).any() or not np.allclose(sums, 1, atol=1e-3):
         raise ArtifactError("attention is negative or does not sum to 1", where=path / "attention.parquet")
     for fact in facts:
-        picture = path / fact["picture"]
-        if not picture.is_file() or not picture.read_bytes().startswith(b"\x89PNG"):
-            raise ArtifactError("a picture is missing or is no PNG", where=picture)
+        check_figure(path / fact["picture"])

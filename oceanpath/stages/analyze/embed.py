@@ -11,6 +11,7 @@ from oceanpath.artifacts import predictions
 from oceanpath.artifacts.tables import read_table, write_table
 from oceanpath.errors import ArtifactError
 from oceanpath.figures.embedding import draw_embedding
+from oceanpath.figures.files import check_figure
 from oceanpath.stages.analyze.settings import AnalyzeSettings
 from oceanpath.stages.analyze.umap_import import import_umap
 
@@ -77,5 +78,4 @@ def check_map(path: Path) -> None:
         raise ArtifactError("umap.parquet is not one row a slide", where=path, expected=COLUMNS)
     if not np.isfinite(table[["umap_1", "umap_2"]].to_numpy(np.float64)).all():
         raise ArtifactError("a coordinate is not finite", where=path / "umap.parquet")
-    if not (path / "umap.png").read_bytes().startswith(b"\x89PNG"):
-        raise ArtifactError("umap.png is no PNG", where=path)
+    check_figure(path / "umap.png")

@@ -7,7 +7,7 @@ from oceanpath.stages.analyze.settings import AnalyzeSettings
 
 STAGE = Stage(
     name="analyze",
-    version=4,
+    version=5,
     settings=AnalyzeSettings,
     work="oceanpath.stages.analyze.work:run",
     check="oceanpath.stages.analyze.work:check",

@@ -34,7 +34,7 @@ def import_umap() -> ModuleType:
         import numba
 
         _folders.append(TemporaryDirectory(prefix="oceanpath-numba-"))
-        numba.config.CACHE_DIR = _folders[-1].name
+        numba.config.CACHE_DIR = _folders[-1].name  # type: ignore[attr-defined]  # set by numba when it is imported
         for name in [name for name in sys.modules if name.partition(".")[0] in COMPILED]:
             del sys.modules[name]  # half imported
         return importlib.import_module("umap")

@@ -8,6 +8,7 @@ from typing import Any
 
 from oceanpath.artifacts import metrics
 from oceanpath.errors import ArtifactError
+from oceanpath.figures.fonts import notice
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
 from oceanpath.stages.analyze import compare
 from oceanpath.stages.analyze.attention import check_attention, draw_slides
@@ -29,6 +30,8 @@ def run(settings: AnalyzeSettings, inputs: Inputs, out: Path, progress: Progress
     progress.phase("compiling UMAP")
     reason = map_slides(settings, inputs["train"], out, selected)
     drawn = draw_slides(settings, inputs, out, progress)
+    if said := notice():
+        progress.note(said)
     facts = {"selected": selected, "umap": {"drawn": not reason, "reason": reason}, "attention": drawn}
     (out / FILE).write_text(json.dumps(facts, indent=2, sort_keys=True, allow_nan=False) + "\n")
     return _summary(drawn, reason, compared)

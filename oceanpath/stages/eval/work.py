@@ -8,10 +8,11 @@ from typing import Any
 
 from oceanpath.artifacts import metrics
 from oceanpath.artifacts.folds import read_splits
-from oceanpath.errors import ArtifactError
+from oceanpath.figures.files import check_figure
+from oceanpath.figures.fonts import notice
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
 from oceanpath.stages.eval.floors import predict_floors
-from oceanpath.stages.eval.plots import PICTURES, draw_all
+from oceanpath.stages.eval.plots import PICTURES, draw_all, draw_losses
 from oceanpath.stages.eval.report import build_report
 from oceanpath.stages.eval.rows import read_rows
 from oceanpath.stages.eval.settings import EvalSettings
@@ -30,18 +31,20 @@ def run(settings: EvalSettings, inputs: Inputs, out: Path, progress: Progress) -
     report["cohort_flow"] = read_splits(inputs["split"]).get("cohort_flow")
     metrics.write_metrics(report, out)
     draw_all(settings, rows, floors, report, out)
+    draw_losses(rows.results, inputs["train"], out / "learning.png")
+    if said := notice():
+        progress.note(said)
     return summarise(report)
 
 
 def check(path: Path) -> None:
-    """Read metrics.json and see that every picture is there.
+    """Read metrics.json and see that every figure is there.
 
-    Raises: ArtifactError: metrics.json breaks a promise, or a picture is missing or empty.
+    Raises: ArtifactError: metrics.json breaks a promise, or a file of a figure is missing or empty.
     """
     metrics.check(path)
     for name in PICTURES:
-        if not (path / name).is_file() or not (path / name).read_bytes().startswith(b"\x89PNG"):
-            raise ArtifactError("a picture is missing or is no PNG", where=path / name)
+        check_figure(path / name)
 
 
 def summarise(report: Mapping[str, Any]) -> Summary:

@@ -71,6 +71,32 @@ def test_blank_slides_are_no_mistake_of_the_table(bench: Bench, tmp_path: Path) 
     assert read_splits(tmp_path / "folds")["excluded"] == {"blank, without a patch": names[:2]}
 
 
+class Notes(Quiet):
+    """Keeps what a stage says while it works."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
+
+
+def test_the_summary_counts_and_the_labels_of_a_demo_are_its_table(tmp_path: Path) -> None:
+    names = [name.removesuffix(".svs") for name in table()["slide_id"]]
+    store = store_of([*names, "extra"], tmp_path / "store")
+    for name in ("demo", "out"):
+        (tmp_path / name).mkdir()
+    table().to_csv(tmp_path / "demo" / "cohort.csv", index=False)
+    settings = SplitSettings(patient_id="case_id", classes=("NR", "R"), allow_missing=True)
+    progress = Notes()
+    summary = run(settings, Inputs({"mmap": store, "demo": tmp_path / "demo"}), tmp_path / "out", progress)
+    assert summary.metrics == {"slides": 40, "patients": 20, "folds": 5}
+    assert summary.lines[0] == "40 slides of 20 patients (NR 20, R 20) in 5 kfold folds"
+    assert summary.lines[1].startswith("left out, ") and summary.lines[1].endswith(": 1 (extra)")
+    (note,) = progress.said
+    assert note.startswith("1 slides left out")
+
+
 def test_each_slide_is_tested_once_and_every_role_has_every_class(bench: Bench) -> None:
     out = bench.go(table())
     splits = read_splits(out)

@@ -1,0 +1,98 @@
+"""The OpenAPI description of the server: JSON at /schema, a page made from it at /docs.
+
+Litestar's own pages load their programs and styles from elsewhere; ours is plain HTML.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from litestar.enums import MediaType
+from litestar.openapi import OpenAPIConfig, ResponseSpec
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import (
+    OpenAPIFormat,
+    OpenAPIMediaType,
+    OpenAPIType,
+    Operation,
+    Reference,
+    RequestBody,
+    Schema,
+)
+
+from oceanpath import __version__
+from oceanpath.artifacts.bundle import NOTICE
+from oceanpath.serving.answers import Problem
+from oceanpath.serving.problems import QuestionError
+
+FILE = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
+ROWS = Schema(type=OpenAPIType.ARRAY, items=Schema(type=OpenAPIType.ARRAY, items=Schema(type=OpenAPIType.NUMBER)))
+
+
+TEXT = Schema(type=OpenAPIType.STRING)
+
+
+def _file(description: str) -> OpenAPIMediaType:
+    return OpenAPIMediaType(schema=Schema(type=FILE.type, format=FILE.format, description=description))
+
+
+def _object(description: str, required: list[str], **properties: Schema) -> OpenAPIMediaType:
+    fields: dict[str, Reference | Schema] = dict(properties)
+    schema = Schema(type=OpenAPIType.OBJECT, description=description, required=required, properties=fields)
+    return OpenAPIMediaType(schema=schema)
+
+
+BODY = RequestBody(
+    description="The patch features of one slide. The first bytes decide what a body is, not its media type.",
+    required=True,
+    content={
+        "application/x-hdf5": _file(
+            "A feature file (.h5) with features [N, D], and coords [N, 2] where they are known."
+        ),
+        "application/x-npy": _file("A numpy array (.npy), [N, D] of float16, float32 or float64."),
+        "application/json": _object(
+            "The same as numbers.", ["features"], features=ROWS, coords=ROWS, slide_id=TEXT, encoder=TEXT
+        ),
+        "multipart/form-data": _object(
+            "A form with one of these files, and for an .npy its coordinates as a second .npy.",
+            ["file"],
+            file=FILE,
+            coords=FILE,
+        ),
+    },
+)
+
+
+@dataclass
+class PredictOperation(Operation):
+    """POST /predict, whose body Litestar cannot know: it is read as it arrives."""
+
+    def __post_init__(self) -> None:
+        self.request_body = BODY
+
+
+def problem_responses() -> dict[int, ResponseSpec]:
+    """HTTP status → the kinds of `oceanpath.serving.problems` that have it."""
+    kinds: dict[int, list[str]] = defaultdict(list)
+    waiting = QuestionError.__subclasses__()
+    while waiting:
+        kind = waiting.pop(0)
+        waiting.extend(kind.__subclasses__())
+        kinds[kind.status].append(f"{kind.code}: {(kind.__doc__ or '').splitlines()[0]}")
+    return {
+        status: ResponseSpec(Problem, description="\n".join(said), generate_examples=False)
+        for status, said in sorted(kinds.items())
+    }
+
+
+def openapi_config() -> OpenAPIConfig:
+    """The configuration for Litestar."""
+    return OpenAPIConfig(
+        title="OceanPath",
+        version=__version__,
+        description=NOTICE,
+        path="/schema",
+        render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"], media_type=MediaType.JSON)],
+        use_handler_docstrings=True,
+    )
