@@ -78,7 +78,7 @@ class Problem(TypedDict):
 
 
 def describe(facts: BundleFacts, question: Question, found: Prediction, *, attention: bool, members: bool) -> Answer:
-    """The answer to `question`, with patch weights and the answers of members where they are requested."""
+    """The answer to `question`, with the weights of its patches and the members' answers where these are asked for."""
     answer: Answer = {
         "predicted": found.predicted,
         "probabilities": dict(zip(found.classes, found.probabilities.tolist(), strict=True)),
