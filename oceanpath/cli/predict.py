@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from oceanpath.cli.history import Workspace
 from oceanpath.cli.options import OUTPUTS
+from oceanpath.cli.outputs import prepare_file
 from oceanpath.cli.serve import ExperimentFile, bundle_folder
-from oceanpath.errors import ExitCode, ExperimentError, StageError
+from oceanpath.errors import ExitCode, StageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,24 +24,32 @@ Paths = Annotated[list[Path], typer.Argument(help="Feature files or slides, or f
 
 def predict(
     paths: Paths,
-    bundle: Annotated[Path | None, typer.Option("--bundle", help="Bundle folder; else the experiment's own.")] = None,
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", help="Bundle folder; default: that of the experiment.")
+    ] = None,
     experiment: ExperimentFile = None,
     workspace: Workspace = OUTPUTS,
-    out: Annotated[Path | None, typer.Option("--out", help="CSV to write; else it is printed.")] = None,
-    members: Annotated[bool, typer.Option("--members", help="Add what each member says alone.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="CSV to write; without it the table is printed.")] = None,
+    members: Annotated[
+        bool, typer.Option("--members", help="Add the probabilities of each member of the ensemble.")
+    ] = False,
     weights: Annotated[Path | None, typer.Option("--weights", help="Local file of the encoder's weights.")] = None,
 ) -> int:
-    """Predict slides with a bundle, from their features or from the slides; as `serve` answers."""
+    """Predict slides with a bundle, from features or from slides; `serve` gives the same numbers."""
     from oceanpath.artifacts.bundle import read_bundle
+    from oceanpath.artifacts.feature_folder import find_features, passed_over
     from oceanpath.cli.predict_slides import features_of
     from oceanpath.serving.engine import Engine
     from oceanpath.serving.offline import find_bundle, predict_table
 
     if out is not None:
-        hold_output(out)
+        prepare_file(out)
     engine = Engine(read_bundle(find_bundle(bundle_folder(bundle, experiment, workspace))))
     with TemporaryDirectory(prefix="oceanpath-") as scratch:
         features = features_of(paths, engine.facts.contract, workspace, weights, Path(scratch))
+        for folder in (path for path in features if path.is_dir()):
+            if others := passed_over(folder, find_features(folder).values()):
+                print(f"not read in {folder}: {others}", file=sys.stderr)
         table = predict_table(engine, features, members=members)
     try:
         table.to_csv(out or sys.stdout, index=False)
@@ -52,26 +60,6 @@ def predict(
     if out is not None:
         print(f"{len(table)} slides -> {out}", file=sys.stderr)
     return int(ExitCode.OK)
-
-
-def hold_output(out: Path) -> None:
-    """Raise ExperimentError unless a file can be written at `out`; called before there is anything to write."""
-    if out.is_dir():
-        raise ExperimentError(
-            "this is a folder", where=f"--out {out}", expected="a file", do=f"Say {out / 'NAME.csv'}."
-        )
-    if not out.parent.is_dir():
-        do = f"Make it: mkdir -p {out.parent}"
-        raise ExperimentError("the folder of this file does not exist", where=f"--out {out}", do=do)
-    try:
-        if not out.exists():
-            with TemporaryFile(dir=out.parent):
-                return
-        if not os.access(out, os.W_OK):
-            raise PermissionError("the file may not be written")
-    except OSError as error:
-        do = "Name a file in a folder that can be written."
-        raise ExperimentError("cannot be written", where=f"--out {out}", got=error.strerror or error, do=do) from error
 
 
 def remarks(table: pd.DataFrame) -> list[str]:

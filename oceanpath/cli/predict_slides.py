@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from oceanpath.artifacts.bundle_facts import Contract
 from oceanpath.artifacts.feature_sources import READABLE
-from oceanpath.artifacts.ids import CLOSED_SUFFIXES, SLIDE_SUFFIXES, is_hidden
+from oceanpath.artifacts.ids import CLOSED_SUFFIXES, SLIDE_SUFFIXES
 from oceanpath.cli.options import Common
 from oceanpath.cli.run import bring_up
 from oceanpath.errors import ExperimentError
+from oceanpath.folders import list_folder
 from oceanpath.pipeline.experiment import without_file
 from oceanpath.pipeline.plan import plan
 from oceanpath.stages.catalog import CATALOG
@@ -57,7 +58,7 @@ def _is_slides(path: Path) -> bool:
     """Whether this is a slide, or a folder of slides. Raises: ExperimentError: a folder with slides and features."""
     if not path.is_dir():
         return path.suffix.lower() in SLIDES
-    found = {file.suffix.lower() for file in path.rglob("*") if not is_hidden(file, path)}
+    found = {PurePosixPath(name).suffix.lower() for name in list_folder(path).files}
     slides, features = found.intersection(SLIDES), found.intersection(READABLE)
     if slides and features:
         got = " and ".join(sorted(slides | features))

@@ -79,7 +79,7 @@ class Problem(TypedDict):
 
 
 def describe(facts: BundleFacts, question: Question, found: Prediction, *, attention: bool, members: bool) -> Answer:
-    """The answer to `question`, where asked for with the weights of its patches and what each member says."""
+    """The answer to `question`, with the weights of its patches and the members' answers where these are asked for."""
     answer: Answer = {
         "predicted": found.predicted,
         "probabilities": dict(zip(found.classes, found.probabilities.tolist(), strict=True)),

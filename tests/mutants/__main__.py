@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -29,6 +30,7 @@ GRACE = 10.0
 def main(arguments: Sequence[str]) -> int:
     """Try the mutants and print what came of them; 1 where a package is below the target."""
     options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no fork is left
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as bytecode:
         warm(ROOT, bytecode)

@@ -105,7 +105,8 @@ def _answers(stored: Stored, run: Runner, names: list[str], folds: list[int]) ->
 def _eager(stored: Stored, name: str, fold: int) -> NDArray[np.float64]:
     """Probabilities [C] of the checkpoint of a fold, as training predicts, on this CPU."""
     classifier = load_checkpoint(stored.train / f"fold_{fold}" / "best.ckpt")
-    return predict(classifier, stored.store, [stored.store.number(name)], "cpu").probabilities[0]
+    found = predict(classifier, stored.store, [stored.store.number(name)], "cpu").probabilities
+    return np.asarray(found[0], np.float64)
 
 
 def _worst(found: Mapping[Format, NDArray[np.float64]], wanted: NDArray[np.float64]) -> NDArray[np.float64]:

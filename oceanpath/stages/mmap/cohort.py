@@ -12,6 +12,7 @@ from oceanpath.artifacts.features import FeatureFile, features_by_id, find_featu
 from oceanpath.artifacts.gather import sealed_digests
 from oceanpath.artifacts.sources import Stamp
 from oceanpath.errors import ArtifactError, ExperimentError
+from oceanpath.folders import GONE
 from oceanpath.pipeline.stage import Inputs
 from oceanpath.stages.mmap.limit import wanted_slides
 from oceanpath.stages.mmap.settings import MmapSettings
@@ -102,11 +103,11 @@ def refuse_changed(folder: FeatureFolder, files: Iterable[FeatureFile], bad: Bad
         raise ArtifactError(what, where=folder.root, got=got, do=do)
 
 
-def _stamp(path: Path) -> Stamp | None:
+def _stamp(path: Path) -> Stamp:
     try:
         return stamp_of(path)
     except ArtifactError:
-        return None  # it is gone
+        return GONE
 
 
 def odd_dimensions(files: list[FeatureFile], usual: int) -> Bad:
