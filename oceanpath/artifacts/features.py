@@ -43,6 +43,8 @@ BITS: dict[int, tuple[Any, Any, int]] = {
     8: (np.int64, np.uint64, 0x7FF0_0000_0000_0000),
 }
 """Bytes of a float → its signed and unsigned twins and the bits of infinity (IEEE 754)."""
+COMPANIONS = (".index.npz", ".coordinates.npz")
+"""Coordinates that Slideflow and slide2vec write beside their features."""
 PIXELS = np.iinfo(np.int32).max
 """The farthest place, to every side."""
 Bag = tuple[NDArray[np.floating], NDArray[np.int32] | None]
@@ -270,6 +272,8 @@ def features_by_id(directory: Path, files: Iterable[Path]) -> dict[str, Path]:
 
 
 def _is_features(path: Path, directory: Path) -> bool:
+    if path.name.endswith(COMPANIONS):
+        return False
     return path.suffix.lower() in READABLE and not is_hidden(path, directory) and not is_beside(path, directory)
 
 
