@@ -24,7 +24,7 @@ from oceanpath.pipeline.workspace import Workspace, read_manifest
 
 ROOT = Path(__file__).resolve().parents[1]
 ALL = os.environ.get("OCEANPATH_CRASH") in ("all", "kill")
-CALLS = ("write", "pwrite64", "fsync", "rename", "mkdir", "link", "unlink", "ftruncate", "symlink")
+CALLS = ("write", "pwrite64", "fsync", "rename", "mkdir", "rmdir", "unlink", "ftruncate", "symlink")
 KINDS = ("signal=KILL", "error=ENOSPC", "error=EIO", "error=EROFS")
 TRIED = {"all": KINDS, "kill": KINDS[:1]}.get(os.environ.get("OCEANPATH_CRASH", ""), KINDS[:2])
 FEW = 2

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from oceanpath.artifacts.feature_container import Source, UnreadableError
+from oceanpath.artifacts.provenance import Provenance, provenance_of
 from oceanpath.errors import ArtifactError
 
 FEATURE_KEYS = ("features", "feats", "embeddings")
@@ -53,6 +54,7 @@ class Layout:
     """What was seen, in words."""
     blank: bool
     """A slide without tissue: n is 0, and no bag is to be made of it."""
+    provenance: Provenance
 
 
 def describe(source: Source, path: Path, wanted: str = "") -> Layout:
@@ -77,6 +79,8 @@ def describe(source: Source, path: Path, wanted: str = "") -> Layout:
         raise NoPatchesError("no patches", where=path, got=f"{key} {shape}", do=do)
     seen = [f"{source.kind} {key} {list(shape)} {stored}"]
     coords_key, scale = _coords(source, key, n, path, seen)
+    attrs = {**source.attrs, **source.array_attrs.get(coords_key, {})}
+    encoder, footprint = _encoder(source, key), _footprint(attrs, scale)
     return Layout(
         features_key=key,
         coords_key=coords_key,
@@ -85,10 +89,11 @@ def describe(source: Source, path: Path, wanted: str = "") -> Layout:
         dtype=DTYPES[stored],
         has_coords=bool(coords_key),
         coords_scale=scale,
-        patch_px_level0=_footprint({**source.attrs, **source.array_attrs.get(coords_key, {})}, scale),
-        encoder=_encoder(source, key),
+        patch_px_level0=footprint,
+        encoder=encoder,
         layout=", ".join(seen),
         blank=blank,
+        provenance=provenance_of({**source.array_attrs.get(key, {}), **attrs}, encoder, footprint),
     )
 
 

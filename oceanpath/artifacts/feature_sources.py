@@ -29,8 +29,6 @@ OPENERS: Mapping[str, Callable[[Path], AbstractContextManager[Source]]] = {
 }
 READABLE = tuple(OPENERS)
 """Suffixes of feature files. The one list: whoever looks for feature files in a folder uses it."""
-FOLDERS = (".zarr",)
-"""Those of them that are folders."""
 
 
 @contextmanager

@@ -18,7 +18,7 @@ name, because a change in another file would go unnoticed. So are rows that were
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,13 +29,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oceanpath.artifacts.feature_container import Places, Source
+from oceanpath.artifacts.feature_folder import features_by_id as features_by_id
+from oceanpath.artifacts.feature_folder import find_features as find_features
 from oceanpath.artifacts.feature_layouts import Layout, describe, describe_places
 from oceanpath.artifacts.feature_meta import FeatureMeta as FeatureMeta
 from oceanpath.artifacts.feature_meta import read_meta as read_meta
 from oceanpath.artifacts.feature_sources import READABLE, open_placed, open_source
-from oceanpath.artifacts.ids import is_hidden, slide_id
-from oceanpath.artifacts.trident_job import feature_set, is_beside
+from oceanpath.artifacts.ids import slide_id
 from oceanpath.errors import ArtifactError, ExperimentError
+from oceanpath.folders import Stat, stat_of
 
 BITS: dict[int, tuple[Any, Any, int]] = {
     2: (np.int16, np.uint16, 0x7C00),
@@ -43,8 +45,6 @@ BITS: dict[int, tuple[Any, Any, int]] = {
     8: (np.int64, np.uint64, 0x7FF0_0000_0000_0000),
 }
 """Bytes of a float → its signed and unsigned twins and the bits of infinity (IEEE 754)."""
-COMPANIONS = (".index.npz", ".coordinates.npz")
-"""Coordinates that Slideflow and slide2vec write beside their features."""
 PIXELS = np.iinfo(np.int32).max
 """The farthest place, to every side."""
 Bag = tuple[NDArray[np.floating], NDArray[np.int32] | None]
@@ -230,53 +230,6 @@ def read_places(path: Path) -> tuple[NDArray[np.int32], float | None]:
     return _pixels(stored, found.scale, path), found.patch_px_level0
 
 
-def find_features(directory: Path, names: Iterable[str] | None = None) -> dict[str, Path]:
-    """Slide id → feature file for everything below `directory`, sorted by id; what is hidden is left out.
-
-    With `names`, relative to `directory`, only these files count. Of a TRIDENT job only the patch features count (see
-    `oceanpath.artifacts.trident_job`).
-
-    Raises:
-        ExperimentError: no such folder, no feature files in it, two files with one slide id, or a TRIDENT job with
-            several feature sets.
-    """
-    if not directory.is_dir():
-        raise ExperimentError("no such folder of features", where=directory, do="Set data.features to a folder.")
-    if names is None:
-        paths = (path for path in directory.rglob("*") if _is_features(path, directory) and path.is_file())
-    else:
-        paths = (directory / name for name in names)
-    found = features_by_id(directory, paths)
-    if not found:
-        only_beside = any(is_beside(path, directory) for path in directory.rglob("*.h5"))
-        do = "TRIDENT placed patches here and encoded none; extract them from data.slides." if only_beside else ""
-        raise ExperimentError("the folder holds no features", where=directory, expected=" ".join(READABLE), do=do)
-    return found
-
-
-def features_by_id(directory: Path, files: Iterable[Path]) -> dict[str, Path]:
-    """Slide id → feature file for those of `files` below `directory` that are such, sorted by id; none hidden.
-
-    Raises: ExperimentError: two of them have one slide id, or they are several feature sets of a TRIDENT job.
-    """
-    paths = [path for path in sorted(files) if _is_features(path, directory)]
-    feature_set(paths, directory)  # several sets are told as such, before their slides would seem to stand twice
-    found: dict[str, Path] = {}
-    for path in paths:
-        name = slide_id(path)
-        if name in found:
-            both = f"{found[name].relative_to(directory)} and {path.relative_to(directory)}"
-            raise ExperimentError("two feature files have one slide id", where=directory, got=f"{name}: {both}")
-        found[name] = path
-    return dict(sorted(found.items()))
-
-
-def _is_features(path: Path, directory: Path) -> bool:
-    if path.name.endswith(COMPANIONS):
-        return False
-    return path.suffix.lower() in READABLE and not is_hidden(path, directory) and not is_beside(path, directory)
-
-
 def check_features(path: Path) -> None:
     """Read every feature file below `path` to its last row.
 
@@ -296,13 +249,14 @@ def check_features(path: Path) -> None:
         raise ArtifactError("slides have different feature lengths", where=path, got=said)
 
 
-def stamp_of(path: Path) -> tuple[int, int, int]:
-    """Size, modification time [ns] and inode of a file. Raises: ArtifactError: it cannot be looked at."""
+def stamp_of(path: Path) -> Stat:
+    """Size, modification time [ns] and inode of a file. Raises: ArtifactError: there is no such file."""
     try:
-        state = path.stat()
+        return stat_of(path)
     except OSError as error:
-        raise ArtifactError("cannot be read", where=path, got=error.strerror) from error
-    return state.st_size, state.st_mtime_ns, state.st_ino
+        what = "the target of this link is not there" if path.is_symlink() else "cannot be read"
+        got = path.readlink() if path.is_symlink() else error.strerror
+        raise ArtifactError(what, where=path, got=got) from error
 
 
 def _unchanged(file: FeatureFile) -> None:

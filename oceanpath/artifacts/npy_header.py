@@ -19,7 +19,7 @@ READERS: dict[tuple[int, int], Callable[..., Any]] = {
 }
 FAULTS = (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, OverflowError, tokenize.TokenError)
 """What numpy raises for a header that it cannot parse."""
-LARGEST = 2**63 - 1
+LARGEST, SHOWN = 2**63 - 1, 100
 
 
 class NpyHeader(NamedTuple):
@@ -52,12 +52,13 @@ def read_npy_header(stream: BinaryIO) -> NpyHeader:
             raise ValueError(f"version {version[0]}.{version[1]} of .npy is not read")
         shape, fortran, dtype = READERS[version](stream)
     except FAULTS as error:
-        raise ValueError(f"the .npy header cannot be parsed: {error}") from error
+        said = str(error).partition("\n")[0][:SHOWN]
+        raise ValueError(f"the .npy header cannot be parsed: {said}") from error
     if not all(type(side) is int and side >= 0 for side in shape):  # numpy takes True and negative numbers
-        raise ValueError(f"the .npy header has an impossible shape: {shape}")
+        raise ValueError(f"the .npy header has an impossible shape: {str(shape)[:SHOWN]}")
     header = NpyHeader(shape, fortran, dtype)
     if header.nbytes > LARGEST:
-        raise ValueError(f"the .npy header has an impossible shape: {shape}")
+        raise ValueError(f"the .npy header has an impossible shape: {str(shape)[:SHOWN]}")
     return header
 
 

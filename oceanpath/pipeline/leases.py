@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from oceanpath.errors import StageError
 from oceanpath.pipeline.locks import POLL_SECONDS, held, holder, wait_lock
@@ -23,8 +24,11 @@ RUN, REMOVAL = "run-", "removal"
 
 @contextmanager
 def in_use(workspace: Workspace) -> Iterator[int]:
-    """Inside, nothing is removed from the workspace; gives when this began [ns], by the clock of its file system."""
-    file = wait_lock(workspace.locks, f"{RUN}{token()}")
+    """Inside, nothing is removed from the workspace; gives when this began [ns], by the clock of its file system.
+
+    Raises: StageError: the disk refuses.
+    """
+    file = _take(workspace, f"{RUN}{token()}")
     since = file.stat().st_mtime_ns
     with held(file):
         while holder(workspace.locks, REMOVAL):
@@ -36,14 +40,21 @@ def in_use(workspace: Workspace) -> Iterator[int]:
 def removal(workspace: Workspace) -> Iterator[None]:
     """Inside, no run uses the workspace.
 
-    Raises: StageError: one does.
+    Raises: StageError: one does, or the disk refuses.
     """
-    with held(wait_lock(workspace.locks, REMOVAL)):
+    with held(_take(workspace, REMOVAL)):
         if users := runs(workspace):
             got = ", ".join(map(described, users))
             do = "Wait until it has ended, or stop it; then give the same command again."
             raise StageError("a run is using the workspace", where=workspace.root, got=got, do=do)
         yield
+
+
+def _take(workspace: Workspace, name: str) -> Path:
+    try:
+        return wait_lock(workspace.locks, name)
+    except OSError as error:
+        raise StageError("the disk refused", where=workspace.locks, got=error) from error
 
 
 def runs(workspace: Workspace) -> list[str]:

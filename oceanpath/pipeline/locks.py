@@ -83,11 +83,12 @@ def holder(folder: Path, name: str) -> str:
 
 
 def clear(folder: Path) -> None:
-    """Remove the locks of the dead below `folder`."""
+    """Remove the locks of the dead below `folder`, as far as the disk lets it."""
     for lock in folder.glob("[!.]*"):
-        if not holder(folder, lock.name) and (file := try_lock(folder, lock.name)):
-            with held(file):
-                pass
+        with suppress(OSError):
+            if not holder(folder, lock.name) and (file := try_lock(folder, lock.name)):
+                with held(file):
+                    pass
 
 
 def _file_of(lock: Path) -> Path | None:
@@ -108,10 +109,11 @@ def _age(file: Path) -> float:
     try:
         probe.touch()
         return probe.stat().st_mtime - file.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0  # it was just let go or taken over
+    except OSError:
+        return 0.0  # it was just let go or taken over, or the disk does not tell
     finally:
-        probe.unlink(missing_ok=True)
+        with suppress(OSError):
+            probe.unlink()
 
 
 def _take_over(dead: Path, mine: Path) -> Path | None:

@@ -20,7 +20,7 @@ from typing import Protocol
 
 from oceanpath.child_process import end_with_parent
 from oceanpath.cores import usable_cores
-from oceanpath.errors import StageError
+from oceanpath.errors import AccidentError
 from oceanpath.pipeline.seats import Seat, Seated, Watch, watched
 from oceanpath.pipeline.stage import Progress
 from oceanpath.pipeline.tasks import Made, Task
@@ -104,7 +104,7 @@ class Beside:
                     return made
         finally:
             self._free.put(worker)
-        return Made(error=StageError("its process was killed", do="Was memory short? Use fewer --jobs."))
+        return Made(error=AccidentError("its process was killed", do="Was memory short? Use fewer --jobs."))
 
 
 class _Worker:
@@ -125,7 +125,7 @@ class _Worker:
         try:
             connection = self._running()
         except OSError as error:
-            return Made(error=StageError("a process could not be started", got=error))
+            return Made(error=AccidentError("a process could not be started", got=error))
         try:
             connection.send((task, ticket))
             answer: Made | BaseException = connection.recv()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -27,31 +28,51 @@ def find_bundle(path: Path) -> Path:
     raise ExperimentError("no bundle here", where=path, expected=f"a folder with {FACTS}", do=do)
 
 
-def predict_table(engine: Engine, paths: Sequence[Path]) -> pd.DataFrame:
+def predict_table(engine: Engine, paths: Sequence[Path], *, members: bool = False) -> pd.DataFrame:
     """The answers for feature files, and for every feature file below the folders, among `paths`.
 
+    A slide goes by the id in its file, else by the name of its file.
+
     Returns:
-        One row a slide, sorted by slide_id: slide_id, n_patches, prob_<class> (float64, in class order), predicted,
-        decision (only where the bundle has a threshold).
+        One row per slide, sorted by slide_id: slide_id, n_patches, prob_<class> (float64, in class order), predicted,
+        decision (only where the bundle has a threshold), n_used (patches within the model's cap), in_training, notes
+        (text); with `members` also prob_<class>_fold<k>, what each member says alone.
 
     Raises: ExperimentError: nothing to predict, or a slide is given twice. ArtifactError: a file cannot be answered;
         the error names it.
     """
-    rows = [_row(engine, name, path) for name, path in sorted(_files(paths).items())]
-    columns = ["slide_id", "n_patches", *prob_columns(engine.facts.classes), "predicted", "decision"]
-    frame = pd.DataFrame(rows, columns=columns)
+    rows: dict[str, dict[str, object]] = {}
+    for name, path in _files(paths).items():
+        row = _row(engine, name, path, members=members)
+        slide = str(row["slide_id"])
+        if slide in rows:
+            raise ExperimentError("two files have one slide id inside", where=slide, got=path, do="Give it once.")
+        rows[slide] = row
+    frame = pd.DataFrame([rows[slide] for slide in sorted(rows)])
     return frame if engine.facts.threshold.value is not None else frame.drop(columns="decision")
 
 
-def _row(engine: Engine, name: str, path: Path) -> list[object]:
+def _row(engine: Engine, name: str, path: Path, *, members: bool) -> dict[str, object]:
+    notes = []
     try:
         scanned = scan_features(path)
-        answer = engine.predict(read_features(scanned)[0], scanned.encoder)
+        about = scanned.provenance
+        if about.slide_id and about.slide_id != name:
+            notes.append(f"the file is named {name}, and the slide id inside it is {about.slide_id}")
+        about = replace(about, slide_id=about.slide_id or name)
+        answer = engine.predict(*read_features(scanned), about)
     except OceanPathError as error:
         if error.where:
             raise
         raise ArtifactError(error.what, where=path, expected=error.expected, got=error.got, do=error.do) from error
-    return [name, answer.n_patches, *map(float, answer.probabilities), answer.predicted, answer.decision]
+    classes = prob_columns(engine.facts.classes)
+    row: dict[str, object] = {"slide_id": about.slide_id, "n_patches": answer.n_patches}
+    row |= dict(zip(classes, map(float, answer.probabilities), strict=True))
+    row |= {"predicted": answer.predicted, "decision": answer.decision, "n_used": answer.n_used}
+    row |= {"in_training": answer.in_training, "notes": "; ".join([*notes, *answer.notes])}
+    for member, said in zip(engine.facts.members, answer.members.tolist(), strict=True) if members else ():
+        row |= {f"{column}_fold{member.fold}": value for column, value in zip(classes, said, strict=True)}
+    return row
 
 
 def _files(paths: Iterable[Path]) -> dict[str, Path]:

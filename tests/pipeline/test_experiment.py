@@ -40,6 +40,37 @@ def test_a_wrong_file_is_told_where_and_what_is_near(house, text: str, words: li
         assert word in str(caught.value)
 
 
+def test_all_problems_are_told_at_once(house) -> None:
+    text = "sede = 1\n[coutn]\n[data]\nwrods = 'x'\n[count]\nfactor = 0\nletters = 3\n"
+    house.write(f"{text}[[variant]]\nname = 'v'\nread.uper = 1\n")
+    with pytest.raises(ExperimentError) as caught:
+        load(house.file, house.catalog)
+    lines = str(caught.value).splitlines()
+    for number, words in enumerate(("'sede'", "'coutn'", "'wrods'", "factor", "letters", "'uper'"), 1):
+        assert any(line.startswith(f"  {number}. ") and words in line for line in lines), (words, lines)
+    assert "6 problems" in lines[0]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-8"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_byte_order_mark_is_no_part_of_the_file(house, encoding: str, end: str) -> None:
+    house.file.write_bytes(f'[data]{end}words = "é.txt"{end}'.encode(encoding))
+    assert load(house.file, house.catalog).base.value("data.words").name == "é.txt"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "latin-1"])
+def test_another_encoding_is_named(house, encoding: str) -> None:
+    house.file.write_bytes('[data]\nwords = "é.txt"\n'.encode(encoding))
+    with pytest.raises(ExperimentError, match=r"toy\.toml: the experiment file is not in UTF-8.*Save it as UTF-8"):
+        load(house.file, house.catalog)
+
+
+def test_a_key_may_ask_whether_a_stage_has_a_table(house) -> None:
+    house.write("[count]\n")
+    variant = load(house.file, house.catalog).base
+    assert (variant.value("stage.count"), variant.value("stage.report")) == (True, False)
+
+
 def test_a_missing_file_is_named(house) -> None:
     with pytest.raises(ExperimentError, match=r"nowhere\.toml"):
         load(house.folder / "nowhere.toml", house.catalog)

@@ -7,8 +7,10 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from oceanpath.pipeline import workers
@@ -53,6 +55,19 @@ class Endless(Answering):
     """A task that nobody waits for."""
 
     def run(self, _: object) -> Made:
+        time.sleep(600)
+        return Made()
+
+
+class Deaf(Answering):
+    """A task that notes SIGTERM and continues, as Lightning does between two batches."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def run(self, _: object) -> Made:
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        self.file.write_text(str(os.getpid()))
         time.sleep(600)
         return Made()
 
@@ -111,6 +126,27 @@ def test_closing_ends_what_is_at_work_and_refuses_what_comes(beside: workers.Bes
     assert ended == [KeyboardInterrupt]
     with pytest.raises(KeyboardInterrupt):
         list(beside.each([Answering()], Quiet()))
+
+
+def test_closing_ends_a_worker_that_does_not_end_at_sigterm_beside_one_that_waits(
+    beside: workers.Beside, tmp_path: Path
+) -> None:
+    list(beside.each([Answering(), Answering()], Quiet()))
+    file = tmp_path / "pid"
+
+    def work() -> None:
+        with suppress(KeyboardInterrupt):
+            list(beside.each([Deaf(file)], Quiet()))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    while not file.exists() or not file.read_text():
+        time.sleep(0.02)
+    began = time.monotonic()
+    beside.close()
+    thread.join(timeout=30)
+    assert not psutil.pid_exists(int(file.read_text()))
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize(("said", "expected"), [("0,2", ["0", "2"]), ("", []), ("GPU-a", ["GPU-a"])])

@@ -13,5 +13,6 @@ STAGE = Stage(
     check="oceanpath.artifacts.pretrain_manifest:check",
     needs=("extract?",),
     self_checked=("extract/*",),
+    preflight="oceanpath.stages.curate.preflight:preflight",
     doc="List slides for pretraining by source, number of patches and cancer type.",
 )

@@ -13,6 +13,7 @@ STAGE = Stage(
     check="oceanpath.artifacts.store:check",
     digest="oceanpath.artifacts.store:digest_content",
     extends=True,
+    preflight="oceanpath.stages.mmap.preflight:preflight",
     needs=("extract?", "curate?"),
     self_checked=("extract/*", "mmap/*.bin"),
     doc="Build one memory-mapped store from all feature files.",

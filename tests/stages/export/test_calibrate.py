@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oceanpath.artifacts.bundle import Member
+from oceanpath.artifacts.bundle_facts import Member
 from oceanpath.artifacts.predictions import read_cv_results, write_predictions
 from oceanpath.stages.export.calibrate import (
     calibrate_members,
