@@ -89,7 +89,7 @@ def describe(facts: BundleFacts, question: Question, found: Prediction, *, atten
         "n_used": found.n_used,
         "slide_id": question.about.slide_id or None,
         "in_training": found.in_training,
-        "notes": list(found.notes),
+        "notes": [*question.notes, *found.notes],
         "model": {"name": facts.name, "digest": found.model_digest},
         "notice": NOTICE,
     }
