@@ -24,14 +24,18 @@ Paths = Annotated[list[Path], typer.Argument(help="Feature files or slides, or f
 
 def predict(
     paths: Paths,
-    bundle: Annotated[Path | None, typer.Option("--bundle", help="Bundle folder; else the experiment's own.")] = None,
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", help="Bundle folder; default: that of the experiment.")
+    ] = None,
     experiment: ExperimentFile = None,
     workspace: Workspace = OUTPUTS,
-    out: Annotated[Path | None, typer.Option("--out", help="CSV to write; else it is printed.")] = None,
-    members: Annotated[bool, typer.Option("--members", help="Add what each member says alone.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="CSV to write; without it the table is printed.")] = None,
+    members: Annotated[
+        bool, typer.Option("--members", help="Add the probabilities of each member of the ensemble.")
+    ] = False,
     weights: Annotated[Path | None, typer.Option("--weights", help="Local file of the encoder's weights.")] = None,
 ) -> int:
-    """Predict slides with a bundle, from their features or from the slides; as `serve` answers."""
+    """Predict slides with a bundle, from features or from slides; `serve` gives the same numbers."""
     from oceanpath.artifacts.bundle import read_bundle
     from oceanpath.artifacts.feature_folder import find_features, passed_over
     from oceanpath.cli.predict_slides import features_of
@@ -64,13 +68,7 @@ def remarks(table: pd.DataFrame) -> list[str]:
     for slide, notes in zip(table["slide_id"], table["notes"], strict=True):
         for note in filter(None, notes.split("; ")):
             about.setdefault(note, []).append(slide)
-    lines = [f"{_named(slides, len(table))}: {note}" for note, slides in about.items()]
-    known = table.loc[table["in_training"], "slide_id"].tolist()
-    if known:
-        verb = "was" if len(known) == 1 else "were"
-        said = f"{verb} part of the training cohort: nothing about new slides follows from such answers"
-        lines.append(f"{_named(known, len(table))} {said}")
-    return lines
+    return [f"{_named(slides, len(table))}: {note}" for note, slides in about.items()]
 
 
 def _named(slides: list[str], total: int) -> str:

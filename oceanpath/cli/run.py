@@ -13,6 +13,7 @@ from oceanpath.cli.options import Common
 from oceanpath.cli.report import report
 from oceanpath.cli.screen import facts, make_screen
 from oceanpath.cli.steps import Steps, span
+from oceanpath.cli.table import table
 from oceanpath.errors import ExitCode, ExperimentError, OceanPathError
 from oceanpath.pipeline.experiment import Experiment
 from oceanpath.pipeline.ledger import Ledger
@@ -125,10 +126,8 @@ def _show(states: list[State], made: Plan, common: Common) -> None:
         if common.mermaid:
             print(json.dumps({"mermaid": made.mermaid()}))
         return
-    width = max(len(state.step.name) for state in states)
-    for state in states:
-        line = f"{state.step.name:<{width}}  {state.state:<7}  {state.fingerprint[:12]:<12}  {'; '.join(state.why)}"
-        print(line.rstrip())
+    rows = [[state.step.name, state.state, state.fingerprint[:12], "; ".join(state.why)] for state in states]
+    print(table(("step", "state", "fingerprint", "why"), rows, text=("step", "why")))
     print(f"\n{_forecast(states, common)}")
     if common.mermaid:
         print(f"\n{made.mermaid()}")

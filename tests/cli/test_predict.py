@@ -78,7 +78,7 @@ def test_slides_are_extracted_as_the_training_slides_were(made, tmp_path, capsys
     table = pd.read_csv(tmp_path / "slides.csv", keep_default_na=False)
     assert table["slide_id"].tolist() == ["n20", "n21", "s03"]
     assert table["in_training"].tolist() == [False, False, True]
-    assert "slide s03 was part of the training cohort" in said
+    assert "slide s03: part of the training cohort" in said
     trained = find_features(made / "out" / "experiments" / "small" / "extract")["s03"]
     assert predict(made, trained, "--out", tmp_path / "features.csv") == 0
     features = pd.read_csv(tmp_path / "features.csv", keep_default_na=False)
@@ -126,7 +126,7 @@ def test_features_of_other_patches_are_refused(made, tmp_path, capsys):
         ("folder", "this is a folder"),
         ("none/x.csv", "the folder of this file does not exist"),
         ("file.txt/x.csv", "the folder of this file does not exist"),
-        ("/sys/x.csv", "cannot be written"),
+        ("/sys/x.csv", "this file cannot be written"),
     ],
 )
 def test_a_table_that_cannot_be_written_is_said_before_anything_else(tmp_path, capsys, out, words):

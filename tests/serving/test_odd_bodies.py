@@ -119,6 +119,20 @@ def form_part(draw: random.Random) -> Body:
     return form(content, tuple(draw.sample(lines, draw.randrange(4)))), FORMATS[4]
 
 
+def form_with_coords(draw: random.Random) -> Body:
+    """A form of features and of coordinates that may be anything."""
+    coords = draw.choice(
+        (npy_header(draw)[0], written(lambda file: np.save(file, odd_coords(draw))), any_bytes(draw)[0])
+    )
+    part = b'--edge\r\nContent-Disposition: form-data; name="coords"; filename="c"\r\n\r\n' + coords + b"\r\n"
+    return part + form(draw.choice((npy_file(), h5_file(features=GOOD)))), FORMATS[4]
+
+
+def odd_coords(draw: random.Random) -> np.ndarray:
+    values = np.full((draw.choice((0, 1, 3, 3)), draw.choice((1, 2, 2, 3))), draw.choice((0, -1, 2**31, 2**62)))
+    return values if draw.random() < 0.5 else values * draw.choice((1.5, float("nan"), float("inf"), 1e300))
+
+
 def any_bytes(draw: random.Random) -> Body:
     start = draw.choice(
         (b"", b"{", b"\x93NUMPY", b"\x89HDF\r\n\x1a\n", b"II*\0", b"PK\x03\x04", b"\x80\x04", b"--edge\r\n")
@@ -134,6 +148,7 @@ KINDS: dict[str, Callable[[random.Random], Body]] = {
     "json value": json_value,
     "json damaged": lambda draw: (damaged(json.dumps({"features": GOOD.tolist()}).encode(), draw), FORMATS[1]),
     "form part": form_part,
+    "form with coords": form_with_coords,
     "form damaged": lambda draw: (damaged(form(npy_file()), draw), FORMATS[4]),
     "any bytes": any_bytes,
 }

@@ -40,7 +40,8 @@ LIMITS = """\
   answers without any sign of it.
 - It answers for every input of the right shape, also for slides that show something else entirely.
 - Attention says which patches weighed in; it is no map of tumour and no proof of a cause.
-- Slides whose features come from another encoder, patch size or resolution are outside what it was made for."""
+- Slides whose features come from another encoder, patch size or resolution are outside what it was made for. They are
+  refused where their file states it; what a file does not state is not compared."""
 
 
 def render_card(facts: BundleFacts) -> str:
@@ -84,9 +85,9 @@ def _performance(facts: BundleFacts) -> str:
     word = " (selected: these rows also chose something)" if found.selected else ""
     rows = [(NAMES[key], _text(slide), _text(found.patient.get(key))) for key, slide in found.slide.items()]
     table = _table(("", "slides", "patients"), rows)
-    floors = _table(("AUROC of the floor, slides", ""), [(FLOORS[k], _text(v)) for k, v in found.floor_auroc.items()])
+    floors = _table(("AUROC of baselines, slides", ""), [(FLOORS[k], _text(v)) for k, v in found.floor_auroc.items()])
     intervals = "Intervals come from resampled patients."
-    return f"## How well it does{word}\n\n{found.meaning} {intervals}\n\n{table}\n\n{floors}"
+    return f"## Performance{word}\n\n{found.meaning} {intervals}\n\n{table}\n\n{floors}"
 
 
 def _members(facts: BundleFacts) -> str:

@@ -53,7 +53,7 @@ def test_an_undefined_number_keeps_its_reason(facts):
 def test_selected_numbers_carry_the_word(facts):
     assert "selected" not in render_card(facts)
     chosen = facts.model_copy(update={"performance": facts.performance.model_copy(update={"selected": True})})
-    assert "How well it does (selected" in render_card(chosen)
+    assert "## Performance (selected" in render_card(chosen)
 
 
 def test_a_card_without_a_threshold_says_why(facts):
