@@ -20,7 +20,7 @@ def refuse_known(
     Raises: OceanPathError: something is wrong; where none of the experiment's data is on this machine, that alone is
         only printed.
     """
-    found = look_ahead(made, published, root)
+    found = look_ahead(made, published, root, verify=bool(made.experiment.base.value("runtime.verify")))
     absent = [f"not checked: {error.render()}" for error in found.absent]
     for line in [*found.notes, *absent]:
         say(line, quiet=quiet)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from oceanpath.pipeline.sealed import verify_files
 from oceanpath.pipeline.survey import State
 from oceanpath.pipeline.workspace import Workspace
 
@@ -13,11 +14,15 @@ SHOWN = 20
 
 
 def flow_lines(states: Iterable[State], workspace: Workspace) -> list[str]:
-    """Lines for each split of a run of which slides were left out; the failed ones by name."""
+    """Lines for each split of a run of which slides were left out; the failed ones by name.
+
+    Raises: ArtifactError: splits.json is damaged.
+    """
     lines: list[str] = []
     for state in states:
         if state.step.stage.name == "split" and state.manifest is not None:
             folder = workspace.place("stage", "split", state.fingerprint)
+            verify_files(folder, ["splits.json"])
             flow = json.loads((folder / "splits.json").read_text(encoding="utf-8")).get("cohort_flow", {})
             if flow and flow["used"] < flow["in_table"]:
                 lines += _said(state.step.name, flow)

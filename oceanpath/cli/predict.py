@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -50,6 +51,7 @@ def predict(
         for folder in (path for path in features if path.is_dir()):
             if others := passed_over(folder, find_features(folder).values()):
                 print(f"not read in {folder}: {others}", file=sys.stderr)
+        _verify_published(features)
         table = predict_table(engine, features, members=members)
     try:
         table.to_csv(out or sys.stdout, index=False)
@@ -60,6 +62,18 @@ def predict(
     if out is not None:
         print(f"{len(table)} slides -> {out}", file=sys.stderr)
     return int(ExitCode.OK)
+
+
+def _verify_published(features: Iterable[Path]) -> None:
+    """Compare features that this program published with their digests. Raises: ArtifactError: some differ."""
+    from oceanpath.artifacts.feature_folder import find_features
+    from oceanpath.artifacts.gather import is_published
+    from oceanpath.pipeline.sealed import verify_files
+
+    for path in features:
+        folder, files = (path, find_features(path).values()) if path.is_dir() else (path.parent, [path])
+        if is_published(folder):
+            verify_files(folder, [file.relative_to(folder).as_posix() for file in files])
 
 
 def remarks(table: pd.DataFrame) -> list[str]:

@@ -27,13 +27,14 @@ class Found:
     """Problems because nothing that lies outside is there: the experiment's data is on another machine."""
 
 
-def look_ahead(plan: Plan, published: Mapping[str, Path], root: Path | None = None) -> Found:
+def look_ahead(plan: Plan, published: Mapping[str, Path], root: Path | None = None, *, verify: bool = True) -> Found:
     """Check every step of a plan that is not published.
 
     Args:
         plan: The steps, parents first.
         published: Step → its folder, for those whose result is there.
         root: The workspace, for the space on its disk.
+        verify: Whether published files are compared with their digests before they are read.
     """
     left = [step for step in plan.steps if step.name not in published]
     missing = {path: error for step in left for path, error in _missing(step).items()}
@@ -41,7 +42,8 @@ def look_ahead(plan: Plan, published: Mapping[str, Path], root: Path | None = No
     outlooks: dict[str, Outlook] = {}
     for step in left:
         if step.stage.preflight:
-            outlooks[step.name] = _look(step, published, {name: seen.expected for name, seen in outlooks.items()})
+            expected = {name: seen.expected for name, seen in outlooks.items()}
+            outlooks[step.name] = _look(step, published, expected, verify=verify)
     problems = [problem for outlook in outlooks.values() for problem in outlook.problems]
     problems += _full(outlooks, root)
     notes = list(dict.fromkeys(note for outlook in outlooks.values() for note in outlook.notes))
@@ -51,12 +53,13 @@ def look_ahead(plan: Plan, published: Mapping[str, Path], root: Path | None = No
     return Found([*absent, *problems], notes)
 
 
-def _look(step: Step, published: Mapping[str, Path], expected: Mapping[str, Any]) -> Outlook:
+def _look(step: Step, published: Mapping[str, Path], expected: Mapping[str, Any], *, verify: bool) -> Outlook:
     """What a stage reports; a problem that it raises counts like one that it returns."""
     sources = Sources(
         names=frozenset(step.parents),
         parents={stage: published[name] for stage, name in step.parents.items() if name in published},
         expected={stage: expected[name] for stage, name in step.parents.items() if expected.get(name) is not None},
+        verify=verify,
     )
     try:
         outlook: Outlook = resolve(step.stage.preflight)(step.settings, sources)

@@ -154,7 +154,7 @@ class Runner:
             from oceanpath.pipeline.preflight import look_ahead  # not needed when all is fresh
 
             published = {name: self._place(name) for name, state in self.states.items() if state.manifest}
-            found = look_ahead(self.plan, published, self.workspace.root)
+            found = look_ahead(self.plan, published, self.workspace.root, verify=self.verify)
             refuse([*found.absent, *found.problems])
             self._notes = found.notes
 

@@ -111,11 +111,8 @@ class Inputs:
 
         Raises: ArtifactError: some differ.
         """
-        from oceanpath.pipeline.sealed import changed, is_sealed, refuse  # which imports this module
-
-        wanted, folder = set(names), self.parents[parent]
-        if self.verify and is_sealed(folder):
-            refuse(changed(folder, wanted.__contains__))
+        if self.verify:
+            _verify(self.parents[parent], names)
 
     def __getitem__(self, name: str) -> Path:
         """The folder that the parent stage `name` published."""
@@ -124,6 +121,12 @@ class Inputs:
     def get(self, name: str) -> Path | None:
         """The folder of an optional parent, or None when the experiment has no such stage."""
         return self.parents.get(name)
+
+
+def _verify(folder: Path, names: Iterable[str]) -> None:
+    from oceanpath.pipeline.sealed import verify_files  # which imports this module
+
+    verify_files(folder, names)
 
 
 @dataclass(frozen=True)
@@ -137,9 +140,20 @@ class Sources:
     expected: Mapping[str, Any] = field(default_factory=dict)
     """`Outlook.expected` of those that are to be made."""
 
+    verify: bool = True
+    """As `Inputs.verify`."""
+
     def get(self, name: str) -> Path | None:
         """The folder of a parent that is published already."""
         return self.parents.get(name)
+
+    def check(self, parent: str, names: Iterable[str]) -> None:
+        """Compare files of a published parent with their sealed digests before they are read.
+
+        Raises: ArtifactError: some differ.
+        """
+        if self.verify:
+            _verify(self.parents[parent], names)
 
 
 @dataclass(frozen=True)

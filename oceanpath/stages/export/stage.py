@@ -12,6 +12,6 @@ STAGE = Stage(
     work="oceanpath.stages.export.work:run",
     check="oceanpath.artifacts.bundle:check",
     needs=("train", "mmap", "eval", "extract?"),
-    self_checked=("mmap/*.bin", "extract/*"),
+    self_checked=("mmap/*.bin", "extract/*.h5", "extract/thumbnails/*", "extract/masks/*"),
     doc="Export all folds as one calibrated ensemble: ONNX, TorchScript, model card.",
 )

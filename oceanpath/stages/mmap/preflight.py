@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from oceanpath.artifacts.left_out import LeftOut, read_left_out
+from oceanpath.artifacts.left_out import NAME, LeftOut, read_left_out
 from oceanpath.errors import ExperimentError, OceanPathError, collected
 from oceanpath.pipeline.stage import Inputs, Outlook, Sources
 from oceanpath.stages.mmap.settings import MmapSettings
@@ -31,7 +31,10 @@ def preflight(settings: MmapSettings, sources: Sources) -> Outlook:
     with collected(problems):
         wanted = wanted_slides(settings, Inputs()) if settings.manifest and settings.manifest.exists() else None
     problems += _broken(settings, folder, files)
-    left_out = read_left_out(folder) if "extract" in sources.parents else LeftOut()
+    left_out = LeftOut()
+    if "extract" in sources.parents:
+        sources.check("extract", [NAME])
+        left_out = read_left_out(folder)
     slides = frozenset(files) if wanted is None else wanted & files.keys()
     known = None if "curate" in sources.names or problems else Expected(slides, left_out.without(slides))
     return Outlook(tuple(problems), expected=known, bytes=_size(settings, [files[name] for name in slides]))

@@ -15,6 +15,6 @@ STAGE = Stage(
     extends=True,
     preflight="oceanpath.stages.mmap.preflight:preflight",
     needs=("extract?", "curate?"),
-    self_checked=("extract/*", "mmap/*.bin"),
+    self_checked=("extract/*.h5", "extract/thumbnails/*", "extract/masks/*", "mmap/*.bin"),
     doc="Build one memory-mapped store from all feature files.",
 )

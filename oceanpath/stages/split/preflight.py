@@ -15,11 +15,12 @@ def preflight(settings: SplitSettings, sources: Sources) -> Outlook:
         return Outlook()
     from oceanpath.stages.split.cohort import Stored, join  # loads pandas
     from oceanpath.stages.split.deal import deal
-    from oceanpath.stages.split.work import read_stored
+    from oceanpath.stages.split.work import READ_STORED, read_stored
 
     expected, store = sources.expected.get("mmap"), sources.get("mmap")
     stored = None if expected is None else Stored(expected.slides, left_out=expected.left_out)
     if store is not None:
+        sources.check("mmap", READ_STORED)
         stored = read_stored(store)
     cohort = join(settings, settings.labels, stored)
     deal(cohort.frame, settings)

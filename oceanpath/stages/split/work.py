@@ -7,10 +7,13 @@ from typing import Any
 
 import pandas as pd
 
+from oceanpath.artifacts.blank_slides import NAME as BLANK
 from oceanpath.artifacts.blank_slides import read_blank
 from oceanpath.artifacts.folds import ROLES, write_folds
+from oceanpath.artifacts.left_out import NAME as LEFT_OUT
 from oceanpath.artifacts.left_out import read_left_out
 from oceanpath.artifacts.store import Store
+from oceanpath.artifacts.store_index import INDEX
 from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
 from oceanpath.stages.split.cohort import Cohort, Stored, join
@@ -37,6 +40,10 @@ def run(settings: SplitSettings, inputs: Inputs, out: Path, progress: Progress) 
     }
     write_folds(out, folds, splits)
     return _summary(cohort, splits, len(folds))
+
+
+READ_STORED = (INDEX, BLANK, LEFT_OUT)
+"""The files that `read_stored` reads."""
 
 
 def read_stored(store: Path) -> Stored:
