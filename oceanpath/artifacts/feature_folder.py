@@ -64,6 +64,8 @@ def passed_over(directory: Path, used: Iterable[Path]) -> str:
 
     What belongs to a TRIDENT job, or to our own extraction, beside its features is not counted.
     """
+    if directory.suffix.lower() in FOLDER_FILES:
+        return ""
     listing = _listed(directory)
     names = {path.relative_to(directory).as_posix() for path in used}
     names |= {name for name in listing.files if name.startswith(BESIDE) or is_beside(directory / name, directory)}

@@ -10,7 +10,7 @@ A slide on which nothing was found has N = 0 and the attribute `blank`: it was l
 The reader also takes float32, float64 (read as float32), a leading axis of length 1, the dataset names of
 `oceanpath.artifacts.feature_layouts`, TRIDENT's, CLAM's and AtlasPatch's attributes, `.pt` files that hold one tensor
 or a dictionary of tensors (CLAM), `.npy` and `.npz` arrays, and `.zarr` folders. STAMP's micrometre coordinates become
-pixels where the file tells the mpp; otherwise they are left out. `FeatureFile.layout` says what was seen.
+pixels where the file states the mpp; otherwise they are left out. `FeatureFile.layout` says what was seen.
 
 All rows must be in the file itself: virtual datasets, external storage and links into other files are refused by
 name, because a change in another file would go unnoticed. So are rows that were allocated and never written.
@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from oceanpath.artifacts.feature_container import Places, Source
 from oceanpath.artifacts.feature_folder import features_by_id as features_by_id
 from oceanpath.artifacts.feature_folder import find_features as find_features
-from oceanpath.artifacts.feature_layouts import Layout, describe, describe_places
+from oceanpath.artifacts.feature_layouts import Layout, describe, describe_coords
 from oceanpath.artifacts.feature_meta import FeatureMeta as FeatureMeta
 from oceanpath.artifacts.feature_meta import read_meta as read_meta
 from oceanpath.artifacts.feature_sources import READABLE, open_placed, open_source
@@ -61,7 +61,7 @@ class FeatureFile(Layout):
     stored: Mapping[str, tuple[tuple[int, ...], str]]
     """Shape and stored type of the arrays that are read."""
     places: Places
-    """Their bytes in the file, where they lie there as numpy would hold them."""
+    """Their bytes in the file, where they are stored there as numpy holds them."""
 
 
 def write_features(
@@ -94,7 +94,8 @@ def write_features(
         half = features.astype(np.float16)
     if not meta.blank:
         _hold(half, path)
-    with h5py.File(path, "w", locking=False) as file:  # nobody else knows the file yet, and not every disk has locks
+    # without a lock: no other process knows the file yet, and not every disk has locks
+    with h5py.File(path, "w", locking=False) as file:
         file.create_dataset("features", data=half, track_times=False)
         file.create_dataset("coords", data=coords.astype(np.int32), track_times=False)
         if tissue is not None:
@@ -113,7 +114,7 @@ def scan_features(path: Path, wanted: str = "", accept: Callable[[Layout], None]
     Args:
         path: The file.
         wanted: Name of the features (`data.features_key`), where a file has several arrays that could be them.
-        accept: Raises where a layout is refused, before it is looked for the rows.
+        accept: Raises where a layout is refused, before its rows are located.
 
     Raises: ArtifactError: unreadable, no known dataset, no patches, wrong shapes, or coords of another length.
     """
@@ -217,14 +218,14 @@ def read_features(file: FeatureFile) -> Bag:
 
 
 def read_places(path: Path) -> tuple[NDArray[np.int32], float | None]:
-    """The places of patches in a file of TRIDENT, CLAM or ours, with or without features.
+    """The coordinates in a file of TRIDENT, CLAM, AtlasPatch or ours, with or without features.
 
-    Returns: coords [N, 2] int32, level-0 top-left pixels, and the side of a patch in level-0 pixels where it is told.
+    Returns: coords [N, 2] int32, level-0 top-left pixels, and the side of a patch in level-0 pixels; None if unknown.
 
     Raises: ArtifactError: unreadable, no coordinates, or no patches.
     """
     with open_source(path) as source:
-        found = describe_places(source, path)
+        found = describe_coords(source, path)
         source.check(found.key)
         stored = np.concatenate([block[:, :2].copy() for block in source.blocks(found.key)])
     return _pixels(stored, found.scale, path), found.patch_px_level0

@@ -75,7 +75,7 @@ class Answers:
             return reply, numbers
         except FAULTS as error:
             self._close(path)
-            return _told(error), b""
+            return _raised(error), b""
 
     def _open(self, path: str) -> Opened:
         while len(self._opened) >= OPEN:
@@ -155,10 +155,10 @@ def _way(stored: Stored, opened: Opened, ordinary: bool) -> tuple[dict[str, Any]
             return {"numbers": table.size, "sides": way.sides, "filters": way.filters}, table.tobytes()
         return {"rows": rows_at_once(stored)}, b""
     except FAULTS as error:
-        return _told(error), b""
+        return _raised(error), b""
 
 
-def _told(error: BaseException) -> dict[str, str]:
+def _raised(error: BaseException) -> dict[str, str]:
     return {"error": f"{type(error).__name__}: {error}"}
 
 

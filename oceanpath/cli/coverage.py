@@ -27,7 +27,9 @@ def coverage(
     ] = False,
     montage: Annotated[int, typer.Option(min=0, help="Number of slides in the overview of the lowest coverage.")] = 20,
     max_slides: Annotated[int | None, typer.Option(min=1, help="Maximum number of slides.")] = None,
-    features_key: Annotated[str, typer.Option(help="Name of the features, where a file holds several.")] = "",
+    features_key: Annotated[
+        str, typer.Option("--features-key", help="Name of the array of features, where a file holds several.")
+    ] = "",
     maps: Annotated[bool, typer.Option("--maps/--no-maps", help="Draw a map of every slide.")] = True,
 ) -> int:
     """Show which patches of each slide a capped store kept: maps, a table and a summary."""

@@ -34,6 +34,9 @@ def predict(
     members: Annotated[
         bool, typer.Option("--members", help="Add the probabilities of each member of the ensemble.")
     ] = False,
+    features_key: Annotated[
+        str, typer.Option("--features-key", help="Name of the array of features, where a file holds several.")
+    ] = "",
     weights: Annotated[Path | None, typer.Option("--weights", help="Local file of the encoder's weights.")] = None,
 ) -> int:
     """Predict slides with a bundle, from features or from slides; `serve` gives the same numbers."""
@@ -52,7 +55,7 @@ def predict(
             if others := passed_over(folder, find_features(folder).values()):
                 print(f"not read in {folder}: {others}", file=sys.stderr)
         _verify_published(features)
-        table = predict_table(engine, features, members=members)
+        table = predict_table(engine, features, members=members, features_key=features_key)
     try:
         table.to_csv(out or sys.stdout, index=False)
     except OSError as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from oceanpath.artifacts.bundle import FACTS
-from oceanpath.artifacts.features import find_features, read_features, scan_features
+from oceanpath.artifacts.features import FeatureFile, find_features, read_features, scan_features
 from oceanpath.artifacts.ids import slide_id
 from oceanpath.artifacts.predictions import prob_columns
 from oceanpath.errors import ArtifactError, ExperimentError, OceanPathError
@@ -28,10 +28,13 @@ def find_bundle(path: Path) -> Path:
     raise ExperimentError("no bundle here", where=path, expected=f"a folder with {FACTS}", do=do)
 
 
-def predict_table(engine: Engine, paths: Sequence[Path], *, members: bool = False) -> pd.DataFrame:
+def predict_table(
+    engine: Engine, paths: Sequence[Path], *, members: bool = False, features_key: str = ""
+) -> pd.DataFrame:
     """The answers for feature files, and for every feature file below the folders, among `paths`.
 
-    A slide goes by the id in its file, else by the name of its file.
+    A slide goes by the id in its file, else by the name of its file. `features_key` names the array of features where
+    files hold several.
 
     Returns:
         One row per slide, sorted by slide_id: slide_id, n_patches, prob_<class> (float64, in class order), predicted,
@@ -43,7 +46,7 @@ def predict_table(engine: Engine, paths: Sequence[Path], *, members: bool = Fals
     """
     rows: dict[str, dict[str, object]] = {}
     for name, path in _files(paths).items():
-        row = _row(engine, name, path, members=members)
+        row = _row(engine, name, scan_features(path, features_key), members=members)
         slide = str(row["slide_id"])
         if slide in rows:
             raise ExperimentError("two files have one slide id inside", where=slide, got=path, do="Give it once.")
@@ -52,15 +55,16 @@ def predict_table(engine: Engine, paths: Sequence[Path], *, members: bool = Fals
     return frame if engine.facts.threshold.value is not None else frame.drop(columns="decision")
 
 
-def _row(engine: Engine, name: str, path: Path, *, members: bool) -> dict[str, object]:
+def _row(engine: Engine, name: str, scanned: FeatureFile, *, members: bool) -> dict[str, object]:
     try:
-        scanned = scan_features(path)
         question = Question(*read_features(scanned), scanned.provenance).completed("", name)
         answer = engine.predict(question.features, question.coords, question.about)
     except OceanPathError as error:
         if error.where:
             raise
-        raise ArtifactError(error.what, where=path, expected=error.expected, got=error.got, do=error.do) from error
+        raise ArtifactError(
+            error.what, where=scanned.path, expected=error.expected, got=error.got, do=error.do
+        ) from error
     classes = prob_columns(engine.facts.classes)
     row: dict[str, object] = {"slide_id": question.about.slide_id, "n_patches": answer.n_patches}
     row |= dict(zip(classes, map(float, answer.probabilities), strict=True))

@@ -67,7 +67,7 @@ def run(settings: MmapSettings, inputs: Inputs, out: Path, progress: Progress) -
     if sources.adopted().any():
         remember_places(out, folder, [stamps[i] for i in order.tolist()])
     if settings.coverage_thumbnails:
-        draw_thumbnails(out, folder.root, progress)
+        draw_thumbnails(out, folder.root, progress, settings.features_key)
     job = feature_set([folder.root / origin.name for origin in origins], folder.root)
     said += [job.words()] if job else []
     return _summary(index, sources, build, bad, [*said, *_beside(folder, [origin.name for origin in origins], bad)])
