@@ -23,6 +23,7 @@ CLEAN = (
     "docs/generate.py",
     "docs/reference/*",
     "docs/tables.md",
+    "oceanpath/artifacts/cohort_checks.py",
     "oceanpath/artifacts/cohort_table.py",
     "oceanpath/artifacts/delimited.py",
     "oceanpath/artifacts/feature_folder.py",
