@@ -13,6 +13,8 @@ from oceanpath.folders import FOLDER_FILES, Listing, list_folder
 
 BESIDE = ("thumbnails/", "masks/", "left_out.json", "manifest.json")
 """What `extract` publishes beside features."""
+COMPANIONS = (".index.npz", ".coordinates.npz")
+"""Coordinates that Slideflow and slide2vec write beside their features."""
 
 
 def find_features(directory: Path, names: Iterable[str] | None = None) -> dict[str, Path]:
@@ -76,4 +78,5 @@ def _listed(directory: Path) -> Listing:
 
 
 def _is_features(path: Path, directory: Path) -> bool:
-    return path.suffix.lower() in READABLE and not is_beside(path, directory)
+    readable = path.suffix.lower() in READABLE and not path.name.lower().endswith(COMPANIONS)
+    return readable and not is_beside(path, directory)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from oceanpath.cli.experiments import say
 from oceanpath.errors import refuse
 from oceanpath.pipeline.plan import Plan
 from oceanpath.pipeline.preflight import look_ahead
 
 
-def refuse_known(made: Plan, published: Mapping[str, Path], root: Path | None = None, *, as_json: bool = False) -> None:
+def refuse_known(
+    made: Plan, published: Mapping[str, Path], root: Path | None = None, *, as_json: bool = False, quiet: bool = False
+) -> None:
     """Print what a look ahead finds worth a line.
 
     Raises: OceanPathError: something is wrong; where none of the experiment's data is on this machine, that alone is
@@ -21,7 +23,7 @@ def refuse_known(made: Plan, published: Mapping[str, Path], root: Path | None = 
     found = look_ahead(made, published, root)
     absent = [f"not checked: {error.render()}" for error in found.absent]
     for line in [*found.notes, *absent]:
-        print(line, file=sys.stderr)
+        say(line, quiet=quiet)
     if as_json:
         for problem in (each for error in found.problems for each in error.each or (error,)):
             print(json.dumps({"problem": problem.render()}))

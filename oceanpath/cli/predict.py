@@ -68,13 +68,7 @@ def remarks(table: pd.DataFrame) -> list[str]:
     for slide, notes in zip(table["slide_id"], table["notes"], strict=True):
         for note in filter(None, notes.split("; ")):
             about.setdefault(note, []).append(slide)
-    lines = [f"{_named(slides, len(table))}: {note}" for note, slides in about.items()]
-    known = table.loc[table["in_training"], "slide_id"].tolist()
-    if known:
-        verb = "was" if len(known) == 1 else "were"
-        said = f"{verb} part of the training cohort: nothing about new slides follows from such answers"
-        lines.append(f"{_named(known, len(table))} {said}")
-    return lines
+    return [f"{_named(slides, len(table))}: {note}" for note, slides in about.items()]
 
 
 def _named(slides: list[str], total: int) -> str:

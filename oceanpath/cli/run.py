@@ -115,7 +115,7 @@ def show_plan(made: Plan, common: Common) -> list[State]:
     fresh = [state for state in states if state.state == "fresh"]
     published = {state.step.name: place.place("stage", state.step.stage.name, state.fingerprint) for state in fresh}
     if len(fresh) < len(states):
-        refuse_known(made, published, place.root, as_json=common.as_json)
+        refuse_known(made, published, place.root, as_json=common.as_json, quiet=common.quiet)
     return states
 
 

@@ -1,6 +1,7 @@
-"""What the server answers, as the JSON schema describes it."""
+"""What the server answers, as the JSON schema describes it.
 
-from __future__ import annotations
+Annotations are evaluated here: in postponed ones a TypedDict does not see `NotRequired`.
+"""
 
 from typing import Annotated, Any, NotRequired, TypedDict
 
@@ -56,7 +57,7 @@ class Answer(TypedDict):
     coords: NotRequired[
         Annotated[list[list[int]] | None, _is("Top left corner of every patch in level-0 pixels; null without.")]
     ]
-    members: NotRequired[list[Member]]
+    members: NotRequired[Annotated[list[Member], _is("What each member of the ensemble says alone.")]]
 
 
 class Fault(TypedDict):
@@ -65,9 +66,9 @@ class Fault(TypedDict):
     status: Annotated[int, _is("The HTTP status.")]
     code: Annotated[str, _is("The kind of fault, for programs.")]
     message: Annotated[str, _is("All of it in one sentence.")]
-    what: NotRequired[str]
-    expected: NotRequired[str]
-    got: NotRequired[str]
+    what: NotRequired[Annotated[str, _is("What is wrong.")]]
+    expected: NotRequired[Annotated[str, _is("What is accepted.")]]
+    got: NotRequired[Annotated[str, _is("What arrived.")]]
     do: NotRequired[Annotated[str, _is("What to do about it.")]]
 
 
@@ -88,7 +89,7 @@ def describe(facts: BundleFacts, question: Question, found: Prediction, *, atten
         "n_used": found.n_used,
         "slide_id": question.about.slide_id or None,
         "in_training": found.in_training,
-        "notes": list(found.notes),
+        "notes": [*question.notes, *found.notes],
         "model": {"name": facts.name, "digest": found.model_digest},
         "notice": NOTICE,
     }

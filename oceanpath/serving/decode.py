@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import json
 import math
-import tokenize
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from oceanpath.artifacts.npy_header import NPY_MAGIC, read_npy_header
 from oceanpath.artifacts.provenance import Provenance
 from oceanpath.serving.hdf5 import MAGIC
 from oceanpath.serving.problems import (
@@ -25,15 +25,8 @@ from oceanpath.serving.question import Limits, Question, hold_size
 from oceanpath.serving.signatures import identify
 
 ReadH5 = Callable[[bytes | bytearray], Question]
-NPY_MAGIC = b"\x93NUMPY"
 ACCEPTED = 'an .h5 or .npy file, or JSON {"features": [[...]]}'
 JSON_KEYS = {"features", "coords", "slide_id", "encoder"}
-NPY_HEADERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
-BAD_HEADER = (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, tokenize.TokenError)
-"""What numpy raises for a header that it cannot parse."""
 
 
 def decode(body: bytes | bytearray, media_type: str, limits: Limits, read_h5: ReadH5) -> Question:
@@ -72,18 +65,14 @@ def decode_coords(body: bytes | bytearray, limits: Limits) -> NDArray[Any]:
 def _npy(body: bytes | bytearray, limits: Limits, kinds: str) -> NDArray[Any]:
     stream = io.BytesIO(body)
     try:
-        version = np.lib.format.read_magic(stream)
-        shape, fortran, dtype = NPY_HEADERS[version](stream)
-    except KeyError as error:
-        raise MalformedError("this version of .npy is not read", expected="1.0 or 2.0") from error
-    except BAD_HEADER as error:
-        raise MalformedError("the .npy header cannot be parsed") from error
-    if not all(type(size) is int and size >= 0 for size in shape):  # numpy takes a negative size, and True for 1
-        raise MalformedError("the .npy header gives an impossible shape", expected="[N, D]", got=list(shape))
+        header = read_npy_header(stream)
+    except ValueError as error:
+        raise MalformedError(str(error)) from error
+    dtype = header.dtype
     if dtype.kind not in kinds or dtype.itemsize > 8:
         expected = "float16, float32 or float64" if kinds == "f" else "integers or floats"
         raise MalformedError("an .npy of another type", expected=expected, got=dtype)
-    shape = _two(shape)
+    shape = _two(header.shape)
     hold_size(shape, dtype.itemsize, limits)
     rest = len(body) - stream.tell()
     if rest != math.prod(shape) * dtype.itemsize:
@@ -92,7 +81,7 @@ def _npy(body: bytes | bytearray, limits: Limits, kinds: str) -> NDArray[Any]:
             "the .npy holds more or fewer bytes than its header says", expected=said, got=f"{rest} bytes"
         )
     flat = np.frombuffer(body, dtype, offset=stream.tell())
-    found: NDArray[Any] = flat.reshape(shape, order="F" if fortran else "C")
+    found: NDArray[Any] = flat.reshape(shape, order=header.order)
     return found
 
 

@@ -29,6 +29,7 @@ ORT_ERRORS = (
     RuntimeError,
 )
 """onnxruntime's exceptions share no base but Exception."""
+TRAINING_NOTE = "part of the training cohort, so this is no measure of performance on new slides"
 GOLDEN_TOLERANCE = 1e-4
 """Wider than the parity of the export: another processor may add in another order."""
 
@@ -118,6 +119,8 @@ class Engine:
         weights = np.zeros(len(bag), np.float32)
         weights[seen] = attention
         classes = tuple(self.facts.classes)
+        in_training = self._training.knows(stored, about.slide_digest)
+        notes += [TRAINING_NOTE] if in_training else []
         return Prediction(
             classes=classes,
             probabilities=probabilities,
@@ -127,7 +130,7 @@ class Engine:
             attention=weights,
             n_patches=len(bag),
             n_used=len(attention),
-            in_training=self._training.knows(stored, about.slide_digest),
+            in_training=in_training,
             notes=tuple(notes),
             model_digest=self.facts.digest,
         )

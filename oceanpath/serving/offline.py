@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +13,7 @@ from oceanpath.artifacts.ids import slide_id
 from oceanpath.artifacts.predictions import prob_columns
 from oceanpath.errors import ArtifactError, ExperimentError, OceanPathError
 from oceanpath.serving.engine import Engine
+from oceanpath.serving.question import Question
 
 
 def find_bundle(path: Path) -> Path:
@@ -53,23 +53,19 @@ def predict_table(engine: Engine, paths: Sequence[Path], *, members: bool = Fals
 
 
 def _row(engine: Engine, name: str, path: Path, *, members: bool) -> dict[str, object]:
-    notes = []
     try:
         scanned = scan_features(path)
-        about = scanned.provenance
-        if about.slide_id and about.slide_id != name:
-            notes.append(f"the file is named {name}, and the slide id inside it is {about.slide_id}")
-        about = replace(about, slide_id=about.slide_id or name)
-        answer = engine.predict(*read_features(scanned), about)
+        question = Question(*read_features(scanned), scanned.provenance).completed("", name)
+        answer = engine.predict(question.features, question.coords, question.about)
     except OceanPathError as error:
         if error.where:
             raise
         raise ArtifactError(error.what, where=path, expected=error.expected, got=error.got, do=error.do) from error
     classes = prob_columns(engine.facts.classes)
-    row: dict[str, object] = {"slide_id": about.slide_id, "n_patches": answer.n_patches}
+    row: dict[str, object] = {"slide_id": question.about.slide_id, "n_patches": answer.n_patches}
     row |= dict(zip(classes, map(float, answer.probabilities), strict=True))
     row |= {"predicted": answer.predicted, "decision": answer.decision, "n_used": answer.n_used}
-    row |= {"in_training": answer.in_training, "notes": "; ".join([*notes, *answer.notes])}
+    row |= {"in_training": answer.in_training, "notes": "; ".join([*question.notes, *answer.notes])}
     for member, said in zip(engine.facts.members, answer.members.tolist(), strict=True) if members else ():
         row |= {f"{column}_fold{member.fold}": value for column, value in zip(classes, said, strict=True)}
     return row

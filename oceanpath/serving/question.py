@@ -36,18 +36,20 @@ class Question:
     """[N, 2] level-0 pixels, where they were sent."""
     about: Provenance = UNKNOWN
     """How the features were made, where the body says it."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the answer should know about the question."""
 
     def completed(self, encoder: str, slide_id: str) -> Question:
-        """With what the client says beside the body, where the body does not say it itself.
+        """With what was said beside the features, where these do not say it themselves.
 
-        Raises: MalformedError: both name a slide, and not the same; or the id is too long or no text.
+        Raises: MalformedError: the slide id is too long or no text.
         """
-        about = self.about
+        about, notes = self.about, self.notes
         if slide_id and about.slide_id and slide_id != about.slide_id:
-            raise MalformedError("two slide ids for one slide", expected=about.slide_id, got=slide_id)
-        _hold_id(about.slide_id or slide_id)
+            notes = (*notes, f"the slide id in the file is {about.slide_id}, not {slide_id}")
         about = replace(about, encoder=about.encoder or encoder, slide_id=about.slide_id or slide_id)
-        return replace(self, about=about)
+        _hold_id(about.slide_id)
+        return replace(self, about=about, notes=notes)
 
 
 def _hold_id(slide_id: str) -> None:

@@ -2,15 +2,17 @@
 
 import re
 from pathlib import Path
-from typing import Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from oceanpath.artifacts.cohort_table import Question
 from oceanpath.artifacts.ids import normal
 from oceanpath.artifacts.left_out import LeftOut
 from oceanpath.errors import ExperimentError
 from oceanpath.settings import Settings, shared
+
+if TYPE_CHECKING:
+    from oceanpath.artifacts.cohort_table import Question
 
 
 class DataSettings(Settings):
@@ -80,8 +82,10 @@ class SlideList(Settings):
     sheet: str = shared("data.sheet", "")
     allow_missing: bool = shared("data.allow_missing", False)
 
-    def question(self) -> Question:
+    def question(self) -> "Question":
         """What the table is asked for."""
+        from oceanpath.artifacts.cohort_table import Question  # only needed where a table is read
+
         return Question(slide_id=self.slide_id, encoding=self.encoding, sheet=self.sheet)
 
 

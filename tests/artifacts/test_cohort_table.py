@@ -21,6 +21,9 @@ SAVED: dict[str, Callable[[pd.DataFrame, Path], object]] = {
 
 @pytest.fixture(params=SAVED)
 def save(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[pd.DataFrame], Path]:
+    if request.param == "xlsx":
+        pytest.importorskip("openpyxl", reason="the extra `excel` is not installed")
+
     def write(frame: pd.DataFrame) -> Path:
         SAVED[request.param](frame, tmp_path / f"t.{request.param}")
         return tmp_path / f"t.{request.param}"

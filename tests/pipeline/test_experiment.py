@@ -88,6 +88,16 @@ def test_relative_paths_are_meant_from_the_file_that_says_them(house, monkeypatc
     assert rooted.base.value("data.words") == Path.cwd() / "far" / "w.txt"
 
 
+def test_a_value_may_come_from_the_table_of_another_stage(house) -> None:
+    house.write("seed = 7\n[count]\nfactor = 3\n[[variant]]\nname = 'v'\ncount.factor = 5\n")
+    base, other = load(house.file, house.catalog).variants
+    assert (base.value("count.factor"), base.value("count.letters"), base.value("count.seed")) == (3, "ab", 7)
+    assert other.value("count.factor") == 5
+    assert base.value("count") == base.settings(house.catalog.stage("count"))
+    with pytest.raises(ExperimentError, match="unknown stage 'coutn'"):
+        base.value("coutn.factor")
+
+
 def test_an_extended_file_is_merged_key_by_key(house) -> None:
     (house.folder / "base.toml").write_text('seed = 3\n[count]\nfactor = 2\nletters = "x"\n')
     house.write('extends = "base.toml"\n[count]\nfactor = 5\n')

@@ -32,7 +32,7 @@ def run(settings: EvalSettings, inputs: Inputs, out: Path, progress: Progress) -
     metrics.write_metrics(report, out)
     draw_all(settings, rows, floors, report, out)
     draw_losses(rows.results, inputs["train"], out / "learning.png")
-    if said := notice():
+    if said := notice("eval"):
         progress.note(said)
     return summarise(report)
 

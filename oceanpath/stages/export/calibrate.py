@@ -63,6 +63,7 @@ def ensemble_threshold(members: Sequence[Member], classes: Sequence[str]) -> Thr
         reason = "no member's validation rows hold both classes"
         return Threshold(value=None, positive=classes[-1], reason=reason)
     reason = f"mean of {len(cuts)} of {len(members)} members; each chosen on inner validation rows (Youden)"
+    reason += "; not evaluated for the ensemble" if len(members) > 1 else ""
     return Threshold(value=round(float(np.mean(cuts)), 9), positive=classes[-1], reason=reason)
 
 

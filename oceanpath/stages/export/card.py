@@ -40,7 +40,8 @@ LIMITS = """\
   answers without any sign of it.
 - It answers for every input of the right shape, also for slides that show something else entirely.
 - Attention says which patches weighed in; it is no map of tumour and no proof of a cause.
-- Slides whose features come from another encoder, patch size or resolution are outside what it was made for."""
+- Slides whose features come from another encoder, patch size or resolution are outside what it was made for. They are
+  refused where their file states it; what a file does not state is not compared."""
 
 
 def render_card(facts: BundleFacts) -> str:

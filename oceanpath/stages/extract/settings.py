@@ -120,7 +120,7 @@ class ExtractSettings(Settings):
         has_source = self.backend == "native" and ":" in self.encoder
         own: dict[str, Any] = {"encoder_source": source_digest(self.encoder)} if has_source else {}
         wanted = self.wanted()
-        own |= {} if wanted is None else {"slides_of_table": _digest(wanted), "match_ids": self.match_ids}
+        own |= {} if wanted is None else {"slides_of_table": _in_words(wanted), "match_ids": self.match_ids}
         own |= {"allow_missing": True} if self.allow_missing else {}
         known = {name: value for name, value in super().identity().items() if name != "magnification"}
         return {**known, **own}
@@ -142,5 +142,6 @@ class ExtractSettings(Settings):
         return EncoderOptions(weights=self.weights, revision=self.revision, precision=self.precision)
 
 
-def _digest(names: list[str]) -> str:
-    return hashlib.blake2b("\n".join(names).encode(), digest_size=16).hexdigest()
+def _in_words(names: list[str]) -> str:
+    """How many slides, and which: the same text for the same slides."""
+    return f"{len(names)} slides ({hashlib.blake2b(chr(10).join(names).encode(), digest_size=16).hexdigest()})"

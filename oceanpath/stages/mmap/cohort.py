@@ -127,12 +127,15 @@ def placeless(files: list[FeatureFile], told: int) -> Bad:
 
 
 def refuse(bad: Bad, total: int, *, allowed: bool) -> None:
-    """End the stage with one list of all bad files, unless the user allowed to go on without them."""
+    """End the stage with one list of all bad files, unless the user allowed to continue without them."""
     if not bad or (allowed and len(bad) < total):
         return
+    if len(bad) == 1:
+        do = "Mend or remove it, or set data.allow_missing = true to continue without it."
+        raise ArtifactError(f"1 of {total} feature files cannot be used: {bad[0][1]}", do=do)
     listed = "".join(f"\n  {reason}" for _, reason in bad[:SHOWN])
     more = f"\n  and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
-    do = f"Mend or remove them, or set data.allow_missing = true to go on without them.{listed}{more}"
+    do = f"Mend or remove them, or set data.allow_missing = true to continue without them.{listed}{more}"
     raise ArtifactError(f"{len(bad)} of {total} feature files cannot be used", do=do)
 
 

@@ -1,13 +1,15 @@
 """The `[split]` table."""
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from oceanpath.artifacts.cohort_table import Question
 from oceanpath.settings import outside, shared
 from oceanpath.stages.tables import SlideList
+
+if TYPE_CHECKING:
+    from oceanpath.artifacts.cohort_table import Question
 
 
 class SplitSettings(SlideList):
@@ -29,8 +31,10 @@ class SplitSettings(SlideList):
     distinct_ids: bool = shared("data.distinct_ids", False)
     seed: int = shared("seed", 42)
 
-    def question(self) -> Question:
+    def question(self) -> "Question":
         """What the table is asked for."""
+        from oceanpath.artifacts.cohort_table import Question  # only needed where a table is read
+
         return Question(
             slide_id=self.slide_id,
             patient_id=self.patient_id,

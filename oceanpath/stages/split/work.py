@@ -75,6 +75,4 @@ def _summary(cohort: Cohort, splits: dict[str, Any], folds: int) -> Summary:
     ]
     lines += [f"left out, {reason}: {len(names)} ({', '.join(names[:3])})" for reason, names in cohort.excluded.items()]
     metrics = {"slides": splits["slides"], "patients": splits["patients"], "folds": folds}
-    flow = cohort.flow
-    metrics |= {f"flow_{name}": flow[name] for name in ("in_table", "with_features", "failed", "blank", "used")}
     return Summary(tuple(lines), metrics)

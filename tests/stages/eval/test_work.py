@@ -67,7 +67,7 @@ class Notes(Quiet):
 
 def test_class_names_without_a_font_are_said_once(make, out, monkeypatch):
     monkeypatch.setattr(fonts, "_installed", tuple)
-    fonts.notice()
+    fonts.notice("eval")
     notes = Notes()
     work.run(QUICK, make(classes=("正常", "肿瘤")).inputs, out, notes)
     work.check(out)
