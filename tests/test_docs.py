@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -97,8 +98,8 @@ def test_serve_answers_as_predict_does(desk: Path) -> None:
     predicted = desk / "offline.csv"
     features = sorted((desk / "outputs" / "experiments" / "quickstart" / "extract").glob("*.h5"))[0]
     subprocess.run(words(f"oceanpath predict {features} --out {predicted}"), cwd=desk, check=True, capture_output=True)
-    header, row = predicted.read_text().splitlines()
-    offline = dict(zip(header.split(","), row.split(","), strict=True))
+    with predicted.open(newline="") as file:
+        (offline,) = csv.DictReader(file)
     port = 20000 + os.getpid() % 20000
     server = subprocess.Popen(words(f"oceanpath serve --port {port}"), cwd=desk, stderr=subprocess.PIPE, text=True)
     try:

@@ -38,4 +38,5 @@ def test_every_way_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert said["largest_difference_to_openslide"] == 0
     assert rows["OpenSlide, PIL bicubic"]["patches"] == 4 and 0 < rows["mean_colour"]["patches"] <= 16
     assert all(row["cpu_ms"] > 0 for row in rows.values())
-    assert sorted(path.name for path in (tmp_path / "o").iterdir()) == ["extract.json", "extract.md", "extract.png"]
+    written = [f"extract.{kind}" for kind in ("json", "md", "pdf", "png", "svg")]
+    assert sorted(path.name for path in (tmp_path / "o").iterdir()) == written

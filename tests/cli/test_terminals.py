@@ -60,7 +60,8 @@ def test_what_needs_no_experiment(line: str, encoding: str, folder: Path) -> Non
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_errors_progress_and_plans(encoding: str, folder: Path) -> None:
     """A name of characters that no such terminal has, in every stream."""
-    assert call(folder, encoding, "run", "--dry-run").returncode == 0
+    planned = call(folder, encoding, "run", "--dry-run")
+    assert planned.returncode == 2 and b"curate" in planned.stdout  # the plan, then what is known to be wrong
     said = call(folder, encoding, "run", "--set", f"curate.{NAME}=1")
     assert said.returncode == 2
     assert said.stderr.startswith(b"experiment: ") or b"error: " in said.stderr

@@ -179,7 +179,8 @@ def test_the_old_key_is_accepted_with_a_warning_and_builds_no_store_again(
     here = project("study")
     here.restore()
     capsys.readouterr()
-    assert give(here, "mmap --set mmap.verify=false --dry-run") == 0
+    words = ["mmap", "-e", f"{here.top}/e.toml", "--workspace", str(here.out), "--dry-run"]
+    assert run_app([*words, "--set", "mmap.verify=false"]) == 0
     said = capsys.readouterr()
     assert "warning: --set mmap.verify: mmap.verify has no effect; set runtime.verify instead" in said.err
     assert re.search(r"mmap +fresh", said.out)

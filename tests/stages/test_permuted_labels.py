@@ -60,7 +60,7 @@ def areas(root: Path, store: Path, table: pd.DataFrame, seed: int) -> dict[str, 
         train.run_part(TRAIN, inputs, part, made[part.key], Quiet())
     train.run(TRAIN, replace(inputs, parts=made), root / "train", Quiet())
     rows = read_rows(root / "train", root / "split")
-    report = build_report(EvalSettings(resamples=100), rows, predict_floors(rows, store, root / "split", Quiet()))
+    report = build_report(EvalSettings(resamples=100), rows, predict_floors(rows, inputs, Quiet()))
     found = {name: records["auroc"]["value"] for name, records in report["floor"].items()}
     return found | {"model": report["level"]["slide"]["auroc"]["value"]}
 

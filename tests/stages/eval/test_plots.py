@@ -76,7 +76,7 @@ def test_legends_hold_counts_and_the_numbers_and_intervals_of_metrics_json(make,
     cohort = make()
     drawn(cohort, "a")
     rows = read_rows(cohort.inputs["train"], cohort.inputs["split"])
-    floors = predict_floors(rows, cohort.inputs["mmap"], cohort.inputs["split"], Quiet())
+    floors = predict_floors(rows, cohort.inputs, Quiet())
     report = build_report(QUICK, rows, floors)
     for axis, name, key in ((ROC, "AUROC", "auroc"), (PR, "AP", "auprc")):
         assert "60 slides of 30 patients, 95 % intervals" in texts[axis]

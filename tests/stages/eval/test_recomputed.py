@@ -70,6 +70,7 @@ def build(root, name):
                 **dict(zip(predictions.prob_columns(classes), probs.T, strict=True)), fold=number
             )
         (root / f"train/fold_{number}").mkdir()
+        (root / f"train/fold_{number}/history.json").write_text('[{"epoch": 0, "train_loss": 0.7, "val_loss": 0.6}]')
         predictions.write_predictions(tables["val"], root / f"train/fold_{number}/preds_val.parquet")
         tests.append(tables["test"])
     predictions.write_predictions(pd.concat(tests), root / "train/oof_predictions.parquet")
