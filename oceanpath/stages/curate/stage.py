@@ -7,7 +7,7 @@ from oceanpath.stages.curate.settings import CurateSettings
 
 STAGE = Stage(
     name="curate",
-    version=1,
+    version=2,
     settings=CurateSettings,
     work="oceanpath.stages.curate.work:run",
     check="oceanpath.artifacts.pretrain_manifest:check",

@@ -7,7 +7,7 @@ from oceanpath.stages.mmap.settings import MmapSettings
 
 STAGE = Stage(
     name="mmap",
-    version=3,
+    version=4,
     settings=MmapSettings,
     work="oceanpath.stages.mmap.work:run",
     check="oceanpath.artifacts.store:check",
