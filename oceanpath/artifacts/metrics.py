@@ -4,7 +4,7 @@
                     "level": {"slide": {metric: record}, "patient": {metric: record}},
                     "operating_point": null or {"rule", "thresholds", "slide": {metric: record}, "patient": {...}},
                     "floor": {name: {metric: record}},
-                    "versus_floor": {name: record with "p" and "verdict"},
+                    "versus_baseline": {name: record with "p" and "verdict"},
                     "folds": [{"fold", "n", "n_patients", "auroc": record, ...}],
                     "notes": [text], "cohort_flow": as in `oceanpath.artifacts.folds`, or null}
 
@@ -18,11 +18,12 @@ Metrics: auroc and auprc (macro one-vs-rest beyond two classes), auroc_within_fo
 only), balanced_accuracy, f1 (macro), mcc, kappa, accuracy, brier, ece (always without an interval); for two classes
 also sensitivity and specificity of the last class.
 
-The floors (baselines) are mean_pool_lr, max_pool_lr, majority and bag_length. `versus_floor` is the slides' AUROC of
-the model minus that of each baseline with its paired interval, and a verdict from that interval alone: "worse" (below
-0), "better" (above 0), "not_shown_better" (it includes 0), or "undetermined" (there is none). All but "better" have a
-note, which starts with worse_than_floor, not_shown_better_than_floor or not_compared_with_floor. A note that starts
-with fold_scales_differ says that the interval of auroc minus auroc_within_folds excludes 0.
+The baselines, under the key "floor", are mean_pool_lr, max_pool_lr, majority and bag_length. `versus_baseline` is the
+AUROC of the model's slides minus that of each baseline with its paired interval, and a verdict from that interval
+alone: "worse" (below 0), "better" (above 0), "not_shown_better" (it includes 0), or "undetermined" (there is none). All
+but "better" have a note, which starts with worse_than_floor, not_shown_better_than_baseline or
+not_compared_with_baseline. A note that starts with fold_scales_differ says that the interval of auroc minus
+auroc_within_folds excludes 0.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ LEVELS = ("slide", "patient")
 FLOORS = ("mean_pool_lr", "max_pool_lr", "majority", "bag_length")
 RANKING = ("auroc", "auroc_within_folds", "auprc")
 REQUIRED = (*RANKING, "balanced_accuracy", "f1", "mcc", "kappa", "accuracy", "brier", "ece")
-KEYS = ("classes", "scheme", "selected", "level", "operating_point", "floor", "versus_floor", "folds", "notes")
+KEYS = ("classes", "scheme", "selected", "level", "operating_point", "floor", "versus_baseline", "folds", "notes")
 ROUNDING = 1e-12
 """A number may lie outside its interval by this much."""
 
@@ -84,7 +85,7 @@ def _check(metrics: Mapping[str, Any], where: Path) -> None:
         _check_group(metrics["level"].get(level), f"level.{level}", where, selected)
     for name in FLOORS:
         _check_group(metrics["floor"].get(name), f"floor.{name}", where, selected)
-        _check_verdict(metrics["versus_floor"].get(name), f"versus_floor.{name}", where, selected)
+        _check_verdict(metrics["versus_baseline"].get(name), f"versus_baseline.{name}", where, selected)
     records = {f"folds.{fold['fold']}.auroc": fold["auroc"] for fold in metrics["folds"]}
     if (point := metrics["operating_point"]) is not None:
         records |= {f"operating_point.{a}.{b}": record for a in LEVELS for b, record in point[a].items()}

@@ -18,7 +18,7 @@ def report():
         "level": dict.fromkeys(metrics.LEVELS, group),
         "operating_point": {"rule": "r", "thresholds": [0.5], "slide": group, "patient": group},
         "floor": dict.fromkeys(metrics.FLOORS, group),
-        "versus_floor": dict.fromkeys(metrics.FLOORS, BETTER),
+        "versus_baseline": dict.fromkeys(metrics.FLOORS, BETTER),
         "folds": [{"fold": 0, "n": 10, "n_patients": 8, "auroc": RECORD}],
         "notes": [],
     }
@@ -72,7 +72,7 @@ def test_selected_rows_say_so_at_every_number(tmp_path):
     [
         (("notes",), "lack a key"),
         (("floor", "majority"), "lack a group"),
-        (("versus_floor", "bag_length"), "not compared"),
+        (("versus_baseline", "bag_length"), "not compared"),
         (("level", "slide", "mcc"), "is missing"),
     ],
 )
@@ -105,10 +105,10 @@ def test_a_number_says_of_how_many_rows_it_is(tmp_path):
 )
 def test_a_verdict_follows_from_its_interval(tmp_path, change, verdict):
     found = report()
-    found["versus_floor"]["majority"] = BETTER | change | {"verdict": verdict}
+    found["versus_baseline"]["majority"] = BETTER | change | {"verdict": verdict}
     metrics.write_metrics(found, tmp_path)
     for other in {"better", "worse", "not_shown_better", "undetermined"} - {verdict}:
-        found["versus_floor"]["majority"]["verdict"] = other
+        found["versus_baseline"]["majority"]["verdict"] = other
         with pytest.raises(ArtifactError, match="verdict does not follow"):
             metrics.write_metrics(found, tmp_path)
 

@@ -3,6 +3,7 @@ import pytest
 
 from oceanpath.stats.panel import decide, evaluate_decisions
 from oceanpath.stats.resample import draw_patients
+from oceanpath.stats.within_folds import NAME, within_fold_measure
 
 
 def test_two_classes_have_all_metrics_with_intervals(estimates, cohort):
@@ -28,6 +29,16 @@ def test_a_calibrated_model_has_an_ece_without_an_interval_and_the_reason(estima
         assert "resampling raises it" in found["ece"].reason
         for name, estimate in found.items():
             assert name == "ece" or estimate.low <= estimate.value <= estimate.high, name
+
+
+def test_rows_of_several_folds_also_have_the_area_within_them(estimates, cohort):
+    labels, probs, patients = cohort(60)
+    folds = np.arange(60) // 2 % 3
+    found = estimates(labels, probs, patients, folds, resamples=100)
+    within = within_fold_measure(labels, probs, folds)(np.ones((1, 60)))[NAME][0]
+    assert found[NAME].value == within != found["auroc"].value
+    assert found[NAME].low < within < found[NAME].high
+    assert NAME not in estimates(labels, probs, patients, resamples=100)
 
 
 def test_twelve_classes_of_a_perfect_model_are_perfect(estimates):

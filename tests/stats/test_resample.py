@@ -77,6 +77,8 @@ def test_too_few_patients_have_no_interval_and_say_why():
     assert value.value == 1 and value.low is None and "too few" in value.reason
     one = draw_patients(["a", "a"], np.array([0, 1]))
     assert one.reason == "one patient only"
+    two = draw_patients(["a", "b"], np.array([0, 1]), resamples=50)
+    assert two.reason == "" and np.all(two.counts == 1)  # any other resample lacks a class
 
 
 def test_no_rows_are_refused():

@@ -84,3 +84,5 @@ def test_every_row_has_a_fold(cohort):
     labels, probs, _ = cohort(10)
     with pytest.raises(StageError, match="without a fold"):
         within_fold_measure(labels, probs, np.zeros(9, int))
+    with pytest.raises(StageError, match="not finite"):
+        within_fold_measure(labels, np.full((10, 2), np.nan), np.zeros(10, int))

@@ -7,6 +7,9 @@ Writes  umap.png, umap.parquet      slides in the space of fold 0's model: slide
         (each figure also as .pdf and .svg)
         attention.parquet           slide_id, x, y (level-0 px; null without coordinates), attention; a slide sums to 1
         analysis.json               {"selected", "umap": {"drawn", "reason"}, "attention": [one object a picture]}
-        comparison.json             where there are several variants: this one against each other one
+        comparison.json             with several variants: {"this", "classes", "selected", "variants": {variant: the
+                                    variant that has the same predictions}, "family": how many p-values were adjusted
+                                    together, "pairs": [{"this", "other", "n", "n_patients", "auroc_this",
+                                    "auroc_other", "delong", "mcnemar", "bootstrap"}]}; each test has p and p_holm
 Fails   when variants did not predict the same slides with the same labels, or a picture was not written
 """

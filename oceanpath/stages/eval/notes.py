@@ -38,11 +38,11 @@ def notes(
 
 def _below(name: str, value: float | None, difference: PairedDifference) -> str:
     if value is None or difference.value is None or difference.verdict == "undetermined":
-        return f"not_compared_with_floor: {name}: {difference.reason}"
+        return f"not_compared_with_baseline: {name}: {difference.reason}"
     words = f"AUROC {value:.3f} against {value - difference.value:.3f}, difference {_signed(difference)}"
     if difference.verdict == "worse":
         return f"worse_than_floor: {name}: {words}"
-    return f"not_shown_better_than_floor: {name}: {words}; the interval includes 0"
+    return f"not_shown_better_than_baseline: {name}: {words}; the interval includes 0"
 
 
 def _scales(model: Bootstrap, folds: PairedDifference) -> str:

@@ -44,7 +44,7 @@ def build_report(
         "level": {"slide": slide, "patient": patient},
         "operating_point": operating_point(settings, rows, slides, patients, conflict),
         "floor": {name: _records(one.estimates(settings.confidence)) for name, one in baselines.items()},
-        "versus_floor": {name: difference.record() for name, difference in versus.items()},
+        "versus_baseline": {name: difference.record() for name, difference in versus.items()},
         "folds": [_fold(settings, rows, number) for number in range(rows.results["folds"])],
         "notes": notes(rows, model, versus, folds, conflict),
     }

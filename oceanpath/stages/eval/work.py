@@ -58,7 +58,7 @@ def summarise(report: Mapping[str, Any]) -> Summary:
     flat |= {f"auroc_{end}": slide["auroc"].get(end) for end in ("low", "high")}
     flat |= {f"patient_auroc{end}": patient["auroc"].get(key) for end, key in _ENDS.items()}
     flat |= {f"floor_{name}": records["auroc"]["value"] for name, records in report["floor"].items()}
-    for name, difference in report["versus_floor"].items():
+    for name, difference in report["versus_baseline"].items():
         flat |= {f"versus_{name}{end}": difference.get(key) for end, key in _ENDS.items()}
         flat |= {f"versus_{name}_{key}": difference[key] for key in ("p", "verdict")}
     prefix = "selected_" if report["selected"] else ""

@@ -83,7 +83,7 @@ def write_eval(path, selected):
     found = {
         "classes": CLASSES, "scheme": "kfold", "selected": selected, "operating_point": None, "folds": [], "notes": [],
         "level": dict.fromkeys(metrics.LEVELS, group), "floor": dict.fromkeys(metrics.FLOORS, group),
-        "versus_floor": dict.fromkeys(metrics.FLOORS, group["auroc"] | {"p": 0.01, "verdict": "better"}),
+        "versus_baseline": dict.fromkeys(metrics.FLOORS, group["auroc"] | {"p": 0.01, "verdict": "better"}),
     }  # fmt: skip
     metrics.write_metrics(found, path)
 

@@ -164,7 +164,7 @@ def test_every_number_is_that_of_other_code(tmp_path, name, with_intervals):
         table.p = probs
         values, samples = everything(table), sampled(table, resamples, auroc)
         hold(report["floor"][floor], table, values, samples, redrawn)
-        versus, difference = report["versus_floor"][floor], auroc(slides)["auroc"] - values["auroc"]
+        versus, difference = report["versus_baseline"][floor], auroc(slides)["auroc"] - values["auroc"]
         assert versus["value"] == pytest.approx(difference, abs=1e-12)
         if samples:
             moved = np.array([a["auroc"] - b["auroc"] for a, b in zip(own, samples, strict=True)])

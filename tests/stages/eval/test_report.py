@@ -77,7 +77,7 @@ def starts(found, word):
 def test_a_model_below_its_baselines_is_called_worse_by_the_paired_interval(make):
     rows, found = report(make(skill=-1.0))
     assert len(starts(found, "worse_than_floor")) == 4
-    record, floor = found["versus_floor"]["mean_pool_lr"], found["floor"]["mean_pool_lr"]["auroc"]["value"]
+    record, floor = found["versus_baseline"]["mean_pool_lr"], found["floor"]["mean_pool_lr"]["auroc"]["value"]
     assert record["value"] == roc_auc_score(rows.labels, rows.probs[:, 1]) - floor
     assert record["low"] < record["value"] < record["high"] < 0 and record["verdict"] == "worse"
     assert (record["n"], record["n_patients"], record["resamples"]) == (60, 30, 100) and record["p"] < 0.05
@@ -89,25 +89,27 @@ def test_a_model_just_below_a_baseline_is_not_called_worse(make):
     logits = np.random.default_rng(1).normal(size=60) + 1.3 * rows.labels
     ahead = 1 / (1 + np.exp(-logits))
     found = build_report(QUICK, rows, dict.fromkeys(FLOORS, np.stack([1 - ahead, ahead], axis=1)))
-    record = found["versus_floor"]["mean_pool_lr"]
+    record = found["versus_baseline"]["mean_pool_lr"]
     assert record["value"] < 0 <= record["high"] and record["verdict"] == "not_shown_better"
     assert not starts(found, "worse_than_floor")
-    (said,) = (note for note in starts(found, "not_shown_better_than_floor") if "mean_pool_lr" in note)
+    (said,) = (note for note in starts(found, "not_shown_better_than_baseline") if "mean_pool_lr" in note)
     assert "the interval includes 0" in said and f"difference {record['value']:+.3f}" in said
 
 
 def test_a_model_above_its_baselines_has_no_note(make):
     _, found = report(make(skill=6))
     assert found["notes"] == []
-    assert {record["verdict"] for record in found["versus_floor"].values()} == {"better"}
+    assert {record["verdict"] for record in found["versus_baseline"].values()} == {"better"}
 
 
 def test_a_baseline_that_cannot_be_compared_is_named_with_the_reason(make):
     rows, _ = report(make(patients=6))
     rows.frame["patient_id"] = "p00"
     found = build_report(QUICK, rows, dict.fromkeys(FLOORS, rows.probs))
-    assert {record["verdict"] for record in found["versus_floor"].values()} == {"undetermined"}
-    assert starts(found, "not_compared_with_floor")[0] == "not_compared_with_floor: mean_pool_lr: one patient only"
+    assert {record["verdict"] for record in found["versus_baseline"].values()} == {"undetermined"}
+    assert (
+        starts(found, "not_compared_with_baseline")[0] == "not_compared_with_baseline: mean_pool_lr: one patient only"
+    )
 
 
 def test_folds_on_other_scales_have_a_note_beside_the_area_within_folds(make):

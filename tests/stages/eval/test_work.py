@@ -32,7 +32,7 @@ def test_it_writes_metrics_and_pictures_that_pass_the_check(make, out):
     assert summary.metrics["auroc_low"] < summary.metrics["auroc"] < summary.metrics["auroc_high"]
     assert summary.metrics["floor_majority"] == 0.5
     assert summary.metrics["auroc_within_folds"] == found["level"]["slide"]["auroc_within_folds"]["value"]
-    for name, record in found["versus_floor"].items():
+    for name, record in found["versus_baseline"].items():
         keys = {"": "value", "_low": "low", "_high": "high", "_p": "p", "_verdict": "verdict"}
         assert {key: summary.metrics[f"versus_{name}{end}"] for end, key in keys.items()} == {
             key: record[key] for key in keys.values()

@@ -99,7 +99,7 @@ def write_eval(path: Path) -> None:
         "level": {"slide": group, "patient": group | {"mcc": {"value": None, "reason": "one class only"}}},
         "operating_point": None,
         "floor": dict.fromkeys(metrics.FLOORS, group),
-        "versus_floor": dict.fromkeys(metrics.FLOORS, record | {"p": 0.01, "verdict": "better"}),
+        "versus_baseline": dict.fromkeys(metrics.FLOORS, record | {"p": 0.01, "verdict": "better"}),
         "folds": [],
         "notes": [],
     }
