@@ -5,6 +5,8 @@ Sessions use the environment they are called from and install what they need int
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nox
 
 nox.options.default_venv_backend = "none"
@@ -69,6 +71,18 @@ def crash(session: nox.Session) -> None:
     tests = ("tests/pipeline/test_crash.py", "tests/stages/mmap/test_crash.py")
     options = ("-rs", "-s", "--timeout=9000", *tests)
     session.run("python", "-m", "pytest", *options, env={"OCEANPATH_CRASH": "all"})
+
+
+@nox.session
+def damage(session: nox.Session) -> None:
+    """Every kind of file flipped, cut and zeroed 200 times each, and read by its command: a table of the outcomes."""
+    _install(session)
+    table = Path(session.create_tmp()) / "damage.jsonl"
+    table.unlink(missing_ok=True)
+    found = {"OCEANPATH_DAMAGE": "200", "OCEANPATH_DAMAGE_TABLE": str(table), "OMP_NUM_THREADS": "1"}
+    tests = ("-n", "2", "tests/damage/test_damage.py")
+    session.run("python", "-m", "pytest", "-rs", "--timeout=7200", *tests, env=found, success_codes=[0, 1])
+    session.run("python", "tests/damage/table.py", str(table))
 
 
 @nox.session

@@ -26,6 +26,7 @@ FORMATS = (
     "store",
     "columns",
     "sources",
+    "left_out",
     "folds",
     "predictions",
     "metrics",

@@ -3,6 +3,7 @@
     OceanPathError          1  our bug, if it ever shows without a subclass
     ├── ExperimentError     2  the experiment file, the command line or the label table is wrong
     ├── StageError          3  a stage could not do its work
+    │   └── AccidentError   3  the system, a killed process or a bug ended it, which says nothing of its input
     ├── ArtifactError       4  a file on disk is damaged, or is not what it says it is
     ├── MissingExtraError   5  an optional package is needed; the message names it
     └── GateError           6  an audit or a check was asked for, and failed
@@ -13,7 +14,8 @@ Ctrl-C ends a command with 130, SIGTERM with 143, a closed terminal with 129.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import IntEnum
 
 
@@ -34,6 +36,8 @@ class OceanPathError(Exception):
     """One problem in words: where, what, expected, got, and what to do next."""
 
     exit_code = ExitCode.BUG
+    each: tuple[OceanPathError, ...] = ()
+    """The problems that this one error lists; see `together`."""
 
     def __init__(self, what: str, *, where: object = "", expected: object = "", got: object = "", do: str = "") -> None:
         self.what, self.where, self.do = what, str(where), do
@@ -42,10 +46,14 @@ class OceanPathError(Exception):
 
     def render(self) -> str:
         """The message on one line: where, what, expected, got, and what to do."""
+        text = (f"{self.where}: " if self.where else "") + self.facts()
+        return text.rstrip(".") + (f". {self.do}" if self.do else "")
+
+    def facts(self) -> str:
+        """The message without where it is and what to do: the same on every machine."""
         facts = [f"expected {self.expected}" if self.expected else "", f"got {self.got}" if self.got else ""]
         said = ", ".join(fact for fact in facts if fact)
-        text = (f"{self.where}: " if self.where else "") + self.what + (f"; {said}" if said else "")
-        return text.rstrip(".") + (f". {self.do}" if self.do else "")
+        return self.what + (f"; {said}" if said else "")
 
     def __reduce__(self) -> tuple[object, ...]:
         """Errors cross process borders; keyword arguments do not survive the default."""
@@ -68,6 +76,10 @@ class StageError(OceanPathError):
     exit_code = ExitCode.STAGE
 
 
+class AccidentError(StageError):
+    """Work was ended by the operating system, a killed process or a bug: this says nothing of what it worked on."""
+
+
 class ArtifactError(OceanPathError):
     """A file on disk is damaged, or is not what it says it is."""
 
@@ -84,6 +96,38 @@ class GateError(OceanPathError):
     """A check that the user asked for found something."""
 
     exit_code = ExitCode.GATE
+
+
+def together(problems: Sequence[OceanPathError]) -> OceanPathError:
+    """One error for several problems: the only one itself, else a numbered list of them, each once.
+
+    The kind of the list is theirs, or ExperimentError where they are of different kinds.
+    """
+    flat = {each.render(): each for problem in problems for each in (problem.each or (problem,))}
+    if len(flat) == 1:
+        return next(iter(flat.values()))
+    kinds = {type(each) for each in flat.values()}
+    texts = [text.replace("\n", "\n   ") for text in flat]
+    listed = "".join(f"\n  {number}. {text}" for number, text in enumerate(texts, 1))
+    kind = kinds.pop() if len(kinds) == 1 else ExperimentError
+    error = kind(f"{len(flat)} problems", do=f"Correct all of them, then run the same command again.{listed}")
+    error.each = tuple(flat.values())
+    return error
+
+
+def refuse(problems: Sequence[OceanPathError]) -> None:
+    """Raise all problems as one error, where there are any."""
+    if problems:
+        raise together(problems)
+
+
+@contextmanager
+def collected(problems: list[OceanPathError]) -> Iterator[None]:
+    """Inside, an error of ours ends the block and joins `problems`, so that what follows is checked too."""
+    try:
+        yield
+    except OceanPathError as error:
+        problems += error.each or (error,)
 
 
 def make_again(*folders: object) -> str:

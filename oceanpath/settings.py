@@ -4,7 +4,7 @@ A field is one of:
 
     plain          part of the identity: changing it makes another result
     runtime(...)   how fast, not what: device, workers. Never part of an identity
-    shared(...)    the value comes from another table of the experiment, such as ``data.label``
+    shared(...)    the value comes from another table of the experiment: ``data.label``, or ``mmap.cap_grid`` of a stage
     outside(...)   a path, mostly a shared one; its *content* is part of the identity, never its place
     replaced(...)  an old key that is still accepted, and without effect; another one decides now
     added(...)     part of the identity unless it has its default, which gives the results from before the key existed

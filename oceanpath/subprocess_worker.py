@@ -127,9 +127,9 @@ class Worker:
             for piece in packed(message):
                 self._requests.write(piece)
         header_bytes, payload_bytes = SIZES.unpack(self._take(memoryview(bytearray(SIZES.size)), deadline))
-        room = most if into is None else len(into)
-        if header_bytes > LONGEST_HEADER or payload_bytes > room:
-            raise WorkerGarbledError(f"{payload_bytes} bytes for {room}")
+        limit = most if into is None else len(into)
+        if header_bytes > LONGEST_HEADER or payload_bytes > limit:
+            raise WorkerGarbledError(f"{payload_bytes} bytes for {limit}")
         header = self._take(memoryview(bytearray(header_bytes)), deadline)
         try:
             reply = json.loads(bytes(header))

@@ -1,4 +1,4 @@
-"""bfloat16 without a library: the upper half of float32, kept as uint16."""
+"""Features as a store holds them. bfloat16 needs no library: it is the upper half of float32, kept as uint16."""
 
 from __future__ import annotations
 
@@ -26,3 +26,14 @@ def to_float32(bits: NDArray[Any]) -> NDArray[np.float32]:
 def all_finite_bits(bits: NDArray[np.uint16]) -> bool:
     """Whether no value is NaN or infinite."""
     return not bits.size or int((bits & np.uint16(0x7FFF)).max()) < INFINITY
+
+
+def as_stored(values: NDArray[np.floating], dtype: str) -> NDArray[Any]:
+    """Floats as a store of type `dtype` holds them; what is too large becomes infinite."""
+    with np.errstate(over="ignore"):
+        return to_bits(values) if dtype == "bfloat16" else values.astype(dtype, copy=False)
+
+
+def as_numbers(stored: NDArray[Any], dtype: str) -> NDArray[np.floating]:
+    """What a store of type `dtype` holds, as numbers."""
+    return to_float32(stored) if dtype == "bfloat16" else stored

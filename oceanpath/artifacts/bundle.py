@@ -1,14 +1,20 @@
 """The bundle: one folder with a model and all that is needed to use it rightly, elsewhere.
 
-    model.onnx      one file; features [batch, n, D] float32 → probabilities [batch, C], attention [batch, n],
-                    member_logits [members, batch, C] (before temperature)
-    model.ts        the same function as TorchScript, outputs in the same order; only when asked for
-    bundle.json     the facts of `BundleFacts`: classes, feature contract, calibration, thresholds, parity, digests
-    MODEL_CARD.md   the same facts for people
+    model.onnx             one file; features [batch, n, D] float32, and coords [batch, n, 2] float32 only where the
+                           contract requires coordinates → probabilities [batch, C], attention [batch, n],
+                           member_logits [members, batch, C] (before temperature)
+    model.ts               the same function as TorchScript, inputs and outputs in the same order; only when asked for
+    bundle.json            the facts of `BundleFacts`: classes, contract, calibration, thresholds, parity, digests
+    training_slides.json   hashes by which a slide of the training cohort is recognised
+    MODEL_CARD.md          the facts for people
 
-`probabilities` is the mean over the members of their softmax at their own temperature; `attention` is the mean of
-the members' attention, non-negative, and sums to 1 over the n patches. bundle.json holds the sha256 of every other
-file and of itself, so a changed byte anywhere is found.
+Features are rounded to the contract's dtype, and bags longer than the contract's cap are cut to it, before the model
+is run: `oceanpath predict` and `oceanpath serve` do both. Coordinates are level-0 pixels, x then y, top-left corners
+of the patches; as whole numbers below 2^24 they are exact in float32.
+
+`probabilities` is the mean over the members of their softmax at their own temperature; `attention` is the mean of the
+members' attention, non-negative, and sums to 1 over the n patches. bundle.json holds the sha256 of every other file and
+of itself, so a changed byte anywhere is found.
 """
 
 from __future__ import annotations
@@ -17,157 +23,35 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
+from oceanpath.artifacts.bundle_facts import FORMAT, NOTICE, ONNX, BundleFacts
+from oceanpath.artifacts.training_slides import TrainingSlides
 from oceanpath.errors import ArtifactError
 
-FORMAT: Literal[1] = 1
+__all__ = ["CARD", "FACTS", "NOTICE", "ONNX", "TORCHSCRIPT", "TRAINING", "Bundle", "BundleFacts"]
+
 FACTS = "bundle.json"
-ONNX = "model.onnx"
 TORCHSCRIPT = "model.ts"
 CARD = "MODEL_CARD.md"
-NOTICE = "For research use only. Not a medical device; not for diagnosis or treatment."
-
-
-class Facts(BaseModel):
-    """Base of everything in bundle.json: unknown keys and numbers that are not finite are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
-
-
-class Contract(Facts):
-    """What the features must be. None means that nobody recorded it."""
-
-    encoder: str
-    feature_dim: int = Field(ge=1)
-    patch_px: int | None = None
-    target_mpp: float | None = None
-    """Micrometres per pixel at which patches were encoded."""
-
-
-class Member(Facts):
-    """One fold's model. Its temperature and threshold come from its inner validation rows alone."""
-
-    fold: int
-    n_val: int
-    temperature: float = Field(gt=0)
-    reason: str = ""
-    """Why the temperature is 1 where it could not be fitted."""
-    raw_threshold: float | None = None
-    """On the last class's probability before the temperature."""
-    threshold: float | None = None
-    """The same cut on the probability after the temperature."""
-
-
-class Calibration(Facts):
-    """How logits become the served probabilities."""
-
-    method: Literal["temperature", "none"]
-    served: str
-    reported: str
-
-
-class Threshold(Facts):
-    """The cut on the ensemble's probability of `positive`; null with a reason where there is none."""
-
-    value: float | None
-    positive: str | None
-    reason: str
-
-
-class ParityCase(Facts):
-    """Largest absolute difference to eager torch over all outputs, for one format and shape."""
-
-    format: Literal["onnx", "torchscript"]
-    batch: int
-    patches: int
-    difference: float
-
-
-class Parity(Facts):
-    """The check that ran before the bundle was written."""
-
-    tolerance: float
-    worst: float
-    cases: list[ParityCase]
-
-
-class Golden(Facts):
-    """A known answer: `golden_bag(patches, feature_dim)` gives these probabilities wherever the bundle is loaded."""
-
-    patches: int
-    probabilities: list[float]
-
-
-class Cohort(Facts):
-    """Who the members were trained on, in numbers."""
-
-    slides: int
-    patients: int
-    slides_per_class: dict[str, int]
-    patches_median: int
-    patches_max: int
-
-
-class Estimate(Facts):
-    """One number of the evaluation with its interval; null with a reason when undefined."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    n: int | None = None
-    reason: str = ""
-
-
-class Performance(Facts):
-    """Out-of-fold estimates. `meaning` says what they are estimates of."""
-
-    meaning: str
-    selected: bool
-    slide: dict[str, Estimate]
-    patient: dict[str, Estimate]
-    floor_auroc: dict[str, Estimate]
-
-
-class BundleFacts(Facts):
-    """The contents of bundle.json."""
-
-    format: Literal[1] = FORMAT
-    name: str
-    notice: str = NOTICE
-    model: dict[str, Any]
-    classes: list[str] = Field(min_length=2)
-    contract: Contract
-    members: list[Member] = Field(min_length=1)
-    calibration: Calibration
-    threshold: Threshold
-    performance: Performance
-    cohort: Cohort
-    parity: Parity
-    golden: Golden
-    opset: int
-    files: dict[str, str] = Field(default_factory=dict)
-    """File name → sha256, hexadecimal; filled by `seal`."""
-    seal: str = ""
-    """sha256 of bundle.json as it is with this field empty; filled by `seal`."""
-
-    @property
-    def digest(self) -> str:
-        """sha256 of model.onnx: the name of the function that answers."""
-        return self.files[ONNX]
+TRAINING = "training_slides.json"
+NEEDED = (ONNX, CARD, TRAINING)
+GOLDEN_PITCH = 256
+"""Level-0 pixels between the patches of a golden bag."""
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle whose digests were compared, with the bytes of its ONNX model."""
+    """A bundle whose digests were compared, with the bytes of its ONNX model and its training slides."""
 
     path: Path
     facts: BundleFacts
     onnx: bytes
+    training: TrainingSlides
 
 
 def golden_bag(patches: int, dim: int) -> NDArray[np.float32]:
@@ -185,13 +69,19 @@ def golden_bag(patches: int, dim: int) -> NDArray[np.float32]:
     return bag.reshape(patches, dim)
 
 
+def golden_coords(patches: int) -> NDArray[np.float32]:
+    """Coordinates [patches, 2] of a golden bag: a grid of seven columns with a gap in it."""
+    cell = np.arange(patches) + np.arange(patches) // 5
+    return (GOLDEN_PITCH * np.stack([cell % 7, cell // 7], axis=1)).astype(np.float32)
+
+
 def seal(out: Path, facts: BundleFacts) -> BundleFacts:
     """Write bundle.json below `out` with the sha256 of the files that are there; returns the facts as written.
 
-    Raises: ArtifactError: model.onnx or MODEL_CARD.md is not there yet.
+    Raises: ArtifactError: model.onnx, MODEL_CARD.md or training_slides.json is not there yet.
     """
-    present = [name for name in (ONNX, TORCHSCRIPT, CARD) if (out / name).is_file()]
-    if missing := {ONNX, CARD} - set(present):
+    present = [name for name in (*NEEDED, TORCHSCRIPT) if (out / name).is_file()]
+    if missing := set(NEEDED) - set(present):
         raise ArtifactError("the bundle is not complete", where=out, got=f"without {', '.join(sorted(missing))}")
     digests = {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in present}
     return write_facts(out, facts.model_copy(update={"files": digests}))
@@ -212,7 +102,9 @@ def read_facts(path: Path) -> BundleFacts:
     where = path / FACTS
     try:
         raw = where.read_bytes()
-        facts = BundleFacts.model_validate(json.loads(raw))
+        held = json.loads(raw)
+        _hold_format(held, path)
+        facts = BundleFacts.model_validate(held)
     except (OSError, ValueError, RecursionError) as error:
         said = (
             f"{error.error_count()} wrong keys, first {_first(error)}" if isinstance(error, ValidationError) else error
@@ -230,26 +122,33 @@ def read_bundle(path: Path) -> Bundle:
     Raises: ArtifactError: a file is missing, or differs from its digest.
     """
     facts = read_facts(path)
-    if not {ONNX, CARD} <= set(facts.files) <= {ONNX, TORCHSCRIPT, CARD}:
+    if not set(NEEDED) <= set(facts.files) <= {*NEEDED, TORCHSCRIPT}:
         raise ArtifactError("bundle.json lists other files than a bundle has", where=path, got=sorted(facts.files))
     contents = {name: _verified(path / name, digest) for name, digest in sorted(facts.files.items())}
-    return Bundle(path, facts, contents[ONNX])
+    return Bundle(path, facts, contents[ONNX], TrainingSlides.parse(contents[TRAINING]))
 
 
 def check(path: Path) -> None:
-    """Hold the promises of this page: digests, parity within its tolerance, class counts that agree.
+    """Hold the promises of this page: digests, both parities within the tolerance, class counts that agree.
 
     Raises: ArtifactError: a promise is broken.
     """
     facts = read_bundle(path).facts
-    if facts.parity.worst > facts.parity.tolerance or not facts.parity.cases:
-        raise ArtifactError(
-            "parity was not reached", where=path, expected=facts.parity.tolerance, got=facts.parity.worst
-        )
+    worst = max(facts.parity.worst, *facts.parity.stored.differences.values())
+    if worst > facts.parity.tolerance or not facts.parity.cases or not facts.parity.stored.rows:
+        raise ArtifactError("parity was not reached", where=path, expected=facts.parity.tolerance, got=worst)
     if len(facts.golden.probabilities) != len(facts.classes) or set(facts.cohort.slides_per_class) != set(
         facts.classes
     ):
         raise ArtifactError("the facts disagree about the classes", where=path, expected=facts.classes)
+
+
+def _hold_format(held: Any, path: Path) -> None:
+    """Raise where bundle.json is of another format: an older bundle does not say all that a right answer needs."""
+    found = held.get("format") if isinstance(held, dict) else None
+    if isinstance(found, int) and found != FORMAT:
+        do = "Export the model again: `oceanpath export -e EXPERIMENT`."
+        raise ArtifactError("a bundle.json of another format", where=path, expected=FORMAT, got=found, do=do)
 
 
 def _verified(path: Path, digest: str) -> bytes:

@@ -6,6 +6,7 @@ bytes, so that each can be a view of the mapped file. Equal arrays give equal by
 
 from __future__ import annotations
 
+import math
 import mmap
 import struct
 import zipfile
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oceanpath.artifacts.npy_header import read_npy_header
 from oceanpath.errors import ArtifactError
 
 ALIGN = 64
@@ -88,11 +90,9 @@ def _view(data: mmap.mmap, member: zipfile.ZipInfo) -> NDArray[Any]:
     name_length, extra_length = LOCAL_HEAD.unpack_from(data, member.header_offset)
     start = member.header_offset + LOCAL_HEAD.size + name_length + extra_length
     head = BytesIO(data[start : start + min(member.file_size, 1 << 16)])
-    if np.lib.format.read_magic(head) != (1, 0):
-        raise ValueError(f"{member.filename} is no array of format 1.0")
-    shape, fortran, dtype = np.lib.format.read_array_header_1_0(head)
-    count = int(np.prod(shape, dtype=np.int64))
-    if fortran or dtype.hasobject or head.tell() + count * dtype.itemsize != member.file_size:
+    header = read_npy_header(head)
+    if header.fortran or header.dtype.hasobject or head.tell() + header.nbytes != member.file_size:
         raise ValueError(f"{member.filename} is no plain array")
-    found: NDArray[Any] = np.frombuffer(data, dtype, count, start + head.tell()).reshape(shape)
+    count = math.prod(header.shape)
+    found: NDArray[Any] = np.frombuffer(data, header.dtype, count, start + head.tell()).reshape(header.shape)
     return found

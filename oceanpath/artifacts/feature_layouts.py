@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from oceanpath.artifacts.feature_container import Source, UnreadableError
+from oceanpath.artifacts.provenance import Provenance, provenance_of
 from oceanpath.errors import ArtifactError
 
 FEATURE_KEYS = ("features", "feats", "embeddings")
@@ -53,6 +54,7 @@ class Layout:
     """What was seen, in words."""
     blank: bool
     """A slide without tissue: n is 0, and no bag is to be made of it."""
+    provenance: Provenance
 
 
 def describe(source: Source, path: Path, wanted: str = "") -> Layout:
@@ -77,6 +79,8 @@ def describe(source: Source, path: Path, wanted: str = "") -> Layout:
         raise NoPatchesError("no patches", where=path, got=f"{key} {shape}", do=do)
     seen = [f"{source.kind} {key} {list(shape)} {stored}"]
     coords_key, scale = _coords(source, key, n, path, seen)
+    attrs = {**source.attrs, **source.array_attrs.get(coords_key, {})}
+    encoder, footprint = _encoder(source, key), _footprint(attrs, scale)
     return Layout(
         features_key=key,
         coords_key=coords_key,
@@ -85,16 +89,17 @@ def describe(source: Source, path: Path, wanted: str = "") -> Layout:
         dtype=DTYPES[stored],
         has_coords=bool(coords_key),
         coords_scale=scale,
-        patch_px_level0=_footprint({**source.attrs, **source.array_attrs.get(coords_key, {})}, scale),
-        encoder=_encoder(source, key),
+        patch_px_level0=footprint,
+        encoder=encoder,
         layout=", ".join(seen),
         blank=blank,
+        provenance=provenance_of({**source.array_attrs.get(key, {}), **attrs}, encoder, footprint),
     )
 
 
 @dataclass(frozen=True)
-class PlaceList:
-    """Where the places of patches are in a file, whether or not it holds features."""
+class CoordsLayout:
+    """Where the coordinates are in a file, whether or not it holds features."""
 
     key: str
     scale: float
@@ -102,7 +107,7 @@ class PlaceList:
     patch_px_level0: float | None
 
 
-def describe_places(source: Source, path: Path) -> PlaceList:
+def describe_coords(source: Source, path: Path) -> CoordsLayout:
     """Find the coordinates in an open file.
 
     Raises: ArtifactError: none, several, none that can be used, or no patches.
@@ -121,7 +126,7 @@ def describe_places(source: Source, path: Path) -> PlaceList:
         raise ArtifactError("no patches", where=path, do="Leave this slide out with extract.exclude.")
     if _matrix(shape, path, key)[1] not in (2, ATLASPATCH_COORDS) or scale is None:
         raise ArtifactError("not x and y in pixels, nor in micrometres with the mpp", where=path, got=list(shape))
-    return PlaceList(key, scale, _footprint({**source.attrs, **source.array_attrs.get(key, {})}, scale))
+    return CoordsLayout(key, scale, _footprint({**source.attrs, **source.array_attrs.get(key, {})}, scale))
 
 
 def _wanted_key(source: Source, path: Path, wanted: str) -> str:
@@ -136,13 +141,13 @@ def _wanted_key(source: Source, path: Path, wanted: str) -> str:
 def _features_key(source: Source, path: Path) -> str:
     found = _candidates(source)
     if len(found) > 1:
-        do = f'Set data.features_key to one of them, such as data.features_key = "{found[0]}".'
+        do = f'Set data.features_key (predict and coverage: --features-key) to one of them, such as "{found[0]}".'
         got = ", ".join(f"{name} {_shape_or_link(source, name)}" for name in found)
         raise ArtifactError("several arrays could be the features", where=path, got=got, do=do)
     if found:
         return _followed(source, found[0], path)
-    places = any(_last(name) in COORD_KEYS for name in source.arrays)
-    do = "This is a list of patch places; give the folder of features instead." if places else ""
+    coords = any(_last(name) in COORD_KEYS for name in source.arrays)
+    do = "It holds coordinates alone: give the folder of features instead." if coords else ""
     expected, got = " or ".join(FEATURE_KEYS), _held(source)
     raise ArtifactError("no features in this file", where=path, expected=expected, got=got, do=do)
 
@@ -221,7 +226,7 @@ def _coords(source: Source, features: str, n: int, path: Path, seen: list[str]) 
         return "", 1.0
     scale = _pixels_a_unit(source, key)
     if scale is None:
-        seen.append(f"{key} left out: micrometres, and the file does not tell the mpp")
+        seen.append(f"{key} left out: micrometres, and the file does not state the mpp")
         return "", 1.0
     seen.append(f"{key} {list(shape)} {stored}" + ("" if scale == 1.0 else f" in micrometres, {scale:g} px each"))
     return key, scale

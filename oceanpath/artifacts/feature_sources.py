@@ -28,9 +28,7 @@ OPENERS: Mapping[str, Callable[[Path], AbstractContextManager[Source]]] = {
     ".zarr": zarr_source,
 }
 READABLE = tuple(OPENERS)
-"""Suffixes of feature files. The one list: whoever looks for feature files in a folder uses it."""
-FOLDERS = (".zarr",)
-"""Those of them that are folders."""
+"""Suffixes of feature files: the one list, for every search of a folder too."""
 
 
 @contextmanager

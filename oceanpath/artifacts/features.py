@@ -10,7 +10,7 @@ A slide on which nothing was found has N = 0 and the attribute `blank`: it was l
 The reader also takes float32, float64 (read as float32), a leading axis of length 1, the dataset names of
 `oceanpath.artifacts.feature_layouts`, TRIDENT's, CLAM's and AtlasPatch's attributes, `.pt` files that hold one tensor
 or a dictionary of tensors (CLAM), `.npy` and `.npz` arrays, and `.zarr` folders. STAMP's micrometre coordinates become
-pixels where the file tells the mpp; otherwise they are left out. `FeatureFile.layout` says what was seen.
+pixels where the file states the mpp; otherwise they are left out. `FeatureFile.layout` says what was seen.
 
 All rows must be in the file itself: virtual datasets, external storage and links into other files are refused by
 name, because a change in another file would go unnoticed. So are rows that were allocated and never written.
@@ -18,7 +18,7 @@ name, because a change in another file would go unnoticed. So are rows that were
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,13 +29,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oceanpath.artifacts.feature_container import Places, Source
-from oceanpath.artifacts.feature_layouts import Layout, describe, describe_places
+from oceanpath.artifacts.feature_folder import features_by_id as features_by_id
+from oceanpath.artifacts.feature_folder import find_features as find_features
+from oceanpath.artifacts.feature_layouts import Layout, describe, describe_coords
 from oceanpath.artifacts.feature_meta import FeatureMeta as FeatureMeta
 from oceanpath.artifacts.feature_meta import read_meta as read_meta
 from oceanpath.artifacts.feature_sources import READABLE, open_placed, open_source
-from oceanpath.artifacts.ids import is_hidden, slide_id
-from oceanpath.artifacts.trident_job import feature_set, is_beside
+from oceanpath.artifacts.ids import slide_id
 from oceanpath.errors import ArtifactError, ExperimentError
+from oceanpath.folders import Stat, stat_of
 
 BITS: dict[int, tuple[Any, Any, int]] = {
     2: (np.int16, np.uint16, 0x7C00),
@@ -59,7 +61,7 @@ class FeatureFile(Layout):
     stored: Mapping[str, tuple[tuple[int, ...], str]]
     """Shape and stored type of the arrays that are read."""
     places: Places
-    """Their bytes in the file, where they lie there as numpy would hold them."""
+    """Their bytes in the file, where they are stored there as numpy holds them."""
 
 
 def write_features(
@@ -92,7 +94,8 @@ def write_features(
         half = features.astype(np.float16)
     if not meta.blank:
         _hold(half, path)
-    with h5py.File(path, "w", locking=False) as file:  # nobody else knows the file yet, and not every disk has locks
+    # without a lock: no other process knows the file yet, and not every disk has locks
+    with h5py.File(path, "w", locking=False) as file:
         file.create_dataset("features", data=half, track_times=False)
         file.create_dataset("coords", data=coords.astype(np.int32), track_times=False)
         if tissue is not None:
@@ -111,7 +114,7 @@ def scan_features(path: Path, wanted: str = "", accept: Callable[[Layout], None]
     Args:
         path: The file.
         wanted: Name of the features (`data.features_key`), where a file has several arrays that could be them.
-        accept: Raises where a layout is refused, before it is looked for the rows.
+        accept: Raises where a layout is refused, before its rows are located.
 
     Raises: ArtifactError: unreadable, no known dataset, no patches, wrong shapes, or coords of another length.
     """
@@ -215,62 +218,17 @@ def read_features(file: FeatureFile) -> Bag:
 
 
 def read_places(path: Path) -> tuple[NDArray[np.int32], float | None]:
-    """The places of patches in a file of TRIDENT, CLAM or ours, with or without features.
+    """The coordinates in a file of TRIDENT, CLAM, AtlasPatch or ours, with or without features.
 
-    Returns: coords [N, 2] int32, level-0 top-left pixels, and the side of a patch in level-0 pixels where it is told.
+    Returns: coords [N, 2] int32, level-0 top-left pixels, and the side of a patch in level-0 pixels; None if unknown.
 
     Raises: ArtifactError: unreadable, no coordinates, or no patches.
     """
     with open_source(path) as source:
-        found = describe_places(source, path)
+        found = describe_coords(source, path)
         source.check(found.key)
         stored = np.concatenate([block[:, :2].copy() for block in source.blocks(found.key)])
     return _pixels(stored, found.scale, path), found.patch_px_level0
-
-
-def find_features(directory: Path, names: Iterable[str] | None = None) -> dict[str, Path]:
-    """Slide id → feature file for everything below `directory`, sorted by id; what is hidden is left out.
-
-    With `names`, relative to `directory`, only these files count. Of a TRIDENT job only the patch features count (see
-    `oceanpath.artifacts.trident_job`).
-
-    Raises:
-        ExperimentError: no such folder, no feature files in it, two files with one slide id, or a TRIDENT job with
-            several feature sets.
-    """
-    if not directory.is_dir():
-        raise ExperimentError("no such folder of features", where=directory, do="Set data.features to a folder.")
-    if names is None:
-        paths = (path for path in directory.rglob("*") if _is_features(path, directory) and path.is_file())
-    else:
-        paths = (directory / name for name in names)
-    found = features_by_id(directory, paths)
-    if not found:
-        only_beside = any(is_beside(path, directory) for path in directory.rglob("*.h5"))
-        do = "TRIDENT placed patches here and encoded none; extract them from data.slides." if only_beside else ""
-        raise ExperimentError("the folder holds no features", where=directory, expected=" ".join(READABLE), do=do)
-    return found
-
-
-def features_by_id(directory: Path, files: Iterable[Path]) -> dict[str, Path]:
-    """Slide id → feature file for those of `files` below `directory` that are such, sorted by id; none hidden.
-
-    Raises: ExperimentError: two of them have one slide id, or they are several feature sets of a TRIDENT job.
-    """
-    paths = [path for path in sorted(files) if _is_features(path, directory)]
-    feature_set(paths, directory)  # several sets are told as such, before their slides would seem to stand twice
-    found: dict[str, Path] = {}
-    for path in paths:
-        name = slide_id(path)
-        if name in found:
-            both = f"{found[name].relative_to(directory)} and {path.relative_to(directory)}"
-            raise ExperimentError("two feature files have one slide id", where=directory, got=f"{name}: {both}")
-        found[name] = path
-    return dict(sorted(found.items()))
-
-
-def _is_features(path: Path, directory: Path) -> bool:
-    return path.suffix.lower() in READABLE and not is_hidden(path, directory) and not is_beside(path, directory)
 
 
 def check_features(path: Path) -> None:
@@ -292,13 +250,14 @@ def check_features(path: Path) -> None:
         raise ArtifactError("slides have different feature lengths", where=path, got=said)
 
 
-def stamp_of(path: Path) -> tuple[int, int, int]:
-    """Size, modification time [ns] and inode of a file. Raises: ArtifactError: it cannot be looked at."""
+def stamp_of(path: Path) -> Stat:
+    """Size, modification time [ns] and inode of a file. Raises: ArtifactError: there is no such file."""
     try:
-        state = path.stat()
+        return stat_of(path)
     except OSError as error:
-        raise ArtifactError("cannot be read", where=path, got=error.strerror) from error
-    return state.st_size, state.st_mtime_ns, state.st_ino
+        what = "the target of this link is not there" if path.is_symlink() else "cannot be read"
+        got = path.readlink() if path.is_symlink() else error.strerror
+        raise ArtifactError(what, where=path, got=got) from error
 
 
 def _unchanged(file: FeatureFile) -> None:

@@ -1,7 +1,12 @@
 """Folds: who trains, who validates, who is tested.
 
-    fold_<k>.parquet   slide_id, patient_id, label (class name), role: train | val | test; one row a slide
-    splits.json        {"scheme", "seed", "classes", "folds", "slides", "patients", "excluded", "balance"}
+    fold_<k>.parquet   slide_id, patient_id, label (class name), role: train | val | test; one row per slide
+    splits.json        {"scheme", "seed", "classes", "folds", "slides", "patients", "excluded", "balance",
+                        "cohort_flow"}
+
+`cohort_flow` counts the slides from the table to the folds: {"in_table", "with_features", "failed", "failed_slides":
+{slide_id: reason}, "blank", "excluded": {reason: count}, "not_in_table", "used"}. `in_table` is the sum of `failed`,
+`blank`, `excluded` and `used`; `not_in_table` have features and no row.
 
 In every fold a slide has one role and a patient has one role. Over the folds of a k-fold scheme each slide is tested
 exactly once.
@@ -23,7 +28,7 @@ COLUMNS = ["slide_id", "patient_id", "label", "role"]
 
 
 def write_folds(out: Path, folds: list[pd.DataFrame], splits: dict[str, Any]) -> None:
-    """Write one parquet a fold and splits.json. Each frame has the columns of `COLUMNS`, in any order."""
+    """Write one parquet per fold and splits.json. Each frame has the columns of `COLUMNS`, in any order."""
     for number, frame in enumerate(folds):
         write_table(frame[COLUMNS].sort_values("slide_id", ignore_index=True), out / f"fold_{number}.parquet")
     text = json.dumps(splits | {"folds": len(folds)}, indent=2, sort_keys=True, allow_nan=False)
@@ -67,7 +72,7 @@ def check_fold(frame: pd.DataFrame, where: str) -> None:
     if bad := sorted(set(frame["role"]) - set(ROLES)):
         raise ArtifactError("unknown role", where=where, expected=ROLES, got=bad)
     if frame["slide_id"].duplicated().any():
-        raise ArtifactError("a slide stands in the fold twice", where=where)
+        raise ArtifactError("a slide appears in the fold twice", where=where)
     roles = frame.groupby("patient_id")["role"].nunique()
     if (roles > 1).any():
         raise ArtifactError(

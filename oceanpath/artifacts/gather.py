@@ -46,11 +46,9 @@ def lay_out(source: Path, target: Path, mark: str) -> int:
     Each file is the old one or the new one, never a piece of it: on its way it is called ``.<name>.<mark>``. Returns
     how many files are new.
     """
-    new = 0
-    for path in sorted(path for path in source.rglob("*") if path.is_file()):
-        place = target / path.relative_to(source)
-        if path == source / MANIFEST or _is_copy(place, path):
-            continue
+    missing = not_laid_out(source, target)
+    for name in missing:
+        path, place = source / name, target / name
         place.parent.mkdir(parents=True, exist_ok=True)
         fresh = place.with_name(f".{place.name}.{mark}")
         try:
@@ -58,8 +56,13 @@ def lay_out(source: Path, target: Path, mark: str) -> int:
             fresh.replace(place)
         finally:
             fresh.unlink(missing_ok=True)
-        new += 1
-    return new
+    return len(missing)
+
+
+def not_laid_out(source: Path, target: Path) -> list[str]:
+    """Relative names of the files below `source`, but for its manifest, that are not, or are others, below `target`."""
+    names = sorted(path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file())
+    return [name for name in names if name != MANIFEST and not _is_copy(target / name, source / name)]
 
 
 def remove_copies(name: Path, target: Path, published: Iterable[Path]) -> bool:

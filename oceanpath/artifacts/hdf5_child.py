@@ -36,7 +36,7 @@ from oceanpath.subprocess_worker import serve
 
 FAULTS = (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
 """What h5py raises for a damaged file; anything else ends the process."""
-MOST_NAMES, DEEPEST = 10_000, 32
+MOST_NAMES, DEEPEST = 4000, 32
 """A feature file has some datasets in some groups."""
 MOST_ATTRIBUTES, LONGEST_ATTRIBUTE = 1000, 1 << 16
 """More attributes, and more bytes of one, are left unread: a damaged count could be read for a day."""
@@ -75,7 +75,7 @@ class Answers:
             return reply, numbers
         except FAULTS as error:
             self._close(path)
-            return _told(error), b""
+            return _raised(error), b""
 
     def _open(self, path: str) -> Opened:
         while len(self._opened) >= OPEN:
@@ -84,8 +84,7 @@ class Answers:
         opened = Opened(file, Path(path).open("rb", buffering=0), {}, {})  # noqa: SIM115  # _close ends both
         self._opened[path] = opened
         for number, (name, item) in enumerate(_members(file, "", frozenset())):
-            if number > MOST_NAMES:
-                raise ValueError(f"{MOST_NAMES} names are too many for a feature file")
+            _hold_names(number)
             if isinstance(item, str):
                 opened.links[name] = item
             elif item is not None:
@@ -104,6 +103,7 @@ def _members(group: Any, prefix: str, above: frozenset[int]) -> Iterator[tuple[s
 
     h5py's own visit measures the whole chunk index of every dataset, which takes longer than to read it.
     """
+    _hold_names(len(group))
     if len(above) > DEEPEST:
         raise ValueError(f"groups {DEEPEST} deep are too deep for a feature file")
     for name in group:
@@ -121,6 +121,11 @@ def _members(group: Any, prefix: str, above: frozenset[int]) -> Iterator[tuple[s
             elif isinstance(item, h5py.Group):
                 yield f"{prefix}{name}/", None
                 yield from _members(item, f"{prefix}{name}/", above | {link.u})
+
+
+def _hold_names(count: int) -> None:
+    if count > MOST_NAMES:
+        raise ValueError(f"{MOST_NAMES} names are too many for a feature file")
 
 
 def _describe(opened: Opened) -> tuple[dict[str, Any], bytes]:
@@ -150,10 +155,10 @@ def _way(stored: Stored, opened: Opened, ordinary: bool) -> tuple[dict[str, Any]
             return {"numbers": table.size, "sides": way.sides, "filters": way.filters}, table.tobytes()
         return {"rows": rows_at_once(stored)}, b""
     except FAULTS as error:
-        return _told(error), b""
+        return _raised(error), b""
 
 
-def _told(error: BaseException) -> dict[str, str]:
+def _raised(error: BaseException) -> dict[str, str]:
     return {"error": f"{type(error).__name__}: {error}"}
 
 
@@ -182,7 +187,7 @@ def _rows(stored: Stored, start: int, count: int) -> memoryview:
         return memoryview(b"")
     leading = (0,) * (len(stored.shape) - 2)
     stored.dataset.read_direct(rows, (*leading, slice(start, start + count)))
-    return memoryview(rows).cast("B")
+    return rows.data.cast("B")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import struct
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import h5py
 import numpy as np
@@ -17,7 +17,7 @@ from oceanpath.artifacts.feature_container import HUNDREDFOLD, LARGE
 from oceanpath.artifacts.hdf5_chunks import Chunks, file_bytes, grid_of, in_order, tree_chunks
 from oceanpath.artifacts.hdf5_rows import BLOCK_BYTES, INFLATABLE, Way, chunked_way
 
-NATIVE = "="
+NATIVE: Literal["="] = "="
 LAYOUT_MESSAGE, CONTINUATION_MESSAGE = 8, 16
 MOST_BLOCKS = 64
 SHOWN = 3
@@ -44,7 +44,7 @@ Refusal = dict[str, str]
 
 
 class Stored:
-    """A dataset of an open HDF5 file, with what h5py would look up anew at every question."""
+    """A dataset of an open HDF5 file, with what h5py would look up again at every question."""
 
     def __init__(self, dataset: Any, address: int) -> None:
         """`address` is where the object header of the dataset is in the file."""
@@ -112,7 +112,7 @@ def _filter_is_here(code: int) -> bool:
 
 
 def _unwritten(stored: Stored) -> Refusal | None:
-    """The refusal of a dataset that has space for rows which nobody wrote: they would read as zeros."""
+    """The refusal of a dataset that has space for rows which were never written: they would read as zeros."""
     if stored.sides is None:
         written, parts = int(stored.dataset.id.get_storage_size() > 0), 1
     else:
@@ -171,7 +171,7 @@ def _plain(stored: Stored) -> bool:
 
 
 def find_chunks(stored: Stored, handle: int) -> Chunks | None:
-    """The chunks of a dataset, or None when some are missing or the library does not tell where they are."""
+    """The chunks of a dataset, or None when some are missing or the library does not state where they are."""
     root = _tree_address(stored.address, handle)
     found = None if root is None else tree_chunks(root, stored.shape, stored.sides, handle)
     return found or _from_library(stored)

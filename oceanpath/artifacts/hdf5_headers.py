@@ -36,14 +36,14 @@ HARMLESS = {0, 4, 5, 13, 14, 18}
 LARGEST_CHUNK = 1 << 28
 """Bytes of a chunk."""
 SHARED = 2
-"""Flag of a message whose content lies in another object."""
+"""Flag of a message whose content is in another object."""
 SOFT = 2
 """Kind of a member of a group that is a soft link."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """One dataset as its object header tells."""
+    """One dataset as its object header describes it."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]

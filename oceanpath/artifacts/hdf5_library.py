@@ -101,26 +101,26 @@ def library_source(path: Path, handle: int) -> Iterator[Source]:
 
 
 class _LibraryFile:
-    """What the child told about a file, and the rows that it reads."""
+    """What the child reported about a file, and the rows that it reads."""
 
     def __init__(self, path: Path, handle: int, found: Mapping[str, Any], numbers: NDArray[np.int64]) -> None:
         self.arrays = {name: (tuple(shape), dtype) for name, (shape, dtype) in found["arrays"].items()}
         self._path, self._handle = path, handle
-        self._told: Mapping[str, Mapping[str, Any]] = found["ways"]
+        self._reported: Mapping[str, Mapping[str, Any]] = found["ways"]
         self._ways: dict[str, Way] = {}
         start = 0
-        for name, told in self._told.items():
-            if "numbers" in told:
-                self._ways[name] = _way(told, numbers[start : start + told["numbers"]], self.arrays[name])
-                start += told["numbers"]
+        for name, way in self._reported.items():
+            if "numbers" in way:
+                self._ways[name] = _way(way, numbers[start : start + way["numbers"]], self.arrays[name])
+                start += way["numbers"]
 
     def check(self, name: str) -> None:
         """Raise where the rows of an array are not to be had."""
-        told = self._told[name]
-        if "error" in told:
-            raise Hdf5Error(told["error"])
-        if "refused" in told:
-            raise UnreadableError(where=self._path, **told["refused"])
+        way = self._reported[name]
+        if "error" in way:
+            raise Hdf5Error(way["error"])
+        if "refused" in way:
+            raise UnreadableError(where=self._path, **way["refused"])
 
     def runs(self, name: str) -> Runs | None:
         """The bytes of an array in the file, where they are plain."""
@@ -134,7 +134,7 @@ class _LibraryFile:
         shape, dtype = self.arrays[name]
         if name in self._ways:
             return way_blocks(self._ways[name], self._handle, shape, np.dtype(dtype))
-        return self._through_child(name, int(self._told[name]["rows"]))
+        return self._through_child(name, int(self._reported[name]["rows"]))
 
     def _through_child(self, name: str, rows: int) -> Iterator[NDArray[Any]]:
         """The same through the child, which reads the next block while the one before is used."""
@@ -163,12 +163,12 @@ class _LibraryFile:
                 yield block
 
 
-def _way(told: Mapping[str, Any], numbers: NDArray[np.int64], array: tuple[tuple[int, ...], str]) -> Way:
-    if "filters" not in told:
+def _way(reported: Mapping[str, Any], numbers: NDArray[np.int64], array: tuple[tuple[int, ...], str]) -> Way:
+    if "filters" not in reported:
         offsets, sizes = numbers.reshape(2, -1)
         return Runs(offsets, sizes, np.cumsum(sizes))
-    shape, dtype = array
-    return Tiles(shape, tuple(told["sides"]), np.dtype(dtype), tuple(told["filters"]), Chunks(*numbers.reshape(3, -1)))
+    (shape, dtype), chunks = array, Chunks(*numbers.reshape(3, -1))
+    return Tiles(shape, tuple(reported["sides"]), np.dtype(dtype), tuple(reported["filters"]), chunks)
 
 
 def _attributes(found: Mapping[str, Any]) -> dict[str, Any]:

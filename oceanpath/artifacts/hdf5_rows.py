@@ -129,10 +129,10 @@ class Packed:
     """The stored bytes of compressed chunks, in memory that is used again: fresh pages take longer than the bytes."""
 
     def __init__(self, handle: int) -> None:
-        self._handle, self._room = handle, memoryview(b"")
+        self._handle, self._memory = handle, memoryview(b"")
 
     def read(self, chunks: Chunks, which: slice) -> list[memoryview]:
-        """Each of some chunks, by one call where they lie close together; overwritten by the next reading.
+        """Each of some chunks, by one call where they are close together; overwritten by the next reading.
 
         Raises: EOFError: the file is cut off.
         """
@@ -143,9 +143,9 @@ class Packed:
         if stop - start > 2 * int(sizes.sum()):
             pairs = zip(addresses.tolist(), sizes.tolist(), strict=True)
             return [memoryview(os.pread(self._handle, size, address)) for address, size in pairs]
-        if stop - start > len(self._room):
-            self._room = np.empty(max(stop - start, TILES_BYTES), np.uint8).data
-        raw = self._room[: stop - start]
+        if stop - start > len(self._memory):
+            self._memory = np.empty(max(stop - start, TILES_BYTES), np.uint8).data
+        raw = self._memory[: stop - start]
         fill(self._handle, raw, start)
         return [raw[a : a + size] for a, size in zip((addresses - start).tolist(), sizes.tolist(), strict=True)]
 
@@ -154,13 +154,13 @@ def _inflate(stored: list[memoryview], out: NDArray[np.uint8]) -> None:
     """Inflate each chunk into its row of `out`. Raises: ValueError: one is damaged."""
     from imagecodecs import DeflateError, deflate_decode  # libdeflate; only files with filters need it
 
-    for raw, room in zip(stored, out, strict=True):
+    for raw, row in zip(stored, out, strict=True):
         try:
-            got = deflate_decode(raw, out=room)  # type: ignore[arg-type]  # it takes any buffer
+            got = deflate_decode(raw, out=row)  # type: ignore[arg-type]  # it takes any buffer
         except DeflateError as error:
             raise ValueError(f"a compressed chunk is damaged: {error}") from error
-        if len(got) != len(room):
-            raise ValueError(f"a compressed chunk holds {len(got)} bytes, not {len(room)}")
+        if len(got) != len(row):
+            raise ValueError(f"a compressed chunk holds {len(got)} bytes, not {len(row)}")
 
 
 def _unshuffled(raw: NDArray[np.uint8], itemsize: int) -> NDArray[np.uint8]:
@@ -171,11 +171,11 @@ def _unshuffled(raw: NDArray[np.uint8], itemsize: int) -> NDArray[np.uint8]:
 def _inflate_one_by_one(tiles: Tiles, which: slice, packed: Packed, out: NDArray[np.uint8]) -> None:
     """The same where some chunks went through some filters only; bit i of a mask is set where filter i was left out."""
     masks = tiles.chunks.masks[which].tolist()
-    for stored, mask, room in zip(packed.read(tiles.chunks, which), masks, out, strict=True):
+    for stored, mask, row in zip(packed.read(tiles.chunks, which), masks, out, strict=True):
         left_out = {number for place, number in enumerate(tiles.filters) if mask >> place & 1}
         if DEFLATE in left_out:
-            room[:] = np.frombuffer(stored, np.uint8)
+            row[:] = np.frombuffer(stored, np.uint8)
         else:
-            _inflate([stored], room[None])
+            _inflate([stored], row[None])
         if SHUFFLE in set(tiles.filters) - left_out:
-            room[:] = _unshuffled(room[None], tiles.dtype.itemsize)[0]
+            row[:] = _unshuffled(row[None], tiles.dtype.itemsize)[0]

@@ -1,7 +1,9 @@
-"""Slide ids: one rule for files and for tables, so that a join means what it says."""
+"""Ids of slides and patients: one rule for files and for tables, so that a join means what it says."""
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path, PurePath
 
@@ -11,7 +13,23 @@ FEATURE_SUFFIXES = (".h5", ".hdf5", ".pt", ".pth", ".npy", ".npz", ".zarr", ".pa
 SLIDE_SUFFIXES = (".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".dcm")
 CLOSED_SUFFIXES = (".sdpc", ".kfb", ".czi")
 """Slides that only their makers' packages read; without these they are found and named, not passed over."""
+INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]"
+)
+"""Characters that are not drawn (Unicode 16, Default_Ignorable_Code_Point): zero-width blanks, direction marks, …"""
 SUFFIXES = (*FEATURE_SUFFIXES, *SLIDE_SUFFIXES, *CLOSED_SUFFIXES)
+
+
+def normal(text: str) -> str:
+    """A text as it is compared: composed (NFC), without invisible characters, each blank a plain one, none at the ends.
+
+    These differences are never meant: they come from keyboards, file systems and exports.
+    """
+    if text.isascii():
+        return text.replace("\0", "").strip()
+    composed = unicodedata.normalize("NFC", INVISIBLE.sub("", text))
+    return "".join(" " if unicodedata.category(letter) in ("Zs", "Cc") else letter for letter in composed).strip()
 
 
 def slide_id(name: str | PurePath) -> str:
@@ -19,13 +37,13 @@ def slide_id(name: str | PurePath) -> str:
 
     Dots that are no known suffix stay (``TCGA-05-4250-01Z-00-DX1.90f67fdf`` keeps its UUID).
     """
-    text = PurePath(str(name).strip()).name
-    lower = text.lower()
+    text = re.split(r"[/\\]", normal(str(name)).rstrip("/\\"))[-1].strip()
     while True:
+        lower = text.lower()
         suffix = next((s for s in SUFFIXES if lower.endswith(s) and len(lower) > len(s)), "")
         if not suffix:
             return text
-        text, lower = text[: -len(suffix)], lower[: -len(suffix)]
+        text = text[: -len(suffix)].rstrip()
 
 
 def describe_missing(missing: Iterable[str], known: Iterable[str], shown: int = 5) -> str:
@@ -39,6 +57,9 @@ def describe_missing(missing: Iterable[str], known: Iterable[str], shown: int = 
     return ", ".join(lines) + more
 
 
-def is_hidden(path: Path, root: Path) -> bool:
-    """Whether the name of `path`, or of a folder between it and `root`, begins with a dot."""
-    return any(name.startswith(".") for name in path.relative_to(root).parts)
+def is_one_file(first: Path, second: Path) -> bool:
+    """Whether two paths lead to one file: nothing is there twice then."""
+    try:
+        return first.samefile(second)
+    except OSError:
+        return False

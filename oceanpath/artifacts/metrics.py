@@ -6,7 +6,7 @@
                     "floor": {name: {metric: record}},
                     "versus_floor": {name: record with "p" and "verdict"},
                     "folds": [{"fold", "n", "n_patients", "auroc": record, ...}],
-                    "notes": [text]}
+                    "notes": [text], "cohort_flow": as in `oceanpath.artifacts.folds`, or null}
 
 A record is {"value", "low", "high", "n", "n_patients", "resamples", "redrawn"}: the number, its percentile interval
 over resampled patients, how many rows and patients it is made of, how many resamples, and how many of them were drawn

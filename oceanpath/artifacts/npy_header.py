@@ -1,13 +1,16 @@
-"""The header of an array in numpy's format, read so that no bytes raise anything but ValueError."""
+"""Arrays in numpy's format, read so that no bytes raise anything but ValueError, and nothing is ever unpickled."""
 
 from __future__ import annotations
 
 import math
+import os
 import tokenize
 from collections.abc import Callable
-from typing import Any, BinaryIO, NamedTuple
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 NPY_MAGIC = b"\x93NUMPY"
 READERS: dict[tuple[int, int], Callable[..., Any]] = {
@@ -16,7 +19,7 @@ READERS: dict[tuple[int, int], Callable[..., Any]] = {
 }
 FAULTS = (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, OverflowError, tokenize.TokenError)
 """What numpy raises for a header that it cannot parse."""
-LARGEST = 2**63 - 1
+LARGEST, SHOWN = 2**63 - 1, 100
 
 
 class NpyHeader(NamedTuple):
@@ -32,6 +35,11 @@ class NpyHeader(NamedTuple):
         """Bytes of the values, which follow the header."""
         return math.prod(self.shape) * self.dtype.itemsize
 
+    @property
+    def order(self) -> Literal["C", "F"]:
+        """The order of the axes, as numpy calls it."""
+        return "F" if self.fortran else "C"
+
 
 def read_npy_header(stream: BinaryIO) -> NpyHeader:
     """The header of an array, after which `stream` is at its values.
@@ -44,10 +52,28 @@ def read_npy_header(stream: BinaryIO) -> NpyHeader:
             raise ValueError(f"version {version[0]}.{version[1]} of .npy is not read")
         shape, fortran, dtype = READERS[version](stream)
     except FAULTS as error:
-        raise ValueError(f"the .npy header cannot be parsed: {error}") from error
+        said = str(error).partition("\n")[0][:SHOWN]
+        raise ValueError(f"the .npy header cannot be parsed: {said}") from error
     if not all(type(side) is int and side >= 0 for side in shape):  # numpy takes True and negative numbers
-        raise ValueError(f"the .npy header has an impossible shape: {shape}")
+        raise ValueError(f"the .npy header has an impossible shape: {str(shape)[:SHOWN]}")
     header = NpyHeader(shape, fortran, dtype)
     if header.nbytes > LARGEST:
-        raise ValueError(f"the .npy header has an impossible shape: {shape}")
+        raise ValueError(f"the .npy header has an impossible shape: {str(shape)[:SHOWN]}")
     return header
+
+
+def map_npy(path: Path) -> NDArray[Any]:
+    """The numbers in a `.npy` file, as a read-only view of the mapped file.
+
+    Raises: OSError: it cannot be read. ValueError: it holds no plain numbers, or fewer or more than its header says.
+    """
+    with path.open("rb") as file:
+        header, start = read_npy_header(file), file.tell()
+        rest = os.fstat(file.fileno()).st_size - start
+        if header.dtype.kind not in "fiu":
+            raise ValueError(f"the .npy holds {header.dtype}, not numbers")
+        if rest != header.nbytes:
+            raise ValueError(f"the .npy holds {rest} bytes, where its header says {header.nbytes}")
+        if not rest:
+            return np.zeros(header.shape, header.dtype)
+        return np.memmap(file, header.dtype, "r", start, header.shape, header.order)

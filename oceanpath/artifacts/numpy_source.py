@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from oceanpath.artifacts.feature_container import Source, refuse_bomb
 from oceanpath.artifacts.hdf5_rows import BLOCK_BYTES
-from oceanpath.artifacts.npy_header import NpyHeader, read_npy_header
+from oceanpath.artifacts.npy_header import NpyHeader, map_npy, read_npy_header
 
 MOST_ARRAYS, LONGEST_ATTRIBUTE = 1000, 1 << 16
 NAMELESS = "arr_0"
@@ -28,18 +28,8 @@ NAMELESS = "arr_0"
 @contextmanager
 def npy_source(path: Path) -> Iterator[Source]:
     """Open a file of one array."""
-    with path.open("rb") as file:
-        header, start = read_npy_header(file), file.tell()
-    _is_plain(header)
-    rest = path.stat().st_size - start
-    if rest != header.nbytes:
-        raise ValueError(f"the .npy holds {rest} bytes, where its header says {header.nbytes}")
-    order = "F" if header.fortran else "C"
-
-    def blocks(_: str) -> Iterator[NDArray[Any]]:
-        return sliced(np.memmap(path, header.dtype, "r", start, header.shape, cast("Any", order)))
-
-    yield Source("numpy", {"features": (header.shape, header.dtype.name)}, blocks)
+    array = map_npy(path)
+    yield Source("numpy", {"features": (array.shape, array.dtype.name)}, lambda _: sliced(array))
 
 
 @contextmanager
@@ -95,17 +85,12 @@ def _rows(archive: zipfile.ZipFile, info: zipfile.ZipInfo, header: NpyHeader) ->
 
 
 def _fill(stream: IO[bytes], array: NDArray[Any]) -> None:
-    view = memoryview(array).cast("B") if array.size else memoryview(b"")
+    view = array.data.cast("B") if array.size else memoryview(b"")
     while view:
         got = cast("Any", stream).readinto(view)
         if not got:
             raise EOFError("the file ends before its array does")
         view = view[got:]
-
-
-def _is_plain(header: NpyHeader) -> None:
-    if header.dtype.kind not in "fiu":
-        raise ValueError(f"the .npy holds {header.dtype}, not numbers")
 
 
 def _is_scalar(header: NpyHeader) -> bool:

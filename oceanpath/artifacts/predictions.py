@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from oceanpath.artifacts.npy_header import map_npy
 from oceanpath.artifacts.tables import read_table, write_table
 from oceanpath.errors import ArtifactError
 
@@ -133,7 +134,7 @@ def read_embeddings(folder: Path) -> tuple[NDArray[np.float32], pd.DataFrame]:
     """
     ids = read_table(folder / "embedding_ids.parquet")
     try:
-        embeddings: NDArray[np.float32] = np.load(folder / "embeddings.npy", allow_pickle=False)
+        embeddings: NDArray[np.float32] = map_npy(folder / "embeddings.npy")
     except (OSError, ValueError) as error:
         raise ArtifactError("embeddings cannot be read", where=folder, got=error) from error
     if list(ids.columns) != EMBEDDING_COLUMNS:

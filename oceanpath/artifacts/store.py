@@ -27,8 +27,10 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from oceanpath.artifacts.bfloat16 import to_float32
+from oceanpath.artifacts.bfloat16 import as_numbers
+from oceanpath.artifacts.blank_slides import read_blank
 from oceanpath.artifacts.gather import is_published
+from oceanpath.artifacts.left_out import read_left_out
 from oceanpath.artifacts.sources import AdoptedFiles, Sources
 from oceanpath.artifacts.store_index import Index
 from oceanpath.errors import ArtifactError, make_again
@@ -106,7 +108,7 @@ class Store:
     def features(self, i: int) -> NDArray[np.floating]:
         """Features [n, D] of slide `i` as numbers: as `stored`, but for bfloat16, which becomes float32 exactly."""
         stored = self.stored(i)
-        return to_float32(stored) if self.index.feature_dtype == "bfloat16" else stored
+        return as_numbers(stored, self.index.feature_dtype)
 
     def stored(self, i: int) -> NDArray[Any]:
         """Features [n, D] of slide `i` as they are on disk, of type `dtype`, read-only; a view where they lie together.
@@ -245,8 +247,14 @@ def adopted_digest(file: str, coords: NDArray[np.int32] | None) -> str:
 
 
 def digest_content(path: Path) -> str:
-    """The digest of what readers of the store below `path` see. Raises: ArtifactError: it has no readable index."""
-    return Index.load(path).content_digest()
+    """The digest of what readers of the store below `path` see: its bags, and the lists of slides that have none.
+
+    Raises: ArtifactError: it has no readable index.
+    """
+    bags, blank, left_out = Index.load(path).content_digest(), read_blank(path), read_left_out(path)
+    if not blank and not left_out:
+        return bags
+    return xxhash.xxh3_128("\n".join([bags, *blank, left_out.text()]).encode()).hexdigest()
 
 
 def check(path: Path) -> None:

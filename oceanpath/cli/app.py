@@ -25,7 +25,7 @@ GROUPS = {
 }
 COMMANDS = {
     "serve": "oceanpath.cli.serve:serve",
-    "predict": "oceanpath.cli.serve:predict",
+    "predict": "oceanpath.cli.predict:predict",
     "coverage": "oceanpath.cli.coverage:coverage",
 }
 WIDTH = 100

@@ -9,6 +9,7 @@ from typing import Any
 import tomli_w
 import typer
 
+from oceanpath.cli.ahead import refuse_known
 from oceanpath.cli.options import EXPERIMENT, FILE, SETS, WORKSPACE, Common, named, signed
 from oceanpath.errors import ExitCode
 from oceanpath.pipeline.experiment import Experiment, Variant
@@ -26,9 +27,10 @@ def _show(experiment: Experiment) -> int:
 
 
 def _validate(experiment: Experiment) -> int:
-    """Check an experiment file without running anything."""
-    steps = plan(experiment).steps
-    print(f"{experiment.path.name}: valid; {len(steps)} steps: {', '.join(step.name for step in steps)}")
+    """Check an experiment file and its data without running anything."""
+    made = plan(experiment)
+    refuse_known(made, {})
+    print(f"{experiment.path.name}: valid; {len(made.steps)} steps: {', '.join(step.name for step in made.steps)}")
     return int(ExitCode.OK)
 
 

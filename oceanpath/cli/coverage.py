@@ -27,17 +27,22 @@ def coverage(
     ] = False,
     montage: Annotated[int, typer.Option(min=0, help="Number of slides in the overview of the lowest coverage.")] = 20,
     max_slides: Annotated[int | None, typer.Option(min=1, help="Maximum number of slides.")] = None,
-    features_key: Annotated[str, typer.Option(help="Name of the features, where a file holds several.")] = "",
+    features_key: Annotated[
+        str, typer.Option("--features-key", help="Name of the array of features, where a file holds several.")
+    ] = "",
     maps: Annotated[bool, typer.Option("--maps/--no-maps", help="Draw a map of every slide.")] = True,
 ) -> int:
     """Show which patches of each slide a capped store kept: maps, a table and a summary."""
     from oceanpath.artifacts.coverage import coverage_of, write_coverage
-    from oceanpath.artifacts.features import find_features
+    from oceanpath.artifacts.feature_folder import find_features, passed_over
     from oceanpath.figures.coverage import Map, coverage_map, draw_coverage
 
     built = _open(store)
     stored = set(built.slide_ids)
-    paths = {name: path for name, path in find_features(features).items() if name in stored}
+    found = find_features(features)
+    if others := passed_over(features, found.values()):
+        print(f"not read in {features}: {others}", file=sys.stderr)
+    paths = {name: path for name, path in found.items() if name in stored}
     if not paths:
         raise ExperimentError("no feature file of this folder is in the store", where=features, expected=store)
     prepare_folder(out / "maps")

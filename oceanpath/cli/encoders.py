@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from oceanpath.cli.table import paragraph, table
 from oceanpath.errors import ExitCode, GateError
 from oceanpath.plugins import load_plugins
 from oceanpath.slides.encoders import ENCODERS, GROUP, build_encoder, prepare_encoder
@@ -15,8 +16,8 @@ from oceanpath.slides.encoders.card import Card, EncoderOptions
 from oceanpath.slides.encoders.hub import cached
 
 encoders = typer.Typer(help="List and check patch encoders.", no_args_is_help=True, rich_markup_mode=None)
-LINE = "{name:<19}{dim:>5}  {patch:<12}{access:<10}{weights:<9}{licence:<35}{aliases}"
-HEADS = {"name": "name", "dim": "dim", "patch": "patch", "access": "access", "weights": "here", "licence": "licence"}
+HEAD = ("name", "dim", "patch", "access", "installed", "licence")
+NOTE = "patch: pixels @ µm per pixel. gated: the owner grants access; set HF_TOKEN. Your own encoder: module:factory."
 
 
 @encoders.callback()
@@ -32,13 +33,11 @@ def list_encoders(as_json: Annotated[bool, typer.Option("--json", help="Print JS
     if as_json:
         print(json.dumps(rows, indent=2))
         return int(ExitCode.OK)
-    print(LINE.format(**HEADS, aliases="also called"))
+    print(table(HEAD, [_cells(row) for row in rows], text=("licence",)))
+    print(f"\n{paragraph(NOTE)}\n\nOther names")
     for row in rows:
-        patch = f"{row['patch_px']} @ {row['mpp']:g}"
-        here = {True: "yes", False: "no", None: "-"}[row["weights_here"]]
-        aliases = ", ".join(row["aliases"])
-        print(LINE.format(**{**row, "patch": patch, "weights": here, "aliases": aliases}).rstrip())
-    print("patch: pixels @ µm a pixel. gated: its owner grants access; set HF_TOKEN. Your own: module:factory.")
+        if row["aliases"]:
+            print(paragraph(f"{row['name']}: {', '.join(row['aliases'])}", "  "))
     return int(ExitCode.OK)
 
 
@@ -67,6 +66,12 @@ def check_encoder(
     if encoder.weights_sha256:
         print(f"weights: revision {encoder.revision}, sha256 {encoder.weights_sha256}")
     return int(ExitCode.OK)
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    patch = f"{row['patch_px']} @ {row['mpp']:g}"
+    installed = {True: "yes", False: "no", None: "-"}[row["weights_here"]]
+    return [row["name"], str(row["dim"]), patch, row["access"], installed, row["licence"]]
 
 
 def _row(card: Card) -> dict[str, Any]:

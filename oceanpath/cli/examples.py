@@ -20,7 +20,7 @@ EXAMPLES = {
     "serve": ("serve outputs/experiments/mine/export", "serve -e mine.toml --port 8080"),
     "predict": (
         "predict features --out predictions.csv",
-        "predict new/slide_1.h5 --bundle outputs/experiments/mine/export",
+        "predict new/slide_1.svs --bundle outputs/experiments/mine/export",
     ),
     "coverage": (
         "coverage features outputs/experiments/mine/mmap",

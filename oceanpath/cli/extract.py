@@ -95,10 +95,10 @@ def _forecast(made: Plan, common: Common) -> int:
         if not common.as_json:
             print(f"What {settings.backend} would find is not known before it runs.")
         return int(ExitCode.OK)
-    from oceanpath.stages.extract.forecast import look_at, sample_speed, slides_of
+    from oceanpath.stages.extract.forecast import chosen, look_at, sample_speed
 
     found: list[Outlook] = []
-    for outlook in look_at(settings, slides_of(settings, inputs)):
+    for outlook in look_at(settings, chosen(settings, inputs)):
         found.append(outlook)
         said = json.dumps({**asdict(outlook), "path": str(outlook.path)}) if common.as_json else _line(outlook)
         print(said, flush=True)

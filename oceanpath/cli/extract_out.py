@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from oceanpath.artifacts.features import find_features
-from oceanpath.artifacts.gather import lay_out, remove_copies
+from oceanpath.artifacts.gather import lay_out, not_laid_out, remove_copies
 from oceanpath.errors import StageError
 from oceanpath.pipeline.processes import process_tag, token
+from oceanpath.pipeline.sealed import verify_files
 from oceanpath.pipeline.survey import State
 from oceanpath.pipeline.workspace import Workspace, remove_dead
 
@@ -17,8 +18,12 @@ SHOWN = 5
 
 
 def put(folder: Path, out: Path) -> None:
-    """Make the files of a published folder appear in `out`."""
+    """Make the files of a published folder appear in `out`; those that are not there yet are compared first.
+
+    Raises: ArtifactError: one differs from its sealed digest. StageError: the system refuses.
+    """
     try:
+        verify_files(folder, not_laid_out(folder, out))
         lay_out(folder, out, f"{process_tag()}.{token()}")
     except OSError as error:
         raise StageError("the features could not be put there", where=out, got=error) from error

@@ -12,6 +12,7 @@ import typer
 
 from oceanpath.cli.history import AsJson, Workspace, find_run, open_ledger, steps_of
 from oceanpath.cli.options import FILE, Common, verb
+from oceanpath.cli.table import paragraph
 from oceanpath.errors import ExitCode, ExperimentError
 from oceanpath.pipeline.explain import reasons
 from oceanpath.pipeline.plan import plan
@@ -40,7 +41,7 @@ def diff(a: Run, b: Run, workspace: Workspace = Path("outputs"), as_json: AsJson
         return int(ExitCode.OK)
     print(f"run {runs[0]['id']} ({runs[0]['experiment']})  ->  run {runs[1]['id']} ({runs[1]['experiment']})")
     for name, said in found.items():
-        print(f"{name}: {'; '.join(said['changes']) or 'the same'}")
+        print(paragraph(f"{name}: {'; '.join(said['changes']) or 'the same'}"))
         for metric, (old, new) in said["metrics"].items():
             print(f"    {metric:<24} {_shown(old):>12}  {_shown(new):>12}")
     return int(ExitCode.OK)
@@ -75,7 +76,7 @@ def _why(common: Common) -> int:
         if common.as_json:
             print(json.dumps({"step": state.step.name, "state": state.state, "why": state.why}))
         else:
-            print(f"{state.step.name}: {'; '.join(state.why) or 'fresh'}")
+            print(paragraph(f"{state.step.name}: {'; '.join(state.why) or 'fresh'}"))
     return int(ExitCode.OK)
 
 

@@ -17,7 +17,7 @@ from oceanpath.pipeline.leases import removal
 from oceanpath.pipeline.workspace import Workspace as Place
 
 Folders = Annotated[
-    list[Path] | None, typer.Argument(metavar="[FOLDER]...", help="Only these published folders; else all.")
+    list[Path] | None, typer.Argument(metavar="[FOLDER]", help="Published folders to check; default: all.")
 ]
 
 

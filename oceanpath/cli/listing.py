@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import typer
 
+from oceanpath.cli.table import paragraph
 from oceanpath.errors import ExitCode, GateError
 from oceanpath.models.registry import aggregator_settings
 
 models = typer.Typer(help="List and check aggregators.", no_args_is_help=True, rich_markup_mode=None)
+INDENT = "  "
 
 
 @models.callback()
@@ -22,8 +24,9 @@ def list_models() -> int:
         fields = settings.model_fields
         keys = ", ".join(f"{key}={fields[key].default}" for key in settings.own_keys() if key != "name")
         size = f"{settings.parameters / 1e6:.2f} M parameters at 1024 features, " if settings.parameters else ""
-        print(f"{fields['name'].default:<18} {(settings.__doc__ or '').splitlines()[0]}")
-        print(f"{'':<18} {size}time grows as {settings.cost or '(not told)'}\n{'':<18} {keys}")
+        print(fields["name"].default)
+        for text in ((settings.__doc__ or "").splitlines()[0], f"{size}cost {settings.cost or 'unknown'}", keys):
+            print(paragraph(text, INDENT))
     return int(ExitCode.OK)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def prepare_file(path: Path, flag: str = "--out") -> None:
     if path.is_dir():
         raise _refused("this is a folder, and a file is to be written", flag, path, "a folder")
     if not path.parent.is_dir():
-        do = f"Create it with `mkdir -p`, or name another file with {flag}."
+        do = f"Create it with `mkdir -p {shlex.quote(str(path.parent))}`, or name another file with {flag}."
         raise ExperimentError("the folder of this file does not exist", where=f"{flag} {path}", do=do)
     existed = path.exists()
     if existed and not path.is_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from oceanpath.cli.cohort_flow import flow_lines
 from oceanpath.cli.commands import command, experiment_command, workspace_flag
 from oceanpath.cli.options import Common
 from oceanpath.cli.results import INDENT, results
@@ -23,6 +24,8 @@ def report(states: list[State], experiment: Experiment, common: Common) -> None:
         if state.step.stage.name == "eval":
             place = common.place().place("stage", "eval", state.fingerprint)
             print(f"\n{results(place, _title(state, experiment), state.step.settings.identity()['confidence'])}")
+    for line in flow_lines(states, common.place()):
+        print(line)
     folder = f"{common.workspace}/experiments/{experiment.name}"
     print(f"\nResults in {folder}\n{paragraph(', '.join(state.step.name for state in states), INDENT)}")
     print("\nNext")

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from oceanpath.artifacts.metrics import read_metrics
+from oceanpath.artifacts.metrics import FILE, read_metrics
 from oceanpath.cli.table import paragraph, table
+from oceanpath.pipeline.sealed import verify_files
 
 INDENT = "  "
 LEVELS = ("slide", "patient")
@@ -20,6 +21,7 @@ def results(folder: Path, title: str, confidence: float) -> str:
 
     Raises: ArtifactError: metrics.json is damaged.
     """
+    verify_files(folder, [FILE])
     metrics = read_metrics(folder)
     levels = [_records(metrics, level) for level in LEVELS]
     decided = DECISIONS if "sensitivity" in levels[0] else ("balanced_accuracy",)

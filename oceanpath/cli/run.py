@@ -6,13 +6,15 @@ import json
 import sys
 from dataclasses import replace
 
+from oceanpath.cli.ahead import refuse_known
 from oceanpath.cli.commands import experiment_command
 from oceanpath.cli.experiments import quickstart, say
 from oceanpath.cli.options import Common
 from oceanpath.cli.report import report
 from oceanpath.cli.screen import facts, make_screen
 from oceanpath.cli.steps import Steps, span
-from oceanpath.errors import ExitCode, ExperimentError
+from oceanpath.cli.table import table
+from oceanpath.errors import ExitCode, ExperimentError, OceanPathError
 from oceanpath.pipeline.experiment import Experiment
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.plan import Plan, plan
@@ -78,6 +80,10 @@ def _go(made: Plan, common: Common, published: Published) -> list[State]:
         runner = Runner(made, workspace, ledger, command, screen, forced, *more)
         try:
             return runner.go()
+        except OceanPathError as error:
+            if common.as_json:  # what is refused before any step has no event of its own
+                print(json.dumps({"event": "refused", "error": error.render()}))
+            raise
         finally:
             screen.close()
             _tell_removed(runner, common)
@@ -99,22 +105,32 @@ def _tell_removed(runner: Runner, common: Common) -> None:
 
 
 def show_plan(made: Plan, common: Common) -> list[State]:
-    """Print the state of every step and why it would run, an estimate of the time and, with --mermaid, the graph."""
-    states = survey(made, common.place(), common.force)
+    """Print the state of every step and why it would run, an estimate of the time and, with --mermaid, the graph.
+
+    Raises: OceanPathError: something is known to be wrong, so that a run would be refused.
+    """
+    place = common.place()
+    states = survey(made, place, common.force)
+    _show(states, made, common)
+    fresh = [state for state in states if state.state == "fresh"]
+    published = {state.step.name: place.place("stage", state.step.stage.name, state.fingerprint) for state in fresh}
+    if len(fresh) < len(states):
+        refuse_known(made, published, place.root, as_json=common.as_json, quiet=common.quiet)
+    return states
+
+
+def _show(states: list[State], made: Plan, common: Common) -> None:
     if common.as_json:
         for state in states:
             print(json.dumps(facts(state)))
         if common.mermaid:
             print(json.dumps({"mermaid": made.mermaid()}))
-        return states
-    width = max(len(state.step.name) for state in states)
-    for state in states:
-        line = f"{state.step.name:<{width}}  {state.state:<7}  {state.fingerprint[:12]:<12}  {'; '.join(state.why)}"
-        print(line.rstrip())
+        return
+    rows = [[state.step.name, state.state, state.fingerprint[:12], "; ".join(state.why)] for state in states]
+    print(table(("step", "state", "fingerprint", "why"), rows, text=("step", "why")))
     print(f"\n{_forecast(states, common)}")
     if common.mermaid:
         print(f"\n{made.mermaid()}")
-    return states
 
 
 def _forecast(states: list[State], common: Common) -> str:

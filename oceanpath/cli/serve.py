@@ -1,4 +1,4 @@
-"""`oceanpath serve` and `oceanpath predict`: a bundle at work."""
+"""`oceanpath serve`: a bundle behind HTTP."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ Bundle = Annotated[
     Path | None, typer.Argument(metavar="[BUNDLE]", help="Bundle folder; default: that of the experiment.")
 ]
 ExperimentFile = Annotated[Path | None, typer.Option("--experiment", "-e", help="Experiment whose bundle is used.")]
-Features = Annotated[list[Path], typer.Argument(help="Feature files, or folders of them.")]
 
 
 def serve(
@@ -34,35 +33,13 @@ def serve(
     """Serve a bundle over HTTP: GET /health, GET /model, POST /predict."""
     from oceanpath.serving.server import serve as listen
 
-    folder = _bundle(bundle, experiment, workspace)
+    folder = bundle_folder(bundle, experiment, workspace)
     settings = ServeSettings(host=host, port=port, allow_remote=allow_remote)
     listen(folder, settings, lambda text: print(f"serving {text}", file=sys.stderr, flush=True))
     return int(ExitCode.OK)
 
 
-def predict(
-    features: Features,
-    bundle: Annotated[
-        Path | None, typer.Option("--bundle", help="Bundle folder; default: that of the experiment.")
-    ] = None,
-    experiment: ExperimentFile = None,
-    workspace: Workspace = OUTPUTS,
-    out: Annotated[Path | None, typer.Option("--out", help="CSV to write; else it is printed.")] = None,
-) -> int:
-    """Predict slides from their features with a bundle; the same numbers as `serve` gives."""
-    from oceanpath.artifacts.bundle import read_bundle
-    from oceanpath.serving.engine import Engine
-    from oceanpath.serving.offline import find_bundle, predict_table
-
-    folder = find_bundle(_bundle(bundle, experiment, workspace))
-    table = predict_table(Engine(read_bundle(folder)), features)
-    table.to_csv(out or sys.stdout, index=False)
-    if out is not None:
-        print(f"{len(table)} slides -> {out}", file=sys.stderr)
-    return int(ExitCode.OK)
-
-
-def _bundle(bundle: Path | None, experiment: Path | None, workspace: Path) -> Path:
+def bundle_folder(bundle: Path | None, experiment: Path | None, workspace: Path) -> Path:
     """The bundle that is meant: the one named, or the one the experiment exported."""
     if bundle is not None:
         return bundle

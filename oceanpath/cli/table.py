@@ -8,14 +8,14 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 
 GAP = "  "
 LONGEST_RULE = 60
 """Dashes under the name of a column."""
-NARROWEST = 8
-"""Characters that a column of text keeps however narrow the terminal is."""
+NARROWEST = 16
+"""Characters that a column of text keeps however narrow the terminal is, or those of its longest word."""
 
 
 def table(
@@ -32,8 +32,8 @@ def table(
     kept = [k for k in range(len(head)) if any(row[k] for row in rows)]
     lines = [[head[k] for k in kept], *([row[k] for k in kept] for row in rows)]
     widths = [max(len(line[k]) for line in lines) for k in range(len(kept))]
-    flexible = [k for k, column in enumerate(kept) if head[column] in text]
-    _shrink(widths, flexible, terminal_width() if width is None else width)
+    least = {k: _longest_word(lines, k) for k, column in enumerate(kept) if head[column] in text}
+    _shrink(widths, least, terminal_width() if width is None else width)
     rule = GAP.join(("-" * min(size, LONGEST_RULE)).ljust(size) for size in widths).rstrip()
     shown = [line for cells in lines for line in _wrapped_row(cells, widths)]
     heads = len(_wrapped_row(lines[0], widths))
@@ -52,13 +52,23 @@ def terminal_width() -> int:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
 
 
-def _shrink(widths: list[int], flexible: Sequence[int], limit: int) -> None:
-    """Take from the widest flexible column, character by character, until a line fits."""
+def _shrink(widths: list[int], least: Mapping[int, int], limit: int) -> None:
+    """Take from the widest column of text, character by character, until a line fits or no column can give more.
+
+    Args:
+        widths: characters of each column.
+        least: column of text → characters that it keeps.
+        limit: characters of a line; 0 = no limit.
+    """
     while limit and sum(widths) + len(GAP) * (len(widths) - 1) > limit:
-        widest = max(flexible, key=lambda k: widths[k], default=None)
-        if widest is None or widths[widest] <= NARROWEST:
+        giving = [k for k in least if widths[k] > least[k]]
+        if not giving:
             return
-        widths[widest] -= 1
+        widths[max(giving, key=lambda k: widths[k])] -= 1
+
+
+def _longest_word(lines: Sequence[Sequence[str]], column: int) -> int:
+    return min(NARROWEST, max((len(word) for line in lines for word in line[column].split()), default=0))
 
 
 def _wrapped_row(cells: Sequence[str], widths: Sequence[int]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Kept and discarded patches of slides: a map each, the worst side by side, and all in one summary."""
+"""Kept and discarded patches of slides: one map per slide, a montage of the worst, and a summary of all."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def draw_coverage(path: Path, shown: Map) -> None:
 
 
 def draw_montage(path: Path, maps: Sequence[Map], columns: int = 5) -> None:
-    """One or more maps side by side, each under its name and the share of its patches that is kept."""
+    """A montage of one or more maps, each under its name and the share of its patches that is kept."""
     columns = min(columns, len(maps))
     lines = math.ceil(len(maps) / columns)
     with drawing(path, 1.9 * columns, 2.1 * lines) as figure:
@@ -93,7 +93,7 @@ def draw_montage(path: Path, maps: Sequence[Map], columns: int = 5) -> None:
 
 
 def draw_summary(path: Path, percents: NDArray[np.float64]) -> None:
-    """How many slides keep which share of their patches; `percents` [slides] lie in (0, 100]."""
+    """How many slides keep which share of their patches; `percents` [slides] are in (0, 100]."""
     with drawing(path, 4.2, 2.8) as figure:
         axes = figure.subplots()
         axes.hist(percents, bins=list(range(0, 101, 5)), color=tuple(COLOURS[2] / 255))

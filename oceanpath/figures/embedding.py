@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from oceanpath.figures.canvas import GREY, colour, drawing
+from oceanpath.figures.canvas import GREY, colour, drawing, heading
 from oceanpath.figures.lines import wrap
 
 MARKERS = {"train": ".", "val": "^", "test": "o"}
@@ -37,7 +37,7 @@ def draw_embedding(
     """
     owner, part = np.asarray(labels), np.asarray(roles)
     larger = float(np.clip(300 / max(len(xy), 1), 1, 3))  # few points may be larger
-    with drawing(path, 4.8, 3.8) as figure:
+    with drawing(path, 4.2, 3.8 + 0.17 * max(len(classes), len(MARKERS))) as figure:
         axes = figure.add_subplot()
         for role, marker in MARKERS.items():
             for number, name in enumerate(classes):
@@ -53,11 +53,12 @@ def draw_embedding(
                     linewidths=0.4,
                 )
         axes.set(xlabel="UMAP 1", ylabel="UMAP 2", xticks=[], yticks=[])
-        axes.set_title(title)
+        heading(figure, title)
         here = [role for role in MARKERS if role in set(roles)]
-        handles = [_dot(colour(number), "o", "\n".join(wrap(name, 20))) for number, name in enumerate(classes)]
-        handles += [_dot(GREY, MARKERS[role], NAMES[role]) for role in here]
-        figure.legend(handles=handles, loc="outside right upper")
+        names = [_dot(colour(number), "o", "\n".join(wrap(name, 30))) for number, name in enumerate(classes)]
+        figure.legend(handles=names, loc="outside lower left")
+        parts = [_dot(GREY, MARKERS[role], NAMES[role]) for role in here]
+        figure.legend(handles=parts, loc="outside lower right")
 
 
 def _dot(shade: str, marker: str, name: str) -> Line2D:

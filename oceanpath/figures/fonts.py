@@ -10,7 +10,7 @@ import logging
 import re
 import warnings
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from matplotlib import font_manager
@@ -51,8 +51,12 @@ def make_readable(figure: Figure) -> list[str]:
     return families
 
 
-def notice() -> str:
-    """One line about letters that were written as numbers since the last call; "" where there were none."""
+def notice(stage: str) -> str:
+    """One line about letters that were written as numbers since the last call; "" where there were none.
+
+    Args:
+        stage: The stage that draws the figures again.
+    """
     letters = "".join(sorted(_unwritable))
     _unwritable.clear()
     if not letters:
@@ -60,7 +64,7 @@ def notice() -> str:
     shown = _numbers(letters[:8]) + (" …" if len(letters) > 8 else "")
     return (
         f"no installed font has {len(letters)} of the letters in the figures ({shown}), which are written as these "
-        "numbers; install a font that has them, such as Noto Sans CJK, and draw again with --force"
+        f"numbers; install a font that has them, such as Noto Sans CJK, then run: oceanpath {stage} --force {stage}"
     )
 
 
@@ -79,7 +83,7 @@ def _fonts_for(letters: set[str]) -> tuple[list[str], set[str]]:
     return families, missing
 
 
-@lru_cache
+@cache
 def _installed() -> tuple[str, ...]:
     """Font files of this machine, those for many scripts first."""
 
@@ -90,7 +94,7 @@ def _installed() -> tuple[str, ...]:
     return tuple(sorted(font_manager.findSystemFonts(), key=rank))
 
 
-@lru_cache
+@cache
 def _letters_of(path: str) -> frozenset[int]:
     """Numbers of the letters in a font file; none where it cannot be read, or holds pictures instead of outlines."""
     try:

@@ -1,4 +1,4 @@
-"""Cost against size: one line a model, both axes logarithmic."""
+"""Cost against size: one line per model, both axes logarithmic."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MARKS = "os^Dvp*X<>"
 
 
 def draw_growth(path: Path, panels: Mapping[str, Mapping[str, Points]], x: str) -> None:
-    """Panels side by side: label of the y axis → name of a line → its (x, y) points, all above 0."""
+    """Panels in a row: label of the y axis → name of a line → its (x, y) points, all above 0."""
     with drawing(path, width=3.6 * len(panels), height=3.8) as figure:
         for axes, (label, lines) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
             for number, (name, points) in enumerate(lines.items()):

@@ -135,7 +135,9 @@ def _colour_patches(
 ) -> None:
     shares = relative(attention)
     if coords.shape != (len(shares), 2):
-        raise StageError("one place a patch", expected=(len(shares), 2), got=coords.shape)
+        raise StageError(
+            "attention and coordinates have different numbers of patches", expected=(len(shares), 2), got=coords.shape
+        )
     top = _top(shares)
     patches = PolyCollection(list(rectangles(coords, footprint)), cmap=COLOURS, linewidths=0, antialiased=False)
     patches.set_rasterized(True)  # one picture instead of ten thousand outlines in PDF and SVG

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, linear, scaled_dot_product_attention
 
 from oceanpath.models import streaming
+from oceanpath.models.lengths import exporting
 from oceanpath.models.patches import masked_softmax
 from oceanpath.models.recompute import again
 
@@ -137,6 +138,8 @@ def _mix(
     """
     if there is None:
         return scaled_dot_product_attention(q, k, v, attn_mask=None if mask is None else mask[:, None, None, :])
+    if exporting() and mask is None:
+        return _near_by_heads(q, k, v, there)
     here = there if here is None else here
     size = max(1, min(QUERIES, SCORES // (q.shape[1] * k.shape[2])))
     parts = []
@@ -156,3 +159,21 @@ def _near(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, here: Tensor, th
     if mask is not None:
         bias = bias.masked_fill(~mask[:, None, None, :], float("-inf"))
     return scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
+
+
+def _near_by_heads(q: Tensor, k: Tensor, v: Tensor, places: Tensor) -> Tensor:
+    """As `_near` in a graph for another runtime: one head after another, because a number of blocks would be fixed.
+
+    ONNX has no hypot; distances in pitches are far from where their squares overflow.
+    """
+    x, y, has_place = places.unbind(dim=2)
+    apart = torch.sqrt((x[:, :, None] - x[:, None]).square() + (y[:, :, None] - y[:, None]).square())
+    apart = apart * has_place[:, :, None] * has_place[:, None]
+    slopes = alibi_slopes(q.shape[1], apart).unbind()
+    heads = zip(q.unbind(dim=1), k.unbind(dim=1), v.unbind(dim=1), slopes, strict=True)
+    scale = 1.0 / math.sqrt(q.shape[-1])
+    mixed = [
+        torch.matmul(torch.softmax(torch.matmul(one, keys.mT) * scale - slope * apart, dim=-1), values)
+        for one, keys, values, slope in heads
+    ]
+    return torch.stack(mixed, dim=1)

@@ -42,6 +42,8 @@ class BaseMIL(nn.Module, ABC):
     """Whether the order of the patches means something to this architecture."""
     unpads = False
     """Whether padded bags are taken one by one without their padding, so that `pool` never sees a mask."""
+    reads_coords = False
+    """Whether coordinates, where they are known, change what comes out. A bundle of such a model asks for them."""
     checkpoint: bool
     """Whether the backward pass computes inner results again: slower, in less memory, with the same gradients."""
 

@@ -19,6 +19,11 @@ def tracing() -> bool:
     return bool(torch._C._get_tracing_state())
 
 
+def exporting() -> bool:
+    """Whether the graph is being recorded for another runtime, by ``torch.jit.trace`` or ``torch.export``."""
+    return tracing() or torch.compiler.is_exporting()
+
+
 def as_tensor(n: int, like: Tensor) -> Tensor:
     """A size as an int64 scalar that stays a part of the graph."""
     if tracing():
@@ -29,7 +34,7 @@ def as_tensor(n: int, like: Tensor) -> Tensor:
 
 def ceil_sqrt(n: int, like: Tensor) -> int:
     """⌈√n⌉."""
-    if tracing() or torch.compiler.is_exporting():
+    if exporting():
         return _read(torch.ceil(torch.sqrt(as_tensor(n, like).double())))
     root = math.isqrt(n)
     return root if root * root == n else root + 1
@@ -37,7 +42,7 @@ def ceil_sqrt(n: int, like: Tensor) -> int:
 
 def ceil_divide(n: int, by: int, like: Tensor) -> int:
     """⌈n / by⌉."""
-    if tracing() or torch.compiler.is_exporting():
+    if exporting():
         return _read(torch.div(as_tensor(n + by - 1, like), by, rounding_mode="floor"))
     return (n + by - 1) // by
 

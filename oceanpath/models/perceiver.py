@@ -61,6 +61,7 @@ class Perceiver(BaseMIL):
         readers, runs = (min(2, self.reads), 1) if settings.shared else (self.reads, self.reads)
         self.patches = PatchMLP(settings, in_dim)
         self.places = FourierPlaces(settings.bands, width) if settings.positions == "fourier" else None
+        self.reads_coords = self.places is not None
         self.latents = nn.Parameter(0.02 * torch.randn(1, settings.latents, width))
         self.query, self.keys_values, self.out, self.ffn = _reader(settings)
         inside = (settings.heads, settings.dropout, settings.expand, settings.gated)

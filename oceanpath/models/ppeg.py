@@ -14,10 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from oceanpath.models import streaming
-from oceanpath.models.lengths import as_tensor, ceil_sqrt
-
-SPARSE = 16
-"""Cells of a real grid for each patch above which coordinates are not taken for a grid."""
+from oceanpath.models.grid import convolve_by_lookup, grid_of
+from oceanpath.models.lengths import as_tensor, ceil_sqrt, exporting
 
 
 class PPEG(nn.Module):
@@ -33,6 +31,9 @@ class PPEG(nn.Module):
         """The patches, each with its neighbourhood added."""
         if coords is None:
             return self._on_square(x)
+        if exporting():
+            kernel, bias = self._kernel()
+            return x + convolve_by_lookup(x, coords, kernel.squeeze(1), bias)
         return torch.cat([self._on_plane(bag[None], places) for bag, places in zip(x, coords, strict=True)])
 
     def _on_plane(self, x: Tensor, coords: Tensor) -> Tensor:
@@ -66,12 +67,14 @@ class PPEG(nn.Module):
 
     def _convolve(self, plane: Tensor, padding: tuple[int, int] = (3, 3)) -> Tensor:
         """One 7×7 convolution whose kernel is the sum of all three: the same function at the cost of the largest."""
+        kernel, bias = self._kernel()
+        return nn.functional.conv2d(plane, kernel, bias, padding=padding, groups=plane.shape[1])
+
+    def _kernel(self) -> tuple[Tensor, Tensor]:
+        """The sum of the three kernels [C, 1, 7, 7] and of their biases [C]."""
         weights = [nn.functional.pad(one.weight, [3 - one.kernel_size[0] // 2] * 4) for one in self._sizes()]
         biases = [one.bias for one in self._sizes() if one.bias is not None]
-        total = torch.stack(weights).sum(dim=0)
-        return nn.functional.conv2d(
-            plane, total, torch.stack(biases).sum(dim=0), padding=padding, groups=plane.shape[1]
-        )
+        return torch.stack(weights).sum(dim=0), torch.stack(biases).sum(dim=0)
 
     def _sizes(self) -> list[nn.Conv2d]:
         return [one for one in self.convolutions if isinstance(one, nn.Conv2d)]
@@ -130,20 +133,8 @@ def _framed(rows: Tensor, width: int, above: int, height: int) -> Tensor:
 
 
 def real_grid(coords: Tensor) -> tuple[Tensor, int, int] | None:
-    """Cell [N] of each patch, height and width of the grid that coordinates [N, 2] lie on; None if they form none.
-
-    The step of an axis is the smallest distance between two different coordinates on it.
-    """
-    cells, sizes = [], []
-    for places in coords.long().unbind(dim=1):
-        from_first = places - places.amin()
-        steps = torch.unique(from_first).diff()
-        step = int(steps.amin()) if len(steps) else 1
-        if (from_first % step).any():
-            return None
-        cells.append(from_first // step)
-        sizes.append(int(cells[-1].amax()) + 1)
-    width, height = sizes
-    if width * height > SPARSE * len(coords) + 64:
+    """Cell [N] of each patch, height and width of the grid that coordinates [N, 2] lie on; None if they form none."""
+    grid = grid_of(coords[None])
+    if not bool(grid.fits):
         return None
-    return cells[1] * width + cells[0], height, width
+    return (grid.row * grid.width + grid.column)[0], int(grid.height), int(grid.width)

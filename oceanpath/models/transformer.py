@@ -23,6 +23,8 @@ from oceanpath.models.settings import TransformerSettings
 class Transformer(BaseMIL):
     """`settings.layers` exact attention blocks; time grows with N², memory with N."""
 
+    reads_coords = True
+
     def __init__(self, settings: TransformerSettings, in_dim: int) -> None:
         super().__init__(in_dim, settings.hidden)
         self.pitch = settings.pitch

@@ -24,6 +24,7 @@ class TransMIL(BaseMIL):
 
     ordered = True  # landmarks are means of consecutive patches, and the square layout is in stored order
     unpads = True
+    reads_coords = True
 
     def __init__(self, settings: TransMILSettings, in_dim: int) -> None:
         super().__init__(in_dim, settings.hidden)

@@ -8,7 +8,6 @@ Each row has a check sum: one that was damaged counts as forgotten, and a damage
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -17,12 +16,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import xxhash
 
 from oceanpath.cores import open_cores
 from oceanpath.errors import ExperimentError, StageError
+from oceanpath.folders import GONE, Stat, files_inside, list_folder, stat_of
 from oceanpath.pipeline.fingerprint import fingerprint
 from oceanpath.pipeline.sqlite_files import is_refusal, journal_of, row_sum
 
@@ -53,14 +53,8 @@ WHOLE = "root, seen, digest, digests, row_check"
 T = TypeVar("T")
 HEX = 32
 """Characters of a file's digest."""
-
-
-class Stat(NamedTuple):
-    """What the file system says of a file's version."""
-
-    size: int
-    mtime_ns: int
-    inode: int
+NOTHING = "0" * HEX
+"""In place of the digest of a link without a target: the link is there, and its content is not."""
 
 
 @dataclass(frozen=True)
@@ -90,13 +84,21 @@ def hash_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+def hash_content(path: Path) -> str:
+    """The digest of a file, or of all files of a folder that is one file to its readers."""
+    if not path.is_dir():
+        return hash_file(path)
+    inside = [(file.relative_to(path).as_posix(), hash_file(file)) for file in files_inside(path)]
+    return xxhash.xxh3_128_hexdigest("\n".join(f"{name}\0{digest}" for name, digest in inside).encode())
+
+
 def hash_files(paths: list[Path]) -> list[str]:
-    """`hash_file` of each, several at once."""
+    """`hash_content` of each, several at once."""
     from concurrent.futures import ThreadPoolExecutor  # not needed when nothing changed
 
     pool = ThreadPoolExecutor(max_workers=open_cores())
     try:
-        return list(pool.map(hash_file, paths))
+        return list(pool.map(hash_content, paths))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # an interrupt does not wait for the file that is read
 
@@ -115,7 +117,7 @@ class DigestCache:
         if not root.exists():
             raise ExperimentError("there is no such file or folder", where=root)
         try:
-            files = _stat_tree(root)
+            files = {root.name: Stat.of(root.stat())} if root.is_file() else list_folder(root).files
             return self._again_where_damaged(lambda: self._content(root, files))
         except OSError as error:
             raise ExperimentError("cannot be read", where=root, got=error) from error
@@ -156,7 +158,7 @@ class DigestCache:
         with closing(self._connect()) as db, db:
             for root, name, size, mtime, inode, _, digest, _ in _sound(db.execute(f"SELECT {FILE} FROM file")):
                 path = Path(root) / name if Path(root).is_dir() else Path(root)
-                if path.is_file() and _stat(path.stat()) == (size, mtime, inode) and hash_file(path) != digest:
+                if path.exists() and stat_of(path) == (size, mtime, inode) and hash_content(path) != digest:
                     changed.append(path)
                     db.execute("DELETE FROM file WHERE root = ? AND name = ?", (root, name))
                     db.execute("DELETE FROM whole")
@@ -174,7 +176,7 @@ class DigestCache:
     def _one_by_one(self, root: Path, seen: str, stats: dict[str, Stat]) -> Content:
         """Digests of the files, those that cannot be trusted computed again; remembers all together where it may."""
         when = time.time_ns()
-        fresh = self._trusted(root, stats)
+        fresh = self._trusted(root, stats) | {name: NOTHING for name, stat in stats.items() if stat == GONE}
         stale = [name for name in stats if name not in fresh]
         hashed = self._hash(root, stale, stats) if stale else {}
         digests = {name: fresh.get(name) or hashed[name] for name in sorted(stats)}
@@ -218,30 +220,6 @@ class DigestCache:
         return db
 
 
-def _stat_tree(root: Path) -> dict[str, Stat]:
-    """Relative posix name → (size, mtime_ns, inode) of every file that is not hidden."""
-    if root.is_file():
-        return {root.name: _stat(root.stat())}
-    found: dict[str, Stat] = {}
-    prefixes = [""]
-    while prefixes:
-        prefix = prefixes.pop()
-        handle = os.open(root / prefix, os.O_RDONLY)  # what is asked of a handle need not go down the path again
-        try:
-            with os.scandir(handle) as entries:
-                for entry in entries:
-                    name = entry.name
-                    if name[0] == ".":
-                        continue
-                    if entry.is_dir():
-                        prefixes.append(f"{prefix}{name}/")
-                    else:
-                        found[prefix + name] = _stat(entry.stat())
-        finally:
-            os.close(handle)
-    return found
-
-
 def _checked(row: tuple[Any, ...]) -> tuple[Any, ...]:
     """A row with its check sum behind it."""
     return (*row, row_sum(*row))
@@ -256,7 +234,3 @@ def _seen(stats: dict[str, Stat]) -> str:
     """One digest of the names and versions of all files, in the order in which the folder gives them."""
     numbers = ",".join(map(str, chain.from_iterable(stats.values())))
     return xxhash.xxh3_128_hexdigest("\0".join([*stats, numbers]).encode())
-
-
-def _stat(stat: os.stat_result) -> Stat:
-    return Stat(stat.st_size, stat.st_mtime_ns, stat.st_ino)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from oceanpath.errors import OceanPathError, StageError
+from oceanpath.errors import AccidentError, ArtifactError, OceanPathError, StageError
 from oceanpath.pipeline.sealed import verified, verify_parts
 from oceanpath.pipeline.seats import pace
-from oceanpath.pipeline.stage import Part, Progress, resolve
+from oceanpath.pipeline.stage import Part, Progress, Stage, resolve
 from oceanpath.pipeline.tasks import Job, Made, Task, call
 from oceanpath.pipeline.workers import Workers
 from oceanpath.pipeline.workspace import Manifest, Workspace
@@ -50,8 +51,8 @@ def execute(site: Site, job: Job) -> tuple[Manifest, float | None]:
     peaks: list[float | None] = [None]
     job = replace(job, inputs=verified(job.inputs, job.step.stage))
     if job.step.stage.parts:
-        places, peaks = _parts(site, job)
-        job = replace(job, inputs=replace(job.inputs, parts=places))
+        places, failed, peaks = _parts(site, job)
+        job = replace(job, inputs=replace(job.inputs, parts=places, failed=failed))
     ((_, made),) = site.workers.each([Task(site.workspace, job)], site.progress)
     if made.error is not None:
         raise made.error
@@ -60,7 +61,8 @@ def execute(site: Site, job: Job) -> tuple[Manifest, float | None]:
     return made.manifest, max((peak for peak in (*peaks, made.peak_mb) if peak is not None), default=None)
 
 
-def _parts(site: Site, job: Job) -> tuple[dict[str, Path], list[float | None]]:
+def _parts(site: Site, job: Job) -> tuple[dict[str, Path], dict[str, str], list[float | None]]:
+    """The folders of all parts, why those failed that may, and the peak memory of each."""
     stage = job.step.stage
     parts: list[Part] = call(stage.name, resolve(stage.parts), job.step.settings, job.inputs)
     site.progress.start(len(parts), stage.part_unit)
@@ -76,13 +78,22 @@ def _parts(site: Site, job: Job) -> tuple[dict[str, Path], list[float | None]]:
                 site.witness.part(task.part.key, names[task.part.key], made)
                 site.progress.advance()
                 inside.over()
-    failures = [(key, results[key].error) for key in tasks if results[key].error is not None]
-    if failures:
-        raise _failed(stage.name, [(key, error) for key, error in failures if error], len(parts))
-    places = {key: site.workspace.place("part", stage.name, name) for key, name in names.items()}
+    failures = {key: error for key in tasks if (error := results[key].error) is not None}
+    if failures and not _may_fail(job, failures, len(parts)):
+        raise _failed(stage, list(failures.items()), len(parts))
+    places = {key: site.workspace.place("part", stage.name, name) for key, name in names.items() if key not in failures}
     if job.inputs.verify:
         verify_parts(stage, places.values())
-    return places, [made.peak_mb for made in results.values()]
+    failed = {key: error.facts() for key, error in failures.items()}
+    return places, failed, [made.peak_mb for made in results.values()]
+
+
+def _may_fail(job: Job, failures: Mapping[str, OceanPathError], total: int) -> bool:
+    """Whether the whole may be made without these parts: the settings allow it, and what they work on is to blame."""
+    allows = job.step.stage.allows
+    allowed = bool(allows) and bool(getattr(job.step.settings, allows)) and len(failures) < total
+    of_input = (ArtifactError, StageError)
+    return allowed and all(isinstance(e, of_input) and not isinstance(e, AccidentError) for e in failures.values())
 
 
 @dataclass
@@ -132,8 +143,11 @@ class _Inside:
         self.progress.note(text)
 
 
-def _failed(stage: str, failures: list[tuple[str, OceanPathError]], total: int) -> OceanPathError:
+def _failed(stage: Stage, failures: list[tuple[str, OceanPathError]], total: int) -> OceanPathError:
     if total == 1:
         return failures[0][1]
     listed = "".join(f"\n  {key}: {error.render()}" for key, error in failures)
-    return StageError(f"{len(failures)} of {total} parts failed", where=stage, do=f"The others are kept.{listed}")
+    key = stage.settings.shared_keys().get(stage.allows, "")
+    do = f" To continue without those that failed, set {key} = true or use --keep-going." if key else ""
+    what = f"{len(failures)} of {total} parts failed"
+    return StageError(what, where=stage.name, do=f"The others are kept.{do}{listed}")

@@ -10,13 +10,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from oceanpath.errors import ExperimentError, nearest
+from oceanpath.errors import ExperimentError, OceanPathError, collected, nearest, refuse, together
 from oceanpath.pipeline import layers
 from oceanpath.pipeline.layers import Layer, Value
 from oceanpath.pipeline.stage import Stage
 from oceanpath.settings import Settings
 
 BASE = "base"
+STAGE = "stage"
+"""Before the dot of a shared key: whether the file has a table for the stage behind it."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -55,13 +57,20 @@ class Variant:
     shared: Mapping[str, Settings]
     """Validated shared tables."""
     scalars: Mapping[str, Any]
+    catalog: Catalog
 
     def value(self, key: str) -> Any:
-        """The value of a dotted shared key: ``seed``, ``model``, ``data.label``."""
+        """The value of a dotted shared key: ``seed``, ``model``, ``data.label``, or of a stage: ``mmap.dtype``.
+
+        ``stage.curate`` says whether the file has that table.
+        """
         table, _, name = key.partition(".")
+        if table == STAGE:
+            return name in self.layer
         if table in self.scalars:
             return self.scalars[table]
-        return getattr(self.shared[table], name) if name else self.shared[table]
+        found = self.shared[table] if table in self.shared else self.settings(self.catalog.stage(table))
+        return getattr(found, name) if name else found
 
     def has(self, stage: Stage) -> bool:
         """Whether the file asks for this stage: by its table, or by the key that stands for it."""
@@ -70,10 +79,7 @@ class Variant:
     def settings(self, stage: Stage) -> Settings:
         """The settings of `stage`, checked. Raises: ExperimentError: names table, key and nearest known key."""
         own = layers.table(self.layer, stage.name)
-        tops = {key.split(".")[0]: value for key, value in own.items()}
-        for key, value in tops.items():
-            if key not in stage.settings.own_keys():
-                raise unknown("key", key, stage.settings.own_keys(), f"{value.origin} [{stage.name}]")
+        refuse(_unknown_keys(own, stage.settings.own_keys(), stage.name))
         paths = stage.settings.path_keys()
         placed = {key: Value(_placed(value), value.origin, value.base) for key, value in own.items() if key in paths}
         values = layers.unflatten({**own, **placed})
@@ -116,7 +122,7 @@ class Experiment:
 def load(path: Path, catalog: Catalog, sets: tuple[str, ...] = ()) -> Experiment:
     """Read and check an experiment file.
 
-    Raises: ExperimentError: any unknown or invalid key, with file, table, key and nearest known key.
+    Raises: ExperimentError: unknown or invalid keys, each with file, table, key and nearest known key.
     """
     text = layers.read(path)
     over = layers.overrides(sets)
@@ -125,7 +131,12 @@ def load(path: Path, catalog: Catalog, sets: tuple[str, ...] = ()) -> Experiment
         raise ExperimentError("the experiment's name must be usable as a folder name", where=path.name, got=name)
     pairs = [(BASE, {**text.layer, **over})]
     pairs += [(label, {**text.layer, **layer, **over}) for label, layer in text.variants]
-    return Experiment(name, text.path, catalog, tuple(_variant(label, layer, catalog) for label, layer in pairs))
+    variants, problems = list[Variant](), list[OceanPathError]()
+    for label, layer in pairs:
+        with collected(problems):
+            variants.append(_variant(label, layer, catalog))
+    refuse(problems)
+    return Experiment(name, text.path, catalog, tuple(variants))
 
 
 def without_file(name: str, catalog: Catalog, sets: tuple[str, ...] = ()) -> Experiment:
@@ -137,31 +148,48 @@ def without_file(name: str, catalog: Catalog, sets: tuple[str, ...] = ()) -> Exp
 
 
 def _variant(label: str, layer: Layer, catalog: Catalog) -> Variant:
-    _refuse_unknown_tables(layer, catalog)
+    """A variant whose every table is checked, also those of stages that do not run.
+
+    Raises: ExperimentError: keys are unknown or values wrong; all of them in one error.
+    """
+    problems = _unknown_tables(layer, catalog)
     scalars = {key: layer[key].value if key in layer else default for key, default in catalog.scalars.items()}
-    shared = {name: _shared(name, layer, table) for name, table in catalog.tables.items()}
-    variant = Variant(label, layer, shared, scalars)
+    shared: dict[str, Settings] = {}
+    for name, table in catalog.tables.items():
+        shared[name] = table.parse({})  # so that stages can be checked where this table is wrong
+        with collected(problems):
+            shared[name] = _shared(name, layer, table)
+    variant = Variant(label, layer, shared, scalars, catalog)
     for stage in catalog.stages:
-        if stage.name in layer:
-            variant.settings(stage)  # a wrong key is an error even where the stage does not run
+        with collected(problems):
+            if stage.name in layer:
+                variant.settings(stage)
+    refuse(problems)
     return variant
 
 
-def _refuse_unknown_tables(layer: Layer, catalog: Catalog) -> None:
+def _unknown_tables(layer: Layer, catalog: Catalog) -> list[OceanPathError]:
+    problems: list[OceanPathError] = []
     stages = [stage.name for stage in catalog.stages]
     scalars = ["name", *catalog.scalars]
     for key, value in layer.items():
         if value.value is layers.TABLE and key not in (*stages, *catalog.tables):
-            raise unknown("table", key, [*stages, *catalog.tables], value.origin)
+            problems.append(unknown("table", key, [*stages, *catalog.tables], value.origin))
         if "." not in key and value.value is not layers.TABLE and key not in scalars:
-            raise unknown("key", key, [*scalars, *stages, *catalog.tables], value.origin)
+            problems.append(unknown("key", key, [*scalars, *stages, *catalog.tables], value.origin))
+    return problems
+
+
+def _unknown_keys(own: Layer, known: list[str], table: str) -> list[OceanPathError]:
+    """An error for each unknown key of a table."""
+    tops = {key.split(".")[0]: value for key, value in own.items()}
+    return [unknown("key", k, known, f"{value.origin} [{table}]") for k, value in tops.items() if k not in known]
 
 
 def _shared(name: str, layer: Layer, table: Table) -> Settings:
     own = layers.table(layer, name)
-    for key, value in own.items():
-        if table.keys is not None and key.split(".")[0] not in table.keys.own_keys():
-            raise unknown("key", key, table.keys.own_keys(), f"{value.origin} [{name}]")
+    if table.keys is not None:
+        refuse(_unknown_keys(own, table.keys.own_keys(), name))
     root = _placed(own["root"]) if "root" in own else None
     paths = table.keys.path_keys() if table.keys else []
     placed = {key: Value(_placed(value, root), value.origin, value.base) for key, value in own.items() if key in paths}
@@ -174,22 +202,25 @@ def _placed(value: Value, root: Path | None = None) -> Path:
 
 
 def validated(parse: Callable[..., Settings], values: dict[str, Any], own: Layer, table: str) -> Settings:
-    """Run a pydantic validation and say its first problem in our words."""
+    """Run a pydantic validation and say all its problems in our words."""
     try:
         return parse(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        origin = next((value.origin for name, value in own.items() if name.split(".")[0] == key.split(".")[0]), "")
-        where = f"{origin} [{table}] {key}".strip()
-        problem = first["msg"].removeprefix("Value error, ")
-        missing = first["type"] == "missing"
-        got = "" if missing or not key else repr(first.get("input"))
-        raise ExperimentError(problem[:1].lower() + problem[1:], where=where, got=got) from error
+        raise together([_said(problem, own, table) for problem in error.errors(include_url=False)]) from error
+
+
+def _said(problem: Any, own: Layer, table: str) -> ExperimentError:
+    """A problem that pydantic found, with where the value was written."""
+    key = ".".join(str(part) for part in problem["loc"])
+    origin = next((value.origin for name, value in own.items() if name.split(".")[0] == key.split(".")[0]), "")
+    where = f"{origin} [{table}] {key}".strip()
+    text = problem["msg"].removeprefix("Value error, ")
+    got = "" if problem["type"] == "missing" or not key else repr(problem.get("input"))
+    return ExperimentError(text[:1].lower() + text[1:], where=where, got=got)
 
 
 def unknown(kind: str, name: str, known: list[str], where: str) -> ExperimentError:
-    """An error for a name nobody knows, with the nearest one that exists."""
+    """An error for an unknown name, with the nearest known one."""
     close = nearest(name, known)
     do = f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(sorted(known))}."
     return ExperimentError(f"unknown {kind} '{name}'", where=where, do=do)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,13 +104,26 @@ def unflatten(layer: Layer) -> dict[str, Any]:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        return tomli.loads(path.read_text(encoding="utf-8"))
+        return tomli.loads(_text(path))
     except FileNotFoundError as error:
         raise ExperimentError("the experiment file does not exist", where=path) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise ExperimentError("the experiment file cannot be read", where=path, got=error) from error
     except tomli.TOMLDecodeError as error:
         raise ExperimentError("this is not valid TOML", where=path, got=error) from error
+
+
+def _text(path: Path) -> str:
+    """The text of a file; a byte order mark at its start is no part of it. Raises: ExperimentError: it is no UTF-8."""
+    raw = path.read_bytes()
+    wide = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in raw[:4]
+    try:
+        if not wide:
+            return raw.decode("utf-8-sig")
+        got: object = "UTF-16"
+    except UnicodeDecodeError as error:
+        got = error
+    raise ExperimentError("the experiment file is not in UTF-8", where=path, got=got, do="Save it as UTF-8.")
 
 
 def _variant(entry: Any, path: Path) -> tuple[str, Layer]:

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from oceanpath.errors import ArtifactError, StageError
+from oceanpath.errors import AccidentError, ArtifactError
 from oceanpath.pipeline.digests import hash_file
 from oceanpath.pipeline.fingerprint import fingerprint, software
 from oceanpath.pipeline.locks import held, try_lock, wait_lock
@@ -71,7 +71,7 @@ def publish(workspace: Workspace, order: Order, *, replace: bool = False) -> Man
     With `replace`, what lies at that place makes way once its replacement is complete. Without it, work that kept a
     journal goes on in the private folder of a process that was killed at it; an interrupt leaves that folder too.
 
-    Raises: StageError: the disk refused. What the work or its check raises passes through; nothing is published then.
+    Raises: AccidentError: the disk refused. What the work or its check raises passes through. Nothing is published.
     """
     final = workspace.place(order.kind, order.stage, order.fingerprint)
     partial = final.parent / f".{order.fingerprint}.{process_tag()}.{token()}{PARTIAL}"
@@ -90,13 +90,13 @@ def publish(workspace: Workspace, order: Order, *, replace: bool = False) -> Man
         goes_on = (partial / JOURNAL).exists()
         raise
     except OSError as error:
-        raise StageError("the result could not be written", where=final, got=error) from error
+        raise AccidentError("the result could not be written", where=final, got=error) from error
     finally:
         if not goes_on:
             shutil.rmtree(partial, ignore_errors=True)
     manifest = read_manifest(final)
     if manifest is None:
-        raise StageError("a published folder vanished right after its rename", where=final)
+        raise AccidentError("a published folder vanished right after its rename", where=final)
     return manifest
 
 
@@ -128,7 +128,7 @@ def make(
                 return manifest, False
             return publish(workspace, order, replace=since is not None or bool(damage)), True
     except OSError as error:
-        raise StageError("the disk refused", where=workspace.root, got=error) from error
+        raise AccidentError("the disk refused", where=workspace.root, got=error) from error
 
 
 def _published_ns(workspace: Workspace, order: Order) -> int:

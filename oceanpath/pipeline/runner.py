@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from oceanpath.errors import OceanPathError, StageError
+from oceanpath.errors import OceanPathError, StageError, refuse
 from oceanpath.pipeline.digests import Content
 from oceanpath.pipeline.experiment_folder import ExperimentFolder
 from oceanpath.pipeline.leases import in_use, runs
@@ -72,6 +72,8 @@ class Runner:
     _since: int = 0
     """When it began [ns], by the clock of the workspace's file system."""
     _workers: Workers | None = None
+    _notes: list[str] | None = None
+    """What the look ahead found worth a line, until it is said; None before it."""
     _settled: list[tuple[State, dict[str, Any]]] = field(default_factory=list)
     _desk: threading.RLock = field(default_factory=threading.RLock)
     """Held for all bookkeeping: with several jobs each step is watched by a thread."""
@@ -102,6 +104,9 @@ class Runner:
             self.folder.keep(step.name for step in self.plan.steps)
             problem = first_error(self.states.values())
             ended, said = ("failed", problem.render()) if problem else ("ok", "")
+        except OceanPathError as problem:
+            said = problem.render()
+            raise
         except KeyboardInterrupt:
             ended = "interrupted"
             raise
@@ -120,7 +125,7 @@ class Runner:
             if lost:
                 self._over(State(step, "skipped", why=lost), {})
                 return
-            state, identity, contents = self._survey.look(step)
+            state, identity, contents = self._look(step)
             inputs = self._inputs(step, contents, afresh=step.name in self.forced or state.damaged)
         if state.state != "fresh":
             state = self._make(state, identity, inputs)
@@ -129,6 +134,29 @@ class Runner:
                 self._survey.digests[step.name] = state.manifest.digest
             self._over(state, identity)
             self._link(state)
+
+    def _look(self, step: Step) -> tuple[State, dict[str, Any], dict[str, Content]]:
+        """How a step stands; before the first one that is not fresh, all that is known to be wrong is refused.
+
+        Raises: OceanPathError: something is.
+        """
+        try:
+            found = self._survey.look(step)
+        except OceanPathError:
+            self._refuse_known()
+            raise
+        if found[0].state != "fresh":
+            self._refuse_known()
+        return found
+
+    def _refuse_known(self) -> None:
+        if self._notes is None:
+            from oceanpath.pipeline.preflight import look_ahead  # not needed when all is fresh
+
+            published = {name: self._place(name) for name, state in self.states.items() if state.manifest}
+            found = look_ahead(self.plan, published, self.workspace.root, verify=self.verify)
+            refuse([*found.absent, *found.problems])
+            self._notes = found.notes
 
     def _lost(self, step: Step) -> list[str]:
         """Why a step is not to be made: something before it failed."""
@@ -146,6 +174,8 @@ class Runner:
             workers = self._open_workers()
             number = self.ledger.add_step(self._number(), step.name, identity, **self._facts(state), state="running")
             progress = self.screen.begin(step, state.why)
+            while self._notes:
+                progress.note(self._notes.pop(0))
         started = time.perf_counter()
         job = Job(step, identity, inputs, since=self._since if step.name in self.forced else None)
         facts: dict[str, Any] = {"state": "interrupted", "error": None}

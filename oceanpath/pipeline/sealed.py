@@ -62,8 +62,16 @@ def changed(folder: Path, chosen: Chosen, *, linked: bool = False) -> list[Path]
     return [folder / n for n, digest in zip(names, digests, strict=True) if digest != entries[n]["digest"]]
 
 
-def is_sealed(folder: Path) -> bool:
-    """Whether a folder was published; one that was not has no digests to compare with."""
+def verify_files(folder: Path, names: Iterable[str]) -> None:
+    """Compare those of the named files that are there, for a command that reads them; nothing if it was not published.
+
+    Raises: ArtifactError: as `verified`.
+    """
+    if _is_sealed(folder):
+        refuse(changed(folder.resolve(), set(names).__contains__))
+
+
+def _is_sealed(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
 
 
@@ -86,4 +94,4 @@ def _is_sound(folder: Path, stage: Stage) -> bool:
 
 
 def _folder(path: Path) -> Path:
-    return next(filter(is_sealed, path.parents))
+    return next(filter(_is_sealed, path.parents))

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Protocol
 
+from oceanpath.errors import OceanPathError
 from oceanpath.settings import Settings
 
 LOCAL = "local"
@@ -47,6 +48,10 @@ class Stage:
     children are keyed by. Empty: every file's path and content."""
     extends: bool = False
     """Whether its work may link files of what it published before; see `Inputs.earlier`."""
+    allows: str = ""
+    """Settings field that allows the whole to be made without the parts that fail; see `Inputs.failed`."""
+    preflight: str = ""
+    """``preflight(settings, sources) -> Outlook``: what can be known to be wrong before any work; light to import."""
     self_checked: tuple[str, ...] = ()
     """Files of other stages, such as ``"mmap/*.bin"``, that the work compares with their digests itself where it first
     reads them, or only links; all others are compared before it starts."""
@@ -93,6 +98,8 @@ class Inputs:
     """Stage → {variant: published folder}, for the stages named in `Stage.across`."""
     parts: Mapping[str, Path] = field(default_factory=dict)
     """Part key → published folder, in part order; only for the work that gathers them."""
+    failed: Mapping[str, str] = field(default_factory=dict)
+    """Part key → why it failed, where the settings allow that; only for the work that gathers the others."""
     earlier: tuple[Path, ...] = ()
     """What the same stage published before, newest first, for a stage that `extends` it: bytes to link instead of
     writing them again, which decide nothing that readers see."""
@@ -104,11 +111,8 @@ class Inputs:
 
         Raises: ArtifactError: some differ.
         """
-        from oceanpath.pipeline.sealed import changed, is_sealed, refuse  # which imports this module
-
-        wanted, folder = set(names), self.parents[parent]
-        if self.verify and is_sealed(folder):
-            refuse(changed(folder, wanted.__contains__))
+        if self.verify:
+            _verify(self.parents[parent], names)
 
     def __getitem__(self, name: str) -> Path:
         """The folder that the parent stage `name` published."""
@@ -117,6 +121,53 @@ class Inputs:
     def get(self, name: str) -> Path | None:
         """The folder of an optional parent, or None when the experiment has no such stage."""
         return self.parents.get(name)
+
+
+def _verify(folder: Path, names: Iterable[str]) -> None:
+    from oceanpath.pipeline.sealed import verify_files  # which imports this module
+
+    verify_files(folder, names)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What is known of a stage's parents before any of them is made."""
+
+    names: frozenset[str] = frozenset()
+    """All of them."""
+    parents: Mapping[str, Path] = field(default_factory=dict)
+    """Folders of those that are published already."""
+    expected: Mapping[str, Any] = field(default_factory=dict)
+    """`Outlook.expected` of those that are to be made."""
+
+    verify: bool = True
+    """As `Inputs.verify`."""
+
+    def get(self, name: str) -> Path | None:
+        """The folder of a parent that is published already."""
+        return self.parents.get(name)
+
+    def check(self, parent: str, names: Iterable[str]) -> None:
+        """Compare files of a published parent with their sealed digests before they are read.
+
+        Raises: ArtifactError: some differ.
+        """
+        if self.verify:
+            _verify(self.parents[parent], names)
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a stage can tell before any work."""
+
+    problems: tuple[OceanPathError, ...] = ()
+    """Why it would fail."""
+    notes: tuple[str, ...] = ()
+    """Lines a user should see."""
+    expected: Any = None
+    """What its children may count on, in words that they understand; None where that is not known."""
+    bytes: int = 0
+    """What it will add to the disk at least, as far as that is known."""
 
 
 @dataclass(frozen=True)

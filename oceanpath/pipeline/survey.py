@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from oceanpath.errors import ExperimentError, OceanPathError
+from oceanpath.errors import OceanPathError
 from oceanpath.pipeline.digests import Content, DigestCache
 from oceanpath.pipeline.explain import reasons
 from oceanpath.pipeline.fingerprint import fingerprint
@@ -84,5 +84,5 @@ def _seen(now: Survey, step: Step) -> State:
     """A step as a dry run shows it: what is not there yet is waited for, not an error."""
     try:
         return now.look(step)[0]
-    except ExperimentError as error:
+    except OceanPathError as error:
         return State(step, "pending", why=[error.render()])

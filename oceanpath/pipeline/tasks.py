@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from oceanpath.errors import OceanPathError, StageError
+from oceanpath.errors import AccidentError, OceanPathError
 from oceanpath.pipeline.fingerprint import numeric_libraries
 from oceanpath.pipeline.plan import Step
 from oceanpath.pipeline.processes import peak_memory_mb, reset_peak_memory
@@ -97,10 +97,10 @@ def call(where: str, work: Callable[..., Any], *arguments: Any) -> Any:
     except OceanPathError:
         raise
     except OSError as error:
-        raise StageError("the operating system refused", where=where, got=error) from error
+        raise AccidentError("the operating system refused", where=where, got=error) from error
     except Exception as error:  # the one border between the pipeline and the rooms
         trace = "".join(traceback.format_exception(error)).rstrip()
-        raise StageError(f"{type(error).__name__}: {error}", where=where, do=f"This is a bug:\n{trace}") from error
+        raise AccidentError(f"{type(error).__name__}: {error}", where=where, do=f"This is a bug:\n{trace}") from error
 
 
 def _guarded(where: str, work: Callable[..., Any], arguments: Callable[[Any], tuple[Any, ...]]) -> Callable[[Any], Any]:

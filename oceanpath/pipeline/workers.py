@@ -20,7 +20,7 @@ from typing import Protocol
 
 from oceanpath.child_process import end_with_parent
 from oceanpath.cores import usable_cores
-from oceanpath.errors import StageError
+from oceanpath.errors import AccidentError
 from oceanpath.pipeline.seats import Seat, Seated, Watch, watched
 from oceanpath.pipeline.stage import Progress
 from oceanpath.pipeline.tasks import Made, Task
@@ -93,8 +93,9 @@ class Beside:
     def close(self) -> None:
         """End the processes, at work or not."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-        for worker in self._workers:
-            worker.close()
+        killed = [worker.close() for worker in self._workers]
+        for process in filter(None, killed):
+            process.join(GRACE_SECONDS)
 
     def _run(self, task: Task, ticket: int) -> Made:
         worker = self._free.get()
@@ -104,7 +105,7 @@ class Beside:
                     return made
         finally:
             self._free.put(worker)
-        return Made(error=StageError("its process was killed", do="Was memory short? Use fewer --jobs."))
+        return Made(error=AccidentError("its process was killed", do="Was memory short? Use fewer --jobs."))
 
 
 class _Worker:
@@ -125,7 +126,7 @@ class _Worker:
         try:
             connection = self._running()
         except OSError as error:
-            return Made(error=StageError("a process could not be started", got=error))
+            return Made(error=AccidentError("a process could not be started", got=error))
         try:
             connection.send((task, ticket))
             answer: Made | BaseException = connection.recv()
@@ -136,10 +137,10 @@ class _Worker:
             raise answer
         return answer
 
-    def close(self) -> None:
-        """End the process for good."""
+    def close(self) -> SpawnProcess | None:
+        """Kill the process for good; returns it, if there was one."""
         self._closed = True
-        self._end()
+        return self._end()
 
     def _running(self) -> Connection:
         with self._lock:
@@ -153,13 +154,13 @@ class _Worker:
                 self._process = process, mine
             return self._process[1]
 
-    def _end(self) -> None:
+    def _end(self) -> SpawnProcess | None:
         with self._lock:
-            if self._process is not None:
-                process, _ = self._process
-                process.kill()
-                process.join(GRACE_SECONDS)
-                self._process = None
+            process, self._process = self._process, None
+            if process is None:
+                return None
+            process[0].kill()
+            return process[0]
 
 
 def gpus() -> list[str]:

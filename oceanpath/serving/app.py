@@ -4,8 +4,11 @@
     GET  /health    {"status", "ready", "model", "digest"}
     GET  /model     the facts of bundle.json
     POST /predict   an .h5 or .npy body, JSON {"features": [[...]]}, or a form with one file → class probabilities
-                    ?attention=1 adds the weight of every patch (and its coordinates, where the file has them)
+                    ?attention=1 adds the weight of every patch (and its coordinates, where they were sent)
+                    ?members=1 adds the probabilities of each member
                     ?encoder=NAME says what made the features, where the file does not
+                    ?slide_id=ID says whose they are, where the file does not; a model with a cap draws patches by it
+                    coordinates come in the .h5, as "coords" in JSON, or as a second .npy of a form, named coords
     GET  /schema    the OpenAPI description of all this
     GET  /docs      the same as a page
 
@@ -84,9 +87,11 @@ async def predict(
     request: Request[Any, Any, State],
     state: State,
     attention: Annotated[bool, Parameter(description="Add the weight and the coordinates of every patch.")] = False,
+    members: Annotated[bool, Parameter(description="Add the probabilities of each member of the ensemble.")] = False,
     encoder: Annotated[str, Parameter(description="What made the features, where the file does not say.")] = "",
+    slide_id: Annotated[str, Parameter(description="Whose features they are, where the file does not say.")] = "",
 ) -> Answer:
     """Class probabilities of one slide."""
     service: Service = state.service
-    question, found = await service.answer(request, encoder)
-    return describe(service.engine.facts, question, found, attention)
+    question, found = await service.answer(request, encoder, slide_id)
+    return describe(service.engine.facts, question, found, attention=attention, members=members)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import math
-import tokenize
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from oceanpath.artifacts.npy_header import NPY_MAGIC, read_npy_header
+from oceanpath.artifacts.provenance import Provenance
 from oceanpath.serving.hdf5 import MAGIC
 from oceanpath.serving.problems import (
     MalformedError,
@@ -23,14 +25,8 @@ from oceanpath.serving.question import Limits, Question, hold_size
 from oceanpath.serving.signatures import identify
 
 ReadH5 = Callable[[bytes | bytearray], Question]
-NPY_MAGIC = b"\x93NUMPY"
 ACCEPTED = 'an .h5 or .npy file, or JSON {"features": [[...]]}'
-NPY_HEADERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
-BAD_HEADER = (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, tokenize.TokenError)
-"""What numpy raises for a header that it cannot parse."""
+JSON_KEYS = {"features", "coords", "slide_id", "encoder"}
 
 
 def decode(body: bytes | bytearray, media_type: str, limits: Limits, read_h5: ReadH5) -> Question:
@@ -47,7 +43,7 @@ def decode(body: bytes | bytearray, media_type: str, limits: Limits, read_h5: Re
     if not body:
         raise MalformedError("the body is empty", expected=ACCEPTED)
     if body.startswith(NPY_MAGIC):
-        return Question(_npy(body, limits))
+        return Question(_npy(body, limits, "f"))
     if body.startswith(MAGIC):
         return read_h5(body)
     if media_type.startswith("application/json") or body[:64].lstrip()[:1] == b"{":
@@ -56,20 +52,27 @@ def decode(body: bytes | bytearray, media_type: str, limits: Limits, read_h5: Re
     raise UnknownFormatError("the body is in no format that is read here", expected=ACCEPTED, got=kind, do=do)
 
 
-def _npy(body: bytes | bytearray, limits: Limits) -> NDArray[np.floating]:
+def decode_coords(body: bytes | bytearray, limits: Limits) -> NDArray[Any]:
+    """Coordinates [N, 2] of an .npy, the second file of a form.
+
+    Raises: MalformedError, TooLargeError, WrongDimensionError, NoPatchesError.
+    """
+    if not body.startswith(NPY_MAGIC):
+        raise MalformedError("the coordinates are no .npy", expected="an .npy of [N, 2] numbers")
+    return _npy(body, limits, "fiu")
+
+
+def _npy(body: bytes | bytearray, limits: Limits, kinds: str) -> NDArray[Any]:
     stream = io.BytesIO(body)
     try:
-        version = np.lib.format.read_magic(stream)
-        shape, fortran, dtype = NPY_HEADERS[version](stream)
-    except KeyError as error:
-        raise MalformedError("this version of .npy is not read", expected="1.0 or 2.0") from error
-    except BAD_HEADER as error:
-        raise MalformedError("the .npy header cannot be parsed") from error
-    if not all(type(size) is int and size >= 0 for size in shape):  # numpy takes a negative size, and True for 1
-        raise MalformedError("the .npy header gives an impossible shape", expected="[N, D]", got=list(shape))
-    if dtype.kind != "f" or dtype.itemsize > 8:
-        raise MalformedError("an .npy of another type", expected="float16, float32 or float64", got=dtype)
-    shape = _two(shape)
+        header = read_npy_header(stream)
+    except ValueError as error:
+        raise MalformedError(str(error)) from error
+    dtype = header.dtype
+    if dtype.kind not in kinds or dtype.itemsize > 8:
+        expected = "float16, float32 or float64" if kinds == "f" else "integers or floats"
+        raise MalformedError("an .npy of another type", expected=expected, got=dtype)
+    shape = _two(header.shape)
     hold_size(shape, dtype.itemsize, limits)
     rest = len(body) - stream.tell()
     if rest != math.prod(shape) * dtype.itemsize:
@@ -78,7 +81,7 @@ def _npy(body: bytes | bytearray, limits: Limits) -> NDArray[np.floating]:
             "the .npy holds more or fewer bytes than its header says", expected=said, got=f"{rest} bytes"
         )
     flat = np.frombuffer(body, dtype, offset=stream.tell())
-    found: NDArray[np.floating] = flat.reshape(shape, order="F" if fortran else "C")
+    found: NDArray[Any] = flat.reshape(shape, order=header.order)
     return found
 
 
@@ -91,22 +94,34 @@ def _json(body: bytes | bytearray, limits: Limits) -> Question:
         held = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise MalformedError("the body is no JSON", got=type(error).__name__) from error
-    if not isinstance(held, dict) or "features" not in held or set(held) - {"features", "encoder"}:
-        raise MalformedError("JSON of another shape", expected='{"features": [[...]], "encoder": "..." (optional)}')
-    encoder, rows = held.get("encoder", ""), held["features"]
-    if not isinstance(rows, list) or not isinstance(encoder, str):
-        raise MalformedError("JSON of another shape", expected="features: a list of lists; encoder: text")
+    if not isinstance(held, dict) or "features" not in held or set(held) - JSON_KEYS:
+        expected = '{"features": [[...]]}; optional: "coords": [[x, y], ...], "slide_id" and "encoder"'
+        raise MalformedError("JSON of another shape", expected=expected)
+    texts = {name: held.get(name, "") for name in ("encoder", "slide_id")}
+    if not all(isinstance(text, str) for text in texts.values()):
+        raise MalformedError("JSON of another shape", expected="encoder and slide_id: text")
+    coords = _numbers(held, "coords", limits) if held.get("coords") is not None else None
+    return Question(_numbers(held, "features", limits), coords, Provenance(**texts))
+
+
+def _numbers(held: dict[str, Any], name: str, limits: Limits) -> NDArray[np.float64]:
+    """The table of numbers [N, D] below a key."""
+    rows = held[name]
+    if not isinstance(rows, list):
+        raise MalformedError("JSON of another shape", expected=f"{name}: a list of lists")
     if not rows:
         raise NoPatchesError("the slide has no patches", expected="at least one")
     try:
-        features = np.asarray(rows)
+        numbers = np.asarray(rows)
     except ValueError as error:
-        raise WrongDimensionError("the rows have different lengths or depths", expected="[N, D] numbers") from error
-    if features.dtype.kind not in "fiu":
-        raise MalformedError("features holds something else than numbers", expected="[N, D] numbers")
-    shape = _two(features.shape)
+        raise WrongDimensionError(
+            f"rows of different lengths or depths in {name}", expected="[N, D] numbers"
+        ) from error
+    if numbers.dtype.kind not in "fiu":
+        raise MalformedError(f"{name} holds something else than numbers", expected="[N, D] numbers")
+    shape = _two(numbers.shape)
     hold_size(shape, 4, limits)
-    return Question(features.astype(np.float64).reshape(shape), None, encoder)
+    return numbers.astype(np.float64).reshape(shape)
 
 
 def _two(shape: tuple[int, ...]) -> tuple[int, int]:

@@ -15,7 +15,7 @@ Json = Mapping[str, Any]
 
 
 def render_docs(schema: Json, address: str) -> str:
-    """The page of an OpenAPI document as Litestar makes it; `address` of the server stands in the examples."""
+    """The page of an OpenAPI document as Litestar makes it; the examples use the `address` of the server."""
     parts = [
         f'<section class="card"><h2><code>{method.upper()} {escape(path)}</code></h2>'
         f"<p><code>{_example(method, address + path)}</code></p>{_operation(schema, operation)}</section>"

@@ -67,7 +67,7 @@ class _Body:
         self._complete = False
 
     async def receive(self) -> HTTPReceiveMessage:
-        """The next piece. Raises TooLateError when the body is not complete in time: a slow one holds a place."""
+        """The next piece. Raises TooLateError when the body is not complete in time: a slow one makes others wait."""
         if self._complete:
             return await self._receive()  # type: ignore[return-value]  # only HTTP scopes come here
         left = max(0.001, self._end - asyncio.get_running_loop().time())

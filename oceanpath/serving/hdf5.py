@@ -38,4 +38,4 @@ def decode_h5(path: Path, limits: Limits) -> Question:
         raise NoPatchesError("the slide has no patches", expected="at least one") from error
     except ArtifactError as error:
         raise BadFeaturesError(error.what, expected=error.expected, got=error.got) from error
-    return Question(features, coords, scanned.encoder)
+    return Question(features, coords, scanned.provenance)

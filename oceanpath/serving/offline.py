@@ -8,11 +8,12 @@ from pathlib import Path
 import pandas as pd
 
 from oceanpath.artifacts.bundle import FACTS
-from oceanpath.artifacts.features import find_features, read_features, scan_features
+from oceanpath.artifacts.features import FeatureFile, find_features, read_features, scan_features
 from oceanpath.artifacts.ids import slide_id
 from oceanpath.artifacts.predictions import prob_columns
 from oceanpath.errors import ArtifactError, ExperimentError, OceanPathError
 from oceanpath.serving.engine import Engine
+from oceanpath.serving.question import Question
 
 
 def find_bundle(path: Path) -> Path:
@@ -27,31 +28,51 @@ def find_bundle(path: Path) -> Path:
     raise ExperimentError("no bundle here", where=path, expected=f"a folder with {FACTS}", do=do)
 
 
-def predict_table(engine: Engine, paths: Sequence[Path]) -> pd.DataFrame:
+def predict_table(
+    engine: Engine, paths: Sequence[Path], *, members: bool = False, features_key: str = ""
+) -> pd.DataFrame:
     """The answers for feature files, and for every feature file below the folders, among `paths`.
 
+    A slide goes by the id in its file, else by the name of its file. `features_key` names the array of features where
+    files hold several.
+
     Returns:
-        One row a slide, sorted by slide_id: slide_id, n_patches, prob_<class> (float64, in class order), predicted,
-        decision (only where the bundle has a threshold).
+        One row per slide, sorted by slide_id: slide_id, n_patches, prob_<class> (float64, in class order), predicted,
+        decision (only where the bundle has a threshold), n_used (patches within the model's cap), in_training, notes
+        (text); with `members` also prob_<class>_fold<k>, what each member says alone.
 
     Raises: ExperimentError: nothing to predict, or a slide is given twice. ArtifactError: a file cannot be answered;
         the error names it.
     """
-    rows = [_row(engine, name, path) for name, path in sorted(_files(paths).items())]
-    columns = ["slide_id", "n_patches", *prob_columns(engine.facts.classes), "predicted", "decision"]
-    frame = pd.DataFrame(rows, columns=columns)
+    rows: dict[str, dict[str, object]] = {}
+    for name, path in _files(paths).items():
+        row = _row(engine, name, scan_features(path, features_key), members=members)
+        slide = str(row["slide_id"])
+        if slide in rows:
+            raise ExperimentError("two files have one slide id inside", where=slide, got=path, do="Give it once.")
+        rows[slide] = row
+    frame = pd.DataFrame([rows[slide] for slide in sorted(rows)])
     return frame if engine.facts.threshold.value is not None else frame.drop(columns="decision")
 
 
-def _row(engine: Engine, name: str, path: Path) -> list[object]:
+def _row(engine: Engine, name: str, scanned: FeatureFile, *, members: bool) -> dict[str, object]:
     try:
-        scanned = scan_features(path)
-        answer = engine.predict(read_features(scanned)[0], scanned.encoder)
+        question = Question(*read_features(scanned), scanned.provenance).completed("", name)
+        answer = engine.predict(question.features, question.coords, question.about)
     except OceanPathError as error:
         if error.where:
             raise
-        raise ArtifactError(error.what, where=path, expected=error.expected, got=error.got, do=error.do) from error
-    return [name, answer.n_patches, *map(float, answer.probabilities), answer.predicted, answer.decision]
+        raise ArtifactError(
+            error.what, where=scanned.path, expected=error.expected, got=error.got, do=error.do
+        ) from error
+    classes = prob_columns(engine.facts.classes)
+    row: dict[str, object] = {"slide_id": question.about.slide_id, "n_patches": answer.n_patches}
+    row |= dict(zip(classes, map(float, answer.probabilities), strict=True))
+    row |= {"predicted": answer.predicted, "decision": answer.decision, "n_used": answer.n_used}
+    row |= {"in_training": answer.in_training, "notes": "; ".join([*question.notes, *answer.notes])}
+    for member, said in zip(engine.facts.members, answer.members.tolist(), strict=True) if members else ():
+        row |= {f"{column}_fold{member.fold}": value for column, value in zip(classes, said, strict=True)}
+    return row
 
 
 def _files(paths: Iterable[Path]) -> dict[str, Path]:

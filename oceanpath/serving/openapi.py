@@ -28,6 +28,7 @@ from oceanpath.serving.problems import QuestionError
 
 FILE = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
 ROWS = Schema(type=OpenAPIType.ARRAY, items=Schema(type=OpenAPIType.ARRAY, items=Schema(type=OpenAPIType.NUMBER)))
+TEXT = Schema(type=OpenAPIType.STRING)
 
 
 def _file(description: str) -> OpenAPIMediaType:
@@ -49,9 +50,19 @@ BODY = RequestBody(
         ),
         "application/x-npy": _file("A numpy array (.npy), [N, D] of float16, float32 or float64."),
         "application/json": _object(
-            "The same as numbers.", ["features"], features=ROWS, encoder=Schema(type=OpenAPIType.STRING)
+            "Features as numbers; coords, slide_id and encoder where they are known.",
+            ["features"],
+            features=ROWS,
+            coords=ROWS,
+            slide_id=TEXT,
+            encoder=TEXT,
         ),
-        "multipart/form-data": _object("A form with one of these files.", ["file"], file=FILE),
+        "multipart/form-data": _object(
+            "A form with one of these files, and for an .npy its coordinates as a second .npy.",
+            ["file"],
+            file=FILE,
+            coords=FILE,
+        ),
     },
 )
 

@@ -1,8 +1,9 @@
 """What can be wrong with a question. Each class knows its HTTP status and a code that programs can read.
 
     BadFeaturesError       422  the features are not what the model takes
-    └── WrongDimensionError, NotFiniteError, NoPatchesError
+    └── WrongDimensionError, NotFiniteError, NoPatchesError, CoordsNeededError, SlideIdNeededError
     WrongEncoderError      409  the features come from another encoder than the model's
+    WrongPatchesError      409  the features are of patches of another size or resolution
     MalformedError         400  the body cannot be parsed
     UnknownFormatError     415  the body is in no format that is read
     TooLargeError          413  the body, or what it says it holds, is over the limit
@@ -65,6 +66,13 @@ class WrongEncoderError(QuestionError):
     code = "wrong_encoder"
 
 
+class WrongPatchesError(QuestionError):
+    """The features are of patches of another size or resolution than those the model was trained on."""
+
+    status = 409
+    code = "wrong_patches"
+
+
 class BadFeaturesError(QuestionError):
     """The features are not what the model takes."""
 
@@ -88,3 +96,15 @@ class NoPatchesError(BadFeaturesError):
     """A slide without patches has no answer."""
 
     code = "no_patches"
+
+
+class CoordsNeededError(BadFeaturesError):
+    """The model reads the coordinates of the patches, or draws patches by them, and they were not sent."""
+
+    code = "coords_needed"
+
+
+class SlideIdNeededError(BadFeaturesError):
+    """The slide has more patches than the model's cap, and they are drawn by the slide id, which was not sent."""
+
+    code = "slide_id_needed"

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.serving.problems import TooLargeError
+from oceanpath.artifacts.provenance import UNKNOWN, Provenance
+from oceanpath.serving.problems import MalformedError, TooLargeError
+
+LONGEST_ID = 400
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,33 @@ class Question:
 
     features: NDArray[np.floating]
     """[N, D], float16, float32 or float64."""
-    coords: NDArray[np.int32] | None = None
-    """[N, 2] level-0 pixels, where the file has them."""
-    encoder: str = ""
-    """What made the features; empty where the body does not say."""
+    coords: NDArray[Any] | None = None
+    """[N, 2] level-0 pixels, where they were sent."""
+    about: Provenance = UNKNOWN
+    """How the features were made, where the body says it."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the answer should know about the question."""
+
+    def completed(self, encoder: str, slide_id: str) -> Question:
+        """With what was said beside the features, where these do not say it themselves.
+
+        Raises: MalformedError: the slide id is too long or no text.
+        """
+        about, notes = self.about, self.notes
+        if slide_id and about.slide_id and slide_id != about.slide_id:
+            notes = (*notes, f"the slide id in the file is {about.slide_id}, not {slide_id}")
+        about = replace(about, encoder=about.encoder or encoder, slide_id=about.slide_id or slide_id)
+        _hold_id(about.slide_id)
+        return replace(self, about=about, notes=notes)
+
+
+def _hold_id(slide_id: str) -> None:
+    if len(slide_id) > LONGEST_ID:
+        raise MalformedError("the slide id is too long", expected=f"at most {LONGEST_ID} characters", got=len(slide_id))
+    try:
+        slide_id.encode()
+    except UnicodeEncodeError as error:
+        raise MalformedError("the slide id is no text", got=ascii(slide_id)) from error
 
 
 def hold_size(shape: tuple[int, int], itemsize: int, limits: Limits) -> None:

@@ -1,12 +1,18 @@
 """What several stages share: the tables `[data]` and `[runtime]`, and where the features of a cohort are."""
 
+import re
 from pathlib import Path
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from oceanpath.artifacts.ids import normal
+from oceanpath.artifacts.left_out import LeftOut
 from oceanpath.errors import ExperimentError
-from oceanpath.settings import Settings
+from oceanpath.settings import Settings, shared
+
+if TYPE_CHECKING:
+    from oceanpath.artifacts.cohort_table import Question
 
 
 class DataSettings(Settings):
@@ -21,7 +27,7 @@ class DataSettings(Settings):
     features_key: str = ""
     """Name of the array that holds the features, such as "20x/features", where feature files hold several."""
     labels: Path | None = None
-    """Table of labels: csv, tsv or parquet, one row per slide."""
+    """Table of labels: csv, tsv, parquet or xlsx, one row per slide; only an empty cell means a missing value."""
     slide_id: str = "slide_id"
     """Column of the table with slide ids: file names without their suffix."""
     patient_id: str = "patient_id"
@@ -33,13 +39,30 @@ class DataSettings(Settings):
     classes: tuple[str, ...] = ()
     """Names of the classes, in order; of two, the second is the positive class."""
     allow_missing: bool = False
-    """Leave out slides that lack a label, a patient or features; they are listed. Default: this is an error."""
+    """Leave out slides that lack a label, a patient or features, or that fail; they are listed. Default: an error."""
+    distinct_ids: bool = False
+    """States that ids which resemble each other, such as P01 and p01, belong to different slides and patients."""
+    match_ids: str = ""
+    """Regular expression for ids: its match, or its first group, is compared instead of the whole id."""
+    encoding: str = ""
+    """Encoding of a text table that is neither Unicode nor Western European, such as gbk, cp1251 or shift_jis."""
+    sheet: str = ""
+    """Sheet of a workbook with several sheets."""
 
     @field_validator("classes", mode="before")
     @classmethod
     def _as_text(cls, value: object) -> object:
         """Labels are compared as text: ``classes = [0, 1]`` means "0" and "1"."""
-        return [str(name) for name in value] if isinstance(value, (list, tuple)) else value
+        return [normal(str(name)) for name in value] if isinstance(value, (list, tuple)) else value
+
+    @field_validator("match_ids")
+    @classmethod
+    def _compiles(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"match_ids is no regular expression: {error}") from error
+        return value
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -48,6 +71,29 @@ class DataSettings(Settings):
         if len(set(self.classes)) != len(self.classes) or len(self.classes) == 1:
             raise ValueError("classes must name two or more different labels")
         return self
+
+
+class SlideList(Settings):
+    """What a stage reads of `[data]` to know the slides of the label table."""
+
+    slide_id: str = shared("data.slide_id", "slide_id")
+    match_ids: str = shared("data.match_ids", "")
+    encoding: str = shared("data.encoding", "")
+    sheet: str = shared("data.sheet", "")
+    allow_missing: bool = shared("data.allow_missing", False)
+
+    def question(self) -> "Question":
+        """What the table is asked for."""
+        from oceanpath.artifacts.cohort_table import Question  # only needed where a table is read
+
+        return Question(slide_id=self.slide_id, encoding=self.encoding, sheet=self.sheet)
+
+
+class Expected(NamedTuple):
+    """What a stage that makes features, or a store of them, is expected to give."""
+
+    slides: frozenset[str]
+    left_out: LeftOut = LeftOut()
 
 
 class RuntimeSettings(Settings):

@@ -37,6 +37,7 @@ def recalibrate(outcome: Floats, score: Floats) -> Recalibration | str:
         score: [n] probability of the outcome.
     """
     x, hit = _logit(score), outcome > 0.5
+    y = hit.astype(np.float64)
     if hit.all() or not hit.any():
         return "all outcomes are the same"
     if x[hit].min() >= x[~hit].max() or x[hit].max() <= x[~hit].min():
@@ -44,8 +45,8 @@ def recalibrate(outcome: Floats, score: Floats) -> Recalibration | str:
     design = np.stack([np.ones_like(x), x], axis=1)
     found = np.zeros(2)
     for _ in range(ROUNDS):
-        step = _newton_step(design, hit, found)
-        while _loss(design, hit, found + step) > _loss(design, hit, found) and np.abs(step).max() > CONVERGED:
+        step = _newton_step(design, y, found)
+        while _loss(design, y, found + step) > _loss(design, y, found) and np.abs(step).max() > CONVERGED:
             step = step / 2
         found = found + step
         if np.abs(step).max() <= CONVERGED:
@@ -53,16 +54,15 @@ def recalibrate(outcome: Floats, score: Floats) -> Recalibration | str:
     return Recalibration(float(found[0]), float(found[1]))
 
 
-def _newton_step(design: Floats, hit: Floats, at: Floats) -> Floats:
+def _newton_step(design: Floats, y: Floats, at: Floats) -> Floats:
     p = 1 / (1 + np.exp(-design @ at))
     curvature = (design * (p * (1 - p))[:, None]).T @ design
-    step: Floats = np.linalg.solve(curvature, design.T @ (hit - p))
-    return step
+    return np.asarray(np.linalg.solve(curvature, design.T @ (y - p)), np.float64)
 
 
-def _loss(design: Floats, hit: Floats, at: Floats) -> float:
+def _loss(design: Floats, y: Floats, at: Floats) -> float:
     z = design @ at
-    return float(np.sum(np.logaddexp(0, z) - hit * z))
+    return float(np.sum(np.logaddexp(0, z) - y * z))
 
 
 def _logit(probabilities: Floats) -> Floats:

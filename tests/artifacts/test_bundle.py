@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,11 @@ from hypothesis import strategies as st
 
 from oceanpath.artifacts import bundle
 from oceanpath.artifacts.bundle import BundleFacts
+from oceanpath.artifacts.training_slides import TrainingSlides
 from oceanpath.errors import ArtifactError
+
+CASE: dict[str, Any] = {"format": "onnx", "batch": 1, "patches": 1, "difference": 1e-6}
+STORED: dict[str, Any] = {"rows": 60, "total": 60, "differences": {"onnx": 1e-6}}
 
 
 def facts(**changed: Any) -> BundleFacts:
@@ -42,7 +47,8 @@ def facts(**changed: Any) -> BundleFacts:
         "parity": {
             "tolerance": 1e-5,
             "worst": 1e-6,
-            "cases": [{"format": "onnx", "batch": 1, "patches": 1, "difference": 1e-6}],
+            "cases": [CASE],
+            "stored": STORED,
         },
         "golden": {"patches": 3, "probabilities": [0.25, 0.75]},
         "opset": 20,
@@ -55,6 +61,7 @@ def sealed(tmp_path: Path) -> Path:
     (tmp_path / bundle.ONNX).write_bytes(b"onnx bytes")
     (tmp_path / bundle.TORCHSCRIPT).write_bytes(b"torchscript bytes")
     (tmp_path / bundle.CARD).write_text("# card\n")
+    (tmp_path / bundle.TRAINING).write_bytes(TrainingSlides.of([np.ones((5, 4), np.float16)], ["ab" * 16]).render())
     bundle.seal(tmp_path, facts())
     return tmp_path
 
@@ -63,7 +70,8 @@ def test_read_gives_what_was_sealed(sealed):
     found = bundle.read_bundle(sealed)
     assert found.onnx == b"onnx bytes"
     assert found.facts.model_copy(update={"files": {}, "seal": ""}) == facts()
-    assert set(found.facts.files) == {bundle.ONNX, bundle.TORCHSCRIPT, bundle.CARD}
+    assert set(found.facts.files) == {bundle.ONNX, bundle.TORCHSCRIPT, bundle.TRAINING, bundle.CARD}
+    assert found.training.knows(np.ones((9, 4), np.float16))
     assert found.facts.digest == found.facts.files[bundle.ONNX]
     bundle.check(sealed)
 
@@ -90,7 +98,7 @@ def test_sealing_twice_gives_the_same_bytes(sealed):
     assert (sealed / bundle.FACTS).read_bytes() == before
 
 
-@pytest.mark.parametrize("name", [bundle.ONNX, bundle.TORCHSCRIPT, bundle.CARD, bundle.FACTS])
+@pytest.mark.parametrize("name", [bundle.ONNX, bundle.TORCHSCRIPT, bundle.TRAINING, bundle.CARD, bundle.FACTS])
 def test_a_missing_file_is_named(sealed, name):
     (sealed / name).unlink()
     with pytest.raises(ArtifactError, match=name):
@@ -106,7 +114,17 @@ def test_a_bundle_without_its_model_cannot_be_sealed(tmp_path):
 @pytest.mark.parametrize(
     "changed",
     [
-        {"parity": {"tolerance": 1e-7, "worst": 1e-6, "cases": []}},
+        {"parity": {"tolerance": 1e-7, "worst": 1e-6, "cases": [CASE], "stored": STORED}},
+        {"parity": {"tolerance": 1e-5, "worst": 0.0, "cases": [], "stored": STORED}},
+        {"parity": {"tolerance": 1e-5, "worst": 0.0, "cases": [CASE], "stored": STORED | {"rows": 0}}},
+        {
+            "parity": {
+                "tolerance": 1e-5,
+                "worst": 0.0,
+                "cases": [CASE],
+                "stored": STORED | {"differences": {"onnx": 1e-3}},
+            }
+        },
         {"golden": {"patches": 3, "probabilities": [1.0]}},
         {
             "cohort": {
@@ -130,6 +148,13 @@ def test_what_is_no_bundle_is_an_artifact_error(sealed, text):
     (sealed / bundle.FACTS).write_text(text)
     with pytest.raises(ArtifactError, match=r"bundle\.json"):
         bundle.read_facts(sealed)
+
+
+def test_an_older_bundle_says_that_it_is_to_be_exported_again(sealed):
+    held = json.loads((sealed / bundle.FACTS).read_text())
+    (sealed / bundle.FACTS).write_text(json.dumps(held | {"format": 1}))
+    with pytest.raises(ArtifactError, match=r"expected 2, got 1\. Export the model again: `oceanpath export"):
+        bundle.read_bundle(sealed)
 
 
 def test_files_elsewhere_cannot_be_asked_for(sealed):

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from oceanpath.artifacts.feature_folder import passed_over
 from oceanpath.artifacts.features import (
     FeatureMeta,
     check_features,
@@ -168,7 +169,7 @@ def test_numpy_files(tmp_path: Path) -> None:
         ({"features": np.zeros((3, 4), "f4"), "coords": np.zeros((2, 2), "i8")}, "does not match"),
         ({"features": np.zeros((2, 3, 4), "f4")}, "wrong shape"),
         ({"features": np.zeros((3, 4), "i8")}, "unknown type"),
-        ({"coords": np.zeros((3, 2), "i8")}, "list of patch places"),
+        ({"coords": np.zeros((3, 2), "i8")}, "holds coordinates alone"),
         ({"weights": np.zeros((3, 2), "f4")}, "no features in this file; expected features .*got weights"),
     ],
 )
@@ -229,6 +230,26 @@ def test_find_is_recursive_sorted_and_skips_what_is_hidden(tmp_path: Path) -> No
     assert list(find_features(tmp_path).items()) == [("a", tmp_path / "site/a.svs.h5"), ("b", tmp_path / "b.h5")]
 
 
+def test_folders_that_are_links_are_searched_and_broken_links_are_named(tmp_path: Path) -> None:
+    write_in = tmp_path / "far"
+    write_in.mkdir()
+    write(write_in / "a.h5")
+    folder = tmp_path / "features"
+    folder.mkdir()
+    (folder / "link").symlink_to("../far")
+    (folder / "loop").symlink_to(".")
+    (folder / "gone.h5").symlink_to(tmp_path / "nowhere.h5")
+    (folder / "README").touch()
+    found = find_features(folder)
+    assert found == {"a": folder / "link/a.h5", "gone": folder / "gone.h5"}
+    with pytest.raises(ArtifactError, match=r"gone\.h5: the target of this link is not there; got .*nowhere\.h5"):
+        scan_features(found["gone"])
+    assert passed_over(folder, found.values()) == "1 without a suffix; links that lead back: loop"
+    assert passed_over(folder, [found["a"]]).startswith("1 .h5; 1 without a suffix; links without a target: gone.h5")
+    (folder / "a.h5").symlink_to("../far/a.h5")
+    assert find_features(folder)["a"] == folder / "a.h5", "one file under two paths is one"
+
+
 def test_two_files_of_one_slide_are_both_named(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     write(tmp_path / "s1.h5")
@@ -283,7 +304,7 @@ def test_real_torch_tensors_and_clam_coordinates() -> None:
     tensors = find_features(REAL / "hipt_tcga_lung/original_pt_samples")
     assert len(tensors) == 6 and {scan_features(path).dim for path in tensors.values()} == {192}
     for path in find_features(REAL / "clam_coords_h5").values():
-        with pytest.raises(ArtifactError, match="list of patch places"):
+        with pytest.raises(ArtifactError, match="holds coordinates alone"):
             scan_features(path)
 
 

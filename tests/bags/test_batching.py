@@ -47,6 +47,48 @@ def test_a_budget_is_kept_in_computed_rows_and_a_longer_bag_comes_alone(lengths,
         assert computed <= budget or len(batch) == 1
 
 
+@given(LENGTHS, st.integers(1, 20_000), st.integers(1, 9), st.booleans())
+@settings(deadline=None, max_examples=100)
+def test_a_batch_ends_only_where_one_more_bag_would_cost_too_much(lengths, budget, most, padded) -> None:
+    order = np.random.default_rng(0).permutation(len(lengths)).tolist()
+    batches, left = [], order
+    while left:
+        size = 1
+        while size < min(most, len(left)):
+            own = [lengths[k] for k in left[: size + 1]]
+            if (max(own) * len(own) if padded else sum(own)) > budget:
+                break
+            size += 1
+        batches.append(left[:size])
+        left = left[size:]
+    found = TokenBudget(budget, most, padded).plan(np.array(lengths), np.random.default_rng(0))
+    assert [batch.tolist() for batch in found] == batches
+
+
+def test_buckets_hold_bags_of_like_length() -> None:
+    lengths = np.random.default_rng(0).permutation(np.arange(1, 61))
+    for batch in BucketBatching(4, 5).plan(lengths, np.random.default_rng(1)):
+        assert len(set(((lengths[batch] - 1) // 12).tolist())) == 1
+        assert len(batch) == 4
+
+
+def test_an_interrupted_epoch_goes_on_where_it_was_and_the_next_one_is_whole() -> None:
+    sampler = BatchSampler([1] * 10, PadToMaxInBatch(3), seed=0)
+    sampler.set_epoch(2)
+    whole = list(sampler)
+    sampler.resume(2, 3)
+    assert len(sampler) == 1
+    assert list(sampler) == whole[3:]
+    assert len(sampler) == 4
+    assert list(sampler) == whole
+
+
+def test_a_new_sampler_draws_epoch_zero() -> None:
+    fresh, set_to_zero = (BatchSampler([1] * 40, PadToMaxInBatch(4), seed=0) for _ in range(2))
+    set_to_zero.set_epoch(0)
+    assert list(fresh) == list(set_to_zero)
+
+
 def test_buckets_pad_less_and_packed_budgets_not_at_all() -> None:
     lengths = np.exp(np.random.default_rng(0).normal(8, 0.8, 600)).astype(int).tolist()
     padding = [

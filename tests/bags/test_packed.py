@@ -12,14 +12,17 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch.utils.data import BatchSampler as TorchBatches
 from torch.utils.data import DataLoader
 
 from oceanpath.artifacts.store import Store
+from oceanpath.bags import packed
 from oceanpath.bags.batch import Batch
 from oceanpath.bags.batching import BatchSampler, PadToMaxInBatch, TokenBudget
 from oceanpath.bags.dataset import BagDataset, Draw, collate
 from oceanpath.bags.held import GatherLoader, HeldStore
 from oceanpath.bags.packed import PackedLoader
+from oceanpath.bags.sampler import BagSampler
 from oceanpath.bench.rounds import peak_mb
 from oceanpath.errors import ArtifactError
 from oceanpath.pipeline.stage import Inputs, Quiet
@@ -72,6 +75,50 @@ def test_packed_is_collated(
         assert len(loader) == len(wanted)
         got = [kept(batch) for batch in loader]
         assert all(same(ours, theirs) for ours, theirs in zip(got, wanted, strict=True))
+
+
+def test_two_batches_are_read_before_the_first_is_given_and_a_copy_that_was_sent_starts_without_memory(
+    make_store: Make, bags: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, start = [], PackedLoader._start
+    monkeypatch.setattr(
+        PackedLoader, "_start", lambda self, draws, *rest: started.append(draws) or start(self, draws, *rest)
+    )
+    loader = PackedLoader(BagDataset(make_store(bags), range(4)), [[Draw(i, 0)] for i in range(4)])
+    batches = iter(loader)
+    next(batches)
+    assert len(started) == 2
+    next(batches)
+    assert len(started) == 3
+    assert len(list(batches)) == 2
+    assert len(loader._idle) == 2  # the next iteration takes the memory over
+    copy = pickle.loads(pickle.dumps(loader))
+    assert copy._idle == []
+    assert [len(batch.features) for batch in copy] == [3, 1, 8, 5]
+
+
+def test_a_long_bag_is_read_in_pieces_and_a_capped_one_at_once(
+    make_store: Make, bags: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packed, "PIECE_BYTES", 3 * 12 + 11)  # three rows of six float16
+    store, draws = make_store(bags), [Draw(2, 0), Draw(0, 0)]
+    for cap, expected in ((None, [(0, 0, 3), (0, 3, 6), (0, 6, 8), (1, 0, 3)]), (5, [(0, 0, 5), (1, 0, 3)])):
+        dataset = BagDataset(store, range(4), max_patches=cap)
+        lengths = [dataset.length(draw.position) for draw in draws]
+        found = PackedLoader(dataset, [draws])._pieces(draws, lengths)
+        assert [(piece.bag, piece.rows.start, piece.rows.stop) for piece in found] == expected
+    monkeypatch.setattr(packed, "PIECE_BYTES", 1)
+    assert len(list(PackedLoader(BagDataset(store, range(4)), [draws])._pieces([Draw(2, 0)], [8]))) == 8
+
+
+def test_lightning_finds_the_sampler_within_the_batches_or_the_batches_themselves(
+    make_store: Make, bags: dict[str, np.ndarray]
+) -> None:
+    dataset = BagDataset(make_store(bags), range(4))
+    inner = BagSampler(4, 0)
+    assert PackedLoader(dataset, TorchBatches(inner, 2, drop_last=False)).sampler is inner
+    own = BatchSampler([3, 1, 8, 5], PadToMaxInBatch(2), seed=0)
+    assert PackedLoader(dataset, own).sampler is own
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more workers than cores

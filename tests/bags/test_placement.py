@@ -70,6 +70,39 @@ def test_a_batch_on_the_gpu_is_the_same(make_store: Make, bags: dict[str, np.nda
         assert bits(ours.to("cpu")) == bits(theirs)
 
 
+def test_a_store_that_is_held_elsewhere_answers_from_its_files(make_store: Make, bags: dict[str, np.ndarray]) -> None:
+    """On torch's meta device, which holds shapes alone: what is asked for on the CPU must come from the files."""
+    files = make_store(bags, coords=True)
+    held = HeldStore(files, "meta")
+    assert held.held_features.shape == (17, 6)
+    assert held.held_features.dtype == torch.float16
+    assert held.held_coords is not None
+    assert held.held_coords.shape == (17, 2)
+    assert held.held_coords.dtype == torch.int32
+    assert held.held_features.is_meta and held.held_coords.is_meta
+    assert held.starts == [0, 3, 4, 12, 17]
+    for i in range(4):
+        assert np.array_equal(held.features(i), files.features(i))
+        assert np.array_equal(held.coords(i), files.coords(i))
+        wanted, found = bytearray(files.features(i).nbytes - 12), bytearray(files.features(i).nbytes - 12)
+        files.read_features(i, memoryview(wanted), 12)
+        held.read_features(i, memoryview(found), 12)
+        assert found == wanted
+    (batch,) = loader_of(BagDataset(held, range(4), [0, 1, 0, 1]), [[Draw(2, 0), Draw(0, 0)]])
+    assert batch.features.shape == (11, 6)
+    assert batch.features.is_meta
+
+
+def test_a_held_store_reads_a_part_of_a_bag(make_store: Make, bags: dict[str, np.ndarray]) -> None:
+    files = make_store(bags)
+    held = HeldStore(files, "cpu")
+    assert held.coords(2) is None
+    for start, size in ((0, 96), (12, 84), (36, 24)):
+        found = bytearray(size)
+        held.read_features(2, memoryview(found), start)
+        assert bytes(found) == np.array(files.features(2)).tobytes()[start : start + size]
+
+
 def test_each_place_has_its_store_and_its_loader(make_store: Make, bags: dict[str, np.ndarray]) -> None:
     files = make_store(bags)
     kinds = {name: place(files, name, CPU) for name in ("auto", "mmap", "ram")}
@@ -121,6 +154,33 @@ def test_no_gpu_and_no_room_are_told(
     for where in ("ram", "gpu"):
         with pytest.raises(ExperimentError, match="does not fit"):
             place(files, where, CUDA)
+
+
+def test_what_just_fits_is_placed(
+    make_store: Make, bags: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, size = make_store(bags, coords=True), sum(map(len, bags.values())) * (6 * 2 + 8)
+    monkeypatch.setattr(placement, "free_bytes", lambda device: size)
+    assert type(place(files, "ram", CPU)) is HeldStore
+    monkeypatch.setattr(placement, "free_bytes", lambda device: size - 1)
+    with pytest.raises(ExperimentError, match="does not fit"):
+        place(files, "ram", CPU)
+
+
+def test_free_memory_of_a_gpu_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (123, 456))
+    assert free_bytes(CUDA) == 123
+    assert free_bytes(CPU) != 123
+
+
+def test_a_system_that_does_not_say_how_much_is_free_leaves_it_to_the_user(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(placement, "Path", lambda name: tmp_path / "nothing")
+    assert free_bytes(CPU) > 1 << 60
+    (tmp_path / "meminfo").write_text("MemTotal:  9000 kB\nMemAvailable:   7000 kB\n")
+    monkeypatch.setattr(placement, "Path", lambda name: tmp_path / "meminfo")
+    assert free_bytes(CPU) == 7000 * 1024
 
 
 @pytest.mark.skipif(not Path("/proc/meminfo").is_file(), reason="the system does not tell")

@@ -35,6 +35,12 @@ def test_order_depends_on_seed_and_epoch_and_nothing_else() -> None:
     assert epoch_of(BagSampler(50, 8), 3) != order
 
 
+def test_a_new_sampler_draws_epoch_zero() -> None:
+    sampler = BagSampler(50, 7)
+    first = [draw.position for draw in sampler]
+    assert first == epoch_of(BagSampler(50, 7), 0)
+
+
 def test_balanced_draws_show_a_rare_class_as_often_as_a_common_one() -> None:
     labels = [0] * 90 + [1] * 10
     sampler = BagSampler(100, 0, balance=labels)

@@ -29,6 +29,12 @@ def built(tmp_path: Path) -> tuple[Path, Path]:
     return features, store
 
 
+def test_what_is_no_feature_file_is_counted(built: tuple[Path, Path], tmp_path: Path, capsys) -> None:
+    (built[0] / "notes.txt").touch()
+    assert run_app(["coverage", *map(str, built), "--out", str(tmp_path / "out"), "--no-maps", "--montage", "0"]) == 0
+    assert "not read in" in (said := capsys.readouterr().err) and ": 1 .txt" in said
+
+
 def test_table_maps_and_montage(built: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     assert run_app(["coverage", *map(str, built), "--out", str(out), "--montage", "1"]) == 0

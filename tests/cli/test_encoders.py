@@ -21,10 +21,10 @@ def test_the_list_says_what_one_must_know(
     place.mkdir(parents=True)
     (place / hub.file).write_bytes(b"x")
     assert run_app(["encoders", "list"]) == 0
-    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
     assert set(ENCODERS) < set(lines)
     assert "1536" in lines["uni_v2"] and "gated" in lines["uni_v2"] and " no " in lines["uni_v2"]
-    assert "uni2h" in lines["uni_v2"] and " yes " in lines["phikon"] and "224 @ 0.5" in lines["phikon"]
+    assert "uni2h" in lines["uni_v2:"] and " yes " in lines["phikon"] and "224 @ 0.5" in lines["phikon"]
     assert run_app(["encoders", "list", "--json"]) == 0
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     assert rows["phikon"]["weights_here"] and rows["uni_v1"]["weights_here"] is False

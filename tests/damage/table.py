@@ -13,7 +13,8 @@ from pathlib import Path
 VERDICTS = ("refused", "made again", "no effect", "ACCEPTED", "TRACEBACK")
 
 
-def main(path: Path) -> None:
+def main(path: Path) -> int:
+    """Print the table; 1 where something damaged was used or ended in a traceback."""
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     print(f"| file | read by | damage | {' | '.join(VERDICTS)} |\n{'|---' * (3 + len(VERDICTS))}|")
     total: Counter[str] = Counter()
@@ -25,7 +26,8 @@ def main(path: Path) -> None:
             print(f"| {row['kind']} | {commands} | {how} | {numbers} |")
     print(f"| all | | | {' | '.join(str(total[verdict]) for verdict in VERDICTS)} |")
     print(f"\n{total.total()} trials, {sum(row['s'] for row in rows):.0f} s")
+    return int(total["ACCEPTED"] + total["TRACEBACK"] > 0)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    sys.exit(main(Path(sys.argv[1])))

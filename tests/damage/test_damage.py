@@ -52,6 +52,8 @@ KINDS = (
     of_step("other files of a fold", "train/*/*/[efhp]*.*", again("export"), "train"),
     Kind("parts of training", "parts", "out/parts/train/*/*.*", (step("train"),)),
     of_step("metrics.json", "eval/*/metrics.json", again("export"), "eval"),
+    Kind("metrics.json (end of a run)", "study", f"{RUNS}/eval/*/metrics.json", (f"run -e {AT}",)),
+    Kind("splits.json (end of a run)", "study", f"{RUNS}/split/*/splits.json", (f"run -e {AT}",)),
     of_step("pictures of eval", "eval/*/*.png", again("export"), "eval"),
     Kind("model.onnx", "study", f"{RUNS}/export/*/model.onnx", (PREDICT,)),
     Kind("model.ts", "study", f"{RUNS}/export/*/model.ts", (PREDICT,)),
@@ -73,6 +75,7 @@ KINDS = (
     of_step("slides of demo", "demo/*/slides/*.svs", again("extract"), "demo", "slides"),
     of_step("extracted features (mmap)", "extract/*/*.h5", again("mmap"), "extract", "slides"),
     of_step("extracted features (curate)", "extract/*/*.h5", again("curate"), "extract", "slides"),
+    of_step("extracted features (--out)", "extract/*/*.h5", step("extract", "--out {top}/laid"), "extract", "slides"),
     Kind("parts of extraction", "slide parts", "out/parts/extract/*/**/*.[hj]*", (step("extract"), step("mmap"))),
     of_step("list of curate", "curate/*/pre*", again("mmap"), "curate", "slides"),
 )  # fmt: skip  # one line for each

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from oceanpath.cli.app import run_app
+from oceanpath.cli.predict import _verify_published
+from oceanpath.errors import ArtifactError
 from oceanpath.pipeline import stock
 from oceanpath.pipeline.workspace import Workspace
 
@@ -137,7 +139,7 @@ def test_the_ledger_is_rebuilt_by_the_printed_command(project: Projects, capsys:
             assert "the ledger is damaged" in capsys.readouterr().err
         assert run_app(remedy(said)) == 0
         assert run_app(["ledger", "show", "--workspace", str(here.out)]) == 0
-        assert give(here, "run") == 0
+        assert run_app(["run", f"{here.top}/e.toml", "--workspace", str(here.out)]) == 0
         assert "Everything is fresh" in capsys.readouterr().out
     here.restore()
 
@@ -182,3 +184,35 @@ def test_the_old_key_is_accepted_with_a_warning_and_builds_no_store_again(
     assert "warning: --set mmap.verify: mmap.verify has no effect; set runtime.verify instead" in said.err
     assert re.search(r"mmap +fresh", said.out)
     assert stock.verify(Workspace(here.out), deep=True) == []
+
+
+def test_predict_compares_published_features_before_it_reads_them(project: Projects) -> None:
+    here = project("slides")
+    here.restore()
+    folder = here.out / "experiments" / "slides" / "extract"
+    path = sorted(folder.resolve().glob("*.h5"))[1]
+    for features in ([folder], [folder / path.name], [path]):
+        _verify_published(features)
+    flip(path)
+    for features in ([folder], [folder / path.name], [path]):
+        with pytest.raises(ArtifactError, match=path.name):
+            _verify_published(features)
+    _verify_published([sorted(folder.resolve().glob("*.h5"))[0]])
+    here.restore(path)
+
+
+def test_extract_puts_no_damaged_file_into_another_folder(
+    project: Projects, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = project("slides")
+    here.restore()
+    path = sorted(here.out.glob("runs/extract/*/*.h5"))[1]
+    flip(path)
+    assert give(here, f"extract --out {tmp_path / 'laid'}") == 4
+    said = capsys.readouterr().err
+    assert path.name in said
+    assert not (tmp_path / "laid" / path.name).exists()
+    assert run_app(remedy(said)) == 4
+    assert give(here, f"extract --out {tmp_path / 'laid'}") == 0
+    assert (tmp_path / "laid" / path.name).is_file()
+    here.restore(path)

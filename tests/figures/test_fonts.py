@@ -48,7 +48,7 @@ def installed(monkeypatch):
     def install(*paths: str) -> None:
         monkeypatch.setattr(fonts, "_installed", lambda: paths)
 
-    fonts.notice()
+    fonts.notice("eval")
     return install
 
 
@@ -65,7 +65,7 @@ def drawn(path: Path, text: str, name: str = NAME) -> str:
 def test_an_installed_font_with_the_letters_is_used(tmp_path, installed):
     installed(font(tmp_path / "Other.ttf", "あ"), font(tmp_path / "Some Han.ttf", "肿瘤"))
     assert drawn(tmp_path / "a.png", "x") == NAME
-    assert not fonts.notice()
+    assert not fonts.notice("eval")
     drawn(tmp_path / "b.png", "x")
     for suffix in ("png", "pdf", "svg"):
         assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
@@ -74,16 +74,17 @@ def test_an_installed_font_with_the_letters_is_used(tmp_path, installed):
 def test_letters_may_come_from_several_fonts(tmp_path, installed):
     installed(font(tmp_path / "One.ttf", "肿"), font(tmp_path / "Two.ttf", "瘤"))
     assert drawn(tmp_path / "a.png", "x") == NAME
-    assert not fonts.notice()
+    assert not fonts.notice("eval")
 
 
 def test_letters_that_no_font_has_are_written_as_numbers_and_said_once(tmp_path, installed):
     installed(font(tmp_path / "One.ttf", "肿"))
     assert drawn(tmp_path / "a.png", "x").split() == ["肿U+7624", "tumour"]
     assert drawn(tmp_path / "b.png", "x", "瘤瘤, (瘤b) [瘤]").replace("\n", " ") == "U+7624 U+7624, (U+7624 b) [U+7624]"
-    said = fonts.notice()
+    said = fonts.notice("eval")
     assert "1 of the letters" in said and "U+7624" in said and "Noto Sans CJK" in said
-    assert not fonts.notice()
+    assert said.endswith("oceanpath eval --force eval")
+    assert not fonts.notice("eval")
 
 
 def test_a_file_that_is_no_font_is_passed_over(tmp_path, installed):

@@ -71,5 +71,5 @@ def test_what_is_no_attention_is_refused(tmp_path, attention):
 
 
 def test_places_and_attention_must_agree(tmp_path):
-    with pytest.raises(StageError, match="one place a patch"):
+    with pytest.raises(StageError, match="different numbers of patches"):
         draw_places(tmp_path / "a.png", np.zeros((3, 2), np.int32), (1, 1), np.full(2, 0.5), "slide")

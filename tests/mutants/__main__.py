@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -29,6 +30,7 @@ GRACE = 10.0
 def main(arguments: Sequence[str]) -> int:
     """Try the mutants and print what came of them; 1 where a package is below the target."""
     options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no fork is left
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as bytecode:
         warm(ROOT, bytecode)
@@ -39,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__.splitlines()[0])
-    parser.add_argument("packages", nargs="*", default=PACKAGES, help="packages below oceanpath/")
+    parser.add_argument("packages", nargs="*", default=PACKAGES, help="packages or modules below oceanpath/")
     parser.add_argument("--count", type=int, default=84, help="mutants of each package")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2, help="mutants at a time")
@@ -88,14 +90,14 @@ def _report(outcomes: dict[str, list[Outcome]]) -> int:
             if not outcome.killed and (mutant := outcome.task.mutant) is not None:
                 reason = reason_of(mutant, entries) or "NO REASON YET"
                 print(f"  {mutant.path}:{mutant.line}\n    {mutant.text}\n    {mutant.change}\n    {reason}")
-    print(f"\n{'package':<16}{'possible':>9}{'tried':>7}{'killed':>8}{'rate':>8}   95 % interval")
+    print(f"\n{'package':<24}{'possible':>9}{'tried':>7}{'killed':>8}{'rate':>8}   95 % interval")
     worst = 1.0
     for package, found in outcomes.items():
         killed = sum(outcome.killed for outcome in found)
         low, high = wilson(killed, len(found))
         worst = min(worst, killed / len(found))
         numbers = f"{len(population(package)):>9}{len(found):>7}{killed:>8}{killed / len(found):>8.1%}"
-        print(f"{package:<16}{numbers}   {low:.1%} to {high:.1%}")
+        print(f"{package:<24}{numbers}   {low:.1%} to {high:.1%}")
     return int(worst < TARGET)
 
 

@@ -28,9 +28,10 @@ class Accepted:
 
 
 def modules(package: str) -> list[Path]:
-    """Modules of a package below oceanpath/, sorted, relative to the root."""
+    """Modules of a package below oceanpath/, or the one that is named, relative to the root."""
     folder = ROOT / "oceanpath" / package
-    return [path.relative_to(ROOT) for path in sorted(folder.rglob("*.py")) if path.name not in DECLARATIONS]
+    found = [folder] if folder.is_file() else sorted(folder.rglob("*.py"))
+    return [path.relative_to(ROOT) for path in found if path.name not in DECLARATIONS]
 
 
 def population(package: str) -> list[Mutant]:

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from pydantic import Field
 
-from oceanpath.errors import ArtifactError, StageError
+from oceanpath.errors import ArtifactError, ExperimentError, StageError, together
 from oceanpath.pipeline.experiment import Catalog, Table, load
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.plan import Plan, Step, plan
 from oceanpath.pipeline.runner import Runner
-from oceanpath.pipeline.stage import Inputs, Part, Progress, Quiet, Stage, Summary
+from oceanpath.pipeline.stage import Inputs, Outlook, Part, Progress, Quiet, Sources, Stage, Summary
 from oceanpath.pipeline.survey import State, forced_stages
 from oceanpath.pipeline.workspace import Workspace
 from oceanpath.settings import Settings, outside, runtime, shared
@@ -58,6 +58,7 @@ class ReadSettings(Settings):
 class CountSettings(Settings):
     factor: int = Field(1, ge=1)
     letters: str = "ab"
+    tolerant: bool = False
     seed: int = shared("seed", 0)
 
 
@@ -83,6 +84,8 @@ def count_part(settings: CountSettings, inputs: Inputs, part: Part, out: Path, p
     CALLS.append(f"count {part.key}")
     if part.key in FAIL:
         raise StageError("told to fail", where=part.key)
+    if f"refuse {part.key}" in FAIL:
+        raise OSError(28, "No space left on device")
     if f"crash {part.key}" in FAIL:
         raise KeyError("not planned")
     text = (inputs["read"] / "text.txt").read_text()
@@ -93,7 +96,7 @@ def count_part(settings: CountSettings, inputs: Inputs, part: Part, out: Path, p
 def count(settings: CountSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
     CALLS.append("count")
     found = {key: int((place / f"{key}.txt").read_text()) for key, place in inputs.parts.items()}
-    (out / "counts.json").write_text(json.dumps(found, sort_keys=True))
+    (out / "counts.json").write_text(json.dumps(found | dict(inputs.failed), sort_keys=True))
     return Summary((), {"total": sum(found.values())})
 
 
@@ -102,6 +105,24 @@ def report(settings: ReportSettings, inputs: Inputs, out: Path, progress: Progre
     (out / "report.txt").write_text(settings.title + (inputs["count"] / "counts.json").read_text())
     (out / "variants.txt").write_text(" ".join(sorted(inputs.across["count"])))
     return Summary()
+
+
+AHEAD: dict[str, Outlook] = {}
+"""What the preflights tell, by stage."""
+SEEN: dict[str, Sources] = {}
+"""What they were given."""
+
+
+def read_ahead(settings: ReadSettings, sources: Sources) -> Outlook:
+    SEEN["read"] = sources
+    return AHEAD.get("read", Outlook())
+
+
+def count_ahead(settings: CountSettings, sources: Sources) -> Outlook:
+    SEEN["count"] = sources
+    if "count ahead" in FAIL:
+        raise together([ExperimentError("one thing"), ExperimentError("another")])
+    return AHEAD.get("count", Outlook())
 
 
 def check(path: Path) -> None:
@@ -113,7 +134,7 @@ def toy_catalog(version: int = 1) -> Catalog:
     door = {"check": f"{HERE}:check"}
     return Catalog(
         stages=(
-            Stage("read", 1, ReadSettings, f"{HERE}:read", when="data.words", **door),
+            Stage("read", 1, ReadSettings, f"{HERE}:read", when="data.words", preflight=f"{HERE}:read_ahead", **door),
             Stage(
                 "count",
                 version,
@@ -122,6 +143,8 @@ def toy_catalog(version: int = 1) -> Catalog:
                 needs=("read",),
                 parts=f"{HERE}:parts",
                 part_work=f"{HERE}:count_part",
+                allows="tolerant",
+                preflight=f"{HERE}:count_ahead",
                 **door,
             ),
             Stage("report", 1, ReportSettings, f"{HERE}:report", needs=("count",), across=("count",), **door),
@@ -207,6 +230,8 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     monkeypatch.setitem(sys.modules, HERE, sys.modules.get(HERE) or __import__(HERE))
     FAIL.clear()
     CALLS.clear()
+    AHEAD.clear()
+    SEEN.clear()
     return House(project(tmp_path))
 
 

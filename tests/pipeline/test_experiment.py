@@ -40,6 +40,37 @@ def test_a_wrong_file_is_told_where_and_what_is_near(house, text: str, words: li
         assert word in str(caught.value)
 
 
+def test_all_problems_are_told_at_once(house) -> None:
+    text = "sede = 1\n[coutn]\n[data]\nwrods = 'x'\n[count]\nfactor = 0\nletters = 3\n"
+    house.write(f"{text}[[variant]]\nname = 'v'\nread.uper = 1\n")
+    with pytest.raises(ExperimentError) as caught:
+        load(house.file, house.catalog)
+    lines = str(caught.value).splitlines()
+    for number, words in enumerate(("'sede'", "'coutn'", "'wrods'", "factor", "letters", "'uper'"), 1):
+        assert any(line.startswith(f"  {number}. ") and words in line for line in lines), (words, lines)
+    assert "6 problems" in lines[0]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-8"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_byte_order_mark_is_no_part_of_the_file(house, encoding: str, end: str) -> None:
+    house.file.write_bytes(f'[data]{end}words = "é.txt"{end}'.encode(encoding))
+    assert load(house.file, house.catalog).base.value("data.words").name == "é.txt"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "latin-1"])
+def test_another_encoding_is_named(house, encoding: str) -> None:
+    house.file.write_bytes('[data]\nwords = "é.txt"\n'.encode(encoding))
+    with pytest.raises(ExperimentError, match=r"toy\.toml: the experiment file is not in UTF-8.*Save it as UTF-8"):
+        load(house.file, house.catalog)
+
+
+def test_a_key_may_ask_whether_a_stage_has_a_table(house) -> None:
+    house.write("[count]\n")
+    variant = load(house.file, house.catalog).base
+    assert (variant.value("stage.count"), variant.value("stage.report")) == (True, False)
+
+
 def test_a_missing_file_is_named(house) -> None:
     with pytest.raises(ExperimentError, match=r"nowhere\.toml"):
         load(house.folder / "nowhere.toml", house.catalog)
@@ -55,6 +86,16 @@ def test_relative_paths_are_meant_from_the_file_that_says_them(house, monkeypatc
     assert over.base.value("data.words") == Path.cwd() / "here.txt"
     rooted = load(house.file, house.catalog, ("data.root=far",))
     assert rooted.base.value("data.words") == Path.cwd() / "far" / "w.txt"
+
+
+def test_a_value_may_come_from_the_table_of_another_stage(house) -> None:
+    house.write("seed = 7\n[count]\nfactor = 3\n[[variant]]\nname = 'v'\ncount.factor = 5\n")
+    base, other = load(house.file, house.catalog).variants
+    assert (base.value("count.factor"), base.value("count.letters"), base.value("count.seed")) == (3, "ab", 7)
+    assert other.value("count.factor") == 5
+    assert base.value("count") == base.settings(house.catalog.stage("count"))
+    with pytest.raises(ExperimentError, match="unknown stage 'coutn'"):
+        base.value("coutn.factor")
 
 
 def test_an_extended_file_is_merged_key_by_key(house) -> None:

@@ -315,7 +315,7 @@ def test_what_nobody_goes_on_with_is_removed(workspace: Workspace, what: str) ->
     assert not list((workspace.root / "runs" / "toy").glob(f".*{PARTIAL}"))
 
 
-@pytest.mark.parametrize("process", [process_tag(), FAR])
+@pytest.mark.parametrize("process", [process_tag(), FAR], ids=["here", "elsewhere"])
 def test_whoever_is_at_work_keeps_its_journal(workspace: Workspace, process: str) -> None:
     seen: list[str] = []
     place = workspace.root / "runs" / "toy" / f".{'a' * 32}.{process}.12345678{PARTIAL}"

@@ -108,6 +108,24 @@ def test_a_failed_force_leaves_the_old_result(house, calls: Calls, fail: set[str
     assert calls() == []
 
 
+def test_parts_may_fail_where_the_settings_allow_it(house, calls: Calls, fail: set[str]) -> None:
+    fail.add("a")
+    states = house.go(["count.tolerant=true"])
+    assert {name: state.state for name, state in states.items()} == {"read": "ok", "count": "ok", "report": "ok"}
+    counted = json.loads((house.workspace.root / "experiments/toy/count/counts.json").read_text())
+    assert counted == {"a": "told to fail", "b": 2}
+    house.go(["count.tolerant=true"])
+    assert calls() == []
+    assert house.go()["count"].state == "failed", "what was allowed is not fresh where it is not"
+
+
+@pytest.mark.parametrize("failing", [{"a", "b"}, {"refuse a"}, {"crash a"}])
+def test_but_not_all_of_them_and_not_by_accident(house, fail: set[str], failing: set[str]) -> None:
+    fail |= failing
+    states = house.go(["count.tolerant=true"])
+    assert states["count"].state == "failed" and f"{len(failing)} of 2 parts" in str(states["count"].error)
+
+
 def test_one_failing_part_keeps_its_siblings_and_a_rerun_resumes(house, calls: Calls, fail: set[str]) -> None:
     fail.add("a")
     states = house.go()

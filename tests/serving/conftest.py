@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from oceanpath.artifacts import bundle as bundles
 from oceanpath.artifacts.bundle import BundleFacts
+from oceanpath.artifacts.training_slides import TrainingSlides
 from oceanpath.serving.engine import Engine
 
 DIM = 12
@@ -44,16 +45,32 @@ class Toy(nn.Module):
         return torch.softmax(logits, dim=-1).mean(0), weights.mean(0), logits
 
 
-def toy_facts(module: Toy) -> BundleFacts:
+class ToyOfPlaces(Toy):
+    """The same members, which look more at patches that lie to the right in the slide."""
+
+    def forward(self, features: Tensor, coords: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        assert coords is not None
+        right = (coords[:, :, :1] - coords[:, :, :1].amin(dim=1, keepdim=True)) / 1000.0
+        return super().forward(features + right)
+
+
+def toy_facts(module: Toy, coords: str = "unused") -> BundleFacts:
+    inputs = [bundles.golden_bag(5, DIM), *([bundles.golden_coords(5)] if coords == "required" else [])]
     with torch.inference_mode():
-        golden = module(torch.from_numpy(bundles.golden_bag(5, DIM))[None])[0][0].tolist()
+        golden = module(*(torch.from_numpy(part)[None] for part in inputs))[0][0].tolist()
     number = {"value": 0.8, "low": 0.7, "high": 0.9, "n": 10}
     return BundleFacts.model_validate(
         {
             "name": "toy",
             "model": {"name": "toy"},
             "classes": CLASSES,
-            "contract": {"encoder": "toy_encoder", "feature_dim": DIM, "patch_px": 256, "target_mpp": 0.5},
+            "contract": {
+                "encoder": "toy_encoder",
+                "feature_dim": DIM,
+                "patch_px": 256,
+                "target_mpp": 0.5,
+                "coords": coords,
+            },
             "members": [{"fold": k, "n_val": 5, "temperature": 1.0, "reason": "few"} for k in range(2)],
             "calibration": {"method": "none", "served": "plain", "reported": "plain"},
             "threshold": {"value": 0.9, "positive": "R", "reason": "mean of 2"},
@@ -75,6 +92,7 @@ def toy_facts(module: Toy) -> BundleFacts:
                 "tolerance": 1e-5,
                 "worst": 1e-7,
                 "cases": [{"format": "onnx", "batch": 1, "patches": 1, "difference": 1e-7}],
+                "stored": {"rows": 10, "total": 10, "differences": {"onnx": 1e-7}},
             },
             "golden": {"patches": 5, "probabilities": golden},
             "opset": 20,
@@ -87,15 +105,25 @@ def toy() -> Toy:
     return Toy().eval()
 
 
-@pytest.fixture(scope="session")
-def bundle_path(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def write_bundle(path: Path, module: Toy, coords: str = "unused") -> Path:
     from oceanpath.stages.export.onnx_file import to_onnx
 
-    path = tmp_path_factory.mktemp("toy_bundle")
-    (path / bundles.ONNX).write_bytes(to_onnx(toy, DIM, 20))
+    (path / bundles.ONNX).write_bytes(to_onnx(module, DIM, 20, coords=coords == "required"))
     (path / bundles.CARD).write_text("# toy\n")
-    bundles.seal(path, toy_facts(toy))
+    (path / bundles.TRAINING).write_bytes(TrainingSlides.of([]).render())
+    bundles.seal(path, toy_facts(module, coords))
     return path
+
+
+@pytest.fixture(scope="session")
+def bundle_path(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_bundle(tmp_path_factory.mktemp("toy_bundle"), toy)
+
+
+@pytest.fixture(scope="session")
+def places_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle whose model reads coordinates."""
+    return write_bundle(tmp_path_factory.mktemp("places_bundle"), ToyOfPlaces().eval(), "required")
 
 
 @pytest.fixture(scope="session")

@@ -86,7 +86,7 @@ def test_h5_comes_back_as_it_was(n, d, dtype):
 def test_json_comes_back_as_it_was():
     found = decode(SEEDS["json"], "application/json; charset=utf-8", LIMITS)
     assert np.array_equal(found.features, SMALL)
-    assert found.encoder == "uni"
+    assert found.about.encoder == "uni"
     assert np.array_equal(decode(SEEDS["json"], "", LIMITS).features, SMALL)
 
 

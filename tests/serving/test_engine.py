@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from oceanpath.artifacts import bundle as bundles
+from oceanpath.artifacts.bundle_facts import Contract, Golden, Threshold
+from oceanpath.artifacts.provenance import Provenance
 from oceanpath.errors import ArtifactError
 from oceanpath.serving.engine import Engine
 from oceanpath.serving.problems import (
@@ -67,10 +69,10 @@ def test_the_decision_follows_the_threshold(bundle_path, bag):
     engine = Engine.load(bundle_path, threads=1)
     positive = float(engine.predict(bag).probabilities[1])
     for cut, wanted in ((positive - 1e-4, "R"), (positive + 1e-4, "NR")):
-        threshold = bundles.Threshold(value=cut, positive="R", reason="")
+        threshold = Threshold(value=cut, positive="R", reason="")
         engine.facts = engine.facts.model_copy(update={"threshold": threshold})
         assert engine.predict(bag).decision == wanted
-    none = bundles.Threshold(value=None, positive=None, reason="three classes")
+    none = Threshold(value=None, positive=None, reason="three classes")
     engine.facts = engine.facts.model_copy(update={"threshold": none})
     assert engine.predict(bag).decision is None
 
@@ -97,8 +99,10 @@ def test_what_is_no_question_is_a_typed_error(engine, features, error):
 
 def test_another_encoder_is_refused_only_where_both_are_known(engine, bag):
     with pytest.raises(WrongEncoderError, match="toy_encoder"):
-        engine.predict(bag, "uni_v1")
-    assert np.array_equal(engine.predict(bag, "toy_encoder").attention, engine.predict(bag).attention)
+        engine.predict(bag, about=Provenance(encoder="uni_v1"))
+    assert np.array_equal(
+        engine.predict(bag, about=Provenance(encoder="toy_encoder")).attention, engine.predict(bag).attention
+    )
 
 
 def changed(bundle_path: Path, to: Path, **facts: object) -> Path:
@@ -108,13 +112,13 @@ def changed(bundle_path: Path, to: Path, **facts: object) -> Path:
 
 
 def test_another_golden_answer_refuses_to_load(bundle_path, tmp_path):
-    golden = bundles.Golden(patches=5, probabilities=[0.5, 0.5])
+    golden = Golden(patches=5, probabilities=[0.5, 0.5])
     with pytest.raises(ArtifactError, match="golden answer"):
         Engine.load(changed(bundle_path, tmp_path, golden=golden))
 
 
 def test_a_model_of_other_features_refuses_to_load(bundle_path, tmp_path):
-    contract = bundles.Contract(encoder="", feature_dim=DIM + 1)
+    contract = Contract(encoder="", feature_dim=DIM + 1)
     with pytest.raises(ArtifactError, match="cannot run"):
         Engine.load(changed(bundle_path, tmp_path, contract=contract))
 

@@ -7,13 +7,14 @@ import io
 import json
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
-from .conftest import DIM, Server
+from .conftest import DIM, Server, start, stop
 
 ROUNDS = 200
 """Bodies of every kind; each has a seed of its own."""
@@ -22,6 +23,8 @@ NUMBERS = (0, 1, 2, 3, DIM, -1, -3, -DIM, True, False, 2**31, 2**63, 2**64, 10**
 ODD = (*NUMBERS, 1.5, float("inf"), float("nan"), 1e999, "", "3", "\ud800", "\0", None, [], {}, [[]], [None], {"a": 1})
 TYPES = ("<f2", "<f4", ">f8", "|b1", "<i8", "<U3", "|O", "<c8", "<M8[s]", "|V4", "f", "?", "", "x", "<f16", "<f4,<f4")
 FORMATS = ("application/octet-stream", "application/json", "", "text/plain", "multipart/form-data; boundary=edge", "é/")
+
+QUERIES = ("", "", "?attention=1&members=1", "?encoder=%ff%00", "?slide_id=%ed%a0%80", "?attention=%ff")
 
 Body = tuple[bytes, str]
 
@@ -119,6 +122,20 @@ def form_part(draw: random.Random) -> Body:
     return form(content, tuple(draw.sample(lines, draw.randrange(4)))), FORMATS[4]
 
 
+def form_with_coords(draw: random.Random) -> Body:
+    """A form of features and of coordinates that may be anything."""
+    coords = draw.choice(
+        (npy_header(draw)[0], written(lambda file: np.save(file, odd_coords(draw))), any_bytes(draw)[0])
+    )
+    part = b'--edge\r\nContent-Disposition: form-data; name="coords"; filename="c"\r\n\r\n' + coords + b"\r\n"
+    return part + form(draw.choice((npy_file(), h5_file(features=GOOD)))), FORMATS[4]
+
+
+def odd_coords(draw: random.Random) -> np.ndarray:
+    shape = (draw.choice((0, 1, 3, 3)), draw.choice((1, 2, 2, 3)))
+    return np.full(shape, draw.choice((0, -1, 2**31, 2**62, 1.5, -0.0, float("nan"), float("inf"), 1e300)))
+
+
 def any_bytes(draw: random.Random) -> Body:
     start = draw.choice(
         (b"", b"{", b"\x93NUMPY", b"\x89HDF\r\n\x1a\n", b"II*\0", b"PK\x03\x04", b"\x80\x04", b"--edge\r\n")
@@ -134,6 +151,7 @@ KINDS: dict[str, Callable[[random.Random], Body]] = {
     "json value": json_value,
     "json damaged": lambda draw: (damaged(json.dumps({"features": GOOD.tolist()}).encode(), draw), FORMATS[1]),
     "form part": form_part,
+    "form with coords": form_with_coords,
     "form damaged": lambda draw: (damaged(form(npy_file()), draw), FORMATS[4]),
     "any bytes": any_bytes,
 }
@@ -150,15 +168,37 @@ def send(server: Server, body: bytes, media_type: str, query: str) -> tuple[int,
         connection.close()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_no_body_makes_the_server_fail(server: Server, kind: str) -> None:
+@pytest.fixture(scope="module")
+def reader_of_coords(places_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose model reads coordinates."""
+    log = tmp_path_factory.mktemp("server") / "log"
+    running = start(places_path, log, max_body_mib=4, max_patches=5000)
+    yield running
+    stop(running)
+    assert "Traceback" not in log.read_text()
+
+
+def failures(server: Server, kind: str) -> dict[int, tuple[int, bytes]]:
+    """Seeds of the bodies of a kind for which the server failed, with its answers."""
     failed = {}
     for seed in range(ROUNDS):
         draw = random.Random(f"{kind} {seed}")
         body, media_type = KINDS[kind](draw)
-        query = draw.choice(("", "", "?attention=1", "?encoder=%ff%00", "?encoder=%ed%a0%80", "?attention=%ff"))
+        query = draw.choice(
+            ("", "", "?attention=1&members=1", "?encoder=%ff%00", "?slide_id=%ed%a0%80", "?attention=%ff")
+        )
         status, answer = send(server, body, media_type, query)
         if status >= 500 or (status != 200 and "error" not in json.loads(answer)):
             failed[seed] = (status, answer[:200])
-    assert not failed
     assert server.healthy()
+    return failed
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_body_makes_the_server_fail(server: Server, kind: str) -> None:
+    assert not failures(server, kind)
+
+
+@pytest.mark.parametrize("kind", ["h5 layout", "h5 damaged", "json value", "form with coords"])
+def test_no_body_makes_a_server_that_reads_coordinates_fail(reader_of_coords: Server, kind: str) -> None:
+    assert not failures(reader_of_coords, kind)

@@ -30,7 +30,8 @@ def test_a_folder_gives_one_row_a_slide(engine, tmp_path):
     bags = {name: write(tmp_path / f"{name}.h5", bag(i, 5 + i)) for i, name in enumerate(["b", "a.12", "c"])}
     np.save(tmp_path / "d.npy", bag(7))
     frame = predict_table(engine, [tmp_path])
-    assert list(frame.columns) == ["slide_id", "n_patches", "prob_NR", "prob_R", "predicted", "decision"]
+    leading = ["slide_id", "n_patches", "prob_NR", "prob_R", "predicted", "decision"]
+    assert list(frame.columns) == [*leading, "n_used", "in_training", "notes"]
     assert frame["slide_id"].tolist() == ["a.12", "b", "c", "d"]
     for name, features in bags.items():
         row, wanted = frame[frame["slide_id"] == name].iloc[0], engine.predict(features)

@@ -50,6 +50,7 @@ def test_an_answer_has_the_fields_that_the_schema_says(server: Server, path: str
 def test_a_problem_has_the_fields_that_the_schema_says(server: Server) -> None:
     found = server.ask("/predict", b"II*\0")[1]
     fields = server.ask("/schema")[1]["components"]["schemas"]["Fault"]
+    assert set(fields["required"]) == {"status", "code", "message"}
     assert set(fields["required"]) <= set(found["error"]) <= set(fields["properties"])
 
 

@@ -1,3 +1,5 @@
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -81,6 +83,19 @@ def test_swapping_the_models_flips_the_sign_and_pairs_counted_one_by_one_agree(u
     gap = wins[0] - wins[1]
     variance = gap.mean(1).var(ddof=1) / len(ups) + gap.mean(0).var(ddof=1) / len(downs)
     assert there.standard_error == pytest.approx(np.sqrt(variance), abs=1e-9)
+
+
+def test_the_interval_is_normal_and_symmetric_about_the_difference():
+    random = np.random.default_rng(0)
+    truth = np.arange(40) % 2 == 1
+    a, b = truth + random.normal(size=40), truth + random.normal(size=40)
+    found = delong_test(truth, a, b)
+    for confidence, z in ((0.95, 1.959964), (0.8, 1.281552)):
+        low, high = found.interval(confidence)
+        assert (low, high) == pytest.approx(
+            (found.difference - z * found.standard_error, found.difference + z * found.standard_error), abs=1e-6
+        )
+    assert found.p == pytest.approx(2 * (1 - NormalDist().cdf(abs(found.difference) / found.standard_error)))
 
 
 def test_alike_models_do_not_differ_and_a_difference_without_variance_has_no_p():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Callable
 
@@ -18,28 +19,30 @@ SIZES = ((1, 1), (3, 7), (2, 100), (1, 4096))
 CLOSE = 2e-5
 NOISE = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir", "torch._dynamo")
 
-Runner = Callable[[Tensor], list[Tensor]]
+Inputs = tuple[Tensor, ...]
+Runner = Callable[[Inputs], list[Tensor]]
 
 
 class Asked(nn.Module):
-    """features [B, N, D] → embedding and attention: what an export is made of."""
+    """features [B, N, D] (and coordinates [B, N, 2]) → embedding and attention: what an export is made of."""
 
     def __init__(self, model: BaseMIL) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, h: Tensor) -> tuple[Tensor, Tensor | None]:
-        """`forward_features` without mask and coordinates."""
-        return self.model.forward_features(h, return_attention=True)
+    def forward(self, h: Tensor, coords: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """`forward_features` without a mask."""
+        return self.model.forward_features(h, None, coords, return_attention=True)
 
 
 def torchscript_is_equal(model: BaseMIL) -> str:
     """What differs between the model and its traced and frozen form; "" when nothing does."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tracing warns about what is compared right here
-        example = torch.zeros(*EXAMPLE, model.in_dim)
-        traced = torch.jit.freeze(torch.jit.trace(Asked(model).eval(), (example,), check_trace=False))  # type: ignore[no-untyped-call]  # untyped in torch
-        return _compare(model, lambda h: list(traced(h)))
+
+    def export(example: Inputs) -> Runner:
+        traced = torch.jit.freeze(torch.jit.trace(Asked(model).eval(), example, check_trace=False))  # type: ignore[no-untyped-call]  # untyped in torch
+        return lambda inputs: list(traced(*inputs))
+
+    return _each_way(model, export)
 
 
 def onnx_is_equal(model: BaseMIL) -> str:
@@ -48,28 +51,59 @@ def onnx_is_equal(model: BaseMIL) -> str:
 
     for name in NOISE:
         logging.getLogger(name).setLevel(logging.ERROR)
-    sizes = ({0: torch.export.Dim("batch", min=1, max=4096), 1: torch.export.Dim("n", min=1, max=10_000_000)},)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter warns about its own insides
-        example = (torch.zeros(*EXAMPLE, model.in_dim),)
-        program = torch.onnx.export(Asked(model).eval(), example, dynamo=True, dynamic_shapes=sizes, verbose=False)
-    assert program is not None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
-    content = program.model_proto.SerializeToString()
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return _compare(model, lambda h: [torch.from_numpy(part) for part in session.run(None, {name: h.numpy()})])
+
+    def export(example: Inputs) -> Runner:
+        size = {0: torch.export.Dim("batch", min=1, max=4096), 1: torch.export.Dim("n", min=1, max=10_000_000)}
+        sizes = tuple(size for _ in example)
+        program = torch.onnx.export(Asked(model).eval(), example, dynamo=True, dynamic_shapes=sizes, verbose=False)
+        assert program is not None
+        content = program.model_proto.SerializeToString()
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        names = [one.name for one in session.get_inputs()]
+
+        def run(inputs: Inputs) -> list[Tensor]:
+            feed = {name: values.numpy() for name, values in zip(names, inputs, strict=True)}
+            return [torch.from_numpy(part) for part in session.run(None, feed)]
+
+        return run
+
+    return _each_way(model, export)
+
+
+def _each_way(model: BaseMIL, export: Callable[[Inputs], Runner]) -> str:
+    """What differs without coordinates, and with them where the model reads them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # exporters warn about sizes, which are compared right here
+        for coords in (False, True)[: 1 + model.reads_coords]:
+            said = _compare(model, export(_inputs(model, *EXAMPLE, coords)), coords)
+            if said:
+                return said + (" with coordinates" if coords else "")
+    return ""
 
 
 @torch.no_grad()
-def _compare(model: BaseMIL, run: Runner) -> str:
-    random = np.random.default_rng(0)
+def _compare(model: BaseMIL, run: Runner, coords: bool) -> str:
     for bags, patches in SIZES:
-        h = torch.from_numpy(random.standard_normal((bags, patches, model.in_dim), dtype=np.float32))
-        for ours, theirs in zip(Asked(model)(h), run(h), strict=True):
+        inputs = _inputs(model, bags, patches, coords)
+        for ours, theirs in zip(Asked(model)(*inputs), run(inputs), strict=True):
             apart = float((ours - theirs).abs().max()) if ours.shape == theirs.shape else float("nan")
             if not apart <= CLOSE:
                 return f"differs by {apart:.1e} at {bags} bags of {patches} patches, at most {CLOSE:g}"
     return ""
+
+
+def _inputs(model: BaseMIL, bags: int, patches: int, coords: bool) -> Inputs:
+    """Standard normal features, and coordinates on a grid in every second bag and anywhere in the others."""
+    random = np.random.default_rng(patches)
+    h = torch.from_numpy(random.standard_normal((bags, patches, model.in_dim), dtype=np.float32))
+    if not coords:
+        return (h,)
+    side = 2 * math.ceil(math.sqrt(patches))
+    cells = np.stack([random.permutation(side * side)[:patches] for _ in range(bags)])
+    on_grid = np.stack([cells % side, cells // side], axis=-1) * 512 + 1000
+    anywhere = random.integers(0, 100_000, on_grid.shape)
+    odd = np.arange(bags)[:, None, None] % 2 == 1
+    return h, torch.from_numpy(np.where(odd, anywhere, on_grid).astype(np.int32))

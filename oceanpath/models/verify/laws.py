@@ -235,6 +235,21 @@ def frozen_means_frozen(model: BaseMIL, batch: Batch) -> str:
 
 
 @torch.no_grad()
+def coordinates_are_declared(model: BaseMIL, batch: Batch) -> str:
+    """Coordinates, on a grid or anywhere, change the embedding only where the model says `reads_coords`."""
+    if model.reads_coords:
+        return ""
+    without, _ = model.forward_packed(Batch(batch.features, batch.offsets))
+    row = torch.arange(len(batch.features), dtype=torch.int32)
+    on_grid = 512 * torch.stack([row % 4, row // 4], dim=1).to(batch.features.device)
+    for coords in (batch.coords, on_grid):
+        given, _ = model.forward_packed(Batch(batch.features, batch.offsets, coords))
+        if not torch.equal(given, without):
+            return "coordinates change the embedding, and the class does not say reads_coords = True"
+    return ""
+
+
+@torch.no_grad()
 def weights_travel(model: BaseMIL, batch: Batch) -> str:
     """Other weights give another answer, and the state dict brings the first one back exactly."""
     other = copy.deepcopy(model)
@@ -260,6 +275,7 @@ LAWS = (
     softmax_is_float32,
     half_precision_rows_are_read,
     frozen_means_frozen,
+    coordinates_are_declared,
     weights_travel,
 )
 

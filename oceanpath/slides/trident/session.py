@@ -37,6 +37,7 @@ class Session:
         self._said: deque[str] = deque(maxlen=REMEMBERED)
         self._heard: SimpleQueue[tuple[str, str]] = SimpleQueue()
         environment = {name: value for name, value in os.environ.items() if name not in OURS}
+        environment.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")  # not every disk has locks; it writes for us alone
         self._process = Child(
             [str(python), "-u", driver.__file__, child_process.__file__],
             stdin=subprocess.PIPE,

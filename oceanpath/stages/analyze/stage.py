@@ -13,6 +13,6 @@ STAGE = Stage(
     check="oceanpath.stages.analyze.work:check",
     needs=("train", "mmap", "extract?", "eval"),
     across=("train",),
-    self_checked=("mmap/*.bin", "extract/*"),
+    self_checked=("mmap/*.bin", "extract/*.h5", "extract/thumbnails/*", "extract/masks/*"),
     doc="Draw attention maps and slide embeddings, and compare variants.",
 )

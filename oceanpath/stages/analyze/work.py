@@ -30,7 +30,7 @@ def run(settings: AnalyzeSettings, inputs: Inputs, out: Path, progress: Progress
     progress.phase("compiling UMAP")
     reason = map_slides(settings, inputs["train"], out, selected)
     drawn = draw_slides(settings, inputs, out, progress)
-    if said := notice():
+    if said := notice("analyze"):
         progress.note(said)
     facts = {"selected": selected, "umap": {"drawn": not reason, "reason": reason}, "attention": drawn}
     (out / FILE).write_text(json.dumps(facts, indent=2, sort_keys=True, allow_nan=False) + "\n")

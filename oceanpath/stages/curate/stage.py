@@ -12,6 +12,7 @@ STAGE = Stage(
     work="oceanpath.stages.curate.work:run",
     check="oceanpath.artifacts.pretrain_manifest:check",
     needs=("extract?",),
-    self_checked=("extract/*",),
+    self_checked=("extract/*.h5", "extract/thumbnails/*", "extract/masks/*"),
+    preflight="oceanpath.stages.curate.preflight:preflight",
     doc="List slides for pretraining by source, number of patches and cancer type.",
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from oceanpath.artifacts.features import find_features, layout_of
+from oceanpath.artifacts.feature_folder import find_features, passed_over
+from oceanpath.artifacts.features import layout_of
 from oceanpath.artifacts.pretrain_manifest import STATS, Row, write_manifest
 from oceanpath.artifacts.trident_job import feature_set
 from oceanpath.errors import ArtifactError, ExperimentError
@@ -35,8 +36,9 @@ def run(settings: CurateSettings, inputs: Inputs, out: Path, progress: Progress)
         raise _nothing(settings, root, judged)
     write_manifest(out, [Row(one.slide_id, one.place, one.cancer_type, one.patches) for one in kept])
     (out / STATS).write_text(report(judged, settings), encoding="utf-8")
-    seen = feature_set(files.values(), root)
-    return _summary(judged, kept, settings, seen.words() if seen else "")
+    seen, others = feature_set(files.values(), root), passed_over(root, files.values())
+    said = [*([seen.words()] if seen else []), *([f"not read: {others}"] if others else [])]
+    return _summary(judged, kept, settings, said)
 
 
 def judge(name: str, path: Path, root: Path, settings: CurateSettings) -> Judged:
@@ -66,7 +68,7 @@ def _nothing(settings: CurateSettings, root: Path, judged: list[Judged]) -> Expe
     return ExperimentError("no slide is left to pretrain on", where=where, got="; ".join([got, *broken[:3]]), do=do)
 
 
-def _summary(judged: list[Judged], kept: list[Judged], settings: CurateSettings, seen: str) -> Summary:
+def _summary(judged: list[Judged], kept: list[Judged], settings: CurateSettings, said: list[str]) -> Summary:
     counts = Counter(one.verdict for one in judged)
     patches = sum(one.patches for one in kept)
     types = Counter(one.cancer_type for one in kept)
@@ -77,7 +79,7 @@ def _summary(judged: list[Judged], kept: list[Judged], settings: CurateSettings,
     small = f"left out: {counts[Verdict.SMALL]} with fewer than {settings.min_patches} patches"
     lines += [small] if counts[Verdict.SMALL] else []
     lines += [f"left out: {line}" for line in shown_first(broken)]
-    lines += [seen] if seen else []
+    lines += said
     if types[UNKNOWN]:
         first = next(one.place for one in kept if one.cancer_type == UNKNOWN)
         lines.append(f"{types[UNKNOWN]} kept without a cancer type, first {first}; curate.rules can tell it")

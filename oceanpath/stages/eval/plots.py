@@ -43,7 +43,7 @@ def draw_all(
     Args:
         settings: For the seed and the mass of the bands.
         rows: The test rows.
-        floors: Floor → probabilities [n, C].
+        floors: Baseline → probabilities [n, C].
         report: The contents of metrics.json, for the legends.
         out: Folder.
     """
@@ -77,10 +77,10 @@ def draw_losses(results: Mapping[str, Any], train: Path, path: Path) -> None:
         file = train / f"fold_{entry['fold']}/history.json"
         try:
             epochs = json.loads(file.read_text())
-            losses = [[epoch[name] for epoch in epochs] for name in ("train_loss", "val_loss")]
+            train_loss, val_loss = ([epoch[name] for epoch in epochs] for name in ("train_loss", "val_loss"))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ArtifactError("no readable history of losses", where=file, got=error) from error
-        folds.append(Losses(f"fold {entry['fold']}", *losses, int(entry["best_epoch"])))
+        folds.append(Losses(f"fold {entry['fold']}", train_loss, val_loss, int(entry["best_epoch"])))
     draw_learning(path, folds, "Losses by epoch" + (" (selected)" if results["selected"] else ""))
 
 
@@ -90,7 +90,7 @@ def _curves(
     floors: Mapping[str, NDArray[np.float64]],
     report: Mapping[str, Any],
 ) -> list[tuple[Line, Line]]:
-    """ROC and precision-recall lines: the model and its floor for two classes, else one against the rest."""
+    """ROC and precision-recall lines: the model and a baseline for two classes, else one against the rest."""
     drawn = draw_patients(rows.patients, rows.labels, resamples=BAND_RESAMPLES, seed=settings.seed)
     if len(rows.classes) > 2:
         return _one_against_the_rest(settings, rows, drawn)

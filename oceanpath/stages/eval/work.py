@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from oceanpath.artifacts import metrics
+from oceanpath.artifacts.folds import read_splits
 from oceanpath.figures.files import check_figure
 from oceanpath.figures.fonts import notice
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
@@ -27,10 +28,11 @@ def run(settings: EvalSettings, inputs: Inputs, out: Path, progress: Progress) -
     rows = read_rows(inputs["train"], inputs["split"])
     floors = predict_floors(rows, inputs, progress)
     report = build_report(settings, rows, floors)
+    report["cohort_flow"] = read_splits(inputs["split"]).get("cohort_flow")
     metrics.write_metrics(report, out)
     draw_all(settings, rows, floors, report, out)
     draw_losses(rows.results, inputs["train"], out / "learning.png")
-    if said := notice():
+    if said := notice("eval"):
         progress.note(said)
     return summarise(report)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from oceanpath.artifacts.bundle import Calibration, Member, Threshold
+from oceanpath.artifacts.bundle_facts import Calibration, Member, Threshold
 from oceanpath.artifacts.predictions import label_numbers, probabilities, read_predictions
 from oceanpath.stats.calibration import TEMPERATURES, fit_temperature
 
@@ -17,7 +17,7 @@ FEWEST_ROWS = 20
 """With fewer validation slides a temperature follows single slides; a round number, chosen before any result."""
 RAW = "Temperature 1 everywhere: the probabilities are the plain softmax, averaged over the members."
 SCALED = "Each member's logits are divided by its temperature before the softmax; then the members are averaged."
-REPORTED = "The numbers of the evaluation are of the probabilities before any temperature, one member a slide."
+REPORTED = "The numbers of the evaluation are of the probabilities before any temperature, one member per slide."
 
 
 def calibrate_members(train: Path, results: dict[str, Any], *, wanted: bool) -> list[Member]:
@@ -63,6 +63,7 @@ def ensemble_threshold(members: Sequence[Member], classes: Sequence[str]) -> Thr
         reason = "no member's validation rows hold both classes"
         return Threshold(value=None, positive=classes[-1], reason=reason)
     reason = f"mean of {len(cuts)} of {len(members)} members; each chosen on inner validation rows (Youden)"
+    reason += "; not evaluated for the ensemble" if len(members) > 1 else ""
     return Threshold(value=round(float(np.mean(cuts)), 9), positive=classes[-1], reason=reason)
 
 

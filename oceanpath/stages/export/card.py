@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from oceanpath.artifacts.bundle import BundleFacts, Estimate
+from oceanpath.artifacts.bundle_facts import BundleFacts, Contract, Estimate
 
 NAMES = {
     "auroc": "AUROC",
@@ -23,9 +23,15 @@ FLOORS = {
     "majority": "Majority class",
     "bag_length": "Number of patches alone",
 }
+COORDS = {
+    "required": "needed: level-0 pixels [N, 2] of every patch; the model reads them",
+    "optional": "needed only for slides with more patches than count: they choose these",
+    "unused": "not used",
+}
 USE = """\
 ```
 oceanpath predict --bundle FOLDER slide.h5     # probabilities as a table
+oceanpath predict --bundle FOLDER slide.svs    # the same from a slide, where its features can be extracted
 oceanpath serve FOLDER                         # the same over HTTP, on this machine only
 curl --data-binary @slide.h5 http://127.0.0.1:8000/predict
 ```"""
@@ -34,7 +40,8 @@ LIMITS = """\
   answers without any sign of it.
 - It answers for every input of the right shape, also for slides that show something else entirely.
 - Attention says which patches weighed in; it is no map of tumour and no proof of a cause.
-- Slides whose features come from another encoder, patch size or resolution are outside what it was made for."""
+- Slides whose features come from another encoder, patch size or resolution are outside what it was made for. They are
+  refused where their file states it; what a file does not state is not compared."""
 
 
 def render_card(facts: BundleFacts) -> str:
@@ -55,17 +62,20 @@ def render_card(facts: BundleFacts) -> str:
 def _what(facts: BundleFacts) -> str:
     contract, cohort = facts.contract, facts.cohort
     per_class = ", ".join(f"{count} {name}" for name, count in cohort.slides_per_class.items())
-    pixels = f"{contract.patch_px} px" if contract.patch_px else "not recorded"
-    scale = f"{contract.target_mpp:g} µm/px" if contract.target_mpp else "not recorded"
     rows = [
         ("Task", f"one of {len(facts.classes)} classes for a slide: {', '.join(facts.classes)}"),
         ("Model", f"{len(facts.members)} members ({facts.model['name']}), averaged"),
-        ("Input", f"features of one slide, [N, {contract.feature_dim}], one row a patch"),
+        (
+            "Input",
+            f"features of one slide, [N, {contract.feature_dim}], one row per patch, rounded to {contract.dtype}",
+        ),
+        ("Coordinates", COORDS[contract.coords]),
+        ("Patches that count", _cap(contract)),
         ("Encoder", contract.encoder or "not recorded"),
-        ("Patch size, resolution", f"{pixels}, {scale}"),
-        ("Output", "class probabilities; attention, one weight a patch"),
+        ("Patch size, resolution", _geometry(contract)),
+        ("Output", "class probabilities; attention, one weight per patch"),
         ("Trained on", f"{cohort.slides} slides of {cohort.patients} patients ({per_class})"),
-        ("Patches a slide", f"median {cohort.patches_median}, at most {cohort.patches_max}"),
+        ("Patches per slide", f"median {cohort.patches_median}, at most {cohort.patches_max}"),
     ]
     return "## What it is\n\n" + _table(("", ""), rows)
 
@@ -75,9 +85,9 @@ def _performance(facts: BundleFacts) -> str:
     word = " (selected: these rows also chose something)" if found.selected else ""
     rows = [(NAMES[key], _text(slide), _text(found.patient.get(key))) for key, slide in found.slide.items()]
     table = _table(("", "slides", "patients"), rows)
-    floors = _table(("AUROC of the floor, slides", ""), [(FLOORS[k], _text(v)) for k, v in found.floor_auroc.items()])
+    floors = _table(("AUROC of baselines, slides", ""), [(FLOORS[k], _text(v)) for k, v in found.floor_auroc.items()])
     intervals = "Intervals come from resampled patients."
-    return f"## How well it does{word}\n\n{found.meaning} {intervals}\n\n{table}\n\n{floors}"
+    return f"## Performance{word}\n\n{found.meaning} {intervals}\n\n{table}\n\n{floors}"
 
 
 def _members(facts: BundleFacts) -> str:
@@ -104,12 +114,46 @@ def _members(facts: BundleFacts) -> str:
 def _parity(facts: BundleFacts) -> str:
     sizes = sorted({case.patches for case in facts.parity.cases})
     bags = sorted({case.batch for case in facts.parity.cases})
+    stored = facts.parity.stored
+    worst = max(stored.differences.values())
     said = (
-        f"Every exported file was compared with the model in torch at {_list(sizes)} patches and {_list(bags)} bags: "
-        f"the largest difference of any output is {facts.parity.worst:.1e} (allowed: {facts.parity.tolerance:g}). "
-        "`bundle.json` holds each comparison, and the sha256 of every file, which is verified before loading."
+        f"{stored.rows} of the {stored.total} test predictions that were evaluated were computed again from every "
+        f"exported file, each by the member that had not seen its patient: the largest difference of a probability is "
+        f"{worst:.1e} (allowed: {facts.parity.tolerance:g}). {_elsewhere(facts)}"
+        f"Every file was also compared with the model in torch at {_list(sizes)} patches and {_list(bags)} bags: the "
+        f"largest difference of any output is {facts.parity.worst:.1e}. `bundle.json` holds each comparison, and the "
+        "sha256 of every file, which is verified before loading."
     )
     return f"## Checks\n\n{said}"
+
+
+def _elsewhere(facts: BundleFacts) -> str:
+    stored = facts.parity.stored
+    if not stored.elsewhere:
+        return ""
+    return (
+        f"{stored.elsewhere} of them were computed on another device than this CPU, whose answers are up to "
+        f"{stored.elsewhere_difference:.1e} apart; there the files were compared with torch on the CPU. "
+    )
+
+
+def _cap(contract: Contract) -> str:
+    cap = contract.cap
+    if cap is None:
+        return "all"
+    how = "at random" if cap.strategy == "random" else f"spread over a grid of {cap.grid} x {cap.grid} cells"
+    return f"at most {cap.max_patches}, {how}, drawn by slide id (seed {cap.seed}), as in the evaluation"
+
+
+def _geometry(contract: Contract) -> str:
+    pixels = f"{contract.patch_px} px" if contract.patch_px else "not recorded"
+    scale = f"{contract.target_mpp:g} µm/px" if contract.target_mpp else "not recorded"
+    stride = f", {contract.stride_px} px from one to the next" if contract.stride_px else ""
+    if contract.patch_px_level0 is None:
+        return f"{pixels}, {scale}{stride}"
+    low, high = contract.patch_px_level0
+    level0 = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+    return f"{pixels}, {scale}{stride}; {level0} level-0 px in the training slides"
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -16,7 +16,7 @@ Answer = tuple[Tensor, Tensor, Tensor]
 
 
 class Ensemble(nn.Module):
-    """features [B, n, D] float32 → probabilities [B, C], attention [B, n], member_logits [M, B, C].
+    """features [B, n, D] float32, coords [B, n, 2] → probabilities [B, C], attention [B, n], member_logits [M, B, C].
 
     The probabilities are the mean of the members' softmax(logits / temperature); the attention is the mean of their
     attention. Members vote with equal weight: weights chosen on reported rows would make the report a selection.
@@ -31,9 +31,15 @@ class Ensemble(nn.Module):
         self.requires_grad_(False)
         self.eval()
 
-    def forward(self, features: Tensor) -> Answer:
-        """The answer for B bags of the same number of patches n."""
-        outputs = [member.output(features, return_attention=True) for member in self.members]  # type: ignore[operator]  # ModuleList forgets the class
+    @property
+    def reads_coords(self) -> bool:
+        """Whether the members' aggregator reads coordinates where they are known."""
+        return any(member.aggregator.reads_coords for member in self.members)  # type: ignore[union-attr]  # ModuleList forgets the class
+
+    def forward(self, features: Tensor, coords: Tensor | None = None) -> Answer:
+        """The answer for B bags of the same number of patches n; coordinates are whole level-0 pixels of any type."""
+        pixels = None if coords is None else coords.to(torch.int32)
+        outputs = [member.output(features, None, pixels, return_attention=True) for member in self.members]  # type: ignore[operator]  # ModuleList forgets the class
         logits = torch.stack([output.logits for output in outputs])
         probabilities = torch.softmax(logits / self.temperatures, dim=-1).mean(dim=0)
         attention = torch.stack([output.extras["attention"] for output in outputs]).mean(dim=0)

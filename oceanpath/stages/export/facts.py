@@ -9,28 +9,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from oceanpath.artifacts.bundle import Cohort, Contract, Estimate, Performance
+from oceanpath.artifacts.bundle_facts import Cohort, Estimate, Performance
 from oceanpath.artifacts.features import find_features, read_meta
 from oceanpath.artifacts.predictions import read_embeddings
 from oceanpath.artifacts.store import Store
+from oceanpath.artifacts.training_slides import TrainingSlides
 from oceanpath.pipeline.stage import Inputs
 
 SHOWN = ("auroc", "auprc", "balanced_accuracy", "f1", "mcc", "brier", "ece", "sensitivity", "specificity")
-MEANING = (
-    "Out-of-fold estimates: every slide was judged once, by the one member that did not see its patient. "
-    "They describe a single member, not the ensemble in this bundle, whose own performance was not measured."
+OF_MEMBERS = (
+    "The ensemble was not evaluated: no patient of the cohort is unseen by all of its members. The figures are of "
+    "single members: every slide was predicted once, by the one member that had not seen its patient."
 )
-
-
-def describe_features(store: Store, inputs: Inputs) -> Contract:
-    """What features the model takes; patch size and resolution where OceanPath extracted them itself."""
-    patch_px, target_mpp = None, None
-    if (extract := inputs.get("extract")) is not None:
-        first = next(iter(find_features(extract).values()))
-        inputs.check("extract", [first.relative_to(extract).as_posix()])
-        meta = read_meta(first)
-        patch_px, target_mpp = int(meta.patch_px), float(meta.target_mpp)
-    return Contract(encoder=store.index.encoder, feature_dim=store.dim, patch_px=patch_px, target_mpp=target_mpp)
+OF_THE_MODEL = "The figures are of the one model in this bundle, on patients that it had not seen."
 
 
 def describe_cohort(train: Path, folds: int, store: Store, classes: Sequence[str]) -> Cohort:
@@ -48,11 +39,24 @@ def describe_cohort(train: Path, folds: int, store: Store, classes: Sequence[str
     )
 
 
-def describe_performance(metrics: Mapping[str, Any]) -> Performance:
+def training_slides(inputs: Inputs, folds: int, store: Store) -> TrainingSlides:
+    """Hashes of the slides that a member was fitted to or chosen on, in any fold."""
+    tables = pd.concat([read_embeddings(inputs["train"] / f"fold_{number}")[1] for number in range(folds)])
+    names = sorted(set(tables.loc[tables["role"] != "test", "slide_id"]))
+    extract = inputs.get("extract")
+    found = {} if extract is None else find_features(extract)
+    files = [found[name] for name in names if name in found]
+    if extract is not None:
+        inputs.check("extract", [file.relative_to(extract).as_posix() for file in files])
+    digests = [read_meta(file).slide_digest for file in files]
+    return TrainingSlides.of((store.stored(store.number(name)) for name in names), digests)
+
+
+def describe_performance(metrics: Mapping[str, Any], members: int) -> Performance:
     """The evaluation's numbers with their intervals, and what they are estimates of."""
     floors = {name: _estimate(group["auroc"]) for name, group in metrics["floor"].items()}
     return Performance(
-        meaning=MEANING,
+        meaning=OF_MEMBERS if members > 1 else OF_THE_MODEL,
         selected=bool(metrics["selected"]),
         slide=_level(metrics["level"]["slide"]),
         patient=_level(metrics["level"]["patient"]),

@@ -15,28 +15,37 @@ from oceanpath.errors import StageError
 
 EXAMPLE = (2, 100)
 """A batch of 1 would be baked in (a `param.expand(B)` is specialised to it), and so would a bag of one patch."""
+INPUTS = ["features", "coords"]
 OUTPUTS = ["probabilities", "attention", "member_logits"]
 NOISE = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir", "torch._dynamo")
 
 
-def to_onnx(module: nn.Module, dim: int, opset: int) -> bytes:
-    """`module` as the bytes of a self-contained ONNX model, input ``features`` [batch, n, dim] float32.
+def example_inputs(dim: int, *, coords: bool) -> tuple[torch.Tensor, ...]:
+    """Features, and coordinates where the model takes them: what the exporters run once."""
+    features = torch.zeros(*EXAMPLE, dim)
+    return (features, torch.zeros(*EXAMPLE, 2)) if coords else (features,)
+
+
+def to_onnx(module: nn.Module, dim: int, opset: int, *, coords: bool = False) -> bytes:
+    """`module` as the bytes of a self-contained ONNX model.
+
+    Its inputs are ``features`` [batch, n, dim] float32 and, with `coords`, ``coords`` [batch, n, 2] float32.
 
     Raises: StageError: the exporter does not know an operation of the module, or the file would pass 2 GB.
     """
-    example = torch.zeros(*EXAMPLE, dim)
-    shapes = ({0: torch.export.Dim("batch", min=1, max=4096), 1: torch.export.Dim("n", min=1, max=10_000_000)},)
+    example = example_inputs(dim, coords=coords)
+    size = {0: torch.export.Dim("batch", min=1, max=4096), 1: torch.export.Dim("n", min=1, max=10_000_000)}
     try:
         with _quiet():
             program = torch.onnx.export(
                 module,
-                (example,),
+                example,
                 dynamo=True,
                 external_data=False,
                 opset_version=opset,
-                input_names=["features"],
+                input_names=INPUTS[: len(example)],
                 output_names=OUTPUTS,
-                dynamic_shapes=shapes,
+                dynamic_shapes=tuple(size for _ in example),
                 verbose=False,
             )
     except (torch.onnx.errors.OnnxExporterError, ValueError) as error:

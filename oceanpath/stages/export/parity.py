@@ -2,44 +2,38 @@
 
 from __future__ import annotations
 
-import io
-import warnings
-from collections.abc import Callable, Mapping
-from typing import Literal
+from collections.abc import Mapping
 
 import numpy as np
-import onnxruntime as ort
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
-from oceanpath.artifacts.bundle import Parity, ParityCase
+from oceanpath.artifacts.bundle_facts import ParityCase
 from oceanpath.errors import StageError
+from oceanpath.stages.export.ensemble import Ensemble
+from oceanpath.stages.export.runners import Answers, Format, Runner, torch_runner
 from oceanpath.stages.export.settings import ExportSettings
 
-Format = Literal["onnx", "torchscript"]
-Answers = list[NDArray[np.float32]]
-THREADS = 2
-"""The published differences and golden answers must not depend on the machine's number of processors."""
-
-Runner = Callable[[NDArray[np.float32]], Answers]
+PITCH, LARGEST = 512, 100_000
+"""Level-0 pixels between the patches of a regular bag, and the largest coordinate of an irregular one."""
 
 
-def measure(module: nn.Module, files: Mapping[Format, bytes], dim: int, settings: ExportSettings) -> Parity:
-    """The largest difference of every file to `module` over all sizes of the settings.
+def measure(
+    module: Ensemble, runners: Mapping[Format, Runner], dim: int, settings: ExportSettings, *, coords: bool
+) -> list[ParityCase]:
+    """The largest difference of every file to `module`, for all sizes of the settings.
 
     Raises: StageError: a difference is not finite or over the tolerance; such a file must not be shipped.
     """
-    runners = {form: _runner(form, content) for form, content in files.items()}
-    eager = _torch_runner(module)
+    eager = torch_runner(module)
     cases = []
     random = np.random.default_rng(0)
     for batch in settings.parity_batches:
         for patches in settings.parity_patches:
             bags = random.standard_normal((batch, patches, dim), dtype=np.float32)
-            wanted = eager(bags)
+            places = _coords(batch, patches, random) if coords else None
+            wanted = eager(bags, places)
             for form, run in runners.items():
-                difference = _difference(run(bags), wanted, f"{form} at {batch} bags of {patches} patches")
+                difference = _difference(run(bags, places), wanted, f"{form} at {batch} bags of {patches} patches")
                 cases.append(ParityCase(format=form, batch=batch, patches=patches, difference=difference))
     worst = max(cases, key=lambda case: case.difference)
     if worst.difference > settings.tolerance:
@@ -49,7 +43,17 @@ def measure(module: nn.Module, files: Mapping[Format, bytes], dim: int, settings
             got=f"{worst.difference:.3g}",
             do="Nothing was shipped. Leave this format out (export.formats) or change the model.",
         )
-    return Parity(tolerance=settings.tolerance, worst=worst.difference, cases=cases)
+    return cases
+
+
+def _coords(batch: int, patches: int, random: np.random.Generator) -> NDArray[np.float32]:
+    """[batch, patches, 2]: places of a regular grid in every second bag, beginning with the first, else anywhere."""
+    side = 2 * int(np.ceil(np.sqrt(patches)))
+    cells = np.stack([random.permutation(side * side)[:patches] for _ in range(batch)])
+    regular = PITCH * np.stack([cells % side, cells // side], axis=-1)
+    irregular = random.integers(0, LARGEST, regular.shape)
+    odd = np.arange(batch)[:, None, None] % 2 == 1
+    return np.where(odd, irregular, regular).astype(np.float32)
 
 
 def _difference(found: Answers, wanted: Answers, where: str) -> float:
@@ -62,31 +66,3 @@ def _difference(found: Answers, wanted: Answers, where: str) -> float:
     if not np.isfinite(worst):
         raise StageError("an answer is not finite", where=where, do="The model itself may be damaged: train it again.")
     return worst
-
-
-def _runner(form: Format, content: bytes) -> Runner:
-    if form == "onnx":
-        return _onnx_runner(content)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript as a whole, on purpose
-        return _torch_runner(torch.jit.load(io.BytesIO(content), map_location="cpu"))  # type: ignore[no-untyped-call]  # untyped in torch
-
-
-def _onnx_runner(content: bytes) -> Runner:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = THREADS
-    options.log_severity_level = 3
-    session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-
-    def run(bags: NDArray[np.float32]) -> Answers:
-        return list(session.run(None, {"features": bags}))
-
-    return run
-
-
-def _torch_runner(module: nn.Module) -> Runner:
-    def run(bags: NDArray[np.float32]) -> Answers:
-        with torch.inference_mode():
-            return [part.numpy() for part in module(torch.from_numpy(bags))]
-
-    return run

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SerializeAsAny, field_validator
 
-from oceanpath.settings import Settings
+from oceanpath.settings import Settings, shared
 
 Patches = Annotated[int, Field(ge=1, le=100_000)]
 Bags = Annotated[int, Field(ge=1, le=64)]
@@ -27,6 +27,14 @@ class ExportSettings(Settings):
     """Batch sizes at which it is compared."""
     tolerance: float = Field(1e-5, gt=0, le=1e-2)
     """Maximum absolute difference of probabilities, attention weights and logits; above it nothing is exported."""
+    parity_slides: int = Field(100, ge=50)
+    """Number of stored test predictions that are computed again from every exported file, if there are more."""
+    max_instances: int | None = shared("mmap.max_instances", None)
+    cap_strategy: str = shared("mmap.cap_strategy", "spatial_stratified")
+    cap_grid: int = shared("mmap.cap_grid", 32)
+    extract: SerializeAsAny[Settings] | None = shared("extract", None)
+    """How the features were extracted, where OceanPath did it."""
+    seed: int = shared("seed", 42)
 
     @field_validator("formats")
     @classmethod

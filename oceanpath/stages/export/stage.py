@@ -7,11 +7,11 @@ from oceanpath.stages.export.settings import ExportSettings
 
 STAGE = Stage(
     name="export",
-    version=3,
+    version=4,
     settings=ExportSettings,
     work="oceanpath.stages.export.work:run",
     check="oceanpath.artifacts.bundle:check",
     needs=("train", "mmap", "eval", "extract?"),
-    self_checked=("mmap/*.bin", "extract/*"),
+    self_checked=("mmap/*.bin", "extract/*.h5", "extract/thumbnails/*", "extract/masks/*"),
     doc="Export all folds as one calibrated ensemble: ONNX, TorchScript, model card.",
 )

@@ -11,24 +11,25 @@ import torch
 from torch import nn
 from torch.jit._trace import TracerWarning
 
-from oceanpath.stages.export.onnx_file import EXAMPLE
+from oceanpath.stages.export.onnx_file import example_inputs
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 MANGLED = re.compile(rb"___torch_mangle_\d+")
 PLAIN = b"frozen"
 
 
-def to_torchscript(module: nn.Module, dim: int) -> bytes:
+def to_torchscript(module: nn.Module, dim: int, *, coords: bool = False) -> bytes:
     """`module` traced on one example, as the bytes of a file for ``torch.jit.load``.
 
-    Its input is features [batch, n, dim] float32, its outputs those of `module`, in order.
+    Its inputs are features [batch, n, dim] float32 and, with `coords`, coordinates [batch, n, 2] float32; its outputs
+    are those of `module`, in order.
     """
     with warnings.catch_warnings():
         # TorchScript is deprecated in torch, and the file is asked for by users of other languages. The tracer's
         # warnings about shapes are answered by the parity check at other shapes.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", TracerWarning)
-        traced = torch.jit.trace(module, (torch.zeros(*EXAMPLE, dim),), check_trace=False)  # type: ignore[no-untyped-call]  # untyped in torch
+        traced = torch.jit.trace(module, example_inputs(dim, coords=coords), check_trace=False)  # type: ignore[no-untyped-call]  # untyped in torch
         frozen = torch.jit.freeze(traced)
         buffer = io.BytesIO()
         torch.jit.save(frozen, buffer)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from oceanpath.artifacts.bundle import CARD, ONNX, TORCHSCRIPT, BundleFacts, Golden, Parity, golden_bag, seal
+from oceanpath.artifacts.bundle import CARD, ONNX, TORCHSCRIPT, TRAINING, golden_bag, golden_coords, seal
+from oceanpath.artifacts.bundle_facts import BundleFacts, Golden, Parity
 from oceanpath.artifacts.metrics import read_metrics
 from oceanpath.artifacts.predictions import read_cv_results
 from oceanpath.artifacts.store import Store
@@ -15,10 +15,13 @@ from oceanpath.fit.threads import torch_threads
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
 from oceanpath.stages.export.calibrate import calibrate_members, describe_calibration, ensemble_threshold
 from oceanpath.stages.export.card import render_card
+from oceanpath.stages.export.contract import describe_contract
 from oceanpath.stages.export.ensemble import Ensemble, load_members
-from oceanpath.stages.export.facts import describe_cohort, describe_features, describe_performance
+from oceanpath.stages.export.facts import describe_cohort, describe_performance, training_slides
 from oceanpath.stages.export.onnx_file import to_onnx
-from oceanpath.stages.export.parity import THREADS, Format, measure
+from oceanpath.stages.export.parity import measure
+from oceanpath.stages.export.replay import Stored, replay
+from oceanpath.stages.export.runners import THREADS, Format, runner_of, torch_runner
 from oceanpath.stages.export.settings import ExportSettings
 from oceanpath.stages.export.torchscript_file import to_torchscript
 
@@ -30,19 +33,20 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
 
     Raises: StageError: a model cannot be exported, or an exported file is not equal to it; nothing is published then.
     """
-    progress.start(3, "steps")
-    results, store = read_cv_results(inputs["train"]), Store(inputs["mmap"])
+    progress.start(4, "steps")
+    results, store = read_cv_results(inputs["train"]), Store(inputs["mmap"], check=inputs.verify)
     members = calibrate_members(inputs["train"], results, wanted=settings.calibrate)
     classifiers = load_members(inputs["train"], results["folds"], store.dim, results["classes"])
     ensemble = Ensemble(classifiers, [member.temperature for member in members])
+    contract = describe_contract(store, settings, inputs, reads_coords=ensemble.reads_coords)
+    coords = contract.coords == "required"
     progress.advance()
     with torch_threads(THREADS):
-        files = _export(ensemble, store.dim, settings, out)
+        files = _export(ensemble, store.dim, settings, out, coords=coords)
         progress.advance()
-        parity = measure(ensemble, files, store.dim, settings)
-        golden = _golden(ensemble, store.dim)
+        parity = _compare(ensemble, files, Stored(inputs["train"], store, results["classes"], coords), settings)
+        golden = _golden(ensemble, store.dim, coords=coords)
     progress.advance()
-    contract = describe_features(store, inputs)
     model: dict[str, Any] = classifiers[0].settings.model_dump(mode="json")
     facts = BundleFacts(
         name=settings.title or " on ".join(filter(None, [str(model["name"]), contract.encoder])),
@@ -52,37 +56,59 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
         members=members,
         calibration=describe_calibration(members),
         threshold=ensemble_threshold(members, results["classes"]),
-        performance=describe_performance(read_metrics(inputs["eval"])),
+        performance=describe_performance(read_metrics(inputs["eval"]), len(members)),
         cohort=describe_cohort(inputs["train"], results["folds"], store, results["classes"]),
         parity=parity,
         golden=golden,
         opset=settings.opset,
     )
+    training = training_slides(inputs, results["folds"], store)
+    (out / TRAINING).write_bytes(training.render())
     (out / CARD).write_text(render_card(facts), encoding="utf-8")
-    return _summary(seal(out, facts), parity, len(files["onnx"]))
+    progress.advance()
+    return _summary(seal(out, facts), len(files["onnx"]))
 
 
-def _export(ensemble: Ensemble, dim: int, settings: ExportSettings, out: Path) -> dict[Format, bytes]:
-    files: dict[Format, bytes] = {"onnx": to_onnx(ensemble, dim, settings.opset)}
+def _export(ensemble: Ensemble, dim: int, settings: ExportSettings, out: Path, *, coords: bool) -> dict[Format, bytes]:
+    files: dict[Format, bytes] = {"onnx": to_onnx(ensemble, dim, settings.opset, coords=coords)}
     (out / ONNX).write_bytes(files["onnx"])
     if "torchscript" in settings.formats:
-        files["torchscript"] = to_torchscript(ensemble, dim)
+        files["torchscript"] = to_torchscript(ensemble, dim, coords=coords)
         (out / TORCHSCRIPT).write_bytes(files["torchscript"])
     return files
 
 
-def _golden(ensemble: Ensemble, dim: int) -> Golden:
-    with torch.inference_mode():
-        probabilities = ensemble(torch.from_numpy(golden_bag(GOLDEN_PATCHES, dim)).unsqueeze(0))[0][0]
+def _compare(ensemble: Ensemble, files: Mapping[Format, bytes], stored: Stored, settings: ExportSettings) -> Parity:
+    """Both checks of the files: against eager torch at sizes of all kinds, and against what was evaluated."""
+    runners = {form: runner_of(form, content) for form, content in files.items()}
+    evaluated = replay(stored, runners, settings)
+    cases = measure(ensemble, runners, stored.store.dim, settings, coords=stored.coords)
+    worst = max(case.difference for case in cases)
+    return Parity(tolerance=settings.tolerance, worst=worst, cases=cases, stored=evaluated)
+
+
+def _golden(ensemble: Ensemble, dim: int, *, coords: bool) -> Golden:
+    run = torch_runner(ensemble)
+    places = golden_coords(GOLDEN_PATCHES)[None] if coords else None
+    probabilities = run(golden_bag(GOLDEN_PATCHES, dim)[None], places)[0][0]
     return Golden(patches=GOLDEN_PATCHES, probabilities=[round(float(p), 7) for p in probabilities])
 
 
-def _summary(facts: BundleFacts, parity: Parity, size: int) -> Summary:
+def _summary(facts: BundleFacts, size: int) -> Summary:
+    parity, stored = facts.parity, facts.parity.stored
     sizes = ", ".join(str(n) for n in sorted({case.patches for case in parity.cases}))
     temperatures = ", ".join(f"{member.temperature:.2f}" for member in facts.members)
-    lines = (
+    evaluated = max(stored.differences.values())
+    lines = [
         f"{len(facts.members)} members, {size / 2**20:.1f} MB, model {facts.digest[:12]}",
+        f"equal to {stored.rows} of {stored.total} stored test predictions within {evaluated:.1e}",
         f"equal to torch within {parity.worst:.1e} at {sizes} patches",
         f"temperatures {temperatures}",
-    )
-    return Summary(lines, {"members": len(facts.members), "parity": parity.worst, "onnx_bytes": size})
+    ]
+    if stored.elsewhere:
+        said = (
+            f"{stored.elsewhere} of them were computed on another device, up to {stored.elsewhere_difference:.1e} from"
+        )
+        lines.insert(2, f"{said} this CPU; there the files equal torch on this CPU")
+    metrics = {"members": len(facts.members), "parity": parity.worst, "parity_stored": evaluated, "onnx_bytes": size}
+    return Summary(tuple(lines), metrics)

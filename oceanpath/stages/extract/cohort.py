@@ -1,4 +1,4 @@
-"""Which slides there are, and what identifies each."""
+"""What identifies each slide."""
 
 from __future__ import annotations
 
@@ -8,27 +8,26 @@ from pathlib import Path
 
 import xxhash
 
-from oceanpath.artifacts.ids import CLOSED_SUFFIXES, SLIDE_SUFFIXES, describe_missing, is_hidden, slide_id
-from oceanpath.errors import ExperimentError
+from oceanpath.artifacts.ids import CLOSED_SUFFIXES
+from oceanpath.folders import list_folder
 from oceanpath.pipeline.stage import Inputs, Part
 from oceanpath.slides.contours import find_contours
-from oceanpath.slides.dicom import one_a_series
 from oceanpath.slides.encoders import prepare_encoder
 from oceanpath.slides.encoders.weights import hash_file
 from oceanpath.slides.readers.vendor.makers import installed
 from oceanpath.stages.extract.places import place_digests
 from oceanpath.stages.extract.settings import ExtractSettings
+from oceanpath.stages.extract.slides import DICOM, MIRAX, shard_of, slides_of
 from oceanpath.stages.extract.trident import trident_versions
 
 SAFE_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 CHUNK = 1 << 20
-DICOM = ".dcm"
-WHICH = ("exclude", "shard")
+WHICH = ("exclude", "shard", "slides_of_table", "match_ids", "allow_missing")
 """Keys that choose slides and change none."""
 
 
 def parts(settings: ExtractSettings, inputs: Inputs) -> list[Part]:
-    """One part a slide, in order of slide id.
+    """One part per slide, in order of slide id.
 
     A part is identified by the geometry and encoder settings, its id, and the content of the slide, of its tissue mask
     if it has one, and of the encoder's weights; not by their places. Weights are fetched here, once, before any slide
@@ -36,11 +35,11 @@ def parts(settings: ExtractSettings, inputs: Inputs) -> list[Part]:
     a slide of a maker's format by the package that reads it.
 
     Raises:
-        ExperimentError: no slides, two slides with one id, an unknown encoder or an unknown excluded id.
+        ExperimentError: no slides, two wanted slides with one id, an unknown encoder or an unknown excluded id.
         MissingExtraError: TRIDENT is asked for and is not there.
         OceanPathError: the weights are not to be had; see `oceanpath.slides.encoders.prepare_encoder`.
     """
-    root = slide_folder(settings, inputs)
+    found = slides_of(settings, inputs)
     digests = {} if inputs.get("demo") else inputs.files.get("slides", {})
     same = {name: value for name, value in settings.identity().items() if name not in WHICH}
     if settings.backend == "trident":
@@ -49,74 +48,19 @@ def parts(settings: ExtractSettings, inputs: Inputs) -> list[Part]:
     else:
         same["encoder_content"] = prepare_encoder(settings.encoder, settings.encoder_options())
     outlines = find_contours(settings.tissue) if settings.tissue else {}
-    slides = shard_of(find_slides(root, settings.exclude), settings.shard)
+    slides = shard_of(found.wanted, settings.shard)
     places = place_digests(settings.coords, slides, file_digest) if settings.coords is not None else {}
-    found = []
+    made = []
     names = [*slides, ""]
     for (name, path), after in zip(slides.items(), names[1:], strict=True):
-        digest = slide_digest(path, root, digests)
+        digest = slide_digest(path, found.root, digests)
         identity = {"settings": same, "slide": digest, "slide_id": name}
         identity |= {"tissue": file_digest(outlines[name])} if name in outlines else {}
         identity |= {"places": places[name]} if places else {}
         identity |= {"reader": installed(path)} if path.suffix.lower() in CLOSED_SUFFIXES else {}
         payload = {"path": str(path), "next": str(slides.get(after, "")), "next_id": after}
-        found.append(Part(part_key(name), identity, payload))
-    return found
-
-
-def shard_of(slides: Mapping[str, Path], shard: str) -> dict[str, Path]:
-    """The slides that shard ``i/n`` takes: every n-th, beginning with the i-th; all of them for an empty `shard`.
-
-    Raises: ExperimentError: there are fewer slides than that.
-    """
-    number, _, count = shard.partition("/")
-    names = list(slides)[int(number) - 1 :: int(count)] if shard else list(slides)
-    if not names:
-        do = f"Use at most {len(slides)} shards."
-        raise ExperimentError("the shard holds no slides", where="extract.shard", got=shard, do=do)
-    return {name: slides[name] for name in names}
-
-
-def slide_folder(settings: ExtractSettings, inputs: Inputs) -> Path:
-    """The folder of slides: that of `demo`, else `data.slides`.
-
-    Raises: ExperimentError: the experiment has neither, or the folder does not exist.
-    """
-    demo = inputs.get("demo")
-    root = demo / "slides" if demo else settings.slides
-    if root is None:
-        raise ExperimentError("extract has no slides", where="data.slides", do="Set data.slides to a folder of slides.")
-    if not root.is_dir():
-        raise ExperimentError("no such folder of slides", where=root, do="Set data.slides to a folder of slides.")
-    return root
-
-
-def find_slides(root: Path, exclude: tuple[str, ...] = ()) -> dict[str, Path]:
-    """Slide id → file for every slide below `root`, sorted by id; what is hidden is left out.
-
-    The DICOM files of one series are one slide; see `oceanpath.slides.dicom`.
-
-    Raises: ExperimentError: there is none, two have one id, or an excluded id does not exist.
-    """
-    known = (*SLIDE_SUFFIXES, *CLOSED_SUFFIXES)
-    paths = [path for path in sorted(root.rglob("*")) if path.suffix.lower() in known]
-    paths = [path for path in paths if not is_hidden(path, root) and path.is_file()]
-    of_series = one_a_series(path for path in paths if path.suffix.lower() == DICOM)
-    found: dict[str, Path] = {}
-    for path in paths:
-        if path.suffix.lower() == DICOM and path not in of_series:
-            continue  # its slide goes by another file
-        name = of_series.get(path) or slide_id(path)
-        if name in found:
-            both = f"{found[name].relative_to(root)} and {path.relative_to(root)}"
-            raise ExperimentError("two slides have one id", where=root, got=f"{name}: {both}", do="Rename one.")
-        found[name] = path
-    if unknown := set(exclude) - set(found):
-        raise ExperimentError("excluded slides that do not exist", where="extract.exclude", got=_near(unknown, found))
-    kept = {name: path for name, path in sorted(found.items()) if name not in exclude}
-    if not kept:
-        raise ExperimentError("the folder holds no slides", where=root, expected=" ".join(SLIDE_SUFFIXES))
-    return kept
+        made.append(Part(part_key(name), identity, payload))
+    return made
 
 
 def slide_digest(path: Path, root: Path, digests: Mapping[str, str]) -> str:
@@ -125,8 +69,9 @@ def slide_digest(path: Path, root: Path, digests: Mapping[str, str]) -> str:
     A MIRAX slide is a file and a folder beside it; a DICOM slide is all DICOM files of its folder.
     """
     files = [path]
-    if path.suffix.lower() == ".mrxs":
-        files += sorted(member for member in path.with_suffix("").rglob("*") if member.is_file())
+    if path.suffix.lower() == MIRAX:
+        beside = path.with_suffix("")
+        files += [beside / name for name in sorted(list_folder(beside).files)] if beside.is_dir() else []
     elif path.suffix.lower() == DICOM:
         files += sorted(member for member in path.parent.glob("*.dcm") if member != path)
     each = [digests.get(file.relative_to(root).as_posix()) or file_digest(file) for file in files]
@@ -134,8 +79,10 @@ def slide_digest(path: Path, root: Path, digests: Mapping[str, str]) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """xxh3-128 hex digest of the bytes of a file."""
+    """xxh3-128 hex digest of the bytes of a file; of a link without a target, that of nothing."""
     digest = xxhash.xxh3_128()
+    if path.is_symlink() and not path.exists():
+        return digest.hexdigest()
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
             digest.update(chunk)
@@ -148,7 +95,3 @@ def part_key(name: str) -> str:
         return name
     tail = xxhash.xxh3_64(name.encode()).hexdigest()
     return "slide-" + re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:80] + "-" + tail
-
-
-def _near(unknown: set[str], known: Mapping[str, Path]) -> str:
-    return describe_missing(unknown, known)

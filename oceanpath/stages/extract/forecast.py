@@ -9,8 +9,8 @@ from pathlib import Path
 
 from oceanpath.errors import OceanPathError
 from oceanpath.pipeline.stage import Inputs, Quiet
-from oceanpath.stages.extract.cohort import find_slides, shard_of, slide_folder
 from oceanpath.stages.extract.settings import ExtractSettings
+from oceanpath.stages.extract.slides import shard_of, slides_of
 from oceanpath.stages.extract.work import Slide, Wanted, encode_patches, engine_for, prepare
 
 SAMPLE_BATCHES = 4
@@ -51,12 +51,12 @@ class Speed:
         return patches * (2 * self.dim + 8) + slides * FILE_BYTES
 
 
-def slides_of(settings: ExtractSettings, inputs: Inputs) -> dict[str, Path]:
+def chosen(settings: ExtractSettings, inputs: Inputs) -> dict[str, Path]:
     """Slide id → file of the slides that would be extracted.
 
-    Raises: ExperimentError: there are none, or two have one id.
+    Raises: ExperimentError: as `oceanpath.stages.extract.slides.slides_of`.
     """
-    return shard_of(find_slides(slide_folder(settings, inputs), settings.exclude), settings.shard)
+    return shard_of(slides_of(settings, inputs).wanted, settings.shard)
 
 
 def look_at(settings: ExtractSettings, slides: dict[str, Path]) -> Iterator[Outlook]:

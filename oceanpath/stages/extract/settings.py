@@ -1,5 +1,6 @@
 """Keys of `[extract]`."""
 
+import hashlib
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -64,6 +65,15 @@ class ExtractSettings(Settings):
     vendor_limit_s: float = runtime(120.0, gt=0)
     """Seconds after which a package that opens or reads a .czi, .kfb or .sdpc slide is ended."""
     slides: Path | None = outside("data.slides")
+    labels: Path | None = shared("data.labels", None, is_runtime=True)
+    """The table whose slides alone are extracted; their ids, and nothing else of it, are part of the identity."""
+    slide_id: str = shared("data.slide_id", "slide_id", is_runtime=True)
+    match_ids: str = shared("data.match_ids", "", is_runtime=True)
+    encoding: str = shared("data.encoding", "", is_runtime=True)
+    sheet: str = shared("data.sheet", "", is_runtime=True)
+    allow_missing: bool = shared("data.allow_missing", False, is_runtime=True)
+    whole_folder: bool = shared("stage.curate", False, is_runtime=True)
+    """Whether all slides of the folder are wanted, because they are to be curated."""
     device: str = shared("runtime.device", "auto", is_runtime=True)
     workers: int = shared("runtime.workers", 2, is_runtime=True, ge=0)
     """Processes that prefetch patches for a GPU; on a CPU each core reads and encodes."""
@@ -103,12 +113,35 @@ class ExtractSettings(Settings):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """As of all settings in one spelling, and the source of an encoder of the user's own."""
+        """As of all settings in one spelling, the source of an encoder of the user's own, and which slides are wanted.
+
+        Raises: OceanPathError: the label table cannot be read.
+        """
         has_source = self.backend == "native" and ":" in self.encoder
-        own = {"encoder_source": source_digest(self.encoder)} if has_source else {}
+        own: dict[str, Any] = {"encoder_source": source_digest(self.encoder)} if has_source else {}
+        wanted = self.wanted()
+        own |= {} if wanted is None else {"slides_of_table": _in_words(wanted), "match_ids": self.match_ids}
+        own |= {"allow_missing": True} if self.allow_missing else {}
         known = {name: value for name, value in super().identity().items() if name != "magnification"}
         return {**known, **own}
+
+    def wanted(self) -> list[str] | None:
+        """The ids of the slides that the label table names, sorted; None where all slides of the folder are wanted.
+
+        Raises: OceanPathError: the table cannot be read.
+        """
+        if self.labels is None or self.slides is None or self.whole_folder:
+            return None
+        from oceanpath.artifacts.cohort_table import Question, read_slide_ids  # most extractions have no table
+
+        asked = Question(slide_id=self.slide_id, encoding=self.encoding, sheet=self.sheet)
+        return sorted({name for name in read_slide_ids(self.labels, asked) if name})
 
     def encoder_options(self) -> EncoderOptions:
         """What `build_encoder` wants to know beside name and device."""
         return EncoderOptions(weights=self.weights, revision=self.revision, precision=self.precision)
+
+
+def _in_words(names: list[str]) -> str:
+    """How many slides, and which: the same text for the same slides."""
+    return f"{len(names)} slides ({hashlib.blake2b(chr(10).join(names).encode(), digest_size=16).hexdigest()})"

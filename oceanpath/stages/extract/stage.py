@@ -17,5 +17,7 @@ STAGE = Stage(
     part_work="oceanpath.stages.extract.work:run_part",
     self_checked=("extract/*.h5",),
     part_unit="slides",
+    allows="allow_missing",
+    preflight="oceanpath.stages.extract.preflight:preflight",
     doc="Extract patch features from slides.",
 )

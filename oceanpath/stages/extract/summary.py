@@ -30,8 +30,11 @@ def slide_summary(name: str, patches: int, meta: FeatureMeta) -> Summary:
     return Summary((f"{name}: {', '.join(words)}",), metrics)
 
 
-def cohort_summary(files: Mapping[str, Path], settings: ExtractSettings) -> Summary:
-    """All slides: patches, and how many came by which source of mpp and which reader; blank slides by name."""
+def cohort_summary(files: Mapping[str, Path], settings: ExtractSettings, others: list[str]) -> Summary:
+    """All slides: patches, and how many came by which source of mpp and which reader; blank slides by name.
+
+    `others` are lines about what was not extracted.
+    """
     patches = {name: scan_features(path).n for name, path in files.items()}
     metas = {name: read_meta(path) for name, path in files.items()}
     blank = [name for name, meta in metas.items() if meta.blank]
@@ -47,7 +50,7 @@ def cohort_summary(files: Mapping[str, Path], settings: ExtractSettings) -> Summ
     if damaged := {name: meta.undecodable_patches for name, meta in metas.items() if meta.undecodable_patches}:
         named = _some([f"{name} ({count})" for name, count in damaged.items()])
         lines.append(f"{sum(damaged.values())} patches left out, pixels cannot be decoded: {named}")
-    lines += [f"left out on request: {', '.join(settings.exclude)}"] if settings.exclude else []
+    lines += others
     metrics = {"slides": len(files), "patches": total, "encoder": settings.encoder}
     return Summary(tuple(lines), metrics | ({"blank": len(blank)} if blank else {}))
 

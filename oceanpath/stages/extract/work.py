@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from oceanpath.artifacts.features import FeatureMeta, find_features, write_features
 from oceanpath.artifacts.gather import link_tree
-from oceanpath.errors import StageError
+from oceanpath.artifacts.left_out import LeftOut, without_places, write_left_out
+from oceanpath.errors import ArtifactError, StageError
 from oceanpath.pipeline.stage import Inputs, Part, Progress, Summary
 from oceanpath.slides.encoders import Encoder, build_encoder
 from oceanpath.slides.encoders.card import EncoderOptions
@@ -24,9 +25,11 @@ from oceanpath.slides.grid import Grid
 from oceanpath.slides.patches import decodable
 from oceanpath.slides.reader import SlideReader, open_slide
 from oceanpath.slides.readers.pixels import UndecodableError
+from oceanpath.stages.extract.cohort import part_key
 from oceanpath.stages.extract.cut import Cut, cut_slide, write_pictures
 from oceanpath.stages.extract.meta import slide_meta, with_tissue
 from oceanpath.stages.extract.settings import ExtractSettings
+from oceanpath.stages.extract.slides import slides_of
 from oceanpath.stages.extract.summary import cohort_summary, slide_summary
 from oceanpath.stages.extract.trident import extract_elsewhere, warn_of_bucket
 
@@ -65,6 +68,8 @@ def run_part(settings: ExtractSettings, _: Inputs, part: Part, out: Path, progre
         StageError: no plausible mpp, coarser than the target, smaller than a patch, or no tissue mask of its own.
     """
     path, name, digest = Path(part.payload["path"]), str(part.identity["slide_id"]), str(part.identity["slide"])
+    if path.is_symlink() and not path.exists():
+        raise ArtifactError("the slide is a link without a target", where=path, got=path.readlink())
     if settings.backend == "native":
         return extract_slide(engine_for(settings), settings, part, out, progress)
     with opener(settings, path)() as reader:
@@ -92,12 +97,20 @@ def extract_slide(engine: Engine, settings: ExtractSettings, part: Part, out: Pa
 
 
 def run(settings: ExtractSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
-    """Gather the parts: one folder with every slide's features and thumbnail."""
+    """Gather the parts: one folder with every slide's features and pictures, and the list of those that failed."""
     progress.start(len(inputs.parts), "slides")
     for folder in inputs.parts.values():
         link_tree(folder, out)
         progress.advance()
-    return cohort_summary(find_features(out), settings)
+    slides = slides_of(settings, inputs)
+    keys = {part_key(name): name for name in slides.wanted}
+    failed = {keys[key]: without_places(reason, slides.root) for key, reason in inputs.failed.items()}
+    write_left_out(out, LeftOut(settings.exclude, failed))
+    return cohort_summary(find_features(out), settings, [*_said(failed), *slides.lines(settings.exclude)])
+
+
+def _said(failed: Mapping[str, str]) -> list[str]:
+    return [f"failed and left out: {name}: {reason}" for name, reason in sorted(failed.items())]
 
 
 def prepare(wanted: Wanted) -> Slide:

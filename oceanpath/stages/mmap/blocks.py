@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.artifacts.bfloat16 import all_finite_bits, to_bits
+from oceanpath.artifacts.bfloat16 import all_finite_bits, as_stored
 from oceanpath.artifacts.features import OpenBag, all_finite, not_finite
 from oceanpath.errors import ArtifactError
 
@@ -40,12 +40,10 @@ def stored_blocks(bag: OpenBag, rows: NDArray[np.int64] | None, dtype: str) -> I
 
 def _narrowed(values: NDArray[np.floating], dtype: str) -> tuple[NDArray[Any], bool]:
     """Values as type `dtype`, and whether all of them are finite then."""
-    with np.errstate(over="ignore"):  # an overflow is inf, and inf is refused by name
-        if dtype != "bfloat16":
-            narrow = values.astype(dtype, copy=False)
-            return narrow, all_finite(narrow)
-        bits = to_bits(values)
-    return bits, all_finite_bits(bits) and all_finite(values)
+    stored = as_stored(values, dtype)  # an overflow is inf, and inf is refused by name
+    if dtype != "bfloat16":
+        return stored, all_finite(stored)
+    return stored, all_finite_bits(stored) and all_finite(values)
 
 
 def _within(block: NDArray[np.floating], rows: NDArray[np.int64] | None, start: int) -> NDArray[np.floating]:

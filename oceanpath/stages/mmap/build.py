@@ -12,7 +12,7 @@ from oceanpath.artifacts.features import FeatureFile, open_bag
 from oceanpath.artifacts.sources import Origin
 from oceanpath.artifacts.store import Index
 from oceanpath.artifacts.store_writer import Layout, StoreWriter
-from oceanpath.bags.cap import chosen_rows, stratified_rows
+from oceanpath.bags.cap import Cap
 from oceanpath.errors import ArtifactError
 from oceanpath.pipeline.stage import Progress
 from oceanpath.stages.mmap.adopt import origin_of, why_copied, with_digests
@@ -127,8 +127,7 @@ class Build:
 
 
 def _rows(file: FeatureFile, coords: NDArray[np.int32] | None, settings: MmapSettings) -> NDArray[np.int64] | None:
-    if settings.max_instances is None or file.n <= settings.max_instances:
+    if settings.max_instances is None:
         return None
-    if coords is None or settings.cap_strategy == "random":
-        return chosen_rows(file.n, settings.max_instances, settings.seed, 0, file.slide_id)
-    return stratified_rows(coords, settings.max_instances, settings.cap_grid, settings.seed, file.slide_id)
+    cap = Cap(settings.max_instances, settings.cap_strategy, settings.cap_grid, settings.seed)
+    return cap.rows(file.n, coords, file.slide_id)

@@ -12,6 +12,7 @@ from oceanpath.artifacts.features import FeatureFile, features_by_id, find_featu
 from oceanpath.artifacts.gather import sealed_digests
 from oceanpath.artifacts.sources import Stamp
 from oceanpath.errors import ArtifactError, ExperimentError
+from oceanpath.folders import GONE
 from oceanpath.pipeline.stage import Inputs
 from oceanpath.stages.mmap.limit import wanted_slides
 from oceanpath.stages.mmap.settings import MmapSettings
@@ -102,11 +103,11 @@ def refuse_changed(folder: FeatureFolder, files: Iterable[FeatureFile], bad: Bad
         raise ArtifactError(what, where=folder.root, got=got, do=do)
 
 
-def _stamp(path: Path) -> Stamp | None:
+def _stamp(path: Path) -> Stamp:
     try:
         return stamp_of(path)
     except ArtifactError:
-        return None  # it is gone
+        return GONE
 
 
 def odd_dimensions(files: list[FeatureFile], usual: int) -> Bad:
@@ -126,12 +127,15 @@ def placeless(files: list[FeatureFile], told: int) -> Bad:
 
 
 def refuse(bad: Bad, total: int, *, allowed: bool) -> None:
-    """End the stage with one list of all bad files, unless the user allowed to go on without them."""
+    """End the stage with one list of all bad files, unless the user allowed to continue without them."""
     if not bad or (allowed and len(bad) < total):
         return
+    if len(bad) == 1:
+        do = "Mend or remove it, or set data.allow_missing = true to continue without it."
+        raise ArtifactError(f"1 of {total} feature files cannot be used: {bad[0][1]}", do=do)
     listed = "".join(f"\n  {reason}" for _, reason in bad[:SHOWN])
     more = f"\n  and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
-    do = f"Mend or remove them, or set data.allow_missing = true to go on without them.{listed}{more}"
+    do = f"Mend or remove them, or set data.allow_missing = true to continue without them.{listed}{more}"
     raise ArtifactError(f"{len(bad)} of {total} feature files cannot be used", do=do)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from oceanpath.artifacts.ids import describe_missing, slide_id
 from oceanpath.artifacts.pretrain_manifest import MANIFEST, read_manifest
-from oceanpath.artifacts.tables import read_user_table
+from oceanpath.artifacts.user_tables import read_user_table
 from oceanpath.errors import ExperimentError, nearest
 from oceanpath.pipeline.stage import Inputs
 from oceanpath.stages.mmap.settings import MmapSettings
@@ -39,7 +39,7 @@ class Limit(NamedTuple):
         missing = folder.wanted - paths.keys() - known
         if missing and (not allowed or len(missing) == len(folder.wanted)):
             said = describe_missing(missing, found, SHOWN)
-            do = "Mend the table or mmap.manifest, or set data.allow_missing = true to go on without them."
+            do = "Correct the table or mmap.manifest, or set data.allow_missing = true to continue without them."
             what = f"{len(missing)} slides of the manifest have no feature file"
             raise ExperimentError(what, where=folder.root, got=said, do=do)
         lines = [f"{len(missing)} slides of the manifest without a file: {_first(missing)}"] if missing else []
@@ -61,21 +61,20 @@ def wanted_slides(settings: MmapSettings, inputs: Inputs) -> frozenset[str] | No
     if settings.manifest is None:
         return None
     table = read_user_table(settings.manifest)
-    column = next((name for name in (settings.slide_id, "slide_id") if name in table.columns), None)
-    if column is None:
-        close = nearest(settings.slide_id, list(table.columns))
+    at = next((at for name in (settings.slide_id, "slide_id") if (at := table.position(name)) is not None), None)
+    if at is None:
+        close = nearest(settings.slide_id, table.names())
         do = f"Did you mean '{close[0]}'? Set data.slide_id." if close else "Set data.slide_id."
-        got = ", ".join(table.columns)
+        got = ", ".join(table.names())
         raise ExperimentError(
             "no column of slide ids", where=settings.manifest, expected=settings.slide_id, got=got, do=do
         )
-    if table[column].isna().any():
-        line = int(table[column].isna().to_numpy().argmax()) + 2
-        raise ExperimentError("a row has no slide id", where=f"{settings.manifest}:{line}")
-    names = Counter(slide_id(name) for name in table[column])
-    if twins := [name for name, times in names.items() if times > 1]:
-        raise ExperimentError("slides stand twice in the manifest", where=settings.manifest, got=_first(twins))
-    return frozenset(names)
+    ids = [slide_id(name) for name in table.column(at)]
+    if empty := [row for row, name in enumerate(ids) if not name]:
+        raise ExperimentError("a row has no slide id", where=f"{settings.manifest}:{table.numbers[empty[0]]}")
+    if twice := [name for name, times in Counter(ids).items() if times > 1]:
+        raise ExperimentError("slides stand twice in the manifest", where=settings.manifest, got=_first(twice))
+    return frozenset(ids)
 
 
 def _first(names: Iterable[str]) -> str:

@@ -13,7 +13,8 @@ STAGE = Stage(
     check="oceanpath.artifacts.store:check",
     digest="oceanpath.artifacts.store:digest_content",
     extends=True,
+    preflight="oceanpath.stages.mmap.preflight:preflight",
     needs=("extract?", "curate?"),
-    self_checked=("extract/*", "mmap/*.bin"),
+    self_checked=("extract/*.h5", "extract/thumbnails/*", "extract/masks/*", "mmap/*.bin"),
     doc="Build one memory-mapped store from all feature files.",
 )

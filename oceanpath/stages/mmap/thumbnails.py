@@ -15,7 +15,7 @@ from oceanpath.pipeline.stage import Progress
 FOLDER = "coverage_qc"
 
 
-def draw_thumbnails(out: Path, features: Path, progress: Progress) -> None:
+def draw_thumbnails(out: Path, features: Path, progress: Progress, features_key: str = "") -> None:
     """Write `coverage_qc/<slide_id>.png` for every capped slide of the store at `out`, from the files below `features`.
 
     Slides without coordinates have no map and are counted.
@@ -29,7 +29,7 @@ def draw_thumbnails(out: Path, features: Path, progress: Progress) -> None:
     (out / FOLDER).mkdir(exist_ok=True)
     without = 0
     for number in capped:
-        seen = coverage_of(features / os.fsdecode(bytes(names[number])), store)
+        seen = coverage_of(features / os.fsdecode(bytes(names[number])), store, features_key)
         if seen is None:
             without += 1
             continue

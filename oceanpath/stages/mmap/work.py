@@ -12,6 +12,9 @@ import numpy as np
 
 from oceanpath.artifacts.blank_slides import write_blank
 from oceanpath.artifacts.columns import join, take
+from oceanpath.artifacts.feature_folder import passed_over
+from oceanpath.artifacts.ids import slide_id
+from oceanpath.artifacts.left_out import LeftOut, read_left_out, without_places, write_left_out
 from oceanpath.artifacts.sources import Sources
 from oceanpath.artifacts.store import Index
 from oceanpath.artifacts.store_writer import StoreWriter
@@ -43,6 +46,7 @@ def run(settings: MmapSettings, inputs: Inputs, out: Path, progress: Progress) -
     reuse, build, bad, said, blank = _plan(settings, inputs, folder, best_reuse(settings, folder, inputs.earlier))
     journal = Journal(out, build.plan(), build.layout)
     write_blank(out, blank)
+    write_left_out(out, _left_out(folder, bad))
     progress.start(len(build.files), "slides")
     if reuse is not None:
         progress.note(f"{len(reuse)} slides are in an earlier store and are taken over; {len(build.files)} are new")
@@ -63,9 +67,25 @@ def run(settings: MmapSettings, inputs: Inputs, out: Path, progress: Progress) -
     if sources.adopted().any():
         remember_places(out, folder, [stamps[i] for i in order.tolist()])
     if settings.coverage_thumbnails:
-        draw_thumbnails(out, folder.root, progress)
+        draw_thumbnails(out, folder.root, progress, settings.features_key)
     job = feature_set([folder.root / origin.name for origin in origins], folder.root)
-    return _summary(index, sources, build, bad, [*said, *([job.words()] if job else [])])
+    said += [job.words()] if job else []
+    return _summary(index, sources, build, bad, [*said, *_beside(folder, [origin.name for origin in origins], bad)])
+
+
+def _left_out(folder: FeatureFolder, bad: Bad) -> LeftOut:
+    """What `extract` left out, and the files that cannot be used; reasons name files below the folder."""
+    earlier = read_left_out(folder.root) if folder.published else LeftOut()
+    failed = {slide_id(path): without_places(reason, folder.root) for path, reason in bad}
+    return LeftOut(earlier.excluded, {**earlier.failed, **failed})
+
+
+def _beside(folder: FeatureFolder, names: list[str], bad: Bad) -> list[str]:
+    """What lies in a folder of features that is not ours, and is none."""
+    if folder.published:
+        return []
+    others = passed_over(folder.root, [*(folder.root / name for name in names), *(path for path, _ in bad)])
+    return [f"not read in {folder.root.name}: {others}"] if others else []
 
 
 class Plan(NamedTuple):

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from oceanpath.artifacts.ids import describe_missing, slide_id
-from oceanpath.artifacts.tables import read_user_table
-from oceanpath.errors import ExperimentError, nearest
+from oceanpath.artifacts.cohort_table import CohortTable, read_cohort
+from oceanpath.artifacts.id_match import match, other_cohort
+from oceanpath.artifacts.ids import describe_missing
+from oceanpath.artifacts.left_out import LeftOut
+from oceanpath.errors import ExperimentError, collected, refuse
 from oceanpath.stages.split.settings import SplitSettings
 
-ALIASES = {
-    "slide_id": ("slide", "slide_path", "filename", "image_id", "wsi", "sample_id"),
-    "patient_id": ("case_id", "patient", "case", "submitter_id", "participant_id", "subject_id"),
-    "label": ("target", "category", "class", "response", "diagnosis", "ground_truth"),
-}
 SHOWN = 5
+NO_FEATURES, NO_ROW = "in the table, without features", "with features, not in the table"
+NO_LABEL, NO_CLASS, NO_PATIENT = "without a label", "with a label that is no class", "without a patient"
+BLANK, EXCLUDED, FAILED = "blank, without a patch", "excluded on request", "failed"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The slides of a store, and those that are not in it for a reason."""
+
+    slides: frozenset[str]
+    blank: frozenset[str] = frozenset()
+    left_out: LeftOut = field(default_factory=LeftOut)
+
+    @property
+    def known(self) -> frozenset[str]:
+        """Every slide of which something is known."""
+        return self.slides | self.blank | set(self.left_out.excluded) | self.left_out.failed.keys()
 
 
 @dataclass(frozen=True)
@@ -30,86 +44,91 @@ class Cohort:
     """Columns slide_id, patient_id, label."""
     excluded: dict[str, list[str]]
     """Reason → slide ids."""
+    flow: dict[str, Any] = field(default_factory=dict)
+    """See "cohort_flow" in `oceanpath.artifacts.folds`."""
+    notes: list[str] = field(default_factory=list)
+    """What a reader of the numbers should know of the table."""
 
 
-def join(settings: SplitSettings, labels: Path, in_store: list[str], blank: Sequence[str] = ()) -> Cohort:
-    """The cohort that can be split; `blank` slides have no bag, which is known and no mistake of the table.
+def join(settings: SplitSettings, labels: Path, stored: Stored | None) -> Cohort:
+    """The cohort that can be split; without a store, as far as it is known from the table alone.
 
-    Raises: ExperimentError: a column is missing, an id is there twice or, unless allowed, slides and rows differ.
+    Raises: ExperimentError: the table is wrong or, unless allowed, slides and rows differ.
     """
-    table = _columns(settings, read_user_table(labels), labels)
-    _refuse_twins(table, labels)
-    named, stored = set(table["slide_id"]), set(in_store)
-    known = table["label"].isin(settings.classes) if settings.classes else table["label"].notna()
-    _refuse_classes(settings, table, labels)
-    excluded = {
-        "in the table, without features": sorted(named - stored - set(blank)),
-        "with features, not in the table": sorted(stored - named),
-        "without a label": sorted(table.loc[table["label"].isna(), "slide_id"]),
-        "with a label that is no class": sorted(table.loc[table["label"].notna() & ~known, "slide_id"]),
-        "without a patient": sorted(table.loc[table["patient_id"].isna(), "slide_id"]),
-    }
-    excluded = {reason: names for reason, names in excluded.items() if names}
-    if excluded and not settings.allow_missing:
-        raise _unmatched(excluded, named, stored, labels)
-    if empty := sorted(named & set(blank)):
-        excluded["blank, without a patch"] = empty
-    keep = table["slide_id"].isin(stored) & known & table["patient_id"].notna()
-    frame = table[keep].sort_values("slide_id", ignore_index=True)
-    if frame.empty:
+    table = read_cohort(labels, settings.question())
+    stored, problems = stored or Stored(frozenset(table.slide_ids)), list(table.problems)
+    frame, excluded = pd.DataFrame(), dict[str, list[str]]()
+    with collected(problems):
+        frame = _frame(settings, table, stored, labels)
+        excluded = _excluded(settings, frame, stored, table.absent)
+        if excluded and not settings.allow_missing:
+            raise _unmatched(excluded, frame, stored, table, labels)
+    refuse(problems)
+    named = set(frame["slide_id"])
+    reasons = {BLANK: stored.blank, EXCLUDED: set(stored.left_out.excluded), FAILED: stored.left_out.failed.keys()}
+    excluded |= {reason: sorted(named & names) for reason, names in reasons.items() if named & names}
+    lacking = {name for reason, names in excluded.items() for name in names if reason != NO_ROW}
+    kept = frame[~frame["slide_id"].isin(lacking)].sort_values("slide_id", ignore_index=True)
+    if kept.empty:
         raise ExperimentError("no slide has both features and a label", where=labels)
-    return Cohort(frame, excluded)
+    return Cohort(kept, excluded, _flow(named, stored, excluded, len(kept)), table.notes)
 
 
-def _columns(settings: SplitSettings, table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    wanted = {"slide_id": settings.slide_id, "label": settings.label}
-    if not settings.one_slide_per_patient:
-        wanted["patient_id"] = settings.patient_id
-    for key, column in wanted.items():
-        if column not in table.columns:
-            raise _no_column(key, column, list(table.columns), path)
-    frame = pd.DataFrame({key: table[column] for key, column in wanted.items()})
-    if frame["slide_id"].isna().any():
-        rows = (frame.index[frame["slide_id"].isna()] + 2)[:SHOWN].tolist()
-        raise ExperimentError("rows without a slide id", where=path, got=f"lines {rows}")
-    frame["slide_id"] = frame["slide_id"].map(slide_id)
-    if settings.one_slide_per_patient:
-        frame["patient_id"] = frame["slide_id"]
-    return frame
+def _frame(settings: SplitSettings, table: CohortTable, stored: Stored, labels: Path) -> pd.DataFrame:
+    """The table under the ids that the store has; empty cells are missing.
+
+    Raises: ExperimentError: no row is of a slide of the store.
+    """
+    same = match(table.slide_ids, stored.known, settings.match_ids)
+    if not same:
+        raise other_cohort(table.slide_ids, stored.known, labels)
+    slides = [same.get(name, name) for name in table.slide_ids]
+    patients = slides if settings.one_slide_per_patient else table.patients
+    columns = {"slide_id": slides, "label": table.labels, "patient_id": patients}
+    frame = pd.DataFrame({name: pd.array(cells, dtype="string") for name, cells in columns.items()})
+    return frame.replace("", pd.NA)
 
 
-def _no_column(key: str, column: str, columns: list[str], path: Path) -> ExperimentError:
-    """A missing column, with the one that is probably meant; it is offered, never taken."""
-    lower = {name.lower(): name for name in columns}
-    likely = [lower[name] for name in (key, *ALIASES[key]) if name in lower] or nearest(column, columns)
-    do = f'Set data.{key} = "{likely[0]}".' if likely else f"Set data.{key} to the right one."
-    if key == "patient_id":
-        do += " If every slide is another patient, say so: data.one_slide_per_patient = true."
-    return ExperimentError(f"no column '{column}' for data.{key}", where=path, do=f"It has {', '.join(columns)}. {do}")
+def _excluded(
+    settings: SplitSettings, frame: pd.DataFrame, stored: Stored, absent: frozenset[str]
+) -> dict[str, list[str]]:
+    """Reason → slides that differ without being known to; `absent` columns are no reason."""
+    named, label = set(frame["slide_id"].dropna()), frame["label"]
+    found = {NO_FEATURES: sorted(named - stored.known), NO_ROW: sorted(stored.slides - named)}
+    if "label" not in absent:
+        found[NO_LABEL] = sorted(frame.loc[label.isna(), "slide_id"].dropna())
+        found[NO_CLASS] = sorted(frame.loc[label.notna() & ~label.isin(settings.classes), "slide_id"].dropna())
+    if "patient_id" not in absent:
+        found[NO_PATIENT] = sorted(frame.loc[frame["patient_id"].isna(), "slide_id"].dropna())
+    return {reason: names for reason, names in found.items() if names}
 
 
-def _refuse_twins(table: pd.DataFrame, path: Path) -> None:
-    twice = sorted(name for name, count in Counter(table["slide_id"]).items() if count > 1)
-    if twice:
-        got = ", ".join(twice[:SHOWN]) + (f" and {len(twice) - SHOWN} more" if len(twice) > SHOWN else "")
-        raise ExperimentError(f"{len(twice)} slide ids stand in the table more than once", where=path, got=got)
-
-
-def _refuse_classes(settings: SplitSettings, table: pd.DataFrame, path: Path) -> None:
-    found = Counter(table["label"].dropna())
-    said = ", ".join(f"{name} ({count})" for name, count in sorted(found.items())[:12])
-    if not settings.classes:
-        do = f"Set data.classes, in order, for example classes = [{', '.join(repr(n) for n in sorted(found)[:6])}]."
-        raise ExperimentError("the classes and their order are not stated", where="[data] classes", do=do)
-    if absent := [name for name in settings.classes if name not in found]:
-        where = f"{path} column {settings.label}"
-        raise ExperimentError("a class has no slide", where=where, expected=", ".join(absent), got=said)
-
-
-def _unmatched(excluded: dict[str, list[str]], named: set[str], stored: set[str], path: Path) -> ExperimentError:
-    pools = {"in the table, without features": stored - named, "with features, not in the table": named - stored}
+def _unmatched(
+    excluded: Mapping[str, list[str]], frame: pd.DataFrame, stored: Stored, table: CohortTable, path: Path
+) -> ExperimentError:
+    named, places = set(frame["slide_id"].dropna()), dict(zip(frame["slide_id"], table.places, strict=True))
+    pools = {NO_FEATURES: stored.slides - named, NO_ROW: named - stored.slides}
     lines = []
     for reason, names in excluded.items():
-        lines.append(f"\n  {len(names)} {reason}: {describe_missing(names, pools.get(reason, ()), SHOWN)}")
-    do = "Mend the table, or set data.allow_missing = true to go on without them." + "".join(lines)
+        shown = names if reason in pools else [f"{name} ({places[name]})" for name in names]
+        lines.append(f"\n  {len(names)} {reason}: {describe_missing(shown, pools.get(reason, ()), SHOWN)}")
+    do = "Correct the table, or set data.allow_missing = true to continue without them." + "".join(lines)
     return ExperimentError("slides and table rows do not match", where=path, do=do)
+
+
+def _flow(named: set[str], stored: Stored, excluded: Mapping[str, list[str]], used: int) -> dict[str, Any]:
+    """How many slides there are at each step from the table to the folds; each is counted under its first reason."""
+    counts, seen = dict[str, int](), set[str]()
+    for reason in (FAILED, BLANK, EXCLUDED, NO_FEATURES, NO_LABEL, NO_CLASS, NO_PATIENT):
+        counts[reason] = len(set(excluded.get(reason, ())) - seen)
+        seen |= set(excluded.get(reason, ()))
+    return {
+        "in_table": len(named),
+        "with_features": len(named & stored.slides),
+        "failed": counts.pop(FAILED),
+        "failed_slides": {name: stored.left_out.failed[name] for name in excluded.get(FAILED, ())},
+        "blank": counts.pop(BLANK),
+        "excluded": {reason: count for reason, count in counts.items() if count},
+        "not_in_table": len(stored.slides - named),
+        "used": used,
+    }

@@ -1,14 +1,18 @@
 """The `[split]` table."""
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from oceanpath.settings import Settings, outside, shared
+from oceanpath.settings import outside, shared
+from oceanpath.stages.tables import SlideList
+
+if TYPE_CHECKING:
+    from oceanpath.artifacts.cohort_table import Question
 
 
-class SplitSettings(Settings):
+class SplitSettings(SlideList):
     """Assignment of patients to training, validation and test sets; all slides of a patient are in the same set."""
 
     scheme: Literal["kfold", "holdout"] = "kfold"
@@ -20,10 +24,24 @@ class SplitSettings(Settings):
     val_fraction: float = Field(0.2, gt=0, lt=1)
     """Fraction of each class's remaining patients in the inner validation set, which selects epoch and threshold."""
     labels: Path | None = outside("data.labels")
-    slide_id: str = shared("data.slide_id", "slide_id")
     patient_id: str = shared("data.patient_id", "patient_id")
     one_slide_per_patient: bool = shared("data.one_slide_per_patient", False)
     label: str = shared("data.label", "label")
     classes: tuple[str, ...] = shared("data.classes", ())
-    allow_missing: bool = shared("data.allow_missing", False)
+    distinct_ids: bool = shared("data.distinct_ids", False)
     seed: int = shared("seed", 42)
+
+    def question(self) -> "Question":
+        """What the table is asked for."""
+        from oceanpath.artifacts.cohort_table import Question  # only needed where a table is read
+
+        return Question(
+            slide_id=self.slide_id,
+            patient_id=self.patient_id,
+            label=self.label,
+            one_slide_per_patient=self.one_slide_per_patient,
+            classes=self.classes,
+            distinct_ids=self.distinct_ids,
+            encoding=self.encoding,
+            sheet=self.sheet,
+        )

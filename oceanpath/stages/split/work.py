@@ -7,21 +7,25 @@ from typing import Any
 
 import pandas as pd
 
+from oceanpath.artifacts.blank_slides import NAME as BLANK
 from oceanpath.artifacts.blank_slides import read_blank
 from oceanpath.artifacts.folds import ROLES, write_folds
+from oceanpath.artifacts.left_out import NAME as LEFT_OUT
+from oceanpath.artifacts.left_out import read_left_out
 from oceanpath.artifacts.store import Store
+from oceanpath.artifacts.store_index import INDEX
 from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
-from oceanpath.stages.split.cohort import Cohort, join
+from oceanpath.stages.split.cohort import Cohort, Stored, join
 from oceanpath.stages.split.deal import deal
 from oceanpath.stages.split.settings import SplitSettings
 
 
 def run(settings: SplitSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
     """Write the folds of the cohort below `out`."""
-    cohort = join(settings, _labels(settings, inputs), Store(inputs["mmap"]).slide_ids, read_blank(inputs["mmap"]))
-    for reason, names in cohort.excluded.items():
-        progress.note(f"{len(names)} slides left out, {reason}")
+    cohort = join(settings, _labels(settings, inputs), read_stored(inputs["mmap"]))
+    for line in [*cohort.notes, *(f"{len(names)} slides left out, {why}" for why, names in cohort.excluded.items())]:
+        progress.note(line)
     folds = deal(cohort.frame, settings)
     splits = {
         "scheme": settings.scheme,
@@ -31,10 +35,20 @@ def run(settings: SplitSettings, inputs: Inputs, out: Path, progress: Progress) 
         "patients": int(cohort.frame["patient_id"].nunique()),
         "one_slide_per_patient": settings.one_slide_per_patient,
         "excluded": cohort.excluded,
+        "cohort_flow": cohort.flow,
         "balance": [_balance(fold, settings.classes) for fold in folds],
     }
     write_folds(out, folds, splits)
     return _summary(cohort, splits, len(folds))
+
+
+READ_STORED = (INDEX, BLANK, LEFT_OUT)
+"""The files that `read_stored` reads."""
+
+
+def read_stored(store: Path) -> Stored:
+    """The slides of a store. Raises: ArtifactError: it is damaged."""
+    return Stored(frozenset(Store(store).slide_ids), frozenset(read_blank(store)), read_left_out(store))
 
 
 def _labels(settings: SplitSettings, inputs: Inputs) -> Path:
@@ -43,7 +57,7 @@ def _labels(settings: SplitSettings, inputs: Inputs) -> Path:
     demo = inputs.get("demo")
     if demo is None:
         raise ExperimentError(
-            "there is no label table", where="[data] labels", do="Set data.labels to a csv, tsv or parquet."
+            "there is no label table", where="[data] labels", do="Set data.labels to a csv, tsv, parquet or xlsx file."
         )
     return demo / "cohort.csv"
 

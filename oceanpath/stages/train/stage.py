@@ -16,6 +16,7 @@ STAGE = Stage(
     part_work="oceanpath.stages.train.work:run_part",
     self_checked=("mmap/*.bin",),
     part_unit="folds",
+    preflight="oceanpath.stages.train.preflight:preflight",
     doc="Train one classifier per fold; the epoch is selected on inner validation data.",
 )
 """One part a fold."""

@@ -85,6 +85,20 @@ class BakesTheSizeIn(Sound):
         return embedding * (2.0 if h.shape[1] == 100 else 1.0), attention
 
 
+class ReadsCoordsUnsaid(Sound):
+    def pool(self, h: Tensor, mask: Any, coords: Any, return_attention: bool) -> tuple[Tensor, Tensor | None]:
+        embedding, attention = super().pool(h, mask, coords, return_attention)
+        return embedding if coords is None else embedding + coords.float().mean() / 1e4, attention
+
+
+class BakesTheCoordsIn(Sound):
+    reads_coords = True
+
+    def pool(self, h: Tensor, mask: Any, coords: Any, return_attention: bool) -> tuple[Tensor, Tensor | None]:
+        embedding, attention = super().pool(h, mask, coords, return_attention)
+        return embedding if coords is None else embedding * int(coords[0, 0, 0]), attention
+
+
 class WeighsInHalfPrecision(Sound):
     def pool(self, h: Tensor, mask: Any, coords: Any, return_attention: bool) -> tuple[Tensor, Tensor | None]:
         embedding, attention = super().pool(h, mask, coords, return_attention)
@@ -112,6 +126,7 @@ def test_a_sound_model_breaks_no_law(law: Any) -> None:
         (FailsOnOnePatch, laws.one_patch_works, "not finite"),
         (HasAnIdleParameter, laws.gradients_are_finite, "idle gets no gradient"),
         (WeighsInHalfPrecision, laws.softmax_is_float32, "a softmax is taken in torch.bfloat16"),
+        (ReadsCoordsUnsaid, laws.coordinates_are_declared, "does not say reads_coords"),
         (NeverRests, laws.frozen_means_frozen, "two answers"),
         (HidesAWeight, laws.weights_travel, "other weights give the same answer"),
     ],
@@ -123,6 +138,10 @@ def test_a_broken_model_is_caught(kind: type[Sound], law: Any, words: str) -> No
 
 def test_a_size_that_is_baked_into_the_trace_is_caught() -> None:
     assert "differs by" in exports.torchscript_is_equal(BakesTheSizeIn(DIM).eval())
+
+
+def test_coordinates_that_are_baked_into_the_trace_are_caught() -> None:
+    assert "with coordinates" in exports.torchscript_is_equal(BakesTheCoordsIn(DIM).eval())
 
 
 def test_what_a_model_raises_is_a_law_broken() -> None:

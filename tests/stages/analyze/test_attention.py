@@ -119,5 +119,5 @@ def test_the_check_misses_nothing(make, out):
     write_table(whole, out / "attention.parquet")
     check_attention(out, facts)
     (out / facts[0]["picture"]).unlink()
-    with pytest.raises(ArtifactError, match="picture"):
+    with pytest.raises(ArtifactError, match="figure"):
         check_attention(out, facts)

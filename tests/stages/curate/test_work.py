@@ -52,6 +52,14 @@ def curate(root: Path, out: Path, **keys: object) -> Summary:
     return summary
 
 
+def test_what_is_no_feature_file_is_counted(tree: Path, tmp_path: Path) -> None:
+    (tree / "TCGA-LUAD" / "x.zip").touch()
+    (tree / "TCGA-LUAD" / "TCGA-gone.h5").symlink_to(tmp_path / "nowhere")
+    summary = curate(tree, tmp_path / "out")
+    assert "not read: 1 .zip" in summary.lines
+    assert summary.metrics["unreadable"] == 1 and "TCGA-gone.h5" in (tmp_path / "out" / STATS).read_text()
+
+
 def test_what_is_kept_is_what_was_asked_for(tree: Path, tmp_path: Path) -> None:
     summary = curate(tree, tmp_path / "out")
     assert (tmp_path / "out" / MANIFEST).read_text() == (

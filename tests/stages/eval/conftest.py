@@ -1,5 +1,6 @@
 """A small cohort in the formats that the parents of `eval` publish."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +70,8 @@ def make(tmp_path):
             folder.mkdir()
             val = table(frames[-1], classes, number, "val", skill)
             predictions.write_predictions(val, folder / "preds_val.parquet")
+            losses = [{"epoch": k, "train_loss": 0.7 - 0.2 * k, "val_loss": 0.7 - 0.1 * k} for k in range(3)]
+            (folder / "history.json").write_text(json.dumps(losses))
             tests.append(table(frames[-1], classes, number, "test", skill))
         folds.write_folds(tmp_path / "split", frames, {"scheme": "kfold", "classes": classes})
         predictions.write_predictions(pd.concat(tests), tmp_path / "train/oof_predictions.parquet")

@@ -4,6 +4,8 @@ import pytest
 
 from oceanpath.artifacts import folds, metrics
 from oceanpath.errors import ArtifactError
+from oceanpath.figures import fonts
+from oceanpath.figures.files import files_of
 from oceanpath.pipeline.stage import Quiet
 from oceanpath.stages.eval import work
 from oceanpath.stages.eval.plots import PICTURES
@@ -23,7 +25,8 @@ def out(tmp_path):
 def test_it_writes_metrics_and_pictures_that_pass_the_check(make, out):
     summary = work.run(QUICK, make().inputs, out, Quiet())
     work.check(out)
-    assert sorted(path.name for path in out.iterdir()) == sorted([metrics.FILE, *PICTURES])
+    figures = [name for png in PICTURES for name in files_of(png)]
+    assert sorted(path.name for path in out.iterdir()) == sorted([metrics.FILE, *figures])
     found = metrics.read_metrics(out)
     assert summary.metrics["auroc"] == found["level"]["slide"]["auroc"]["value"]
     assert summary.metrics["auroc_low"] < summary.metrics["auroc"] < summary.metrics["auroc_high"]
@@ -52,6 +55,24 @@ def test_the_same_inputs_give_the_same_bytes(make, out, tmp_path):
 def test_many_classes_are_drawn_too(make, out):
     work.run(QUICK, make(classes=("a", "b", "c")).inputs, out, Quiet())
     work.check(out)
+
+
+class Notes(Quiet):
+    def __init__(self):
+        self.lines = []
+
+    def note(self, text):
+        self.lines.append(text)
+
+
+def test_class_names_without_a_font_are_said_once(make, out, monkeypatch):
+    monkeypatch.setattr(fonts, "_installed", tuple)
+    fonts.notice("eval")
+    notes = Notes()
+    work.run(QUICK, make(classes=("正常", "肿瘤")).inputs, out, notes)
+    work.check(out)
+    assert [line for line in notes.lines if "font" in line] == notes.lines[-1:]
+    assert "4 of the letters" in notes.lines[-1] and "U+6B63" in notes.lines[-1]
 
 
 def test_selected_rows_carry_the_word_on_the_screen_and_in_the_ledger(make, out):

@@ -1,9 +1,13 @@
-"""A tiny cross-validation as the train, mmap and eval stages publish it: random features, untrained models."""
+"""A tiny cross-validation as the train, mmap and eval stages publish it: random features, untrained models.
+
+Test predictions are what the classifiers say, as training writes them; validation predictions are made up.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,16 +15,22 @@ import pytest
 import torch
 
 from oceanpath.artifacts import metrics, predictions
+from oceanpath.artifacts.store import Store
 from oceanpath.fit.checkpoint import save_checkpoint
+from oceanpath.fit.predict import predict
 from oceanpath.models.classifier import WSIClassifier
 from oceanpath.models.registry import parse_model
 from oceanpath.pipeline.stage import Inputs
+from oceanpath.stages.train.fold import prediction_table
 
 from ...conftest import write_store
 
 DIM = 24
 CLASSES = ["NR", "R"]
 SLIDES = 60
+
+
+SMALL_ABMIL = {"name": "abmil", "hidden": 16, "attention": 8}
 
 
 @dataclass(frozen=True)
@@ -43,15 +53,18 @@ def random_rows(cohort: pd.DataFrame, fold: int, role: str, rng: np.random.Gener
     return cohort.assign(prob_NR=1 - probability, prob_R=probability, fold=fold, role=role)
 
 
-def write_fold(folder: Path, number: int, cohort: pd.DataFrame, rng: np.random.Generator) -> WSIClassifier:
+def write_fold(
+    folder: Path, number: int, cohort: pd.DataFrame, rng: np.random.Generator, store: Store, model: dict[str, Any]
+) -> WSIClassifier:
     folder.mkdir(parents=True)
     torch.manual_seed(number)
-    model = parse_model({"name": "abmil", "hidden": 16, "attention": 8})
-    classifier = WSIClassifier(model, DIM, CLASSES)
+    classifier = WSIClassifier(parse_model(model), DIM, CLASSES)
     save_checkpoint(classifier, folder / "best.ckpt")
-    test = cohort[np.arange(SLIDES) % 2 == number]
+    test = cohort[np.arange(SLIDES) % 2 == number].assign(role="test")
+    said = predict(classifier, store, [store.number(name) for name in test["slide_id"]], "cpu")
+    tested = prediction_table(test, said, tuple(CLASSES), number)
     val = cohort[np.arange(SLIDES) % 2 != number].iloc[:25]
-    predictions.write_predictions(random_rows(test, number, "test", rng), folder / "preds_test.parquet")
+    predictions.write_predictions(tested, folder / "preds_test.parquet")
     predictions.write_predictions(random_rows(val, number, "val", rng), folder / "preds_val.parquet")
     ids = cohort.assign(role=np.where(np.arange(SLIDES) % 2 == number, "test", "train"))
     predictions.write_embeddings(np.zeros((SLIDES, 4), np.float32), ids, folder)
@@ -59,9 +72,9 @@ def write_fold(folder: Path, number: int, cohort: pd.DataFrame, rng: np.random.G
     return classifier.eval()
 
 
-def write_train(path: Path, cohort: pd.DataFrame) -> list[WSIClassifier]:
+def write_train(path: Path, cohort: pd.DataFrame, store: Store, model: dict[str, Any]) -> list[WSIClassifier]:
     rng = np.random.default_rng(0)
-    classifiers = [write_fold(path / f"fold_{k}", k, cohort, rng) for k in range(2)]
+    classifiers = [write_fold(path / f"fold_{k}", k, cohort, rng, store, model) for k in range(2)]
     frames = [predictions.read_predictions(path / f"fold_{k}" / "preds_test.parquet", CLASSES) for k in range(2)]
     predictions.write_predictions(pd.concat(frames), path / "oof_predictions.parquet")
     results = {
@@ -94,17 +107,28 @@ def write_eval(path: Path) -> None:
     metrics.write_metrics(found, path)
 
 
-@pytest.fixture(scope="session")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    root = tmp_path_factory.mktemp("study")
+def write_study(root: Path, model: dict[str, Any], *, coords: bool = False) -> Study:
     rng = np.random.default_rng(1)
     names = [f"slide_{i:02d}" for i in range(SLIDES)]
     cohort = pd.DataFrame({"slide_id": names})
     cohort["patient_id"] = [f"p{i % 2}_{i // 4}" for i in range(SLIDES)]
     cohort["label"] = [CLASSES[(i // 4) % 2] for i in range(SLIDES)]
     bags = {name: rng.standard_normal((1 + i, DIM)) for i, name in enumerate(names)}
-    write_store(root / "mmap", bags, encoder="toy_encoder")
-    classifiers = write_train(root / "train", cohort)
+    places = {name: on_a_grid(len(bag), rng) for name, bag in bags.items()} if coords else False
+    store = write_store(root / "mmap", bags, places, encoder="toy_encoder")
+    classifiers = write_train(root / "train", cohort, store, model)
     write_eval(root / "eval")
     predictions.check(root / "train")
     return Study(root / "train", root / "mmap", root / "eval", classifiers)
+
+
+def on_a_grid(n: int, rng: np.random.Generator) -> np.ndarray:
+    """[n, 2] level-0 pixels: patches of 512 in the order of a scan, with holes between them."""
+    side = int(np.ceil(np.sqrt(2 * n)))
+    cells = np.sort(rng.permutation(side * side)[:n])
+    return (np.stack([cells % side, cells // side], axis=1) * 512 + 10_240).astype(np.int32)
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return write_study(tmp_path_factory.mktemp("study"), SMALL_ABMIL)

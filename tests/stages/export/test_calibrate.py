@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oceanpath.artifacts.bundle import Member
+from oceanpath.artifacts.bundle_facts import Member
 from oceanpath.artifacts.predictions import read_cv_results, write_predictions
 from oceanpath.stages.export.calibrate import (
     calibrate_members,
@@ -102,6 +102,7 @@ def test_the_ensemble_cuts_at_the_mean():
     found = ensemble_threshold([member(0.2), member(0.6), member(None)], CLASSES)
     assert (found.value, found.positive) == (pytest.approx(0.4), "R")
     assert "2 of 3 members" in found.reason
+    assert "not evaluated for the ensemble" in found.reason
 
 
 def test_there_is_no_threshold_without_two_classes_or_without_any_member_s():

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from oceanpath.artifacts.bundle import BundleFacts, Golden, Parity, ParityCase
-from oceanpath.artifacts.features import FeatureMeta, write_features
+from oceanpath.artifacts.bundle_facts import BundleFacts, Golden, Parity, ParityCase, StoredParity
 from oceanpath.artifacts.metrics import read_metrics
 from oceanpath.artifacts.predictions import read_cv_results
 from oceanpath.artifacts.store import Store
 from oceanpath.pipeline.stage import Inputs
 from oceanpath.stages.export.calibrate import calibrate_members, describe_calibration, ensemble_threshold
 from oceanpath.stages.export.card import render_card
-from oceanpath.stages.export.facts import describe_cohort, describe_features, describe_performance
+from oceanpath.stages.export.contract import describe_contract
+from oceanpath.stages.export.facts import describe_cohort, describe_performance, training_slides
+from oceanpath.stages.export.settings import ExportSettings
 
 
 @pytest.fixture
@@ -23,38 +23,21 @@ def facts(study) -> BundleFacts:
         name="name",
         model={"name": "abmil"},
         classes=["NR", "R"],
-        contract=describe_features(Store(study.mmap), Inputs()),
+        contract=describe_contract(Store(study.mmap), ExportSettings(), Inputs(), reads_coords=False),
         members=members,
         calibration=describe_calibration(members),
         threshold=ensemble_threshold(members, ["NR", "R"]),
-        performance=describe_performance(read_metrics(study.eval)),
+        performance=describe_performance(read_metrics(study.eval), 2),
         cohort=describe_cohort(study.train, 2, Store(study.mmap), ["NR", "R"]),
         parity=Parity(
-            tolerance=1e-5, worst=1e-7, cases=[ParityCase(format="onnx", batch=1, patches=7, difference=1e-7)]
+            tolerance=1e-5,
+            worst=1e-7,
+            cases=[ParityCase(format="onnx", batch=1, patches=7, difference=1e-7)],
+            stored=StoredParity(rows=60, total=60, differences={"onnx": 1e-7}),
         ),
         golden=Golden(patches=1, probabilities=[0.5, 0.5]),
         opset=20,
     )
-
-
-def test_patch_size_and_resolution_come_from_the_extraction(study, tmp_path):
-    meta = FeatureMeta(
-        encoder="toy_encoder",
-        feature_dim=24,
-        patch_px=224,
-        target_mpp=0.25,
-        mpp_x=0.25,
-        mpp_y=0.25,
-        mpp_source="override",
-        patch_px_level0=224.0,
-        level0_width=1000,
-        level0_height=1000,
-        slide_digest="0",
-        tool_version="0",
-    )
-    write_features(tmp_path / "a.h5", np.zeros((2, 24), np.float16), np.zeros((2, 2), np.int32), meta)
-    found = describe_features(Store(study.mmap), Inputs({"extract": tmp_path}))
-    assert (found.encoder, found.feature_dim, found.patch_px, found.target_mpp) == ("toy_encoder", 24, 224, 0.25)
 
 
 def test_the_cohort_is_counted_once_over_the_folds(facts):
@@ -70,7 +53,7 @@ def test_an_undefined_number_keeps_its_reason(facts):
 def test_selected_numbers_carry_the_word(facts):
     assert "selected" not in render_card(facts)
     chosen = facts.model_copy(update={"performance": facts.performance.model_copy(update={"selected": True})})
-    assert "How well it does (selected" in render_card(chosen)
+    assert "## Performance (selected" in render_card(chosen)
 
 
 def test_a_card_without_a_threshold_says_why(facts):
@@ -83,3 +66,16 @@ def test_a_card_without_a_threshold_says_why(facts):
 def test_a_bar_in_a_name_does_not_break_a_table(facts):
     renamed = facts.model_copy(update={"contract": facts.contract.model_copy(update={"encoder": "a|b"})})
     assert "| Encoder | a\\|b |" in render_card(renamed)
+
+
+def test_one_model_alone_was_evaluated_itself(study):
+    assert "figures are of the one model" in describe_performance(read_metrics(study.eval), 1).meaning
+
+
+def test_training_slides_are_those_that_a_member_was_fitted_to(study):
+    store = Store(study.mmap)
+    known = training_slides(study.inputs(), 2, store)
+    assert len(known.bags) == 60  # with two folds each slide trains the other
+    assert all(known.knows(store.stored(i)) for i in range(60))
+    only_tested = training_slides(study.inputs(), 1, store)
+    assert [only_tested.knows(store.stored(i)) for i in range(4)] == [False, True, False, True]

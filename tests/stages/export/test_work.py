@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from oceanpath.artifacts import bundle
+from oceanpath.artifacts.bundle_facts import Contract
 from oceanpath.artifacts.store import Store
 from oceanpath.errors import ArtifactError, StageError
 from oceanpath.pipeline.stage import Inputs, Quiet, resolve
@@ -93,7 +94,7 @@ def test_the_same_inputs_give_the_same_bytes(study, exported, tmp_path):
         work.run(ExportSettings(), study.inputs(), tmp_path, Quiet())
     finally:
         torch.set_num_threads(threads)
-    for name in (bundle.ONNX, bundle.TORCHSCRIPT, bundle.CARD, bundle.FACTS):
+    for name in (bundle.ONNX, bundle.TORCHSCRIPT, bundle.TRAINING, bundle.CARD, bundle.FACTS):
         assert (tmp_path / name).read_bytes() == (exported / name).read_bytes(), name
 
 
@@ -107,13 +108,14 @@ def test_nothing_of_the_machine_is_in_the_files(exported):
 
 def test_the_facts_say_what_the_numbers_are(exported):
     facts = bundle.read_facts(exported)
-    assert "single member, not the ensemble" in facts.performance.meaning
+    assert "The ensemble was not evaluated" in facts.performance.meaning
+    assert "figures are of single members" in facts.performance.meaning
     assert facts.performance.slide["auroc"].value == 0.81
     assert facts.performance.patient["mcc"].reason == "one class only"
     assert facts.cohort.slides == 60
     assert facts.cohort.patients == 30
     assert facts.cohort.patches_max == 60
-    assert facts.contract == bundle.Contract(encoder="toy_encoder", feature_dim=24)
+    assert facts.contract == Contract(encoder="toy_encoder", feature_dim=24, dtype="float16")
 
 
 def test_the_card_says_the_same(exported):
@@ -123,7 +125,7 @@ def test_the_card_says_the_same(exported):
         "60 slides of 30 patients",
         "0.810 (0.700 to 0.900)",
         "toy_encoder",
-        "not the ensemble",
+        "The ensemble was not evaluated",
     ):
         assert words in card, words
 
@@ -131,7 +133,7 @@ def test_the_card_says_the_same(exported):
 @pytest.fixture
 def exported_before(exported, monkeypatch) -> None:
     """The ONNX file of the session, instead of three more seconds of exporting the same one."""
-    monkeypatch.setattr(work, "to_onnx", lambda *_: (exported / bundle.ONNX).read_bytes())
+    monkeypatch.setattr(work, "to_onnx", lambda *_, **__: (exported / bundle.ONNX).read_bytes())
 
 
 def test_onnx_alone_when_asked(study, tmp_path, exported_before):
@@ -143,10 +145,10 @@ def test_onnx_alone_when_asked(study, tmp_path, exported_before):
 def test_a_format_that_differs_is_never_sealed(study, tmp_path, monkeypatch, exported_before):
     real = work.to_torchscript
 
-    def other(module, dim):
+    def other(module, dim, **how):
         with torch.inference_mode():
             module.members[0].head.bias += 0.01
-            content = real(module, dim)
+            content = real(module, dim, **how)
             module.members[0].head.bias -= 0.01
         return content
 

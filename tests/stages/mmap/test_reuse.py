@@ -100,7 +100,7 @@ def test_an_added_slide_alone_is_written(folder: Path, tmp_path: Path, monkeypat
     put(folder, "slide_35", 35)
     opened: list[str] = []
     real = cohort.scan_features
-    monkeypatch.setattr(cohort, "scan_features", lambda path: opened.append(path.name) or real(path))
+    monkeypatch.setattr(cohort, "scan_features", lambda path, key: opened.append(path.name) or real(path, key))
     build(folder, tmp_path / "second", (tmp_path / "first",))
     assert set(opened) == {"slide_35.h5"}
     assert written(tmp_path / "second") == 4096

@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 
 from oceanpath.artifacts.blank_slides import write_blank
 from oceanpath.artifacts.folds import check, check_fold, read_fold, read_splits
+from oceanpath.artifacts.left_out import LeftOut, write_left_out
 from oceanpath.errors import ExperimentError
-from oceanpath.pipeline.stage import Inputs, Quiet
+from oceanpath.pipeline.stage import Inputs, Outlook, Quiet, Sources
 from oceanpath.stages.split.deal import _patients_by_class, _roles, deal
+from oceanpath.stages.split.preflight import preflight
 from oceanpath.stages.split.settings import SplitSettings
 from oceanpath.stages.split.work import run
+from oceanpath.stages.tables import Expected
 
 from ...conftest import write_store
 
@@ -66,6 +69,32 @@ def test_blank_slides_are_no_mistake_of_the_table(bench: Bench, tmp_path: Path) 
     keys = SplitSettings(labels=tmp_path / "c.csv", patient_id="case_id", classes=("NR", "R"))
     run(keys, Inputs(parents={"mmap": store}), tmp_path / "folds", Quiet())
     assert read_splits(tmp_path / "folds")["excluded"] == {"blank, without a patch": names[:2]}
+
+
+class Notes(Quiet):
+    """Keeps what a stage says while it works."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
+
+
+def test_the_summary_counts_and_the_labels_of_a_demo_are_its_table(tmp_path: Path) -> None:
+    names = [name.removesuffix(".svs") for name in table()["slide_id"]]
+    store = store_of([*names, "extra"], tmp_path / "store")
+    for name in ("demo", "out"):
+        (tmp_path / name).mkdir()
+    table().to_csv(tmp_path / "demo" / "cohort.csv", index=False)
+    settings = SplitSettings(patient_id="case_id", classes=("NR", "R"), allow_missing=True)
+    progress = Notes()
+    summary = run(settings, Inputs({"mmap": store, "demo": tmp_path / "demo"}), tmp_path / "out", progress)
+    assert summary.metrics == {"slides": 40, "patients": 20, "folds": 5}
+    assert summary.lines[0] == "40 slides of 20 patients (NR 20, R 20) in 5 kfold folds"
+    assert summary.lines[1].startswith("left out, ") and summary.lines[1].endswith(": 1 (extra)")
+    (note,) = progress.said
+    assert note.startswith("1 slides left out")
 
 
 def test_each_slide_is_tested_once_and_every_role_has_every_class(bench: Bench) -> None:
@@ -136,11 +165,11 @@ BAD = {
     "no patient column": (lambda f: f.drop(columns="case_id"), {}, ["'case_id'", "one_slide_per_patient = true"]),
     "alias offered": (lambda f: f, {"patient_id": "patient_id"}, ['Set data.patient_id = "case_id"']),
     "no label column": (lambda f: f.rename(columns={"label": "response"}), {}, ['Set data.label = "response"']),
-    "twice": (lambda f: pd.concat([f, f.head(1)]), {}, ["1 slide ids stand in the table more than once", "p00_s0"]),
+    "twice": (lambda f: pd.concat([f, f.head(1)]), {}, ["1 slide ids appear more than once in the table", "p00_s0"]),
     "class unknown": (lambda f: f, {"classes": ("NR", "X")}, ["a class has no slide", "X", "R (20)"]),
     "classes not stated": (lambda f: f, {"classes": ()}, ["classes and their order", "'NR', 'R'"]),
     "few patients": (lambda f: f, {"folds": 11}, ["fewer patients than folds", "10 patients for 11 folds"]),
-    "empty id": (lambda f: f.assign(slide_id=f["slide_id"].where(f.index != 3)), {}, ["without a slide id", "[5]"]),
+    "empty id": (lambda f: f.assign(slide_id=f["slide_id"].where(f.index != 3)), {}, ["without a slide id", "line 5"]),
     "row without features": (
         lambda f: pd.concat([f, pd.DataFrame([("p99_s0", "p99", "R")], columns=f.columns)]),
         {},
@@ -175,6 +204,79 @@ def test_what_is_missing_is_left_out_and_listed_only_when_allowed(bench: Bench, 
     (listed,) = splits["excluded"].values()
     assert len(listed) == 1
     assert splits["slides"] == (40 if name == "row without features" else 39)
+
+
+def test_the_flow_adds_up(bench: Bench, tmp_path: Path) -> None:
+    frame = table()
+    names = [name.removesuffix(".svs") for name in frame["slide_id"]]
+    frame.loc[[0, 5, 6], "label"] = ["?", None, None]
+    frame.loc[[5, 7], "case_id"] = None
+    store = store_of([*names[:30], "p99_s0"], tmp_path / "with_lists")
+    write_blank(store, names[30:32])
+    write_left_out(store, LeftOut((names[32],), {names[33]: "cut off", "p98_s0": "not in the table"}))
+    frame.to_csv(tmp_path / "c.csv", index=False)
+    (tmp_path / "folds").mkdir()
+    keys = {"labels": tmp_path / "c.csv", "patient_id": "case_id", "classes": ("NR", "R"), "allow_missing": True}
+    run(SplitSettings(**keys), Inputs(parents={"mmap": store}), tmp_path / "folds", Quiet())
+    flow = read_splits(tmp_path / "folds")["cohort_flow"]
+    assert flow == {
+        "in_table": 40,
+        "with_features": 30,
+        "failed": 1,
+        "failed_slides": {names[33]: "cut off"},
+        "blank": 2,
+        "excluded": {
+            "excluded on request": 1,
+            "in the table, without features": 6,
+            "without a label": 2,
+            "with a label that is no class": 1,
+            "without a patient": 1,
+        },
+        "not_in_table": 1,
+        "used": 26,
+    }
+    assert flow["in_table"] == flow["failed"] + flow["blank"] + sum(flow["excluded"].values()) + flow["used"]
+
+
+def test_rows_are_matched_by_the_part_of_the_ids_that_is_asked_for(bench: Bench) -> None:
+    frame = table()
+    stored = [name.removesuffix(".svs") + ".uuid" for name in frame["slide_id"]]
+    with pytest.raises(
+        ExperimentError, match=r"0 of 40 ids match.*40 would match with data\.match_ids = '\^\[\^\.\]\+'"
+    ):
+        bench.go(frame, stored)
+    out = bench.go(frame, stored, match_ids="^[^.]+")
+    assert sorted(read_fold(out, 0)["slide_id"]) == sorted(stored)
+
+
+def test_all_that_is_wrong_is_told_at_once(bench: Bench) -> None:
+    frame = table().iloc[1:]
+    frame.loc[3, "case_id"] = "P01"
+    with pytest.raises(ExperimentError) as caught:
+        bench.go(frame, label="response", classes=("NR", "X"))
+    text = str(caught.value)
+    for words in (
+        "3 problems",
+        "no column 'response'",
+        "patient ids that resemble each other",
+        "1 with features, not in the table",
+    ):
+        assert words in text
+    assert "without a label" not in text
+
+
+def test_before_there_is_a_store_the_table_alone_is_checked(tmp_path: Path) -> None:
+    table().to_csv(tmp_path / "c.csv", index=False)
+    keys = SplitSettings(labels=tmp_path / "c.csv", patient_id="case_id", classes=("NR", "R"))
+    assert preflight(keys, Sources()).problems == ()
+    with pytest.raises(ExperimentError, match="fewer patients than folds"):
+        preflight(keys.model_copy(update={"folds": 11}), Sources())
+    with pytest.raises(ExperimentError, match="39 in the table, without features"):
+        preflight(keys, Sources(expected={"mmap": Expected(frozenset({"p00_s0"}))}))
+    left_out = LeftOut(tuple(f"p{p:02d}_s1" for p in range(20)))
+    expected = Expected(frozenset(f"p{p:02d}_s0" for p in range(20)), left_out)
+    assert preflight(keys, Sources(expected={"mmap": expected})).notes == ("20 slides left out, excluded on request",)
+    assert preflight(keys.model_copy(update={"labels": tmp_path / "gone.csv"}), Sources()) == Outlook()
 
 
 def test_one_slide_per_patient_must_be_said(bench: Bench) -> None:

@@ -49,8 +49,8 @@ class VendorProcess:
         """
         try:
             reply, payload = self._worker.ask(request, self._limit_s, most=count)
-        except WorkerError as error:
-            raise self._gone(error) from error
+        except WorkerError as fault:
+            raise self._gone(fault) from fault
         if not REFUSALS & set(reply) and len(payload) != count:
             self._worker.close()
             raise self._fault("talked nonsense", f"{len(payload)} bytes for {count}")

@@ -1,0 +1,69 @@
+"""Which slides a model was trained on, as hashes: a slide can be recognised by them, and not be named or rebuilt.
+
+    training_slides.json   {"bags": [32 hex digits], "slides": [16 hex digits]}, both sorted
+
+`bags` has the hashes of four patches of each bag as the store holds it: the first, the last and two between. Another
+file of the same features is recognised by them whatever its name, the order of its patches or a cap. `slides` has the
+beginnings of the digests of the slides themselves, where OceanPath extracted the features.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from oceanpath.errors import ArtifactError
+
+MARKS = 4
+"""Patches of a bag that are hashed; all of them must be there, so that patches without tissue prove nothing."""
+SLIDE_DIGITS = 16
+
+
+@dataclass(frozen=True)
+class TrainingSlides:
+    """The hashes of a training cohort."""
+
+    bags: NDArray[np.uint32]
+    """[S, MARKS]."""
+    slides: frozenset[str]
+
+    def knows(self, stored: NDArray[Any], slide_digest: str = "") -> bool:
+        """Whether a slide was trained on: features [n, D] as the store would hold them, and the slide's own digest."""
+        if slide_digest[:SLIDE_DIGITS] in self.slides:
+            return True
+        return bool(np.isin(self.bags, hash_rows(stored)).all(axis=1).any())
+
+    def render(self) -> bytes:
+        """The bytes of training_slides.json."""
+        bags = sorted("".join(f"{mark:08x}" for mark in bag) for bag in self.bags.tolist())
+        return (json.dumps({"bags": bags, "slides": sorted(self.slides)}, indent=0) + "\n").encode()
+
+    @classmethod
+    def parse(cls, content: bytes) -> TrainingSlides:
+        """What `render` wrote. Raises: ArtifactError: it is something else."""
+        try:
+            held = json.loads(content)
+            marks = [[int(bag[at : at + 8], 16) for at in range(0, 8 * MARKS, 8)] for bag in held["bags"]]
+            slides = frozenset(str(digest) for digest in held["slides"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ArtifactError("the list of training slides cannot be read", got=error) from error
+        return cls(np.array(marks, np.uint32).reshape(-1, MARKS), slides)
+
+    @classmethod
+    def of(cls, bags: Iterable[NDArray[Any]], slide_digests: Iterable[str] = ()) -> TrainingSlides:
+        """The hashes of bags [n, D] as a store holds them, and of the digests of slides."""
+        marks = [hash_rows(bag[np.linspace(0, len(bag) - 1, MARKS).astype(int)]) for bag in bags]
+        slides = frozenset(digest[:SLIDE_DIGITS] for digest in slide_digests)
+        return cls(np.array(marks, np.uint32).reshape(-1, MARKS), slides)
+
+
+def hash_rows(stored: NDArray[Any]) -> NDArray[np.uint32]:
+    """xxh3-64 of each row's bytes, of which the lower half is kept."""
+    rows = np.ascontiguousarray(stored)
+    return np.array([xxhash.xxh3_64_intdigest(row.data) & 0xFFFFFFFF for row in rows], np.uint32)

@@ -1,0 +1,44 @@
+"""How many slides there were at each step from the table to the folds, for the end of a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from oceanpath.pipeline.sealed import verify_files
+from oceanpath.pipeline.survey import State
+from oceanpath.pipeline.workspace import Workspace
+
+SHOWN = 20
+
+
+def flow_lines(states: Iterable[State], workspace: Workspace) -> list[str]:
+    """Lines for each split of a run of which slides were left out; the failed ones by name.
+
+    Raises: ArtifactError: splits.json is damaged.
+    """
+    lines: list[str] = []
+    for state in states:
+        if state.step.stage.name == "split" and state.manifest is not None:
+            folder = workspace.place("stage", "split", state.fingerprint)
+            verify_files(folder, ["splits.json"])
+            flow = json.loads((folder / "splits.json").read_text(encoding="utf-8")).get("cohort_flow", {})
+            if flow and flow["used"] < flow["in_table"]:
+                lines += _said(state.step.name, flow)
+    return lines
+
+
+def _said(step: str, flow: dict[str, Any]) -> list[str]:
+    counts = {"failed": flow["failed"], "blank": flow["blank"], **flow["excluded"]}
+    lost = ", ".join(f"{count} {reason}" for reason, count in counts.items() if count)
+    failed = [f"  {name}: {reason}" for name, reason in flow["failed_slides"].items()]
+    more = [f"  and {len(failed) - SHOWN} more; see splits.json"] if len(failed) > SHOWN else []
+    heading = [f"\n{step}: slides that failed"] if failed else []
+    return [
+        f"\n{step}: {flow['in_table']} slides in the table, {flow['with_features']} with features, {flow['used']} used",
+        f"  left out: {lost}",
+        *heading,
+        *failed[:SHOWN],
+        *more,
+    ]

@@ -1,0 +1,95 @@
+"""`oceanpath predict`: a bundle, and slides or their features → a table of answers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from oceanpath.cli.history import Workspace
+from oceanpath.cli.options import OUTPUTS
+from oceanpath.cli.outputs import prepare_file
+from oceanpath.cli.serve import ExperimentFile, bundle_folder
+from oceanpath.errors import ExitCode, StageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHOWN = 5
+Paths = Annotated[list[Path], typer.Argument(help="Feature files or slides, or folders of either.")]
+
+
+def predict(
+    paths: Paths,
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", help="Bundle folder; default: that of the experiment.")
+    ] = None,
+    experiment: ExperimentFile = None,
+    workspace: Workspace = OUTPUTS,
+    out: Annotated[Path | None, typer.Option("--out", help="CSV to write; without it the table is printed.")] = None,
+    members: Annotated[
+        bool, typer.Option("--members", help="Add the probabilities of each member of the ensemble.")
+    ] = False,
+    features_key: Annotated[
+        str, typer.Option("--features-key", help="Name of the array of features, where a file holds several.")
+    ] = "",
+    weights: Annotated[Path | None, typer.Option("--weights", help="Local file of the encoder's weights.")] = None,
+) -> int:
+    """Predict slides with a bundle, from features or from slides; `serve` gives the same numbers."""
+    from oceanpath.artifacts.bundle import read_bundle
+    from oceanpath.artifacts.feature_folder import find_features, passed_over
+    from oceanpath.cli.predict_slides import features_of
+    from oceanpath.serving.engine import Engine
+    from oceanpath.serving.offline import find_bundle, predict_table
+
+    if out is not None:
+        prepare_file(out)
+    engine = Engine(read_bundle(find_bundle(bundle_folder(bundle, experiment, workspace))))
+    with TemporaryDirectory(prefix="oceanpath-") as scratch:
+        features = features_of(paths, engine.facts.contract, workspace, weights, Path(scratch))
+        for folder in (path for path in features if path.is_dir()):
+            if others := passed_over(folder, find_features(folder).values()):
+                print(f"not read in {folder}: {others}", file=sys.stderr)
+        _verify_published(features)
+        table = predict_table(engine, features, members=members, features_key=features_key)
+    try:
+        table.to_csv(out or sys.stdout, index=False)
+    except OSError as error:
+        raise StageError("the table cannot be written", where=out or "stdout", got=error) from error
+    for line in remarks(table):
+        print(line, file=sys.stderr)
+    if out is not None:
+        print(f"{len(table)} slides -> {out}", file=sys.stderr)
+    return int(ExitCode.OK)
+
+
+def _verify_published(features: Iterable[Path]) -> None:
+    """Compare features that this program published with their digests. Raises: ArtifactError: some differ."""
+    from oceanpath.artifacts.feature_folder import find_features
+    from oceanpath.artifacts.gather import is_published
+    from oceanpath.pipeline.sealed import verify_files
+
+    for path in features:
+        folder, files = (path, find_features(path).values()) if path.is_dir() else (path.parent, [path])
+        if is_published(folder):
+            verify_files(folder, [file.relative_to(folder).as_posix() for file in files])
+
+
+def remarks(table: pd.DataFrame) -> list[str]:
+    """What a reader should know beside the numbers, each remark once with the slides that it is about."""
+    about: dict[str, list[str]] = {}
+    for slide, notes in zip(table["slide_id"], table["notes"], strict=True):
+        for note in filter(None, notes.split("; ")):
+            about.setdefault(note, []).append(slide)
+    return [f"{_named(slides, len(table))}: {note}" for note, slides in about.items()]
+
+
+def _named(slides: list[str], total: int) -> str:
+    if len(slides) == 1:
+        return f"slide {slides[0]}"
+    more = f" and {len(slides) - SHOWN} more" if len(slides) > SHOWN else ""
+    return f"{len(slides)} of {total} slides ({', '.join(slides[:SHOWN])}{more})"

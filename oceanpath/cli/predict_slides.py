@@ -1,0 +1,110 @@
+"""Slides among what is to be predicted: extracted as the bundle's contract says, in the workspace, so only once."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from oceanpath.artifacts.bundle_facts import Contract
+from oceanpath.artifacts.feature_sources import READABLE
+from oceanpath.artifacts.ids import CLOSED_SUFFIXES, SLIDE_SUFFIXES
+from oceanpath.cli.options import Common
+from oceanpath.cli.run import bring_up
+from oceanpath.errors import ExperimentError
+from oceanpath.folders import list_folder
+from oceanpath.pipeline.experiment import without_file
+from oceanpath.pipeline.plan import plan
+from oceanpath.stages.catalog import CATALOG
+
+NAME = "predict"
+"""Of the experiment in the workspace."""
+SLIDES = (*SLIDE_SUFFIXES, *CLOSED_SUFFIXES)
+WITH_FILES_BESIDE = (".dcm", ".vms", ".vmu")
+"""Formats whose slides are several files with names of their own."""
+FOLDER_BESIDE = ".mrxs"
+
+
+def features_of(
+    paths: Sequence[Path], contract: Contract, workspace: Path, weights: Path | None, scratch: Path
+) -> list[Path]:
+    """`paths` with slides, and folders of slides, replaced by a folder of their features.
+
+    Args:
+        paths: As the user named them.
+        contract: The bundle's.
+        workspace: Where extracted features are kept.
+        weights: A local file of the encoder's weights.
+        scratch: An empty folder for links to slides that were named one by one.
+
+    Raises: ExperimentError: a folder with both, or the bundle does not say how its features were extracted.
+        OceanPathError: as `extract`.
+    """
+    kept = [path for path in paths if not _is_slides(path)]
+    folders = [path for path in paths if _is_slides(path) and path.is_dir()]
+    files = [path for path in paths if _is_slides(path) and not path.is_dir()]
+    if not folders and not files:
+        return kept
+    sets = _settings(contract, weights)
+    if files:
+        for path in files:
+            _link(path, scratch)
+        folders.append(scratch)
+    return [*kept, *(_extract(folder, sets, workspace) for folder in folders)]
+
+
+def _is_slides(path: Path) -> bool:
+    """Whether this is a slide, or a folder of slides. Raises: ExperimentError: a folder with slides and features."""
+    if not path.is_dir():
+        return path.suffix.lower() in SLIDES
+    found = {PurePosixPath(name).suffix.lower() for name in list_folder(path).files}
+    slides, features = found.intersection(SLIDES), found.intersection(READABLE)
+    if slides and features:
+        got = " and ".join(sorted(slides | features))
+        do = "Name the files that are meant, such as FOLDER/*.h5."
+        raise ExperimentError("this folder holds slides and features", where=path, got=got, do=do)
+    return bool(slides)
+
+
+def _settings(contract: Contract, weights: Path | None) -> tuple[str, ...]:
+    """The ``extract.key=value`` of the extraction that made the model's features."""
+    do = "Extract the slides as the training slides were, and predict from their features."
+    if contract.extraction is None:
+        what = "the bundle does not say how its features were extracted: OceanPath did not do it"
+        raise ExperimentError(what, got=f"encoder {contract.encoder or 'not recorded'}", do=do)
+    if given := [name for name in contract.given if name != "weights"]:
+        what = "the training slides were extracted with files of their own, which new slides lack"
+        raise ExperimentError(what, got=", ".join(f"extract.{name}" for name in given), do=do)
+    if "weights" in contract.given and weights is None:
+        do = "Give that file with --weights."
+        raise ExperimentError("the encoder's weights were a local file", got=contract.weights_sha256[:12], do=do)
+    keys = CATALOG.stage("extract").settings.own_keys()
+    known = {key: value for key, value in contract.extraction.items() if key in keys and value not in (None, "")}
+    sets = [f"extract.{key}={json.dumps(value)}" for key, value in known.items()]
+    return (*sets, *([] if weights is None else [f"extract.weights={json.dumps(str(weights.resolve()))}"]))
+
+
+def _link(path: Path, scratch: Path) -> None:
+    """Make a slide appear in a folder of its own, where `extract` takes it."""
+    if path.suffix.lower() in WITH_FILES_BESIDE:
+        raise ExperimentError("this slide is several files", where=path, do=f"Name their folder: {path.parent}")
+    if not path.is_file():
+        raise ExperimentError("there is no such slide", where=path)
+    target = scratch / path.name
+    if target.exists():
+        if target.resolve() == path.resolve():
+            return
+        raise ExperimentError("two slides have one name", where=path, got=target.resolve(), do="Predict one at a time.")
+    target.symlink_to(path.resolve())
+    if path.suffix.lower() == FOLDER_BESIDE:
+        (scratch / path.stem).symlink_to(path.resolve().with_suffix(""))
+
+
+def _extract(folder: Path, sets: tuple[str, ...], workspace: Path) -> Path:
+    """The folder of features that `extract` publishes for a folder of slides."""
+    experiment = without_file(NAME, CATALOG, (f"data.slides={json.dumps(str(folder.resolve()))}", *sets))
+    common = Common(workspace=workspace)
+    print(f"extracting as the bundle says: {', '.join(sets)}", file=sys.stderr)
+    states = bring_up(plan(experiment, ("extract",)), common)
+    return common.place().place("stage", "extract", states[-1].fingerprint)

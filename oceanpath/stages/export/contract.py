@@ -1,0 +1,85 @@
+"""What the features of a slide must be for the model's answer to mean what was evaluated."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from oceanpath.artifacts.bundle_facts import Capping, Contract, Coords
+from oceanpath.artifacts.features import find_features, read_meta
+from oceanpath.artifacts.store import Store
+from oceanpath.bags.cap import Cap
+from oceanpath.errors import StageError
+from oceanpath.pipeline.stage import Inputs
+from oceanpath.stages.export.settings import ExportSettings
+
+OF_THE_COHORT = ("exclude", "shard")
+"""Settings of the extraction that choose slides; they name some, and say nothing about a new one."""
+GIVEN = ("tissue", "coords", "weights")
+"""Files that an extraction may be given."""
+
+
+def describe_contract(store: Store, settings: ExportSettings, inputs: Inputs, *, reads_coords: bool) -> Contract:
+    """The contract of models that were trained on `store`; how patches were made where OceanPath extracted them itself.
+
+    Raises: StageError: bags of the store were cut, and the settings do not say how.
+    """
+    cap = _capping(store, settings)
+    return Contract(
+        encoder=store.index.encoder,
+        feature_dim=store.dim,
+        dtype=store.index.feature_dtype,
+        coords=_coords(store, cap, reads_coords=reads_coords),
+        cap=cap,
+        patch_px_level0=_footprints(store),
+        **_extraction(settings, inputs),
+    )
+
+
+def _coords(store: Store, cap: Capping | None, *, reads_coords: bool) -> Coords:
+    """Whether an answer needs coordinates: never where the evaluation had none."""
+    if not store.has_coords:
+        return "unused"
+    if reads_coords:
+        return "required"
+    return "optional" if cap is not None and cap.strategy == "spatial_stratified" else "unused"
+
+
+def _capping(store: Store, settings: ExportSettings) -> Capping | None:
+    cut = bool((store.index.lengths < store.index.raw_lengths).any())
+    if settings.max_instances is None:
+        if cut:
+            do = "Set mmap.max_instances as it was when the store was built."
+            raise StageError(
+                "the store's bags were cut, and mmap.max_instances does not say how", where=store.path, do=do
+            )
+        return None
+    strategy = settings.cap_strategy if store.has_coords else "random"
+    cap = Cap(settings.max_instances, strategy, settings.cap_grid, settings.seed)
+    return Capping(golden_rows=cap.golden_rows(), **cap._asdict())
+
+
+def _footprints(store: Store) -> tuple[float, float] | None:
+    known = store.index.patch_px_level0[np.isfinite(store.index.patch_px_level0)]
+    return (float(known.min()), float(known.max())) if len(known) else None
+
+
+def _extraction(settings: ExportSettings, inputs: Inputs) -> dict[str, Any]:
+    """The fields about how the features were extracted; nothing where something else than OceanPath made them."""
+    extract = inputs.get("extract")
+    if extract is None or settings.extract is None:
+        return {}
+    first = next(iter(find_features(extract).values()))
+    inputs.check("extract", [first.relative_to(extract).as_posix()])
+    meta = read_meta(first)
+    recipe = {name: value for name, value in settings.extract.identity().items() if name not in OF_THE_COHORT}
+    return {
+        "patch_px": int(meta.patch_px),
+        "target_mpp": float(meta.target_mpp),
+        "stride_px": int(meta.patch_px) - int(recipe["overlap"]),
+        "encoder_revision": meta.encoder_revision,
+        "weights_sha256": meta.weights_sha256,
+        "extraction": recipe,
+        "given": tuple(name for name in GIVEN if name in settings.extract.outside_paths()),
+    }

@@ -1,0 +1,153 @@
+"""Which slides there are, and which of them are wanted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from oceanpath.artifacts.id_match import match, other_cohort
+from oceanpath.artifacts.ids import CLOSED_SUFFIXES, SLIDE_SUFFIXES, describe_missing, is_one_file, slide_id
+from oceanpath.errors import ExperimentError
+from oceanpath.folders import Listing, list_folder
+from oceanpath.pipeline.stage import Inputs
+from oceanpath.stages.extract.settings import ExtractSettings
+
+DICOM, MIRAX = ".dcm", ".mrxs"
+KNOWN = (*SLIDE_SUFFIXES, *CLOSED_SUFFIXES)
+
+
+@dataclass(frozen=True)
+class Slides:
+    """The slides of a folder."""
+
+    root: Path
+    found: dict[str, Path]
+    """Slide id → file of all of them, sorted by id."""
+    wanted: dict[str, Path]
+    """Those that are to be extracted."""
+    without_slide: list[str] = field(default_factory=list)
+    """Ids of the label table that no slide has, sorted."""
+    beside: str = ""
+    """What else is in the folder, in words."""
+    broken: list[str] = field(default_factory=list)
+    """Wanted slides that are links without a target."""
+
+    def lines(self, excluded: Iterable[str]) -> list[str]:
+        """What is said of what is not extracted."""
+        names = sorted(set(excluded) & self.found.keys())
+        others = len(self.found) - len(self.wanted) - len(names)
+        lines = [f"left out on request: {', '.join(names)}"] if names else []
+        lines += [f"{others} slides of the folder are not in the table and were not extracted"] if others else []
+        return lines + ([f"passed over in {self.root.name}: {self.beside}"] if self.beside else [])
+
+
+def slides_of(settings: ExtractSettings, inputs: Inputs) -> Slides:
+    """The slides of an experiment: all of its folder, or those of its label table, without the excluded ones.
+
+    Raises: ExperimentError: there are none, two wanted ones have one id, or an excluded one does not exist.
+    """
+    root = slide_folder(settings, inputs)
+    listing = _listed(root)
+    paths = _slide_files(root, listing)
+    grouped = _by_id(paths)
+    chosen, missing = _of_table(settings, grouped)
+    wanted = {name: grouped[name] for name in chosen if name not in settings.exclude}
+    if twice := {name: files for name, files in wanted.items() if len(files) > 1}:
+        name, files = next(iter(twice.items()))
+        both = " and ".join(str(path.relative_to(root)) for path in files)
+        raise ExperimentError("two slides have one id", where=root, got=f"{name}: {both}", do="Rename one.")
+    if unknown := set(settings.exclude) - grouped.keys():
+        got = describe_missing(unknown, grouped)
+        raise ExperimentError("excluded slides that do not exist", where="extract.exclude", got=got)
+    beside = listing.passed_over(_used(root, listing, paths))
+    if not wanted:
+        raise ExperimentError("the folder holds no slides", where=root, expected=" ".join(SLIDE_SUFFIXES), got=beside)
+    broken = [name for name, files in wanted.items() if files[0].relative_to(root).as_posix() in listing.broken]
+    first = {name: files[0] for name, files in grouped.items()}
+    return Slides(root, first, {name: files[0] for name, files in wanted.items()}, missing, beside, broken)
+
+
+def slide_folder(settings: ExtractSettings, inputs: Inputs) -> Path:
+    """The folder of slides: that of `demo`, else `data.slides`.
+
+    Raises: ExperimentError: the experiment has neither, or the folder does not exist.
+    """
+    demo = inputs.get("demo")
+    root = demo / "slides" if demo else settings.slides
+    if root is None:
+        raise ExperimentError("extract has no slides", where="data.slides", do="Set data.slides to a folder of slides.")
+    if not root.is_dir():
+        raise ExperimentError("no such folder of slides", where=root, do="Set data.slides to a folder of slides.")
+    return root
+
+
+def shard_of(slides: Mapping[str, Path], shard: str) -> dict[str, Path]:
+    """The slides that shard ``i/n`` takes: every n-th, beginning with the i-th; all of them for an empty `shard`.
+
+    Raises: ExperimentError: there are fewer slides than that.
+    """
+    number, _, count = shard.partition("/")
+    names = list(slides)[int(number) - 1 :: int(count)] if shard else list(slides)
+    if not names:
+        do = f"Use at most {len(slides)} shards."
+        raise ExperimentError("the shard holds no slides", where="extract.shard", got=shard, do=do)
+    return {name: slides[name] for name in names}
+
+
+def _listed(root: Path) -> Listing:
+    try:
+        return list_folder(root)
+    except OSError as error:
+        raise ExperimentError("the folder cannot be listed", where=root, got=error) from error
+
+
+def _slide_files(root: Path, listing: Listing) -> list[Path]:
+    return [root / name for name in sorted(listing.files) if PurePosixPath(name).suffix.lower() in KNOWN]
+
+
+def _by_id(paths: list[Path]) -> dict[str, list[Path]]:
+    """Slide id → its files, sorted by id; a file that is there under two paths counts once.
+
+    The DICOM files of one series are one slide; see `oceanpath.slides.dicom`.
+    """
+    series: dict[Path, str] = {}
+    if dicom := [path for path in paths if path.suffix.lower() == DICOM]:
+        from oceanpath.slides.dicom import one_a_series  # loads OpenSlide
+
+        series = one_a_series(dicom)
+    found: dict[str, list[Path]] = {}
+    for path in paths:
+        if path.suffix.lower() == DICOM and path not in series:
+            continue  # its slide goes by another file
+        files = found.setdefault(series.get(path) or slide_id(path), [])
+        if not any(is_one_file(path, other) for other in files):
+            files.append(path)
+    return dict(sorted(found.items()))
+
+
+def _used(root: Path, listing: Listing, paths: list[Path]) -> set[str]:
+    """Names of the slides' own files: a MIRAX slide has a folder beside it."""
+    names = {path.relative_to(root).as_posix() for path in paths}
+    beside = tuple(f"{name[: -len(MIRAX)]}/" for name in names if name.lower().endswith(MIRAX))
+    return names | {name for name in listing.files if name.startswith(beside)} if beside else names
+
+
+def _of_table(settings: ExtractSettings, grouped: Mapping[str, list[Path]]) -> tuple[list[str], list[str]]:
+    """The slides that are wanted, and the ids of the table that no slide has.
+
+    Raises: ExperimentError: no slide is in the table.
+    """
+    ids = settings.wanted()
+    if ids is None or not grouped:
+        return list(grouped), []
+    same = match(ids, grouped, settings.match_ids)
+    if not same:
+        raise other_cohort(ids, list(grouped), settings.labels)
+    return sorted(same.values()), sorted(set(ids) - same.keys())
+
+
+def suffixes(slides: Mapping[str, Path]) -> Counter[str]:
+    """How many slides there are of each suffix."""
+    return Counter(path.suffix.lower() for path in slides.values())

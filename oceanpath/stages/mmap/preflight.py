@@ -1,0 +1,57 @@
+"""What would keep a store from being built, reported before any feature file is opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from oceanpath.artifacts.left_out import NAME, LeftOut, read_left_out
+from oceanpath.errors import ExperimentError, OceanPathError, collected
+from oceanpath.pipeline.stage import Inputs, Outlook, Sources
+from oceanpath.stages.mmap.settings import MmapSettings
+from oceanpath.stages.tables import Expected
+
+LEAST = {"float16": 0.25, "bfloat16": 0.25, "float32": 0.5}
+"""Type of the store → what it takes at least of the size of the files, which hold float64 at most."""
+
+
+def preflight(settings: MmapSettings, sources: Sources) -> Outlook:
+    """Look at the folder of features, at the manifest and at what the store will take; opens no feature file."""
+    expected, folder = sources.expected.get("extract"), sources.get("extract") or settings.features
+    limited = settings.manifest is not None or "curate" in sources.names
+    if expected is not None:
+        return Outlook(expected=None if limited else expected)
+    if folder is None or not folder.is_dir():
+        return Outlook()
+    from oceanpath.artifacts.feature_folder import find_features  # loads numpy
+    from oceanpath.stages.mmap.limit import wanted_slides
+
+    problems, files, wanted = list[OceanPathError](), dict[str, Path](), None
+    with collected(problems):
+        files = find_features(folder)
+    with collected(problems):
+        wanted = wanted_slides(settings, Inputs()) if settings.manifest and settings.manifest.exists() else None
+    problems += _broken(settings, folder, files)
+    left_out = LeftOut()
+    if "extract" in sources.parents:
+        sources.check("extract", [NAME])
+        left_out = read_left_out(folder)
+    slides = frozenset(files) if wanted is None else wanted & files.keys()
+    known = None if "curate" in sources.names or problems else Expected(slides, left_out.without(slides))
+    return Outlook(tuple(problems), expected=known, bytes=_size(settings, [files[name] for name in slides]))
+
+
+def _broken(settings: MmapSettings, folder: Path, files: dict[str, Path]) -> list[OceanPathError]:
+    """Feature files that are links without a target."""
+    broken = [path.relative_to(folder).as_posix() for path in files.values() if not path.exists()]
+    if not broken or settings.allow_missing:
+        return []
+    do = "Fetch what they lead to, or set data.allow_missing = true to continue without them."
+    got = f"{len(broken)} of {len(files)}: {', '.join(broken[:5])}"
+    return [ExperimentError("feature files that are links without a target", where=folder, got=got, do=do)]
+
+
+def _size(settings: MmapSettings, paths: list[Path]) -> int:
+    """What the store takes at least: it holds the features of all files, unless it caps or adopts them."""
+    if settings.mode == "adopt" or settings.max_instances is not None:
+        return 0
+    return int(sum(path.stat().st_size for path in paths if path.exists()) * LEAST[settings.dtype])

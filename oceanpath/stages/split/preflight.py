@@ -1,0 +1,28 @@
+"""What would keep a cohort from being split, reported before any slide is opened."""
+
+from __future__ import annotations
+
+from oceanpath.pipeline.stage import Outlook, Sources
+from oceanpath.stages.split.settings import SplitSettings
+
+
+def preflight(settings: SplitSettings, sources: Sources) -> Outlook:
+    """Read the label table, join it with the slides that are expected, and divide the patients.
+
+    Raises: OceanPathError: as `join` and `deal` do; blank and failing slides are not known yet.
+    """
+    if settings.labels is None or not settings.labels.exists():
+        return Outlook()
+    from oceanpath.stages.split.cohort import Stored, join  # loads pandas
+    from oceanpath.stages.split.deal import deal
+    from oceanpath.stages.split.work import READ_STORED, read_stored
+
+    expected, store = sources.expected.get("mmap"), sources.get("mmap")
+    stored = None if expected is None else Stored(expected.slides, left_out=expected.left_out)
+    if store is not None:
+        sources.check("mmap", READ_STORED)
+        stored = read_stored(store)
+    cohort = join(settings, settings.labels, stored)
+    deal(cohort.frame, settings)
+    said = [f"{len(names)} slides left out, {reason}" for reason, names in cohort.excluded.items()]
+    return Outlook(notes=(*cohort.notes, *said))

@@ -1,0 +1,173 @@
+"""The contract at work: what is refused by name, what is cut, what is rounded, and what is only said."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from oceanpath.artifacts import bundle as bundles
+from oceanpath.artifacts.bundle_facts import Capping, Contract
+from oceanpath.artifacts.provenance import UNKNOWN, Provenance
+from oceanpath.artifacts.training_slides import TrainingSlides
+from oceanpath.bags.cap import Cap, stratified_rows
+from oceanpath.errors import ArtifactError
+from oceanpath.serving.contract import hold_coords, hold_provenance, rows_of
+from oceanpath.serving.engine import Engine
+from oceanpath.serving.problems import (
+    BadFeaturesError,
+    CoordsNeededError,
+    NotFiniteError,
+    SlideIdNeededError,
+    WrongEncoderError,
+    WrongPatchesError,
+)
+
+DIM = 12
+PLAIN = Contract(encoder="toy_encoder", feature_dim=DIM, patch_px=256, target_mpp=0.5, patch_px_level0=(512.0, 512.0))
+MADE = Provenance("s1", "toy_encoder", "", 256, 0.5, 512.0)
+
+
+def capping(strategy: str = "spatial_stratified", keep: int = 10) -> Capping:
+    cap = Cap(keep, strategy, 4, 7)
+    return Capping(golden_rows=cap.golden_rows(), **cap._asdict())
+
+
+def engine_with(bundle_path: Path, to: Path, training: TrainingSlides | None = None, **contract: Any) -> Engine:
+    """The toy model under another contract."""
+    shutil.copytree(bundle_path, to, dirs_exist_ok=True)
+    facts = bundles.read_facts(to)
+    if training is not None:
+        (to / bundles.TRAINING).write_bytes(training.render())
+    bundles.seal(to, facts.model_copy(update={"contract": facts.contract.model_copy(update=contract)}))
+    return Engine.load(to, threads=1)
+
+
+def grid(n: int) -> np.ndarray:
+    return np.stack([np.arange(n) % 7, np.arange(n) // 7], axis=1).astype(np.int32) * 512
+
+
+@pytest.mark.parametrize(
+    ("about", "error", "words"),
+    [
+        (Provenance(encoder="uni_v1"), WrongEncoderError, "expected toy_encoder, got uni_v1"),
+        (Provenance(patch_px=224), WrongPatchesError, "expected 256 px at 0.5 µm/px, got 224 px at unknown"),
+        (Provenance(target_mpp=0.25), WrongPatchesError, "got unknown px at 0.25 µm/px"),
+        (Provenance(patch_px=256, target_mpp=1.0), WrongPatchesError, "got 256 px at 1 µm/px"),
+    ],
+)
+def test_features_that_were_made_otherwise_are_refused(about, error, words):
+    with pytest.raises(error, match=words) as caught:
+        hold_provenance(PLAIN, about)
+    assert caught.value.status == 409
+
+
+def test_other_weights_of_the_encoder_are_refused():
+    contract = PLAIN.model_copy(update={"weights_sha256": "aa" * 32})
+    assert hold_provenance(contract, MADE) == []
+    with pytest.raises(WrongEncoderError, match="other weights"):
+        hold_provenance(contract, Provenance(weights_sha256="bb" * 32))
+
+
+def test_what_the_features_do_not_say_is_accepted_and_said():
+    assert hold_provenance(PLAIN, MADE) == []
+    (note,) = hold_provenance(PLAIN, UNKNOWN)
+    assert "do not say their encoder and patch size and resolution" in note
+    assert hold_provenance(Contract(encoder="", feature_dim=DIM), UNKNOWN) == []
+    (note,) = hold_provenance(PLAIN, Provenance("", "toy_encoder", "", 256, 0.505, 1024.0))
+    assert note == "a patch is 1024 level-0 pixels wide; the model was trained on 512"
+
+
+@pytest.mark.parametrize(
+    ("coords", "words"),
+    [
+        (np.zeros((4, 2)), "wrong shape"),
+        (np.zeros((5, 3)), "wrong shape"),
+        (np.full((5, 2), np.nan), "finite"),
+        (np.full((5, 2), 2.0**24 + 2), "finite"),
+    ],
+)
+def test_coordinates_that_are_none_are_refused_by_every_contract(coords, words):
+    for needed in ("required", "optional", "unused"):
+        contract = PLAIN.model_copy(update={"coords": needed})
+        with pytest.raises(BadFeaturesError, match=words):
+            hold_coords(contract, coords, 5)
+
+
+def test_coordinates_are_needed_where_the_model_reads_them():
+    required = PLAIN.model_copy(update={"coords": "required"})
+    with pytest.raises(CoordsNeededError, match="reads the coordinates"):
+        hold_coords(required, None, 5)
+    assert hold_coords(PLAIN, None, 5) is None
+    found = hold_coords(required, np.array([[0.4, 511.6]]), 1)
+    assert found is not None
+    assert (found.dtype, found.tolist()) == (np.int32, [[0, 512]])
+
+
+def test_the_rows_within_the_cap_are_those_of_the_store():
+    coords = grid(40)
+    assert rows_of(None, 40, None, "") is None
+    assert rows_of(capping(), 10, None, "") is None
+    assert np.array_equal(rows_of(capping(), 40, coords, "s1"), stratified_rows(coords, 10, 4, 7, "s1"))
+    with pytest.raises(SlideIdNeededError, match="slide id"):
+        rows_of(capping(), 40, coords, "")
+    with pytest.raises(CoordsNeededError, match="longer than the model's cap"):
+        rows_of(capping(), 40, None, "s1")
+    assert rows_of(capping("random"), 40, None, "s1") is not None
+
+
+def test_a_capped_engine_answers_for_the_rows_alone_and_says_so(bundle_path, tmp_path, bag):
+    engine = engine_with(bundle_path, tmp_path, cap=capping(), coords="optional")
+    rows = stratified_rows(grid(37), 10, 4, 7, "s1")
+    answer = engine.predict(bag, grid(37), MADE)
+    alone = engine.predict(bag[rows], grid(37)[rows], MADE)
+    assert np.array_equal(answer.probabilities, alone.probabilities)
+    assert np.array_equal(answer.attention[rows], alone.attention)
+    assert answer.attention.sum() == pytest.approx(1)
+    assert (answer.n_patches, answer.n_used, alone.notes) == (37, 10, ())
+    assert answer.notes == ("the model's cap: 10 of 37 patches were used, drawn by the slide id s1",)
+
+
+def test_a_machine_that_draws_other_rows_does_not_serve(bundle_path, tmp_path):
+    other = capping().model_copy(update={"golden_rows": [0, 1, 2, 3, 4]})
+    with pytest.raises(ArtifactError, match="drawn differently here"):
+        engine_with(bundle_path, tmp_path, cap=other)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_features_are_rounded_as_the_store_rounds_them(bundle_path, tmp_path, bag, dtype):
+    engine = engine_with(bundle_path, tmp_path, dtype=dtype)
+    raw = bag.astype(np.float64) + 1e-5
+    single = raw.astype(np.float32)
+    bits = single.view(np.uint32).astype(np.uint64)
+    nearest_even = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16 << 16).astype(np.uint32).view(np.float32)
+    stored = {"float16": single.astype(np.float16), "bfloat16": nearest_even, "float32": single}[dtype]
+    assert np.array_equal(engine.predict(raw).probabilities, engine.predict(stored.astype(np.float32)).probabilities)
+    if dtype != "float32":
+        assert not np.array_equal(stored.astype(np.float32), single)
+
+
+def test_what_the_store_s_precision_cannot_hold_is_refused(bundle_path, tmp_path, bag):
+    engine = engine_with(bundle_path, tmp_path, dtype="float16")
+    with pytest.raises(NotFiniteError, match="too large; expected numbers that float16 can hold"):
+        engine.predict(np.where(bag == bag.max(), 1e5, bag))
+
+
+def test_slides_of_the_training_cohort_are_recognised(bundle_path, tmp_path, bag):
+    training = TrainingSlides.of([bag[5:30].astype(np.float16)], ["ab" * 16])
+    engine = engine_with(bundle_path, tmp_path, training, dtype="float16")
+    rng = np.random.default_rng(0)
+    assert engine.predict(rng.permutation(bag)).in_training  # whatever the order, and beside other patches
+    assert not engine.predict(bag[6:]).in_training
+    assert not engine.predict(rng.standard_normal((50, DIM))).in_training
+    assert engine.predict(bag[6:], about=Provenance(slide_digest="ab" * 16)).in_training
+
+
+def test_members_are_what_each_says_before_its_temperature(engine, toy, bag):
+    with torch.inference_mode():
+        logits = toy(torch.from_numpy(bag)[None])[2][:, 0].double()
+    assert np.abs(engine.predict(bag).members - torch.softmax(logits, -1).numpy()).max() < 1e-6

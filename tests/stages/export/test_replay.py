@@ -1,0 +1,179 @@
+"""What is shipped gives the predictions that were evaluated: of every fold, from the files, or nothing is shipped."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import pandas as pd
+import pytest
+import torch
+
+from oceanpath.artifacts import bundle, predictions
+from oceanpath.artifacts.store import Store
+from oceanpath.errors import StageError
+from oceanpath.fit.predict import softmax
+from oceanpath.pipeline.stage import Quiet
+from oceanpath.stages.export import work
+from oceanpath.stages.export.replay import choose_rows
+from oceanpath.stages.export.settings import ExportSettings
+
+from .conftest import CLASSES, Study, write_study
+
+READERS: dict[str, dict[str, Any]] = {
+    "transformer": {"name": "transformer", "hidden": 16, "heads": 2, "layers": 1, "pitch": 512.0},
+    "perceiver": {"name": "perceiver", "hidden": 16, "heads": 2, "latents": 4, "layers": 1, "positions": "fourier"},
+    "transmil": {"name": "transmil", "hidden": 16, "heads": 2, "landmarks": 4},
+}
+SLOW = {"transmil"}
+QUICK = ExportSettings(parity_patches=(1, 7), parity_batches=(2,))
+
+
+def export(study: Study, out: Path, settings: ExportSettings = QUICK) -> bundle.BundleFacts:
+    out.mkdir(exist_ok=True)
+    work.run(settings, study.inputs(), out, Quiet())
+    bundle.check(out)
+    return bundle.read_facts(out)
+
+
+def recomputed(study: Study, out: Path, *, coords: bool) -> float:
+    """The largest difference of a stored test prediction and the shipped ONNX file, by a session of this test's own."""
+    session, store = ort.InferenceSession(str(out / bundle.ONNX)), Store(study.mmap)
+    apart = []
+    for row in predictions.read_oof(study.train).to_dict("records"):
+        number = store.number(row["slide_id"])
+        feed = {"features": store.features(number).astype(np.float32)[None]}
+        if coords:
+            feed["coords"] = store.coords(number).astype(np.float32)[None]
+        said = softmax(session.run(["member_logits"], feed)[0][row["fold"]])[0]
+        apart.append(np.abs(said - [row[f"prob_{name}"] for name in CLASSES]).max())
+    assert len(apart) == 60
+    return float(max(apart))
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in READERS])
+def test_a_model_that_reads_coordinates_is_shipped_with_them(tmp_path, name):
+    study = write_study(tmp_path, READERS[name], coords=True)
+    facts = export(study, tmp_path / "out")
+    assert facts.contract.coords == "required"
+    inputs = ort.InferenceSession(str(tmp_path / "out" / bundle.ONNX)).get_inputs()
+    assert [(one.name, one.type) for one in inputs] == [("features", "tensor(float)"), ("coords", "tensor(float)")]
+    assert recomputed(study, tmp_path / "out", coords=True) < 1e-5
+    stored = facts.parity.stored
+    assert (stored.rows, stored.total, stored.elsewhere, set(stored.differences)) == (
+        60,
+        60,
+        0,
+        {"onnx", "torchscript"},
+    )
+    assert max(stored.differences.values()) < 1e-5
+
+
+def test_a_reader_of_coordinates_without_any_is_shipped_as_it_was_evaluated(tmp_path):
+    study = write_study(tmp_path, READERS["perceiver"])
+    assert export(study, tmp_path / "out").contract.coords == "unused"
+    assert recomputed(study, tmp_path / "out", coords=False) < 1e-5
+
+
+@pytest.mark.parametrize("form", ["onnx", "torchscript"])
+def test_a_file_that_passes_over_coordinates_is_not_shipped(tmp_path, monkeypatch, form):
+    """The fault that was: the export gave no coordinates to the model, and was compared with itself."""
+    study = write_study(tmp_path, READERS["perceiver"], coords=True)
+    if form == "onnx":
+        monkeypatch.setattr(work, "to_torchscript", lambda *_, **__: pytest.fail("onnx is compared first"))
+        settings = ExportSettings(formats=("onnx",), parity_patches=(3,))
+    else:
+        settings = ExportSettings(parity_patches=(3,))
+    real = getattr(work, f"to_{form}")
+
+    def blind(module, *how, **more):
+        forward = type(module).forward
+        monkeypatch.setattr(type(module), "forward", lambda self, h, coords: forward(self, h, None))
+        try:
+            return real(module, *how, **more)
+        finally:
+            monkeypatch.setattr(type(module), "forward", forward)
+
+    monkeypatch.setattr(work, f"to_{form}", blind)
+    with pytest.raises(StageError, match=f"{form} differs from the evaluated predictions|cannot be exported"):
+        export(study, tmp_path / "out", settings)
+    assert not (tmp_path / "out" / bundle.FACTS).exists()
+
+
+def with_stored(study: Study, to: Path, move: float) -> Study:
+    """The study with one stored test probability moved."""
+    shutil.copytree(study.train, to)
+    oof = predictions.read_oof(to)
+    row = int(oof["prob_R"].sub(0.5).abs().argmin())
+    oof.loc[row, "prob_R"] += move
+    oof.loc[row, "prob_NR"] -= move
+    predictions.write_predictions(oof, to / "oof_predictions.parquet")
+    return Study(to, study.mmap, study.eval, study.classifiers)
+
+
+@pytest.fixture
+def exported_before(exported_onnx, monkeypatch) -> None:
+    monkeypatch.setattr(work, "to_onnx", lambda *_, **__: exported_onnx)
+
+
+@pytest.fixture(scope="module")
+def exported_onnx(study, tmp_path_factory) -> bytes:
+    out = tmp_path_factory.mktemp("once")
+    export(study, out, ExportSettings(formats=("onnx",), parity_patches=(3,)))
+    return (out / bundle.ONNX).read_bytes()
+
+
+def test_predictions_of_another_device_are_named_with_their_distance(study, tmp_path, exported_before):
+    moved = with_stored(study, tmp_path / "train", 4e-4)
+    work.run(ExportSettings(formats=("onnx",), parity_patches=(3,)), moved.inputs(), tmp_path, Quiet())
+    stored = bundle.read_facts(tmp_path).parity.stored
+    assert stored.elsewhere == 1
+    assert stored.elsewhere_difference == pytest.approx(4e-4, abs=1e-6)
+    assert stored.differences["onnx"] < 1e-5
+    assert "1 of them were computed on another device" in (tmp_path / bundle.CARD).read_text()
+
+
+def test_predictions_that_the_checkpoints_do_not_give_stop_the_export(study, tmp_path, exported_before):
+    moved = with_stored(study, tmp_path / "train", 4e-3)
+    with pytest.raises(StageError, match="checkpoints do not give the stored test predictions"):
+        work.run(ExportSettings(formats=("onnx",), parity_patches=(3,)), moved.inputs(), tmp_path, Quiet())
+    assert not (tmp_path / bundle.FACTS).exists()
+
+
+def test_a_file_that_differs_where_torch_agrees_is_never_another_device(study, tmp_path, monkeypatch):
+    real = work.to_onnx
+
+    def biased(module, *how, **more):
+        with torch.no_grad():
+            module.members[1].head.bias[0] += 2e-3
+            content = real(module, *how, **more)
+            module.members[1].head.bias[0] -= 2e-3
+        return content
+
+    monkeypatch.setattr(work, "to_onnx", biased)
+    with pytest.raises(StageError, match="fold 1: onnx differs from the evaluated predictions"):
+        work.run(ExportSettings(formats=("onnx",), parity_patches=(3,)), study.inputs(), tmp_path, Quiet())
+
+
+def test_rows_of_large_cohorts_are_spread_over_folds_and_lengths(make_store):
+    rng = np.random.default_rng(0)
+    lengths = rng.permutation(np.arange(1, 301))
+    names = [f"s{i:03d}" for i in range(300)]
+    store = make_store({name: np.ones((int(n), 2)) for name, n in zip(names, lengths, strict=True)})
+    rows = pd.DataFrame({"slide_id": names, "fold": np.arange(300) % 3})
+    chosen = choose_rows(rows, store, 60, seed=1)
+    assert chosen["fold"].value_counts().tolist() == [20, 20, 20]
+    assert chosen["slide_id"].is_unique
+    shown = sorted(store.length(store.number(name)) for name in chosen["slide_id"])
+    assert max(np.diff([0, *shown, 301])) < 25
+    assert chosen.equals(choose_rows(rows, store, 60, seed=1))
+    assert not chosen.equals(choose_rows(rows, store, 60, seed=2))
+    assert choose_rows(rows, store, 300, seed=1).equals(rows)
+
+
+def test_fifty_slides_are_the_least():
+    with pytest.raises(ValueError, match="50"):
+        ExportSettings(parity_slides=49)

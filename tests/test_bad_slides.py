@@ -1,0 +1,151 @@
+"""Through the front door: what is wrong is told before work, one bad slide does not stop the others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from oceanpath.cli.app import run_app
+from oceanpath.slides.demo.aperio import write_aperio
+
+TOML = """
+[data]
+slides = "slides"
+labels = "cohort.csv"
+classes = ["A", "B"]
+[extract]
+encoder = "hed_stats"
+patch_px = 64
+[mmap]
+[split]
+folds = 2
+"""
+MODEL = '[model]\nname = "static"\nhidden = 8\n[train]\nepochs = 1\n[eval]\nresamples = 100\n'
+
+
+class Desk:
+    """Ten slides of ten patients and their table."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.slides = folder, folder / "slides"
+        self.slides.mkdir()
+        for number in range(10):
+            self.draw(f"S{number}", number)
+        self.rows = [f"S{i},P{i},{'AB'[i % 2]}" for i in range(10)]
+        (folder / "e.toml").write_text(TOML)
+        self.write_table()
+
+    def draw(self, name: str, seed: int) -> None:
+        pixels = np.full((512, 512, 3), (243, 242, 244), np.uint8)
+        pixels[128:384, 128:384] = np.random.default_rng(seed).integers(60, 200, (32, 32, 3)).repeat(8, 0).repeat(8, 1)
+        write_aperio(self.slides / f"{name}.svs", pixels, 0.5)
+
+    def write_table(self) -> None:
+        (self.folder / "cohort.csv").write_text("\n".join(["slide_id,patient_id,label", *self.rows]) + "\n")
+
+    def spoil(self, name: str) -> None:
+        path = self.slides / f"{name}.svs"
+        path.write_bytes(path.read_bytes()[:2000])
+
+    def run(self, *more: str) -> int:
+        return run_app(["run", str(self.folder / "e.toml"), "--workspace", str(self.folder / "out"), *more])
+
+    def read(self, name: str) -> dict:
+        return json.loads((self.folder / "out/experiments/e" / name).read_text())
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def test_a_wrong_column_is_told_before_the_first_slide(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = ("--set", "data.label=response", "--set", "data.patient_id=case", "--set", "extract.shard=11/11")
+    desk.rows[0] = "S_0,P0,A"
+    desk.write_table()
+    for command in (desk.run, lambda *more: desk.run("--dry-run", *more), lambda *more: validate(desk, *more)):
+        assert command(*wrong) == 2
+        said = capsys.readouterr().err
+        for words in (
+            "problems. Correct all of them",
+            "rows of the table without a slide; got 1: S_0",
+            "no column 'response' for data.label",
+            "no column 'case' for data.patient_id",
+            "the shard holds no slides; got 11/11",
+        ):
+            assert words in said, words
+    assert not (desk.folder / "out" / "parts").exists()
+
+
+def validate(desk: Desk, *more: str) -> int:
+    return run_app(["config", "validate", str(desk.folder / "e.toml"), *more])
+
+
+def test_one_bad_slide_does_not_stop_the_others(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    desk.spoil("S3")
+    (desk.slides / "S4.svs").unlink()
+    (desk.slides / "S4.svs").symlink_to(desk.folder / "gone.svs")
+    assert desk.run("--set", 'extract.exclude=["S4"]') != 0
+    said = capsys.readouterr().err
+    assert (
+        "1 of 9 parts failed. The others are kept. To continue without those that failed, set data.allow_missing"
+        in said
+    )
+    assert desk.run("--keep-going") == 0
+    said = capsys.readouterr()
+    assert "split: 10 slides in the table, 8 with features, 8 used" in said.out
+    assert "left out: 2 failed" in said.out
+    assert "  S3: OpenSlide cannot open" in said.out and "  S4: the slide is a link without a target" in said.out
+    flow = desk.read("split/splits.json")["cohort_flow"]
+    assert set(flow.pop("failed_slides")) == {"S3", "S4"}
+    counts = {"in_table": 10, "with_features": 8, "failed": 2, "blank": 0, "excluded": {}, "not_in_table": 0, "used": 8}
+    assert flow == counts
+    assert str(desk.folder) not in (desk.folder / "out/experiments/e/extract/left_out.json").read_text()
+    assert desk.run("--keep-going") == 0
+    assert "extract: " not in capsys.readouterr().err, "what failed is not tried again"
+    desk.draw("S3", 3)
+    assert desk.run("--keep-going") == 0
+    assert desk.read("split/splits.json")["cohort_flow"]["failed"] == 1
+
+
+def test_what_is_excluded_is_no_mistake_of_the_table(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert desk.run("--set", 'extract.exclude=["S3"]') == 0
+    flow = desk.read("split/splits.json")["cohort_flow"]
+    assert (flow["excluded"], flow["used"]) == ({"excluded on request": 1}, 9)
+    assert "left out: 1 excluded on request" in capsys.readouterr().out
+
+
+def test_slides_outside_the_table_are_not_extracted(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("extra", "S3"):
+        desk.spoil(name) if name == "S3" else desk.draw(name, 99)
+    desk.rows.pop(3)
+    desk.write_table()
+    assert desk.run() == 0
+    assert "2 slides of the folder are not in the table and were not extracted" in capsys.readouterr().err
+    assert len(list((desk.folder / "out/parts/extract").iterdir())) == 9
+    text = (desk.folder / "e.toml").read_text()
+    desk.draw("S3", 3)
+    (desk.folder / "e.toml").write_text(text + "[curate]\nsources = ['other']\nmin_patches = 1\n")
+    desk.run("--to", "curate")
+    assert len(list((desk.folder / "out/parts/extract").iterdir())) == 11
+
+
+def test_another_label_encodes_no_slide_again(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert desk.run() == 0
+    desk.rows[0] = "S0,P0,B"
+    desk.write_table()
+    capsys.readouterr()
+    assert desk.run() == 0
+    said = capsys.readouterr().err
+    assert "split: labels changed" in said and "extract" not in said
+
+
+@pytest.mark.slow
+def test_the_flow_is_in_the_metrics(desk: Desk) -> None:
+    desk.spoil("S3")
+    (desk.folder / "e.toml").write_text(TOML + MODEL)
+    assert desk.run("--set", "data.allow_missing=true") == 0
+    assert desk.read("eval/metrics.json")["cohort_flow"] == desk.read("split/splits.json")["cohort_flow"]
