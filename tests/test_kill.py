@@ -159,8 +159,8 @@ def test_no_process_outlives_a_run_that_is_stopped(undisturbed, stage: str, jobs
         process.send_signal(number)
         began = time.monotonic()
         _, error = process.communicate(timeout=30)  # every process that is left would hold its stderr open
-        while not all(gone(member) for member in family) and time.monotonic() - began < 5:
-            time.sleep(0.01)
+        while not all(gone(member) for member in family):
+            assert time.monotonic() - began < 60
         slowest = max(slowest, time.monotonic() - began)
         assert clean(error), error
         if number == signal.SIGKILL:
@@ -175,7 +175,14 @@ def test_no_process_outlives_a_run_that_is_stopped(undisturbed, stage: str, jobs
     print(
         f"{TRIES} times signal {number} in {stage} with {jobs} jobs: all processes gone after {slowest:.1f} s at most"
     )
-    assert slowest < 5
+    assert slowest < 5 + 20 * bare(), "on a machine that others use too, everything takes longer"
+
+
+def bare() -> float:
+    """Seconds that the start of a bare interpreter takes now: a thirtieth of one on an idle machine."""
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-c", "pass"], check=True)
+    return time.monotonic() - began
 
 
 def gone(process: psutil.Process) -> bool:

@@ -93,8 +93,9 @@ class Beside:
     def close(self) -> None:
         """End the processes, at work or not."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-        for worker in self._workers:
-            worker.close()
+        killed = [worker.close() for worker in self._workers]
+        for process in filter(None, killed):
+            process.join(GRACE_SECONDS)
 
     def _run(self, task: Task, ticket: int) -> Made:
         worker = self._free.get()
@@ -136,10 +137,10 @@ class _Worker:
             raise answer
         return answer
 
-    def close(self) -> None:
-        """End the process for good."""
+    def close(self) -> SpawnProcess | None:
+        """Kill the process for good; returns it, if there was one."""
         self._closed = True
-        self._end()
+        return self._end()
 
     def _running(self) -> Connection:
         with self._lock:
@@ -153,13 +154,13 @@ class _Worker:
                 self._process = process, mine
             return self._process[1]
 
-    def _end(self) -> None:
+    def _end(self) -> SpawnProcess | None:
         with self._lock:
-            if self._process is not None:
-                process, _ = self._process
-                process.kill()
-                process.join(GRACE_SECONDS)
-                self._process = None
+            process, self._process = self._process, None
+            if process is None:
+                return None
+            process[0].kill()
+            return process[0]
 
 
 def gpus() -> list[str]:
