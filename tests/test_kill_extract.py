@@ -96,6 +96,7 @@ def test_a_terminated_extraction_says_so_leaves_nothing_and_continues(undisturbe
     _, error = process.communicate(timeout=30)
     assert process.returncode == 143
     assert error.endswith(WORDS)
+    psutil.wait_procs(family, timeout=5)
     assert not [member for member in family if member.is_running() and member.status() != psutil.STATUS_ZOMBIE]
     assert 0 < len(features(folder / out)) < SLIDES
     finish(folder, out)

@@ -201,7 +201,8 @@ def test_a_run_lists_the_choices_and_obeys_the_key(
     spoiled: Callable[[str], Any], capsys: pytest.CaptureFixture
 ) -> None:
     assert spoiled("").run("--to", "mmap") == 4
-    assert 'data.features_key = "10x/features"' in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "Set data.features_key" in said and 'such as "10x/features"' in said
     assert spoiled("20x/features").run("--to", "mmap") == 0
     said = capsys.readouterr()
     assert "128 patches" in said.out + said.err  # 16 slides of 8

@@ -128,7 +128,7 @@ def test_stamp_micrometres_become_pixels(tmp_path: Path) -> None:
 def test_stamp_without_mpp_keeps_features_and_says_why_coords_are_gone(tmp_path: Path) -> None:
     arrays = {"feats": np.ones((2, 3), "f4"), "coords": np.zeros((2, 2))}
     file = scan_features(foreign(tmp_path / "s.h5", arrays, {"unit": "um"}))
-    assert not file.has_coords and "does not tell the mpp" in file.layout
+    assert not file.has_coords and "does not state the mpp" in file.layout
     assert read_features(file)[1] is None
 
 
