@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -15,30 +17,37 @@ from ..conftest import MAIN, Cohort
 
 WORDS = "interrupted: what is finished is kept; run the same command again to continue\n"
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STARTED: list[subprocess.Popen[str]] = []
 
 
 @pytest.fixture
-def endless(cohort: Cohort) -> Cohort:
-    """A cohort with a file that is never read to its end."""
-    os.mkfifo(cohort.file("endless"))
+def endless(cohort: Cohort) -> Iterator[Cohort]:
+    """A cohort whose training takes longer than any test waits; what still runs after a test is killed."""
+    cohort.toml += '[model]\nname = "static"\n[train]\nepochs = 10000000\npatience = 10000000\n'
     (cohort.folder / "oceanpath.toml").write_text(cohort.toml)
-    return cohort
+    yield cohort
+    for process in STARTED:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    STARTED.clear()
 
 
 def start(cohort: Cohort, *more: str, before: str = "") -> subprocess.Popen[str]:
     command = [sys.executable, "-c", f"import signal; {before}\n{MAIN}", *more]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cohort.folder, start_new_session=True
-    )
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=cohort.folder, start_new_session=True)
+    STARTED.append(process)
+    return process
 
 
 def ready(cohort: Cohort) -> None:
-    """Wait until the command has opened its ledger."""
-    for _ in range(600):
-        if list((cohort.folder / "out").glob("locks/run-*")):
+    """Wait until the first fold is in training."""
+    for _ in range(1200):
+        if list((cohort.folder / "out" / "parts").glob("train")):
             return
         time.sleep(0.05)
-    raise AssertionError("the command never began")
+    raise AssertionError("training never began")
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
@@ -55,7 +64,7 @@ def test_a_command_says_that_it_was_interrupted_and_does_not_wait(endless: Cohor
     db = sqlite3.connect(endless.folder / "out" / "ledger.sqlite")
     assert db.execute("SELECT state FROM run").fetchall() == [("interrupted",)]
     db.close()
-    endless.file("endless").unlink()
+    endless.toml = endless.toml.replace("10000000", "2")
     assert endless.run() == 0
     assert list((endless.folder / "out" / "locks").iterdir()) == []
 
@@ -92,5 +101,3 @@ def test_a_signal_that_whoever_started_it_ignores_stays_ignored(endless: Cohort,
     process.send_signal(number)
     time.sleep(0.3)
     assert process.poll() is None
-    process.kill()
-    process.communicate()
