@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -101,3 +102,44 @@ def test_a_signal_that_whoever_started_it_ignores_stays_ignored(endless: Cohort,
     process.send_signal(number)
     time.sleep(0.3)
     assert process.poll() is None
+
+
+DROPPING = {
+    "import": "import dropping",
+    "destructor": """
+class Slow:
+    def __del__(self):
+        wait()
+del [Slow()][:]
+""",
+}
+
+
+@pytest.mark.parametrize("place", DROPPING)
+def test_an_interruption_is_not_lost_where_exceptions_are(place: str, tmp_path: Path) -> None:
+    """A module that drops every exception while it is imported; Python itself drops those of destructors."""
+    waiting = "import time\nfor _ in range(40):\n    time.sleep(0.02)\n"
+    body = "\n".join("    " + line for line in waiting.splitlines())
+    (tmp_path / "dropping.py").write_text(f"try:\n{body}\nexcept BaseException:\n    pass\n")
+    script = f"""
+from oceanpath.cli import signals
+def wait():
+{body}
+signals.listen()
+print("ready", flush=True)
+try:
+{chr(10).join("    " + line for line in DROPPING[place].strip().splitlines())}
+    wait()
+    wait()
+except KeyboardInterrupt:
+    raise SystemExit(signals.interrupted())
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.1)
+    process.terminate()
+    _, error = process.communicate(timeout=30)
+    assert (process.returncode, error) == (143, WORDS)
