@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from oceanpath.pipeline import stock
+from oceanpath.pipeline import maintenance as stock
 from oceanpath.pipeline.workspace import Workspace, read_manifest
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from oceanpath.artifacts.store import Store
-from oceanpath.artifacts.store_writer import Layout, StoreWriter
+from oceanpath.artifacts.store.reader import Store
+from oceanpath.artifacts.store.writer import StoreLayout, StoreWriter
 from oceanpath.cli.app import run_app
 
 # The same examples everywhere: a failure on another machine can be repeated here.
@@ -106,7 +106,7 @@ def write_store(
     """
     path.mkdir(parents=True, exist_ok=True)
     names, dim = sorted(bags), next(iter(bags.values())).shape[1]
-    layout = Layout.of([len(bags[name]) for name in names], dim, dtype, bool(coords), chunk_bytes=2**20)
+    layout = StoreLayout.of([len(bags[name]) for name in names], dim, dtype, bool(coords), chunk_bytes=2**20)
     writer, digests = StoreWriter(path, layout), []
     for i, name in enumerate(names):
         rows = np.arange(len(bags[name]), dtype=np.int32)

@@ -58,15 +58,19 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
+def step_lock(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
-def test_a_wrong_column_is_told_before_the_first_slide(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_column_is_told_before_the_first_slide(step_lock: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = ("--set", "data.label=response", "--set", "data.patient_id=case", "--set", "extract.shard=11/11")
-    desk.rows[0] = "S_0,P0,A"
-    desk.write_table()
-    for command in (desk.run, lambda *more: desk.run("--dry-run", *more), lambda *more: validate(desk, *more)):
+    step_lock.rows[0] = "S_0,P0,A"
+    step_lock.write_table()
+    for command in (
+        step_lock.run,
+        lambda *more: step_lock.run("--dry-run", *more),
+        lambda *more: validate(step_lock, *more),
+    ):
         assert command(*wrong) == 2
         said = capsys.readouterr().err
         for words in (
@@ -77,75 +81,75 @@ def test_a_wrong_column_is_told_before_the_first_slide(desk: Desk, capsys: pytes
             "the shard holds no slides; got 11/11",
         ):
             assert words in said, words
-    assert not (desk.folder / "out" / "parts").exists()
+    assert not (step_lock.folder / "out" / "parts").exists()
 
 
-def validate(desk: Desk, *more: str) -> int:
-    return run_app(["config", "validate", str(desk.folder / "e.toml"), *more])
+def validate(step_lock: Desk, *more: str) -> int:
+    return run_app(["config", "validate", str(step_lock.folder / "e.toml"), *more])
 
 
-def test_one_bad_slide_does_not_stop_the_others(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    desk.spoil("S3")
-    (desk.slides / "S4.svs").unlink()
-    (desk.slides / "S4.svs").symlink_to(desk.folder / "gone.svs")
-    assert desk.run("--set", 'extract.exclude=["S4"]') != 0
+def test_one_bad_slide_does_not_stop_the_others(step_lock: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    step_lock.spoil("S3")
+    (step_lock.slides / "S4.svs").unlink()
+    (step_lock.slides / "S4.svs").symlink_to(step_lock.folder / "gone.svs")
+    assert step_lock.run("--set", 'extract.exclude=["S4"]') != 0
     said = capsys.readouterr().err
     assert (
         "1 of 9 parts failed. The others are kept. To continue without those that failed, set data.allow_missing"
         in said
     )
-    assert desk.run("--keep-going") == 0
+    assert step_lock.run("--keep-going") == 0
     said = capsys.readouterr()
     assert "split: 10 slides in the table, 8 with features, 8 used" in said.out
     assert "left out: 2 failed" in said.out
     assert "  S3: OpenSlide cannot open" in said.out and "  S4: the slide is a link without a target" in said.out
-    flow = desk.read("split/splits.json")["cohort_flow"]
+    flow = step_lock.read("split/splits.json")["cohort_flow"]
     assert set(flow.pop("failed_slides")) == {"S3", "S4"}
     counts = {"in_table": 10, "with_features": 8, "failed": 2, "blank": 0, "excluded": {}, "not_in_table": 0, "used": 8}
     assert flow == counts
-    assert str(desk.folder) not in (desk.folder / "out/experiments/e/extract/left_out.json").read_text()
-    assert desk.run("--keep-going") == 0
+    assert str(step_lock.folder) not in (step_lock.folder / "out/experiments/e/extract/left_out.json").read_text()
+    assert step_lock.run("--keep-going") == 0
     assert "extract: " not in capsys.readouterr().err, "what failed is not tried again"
-    desk.draw("S3", 3)
-    assert desk.run("--keep-going") == 0
-    assert desk.read("split/splits.json")["cohort_flow"]["failed"] == 1
+    step_lock.draw("S3", 3)
+    assert step_lock.run("--keep-going") == 0
+    assert step_lock.read("split/splits.json")["cohort_flow"]["failed"] == 1
 
 
-def test_what_is_excluded_is_no_mistake_of_the_table(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    assert desk.run("--set", 'extract.exclude=["S3"]') == 0
-    flow = desk.read("split/splits.json")["cohort_flow"]
+def test_what_is_excluded_is_no_mistake_of_the_table(step_lock: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert step_lock.run("--set", 'extract.exclude=["S3"]') == 0
+    flow = step_lock.read("split/splits.json")["cohort_flow"]
     assert (flow["excluded"], flow["used"]) == ({"excluded on request": 1}, 9)
     assert "left out: 1 excluded on request" in capsys.readouterr().out
 
 
-def test_slides_outside_the_table_are_not_extracted(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+def test_slides_outside_the_table_are_not_extracted(step_lock: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("extra", "S3"):
-        desk.spoil(name) if name == "S3" else desk.draw(name, 99)
-    desk.rows.pop(3)
-    desk.write_table()
-    assert desk.run() == 0
+        step_lock.spoil(name) if name == "S3" else step_lock.draw(name, 99)
+    step_lock.rows.pop(3)
+    step_lock.write_table()
+    assert step_lock.run() == 0
     assert "2 slides of the folder are not in the table and were not extracted" in capsys.readouterr().err
-    assert len(list((desk.folder / "out/parts/extract").iterdir())) == 9
-    text = (desk.folder / "e.toml").read_text()
-    desk.draw("S3", 3)
-    (desk.folder / "e.toml").write_text(text + "[curate]\nsources = ['other']\nmin_patches = 1\n")
-    desk.run("--to", "curate")
-    assert len(list((desk.folder / "out/parts/extract").iterdir())) == 11
+    assert len(list((step_lock.folder / "out/parts/extract").iterdir())) == 9
+    text = (step_lock.folder / "e.toml").read_text()
+    step_lock.draw("S3", 3)
+    (step_lock.folder / "e.toml").write_text(text + "[curate]\nsources = ['other']\nmin_patches = 1\n")
+    step_lock.run("--to", "curate")
+    assert len(list((step_lock.folder / "out/parts/extract").iterdir())) == 11
 
 
-def test_another_label_encodes_no_slide_again(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    assert desk.run() == 0
-    desk.rows[0] = "S0,P0,B"
-    desk.write_table()
+def test_another_label_encodes_no_slide_again(step_lock: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert step_lock.run() == 0
+    step_lock.rows[0] = "S0,P0,B"
+    step_lock.write_table()
     capsys.readouterr()
-    assert desk.run() == 0
+    assert step_lock.run() == 0
     said = capsys.readouterr().err
     assert "split: labels changed" in said and "extract" not in said
 
 
 @pytest.mark.slow
-def test_the_flow_is_in_the_metrics(desk: Desk) -> None:
-    desk.spoil("S3")
-    (desk.folder / "e.toml").write_text(TOML + MODEL)
-    assert desk.run("--set", "data.allow_missing=true") == 0
-    assert desk.read("eval/metrics.json")["cohort_flow"] == desk.read("split/splits.json")["cohort_flow"]
+def test_the_flow_is_in_the_metrics(step_lock: Desk) -> None:
+    step_lock.spoil("S3")
+    (step_lock.folder / "e.toml").write_text(TOML + MODEL)
+    assert step_lock.run("--set", "data.allow_missing=true") == 0
+    assert step_lock.read("eval/metrics.json")["cohort_flow"] == step_lock.read("split/splits.json")["cohort_flow"]

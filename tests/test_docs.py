@@ -45,7 +45,7 @@ def test_what_installs_is_run_by_the_ci_script() -> None:
 
 
 @pytest.fixture
-def desk(quickstart: Path, tmp_path: Path) -> Path:
+def step_lock(quickstart: Path, tmp_path: Path) -> Path:
     """A folder with the experiments and its own outputs of the quickstart, since commands change them."""
     (tmp_path / "experiments").symlink_to(ROOT / "experiments")
     shutil.copytree(quickstart, tmp_path / "outputs", symlinks=True, copy_function=link)
@@ -65,27 +65,27 @@ def words(line: str) -> list[str]:
 
 
 @pytest.mark.parametrize("line", [line for line in HERE if line != "oceanpath serve"])
-def test_the_command_runs(line: str, desk: Path) -> None:
-    said = subprocess.run(words(line), cwd=desk, capture_output=True, text=True, timeout=280)
+def test_the_command_runs(line: str, step_lock: Path) -> None:
+    said = subprocess.run(words(line), cwd=step_lock, capture_output=True, text=True, timeout=280)
     assert said.returncode == 0, said.stderr
-    assert said.stdout or (desk / "predictions.csv").is_file()
+    assert said.stdout or (step_lock / "predictions.csv").is_file()
 
 
-def seconds(command: list[str], desk: Path) -> float:
+def seconds(command: list[str], step_lock: Path) -> float:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     started = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True, cwd=desk, env=environment)
+    subprocess.run(command, check=True, capture_output=True, cwd=step_lock, env=environment)
     return time.perf_counter() - started
 
 
 @pytest.mark.alone
-def test_a_run_with_nothing_to_do_comes_within_twenty_times_bare_python(desk: Path) -> None:
+def test_a_run_with_nothing_to_do_comes_within_twenty_times_bare_python(step_lock: Path) -> None:
     """In turn, the fastest of several: other work on the machine can only make either slower."""
     command, bare = words("oceanpath run experiments/quickstart.toml"), [sys.executable, "-c", "pass"]
-    seconds(command, desk)  # brings all up to date, and caches bytecode as an installation has it
+    seconds(command, step_lock)  # brings all up to date, and caches bytecode as an installation has it
     times: list[tuple[float, float]] = []
     for _ in range(150):  # a busy machine leaves a moment sooner or later
-        times.append((seconds(command, desk), seconds(bare, desk)))
+        times.append((seconds(command, step_lock), seconds(bare, step_lock)))
         ratio = min(run for run, _ in times) / min(python for _, python in times)
         if len(times) >= 5 and ratio <= 20:
             break
@@ -93,15 +93,17 @@ def test_a_run_with_nothing_to_do_comes_within_twenty_times_bare_python(desk: Pa
     assert ratio <= 20
 
 
-def test_serve_answers_as_predict_does(desk: Path) -> None:
+def test_serve_answers_as_predict_does(step_lock: Path) -> None:
     """`oceanpath serve` gives the quickstart's bundle, and the same probabilities as offline."""
-    predicted = desk / "offline.csv"
-    features = sorted((desk / "outputs" / "experiments" / "quickstart" / "extract").glob("*.h5"))[0]
-    subprocess.run(words(f"oceanpath predict {features} --out {predicted}"), cwd=desk, check=True, capture_output=True)
+    predicted = step_lock / "offline.csv"
+    features = sorted((step_lock / "outputs" / "experiments" / "quickstart" / "extract").glob("*.h5"))[0]
+    subprocess.run(
+        words(f"oceanpath predict {features} --out {predicted}"), cwd=step_lock, check=True, capture_output=True
+    )
     with predicted.open(newline="") as file:
         (offline,) = csv.DictReader(file)
     port = 20000 + os.getpid() % 20000
-    server = subprocess.Popen(words(f"oceanpath serve --port {port}"), cwd=desk, stderr=subprocess.PIPE, text=True)
+    server = subprocess.Popen(words(f"oceanpath serve --port {port}"), cwd=step_lock, stderr=subprocess.PIPE, text=True)
     try:
         health = wait(f"http://127.0.0.1:{port}/health")
         assert health["ready"] is True

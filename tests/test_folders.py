@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from oceanpath.artifacts.features import find_features
+from oceanpath.artifacts.features.files import find_features
 from oceanpath.folders import GONE, list_folder, stat_of
 from oceanpath.pipeline.digests import DigestCache
 

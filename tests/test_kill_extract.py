@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 import pytest
 
-from oceanpath.artifacts.features import find_features
+from oceanpath.artifacts.features.files import find_features
 from oceanpath.slides.demo.aperio import write_aperio
 
 KILLS = int(os.environ.get("OCEANPATH_KILLS", "3"))

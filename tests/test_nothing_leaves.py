@@ -49,7 +49,7 @@ pytestmark = [
 ]
 
 
-def watched(home: Path, *command: str) -> list[str]:
+def reporting_progress(home: Path, *command: str) -> list[str]:
     """Run a command; returns what it tried to reach, and the files it left in `home`, an empty folder."""
     report = home.with_name("report")
     kept = {k: v for k, v in os.environ.items() if k not in SILENCING and not k.startswith(("XDG_", "HF_"))}
@@ -83,7 +83,7 @@ class Project(Cohort):
         (folder / "oceanpath.toml").write_text(self.toml)
         (folder / "home").mkdir()
         file = str(folder / "oceanpath.toml")
-        self.seen = watched(folder / "home", *PYTHON, "run", file, "--workspace", str(folder / "out"))
+        self.seen = reporting_progress(folder / "home", *PYTHON, "run", file, "--workspace", str(folder / "out"))
         self.bundle = folder / "out" / "experiments" / "oceanpath" / "export"
 
 
@@ -105,13 +105,13 @@ def test_an_attempt_is_seen(home: Path) -> None:
         "    except OSError: pass\n"
         "pathlib.Path('~/.seen').expanduser().touch()"
     )
-    found = watched(home, sys.executable, "-c", code)
+    found = reporting_progress(home, sys.executable, "-c", code)
     assert {"looked up example.org", "sent to 192.0.2.1 port 443", ".seen"} <= set(found)
 
 
 @pytest.mark.parametrize("line", LIGHT)
 def test_light_commands(home: Path, line: str) -> None:
-    assert watched(home, *PYTHON, *line.split()) == []
+    assert reporting_progress(home, *PYTHON, *line.split()) == []
 
 
 def test_a_run_of_every_stage(project: Project) -> None:
@@ -121,7 +121,7 @@ def test_a_run_of_every_stage(project: Project) -> None:
 @pytest.mark.parametrize("line", ["train --force train --jobs 2", "export --force export", "analyze --force analyze"])
 def test_a_single_verb(home: Path, project: Project, line: str) -> None:
     where = ("-e", str(project.folder / "oceanpath.toml"), "--workspace", str(project.folder / "out"))
-    assert watched(home, *PYTHON, *line.split(), *where) == []
+    assert reporting_progress(home, *PYTHON, *line.split(), *where) == []
 
 
 def test_a_run_from_slides(home: Path, tmp_path: Path) -> None:
@@ -130,22 +130,22 @@ def test_a_run_from_slides(home: Path, tmp_path: Path) -> None:
         '[demo]\nslides = 4\nside_px = 1024\n[data]\nlabel = "label"\nclasses = ["normal", "tumour"]\n'
         '[extract]\nencoder = "efficientnet_lite0"\n'
     )
-    assert watched(home, *PYTHON, "run", str(file), "--workspace", str(tmp_path / "out")) == []
+    assert reporting_progress(home, *PYTHON, "run", str(file), "--workspace", str(tmp_path / "out")) == []
 
 
 def test_predict(home: Path, project: Project) -> None:
-    assert watched(home, *PYTHON, "predict", str(project.file()), "--bundle", str(project.bundle)) == []
+    assert reporting_progress(home, *PYTHON, "predict", str(project.file()), "--bundle", str(project.bundle)) == []
 
 
 def test_models_verify(home: Path) -> None:
-    assert watched(home, *PYTHON, "models", "verify", "static") == []
+    assert reporting_progress(home, *PYTHON, "models", "verify", "static") == []
 
 
 def test_serve(home: Path, project: Project) -> None:
     command = (*PYTHON, "serve", str(project.bundle))
-    assert watched(home, sys.executable, "-c", SERVE, str(free_port()), str(project.file()), *command) == []
+    assert reporting_progress(home, sys.executable, "-c", SERVE, str(free_port()), str(project.file()), *command) == []
 
 
 def test_the_python_package(home: Path) -> None:
     code = "import oceanpath, onnxruntime, umap, matplotlib.figure, oceanpath.fit.trainer"
-    assert watched(home, sys.executable, "-W", "ignore", "-c", code) == []
+    assert reporting_progress(home, sys.executable, "-W", "ignore", "-c", code) == []

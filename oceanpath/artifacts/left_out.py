@@ -4,7 +4,7 @@
 
 `excluded` were left out on request, `failed` were tried and could not be used, which was allowed. A join of the
 features with a table takes the reasons from it. No such file means that there are none. Blank slides have a list
-of their own, `oceanpath.artifacts.blank_slides`.
+of their own, `oceanpath.artifacts.store.blank_slides`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class LeftOut:
         return json.dumps(found, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def without_places(reason: str, root: Path) -> str:
+def without_coords_text(reason: str, root: Path) -> str:
     """A reason that names files by the end of their paths, so that a cohort has the same list wherever it lies."""
     return PLACE.sub("", reason.replace(f"{root}/", ""))
 

@@ -38,7 +38,7 @@ from oceanpath.errors import ArtifactError
 
 FILE = "metrics.json"
 LEVELS = ("slide", "patient")
-FLOORS = ("mean_pool_lr", "max_pool_lr", "majority", "bag_length")
+BASELINES = ("mean_pool_lr", "max_pool_lr", "majority", "bag_length")
 RANKING = ("auroc", "auroc_within_folds", "auprc")
 REQUIRED = (*RANKING, "balanced_accuracy", "f1", "mcc", "kappa", "accuracy", "brier", "ece")
 KEYS = ("classes", "scheme", "selected", "level", "operating_point", "floor", "versus_baseline", "folds", "notes")
@@ -83,7 +83,7 @@ def _check(metrics: Mapping[str, Any], where: Path) -> None:
     selected = metrics["selected"]
     for level in LEVELS:
         _check_group(metrics["level"].get(level), f"level.{level}", where, selected)
-    for name in FLOORS:
+    for name in BASELINES:
         _check_group(metrics["floor"].get(name), f"floor.{name}", where, selected)
         _check_verdict(metrics["versus_baseline"].get(name), f"versus_baseline.{name}", where, selected)
     records = {f"folds.{fold['fold']}.auroc": fold["auroc"] for fold in metrics["folds"]}

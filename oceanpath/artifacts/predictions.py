@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from oceanpath.artifacts.npy_header import map_npy
+from oceanpath.artifacts.features.npy_header import map_npy
 from oceanpath.artifacts.tables import read_table, write_table
 from oceanpath.errors import ArtifactError
 

@@ -19,7 +19,7 @@ from oceanpath.errors import ArtifactError
 MANIFEST, STATS = "pretrain_manifest.csv", "pretrain_manifest_stats.txt"
 
 
-class Row(NamedTuple):
+class ManifestRow(NamedTuple):
     """One slide of the manifest."""
 
     slide_id: str
@@ -29,15 +29,15 @@ class Row(NamedTuple):
     num_patches: int
 
 
-def write_manifest(folder: Path, rows: Iterable[Row]) -> None:
+def write_manifest(folder: Path, rows: Iterable[ManifestRow]) -> None:
     """Write pretrain_manifest.csv into `folder`, sorted by slide id."""
     with (folder / MANIFEST).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(Row._fields)
+        writer.writerow(ManifestRow._fields)
         writer.writerows(sorted(rows))
 
 
-def read_manifest(path: Path) -> list[Row]:
+def read_manifest(path: Path) -> list[ManifestRow]:
     """The rows of a manifest, in the order of the file.
 
     Raises: ArtifactError: missing, not a manifest, no rows, a slide id twice, or a count that is not positive.
@@ -48,8 +48,10 @@ def read_manifest(path: Path) -> list[Row]:
             columns, found = tuple(reader.fieldnames or ()), list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ArtifactError("the manifest cannot be read", where=path, got=error) from error
-    if columns != Row._fields:
-        raise ArtifactError("not a pretraining manifest", where=path, expected=", ".join(Row._fields), got=columns)
+    if columns != ManifestRow._fields:
+        raise ArtifactError(
+            "not a pretraining manifest", where=path, expected=", ".join(ManifestRow._fields), got=columns
+        )
     rows = [_row(cells, path, line) for line, cells in enumerate(found, 2)]
     if not rows:
         raise ArtifactError("the manifest has no rows", where=path)
@@ -68,9 +70,9 @@ def check(folder: Path) -> None:
         raise ArtifactError("the statistics of the manifest are missing", where=folder / STATS)
 
 
-def _row(cells: Mapping[str | None, str | None], path: Path, line: int) -> Row:
-    name, place, kind, count = (cells[column] or "" for column in Row._fields)
+def _row(cells: Mapping[str | None, str | None], path: Path, line: int) -> ManifestRow:
+    name, place, kind, count = (cells[column] or "" for column in ManifestRow._fields)
     if None in cells or not name or not place or not count.isdecimal() or int(count) == 0:
         expected = "four cells, the last a positive whole number"
         raise ArtifactError("a row of the manifest is damaged", where=f"{path}:{line}", expected=expected)
-    return Row(name, place, kind, int(count))
+    return ManifestRow(name, place, kind, int(count))

@@ -23,7 +23,7 @@ class Cap(NamedTuple):
         if length <= self.max_patches:
             return None
         if coords is None or self.strategy == "random":
-            return chosen_rows(length, self.max_patches, self.seed, 0, slide_id)
+            return sample_rows(length, self.max_patches, self.seed, 0, slide_id)
         return stratified_rows(coords, self.max_patches, self.grid, self.seed, slide_id)
 
     def golden_rows(self) -> list[int]:
@@ -34,7 +34,7 @@ class Cap(NamedTuple):
         return [] if rows is None else rows.tolist()
 
 
-def chosen_rows(length: int, keep: int, seed: int, epoch: int, slide_id: str) -> NDArray[np.int64]:
+def sample_rows(length: int, keep: int, seed: int, epoch: int, slide_id: str) -> NDArray[np.int64]:
     """Which `keep` of `length` rows a slide shows in an epoch: uniform, without replacement, sorted.
 
     Depends on (seed, epoch, slide) alone, not on the slide's place in a batch or a cohort. A short bag keeps all.

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from oceanpath.artifacts.store import Store
+from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.batch import Batch
-from oceanpath.bags.cap import chosen_rows
+from oceanpath.bags.cap import sample_rows
 from oceanpath.errors import ArtifactError
 
 
@@ -81,7 +81,7 @@ class BagDataset(Dataset[Bag]):
             return None
         number = self.numbers[draw.position]
         name, n = self.store.slide_id(number), self.store.length(number)
-        return chosen_rows(n, self.max_patches, self.seed, draw.epoch, name)
+        return sample_rows(n, self.max_patches, self.seed, draw.epoch, name)
 
 
 def tensor_of(stored: NDArray[Any], store: Store) -> Tensor:

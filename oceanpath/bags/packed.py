@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from oceanpath.bags.batch import Batch
+from oceanpath.bags.buffers import ReusedBuffers
 from oceanpath.bags.dataset import BagDataset, Draw, tensor_of
 from oceanpath.bags.loader import Loader
-from oceanpath.bags.memory import Memory
 
-Buffer = tuple[Memory, Memory]
+Buffer = tuple[ReusedBuffers, ReusedBuffers]
 """Room for the features and for the coords of one batch."""
 PIECE_BYTES = 4 << 20
 
@@ -73,7 +73,7 @@ class PackedLoader(Loader):
         try:
             return self._idle.pop()  # one step: two iterations never get the same
         except IndexError:
-            return Memory(), Memory()
+            return ReusedBuffers(), ReusedBuffers()
 
     def _start(
         self, draws: list[Draw], memory: Buffer, readers: ThreadPoolExecutor

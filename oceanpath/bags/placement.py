@@ -13,11 +13,11 @@ from pathlib import Path
 
 import torch
 
-from oceanpath.artifacts.store import COORD_BYTES, Store
+from oceanpath.artifacts.store.reader import COORD_BYTES, Store
 from oceanpath.bags.dataset import BagDataset, Draw
-from oceanpath.bags.held import GatherLoader, HeldStore
 from oceanpath.bags.loader import Loader
 from oceanpath.bags.packed import PackedLoader
+from oceanpath.bags.resident import GatherLoader, ResidentStore
 from oceanpath.errors import ExperimentError
 
 SHARE = 0.5
@@ -34,7 +34,7 @@ def place(store: Store, placement: str, device: torch.device) -> Store:
     size = int(store.index.lengths.sum()) * row
     if placement == "auto":
         fits = device.type == "cuda" and size <= SHARE * free_bytes(device)
-        return HeldStore(store, device) if fits else store
+        return ResidentStore(store, device) if fits else store
     if placement == "mmap":
         return store
     if placement == "gpu" and device.type == "cpu":
@@ -43,13 +43,13 @@ def place(store: Store, placement: str, device: torch.device) -> Store:
     if size > (free := free_bytes(home)):
         got = f"{size / 1e9:.1f} GB into {free / 1e9:.1f} GB"
         raise ExperimentError("the store does not fit", where=WHERE, got=got, do="Set it to mmap.")
-    return HeldStore(store, home)
+    return ResidentStore(store, home)
 
 
 def loader_of(dataset: BagDataset, batches: Iterable[Sequence[Draw]]) -> Loader:
     """The batches of a dataset, read from where its store's bags are."""
     store = dataset.store
-    if isinstance(store, HeldStore) and store.device.type != "cpu":
+    if isinstance(store, ResidentStore) and store.device.type != "cpu":
         return GatherLoader(dataset, store, batches)
     return PackedLoader(dataset, batches)
 

@@ -20,14 +20,14 @@ from oceanpath.slides.demo.aperio import LEVELS, TILE, write_pyramid
 from oceanpath.slides.demo.canvas import draw
 from oceanpath.slides.demo.plan import plan_cohort
 from oceanpath.slides.demo.texture import build_textures
-from oceanpath.slides.engine.ahead import Ahead
-from oceanpath.slides.engine.line import Line
-from oceanpath.slides.grid import Grid, plan_grid
+from oceanpath.slides.engine.feature_extractor import FeatureExtractor
+from oceanpath.slides.engine.prefetch import Prefetcher
+from oceanpath.slides.grid import PatchGrid, plan_grid
 from oceanpath.slides.patches import read_patches
 from oceanpath.slides.reader import open_slide
 from oceanpath.slides.readers.tiff_directory import plain_levels
 from oceanpath.stages.extract.settings import ExtractSettings
-from oceanpath.stages.extract.work import Engine, Wanted, engine_for, extract_slide, prepare
+from oceanpath.stages.extract.work import SlideEncoder, Wanted, engine_for, extract_slide, prepare
 
 MPP = 0.25
 PATCH = 256
@@ -98,11 +98,13 @@ def bench_extraction(slide: Path, scratch: Path, rounds: int) -> list[Cost]:
     settings = ExtractSettings(encoder="hed_stats", patch_px=PATCH, target_mpp=2 * MPP)
     part = Part("slide", {"slide": "0" * 32, "slide_id": "slide"}, {"path": str(slide)})
 
-    def extract(engine: Callable[[], Engine]) -> Work:
+    def extract(engine: Callable[[], SlideEncoder]) -> Work:
         return lambda: extract_slide(engine(), settings, part, scratch, Quiet())
 
     ways = {
-        "mean_colour": extract(lambda: Engine(Line(MeanColour(), 0), Ahead(prepare, lambda one: one.reader.close()))),
+        "mean_colour": extract(
+            lambda: SlideEncoder(FeatureExtractor(MeanColour(), 0), Prefetcher(prepare, lambda one: one.reader.close()))
+        ),
         "hed_stats": extract(lambda: engine_for(settings)),
     }
     scratch.mkdir(exist_ok=True)
@@ -146,7 +148,7 @@ def _costs(case: str, ways: dict[str, Work], patches: int, rounds: int) -> list[
     ]
 
 
-def _coords(side: int, grid: Grid, count: int) -> NDArray[np.int32]:
+def _coords(side: int, grid: PatchGrid, count: int) -> NDArray[np.int32]:
     """The first `count` patches of the slide, row by row."""
     step = round(grid.footprint_x)
     starts = range(0, side - step + 1, step)
@@ -158,7 +160,7 @@ def _in_batches(read: Callable[[NDArray[np.int32]], object], coords: NDArray[np.
         read(coords[start : start + BATCH])
 
 
-def _bicubic(slide: Path, coords: NDArray[np.int32], grid: Grid) -> None:
+def _bicubic(slide: Path, coords: NDArray[np.int32], grid: PatchGrid) -> None:
     """What most tools do for each patch."""
     size = (grid.read_width, grid.read_height)
     with openslide.OpenSlide(slide) as handle:

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from oceanpath.artifacts.store import Store
+from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.batching import BatchSampler, PadToMaxInBatch
 from oceanpath.bags.dataset import Bag, BagDataset, collate
 from oceanpath.bags.packed import PackedLoader
 from oceanpath.bench.cohort import bag_lengths, write_cohort
-from oceanpath.bench.rounds import Row, measure
+from oceanpath.bench.rounds import Measurement, measure
 from oceanpath.pipeline.stage import Inputs, Quiet
 from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.mmap.work import run
@@ -27,7 +27,7 @@ from oceanpath.stages.mmap.work import run
 BATCH = 16
 
 
-def bench_loading(scratch: Path, cap: int | None, slides: int, median: int, dim: int, rounds: int) -> list[Row]:
+def bench_loading(scratch: Path, cap: int | None, slides: int, median: int, dim: int, rounds: int) -> list[Measurement]:
     """Rows for whole bags (`cap` None) or for `cap` random rows a bag; the limit is one pass over as much memory."""
     source, out = scratch / "features", scratch / "store"
     write_cohort(source, "trident", bag_lengths(slides, median), dim, "float16")

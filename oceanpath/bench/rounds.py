@@ -17,7 +17,7 @@ TURN = 0.3
 
 
 @dataclass(frozen=True)
-class Row:
+class Measurement:
     """One alternative on one set of data."""
 
     case: str
@@ -40,7 +40,7 @@ class Row:
 
 def measure(
     case: str, ways: Mapping[str, Work], gb: float, rounds: int, *, baseline: str, limit: str, memory: bool = True
-) -> list[Row]:
+) -> list[Measurement]:
     """Run every way once to warm up and then in `rounds` turns; `gb` is what each run delivers.
 
     A way's turn lasts `TURN` seconds, and one run at least: the fastest run of a short way is then sought for as
@@ -52,7 +52,7 @@ def measure(
     seconds = {name: min(one.wall for one in spent) for name, spent in found.items()}
     cpu = {name: max(min(one.cpu for one in spent), 1e-9) for name, spent in found.items()}
     return [
-        Row(
+        Measurement(
             case,
             name,
             seconds[name],
@@ -109,7 +109,7 @@ def _private_mb() -> float:
     return sum(float(fields[name].split()[0]) for name in ("RssAnon", "RssShmem") if name in fields) / 1024
 
 
-def as_table(rows: list[Row]) -> str:
+def as_table(rows: list[Measurement]) -> str:
     """The rows as a Markdown table."""
     head = "| data | way | GB/s | x baseline | of the limit | CPU: x baseline | of the limit | peak MB |"
     lines = [head, "|---|---|---|---|---|---|---|---|"]

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from oceanpath.bench.cohort import LAYOUTS, bag_lengths, write_cohort
-from oceanpath.bench.rounds import Row, measure
+from oceanpath.bench.rounds import Measurement, measure
 from oceanpath.pipeline.stage import Inputs, Quiet
 from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.mmap.work import run
@@ -19,7 +19,7 @@ COPY_BLOCK = 4 << 20
 H5PY_ROWS = 4096
 
 
-def bench_store(scratch: Path, case: str, slides: int, median: int, dim: int, rounds: int) -> list[Row]:
+def bench_store(scratch: Path, case: str, slides: int, median: int, dim: int, rounds: int) -> list[Measurement]:
     """Rows for one case, ``<layout>/<dtype>``: h5py, a plain copy (the limit), and the store with 1 and 2 threads.
 
     A compressed layout has another limit: inflating its chunks from memory into nothing.

@@ -17,10 +17,10 @@ from oceanpath.errors import ExitCode, OceanPathError
 from oceanpath.pipeline.stage import resolve
 
 GROUPS = {
-    "bench": "oceanpath.cli.bench:app",
-    "ledger": "oceanpath.cli.ledger:app",
+    "bench": "oceanpath.cli.bench.commands:app",
+    "ledger": "oceanpath.cli.ledger.commands:app",
     "config": "oceanpath.cli.config:app",
-    "models": "oceanpath.cli.listing:models",
+    "models": "oceanpath.cli.models:models",
     "encoders": "oceanpath.cli.encoders:encoders",
 }
 COMMANDS = {

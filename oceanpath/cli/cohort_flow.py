@@ -6,14 +6,14 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from oceanpath.pipeline.sealed import verify_files
-from oceanpath.pipeline.survey import State
+from oceanpath.pipeline.integrity import verify_files
+from oceanpath.pipeline.status import StepState
 from oceanpath.pipeline.workspace import Workspace
 
 SHOWN = 20
 
 
-def flow_lines(states: Iterable[State], workspace: Workspace) -> list[str]:
+def flow_lines(states: Iterable[StepState], workspace: Workspace) -> list[str]:
     """Lines for each split of a run of which slides were left out; the failed ones by name.
 
     Raises: ArtifactError: splits.json is damaged.

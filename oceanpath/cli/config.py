@@ -9,8 +9,8 @@ from typing import Any
 import tomli_w
 import typer
 
-from oceanpath.cli.ahead import refuse_known
 from oceanpath.cli.options import EXPERIMENT, FILE, SETS, WORKSPACE, Common, named, signed
+from oceanpath.cli.preflight import refuse_known
 from oceanpath.errors import ExitCode
 from oceanpath.pipeline.experiment import Experiment, Variant
 from oceanpath.pipeline.plan import plan

@@ -33,8 +33,8 @@ def coverage(
     maps: Annotated[bool, typer.Option("--maps/--no-maps", help="Draw a map of every slide.")] = True,
 ) -> int:
     """Show which patches of each slide a capped store kept: maps, a table and a summary."""
-    from oceanpath.artifacts.coverage import coverage_of, write_coverage
-    from oceanpath.artifacts.feature_folder import find_features, passed_over
+    from oceanpath.artifacts.features.folder import find_features, passed_over
+    from oceanpath.artifacts.store.coverage import coverage_of, write_coverage
     from oceanpath.figures.coverage import Map, coverage_map, draw_coverage
 
     built = _open(store)
@@ -49,10 +49,10 @@ def coverage(
     rows: list[dict[str, object]] = []
     percents: list[float] = []
     worst: list[tuple[float, int, Map]] = []
-    placeless = 0
+    without_coords = 0
     for number, path in enumerate(list(paths.values())[:max_slides], 1):
         seen = coverage_of(path, built, features_key)
-        placeless += seen is None
+        without_coords += seen is None
         if seen is not None and not (only_capped and seen.kept.all()):
             rows.append(seen.row())
             percents.append(seen.percent)
@@ -67,15 +67,15 @@ def coverage(
             print(f"coverage: {number} of {len(paths)} slides", file=sys.stderr, flush=True)
     write_coverage(out / "coverage.csv", rows)
     _pictures(out, percents, [kept for *_, kept in sorted(worst, key=lambda one: one[:2], reverse=True)])
-    print("\n".join(_lines(out, built, paths, percents, placeless)))
+    print("\n".join(_lines(out, built, paths, percents, without_coords)))
     return int(ExitCode.OK)
 
 
 def _open(path: Path) -> Any:
     """The store, after comparison with its digests of what is read here: all but the features, if it is published."""
     from oceanpath.artifacts.gather import is_published
-    from oceanpath.artifacts.store import Index, Store
-    from oceanpath.pipeline.sealed import changed, refuse
+    from oceanpath.artifacts.store.reader import Index, Store
+    from oceanpath.pipeline.integrity import changed, refuse
 
     sealed = is_published(path)
     if sealed:
@@ -96,12 +96,12 @@ def _pictures(out: Path, percents: list[float], worst: list[Any]) -> None:
         draw_montage(out / "coverage_worst.png", worst)
 
 
-def _lines(out: Path, built: Any, paths: dict[str, Path], percents: list[float], placeless: int) -> list[str]:
+def _lines(out: Path, built: Any, paths: dict[str, Path], percents: list[float], without_coords: int) -> list[str]:
     """What is printed."""
     capped = sum(percent < 100 for percent in percents)
     lines = [f"{len(percents)} slides, {capped} capped -> {out / 'coverage.csv'}"]
     lines += [f"lowest: {min(percents):.1f} % of a slide's patches kept"] if percents else []
-    lines += [f"{placeless} slides without coordinates left out"] if placeless else []
+    lines += [f"{without_coords} slides without coordinates left out"] if without_coords else []
     absent = [name for name in built.slide_ids if name not in paths]
     lines += [f"{len(absent)} slides of the store have no file here, first {absent[0]}"] if absent else []
     return lines

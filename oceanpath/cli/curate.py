@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from oceanpath.cli.options import Common, flag
-from oceanpath.cli.run import bring_experiment
+from oceanpath.cli.run import run_loaded_experiment
 from oceanpath.cli.stand_alone import load_or_assume, sets_key
 
 STAGE = "curate"
@@ -21,4 +21,4 @@ def call(common: Common) -> int:
     """List the slides of an experiment, or of a folder."""
     enough = sets_key(common, "data.features")
     experiment = load_or_assume(common, STAGE, enough=enough, assumed=WHOLE_FOLDER)
-    return bring_experiment(experiment, common, (STAGE,))
+    return run_loaded_experiment(experiment, common, (STAGE,))

@@ -12,8 +12,8 @@ from oceanpath.cli.table import paragraph, table
 from oceanpath.errors import ExitCode, GateError
 from oceanpath.plugins import load_plugins
 from oceanpath.slides.encoders import ENCODERS, GROUP, build_encoder, prepare_encoder
-from oceanpath.slides.encoders.card import Card, EncoderOptions
 from oceanpath.slides.encoders.hub import cached
+from oceanpath.slides.encoders.spec import EncoderOptions, EncoderSpec
 
 encoders = typer.Typer(help="List and check patch encoders.", no_args_is_help=True, rich_markup_mode=None)
 HEAD = ("name", "dim", "patch", "access", "installed", "licence")
@@ -49,19 +49,19 @@ def check_encoder(
     revision: Annotated[str, typer.Option(help="Commit of the hub repository.")] = "",
 ) -> int:
     """Load an encoder, with a download if necessary, and check its contract. Exit code 6 if it breaks it."""
-    from oceanpath.slides.encoders.laws import patches_a_second, try_laws  # loads numpy
-    from oceanpath.slides.encoders.own import load_own
+    from oceanpath.slides.encoders.contract import check_contract, patches_per_second  # loads numpy
+    from oceanpath.slides.encoders.custom import load_own
 
     options = EncoderOptions(weights=weights, revision=revision)
     prepare_encoder(name, options)  # a wrong word is told before any package is loaded for it
     encoder = load_own(name, device, options) if ":" in name else build_encoder(name, device, options)
     broken = []
-    for verdict in try_laws(encoder):
+    for verdict in check_contract(encoder):
         print(f"  {'pass' if verdict.holds else 'FAIL'}  {verdict.law:<30} {verdict.said}".rstrip(), flush=True)
         broken += [] if verdict.holds else [verdict.law]
     if broken:
         raise GateError("the encoder breaks its contract", where=name, got="; ".join(broken), do="See the lines above.")
-    speed = patches_a_second(encoder)
+    speed = patches_per_second(encoder)
     print(f"{encoder.name}: {encoder.dim} features, {speed:.1f} patches a second in calls of {encoder.batch_size}")
     if encoder.weights_sha256:
         print(f"weights: revision {encoder.revision}, sha256 {encoder.weights_sha256}")
@@ -74,7 +74,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
     return [row["name"], str(row["dim"]), patch, row["access"], installed, row["licence"]]
 
 
-def _row(card: Card) -> dict[str, Any]:
+def _row(card: EncoderSpec) -> dict[str, Any]:
     here = None if card.hub is None else cached(card.hub, card.hub.revision) is not None
     return {
         "name": card.name,

@@ -11,17 +11,17 @@ from oceanpath.cli.commands import command, workspace_flag
 from oceanpath.cli.options import OUTPUTS, Common, flag
 from oceanpath.cli.outputs import prepare_folders
 from oceanpath.cli.report import report
-from oceanpath.cli.run import bring_up, show_plan
+from oceanpath.cli.run import run_plan, show_plan
 from oceanpath.cli.stand_alone import load_or_assume, sets_key
 from oceanpath.cli.steps import span
 from oceanpath.errors import ExitCode
+from oceanpath.pipeline.integrity import verified
 from oceanpath.pipeline.plan import Plan, plan
-from oceanpath.pipeline.sealed import verified
 from oceanpath.pipeline.stage import Inputs
-from oceanpath.pipeline.survey import State
+from oceanpath.pipeline.status import StepState
 
 if TYPE_CHECKING:
-    from oceanpath.stages.extract.forecast import Outlook, Speed
+    from oceanpath.stages.extract.forecast import SlideForecast, Speed
 
 STAGE = "extract"
 KEPT = ".oceanpath"
@@ -53,11 +53,11 @@ def call(common: Common) -> int:
         return _forecast(made, common)
     prepare_folders(out=out)
     if out is None:
-        states = bring_up(made, common)
+        states = run_plan(made, common)
     else:
         from oceanpath.cli.extract_out import put, settle
 
-        states = bring_up(made, common, lambda _, folder: put(folder, out))
+        states = run_plan(made, common, lambda _, folder: put(folder, out))
         settle(states[-1], common.place(), out)
     if common.as_json or common.quiet:
         return int(ExitCode.OK)
@@ -72,7 +72,7 @@ def _placed(common: Common, out: Path | None) -> Common:
     return common if out is None or common.workspace != OUTPUTS else replace(common, workspace=out / KEPT)
 
 
-def _report(state: State, out: Path, common: Common) -> None:
+def _report(state: StepState, out: Path, common: Common) -> None:
     """Print what was made, where it is, and the commands that follow."""
     metrics = state.manifest.summary["metrics"] if state.manifest else {}
     print(f"{metrics.get('slides', 0)} slides, {metrics.get('patches', 0)} patches in {out}")
@@ -95,10 +95,10 @@ def _forecast(made: Plan, common: Common) -> int:
         if not common.as_json:
             print(f"What {settings.backend} would find is not known before it runs.")
         return int(ExitCode.OK)
-    from oceanpath.stages.extract.forecast import chosen, look_at, sample_speed
+    from oceanpath.stages.extract.forecast import chosen, inspect_slide, sample_speed
 
-    found: list[Outlook] = []
-    for outlook in look_at(settings, chosen(settings, inputs)):
+    found: list[SlideForecast] = []
+    for outlook in inspect_slide(settings, chosen(settings, inputs)):
         found.append(outlook)
         said = json.dumps({**asdict(outlook), "path": str(outlook.path)}) if common.as_json else _line(outlook)
         print(said, flush=True)
@@ -111,7 +111,7 @@ def _forecast(made: Plan, common: Common) -> int:
     return int(ExitCode.OK)
 
 
-def _inputs(states: list[State], common: Common) -> Inputs | None:
+def _inputs(states: list[StepState], common: Common) -> Inputs | None:
     """What the stage would read now; None while a parent is still to be made."""
     here = {state.step.name: state for state in states}
     step, places = states[-1].step, dict[str, Path]()
@@ -122,13 +122,13 @@ def _inputs(states: list[State], common: Common) -> Inputs | None:
     return verified(Inputs(parents=places), step.stage)
 
 
-def _line(outlook: Outlook) -> str:
+def _line(outlook: SlideForecast) -> str:
     if outlook.problem:
         return f"{outlook.slide_id}: would fail: {outlook.problem}"
     return f"{outlook.slide_id}: {outlook.patches} patches, mpp {outlook.mpp:g} ({outlook.mpp_source})"
 
 
-def _estimate(found: list[Outlook], good: list[Outlook], speed: Speed | None) -> str:
+def _estimate(found: list[SlideForecast], good: list[SlideForecast], speed: Speed | None) -> str:
     patches, bad = sum(outlook.patches for outlook in good), len(found) - len(good)
     said = f"{len(good)} slides, {patches} patches" + (f"; {bad} would fail" if bad else "")
     if speed is None:

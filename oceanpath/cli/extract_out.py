@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from oceanpath.artifacts.features import find_features
+from oceanpath.artifacts.features.files import find_features
 from oceanpath.artifacts.gather import lay_out, not_laid_out, remove_copies
 from oceanpath.errors import StageError
+from oceanpath.pipeline.integrity import verify_files
 from oceanpath.pipeline.processes import process_tag, token
-from oceanpath.pipeline.sealed import verify_files
-from oceanpath.pipeline.survey import State
+from oceanpath.pipeline.status import StepState
 from oceanpath.pipeline.workspace import Workspace, remove_dead
 
 SHOWN = 5
@@ -29,7 +29,7 @@ def put(folder: Path, out: Path) -> None:
         raise StageError("the features could not be put there", where=out, got=error) from error
 
 
-def settle(state: State, workspace: Workspace, out: Path) -> None:
+def settle(state: StepState, workspace: Workspace, out: Path) -> None:
     """Bring `out` to what the stage holds; the files of slides that are excluded now are removed, others are named.
 
     Only files that this workspace made are removed. Other shards, and earlier slides, have their files there too.

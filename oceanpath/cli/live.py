@@ -8,7 +8,7 @@ from oceanpath.cli.screen import outcome
 from oceanpath.cli.steps import Pace, Steps, span
 from oceanpath.pipeline.plan import Step
 from oceanpath.pipeline.stage import Progress
-from oceanpath.pipeline.survey import State
+from oceanpath.pipeline.status import StepState
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -33,7 +33,7 @@ class Live:
         self.print(f"{label}: {'; '.join(why)}")
         return _BarProgress(self, task, self.steps.begin(step))
 
-    def end(self, state: State) -> None:
+    def end(self, state: StepState) -> None:
         """Remove the step's bar and print how it went."""
         self.steps.end(state.step)
         task = self._tasks.pop(state.step.name, None)

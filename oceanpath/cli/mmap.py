@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from oceanpath.cli.options import Common, flag
-from oceanpath.cli.run import bring
+from oceanpath.cli.run import run_experiment
 from oceanpath.errors import ArtifactError, ExitCode, ExperimentError
 from oceanpath.pipeline.plan import plan
 
@@ -19,7 +19,7 @@ SHOWN = 20
 
 def call(common: Common) -> int:
     """Build the store, or verify it."""
-    return verify_store(common) if common.more["verify"] else bring(common, ("mmap",))
+    return verify_store(common) if common.more["verify"] else run_experiment(common, ("mmap",))
 
 
 def verify_store(common: Common) -> int:
@@ -53,8 +53,8 @@ def _verify(folder: Path, *, quiet: bool) -> tuple[int, list[str]]:
 
     Raises: ArtifactError: another file of the store is damaged, and so nothing is known of its bags.
     """
-    from oceanpath.artifacts.store import Store
-    from oceanpath.pipeline.sealed import changed, refuse
+    from oceanpath.artifacts.store.reader import Store
+    from oceanpath.pipeline.integrity import changed, refuse
 
     refuse(changed(folder.resolve(), lambda name: not name.endswith(".bin")))
     store, wrong = Store(folder), []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oceanpath.cli.history import Workspace
+from oceanpath.cli.ledger.history import Workspace
 from oceanpath.cli.options import OUTPUTS
 from oceanpath.cli.outputs import prepare_file
 from oceanpath.cli.serve import ExperimentFile, bundle_folder
@@ -40,8 +40,8 @@ def predict(
     weights: Annotated[Path | None, typer.Option("--weights", help="Local file of the encoder's weights.")] = None,
 ) -> int:
     """Predict slides with a bundle, from features or from slides; `serve` gives the same numbers."""
-    from oceanpath.artifacts.bundle import read_bundle
-    from oceanpath.artifacts.feature_folder import find_features, passed_over
+    from oceanpath.artifacts.bundle.folder import read_bundle
+    from oceanpath.artifacts.features.folder import find_features, passed_over
     from oceanpath.cli.predict_slides import features_of
     from oceanpath.serving.engine import Engine
     from oceanpath.serving.offline import find_bundle, predict_table
@@ -69,9 +69,9 @@ def predict(
 
 def _verify_published(features: Iterable[Path]) -> None:
     """Compare features that this program published with their digests. Raises: ArtifactError: some differ."""
-    from oceanpath.artifacts.feature_folder import find_features
+    from oceanpath.artifacts.features.folder import find_features
     from oceanpath.artifacts.gather import is_published
-    from oceanpath.pipeline.sealed import verify_files
+    from oceanpath.pipeline.integrity import verify_files
 
     for path in features:
         folder, files = (path, find_features(path).values()) if path.is_dir() else (path.parent, [path])

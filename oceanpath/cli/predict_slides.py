@@ -7,11 +7,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from oceanpath.artifacts.bundle_facts import Contract
-from oceanpath.artifacts.feature_sources import READABLE
-from oceanpath.artifacts.ids import CLOSED_SUFFIXES, SLIDE_SUFFIXES
+from oceanpath.artifacts.bundle.facts import Contract
+from oceanpath.artifacts.cohort.ids import CLOSED_SUFFIXES, SLIDE_SUFFIXES
+from oceanpath.artifacts.features.sources import READABLE
 from oceanpath.cli.options import Common
-from oceanpath.cli.run import bring_up
+from oceanpath.cli.run import run_plan
 from oceanpath.errors import ExperimentError
 from oceanpath.folders import list_folder
 from oceanpath.pipeline.experiment import without_file
@@ -106,5 +106,5 @@ def _extract(folder: Path, sets: tuple[str, ...], workspace: Path) -> Path:
     experiment = without_file(NAME, CATALOG, (f"data.slides={json.dumps(str(folder.resolve()))}", *sets))
     common = Common(workspace=workspace)
     print(f"extracting as the bundle says: {', '.join(sets)}", file=sys.stderr)
-    states = bring_up(plan(experiment, ("extract",)), common)
+    states = run_plan(plan(experiment, ("extract",)), common)
     return common.place().place("stage", "extract", states[-1].fingerprint)

@@ -10,13 +10,13 @@ from oceanpath.cli.table import paragraph
 from oceanpath.models.settings import StaticSettings
 from oceanpath.pipeline.experiment import Experiment
 from oceanpath.pipeline.layers import table
-from oceanpath.pipeline.survey import State
+from oceanpath.pipeline.status import StepState
 
 SIMPLEST = StaticSettings.model_fields["name"].default
 """The aggregator that is proposed for comparison."""
 
 
-def report(states: list[State], experiment: Experiment, common: Common) -> None:
+def report(states: list[StepState], experiment: Experiment, common: Common) -> None:
     """Print the end of a successful run."""
     if all(state.state == "fresh" for state in states):
         print(f"Everything is fresh: {len(states)} steps of {experiment.name}, nothing to do.")
@@ -33,7 +33,7 @@ def report(states: list[State], experiment: Experiment, common: Common) -> None:
         print(f"{INDENT}{line}")
 
 
-def next_commands(states: list[State], experiment: Experiment, common: Common) -> list[str]:
+def next_commands(states: list[StepState], experiment: Experiment, common: Common) -> list[str]:
     """Commands that make sense now; each can be run as it is printed."""
     names = {state.step.stage.name for state in states}
     commands = [command("ledger", "show", *workspace_flag(common.workspace))]
@@ -52,6 +52,6 @@ def _can_compare(experiment: Experiment) -> bool:
     return experiment.base.value("model.name") != SIMPLEST and keys <= set(StaticSettings.own_keys())
 
 
-def _title(state: State, experiment: Experiment) -> str:
+def _title(state: StepState, experiment: Experiment) -> str:
     _, _, variant = state.step.name.partition("@")
     return f"Test results of {experiment.name}" + (f", variant {variant}" if variant else "")

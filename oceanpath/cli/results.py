@@ -8,7 +8,7 @@ from typing import Any
 
 from oceanpath.artifacts.metrics import FILE, read_metrics
 from oceanpath.cli.table import paragraph, table
-from oceanpath.pipeline.sealed import verify_files
+from oceanpath.pipeline.integrity import verify_files
 
 INDENT = "  "
 LEVELS = ("slide", "patient")

@@ -6,10 +6,10 @@ import json
 import sys
 from dataclasses import replace
 
-from oceanpath.cli.ahead import refuse_known
 from oceanpath.cli.commands import experiment_command
 from oceanpath.cli.experiments import quickstart, say
 from oceanpath.cli.options import Common
+from oceanpath.cli.preflight import refuse_known
 from oceanpath.cli.report import report
 from oceanpath.cli.screen import facts, make_screen
 from oceanpath.cli.steps import Steps, span
@@ -19,7 +19,7 @@ from oceanpath.pipeline.experiment import Experiment
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.plan import Plan, plan
 from oceanpath.pipeline.runner import Published, Runner, first_error, ignore
-from oceanpath.pipeline.survey import State, forced_stages, survey
+from oceanpath.pipeline.status import StepState, forced_steps, inspect_plan
 
 
 def run(common: Common) -> int:
@@ -28,27 +28,27 @@ def run(common: Common) -> int:
         if common.experiment is not None:
             raise ExperimentError("--quickstart is an experiment of its own", got=common.experiment)
         common = replace(common, experiment=quickstart())
-    return bring(common)
+    return run_experiment(common)
 
 
-def bring(common: Common, targets: tuple[str, ...] = ()) -> int:
+def run_experiment(common: Common, targets: tuple[str, ...] = ()) -> int:
     """Bring the targets, or all stages of the file, up to date, or print what that would take."""
-    return bring_experiment(common.load(), common, targets)
+    return run_loaded_experiment(common.load(), common, targets)
 
 
-def bring_experiment(experiment: Experiment, common: Common, targets: tuple[str, ...] = ()) -> int:
+def run_loaded_experiment(experiment: Experiment, common: Common, targets: tuple[str, ...] = ()) -> int:
     """The same for an experiment that is loaded."""
     made = plan(experiment, targets, common.to)
     if common.dry_run or common.mermaid:
         show_plan(made, common)
         return int(ExitCode.OK)
-    states = bring_up(made, common)
+    states = run_plan(made, common)
     if not common.as_json and not common.quiet:
         report(states, experiment, common)
     return int(ExitCode.OK)
 
 
-def bring_up(made: Plan, common: Common, published: Published = ignore) -> list[State]:
+def run_plan(made: Plan, common: Common, published: Published = ignore) -> list[StepState]:
     """Run a plan; `published` is called with every part that is published.
 
     Raises: OceanPathError: what failed; the rest is kept.
@@ -63,10 +63,10 @@ def bring_up(made: Plan, common: Common, published: Published = ignore) -> list[
     return states
 
 
-def _go(made: Plan, common: Common, published: Published) -> list[State]:
+def _go(made: Plan, common: Common, published: Published) -> list[StepState]:
     workspace = common.place()
     workspace.open()
-    forced = forced_stages(made, common.force)
+    forced = forced_steps(made, common.force)
     with Ledger(workspace.ledger) as ledger:
 
         def last_seconds(stage: str) -> float | None:
@@ -104,13 +104,13 @@ def _tell_removed(runner: Runner, common: Common) -> None:
     say(f"{what}. `{experiment_command('run', common, experiment)}` brings them up to date.", quiet=common.quiet)
 
 
-def show_plan(made: Plan, common: Common) -> list[State]:
+def show_plan(made: Plan, common: Common) -> list[StepState]:
     """Print the state of every step and why it would run, an estimate of the time and, with --mermaid, the graph.
 
     Raises: OceanPathError: something is known to be wrong, so that a run would be refused.
     """
     place = common.place()
-    states = survey(made, place, common.force)
+    states = inspect_plan(made, place, common.force)
     _show(states, made, common)
     fresh = [state for state in states if state.state == "fresh"]
     published = {state.step.name: place.place("stage", state.step.stage.name, state.fingerprint) for state in fresh}
@@ -119,7 +119,7 @@ def show_plan(made: Plan, common: Common) -> list[State]:
     return states
 
 
-def _show(states: list[State], made: Plan, common: Common) -> None:
+def _show(states: list[StepState], made: Plan, common: Common) -> None:
     if common.as_json:
         for state in states:
             print(json.dumps(facts(state)))
@@ -133,7 +133,7 @@ def _show(states: list[State], made: Plan, common: Common) -> None:
         print(f"\n{made.mermaid()}")
 
 
-def _forecast(states: list[State], common: Common) -> str:
+def _forecast(states: list[StepState], common: Common) -> str:
     """What the steps that are not fresh would take, from the last time each stage ran in this workspace."""
     left = [state for state in states if state.state != "fresh"]
     if not left:

@@ -11,25 +11,25 @@ from oceanpath.cli.steps import Pace, Steps, span
 from oceanpath.pipeline.plan import Step
 from oceanpath.pipeline.runner import Screen
 from oceanpath.pipeline.stage import Progress, Quiet
-from oceanpath.pipeline.survey import State
+from oceanpath.pipeline.status import StepState
 
 EVERY_SECONDS = 10.0
 """Between two lines of progress of one step."""
 
 
-class Drawn(Screen, Protocol):
+class TerminalScreen(Screen, Protocol):
     """A screen that can be closed."""
 
     def close(self) -> None:
         """Nothing more will be drawn."""
 
 
-def make_screen(steps: Steps, *, quiet: bool, as_json: bool) -> Drawn:
+def make_screen(steps: Steps, *, quiet: bool, as_json: bool) -> TerminalScreen:
     """The screen that the flags ask for, or the one that suits stderr."""
     if as_json:
         return Events(sys.stdout)
     if quiet:
-        return Silence()
+        return NoScreen()
     if sys.stderr.isatty():
         from oceanpath.cli.live import Live  # loads rich when it first draws
 
@@ -37,14 +37,14 @@ def make_screen(steps: Steps, *, quiet: bool, as_json: bool) -> Drawn:
     return Lines(sys.stderr, steps)
 
 
-class Silence:
+class NoScreen:
     """Draws nothing."""
 
     def begin(self, _step: Step, _why: list[str]) -> Progress:
         """Draw nothing."""
         return Quiet()
 
-    def end(self, _state: State) -> None:
+    def end(self, _state: StepState) -> None:
         """Draw nothing."""
 
     def close(self) -> None:
@@ -62,7 +62,7 @@ class Events:
         self._print({"event": "start", "step": step.name, "why": why})
         return Quiet()
 
-    def end(self, state: State) -> None:
+    def end(self, state: StepState) -> None:
         """A step is over, or was fresh."""
         error = state.error.render() if state.error else None
         self._print({"event": "end", **facts(state), "seconds": state.seconds, "error": error})
@@ -74,7 +74,7 @@ class Events:
         print(json.dumps(event), file=self.stream, flush=True)
 
 
-def facts(state: State) -> dict[str, object]:
+def facts(state: StepState) -> dict[str, object]:
     """A step as one JSON object."""
     found: dict[str, object] = {"step": state.step.name, "stage": state.step.stage.name}
     found |= {"fingerprint": state.fingerprint or None, "state": state.state, "why": state.why}
@@ -94,7 +94,7 @@ class Lines:
         self.print(f"{self.steps.label(step)}: {'; '.join(why)}")
         return _LineProgress(self, step, self.steps.begin(step))
 
-    def end(self, state: State) -> None:
+    def end(self, state: StepState) -> None:
         """Print how a step went."""
         self.steps.end(state.step)
         for line in outcome(state, self.steps):
@@ -147,7 +147,7 @@ class _LineProgress:
         return f"about {span(left)} left" + (f" ({total} in total)" if total else "")
 
 
-def outcome(state: State, steps: Steps) -> list[str]:
+def outcome(state: StepState, steps: Steps) -> list[str]:
     """How a step went, in lines; nothing for one that was fresh."""
     label = steps.label(state.step)
     if state.state == "fresh":

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from oceanpath.cli.commands import experiment_command
-from oceanpath.cli.history import Workspace
+from oceanpath.cli.ledger.history import Workspace
 from oceanpath.cli.options import OUTPUTS, Common
 from oceanpath.errors import ExitCode, ExperimentError
 from oceanpath.serving.settings import ServeSettings

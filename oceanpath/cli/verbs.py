@@ -8,7 +8,7 @@ from collections.abc import Callable, Container
 import typer
 
 from oceanpath.cli.options import FILE, QUICKSTART, flag, verb
-from oceanpath.cli.run import bring, run
+from oceanpath.cli.run import run, run_experiment
 from oceanpath.stages.catalog import CATALOG
 
 MODEL = flag("model", str | None, None, "Aggregator; `oceanpath models list` shows them.", key="model.name")
@@ -36,4 +36,4 @@ def _verb(name: str) -> Callable[..., int]:
     if name in OWN:
         module = importlib.import_module(OWN[name])
         return verb(module.call, module.FLAGS)
-    return verb(lambda common: bring(common, (name,)), (MODEL,) if name in WITH_MODEL else ())
+    return verb(lambda common: run_experiment(common, (name,)), (MODEL,) if name in WITH_MODEL else ())

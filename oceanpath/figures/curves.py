@@ -24,7 +24,7 @@ PER_LINE = 0.17
 
 
 @dataclass(frozen=True)
-class Line:
+class CurveLine:
     """One curve, with a band around it when `low` and `high` are given on the grid `band_x`."""
 
     name: str
@@ -37,7 +37,7 @@ class Line:
     """A thin grey line: something to compare with."""
 
 
-def draw_roc(path: Path, lines: Sequence[Line], title: str = "", legend: str = "") -> None:
+def draw_roc(path: Path, lines: Sequence[CurveLine], title: str = "", legend: str = "") -> None:
     """ROC curves with the diagonal of chance; `legend` is the title of the legend."""
     with _square(path, lines, title, legend) as (figure, axes):
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=DOTTED)
@@ -47,7 +47,7 @@ def draw_roc(path: Path, lines: Sequence[Line], title: str = "", legend: str = "
 
 
 def draw_pr(
-    path: Path, lines: Sequence[Line], prevalence: float | None = None, title: str = "", legend: str = ""
+    path: Path, lines: Sequence[CurveLine], prevalence: float | None = None, title: str = "", legend: str = ""
 ) -> None:
     """Precision-recall curves as steps; a dotted line marks the prevalence, the precision of chance."""
     with _square(path, lines, title, legend) as (figure, axes):
@@ -99,14 +99,14 @@ def draw_confusion(path: Path, table: NDArray[np.int64], classes: Sequence[str],
 
 
 @contextmanager
-def _square(path: Path, lines: Sequence[Line], title: str, legend: str) -> Iterator[tuple[Figure, Axes]]:
+def _square(path: Path, lines: Sequence[CurveLine], title: str, legend: str) -> Iterator[tuple[Figure, Axes]]:
     """A square plot with space for the lines of a legend below it."""
     height = 3.5 + PER_LINE * (len(lines) + bool(legend))
     with drawing(path, height=height) as figure:
         yield figure, figure.add_subplot(title=title)
 
 
-def _plot_lines(axes: Axes, lines: Sequence[Line], steps: str) -> None:
+def _plot_lines(axes: Axes, lines: Sequence[CurveLine], steps: str) -> None:
     """The strong lines first, so that the legend names them first, with the faint ones underneath."""
     strong, faint = [one for one in lines if not one.faint], [one for one in lines if one.faint]
     for number, line in enumerate(strong):
@@ -117,7 +117,7 @@ def _plot_lines(axes: Axes, lines: Sequence[Line], steps: str) -> None:
         axes.plot(line.x, line.y, color=GREY, linewidth=1, label=line.name, drawstyle=steps)
 
 
-def _legend(figure: Figure, axes: Axes, lines: Sequence[Line], title: str) -> None:
+def _legend(figure: Figure, axes: Axes, lines: Sequence[CurveLine], title: str) -> None:
     if lines:
         handles, names = axes.get_legend_handles_labels()
         labels = [_broken(name, LEGEND_LETTERS) for name in names]

@@ -72,7 +72,7 @@ def draw_heatmap(
         heading(figure, title)
 
 
-def draw_places(
+def draw_coords(
     path: Path,
     coords: NDArray[np.int32],
     footprint: tuple[float, float] | None,

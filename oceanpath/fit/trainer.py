@@ -24,8 +24,8 @@ from oceanpath.bags.dataset import BagDataset
 from oceanpath.bags.loader import Loader
 from oceanpath.bags.placement import loader_of
 from oceanpath.bags.sampler import BagSampler
-from oceanpath.fit.guard import NonFiniteGuard
 from oceanpath.fit.losses import SlideLoss
+from oceanpath.fit.non_finite import NonFiniteGuard
 from oceanpath.fit.optim import build_optimizer, build_schedule
 from oceanpath.fit.seeds import derive, seed_torch
 from oceanpath.fit.settings import FitSettings

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from oceanpath.bags.batch import Batch
-from oceanpath.models import recompute, streaming
+from oceanpath.models import checkpointed as recompute
+from oceanpath.models import streaming
 
 R = TypeVar("R")
 
@@ -40,7 +41,7 @@ class BaseMIL(nn.Module, ABC):
 
     ordered = False
     """Whether the order of the patches means something to this architecture."""
-    unpads = False
+    requires_packed = False
     """Whether padded bags are taken one by one without their padding, so that `pool` never sees a mask."""
     reads_coords = False
     """Whether coordinates, where they are known, change what comes out. A bundle of such a model asks for them."""
@@ -87,7 +88,7 @@ class BaseMIL(nn.Module, ABC):
             The embedding [B, embed_dim] and the attention [B, N] (None unless asked for).
         """
         h = h.to(next(self.parameters()).dtype)
-        if mask is not None and self.unpads:
+        if mask is not None and self.requires_packed:
             return self._unpadded(h, mask, coords, return_attention)
         if mask is not None:
             h = torch.where(mask.unsqueeze(-1), h, h.new_zeros(()))
@@ -133,12 +134,12 @@ class BaseMIL(nn.Module, ABC):
         embedding, attention = self.forward_features(rows.unsqueeze(0), None, places, return_attention)
         return embedding.squeeze(0), None if attention is None else attention.squeeze(0)
 
-    def again(self, work: Callable[..., R], *inputs: object) -> R:
+    def checkpointed(self, work: Callable[..., R], *inputs: object) -> R:
         """``work(*inputs)``; with `checkpoint` its inner results are computed again in the backward pass."""
-        return recompute.again(self.checkpoint, work, *inputs)
+        return recompute.checkpointed(self.checkpoint, work, *inputs)
 
     def by_rows(self, work: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
-        """`again` for a function that looks at each row for itself: in blocks of rows."""
+        """`checkpointed` for a function that looks at each row for itself: in blocks of rows."""
         return recompute.by_rows(self.checkpoint, work, rows)
 
 

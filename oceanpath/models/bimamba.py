@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from oceanpath.models import streaming
 from oceanpath.models.base import BaseMIL
-from oceanpath.models.mamba2 import Mamba2, Memory
+from oceanpath.models.mamba2 import Mamba2, ScanState
 from oceanpath.models.patches import PatchMLP, masked_softmax, widen
 from oceanpath.models.settings import BiMambaSettings
 from oceanpath.models.streaming import RunningSoftmax
@@ -23,7 +23,7 @@ class BiMamba(BaseMIL):
     """`settings.layers` pairs of Mamba-2 layers; bags are taken one by one, without padding."""
 
     ordered = True  # a recurrence reads its patches in stored order
-    unpads = True
+    requires_packed = True
 
     def __init__(self, settings: BiMambaSettings, in_dim: int) -> None:
         super().__init__(in_dim, settings.hidden)
@@ -39,20 +39,20 @@ class BiMamba(BaseMIL):
     def pool(
         self,
         h: Tensor,
-        mask: Tensor | None,  # noqa: ARG002  # `unpads`: there is none
+        mask: Tensor | None,  # noqa: ARG002  # `requires_packed`: there is none
         coords: Tensor | None,  # noqa: ARG002  # places count only by the order of the patches
         return_attention: bool,
     ) -> tuple[Tensor, Tensor | None]:
         """The weighted mean of the patches' last states, and the weights."""
         x = self.by_rows(self.patches, h)
         for layer in range(len(self.norms)):
-            x = self.again(self._layer, layer, x)
+            x = self.checkpointed(self._layer, layer, x)
         states = self.norm(x)
         weights = masked_softmax(self.score(states).squeeze(-1), None)
         embedding = torch.bmm(weights.to(states.dtype).unsqueeze(1), states).squeeze(1)
         return embedding, weights if return_attention else None
 
-    def _layer(self, number: int, x: Tensor, ahead: Memory | None = None, back: Memory | None = None) -> Tensor:
+    def _layer(self, number: int, x: Tensor, ahead: ScanState | None = None, back: ScanState | None = None) -> Tensor:
         """One layer over tokens [B, n, C]; `ahead` and `back` are what its directions know when they come to them."""
         normed = self.norms[number](x)
         forth, _ = self._one("ahead", number).step(normed, ahead)
@@ -76,7 +76,7 @@ class BiMamba(BaseMIL):
         The tokens of a block are computed again from its patches in every pass: 2 · layers + 1 passes.
         """
         blocks = streaming.blocks(len(rows))
-        known: list[list[tuple[Memory | None, Memory | None]]] = []
+        known: list[list[tuple[ScanState | None, ScanState | None]]] = []
 
         def tokens(block: int, layers: int) -> Tensor:
             x: Tensor = self.patches(rows[None, blocks[block]].to(self.score.weight.dtype))
@@ -96,10 +96,10 @@ class BiMamba(BaseMIL):
 
     def _edges(
         self, number: int, count: int, tokens: Callable[[int, int], Tensor]
-    ) -> list[tuple[Memory | None, Memory | None]]:
+    ) -> list[tuple[ScanState | None, ScanState | None]]:
         """What both directions of a layer know when they come to each block."""
-        ahead: list[Memory | None] = [None]
-        back: list[Memory | None] = [None]
+        ahead: list[ScanState | None] = [None]
+        back: list[ScanState | None] = [None]
         for block in range(count - 1):
             normed = self.norms[number](tokens(block, number))
             ahead.append(self._one("ahead", number).step(normed, ahead[-1])[1].kept())

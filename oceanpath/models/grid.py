@@ -22,7 +22,7 @@ SIDE = 2 * REACH + 1
 FAR = 1 << 62
 
 
-class Grid(NamedTuple):
+class CoordsGrid(NamedTuple):
     """Cells of B bags of n patches."""
 
     column: Tensor
@@ -37,7 +37,7 @@ class Grid(NamedTuple):
     """[B, 1] bool: whether the coordinates are a grid; otherwise the cells mean nothing."""
 
 
-def grid_of(coords: Tensor) -> Grid:
+def grid_of(coords: Tensor) -> CoordsGrid:
     """The grid of coordinates [B, n, 2]. The step of an axis is the smallest distance between two different ones."""
     along = coords.long().mT
     along = along - along.amin(dim=2, keepdim=True)
@@ -49,7 +49,7 @@ def grid_of(coords: Tensor) -> Grid:
     cells = torch.div(along, step, rounding_mode="floor")
     (column, row), (width, height) = cells.unbind(dim=1), (cells.amax(dim=2, keepdim=True) + 1).unbind(dim=1)
     fits = ~between & (width * height <= SPARSE * as_tensor(coords.shape[1], coords) + SPARE)
-    return Grid(column, row, width, height, fits)
+    return CoordsGrid(column, row, width, height, fits)
 
 
 def convolve_by_lookup(x: Tensor, coords: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
@@ -78,11 +78,11 @@ def convolve_by_lookup(x: Tensor, coords: Tensor, kernel: Tensor, bias: Tensor) 
     return total
 
 
-def _laid_out(grid: Grid, x: Tensor) -> Grid:
+def _laid_out(grid: CoordsGrid, x: Tensor) -> CoordsGrid:
     """`grid`, with the smallest square in stored order for bags whose coordinates are none."""
     order = torch.arange(x.shape[1], device=x.device)[None]
     side = as_tensor(ceil_sqrt(x.shape[1], x), x)
-    return Grid(
+    return CoordsGrid(
         torch.where(grid.fits, grid.column, torch.remainder(order, side)),
         torch.where(grid.fits, grid.row, torch.div(order, side, rounding_mode="floor")),
         torch.where(grid.fits, grid.width, side),
@@ -91,7 +91,7 @@ def _laid_out(grid: Grid, x: Tensor) -> Grid:
     )
 
 
-def _owners(grid: Grid, x: Tensor) -> Tensor:
+def _owners(grid: CoordsGrid, x: Tensor) -> Tensor:
     """[B, cells]: the number of a patch that lies in each cell, n for an empty one."""
     n, order = as_tensor(x.shape[1], x), torch.arange(x.shape[1], device=x.device)[None]
     cell = torch.arange(SPARSE * x.shape[1] + SPARE, device=x.device)[None]
@@ -101,7 +101,7 @@ def _owners(grid: Grid, x: Tensor) -> Tensor:
     return torch.where(grid.fits, on_grid, on_square)
 
 
-def _neighbours(grid: Grid, owner: Tensor, n: Tensor) -> Tensor:
+def _neighbours(grid: CoordsGrid, owner: Tensor, n: Tensor) -> Tensor:
     """[B, 7, 7, n]: the owner of the cell at each offset (row, column) from each patch; n outside the plane."""
     offset = torch.arange(-REACH, REACH + 1, device=owner.device)
     column = grid.column[:, None, None] + offset[None, None, :, None]

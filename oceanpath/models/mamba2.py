@@ -19,7 +19,7 @@ from oceanpath.models.settings import BiMambaSettings
 from oceanpath.models.ssd import scan
 
 
-class Memory(NamedTuple):
+class ScanState(NamedTuple):
     """What one direction of a layer knows of the tokens before."""
 
     inputs: Tensor
@@ -27,9 +27,9 @@ class Memory(NamedTuple):
     state: Tensor
     """[B, heads, P, S], of the recurrence."""
 
-    def kept(self) -> Memory:
+    def kept(self) -> ScanState:
         """The same numbers in memory of their own: a view would keep all of its block."""
-        return Memory(self.inputs.clone(), self.state.clone())
+        return ScanState(self.inputs.clone(), self.state.clone())
 
 
 class Mamba2(nn.Module):
@@ -55,7 +55,7 @@ class Mamba2(nn.Module):
         """The sequence after convolution, scan and gate."""
         return self.step(h, None)[0]
 
-    def step(self, h: Tensor, memory: Memory | None) -> tuple[Tensor, Memory]:
+    def step(self, h: Tensor, memory: ScanState | None) -> tuple[Tensor, ScanState]:
         """`forward` of tokens that follow those of `memory` (None = nothing), and what is known after them."""
         sizes = [self.inner, self.inner + 2 * self.state, len(self.D)]
         gate, mixed, steps = torch.split(self.in_proj(h), sizes, dim=-1)
@@ -65,7 +65,7 @@ class Mamba2(nn.Module):
         mixed = silu(self.conv1d(causal)).transpose(1, 2)
         y, state = self._scan(mixed, steps, None if memory is None else memory.state)
         out: Tensor = self.out_proj(self.norm(y * silu(gate)))
-        return out, Memory(causal[:, :, causal.shape[2] - reach :], state)
+        return out, ScanState(causal[:, :, causal.shape[2] - reach :], state)
 
     def _scan(self, mixed: Tensor, steps: Tensor, start: Tensor | None) -> tuple[Tensor, Tensor]:
         """The recurrence in float32 (float64 for a float64 model), without autocast."""

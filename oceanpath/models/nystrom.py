@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from oceanpath.models import streaming
-from oceanpath.models.attend import join_heads, split_heads
+from oceanpath.models.attention import join_heads, split_heads
 from oceanpath.models.lengths import ceil_divide
 from oceanpath.models.patches import masked_softmax, widen
 from oceanpath.models.streaming import RunningSoftmax

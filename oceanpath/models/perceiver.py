@@ -21,10 +21,10 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from oceanpath.bags.batch import Batch
 from oceanpath.models import streaming
-from oceanpath.models.attend import FeedForward, SelfAttention, join_heads, split_heads
+from oceanpath.models.attention import FeedForward, SelfAttention, join_heads, split_heads
 from oceanpath.models.base import BaseMIL
+from oceanpath.models.fourier_coords import FourierCoords
 from oceanpath.models.patches import PatchMLP, masked_softmax, widen
-from oceanpath.models.places import FourierPlaces
 from oceanpath.models.settings import PerceiverSettings
 from oceanpath.models.streaming import RunningSoftmax
 
@@ -60,7 +60,7 @@ class Perceiver(BaseMIL):
         self.reads, self.layers = settings.reads, settings.layers
         readers, runs = (min(2, self.reads), 1) if settings.shared else (self.reads, self.reads)
         self.patches = PatchMLP(settings, in_dim)
-        self.places = FourierPlaces(settings.bands, width) if settings.positions == "fourier" else None
+        self.places = FourierCoords(settings.bands, width) if settings.positions == "fourier" else None
         self.reads_coords = self.places is not None
         self.latents = nn.Parameter(0.02 * torch.randn(1, settings.latents, width))
         self.query, self.keys_values, self.out, self.ffn = _reader(settings)
@@ -176,9 +176,9 @@ class Perceiver(BaseMIL):
             layers = self._layers_of(number)
             mixed, weights = read(number, x, return_attention and number == self.reads - 1)
             x = x + layers.out(mixed)
-            x = x + self.again(layers.ffn, x)
+            x = x + self.checkpointed(layers.ffn, x)
             first = number * self.layers % len(self.blocks)
             for block in self.blocks[first : first + self.layers]:
-                x = self.again(block, x)
+                x = self.checkpointed(block, x)
         embedding: Tensor = self.norm(x).mean(dim=1)
         return embedding, weights

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from oceanpath.models.attend import SelfAttention, class_attention, streamed_tokens
+from oceanpath.models.attention import SelfAttention, class_attention, streamed_tokens
 from oceanpath.models.base import BaseMIL
 from oceanpath.models.patches import PatchMLP
 from oceanpath.models.settings import TransformerSettings
@@ -44,7 +44,7 @@ class Transformer(BaseMIL):
         places = None if coords is None else self._places(coords, self.slide.dtype)
         for block in self.blocks:
             before = x
-            x = self.again(block, x, tokens, places)
+            x = self.checkpointed(block, x, tokens, places)
         embedding = self.norm(x[:, 0])
         if not return_attention:
             return embedding, None

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from oceanpath.models.attend import streamed_tokens
+from oceanpath.models.attention import streamed_tokens
 from oceanpath.models.base import BaseMIL
 from oceanpath.models.nystrom import NystromAttention
 from oceanpath.models.patches import PatchMLP
@@ -23,7 +23,7 @@ class TransMIL(BaseMIL):
     """Nyström attention blocks with PPEG between them; bags are taken one by one, without padding."""
 
     ordered = True  # landmarks are means of consecutive patches, and the square layout is in stored order
-    unpads = True
+    requires_packed = True
     reads_coords = True
 
     def __init__(self, settings: TransMILSettings, in_dim: int) -> None:
@@ -42,7 +42,7 @@ class TransMIL(BaseMIL):
     def pool(
         self,
         h: Tensor,
-        mask: Tensor | None,  # noqa: ARG002  # `unpads`: there is none
+        mask: Tensor | None,  # noqa: ARG002  # `requires_packed`: there is none
         coords: Tensor | None,
         return_attention: bool,
     ) -> tuple[Tensor, Tensor | None]:
@@ -52,12 +52,12 @@ class TransMIL(BaseMIL):
         attention = None
         for number, (norm, block) in enumerate(zip(self.norms, self.blocks, strict=True)):
             if number == 1:
-                x = torch.cat([x[:, :1], self.again(self.ppeg, x[:, 1:], coords)], dim=1)
+                x = torch.cat([x[:, :1], self.checkpointed(self.ppeg, x[:, 1:], coords)], dim=1)
             normed = norm(x)
             if return_attention and number == len(self.blocks) - 1:
                 assert isinstance(block, NystromAttention)
                 attention = block.first_attention(normed)
-            x = x + self.again(block, normed)
+            x = x + self.checkpointed(block, normed)
         return self.norm(x[:, 0]), attention
 
     def stream(self, rows: Tensor, coords: Tensor | None, return_attention: bool) -> tuple[Tensor, Tensor | None]:

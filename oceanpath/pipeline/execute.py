@@ -9,35 +9,35 @@ from pathlib import Path
 from typing import Protocol
 
 from oceanpath.errors import AccidentError, ArtifactError, OceanPathError, StageError
-from oceanpath.pipeline.sealed import verified, verify_parts
-from oceanpath.pipeline.seats import pace
+from oceanpath.pipeline.integrity import verified, verify_parts
+from oceanpath.pipeline.jobs import Job, JobResult, WorkItem, call
+from oceanpath.pipeline.progress_slots import pace
 from oceanpath.pipeline.stage import Part, Progress, Stage, resolve
-from oceanpath.pipeline.tasks import Job, Made, Task, call
-from oceanpath.pipeline.workers import Workers
+from oceanpath.pipeline.workers import Executor
 from oceanpath.pipeline.workspace import Manifest, Workspace
 
 EVERY_SECONDS = 0.2
 """Between two movements of a bar."""
 
 
-class Witness(Protocol):
+class PartListener(Protocol):
     """Who is told of each part."""
 
-    def part(self, key: str, fingerprint: str, made: Made) -> None:
+    def part(self, key: str, fingerprint: str, made: JobResult) -> None:
         """A part was there, was made, or failed."""
 
 
 @dataclass(frozen=True)
-class Site:
+class ExecutionContext:
     """Where things are made and who is told."""
 
     workspace: Workspace
-    workers: Workers
+    workers: Executor
     progress: Progress
-    witness: Witness
+    witness: PartListener
 
 
-def execute(site: Site, job: Job) -> tuple[Manifest, float | None]:
+def execute(site: ExecutionContext, job: Job) -> tuple[Manifest, float | None]:
     """Make and publish one step. Parts that are published already are not made again.
 
     What the step reads of its parents is compared with its sealed digests first.
@@ -53,7 +53,7 @@ def execute(site: Site, job: Job) -> tuple[Manifest, float | None]:
     if job.step.stage.parts:
         places, failed, peaks = _parts(site, job)
         job = replace(job, inputs=replace(job.inputs, parts=places, failed=failed))
-    ((_, made),) = site.workers.each([Task(site.workspace, job)], site.progress)
+    ((_, made),) = site.workers.each([WorkItem(site.workspace, job)], site.progress)
     if made.error is not None:
         raise made.error
     if made.manifest is None:
@@ -61,15 +61,15 @@ def execute(site: Site, job: Job) -> tuple[Manifest, float | None]:
     return made.manifest, max((peak for peak in (*peaks, made.peak_mb) if peak is not None), default=None)
 
 
-def _parts(site: Site, job: Job) -> tuple[dict[str, Path], dict[str, str], list[float | None]]:
+def _parts(site: ExecutionContext, job: Job) -> tuple[dict[str, Path], dict[str, str], list[float | None]]:
     """The folders of all parts, why those failed that may, and the peak memory of each."""
     stage = job.step.stage
     parts: list[Part] = call(stage.name, resolve(stage.parts), job.step.settings, job.inputs)
     site.progress.start(len(parts), stage.part_unit)
-    tasks = {part.key: Task(site.workspace, job, part, wait=False) for part in parts}
+    tasks = {part.key: WorkItem(site.workspace, job, part, wait=False) for part in parts}
     names = {key: task.order.fingerprint for key, task in tasks.items()}
-    results: dict[str, Made] = {}
-    inside = _Inside(site.progress)
+    results: dict[str, JobResult] = {}
+    inside = _PartProgress(site.progress)
     for wait in (False, True):  # what another process is at comes last: by then it may be there
         left = [replace(task, wait=wait) for key, task in tasks.items() if key not in results]
         for task, made in site.workers.each(left, inside):
@@ -97,7 +97,7 @@ def _may_fail(job: Job, failures: Mapping[str, OceanPathError], total: int) -> b
 
 
 @dataclass
-class _Inside:
+class _PartProgress:
     """The screen as the work of a part sees it: the bar counts parts, the work fills a fraction of one and a pace."""
 
     progress: Progress

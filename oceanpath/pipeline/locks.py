@@ -36,7 +36,7 @@ def try_lock(folder: Path, name: str) -> Path | None:
     lock, mine = folder / name, f"{process_tag()}.{token()}"
     holder = _file_of(lock)
     if holder is not None:
-        return None if _lives(holder) else _take_over(holder, lock / mine)
+        return None if _is_held(holder) else _take_over(holder, lock / mine)
     made = folder / f".{name}.{mine}"
     made.mkdir(parents=True)
     try:
@@ -79,7 +79,7 @@ def wait_lock(folder: Path, name: str) -> Path:
 def holder(folder: Path, name: str) -> str:
     """The tag of the living process that holds the lock `name` below `folder`; empty when there is none."""
     file = _file_of(folder / name)
-    return file.name.partition(".")[0] if file is not None and _lives(file) else ""
+    return file.name.partition(".")[0] if file is not None and _is_held(file) else ""
 
 
 def clear(folder: Path) -> None:
@@ -98,7 +98,7 @@ def _file_of(lock: Path) -> Path | None:
         return None
 
 
-def _lives(file: Path) -> bool:
+def _is_held(file: Path) -> bool:
     alive = is_alive(file.name.partition(".")[0])
     return _age(file) <= STALE_SECONDS if alive is None else alive
 

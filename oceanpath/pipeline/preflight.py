@@ -14,11 +14,11 @@ from typing import Any
 
 from oceanpath.errors import ExperimentError, OceanPathError
 from oceanpath.pipeline.plan import Plan, Step
-from oceanpath.pipeline.stage import Outlook, Sources, resolve
+from oceanpath.pipeline.stage import ParentSources, Preview, resolve
 
 
 @dataclass(frozen=True)
-class Found:
+class PreflightResult:
     """What a look ahead found."""
 
     problems: list[OceanPathError] = field(default_factory=list)
@@ -27,7 +27,9 @@ class Found:
     """Problems because nothing that lies outside is there: the experiment's data is on another machine."""
 
 
-def look_ahead(plan: Plan, published: Mapping[str, Path], root: Path | None = None, *, verify: bool = True) -> Found:
+def run_preflight(
+    plan: Plan, published: Mapping[str, Path], root: Path | None = None, *, verify: bool = True
+) -> PreflightResult:
     """Check every step of a plan that is not published.
 
     Args:
@@ -39,32 +41,32 @@ def look_ahead(plan: Plan, published: Mapping[str, Path], root: Path | None = No
     left = [step for step in plan.steps if step.name not in published]
     missing = {path: error for step in left for path, error in _missing(step).items()}
     present = any(path.exists() for step in left for path in step.settings.outside_paths().values())
-    outlooks: dict[str, Outlook] = {}
+    outlooks: dict[str, Preview] = {}
     for step in left:
         if step.stage.preflight:
             expected = {name: seen.expected for name, seen in outlooks.items()}
-            outlooks[step.name] = _look(step, published, expected, verify=verify)
+            outlooks[step.name] = _inspect(step, published, expected, verify=verify)
     problems = [problem for outlook in outlooks.values() for problem in outlook.problems]
     problems += _full(outlooks, root)
     notes = list(dict.fromkeys(note for outlook in outlooks.values() for note in outlook.notes))
     absent = list(missing.values())
     if absent and not present and not problems:
-        return Found(problems, notes, absent)
-    return Found([*absent, *problems], notes)
+        return PreflightResult(problems, notes, absent)
+    return PreflightResult([*absent, *problems], notes)
 
 
-def _look(step: Step, published: Mapping[str, Path], expected: Mapping[str, Any], *, verify: bool) -> Outlook:
+def _inspect(step: Step, published: Mapping[str, Path], expected: Mapping[str, Any], *, verify: bool) -> Preview:
     """What a stage reports; a problem that it raises counts like one that it returns."""
-    sources = Sources(
+    sources = ParentSources(
         names=frozenset(step.parents),
         parents={stage: published[name] for stage, name in step.parents.items() if name in published},
         expected={stage: expected[name] for stage, name in step.parents.items() if expected.get(name) is not None},
         verify=verify,
     )
     try:
-        outlook: Outlook = resolve(step.stage.preflight)(step.settings, sources)
+        outlook: Preview = resolve(step.stage.preflight)(step.settings, sources)
     except OceanPathError as error:
-        return Outlook(problems=error.each or (error,))
+        return Preview(problems=error.each or (error,))
     return outlook
 
 
@@ -81,7 +83,7 @@ def _missing(step: Step) -> dict[Path, OceanPathError]:
     }
 
 
-def _full(outlooks: Mapping[str, Outlook], root: Path | None) -> list[OceanPathError]:
+def _full(outlooks: Mapping[str, Preview], root: Path | None) -> list[OceanPathError]:
     """A disk that cannot take what the steps will at least write."""
     wanted = {name: outlook.bytes for name, outlook in outlooks.items() if outlook.bytes}
     place = next((folder for folder in (root, *root.parents) if folder.exists()), None) if root else None

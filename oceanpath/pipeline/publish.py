@@ -44,7 +44,7 @@ from oceanpath.pipeline.workspace import (
 
 
 @dataclass(frozen=True)
-class Order:
+class PublishRequest:
     """What is to be published: under which identity, by which work, checked by what."""
 
     stage: str
@@ -65,7 +65,7 @@ class Order:
         return fingerprint(self.identity)
 
 
-def publish(workspace: Workspace, order: Order, *, replace: bool = False) -> Manifest:
+def publish(workspace: Workspace, order: PublishRequest, *, replace: bool = False) -> Manifest:
     """Do the work in a private folder and rename it into place, as the holder of the lock of the fingerprint.
 
     With `replace`, what lies at that place makes way once its replacement is complete. Without it, work that kept a
@@ -84,7 +84,7 @@ def publish(workspace: Workspace, order: Order, *, replace: bool = False) -> Man
             order.check(partial)
         _seal(partial, order, summary)
         if replace and final.exists():
-            set_aside(workspace, final)
+            move_aside(workspace, final)
         _commit(partial, final)
     except KeyboardInterrupt:
         goes_on = (partial / JOURNAL).exists()
@@ -101,7 +101,7 @@ def publish(workspace: Workspace, order: Order, *, replace: bool = False) -> Man
 
 
 def make(
-    workspace: Workspace, order: Order, *, since: int | None = None, wait: bool = True
+    workspace: Workspace, order: PublishRequest, *, since: int | None = None, wait: bool = True
 ) -> tuple[Manifest, bool] | None:
     """Publish unless it is published, as the only maker of this fingerprint anywhere.
 
@@ -131,11 +131,11 @@ def make(
         raise AccidentError("the disk refused", where=workspace.root, got=error) from error
 
 
-def _published_ns(workspace: Workspace, order: Order) -> int:
+def _published_ns(workspace: Workspace, order: PublishRequest) -> int:
     return (workspace.place(order.kind, order.stage, order.fingerprint) / MANIFEST).stat().st_mtime_ns
 
 
-def set_aside(workspace: Workspace, folder: Path) -> None:
+def move_aside(workspace: Workspace, folder: Path) -> None:
     """Move a folder out of the way, for a person to look at or `ledger prune` to remove."""
     place = workspace.root / "set_aside" / f"{folder.parent.name}-{folder.name}-{token()}"
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -158,7 +158,7 @@ def _taken(workspace: Workspace, final: Path, partial: Path, *, afresh: bool) ->
     return taken and not afresh
 
 
-def _seal(partial: Path, order: Order, summary: Summary) -> None:
+def _seal(partial: Path, order: PublishRequest, summary: Summary) -> None:
     known = _linked(order.linked)
     files = {path.relative_to(partial).as_posix(): _entry(path, known) for path in sealed_files(partial)}
     local = {path.relative_to(partial).as_posix(): _entry(path, known) for path in local_files(partial)}

@@ -16,12 +16,12 @@ from oceanpath.pipeline.leases import in_use, runs
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.plan import Plan, Step
 from oceanpath.pipeline.stage import Inputs, Progress
-from oceanpath.pipeline.survey import State, Survey
+from oceanpath.pipeline.status import StatusInspector, StepState
 from oceanpath.pipeline.workspace import Workspace
 
 if TYPE_CHECKING:
-    from oceanpath.pipeline.tasks import Made
-    from oceanpath.pipeline.workers import Workers
+    from oceanpath.pipeline.jobs import JobResult
+    from oceanpath.pipeline.workers import Executor
 
 
 class Screen(Protocol):
@@ -30,7 +30,7 @@ class Screen(Protocol):
     def begin(self, step: Step, why: list[str], /) -> Progress:
         """A step starts; what comes back is told of its progress."""
 
-    def end(self, state: State, /) -> None:
+    def end(self, state: StepState, /) -> None:
         """A step is over, or was fresh."""
 
 
@@ -63,28 +63,28 @@ class Runner:
     """Told of every part that is there: its step and its folder."""
     verify: bool = True
     """Whether a step compares what it reads with its sealed digests."""
-    states: dict[str, State] = field(default_factory=dict)
+    states: dict[str, StepState] = field(default_factory=dict)
     folder: ExperimentFolder = field(init=False)
     """Links to what the experiment uses."""
-    _survey: Survey = field(init=False)
+    _inspector: StatusInspector = field(init=False)
     _run: int | None = None
     """Its number in the ledger."""
     _since: int = 0
     """When it began [ns], by the clock of the workspace's file system."""
-    _workers: Workers | None = None
+    _workers: Executor | None = None
     _notes: list[str] | None = None
     """What the look ahead found worth a line, until it is said; None before it."""
-    _settled: list[tuple[State, dict[str, Any]]] = field(default_factory=list)
-    _desk: threading.RLock = field(default_factory=threading.RLock)
+    _unchanged_steps: list[tuple[StepState, dict[str, Any]]] = field(default_factory=list)
+    _step_lock: threading.RLock = field(default_factory=threading.RLock)
     """Held for all bookkeeping: with several jobs each step is watched by a thread."""
 
     def __post_init__(self) -> None:
         name = self.plan.experiment.name
         last = {step.name: self.ledger.last_identity(name, step.name) for step in self.plan.steps}
-        self._survey = Survey(self.plan, self.workspace, last, self.forced)
+        self._inspector = StatusInspector(self.plan, self.workspace, last, self.forced)
         self.folder = ExperimentFolder(self.workspace, name)
 
-    def go(self) -> list[State]:
+    def go(self) -> list[StepState]:
         """Make every step that is not fresh. What depends on a failed step is skipped.
 
         Meanwhile nothing is removed from the workspace but what killed processes left half made.
@@ -93,14 +93,14 @@ class Runner:
             self.workspace.sweep()
             return self._go()
 
-    def _go(self) -> list[State]:
+    def _go(self) -> list[StepState]:
         ended, said = "failed", ""
         try:
             if self.jobs == 1:
                 for step in self.plan.steps:
-                    self._settle(step)
+                    self._run_step(step)
             else:
-                watch(self.plan, self.jobs, self._settle, self._stop)
+                watch(self.plan, self.jobs, self._run_step, self._stop)
             self.folder.keep(step.name for step in self.plan.steps)
             problem = first_error(self.states.values())
             ended, said = ("failed", problem.render()) if problem else ("ok", "")
@@ -119,29 +119,29 @@ class Runner:
         if self._workers is not None:
             self._workers.close()
 
-    def _settle(self, step: Step) -> None:
-        with self._desk:
+    def _run_step(self, step: Step) -> None:
+        with self._step_lock:
             lost = self._lost(step)
             if lost:
-                self._over(State(step, "skipped", why=lost), {})
+                self._over(StepState(step, "skipped", why=lost), {})
                 return
-            state, identity, contents = self._look(step)
+            state, identity, contents = self._inspect(step)
             inputs = self._inputs(step, contents, afresh=step.name in self.forced or state.damaged)
         if state.state != "fresh":
             state = self._make(state, identity, inputs)
-        with self._desk:
+        with self._step_lock:
             if state.manifest is not None:
-                self._survey.digests[step.name] = state.manifest.digest
+                self._inspector.digests[step.name] = state.manifest.digest
             self._over(state, identity)
             self._link(state)
 
-    def _look(self, step: Step) -> tuple[State, dict[str, Any], dict[str, Content]]:
+    def _inspect(self, step: Step) -> tuple[StepState, dict[str, Any], dict[str, Content]]:
         """How a step stands; before the first one that is not fresh, all that is known to be wrong is refused.
 
         Raises: OceanPathError: something is.
         """
         try:
-            found = self._survey.look(step)
+            found = self._inspector.look(step)
         except OceanPathError:
             self._refuse_known()
             raise
@@ -151,10 +151,10 @@ class Runner:
 
     def _refuse_known(self) -> None:
         if self._notes is None:
-            from oceanpath.pipeline.preflight import look_ahead  # not needed when all is fresh
+            from oceanpath.pipeline.preflight import run_preflight  # not needed when all is fresh
 
             published = {name: self._place(name) for name, state in self.states.items() if state.manifest}
-            found = look_ahead(self.plan, published, self.workspace.root, verify=self.verify)
+            found = run_preflight(self.plan, published, self.workspace.root, verify=self.verify)
             refuse([*found.absent, *found.problems])
             self._notes = found.notes
 
@@ -165,12 +165,12 @@ class Runner:
             return [f"{bad[0]} failed"]
         return [f"{name} failed" for name in sorted(step.upstream()) if name in bad]
 
-    def _make(self, state: State, identity: dict[str, Any], inputs: Inputs) -> State:
-        from oceanpath.pipeline.execute import Site, execute  # not needed when all is fresh
-        from oceanpath.pipeline.tasks import Job
+    def _make(self, state: StepState, identity: dict[str, Any], inputs: Inputs) -> StepState:
+        from oceanpath.pipeline.execute import ExecutionContext, execute  # not needed when all is fresh
+        from oceanpath.pipeline.jobs import Job
 
         step = state.step
-        with self._desk:
+        with self._step_lock:
             workers = self._open_workers()
             number = self.ledger.add_step(self._number(), step.name, identity, **self._facts(state), state="running")
             progress = self.screen.begin(step, state.why)
@@ -181,7 +181,7 @@ class Runner:
         facts: dict[str, Any] = {"state": "interrupted", "error": None}
         try:
             state.manifest, facts["peak_mb"] = execute(
-                Site(self.workspace, workers, progress, self._clerk(number, step)), job
+                ExecutionContext(self.workspace, workers, progress, self._part_recorder(number, step)), job
             )
             facts["state"] = "ok"
         except OceanPathError as problem:
@@ -189,33 +189,33 @@ class Runner:
             state.error = problem
         finally:
             facts["seconds"] = state.seconds = time.perf_counter() - started
-            with self._desk:
+            with self._step_lock:
                 if state.manifest is not None:
                     self.ledger.add_artifact(state.manifest)
                 self.ledger.end_step(number, **facts)
         state.state = facts["state"]
         return state
 
-    def _open_workers(self) -> Workers:
+    def _open_workers(self) -> Executor:
         """Before the first thing is made: record what it is made with, start the workers."""
         if self._workers is None:
             from oceanpath.pipeline.environment import environment
-            from oceanpath.pipeline.workers import Beside, Here
+            from oceanpath.pipeline.workers import InlineExecutor, ProcessExecutor
 
             self.ledger.set_environment(self._number(), environment())
-            self._workers = Here() if self.jobs == 1 else Beside(self.jobs)
+            self._workers = InlineExecutor() if self.jobs == 1 else ProcessExecutor(self.jobs)
         return self._workers
 
-    def _clerk(self, number: int, step: Step) -> _Clerk:
+    def _part_recorder(self, number: int, step: Step) -> PartRecorder:
         def published(fingerprint: str) -> None:
             self.published(step, self.workspace.place("part", step.stage.name, fingerprint))
 
-        return _Clerk(self.ledger, number, self._desk, published)
+        return PartRecorder(self.ledger, number, self._step_lock, published)
 
-    def _over(self, state: State, identity: dict[str, Any]) -> None:
+    def _over(self, state: StepState, identity: dict[str, Any]) -> None:
         self.states[state.step.name] = state
         if state.state in ("fresh", "skipped"):
-            self._settled.append((state, identity))
+            self._unchanged_steps.append((state, identity))
         self.screen.end(state)
 
     def _number(self) -> int:
@@ -229,13 +229,13 @@ class Runner:
         """Record the steps that needed no work, and the end, in one transaction: a run with nothing to do is quick."""
         with self.ledger.transaction():
             run = self._number()
-            for state, identity in self._settled:
+            for state, identity in self._unchanged_steps:
                 if state.manifest is not None and not self.ledger.knows(state.fingerprint):
                     self.ledger.add_artifact(state.manifest)
                 self.ledger.add_step(run, state.step.name, identity, **self._facts(state), state=state.state)
             self.ledger.end_run(run, ended, said)
 
-    def _facts(self, state: State) -> dict[str, Any]:
+    def _facts(self, state: StepState) -> dict[str, Any]:
         place = {"position": self.plan.steps.index(state.step), "stage": state.step.stage.name}
         return {**place, "fingerprint": state.fingerprint or None, "why": state.why}
 
@@ -257,24 +257,25 @@ class Runner:
         state = self.states[name]
         return self.workspace.place("stage", state.step.stage.name, state.fingerprint)
 
-    def _link(self, state: State) -> None:
+    def _link(self, state: StepState) -> None:
         """Let ``experiments/<name>/<step>`` point at what the experiment uses now, for people."""
         if state.manifest is not None:
             self.folder.link(state.step.name, self._place(state.step.name), state.manifest.digest)
 
 
 @dataclass
-class _Clerk:
+class PartRecorder:
     """Writes down each part of a step."""
 
     ledger: Ledger
     step: int
-    desk: threading.RLock
+    step_lock: threading.RLock
     published: Callable[[str], None]
 
-    def part(self, key: str, fingerprint: str, made: Made) -> None:
+    def part(self, key: str, fingerprint: str, made: JobResult) -> None:
+        """Record how one part ended, with its error if it failed."""
         state = "failed" if made.error else "ok" if made.now else "fresh"
-        with self.desk:
+        with self.step_lock:
             if made.manifest is not None and (made.now or not self.ledger.knows(fingerprint)):
                 self.ledger.add_artifact(made.manifest)
             error = made.error.render() if made.error else ""
@@ -308,7 +309,7 @@ def watch(plan: Plan, jobs: int, settle: Callable[[Step], None], stop: Callable[
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def first_error(states: Iterable[State]) -> OceanPathError | None:
+def first_error(states: Iterable[StepState]) -> OceanPathError | None:
     """The error a run ends with: the only one there was, or a StageError that counts them."""
     errors = [state.error for state in states if state.error is not None]
     if len(errors) <= 1:

@@ -124,13 +124,13 @@ class Inputs:
 
 
 def _verify(folder: Path, names: Iterable[str]) -> None:
-    from oceanpath.pipeline.sealed import verify_files  # which imports this module
+    from oceanpath.pipeline.integrity import verify_files  # which imports this module
 
     verify_files(folder, names)
 
 
 @dataclass(frozen=True)
-class Sources:
+class ParentSources:
     """What is known of a stage's parents before any of them is made."""
 
     names: frozenset[str] = frozenset()
@@ -157,7 +157,7 @@ class Sources:
 
 
 @dataclass(frozen=True)
-class Outlook:
+class Preview:
     """What a stage can tell before any work."""
 
     problems: tuple[OceanPathError, ...] = ()

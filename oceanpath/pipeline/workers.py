@@ -21,9 +21,9 @@ from typing import Protocol
 from oceanpath.child_process import end_with_parent
 from oceanpath.cores import usable_cores
 from oceanpath.errors import AccidentError
-from oceanpath.pipeline.seats import Seat, Seated, Watch, watched
+from oceanpath.pipeline.jobs import JobResult, WorkItem
+from oceanpath.pipeline.progress_slots import ProgressSlot, SlotProgress, SlotReader, reporting_progress
 from oceanpath.pipeline.stage import Progress
-from oceanpath.pipeline.tasks import Made, Task
 
 TRIES = 2
 """So often a task is tried when its process dies."""
@@ -32,20 +32,20 @@ GRACE_SECONDS = 5.0
 CONTEXT = multiprocessing.get_context("spawn")
 
 
-class Workers(Protocol):
+class Executor(Protocol):
     """Runs tasks; each comes back with how it went, in the order in which they end."""
 
-    def each(self, tasks: Iterable[Task], progress: Progress) -> Iterator[tuple[Task, Made]]:
+    def each(self, tasks: Iterable[WorkItem], progress: Progress) -> Iterator[tuple[WorkItem, JobResult]]:
         """Run all of `tasks`."""
 
     def close(self) -> None:
         """End every process that is left."""
 
 
-class Here:
+class InlineExecutor:
     """One task after the other, in this process."""
 
-    def each(self, tasks: Iterable[Task], progress: Progress) -> Iterator[tuple[Task, Made]]:
+    def each(self, tasks: Iterable[WorkItem], progress: Progress) -> Iterator[tuple[WorkItem, JobResult]]:
         """Run all of `tasks`, in their order."""
         for task in tasks:
             yield task, task.run(progress)
@@ -54,7 +54,7 @@ class Here:
         """There is no other process."""
 
 
-class Beside:
+class ProcessExecutor:
     """Up to `jobs` tasks at once, each in a process that was started afresh.
 
     A thread gives a process one task at a time over a pipe and waits for the answer, or for the end of the process.
@@ -63,14 +63,14 @@ class Beside:
 
     def __init__(self, jobs: int) -> None:
         self._tickets = count(1)
-        self._seats = CONTEXT.RawArray(Seat, jobs)
+        self._seats = CONTEXT.RawArray(ProgressSlot, jobs)
         self._threads = ThreadPoolExecutor(jobs, thread_name_prefix="worker")
         self._workers = [_Worker(number, self._seats) for number in range(jobs)]
         self._free: SimpleQueue[_Worker] = SimpleQueue()
         for worker in self._workers:
             self._free.put(worker)
 
-    def each(self, tasks: Iterable[Task], progress: Progress) -> Iterator[tuple[Task, Made]]:
+    def each(self, tasks: Iterable[WorkItem], progress: Progress) -> Iterator[tuple[WorkItem, JobResult]]:
         """Run all of `tasks`; a task whose process dies is tried once more, and then said to have failed.
 
         Raises: KeyboardInterrupt: the workers were closed meanwhile.
@@ -80,7 +80,7 @@ class Beside:
             futures = {self._threads.submit(self._run, task, ticket): task for task in tasks}
         except RuntimeError as error:  # the threads take nothing any more
             raise KeyboardInterrupt from error
-        with watched(Watch(self._seats, ticket), progress):
+        with reporting_progress(SlotReader(self._seats, ticket), progress):
             for future in as_completed(futures):
                 try:
                     made = future.result()
@@ -97,7 +97,7 @@ class Beside:
         for process in filter(None, killed):
             process.join(GRACE_SECONDS)
 
-    def _run(self, task: Task, ticket: int) -> Made:
+    def _run(self, task: WorkItem, ticket: int) -> JobResult:
         worker = self._free.get()
         try:
             for _ in range(TRIES):
@@ -105,20 +105,20 @@ class Beside:
                     return made
         finally:
             self._free.put(worker)
-        return Made(error=AccidentError("its process was killed", do="Was memory short? Use fewer --jobs."))
+        return JobResult(error=AccidentError("its process was killed", do="Was memory short? Use fewer --jobs."))
 
 
 class _Worker:
     """A process that is started when it is first needed, and again after it has died."""
 
-    def __init__(self, number: int, seats: ctypes.Array[Seat]) -> None:
+    def __init__(self, number: int, seats: ctypes.Array[ProgressSlot]) -> None:
         self._number, self._seats = number, seats
         self._process: tuple[SpawnProcess, Connection] | None = None
         self._closed = False
         self._lock = Lock()
         """Held while the process is started or ended."""
 
-    def run(self, task: Task, ticket: int) -> Made | None:
+    def run(self, task: WorkItem, ticket: int) -> JobResult | None:
         """How the task went; None when the process died at it.
 
         Raises: CancelledError: this was closed. Whatever the task raised: a bug.
@@ -126,10 +126,10 @@ class _Worker:
         try:
             connection = self._running()
         except OSError as error:
-            return Made(error=AccidentError("a process could not be started", got=error))
+            return JobResult(error=AccidentError("a process could not be started", got=error))
         try:
             connection.send((task, ticket))
-            answer: Made | BaseException = connection.recv()
+            answer: JobResult | BaseException = connection.recv()
         except (EOFError, OSError):
             self._end()
             return None
@@ -172,7 +172,7 @@ def gpus() -> list[str]:
     return sorted(found[1] for name in devices if (found := re.fullmatch(r"nvidia(\d+)", name)))
 
 
-def _serve(parent: Connection, number: int, seats: ctypes.Array[Seat]) -> None:
+def _serve(parent: Connection, number: int, seats: ctypes.Array[ProgressSlot]) -> None:
     """A worker process: do what is asked for until the parent ends or ends it; Ctrl-C is left to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
@@ -182,7 +182,7 @@ def _serve(parent: Connection, number: int, seats: ctypes.Array[Seat]) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = visible[number % len(visible)]
     while True:
         task, ticket = parent.recv()
-        notes = Seated(seats[number], ticket)
+        notes = SlotProgress(seats[number], ticket)
         try:
             made = task.run(notes)
         except BaseException as error:

@@ -12,7 +12,7 @@
     GET  /schema    the OpenAPI description of all this
     GET  /docs      the same as a page
 
-Errors are {"error": {"status", "code", "message", ...}}; see `oceanpath.serving.problems`.
+Errors are {"error": {"status", "code", "message", ...}}; see `oceanpath.serving.errors`.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from litestar.datastructures import State
 from litestar.params import Parameter
 from litestar.types import ASGIApp
 
-from oceanpath.artifacts.bundle import BundleFacts
-from oceanpath.serving.answers import Answer, Health, describe
+from oceanpath.artifacts.bundle.folder import BundleFacts
 from oceanpath.serving.docs_page import render_docs
 from oceanpath.serving.engine import Engine
-from oceanpath.serving.guard import Guard
+from oceanpath.serving.error_responses import HANDLERS
+from oceanpath.serving.middleware import RequestMiddleware
 from oceanpath.serving.openapi import PredictOperation, openapi_config, problem_responses
 from oceanpath.serving.page import PAGE, page_response
-from oceanpath.serving.replies import HANDLERS
+from oceanpath.serving.responses import Answer, Health, describe
 from oceanpath.serving.service import Service
 from oceanpath.serving.settings import ServeSettings, is_loopback
 
@@ -53,7 +53,7 @@ def create_app(engine: Engine, settings: ServeSettings) -> ASGIApp:
         debug=False,
     )
     local = is_loopback(settings.host) and not settings.allow_remote
-    return Guard(app, (*LOCAL_NAMES, settings.host) if local else (), settings.body_seconds)
+    return RequestMiddleware(app, (*LOCAL_NAMES, settings.host) if local else (), settings.body_seconds)
 
 
 @get("/", media_type=MediaType.HTML, sync_to_thread=False, include_in_schema=False)

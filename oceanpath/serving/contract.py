@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.artifacts.bundle_facts import Capping, Contract
-from oceanpath.artifacts.provenance import Provenance
+from oceanpath.artifacts.bundle.facts import Capping, Contract
+from oceanpath.artifacts.features.provenance import Provenance
 from oceanpath.bags.cap import Cap
 from oceanpath.errors import ArtifactError
-from oceanpath.serving.problems import (
+from oceanpath.serving.errors import (
     BadFeaturesError,
-    CoordsNeededError,
-    NoPatchesError,
-    SlideIdNeededError,
+    EmptyBagError,
+    MissingCoordsError,
+    MissingSlideIdError,
     WrongDimensionError,
     WrongEncoderError,
     WrongPatchesError,
@@ -27,16 +27,16 @@ SAME_MPP = 0.02
 """Share by which resolutions may differ: nominal magnifications are rounded."""
 
 
-def hold_features(contract: Contract, features: NDArray[np.floating]) -> None:
+def validate_features(contract: Contract, features: NDArray[np.floating]) -> None:
     """Raise unless these are features [N, D] of the model, of at least one patch."""
     if features.ndim == 2 and len(features) == 0:
-        raise NoPatchesError("the slide has no patches", expected="at least one")
+        raise EmptyBagError("the slide has no patches", expected="at least one")
     if features.ndim != 2 or features.shape[1] != contract.feature_dim:
         expected = f"[N, {contract.feature_dim}]"
         raise WrongDimensionError("features of the wrong shape", expected=expected, got=list(features.shape))
 
 
-def hold_coords(contract: Contract, coords: NDArray[Any] | None, n: int) -> NDArray[np.int32] | None:
+def validate_coords(contract: Contract, coords: NDArray[Any] | None, n: int) -> NDArray[np.int32] | None:
     """Coordinates as whole pixels, or None where there are none and none are needed.
 
     Raises: CoordsNeededError, BadFeaturesError: of the wrong shape, not finite or out of range.
@@ -44,7 +44,7 @@ def hold_coords(contract: Contract, coords: NDArray[Any] | None, n: int) -> NDAr
     if coords is None:
         if contract.coords == "required":
             do = "Send the coordinates of the patches with their features."
-            raise CoordsNeededError("this model reads the coordinates of patches", expected=f"coords [{n}, 2]", do=do)
+            raise MissingCoordsError("this model reads the coordinates of patches", expected=f"coords [{n}, 2]", do=do)
         return None
     if coords.shape != (n, 2):
         raise BadFeaturesError("coords of the wrong shape", expected=[n, 2], got=list(coords.shape))
@@ -54,12 +54,12 @@ def hold_coords(contract: Contract, coords: NDArray[Any] | None, n: int) -> NDAr
     return pixels.astype(np.int32)
 
 
-def hold_provenance(contract: Contract, about: Provenance) -> list[str]:
+def validate_provenance(contract: Contract, about: Provenance) -> list[str]:
     """Notes about what the features do not say, and about patches of an unusual size.
 
     Raises: WrongEncoderError, WrongPatchesError: they say something else than the contract.
     """
-    _hold_encoder(contract, about)
+    _validate_encoder(contract, about)
     expected, got = _patches(contract.patch_px, contract.target_mpp), _patches(about.patch_px, about.target_mpp)
     sizes = None not in (contract.patch_px, about.patch_px) and contract.patch_px != about.patch_px
     if sizes or _apart(contract.target_mpp, about.target_mpp):
@@ -72,7 +72,7 @@ def hold_provenance(contract: Contract, about: Provenance) -> list[str]:
     return notes + _footprint_note(contract, about)
 
 
-def _hold_encoder(contract: Contract, about: Provenance) -> None:
+def _validate_encoder(contract: Contract, about: Provenance) -> None:
     do = "Extract the slide with the encoder that the model was trained on."
     if about.encoder and contract.encoder and about.encoder != contract.encoder:
         what = "another encoder than the model's"
@@ -111,14 +111,14 @@ def rows_of(cap: Capping | None, n: int, coords: NDArray[np.int32] | None, slide
     said = f"at most {cap.max_patches} patches, or what chooses them"
     if not slide_id:
         do = "Send the slide id too: the patches that count are drawn by it."
-        raise SlideIdNeededError("a bag longer than the model's cap needs a slide id", expected=said, got=n, do=do)
+        raise MissingSlideIdError("a bag longer than the model's cap needs a slide id", expected=said, got=n, do=do)
     if cap.strategy == "spatial_stratified" and coords is None:
         do = "Send the coordinates of the patches with their features."
-        raise CoordsNeededError("a bag longer than the model's cap needs coordinates", expected=said, got=n, do=do)
+        raise MissingCoordsError("a bag longer than the model's cap needs coordinates", expected=said, got=n, do=do)
     return _cap(cap).rows(n, coords, slide_id)
 
 
-def hold_cap(cap: Capping | None) -> None:
+def apply_cap(cap: Capping | None) -> None:
     """Raise ArtifactError when patches would be drawn here in another way than for the evaluation."""
     if cap is not None and _cap(cap).golden_rows() != cap.golden_rows:
         do = "Install the version of numpy that the bundle was exported with."

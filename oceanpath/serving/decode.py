@@ -11,25 +11,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.artifacts.npy_header import NPY_MAGIC, read_npy_header
-from oceanpath.artifacts.provenance import Provenance
-from oceanpath.serving.hdf5 import MAGIC
-from oceanpath.serving.problems import (
+from oceanpath.artifacts.features.npy_header import NPY_MAGIC, read_npy_header
+from oceanpath.artifacts.features.provenance import Provenance
+from oceanpath.serving.errors import (
+    EmptyBagError,
     MalformedError,
-    NoPatchesError,
     TooLargeError,
     UnknownFormatError,
     WrongDimensionError,
 )
-from oceanpath.serving.question import Limits, Question, hold_size
+from oceanpath.serving.hdf5 import MAGIC
+from oceanpath.serving.prediction_request import Limits, PredictionRequest, validate_size
 from oceanpath.serving.signatures import identify
 
-ReadH5 = Callable[[bytes | bytearray], Question]
+ReadH5 = Callable[[bytes | bytearray], PredictionRequest]
 ACCEPTED = 'an .h5 or .npy file, or JSON {"features": [[...]]}'
 JSON_KEYS = {"features", "coords", "slide_id", "encoder"}
 
 
-def decode(body: bytes | bytearray, media_type: str, limits: Limits, read_h5: ReadH5) -> Question:
+def decode(body: bytes | bytearray, media_type: str, limits: Limits, read_h5: ReadH5) -> PredictionRequest:
     """The question in a body. The first bytes decide what it is; the media type speaks only for JSON.
 
     Args:
@@ -43,7 +43,7 @@ def decode(body: bytes | bytearray, media_type: str, limits: Limits, read_h5: Re
     if not body:
         raise MalformedError("the body is empty", expected=ACCEPTED)
     if body.startswith(NPY_MAGIC):
-        return Question(_npy(body, limits, "f"))
+        return PredictionRequest(_npy(body, limits, "f"))
     if body.startswith(MAGIC):
         return read_h5(body)
     if media_type.startswith("application/json") or body[:64].lstrip()[:1] == b"{":
@@ -73,7 +73,7 @@ def _npy(body: bytes | bytearray, limits: Limits, kinds: str) -> NDArray[Any]:
         expected = "float16, float32 or float64" if kinds == "f" else "integers or floats"
         raise MalformedError("an .npy of another type", expected=expected, got=dtype)
     shape = _two(header.shape)
-    hold_size(shape, dtype.itemsize, limits)
+    validate_size(shape, dtype.itemsize, limits)
     rest = len(body) - stream.tell()
     if rest != math.prod(shape) * dtype.itemsize:
         said = f"{math.prod(shape) * dtype.itemsize} bytes for {list(shape)} {dtype}"
@@ -85,7 +85,7 @@ def _npy(body: bytes | bytearray, limits: Limits, kinds: str) -> NDArray[Any]:
     return found
 
 
-def _json(body: bytes | bytearray, limits: Limits) -> Question:
+def _json(body: bytes | bytearray, limits: Limits) -> PredictionRequest:
     if len(body) > limits.max_json:
         raise TooLargeError(
             "too much JSON", expected=f"at most {limits.max_json} bytes", do="Send an .npy or .h5 file."
@@ -101,7 +101,7 @@ def _json(body: bytes | bytearray, limits: Limits) -> Question:
     if not all(isinstance(text, str) for text in texts.values()):
         raise MalformedError("JSON of another shape", expected="encoder and slide_id: text")
     coords = _numbers(held, "coords", limits) if held.get("coords") is not None else None
-    return Question(_numbers(held, "features", limits), coords, Provenance(**texts))
+    return PredictionRequest(_numbers(held, "features", limits), coords, Provenance(**texts))
 
 
 def _numbers(held: dict[str, Any], name: str, limits: Limits) -> NDArray[np.float64]:
@@ -110,7 +110,7 @@ def _numbers(held: dict[str, Any], name: str, limits: Limits) -> NDArray[np.floa
     if not isinstance(rows, list):
         raise MalformedError("JSON of another shape", expected=f"{name}: a list of lists")
     if not rows:
-        raise NoPatchesError("the slide has no patches", expected="at least one")
+        raise EmptyBagError("the slide has no patches", expected="at least one")
     try:
         numbers = np.asarray(rows)
     except ValueError as error:
@@ -120,7 +120,7 @@ def _numbers(held: dict[str, Any], name: str, limits: Limits) -> NDArray[np.floa
     if numbers.dtype.kind not in "fiu":
         raise MalformedError(f"{name} holds something else than numbers", expected="[N, D] numbers")
     shape = _two(numbers.shape)
-    hold_size(shape, 4, limits)
+    validate_size(shape, 4, limits)
     return numbers.astype(np.float64).reshape(shape)
 
 
@@ -131,5 +131,5 @@ def _two(shape: tuple[int, ...]) -> tuple[int, int]:
     if len(shape) != 2:
         raise WrongDimensionError("features of the wrong shape", expected="[N, D]", got=list(shape))
     if shape[0] == 0:
-        raise NoPatchesError("the slide has no patches", expected="at least one")
+        raise EmptyBagError("the slide has no patches", expected="at least one")
     return shape[0], shape[1]

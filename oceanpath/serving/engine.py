@@ -11,13 +11,13 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
-from oceanpath.artifacts.bfloat16 import as_numbers, as_stored
-from oceanpath.artifacts.bundle import Bundle, BundleFacts, golden_bag, golden_coords, read_bundle
-from oceanpath.artifacts.provenance import UNKNOWN, Provenance
+from oceanpath.artifacts.bundle.folder import Bundle, BundleFacts, golden_bag, golden_coords, read_bundle
+from oceanpath.artifacts.features.provenance import UNKNOWN, Provenance
+from oceanpath.artifacts.store.bfloat16 import as_numbers, as_stored
 from oceanpath.cores import open_cores
 from oceanpath.errors import ArtifactError
-from oceanpath.serving.contract import hold_cap, hold_coords, hold_features, hold_provenance, rows_of
-from oceanpath.serving.problems import BadFeaturesError, NotFiniteError
+from oceanpath.serving.contract import apply_cap, rows_of, validate_coords, validate_features, validate_provenance
+from oceanpath.serving.errors import BadFeaturesError, NotFiniteError
 
 ORT_ERRORS = (
     ort_state.Fail,
@@ -69,7 +69,7 @@ class Engine:
         options.intra_op_num_threads = threads or open_cores()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        hold_cap(bundle.facts.contract.cap)
+        apply_cap(bundle.facts.contract.cap)
         # From bytes, so that what runs is what was verified and no file beside it can be asked for.
         try:
             self._session = ort.InferenceSession(bundle.onnx, options, providers=["CPUExecutionProvider"])
@@ -102,9 +102,9 @@ class Engine:
         Raises: QuestionError: the features are not what the contract says.
         """
         contract = self.facts.contract
-        hold_features(contract, features)
-        notes = hold_provenance(contract, about)
-        pixels = hold_coords(contract, coords, len(features))
+        validate_features(contract, features)
+        notes = validate_provenance(contract, about)
+        pixels = validate_coords(contract, coords, len(features))
         stored, bag = _as_evaluated(features, contract.dtype)
         rows = rows_of(contract.cap, len(bag), pixels, about.slide_id)
         if rows is not None:

@@ -1,8 +1,8 @@
 """Features from an HDF5 file that a stranger sent.
 
-The file is read as `oceanpath.artifacts.features` reads any other: ordinary ones by code that damaged bytes cannot make
-endless, every other one in a child process with a time limit. Its size is compared with the limits before the rows are
-looked for. What an error says of it never holds a path or what is at one on this machine.
+The file is read as `oceanpath.artifacts.features.files` reads any other: ordinary ones by code that damaged bytes
+cannot make endless, every other one in a child process with a time limit. Its size is compared with the limits before
+the rows are looked for. What an error says of it never holds a path or what is at one on this machine.
 """
 
 from __future__ import annotations
@@ -11,31 +11,31 @@ from pathlib import Path
 
 import numpy as np
 
-from oceanpath.artifacts.feature_container import UnreadableError
-from oceanpath.artifacts.feature_layouts import NoPatchesError as NoRowsError
-from oceanpath.artifacts.features import read_features, scan_features
+from oceanpath.artifacts.features.container import UnreadableError
+from oceanpath.artifacts.features.files import read_features, scan_features
+from oceanpath.artifacts.features.layouts import NoPatchesError as NoRowsError
 from oceanpath.errors import ArtifactError
-from oceanpath.serving.problems import BadFeaturesError, MalformedError, NoPatchesError, QuestionError
-from oceanpath.serving.question import Limits, Question, hold_size
+from oceanpath.serving.errors import BadFeaturesError, EmptyBagError, MalformedError, RequestError
+from oceanpath.serving.prediction_request import Limits, PredictionRequest, validate_size
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
-def decode_h5(path: Path, limits: Limits) -> Question:
-    """The question in an HDF5 file of any layout that `oceanpath.artifacts.features` reads.
+def decode_h5(path: Path, limits: Limits) -> PredictionRequest:
+    """The question in an HDF5 file of any layout that `oceanpath.artifacts.features.files` reads.
 
-    Raises: MalformedError, TooLargeError, NoPatchesError, BadFeaturesError; none of them names the path.
+    Raises: MalformedError, TooLargeError, EmptyBagError, BadFeaturesError; none of them names the path.
     """
     try:
-        scanned = scan_features(path, accept=lambda layout: hold_size((layout.n, layout.dim), 4, limits))
+        scanned = scan_features(path, accept=lambda layout: validate_size((layout.n, layout.dim), 4, limits))
         with np.errstate(over="ignore"):  # float64 beyond float32 becomes inf, and inf is refused by name
             features, coords = read_features(scanned)
-    except QuestionError:
+    except RequestError:
         raise
     except UnreadableError as error:
         raise MalformedError(f"the .h5 {error.what}") from error
     except NoRowsError as error:
-        raise NoPatchesError("the slide has no patches", expected="at least one") from error
+        raise EmptyBagError("the slide has no patches", expected="at least one") from error
     except ArtifactError as error:
         raise BadFeaturesError(error.what, expected=error.expected, got=error.got) from error
-    return Question(features, coords, scanned.provenance)
+    return PredictionRequest(features, coords, scanned.provenance)

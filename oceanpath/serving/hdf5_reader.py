@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from oceanpath.artifacts.hdf5_library import LIBRARY
+from oceanpath.artifacts.features.hdf5_library import LIBRARY
 from oceanpath.serving.hdf5 import decode_h5
-from oceanpath.serving.question import Limits, Question
+from oceanpath.serving.prediction_request import Limits, PredictionRequest
 
 
 class Hdf5Reader:
@@ -16,10 +16,10 @@ class Hdf5Reader:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
 
-    def read(self, body: bytes | bytearray) -> Question:
+    def read(self, body: bytes | bytearray) -> PredictionRequest:
         """The question in an HDF5 file.
 
-        Raises: MalformedError: damaged, or its rows are elsewhere. TooLargeError, NoPatchesError, BadFeaturesError.
+        Raises: MalformedError: damaged, or its rows are elsewhere. TooLargeError, EmptyBagError, BadFeaturesError.
         """
         with NamedTemporaryFile(suffix=".h5", prefix="oceanpath-") as file:
             file.write(body)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from oceanpath.artifacts.bundle import FACTS
-from oceanpath.artifacts.features import FeatureFile, find_features, read_features, scan_features
-from oceanpath.artifacts.ids import slide_id
+from oceanpath.artifacts.bundle.folder import FACTS
+from oceanpath.artifacts.cohort.ids import slide_id
+from oceanpath.artifacts.features.files import FeatureFile, find_features, read_features, scan_features
 from oceanpath.artifacts.predictions import prob_columns
 from oceanpath.errors import ArtifactError, ExperimentError, OceanPathError
 from oceanpath.serving.engine import Engine
-from oceanpath.serving.question import Question
+from oceanpath.serving.prediction_request import PredictionRequest
 
 
 def find_bundle(path: Path) -> Path:
@@ -57,7 +57,7 @@ def predict_table(
 
 def _row(engine: Engine, name: str, scanned: FeatureFile, *, members: bool) -> dict[str, object]:
     try:
-        question = Question(*read_features(scanned), scanned.provenance).completed("", name)
+        question = PredictionRequest(*read_features(scanned), scanned.provenance).completed("", name)
         answer = engine.predict(question.features, question.coords, question.about)
     except OceanPathError as error:
         if error.where:

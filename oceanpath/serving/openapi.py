@@ -22,9 +22,9 @@ from litestar.openapi.spec import (
 )
 
 from oceanpath import __version__
-from oceanpath.artifacts.bundle import NOTICE
-from oceanpath.serving.answers import Problem
-from oceanpath.serving.problems import QuestionError
+from oceanpath.artifacts.bundle.folder import NOTICE
+from oceanpath.serving.errors import RequestError
+from oceanpath.serving.responses import Problem
 
 FILE = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
 ROWS = Schema(type=OpenAPIType.ARRAY, items=Schema(type=OpenAPIType.ARRAY, items=Schema(type=OpenAPIType.NUMBER)))
@@ -76,9 +76,9 @@ class PredictOperation(Operation):
 
 
 def problem_responses() -> dict[int, ResponseSpec]:
-    """HTTP status → the kinds of `oceanpath.serving.problems` that have it."""
+    """HTTP status → the kinds of `oceanpath.serving.errors` that have it."""
     kinds: dict[int, list[str]] = defaultdict(list)
-    waiting = QuestionError.__subclasses__()
+    waiting = RequestError.__subclasses__()
     while waiting:
         kind = waiting.pop(0)
         waiting.extend(kind.__subclasses__())

@@ -13,7 +13,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from litestar.types import ASGIApp
 
-from oceanpath.artifacts.bundle import read_bundle
+from oceanpath.artifacts.bundle.folder import read_bundle
 from oceanpath.child_process import end_with_parent
 from oceanpath.errors import ExperimentError
 from oceanpath.serving.app import create_app
@@ -42,7 +42,7 @@ def serve(path: Path, settings: ServeSettings, announce: Callable[[str], None]) 
     settings.hold()
     bundle = read_bundle(find_bundle(path))  # before the worker starts, so that a damaged bundle is one clear error
     address = "127.0.0.1" if settings.host == "localhost" else settings.host.strip("[]")
-    _hold_port(address, settings.port)
+    _check_port_is_free(address, settings.port)
     # started afresh: a fork would have the main process's handlers, and not hear a SIGTERM before it has its own
     multiprocessing.set_start_method("spawn", force=True)
     server = Granian(
@@ -69,7 +69,7 @@ def _load(path: Path, settings: ServeSettings) -> ASGIApp:
     return create_app(Engine.load(path, settings.threads), settings)
 
 
-def _hold_port(address: str, port: int) -> None:
+def _check_port_is_free(address: str, port: int) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -16,9 +16,9 @@ from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from oceanpath.serving.decode import ACCEPTED, decode, decode_coords
 from oceanpath.serving.engine import Engine, Prediction
+from oceanpath.serving.errors import BusyError, MalformedError, TooLargeError
 from oceanpath.serving.hdf5_reader import Hdf5Reader
-from oceanpath.serving.problems import BusyError, MalformedError, TooLargeError
-from oceanpath.serving.question import Limits, Question
+from oceanpath.serving.prediction_request import Limits, PredictionRequest
 from oceanpath.serving.settings import ServeSettings
 from oceanpath.serving.signatures import SLIDE
 
@@ -44,7 +44,9 @@ class Service:
         self._pool.shutdown()
         self._hdf5.close()
 
-    async def answer(self, request: Request[Any, Any, Any], encoder: str, slide_id: str) -> tuple[Question, Prediction]:
+    async def answer(
+        self, request: Request[Any, Any, Any], encoder: str, slide_id: str
+    ) -> tuple[PredictionRequest, Prediction]:
         """What was asked and what the model says.
 
         Args:
@@ -59,7 +61,7 @@ class Service:
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._pool, self._compute, body, encoder, slide_id)
 
-    def _compute(self, body: Body, encoder: str, slide_id: str) -> tuple[Question, Prediction]:
+    def _compute(self, body: Body, encoder: str, slide_id: str) -> tuple[PredictionRequest, Prediction]:
         question = decode(body.content, body.media_type, self.limits, self._hdf5.read)
         question = question.completed(encoder, slide_id)
         if body.coords is not None:

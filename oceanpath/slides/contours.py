@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from oceanpath.artifacts.ids import slide_id
+from oceanpath.artifacts.cohort.ids import slide_id
 from oceanpath.errors import ArtifactError, ExperimentError, StageError
 from oceanpath.slides.bounds import Bounds
 from oceanpath.slides.reader import SlideReader

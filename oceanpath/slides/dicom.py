@@ -8,12 +8,12 @@ from pathlib import Path
 
 import openslide
 
-from oceanpath.artifacts.ids import slide_id
+from oceanpath.artifacts.cohort.ids import slide_id
 
 SERIES = "dicom.SeriesInstanceUID"
 
 
-def one_a_series(paths: Iterable[Path]) -> dict[Path, str]:
+def one_path_per_series(paths: Iterable[Path]) -> dict[Path, str]:
     """File to open → slide id, of DICOM files: those of one folder and one series are one slide (DICOM PS3.3, A.32.8).
 
     The slide goes by its first file in order of names. Its id is the name of its folder where the folder holds nothing

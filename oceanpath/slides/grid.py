@@ -17,7 +17,7 @@ SNAP = 0.02
 
 
 @dataclass(frozen=True)
-class Grid:
+class PatchGrid:
     """How to read patches of one slide."""
 
     patch_px: int
@@ -34,7 +34,7 @@ class Grid:
     """Level-0 pixels from one patch to the next."""
 
 
-def plan_grid(reader: SlideReader, patch_px: int, target_mpp: float, overlap: int = 0) -> Grid:
+def plan_grid(reader: SlideReader, patch_px: int, target_mpp: float, overlap: int = 0) -> PatchGrid:
     """Level, read size and footprint for patches of `patch_px` × `target_mpp` micrometres.
 
     The deepest level that is not coarser than the target is read, at its float downsample, and averaged down.
@@ -56,9 +56,9 @@ def plan_grid(reader: SlideReader, patch_px: int, target_mpp: float, overlap: in
         got = f"{max(mpp.x, mpp.y):g} ({mpp.source})"
         do = "Enlarging would invent detail: raise extract.target_mpp, or leave the slide out with extract.exclude."
         raise StageError("too coarse for extract.target_mpp", where=reader.path, expected=target_mpp, got=got, do=do)
-    level, width, height = what_to_read(reader, patch_px, target_mpp / mpp.x, target_mpp / mpp.y)
+    level, width, height = read_plan(reader, patch_px, target_mpp / mpp.x, target_mpp / mpp.y)
     downsample = reader.level_downsamples[level]
-    grid = Grid(
+    grid = PatchGrid(
         patch_px=patch_px,
         level=level,
         read_width=width,
@@ -76,7 +76,7 @@ def plan_grid(reader: SlideReader, patch_px: int, target_mpp: float, overlap: in
     return grid
 
 
-def what_to_read(reader: SlideReader, patch_px: int, scale_x: float, scale_y: float) -> tuple[int, int, int]:
+def read_plan(reader: SlideReader, patch_px: int, scale_x: float, scale_y: float) -> tuple[int, int, int]:
     """The deepest level that is fine enough, and the width and height in its pixels of a patch.
 
     Args:
@@ -93,7 +93,7 @@ def what_to_read(reader: SlideReader, patch_px: int, scale_x: float, scale_y: fl
 
 
 def place_patches(
-    reader: SlideReader, grid: Grid, tissue: Tissue, min_tissue: float
+    reader: SlideReader, grid: PatchGrid, tissue: Tissue, min_tissue: float
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Patches that lie inside the slide and hold enough tissue, row by row.
 

@@ -6,17 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from oceanpath.slides.grid import Grid
+from oceanpath.slides.downsample import LARGEST_FACTOR
+from oceanpath.slides.grid import PatchGrid
 from oceanpath.slides.reader import SlideReader
 from oceanpath.slides.readers.pixels import UndecodableError
-from oceanpath.slides.shrink import LARGEST_FACTOR
 
 BLOCK = 8
 """Side in patches of the blocks of `reading_order`: neighbours below share tiles as neighbours beside do."""
 
 
 def read_patches(
-    reader: SlideReader, grid: Grid, coords: NDArray[np.integer], out: NDArray[np.uint8] | None = None
+    reader: SlideReader, grid: PatchGrid, coords: NDArray[np.integer], out: NDArray[np.uint8] | None = None
 ) -> NDArray[np.uint8]:
     """RGB [n, P, P, 3] of the patches whose top-left level-0 pixels are `coords` [n, 2], averaged down by area.
 
@@ -39,7 +39,7 @@ def read_patches(
     return into
 
 
-def decodable(reader: SlideReader, grid: Grid, coords: NDArray[np.integer]) -> NDArray[np.bool_]:
+def decodable(reader: SlideReader, grid: PatchGrid, coords: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Which patches [n] can be read; each is tried on its own."""
     can = np.ones(len(coords), bool)
     for number in range(len(coords)):
@@ -50,7 +50,7 @@ def decodable(reader: SlideReader, grid: Grid, coords: NDArray[np.integer]) -> N
     return can
 
 
-def reading_order(coords: NDArray[np.integer], grid: Grid) -> NDArray[np.int64]:
+def reading_order(coords: NDArray[np.integer], grid: PatchGrid) -> NDArray[np.int64]:
     """A permutation [n] of `coords` that visits blocks of 8 × 8 patches, row by row, and in each its rows.
 
     Consecutive runs of it, given to `read_patches`, decode the fewest tiles.

@@ -12,15 +12,15 @@ import openslide
 from numpy.typing import NDArray
 from PIL import Image
 
-from oceanpath.artifacts.ids import CLOSED_SUFFIXES
+from oceanpath.artifacts.cohort.ids import CLOSED_SUFFIXES
 from oceanpath.errors import ArtifactError
 from oceanpath.slides.bounds import scanned_bounds
 from oceanpath.slides.colour_profile import Convert, profile_name, to_srgb
 from oceanpath.slides.readers.bit_depth import check_bit_depth
 from oceanpath.slides.readers.choose import choose_pixels
+from oceanpath.slides.readers.openslide_pixels import OpenSlidePixels
 from oceanpath.slides.readers.pixels import Pixels, UndecodableError
-from oceanpath.slides.readers.through_openslide import OpenSlidePixels
-from oceanpath.slides.readers.vendor.slide import VendorSlide
+from oceanpath.slides.readers.sdk.slide import SdkSlide
 from oceanpath.slides.resolution import resolve_mpp
 
 BLOCK = 4096
@@ -57,7 +57,7 @@ class SlideReader:
         reader_reason: Why they do not come from the tiles; "" where they do.
     """
 
-    def __init__(self, path: Path, handle: openslide.OpenSlide | VendorSlide, opening: Opening) -> None:
+    def __init__(self, path: Path, handle: openslide.OpenSlide | SdkSlide, opening: Opening) -> None:
         self.path, self._handle, self._opening = path, handle, opening
         self.mpp = resolve_mpp(handle.properties, path, override=opening.override_mpp, default=opening.default_mpp)
         self.width, self.height = handle.dimensions
@@ -189,9 +189,9 @@ def open_slide(
         MissingExtraError: of a vendor's format, whose package is not installed.
         StageError: the slide has no plausible resolution or unused upper bits, or a vendor's package died or hangs.
     """
-    handle: openslide.OpenSlide | VendorSlide
+    handle: openslide.OpenSlide | SdkSlide
     opening = Opening(override_mpp, default_mpp, tiles, skip_undecodable, to_srgb)
-    handle = VendorSlide(path, limit_s) if path.suffix.lower() in CLOSED_SUFFIXES else _opened(path)
+    handle = SdkSlide(path, limit_s) if path.suffix.lower() in CLOSED_SUFFIXES else _opened(path)
     try:
         return SlideReader(path, handle, opening)
     except Exception:
@@ -199,16 +199,16 @@ def open_slide(
         raise
 
 
-def _colours_of(handle: openslide.OpenSlide | VendorSlide, opening: Opening) -> tuple[str, Convert | None]:
+def _colours_of(handle: openslide.OpenSlide | SdkSlide, opening: Opening) -> tuple[str, Convert | None]:
     """The name of a slide's ICC profile, and what converts its pixels where that is asked for."""
-    if isinstance(handle, VendorSlide):
+    if isinstance(handle, SdkSlide):
         return "", None
     profile = handle.color_profile
     return profile_name(profile), to_srgb(profile) if profile is not None and opening.to_srgb else None
 
 
-def _pixels_of(path: Path, handle: openslide.OpenSlide | VendorSlide, tiles: bool) -> tuple[Pixels, str]:
-    if isinstance(handle, VendorSlide):
+def _pixels_of(path: Path, handle: openslide.OpenSlide | SdkSlide, tiles: bool) -> tuple[Pixels, str]:
+    if isinstance(handle, SdkSlide):
         return handle, f"a {path.suffix.lower()} slide"
     return choose_pixels(path, handle) if tiles else (OpenSlidePixels(path, handle), "")
 

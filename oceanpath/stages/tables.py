@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from oceanpath.artifacts.ids import normal
+from oceanpath.artifacts.cohort.ids import normal
 from oceanpath.artifacts.left_out import LeftOut
 from oceanpath.errors import ExperimentError
 from oceanpath.settings import Settings, shared
 
 if TYPE_CHECKING:
-    from oceanpath.artifacts.cohort_table import Question
+    from oceanpath.artifacts.cohort.table import TableQuery
 
 
 class DataSettings(Settings):
@@ -82,11 +82,11 @@ class SlideList(Settings):
     sheet: str = shared("data.sheet", "")
     allow_missing: bool = shared("data.allow_missing", False)
 
-    def question(self) -> "Question":
+    def question(self) -> "TableQuery":
         """What the table is asked for."""
-        from oceanpath.artifacts.cohort_table import Question  # only needed where a table is read
+        from oceanpath.artifacts.cohort.table import TableQuery  # only needed where a table is read
 
-        return Question(slide_id=self.slide_id, encoding=self.encoding, sheet=self.sheet)
+        return TableQuery(slide_id=self.slide_id, encoding=self.encoding, sheet=self.sheet)
 
 
 class Expected(NamedTuple):

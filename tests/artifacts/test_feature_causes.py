@@ -14,10 +14,11 @@ import h5py
 import numpy as np
 import pytest
 
-from oceanpath.artifacts import feature_container
-from oceanpath.artifacts.features import FeatureMeta, read_features, scan_features, write_features
-from oceanpath.artifacts.hdf5_library import LIBRARY
+from oceanpath.artifacts.features import container as feature_container
+from oceanpath.artifacts.features.files import FeatureMeta, read_features, scan_features, write_features
+from oceanpath.artifacts.features.hdf5_library import LIBRARY
 from oceanpath.errors import ArtifactError
+from oceanpath.hdf5 import byte_runs
 
 BAG = np.arange(96, dtype="f4").reshape(12, 8) + 1
 
@@ -230,7 +231,7 @@ def test_what_unpacks_to_implausibly_much_is_refused(tmp_path: Path, monkeypatch
             with h5py.File(tmp_path / name, "w") as file:
                 file.create_dataset("features", data=zeros, compression="gzip")
         scan_features(tmp_path / name)  # 16 MB are no danger
-        monkeypatch.setattr(feature_container, "LARGE", 1 << 20)
+        monkeypatch.setattr(byte_runs, "LARGE", 1 << 20)
         with pytest.raises(
             ArtifactError, match=rf"{name}: features unpacks to implausibly much; got 167\d+ bytes out of"
         ):

@@ -10,13 +10,13 @@ import h5py
 import numpy as np
 import pytest
 
-from oceanpath.artifacts.feature_container import causes_named
-from oceanpath.artifacts.features import read_features, scan_features
-from oceanpath.artifacts.hdf5_attributes import Unusual
-from oceanpath.artifacts.hdf5_chunks import NODE_HEAD, tree_chunks
-from oceanpath.artifacts.hdf5_headers import read_headers
-from oceanpath.artifacts.hdf5_source import ordinary_source
+from oceanpath.artifacts.features.container import causes_named
+from oceanpath.artifacts.features.files import read_features, scan_features
+from oceanpath.artifacts.features.hdf5_source import ordinary_source
 from oceanpath.errors import ArtifactError
+from oceanpath.hdf5.attributes import Unusual
+from oceanpath.hdf5.chunks import NODE_HEAD, tree_chunks
+from oceanpath.hdf5.headers import read_headers
 
 MUTANTS = 3000
 LONGEST_S = 0.5

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from oceanpath.artifacts.left_out import NAME, LeftOut, read_left_out, without_places, write_left_out
+from oceanpath.artifacts.left_out import NAME, LeftOut, read_left_out, without_coords_text, write_left_out
 from oceanpath.errors import ArtifactError
 
 
@@ -21,7 +21,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 def test_reasons_do_not_say_where_a_cohort_lies() -> None:
     reason = "/a b/c/site/S1.h5: gone; got /far/away/S1.h5. See https://x.org/a/b or km/h"
-    assert without_places(reason, Path("/a b/c")) == "site/S1.h5: gone; got S1.h5. See https://x.org/a/b or km/h"
+    assert without_coords_text(reason, Path("/a b/c")) == "site/S1.h5: gone; got S1.h5. See https://x.org/a/b or km/h"
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"failed": 1, "excluded": []}', '{"failed": {}}'])

@@ -17,8 +17,8 @@ def report():
         "selected": False,
         "level": dict.fromkeys(metrics.LEVELS, group),
         "operating_point": {"rule": "r", "thresholds": [0.5], "slide": group, "patient": group},
-        "floor": dict.fromkeys(metrics.FLOORS, group),
-        "versus_baseline": dict.fromkeys(metrics.FLOORS, BETTER),
+        "floor": dict.fromkeys(metrics.BASELINES, group),
+        "versus_baseline": dict.fromkeys(metrics.BASELINES, BETTER),
         "folds": [{"fold": 0, "n": 10, "n_patients": 8, "auroc": RECORD}],
         "notes": [],
     }

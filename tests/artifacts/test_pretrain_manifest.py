@@ -8,14 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oceanpath.artifacts.pretrain_manifest import MANIFEST, STATS, Row, check, read_manifest, write_manifest
+from oceanpath.artifacts.pretrain_manifest import MANIFEST, STATS, ManifestRow, check, read_manifest, write_manifest
 from oceanpath.errors import ArtifactError
 
 WORDS = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=12)
 
 
-@given(st.lists(st.builds(Row, WORDS, WORDS, WORDS, st.integers(1, 10**9)), min_size=1, unique_by=lambda row: row[0]))
-def test_rows_come_back_sorted(tmp_path_factory: pytest.TempPathFactory, rows: list[Row]) -> None:
+@given(
+    st.lists(
+        st.builds(ManifestRow, WORDS, WORDS, WORDS, st.integers(1, 10**9)), min_size=1, unique_by=lambda row: row[0]
+    )
+)
+def test_rows_come_back_sorted(tmp_path_factory: pytest.TempPathFactory, rows: list[ManifestRow]) -> None:
     folder = tmp_path_factory.mktemp("manifest")
     write_manifest(folder, rows)
     assert read_manifest(folder / MANIFEST) == sorted(rows)
@@ -46,7 +50,7 @@ def test_damage_is_told(tmp_path: Path, text: str, words: str) -> None:
 def test_both_files_belong_together(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="cannot be read"):
         check(tmp_path)
-    write_manifest(tmp_path, [Row("a", "a.h5", "LUAD", 1)])
+    write_manifest(tmp_path, [ManifestRow("a", "a.h5", "LUAD", 1)])
     with pytest.raises(ArtifactError, match="statistics"):
         check(tmp_path)
     (tmp_path / STATS).write_text("")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from oceanpath.artifacts.store import Store
+from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.dataset import Bag, BagDataset, Draw, collate
 from oceanpath.bags.sampler import BagSampler
 from oceanpath.errors import ArtifactError

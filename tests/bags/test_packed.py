@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from torch.utils.data import BatchSampler as TorchBatches
 from torch.utils.data import DataLoader
 
-from oceanpath.artifacts.store import Store
+from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags import packed
 from oceanpath.bags.batch import Batch
 from oceanpath.bags.batching import BatchSampler, PadToMaxInBatch, TokenBudget
 from oceanpath.bags.dataset import BagDataset, Draw, collate
-from oceanpath.bags.held import GatherLoader, HeldStore
 from oceanpath.bags.packed import PackedLoader
+from oceanpath.bags.resident import GatherLoader, ResidentStore
 from oceanpath.bags.sampler import BagSampler
 from oceanpath.bench.rounds import peak_mb
 from oceanpath.errors import ArtifactError
@@ -270,7 +270,7 @@ def test_bfloat16_is_delivered_as_such(tmp_path: Path) -> None:
     for cap in (None, 5):
         dataset = BagDataset(Store(tmp_path / "store"), [0, 1], max_patches=cap)
         wanted = collate([dataset[Draw(0, 0)], dataset[Draw(1, 0)]]).features
-        held = HeldStore(dataset.store)
+        held = ResidentStore(dataset.store)
         assert np.array_equal(held.features(1), dataset.store.features(1))
         in_memory = BagDataset(held, [0, 1], max_patches=cap)
         (again,) = PackedLoader(in_memory, [[Draw(0, 0), Draw(1, 0)]])

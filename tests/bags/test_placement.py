@@ -12,14 +12,14 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from oceanpath.artifacts.store import Store
+from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags import placement
 from oceanpath.bags.batch import Batch
 from oceanpath.bags.batching import BatchSampler, TokenBudget
 from oceanpath.bags.dataset import BagDataset, Draw, collate
-from oceanpath.bags.held import GatherLoader, HeldStore
 from oceanpath.bags.packed import PackedLoader
 from oceanpath.bags.placement import free_bytes, loader_of, place
+from oceanpath.bags.resident import GatherLoader, ResidentStore
 from oceanpath.errors import ExperimentError
 
 Make = Callable[..., Store]
@@ -44,7 +44,7 @@ def test_a_place_never_changes_a_batch(
 ) -> None:
     random = np.random.default_rng(0)
     files = make_store({f"s{i:02}": random.normal(size=(n, 5)) for i, n in enumerate(lengths)}, coords=coords)
-    held, labels = HeldStore(files, "cpu"), list(range(len(lengths))) if labelled else None
+    held, labels = ResidentStore(files, "cpu"), list(range(len(lengths))) if labelled else None
     numbers = list(range(len(lengths)))[::-1]
     mapped, placed = (BagDataset(store, numbers, labels, cap, seed=3) for store in (files, held))
     sampler = BatchSampler([mapped.length(i) for i in range(len(mapped))], TokenBudget(budget), seed=1)
@@ -73,7 +73,7 @@ def test_a_batch_on_the_gpu_is_the_same(make_store: Make, bags: dict[str, np.nda
 def test_a_store_that_is_held_elsewhere_answers_from_its_files(make_store: Make, bags: dict[str, np.ndarray]) -> None:
     """On torch's meta device, which holds shapes alone: what is asked for on the CPU must come from the files."""
     files = make_store(bags, coords=True)
-    held = HeldStore(files, "meta")
+    held = ResidentStore(files, "meta")
     assert held.held_features.shape == (17, 6)
     assert held.held_features.dtype == torch.float16
     assert held.held_coords is not None
@@ -95,7 +95,7 @@ def test_a_store_that_is_held_elsewhere_answers_from_its_files(make_store: Make,
 
 def test_a_held_store_reads_a_part_of_a_bag(make_store: Make, bags: dict[str, np.ndarray]) -> None:
     files = make_store(bags)
-    held = HeldStore(files, "cpu")
+    held = ResidentStore(files, "cpu")
     assert held.coords(2) is None
     for start, size in ((0, 96), (12, 84), (36, 24)):
         found = bytearray(size)
@@ -106,7 +106,7 @@ def test_a_held_store_reads_a_part_of_a_bag(make_store: Make, bags: dict[str, np
 def test_each_place_has_its_store_and_its_loader(make_store: Make, bags: dict[str, np.ndarray]) -> None:
     files = make_store(bags)
     kinds = {name: place(files, name, CPU) for name in ("auto", "mmap", "ram")}
-    assert [type(store) for store in kinds.values()] == [Store, Store, HeldStore]
+    assert [type(store) for store in kinds.values()] == [Store, Store, ResidentStore]
     for store in kinds.values():
         loader = loader_of(BagDataset(store, [0, 1]), [[Draw(0, 0)], [Draw(1, 0)]])
         assert isinstance(loader, PackedLoader)
@@ -161,7 +161,7 @@ def test_what_just_fits_is_placed(
 ) -> None:
     files, size = make_store(bags, coords=True), sum(map(len, bags.values())) * (6 * 2 + 8)
     monkeypatch.setattr(placement, "free_bytes", lambda device: size)
-    assert type(place(files, "ram", CPU)) is HeldStore
+    assert type(place(files, "ram", CPU)) is ResidentStore
     monkeypatch.setattr(placement, "free_bytes", lambda device: size - 1)
     with pytest.raises(ExperimentError, match="does not fit"):
         place(files, "ram", CPU)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oceanpath.artifacts.features import check_features, find_features
+from oceanpath.artifacts.features.files import check_features, find_features
 from oceanpath.cli.app import run_app
 from oceanpath.slides.demo.aperio import write_aperio
 

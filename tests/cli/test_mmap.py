@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from oceanpath.artifacts.store import PAGE, Store
+from oceanpath.artifacts.store.reader import PAGE, Store
 from oceanpath.cli.app import run_app
 from oceanpath.stages.mmap import work
 

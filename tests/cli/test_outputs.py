@@ -77,7 +77,7 @@ def test_coverage(out: str, folder: Path, make_store, capsys) -> None:
     import h5py
     import numpy as np
 
-    from oceanpath.artifacts.store import Store
+    from oceanpath.artifacts.store.reader import Store
 
     store: Store = make_store({"a": np.ones((3, 2), np.float16)}, coords=True)
     (folder / "features").mkdir()
@@ -125,7 +125,7 @@ def test_a_refusal_during_the_work_is_one_line_too(folder: Path, capsys, monkeyp
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", "secret/table.csv")
 
-    monkeypatch.setattr("oceanpath.cli.listing.aggregator_settings", refuse)
+    monkeypatch.setattr("oceanpath.cli.models.aggregator_settings", refuse)
     assert run_app(["models", "list"]) == 3
     said = capsys.readouterr().err
     assert said.count("\n") == 1

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from oceanpath.artifacts.features import find_features, scan_features
+from oceanpath.artifacts.features.files import find_features, scan_features
 from oceanpath.cli.app import run_app
 from oceanpath.slides.demo.aperio import write_aperio
 

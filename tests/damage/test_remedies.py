@@ -13,7 +13,7 @@ import pytest
 from oceanpath.cli.app import run_app
 from oceanpath.cli.predict import _verify_published
 from oceanpath.errors import ArtifactError
-from oceanpath.pipeline import stock
+from oceanpath.pipeline import maintenance as stock
 from oceanpath.pipeline.workspace import Workspace
 
 from .trials import Project

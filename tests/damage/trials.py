@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from oceanpath.cli.app import run_app
-from oceanpath.pipeline import stock
+from oceanpath.pipeline import maintenance as stock
 from oceanpath.pipeline.workspace import Workspace, read_manifest
 
 TRIALS = int(os.environ.get("OCEANPATH_DAMAGE", "3"))

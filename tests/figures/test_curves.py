@@ -4,7 +4,7 @@ from PIL import Image
 
 from oceanpath.figures import canvas
 from oceanpath.figures.calibration import Bins, Smooth, Words, draw_calibration
-from oceanpath.figures.curves import Line, draw_confusion, draw_pr, draw_probabilities, draw_roc
+from oceanpath.figures.curves import CurveLine, draw_confusion, draw_pr, draw_probabilities, draw_roc
 from oceanpath.figures.files import check_figure
 from oceanpath.figures.learning import Losses, draw_learning
 
@@ -18,13 +18,15 @@ LONG = "Clear cell renal cell carcinoma, not otherwise specified (grade 3 and ab
 def drawings(path):
     return {
         "roc": lambda: draw_roc(
-            path, [Line("model", X, np.sqrt(X), X, X, np.ones(20)), Line("floor", X, X, faint=True)]
+            path, [CurveLine("model", X, np.sqrt(X), X, X, np.ones(20)), CurveLine("floor", X, X, faint=True)]
         ),
-        "pr": lambda: draw_pr(path, [Line("model", X, 1 - X / 2)], 0.5, "Test slides"),
+        "pr": lambda: draw_pr(path, [CurveLine("model", X, 1 - X / 2)], 0.5, "Test slides"),
         "calibration": lambda: draw_calibration(path, BINS, Smooth("curve", X, X**2), WORDS),
         "calibration without a curve": lambda: draw_calibration(path, BINS, Smooth("no curve: separated"), WORDS),
         "calibration of long names": lambda: draw_calibration(path, BINS, Smooth(LONG), Words(LONG, LONG, LONG)),
-        "roc of long names": lambda: draw_roc(path, [Line(LONG, X, X), Line(LONG + "!", X, X)], "t", "36 slides"),
+        "roc of long names": lambda: draw_roc(
+            path, [CurveLine(LONG, X, X), CurveLine(LONG + "!", X, X)], "t", "36 slides"
+        ),
         "one fold": lambda: draw_learning(path, [Losses("fold 0", [1.0, None, 0.5], [1.0, 0.9, 0.8], 2)], "Losses"),
         "five folds": lambda: draw_learning(path, [Losses(f"fold {i}", X, X[::-1], i) for i in range(5)], "Losses"),
         "probabilities": lambda: draw_probabilities(path, {"a": X, "b": X**2}, "p"),
@@ -47,7 +49,7 @@ def test_it_is_a_picture_and_the_same_each_time(tmp_path, name):
 @pytest.mark.parametrize("draw", [draw_roc, draw_pr])
 def test_without_a_curve_the_picture_says_so(tmp_path, draw):
     draw(tmp_path / "a.png", [])
-    draw(tmp_path / "b.png", [Line("model", X, X)])
+    draw(tmp_path / "b.png", [CurveLine("model", X, X)])
     assert (tmp_path / "a.png").read_bytes() != (tmp_path / "b.png").read_bytes()
 
 
@@ -66,11 +68,11 @@ def labels(draw, *arguments):
 
 
 def test_the_legend_names_every_line_below_the_plot(tmp_path):
-    lines = [Line("floor", X, X, faint=True), Line("model, AUROC 0.850 (0.670 to 0.980)", X, X)]
+    lines = [CurveLine("floor", X, X, faint=True), CurveLine("model, AUROC 0.850 (0.670 to 0.980)", X, X)]
     found = labels(draw_roc, tmp_path / "a.png", lines, "Test slides", "36 slides of 27 patients, 95 % intervals")
     assert found == ["36 slides of 27 patients, 95 % intervals", "model, AUROC 0.850 (0.670 to 0.980)", "floor"]
 
 
 def test_long_names_are_broken_into_lines(tmp_path):
-    found = labels(draw_pr, tmp_path / "a.png", [Line(LONG, X, X)], 0.4)
+    found = labels(draw_pr, tmp_path / "a.png", [CurveLine(LONG, X, X)], 0.4)
     assert max(map(len, found[1].splitlines())) < 65 and found[1].replace("\n", " ") == LONG

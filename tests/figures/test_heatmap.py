@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from oceanpath.errors import StageError
-from oceanpath.figures.heatmap import Backdrop, draw_heatmap, draw_places, draw_sorted, rectangles, relative
+from oceanpath.figures.heatmap import Backdrop, draw_coords, draw_heatmap, draw_sorted, rectangles, relative
 
 
 @given(st.integers(100, 100_000), st.integers(100, 100_000), st.integers(16, 768), st.integers(16, 768))
@@ -48,14 +48,14 @@ def test_without_a_thumbnail_patches_are_drawn_at_their_places(tmp_path, footpri
     coords = np.random.default_rng(0).integers(0, 9000, (40, 2)).astype(np.int32)
     attention = np.full(40, 1 / 40, np.float32)
     for name in ("a.png", "b.png"):
-        draw_places(tmp_path / name, coords, footprint, attention, "slide")
+        draw_coords(tmp_path / name, coords, footprint, attention, "slide")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 def test_one_patch_is_drawn_too(tmp_path):
     one = np.ones(1, np.float32)
-    draw_places(tmp_path / "a.png", np.zeros((1, 2), np.int32), None, one, "slide")
-    draw_places(tmp_path / "b.png", np.zeros((1, 2), np.int32), (224, 224), one, "slide")
+    draw_coords(tmp_path / "a.png", np.zeros((1, 2), np.int32), None, one, "slide")
+    draw_coords(tmp_path / "b.png", np.zeros((1, 2), np.int32), (224, 224), one, "slide")
     draw_sorted(tmp_path / "c.png", one, "slide")
     assert all((tmp_path / name).stat().st_size > 2000 for name in ("a.png", "b.png", "c.png"))
 
@@ -72,4 +72,4 @@ def test_what_is_no_attention_is_refused(tmp_path, attention):
 
 def test_places_and_attention_must_agree(tmp_path):
     with pytest.raises(StageError, match="different numbers of patches"):
-        draw_places(tmp_path / "a.png", np.zeros((3, 2), np.int32), (1, 1), np.full(2, 0.5), "slide")
+        draw_coords(tmp_path / "a.png", np.zeros((3, 2), np.int32), (1, 1), np.full(2, 0.5), "slide")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from oceanpath.artifacts.store import Store
+from oceanpath.artifacts.store.reader import Store
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from oceanpath.artifacts.store import Store
+from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.batch import Batch
 from oceanpath.errors import ArtifactError
 from oceanpath.fit.checkpoint import save_checkpoint

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from oceanpath.artifacts.store import Store
+from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.dataset import BagDataset, collate
 from oceanpath.bags.sampler import BagSampler
 from oceanpath.errors import StageError

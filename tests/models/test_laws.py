@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from oceanpath.models.base import BaseMIL
 from oceanpath.models.registry import aggregator_names, build_aggregator, parse_model
-from oceanpath.models.verify import exports, laws
-from oceanpath.models.verify.laws import ragged
+from oceanpath.models.verify import contract as laws
+from oceanpath.models.verify import exports
+from oceanpath.models.verify.contract import ragged
 from oceanpath.models.verify.trial import small
 
 DIM = 12

@@ -18,7 +18,7 @@ from oceanpath.models import mamba_kernels
 from oceanpath.models.mamba2 import Mamba2
 from oceanpath.models.registry import build_aggregator, parse_model
 from oceanpath.models.settings import BiMambaSettings
-from oceanpath.models.verify.laws import ragged, streamed_is_whole
+from oceanpath.models.verify.contract import ragged, streamed_is_whole
 
 SMALL = {"hidden": 16, "head": 8, "state": 4, "chunk": 24}
 Calls = list[dict[str, Any]]

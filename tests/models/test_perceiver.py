@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from oceanpath.errors import ExperimentError
-from oceanpath.models.attend import FeedForward
+from oceanpath.models.attention import FeedForward
 from oceanpath.models.base import BaseMIL
 from oceanpath.models.registry import build_aggregator, parse_model
-from oceanpath.models.verify.laws import packed_is_padded_is_alone, ragged, streamed_is_whole
+from oceanpath.models.verify.contract import packed_is_padded_is_alone, ragged, streamed_is_whole
 
 DIM = 5
 

@@ -6,7 +6,7 @@ import torch
 from oceanpath.bags.batch import Batch
 from oceanpath.models import streaming
 from oceanpath.models.registry import build_aggregator, parse_model
-from oceanpath.models.verify.laws import ragged
+from oceanpath.models.verify.contract import ragged
 
 
 @pytest.mark.parametrize("name", ["abmil", "clam_sb", "multihead_abmil"])

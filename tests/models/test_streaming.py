@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from oceanpath.bags.batch import Batch
-from oceanpath.models import attend, streaming
+from oceanpath.models import attention as attend
+from oceanpath.models import streaming
 from oceanpath.models.registry import aggregator_names, build_aggregator, parse_model
-from oceanpath.models.verify.laws import CLOSE, ragged, streamed_is_whole
+from oceanpath.models.verify.contract import CLOSE, ragged, streamed_is_whole
 from oceanpath.models.verify.trial import small
 
 DIM = 12

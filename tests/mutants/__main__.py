@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: its threads do not survive a fork
 
-from tests.mutants.fork import NOTHING, PASSED, Outcome, Task, run_all, warm
+from tests.mutants.fork import NOTHING, PASSED, Outcome, WorkItem, run_all, warm
 from tests.mutants.sample import PACKAGES, ROOT, accepted, draw, files_of, population, reason_of
 
 TARGET = 0.85
@@ -54,7 +54,7 @@ def _try(options: argparse.Namespace) -> dict[str, list[Outcome]]:
     limits = _limits(sorted({files_of(m)[-1] for mutants in chosen.values() for m in mutants}), options.jobs)
     outcomes: dict[str, list[Outcome]] = {}
     for package, mutants in chosen.items():
-        tasks = [Task(tests := files_of(m), m, limits[tests[-1]]) for m in mutants]
+        tasks = [WorkItem(tests := files_of(m), m, limits[tests[-1]]) for m in mutants]
         outcomes[package] = []
         for outcome in run_all(tasks, options.jobs, ROOT):
             outcomes[package].append(outcome)
@@ -65,7 +65,7 @@ def _try(options: argparse.Namespace) -> dict[str, list[Outcome]]:
 def _limits(folders: Sequence[str], jobs: int) -> dict[str, float]:
     """Seconds that the tests of a folder may take, after a look at how long they take on the code as it is."""
     limits = {}
-    for outcome in run_all([Task((folder,)) for folder in folders], jobs, ROOT):
+    for outcome in run_all([WorkItem((folder,)) for folder in folders], jobs, ROOT):
         (folder,) = outcome.task.tests
         if outcome.code != PASSED:
             raise SystemExit(f"{folder} does not pass on the code as it is (exit {outcome.code})")

@@ -39,7 +39,7 @@ PASSED, FAILED, NOTHING = 0, (1, 2, 3), (4, 5)
 
 
 @dataclass(frozen=True)
-class Task:
+class WorkItem:
     """Tests to run, on a mutant or on the code as it is."""
 
     tests: tuple[str, ...]
@@ -53,7 +53,7 @@ class Task:
 class Outcome:
     """How a task ended."""
 
-    task: Task
+    task: WorkItem
     code: int
     """Exit code of pytest, or minus the signal that ended the fork."""
     seconds: float
@@ -79,17 +79,17 @@ def warm(root: Path, bytecode: str) -> None:
     gc.freeze()  # forks need not look through the libraries for garbage
 
 
-def run_all(tasks: Sequence[Task], jobs: int, root: Path) -> Iterator[Outcome]:
+def run_all(tasks: Sequence[WorkItem], jobs: int, root: Path) -> Iterator[Outcome]:
     """Outcomes as they come, `jobs` forks at a time."""
-    waiting: list[Task] = list(reversed(tasks))
-    running: dict[int, tuple[Task, float]] = {}
+    waiting: list[WorkItem] = list(reversed(tasks))
+    running: dict[int, tuple[WorkItem, float]] = {}
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
                 task = waiting.pop()
                 running[_fork(task, root)] = (task, time.monotonic())
             for pid, (task, started) in list(running.items()):
-                if (outcome := _look(pid, task, started)) is None:
+                if (outcome := _inspect(pid, task, started)) is None:
                     continue
                 del running[pid]
                 if outcome.code == PASSED and len(task.tests) > 1:
@@ -103,7 +103,7 @@ def run_all(tasks: Sequence[Task], jobs: int, root: Path) -> Iterator[Outcome]:
             os.waitpid(pid, 0)
 
 
-def _look(pid: int, task: Task, started: float) -> Outcome | None:
+def _inspect(pid: int, task: WorkItem, started: float) -> Outcome | None:
     """The outcome of a fork that is over; one whose time is over is ended, and is over at the next look."""
     done, status, used = os.wait4(pid, os.WNOHANG)
     if done:
@@ -115,7 +115,7 @@ def _look(pid: int, task: Task, started: float) -> Outcome | None:
     return None
 
 
-def _fork(task: Task, root: Path) -> int:
+def _fork(task: WorkItem, root: Path) -> int:
     pid = os.fork()
     if pid:
         with suppress(PermissionError):  # the child was quicker

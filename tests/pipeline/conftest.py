@@ -19,8 +19,8 @@ from oceanpath.pipeline.experiment import Catalog, Table, load
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.plan import Plan, Step, plan
 from oceanpath.pipeline.runner import Runner
-from oceanpath.pipeline.stage import Inputs, Outlook, Part, Progress, Quiet, Sources, Stage, Summary
-from oceanpath.pipeline.survey import State, forced_stages
+from oceanpath.pipeline.stage import Inputs, ParentSources, Part, Preview, Progress, Quiet, Stage, Summary
+from oceanpath.pipeline.status import StepState, forced_steps
 from oceanpath.pipeline.workspace import Workspace
 from oceanpath.settings import Settings, outside, runtime, shared
 
@@ -107,22 +107,22 @@ def report(settings: ReportSettings, inputs: Inputs, out: Path, progress: Progre
     return Summary()
 
 
-AHEAD: dict[str, Outlook] = {}
+AHEAD: dict[str, Preview] = {}
 """What the preflights tell, by stage."""
-SEEN: dict[str, Sources] = {}
+SEEN: dict[str, ParentSources] = {}
 """What they were given."""
 
 
-def read_ahead(settings: ReadSettings, sources: Sources) -> Outlook:
+def read_ahead(settings: ReadSettings, sources: ParentSources) -> Preview:
     SEEN["read"] = sources
-    return AHEAD.get("read", Outlook())
+    return AHEAD.get("read", Preview())
 
 
-def count_ahead(settings: CountSettings, sources: Sources) -> Outlook:
+def count_ahead(settings: CountSettings, sources: ParentSources) -> Preview:
     SEEN["count"] = sources
     if "count ahead" in FAIL:
         raise together([ExperimentError("one thing"), ExperimentError("another")])
-    return AHEAD.get("count", Outlook())
+    return AHEAD.get("count", Preview())
 
 
 def check(path: Path) -> None:
@@ -160,7 +160,7 @@ class Still:
     def begin(self, step: Step, why: list[str]) -> Progress:
         return Quiet()
 
-    def end(self, state: State) -> None:
+    def end(self, state: StepState) -> None:
         pass
 
 
@@ -191,12 +191,12 @@ class House:
 
     def go(
         self, sets: Sequence[str] = (), force: Sequence[str] = (), jobs: int = 1, verify: bool = True
-    ) -> dict[str, State]:
+    ) -> dict[str, StepState]:
         made = self.plan(sets)
         CALLS.clear()
         self.workspace.open()
         with Ledger(self.workspace.ledger) as ledger:
-            forced = forced_stages(made, force)
+            forced = forced_steps(made, force)
             states = Runner(made, self.workspace, ledger, "test", Still(), forced, jobs, verify=verify).go()
         return {state.step.name: state for state in states}
 

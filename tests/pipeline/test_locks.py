@@ -146,12 +146,12 @@ def test_many_threads_never_hold_it_together_and_the_lock_of_the_living_is_never
     inside, most, moved = [0], [0], list[str]()
     rename = Path.rename
 
-    def watched(path: Path, target: Path) -> Path:
+    def reporting_progress(path: Path, target: Path) -> Path:
         if path.parent.name == "name" and is_alive(path.name.partition(".")[0]):
             moved.append(path.name)
         return rename(path, target)
 
-    monkeypatch.setattr(Path, "rename", watched)
+    monkeypatch.setattr(Path, "rename", reporting_progress)
 
     def work() -> None:
         for _ in range(100):

@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from oceanpath.pipeline import stock
+from oceanpath.pipeline import maintenance as stock
 from oceanpath.pipeline.workspace import read_manifest
 
 from .conftest import CALLS, FAIL, House

@@ -9,16 +9,16 @@ import pytest
 
 from oceanpath.errors import AccidentError, ArtifactError, ExperimentError, MissingExtraError, StageError, together
 from oceanpath.pipeline.ledger import Ledger
-from oceanpath.pipeline.preflight import look_ahead
-from oceanpath.pipeline.stage import Outlook
+from oceanpath.pipeline.preflight import run_preflight
+from oceanpath.pipeline.stage import Preview
 
 from .conftest import AHEAD, SEEN, House
 
 Calls = Callable[[], list[str]]
 
 
-def bad(*words: str) -> Outlook:
-    return Outlook(problems=tuple(ExperimentError(word) for word in words))
+def bad(*words: str) -> Preview:
+    return Preview(problems=tuple(ExperimentError(word) for word in words))
 
 
 def test_every_problem_is_told_before_anything_is_made(house: House, calls: Calls, fail: set[str]) -> None:
@@ -32,7 +32,7 @@ def test_every_problem_is_told_before_anything_is_made(house: House, calls: Call
 
 
 def test_one_problem_is_itself(house: House) -> None:
-    AHEAD["count"] = Outlook(problems=(MissingExtraError("a package is missing"),))
+    AHEAD["count"] = Preview(problems=(MissingExtraError("a package is missing"),))
     with pytest.raises(MissingExtraError, match=r"^a package is missing$"):
         house.go()
 
@@ -49,8 +49,8 @@ def test_what_is_fresh_is_not_looked_at(house: House, calls: Calls) -> None:
 
 
 def test_children_hear_what_parents_expect(house: House) -> None:
-    AHEAD["read"] = Outlook(expected="abba", notes=("a line",))
-    found = look_ahead(house.plan(), {})
+    AHEAD["read"] = Preview(expected="abba", notes=("a line",))
+    found = run_preflight(house.plan(), {})
     assert (SEEN["count"].expected, SEEN["count"].get("read")) == ({"read": "abba"}, None)
     assert (found.problems, found.notes) == ([], ["a line"])
 
@@ -58,7 +58,7 @@ def test_children_hear_what_parents_expect(house: House) -> None:
 def test_notes_are_said_when_the_first_step_begins(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setattr("oceanpath.pipeline.stage.Quiet.note", lambda _, text: said.append(text))
-    AHEAD["read"] = Outlook(notes=("a line",))
+    AHEAD["read"] = Preview(notes=("a line",))
     house.go()
     assert said == ["a line"]
 
@@ -74,17 +74,17 @@ def test_an_outside_input_that_is_not_there_is_told_with_its_key(house: House) -
 
 def test_a_file_without_any_of_its_data_is_not_wrong(house: House) -> None:
     house.words.unlink()
-    found = look_ahead(house.plan(), {})
+    found = run_preflight(house.plan(), {})
     assert found.problems == [] and "words.txt" in found.absent[0].render()
 
 
 def test_a_disk_that_is_too_small_is_told(house: House, tmp_path: Path) -> None:
-    AHEAD["read"], AHEAD["count"] = Outlook(bytes=2**30), Outlook(bytes=2**70)
-    (problem,) = look_ahead(house.plan(), {}, tmp_path / "not" / "yet").problems
+    AHEAD["read"], AHEAD["count"] = Preview(bytes=2**30), Preview(bytes=2**70)
+    (problem,) = run_preflight(house.plan(), {}, tmp_path / "not" / "yet").problems
     assert "read 1.0 GiB, count 1099511627776.0 GiB" in problem.render()
-    AHEAD["count"] = Outlook(bytes=1)
-    AHEAD["read"] = Outlook(bytes=1)
-    assert look_ahead(house.plan(), {}, tmp_path).problems == []
+    AHEAD["count"] = Preview(bytes=1)
+    AHEAD["read"] = Preview(bytes=1)
+    assert run_preflight(house.plan(), {}, tmp_path).problems == []
 
 
 def test_a_refused_run_is_in_the_ledger_as_failed(house: House) -> None:

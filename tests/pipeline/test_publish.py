@@ -12,21 +12,21 @@ from pathlib import Path
 import pytest
 
 from oceanpath.errors import ArtifactError, ExperimentError, StageError
-from oceanpath.pipeline import stock
+from oceanpath.pipeline import maintenance as stock
 from oceanpath.pipeline.leases import in_use
 from oceanpath.pipeline.processes import machine, process_tag
-from oceanpath.pipeline.publish import Order, make, publish
+from oceanpath.pipeline.publish import PublishRequest, make, publish
 from oceanpath.pipeline.stage import JOURNAL, Summary
 from oceanpath.pipeline.workspace import MANIFEST, PARTIAL, Workspace, read_manifest
 
 
-def order(text: str = "hello", **more: object) -> Order:
+def order(text: str = "hello", **more: object) -> PublishRequest:
     def write(out: Path) -> Summary:
         (out / "deep").mkdir()
         (out / "deep" / "a.txt").write_text(text)
         return Summary(("said",), {"n": 1})
 
-    return Order("toy", "stage", 1, {"x": 1}, write, **more)
+    return PublishRequest("toy", "stage", 1, {"x": 1}, write, **more)
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_a_failing_check_publishes_nothing(workspace: Workspace) -> None:
 
 def test_a_stage_that_writes_nothing_is_refused(workspace: Workspace) -> None:
     with pytest.raises(ArtifactError, match="wrote nothing"):
-        publish(workspace, Order("toy", "stage", 1, {}, lambda out: Summary()))
+        publish(workspace, PublishRequest("toy", "stage", 1, {}, lambda out: Summary()))
 
 
 def test_a_full_disk_is_a_stage_error_with_the_place(workspace: Workspace) -> None:
@@ -96,7 +96,7 @@ def test_a_full_disk_is_a_stage_error_with_the_place(workspace: Workspace) -> No
         raise OSError(28, "No space left on device")
 
     with pytest.raises(StageError, match="No space left"):
-        publish(workspace, Order("toy", "stage", 1, {}, write))
+        publish(workspace, PublishRequest("toy", "stage", 1, {}, write))
     assert not list((workspace.root / "runs" / "toy").iterdir())
 
 
@@ -218,7 +218,7 @@ def test_what_is_local_is_published_and_sealed_nowhere(tmp_path: Path) -> None:
 
     made = []
     for name in ("here", "there"):
-        one = Order("toy", "stage", 1, {}, lambda out, name=name: write(out, name))
+        one = PublishRequest("toy", "stage", 1, {}, lambda out, name=name: write(out, name))
         made.append(publish(Workspace(tmp_path / name), one))
         place = Workspace(tmp_path / name).place("stage", "toy", one.fingerprint)
         assert (place / "local" / "place.txt").read_text() == name
@@ -237,7 +237,9 @@ def test_linked_files_are_sealed_without_being_read(workspace: Workspace, monkey
         (out / "copied.txt").write_text("hello")
         return Summary()
 
-    second = publish(workspace, Order("toy", "stage", 1, {"x": 2}, write, linked=(place, workspace.root / "gone")))
+    second = publish(
+        workspace, PublishRequest("toy", "stage", 1, {"x": 2}, write, linked=(place, workspace.root / "gone"))
+    )
     assert read == ["copied.txt"]
     assert second.files["linked.txt"] == first.files["deep/a.txt"]
 
@@ -246,7 +248,7 @@ def test_what_was_published_before_is_told_newest_first(workspace: Workspace) ->
     assert workspace.earlier("toy") == ()
     names = []
     for number in range(3):
-        made = publish(workspace, Order("toy", "stage", 1, {"x": number}, order().write))
+        made = publish(workspace, PublishRequest("toy", "stage", 1, {"x": number}, order().write))
         place = workspace.place("stage", "toy", made.fingerprint)
         os.utime(place, (1000 + number, 1000 + number))
         names.insert(0, place)
@@ -264,7 +266,7 @@ def killed_work(workspace: Workspace, told: str, stage: str = "toy") -> Path:
     return place
 
 
-def journaled(seen: list[str], end: BaseException | None = None, kind: str = "stage") -> Order:
+def journaled(seen: list[str], end: BaseException | None = None, kind: str = "stage") -> PublishRequest:
     """Work that tells what its journal held when it began, and ends as told."""
 
     def write(out: Path) -> Summary:
@@ -276,7 +278,7 @@ def journaled(seen: list[str], end: BaseException | None = None, kind: str = "st
             raise end
         return Summary()
 
-    return Order("toy", kind, 1, {"y": 1}, write)
+    return PublishRequest("toy", kind, 1, {"y": 1}, write)
 
 
 def test_work_with_a_journal_goes_on_where_a_dead_process_left_it(workspace: Workspace) -> None:

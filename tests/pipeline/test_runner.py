@@ -13,7 +13,7 @@ from oceanpath.errors import ArtifactError, ExperimentError, StageError
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.processes import host
 from oceanpath.pipeline.runner import first_error
-from oceanpath.pipeline.survey import survey
+from oceanpath.pipeline.status import inspect_plan
 
 Calls = Callable[[], list[str]]
 ALL = ["read", "count a", "count b", "count", "report"]
@@ -173,7 +173,7 @@ def test_variants_share_what_does_not_differ(house, calls: Calls) -> None:
 
 
 def test_a_dry_run_of_a_fresh_project_says_what_waits(house) -> None:
-    states = survey(house.plan(), house.workspace)
+    states = inspect_plan(house.plan(), house.workspace)
     assert [(s.step.name, s.state) for s in states] == [("read", "run"), ("count", "pending"), ("report", "pending")]
     assert states[0].why == ["first run"]
     assert not house.workspace.ledger.exists()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from oceanpath.pipeline import stock
+from oceanpath.pipeline import maintenance as stock
 from oceanpath.pipeline.workspace import Workspace
 
 from ..breaking import used

@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from oceanpath.pipeline import workers
+from oceanpath.pipeline.jobs import JobResult
 from oceanpath.pipeline.stage import Quiet
-from oceanpath.pipeline.tasks import Made
 
 from ..breaking import used
 from .conftest import project, start
@@ -33,8 +33,8 @@ def test_several_jobs_give_what_one_gives(tmp_path: Path) -> None:
 class Answering:
     """A task that is done at once by a process of its own."""
 
-    def run(self, _: object) -> Made:
-        return Made(seconds=float(os.getpid()))
+    def run(self, _: object) -> JobResult:
+        return JobResult(seconds=float(os.getpid()))
 
 
 class Dying(Answering):
@@ -47,16 +47,16 @@ class Dying(Answering):
 class Surprising(Answering):
     """A task with a bug."""
 
-    def run(self, _: object) -> Made:
+    def run(self, _: object) -> JobResult:
         raise KeyError("not planned")
 
 
 class Endless(Answering):
     """A task that nobody waits for."""
 
-    def run(self, _: object) -> Made:
+    def run(self, _: object) -> JobResult:
         time.sleep(600)
-        return Made()
+        return JobResult()
 
 
 class Deaf(Answering):
@@ -65,42 +65,42 @@ class Deaf(Answering):
     def __init__(self, file: Path) -> None:
         self.file = file
 
-    def run(self, _: object) -> Made:
+    def run(self, _: object) -> JobResult:
         signal.signal(signal.SIGTERM, lambda *_: None)
         self.file.write_text(str(os.getpid()))
         time.sleep(600)
-        return Made()
+        return JobResult()
 
 
 @pytest.fixture
-def beside() -> Iterator[workers.Beside]:
-    made = workers.Beside(2)
+def beside() -> Iterator[workers.ProcessExecutor]:
+    made = workers.ProcessExecutor(2)
     yield made
     made.close()
 
 
-def test_a_worker_that_dies_takes_no_other_task_with_it(beside: workers.Beside) -> None:
+def test_a_worker_that_dies_takes_no_other_task_with_it(beside: workers.ProcessExecutor) -> None:
     tasks = [Answering(), Dying(), Answering(), Dying(), Answering()]
     made = dict(beside.each(tasks, Quiet()))
     assert [made[task].error is None for task in tasks] == [True, False, True, False, True]
     assert "its process was killed" in str(made[tasks[1]].error)
 
 
-def test_a_worker_that_was_killed_is_replaced(beside: workers.Beside) -> None:
+def test_a_worker_that_was_killed_is_replaced(beside: workers.ProcessExecutor) -> None:
     for _ in range(3):
         ((_, made),) = beside.each([Answering()], Quiet())
         assert made.error is None
         os.kill(int(made.seconds), signal.SIGKILL)
 
 
-def test_a_bug_in_a_worker_is_raised_here(beside: workers.Beside) -> None:
+def test_a_bug_in_a_worker_is_raised_here(beside: workers.ProcessExecutor) -> None:
     with pytest.raises(KeyError, match="not planned"):
         list(beside.each([Surprising()], Quiet()))
     ((_, made),) = beside.each([Answering()], Quiet())
     assert made.error is None
 
 
-def test_a_worker_that_cannot_start_is_told(beside: workers.Beside, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_cannot_start_is_told(beside: workers.ProcessExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -109,7 +109,7 @@ def test_a_worker_that_cannot_start_is_told(beside: workers.Beside, monkeypatch:
     assert "could not be started; got [Errno 28] No space left" in str(made.error)
 
 
-def test_closing_ends_what_is_at_work_and_refuses_what_comes(beside: workers.Beside) -> None:
+def test_closing_ends_what_is_at_work_and_refuses_what_comes(beside: workers.ProcessExecutor) -> None:
     ended: list[type[BaseException]] = []
 
     def work() -> None:
@@ -129,7 +129,7 @@ def test_closing_ends_what_is_at_work_and_refuses_what_comes(beside: workers.Bes
 
 
 def test_closing_ends_a_worker_that_does_not_end_at_sigterm_beside_one_that_waits(
-    beside: workers.Beside, tmp_path: Path
+    beside: workers.ProcessExecutor, tmp_path: Path
 ) -> None:
     list(beside.each([Answering(), Answering()], Quiet()))
     file = tmp_path / "pid"

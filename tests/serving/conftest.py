@@ -21,9 +21,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from oceanpath.artifacts import bundle as bundles
-from oceanpath.artifacts.bundle import BundleFacts
-from oceanpath.artifacts.training_slides import TrainingSlides
+from oceanpath.artifacts.bundle import folder as bundles
+from oceanpath.artifacts.bundle.folder import BundleFacts
+from oceanpath.artifacts.bundle.training_slides import TrainingSlides
 from oceanpath.serving.engine import Engine
 
 DIM = 12

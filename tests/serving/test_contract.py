@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-from oceanpath.artifacts import bundle as bundles
-from oceanpath.artifacts.bundle_facts import Capping, Contract
-from oceanpath.artifacts.provenance import UNKNOWN, Provenance
-from oceanpath.artifacts.training_slides import TrainingSlides
+from oceanpath.artifacts.bundle import folder as bundles
+from oceanpath.artifacts.bundle.facts import Capping, Contract
+from oceanpath.artifacts.bundle.training_slides import TrainingSlides
+from oceanpath.artifacts.features.provenance import UNKNOWN, Provenance
 from oceanpath.bags.cap import Cap, stratified_rows
 from oceanpath.errors import ArtifactError
-from oceanpath.serving.contract import hold_coords, hold_provenance, rows_of
+from oceanpath.serving.contract import rows_of, validate_coords, validate_provenance
 from oceanpath.serving.engine import Engine
-from oceanpath.serving.problems import (
+from oceanpath.serving.errors import (
     BadFeaturesError,
-    CoordsNeededError,
+    MissingCoordsError,
+    MissingSlideIdError,
     NotFiniteError,
-    SlideIdNeededError,
     WrongEncoderError,
     WrongPatchesError,
 )
@@ -62,23 +62,23 @@ def grid(n: int) -> np.ndarray:
 )
 def test_features_that_were_made_otherwise_are_refused(about, error, words):
     with pytest.raises(error, match=words) as caught:
-        hold_provenance(PLAIN, about)
+        validate_provenance(PLAIN, about)
     assert caught.value.status == 409
 
 
 def test_other_weights_of_the_encoder_are_refused():
     contract = PLAIN.model_copy(update={"weights_sha256": "aa" * 32})
-    assert hold_provenance(contract, MADE) == []
+    assert validate_provenance(contract, MADE) == []
     with pytest.raises(WrongEncoderError, match="other weights"):
-        hold_provenance(contract, Provenance(weights_sha256="bb" * 32))
+        validate_provenance(contract, Provenance(weights_sha256="bb" * 32))
 
 
 def test_what_the_features_do_not_say_is_accepted_and_said():
-    assert hold_provenance(PLAIN, MADE) == []
-    (note,) = hold_provenance(PLAIN, UNKNOWN)
+    assert validate_provenance(PLAIN, MADE) == []
+    (note,) = validate_provenance(PLAIN, UNKNOWN)
     assert "do not say their encoder and patch size and resolution" in note
-    assert hold_provenance(Contract(encoder="", feature_dim=DIM), UNKNOWN) == []
-    (note,) = hold_provenance(PLAIN, Provenance("", "toy_encoder", "", 256, 0.505, 1024.0))
+    assert validate_provenance(Contract(encoder="", feature_dim=DIM), UNKNOWN) == []
+    (note,) = validate_provenance(PLAIN, Provenance("", "toy_encoder", "", 256, 0.505, 1024.0))
     assert note == "a patch is 1024 level-0 pixels wide; the model was trained on 512"
 
 
@@ -95,15 +95,15 @@ def test_coordinates_that_are_none_are_refused_by_every_contract(coords, words):
     for needed in ("required", "optional", "unused"):
         contract = PLAIN.model_copy(update={"coords": needed})
         with pytest.raises(BadFeaturesError, match=words):
-            hold_coords(contract, coords, 5)
+            validate_coords(contract, coords, 5)
 
 
 def test_coordinates_are_needed_where_the_model_reads_them():
     required = PLAIN.model_copy(update={"coords": "required"})
-    with pytest.raises(CoordsNeededError, match="reads the coordinates"):
-        hold_coords(required, None, 5)
-    assert hold_coords(PLAIN, None, 5) is None
-    found = hold_coords(required, np.array([[0.4, 511.6]]), 1)
+    with pytest.raises(MissingCoordsError, match="reads the coordinates"):
+        validate_coords(required, None, 5)
+    assert validate_coords(PLAIN, None, 5) is None
+    found = validate_coords(required, np.array([[0.4, 511.6]]), 1)
     assert found is not None
     assert (found.dtype, found.tolist()) == (np.int32, [[0, 512]])
 
@@ -113,9 +113,9 @@ def test_the_rows_within_the_cap_are_those_of_the_store():
     assert rows_of(None, 40, None, "") is None
     assert rows_of(capping(), 10, None, "") is None
     assert np.array_equal(rows_of(capping(), 40, coords, "s1"), stratified_rows(coords, 10, 4, 7, "s1"))
-    with pytest.raises(SlideIdNeededError, match="slide id"):
+    with pytest.raises(MissingSlideIdError, match="slide id"):
         rows_of(capping(), 40, coords, "")
-    with pytest.raises(CoordsNeededError, match="longer than the model's cap"):
+    with pytest.raises(MissingCoordsError, match="longer than the model's cap"):
         rows_of(capping(), 40, None, "s1")
     assert rows_of(capping("random"), 40, None, "s1") is not None
 

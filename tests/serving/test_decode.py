@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oceanpath.artifacts import hdf5_library
+from oceanpath.artifacts.features import hdf5_library
 from oceanpath.serving import decode as decoding
+from oceanpath.serving.errors import RequestError, TooLargeError
 from oceanpath.serving.hdf5_reader import Hdf5Reader
-from oceanpath.serving.problems import QuestionError, TooLargeError
-from oceanpath.serving.question import Limits, Question
+from oceanpath.serving.prediction_request import Limits, PredictionRequest
 
 LIMITS = Limits(max_bytes=2**20, max_patches=1000)
 
@@ -33,7 +33,7 @@ def reader_ends() -> Iterator[None]:
     READER.close()
 
 
-def decode(body: bytes, media_type: str, limits: Limits) -> Question:
+def decode(body: bytes, media_type: str, limits: Limits) -> PredictionRequest:
     return decoding.decode(body, media_type, limits, READER.read)
 
 
@@ -100,7 +100,7 @@ def test_no_mutation_raises_anything_else(data, kind):
     cut = data.draw(st.one_of(st.none(), st.integers(0, len(body))))
     try:
         found = decode(bytes(body[:cut]), "application/json" if kind == "json" else "", LIMITS)
-    except QuestionError as error:
+    except RequestError as error:
         assert 400 <= error.status < 500
         assert "/tmp" not in error.render()
     else:
@@ -113,7 +113,7 @@ def test_no_mutation_raises_anything_else(data, kind):
 def test_no_npy_header_raises_anything_else(header, version):
     raw = header.encode()
     length = len(raw).to_bytes(2 if version == 1 else 4, "little")
-    with pytest.raises(QuestionError):
+    with pytest.raises(RequestError):
         decode(b"\x93NUMPY" + bytes([version, 0]) + length + raw, "", LIMITS)
 
 
@@ -133,7 +133,7 @@ def test_a_virtual_dataset_is_refused():
     layout[:] = h5py.VirtualSource("/etc/other.h5", "features", (3, 4))
     with h5py.File(buffer, "w") as file:
         file.create_virtual_dataset("features", layout)
-    with pytest.raises(QuestionError, match="is a virtual dataset") as told:
+    with pytest.raises(RequestError, match="is a virtual dataset") as told:
         decode(buffer.getvalue(), "", LIMITS)
     assert "/etc" not in told.value.render()
 
@@ -161,7 +161,7 @@ def test_h5_that_would_exhaust_the_reader_is_refused(shape):
                 group["b"] = below
                 group = below
             group["features"] = SMALL
-    with pytest.raises(QuestionError, match="more than a feature file"):
+    with pytest.raises(RequestError, match="more than a feature file"):
         decode(buffer.getvalue(), "", LIMITS)
 
 
@@ -196,7 +196,7 @@ def test_a_link_into_another_file_is_refused(name):
         if name == "coords":
             file["features"] = SMALL
         file[name] = h5py.ExternalLink("/etc/other.h5", "x")
-    with pytest.raises(QuestionError, match=f"{name} is a link") as told:
+    with pytest.raises(RequestError, match=f"{name} is a link") as told:
         decode(buffer.getvalue(), "", LIMITS)
     assert "/etc" not in told.value.render()
 
@@ -214,7 +214,7 @@ def hanging() -> bytes:
 
 def test_bytes_that_make_hdf5_loop_are_given_up_and_the_next_file_is_read(monkeypatch):
     monkeypatch.setattr(hdf5_library, "LIMIT_S", 1.5)
-    with pytest.raises(QuestionError, match="does not return"):
+    with pytest.raises(RequestError, match="does not return"):
         READER.read(hanging())
     assert np.array_equal(READER.read(SEEDS["h5"]).features, SMALL)
 

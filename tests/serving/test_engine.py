@@ -11,14 +11,14 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from oceanpath.artifacts import bundle as bundles
-from oceanpath.artifacts.bundle_facts import Contract, Golden, Threshold
-from oceanpath.artifacts.provenance import Provenance
+from oceanpath.artifacts.bundle import folder as bundles
+from oceanpath.artifacts.bundle.facts import Contract, Golden, ThresholdFacts
+from oceanpath.artifacts.features.provenance import Provenance
 from oceanpath.errors import ArtifactError
 from oceanpath.serving.engine import Engine
-from oceanpath.serving.problems import (
+from oceanpath.serving.errors import (
     BadFeaturesError,
-    NoPatchesError,
+    EmptyBagError,
     NotFiniteError,
     WrongDimensionError,
     WrongEncoderError,
@@ -69,10 +69,10 @@ def test_the_decision_follows_the_threshold(bundle_path, bag):
     engine = Engine.load(bundle_path, threads=1)
     positive = float(engine.predict(bag).probabilities[1])
     for cut, wanted in ((positive - 1e-4, "R"), (positive + 1e-4, "NR")):
-        threshold = Threshold(value=cut, positive="R", reason="")
+        threshold = ThresholdFacts(value=cut, positive="R", reason="")
         engine.facts = engine.facts.model_copy(update={"threshold": threshold})
         assert engine.predict(bag).decision == wanted
-    none = Threshold(value=None, positive=None, reason="three classes")
+    none = ThresholdFacts(value=None, positive=None, reason="three classes")
     engine.facts = engine.facts.model_copy(update={"threshold": none})
     assert engine.predict(bag).decision is None
 
@@ -80,7 +80,7 @@ def test_the_decision_follows_the_threshold(bundle_path, bag):
 @pytest.mark.parametrize(
     ("features", "error"),
     [
-        (np.zeros((0, DIM), np.float32), NoPatchesError),
+        (np.zeros((0, DIM), np.float32), EmptyBagError),
         (np.zeros((3, DIM - 1), np.float32), WrongDimensionError),
         (np.zeros(DIM, np.float32), WrongDimensionError),
         (np.zeros((1, 3, DIM), np.float32), WrongDimensionError),

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oceanpath.serving import problems
+from oceanpath.serving import errors as problems
+from oceanpath.serving.errors import RequestError
 from oceanpath.serving.page import PAGE
-from oceanpath.serving.problems import QuestionError
 
 from .conftest import DIM, Server
 
@@ -34,9 +34,9 @@ def test_the_schema_describes_every_request_and_answer(server: Server) -> None:
     assert {"application/x-hdf5", "application/x-npy", "application/json", "multipart/form-data"} == set(
         predict["requestBody"]["content"]
     )
-    kinds = [kind for kind in vars(problems).values() if isinstance(kind, type) and issubclass(kind, QuestionError)]
+    kinds = [kind for kind in vars(problems).values() if isinstance(kind, type) and issubclass(kind, RequestError)]
     for kind in kinds:
-        assert kind is QuestionError or kind.code in predict["responses"][str(kind.status)]["description"]
+        assert kind is RequestError or kind.code in predict["responses"][str(kind.status)]["description"]
     assert server.ask("/schema/openapi.json")[1] == schema
 
 

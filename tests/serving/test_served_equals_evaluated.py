@@ -28,7 +28,7 @@ CASES = [(2, None), (2, CAP), (3, None), (3, CAP)]
 
 
 @dataclass(frozen=True)
-class Made:
+class JobResult:
     """An experiment that was run: its raw features, its bundle and its test predictions."""
 
     features: Path
@@ -59,7 +59,7 @@ def write_cohort(folder: Path, classes: list[str]) -> None:
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]} classes, cap {case[1]}")
-def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Made:
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> JobResult:
     count, cap = request.param
     classes, folder = list(CLASSES[:count]), tmp_path_factory.mktemp("raw")
     write_cohort(folder, classes)
@@ -71,10 +71,10 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     assert run_app(["export", "-e", str(folder / "raw.toml"), "--workspace", str(folder / "out"), "--quiet"]) == 0
     results = folder / "out" / "experiments" / "raw"
     stored = pd.read_parquet(results / "train" / "oof_predictions.parquet")
-    return Made(folder / "features", results / "export", stored, classes, cap)
+    return JobResult(folder / "features", results / "export", stored, classes, cap)
 
 
-def predicted(made: Made, out: Path, *paths: Path) -> pd.DataFrame:
+def predicted(made: JobResult, out: Path, *paths: Path) -> pd.DataFrame:
     named = [str(path) for path in paths]
     assert run_app(["predict", *named, "--bundle", str(made.bundle), "--members", "--out", str(out)]) == 0
     return pd.read_csv(out, keep_default_na=False)

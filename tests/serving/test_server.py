@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 import pytest
 
-from oceanpath.artifacts.bundle import ONNX
+from oceanpath.artifacts.bundle.folder import ONNX
 
 DIM = 12
 

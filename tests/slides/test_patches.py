@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oceanpath.slides.demo.aperio import write_aperio
-from oceanpath.slides.grid import Grid, plan_grid
+from oceanpath.slides.grid import PatchGrid, plan_grid
 from oceanpath.slides.patches import read_patches, reading_order
 from oceanpath.slides.reader import open_slide
 
@@ -47,7 +47,7 @@ def test_both_readers_give_the_same_patches(tmp_path: Path) -> None:
 
 @given(columns=st.integers(1, 30), rows=st.integers(1, 30), seed=st.integers(0, 9))
 def test_the_reading_order_is_a_permutation_in_blocks(columns: int, rows: int, seed: int) -> None:
-    grid = Grid(256, 0, 512, 512, 512.0, 512.0, 409.6, 409.6)
+    grid = PatchGrid(256, 0, 512, 512, 512.0, 512.0, 409.6, 409.6)
     at = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), -1).reshape(-1, 2)
     at = at[np.random.default_rng(seed).random(len(at)) < 0.7]
     order = reading_order(np.rint(at * 409.6).astype(np.int32), grid)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from oceanpath.pipeline.stage import Inputs, Quiet
-from oceanpath.stages.eval.floors import predict_floors
+from oceanpath.stages.eval.baselines import predict_baselines
 from oceanpath.stages.eval.report import build_report
 from oceanpath.stages.eval.rows import read_rows
 from oceanpath.stages.eval.settings import EvalSettings
@@ -60,7 +60,7 @@ def areas(root: Path, store: Path, table: pd.DataFrame, seed: int) -> dict[str, 
         train.run_part(TRAIN, inputs, part, made[part.key], Quiet())
     train.run(TRAIN, replace(inputs, parts=made), root / "train", Quiet())
     rows = read_rows(root / "train", root / "split")
-    report = build_report(EvalSettings(resamples=100), rows, predict_floors(rows, inputs, Quiet()))
+    report = build_report(EvalSettings(resamples=100), rows, predict_baselines(rows, inputs, Quiet()))
     found = {name: records["auroc"]["value"] for name, records in report["floor"].items()}
     return found | {"model": report["level"]["slide"]["auroc"]["value"]}
 

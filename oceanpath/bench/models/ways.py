@@ -1,8 +1,8 @@
 """One training step of one batch in several ways: the same model, the same bags, the same loss.
 
 padded       float32, bags side by side with a mask, as most published code trains. An architecture that takes padding
-             away before it computes (`unpads`) gets the padded rows as if they were real, which is what its published
-             form does
+             away before it computes (`requires_packed`) gets the padded rows as if they were real, which is what its
+             published form does
 packed       float32, real rows only, matrix products through oneDNN where that is exact here
 packed_bf16  the same under bfloat16 autocast; what stays float32 goes through oneDNN too, as in a fit
 checkpoint   as packed, inner results computed again in the backward pass
@@ -116,7 +116,7 @@ def _share(held: int | None, base: int | None) -> float | None:
 def _ways(device: torch.device) -> dict[str, Way]:
     def padded(model: BaseMIL, batch: Batch) -> Tensor:
         h, mask, _ = batch.padded()
-        return model.forward_features(h, None if model.unpads else mask)[0]
+        return model.forward_features(h, None if model.requires_packed else mask)[0]
 
     def packed(model: BaseMIL, batch: Batch) -> Tensor:
         return model.forward_packed(batch)[0]

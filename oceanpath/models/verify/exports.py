@@ -23,7 +23,7 @@ Inputs = tuple[Tensor, ...]
 Runner = Callable[[Inputs], list[Tensor]]
 
 
-class Asked(nn.Module):
+class ExportedForward(nn.Module):
     """features [B, N, D] (and coordinates [B, N, 2]) → embedding and attention: what an export is made of."""
 
     def __init__(self, model: BaseMIL) -> None:
@@ -39,7 +39,7 @@ def torchscript_is_equal(model: BaseMIL) -> str:
     """What differs between the model and its traced and frozen form; "" when nothing does."""
 
     def export(example: Inputs) -> Runner:
-        traced = torch.jit.freeze(torch.jit.trace(Asked(model).eval(), example, check_trace=False))  # type: ignore[no-untyped-call]  # untyped in torch
+        traced = torch.jit.freeze(torch.jit.trace(ExportedForward(model).eval(), example, check_trace=False))  # type: ignore[no-untyped-call]  # untyped in torch
         return lambda inputs: list(traced(*inputs))
 
     return _each_way(model, export)
@@ -58,7 +58,9 @@ def onnx_is_equal(model: BaseMIL) -> str:
     def export(example: Inputs) -> Runner:
         size = {0: torch.export.Dim("batch", min=1, max=4096), 1: torch.export.Dim("n", min=1, max=10_000_000)}
         sizes = tuple(size for _ in example)
-        program = torch.onnx.export(Asked(model).eval(), example, dynamo=True, dynamic_shapes=sizes, verbose=False)
+        program = torch.onnx.export(
+            ExportedForward(model).eval(), example, dynamo=True, dynamic_shapes=sizes, verbose=False
+        )
         assert program is not None
         content = program.model_proto.SerializeToString()
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
@@ -88,7 +90,7 @@ def _each_way(model: BaseMIL, export: Callable[[Inputs], Runner]) -> str:
 def _compare(model: BaseMIL, run: Runner, coords: bool) -> str:
     for bags, patches in SIZES:
         inputs = _inputs(model, bags, patches, coords)
-        for ours, theirs in zip(Asked(model)(*inputs), run(inputs), strict=True):
+        for ours, theirs in zip(ExportedForward(model)(*inputs), run(inputs), strict=True):
             apart = float((ours - theirs).abs().max()) if ours.shape == theirs.shape else float("nan")
             if not apart <= CLOSE:
                 return f"differs by {apart:.1e} at {bags} bags of {patches} patches, at most {CLOSE:g}"

@@ -13,7 +13,7 @@ from oceanpath.errors import ExperimentError
 from oceanpath.models.base import BaseMIL
 from oceanpath.models.registry import aggregator_names, build_aggregator, parse_model, settings_of
 from oceanpath.models.verify import concepts, exports
-from oceanpath.models.verify.laws import LAWS, ragged
+from oceanpath.models.verify.contract import CONTRACT, ragged
 
 DIM = 12
 LENGTHS = [5, 7, 1, 11]
@@ -29,7 +29,7 @@ CONCEPTS: tuple[tuple[concepts.Draw, bool], ...] = (
 )
 
 
-class Verdict(NamedTuple):
+class AggregatorCheck(NamedTuple):
     """One law and one model."""
 
     law: str
@@ -66,32 +66,32 @@ def candidates(wanted: str) -> dict[str, BaseMIL]:
     return {wanted: model.eval()}
 
 
-def trial(model: BaseMIL) -> Iterator[Verdict]:
+def trial(model: BaseMIL) -> Iterator[AggregatorCheck]:
     """A verdict on every law, in order; the model stays as it is."""
     batch = ragged(LENGTHS, model.in_dim)
-    for law in LAWS:
+    for law in CONTRACT:
         if law.__name__ == "order_never_matters" and model.ordered:
-            yield Verdict(law.__name__, True, "not asked: the class says that order matters")
+            yield AggregatorCheck(law.__name__, True, "not asked: the class says that order matters")
         else:
             yield _verdict(law.__name__, lambda law=law: law(copy.deepcopy(model), batch))  # type: ignore[misc]  # default of a lambda
     double = copy.deepcopy(model).double()
     wide = ragged(LENGTHS, model.in_dim, torch.float64)
-    yield _verdict("the_same_in_float64", lambda: LAWS[0](double, wide))
+    yield _verdict("the_same_in_float64", lambda: CONTRACT[0](double, wide))
     yield _verdict("torchscript_is_equal", lambda: exports.torchscript_is_equal(copy.deepcopy(model)))
     yield _verdict("onnx_is_equal", lambda: exports.onnx_is_equal(copy.deepcopy(model)))
     for draw, decides in CONCEPTS:
         yield _concept(model, draw, decides)
 
 
-def _verdict(name: str, law: Callable[[], str]) -> Verdict:
+def _verdict(name: str, law: Callable[[], str]) -> AggregatorCheck:
     try:
         said = law()
     except RAISED as error:
         said = f"raises {type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-    return Verdict(name, not said, said)
+    return AggregatorCheck(name, not said, said)
 
 
-def _concept(model: BaseMIL, draw: concepts.Draw, decides: bool) -> Verdict:
+def _concept(model: BaseMIL, draw: concepts.Draw, decides: bool) -> AggregatorCheck:
     reached = float("nan")
 
     def learn() -> str:

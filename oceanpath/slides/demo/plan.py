@@ -9,7 +9,7 @@ import numpy as np
 CLASSES = ("normal", "tumour")
 SITES = ("Eastgate", "Harbour", "Northfield")
 SCANNER_MPP = {"Eastgate": 0.5, "Harbour": 0.5, "Northfield": 0.25}
-SLIDES_A_PATIENT = (0.6, 0.3, 0.1)
+SLIDES_PER_PATIENT = (0.6, 0.3, 0.1)
 """Shares of patients with one, two and three slides."""
 
 
@@ -54,7 +54,7 @@ def plan_cohort(slides: int, side: int, seed: int) -> list[SlidePlan]:
     plans: list[SlidePlan] = []
     patient = int(rng.integers(2))
     while len(plans) < slides:
-        count = min(1 + int(rng.choice(3, p=SLIDES_A_PATIENT)), slides - len(plans))
+        count = min(1 + int(rng.choice(3, p=SLIDES_PER_PATIENT)), slides - len(plans))
         plans += _patient(rng, patient, count, side, seed)
         patient += 1
     return sorted(plans, key=lambda plan: plan.slide_id)

@@ -1,8 +1,8 @@
 """Patch encoders by name. A new encoder is a card in `catalog`, and a module where no present one builds it.
 
 An encoder is named by its card's name or an alias (`uni_v1`, `univ1`, `UNI2-h`; case and dashes do not matter), by
-``module:factory`` for one of a user's own (see `oceanpath.slides.encoders.own`), or by a name that an installed package
-adds: an entry point of the group ``oceanpath.encoders`` names a light module that calls `register_encoder`.
+``module:factory`` for one of a user's own (see `oceanpath.slides.encoders.custom`), or by a name that an installed
+package adds: an entry point of the group ``oceanpath.encoders`` names a light module that calls `register_encoder`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from oceanpath.errors import ExperimentError, nearest
 from oceanpath.plugins import load_plugins
-from oceanpath.slides.encoders.card import Card, EncoderOptions
-from oceanpath.slides.encoders.catalog import CARDS
+from oceanpath.slides.encoders.catalog import ENCODER_SPECS
+from oceanpath.slides.encoders.spec import EncoderOptions, EncoderSpec
 from oceanpath.slides.encoders.user_code import source_digest
 from oceanpath.slides.encoders.weights import find_weights, hash_file, local_file
 
@@ -53,11 +53,11 @@ class TensorEncoder(Protocol):
 
 
 GROUP = "oceanpath.encoders"
-ENCODERS: dict[str, Card] = {}
+ENCODERS: dict[str, EncoderSpec] = {}
 _NAMES: dict[str, str] = {}
 
 
-def register_encoder(card: Card) -> None:
+def register_encoder(card: EncoderSpec) -> None:
     """Make an encoder known by its name and its aliases.
 
     Raises: ValueError: a name is taken.
@@ -77,7 +77,7 @@ def canonical(name: str) -> str:
     return name if ":" in name else entry(name).name
 
 
-def entry(name: str) -> Card:
+def entry(name: str) -> EncoderSpec:
     """The card of an encoder.
 
     Raises: ExperimentError: no such encoder; the message names the nearest.
@@ -108,7 +108,7 @@ def build_encoder(name: str, device: str = "auto", options: EncoderOptions | Non
     """
     options = options or EncoderOptions()
     if ":" in name:
-        from oceanpath.slides.encoders.own import build_own  # loads torch
+        from oceanpath.slides.encoders.custom import build_own  # loads torch
 
         return build_own(name, device, options)
     card = entry(name)
@@ -135,7 +135,7 @@ def prepare_encoder(name: str, options: EncoderOptions) -> str:
     return find_weights(card, options).sha256 if card.hub else ""
 
 
-def _refuse_useless(card: Card, options: EncoderOptions) -> None:
+def _refuse_useless(card: EncoderSpec, options: EncoderOptions) -> None:
     if card.hub is None and (options.weights or options.revision):
         key = "weights" if options.weights else "revision"
         raise ExperimentError("the encoder has no weights to choose", where=f"extract.{key}", got=card.name)
@@ -145,5 +145,5 @@ def _plain(name: str) -> str:
     return name.lower().replace("-", "_")
 
 
-for _card in CARDS:
+for _card in ENCODER_SPECS:
     register_encoder(_card)

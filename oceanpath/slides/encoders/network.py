@@ -11,7 +11,7 @@ from urllib.request import Request, getproxies, urlopen
 PATIENCE_S = 8.0
 
 
-def why_silent(url: str, patience_s: float = PATIENCE_S) -> str:
+def why_unreachable(url: str, patience_s: float = PATIENCE_S) -> str:
     """Why nobody answers at `url`; "" where somebody does, whatever the answer, or where it cannot be asked from here.
 
     It is asked through the proxies of the environment; through SOCKS only the hub's client may know a way. Looking up a

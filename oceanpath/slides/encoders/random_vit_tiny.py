@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from oceanpath.slides.encoders.card import Card, EncoderOptions
 from oceanpath.slides.encoders.device import place
+from oceanpath.slides.encoders.spec import EncoderOptions, EncoderSpec
 from oceanpath.slides.encoders.torch_encoder import TorchEncoder
 
 SEED = 0
@@ -72,6 +72,6 @@ def draw(network: nn.Module, seed: int) -> None:
             nn.init.trunc_normal_(value, std=0.02, a=-0.04, b=0.04, generator=generator)
 
 
-def build(card: Card, device: str, options: EncoderOptions) -> TorchEncoder:
+def build(card: EncoderSpec, device: str, options: EncoderOptions) -> TorchEncoder:
     """The encoder. Raises: ExperimentError: no such device."""
     return TorchEncoder(card, RandomViT(), place(device), options.precision, None)

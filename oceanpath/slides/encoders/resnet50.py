@@ -9,9 +9,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from oceanpath.slides.encoders.card import Card, EncoderOptions
 from oceanpath.slides.encoders.checkpoint import fill, read_state
 from oceanpath.slides.encoders.device import place
+from oceanpath.slides.encoders.spec import EncoderOptions, EncoderSpec
 from oceanpath.slides.encoders.timm_library import wanting
 from oceanpath.slides.encoders.torch_encoder import TorchEncoder
 from oceanpath.slides.encoders.weights import find_weights
@@ -32,7 +32,7 @@ class ThreeStages(nn.Module):
         return maps
 
 
-def build(card: Card, device: str, options: EncoderOptions) -> TorchEncoder:
+def build(card: EncoderSpec, device: str, options: EncoderOptions) -> TorchEncoder:
     """The encoder; raises as `oceanpath.slides.encoders.timm_networks.build` does."""
     where = place(device)
     with wanting(card.name):

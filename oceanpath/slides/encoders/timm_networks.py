@@ -8,16 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from oceanpath.slides.encoders.card import Card, EncoderOptions
 from oceanpath.slides.encoders.checkpoint import fill, read_state
 from oceanpath.slides.encoders.device import place
+from oceanpath.slides.encoders.spec import EncoderOptions, EncoderSpec
 from oceanpath.slides.encoders.timm_library import import_timm
 from oceanpath.slides.encoders.torch_encoder import TorchEncoder
 from oceanpath.slides.encoders.transformers_names import renamed
 from oceanpath.slides.encoders.weights import find_weights
 
 
-def build(card: Card, device: str, options: EncoderOptions) -> TorchEncoder:
+def build(card: EncoderSpec, device: str, options: EncoderOptions) -> TorchEncoder:
     """The encoder with its published weights, or with those of `options.weights`.
 
     Raises:
@@ -35,7 +35,7 @@ def build(card: Card, device: str, options: EncoderOptions) -> TorchEncoder:
     return TorchEncoder(card, network, where, options.precision, weights)
 
 
-def network_of(card: Card, **other: Any) -> nn.Module:
+def network_of(card: EncoderSpec, **other: Any) -> nn.Module:
     """The network of a card with random weights; `other` arguments replace the card's."""
     timm = import_timm(card.name)
     arguments = {"num_classes": 0, **card.arguments, **other}

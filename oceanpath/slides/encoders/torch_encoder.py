@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from oceanpath.errors import ExperimentError
-from oceanpath.slides.encoders.card import Card, View
 from oceanpath.slides.encoders.device import compute_dtype
+from oceanpath.slides.encoders.spec import EncoderSpec, View
 
 if TYPE_CHECKING:
     from oceanpath.slides.encoders.weights import Weights
@@ -37,7 +37,7 @@ class TorchEncoder:
     """
 
     def __init__(
-        self, card: Card, network: nn.Module, device: torch.device, precision: str, weights: Weights | None
+        self, card: EncoderSpec, network: nn.Module, device: torch.device, precision: str, weights: Weights | None
     ) -> None:
         if card.view is None:
             raise ExperimentError("the encoder does not say what it sees of a patch", where=card.name)

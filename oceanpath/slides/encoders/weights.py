@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from oceanpath.errors import ArtifactError, ExperimentError
 from oceanpath.slides.encoders import hub
-from oceanpath.slides.encoders.card import Card, EncoderOptions
+from oceanpath.slides.encoders.spec import EncoderOptions, EncoderSpec
 
 BLOCK = 1 << 22
 LOCAL = "local file"
@@ -27,7 +27,7 @@ class Weights(NamedTuple):
     sha256: str
 
 
-def find_weights(card: Card, options: EncoderOptions) -> Weights:
+def find_weights(card: EncoderSpec, options: EncoderOptions) -> Weights:
     """The weights for an encoder that has some, downloaded if need be.
 
     Raises:
@@ -39,7 +39,7 @@ def find_weights(card: Card, options: EncoderOptions) -> Weights:
     if options.weights is not None:
         path = local_file(options.weights, f"{card.hub.file} of {card.hub.repo}" if card.hub else card.name)
         sha256, promised = hash_file(path), NAMED_DIGEST.search(path.name)
-        _hold(path, sha256, promised.group(1) if promised else "", "Get the file again.")
+        _validate(path, sha256, promised.group(1) if promised else "", "Get the file again.")
         return Weights(path, LOCAL, sha256)
     if card.hub is None:
         raise ExperimentError("the encoder has no published weights", where=card.name)
@@ -47,9 +47,9 @@ def find_weights(card: Card, options: EncoderOptions) -> Weights:
     path = hub.cached(card.hub, revision) or hub.download(card, revision)
     sha256, blob = hash_file(path), path.resolve().name
     do = f"The cached file is damaged: delete {path.resolve()} and run again."
-    _hold(path, sha256, blob if re.fullmatch(r"[0-9a-f]{64}", blob) else "", do)
+    _validate(path, sha256, blob if re.fullmatch(r"[0-9a-f]{64}", blob) else "", do)
     if revision == card.hub.revision and path.name == card.hub.file:
-        _hold(path, sha256, card.hub.sha256, "The hub serves other weights than were published: ask its owner.")
+        _validate(path, sha256, card.hub.sha256, "The hub serves other weights than were published: ask its owner.")
     return Weights(path, hub.commit_of(path), sha256)
 
 
@@ -76,7 +76,7 @@ def local_file(path: Path, wanted: str) -> Path:
     raise ExperimentError(what, where=path, expected=wanted, do="Set extract.weights to the file itself.")
 
 
-def _hold(path: Path, sha256: str, promised: str, do: str) -> None:
+def _validate(path: Path, sha256: str, promised: str, do: str) -> None:
     if not sha256.startswith(promised):
         raise ArtifactError(
             "the weights are not what they should be", where=path, expected=f"sha256 {promised}", got=sha256, do=do

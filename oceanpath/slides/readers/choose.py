@@ -8,8 +8,8 @@ import numpy as np
 import openslide
 
 from oceanpath.errors import ArtifactError
+from oceanpath.slides.readers.openslide_pixels import OpenSlidePixels, on_whole_pixels
 from oceanpath.slides.readers.pixels import Pixels
-from oceanpath.slides.readers.through_openslide import OpenSlidePixels, on_whole_pixels
 from oceanpath.slides.readers.tiff_directory import TileLevel, plain_levels
 from oceanpath.slides.readers.tiff_tiles import TiffTiles
 

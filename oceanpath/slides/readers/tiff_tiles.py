@@ -17,9 +17,9 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from oceanpath.slides.readers.through_openslide import OpenSlidePixels, level_pixels, on_whole_pixels
+from oceanpath.slides.downsample import BlockMeans, block_means
+from oceanpath.slides.readers.openslide_pixels import OpenSlidePixels, level_pixels, on_whole_pixels
 from oceanpath.slides.readers.tiff_directory import TileLevel
-from oceanpath.slides.shrink import BlockMeans, block_means
 
 WHITE = 255
 Cell = tuple[int, int]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oceanpath.errors import ExperimentError, StageError
-from oceanpath.slides.grid import Grid, tissue_fractions, what_to_read
+from oceanpath.slides.grid import PatchGrid, read_plan, tissue_fractions
 from oceanpath.slides.reader import SlideReader
 from oceanpath.slides.resolution import POWER_TIMES_MPP
 from oceanpath.slides.tissue import Tissue
@@ -35,7 +35,7 @@ def whole_magnification(target_mpp: float) -> int:
     return round(magnification)
 
 
-def plan_trident_grid(reader: SlideReader, patch_px: int, target_mpp: float, overlap: int = 0) -> Grid:
+def plan_trident_grid(reader: SlideReader, patch_px: int, target_mpp: float, overlap: int = 0) -> PatchGrid:
     """What TRIDENT cuts: squares of level-0 pixels whose side is the patch times a ratio of magnifications.
 
     Raises:
@@ -51,12 +51,14 @@ def plan_trident_grid(reader: SlideReader, patch_px: int, target_mpp: float, ove
         raise StageError("too coarse for extract.target_mpp", where=reader.path, expected=f"{target}x", got=got, do=do)
     scale = (POWER_TIMES_MPP / target) / (POWER_TIMES_MPP / source)
     side, shared = round(patch_px * scale), round(overlap * scale)
-    level, width, height = what_to_read(reader, patch_px, side / patch_px, side / patch_px)
-    return Grid(patch_px, level, width, height, float(side), float(side), float(side - shared), float(side - shared))
+    level, width, height = read_plan(reader, patch_px, side / patch_px, side / patch_px)
+    return PatchGrid(
+        patch_px, level, width, height, float(side), float(side), float(side - shared), float(side - shared)
+    )
 
 
 def place_trident_patches(
-    reader: SlideReader, grid: Grid, tissue: Tissue, min_tissue: float
+    reader: SlideReader, grid: PatchGrid, tissue: Tissue, min_tissue: float
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Patches that begin inside the slide and hold enough tissue, column by column.
 

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from oceanpath.artifacts import predictions
-from oceanpath.artifacts.features import FeatureMeta, read_meta
-from oceanpath.artifacts.store import Store
+from oceanpath.artifacts.features.files import FeatureMeta, read_meta
+from oceanpath.artifacts.store.reader import Store
 from oceanpath.artifacts.tables import read_table, write_table
 from oceanpath.errors import ArtifactError
 from oceanpath.figures.files import check_figure
-from oceanpath.figures.heatmap import Backdrop, draw_heatmap, draw_places, draw_sorted
+from oceanpath.figures.heatmap import Backdrop, draw_coords, draw_heatmap, draw_sorted
 from oceanpath.fit.device import pick_device
 from oceanpath.fit.predict import predict_attention
 from oceanpath.fit.threads import torch_threads
@@ -107,7 +107,7 @@ def _draw(fact: dict[str, Any], store: Store, attention: NDArray[np.float32], ex
         draw_heatmap(path, coords, footprint(meta), attention, backdrop, title)
         return "thumbnail"
     side = float(store.index.patch_px_level0[number])
-    draw_places(path, coords, None if np.isnan(side) else (side, side), attention, title)
+    draw_coords(path, coords, None if np.isnan(side) else (side, side), attention, title)
     return "places"
 
 

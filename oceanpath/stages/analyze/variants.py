@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from oceanpath.artifacts import predictions
-from oceanpath.artifacts.ids import describe_missing
+from oceanpath.artifacts.cohort.ids import describe_missing
 from oceanpath.errors import StageError
 
 

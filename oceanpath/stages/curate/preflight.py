@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from oceanpath.pipeline.stage import Outlook, Sources
+from oceanpath.pipeline.stage import ParentSources, Preview
 from oceanpath.stages.curate.settings import CurateSettings
 
 
-def preflight(settings: CurateSettings, _: Sources) -> Outlook:
+def preflight(settings: CurateSettings, _: ParentSources) -> Preview:
     """List the folder of features.
 
     Raises: ExperimentError: it holds none, or two with one slide id.
     """
     if settings.features is not None and settings.features.is_dir():
-        from oceanpath.artifacts.feature_folder import find_features  # loads numpy
+        from oceanpath.artifacts.features.folder import find_features  # loads numpy
 
         find_features(settings.features)
-    return Outlook()
+    return Preview()

@@ -16,7 +16,7 @@ SIZES = ("patches", "min", "median", "max")
 SHOWN = 20
 
 
-class Verdict(Enum):
+class CurationVerdict(Enum):
     """What was decided about a file."""
 
     KEPT = "kept"
@@ -26,7 +26,7 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True)
-class Judged:
+class CuratedFile:
     """One feature file and what was decided about it."""
 
     slide_id: str
@@ -34,7 +34,7 @@ class Judged:
     """Path below the folder of features, with ``/``."""
     source: str
     cancer_type: str
-    verdict: Verdict
+    verdict: CurationVerdict
     patches: int = 0
     """0 for what was not opened or cannot be read."""
     dim: int = 0
@@ -42,17 +42,22 @@ class Judged:
     """Why it cannot be read, with its place."""
 
 
-def report(judged: list[Judged], settings: CurateSettings) -> str:
+def report(judged: list[CuratedFile], settings: CurateSettings) -> str:
     """The statistics as text: a table by source and cancer type, then every file that was left out."""
-    least, of = settings.min_patches, {verdict: [o for o in judged if o.verdict is verdict] for verdict in Verdict}
-    lengths = sorted(Counter(one.dim for one in of[Verdict.KEPT]).items())
-    folders = sorted(Counter(one.place.split("/")[0] for one in of[Verdict.SOURCE]).items())
+    least, of = (
+        settings.min_patches,
+        {verdict: [o for o in judged if o.verdict is verdict] for verdict in CurationVerdict},
+    )
+    lengths = sorted(Counter(one.dim for one in of[CurationVerdict.KEPT]).items())
+    folders = sorted(Counter(one.place.split("/")[0] for one in of[CurationVerdict.SOURCE]).items())
     lines = ["Slides for pretraining", f"kept: {', '.join(settings.sources)}; at least {least} patches a slide"]
     lines += [f"feature length {dim}: {count} slides" for dim, count in lengths]
     lines += ["", *_table(judged)]
     lines += _section("Of sources that are not kept, by first folder", [f"{name}: {n}" for name, n in folders])
-    lines += _section("Cannot be read", [one.told for one in of[Verdict.UNREADABLE]])
-    lines += _section(f"Fewer than {least} patches", [f"{one.place}: {one.patches}" for one in of[Verdict.SMALL]])
+    lines += _section("Cannot be read", [one.told for one in of[CurationVerdict.UNREADABLE]])
+    lines += _section(
+        f"Fewer than {least} patches", [f"{one.place}: {one.patches}" for one in of[CurationVerdict.SMALL]]
+    )
     return "\n".join(lines) + "\n"
 
 
@@ -61,7 +66,7 @@ def shown_first(lines: list[str]) -> list[str]:
     return lines[:SHOWN] + ([f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else [])
 
 
-def _table(judged: list[Judged]) -> list[str]:
+def _table(judged: list[CuratedFile]) -> list[str]:
     """One line a source and cancer type, sorted, and one for all; columns are aligned."""
     ordered = sorted(judged, key=lambda one: (one.source, one.cancer_type))
     groups = groupby(ordered, key=lambda one: (one.source, one.cancer_type))
@@ -74,11 +79,11 @@ def _table(judged: list[Judged]) -> list[str]:
     return ["  ".join(row).rstrip() for row in aligned]
 
 
-def _counts(members: list[Judged]) -> tuple[object, ...]:
+def _counts(members: list[CuratedFile]) -> tuple[object, ...]:
     verdicts = Counter(one.verdict for one in members)
-    sizes = [one.patches for one in members if one.verdict is Verdict.KEPT]
+    sizes = [one.patches for one in members if one.verdict is CurationVerdict.KEPT]
     spread = (min(sizes), f"{median(sizes):g}", max(sizes)) if sizes else ("-", "-", "-")
-    return (len(members), *(verdicts[verdict] for verdict in Verdict), sum(sizes), *spread)
+    return (len(members), *(verdicts[verdict] for verdict in CurationVerdict), sum(sizes), *spread)
 
 
 def _section(title: str, lines: Iterable[str]) -> list[str]:

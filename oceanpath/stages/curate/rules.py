@@ -35,7 +35,7 @@ class Rule(Settings):
         return self
 
 
-class Origin(NamedTuple):
+class SlideSource(NamedTuple):
     """Where a slide comes from."""
 
     source: str
@@ -65,10 +65,10 @@ RULES = (
 """Tried in this order, after the rules of the experiment."""
 
 
-def origin(place: str, rules: Iterable[Rule]) -> Origin:
+def origin(place: str, rules: Iterable[Rule]) -> SlideSource:
     """Source and cancer type of a file by its path below the folder of features; the first rule that matches tells."""
     for rule in rules:
         found = re.search(rule.pattern, place.upper(), re.IGNORECASE)
         if found:
-            return Origin(rule.source, found.expand(rule.cancer_type) or UNKNOWN)
-    return Origin(OTHER, UNKNOWN)
+            return SlideSource(rule.source, found.expand(rule.cancer_type) or UNKNOWN)
+    return SlideSource(OTHER, UNKNOWN)

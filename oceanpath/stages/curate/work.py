@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from oceanpath.artifacts.feature_folder import find_features, passed_over
-from oceanpath.artifacts.features import layout_of
-from oceanpath.artifacts.pretrain_manifest import STATS, Row, write_manifest
-from oceanpath.artifacts.trident_job import feature_set
+from oceanpath.artifacts.features.files import layout_of
+from oceanpath.artifacts.features.folder import find_features, passed_over
+from oceanpath.artifacts.features.trident_job import feature_set
+from oceanpath.artifacts.pretrain_manifest import STATS, ManifestRow, write_manifest
 from oceanpath.errors import ArtifactError, ExperimentError
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
-from oceanpath.stages.curate.report import Judged, Verdict, report, shown_first
+from oceanpath.stages.curate.report import CuratedFile, CurationVerdict, report, shown_first
 from oceanpath.stages.curate.rules import UNKNOWN, origin
 from oceanpath.stages.curate.settings import CurateSettings
 from oceanpath.stages.tables import features_to_read
@@ -31,35 +31,37 @@ def run(settings: CurateSettings, inputs: Inputs, out: Path, progress: Progress)
     for name, path in files.items():
         judged.append(judge(name, path, root, settings))
         progress.advance()
-    kept = [one for one in judged if one.verdict is Verdict.KEPT]
+    kept = [one for one in judged if one.verdict is CurationVerdict.KEPT]
     if not kept:
         raise _nothing(settings, root, judged)
-    write_manifest(out, [Row(one.slide_id, one.place, one.cancer_type, one.patches) for one in kept])
+    write_manifest(out, [ManifestRow(one.slide_id, one.place, one.cancer_type, one.patches) for one in kept])
     (out / STATS).write_text(report(judged, settings), encoding="utf-8")
     seen, others = feature_set(files.values(), root), passed_over(root, files.values())
     said = [*([seen.words()] if seen else []), *([f"not read: {others}"] if others else [])]
     return _summary(judged, kept, settings, said)
 
 
-def judge(name: str, path: Path, root: Path, settings: CurateSettings) -> Judged:
+def judge(name: str, path: Path, root: Path, settings: CurateSettings) -> CuratedFile:
     """One file: where it comes from and whether it is kept. Files of sources nobody asked for are not opened."""
     place = path.relative_to(root).as_posix()
     source, cancer_type = origin(place, settings.table)
     if source not in settings.sources:
-        return Judged(name, place, source, cancer_type, Verdict.SOURCE)
+        return CuratedFile(name, place, source, cancer_type, CurationVerdict.SOURCE)
     try:
         layout = layout_of(path, settings.features_key)
     except ArtifactError as error:
         told = ArtifactError(error.what, where=place, expected=error.expected, got=error.got).render()
-        return Judged(name, place, source, cancer_type, Verdict.UNREADABLE, told=told.replace(str(path), place))
-    verdict = Verdict.KEPT if layout.n >= settings.min_patches else Verdict.SMALL
-    return Judged(name, place, source, cancer_type, verdict, layout.n, layout.dim)
+        return CuratedFile(
+            name, place, source, cancer_type, CurationVerdict.UNREADABLE, told=told.replace(str(path), place)
+        )
+    verdict = CurationVerdict.KEPT if layout.n >= settings.min_patches else CurationVerdict.SMALL
+    return CuratedFile(name, place, source, cancer_type, verdict, layout.n, layout.dim)
 
 
-def _nothing(settings: CurateSettings, root: Path, judged: list[Judged]) -> ExperimentError:
+def _nothing(settings: CurateSettings, root: Path, judged: list[CuratedFile]) -> ExperimentError:
     counts = Counter(one.verdict for one in judged)
-    got = ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict])
-    if counts[Verdict.SOURCE] == len(judged):
+    got = ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in CurationVerdict if counts[verdict])
+    if counts[CurationVerdict.SOURCE] == len(judged):
         do = f"Add curate.rules that know {judged[0].place}, or add its source to curate.sources."
     else:
         do = f"Lower curate.min_patches = {settings.min_patches}, or mend the files."
@@ -68,16 +70,20 @@ def _nothing(settings: CurateSettings, root: Path, judged: list[Judged]) -> Expe
     return ExperimentError("no slide is left to pretrain on", where=where, got="; ".join([got, *broken[:3]]), do=do)
 
 
-def _summary(judged: list[Judged], kept: list[Judged], settings: CurateSettings, said: list[str]) -> Summary:
+def _summary(judged: list[CuratedFile], kept: list[CuratedFile], settings: CurateSettings, said: list[str]) -> Summary:
     counts = Counter(one.verdict for one in judged)
     patches = sum(one.patches for one in kept)
     types = Counter(one.cancer_type for one in kept)
     broken = [one.told for one in judged if one.told]
     lines = [f"kept {len(kept)} of {len(judged)} files, {patches} patches"]
     lines += [f"{len(types)} cancer types: {', '.join(f'{name} {count}' for name, count in types.most_common(12))}"]
-    lines += [f"left out: {counts[Verdict.SOURCE]} of sources that are not kept"] if counts[Verdict.SOURCE] else []
-    small = f"left out: {counts[Verdict.SMALL]} with fewer than {settings.min_patches} patches"
-    lines += [small] if counts[Verdict.SMALL] else []
+    lines += (
+        [f"left out: {counts[CurationVerdict.SOURCE]} of sources that are not kept"]
+        if counts[CurationVerdict.SOURCE]
+        else []
+    )
+    small = f"left out: {counts[CurationVerdict.SMALL]} with fewer than {settings.min_patches} patches"
+    lines += [small] if counts[CurationVerdict.SMALL] else []
     lines += [f"left out: {line}" for line in shown_first(broken)]
     lines += said
     if types[UNKNOWN]:

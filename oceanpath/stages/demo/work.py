@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from oceanpath.artifacts.ids import slide_id
+from oceanpath.artifacts.cohort.ids import slide_id
 from oceanpath.errors import ArtifactError, OceanPathError
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
 from oceanpath.slides.demo.cohort import COLUMNS, write_slide, write_table, write_truth

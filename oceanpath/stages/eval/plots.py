@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from oceanpath.errors import ArtifactError
 from oceanpath.figures.calibration import Bins, Smooth, Words, draw_calibration
-from oceanpath.figures.curves import Line, draw_confusion, draw_pr, draw_probabilities, draw_roc
+from oceanpath.figures.curves import CurveLine, draw_confusion, draw_pr, draw_probabilities, draw_roc
 from oceanpath.figures.learning import Losses, draw_learning
 from oceanpath.stages.eval.rows import ReportedRows
 from oceanpath.stages.eval.settings import EvalSettings
@@ -89,7 +89,7 @@ def _curves(
     rows: ReportedRows,
     floors: Mapping[str, NDArray[np.float64]],
     report: Mapping[str, Any],
-) -> list[tuple[Line, Line]]:
+) -> list[tuple[CurveLine, CurveLine]]:
     """ROC and precision-recall lines: the model and a baseline for two classes, else one against the rest."""
     drawn = draw_patients(rows.patients, rows.labels, resamples=BAND_RESAMPLES, seed=settings.seed)
     if len(rows.classes) > 2:
@@ -100,11 +100,13 @@ def _curves(
     roc, pr = _pair("model", positive, rows.probs[:, 1], report["level"]["slide"])
     band = roc_band(positive, rows.probs[:, 1], drawn, GRID, settings.confidence)
     if band is not None:
-        roc = Line(roc.name, roc.x, roc.y, GRID, *band)
+        roc = CurveLine(roc.name, roc.x, roc.y, GRID, *band)
     return [(roc, pr), _pair(FLOOR_NAME, positive, floors[FLOOR][:, 1], report["floor"][FLOOR], faint=True)]
 
 
-def _one_against_the_rest(settings: EvalSettings, rows: ReportedRows, drawn: Resamples) -> list[tuple[Line, Line]]:
+def _one_against_the_rest(
+    settings: EvalSettings, rows: ReportedRows, drawn: Resamples
+) -> list[tuple[CurveLine, CurveLine]]:
     """A pair of lines for each class that has rows inside and outside."""
     pairs = []
     for c, name in enumerate(rows.classes):
@@ -123,14 +125,14 @@ def _pair(
     score: NDArray[np.float64],
     records: Mapping[str, Mapping[str, Any]],
     faint: bool = False,
-) -> tuple[Line, Line]:
+) -> tuple[CurveLine, CurveLine]:
     """ROC and precision-recall of one score; `records` holds its auroc and auprc."""
     roc, pr = roc_curve(positive, score), pr_curve(positive, score)
     gains = np.diff(pr.x, prepend=0.0) > 0  # average precision reads the curve only where the recall grows
     recall, precision = np.r_[0.0, pr.x[gains]], np.r_[pr.y[gains][0], pr.y[gains]]
     return (
-        Line(f"{name}, AUROC {_said(records['auroc'])}", roc.x, roc.y, faint=faint),
-        Line(f"{name}, AP {_said(records['auprc'])}", recall, precision, faint=faint),
+        CurveLine(f"{name}, AUROC {_said(records['auroc'])}", roc.x, roc.y, faint=faint),
+        CurveLine(f"{name}, AP {_said(records['auprc'])}", recall, precision, faint=faint),
     )
 
 

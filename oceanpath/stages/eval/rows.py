@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from oceanpath.artifacts import folds, predictions
-from oceanpath.artifacts.ids import describe_missing
+from oceanpath.artifacts.cohort.ids import describe_missing
 from oceanpath.errors import StageError
 
 
@@ -60,12 +60,12 @@ def read_rows(train: Path, split: Path) -> ReportedRows:
     classes = [str(name) for name in results["classes"]]
     frame = predictions.read_predictions(train / "oof_predictions.parquet", classes)
     refuse_other_roles(frame, where=train)
-    refuse_twins(frame, where=train)
+    check_duplicates(frame, where=train)
     for number in range(results["folds"]):
         test = frame[frame["fold"] == number]
         val = predictions.read_predictions(train / f"fold_{number}/preds_val.parquet", classes)
         if not results["selected"]:
-            refuse_choosers(test, val, where=f"fold {number}")
+            check_selection_leakage(test, val, where=f"fold {number}")
         match_fold(test, folds.read_fold(split, number), where=f"fold {number}")
     return ReportedRows(
         frame, classes, predictions.label_numbers(frame, classes), predictions.probabilities(frame, classes), results
@@ -80,14 +80,14 @@ def refuse_other_roles(frame: pd.DataFrame, where: object) -> None:
         raise StageError("only test rows are reported", where=where, expected="role test", got=", ".join(others))
 
 
-def refuse_twins(frame: pd.DataFrame, where: object) -> None:
+def check_duplicates(frame: pd.DataFrame, where: object) -> None:
     """Raise StageError when a slide is tested twice: it would count as two."""
     twice = sorted(frame.loc[frame["slide_id"].duplicated(), "slide_id"])
     if twice:
         raise StageError("slides are tested more than once", where=where, got=f"{len(twice)}, first {twice[0]}")
 
 
-def refuse_choosers(test: pd.DataFrame, val: pd.DataFrame, where: object) -> None:
+def check_selection_leakage(test: pd.DataFrame, val: pd.DataFrame, where: object) -> None:
     """Raise StageError when a slide or patient of the test rows is among the rows that chose epoch and threshold."""
     for column, name in (("slide_id", "slides"), ("patient_id", "patients")):
         if both := sorted(set(test[column]) & set(val[column])):

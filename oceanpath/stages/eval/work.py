@@ -11,7 +11,7 @@ from oceanpath.artifacts.folds import read_splits
 from oceanpath.figures.files import check_figure
 from oceanpath.figures.fonts import notice
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
-from oceanpath.stages.eval.floors import predict_floors
+from oceanpath.stages.eval.baselines import predict_baselines
 from oceanpath.stages.eval.plots import PICTURES, draw_all, draw_losses
 from oceanpath.stages.eval.report import build_report
 from oceanpath.stages.eval.rows import read_rows
@@ -26,7 +26,7 @@ def run(settings: EvalSettings, inputs: Inputs, out: Path, progress: Progress) -
     Raises: StageError: rows may not be reported, or do not match the folds. ArtifactError: an input is damaged.
     """
     rows = read_rows(inputs["train"], inputs["split"])
-    floors = predict_floors(rows, inputs, progress)
+    floors = predict_baselines(rows, inputs, progress)
     report = build_report(settings, rows, floors)
     report["cohort_flow"] = read_splits(inputs["split"]).get("cohort_flow")
     metrics.write_metrics(report, out)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from oceanpath.artifacts.bundle_facts import Calibration, Member, Threshold
+from oceanpath.artifacts.bundle.facts import Calibration, MemberFacts, ThresholdFacts
 from oceanpath.artifacts.predictions import label_numbers, probabilities, read_predictions
 from oceanpath.stats.calibration import TEMPERATURES, fit_temperature
 
@@ -20,7 +20,7 @@ SCALED = "Each member's logits are divided by its temperature before the softmax
 REPORTED = "The numbers of the evaluation are of the probabilities before any temperature, one member per slide."
 
 
-def calibrate_members(train: Path, results: dict[str, Any], *, wanted: bool) -> list[Member]:
+def calibrate_members(train: Path, results: dict[str, Any], *, wanted: bool) -> list[MemberFacts]:
     """One entry a fold, in fold order.
 
     Args:
@@ -35,7 +35,7 @@ def calibrate_members(train: Path, results: dict[str, Any], *, wanted: bool) -> 
         temperature, reason, rows = _temperature(train / f"fold_{number}", classes, wanted=wanted)
         raw = entry.get("threshold") if len(classes) == 2 else None
         members.append(
-            Member(
+            MemberFacts(
                 fold=number,
                 n_val=rows,
                 temperature=temperature,
@@ -47,24 +47,24 @@ def calibrate_members(train: Path, results: dict[str, Any], *, wanted: bool) -> 
     return members
 
 
-def describe_calibration(members: Sequence[Member]) -> Calibration:
+def describe_calibration(members: Sequence[MemberFacts]) -> Calibration:
     """How the served probabilities come about, in words."""
     fitted = any(member.temperature != 1.0 for member in members)
     method = "temperature" if fitted else "none"
     return Calibration(method=method, served=SCALED if fitted else RAW, reported=REPORTED)
 
 
-def ensemble_threshold(members: Sequence[Member], classes: Sequence[str]) -> Threshold:
+def ensemble_threshold(members: Sequence[MemberFacts], classes: Sequence[str]) -> ThresholdFacts:
     """The mean of the members' thresholds on their calibrated probability of the last class."""
     if len(classes) != 2:
-        return Threshold(value=None, positive=None, reason="a threshold needs exactly two classes")
+        return ThresholdFacts(value=None, positive=None, reason="a threshold needs exactly two classes")
     cuts = [member.threshold for member in members if member.threshold is not None]
     if not cuts:
         reason = "no member's validation rows hold both classes"
-        return Threshold(value=None, positive=classes[-1], reason=reason)
+        return ThresholdFacts(value=None, positive=classes[-1], reason=reason)
     reason = f"mean of {len(cuts)} of {len(members)} members; each chosen on inner validation rows (Youden)"
     reason += "; not evaluated for the ensemble" if len(members) > 1 else ""
-    return Threshold(value=round(float(np.mean(cuts)), 9), positive=classes[-1], reason=reason)
+    return ThresholdFacts(value=round(float(np.mean(cuts)), 9), positive=classes[-1], reason=reason)
 
 
 def move_threshold(raw: float, temperature: float) -> float:

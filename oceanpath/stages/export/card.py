@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from oceanpath.artifacts.bundle_facts import BundleFacts, Contract, Estimate
+from oceanpath.artifacts.bundle.facts import BundleFacts, Contract, EstimateFacts
 
 NAMES = {
     "auroc": "AUROC",
@@ -17,7 +17,7 @@ NAMES = {
     "sensitivity": "Sensitivity",
     "specificity": "Specificity",
 }
-FLOORS = {
+BASELINES = {
     "mean_pool_lr": "Mean-pooled features, logistic regression",
     "max_pool_lr": "Max-pooled features, logistic regression",
     "majority": "Majority class",
@@ -85,7 +85,9 @@ def _performance(facts: BundleFacts) -> str:
     word = " (selected: these rows also chose something)" if found.selected else ""
     rows = [(NAMES[key], _text(slide), _text(found.patient.get(key))) for key, slide in found.slide.items()]
     table = _table(("", "slides", "patients"), rows)
-    floors = _table(("AUROC of baselines, slides", ""), [(FLOORS[k], _text(v)) for k, v in found.floor_auroc.items()])
+    floors = _table(
+        ("AUROC of baselines, slides", ""), [(BASELINES[k], _text(v)) for k, v in found.floor_auroc.items()]
+    )
     intervals = "Intervals come from resampled patients."
     return f"## Performance{word}\n\n{found.meaning} {intervals}\n\n{table}\n\n{floors}"
 
@@ -161,7 +163,7 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def _text(estimate: Estimate | None) -> str:
+def _text(estimate: EstimateFacts | None) -> str:
     if estimate is None or estimate.value is None:
         return f"undefined: {estimate.reason}" if estimate else "undefined"
     if estimate.low is None or estimate.high is None:

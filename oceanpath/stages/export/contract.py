@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from oceanpath.artifacts.bundle_facts import Capping, Contract, Coords
-from oceanpath.artifacts.features import find_features, read_meta
-from oceanpath.artifacts.store import Store
+from oceanpath.artifacts.bundle.facts import Capping, Contract, Coords
+from oceanpath.artifacts.features.files import find_features, read_meta
+from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.cap import Cap
 from oceanpath.errors import StageError
 from oceanpath.pipeline.stage import Inputs

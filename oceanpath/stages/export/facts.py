@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from oceanpath.artifacts.bundle_facts import Cohort, Estimate, Performance
-from oceanpath.artifacts.features import find_features, read_meta
+from oceanpath.artifacts.bundle.facts import CohortFacts, EstimateFacts, Performance
+from oceanpath.artifacts.bundle.training_slides import TrainingSlides
+from oceanpath.artifacts.features.files import find_features, read_meta
 from oceanpath.artifacts.predictions import read_embeddings
-from oceanpath.artifacts.store import Store
-from oceanpath.artifacts.training_slides import TrainingSlides
+from oceanpath.artifacts.store.reader import Store
 from oceanpath.pipeline.stage import Inputs
 
 SHOWN = ("auroc", "auprc", "balanced_accuracy", "f1", "mcc", "brier", "ece", "sensitivity", "specificity")
@@ -24,13 +24,13 @@ OF_MEMBERS = (
 OF_THE_MODEL = "The figures are of the one model in this bundle, on patients that it had not seen."
 
 
-def describe_cohort(train: Path, folds: int, store: Store, classes: Sequence[str]) -> Cohort:
+def describe_cohort(train: Path, folds: int, store: Store, classes: Sequence[str]) -> CohortFacts:
     """Slides and patients that took any part in training, over all folds."""
     tables = [read_embeddings(train / f"fold_{number}")[1] for number in range(folds)]
     slides = pd.concat(tables).drop_duplicates("slide_id")
     lengths = np.asarray([store.length(store.number(name)) for name in slides["slide_id"]])
     counts = slides["label"].value_counts()
-    return Cohort(
+    return CohortFacts(
         slides=len(slides),
         patients=int(slides["patient_id"].nunique()),
         slides_per_class={name: int(counts.get(name, 0)) for name in classes},
@@ -64,10 +64,10 @@ def describe_performance(metrics: Mapping[str, Any], members: int) -> Performanc
     )
 
 
-def _level(group: Mapping[str, Any]) -> dict[str, Estimate]:
+def _level(group: Mapping[str, Any]) -> dict[str, EstimateFacts]:
     return {name: _estimate(group[name]) for name in SHOWN if name in group}
 
 
-def _estimate(record: Mapping[str, Any]) -> Estimate:
+def _estimate(record: Mapping[str, Any]) -> EstimateFacts:
     kept = {key: record.get(key) for key in ("value", "low", "high", "n")}
-    return Estimate(**kept, reason=record.get("reason") or "")
+    return EstimateFacts(**kept, reason=record.get("reason") or "")

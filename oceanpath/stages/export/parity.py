@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.artifacts.bundle_facts import ParityCase
+from oceanpath.artifacts.bundle.facts import ParityCase
 from oceanpath.errors import StageError
 from oceanpath.stages.export.ensemble import Ensemble
 from oceanpath.stages.export.runners import Answers, Format, Runner, torch_runner

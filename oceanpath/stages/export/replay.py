@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from oceanpath.artifacts.bundle_facts import StoredParity
+from oceanpath.artifacts.bundle.facts import StoredParity
 from oceanpath.artifacts.predictions import probabilities, read_oof
-from oceanpath.artifacts.store import Store
+from oceanpath.artifacts.store.reader import Store
 from oceanpath.errors import StageError
 from oceanpath.fit.checkpoint import load_checkpoint
 from oceanpath.fit.predict import predict, softmax
@@ -27,7 +27,7 @@ ELSEWHERE = 1e-3
 
 
 @dataclass(frozen=True)
-class Stored:
+class EvaluatedPredictions:
     """Where the evaluated predictions and their inputs are."""
 
     train: Path
@@ -37,7 +37,7 @@ class Stored:
     """Whether the exported files take coordinates."""
 
 
-def replay(stored: Stored, runners: Mapping[Format, Runner], settings: ExportSettings) -> StoredParity:
+def replay(stored: EvaluatedPredictions, runners: Mapping[Format, Runner], settings: ExportSettings) -> StoredParity:
     """Compute stored test predictions of every fold again from each file, and compare.
 
     A row that torch on this CPU does not reproduce either was computed on another device: there the files are compared
@@ -60,7 +60,7 @@ def replay(stored: Stored, runners: Mapping[Format, Runner], settings: ExportSet
         if to_stored > settings.tolerance:
             moved, elsewhere, wanted[row] = moved + 1, max(elsewhere, to_stored), eager
     apart = _worst(found, wanted)
-    _hold(apart, list(runners), [f"{name}, fold {fold}" for name, fold in zip(names, folds, strict=True)], settings)
+    _validate(apart, list(runners), [f"{name}, fold {fold}" for name, fold in zip(names, folds, strict=True)], settings)
     if elsewhere > ELSEWHERE:
         do = "Nothing was shipped. Train again: `oceanpath train --force train`."
         what = "the checkpoints do not give the stored test predictions"
@@ -90,7 +90,7 @@ def choose_rows(rows: pd.DataFrame, store: Store, count: int, seed: int) -> pd.D
     return ordered.loc[np.concatenate(chosen), rows.columns].reset_index(drop=True)
 
 
-def _answers(stored: Stored, run: Runner, names: list[str], folds: list[int]) -> NDArray[np.float64]:
+def _answers(stored: EvaluatedPredictions, run: Runner, names: list[str], folds: list[int]) -> NDArray[np.float64]:
     """Probabilities [rows, C] that the member of each row's fold in a file gives for its slide of the store."""
     found = []
     for name, fold in zip(names, folds, strict=True):
@@ -102,7 +102,7 @@ def _answers(stored: Stored, run: Runner, names: list[str], folds: list[int]) ->
     return np.stack(found)
 
 
-def _eager(stored: Stored, name: str, fold: int) -> NDArray[np.float64]:
+def _eager(stored: EvaluatedPredictions, name: str, fold: int) -> NDArray[np.float64]:
     """Probabilities [C] of the checkpoint of a fold, as training predicts, on this CPU."""
     classifier = load_checkpoint(stored.train / f"fold_{fold}" / "best.ckpt")
     found = predict(classifier, stored.store, [stored.store.number(name)], "cpu").probabilities
@@ -116,7 +116,7 @@ def _worst(found: Mapping[Format, NDArray[np.float64]], wanted: NDArray[np.float
     return worst
 
 
-def _hold(apart: NDArray[np.float64], forms: list[Format], rows: list[str], settings: ExportSettings) -> None:
+def _validate(apart: NDArray[np.float64], forms: list[Format], rows: list[str], settings: ExportSettings) -> None:
     form, row = np.unravel_index(int(apart.argmax()), apart.shape)
     if apart[form, row] > settings.tolerance:
         raise StageError(

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from oceanpath.artifacts.bundle import CARD, ONNX, TORCHSCRIPT, TRAINING, golden_bag, golden_coords, seal
-from oceanpath.artifacts.bundle_facts import BundleFacts, Golden, Parity
+from oceanpath.artifacts.bundle.facts import BundleFacts, Golden, Parity
+from oceanpath.artifacts.bundle.folder import CARD, ONNX, TORCHSCRIPT, TRAINING, golden_bag, golden_coords, seal
 from oceanpath.artifacts.metrics import read_metrics
 from oceanpath.artifacts.predictions import read_cv_results
-from oceanpath.artifacts.store import Store
+from oceanpath.artifacts.store.reader import Store
 from oceanpath.fit.threads import torch_threads
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
 from oceanpath.stages.export.calibrate import calibrate_members, describe_calibration, ensemble_threshold
@@ -20,7 +20,7 @@ from oceanpath.stages.export.ensemble import Ensemble, load_members
 from oceanpath.stages.export.facts import describe_cohort, describe_performance, training_slides
 from oceanpath.stages.export.onnx_file import to_onnx
 from oceanpath.stages.export.parity import measure
-from oceanpath.stages.export.replay import Stored, replay
+from oceanpath.stages.export.replay import EvaluatedPredictions, replay
 from oceanpath.stages.export.runners import THREADS, Format, runner_of, torch_runner
 from oceanpath.stages.export.settings import ExportSettings
 from oceanpath.stages.export.torchscript_file import to_torchscript
@@ -44,7 +44,9 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
     with torch_threads(THREADS):
         files = _export(ensemble, store.dim, settings, out, coords=coords)
         progress.advance()
-        parity = _compare(ensemble, files, Stored(inputs["train"], store, results["classes"], coords), settings)
+        parity = _compare(
+            ensemble, files, EvaluatedPredictions(inputs["train"], store, results["classes"], coords), settings
+        )
         golden = _golden(ensemble, store.dim, coords=coords)
     progress.advance()
     model: dict[str, Any] = classifiers[0].settings.model_dump(mode="json")
@@ -78,7 +80,9 @@ def _export(ensemble: Ensemble, dim: int, settings: ExportSettings, out: Path, *
     return files
 
 
-def _compare(ensemble: Ensemble, files: Mapping[Format, bytes], stored: Stored, settings: ExportSettings) -> Parity:
+def _compare(
+    ensemble: Ensemble, files: Mapping[Format, bytes], stored: EvaluatedPredictions, settings: ExportSettings
+) -> Parity:
     """Both checks of the files: against eager torch at sizes of all kinds, and against what was evaluated."""
     runners = {form: runner_of(form, content) for form, content in files.items()}
     evaluated = replay(stored, runners, settings)

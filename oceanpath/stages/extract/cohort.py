@@ -8,14 +8,14 @@ from pathlib import Path
 
 import xxhash
 
-from oceanpath.artifacts.ids import CLOSED_SUFFIXES
+from oceanpath.artifacts.cohort.ids import CLOSED_SUFFIXES
 from oceanpath.folders import list_folder
 from oceanpath.pipeline.stage import Inputs, Part
 from oceanpath.slides.contours import find_contours
 from oceanpath.slides.encoders import prepare_encoder
 from oceanpath.slides.encoders.weights import hash_file
-from oceanpath.slides.readers.vendor.makers import installed
-from oceanpath.stages.extract.places import place_digests
+from oceanpath.slides.readers.sdk.sdks import installed
+from oceanpath.stages.extract.coords_files import coords_digests
 from oceanpath.stages.extract.settings import ExtractSettings
 from oceanpath.stages.extract.slides import DICOM, MIRAX, shard_of, slides_of
 from oceanpath.stages.extract.trident import trident_versions
@@ -49,7 +49,7 @@ def parts(settings: ExtractSettings, inputs: Inputs) -> list[Part]:
         same["encoder_content"] = prepare_encoder(settings.encoder, settings.encoder_options())
     outlines = find_contours(settings.tissue) if settings.tissue else {}
     slides = shard_of(found.wanted, settings.shard)
-    places = place_digests(settings.coords, slides, file_digest) if settings.coords is not None else {}
+    places = coords_digests(settings.coords, slides, file_digest) if settings.coords is not None else {}
     made = []
     names = [*slides, ""]
     for (name, path), after in zip(slides.items(), names[1:], strict=True):

@@ -19,7 +19,7 @@ FILE_BYTES = 8192
 
 
 @dataclass(frozen=True)
-class Outlook:
+class SlideForecast:
     """What one slide would give."""
 
     slide_id: str
@@ -59,21 +59,21 @@ def chosen(settings: ExtractSettings, inputs: Inputs) -> dict[str, Path]:
     return shard_of(slides_of(settings, inputs).wanted, settings.shard)
 
 
-def look_at(settings: ExtractSettings, slides: dict[str, Path]) -> Iterator[Outlook]:
+def inspect_slide(settings: ExtractSettings, slides: dict[str, Path]) -> Iterator[SlideForecast]:
     """Find the tissue and the patches of every slide, one after the other; a bad slide is said to be one."""
     for name, path in slides.items():
         started = time.perf_counter()
         try:
             slide = prepare(Wanted(settings, name, path))
         except OceanPathError as error:
-            yield Outlook(name, path, time.perf_counter() - started, problem=error.render())
+            yield SlideForecast(name, path, time.perf_counter() - started, problem=error.render())
             continue
         with slide.reader as reader:
             count, mpp = len(slide.job.coords), reader.mpp
-        yield Outlook(name, path, time.perf_counter() - started, count, mpp.x, mpp.source)
+        yield SlideForecast(name, path, time.perf_counter() - started, count, mpp.x, mpp.source)
 
 
-def sample_speed(settings: ExtractSettings, outlook: Outlook) -> Speed:
+def sample_speed(settings: ExtractSettings, outlook: SlideForecast) -> Speed:
     """Read and encode a few batches of a slide after one batch to warm up.
 
     Raises: OceanPathError: the slide or the encoder fails.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import oceanpath
-from oceanpath.artifacts.feature_meta import FeatureMeta
+from oceanpath.artifacts.features.metadata import FeatureMeta
 from oceanpath.slides.reader import SlideReader
-from oceanpath.stages.extract.cut import Cut
 from oceanpath.stages.extract.settings import ExtractSettings
+from oceanpath.stages.extract.tiling import SlideTiling
 
 
 def slide_meta(
@@ -31,7 +31,7 @@ def slide_meta(
     )
 
 
-def with_tissue(meta: FeatureMeta, cut: Cut) -> FeatureMeta:
+def with_tissue(meta: FeatureMeta, cut: SlideTiling) -> FeatureMeta:
     """`meta` and what was found on the slide."""
     tissue, blank = cut.tissue, len(cut.coords) == 0
     meta = replace(meta, undecodable_patches=cut.undecodable)

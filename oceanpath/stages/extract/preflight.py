@@ -6,10 +6,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oceanpath.artifacts.ids import describe_missing
+from oceanpath.artifacts.cohort.ids import describe_missing
 from oceanpath.artifacts.left_out import LeftOut
 from oceanpath.errors import ExperimentError, MissingExtraError, OceanPathError, collected
-from oceanpath.pipeline.stage import Inputs, Outlook, Sources
+from oceanpath.pipeline.stage import Inputs, ParentSources, Preview
 from oceanpath.slides.encoders import entry
 from oceanpath.stages.extract.settings import ExtractSettings
 from oceanpath.stages.tables import Expected
@@ -26,7 +26,7 @@ PACKAGES = {
 """Module that builds an encoder → packages of the extra `encoders` that it imports."""
 
 
-def preflight(settings: ExtractSettings, sources: Sources) -> Outlook:
+def preflight(settings: ExtractSettings, sources: ParentSources) -> Preview:
     """Look at the encoder, the folder of slides and the label table; opens no slide."""
     problems: list[OceanPathError] = []
     with collected(problems):
@@ -34,9 +34,9 @@ def preflight(settings: ExtractSettings, sources: Sources) -> Outlook:
     if settings.labels is not None and not settings.labels.exists():
         do = "Set data.labels to where it is."
         missing = ExperimentError("there is no such file or folder", where=settings.labels, do=do)
-        return Outlook((*problems, missing))
+        return Preview((*problems, missing))
     if settings.slides is None or not settings.slides.exists() or sources.get("demo") is not None:
-        return Outlook(tuple(problems))
+        return Preview(tuple(problems))
     from oceanpath.stages.extract.slides import shard_of, slides_of
 
     found = None
@@ -44,10 +44,10 @@ def preflight(settings: ExtractSettings, sources: Sources) -> Outlook:
         found = slides_of(settings, Inputs())
         shard_of(found.wanted, settings.shard)
     if found is None:
-        return Outlook(tuple(problems))
+        return Preview(tuple(problems))
     problems += [*_table_problems(settings, found), *_slide_problems(settings, found)]
     expected = Expected(frozenset(found.wanted), LeftOut(settings.exclude))
-    return Outlook(tuple(problems), tuple(found.lines(settings.exclude)), expected, _size(settings, found))
+    return Preview(tuple(problems), tuple(found.lines(settings.exclude)), expected, _size(settings, found))
 
 
 def _refuse_encoder(settings: ExtractSettings) -> None:
@@ -77,8 +77,8 @@ def _table_problems(settings: ExtractSettings, found: Slides) -> list[OceanPathE
 def _slide_problems(settings: ExtractSettings, found: Slides) -> list[OceanPathError]:
     """Slides that cannot be read for want of a target, a package, a mask or a list of coordinates."""
     from oceanpath.slides.contours import find_contours
-    from oceanpath.slides.readers.vendor.makers import MAKERS, maker_of
-    from oceanpath.stages.extract.places import place_file
+    from oceanpath.slides.readers.sdk.sdks import SDKS, sdk_of
+    from oceanpath.stages.extract.coords_files import coords_file
     from oceanpath.stages.extract.slides import suffixes
 
     problems: list[OceanPathError] = []
@@ -86,14 +86,14 @@ def _slide_problems(settings: ExtractSettings, found: Slides) -> list[OceanPathE
     if found.broken and not settings.allow_missing:
         got = f"{len(found.broken)} of {len(found.wanted)}: {', '.join(found.broken[:5])}"
         problems.append(ExperimentError("slides that are links without a target", where=found.root, got=got, do=do))
-    for suffix in sorted(suffixes(found.wanted).keys() & MAKERS.keys()):
+    for suffix in sorted(suffixes(found.wanted).keys() & SDKS.keys()):
         with collected(problems):
-            maker_of(next(path for path in found.wanted.values() if path.suffix.lower() == suffix))
+            sdk_of(next(path for path in found.wanted.values() if path.suffix.lower() == suffix))
     without = {"tissue": list[str](), "coords": list[str]()}
     if settings.tissue is not None and settings.tissue.is_dir():
         without["tissue"] = sorted(found.wanted.keys() - find_contours(settings.tissue).keys())
     if settings.coords is not None and settings.coords.is_dir():
-        without["coords"] = [name for name in found.wanted if place_file(settings.coords, name) is None]
+        without["coords"] = [name for name in found.wanted if coords_file(settings.coords, name) is None]
     for key, names in without.items():
         if names and not (key == "tissue" and settings.allow_missing):
             problems.append(_without(f"extract.{key}", names, len(found.wanted)))

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from oceanpath.settings import Settings, added, outside, runtime, shared
 from oceanpath.slides.encoders import canonical
-from oceanpath.slides.encoders.card import EncoderOptions
+from oceanpath.slides.encoders.spec import EncoderOptions
 from oceanpath.slides.encoders.user_code import source_digest
 
 
@@ -105,7 +105,7 @@ class ExtractSettings(Settings):
         return value
 
     @model_validator(mode="after")
-    def _places_are_read_here(self) -> Self:
+    def _coords_need_extraction_here(self) -> Self:
         if self.coords is not None and self.backend != "native":
             raise ValueError('coords is for backend = "native"; TRIDENT places its patches itself')
         if self.geometry != "mpp" and self.backend != "native":
@@ -132,9 +132,9 @@ class ExtractSettings(Settings):
         """
         if self.labels is None or self.slides is None or self.whole_folder:
             return None
-        from oceanpath.artifacts.cohort_table import Question, read_slide_ids  # most extractions have no table
+        from oceanpath.artifacts.cohort.table import TableQuery, read_slide_ids  # most extractions have no table
 
-        asked = Question(slide_id=self.slide_id, encoding=self.encoding, sheet=self.sheet)
+        asked = TableQuery(slide_id=self.slide_id, encoding=self.encoding, sheet=self.sheet)
         return sorted({name for name in read_slide_ids(self.labels, asked) if name})
 
     def encoder_options(self) -> EncoderOptions:

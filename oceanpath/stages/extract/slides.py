@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from oceanpath.artifacts.id_match import match, other_cohort
-from oceanpath.artifacts.ids import CLOSED_SUFFIXES, SLIDE_SUFFIXES, describe_missing, is_one_file, slide_id
+from oceanpath.artifacts.cohort.id_match import match, other_cohort
+from oceanpath.artifacts.cohort.ids import CLOSED_SUFFIXES, SLIDE_SUFFIXES, describe_missing, is_one_file, slide_id
 from oceanpath.errors import ExperimentError
 from oceanpath.folders import Listing, list_folder
 from oceanpath.pipeline.stage import Inputs
@@ -114,9 +114,9 @@ def _by_id(paths: list[Path]) -> dict[str, list[Path]]:
     """
     series: dict[Path, str] = {}
     if dicom := [path for path in paths if path.suffix.lower() == DICOM]:
-        from oceanpath.slides.dicom import one_a_series  # loads OpenSlide
+        from oceanpath.slides.dicom import one_path_per_series  # loads OpenSlide
 
-        series = one_a_series(dicom)
+        series = one_path_per_series(dicom)
     found: dict[str, list[Path]] = {}
     for path in paths:
         if path.suffix.lower() == DICOM and path not in series:

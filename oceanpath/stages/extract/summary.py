@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from oceanpath.artifacts.feature_meta import FeatureMeta, read_meta
-from oceanpath.artifacts.features import scan_features
+from oceanpath.artifacts.features.files import scan_features
+from oceanpath.artifacts.features.metadata import FeatureMeta, read_meta
 from oceanpath.pipeline.stage import Summary
 from oceanpath.stages.extract.settings import ExtractSettings
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.artifacts.features import FeatureFile, FeatureMeta, read_features, scan_features
+from oceanpath.artifacts.features.files import FeatureFile, FeatureMeta, read_features, scan_features
 from oceanpath.errors import StageError
 from oceanpath.pipeline.stage import Progress, Quiet
 from oceanpath.slides.reader import SlideReader
@@ -37,7 +37,7 @@ def trident_versions(settings: ExtractSettings) -> Mapping[str, str]:
     return _session(settings, Quiet()).versions
 
 
-def extract_elsewhere(
+def extract_with_trident(
     reader: SlideReader, settings: ExtractSettings, digest: str, out: Path, progress: Progress
 ) -> Extracted:
     """Features [N, D], coords [N, 2] (level-0 pixels, top-left) and their story, made by TRIDENT below `out`.
@@ -66,7 +66,7 @@ def extract_elsewhere(
         raise StageError("TRIDENT wrote no places of patches", where=reader.path, got=file.layout)
     shutil.rmtree(work)
     meta = _meta(reader, file, session, settings, digest)
-    warn_of_bucket(meta, settings, progress)
+    warn_about_bucket(meta, settings, progress)
     progress.advance()
     return features, coords, meta
 
@@ -119,7 +119,7 @@ def _meta(
     return replace(meta, tool_version=f"oceanpath {meta.tool_version}, {', '.join(tools)}")
 
 
-def warn_of_bucket(meta: FeatureMeta, settings: ExtractSettings, progress: Progress) -> None:
+def warn_about_bucket(meta: FeatureMeta, settings: ExtractSettings, progress: Progress) -> None:
     """TRIDENT rounds a slide's mpp to a magnification: patches may span another field than was asked for."""
     real = meta.patch_px_level0 * meta.mpp_x / settings.patch_px
     if abs(real / settings.target_mpp - 1) > BUCKET_TOLERANCE:

@@ -11,27 +11,27 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.artifacts.features import FeatureMeta, find_features, write_features
+from oceanpath.artifacts.features.files import FeatureMeta, find_features, write_features
 from oceanpath.artifacts.gather import link_tree
-from oceanpath.artifacts.left_out import LeftOut, without_places, write_left_out
+from oceanpath.artifacts.left_out import LeftOut, without_coords_text, write_left_out
 from oceanpath.errors import ArtifactError, StageError
 from oceanpath.pipeline.stage import Inputs, Part, Progress, Summary
 from oceanpath.slides.encoders import Encoder, build_encoder
-from oceanpath.slides.encoders.card import EncoderOptions
-from oceanpath.slides.engine.ahead import Ahead
-from oceanpath.slides.engine.line import Line
-from oceanpath.slides.engine.ring import Job
-from oceanpath.slides.grid import Grid
+from oceanpath.slides.encoders.spec import EncoderOptions
+from oceanpath.slides.engine.feature_extractor import FeatureExtractor
+from oceanpath.slides.engine.prefetch import Prefetcher
+from oceanpath.slides.engine.reader_pool import ReadRequest
+from oceanpath.slides.grid import PatchGrid
 from oceanpath.slides.patches import decodable
 from oceanpath.slides.reader import SlideReader, open_slide
 from oceanpath.slides.readers.pixels import UndecodableError
 from oceanpath.stages.extract.cohort import part_key
-from oceanpath.stages.extract.cut import Cut, cut_slide, write_pictures
 from oceanpath.stages.extract.meta import slide_meta, with_tissue
 from oceanpath.stages.extract.settings import ExtractSettings
 from oceanpath.stages.extract.slides import slides_of
 from oceanpath.stages.extract.summary import cohort_summary, slide_summary
-from oceanpath.stages.extract.trident import extract_elsewhere, warn_of_bucket
+from oceanpath.stages.extract.tiling import SlideTiling, tile_slide, write_pictures
+from oceanpath.stages.extract.trident import extract_with_trident, warn_about_bucket
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Slide:
     """A slide that is ready to be read."""
 
     reader: SlideReader
-    job: Job
-    cut: Cut | None = None
+    job: ReadRequest
+    cut: SlideTiling | None = None
 
 
 class Wanted(NamedTuple):
@@ -53,11 +53,11 @@ class Wanted(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Engine:
+class SlideEncoder:
     """What lasts from one slide to the next: the encoder, its readers, and the slide that is expected next."""
 
-    line: Line
-    ahead: Ahead[Wanted, Slide]
+    line: FeatureExtractor
+    ahead: Prefetcher[Wanted, Slide]
 
 
 def run_part(settings: ExtractSettings, _: Inputs, part: Part, out: Path, progress: Progress) -> Summary:
@@ -73,11 +73,13 @@ def run_part(settings: ExtractSettings, _: Inputs, part: Part, out: Path, progre
     if settings.backend == "native":
         return extract_slide(engine_for(settings), settings, part, out, progress)
     with opener(settings, path)() as reader:
-        features, coords, meta = extract_elsewhere(reader, settings, digest, out, progress)
+        features, coords, meta = extract_with_trident(reader, settings, digest, out, progress)
         return _write(reader, (features, coords), meta, out / f"{name}.h5", None)
 
 
-def extract_slide(engine: Engine, settings: ExtractSettings, part: Part, out: Path, progress: Progress) -> Summary:
+def extract_slide(
+    engine: SlideEncoder, settings: ExtractSettings, part: Part, out: Path, progress: Progress
+) -> Summary:
     """As `run_part` without TRIDENT, with an engine that the caller brings."""
     slide = engine.ahead.take(Wanted(settings, str(part.identity["slide_id"]), Path(part.payload["path"])))
     with slide.reader as reader:
@@ -92,7 +94,7 @@ def extract_slide(engine: Engine, settings: ExtractSettings, part: Part, out: Pa
             features = encode_patches(engine, slide, progress)
         meta = _meta(reader, slide.job.grid, engine.line.encoder, settings, str(part.identity["slide"]))
         if settings.geometry == "trident":
-            warn_of_bucket(meta, settings, progress)
+            warn_about_bucket(meta, settings, progress)
         return _write(reader, (features, slide.job.coords), meta, out / f"{part.identity['slide_id']}.h5", slide.cut)
 
 
@@ -104,7 +106,7 @@ def run(settings: ExtractSettings, inputs: Inputs, out: Path, progress: Progress
         progress.advance()
     slides = slides_of(settings, inputs)
     keys = {part_key(name): name for name in slides.wanted}
-    failed = {keys[key]: without_places(reason, slides.root) for key, reason in inputs.failed.items()}
+    failed = {keys[key]: without_coords_text(reason, slides.root) for key, reason in inputs.failed.items()}
     write_left_out(out, LeftOut(settings.exclude, failed))
     return cohort_summary(find_features(out), settings, [*_said(failed), *slides.lines(settings.exclude)])
 
@@ -122,11 +124,11 @@ def prepare(wanted: Wanted) -> Slide:
     opening = opener(settings, path)
     reader = opening()
     try:
-        cut = cut_slide(reader, settings, name)
+        cut = tile_slide(reader, settings, name)
     except BaseException:
         reader.close()
         raise
-    return Slide(reader, Job(path, opening, cut.grid, cut.coords), cut)
+    return Slide(reader, ReadRequest(path, opening, cut.grid, cut.coords), cut)
 
 
 def opener(settings: ExtractSettings, path: Path) -> Callable[[], SlideReader]:
@@ -142,10 +144,10 @@ def opener(settings: ExtractSettings, path: Path) -> Callable[[], SlideReader]:
     )
 
 
-def encode_patches(engine: Engine, slide: Slide, progress: Progress) -> NDArray[np.float16]:
+def encode_patches(engine: SlideEncoder, slide: Slide, progress: Progress) -> NDArray[np.float16]:
     """Features [N, D] of every patch of a slide, in order of its coordinates."""
 
-    def upcoming() -> Job | None:
+    def upcoming() -> ReadRequest | None:
         following = engine.ahead.ready()
         return None if following is None else following.job
 
@@ -174,7 +176,7 @@ def without_undecodable(slide: Slide) -> Slide:
     return Slide(slide.reader, replace(job, coords=job.coords[kept]), left)
 
 
-def engine_for(settings: ExtractSettings) -> Engine:
+def engine_for(settings: ExtractSettings) -> SlideEncoder:
     """The engine of this process for such settings.
 
     Raises: ExperimentError: no such encoder or device.
@@ -183,13 +185,15 @@ def engine_for(settings: ExtractSettings) -> Engine:
 
 
 @lru_cache(maxsize=1)
-def _engine(encoder: str, device: str, options: EncoderOptions, workers: int) -> Engine:
+def _engine(encoder: str, device: str, options: EncoderOptions, workers: int) -> SlideEncoder:
     """Built once a process: loading weights takes longer than a small slide."""
-    line = Line(build_encoder(encoder, device, options), workers)
-    return Engine(line, Ahead(prepare, lambda slide: slide.reader.close()))
+    line = FeatureExtractor(build_encoder(encoder, device, options), workers)
+    return SlideEncoder(line, Prefetcher(prepare, lambda slide: slide.reader.close()))
 
 
-def _meta(reader: SlideReader, grid: Grid, encoder: Encoder, settings: ExtractSettings, digest: str) -> FeatureMeta:
+def _meta(
+    reader: SlideReader, grid: PatchGrid, encoder: Encoder, settings: ExtractSettings, digest: str
+) -> FeatureMeta:
     meta = slide_meta(reader, settings, digest, encoder.name, encoder.dim, grid.footprint_x)
     meta = replace(meta, reader=reader.reader, reader_reason=reader.reader_reason)
     meta = replace(meta, colour_profile=reader.colour_profile if settings.colours == "srgb" else "")
@@ -201,7 +205,7 @@ def _write(
     bag: tuple[NDArray[np.float16], NDArray[np.int32]],
     meta: FeatureMeta,
     path: Path,
-    cut: Cut | None,
+    cut: SlideTiling | None,
 ) -> Summary:
     """Write features, coordinates and pictures of one slide."""
     features, coords = bag

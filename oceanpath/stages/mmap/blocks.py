@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.artifacts.bfloat16 import all_finite_bits, as_stored
-from oceanpath.artifacts.features import OpenBag, all_finite, not_finite
+from oceanpath.artifacts.features.files import OpenBag, all_finite, not_finite
+from oceanpath.artifacts.store.bfloat16 import all_finite_bits, as_stored
 from oceanpath.errors import ArtifactError
 
 

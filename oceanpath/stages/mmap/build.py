@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.artifacts.features import FeatureFile, open_bag
-from oceanpath.artifacts.sources import Origin
-from oceanpath.artifacts.store import Index
-from oceanpath.artifacts.store_writer import Layout, StoreWriter
+from oceanpath.artifacts.features.files import FeatureFile, open_bag
+from oceanpath.artifacts.store.reader import Index
+from oceanpath.artifacts.store.source_files import SourceFile
+from oceanpath.artifacts.store.writer import StoreLayout, StoreWriter
 from oceanpath.bags.cap import Cap
 from oceanpath.errors import ArtifactError
 from oceanpath.pipeline.stage import Progress
-from oceanpath.stages.mmap.adopt import origin_of, why_copied, with_digests
 from oceanpath.stages.mmap.blocks import stored_blocks
 from oceanpath.stages.mmap.cohort import FeatureFolder, one_encoder, refuse
 from oceanpath.stages.mmap.journal import Journal, plan_digest
+from oceanpath.stages.mmap.reference import source_file_of, why_copied, with_digests
 from oceanpath.stages.mmap.reuse import Reuse, recipe
 from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.mmap.threads import in_threads, short_calls
@@ -37,7 +37,7 @@ class Build:
     settings: MmapSettings
     reasons: list[str]
     """Of each file that cannot be adopted, why; nothing for those that can."""
-    layout: Layout
+    layout: StoreLayout
     encoder: str
 
     @classmethod
@@ -58,7 +58,7 @@ class Build:
             coords, dim, chunks = reuse.index.has_coords, reuse.index.feature_dim, len(reuse.chunks)
             encoders.add(reuse.index.encoder)
         dim = dim or files[0].dim
-        layout = Layout.of(kept, dim, settings.dtype, coords, int(settings.chunk_gb * 2**30), stays).behind(chunks)
+        layout = StoreLayout.of(kept, dim, settings.dtype, coords, int(settings.chunk_gb * 2**30), stays).behind(chunks)
         adopted = [file for file, stay in zip(files, stays, strict=True) if stay]
         folder = with_digests(folder, adopted, settings.workers)
         return cls(files, folder, settings, reasons, layout, one_encoder(encoders))
@@ -100,7 +100,7 @@ class Build:
         with open_bag(file) as bag:
             coords = bag.coords() if self.settings.coords else None
             if not self.reasons[number]:
-                return writer.adopt(number, self.folder.digests[self.folder.name(file.path)], coords)
+                return writer.reference(number, self.folder.digests[self.folder.name(file.path)], coords)
             rows = _rows(file, coords, self.settings)
             if rows is not None and coords is not None:
                 coords = coords[rows]
@@ -112,9 +112,9 @@ class Build:
         footprints = [np.nan if file.patch_px_level0 is None else file.patch_px_level0 for file in self.files]
         return self.layout.index(names, digests, counts, footprints, self.encoder)
 
-    def origins(self) -> list[Origin]:
+    def origins(self) -> list[SourceFile]:
         """Where these bags come from."""
-        return [origin_of(f, not why, self.folder) for f, why in zip(self.files, self.reasons, strict=True)]
+        return [source_file_of(f, not why, self.folder) for f, why in zip(self.files, self.reasons, strict=True)]
 
     def copied(self) -> list[str]:
         """Which of these slides could not stay in their files, by reason."""

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from oceanpath.artifacts.features import FeatureFile, features_by_id, find_features, scan_features, stamp_of
+from oceanpath.artifacts.features.files import FeatureFile, features_by_id, find_features, scan_features, stamp_of
 from oceanpath.artifacts.gather import sealed_digests
-from oceanpath.artifacts.sources import Stamp
+from oceanpath.artifacts.store.source_files import Stamp
 from oceanpath.errors import ArtifactError, ExperimentError
 from oceanpath.folders import GONE
 from oceanpath.pipeline.stage import Inputs
@@ -56,8 +56,10 @@ class FeatureFolder:
         if not known:  # what appeared since the folder was digested belongs to another store
             return find_features(self.root, self.digests)
         found = features_by_id(self.root, (self.root / name for name in self.digests.keys() - known.keys()))
-        if twins := sorted(found.keys() & set(known.values())):
-            raise ExperimentError("two feature files have one slide id", where=self.root, got=", ".join(twins[:SHOWN]))
+        if lookalikes := sorted(found.keys() & set(known.values())):
+            raise ExperimentError(
+                "two feature files have one slide id", where=self.root, got=", ".join(lookalikes[:SHOWN])
+            )
         return found
 
 
@@ -116,7 +118,7 @@ def odd_dimensions(files: list[FeatureFile], usual: int) -> Bad:
     return [(f.path, f"{f.path.name}: {text.format(usual, f.dim)}") for f in files if f.dim != usual]
 
 
-def placeless(files: list[FeatureFile], told: int) -> Bad:
+def without_coords(files: list[FeatureFile], told: int) -> Bad:
     """Files without coordinates, where others, or `told` slides of an earlier store, have them."""
     having = [file.path.name for file in files if file.has_coords]
     if not having and not told:

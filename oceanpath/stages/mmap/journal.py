@@ -15,8 +15,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from oceanpath.artifacts.store import chunk_name
-from oceanpath.artifacts.store_writer import Layout
+from oceanpath.artifacts.store.reader import chunk_name
+from oceanpath.artifacts.store.writer import StoreLayout
 from oceanpath.pipeline.stage import JOURNAL
 
 LINE = re.compile(rb"(\d+) ([0-9a-f]{32})\n")
@@ -27,7 +27,7 @@ HEAD = 33
 class Journal:
     """The journal of one build. `add` may be called from several threads."""
 
-    def __init__(self, out: Path, plan: str, layout: Layout) -> None:
+    def __init__(self, out: Path, plan: str, layout: StoreLayout) -> None:
         """Open the journal below `out`, which holds nothing, or what a killed build wrote there.
 
         Of the latter, all but the chunks of `layout` is removed, and these too unless that build had the same `plan`.
@@ -65,7 +65,7 @@ def _opened(path: Path, plan: str, told: Mapping[int, str]) -> int:
     return os.open(path, os.O_WRONLY | os.O_APPEND)
 
 
-def plan_digest(layout: Layout, slides: list[tuple[str, str]], recipe: str) -> str:
+def plan_digest(layout: StoreLayout, slides: list[tuple[str, str]], recipe: str) -> str:
     """32 hex digits of what decides every bag and its place: `slides` are (slide id, digest of the file's bytes).
 
     Nothing, which is the plan of no journal, where nobody has told the digest of a file.
@@ -80,7 +80,7 @@ def plan_digest(layout: Layout, slides: list[tuple[str, str]], recipe: str) -> s
     return digest.hexdigest()
 
 
-def _chunks(layout: Layout) -> set[str]:
+def _chunks(layout: StoreLayout) -> set[str]:
     """Names of all files that a writer of a layout makes."""
     sizes = {kind: layout.chunk_sizes(kind).tolist() for kind in ("features", "coords")}
     return {chunk_name(kind, chunk) for kind, found in sizes.items() for chunk, size in enumerate(found) if size}

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from oceanpath.artifacts.ids import describe_missing, slide_id
+from oceanpath.artifacts.cohort.ids import describe_missing, slide_id
+from oceanpath.artifacts.cohort.user_tables import read_user_table
 from oceanpath.artifacts.pretrain_manifest import MANIFEST, read_manifest
-from oceanpath.artifacts.user_tables import read_user_table
 from oceanpath.errors import ExperimentError, nearest
 from oceanpath.pipeline.stage import Inputs
 from oceanpath.stages.mmap.settings import MmapSettings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from oceanpath.artifacts.left_out import NAME, LeftOut, read_left_out
 from oceanpath.errors import ExperimentError, OceanPathError, collected
-from oceanpath.pipeline.stage import Inputs, Outlook, Sources
+from oceanpath.pipeline.stage import Inputs, ParentSources, Preview
 from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.tables import Expected
 
@@ -14,15 +14,15 @@ LEAST = {"float16": 0.25, "bfloat16": 0.25, "float32": 0.5}
 """Type of the store → what it takes at least of the size of the files, which hold float64 at most."""
 
 
-def preflight(settings: MmapSettings, sources: Sources) -> Outlook:
+def preflight(settings: MmapSettings, sources: ParentSources) -> Preview:
     """Look at the folder of features, at the manifest and at what the store will take; opens no feature file."""
     expected, folder = sources.expected.get("extract"), sources.get("extract") or settings.features
     limited = settings.manifest is not None or "curate" in sources.names
     if expected is not None:
-        return Outlook(expected=None if limited else expected)
+        return Preview(expected=None if limited else expected)
     if folder is None or not folder.is_dir():
-        return Outlook()
-    from oceanpath.artifacts.feature_folder import find_features  # loads numpy
+        return Preview()
+    from oceanpath.artifacts.features.folder import find_features  # loads numpy
     from oceanpath.stages.mmap.limit import wanted_slides
 
     problems, files, wanted = list[OceanPathError](), dict[str, Path](), None
@@ -37,7 +37,7 @@ def preflight(settings: MmapSettings, sources: Sources) -> Outlook:
         left_out = read_left_out(folder)
     slides = frozenset(files) if wanted is None else wanted & files.keys()
     known = None if "curate" in sources.names or problems else Expected(slides, left_out.without(slides))
-    return Outlook(tuple(problems), expected=known, bytes=_size(settings, [files[name] for name in slides]))
+    return Preview(tuple(problems), expected=known, bytes=_size(settings, [files[name] for name in slides]))
 
 
 def _broken(settings: MmapSettings, folder: Path, files: dict[str, Path]) -> list[OceanPathError]:

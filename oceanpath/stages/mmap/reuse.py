@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.artifacts.columns import take
 from oceanpath.artifacts.gather import link_file
-from oceanpath.artifacts.sources import Origin, Sources, Stamp, read_stamps
-from oceanpath.artifacts.store import COORD_ALIGN, COORD_BYTES, PAGE, Index, chunk_name, stored_dtype
-from oceanpath.artifacts.store_writer import padded
+from oceanpath.artifacts.store.columns import take
+from oceanpath.artifacts.store.reader import COORD_ALIGN, COORD_BYTES, PAGE, Index, chunk_name, stored_dtype
+from oceanpath.artifacts.store.source_files import SourceFile, SourceFiles, Stamp, read_stamps
+from oceanpath.artifacts.store.writer import padded
 from oceanpath.errors import ArtifactError
 from oceanpath.stages.mmap.cohort import FeatureFolder
 from oceanpath.stages.mmap.settings import MmapSettings
@@ -37,7 +37,7 @@ class Reuse:
     """Chunks of the earlier store that become chunks 0, 1, … of this one."""
     index: Index
     """The entries of these slides alone, in the new chunks."""
-    origins: list[Origin]
+    origins: list[SourceFile]
     stamps: list[Stamp]
 
     def __len__(self) -> int:
@@ -72,7 +72,7 @@ def best_reuse(settings: MmapSettings, cohort: FeatureFolder, earlier: Iterable[
 
 def _reuse(settings: MmapSettings, cohort: FeatureFolder, folder: Path) -> Reuse | None:
     try:
-        sources, index = Sources.load(folder), Index.load(folder)
+        sources, index = SourceFiles.load(folder), Index.load(folder)
         if sources.recipe != recipe(settings):
             return None
         columns = (index.slide_ids.tolist(), sources.names.tolist(), sources.digests.tolist())

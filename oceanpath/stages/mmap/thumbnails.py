@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from oceanpath.artifacts.coverage import coverage_of
-from oceanpath.artifacts.sources import Sources
-from oceanpath.artifacts.store import Store
+from oceanpath.artifacts.store.coverage import coverage_of
+from oceanpath.artifacts.store.reader import Store
+from oceanpath.artifacts.store.source_files import SourceFiles
 from oceanpath.pipeline.stage import Progress
 
 FOLDER = "coverage_qc"
@@ -24,7 +24,7 @@ def draw_thumbnails(out: Path, features: Path, progress: Progress, features_key:
     """
     from oceanpath.figures.coverage import coverage_map, draw_coverage  # matplotlib, only where pictures are wanted
 
-    store, names = Store(out, check=False), Sources.load(out).names
+    store, names = Store(out, check=False), SourceFiles.load(out).names
     capped = np.flatnonzero(store.index.lengths < store.index.raw_lengths).tolist()
     (out / FOLDER).mkdir(exist_ok=True)
     without = 0

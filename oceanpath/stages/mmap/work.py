@@ -10,31 +10,31 @@ from typing import NamedTuple
 
 import numpy as np
 
-from oceanpath.artifacts.blank_slides import write_blank
-from oceanpath.artifacts.columns import join, take
-from oceanpath.artifacts.feature_folder import passed_over
-from oceanpath.artifacts.ids import slide_id
-from oceanpath.artifacts.left_out import LeftOut, read_left_out, without_places, write_left_out
-from oceanpath.artifacts.sources import Sources
-from oceanpath.artifacts.store import Index
-from oceanpath.artifacts.store_writer import StoreWriter
-from oceanpath.artifacts.trident_job import feature_set
+from oceanpath.artifacts.cohort.ids import slide_id
+from oceanpath.artifacts.features.folder import passed_over
+from oceanpath.artifacts.features.trident_job import feature_set
+from oceanpath.artifacts.left_out import LeftOut, read_left_out, without_coords_text, write_left_out
+from oceanpath.artifacts.store.blank_slides import write_blank
+from oceanpath.artifacts.store.columns import join, take
+from oceanpath.artifacts.store.reader import Index
+from oceanpath.artifacts.store.source_files import SourceFiles
+from oceanpath.artifacts.store.writer import StoreWriter
 from oceanpath.errors import ArtifactError
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
-from oceanpath.stages.mmap.adopt import remember_places
 from oceanpath.stages.mmap.build import Build
 from oceanpath.stages.mmap.cohort import (
     Bad,
     FeatureFolder,
     find_cohort,
     odd_dimensions,
-    placeless,
     refuse,
     refuse_changed,
     scan,
+    without_coords,
 )
 from oceanpath.stages.mmap.journal import Journal
 from oceanpath.stages.mmap.limit import Limit
+from oceanpath.stages.mmap.reference import write_source_locations
 from oceanpath.stages.mmap.reuse import Reuse, best_reuse, recipe
 from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.mmap.thumbnails import draw_thumbnails
@@ -62,10 +62,10 @@ def run(settings: MmapSettings, inputs: Inputs, out: Path, progress: Progress) -
     order = np.argsort(index.slide_ids, kind="stable")
     index = replace(index.with_rows(take(index.rows(), order)), check_reads=settings.verify)
     index.save(out)
-    sources = Sources.of([origins[i] for i in order.tolist()], recipe(settings))
+    sources = SourceFiles.of([origins[i] for i in order.tolist()], recipe(settings))
     sources.save(out)
     if sources.adopted().any():
-        remember_places(out, folder, [stamps[i] for i in order.tolist()])
+        write_source_locations(out, folder, [stamps[i] for i in order.tolist()])
     if settings.coverage_thumbnails:
         draw_thumbnails(out, folder.root, progress, settings.features_key)
     job = feature_set([folder.root / origin.name for origin in origins], folder.root)
@@ -76,7 +76,7 @@ def run(settings: MmapSettings, inputs: Inputs, out: Path, progress: Progress) -
 def _left_out(folder: FeatureFolder, bad: Bad) -> LeftOut:
     """What `extract` left out, and the files that cannot be used; reasons name files below the folder."""
     earlier = read_left_out(folder.root) if folder.published else LeftOut()
-    failed = {slide_id(path): without_places(reason, folder.root) for path, reason in bad}
+    failed = {slide_id(path): without_coords_text(reason, folder.root) for path, reason in bad}
     return LeftOut(earlier.excluded, {**earlier.failed, **failed})
 
 
@@ -88,7 +88,7 @@ def _beside(folder: FeatureFolder, names: list[str], bad: Bad) -> list[str]:
     return [f"not read in {folder.root.name}: {others}"] if others else []
 
 
-class Plan(NamedTuple):
+class BuildPlan(NamedTuple):
     """What is taken over, what is written, the files that cannot be used, and what is said of a manifest."""
 
     reuse: Reuse | None
@@ -99,7 +99,7 @@ class Plan(NamedTuple):
     """Ids of the slides that have no patches, and so no bag."""
 
 
-def _plan(settings: MmapSettings, inputs: Inputs, folder: FeatureFolder, reuse: Reuse | None) -> Plan:
+def _plan(settings: MmapSettings, inputs: Inputs, folder: FeatureFolder, reuse: Reuse | None) -> BuildPlan:
     """Decide about every file.
 
     Raises: ArtifactError: files cannot be used, and that is not allowed; all of them are listed.
@@ -123,7 +123,7 @@ def _plan(settings: MmapSettings, inputs: Inputs, folder: FeatureFolder, reuse: 
     if reuse is not None and (usual != reuse.index.feature_dim or placed > reuse.index.has_coords):
         return _plan(settings, inputs, folder, None)  # the new files change what the others must be
     if settings.coords:
-        lost = placeless(fit, len(reuse) if reuse is not None and reuse.index.has_coords else 0)
+        lost = without_coords(fit, len(reuse) if reuse is not None and reuse.index.has_coords else 0)
         odd, fit = odd + lost, [file for file in fit if file.has_coords or not lost]
     refuse(bad + odd, len(known) + len(paths), allowed=settings.allow_missing)
     if blank and not files and reuse is None:
@@ -131,15 +131,15 @@ def _plan(settings: MmapSettings, inputs: Inputs, folder: FeatureFolder, reuse: 
         raise ArtifactError("all slides are blank", where=folder.root, got=", ".join(blank[:5]), do=do)
     build = Build.of(fit, folder, settings, reuse)
     said = [*limit.lines, *([f"{len(blank)} blank, left out: {', '.join(blank)}"] if blank else [])]
-    return Plan(reuse, build, bad + odd, said, blank)
+    return BuildPlan(reuse, build, bad + odd, said, blank)
 
 
-def _summary(index: Index, sources: Sources, build: Build, bad: Bad, said: list[str]) -> Summary:
+def _summary(index: Index, sources: SourceFiles, build: Build, bad: Bad, said: list[str]) -> Summary:
     """What is said at the end: the same however much was taken over."""
     total, stored = int(index.raw_lengths.sum()), int(index.lengths.sum())
     capped = int((index.lengths < index.raw_lengths).sum())
-    placeless = "" if index.has_coords else ", no coordinates"
-    lines = [f"{len(index.slide_ids)} slides, {stored} patches of {index.feature_dim} features{placeless}"]
+    without_coords = "" if index.has_coords else ", no coordinates"
+    lines = [f"{len(index.slide_ids)} slides, {stored} patches of {index.feature_dim} features{without_coords}"]
     lines += [f"{capped} slides capped, {total - stored} patches left out"] if capped else []
     metrics = {"slides": len(index.slide_ids), "patches": stored, "left_out": len(bad)}
     if build.settings.mode == "adopt":

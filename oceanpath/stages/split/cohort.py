@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from oceanpath.artifacts.cohort_table import CohortTable, read_cohort
-from oceanpath.artifacts.id_match import match, other_cohort
-from oceanpath.artifacts.ids import describe_missing
+from oceanpath.artifacts.cohort.id_match import match, other_cohort
+from oceanpath.artifacts.cohort.ids import describe_missing
+from oceanpath.artifacts.cohort.table import CohortTable, read_cohort
 from oceanpath.artifacts.left_out import LeftOut
 from oceanpath.errors import ExperimentError, collected, refuse
 from oceanpath.stages.split.settings import SplitSettings
@@ -23,7 +23,7 @@ BLANK, EXCLUDED, FAILED = "blank, without a patch", "excluded on request", "fail
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredSlides:
     """The slides of a store, and those that are not in it for a reason."""
 
     slides: frozenset[str]
@@ -37,7 +37,7 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class Cohort:
+class LabelledCohort:
     """Rows that have everything, sorted by slide id, and who was left out why."""
 
     frame: pd.DataFrame
@@ -50,13 +50,13 @@ class Cohort:
     """What a reader of the numbers should know of the table."""
 
 
-def join(settings: SplitSettings, labels: Path, stored: Stored | None) -> Cohort:
+def join(settings: SplitSettings, labels: Path, stored: StoredSlides | None) -> LabelledCohort:
     """The cohort that can be split; without a store, as far as it is known from the table alone.
 
     Raises: ExperimentError: the table is wrong or, unless allowed, slides and rows differ.
     """
     table = read_cohort(labels, settings.question())
-    stored, problems = stored or Stored(frozenset(table.slide_ids)), list(table.problems)
+    stored, problems = stored or StoredSlides(frozenset(table.slide_ids)), list(table.problems)
     frame, excluded = pd.DataFrame(), dict[str, list[str]]()
     with collected(problems):
         frame = _frame(settings, table, stored, labels)
@@ -71,10 +71,10 @@ def join(settings: SplitSettings, labels: Path, stored: Stored | None) -> Cohort
     kept = frame[~frame["slide_id"].isin(lacking)].sort_values("slide_id", ignore_index=True)
     if kept.empty:
         raise ExperimentError("no slide has both features and a label", where=labels)
-    return Cohort(kept, excluded, _flow(named, stored, excluded, len(kept)), table.notes)
+    return LabelledCohort(kept, excluded, _flow(named, stored, excluded, len(kept)), table.notes)
 
 
-def _frame(settings: SplitSettings, table: CohortTable, stored: Stored, labels: Path) -> pd.DataFrame:
+def _frame(settings: SplitSettings, table: CohortTable, stored: StoredSlides, labels: Path) -> pd.DataFrame:
     """The table under the ids that the store has; empty cells are missing.
 
     Raises: ExperimentError: no row is of a slide of the store.
@@ -90,7 +90,7 @@ def _frame(settings: SplitSettings, table: CohortTable, stored: Stored, labels: 
 
 
 def _excluded(
-    settings: SplitSettings, frame: pd.DataFrame, stored: Stored, absent: frozenset[str]
+    settings: SplitSettings, frame: pd.DataFrame, stored: StoredSlides, absent: frozenset[str]
 ) -> dict[str, list[str]]:
     """Reason → slides that differ without being known to; `absent` columns are no reason."""
     named, label = set(frame["slide_id"].dropna()), frame["label"]
@@ -104,7 +104,7 @@ def _excluded(
 
 
 def _unmatched(
-    excluded: Mapping[str, list[str]], frame: pd.DataFrame, stored: Stored, table: CohortTable, path: Path
+    excluded: Mapping[str, list[str]], frame: pd.DataFrame, stored: StoredSlides, table: CohortTable, path: Path
 ) -> ExperimentError:
     named, places = set(frame["slide_id"].dropna()), dict(zip(frame["slide_id"], table.places, strict=True))
     pools = {NO_FEATURES: stored.slides - named, NO_ROW: named - stored.slides}
@@ -116,7 +116,7 @@ def _unmatched(
     return ExperimentError("slides and table rows do not match", where=path, do=do)
 
 
-def _flow(named: set[str], stored: Stored, excluded: Mapping[str, list[str]], used: int) -> dict[str, Any]:
+def _flow(named: set[str], stored: StoredSlides, excluded: Mapping[str, list[str]], used: int) -> dict[str, Any]:
     """How many slides there are at each step from the table to the folds; each is counted under its first reason."""
     counts, seen = dict[str, int](), set[str]()
     for reason in (FAILED, BLANK, EXCLUDED, NO_FEATURES, NO_LABEL, NO_CLASS, NO_PATIENT):

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from oceanpath.pipeline.stage import Outlook, Sources
+from oceanpath.pipeline.stage import ParentSources, Preview
 from oceanpath.stages.split.settings import SplitSettings
 
 
-def preflight(settings: SplitSettings, sources: Sources) -> Outlook:
+def preflight(settings: SplitSettings, sources: ParentSources) -> Preview:
     """Read the label table, join it with the slides that are expected, and divide the patients.
 
-    Raises: OceanPathError: as `join` and `deal` do; blank and failing slides are not known yet.
+    Raises: OceanPathError: as `join` and `assign_folds` do; blank and failing slides are not known yet.
     """
     if settings.labels is None or not settings.labels.exists():
-        return Outlook()
-    from oceanpath.stages.split.cohort import Stored, join  # loads pandas
-    from oceanpath.stages.split.deal import deal
+        return Preview()
+    from oceanpath.stages.split.assign_folds import assign_folds
+    from oceanpath.stages.split.cohort import StoredSlides, join  # loads pandas
     from oceanpath.stages.split.work import READ_STORED, read_stored
 
     expected, store = sources.expected.get("mmap"), sources.get("mmap")
-    stored = None if expected is None else Stored(expected.slides, left_out=expected.left_out)
+    stored = None if expected is None else StoredSlides(expected.slides, left_out=expected.left_out)
     if store is not None:
         sources.check("mmap", READ_STORED)
         stored = read_stored(store)
     cohort = join(settings, settings.labels, stored)
-    deal(cohort.frame, settings)
+    assign_folds(cohort.frame, settings)
     said = [f"{len(names)} slides left out, {reason}" for reason, names in cohort.excluded.items()]
-    return Outlook(notes=(*cohort.notes, *said))
+    return Preview(notes=(*cohort.notes, *said))

@@ -9,7 +9,7 @@ from oceanpath.settings import outside, shared
 from oceanpath.stages.tables import SlideList
 
 if TYPE_CHECKING:
-    from oceanpath.artifacts.cohort_table import Question
+    from oceanpath.artifacts.cohort.table import TableQuery
 
 
 class SplitSettings(SlideList):
@@ -31,11 +31,11 @@ class SplitSettings(SlideList):
     distinct_ids: bool = shared("data.distinct_ids", False)
     seed: int = shared("seed", 42)
 
-    def question(self) -> "Question":
+    def question(self) -> "TableQuery":
         """What the table is asked for."""
-        from oceanpath.artifacts.cohort_table import Question  # only needed where a table is read
+        from oceanpath.artifacts.cohort.table import TableQuery  # only needed where a table is read
 
-        return Question(
+        return TableQuery(
             slide_id=self.slide_id,
             patient_id=self.patient_id,
             label=self.label,

@@ -7,17 +7,17 @@ from typing import Any
 
 import pandas as pd
 
-from oceanpath.artifacts.blank_slides import NAME as BLANK
-from oceanpath.artifacts.blank_slides import read_blank
 from oceanpath.artifacts.folds import ROLES, write_folds
 from oceanpath.artifacts.left_out import NAME as LEFT_OUT
 from oceanpath.artifacts.left_out import read_left_out
-from oceanpath.artifacts.store import Store
-from oceanpath.artifacts.store_index import INDEX
+from oceanpath.artifacts.store.blank_slides import NAME as BLANK
+from oceanpath.artifacts.store.blank_slides import read_blank
+from oceanpath.artifacts.store.index import INDEX
+from oceanpath.artifacts.store.reader import Store
 from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
-from oceanpath.stages.split.cohort import Cohort, Stored, join
-from oceanpath.stages.split.deal import deal
+from oceanpath.stages.split.assign_folds import assign_folds
+from oceanpath.stages.split.cohort import LabelledCohort, StoredSlides, join
 from oceanpath.stages.split.settings import SplitSettings
 
 
@@ -26,7 +26,7 @@ def run(settings: SplitSettings, inputs: Inputs, out: Path, progress: Progress) 
     cohort = join(settings, _labels(settings, inputs), read_stored(inputs["mmap"]))
     for line in [*cohort.notes, *(f"{len(names)} slides left out, {why}" for why, names in cohort.excluded.items())]:
         progress.note(line)
-    folds = deal(cohort.frame, settings)
+    folds = assign_folds(cohort.frame, settings)
     splits = {
         "scheme": settings.scheme,
         "seed": settings.seed,
@@ -46,9 +46,9 @@ READ_STORED = (INDEX, BLANK, LEFT_OUT)
 """The files that `read_stored` reads."""
 
 
-def read_stored(store: Path) -> Stored:
+def read_stored(store: Path) -> StoredSlides:
     """The slides of a store. Raises: ArtifactError: it is damaged."""
-    return Stored(frozenset(Store(store).slide_ids), frozenset(read_blank(store)), read_left_out(store))
+    return StoredSlides(frozenset(Store(store).slide_ids), frozenset(read_blank(store)), read_left_out(store))
 
 
 def _labels(settings: SplitSettings, inputs: Inputs) -> Path:
@@ -74,7 +74,7 @@ def _balance(fold: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, Any]:
     return table
 
 
-def _summary(cohort: Cohort, splits: dict[str, Any], folds: int) -> Summary:
+def _summary(cohort: LabelledCohort, splits: dict[str, Any], folds: int) -> Summary:
     counts = cohort.frame["label"].value_counts()
     classes = ", ".join(f"{name} {counts[name]}" for name in splits["classes"])
     lines = [

@@ -14,13 +14,13 @@ import torch
 from numpy.typing import NDArray
 
 from oceanpath.artifacts import folds, predictions
-from oceanpath.artifacts.store import Store
+from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.dataset import BagDataset
 from oceanpath.bags.placement import place
 from oceanpath.errors import StageError
-from oceanpath.fit.best import BestEpoch
 from oceanpath.fit.checkpoint import save_checkpoint
 from oceanpath.fit.device import pick_device
+from oceanpath.fit.early_stopping import BestWeights
 from oceanpath.fit.losses import SlideLoss, balanced_weights, build_loss
 from oceanpath.fit.predict import Predictions, predict
 from oceanpath.fit.seeds import derive, seed_torch
@@ -44,14 +44,14 @@ class Rows:
 
 
 @dataclass
-class Judge:
+class EarlyStopping:
     """Looks at the val rows after every epoch, keeps the best weights and says when to stop."""
 
     module: ClassifierFit
     store: Store
     val: Rows
     monitor: str
-    best: BestEpoch
+    best: BestWeights
     epoch_done: Callable[[], None]
     """Called after every epoch."""
     history: list[dict[str, float | int | None]] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Judge:
         known = train_loss if np.isfinite(train_loss) else None
         self.history.append({"epoch": epoch, "train_loss": known, "val_loss": loss, "val_auroc": area})
         self.epoch_done()
-        return self.best.offer(epoch, self._scores(loss, area), self.module.classifier)
+        return self.best.update(epoch, self._scores(loss, area), self.module.classifier)
 
     def _scores(self, loss: float, area: float | None) -> tuple[float, ...]:
         """The lower the better. Small val sets reach the same AUROC at many epochs, so the loss decides among these."""
@@ -99,13 +99,13 @@ def _fit(
     seed: int,
     device: torch.device,
     epoch_done: Callable[[], None],
-) -> Judge:
+) -> EarlyStopping:
     """The judge of a finished fit; its module holds the weights that the val rows chose."""
     train, val = rows["train"], rows["val"]
     seed_torch(seed, "weights")
     classifier = WSIClassifier(settings.model, store.dim, val.classes)
     module = ClassifierFit(classifier, _loss(settings, train), settings, seed)
-    judge = Judge(module, store, val, settings.monitor, BestEpoch(settings.patience), epoch_done)
+    judge = EarlyStopping(module, store, val, settings.monitor, BestWeights(settings.patience), epoch_done)
     labels = train.labels.tolist()
     dataset = BagDataset(store, train.numbers, labels, settings.max_patches, derive(seed, "rows"))
     fit_classifier(module, dataset, labels if settings.balance == "sampling" else None, device, judge)
@@ -150,7 +150,7 @@ def _loss(settings: TrainSettings, train: Rows) -> SlideLoss:
 
 
 def _write(
-    out: Path, number: int, judge: Judge, rows: dict[str, Rows], found: dict[str, Predictions]
+    out: Path, number: int, judge: EarlyStopping, rows: dict[str, Rows], found: dict[str, Predictions]
 ) -> dict[str, Any]:
     classifier = judge.module.classifier
     save_checkpoint(classifier, out / "best.ckpt")
@@ -172,7 +172,7 @@ def prediction_table(table: pd.DataFrame, found: Predictions, classes: tuple[str
     return table.assign(**probs, fold=number)
 
 
-def _facts(number: int, judge: Judge, rows: dict[str, Rows], val: Predictions) -> dict[str, Any]:
+def _facts(number: int, judge: EarlyStopping, rows: dict[str, Rows], val: Predictions) -> dict[str, Any]:
     threshold = _threshold(val.probabilities, rows["val"].labels)
     kept = judge.history[judge.best.epoch]
     return {

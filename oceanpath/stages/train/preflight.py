@@ -5,14 +5,14 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from oceanpath.errors import MissingExtraError, OceanPathError, collected
-from oceanpath.pipeline.stage import Outlook, Sources
+from oceanpath.pipeline.stage import ParentSources, Preview
 from oceanpath.stages.train.settings import TrainSettings
 
 ANYWHERE = ("auto", "cpu")
 """Devices that are always there."""
 
 
-def preflight(settings: TrainSettings, _: Sources) -> Outlook:
+def preflight(settings: TrainSettings, _: ParentSources) -> Preview:
     """Look for the device and for the package of kernels that are asked for by name."""
     problems: list[OceanPathError] = []
     if getattr(settings.model, "kernels", "") == "mamba_ssm" and find_spec("mamba_ssm") is None:
@@ -24,4 +24,4 @@ def preflight(settings: TrainSettings, _: Sources) -> Outlook:
 
         with collected(problems):
             pick_device(settings.device)
-    return Outlook(tuple(problems))
+    return Preview(tuple(problems))

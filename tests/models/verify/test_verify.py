@@ -12,8 +12,9 @@ from oceanpath.bags.batch import Batch
 from oceanpath.cli.app import run_app
 from oceanpath.errors import ExperimentError
 from oceanpath.models.base import BaseMIL
-from oceanpath.models.verify import concepts, exports, laws
-from oceanpath.models.verify.trial import DIM, LENGTHS, Verdict, candidates, small, trial
+from oceanpath.models.verify import concepts, exports
+from oceanpath.models.verify import contract as laws
+from oceanpath.models.verify.trial import DIM, LENGTHS, AggregatorCheck, candidates, small, trial
 
 
 class Sound(BaseMIL):
@@ -110,7 +111,7 @@ def said(model: BaseMIL, law: Any) -> str:
     return found
 
 
-@pytest.mark.parametrize("law", laws.LAWS, ids=lambda law: law.__name__)
+@pytest.mark.parametrize("law", laws.CONTRACT, ids=lambda law: law.__name__)
 def test_a_sound_model_breaks_no_law(law: Any) -> None:
     assert said(Sound(DIM), law) == ""
 
@@ -171,7 +172,7 @@ def test_a_user_s_class_is_verified_and_a_broken_one_ends_with_6(
     mine = types.ModuleType("mine")
     mine.Sound = Sound
     monkeypatch.setitem(__import__("sys").modules, "mine", mine)
-    rows = [Verdict("a_law", True, ""), Verdict("another_law", False, "is broken")]
+    rows = [AggregatorCheck("a_law", True, ""), AggregatorCheck("another_law", False, "is broken")]
     monkeypatch.setattr("oceanpath.models.verify.trial.trial", lambda model: rows[: 1 + isinstance(model, Sound)])
     assert run_app(["models", "verify", "abmil"]) == 0
     assert run_app(["models", "verify", "mine:Sound"]) == 6

@@ -14,10 +14,10 @@ import torch
 from safetensors.torch import save_file
 
 from oceanpath.slides.encoders import ENCODERS
-from oceanpath.slides.encoders.card import Card
+from oceanpath.slides.encoders.spec import EncoderSpec
 
 TINY = {"depth": 2, "embed_dim": 96, "num_heads": 3}
-Saved = Callable[..., tuple[Card, Path]]
+Saved = Callable[..., tuple[EncoderSpec, Path]]
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +30,7 @@ def timm() -> ModuleType:
     return import_timm("of a test")
 
 
-def tiny(name: str, **other: Any) -> Card:
+def tiny(name: str, **other: Any) -> EncoderSpec:
     """The card of `name` with a network of two narrow blocks."""
     card = ENCODERS[name]
     dim = TINY["embed_dim"] * (2 if card.pool == "cls_mean" else 1)
@@ -51,7 +51,7 @@ def saved(timm: ModuleType, tmp_path: Path) -> Saved:
     """Name of an encoder → its tiny card and a file of weights for it."""
     from oceanpath.slides.encoders.timm_networks import network_of
 
-    def save(name: str, **other: Any) -> tuple[Card, Path]:
+    def save(name: str, **other: Any) -> tuple[EncoderSpec, Path]:
         card, path = tiny(name, **other), tmp_path / f"{name}.safetensors"
         save_file(draw(network_of(card)), path)
         return card, path

@@ -10,10 +10,10 @@ import torch
 
 from oceanpath.errors import ExperimentError
 from oceanpath.slides.encoders import ENCODERS, canonical, entry, register_encoder
-from oceanpath.slides.encoders.card import Card
-from oceanpath.slides.encoders.catalog import CARDS
+from oceanpath.slides.encoders.catalog import ENCODER_SPECS
+from oceanpath.slides.encoders.spec import EncoderSpec
 
-TIMM = [card for card in CARDS if card.module.endswith("timm_networks")]
+TIMM = [card for card in ENCODER_SPECS if card.module.endswith("timm_networks")]
 PUBLISHED_MILLIONS = {
     "uni_v1": 303, "uni_v2": 681, "virchow": 631, "virchow2": 631, "gigapath": 1135, "hoptimus0": 1135,
     "hoptimus1": 1135, "h0_mini": 86, "gpfm": 303, "kaiko_vits16": 22, "kaiko_vits8": 22, "kaiko_vitb16": 86,
@@ -22,7 +22,7 @@ PUBLISHED_MILLIONS = {
 
 
 @pytest.mark.parametrize("card", TIMM, ids=lambda card: card.name)
-def test_the_architecture_is_the_published_one(card: Card, timm: ModuleType) -> None:
+def test_the_architecture_is_the_published_one(card: EncoderSpec, timm: ModuleType) -> None:
     """Built without memory: parameters in millions, feature length, and tokens before the first patch."""
     from oceanpath.slides.encoders.timm_networks import network_of
 
@@ -44,14 +44,14 @@ def test_the_names_that_people_use_are_known() -> None:
 
 
 def test_what_is_pinned_is_a_commit_and_only_some_old_repositories_are_not() -> None:
-    revisions = {card.name: card.hub.revision for card in CARDS if card.hub}
+    revisions = {card.name: card.hub.revision for card in ENCODER_SPECS if card.hub}
     moving = {name for name, revision in revisions.items() if revision == "main"}
     assert moving == {"gpfm", "lunit_vits8", *(name for name in revisions if name.startswith("kaiko"))}
     assert all(re.fullmatch(r"[0-9a-f]{40}", revisions[name]) for name in set(revisions) - moving)
 
 
 def test_an_encoder_with_weights_says_what_its_network_sees() -> None:
-    for card in CARDS:
+    for card in ENCODER_SPECS:
         if card.hub:
             assert card.view and card.view.crop_px == card.input_px <= card.view.resize_px, card.name
             assert card.licence and card.source and card.hub.file
@@ -59,7 +59,7 @@ def test_an_encoder_with_weights_says_what_its_network_sees() -> None:
 
 def test_a_name_belongs_to_one_encoder() -> None:
     with pytest.raises(ValueError, match="'uni2h' is registered already"):
-        register_encoder(Card("another", "m", 1, 1, "l", "s", aliases=("UNI2H",)))
+        register_encoder(EncoderSpec("another", "m", 1, 1, "l", "s", aliases=("UNI2H",)))
     assert "another" not in ENCODERS
 
 

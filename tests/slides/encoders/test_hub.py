@@ -15,15 +15,15 @@ from typing import Any, ClassVar
 import pytest
 
 from oceanpath.errors import MissingExtraError, StageError
-from oceanpath.slides.encoders.card import Card, EncoderOptions, Hub
 from oceanpath.slides.encoders.hub import download
+from oceanpath.slides.encoders.spec import EncoderOptions, EncoderSpec, Hub
 from oceanpath.slides.encoders.weights import find_weights
 
 COMMIT, WEIGHTS = "c" * 40, b"weights of a network"
 
 
-def card(repo: str, file: str = "pytorch_model.bin", revision: str = COMMIT) -> Card:
-    return Card("x", "", 4, 224, "-", "-", hub=Hub(repo, file, revision, gated=repo == "Lab/gated"))
+def card(repo: str, file: str = "pytorch_model.bin", revision: str = COMMIT) -> EncoderSpec:
+    return EncoderSpec("x", "", 4, 224, "-", "-", hub=Hub(repo, file, revision, gated=repo == "Lab/gated"))
 
 
 class FakeHub(BaseHTTPRequestHandler):
@@ -104,7 +104,7 @@ def test_weights_are_fetched_once_and_say_their_commit(hub: Path, revision: str)
     ],
     ids=["gated", "hidden", "revision", "file", "refused"],
 )
-def test_a_refusal_says_what_to_do(hub: Path, asked: Card, said: str) -> None:
+def test_a_refusal_says_what_to_do(hub: Path, asked: EncoderSpec, said: str) -> None:
     with pytest.raises(StageError, match=f"encoder x: {said}") as caught:
         find_weights(asked, EncoderOptions())
     assert "set extract.weights to it" in str(caught.value) and "random_vit_tiny" in str(caught.value)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from oceanpath.slides.encoders.network import why_silent
+from oceanpath.slides.encoders.network import why_unreachable
 
 
 @pytest.fixture
@@ -44,12 +44,12 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], str]]
 
 @pytest.mark.parametrize("status", ["200 OK", "404 Not Found", "500 Internal Server Error", "429 Too Many Requests"])
 def test_any_answer_is_one(answers: Callable[[bytes], str], status: str) -> None:
-    assert why_silent(answers(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())) == ""
+    assert why_unreachable(answers(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())) == ""
 
 
 def test_silence_ends_in_time(answers: Callable[[bytes], str]) -> None:
     started = time.monotonic()
-    assert why_silent(answers(b""), 0.5)
+    assert why_unreachable(answers(b""), 0.5)
     assert time.monotonic() - started < 3
 
 
@@ -59,16 +59,16 @@ def test_a_name_that_is_looked_up_for_ever_ends_in_time(
     released = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [None] * (not released.wait(20)))
     started = time.monotonic()
-    assert why_silent("http://hub.invalid", 0.3) == "no answer from http://hub.invalid within 0.3 s"
+    assert why_unreachable("http://hub.invalid", 0.3) == "no answer from http://hub.invalid within 0.3 s"
     assert time.monotonic() - started < 3
     released.set()
 
 
 def test_what_is_no_http_is_a_reason(answers: Callable[[bytes], str]) -> None:
-    assert "hello" in why_silent(answers(b"hello\r\n\r\n"))
+    assert "hello" in why_unreachable(answers(b"hello\r\n\r\n"))
 
 
 def test_who_cannot_be_asked_from_here_is_left_to_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert why_silent("file:///nowhere") == ""
+    assert why_unreachable("file:///nowhere") == ""
     monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:1")
-    assert why_silent("http://127.0.0.1:1") == ""
+    assert why_unreachable("http://127.0.0.1:1") == ""

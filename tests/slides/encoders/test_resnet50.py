@@ -11,8 +11,8 @@ import torch
 
 from oceanpath.errors import ArtifactError
 from oceanpath.slides.encoders import build_encoder
-from oceanpath.slides.encoders.card import EncoderOptions
-from oceanpath.slides.encoders.laws import tissue_like, try_laws
+from oceanpath.slides.encoders.contract import check_contract, tissue_like
+from oceanpath.slides.encoders.spec import EncoderOptions
 from oceanpath.slides.encoders.torch_encoder import see
 
 
@@ -22,7 +22,7 @@ def test_features_are_timms_of_the_same_file(timm: ModuleType, tmp_path: Path) -
     torch.save(whole.state_dict(), tmp_path / "r.pth")
     encoder = build_encoder("resnet50_trunc", "cpu", EncoderOptions(weights=tmp_path / "r.pth", precision="float32"))
     assert (encoder.name, encoder.dim) == ("resnet50", 1024)
-    assert not [verdict for verdict in try_laws(encoder, 224) if not verdict.holds]
+    assert not [verdict for verdict in check_contract(encoder, 224) if not verdict.holds]
     maps = timm.create_model("resnet50", features_only=True, out_indices=[3]).eval()
     maps.load_state_dict(whole.state_dict(), strict=False)
     patches = tissue_like(2, 256)

@@ -12,16 +12,16 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from oceanpath.errors import ArtifactError
-from oceanpath.slides.encoders.card import Card, EncoderOptions
-from oceanpath.slides.encoders.laws import tissue_like, try_laws
+from oceanpath.slides.encoders.contract import check_contract, tissue_like
+from oceanpath.slides.encoders.spec import EncoderOptions, EncoderSpec
 from oceanpath.slides.encoders.torch_encoder import TorchEncoder
 from oceanpath.slides.encoders.weights import LOCAL, hash_file
 
-Saved = Callable[..., tuple[Card, Path]]
+Saved = Callable[..., tuple[EncoderSpec, Path]]
 SORTS = ["uni_v1", "uni_v2", "virchow2", "gigapath", "h0_mini", "kaiko_vits8"]
 
 
-def build(card: Card, path: Path, precision: str = "float32") -> TorchEncoder:
+def build(card: EncoderSpec, path: Path, precision: str = "float32") -> TorchEncoder:
     from oceanpath.slides.encoders import timm_networks
 
     return timm_networks.build(card, "cpu", EncoderOptions(weights=path, precision=precision))
@@ -32,7 +32,7 @@ def build(card: Card, path: Path, precision: str = "float32") -> TorchEncoder:
 def test_every_architecture_keeps_the_contract(saved: Saved, name: str, precision: str) -> None:
     card, path = saved(name)
     encoder = build(card, path, precision)
-    assert not [verdict for verdict in try_laws(encoder) if not verdict.holds]
+    assert not [verdict for verdict in check_contract(encoder) if not verdict.holds]
     assert (encoder.name, encoder.dim, encoder.revision) == (name, card.dim, LOCAL)
     assert encoder.weights_sha256 == hash_file(path)
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from oceanpath.errors import ExperimentError
 from oceanpath.slides.encoders import TensorEncoder
-from oceanpath.slides.encoders.card import HALF, IMAGENET, Card, View
+from oceanpath.slides.encoders.spec import HALF, IMAGENET, EncoderSpec, View
 from oceanpath.slides.encoders.torch_encoder import TorchEncoder, see
 
 CPU = torch.device("cpu")
@@ -67,7 +67,7 @@ def test_pooling(
     pool: Literal["network", "cls", "cls_mean", "map_mean"], prefix: int, factors: tuple[int, ...]
 ) -> None:
     view = View(300, 300, "bilinear", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-    card = Card("means", "", 3 * len(factors), 300, "-", "-", view=view, pool=pool, prefix_tokens=prefix)
+    card = EncoderSpec("means", "", 3 * len(factors), 300, "-", "-", view=view, pool=pool, prefix_tokens=prefix)
     encoder = TorchEncoder(card, Means(pool), CPU, "float32", None)
     means = NOISE.mean(axis=(1, 2)) / 255
     wanted = np.concatenate([factor * means for factor in factors], axis=1)
@@ -78,7 +78,7 @@ def test_pooling(
 
 def test_an_encoder_must_say_what_it_sees() -> None:
     with pytest.raises(ExperimentError, match="means: the encoder does not say what it sees"):
-        TorchEncoder(Card("means", "", 3, 300, "-", "-"), Means("network"), CPU, "auto", None)
+        TorchEncoder(EncoderSpec("means", "", 3, 300, "-", "-"), Means("network"), CPU, "auto", None)
 
 
 def test_random_weights_are_a_function_of_the_seed_alone() -> None:

@@ -13,11 +13,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from oceanpath.errors import ArtifactError
-from oceanpath.slides.encoders.card import Card, EncoderOptions
-from oceanpath.slides.encoders.laws import try_laws
+from oceanpath.slides.encoders.contract import check_contract
+from oceanpath.slides.encoders.spec import EncoderOptions, EncoderSpec
 from oceanpath.slides.encoders.transformers_names import PARTS, renamed
 
-Saved = Callable[..., tuple[Card, Path]]
+Saved = Callable[..., tuple[EncoderSpec, Path]]
 VIT_WORDS = {"attn.proj": "attention.output.dense", "norm1": "layernorm_before", "norm2": "layernorm_after",
              "mlp.fc1": "intermediate.dense", "mlp.fc2": "output.dense"}  # fmt: skip
 WHOLE = {"cls_token": "embeddings.cls_token", "pos_embed": "embeddings.position_embeddings",
@@ -63,7 +63,7 @@ def test_every_name_finds_its_place(saved: Saved, name: str) -> None:
     assert all(torch.equal(value, state[key]) for key, value in renamed(theirs).items())
     save_file(theirs, path)
     encoder = timm_networks.build(card, "cpu", EncoderOptions(weights=path, precision="float32"))
-    assert not [verdict for verdict in try_laws(encoder) if not verdict.holds]
+    assert not [verdict for verdict in check_contract(encoder) if not verdict.holds]
 
 
 def test_an_unknown_name_is_kept_and_refused(saved: Saved) -> None:

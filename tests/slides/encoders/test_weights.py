@@ -9,13 +9,13 @@ import pytest
 
 from oceanpath.errors import ArtifactError, ExperimentError
 from oceanpath.slides.encoders import build_encoder, prepare_encoder
-from oceanpath.slides.encoders.card import Card, EncoderOptions, Hub
 from oceanpath.slides.encoders.hub import cache_root, cached
+from oceanpath.slides.encoders.spec import EncoderOptions, EncoderSpec, Hub
 from oceanpath.slides.encoders.weights import LOCAL, find_weights, hash_file
 
 COMMIT, OTHER = "a" * 40, "b" * 40
 HUB = Hub("Lab/Model-X", "pytorch_model.bin", COMMIT)
-CARD = Card("x", "", 4, 224, "-", "-", hub=HUB)
+CARD = EncoderSpec("x", "", 4, 224, "-", "-", hub=HUB)
 NONE = EncoderOptions()
 
 
@@ -67,7 +67,7 @@ def test_the_published_digest_is_held(cache: Path) -> None:
     keep(cache, b"weights")
     keep(cache, b"others", commit=OTHER)
     promise = Hub(HUB.repo, HUB.file, COMMIT, sha256=hashlib.sha256(b"others").hexdigest())
-    card = Card("x", "", 4, 224, "-", "-", hub=promise)
+    card = EncoderSpec("x", "", 4, 224, "-", "-", hub=promise)
     with pytest.raises(ArtifactError, match="other weights than were published"):
         find_weights(card, NONE)
     assert find_weights(card, EncoderOptions(revision=OTHER)).revision == OTHER

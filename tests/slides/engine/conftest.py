@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from oceanpath.slides.demo.aperio import write_aperio
-from oceanpath.slides.engine.ring import Job
+from oceanpath.slides.engine.reader_pool import ReadRequest
 from oceanpath.slides.grid import plan_grid
 from oceanpath.slides.reader import open_slide
 
@@ -35,8 +35,8 @@ class Means:
 
 
 @pytest.fixture
-def make_job(tmp_path: Path) -> Callable[..., Job]:
-    def make(patches: int, seed: int = 0, side: int = 256) -> Job:
+def make_job(tmp_path: Path) -> Callable[..., ReadRequest]:
+    def make(patches: int, seed: int = 0, side: int = 256) -> ReadRequest:
         path = tmp_path / f"{seed}.svs"
         noise = np.random.default_rng(seed).integers(0, 255, (side // 4, side // 4, 3), np.uint8)
         write_aperio(path, noise.repeat(4, 0).repeat(4, 1), 0.5)
@@ -44,6 +44,6 @@ def make_job(tmp_path: Path) -> Callable[..., Job]:
         with opener() as reader:
             grid = plan_grid(reader, PATCH, 0.5)
         places = [(x, y) for y in range(0, side, PATCH) for x in range(0, side, PATCH)]
-        return Job(path, opener, grid, np.array(places[:patches], np.int32))
+        return ReadRequest(path, opener, grid, np.array(places[:patches], np.int32))
 
     return make

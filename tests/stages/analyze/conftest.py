@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from oceanpath.artifacts import metrics, predictions
-from oceanpath.artifacts.features import FeatureMeta, write_features
+from oceanpath.artifacts.features.files import FeatureMeta, write_features
 from oceanpath.fit.checkpoint import save_checkpoint
 from oceanpath.models.classifier import WSIClassifier
 from oceanpath.models.registry import parse_model
@@ -82,8 +82,8 @@ def write_eval(path, selected):
     group = dict.fromkeys(metrics.REQUIRED, RECORD | ({"selected": True} if selected else {}))
     found = {
         "classes": CLASSES, "scheme": "kfold", "selected": selected, "operating_point": None, "folds": [], "notes": [],
-        "level": dict.fromkeys(metrics.LEVELS, group), "floor": dict.fromkeys(metrics.FLOORS, group),
-        "versus_baseline": dict.fromkeys(metrics.FLOORS, group["auroc"] | {"p": 0.01, "verdict": "better"}),
+        "level": dict.fromkeys(metrics.LEVELS, group), "floor": dict.fromkeys(metrics.BASELINES, group),
+        "versus_baseline": dict.fromkeys(metrics.BASELINES, group["auroc"] | {"p": 0.01, "verdict": "better"}),
     }  # fmt: skip
     metrics.write_metrics(found, path)
 

@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 
 from oceanpath.artifacts import predictions
-from oceanpath.artifacts.features import FeatureMeta
-from oceanpath.artifacts.store import Store
+from oceanpath.artifacts.features.files import FeatureMeta
+from oceanpath.artifacts.store.reader import Store
 from oceanpath.artifacts.tables import read_table, write_table
 from oceanpath.errors import ArtifactError
 from oceanpath.fit.predict import predict_attention

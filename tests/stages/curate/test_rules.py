@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from oceanpath.stages.curate.rules import OTHER, RULES, UNKNOWN, Origin, Rule, origin
+from oceanpath.stages.curate.rules import OTHER, RULES, UNKNOWN, Rule, SlideSource, origin
 from oceanpath.stages.curate.settings import CurateSettings
 
 
@@ -48,8 +48,8 @@ def test_case_never_counts(study: str, between: str, upper: bool) -> None:
 def test_own_rules_come_first_and_may_stand_alone() -> None:
     rule = Rule(source="GTEx", pattern=r"^gtex/([^/]+)/", cancer_type=r"normal_\1")
     settings = CurateSettings(sources=("GTEx",), rules=(rule,), builtin_rules=False)
-    assert origin("GTEx/Lung/a.h5", settings.table) == Origin("GTEx", "normal_LUNG")
-    assert origin("TCGA-LUAD/a.h5", settings.table) == Origin(OTHER, UNKNOWN)
+    assert origin("GTEx/Lung/a.h5", settings.table) == SlideSource("GTEx", "normal_LUNG")
+    assert origin("TCGA-LUAD/a.h5", settings.table) == SlideSource(OTHER, UNKNOWN)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from oceanpath.artifacts.pretrain_manifest import MANIFEST, STATS, check, read_manifest
-from oceanpath.artifacts.store import Store
+from oceanpath.artifacts.store.reader import Store
 from oceanpath.cli import screen
 from oceanpath.cli.app import run_app
 from oceanpath.errors import ExperimentError

@@ -9,7 +9,7 @@ from oceanpath.figures import canvas
 from oceanpath.figures.files import files_of
 from oceanpath.pipeline.stage import Quiet
 from oceanpath.stages.eval import plots
-from oceanpath.stages.eval.floors import predict_floors
+from oceanpath.stages.eval.baselines import predict_baselines
 from oceanpath.stages.eval.plots import PICTURES, draw_all, draw_losses
 from oceanpath.stages.eval.report import build_report
 from oceanpath.stages.eval.rows import read_rows
@@ -27,7 +27,7 @@ def drawn(tmp_path):
         out = tmp_path / name
         out.mkdir()
         rows = read_rows(cohort.inputs["train"], cohort.inputs["split"])
-        floors = predict_floors(rows, cohort.inputs, Quiet())
+        floors = predict_baselines(rows, cohort.inputs, Quiet())
         draw_all(QUICK, rows, floors, build_report(QUICK, rows, floors), out)
         draw_losses(rows.results, cohort.inputs["train"], out / "learning.png")
         return {path.name: path.read_bytes() for path in out.iterdir()}
@@ -76,7 +76,7 @@ def test_legends_hold_counts_and_the_numbers_and_intervals_of_metrics_json(make,
     cohort = make()
     drawn(cohort, "a")
     rows = read_rows(cohort.inputs["train"], cohort.inputs["split"])
-    floors = predict_floors(rows, cohort.inputs, Quiet())
+    floors = predict_baselines(rows, cohort.inputs, Quiet())
     report = build_report(QUICK, rows, floors)
     for axis, name, key in ((ROC, "AUROC", "auroc"), (PR, "AP", "auprc")):
         assert "60 slides of 30 patients, 95 % intervals" in texts[axis]

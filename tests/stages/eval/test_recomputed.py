@@ -8,11 +8,11 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from oceanpath.artifacts import folds, predictions
-from oceanpath.artifacts.store import Store
+from oceanpath.artifacts.store.reader import Store
 from oceanpath.pipeline.stage import Inputs, Quiet
 from oceanpath.stages.eval import work
 from oceanpath.stages.eval.settings import EvalSettings
-from oceanpath.stages.split.deal import deal
+from oceanpath.stages.split.assign_folds import assign_folds
 from oceanpath.stages.split.settings import SplitSettings
 
 from .conftest import write_bags
@@ -53,7 +53,7 @@ def build(root, name):
     of_patient = random.choice(classes, patients, p=list(shares.values()))
     slides = pd.DataFrame({"slide_id": [f"s{i:03d}" for i in range(len(owner))]})
     slides["patient_id"], slides["label"] = [f"p{i:02d}" for i in owner], of_patient[owner]
-    frames = deal(slides, SplitSettings(classes=tuple(classes), folds=3))
+    frames = assign_folds(slides, SplitSettings(classes=tuple(classes), folds=3))
     for part in ("mmap", "split", "train"):
         (root / part).mkdir()
     write_bags(root / "mmap", slides, classes)

@@ -5,9 +5,9 @@ import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
 from oceanpath.artifacts import folds, predictions
-from oceanpath.artifacts.metrics import FLOORS
+from oceanpath.artifacts.metrics import BASELINES
 from oceanpath.pipeline.stage import Quiet
-from oceanpath.stages.eval.floors import predict_floors
+from oceanpath.stages.eval.baselines import predict_baselines
 from oceanpath.stages.eval.levels import patient_level
 from oceanpath.stages.eval.report import build_report
 from oceanpath.stages.eval.rows import read_rows
@@ -18,7 +18,7 @@ QUICK = EvalSettings(resamples=100)
 
 def report(cohort):
     rows = read_rows(cohort.inputs["train"], cohort.inputs["split"])
-    return rows, build_report(QUICK, rows, predict_floors(rows, cohort.inputs, Quiet()))
+    return rows, build_report(QUICK, rows, predict_baselines(rows, cohort.inputs, Quiet()))
 
 
 def records(found):
@@ -88,7 +88,7 @@ def test_a_model_just_below_a_baseline_is_not_called_worse(make):
     rows, _ = report(make(skill=1.2))
     logits = np.random.default_rng(1).normal(size=60) + 1.3 * rows.labels
     ahead = 1 / (1 + np.exp(-logits))
-    found = build_report(QUICK, rows, dict.fromkeys(FLOORS, np.stack([1 - ahead, ahead], axis=1)))
+    found = build_report(QUICK, rows, dict.fromkeys(BASELINES, np.stack([1 - ahead, ahead], axis=1)))
     record = found["versus_baseline"]["mean_pool_lr"]
     assert record["value"] < 0 <= record["high"] and record["verdict"] == "not_shown_better"
     assert not starts(found, "worse_than_floor")
@@ -105,7 +105,7 @@ def test_a_model_above_its_baselines_has_no_note(make):
 def test_a_baseline_that_cannot_be_compared_is_named_with_the_reason(make):
     rows, _ = report(make(patients=6))
     rows.frame["patient_id"] = "p00"
-    found = build_report(QUICK, rows, dict.fromkeys(FLOORS, rows.probs))
+    found = build_report(QUICK, rows, dict.fromkeys(BASELINES, rows.probs))
     assert {record["verdict"] for record in found["versus_baseline"].values()} == {"undetermined"}
     assert (
         starts(found, "not_compared_with_baseline")[0] == "not_compared_with_baseline: mean_pool_lr: one patient only"
@@ -117,7 +117,7 @@ def test_folds_on_other_scales_have_a_note_beside_the_area_within_folds(make):
     assert not starts(found, "fold_scales_differ")
     scores = rows.probs[:, 1] / 4 + 0.25 * rows.folds
     shifted = replace(rows, probs=np.stack([1 - scores, scores], axis=1))
-    apart = build_report(QUICK, shifted, dict.fromkeys(FLOORS, rows.probs))
+    apart = build_report(QUICK, shifted, dict.fromkeys(BASELINES, rows.probs))
     (note,) = starts(apart, "fold_scales_differ")
     for level in ("slide", "patient"):
         within = apart["level"][level]["auroc_within_folds"]

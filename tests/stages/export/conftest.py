@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from oceanpath.artifacts import metrics, predictions
-from oceanpath.artifacts.store import Store
+from oceanpath.artifacts.store.reader import Store
 from oceanpath.fit.checkpoint import save_checkpoint
 from oceanpath.fit.predict import predict
 from oceanpath.models.classifier import WSIClassifier
@@ -98,8 +98,8 @@ def write_eval(path: Path) -> None:
         "selected": False,
         "level": {"slide": group, "patient": group | {"mcc": {"value": None, "reason": "one class only"}}},
         "operating_point": None,
-        "floor": dict.fromkeys(metrics.FLOORS, group),
-        "versus_baseline": dict.fromkeys(metrics.FLOORS, record | {"p": 0.01, "verdict": "better"}),
+        "floor": dict.fromkeys(metrics.BASELINES, group),
+        "versus_baseline": dict.fromkeys(metrics.BASELINES, record | {"p": 0.01, "verdict": "better"}),
         "folds": [],
         "notes": [],
     }

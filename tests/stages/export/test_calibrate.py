@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oceanpath.artifacts.bundle_facts import Member
+from oceanpath.artifacts.bundle.facts import MemberFacts
 from oceanpath.artifacts.predictions import read_cv_results, write_predictions
 from oceanpath.stages.export.calibrate import (
     calibrate_members,
@@ -29,7 +29,7 @@ def write_rows(folder, probabilities, labels):
     write_predictions(frame.assign(fold=0, role="val"), folder / "preds_val.parquet")
 
 
-def one(tmp_path, probabilities, labels, *, wanted=True, threshold=0.4) -> Member:
+def one(tmp_path, probabilities, labels, *, wanted=True, threshold=0.4) -> MemberFacts:
     write_rows(tmp_path / "fold_0", np.asarray(probabilities), labels)
     results = {"classes": CLASSES, "per_fold": [{"fold": 0, "threshold": threshold}]}
     return calibrate_members(tmp_path, results, wanted=wanted)[0]
@@ -94,8 +94,8 @@ def test_it_can_be_switched_off(tmp_path):
     assert describe_calibration([member]).method == "none"
 
 
-def member(threshold: float | None) -> Member:
-    return Member(fold=0, n_val=30, temperature=1, raw_threshold=threshold, threshold=threshold)
+def member(threshold: float | None) -> MemberFacts:
+    return MemberFacts(fold=0, n_val=30, temperature=1, raw_threshold=threshold, threshold=threshold)
 
 
 def test_the_ensemble_cuts_at_the_mean():

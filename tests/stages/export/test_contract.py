@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oceanpath.artifacts.bundle_facts import Contract
-from oceanpath.artifacts.features import FeatureMeta, write_features
-from oceanpath.artifacts.store import Store
+from oceanpath.artifacts.bundle.facts import Contract
+from oceanpath.artifacts.features.files import FeatureMeta, write_features
+from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.cap import Cap
 from oceanpath.errors import StageError
 from oceanpath.pipeline.stage import Inputs

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from oceanpath.artifacts.bundle_facts import BundleFacts, Golden, Parity, ParityCase, StoredParity
+from oceanpath.artifacts.bundle.facts import BundleFacts, Golden, Parity, ParityCase, StoredParity
 from oceanpath.artifacts.metrics import read_metrics
 from oceanpath.artifacts.predictions import read_cv_results
-from oceanpath.artifacts.store import Store
+from oceanpath.artifacts.store.reader import Store
 from oceanpath.pipeline.stage import Inputs
 from oceanpath.stages.export.calibrate import calibrate_members, describe_calibration, ensemble_threshold
 from oceanpath.stages.export.card import render_card

@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 import torch
 
-from oceanpath.artifacts import bundle, predictions
-from oceanpath.artifacts.store import Store
+from oceanpath.artifacts import predictions
+from oceanpath.artifacts.bundle import folder as bundle
+from oceanpath.artifacts.store.reader import Store
 from oceanpath.errors import StageError
 from oceanpath.fit.predict import softmax
 from oceanpath.pipeline.stage import Quiet

@@ -11,9 +11,9 @@ import onnx
 import pytest
 import torch
 
-from oceanpath.artifacts import bundle
-from oceanpath.artifacts.bundle_facts import Contract
-from oceanpath.artifacts.store import Store
+from oceanpath.artifacts.bundle import folder as bundle
+from oceanpath.artifacts.bundle.facts import Contract
+from oceanpath.artifacts.store.reader import Store
 from oceanpath.errors import ArtifactError, StageError
 from oceanpath.pipeline.stage import Inputs, Quiet, resolve
 from oceanpath.serving.engine import Engine
@@ -99,7 +99,7 @@ def test_the_same_inputs_give_the_same_bytes(study, exported, tmp_path):
 
 
 def test_nothing_of_the_machine_is_in_the_files(exported):
-    package = str(Path(bundle.__file__).parents[2]).encode()
+    package = str(Path(bundle.__file__).parents[3]).encode()
     for name in (bundle.ONNX, bundle.TORCHSCRIPT):
         content = (exported / name).read_bytes()
         assert package not in content

@@ -87,14 +87,14 @@ def test_a_bad_slide_between_good_ones(device: None, tmp_path: Path) -> None:
 def test_memory_does_not_grow_with_the_number_of_slides(device: None, tmp_path: Path, workers: int) -> None:
     slides, resident = draw(tmp_path / "slides", 30, 256), list[int]()
 
-    class Watch(Quiet):
+    class SlotReader(Quiet):
         def start(self, total: int, unit: str) -> None:
             resident.append(int(Path("/proc/self/statm").read_text().split()[1]) * PAGE)
 
     keys = ExtractSettings(encoder="hed_stats", slides=slides, patch_px=64, min_tissue=0.0, workers=workers)
     for part in parts(keys, Inputs()):
         (tmp_path / part.key).mkdir()
-        work.run_part(keys, Inputs(), part, tmp_path / part.key, Watch())
+        work.run_part(keys, Inputs(), part, tmp_path / part.key, SlotReader())
     grown = (max(resident[20:]) - max(resident[:10])) / 2**20
     print(f"memory after 30 slides: {grown:+.1f} MB over that after 10")
     assert len(resident) == 30 and grown < 4

@@ -14,9 +14,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from oceanpath.artifacts.blank_slides import read_blank
-from oceanpath.artifacts.features import check_features, read_features, read_meta, scan_features
-from oceanpath.artifacts.store import Store
+from oceanpath.artifacts.features.files import check_features, read_features, read_meta, scan_features
+from oceanpath.artifacts.store.blank_slides import read_blank
+from oceanpath.artifacts.store.reader import Store
 from oceanpath.errors import ArtifactError, ExperimentError, MissingExtraError, OceanPathError, StageError
 from oceanpath.pipeline.experiment import load
 from oceanpath.pipeline.stage import Inputs, Part, Quiet, resolve
@@ -26,10 +26,10 @@ from oceanpath.slides.patches import read_patches
 from oceanpath.slides.reader import open_slide
 from oceanpath.stages.catalog import CATALOG
 from oceanpath.stages.extract.cohort import file_digest, part_key, parts
-from oceanpath.stages.extract.cut import cut_slide
 from oceanpath.stages.extract.settings import ExtractSettings
 from oceanpath.stages.extract.slides import slides_of
 from oceanpath.stages.extract.stage import STAGE
+from oceanpath.stages.extract.tiling import tile_slide
 from oceanpath.stages.extract.work import run, run_part
 from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.mmap.stage import STAGE as MMAP
@@ -95,7 +95,7 @@ def test_each_row_is_the_encoding_of_the_patch_at_its_coords(tmp_path: Path, coh
     features, coords = read_features(scan_features(folders["b"] / "b.h5"))
     encoder = build_encoder("hed_stats")
     with open_slide(cohort / "site 2/b.svs") as reader:
-        grid = cut_slide(reader, settings(cohort), "b").grid
+        grid = tile_slide(reader, settings(cohort), "b").grid
         assert coords is not None
         for row, (x, y) in zip(features, coords, strict=True):
             assert np.array_equal(encoder.encode(read_patches(reader, grid, np.array([[x, y]])))[0], row)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from oceanpath.errors import ArtifactError, ExperimentError, MissingExtraError, together
-from oceanpath.pipeline.stage import Inputs, Part, Quiet, Sources
+from oceanpath.pipeline.stage import Inputs, ParentSources, Part, Quiet
 from oceanpath.stages.extract.cohort import parts
 from oceanpath.stages.extract.preflight import preflight
 from oceanpath.stages.extract.settings import ExtractSettings
@@ -33,7 +33,7 @@ def found(folder: Path, **keys: object) -> Slides:
 
 
 def problems(folder: Path, **keys: object) -> str:
-    told = preflight(settings(folder, **keys), Sources()).problems
+    told = preflight(settings(folder, **keys), ParentSources()).problems
     return together(told).render() if told else ""
 
 
@@ -122,7 +122,7 @@ def test_of_the_table_the_ids_alone_are_part_of_the_identity(folder: Path) -> No
 
 def test_all_that_is_wrong_is_told_before_a_slide_is_opened(folder: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("oceanpath.stages.extract.preflight.find_spec", lambda name: None)
-    monkeypatch.setattr("oceanpath.slides.readers.vendor.makers.installed", lambda path: "")
+    monkeypatch.setattr("oceanpath.slides.readers.sdk.sdks.installed", lambda path: "")
     (folder / "e.kfb").write_bytes(b"x")
     (folder / "gone.svs").symlink_to(tmp_path / "gone.svs")
     (tmp_path / "masks").mkdir()
@@ -143,15 +143,15 @@ def test_all_that_is_wrong_is_told_before_a_slide_is_opened(folder: Path, tmp_pa
 
 def test_a_missing_package_alone_keeps_its_exit_code(folder: Path, monkeypatch) -> None:
     monkeypatch.setattr("oceanpath.stages.extract.preflight.find_spec", lambda name: None)
-    (problem,) = preflight(settings(folder, encoder="uni_v1"), Sources()).problems
+    (problem,) = preflight(settings(folder, encoder="uni_v1"), ParentSources()).problems
     assert isinstance(problem, MissingExtraError)
 
 
 def test_what_it_will_take_at_least_and_give(folder: Path) -> None:
-    outlook = preflight(settings(folder), Sources())
+    outlook = preflight(settings(folder), ParentSources())
     assert outlook.expected.slides == {"a", "b"} and outlook.bytes == 0
     (folder / "a.svs").write_bytes(bytes(50_000_000))
-    assert 1000 < preflight(settings(folder), Sources()).bytes < 50_000_000
+    assert 1000 < preflight(settings(folder), ParentSources()).bytes < 50_000_000
 
 
 def test_a_part_of_a_slide_that_is_there_is_not_refused(folder: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from oceanpath.artifacts.features import check_features, read_features, read_meta, scan_features
+from oceanpath.artifacts.features.files import check_features, read_features, read_meta, scan_features
 from oceanpath.errors import ExperimentError, MissingExtraError, StageError
 from oceanpath.pipeline.stage import Inputs, Part, Quiet
 from oceanpath.slides.trident.interpreter import VARIABLE

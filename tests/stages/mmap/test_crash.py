@@ -12,9 +12,9 @@ import h5py
 import numpy as np
 import pytest
 
-from oceanpath.artifacts.store import Store
+from oceanpath.artifacts.store.reader import Store
 from oceanpath.cli.app import run_app
-from oceanpath.pipeline import stock
+from oceanpath.pipeline import maintenance as stock
 from oceanpath.pipeline.workspace import Workspace
 
 from ...breaking import ALL, CALLS, KINDS, TRIED, Victim, break_everywhere, hold, needs_strace

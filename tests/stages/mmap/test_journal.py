@@ -12,9 +12,9 @@ import h5py
 import numpy as np
 import pytest
 
-from oceanpath.artifacts.sources import file_digest
-from oceanpath.artifacts.store import check, chunk_name, digest_content
-from oceanpath.pipeline.publish import Order, publish
+from oceanpath.artifacts.store.reader import check, chunk_name, digest_content
+from oceanpath.artifacts.store.source_files import file_digest
+from oceanpath.pipeline.publish import PublishRequest, publish
 from oceanpath.pipeline.stage import JOURNAL, Inputs, Quiet, Summary
 from oceanpath.pipeline.workspace import PARTIAL, Workspace
 from oceanpath.stages.mmap import build
@@ -62,7 +62,7 @@ def make(top: Path, name: str = "out", *, replace: bool = False, **keys: object)
     def work(out: Path) -> Summary:
         return run(settings, inputs, out, Quiet())
 
-    order = Order("mmap", "stage", 1, identity, work, check, digest=digest_content, linked=inputs.earlier)
+    order = PublishRequest("mmap", "stage", 1, identity, work, check, digest=digest_content, linked=inputs.earlier)
     publish(workspace, order, replace=replace)
     return workspace.place("stage", "mmap", order.fingerprint)
 

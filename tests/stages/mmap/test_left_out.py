@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from oceanpath.artifacts.left_out import LeftOut, read_left_out, write_left_out
-from oceanpath.artifacts.store import Store, digest_content
+from oceanpath.artifacts.store.reader import Store, digest_content
 from oceanpath.errors import ArtifactError, ExperimentError, together
 from oceanpath.pipeline.digests import DigestCache
-from oceanpath.pipeline.stage import Inputs, Quiet, Sources, Summary
+from oceanpath.pipeline.stage import Inputs, ParentSources, Quiet, Summary
 from oceanpath.stages.mmap.preflight import preflight
 from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.mmap.work import run
@@ -71,12 +71,12 @@ def test_readers_depend_on_the_lists_of_what_is_not_there(folder: Path, tmp_path
 
 
 def problems(folder: Path, **keys: object) -> str:
-    told = preflight(MmapSettings(features=folder, **keys), Sources()).problems
+    told = preflight(MmapSettings(features=folder, **keys), ParentSources()).problems
     return together(told).render() if told else ""
 
 
 def test_what_is_known_to_be_wrong_is_told_first(folder: Path, tmp_path: Path) -> None:
-    outlook = preflight(MmapSettings(features=folder), Sources())
+    outlook = preflight(MmapSettings(features=folder), ParentSources())
     assert outlook.expected.slides == {"a", "b", "c"} and outlook.bytes > 0
     (folder / "gone.h5").symlink_to(tmp_path / "nowhere.h5")
     (tmp_path / "m.csv").write_text("slide\na\n")
@@ -86,7 +86,7 @@ def test_what_is_known_to_be_wrong_is_told_first(folder: Path, tmp_path: Path) -
     assert "no column of slide ids" in text
     assert problems(folder, allow_missing=True) == ""
     with pytest.raises(ExperimentError, match="two feature files have one slide id"):
-        raise preflight(MmapSettings(features=put_twin(folder)), Sources()).problems[0]
+        raise preflight(MmapSettings(features=put_twin(folder)), ParentSources()).problems[0]
 
 
 def put_twin(folder: Path) -> Path:
@@ -96,7 +96,7 @@ def put_twin(folder: Path) -> Path:
 
 def test_a_store_that_is_limited_expects_what_nobody_knows_yet(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("slide_id\na\n")
-    limited = preflight(MmapSettings(features=folder, manifest=tmp_path / "m.csv"), Sources())
+    limited = preflight(MmapSettings(features=folder, manifest=tmp_path / "m.csv"), ParentSources())
     assert limited.expected.slides == {"a"}
-    curated = Sources(names=frozenset({"curate"}))
+    curated = ParentSources(names=frozenset({"curate"}))
     assert preflight(MmapSettings(features=folder), curated).expected is None

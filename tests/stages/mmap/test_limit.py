@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oceanpath.artifacts.pretrain_manifest import MANIFEST, Row, write_manifest
-from oceanpath.artifacts.sources import file_digest
-from oceanpath.artifacts.store import Store, digest_content
+from oceanpath.artifacts.pretrain_manifest import MANIFEST, ManifestRow, write_manifest
+from oceanpath.artifacts.store.reader import Store, digest_content
+from oceanpath.artifacts.store.source_files import file_digest
 from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.stage import Inputs, Quiet, Summary
 from oceanpath.stages.mmap.settings import MmapSettings
@@ -33,7 +33,7 @@ def build(folder: Path, out: Path, earlier: tuple[Path, ...] = (), **keys: objec
 
 
 def test_a_pretraining_manifest_limits_the_store(folder: Path, tmp_path: Path) -> None:
-    write_manifest(tmp_path, [Row(f"slide_{i}", f"slide_{i}.npy", "BRCA", 1) for i in (1, 4)])
+    write_manifest(tmp_path, [ManifestRow(f"slide_{i}", f"slide_{i}.npy", "BRCA", 1) for i in (1, 4)])
     summary = build(folder, tmp_path / "out", manifest=tmp_path / MANIFEST)
     store = Store(tmp_path / "out")
     assert store.slide_ids == ["slide_1", "slide_4"]
@@ -45,7 +45,7 @@ def test_a_pretraining_manifest_limits_the_store(folder: Path, tmp_path: Path) -
 
 def test_so_does_what_curate_made(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "curate").mkdir()
-    write_manifest(tmp_path / "curate", [Row("slide_2", "slide_2.npy", "BRCA", 1)])
+    write_manifest(tmp_path / "curate", [ManifestRow("slide_2", "slide_2.npy", "BRCA", 1)])
     (tmp_path / "out").mkdir()
     inputs = Inputs(parents={"curate": tmp_path / "curate"})
     run(MmapSettings(features=folder), inputs, tmp_path / "out", Quiet())

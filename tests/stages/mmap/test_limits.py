@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from oceanpath.artifacts.store import Store
+from oceanpath.artifacts.store.reader import Store
 from oceanpath.pipeline.stage import Inputs, Quiet
 from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.mmap.work import run

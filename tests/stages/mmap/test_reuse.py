@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from oceanpath.artifacts.sources import file_digest
-from oceanpath.artifacts.store import Store, check, digest_content
+from oceanpath.artifacts.store.reader import Store, check, digest_content
+from oceanpath.artifacts.store.source_files import file_digest
 from oceanpath.errors import ArtifactError, ExperimentError
 from oceanpath.pipeline.stage import Inputs, Quiet, Summary
 from oceanpath.stages.mmap import cohort, reuse

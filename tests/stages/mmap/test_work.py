@@ -10,9 +10,9 @@ import h5py
 import numpy as np
 import pytest
 
-from oceanpath.artifacts import hdf5_rows
-from oceanpath.artifacts.store import Store, check, digest_content
+from oceanpath.artifacts.store.reader import Store, check, digest_content
 from oceanpath.errors import ArtifactError, ExperimentError, StageError
+from oceanpath.hdf5 import rows as hdf5_rows
 from oceanpath.pipeline.digests import DigestCache
 from oceanpath.pipeline.stage import Inputs, Quiet, Summary
 from oceanpath.stages.mmap.settings import MmapSettings

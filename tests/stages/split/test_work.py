@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oceanpath.artifacts.blank_slides import write_blank
 from oceanpath.artifacts.folds import check, check_fold, read_fold, read_splits
 from oceanpath.artifacts.left_out import LeftOut, write_left_out
+from oceanpath.artifacts.store.blank_slides import write_blank
 from oceanpath.errors import ExperimentError
-from oceanpath.pipeline.stage import Inputs, Outlook, Quiet, Sources
-from oceanpath.stages.split.deal import _patients_by_class, _roles, deal
+from oceanpath.pipeline.stage import Inputs, ParentSources, Preview, Quiet
+from oceanpath.stages.split.assign_folds import _patients_by_class, _roles, assign_folds
 from oceanpath.stages.split.preflight import preflight
 from oceanpath.stages.split.settings import SplitSettings
 from oceanpath.stages.split.work import run
@@ -125,7 +125,7 @@ def test_the_validation_draw_has_a_stream_of_its_own() -> None:
     """The first fold's validation patients once were those that the generator of the test draw gives."""
     frame = table(patients=400, slides=1).rename(columns={"case_id": "patient_id"})
     settings = SplitSettings(classes=("NR", "R"), scheme="holdout", test_fraction=0.5, val_fraction=0.4)
-    role = deal(frame, settings)[0].set_index("patient_id")["role"]
+    role = assign_folds(frame, settings)[0].set_index("patient_id")["role"]
     left = [sorted(p for p in role.index if role[p] != "test" and int(p[1:]) % 2 == odd) for odd in (0, 1)]
     stream = np.random.default_rng(settings.seed)
     shared = {patients[i] for patients in left for i in stream.permutation(len(patients))[:40]}
@@ -268,15 +268,17 @@ def test_all_that_is_wrong_is_told_at_once(bench: Bench) -> None:
 def test_before_there_is_a_store_the_table_alone_is_checked(tmp_path: Path) -> None:
     table().to_csv(tmp_path / "c.csv", index=False)
     keys = SplitSettings(labels=tmp_path / "c.csv", patient_id="case_id", classes=("NR", "R"))
-    assert preflight(keys, Sources()).problems == ()
+    assert preflight(keys, ParentSources()).problems == ()
     with pytest.raises(ExperimentError, match="fewer patients than folds"):
-        preflight(keys.model_copy(update={"folds": 11}), Sources())
+        preflight(keys.model_copy(update={"folds": 11}), ParentSources())
     with pytest.raises(ExperimentError, match="39 in the table, without features"):
-        preflight(keys, Sources(expected={"mmap": Expected(frozenset({"p00_s0"}))}))
+        preflight(keys, ParentSources(expected={"mmap": Expected(frozenset({"p00_s0"}))}))
     left_out = LeftOut(tuple(f"p{p:02d}_s1" for p in range(20)))
     expected = Expected(frozenset(f"p{p:02d}_s0" for p in range(20)), left_out)
-    assert preflight(keys, Sources(expected={"mmap": expected})).notes == ("20 slides left out, excluded on request",)
-    assert preflight(keys.model_copy(update={"labels": tmp_path / "gone.csv"}), Sources()) == Outlook()
+    assert preflight(keys, ParentSources(expected={"mmap": expected})).notes == (
+        "20 slides left out, excluded on request",
+    )
+    assert preflight(keys.model_copy(update={"labels": tmp_path / "gone.csv"}), ParentSources()) == Preview()
 
 
 def test_one_slide_per_patient_must_be_said(bench: Bench) -> None:
@@ -302,7 +304,7 @@ def test_any_cohort_is_divided_by_patient(labels: list[int], folds: int, seed: i
     frame = pd.DataFrame({**names, "label": [classes[i] for i in labels]})
     keys = SplitSettings(folds=folds, seed=seed, classes=classes)
     try:
-        made = deal(frame, keys)
+        made = assign_folds(frame, keys)
     except ExperimentError as error:
         assert "too few" in str(error) or "fewer patients" in str(error)
         return

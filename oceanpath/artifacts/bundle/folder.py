@@ -1,0 +1,177 @@
+"""The bundle: one folder with a model and all that is needed to use it rightly, elsewhere.
+
+    model.onnx             one file; features [batch, n, D] float32, and coords [batch, n, 2] float32 only where the
+                           contract requires coordinates → probabilities [batch, C], attention [batch, n],
+                           member_logits [members, batch, C] (before temperature)
+    model.ts               the same function as TorchScript, inputs and outputs in the same order; only when asked for
+    bundle.json            the facts of `BundleFacts`: classes, contract, calibration, thresholds, parity, digests
+    training_slides.json   hashes by which a slide of the training cohort is recognised
+    MODEL_CARD.md          the facts for people
+
+Features are rounded to the contract's dtype, and bags longer than the contract's cap are cut to it, before the model
+is run: `oceanpath predict` and `oceanpath serve` do both. Coordinates are level-0 pixels, x then y, top-left corners
+of the patches; as whole numbers below 2^24 they are exact in float32.
+
+`probabilities` is the mean over the members of their softmax at their own temperature; `attention` is the mean of the
+members' attention, non-negative, and sums to 1 over the n patches. bundle.json holds the sha256 of every other file and
+of itself, so a changed byte anywhere is found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from oceanpath.artifacts.bundle.facts import FORMAT, NOTICE, ONNX, BundleFacts
+from oceanpath.artifacts.bundle.training_slides import TrainingSlides
+from oceanpath.errors import ArtifactError
+
+__all__ = ["CARD", "FACTS", "NOTICE", "ONNX", "TORCHSCRIPT", "TRAINING", "Bundle", "BundleFacts"]
+
+FACTS = "bundle.json"
+TORCHSCRIPT = "model.ts"
+CARD = "MODEL_CARD.md"
+TRAINING = "training_slides.json"
+NEEDED = (ONNX, CARD, TRAINING)
+GOLDEN_PITCH = 256
+"""Level-0 pixels between the patches of a golden bag."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose digests were compared, with the bytes of its ONNX model and its training slides."""
+
+    path: Path
+    facts: BundleFacts
+    onnx: bytes
+    training: TrainingSlides
+
+
+def golden_bag(patches: int, dim: int) -> NDArray[np.float32]:
+    """A bag [patches, dim] float32, equal on every machine: bell-shaped, mean 0, variance 1, no two rows alike.
+
+    Each number is the sum of the four 16-bit pieces of a 64-bit hash of its place, so it is rounded only once. The hash
+    is the finaliser of splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
+    """
+    x = np.arange(1, patches * dim + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    x ^= x >> np.uint64(31)
+    sums = x.view(np.uint16).reshape(-1, 4).astype(np.int64).sum(axis=1)
+    bag: NDArray[np.float32] = ((sums - 2 * 65535) / np.sqrt(65536**2 / 3)).astype(np.float32)
+    return bag.reshape(patches, dim)
+
+
+def golden_coords(patches: int) -> NDArray[np.float32]:
+    """Coordinates [patches, 2] of a golden bag: a grid of seven columns with a gap in it."""
+    cell = np.arange(patches) + np.arange(patches) // 5
+    return (GOLDEN_PITCH * np.stack([cell % 7, cell // 7], axis=1)).astype(np.float32)
+
+
+def seal(out: Path, facts: BundleFacts) -> BundleFacts:
+    """Write bundle.json below `out` with the sha256 of the files that are there; returns the facts as written.
+
+    Raises: ArtifactError: model.onnx, MODEL_CARD.md or training_slides.json is not there yet.
+    """
+    present = [name for name in (*NEEDED, TORCHSCRIPT) if (out / name).is_file()]
+    if missing := set(NEEDED) - set(present):
+        raise ArtifactError("the bundle is not complete", where=out, got=f"without {', '.join(sorted(missing))}")
+    digests = {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in present}
+    return write_facts(out, facts.model_copy(update={"files": digests}))
+
+
+def write_facts(out: Path, facts: BundleFacts) -> BundleFacts:
+    """Write bundle.json below `out` under its own digest; returns the facts as written."""
+    sealed = _sealed(facts)
+    (out / FACTS).write_bytes(_render(sealed))
+    return sealed
+
+
+def read_facts(path: Path) -> BundleFacts:
+    """The facts of bundle.json below `path`.
+
+    Raises: ArtifactError: missing, of another format, or not byte for byte what `seal` writes.
+    """
+    where = path / FACTS
+    try:
+        raw = where.read_bytes()
+        held = json.loads(raw)
+        _validate_format(held, path)
+        facts = BundleFacts.model_validate(held)
+    except (OSError, ValueError, RecursionError) as error:
+        said = (
+            f"{error.error_count()} wrong keys, first {_first(error)}" if isinstance(error, ValidationError) else error
+        )
+        do = "Give the folder that `oceanpath export` published."
+        raise ArtifactError("no readable bundle.json", where=path, got=said, do=do) from error
+    if _render(_sealed(facts)) != raw:
+        raise ArtifactError("bundle.json was changed after it was written", where=where, do="Export the model again.")
+    return facts
+
+
+def read_bundle(path: Path) -> Bundle:
+    """The bundle below `path`, every file of it compared with its digest before a byte is used.
+
+    Raises: ArtifactError: a file is missing, or differs from its digest.
+    """
+    facts = read_facts(path)
+    if not set(NEEDED) <= set(facts.files) <= {*NEEDED, TORCHSCRIPT}:
+        raise ArtifactError("bundle.json lists other files than a bundle has", where=path, got=sorted(facts.files))
+    contents = {name: _verified(path / name, digest) for name, digest in sorted(facts.files.items())}
+    return Bundle(path, facts, contents[ONNX], TrainingSlides.parse(contents[TRAINING]))
+
+
+def check(path: Path) -> None:
+    """Hold the promises of this page: digests, both parities within the tolerance, class counts that agree.
+
+    Raises: ArtifactError: a promise is broken.
+    """
+    facts = read_bundle(path).facts
+    worst = max(facts.parity.worst, *facts.parity.stored.differences.values())
+    if worst > facts.parity.tolerance or not facts.parity.cases or not facts.parity.stored.rows:
+        raise ArtifactError("parity was not reached", where=path, expected=facts.parity.tolerance, got=worst)
+    if len(facts.golden.probabilities) != len(facts.classes) or set(facts.cohort.slides_per_class) != set(
+        facts.classes
+    ):
+        raise ArtifactError("the facts disagree about the classes", where=path, expected=facts.classes)
+
+
+def _validate_format(held: Any, path: Path) -> None:
+    """Raise where bundle.json is of another format: an older bundle does not say all that a right answer needs."""
+    found = held.get("format") if isinstance(held, dict) else None
+    if isinstance(found, int) and found != FORMAT:
+        do = "Export the model again: `oceanpath export -e EXPERIMENT`."
+        raise ArtifactError("a bundle.json of another format", where=path, expected=FORMAT, got=found, do=do)
+
+
+def _verified(path: Path, digest: str) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ArtifactError("a file of the bundle cannot be read", where=path, got=error) from error
+    if (found := hashlib.sha256(content).hexdigest()) != digest:
+        do = "Copy the bundle again, or export it again."
+        raise ArtifactError("a file differs from its digest", where=path, expected=digest, got=found, do=do)
+    return content
+
+
+def _sealed(facts: BundleFacts) -> BundleFacts:
+    open_facts = facts.model_copy(update={"seal": ""})
+    return open_facts.model_copy(update={"seal": hashlib.sha256(_render(open_facts)).hexdigest()})
+
+
+def _render(facts: BundleFacts) -> bytes:
+    dumped = facts.model_dump(mode="json")
+    return (json.dumps(dumped, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _first(error: ValidationError) -> str:
+    fault = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"

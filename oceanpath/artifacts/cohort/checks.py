@@ -1,0 +1,122 @@
+"""What can be wrong with the ids and the labels of a table."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from oceanpath.artifacts.cohort.lookalikes import alike, lookalikes, spelled
+from oceanpath.artifacts.cohort.user_tables import UserTable
+from oceanpath.errors import ExperimentError, OceanPathError, nearest
+
+SHOWN = 5
+FOR_MISSING = frozenset({"na", "n/a", "nan", "none", "null", "<na>", "nat", "#n/a", "?", "-"})
+"""Words that programs write for a missing value; as a patient they would be one patient of many slides."""
+SCIENTIFIC = re.compile(r"[+-]?\d(?:[.,]\d+)?E[+]\d+", re.IGNORECASE)
+"""What a spreadsheet makes of a long number: its last digits are lost."""
+LOST = {
+    "dates": "a spreadsheet made dates of them",
+    "fractions": "they are stored as fractions, whose last zeros are lost",
+    "rounded numbers": "they are stored as numbers too long to be exact",
+}
+"""Kind of cells → why ids cannot be read from them."""
+
+
+@dataclass(frozen=True)
+class TableQuery:
+    """What a table is asked for: the names of its columns, and how it is read."""
+
+    slide_id: str = "slide_id"
+    patient_id: str = "patient_id"
+    label: str = "label"
+    one_slide_per_patient: bool = False
+    classes: tuple[str, ...] = ()
+    distinct_ids: bool = False
+    """Whether ids that resemble each other are known to be different."""
+    encoding: str = ""
+    sheet: str = ""
+
+
+def slide_problems(table: UserTable, slides: list[str], question: TableQuery) -> list[OceanPathError]:
+    """Ids that are empty, appear twice, or resemble each other."""
+    problems: list[OceanPathError] = []
+    if empty := [row for row, name in enumerate(slides) if not name]:
+        problems.append(ExperimentError("rows without a slide id", where=table.path, got=table.place(empty)))
+    counts = Counter(name for name in slides if name)
+    if twice := sorted(name for name, count in counts.items() if count > 1):
+        rows = [row for row, name in enumerate(slides) if name == twice[0]]
+        got = _some([f"{twice[0]} ({table.place(rows)})", *twice[1:]])
+        what = f"{len(twice)} slide ids appear more than once in the table"
+        problems.append(ExperimentError(what, where=table.path, got=got))
+    if not question.distinct_ids:
+        problems += _duplicate_problems(table, slides, "slide ids")
+    return problems
+
+
+def patient_problems(table: UserTable, patients: list[str], question: TableQuery) -> list[OceanPathError]:
+    """Ids that resemble each other, or are a word for a missing value."""
+    if question.distinct_ids:
+        return []
+    problems = _duplicate_problems(table, patients, "patient ids")
+    if words := [row for row, name in enumerate(patients) if name.casefold() in FOR_MISSING]:
+        got = f"{patients[words[0]]!r} in {table.place(words)}"
+        do = (
+            "Leave the cell empty where the patient is not known, or set data.distinct_ids = true if this is a patient."
+        )
+        problems.append(ExperimentError("a word for a missing value is a patient", where=table.path, got=got, do=do))
+    return problems
+
+
+def _duplicate_problems(table: UserTable, names: list[str], what: str) -> list[OceanPathError]:
+    groups = lookalikes(name for name in names if name)
+    if not groups:
+        return []
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, name in enumerate(names):
+        rows[name].append(row)
+    listed = [" and ".join(f"{spelled(name)} in {table.place(rows[name], 2)}" for name in group) for group in groups]
+    do = "Write each of them in one way, or set data.distinct_ids = true if they are all correct."
+    got = f"{len(groups)}: {_some(listed)}"
+    return [ExperimentError(f"{what} that resemble each other", where=table.path, got=got, do=do)]
+
+
+def label_problems(table: UserTable, labels: list[str], question: TableQuery) -> list[OceanPathError]:
+    """Classes that are not stated or have no slide, and labels that resemble a class."""
+    counts = Counter(label for label in labels if label)
+    said = _some([f"{name} ({count})" for name, count in sorted(counts.items())], 12)
+    if not question.classes:
+        do = f"Set data.classes, in order, for example classes = [{', '.join(repr(n) for n in sorted(counts)[:6])}]."
+        return [ExperimentError("the classes and their order are not stated", where="[data] classes", do=do)]
+    where, problems = f"{table.path} column {question.label}", list[OceanPathError]()
+    others = sorted(counts.keys() - set(question.classes))
+    meant = {name: close for name in others if (close := alike(name, question.classes))}
+    if absent := [name for name in question.classes if name not in counts]:
+        offers = {name: alike(name, others) or nearest(name, others) for name in absent}
+        do = " ".join(f"Did you mean '{names[0]}' for '{name}'?" for name, names in offers.items() if names)
+        problems.append(
+            ExperimentError("a class has no slide", where=where, expected=", ".join(absent), got=said, do=do)
+        )
+    if typed := {name: close for name, close in meant.items() if close[0] in counts}:
+        got = _some([f"{spelled(name)} ({counts[name]}) beside {spelled(close[0])}" for name, close in typed.items()])
+        problems.append(ExperimentError("labels look like a class and are none", where=where, got=got))
+    return problems
+
+
+def lost_digits(table: UserTable, at: int, key: str) -> list[OceanPathError]:
+    """Ids from which a program has taken digits or zeros."""
+    do = "Store the column as text and write it again from the source."
+    if why := LOST.get(table.kinds.get(at, "")):
+        shown = _some(list(dict.fromkeys(table.column(at))), 3)
+        return [ExperimentError(f"ids cannot be read: {why}", where=f"{table.path} {key}", got=shown, do=do)]
+    if rows := [row for row, cell in enumerate(table.column(at)) if SCIENTIFIC.fullmatch(cell)]:
+        got = f"{table.column(at)[rows[0]]} in {table.place(rows)}"
+        what = "a spreadsheet has rounded ids"
+        return [ExperimentError(what, where=f"{table.path} {key}", got=got, do=do)]
+    return []
+
+
+def _some(texts: Iterable[str], shown: int = SHOWN) -> str:
+    listed = list(texts)
+    return ", ".join(listed[:shown]) + (f" and {len(listed) - shown} more" if len(listed) > shown else "")

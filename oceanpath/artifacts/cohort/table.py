@@ -1,0 +1,125 @@
+"""The label table of a cohort: the slides, their patients and their classes.
+
+Whatever can be wrong with the table alone is found at once: columns that are missing or exist twice, ids that are
+empty, were numbers, or resemble each other, slides that appear twice, labels that are no class.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from oceanpath.artifacts.cohort.checks import TableQuery as TableQuery
+from oceanpath.artifacts.cohort.checks import label_problems, lost_digits, patient_problems, slide_problems
+from oceanpath.artifacts.cohort.ids import normal, slide_id
+from oceanpath.artifacts.cohort.user_tables import UserTable, read_user_table
+from oceanpath.errors import ExperimentError, OceanPathError, collected, nearest, refuse
+
+ALIASES = {
+    "slide_id": ("slide", "slide_path", "filename", "image_id", "wsi", "sample_id"),
+    "patient_id": ("case_id", "patient", "case", "submitter_id", "participant_id", "subject_id"),
+    "label": ("target", "category", "class", "response", "diagnosis", "ground_truth"),
+}
+
+
+@dataclass(frozen=True)
+class CohortTable:
+    """The rows of a table; equally long lists, "" where a cell is empty."""
+
+    slide_ids: list[str]
+    patients: list[str]
+    labels: list[str]
+    """Names of classes where the label is one."""
+    places: list[str]
+    """Where each row is in the file."""
+    notes: list[str]
+    """What a reader of the table should know."""
+    absent: frozenset[str] = frozenset()
+    """Keys of the question of which the table has no column, so that all cells are empty."""
+    problems: Sequence[OceanPathError] = ()
+    """All that is wrong with it."""
+
+
+def read_slide_ids(path: Path, question: TableQuery) -> list[str]:
+    """The ids of the slides of a table, in its order; "" where a cell is empty.
+
+    Raises: ExperimentError: the table cannot be read, or has no such column.
+    """
+    table, problems = read_user_table(path, question.encoding, question.sheet), list[OceanPathError]()
+    at = _positions(table, {"slide_id": question.slide_id}, problems)
+    refuse(problems)
+    return [slide_id(cell) for cell in table.column(at["slide_id"])]
+
+
+def read_cohort(path: Path, question: TableQuery) -> CohortTable:
+    """Read and check a table.
+
+    Raises: ExperimentError: it cannot be read, or has no column of slides; any other problem is in `problems`.
+    """
+    table, problems = read_user_table(path, question.encoding, question.sheet), list[OceanPathError]()
+    wanted = {"slide_id": question.slide_id, "label": question.label, "patient_id": question.patient_id}
+    if question.one_slide_per_patient:
+        del wanted["patient_id"]
+    at = _positions(table, wanted, problems)
+    if "slide_id" not in at:
+        refuse(problems)
+    slides = [slide_id(cell) for cell in table.column(at["slide_id"])]
+    problems += slide_problems(table, slides, question)
+    patients = slides if question.one_slide_per_patient else [""] * len(slides)
+    if "patient_id" in at:
+        patients = table.column(at["patient_id"])
+        problems += patient_problems(table, patients, question)
+    labels = [""] * len(slides)
+    if "label" in at:
+        labels = [as_class(cell, question.classes) for cell in table.column(at["label"])]
+        problems += label_problems(table, labels, question)
+    problems += [lost for key in at if key != "label" for lost in lost_digits(table, at[key], f"data.{key}")]
+    places = [table.place([row]) for row in range(len(slides))]
+    return CohortTable(slides, patients, labels, places, _notes(table, at), frozenset(wanted.keys() - at), problems)
+
+
+def as_class(label: str, classes: Sequence[str]) -> str:
+    """The class that a label names: itself, or the class that is the same number (``1.0`` is ``1``)."""
+    if not label or label in classes:
+        return label
+    same = [name for name in classes if (number := _number(name)) is not None and number == _number(label)]
+    return same[0] if len(same) == 1 else label
+
+
+def _number(text: str) -> float | None:
+    return float(text) if re.fullmatch(r"[+-]?\d+(\.\d+)?", text) else None
+
+
+def _positions(table: UserTable, wanted: dict[str, str], problems: list[OceanPathError]) -> dict[str, int]:
+    """Key → position of its column; columns that are missing, or there twice, are added to `problems`."""
+    found = dict[str, int]()
+    for key, column in wanted.items():
+        with collected(problems):
+            at = table.position(column)
+            if at is None:
+                raise _no_column(key, column, table)
+            found[key] = at
+    return found
+
+
+def _no_column(key: str, column: str, table: UserTable) -> ExperimentError:
+    """A missing column, with the one that is probably meant; it is offered, never taken."""
+    names = table.names()
+    lower = {name.lower(): name for name in names}
+    likely = [lower[name] for name in (column.lower(), key, *ALIASES[key]) if name in lower] or nearest(column, names)
+    do = f'Set data.{key} = "{likely[0]}".' if likely else f"Set data.{key} to the right one."
+    if key == "patient_id":
+        do += " If every slide is another patient, say so: data.one_slide_per_patient = true."
+    do = f"It has {', '.join(names)}. {do}"
+    return ExperimentError(f"no column '{column}' for data.{key}", where=table.path, do=do)
+
+
+def _notes(table: UserTable, at: dict[str, int]) -> list[str]:
+    notes = [f"{table.path.name}: {table.how}"] if table.how else []
+    for key in ("slide_id", "patient_id"):
+        if key in at and table.kinds.get(at[key]) == "numbers":
+            column = normal(table.columns[at[key]])
+            notes.append(f"{table.path.name}: {column} is stored as numbers; zeros before them, if any, are lost")
+    return notes

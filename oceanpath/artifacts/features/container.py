@@ -1,0 +1,152 @@
+"""What every container of features looks like once it is open, and why one cannot be read, cause by cause."""
+
+from __future__ import annotations
+
+import errno
+import pickle
+import re
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from oceanpath.errors import ArtifactError
+from oceanpath.hdf5.byte_runs import Runs, is_implausible
+
+Arrays = Mapping[str, tuple[tuple[int, ...], str]]
+"""Array name → shape and dtype name."""
+CoordsSource = Mapping[str, Runs]
+"""Array name → its bytes in the file."""
+Blocks = Callable[[str], Iterator[NDArray[Any]]]
+
+
+class UnreadableError(ArtifactError):
+    """The bytes of a file cannot be read as what it claims to be, or its rows are not in it."""
+
+
+class Hdf5Error(Exception):
+    """What the HDF5 library raised, in its words."""
+
+
+DAMAGE = (
+    *(ArithmeticError, AttributeError, EOFError, Hdf5Error, LookupError, MemoryError, OSError, RuntimeError, TypeError),
+    *(ValueError, pickle.UnpicklingError, struct.error, zipfile.BadZipFile, zlib.error),
+)
+"""What HDF5, torch, numpy and zarr raise for a file that is cut off or is something else."""
+
+
+def _nothing(name: str) -> None:
+    """There is nothing to say against an array."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """An open container: array names with shapes and types, attributes, and a way to read the rows of one array."""
+
+    kind: str
+    arrays: Arrays
+    """Only what could be an array of numbers."""
+    blocks: Blocks
+    """Rows [m, D] of an array [N, D] or [1, N, D] by its name, in order, as stored. The next block may overwrite it."""
+    runs: Callable[[str], Runs | None] = lambda _: None
+    """The bytes of an array in the file, where they are there as numpy would hold them."""
+    check: Callable[[str], None] = _nothing
+    """Raise where the rows of an array are not to be had: not in this file, never written, in an unknown encoding."""
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    array_attrs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Name of each link → the array of this container that it stands for, or the file and array elsewhere."""
+
+
+def guarded(source: Source, path: Path) -> Source:
+    """The same source, whose errors name the file and the cause."""
+
+    def blocks(name: str) -> Iterator[NDArray[Any]]:
+        with causes_named(path):
+            yield from source.blocks(name)
+
+    def runs(name: str) -> Runs | None:
+        with causes_named(path):
+            return source.runs(name)
+
+    def check(name: str) -> None:
+        with causes_named(path):
+            source.check(name)
+
+    return replace(source, blocks=blocks, runs=runs, check=check)
+
+
+@contextmanager
+def causes_named(path: Path) -> Iterator[None]:
+    """Turn what a library raises into an error that says why the file cannot be read."""
+    try:
+        yield
+    except DAMAGE as error:
+        why, do = _cause(error)
+        raise UnreadableError(f"cannot be read: {why}", where=path, got=first_line(error), do=do) from error
+
+
+def refuse_bomb(name: str, nbytes: int, stored: int, path: Path) -> None:
+    """Raise where a few stored bytes would unpack to very many; called before anything is allocated."""
+    if is_implausible(nbytes, stored):
+        got = f"{nbytes} bytes out of {stored}"
+        raise UnreadableError(f"{name} unpacks to implausibly much", where=path, got=got, do="Extract it again.")
+
+
+AGAIN = "Copy or extract the file again."
+OF_ERRNO = {
+    errno.ENOENT: ("there is no such file", ""),
+    errno.EACCES: ("this user may not read it", "Change its permissions, or run as a user who may."),
+    errno.EPERM: ("this user may not read it", "Change its permissions, or run as a user who may."),
+    errno.EISDIR: ("it is a folder", ""),
+    errno.EIO: ("the disk failed", "Look at the disk and the system log."),
+    errno.ESTALE: ("the network disk lost the file", "Run again when the disk is back."),
+    errno.ENOLCK: ("its disk has no file locks", "Set HDF5_USE_FILE_LOCKING=FALSE."),
+}
+OF_WORDS = (
+    ("unable to lock", "it is locked, or its disk has no file locks", "Set HDF5_USE_FILE_LOCKING=FALSE."),
+    (
+        "already open for write",
+        "a program has it open for writing, or ended while it wrote",
+        "Wait until the program has closed it; if none writes to it, run h5clear -s on it or extract it again.",
+    ),
+    ("consistency flags", "a program ended while it wrote to it", "Run h5clear -s on it, or extract it again."),
+    (
+        "for a feature file",
+        "it holds more than a feature file",
+        "Keep features and coordinates in their own file.",
+    ),
+    ("file signature not found", "it is no HDF5 file", "Give the file that the extraction wrote."),
+    ("truncated file", "it is cut off", AGAIN),
+    ("the file ends", "it is cut off", AGAIN),
+)
+NO_GLOBAL = re.compile(r"GLOBAL (\S+)")
+"""How torch names a class or function that a file wants to call."""
+
+
+def _cause(error: BaseException) -> tuple[str, str]:
+    """Why a file cannot be read, and what to do about it."""
+    text = str(error)
+    if isinstance(error, OSError) and error.errno in OF_ERRNO:
+        return OF_ERRNO[error.errno]
+    if isinstance(error, MemoryError):
+        return "it needs more memory than there is", "Free memory, or leave this slide out."
+    if isinstance(error, pickle.UnpicklingError) and (named := NO_GLOBAL.search(text)):
+        what = "a numpy array" if named[1].startswith("numpy") else f"an object of {named[1]}"
+        do = 'Save tensors instead: torch.save({"features": torch.as_tensor(features)}, path).'
+        return f"it holds {what}, which only running code of the file could load", do
+    for words, why, do in OF_WORDS:
+        if words in text:
+            return why, do
+    return "it is cut off or damaged", AGAIN
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what a library says."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

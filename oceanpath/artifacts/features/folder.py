@@ -1,0 +1,85 @@
+"""The feature files of a folder, by slide id, and what else is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from oceanpath.artifacts.cohort.ids import is_one_file, slide_id
+from oceanpath.artifacts.features.sources import READABLE
+from oceanpath.artifacts.features.trident_job import feature_set, is_beside
+from oceanpath.errors import ExperimentError
+from oceanpath.folders import FOLDER_FILES, Listing, list_folder
+
+BESIDE = ("thumbnails/", "masks/", "left_out.json", "manifest.json")
+"""What `extract` publishes beside features."""
+COMPANIONS = (".index.npz", ".coordinates.npz")
+"""Coordinates that Slideflow and slide2vec write beside their features."""
+
+
+def find_features(directory: Path, names: Iterable[str] | None = None) -> dict[str, Path]:
+    """Slide id → feature file for everything below `directory`, sorted by id; see `oceanpath.folders`.
+
+    A link without a target is such a file too: it is named when it is opened. With `names`, relative to `directory`,
+    only these files count. Of a TRIDENT job only the patch features count
+    (see `oceanpath.artifacts.features.trident_job`).
+
+    Raises:
+        ExperimentError: no such folder, no feature files in it, two files with one slide id, or a TRIDENT job with
+            several feature sets.
+    """
+    if directory.suffix.lower() in FOLDER_FILES:
+        return {slide_id(directory): directory}
+    if not directory.is_dir():
+        raise ExperimentError("no such folder of features", where=directory, do="Set data.features to a folder.")
+    listed = list(_listed(directory).files if names is None else names)
+    found = features_by_id(directory, (directory / name for name in listed))
+    if not found:
+        only_beside = any(name.endswith(".h5") and is_beside(directory / name, directory) for name in listed)
+        do = "TRIDENT placed patches here and encoded none; extract them from data.slides." if only_beside else ""
+        raise ExperimentError("the folder holds no features", where=directory, expected=" ".join(READABLE), do=do)
+    return found
+
+
+def features_by_id(directory: Path, files: Iterable[Path]) -> dict[str, Path]:
+    """Slide id → feature file for those of `files` below `directory` that are such, sorted by id.
+
+    Raises: ExperimentError: two of them have one slide id, or they are several feature sets of a TRIDENT job.
+    """
+    paths = [path for path in sorted(files) if _is_features(path, directory)]
+    feature_set(paths, directory)  # several sets are told as such, before their slides would seem to stand twice
+    found: dict[str, Path] = {}
+    for path in paths:
+        name = slide_id(path)
+        if name in found and is_one_file(found[name], path):
+            continue
+        if name in found:
+            both = f"{found[name].relative_to(directory)} and {path.relative_to(directory)}"
+            raise ExperimentError("two feature files have one slide id", where=directory, got=f"{name}: {both}")
+        found[name] = path
+    return dict(sorted(found.items()))
+
+
+def passed_over(directory: Path, used: Iterable[Path]) -> str:
+    """What lies below a folder of features and is none of the files that are `used`, in words; "" where all is used.
+
+    What belongs to a TRIDENT job, or to our own extraction, beside its features is not counted.
+    """
+    if directory.suffix.lower() in FOLDER_FILES:
+        return ""
+    listing = _listed(directory)
+    names = {path.relative_to(directory).as_posix() for path in used}
+    names |= {name for name in listing.files if name.startswith(BESIDE) or is_beside(directory / name, directory)}
+    return listing.passed_over(names)
+
+
+def _listed(directory: Path) -> Listing:
+    try:
+        return list_folder(directory)
+    except OSError as error:
+        raise ExperimentError("the folder cannot be listed", where=directory, got=error) from error
+
+
+def _is_features(path: Path, directory: Path) -> bool:
+    readable = path.suffix.lower() in READABLE and not path.name.lower().endswith(COMPANIONS)
+    return readable and not is_beside(path, directory)

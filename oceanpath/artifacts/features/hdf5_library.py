@@ -1,0 +1,194 @@
+"""HDF5 files that only the HDF5 library understands, read by a child process with a time limit.
+
+Single damaged bytes make the library loop for ever or crash, and no check from outside finds all of them. So it runs
+in one child process for each process that needs it (`hdf5_child`); a child that does not answer in time, or ends, is
+replaced, and the file that it was asked about is named. The child says where plain and compressed rows are in the
+file, and these are read here; only the other rows pass through the child.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oceanpath.artifacts.features.container import Hdf5Error, Source, UnreadableError
+from oceanpath.hdf5.byte_runs import Runs
+from oceanpath.hdf5.chunks import Chunks
+from oceanpath.hdf5.rows import Tiles, Way, way_blocks
+from oceanpath.subprocess_worker import Reply, Worker, WorkerError, WorkerHangsError
+
+MODULE = "oceanpath.hdf5.child"
+LIMIT_S, SLOWEST = 30.0, 10e6
+"""Seconds that one answer may take, and the bytes/s of the slowest disk: larger files get more time."""
+LARGEST_INDEX = 1 << 31
+"""Bytes of the list of a dataset's chunks."""
+
+
+class Library:
+    """The one child process that runs the HDF5 library. Safe from several threads, which wait for each other."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._worker: Worker | None = None
+
+    def ask(self, path: Path, request: Mapping[str, Any], into: memoryview | None = None, most: int = 0) -> Reply:
+        """The child's reply about a file.
+
+        Raises: Hdf5Error: the library refused. UnreadableError: it does not return, or crashed, on this file.
+        """
+        limit_s = LIMIT_S + path.stat().st_size / SLOWEST
+        with self._lock:
+            if self._worker is None or not self._worker.usable:
+                self._end()
+                self._worker = Worker(MODULE)
+            try:
+                reply, payload = self._worker.ask({"path": str(path.absolute()), **request}, limit_s, into, most)
+            except WorkerError as error:
+                raise _lost(path, error, limit_s) from error
+        if "error" in reply:
+            raise Hdf5Error(reply["error"])
+        return reply, payload
+
+    def close(self) -> None:
+        """End the child, if there is one."""
+        with self._lock:
+            self._end()
+
+    def forget(self) -> None:
+        """Leave the child to the process that started it: a forked process starts its own."""
+        self._lock, self._worker = threading.Lock(), None
+
+    def _end(self) -> None:
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+
+
+LIBRARY = Library()
+atexit.register(LIBRARY.close)
+os.register_at_fork(after_in_child=LIBRARY.forget)
+
+
+@contextmanager
+def library_source(path: Path, handle: int) -> Iterator[Source]:
+    """Open an HDF5 file with the library. `handle` is a descriptor of the same file."""
+    found, numbers = LIBRARY.ask(path, {"op": "describe"}, most=LARGEST_INDEX)
+    file = _LibraryFile(path, handle, found, np.frombuffer(numbers, np.int64))
+    try:
+        yield Source(
+            "HDF5",
+            file.arrays,
+            file.blocks,
+            file.runs,
+            file.check,
+            _attributes(found["attrs"]),
+            {name: _attributes(attrs) for name, attrs in found["array_attrs"].items()},
+            found["links"],
+        )
+    finally:
+        if any("rows" in way for way in found["ways"].values()):
+            with suppress(Hdf5Error, UnreadableError, OSError):  # the child or the file is gone already
+                LIBRARY.ask(path, {"op": "close"})
+
+
+class _LibraryFile:
+    """What the child reported about a file, and the rows that it reads."""
+
+    def __init__(self, path: Path, handle: int, found: Mapping[str, Any], numbers: NDArray[np.int64]) -> None:
+        self.arrays = {name: (tuple(shape), dtype) for name, (shape, dtype) in found["arrays"].items()}
+        self._path, self._handle = path, handle
+        self._reported: Mapping[str, Mapping[str, Any]] = found["ways"]
+        self._ways: dict[str, Way] = {}
+        start = 0
+        for name, way in self._reported.items():
+            if "numbers" in way:
+                self._ways[name] = _way(way, numbers[start : start + way["numbers"]], self.arrays[name])
+                start += way["numbers"]
+
+    def check(self, name: str) -> None:
+        """Raise where the rows of an array are not to be had."""
+        way = self._reported[name]
+        if "error" in way:
+            raise Hdf5Error(way["error"])
+        if "refused" in way:
+            raise UnreadableError(where=self._path, **way["refused"])
+
+    def runs(self, name: str) -> Runs | None:
+        """The bytes of an array in the file, where they are plain."""
+        self.check(name)
+        way = self._ways.get(name)
+        return way if isinstance(way, Runs) else None
+
+    def blocks(self, name: str) -> Iterator[NDArray[Any]]:
+        """Rows of an array, block by block; the next block overwrites one."""
+        self.check(name)
+        shape, dtype = self.arrays[name]
+        if name in self._ways:
+            return way_blocks(self._ways[name], self._handle, shape, np.dtype(dtype))
+        return self._through_child(name, int(self._reported[name]["rows"]))
+
+    def _through_child(self, name: str, rows: int) -> Iterator[NDArray[Any]]:
+        """The same through the child, which reads the next block while the one before is used."""
+        shape, dtype = self.arrays[name]
+        n, dim = shape[-2:]
+        memory = [np.empty((min(rows, n), dim), dtype) for _ in range(min(2, -(-n // rows)))]
+
+        def fetch(number: int) -> NDArray[Any]:
+            start = number * rows
+            block = memory[number % 2][: min(rows, n - start)]
+            request = {"op": "rows", "name": name, "start": start, "count": len(block)}
+            _, payload = LIBRARY.ask(self._path, request, into=block.data.cast("B"))
+            if len(payload) != block.nbytes:
+                raise EOFError(f"the library gave {len(payload)} bytes for {len(block)} rows")
+            return block
+
+        if len(memory) < 2:
+            yield from map(fetch, range(len(memory)))
+            return
+        with ThreadPoolExecutor(1) as ahead:
+            following = ahead.submit(fetch, 0)
+            for number in range(1, -(-n // rows) + 1):
+                block = following.result()
+                if number * rows < n:
+                    following = ahead.submit(fetch, number)
+                yield block
+
+
+def _way(reported: Mapping[str, Any], numbers: NDArray[np.int64], array: tuple[tuple[int, ...], str]) -> Way:
+    if "filters" not in reported:
+        offsets, sizes = numbers.reshape(2, -1)
+        return Runs(offsets, sizes, np.cumsum(sizes))
+    (shape, dtype), chunks = array, Chunks(*numbers.reshape(3, -1))
+    return Tiles(shape, tuple(reported["sides"]), np.dtype(dtype), tuple(reported["filters"]), chunks)
+
+
+def _attributes(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes as h5py gives them, from what `hdf5_child` made of them."""
+    return {name: _attribute(*value) for name, value in found.items()}
+
+
+def _attribute(kind: str, shape: list[int] | None, value: str) -> Any:
+    if kind == "text":
+        return value
+    if kind == "bytes":
+        return np.bytes_(bytes.fromhex(value))
+    numbers = np.frombuffer(bytes.fromhex(value), np.dtype(kind))
+    return numbers[0] if shape is None else numbers.reshape(shape).copy()
+
+
+def _lost(path: Path, error: WorkerError, limit_s: float) -> UnreadableError:
+    do = "The file is damaged: copy or extract it again."
+    if isinstance(error, WorkerHangsError):
+        what, got = "cannot be read: the HDF5 library does not return", f"no answer within {limit_s:.0f} s"
+    else:
+        what, got = "cannot be read: the HDF5 library crashed", str(error)
+    return UnreadableError(what, where=path, got=got, do=do)

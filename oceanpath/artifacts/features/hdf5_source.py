@@ -1,0 +1,62 @@
+"""An HDF5 file as a source of features: ordinary files without the library, every other one through its child."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from oceanpath.artifacts.features.container import Source, refuse_bomb
+from oceanpath.artifacts.features.hdf5_library import library_source
+from oceanpath.hdf5.attributes import Unusual
+from oceanpath.hdf5.byte_runs import Runs
+from oceanpath.hdf5.headers import read_headers
+from oceanpath.hdf5.rows import Way, header_way, stored_bytes, way_blocks
+
+
+@contextmanager
+def hdf5_source(path: Path) -> Iterator[Source]:
+    """Open an HDF5 file. Raises: what `feature_container.DAMAGE` lists: it is damaged, or something else."""
+    with path.open("rb", buffering=0) as file:
+        source = ordinary_source(path, file.fileno())
+        if source is not None:
+            yield source
+        else:
+            with library_source(path, file.fileno()) as source:
+                yield source
+
+
+def ordinary_source(path: Path, handle: int) -> Source | None:
+    """An HDF5 file whose headers and rows can all be read without the library; None for every other one."""
+    try:
+        contents = read_headers(handle)
+    except Unusual:
+        return None
+    ways: dict[str, Way] = {}
+    for name, header in contents.datasets.items():
+        if len(header.shape) > 1:
+            way = header_way(header, handle)
+            if way is None:
+                return None
+            ways[name] = way
+    arrays = {name: (header.shape, header.dtype.name) for name, header in contents.datasets.items()}
+
+    def runs(name: str) -> Runs | None:
+        way = ways[name]
+        return way if isinstance(way, Runs) else None
+
+    def check(name: str) -> None:
+        header = contents.datasets[name]
+        refuse_bomb(name, math.prod(header.shape) * header.dtype.itemsize, stored_bytes(ways[name]), path)
+
+    return Source(
+        "HDF5",
+        arrays,
+        lambda name: way_blocks(ways[name], handle, contents.datasets[name].shape, contents.datasets[name].dtype),
+        runs,
+        check,
+        contents.attrs,
+        {name: header.attrs for name, header in contents.datasets.items()},
+        contents.links,
+    )

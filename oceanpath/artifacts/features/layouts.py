@@ -1,0 +1,287 @@
+"""Which array of a feature file is which, in the layouts of OceanPath, TRIDENT, CLAM, STAMP and AtlasPatch.
+
+    features   an array called `features` (OceanPath, TRIDENT, CLAM), `feats` (STAMP) or `embeddings`, in any group, or
+               any array in a group called `features` (AtlasPatch: `features/<encoder>`)
+    coords     the array called `coords` or `coordinates` in the same group, else in the nearest group above it; never
+               one of a group beside it
+
+Several arrays that could be the features are an error that lists them: `data.features_key` names the one that counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from oceanpath.artifacts.features.container import Source, UnreadableError
+from oceanpath.artifacts.features.provenance import Provenance, provenance_of
+from oceanpath.errors import ArtifactError
+
+FEATURE_KEYS = ("features", "feats", "embeddings")
+COORD_KEYS = ("coords", "coordinates")
+ATLASPATCH_COORDS = 5
+"""Columns of AtlasPatch's coordinates: x, y, width and height as read, level."""
+DTYPES = {"float16": "float16", "float32": "float32", "float64": "float32", "bfloat16": "float32"}
+"""Stored type → the type that is read."""
+
+
+class NoPatchesError(ArtifactError):
+    """A file of features with no row in it."""
+
+
+@dataclass(frozen=True)
+class FeatureLayout:
+    """Where the arrays of a feature file are and how to read them."""
+
+    features_key: str
+    coords_key: str
+    n: int
+    """Patches N."""
+    dim: int
+    """Feature length D."""
+    dtype: str
+    """What reading gives back: float16 or float32."""
+    has_coords: bool
+    coords_scale: float
+    """Level-0 pixels a unit of the stored coordinates; 1 for pixels."""
+    patch_px_level0: float | None
+    encoder: str
+    layout: str
+    """What was seen, in words."""
+    blank: bool
+    """A slide without tissue: n is 0, and no bag is to be made of it."""
+    provenance: Provenance
+
+
+def describe(source: Source, path: Path, wanted: str = "") -> FeatureLayout:
+    """Find features and coordinates in an open file.
+
+    Args:
+        source: The open file.
+        path: Its path, for errors.
+        wanted: Name of the features, where the file has several arrays that could be them.
+
+    Raises: ArtifactError: no known dataset, several and none is wanted, not a [N, D] array of floats, no patches, or N
+        differs between the two.
+    """
+    key = _wanted_key(source, path, wanted) if wanted else _features_key(source, path)
+    shape, stored = source.arrays[key]
+    n, dim = _matrix(shape, path, key)
+    if stored not in DTYPES:
+        raise ArtifactError("features have an unknown type", where=path, expected=" ".join(DTYPES), got=stored)
+    blank = n == 0 and bool(source.attrs.get("blank", False))
+    if (n == 0 and not blank) or dim == 0:
+        do = "Leave this slide out of the cohort."
+        raise NoPatchesError("no patches", where=path, got=f"{key} {shape}", do=do)
+    seen = [f"{source.kind} {key} {list(shape)} {stored}"]
+    coords_key, scale = _coords(source, key, n, path, seen)
+    attrs = {**source.attrs, **source.array_attrs.get(coords_key, {})}
+    encoder, footprint = _encoder(source, key), _footprint(attrs, scale)
+    return FeatureLayout(
+        features_key=key,
+        coords_key=coords_key,
+        n=n,
+        dim=dim,
+        dtype=DTYPES[stored],
+        has_coords=bool(coords_key),
+        coords_scale=scale,
+        patch_px_level0=footprint,
+        encoder=encoder,
+        layout=", ".join(seen),
+        blank=blank,
+        provenance=provenance_of({**source.array_attrs.get(key, {}), **attrs}, encoder, footprint),
+    )
+
+
+@dataclass(frozen=True)
+class CoordsLayout:
+    """Where the coordinates are in a file, whether or not it holds features."""
+
+    key: str
+    scale: float
+    """Level-0 pixels a stored unit."""
+    patch_px_level0: float | None
+
+
+def describe_coords(source: Source, path: Path) -> CoordsLayout:
+    """Find the coordinates in an open file.
+
+    Raises: ArtifactError: none, several, none that can be used, or no patches.
+    """
+    keys = [name for name in sorted(source.arrays) if _last(name) in COORD_KEYS]
+    if len(keys) > 1:
+        do = "Keep one list of coordinates in each file."
+        raise ArtifactError("several lists of coordinates in this file", where=path, got=", ".join(keys), do=do)
+    if not keys:
+        raise ArtifactError(
+            "no coordinates in this file", where=path, expected=" or ".join(COORD_KEYS), got=_held(source)
+        )
+    (key,) = keys
+    shape, scale = source.arrays[key][0], _pixels_per_unit(source, key)
+    if 0 in shape:
+        raise ArtifactError("no patches", where=path, do="Leave this slide out with extract.exclude.")
+    if _matrix(shape, path, key)[1] not in (2, ATLASPATCH_COORDS) or scale is None:
+        raise ArtifactError("not x and y in pixels, nor in micrometres with the mpp", where=path, got=list(shape))
+    return CoordsLayout(key, scale, _footprint({**source.attrs, **source.array_attrs.get(key, {})}, scale))
+
+
+def _wanted_key(source: Source, path: Path, wanted: str) -> str:
+    key = _followed(source, wanted.strip("/"), path)
+    if key in source.arrays:
+        return key
+    got = ", ".join(_candidates(source)) or _held(source)
+    do = "Set data.features_key to the name of an array that every file has."
+    raise ArtifactError("no such array in this file", where=path, expected=wanted, got=got, do=do)
+
+
+def _features_key(source: Source, path: Path) -> str:
+    found = _candidates(source)
+    if len(found) > 1:
+        do = f'Set data.features_key (predict and coverage: --features-key) to one of them, such as "{found[0]}".'
+        got = ", ".join(f"{name} {_shape_or_link(source, name)}" for name in found)
+        raise ArtifactError("several arrays could be the features", where=path, got=got, do=do)
+    if found:
+        return _followed(source, found[0], path)
+    coords = any(_last(name) in COORD_KEYS for name in source.arrays)
+    do = "It holds coordinates alone: give the folder of features instead." if coords else ""
+    expected, got = " or ".join(FEATURE_KEYS), _held(source)
+    raise ArtifactError("no features in this file", where=path, expected=expected, got=got, do=do)
+
+
+def _candidates(source: Source) -> list[str]:
+    """Names of all that could be the features, sorted: tables of floats, links to something else, or one odd array."""
+    named = [name for name in sorted(source.arrays) if _could_be_features(name)]
+    tables = [name for name in named if source.arrays[name][1] in DTYPES and _is_table(source.arrays[name][0])]
+    links = [name for name in source.links if _could_be_features(name) and _target(source, name) not in named]
+    return sorted([*tables, *links]) or named[:1]
+
+
+def _shape_or_link(source: Source, name: str) -> str:
+    return f"(a link to {source.links[name]})" if name in source.links else str(list(source.arrays[name][0]))
+
+
+def _could_be_features(name: str) -> bool:
+    group, _, last = name.rpartition("/")
+    return last in FEATURE_KEYS or (_last(group) == "features" and last not in COORD_KEYS)
+
+
+def _followed(source: Source, name: str, path: Path) -> str:
+    """The array that a link of this file stands for; any other name as it is.
+
+    Raises: UnreadableError: the link leads into another file, whose changes would go unnoticed, or nowhere.
+    """
+    if name not in source.links:
+        return name
+    target = _target(source, name)
+    if target not in source.arrays:
+        do = "Write the array itself into the file: no other file is read, as its changes would go unnoticed."
+        what, got = f"{name} is a link to something that is not in this file", source.links[name]
+        raise UnreadableError(what, where=path, got=got, do=do)
+    return target
+
+
+def _target(source: Source, link: str) -> str:
+    """The name that a link of this file leads to."""
+    leads = source.links[link]
+    group = "" if leads.startswith("/") else link.rpartition("/")[0]
+    return f"{group}/{leads}".strip("/")
+
+
+def _held(source: Source) -> str:
+    names = [*sorted(source.arrays), *(f"{name} (a link to {leads})" for name, leads in sorted(source.links.items()))]
+    return ", ".join(names) or "no arrays of numbers"
+
+
+def _last(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _is_table(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 2 or (len(shape) == 3 and shape[0] == 1)
+
+
+def _matrix(shape: tuple[int, ...], path: Path, key: str) -> tuple[int, int]:
+    if not _is_table(shape):
+        raise ArtifactError(f"{key} has a wrong shape", where=path, expected="[N, D] or [1, N, D]", got=list(shape))
+    return shape[-2], shape[-1]
+
+
+def _coords(source: Source, features: str, n: int, path: Path, seen: list[str]) -> tuple[str, float]:
+    """Name of the usable coordinates of `features` ("" for none) and pixels a stored unit; adds words to `seen`."""
+    key = _paired(source, features, path)
+    if not key:
+        beside = next((name for name in sorted(source.arrays) if _last(name) in COORD_KEYS), "")
+        seen.append(f"{beside} left out: not in the group of {features} or above it" if beside else "no coords")
+        return "", 1.0
+    shape, stored = source.arrays[key]
+    rows, width = _matrix(shape, path, key)
+    if rows != n or width < 2:
+        raise ArtifactError(f"{key} does not match the features", where=path, expected=[n, 2], got=list(shape))
+    if width > 2 and not (width == ATLASPATCH_COORDS and _last(features.rpartition("/")[0]) == "features"):
+        seen.append(f"{key} {list(shape)} left out: not x and y alone")
+        return "", 1.0
+    scale = _pixels_per_unit(source, key)
+    if scale is None:
+        seen.append(f"{key} left out: micrometres, and the file does not state the mpp")
+        return "", 1.0
+    seen.append(f"{key} {list(shape)} {stored}" + ("" if scale == 1.0 else f" in micrometres, {scale:g} px each"))
+    return key, scale
+
+
+def _paired(source: Source, features: str, path: Path) -> str:
+    """The coordinates in the group of the features, else in the nearest group above it; "" where there are none."""
+    group = features
+    while group:
+        group = group.rpartition("/")[0]
+        for known in COORD_KEYS:
+            name = _followed(source, f"{group}/{known}".lstrip("/"), path)
+            if name in source.arrays:
+                return name
+    return ""
+
+
+def _pixels_per_unit(source: Source, key: str) -> float | None:
+    attrs = {**source.attrs, **source.array_attrs.get(key, {})}
+    if not _in_micrometres(attrs):
+        return 1.0
+    mpp = _number(attrs, "mpp_x", "mpp", "slide_mpp")
+    return 1.0 / mpp if mpp else None
+
+
+def _in_micrometres(attrs: Mapping[str, Any]) -> bool:
+    return _text(attrs.get("unit", "px")).lower() in {"um", "µm", "μm", "micron", "microns"}
+
+
+def _footprint(attrs: Mapping[str, Any], scale: float) -> float | None:
+    """Level-0 pixels a patch side: ours, TRIDENT's, CLAM's (patch size × downsample), STAMP's (micrometres)."""
+    if (told := _number(attrs, "patch_px_level0", "patch_size_level0")) is not None:
+        return told
+    if _in_micrometres(attrs) and (side_um := _number(attrs, "tile_size_um")) is not None:
+        return side_um * scale
+    size, downsample = _number(attrs, "patch_size"), _number(attrs, "downsample")
+    return size * downsample if size is not None and downsample is not None else None
+
+
+def _encoder(source: Source, key: str) -> str:
+    attrs = {**source.attrs, **source.array_attrs.get(key, {})}
+    group, _, last = key.rpartition("/")
+    of_group = last if _last(group) == "features" else ""  # AtlasPatch names the array after its encoder
+    return next((_text(attrs[name]) for name in ("encoder", "extractor") if name in attrs), of_group)
+
+
+def _number(attrs: Mapping[str, Any], *names: str) -> float | None:
+    """The first attribute that is a positive number; CLAM stores one value an axis, of which x is taken."""
+    for name in names:
+        if name in attrs:
+            values = np.atleast_1d(np.asarray(attrs[name]))
+            if values.size and values.dtype.kind in "fiu" and float(values[0]) > 0:
+                return float(values[0])
+    return None
+
+
+def _text(value: Any) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

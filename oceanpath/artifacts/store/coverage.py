@@ -1,0 +1,113 @@
+"""Which patches of a slide a store kept: feature files and the store made from them, compared place by place.
+
+    coverage.csv   slide_id, n_total, n_kept, n_discarded, coverage_pct, was_capped, cells, cells_kept
+
+`cells` counts the cells of a 32 × 32 grid over the slide's patches that hold a patch, `cells_kept` those that still do.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oceanpath.artifacts.features.files import open_bag, scan_features
+from oceanpath.artifacts.features.sources import open_source
+from oceanpath.artifacts.store.reader import Store
+from oceanpath.errors import ArtifactError
+
+COLUMNS = ("slide_id", "n_total", "n_kept", "n_discarded", "coverage_pct", "was_capped", "cells", "cells_kept")
+GRID = 32
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """One slide: where its patches are, and which of them the store has."""
+
+    slide_id: str
+    coords: NDArray[np.int32]
+    """[N, 2] level-0 pixels of all patches of the file."""
+    kept: NDArray[np.bool_]
+    """[N]."""
+    mpp: float | None = None
+    """Micrometres per level-0 pixel, where the file says so."""
+
+    @property
+    def percent(self) -> float:
+        """Kept patches in a hundred."""
+        return 100.0 * float(self.kept.mean())
+
+    def row(self) -> dict[str, object]:
+        """The slide's line of coverage.csv."""
+        total, kept = len(self.kept), int(self.kept.sum())
+        cells = _cells(self.coords)
+        values = (self.slide_id, total, kept, total - kept, f"{self.percent:.4f}", int(kept < total))
+        return dict(zip(COLUMNS, (*values, len(np.unique(cells)), len(np.unique(cells[self.kept]))), strict=True))
+
+
+def coverage_of(path: Path, store: Store, features_key: str = "") -> Coverage | None:
+    """What `store` kept of the feature file at `path`; None when one of the two has no coordinates.
+
+    `features_key` names the array of features, where the file holds several.
+
+    Raises: ArtifactError: the file is damaged, the store has no such slide, or was made from another file.
+    """
+    file = scan_features(path, features_key)
+    number = store.number(file.slide_id)
+    with open_bag(file) as bag:
+        coords = bag.coords()
+    stored = store.coords(number)
+    if coords is None or stored is None:
+        return None
+    if int(store.index.raw_lengths[number]) != len(coords):
+        do = "Give the folder of features that the store was built from."
+        expected, got = f"{store.index.raw_lengths[number]} patches", len(coords)
+        raise ArtifactError("the store was built from another file", where=path, expected=expected, got=got, do=do)
+    kept = kept_rows(coords, stored, path)
+    with open_source(path) as source:
+        mpp = source.attrs.get("mpp_x")
+    return Coverage(file.slide_id, coords, kept, None if mpp is None else float(mpp))
+
+
+def kept_rows(coords: NDArray[np.int32], stored: NDArray[np.int32], where: Path) -> NDArray[np.bool_]:
+    """Which rows of `coords` [N, 2] are among `stored` [n, 2]; of equal places as many as are stored, the first.
+
+    Raises: ArtifactError: a stored place is not among `coords`.
+    """
+    ours, theirs = _keys(coords), _keys(stored)
+    places, counts = np.unique(theirs, return_counts=True)
+    order = np.argsort(ours, kind="stable")
+    ordered = ours[order]
+    rank = np.arange(len(ours)) - np.searchsorted(ordered, ordered)  # among equal places
+    at = np.searchsorted(places, ordered).clip(max=len(places) - 1)
+    kept = np.zeros(len(ours), bool)
+    kept[order] = (places[at] == ordered) & (rank < counts[at])
+    if int(kept.sum()) != len(theirs):
+        do = "Give the folder of features that the store was built from."
+        raise ArtifactError("the store has patches at places that the file has not", where=where, do=do)
+    return kept
+
+
+def write_coverage(path: Path, rows: Iterable[dict[str, object]]) -> None:
+    """Write coverage.csv."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _keys(coords: NDArray[np.int32]) -> NDArray[np.int64]:
+    wide = coords.astype(np.int64)
+    return wide[:, 0] * 2**32 + wide[:, 1]
+
+
+def _cells(coords: NDArray[np.int32]) -> NDArray[np.int64]:
+    low = coords.min(axis=0).astype(np.int64)
+    extent = np.maximum(coords.max(axis=0).astype(np.int64) - low + 1, 1)
+    x, y = ((coords.astype(np.int64) - low) * GRID // extent).T
+    cells: NDArray[np.int64] = y * GRID + x
+    return cells

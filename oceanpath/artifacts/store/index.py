@@ -1,0 +1,98 @@
+"""The index of a store: one entry a slide, in columns that are mapped and never read whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from oceanpath.artifacts.store.columns import check_columns, map_columns, write_columns
+from oceanpath.errors import ArtifactError
+
+FORMAT = 2
+INDEX = "index_arrays.npz"
+TEXTS = ("feature_dtype", "encoder")
+LAID = ("chunk_ids", "feature_offsets", "coord_offsets", "check_reads")
+"""What says where bags lie and how they are read, and nothing of what they are."""
+
+
+@dataclass(frozen=True)
+class Index:
+    """The arrays of index_arrays.npz; one entry a slide unless it says otherwise."""
+
+    slide_ids: NDArray[np.bytes_]
+    lengths: NDArray[np.int64]
+    raw_lengths: NDArray[np.int64]
+    chunk_ids: NDArray[np.int64]
+    feature_offsets: NDArray[np.int64]
+    coord_offsets: NDArray[np.int64]
+    digests: NDArray[np.bytes_]
+    patch_px_level0: NDArray[np.float64]
+    feature_dim: int
+    feature_dtype: str
+    has_coords: bool
+    encoder: str
+    check_reads: bool = False
+    """No longer used: readers compare each bag with its digest unless they are told not to."""
+
+    def save(self, path: Path) -> None:
+        """Write index_arrays.npz below `path`."""
+        arrays = {"format": np.asarray(FORMAT)} | {f.name: np.asarray(getattr(self, f.name)) for f in fields(self)}
+        write_columns(path / INDEX, arrays | {name: np.asarray(getattr(self, name).encode()) for name in TEXTS})
+
+    @classmethod
+    def load(cls, path: Path) -> Index:
+        """Map index_arrays.npz below `path`; a column's bytes are read where they are first looked at.
+
+        Raises: ArtifactError: missing, cut off or of another format.
+        """
+        found: dict[str, Any] = dict(map_columns(path / INDEX))
+        if int(found.pop("format", -1)) != FORMAT or set(found) != {field.name for field in fields(cls)}:
+            raise ArtifactError("unknown store format", where=path / INDEX, expected=FORMAT)
+        found["feature_dim"] = int(found["feature_dim"])
+        found |= {name: bool(found[name]) for name in ("has_coords", "check_reads")}
+        for name in TEXTS:
+            found[name] = found[name].item().decode()
+        return cls(**found)
+
+    @staticmethod
+    def check(path: Path) -> None:
+        """Read index_arrays.npz below `path` to its last byte. Raises: ArtifactError: it is damaged."""
+        check_columns(path / INDEX)
+
+    def find(self, slide_id: str) -> int | None:
+        """Position of a slide, by bisection: the ids are sorted. None when there is no such slide."""
+        name = slide_id.encode()
+        if len(name) > self.slide_ids.dtype.itemsize:  # looking it up would widen the whole column
+            return None
+        at = int(np.searchsorted(self.slide_ids, np.array(name, self.slide_ids.dtype)))
+        return at if at < len(self.slide_ids) and self.slide_ids[at] == name else None
+
+    def rows(self) -> dict[str, NDArray[Any]]:
+        """The columns with one entry a slide."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+
+    def with_rows(self, rows: Mapping[str, NDArray[Any]]) -> Index:
+        """The same store with other slides."""
+        columns: dict[str, Any] = dict(rows)
+        return replace(self, **columns)
+
+    def slide_id(self, i: int) -> str:
+        """The id of slide `i`."""
+        return str(self.slide_ids[i].decode())
+
+    def content_digest(self) -> str:
+        """xxh3-128 hex digest of all that readers of the store see, whatever files its bags lie in."""
+        digest = xxhash.xxh3_128()
+        for field in fields(self):
+            if field.name not in LAID:
+                value = np.asarray(getattr(self, field.name))
+                digest.update(f"{field.name} {value.dtype.str} {value.shape} ".encode())
+                digest.update(np.ascontiguousarray(value).reshape(-1).view(np.uint8).data)
+        return digest.hexdigest()

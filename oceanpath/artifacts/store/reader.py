@@ -1,0 +1,280 @@
+"""The store: all bags of a cohort in a few flat files, read by memory map.
+
+    features_000.bin …   rows of features [n, D], little-endian float16, bfloat16 or float32; each bag starts on a
+                         4096-byte page
+    coords_000.bin …     rows of coords [n, 2] int32, level-0 pixels, top-left; absent when no slide has coords
+    index_arrays.npz     arrays that are mapped, no pickle: format, slide_ids (bytes, sorted), lengths, raw_lengths,
+                         chunk_ids, feature_offsets (bytes from the start of the chunk; -1 where the features were left
+                         in their own file), coord_offsets, digests, feature_dim, feature_dtype, has_coords,
+                         patch_px_level0 (NaN when unknown), encoder, check_reads (no longer used)
+    source_arrays.npz    the feature files the bags came from; see "sources"
+
+A bag never crosses a chunk. `raw_lengths` counts the patches before capping. `digests` are xxh3-128 of a bag's features
+as stored, then its coords; of an adopted bag, of the hex digest of its whole file, then the coords. bfloat16 is kept as
+the upper 16 bits of float32.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from oceanpath.artifacts.gather import is_published
+from oceanpath.artifacts.left_out import read_left_out
+from oceanpath.artifacts.store.bfloat16 import as_numbers
+from oceanpath.artifacts.store.blank_slides import read_blank
+from oceanpath.artifacts.store.index import Index
+from oceanpath.artifacts.store.source_files import ReferencedFiles, SourceFiles
+from oceanpath.errors import ArtifactError, make_again
+
+__all__ = ["Index", "Store", "bag_digest", "check", "chunk_name", "stored_dtype"]
+
+PAGE = 4096
+COORD_BYTES = 8
+COORD_ALIGN = 64
+BLOCK_ROWS = 4096
+
+
+class Store:
+    """Bags by number or by slide id, as views of mapped memory: nothing is copied, nothing is held open twice."""
+
+    def __init__(self, path: Path, *, features: Path | None = None, check: bool = True) -> None:
+        """Args are the store's folder, where its adopted files are now, and whether a bag is verified when first read.
+
+        Raises: ArtifactError: the index is missing, damaged or of another format.
+        """
+        self.path, self.adopted_root = Path(path), features
+        self.index = Index.load(self.path)
+        self.checks = check
+        self._checked: set[int] = set()
+        self._checking: dict[int, Lock] = {}
+        self._maps: dict[str, NDArray[np.uint8]] = {}
+        self._files: dict[str, int] = {}
+        weakref.finalize(self, _close, self._files)
+
+    def __len__(self) -> int:
+        return len(self.index.slide_ids)
+
+    def __getstate__(self) -> tuple[Path, Path | None, bool]:
+        """Only the paths travel to a worker; it maps the files itself."""
+        return self.path, self.adopted_root, self.checks
+
+    def __setstate__(self, state: tuple[Path, Path | None, bool]) -> None:
+        self.__init__(state[0], features=state[1], check=state[2])  # type: ignore[misc]  # the one way to rebuild
+
+    @property
+    def dim(self) -> int:
+        """Length D of a patch feature."""
+        return self.index.feature_dim
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The numpy dtype of the features on disk; uint16 for bfloat16, which numpy does not know."""
+        return stored_dtype(self.index.feature_dtype)
+
+    @cached_property
+    def slide_ids(self) -> list[str]:
+        """All ids in order; takes 100 bytes a slide of the store, where `slide_id` takes none."""
+        return [name.decode() for name in self.index.slide_ids.tolist()]
+
+    @property
+    def has_coords(self) -> bool:
+        """Whether patches have a place."""
+        return self.index.has_coords
+
+    def number(self, slide_id: str) -> int:
+        """Position of a slide. Raises: ArtifactError: the store has no such slide."""
+        found = self.index.find(slide_id)
+        if found is None:
+            raise ArtifactError("no such slide in the store", where=self.path, got=slide_id)
+        return found
+
+    def slide_id(self, i: int) -> str:
+        """The id of slide `i`."""
+        return self.index.slide_id(i)
+
+    def length(self, i: int) -> int:
+        """Number of patches n of slide `i`."""
+        return int(self.index.lengths[i])
+
+    def features(self, i: int) -> NDArray[np.floating]:
+        """Features [n, D] of slide `i` as numbers: as `stored`, but for bfloat16, which becomes float32 exactly."""
+        stored = self.stored(i)
+        return as_numbers(stored, self.index.feature_dtype)
+
+    def stored(self, i: int) -> NDArray[Any]:
+        """Features [n, D] of slide `i` as they are on disk, of type `dtype`, read-only; a view where they lie together.
+
+        Raises: ArtifactError: a file is missing, too short or, where this is looked at, not what it was.
+        """
+        self._check_once(i)
+        return self._stored(i)
+
+    def coords(self, i: int) -> NDArray[np.int32] | None:
+        """Level-0 top-left pixels [n, 2] of slide `i`, a read-only view; None when the store has none.
+
+        Raises: ArtifactError: as `stored`.
+        """
+        self._check_once(i)
+        return self._coords(i)
+
+    def _coords(self, i: int) -> NDArray[np.int32] | None:
+        if not self.has_coords:
+            return None
+        raw = self._slice("coords", i, int(self.index.coord_offsets[i]), self.length(i) * COORD_BYTES)
+        return raw.view(np.int32).reshape(-1, 2)
+
+    def read_features(self, i: int, out: memoryview, start: int = 0) -> None:
+        """Fill `out` with the feature bytes of slide `i`, as stored, from byte `start` on, without mapping them.
+
+        Memory that is reused needs no page faults, and other threads run meanwhile: twice as fast as copying a view.
+
+        Raises: ArtifactError: as `stored`.
+        """
+        self._check_once(i)
+        offset = int(self.index.feature_offsets[i])
+        if offset < 0:
+            self._adopted.read(i, out, start)
+            return
+        name, offset = chunk_name("features", int(self.index.chunk_ids[i])), offset + start
+        if name not in self._files:
+            try:
+                handle = os.open(self.path / name, os.O_RDONLY)
+            except OSError as error:
+                raise ArtifactError("a chunk of the store cannot be read", where=self.path / name, got=error) from error
+            if self._files.setdefault(name, handle) != handle:  # another thread was first
+                os.close(handle)
+        while out:
+            got = os.preadv(self._files[name], [out], offset)
+            if not got:
+                raise ArtifactError("a chunk of the store is too short", where=self.path / name, expected=offset + 1)
+            out, offset = out[got:], offset + got
+
+    def digest(self, i: int) -> str:
+        """xxh3-128 of the bytes of slide `i` as they are on disk now; see the module."""
+        if self.index.feature_offsets[i] < 0:
+            return referenced_digest(self._adopted.digest(i), self._coords(i))
+        return bag_digest(self._stored(i), self._coords(i))
+
+    def verify(self, i: int) -> None:
+        """Raise unless slide `i` is what was stored, and numbers.
+
+        Raises: ArtifactError: a byte of its bag or its file differs, or an adopted file holds NaN or inf.
+        """
+        if self.digest(i) != self.index.digests[i].decode():
+            if self.index.feature_offsets[i] < 0:
+                self._adopted.verify(i)
+            where = self.path / chunk_name("features", int(self.index.chunk_ids[i]))
+            do = make_again(self.path.resolve()) if is_published(self.path) else "Build the store again."
+            raise ArtifactError("a bag differs from its digest", where=where, got=self.slide_id(i), do=do)
+        if self.index.feature_offsets[i] < 0:  # what was copied was looked at then
+            self._validate_finite(i)
+
+    def _validate_finite(self, i: int) -> None:
+        features = self._stored(i)
+        blocks = range(0, len(features), BLOCK_ROWS)
+        if not all(np.isfinite(features[start : start + BLOCK_ROWS]).all() for start in blocks):
+            raise ArtifactError("features are NaN or infinite", where=self._adopted.path(i), got=self.slide_id(i))
+
+    @cached_property
+    def _adopted(self) -> ReferencedFiles:
+        return ReferencedFiles(self.path, self.adopted_root)
+
+    def _check_once(self, i: int) -> None:
+        if self.checks and i not in self._checked:
+            with self._checking.setdefault(i, Lock()):  # the threads that read a bag wait for one of them
+                if i not in self._checked:
+                    self.verify(i)
+                    self._checked.add(i)
+            self._checking.pop(i, None)
+
+    def _stored(self, i: int) -> NDArray[Any]:
+        offset = int(self.index.feature_offsets[i])
+        if offset < 0:
+            return self._adopted.features(i, self.dtype, self.dim)
+        raw = self._slice("features", i, offset, self.length(i) * self.dim * self.dtype.itemsize)
+        return raw.view(self.dtype).reshape(-1, self.dim)
+
+    def _slice(self, kind: str, i: int, offset: int, size: int) -> NDArray[np.uint8]:
+        name = chunk_name(kind, int(self.index.chunk_ids[i]))
+        if name not in self._maps:
+            try:
+                self._maps[name] = np.asarray(np.memmap(self.path / name, dtype=np.uint8, mode="r"))  # slices at once
+            except (OSError, ValueError) as error:
+                raise ArtifactError(
+                    "a chunk of the store cannot be mapped", where=self.path / name, got=error
+                ) from error
+        found = self._maps[name][offset : offset + size]
+        if len(found) != size:
+            raise ArtifactError("a chunk of the store is too short", where=self.path / name, expected=offset + size)
+        return found
+
+
+def _close(files: dict[str, int]) -> None:
+    for handle in files.values():
+        os.close(handle)
+
+
+def chunk_name(kind: str, number: int) -> str:
+    """File name of a chunk; `kind` is ``features`` or ``coords``."""
+    return f"{kind}_{number:03d}.bin"
+
+
+def stored_dtype(name: str) -> np.dtype[Any]:
+    """How numpy holds the bytes of a store's feature type."""
+    return np.dtype(np.uint16 if name == "bfloat16" else name)
+
+
+def bag_digest(features: NDArray[Any], coords: NDArray[np.int32] | None) -> str:
+    """xxh3-128 hex digest of a bag: its feature bytes, then its coordinate bytes."""
+    digest = xxhash.xxh3_128(np.ascontiguousarray(features).data)
+    if coords is not None:
+        digest.update(np.ascontiguousarray(coords).data)
+    return digest.hexdigest()
+
+
+def referenced_digest(file: str, coords: NDArray[np.int32] | None) -> str:
+    """xxh3-128 hex digest of an adopted bag: the hex digest of its file, then its coordinate bytes."""
+    return bag_digest(np.frombuffer(file.encode(), np.uint8), coords)
+
+
+def digest_content(path: Path) -> str:
+    """The digest of what readers of the store below `path` see: its bags, and the lists of slides that have none.
+
+    Raises: ArtifactError: it has no readable index.
+    """
+    bags, blank, left_out = Index.load(path).content_digest(), read_blank(path), read_left_out(path)
+    if not blank and not left_out:
+        return bags
+    return xxhash.xxh3_128("\n".join([bags, *blank, left_out.text()]).encode()).hexdigest()
+
+
+def check(path: Path) -> None:
+    """Read back every bag below `path` and compare it with its digest; adopted files are taken at their told digest.
+
+    Bags in chunks that are hard links are taken too: they were read when these were published first.
+
+    Raises: ArtifactError: a chunk is short, a bag differs from its digest, or the index is damaged.
+    """
+    Index.check(path)
+    store, told = Store(path, check=False), None
+    for i in np.flatnonzero(~np.isin(store.index.chunk_ids, _linked_chunks(path))).tolist():
+        if store.index.feature_offsets[i] >= 0:
+            store.verify(i)
+            continue
+        told = told or SourceFiles.load(path)
+        if referenced_digest(told.digests[i].decode(), store._coords(i)) != store.index.digests[i].decode():
+            raise ArtifactError("the coordinates of a bag differ from its digest", where=path, got=store.slide_id(i))
+
+
+def _linked_chunks(path: Path) -> list[int]:
+    chunks = [chunk for chunk in path.glob("*_*.bin") if chunk.stat().st_nlink > 1]
+    return sorted({int(chunk.stem.rpartition("_")[2]) for chunk in chunks})

@@ -1,0 +1,1 @@
+"""`oceanpath bench`: measure speed and memory on this machine."""

@@ -1,0 +1,1 @@
+"""`oceanpath ledger`: show, list, compare, verify and prune recorded runs."""

@@ -1,0 +1,145 @@
+"""`oceanpath ledger`: what was run, when, why, and what came of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from oceanpath.cli.ledger import compare as ledger_ask
+from oceanpath.cli.ledger import maintenance as ledger_upkeep
+from oceanpath.cli.ledger.history import AsJson, Workspace, find_run, open_ledger, steps_of
+from oceanpath.cli.table import paragraph, table
+from oceanpath.errors import ExperimentError
+
+app = typer.Typer(
+    help="Runs: when, why, how long, and with which results.", no_args_is_help=True, rich_markup_mode=None
+)
+Which = Annotated[
+    str, typer.Argument(metavar="[RUN|EXPERIMENT|FINGERPRINT]", help="Number, name or prefix; default: the last run.")
+]
+ledger_ask.register(app)
+ledger_upkeep.register(app)
+
+
+@app.command()
+def show(which: Which = "", workspace: Workspace = Path("outputs"), as_json: AsJson = False) -> int:
+    """Show the steps of a run: state, time, memory, fingerprint, reason, metrics and parts."""
+    with open_ledger(workspace) as ledger:
+        run = find_run(ledger, which)
+        steps = steps_of(ledger, int(run["id"]))
+    if as_json:
+        print(json.dumps({**run, "steps": steps}))
+        return 0
+    head = f"run {run['id']}  {run['experiment']}  {run['state']}  {_when(run['started'])}"
+    print(head, paragraph(f"oceanpath {run['command']}"), "", sep="\n")
+    print(_steps_table(steps))
+    for title, lines in (("Metrics", _metrics(steps)), ("Parts", _parts(steps)), ("Errors", _errors(steps))):
+        if lines:
+            print(f"\n{title}\n{lines}")
+    return 0
+
+
+@app.command("list")
+def list_runs(
+    workspace: Workspace = Path("outputs"),
+    stage: Annotated[str, typer.Option(help="Only steps of this stage, with their metrics.")] = "",
+    state: Annotated[str, typer.Option(help="Only this state: ok, fresh, failed or interrupted.")] = "",
+    since: Annotated[str, typer.Option(metavar="YYYY-MM-DD", help="Only runs from this day on.")] = "",
+    metric: Annotated[str, typer.Option(help="Show this metric of each step, largest first.")] = "",
+    as_json: AsJson = False,
+) -> int:
+    """List runs, newest first; with --stage or --metric the steps of all runs."""
+    values = {"stage": stage, "state": state, "since": _seconds(since), "metric": metric}
+    with open_ledger(workspace) as ledger:
+        rows = ledger.rows(_STEPS if stage or metric else _RUNS, values)
+    if as_json:
+        print(json.dumps(rows))
+        return 0
+    if not rows:
+        print("no runs", file=sys.stderr)
+        return 0
+    head = ("run", "experiment", "step", "state", "started", "time", "fingerprint", metric or "value")
+    print(table(head, [_row(row) for row in rows], text=("experiment", "step")))
+    return 0
+
+
+_RUNS = """
+SELECT id AS run, experiment, NULL AS step, state, started, ended - started AS seconds, NULL AS fingerprint,
+    NULL AS value, error FROM run
+WHERE (:state = '' OR state = :state) AND started >= :since AND :stage = '' AND :metric = '' ORDER BY id DESC
+"""
+_STEPS = """
+SELECT run.id AS run, experiment, step.name AS step, step.state, step.started, seconds, step.fingerprint, value,
+    step.error
+FROM step JOIN run ON run.id = step.run
+LEFT JOIN metric ON metric.fingerprint = step.fingerprint AND metric.name = :metric
+WHERE (:stage = '' OR stage = :stage) AND (:state = '' OR step.state = :state) AND step.started >= :since
+    AND (:metric = '' OR value IS NOT NULL)
+ORDER BY value DESC, step.id DESC
+"""
+
+
+def _row(row: Mapping[str, Any]) -> list[str]:
+    """One run or step of `ledger list`."""
+    value = "" if row["value"] is None else f"{row['value']:.4g}"
+    place = [str(row["run"]), row["experiment"], row["step"] or "", row["state"], _when(row["started"])]
+    return [*place, _took(row["seconds"]), _short(row["fingerprint"]), value]
+
+
+def _steps_table(steps: list[dict[str, Any]]) -> str:
+    rows = []
+    for step in steps:
+        memory = "" if step["peak_mb"] is None else f"{step['peak_mb']:.0f} MB"
+        facts = (step["name"], step["state"], _took(step["seconds"]), memory, _short(step["fingerprint"]))
+        rows.append([*facts, "; ".join(step["why"])])
+    return table(("step", "state", "time", "memory", "fingerprint", "why"), rows, text=("step", "why"))
+
+
+def _metrics(steps: list[dict[str, Any]]) -> str:
+    """``key=value`` of each step."""
+    found = ((step["name"], step["metrics"]) for step in steps if step["metrics"])
+    rows = [[name, "  ".join(f"{key}={_number(value)}" for key, value in metrics.items())] for name, metrics in found]
+    return table(("step", "metrics"), rows, text=("metrics",)) if rows else ""
+
+
+def _parts(steps: list[dict[str, Any]]) -> str:
+    rows = [
+        [step["name"], part["key"], part["state"], _took(part["seconds"]), _short(part["fingerprint"])]
+        for step in steps
+        for part in step["parts"]
+    ]
+    return table(("step", "part", "state", "time", "fingerprint"), rows, text=("part",)) if rows else ""
+
+
+def _errors(steps: list[dict[str, Any]]) -> str:
+    return "\n".join(paragraph(f"{step['name']}: {step['error']}") for step in steps if step["error"])
+
+
+def _seconds(day: str) -> float:
+    try:
+        return time.mktime(time.strptime(day, "%Y-%m-%d")) if day else 0.0
+    except ValueError as error:
+        raise ExperimentError("not a day", where="--since", expected="YYYY-MM-DD", got=day) from error
+
+
+def _when(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _took(seconds: float | None) -> str:
+    return "" if seconds is None else f"{seconds:.1f} s"
+
+
+def _short(fingerprint: str | None) -> str:
+    """Enough of a fingerprint to name it."""
+    return (fingerprint or "")[:10]

@@ -1,0 +1,36 @@
+"""Which epoch is kept, and when to stop."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+
+@dataclass
+class BestWeights:
+    """Keeps the weights of the best epoch by the scores of the validation slides; the first of equal epochs.
+
+    Scores are compared in order: a later one decides where all earlier ones are equal.
+    """
+
+    patience: int
+    """Epochs without a better one after which the fit stops."""
+    epoch: int = -1
+    scores: tuple[float, ...] = ()
+    """Of the best epoch."""
+    state: dict[str, Tensor] = field(default_factory=dict)
+
+    def update(self, epoch: int, scores: tuple[float, ...], module: nn.Module) -> bool:
+        """Look at an epoch; True when the fit should stop.
+
+        Args:
+            epoch: Its number, from 0.
+            scores: The lower the better. An epoch with a score that is not finite is never the best.
+            module: Its weights.
+        """
+        if all(map(math.isfinite, scores)) and (self.epoch < 0 or scores < self.scores):
+            self.epoch, self.scores = epoch, scores
+            self.state = {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}
+        return epoch - max(self.epoch, 0) >= self.patience

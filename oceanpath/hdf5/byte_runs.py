@@ -1,0 +1,94 @@
+"""An array as pieces of bytes in a file: read in order, without any library that takes a lock."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+NEAR = 1 << 16
+"""Pieces at most this many bytes apart are fetched by one call; what lies between them is thrown away."""
+PIECES = 500
+"""Pieces a call: with the gaps between them below the 1024 buffers that the system takes."""
+HUNDREDFOLD, LARGE = 100, 1 << 30
+"""Features are never compressed to a hundredth; what unpacks to more bytes than that is no set of features."""
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The bytes of an array, in row order, as `sizes[r]` bytes from `offsets[r]` of the file."""
+
+    offsets: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    """Position in the array, in bytes, at which each run ends."""
+
+    @classmethod
+    def of(cls, offsets: NDArray[np.int64], sizes: NDArray[np.int64]) -> Runs:
+        """Runs of one or more given places; those that touch in the file become one."""
+        apart = np.flatnonzero(offsets[1:] != offsets[:-1] + sizes[:-1])
+        ends = np.cumsum(sizes)
+        firsts, lasts = np.concatenate([[0], apart + 1]), np.concatenate([apart, [len(sizes) - 1]])
+        return cls(offsets[firsts], np.diff(ends[lasts], prepend=0), ends[lasts])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the array."""
+        return int(self.ends[-1])
+
+    def read_into(self, handle: int, start: int, out: memoryview) -> None:
+        """Fill `out` with the array's bytes from `start` on.
+
+        Raises: EOFError: the file ends before the array does.
+        """
+        stop = start + len(out)
+        first, last = np.searchsorted(self.ends, [start, stop - 1], side="right").tolist()
+        if stop > self.nbytes:
+            raise EOFError(f"{stop} bytes are wanted of an array of {self.nbytes}")
+        begun = start - int(self.ends[first]) + int(self.sizes[first])  # what the first run gave before
+        if first == last:
+            fill(handle, out, int(self.offsets[first]) + begun)
+            return
+        sizes = self.sizes[first : last + 1].copy()
+        offsets = self.offsets[first : last + 1].copy()
+        offsets[0] += begun
+        sizes[0] -= begun
+        sizes[-1] -= int(self.ends[last]) - stop
+        gaps = offsets[1:] - offsets[:-1] - sizes[:-1]
+        cut = (gaps < 0) | (gaps > NEAR) | (np.arange(1, len(gaps) + 1) % PIECES == 0)
+        done = begin = 0
+        for end in [*(np.flatnonzero(cut) + 1).tolist(), len(sizes)]:
+            done = _gather(handle, offsets[begin:end].tolist(), sizes[begin:end].tolist(), out, done)
+            begin = end
+
+
+def _gather(handle: int, offsets: list[int], sizes: list[int], out: memoryview, done: int) -> int:
+    """Read neighbouring pieces into `out` from `done` on by one call; returns how much of `out` is full."""
+    gap = memoryview(bytearray(NEAR)) if len(offsets) > 1 else memoryview(b"")
+    begin, position, buffers = done, offsets[0], []
+    for offset, size in zip(offsets, sizes, strict=True):
+        if offset > position:
+            buffers.append(gap[: offset - position])
+        buffers.append(out[done : done + size])
+        done, position = done + size, offset + size
+    if os.preadv(handle, buffers, offsets[0]) != position - offsets[0]:  # a signal, or the end of the file
+        for offset, size in zip(offsets, sizes, strict=True):
+            fill(handle, out[begin : begin + size], offset)
+            begin += size
+    return done
+
+
+def fill(handle: int, view: memoryview, offset: int) -> None:
+    """Fill `view` with the bytes of a file from `offset` on. Raises: EOFError: the file ends before."""
+    while view:
+        got = os.preadv(handle, [view], offset)
+        if not got:
+            raise EOFError(f"the file ends at {offset}, before its data does")
+        view, offset = view[got:], offset + got
+
+
+def is_implausible(nbytes: int, stored: int) -> bool:
+    """Whether `stored` bytes would unpack to so many that the file is damaged or hostile."""
+    return nbytes > LARGE and nbytes > HUNDREDFOLD * stored

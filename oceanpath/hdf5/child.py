@@ -1,0 +1,194 @@
+"""The process that runs the HDF5 library for `hdf5_library`; nothing here runs in the process of a run.
+
+usage: python -m oceanpath.hdf5.child LIFELINE
+
+Requests name a file by "path"; it is opened without a lock, and stays open where the library reads its rows:
+
+    {"op": "describe"}                        → {"arrays", "ways", "attrs", "array_attrs", "links"} and the int64
+                                                numbers of all ways, one after the other
+    {"op": "rows", "name", "start", "count"}  → {} and the rows, native numbers in row-major order
+    {"op": "close"}                           → {}
+    (what the library raised)                 → {"error"}
+
+A way is how the rows of an array are read:
+
+    {"numbers": 2 k}                       offsets and sizes of k runs of bytes
+    {"numbers": 3 k, "sides", "filters"}   addresses, sizes and masks of k compressed chunks
+    {"rows"}                               by the library, so many rows at once
+    {"refused": {"what", "got", "do"}}     not at all, and why
+    {"error"}                              the library raised
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+
+from oceanpath.hdf5.byte_runs import Runs
+from oceanpath.hdf5.datasets import NATIVE, DatasetStorage, is_ordinary, refusal, rows_at_once, stored_way
+from oceanpath.hdf5.rows import Tiles
+from oceanpath.subprocess_worker import serve
+
+FAULTS = (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
+"""What h5py raises for a damaged file; anything else ends the process."""
+MOST_NAMES, DEEPEST = 4000, 32
+"""A feature file has some datasets in some groups."""
+MOST_ATTRIBUTES, LONGEST_ATTRIBUTE = 1000, 1 << 16
+"""More attributes, and more bytes of one, are left unread: a damaged count could be read for a day."""
+OPEN = 16
+
+
+class Opened(NamedTuple):
+    """One open file."""
+
+    file: Any
+    beside: Any
+    """The same file as plain bytes."""
+    datasets: dict[str, DatasetStorage]
+    links: dict[str, str]
+
+
+class FileRequests:
+    """Answers requests about several files."""
+
+    def __init__(self) -> None:
+        self._opened: dict[str, Opened] = {}
+
+    def answer(self, request: dict[str, Any]) -> tuple[Mapping[str, Any], bytes | memoryview]:
+        """The reply and its payload; what the library raises is a reply too."""
+        path = request["path"]
+        try:
+            if request["op"] == "rows":
+                opened = self._opened.get(path) or self._open(path)
+                return {}, _rows(opened.datasets[request["name"]], request["start"], request["count"])
+            self._close(path)
+            if request["op"] == "close":
+                return {}, b""
+            reply, numbers = _describe(self._open(path))
+            if not any("rows" in way for way in reply["ways"].values()):
+                self._close(path)
+            return reply, numbers
+        except FAULTS as error:
+            self._close(path)
+            return _raised(error), b""
+
+    def _open(self, path: str) -> Opened:
+        while len(self._opened) >= OPEN:
+            self._close(next(iter(self._opened)))
+        file = h5py.File(path, "r", locking=False)
+        opened = Opened(file, Path(path).open("rb", buffering=0), {}, {})  # noqa: SIM115  # _close ends both
+        self._opened[path] = opened
+        for number, (name, item) in enumerate(_members(file, "", frozenset())):
+            _validate_names(number)
+            if isinstance(item, str):
+                opened.links[name] = item
+            elif item is not None:
+                opened.datasets[name] = item
+        return opened
+
+    def _close(self, path: str) -> None:
+        opened = self._opened.pop(path, None)
+        if opened is not None:
+            opened.beside.close()
+            opened.file.close()
+
+
+def _members(group: Any, prefix: str, above: frozenset[int]) -> Iterator[tuple[str, Any]]:
+    """Name of everything below a group, with its dataset, None for a group, or the text of where a link leads.
+
+    h5py's own visit measures the whole chunk index of every dataset, which takes longer than to read it.
+    """
+    _validate_names(len(group))
+    if len(above) > DEEPEST:
+        raise ValueError(f"groups {DEEPEST} deep are too deep for a feature file")
+    for name in group:
+        if isinstance(name, bytes):  # not UTF-8, so no name that is looked for
+            continue
+        link = group.id.links.get_info(name.encode())
+        if link.type != h5py.h5l.TYPE_HARD:
+            found = group.get(name, getlink=True)
+            there = f"{found.filename}:" if isinstance(found, h5py.ExternalLink) else ""
+            yield prefix + name, f"{there}{found.path}"
+        elif link.u not in above:
+            item = group[name]
+            if isinstance(item, h5py.Dataset):
+                yield prefix + name, DatasetStorage(item, link.u)
+            elif isinstance(item, h5py.Group):
+                yield f"{prefix}{name}/", None
+                yield from _members(item, f"{prefix}{name}/", above | {link.u})
+
+
+def _validate_names(count: int) -> None:
+    if count > MOST_NAMES:
+        raise ValueError(f"{MOST_NAMES} names are too many for a feature file")
+
+
+def _describe(opened: Opened) -> tuple[dict[str, Any], bytes]:
+    numbers = {name: item for name, item in opened.datasets.items() if item.dtype.kind in "fiu"}
+    ordinary = is_ordinary(opened.file)
+    ways = {name: _way(item, opened, ordinary) for name, item in numbers.items() if len(item.shape) > 1}
+    reply = {
+        "arrays": {name: (item.shape, item.dtype.name) for name, item in numbers.items()},
+        "ways": {name: way for name, (way, _) in ways.items()},
+        "attrs": _attributes(opened.file),
+        "array_attrs": {name: _attributes(item.dataset) for name, item in numbers.items()},
+        "links": opened.links,
+    }
+    return reply, b"".join(indices for _, indices in ways.values())
+
+
+def _way(stored: DatasetStorage, opened: Opened, ordinary: bool) -> tuple[dict[str, Any], bytes]:
+    try:
+        if refused := refusal(stored, Path(opened.file.filename)):
+            return {"refused": refused}, b""
+        way = stored_way(stored, opened.beside.fileno()) if ordinary else None
+        if isinstance(way, Runs):
+            table = np.stack([way.offsets, way.sizes])
+            return {"numbers": table.size}, table.tobytes()
+        if isinstance(way, Tiles):
+            table = np.stack([way.chunks.addresses, way.chunks.sizes, way.chunks.masks])
+            return {"numbers": table.size, "sides": way.sides, "filters": way.filters}, table.tobytes()
+        return {"rows": rows_at_once(stored)}, b""
+    except FAULTS as error:
+        return _raised(error), b""
+
+
+def _raised(error: BaseException) -> dict[str, str]:
+    return {"error": f"{type(error).__name__}: {error}"}
+
+
+def _attributes(item: Any) -> dict[str, Any]:
+    """Numbers, text and bytes among the attributes of an object, as `hdf5_library` takes them."""
+    found = {}
+    for name in list(item.attrs)[:MOST_ATTRIBUTES]:
+        kept = item.attrs.get_id(name)
+        if kept.shape is None or kept.get_storage_size() > LONGEST_ATTRIBUTE:
+            continue
+        value = item.attrs[name]
+        if isinstance(value, str):
+            found[name] = ("text", None, value)
+        elif isinstance(value, bytes):
+            found[name] = ("bytes", None, value.hex())
+        elif isinstance(value, np.generic | np.ndarray) and value.dtype.kind in "fiub":
+            native = value.astype(value.dtype.newbyteorder(NATIVE))
+            shape = value.shape if isinstance(value, np.ndarray) else None
+            found[name] = (native.dtype.str, shape, native.tobytes().hex())
+    return found
+
+
+def _rows(stored: DatasetStorage, start: int, count: int) -> memoryview:
+    rows = np.empty((count, stored.shape[-1]), stored.dtype.newbyteorder(NATIVE))
+    if not rows.size:
+        return memoryview(b"")
+    leading = (0,) * (len(stored.shape) - 2)
+    stored.dataset.read_direct(rows, (*leading, slice(start, start + count)))
+    return rows.data.cast("B")
+
+
+if __name__ == "__main__":
+    serve(FileRequests().answer, int(sys.argv[1]))

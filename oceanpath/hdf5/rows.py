@@ -1,0 +1,181 @@
+"""The rows of an HDF5 dataset in blocks, read past the library and its lock where the file's layout allows it.
+
+contiguous, or chunks of whole rows without filters   `Runs`: bytes fetched straight from the file
+chunks with deflate, also after shuffle               `Tiles`: stored bytes fetched, inflated here
+anything else                                         read by the library, see `hdf5_library`
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oceanpath.hdf5.byte_runs import Runs, fill
+from oceanpath.hdf5.chunks import Chunks, tree_chunks
+from oceanpath.hdf5.headers import Header
+
+Rows = NDArray[Any]
+BLOCK_BYTES = 4 << 20
+"""Large enough that what a block costs beside its bytes does not count, small beside a slide."""
+TILES_BYTES = 1 << 20
+"""What is inflated at once: small enough that the allocator hands the same warm memory out for every slide."""
+DEFLATE, SHUFFLE = 1, 2
+INFLATABLE = ((DEFLATE,), (SHUFFLE, DEFLATE))
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """A dataset of compressed chunks."""
+
+    shape: tuple[int, ...]
+    sides: tuple[int, ...]
+    dtype: np.dtype[Any]
+    filters: tuple[int, ...]
+    chunks: Chunks
+
+
+Way = Runs | Tiles
+"""How the rows of a dataset are read without the library."""
+
+
+def header_way(header: Header, handle: int) -> Way | None:
+    """How to read a dataset whose header was read without the library; None when only the library can."""
+    if header.chunks is None:
+        size = np.array([math.prod(header.shape) * header.dtype.itemsize], np.int64)
+        return Runs(np.array([header.address], np.int64), size, size)
+    if header.filters and header.filters not in INFLATABLE:
+        return None
+    chunks = tree_chunks(header.address, header.shape, header.chunks, handle)
+    return None if chunks is None else chunked_way(header.shape, header.chunks, header.dtype, header.filters, chunks)
+
+
+def chunked_way(
+    shape: tuple[int, ...], sides: tuple[int, ...], dtype: np.dtype[Any], filters: tuple[int, ...], chunks: Chunks
+) -> Way | None:
+    """How to read a dataset with these chunks and filters; None when only the library can."""
+    if any(side != 1 for side in sides[:-2]):
+        return None
+    if filters:
+        return Tiles(shape, sides, dtype, filters, chunks) if filters in INFLATABLE else None
+    size = math.prod(sides) * dtype.itemsize
+    if sides[-1] != shape[-1] or (chunks.sizes != size).any():
+        return None
+    sizes = chunks.sizes.copy()
+    sizes[-1] -= int(sizes.sum()) - math.prod(shape) * dtype.itemsize  # the last chunk is stored whole
+    return Runs.of(chunks.addresses, sizes)
+
+
+def stored_bytes(way: Way) -> int:
+    """Bytes that a dataset takes in its file."""
+    return way.nbytes if isinstance(way, Runs) else int(way.chunks.sizes.sum())
+
+
+def way_blocks(way: Way, handle: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[Rows]:
+    """Blocks [m, D] of the rows of a dataset [N, D] or [1, N, D]; the next block overwrites one.
+
+    Raises: EOFError, ValueError: the file is damaged.
+    """
+    if isinstance(way, Runs):
+        return run_blocks(way, handle, (shape[-2], shape[-1]), dtype)
+    return _from_tiles(way, handle)
+
+
+def run_blocks(runs: Runs, handle: int, shape: tuple[int, int], dtype: np.dtype[Any]) -> Iterator[Rows]:
+    """Blocks [m, D] of the rows of an array of `shape` [N, D] whose bytes are `runs`; the next block overwrites one."""
+    n, dim = shape
+    if not n:
+        return
+    rows = max(1, BLOCK_BYTES // max(1, dim * dtype.itemsize))
+    block = np.empty((min(rows, n), dim), dtype)
+    raw, row = block.data.cast("B"), dim * dtype.itemsize
+    for start in range(0, n, rows):
+        count = min(rows, n - start)
+        runs.read_into(handle, start * row, raw[: count * row])
+        yield block[:count]
+
+
+def _from_tiles(tiles: Tiles, handle: int) -> Iterator[Rows]:
+    """Blocks of whole bands of chunks: all chunks of a block are inflated side by side, then put in their places."""
+    (n, dim), (high, wide), dtype = tiles.shape[-2:], tiles.sides[-2:], tiles.dtype
+    across = -(-dim // wide)
+    bands = max(1, TILES_BYTES // (high * across * wide * dtype.itemsize))
+    size, count = high * wide * dtype.itemsize, len(tiles.chunks.addresses)
+    raw = np.empty((min(bands * across, count), size), np.uint8)
+    block = np.empty((bands * high, across * wide), dtype)
+    packed = Packed(handle)
+    for first in range(0, count, bands * across):
+        which = slice(first, min(first + bands * across, count))
+        here = raw[: which.stop - first]
+        if tiles.chunks.masks[which].any():
+            _inflate_one_by_one(tiles, which, packed, here)
+        else:
+            _inflate(packed.read(tiles.chunks, which), here)
+            if SHUFFLE in tiles.filters:
+                here = _unshuffled(here, dtype.itemsize)
+        rows = len(here) // across * high
+        placed = here.view(dtype).reshape(-1, across, high, wide).swapaxes(1, 2)
+        block[:rows].reshape(-1, high, across, wide)[...] = placed
+        start = first // across * high
+        yield block[: min(rows, n - start), :dim]
+
+
+class Packed:
+    """The stored bytes of compressed chunks, in memory that is used again: fresh pages take longer than the bytes."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle, self._memory = handle, memoryview(b"")
+
+    def read(self, chunks: Chunks, which: slice) -> list[memoryview]:
+        """Each of some chunks, by one call where they are close together; overwritten by the next reading.
+
+        Raises: EOFError: the file is cut off.
+        """
+        addresses, sizes = chunks.addresses[which], chunks.sizes[which]
+        start, stop = int(addresses.min()), int((addresses + sizes).max())
+        if stop > os.fstat(self._handle).st_size:
+            raise EOFError(f"the file ends before {stop}")
+        if stop - start > 2 * int(sizes.sum()):
+            pairs = zip(addresses.tolist(), sizes.tolist(), strict=True)
+            return [memoryview(os.pread(self._handle, size, address)) for address, size in pairs]
+        if stop - start > len(self._memory):
+            self._memory = np.empty(max(stop - start, TILES_BYTES), np.uint8).data
+        raw = self._memory[: stop - start]
+        fill(self._handle, raw, start)
+        return [raw[a : a + size] for a, size in zip((addresses - start).tolist(), sizes.tolist(), strict=True)]
+
+
+def _inflate(stored: list[memoryview], out: NDArray[np.uint8]) -> None:
+    """Inflate each chunk into its row of `out`. Raises: ValueError: one is damaged."""
+    from imagecodecs import DeflateError, deflate_decode  # libdeflate; only files with filters need it
+
+    for raw, row in zip(stored, out, strict=True):
+        try:
+            got = deflate_decode(raw, out=row)  # type: ignore[arg-type]  # it takes any buffer
+        except DeflateError as error:
+            raise ValueError(f"a compressed chunk is damaged: {error}") from error
+        if len(got) != len(row):
+            raise ValueError(f"a compressed chunk holds {len(got)} bytes, not {len(row)}")
+
+
+def _unshuffled(raw: NDArray[np.uint8], itemsize: int) -> NDArray[np.uint8]:
+    """Rows of bytes in which the first bytes of all values came first, then the second, and so on."""
+    return np.ascontiguousarray(raw.reshape(len(raw), itemsize, -1).swapaxes(1, 2)).reshape(raw.shape)
+
+
+def _inflate_one_by_one(tiles: Tiles, which: slice, packed: Packed, out: NDArray[np.uint8]) -> None:
+    """The same where some chunks went through some filters only; bit i of a mask is set where filter i was left out."""
+    masks = tiles.chunks.masks[which].tolist()
+    for stored, mask, row in zip(packed.read(tiles.chunks, which), masks, out, strict=True):
+        left_out = {number for place, number in enumerate(tiles.filters) if mask >> place & 1}
+        if DEFLATE in left_out:
+            row[:] = np.frombuffer(stored, np.uint8)
+        else:
+            _inflate([stored], row[None])
+        if SHUFFLE in set(tiles.filters) - left_out:
+            row[:] = _unshuffled(row[None], tiles.dtype.itemsize)[0]

@@ -1,0 +1,103 @@
+"""What stands before the application: who may be asked for, how long a body may take, what every answer says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Collection
+from contextlib import suppress
+
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPReceiveMessage, Message, Receive, Scope, Send
+
+from oceanpath.artifacts.bundle.folder import NOTICE
+from oceanpath.serving.errors import TimeoutExceededError
+
+HEADERS = (
+    (b"x-oceanpath-notice", NOTICE.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cache-control", b"no-store"),
+)
+DRAINED = 64 * 2**20
+"""Bytes of a refused body that are still taken in, and thrown away."""
+
+
+class RequestMiddleware:
+    """Pure ASGI around the application. Nothing else about a request is changed."""
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str], body_seconds: float) -> None:
+        """Wrap `app`.
+
+        Args:
+            app: What answers.
+            hosts: Names that a request may ask for in its Host header, without port; empty = any. A web page elsewhere
+                that points its own name at this machine cannot read answers then.
+            body_seconds: Time in which the whole body must arrive.
+        """
+        self.app, self.hosts, self.body_seconds = app, frozenset(hosts), body_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != ScopeType.HTTP:
+            await self.app(scope, receive, send)
+            return
+
+        body = _Body(receive, self.body_seconds)
+
+        async def labelled(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await body.drain()
+                message["headers"] = [*message["headers"], *HEADERS]
+            await send(message)
+
+        if self.hosts and _host(scope) not in self.hosts:
+            await _refuse(labelled)
+            return
+        await self.app(scope, body.receive, labelled)
+
+
+class _Body:
+    """The body of one request, with a deadline for all of it."""
+
+    def __init__(self, receive: Receive, seconds: float) -> None:
+        self._receive, self._seconds = receive, seconds
+        self._end = asyncio.get_running_loop().time() + seconds
+        self._complete = False
+
+    async def receive(self) -> HTTPReceiveMessage:
+        """The next piece. Raises TooLateError when the body is not complete in time: a slow one makes others wait."""
+        if self._complete:
+            return await self._receive()  # type: ignore[return-value]  # only HTTP scopes come here
+        left = max(0.001, self._end - asyncio.get_running_loop().time())
+        try:
+            message = await asyncio.wait_for(self._receive(), left)
+        except TimeoutError as error:
+            self._complete = True
+            raise TimeoutExceededError(
+                "the body did not arrive in time", expected=f"{self._seconds:g} seconds"
+            ) from error
+        self._complete = message["type"] != "http.request" or not message.get("more_body", False)
+        return message  # type: ignore[return-value]  # likewise
+
+    async def drain(self) -> None:
+        """Throw away what is left, up to a bound: most clients read no answer before they have sent everything."""
+        thrown = 0
+        while not self._complete and thrown < DRAINED:
+            with suppress(TimeoutExceededError):
+                message = await self.receive()
+                thrown += len(message["body"]) if message["type"] == "http.request" else 0
+
+
+def _host(scope: Scope) -> str:
+    raw = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1").lower()
+    return raw.rpartition("]")[0].lstrip("[") if raw.startswith("[") else raw.partition(":")[0]
+
+
+async def _refuse(send: Send) -> None:
+    said = "this server answers only to its own name; start it with --allow-remote to allow others"
+    body = json.dumps({"error": {"status": 421, "code": "wrong_host", "message": said}}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 421, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

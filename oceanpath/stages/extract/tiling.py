@@ -1,0 +1,106 @@
+"""Where the patches of a slide are, and a picture that shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from scipy import ndimage
+
+from oceanpath.errors import StageError
+from oceanpath.slides.contours import find_contours, read_tissue
+from oceanpath.slides.grid import PatchGrid, place_patches, plan_grid
+from oceanpath.slides.reader import SlideReader
+from oceanpath.slides.tissue import Tissue, find_tissue
+from oceanpath.slides.trident.grid import place_trident_patches, plan_trident_grid
+from oceanpath.stages.extract.coords_files import given_coords
+from oceanpath.stages.extract.settings import ExtractSettings
+
+THUMBNAIL_PX = 768
+JPEG_QUALITY = 85
+CONTOUR, INK, PATCH = (0, 150, 60), (255, 140, 0), (30, 70, 200)
+
+
+@dataclass(frozen=True)
+class SlideTiling:
+    """Where the patches of a slide are; no patches on a blank slide."""
+
+    grid: PatchGrid
+    coords: NDArray[np.int32]
+    fractions: NDArray[np.float32] | None = None
+    """[N], the share of tissue in each patch; None where the places were given."""
+    tissue: Tissue | None = None
+    undecodable: int = 0
+    """Patches that were left out because their pixels cannot be decoded."""
+
+    def only(self, kept: NDArray[np.bool_]) -> SlideTiling:
+        """Without the patches that are False in `kept` [N], which are counted as undecodable."""
+        fractions = None if self.fractions is None else self.fractions[kept]
+        lost = self.undecodable + int((~kept).sum())
+        return replace(self, coords=self.coords[kept], fractions=fractions, undecodable=lost)
+
+
+def tile_slide(reader: SlideReader, settings: ExtractSettings, slide_id: str) -> SlideTiling:
+    """The grid of a slide and the patches that hold tissue.
+
+    Raises: StageError: coarser than the target, smaller than a patch, or `extract.tissue` has nothing for this slide.
+    """
+    as_trident = settings.geometry == "trident"
+    plan, place = (plan_trident_grid, place_trident_patches) if as_trident else (plan_grid, place_patches)
+    grid = plan(reader, settings.patch_px, settings.target_mpp, settings.overlap)
+    if settings.coords is not None:
+        return SlideTiling(grid, given_coords(settings.coords, reader, grid))
+    patch_um = settings.patch_px * settings.target_mpp
+    if settings.tissue is None:
+        tissue = find_tissue(reader, patch_um)
+    else:
+        files = find_contours(settings.tissue)
+        if slide_id not in files:
+            expected = f"{slide_id}.geojson or {slide_id}.png in {settings.tissue.name}/"
+            do = "Add it, or leave the slide out with extract.exclude."
+            raise StageError("no tissue mask for this slide", where=reader.path, expected=expected, do=do)
+        tissue = read_tissue(files[slide_id], reader, patch_um, settings.tissue_origin)
+    coords, fractions = place(reader, grid, tissue, settings.min_tissue)
+    return SlideTiling(grid, coords, fractions, tissue)
+
+
+def write_pictures(reader: SlideReader, cut: SlideTiling | None, out: Path, name: str) -> None:
+    """Write `thumbnails/<name>.jpg` and, where it was cut here, `masks/<name>.jpg` with contours, ink and patches."""
+    pixels = reader.thumbnail(THUMBNAIL_PX)
+    _save(Image.fromarray(pixels), out / "thumbnails" / f"{name}.jpg")
+    if cut is not None:
+        _save(draw_tiling(pixels, reader, cut), out / "masks" / f"{name}.jpg")
+
+
+def draw_tiling(pixels: NDArray[np.uint8], reader: SlideReader, cut: SlideTiling) -> Image.Image:
+    """A thumbnail [h, w, 3] with the tissue's contour in green, ink in orange and the patches in blue."""
+    high, wide = pixels.shape[:2]
+    shown = pixels.copy()
+    if cut.tissue is not None:
+        shown[_edge(_at(cut.tissue.mask, wide, high))] = CONTOUR
+    if cut.tissue is not None and cut.tissue.ink is not None:
+        shown[_at(cut.tissue.ink, wide, high)] = INK
+    image = Image.fromarray(shown)
+    draw = ImageDraw.Draw(image)
+    zoom_x, zoom_y = wide / reader.width, high / reader.height
+    for x, y in cut.coords.tolist():
+        right, bottom = (x + cut.grid.footprint_x) * zoom_x, (y + cut.grid.footprint_y) * zoom_y
+        draw.rectangle((x * zoom_x, y * zoom_y, right, bottom), outline=PATCH)
+    return image
+
+
+def _at(mask: NDArray[np.bool_], wide: int, high: int) -> NDArray[np.bool_]:
+    return np.asarray(Image.fromarray(mask).resize((wide, high), Image.Resampling.NEAREST))
+
+
+def _edge(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    edge: NDArray[np.bool_] = mask & ~ndimage.binary_erosion(mask, iterations=2)
+    return edge
+
+
+def _save(image: Image.Image, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, quality=JPEG_QUALITY)

@@ -1,0 +1,55 @@
+"""Which bags can be left in their own files, and what the store must know of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from oceanpath.artifacts.features.files import FeatureFile
+from oceanpath.artifacts.store.source_files import SourceFile, Stamp, file_digest, write_source_stamps
+from oceanpath.errors import ArtifactError
+from oceanpath.stages.mmap.cohort import FeatureFolder, general
+from oceanpath.stages.mmap.settings import MmapSettings
+from oceanpath.stages.mmap.threads import in_threads
+
+
+def why_copied(file: FeatureFile, settings: MmapSettings) -> str:
+    """Why the features of a file cannot be read in place as the store would hold them; nothing when they can.
+
+    Raises: ArtifactError: they could, but the file is too short.
+    """
+    runs = file.places.get(file.features_key)
+    stored = file.stored[file.features_key][1]
+    if runs is None:
+        return "features are not plain bytes of an HDF5 file (compressed, or .pt or .npy)"
+    if stored != settings.dtype:
+        return f"features are {stored} and the store is {settings.dtype}"
+    if settings.max_instances is not None and file.n > settings.max_instances:
+        return "capped"
+    size = file.n * file.dim * np.dtype(stored).itemsize
+    if runs.nbytes != size or (runs.offsets + runs.sizes).max() > file.stamp[0]:
+        raise ArtifactError("the file ends before its features do", where=file.path, do="Copy or extract it again.")
+    return ""
+
+
+def with_digests(folder: FeatureFolder, files: Iterable[FeatureFile], workers: int) -> FeatureFolder:
+    """The same folder, with the digests of those of `files` that nobody has told; they are read now."""
+    unknown = [file.path for file in files if folder.name(file.path) not in folder.digests]
+    found = in_threads(file_digest, unknown, workers)
+    return replace(folder, digests={**folder.digests, **dict(zip(map(folder.name, unknown), found, strict=True))})
+
+
+def source_file_of(file: FeatureFile, stays: bool, folder: FeatureFolder) -> SourceFile:
+    """Where a bag comes from; where it `stays`, the bytes of its features too."""
+    name, runs = folder.name(file.path), file.places[file.features_key] if stays else None
+    return SourceFile(name, folder.digests.get(name, ""), general(file.layout), runs)
+
+
+def write_source_locations(out: Path, folder: FeatureFolder, stamps: Sequence[Stamp]) -> None:
+    """Write where the adopted files are on this machine: beside the store's own folder, or outside the workspace."""
+    root = os.path.relpath(folder.root, out) if folder.published else str(folder.root.resolve())
+    write_source_stamps(out, root, stamps)

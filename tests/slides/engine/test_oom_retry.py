@@ -1,0 +1,50 @@
+"""Short memory halves what is encoded at once, and changes nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oceanpath.errors import StageError
+from oceanpath.slides.engine.oom_retry import OomRetry
+
+from .conftest import Means
+
+PATCHES = np.random.default_rng(0).integers(0, 255, (16, 8, 8, 3), np.uint8)
+
+
+@given(most=st.integers(1, 16), count=st.integers(1, 16))
+def test_rows_are_the_same_whatever_fits(most: int, count: int) -> None:
+    tight, roomy = Means(16, most=most), Means(16)
+    assert np.array_equal(OomRetry(tight).encode(PATCHES[:count]), roomy.encode(PATCHES[:count]))
+
+
+def test_what_did_not_fit_once_is_not_tried_again() -> None:
+    encoder = Means(16, most=5)
+    halving = OomRetry(encoder)
+    for _ in range(2):
+        halving.encode(PATCHES)
+    assert encoder.sizes == [16, 8, 4, 4, 4, 4, 4, 4, 4, 4]
+    assert halving.size == 4
+
+
+def test_torch_says_it_in_its_own_way() -> None:
+    encoder, plain = Means(16, most=4), Means(16)
+    inside = encoder.encode
+
+    def encode(patches: np.ndarray) -> np.ndarray:
+        try:
+            return inside(patches)
+        except MemoryError as error:
+            raise torch.OutOfMemoryError("CUDA out of memory") from error
+
+    encoder.encode = encode
+    assert np.array_equal(OomRetry(encoder).encode(PATCHES), plain.encode(PATCHES))
+
+
+def test_not_one_patch() -> None:
+    with pytest.raises(StageError, match=r"means: not one patch fits the memory; got 1 patches\. Free memory"):
+        OomRetry(Means(16, most=0)).encode(PATCHES)

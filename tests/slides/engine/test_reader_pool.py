@@ -1,0 +1,125 @@
+"""Patches that other processes read are those that this one reads, in order, whatever happens between."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import psutil
+import pytest
+from numpy.typing import NDArray
+
+from oceanpath.errors import ArtifactError, StageError
+from oceanpath.slides.engine.reader_pool import ReaderPool, ReadRequest
+from oceanpath.slides.patches import read_patches
+
+from .conftest import PATCH
+
+SHAPE = (8, PATCH, PATCH, 3)
+
+
+@pytest.fixture
+def ring() -> Iterator[ReaderPool]:
+    made = ReaderPool(2, SHAPE)
+    yield made
+    made.close()
+
+
+def read_here(job: ReadRequest) -> NDArray[np.uint8]:
+    with job.open() as reader:
+        return read_patches(reader, job.grid, job.coords)
+
+
+def through(
+    ring: ReaderPool, job: ReadRequest, upcoming: Callable[[], ReadRequest | None] = lambda: None
+) -> NDArray[np.uint8]:
+    batches = [batch.copy() for batch in ring.batches(job, upcoming)]
+    assert {batch.shape for batch in batches} == {SHAPE}
+    return np.concatenate(batches)
+
+
+def test_patches_are_those_read_here_whatever_their_number(
+    ring: ReaderPool, make_job: Callable[..., ReadRequest]
+) -> None:
+    for seed, count in enumerate((64, 1, 7, 8, 9, 33)):
+        job = make_job(count, seed)
+        got = through(ring, job)
+        assert np.array_equal(got[:count], read_here(job))
+        assert np.array_equal(got[count:], got[count - 1 : count].repeat(len(got) - count, axis=0))
+
+
+def test_the_next_slide_is_read_ahead(ring: ReaderPool, make_job: Callable[..., ReadRequest]) -> None:
+    first, second = make_job(20, 1), make_job(16, 2)
+    wanted = read_here(second)
+    assert np.array_equal(through(ring, first, lambda: second)[:20], read_here(first))
+    assert all(reader.poll(20) for reader in ring._readers), "read before anybody asked for it"
+    assert np.array_equal(through(ring, second), wanted)
+
+
+def test_a_slide_that_was_guessed_wrongly_leaves_no_trace(
+    ring: ReaderPool, make_job: Callable[..., ReadRequest]
+) -> None:
+    first, guessed, real = (make_job(20, seed) for seed in (1, 2, 3))
+    through(ring, first, lambda: guessed)
+    assert np.array_equal(through(ring, real)[:20], read_here(real))
+
+
+def test_an_error_takes_only_its_own_slide(ring: ReaderPool, make_job: Callable[..., ReadRequest]) -> None:
+    bad, good = make_job(64, 1), make_job(64, 2)
+    bad.path.write_bytes(b"no slide")
+    with pytest.raises(ArtifactError, match=r"1\.svs"):
+        through(ring, bad, lambda: good)
+    assert np.array_equal(through(ring, good), read_here(good))
+
+
+def test_half_a_slide_left_behind_is_forgotten(ring: ReaderPool, make_job: Callable[..., ReadRequest]) -> None:
+    left, good = make_job(64, 1), make_job(64, 2)
+    next(ring.batches(left))
+    assert np.array_equal(through(ring, good), read_here(good))
+
+
+def test_a_reader_that_dies_is_told(make_job: Callable[..., ReadRequest]) -> None:
+    before = set(multiprocessing.active_children())
+    ring = ReaderPool(2, SHAPE)
+    (victim, *_) = set(multiprocessing.active_children()) - before
+    assert victim.pid is not None
+    os.kill(victim.pid, signal.SIGKILL)
+    with pytest.raises(StageError, match=r"1\.svs: a process that read the slide died"):
+        through(ring, make_job(64, 1))
+    ring.close()
+
+
+def test_readers_end_with_a_process_that_is_killed() -> None:
+    code = (
+        "import multiprocessing, time\nfrom oceanpath.slides.engine.reader_pool import Ring\n"
+        "ring = Ring(2, (1, 8, 8, 3))\nprint(*[child.pid for child in multiprocessing.active_children()], flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    owner = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert owner.stdout is not None
+    readers = [psutil.Process(int(word)) for word in owner.stdout.readline().split()]
+    owner.kill()
+    owner.communicate()
+    ends = time.monotonic() + 5
+    while left := [reader for reader in readers if reader.is_running() and reader.status() != psutil.STATUS_ZOMBIE]:
+        assert time.monotonic() < ends, left
+        time.sleep(0.02)
+    assert len(readers) == 2
+
+
+def test_readers_end_with_their_ring(make_job: Callable[..., ReadRequest]) -> None:
+    before = set(multiprocessing.active_children())
+    ring = ReaderPool(1, SHAPE)
+    (reader,) = set(multiprocessing.active_children()) - before
+    through(ring, make_job(3, 1))
+    del ring
+    gc.collect()
+    reader.join(10)
+    assert reader.exitcode == 0
