@@ -19,19 +19,19 @@ from oceanpath.cli.app import WIDTH, build_app, render_help
 from oceanpath.cli.schema import experiment_schema
 
 ROOT = Path(__file__).resolve().parent
-FORMATS = (
-    "features",
-    "trident_job",
-    "pretrain_manifest",
-    "store",
-    "columns",
-    "sources",
-    "left_out",
-    "folds",
-    "predictions",
-    "metrics",
-    "bundle",
-)
+FORMATS = {
+    "Features": "features.files",
+    "TRIDENT job": "features.trident_job",
+    "Pretraining manifest": "pretrain_manifest",
+    "Store": "store.reader",
+    "Column files": "store.columns",
+    "Source files of a store": "store.source_files",
+    "Slides left out": "left_out",
+    "Folds": "folds",
+    "Predictions": "predictions",
+    "Metrics": "metrics",
+    "Bundle": "bundle.folder",
+}
 FORMATS_HEAD = """# File formats
 
 Made from the modules in `oceanpath/artifacts` by `python docs/generate.py`. Every published folder also holds a
@@ -55,7 +55,7 @@ Made from the help of each command by `python docs/generate.py`.
 def formats() -> str:
     """The docstring of every artifact module, and of publishing."""
     parts = [FORMATS_HEAD + _quoted(_doc("oceanpath.pipeline.publish"))]
-    parts += [f"## {name}\n\n{_quoted(_doc(f'oceanpath.artifacts.{name}'))}" for name in FORMATS]
+    parts += [f"## {title}\n\n{_quoted(_doc(f'oceanpath.artifacts.{name}'))}" for title, name in FORMATS.items()]
     return "\n".join(parts)
 
 
