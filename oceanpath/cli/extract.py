@@ -118,7 +118,7 @@ def _inputs(states: list[StepState], common: Common) -> Inputs | None:
     for stage, name in step.parents.items():
         if here[name].state != "fresh":
             return None
-        places[stage] = common.place().place("stage", stage, here[name].fingerprint)
+        places[stage] = common.place().folder("stage", stage, here[name].fingerprint)
     return verified(Inputs(parents=places), step.stage)
 
 

@@ -58,13 +58,13 @@ class Workspace:
 
     root: Path
 
-    def place(self, kind: str, stage: str, fingerprint: str) -> Path:
+    def folder(self, kind: str, stage: str, fingerprint: str) -> Path:
         """The final folder of a published stage or part."""
         return self.root / ("runs" if kind == "stage" else "parts") / stage / fingerprint
 
     def folders(self, kind: str, stage: str) -> list[Path]:
         """What a stage published, stages or parts."""
-        places = self.place(kind, stage, "").iterdir() if self.place(kind, stage, "").is_dir() else ()
+        places = self.folder(kind, stage, "").iterdir() if self.folder(kind, stage, "").is_dir() else ()
         return sorted(path for path in places if not path.name.startswith("."))
 
     def earlier(self, stage: str, most: int = 16) -> tuple[Path, ...]:
@@ -172,7 +172,7 @@ def local_files(folder: Path) -> list[Path]:
 def find(workspace: Workspace, kind: str, stage: str, name: str) -> tuple[Manifest | None, str]:
     """What is published under a fingerprint, and what is wrong with it if it is damaged."""
     try:
-        return read_manifest(workspace.place(kind, stage, name)), ""
+        return read_manifest(workspace.folder(kind, stage, name)), ""
     except ArtifactError as error:
         return None, error.render()
 

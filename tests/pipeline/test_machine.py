@@ -64,11 +64,11 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def run(self) -> None:
         needed = self.needed()
-        states = self.house.go(self.sets())
+        states = self.house.run(self.sets())
         assert not [state.error for state in states.values() if state.error]
         assert sorted(CALLS) == sorted(needed)
         self.learn()
-        place = self.house.workspace.place("stage", "report", states["report"].fingerprint)
+        place = self.house.workspace.folder("stage", "report", states["report"].fingerprint)
         counted = {letter: self.words.count(letter) * self.factor for letter in "ab"}
         assert (place / "report.txt").read_text() == self.title + str(counted).replace("'", '"')
 
@@ -91,7 +91,7 @@ class Machine(RuleBasedStateMachine):
     @rule(name=st.sampled_from(["read", "a", "b", "crash b", "check"]))
     def fail(self, name: str) -> None:
         FAIL.add(name)
-        self.house.go(self.sets())
+        self.house.run(self.sets())
         FAIL.clear()
         self.learn()
 

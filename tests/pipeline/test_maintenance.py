@@ -24,7 +24,7 @@ def place(house, step: str = "report") -> Path:
 
 
 def test_a_whole_workspace_has_no_findings(house) -> None:
-    house.go()
+    house.run()
     assert stock.verify(house.workspace, deep=True) == []
     assert len(stock.published(house.workspace)) == 5
 
@@ -40,7 +40,7 @@ def test_a_whole_workspace_has_no_findings(house) -> None:
     ],
 )
 def test_damage_is_found_and_mended(house, calls, damage: str, deep: bool, words: str) -> None:
-    house.go()
+    house.run()
     file = place(house) / "report.txt"
     text = file.read_text()
     if damage == "flip":
@@ -57,7 +57,7 @@ def test_damage_is_found_and_mended(house, calls, damage: str, deep: bool, words
     assert [words in finding.problem for finding in found] == [True]
     assert "oceanpath" in found[0].do
     stock.verify(house.workspace, deep=deep, mend=True)
-    house.go()
+    house.run()
     assert calls() == ["report"]
     assert stock.verify(house.workspace, deep=True) == []
     assert file.read_text() == text
@@ -66,22 +66,22 @@ def test_damage_is_found_and_mended(house, calls, damage: str, deep: bool, words
 def test_a_byte_that_changed_under_the_same_size_and_time_is_found(house, calls) -> None:
     house.words.write_text("abba\nsecond line\n")
     os.utime(house.words, (time.time() - 100,) * 2)
-    house.go()
+    house.run()
     stat = house.words.stat()
     with house.words.open("r+b") as handle:  # the same file, the same size
         handle.write(b"b")
     os.utime(house.words, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    house.go()
+    house.run()
     assert calls() == []  # times alone cannot tell
     (found,) = stock.verify(house.workspace, deep=True)
     assert found.where == house.words
-    house.go()
+    house.run()
     assert calls()[0] == "read"
 
 
 def test_pruning_keeps_what_an_experiment_uses(house, calls) -> None:
-    house.go(["count.factor=3"])
-    house.go()
+    house.run(["count.factor=3"])
+    house.run()
     gone = stock.unused(house.workspace)
     assert sorted(path.parent.parent.name + "/" + path.parent.name for path in gone) == [
         "parts/count",
@@ -90,16 +90,16 @@ def test_pruning_keeps_what_an_experiment_uses(house, calls) -> None:
         "runs/report",
     ]
     stock.prune(house.workspace, gone)
-    house.go()
+    house.run()
     assert calls() == []
     assert stock.unused(house.workspace) == []
-    house.go(["count.factor=3"])
+    house.run(["count.factor=3"])
     assert calls() == ["count a", "count b", "count", "report"]
 
 
 def test_what_is_being_made_is_not_pruned(house) -> None:
-    states = house.go(["count.factor=3"])
-    house.go()
+    states = house.run(["count.factor=3"])
+    house.run()
     name = states["count"].fingerprint
     file = try_lock(house.workspace.locks, name)
     assert file is not None
@@ -109,7 +109,7 @@ def test_what_is_being_made_is_not_pruned(house) -> None:
 
 
 def test_nothing_is_removed_while_a_run_uses_the_workspace(house) -> None:
-    house.go()
+    house.run()
     taking = (lambda: removal(house.workspace), lambda: nullcontext(stock.rebuild(house.workspace)))
     with in_use(house.workspace):
         for take in taking:
@@ -128,8 +128,8 @@ def test_nothing_is_removed_while_a_run_uses_the_workspace(house) -> None:
 
 
 def test_a_run_waits_until_what_is_removed_is_gone(house, calls) -> None:
-    house.go()
-    thread = threading.Thread(target=house.go)
+    house.run()
+    thread = threading.Thread(target=house.run)
     with removal(house.workspace):
         thread.start()
         time.sleep(0.3)
@@ -149,7 +149,7 @@ def test_a_run_that_was_killed_keeps_nothing(house) -> None:
 
 @pytest.mark.parametrize("state", ["gone", "damaged", "there"])
 def test_the_ledger_is_rebuilt_from_the_folders_alone(house, calls, state: str) -> None:
-    house.go()
+    house.run()
     path = house.workspace.ledger
     with Ledger(path, read_only=True) as ledger:
         wanted = ledger.rows("SELECT * FROM artifact ORDER BY fingerprint")
@@ -163,14 +163,14 @@ def test_the_ledger_is_rebuilt_from_the_folders_alone(house, calls, state: str) 
         assert ledger.rows("SELECT * FROM artifact ORDER BY fingerprint") == wanted
         assert ledger.rows("SELECT * FROM metric ORDER BY fingerprint, name") == metrics
     assert len(list(path.parent.glob("ledger-before-*"))) == (state != "gone")
-    states = house.go(["report.title=x"])
+    states = house.run(["report.title=x"])
     assert states["report"].why == ["title: t -> x"]
     assert calls() == ["report"]
 
 
 def test_what_is_local_is_in_no_digest_and_no_finding(house) -> None:
-    house.go()
+    house.run()
     (place(house) / "local").mkdir()
     (place(house) / "local" / "note.txt").write_text("true here alone")
     assert stock.verify(house.workspace, deep=True) == []
-    assert [state.state for state in house.go().values()] == ["fresh"] * 3
+    assert [state.state for state in house.run().values()] == ["fresh"] * 3
