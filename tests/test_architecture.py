@@ -126,6 +126,18 @@ def test_files_and_functions_stay_readable(path: Path) -> None:
             assert (node.end_lineno or 0) - node.lineno - doc <= MAX_FUNCTION, f"{path}:{node.lineno} {node.name}"
 
 
+SQL = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|PRAGMA|ALTER|DROP)\s+\w")
+WITH_SQL = {"digests.py", "ledger.py", "ledger_queries.py", "migrations.py"}
+
+
+def test_sql_is_in_the_pipeline_s_database_modules_only() -> None:
+    for path in FILES:
+        if path.parent.name == "pipeline" and path.name in WITH_SQL:
+            continue
+        texts = (node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant))
+        assert not [text for text in texts if isinstance(text, str) and SQL.match(text)], path
+
+
 def test_every_silenced_check_says_why() -> None:
     for path in [*FILES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "docs").glob("*.py"), ROOT / "noxfile.py"]:
         for number, line in enumerate(path.read_text().splitlines(), 1):

@@ -38,7 +38,7 @@ def test_a_step_refuses_a_parent_with_a_changed_byte_by_name(house, calls, late:
     assert isinstance(states["report"].error, ArtifactError)
     said = states["report"].error.render()
     assert str(file) in said
-    assert f"oceanpath ledger verify --deep --mend {file.parent}" in said
+    assert f"oceanpath ledger verify --deep --repair {file.parent}" in said
     assert not list(house.workspace.root.glob("runs/report/*.partial"))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from oceanpath.errors import ArtifactError, ExperimentError, StageError
-from oceanpath.pipeline import maintenance as stock
+from oceanpath.pipeline import maintenance
 from oceanpath.pipeline.leases import in_use
 from oceanpath.pipeline.processes import machine, process_tag
 from oceanpath.pipeline.publish import PublishRequest, make, publish
@@ -312,7 +312,7 @@ def test_what_nobody_goes_on_with_is_removed(workspace: Workspace, what: str) ->
     elif what == "other settings":
         publish(workspace, order())
     else:
-        stock.prune(workspace, [])
+        maintenance.prune(workspace, [])
     assert not left.exists()
     assert not list((workspace.root / "runs" / "toy").glob(f".*{PARTIAL}"))
 
