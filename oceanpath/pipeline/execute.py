@@ -11,8 +11,8 @@ from typing import Protocol
 from oceanpath.errors import AccidentError, ArtifactError, OceanPathError, StageError
 from oceanpath.pipeline.executors.base import Executor
 from oceanpath.pipeline.executors.progress import pace
-from oceanpath.pipeline.integrity import verified, verify_parts
 from oceanpath.pipeline.stage import Part, Progress, Stage, resolve
+from oceanpath.pipeline.verified_inputs import verified, verify_parts
 from oceanpath.pipeline.work_items import Job, JobResult, WorkItem, call
 from oceanpath.pipeline.workspace import Manifest, Workspace
 

@@ -15,11 +15,15 @@ import xxhash
 from oceanpath.errors import ArtifactError, ExperimentError
 from oceanpath.pipeline.locks import clear, holder
 from oceanpath.pipeline.processes import is_alive, process_tag, token
-from oceanpath.pipeline.stage import JOURNAL, LOCAL
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 PARTIAL = ".partial"
+LOCAL = "local"
+"""Folder below a published folder for facts about this machine only: no part of the result, in no digest."""
+JOURNAL = f"{LOCAL}/journal.txt"
+"""A file below `out` with which the work of a stage resumes what it wrote before it was killed; it is never published.
+Work that writes one may receive its own unfinished folder again, and must check everything that is in it."""
 
 
 @dataclass(frozen=True)
