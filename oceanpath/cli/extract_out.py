@@ -36,7 +36,7 @@ def settle(state: StepState, workspace: Workspace, out: Path) -> None:
     """
     settings: Any = state.step.settings
     stage = state.step.stage.name
-    put(workspace.place("stage", stage, state.fingerprint), out)
+    put(workspace.folder("stage", stage, state.fingerprint), out)
     remove_dead(out.rglob(".*"))
     made = state.manifest.files if state.manifest else {}
     files = {name: path.relative_to(out) for name, path in find_features(out).items()}
