@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import graphlib
 import re
 import subprocess
 import sys
@@ -129,24 +128,6 @@ def module_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def parents(names: set[str]) -> set[str]:
-    """Those of the names that are packages of others of them."""
-    return {name for name in names if any(other.startswith(f"{name}.") for other in names)}
-
-
-def test_no_modules_import_each_other_in_a_circle() -> None:
-    """Imports at module level, without those for type checking; `from package import module` imports the module."""
-    modules = {module_of(path): path for path in FILES}
-    graph: dict[str, set[str]] = {}
-    for module, path in modules.items():
-        statements = [imported([node], path) & modules.keys() for node in ast.parse(path.read_text()).body]
-        graph[module] = {name for names in statements for name in names - parents(names)}
-    try:
-        graphlib.TopologicalSorter(graph).prepare()
-    except graphlib.CycleError as error:
-        pytest.fail("modules import each other: " + " → ".join(reversed(error.args[1])))
-
-
 def loaded(code: str) -> set[str]:
     process = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport sys; print(*{{name.split('.')[0] for name in sys.modules}})"],
@@ -190,7 +171,7 @@ LATE_IMPORTS = {
 
 def test_no_module_imports_itself_through_others() -> None:
     """Imports inside functions count; imports for type checkers do not."""
-    modules = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p for p in FILES}
+    modules = {module_of(path): path for path in FILES}
     graph = {
         name: [target for target in runtime_imports(path, modules.keys()) if (name, target) not in LATE_IMPORTS]
         for name, path in modules.items()
