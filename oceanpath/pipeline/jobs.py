@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from oceanpath.errors import AccidentError, OceanPathError
@@ -51,6 +51,8 @@ class WorkItem:
     part: Part | None = None
     wait: bool = True
     """Whether to wait for another process that is making the same thing."""
+    upcoming: Part | None = None
+    """See `Inputs.upcoming`."""
 
     @property
     def order(self) -> PublishRequest:
@@ -83,7 +85,7 @@ class WorkItem:
             return PublishRequest(
                 stage.name, "stage", stage.version, self.job.identity, write, check, parts, digest=digest, linked=linked
             )
-        part = self.part
+        part, inputs = self.part, replace(inputs, upcoming=self.upcoming)
         work = resolve(stage.part_work)
         write = _guarded(f"{stage.name} {part.key}", work, lambda out: (settings, inputs, part, out, progress))
         identity = {"stage": stage.name, "version": stage.version, "part": dict(part.identity)}

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from dataclasses import replace
-from itertools import count
+from itertools import count, zip_longest
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -46,9 +46,10 @@ class InlineExecutor:
     """One task after the other, in this process."""
 
     def each(self, tasks: Iterable[WorkItem], progress: Progress) -> Iterator[tuple[WorkItem, JobResult]]:
-        """Run all of `tasks`, in their order."""
-        for task in tasks:
-            yield task, task.run(progress)
+        """Run all of `tasks`, in their order; each receives the part of the one after it."""
+        left = list(tasks)
+        for task, following in zip_longest(left, left[1:]):
+            yield task, replace(task, upcoming=following and following.part).run(progress)
 
     def close(self) -> None:
         """There is no other process."""

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -15,7 +16,7 @@ import pytest
 
 from oceanpath.pipeline import workers
 from oceanpath.pipeline.jobs import JobResult
-from oceanpath.pipeline.stage import Quiet
+from oceanpath.pipeline.stage import Part, Quiet
 
 from ..breaking import used
 from .conftest import project, start
@@ -153,3 +154,21 @@ def test_closing_ends_a_worker_that_does_not_end_at_sigterm_beside_one_that_wait
 def test_visible_gpus_are_those_the_user_left_visible(said, expected, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", said)
     assert workers.gpus() == expected
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A work item that records the part that follows it."""
+
+    part: Part
+    upcoming: Part | None = None
+
+    def run(self, _: object) -> JobResult:
+        return JobResult(notes=(self.upcoming.key if self.upcoming else "nothing",))
+
+
+def test_the_inline_executor_passes_the_upcoming_part() -> None:
+    items = [Recording(Part(key, {})) for key in ("a", "b", "c")]
+    results = list(workers.InlineExecutor().each(items, Quiet()))
+    assert [item for item, _ in results] == items
+    assert [result.notes for _, result in results] == [("b",), ("c",), ("nothing",)]
