@@ -100,6 +100,8 @@ class Inputs:
     """Part key → published folder, in part order; only for the work that gathers them."""
     failed: Mapping[str, str] = field(default_factory=dict)
     """Part key → why it failed, where the settings allow that; only for the work that gathers the others."""
+    upcoming: Part | None = None
+    """The part that this process works on next, if its executor knows it: it may be prepared in advance."""
     earlier: tuple[Path, ...] = ()
     """What the same stage published before, newest first, for a stage that `extends` it: bytes to link instead of
     writing them again, which decide nothing that readers see."""
