@@ -195,7 +195,7 @@ class Ledger:
             self.add_step(run, name, manifest.identity, **facts, state="fresh")
         self.end_run(run, "ok")
 
-    def knows(self, fingerprint: str) -> bool:
+    def has_artifact(self, fingerprint: str) -> bool:
         """Whether a published folder is in the index."""
         return bool(self.rows("SELECT 1 FROM artifact WHERE fingerprint = ?", (fingerprint,)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from oceanpath.errors import ExperimentError
@@ -88,7 +89,7 @@ def plan(experiment: Experiment, targets: Iterable[str] = (), to: str = "") -> P
         )
     steps: dict[str, Step] = {}
     made: dict[tuple[str, str], str] = {}
-    for stage in _ordered([stage for stage in catalog.stages if stage.name in wanted]):
+    for stage in _sorted([stage for stage in catalog.stages if stage.name in wanted]):
         for variant in experiment.variants:
             step = _step(experiment, stage, variant, made)
             made[stage.name, variant.name] = step.name
@@ -126,15 +127,11 @@ def _step(experiment: Experiment, stage: Stage, variant: Variant, made: Mapping[
     return Step(name, stage, settings, parents, across)
 
 
-def _ordered(stages: list[Stage]) -> list[Stage]:
-    """Stages so that parents come first; among equals the flow order stays. Raises: ExperimentError: a circle."""
-    left, done = list(stages), []
-    names = {stage.name for stage in stages}
-    while left:
-        here = {stage.name for stage in left}
-        ready = [s for s in left if not here & (({*s.required(), *s.optional(), *s.across} & names) - {s.name})]
-        if not ready:
-            raise ExperimentError("stages need each other in a circle", got=" -> ".join(sorted(here)))
-        done.append(ready[0])
-        left.remove(ready[0])
-    return done
+def _sorted(stages: list[Stage]) -> list[Stage]:
+    """Stages with parents before children. Raises: ExperimentError: they need each other in a circle."""
+    by_name = {stage.name: stage for stage in stages}
+    order = TopologicalSorter({stage.name: sorted(stage.all_parents() & by_name.keys()) for stage in stages})
+    try:
+        return [by_name[name] for name in order.static_order()]
+    except CycleError as error:  # each stage in its list needs the one before it
+        raise ExperimentError("stages need each other in a circle", got=" -> ".join(error.args[1][::-1])) from error

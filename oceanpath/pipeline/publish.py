@@ -73,7 +73,7 @@ def publish(workspace: Workspace, order: PublishRequest, *, replace: bool = Fals
 
     Raises: AccidentError: the disk refused. What the work or its check raises passes through. Nothing is published.
     """
-    final = workspace.place(order.kind, order.stage, order.fingerprint)
+    final = workspace.folder(order.kind, order.stage, order.fingerprint)
     partial = final.parent / f".{order.fingerprint}.{process_tag()}.{token()}{PARTIAL}"
     goes_on = False
     try:
@@ -132,7 +132,7 @@ def make(
 
 
 def _published_ns(workspace: Workspace, order: PublishRequest) -> int:
-    return (workspace.place(order.kind, order.stage, order.fingerprint) / MANIFEST).stat().st_mtime_ns
+    return (workspace.folder(order.kind, order.stage, order.fingerprint) / MANIFEST).stat().st_mtime_ns
 
 
 def move_aside(workspace: Workspace, folder: Path) -> None:

@@ -10,13 +10,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from oceanpath.errors import OceanPathError
+from oceanpath.pipeline.workspace import JOURNAL as JOURNAL
+from oceanpath.pipeline.workspace import LOCAL as LOCAL
 from oceanpath.settings import Settings
-
-LOCAL = "local"
-"""Folder of a published folder for what is true on this machine only: no part of the result, in no digest."""
-JOURNAL = f"{LOCAL}/journal.txt"
-"""A file below `out` by which a stage's work goes on with what it wrote before it was killed; it is never published.
-Work that writes one may be given its own unfinished folder again, and must hold nothing in there for whole unseen."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +66,10 @@ class Stage:
         """Names of the parents it uses when the experiment has them."""
         return tuple(name[:-1] for name in self.needs if name.endswith("?"))
 
+    def all_parents(self) -> set[str]:
+        """Names of all stages that come before it where they take part."""
+        return {*self.required(), *self.optional(), *self.across}
+
 
 @dataclass(frozen=True)
 class Part:
@@ -100,6 +100,8 @@ class Inputs:
     """Part key → published folder, in part order; only for the work that gathers them."""
     failed: Mapping[str, str] = field(default_factory=dict)
     """Part key → why it failed, where the settings allow that; only for the work that gathers the others."""
+    upcoming: Part | None = None
+    """The part that this process works on next, if its executor knows it: it may be prepared in advance."""
     earlier: tuple[Path, ...] = ()
     """What the same stage published before, newest first, for a stage that `extends` it: bytes to link instead of
     writing them again, which decide nothing that readers see."""
@@ -124,7 +126,7 @@ class Inputs:
 
 
 def _verify(folder: Path, names: Iterable[str]) -> None:
-    from oceanpath.pipeline.integrity import verify_files  # which imports this module
+    from oceanpath.pipeline.integrity import verify_files  # loads SQLite, which most commands do not need
 
     verify_files(folder, names)
 

@@ -15,11 +15,15 @@ import xxhash
 from oceanpath.errors import ArtifactError, ExperimentError
 from oceanpath.pipeline.locks import clear, holder
 from oceanpath.pipeline.processes import is_alive, process_tag, token
-from oceanpath.pipeline.stage import JOURNAL, LOCAL
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 PARTIAL = ".partial"
+LOCAL = "local"
+"""Folder below a published folder for facts about this machine only: no part of the result, in no digest."""
+JOURNAL = f"{LOCAL}/journal.txt"
+"""A file below `out` with which the work of a stage resumes what it wrote before it was killed; it is never published.
+Work that writes one may receive its own unfinished folder again, and must check everything that is in it."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +62,13 @@ class Workspace:
 
     root: Path
 
-    def place(self, kind: str, stage: str, fingerprint: str) -> Path:
+    def folder(self, kind: str, stage: str, fingerprint: str) -> Path:
         """The final folder of a published stage or part."""
         return self.root / ("runs" if kind == "stage" else "parts") / stage / fingerprint
 
     def folders(self, kind: str, stage: str) -> list[Path]:
         """What a stage published, stages or parts."""
-        places = self.place(kind, stage, "").iterdir() if self.place(kind, stage, "").is_dir() else ()
+        places = self.folder(kind, stage, "").iterdir() if self.folder(kind, stage, "").is_dir() else ()
         return sorted(path for path in places if not path.name.startswith("."))
 
     def earlier(self, stage: str, most: int = 16) -> tuple[Path, ...]:
@@ -172,7 +176,7 @@ def local_files(folder: Path) -> list[Path]:
 def find(workspace: Workspace, kind: str, stage: str, name: str) -> tuple[Manifest | None, str]:
     """What is published under a fingerprint, and what is wrong with it if it is damaged."""
     try:
-        return read_manifest(workspace.place(kind, stage, name)), ""
+        return read_manifest(workspace.folder(kind, stage, name)), ""
     except ArtifactError as error:
         return None, error.render()
 

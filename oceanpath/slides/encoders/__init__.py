@@ -8,7 +8,7 @@ package adds: an entry point of the group ``oceanpath.encoders`` names a light m
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol
 
 from oceanpath.errors import ExperimentError, nearest
 from oceanpath.plugins import load_plugins
@@ -19,7 +19,6 @@ from oceanpath.slides.encoders.weights import find_weights, hash_file, local_fil
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
     from numpy.typing import NDArray
 
 
@@ -40,16 +39,6 @@ class Encoder(Protocol):
 
     def encode(self, patches: NDArray[np.uint8]) -> NDArray[np.float16]:
         """Features [B, dim] of `patches` [B, P, P, 3] RGB; a row depends on its own patch alone."""
-
-
-@runtime_checkable
-class TensorEncoder(Protocol):
-    """An encoder on a torch device that also takes and returns tensors there: no copy through the host."""
-
-    device: torch.device
-
-    def encode_tensor(self, patches: torch.Tensor) -> torch.Tensor:
-        """Features [B, dim], float16, of uint8 `patches` [B, P, P, 3]; resizes and normalises on the device."""
 
 
 GROUP = "oceanpath.encoders"

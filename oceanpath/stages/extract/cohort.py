@@ -50,17 +50,15 @@ def parts(settings: ExtractSettings, inputs: Inputs) -> list[Part]:
     outlines = find_contours(settings.tissue) if settings.tissue else {}
     slides = shard_of(found.wanted, settings.shard)
     places = coords_digests(settings.coords, slides, file_digest) if settings.coords is not None else {}
-    made = []
-    names = [*slides, ""]
-    for (name, path), after in zip(slides.items(), names[1:], strict=True):
+    result = []
+    for name, path in slides.items():
         digest = slide_digest(path, found.root, digests)
         identity = {"settings": same, "slide": digest, "slide_id": name}
         identity |= {"tissue": file_digest(outlines[name])} if name in outlines else {}
         identity |= {"places": places[name]} if places else {}
         identity |= {"reader": installed(path)} if path.suffix.lower() in CLOSED_SUFFIXES else {}
-        payload = {"path": str(path), "next": str(slides.get(after, "")), "next_id": after}
-        made.append(Part(part_key(name), identity, payload))
-    return made
+        result.append(Part(part_key(name), identity, {"path": str(path)}))
+    return result
 
 
 def slide_digest(path: Path, root: Path, digests: Mapping[str, str]) -> str:

@@ -12,7 +12,6 @@ from PIL import Image
 from torch import nn
 
 from oceanpath.errors import ExperimentError
-from oceanpath.slides.encoders import TensorEncoder
 from oceanpath.slides.encoders.spec import HALF, IMAGENET, EncoderSpec, View
 from oceanpath.slides.encoders.torch_encoder import TorchEncoder, see
 
@@ -73,7 +72,7 @@ def test_pooling(
     wanted = np.concatenate([factor * means for factor in factors], axis=1)
     found = encoder.encode(NOISE)
     assert found.dtype == np.float16 and np.abs(found - wanted).max() < 2e-3
-    assert isinstance(encoder, TensorEncoder) and encoder.encode(NOISE[:0]).shape == (0, card.dim)
+    assert encoder.encode(NOISE[:0]).shape == (0, card.dim)
 
 
 def test_an_encoder_must_say_what_it_sees() -> None:

@@ -17,7 +17,7 @@ from oceanpath.stages.extract.settings import ExtractSettings
 from oceanpath.stages.extract.work import run, run_part
 
 from ...slides.trident import stub
-from .test_extract import draw_slide
+from .test_work import draw_slide
 
 REAL = Path(__file__).resolve().parents[3] / "../shared/data/slides_real"
 

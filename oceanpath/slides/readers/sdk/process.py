@@ -9,7 +9,7 @@ from typing import Any
 from oceanpath.errors import ArtifactError, MissingExtraError, StageError
 from oceanpath.slides.readers.sdk import child
 from oceanpath.slides.readers.sdk.sdks import Sdk, surroundings
-from oceanpath.subprocess_worker import Worker, WorkerDiedError, WorkerError, WorkerHangsError
+from oceanpath.subprocess_worker import Worker, WorkerDiedError, WorkerError, WorkerHangsError, module_command
 
 REFUSALS = {"error", "unloadable"}
 LEAVE_OUT = "Open it with the maker's program and export SVS or pyramidal TIFF, or leave it out with extract.exclude."
@@ -27,7 +27,7 @@ class SdkProcess:
             limit_s: Seconds after which one request is given up.
         """
         self._path, self._maker, self._limit_s = path, maker, limit_s
-        self._worker = Worker(child.__name__, path.suffix.lower(), environment=surroundings(maker))
+        self._worker = Worker(module_command(child.__name__, path.suffix.lower()), surroundings(maker))
 
     @property
     def pid(self) -> int:

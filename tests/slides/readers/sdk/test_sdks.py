@@ -11,7 +11,6 @@ import pytest
 
 from oceanpath.artifacts.cohort.ids import CLOSED_SUFFIXES
 from oceanpath.errors import MissingExtraError
-from oceanpath.slides.readers.sdk import makers
 from oceanpath.slides.readers.sdk.sdks import SDKS, Sdk, installed, sdk_of, surroundings
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -55,4 +54,4 @@ def test_a_process_finds_our_packages_and_the_libraries_of_its_own(
         str(tmp_path / "boxed/LIB/more"),
         "/elsewhere",
     ]
-    assert surroundings(makers.SDKS[".czi"])["LD_LIBRARY_PATH"] == "/elsewhere"
+    assert surroundings(SDKS[".czi"])["LD_LIBRARY_PATH"] == "/elsewhere"

@@ -13,12 +13,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from oceanpath.pipeline import workers
-from oceanpath.pipeline.jobs import JobResult
+from oceanpath.pipeline.executors import local
 from oceanpath.pipeline.stage import Quiet
+from oceanpath.pipeline.work_items import JobResult
 
-from ..breaking import used
-from .conftest import project, start
+from ...breaking import used
+from ..conftest import project, start
 
 
 def test_several_jobs_give_what_one_gives(tmp_path: Path) -> None:
@@ -73,77 +73,77 @@ class Deaf(Answering):
 
 
 @pytest.fixture
-def beside() -> Iterator[workers.ProcessExecutor]:
-    made = workers.ProcessExecutor(2)
+def executor() -> Iterator[local.LocalExecutor]:
+    made = local.LocalExecutor(2)
     yield made
     made.close()
 
 
-def test_a_worker_that_dies_takes_no_other_task_with_it(beside: workers.ProcessExecutor) -> None:
+def test_a_worker_that_dies_takes_no_other_task_with_it(executor: local.LocalExecutor) -> None:
     tasks = [Answering(), Dying(), Answering(), Dying(), Answering()]
-    made = dict(beside.each(tasks, Quiet()))
+    made = dict(executor.run(tasks, Quiet()))
     assert [made[task].error is None for task in tasks] == [True, False, True, False, True]
     assert "its process was killed" in str(made[tasks[1]].error)
 
 
-def test_a_worker_that_was_killed_is_replaced(beside: workers.ProcessExecutor) -> None:
+def test_a_worker_that_was_killed_is_replaced(executor: local.LocalExecutor) -> None:
     for _ in range(3):
-        ((_, made),) = beside.each([Answering()], Quiet())
+        ((_, made),) = executor.run([Answering()], Quiet())
         assert made.error is None
         os.kill(int(made.seconds), signal.SIGKILL)
 
 
-def test_a_bug_in_a_worker_is_raised_here(beside: workers.ProcessExecutor) -> None:
+def test_a_bug_in_a_worker_is_raised_here(executor: local.LocalExecutor) -> None:
     with pytest.raises(KeyError, match="not planned"):
-        list(beside.each([Surprising()], Quiet()))
-    ((_, made),) = beside.each([Answering()], Quiet())
+        list(executor.run([Surprising()], Quiet()))
+    ((_, made),) = executor.run([Answering()], Quiet())
     assert made.error is None
 
 
-def test_a_worker_that_cannot_start_is_told(beside: workers.ProcessExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_cannot_start_is_told(executor: local.LocalExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(workers.CONTEXT, "Process", refuse)
-    ((_, made),) = beside.each([Answering()], Quiet())
+    monkeypatch.setattr(local.CONTEXT, "Process", refuse)
+    ((_, made),) = executor.run([Answering()], Quiet())
     assert "could not be started; got [Errno 28] No space left" in str(made.error)
 
 
-def test_closing_ends_what_is_at_work_and_refuses_what_comes(beside: workers.ProcessExecutor) -> None:
+def test_closing_ends_what_is_at_work_and_refuses_what_comes(executor: local.LocalExecutor) -> None:
     ended: list[type[BaseException]] = []
 
     def work() -> None:
         try:
-            list(beside.each([Endless() for _ in range(8)], Quiet()))
+            list(executor.run([Endless() for _ in range(8)], Quiet()))
         except KeyboardInterrupt as error:
             ended.append(type(error))
 
     thread = threading.Thread(target=work)
     thread.start()
     time.sleep(0.5)
-    beside.close()
+    executor.close()
     thread.join(timeout=10)
     assert ended == [KeyboardInterrupt]
     with pytest.raises(KeyboardInterrupt):
-        list(beside.each([Answering()], Quiet()))
+        list(executor.run([Answering()], Quiet()))
 
 
-def test_closing_ends_a_worker_that_does_not_end_at_sigterm_beside_one_that_waits(
-    beside: workers.ProcessExecutor, tmp_path: Path
+def test_closing_ends_a_worker_that_does_not_end_at_sigterm_executor_one_that_waits(
+    executor: local.LocalExecutor, tmp_path: Path
 ) -> None:
-    list(beside.each([Answering(), Answering()], Quiet()))
+    list(executor.run([Answering(), Answering()], Quiet()))
     file = tmp_path / "pid"
 
     def work() -> None:
         with suppress(KeyboardInterrupt):
-            list(beside.each([Deaf(file)], Quiet()))
+            list(executor.run([Deaf(file)], Quiet()))
 
     thread = threading.Thread(target=work)
     thread.start()
     while not file.exists() or not file.read_text():
         time.sleep(0.02)
     began = time.monotonic()
-    beside.close()
+    executor.close()
     thread.join(timeout=30)
     assert not psutil.pid_exists(int(file.read_text()))
     assert time.monotonic() - began < 5
@@ -152,4 +152,4 @@ def test_closing_ends_a_worker_that_does_not_end_at_sigterm_beside_one_that_wait
 @pytest.mark.parametrize(("said", "expected"), [("0,2", ["0", "2"]), ("", []), ("GPU-a", ["GPU-a"])])
 def test_visible_gpus_are_those_the_user_left_visible(said, expected, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", said)
-    assert workers.gpus() == expected
+    assert local.visible_gpus() == expected
