@@ -14,7 +14,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 from oceanpath.artifacts.bundle.folder import Bundle, BundleFacts, golden_bag, golden_coords, read_bundle
 from oceanpath.artifacts.features.provenance import UNKNOWN, Provenance
 from oceanpath.artifacts.store.bfloat16 import as_numbers, as_stored
-from oceanpath.cores import open_cores
+from oceanpath.cores import available_cores
 from oceanpath.errors import ArtifactError
 from oceanpath.serving.contract import apply_cap, rows_of, validate_coords, validate_features, validate_provenance
 from oceanpath.serving.errors import BadFeaturesError, NotFiniteError
@@ -66,7 +66,7 @@ class Engine:
         self.facts: BundleFacts = bundle.facts
         self._training = bundle.training
         options = ort.SessionOptions()
-        options.intra_op_num_threads = threads or open_cores()
+        options.intra_op_num_threads = threads or available_cores()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         apply_cap(bundle.facts.contract.cap)
