@@ -137,7 +137,7 @@ def test_packages_of_this_interpreter_do_not_reach_the_other(
 
 
 def test_a_missing_trident_and_another_package_of_that_name_are_distinguished(tmp_path: Path) -> None:
-    with pytest.raises(MissingExtraError, match=r"TRIDENT is not installed here.*docs/trident.md"):
+    with pytest.raises(MissingExtraError, match=r"TRIDENT is not installed in this interpreter.*docs/trident.md"):
         Session(stub.install(tmp_path / "none", {}), 20, quiet)
     astrophysics = stub.install(tmp_path / "stars", {"__init__.py": "", "ion_balance.py": ""})
     with pytest.raises(MissingExtraError, match=r"astrophysics package, not TRIDENT.*pip uninstall trident"):
@@ -148,7 +148,7 @@ def test_the_interpreter_is_named_by_the_setting_or_the_environment(
     python: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
-    with pytest.raises(MissingExtraError, match=f"no interpreter with TRIDENT is named.*{VARIABLE}"):
+    with pytest.raises(MissingExtraError, match=f"no interpreter with TRIDENT is set.*{VARIABLE}"):
         find_interpreter("")
     with pytest.raises(ExperimentError, match=r"extract.trident_python: no such interpreter.*nowhere/python"):
         find_interpreter("nowhere/python")

@@ -96,7 +96,7 @@ def test_the_same_bytes_again_and_other_identities_for_other_versions(
         ),
         ({"trident_segmenter": "hest"}, StageError, 'trident_segmenter = "otsu" needs no download'),
         ({"min_tissue": 0.95}, StageError, r"no patch with tissue.*extract\.exclude"),
-        ({"target_mpp": 0.3}, ExperimentError, r"extract\.target_mpp: TRIDENT knows whole magnifications"),
+        ({"target_mpp": 0.3}, ExperimentError, r"extract\.target_mpp: TRIDENT supports only whole magnifications"),
         ({"encoder": "dies"}, StageError, "TRIDENT died.*out of memory"),
     ],
 )
