@@ -100,6 +100,8 @@ class Inputs:
     """Part key → published folder, in part order; only for the work that combines them."""
     failed: Mapping[str, str] = field(default_factory=dict)
     """Part key → the reason of its failure, where the settings permit that; only for the work that combines parts."""
+    upcoming: Part | None = None
+    """The part that this process works on next, if its executor knows it: it may be prepared in advance."""
     earlier: tuple[Path, ...] = ()
     """Earlier results of the same stage, newest first, for a stage that `extends` them: files to link instead of
     writing the same bytes again. They do not change what readers see."""

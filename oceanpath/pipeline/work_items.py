@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from oceanpath.errors import AccidentError, OceanPathError
@@ -51,6 +51,8 @@ class WorkItem:
     part: Part | None = None
     wait: bool = True
     """Whether to wait for another process that is making the same thing."""
+    upcoming: Part | None = None
+    """See `Inputs.upcoming`."""
 
     @property
     def request(self) -> PublishRequest:
@@ -90,7 +92,8 @@ class WorkItem:
         )
 
     def _part(self, part: Part, progress: Progress) -> PublishRequest:
-        stage, settings, inputs = self.job.step.stage, self.job.step.settings, self.job.inputs
+        stage, settings = self.job.step.stage, self.job.step.settings
+        inputs = replace(self.job.inputs, upcoming=self.upcoming)
         work = resolve(stage.part_work)
         identity = {"stage": stage.name, "version": stage.version, "part": dict(part.identity)}
         return PublishRequest(

@@ -1,9 +1,11 @@
-"""The stage before a device: readers in other processes, look-ahead over slides, bounded memory, the same bytes."""
+"""Extraction for a device: reader processes, slides prepared in advance, bounded memory, the same bytes."""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,8 +16,11 @@ from numpy.typing import NDArray
 from oceanpath.errors import OceanPathError
 from oceanpath.pipeline.stage import Inputs, Quiet
 from oceanpath.slides.demo.aperio import write_aperio
-from oceanpath.stages.extract import work
+from oceanpath.slides.engine.feature_extractor import FeatureExtractor
+from oceanpath.slides.engine.prefetch import Prefetcher
+from oceanpath.stages.extract import slide_encoder, work
 from oceanpath.stages.extract.cohort import parts
+from oceanpath.stages.extract.prepare import PreparedSlide, SlideRequest
 from oceanpath.stages.extract.settings import ExtractSettings
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -35,10 +40,10 @@ class Device:
 
 @pytest.fixture
 def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(work, "build_encoder", lambda name, device, options: Device())
-    work._engine.cache_clear()
+    monkeypatch.setattr(slide_encoder, "build_encoder", lambda name, device, options: Device())
+    slide_encoder._slide_encoder.cache_clear()
     yield
-    work._engine.cache_clear()
+    slide_encoder._slide_encoder.cache_clear()
 
 
 def draw(folder: Path, count: int, side: int = 512) -> Path:
@@ -52,11 +57,12 @@ def draw(folder: Path, count: int, side: int = 512) -> Path:
 def extract(slides: Path, out: Path, workers: int, failed: list[str] | None = None) -> dict[str, bytes]:
     keys = ExtractSettings(encoder="hed_stats", slides=slides, patch_px=64, min_tissue=0.0, workers=workers)
     found: dict[str, bytes] = {}
-    for part in parts(keys, Inputs()):
+    every = parts(keys, Inputs())
+    for part, upcoming in zip_longest(every, every[1:]):
         folder = out / part.key
         folder.mkdir(parents=True)
         try:
-            work.run_part(keys, Inputs(), part, folder, Quiet())
+            work.run_part(keys, Inputs(upcoming=upcoming), part, folder, Quiet())
         except OceanPathError as error:
             assert failed is not None
             failed.append(str(error))
@@ -83,18 +89,43 @@ def test_a_bad_slide_between_good_ones(device: None, tmp_path: Path) -> None:
     assert ["s01.svs" in failed[0], "s03.svs" in failed[1]] == [True, True]
 
 
+def test_the_upcoming_slide_is_prepared_while_one_is_encoded(
+    device: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = ExtractSettings(encoder="hed_stats", slides=draw(tmp_path / "slides", 2), patch_px=64, workers=0)
+    first, second = parts(keys, Inputs())
+    prepared: list[str] = []
+
+    def prepare(request: SlideRequest) -> PreparedSlide:
+        prepared.append(request.slide_id)
+        return slide_encoder.prepare(request)
+
+    encoder = slide_encoder.SlideEncoder(
+        FeatureExtractor(Device(), 0), Prefetcher(prepare, lambda slide: slide.reader.close())
+    )
+    monkeypatch.setattr(work, "slide_encoder_for", lambda settings: encoder)
+    work.run_part(keys, Inputs(upcoming=second), first, tmp_path, Quiet())
+    deadline = time.monotonic() + 20
+    while encoder.slides.ready() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert prepared == ["s00", "s01"]
+    work.run_part(keys, Inputs(), second, tmp_path, Quiet())
+    assert prepared == ["s00", "s01"]
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_memory_does_not_grow_with_the_number_of_slides(device: None, tmp_path: Path, workers: int) -> None:
     slides, resident = draw(tmp_path / "slides", 30, 256), list[int]()
 
-    class SlotReader(Quiet):
+    class MemoryRecorder(Quiet):
         def start(self, total: int, unit: str) -> None:
             resident.append(int(Path("/proc/self/statm").read_text().split()[1]) * PAGE)
 
     keys = ExtractSettings(encoder="hed_stats", slides=slides, patch_px=64, min_tissue=0.0, workers=workers)
-    for part in parts(keys, Inputs()):
+    every = parts(keys, Inputs())
+    for part, upcoming in zip_longest(every, every[1:]):
         (tmp_path / part.key).mkdir()
-        work.run_part(keys, Inputs(), part, tmp_path / part.key, SlotReader())
+        work.run_part(keys, Inputs(upcoming=upcoming), part, tmp_path / part.key, MemoryRecorder())
     grown = (max(resident[20:]) - max(resident[:10])) / 2**20
     print(f"memory after 30 slides: {grown:+.1f} MB over that after 10")
     assert len(resident) == 30 and grown < 4

@@ -75,7 +75,7 @@ def test_from_slides_to_checked_features(tmp_path: Path, cohort: Path) -> None:
     summary = run(keys, inputs, out, Quiet())
     resolve(STAGE.check)(out)
     assert summary.metrics == {"slides": 2, "patches": 8, "encoder": "hed_stats"}
-    assert summary.lines[0] == "2 slides, 8 patches (4 to 4 a slide)"
+    assert summary.lines[0] == "2 slides, 8 patches (4 to 4 per slide)"
     assert sorted(p.name for p in (out / "thumbnails").iterdir()) == ["a.jpg", "b.jpg"]
     with Image.open(out / "thumbnails/b.jpg") as thumbnail:
         assert max(thumbnail.size) == 768
@@ -193,7 +193,7 @@ def test_two_slides_with_one_id_are_both_named(cohort: Path) -> None:
     [
         ({"encoder": "hed_stat"}, "Did you mean hed_stats"),
         ({"exclude": ("bb",)}, "excluded slides that do not exist"),
-        ({"exclude": ("a", "b")}, "holds no slides"),
+        ({"exclude": ("a", "b")}, "contains no slides"),
     ],
 )
 def test_wrong_keys(cohort: Path, keys: dict, says: str) -> None:
