@@ -55,9 +55,9 @@ def test_every_way_of_a_bench_runs_and_leaves_nothing(tmp_path: Path, monkeypatc
     store = bench_store(tmp_path, "trident/float32", 2, 20, 8, 1)
     assert [row.way for row in store] == ["h5py", "copy of the files", "store, 1 thread", "store, 2 threads"]
     packed = bench_store(tmp_path, "gzip/float16", 2, 20, 8, 1)
-    assert [row.way for row in packed][4:] == ["inflating alone, 2 threads"]
+    assert [row.way for row in packed][4:] == ["decompression only, 2 threads"]
     for cap in (None, 10):
         rows = bench_loading(tmp_path, cap, 3, 20, 8, 1)
-        assert {"packed, read ahead", "memory read"} <= {row.way for row in rows}
+        assert {"packed, prefetched", "memory read"} <= {row.way for row in rows}
         assert all(row.seconds > 0 for row in rows)
     assert not list(tmp_path.iterdir())

@@ -13,7 +13,7 @@ from oceanpath.cli.outputs import prepare_folders
 
 
 def register(app: typer.Typer) -> None:
-    """Give `app` this verb."""
+    """Add this verb to `app`."""
     app.command("extract")(bench_extract)
 
 
@@ -36,8 +36,8 @@ def bench_extract(
         write_bench_slide(slide, side)
         size = slide.stat().st_size
         costs = bench_reading(slide, patches, rounds) + bench_extraction(slide, Path(folder) / "features", rounds)
-        apart = largest_difference(slide, patches)
-    facts = {"side_px": side, "slide_bytes": size, "rounds": rounds, "largest_difference_to_openslide": apart}
-    table = f"{as_table(costs)}\n\nlargest difference to OpenSlide's pixels: {apart}"
-    told = BenchResult("extract", costs, facts, table, ("cpu_ms", "CPU-ms a patch"))
-    return write_result(told, out, as_json=as_json)
+        difference = largest_difference(slide, patches)
+    facts = {"side_px": side, "slide_bytes": size, "rounds": rounds, "largest_difference_to_openslide": difference}
+    table = f"{as_table(costs)}\n\nlargest difference to the pixels of OpenSlide: {difference}"
+    result = BenchResult("extract", costs, facts, table, ("cpu_ms", "CPU ms per patch"))
+    return write_result(result, out, as_json=as_json)

@@ -1,4 +1,4 @@
-"""A rendered cohort on disk: slides, label table, and the truth about what was planted."""
+"""A rendered cohort on disk: slides, label table, and the ground truth."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COLUMNS = ("slide_id", "patient_id", "label", "site", "age", "sex")
 
 
 def write_slide(plan: SlidePlan, textures: Mapping[str, Texture], folder: Path) -> Path:
-    """Draw one slide and write `<slide_id>.svs` into `folder`; a finer scanner gets the same field in more pixels."""
+    """Draw one slide and write `<slide_id>.svs` into `folder`; a finer scanner has the same field in more pixels."""
     pixels = draw(plan, textures)
     if plan.mpp < DRAWN_MPP:
         side = round(plan.side * DRAWN_MPP / plan.mpp)
@@ -32,7 +32,7 @@ def write_slide(plan: SlidePlan, textures: Mapping[str, Texture], folder: Path) 
 
 
 def write_table(plans: list[SlidePlan], path: Path) -> None:
-    """The label table, one row a slide, columns `COLUMNS`."""
+    """The label table, one row per slide, columns `COLUMNS`."""
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(COLUMNS)
@@ -40,7 +40,7 @@ def write_table(plans: list[SlidePlan], path: Path) -> None:
 
 
 def write_truth(plans: list[SlidePlan], path: Path) -> None:
-    """What lies where: {slide_id: {"mpp", "spots": [{"kind", "x", "y", "radius"}]}} in level-0 pixels."""
+    """The ground truth: {slide_id: {"mpp", "spots": [{"kind", "x", "y", "radius"}]}} in level-0 pixels."""
     truth = {}
     for plan in plans:
         zoom = DRAWN_MPP / plan.mpp

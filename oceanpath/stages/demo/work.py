@@ -1,4 +1,4 @@
-"""Draw the slides, write the table and the truth."""
+"""Draw the slides, and write the table and the ground truth."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ def run(settings: DemoSettings, _: Inputs, out: Path, progress: Progress) -> Sum
     write_truth(plans, out / "truth.json")
     labels = Counter(plan.label for plan in plans)
     patients = len({plan.patient_id for plan in plans})
-    said = ", ".join(f"{count} {label}" for label, count in sorted(labels.items()))
-    line = f"{len(plans)} slides of {patients} patients ({said}), {size / 1e6:.0f} MB"
+    counts = ", ".join(f"{count} {label}" for label, count in sorted(labels.items()))
+    line = f"{len(plans)} slides of {patients} patients ({counts}), {size / 1e6:.0f} MB"
     return Summary((line,), {"slides": len(plans), "patients": patients, "megabytes": round(size / 1e6, 1)})
 
 
 def check(path: Path) -> None:
     """Open every slide, and compare the slides with the table and the truth.
 
-    Raises: ArtifactError: a slide does not open or has another resolution than the truth says, or the three differ.
+    Raises: ArtifactError: a slide does not open or has another resolution than in the truth, or the three disagree.
     """
     try:
         table = pd.read_csv(path / "cohort.csv", dtype=str)
@@ -59,9 +59,11 @@ def check(path: Path) -> None:
     for name, file in slides.items():
         try:
             with open_slide(file) as reader:
-                told = reader.mpp
+                mpp = reader.mpp
                 reader.read(0, 0, 0, 1, 1)
         except OceanPathError as error:
             raise ArtifactError("a written slide cannot be read back", where=file, got=error) from error
-        if abs(told.x - truth[name]["mpp"]) > 1e-6:
-            raise ArtifactError("a slide tells another mpp", where=file, expected=truth[name]["mpp"], got=told.x)
+        if abs(mpp.x - truth[name]["mpp"]) > 1e-6:
+            raise ArtifactError(
+                "a slide has another mpp than truth.json", where=file, expected=truth[name]["mpp"], got=mpp.x
+            )

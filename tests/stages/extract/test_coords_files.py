@@ -79,7 +79,7 @@ def test_a_list_changes_the_identity_of_its_slide_alone(slides: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("coords", "attrs", "kind", "words"),
     [
-        (PLACES, {"patch_size_level0": 512}, StageError, r"another size; expected 256.*got 512.*256 µm a side"),
+        (PLACES, {"patch_size_level0": 512}, StageError, r"another size; expected a side of 256.*got 512.*256 µm wide"),
         ([[1024, 0]], {}, StageError, r"outside the slide; expected inside 1024 x 1024"),
         ([[-1, 0]], {}, StageError, "outside the slide"),
         ([], {}, ArtifactError, r"no patches.*extract\.exclude"),
@@ -122,7 +122,7 @@ def test_lists_of_rounded_magnifications_fit_tridents_geometry(tmp_path: Path) -
     """At 0.31 µm TRIDENT's patches of 20x are 256 px wide; 0.5 µm a pixel would take 413."""
     slide = draw_slide(tmp_path / "slides/a.svs", 1, mpp=0.31)
     put(tmp_path / "patches/a_patches.h5")
-    with pytest.raises(StageError, match="patches of another size; expected 413 level-0 px a side, got 256"):
+    with pytest.raises(StageError, match="patches of another size; expected a side of 413 level-0 px, got 256"):
         make(settings(slide.parent), tmp_path / "out")
     made = make(settings(slide.parent, geometry="trident"), tmp_path / "again")
     assert read_features(scan_features(made))[1].tolist() == PLACES

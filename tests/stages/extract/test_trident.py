@@ -67,7 +67,7 @@ def test_features_places_and_their_story(slides: Path, python: Path, tmp_path: P
     meta = read_meta(out / "b.h5")
     assert (meta.encoder, meta.mpp_x, meta.mpp_source) == ("counting", 0.31, "openslide.mpp")
     assert meta.patch_px_level0 == 256  # TRIDENT calls 0.31 a 20x slide
-    assert any("0.31 µm a pixel, not 0.5" in line for line in notes.lines)
+    assert any("0.31 µm per pixel, not 0.5" in line for line in notes.lines)
     assert meta.tool_version.startswith("oceanpath ")
     assert "torch" in meta.tool_version
     assert sorted(path.name for path in out.rglob("*.*")) == ["a.h5", "a.jpg", "b.h5", "b.jpg"]
