@@ -15,10 +15,10 @@ from oceanpath.cli.run import run_plan, show_plan
 from oceanpath.cli.stand_alone import load_or_assume, sets_key
 from oceanpath.cli.steps import span
 from oceanpath.errors import ExitCode
-from oceanpath.pipeline.integrity import verified
 from oceanpath.pipeline.plan import Plan, plan
 from oceanpath.pipeline.stage import Inputs
 from oceanpath.pipeline.status import StepState
+from oceanpath.pipeline.verified_inputs import verified
 
 if TYPE_CHECKING:
     from oceanpath.stages.extract.forecast import SlideForecast, Speed
@@ -116,7 +116,7 @@ def _inputs(states: list[StepState], common: Common) -> Inputs | None:
     for stage, name in step.parents.items():
         if by_name[name].state != "fresh":
             return None
-        parents[stage] = common.place().place("stage", stage, by_name[name].fingerprint)
+        parents[stage] = common.place().folder("stage", stage, by_name[name].fingerprint)
     return verified(Inputs(parents=parents), step.stage)
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 from oceanpath.errors import ArtifactError, ExperimentError
+from oceanpath.file_digests import sha256_of_file
 from oceanpath.slides.encoders import hub
 from oceanpath.slides.encoders.spec import EncoderOptions, EncoderSpec
 
-BLOCK = 1 << 22
 LOCAL = "local file"
 NAMED_DIGEST = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+$")
 """Names of torch's hub: the SHA-256 of resnet50-0676ba61.pth starts with 0676ba61."""
@@ -66,11 +65,7 @@ def hash_file(path: Path) -> str:
 
 @lru_cache(maxsize=8)
 def _hash(path: Path, _: int, __: int) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb", buffering=0) as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+    return sha256_of_file(path)
 
 
 def local_file(path: Path, expected: str) -> Path:

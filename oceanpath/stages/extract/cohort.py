@@ -9,6 +9,7 @@ from pathlib import Path
 import xxhash
 
 from oceanpath.artifacts.cohort.ids import CLOSED_SUFFIXES
+from oceanpath.file_digests import xxh3_of_file
 from oceanpath.folders import list_folder
 from oceanpath.pipeline.stage import Inputs, Part
 from oceanpath.slides.contours import find_contours
@@ -21,7 +22,6 @@ from oceanpath.stages.extract.slides import DICOM, MIRAX, shard_of, slides_of
 from oceanpath.stages.extract.trident import trident_versions
 
 SAFE_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
-CHUNK = 1 << 20
 SELECTION = ("exclude", "shard", "slides_of_table", "match_ids", "allow_missing")
 """Keys that select slides without changing their features."""
 
@@ -78,13 +78,9 @@ def slide_digest(path: Path, root: Path, digests: Mapping[str, str]) -> str:
 
 def file_digest(path: Path) -> str:
     """xxh3-128 hex digest of a file; for a link without a target, that of an empty file."""
-    digest = xxhash.xxh3_128()
     if path.is_symlink() and not path.exists():
-        return digest.hexdigest()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return xxhash.xxh3_128_hexdigest(b"")
+    return xxh3_of_file(path)
 
 
 def part_key(name: str) -> str:
