@@ -66,7 +66,7 @@ def test_it_gives_the_bytes_of_the_stage(slides: Path) -> None:
     assert contents(Path("out")) == stage
 
 
-def test_other_settings_replace_what_lies_there(slides: Path) -> None:
+def test_other_settings_replace_the_files(slides: Path) -> None:
     assert extract() == 0
     before = contents(Path("out"))
     assert extract("--set", "extract.overlap=32") == 0
@@ -150,11 +150,11 @@ def test_a_forecast_changes_nothing(slides: Path, capsys: pytest.CaptureFixture[
     assert rows[-1]["sample"]["patches"] == 36
 
 
-def test_a_forecast_of_slides_that_are_not_there_yet(tmp_path, monkeypatch, capsys) -> None:
+def test_a_forecast_of_slides_that_do_not_exist_yet(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "oceanpath.toml").write_text("[demo]\n[extract]\n")
     assert run_app(["extract", "--dry-run"]) == 0
-    assert "not there yet" in capsys.readouterr().out
+    assert "do not exist yet" in capsys.readouterr().out
 
 
 def test_no_slides_at_all(tmp_path, monkeypatch, capsys) -> None:

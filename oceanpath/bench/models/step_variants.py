@@ -51,7 +51,7 @@ class Variant(NamedTuple):
 def log_normal_batch(bags: int, middle: int, dim: int) -> Batch:
     """Bags whose lengths are log-normal with median `middle` and whose padding is the usual one of such batches.
 
-    Of 200 draws it is the one whose padding factor lies closest to the mean of all; features are standard normal.
+    Of 200 draws it is the one whose padding factor is closest to the mean of all; features are standard normal.
     """
     draws = [bag_lengths(bags, middle, seed) for seed in range(200)]
     factors = [len(lengths) * lengths.max() / lengths.sum() for lengths in draws]

@@ -38,9 +38,9 @@ class Session:
         self._worker = Worker([str(python), "-u", driver.__file__, child_process.__file__], environment)
         atexit.register(self.close)
         reply = self.ask({"op": "hello"}, note)
-        if reply["found"] != "trident":
+        if reply["kind"] != "trident":
             self.close()
-            raise refusal(str(reply["found"]), python)
+            raise refusal(str(reply["kind"]), python)
         self.versions: Mapping[str, str] = reply["versions"]
 
     @property

@@ -35,11 +35,11 @@ def parts(settings: ExtractSettings, inputs: Inputs) -> list[Part]:
     of a vendor's format, the version of its SDK is.
 
     Raises:
-        ExperimentError: no slides, two wanted slides with one id, an unknown encoder or an unknown excluded id.
+        ExperimentError: no slides, two selected slides with one id, an unknown encoder or an unknown excluded id.
         MissingExtraError: TRIDENT is requested and not installed.
         OceanPathError: the weights are not available; see `oceanpath.slides.encoders.prepare_encoder`.
     """
-    slides_found = slides_of(settings, inputs)
+    folder = slides_of(settings, inputs)
     digests = {} if inputs.get("demo") else inputs.files.get("slides", {})
     shared = {name: value for name, value in settings.identity().items() if name not in SELECTION}
     if settings.backend == "trident":
@@ -48,11 +48,11 @@ def parts(settings: ExtractSettings, inputs: Inputs) -> list[Part]:
     else:
         shared["encoder_content"] = prepare_encoder(settings.encoder, settings.encoder_options())
     outlines = find_contours(settings.tissue) if settings.tissue else {}
-    slides = shard_of(slides_found.wanted, settings.shard)
+    slides = shard_of(folder.selected, settings.shard)
     coords = coords_digests(settings.coords, slides, file_digest) if settings.coords is not None else {}
     result = []
     for name, path in slides.items():
-        digest = slide_digest(path, slides_found.root, digests)
+        digest = slide_digest(path, folder.root, digests)
         identity = {"settings": shared, "slide": digest, "slide_id": name}
         identity |= {"tissue": file_digest(outlines[name])} if name in outlines else {}
         identity |= {"places": coords[name]} if coords else {}

@@ -28,7 +28,7 @@ def settings(folder: Path | None, **keys: object) -> ExtractSettings:
     return ExtractSettings(**{"encoder": "hed_stats", "slides": folder, **keys})  # type: ignore[arg-type]  # its keys
 
 
-def found(folder: Path, **keys: object) -> Slides:
+def slides_in(folder: Path, **keys: object) -> Slides:
     return slides_of(settings(folder, **keys), Inputs())
 
 
@@ -44,13 +44,13 @@ def table(folder: Path, *names: str, head: str = "slide_id") -> Path:
 
 
 def test_what_is_passed_over_is_counted(folder: Path) -> None:
-    slides = found(folder)
-    assert list(slides.wanted) == ["a", "b"]
+    slides = slides_in(folder)
+    assert list(slides.selected) == ["a", "b"]
     assert slides.lines(()) == ["passed over in slides: 2 .isyntax; 1 .txt"]
     (folder / "only").mkdir()
     (folder / "only" / "x.csv").touch()
     with pytest.raises(ExperimentError, match=r"contains no slides.*got 1 \.csv"):
-        found(folder / "only")
+        slides_in(folder / "only")
 
 
 def test_folders_that_are_links_are_searched_too(folder: Path, tmp_path: Path) -> None:
@@ -58,8 +58,8 @@ def test_folders_that_are_links_are_searched_too(folder: Path, tmp_path: Path) -
     folder.mkdir()
     (folder / "link").symlink_to("../far")
     (tmp_path / "far" / "back").symlink_to("../slides")
-    slides = found(folder)
-    assert {name: path.relative_to(folder).as_posix() for name, path in slides.wanted.items()} == {
+    slides = slides_in(folder)
+    assert {name: path.relative_to(folder).as_posix() for name, path in slides.selected.items()} == {
         "a": "link/a.svs",
         "b": "link/site 1/b.TIF",
     }
@@ -69,13 +69,13 @@ def test_folders_that_are_links_are_searched_too(folder: Path, tmp_path: Path) -
 
 def test_one_slide_under_two_paths_is_one(folder: Path) -> None:
     (folder / "site 1" / "a.svs").symlink_to("../a.svs")
-    assert list(found(folder).wanted) == ["a", "b"]
+    assert list(slides_in(folder).selected) == ["a", "b"]
     (folder / "site 2").mkdir()
     (folder / "site 2" / "a.svs").write_bytes(b"another")
     with pytest.raises(ExperimentError, match=r"two slides have one id; got a: a\.svs and site 2/a\.svs"):
-        found(folder)
-    assert list(found(folder, labels=table(folder, "b")).wanted) == ["b"], "a is not wanted"
-    assert list(found(folder, exclude=("a",)).wanted) == ["b"]
+        slides_in(folder)
+    assert list(slides_in(folder, labels=table(folder, "b")).selected) == ["b"], "a is not in the table"
+    assert list(slides_in(folder, exclude=("a",)).selected) == ["b"]
 
 
 def test_a_link_without_a_target_is_named_and_can_be_left_out(folder: Path, tmp_path: Path) -> None:
@@ -94,13 +94,13 @@ def test_a_link_without_a_target_is_named_and_can_be_left_out(folder: Path, tmp_
 
 
 def test_the_slides_of_the_table_alone_are_extracted(folder: Path) -> None:
-    slides = found(folder, labels=table(folder, "b.tif", "z"))
-    assert (list(slides.wanted), slides.without_slide) == (["b"], ["z"])
+    slides = slides_in(folder, labels=table(folder, "b.tif", "z"))
+    assert (list(slides.selected), slides.without_slide) == (["b"], ["z"])
     assert slides.lines(())[0] == "1 slides of the folder are not in the table and were not extracted"
-    assert list(found(folder, labels=table(folder, "b"), whole_folder=True).wanted) == ["a", "b"]
-    assert list(found(folder, labels=table(folder, "b_x"), match_ids="^[^_]+").wanted) == ["b"]
+    assert list(slides_in(folder, labels=table(folder, "b"), whole_folder=True).selected) == ["a", "b"]
+    assert list(slides_in(folder, labels=table(folder, "b_x"), match_ids="^[^_]+").selected) == ["b"]
     with pytest.raises(ExperimentError, match="0 of 1 ids match"):
-        found(folder, labels=table(folder, "q"))
+        slides_in(folder, labels=table(folder, "q"))
 
 
 def test_a_table_chooses_slides_and_changes_none(folder: Path) -> None:

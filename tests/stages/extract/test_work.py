@@ -87,7 +87,7 @@ def test_from_slides_to_checked_features(tmp_path: Path, cohort: Path) -> None:
         assert coords is not None and coords.tolist() == [[x * zoom, y * zoom] for x, y in wanted]
         meta = read_meta(out / f"{name}.h5")
         assert (meta.mpp_x, meta.mpp_source, meta.level0_width) == (0.5 / zoom, "openslide.mpp", 1024 * zoom)
-        assert meta.slide_digest == file_digest(slides_of(keys, Inputs()).wanted[name])
+        assert meta.slide_digest == file_digest(slides_of(keys, Inputs()).selected[name])
 
 
 def test_each_row_is_the_encoding_of_the_patch_at_its_coords(tmp_path: Path, cohort: Path) -> None:
@@ -166,7 +166,7 @@ def test_dicom_files_of_one_series_are_one_slide(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         source = "camelyon_overview_jpeg.dcm" if "over" in name else f"boxes_dicom/{Path(name).name}"
         (tmp_path / name).write_bytes(b"torn" if "torn" in name else (REAL / source).read_bytes())
-    wanted_slides = slides_of(settings(tmp_path), Inputs()).wanted
+    wanted_slides = slides_of(settings(tmp_path), Inputs()).selected
     found = {name: path.relative_to(tmp_path).as_posix() for name, path in wanted_slides.items()}
     wanted = {"box": "box/boxes_0.dcm", "over": "mixed/over.dcm", "torn": "mixed/torn.dcm"}
     assert found == {**wanted, "boxes_1": "mixed/boxes_1.dcm"}
