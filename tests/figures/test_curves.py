@@ -37,7 +37,7 @@ def drawings(path):
 
 
 @pytest.mark.parametrize("name", list(drawings(None)))
-def test_it_is_a_picture_and_the_same_each_time(tmp_path, name):
+def test_figures_are_deterministic(tmp_path, name):
     for file in ("a.png", "b.png"):
         drawings(tmp_path / file)[name]()
         check_figure(tmp_path / file)
@@ -48,7 +48,7 @@ def test_it_is_a_picture_and_the_same_each_time(tmp_path, name):
 
 
 @pytest.mark.parametrize("draw", [draw_roc, draw_pr])
-def test_without_a_curve_the_picture_says_so(tmp_path, draw):
+def test_without_a_curve_the_figure_says_so(tmp_path, draw):
     draw(tmp_path / "a.png", [])
     draw(tmp_path / "b.png", [CurveLine("model", X, X)])
     assert (tmp_path / "a.png").read_bytes() != (tmp_path / "b.png").read_bytes()
@@ -74,6 +74,6 @@ def test_the_legend_names_every_line_below_the_plot(tmp_path):
     assert found == ["36 slides of 27 patients, 95 % intervals", "model, AUROC 0.850 (0.670 to 0.980)", "floor"]
 
 
-def test_long_names_are_broken_into_lines(tmp_path):
+def test_long_names_are_wrapped(tmp_path):
     found = labels(draw_pr, tmp_path / "a.png", [CurveLine(LONG, X, X)], 0.4)
     assert max(map(len, found[1].splitlines())) < 65 and found[1].replace("\n", " ") == LONG

@@ -23,7 +23,7 @@ def test_results_come_in_order(count: int, threads: int) -> None:
     assert list(in_order(work, range(count), threads)) == [key * key for key in range(count)]
 
 
-def test_few_results_wait() -> None:
+def test_the_number_of_waiting_results_is_limited() -> None:
     begun: list[int] = []
     results = in_order(lambda key: begun.append(key), range(1000), 2)
     next(results)
@@ -33,7 +33,7 @@ def test_few_results_wait() -> None:
 
 
 @pytest.mark.parametrize("threads", [0, 3])
-def test_an_error_comes_out_at_its_place(threads: int) -> None:
+def test_an_error_is_raised_at_its_position(threads: int) -> None:
     def work(key: int) -> float:
         return 1 / (key - 3)
 

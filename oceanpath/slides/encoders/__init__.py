@@ -31,7 +31,7 @@ class Encoder(Protocol):
     batch_size: int
     """Patches per call; with the same number in every call the results are reproducible bit for bit."""
     threads: int
-    """Calls of `encode` that may run in parallel, one per core; 0 on a device that runs one at a time."""
+    """Calls of `encode` that may run in parallel, one per core; 0 on a device that runs one call after the other."""
     revision: str
     """Version of the weights as published: a commit, a version, ``local file``; empty without weights."""
     weights_sha256: str

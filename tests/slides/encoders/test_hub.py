@@ -1,4 +1,4 @@
-"""Downloads against a hub on this machine, with the hub's real client: what it serves, refuses, or cannot be asked."""
+"""Downloads against a hub on this machine, with the hub's real client: downloads, refusals, and an unreachable hub."""
 
 from __future__ import annotations
 

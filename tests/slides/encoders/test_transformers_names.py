@@ -53,7 +53,7 @@ def published(name: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Tens
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
-def test_every_name_finds_its_place(saved: Saved, name: str) -> None:
+def test_every_tensor_is_renamed(saved: Saved, name: str) -> None:
     from oceanpath.slides.encoders import timm_networks
 
     spec, path = saved(name)
