@@ -17,7 +17,7 @@ from oceanpath.bench.rounds import measure
 from oceanpath.cores import usable_cores
 from oceanpath.pipeline.stage import Part, Quiet
 from oceanpath.slides.demo.aperio import LEVELS, TILE, write_pyramid
-from oceanpath.slides.demo.canvas import draw
+from oceanpath.slides.demo.canvas import draw_slide
 from oceanpath.slides.demo.plan import plan_cohort
 from oceanpath.slides.demo.texture import build_textures
 from oceanpath.slides.engine.feature_extractor import FeatureExtractor
@@ -56,7 +56,7 @@ class MeanColour:
 
 def write_bench_slide(path: Path, side: int) -> None:
     """A 40x slide of `side`² pixels, all tissue: JPEG tiles of 256 px on levels 1, 4 and 16."""
-    image = draw(plan_cohort(2, 2 * TISSUE, 0)[0], build_textures(0))
+    image = draw_slide(plan_cohort(2, 2 * TISSUE, 0)[0], build_textures(0))
     middle = image[TISSUE // 2 : TISSUE // 2 + TISSUE, TISSUE // 2 : TISSUE // 2 + TISSUE]
     block = np.tile(middle, (2, 2, 1))
     levels = ((-(-side // ds), np.asarray(Image.fromarray(block).reduce(ds))) for ds in LEVELS)
@@ -126,7 +126,7 @@ def largest_difference(slide: Path, count: int) -> int:
     return largest
 
 
-def as_table(costs: list[Cost]) -> str:
+def costs_table(costs: list[Cost]) -> str:
     """The costs as a Markdown table."""
     lines = [
         "| case | method | patches | CPU ms per patch | x fewer | wall ms per patch | peak MB |",

@@ -38,7 +38,7 @@ NO_PRODUCTS = {torch.ops.aten.convolution: _none, torch.ops.aten.convolution_bac
 """Excluded from the count of matrix products; torch counts depthwise convolutions as full ones."""
 
 
-class Variant(NamedTuple):
+class StepVariant(NamedTuple):
     """How embeddings are computed from a batch."""
 
     forward: Callable[[BaseMIL, Batch], Tensor]
@@ -114,7 +114,7 @@ def _share(peak: int | None, base: int | None) -> float | None:
     return None if not base or peak is None else peak / base
 
 
-def _variants(device: torch.device) -> dict[str, Variant]:
+def _variants(device: torch.device) -> dict[str, StepVariant]:
     def padded(model: BaseMIL, batch: Batch) -> Tensor:
         h, mask, _ = batch.padded()
         return model.forward_features(h, None if model.requires_packed else mask)[0]
@@ -128,14 +128,14 @@ def _variants(device: torch.device) -> dict[str, Variant]:
             yield
 
     return {
-        "padded": Variant(padded, nullcontext),
-        "packed": Variant(packed, lambda: fast_float32(device)),
-        "packed_bf16": Variant(packed, half, "bfloat16"),
-        "checkpoint": Variant(packed, lambda: fast_float32(device), checkpoint=True),
+        "padded": StepVariant(padded, nullcontext),
+        "packed": StepVariant(packed, lambda: fast_float32(device)),
+        "packed_bf16": StepVariant(packed, half, "bfloat16"),
+        "checkpoint": StepVariant(packed, lambda: fast_float32(device), checkpoint=True),
     }
 
 
-def _step(model: BaseMIL, batch: Batch, variant: Variant, record: Callable[[Tensor], object]) -> Work:
+def _step(model: BaseMIL, batch: Batch, variant: StepVariant, record: Callable[[Tensor], object]) -> Work:
     torch.manual_seed(0)
     head = nn.Linear(model.embed_dim, 2).to(batch.features.device)
     labels = batch.labels

@@ -26,7 +26,7 @@ COLUMNS = {
 relative to it, the speed of the first two relative to matrix products, and the difference of packed embeddings."""
 
 
-class Work(NamedTuple):
+class Workload(NamedTuple):
     """The workload: a batch for the variants of a training step (none without bags), and single bags."""
 
     dim: int = 1024
@@ -38,32 +38,32 @@ class Work(NamedTuple):
     threads: int = 1
 
 
-def measure(names: Sequence[str], work: Work, device: torch.device) -> Iterator[dict[str, Any]]:
+def measure_models(names: Sequence[str], workload: Workload, device: torch.device) -> Iterator[dict[str, Any]]:
     """One row per aggregator with its default settings, as soon as it is measured; "step" is None without bags."""
-    torch.set_num_threads(work.threads)
-    batch = log_normal_batch(work.bags, work.middle, work.dim) if work.bags else None
-    limits = gemm_limits(device) if work.bags else {}
+    torch.set_num_threads(workload.threads)
+    batch = log_normal_batch(workload.bags, workload.middle, workload.dim) if workload.bags else None
+    limits = gemm_limits(device) if workload.bags else {}
     for name in names:
         torch.manual_seed(0)
-        model = build_aggregator(parse_model({"name": name}), work.dim)
+        model = build_aggregator(parse_model({"name": name}), workload.dim)
         yield {
             "name": name,
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
-            "step": None if batch is None else compare(model, batch, work.rounds, device, limits),
-            "growth": grow(model, work.sizes, device),
+            "step": None if batch is None else compare(model, batch, workload.rounds, device, limits),
+            "growth": grow(model, workload.sizes, device),
         }
 
 
-def conditions(work: Work, device: torch.device) -> dict[str, Any]:
+def conditions(workload: Workload, device: torch.device) -> dict[str, Any]:
     """Device, versions and workload; nothing that identifies a machine."""
     result: dict[str, Any] = {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "torch": torch.__version__,
-        **work._asdict(),
+        **workload._asdict(),
     }
-    if not work.bags:
+    if not workload.bags:
         return result
-    lengths = log_normal_batch(work.bags, work.middle, 1).lengths
+    lengths = log_normal_batch(workload.bags, workload.middle, 1).lengths
     return result | {
         "patches": int(lengths.sum()),
         "padding_factor": float(len(lengths) * lengths.max() / lengths.sum()),

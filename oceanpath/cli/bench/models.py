@@ -38,17 +38,17 @@ def bench_models(
     prepare_folders(out=out)
     import torch
 
-    from oceanpath.bench.models.table import Work, conditions, head, lines, measure
+    from oceanpath.bench.models.table import Workload, conditions, head, lines, measure_models
 
     if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
         raise ExperimentError(
             "no such device on this machine", where="--device", expected="cpu or a usable cuda", got=device
         )
-    work, torch_device = Work(dim, bags, median, numbers, rounds, threads), torch.device(device)
-    result: dict[str, Any] = {"conditions": conditions(work, torch_device), "models": []}
+    workload, torch_device = Workload(dim, bags, median, numbers, rounds, threads), torch.device(device)
+    result: dict[str, Any] = {"conditions": conditions(workload, torch_device), "models": []}
     if not as_json:
         print(head())
-    for row in measure(selected, work, torch_device):
+    for row in measure_models(selected, workload, torch_device):
         result["models"].append(row)
         if not as_json:
             print("\n".join(lines(row)), flush=True)

@@ -21,7 +21,7 @@ HAEMATOXYLIN, EOSIN = (0.66, 0.69, 0.30), (0.12, 0.94, 0.32)
 Field = NDArray[np.float32]
 
 
-def draw(plan: SlidePlan, textures: Mapping[str, Texture]) -> NDArray[np.uint8]:
+def draw_slide(plan: SlidePlan, textures: Mapping[str, Texture]) -> NDArray[np.uint8]:
     """The slide at 0.5 µm per pixel, RGB [side, side, 3]; deterministic for a plan."""
     rng = np.random.default_rng(plan.seed)
     cells = plan.side // CELL

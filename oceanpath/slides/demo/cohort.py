@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from oceanpath.slides.demo.aperio import write_aperio
-from oceanpath.slides.demo.canvas import draw
+from oceanpath.slides.demo.canvas import draw_slide
 from oceanpath.slides.demo.plan import SlidePlan
 from oceanpath.slides.demo.texture import Texture
 
@@ -22,7 +22,7 @@ COLUMNS = ("slide_id", "patient_id", "label", "site", "age", "sex")
 
 def write_slide(plan: SlidePlan, textures: Mapping[str, Texture], folder: Path) -> Path:
     """Draw one slide and write `<slide_id>.svs` into `folder`; a finer scanner has the same field in more pixels."""
-    pixels = draw(plan, textures)
+    pixels = draw_slide(plan, textures)
     if plan.mpp < DRAWN_MPP:
         side = round(plan.side * DRAWN_MPP / plan.mpp)
         pixels = np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC))
@@ -31,7 +31,7 @@ def write_slide(plan: SlidePlan, textures: Mapping[str, Texture], folder: Path) 
     return path
 
 
-def write_table(plans: list[SlidePlan], path: Path) -> None:
+def write_label_table(plans: list[SlidePlan], path: Path) -> None:
     """The label table, one row per slide, columns `COLUMNS`."""
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")

@@ -58,7 +58,7 @@ def register_encoder(spec: EncoderSpec) -> None:
     _NAMES.update(dict.fromkeys(names, spec.name))
 
 
-def canonical(name: str) -> str:
+def canonical_name(name: str) -> str:
     """The name that is recorded in results: the encoder's name for an alias; ``module:factory`` is unchanged.
 
     Raises: ExperimentError: no such encoder; the message suggests the nearest.

@@ -48,7 +48,7 @@ class RandomViT(nn.Module):
         self.position_embedding = nn.Parameter(torch.zeros(1, 1 + (SIDE_PX // PATCH_PX) ** 2, WIDTH))
         self.blocks = nn.Sequential(*(Block() for _ in range(DEPTH)))
         self.norm = nn.LayerNorm(WIDTH)
-        draw(self, seed)
+        initialise(self, seed)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Tokens [B, 197, 192] of normalised pixels [B, 3, 224, 224]."""
@@ -59,7 +59,7 @@ class RandomViT(nn.Module):
 
 
 @torch.no_grad()
-def draw(network: nn.Module, seed: int) -> None:
+def initialise(network: nn.Module, seed: int) -> None:
     """Initialise all weights except those of norms from `seed`, and biases with zeros."""
     generator = torch.Generator().manual_seed(seed)
     norms = {id(value) for part in network.modules() if isinstance(part, nn.LayerNorm) for value in part.parameters()}

@@ -37,7 +37,7 @@ FAULTS = (ArithmeticError, AssertionError, AttributeError, ImportError, LookupEr
 PACKAGES = ("trident", "torch", "timm", "openslide-python")
 
 
-def kind_of(package: str = "trident") -> str:
+def installed_package(package: str = "trident") -> str:
     """Which package named trident is installed here, judged by its files: trident, astrophysics or missing."""
     spec = importlib.util.find_spec(package)
     folders = [Path(folder) for folder in (spec.submodule_search_locations or ())] if spec else []
@@ -102,7 +102,7 @@ def extract(request: dict[str, Any], step: Any) -> dict[str, Any]:
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """The reply to a request."""
     if request["op"] == "hello":
-        return {"kind": kind_of(), "versions": versions()}
+        return {"kind": installed_package(), "versions": versions()}
     steps: list[str] = []
 
     def step(name: str) -> None:

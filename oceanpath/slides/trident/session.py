@@ -11,7 +11,7 @@ from typing import Any
 from oceanpath import child_process
 from oceanpath.errors import StageError
 from oceanpath.slides.trident import driver
-from oceanpath.slides.trident.interpreter import refusal
+from oceanpath.slides.trident.interpreter import missing_trident_error
 from oceanpath.subprocess_worker import Worker, WorkerDiedError, WorkerError, WorkerHangsError
 
 PYTHON_VARIABLES = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
@@ -40,7 +40,7 @@ class Session:
         reply = self.ask({"op": "hello"}, note)
         if reply["kind"] != "trident":
             self.close()
-            raise refusal(str(reply["kind"]), python)
+            raise missing_trident_error(str(reply["kind"]), python)
         self.versions: Mapping[str, str] = reply["versions"]
 
     @property

@@ -11,11 +11,11 @@ import pandas as pd
 from oceanpath.artifacts.cohort.ids import slide_id
 from oceanpath.errors import ArtifactError, OceanPathError
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
-from oceanpath.slides.demo.cohort import COLUMNS, write_slide, write_table, write_truth
+from oceanpath.slides.demo.cohort import COLUMNS, write_label_table, write_slide, write_truth
 from oceanpath.slides.demo.plan import SlidePlan, plan_cohort
 from oceanpath.slides.demo.texture import build_textures
 from oceanpath.slides.reader import open_slide
-from oceanpath.slides.threads import in_order
+from oceanpath.slides.threads import map_in_order
 from oceanpath.stages.demo.settings import DemoSettings
 
 
@@ -31,10 +31,10 @@ def run(settings: DemoSettings, _: Inputs, out: Path, progress: Progress) -> Sum
 
     progress.start(len(plans), "slides")
     size = 0
-    for written in in_order(draw_one, plans, settings.workers):
+    for written in map_in_order(draw_one, plans, settings.workers):
         size += written
         progress.advance()
-    write_table(plans, out / "cohort.csv")
+    write_label_table(plans, out / "cohort.csv")
     write_truth(plans, out / "truth.json")
     labels = Counter(plan.label for plan in plans)
     patients = len({plan.patient_id for plan in plans})

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from oceanpath.settings import Settings, added, outside, runtime, shared
-from oceanpath.slides.encoders import canonical
+from oceanpath.slides.encoders import canonical_name
 from oceanpath.slides.encoders.spec import EncoderOptions
 from oceanpath.slides.encoders.user_code import source_digest
 
@@ -95,7 +95,7 @@ class ExtractSettings(Settings):
     @classmethod
     def _one_name(cls, name: str, info: ValidationInfo) -> str:
         """An alias and its encoder have one fingerprint; TRIDENT has its own names."""
-        return name if info.data.get("backend") == "trident" else canonical(name)
+        return name if info.data.get("backend") == "trident" else canonical_name(name)
 
     @field_validator("shard")
     @classmethod

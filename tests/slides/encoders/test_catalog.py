@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from oceanpath.errors import ExperimentError
-from oceanpath.slides.encoders import ENCODERS, canonical, encoder_spec, register_encoder
+from oceanpath.slides.encoders import ENCODERS, canonical_name, encoder_spec, register_encoder
 from oceanpath.slides.encoders.catalog import ENCODER_SPECS
 from oceanpath.slides.encoders.spec import EncoderSpec
 
@@ -39,8 +39,8 @@ def test_the_architecture_is_the_published_one(spec: EncoderSpec, timm: ModuleTy
 def test_common_aliases_are_registered() -> None:
     names = {"uni2h": "uni_v2", "UNI2-h": "uni_v2", "univ1": "uni_v1", "uni": "uni_v1", "h0-mini": "h0_mini"}
     names |= {"H-optimus-0": "hoptimus0", "Virchow2": "virchow2", "kaiko-vits8": "kaiko_vits8", "phikonv2": "phikon_v2"}
-    assert {name: canonical(name) for name in names} == names
-    assert canonical("my.module:factory") == "my.module:factory"
+    assert {name: canonical_name(name) for name in names} == names
+    assert canonical_name("my.module:factory") == "my.module:factory"
 
 
 def test_revisions_are_commits_except_for_some_repositories() -> None:

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from oceanpath.errors import ArtifactError
-from oceanpath.slides.encoders.checkpoint import fill, read_state
+from oceanpath.slides.encoders.checkpoint import load_weights, read_state
 
 
 class Harmful:
@@ -55,15 +55,15 @@ def test_a_prefix_of_names_is_explained(tmp_path: Path) -> None:
     network = nn.Linear(3, 2)
     state = {f"module.{name}": value for name, value in network.state_dict().items()}
     with pytest.raises(ArtifactError, match=r"missing weight, bias; unexpected module\.weight.*start with 'module\.'"):
-        fill(network, state, "x", tmp_path)
+        load_weights(network, state, "x", tmp_path)
 
 
 def test_a_meta_network_uses_the_tensors_and_counters_may_be_missing(tmp_path: Path) -> None:
     with torch.device("meta"):
         network = nn.Linear(3, 2)
-    fill(network, nn.Linear(3, 2).half().state_dict(), "x", tmp_path)
+    load_weights(network, nn.Linear(3, 2).half().state_dict(), "x", tmp_path)
     assert network.weight.dtype == torch.float32 and not network.weight.is_meta
     norm, state = nn.BatchNorm1d(2), nn.BatchNorm1d(2).state_dict()
     del state["num_batches_tracked"]
-    fill(norm, {name: value + 1 for name, value in state.items()}, "x", tmp_path)
+    load_weights(norm, {name: value + 1 for name, value in state.items()}, "x", tmp_path)
     assert norm.running_mean is not None and norm.running_mean.tolist() == [1, 1]

@@ -25,7 +25,7 @@ from oceanpath.slides.encoders import ENCODERS, build_encoder
 from oceanpath.slides.patches import read_patches
 from oceanpath.slides.reader import open_slide
 from oceanpath.stages.catalog import CATALOG
-from oceanpath.stages.extract.cohort import file_digest, part_key, parts
+from oceanpath.stages.extract.cohort import part_key, parts, slide_file_digest
 from oceanpath.stages.extract.settings import ExtractSettings
 from oceanpath.stages.extract.slides import slides_of
 from oceanpath.stages.extract.stage import STAGE
@@ -87,7 +87,7 @@ def test_from_slides_to_checked_features(tmp_path: Path, cohort: Path) -> None:
         assert coords is not None and coords.tolist() == [[x * zoom, y * zoom] for x, y in wanted]
         meta = read_meta(out / f"{name}.h5")
         assert (meta.mpp_x, meta.mpp_source, meta.level0_width) == (0.5 / zoom, "openslide.mpp", 1024 * zoom)
-        assert meta.slide_digest == file_digest(slides_of(keys, Inputs()).selected[name])
+        assert meta.slide_digest == slide_file_digest(slides_of(keys, Inputs()).selected[name])
 
 
 def test_each_row_is_the_encoding_of_the_patch_at_its_coords(tmp_path: Path, cohort: Path) -> None:
