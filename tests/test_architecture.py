@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Collection
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -128,6 +128,46 @@ def module_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
+LATE_IMPORTS = {
+    ("oceanpath.artifacts.cohort.user_tables", "oceanpath.artifacts.cohort.delimited"),
+    ("oceanpath.artifacts.cohort.user_tables", "oceanpath.artifacts.cohort.workbooks"),
+    ("oceanpath.cli.screen", "oceanpath.cli.live"),
+    ("oceanpath.slides.encoders", "oceanpath.slides.encoders.custom"),
+}
+"""Imports inside functions that still close a circle; none is added."""
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Imports inside functions count; imports for type checking do not."""
+    modules = {module_of(path): path for path in FILES}
+    graph = {
+        name: [target for target in runtime_imports(path, modules.keys()) if (name, target) not in LATE_IMPORTS]
+        for name, path in modules.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail("modules import each other: " + " → ".join(reversed(error.args[1])))
+
+
+def runtime_imports(path: Path, modules: Collection[str]) -> set[str]:
+    """The modules of OceanPath that a file imports when it runs, anywhere in it; the package itself is left out."""
+    found: set[str] = set()
+    nodes: list[ast.AST] = [ast.parse(path.read_text())]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            nodes += node.orelse
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in modules else node.module for name in names}
+        nodes += ast.iter_child_nodes(node)
+    return {name for name in found if name in modules and name != "oceanpath"}
+
+
 def loaded(code: str) -> set[str]:
     process = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport sys; print(*{{name.split('.')[0] for name in sys.modules}})"],
@@ -158,43 +198,6 @@ def test_files_and_functions_stay_readable(path: Path) -> None:
         if isinstance(node, ast.FunctionDef):
             doc = node.body[0].end_lineno - node.body[0].lineno + 1 if ast.get_docstring(node) else 0
             assert (node.end_lineno or 0) - node.lineno - doc <= MAX_FUNCTION, f"{path}:{node.lineno} {node.name}"
-
-
-LATE_IMPORTS = {
-    ("oceanpath.artifacts.cohort.user_tables", "oceanpath.artifacts.cohort.delimited"),
-    ("oceanpath.artifacts.cohort.user_tables", "oceanpath.artifacts.cohort.workbooks"),
-    ("oceanpath.cli.screen", "oceanpath.cli.live"),
-    ("oceanpath.slides.encoders", "oceanpath.slides.encoders.custom"),
-}
-"""Imports inside functions that still close a circle; none is added."""
-
-
-def test_no_module_imports_itself_through_others() -> None:
-    """Imports inside functions count; imports for type checkers do not."""
-    modules = {module_of(path): path for path in FILES}
-    graph = {
-        name: [target for target in runtime_imports(path, modules.keys()) if (name, target) not in LATE_IMPORTS]
-        for name, path in modules.items()
-    }
-    TopologicalSorter(graph).prepare()  # a CycleError names the modules of the circle
-
-
-def runtime_imports(path: Path, modules: Collection[str]) -> set[str]:
-    """The modules of ours that a file imports when it runs, anywhere in it; the package itself is left out."""
-    found: set[str] = set()
-    nodes: list[ast.AST] = [ast.parse(path.read_text())]
-    while nodes:
-        node = nodes.pop()
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            nodes += node.orelse
-            continue
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= {name if name in modules else node.module for name in names}
-        nodes += ast.iter_child_nodes(node)
-    return {name for name in found if name in modules and name != "oceanpath"}
 
 
 SQL = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|PRAGMA|ALTER|DROP)\s+\w")

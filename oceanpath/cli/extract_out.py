@@ -12,7 +12,7 @@ from oceanpath.errors import StageError
 from oceanpath.pipeline.integrity import verify_files
 from oceanpath.pipeline.processes import process_tag, token
 from oceanpath.pipeline.status import StepState
-from oceanpath.pipeline.workspace import Workspace, remove_dead
+from oceanpath.pipeline.workspace import Workspace, remove_ended
 
 SHOWN = 5
 
@@ -37,7 +37,7 @@ def update_out(state: StepState, workspace: Workspace, out: Path) -> None:
     settings: Any = state.step.settings
     stage = state.step.stage.name
     link_files(workspace.folder("stage", stage, state.fingerprint), out)
-    remove_dead(out.rglob(".*"))
+    remove_ended(out.rglob(".*"))
     published = state.manifest.files if state.manifest else {}
     files = {name: path.relative_to(out) for name, path in find_features(out).items()}
     others = [name for name, path in files.items() if path.as_posix() not in published]

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from oceanpath.errors import ArtifactError, make_again
-from oceanpath.pipeline.digests import DigestCache, hash_file
+from oceanpath.file_digests import xxh3_of_file
+from oceanpath.pipeline.digests import DigestCache
 from oceanpath.pipeline.leases import removal
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.locks import holder
@@ -101,7 +102,7 @@ class _Inspection:
         state = path.stat()
         key = (state.st_dev, state.st_ino)
         if key not in self.digests:
-            self.digests[key] = hash_file(path)
+            self.digests[key] = xxh3_of_file(path)
         return self.digests[key]
 
 

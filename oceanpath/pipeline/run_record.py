@@ -33,8 +33,8 @@ class RunRecord:
     def number(self) -> int:
         """Number of the run, which is added to the ledger now if it is not there."""
         if self._run is None:
-            experiment, living = self.plan.experiment, runs(self.workspace)
-            self._run = self.ledger.start_run(experiment.name, str(experiment.path), self.command, living)
+            experiment, running = self.plan.experiment, runs(self.workspace)
+            self._run = self.ledger.start_run(experiment.name, str(experiment.path), self.command, running)
         return self._run
 
     def set_environment(self, environment: Mapping[str, Any]) -> None:

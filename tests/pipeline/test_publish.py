@@ -230,7 +230,7 @@ def test_linked_files_are_sealed_without_being_read(workspace: Workspace, monkey
     first = publish(workspace, order())
     place = workspace.folder("stage", "toy", order().fingerprint)
     read: list[str] = []
-    monkeypatch.setattr("oceanpath.pipeline.publish.hash_file", lambda path: read.append(path.name) or "0" * 32)
+    monkeypatch.setattr("oceanpath.pipeline.publish.xxh3_of_file", lambda path: read.append(path.name) or "0" * 32)
 
     def write(out: Path) -> Summary:
         (out / "linked.txt").hardlink_to(place / "deep" / "a.txt")

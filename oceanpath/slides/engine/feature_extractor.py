@@ -1,4 +1,4 @@
-"""The patches of one slide after the other through one encoder."""
+"""Encode the patches of one slide after the other."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from oceanpath.slides.engine.oom_retry import OomRetry
 from oceanpath.slides.engine.reader_pool import ReaderPool, ReadRequest
 from oceanpath.slides.patches import read_patches
 from oceanpath.slides.reader import SlideReader
-from oceanpath.slides.threads import in_order, one_core_each
+from oceanpath.slides.threads import map_in_order, one_core_each
 
 
 class FeatureExtractor:
-    """Batches of one shape, whatever the slide, in order, whatever the number of threads and processes.
+    """Encodes batches of one shape, in order; the result depends neither on threads nor on processes.
 
-    An encoder that computes on the CPU gets a thread a core, and each reads and encodes batches of its own. Before a
-    device, processes read ahead into a pool. A batch holds patches of one slide alone: what a slide gives depends on no
-    other, and one that fails takes none with it.
+    An encoder that computes on the CPU gets one thread per core, and each thread reads and encodes its own batches. For
+    a device, a pool of processes reads ahead. A batch contains patches of only one slide: its features do not depend on
+    other slides, and a slide that fails does not affect others.
     """
 
     def __init__(self, encoder: Encoder, workers: int) -> None:
         """Start nothing yet.
 
         Args:
-            encoder: Turns patches into features.
-            workers: Processes that read ahead of a device; with 0 this one reads.
+            encoder: The encoder.
+            workers: Processes that read ahead of a device; with 0 this process reads.
         """
         self.encoder, self.workers = encoder, workers
         self._retry = OomRetry(encoder)
@@ -39,12 +39,12 @@ class FeatureExtractor:
     def encode(
         self, request: ReadRequest, reader: SlideReader, upcoming: Callable[[], ReadRequest | None]
     ) -> Iterator[NDArray[np.float16]]:
-        """Features of the patches of `request`, in order, [n, dim] a batch.
+        """Features of the patches of `request`, in order, [n, dim] per batch.
 
         Args:
             request: The slide.
             reader: The same slide, opened in this process.
-            upcoming: The slide after it, once that is known; its first batches may be read ahead.
+            upcoming: The next slide, once it is known; its first batches may be read ahead.
         """
         left = len(request.coords)
         for features in self._batches(request, reader, upcoming):
@@ -70,7 +70,7 @@ class FeatureExtractor:
         threads = self.encoder.threads
         if threads or not self.workers:
             with one_core_each() if threads else nullcontext():
-                yield from in_order(read_and_encode, starts, threads)
+                yield from map_in_order(read_and_encode, starts, threads)
             return
         try:
             yield from map(self._retry.encode, self._pool_for(request.grid.patch_px).batches(request, upcoming))

@@ -74,7 +74,7 @@ def test_slides_one_after_the_other(session: Session, tmp_path: Path) -> None:
     assert session.versions["python"].startswith(f"{sys.version_info[0]}.")
 
 
-def test_a_fault_of_one_slide_stops_no_other(session: Session, tmp_path: Path) -> None:
+def test_an_error_of_one_slide_does_not_affect_others(session: Session, tmp_path: Path) -> None:
     bad = session.ask(request(tmp_path / "w", path="/slides/bad.svs"), quiet)
     assert (bad["status"], bad["step"], bad["kind"]) == ("error", "open", "ValueError")
     unknown = session.ask(request(tmp_path / "w", encoder="uni9"), quiet)
@@ -137,18 +137,18 @@ def test_packages_of_this_interpreter_do_not_reach_the_other(
 
 
 def test_a_missing_trident_and_another_package_of_that_name_are_distinguished(tmp_path: Path) -> None:
-    with pytest.raises(MissingExtraError, match=r"TRIDENT is not installed here.*docs/trident.md"):
+    with pytest.raises(MissingExtraError, match=r"TRIDENT is not installed in this interpreter.*docs/trident.md"):
         Session(stub.install(tmp_path / "none", {}), 20, quiet)
     astrophysics = stub.install(tmp_path / "stars", {"__init__.py": "", "ion_balance.py": ""})
     with pytest.raises(MissingExtraError, match=r"astrophysics package, not TRIDENT.*pip uninstall trident"):
         Session(astrophysics, 20, quiet)
 
 
-def test_the_interpreter_is_named_by_the_setting_or_the_environment(
+def test_the_interpreter_comes_from_the_setting_or_the_environment(
     python: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
-    with pytest.raises(MissingExtraError, match=f"no interpreter with TRIDENT is named.*{VARIABLE}"):
+    with pytest.raises(MissingExtraError, match=f"no interpreter with TRIDENT is set.*{VARIABLE}"):
         find_interpreter("")
     with pytest.raises(ExperimentError, match=r"extract.trident_python: no such interpreter.*nowhere/python"):
         find_interpreter("nowhere/python")

@@ -22,7 +22,7 @@ from ...breaking import ALL, CALLS, KINDS, TRIED, Victim, break_everywhere, hold
 CODE = """
 import sys
 from pathlib import Path
-from tests.stages.mmap.test_crash import build
+from tests.stages.mmap.test_build import build
 code = build(Path(sys.argv[1]))
 sys.exit(f"told: {code}" if code else 0)
 """
