@@ -42,7 +42,7 @@ def _version(shown: bool) -> None:
 
 def _options(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
-    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error; valid anywhere."),
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error; accepted at any position."),
 ) -> None:
     """From whole-slide images and a table of labels to a slide-level model with reliable statistics."""
 

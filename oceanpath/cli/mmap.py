@@ -11,7 +11,7 @@ from oceanpath.cli.run import run_experiment
 from oceanpath.errors import ArtifactError, ExitCode, ExperimentError
 from oceanpath.pipeline.plan import plan
 
-FLAGS = (flag("verify", bool, False, "Compare every bag of the existing store with its digest; build nothing."),)
+FLAGS = (flag("verify", bool, False, "Compare every bag of the existing store with its digest, without building it."),)
 EVERY = 100
 """Slides per line of progress."""
 SHOWN = 20
