@@ -1,4 +1,4 @@
-"""OceanPath: whole-slide images and labels in, a slide-level model with honest statistics out."""
+"""OceanPath: whole-slide images and labels in, a slide-level model with patient-level statistics out."""
 
 from oceanpath.telemetry import switch_off
 

@@ -122,9 +122,9 @@ FORGED = {
         ({"mood": "raises"}, WorkerDiedError, "exit 1; it printed: .*RuntimeError: a surprise"),
         ({"mood": "crashes"}, WorkerDiedError, "SIGSEGV"),
         ({"mood": "leaves"}, WorkerDiedError, "exit 7"),
-        ({"mood": "sleeps"}, WorkerHangsError, "no answer in time"),
-        ({"mood": "clings"}, WorkerHangsError, "no answer in time"),
-        ({"count": 11}, WorkerGarbledError, "11 bytes for 10"),
+        ({"mood": "sleeps"}, WorkerHangsError, "no reply in time"),
+        ({"mood": "clings"}, WorkerHangsError, "no reply in time"),
+        ({"count": 11}, WorkerGarbledError, "a payload of 11 bytes; at most 10 are allowed"),
         *(({"mood": "babbles", "bytes": raw.decode("latin1")}, WorkerGarbledError, None) for raw in FORGED.values()),
     ],
 )
@@ -153,7 +153,7 @@ def test_with_a_listener_the_limit_is_for_silence(start: Callable[..., Worker]) 
 def test_after_it_was_closed_it_says_so(start: Callable[..., Worker]) -> None:
     worker = start()
     worker.close()
-    with pytest.raises(WorkerDiedError, match="it was ended"):
+    with pytest.raises(WorkerDiedError, match="it was killed"):
         worker.ask({}, 1.0)
 
 
