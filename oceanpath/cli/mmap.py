@@ -8,7 +8,7 @@ from pathlib import Path
 
 from oceanpath.cli.options import Common, flag
 from oceanpath.cli.run import run_experiment
-from oceanpath.errors import ArtifactError, ExitCode, ExperimentError
+from oceanpath.errors import ArtifactError, ExitCode, ExperimentError, shorten_lines
 from oceanpath.pipeline.plan import plan
 
 FLAGS = (flag("verify", bool, False, "Compare every bag of the existing store with its digest; build nothing."),)
@@ -41,9 +41,8 @@ def verify_store(common: Common) -> int:
         elif not found:
             print(f"{name}: {slides} slides, every bag is what was stored")
     if wrong:
-        more = f"\n  and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
-        listed = "".join(f"\n  {text}" for text in wrong[:SHOWN])
-        do = f"Put the files back, or build again with --force mmap.{listed}{more}"
+        listed = "".join(f"\n  {line}" for line in shorten_lines(wrong, SHOWN))
+        do = f"Put the files back, or build again with --force mmap.{listed}"
         raise ArtifactError(f"{len(wrong)} bags are not what was stored", where=links, do=do)
     return int(ExitCode.OK)
 
