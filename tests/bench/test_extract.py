@@ -19,7 +19,7 @@ def test_the_slide_is_a_pyramid_at_40x(tmp_path: Path) -> None:
     assert largest_difference(tmp_path / "bench.svs", 8) == 0
 
 
-def test_every_way_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_method_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     more = [
         "--side",
         "2048",

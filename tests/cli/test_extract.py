@@ -57,7 +57,7 @@ def test_a_folder_of_slides_becomes_a_folder_of_features(slides: Path, capsys: p
     assert {path: path.stat().st_ino for path in Path("out").glob("*.h5")} == before
 
 
-def test_it_gives_the_bytes_of_the_stage(slides: Path) -> None:
+def test_files_equal_those_of_the_stage(slides: Path) -> None:
     Path("oceanpath.toml").write_text('[data]\nslides = "slides"\n[extract]\nencoder = "hed_stats"\n')
     assert extract(out="") == 0
     stage = contents(Path("outputs/experiments/oceanpath/extract"))
@@ -66,7 +66,7 @@ def test_it_gives_the_bytes_of_the_stage(slides: Path) -> None:
     assert contents(Path("out")) == stage
 
 
-def test_other_settings_replace_what_lies_there(slides: Path) -> None:
+def test_other_settings_replace_the_files(slides: Path) -> None:
     assert extract() == 0
     before = contents(Path("out"))
     assert extract("--set", "extract.overlap=32") == 0
@@ -75,7 +75,7 @@ def test_other_settings_replace_what_lies_there(slides: Path) -> None:
     assert contents(Path("out")) == before
 
 
-def test_shards_make_parts_that_the_whole_gathers(slides: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_parts_of_shards_are_gathered(slides: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert extract(out="whole") == 0
     for number, names in ((1, {"a", "d(1)[2]", "é"}), (2, {"b c", "f"})):
         assert extract("--shard", f"{number}/2", "--workspace", "shared", out=f"out{number}") == 0
@@ -86,7 +86,7 @@ def test_shards_make_parts_that_the_whole_gathers(slides: Path, capsys: pytest.C
     assert len(list(Path("shared/parts/extract").iterdir())) == 5, "nothing was made twice"
 
 
-def test_the_folder_holds_no_excluded_slide_and_other_slides_are_named(slides: Path, capsys) -> None:
+def test_excluded_slides_are_removed_and_other_slides_are_reported(slides: Path, capsys) -> None:
     assert extract() == 0
     (slides / "site" / "f.svs").unlink()
     (Path("out") / "é.h5").unlink()
@@ -103,7 +103,7 @@ def test_the_folder_holds_no_excluded_slide_and_other_slides_are_named(slides: P
     assert (Path("out") / "é.h5").stat().st_size > 100, "what is chosen again replaces it"
 
 
-def test_a_shard_says_nothing_of_the_others(slides: Path, capsys) -> None:
+def test_a_shard_does_not_report_the_others(slides: Path, capsys) -> None:
     assert extract("--shard", "1/2") == 0
     assert extract("--shard", "2/2") == 0
     assert "other slides" not in capsys.readouterr().err
@@ -116,7 +116,7 @@ def test_wrong_shards(slides: Path, shard: str, words: str, capsys: pytest.Captu
     assert words in capsys.readouterr().err
 
 
-def test_a_bad_slide_is_named_and_the_others_are_there(slides: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_slide_is_named_and_the_others_are_extracted(slides: Path, capsys: pytest.CaptureFixture[str]) -> None:
     whole = (slides / "a.svs").read_bytes()
     (slides / "a.svs").write_bytes(whole[:3000])
     (slides / "cut.svs").write_bytes(whole.replace(b"\xff\xd8\xff", bytes(3)))
@@ -150,11 +150,11 @@ def test_a_forecast_changes_nothing(slides: Path, capsys: pytest.CaptureFixture[
     assert rows[-1]["sample"]["patches"] == 36
 
 
-def test_a_forecast_of_slides_that_are_not_there_yet(tmp_path, monkeypatch, capsys) -> None:
+def test_a_forecast_of_slides_that_do_not_exist_yet(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "oceanpath.toml").write_text("[demo]\n[extract]\n")
     assert run_app(["extract", "--dry-run"]) == 0
-    assert "not there yet" in capsys.readouterr().out
+    assert "do not exist yet" in capsys.readouterr().out
 
 
 def test_no_slides_at_all(tmp_path, monkeypatch, capsys) -> None:

@@ -1,4 +1,4 @@
-"""Patches have their true size, lie inside, and hold tissue."""
+"""Patches have their physical size, are inside the slide, and contain tissue."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def slide(
     overlap=st.sampled_from([0, 16, 64]),
     size=st.tuples(st.integers(11000, 40000), st.integers(11000, 40000)),
 )
-def test_patches_have_their_true_size_and_lie_inside(
+def test_patches_have_their_physical_size_and_are_inside(
     mpp: tuple[float, float], deeper: list[float], patch: int, target: float, overlap: int, size: tuple[int, int]
 ) -> None:
     reader = slide(*size, mpp, (1.0, *sorted(deeper)))
@@ -118,7 +118,7 @@ def test_overlap_moves_the_step_only() -> None:
         plan_grid(slide(9000, 9000, (0.25, 0.25)), 256, 0.5, overlap=256)
 
 
-def test_no_enlarging_and_no_slide_smaller_than_a_patch() -> None:
+def test_upsampling_and_small_slides_are_refused() -> None:
     with pytest.raises(StageError, match=r"s\.svs: too coarse for extract\.target_mpp; expected 0\.5, got 28\.97"):
         plan_grid(slide(9000, 9000, (28.97, 28.97)), 256, 0.5)
     with pytest.raises(StageError, match="smaller than one patch; expected at least 512 x 512 px, got 511 x 9000 px"):

@@ -28,7 +28,7 @@ def test_the_order_of_sources() -> None:
     assert resolve_mpp({}, PATH, default=0.4).source == "default_mpp"
 
 
-def test_what_a_makers_package_tells_is_recorded_under_its_name() -> None:
+def test_the_resolution_of_an_sdk_is_recorded_under_its_name() -> None:
     told = {"sdk.mpp-x": "0.25", "sdk.mpp-y": "0.26", "sdk.mpp-source": "czi.Scaling"}
     told["sdk.objective-power"] = "40"
     found = resolve_mpp(told, PATH)
@@ -38,7 +38,7 @@ def test_what_a_makers_package_tells_is_recorded_under_its_name() -> None:
 
 
 @given(mpp=st.floats(1e-6, 1e6))
-def test_nothing_outside_the_window_gets_through_from_a_tiff(mpp: float) -> None:
+def test_implausible_values_of_a_tiff_are_refused(mpp: float) -> None:
     told = {"openslide.mpp-x": repr(mpp), "openslide.mpp-y": repr(mpp), "openslide.vendor": "generic-tiff"}
     if PLAUSIBLE[0] <= mpp <= PLAUSIBLE[1]:
         assert resolve_mpp(told, PATH).x == mpp
@@ -55,12 +55,12 @@ def test_the_refused_value_and_the_key_are_named() -> None:
         resolve_mpp({"aperio.MPP": "unknown", "openslide.mpp-x": "0"}, PATH)
 
 
-def test_a_dicom_overview_is_believed_and_no_default_hides_it() -> None:
+def test_the_spacing_of_dicom_is_always_used() -> None:
     told = {"openslide.mpp-x": "28.97", "openslide.mpp-y": "28.97", "openslide.vendor": "dicom"}
     assert resolve_mpp(told, PATH, default=0.5).x == 28.97
 
 
-def test_one_axis_stands_for_both() -> None:
+def test_one_axis_is_used_for_both() -> None:
     found = resolve_mpp({"openslide.mpp-y": "0,5"}, PATH)
     assert (found.x, found.y) == (0.5, 0.5)
 
@@ -79,12 +79,12 @@ OME = (
         ('PhysicalSizeX="0.25" PhysicalSizeXUnit="µm"', (0.25, 0.25)),
     ],
 )
-def test_the_physical_size_of_ome_xml_goes_before_tags(said: str, wanted: tuple[float, float]) -> None:
+def test_the_physical_size_of_ome_xml_precedes_tags(said: str, wanted: tuple[float, float]) -> None:
     told = {"tiff.ImageDescription": OME.format(said), "openslide.mpp-x": "0.5", "openslide.mpp-y": "0.5"}
     found = resolve_mpp(told, PATH)
     assert (found.x, found.y) == pytest.approx(wanted) and found.source == "ome"
 
 
 @pytest.mark.parametrize("said", ['PhysicalSizeX="3" PhysicalSizeXUnit="pixel"', "", 'PhysicalSizeX="x"', "<<"])
-def test_ome_xml_without_a_length_says_nothing(said: str) -> None:
+def test_ome_xml_without_a_length_is_ignored(said: str) -> None:
     assert resolve_mpp({"tiff.ImageDescription": OME.format(said)}, PATH, default=0.5).source == "default_mpp"

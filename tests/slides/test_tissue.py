@@ -37,7 +37,7 @@ def test_an_empty_slide_of_any_grey_or_tint_has_no_tissue(value: int, tint: tupl
 
 
 @pytest.mark.parametrize("glass", [(244, 243, 245), (225, 225, 225), (240, 225, 232)])
-def test_a_square_of_tissue_is_found_exactly(glass: tuple[int, int, int]) -> None:
+def test_a_square_of_tissue_is_detected_exactly(glass: tuple[int, int, int]) -> None:
     pixels = view(glass)
     rng = np.random.default_rng(1)
     pixels[40:110, 50:150] = np.clip(np.array((190, 110, 170)) + rng.normal(0, 12, (70, 100, 1)), 0, 255)
@@ -98,7 +98,7 @@ def test_a_faded_stain_keeps_its_tissue_and_gains_none(left: float, glass: tuple
 
 
 @pytest.mark.parametrize("shade", [10, 20])
-def test_uneven_light_on_an_empty_slide_is_no_faded_stain(shade: int) -> None:
+def test_uneven_light_on_an_empty_slide_is_not_tissue(shade: int) -> None:
     light = np.linspace(0, -shade, 200)[None, :, None]
     assert not tissue_mask(np.clip(view((244, 243, 245)) + light, 0, 255).astype(np.uint8), PIXEL_MM2)[0].any()
 

@@ -43,7 +43,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     return {str(name): value for name, value in state.items()}
 
 
-def fill(network: nn.Module, state: Mapping[str, Tensor], name: str, path: Path) -> None:
+def load_weights(network: nn.Module, state: Mapping[str, Tensor], name: str, path: Path) -> None:
     """Load `state`, every key of it, into every parameter and buffer of `network`, as float32.
 
     A network on the device ``meta``, which has no values yet, uses the tensors of `state` directly: nothing is

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oceanpath.errors import ArtifactError
-from oceanpath.figures.calibration import Bins, Smooth, Words, draw_calibration
+from oceanpath.figures.calibration import Bins, CalibrationLabels, Smooth, draw_calibration
 from oceanpath.figures.curves import CurveLine, draw_confusion, draw_pr, draw_probabilities, draw_roc
 from oceanpath.figures.learning import Losses, draw_learning
 from oceanpath.stages.eval.rows import ReportedRows
@@ -151,7 +151,7 @@ def _draw_bins(settings: EvalSettings, rows: ReportedRows, path: Path, title: st
         x = np.linspace(score.min(), score.max(), 101)
         smooth = Smooth(f"logistic recalibration, slope {fit.slope:.2f}", x, fit.apply(x))
     two = len(rows.classes) == 2
-    words = Words(
+    words = CalibrationLabels(
         title,
         f"Mean probability of {rows.classes[-1]}" if two else "Mean probability of the decided class",
         f"Observed share of {rows.classes[-1]}" if two else "Share decided rightly",

@@ -1,4 +1,4 @@
-"""Encoders of a user's own: found, tried, part of the fingerprint."""
+"""Custom encoders: imported, checked, part of the fingerprint."""
 
 from __future__ import annotations
 

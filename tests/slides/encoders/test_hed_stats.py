@@ -48,7 +48,7 @@ def tissue(side: int, seed: int) -> NDArray[np.uint8]:
 
 @settings(deadline=None, max_examples=8)
 @given(seed=st.integers(0, 99), side=st.sampled_from([32, 64, 96, 256]))
-def test_every_number_is_what_its_definition_says(seed: int, side: int) -> None:
+def test_every_value_follows_its_definition(seed: int, side: int) -> None:
     patch = tissue(side, seed)
     (row,) = HedStats().encode(patch[None]).astype(float)
     wanted, at = plainly(patch), 0
@@ -75,7 +75,7 @@ def test_no_colour_leaves_the_range_of_the_fine_histogram(colour: tuple[int, int
 
 
 @pytest.mark.parametrize(("stain", "index"), [(HAEMATOXYLIN, 0), (EOSIN, 1)])
-def test_a_pure_stain_is_found_as_itself(stain: tuple[float, float, float], index: int) -> None:
+def test_a_pure_stain_is_recovered(stain: tuple[float, float, float], index: int) -> None:
     vector = np.array(stain) / np.linalg.norm(stain)
     pure = np.rint(255 * 10 ** (-0.8 * vector)).astype(np.uint8)
     means = HedStats().encode(np.broadcast_to(pure, (1, 64, 64, 3)).copy())[0, :3].astype(float)

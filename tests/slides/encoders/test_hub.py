@@ -1,4 +1,4 @@
-"""Downloads against a hub on this machine, with the hub's real client: what it serves, refuses, or cannot be asked."""
+"""Downloads against a hub on this machine, with the hub's real client: downloads, refusals, and an unreachable hub."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_without_a_network_another_cached_commit_is_suggested(hub: Path, monkeyp
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     assert find_weights(spec("Lab/open"), EncoderOptions()).path.read_bytes() == WEIGHTS
     with pytest.raises(
-        StageError, match=f"cannot be reached .*The cache holds another commit: extract.revision = '{COMMIT}'"
+        StageError, match=f"cannot be reached .*The cache has another commit: extract.revision = '{COMMIT}'"
     ):
         find_weights(spec("Lab/open", revision="e" * 40), EncoderOptions())
 

@@ -29,7 +29,7 @@ def build(spec: EncoderSpec, path: Path, precision: str = "float32") -> TorchEnc
 
 @pytest.mark.parametrize("name", SORTS)
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_every_architecture_keeps_the_contract(saved: Saved, name: str, precision: str) -> None:
+def test_every_architecture_passes_the_contract(saved: Saved, name: str, precision: str) -> None:
     spec, path = saved(name)
     encoder = build(spec, path, precision)
     assert not [check for check in check_contract(encoder) if not check.passed]
@@ -52,7 +52,7 @@ def test_bfloat16_is_float32_to_a_few_percent(saved: Saved) -> None:
     assert 0 < np.abs(exact - quick).max() < 0.05 * np.abs(exact).max()
 
 
-def test_features_are_what_timm_gives_on_its_own_transform(saved: Saved) -> None:
+def test_features_equal_those_of_timm_with_its_transform(saved: Saved) -> None:
     """Network, preprocessing and pooling together, against timm with nothing of ours."""
     import timm
     from PIL import Image

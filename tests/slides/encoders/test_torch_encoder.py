@@ -1,4 +1,4 @@
-"""What a network sees of a patch, and what becomes of its output."""
+"""The input of a network for a patch, and the pooling of its output."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Means(nn.Module):
 @pytest.mark.parametrize(
     ("side", "resize", "crop"), [(512, 256, 224), (300, 224, 224), (200, 224, 224), (256, 256, 224)]
 )
-def test_what_is_seen_is_what_timms_transform_makes_of_the_patch(
+def test_the_view_equals_timms_transform(
     timm: ModuleType, interpolation: Literal["bilinear", "bicubic"], side: int, resize: int, crop: int
 ) -> None:
     """Noise, the hardest case: at most one grey value apart, and that in one of fifty pixels."""
@@ -80,7 +80,7 @@ def test_a_spec_needs_a_view() -> None:
         TorchEncoder(EncoderSpec("means", "", 3, 300, "-", "-"), Means("network"), CPU, "auto", None)
 
 
-def test_random_weights_are_a_function_of_the_seed_alone() -> None:
+def test_random_weights_depend_only_on_the_seed() -> None:
     from oceanpath.slides.encoders.random_vit_tiny import RandomViT
 
     torch.manual_seed(5)

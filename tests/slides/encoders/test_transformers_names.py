@@ -53,7 +53,7 @@ def published(name: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Tens
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
-def test_every_name_finds_its_place(saved: Saved, name: str) -> None:
+def test_every_tensor_is_renamed(saved: Saved, name: str) -> None:
     from oceanpath.slides.encoders import timm_networks
 
     spec, path = saved(name)
@@ -81,7 +81,7 @@ def test_tokens_are_those_of_transformers(timm: ModuleType, saved: Saved, name: 
     """Midnight's position embeddings are of 518 px: resampling agrees too."""
     import transformers
 
-    from oceanpath.slides.encoders.checkpoint import fill, read_state
+    from oceanpath.slides.encoders.checkpoint import load_weights, read_state
     from oceanpath.slides.encoders.timm_networks import fit_state, network_of
 
     kind, size = ("ViT" if name == "phikon" else "Dinov2"), (518 if name == "midnight12k" else 224)
@@ -92,7 +92,7 @@ def test_tokens_are_those_of_transformers(timm: ModuleType, saved: Saved, name: 
     theirs.eval().save_pretrained(tmp_path / name)
     spec = saved(name)[0]
     ours = network_of(spec).eval()
-    fill(ours, fit_state(ours, read_state(tmp_path / name / "model.safetensors"), spec.names), name, tmp_path)
+    load_weights(ours, fit_state(ours, read_state(tmp_path / name / "model.safetensors"), spec.names), name, tmp_path)
     pixels = torch.randn(2, 3, 224, 224)
     with torch.inference_mode():
         assert torch.allclose(ours.forward_features(pixels), theirs(pixels).last_hidden_state, atol=1e-5)

@@ -62,7 +62,7 @@ def test_another_seed_is_another_cohort(tmp_path: Path, cohort: Path) -> None:
     assert not set(other.values()) & set(files(cohort).values())
 
 
-def test_workers_are_no_part_of_the_identity() -> None:
+def test_workers_are_not_part_of_the_identity() -> None:
     assert (
         DemoSettings(workers=7).identity() == DemoSettings().identity() == {"seed": 42, "side_px": 2560, "slides": 36}
     )
@@ -70,7 +70,7 @@ def test_workers_are_no_part_of_the_identity() -> None:
 
 
 @pytest.mark.parametrize("damage", ["slide", "missing", "table", "truth"])
-def test_check_finds_damage(tmp_path: Path, cohort: Path, damage: str) -> None:
+def test_check_detects_damage(tmp_path: Path, cohort: Path, damage: str) -> None:
     for name, data in files(cohort).items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(data)
