@@ -21,7 +21,7 @@ class Batch:
     coords: Tensor | None = None
     """[T, 2] int32 level-0 pixels."""
     labels: Tensor | None = None
-    """[B] int64, positions in the list of classes."""
+    """[B] targets: int64 class numbers, or float32."""
     slide_ids: tuple[str, ...] = ()
 
     def __len__(self) -> int:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from oceanpath.artifacts.bundle.facts import Calibration, MemberFacts, ThresholdFacts
-from oceanpath.artifacts.predictions import label_numbers, probabilities, read_predictions
+from oceanpath.artifacts.predictions import read_predictions
 from oceanpath.stats.calibration import TEMPERATURES, fit_temperature
+from oceanpath.tasks.classification import Classification
 
 FEWEST_ROWS = 20
 """With fewer validation slides a temperature follows single slides; a round number, chosen before any result."""
@@ -28,12 +29,12 @@ def calibrate_members(train: Path, results: dict[str, Any], *, wanted: bool) -> 
         results: Its cv_results.json.
         wanted: Whether temperatures are fitted at all.
     """
-    classes = results["classes"]
+    task = Classification.from_record(results, train)
     members = []
     for entry in results["per_fold"]:
         number = int(entry["fold"])
-        temperature, reason, rows = _temperature(train / f"fold_{number}", classes, wanted=wanted)
-        raw = entry.get("threshold") if len(classes) == 2 else None
+        temperature, reason, rows = _temperature(train / f"fold_{number}", task, wanted=wanted)
+        raw = entry.get("threshold") if len(task.classes) == 2 else None
         members.append(
             MemberFacts(
                 fold=number,
@@ -74,17 +75,17 @@ def move_threshold(raw: float, temperature: float) -> float:
     return 1.0 / (1.0 + math.exp(-math.log(raw / (1.0 - raw)) / temperature))
 
 
-def _temperature(folder: Path, classes: Sequence[str], *, wanted: bool) -> tuple[float, str, int]:
-    frame = read_predictions(folder / "preds_val.parquet", classes)
-    labels = label_numbers(frame, classes)
+def _temperature(folder: Path, task: Classification, *, wanted: bool) -> tuple[float, str, int]:
+    frame = read_predictions(folder / "preds_val.parquet", task)
+    labels = task.targets(frame["label"].tolist())
     if not wanted:
         return 1.0, "switched off (export.calibrate)", len(frame)
     if len(frame) < FEWEST_ROWS:
         return 1.0, f"{len(frame)} validation slides; {FEWEST_ROWS} are needed", len(frame)
-    if len(np.unique(labels)) < len(classes):
+    if len(np.unique(labels)) < len(task.classes):
         return 1.0, "a class is missing among the validation slides", len(frame)
     # Log-probabilities are logits up to a constant a row, which no softmax sees.
-    logits = np.log(np.maximum(probabilities(frame, classes), np.finfo(np.float64).tiny))
+    logits = np.log(np.maximum(task.values(frame), np.finfo(np.float64).tiny))
     fitted = fit_temperature(logits, labels).value
     if fitted in TEMPERATURES:
         return 1.0, "the validation slides are separable or useless: no temperature is best", len(frame)

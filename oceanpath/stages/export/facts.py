@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from oceanpath.artifacts.features.files import find_features, read_meta
 from oceanpath.artifacts.predictions import read_embeddings
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.pipeline.stage import Inputs
+from oceanpath.tasks.base import Task
+from oceanpath.tasks.registry import read_task
 
 SHOWN = ("auroc", "auprc", "balanced_accuracy", "f1", "mcc", "brier", "ece", "sensitivity", "specificity")
 OF_MEMBERS = (
@@ -24,16 +26,16 @@ OF_MEMBERS = (
 OF_THE_MODEL = "The figures are of the one model in this bundle, on patients that it had not seen."
 
 
-def describe_cohort(train: Path, folds: int, store: Store, classes: Sequence[str]) -> CohortFacts:
+def describe_cohort(train: Path, folds: int, store: Store, task: Task) -> CohortFacts:
     """Slides and patients that took any part in training, over all folds."""
     tables = [read_embeddings(train / f"fold_{number}")[1] for number in range(folds)]
     slides = pd.concat(tables).drop_duplicates("slide_id")
     lengths = np.asarray([store.length(store.number(name)) for name in slides["slide_id"]])
-    counts = slides["label"].value_counts()
+    strata = task.strata(slides["label"].tolist())
     return CohortFacts(
         slides=len(slides),
         patients=int(slides["patient_id"].nunique()),
-        slides_per_class={name: int(counts.get(name, 0)) for name in classes},
+        slides_per_class={name: int((strata.rows == i).sum()) for i, name in enumerate(strata.names)},
         patches_median=int(np.median(lengths)),
         patches_max=int(lengths.max()),
     )
@@ -54,13 +56,14 @@ def training_slides(inputs: Inputs, folds: int, store: Store) -> TrainingSlides:
 
 def describe_performance(metrics: Mapping[str, Any], members: int) -> Performance:
     """The evaluation's numbers with their intervals, and what they are estimates of."""
-    floors = {name: _estimate(group["auroc"]) for name, group in metrics["floor"].items()}
+    main = read_task(metrics, "metrics.json").main_metric
+    baselines = {name: _estimate(group[main]) for name, group in metrics["floor"].items()}
     return Performance(
         meaning=OF_MEMBERS if members > 1 else OF_THE_MODEL,
         selected=bool(metrics["selected"]),
         slide=_level(metrics["level"]["slide"]),
         patient=_level(metrics["level"]["patient"]),
-        floor_auroc=floors,
+        floor_auroc=baselines,
     )
 
 

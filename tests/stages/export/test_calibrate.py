@@ -16,6 +16,7 @@ from oceanpath.stages.export.calibrate import (
     ensemble_threshold,
     move_threshold,
 )
+from oceanpath.tasks.classification import Classification
 
 CLASSES = ["NR", "R"]
 
@@ -26,7 +27,7 @@ def write_rows(folder, probabilities, labels):
     frame["patient_id"] = frame["slide_id"]
     frame["label"] = [CLASSES[i] for i in labels]
     frame["prob_NR"], frame["prob_R"] = 1 - probabilities, probabilities
-    write_predictions(frame.assign(fold=0, role="val"), folder / "preds_val.parquet")
+    write_predictions(frame.assign(fold=0, role="val"), folder / "preds_val.parquet", Classification(CLASSES))
 
 
 def one(tmp_path, probabilities, labels, *, wanted=True, threshold=0.4) -> MemberFacts:

@@ -15,6 +15,8 @@ from oceanpath.stages.export.contract import describe_contract
 from oceanpath.stages.export.facts import describe_cohort, describe_performance, training_slides
 from oceanpath.stages.export.settings import ExportSettings
 
+from .conftest import TASK
+
 
 @pytest.fixture
 def facts(study) -> BundleFacts:
@@ -28,7 +30,7 @@ def facts(study) -> BundleFacts:
         calibration=describe_calibration(members),
         threshold=ensemble_threshold(members, ["NR", "R"]),
         performance=describe_performance(read_metrics(study.eval), 2),
-        cohort=describe_cohort(study.train, 2, Store(study.mmap), ["NR", "R"]),
+        cohort=describe_cohort(study.train, 2, Store(study.mmap), TASK),
         parity=Parity(
             tolerance=1e-5,
             worst=1e-7,
