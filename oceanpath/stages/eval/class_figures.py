@@ -29,7 +29,7 @@ FLOOR, FLOOR_NAME = "mean_pool_lr", "mean pooling + LR"
 GRID = np.linspace(0, 1, 101)
 
 
-def draw_classes(
+def draw_figures(
     settings: EvalSettings,
     rows: ReportedRows,
     floors: Mapping[str, NDArray[np.float64]],

@@ -27,7 +27,7 @@ class TaskFigures(NamedTuple):
     """``draw(settings, rows, baselines, report, out)`` writes them."""
 
 
-FIGURES = {CLASSIFICATION: TaskFigures(class_figures.PICTURES, class_figures.draw_classes)}
+FIGURES = {CLASSIFICATION: TaskFigures(class_figures.PICTURES, class_figures.draw_figures)}
 """Task → its figures; a task that is not listed has the losses alone."""
 
 

@@ -60,7 +60,7 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
         contract=contract,
         members=members,
         calibration=describe_calibration(members),
-        threshold=ensemble_threshold(members, task.record()["classes"]),
+        threshold=ensemble_threshold(members, task),
         performance=describe_performance(read_metrics(inputs["eval"]), len(members)),
         cohort=describe_cohort(inputs["train"], results["folds"], store, task),
         parity=parity,

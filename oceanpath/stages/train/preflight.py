@@ -22,7 +22,7 @@ def preflight(settings: TrainSettings, _: ParentSources) -> Preview:
         problems.append(MissingExtraError(what, where="[model] kernels", got="mamba_ssm", do=do))
     if getattr(settings.model, "instance_weight", 0.0) and not objective_entry(settings.task).has_class_targets:
         do = "Set model.instance_weight = 0."
-        what = "the patch-level loss needs classes"
+        what = "the patch-level loss is defined for classification only"
         problems.append(ExperimentError(what, where="[model] instance_weight", got=f"task {settings.task}", do=do))
     if settings.device not in ANYWHERE:
         from oceanpath.fit.device import pick_device  # loads torch
