@@ -68,7 +68,7 @@ def kills(session: nox.Session) -> None:
 def crash(session: nox.Session) -> None:
     """A run killed, or refused by the disk, at every system call: the old state or the new one."""
     _install(session)
-    tests = ("tests/pipeline/test_crash.py", "tests/stages/mmap/test_crash.py")
+    tests = ("tests/pipeline/test_crash.py", "tests/stages/mmap/test_build.py")
     options = ("-rs", "-s", "--timeout=9000", *tests)
     session.run("python", "-m", "pytest", *options, env={"OCEANPATH_CRASH": "all"})
 

@@ -101,7 +101,7 @@ def _keys(properties: dict[str, Any]) -> str:
 def _type(part: dict[str, Any]) -> str:
     """The values of a key in words."""
     if "anyOf" in part:
-        return " or ".join(_type(one) for one in part["anyOf"] if one != {"type": "null"})
+        return " or ".join(dict.fromkeys(_type(one) for one in part["anyOf"] if one != {"type": "null"}))
     if "$ref" in part:
         return f"[{part['$ref'].rpartition('/')[2]}](#{part['$ref'].rpartition('/')[2].lower()})"
     if "enum" in part or "const" in part:

@@ -133,7 +133,7 @@ def collected(problems: list[OceanPathError]) -> Iterator[None]:
 def make_again(*folders: object) -> str:
     """What to do about published folders with damaged files: the command that sets them aside, and what follows."""
     named = " ".join(shlex.quote(str(folder)) for folder in folders)
-    return f"Set it aside with `oceanpath ledger verify --deep --mend {named}`, then repeat the command that made it."
+    return f"Set it aside with `oceanpath ledger verify --deep --repair {named}`, then repeat the command that made it."
 
 
 def nearest(word: str, known: Iterable[str], count: int = 1) -> list[str]:

@@ -5,7 +5,8 @@ messages over pipes: two little-endian unsigned 32-bit numbers, the sizes of a J
 both. Nothing is unpickled, so a child that went wrong can send nonsense but nothing that runs.
 
 The child ends when its stdin ends, when its parent is gone, or when one request takes longer than its limit, also
-where the library never lets another thread run.
+where the library never lets another thread run. A child of another interpreter implements its side of the protocol
+itself (`oceanpath.slides.trident.driver`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import faulthandler
 import fcntl
 import json
 import os
+import re
 import selectors
 import signal
 import struct
@@ -22,7 +24,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
@@ -33,9 +35,14 @@ SIZES = struct.Struct("<II")
 LONGEST_HEADER = 1 << 26
 PIPE_BYTES = 1 << 20
 REMEMBERED = 4
+"""Lines of the child's stderr that an error repeats."""
+LONGEST_LINE = 200
+STDERR_BYTES = 1 << 16
+PROGRESS_BAR = re.compile(r"\d+%\||it/s\]")
 GRACE_S = 2.0
 """Seconds after the parent's deadline at which the child ends by itself."""
 Reply = tuple[dict[str, Any], memoryview]
+Listener = Callable[[str], None]
 Answer = Callable[[dict[str, Any]], tuple[Mapping[str, Any], bytes | memoryview]]
 
 
@@ -58,13 +65,14 @@ class WorkerGarbledError(WorkerError):
 class Worker:
     """The parent's side of one child. Safe from several threads, which wait for each other."""
 
-    def __init__(self, module: str, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
-        """Start ``python -m module *arguments LIFELINE``; the module calls `serve`."""
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+        """Start ``command LIFELINE``; a module of this interpreter calls `serve`, see `module_command`."""
         self._lock = threading.Lock()
         self._last_lines: deque[str] = deque(maxlen=REMEMBERED)
+        self._partial_line = b""
         self._fault: WorkerError | None = None
         self._process = Child(
-            [sys.executable, "-P", "-u", "-m", module, *arguments],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -74,12 +82,12 @@ class Worker:
         )
         self._requests = cast("IO[bytes]", self._process.stdin)
         self._replies = cast("IO[bytes]", self._process.stdout)
+        self._errors = cast("IO[bytes]", self._process.stderr)
         _widen(self._replies)
+        os.set_blocking(self._errors.fileno(), False)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._replies, selectors.EVENT_READ)
-        arguments_of_pump = (self._process.stderr, self._last_lines)
-        self._pump = threading.Thread(target=_remember, args=arguments_of_pump, daemon=True)
-        self._pump.start()
+        self._selector.register(self._errors, selectors.EVENT_READ)
 
     @property
     def pid(self) -> int:
@@ -91,14 +99,22 @@ class Worker:
         """Whether it can be asked: it runs, and never failed to answer."""
         return self._fault is None and self._process.poll() is None
 
-    def ask(self, request: Mapping[str, Any], limit_s: float, into: memoryview | None = None, most: int = 0) -> Reply:
+    def ask(
+        self,
+        request: Mapping[str, Any],
+        limit_s: float,
+        into: memoryview | None = None,
+        most: int = 0,
+        listener: Listener | None = None,
+    ) -> Reply:
         """Header and payload of the reply to one request.
 
         Args:
-            request: JSON values.
-            limit_s: Seconds until the answer must be complete.
+            request: JSON values, less than the 64 KiB that a pipe holds.
+            limit_s: Seconds until the answer must be complete; with `listener`, seconds without any output.
             into: Memory for the payload, which is then the part of it that was filled.
             most: Bytes that the payload may have, without `into`.
+            listener: Called with each line that the child prints to stderr meanwhile, progress bars left out.
 
         Raises: WorkerError: the child died, did not answer in time, or sent no reply. It is gone then, and every
             later request raises the same.
@@ -107,7 +123,7 @@ class Worker:
             if self._fault is not None:
                 raise self._fault
             try:
-                return self._exchange({"limit_s": limit_s, "request": request}, limit_s, into, most)
+                return self._exchange({"limit_s": limit_s, "request": request}, _Clock(limit_s, listener), into, most)
             except WorkerError as fault:
                 self._fault = fault
                 self._kill()
@@ -121,16 +137,15 @@ class Worker:
         with self._lock:
             self._kill()
 
-    def _exchange(self, message: Mapping[str, Any], limit_s: float, into: memoryview | None, most: int) -> Reply:
-        deadline = time.monotonic() + limit_s
+    def _exchange(self, message: Mapping[str, Any], clock: _Clock, into: memoryview | None, most: int) -> Reply:
         with suppress(BrokenPipeError, ValueError):  # it is dead; the reading below says how
             for piece in packed(message):
                 self._requests.write(piece)
-        header_bytes, payload_bytes = SIZES.unpack(self._take(memoryview(bytearray(SIZES.size)), deadline))
+        header_bytes, payload_bytes = SIZES.unpack(self._take(memoryview(bytearray(SIZES.size)), clock))
         limit = most if into is None else len(into)
         if header_bytes > LONGEST_HEADER or payload_bytes > limit:
             raise WorkerGarbledError(f"{payload_bytes} bytes for {limit}")
-        header = self._take(memoryview(bytearray(header_bytes)), deadline)
+        header = self._take(memoryview(bytearray(header_bytes)), clock)
         try:
             reply = json.loads(bytes(header))
         except ValueError as error:
@@ -138,36 +153,81 @@ class Worker:
         if not isinstance(reply, dict):
             raise WorkerGarbledError(f"a header of {reply!r}")
         payload = memoryview(bytearray(payload_bytes)) if into is None else into[:payload_bytes]
-        return reply, self._take(payload, deadline)
+        return reply, self._take(payload, clock)
 
-    def _take(self, view: memoryview, deadline: float) -> memoryview:
+    def _take(self, view: memoryview, clock: _Clock) -> memoryview:
         """Fill `view` with what the child sends next."""
         filled, handle = 0, self._replies.fileno()
         while filled < len(view):
-            if not self._selector.select(max(0.0, deadline - time.monotonic())):
-                raise WorkerHangsError("no answer in time")
-            got = os.readv(handle, [view[filled:]])
-            if not got:
-                raise WorkerDiedError(self._ending())
-            filled += got
+            ready = self._selector.select(clock.left())
+            if not ready:
+                raise WorkerHangsError(f"no answer in time{self._last_words()}")
+            for key, _ in ready:
+                if key.fileobj is self._errors:
+                    if not self._read_lines(clock):
+                        self._selector.unregister(self._errors)
+                    continue
+                got = os.readv(handle, [view[filled:]])
+                if not got:
+                    raise WorkerDiedError(self._ending())
+                filled += got
         return view
+
+    def _read_lines(self, clock: _Clock) -> bool:
+        """Read what the child has printed to stderr; False at its end."""
+        printed = os.read(self._errors.fileno(), STDERR_BYTES)
+        clock.restart()
+        *lines, partial = re.split(rb"[\r\n]+", self._partial_line + (printed or b"\n"))
+        self._partial_line = partial[-LONGEST_LINE:]
+        for line in lines:
+            text = line.decode(errors="replace").strip()[:LONGEST_LINE]
+            if text and not PROGRESS_BAR.search(text):
+                self._last_lines.append(text)
+                clock.report(text)
+        return bool(printed)
 
     def _ending(self) -> str:
         """How it ended, and what it printed last."""
         code = self._process.wait()
-        self._pump.join()
+        with suppress(BlockingIOError):  # a process that it started may hold stderr open
+            while self._read_lines(_Clock(0.0)):
+                pass
         how = signal.Signals(-code).name if code < 0 else f"exit {code}"
-        return f"{how}; it said: {' | '.join(self._last_lines)}" if self._last_lines else how
+        return f"{how}{self._last_words()}"
+
+    def _last_words(self) -> str:
+        return f"; it printed: {' | '.join(self._last_lines)}" if self._last_lines else ""
 
     def _kill(self) -> None:
         self._fault = self._fault or WorkerDiedError("it was ended")
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        self._pump.join()
         self._selector.close()
-        for stream in (self._requests, self._replies):
+        for stream in (self._requests, self._replies, self._errors):
             stream.close()
+
+
+class _Clock:
+    """The time that is left for one answer; with a listener it restarts at each output of the child."""
+
+    def __init__(self, limit_s: float, listener: Listener | None = None) -> None:
+        self._limit_s, self._listener = limit_s, listener
+        self._deadline = time.monotonic() + limit_s
+
+    def left(self) -> float:
+        """Seconds."""
+        return max(0.0, self._deadline - time.monotonic())
+
+    def restart(self) -> None:
+        """The child has printed something."""
+        if self._listener is not None:
+            self._deadline = time.monotonic() + self._limit_s
+
+    def report(self, line: str) -> None:
+        """Give one line to the listener."""
+        if self._listener is not None:
+            self._listener(line)
 
 
 def _widen(pipe: IO[bytes]) -> None:
@@ -175,6 +235,11 @@ def _widen(pipe: IO[bytes]) -> None:
     if hasattr(fcntl, "F_SETPIPE_SZ"):
         with suppress(OSError):  # a user may have too many pipes already
             fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+
+def module_command(module: str, *arguments: str) -> list[str]:
+    """The command that runs a module in this interpreter."""
+    return [sys.executable, "-P", "-u", "-m", module, *arguments]
 
 
 def python_environment() -> dict[str, str]:
@@ -223,11 +288,3 @@ def _time_limit(limit_s: float, nowhere: IO[str]) -> Iterator[None]:
     faulthandler.dump_traceback_later(limit_s, exit=True, file=nowhere)
     yield
     faulthandler.cancel_dump_traceback_later()
-
-
-def _remember(stream: IO[bytes], lines: deque[str]) -> None:
-    """Keep the last lines that the child prints; a full pipe would stop it."""
-    with stream:
-        for line in stream:
-            if text := line.decode(errors="replace").strip():
-                lines.append(text[:200])

@@ -22,6 +22,7 @@ from oceanpath.subprocess_worker import (
     WorkerError,
     WorkerGarbledError,
     WorkerHangsError,
+    module_command,
     python_environment,
 )
 
@@ -65,7 +66,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Wo
         patch.syspath_prepend(str(folder))
 
         def make(*arguments: str) -> Worker:
-            started.append(Worker("moody_child", *arguments))
+            started.append(Worker(module_command("moody_child", *arguments)))
             return started[-1]
 
         yield make
@@ -114,7 +115,7 @@ FORGED = {
 @pytest.mark.parametrize(
     ("request_", "kind", "says"),
     [
-        ({"mood": "raises"}, WorkerDiedError, "exit 1; it said: .*RuntimeError: a surprise"),
+        ({"mood": "raises"}, WorkerDiedError, "exit 1; it printed: .*RuntimeError: a surprise"),
         ({"mood": "crashes"}, WorkerDiedError, "SIGSEGV"),
         ({"mood": "leaves"}, WorkerDiedError, "exit 7"),
         ({"mood": "sleeps"}, WorkerHangsError, "no answer in time"),
@@ -145,8 +146,8 @@ def test_after_it_was_closed_it_says_so(start: Callable[..., Worker]) -> None:
 @pytest.mark.parametrize("mood", ["", "sleeps", "clings"])
 def test_no_child_outlives_its_parent(start: Callable[..., Worker], mood: str) -> None:
     code = (
-        "import sys, threading\nfrom oceanpath.subprocess_worker import Worker\n"
-        "worker = Worker('moody_child')\nworker.ask({}, 20.0)\nprint(worker.pid, flush=True)\n"
+        "import sys, threading\nfrom oceanpath.subprocess_worker import Worker, module_command\n"
+        "worker = Worker(module_command('moody_child'))\nworker.ask({}, 20.0)\nprint(worker.pid, flush=True)\n"
         f"worker.ask({{'mood': {mood!r}}}, 1.5)\nsys.stdin.read()\n"
     )
     command = [sys.executable, "-c", code]

@@ -3,7 +3,7 @@
     metrics.json   {"scheme", "selected", and the keys of the task: {"classes"} for classification,
                     "level": {"slide": {metric: record}, "patient": {metric: record}},
                     "operating_point": null or {"rule", "thresholds", "slide": {metric: record}, "patient": {...}},
-                    "floor": {baseline: {metric: record}},
+                    `"floor"`: {baseline: {metric: record}},
                     "versus_baseline": {baseline: record with "p" and "verdict"},
                     "folds": [{"fold", "n", "n_patients", metric: record, ...}],
                     "notes": [text], "cohort_flow": as in `oceanpath.artifacts.folds`, or null}

@@ -95,11 +95,11 @@ def read_cv_results(path: Path) -> dict[str, Any]:
     Raises: ArtifactError: missing, unreadable or without a key of `CV_KEYS`.
     """
     try:
-        found: dict[str, Any] = json.loads((path / "cv_results.json").read_text())
+        results: dict[str, Any] = json.loads((path / "cv_results.json").read_text())
     except (OSError, ValueError) as error:
         raise ArtifactError("no readable cv_results.json", where=path, got=error) from error
-    _check_results(found, where=path)
-    return found
+    _check_results(results, where=path)
+    return results
 
 
 def read_oof(path: Path, task: PredictedTask) -> pd.DataFrame:
@@ -110,7 +110,9 @@ def read_oof(path: Path, task: PredictedTask) -> pd.DataFrame:
 def write_embeddings(embeddings: NDArray[np.float32], ids: pd.DataFrame, folder: Path) -> None:
     """Write embeddings [S, E] and the table of their S slides (with `EMBEDDING_COLUMNS`) into a fold's `folder`."""
     if embeddings.ndim != 2 or len(embeddings) != len(ids):
-        raise ArtifactError("one embedding a slide", where=folder, expected=len(ids), got=embeddings.shape)
+        raise ArtifactError(
+            "one embedding per slide is required", where=folder, expected=len(ids), got=embeddings.shape
+        )
     np.save(folder / "embeddings.npy", np.ascontiguousarray(embeddings, np.float32), allow_pickle=False)
     write_table(ids[EMBEDDING_COLUMNS], folder / "embedding_ids.parquet")
 
@@ -128,7 +130,9 @@ def read_embeddings(folder: Path) -> tuple[NDArray[np.float32], pd.DataFrame]:
     if list(ids.columns) != EMBEDDING_COLUMNS:
         raise ArtifactError("wrong columns", where=folder, expected=EMBEDDING_COLUMNS, got=list(ids.columns))
     if embeddings.ndim != 2 or len(embeddings) != len(ids):
-        raise ArtifactError("one embedding a slide", where=folder, expected=len(ids), got=embeddings.shape)
+        raise ArtifactError(
+            "one embedding per slide is required", where=folder, expected=len(ids), got=embeddings.shape
+        )
     if not np.isfinite(embeddings).all():
         raise ArtifactError("an embedding is not finite", where=folder)
     return embeddings, ids
@@ -170,7 +174,7 @@ def check_fold(folder: Path, number: int, task: PredictedTask, *, selected: bool
         if set(frame["role"]) - {role} or set(frame["fold"]) - {number}:
             raise ArtifactError("rows of another role or fold", where=where, expected=f"role {role}, fold {number}")
         if frame["slide_id"].duplicated().any():
-            raise ArtifactError("a slide stands in the table twice", where=where)
+            raise ArtifactError("a slide is in the table twice", where=where)
     shared = sorted(set(val["patient_id"]) & set(test["patient_id"]))
     if shared and not selected:
         raise ArtifactError("a patient is in val and in test", where=folder, got=", ".join(shared[:5]))
@@ -189,6 +193,6 @@ def _check_results(results: dict[str, Any], where: Path) -> None:
     if missing := [key for key in CV_KEYS if key not in results]:
         raise ArtifactError("cv_results lacks a key", where=where, expected=list(CV_KEYS), got=f"without {missing}")
     if len(results["per_fold"]) != results["folds"]:
-        raise ArtifactError("one entry of per_fold a fold", where=where, expected=results["folds"])
+        raise ArtifactError("one entry of per_fold per fold is required", where=where, expected=results["folds"])
     if [entry.get("fold") for entry in results["per_fold"]] != list(range(results["folds"])):
         raise ArtifactError("per_fold is not in fold order", where=where)

@@ -1,4 +1,4 @@
-"""The one batch type: bags end to end in one flat tensor."""
+"""The batch type of all models: concatenated bags in one flat tensor."""
 
 from __future__ import annotations
 
@@ -12,17 +12,23 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Batch:
-    """B bags of T patches together; bag `i` is the rows ``offsets[i]:offsets[i + 1]``."""
+    """B bags with T patches in total; bag `i` is the rows ``offsets[i]:offsets[i + 1]``."""
 
     features: Tensor
     """[T, D] as stored (float16, bfloat16 or float32)."""
     offsets: Tensor
-    """[B + 1] int64, starts with 0, ends with T, and grows: no bag is empty."""
+    """[B + 1] int64, from 0 to T, strictly increasing: no bag is empty."""
     coords: Tensor | None = None
     """[T, 2] int32 level-0 pixels."""
     labels: Tensor | None = None
     """[B] targets: int64 class numbers, or float32."""
     slide_ids: tuple[str, ...] = ()
+    views: Tensor | None = None
+    """[B] int64, number of the view of its slide that each bag is; None: each is the only one."""
+    masked: Tensor | None = None
+    """[T] bool, True where a patch is hidden from the model; None: none is."""
+    weights: Tensor | None = None
+    """[B] float32, weight of each bag in the loss; None: all are equal."""
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -33,33 +39,31 @@ class Batch:
         return self.offsets.diff()
 
     def spans(self) -> Iterator[tuple[int, int]]:
-        """First and one past the last row of each bag."""
+        """First row of each bag, and the row after its last."""
         return pairwise(self.offsets.tolist())
 
     def split(self, rows: Tensor) -> tuple[Tensor, ...]:
-        """Values [T, …] of all rows, bag by bag. Unlike slices, their gradients are joined in one pass."""
+        """Values [T, …] of all rows, one tensor per bag. Unlike for slices, the backward pass concatenates once."""
         return torch.split(rows, self.lengths.tolist())
 
     def mask(self) -> Tensor:
         """[B, N] bool, N the longest bag: True where a patch is real."""
         lengths = self.lengths
-        places = torch.arange(int(lengths.max()), device=lengths.device)
-        return places.unsqueeze(0) < lengths.unsqueeze(1)
+        columns = torch.arange(int(lengths.max()), device=lengths.device)
+        return columns.unsqueeze(0) < lengths.unsqueeze(1)
 
     def padded(self) -> tuple[Tensor, Tensor, Tensor | None]:
-        """The same bags side by side: h [B, N, D] and coords [B, N, 2], zero where not real, and the mask [B, N]."""
+        """The padded bags: features [B, N, D], mask [B, N], and coords [B, N, 2]; zero where no patch is."""
         mask = self.mask()
-        return _spread(self.features, mask), mask, None if self.coords is None else _spread(self.coords, mask)
+        return _padded_rows(self.features, mask), mask, None if self.coords is None else _padded_rows(self.coords, mask)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
         """The same batch with its tensors on `device`."""
-        names = ("features", "offsets", "coords", "labels")
-        tensors = {name: getattr(self, name) for name in names}
-        moved = {name: t.to(device, non_blocking=non_blocking) for name, t in tensors.items() if t is not None}
-        return replace(self, **moved)
+        tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **{name: t.to(device, non_blocking=non_blocking) for name, t in tensors.items()})  # type: ignore[arg-type]  # names of tensors
 
 
-def _spread(rows: Tensor, mask: Tensor) -> Tensor:
-    wide = rows.new_zeros((*mask.shape, rows.shape[-1]))
-    wide[mask] = rows
-    return wide
+def _padded_rows(rows: Tensor, mask: Tensor) -> Tensor:
+    padded = rows.new_zeros((*mask.shape, rows.shape[-1]))
+    padded[mask] = rows
+    return padded

@@ -34,10 +34,11 @@ class Cap(NamedTuple):
         return [] if rows is None else rows.tolist()
 
 
-def sample_rows(length: int, keep: int, seed: int, epoch: int, slide_id: str) -> NDArray[np.int64]:
-    """Which `keep` of `length` rows a slide shows in an epoch: uniform, without replacement, sorted.
+def sample_rows(length: int, keep: int, seed: int, epoch: int, slide_id: str, view: int = 0) -> NDArray[np.int64]:
+    """A random sample of `keep` of the `length` rows of a slide: uniform, without replacement, sorted.
 
-    Depends on (seed, epoch, slide) alone, not on the slide's place in a batch or a cohort. A short bag keeps all.
+    It depends on (seed, epoch, slide, view) alone, not on the slide's position in a batch or a cohort. A bag of at most
+    `keep` patches keeps all.
 
     Raises: ValueError: `keep` < 1.
     """
@@ -45,7 +46,8 @@ def sample_rows(length: int, keep: int, seed: int, epoch: int, slide_id: str) ->
         raise ValueError(f"a bag keeps at least one patch, not {keep}")
     if keep >= length:
         return np.arange(length)
-    random = np.random.default_rng([seed, epoch, xxhash.xxh3_64_intdigest(slide_id.encode())])
+    drawn_by = [seed, epoch, xxhash.xxh3_64_intdigest(slide_id.encode()), *([view] if view else [])]
+    random = np.random.default_rng(drawn_by)
     rows: NDArray[np.int64] = np.sort(random.choice(length, size=keep, replace=False, shuffle=False))
     return rows
 

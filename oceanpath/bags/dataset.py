@@ -13,15 +13,9 @@ from torch.utils.data import Dataset
 
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.batch import Batch
+from oceanpath.bags.batching.base import Draw
 from oceanpath.bags.cap import sample_rows
 from oceanpath.errors import ArtifactError
-
-
-class Draw(NamedTuple):
-    """What a sampler asks for: a position in the dataset, in an epoch (which decides the rows of a capped bag)."""
-
-    position: int
-    epoch: int
 
 
 class Bag(NamedTuple):
@@ -81,7 +75,7 @@ class BagDataset(Dataset[Bag]):
             return None
         number = self.numbers[draw.position]
         name, n = self.store.slide_id(number), self.store.length(number)
-        return sample_rows(n, self.max_patches, self.seed, draw.epoch, name)
+        return sample_rows(n, self.max_patches, self.seed, draw.epoch, name, draw.view)
 
 
 def tensor_of(stored: NDArray[Any], store: Store) -> Tensor:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from oceanpath.bags.batch import Batch
-from oceanpath.bags.dataset import BagDataset, Draw
+from oceanpath.bags.batching.base import Draw
+from oceanpath.bags.dataset import BagDataset
 
 
 class Loader(ABC):
@@ -22,8 +23,8 @@ class Loader(ABC):
 
     @property
     def sampler(self) -> Any:
-        """Where Lightning looks for `set_epoch`."""
-        return getattr(self.batches, "sampler", self.batches)
+        """The attribute on which Lightning calls `set_epoch`."""
+        return self.batches
 
     def __len__(self) -> int:
         return len(self.batches)  # type: ignore[arg-type]  # only those who ask for it need batches of a known number
@@ -34,10 +35,12 @@ class Loader(ABC):
     def _batch(self, draws: Sequence[Draw], features: Tensor, offsets: Tensor, coords: Tensor | None) -> Batch:
         """The batch of `draws` from its rows."""
         labels, positions = self.dataset.labels, [draw.position for draw in draws]
+        views = [draw.view for draw in draws]
         return Batch(
             features=features,
             offsets=offsets,
             coords=coords,
             labels=None if labels is None else torch.tensor([labels[position] for position in positions]),
             slide_ids=tuple(self.dataset.store.slide_id(self.dataset.numbers[position]) for position in positions),
+            views=torch.tensor(views) if any(views) else None,
         )

@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from oceanpath.bags.batch import Batch
+from oceanpath.bags.batching.base import Draw
 from oceanpath.bags.buffers import ReusedBuffers
-from oceanpath.bags.dataset import BagDataset, Draw, tensor_of
+from oceanpath.bags.dataset import BagDataset, tensor_of
 from oceanpath.bags.loader import Loader
 
 Buffer = tuple[ReusedBuffers, ReusedBuffers]

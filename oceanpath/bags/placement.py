@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 
 from oceanpath.artifacts.store.reader import COORD_BYTES, Store
-from oceanpath.bags.dataset import BagDataset, Draw
+from oceanpath.bags.batching.base import Draw
+from oceanpath.bags.dataset import BagDataset
 from oceanpath.bags.loader import Loader
 from oceanpath.bags.packed import PackedLoader
 from oceanpath.bags.resident import GatherLoader, ResidentStore

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.batch import Batch
+from oceanpath.bags.batching.base import Draw
 from oceanpath.bags.buffers import ReusedBuffers
-from oceanpath.bags.dataset import BagDataset, Draw, tensor_of
+from oceanpath.bags.dataset import BagDataset, tensor_of
 from oceanpath.bags.loader import Loader
 
 

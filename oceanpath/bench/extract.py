@@ -21,13 +21,14 @@ from oceanpath.slides.demo.canvas import draw
 from oceanpath.slides.demo.plan import plan_cohort
 from oceanpath.slides.demo.texture import build_textures
 from oceanpath.slides.engine.feature_extractor import FeatureExtractor
-from oceanpath.slides.engine.prefetch import Prefetcher
 from oceanpath.slides.grid import PatchGrid, plan_grid
 from oceanpath.slides.patches import read_patches
 from oceanpath.slides.reader import open_slide
 from oceanpath.slides.readers.tiff_directory import plain_levels
+from oceanpath.stages.extract.prepare import SlideRequest, prepare
 from oceanpath.stages.extract.settings import ExtractSettings
-from oceanpath.stages.extract.work import SlideEncoder, Wanted, engine_for, extract_slide, prepare
+from oceanpath.stages.extract.slide_encoder import SlideEncoder, slide_encoder_for
+from oceanpath.stages.extract.work import extract_slide
 
 MPP = 0.25
 PATCH = 256
@@ -96,21 +97,21 @@ def bench_reading(slide: Path, count: int, rounds: int) -> list[Cost]:
 def bench_extraction(slide: Path, scratch: Path, rounds: int) -> list[Cost]:
     """The whole extraction of one slide: opening it, its tissue, its patches, their features, the file of them."""
     settings = ExtractSettings(encoder="hed_stats", patch_px=PATCH, target_mpp=2 * MPP)
-    part = Part("slide", {"slide": "0" * 32, "slide_id": "slide"}, {"path": str(slide)})
+    part = Part("slide", {"slide": "0" * 32, "slide_id": "slide"})
 
-    def extract(engine: Callable[[], SlideEncoder]) -> Work:
-        return lambda: extract_slide(engine(), settings, part, scratch, Quiet())
+    request = SlideRequest(settings, "slide", slide)
+
+    def extract(slide_encoder: Callable[[], SlideEncoder]) -> Work:
+        return lambda: extract_slide(slide_encoder(), prepare(request), part, scratch, Quiet())
 
     ways = {
-        "mean_colour": extract(
-            lambda: SlideEncoder(FeatureExtractor(MeanColour(), 0), Prefetcher(prepare, lambda one: one.reader.close()))
-        ),
-        "hed_stats": extract(lambda: engine_for(settings)),
+        "mean_colour": extract(lambda: SlideEncoder.of(FeatureExtractor(MeanColour(), 0))),
+        "hed_stats": extract(lambda: slide_encoder_for(settings)),
     }
     scratch.mkdir(exist_ok=True)
-    ready = prepare(Wanted(settings, slide.stem, slide))
-    ready.reader.close()
-    return _costs("end to end", ways, len(ready.job.coords), rounds)
+    prepared = prepare(request)
+    prepared.reader.close()
+    return _costs("end to end", ways, len(prepared.request.coords), rounds)
 
 
 def largest_difference(slide: Path, count: int) -> int:

@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from oceanpath.artifacts.store.reader import Store
-from oceanpath.bags.batching import BatchSampler, PadToMaxInBatch
+from oceanpath.bags.batching.fixed import Fixed
+from oceanpath.bags.batching.sampler import BatchSampler
 from oceanpath.bags.dataset import Bag, BagDataset, collate
 from oceanpath.bags.packed import PackedLoader
 from oceanpath.bench.cohort import bag_lengths, write_cohort
@@ -36,7 +37,7 @@ def bench_loading(scratch: Path, cap: int | None, slides: int, median: int, dim:
     store = Store(out, check=False)
     dataset = BagDataset(store, range(len(store)), max_patches=cap)
     lengths = [dataset.length(position) for position in range(len(dataset))]
-    sampler = BatchSampler(lengths, PadToMaxInBatch(BATCH), seed=0)
+    sampler = BatchSampler(lengths, Fixed(), BATCH, seed=0)
     padded = DataLoader(dataset, batch_sampler=sampler, collate_fn=padded_float32)
     ragged = DataLoader(dataset, batch_sampler=sampler, collate_fn=collate)
     packed = PackedLoader(dataset, sampler)

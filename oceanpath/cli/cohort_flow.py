@@ -21,7 +21,7 @@ def flow_lines(states: Iterable[StepState], workspace: Workspace) -> list[str]:
     lines: list[str] = []
     for state in states:
         if state.step.stage.name == "split" and state.manifest is not None:
-            folder = workspace.place("stage", "split", state.fingerprint)
+            folder = workspace.folder("stage", "split", state.fingerprint)
             verify_files(folder, ["splits.json"])
             flow = json.loads((folder / "splits.json").read_text(encoding="utf-8")).get("cohort_flow", {})
             if flow and flow["used"] < flow["in_table"]:

@@ -8,14 +8,12 @@ from pathlib import Path
 import oceanpath
 from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.ledger import Ledger
+from oceanpath.pipeline.ledger_queries import experiment_files
 from oceanpath.pipeline.workspace import Workspace
 
 LOCAL = Path("oceanpath.toml")
 SOURCE_QUICKSTART = Path("experiments/quickstart.toml")
 """Below the source tree of OceanPath."""
-_LAST = """
-SELECT experiment.file FROM run JOIN experiment ON experiment.name = run.experiment ORDER BY run.id DESC
-"""
 
 
 def find_experiment(workspace: Path) -> tuple[Path, str]:
@@ -55,5 +53,4 @@ def _last_run(workspace: Path) -> Path | None:
     if not path.is_file():
         return None
     with Ledger(path, read_only=True) as ledger:
-        files = (Path(row["file"]) for row in ledger.rows(_LAST))
-        return next((file for file in files if file.is_absolute()), None)
+        return next((file for file in experiment_files(ledger) if file.is_absolute()), None)

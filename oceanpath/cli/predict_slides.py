@@ -107,4 +107,4 @@ def _extract(folder: Path, sets: tuple[str, ...], workspace: Path) -> Path:
     common = Common(workspace=workspace)
     print(f"extracting as the bundle says: {', '.join(sets)}", file=sys.stderr)
     states = run_plan(plan(experiment, ("extract",)), common)
-    return common.place().place("stage", "extract", states[-1].fingerprint)
+    return common.place().folder("stage", "extract", states[-1].fingerprint)

@@ -22,7 +22,7 @@ def report(states: list[StepState], experiment: Experiment, common: Common) -> N
         print(f"Everything is fresh: {len(states)} steps of {experiment.name}, nothing to do.")
     for state in states:
         if state.step.stage.name == "eval":
-            place = common.place().place("stage", "eval", state.fingerprint)
+            place = common.place().folder("stage", "eval", state.fingerprint)
             print(f"\n{results(place, _title(state, experiment), state.step.settings.identity()['confidence'])}")
     for line in flow_lines(states, common.place()):
         print(line)

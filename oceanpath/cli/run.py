@@ -18,7 +18,7 @@ from oceanpath.errors import ExitCode, ExperimentError, OceanPathError
 from oceanpath.pipeline.experiment import Experiment
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.plan import Plan, plan
-from oceanpath.pipeline.runner import Published, Runner, first_error, ignore
+from oceanpath.pipeline.runner import Published, Runner, RunOptions, first_error, ignore
 from oceanpath.pipeline.status import StepState, forced_steps, inspect_plan
 
 
@@ -66,7 +66,6 @@ def run_plan(made: Plan, common: Common, published: Published = ignore) -> list[
 def _go(made: Plan, common: Common, published: Published) -> list[StepState]:
     workspace = common.place()
     workspace.open()
-    forced = forced_steps(made, common.force)
     with Ledger(workspace.ledger) as ledger:
 
         def last_seconds(stage: str) -> float | None:
@@ -76,10 +75,9 @@ def _go(made: Plan, common: Common, published: Published) -> list[StepState]:
         steps = Steps(made.steps, lambda step: last_seconds(step.stage.name))
         screen = make_screen(steps, quiet=common.quiet, as_json=common.as_json)
         command = " ".join(sys.argv[1:])
-        more = (common.jobs, common.keep_going, published, bool(made.experiment.base.value("runtime.verify")))
-        runner = Runner(made, workspace, ledger, command, screen, forced, *more)
+        runner = Runner(made, workspace, ledger, command, screen, run_options(made, common, published))
         try:
-            return runner.go()
+            return runner.run()
         except OceanPathError as error:
             if common.as_json:  # what is refused before any step has no event of its own
                 print(json.dumps({"event": "refused", "error": error.render()}))
@@ -87,6 +85,19 @@ def _go(made: Plan, common: Common, published: Published) -> list[StepState]:
         finally:
             screen.close()
             _tell_removed(runner, common)
+
+
+def run_options(made: Plan, common: Common, published: Published) -> RunOptions:
+    """The options of a run, from the command line and the experiment's ``[runtime]``."""
+    runtime = made.experiment.base.value
+    return RunOptions(
+        forced=forced_steps(made, common.force),
+        jobs=common.jobs,
+        executor=str(runtime("runtime.executor")),
+        keep_going=common.keep_going,
+        verify=bool(runtime("runtime.verify")),
+        published=published,
+    )
 
 
 def _tell_removed(runner: Runner, common: Common) -> None:
@@ -113,7 +124,7 @@ def show_plan(made: Plan, common: Common) -> list[StepState]:
     states = inspect_plan(made, place, common.force)
     _show(states, made, common)
     fresh = [state for state in states if state.state == "fresh"]
-    published = {state.step.name: place.place("stage", state.step.stage.name, state.fingerprint) for state in fresh}
+    published = {state.step.name: place.folder("stage", state.step.stage.name, state.fingerprint) for state in fresh}
     if len(fresh) < len(states):
         refuse_known(made, published, place.root, as_json=common.as_json, quiet=common.quiet)
     return states

@@ -1,4 +1,4 @@
-"""Outputs of a trained model: whole bags, one at a time, in eval mode. No training, no Lightning."""
+"""Outputs of a trained model: whole bags, separately, in eval mode. No training, no Lightning."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.batch import Batch
-from oceanpath.bags.dataset import BagDataset, Draw
+from oceanpath.bags.batching.base import Draw
+from oceanpath.bags.dataset import BagDataset
 from oceanpath.bags.placement import loader_of
 from oceanpath.errors import ArtifactError
 from oceanpath.fit.checkpoint import load_checkpoint

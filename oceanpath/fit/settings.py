@@ -4,7 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from oceanpath.settings import Settings
+from oceanpath.bags.batching.fixed import Fixed
+from oceanpath.bags.batching.registry import SelectedBatching
+from oceanpath.settings import Settings, added
 
 
 class FitSettings(Settings):
@@ -20,6 +22,10 @@ class FitSettings(Settings):
     """Epochs of linear warm-up, followed by cosine decay to zero."""
     batch_size: int = Field(4, ge=1)
     """Bags per step. Use few for small cohorts, so that an epoch has several steps."""
+    batching: SelectedBatching = added(Fixed())
+    """Batching strategy: `fixed`, `batch_size` bags in random order; `length_buckets`, bags of similar length in
+    `buckets` groups; `token_budget`, at most `budget` patches and `max_bags` bags (`padded`: with padding). A strategy
+    with settings is a table `[train.batching]` with `name` and these keys."""
     max_patches: int | None = Field(None, ge=1)
     """Maximum patches per bag in training, sampled in every epoch; default: all. Validation and test use all."""
     clip: float = Field(1.0, gt=0.0)

@@ -17,13 +17,12 @@ with suppress(ModuleNotFoundError):
 import lightning.pytorch as pl
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from torch.utils.data import BatchSampler
 
 from oceanpath.bags.batch import Batch
+from oceanpath.bags.batching.sampler import BatchSampler
 from oceanpath.bags.dataset import BagDataset
 from oceanpath.bags.loader import Loader
 from oceanpath.bags.placement import loader_of
-from oceanpath.bags.sampler import BagSampler
 from oceanpath.fit.non_finite import NonFiniteGuard
 from oceanpath.fit.objectives.base import Objective
 from oceanpath.fit.optim import build_optimizer, build_schedule
@@ -45,13 +44,14 @@ class FitModule(pl.LightningModule):
         self.model, self.objective, self.settings, self.seed = model, objective, settings, seed
         self.guard = NonFiniteGuard(settings.skip_limit)
         self.losses: list[float] = []
+        self.steps = 0
+        """Number of batches of the whole fit."""
 
     def configure_optimizers(self) -> Any:
         """AdamW and its schedule, counted in batches."""
         optimizer = build_optimizer(self.model, self.settings.lr, self.settings.weight_decay)
-        steps = int(self.trainer.estimated_stepping_batches)
-        warmup = round(self.settings.warmup * steps / self.settings.epochs)
-        return [optimizer], [build_schedule(optimizer, warmup, steps)]
+        warmup = round(self.settings.warmup * self.steps / self.settings.epochs)
+        return [optimizer], [build_schedule(optimizer, warmup, self.steps)]
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002  # Lightning's signature
         """Dropout depends on (seed, epoch, step) alone, not on earlier draws."""
@@ -81,12 +81,13 @@ class FitModule(pl.LightningModule):
 
 
 class _AtEpochEnd(pl.Callback):
-    def __init__(self, epoch_end: EpochEnd) -> None:
-        self.epoch_end = epoch_end
+    def __init__(self, epoch_end: EpochEnd, batches: BatchSampler) -> None:
+        self.epoch_end, self.batches = epoch_end, batches
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, FitModule)
         trainer.should_stop = self.epoch_end(trainer.current_epoch, pl_module.mean_loss())
+        self.batches.set_epoch(trainer.current_epoch + 1)  # Lightning reads the number of batches before it does this
 
 
 def fit_model(
@@ -105,25 +106,27 @@ def fit_model(
     """
     with warnings.catch_warnings():
         _quieten()
-        trainer = _trainer(module.settings, device, epoch_end)
-        with fast_float32(device):
-            _interruptible(trainer, module, _loader(module, dataset, strata))
+        batches = _batches(module, dataset, strata)
+        module.steps = batches.total(module.settings.epochs)
+        trainer = _trainer(module.settings, device, _AtEpochEnd(epoch_end, batches))
+        with fast_float32(device):  # threads read ahead into reused memory: worker processes would only add a copy
+            _interruptible(trainer, module, loader_of(dataset, batches))
 
 
-def _loader(module: FitModule, dataset: BagDataset, strata: list[int] | None) -> Loader:
-    sampler = BagSampler(len(dataset), derive(module.seed, "order"), strata)
-    # Threads read ahead into reused memory; worker processes would only add another copy.
-    batches: Any = BatchSampler(sampler, module.settings.batch_size, drop_last=False)  # type: ignore[arg-type]  # of draws
-    return loader_of(dataset, batches)
+def _batches(module: FitModule, dataset: BagDataset, strata: list[int] | None) -> BatchSampler:
+    lengths = [dataset.length(position) for position in range(len(dataset))]
+    settings = module.settings
+    return BatchSampler(lengths, settings.batching, settings.batch_size, derive(module.seed, "order"), strata)
 
 
-def _trainer(settings: FitSettings, device: torch.device, epoch_end: EpochEnd) -> pl.Trainer:
+def _trainer(settings: FitSettings, device: torch.device, at_epoch_end: _AtEpochEnd) -> pl.Trainer:
     return pl.Trainer(
         accelerator=device.type,
         devices=[device.index or 0] if device.type == "cuda" else 1,
         precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
         max_epochs=settings.epochs,
-        callbacks=[_AtEpochEnd(epoch_end)],
+        callbacks=[at_epoch_end],
+        reload_dataloaders_every_n_epochs=1,  # epochs may differ in their number of batches
         plugins=[LightningEnvironment()],  # on a Slurm node Lightning would otherwise try to join the job's tasks
         deterministic=True,
         logger=False,

@@ -97,7 +97,9 @@ def unflatten(layer: Layer) -> dict[str, Any]:
         node = tree
         *folders, leaf = key.split(".")
         for folder in folders:
-            node = node.setdefault(folder, {})
+            if not isinstance(node.get(folder), dict):  # a name that a later table replaces
+                node[folder] = {}
+            node = node[folder]
         node[leaf] = value.value
     return tree
 

@@ -42,7 +42,7 @@ class StatusInspector:
     digests: dict[str, str] = field(default_factory=dict)
     """Output digest of each step that is there."""
 
-    def look(self, step: Step) -> tuple[StepState, dict[str, Any], dict[str, Content]]:
+    def inspect(self, step: Step) -> tuple[StepState, dict[str, Any], dict[str, Content]]:
         """State of a step now, its identity and its outside contents."""
         contents = step.contents(DigestCache(self.workspace.digests))
         missing = sorted(name for name in step.upstream() if name not in self.digests)
@@ -83,6 +83,6 @@ def inspect_plan(plan: Plan, workspace: Workspace, forced: Iterable[str] = ()) -
 def _seen(now: StatusInspector, step: Step) -> StepState:
     """A step as a dry run shows it: what is not there yet is waited for, not an error."""
     try:
-        return now.look(step)[0]
+        return now.inspect(step)[0]
     except OceanPathError as error:
         return StepState(step, "pending", why=[error.render()])

@@ -118,8 +118,8 @@ class RuntimeSettings(Settings):
     """Threads or processes that read data while the device computes."""
     placement: Literal["auto", "mmap", "ram", "gpu"] = "auto"
     """Where the bags of the store are kept: in its files, in memory or on the GPU; auto: on the GPU if they fit."""
-    executor: Literal["local"] = "local"
-    """What runs steps and parts; local: processes of this machine."""
+    executor: str = "auto"
+    """Where steps and parts run: inline (this process), local (processes of this machine) or auto (by `--jobs`)."""
     verify: bool = True
     """Compare what a step reads with the digests under which it was published; bags of the store on first use."""
 

@@ -1,6 +1,6 @@
 """Names of tasks → their classes and the settings they read. Light: a task is imported where it is used.
 
-A package adds tasks by entry points of the group ``oceanpath.tasks``, each a module that calls `register_task`.
+A package adds tasks by entry points of the group ``oceanpath.tasks``: modules that call `register_task`.
 """
 
 from __future__ import annotations

@@ -165,7 +165,7 @@ def test_pooled_rows_that_are_not_those_of_the_folds_are_found(published):
 def test_embeddings_that_are_not_finite_or_not_one_a_slide_are_refused(published):
     folder = published / "fold_0"
     ids = predictions.read_embeddings(folder)[1]
-    with pytest.raises(ArtifactError, match="one embedding a slide"):
+    with pytest.raises(ArtifactError, match="one embedding per slide"):
         predictions.write_embeddings(np.ones((5, 4), np.float32), ids, folder)
     np.save(folder / "embeddings.npy", np.full((6, 4), np.nan, np.float32))
     with pytest.raises(ArtifactError, match="not finite"):
@@ -175,7 +175,7 @@ def test_embeddings_that_are_not_finite_or_not_one_a_slide_are_refused(published
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"folds": 3}, "one entry of per_fold"),
+        ({"folds": 3}, "one entry of per_fold per fold"),
         ({"per_fold": [{"fold": 1}, {"fold": 0}]}, "fold order"),
         ({"selected": None}, ""),
     ],

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -45,6 +47,14 @@ def test_to_moves_every_tensor_and_keeps_the_rest() -> None:
     assert {t.device.type for t in (moved.features, moved.offsets, moved.coords, moved.labels)} == {"meta"}
     assert moved.slide_ids == ("2", "3")
     assert Batch(torch.zeros(1, 1), torch.tensor([0, 1])).to("meta").labels is None
+
+
+def test_views_masks_and_weights_are_optional_and_move_with_the_batch() -> None:
+    plain = batch_of([2, 3])
+    assert plain.views is plain.masked is plain.weights is None
+    full = replace(plain, views=torch.tensor([0, 1]), masked=torch.zeros(5, dtype=torch.bool), weights=torch.ones(2))
+    moved = full.to("meta")
+    assert {t.device.type for t in (moved.views, moved.masked, moved.weights)} == {"meta"}
 
 
 def test_length_is_the_number_of_bags() -> None:

@@ -10,8 +10,10 @@ import torch
 from torch.utils.data import DataLoader
 
 from oceanpath.artifacts.store.reader import Store
-from oceanpath.bags.dataset import Bag, BagDataset, Draw, collate
-from oceanpath.bags.sampler import BagSampler
+from oceanpath.bags.batching.base import Draw
+from oceanpath.bags.batching.fixed import Fixed
+from oceanpath.bags.batching.sampler import BatchSampler
+from oceanpath.bags.dataset import Bag, BagDataset, collate
 from oceanpath.errors import ArtifactError
 
 Make = Callable[..., Store]
@@ -59,11 +61,11 @@ def test_collate_puts_bags_end_to_end(make_store: Make, bags: dict[str, np.ndarr
 
 def test_worker_processes_deliver_the_same_batches(make_store: Make, bags: dict[str, np.ndarray]) -> None:
     dataset = BagDataset(make_store(bags), [0, 1, 2, 3], labels=[0, 1, 0, 1], max_patches=2, seed=1)
-    sampler = BagSampler(4, seed=3)
+    sampler = BatchSampler([2, 1, 2, 2], Fixed(), 3, seed=3)
     sampler.set_epoch(2)
     spawn = {"num_workers": 1, "multiprocessing_context": multiprocessing.get_context("spawn")}
     here, there = (
-        list(DataLoader(dataset, batch_size=3, sampler=sampler, collate_fn=collate, **extra)) for extra in ({}, spawn)
+        list(DataLoader(dataset, batch_sampler=sampler, collate_fn=collate, **extra)) for extra in ({}, spawn)
     )
     for ours, theirs in zip(here, there, strict=True):
         assert torch.equal(ours.features, theirs.features)

@@ -12,17 +12,18 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from torch.utils.data import BatchSampler as TorchBatches
 from torch.utils.data import DataLoader
 
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags import packed
 from oceanpath.bags.batch import Batch
-from oceanpath.bags.batching import BatchSampler, PadToMaxInBatch, TokenBudget
-from oceanpath.bags.dataset import BagDataset, Draw, collate
+from oceanpath.bags.batching.base import Draw
+from oceanpath.bags.batching.fixed import Fixed
+from oceanpath.bags.batching.sampler import BatchSampler
+from oceanpath.bags.batching.token_budget import TokenBudget
+from oceanpath.bags.dataset import BagDataset, collate
 from oceanpath.bags.packed import PackedLoader
 from oceanpath.bags.resident import GatherLoader, ResidentStore
-from oceanpath.bags.sampler import BagSampler
 from oceanpath.bench.rounds import peak_mb
 from oceanpath.errors import ArtifactError
 from oceanpath.pipeline.stage import Inputs, Quiet
@@ -67,7 +68,7 @@ def test_packed_is_collated(
     store = make_store({f"s{i:02}": random.normal(size=(n, 5)) for i, n in enumerate(lengths)}, coords=coords)
     labels = list(range(len(lengths))) if labelled else None
     dataset = BagDataset(store, list(range(len(lengths)))[::-1], labels, cap, seed=3)
-    sampler = BatchSampler([dataset.length(i) for i in range(len(dataset))], TokenBudget(budget), seed=1)
+    sampler = BatchSampler([dataset.length(i) for i in range(len(dataset))], TokenBudget(budget=budget), 1, seed=1)
     loader = PackedLoader(dataset, sampler, buffers, readers)
     for epoch in (0, 1, 2):
         sampler.set_epoch(epoch)
@@ -111,13 +112,9 @@ def test_a_long_bag_is_read_in_pieces_and_a_capped_one_at_once(
     assert len(list(PackedLoader(BagDataset(store, range(4)), [draws])._pieces([Draw(2, 0)], [8]))) == 8
 
 
-def test_lightning_finds_the_sampler_within_the_batches_or_the_batches_themselves(
-    make_store: Make, bags: dict[str, np.ndarray]
-) -> None:
+def test_lightning_sets_the_epoch_of_the_batches(make_store: Make, bags: dict[str, np.ndarray]) -> None:
     dataset = BagDataset(make_store(bags), range(4))
-    inner = BagSampler(4, 0)
-    assert PackedLoader(dataset, TorchBatches(inner, 2, drop_last=False)).sampler is inner
-    own = BatchSampler([3, 1, 8, 5], PadToMaxInBatch(2), seed=0)
+    own = BatchSampler([3, 1, 8, 5], Fixed(), 2, seed=0)
     assert PackedLoader(dataset, own).sampler is own
 
 
@@ -127,7 +124,7 @@ def test_any_number_of_workers_delivers_what_the_packed_loader_does(
     make_store: Make, bags: dict[str, np.ndarray], workers: int
 ) -> None:
     dataset = BagDataset(make_store(bags, coords=True), [0, 1, 2, 3], [0, 1, 0, 1], max_patches=4, seed=1)
-    sampler = BatchSampler([dataset.length(i) for i in range(4)], PadToMaxInBatch(3), seed=5)
+    sampler = BatchSampler([dataset.length(i) for i in range(4)], Fixed(), 3, seed=5)
     context = {"multiprocessing_context": "fork"} if workers else {}
     there = list(DataLoader(dataset, batch_sampler=sampler, collate_fn=collate, num_workers=workers, **context))
     here = [kept(batch) for batch in PackedLoader(dataset, sampler)]
@@ -136,7 +133,7 @@ def test_any_number_of_workers_delivers_what_the_packed_loader_does(
 
 def test_going_on_after_some_batches_gives_the_rest(make_store: Make, bags: dict[str, np.ndarray]) -> None:
     dataset = BagDataset(make_store(bags), [0, 1, 2, 3], max_patches=2, seed=1)
-    sampler = BatchSampler([2, 1, 2, 2], PadToMaxInBatch(1), seed=5)
+    sampler = BatchSampler([2, 1, 2, 2], Fixed(), 1, seed=5)
     loader = PackedLoader(dataset, sampler, buffers=3)
     sampler.set_epoch(4)
     whole = [kept(batch) for batch in loader]
@@ -149,7 +146,7 @@ def test_going_on_after_some_batches_gives_the_rest(make_store: Make, bags: dict
 
 def test_memory_is_used_again(make_store: Make) -> None:
     store = make_store({f"s{i}": np.full((50, 8), i) for i in range(9)})
-    loader = PackedLoader(BagDataset(store, list(range(9))), BatchSampler([50] * 9, PadToMaxInBatch(1), seed=0))
+    loader = PackedLoader(BagDataset(store, list(range(9))), BatchSampler([50] * 9, Fixed(), 1, seed=0))
     for _ in range(2):
         places = {batch.features.data_ptr() for batch in loader}
         assert len(places) == 2
@@ -159,7 +156,7 @@ def test_a_batch_stays_while_the_next_is_read(make_store: Make) -> None:
     store = make_store({f"s{i}": np.full((50, 8), i) for i in range(9)})
     loader = PackedLoader(BagDataset(store, list(range(9))), [])
     assert list(loader) == []
-    sampler = BatchSampler([50] * 9, PadToMaxInBatch(1), seed=0)
+    sampler = BatchSampler([50] * 9, Fixed(), 1, seed=0)
     for batch in PackedLoader(BagDataset(store, list(range(9))), sampler):
         before = batch.features.clone()
         torch.randn(200, 200) @ torch.randn(200, 200)  # time enough to read ahead
@@ -171,7 +168,7 @@ def test_a_short_chunk_is_told_where_the_batch_is_asked_for(make_store: Make, ba
     store = make_store(bags)
     chunk = store.path / "features_000.bin"
     chunk.write_bytes(chunk.read_bytes()[:10])
-    loader = PackedLoader(BagDataset(store, [0, 1, 2, 3]), BatchSampler([3, 1, 8, 5], PadToMaxInBatch(2), seed=0))
+    loader = PackedLoader(BagDataset(store, [0, 1, 2, 3]), BatchSampler([3, 1, 8, 5], Fixed(), 2, seed=0))
     with pytest.raises(ArtifactError, match="too short"):
         list(loader)
 
@@ -186,7 +183,7 @@ def test_one_buffer_is_no_room_and_no_reader_reads_nothing(make_store: Make, bag
 
 def loader_of_nine(make_store: Make, rows: int = 50, dim: int = 8) -> PackedLoader:
     store = make_store({f"s{i}": np.full((rows, dim), i) for i in range(9)}, coords=True)
-    return PackedLoader(BagDataset(store, range(9)), BatchSampler([rows] * 9, PadToMaxInBatch(2), seed=0))
+    return PackedLoader(BagDataset(store, range(9)), BatchSampler([rows] * 9, Fixed(), 2, seed=0))
 
 
 @given(turns=st.lists(st.integers(0, 2), max_size=25))

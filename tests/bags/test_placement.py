@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags import placement
 from oceanpath.bags.batch import Batch
-from oceanpath.bags.batching import BatchSampler, TokenBudget
-from oceanpath.bags.dataset import BagDataset, Draw, collate
+from oceanpath.bags.batching.base import Draw
+from oceanpath.bags.batching.sampler import BatchSampler
+from oceanpath.bags.batching.token_budget import TokenBudget
+from oceanpath.bags.dataset import BagDataset, collate
 from oceanpath.bags.packed import PackedLoader
 from oceanpath.bags.placement import free_bytes, loader_of, place
 from oceanpath.bags.resident import GatherLoader, ResidentStore
@@ -47,7 +49,7 @@ def test_a_place_never_changes_a_batch(
     held, labels = ResidentStore(files, "cpu"), list(range(len(lengths))) if labelled else None
     numbers = list(range(len(lengths)))[::-1]
     mapped, placed = (BagDataset(store, numbers, labels, cap, seed=3) for store in (files, held))
-    sampler = BatchSampler([mapped.length(i) for i in range(len(mapped))], TokenBudget(budget), seed=1)
+    sampler = BatchSampler([mapped.length(i) for i in range(len(mapped))], TokenBudget(budget=budget), 1, seed=1)
     for epoch in (0, 1):
         sampler.set_epoch(epoch)
         wanted = [bits(collate([mapped[draw] for draw in draws])) for draws in sampler]
@@ -136,7 +138,7 @@ def test_auto_takes_a_gpu_that_has_twice_the_room(
 ) -> None:
     files, asked = make_store(bags, coords=True), []
     size = sum(map(len, bags.values())) * (6 * 2 + 8)
-    monkeypatch.setattr(placement, "HeldStore", lambda store, device: asked.append(device) or store)
+    monkeypatch.setattr(placement, "ResidentStore", lambda store, device: asked.append(device) or store)
     for free, wanted in ((2 * size, [CUDA]), (2 * size - 1, [])):
         monkeypatch.setattr(placement, "free_bytes", lambda device, free=free: free)
         asked.clear()

@@ -11,14 +11,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from oceanpath.artifacts.store.reader import Store
+from oceanpath.bags.batching.sampler import BatchSampler
 from oceanpath.bags.dataset import BagDataset, collate
-from oceanpath.bags.sampler import BagSampler
 from oceanpath.errors import StageError
 from oceanpath.fit import trainer
 from oceanpath.fit.objectives.classification import ClassificationObjective
 from oceanpath.fit.objectives.losses import SlideLoss, build_loss
 from oceanpath.fit.optim import rate
-from oceanpath.fit.seeds import derive
 from oceanpath.fit.settings import FitSettings
 from oceanpath.fit.trainer import FitModule, fit_model
 from oceanpath.models.classifier import WSIClassifier
@@ -83,15 +82,14 @@ def test_the_loss_falls_and_the_classes_come_apart(store: Store) -> None:
 def test_reading_ahead_into_reused_memory_changes_no_bit(
     store: Store, monkeypatch: pytest.MonkeyPatch, balance: list[int] | None
 ) -> None:
-    def collated(module: FitModule, dataset: BagDataset, strata: list[int] | None) -> DataLoader:
-        sampler = BagSampler(len(dataset), derive(module.seed, "order"), strata)
+    def collated(dataset: BagDataset, batches: BatchSampler) -> DataLoader:
         own = torch.Generator().manual_seed(0)
-        return DataLoader(dataset, sampler=sampler, batch_size=5, collate_fn=collate, generator=own)
+        return DataLoader(dataset, batch_sampler=batches, collate_fn=collate, generator=own)
 
     fits = []
     for loader in (None, collated):
         if loader:
-            monkeypatch.setattr(trainer, "_loader", loader)
+            monkeypatch.setattr(trainer, "loader_of", loader)
         module, dataset = module_of(), BagDataset(store, range(12), LABELS, max_patches=5)
         losses: list[float] = []
         fit_model(module, dataset, balance, torch.device("cpu"), lambda _, loss, kept=losses: bool(kept.append(loss)))

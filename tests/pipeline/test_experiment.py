@@ -108,12 +108,12 @@ def test_an_extended_file_is_merged_key_by_key(house) -> None:
 
 def test_an_empty_table_asks_for_its_stage(house) -> None:
     house.write("[count]\n")
-    assert load(house.file, house.catalog).asked() == ["count"]
+    assert load(house.file, house.catalog).requested_stages() == ["count"]
 
 
 def test_a_when_key_asks_for_its_stage(house) -> None:
     house.write('[data]\nwords = "words.txt"\n')
-    assert load(house.file, house.catalog).asked() == ["read"]
+    assert load(house.file, house.catalog).requested_stages() == ["read"]
 
 
 @pytest.mark.parametrize(
@@ -145,3 +145,9 @@ trees = st.recursive(st.integers() | st.booleans(), lambda leaf: st.dictionaries
 def test_flattening_loses_nothing(tree: dict[str, object]) -> None:
     flat = layers.flatten(tree, "t", Path())
     assert layers.unflatten({key: value for key, value in flat.items() if value.value is not layers.TABLE}) == tree
+
+
+def test_a_table_replaces_a_value_of_the_same_name() -> None:
+    layer = layers.flatten({"train": {"batching": "fixed"}}, "a.toml", Path())
+    layer |= layers.flatten({"train": {"batching": {"name": "token_budget"}}}, "--set", Path())
+    assert layers.unflatten(layers.table(layer, "train")) == {"batching": {"name": "token_budget"}}

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oceanpath.errors import ExperimentError, StageError
-from oceanpath.slides.grid import SNAP, place_patches, plan_grid, tissue_fractions
+from oceanpath.slides.grid import SNAP, plan_grid, select_patches, tissue_fractions
 from oceanpath.slides.patches import read_patches
 from oceanpath.slides.reader import open_slide
 from oceanpath.slides.resolution import Resolution
@@ -51,7 +51,7 @@ def test_patches_have_their_true_size_and_lie_inside(
         assert footprint == pytest.approx(read * downsample)
         assert read >= patch * (1 - 1e-9) or downsample * axis_mpp > target  # never enlarged beyond the snap
     full = Tissue(np.ones((50, 60), bool), size[0] / 60, size[1] / 50)
-    coords, fractions = place_patches(reader, grid, full, 0.5)
+    coords, fractions = select_patches(reader, grid, full, 0.5)
     assert len(coords) and coords.min() == 0 and np.allclose(fractions, 1, atol=1e-5)
     assert (coords[:, 0] + grid.footprint_x <= size[0] + 1).all()
     assert (coords[:, 1] + grid.footprint_y <= size[1] + 1).all()
@@ -98,7 +98,7 @@ def test_the_square_of_tissue_gives_its_four_patches(square_slide: Callable[...,
     zoom = round(0.5 / mpp)
     with open_slide(square_slide(1024 * zoom, (256 * zoom, 256 * zoom, 768 * zoom, 768 * zoom), mpp)) as reader:
         grid = plan_grid(reader, 256, 0.5)
-        coords, fractions = place_patches(reader, grid, find_tissue(reader, 128.0), 0.25)
+        coords, fractions = select_patches(reader, grid, find_tissue(reader, 128.0), 0.25)
         assert coords.tolist() == [
             [256 * zoom, 256 * zoom],
             [512 * zoom, 256 * zoom],

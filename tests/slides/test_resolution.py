@@ -29,11 +29,11 @@ def test_the_order_of_sources() -> None:
 
 
 def test_what_a_makers_package_tells_is_recorded_under_its_name() -> None:
-    told = {"maker.mpp-x": "0.25", "maker.mpp-y": "0.26", "maker.mpp-source": "czi.Scaling"}
-    told["maker.objective-power"] = "40"
+    told = {"sdk.mpp-x": "0.25", "sdk.mpp-y": "0.26", "sdk.mpp-source": "czi.Scaling"}
+    told["sdk.objective-power"] = "40"
     found = resolve_mpp(told, PATH)
     assert (found.x, found.y, found.source) == (0.25, 0.26, "czi.Scaling")
-    found = resolve_mpp(told | {"maker.mpp-x": "0.0", "maker.mpp-y": "nan"}, PATH)
+    found = resolve_mpp(told | {"sdk.mpp-x": "0.0", "sdk.mpp-y": "nan"}, PATH)
     assert (found.x, found.source) == (0.25, "objective_nominal")
 
 

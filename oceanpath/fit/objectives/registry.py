@@ -1,6 +1,6 @@
 """Names of tasks → the objectives that train them. Light: an objective is imported where it is used.
 
-A package adds objectives by entry points of the group ``oceanpath.objectives``, each a module that calls
+A package adds objectives by entry points of the group ``oceanpath.objectives``: modules that call
 `register_objective`.
 """
 

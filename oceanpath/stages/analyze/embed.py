@@ -55,9 +55,9 @@ def flatten(embeddings: NDArray[np.float32], settings: AnalyzeSettings) -> NDArr
 
 
 def start(standard: NDArray[np.float64], seed: int) -> NDArray[np.float32]:
-    """First places [S, 2]: the two main axes, largest value 10, rounded so that last bits do not matter.
+    """Initial coordinates [S, 2]: the two main axes, largest value 10, rounded so that last bits do not matter.
 
-    A little noise keeps slides apart that are alike, and gives an axis without extent some: UMAP divides by it.
+    A little noise separates equal slides and extends an axis without extent, by which UMAP would divide.
     """
     left, sizes, _ = np.linalg.svd(standard, full_matrices=False)
     axes = np.zeros((len(standard), 2))

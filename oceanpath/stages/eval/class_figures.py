@@ -25,23 +25,23 @@ from oceanpath.tasks.classification import Classification
 PICTURES = ("roc.png", "pr.png", "calibration.png", "confusion.png", "probabilities.png")
 BAND_RESAMPLES = 500
 """Enough for a band; a picture shows two digits."""
-FLOOR, FLOOR_NAME = "mean_pool_lr", "mean pooling + LR"
+BASELINE, BASELINE_NAME = "mean_pool_lr", "mean pooling + LR"
 GRID = np.linspace(0, 1, 101)
 
 
 def draw_figures(
     settings: EvalSettings,
     rows: ReportedRows,
-    floors: Mapping[str, NDArray[np.float64]],
+    baselines: Mapping[str, NDArray[np.float64]],
     report: Mapping[str, Any],
     out: Path,
 ) -> None:
     """Draw `PICTURES` below `out`.
 
     Args:
-        settings: For the seed and the mass of the bands.
+        settings: The seed and the confidence level of the bands.
         rows: The test rows.
-        floors: Baseline → probabilities [n, C].
+        baselines: Baseline → probabilities [n, C].
         report: The contents of metrics.json, for the legends.
         out: Folder.
     """
@@ -49,7 +49,7 @@ def draw_figures(
     counts = (
         f"{len(rows.targets)} slides of {len(set(rows.patients))} patients, {100 * settings.confidence:g} % intervals"
     )
-    lines = _curves(settings, rows, floors, report)
+    lines = _curves(settings, rows, baselines, report)
     draw_roc(out / "roc.png", [roc for roc, _ in lines], title, counts)
     prevalence = float(np.mean(rows.targets == 1)) if len(_classes(rows)) == 2 else None
     draw_pr(out / "pr.png", [pr for _, pr in lines], prevalence, title, counts)
@@ -63,7 +63,7 @@ def draw_figures(
 def _curves(
     settings: EvalSettings,
     rows: ReportedRows,
-    floors: Mapping[str, NDArray[np.float64]],
+    baselines: Mapping[str, NDArray[np.float64]],
     report: Mapping[str, Any],
 ) -> list[tuple[CurveLine, CurveLine]]:
     """ROC and precision-recall lines: the model and a baseline for two classes, else one against the rest."""
@@ -77,7 +77,7 @@ def _curves(
     band = roc_band(positive, rows.values[:, 1], drawn, GRID, settings.confidence)
     if band is not None:
         roc = CurveLine(roc.name, roc.x, roc.y, GRID, *band)
-    return [(roc, pr), _pair(FLOOR_NAME, positive, floors[FLOOR][:, 1], report["floor"][FLOOR], faint=True)]
+    return [(roc, pr), _pair(BASELINE_NAME, positive, baselines[BASELINE][:, 1], report["floor"][BASELINE], faint=True)]
 
 
 def _one_against_the_rest(
@@ -107,12 +107,12 @@ def _pair(
     gains = np.diff(pr.x, prepend=0.0) > 0  # average precision reads the curve only where the recall grows
     recall, precision = np.r_[0.0, pr.x[gains]], np.r_[pr.y[gains][0], pr.y[gains]]
     return (
-        CurveLine(f"{name}, AUROC {_said(records['auroc'])}", roc.x, roc.y, faint=faint),
-        CurveLine(f"{name}, AP {_said(records['auprc'])}", recall, precision, faint=faint),
+        CurveLine(f"{name}, AUROC {_format(records['auroc'])}", roc.x, roc.y, faint=faint),
+        CurveLine(f"{name}, AP {_format(records['auprc'])}", recall, precision, faint=faint),
     )
 
 
-def _said(record: Mapping[str, Any]) -> str:
+def _format(record: Mapping[str, Any]) -> str:
     interval = "" if record.get("low") is None else f" ({record['low']:.3f} to {record['high']:.3f})"
     return f"{record['value']:.3f}{interval}"
 

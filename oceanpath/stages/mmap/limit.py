@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from oceanpath.artifacts.cohort.ids import describe_missing, slide_id
 from oceanpath.artifacts.cohort.user_tables import read_user_table
 from oceanpath.artifacts.pretrain_manifest import MANIFEST, read_manifest
 from oceanpath.errors import ExperimentError, nearest
 from oceanpath.pipeline.stage import Inputs
+from oceanpath.stages.mmap.feature_folder import FeatureFolder
 from oceanpath.stages.mmap.settings import MmapSettings
-
-if TYPE_CHECKING:
-    from oceanpath.stages.mmap.cohort import FeatureFolder
 
 SHOWN = 5
 

@@ -12,7 +12,8 @@ import numpy as np
 from oceanpath.artifacts.features.files import FeatureFile
 from oceanpath.artifacts.store.source_files import SourceFile, Stamp, file_digest, write_source_stamps
 from oceanpath.errors import ArtifactError
-from oceanpath.stages.mmap.cohort import FeatureFolder, general
+from oceanpath.stages.mmap.cohort import general
+from oceanpath.stages.mmap.feature_folder import FeatureFolder
 from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.mmap.threads import in_threads
 

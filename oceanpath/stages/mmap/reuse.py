@@ -19,7 +19,7 @@ from oceanpath.artifacts.store.reader import COORD_ALIGN, COORD_BYTES, PAGE, Ind
 from oceanpath.artifacts.store.source_files import SourceFile, SourceFiles, Stamp, read_stamps
 from oceanpath.artifacts.store.writer import padded
 from oceanpath.errors import ArtifactError
-from oceanpath.stages.mmap.cohort import FeatureFolder
+from oceanpath.stages.mmap.feature_folder import FeatureFolder
 from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.mmap.stage import STAGE
 

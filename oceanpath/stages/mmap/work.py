@@ -23,8 +23,7 @@ from oceanpath.errors import ArtifactError
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
 from oceanpath.stages.mmap.build import Build
 from oceanpath.stages.mmap.cohort import (
-    Bad,
-    FeatureFolder,
+    Unusable,
     find_cohort,
     odd_dimensions,
     refuse,
@@ -32,6 +31,7 @@ from oceanpath.stages.mmap.cohort import (
     scan,
     without_coords,
 )
+from oceanpath.stages.mmap.feature_folder import FeatureFolder
 from oceanpath.stages.mmap.journal import Journal
 from oceanpath.stages.mmap.limit import Limit
 from oceanpath.stages.mmap.reference import write_source_locations
@@ -73,14 +73,14 @@ def run(settings: MmapSettings, inputs: Inputs, out: Path, progress: Progress) -
     return _summary(index, sources, build, bad, [*said, *_beside(folder, [origin.name for origin in origins], bad)])
 
 
-def _left_out(folder: FeatureFolder, bad: Bad) -> LeftOut:
+def _left_out(folder: FeatureFolder, bad: Unusable) -> LeftOut:
     """What `extract` left out, and the files that cannot be used; reasons name files below the folder."""
     earlier = read_left_out(folder.root) if folder.published else LeftOut()
     failed = {slide_id(path): without_coords_text(reason, folder.root) for path, reason in bad}
     return LeftOut(earlier.excluded, {**earlier.failed, **failed})
 
 
-def _beside(folder: FeatureFolder, names: list[str], bad: Bad) -> list[str]:
+def _beside(folder: FeatureFolder, names: list[str], bad: Unusable) -> list[str]:
     """What lies in a folder of features that is not ours, and is none."""
     if folder.published:
         return []
@@ -93,7 +93,7 @@ class BuildPlan(NamedTuple):
 
     reuse: Reuse | None
     build: Build
-    bad: Bad
+    bad: Unusable
     said: list[str]
     blank: list[str]
     """Ids of the slides that have no patches, and so no bag."""
@@ -134,7 +134,7 @@ def _plan(settings: MmapSettings, inputs: Inputs, folder: FeatureFolder, reuse: 
     return BuildPlan(reuse, build, bad + odd, said, blank)
 
 
-def _summary(index: Index, sources: SourceFiles, build: Build, bad: Bad, said: list[str]) -> Summary:
+def _summary(index: Index, sources: SourceFiles, build: Build, bad: Unusable, said: list[str]) -> Summary:
     """What is said at the end: the same however much was taken over."""
     total, stored = int(index.raw_lengths.sum()), int(index.lengths.sum())
     capped = int((index.lengths < index.raw_lengths).sum())

@@ -31,7 +31,7 @@ def test_three_ways_to_store_a_state(tmp_path: Path) -> None:
 
 def test_a_file_that_would_execute_something_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save({"weight": Harmful()}, tmp_path / "evil.pth")
-    with pytest.raises(ArtifactError, match=r"evil\.pth: the file of weights holds more than tensors"):
+    with pytest.raises(ArtifactError, match=r"evil\.pth: the file of weights contains more than tensors"):
         read_state(tmp_path / "evil.pth")
     assert "executed" not in capsys.readouterr().out
 
@@ -47,14 +47,14 @@ def test_a_cut_file_is_damaged(tmp_path: Path, name: str) -> None:
 
 def test_something_else_is_no_table_of_tensors(tmp_path: Path) -> None:
     torch.save([1, 2], tmp_path / "list.pth")
-    with pytest.raises(ArtifactError, match="no table of tensors; expected name → tensor, got a list"):
+    with pytest.raises(ArtifactError, match="not a mapping of tensors; expected name → tensor, got a list"):
         read_state(tmp_path / "list.pth")
 
 
 def test_names_behind_a_prefix_are_explained(tmp_path: Path) -> None:
     network = nn.Linear(3, 2)
     state = {f"module.{name}": value for name, value in network.state_dict().items()}
-    with pytest.raises(ArtifactError, match=r"missing weight, bias; unexpected module\.weight.*begin with 'module\.'"):
+    with pytest.raises(ArtifactError, match=r"missing weight, bias; unexpected module\.weight.*start with 'module\.'"):
         fill(network, state, "x", tmp_path)
 
 

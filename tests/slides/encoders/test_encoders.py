@@ -17,7 +17,7 @@ from oceanpath.slides.encoders import ENCODERS, Encoder, build_encoder
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.*:UserWarning")
 
 
-@pytest.fixture(scope="module", params=sorted(name for name, card in ENCODERS.items() if card.hub is None))
+@pytest.fixture(scope="module", params=sorted(name for name, spec in ENCODERS.items() if spec.hub is None))
 def encoder(request: pytest.FixtureRequest) -> Encoder:
     return build_encoder(request.param, "cpu")
 

@@ -59,7 +59,9 @@ def test_a_branch_is_the_commit_it_was_last_seen_at(cache: Path) -> None:
 def test_a_damaged_blob_is_never_used(cache: Path) -> None:
     blob = keep(cache, b"weights")
     blob.write_bytes(b"weight")
-    with pytest.raises(ArtifactError, match=r"are not what they should be; expected sha256 .* delete .* and run again"):
+    with pytest.raises(
+        ArtifactError, match=r"the digest of the weights is wrong; expected sha256 .* delete .* and run again"
+    ):
         find_weights(CARD, NONE)
 
 
@@ -67,10 +69,10 @@ def test_the_published_digest_is_held(cache: Path) -> None:
     keep(cache, b"weights")
     keep(cache, b"others", commit=OTHER)
     promise = Hub(HUB.repo, HUB.file, COMMIT, sha256=hashlib.sha256(b"others").hexdigest())
-    card = EncoderSpec("x", "", 4, 224, "-", "-", hub=promise)
+    spec = EncoderSpec("x", "", 4, 224, "-", "-", hub=promise)
     with pytest.raises(ArtifactError, match="other weights than were published"):
-        find_weights(card, NONE)
-    assert find_weights(card, EncoderOptions(revision=OTHER)).revision == OTHER
+        find_weights(spec, NONE)
+    assert find_weights(spec, EncoderOptions(revision=OTHER)).revision == OTHER
 
 
 def test_a_local_file_comes_first_and_is_named(cache: Path, tmp_path: Path) -> None:

@@ -46,5 +46,5 @@ def test_torch_says_it_in_its_own_way() -> None:
 
 
 def test_not_one_patch() -> None:
-    with pytest.raises(StageError, match=r"means: not one patch fits the memory; got 1 patches\. Free memory"):
+    with pytest.raises(StageError, match=r"means: memory does not suffice for one patch; got 1 patches\. Free memory"):
         OomRetry(Means(16, most=0)).encode(PATCHES)

@@ -94,7 +94,7 @@ def test_no_file_stays_open(tmp_path: Path) -> None:
 @pytest.mark.parametrize("downsample", [1.0, 4.0, 16.0])
 def test_windows_reach_all_corners_and_lie_on_whole_pixels(downsample: float) -> None:
     level = choose.TileLevel(15000, 13000, 240, 240, np.zeros((55, 63)), np.zeros((55, 63)), b"")
-    at = np.array(choose._places(level, downsample)) / downsample
+    at = np.array(choose._window_coords(level, downsample)) / downsample
     assert np.abs(at - np.rint(at)).max() < 1 / 512
     far = at > (15000 - 240, 13000 - 240)
     assert {tuple(corner) for corner in far[(far | (at < 240)).all(axis=1)]} == {

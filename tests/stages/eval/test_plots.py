@@ -82,7 +82,7 @@ def test_legends_hold_counts_and_the_numbers_and_intervals_of_metrics_json(make,
         assert "60 slides of 30 patients, 95 % intervals" in texts[axis]
         for line, records in (
             ("model", report["level"]["slide"]),
-            ("mean pooling + LR", report["floor"][class_figures.FLOOR]),
+            ("mean pooling + LR", report["floor"][class_figures.BASELINE]),
         ):
             one = records[key]
             said = f"{line}, {name} {one['value']:.3f} ({one['low']:.3f} to {one['high']:.3f})"

@@ -21,7 +21,7 @@ from oceanpath.stages.extract.settings import ExtractSettings
 from oceanpath.stages.extract.tiling import tile_slide
 from oceanpath.stages.extract.work import run_part
 
-from .test_extract import draw_slide
+from .test_work import draw_slide
 
 CLAM = Path(__file__).resolve().parents[3] / "../shared/data/clam_coords_h5"
 PLACES = [[700, 512], [0, 0], [900, 896]]

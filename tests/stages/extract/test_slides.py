@@ -49,7 +49,7 @@ def test_what_is_passed_over_is_counted(folder: Path) -> None:
     assert slides.lines(()) == ["passed over in slides: 2 .isyntax; 1 .txt"]
     (folder / "only").mkdir()
     (folder / "only" / "x.csv").touch()
-    with pytest.raises(ExperimentError, match=r"holds no slides.*got 1 \.csv"):
+    with pytest.raises(ExperimentError, match=r"contains no slides.*got 1 \.csv"):
         found(folder / "only")
 
 
@@ -63,7 +63,7 @@ def test_folders_that_are_links_are_searched_too(folder: Path, tmp_path: Path) -
         "a": "link/a.svs",
         "b": "link/site 1/b.TIF",
     }
-    assert "links that lead back: link/back" in slides.beside
+    assert "links that lead back: link/back" in slides.other_files
     assert [part.key for part in parts(settings(folder), Inputs())] == ["a", "b"]
 
 
@@ -134,7 +134,7 @@ def test_all_that_is_wrong_is_told_before_a_slide_is_opened(folder: Path, tmp_pa
         "the encoder uni_v1 needs a package that is not installed; expected timm",
         "rows of the table without a slide; got 1: absent",
         "links without a target; got 1 of 4: gone",
-        ".kfb slides are read by kfbslide, which is not here",
+        ".kfb slides are read by kfbslide, which is not installed",
         "extract.tissue: slides have no file in this folder; got 3 of 4: b, e, gone",
         "extract.coords: slides have no file in this folder; got 4 of 4",
     ):

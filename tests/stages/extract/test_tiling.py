@@ -14,7 +14,7 @@ from oceanpath.stages.extract.cohort import parts
 from oceanpath.stages.extract.tiling import tile_slide
 from oceanpath.stages.extract.work import run_part
 
-from .test_extract import draw_slide, outline, settings
+from .test_work import draw_slide, outline, settings
 
 
 class Notes(Quiet):

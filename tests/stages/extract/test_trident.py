@@ -17,7 +17,7 @@ from oceanpath.stages.extract.settings import ExtractSettings
 from oceanpath.stages.extract.work import run, run_part
 
 from ...slides.trident import stub
-from .test_extract import draw_slide
+from .test_work import draw_slide
 
 REAL = Path(__file__).resolve().parents[3] / "../shared/data/slides_real"
 
@@ -96,7 +96,7 @@ def test_the_same_bytes_again_and_other_identities_for_other_versions(
         ),
         ({"trident_segmenter": "hest"}, StageError, 'trident_segmenter = "otsu" needs no download'),
         ({"min_tissue": 0.95}, StageError, r"no patch with tissue.*extract\.exclude"),
-        ({"target_mpp": 0.3}, ExperimentError, r"extract\.target_mpp: TRIDENT knows whole magnifications"),
+        ({"target_mpp": 0.3}, ExperimentError, r"extract\.target_mpp: TRIDENT supports only whole magnifications"),
         ({"encoder": "dies"}, StageError, "TRIDENT died.*out of memory"),
     ],
 )

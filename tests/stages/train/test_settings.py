@@ -11,7 +11,7 @@ from oceanpath.stages.train.stage import STAGE
 
 def test_every_key_but_device_and_placement_is_part_of_the_identity() -> None:
     identity = TrainSettings().identity()
-    assert set(identity) == set(TrainSettings.model_fields) - {"device", "placement", "task"}
+    assert set(identity) == set(TrainSettings.model_fields) - {"batching", "device", "placement", "task"}
     assert identity["model"] == ABMILSettings().identity()
 
 

@@ -1,4 +1,4 @@
-"""The contract with a maker's package: its pixels, its faults told by name, and nothing of it in this process."""
+"""Slides read through an SDK: their pixels, the errors of the SDK, and its isolation from this process."""
 
 from __future__ import annotations
 
@@ -101,13 +101,13 @@ def test_processes_that_read_ahead_of_a_device_open_it_too(library: Path, tmp_pa
     [
         ("raises open", ArtifactError, "cannot open this file.*no tile index.*extract.exclude"),
         ("raises read", ArtifactError, "pixels cannot be decoded.*no tile index"),
-        ("short", ArtifactError, "pixels cannot be decoded.*the library gave uint8"),
+        ("short", ArtifactError, "pixels cannot be decoded.*the library returned uint8"),
         ("dies open", StageError, "died on this slide; got SIGSEGV"),
         ("dies read", StageError, "died on this slide; got SIGSEGV"),
         ("leaves read", StageError, "died on this slide; got exit 7"),
         ("surprises read", StageError, "died on this slide; got exit 1.*nobody expects this"),
-        ("babbles read", StageError, "talked nonsense"),
-        ("forges read", StageError, "talked nonsense on this slide; got 1 bytes for 12288"),
+        ("babbles read", StageError, "sent an invalid reply"),
+        ("forges read", StageError, "sent an invalid reply on this slide; got 1 bytes instead of 12288"),
     ],
 )
 def test_a_fault_names_slide_and_package(

@@ -1,0 +1,57 @@
+"""The interface of batching strategies."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from pydantic import ConfigDict
+
+from oceanpath.settings import Settings
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+
+class Draw(NamedTuple):
+    """One bag of a batch: a position in the dataset and what decides its rows where the bag is capped."""
+
+    position: int
+    epoch: int
+    view: int = 0
+    """Number of the view of this bag within the epoch; each view of a capped bag has its own rows."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """The input of a strategy."""
+
+    draws: list[Draw]
+    """Every bag once in random order or, with balanced sampling, as many draws at equal rates per class."""
+    lengths: list[int]
+    """Number of patches of each draw, all ≥ 1."""
+    batch_size: int
+    """`train.batch_size`."""
+    random: Generator
+    """Seeded by (seed, epoch); it has already drawn the order of `draws`."""
+
+
+class Batching(Settings, ABC):
+    """A strategy and its settings, which are the keys of `[train.batching]`."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    name: str
+
+    @abstractmethod
+    def plan(self, epoch: Epoch) -> list[list[Draw]]:
+        """The batches of an epoch, none empty.
+
+        A strategy may leave out bags, repeat them (as other views), and make epochs of different numbers of batches.
+        """
+
+
+def chunks(draws: list[Draw], size: int) -> list[list[Draw]]:
+    """Consecutive batches of `size` draws; the last one may be smaller."""
+    return [draws[start : start + size] for start in range(0, len(draws), size)]

@@ -1,0 +1,18 @@
+"""Batches of a fixed number of bags."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from oceanpath.bags.batching.base import Batching, Draw, Epoch, chunks
+
+
+class Fixed(Batching):
+    """`batch_size` bags per batch in random order."""
+
+    name: Literal["fixed"] = "fixed"
+    """Batching strategy."""
+
+    def plan(self, epoch: Epoch) -> list[list[Draw]]:
+        """See `Batching.plan`."""
+        return chunks(epoch.draws, epoch.batch_size)

@@ -1,0 +1,71 @@
+"""The batches of each epoch as draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Sampler
+
+from oceanpath.bags.batching.base import Batching, Draw, Epoch
+
+
+class BatchSampler(Sampler[list[Draw]]):
+    """The batches of an epoch by a strategy; they depend on (seed, epoch) and on nothing else."""
+
+    def __init__(
+        self,
+        lengths: Sequence[int],
+        batching: Batching,
+        batch_size: int,
+        seed: int,
+        balance: Sequence[int] | None = None,
+    ) -> None:
+        """`lengths` are the patches of each position; `balance` the label of each, for equal rates per class."""
+        if balance is not None and len(balance) != len(lengths):
+            raise ValueError(f"{len(lengths)} positions but {len(balance)} labels")
+        self.lengths, self.batching, self.batch_size, self.seed = list(lengths), batching, batch_size, seed
+        self.rates = None if balance is None else _class_rates(np.asarray(balance))
+        self.epoch, self._skipped = 0, 0
+        self._planned: tuple[int, list[list[Draw]]] | None = None
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch of the next iteration, from its first batch."""
+        self.resume(epoch, 0)
+
+    def resume(self, epoch: int, delivered: int) -> None:
+        """Continue in `epoch` after its first `delivered` batches; later iterations begin at the first again."""
+        self.epoch, self._skipped = epoch, delivered
+
+    def total(self, epochs: int) -> int:
+        """Number of batches of the first `epochs` epochs."""
+        return sum(len(self._plan(epoch)) for epoch in range(epochs))
+
+    def __len__(self) -> int:
+        return len(self._current()) - self._skipped
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        batches, self._skipped = self._current()[self._skipped :], 0
+        return iter(batches)
+
+    def _current(self) -> list[list[Draw]]:
+        """The batches of the chosen epoch."""
+        if self._planned is None or self._planned[0] != self.epoch:
+            self._planned = self.epoch, self._plan(self.epoch)
+        return self._planned[1]
+
+    def _plan(self, epoch: int) -> list[list[Draw]]:
+        random, count = np.random.default_rng([self.seed, epoch]), len(self.lengths)
+        drawn = random.permutation(count) if self.rates is None else random.choice(count, size=count, p=self.rates)
+        positions: list[int] = drawn.tolist()
+        draws, lengths = [Draw(k, epoch) for k in positions], [self.lengths[k] for k in positions]
+        return self.batching.plan(Epoch(draws, lengths, self.batch_size, random))
+
+
+def _class_rates(labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Probability of each position: equal sums per class."""
+    _, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    weights = 1.0 / counts[inverse]
+    rates: NDArray[np.float64] = weights / weights.sum()
+    return rates
