@@ -8,7 +8,7 @@ from pathlib import Path
 
 from oceanpath.cli.options import Common, flag
 from oceanpath.cli.run import run_experiment
-from oceanpath.errors import ArtifactError, ExitCode, ExperimentError
+from oceanpath.errors import ArtifactError, ExitCode, ExperimentError, shorten_lines
 from oceanpath.pipeline.plan import plan
 
 FLAGS = (flag("verify", bool, False, "Compare every bag of the existing store with its digest, without building it."),)
@@ -43,9 +43,8 @@ def verify_store(common: Common) -> int:
         elif not damaged:
             print(f"{name}: {slides} slides, all bags match their digests")
     if wrong:
-        more = f"\n  and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
-        listed = "".join(f"\n  {text}" for text in wrong[:SHOWN])
-        do = f"Restore the files, or build the store again with --force mmap.{listed}{more}"
+        listed = "".join(f"\n  {line}" for line in shorten_lines(wrong, SHOWN))
+        do = f"Restore the files, or build the store again with --force mmap.{listed}"
         raise ArtifactError(f"{len(wrong)} bags differ from their digests", where=links, do=do)
     return int(ExitCode.OK)
 

@@ -14,12 +14,11 @@ from oceanpath.cli.ledger.history import Workspace
 from oceanpath.cli.options import OUTPUTS
 from oceanpath.cli.outputs import prepare_file
 from oceanpath.cli.serve import ExperimentFile, bundle_folder
-from oceanpath.errors import ExitCode, StageError
+from oceanpath.errors import ExitCode, StageError, shorten_list
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SHOWN = 5
 Paths = Annotated[list[Path], typer.Argument(help="Feature files or slides, or folders of them.")]
 
 
@@ -91,5 +90,4 @@ def note_lines(table: pd.DataFrame) -> list[str]:
 def _named(slides: list[str], total: int) -> str:
     if len(slides) == 1:
         return f"slide {slides[0]}"
-    more = f" and {len(slides) - SHOWN} more" if len(slides) > SHOWN else ""
-    return f"{len(slides)} of {total} slides ({', '.join(slides[:SHOWN])}{more})"
+    return f"{len(slides)} of {total} slides ({shorten_list(slides)})"
