@@ -33,7 +33,7 @@ def test_without_a_name_it_is_the_experiment_last_run_here(ran: Cohort, capsys) 
     assert said.err.splitlines()[0] == f"experiment: {ran.folder / 'mine.toml'} (last run in outputs)"
     assert "Nothing to do" in said.out
     assert run_app(["split", "--workspace", "another"]) == 2
-    assert "none was run in this workspace" in capsys.readouterr().err
+    assert "no experiment was run in this workspace" in capsys.readouterr().err
     for words in (["config", "show"], ["config", "validate"], ["ledger", "why"], ["mmap", "--verify"]):
         assert run_app(words) == 0, words
         assert "last run in outputs" in capsys.readouterr().err

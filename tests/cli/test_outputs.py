@@ -100,7 +100,7 @@ def test_what_coverage_reads_is_checked_too(missing: str, folder: Path, capsys) 
 
 def test_files(folder: Path) -> None:
     for path, words in (
-        ("slides", "this is a folder"),
+        ("slides", "there is a folder"),
         ("none/table.csv", "the folder of the file does not exist"),
         ("file/table.csv", "the folder of the file does not exist"),
         ("/proc/table.csv", "the file cannot be written"),

@@ -99,7 +99,7 @@ def test_a_slide_is_extracted_once(made, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("d.dcm", "several files"), ("gone.svs", "no such slide"), ("mixed", "slides and features")],
+    [("d.dcm", "several files"), ("gone.svs", "does not exist"), ("mixed", "slides and features")],
 )
 def test_what_cannot_be_extracted_is_named(made, tmp_path, capsys, name, words):
     (tmp_path / "d.dcm").touch()
@@ -123,7 +123,7 @@ def test_features_of_other_patches_are_refused(made, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("out", "words"),
     [
-        ("folder", "this is a folder"),
+        ("folder", "there is a folder"),
         ("none/x.csv", "the folder of the file does not exist"),
         ("file.txt/x.csv", "the folder of the file does not exist"),
         ("/sys/x.csv", "the file cannot be written"),

@@ -1,4 +1,4 @@
-"""A bundle around a small hand-made ensemble, and a real server process in front of it."""
+"""A bundle of a small synthetic ensemble, and a server process that serves it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CLASSES = ["NR", "R"]
 
 
 class Toy(nn.Module):
-    """Two gated-attention members in as few lines as can be."""
+    """Two members with attention."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,8 +45,8 @@ class Toy(nn.Module):
         return torch.softmax(logits, dim=-1).mean(0), weights.mean(0), logits
 
 
-class ToyOfPlaces(Toy):
-    """The same members, which look more at patches that lie to the right in the slide."""
+class CoordsToy(Toy):
+    """The same members, with more attention to patches on the right of the slide."""
 
     def forward(self, features: Tensor, coords: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         assert coords is not None
@@ -121,9 +121,9 @@ def bundle_path(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def places_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def coords_bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle whose model reads coordinates."""
-    return write_bundle(tmp_path_factory.mktemp("places_bundle"), ToyOfPlaces().eval(), "required")
+    return write_bundle(tmp_path_factory.mktemp("coords_bundle"), CoordsToy().eval(), "required")
 
 
 @pytest.fixture(scope="session")
@@ -138,7 +138,7 @@ def bag() -> np.ndarray:
 
 @dataclass(frozen=True)
 class Server:
-    """A server process; `ask` gives the status and the JSON of an answer."""
+    """A server process; `ask` returns the status and the JSON of a response."""
 
     port: int
     process: subprocess.Popen[str]
@@ -148,8 +148,8 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def ask(self, path: str, body: bytes | None = None, **headers: str) -> tuple[int, Any]:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        request = urllib.request.Request(self.url + path, data=body, headers=named)
+        fields = {name.replace("_", "-"): value for name, value in headers.items()}
+        request = urllib.request.Request(self.url + path, data=body, headers=fields)
         try:
             with urllib.request.urlopen(request, timeout=30) as reply:
                 return reply.status, json.loads(reply.read())
@@ -158,8 +158,8 @@ class Server:
                 return error.code, json.loads(error.read())
 
     def healthy(self) -> bool:
-        status, found = self.ask("/health")
-        return status == 200 and found["ready"] is True
+        status, health = self.ask("/health")
+        return status == 200 and health["ready"] is True
 
 
 PROGRAM = """
@@ -180,10 +180,10 @@ def free_port() -> int:
 
 def start(bundle: Path, log: Path, **settings: Any) -> Server:
     port = free_port()
-    told = json.dumps({"port": port, "threads": 1, **settings})
+    options = json.dumps({"port": port, "threads": 1, **settings})
     with log.open("w") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(bundle), told], stdout=subprocess.PIPE, stderr=errors, text=True
+            [sys.executable, "-c", PROGRAM, str(bundle), options], stdout=subprocess.PIPE, stderr=errors, text=True
         )
     server = Server(port, process)
     end = time.monotonic() + 30
@@ -217,7 +217,7 @@ def server(bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture
 def serving() -> Iterator[Callable[..., Server]]:
-    """`start`, for servers that end with the test."""
+    """`start` for servers that end with the test."""
     running: list[Server] = []
 
     def run(bundle: Path, log: Path, **settings: Any) -> Server:
@@ -225,5 +225,5 @@ def serving() -> Iterator[Callable[..., Server]]:
         return running[-1]
 
     yield run
-    for one in running:
-        stop(one)
+    for server in running:
+        stop(server)

@@ -1,4 +1,4 @@
-"""Bytes → features: what was written is read, and no bytes raise anything but a question error."""
+"""Bytes → features: written arrays are read, and all other bytes raise a RequestError."""
 
 from __future__ import annotations
 
@@ -133,9 +133,9 @@ def test_a_virtual_dataset_is_refused():
     layout[:] = h5py.VirtualSource("/etc/other.h5", "features", (3, 4))
     with h5py.File(buffer, "w") as file:
         file.create_virtual_dataset("features", layout)
-    with pytest.raises(RequestError, match="is a virtual dataset") as told:
+    with pytest.raises(RequestError, match="is a virtual dataset") as caught:
         decode(buffer.getvalue(), "", LIMITS)
-    assert "/etc" not in told.value.render()
+    assert "/etc" not in caught.value.render()
 
 
 def nest(file: h5py.File, depth: int) -> None:
@@ -196,9 +196,9 @@ def test_a_link_into_another_file_is_refused(name):
         if name == "coords":
             file["features"] = SMALL
         file[name] = h5py.ExternalLink("/etc/other.h5", "x")
-    with pytest.raises(RequestError, match=f"{name} is a link") as told:
+    with pytest.raises(RequestError, match=f"{name} is a link") as caught:
         decode(buffer.getvalue(), "", LIMITS)
-    assert "/etc" not in told.value.render()
+    assert "/etc" not in caught.value.render()
 
 
 def hanging() -> bytes:

@@ -1,4 +1,4 @@
-"""Whatever a body is, the answer is 200 or a 4xx that says what is wrong: never a failure of the server."""
+"""Every body is answered with status 200 or 4xx, never with an error of the server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from .conftest import DIM, Server, start, stop
 
 ROUNDS = 200
-"""Bodies of every kind; each has a seed of its own."""
+"""Number of bodies per kind, each with its own seed."""
 GOOD = np.arange(3 * DIM, dtype=np.float32).reshape(3, DIM)
 NUMBERS = (0, 1, 2, 3, DIM, -1, -3, -DIM, True, False, 2**31, 2**63, 2**64, 10**30, -(2**63))
 ODD = (*NUMBERS, 1.5, float("inf"), float("nan"), 1e999, "", "3", "\ud800", "\0", None, [], {}, [[]], [None], {"a": 1})
@@ -30,7 +30,7 @@ Body = tuple[bytes, str]
 
 
 def npy_header(draw: random.Random) -> Body:
-    """A header of .npy whose fields are legal Python, and often senseless, and as much data as it seems to describe."""
+    """An .npy header with valid Python literals, often meaningless, and the data that it appears to describe."""
     few = (1, 3, DIM, -1, -3, -DIM, True, False, 0)
     shape = tuple(draw.choice(few if draw.random() < 0.9 else NUMBERS) for _ in range(draw.choice((1, 2, 2, 2, 3))))
     kind = draw.choice(("<f2", "<f4", ">f8", draw.choice((*TYPES, [("a", "<f4")]))))
@@ -75,7 +75,7 @@ def form(content: bytes, headers: tuple[bytes, ...] = (FILE_PART,)) -> bytes:
 
 
 def h5_layout(draw: random.Random) -> Body:
-    """A whole HDF5 file with arrays of other shapes, types and names than a feature file has."""
+    """A complete HDF5 file with arrays of other shapes, dtypes and names than in a feature file."""
     names = draw.sample(("features", "feats", "coords", "annots", "x"), draw.randrange(1, 4))
     arrays = {}
     for name in names:
@@ -86,7 +86,7 @@ def h5_layout(draw: random.Random) -> Body:
 
 
 def damaged(whole: bytes, draw: random.Random) -> bytes:
-    """The same bytes with up to six changed, and perhaps cut or with some more."""
+    """The same bytes with up to six changed, and possibly truncated or extended."""
     body = bytearray(whole)
     for _ in range(draw.randrange(1, 7)):
         body[draw.randrange(min(len(body), 300))] = draw.randrange(256)
@@ -169,17 +169,17 @@ def send(server: Server, body: bytes, media_type: str, query: str) -> tuple[int,
 
 
 @pytest.fixture(scope="module")
-def reader_of_coords(places_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def reader_of_coords(coords_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server whose model reads coordinates."""
     log = tmp_path_factory.mktemp("server") / "log"
-    running = start(places_path, log, max_body_mib=4, max_patches=5000)
+    running = start(coords_bundle_path, log, max_body_mib=4, max_patches=5000)
     yield running
     stop(running)
     assert "Traceback" not in log.read_text()
 
 
 def failures(server: Server, kind: str) -> dict[int, tuple[int, bytes]]:
-    """Seeds of the bodies of a kind for which the server failed, with its answers."""
+    """Seed → status and response, for bodies of a kind for which the server failed."""
     failed = {}
     for seed in range(ROUNDS):
         draw = random.Random(f"{kind} {seed}")

@@ -1,4 +1,4 @@
-"""The verb `predict`: rows in order, numbers of the engine, errors that name the file."""
+"""`predict_table`: sorted rows, the engine's predictions, errors that name the file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def bag(seed: int, n: int = 9) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((n, DIM)).astype(np.float16)
 
 
-def test_a_folder_gives_one_row_a_slide(engine, tmp_path):
+def test_a_folder_gives_one_row_per_slide(engine, tmp_path):
     bags = {name: write(tmp_path / f"{name}.h5", bag(i, 5 + i)) for i, name in enumerate(["b", "a.12", "c"])}
     np.save(tmp_path / "d.npy", bag(7))
     frame = predict_table(engine, [tmp_path])
@@ -80,7 +80,7 @@ def test_nothing_to_predict_is_an_error(engine, tmp_path):
         predict_table(engine, [tmp_path / "gone.h5"])
 
 
-def test_a_bundle_is_found_where_it_is_or_one_step_below(bundle_path, tmp_path):
+def test_a_bundle_is_in_the_folder_or_its_export_folder(bundle_path, tmp_path):
     assert find_bundle(bundle_path) == bundle_path
     (tmp_path / "export").symlink_to(bundle_path)
     assert find_bundle(tmp_path) == tmp_path / "export"

@@ -1,4 +1,4 @@
-"""From the raw feature files, `predict` and the server say what the evaluation said, member by member."""
+"""From raw feature files, `predict` and the server reproduce the evaluated predictions of each member."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CASES = [(2, None), (2, CAP), (3, None), (3, CAP)]
 
 
 @dataclass(frozen=True)
-class JobResult:
+class Evaluated:
     """An experiment that was run: its raw features, its bundle and its test predictions."""
 
     features: Path
@@ -38,7 +38,7 @@ class JobResult:
     cap: int | None
 
     def wanted(self, slide: str) -> tuple[int, np.ndarray]:
-        """The fold that tested a slide, and what its member said."""
+        """The test fold of a slide, and the prediction of its member."""
         row = self.stored.set_index("slide_id").loc[slide]
         return int(row["fold"]), row[[f"prob_{name}" for name in self.classes]].to_numpy(float)
 
@@ -59,7 +59,7 @@ def write_cohort(folder: Path, classes: list[str]) -> None:
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]} classes, cap {case[1]}")
-def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> JobResult:
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
     count, cap = request.param
     classes, folder = list(CLASSES[:count]), tmp_path_factory.mktemp("raw")
     write_cohort(folder, classes)
@@ -71,22 +71,22 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     assert run_app(["export", "-e", str(folder / "raw.toml"), "--workspace", str(folder / "out"), "--quiet"]) == 0
     results = folder / "out" / "experiments" / "raw"
     stored = pd.read_parquet(results / "train" / "oof_predictions.parquet")
-    return JobResult(folder / "features", results / "export", stored, classes, cap)
+    return Evaluated(folder / "features", results / "export", stored, classes, cap)
 
 
-def predicted(made: JobResult, out: Path, *paths: Path) -> pd.DataFrame:
+def predicted(made: Evaluated, out: Path, *paths: Path) -> pd.DataFrame:
     named = [str(path) for path in paths]
     assert run_app(["predict", *named, "--bundle", str(made.bundle), "--members", "--out", str(out)]) == 0
     return pd.read_csv(out, keep_default_na=False)
 
 
-def test_predict_says_what_was_evaluated(made, tmp_path, capsys):
+def test_predict_reproduces_the_evaluation(made, tmp_path, capsys):
     table = predicted(made, tmp_path / "table.csv", made.features)
     assert len(table) == 24
     for row in table.to_dict("records"):
         fold, wanted = made.wanted(row["slide_id"])
-        said = [row[f"prob_{name}_fold{fold}"] for name in made.classes]
-        assert np.abs(said - wanted).max() < 1e-5, row["slide_id"]
+        predictions = [row[f"prob_{name}_fold{fold}"] for name in made.classes]
+        assert np.abs(predictions - wanted).max() < 1e-5, row["slide_id"]
         assert row["n_used"] == min(row["n_patches"], made.cap or 10_000)
     assert table["in_training"].all()
     assert (
@@ -94,22 +94,22 @@ def test_predict_says_what_was_evaluated(made, tmp_path, capsys):
     )
 
 
-def test_the_server_says_what_was_evaluated(made, tmp_path, serving):
+def test_the_server_reproduces_the_evaluation(made, tmp_path, serving):
     server = serving(made.bundle, tmp_path / "log")
     for path in sorted(made.features.glob("*.h5")):
         status, answer = server.ask(f"/predict?members=1&attention=1&slide_id={path.stem}", path.read_bytes())
         assert status == 200, answer
         fold, wanted = made.wanted(path.stem)
-        said = [answer["members"][fold]["probabilities"][name] for name in made.classes]
-        assert np.abs(np.array(said) - wanted).max() < 1e-5, path.stem
+        predictions = [answer["members"][fold]["probabilities"][name] for name in made.classes]
+        assert np.abs(np.array(predictions) - wanted).max() < 1e-5, path.stem
         weights = np.array(answer["attention"])
         assert len(weights) == len(answer["coords"]) == answer["n_patches"]
         assert (weights > 0).sum() == answer["n_used"] == min(answer["n_patches"], made.cap or 10_000)
         assert weights.sum() == pytest.approx(1, abs=1e-5)
 
 
-def test_another_name_changes_no_answer_in_silence(made, tmp_path, serving):
-    """A renamed file of a capped model draws other patches: the id that was used is said, and given, it counts."""
+def test_another_file_name_changes_predictions_only_with_a_note(made, tmp_path, serving):
+    """Another slide id samples other patches of a capped model: a note states the id, and a given id is used."""
     longest = max(made.features.glob("*.h5"), key=lambda path: path.stat().st_size)
     renamed = tmp_path / "renamed.h5"
     shutil.copy(longest, renamed)
@@ -123,9 +123,9 @@ def test_another_name_changes_no_answer_in_silence(made, tmp_path, serving):
     assert "sampled by the slide id renamed" in other["notes"]
     with h5py.File(renamed, "a") as file:
         file.attrs["slide_id"] = longest.stem
-    said = predicted(made, tmp_path / "said.csv", renamed).iloc[0]
-    assert (said["slide_id"], said["prob_low"]) == (longest.stem, plain["prob_low"])
-    assert f"the slide id in the file is {longest.stem}, not renamed" in said["notes"]
+    predictions = predicted(made, tmp_path / "predictions.csv", renamed).iloc[0]
+    assert (predictions["slide_id"], predictions["prob_low"]) == (longest.stem, plain["prob_low"])
+    assert f"the slide id in the file is {longest.stem}, not renamed" in predictions["notes"]
     server = serving(made.bundle, tmp_path / "log")
     status, answer = server.ask("/predict", longest.read_bytes())
     assert (status, answer["error"]["code"]) == (422, "slide_id_needed")

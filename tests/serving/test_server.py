@@ -1,4 +1,4 @@
-"""A real server process on loopback: answers equal to the offline ones, and no question can bring it down."""
+"""A server process on loopback: predictions equal the offline ones, and no request stops it."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_half_precision_is_computed_in_float32(server, engine, bag):
     assert abs(found["probabilities"]["R"] - engine.predict(half.astype(np.float32)).probabilities[1]) < 1e-6
 
 
-def test_attention_comes_only_when_asked(server, bag):
+def test_attention_is_returned_on_request_only(server, bag):
     assert "attention" not in server.ask("/predict", npy(bag))[1]
     assert "attention" not in server.ask("/predict?attention=false", npy(bag))[1]
 
@@ -175,7 +175,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_a_bad_question_is_named_and_the_server_stays_healthy(server, kind):
+def test_an_invalid_request_is_identified_and_the_server_stays_healthy(server, kind):
     body, media_type, wanted, code = REFUSED[kind]
     status, found = server.ask("/predict", body, Content_Type=media_type)
     assert (status, found["error"]["code"]) == (wanted, code), found
@@ -198,7 +198,7 @@ NOT_FEATURES = {
 
 @pytest.mark.parametrize("media_type", ["application/x-www-form-urlencoded", "application/octet-stream", "form"])
 @pytest.mark.parametrize("kind", NOT_FEATURES)
-def test_the_answer_says_what_arrived_and_what_is_accepted(server, kind, media_type):
+def test_the_error_states_the_received_and_the_accepted_formats(server, kind, media_type):
     body, arrived, do = NOT_FEATURES[kind]
     if media_type == "form":
         body, media_type = form(("a", body))
@@ -210,7 +210,7 @@ def test_the_answer_says_what_arrived_and_what_is_accepted(server, kind, media_t
 
 
 @pytest.mark.parametrize("media_type", ["application/octet-stream", "form"])
-def test_a_body_over_the_limit_is_told_the_limit(server, media_type):
+def test_the_error_for_a_large_body_states_the_limit(server, media_type):
     body = b"II*\0" + bytes(4 * 2**20)
     if media_type == "form":
         body, media_type = form(("a", body))
@@ -219,7 +219,7 @@ def test_a_body_over_the_limit_is_told_the_limit(server, media_type):
     assert "at most 4 MiB" in found["error"]["expected"] and "oceanpath extract" in found["error"]["do"]
 
 
-def test_the_client_can_say_the_encoder(server, bag):
+def test_the_client_can_state_the_encoder(server, bag):
     assert server.ask("/predict?encoder=toy_encoder", npy(bag))[0] == 200
     status, found = server.ask("/predict?encoder=other", npy(bag))
     assert (status, found["error"]["code"]) == (409, "wrong_encoder")
@@ -229,18 +229,18 @@ def test_the_client_can_say_the_encoder(server, bag):
 @pytest.mark.parametrize(
     ("path", "body", "wanted"), [("/nope", None, 404), ("/predict", None, 405), ("/predict?attention=maybe", b"x", 400)]
 )
-def test_what_the_framework_refuses_is_json_too(server, path, body, wanted):
+def test_errors_of_the_framework_are_json_too(server, path, body, wanted):
     status, found = server.ask(path, body)
     assert (status, found["error"]["status"]) == (wanted, wanted)
 
 
-def test_the_model_says_what_it_is(server, engine):
+def test_the_model_returns_its_facts(server, engine):
     status, found = server.ask("/model")
     assert status == 200
     assert found == engine.facts.model_dump(mode="json")
 
 
-def test_the_page_may_load_only_itself_and_every_answer_carries_the_notice(server):
+def test_the_page_loads_only_files_of_the_server_and_every_response_has_the_notice(server):
     with urllib.request.urlopen(server.url + "/", timeout=10) as reply:
         page, headers = reply.read().decode(), reply.headers
     assert "research use only" in headers["X-OceanPath-Notice"]
@@ -250,13 +250,13 @@ def test_the_page_may_load_only_itself_and_every_answer_carries_the_notice(serve
     assert "http://" not in page and "https://" not in page
 
 
-def test_a_foreign_name_is_refused(server):
+def test_another_host_name_is_rejected(server):
     status, found = server.ask("/health", Host="evil.example")
     assert (status, found["error"]["code"]) == (421, "wrong_host")
     assert server.ask("/health", Host="localhost:1")[0] == 200
 
 
-def test_a_slow_body_is_given_up(server):
+def test_a_slow_body_times_out(server):
     began = time.monotonic()
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as line:
         line.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n\x93NUMPY")
@@ -266,7 +266,7 @@ def test_a_slow_body_is_given_up(server):
     assert server.healthy()
 
 
-def test_an_endless_body_is_cut(server):
+def test_an_endless_body_is_rejected(server):
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     sent = 0
     try:
@@ -285,7 +285,7 @@ def test_an_endless_body_is_cut(server):
     assert server.healthy()
 
 
-def test_many_at_once_get_their_own_answers(server, engine):
+def test_parallel_requests_get_their_own_predictions(server, engine):
     bags = [np.random.default_rng(i).standard_normal((10 + i, DIM)).astype(np.float32) for i in range(8)]
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda one: server.ask("/predict", npy(one)), bags))
@@ -294,23 +294,23 @@ def test_many_at_once_get_their_own_answers(server, engine):
         assert abs(answer["probabilities"]["R"] - engine.predict(one).probabilities[1]) < 1e-6
 
 
-def test_too_many_waiting_get_503_and_the_rest_an_answer(bundle_path, tmp_path, serving, bag):
+def test_too_many_requests_get_503_and_the_others_a_prediction(bundle_path, tmp_path, serving, bag):
     running = serving(bundle_path, tmp_path / "log", max_waiting=1, body_seconds=5.0)
     with socket.create_connection(("127.0.0.1", running.port), timeout=20) as line:
         line.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n\x93NUMPY")
         time.sleep(0.3)
         status, found = running.ask("/predict", npy(bag))
         assert (status, found["error"]["code"]) == (503, "busy")
-    time.sleep(0.3)  # the one who held the place has gone
+    time.sleep(0.3)  # the connection that used the slot is closed
     assert running.ask("/predict", npy(bag))[0] == 200
 
 
-def test_it_stops_with_0_and_says_where_it_listened(bundle_path, tmp_path, serving):
+def test_it_stops_with_exit_code_0_and_prints_its_address(bundle_path, tmp_path, serving):
     running = serving(bundle_path, tmp_path / "log")
     running.process.terminate()
-    said, _ = running.process.communicate(timeout=30)
+    output, _ = running.process.communicate(timeout=30)
     assert running.process.returncode == 0
-    assert f"http://127.0.0.1:{running.port}" in said
+    assert f"http://127.0.0.1:{running.port}" in output
 
 
 def test_a_damaged_bundle_is_not_served(bundle_path, tmp_path, serving):

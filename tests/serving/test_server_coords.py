@@ -21,17 +21,17 @@ COORDS = (np.stack([np.arange(N) % 4, np.arange(N) // 4], axis=1) * 300).astype(
 
 
 @pytest.fixture(scope="module")
-def server(places_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(coords_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     log = tmp_path_factory.mktemp("server") / "log"
-    running = start(places_path, log, max_body_mib=4, max_patches=5000)
+    running = start(coords_bundle_path, log, max_body_mib=4, max_patches=5000)
     yield running
     stop(running)
     assert "Traceback" not in log.read_text()
 
 
 @pytest.fixture(scope="module")
-def engine(places_path: Path) -> Engine:
-    return Engine.load(places_path, threads=1)
+def engine(coords_bundle_path: Path) -> Engine:
+    return Engine.load(coords_bundle_path, threads=1)
 
 
 def npy(array: np.ndarray) -> bytes:

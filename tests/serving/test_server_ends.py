@@ -1,4 +1,4 @@
-"""However the server's main process ends, nothing of it stays; asked to stop, also while its model loads, it does."""
+"""No process remains when the main process of the server ends, and it can be stopped while its model is loading."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def test_nothing_outlives_the_main_process(bundle_path: Path, serving, bag, tmp_
     running.process.send_signal(number)
     assert running.process.wait(timeout=30) == code
     assert gone(family)
-    said = (tmp_path / "log").read_text()
+    log = (tmp_path / "log").read_text()
     # a worker of granian may panic as its runtime ends, on a busy machine; nothing else is written
-    assert said == "" or "panic in a function that cannot unwind" in said
+    assert log == "" or "panic in a function that cannot unwind" in log
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.1, 0.3])
-def test_a_server_whose_model_still_loads_stops_when_it_is_asked_to(bundle_path: Path, seconds: float) -> None:
+def test_a_server_can_be_stopped_while_its_model_is_loading(bundle_path: Path, seconds: float) -> None:
     command = [sys.executable, "-c", CODE, "serve", str(bundle_path), "--port", str(free_port())]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None and process.stderr.readline().startswith("serving toy")
