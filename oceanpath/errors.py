@@ -138,11 +138,15 @@ def make_again(*folders: object) -> str:
     )
 
 
-def shorten_list(items: Iterable[object], shown: int = 5, separator: str = ", ") -> str:
+def shorten_list(items: Iterable[object], shown: int = 5) -> str:
     """The first items of a list and the number of the others: ``a, b and 3 more``."""
     texts = [str(item) for item in items]
-    more = f" and {len(texts) - shown} more" if len(texts) > shown else ""
-    return separator.join(texts[:shown]) + more
+    return ", ".join(texts[:shown]) + (f" and {len(texts) - shown} more" if len(texts) > shown else "")
+
+
+def shorten_lines(lines: Sequence[str], shown: int) -> list[str]:
+    """The first lines of a long list, and a last one with the number of the others."""
+    return [*lines[:shown], *([f"and {len(lines) - shown} more"] if len(lines) > shown else [])]
 
 
 def nearest(word: str, known: Iterable[str], count: int = 1) -> list[str]:

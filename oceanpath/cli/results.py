@@ -1,4 +1,4 @@
-"""The figures of one evaluation as a table: slide and patient level with intervals, baselines, and warnings."""
+"""The metrics of one evaluation as a table: slide and patient level with intervals, baselines, and warnings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Record = Mapping[str, Any]
 
 
 def results(folder: Path, title: str, confidence: float) -> str:
-    """What `folder`, published by `eval`, says; `confidence` is the mass of its intervals.
+    """The table of the published folder of `eval`; `confidence` is the level of its intervals.
 
     Raises: ArtifactError: metrics.json is damaged.
     """
@@ -26,14 +26,14 @@ def results(folder: Path, title: str, confidence: float) -> str:
     levels = [_records(metrics, level) for level in LEVELS]
     decided = DECISIONS if "sensitivity" in levels[0] else ("balanced_accuracy",)
     rows = [["AUROC", *(_shown(records["auroc"]) for records in levels)]]
-    rows += [[f"{INDENT}{name}, baseline", _shown(one["auroc"]), ""] for name, one in metrics["floor"].items()]
+    rows += [[f"{INDENT}{name}, baseline", _shown(records["auroc"]), ""] for name, records in metrics["floor"].items()]
     rows += [[name.replace("_", " "), *(_shown(records[name]) for records in levels)] for name in decided]
     head = ["", *(_counted(level, records["auroc"]) for level, records in zip(LEVELS, levels, strict=True))]
     note = f"In parentheses: {100 * confidence:g} % intervals over resampled patients."
     if metrics["operating_point"] is not None:
         note += " Sensitivity and specificity at each fold's own threshold."
     if metrics["selected"]:
-        title += " (selected: the reported slides also chose something)"
+        title += " (selected: these slides were also used for model selection)"
     lines = [title, "", table(head, rows), "", paragraph(note)]
     if metrics["notes"]:
         lines += ["", "Warnings", *(paragraph(text, INDENT) for text in metrics["notes"])]
@@ -41,10 +41,10 @@ def results(folder: Path, title: str, confidence: float) -> str:
 
 
 def _records(metrics: Mapping[str, Any], level: str) -> Mapping[str, Record]:
-    """Metric → record of a level; decisions are those at the folds' own thresholds, where they have any."""
-    found: Mapping[str, Record] = metrics["level"][level]
+    """Metric → record of a level; decisions are at the folds' own thresholds, if they have any."""
+    records: Mapping[str, Record] = metrics["level"][level]
     point = metrics["operating_point"]
-    return found if point is None else {**found, **{name: point[level][name] for name in DECISIONS}}
+    return records if point is None else {**records, **{name: point[level][name] for name in DECISIONS}}
 
 
 def _counted(level: str, record: Record) -> str:
@@ -53,7 +53,7 @@ def _counted(level: str, record: Record) -> str:
 
 
 def _shown(record: Record) -> str:
-    """``0.912 (0.880 to 0.941)``; "undefined" where there is no number."""
+    """``0.912 (0.880 to 0.941)``; "undefined" without a value."""
     if record["value"] is None:
         return "undefined"
     interval = "" if record["low"] is None else f" ({record['low']:.3f} to {record['high']:.3f})"

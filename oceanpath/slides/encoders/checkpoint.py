@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from oceanpath.errors import ArtifactError
+from oceanpath.errors import ArtifactError, shorten_list
 
 WRAPPERS = ("state_dict", "model")
 """Keys under which training programs store the weights together with other values."""
@@ -74,8 +74,7 @@ def load_weights(network: nn.Module, state: Mapping[str, Tensor], name: str, pat
 
 
 def _some(what: str, names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{what} {', '.join(names[:SHOWN])}{more}" if names else ""
+    return f"{what} {shorten_list(names, SHOWN)}" if names else ""
 
 
 def _shared_prefix(extra: Iterable[str], missing: list[str]) -> str:

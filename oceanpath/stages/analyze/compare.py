@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oceanpath.artifacts.json_files import write_json
 from oceanpath.errors import ArtifactError, ExperimentError
 from oceanpath.stages.analyze.settings import AnalyzeSettings
 from oceanpath.stages.analyze.variants import VariantRows, read_variants
@@ -116,7 +117,7 @@ def _delong(
 
 def write_comparison(found: Mapping[str, Any], out: Path) -> None:
     """Write comparison.json below `out`: finite JSON, keys sorted."""
-    (out / FILE).write_text(json.dumps(found, indent=2, sort_keys=True, allow_nan=False) + "\n")
+    write_json(out / FILE, found)
 
 
 def read_comparison(path: Path) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from oceanpath.artifacts import folds, predictions
+from oceanpath.artifacts.json_files import write_json
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.dataset import BagDataset
 from oceanpath.bags.placement import place
@@ -161,8 +161,8 @@ def _write(
     embeddings = np.concatenate([found[role].embeddings for role in rows])[ids.index.to_numpy()]
     predictions.write_embeddings(embeddings, ids.reset_index(drop=True), out)
     facts = _facts(number, judge, rows, found["val"])
-    _write_json(judge.history, out / "history.json")
-    _write_json(facts, out / "fold.json")
+    write_json(out / "history.json", judge.history)
+    write_json(out / "fold.json", facts)
     return facts
 
 
@@ -194,7 +194,3 @@ def _threshold(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) ->
     if probabilities.shape[1] != 2:
         return Threshold(None, n=len(labels), reason="a threshold is defined for two classes")
     return youden_threshold(labels == 1, probabilities[:, 1])
-
-
-def _write_json(value: Any, path: Path) -> None:
-    path.write_text(json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
