@@ -101,7 +101,7 @@ def _keys(properties: dict[str, Any]) -> str:
 def _type(part: dict[str, Any]) -> str:
     """The type of a key as text."""
     if "anyOf" in part:
-        return " or ".join(dict.fromkeys(_type(one) for one in part["anyOf"] if choice != {"type": "null"}))
+        return " or ".join(dict.fromkeys(_type(choice) for choice in part["anyOf"] if choice != {"type": "null"}))
     if "$ref" in part:
         return f"[{part['$ref'].rpartition('/')[2]}](#{part['$ref'].rpartition('/')[2].lower()})"
     if "enum" in part or "const" in part:

@@ -45,7 +45,8 @@ resamples = 200
 """
 STAGES = [stage.name for stage in CATALOG.stages]
 LATE = ("--set", "analyze.attention_slides=2", "--set", "export.opset=20")
-QUICK = ("mmap", "split")
+LATE += ("--set", 'curate.sources=["other"]', "--set", "curate.min_patches=1")
+QUICK = ("curate", "mmap", "split")
 INTERRUPTED = STAGES if KILLS >= 20 else ["extract", "train"]
 TRIES = 20 if KILLS >= 20 else 1
 WORDS = "interrupted: finished results are kept; run the same command again to continue\n"

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from oceanpath.artifacts.metrics import FILE, read_metrics
 from oceanpath.cli.table import paragraph, table
 from oceanpath.pipeline.integrity import verify_files
+from oceanpath.tasks.registry import read_task
 
 INDENT = "  "
 LEVELS = ("slide", "patient")
-DECISIONS = ("sensitivity", "specificity")
 Record = Mapping[str, Any]
 
 
@@ -23,15 +23,16 @@ def results(folder: Path, title: str, confidence: float) -> str:
     """
     verify_files(folder, [FILE])
     metrics = read_metrics(folder)
-    levels = [_records(metrics, level) for level in LEVELS]
-    decided = DECISIONS if "sensitivity" in levels[0] else ("balanced_accuracy",)
-    rows = [["AUROC", *(_shown(records["auroc"]) for records in levels)]]
-    rows += [[f"{INDENT}{name}, baseline", _shown(records["auroc"]), ""] for name, records in metrics["floor"].items()]
-    rows += [[name.replace("_", " "), *(_shown(records[name]) for records in levels)] for name in decided]
-    head = ["", *(_counted(level, records["auroc"]) for level, records in zip(LEVELS, levels, strict=True))]
+    task = read_task(metrics, folder)
+    main, more = task.main_metric, task.shown(metrics["level"]["slide"])
+    levels = [_records(metrics, level, more) for level in LEVELS]
+    rows = [[task.main_title, *(_shown(records[main]) for records in levels)]]
+    rows += [[f"{INDENT}{name}, baseline", _shown(records[main]), ""] for name, records in metrics["floor"].items()]
+    rows += [[name.replace("_", " "), *(_shown(records[name]) for records in levels)] for name in more]
+    head = ["", *(_counted(level, records[main]) for level, records in zip(LEVELS, levels, strict=True))]
     note = f"In parentheses: {100 * confidence:g} % intervals over resampled patients."
     if metrics["operating_point"] is not None:
-        note += " Sensitivity and specificity at each fold's own threshold."
+        note += f" {' and '.join(more).capitalize()} at each fold's own threshold."
     if metrics["selected"]:
         title += " (selected: these slides were also used for model selection)"
     lines = [title, "", table(head, rows), "", paragraph(note)]
@@ -40,11 +41,11 @@ def results(folder: Path, title: str, confidence: float) -> str:
     return "\n".join(lines)
 
 
-def _records(metrics: Mapping[str, Any], level: str) -> Mapping[str, Record]:
-    """Metric → record of a level; decisions are at the folds' own thresholds, if they have any."""
-    records: Mapping[str, Record] = metrics["level"][level]
+def _records(metrics: Mapping[str, Any], level: str, decided: Iterable[str]) -> Mapping[str, Record]:
+    """Metric → record of a level; decisions are those at the folds' own thresholds, where they have any."""
+    found: Mapping[str, Record] = metrics["level"][level]
     point = metrics["operating_point"]
-    return records if point is None else {**records, **{name: point[level][name] for name in DECISIONS}}
+    return found if point is None else {**found, **{name: point[level][name] for name in decided}}
 
 
 def _counted(level: str, record: Record) -> str:
