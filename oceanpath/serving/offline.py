@@ -10,10 +10,10 @@ import pandas as pd
 from oceanpath.artifacts.bundle.folder import FACTS
 from oceanpath.artifacts.cohort.ids import slide_id
 from oceanpath.artifacts.features.files import FeatureFile, find_features, read_features, scan_features
-from oceanpath.artifacts.predictions import prob_columns
 from oceanpath.errors import ArtifactError, ExperimentError, OceanPathError
 from oceanpath.serving.engine import Engine
 from oceanpath.serving.prediction_request import PredictionRequest
+from oceanpath.tasks.probabilities import prob_columns
 
 
 def find_bundle(path: Path) -> Path:

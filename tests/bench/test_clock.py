@@ -11,9 +11,9 @@ from oceanpath.bench.clock import in_turn, spend
 
 def test_alternatives_run_in_turn() -> None:
     done: list[str] = []
-    found = in_turn({name: partial(done.append, name) for name in ("a", "b")}, 2, spend)
+    result = in_turn({name: partial(done.append, name) for name in ("a", "b")}, 2, spend)
     assert done == ["a", "b"] * 2
-    assert {name: len(spent) for name, spent in found.items()} == {"a": 2, "b": 2}
+    assert {name: len(spent) for name, spent in result.items()} == {"a": 2, "b": 2}
 
 
 def test_a_short_run_is_repeated_during_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,9 +33,9 @@ def test_every_method_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[
         str(tmp_path / "o"),
     ]
     assert run_app(["bench", "extract", "--json", *more]) == 0
-    said = json.loads(capsys.readouterr().out)
-    rows = {row["way"]: row for row in said["rows"]}
-    assert said["largest_difference_to_openslide"] == 0
+    message = json.loads(capsys.readouterr().out)
+    rows = {row["way"]: row for row in message["rows"]}
+    assert message["largest_difference_to_openslide"] == 0
     assert rows["OpenSlide, PIL bicubic"]["patches"] == 4 and 0 < rows["mean_colour"]["patches"] <= 16
     assert all(row["cpu_ms"] > 0 for row in rows.values())
     written = [f"extract.{kind}" for kind in ("json", "md", "pdf", "png", "svg")]

@@ -44,10 +44,10 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_a_folder_of_slides_becomes_a_folder_of_features(slides: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert extract() == 0
-    said = capsys.readouterr()
+    output = capsys.readouterr()
     for setting in ('encoder = "hed_stats"', 'geometry = "mpp"', "min_tissue = 0.5, overlap = 0, patch_px = 64"):
-        assert setting in said.err.splitlines()[0]
-    assert "5 slides, 180 patches in out" in said.out
+        assert setting in output.err.splitlines()[0]
+    assert "5 slides, 180 patches in out" in output.out
     check_features(slides.parent / "out")
     assert sorted(path.name for path in Path("out").glob("*.h5")) == ["a.h5", "b c.h5", "d(1)[2].h5", "f.h5", "é.h5"]
     assert len(list(Path("out/thumbnails").iterdir())) == 5
@@ -93,9 +93,9 @@ def test_excluded_slides_are_removed_and_other_slides_are_reported(slides: Path,
     (Path("out") / "é.h5").write_bytes(b"of another tool")
     capsys.readouterr()
     assert extract("--set", 'extract.exclude=["d(1)[2]", "é"]') == 0
-    said = capsys.readouterr().err
-    assert "removed from out: d(1)[2], which is now excluded\n" in said
-    assert "out also contains features of 2 other slides: f, é\n" in said
+    message = capsys.readouterr().err
+    assert "removed from out: d(1)[2], which is now excluded\n" in message
+    assert "out also contains features of 2 other slides: f, é\n" in message
     assert sorted(path.name for path in Path("out").glob("*.h5")) == ["a.h5", "b c.h5", "f.h5", "é.h5"]
     assert {path.stem for path in Path("out/thumbnails").iterdir()} == {"a", "b c", "f", "é"}
     assert extract("--set", "extract.exclude=[]") == 0
@@ -122,10 +122,10 @@ def test_a_bad_slide_is_named_and_the_others_are_extracted(slides: Path, capsys:
     (slides / "cut.svs").write_bytes(whole.replace(b"\xff\xd8\xff", bytes(3)))
     write_aperio(slides / "blank.svs", np.full((768, 768, 3), 243, np.uint8), 0.5)
     assert extract() == 3
-    said = capsys.readouterr().err
-    assert "2 of 7 parts failed. The others are kept." in said
+    message = capsys.readouterr().err
+    assert "2 of 7 parts failed. The others are kept." in message
     for line in (r"a.svs: OpenSlide cannot open", "cut.svs: pixels cannot be"):
-        assert line in said
+        assert line in message
     assert set(contents(Path("out"))) == {"b c", "blank", "d(1)[2]", "f", "é"}
     (slides / "a.svs").write_bytes(whole)
     assert extract("--set", 'extract.exclude=["cut"]') == 0
@@ -135,11 +135,11 @@ def test_a_bad_slide_is_named_and_the_others_are_extracted(slides: Path, capsys:
 def test_a_forecast_changes_nothing(slides: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (slides / "bad.svs").write_bytes(b"no slide")
     assert extract("--dry-run") == 0
-    said = capsys.readouterr().out
-    assert "a: 36 patches, mpp 0.5 (openslide.mpp)" in said
-    assert "bad: would fail: " in said and "bad.svs: OpenSlide cannot open this file" in said
-    assert "5 slides, 180 patches; 1 would fail" in said
-    assert "measured on 36 patches of a" in said
+    message = capsys.readouterr().out
+    assert "a: 36 patches, mpp 0.5 (openslide.mpp)" in message
+    assert "bad: would fail: " in message and "bad.svs: OpenSlide cannot open this file" in message
+    assert "5 slides, 180 patches; 1 would fail" in message
+    assert "measured on 36 patches of a" in message
     assert not list(Path("out").rglob("*.h5"))
     assert extract("--dry-run", "--json") == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

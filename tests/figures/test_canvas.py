@@ -39,10 +39,10 @@ def test_pdf_and_svg_have_no_date_and_no_version(tmp_path, monkeypatch):
         draw(tmp_path / f"{name}.png")
         check_figure(tmp_path / f"{name}.png")
     for suffix in ("pdf", "svg"):
-        found = (tmp_path / f"a.{suffix}").read_bytes()
-        assert found == (tmp_path / f"b.{suffix}").read_bytes()
-        assert b"CreationDate" not in found and b"<dc:date" not in found
-        assert matplotlib.__version__.encode() not in found
+        result = (tmp_path / f"a.{suffix}").read_bytes()
+        assert result == (tmp_path / f"b.{suffix}").read_bytes()
+        assert b"CreationDate" not in result and b"<dc:date" not in result
+        assert matplotlib.__version__.encode() not in result
     assert b"/Subtype /Type3" not in (tmp_path / "a.pdf").read_bytes()  # text that can be edited
 
 

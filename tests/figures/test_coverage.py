@@ -18,8 +18,8 @@ def test_every_patch_has_its_square_and_colour() -> None:
     side = 256 // 4
     assert picture.shape == (3 * side, 4 * side, 3)
     small = picture[::side, ::side]
-    wanted = np.array([[2, 1, 0, 0], [2, 0, 0, 0], [0, 0, 0, 1]])
-    assert np.array_equal(small, COLOURS[wanted])
+    expected = np.array([[2, 1, 0, 0], [2, 0, 0, 0], [0, 0, 0, 1]])
+    assert np.array_equal(small, COLOURS[expected])
 
 
 @pytest.mark.parametrize("coords", [[[5, 5]], [[5, 5], [5, 5]], [[-(2**31), 0], [2**31 - 1, 9]]])

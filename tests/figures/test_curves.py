@@ -70,10 +70,10 @@ def labels(draw, *arguments):
 
 def test_the_legend_names_every_line_below_the_plot(tmp_path):
     lines = [CurveLine("floor", X, X, faint=True), CurveLine("model, AUROC 0.850 (0.670 to 0.980)", X, X)]
-    found = labels(draw_roc, tmp_path / "a.png", lines, "Test slides", "36 slides of 27 patients, 95 % intervals")
-    assert found == ["36 slides of 27 patients, 95 % intervals", "model, AUROC 0.850 (0.670 to 0.980)", "floor"]
+    result = labels(draw_roc, tmp_path / "a.png", lines, "Test slides", "36 slides of 27 patients, 95 % intervals")
+    assert result == ["36 slides of 27 patients, 95 % intervals", "model, AUROC 0.850 (0.670 to 0.980)", "floor"]
 
 
 def test_long_names_are_wrapped(tmp_path):
-    found = labels(draw_pr, tmp_path / "a.png", [CurveLine(LONG, X, X)], 0.4)
-    assert max(map(len, found[1].splitlines())) < 65 and found[1].replace("\n", " ") == LONG
+    result = labels(draw_pr, tmp_path / "a.png", [CurveLine(LONG, X, X)], 0.4)
+    assert max(map(len, result[1].splitlines())) < 65 and result[1].replace("\n", " ") == LONG

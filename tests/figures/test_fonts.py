@@ -81,9 +81,9 @@ def test_missing_characters_are_written_as_code_points_and_reported_once(tmp_pat
     installed(font(tmp_path / "One.ttf", "肿"))
     assert drawn(tmp_path / "a.png", "x").split() == ["肿U+7624", "tumour"]
     assert drawn(tmp_path / "b.png", "x", "瘤瘤, (瘤b) [瘤]").replace("\n", " ") == "U+7624 U+7624, (U+7624 b) [U+7624]"
-    said = fonts.notice("eval")
-    assert "1 of the letters" in said and "U+7624" in said and "Noto Sans CJK" in said
-    assert said.endswith("oceanpath eval --force eval")
+    message = fonts.notice("eval")
+    assert "1 of the letters" in message and "U+7624" in message and "Noto Sans CJK" in message
+    assert message.endswith("oceanpath eval --force eval")
     assert not fonts.notice("eval")
 
 

@@ -16,8 +16,8 @@ def test_level0_corners_land_on_the_corners_of_the_thumbnail(width, height, thum
 
 
 def test_a_patch_is_a_rectangle_from_its_corner():
-    found = rectangles(np.array([[100, 200]], np.int32), (10.5, 20.0))
-    assert found.tolist() == [[[100, 200], [110.5, 200], [110.5, 220], [100, 220]]]
+    result = rectangles(np.array([[100, 200]], np.int32), (10.5, 20.0))
+    assert result.tolist() == [[[100, 200], [110.5, 200], [110.5, 220], [100, 220]]]
 
 
 @pytest.mark.parametrize("thumb", [(50, 100), (47, 100)])  # the second one was rounded along y, as thumbnails are

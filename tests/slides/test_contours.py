@@ -38,7 +38,7 @@ def test_all_forms_of_polygons_are_read(tmp_path: Path, kind: str) -> None:
     polygon = {"type": "Polygon", "coordinates": [BOX, HOLE]}
     feature = {"type": "Feature", "geometry": polygon, "properties": {"features": 1}}
     point = {"type": "Feature", "geometry": {"type": "Point", "coordinates": [1, 1]}, "properties": None}
-    said = {
+    message = {
         "polygon": polygon,
         "multi": {"type": "MultiPolygon", "coordinates": [[BOX, HOLE]]},
         "feature": feature,
@@ -49,12 +49,12 @@ def test_all_forms_of_polygons_are_read(tmp_path: Path, kind: str) -> None:
         "list": [feature],
         "geometries": {"type": "GeometryCollection", "geometries": [polygon]},
     }
-    mask = read(save(tmp_path / "s.geojson", said[kind]))
+    mask = read(save(tmp_path / "s.geojson", message[kind]))
     assert mask.shape == (250, 500)
-    wanted = np.zeros(mask.shape, bool)
-    wanted[50:150, 100:200] = True
-    wanted[75:100, 125:150] = False
-    assert (mask ^ wanted).sum() <= 4 * 101 + 4 * 26  # one pixel along the edges
+    expected = np.zeros(mask.shape, bool)
+    expected[50:150, 100:200] = True
+    expected[75:100, 125:150] = False
+    assert (mask ^ expected).sum() <= 4 * 101 + 4 * 26  # one pixel along the edges
 
 
 def test_holes_belong_to_their_polygon(tmp_path: Path) -> None:
@@ -155,8 +155,8 @@ def test_an_unclear_origin_names_the_key(tmp_path: Path, corners: tuple[int, ...
     path = save(tmp_path / "s.geojson", box(*corners))
     with pytest.raises(StageError, match=rf"s\.geojson.*{says}.*extract\.tissue_origin"):
         read_tissue(path, reader, 128.0)
-    asked = read_tissue(path, reader, 128.0, "bounds").mask
-    assert near(lit(asked)[:2], (corners[0] + 300, corners[1] + 300))
+    moved = read_tissue(path, reader, 128.0, "bounds").mask
+    assert near(lit(moved)[:2], (corners[0] + 300, corners[1] + 300))
     assert near(lit(read_tissue(path, reader, 128.0, "slide").mask)[:2], corners[:2])
 
 
@@ -171,7 +171,7 @@ def test_a_mask_image_of_the_scanned_area_is_moved_by_it(tmp_path: Path) -> None
 
 
 def test_the_scanned_area_is_read_from_the_properties() -> None:
-    told = {f"openslide.bounds-{name}": str(value) for name, value in AREA._asdict().items()}
-    assert scanned_bounds(told, (8000, 4000)) == AREA
+    reported = {f"openslide.bounds-{name}": str(value) for name, value in AREA._asdict().items()}
+    assert scanned_bounds(reported, (8000, 4000)) == AREA
     assert scanned_bounds({}, (8000, 4000)) == Bounds(0, 0, 8000, 4000)
-    assert scanned_bounds(told | {"openslide.bounds-x": "?"}, (8000, 4000)) == Bounds(0, 0, 8000, 4000)
+    assert scanned_bounds(reported | {"openslide.bounds-x": "?"}, (8000, 4000)) == Bounds(0, 0, 8000, 4000)

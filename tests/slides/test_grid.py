@@ -64,14 +64,14 @@ def test_tissue_fractions_are_exact_areas(seed: int, scale: float, side: float) 
     rng = np.random.default_rng(seed)
     mask = rng.random((30, 40)) < 0.4
     xs, ys = (rng.integers(0, max(1, int(n * scale - side)), 3) for n in (40, 30))
-    found = tissue_fractions(Tissue(mask, scale, scale), xs, ys, side, side)
+    result = tissue_fractions(Tissue(mask, scale, scale), xs, ys, side, side)
     for i, y in enumerate(ys):
         for j, x in enumerate(xs):
             right, bottom = min((x + side) / scale, 40), min((y + side) / scale, 30)
             wide = np.clip(np.minimum(np.arange(40) + 1, right) - np.maximum(np.arange(40), x / scale), 0, None)
             high = np.clip(np.minimum(np.arange(30) + 1, bottom) - np.maximum(np.arange(30), y / scale), 0, None)
             exact = (mask * high[:, None] * wide[None, :]).sum() / (high.sum() * wide.sum())
-            assert found[i, j] == pytest.approx(exact, abs=1e-9)
+            assert result[i, j] == pytest.approx(exact, abs=1e-9)
 
 
 @pytest.mark.parametrize(

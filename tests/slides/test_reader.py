@@ -32,8 +32,8 @@ def test_regions_of_every_level_are_at_their_coordinates(tmp_path: Path) -> None
         for level, factor in ((0, 1), (1, 4)):
             region = slide.read(320, 160, level, 100, 60)
             assert region.shape == (60, 100, 3) and region.dtype == np.uint8
-            wanted = pixels[160 : 160 + 60 * factor : factor, 320 : 320 + 100 * factor : factor]
-            assert np.abs(region.astype(int) - wanted).mean() < 2.5
+            expected = pixels[160 : 160 + 60 * factor : factor, 320 : 320 + 100 * factor : factor]
+            assert np.abs(region.astype(int) - expected).mean() < 2.5
 
 
 def test_outside_the_slide_is_white(square_slide: Callable[..., Path]) -> None:
@@ -130,8 +130,8 @@ def test_a_damaged_tile_affects_no_other_region(tmp_path: Path, number: int, til
                 with pytest.raises(UndecodableError, match=r"a\.tif: pixels cannot be decoded.*on_bad_tile"):
                     slide.read(x, y, 0, 256, 256)
             else:
-                wanted = pixels[y : y + 256, x : x + 256]
-                assert np.abs(slide.read(x, y, 0, 256, 256).astype(int) - wanted).mean() < 20
+                expected = pixels[y : y + 256, x : x + 256]
+                assert np.abs(slide.read(x, y, 0, 256, 256).astype(int) - expected).mean() < 20
 
 
 def test_undecodable_parts_of_an_overview_are_white_and_counted(tmp_path: Path) -> None:

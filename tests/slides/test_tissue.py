@@ -41,9 +41,9 @@ def test_a_square_of_tissue_is_detected_exactly(glass: tuple[int, int, int]) -> 
     pixels = view(glass)
     rng = np.random.default_rng(1)
     pixels[40:110, 50:150] = np.clip(np.array((190, 110, 170)) + rng.normal(0, 12, (70, 100, 1)), 0, 255)
-    wanted = np.zeros(pixels.shape[:2], bool)
-    wanted[40:110, 50:150] = True
-    assert np.array_equal(tissue_mask(pixels, PIXEL_MM2)[0], wanted)
+    expected = np.zeros(pixels.shape[:2], bool)
+    expected[40:110, 50:150] = True
+    assert np.array_equal(tissue_mask(pixels, PIXEL_MM2)[0], expected)
 
 
 def test_a_view_full_of_tissue_is_full() -> None:
@@ -68,8 +68,8 @@ def test_mask_edges_are_the_edges_of_the_slide(square_slide: Callable[..., Path]
         tissue = find_tissue(slide, 128.0)
     assert tissue.mask.shape == (64, 64) and (tissue.scale_x, tissue.scale_y) == (16, 16)
     rows, columns = np.nonzero(tissue.mask)
-    found = np.array([rows.min(), rows.max() + 1, columns.min(), columns.max() + 1])
-    assert np.abs(found - (32, 48, 16, 48)).max() <= 1  # JPEG smears colour over its neighbour
+    result = np.array([rows.min(), rows.max() + 1, columns.min(), columns.max() + 1])
+    assert np.abs(result - (32, 48, 16, 48)).max() <= 1  # JPEG smears colour over its neighbour
     assert tissue.share == pytest.approx(0.125, rel=0.2)
 
 

@@ -28,12 +28,12 @@ def test_the_architecture_is_the_published_one(spec: EncoderSpec, timm: ModuleTy
 
     with torch.device("meta"):
         network = network_of(spec).eval()
-        found = network(torch.zeros(2, 3, spec.input_px, spec.input_px))
+        result = network(torch.zeros(2, 3, spec.input_px, spec.input_px))
     assert round(sum(value.numel() for value in network.parameters()) / 1e6) == PUBLISHED_MILLIONS[spec.name]
     if spec.pool == "cls_mean":
-        assert found.shape[2] * 2 == spec.dim and spec.prefix_tokens == network.num_prefix_tokens
+        assert result.shape[2] * 2 == spec.dim and spec.prefix_tokens == network.num_prefix_tokens
     else:
-        assert found.shape == (2, spec.dim) and spec.pool == "network"
+        assert result.shape == (2, spec.dim) and spec.pool == "network"
 
 
 def test_common_aliases_are_registered() -> None:

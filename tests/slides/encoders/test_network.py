@@ -21,16 +21,16 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], str]]
     held: list[socket.socket] = []
     serving: list[threading.Thread] = []
 
-    def serve(said: bytes) -> None:
+    def serve(message: bytes) -> None:
         taken, _ = server.accept()
         held.append(taken)
         taken.recv(1 << 16)
-        if said:
-            taken.sendall(said)
+        if message:
+            taken.sendall(message)
             taken.shutdown(socket.SHUT_RDWR)
 
-    def start(said: bytes) -> str:
-        serving.append(threading.Thread(target=serve, args=(said,), daemon=True))
+    def start(message: bytes) -> str:
+        serving.append(threading.Thread(target=serve, args=(message,), daemon=True))
         serving[-1].start()
         return f"http://127.0.0.1:{server.getsockname()[1]}"
 

@@ -44,8 +44,8 @@ def test_the_view_equals_timms_transform(
     """Noise, the hardest case: at most one grey value apart, and that in one of fifty pixels."""
     patches = np.random.default_rng(1).integers(0, 256, (2, side, side, 3)).astype(np.uint8)
     mean, std = IMAGENET
-    told = {"input_size": (3, crop, crop), "interpolation": interpolation, "crop_pct": crop / resize}
-    transform = timm.data.create_transform(**told, mean=mean, std=std)
+    reported = {"input_size": (3, crop, crop), "interpolation": interpolation, "crop_pct": crop / resize}
+    transform = timm.data.create_transform(**reported, mean=mean, std=std)
     theirs = torch.stack([transform(Image.fromarray(patch)) for patch in patches])
     ours = network_view(torch.from_numpy(patches), View(resize, crop, interpolation, mean, std))
     grey = (ours - theirs).abs() * torch.tensor(std).view(3, 1, 1) * 255
@@ -69,9 +69,9 @@ def test_pooling(
     spec = EncoderSpec("means", "", 3 * len(factors), 300, "-", "-", view=view, pool=pool, prefix_tokens=prefix)
     encoder = TorchEncoder(spec, Means(pool), CPU, "float32", None)
     means = NOISE.mean(axis=(1, 2)) / 255
-    wanted = np.concatenate([factor * means for factor in factors], axis=1)
-    found = encoder.encode(NOISE)
-    assert found.dtype == np.float16 and np.abs(found - wanted).max() < 2e-3
+    expected = np.concatenate([factor * means for factor in factors], axis=1)
+    result = encoder.encode(NOISE)
+    assert result.dtype == np.float16 and np.abs(result - expected).max() < 2e-3
     assert encoder.encode(NOISE[:0]).shape == (0, spec.dim)
 
 

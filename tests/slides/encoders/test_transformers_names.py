@@ -35,21 +35,21 @@ def published(name: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Tens
     words |= {"attn.proj": "attention.output.dense"}
     if name == "phikon_v2":
         words |= {"mlp.fc1": "mlp.fc1", "mlp.fc2": "mlp.fc2"}
-    found: dict[str, torch.Tensor] = {"pooler.dense.weight": torch.zeros(1)}
+    result: dict[str, torch.Tensor] = {"pooler.dense.weight": torch.zeros(1)}
     for key, value in state.items():
         if not key.startswith("blocks."):
             stem = next(stem for stem in WHOLE if key in (stem, f"{stem}.weight", f"{stem}.bias"))
-            found[WHOLE[stem] + key.removeprefix(stem)] = value
+            result[WHOLE[stem] + key.removeprefix(stem)] = value
             continue
         _, number, rest = key.split(".", 2)
         if rest.startswith("attn.qkv"):
             for part, piece in zip(("query", "key", "value"), value.chunk(3), strict=True):
                 end = rest.removeprefix("attn.qkv.")
-                found[f"encoder.layer.{number}.attention.attention.{part}.{end}"] = piece.contiguous()
+                result[f"encoder.layer.{number}.attention.attention.{part}.{end}"] = piece.contiguous()
             continue
         stem = next(stem for stem in words if rest == stem or rest.rsplit(".", 1)[0] == stem)
-        found[f"encoder.layer.{number}.{words[stem]}{rest.removeprefix(stem)}"] = value
-    return found
+        result[f"encoder.layer.{number}.{words[stem]}{rest.removeprefix(stem)}"] = value
+    return result
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)

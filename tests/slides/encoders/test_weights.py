@@ -38,9 +38,9 @@ def keep(cache: Path, content: bytes, commit: str = COMMIT, file: str = HUB.file
 
 def test_the_cache_is_read_without_any_package(cache: Path) -> None:
     keep(cache, b"weights")
-    found = find_weights(CARD, NONE)
-    assert (found.revision, found.sha256) == (COMMIT, hashlib.sha256(b"weights").hexdigest())
-    assert found.path.read_bytes() == b"weights"
+    result = find_weights(CARD, NONE)
+    assert (result.revision, result.sha256) == (COMMIT, hashlib.sha256(b"weights").hexdigest())
+    assert result.path.read_bytes() == b"weights"
 
 
 def test_case_is_ignored_and_standard_names_are_tried(cache: Path) -> None:
@@ -79,8 +79,8 @@ def test_a_local_file_takes_precedence(cache: Path, tmp_path: Path) -> None:
     keep(cache, b"weights")
     path = tmp_path / "mine.bin"
     path.write_bytes(b"mine")
-    found = find_weights(CARD, EncoderOptions(weights=path))
-    assert found == (path, LOCAL, hashlib.sha256(b"mine").hexdigest())
+    result = find_weights(CARD, EncoderOptions(weights=path))
+    assert result == (path, LOCAL, hashlib.sha256(b"mine").hexdigest())
     path.write_bytes(b"changed")
     assert hash_file(path) == hashlib.sha256(b"changed").hexdigest()
 

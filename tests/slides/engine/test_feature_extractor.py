@@ -30,8 +30,8 @@ def test_rows_are_those_of_the_patches(way: str, make_request: Callable[..., Rea
     line, jobs = FeatureExtractor(encoder, workers), [make_request(count, count) for count in (64, 3, 8)]
     for request, following in zip(jobs, [*jobs[1:], None], strict=True):
         with request.open() as reader:
-            wanted = Means().encode(read_patches(reader, request.grid, request.coords))
-        assert np.array_equal(encode(line, request, following), wanted)
+            expected = Means().encode(read_patches(reader, request.grid, request.coords))
+        assert np.array_equal(encode(line, request, following), expected)
     assert set(encoder.sizes) == {8}, "every batch has the same shape"
 
 

@@ -55,10 +55,10 @@ def test_patches_equal_those_read_in_this_process(pool: ReaderPool, make_request
 
 def test_the_next_slide_is_read_ahead(pool: ReaderPool, make_request: Callable[..., ReadRequest]) -> None:
     first, second = make_request(20, 1), make_request(16, 2)
-    wanted = read_here(second)
+    expected = read_here(second)
     assert np.array_equal(through(pool, first, lambda: second)[:20], read_here(first))
     assert all(reader.poll(20) for reader in pool._readers), "read before anybody asked for it"
-    assert np.array_equal(through(pool, second), wanted)
+    assert np.array_equal(through(pool, second), expected)
 
 
 def test_a_wrongly_expected_slide_has_no_effect(pool: ReaderPool, make_request: Callable[..., ReadRequest]) -> None:

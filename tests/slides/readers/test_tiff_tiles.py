@@ -44,9 +44,9 @@ def test_any_region_is_that_of_openslide(
     places = np.array(corners) // snap * snap
     with open_slide(pyramid) as fast, open_slide(pyramid, tiles=False) as slow:
         assert (fast.reader, slow.reader) == ("tiff_tiles", "openslide")
-        asked = (places, level, size[0] * factor, size[1] * factor, factor)
-        for found, wanted in zip(fast.regions(*asked), slow.regions(*asked), strict=True):
-            assert found.shape == (size[1], size[0], 3) and np.array_equal(found, wanted)
+        request = (places, level, size[0] * factor, size[1] * factor, factor)
+        for result, expected in zip(fast.regions(*request), slow.regions(*request), strict=True):
+            assert result.shape == (size[1], size[0], 3) and np.array_equal(result, expected)
 
 
 def test_deeper_levels_are_those_of_openslide(tmp_path: Path) -> None:
@@ -55,10 +55,10 @@ def test_deeper_levels_are_those_of_openslide(tmp_path: Path) -> None:
         assert fast.reader == "tiff_tiles"
         for level in (1, 2):
             places = np.array([[0, 0], [33, 47], [1000, 999], [2000, 1000]])
-            for found, wanted in zip(
+            for result, expected in zip(
                 fast.regions(places, level, 50, 60), slow.regions(places, level, 50, 60), strict=True
             ):
-                assert np.array_equal(found, wanted)
+                assert np.array_equal(result, expected)
 
 
 def test_a_tile_is_decoded_once_per_call(pyramid: Path, monkeypatch: pytest.MonkeyPatch) -> None:

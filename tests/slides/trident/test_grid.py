@@ -16,8 +16,8 @@ from oceanpath.slides.trident.grid import plan_trident_grid, select_trident_patc
 
 def slide(width: int, height: int, mpp: float, downsamples: tuple[float, ...] = (1.0,)) -> SimpleNamespace:
     """What the geometry needs of a reader."""
-    told = Resolution(mpp, mpp, "test")
-    return SimpleNamespace(path=Path("s.svs"), width=width, height=height, mpp=told, level_downsamples=downsamples)
+    reported = Resolution(mpp, mpp, "test")
+    return SimpleNamespace(path=Path("s.svs"), width=width, height=height, mpp=reported, level_downsamples=downsamples)
 
 
 def tissue(width: int, height: int, box: tuple[int, int, int, int]) -> Tissue:

@@ -82,8 +82,8 @@ def test_check_detects_damage(tmp_path: Path, cohort: Path, damage: str) -> None
     elif damage == "table":
         (tmp_path / "cohort.csv").write_text("slide_id\nx\n")
     else:
-        told = json.loads((tmp_path / "truth.json").read_text())
-        told[first.stem]["mpp"] = 0.3
-        (tmp_path / "truth.json").write_text(json.dumps(told))
+        reported = json.loads((tmp_path / "truth.json").read_text())
+        reported[first.stem]["mpp"] = 0.3
+        (tmp_path / "truth.json").write_text(json.dumps(reported))
     with pytest.raises(ArtifactError):
         check(tmp_path)

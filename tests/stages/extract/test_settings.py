@@ -15,8 +15,8 @@ from oceanpath.stages.extract.stage import STAGE
 
 
 def test_magnification_is_another_spelling_of_target_mpp() -> None:
-    told = ExtractSettings(magnification=40)
-    assert told.target_mpp == 0.25 and told.identity() == ExtractSettings(target_mpp=0.25).identity()
+    reported = ExtractSettings(magnification=40)
+    assert reported.target_mpp == 0.25 and reported.identity() == ExtractSettings(target_mpp=0.25).identity()
     assert ExtractSettings(magnification=20, target_mpp=0.5).identity() == ExtractSettings().identity()
 
 

@@ -33,8 +33,8 @@ def slides_in(folder: Path, **keys: object) -> Slides:
 
 
 def problems(folder: Path, **keys: object) -> str:
-    told = preflight(settings(folder, **keys), ParentSources()).problems
-    return together(told).render() if told else ""
+    reported = preflight(settings(folder, **keys), ParentSources()).problems
+    return together(reported).render() if reported else ""
 
 
 def table(folder: Path, *names: str, head: str = "slide_id") -> Path:

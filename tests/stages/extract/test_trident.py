@@ -44,8 +44,8 @@ def slides(tmp_path: Path) -> Path:
 
 
 def settings(slides: Path, python: Path | str, **keys: Any) -> ExtractSettings:
-    asked = {"encoder": "counting", "trident_segmenter": "otsu", "workers": 0, "device": "cpu", **keys}
-    return ExtractSettings(backend="trident", slides=slides, trident_python=str(python), **asked)
+    values = {"encoder": "counting", "trident_segmenter": "otsu", "workers": 0, "device": "cpu", **keys}
+    return ExtractSettings(backend="trident", slides=slides, trident_python=str(python), **values)
 
 
 def make(keys: ExtractSettings, part: Part, out: Path, progress: Quiet | None = None) -> Path:
@@ -103,10 +103,10 @@ def test_the_same_bytes_again_and_other_identities_for_other_versions(
 def test_errors_name_the_slide_or_the_key(
     slides: Path, python: Path, tmp_path: Path, keys: dict[str, Any], kind: type[Exception], words: str
 ) -> None:
-    asked = settings(slides, python, **keys)
-    part = parts(asked, Inputs())[0]
+    values = settings(slides, python, **keys)
+    part = parts(values, Inputs())[0]
     with pytest.raises(kind, match=words):
-        make(asked, part, tmp_path / "out")
+        make(values, part, tmp_path / "out")
     fine = settings(slides, python)
     assert (make(fine, part, tmp_path / "again") / "a.h5").is_file()  # a driver that died is started again
 

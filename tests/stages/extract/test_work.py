@@ -83,8 +83,8 @@ def test_from_slides_to_checked_features(tmp_path: Path, cohort: Path) -> None:
         file = scan_features(out / f"{name}.h5")
         _, coords = read_features(file)
         assert file.patch_px_level0 == 256 * zoom
-        wanted = [[256, 256], [512, 256], [256, 512], [512, 512]]
-        assert coords is not None and coords.tolist() == [[x * zoom, y * zoom] for x, y in wanted]
+        expected = [[256, 256], [512, 256], [256, 512], [512, 512]]
+        assert coords is not None and coords.tolist() == [[x * zoom, y * zoom] for x, y in expected]
         meta = read_meta(out / f"{name}.h5")
         assert (meta.mpp_x, meta.mpp_source, meta.level0_width) == (0.5 / zoom, "openslide.mpp", 1024 * zoom)
         assert meta.slide_digest == slide_file_digest(slides_of(keys, Inputs()).selected[name])
@@ -139,8 +139,8 @@ def test_settings_that_identify_a_part(tmp_path: Path, cohort: Path) -> None:
 
 def test_digests_of_the_pipeline_are_used(cohort: Path) -> None:
     known = Inputs(files={"slides": {"a.svs": "1" * 32, "site 2/b.svs": "2" * 32}})
-    found = identities(settings(cohort), known)
-    assert [found[key]["slide"] for key in "ab"] == ["1" * 32, "2" * 32]
+    result = identities(settings(cohort), known)
+    assert [result[key]["slide"] for key in "ab"] == ["1" * 32, "2" * 32]
 
 
 def test_slides_of_the_demo_come_first(tmp_path: Path, cohort: Path) -> None:
@@ -167,9 +167,9 @@ def test_dicom_files_of_one_series_are_one_slide(tmp_path: Path) -> None:
         source = "camelyon_overview_jpeg.dcm" if "over" in name else f"boxes_dicom/{Path(name).name}"
         (tmp_path / name).write_bytes(b"torn" if "torn" in name else (REAL / source).read_bytes())
     wanted_slides = slides_of(settings(tmp_path), Inputs()).selected
-    found = {name: path.relative_to(tmp_path).as_posix() for name, path in wanted_slides.items()}
-    wanted = {"box": "box/boxes_0.dcm", "over": "mixed/over.dcm", "torn": "mixed/torn.dcm"}
-    assert found == {**wanted, "boxes_1": "mixed/boxes_1.dcm"}
+    result = {name: path.relative_to(tmp_path).as_posix() for name, path in wanted_slides.items()}
+    expected = {"box": "box/boxes_0.dcm", "over": "mixed/over.dcm", "torn": "mixed/torn.dcm"}
+    assert result == {**expected, "boxes_1": "mixed/boxes_1.dcm"}
 
 
 def test_part_keys_are_safe_and_unique() -> None:
@@ -215,19 +215,19 @@ def test_vendor_formats_name_their_sdk(
     says = (
         rf'closed\{suffix}: \{suffix.lower()} slides are read by.*pip install "oceanpath\[{extra}\]".*extract\.exclude'
     )
-    with pytest.raises(MissingExtraError, match=says) as told:
+    with pytest.raises(MissingExtraError, match=says) as reported:
         one(path, tmp_path)
-    assert told.value.exit_code == 5
+    assert reported.value.exit_code == 5
 
 
 def test_another_version_of_an_sdk_is_another_part(cohort: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (cohort / "closed.kfb").write_bytes(b"KFB")
-    found = []
+    result = []
     for version in ("1", "2"):
         monkeypatch.setattr(metadata, "version", lambda name, version=version: version)
-        found.append(identities(settings(cohort)))
-    assert found[0]["closed"]["reader"] == "kfbslide 1" and found[1]["closed"]["reader"] == "kfbslide 2"
-    assert found[0]["a"] == found[1]["a"] and "reader" not in found[0]["a"]
+        result.append(identities(settings(cohort)))
+    assert result[0]["closed"]["reader"] == "kfbslide 1" and result[1]["closed"]["reader"] == "kfbslide 2"
+    assert result[0]["a"] == result[1]["a"] and "reader" not in result[0]["a"]
 
 
 def test_no_folder_of_slides(tmp_path: Path) -> None:
@@ -284,8 +284,8 @@ def test_tissue_outlines_are_used(tmp_path: Path, cohort: Path) -> None:
     outline(tmp_path / "roi", "b", (1024, 1024, 2048, 1536))
     keys = settings(cohort, tissue=tmp_path / "roi")
     folders = extract(keys, Inputs(), tmp_path)
-    found = {name: read_features(scan_features(folders[name] / f"{name}.h5"))[1] for name in "ab"}
-    assert found["a"].tolist() == [[0, 0], [0, 256]] and found["b"].tolist() == [[1024, 1024], [1536, 1024]]
+    result = {name: read_features(scan_features(folders[name] / f"{name}.h5"))[1] for name in "ab"}
+    assert result["a"].tolist() == [[0, 0], [0, 256]] and result["b"].tolist() == [[1024, 1024], [1536, 1024]]
     assert read_meta(folders["a"] / "a.h5").tissue_source == "geojson"
     before = identities(keys)
     outline(tmp_path / "roi", "b", (0, 0, 512, 512))
@@ -431,8 +431,8 @@ def test_undecodable_patches_are_left_out_on_request_and_counted(tmp_path: Path,
     assert np.array_equal(features, all_features[kept])
     assert read_meta(skipped[key] / "a.h5").undecodable_patches == 1
     (tmp_path / "all").mkdir()
-    said = run(keys, Inputs(parts=skipped), tmp_path / "all", Quiet())
-    assert "1 patches left out, pixels cannot be decoded: a (1)" in said.lines
+    message = run(keys, Inputs(parts=skipped), tmp_path / "all", Quiet())
+    assert "1 patches left out, pixels cannot be decoded: a (1)" in message.lines
 
 
 def test_attributes_of_intact_slides_are_unchanged(tmp_path: Path, cohort: Path) -> None:

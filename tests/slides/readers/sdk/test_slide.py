@@ -60,10 +60,10 @@ def test_regions_are_the_slides_pixels_and_white_around_it(
     around = np.pad(stub.seen()[::step, ::step], ((margin, margin), (margin, margin), (0, 0)), constant_values=255)
     left, top = (margin + int(np.floor(value / step + 0.5)) for value in (x, y))
     rows = slice(min(top, len(around)), top + height)
-    wanted = np.full((height, width, 3), 255, np.uint8)
+    expected = np.full((height, width, 3), 255, np.uint8)
     part = around[rows, left : left + width]
-    wanted[: part.shape[0], : part.shape[1]] = part
-    assert np.array_equal(slide.read(x, y, level, width, height), wanted)
+    expected[: part.shape[0], : part.shape[1]] = part
+    assert np.array_equal(slide.read(x, y, level, width, height), expected)
 
 
 def test_levels_resolution_and_reader_are_reported(slide: SlideReader) -> None:
@@ -76,9 +76,9 @@ def test_levels_resolution_and_reader_are_reported(slide: SlideReader) -> None:
 def test_threads_receive_their_own_regions(slide: SlideReader) -> None:
     places = [(x, y) for x in range(0, 1024, 128) for y in range(0, 1024, 128)]
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda place: slide.read(*place, 0, 64, 64), places))
+        result = list(pool.map(lambda place: slide.read(*place, 0, 64, 64), places))
     assert all(
-        np.array_equal(each, stub.seen()[y : y + 64, x : x + 64]) for each, (x, y) in zip(found, places, strict=True)
+        np.array_equal(each, stub.seen()[y : y + 64, x : x + 64]) for each, (x, y) in zip(result, places, strict=True)
     )
 
 
@@ -87,13 +87,13 @@ def test_reader_processes_open_the_slide_too(library: Path, tmp_path: Path) -> N
     with open_slide(path) as reader:
         grid = plan_grid(reader, 64, 0.5)
         coords = np.array([[x, 256] for x in range(0, 640, 64)], np.int32)
-        wanted = read_patches(reader, grid, coords)
+        expected = read_patches(reader, grid, coords)
     ring = ReaderPool(1, (8, 64, 64, 3))
     try:
-        found = [batch.copy() for batch in ring.batches(ReadRequest(path, partial(open_slide, path), grid, coords))]
+        result = [batch.copy() for batch in ring.batches(ReadRequest(path, partial(open_slide, path), grid, coords))]
     finally:
         ring.close()
-    assert np.array_equal(np.concatenate(found)[:10], wanted)
+    assert np.array_equal(np.concatenate(result)[:10], expected)
 
 
 @pytest.mark.parametrize(
@@ -113,9 +113,9 @@ def test_reader_processes_open_the_slide_too(library: Path, tmp_path: Path) -> N
 def test_an_error_names_slide_and_package(
     library: Path, tmp_path: Path, mood: str, kind: type[OceanPathError], says: str
 ) -> None:
-    with pytest.raises(kind, match=rf"moody\.kfb: .*{says}") as told, open_slide(moody(tmp_path, mood)) as reader:
+    with pytest.raises(kind, match=rf"moody\.kfb: .*{says}") as reported, open_slide(moody(tmp_path, mood)) as reader:
         reader.read(0, 0, 0, 64, 64)
-    assert "kfbslide" in str(told.value) or kind is ArtifactError
+    assert "kfbslide" in str(reported.value) or kind is ArtifactError
 
 
 @pytest.mark.parametrize("mood", ["hangs open", "hangs read", "clings read"])

@@ -1,9 +1,8 @@
-"""Losses of a slide classifier: one number a slide, so that a batch of one keeps its class weight."""
+"""Losses of a slide classifier: one number per slide, so that a batch of one keeps its class weight."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -13,16 +12,14 @@ SlideLoss = Callable[[Tensor, Tensor], Tensor]
 """(logits [B, C], labels [B]) → loss of each slide [B]."""
 
 
-def build_loss(
-    kind: Literal["ce", "focal"], weights: Tensor | None = None, gamma: float = 2.0, smoothing: float = 0.0
-) -> SlideLoss:
+def build_loss(kind: str, weights: Tensor | None = None, gamma: float = 2.0, smoothing: float = 0.0) -> SlideLoss:
     """Cross-entropy or focal loss; `weights` [C] multiplies the loss of each class's slides.
 
     Args:
         kind: ``ce``, or ``focal`` (Lin et al. 2017, eq. 5).
         weights: [C], None = 1.
-        gamma: how much ``focal`` passes over slides that are right already; 0 is cross-entropy.
-        smoothing: share of the label that is spread over all classes (``ce`` only).
+        gamma: how much ``focal`` discounts slides that are classified correctly; 0 is cross-entropy.
+        smoothing: fraction of the label that is spread over all classes (``ce`` only).
     """
 
     def loss(logits: Tensor, labels: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from oceanpath.fit.losses import balanced_weights, build_loss
+from oceanpath.fit.objectives.losses import balanced_weights, build_loss
 
 LOGITS = torch.tensor([[2.0, -1.0], [0.5, 0.3], [-3.0, 1.0]])
 LABELS = torch.tensor([0, 1, 0])
