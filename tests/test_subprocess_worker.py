@@ -1,4 +1,4 @@
-"""A child answers, or its parent is told how it failed, in time; and no child outlives its parent."""
+"""A child replies in time or its parent receives an error, and no child outlives its parent."""
 
 from __future__ import annotations
 
