@@ -18,7 +18,7 @@ from oceanpath.stages.catalog import CATALOG
 from ..conftest import Cohort
 from .pretraining.stage import STAGE
 
-TABLES = '[model]\nname = "abmil"\nhidden = 16\nattention = 8\ndropout = 0.0\n[pretraining]\nepochs = 20\n'
+TABLES = '[model]\nname = "abmil"\nhidden = 16\nattention = 8\ndropout = 0.0\n[pretraining]\nepochs = 80\n'
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_its_keys_are_checked_and_its_result_is_reused(cohort: Cohort, capsys: p
     capsys.readouterr()
     assert cohort.run() == 0
     assert "pretraining: up to date" in capsys.readouterr().err
-    cohort.toml = cohort.toml.replace("epochs = 20", "epoch = 20")
+    cohort.toml = cohort.toml.replace("epochs = 80", "epoch = 80")
     assert cohort.run() == 2
     assert "[pretraining] epoch" in capsys.readouterr().err
     assert weights(cohort) == first
