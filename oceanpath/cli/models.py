@@ -41,9 +41,11 @@ def verify_models(
     for model_name, model in candidates(name).items():
         print(model_name)
         for verdict in trial(model):
-            print(f"  {'pass' if verdict.holds else 'FAIL'}  {verdict.law:<28} {verdict.said}".rstrip(), flush=True)
+            print(
+                f"  {'pass' if verdict.holds else 'FAIL'}  {verdict.check:<28} {verdict.message}".rstrip(), flush=True
+            )
             if not verdict.holds:
-                broken.append(f"{model_name}: {verdict.law}")
+                broken.append(f"{model_name}: {verdict.check}")
     if broken:
-        raise GateError("laws are broken", got="; ".join(broken), do="The lines above say how.")
+        raise GateError("contract checks failed", got="; ".join(broken), do="See the failed checks above.")
     return int(ExitCode.OK)
