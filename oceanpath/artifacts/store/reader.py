@@ -7,10 +7,10 @@
                          chunk_ids, feature_offsets (bytes from the start of the chunk; -1 for features in their
                          own file), coord_offsets, digests, feature_dim, feature_dtype, has_coords, patch_px_level0
                          (NaN when unknown), encoder, check_reads (no longer used)
-    source_arrays.npz    the feature files of the bags; see "Source files of a store"
+    source_arrays.npz    the feature files of the bags, see "Source files"
 
 A bag never crosses a chunk. `raw_lengths` counts the patches before capping. `digests` are xxh3-128 of a bag's features
-as stored, then its coords; of a referenced bag, of the hex digest of its whole file, then the coords. bfloat16 is stored
+as stored, then its coords; of a referenced bag, of the hex digest of its file, then the coords. bfloat16 is stored
 as the upper 16 bits of float32.
 """
 
