@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from oceanpath.pipeline import maintenance as stock
+from oceanpath.pipeline import maintenance
 from oceanpath.pipeline.workspace import Workspace, read_manifest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -102,16 +102,16 @@ def _break(victim: Victim, folder: Path, inject: str) -> bool:
 
 def used(folder: Path) -> dict[str, str]:
     """Step → output digest of what the experiment uses."""
-    found = {link.name: read_manifest(link.resolve()) for link in stock.links(Workspace(folder / "out"))}
+    found = {link.name: read_manifest(link.resolve()) for link in maintenance.links(Workspace(folder / "out"))}
     return {name: manifest.digest for name, manifest in found.items() if manifest}
 
 
 def hold(folder: Path) -> None:
     """What is published is whole, and the ledger can be read."""
     workspace = Workspace(folder / "out")
-    for place in stock.published(workspace):
+    for place in maintenance.published(workspace):
         assert read_manifest(place) is not None
-    assert not [finding for finding in stock.verify(workspace, deep=True) if "gone" not in finding.problem]
+    assert not [finding for finding in maintenance.verify(workspace, deep=True) if "gone" not in finding.problem]
     if workspace.ledger.exists():
         db = sqlite3.connect(workspace.ledger)
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)

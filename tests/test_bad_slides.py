@@ -78,7 +78,7 @@ def test_a_wrong_column_is_told_before_the_first_slide(step_lock: Desk, capsys: 
             "rows of the table without a slide; got 1: S_0",
             "no column 'response' for data.label",
             "no column 'case' for data.patient_id",
-            "the shard holds no slides; got 11/11",
+            "the shard contains no slides; got 11/11",
         ):
             assert words in said, words
     assert not (step_lock.folder / "out" / "parts").exists()

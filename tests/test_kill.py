@@ -45,10 +45,11 @@ resamples = 200
 """
 STAGES = [stage.name for stage in CATALOG.stages]
 LATE = ("--set", "analyze.attention_slides=2", "--set", "export.opset=20")
-QUICK = ("mmap", "split")
+LATE += ("--set", 'curate.sources=["other"]', "--set", "curate.min_patches=1")
+QUICK = ("curate", "mmap", "split")
 INTERRUPTED = STAGES if KILLS >= 20 else ["extract", "train"]
 TRIES = 20 if KILLS >= 20 else 1
-WORDS = "interrupted: what is finished is kept; run the same command again to continue\n"
+WORDS = "interrupted: finished results are kept; run the same command again to continue\n"
 
 
 def start(file: Path, workspace: Path, *more: str) -> subprocess.Popen[str]:

@@ -1,1 +1,1 @@
-"""What rooms hand to each other. One module a format: its bytes in the docstring; write, read, check. No torch."""
+"""Formats of published files, one module per format: its content in the docstring; write, read, check. No torch."""

@@ -1,105 +1,112 @@
-"""Metrics: what an evaluation found, as finite JSON.
+"""Metrics: the results of an evaluation, as finite JSON.
 
-    metrics.json   {"classes", "scheme", "selected",
+    metrics.json   {"scheme", "selected", and the keys of the task: {"classes"} for classification,
                     "level": {"slide": {metric: record}, "patient": {metric: record}},
                     "operating_point": null or {"rule", "thresholds", "slide": {metric: record}, "patient": {...}},
-                    "floor": {name: {metric: record}},
-                    "versus_baseline": {name: record with "p" and "verdict"},
-                    "folds": [{"fold", "n", "n_patients", "auroc": record, ...}],
+                    `"floor"`: {baseline: {metric: record}},
+                    "versus_baseline": {baseline: record with "p" and "verdict"},
+                    "folds": [{"fold", "n", "n_patients", metric: record, ...}],
                     "notes": [text], "cohort_flow": as in `oceanpath.artifacts.folds`, or null}
 
 A record is {"value", "low", "high", "n", "n_patients", "resamples", "redrawn"}: the number, its percentile interval
-over resampled patients, how many rows and patients it is made of, how many resamples, and how many of them were drawn
-again because a class was missing. low and high are null, with a "reason", where no interval exists. A number that is
-undefined is {"value": null, "reason": text}, never NaN. Where the evaluation is "selected" (its rows also chose
-something), every record says "selected": true as well.
+over resampled patients, the numbers of rows and patients, the number of resamples, and how many of them were drawn
+again because a stratum (a class) was missing. low and high are null, with a "reason", where no interval exists. A
+number that is undefined is {"value": null, "reason": text}, never NaN. Where the evaluation is "selected" (its rows
+also selected something), every record holds "selected": true as well.
 
-Metrics: auroc and auprc (macro one-vs-rest beyond two classes), auroc_within_folds (pairs of rows of the same fold
-only), balanced_accuracy, f1 (macro), mcc, kappa, accuracy, brier, ece (always without an interval); for two classes
-also sensitivity and specificity of the last class.
+All levels and baselines hold the same metrics: those of the task (`oceanpath.tasks`). For classification these are
+auroc and auprc (macro one-vs-rest beyond two classes), auroc_within_folds (pairs of rows of the same fold only),
+balanced_accuracy, f1 (macro), mcc, kappa, accuracy, brier, ece (always without an interval); for two classes also
+sensitivity and specificity of the last class. Its baselines are mean_pool_lr, max_pool_lr, majority and bag_length.
 
-The baselines, under the key "floor", are mean_pool_lr, max_pool_lr, majority and bag_length. `versus_baseline` is the
-AUROC of the model's slides minus that of each baseline with its paired interval, and a verdict from that interval
-alone: "worse" (below 0), "better" (above 0), "not_shown_better" (it includes 0), or "undetermined" (there is none). All
-but "better" have a note, which starts with worse_than_floor, not_shown_better_than_baseline or
-not_compared_with_baseline. A note that starts with fold_scales_differ says that the interval of auroc minus
-auroc_within_folds excludes 0.
+`versus_baseline` is the main metric of the task (AUROC) of the model's slides minus that of each baseline with its
+paired interval, and a verdict from that interval alone: "worse" (below 0), "better" (above 0), "not_shown_better" (it
+includes 0), or "undetermined" (there is none). All but "better" have a note, which starts with worse_than_floor,
+not_shown_better_than_baseline or not_compared_with_baseline. A note that starts with fold_scales_differ states that
+the interval of auroc minus auroc_within_folds excludes 0.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from oceanpath.artifacts.json_files import write_json
 from oceanpath.errors import ArtifactError
 
 FILE = "metrics.json"
 LEVELS = ("slide", "patient")
-BASELINES = ("mean_pool_lr", "max_pool_lr", "majority", "bag_length")
-RANKING = ("auroc", "auroc_within_folds", "auprc")
-REQUIRED = (*RANKING, "balanced_accuracy", "f1", "mcc", "kappa", "accuracy", "brier", "ece")
-KEYS = ("classes", "scheme", "selected", "level", "operating_point", "floor", "versus_baseline", "folds", "notes")
+KEYS = ("scheme", "selected", "level", "operating_point", "floor", "versus_baseline", "folds", "notes")
 ROUNDING = 1e-12
-"""A number may lie outside its interval by this much."""
+"""Tolerance by which a number may be outside its interval."""
 
 
 def write_metrics(metrics: Mapping[str, Any], out: Path) -> None:
     """Write metrics.json below `out`, keys sorted.
 
-    Raises: ArtifactError: a promise of this page is broken.
+    Raises: ArtifactError: they are not as described above.
     """
     _check(metrics, where=out)
-    text = json.dumps(metrics, indent=2, sort_keys=True, allow_nan=False)
-    (out / FILE).write_text(text + "\n")
+    write_json(out / FILE, metrics)
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
     """The contents of metrics.json below `path`.
 
-    Raises: ArtifactError: missing, unreadable, or a promise of this page is broken.
+    Raises: ArtifactError: missing, unreadable, or not as described above.
     """
     try:
-        found: dict[str, Any] = json.loads((path / FILE).read_text())
+        metrics: dict[str, Any] = json.loads((path / FILE).read_text())
     except (OSError, ValueError) as error:
         raise ArtifactError(f"no readable {FILE}", where=path, got=error) from error
-    _check(found, where=path)
-    return found
+    _check(metrics, where=path)
+    return metrics
 
 
-def check(path: Path) -> None:
-    """Read metrics.json below `path` and hold the promises of this page.
-
-    Raises: ArtifactError: missing, unreadable, or a promise is broken.
-    """
-    read_metrics(path)
+def require(metrics: Mapping[str, Any], names: Iterable[str], baselines: Iterable[str], where: Path) -> None:
+    """Raise ArtifactError unless the levels hold the metrics `names`, and there are exactly these baselines."""
+    if missing := sorted(set(names) - set(metrics["level"]["slide"])):
+        raise ArtifactError("a metric is missing", where=where, expected=missing)
+    if (expected := sorted(baselines)) != (got := sorted(metrics["floor"])):
+        raise ArtifactError("the baselines are not those of the task", where=where, expected=expected, got=got)
 
 
 def _check(metrics: Mapping[str, Any], where: Path) -> None:
     if missing := [key for key in KEYS if key not in metrics]:
         raise ArtifactError("metrics lack a key", where=where, expected=list(KEYS), got=f"without {missing}")
     selected = metrics["selected"]
-    for level in LEVELS:
-        _check_group(metrics["level"].get(level), f"level.{level}", where, selected)
-    for name in BASELINES:
-        _check_group(metrics["floor"].get(name), f"floor.{name}", where, selected)
+    baselines = sorted(metrics["floor"].keys() | metrics["versus_baseline"].keys())
+    groups = {f"level.{level}": metrics["level"].get(level) for level in LEVELS}
+    groups |= {f"floor.{name}": metrics["floor"].get(name) for name in baselines}
+    _check_groups(groups, where, selected)
+    for name in baselines:
         _check_verdict(metrics["versus_baseline"].get(name), f"versus_baseline.{name}", where, selected)
-    records = {f"folds.{fold['fold']}.auroc": fold["auroc"] for fold in metrics["folds"]}
+    records = {
+        f"folds.{fold['fold']}.{name}": record
+        for fold in metrics["folds"]
+        for name, record in fold.items()
+        if isinstance(record, dict)
+    }
     if (point := metrics["operating_point"]) is not None:
         records |= {f"operating_point.{a}.{b}": record for a in LEVELS for b, record in point[a].items()}
     for name, record in records.items():
         _check_record(record, name, where, selected)
 
 
-def _check_group(group: Mapping[str, Any] | None, name: str, where: Path, selected: bool) -> None:
-    if group is None:
-        raise ArtifactError("metrics lack a group", where=where, expected=name)
-    if missing := sorted(set(REQUIRED) - set(group)):
-        raise ArtifactError("a metric is missing", where=f"{where} {name}", expected=missing)
-    for metric, record in group.items():
-        _check_record(record, f"{name}.{metric}", where, selected)
+def _check_groups(groups: Mapping[str, Mapping[str, Any] | None], where: Path, selected: bool) -> None:
+    """Every group is there and holds the same metrics."""
+    if missing := [name for name, group in groups.items() if group is None]:
+        raise ArtifactError("metrics lack a group", where=where, expected=", ".join(missing))
+    known = {name: group for name, group in groups.items() if group is not None}
+    metrics = {metric for group in known.values() for metric in group}
+    for name, group in known.items():
+        if lacking := sorted(metrics - group.keys()):
+            raise ArtifactError("a metric is missing", where=f"{where} {name}", expected=lacking)
+        for metric, record in group.items():
+            _check_record(record, f"{name}.{metric}", where, selected)
 
 
 def _check_verdict(record: Mapping[str, Any] | None, name: str, where: Path, selected: bool) -> None:
@@ -119,7 +126,7 @@ def _check_verdict(record: Mapping[str, Any] | None, name: str, where: Path, sel
 def _check_record(record: Mapping[str, Any], name: str, where: Path, selected: bool) -> None:
     spot = f"{where} {name}"
     if selected and record.get("selected") is not True:
-        raise ArtifactError('a number of selected rows does not carry the word "selected"', where=spot)
+        raise ArtifactError('a number of selected rows lacks "selected": true', where=spot)
     numbers = [record.get(key) for key in ("value", "low", "high")]
     if any(number is not None and not math.isfinite(number) for number in numbers):
         raise ArtifactError("a number is not finite", where=spot, got=dict(record))
@@ -127,6 +134,6 @@ def _check_record(record: Mapping[str, Any], name: str, where: Path, selected: b
         raise ArtifactError("a number is missing without a reason", where=spot, got=dict(record))
     known = [number for number in numbers if number is not None]
     if len(known) == 3 and not known[1] - ROUNDING <= known[0] <= known[2] + ROUNDING:
-        raise ArtifactError("a number lies outside its own interval", where=spot, got=dict(record))
+        raise ArtifactError("a number is outside its own interval", where=spot, got=dict(record))
     if numbers[0] is not None and "n" not in record:
-        raise ArtifactError("a number does not say of how many rows it is", where=spot, got=dict(record))
+        raise ArtifactError("a number lacks its number of rows", where=spot, got=dict(record))

@@ -1,32 +1,34 @@
-"""Predictions: what the models of a cross-validation said about slides they were, and were not, fitted on.
+"""Predictions of the models of a cross-validation, for slides they were and were not trained on.
 
     fold_<k>/best.ckpt               the checkpoint of the fold
-    fold_<k>/preds_val.parquet       rows that chose the epoch and the threshold; role: val
-    fold_<k>/preds_test.parquet      rows that were read once, at the end; role: test
-    fold_<k>/embeddings.npy          [S, E] float32, one row a slide of embedding_ids.parquet
+    fold_<k>/preds_val.parquet       rows that selected the epoch and the threshold; role: val
+    fold_<k>/preds_test.parquet      rows that were predicted once, after the selection; role: test
+    fold_<k>/embeddings.npy          [S, E] float32, one row per slide of embedding_ids.parquet
     fold_<k>/embedding_ids.parquet   slide_id, patient_id, label, role
     fold_<k>/history.json            losses of each epoch
     oof_predictions.parquet          the test rows of all folds
-    cv_results.json                  {"classes", "folds", "model", "per_fold", "scheme", "selected"}
+    cv_results.json                  {"folds", "model", "per_fold", "scheme", "selected"} and the keys of the task:
+                                     {"classes"} for classification
 
-Prediction tables have the columns slide_id, patient_id, label (class name), prob_<class> (float64, one a class in class
-order, each row sums to 1), fold, role; sorted by fold, then slide_id. `per_fold` is a list with one object a fold:
-"fold", "best_epoch", "epochs", "val_loss", "threshold" (chosen on the fold's val rows, or null). "selected" is true
-only for a scheme whose test rows also chose something; every number made of it carries that word.
+Prediction tables have the columns slide_id, patient_id, label (text), the columns of the task, fold, role; sorted by
+fold, then slide_id. For classification the task's columns are prob_<class> (float64, in class order; each row sums to
+1). `per_fold` is a list with one object per fold: "fold", "best_epoch", "epochs", "val_loss" and what the task decides
+on the fold's val rows: "threshold" (or null). "selected" is true only for a scheme whose test rows also selected
+something; every number computed from them carries that word.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from oceanpath.artifacts.features.npy_header import map_npy
+from oceanpath.artifacts.json_files import write_json
 from oceanpath.artifacts.tables import read_table, write_table
 from oceanpath.errors import ArtifactError
 
@@ -34,57 +36,44 @@ LEADING = ["slide_id", "patient_id", "label"]
 TRAILING = ["fold", "role"]
 EMBEDDING_COLUMNS = [*LEADING, "role"]
 ROLES = ("val", "test")
-CV_KEYS = ("classes", "folds", "model", "per_fold", "scheme", "selected")
-SUM_TOLERANCE = 1e-4
-"""Float32 softmax sums to 1 within about 1e-6; float16 outputs within 1e-3 are not accepted."""
+CV_KEYS = ("folds", "model", "per_fold", "scheme", "selected")
 
 
-def prob_columns(classes: Sequence[str]) -> list[str]:
-    """Names of the probability columns, in class order (never in the order of the alphabet)."""
-    return [f"prob_{name}" for name in classes]
+class PredictedTask(Protocol):
+    """What a prediction table depends on: a task of `oceanpath.tasks`."""
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns of values, in order."""
+
+    def validate_predictions(self, frame: pd.DataFrame, where: object) -> None:
+        """Raise ArtifactError unless labels and values are valid."""
 
 
-def columns(classes: Sequence[str]) -> list[str]:
+def columns(task: PredictedTask) -> list[str]:
     """All column names of a prediction table, in order."""
-    return [*LEADING, *prob_columns(classes), *TRAILING]
+    return [*LEADING, *task.columns, *TRAILING]
 
 
-def probabilities(frame: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.float64]:
-    """Probabilities [n, C] float64 of the rows of `frame`; column c belongs to ``classes[c]``."""
-    return frame[prob_columns(classes)].to_numpy(np.float64)
+def write_predictions(frame: pd.DataFrame, path: Path, task: PredictedTask) -> None:
+    """Write a prediction table to the file `path`.
 
-
-def label_numbers(frame: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.int64]:
-    """Class numbers [n] int64 of the rows of `frame`.
-
-    Raises: ArtifactError: a label is no class.
+    Raises: ArtifactError: a column is missing or unknown, or a row is not valid.
     """
-    if unknown := sorted(set(frame["label"]) - set(classes)):
-        raise ArtifactError("a label is no class of the model", expected=list(classes), got=unknown)
-    numbers = {name: i for i, name in enumerate(classes)}
-    return np.asarray([numbers[name] for name in frame["label"]], np.int64)
-
-
-def write_predictions(frame: pd.DataFrame, path: Path) -> None:
-    """Write a prediction table to the file `path`. The order of the ``prob_`` columns is the order of the classes.
-
-    Raises: ArtifactError: a column is missing or unknown, or the rows break a promise of this page.
-    """
-    classes = [name.removeprefix("prob_") for name in frame.columns if name.startswith("prob_")]
-    _check_rows(frame, classes, where=path)
-    kept = frame[columns(classes)].astype(dict.fromkeys(prob_columns(classes), "float64") | {"fold": "int64"})
+    _check_rows(frame, task, where=path)
+    kept = frame[columns(task)].astype(dict.fromkeys(task.columns, "float64") | {"fold": "int64"})
     write_table(kept.sort_values(["fold", "slide_id"], ignore_index=True), path)
 
 
-def read_predictions(path: Path, classes: Sequence[str]) -> pd.DataFrame:
+def read_predictions(path: Path, task: PredictedTask) -> pd.DataFrame:
     """The rows of a prediction table; columns as `columns` says, in that order.
 
-    Raises: ArtifactError: unreadable, other classes or another class order, or rows that break a promise of this page.
+    Raises: ArtifactError: unreadable, other columns or another order of columns, or a row that is not valid.
     """
     frame = read_table(path)
-    if list(frame.columns) != columns(classes):
-        raise ArtifactError("wrong columns", where=path, expected=columns(classes), got=list(frame.columns))
-    _check_rows(frame, classes, where=path)
+    if list(frame.columns) != columns(task):
+        raise ArtifactError("wrong columns", where=path, expected=columns(task), got=list(frame.columns))
+    _check_rows(frame, task, where=path)
     return frame
 
 
@@ -95,10 +84,9 @@ def write_cv_results(results: dict[str, Any], out: Path) -> None:
     """
     _check_results(results, where=out)
     try:
-        text = json.dumps(results, indent=2, sort_keys=True, allow_nan=False)
+        write_json(out / "cv_results.json", results)
     except ValueError as error:
         raise ArtifactError("cv_results holds a number that is not finite", where=out, got=error) from error
-    (out / "cv_results.json").write_text(text + "\n")
 
 
 def read_cv_results(path: Path) -> dict[str, Any]:
@@ -107,22 +95,24 @@ def read_cv_results(path: Path) -> dict[str, Any]:
     Raises: ArtifactError: missing, unreadable or without a key of `CV_KEYS`.
     """
     try:
-        found: dict[str, Any] = json.loads((path / "cv_results.json").read_text())
+        results: dict[str, Any] = json.loads((path / "cv_results.json").read_text())
     except (OSError, ValueError) as error:
         raise ArtifactError("no readable cv_results.json", where=path, got=error) from error
-    _check_results(found, where=path)
-    return found
+    _check_results(results, where=path)
+    return results
 
 
-def read_oof(path: Path) -> pd.DataFrame:
-    """The test rows of all folds below `path`, with the classes of its cv_results.json."""
-    return read_predictions(path / "oof_predictions.parquet", read_cv_results(path)["classes"])
+def read_oof(path: Path, task: PredictedTask) -> pd.DataFrame:
+    """The test rows of all folds below `path`."""
+    return read_predictions(path / "oof_predictions.parquet", task)
 
 
 def write_embeddings(embeddings: NDArray[np.float32], ids: pd.DataFrame, folder: Path) -> None:
     """Write embeddings [S, E] and the table of their S slides (with `EMBEDDING_COLUMNS`) into a fold's `folder`."""
     if embeddings.ndim != 2 or len(embeddings) != len(ids):
-        raise ArtifactError("one embedding a slide", where=folder, expected=len(ids), got=embeddings.shape)
+        raise ArtifactError(
+            "one embedding per slide is required", where=folder, expected=len(ids), got=embeddings.shape
+        )
     np.save(folder / "embeddings.npy", np.ascontiguousarray(embeddings, np.float32), allow_pickle=False)
     write_table(ids[EMBEDDING_COLUMNS], folder / "embedding_ids.parquet")
 
@@ -140,14 +130,16 @@ def read_embeddings(folder: Path) -> tuple[NDArray[np.float32], pd.DataFrame]:
     if list(ids.columns) != EMBEDDING_COLUMNS:
         raise ArtifactError("wrong columns", where=folder, expected=EMBEDDING_COLUMNS, got=list(ids.columns))
     if embeddings.ndim != 2 or len(embeddings) != len(ids):
-        raise ArtifactError("one embedding a slide", where=folder, expected=len(ids), got=embeddings.shape)
+        raise ArtifactError(
+            "one embedding per slide is required", where=folder, expected=len(ids), got=embeddings.shape
+        )
     if not np.isfinite(embeddings).all():
         raise ArtifactError("an embedding is not finite", where=folder)
     return embeddings, ids
 
 
-def check(path: Path) -> None:
-    """Read everything below `path` and hold the promises of this page.
+def check(path: Path, task: PredictedTask) -> None:
+    """Read every file below `path` and compare it with the description above.
 
     Raises: ArtifactError: a file is missing or damaged, a k-fold slide is not tested exactly once, or the pooled rows
         are not the test rows of the folds.
@@ -155,8 +147,8 @@ def check(path: Path) -> None:
     results = read_cv_results(path)
     tests = []
     for number in range(results["folds"]):
-        tests.append(check_fold(path / f"fold_{number}", number, results["classes"], selected=results["selected"]))
-    pooled = read_predictions(path / "oof_predictions.parquet", results["classes"])
+        tests.append(check_fold(path / f"fold_{number}", number, task, selected=results["selected"]))
+    pooled = read_predictions(path / "oof_predictions.parquet", task)
     if not pooled.equals(pd.concat(tests, ignore_index=True)):
         raise ArtifactError("oof_predictions.parquet is not the test rows of the folds", where=path)
     if results["scheme"] == "kfold":
@@ -165,7 +157,7 @@ def check(path: Path) -> None:
             raise ArtifactError("k-fold test rows do not cover each slide exactly once", where=path)
 
 
-def check_fold(folder: Path, number: int, classes: Sequence[str], *, selected: bool = False) -> pd.DataFrame:
+def check_fold(folder: Path, number: int, task: PredictedTask, *, selected: bool = False) -> pd.DataFrame:
     """Read every file of one fold's `folder`; returns its test rows.
 
     Raises: ArtifactError: a file is missing or damaged, a role or fold number is wrong, or a patient of the val rows
@@ -175,45 +167,32 @@ def check_fold(folder: Path, number: int, classes: Sequence[str], *, selected: b
         if not (folder / name).is_file():
             raise ArtifactError("a file of the fold is missing", where=folder, expected=name)
     read_embeddings(folder)
-    val = read_predictions(folder / "preds_val.parquet", classes)
-    test = read_predictions(folder / "preds_test.parquet", classes)
+    val = read_predictions(folder / "preds_val.parquet", task)
+    test = read_predictions(folder / "preds_test.parquet", task)
     for frame, role in ((val, "val"), (test, "test")):
         where = folder / f"preds_{role}.parquet"
         if set(frame["role"]) - {role} or set(frame["fold"]) - {number}:
             raise ArtifactError("rows of another role or fold", where=where, expected=f"role {role}, fold {number}")
         if frame["slide_id"].duplicated().any():
-            raise ArtifactError("a slide stands in the table twice", where=where)
+            raise ArtifactError("a slide is in the table twice", where=where)
     shared = sorted(set(val["patient_id"]) & set(test["patient_id"]))
     if shared and not selected:
         raise ArtifactError("a patient is in val and in test", where=folder, got=", ".join(shared[:5]))
     return test
 
 
-def _check_rows(frame: pd.DataFrame, classes: Sequence[str], where: Path) -> None:
-    if len(classes) < 2:
-        raise ArtifactError("fewer than two prob_ columns", where=where, got=list(frame.columns))
-    if set(frame.columns) != set(columns(classes)):
-        raise ArtifactError("wrong columns", where=where, expected=columns(classes), got=list(frame.columns))
+def _check_rows(frame: pd.DataFrame, task: PredictedTask, where: Path) -> None:
+    if set(frame.columns) != set(columns(task)):
+        raise ArtifactError("wrong columns", where=where, expected=columns(task), got=list(frame.columns))
     if bad := sorted(set(frame["role"]) - set(ROLES)):
         raise ArtifactError("unknown role", where=where, expected=ROLES, got=bad)
-    if unknown := sorted(set(frame["label"]) - set(classes)):
-        raise ArtifactError("a label is no class of the model", where=where, expected=list(classes), got=unknown)
-    probs = probabilities(frame, classes)
-    bad_rows = ~np.isfinite(probs).all(axis=1) | (probs < 0).any(axis=1)
-    bad_rows |= np.abs(probs.sum(axis=1) - 1) > SUM_TOLERANCE
-    if bad_rows.any():
-        slide = frame["slide_id"].iloc[int(np.flatnonzero(bad_rows)[0])]
-        raise ArtifactError(
-            "probabilities are not finite, not positive or do not sum to 1",
-            where=where,
-            got=f"{int(bad_rows.sum())} rows, first {slide}",
-        )
+    task.validate_predictions(frame, where)
 
 
 def _check_results(results: dict[str, Any], where: Path) -> None:
     if missing := [key for key in CV_KEYS if key not in results]:
         raise ArtifactError("cv_results lacks a key", where=where, expected=list(CV_KEYS), got=f"without {missing}")
     if len(results["per_fold"]) != results["folds"]:
-        raise ArtifactError("one entry of per_fold a fold", where=where, expected=results["folds"])
+        raise ArtifactError("one entry of per_fold per fold is required", where=where, expected=results["folds"])
     if [entry.get("fold") for entry in results["per_fold"]] != list(range(results["folds"])):
         raise ArtifactError("per_fold is not in fold order", where=where)

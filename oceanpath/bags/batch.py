@@ -21,7 +21,7 @@ class Batch:
     coords: Tensor | None = None
     """[T, 2] int32 level-0 pixels."""
     labels: Tensor | None = None
-    """[B] int64, indices into the list of classes."""
+    """[B] targets: int64 class numbers, or float32."""
     slide_ids: tuple[str, ...] = ()
     views: Tensor | None = None
     """[B] int64, number of the view of its slide that each bag is; None: each is the only one."""

@@ -23,7 +23,7 @@ class Bag(NamedTuple):
 
     features: NDArray[np.floating]
     coords: NDArray[np.int32] | None
-    label: int | None
+    label: float | None
     slide_id: str
 
 
@@ -38,14 +38,14 @@ class BagDataset(Dataset[Bag]):
         self,
         store: Store,
         numbers: Sequence[int],
-        labels: Sequence[int] | None = None,
+        labels: Sequence[float] | None = None,
         max_patches: int | None = None,
         seed: int = 0,
     ) -> None:
         if labels is not None and len(labels) != len(numbers):
             raise ValueError(f"{len(numbers)} slides but {len(labels)} labels")
         self.store, self.numbers = store, [int(number) for number in numbers]
-        self.labels = None if labels is None else [int(label) for label in labels]
+        self.labels = None if labels is None else list(labels)
         self.max_patches, self.seed = max_patches, seed
 
     def __len__(self) -> int:
@@ -101,6 +101,6 @@ def collate(bags: Sequence[Bag]) -> Batch:
         features=torch.from_numpy(np.concatenate([bag.features for bag in bags])),
         offsets=torch.from_numpy(offsets),
         coords=torch.from_numpy(np.concatenate(coords)) if coords else None,
-        labels=torch.tensor(labels, dtype=torch.int64) if labels else None,
+        labels=torch.tensor(labels) if labels else None,
         slide_ids=tuple(bag.slide_id for bag in bags),
     )

@@ -29,7 +29,7 @@ def _encoders() -> None:
 def list_encoders(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> int:
     """List every patch encoder: feature length, patch, access, licence, and whether its weights are installed."""
     load_plugins(GROUP)
-    rows = [_row(card) for _, card in sorted(ENCODERS.items())]
+    rows = [_row(spec) for _, spec in sorted(ENCODERS.items())]
     if as_json:
         print(json.dumps(rows, indent=2))
         return int(ExitCode.OK)
@@ -50,19 +50,19 @@ def check_encoder(
 ) -> int:
     """Load an encoder, with a download if necessary, and check its contract. Exit code 6 if it breaks it."""
     from oceanpath.slides.encoders.contract import check_contract, patches_per_second  # loads numpy
-    from oceanpath.slides.encoders.custom import load_own
+    from oceanpath.slides.encoders.custom import load_custom
 
     options = EncoderOptions(weights=weights, revision=revision)
-    prepare_encoder(name, options)  # a wrong word is told before any package is loaded for it
-    encoder = load_own(name, device, options) if ":" in name else build_encoder(name, device, options)
-    broken = []
-    for verdict in check_contract(encoder):
-        print(f"  {'pass' if verdict.holds else 'FAIL'}  {verdict.law:<30} {verdict.said}".rstrip(), flush=True)
-        broken += [] if verdict.holds else [verdict.law]
-    if broken:
-        raise GateError("the encoder breaks its contract", where=name, got="; ".join(broken), do="See the lines above.")
+    prepare_encoder(name, options)  # reports a wrong name before a package is loaded
+    encoder = load_custom(name, device, options) if ":" in name else build_encoder(name, device, options)
+    failed = []
+    for check in check_contract(encoder):
+        print(f"  {'pass' if check.passed else 'FAIL'}  {check.name:<30} {check.detail}".rstrip(), flush=True)
+        failed += [] if check.passed else [check.name]
+    if failed:
+        raise GateError("the encoder breaks its contract", where=name, got="; ".join(failed))
     speed = patches_per_second(encoder)
-    print(f"{encoder.name}: {encoder.dim} features, {speed:.1f} patches a second in calls of {encoder.batch_size}")
+    print(f"{encoder.name}: {encoder.dim} features, {speed:.1f} patches per second in batches of {encoder.batch_size}")
     if encoder.weights_sha256:
         print(f"weights: revision {encoder.revision}, sha256 {encoder.weights_sha256}")
     return int(ExitCode.OK)
@@ -74,19 +74,19 @@ def _cells(row: dict[str, Any]) -> list[str]:
     return [row["name"], str(row["dim"]), patch, row["access"], installed, row["licence"]]
 
 
-def _row(card: EncoderSpec) -> dict[str, Any]:
-    here = None if card.hub is None else cached(card.hub, card.hub.revision) is not None
+def _row(spec: EncoderSpec) -> dict[str, Any]:
+    installed = None if spec.hub is None else cached(spec.hub, spec.hub.revision) is not None
     return {
-        "name": card.name,
-        "aliases": list(card.aliases),
-        "dim": card.dim,
-        "input_px": card.input_px,
-        "patch_px": card.patch_px,
-        "mpp": card.mpp,
-        "access": card.access,
-        "licence": card.licence,
-        "weights_here": here,
-        "repository": card.hub.repo if card.hub else None,
-        "revision": card.hub.revision if card.hub else None,
-        "source": card.source,
+        "name": spec.name,
+        "aliases": list(spec.aliases),
+        "dim": spec.dim,
+        "input_px": spec.input_px,
+        "patch_px": spec.patch_px,
+        "mpp": spec.mpp,
+        "access": spec.access,
+        "licence": spec.licence,
+        "weights_here": installed,
+        "repository": spec.hub.repo if spec.hub else None,
+        "revision": spec.hub.revision if spec.hub else None,
+        "source": spec.source,
     }

@@ -1,4 +1,4 @@
-"""The folder of ``oceanpath extract --out``: the files of the slides that are chosen now, and what else is there."""
+"""The folder of ``oceanpath extract --out``: feature files of the selected slides, and other files in it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ from typing import Any
 
 from oceanpath.artifacts.features.files import find_features
 from oceanpath.artifacts.gather import lay_out, not_laid_out, remove_copies
-from oceanpath.errors import StageError
+from oceanpath.errors import StageError, shorten_list
 from oceanpath.pipeline.integrity import verify_files
 from oceanpath.pipeline.processes import process_tag, token
 from oceanpath.pipeline.status import StepState
-from oceanpath.pipeline.workspace import Workspace, remove_dead
-
-SHOWN = 5
+from oceanpath.pipeline.workspace import Workspace, remove_ended
 
 
-def put(folder: Path, out: Path) -> None:
-    """Make the files of a published folder appear in `out`; those that are not there yet are compared first.
+def link_files(folder: Path, out: Path) -> None:
+    """Link the files of a published folder into `out`; those that are not there yet are verified first.
 
     Raises: ArtifactError: one differs from its sealed digest. StageError: the system refuses.
     """
@@ -26,25 +24,25 @@ def put(folder: Path, out: Path) -> None:
         verify_files(folder, not_laid_out(folder, out))
         lay_out(folder, out, f"{process_tag()}.{token()}")
     except OSError as error:
-        raise StageError("the features could not be put there", where=out, got=error) from error
+        raise StageError("the features could not be written there", where=out, got=error) from error
 
 
-def settle(state: StepState, workspace: Workspace, out: Path) -> None:
-    """Bring `out` to what the stage holds; the files of slides that are excluded now are removed, others are named.
+def update_out(state: StepState, workspace: Workspace, out: Path) -> None:
+    """Make `out` agree with the stage: remove the files of slides that are now excluded, and report other files.
 
-    Only files that this workspace made are removed. Other shards, and earlier slides, have their files there too.
+    Only files of this workspace are removed; `out` may also contain those of other shards and of earlier slides.
     """
     settings: Any = state.step.settings
     stage = state.step.stage.name
-    put(workspace.place("stage", stage, state.fingerprint), out)
-    remove_dead(out.rglob(".*"))
-    made = state.manifest.files if state.manifest else {}
+    link_files(workspace.folder("stage", stage, state.fingerprint), out)
+    remove_ended(out.rglob(".*"))
+    published = state.manifest.files if state.manifest else {}
     files = {name: path.relative_to(out) for name, path in find_features(out).items()}
-    others = [name for name, path in files.items() if path.as_posix() not in made]
+    others = [name for name, path in files.items() if path.as_posix() not in published]
     for name in sorted({*others} & {*settings.exclude}):
         if remove_copies(files[name], out, workspace.folders("part", stage)):
-            print(f"removed from {out}: {name}, which is excluded now", file=sys.stderr)
+            print(f"removed from {out}: {name}, which is now excluded", file=sys.stderr)
             others.remove(name)
     if others and not settings.shard:
-        named = ", ".join(others[:SHOWN]) + (f" and {len(others) - SHOWN} more" if len(others) > SHOWN else "")
-        print(f"{out} also holds features of {len(others)} other slides: {named}", file=sys.stderr)
+        names = shorten_list(others)
+        print(f"{out} also contains features of {len(others)} other slides: {names}", file=sys.stderr)

@@ -34,10 +34,10 @@ def list_models() -> int:
 def verify_models(
     name: str = typer.Argument("", metavar="[NAME|module:Class]", help="Aggregator; default: all."),
 ) -> int:
-    """Check that aggregators keep their contract: numbers, export and learning. Exit code 6 if one does not."""
+    """Check the contract of aggregators: numerics, export and learning. Exit code 6 if a check fails."""
     from oceanpath.models.verify.trial import candidates, trial  # loads torch
 
-    broken = []
+    failed = []
     for model_name, model in candidates(name).items():
         print(model_name)
         for verdict in trial(model):
@@ -45,7 +45,7 @@ def verify_models(
                 f"  {'pass' if verdict.holds else 'FAIL'}  {verdict.check:<28} {verdict.message}".rstrip(), flush=True
             )
             if not verdict.holds:
-                broken.append(f"{model_name}: {verdict.check}")
-    if broken:
-        raise GateError("contract checks failed", got="; ".join(broken), do="See the failed checks above.")
+                failed.append(f"{model_name}: {verdict.check}")
+    if failed:
+        raise GateError("contract checks failed", got="; ".join(failed), do="The lines above show the details.")
     return int(ExitCode.OK)

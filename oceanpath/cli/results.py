@@ -1,50 +1,51 @@
-"""The figures of one evaluation as a table: slide and patient level with intervals, baselines, and warnings."""
+"""The metrics of one evaluation as a table: slide and patient level with intervals, baselines, and warnings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from oceanpath.artifacts.metrics import FILE, read_metrics
 from oceanpath.cli.table import paragraph, table
 from oceanpath.pipeline.integrity import verify_files
+from oceanpath.tasks.registry import read_task
 
 INDENT = "  "
 LEVELS = ("slide", "patient")
-DECISIONS = ("sensitivity", "specificity")
 Record = Mapping[str, Any]
 
 
 def results(folder: Path, title: str, confidence: float) -> str:
-    """What `folder`, published by `eval`, says; `confidence` is the mass of its intervals.
+    """The table of the published folder of `eval`; `confidence` is the level of its intervals.
 
     Raises: ArtifactError: metrics.json is damaged.
     """
     verify_files(folder, [FILE])
     metrics = read_metrics(folder)
-    levels = [_records(metrics, level) for level in LEVELS]
-    decided = DECISIONS if "sensitivity" in levels[0] else ("balanced_accuracy",)
-    rows = [["AUROC", *(_shown(records["auroc"]) for records in levels)]]
-    rows += [[f"{INDENT}{name}, baseline", _shown(one["auroc"]), ""] for name, one in metrics["floor"].items()]
-    rows += [[name.replace("_", " "), *(_shown(records[name]) for records in levels)] for name in decided]
-    head = ["", *(_counted(level, records["auroc"]) for level, records in zip(LEVELS, levels, strict=True))]
+    task = read_task(metrics, folder)
+    main, more = task.main_metric, task.shown(metrics["level"]["slide"])
+    levels = [_records(metrics, level, more) for level in LEVELS]
+    rows = [[task.main_title, *(_shown(records[main]) for records in levels)]]
+    rows += [[f"{INDENT}{name}, baseline", _shown(records[main]), ""] for name, records in metrics["floor"].items()]
+    rows += [[name.replace("_", " "), *(_shown(records[name]) for records in levels)] for name in more]
+    head = ["", *(_counted(level, records[main]) for level, records in zip(LEVELS, levels, strict=True))]
     note = f"In parentheses: {100 * confidence:g} % intervals over resampled patients."
     if metrics["operating_point"] is not None:
-        note += " Sensitivity and specificity at each fold's own threshold."
+        note += f" {' and '.join(more).capitalize()} at each fold's own threshold."
     if metrics["selected"]:
-        title += " (selected: the reported slides also chose something)"
+        title += " (selected: these slides were also used for model selection)"
     lines = [title, "", table(head, rows), "", paragraph(note)]
     if metrics["notes"]:
         lines += ["", "Warnings", *(paragraph(text, INDENT) for text in metrics["notes"])]
     return "\n".join(lines)
 
 
-def _records(metrics: Mapping[str, Any], level: str) -> Mapping[str, Record]:
+def _records(metrics: Mapping[str, Any], level: str, decided: Iterable[str]) -> Mapping[str, Record]:
     """Metric → record of a level; decisions are those at the folds' own thresholds, where they have any."""
     found: Mapping[str, Record] = metrics["level"][level]
     point = metrics["operating_point"]
-    return found if point is None else {**found, **{name: point[level][name] for name in DECISIONS}}
+    return found if point is None else {**found, **{name: point[level][name] for name in decided}}
 
 
 def _counted(level: str, record: Record) -> str:
@@ -53,7 +54,7 @@ def _counted(level: str, record: Record) -> str:
 
 
 def _shown(record: Record) -> str:
-    """``0.912 (0.880 to 0.941)``; "undefined" where there is no number."""
+    """``0.912 (0.880 to 0.941)``; "undefined" without a value."""
     if record["value"] is None:
         return "undefined"
     interval = "" if record["low"] is None else f" ({record['low']:.3f} to {record['high']:.3f})"

@@ -1,6 +1,7 @@
-"""Checkpoints of classifiers: plain values and tensors, so that loading runs no code.
+"""Checkpoints of models: plain values and tensors, so that loading runs no code.
 
-{"format": 1, "model": settings of the architecture, "in_dim": D, "classes": [...], "state": {name: tensor}}
+{"format": 1, "model": settings of the architecture, "in_dim": D, keys of the task and of its objective ("classes" for
+classification), "state": {name: tensor}}
 """
 
 from __future__ import annotations
@@ -8,45 +9,57 @@ from __future__ import annotations
 import pickle
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from oceanpath.errors import ArtifactError, ExperimentError
+from oceanpath.fit.objectives.base import Objective
+from oceanpath.fit.objectives.registry import read_objective
 from oceanpath.models.classifier import WSIClassifier
 from oceanpath.models.registry import parse_model
+from oceanpath.tasks.registry import read_task
 
 FORMAT = 1
-KEYS = {"format", "model", "in_dim", "classes", "state"}
+KEYS = {"format", "model", "in_dim", "state"}
 
 
-def save_checkpoint(classifier: WSIClassifier, path: Path) -> None:
-    """Write `classifier` to `path`; equal weights give equal bytes."""
-    state = {name: value.detach().cpu().contiguous() for name, value in classifier.state_dict().items()}
+class Checkpoint(NamedTuple):
+    """A trained model and what its outputs mean."""
+
+    model: WSIClassifier
+    objective: Objective
+
+
+def save_checkpoint(model: WSIClassifier, objective: Objective, path: Path) -> None:
+    """Write a model to `path`; equal weights give equal bytes."""
+    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     contents = {
         "format": FORMAT,
-        "model": classifier.settings.model_dump(mode="json"),
-        "in_dim": classifier.in_dim,
-        "classes": list(classifier.classes),
+        "model": model.settings.model_dump(mode="json"),
+        "in_dim": model.in_dim,
+        **objective.task.record(),
+        **objective.record(),
         "state": state,
     }
     torch.save(contents, path)
 
 
-def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> WSIClassifier:
-    """The classifier at `path`, in eval mode on `device`.
+def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> Checkpoint:
+    """The model at `path`, in eval mode on `device`, and its objective.
 
     Raises: ArtifactError: missing, damaged, of another format, or its weights do not fit its settings exactly.
     """
     contents = _read(path)
+    objective = read_objective(read_task(contents, path), contents)
     try:
         settings = parse_model(contents["model"])
-        classifier = WSIClassifier(settings, contents["in_dim"], contents["classes"])
-        classifier.load_state_dict(contents["state"], strict=True)
+        model = WSIClassifier(settings, contents["in_dim"], objective.outputs)
+        model.load_state_dict(contents["state"], strict=True)
     except (ExperimentError, RuntimeError) as error:
-        said = " ".join(str(error).split())  # torch's message has several lines
-        raise ArtifactError("the checkpoint does not fit its own settings", where=path, got=said) from error
-    return classifier.eval().to(device)
+        message = " ".join(str(error).split())  # torch's message has several lines
+        raise ArtifactError("the checkpoint does not fit its own settings", where=path, got=message) from error
+    return Checkpoint(model.eval().to(device), objective)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -54,7 +67,7 @@ def _read(path: Path) -> dict[str, Any]:
         contents = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
         raise ArtifactError("cannot be read as a checkpoint", where=path, got=error) from error
-    if not isinstance(contents, dict) or set(contents) != KEYS or contents["format"] != FORMAT:
+    if not isinstance(contents, dict) or not set(contents) >= KEYS or contents["format"] != FORMAT:
         got = sorted(map(str, contents)) if isinstance(contents, dict) else type(contents).__name__
         raise ArtifactError("unknown checkpoint format", where=path, expected=f"format {FORMAT}", got=got)
     return contents

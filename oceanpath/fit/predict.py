@@ -1,4 +1,4 @@
-"""Predictions of a trained classifier: whole bags, one at a time, in eval mode. No training, no Lightning."""
+"""Outputs of a trained model: whole bags, separately, in eval mode. No training, no Lightning."""
 
 from __future__ import annotations
 
@@ -21,41 +21,30 @@ from oceanpath.models.classifier import WSIClassifier
 from oceanpath.models.float32 import fast_float32
 
 
-class Predictions(NamedTuple):
-    """One row a slide, in the order that was asked for."""
+class Outputs(NamedTuple):
+    """One row per slide, in the order of the request."""
 
-    probabilities: NDArray[np.float64]
-    """[n, C], each row sums to 1."""
-    logits: NDArray[np.float32]
-    """[n, C]."""
+    outputs: NDArray[np.float32]
+    """[n, C], as the model gives them; `Objective.values` turns them into predictions."""
     embeddings: NDArray[np.float32]
     """[n, E]."""
 
 
 @torch.inference_mode()
-def predict(classifier: WSIClassifier, store: Store, numbers: Sequence[int], device: torch.device | str) -> Predictions:
-    """What `classifier` says about the slides `numbers` of `store`; a slide's row depends on that slide alone.
+def predict(model: WSIClassifier, store: Store, numbers: Sequence[int], device: torch.device | str) -> Outputs:
+    """The outputs of `model` for the slides `numbers` of `store`; a slide's row depends on that slide alone.
 
-    The mode of the classifier (train or eval) is put back afterwards.
+    The mode of the model (train or eval) is restored afterwards.
     """
     bags = loader_of(BagDataset(store, numbers), [[Draw(position, 0)] for position in range(len(numbers))])
-    was_training = classifier.training
-    classifier.to(device).eval()
+    was_training = model.training
+    model.to(device).eval()
     with fast_float32(device):
-        outputs = [classifier.output_packed(bag.to(device)) for bag in bags]
-    classifier.train(was_training)
-    n_classes, width = len(classifier.classes), classifier.aggregator.embed_dim
-    logits = np.array([out.logits[0].cpu().numpy() for out in outputs], np.float32).reshape(-1, n_classes)
-    embeddings = np.array([out.slide_embedding[0].float().cpu().numpy() for out in outputs], np.float32)
-    return Predictions(softmax(logits), logits, embeddings.reshape(-1, width))
-
-
-def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Class probabilities [n, C] in float64 of logits [n, C]."""
-    wide = logits.astype(np.float64)
-    powers = np.exp(wide - wide.max(axis=1, keepdims=True, initial=-np.inf))
-    total: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
-    return total
+        batches = [model.output_packed(bag.to(device)) for bag in bags]
+    model.train(was_training)
+    outputs = np.array([batch.logits[0].cpu().numpy() for batch in batches], np.float32)
+    embeddings = np.array([batch.slide_embedding[0].float().cpu().numpy() for batch in batches], np.float32)
+    return Outputs(outputs.reshape(-1, len(model.outputs)), embeddings.reshape(-1, model.aggregator.embed_dim))
 
 
 @torch.inference_mode()
@@ -68,14 +57,14 @@ def predict_attention(
 
     Raises: ArtifactError: a damaged checkpoint, or features [n, D] of another length D.
     """
-    classifier = load_checkpoint(checkpoint, device)
-    if features.ndim != 2 or features.shape[1] != classifier.in_dim or not len(features):
+    model = load_checkpoint(checkpoint, device).model
+    if features.ndim != 2 or features.shape[1] != model.in_dim or not len(features):
         raise ArtifactError(
-            "wrong features for this model", where=checkpoint, expected=f"[n, {classifier.in_dim}]", got=features.shape
+            "wrong features for this model", where=checkpoint, expected=f"[n, {model.in_dim}]", got=features.shape
         )
     rows = torch.from_numpy(np.array(features, copy=True))
-    places = None if coords is None else torch.from_numpy(np.array(coords, copy=True))
-    bag = Batch(rows, torch.tensor([0, len(rows)]), places).to(device)
-    attention = classifier.output_packed(bag, return_attention=True).extras["attention"]
+    level0 = None if coords is None else torch.from_numpy(np.array(coords, copy=True))
+    bag = Batch(rows, torch.tensor([0, len(rows)]), level0).to(device)
+    attention = model.output_packed(bag, return_attention=True).extras["attention"]
     weights: NDArray[np.float32] = attention.float().cpu().numpy()
     return weights

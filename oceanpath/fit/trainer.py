@@ -1,4 +1,4 @@
-"""Lightning as OceanPath uses it: ragged batches, seeds per step, no files, nothing on stdout."""
+"""Training with Lightning: ragged batches, seeds per step, no files, nothing on stdout."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from oceanpath.bags.batching.sampler import BatchSampler
 from oceanpath.bags.dataset import BagDataset
 from oceanpath.bags.loader import Loader
 from oceanpath.bags.placement import loader_of
-from oceanpath.fit.losses import SlideLoss
 from oceanpath.fit.non_finite import NonFiniteGuard
+from oceanpath.fit.objectives.base import Objective
 from oceanpath.fit.optim import build_optimizer, build_schedule
 from oceanpath.fit.seeds import derive, seed_torch
 from oceanpath.fit.settings import FitSettings
@@ -35,13 +35,13 @@ EpochEnd = Callable[[int, float], bool]
 """(epoch, mean training loss) → whether to stop."""
 
 
-class ClassifierFit(pl.LightningModule):
-    """One classifier being fitted. It steps by itself, so that a step without finite gradients can be left out."""
+class FitModule(pl.LightningModule):
+    """A model in training. It calls the optimiser itself, so that a step without finite gradients can be skipped."""
 
-    def __init__(self, classifier: WSIClassifier, loss: SlideLoss, settings: FitSettings, seed: int) -> None:
+    def __init__(self, model: WSIClassifier, objective: Objective, settings: FitSettings, seed: int) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.classifier, self.loss, self.settings, self.seed = classifier, loss, settings, seed
+        self.model, self.objective, self.settings, self.seed = model, objective, settings, seed
         self.guard = NonFiniteGuard(settings.skip_limit)
         self.losses: list[float] = []
         self.steps = 0
@@ -49,12 +49,12 @@ class ClassifierFit(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW and its schedule, counted in batches."""
-        optimizer = build_optimizer(self.classifier, self.settings.lr, self.settings.weight_decay)
+        optimizer = build_optimizer(self.model, self.settings.lr, self.settings.weight_decay)
         warmup = round(self.settings.warmup * self.steps / self.settings.epochs)
         return [optimizer], [build_schedule(optimizer, warmup, self.steps)]
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002  # Lightning's signature
-        """Dropout depends on (seed, epoch, step), not on what ran before: a resumed fit draws the same."""
+        """Dropout depends on (seed, epoch, step) alone, not on earlier draws."""
         seed_torch(self.seed, "step", self.current_epoch, batch_idx)
 
     def training_step(self, batch: Batch) -> None:
@@ -62,15 +62,15 @@ class ClassifierFit(pl.LightningModule):
         optimizer: Any = self.optimizers()
         optimizer.zero_grad()
         assert batch.labels is not None, "the training dataset has labels"
-        output = self.classifier.output_packed(batch)
-        loss = self.classifier.blend(self.loss(output.logits, batch.labels), output).mean()
+        output = self.model.output_packed(batch)
+        loss = self.model.blend(self.objective.loss(output.logits, batch.labels), output).mean()
         self.manual_backward(loss)
-        norm = torch.nn.utils.clip_grad_norm_(self.classifier.parameters(), self.settings.clip)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
         value = float(loss.detach())
         if self.guard.accepts(value, float(norm), batch.slide_ids):
             self.losses.append(value)
             optimizer.step()
-        # The schedule counts batches, not updates: after a skipped step the rate still ends where it should.
+        # The schedule counts batches, not updates: after a skipped step the rate still ends at its planned value.
         schedule: Any = self.lr_schedulers()
         schedule.step()
 
@@ -81,42 +81,42 @@ class ClassifierFit(pl.LightningModule):
 
 
 class _AtEpochEnd(pl.Callback):
-    def __init__(self, judge: EpochEnd, batches: BatchSampler) -> None:
-        self.judge, self.batches = judge, batches
+    def __init__(self, epoch_end: EpochEnd, batches: BatchSampler) -> None:
+        self.epoch_end, self.batches = epoch_end, batches
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        assert isinstance(pl_module, ClassifierFit)
-        trainer.should_stop = self.judge(trainer.current_epoch, pl_module.mean_loss())
+        assert isinstance(pl_module, FitModule)
+        trainer.should_stop = self.epoch_end(trainer.current_epoch, pl_module.mean_loss())
         self.batches.set_epoch(trainer.current_epoch + 1)  # Lightning reads the number of batches before it does this
 
 
-def fit_classifier(
-    module: ClassifierFit, dataset: BagDataset, balance: list[int] | None, device: torch.device, judge: EpochEnd
+def fit_model(
+    module: FitModule, dataset: BagDataset, strata: list[int] | None, device: torch.device, epoch_end: EpochEnd
 ) -> None:
-    """Fit in place until `judge` says stop or the epochs are over; `judge` runs after every epoch.
+    """Train in place until `epoch_end` returns True or the epochs are over; it is called after every epoch.
 
     Args:
-        module: what is fitted, with its settings and seed.
+        module: model, objective, settings and seed.
         dataset: training slides with labels.
-        balance: label of each slide for draws that are balanced by class; None = every slide once an epoch.
-        device: where to compute.
-        judge: called with (epoch, mean training loss); the weights are then those of the epoch's end.
+        strata: stratum of each slide, to draw strata equally often; None = every slide once per epoch.
+        device: device of the computation.
+        epoch_end: called with (epoch, mean training loss); the weights are then those of the epoch's end.
 
-    Raises: StageError: too many steps in a row without a finite loss and gradient.
+    Raises: StageError: too many consecutive steps without a finite loss and gradient.
     """
     with warnings.catch_warnings():
         _quieten()
-        batches = _batches(module, dataset, balance)
+        batches = _batches(module, dataset, strata)
         module.steps = batches.total(module.settings.epochs)
-        trainer = _trainer(module.settings, device, _AtEpochEnd(judge, batches))
+        trainer = _trainer(module.settings, device, _AtEpochEnd(epoch_end, batches))
         with fast_float32(device):  # threads read ahead into reused memory: worker processes would only add a copy
             _interruptible(trainer, module, loader_of(dataset, batches))
 
 
-def _batches(module: ClassifierFit, dataset: BagDataset, balance: list[int] | None) -> BatchSampler:
+def _batches(module: FitModule, dataset: BagDataset, strata: list[int] | None) -> BatchSampler:
     lengths = [dataset.length(position) for position in range(len(dataset))]
     settings = module.settings
-    return BatchSampler(lengths, settings.batching, settings.batch_size, derive(module.seed, "order"), balance)
+    return BatchSampler(lengths, settings.batching, settings.batch_size, derive(module.seed, "order"), strata)
 
 
 def _trainer(settings: FitSettings, device: torch.device, at_epoch_end: _AtEpochEnd) -> pl.Trainer:
@@ -137,8 +137,8 @@ def _trainer(settings: FitSettings, device: torch.device, at_epoch_end: _AtEpoch
     )
 
 
-def _interruptible(trainer: pl.Trainer, module: ClassifierFit, loader: Loader) -> None:
-    """Fit; Ctrl-C stays KeyboardInterrupt, which Lightning turns into SystemExit(1)."""
+def _interruptible(trainer: pl.Trainer, module: FitModule, loader: Loader) -> None:
+    """Train; Ctrl-C stays KeyboardInterrupt, which Lightning turns into SystemExit(1)."""
     try:
         trainer.fit(module, loader)
     except SystemExit as stop:
@@ -154,5 +154,5 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", message=".*srun.*")
     warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
     warnings.filterwarnings("ignore", message=".*number of training batches.*")
-    # A skipped first step advances the schedule before the optimiser; that is meant.
+    # A skipped first step advances the schedule before the optimiser, as intended.
     warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*before.*optimizer.step.*")

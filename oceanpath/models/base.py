@@ -45,6 +45,8 @@ class BaseMIL(nn.Module, ABC):
     """Whether padded bags are taken one by one without their padding, so that `pool` never sees a mask."""
     reads_coords = False
     """Whether coordinates, where they are known, change what comes out. A bundle of such a model asks for them."""
+    auxiliary_weight = 0.0
+    """Share of `auxiliary_loss` in the training loss."""
     checkpoint: bool
     """Whether the backward pass computes inner results again: slower, in less memory, with the same gradients."""
 
@@ -133,6 +135,14 @@ class BaseMIL(nn.Module, ABC):
         places = None if coords is None else coords.unsqueeze(0)
         embedding, attention = self.forward_features(rows.unsqueeze(0), None, places, return_attention)
         return embedding.squeeze(0), None if attention is None else attention.squeeze(0)
+
+    def auxiliary_head(self, outputs: int) -> nn.Module | None:  # noqa: ARG002  # most architectures have none
+        """A module of `auxiliary_loss` that depends on the number of the model's outputs; None without such a loss."""
+        return None
+
+    def auxiliary_loss(self, head: nn.Module, batch: Batch, attention: Tensor) -> Tensor:
+        """A loss [B] on the patches of labelled bags, for architectures with an `auxiliary_head`; attention is [T]."""
+        raise NotImplementedError
 
     def checkpointed(self, work: Callable[..., R], *inputs: object) -> R:
         """``work(*inputs)``; with `checkpoint` its inner results are computed again in the backward pass."""

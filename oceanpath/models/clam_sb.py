@@ -7,8 +7,26 @@ asked for by `instance_weight`.
 
 from __future__ import annotations
 
+from torch import Tensor, nn
+
+from oceanpath.bags.batch import Batch
 from oceanpath.models.abmil import ABMIL
+from oceanpath.models.clustering import InstanceClustering
+from oceanpath.models.settings import ClamSBSettings
 
 
 class ClamSB(ABMIL):
     """The bag-level branch of CLAM-SB, with the authors' widths as defaults."""
+
+    def __init__(self, settings: ClamSBSettings, in_dim: int) -> None:
+        super().__init__(settings, in_dim)
+        self.settings, self.auxiliary_weight = settings, settings.instance_weight
+
+    def auxiliary_head(self, outputs: int) -> nn.Module | None:
+        """The two-way layers of `clustering`, for a weight above 0."""
+        return InstanceClustering(self.settings, outputs) if self.auxiliary_weight else None
+
+    def auxiliary_loss(self, head: nn.Module, batch: Batch, attention: Tensor) -> Tensor:
+        """The loss [B] on the most and least attended patches; it does not train the attention."""
+        loss: Tensor = head(self.patches, batch, attention.detach())
+        return loss

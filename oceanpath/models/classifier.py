@@ -9,26 +9,21 @@ from torch import Tensor, nn
 
 from oceanpath.bags.batch import Batch
 from oceanpath.models.base import MILOutput
-from oceanpath.models.clam_sb import ClamSB
-from oceanpath.models.clustering import InstanceClustering
 from oceanpath.models.registry import build_aggregator
-from oceanpath.models.settings import ClamSBSettings, ModelSettings
+from oceanpath.models.settings import ModelSettings
 
 LOGIT_BOUND = 100.0
 
 
 class WSIClassifier(nn.Module):
-    """Class logits of slides. `classes` names the columns of the logits, in order."""
+    """Outputs of slides; for classification one logit per class. `outputs` names them, in order."""
 
-    def __init__(self, settings: ModelSettings, in_dim: int, classes: Sequence[str]) -> None:
+    def __init__(self, settings: ModelSettings, in_dim: int, outputs: Sequence[str]) -> None:
         super().__init__()
-        self.settings, self.in_dim, self.classes = settings, in_dim, tuple(classes)
+        self.settings, self.in_dim, self.outputs = settings, in_dim, tuple(outputs)
         self.aggregator = build_aggregator(settings, in_dim)
-        self.head = nn.Linear(self.aggregator.embed_dim, len(self.classes))
-        self.instance_weight, self.clustering = 0.0, None
-        if isinstance(settings, ClamSBSettings) and settings.instance_weight:
-            self.instance_weight = settings.instance_weight
-            self.clustering = InstanceClustering(settings, len(self.classes))
+        self.head = nn.Linear(self.aggregator.embed_dim, len(self.outputs))
+        self.clustering = self.aggregator.auxiliary_head(len(self.outputs))
 
     def forward(self, h: Tensor, mask: Tensor | None = None, coords: Tensor | None = None) -> Tensor:
         """Logits [B, C] float32 of padded bags h [B, N, in_dim]; see `BaseMIL.forward_features`."""
@@ -51,18 +46,18 @@ class WSIClassifier(nn.Module):
         """
         if self.clustering is None or not self.training or batch.labels is None:
             return self._judge(*self.aggregator.forward_packed(batch, return_attention))
-        assert isinstance(self.aggregator, ClamSB)
         embedding, attention = self.aggregator.forward_packed(batch, return_attention=True)
         assert attention is not None, "it was asked for"
         output = self._judge(embedding, attention if return_attention else None)
-        output.extras["instance_loss"] = self.clustering(self.aggregator.patches, batch, attention.detach())
+        output.extras["instance_loss"] = self.aggregator.auxiliary_loss(self.clustering, batch, attention)
         return output
 
     def blend(self, losses: Tensor, output: MILOutput) -> Tensor:
         """The losses [B] of slides, with those of their patches where this model has them."""
         if "instance_loss" not in output.extras:
             return losses
-        return (1.0 - self.instance_weight) * losses + self.instance_weight * output.extras["instance_loss"]
+        weight = self.aggregator.auxiliary_weight
+        return (1.0 - weight) * losses + weight * output.extras["instance_loss"]
 
     def _judge(self, embedding: Tensor, attention: Tensor | None) -> MILOutput:
         logits = self.head(embedding)

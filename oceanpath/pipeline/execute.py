@@ -1,4 +1,4 @@
-"""Making one step: its parts if it has any, then the whole, each published on its own."""
+"""Running one step: its parts if it has any, then the whole, each published on its own."""
 
 from __future__ import annotations
 
@@ -9,87 +9,88 @@ from pathlib import Path
 from typing import Protocol
 
 from oceanpath.errors import AccidentError, ArtifactError, OceanPathError, StageError
-from oceanpath.pipeline.integrity import verified, verify_parts
-from oceanpath.pipeline.jobs import Job, JobResult, WorkItem, call
-from oceanpath.pipeline.progress_slots import pace
+from oceanpath.pipeline.executors.base import Executor
+from oceanpath.pipeline.executors.progress import pace
 from oceanpath.pipeline.stage import Part, Progress, Stage, resolve
-from oceanpath.pipeline.workers import Executor
+from oceanpath.pipeline.verified_inputs import verified, verify_parts
+from oceanpath.pipeline.work_items import Job, JobResult, WorkItem, call
 from oceanpath.pipeline.workspace import Manifest, Workspace
 
-EVERY_SECONDS = 0.2
-"""Between two movements of a bar."""
+INTERVAL_SECONDS = 0.2
+"""Time between two updates of a progress bar."""
 
 
 class PartListener(Protocol):
-    """Who is told of each part."""
+    """Receives the result of each part."""
 
-    def part(self, key: str, fingerprint: str, made: JobResult) -> None:
-        """A part was there, was made, or failed."""
+    def part(self, key: str, fingerprint: str, result: JobResult) -> None:
+        """A part was published, was published before, or failed."""
 
 
 @dataclass(frozen=True)
 class ExecutionContext:
-    """Where things are made and who is told."""
+    """Where a step runs, and what receives its progress."""
 
     workspace: Workspace
-    workers: Executor
+    executor: Executor
     progress: Progress
-    witness: PartListener
+    listener: PartListener
 
 
-def execute(site: ExecutionContext, job: Job) -> tuple[Manifest, float | None]:
+def execute(context: ExecutionContext, job: Job) -> tuple[Manifest, float | None]:
     """Make and publish one step. Parts that are published already are not made again.
 
     What the step reads of its parents is compared with its sealed digests first.
 
     Returns:
-        The manifest, and the peak memory in MiB of whatever used most, where the kernel tells.
+        The manifest, and the largest peak memory [MiB] of all its work items, where the kernel reports it.
 
-    Raises: OceanPathError: what the work raised. StageError: some parts failed (the others are published), or a bug.
+    Raises: OceanPathError: raised by the work. StageError: some parts failed (the others are published), or a bug.
         ArtifactError: what the step would read is damaged.
     """
     peaks: list[float | None] = [None]
     job = replace(job, inputs=verified(job.inputs, job.step.stage))
     if job.step.stage.parts:
-        places, failed, peaks = _parts(site, job)
-        job = replace(job, inputs=replace(job.inputs, parts=places, failed=failed))
-    ((_, made),) = site.workers.each([WorkItem(site.workspace, job)], site.progress)
-    if made.error is not None:
-        raise made.error
-    if made.manifest is None:
+        folders, failed, peaks = _run_parts(context, job)
+        job = replace(job, inputs=replace(job.inputs, parts=folders, failed=failed))
+    ((_, result),) = context.executor.run([WorkItem(context.workspace, job)], context.progress)
+    if result.error is not None:
+        raise result.error
+    if result.manifest is None:
         raise StageError("nothing was made", where=job.step.name)
-    return made.manifest, max((peak for peak in (*peaks, made.peak_mb) if peak is not None), default=None)
+    return result.manifest, max((peak for peak in (*peaks, result.peak_mb) if peak is not None), default=None)
 
 
-def _parts(site: ExecutionContext, job: Job) -> tuple[dict[str, Path], dict[str, str], list[float | None]]:
-    """The folders of all parts, why those failed that may, and the peak memory of each."""
+def _run_parts(context: ExecutionContext, job: Job) -> tuple[dict[str, Path], dict[str, str], list[float | None]]:
+    """The folders of all parts, the reasons of allowed failures, and the peak memory of each part."""
     stage = job.step.stage
     parts: list[Part] = call(stage.name, resolve(stage.parts), job.step.settings, job.inputs)
-    site.progress.start(len(parts), stage.part_unit)
-    tasks = {part.key: WorkItem(site.workspace, job, part, wait=False) for part in parts}
-    names = {key: task.order.fingerprint for key, task in tasks.items()}
+    context.progress.start(len(parts), stage.part_unit)
+    items = {part.key: WorkItem(context.workspace, job, part, wait=False) for part in parts}
+    names = {key: item.request.fingerprint for key, item in items.items()}
     results: dict[str, JobResult] = {}
-    inside = _PartProgress(site.progress)
-    for wait in (False, True):  # what another process is at comes last: by then it may be there
-        left = [replace(task, wait=wait) for key, task in tasks.items() if key not in results]
-        for task, made in site.workers.each(left, inside):
-            if (made.manifest or made.error) and task.part is not None:
-                results[task.part.key] = made
-                site.witness.part(task.part.key, names[task.part.key], made)
-                site.progress.advance()
-                inside.over()
-    failures = {key: error for key in tasks if (error := results[key].error) is not None}
+    part_progress = _PartProgress(context.progress)
+    for wait in (False, True):  # parts that another process is making come last: by then they may be published
+        left = [replace(item, wait=wait) for key, item in items.items() if key not in results]
+        for item, result in context.executor.run(left, part_progress):
+            if (result.manifest or result.error) and item.part is not None:
+                results[item.part.key] = result
+                context.listener.part(item.part.key, names[item.part.key], result)
+                context.progress.advance()
+                part_progress.end_part()
+    failures = {key: error for key in items if (error := results[key].error) is not None}
     if failures and not _may_fail(job, failures, len(parts)):
-        raise _failed(stage, list(failures.items()), len(parts))
-    places = {key: site.workspace.place("part", stage.name, name) for key, name in names.items() if key not in failures}
+        raise _parts_error(stage, list(failures.items()), len(parts))
+    published = {key: name for key, name in names.items() if key not in failures}
+    folders = {key: context.workspace.folder("part", stage.name, name) for key, name in published.items()}
     if job.inputs.verify:
-        verify_parts(stage, places.values())
+        verify_parts(stage, folders.values())
     failed = {key: error.facts() for key, error in failures.items()}
-    return places, failed, [made.peak_mb for made in results.values()]
+    return folders, failed, [result.peak_mb for result in results.values()]
 
 
 def _may_fail(job: Job, failures: Mapping[str, OceanPathError], total: int) -> bool:
-    """Whether the whole may be made without these parts: the settings allow it, and what they work on is to blame."""
+    """Whether the whole may be made without these parts: the settings allow it, and their inputs are the cause."""
     allows = job.step.stage.allows
     allowed = bool(allows) and bool(getattr(job.step.settings, allows)) and len(failures) < total
     of_input = (ArtifactError, StageError)
@@ -98,52 +99,56 @@ def _may_fail(job: Job, failures: Mapping[str, OceanPathError], total: int) -> b
 
 @dataclass
 class _PartProgress:
-    """The screen as the work of a part sees it: the bar counts parts, the work fills a fraction of one and a pace."""
+    """The progress that the work of a part reports to: the bar counts parts, and shows a fraction and a pace."""
 
     progress: Progress
     parts: int = 0
-    """Parts that are over."""
+    """Number of parts that have ended."""
     total: int = 1
-    """Units of the part at work, those that are done, and what they are called."""
-    here: int = 0
+    """Units of the current part."""
+    done: int = 0
+    """Those that are done."""
     unit: str = ""
+    """Name of the units."""
     units: int = 0
-    """Done in all parts, in so many seconds of work."""
+    """Units done in all parts."""
     seconds: float = 0.0
-    _before: float = 0.0
-    _said: float = 0.0
+    """Seconds of work that they took."""
+    _last_advance: float = 0.0
+    _last_update: float = 0.0
 
     def start(self, total: int, unit: str) -> None:
         """A part begins to count."""
-        self.total, self.here, self.unit, self._before = max(1, total), 0, unit, time.monotonic()
+        self.total, self.done, self.unit, self._last_advance = max(1, total), 0, unit, time.monotonic()
 
     def advance(self, count: int = 1) -> None:
         """`count` units of the part are done."""
         now = time.monotonic()
-        self.here, self.units = self.here + count, self.units + count
-        self.seconds, self._before = self.seconds + now - self._before, now
-        if now - self._said >= EVERY_SECONDS:
-            self._said = now
-            texts = (f"{self.here:,}/{self.total:,} {self.unit}", pace(self.units, self.seconds))
-            self.progress.inside(self.parts + min(1.0, self.here / self.total), ", ".join(filter(None, texts)))
+        self.done, self.units = self.done + count, self.units + count
+        self.seconds, self._last_advance = self.seconds + now - self._last_advance, now
+        if now - self._last_update >= INTERVAL_SECONDS:
+            self._last_update = now
+            texts = (f"{self.done:,}/{self.total:,} {self.unit}", pace(self.units, self.seconds))
+            self.progress.inside(self.parts + min(1.0, self.done / self.total), ", ".join(filter(None, texts)))
 
     def inside(self, done: float, pace: str) -> None:
-        """Parts in other processes are at work: so much of them is done, at this pace together."""
+        """Parts run in other processes: their finished fractions, added up, and their pace together."""
         self.progress.inside(self.parts + done, pace)
 
     def phase(self, text: str) -> None:
-        """What the part at work does now, where nothing is counted."""
+        """What the current part is doing while nothing is counted."""
         self.progress.phase(text)
 
-    def over(self) -> None:
-        """A part is over."""
+    def end_part(self) -> None:
+        """A part has ended."""
         self.parts += 1
 
     def note(self, text: str) -> None:
+        """A line for the screen."""
         self.progress.note(text)
 
 
-def _failed(stage: Stage, failures: list[tuple[str, OceanPathError]], total: int) -> OceanPathError:
+def _parts_error(stage: Stage, failures: list[tuple[str, OceanPathError]], total: int) -> OceanPathError:
     if total == 1:
         return failures[0][1]
     listed = "".join(f"\n  {key}: {error.render()}" for key, error in failures)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +24,16 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True)
 class Table:
-    """A table that several stages share."""
+    """A table whose keys several stages use."""
 
     parse: Callable[[dict[str, Any]], Settings]
     keys: type[Settings] | None = None
-    """Its keys, where they do not depend on its values."""
+    """Its settings class, where the keys do not depend on the values."""
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """All that an experiment may speak of: the stages in flow order, and the tables that several of them share."""
+    """Everything that an experiment may contain: the stages in flow order, and the tables that several of them use."""
 
     stages: tuple[Stage, ...]
     tables: Mapping[str, Table]
@@ -50,7 +50,7 @@ class Catalog:
 
 @dataclass(frozen=True)
 class Variant:
-    """One resolved reading of the file."""
+    """One variant of the file, with all values resolved."""
 
     name: str
     layer: Layer
@@ -69,11 +69,11 @@ class Variant:
             return name in self.layer
         if table in self.scalars:
             return self.scalars[table]
-        found = self.shared[table] if table in self.shared else self.settings(self.catalog.stage(table))
-        return getattr(found, name) if name else found
+        settings = self.shared[table] if table in self.shared else self.settings(self.catalog.stage(table))
+        return getattr(settings, name) if name else settings
 
     def has(self, stage: Stage) -> bool:
-        """Whether the file asks for this stage: by its table, or by the key that stands for it."""
+        """Whether the file requests this stage: by its table, or by its `when` key."""
         return stage.name in self.layer or (bool(stage.when) and self.value(stage.when) is not None)
 
     def settings(self, stage: Stage) -> Settings:
@@ -81,8 +81,8 @@ class Variant:
         own = layers.table(self.layer, stage.name)
         refuse(_unknown_keys(own, stage.settings.own_keys(), stage.name))
         paths = stage.settings.path_keys()
-        placed = {key: Value(_placed(value), value.origin, value.base) for key, value in own.items() if key in paths}
-        values = layers.unflatten({**own, **placed})
+        absolute = {key: replace(value, value=_absolute(value)) for key, value in own.items() if key in paths}
+        values = layers.unflatten({**own, **absolute})
         for field, key in stage.settings.shared_keys().items():
             values[field] = self.value(key)
         return validated(stage.settings.model_validate, values, own, stage.name)
@@ -99,7 +99,7 @@ class Experiment:
 
     @property
     def base(self) -> Variant:
-        """The reading of the file without any variant."""
+        """The file without any variant."""
         return self.variants[0]
 
     def replaced(self) -> list[str]:
@@ -114,8 +114,8 @@ class Experiment:
             }
         )
 
-    def asked(self) -> list[str]:
-        """Names of the stages that the file has a table for, in flow order."""
+    def requested_stages(self) -> list[str]:
+        """Names of the stages that the file requests, in flow order."""
         return [stage.name for stage in self.catalog.stages if self.base.has(stage)]
 
 
@@ -129,10 +129,10 @@ def load(path: Path, catalog: Catalog, sets: tuple[str, ...] = ()) -> Experiment
     name = str(text.layer["name"].value) if "name" in text.layer else path.stem
     if not NAME.fullmatch(name):
         raise ExperimentError("the experiment's name must be usable as a folder name", where=path.name, got=name)
-    pairs = [(BASE, {**text.layer, **over})]
-    pairs += [(label, {**text.layer, **layer, **over}) for label, layer in text.variants]
+    labelled = [(BASE, {**text.layer, **over})]
+    labelled += [(label, {**text.layer, **layer, **over}) for label, layer in text.variants]
     variants, problems = list[Variant](), list[OceanPathError]()
-    for label, layer in pairs:
+    for label, layer in labelled:
         with collected(problems):
             variants.append(_variant(label, layer, catalog))
     refuse(problems)
@@ -140,7 +140,7 @@ def load(path: Path, catalog: Catalog, sets: tuple[str, ...] = ()) -> Experiment
 
 
 def without_file(name: str, catalog: Catalog, sets: tuple[str, ...] = ()) -> Experiment:
-    """An experiment that no file describes: the defaults of every key, and what `sets` says.
+    """An experiment without a file: the default of every key, overridden by `sets`.
 
     Raises: ExperimentError: an unknown or invalid key.
     """
@@ -148,15 +148,15 @@ def without_file(name: str, catalog: Catalog, sets: tuple[str, ...] = ()) -> Exp
 
 
 def _variant(label: str, layer: Layer, catalog: Catalog) -> Variant:
-    """A variant whose every table is checked, also those of stages that do not run.
+    """A variant, with all its tables checked, also those of stages that do not run.
 
-    Raises: ExperimentError: keys are unknown or values wrong; all of them in one error.
+    Raises: ExperimentError: unknown keys or invalid values, all of them in one error.
     """
     problems = _unknown_tables(layer, catalog)
     scalars = {key: layer[key].value if key in layer else default for key, default in catalog.scalars.items()}
     shared: dict[str, Settings] = {}
     for name, table in catalog.tables.items():
-        shared[name] = table.parse({})  # so that stages can be checked where this table is wrong
+        shared[name] = table.parse({})  # the default, so that stages are checked also where this table is wrong
         with collected(problems):
             shared[name] = _shared(name, layer, table)
     variant = Variant(label, layer, shared, scalars, catalog)
@@ -190,27 +190,27 @@ def _shared(name: str, layer: Layer, table: Table) -> Settings:
     own = layers.table(layer, name)
     if table.keys is not None:
         refuse(_unknown_keys(own, table.keys.own_keys(), name))
-    root = _placed(own["root"]) if "root" in own else None
+    root = _absolute(own["root"]) if "root" in own else None
     paths = table.keys.path_keys() if table.keys else []
-    placed = {key: Value(_placed(value, root), value.origin, value.base) for key, value in own.items() if key in paths}
-    return validated(table.parse, layers.unflatten({**own, **placed}), own, name)
+    absolute = {key: replace(value, value=_absolute(value, root)) for key, value in own.items() if key in paths}
+    return validated(table.parse, layers.unflatten({**own, **absolute}), own, name)
 
 
-def _placed(value: Value, root: Path | None = None) -> Path:
-    """A path as it was meant: from the root if there is one, else from where it was written."""
+def _absolute(value: Value, root: Path | None = None) -> Path:
+    """A path, relative to `root` if there is one, otherwise to the folder of the file that contains it."""
     return (root or value.base) / Path(str(value.value)).expanduser()
 
 
 def validated(parse: Callable[..., Settings], values: dict[str, Any], own: Layer, table: str) -> Settings:
-    """Run a pydantic validation and say all its problems in our words."""
+    """Run a pydantic validation and raise all its problems as one ExperimentError."""
     try:
         return parse(values)
     except ValidationError as error:
-        raise together([_said(problem, own, table) for problem in error.errors(include_url=False)]) from error
+        raise together([_explain(problem, own, table) for problem in error.errors(include_url=False)]) from error
 
 
-def _said(problem: Any, own: Layer, table: str) -> ExperimentError:
-    """A problem that pydantic found, with where the value was written."""
+def _explain(problem: Any, own: Layer, table: str) -> ExperimentError:
+    """A problem of pydantic, with the file or option that set the value."""
     key = ".".join(str(part) for part in problem["loc"])
     origin = next((value.origin for name, value in own.items() if name.split(".")[0] == key.split(".")[0]), "")
     where = f"{origin} [{table}] {key}".strip()

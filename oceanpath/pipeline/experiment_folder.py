@@ -1,6 +1,6 @@
-"""``experiments/<name>``: links to what an experiment uses now, for people. All of them belong together.
+"""``experiments/<name>``: links to the results that an experiment uses now, consistent with each other.
 
-A result belongs there as long as each of its parents is the one that is linked beside it. See decision 0011.
+A link stays as long as the parents of its result are the results that are linked next to it. See decision 0011.
 """
 
 from __future__ import annotations
@@ -22,54 +22,54 @@ class ExperimentFolder:
     workspace: Workspace
     name: str
     removed: set[str] = field(default_factory=set)
-    """Steps whose links were removed because they no longer belonged there, and that were not linked again."""
+    """Steps whose links were removed because they were no longer consistent, and that were not linked again."""
 
     @property
     def path(self) -> Path:
         """The folder."""
         return self.workspace.root / "experiments" / self.name
 
-    def link(self, step: str, place: Path, digest: str) -> None:
-        """Link `step` to its published folder; what was made from another result of it is removed first.
+    def link(self, step: str, published: Path, digest: str) -> None:
+        """Link `step` to its published folder; links to what was made from another result of it are removed first.
 
         Args:
             step: name of the step.
-            place: its published folder.
+            published: its published folder.
             digest: its output digest.
 
         Raises: StageError: the link cannot be set.
         """
-        link, target = self.path / step, Path("../..") / place.relative_to(self.workspace.root)
+        link, target = self.path / step, Path("../..") / published.relative_to(self.workspace.root)
         if link.is_symlink() and link.readlink() == target:
             return
         new = link.with_name(f".{step}.{process_tag()}.{token()}")
         with self._refusals():
             self.path.mkdir(parents=True, exist_ok=True)
-            self._remove_strangers({step: digest})
+            self._remove_inconsistent({step: digest})
             new.symlink_to(target)
             new.replace(link)
         self.removed.discard(step)
 
     def keep(self, steps: Iterable[str]) -> None:
-        """Of the stages of `steps`, keep the links of these steps alone: others are of variants that are gone.
+        """For the stages of `steps`, keep the links of these steps only: others are of variants that no longer exist.
 
         Raises: StageError: a link cannot be removed.
         """
         kept = set(steps)
         stages = {step.partition("@")[0] for step in kept}
-        gone = [name for name in self._names() if name not in kept and name.partition("@")[0] in stages]
+        obsolete = [name for name in self._names() if name not in kept and name.partition("@")[0] in stages]
         with self._refusals():
-            for name in gone:
+            for name in obsolete:
                 self._unlink(name)
-            if gone:
-                self._remove_strangers({})
+            if obsolete:
+                self._remove_inconsistent({})
 
-    def _remove_strangers(self, changed: Mapping[str, str]) -> None:
-        """Remove every link to a result that was made from other parents than those that are linked."""
+    def _remove_inconsistent(self, changed: Mapping[str, str]) -> None:
+        """Remove every link to a result whose parents are not the results that are linked."""
         manifests = dict(self._manifests(changed))
         digests = {**{name: manifest.digest for name, manifest in manifests.items()}, **changed}
-        while strangers := [name for name, manifest in manifests.items() if not _belongs(name, manifest, digests)]:
-            for name in strangers:
+        while names := [name for name, manifest in manifests.items() if not _is_consistent(name, manifest, digests)]:
+            for name in names:
                 self._unlink(name)
                 del manifests[name], digests[name]
 
@@ -101,8 +101,8 @@ class ExperimentFolder:
         self.removed.add(name)
 
 
-def _belongs(step: str, manifest: Manifest, digests: Mapping[str, str]) -> bool:
-    """Whether every parent of a result is the one that is linked, by output digest."""
+def _is_consistent(step: str, manifest: Manifest, digests: Mapping[str, str]) -> bool:
+    """Whether every parent of a result is the linked one, by output digest."""
     variant = step.partition("@")[2]
     parents = [(stage, variant, digest) for stage, digest in manifest.identity["parents"].items()]
     for stage, variants in manifest.identity["across"].items():

@@ -1,49 +1,24 @@
-"""Published files compared with their sealed digests, by a step before it reads what its parents published.
-
-Small files are read and compared each time. Files that a stage names in `Stage.self_checked` are compared by its work
-where it first reads them, so that no step reads gigabytes twice.
-"""
+"""Comparison of published files with their sealed digests."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 
-from oceanpath.errors import ArtifactError, make_again
+from oceanpath.errors import ArtifactError, make_again, shorten_list
 from oceanpath.pipeline.digests import hash_files
-from oceanpath.pipeline.stage import Inputs, Stage
 from oceanpath.pipeline.workspace import MANIFEST, read_manifest
 
-SHOWN = 5
 Chosen = Callable[[str], bool]
 """Whether the file of a relative name is to be compared."""
-
-
-def verified(inputs: Inputs, stage: Stage) -> Inputs:
-    """What a step may read, after comparison; of the earlier results only those that are not damaged.
-
-    Raises: ArtifactError: a file of a parent differs from its sealed digest; all such files are counted.
-    """
-    if not inputs.verify:
-        return inputs
-    folders = {folder: name for name, variants in inputs.across.items() for folder in variants.values()}
-    folders |= {folder: name for name, folder in inputs.parents.items()}
-    refuse([path for folder, name in folders.items() for path in changed(folder, stage.compared(name))])
-    return replace(inputs, earlier=tuple(folder for folder in inputs.earlier if _is_sound(folder, stage)))
-
-
-def verify_parts(stage: Stage, folders: Iterable[Path]) -> None:
-    """Compare parts before their files are linked into the whole. Raises: ArtifactError: as `verified`."""
-    refuse([path for folder in folders for path in changed(folder, stage.compared(stage.name), linked=True)])
 
 
 def changed(folder: Path, chosen: Chosen, *, linked: bool = False) -> list[Path]:
     """The files of a published folder, among those `chosen`, that differ from their sealed digests.
 
-    Where files are only `linked`, those that were written to after they were sealed are compared too.
+    Where files are only `linked`, files that were written to after they were sealed are compared too.
 
-    Raises: ArtifactError: nothing whole is published there.
+    Raises: ArtifactError: the folder does not contain a complete result.
     """
     try:
         manifest = read_manifest(folder)
@@ -63,35 +38,22 @@ def changed(folder: Path, chosen: Chosen, *, linked: bool = False) -> list[Path]
 
 
 def verify_files(folder: Path, names: Iterable[str]) -> None:
-    """Compare those of the named files that are there, for a command that reads them; nothing if it was not published.
+    """Compare those of the named files that exist, before a command reads them; a folder without manifest passes.
 
-    Raises: ArtifactError: as `verified`.
+    Raises: ArtifactError: a file differs from its sealed digest.
     """
     if _is_sealed(folder):
         refuse(changed(folder.resolve(), set(names).__contains__))
 
 
-def _is_sealed(folder: Path) -> bool:
-    return (folder / MANIFEST).is_file()
-
-
 def refuse(damaged: list[Path]) -> None:
     """Raise where there are damaged files: names them, and the command that sets their folders aside."""
     if damaged:
-        folders = {_folder(path) for path in damaged}
-        others = ", ".join(str(path) for path in damaged[1:SHOWN])
-        more = f" and {len(damaged) - SHOWN} more" if len(damaged) > SHOWN else ""
-        got = f"{len(damaged)} such files, also {others}{more}" if others else ""
+        folders = {next(filter(_is_sealed, path.parents)) for path in damaged}
+        got = f"{len(damaged)} such files, also {shorten_list(damaged[1:], 4)}" if len(damaged) > 1 else ""
         do = make_again(*sorted(folders))
         raise ArtifactError("the file differs from its sealed digest", where=damaged[0], got=got, do=do)
 
 
-def _is_sound(folder: Path, stage: Stage) -> bool:
-    try:
-        return not changed(folder, stage.compared(stage.name), linked=True)
-    except ArtifactError:
-        return False  # nothing is taken over from it
-
-
-def _folder(path: Path) -> Path:
-    return next(filter(_is_sealed, path.parents))
+def _is_sealed(folder: Path) -> bool:
+    return (folder / MANIFEST).is_file()

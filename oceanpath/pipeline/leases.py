@@ -1,10 +1,10 @@
-"""A workspace in use: by any number of runs at once, or by one command that takes results away.
+"""Use of a workspace: by any number of runs at the same time, or by one command that removes results.
 
-    locks/run-<token>   held by a run for as long as it lasts
+    locks/run-<token>   held by a run for its whole duration
     locks/removal       held by a command that removes or moves results
 
-Each writes its own lock first and looks for the other's afterwards, so that at least one of two that start together
-sees the other: the removal gives up, the run waits.
+Each takes its own lock first and checks for the other's afterwards, so that at least one of two that start together
+sees the other: the removal is refused, the run waits.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from oceanpath.errors import StageError
 from oceanpath.pipeline.locks import POLL_SECONDS, held, holder, wait_lock
-from oceanpath.pipeline.processes import described, token
+from oceanpath.pipeline.processes import describe, token
 from oceanpath.pipeline.workspace import Workspace
 
 RUN, REMOVAL = "run-", "removal"
@@ -24,7 +24,7 @@ RUN, REMOVAL = "run-", "removal"
 
 @contextmanager
 def in_use(workspace: Workspace) -> Iterator[int]:
-    """Inside, nothing is removed from the workspace; gives when this began [ns], by the clock of its file system.
+    """Inside, nothing is removed from the workspace; yields its start [ns], by the clock of the file system.
 
     Raises: StageError: the disk refuses.
     """
@@ -40,12 +40,12 @@ def in_use(workspace: Workspace) -> Iterator[int]:
 def removal(workspace: Workspace) -> Iterator[None]:
     """Inside, no run uses the workspace.
 
-    Raises: StageError: one does, or the disk refuses.
+    Raises: StageError: a run uses it, or the disk refuses.
     """
     with held(_take(workspace, REMOVAL)):
         if users := runs(workspace):
-            got = ", ".join(map(described, users))
-            do = "Wait until it has ended, or stop it; then give the same command again."
+            got = ", ".join(map(describe, users))
+            do = "Wait until it has ended, or stop it; then run the same command again."
             raise StageError("a run is using the workspace", where=workspace.root, got=got, do=do)
         yield
 
@@ -58,6 +58,6 @@ def _take(workspace: Workspace, name: str) -> Path:
 
 
 def runs(workspace: Workspace) -> list[str]:
-    """Tags of the processes whose runs use the workspace now."""
+    """Tags of the processes that run experiments in the workspace now."""
     names = sorted(path.name for path in workspace.locks.glob(f"{RUN}*"))
     return [tag for name in names if (tag := holder(workspace.locks, name))]

@@ -1,7 +1,7 @@
-"""The run ledger: what was run, when, why, how long, and what came of it. One SQLite file, one writer.
+"""The run ledger: what was run, when, why, how long, and with which results. One SQLite file, one writer.
 
-What is *published* is decided by the sealed folders; the ledger is their history and index. Rollback journal and full
-synchronisation, never WAL: a reported commit survives a power cut and shared disks need no shared memory.
+The sealed folders alone decide what is published; the ledger is their history and index. It uses a rollback journal and
+full synchronisation, never WAL: a reported commit survives a power cut, and shared disks need no shared memory.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from oceanpath.errors import ArtifactError, StageError
-from oceanpath.pipeline.migrations import COLUMNS, add_functions, check, migrate, rebuild_words, sealed
+from oceanpath.pipeline.migrations import COLUMNS, add_functions, check, migrate, rebuild_command, seal_expression
 from oceanpath.pipeline.processes import host, process_tag
 from oceanpath.pipeline.sqlite_files import is_refusal, journal_of
 from oceanpath.pipeline.workspace import Manifest
@@ -24,14 +24,14 @@ Row = dict[str, Any]
 
 
 READ_BY_RUNS = ("experiment", "run", "step")
-"""The tables from which a run learns anything."""
+"""The tables that a run reads."""
 
 
 class Ledger:
-    """An open ledger, in which damage was looked for. Writers hold it for one statement at a time."""
+    """An open ledger that was checked for damage. Writers lock the file for one transaction at a time."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        """Raises: ArtifactError: the file is damaged, or no ledger. StageError: the system refuses."""
+        """Raises: ArtifactError: the file is damaged, or is not a ledger. StageError: the system refuses."""
         self.path = path
         with self._translated():
             self._db = self._open(read_only)
@@ -61,32 +61,32 @@ class Ledger:
         return sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
 
     def _refuse_emptied(self) -> None:
-        """Raise where a file that lost all its bytes would pass for a new ledger."""
+        """Raise where an emptied file would be taken for a new ledger."""
         emptied = self.path.is_file() and not self.path.stat().st_size
         if emptied and any(self.path.parent.glob("runs/*/*/")):
             raise sqlite3.DatabaseError("the file is empty")
 
     def _is_half_written(self) -> bool:
-        """Whether a transaction is under way, or was left by a killed process: then reading must roll it back first."""
+        """Whether a transaction is open, or was left by a killed process: it must be rolled back before reading."""
         journal = journal_of(self.path)
         return journal.is_file() and journal.stat().st_size > 0
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        """Inside, what SQLite raises becomes one of our errors; only a broken promise of ours stays as it is."""
+        """Inside, errors of SQLite become errors of OceanPath; violated constraints are bugs and stay as they are."""
         try:
             yield
         except sqlite3.IntegrityError:
             raise
         except sqlite3.DatabaseError as error:
             if is_refusal(error):
-                do = "What is published is safe. Make room, then run the same command again."
+                do = "Published results are safe. Free disk space, then run the same command again."
                 raise StageError("the ledger could not be used", where=self.path, got=error, do=do) from error
-            do = rebuild_words(self.path)
+            do = rebuild_command(self.path)
             raise ArtifactError("the ledger is damaged", where=self.path, got=error, do=do) from error
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         self._db.close()
 
     def __enter__(self) -> Ledger:
@@ -118,17 +118,17 @@ class Ledger:
             return self._db.execute(sql, values)
 
     def _write_rows(self, table: str, sql: str, values: Sequence[Any], where: str, *key: Any) -> int:
-        """Write rows of a table and seal those that are `where` says; returns the number of the last one."""
+        """Write rows of a table and seal those that `where` selects; returns the number of the last one."""
         with self.transaction():
             cursor = self._write(sql, values)
             number = int(cursor.lastrowid or 0)
-            self._write(f"UPDATE {table} SET seal = {sealed(table)} WHERE {where}", key or (number,))
+            self._write(f"UPDATE {table} SET seal = {seal_expression(table)} WHERE {where}", key or (number,))
         return number
 
-    def start_run(self, experiment: str, file: str, command: str, living: Collection[str] = ()) -> int:
-        """Record that a run began; returns its number. Runs of other processes than `living` are marked interrupted."""
+    def start_run(self, experiment: str, file: str, command: str, running: Collection[str] = ()) -> int:
+        """Record that a run started; returns its number. Runs of processes not in `running` are marked interrupted."""
         with self.transaction():
-            self._end_dead_runs(living)
+            self._end_interrupted_runs(running)
             sql = "INSERT OR REPLACE INTO experiment (name, file) VALUES (?, ?)"
             self._write_rows("experiment", sql, (experiment, file), "name = ?", experiment)
             sql = (
@@ -139,19 +139,19 @@ class Ledger:
             return self._write_rows("run", sql, values, "id = ?")
 
     def set_environment(self, run: int, environment: Mapping[str, Any]) -> None:
-        """Record what a run that makes something was run with."""
+        """Record the software and hardware of a run that makes something."""
         self._update("run", run, environment=json.dumps(environment, sort_keys=True))
 
     def end_run(self, run: int, state: str, error: str = "") -> None:
-        """Record how a run ended: ``ok``, ``failed`` or ``interrupted``; steps that had not ended were interrupted."""
+        """Record how a run ended: ``ok``, ``failed`` or ``interrupted``; steps without an end were interrupted."""
         with self.transaction():
             self._interrupt_steps(run)
             self._update("run", run, ended=time.time(), state=state, error=error or None)
 
     def add_step(self, run: int, name: str, identity: Mapping[str, Any], **facts: Any) -> int:
-        """Record a step of a run with the facts known by now; returns its number.
+        """Record a step of a run; returns its number.
 
-        `facts` must tell position and stage; besides, state, fingerprint and why.
+        `facts` must contain position and stage, and may contain state, fingerprint and why.
         """
         row: dict[str, Any] = {"run": run, "name": name, "identity": json.dumps(identity, sort_keys=True), "why": []}
         row |= {"started": time.time(), "state": "running", **facts}
@@ -188,35 +188,35 @@ class Ledger:
                 self._write_rows("metric", sql, values, "fingerprint = ? AND name = ?", *key)
 
     def add_past(self, experiment: str, steps: Mapping[str, Manifest]) -> None:
-        """Record what an experiment uses, found on disk, as a run of its own. Times and durations are lost."""
+        """Record what an experiment uses, read from disk, as one run. Times and durations are unknown."""
         run = self.start_run(experiment, "", "found on disk by ledger rebuild")
         for position, (name, manifest) in enumerate(steps.items()):
             facts = {"position": position, "stage": manifest.stage, "fingerprint": manifest.fingerprint}
             self.add_step(run, name, manifest.identity, **facts, state="fresh")
         self.end_run(run, "ok")
 
-    def knows(self, fingerprint: str) -> bool:
-        """Whether a published folder is in the index."""
+    def has_artifact(self, fingerprint: str) -> bool:
+        """Whether a published folder is indexed."""
         return bool(self.rows("SELECT 1 FROM artifact WHERE fingerprint = ?", (fingerprint,)))
 
     def last_identity(self, experiment: str, step: str) -> Mapping[str, Any] | None:
-        """The identity under which `step` last was complete in `experiment`."""
-        # one search a state: each walks its index backwards and stops, however long the history is
+        """The identity of the last complete result of `step` in `experiment`."""
+        # one query per state: each follows its index backwards and stops at the first row, however long the history is
         sql = (
             "SELECT step.id, step.identity FROM step JOIN run ON run.id = step.run WHERE run.experiment = ?"
             " AND step.name = ? AND step.state = ? ORDER BY step.id DESC LIMIT 1"
         )
-        found = [row for state in ("ok", "fresh") for row in self.rows(sql, (experiment, step, state))]
-        return dict(json.loads(max(found, key=lambda row: int(row["id"]))["identity"])) if found else None
+        rows = [row for state in ("ok", "fresh") for row in self.rows(sql, (experiment, step, state))]
+        return dict(json.loads(max(rows, key=lambda row: int(row["id"]))["identity"])) if rows else None
 
     def last_cost(self, stage: str) -> tuple[float, int] | None:
-        """Seconds and bytes of the last time a stage was made whole; None when it never was."""
+        """Seconds and bytes of the last complete result of a stage; None when there is none."""
         sql = (
             "SELECT seconds, bytes FROM step JOIN artifact USING (fingerprint)"
             " WHERE step.stage = ? AND state = 'ok' AND seconds IS NOT NULL ORDER BY step.id DESC LIMIT 1"
         )
-        found = self.rows(sql, (stage,))
-        return (float(found[0]["seconds"]), int(found[0]["bytes"])) if found else None
+        rows = self.rows(sql, (stage,))
+        return (float(rows[0]["seconds"]), int(rows[0]["bytes"])) if rows else None
 
     def rows(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
         """Rows of a query, as dictionaries. Raises: ArtifactError: the ledger is damaged."""
@@ -228,9 +228,9 @@ class Ledger:
         sql = f"UPDATE {table} SET {columns} WHERE id = ?"
         self._write_rows(table, sql, (*facts.values(), number), "id = ?", number)
 
-    def _end_dead_runs(self, living: Collection[str]) -> None:
+    def _end_interrupted_runs(self, running: Collection[str]) -> None:
         for row in self.rows("SELECT id, process FROM run WHERE state = 'running'"):
-            if row["process"] not in living:
+            if row["process"] not in running:
                 self._update("run", row["id"], state="interrupted")
                 self._interrupt_steps(row["id"])
 

@@ -1,12 +1,12 @@
-"""One holder of a name at a time, within a machine and across machines that share the disk.
+"""Locks: a name has one holder at a time, on one machine and on machines that share the disk.
 
-locks/<name>/<holder>.<token>   an empty file; touched every few seconds by its holder, a `process_tag`
+locks/<name>/<holder>.<token>   an empty file, touched every few seconds by its holder, a `process_tag`
 
-A lock is a folder with one file in it, renamed into place: a folder never replaces another that holds something, so
-only one process succeeds, on local and network disks, without flock and without links. A holder is dead when its
-process has ended (same machine), or when its file was not touched for `STALE_SECONDS` by the clock of the file system
-itself (another machine). Whoever takes over renames the file of the dead holder to its own: only one process can, and
-the folder is never empty meanwhile. See docs/decisions/0005-locks-without-flock.md.
+A lock is a folder with one file in it, created under its name by a rename: a folder never replaces another that is not
+empty, so only one process succeeds, on local and network disks, without flock and without links. A lock is stale when
+the process of its holder has ended (same machine), or when its file was not touched for `STALE_SECONDS` by the clock of
+the file system itself (another machine). To break a stale lock, a process renames the holder's file to its own: only
+one process can, and the folder is never empty meanwhile. See docs/decisions/0005-locks-without-flock.md.
 """
 
 from __future__ import annotations
@@ -22,49 +22,49 @@ from pathlib import Path
 
 from oceanpath.pipeline.processes import is_alive, process_tag, token
 
-BEAT_SECONDS = 5.0
+TOUCH_SECONDS = 5.0
 STALE_SECONDS = 120.0
 POLL_SECONDS = 0.1
 OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST)
 
 
 def try_lock(folder: Path, name: str) -> Path | None:
-    """Take the lock `name` below `folder` unless a living process holds it; returns its file, or None.
+    """Take the lock `name` below `folder` unless a running process holds it; returns its file, or None.
 
     Raises: OSError: the disk refuses.
     """
-    lock, mine = folder / name, f"{process_tag()}.{token()}"
-    holder = _file_of(lock)
-    if holder is not None:
-        return None if _is_held(holder) else _take_over(holder, lock / mine)
-    made = folder / f".{name}.{mine}"
-    made.mkdir(parents=True)
+    lock, own = folder / name, f"{process_tag()}.{token()}"
+    file = _file_of(lock)
+    if file is not None:
+        return None if _is_held(file) else _break_stale(file, lock / own)
+    new = folder / f".{name}.{own}"
+    new.mkdir(parents=True)
     try:
-        (made / mine).touch()
+        (new / own).touch()
         with suppress(OSError):
-            lock.rmdir()  # left empty by a holder that was killed as it let go
-        made.rename(lock)
+            lock.rmdir()  # left empty by a holder that was killed while it released the lock
+        new.rename(lock)
     except OSError as error:
         if error.errno not in OCCUPIED:
             raise
         return None  # another process was quicker
     finally:
-        shutil.rmtree(made, ignore_errors=True)
-    return lock / mine
+        shutil.rmtree(new, ignore_errors=True)
+    return lock / own
 
 
 @contextmanager
 def held(file: Path) -> Iterator[None]:
-    """Keep a taken lock alive while the block works; let it go afterwards."""
+    """Keep touching the file of a lock inside the block, and release the lock afterwards."""
     done = threading.Event()
-    heart = threading.Thread(target=_beat, args=(file, done), daemon=True)
-    heart.start()
+    heartbeat = threading.Thread(target=_touch_regularly, args=(file, done), daemon=True)
+    heartbeat.start()
     try:
         yield
     finally:
         done.set()
-        heart.join()
-        with suppress(OSError):  # after a pause of minutes another machine may have taken it over
+        heartbeat.join()
+        with suppress(OSError):  # after a pause of minutes another machine may have broken it
             file.unlink()
             file.parent.rmdir()
 
@@ -77,13 +77,13 @@ def wait_lock(folder: Path, name: str) -> Path:
 
 
 def holder(folder: Path, name: str) -> str:
-    """The tag of the living process that holds the lock `name` below `folder`; empty when there is none."""
+    """The tag of the running process that holds the lock `name` below `folder`; empty when there is none."""
     file = _file_of(folder / name)
     return file.name.partition(".")[0] if file is not None and _is_held(file) else ""
 
 
-def clear(folder: Path) -> None:
-    """Remove the locks of the dead below `folder`, as far as the disk lets it."""
+def remove_stale(folder: Path) -> None:
+    """Remove the stale locks below `folder`, as far as the disk permits."""
     for lock in folder.glob("[!.]*"):
         with suppress(OSError):
             if not holder(folder, lock.name) and (file := try_lock(folder, lock.name)):
@@ -104,28 +104,29 @@ def _is_held(file: Path) -> bool:
 
 
 def _age(file: Path) -> float:
-    """Seconds since the last beat, by the clock of the file system: a file is made to read it."""
+    """Seconds since the last touch, by the clock of the file system: a new file shows its time."""
     probe = file.parent.parent / f".clock.{process_tag()}.{token()}"
     try:
         probe.touch()
         return probe.stat().st_mtime - file.stat().st_mtime
     except OSError:
-        return 0.0  # it was just let go or taken over, or the disk does not tell
+        return 0.0  # it was released or broken at this moment, or the disk has no times
     finally:
         with suppress(OSError):
             probe.unlink()
 
 
-def _take_over(dead: Path, mine: Path) -> Path | None:
+def _break_stale(file: Path, own: Path) -> Path | None:
+    """Take a stale lock over; returns its file, or None where another process was quicker."""
     try:
-        os.utime(dead)  # first, so that it is fresh from the moment it is ours
-        dead.rename(mine)
+        os.utime(file)  # first, so that it is never stale under our name
+        file.rename(own)
     except FileNotFoundError:
-        return None  # another process was quicker
-    return mine
+        return None
+    return own
 
 
-def _beat(file: Path, done: threading.Event) -> None:
-    while not done.wait(BEAT_SECONDS):
-        with suppress(OSError):  # a beat that fails is made up for by the next one
+def _touch_regularly(file: Path, done: threading.Event) -> None:
+    while not done.wait(TOUCH_SECONDS):
+        with suppress(OSError):  # the next one makes up for a touch that fails
             os.utime(file)

@@ -1,15 +1,16 @@
-"""What lies in a workspace: looking it over, letting go of what nothing uses, and finding it all again."""
+"""Maintenance of a workspace: check what is published, remove what nothing uses, rebuild the ledger."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from oceanpath.errors import ArtifactError, make_again
-from oceanpath.pipeline.digests import DigestCache, hash_file
+from oceanpath.file_digests import xxh3_of_file
+from oceanpath.pipeline.digests import DigestCache
 from oceanpath.pipeline.leases import removal
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.locks import holder
@@ -20,7 +21,7 @@ from oceanpath.pipeline.workspace import Manifest, Workspace, read_manifest, sea
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as it should be, and what mends it."""
+    """One problem in a workspace, and how to repair it."""
 
     where: Path
     problem: str
@@ -30,7 +31,7 @@ class Finding:
 
 
 def published(workspace: Workspace) -> list[Path]:
-    """Every folder at a final place, stages and parts, sorted."""
+    """Every published folder of stages and parts, sorted."""
     return sorted(
         path
         for kind in ("runs", "parts")
@@ -41,46 +42,47 @@ def published(workspace: Workspace) -> list[Path]:
 
 def links(workspace: Workspace) -> list[Path]:
     """What the experiments use now: ``experiments/<name>/<step>``, sorted."""
-    found = (path for path in workspace.root.glob("experiments/*/*") if path.is_symlink())
-    return sorted(path for path in found if not path.name.startswith("."))  # a hidden one was never finished
+    paths = (path for path in workspace.root.glob("experiments/*/*") if path.is_symlink())
+    return sorted(path for path in paths if not path.name.startswith("."))  # a hidden one was never finished
 
 
-def verify(workspace: Workspace, *, deep: bool, mend: bool = False, folders: Sequence[Path] = ()) -> list[Finding]:
-    """Look everything over: manifests, missing and extra files, sizes; with `deep` every byte, outside inputs too.
+def verify(workspace: Workspace, *, deep: bool, repair: bool = False, folders: Sequence[Path] = ()) -> list[Finding]:
+    """Check manifests, missing and extra files, and sizes; with `deep` every byte, also of outside inputs.
 
-    With `mend`, damaged folders are set aside, and so is every folder that has a hard link to a damaged file: the next
-    run makes them again. With `folders`, only these are looked at.
+    With `repair`, damaged folders are set aside, and so is every folder that has a hard link to a damaged file: the
+    next run makes them again. With `folders`, only these are checked.
 
-    Raises: StageError: with `mend`, a run is using the workspace.
+    Raises: StageError: with `repair`, a run is using the workspace.
     """
-    look = _Inspection(deep)
-    found = [finding for folder in folders or published(workspace) for finding in look.at(folder)]
+    inspection = _Inspection(deep)
+    findings = [finding for folder in folders or published(workspace) for finding in inspection.inspect(folder)]
     if not folders:
-        gone = [link for link in links(workspace) if not link.exists()]
-        found += [Finding(link, "what the experiment uses is gone", "oceanpath run EXPERIMENT") for link in gone]
-        found += _inspect_ledger(workspace)
+        broken = [link for link in links(workspace) if not link.exists()]
+        findings += [Finding(link, "what the experiment uses is gone", "oceanpath run EXPERIMENT") for link in broken]
+        findings += _inspect_ledger(workspace)
     if deep and not folders:
         for path in DigestCache(workspace.digests).recheck():
             problem = "an outside input changed without changing its size and time"
-            found.append(Finding(path, problem, "oceanpath run EXPERIMENT (its digest is forgotten now)"))
-    if mend:
-        damaged = {finding.where for finding in found if finding.where.is_dir()}
+            findings.append(Finding(path, problem, "oceanpath run EXPERIMENT (its old digest is removed)"))
+    if repair:
+        damaged = {finding.where for finding in findings if finding.where.is_dir()}
+        files = [finding.file for finding in findings if finding.file]
         with removal(workspace):
-            for folder in sorted(damaged | _linked_to(workspace, [finding.file for finding in found if finding.file])):
+            for folder in sorted(damaged | _linked_to(workspace, files)):
                 move_aside(workspace, folder)
-    return found
+    return findings
 
 
 @dataclass(frozen=True)
 class _Inspection:
-    """A look at published folders: at every byte where it is `deep`, but once at what several of them link."""
+    """A check of published folders. With `deep` every byte is read, but a file with several hard links only once."""
 
     deep: bool
     digests: dict[tuple[int, int], str] = field(default_factory=dict)
     """(device, inode) → digest."""
 
-    def at(self, folder: Path) -> list[Finding]:
-        """What is wrong with a folder."""
+    def inspect(self, folder: Path) -> list[Finding]:
+        """The problems of one folder."""
         do = make_again(folder)
         try:
             manifest = read_manifest(folder)
@@ -88,19 +90,19 @@ class _Inspection:
             return [Finding(folder, error.render(), do)]
         if manifest is None:
             return []
-        there = {path.relative_to(folder).as_posix() for path in sealed_files(folder)}
-        found = [Finding(folder, f"extra file {name}", do) for name in sorted(there - set(manifest.files))]
+        names = {path.relative_to(folder).as_posix() for path in sealed_files(folder)}
+        findings = [Finding(folder, f"extra file {name}", do) for name in sorted(names - set(manifest.files))]
         local = {name: entry for name, entry in manifest.local.items() if (folder / name).exists()}
         for name, entry in {**manifest.files, **local}.items() if self.deep else ():
             if self._digest(folder / name) != entry["digest"]:
-                found.append(Finding(folder, f"{name} differs from its digest", do, folder / name))
-        return found
+                findings.append(Finding(folder, f"{name} differs from its digest", do, folder / name))
+        return findings
 
     def _digest(self, path: Path) -> str:
         state = path.stat()
         key = (state.st_dev, state.st_ino)
         if key not in self.digests:
-            self.digests[key] = hash_file(path)
+            self.digests[key] = xxh3_of_file(path)
         return self.digests[key]
 
 
@@ -114,36 +116,35 @@ def _inspect_ledger(workspace: Workspace) -> list[Finding]:
 
 
 def _linked_to(workspace: Workspace, files: Sequence[Path]) -> set[Path]:
-    """The published folders that hold a hard link to one of `files`."""
+    """The published folders that contain a hard link to one of `files`."""
     damaged = {(state.st_dev, state.st_ino) for state in (path.stat() for path in files)}
-    found = set()
+    folders = set()
     for folder in published(workspace) if damaged else ():
         states = (path.stat() for path in sealed_files(folder))
         if any((state.st_dev, state.st_ino) in damaged for state in states):
-            found.add(folder)
-    return found
+            folders.add(folder)
+    return folders
 
 
 def unused(workspace: Workspace) -> list[Path]:
-    """Folders that no experiment reaches and nobody is making, things set aside, and what dead processes left."""
-    kept: set[str] = set()
+    """Folders that no experiment uses and no process is making, and folders that were set aside."""
+    used: set[str] = set()
     for link in links(workspace):
         if link.exists():
-            manifest = _manifest(link.resolve())
-            kept |= {link.resolve().name, *(manifest.parts.values() if manifest else ())}
-    kept |= {path.name for path in workspace.locks.glob("[!.]*") if holder(workspace.locks, path.name)}
-    return [folder for folder in published(workspace) if folder.name not in kept] + sorted(
-        workspace.root.glob("set_aside/*")
-    )
+            manifest = _read_or_explain(link.resolve())
+            used |= {link.resolve().name, *(manifest.parts.values() if manifest else ())}
+    used |= {path.name for path in workspace.locks.glob("[!.]*") if holder(workspace.locks, path.name)}
+    unused_folders = [folder for folder in published(workspace) if folder.name not in used]
+    return unused_folders + sorted(workspace.root.glob("set_aside/*"))
 
 
 def prune(workspace: Workspace, folders: list[Path]) -> None:
-    """Remove folders; each disappears from its place in one step before its files go. For use inside a `removal`."""
+    """Remove folders; each is renamed before its files are removed. To be called inside `leases.removal`."""
     for folder in folders:
-        away = folder.with_name(f".{folder.name}.{token()}.pruned")
+        hidden = folder.with_name(f".{folder.name}.{token()}.pruned")
         with suppress(FileNotFoundError):  # another process pruned it
-            folder.rename(away)
-            shutil.rmtree(away)
+            folder.rename(hidden)
+            shutil.rmtree(hidden)
     for left in workspace.root.glob("*/*/.*.pruned"):
         shutil.rmtree(left, ignore_errors=True)
     workspace.sweep(journals=True)
@@ -155,10 +156,10 @@ def size(folder: Path) -> int:
 
 
 def rebuild(workspace: Workspace) -> tuple[int, int]:
-    """Make the ledger anew from the folders alone; the old file, if any, is kept beside it under another name.
+    """Make a new ledger from the published folders; the old file, if any, is kept under another name.
 
     Returns:
-        How many published folders and how many experiments were found.
+        The number of published folders and the number of experiments in it.
 
     Raises: StageError: a run is using the workspace, and writes to its ledger.
     """
@@ -168,36 +169,39 @@ def rebuild(workspace: Workspace) -> tuple[int, int]:
 
 def _rebuild(workspace: Workspace) -> tuple[int, int]:
     fresh = workspace.ledger.with_name(f".ledger-{token()}.sqlite")
-    steps = dict(_steps(workspace))
+    steps = _linked_steps(workspace)
     with Ledger(fresh) as ledger:
-        folders = [manifest for folder in published(workspace) if (manifest := _sound(folder))]
-        for manifest in folders:
+        manifests = [manifest for folder in published(workspace) if (manifest := _read_undamaged(folder))]
+        for manifest in manifests:
             ledger.add_artifact(manifest)
-        for name, made in steps.items():
-            ledger.add_past(name, made)
+        for experiment, linked in steps.items():
+            ledger.add_past(experiment, linked)
     if workspace.ledger.exists():
         workspace.ledger.rename(workspace.ledger.with_name(f"ledger-before-{token()}.sqlite"))
     fresh.rename(workspace.ledger)
-    return len(folders), len(steps)
+    return len(manifests), len(steps)
 
 
-def _steps(workspace: Workspace) -> Iterator[tuple[str, dict[str, Manifest]]]:
-    made: dict[str, dict[str, Manifest]] = {}
+def _linked_steps(workspace: Workspace) -> dict[str, dict[str, Manifest]]:
+    """Experiment → {step: manifest of what it links}."""
+    steps: dict[str, dict[str, Manifest]] = {}
     for link in links(workspace):
-        if link.exists() and (manifest := _sound(link.resolve())):
-            made.setdefault(link.parent.name, {})[link.name] = manifest
-    yield from made.items()
+        if link.exists() and (manifest := _read_undamaged(link.resolve())):
+            steps.setdefault(link.parent.name, {})[link.name] = manifest
+    return steps
 
 
-def _manifest(folder: Path) -> Manifest | None:
+def _read_or_explain(folder: Path) -> Manifest | None:
+    """The manifest of a folder. Raises: ArtifactError: it is damaged; with the command that repairs it."""
     try:
         return read_manifest(folder)
     except ArtifactError as error:
         raise ArtifactError(error.what, where=folder, got=error.got, do=make_again(folder)) from error
 
 
-def _sound(folder: Path) -> Manifest | None:
+def _read_undamaged(folder: Path) -> Manifest | None:
+    """The manifest of a folder, or None where it is damaged: `verify` reports that."""
     try:
         return read_manifest(folder)
     except ArtifactError:
-        return None  # `verify` tells; a ledger lists only what is whole
+        return None

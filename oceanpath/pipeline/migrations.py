@@ -1,6 +1,6 @@
-"""The ledger's schema, one migration a version. A released migration is never edited; a new one is added below it.
+"""The schema of the ledger: one migration per version. A released migration is never edited; new ones are added below.
 
-Since version 2 each row has a seal: a digest of its other values, by which a damaged row is found.
+Since version 2 each row has a seal: a digest of its other values, which reveals a damaged row.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from oceanpath.errors import ArtifactError
-from oceanpath.pipeline.sqlite_files import row_sum
+from oceanpath.pipeline.sqlite_files import row_checksum
 
 APPLICATION_ID = 0x0CEA9A7B
 
@@ -90,62 +90,62 @@ COLUMNS = {
     "artifact": ("fingerprint", "kind", "stage", "version", "digest", "bytes", "files", "lines", "identity"),
     "metric": ("fingerprint", "name", "value", "text"),
 }
-"""Table → the columns that its rows' seals are digests of."""
+"""Table → the columns that the seal of a row covers."""
 
 
-def sealed(table: str) -> str:
+def seal_expression(table: str) -> str:
     """SQL: the seal that a row of a table must have."""
     return f"row_seal({', '.join(COLUMNS[table])})"
 
 
 _SEALS = ";".join(
-    f"ALTER TABLE {table} ADD COLUMN seal TEXT NOT NULL DEFAULT ''; UPDATE {table} SET seal = {sealed(table)}"
+    f"ALTER TABLE {table} ADD COLUMN seal TEXT NOT NULL DEFAULT ''; UPDATE {table} SET seal = {seal_expression(table)}"
     for table in COLUMNS
 )
 
 MIGRATIONS = (_FIRST, _SEALS)
-"""``MIGRATIONS[n]`` leads from version n to n + 1."""
+"""``MIGRATIONS[n]`` changes version n to n + 1."""
 
 
 def migrate(db: sqlite3.Connection) -> None:
-    """Bring an open ledger to the newest schema, each step and its version number in one transaction."""
+    """Update an open ledger to the newest schema, each migration and its version number in one transaction."""
     while _number(db, "user_version") < len(MIGRATIONS):
-        _step(db)
+        _apply_next(db)
 
 
 def check(db: sqlite3.Connection, tables: Iterable[str], path: Path) -> None:
-    """Look for damage: in the file as a whole, in its schema, and in every row of `tables`.
+    """Check the whole file, its schema, and every row of `tables` for damage.
 
-    Raises: ArtifactError: the file is no ledger of ours, or a newer OceanPath made it. sqlite3.DatabaseError: damage.
+    Raises: ArtifactError: the file is not a ledger, or a newer OceanPath made it. sqlite3.DatabaseError: damage.
     """
-    db.execute("BEGIN")  # all that follows is of one state
+    db.execute("BEGIN")  # all statements below see one state
     try:
         version = _number(db, "user_version")
         if version and _number(db, "application_id") != APPLICATION_ID:
-            raise ArtifactError("this SQLite file is not an OceanPath ledger", where=path, do=rebuild_words(path))
+            raise ArtifactError("this SQLite file is not an OceanPath ledger", where=path, do=rebuild_command(path))
         if version > len(MIGRATIONS):
-            expected, do = f"version <= {len(MIGRATIONS)}", f"Update OceanPath, or {rebuild_words(path)}"
+            expected, do = f"version <= {len(MIGRATIONS)}", f"Update OceanPath, or {rebuild_command(path)}"
             raise ArtifactError("a newer version made this ledger", where=path, expected=expected, got=version, do=do)
         if _schema(db) != _expected(version):
             raise sqlite3.DatabaseError("its tables are not those of a ledger")
-        if (found := db.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok":
-            raise sqlite3.DatabaseError(found)
+        if (result := db.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok":
+            raise sqlite3.DatabaseError(result)
         for table in tables if version > 1 else ():
-            if db.execute(f"SELECT 1 FROM {table} WHERE seal IS NOT {sealed(table)} LIMIT 1").fetchone():
+            if db.execute(f"SELECT 1 FROM {table} WHERE seal IS NOT {seal_expression(table)} LIMIT 1").fetchone():
                 raise sqlite3.DatabaseError(f"a row of the table {table} differs from its digest")
     finally:
         db.execute("ROLLBACK")
 
 
-def rebuild_words(path: Path) -> str:
-    """The command that makes a ledger anew."""
+def rebuild_command(path: Path) -> str:
+    """The command that rebuilds a ledger, as a sentence."""
     command = f"oceanpath ledger rebuild --workspace {shlex.quote(str(path.parent))}"
-    return f"`{command}` makes it again from what is published."
+    return f"`{command}` makes it again from the published results."
 
 
 def add_functions(db: sqlite3.Connection) -> None:
-    """Let SQL of this connection use `row_seal`."""
-    db.create_function("row_seal", -1, row_sum, deterministic=True)
+    """Add the SQL function `row_seal` to this connection."""
+    db.create_function("row_seal", -1, row_checksum, deterministic=True)
 
 
 def _schema(db: sqlite3.Connection) -> list[tuple[str, str | None]]:
@@ -154,18 +154,18 @@ def _schema(db: sqlite3.Connection) -> list[tuple[str, str | None]]:
 
 @cache
 def _expected(version: int) -> list[tuple[str, str | None]]:
-    """The schema of a version, as SQLite writes it down."""
+    """The schema of a version, as SQLite stores it."""
     db = sqlite3.connect(":memory:", isolation_level=None)
     add_functions(db)
     for script in MIGRATIONS[:version]:
         for statement in script.split(";"):
             db.execute(statement)
-    found = _schema(db)
+    schema = _schema(db)
     db.close()
-    return found
+    return schema
 
 
-def _step(db: sqlite3.Connection) -> None:
+def _apply_next(db: sqlite3.Connection) -> None:
     """Apply the next migration, unless another process just did."""
     db.execute("BEGIN IMMEDIATE")
     try:

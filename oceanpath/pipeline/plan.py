@@ -1,9 +1,10 @@
-"""The plan: which steps an experiment has, in which order, and what each one is made from."""
+"""The plan: the steps of an experiment, their order, and what determines the result of each."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from oceanpath.errors import ExperimentError
@@ -16,7 +17,7 @@ from oceanpath.settings import Settings
 
 @dataclass(frozen=True)
 class Step:
-    """One stage of one or more variants, with everything that determines it but its parents' outputs."""
+    """One stage of one or more variants, with all that determines its result except the outputs of its parents."""
 
     name: str
     """``train``, or ``train@perceiver`` where a variant differs from the base."""
@@ -28,7 +29,7 @@ class Step:
     """Stage → {variant: step name}."""
 
     def upstream(self) -> set[str]:
-        """Names of all steps that must be there first."""
+        """Names of all steps that must end before this one starts."""
         return set(self.parents.values()) | {name for steps in self.across.values() for name in steps.values()}
 
     def identity(self, digests: Mapping[str, str], contents: Mapping[str, Content]) -> dict[str, Any]:
@@ -44,13 +45,13 @@ class Step:
         }
 
     def contents(self, cache: DigestCache) -> dict[str, Content]:
-        """What lies at each outside path now. Raises: ExperimentError: nothing is there."""
+        """The current content of each outside path. Raises: ExperimentError: a path does not exist."""
         return {name: cache.content(path) for name, path in self.settings.outside_paths().items()}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps in an order in which each can be made."""
+    """Steps, parents before children."""
 
     experiment: Experiment
     steps: tuple[Step, ...]
@@ -69,12 +70,12 @@ class Plan:
 
 
 def plan(experiment: Experiment, targets: Iterable[str] = (), to: str = "") -> Plan:
-    """The steps that bring `targets` (or all the file asks for) up to date; `to` cuts the graph after a stage.
+    """The steps that bring `targets` (default: all stages of the file) up to date, or those up to the stage `to`.
 
-    Raises: ExperimentError: an unknown stage, a circle of needs, nothing to do.
+    Raises: ExperimentError: an unknown stage, stages that need each other, or no stage at all.
     """
     catalog = experiment.catalog
-    names = list(targets) or experiment.asked()
+    names = list(targets) or experiment.requested_stages()
     for name in [*names, *([to] if to else [])]:
         catalog.stage(name)
     wanted = _closure(experiment, names)
@@ -84,28 +85,28 @@ def plan(experiment: Experiment, targets: Iterable[str] = (), to: str = "") -> P
         wanted = _closure(experiment, [to])
     if not wanted:
         raise ExperimentError(
-            "the experiment asks for no stage", where=experiment.path.name, do="Add a table such as [train]."
+            "the experiment has no stage", where=experiment.path.name, do="Add a table such as [train]."
         )
     steps: dict[str, Step] = {}
-    made: dict[tuple[str, str], str] = {}
-    for stage in _ordered([stage for stage in catalog.stages if stage.name in wanted]):
+    names_of: dict[tuple[str, str], str] = {}
+    for stage in _sorted([stage for stage in catalog.stages if stage.name in wanted]):
         for variant in experiment.variants:
-            step = _step(experiment, stage, variant, made)
-            made[stage.name, variant.name] = step.name
+            step = _step(experiment, stage, variant, names_of)
+            names_of[stage.name, variant.name] = step.name
             steps.setdefault(step.name, step)
     return Plan(experiment, tuple(steps.values()))
 
 
 def _closure(experiment: Experiment, names: Iterable[str]) -> set[str]:
-    """`names` and all they need; an optional parent counts when the file asks for it."""
-    found: set[str] = set()
+    """`names` and all their parents; optional parents only where the file requests them."""
+    closure: set[str] = set()
     queue = list(names)
     while queue:
         name = queue.pop()
-        if name not in found:
-            found.add(name)
+        if name not in closure:
+            closure.add(name)
             queue += _parents(experiment, experiment.catalog.stage(name))
-    return found
+    return closure
 
 
 def _parents(experiment: Experiment, stage: Stage) -> list[str]:
@@ -113,28 +114,24 @@ def _parents(experiment: Experiment, stage: Stage) -> list[str]:
     return [*stage.required(), *optional]
 
 
-def _step(experiment: Experiment, stage: Stage, variant: Variant, made: Mapping[tuple[str, str], str]) -> Step:
-    """The step of a variant; the base's step itself where nothing differs."""
-    parents = {name: made[name, variant.name] for name in _parents(experiment, stage)}
-    across = {s: {v.name: made[s, v.name] for v in experiment.variants} for s in stage.across}
+def _step(experiment: Experiment, stage: Stage, variant: Variant, names_of: Mapping[tuple[str, str], str]) -> Step:
+    """The step of a variant: the step of the base itself where nothing differs."""
+    parents = {name: names_of[name, variant.name] for name in _parents(experiment, stage)}
+    across = {s: {v.name: names_of[s, v.name] for v in experiment.variants} for s in stage.across}
     settings = variant.settings(stage)
     if variant.name != BASE:
-        base = Step(stage.name, stage, experiment.base.settings(stage), {n: made[n, BASE] for n in parents}, across)
+        base = Step(stage.name, stage, experiment.base.settings(stage), {n: names_of[n, BASE] for n in parents}, across)
         if (base.settings, base.parents) == (settings, parents):
             return base
     name = stage.name if variant.name == BASE else f"{stage.name}@{variant.name}"
     return Step(name, stage, settings, parents, across)
 
 
-def _ordered(stages: list[Stage]) -> list[Stage]:
-    """Stages so that parents come first; among equals the flow order stays. Raises: ExperimentError: a circle."""
-    left, done = list(stages), []
-    names = {stage.name for stage in stages}
-    while left:
-        here = {stage.name for stage in left}
-        ready = [s for s in left if not here & (({*s.required(), *s.optional(), *s.across} & names) - {s.name})]
-        if not ready:
-            raise ExperimentError("stages need each other in a circle", got=" -> ".join(sorted(here)))
-        done.append(ready[0])
-        left.remove(ready[0])
-    return done
+def _sorted(stages: list[Stage]) -> list[Stage]:
+    """Stages with parents before children. Raises: ExperimentError: they need each other in a circle."""
+    by_name = {stage.name: stage for stage in stages}
+    order = TopologicalSorter({stage.name: sorted(stage.all_parents() & by_name.keys()) for stage in stages})
+    try:
+        return [by_name[name] for name in order.static_order()]
+    except CycleError as error:  # each stage in its list needs the one before it
+        raise ExperimentError("stages need each other in a circle", got=" -> ".join(error.args[1][::-1])) from error

@@ -1,8 +1,8 @@
-"""Who a process is, so that the living can be told from the dead.
+"""Identity of processes, to find out whether the holder of a lock still runs.
 
-A process calls itself ``<pid>-<start>-<machine>``. Its start is in ticks since the machine started (Linux: setting the
-clock changes nothing) or the time of its creation (elsewhere). Of a process whose start cannot be read, or that runs on
-another machine, nothing is known: the heartbeat of its locks decides; see `locks`.
+The tag of a process is ``<pid>-<start>-<machine>``. Its start is in ticks since the machine started (Linux: setting the
+clock changes nothing) or the time of its creation (elsewhere). Where the start cannot be read, and for a process on
+another machine, the time of the last touch of its locks decides; see `locks`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ PROC = Path("/proc")
 
 
 def process_tag() -> str:
-    """``<pid>-<start>-<machine>`` of this process: no two processes share one."""
+    """The tag ``<pid>-<start>-<machine>`` of this process, which no other process has."""
     return f"{os.getpid()}-{_start(os.getpid()) or ''}-{machine()}"
 
 
@@ -27,36 +27,36 @@ def host() -> str:
 
 @cache
 def machine() -> str:
-    """Where process numbers mean the same: this host and, where the kernel names it, its namespace (a container)."""
+    """Where process ids are unique: this host and, where the kernel reports it, its namespace (a container)."""
     try:
         return f"{host()}_{(PROC / 'self/ns/pid').stat().st_ino}"
     except OSError:
         return host()
 
 
-def described(tag: str) -> str:
-    """A process in words."""
+def describe(tag: str) -> str:
+    """A process in words, for messages."""
     pid, _, rest = tag.partition("-")
     return f"process {pid} on {rest.partition('-')[2].partition('_')[0]}"
 
 
 def token() -> str:
-    """Eight characters that nobody else has."""
+    """Eight random characters, for unique names."""
     return os.urandom(4).hex()
 
 
 def is_alive(tag: str) -> bool | None:
-    """Whether the process that calls itself `tag` still runs; None where that cannot be known from here."""
+    """Whether the process with this tag still runs; None where that cannot be determined on this machine."""
     pid, _, rest = tag.partition("-")
-    start, _, where = rest.partition("-")
-    if where != machine() or not pid.isdecimal():
+    start, _, origin = rest.partition("-")
+    if origin != machine() or not pid.isdecimal():
         return None
     try:
         os.kill(int(pid), 0)
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
-        pass  # it runs, and belongs to another user
+        pass  # it runs, as another user
     now = _start(int(pid))
     if now is None:
         return False
@@ -64,7 +64,7 @@ def is_alive(tag: str) -> bool | None:
 
 
 def _start(pid: int) -> str | None:
-    """When a process started, empty where that cannot be read; None for one that has ended but is still listed."""
+    """Start of a process, empty where that cannot be read; None for a process that has ended but is still listed."""
     try:
         fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -73,7 +73,7 @@ def _start(pid: int) -> str | None:
 
 
 def _creation_time(pid: int) -> str | None:
-    import psutil  # takes longer to load than a run with nothing to do may take, and is needed beside Linux alone
+    import psutil  # slow to import, and needed on systems other than Linux only
 
     try:
         process = psutil.Process(pid)
@@ -84,7 +84,7 @@ def _creation_time(pid: int) -> str | None:
 
 
 def reset_peak_memory() -> None:
-    """Let the kernel forget this process's peak memory; where it cannot, the old peak stays."""
+    """Reset the peak memory of this process; where the kernel cannot, the old peak remains."""
     try:
         (PROC / "self/clear_refs").write_text("5")
     except OSError:
@@ -92,7 +92,7 @@ def reset_peak_memory() -> None:
 
 
 def peak_memory_mb() -> float | None:
-    """Peak resident memory in MiB since the last reset; None where the kernel does not tell."""
+    """Peak resident memory in MiB since the last reset; None where the kernel does not report it."""
     try:
         lines = (PROC / "self/status").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""What the two SQLite files of a workspace share: check sums of rows, and telling damage from a system that refuses."""
+"""Shared by the two SQLite files of a workspace: checksums of rows, and how to distinguish damage from refusals."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ REFUSALS = {
 
 
 def is_refusal(error: sqlite3.Error) -> bool:
-    """Whether the system refused, so that the file may be whole; every other error means damage."""
+    """Whether the system refused, so that the file may be undamaged; every other error means damage."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in REFUSALS
 
 
-def row_sum(*values: object) -> str:
-    """The check sum of a row."""
+def row_checksum(*values: object) -> str:
+    """The checksum of a row."""
     return xxhash.xxh3_64_hexdigest(repr(values).encode())
 
 
 def journal_of(path: Path) -> Path:
-    """Where SQLite keeps what a transaction has changed, until it is committed."""
+    """The rollback journal that SQLite writes until a transaction is committed."""
     return path.with_name(f"{path.name}-journal")

@@ -1,4 +1,4 @@
-"""The door of a room: what a stage declares, what its work receives, what it gives back."""
+"""The interface of a stage: what it declares, what its work receives, and what it returns."""
 
 from __future__ import annotations
 
@@ -10,18 +10,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from oceanpath.errors import OceanPathError
+from oceanpath.pipeline.workspace import JOURNAL as JOURNAL
+from oceanpath.pipeline.workspace import LOCAL as LOCAL
 from oceanpath.settings import Settings
-
-LOCAL = "local"
-"""Folder of a published folder for what is true on this machine only: no part of the result, in no digest."""
-JOURNAL = f"{LOCAL}/journal.txt"
-"""A file below `out` by which a stage's work goes on with what it wrote before it was killed; it is never published.
-Work that writes one may be given its own unfinished folder again, and must hold nothing in there for whole unseen."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One room of the house. Functions are named as ``"module:function"`` and imported only when they must run."""
+    """One stage. Functions are named as ``"module:function"`` and imported only when they must run."""
 
     name: str
     version: int
@@ -32,43 +28,47 @@ class Stage:
     check: str
     """``check(path)``: reads what was written and raises ArtifactError; runs before anything is published."""
     needs: tuple[str, ...] = ()
-    """Parents by name; ``"demo?"`` is taken only when the experiment has that stage."""
+    """Parents by name; ``"demo?"`` takes part only when the experiment has that stage."""
     when: str = ""
-    """Dotted key whose presence asks for this stage where it is an optional parent."""
+    """Dotted key that requests this stage, when set, where it is an optional parent."""
     across: tuple[str, ...] = ()
-    """Parents that are wanted from every variant, for comparison."""
+    """Stages whose results of every variant are read, for comparison."""
     parts: str = ""
     """``parts(settings, inputs) -> list[Part]``; empty for a stage that is not mapped."""
     part_work: str = ""
     """``run_part(settings, inputs, part, out, progress) -> Summary``, for a mapped stage."""
     part_unit: str = "parts"
-    """What its parts are called in the progress: slides, folds."""
+    """Unit of the parts in the progress: slides, folds."""
     digest: str = ""
-    """``digest(path) -> str``: what readers of the output see, where files of other bytes can say the same; it is what
-    children are keyed by. Empty: every file's path and content."""
+    """``digest(path) -> str``: a digest of what readers of the output see, where different bytes can mean the same. The
+    fingerprints of children depend on it. Empty: a digest of every file's path and content."""
     extends: bool = False
-    """Whether its work may link files of what it published before; see `Inputs.earlier`."""
+    """Whether its work may link files of its earlier results; see `Inputs.earlier`."""
     allows: str = ""
-    """Settings field that allows the whole to be made without the parts that fail; see `Inputs.failed`."""
+    """Settings field that permits a result without the parts that fail; see `Inputs.failed`."""
     preflight: str = ""
-    """``preflight(settings, sources) -> Outlook``: what can be known to be wrong before any work; light to import."""
+    """``preflight(settings, sources) -> Preview``: problems that are certain before any work; light to import."""
     self_checked: tuple[str, ...] = ()
-    """Files of other stages, such as ``"mmap/*.bin"``, that the work compares with their digests itself where it first
-    reads them, or only links; all others are compared before it starts."""
+    """Files of other stages, such as ``"mmap/*.bin"``, that the work itself compares with their digests when it first
+    reads them, or only links; all others are compared before the work starts."""
     doc: str = ""
-    """One line for the command line."""
+    """Help of its verb, in one line."""
 
     def compared(self, parent: str) -> Callable[[str], bool]:
         """Whether a file that `parent` published is compared with its sealed digest before this stage starts."""
         return lambda name: not any(fnmatchcase(f"{parent}/{name}", pattern) for pattern in self.self_checked)
 
     def required(self) -> tuple[str, ...]:
-        """Names of the parents it cannot do without."""
+        """Names of the parents that always take part."""
         return tuple(name for name in self.needs if not name.endswith("?"))
 
     def optional(self) -> tuple[str, ...]:
-        """Names of the parents it uses when the experiment has them."""
+        """Names of the parents that take part when the experiment has them."""
         return tuple(name[:-1] for name in self.needs if name.endswith("?"))
+
+    def all_parents(self) -> set[str]:
+        """Names of all stages that come before it where they take part."""
+        return {*self.required(), *self.optional(), *self.across}
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ class Part:
     key: str
     """Unique within the stage and safe as a folder name."""
     identity: Mapping[str, Any]
-    """Exactly what determines this part, as JSON values: settings, digests of what it reads, its number."""
+    """Everything that determines this part and nothing else, as JSON values: settings, digests of inputs, a number."""
     payload: Mapping[str, Any] = field(default_factory=dict)
-    """What the work needs beside it, never part of the identity: a path."""
+    """What the work needs in addition and no identity contains: a path."""
 
 
 @dataclass(frozen=True)
@@ -97,14 +97,16 @@ class Inputs:
     across: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
     """Stage → {variant: published folder}, for the stages named in `Stage.across`."""
     parts: Mapping[str, Path] = field(default_factory=dict)
-    """Part key → published folder, in part order; only for the work that gathers them."""
+    """Part key → published folder, in part order; only for the work that combines them."""
     failed: Mapping[str, str] = field(default_factory=dict)
-    """Part key → why it failed, where the settings allow that; only for the work that gathers the others."""
+    """Part key → the reason of its failure, where the settings permit that; only for the work that combines parts."""
+    upcoming: Part | None = None
+    """The part that this process works on next, if its executor knows it: it may be prepared in advance."""
     earlier: tuple[Path, ...] = ()
-    """What the same stage published before, newest first, for a stage that `extends` it: bytes to link instead of
-    writing them again, which decide nothing that readers see."""
+    """Earlier results of the same stage, newest first, for a stage that `extends` them: files to link instead of
+    writing the same bytes again. They do not change what readers see."""
     verify: bool = True
-    """Whether what is read is compared with its digest first."""
+    """Whether inputs are compared with their digests before they are read."""
 
     def check(self, parent: str, names: Iterable[str]) -> None:
         """Compare files of a parent with their sealed digests: for work that reads what `Stage.self_checked` names.
@@ -124,22 +126,21 @@ class Inputs:
 
 
 def _verify(folder: Path, names: Iterable[str]) -> None:
-    from oceanpath.pipeline.integrity import verify_files  # which imports this module
+    from oceanpath.pipeline.integrity import verify_files  # loads SQLite, which most commands do not need
 
     verify_files(folder, names)
 
 
 @dataclass(frozen=True)
 class ParentSources:
-    """What is known of a stage's parents before any of them is made."""
+    """What is known about the parents of a stage before any of them runs."""
 
     names: frozenset[str] = frozenset()
-    """All of them."""
+    """Names of all parents."""
     parents: Mapping[str, Path] = field(default_factory=dict)
-    """Folders of those that are published already."""
+    """Folders of the parents that are published already."""
     expected: Mapping[str, Any] = field(default_factory=dict)
-    """`Outlook.expected` of those that are to be made."""
-
+    """`Preview.expected` of the parents that will run."""
     verify: bool = True
     """As `Inputs.verify`."""
 
@@ -158,21 +159,21 @@ class ParentSources:
 
 @dataclass(frozen=True)
 class Preview:
-    """What a stage can tell before any work."""
+    """The report of a stage before any work."""
 
     problems: tuple[OceanPathError, ...] = ()
-    """Why it would fail."""
+    """Reasons why the stage would fail."""
     notes: tuple[str, ...] = ()
-    """Lines a user should see."""
+    """Lines for the user."""
     expected: Any = None
-    """What its children may count on, in words that they understand; None where that is not known."""
+    """What its children can expect, in a type that they know; None where that is unknown."""
     bytes: int = 0
-    """What it will add to the disk at least, as far as that is known."""
+    """Bytes that it will write at least, as far as that is known."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a stage says about what it did; goes to the ledger and to the screen."""
+    """A summary of the result, for the ledger and for the screen."""
 
     lines: tuple[str, ...] = ()
     metrics: Mapping[str, Any] = field(default_factory=dict)
@@ -180,22 +181,22 @@ class Summary:
 
 
 class Progress(Protocol):
-    """How work tells where it is. Calls are cheap; the screen decides what to draw."""
+    """Receives the progress of work. Calls are cheap; the screen decides what to draw."""
 
     def start(self, total: int, unit: str) -> None:
-        """Begin counting to `total` things called `unit`."""
+        """Start counting to `total` units named `unit`."""
 
     def advance(self, count: int = 1) -> None:
-        """`count` more are done."""
+        """`count` more units are done."""
 
     def inside(self, done: float, pace: str) -> None:
-        """All but for a fraction, `done` things are done; what the one at work is made of goes at `pace`."""
+        """`done` units are done, including fractions of current ones; `pace` describes their speed."""
 
     def phase(self, text: str) -> None:
-        """What is being done now, in a few words, where nothing is counted: "compiling UMAP"."""
+        """What is being done while nothing is counted: "compiling UMAP"."""
 
     def note(self, text: str) -> None:
-        """One line a user should see."""
+        """A line for the user."""
 
 
 class Quiet:
@@ -220,5 +221,5 @@ class Quiet:
 def resolve(path: str) -> Callable[..., Any]:
     """The function behind ``"module:function"``, imported now."""
     module, _, name = path.partition(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    return found
+    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return function

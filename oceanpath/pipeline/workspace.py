@@ -1,4 +1,4 @@
-"""Where everything lies, and what a published folder says of itself."""
+"""Paths of a workspace, and the manifest of a published folder."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ from typing import Any
 import xxhash
 
 from oceanpath.errors import ArtifactError, ExperimentError
-from oceanpath.pipeline.locks import clear, holder
+from oceanpath.pipeline.locks import holder, remove_stale
 from oceanpath.pipeline.processes import is_alive, process_tag, token
-from oceanpath.pipeline.stage import JOURNAL, LOCAL
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 PARTIAL = ".partial"
+LOCAL = "local"
+"""Folder below a published folder for facts about this machine only: no part of the result, in no digest."""
+JOURNAL = f"{LOCAL}/journal.txt"
+"""A file below `out` with which the work of a stage resumes what it wrote before it was killed; it is never published.
+Work that writes one may receive its own unfinished folder again, and must check everything that is in it."""
 
 
 @dataclass(frozen=True)
@@ -33,18 +37,18 @@ class Manifest:
     fingerprint: str
     identity: Mapping[str, Any]
     digest: str
-    """Output digest, what children are keyed by: of every file's path and content, or what `Stage.digest` says."""
+    """Output digest, on which fingerprints of children depend: of all paths and contents, or by `Stage.digest`."""
     files: Mapping[str, Mapping[str, Any]]
     summary: Mapping[str, Any]
     parts: Mapping[str, str] = field(default_factory=dict)
-    """Part key → fingerprint of the part that was gathered."""
+    """Part key → fingerprint of the part that was combined."""
     environment: Mapping[str, Any] = field(default_factory=dict)
-    """Python and packages that made it; never part of an identity or a digest."""
+    """Versions of Python and packages; never part of an identity or a digest."""
     local: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """As `files`, of what is true on this machine only: in no digest, and need not be there."""
+    """As `files`, for facts about this machine only: they are in no digest and may be missing."""
     format: int = FORMAT
     seal: str = ""
-    """Digest of manifest.json as it is with this text empty; empty in folders that were published before it existed."""
+    """Digest of manifest.json with this text empty; empty in folders from before this key existed."""
 
     @property
     def bytes(self) -> int:
@@ -54,23 +58,23 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Workspace:
-    """Where everything lies."""
+    """The folder of all results, and the paths in it."""
 
     root: Path
 
-    def place(self, kind: str, stage: str, fingerprint: str) -> Path:
-        """The final folder of a published stage or part."""
+    def folder(self, kind: str, stage: str, fingerprint: str) -> Path:
+        """The folder under which a stage or part is published."""
         return self.root / ("runs" if kind == "stage" else "parts") / stage / fingerprint
 
     def folders(self, kind: str, stage: str) -> list[Path]:
-        """What a stage published, stages or parts."""
-        places = self.place(kind, stage, "").iterdir() if self.place(kind, stage, "").is_dir() else ()
-        return sorted(path for path in places if not path.name.startswith("."))
+        """All published folders of a stage or of its parts, sorted."""
+        parent = self.folder(kind, stage, "")
+        return sorted(path for path in parent.glob("[!.]*")) if parent.is_dir() else []
 
     def earlier(self, stage: str, most: int = 16) -> tuple[Path, ...]:
-        """The last folders that a stage published, newest first."""
-        found = [path for path in (self.root / "runs" / stage).glob("[!.]*") if (path / MANIFEST).is_file()]
-        return tuple(sorted(found, key=lambda path: (-path.stat().st_mtime_ns, path.name))[:most])
+        """The latest published folders of a stage, newest first."""
+        folders = [path for path in self.folders("stage", stage) if (path / MANIFEST).is_file()]
+        return tuple(sorted(folders, key=lambda path: (-path.stat().st_mtime_ns, path.name))[:most])
 
     @property
     def ledger(self) -> Path:
@@ -79,7 +83,7 @@ class Workspace:
 
     @property
     def locks(self) -> Path:
-        """Who is at work on what."""
+        """The folder of all locks."""
         return self.root / "locks"
 
     @property
@@ -88,9 +92,9 @@ class Workspace:
         return self.root / "digests.sqlite"
 
     def open(self) -> None:
-        """Make the workspace.
+        """Create the workspace, and check that it can be used.
 
-        Raises: ExperimentError: it cannot be written, or holds no symbolic links.
+        Raises: ExperimentError: it cannot be written, or its file system has no symbolic links.
         """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -98,34 +102,34 @@ class Workspace:
             probe.touch()
             probe.unlink()
         except OSError as error:
-            do = "Choose another place with --workspace."
+            do = "Choose another folder with --workspace."
             raise ExperimentError("the workspace cannot be written", where=self.root, got=error, do=do) from error
         try:
             probe.symlink_to(self.root)
             probe.unlink()
         except OSError as error:
             what = "the file system of the workspace has no symbolic links"
-            do = "Choose a place on another disk with --workspace."
+            do = "Choose a folder on another disk with --workspace."
             raise ExperimentError(what, where=self.root, got=error, do=do) from error
 
     def sweep(self, *, journals: bool = False) -> None:
-        """Remove what dead processes left half made, and with `journals` also that with which work can go on."""
+        """Remove unfinished folders of ended processes, and with `journals` also those from which work could resume."""
         for folder in (*self.root.glob(f"runs/*/.*{PARTIAL}"), *self.root.glob(f"parts/*/.*{PARTIAL}")):
-            if self.is_left(folder) and (journals or not (folder / JOURNAL).exists()):
-                remove_left(folder)
-        clear(self.locks)
-        remove_dead((*self.locks.glob(".*"), *self.root.glob("experiments/*/.*")))
+            if self.is_abandoned(folder) and (journals or not (folder / JOURNAL).exists()):
+                remove_abandoned(folder)
+        remove_stale(self.locks)
+        remove_ended((*self.locks.glob(".*"), *self.root.glob("experiments/*/.*")))
 
-    def is_left(self, folder: Path) -> bool:
-        """Whether nobody is at a private folder any more: who makes something holds its lock for as long."""
+    def is_abandoned(self, folder: Path) -> bool:
+        """Whether no process works in a private folder any more: its process would hold the lock of the fingerprint."""
         _, name, tag, *_ = folder.name.split(".")
         return holder(self.locks, name) != tag
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest of a published folder, or None when nothing is published there.
+    """The manifest of a published folder, or None where there is no folder.
 
-    Raises: ArtifactError: the folder is there but unsealed, of another format, or its files have other sizes.
+    Raises: ArtifactError: the folder is unsealed, has another format, or its files have other sizes.
     """
     if not folder.is_dir():
         return None
@@ -145,7 +149,7 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write manifest.json, with a digest of itself in it."""
+    """Write manifest.json, which contains a digest of itself."""
     raw = json.dumps(asdict(manifest), indent=1, sort_keys=True, allow_nan=False).encode()
     (folder / MANIFEST).write_bytes(raw.replace(_seal(""), _seal(_digest(raw))))
 
@@ -159,34 +163,34 @@ def _digest(raw: bytes) -> str:
 
 
 def sealed_files(folder: Path) -> list[Path]:
-    """The files of a folder that are, or are to be, in its manifest, sorted: all but the manifest and what is local."""
+    """The files that belong in a folder's manifest, sorted: all but the manifest itself and local files."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return sorted(path for path in files if path.relative_to(folder).parts[0] not in (MANIFEST, LOCAL))
 
 
 def local_files(folder: Path) -> list[Path]:
-    """The files of a folder that are true on this machine only, sorted; no journal."""
+    """The files with facts about this machine only, sorted; without the journal."""
     return sorted(path for path in (folder / LOCAL).rglob("*") if path.is_file() and path != folder / JOURNAL)
 
 
 def find(workspace: Workspace, kind: str, stage: str, name: str) -> tuple[Manifest | None, str]:
-    """What is published under a fingerprint, and what is wrong with it if it is damaged."""
+    """The manifest published under a fingerprint, if any, and its problem if it is damaged."""
     try:
-        return read_manifest(workspace.place(kind, stage, name)), ""
+        return read_manifest(workspace.folder(kind, stage, name)), ""
     except ArtifactError as error:
         return None, error.render()
 
 
-def remove_dead(paths: Iterable[Path]) -> None:
-    """Remove those of `paths`, called ``.<name>.<process tag>.<token>``, whose process has ended on this machine."""
+def remove_ended(paths: Iterable[Path]) -> None:
+    """Remove those of `paths`, named ``.<name>.<process tag>.<token>``, whose process has ended on this machine."""
     for path in paths:
         if is_alive(path.name.rpartition(".")[0].rpartition(".")[2]) is False:
             with suppress(OSError):  # another process removes it at this moment
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
-def remove_left(folder: Path) -> None:
-    """Remove a private folder of the dead, unless another process takes it, or removes it, at this moment."""
+def remove_abandoned(folder: Path) -> None:
+    """Remove the private folder of an ended process, unless another process takes or removes it at this moment."""
     with suppress(OSError):
-        grave = folder.rename(folder.with_name(f".swept.{process_tag()}.{token()}{PARTIAL}"))
-        shutil.rmtree(grave)
+        renamed = folder.rename(folder.with_name(f".swept.{process_tag()}.{token()}{PARTIAL}"))
+        shutil.rmtree(renamed)

@@ -1,5 +1,5 @@
-"""A bundle behind an inference engine, and that engine behind HTTP.
+"""Inference with a bundle, offline and over HTTP.
 
-`engine.Engine` is the one thing that answers: the verb `predict` (`offline`) and the server (`app`) both call it, so
-they cannot disagree. Importing this package imports nothing.
+The command `predict` (`offline`) and the server (`app`) both use `engine.Engine`, so their predictions are identical.
+Importing this package imports no other module.
 """

@@ -1,15 +1,15 @@
 """The HTTP application.
 
-    GET  /          a page to drop files on
+    GET  /          a page that predicts dropped files, with /app.js and /style.css
     GET  /health    {"status", "ready", "model", "digest"}
     GET  /model     the facts of bundle.json
     POST /predict   an .h5 or .npy body, JSON {"features": [[...]]}, or a form with one file → class probabilities
-                    ?attention=1 adds the weight of every patch (and its coordinates, where they were sent)
+                    ?attention=1 adds the attention of every patch, and its coordinates if they were sent
                     ?members=1 adds the probabilities of each member
-                    ?encoder=NAME says what made the features, where the file does not
-                    ?slide_id=ID says whose they are, where the file does not; a model with a cap draws patches by it
-                    coordinates come in the .h5, as "coords" in JSON, or as a second .npy of a form, named coords
-    GET  /schema    the OpenAPI description of all this
+                    ?encoder=NAME states the encoder of the features, if the file does not
+                    ?slide_id=ID states the slide, if the file does not; a model with a cap samples patches by it
+                    coordinates are in the .h5, in "coords" of JSON, or in a second .npy of a form, named coords
+    GET  /schema    the OpenAPI description of the server
     GET  /docs      the same as a page
 
 Errors are {"error": {"status", "code", "message", ...}}; see `oceanpath.serving.errors`.
@@ -30,7 +30,7 @@ from oceanpath.serving.engine import Engine
 from oceanpath.serving.error_responses import HANDLERS
 from oceanpath.serving.middleware import RequestMiddleware
 from oceanpath.serving.openapi import PredictOperation, openapi_config, problem_responses
-from oceanpath.serving.page import PAGE, page_response
+from oceanpath.serving.page import page_response, web_file
 from oceanpath.serving.responses import Answer, Health, describe
 from oceanpath.serving.service import Service
 from oceanpath.serving.settings import ServeSettings, is_loopback
@@ -39,10 +39,10 @@ LOCAL_NAMES = ("127.0.0.1", "localhost", "::1")
 
 
 def create_app(engine: Engine, settings: ServeSettings) -> ASGIApp:
-    """The ASGI application that answers with `engine`."""
+    """The ASGI application that predicts with `engine`."""
     service = Service(engine, settings)
     app = Litestar(
-        route_handlers=[page, docs, health, model, predict],
+        route_handlers=[page, script, style, docs, health, model, predict],
         state=State({"service": service}),
         on_shutdown=[service.close],
         exception_handlers=HANDLERS,
@@ -58,26 +58,38 @@ def create_app(engine: Engine, settings: ServeSettings) -> ASGIApp:
 
 @get("/", media_type=MediaType.HTML, sync_to_thread=False, include_in_schema=False)
 def page() -> Response[str]:
-    """The page, all in one document."""
-    return page_response(PAGE)
+    """The page on which files are dropped."""
+    return page_response(web_file("index.html"))
+
+
+@get("/app.js", media_type="text/javascript", sync_to_thread=False, include_in_schema=False)
+def script() -> str:
+    """The script of the page."""
+    return web_file("app.js")
+
+
+@get("/style.css", media_type=MediaType.CSS, sync_to_thread=False, include_in_schema=False)
+def style() -> str:
+    """The style of all pages."""
+    return web_file("style.css")
 
 
 @get("/docs", media_type=MediaType.HTML, sync_to_thread=False, include_in_schema=False)
 def docs(request: Request[Any, Any, State]) -> Response[str]:
-    """What can be asked, as a page."""
+    """The API reference."""
     return page_response(render_docs(request.app.openapi_schema.to_schema(), str(request.base_url).rstrip("/")))
 
 
 @get("/health", sync_to_thread=False)
 def health(state: State) -> Health:
-    """Whether the server answers, and as which model. The engine passed its self-test before the server listened."""
+    """State of the server and its model. The model passes a self-test before the server accepts connections."""
     facts = state.service.engine.facts
     return {"status": "ok", "ready": True, "model": facts.name, "digest": facts.digest}
 
 
 @get("/model", sync_to_thread=False)
 def model(state: State) -> BundleFacts:
-    """The facts of the bundle: classes, what the model takes, how it was measured."""
+    """The facts of the bundle: classes, required features, performance."""
     facts: BundleFacts = state.service.engine.facts
     return facts
 
@@ -86,12 +98,12 @@ def model(state: State) -> BundleFacts:
 async def predict(
     request: Request[Any, Any, State],
     state: State,
-    attention: Annotated[bool, Parameter(description="Add the weight and the coordinates of every patch.")] = False,
+    attention: Annotated[bool, Parameter(description="Add the attention and the coordinates of every patch.")] = False,
     members: Annotated[bool, Parameter(description="Add the probabilities of each member of the ensemble.")] = False,
-    encoder: Annotated[str, Parameter(description="What made the features, where the file does not say.")] = "",
-    slide_id: Annotated[str, Parameter(description="Whose features they are, where the file does not say.")] = "",
+    encoder: Annotated[str, Parameter(description="Encoder of the features, if the file does not state it.")] = "",
+    slide_id: Annotated[str, Parameter(description="Slide of the features, if the file does not state it.")] = "",
 ) -> Answer:
     """Class probabilities of one slide."""
     service: Service = state.service
-    question, found = await service.answer(request, encoder, slide_id)
-    return describe(service.engine.facts, question, found, attention=attention, members=members)
+    slide, prediction = await service.predict(request, encoder, slide_id)
+    return describe(service.engine.facts, slide, prediction, attention=attention, members=members)

@@ -1,4 +1,4 @@
-"""Bytes from a stranger → features. Sizes are compared before anything is allocated, and nothing is ever unpickled."""
+"""Untrusted bytes → features. Sizes are checked before memory is allocated, and nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ JSON_KEYS = {"features", "coords", "slide_id", "encoder"}
 
 
 def decode(body: bytes | bytearray, media_type: str, limits: Limits, read_h5: ReadH5) -> PredictionRequest:
-    """The question in a body. The first bytes decide what it is; the media type speaks only for JSON.
+    """The slide in a body. The format is detected from the first bytes; the media type is used only for JSON.
 
     Args:
         body: The whole body, or the uploaded file of a form.
-        media_type: As the client gave it; may be empty.
-        limits: What is more is refused before it is allocated.
-        read_h5: Reads the body where it is HDF5; see `oceanpath.serving.hdf5_reader`.
+        media_type: According to the client; may be empty.
+        limits: Larger bodies are rejected before memory is allocated.
+        read_h5: Reads HDF5 bodies; see `oceanpath.serving.hdf5_reader`.
 
-    Raises: MalformedError, UnknownFormatError, TooLargeError, WrongDimensionError, NoPatchesError, BadFeaturesError.
+    Raises: MalformedError, UnknownFormatError, TooLargeError, WrongDimensionError, EmptyBagError, BadFeaturesError.
     """
     if not body:
         raise MalformedError("the body is empty", expected=ACCEPTED)
@@ -49,16 +49,16 @@ def decode(body: bytes | bytearray, media_type: str, limits: Limits, read_h5: Re
     if media_type.startswith("application/json") or body[:64].lstrip()[:1] == b"{":
         return _json(body, limits)
     kind, do = identify(body)
-    raise UnknownFormatError("the body is in no format that is read here", expected=ACCEPTED, got=kind, do=do)
+    raise UnknownFormatError("the body has no supported format", expected=ACCEPTED, got=kind, do=do)
 
 
 def decode_coords(body: bytes | bytearray, limits: Limits) -> NDArray[Any]:
-    """Coordinates [N, 2] of an .npy, the second file of a form.
+    """Coordinates [N, 2] in an .npy, the second file of a form.
 
-    Raises: MalformedError, TooLargeError, WrongDimensionError, NoPatchesError.
+    Raises: MalformedError, TooLargeError, WrongDimensionError, EmptyBagError.
     """
     if not body.startswith(NPY_MAGIC):
-        raise MalformedError("the coordinates are no .npy", expected="an .npy of [N, 2] numbers")
+        raise MalformedError("the coordinates are not an .npy file", expected="an .npy of [N, 2] numbers")
     return _npy(body, limits, "fiu")
 
 
@@ -71,44 +71,42 @@ def _npy(body: bytes | bytearray, limits: Limits, kinds: str) -> NDArray[Any]:
     dtype = header.dtype
     if dtype.kind not in kinds or dtype.itemsize > 8:
         expected = "float16, float32 or float64" if kinds == "f" else "integers or floats"
-        raise MalformedError("an .npy of another type", expected=expected, got=dtype)
-    shape = _two(header.shape)
+        raise MalformedError("an .npy of the wrong dtype", expected=expected, got=dtype)
+    shape = _matrix_shape(header.shape)
     validate_size(shape, dtype.itemsize, limits)
     rest = len(body) - stream.tell()
     if rest != math.prod(shape) * dtype.itemsize:
-        said = f"{math.prod(shape) * dtype.itemsize} bytes for {list(shape)} {dtype}"
-        raise MalformedError(
-            "the .npy holds more or fewer bytes than its header says", expected=said, got=f"{rest} bytes"
-        )
+        expected = f"{math.prod(shape) * dtype.itemsize} bytes for {list(shape)} {dtype}"
+        raise MalformedError("the size of the .npy does not match its header", expected=expected, got=f"{rest} bytes")
     flat = np.frombuffer(body, dtype, offset=stream.tell())
-    found: NDArray[Any] = flat.reshape(shape, order=header.order)
-    return found
+    array: NDArray[Any] = flat.reshape(shape, order=header.order)
+    return array
 
 
 def _json(body: bytes | bytearray, limits: Limits) -> PredictionRequest:
     if len(body) > limits.max_json:
         raise TooLargeError(
-            "too much JSON", expected=f"at most {limits.max_json} bytes", do="Send an .npy or .h5 file."
+            "the JSON is too large", expected=f"at most {limits.max_json} bytes", do="Send an .npy or .h5 file."
         )
     try:
-        held = json.loads(body)
+        fields = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise MalformedError("the body is no JSON", got=type(error).__name__) from error
-    if not isinstance(held, dict) or "features" not in held or set(held) - JSON_KEYS:
+        raise MalformedError("the body is not valid JSON", got=type(error).__name__) from error
+    if not isinstance(fields, dict) or "features" not in fields or set(fields) - JSON_KEYS:
         expected = '{"features": [[...]]}; optional: "coords": [[x, y], ...], "slide_id" and "encoder"'
-        raise MalformedError("JSON of another shape", expected=expected)
-    texts = {name: held.get(name, "") for name in ("encoder", "slide_id")}
+        raise MalformedError("unexpected JSON", expected=expected)
+    texts = {name: fields.get(name, "") for name in ("encoder", "slide_id")}
     if not all(isinstance(text, str) for text in texts.values()):
-        raise MalformedError("JSON of another shape", expected="encoder and slide_id: text")
-    coords = _numbers(held, "coords", limits) if held.get("coords") is not None else None
-    return PredictionRequest(_numbers(held, "features", limits), coords, Provenance(**texts))
+        raise MalformedError("unexpected JSON", expected="encoder and slide_id: text")
+    coords = _numbers(fields, "coords", limits) if fields.get("coords") is not None else None
+    return PredictionRequest(_numbers(fields, "features", limits), coords, Provenance(**texts))
 
 
-def _numbers(held: dict[str, Any], name: str, limits: Limits) -> NDArray[np.float64]:
-    """The table of numbers [N, D] below a key."""
-    rows = held[name]
+def _numbers(fields: dict[str, Any], name: str, limits: Limits) -> NDArray[np.float64]:
+    """The numbers [N, D] in a field."""
+    rows = fields[name]
     if not isinstance(rows, list):
-        raise MalformedError("JSON of another shape", expected=f"{name}: a list of lists")
+        raise MalformedError("unexpected JSON", expected=f"{name}: a list of lists")
     if not rows:
         raise EmptyBagError("the slide has no patches", expected="at least one")
     try:
@@ -118,13 +116,13 @@ def _numbers(held: dict[str, Any], name: str, limits: Limits) -> NDArray[np.floa
             f"rows of different lengths or depths in {name}", expected="[N, D] numbers"
         ) from error
     if numbers.dtype.kind not in "fiu":
-        raise MalformedError(f"{name} holds something else than numbers", expected="[N, D] numbers")
-    shape = _two(numbers.shape)
+        raise MalformedError(f"{name} has values that are not numbers", expected="[N, D] numbers")
+    shape = _matrix_shape(numbers.shape)
     validate_size(shape, 4, limits)
     return numbers.astype(np.float64).reshape(shape)
 
 
-def _two(shape: tuple[int, ...]) -> tuple[int, int]:
+def _matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
     """[N, D] of [N, D] or [1, N, D]."""
     if len(shape) == 3 and shape[0] == 1:
         shape = shape[1:]

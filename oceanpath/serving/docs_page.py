@@ -1,21 +1,17 @@
-"""The OpenAPI description as one HTML page in the look of the page at /, with no program in it."""
+"""The OpenAPI description as an HTML page without scripts."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
-from oceanpath.serving.page import PAGE
-
-STYLE = re.search(r"<style>.*?</style>", PAGE, flags=re.DOTALL)
 Json = Mapping[str, Any]
 
 
 def render_docs(schema: Json, address: str) -> str:
-    """The page of an OpenAPI document as Litestar makes it; the examples use the `address` of the server."""
+    """The page of an OpenAPI document of Litestar; the examples use the `address` of the server."""
     parts = [
         f'<section class="card"><h2><code>{method.upper()} {escape(path)}</code></h2>'
         f"<p><code>{_example(method, address + path)}</code></p>{_operation(schema, operation)}</section>"
@@ -28,15 +24,15 @@ def render_docs(schema: Json, address: str) -> str:
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(info["title"])} {escape(info["version"])}: the interface</title>
+<title>{escape(info["title"])} {escape(info["version"])}: API reference</title>
 <link rel="icon" href="data:,">
-{STYLE[0] if STYLE else ""}
+<link rel="stylesheet" href="style.css">
 </head>
 <body>
 <header>
-  <p class="brand"><a href="/">{escape(info["title"])} {escape(info["version"])}</a></p>
-  <h1>The interface</h1>
-  <p class="soft">{escape(info["description"])} The same for programs, as OpenAPI: <a href="/schema">/schema</a></p>
+  <p class="brand"><a href="./">{escape(info["title"])} {escape(info["version"])}</a></p>
+  <h1>API reference</h1>
+  <p class="soft">{escape(info["description"])} Machine-readable: <a href="schema">OpenAPI description</a></p>
 </header>
 <main>{"".join(parts)}</main>
 </body>
@@ -49,25 +45,25 @@ def _example(method: str, url: str) -> str:
 
 
 def _operation(schema: Json, operation: Json) -> str:
-    """What one request takes and gives."""
-    asked = [(p["name"], _type(p["schema"]), p.get("description", "")) for p in operation.get("parameters", ())]
+    """Parameters, body, response and errors of one operation."""
+    query = [(p["name"], _type(p["schema"]), p.get("description", "")) for p in operation.get("parameters", ())]
     body = operation.get("requestBody", {})
     forms = [
-        (name, _type(one["schema"]), one["schema"].get("description", ""))
-        for name, one in body.get("content", {}).items()
+        (name, _type(form["schema"]), form["schema"].get("description", ""))
+        for name, form in body.get("content", {}).items()
     ]
-    good = _target(schema, operation["responses"]["200"]["content"]["application/json"]["schema"])
-    fields = [(name, _type(one), one.get("description", "")) for name, one in good.get("properties", {}).items()]
-    problems = [
+    response = _resolve(schema, operation["responses"]["200"]["content"]["application/json"]["schema"])
+    fields = [(name, _type(part), part.get("description", "")) for name, part in response.get("properties", {}).items()]
+    errors = [
         (status, "", answer["description"]) for status, answer in operation["responses"].items() if status != "200"
     ]
     return "".join(
         [
             f"<p>{escape(operation.get('description') or '')}</p>",
-            _table("In the query", asked),
+            _table("Query parameters", query),
             _table(f"Body: {body.get('description', '')}", forms),
-            _table("The answer (200)", fields),
-            _table("Errors", problems),
+            _table("Response (200)", fields),
+            _table("Errors", errors),
         ]
     )
 
@@ -81,23 +77,23 @@ def _table(title: str, rows: Iterable[tuple[str, str, str]]) -> str:
     return f"<h3>{escape(title)}</h3><dl>{''.join(lines)}</dl>" if lines else ""
 
 
-def _target(schema: Json, one: Json) -> Json:
-    """What a reference points to, or the schema itself."""
-    found: Json = schema["components"]["schemas"][one["$ref"].rsplit("/", 1)[-1]] if "$ref" in one else one
-    return found
+def _resolve(schema: Json, part: Json) -> Json:
+    """The target of a reference, or the part itself."""
+    target: Json = schema["components"]["schemas"][part["$ref"].rsplit("/", 1)[-1]] if "$ref" in part else part
+    return target
 
 
-def _type(one: Json) -> str:
-    """The type in a word or two."""
-    if "$ref" in one:
-        return str(one["$ref"]).rsplit("/", 1)[-1]
-    if "allOf" in one:
-        return _type(one["allOf"][0])
-    if "oneOf" in one:
-        return " or ".join(_type(choice) for choice in one["oneOf"])
-    if one.get("type") == "array":
-        return f"list of {_type(one.get('items', {}))}"
-    if isinstance(one.get("additionalProperties"), Mapping) and one["additionalProperties"]:
-        return f"object of {_type(one['additionalProperties'])}"
-    default = f", default {json.dumps(one['default'])}" if one.get("default") not in (None, "") else ""
-    return f"{one.get('format') or one.get('type', '')}{default}"
+def _type(part: Json) -> str:
+    """The type in one or two words."""
+    if "$ref" in part:
+        return str(part["$ref"]).rsplit("/", 1)[-1]
+    if "allOf" in part:
+        return _type(part["allOf"][0])
+    if "oneOf" in part:
+        return " or ".join(_type(choice) for choice in part["oneOf"])
+    if part.get("type") == "array":
+        return f"list of {_type(part.get('items', {}))}"
+    if isinstance(part.get("additionalProperties"), Mapping) and part["additionalProperties"]:
+        return f"object of {_type(part['additionalProperties'])}"
+    default = f", default {json.dumps(part['default'])}" if part.get("default") not in (None, "") else ""
+    return f"{part.get('format') or part.get('type', '')}{default}"

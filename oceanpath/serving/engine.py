@@ -1,4 +1,4 @@
-"""The one function that turns the features of a slide into an answer."""
+"""Inference: the features of a slide → its prediction."""
 
 from __future__ import annotations
 
@@ -14,9 +14,15 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 from oceanpath.artifacts.bundle.folder import Bundle, BundleFacts, golden_bag, golden_coords, read_bundle
 from oceanpath.artifacts.features.provenance import UNKNOWN, Provenance
 from oceanpath.artifacts.store.bfloat16 import as_numbers, as_stored
-from oceanpath.cores import open_cores
+from oceanpath.cores import available_cores
 from oceanpath.errors import ArtifactError
-from oceanpath.serving.contract import apply_cap, rows_of, validate_coords, validate_features, validate_provenance
+from oceanpath.serving.contract import (
+    check_sampling,
+    sample_rows,
+    validate_coords,
+    validate_features,
+    validate_provenance,
+)
 from oceanpath.serving.errors import BadFeaturesError, NotFiniteError
 
 ORT_ERRORS = (
@@ -28,49 +34,49 @@ ORT_ERRORS = (
     ort_state.RuntimeException,
     RuntimeError,
 )
-"""onnxruntime's exceptions share no base but Exception."""
-TRAINING_NOTE = "part of the training cohort, so this is no measure of performance on new slides"
+"""onnxruntime's exceptions have no common base class but Exception."""
+TRAINING_NOTE = "part of the training cohort, so this is not a measure of performance on new slides"
 GOLDEN_TOLERANCE = 1e-4
-"""Wider than the parity of the export: another processor may add in another order."""
+"""Wider than the tolerance of the export: another processor may sum in another order."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer for one slide."""
+    """The prediction for one slide."""
 
     classes: tuple[str, ...]
     probabilities: NDArray[np.float32]
     """[C], in class order; sums to 1."""
     members: NDArray[np.float32]
-    """[M, C]: what each member says alone, before its temperature; the evaluated numbers are of these."""
+    """[M, C]: probabilities of each member before temperature scaling, as evaluated."""
     predicted: str
     """The class with the largest probability."""
     decision: str | None
-    """The class at the bundle's threshold; None where the bundle has none."""
+    """The class at the bundle's threshold; None without one."""
     attention: NDArray[np.float32]
-    """[N], non-negative, sums to 1, in the order of the patches given; 0 for those beyond the cap."""
+    """[N], non-negative, sums to 1, in the order of the input; 0 for patches that the cap excludes."""
     n_patches: int
     n_used: int
-    """Patches that the model saw: fewer where the contract has a cap."""
+    """Patches that the model used: fewer if the contract has a cap."""
     in_training: bool
     """Whether the slide was part of the training cohort."""
     notes: tuple[str, ...]
-    """What a reader of the answer should know: what could not be compared, what was cut."""
+    """What could not be compared with the contract, and which patches were not used."""
     model_digest: str
 
 
 class Engine:
-    """A verified bundle, ready to answer. Safe to call from several threads."""
+    """A verified bundle, ready for inference. Thread-safe."""
 
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
         self.facts: BundleFacts = bundle.facts
         self._training = bundle.training
         options = ort.SessionOptions()
-        options.intra_op_num_threads = threads or open_cores()
+        options.intra_op_num_threads = threads or available_cores()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        apply_cap(bundle.facts.contract.cap)
-        # From bytes, so that what runs is what was verified and no file beside it can be asked for.
+        check_sampling(bundle.facts.contract.cap)
+        # from bytes: the verified content is loaded, and external data files are not
         try:
             self._session = ort.InferenceSession(bundle.onnx, options, providers=["CPUExecutionProvider"])
             self._self_test(bundle.path)
@@ -79,47 +85,47 @@ class Engine:
 
     @classmethod
     def load(cls, path: Path, threads: int | None = None) -> Engine:
-        """Verify and load the bundle below `path`.
+        """Verify and load the bundle in the folder `path`.
 
         Args:
-            path: The bundle's folder.
-            threads: Threads of one inference; default: the processors this process may use.
+            path: The folder of the bundle.
+            threads: Threads of one inference; default: all available cores.
 
-        Raises: ArtifactError: the bundle is damaged, or does not give its golden answer on this machine.
+        Raises: ArtifactError: the bundle is damaged, or does not reproduce its reference prediction on this machine.
         """
         return cls(read_bundle(path), threads)
 
     def predict(
-        self, features: NDArray[np.floating], coords: NDArray[Any] | None = None, about: Provenance = UNKNOWN
+        self, features: NDArray[np.floating], coords: NDArray[Any] | None = None, provenance: Provenance = UNKNOWN
     ) -> Prediction:
-        """The answer for one slide, as its evaluation would have it.
+        """The prediction for one slide, computed as in the evaluation.
 
         Args:
             features: [N, D], float16, float32 or float64; rounded to the contract's dtype, computed in float32.
-            coords: [N, 2] level-0 pixels, where they are known; the contract says whether they are needed.
-            about: What is known of how the features were made. Its slide id chooses the patches of a bag over the cap.
+            coords: [N, 2] level-0 pixels, if known; the contract states whether they are required.
+            provenance: How the features were extracted, as far as known. Above the cap, patches are sampled by its
+                slide id.
 
-        Raises: QuestionError: the features are not what the contract says.
+        Raises: RequestError: the features do not meet the contract.
         """
         contract = self.facts.contract
         validate_features(contract, features)
-        notes = validate_provenance(contract, about)
+        notes = validate_provenance(contract, provenance)
         pixels = validate_coords(contract, coords, len(features))
         stored, bag = _as_evaluated(features, contract.dtype)
-        rows = rows_of(contract.cap, len(bag), pixels, about.slide_id)
+        rows = sample_rows(contract.cap, len(bag), pixels, provenance.slide_id)
         if rows is not None:
-            notes.append(
-                f"the model's cap: {len(rows)} of {len(bag)} patches were used, drawn by the slide id {about.slide_id}"
-            )
-        seen = slice(None) if rows is None else rows
-        probabilities, attention, logits = self._run(bag[seen], None if pixels is None else pixels[seen])
+            sampled = f"{len(rows)} of {len(bag)} patches were used, sampled by the slide id {provenance.slide_id}"
+            notes.append(f"the model's cap: {sampled}")
+        used = slice(None) if rows is None else rows
+        probabilities, attention, logits = self._run(bag[used], None if pixels is None else pixels[used])
         if not (np.isfinite(probabilities).all() and np.isfinite(attention).all()):
             largest = f"values up to {np.abs(bag).max():.3g}"
-            raise BadFeaturesError("the model gives no finite answer to these features", got=largest)
+            raise BadFeaturesError("the model's output for these features is not finite", got=largest)
         weights = np.zeros(len(bag), np.float32)
-        weights[seen] = attention
+        weights[used] = attention
         classes = tuple(self.facts.classes)
-        in_training = self._training.knows(stored, about.slide_digest)
+        in_training = self._training.knows(stored, provenance.slide_digest)
         notes += [TRAINING_NOTE] if in_training else []
         return Prediction(
             classes=classes,
@@ -139,7 +145,7 @@ class Engine:
         """Probabilities [C], attention [n] and member_logits [M, C] of one bag."""
         feed = {"features": np.ascontiguousarray(bag)[None]}
         if self.facts.contract.coords == "required":
-            assert pixels is not None, "the contract was held"
+            assert pixels is not None, "validate_coords requires them"
             feed["coords"] = pixels.astype(np.float32)[None]
         probabilities, attention, logits = self._session.run(["probabilities", "attention", "member_logits"], feed)
         return probabilities[0], attention[0], logits[:, 0]
@@ -149,35 +155,36 @@ class Engine:
         if cut.value is None or cut.positive is None:
             return None
         positive = classes.index(cut.positive)
-        # Only a model of two classes has a threshold.
+        # only models of two classes have a threshold
         return classes[positive] if float(probabilities[positive]) >= cut.value else classes[1 - positive]
 
     def _self_test(self, where: Path) -> None:
         golden = self.facts.golden
-        found = self._run(golden_bag(golden.patches, self.facts.contract.feature_dim), golden_coords(golden.patches))[0]
-        if not np.allclose(found, golden.probabilities, rtol=0, atol=GOLDEN_TOLERANCE):
+        bag = golden_bag(golden.patches, self.facts.contract.feature_dim)
+        output = self._run(bag, golden_coords(golden.patches))[0]
+        if not np.allclose(output, golden.probabilities, rtol=0, atol=GOLDEN_TOLERANCE):
             raise ArtifactError(
-                "the model does not give its golden answer here",
+                "the model does not reproduce its reference prediction on this machine",
                 where=where,
                 expected=golden.probabilities,
-                got=found.tolist(),
+                got=output.tolist(),
                 do="Compare the onnxruntime version and the processor with those of the export.",
             )
 
 
 def _as_evaluated(features: NDArray[np.floating], dtype: str) -> tuple[NDArray[Any], NDArray[np.float32]]:
-    """Features as a store of the contract's `dtype` holds them, and these as float32.
+    """Features as in a store of the contract's `dtype`, and the same as float32.
 
-    Raises: NotFiniteError: a feature is not finite, or not in this precision.
+    Raises: NotFiniteError: a feature is not finite, or too large for the dtype.
     """
-    with np.errstate(over="ignore"):  # float64 beyond float32 becomes inf, and inf is refused by name below
+    with np.errstate(over="ignore"):  # float64 beyond float32 becomes inf, which is rejected below
         single = features if features.dtype == np.float16 else features.astype(np.float32)
     if not np.isfinite(single).all():
         raise NotFiniteError("a feature is NaN or infinite", expected="finite numbers", got=_first_bad(single))
     stored = as_stored(single, dtype)
     bag = as_numbers(stored, dtype).astype(np.float32)
     if not np.isfinite(bag).all():
-        expected = f"numbers that {dtype} can hold, the model's precision"
+        expected = f"numbers within the range of {dtype}, the model's precision"
         raise NotFiniteError("a feature is too large", expected=expected, got=_first_bad(bag))
     return stored, bag
 

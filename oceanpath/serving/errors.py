@@ -1,16 +1,16 @@
-"""What can be wrong with a question. Each class knows its HTTP status and a code that programs can read.
+"""Errors of a prediction request. Each class has an HTTP status and a machine-readable code.
 
-    BadFeaturesError       422  the features are not what the model takes
+    BadFeaturesError       422  the features do not meet the model's contract
     └── WrongDimensionError, NotFiniteError, EmptyBagError, MissingCoordsError, MissingSlideIdError
     WrongEncoderError      409  the features come from another encoder than the model's
-    WrongPatchesError      409  the features are of patches of another size or resolution
+    WrongPatchesError      409  the patches have another size or resolution
     MalformedError         400  the body cannot be parsed
-    UnknownFormatError     415  the body is in no format that is read
-    TooLargeError          413  the body, or what it says it holds, is over the limit
-    TooLateError           408  the body did not arrive in time
-    BusyError              503  enough questions are waiting already
+    UnknownFormatError     415  the body has no supported format
+    TooLargeError          413  the body, or the array it declares, exceeds the limit
+    TimeoutExceededError   408  the body did not arrive in time
+    BusyError              503  too many requests are waiting
 
-All of them are about the question; a fault of the server is none of them.
+All of them are errors of the request, not of the server.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from oceanpath.errors import ArtifactError
 
 
 class RequestError(ArtifactError):
-    """Base: something about the question, not about the server."""
+    """Base class of all errors of a request."""
 
     status: ClassVar[int] = 400
     code: ClassVar[str] = "malformed"
 
 
 class MalformedError(RequestError):
-    """The body cannot be parsed as what it says it is."""
+    """The body cannot be parsed in its format."""
 
 
 class UnknownFormatError(RequestError):
-    """The body is in no format that is read."""
+    """The body has no supported format."""
 
     status = 415
     code = "unknown_format"
 
 
 class TooLargeError(RequestError):
-    """The body, or what it says it holds, is over the limit."""
+    """The body, or the array it declares, exceeds the limit."""
 
     status = 413
     code = "too_large"
@@ -53,35 +53,35 @@ class TimeoutExceededError(RequestError):
 
 
 class BusyError(RequestError):
-    """Enough questions are waiting already."""
+    """Too many requests are waiting."""
 
     status = 503
     code = "busy"
 
 
 class WrongEncoderError(RequestError):
-    """The features come from another encoder than the one the model was trained on."""
+    """The features come from another encoder than that of the training data."""
 
     status = 409
     code = "wrong_encoder"
 
 
 class WrongPatchesError(RequestError):
-    """The features are of patches of another size or resolution than those the model was trained on."""
+    """The patches have another size or resolution than those on which the model was trained."""
 
     status = 409
     code = "wrong_patches"
 
 
 class BadFeaturesError(RequestError):
-    """The features are not what the model takes."""
+    """The features do not meet the model's contract."""
 
     status = 422
     code = "bad_features"
 
 
 class WrongDimensionError(BadFeaturesError):
-    """The features are no [N, D], or D is another than the model's."""
+    """The features are not [N, D] with the model's D."""
 
     code = "wrong_dimension"
 
@@ -93,18 +93,18 @@ class NotFiniteError(BadFeaturesError):
 
 
 class EmptyBagError(BadFeaturesError):
-    """A slide without patches has no answer."""
+    """The slide has no patches."""
 
     code = "no_patches"
 
 
 class MissingCoordsError(BadFeaturesError):
-    """The model reads the coordinates of the patches, or draws patches by them, and they were not sent."""
+    """The model, or its sampling of patches, needs coordinates, and they were not sent."""
 
     code = "coords_needed"
 
 
 class MissingSlideIdError(BadFeaturesError):
-    """The slide has more patches than the model's cap, and they are drawn by the slide id, which was not sent."""
+    """The slide has more patches than the model's cap; they are sampled by the slide id, which was not sent."""
 
     code = "slide_id_needed"

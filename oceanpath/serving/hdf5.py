@@ -1,8 +1,8 @@
-"""Features from an HDF5 file that a stranger sent.
+"""Features in an HDF5 file of an untrusted client.
 
-The file is read as `oceanpath.artifacts.features.files` reads any other: ordinary ones by code that damaged bytes
-cannot make endless, every other one in a child process with a time limit. Its size is compared with the limits before
-the rows are looked for. What an error says of it never holds a path or what is at one on this machine.
+`oceanpath.artifacts.features.files` reads ordinary files with code that always terminates, and all others in a child
+process with a time limit. The size is compared with the limits before rows are read. Errors never contain a path or
+content of other files on this machine.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
 def decode_h5(path: Path, limits: Limits) -> PredictionRequest:
-    """The question in an HDF5 file of any layout that `oceanpath.artifacts.features.files` reads.
+    """The slide in an HDF5 file of any layout that `oceanpath.artifacts.features.files` reads.
 
-    Raises: MalformedError, TooLargeError, EmptyBagError, BadFeaturesError; none of them names the path.
+    Raises: MalformedError, TooLargeError, EmptyBagError, BadFeaturesError; without the path.
     """
     try:
         scanned = scan_features(path, accept=lambda layout: validate_size((layout.n, layout.dim), 4, limits))
-        with np.errstate(over="ignore"):  # float64 beyond float32 becomes inf, and inf is refused by name
+        with np.errstate(over="ignore"):  # float64 beyond float32 becomes inf, which is rejected
             features, coords = read_features(scanned)
     except RequestError:
         raise

@@ -1,4 +1,4 @@
-"""HDF5 bodies are written to a temporary file, which is read like any other feature file."""
+"""Writes HDF5 bodies to a temporary file, which is read like any other feature file."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Hdf5Reader:
         self._limits = limits
 
     def read(self, body: bytes | bytearray) -> PredictionRequest:
-        """The question in an HDF5 file.
+        """The slide in an HDF5 file.
 
-        Raises: MalformedError: damaged, or its rows are elsewhere. TooLargeError, EmptyBagError, BadFeaturesError.
+        Raises: MalformedError: damaged, or with rows in other files. TooLargeError, EmptyBagError, BadFeaturesError.
         """
         with NamedTemporaryFile(suffix=".h5", prefix="oceanpath-") as file:
             file.write(body)
@@ -27,5 +27,5 @@ class Hdf5Reader:
             return decode_h5(Path(file.name), self._limits)
 
     def close(self) -> None:
-        """End the process that runs the HDF5 library, if there is one."""
+        """End the process of the HDF5 library, if it runs."""
         LIBRARY.close()

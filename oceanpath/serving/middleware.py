@@ -1,4 +1,4 @@
-"""What stands before the application: who may be asked for, how long a body may take, what every answer says."""
+"""Checks of every request (host name, time limit of the body) and headers of every response."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ HEADERS = (
     (b"cache-control", b"no-store"),
 )
 DRAINED = 64 * 2**20
-"""Bytes of a refused body that are still taken in, and thrown away."""
+"""Bytes of a rejected body that are read and discarded."""
 
 
 class RequestMiddleware:
-    """Pure ASGI around the application. Nothing else about a request is changed."""
+    """ASGI middleware; it does not change requests otherwise."""
 
     def __init__(self, app: ASGIApp, hosts: Collection[str], body_seconds: float) -> None:
         """Wrap `app`.
 
         Args:
-            app: What answers.
-            hosts: Names that a request may ask for in its Host header, without port; empty = any. A web page elsewhere
-                that points its own name at this machine cannot read answers then.
-            body_seconds: Time in which the whole body must arrive.
+            app: The application.
+            hosts: Accepted names in the Host header, without port; empty: all. This prevents DNS rebinding: a web page
+                whose name resolves to this machine cannot read responses.
+            body_seconds: Maximum time until the whole body has arrived.
         """
         self.app, self.hosts, self.body_seconds = app, frozenset(hosts), body_seconds
 
@@ -46,20 +46,20 @@ class RequestMiddleware:
 
         body = _Body(receive, self.body_seconds)
 
-        async def labelled(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 await body.drain()
                 message["headers"] = [*message["headers"], *HEADERS]
             await send(message)
 
         if self.hosts and _host(scope) not in self.hosts:
-            await _refuse(labelled)
+            await _refuse(send_with_headers)
             return
-        await self.app(scope, body.receive, labelled)
+        await self.app(scope, body.receive, send_with_headers)
 
 
 class _Body:
-    """The body of one request, with a deadline for all of it."""
+    """The body of one request, with a deadline."""
 
     def __init__(self, receive: Receive, seconds: float) -> None:
         self._receive, self._seconds = receive, seconds
@@ -67,7 +67,7 @@ class _Body:
         self._complete = False
 
     async def receive(self) -> HTTPReceiveMessage:
-        """The next piece. Raises TooLateError when the body is not complete in time: a slow one makes others wait."""
+        """The next message. Raises TimeoutExceededError at the deadline, because a slow body delays other requests."""
         if self._complete:
             return await self._receive()  # type: ignore[return-value]  # only HTTP scopes come here
         left = max(0.001, self._end - asyncio.get_running_loop().time())
@@ -82,12 +82,12 @@ class _Body:
         return message  # type: ignore[return-value]  # likewise
 
     async def drain(self) -> None:
-        """Throw away what is left, up to a bound: most clients read no answer before they have sent everything."""
-        thrown = 0
-        while not self._complete and thrown < DRAINED:
+        """Read and discard the rest, up to a limit: most clients send the whole body before they read the response."""
+        discarded = 0
+        while not self._complete and discarded < DRAINED:
             with suppress(TimeoutExceededError):
                 message = await self.receive()
-                thrown += len(message["body"]) if message["type"] == "http.request" else 0
+                discarded += len(message["body"]) if message["type"] == "http.request" else 0
 
 
 def _host(scope: Scope) -> str:
@@ -96,8 +96,8 @@ def _host(scope: Scope) -> str:
 
 
 async def _refuse(send: Send) -> None:
-    said = "this server answers only to its own name; start it with --allow-remote to allow others"
-    body = json.dumps({"error": {"status": 421, "code": "wrong_host", "message": said}}).encode()
+    message = "the Host header is not a name of this server; start it with --allow-remote to accept other names"
+    body = json.dumps({"error": {"status": 421, "code": "wrong_host", "message": message}}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 421, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

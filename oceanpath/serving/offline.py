@@ -1,4 +1,4 @@
-"""The verb `predict`: a bundle and feature files → a table. The same engine as the server, so the same numbers."""
+"""The command `predict`: a bundle and feature files → a table, with the same engine as the server."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ import pandas as pd
 from oceanpath.artifacts.bundle.folder import FACTS
 from oceanpath.artifacts.cohort.ids import slide_id
 from oceanpath.artifacts.features.files import FeatureFile, find_features, read_features, scan_features
-from oceanpath.artifacts.predictions import prob_columns
 from oceanpath.errors import ArtifactError, ExperimentError, OceanPathError
 from oceanpath.serving.engine import Engine
 from oceanpath.serving.prediction_request import PredictionRequest
+from oceanpath.tasks.probabilities import prob_columns
 
 
 def find_bundle(path: Path) -> Path:
-    """The bundle's folder: `path` itself, or the one folder named ``export`` or ``bundle`` in it.
+    """The folder of the bundle: `path` itself, or a folder ``export`` or ``bundle`` in it.
 
     Raises: ExperimentError: there is no bundle.
     """
     for folder in (path, path / "export", path / "bundle"):
         if (folder / FACTS).is_file():
             return folder
-    do = "Give the folder that `oceanpath export` published."
-    raise ExperimentError("no bundle here", where=path, expected=f"a folder with {FACTS}", do=do)
+    do = "Name the folder that `oceanpath export` published."
+    raise ExperimentError("no bundle in this folder", where=path, expected=f"a folder with {FACTS}", do=do)
 
 
 def predict_table(
     engine: Engine, paths: Sequence[Path], *, members: bool = False, features_key: str = ""
 ) -> pd.DataFrame:
-    """The answers for feature files, and for every feature file below the folders, among `paths`.
+    """Predictions for the feature files in `paths`, and for all feature files in its folders.
 
-    A slide goes by the id in its file, else by the name of its file. `features_key` names the array of features where
-    files hold several.
+    The id of a slide is the one in its file, otherwise the file name. `features_key` names the array of features in
+    files with several.
 
     Returns:
         One row per slide, sorted by slide_id: slide_id, n_patches, prob_<class> (float64, in class order), predicted,
         decision (only where the bundle has a threshold), n_used (patches within the model's cap), in_training, notes
-        (text); with `members` also prob_<class>_fold<k>, what each member says alone.
+        (text); with `members` also prob_<class>_fold<k>, the probabilities of each member.
 
-    Raises: ExperimentError: nothing to predict, or a slide is given twice. ArtifactError: a file cannot be answered;
+    Raises: ExperimentError: nothing to predict, or two files of one slide. ArtifactError: a file cannot be predicted;
         the error names it.
     """
     rows: dict[str, dict[str, object]] = {}
@@ -49,7 +49,8 @@ def predict_table(
         row = _row(engine, name, scan_features(path, features_key), members=members)
         slide = str(row["slide_id"])
         if slide in rows:
-            raise ExperimentError("two files have one slide id inside", where=slide, got=path, do="Give it once.")
+            do = "Name only one of the files."
+            raise ExperimentError("two files contain the same slide id", where=slide, got=path, do=do)
         rows[slide] = row
     frame = pd.DataFrame([rows[slide] for slide in sorted(rows)])
     return frame if engine.facts.threshold.value is not None else frame.drop(columns="decision")
@@ -57,8 +58,8 @@ def predict_table(
 
 def _row(engine: Engine, name: str, scanned: FeatureFile, *, members: bool) -> dict[str, object]:
     try:
-        question = PredictionRequest(*read_features(scanned), scanned.provenance).completed("", name)
-        answer = engine.predict(question.features, question.coords, question.about)
+        slide = PredictionRequest(*read_features(scanned), scanned.provenance).with_defaults("", name)
+        prediction = engine.predict(slide.features, slide.coords, slide.provenance)
     except OceanPathError as error:
         if error.where:
             raise
@@ -66,23 +67,23 @@ def _row(engine: Engine, name: str, scanned: FeatureFile, *, members: bool) -> d
             error.what, where=scanned.path, expected=error.expected, got=error.got, do=error.do
         ) from error
     classes = prob_columns(engine.facts.classes)
-    row: dict[str, object] = {"slide_id": question.about.slide_id, "n_patches": answer.n_patches}
-    row |= dict(zip(classes, map(float, answer.probabilities), strict=True))
-    row |= {"predicted": answer.predicted, "decision": answer.decision, "n_used": answer.n_used}
-    row |= {"in_training": answer.in_training, "notes": "; ".join([*question.notes, *answer.notes])}
-    for member, said in zip(engine.facts.members, answer.members.tolist(), strict=True) if members else ():
-        row |= {f"{column}_fold{member.fold}": value for column, value in zip(classes, said, strict=True)}
+    row: dict[str, object] = {"slide_id": slide.provenance.slide_id, "n_patches": prediction.n_patches}
+    row |= dict(zip(classes, map(float, prediction.probabilities), strict=True))
+    row |= {"predicted": prediction.predicted, "decision": prediction.decision, "n_used": prediction.n_used}
+    row |= {"in_training": prediction.in_training, "notes": "; ".join([*slide.notes, *prediction.notes])}
+    for member, values in zip(engine.facts.members, prediction.members.tolist(), strict=True) if members else ():
+        row |= {f"{column}_fold{member.fold}": value for column, value in zip(classes, values, strict=True)}
     return row
 
 
 def _files(paths: Iterable[Path]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for path in paths:
-        named = find_features(path) if path.is_dir() else {slide_id(path): path}
-        for name, place in named.items():
-            if name in found and found[name].resolve() != place.resolve():
-                raise ExperimentError("two files have one slide id", where=name, got=f"{found[name]} and {place}")
-            found[name] = place
-    if not found:
-        raise ExperimentError("nothing to predict", do="Give feature files, or a folder of them.")
-    return found
+        features = find_features(path) if path.is_dir() else {slide_id(path): path}
+        for name, file in features.items():
+            if name in files and files[name].resolve() != file.resolve():
+                raise ExperimentError("two files have the same slide id", where=name, got=f"{files[name]} and {file}")
+            files[name] = file
+    if not files:
+        raise ExperimentError("nothing to predict", do="Name feature files, or a folder of them.")
+    return files

@@ -1,6 +1,6 @@
-"""The OpenAPI description of the server: JSON at /schema, a page made from it at /docs.
+"""The OpenAPI description of the server: JSON at /schema, and as a page at /docs.
 
-Litestar's own pages load their programs and styles from elsewhere; ours is plain HTML.
+Litestar's own pages load scripts and styles from other servers; /docs is plain HTML.
 """
 
 from __future__ import annotations
@@ -42,15 +42,13 @@ def _object(description: str, required: list[str], **properties: Schema) -> Open
 
 
 BODY = RequestBody(
-    description="The patch features of one slide. The first bytes decide what a body is, not its media type.",
+    description="The patch features of one slide. The format is detected from the first bytes, not the media type.",
     required=True,
     content={
-        "application/x-hdf5": _file(
-            "A feature file (.h5) with features [N, D], and coords [N, 2] where they are known."
-        ),
+        "application/x-hdf5": _file("A feature file (.h5) with features [N, D] and, if known, coords [N, 2]."),
         "application/x-npy": _file("A numpy array (.npy), [N, D] of float16, float32 or float64."),
         "application/json": _object(
-            "Features as numbers; coords, slide_id and encoder where they are known.",
+            "Features as numbers; optionally coords, slide_id and encoder.",
             ["features"],
             features=ROWS,
             coords=ROWS,
@@ -58,7 +56,7 @@ BODY = RequestBody(
             encoder=TEXT,
         ),
         "multipart/form-data": _object(
-            "A form with one of these files, and for an .npy its coordinates as a second .npy.",
+            "A form with one of these files and, for an .npy, its coordinates in a second .npy.",
             ["file"],
             file=FILE,
             coords=FILE,
@@ -69,23 +67,23 @@ BODY = RequestBody(
 
 @dataclass
 class PredictOperation(Operation):
-    """POST /predict, whose body Litestar cannot know: it is read as it arrives."""
+    """POST /predict; Litestar cannot derive its body, which is read as a stream."""
 
     def __post_init__(self) -> None:
         self.request_body = BODY
 
 
 def problem_responses() -> dict[int, ResponseSpec]:
-    """HTTP status → the kinds of `oceanpath.serving.errors` that have it."""
-    kinds: dict[int, list[str]] = defaultdict(list)
+    """HTTP status → its errors in `oceanpath.serving.errors`."""
+    lines: dict[int, list[str]] = defaultdict(list)
     waiting = RequestError.__subclasses__()
     while waiting:
         kind = waiting.pop(0)
         waiting.extend(kind.__subclasses__())
-        kinds[kind.status].append(f"{kind.code}: {(kind.__doc__ or '').splitlines()[0]}")
+        lines[kind.status].append(f"{kind.code}: {(kind.__doc__ or '').splitlines()[0]}")
     return {
-        status: ResponseSpec(Problem, description="\n".join(said), generate_examples=False)
-        for status, said in sorted(kinds.items())
+        status: ResponseSpec(Problem, description="\n".join(texts), generate_examples=False)
+        for status, texts in sorted(lines.items())
     }
 
 

@@ -1,4 +1,4 @@
-"""What a question is, and how much one may ask for."""
+"""The features of a slide to be predicted, and limits of their size."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ LONGEST_ID = 400
 
 @dataclass(frozen=True)
 class Limits:
-    """How much one question may ask for."""
+    """Limits of one request."""
 
     max_bytes: int = 512 * 2**20
-    """Of the features as stored; a compressed file counts unpacked."""
+    """Of the features as stored; compressed files count decompressed."""
     max_patches: int = 200_000
     max_json: int = 64 * 2**20
-    """Bytes of a JSON body: its numbers need up to twenty times as much memory while it is parsed."""
+    """Bytes of a JSON body: parsing it needs up to twenty times as much memory."""
 
 
 @dataclass(frozen=True)
 class PredictionRequest:
-    """The features of one slide, as they were sent."""
+    """The features of one slide."""
 
     features: NDArray[np.floating]
     """[N, D], float16, float32 or float64."""
     coords: NDArray[Any] | None = None
-    """[N, 2] level-0 pixels, where they were sent."""
-    about: Provenance = UNKNOWN
-    """How the features were made, where the body says it."""
+    """[N, 2] level-0 pixels, if they were sent."""
+    provenance: Provenance = UNKNOWN
+    """How the features were extracted, according to the body."""
     notes: tuple[str, ...] = ()
-    """What a reader of the answer should know about the question."""
+    """Notes on the request for readers of the prediction."""
 
-    def completed(self, encoder: str, slide_id: str) -> PredictionRequest:
-        """With what was said beside the features, where these do not say it themselves.
+    def with_defaults(self, encoder: str, slide_id: str) -> PredictionRequest:
+        """The same with this encoder and slide id, unless the provenance states its own.
 
-        Raises: MalformedError: the slide id is too long or no text.
+        Raises: MalformedError: the slide id is too long or not valid text.
         """
-        about, notes = self.about, self.notes
-        if slide_id and about.slide_id and slide_id != about.slide_id:
-            notes = (*notes, f"the slide id in the file is {about.slide_id}, not {slide_id}")
-        about = replace(about, encoder=about.encoder or encoder, slide_id=about.slide_id or slide_id)
-        _validate_id(about.slide_id)
-        return replace(self, about=about, notes=notes)
+        known, notes = self.provenance, self.notes
+        if slide_id and known.slide_id and slide_id != known.slide_id:
+            notes = (*notes, f"the slide id in the file is {known.slide_id}, not {slide_id}")
+        known = replace(known, encoder=known.encoder or encoder, slide_id=known.slide_id or slide_id)
+        _validate_id(known.slide_id)
+        return replace(self, provenance=known, notes=notes)
 
 
 def _validate_id(slide_id: str) -> None:
@@ -58,15 +58,13 @@ def _validate_id(slide_id: str) -> None:
     try:
         slide_id.encode()
     except UnicodeEncodeError as error:
-        raise MalformedError("the slide id is no text", got=ascii(slide_id)) from error
+        raise MalformedError("the slide id is not valid text", got=ascii(slide_id)) from error
 
 
 def validate_size(shape: tuple[int, int], itemsize: int, limits: Limits) -> None:
-    """Raise TooLargeError when features of this shape are over a limit; called before they are allocated."""
+    """Raise TooLargeError if features of this shape exceed a limit; called before they are allocated."""
     if shape[0] > limits.max_patches:
-        raise TooLargeError(
-            "more patches than one question may have", expected=f"at most {limits.max_patches}", got=shape[0]
-        )
+        raise TooLargeError("too many patches", expected=f"at most {limits.max_patches}", got=shape[0])
     if math.prod(shape) * itemsize > limits.max_bytes:
-        said = f"{math.prod(shape) * itemsize} bytes"
-        raise TooLargeError("the features are over the limit", expected=f"at most {limits.max_bytes} bytes", got=said)
+        size = f"{math.prod(shape) * itemsize} bytes"
+        raise TooLargeError("the features exceed the limit", expected=f"at most {limits.max_bytes} bytes", got=size)

@@ -1,6 +1,6 @@
-"""What the server answers, as the JSON schema describes it.
+"""Responses of the server, as in its OpenAPI description.
 
-Annotations are evaluated here: in postponed ones a TypedDict does not see `NotRequired`.
+Annotations in this module are not postponed, because a postponed `NotRequired` has no effect in a TypedDict.
 """
 
 from typing import Annotated, Any, NotRequired, TypedDict
@@ -12,64 +12,70 @@ from oceanpath.serving.engine import Prediction
 from oceanpath.serving.prediction_request import PredictionRequest
 
 
-def _is(description: str) -> Any:
+def _field(description: str) -> Any:
     return Parameter(description=description)
 
 
 class Health(TypedDict):
-    """Whether the server answers, and as which model."""
+    """State of the server and its model."""
 
-    status: Annotated[str, _is("Always ok: a server that cannot answer does not listen.")]
-    ready: Annotated[bool, _is("Whether the model passed its self-test.")]
-    model: Annotated[str, _is("Name of the model.")]
-    digest: Annotated[str, _is("Digest of the bundle.")]
+    status: Annotated[str, _field("Always ok: a server that cannot predict does not accept connections.")]
+    ready: Annotated[bool, _field("Whether the model passed its self-test.")]
+    model: Annotated[str, _field("Name of the model.")]
+    digest: Annotated[str, _field("Digest of the bundle.")]
 
 
 class ServedModel(TypedDict):
-    """Which model answered."""
+    """The model of a prediction."""
 
     name: str
     digest: str
 
 
 class Member(TypedDict):
-    """What one member of the ensemble says alone, before its temperature."""
+    """The probabilities of one member of the ensemble, before temperature scaling."""
 
-    fold: Annotated[int, _is("The fold whose patients this member did not see.")]
+    fold: Annotated[int, _field("The fold whose patients are not in the training data of this member.")]
     probabilities: dict[str, float]
 
 
 class Answer(TypedDict):
-    """The answer for one slide."""
+    """The prediction for one slide."""
 
-    predicted: Annotated[str, _is("The class with the largest probability.")]
-    probabilities: Annotated[dict[str, float], _is("Probability of each class; they sum to 1.")]
-    decision: Annotated[str | None, _is("The class at the model's threshold; null where it has none.")]
-    threshold: Annotated[float | None, _is("The threshold on the probability of the positive class; null without one.")]
-    n_patches: Annotated[int, _is("Patches of the slide.")]
-    n_used: Annotated[int, _is("Patches that the model used: fewer where it has a cap.")]
-    slide_id: Annotated[str | None, _is("The slide id that chose the patches within a cap; null where none was sent.")]
-    in_training: Annotated[bool, _is("Whether the slide was part of the training cohort.")]
-    notes: Annotated[list[str], _is("What could not be compared with the training data, and what was left out.")]
-    model: Annotated[ServedModel, _is("Name and digest of the model that answered.")]
-    notice: Annotated[str, _is("What the model may be used for.")]
-    attention: NotRequired[Annotated[list[float], _is("Weight of every patch, in the order sent; they sum to 1.")]]
-    coords: NotRequired[
-        Annotated[list[list[int]] | None, _is("Top left corner of every patch in level-0 pixels; null without.")]
+    predicted: Annotated[str, _field("The class with the largest probability.")]
+    probabilities: Annotated[dict[str, float], _field("Probability of each class; they sum to 1.")]
+    decision: Annotated[str | None, _field("The class at the model's threshold; null without one.")]
+    threshold: Annotated[
+        float | None, _field("The threshold on the probability of the positive class; null without one.")
     ]
-    members: NotRequired[Annotated[list[Member], _is("What each member of the ensemble says alone.")]]
+    n_patches: Annotated[int, _field("Patches of the slide.")]
+    n_used: Annotated[int, _field("Patches that the model used: fewer if it has a cap.")]
+    slide_id: Annotated[str | None, _field("The slide id by which patches are sampled; null if none was sent.")]
+    in_training: Annotated[bool, _field("Whether the slide was part of the training cohort.")]
+    notes: Annotated[
+        list[str], _field("What could not be compared with the training data, and which patches were not used.")
+    ]
+    model: Annotated[ServedModel, _field("Name and digest of the model.")]
+    notice: Annotated[str, _field("Permitted use of the model.")]
+    attention: NotRequired[
+        Annotated[list[float], _field("Attention of every patch, in the order of the request; sums to 1.")]
+    ]
+    coords: NotRequired[
+        Annotated[list[list[int]] | None, _field("Top left corner of every patch in level-0 pixels; null if not sent.")]
+    ]
+    members: NotRequired[Annotated[list[Member], _field("Probabilities of each member of the ensemble.")]]
 
 
 class Fault(TypedDict):
-    """What was wrong with the request; texts are left out where there is nothing to say."""
+    """Details of an error; optional texts are omitted if empty."""
 
-    status: Annotated[int, _is("The HTTP status.")]
-    code: Annotated[str, _is("The kind of fault, for programs.")]
-    message: Annotated[str, _is("All of it in one sentence.")]
-    what: NotRequired[Annotated[str, _is("What is wrong.")]]
-    expected: NotRequired[Annotated[str, _is("What is accepted.")]]
-    got: NotRequired[Annotated[str, _is("What arrived.")]]
-    do: NotRequired[Annotated[str, _is("What to do about it.")]]
+    status: Annotated[int, _field("The HTTP status.")]
+    code: Annotated[str, _field("Machine-readable error code.")]
+    message: Annotated[str, _field("The whole error in one sentence.")]
+    what: NotRequired[Annotated[str, _field("What is wrong.")]]
+    expected: NotRequired[Annotated[str, _field("Accepted values.")]]
+    got: NotRequired[Annotated[str, _field("Received value.")]]
+    do: NotRequired[Annotated[str, _field("Remedy.")]]
 
 
 class Problem(TypedDict):
@@ -79,29 +85,29 @@ class Problem(TypedDict):
 
 
 def describe(
-    facts: BundleFacts, question: PredictionRequest, found: Prediction, *, attention: bool, members: bool
+    facts: BundleFacts, slide: PredictionRequest, prediction: Prediction, *, attention: bool, members: bool
 ) -> Answer:
-    """The answer to `question`, with the weights of its patches and the members' answers where these are asked for."""
+    """The response for a slide, optionally with the attention of its patches and the probabilities of each member."""
     answer: Answer = {
-        "predicted": found.predicted,
-        "probabilities": dict(zip(found.classes, found.probabilities.tolist(), strict=True)),
-        "decision": found.decision,
+        "predicted": prediction.predicted,
+        "probabilities": dict(zip(prediction.classes, prediction.probabilities.tolist(), strict=True)),
+        "decision": prediction.decision,
         "threshold": facts.threshold.value,
-        "n_patches": found.n_patches,
-        "n_used": found.n_used,
-        "slide_id": question.about.slide_id or None,
-        "in_training": found.in_training,
-        "notes": [*question.notes, *found.notes],
-        "model": {"name": facts.name, "digest": found.model_digest},
+        "n_patches": prediction.n_patches,
+        "n_used": prediction.n_used,
+        "slide_id": slide.provenance.slide_id or None,
+        "in_training": prediction.in_training,
+        "notes": [*slide.notes, *prediction.notes],
+        "model": {"name": facts.name, "digest": prediction.model_digest},
         "notice": NOTICE,
     }
     if attention:
-        answer["attention"] = found.attention.tolist()
-        answer["coords"] = None if question.coords is None else question.coords.round().astype(int).tolist()
+        answer["attention"] = prediction.attention.tolist()
+        answer["coords"] = None if slide.coords is None else slide.coords.round().astype(int).tolist()
     if members:
-        named = zip(facts.members, found.members.tolist(), strict=True)
+        pairs = zip(facts.members, prediction.members.tolist(), strict=True)
         answer["members"] = [
-            {"fold": member.fold, "probabilities": dict(zip(found.classes, said, strict=True))}
-            for member, said in named
+            {"fold": member.fold, "probabilities": dict(zip(prediction.classes, probabilities, strict=True))}
+            for member, probabilities in pairs
         ]
     return answer

@@ -1,4 +1,4 @@
-"""The verb `serve`: one granian worker around the application."""
+"""The command `serve`: the application in one granian worker."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ from oceanpath.serving.settings import ServeSettings
 
 HEADER_MILLISECONDS = 5_000
 DRAIN_SECONDS = 30
-"""Answers that are being computed may finish after a stop was asked for."""
+"""Time for current requests to finish after the server is stopped."""
 
 
 def serve(path: Path, settings: ServeSettings, announce: Callable[[str], None]) -> None:
-    """Serve the bundle below `path` until SIGINT or SIGTERM; requests in work are answered first.
+    """Serve the bundle in `path` until SIGINT or SIGTERM; current requests are completed first.
 
     Args:
-        path: The bundle's folder, or one that holds it.
-        settings: Where to listen and what to allow.
-        announce: Gets one line when the port is open.
+        path: The folder of the bundle, or its parent.
+        settings: Address and limits.
+        announce: Called with one line when the port is open.
 
     Raises:
-        ExperimentError: no bundle, a host that others can reach, or a port that is taken.
+        ExperimentError: no bundle, a host that other machines can reach, or a port in use.
         ArtifactError: the bundle is damaged.
-        SystemExit: 1 when the worker could not start.
+        SystemExit: 1, the worker could not start.
     """
-    settings.hold()
-    bundle = read_bundle(find_bundle(path))  # before the worker starts, so that a damaged bundle is one clear error
+    settings.check_host()
+    bundle = read_bundle(find_bundle(path))  # before the worker starts: a damaged bundle is reported once
     address = "127.0.0.1" if settings.host == "localhost" else settings.host.strip("[]")
     _check_port_is_free(address, settings.port)
-    # started afresh: a fork would have the main process's handlers, and not hear a SIGTERM before it has its own
+    # spawn: a forked worker would inherit the main process's handlers and ignore SIGTERM until it has its own
     multiprocessing.set_start_method("spawn", force=True)
     server = Granian(
         "oceanpath.serving",
@@ -57,14 +57,14 @@ def serve(path: Path, settings: ServeSettings, announce: Callable[[str], None]) 
         log_enabled=False,
         workers_kill_timeout=DRAIN_SECONDS,
     )
-    shown = f"[{address}]" if ":" in address else address
-    said = f"{bundle.facts.name} (model {bundle.facts.digest[:12]}) at http://{shown}:{settings.port}"
-    server.on_startup(lambda: announce(said))
+    host = f"[{address}]" if ":" in address else address
+    line = f"{bundle.facts.name} (model {bundle.facts.digest[:12]}) at http://{host}:{settings.port}"
+    server.on_startup(lambda: announce(line))
     server.serve(target_loader=partial(_load, bundle.path, settings), wrap_loader=False)
 
 
 def _load(path: Path, settings: ServeSettings) -> ASGIApp:
-    """In the worker: verify again, test the engine on its golden bag, and only then answer."""
+    """In the worker: verify the bundle and test the engine before the first request."""
     end_with_parent()
     return create_app(Engine.load(path, settings.threads), settings)
 
@@ -77,4 +77,6 @@ def _check_port_is_free(address: str, port: int) -> None:
             probe.bind((address, port))
         except OSError as error:
             do = "Choose another --port or --host."
-            raise ExperimentError("cannot listen here", where=f"{address}:{port}", got=error.strerror, do=do) from error
+            raise ExperimentError(
+                "cannot listen at this address", where=f"{address}:{port}", got=error.strerror, do=do
+            ) from error

@@ -1,4 +1,4 @@
-"""From a request to an answer: read the body, then decode it and run the model off the event loop."""
+"""Reads the body of a request, then decodes it and runs the model outside the event loop."""
 
 from __future__ import annotations
 
@@ -23,69 +23,69 @@ from oceanpath.serving.settings import ServeSettings
 from oceanpath.serving.signatures import SLIDE
 
 COORDS = "coords"
-AT_ONCE = 2
-"""Requests that are decoded or computed at the same time; the others wait. Two inferences share the threads of the one
-onnxruntime session, one per core, so that together they take no longer than one after the other."""
+MAX_PARALLEL = 2
+"""Requests that are decoded or computed at the same time; the others wait. Two inferences share the threads of one
+onnxruntime session, one per core, so in parallel they take no longer than in sequence."""
 
 
 class Service:
-    """The engine, a small pool of threads, and the count of questions in work."""
+    """The engine, a small thread pool, and the number of current requests."""
 
     def __init__(self, engine: Engine, settings: ServeSettings) -> None:
         self.engine = engine
         self.limits = Limits(settings.max_body_mib * 2**20, settings.max_patches)
         self._hdf5 = Hdf5Reader(self.limits)
-        self._most = settings.max_waiting
-        self._inside = 0
-        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="predict")
+        self._max_waiting = settings.max_waiting
+        self._active = 0
+        self._pool = ThreadPoolExecutor(MAX_PARALLEL, thread_name_prefix="predict")
 
     def close(self) -> None:
-        """Let go of the threads and of the process that reads HDF5."""
+        """End the threads and the process that reads HDF5."""
         self._pool.shutdown()
         self._hdf5.close()
 
-    async def answer(
+    async def predict(
         self, request: Request[Any, Any, Any], encoder: str, slide_id: str
     ) -> tuple[PredictionRequest, Prediction]:
-        """What was asked and what the model says.
+        """The slide of a request, and its prediction.
 
         Args:
-            request: Its body is not read yet.
-            encoder: What made the features, as the client says; the file's own word goes first.
-            slide_id: Whose features they are, as the client says.
+            request: Its body has not been read yet.
+            encoder: Encoder of the features according to the client; a value in the file takes precedence.
+            slide_id: Slide of the features according to the client; likewise.
 
-        Raises: QuestionError: the question cannot be answered.
+        Raises: RequestError: the request cannot be answered.
         """
-        with self._place():
+        with self._slot():
             body = await _body(request, self.limits.max_bytes)
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._pool, self._compute, body, encoder, slide_id)
 
     def _compute(self, body: Body, encoder: str, slide_id: str) -> tuple[PredictionRequest, Prediction]:
-        question = decode(body.content, body.media_type, self.limits, self._hdf5.read)
-        question = question.completed(encoder, slide_id)
+        slide = decode(body.content, body.media_type, self.limits, self._hdf5.read)
+        slide = slide.with_defaults(encoder, slide_id)
         if body.coords is not None:
-            if question.coords is not None:
-                raise MalformedError("two lists of coordinates", expected="one", got="one in each file")
-            question = replace(question, coords=decode_coords(body.coords, self.limits))
-        return question, self.engine.predict(question.features, question.coords, question.about)
+            if slide.coords is not None:
+                raise MalformedError("coordinates in both files of the form", expected="one list of coordinates")
+            slide = replace(slide, coords=decode_coords(body.coords, self.limits))
+        return slide, self.engine.predict(slide.features, slide.coords, slide.provenance)
 
     @contextmanager
-    def _place(self) -> Iterator[None]:
-        """One of the places in line; taken before the body is read, so that memory is bounded too."""
-        if self._inside >= self._most:
+    def _slot(self) -> Iterator[None]:
+        """One of a limited number of slots; acquired before the body is read, so that memory is bounded too."""
+        if self._active >= self._max_waiting:
             raise BusyError(
-                "enough questions are waiting already", expected=f"at most {self._most}", do="Try again soon."
+                "too many requests are waiting", expected=f"at most {self._max_waiting}", do="Try again later."
             )
-        self._inside += 1
+        self._active += 1
         try:
             yield
         finally:
-            self._inside -= 1
+            self._active -= 1
 
 
 class Body(NamedTuple):
-    """What a request carries."""
+    """The body of a request."""
 
     content: bytes | bytearray
     media_type: str
@@ -102,8 +102,8 @@ async def _body(request: Request[Any, Any, Any], limit: int) -> Body:
         async for chunk in request.stream():
             body += chunk
     except RequestEntityTooLarge as error:
-        most = f"at most {limit // 2**20} MiB: {ACCEPTED}"
-        raise TooLargeError("the body is over the limit", expected=most, do=f"Is it a whole slide? {SLIDE}") from error
+        allowed = f"at most {limit // 2**20} MiB: {ACCEPTED}"
+        raise TooLargeError("the body exceeds the limit", expected=allowed, do=f"For a whole slide: {SLIDE}") from error
     return Body(body, media_type)
 
 
@@ -117,8 +117,8 @@ async def _uploaded(request: Request[Any, Any, Any]) -> Body:
         coords = [file for name, file in files if name == COORDS]
         others = [file for name, file in files if name != COORDS]
         if len(others) != 1 or len(coords) > 1:
-            expected = f"{ACCEPTED}; beside it, for an .npy, coordinates as an .npy in the field {COORDS}"
-            raise MalformedError("the form must hold one file", expected=expected, got=f"{len(files)} files")
+            expected = f"{ACCEPTED}; for an .npy optionally its coordinates as an .npy in the field {COORDS}"
+            raise MalformedError("the form must contain one file", expected=expected, got=f"{len(files)} files")
         return Body(await others[0].read(), others[0].content_type, await coords[0].read() if coords else None)
     finally:
         for _, file in files:

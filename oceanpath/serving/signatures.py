@@ -1,4 +1,4 @@
-"""What a body is that is read by no decoder: named by its first bytes, so that the answer says what arrived."""
+"""Formats that are not accepted, identified by their first bytes for the error message."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ SIGNATURES: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"\x1f\x8b", "a gzip archive", "Unpack it first."),
     (0, b"%PDF", "a PDF document", ""),
 )
-"""(offset, bytes, what it is, what to do)."""
+"""(offset, bytes, name of the format, remedy)."""
 BLANKS = str.maketrans("\t\n\r", "   ")
 SHOWN = 16
-"""Bytes or letters of an unknown body that are repeated."""
+"""Bytes or characters of an unknown body that are shown."""
 
 
 def identify(body: bytes | bytearray) -> tuple[str, str]:
-    """What `body` is, in words, and what its sender can do; "" where nothing is known to do."""
+    """The format of `body`, and a remedy or ""."""
     for offset, signature, kind, do in SIGNATURES:
         if body.startswith(signature, offset):
             return kind, do

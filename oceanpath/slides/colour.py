@@ -1,4 +1,4 @@
-"""Colour spaces of stained tissue: CIE Lab for distances a person would see, optical density for stains."""
+"""Colour spaces of stained tissue: CIE Lab for perceptual distances, optical density for stains."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def rgb_to_lab(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def stain_matrix() -> NDArray[np.float32]:
-    """Rows haematoxylin, eosin and their normal (what neither explains), [3, 3], each of length 1."""
+    """Rows haematoxylin, eosin and their normal (the residual), [3, 3], each of length 1."""
     h, e = np.array(HAEMATOXYLIN), np.array(EOSIN)
     rows = np.stack([h, e, np.cross(h, e)])
     unit: NDArray[np.float32] = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)

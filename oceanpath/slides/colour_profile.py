@@ -1,4 +1,4 @@
-"""Colours of a slide whose file carries an ICC profile: what the scanner's numbers mean."""
+"""Colours of a slide whose file contains an ICC profile."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Convert = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 
 def profile_name(profile: Any) -> str:
-    """The description of a profile on one line; "" where the slide has none."""
+    """The description of a profile on one line; "" if the slide has none."""
     return "" if profile is None else " ".join(ImageCms.getProfileDescription(profile).split()) or "unnamed"
 
 
 def to_srgb(profile: Any) -> Convert:
-    """What converts RGB [h, w, 3] of a slide with this profile to sRGB, relative colorimetric."""
+    """A function that converts RGB [h, w, 3] of a slide with this profile to sRGB, relative colorimetric."""
     transform = ImageCms.buildTransform(
         profile, ImageCms.createProfile("sRGB"), "RGB", "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC
     )

@@ -1,7 +1,7 @@
-"""Tissue that somebody else outlined: GeoJSON contours in level-0 pixels, or a mask image of the whole slide.
+"""Tissue outlined elsewhere: GeoJSON contours in level-0 pixels, or a mask image of the whole slide.
 
-QuPath exports a FeatureCollection, TRIDENT writes one a slide (`contours_geojson`); a bare list of features, a Feature
-or a geometry is taken as well (RFC 7946). In a mask image everything that is not black is tissue.
+QuPath exports a FeatureCollection, TRIDENT writes one per slide (`contours_geojson`); a bare list of features, a
+Feature or a geometry is accepted as well (RFC 7946). In a mask image every pixel that is not black is tissue.
 """
 
 from __future__ import annotations
@@ -24,42 +24,42 @@ from oceanpath.slides.tissue import Tissue, mask_size
 SUFFIXES = (".geojson", ".json", ".png")
 ASPECT_TOLERANCE = 0.02
 EDGE_TOLERANCE = 0.01
-"""How far contours may reach beyond the scanned area, as a part of its longer side."""
+"""How far contours may extend beyond the scanned area, as a fraction of its longer side."""
 Origin = Literal["auto", "slide", "bounds"]
 Ring = list[tuple[float, float]]
 
 
 def find_contours(folder: Path) -> dict[str, Path]:
-    """Slide id → contour or mask file of a folder, which is not searched deeper.
+    """Slide id → contour or mask file of a folder, without its subfolders.
 
     Raises: ExperimentError: no such folder, or two files for one slide.
     """
     if not folder.is_dir():
         raise ExperimentError("no such folder of tissue masks", where=folder, do="Set extract.tissue to a folder.")
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
             continue
         name = slide_id(path.stem)
-        if name in found:
-            raise ExperimentError("two masks for one slide", where=folder, got=f"{found[name].name} and {path.name}")
-        found[name] = path
-    return found
+        if name in files:
+            raise ExperimentError("two masks for one slide", where=folder, got=f"{files[name].name} and {path.name}")
+        files[name] = path
+    return files
 
 
 def read_tissue(path: Path, reader: SlideReader, patch_um: float, origin: Origin = "auto") -> Tissue:
-    """The tissue that a file outlines on a slide.
+    """The tissue of a slide according to a file.
 
     Args:
         path: GeoJSON in level-0 pixels, or a mask image.
         reader: The slide.
-        patch_um: Side of a patch in micrometres, which decides how fine the mask is.
-        origin: Where coordinates start on a slide whose scanned area does not begin at its corner.
+        patch_um: Side of a patch in micrometres, which determines the resolution of the mask.
+        origin: Where coordinates start on a slide whose scanned area does not start at its corner.
 
     Raises:
-        ArtifactError: the file is damaged, or holds no polygons.
-        StageError: a mask image of another shape than the slide; contours or a mask that fit the slide and its scanned
-            area alike, or neither.
+        ArtifactError: the file is damaged, or has no polygons.
+        StageError: a mask image of another shape than the slide; contours or a mask that fit both the slide and its
+            scanned area, or neither.
     """
     if path.suffix.lower() == ".png":
         return _from_image(path, reader, origin)
@@ -75,15 +75,15 @@ def read_tissue(path: Path, reader: SlideReader, patch_um: float, origin: Origin
             corners = [((x + shift_x) / scale_x - 0.5, (y + shift_y) / scale_y - 0.5) for x, y in ring]
             draw.polygon(corners, fill=int(number == 0))
         mask |= np.asarray(layer)
-    word = "bounds" if (shift_x, shift_y) != (0, 0) else ""
-    return Tissue(mask, scale_x, scale_y, source=path.suffix.lower().lstrip("."), origin=word)
+    used = "bounds" if (shift_x, shift_y) != (0, 0) else ""
+    return Tissue(mask, scale_x, scale_y, source=path.suffix.lower().lstrip("."), origin=used)
 
 
 def _contour_shift(polygons: list[list[Ring]], path: Path, reader: SlideReader, origin: Origin) -> tuple[int, int]:
-    """What is added to the contours' coordinates to make them level-0 pixels.
+    """Offset of the contours' coordinates to level-0 pixels.
 
-    QuPath shows and exports the scanned area alone, so its coordinates start at the corner of that area; others start
-    at the corner of the slide. The one within which all corners lie is meant.
+    QuPath shows and exports only the scanned area, so its coordinates start at the corner of that area; those of other
+    programs start at the corner of the slide. The origin with which all corners are inside the area is used.
     """
     area = reader.bounds
     if origin == "slide" or (area.x, area.y) == (0, 0):
@@ -99,7 +99,7 @@ def _contour_shift(polygons: list[list[Ring]], path: Path, reader: SlideReader, 
 
 
 def _inside(corners: NDArray[np.float64], start: tuple[int, int], area: Bounds) -> bool:
-    """Whether all corners [n, 2] lie in the scanned area when coordinates start such that its corner is `start`."""
+    """Whether all corners [n, 2] are inside the scanned area if its corner has the coordinates `start`."""
     slack = EDGE_TOLERANCE * max(area.width, area.height)
     low = np.array(start) - slack
     high = np.array([start[0] + area.width, start[1] + area.height]) + slack
@@ -143,7 +143,7 @@ def _same_shape(mask: NDArray[np.bool_], area: Bounds) -> bool:
 
 
 def _in_scanned_area(mask: NDArray[np.bool_], reader: SlideReader) -> Tissue:
-    """A mask of the scanned area as one of the whole slide, whose pixels are as large."""
+    """A mask of the scanned area as one of the whole slide, with pixels of the same size."""
     area = reader.bounds
     scale_x, scale_y = area.width / mask.shape[1], area.height / mask.shape[0]
     size = max(1, round(reader.width / scale_x)), max(1, round(reader.height / scale_y))
@@ -155,18 +155,18 @@ def _in_scanned_area(mask: NDArray[np.bool_], reader: SlideReader) -> Tissue:
 def _polygons(path: Path) -> Iterator[list[Ring]]:
     """Rings of every polygon: the outline, then its holes."""
     try:
-        found = list(_geometries(json.loads(path.read_text(encoding="utf-8"))))
-        polygons = [[[(float(x), float(y)) for x, y, *_ in ring] for ring in rings] for rings in found]
+        coordinates = list(_geometries(json.loads(path.read_text(encoding="utf-8"))))
+        polygons = [[[(float(x), float(y)) for x, y, *_ in ring] for ring in rings] for rings in coordinates]
     except (OSError, UnicodeDecodeError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ArtifactError("contours cannot be read", where=path, expected="GeoJSON polygons", got=error) from error
     if not polygons:
-        do = "A slide without tissue is said with a black mask image, or left out with extract.exclude."
+        do = "For a slide without tissue use a black mask image, or leave it out with extract.exclude."
         raise ArtifactError("no polygons in this file", where=path, expected="GeoJSON polygons", do=do)
     return iter(polygons)
 
 
 def _geometries(item: Any) -> Iterator[list[Any]]:
-    """Coordinates of every polygon below a GeoJSON value; points and lines have no area."""
+    """Coordinates of every polygon within a GeoJSON value; points and lines have no area."""
     if isinstance(item, list):
         for each in item:
             yield from _geometries(each)

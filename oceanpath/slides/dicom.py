@@ -1,4 +1,4 @@
-"""DICOM slides: a file a level, or several, of one series in one folder."""
+"""DICOM slides: one or more files per level, of one series in one folder."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ SERIES = "dicom.SeriesInstanceUID"
 def one_path_per_series(paths: Iterable[Path]) -> dict[Path, str]:
     """File to open → slide id, of DICOM files: those of one folder and one series are one slide (DICOM PS3.3, A.32.8).
 
-    The slide goes by its first file in order of names. Its id is the name of its folder where the folder holds nothing
-    but that one series in several files, else the name of its first file. A file that cannot be opened, or tells no
-    series, stays by itself, to fail under its own name.
+    The slide is opened by its first file in order of names. Its id is the name of its folder if the folder contains
+    only that series, in several files; otherwise the name of its first file. A file that cannot be opened, or records
+    no series, is a slide of its own, so that it fails under its own name.
     """
     series: dict[tuple[Path, str], list[Path]] = defaultdict(list)
     for path in sorted(paths):

@@ -1,4 +1,4 @@
-"""Means of whole blocks of pixels: how a level is brought to a resolution it is a whole factor finer than."""
+"""Downsampling by a whole factor: means of blocks of pixels."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 LARGEST_FACTOR = 16
-"""255 times 16 times 16 is the largest sum of a block that 16 bits hold."""
+"""255 times 16 times 16 is the largest sum of a block that fits into 16 bits."""
 
 
 class BlockMeans:
     """Means of `factor` × `factor` pixels, rounded half up, of one image after another of the same size.
 
-    Not for several threads at once: its sums are kept from image to image, for fresh memory costs as much as adding.
+    Not thread-safe: its sums are kept from image to image, because allocating them costs as much as adding.
     """
 
     def __init__(self, width: int, height: int, factor: int) -> None:
@@ -23,9 +23,10 @@ class BlockMeans:
         self._sums = np.empty((height * width, 3), np.uint16)
 
     def __call__(self, pixels: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
-        """Put the means of `pixels` [height · factor, width · factor, 3] into `out` [height, width, 3].
+        """Write the means of `pixels` [height · factor, width · factor, 3] to `out` [height, width, 3].
 
-        Sums go down, then across a colour at a time: long loops, where a sum over axes would run three bytes each.
+        Rows are added first, then columns, one colour at a time: long loops, whereas a sum over axes has inner loops of
+        three bytes.
         """
         k, down, sums = self._factor, self._down, self._sums
         lines = pixels.reshape(len(out), k, -1)
@@ -45,7 +46,7 @@ class BlockMeans:
 def block_means(
     images: Iterator[NDArray[np.uint8]], width: int, height: int, factor: int
 ) -> Iterator[NDArray[np.uint8]]:
-    """`images` [height, width, 3] one by one at 1 / `factor` of their size; the next may overwrite one."""
+    """`images` [height, width, 3] at 1 / `factor` of their size; the next result may overwrite the one before."""
     if factor == 1:
         yield from images
         return

@@ -1,4 +1,4 @@
-"""Where patches lie: squares of a true physical size, on a grid from the slide's corner, kept where there is tissue."""
+"""The patch grid: squares of a physical size, from the corner of the slide, kept where there is tissue."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from oceanpath.slides.reader import SlideReader
 from oceanpath.slides.tissue import Tissue
 
 SNAP = 0.02
-"""A level this close to the wanted resolution, or to a whole factor finer, is not resampled between its pixels."""
+"""Relative tolerance: a level this close to the target resolution, or to a whole factor finer, is not resampled."""
 
 
 @dataclass(frozen=True)
@@ -21,28 +21,28 @@ class PatchGrid:
     """How to read patches of one slide."""
 
     patch_px: int
-    """Side of a patch as the encoder sees it."""
+    """Side of a patch for the encoder."""
     level: int
     read_width: int
     read_height: int
-    """Pixels of `level` that make one patch; equal to `patch_px` where nothing is resampled."""
+    """Pixels of `level` per patch; equal to `patch_px` if nothing is resampled."""
     footprint_x: float
     footprint_y: float
-    """Level-0 pixels that one patch covers."""
+    """Side of a patch in level-0 pixels."""
     step_x: float
     step_y: float
-    """Level-0 pixels from one patch to the next."""
+    """Distance between neighbouring patches in level-0 pixels."""
 
 
 def plan_grid(reader: SlideReader, patch_px: int, target_mpp: float, overlap: int = 0) -> PatchGrid:
     """Level, read size and footprint for patches of `patch_px` × `target_mpp` micrometres.
 
-    The deepest level that is not coarser than the target is read, at its float downsample, and averaged down.
+    The lowest-resolution level that is not coarser than the target is read, at its float downsample, and averaged.
 
     Args:
         reader: The slide.
         patch_px: Side of a patch at the target resolution.
-        target_mpp: Micrometres a patch pixel.
+        target_mpp: Micrometres per patch pixel.
         overlap: Patch pixels that neighbours share.
 
     Raises:
@@ -50,11 +50,13 @@ def plan_grid(reader: SlideReader, patch_px: int, target_mpp: float, overlap: in
         StageError: the slide is coarser than the target, or smaller than one patch.
     """
     if not 0 <= overlap < patch_px:
-        raise ExperimentError("extract.overlap is not smaller than extract.patch_px", expected=patch_px, got=overlap)
+        raise ExperimentError(
+            "extract.overlap must be smaller than extract.patch_px", expected=f"less than {patch_px}", got=overlap
+        )
     mpp = reader.mpp
     if max(mpp.x, mpp.y) > target_mpp * (1 + SNAP):
         got = f"{max(mpp.x, mpp.y):g} ({mpp.source})"
-        do = "Enlarging would invent detail: raise extract.target_mpp, or leave the slide out with extract.exclude."
+        do = "Upsampling adds no detail: raise extract.target_mpp, or leave the slide out with extract.exclude."
         raise StageError("too coarse for extract.target_mpp", where=reader.path, expected=target_mpp, got=got, do=do)
     level, width, height = read_plan(reader, patch_px, target_mpp / mpp.x, target_mpp / mpp.y)
     downsample = reader.level_downsamples[level]
@@ -77,13 +79,13 @@ def plan_grid(reader: SlideReader, patch_px: int, target_mpp: float, overlap: in
 
 
 def read_plan(reader: SlideReader, patch_px: int, scale_x: float, scale_y: float) -> tuple[int, int, int]:
-    """The deepest level that is fine enough, and the width and height in its pixels of a patch.
+    """The lowest-resolution level that is fine enough, and the width and height of a patch in its pixels.
 
     Args:
         reader: The slide.
-        patch_px: Side of a patch as the encoder sees it.
-        scale_x: Level-0 pixels a patch pixel.
-        scale_y: The same down.
+        patch_px: Side of a patch for the encoder.
+        scale_x: Level-0 pixels per patch pixel, horizontally.
+        scale_y: The same vertically.
     """
     downsamples = reader.level_downsamples
     fine = [level for level, ds in enumerate(downsamples) if ds <= min(scale_x, scale_y) * (1 + SNAP)]
@@ -92,10 +94,10 @@ def read_plan(reader: SlideReader, patch_px: int, scale_x: float, scale_y: float
     return level, width, height
 
 
-def place_patches(
+def select_patches(
     reader: SlideReader, grid: PatchGrid, tissue: Tissue, min_tissue: float
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Patches that lie inside the slide and hold enough tissue, row by row.
+    """Patches that are inside the slide and contain enough tissue, row by row.
 
     Returns:
         coords [N, 2] int32, level-0 top-left x and y, and the tissue fraction [N] of each.
@@ -111,7 +113,7 @@ def place_patches(
 def tissue_fractions(
     tissue: Tissue, xs: NDArray[np.int64], ys: NDArray[np.int64], width: float, height: float
 ) -> NDArray[np.float64]:
-    """Tissue share [len(ys), len(xs)] of each rectangle, from one integral image, exact to parts of a mask pixel."""
+    """Tissue fraction [len(ys), len(xs)] of each rectangle, from one integral image, with subpixel precision."""
     h, w = tissue.mask.shape
     integral = np.zeros((h + 1, w + 1))
     integral[1:, 1:] = tissue.mask.cumsum(axis=0, dtype=np.float64).cumsum(axis=1)
@@ -120,8 +122,8 @@ def tissue_fractions(
     lower = _at(integral, bottom, right) - _at(integral, bottom, left)
     sums = lower - _at(integral, top, right) + _at(integral, top, left)
     areas = (bottom - top)[:, None] * (right - left)[None, :]
-    shares: NDArray[np.float64] = np.clip(sums / areas, 0.0, 1.0)
-    return shares
+    fractions: NDArray[np.float64] = np.clip(sums / areas, 0.0, 1.0)
+    return fractions
 
 
 def _read_px(patch_px: int, exact: float) -> int:
@@ -136,11 +138,11 @@ def _starts(size: int, footprint: float, step: float) -> NDArray[np.int64]:
 
 
 def _at(integral: NDArray[np.float64], rows: NDArray[np.float64], columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The integral image between its grid points, [len(rows), len(columns)], bilinear."""
+    """The integral image interpolated bilinearly, [len(rows), len(columns)]."""
     r = np.minimum(rows.astype(np.int64), integral.shape[0] - 2)
     c = np.minimum(columns.astype(np.int64), integral.shape[1] - 2)
     fr, fc = (rows - r)[:, None], (columns - c)[None, :]
     upper = integral[np.ix_(r, c)] * (1 - fc) + integral[np.ix_(r, c + 1)] * fc
     lower = integral[np.ix_(r + 1, c)] * (1 - fc) + integral[np.ix_(r + 1, c + 1)] * fc
-    between: NDArray[np.float64] = upper * (1 - fr) + lower * fr
-    return between
+    values: NDArray[np.float64] = upper * (1 - fr) + lower * fr
+    return values

@@ -1,9 +1,9 @@
-"""Where a slide was written on: pen in green, blue, black or red, and the black frame of a cover slip.
+"""Detection of pen marks in green, blue, black or red, and of the black frame of a cover slip.
 
-Judged by optical density against the glass (Beer and Lambert: dyes that lie on one another add up). Haematoxylin and
-eosin both take more green than red light out of white (Ruifrok and Johnston 2001), green and blue pens do the
-opposite. Black takes all three; dense nuclei still let blue through. Red pen takes green and blue alike, to
-extinction; eosin takes little blue, and blood is never that dense. Cores that are certain grow over their fainter rims.
+The criterion is optical density relative to the glass (Beer-Lambert: densities of superposed dyes add up). Haematoxylin
+and eosin both absorb more green than red light (Ruifrok and Johnston 2001); green and blue pens do the opposite. Black
+absorbs all three; dense nuclei still transmit blue. Red pen absorbs green and blue equally, to extinction; eosin
+absorbs little blue, and blood is never that dense. Certain cores are extended over their fainter rims.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from scipy import ndimage
 SMALLEST_INK_MM2 = 0.01
 """A smaller core is pigment, a fold or a fibre: part of the tissue."""
 RIM_UM = 16.0
-"""How far a pen's edge reaches beyond what can be told from tissue."""
+"""How far the edge of a pen mark extends beyond the pixels that differ from tissue."""
 
 
 def find_ink(rgb: NDArray[np.uint8], glass: NDArray[np.floating], pixel_mm2: float) -> NDArray[np.bool_]:
     """Pixels that are pen or frame.
 
     Args:
-        rgb: [h, w, 3], about 8 µm a pixel.
+        rgb: [h, w, 3], about 8 µm per pixel.
         glass: Red, green and blue of the empty slide.
         pixel_mm2: Area of a pixel.
 
-    Returns: [h, w], True where ink hides what lies below.
+    Returns: [h, w], True where ink covers the slide.
     """
     density = np.log10(np.maximum(glass, 1).astype(np.float32) / np.maximum(rgb, 1))
     red, green, blue = (density[..., colour] for colour in range(3))
@@ -46,7 +46,7 @@ def find_ink(rgb: NDArray[np.uint8], glass: NDArray[np.floating], pixel_mm2: flo
 
 
 def without_small(mask: NDArray[np.bool_], smallest: float) -> NDArray[np.bool_]:
-    """`mask` without its connected parts of fewer than `smallest` pixels."""
+    """`mask` without its connected components of fewer than `smallest` pixels."""
     parts, count = ndimage.label(mask)
     if not count:
         return mask

@@ -1,4 +1,4 @@
-"""An open slide: its levels, its resolution and its pixels as RGB, white where the scanner saw nothing."""
+"""An open slide: its levels, its resolution and its pixels as RGB, white where nothing was scanned."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from oceanpath.slides.readers.sdk.slide import SdkSlide
 from oceanpath.slides.resolution import resolve_mpp
 
 BLOCK = 4096
-"""Side in level pixels of what an overview holds in memory at once."""
+"""Side of the blocks in which an overview is read, in level pixels."""
 SMALLEST_BLOCK = 64
-"""Side in level pixels of what is painted white where it cannot be decoded."""
+"""Side of the smallest block that is made white if it cannot be decoded, in level pixels."""
 VENDOR_LIMIT_S = 120.0
 
 
@@ -49,12 +49,12 @@ class SlideReader:
         width, height: Level-0 pixels.
         mpp: Micrometres per level-0 pixel.
         bounds: The scanned area in level-0 pixels; the whole slide for most scanners.
-        undecodable_share: Part of the overviews made so far that could not be decoded, at most; white there.
-        colour_profile: Description of the ICC profile that the file carries; "" where there is none.
+        undecodable_share: Largest fraction of an overview so far that could not be decoded and is white.
+        colour_profile: Description of the ICC profile of the file; "" if there is none.
         level_sizes: (width, height) of each level.
-        level_downsamples: Level-0 pixels a pixel of each level, as floats.
-        reader: Where pixels come from: `tiff_tiles`, `openslide`, or a maker's package with its version.
-        reader_reason: Why they do not come from the tiles; "" where they do.
+        level_downsamples: Level-0 pixels per pixel of each level, as floats.
+        reader: Source of the pixels: `tiff_tiles`, `openslide`, or an SDK with its version.
+        reader_reason: Why the tiles are not read directly; "" if they are.
     """
 
     def __init__(self, path: Path, handle: openslide.OpenSlide | SdkSlide, opening: Opening) -> None:
@@ -67,7 +67,7 @@ class SlideReader:
         self.level_sizes: tuple[tuple[int, int], ...] = handle.level_dimensions
         self.level_downsamples: tuple[float, ...] = handle.level_downsamples
         self.colour_profile, self._convert = _colours_of(handle, opening)
-        # last: the choice reads pixels, and after a damaged tile OpenSlide refuses every call
+        # last: this reads pixels, and after a damaged tile OpenSlide refuses every call
         self._pixels, self.reader_reason = _pixels_of(path, handle, opening.tiles)
         self.reader = self._pixels.name
 
@@ -78,29 +78,29 @@ class SlideReader:
         self.close()
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         self._pixels.close()
         self._handle.close()
 
     def regions(
-        self, places: NDArray[np.int64], level: int, width: int, height: int, factor: int = 1
+        self, coords: NDArray[np.int64], level: int, width: int, height: int, factor: int = 1
     ) -> Iterator[NDArray[np.uint8]]:
-        """RGB [height / factor, width / factor, 3] at each of `places` [n, 2]; the next region may overwrite one.
+        """RGB [height / factor, width / factor, 3] at each of `coords` [n, 2]; the next region may overwrite one.
 
-        What regions share is decoded once, where tiles are read. A place is taken at the nearest pixel of the level, or
-        as near to it as OpenSlide comes on a level whose pixels lie between those of level 0. Either way the pixels
-        are the same with either reader.
+        Tiles that regions share are decoded once. Coordinates are rounded to the nearest pixel of the level, or to the
+        pixel that OpenSlide interpolates on a level whose pixels are not aligned with those of level 0. The pixels do
+        not depend on the reader.
 
         Args:
-            places: Left and top edges in level-0 pixels.
+            coords: Left and top edges in level-0 pixels.
             level: Level to read.
             width: Level pixels, a multiple of `factor`.
             height: Level pixels, a multiple of `factor`.
-            factor: Side of the blocks of pixels whose means are given, 1 to 16.
+            factor: Side of the blocks of pixels that are averaged, 1 to 16.
 
         Raises: ArtifactError: the pixels cannot be decoded.
         """
-        regions = self._pixels.regions(places, level, width, height, factor)
+        regions = self._pixels.regions(coords, level, width, height, factor)
         return regions if self._convert is None else map(self._convert, regions)
 
     def read(self, x: int, y: int, level: int, width: int, height: int) -> NDArray[np.uint8]:
@@ -123,16 +123,16 @@ class SlideReader:
         return self.overview(max(1, round(self.width * scale)), max(1, round(self.height * scale)))
 
     def overview(self, width: int, height: int) -> NDArray[np.uint8]:
-        """The whole slide as RGB [height, width, 3], by area; pixel edges lie at multiples of slide size / `width`.
+        """The whole slide as RGB [height, width, 3], averaged by area; pixels are slide size / `width` wide.
 
-        A level is read in blocks, so a slide of one huge level needs no more memory than one with a pyramid.
+        A level is read in blocks, so a slide with one huge level needs no more memory than a pyramidal slide.
         """
-        wanted = min(self.width / width, self.height / height)
-        level = max((i for i, ds in enumerate(self.level_downsamples) if ds <= wanted * 1.01), default=0)
+        target = min(self.width / width, self.height / height)
+        level = max((i for i, ds in enumerate(self.level_downsamples) if ds <= target * 1.01), default=0)
         level_w, level_h = self.level_sizes[level]
         ratio = min(level_w / width, level_h / height)
         whole = level_w == ratio * width and level_h == ratio * height and ratio == int(ratio)
-        factor = int(ratio) if whole else max(1, int(ratio / 2))  # the rest, a factor of 2 to 4, takes a filter
+        factor = int(ratio) if whole else max(1, int(ratio / 2))  # the remaining factor of 2 to 4 is resampled
         self._lost = 0
         small = Image.new("RGB", (-(-level_w // factor), -(-level_h // factor)), "white")
         step = max(1, BLOCK // factor) * factor
@@ -173,21 +173,21 @@ def open_slide(
     skip_undecodable: bool = False,
     to_srgb: bool = False,
 ) -> SlideReader:
-    """Open a slide and settle its resolution.
+    """Open a slide and determine its resolution.
 
     Args:
-        path: Any file that OpenSlide reads, or of a vendor's format whose package is installed.
-        override_mpp: Used whatever the slide says.
+        path: A file of a format that OpenSlide reads, or of a vendor's format whose SDK is installed.
+        override_mpp: Used instead of the resolution of the slide.
         default_mpp: Used when the slide gives no plausible resolution.
         tiles: Whether plain JPEG tiles may be decoded without OpenSlide; the pixels are the same.
-        limit_s: Seconds after which a vendor's package that does not answer is given up.
-        skip_undecodable: Whether overviews are white where pixels cannot be decoded; regions are an error either way.
-        to_srgb: Whether pixels are converted to sRGB by the slide's ICC profile, where it has one.
+        limit_s: Seconds within which a vendor's SDK must answer.
+        skip_undecodable: Whether overviews are white where pixels cannot be decoded; regions always raise an error.
+        to_srgb: Whether pixels are converted to sRGB by the ICC profile of the slide, if it has one.
 
     Raises:
-        ArtifactError: missing, damaged, or of a format that nothing here reads.
+        ArtifactError: missing, damaged, or of an unknown format.
         MissingExtraError: of a vendor's format, whose package is not installed.
-        StageError: the slide has no plausible resolution or unused upper bits, or a vendor's package died or hangs.
+        StageError: the slide has no plausible resolution or unused upper bits, or a vendor's SDK died or hangs.
     """
     handle: openslide.OpenSlide | SdkSlide
     opening = Opening(override_mpp, default_mpp, tiles, skip_undecodable, to_srgb)
@@ -200,7 +200,7 @@ def open_slide(
 
 
 def _colours_of(handle: openslide.OpenSlide | SdkSlide, opening: Opening) -> tuple[str, Convert | None]:
-    """The name of a slide's ICC profile, and what converts its pixels where that is asked for."""
+    """The name of a slide's ICC profile, and the conversion of its pixels if that is requested."""
     if isinstance(handle, SdkSlide):
         return "", None
     profile = handle.color_profile
@@ -218,7 +218,7 @@ def _opened(path: Path) -> openslide.OpenSlide:
     try:
         handle = openslide.OpenSlide(path)
     except openslide.OpenSlideUnsupportedFormatError as error:
-        got = "no slide format, or the file is cut off"
+        got = "not a slide format, or the file is truncated"
         raise ArtifactError("OpenSlide cannot open this file", where=path, got=got, do=do) from error
     except (openslide.OpenSlideError, OSError) as error:
         raise ArtifactError("OpenSlide cannot open this file", where=path, got=error, do=do) from error

@@ -1,4 +1,4 @@
-"""Micrometres a pixel (mpp) of a slide, and who says so."""
+"""Micrometres per pixel (mpp) of a slide, and their source."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from xml.etree import ElementTree
 from oceanpath.errors import StageError
 
 PLAUSIBLE = (0.05, 10.0)
-"""µm a level-0 pixel of a microscope; a 72-dpi tag, 352.8, is outside."""
+"""Range of µm per level-0 pixel of a microscope; the value of a 72-dpi tag, 352.8, is outside."""
 
 MICROMETRES = {"µm": 1.0, "\u03bcm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6}
 """Length units of OME-XML in micrometres; the micro sign and the Greek letter are both in use."""
 
 POWER_TIMES_MPP = 10.0
-"""A 20x objective gives about 0.5 µm a pixel."""
+"""A 20x objective gives about 0.5 µm per pixel."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Resolution:
     x: float
     y: float
     source: str
-    """``override``, the property that told it, ``objective_nominal`` or ``default_mpp``."""
+    """``override``, the property that records it, ``objective_nominal`` or ``default_mpp``."""
 
 
 def resolve_mpp(
@@ -34,33 +34,33 @@ def resolve_mpp(
 ) -> Resolution:
     """The first plausible resolution: override, OME-XML, OpenSlide's, the vendor's, nominal objective power, default.
 
-    A DICOM slide must tell its pixel spacing, so that is believed even where it is no microscope's; a TIFF tag of 72 or
-    96 dots an inch is what image programs write by habit.
+    The pixel spacing of a DICOM slide is mandatory, so it is used even if it is implausible; image programs write TIFF
+    tags of 72 or 96 dots per inch by default.
 
     Args:
-        properties: OpenSlide's properties of the slide, or those of `VendorSlide`.
+        properties: OpenSlide's properties of the slide, or those of `SdkSlide`.
         path: The slide, for the message.
-        override: Believed whatever the slide says.
-        default: Used when the slide tells nothing plausible.
+        override: Used instead of the properties.
+        default: Used if the slide records no plausible resolution.
 
-    Raises: StageError: nobody tells a value inside `PLAUSIBLE`; the message shows what was refused.
+    Raises: StageError: there is no value inside `PLAUSIBLE`; the message shows the refused values.
     """
     refused = []
-    for source, x, y in _told(properties, override, default):
+    for source, x, y in _candidates(properties, override, default):
         trusted = properties.get("openslide.vendor") == "dicom" and source == "openslide.mpp"
         if trusted or (PLAUSIBLE[0] <= min(x, y) and max(x, y) <= PLAUSIBLE[1]):
             return Resolution(x, y, source)
         refused.append(f"{source} = {x:g}")
     raise StageError(
-        "the slide tells no plausible resolution",
+        "the slide records no plausible resolution",
         where=path,
-        expected=f"micrometres a pixel between {PLAUSIBLE[0]:g} and {PLAUSIBLE[1]:g}",
+        expected=f"micrometres per pixel between {PLAUSIBLE[0]:g} and {PLAUSIBLE[1]:g}",
         got=", ".join(refused) or "no mpp and no objective power",
         do="Set extract.default_mpp if you know it, or leave the slide out with extract.exclude.",
     )
 
 
-def _told(
+def _candidates(
     properties: Mapping[str, str], override: float | None, default: float | None
 ) -> Iterator[tuple[str, float, float]]:
     if override is not None:
@@ -70,12 +70,12 @@ def _told(
     x, y = _number(properties, "openslide.mpp-x"), _number(properties, "openslide.mpp-y")
     if x or y:
         yield "openslide.mpp", x or y, y or x
-    x, y = _number(properties, "maker.mpp-x"), _number(properties, "maker.mpp-y")
+    x, y = _number(properties, "sdk.mpp-x"), _number(properties, "sdk.mpp-y")
     if x or y:
-        yield properties["maker.mpp-source"], x or y, y or x
+        yield properties["sdk.mpp-source"], x or y, y or x
     if mpp := _number(properties, "aperio.MPP"):
         yield "aperio.MPP", mpp, mpp
-    powers = ("openslide.objective-power", "aperio.AppMag", "maker.objective-power")
+    powers = ("openslide.objective-power", "aperio.AppMag", "sdk.objective-power")
     if power := next(filter(None, (_number(properties, key) for key in powers)), 0.0):
         yield "objective_nominal", POWER_TIMES_MPP / power, POWER_TIMES_MPP / power
     if default is not None:
@@ -85,7 +85,7 @@ def _told(
 def _ome_mpp(description: str) -> tuple[float, float] | None:
     """Micrometres per pixel in x and y of the first image of OME-XML; None without both, or in an unknown unit.
 
-    OME schema 2016-06: `Pixels/@PhysicalSizeX`, its unit in `@PhysicalSizeXUnit`, µm where that is left out.
+    OME schema 2016-06: `Pixels/@PhysicalSizeX`, its unit in `@PhysicalSizeXUnit`, µm by default.
     """
     if "<OME" not in description[:2000]:
         return None
@@ -104,7 +104,7 @@ def _ome_mpp(description: str) -> tuple[float, float] | None:
 
 
 def _number(properties: Mapping[str, str], key: str) -> float:
-    """A positive number, or 0 where the property is absent or no such number."""
+    """A positive number, or 0 if the property is absent or not such a number."""
     try:
         value = float(properties.get(key, "0").replace(",", "."))
     except ValueError:

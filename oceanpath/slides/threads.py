@@ -1,4 +1,4 @@
-"""Threads over batches: on CPU each reads and encodes on a core of its own, otherwise they read ahead of a device."""
+"""Threads that process batches: on a CPU each thread reads and encodes on its own core."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
-def in_order(work: Callable[[Key], Value], keys: Iterable[Key], threads: int) -> Iterator[Value]:
+def map_in_order(work: Callable[[Key], Value], keys: Iterable[Key], threads: int) -> Iterator[Value]:
     """`work(key)` for each key, in the order of `keys`, whatever the number of threads.
 
-    At most `threads` + 1 results wait in memory. With no threads everything happens in the calling thread. What
-    `work` raises comes out at the place of its key.
+    At most `threads` + 1 results wait in memory. Without threads all work is done in the calling thread. An exception
+    of `work` is raised at the position of its key.
     """
     if threads < 1:
         yield from map(work, keys)
@@ -37,10 +37,10 @@ def in_order(work: Callable[[Key], Value], keys: Iterable[Key], threads: int) ->
 
 @contextmanager
 def one_core_each() -> Iterator[None]:
-    """Inside, torch computes on one core in each new thread; afterwards as before.
+    """Within this context torch computes on one core in each new thread.
 
-    Threads that share each operation wait for one another, tenfold so on a busy machine; threads with a batch each
-    never wait. Torch is not imported for the sake of encoders that do without it.
+    Threads that share each operation wait for one another, up to tenfold on a busy machine; threads with one batch each
+    never wait. Torch is not imported for encoders that do not use it.
     """
     torch = sys.modules.get("torch")
     if torch is None:

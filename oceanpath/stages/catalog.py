@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from oceanpath.models.registry import parse_model
+from oceanpath.pipeline.executors.registry import check_executor
 from oceanpath.pipeline.experiment import Catalog, Table
 from oceanpath.stages.analyze.stage import STAGE as ANALYZE
 from oceanpath.stages.curate.stage import STAGE as CURATE
@@ -15,12 +19,20 @@ from oceanpath.stages.split.stage import STAGE as SPLIT
 from oceanpath.stages.tables import DataSettings, RuntimeSettings
 from oceanpath.stages.train.stage import STAGE as TRAIN
 
+
+def parse_runtime(values: Mapping[str, Any]) -> RuntimeSettings:
+    """The settings of a `[runtime]` table. Raises: ExperimentError: there is no such executor."""
+    settings = RuntimeSettings.model_validate(values)
+    check_executor(settings.executor)
+    return settings
+
+
 CATALOG = Catalog(
     stages=(DEMO, EXTRACT, CURATE, MMAP, SPLIT, TRAIN, EVAL, ANALYZE, EXPORT),
     tables={
         "data": Table(DataSettings.model_validate, DataSettings),
         "model": Table(parse_model),
-        "runtime": Table(RuntimeSettings.model_validate, RuntimeSettings),
+        "runtime": Table(parse_runtime, RuntimeSettings),
     },
     scalars={"seed": 42},
 )

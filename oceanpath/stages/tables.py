@@ -1,4 +1,4 @@
-"""What several stages share: the tables `[data]` and `[runtime]`, and where the features of a cohort are."""
+"""Settings shared by several stages: the tables `[data]` and `[runtime]`, and the folder of a cohort's features."""
 
 import re
 from pathlib import Path
@@ -10,6 +10,7 @@ from oceanpath.artifacts.cohort.ids import normal
 from oceanpath.artifacts.left_out import LeftOut
 from oceanpath.errors import ExperimentError
 from oceanpath.settings import Settings, shared
+from oceanpath.tasks.registry import CLASSIFICATION, task_entry, task_keys
 
 if TYPE_CHECKING:
     from oceanpath.artifacts.cohort.table import TableQuery
@@ -35,7 +36,9 @@ class DataSettings(Settings):
     one_slide_per_patient: bool = False
     """States that every slide is of another patient, so that the table needs no patient column."""
     label: str = "label"
-    """Column with the classes."""
+    """Column with the label: the class of each slide."""
+    task: str = CLASSIFICATION
+    """What is predicted from a slide; classification unless an installed package adds another task."""
     classes: tuple[str, ...] = ()
     """Names of the classes, in order; of two, the second is the positive class."""
     allow_missing: bool = False
@@ -65,6 +68,16 @@ class DataSettings(Settings):
         return value
 
     @model_validator(mode="after")
+    def _has_a_known_task(self) -> Self:
+        try:
+            entry = task_entry(self.task)
+        except ExperimentError as error:
+            raise ValueError(f"unknown task {self.task!r}; known: {error.expected}. {error.do}".strip()) from error
+        if unread := (self.model_fields_set & task_keys()) - set(entry.keys):
+            raise ValueError(f"{', '.join(sorted(unread))}: not a key of the task {self.task}")
+        return self
+
+    @model_validator(mode="after")
     def _one_source(self) -> Self:
         if self.slides is not None and self.features is not None:
             raise ValueError("slides and features are both set; features are made from slides, so set one of them")
@@ -74,7 +87,7 @@ class DataSettings(Settings):
 
 
 class SlideList(Settings):
-    """What a stage reads of `[data]` to know the slides of the label table."""
+    """The keys of `[data]` by which a stage reads the slides of the label table."""
 
     slide_id: str = shared("data.slide_id", "slide_id")
     match_ids: str = shared("data.match_ids", "")
@@ -83,14 +96,14 @@ class SlideList(Settings):
     allow_missing: bool = shared("data.allow_missing", False)
 
     def question(self) -> "TableQuery":
-        """What the table is asked for."""
+        """How the label table is read."""
         from oceanpath.artifacts.cohort.table import TableQuery  # only needed where a table is read
 
         return TableQuery(slide_id=self.slide_id, encoding=self.encoding, sheet=self.sheet)
 
 
 class Expected(NamedTuple):
-    """What a stage that makes features, or a store of them, is expected to give."""
+    """The slides that a stage is expected to publish: features, or a store of them."""
 
     slides: frozenset[str]
     left_out: LeftOut = LeftOut()
@@ -105,8 +118,8 @@ class RuntimeSettings(Settings):
     """Threads or processes that read data while the device computes."""
     placement: Literal["auto", "mmap", "ram", "gpu"] = "auto"
     """Where the bags of the store are kept: in its files, in memory or on the GPU; auto: on the GPU if they fit."""
-    executor: Literal["local"] = "local"
-    """What runs steps and parts; local: processes of this machine."""
+    executor: str = "auto"
+    """Where steps and parts run: inline (this process), local (processes of this machine) or auto (by `--jobs`)."""
     verify: bool = True
     """Compare what a step reads with the digests under which it was published; bags of the store on first use."""
 
@@ -118,8 +131,8 @@ def features_to_read(extracted: Path | None, given: Path | None) -> Path:
     """
     if extracted is not None and given is not None:
         raise ExperimentError("features come from [extract] and from data.features", do="Keep one of the two.")
-    found = extracted or given
-    if found is None:
+    features = extracted or given
+    if features is None:
         do = "Set data.features, or data.slides to extract them, with --set or in the file."
         raise ExperimentError("there are no slides and no features to start from", where="[data]", do=do)
-    return found
+    return features

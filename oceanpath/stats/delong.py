@@ -1,7 +1,7 @@
 """DeLong's test of two correlated areas under the ROC curve.
 
 DeLong, DeLong and Clarke-Pearson (1988), eq. 5 and 6; placements by sorting, after Sun and Xu (2014). Rows must be
-independent: give one row a patient.
+independent: pass one row per patient.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def delong_test(positive: NDArray[np.bool_], a: Floats, b: Floats) -> DeLong:
     """Two-sided test that two models have the same area.
 
     Args:
-        positive: [n] bool, one row a patient.
+        positive: [n] bool, one row per patient.
         a: [n] scores of one model.
         b: [n] scores of the other model, same rows in the same order.
 
@@ -86,14 +86,14 @@ def delong_test(positive: NDArray[np.bool_], a: Floats, b: Floats) -> DeLong:
         z = difference / error
         return DeLong(first, second, error, z, float(2 * norm.sf(abs(z))), n)
     if abs(difference) < 1e-15:
-        return DeLong(first, second, 0.0, 0.0, 1.0, n, "the models rank every pair alike")
+        return DeLong(first, second, 0.0, 0.0, 1.0, n, "the models rank every pair equally")
     return DeLong(first, second, 0.0, None, None, n, "the difference has no variance")
 
 
 def _placements(positive: NDArray[np.bool_], scores: Floats) -> tuple[Floats, Floats]:
     """Per model, the share of negatives below each positive [k, m] and of positives above each negative [k, n]."""
     if scores.ndim != 2 or scores.shape[1] != len(positive):
-        raise StageError("one score a row and model", expected=len(positive), got=scores.shape)
+        raise StageError("one score per row and model is required", expected=len(positive), got=scores.shape)
     m, n = int(positive.sum()), int((~positive).sum())
     if min(m, n) < 2:
         raise StageError("DeLong's variance needs two rows of each class", got=f"{m} positive, {n} negative")

@@ -1,9 +1,9 @@
-"""How well scores rank: area under the ROC curve, average precision, and the curves themselves.
+"""Ranking performance of scores: area under the ROC curve, average precision, and the curves themselves.
 
 AUROC is the probability that a positive outranks a negative, ties counting one half (Mann and Whitney 1947; Hanley and
 McNeil 1982). AUPRC is average precision, Σ (recall_k - recall_{k-1}) · precision_k over distinct thresholds, without
 interpolation. Beyond two classes both are the plain mean over the classes that have rows inside and outside, one
-against the rest; a class without rows is left out of sum and denominator alike.
+against the rest; a class without rows is excluded from both sum and denominator.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def roc_curve(positive: NDArray[np.bool_], scores: Floats, weights: Floats | Non
 
 
 def pr_curve(positive: NDArray[np.bool_], scores: Floats, weights: Floats | None = None) -> Curve:
-    """Points (recall, precision), one a distinct threshold; arguments and errors as `roc_curve`."""
+    """Points (recall, precision), one per distinct threshold; arguments and errors as `roc_curve`."""
     thresholds, tp, fp = _cumulated(positive, scores, weights)
     return Curve(tp / tp[-1], tp / np.maximum(tp + fp, 1e-300), thresholds)
 

@@ -19,7 +19,7 @@ class McNemar:
     """Two-sided test of only_a = only_b."""
 
     only_a: int
-    """Rows that only the first model decides rightly."""
+    """Rows that only the first model classifies correctly."""
     only_b: int
     statistic: float | None
     """Chi-square with continuity correction (Edwards 1948); None for the exact form."""
@@ -28,7 +28,7 @@ class McNemar:
 
 
 def mcnemar_test(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> McNemar:
-    """Test from two vectors [n] that say which rows each model decides rightly. One row a patient."""
+    """Test from two vectors [n] that say which rows each model classifies correctly. One row per patient."""
     if right_a.shape != right_b.shape:
         raise StageError("the models decide different rows", expected=right_a.shape, got=right_b.shape)
     return mcnemar_counts(int(np.sum(right_a & ~right_b)), int(np.sum(right_b & ~right_a)))

@@ -31,7 +31,7 @@ class PairedDifference:
 
     @property
     def verdict(self) -> str:
-        """One of `VERDICTS`, from the interval alone: an interval that holds 0 shows no difference."""
+        """One of `VERDICTS`, from the interval alone: an interval that includes 0 shows no difference."""
         if self.low is None or self.high is None:
             return "undetermined"
         if self.high < 0:
@@ -47,16 +47,16 @@ class PairedDifference:
 def paired_difference(
     first: Bootstrap, second: Bootstrap, metrics: tuple[str, str] = ("auroc", "auroc"), confidence: float = 0.95
 ) -> PairedDifference:
-    """The difference, its percentile interval, and how rarely chance alone moves it as far.
+    """The difference, its percentile interval, and its p-value.
 
-    p counts the resamples whose difference lies at least as far from the observed one as that lies from zero (Efron and
+    p counts the resamples whose difference is at least as far from the observed one as that is from zero (Efron and
     Tibshirani 1993, section 16.4: the resampled differences, shifted to the null).
 
     Args:
         first: Metrics of one model.
         second: Metrics of the other, or of the same one, on the same rows and the same resamples.
         metrics: The metric of the first and of the second.
-        confidence: Mass of the interval.
+        confidence: Confidence level of the interval.
 
     Raises:
         StageError: the metrics were not computed on the same resamples.

@@ -18,7 +18,7 @@ def evaluate(
 ) -> Bootstrap:
     """All metrics of probabilities, on the rows and on every resample.
 
-    A row is decided for its most probable class (the last one on a tie of two).
+    The decision is the most probable class (the last of two equal ones).
 
     Args:
         labels: [n] class numbers.
@@ -49,11 +49,11 @@ def evaluate_decisions(
     *,
     confidence: float = 0.95,
 ) -> dict[str, Estimate]:
-    """The metrics of the confusion table alone, for decisions [n] that were made elsewhere."""
+    """The metrics of the confusion table alone, for given decisions [n]."""
     return bootstrap([confusion_measure(labels, decisions, n_classes)], drawn).estimates(confidence)
 
 
 def decide(probs: Floats) -> NDArray[np.int64]:
-    """Most probable class [n] of probabilities [n, C]; of two classes the last one from 0.5 on."""
+    """Most probable class [n] of probabilities [n, C]; of two classes the last one at 0.5 and above."""
     decided = probs[:, 1] >= probs[:, 0] if probs.shape[1] == 2 else probs.argmax(axis=1)
     return np.asarray(decided, np.int64)

@@ -1,4 +1,4 @@
-"""From slides to patients."""
+"""Aggregation of slides to patients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from oceanpath.stats.discrimination import Floats
 
 @dataclass(frozen=True)
 class PatientRows:
-    """One row a patient, sorted by patient."""
+    """One row per patient, sorted by patient."""
 
     patients: list[str]
     labels: NDArray[np.int64]
@@ -26,7 +26,7 @@ class PatientRows:
 
 
 def patient_rows(patients: Sequence[str], labels: NDArray[np.int64], probs: Floats) -> PatientRows:
-    """One row a patient: mean probability over its slides, and its one label.
+    """One row per patient: mean probability over its slides, and its one label.
 
     Args:
         patients: [n] patient of each slide.
@@ -34,10 +34,12 @@ def patient_rows(patients: Sequence[str], labels: NDArray[np.int64], probs: Floa
         probs: [n, C].
 
     Raises:
-        ExperimentError: slides of one patient have different labels; none is picked quietly.
+        ExperimentError: slides of one patient have different labels; none is chosen silently.
     """
     if not len(patients) == len(labels) == len(probs):
-        raise StageError("one patient, label and row of probabilities a slide", got=f"{len(patients)}, {len(labels)}")
+        raise StageError(
+            "one patient, label and row of probabilities per slide is required", got=f"{len(patients)}, {len(labels)}"
+        )
     names, first, numbers = np.unique(np.asarray(patients, dtype=str), return_index=True, return_inverse=True)
     own = labels[first]
     if (conflict := np.flatnonzero(own[numbers] != labels)).size:

@@ -1,6 +1,6 @@
-"""Patient-clustered bootstrap: patients are drawn with replacement, and all their slides come along.
+"""Patient-clustered bootstrap: patients are drawn with replacement, each with all of its slides.
 
-A resample is a row of counts. Measures read all resamples at once from weighted counts, so nothing is sorted twice.
+A resample is a row of counts. Measures use the counts of all resamples as weights, so scores are sorted once.
 Davison and Hinkley (1997), section 3.8: resampling clusters whole keeps the dependence between slides of one patient.
 """
 
@@ -17,11 +17,11 @@ from oceanpath.stats.discrimination import Floats, Measure
 from oceanpath.stats.estimate import NO_INTERVAL, UNDEFINED, Estimate
 
 BLOCK_CELLS = 1 << 18
-"""Cells of weights held at once; small enough for the cache. It never changes a result."""
+"""Cells of weights in memory at once; small enough for the cache. It never changes a result."""
 DRAW_CELLS = 1 << 22
 """Cells of random numbers drawn at once."""
 ROUNDS = 200
-"""How often lacking resamples are drawn again before the rows are called too few."""
+"""How often incomplete resamples are drawn again before the number of rows is considered too small."""
 ROUNDING = 1e-12
 """A weighted sum of equal numbers differs from the number by less than this."""
 
@@ -39,7 +39,7 @@ class Resamples:
     """Why there are no resamples."""
 
     def blocks(self) -> Iterator[Floats]:
-        """Weights [b, n] of the rows, a block of resamples at a time."""
+        """Weights [b, n] of the rows, in blocks of resamples."""
         step = max(1, BLOCK_CELLS // max(1, len(self.numbers)))
         for start in range(0, len(self.counts), step):
             yield self.counts[start : start + step].astype(np.float64)[:, self.numbers]
@@ -51,7 +51,7 @@ class Bootstrap:
 
     values: Mapping[str, float | None]
     samples: Mapping[str, Floats]
-    """[R] a metric."""
+    """Metric → values [R]."""
     n: int
     resamples: Resamples
 
@@ -75,8 +75,8 @@ class Bootstrap:
 def percentile_interval(value: float, samples: Floats, confidence: float) -> tuple[float, float] | str:
     """Percentile interval (Efron and Tibshirani 1993, section 13.3), or why there is none.
 
-    An interval that does not hold the number itself is not one: resampling then shifts the metric by more than it
-    spreads it.
+    An interval that does not include the number itself is rejected: resampling then shifts the metric by more than
+    its spread.
     """
     if lost := int(np.isnan(samples).sum()):
         return f"undefined in {lost} resamples"
@@ -89,7 +89,7 @@ def percentile_interval(value: float, samples: Floats, confidence: float) -> tup
 def draw_patients(
     patients: Sequence[str], labels: NDArray[np.int64], *, resamples: int = 2000, seed: int = 42
 ) -> Resamples:
-    """Resamples of the patients. One that lacks a class that the rows have is drawn again, and counted.
+    """Resamples of the patients. A resample without one of the labels is drawn again, and counted.
 
     Args:
         patients: [n] patient of each row; the order of rows does not matter.
@@ -101,7 +101,9 @@ def draw_patients(
         StageError: no rows, or patients and labels of different length.
     """
     if len(patients) != len(labels) or len(labels) == 0:
-        raise StageError("one patient a row, and at least one row", expected=len(labels), got=len(patients))
+        raise StageError(
+            "one patient per row, and at least one row, are required", expected=len(labels), got=len(patients)
+        )
     names, numbers = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
     present, classes = np.unique(labels, return_inverse=True)
     rows_of = np.zeros((len(names), len(present)))

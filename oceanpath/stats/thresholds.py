@@ -1,4 +1,4 @@
-"""A decision threshold, chosen on rows that are not reported."""
+"""A decision threshold, selected on rows that are not reported."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Threshold:
 def youden_threshold(positive: NDArray[np.bool_], scores: Floats) -> Threshold:
     """The threshold with the largest J = sensitivity + specificity - 1 (Youden 1950).
 
-    Between two neighbouring scores it lies in the middle. Of equal J the one nearest to 0.5 is taken, so a score that
+    It is the midpoint of two neighbouring scores. Of equal J the one nearest to 0.5 is chosen, so a score that
     separates nothing gives the lowest score: finite, J = 0.
 
     Args:
@@ -40,7 +40,7 @@ def youden_threshold(positive: NDArray[np.bool_], scores: Floats) -> Threshold:
         scores: [n] finite.
     """
     if len(positive) != len(scores) or not np.isfinite(scores).all():
-        raise StageError("scores are not finite, or not one a row", expected=len(positive), got=len(scores))
+        raise StageError("scores are not finite, or not one per row", expected=len(positive), got=len(scores))
     n_pos = int(np.sum(positive))
     if n_pos in (0, len(positive)):
         return Threshold(None, n=len(positive), reason="the rows hold one class only")

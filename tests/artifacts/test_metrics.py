@@ -4,21 +4,22 @@ import pytest
 
 from oceanpath.artifacts import metrics
 from oceanpath.errors import ArtifactError
+from oceanpath.tasks.classification import Classification
 
 RECORD = {"value": 0.8, "low": 0.7, "high": 0.9, "n": 10, "n_patients": 8, "resamples": 100, "redrawn": 0}
 BETTER = {"value": 0.1, "low": 0.05, "high": 0.2, "n": 10, "n_patients": 8, "p": 0.01, "verdict": "better"}
 
 
 def report():
-    group = dict.fromkeys(metrics.REQUIRED, RECORD)
+    group = dict.fromkeys(Classification.metrics, RECORD)
     found = {
         "classes": ["a", "b"],
         "scheme": "kfold",
         "selected": False,
         "level": dict.fromkeys(metrics.LEVELS, group),
         "operating_point": {"rule": "r", "thresholds": [0.5], "slide": group, "patient": group},
-        "floor": dict.fromkeys(metrics.BASELINES, group),
-        "versus_baseline": dict.fromkeys(metrics.BASELINES, BETTER),
+        "floor": dict.fromkeys(Classification.baselines, group),
+        "versus_baseline": dict.fromkeys(Classification.baselines, BETTER),
         "folds": [{"fold": 0, "n": 10, "n_patients": 8, "auroc": RECORD}],
         "notes": [],
     }
@@ -31,7 +32,14 @@ def test_what_is_written_is_read_and_its_bytes_do_not_depend_on_the_order_of_key
     assert metrics.read_metrics(tmp_path) == report()
     metrics.write_metrics(dict(reversed(report().items())), tmp_path)
     assert (tmp_path / metrics.FILE).read_bytes() == once
-    metrics.check(tmp_path)
+
+
+def test_all_metrics_and_baselines_of_the_task_are_required(tmp_path):
+    metrics.require(report(), Classification.metrics, Classification.baselines, tmp_path)
+    with pytest.raises(ArtifactError, match=r"a metric is missing; expected \['r2'\]"):
+        metrics.require(report(), (*Classification.metrics, "r2"), Classification.baselines, tmp_path)
+    with pytest.raises(ArtifactError, match="baselines are not those of the task"):
+        metrics.require(report(), Classification.metrics, ("majority",), tmp_path)
 
 
 def test_an_undefined_number_needs_its_reason(tmp_path):
@@ -58,7 +66,7 @@ def test_infinity_is_refused_wherever_it_is(tmp_path, spot):
         metrics.write_metrics(found, tmp_path)
     (tmp_path / metrics.FILE).write_text(json.dumps(found))
     with pytest.raises(ArtifactError, match="not finite"):
-        metrics.check(tmp_path)
+        metrics.read_metrics(tmp_path)
 
 
 def test_selected_rows_say_so_at_every_number(tmp_path):
@@ -89,7 +97,7 @@ def test_a_missing_key_group_or_metric_is_found(tmp_path, path, said):
 def test_a_number_says_of_how_many_rows_it_is(tmp_path):
     found = report()
     del found["level"]["slide"]["f1"]["n"]
-    with pytest.raises(ArtifactError, match="how many rows"):
+    with pytest.raises(ArtifactError, match="lacks its number of rows"):
         metrics.write_metrics(found, tmp_path)
 
 
@@ -123,4 +131,4 @@ def test_a_number_lies_within_its_interval(tmp_path, change):
 
 def test_no_file_is_an_error(tmp_path):
     with pytest.raises(ArtifactError, match="no readable"):
-        metrics.check(tmp_path)
+        metrics.read_metrics(tmp_path)

@@ -1,4 +1,4 @@
-"""`oceanpath encoders`: what there is, and whether one keeps its contract."""
+"""`oceanpath encoders`: the list, and the check of the contract."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from oceanpath.cli.app import run_app
 from oceanpath.slides.encoders import ENCODERS
 
 
-def test_the_list_says_what_one_must_know(
+def test_the_list_has_all_encoders(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     hub = ENCODERS["phikon"].hub
     assert hub is not None
-    place = tmp_path / "models--owkin--phikon/snapshots" / hub.revision
-    place.mkdir(parents=True)
-    (place / hub.file).write_bytes(b"x")
+    folder = tmp_path / "models--owkin--phikon/snapshots" / hub.revision
+    folder.mkdir(parents=True)
+    (folder / hub.file).write_bytes(b"x")
     assert run_app(["encoders", "list"]) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
     assert set(ENCODERS) < set(lines)
@@ -31,13 +31,13 @@ def test_the_list_says_what_one_must_know(
     assert rows["hed_stats"]["weights_here"] is None and rows["gigapath"]["repository"] == "prov-gigapath/prov-gigapath"
 
 
-def test_a_check_holds_the_laws_and_says_the_speed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_check_passes_and_reports_the_speed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_app(["encoders", "check", "hed-stats"]) == 0
-    said = capsys.readouterr().out
-    assert "hed_stats: 64 features" in said and "FAIL" not in said and "patches a second" in said
+    out = capsys.readouterr().out
+    assert "hed_stats: 64 features" in out and "FAIL" not in out and "patches per second" in out
 
 
-def test_a_check_fails_a_broken_one(
+def test_a_check_fails_for_a_broken_encoder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "odd_encoder.py").write_text(
@@ -50,15 +50,15 @@ def test_a_check_fails_a_broken_one(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (["uni2hh"], 2, "Did you mean uni2h?"),
         (["uni2h", "--weights", "absent.bin"], 2, "no such file of weights"),
         (["hed_stats", "--revision", "main"], 2, "no weights to choose"),
     ],
 )
-def test_wrong_words_end_with_their_code(
-    arguments: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]
+def test_wrong_arguments_have_their_exit_code(
+    arguments: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_app(["encoders", "check", *arguments]) == code
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err

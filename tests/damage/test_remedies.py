@@ -13,7 +13,7 @@ import pytest
 from oceanpath.cli.app import run_app
 from oceanpath.cli.predict import _verify_published
 from oceanpath.errors import ArtifactError
-from oceanpath.pipeline import maintenance as stock
+from oceanpath.pipeline import maintenance
 from oceanpath.pipeline.workspace import Workspace
 
 from .trials import Project
@@ -81,7 +81,7 @@ def test_what_links_a_damaged_chunk_is_set_aside_with_it(project: Projects, caps
     stores = list(here.out.glob("runs/mmap/[!.]*"))
     assert len(stores) == 2
     (new,) = here.used()
-    assert run_app(["ledger", "verify", "--deep", "--mend", str(new)]) == 4
+    assert run_app(["ledger", "verify", "--deep", "--repair", str(new)]) == 4
     assert not list(here.out.glob("runs/mmap/[!.]*"))
     assert give(here, "mmap") == 0
     assert give(here, "mmap --verify") == 0
@@ -140,7 +140,7 @@ def test_the_ledger_is_rebuilt_by_the_printed_command(project: Projects, capsys:
         assert run_app(remedy(said)) == 0
         assert run_app(["ledger", "show", "--workspace", str(here.out)]) == 0
         assert run_app(["run", f"{here.top}/e.toml", "--workspace", str(here.out)]) == 0
-        assert "Everything is fresh" in capsys.readouterr().out
+        assert "Nothing to do" in capsys.readouterr().out
     here.restore()
 
 
@@ -170,7 +170,7 @@ def test_verify_names_a_damaged_ledger_too(project: Projects, capsys: pytest.Cap
 
 def test_a_folder_that_is_no_result_cannot_be_verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_app(["ledger", "verify", str(tmp_path)]) == 2
-    assert "no published folder" in capsys.readouterr().err
+    assert "not a published folder" in capsys.readouterr().err
 
 
 def test_the_old_key_is_accepted_with_a_warning_and_builds_no_store_again(
@@ -184,7 +184,7 @@ def test_the_old_key_is_accepted_with_a_warning_and_builds_no_store_again(
     said = capsys.readouterr()
     assert "warning: --set mmap.verify: mmap.verify has no effect; set runtime.verify instead" in said.err
     assert re.search(r"mmap +fresh", said.out)
-    assert stock.verify(Workspace(here.out), deep=True) == []
+    assert maintenance.verify(Workspace(here.out), deep=True) == []
 
 
 def test_predict_compares_published_features_before_it_reads_them(project: Projects) -> None:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from oceanpath.cli.app import run_app
-from oceanpath.pipeline import maintenance as stock
+from oceanpath.pipeline import maintenance
 from oceanpath.pipeline.workspace import Workspace, read_manifest
 
 TRIALS = int(os.environ.get("OCEANPATH_DAMAGE", "3"))
@@ -126,7 +126,7 @@ class Project:
 
     def used(self) -> list[Path]:
         """The folders that the experiments use."""
-        return [link.resolve() for link in stock.links(Workspace(self.out)) if link.exists()]
+        return [link.resolve() for link in maintenance.links(Workspace(self.out)) if link.exists()]
 
     def results(self) -> dict[str, str]:
         """Folder → output digest of all that the experiments use."""
@@ -135,7 +135,7 @@ class Project:
 
     def is_whole(self) -> bool:
         """Whether no byte that the experiments use is damaged."""
-        return not stock.verify(Workspace(self.out), deep=True, folders=self.used())
+        return not maintenance.verify(Workspace(self.out), deep=True, folders=self.used())
 
 
 def damage(path: Path, how: str, chance: random.Random) -> bytes:

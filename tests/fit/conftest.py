@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 from oceanpath.artifacts.store.reader import Store
+from oceanpath.fit.objectives.classification import ClassificationObjective
+from oceanpath.fit.objectives.losses import build_loss
+from oceanpath.tasks.classification import Classification
 
 
 @pytest.fixture
@@ -16,3 +19,8 @@ def store(make_store: Callable[..., Store]) -> Store:
     for i, name in enumerate(bags):
         bags[name][:, 0] += 3.0 * (i % 2)
     return make_store(bags, coords=True)
+
+
+@pytest.fixture
+def objective() -> ClassificationObjective:
+    return ClassificationObjective(Classification(["a", "b", "c"]), build_loss("ce"))

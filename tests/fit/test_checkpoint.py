@@ -8,8 +8,13 @@ import torch
 
 from oceanpath.errors import ArtifactError
 from oceanpath.fit.checkpoint import load_checkpoint, save_checkpoint
+from oceanpath.fit.objectives.classification import ClassificationObjective
+from oceanpath.fit.objectives.losses import build_loss
 from oceanpath.models.classifier import WSIClassifier
 from oceanpath.models.settings import ABMILSettings, StaticSettings
+from oceanpath.tasks.classification import Classification
+
+OBJECTIVE = ClassificationObjective(Classification(["no", "yes"]), build_loss("ce"))
 
 
 def classifier(seed: int = 0) -> WSIClassifier:
@@ -19,7 +24,7 @@ def classifier(seed: int = 0) -> WSIClassifier:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    save_checkpoint(classifier(), tmp_path / "best.ckpt")
+    save_checkpoint(classifier(), OBJECTIVE, tmp_path / "best.ckpt")
     return tmp_path / "best.ckpt"
 
 
@@ -30,9 +35,10 @@ def altered(path: Path, **changes: object) -> Path:
 
 @torch.no_grad()
 def test_what_is_saved_is_loaded(path: Path) -> None:
-    loaded, h = load_checkpoint(path), torch.randn(2, 5, 6)
+    (loaded, objective), h = load_checkpoint(path), torch.randn(2, 5, 6)
     assert not loaded.training
-    assert loaded.classes == ("no", "yes")
+    assert loaded.outputs == ("no", "yes")
+    assert objective.task.record() == {"classes": ["no", "yes"]}
     assert loaded.settings == ABMILSettings(hidden=8, attention=4)
     assert torch.equal(loaded(h), classifier().eval()(h))
 
@@ -41,7 +47,7 @@ def test_equal_weights_give_equal_bytes_and_others_do_not(tmp_path: Path) -> Non
     written = []
     for folder, seed in (("a", 0), ("b", 0), ("c", 1)):
         (tmp_path / folder).mkdir()
-        save_checkpoint(classifier(seed), tmp_path / folder / "best.ckpt")
+        save_checkpoint(classifier(seed), OBJECTIVE, tmp_path / folder / "best.ckpt")
         written.append((tmp_path / folder / "best.ckpt").read_bytes())
     assert written[0] == written[1] != written[2]
 

@@ -10,7 +10,9 @@ from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.batch import Batch
 from oceanpath.errors import ArtifactError
 from oceanpath.fit.checkpoint import save_checkpoint
-from oceanpath.fit.predict import predict, predict_attention, softmax
+from oceanpath.fit.objectives.base import Objective
+from oceanpath.fit.objectives.classification import ClassificationObjective, softmax
+from oceanpath.fit.predict import predict, predict_attention
 from oceanpath.models import streaming
 from oceanpath.models.classifier import WSIClassifier
 from oceanpath.models.settings import ABMILSettings
@@ -24,35 +26,38 @@ def classifier() -> WSIClassifier:
 
 def test_a_row_depends_on_its_slide_alone(classifier: WSIClassifier, store: Store) -> None:
     together, alone = predict(classifier, store, [4, 0, 7], "cpu"), predict(classifier, store, [0], "cpu")
-    assert np.array_equal(together.logits[1], alone.logits[0])
+    assert np.array_equal(together.outputs[1], alone.outputs[0])
     assert np.array_equal(together.embeddings[1], alone.embeddings[0])
     assert together.embeddings.shape == (3, 8)
-    assert together.embeddings.dtype == together.logits.dtype == np.float32
+    assert together.embeddings.dtype == together.outputs.dtype == np.float32
 
 
 def test_probabilities_are_the_softmax_of_the_whole_bag_without_dropout(
-    classifier: WSIClassifier, store: Store
+    classifier: WSIClassifier, store: Store, objective: ClassificationObjective
 ) -> None:
     classifier.train()
-    found = predict(classifier, store, [3], "cpu")
+    probabilities = objective.values(predict(classifier, store, [3], "cpu").outputs)
     assert classifier.training
     logits = classifier.eval()(torch.from_numpy(np.array(store.features(3)))[None])
-    np.testing.assert_allclose(found.probabilities, torch.softmax(logits.double(), 1).detach().numpy(), atol=1e-7)
-    assert found.probabilities.dtype == np.float64
-    assert found.probabilities.sum() == pytest.approx(1.0, abs=1e-12)
+    np.testing.assert_allclose(probabilities, torch.softmax(logits.double(), 1).detach().numpy(), atol=1e-7)
+    assert probabilities.dtype == np.float64
+    assert probabilities.sum() == pytest.approx(1.0, abs=1e-12)
 
 
-def test_no_slides_give_empty_tables_of_the_right_width(classifier: WSIClassifier, store: Store) -> None:
+def test_no_slides_give_empty_tables_of_the_right_width(
+    classifier: WSIClassifier, store: Store, objective: ClassificationObjective
+) -> None:
     found = predict(classifier, store, [], "cpu")
-    assert (found.probabilities.shape, found.logits.shape, found.embeddings.shape) == ((0, 3), (0, 3), (0, 8))
+    assert (found.outputs.shape, found.embeddings.shape) == ((0, 3), (0, 8))
+    assert objective.values(found.outputs).shape == (0, 3)
 
 
 def test_softmax_of_large_logits_is_finite() -> None:
     assert softmax(np.array([[1e4, -1e4]], np.float32)).tolist() == [[1.0, 0.0]]
 
 
-def test_attention_of_a_slide(classifier: WSIClassifier, store: Store, tmp_path: Path) -> None:
-    save_checkpoint(classifier, tmp_path / "best.ckpt")
+def test_attention_of_a_slide(classifier: WSIClassifier, store: Store, objective: Objective, tmp_path: Path) -> None:
+    save_checkpoint(classifier, objective, tmp_path / "best.ckpt")
     attention = predict_attention(tmp_path / "best.ckpt", store.features(5), store.coords(5))
     assert attention.shape == (store.length(5),)
     assert (attention >= 0).all()
@@ -65,8 +70,10 @@ def test_attention_of_a_slide(classifier: WSIClassifier, store: Store, tmp_path:
     np.testing.assert_allclose(attention, padded.numpy(), atol=1e-7, rtol=0)
 
 
-def test_attention_of_a_long_slide_is_read_in_blocks(classifier: WSIClassifier, store: Store, tmp_path: Path) -> None:
-    save_checkpoint(classifier, tmp_path / "best.ckpt")
+def test_attention_of_a_long_slide_is_read_in_blocks(
+    classifier: WSIClassifier, store: Store, objective: Objective, tmp_path: Path
+) -> None:
+    save_checkpoint(classifier, objective, tmp_path / "best.ckpt")
     whole = predict_attention(tmp_path / "best.ckpt", store.features(5), store.coords(5))
     with streaming.limits(2, 3):
         in_blocks = predict_attention(tmp_path / "best.ckpt", store.features(5), store.coords(5))
@@ -75,8 +82,8 @@ def test_attention_of_a_long_slide_is_read_in_blocks(classifier: WSIClassifier, 
 
 @pytest.mark.parametrize("shape", [(4, 5), (0, 6), (6,)])
 def test_features_of_another_shape_are_refused(
-    classifier: WSIClassifier, tmp_path: Path, shape: tuple[int, ...]
+    classifier: WSIClassifier, objective: Objective, tmp_path: Path, shape: tuple[int, ...]
 ) -> None:
-    save_checkpoint(classifier, tmp_path / "best.ckpt")
+    save_checkpoint(classifier, objective, tmp_path / "best.ckpt")
     with pytest.raises(ArtifactError, match=r"wrong features for this model; expected \[n, 6\]"):
         predict_attention(tmp_path / "best.ckpt", np.zeros(shape, np.float32), None)

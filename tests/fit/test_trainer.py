@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +15,21 @@ from oceanpath.bags.batching.sampler import BatchSampler
 from oceanpath.bags.dataset import BagDataset, collate
 from oceanpath.errors import StageError
 from oceanpath.fit import trainer
-from oceanpath.fit.losses import build_loss
+from oceanpath.fit.objectives.classification import ClassificationObjective
+from oceanpath.fit.objectives.losses import SlideLoss, build_loss
 from oceanpath.fit.optim import rate
 from oceanpath.fit.settings import FitSettings
-from oceanpath.fit.trainer import ClassifierFit, fit_classifier
+from oceanpath.fit.trainer import FitModule, fit_model
 from oceanpath.models.classifier import WSIClassifier
 from oceanpath.models.settings import ABMILSettings, ClamSBSettings
+from oceanpath.tasks.classification import Classification
 
 LABELS = [i % 2 for i in range(12)]
 QUICK = FitSettings(epochs=4, batch_size=5, lr=1e-2)
+
+
+def objective_of(loss: SlideLoss) -> ClassificationObjective:
+    return ClassificationObjective(Classification(["a", "b"]), loss)
 
 
 def test_a_patch_level_loss_takes_part(store: Store) -> None:
@@ -32,22 +37,22 @@ def test_a_patch_level_loss_takes_part(store: Store) -> None:
     for weight in (0.0, 0.3):
         torch.manual_seed(0)
         model = ClamSBSettings(hidden=8, attention=4, instance_weight=weight, dropout=0.0)
-        module = ClassifierFit(WSIClassifier(model, 6, ["a", "b"]), build_loss("ce"), QUICK, seed=3)
-        before = {name: value.clone() for name, value in module.classifier.state_dict().items()}
+        module = FitModule(WSIClassifier(model, 6, ["a", "b"]), objective_of(build_loss("ce")), QUICK, seed=3)
+        before = {name: value.clone() for name, value in module.model.state_dict().items()}
         fit(module, store)
-        moved = {name for name, value in module.classifier.state_dict().items() if not torch.equal(value, before[name])}
-        found.append((moved, module.classifier.head.weight.detach().clone()))
+        moved = {name for name, value in module.model.state_dict().items() if not torch.equal(value, before[name])}
+        found.append((moved, module.model.head.weight.detach().clone()))
     assert {"clustering.ways.weight", "clustering.ways.bias"} <= found[1][0]
     assert not torch.equal(found[0][1], found[1][1])
 
 
-def module_of(settings: FitSettings = QUICK, loss: Callable[[Tensor, Tensor], Tensor] | None = None) -> ClassifierFit:
+def module_of(settings: FitSettings = QUICK, loss: SlideLoss | None = None) -> FitModule:
     torch.manual_seed(0)
     classifier = WSIClassifier(ABMILSettings(hidden=8, attention=4), 6, ["a", "b"])
-    return ClassifierFit(classifier, loss or build_loss("ce"), settings, seed=3)
+    return FitModule(classifier, objective_of(loss or build_loss("ce")), settings, seed=3)
 
 
-def fit(module: ClassifierFit, store: Store, stop_after: int | None = None) -> list[float]:
+def fit(module: FitModule, store: Store, stop_after: int | None = None) -> list[float]:
     losses: list[float] = []
 
     def judge(epoch: int, loss: float) -> bool:
@@ -55,12 +60,12 @@ def fit(module: ClassifierFit, store: Store, stop_after: int | None = None) -> l
         losses.append(loss)
         return len(losses) == stop_after
 
-    fit_classifier(module, BagDataset(store, range(12), LABELS, max_patches=5), None, torch.device("cpu"), judge)
+    fit_model(module, BagDataset(store, range(12), LABELS, max_patches=5), None, torch.device("cpu"), judge)
     return losses
 
 
-def weights(module: ClassifierFit) -> bytes:
-    return b"".join(value.numpy().tobytes() for value in module.classifier.state_dict().values())
+def weights(module: FitModule) -> bytes:
+    return b"".join(value.numpy().tobytes() for value in module.model.state_dict().values())
 
 
 def test_the_loss_falls_and_the_classes_come_apart(store: Store) -> None:
@@ -68,8 +73,8 @@ def test_the_loss_falls_and_the_classes_come_apart(store: Store) -> None:
     losses = fit(module, store)
     assert len(losses) == 30
     assert losses[-1] < 0.5 * losses[0]
-    module.classifier.eval()
-    logits = torch.cat([module.classifier(torch.from_numpy(np.array(store.features(i)))[None]) for i in range(12)])
+    module.model.eval()
+    logits = torch.cat([module.model(torch.from_numpy(np.array(store.features(i)))[None]) for i in range(12)])
     assert logits.argmax(dim=1).tolist() == LABELS
 
 
@@ -87,9 +92,7 @@ def test_reading_ahead_into_reused_memory_changes_no_bit(
             monkeypatch.setattr(trainer, "loader_of", loader)
         module, dataset = module_of(), BagDataset(store, range(12), LABELS, max_patches=5)
         losses: list[float] = []
-        fit_classifier(
-            module, dataset, balance, torch.device("cpu"), lambda _, loss, kept=losses: bool(kept.append(loss))
-        )
+        fit_model(module, dataset, balance, torch.device("cpu"), lambda _, loss, kept=losses: bool(kept.append(loss)))
         fits.append((losses, weights(module)))
     assert len(fits[0][0]) == QUICK.epochs
     assert fits[0] == fits[1]
@@ -137,20 +140,20 @@ def test_one_bad_batch_is_skipped_and_the_fit_goes_on(store: Store) -> None:
     losses = fit(module, store)
     assert module.guard.skipped == 1
     assert np.isfinite(losses).all()
-    assert all(torch.isfinite(value).all() for value in module.classifier.state_dict().values())
+    assert all(torch.isfinite(value).all() for value in module.model.state_dict().values())
 
 
-def rates(module: ClassifierFit) -> list[float]:
+def rates(module: FitModule) -> list[float]:
     """The learning rate of every step, as it is when the loss is computed."""
     found: list[float] = []
-    plain = module.loss
+    plain = module.objective._loss
 
     def loss(logits: Tensor, labels: Tensor) -> Tensor:
         optimizer = module.optimizers()
         found.append(optimizer.param_groups[0]["lr"])  # type: ignore[union-attr]  # one optimiser, not a list
         return plain(logits, labels)
 
-    module.loss = loss
+    module.objective._loss = loss
     return found
 
 
@@ -181,11 +184,11 @@ def test_a_gradient_is_clipped_to_the_norm_that_was_set(store: Store) -> None:
     norms = []
     for clip in (0.01, 1e9):
         module = module_of(QUICK.model_copy(update={"clip": clip}))
-        module.loss = build_loss("ce", torch.tensor([50.0, 50.0]))
+        module.objective._loss = build_loss("ce", torch.tensor([50.0, 50.0]))
         seen: list[float] = []
 
-        def configure(module: ClassifierFit = module, seen: list[float] = seen) -> object:
-            (optimizer,), schedules = ClassifierFit.configure_optimizers(module)
+        def configure(module: FitModule = module, seen: list[float] = seen) -> object:
+            (optimizer,), schedules = FitModule.configure_optimizers(module)
             parameters = [p for group in optimizer.param_groups for p in group["params"]]
 
             def look(*_: object) -> None:

@@ -18,7 +18,7 @@ from oceanpath.errors import ArtifactError, ExperimentError, StageError, togethe
 from oceanpath.pipeline.experiment import Catalog, Table, load
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.plan import Plan, Step, plan
-from oceanpath.pipeline.runner import Runner
+from oceanpath.pipeline.runner import Runner, RunOptions
 from oceanpath.pipeline.stage import Inputs, ParentSources, Part, Preview, Progress, Quiet, Stage, Summary
 from oceanpath.pipeline.status import StepState, forced_steps
 from oceanpath.pipeline.workspace import Workspace
@@ -32,7 +32,7 @@ from pathlib import Path
 from tests.pipeline import conftest
 if __name__ == "__main__":
     folder, jobs, force, *sets = sys.argv[1:]
-    states = conftest.House(Path(folder)).go(sets, force.split(), jobs=int(jobs))
+    states = conftest.House(Path(folder)).run(sets, force.split(), jobs=int(jobs))
     print(*conftest.CALLS, sep="\\n")
     for state in states.values():
         if state.error:
@@ -189,15 +189,13 @@ class House:
     def plan(self, sets: Sequence[str] = (), **more: Any) -> Plan:
         return plan(load(self.file, self.catalog, tuple(sets)), **more)
 
-    def go(
-        self, sets: Sequence[str] = (), force: Sequence[str] = (), jobs: int = 1, verify: bool = True
-    ) -> dict[str, StepState]:
+    def run(self, sets: Sequence[str] = (), force: Sequence[str] = (), **options: Any) -> dict[str, StepState]:
         made = self.plan(sets)
         CALLS.clear()
         self.workspace.open()
         with Ledger(self.workspace.ledger) as ledger:
-            forced = forced_steps(made, force)
-            states = Runner(made, self.workspace, ledger, "test", Still(), forced, jobs, verify=verify).go()
+            chosen = RunOptions(forced_steps(made, force), **options)
+            states = Runner(made, self.workspace, ledger, "test", Still(), chosen).run()
         return {state.step.name: state for state in states}
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.pipeline.conftest import House
 from oceanpath.errors import OceanPathError
 try:
-    states = House(Path(sys.argv[1])).go()
+    states = House(Path(sys.argv[1])).run()
 except OceanPathError as error:
     sys.exit(f"told: {error}")
 failed = [state.error for state in states.values() if state.error]

@@ -67,8 +67,8 @@ def test_a_file_is_its_content_alone(tree: Path, tmp_path: Path) -> None:
 
 def test_what_is_old_is_not_read_again_and_what_is_young_is(tree: Path, tmp_path: Path, monkeypatch) -> None:
     read: list[str] = []
-    real = digests.hash_file
-    monkeypatch.setattr(digests, "hash_file", lambda path: read.append(path.name) or real(path))
+    real = digests.xxh3_of_file
+    monkeypatch.setattr(digests, "xxh3_of_file", lambda path: read.append(path.name) or real(path))
     cache = DigestCache(tmp_path / "d.sqlite")
     cache.content(tree)
     cache.content(tree)
@@ -95,9 +95,9 @@ def test_nothing_there_is_an_error(tmp_path: Path) -> None:
 def count_looks(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Folders whose files are compared one by one from now on."""
     looked: list[Path] = []
-    real = DigestCache._one_by_one
+    real = DigestCache._compute
     monkeypatch.setattr(
-        DigestCache, "_one_by_one", lambda cache, root, *rest: looked.append(root) or real(cache, root, *rest)
+        DigestCache, "_compute", lambda cache, root, *rest: looked.append(root) or real(cache, root, *rest)
     )
     return looked
 
@@ -113,7 +113,7 @@ def test_an_unchanged_folder_is_known_as_a_whole(tree: Path, tmp_path: Path, mon
     whole = cache.content(tree)
     assert looked == []
     assert whole == first == young
-    assert whole.files == {name: digests.hash_file(tree / name) for name in ("a.bin", "deep/b.bin")}
+    assert whole.files == {name: digests.xxh3_of_file(tree / name) for name in ("a.bin", "deep/b.bin")}
 
 
 @pytest.mark.parametrize("change", ["content", "clock", "inode", "name", "new", "gone", "moved"])

@@ -108,12 +108,12 @@ def test_an_extended_file_is_merged_key_by_key(house) -> None:
 
 def test_an_empty_table_asks_for_its_stage(house) -> None:
     house.write("[count]\n")
-    assert load(house.file, house.catalog).asked() == ["count"]
+    assert load(house.file, house.catalog).requested_stages() == ["count"]
 
 
 def test_a_when_key_asks_for_its_stage(house) -> None:
     house.write('[data]\nwords = "words.txt"\n')
-    assert load(house.file, house.catalog).asked() == ["read"]
+    assert load(house.file, house.catalog).requested_stages() == ["read"]
 
 
 @pytest.mark.parametrize(

@@ -30,52 +30,52 @@ def spoil(path: Path, *, late: bool = False) -> None:
 
 @pytest.mark.parametrize("late", [False, True])
 def test_a_step_refuses_a_parent_with_a_changed_byte_by_name(house, calls, late: bool) -> None:
-    house.go()
+    house.run()
     file = place(house, "count") / "counts.json"
     spoil(file, late=late)
-    states = house.go(["report.title=x"])
+    states = house.run(["report.title=x"])
     assert calls() == []
     assert isinstance(states["report"].error, ArtifactError)
     said = states["report"].error.render()
     assert str(file) in said
-    assert f"oceanpath ledger verify --deep --mend {file.parent}" in said
+    assert f"oceanpath ledger verify --deep --repair {file.parent}" in said
     assert not list(house.workspace.root.glob("runs/report/*.partial"))
 
 
 def test_what_is_fresh_is_not_read(house, calls) -> None:
-    house.go()
+    house.run()
     spoil(place(house, "count") / "counts.json")
-    assert [state.state for state in house.go().values()] == ["fresh"] * 3
+    assert [state.state for state in house.run().values()] == ["fresh"] * 3
 
 
 def test_a_part_is_compared_before_it_is_gathered(house, calls) -> None:
-    house.go()
+    house.run()
     (part,) = house.workspace.root.glob("parts/count/*/a.txt")
     spoil(part)
     shutil.rmtree(place(house, "count"))
-    states = house.go()
+    states = house.run()
     assert calls() == []
     assert states["count"].error is not None
     assert str(part) in states["count"].error.render()
 
 
 def test_parts_that_are_whole_are_not_made_again_for_a_damaged_whole(house, calls) -> None:
-    house.go()
+    house.run()
     (place(house, "count") / MANIFEST).write_text("{}")
-    assert house.go()["count"].state == "ok"
+    assert house.run()["count"].state == "ok"
     assert calls() == ["count"]
-    house.go(force=["count"])
+    house.run(force=["count"])
     assert calls() == ["count a", "count b", "count", "report"]
 
 
 def test_comparing_can_be_left_out(house, calls) -> None:
-    house.go()
+    house.run()
     spoil(place(house, "count") / "counts.json")
-    assert house.go(["report.title=x"], verify=False)["report"].state == "ok"
+    assert house.run(["report.title=x"], verify=False)["report"].state == "ok"
 
 
 def test_every_byte_of_a_manifest_is_sealed(house) -> None:
-    house.go()
+    house.run()
     path = place(house, "report") / MANIFEST
     raw = path.read_bytes()
     for at in range(len(raw)):
@@ -87,12 +87,12 @@ def test_every_byte_of_a_manifest_is_sealed(house) -> None:
 
 
 def test_a_manifest_from_before_there_were_seals_is_accepted(house) -> None:
-    house.go()
+    house.run()
     path = place(house, "report") / MANIFEST
     raw = json.loads(path.read_text())
     del raw["seal"], raw["local"]
     path.write_text(json.dumps(raw, indent=1, sort_keys=True))
-    assert [state.state for state in house.go().values()] == ["fresh"] * 3
+    assert [state.state for state in house.run().values()] == ["fresh"] * 3
 
 
 def test_what_a_stage_compares_itself_is_left_to_it(house) -> None:
@@ -101,7 +101,7 @@ def test_what_a_stage_compares_itself_is_left_to_it(house) -> None:
     assert stage.compared("count")("a.json")
     assert stage.compared("read")("a.bin")
     assert not stage.compared("read")("big/deep/a")
-    house.go()
+    house.run()
     folder = place(house, "count")
     spoil(folder / "counts.json")
     inputs = Inputs({"count": folder})
@@ -119,7 +119,7 @@ def test_a_folder_that_was_never_published_has_nothing_to_compare_with(tmp_path:
 
 
 def test_local_files_are_sealed_and_may_be_missing(house) -> None:
-    house.go()
+    house.run()
     folder = place(house, "report")
     manifest = json.loads((folder / MANIFEST).read_text())
     (folder / "local").mkdir()

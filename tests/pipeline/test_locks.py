@@ -122,7 +122,7 @@ def test_a_holder_on_another_machine_is_dead_when_its_heart_stopped(tmp_path: Pa
 
 
 def test_a_holder_keeps_touching_its_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(locks, "BEAT_SECONDS", 0.02)
+    monkeypatch.setattr(locks, "TOUCH_SECONDS", 0.02)
     lock = try_lock(tmp_path, "name")
     assert lock is not None
     with held(lock):

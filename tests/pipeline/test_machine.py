@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from oceanpath.pipeline import maintenance as stock
+from oceanpath.pipeline import maintenance
 from oceanpath.pipeline.workspace import read_manifest
 
 from .conftest import CALLS, FAIL, House
@@ -64,24 +64,24 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def run(self) -> None:
         needed = self.needed()
-        states = self.house.go(self.sets())
+        states = self.house.run(self.sets())
         assert not [state.error for state in states.values() if state.error]
         assert sorted(CALLS) == sorted(needed)
         self.learn()
-        place = self.house.workspace.place("stage", "report", states["report"].fingerprint)
+        place = self.house.workspace.folder("stage", "report", states["report"].fingerprint)
         counted = {letter: self.words.count(letter) * self.factor for letter in "ab"}
         assert (place / "report.txt").read_text() == self.title + str(counted).replace("'", '"')
 
     def needed(self) -> set[str]:
         """Work that a run must do: whose result does not lie there; parts only when their whole must be made."""
-        there = {self.known[path.name] for path in stock.published(self.house.workspace)}
+        there = {self.known[path.name] for path in maintenance.published(self.house.workspace)}
         missing = {name for name, identity in self.wanted().items() if identity not in there}
         return {name for name in missing if not name.startswith("count ") or "count" in missing}
 
     def learn(self) -> None:
         """Write down what each new folder was made from."""
         wanted = self.wanted()
-        for path in stock.published(self.house.workspace):
+        for path in maintenance.published(self.house.workspace):
             manifest = read_manifest(path)
             assert manifest is not None
             part = manifest.identity.get("part")
@@ -91,7 +91,7 @@ class Machine(RuleBasedStateMachine):
     @rule(name=st.sampled_from(["read", "a", "b", "crash b", "check"]))
     def fail(self, name: str) -> None:
         FAIL.add(name)
-        self.house.go(self.sets())
+        self.house.run(self.sets())
         FAIL.clear()
         self.learn()
 
@@ -103,9 +103,9 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def prune(self) -> None:
-        used = {link.resolve().name for link in stock.links(self.house.workspace) if link.exists()}
-        stock.prune(self.house.workspace, stock.unused(self.house.workspace))
-        assert used <= {path.name for path in stock.published(self.house.workspace)}
+        used = {link.resolve().name for link in maintenance.links(self.house.workspace) if link.exists()}
+        maintenance.prune(self.house.workspace, maintenance.unused(self.house.workspace))
+        assert used <= {path.name for path in maintenance.published(self.house.workspace)}
 
     def sets(self) -> list[str]:
         return [f"count.factor={self.factor}", f"report.title={self.title}"]
@@ -114,7 +114,7 @@ class Machine(RuleBasedStateMachine):
     def whole(self) -> None:
         workspace = self.house.workspace
         assert not list(workspace.root.glob("*/*/.*.partial"))
-        assert all(read_manifest(path) is not None for path in stock.published(workspace))
+        assert all(read_manifest(path) is not None for path in maintenance.published(workspace))
 
 
 Machine.TestCase.settings = settings(max_examples=EXAMPLES, stateful_step_count=30, deadline=None)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from oceanpath.errors import StageError
-from oceanpath.pipeline import maintenance as stock
+from oceanpath.pipeline import maintenance
 from oceanpath.pipeline.leases import in_use, removal
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.locks import held, try_lock
@@ -24,9 +24,9 @@ def place(house, step: str = "report") -> Path:
 
 
 def test_a_whole_workspace_has_no_findings(house) -> None:
-    house.go()
-    assert stock.verify(house.workspace, deep=True) == []
-    assert len(stock.published(house.workspace)) == 5
+    house.run()
+    assert maintenance.verify(house.workspace, deep=True) == []
+    assert len(maintenance.published(house.workspace)) == 5
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_whole_workspace_has_no_findings(house) -> None:
     ],
 )
 def test_damage_is_found_and_mended(house, calls, damage: str, deep: bool, words: str) -> None:
-    house.go()
+    house.run()
     file = place(house) / "report.txt"
     text = file.read_text()
     if damage == "flip":
@@ -53,64 +53,64 @@ def test_damage_is_found_and_mended(house, calls, damage: str, deep: bool, words
         (place(house) / "other.txt").write_text("")
     else:
         (place(house) / MANIFEST).write_text("{}")
-    found = stock.verify(house.workspace, deep=deep)
+    found = maintenance.verify(house.workspace, deep=deep)
     assert [words in finding.problem for finding in found] == [True]
     assert "oceanpath" in found[0].do
-    stock.verify(house.workspace, deep=deep, mend=True)
-    house.go()
+    maintenance.verify(house.workspace, deep=deep, repair=True)
+    house.run()
     assert calls() == ["report"]
-    assert stock.verify(house.workspace, deep=True) == []
+    assert maintenance.verify(house.workspace, deep=True) == []
     assert file.read_text() == text
 
 
 def test_a_byte_that_changed_under_the_same_size_and_time_is_found(house, calls) -> None:
     house.words.write_text("abba\nsecond line\n")
     os.utime(house.words, (time.time() - 100,) * 2)
-    house.go()
+    house.run()
     stat = house.words.stat()
     with house.words.open("r+b") as handle:  # the same file, the same size
         handle.write(b"b")
     os.utime(house.words, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    house.go()
+    house.run()
     assert calls() == []  # times alone cannot tell
-    (found,) = stock.verify(house.workspace, deep=True)
+    (found,) = maintenance.verify(house.workspace, deep=True)
     assert found.where == house.words
-    house.go()
+    house.run()
     assert calls()[0] == "read"
 
 
 def test_pruning_keeps_what_an_experiment_uses(house, calls) -> None:
-    house.go(["count.factor=3"])
-    house.go()
-    gone = stock.unused(house.workspace)
+    house.run(["count.factor=3"])
+    house.run()
+    gone = maintenance.unused(house.workspace)
     assert sorted(path.parent.parent.name + "/" + path.parent.name for path in gone) == [
         "parts/count",
         "parts/count",
         "runs/count",
         "runs/report",
     ]
-    stock.prune(house.workspace, gone)
-    house.go()
+    maintenance.prune(house.workspace, gone)
+    house.run()
     assert calls() == []
-    assert stock.unused(house.workspace) == []
-    house.go(["count.factor=3"])
+    assert maintenance.unused(house.workspace) == []
+    house.run(["count.factor=3"])
     assert calls() == ["count a", "count b", "count", "report"]
 
 
 def test_what_is_being_made_is_not_pruned(house) -> None:
-    states = house.go(["count.factor=3"])
-    house.go()
+    states = house.run(["count.factor=3"])
+    house.run()
     name = states["count"].fingerprint
     file = try_lock(house.workspace.locks, name)
     assert file is not None
     with held(file):
-        assert name not in {path.name for path in stock.unused(house.workspace)}
-    assert name in {path.name for path in stock.unused(house.workspace)}
+        assert name not in {path.name for path in maintenance.unused(house.workspace)}
+    assert name in {path.name for path in maintenance.unused(house.workspace)}
 
 
 def test_nothing_is_removed_while_a_run_uses_the_workspace(house) -> None:
-    house.go()
-    taking = (lambda: removal(house.workspace), lambda: nullcontext(stock.rebuild(house.workspace)))
+    house.run()
+    taking = (lambda: removal(house.workspace), lambda: nullcontext(maintenance.rebuild(house.workspace)))
     with in_use(house.workspace):
         for take in taking:
             with (
@@ -120,7 +120,7 @@ def test_nothing_is_removed_while_a_run_uses_the_workspace(house) -> None:
                 pass
         (place(house) / "report.txt").write_text("short")
         with pytest.raises(StageError, match="a run is using the workspace"):
-            stock.verify(house.workspace, deep=True, mend=True)
+            maintenance.verify(house.workspace, deep=True, repair=True)
     for take in taking:
         with take():
             pass
@@ -128,16 +128,16 @@ def test_nothing_is_removed_while_a_run_uses_the_workspace(house) -> None:
 
 
 def test_a_run_waits_until_what_is_removed_is_gone(house, calls) -> None:
-    house.go()
-    thread = threading.Thread(target=house.go)
+    house.run()
+    thread = threading.Thread(target=house.run)
     with removal(house.workspace):
         thread.start()
         time.sleep(0.3)
         assert thread.is_alive()
-        stock.prune(house.workspace, stock.published(house.workspace))
+        maintenance.prune(house.workspace, maintenance.published(house.workspace))
     thread.join(timeout=30)
     assert calls() == ["read", "count a", "count b", "count", "report"]
-    assert stock.verify(house.workspace, deep=True) == []
+    assert maintenance.verify(house.workspace, deep=True) == []
 
 
 def test_a_run_that_was_killed_keeps_nothing(house) -> None:
@@ -149,7 +149,7 @@ def test_a_run_that_was_killed_keeps_nothing(house) -> None:
 
 @pytest.mark.parametrize("state", ["gone", "damaged", "there"])
 def test_the_ledger_is_rebuilt_from_the_folders_alone(house, calls, state: str) -> None:
-    house.go()
+    house.run()
     path = house.workspace.ledger
     with Ledger(path, read_only=True) as ledger:
         wanted = ledger.rows("SELECT * FROM artifact ORDER BY fingerprint")
@@ -158,19 +158,19 @@ def test_the_ledger_is_rebuilt_from_the_folders_alone(house, calls, state: str) 
         path.unlink()
     elif state == "damaged":
         path.write_bytes(path.read_bytes()[:5000])
-    assert stock.rebuild(house.workspace) == (5, 1)
+    assert maintenance.rebuild(house.workspace) == (5, 1)
     with Ledger(path, read_only=True) as ledger:
         assert ledger.rows("SELECT * FROM artifact ORDER BY fingerprint") == wanted
         assert ledger.rows("SELECT * FROM metric ORDER BY fingerprint, name") == metrics
     assert len(list(path.parent.glob("ledger-before-*"))) == (state != "gone")
-    states = house.go(["report.title=x"])
+    states = house.run(["report.title=x"])
     assert states["report"].why == ["title: t -> x"]
     assert calls() == ["report"]
 
 
 def test_what_is_local_is_in_no_digest_and_no_finding(house) -> None:
-    house.go()
+    house.run()
     (place(house) / "local").mkdir()
     (place(house) / "local" / "note.txt").write_text("true here alone")
-    assert stock.verify(house.workspace, deep=True) == []
-    assert [state.state for state in house.go().values()] == ["fresh"] * 3
+    assert maintenance.verify(house.workspace, deep=True) == []
+    assert [state.state for state in house.run().values()] == ["fresh"] * 3

@@ -25,7 +25,7 @@ def test_every_problem_is_told_before_anything_is_made(house: House, calls: Call
     AHEAD["read"] = bad("first")
     fail.add("count ahead")
     with pytest.raises(ExperimentError) as caught:
-        house.go()
+        house.run()
     assert "3 problems" in str(caught.value)
     assert "\n  1. first\n  2. one thing\n  3. another" in str(caught.value)
     assert calls() == []
@@ -34,16 +34,16 @@ def test_every_problem_is_told_before_anything_is_made(house: House, calls: Call
 def test_one_problem_is_itself(house: House) -> None:
     AHEAD["count"] = Preview(problems=(MissingExtraError("a package is missing"),))
     with pytest.raises(MissingExtraError, match=r"^a package is missing$"):
-        house.go()
+        house.run()
 
 
 def test_what_is_fresh_is_not_looked_at(house: House, calls: Calls) -> None:
-    house.go()
+    house.run()
     SEEN.clear()
     AHEAD["read"] = bad("never seen")
-    house.go()
+    house.run()
     assert SEEN == {}
-    house.go(["count.factor=2"])
+    house.run(["count.factor=2"])
     assert set(SEEN) == {"count"}
     assert SEEN["count"].get("read") is not None and SEEN["count"].names == {"read"}
 
@@ -59,17 +59,17 @@ def test_notes_are_said_when_the_first_step_begins(house: House, monkeypatch: py
     said: list[str] = []
     monkeypatch.setattr("oceanpath.pipeline.stage.Quiet.note", lambda _, text: said.append(text))
     AHEAD["read"] = Preview(notes=("a line",))
-    house.go()
+    house.run()
     assert said == ["a line"]
 
 
 def test_an_outside_input_that_is_not_there_is_told_with_its_key(house: House) -> None:
     house.words.unlink()
     with pytest.raises(ExperimentError, match=r"words\.txt: there is no such file or folder\. Set data\.words"):
-        house.go()
+        house.run()
     AHEAD["count"] = bad("another")
     with pytest.raises(ExperimentError, match="2 problems"):
-        house.go()
+        house.run()
 
 
 def test_a_file_without_any_of_its_data_is_not_wrong(house: House) -> None:
@@ -90,7 +90,7 @@ def test_a_disk_that_is_too_small_is_told(house: House, tmp_path: Path) -> None:
 def test_a_refused_run_is_in_the_ledger_as_failed(house: House) -> None:
     AHEAD["read"] = bad("wrong")
     with pytest.raises(ExperimentError):
-        house.go()
+        house.run()
     with Ledger(house.workspace.ledger, read_only=True) as ledger:
         (run,) = ledger.rows("SELECT * FROM run")
     assert (run["state"], run["error"]) == ("failed", "wrong")

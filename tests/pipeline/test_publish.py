@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from oceanpath.errors import ArtifactError, ExperimentError, StageError
-from oceanpath.pipeline import maintenance as stock
+from oceanpath.pipeline import maintenance
 from oceanpath.pipeline.leases import in_use
 from oceanpath.pipeline.processes import machine, process_tag
 from oceanpath.pipeline.publish import PublishRequest, make, publish
@@ -38,7 +38,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 def test_what_is_published_says_what_it_is(workspace: Workspace) -> None:
     manifest = publish(workspace, order())
-    place = workspace.place("stage", "toy", order().fingerprint)
+    place = workspace.folder("stage", "toy", order().fingerprint)
     assert read_manifest(place) == manifest
     assert set(manifest.files) == {"deep/a.txt"}
     assert manifest.summary == {"lines": ["said"], "metrics": {"n": 1}}
@@ -59,7 +59,7 @@ def test_the_first_to_commit_wins_and_the_second_leaves_nothing(workspace: Works
 def test_replacing_sets_the_old_one_aside_whole(workspace: Workspace) -> None:
     publish(workspace, order("first"))
     publish(workspace, order("second"), replace=True)
-    place = workspace.place("stage", "toy", order().fingerprint)
+    place = workspace.folder("stage", "toy", order().fingerprint)
     assert (place / "deep" / "a.txt").read_text() == "second"
     (aside,) = (workspace.root / "set_aside").iterdir()
     assert (aside / "deep" / "a.txt").read_text() == "first"
@@ -73,7 +73,7 @@ def test_forcing_replaces_what_was_published_before_and_nothing_that_was_since(w
         made = make(workspace, order("second"), since=since)
         assert made is not None and made[1]
         assert make(workspace, order("third"), since=since) == (made[0], False)
-    place = workspace.place("stage", "toy", order().fingerprint)
+    place = workspace.folder("stage", "toy", order().fingerprint)
     assert (place / "deep" / "a.txt").read_text() == "second"
 
 
@@ -103,7 +103,7 @@ def test_a_full_disk_is_a_stage_error_with_the_place(workspace: Workspace) -> No
 @pytest.mark.parametrize("damage", ["truncate", "delete", "manifest", "renamed"])
 def test_damage_is_told(workspace: Workspace, damage: str) -> None:
     publish(workspace, order())
-    place = workspace.place("stage", "toy", order().fingerprint)
+    place = workspace.folder("stage", "toy", order().fingerprint)
     if damage == "truncate":
         (place / "deep" / "a.txt").write_text("he")
     elif damage == "delete":
@@ -166,7 +166,7 @@ def test_what_was_killed_in_the_middle_of_a_small_thing_is_swept(workspace: Work
 
 def test_published_bytes_hold_no_time_and_no_place(workspace: Workspace) -> None:
     publish(workspace, order())
-    place = workspace.place("stage", "toy", order().fingerprint)
+    place = workspace.folder("stage", "toy", order().fingerprint)
     text = json.dumps(json.loads((place / MANIFEST).read_text()))
     assert str(workspace.root) not in text
 
@@ -220,7 +220,7 @@ def test_what_is_local_is_published_and_sealed_nowhere(tmp_path: Path) -> None:
     for name in ("here", "there"):
         one = PublishRequest("toy", "stage", 1, {}, lambda out, name=name: write(out, name))
         made.append(publish(Workspace(tmp_path / name), one))
-        place = Workspace(tmp_path / name).place("stage", "toy", one.fingerprint)
+        place = Workspace(tmp_path / name).folder("stage", "toy", one.fingerprint)
         assert (place / "local" / "place.txt").read_text() == name
     assert made[0].digest == made[1].digest
     assert set(made[0].files) == {"a.txt"}
@@ -228,9 +228,9 @@ def test_what_is_local_is_published_and_sealed_nowhere(tmp_path: Path) -> None:
 
 def test_linked_files_are_sealed_without_being_read(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     first = publish(workspace, order())
-    place = workspace.place("stage", "toy", order().fingerprint)
+    place = workspace.folder("stage", "toy", order().fingerprint)
     read: list[str] = []
-    monkeypatch.setattr("oceanpath.pipeline.publish.hash_file", lambda path: read.append(path.name) or "0" * 32)
+    monkeypatch.setattr("oceanpath.pipeline.publish.xxh3_of_file", lambda path: read.append(path.name) or "0" * 32)
 
     def write(out: Path) -> Summary:
         (out / "linked.txt").hardlink_to(place / "deep" / "a.txt")
@@ -249,7 +249,7 @@ def test_what_was_published_before_is_told_newest_first(workspace: Workspace) ->
     names = []
     for number in range(3):
         made = publish(workspace, PublishRequest("toy", "stage", 1, {"x": number}, order().write))
-        place = workspace.place("stage", "toy", made.fingerprint)
+        place = workspace.folder("stage", "toy", made.fingerprint)
         os.utime(place, (1000 + number, 1000 + number))
         names.insert(0, place)
     (workspace.root / "runs" / "toy" / ".half.partial").mkdir()
@@ -312,7 +312,7 @@ def test_what_nobody_goes_on_with_is_removed(workspace: Workspace, what: str) ->
     elif what == "other settings":
         publish(workspace, order())
     else:
-        stock.prune(workspace, [])
+        maintenance.prune(workspace, [])
     assert not left.exists()
     assert not list((workspace.root / "runs" / "toy").glob(f".*{PARTIAL}"))
 

@@ -20,9 +20,9 @@ ALL = ["read", "count a", "count b", "count", "report"]
 
 
 def test_a_second_run_does_nothing(house, calls: Calls) -> None:
-    assert {state.state for state in house.go().values()} == {"ok"}
+    assert {state.state for state in house.run().values()} == {"ok"}
     assert calls() == ALL
-    assert {state.state for state in house.go().values()} == {"fresh"}
+    assert {state.state for state in house.run().values()} == {"fresh"}
     assert calls() == []
 
 
@@ -38,109 +38,109 @@ def test_a_second_run_does_nothing(house, calls: Calls) -> None:
     ],
 )
 def test_a_changed_key_moves_exactly_what_depends_on_it(house, calls: Calls, setting, expected, why) -> None:
-    house.go()
-    states = house.go([setting])
+    house.run()
+    states = house.run([setting])
     assert calls() == expected
     ran = [state for state in states.values() if state.state == "ok"]
     assert (ran[0].why if ran else []) == why
 
 
 def test_switching_a_setting_back_is_a_hit(house, calls: Calls) -> None:
-    house.go()
-    house.go(["count.factor=2"])
-    house.go()
+    house.run()
+    house.run(["count.factor=2"])
+    house.run()
     assert calls() == []
 
 
 def test_touching_copying_and_an_older_clock_rerun_nothing(house, calls: Calls) -> None:
-    house.go()
+    house.run()
     os.utime(house.words, (0, 0))
-    house.go()
+    house.run()
     assert calls() == []
     shutil.copy(house.words, house.folder / "elsewhere.txt")
-    house.go([f"data.words={house.folder / 'elsewhere.txt'}"])
+    house.run([f"data.words={house.folder / 'elsewhere.txt'}"])
     assert calls() == []
 
 
 def test_the_same_output_of_a_parent_stops_there(house, calls: Calls) -> None:
-    house.go()
+    house.run()
     house.words.write_text("abba\nanother second line\n")
-    states = house.go()
+    states = house.run()
     assert calls() == ["read"]
     assert states["read"].why == ["words changed"]
     assert states["count"].state == "fresh"
 
 
 def test_a_changed_input_of_the_same_size_and_time_is_seen_while_it_is_young(house, calls: Calls) -> None:
-    house.go()
+    house.run()
     stat = house.words.stat()
     house.words.write_text("bbba\nsecond line\n")
     os.utime(house.words, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    house.go()
+    house.run()
     assert calls() == ALL
 
 
 def test_a_new_stage_version_reruns_it(house, calls: Calls) -> None:
     from .conftest import toy_catalog
 
-    house.go()
+    house.run()
     house.catalog = toy_catalog(version=2)
-    states = house.go()
+    states = house.run()
     assert calls() == ["count a", "count b", "count"]
     assert states["count"].why == ["version 1 -> 2"]
 
 
 def test_force_makes_a_stage_and_its_dependants_again(house, calls: Calls) -> None:
-    house.go()
-    states = house.go(force=["count"])
+    house.run()
+    states = house.run(force=["count"])
     assert calls() == ["count a", "count b", "count", "report"]
     assert states["report"].why == ["forced"]
-    house.go()
+    house.run()
     assert calls() == []
 
 
 def test_a_failed_force_leaves_the_old_result(house, calls: Calls, fail: set[str]) -> None:
-    before = house.go()["read"].manifest
+    before = house.run()["read"].manifest
     fail.add("read")
-    assert house.go(force=["read"])["read"].state == "failed"
+    assert house.run(force=["read"])["read"].state == "failed"
     fail.clear()
-    assert house.go()["read"].manifest == before
+    assert house.run()["read"].manifest == before
     assert calls() == []
 
 
 def test_parts_may_fail_where_the_settings_allow_it(house, calls: Calls, fail: set[str]) -> None:
     fail.add("a")
-    states = house.go(["count.tolerant=true"])
+    states = house.run(["count.tolerant=true"])
     assert {name: state.state for name, state in states.items()} == {"read": "ok", "count": "ok", "report": "ok"}
     counted = json.loads((house.workspace.root / "experiments/toy/count/counts.json").read_text())
     assert counted == {"a": "told to fail", "b": 2}
-    house.go(["count.tolerant=true"])
+    house.run(["count.tolerant=true"])
     assert calls() == []
-    assert house.go()["count"].state == "failed", "what was allowed is not fresh where it is not"
+    assert house.run()["count"].state == "failed", "what was allowed is not fresh where it is not"
 
 
 @pytest.mark.parametrize("failing", [{"a", "b"}, {"refuse a"}, {"crash a"}])
 def test_but_not_all_of_them_and_not_by_accident(house, fail: set[str], failing: set[str]) -> None:
     fail |= failing
-    states = house.go(["count.tolerant=true"])
+    states = house.run(["count.tolerant=true"])
     assert states["count"].state == "failed" and f"{len(failing)} of 2 parts" in str(states["count"].error)
 
 
 def test_one_failing_part_keeps_its_siblings_and_a_rerun_resumes(house, calls: Calls, fail: set[str]) -> None:
     fail.add("a")
-    states = house.go()
+    states = house.run()
     assert states["count"].state == "failed"
     assert states["report"].state == "skipped"
     assert isinstance(first_error(states.values()), StageError)
     assert "1 of 2 parts failed" in str(states["count"].error)
     fail.clear()
-    house.go()
+    house.run()
     assert calls() == ["count a", "count", "report"]
 
 
 def test_a_bug_in_a_room_is_told_with_its_place(house, fail: set[str]) -> None:
     fail.add("crash a")
-    error = house.go()["count"].error
+    error = house.run()["count"].error
     assert isinstance(error, StageError)
     assert "KeyError" in str(error)
     assert "count_part" in str(error)
@@ -148,16 +148,16 @@ def test_a_bug_in_a_room_is_told_with_its_place(house, fail: set[str]) -> None:
 
 def test_nothing_is_published_that_its_check_refused(house, fail: set[str]) -> None:
     fail.add("check")
-    states = house.go()
+    states = house.run()
     assert isinstance(states["read"].error, ArtifactError)
     assert not list((house.folder / "out" / "runs").rglob("manifest.json"))
 
 
 def test_a_damaged_result_is_made_again(house, calls: Calls) -> None:
-    states = house.go()
-    place = house.workspace.place("stage", "report", states["report"].fingerprint)
+    states = house.run()
+    place = house.workspace.folder("stage", "report", states["report"].fingerprint)
     (place / "report.txt").write_text("shorter")
-    after = house.go()
+    after = house.run()
     assert calls() == ["report"]
     assert "changed size" in after["report"].why[0]
     assert after["report"].manifest == states["report"].manifest
@@ -165,10 +165,10 @@ def test_a_damaged_result_is_made_again(house, calls: Calls) -> None:
 
 def test_variants_share_what_does_not_differ(house, calls: Calls) -> None:
     house.write(house.file.read_text() + '[[variant]]\nname = "twice"\ncount.factor = 2\n')
-    states = house.go()
+    states = house.run()
     assert list(states) == ["read", "count", "count@twice", "report", "report@twice"]
     assert calls().count("read") == 1
-    place = house.workspace.place("stage", "report", states["report"].fingerprint)
+    place = house.workspace.folder("stage", "report", states["report"].fingerprint)
     assert (place / "variants.txt").read_text() == "base twice"
 
 
@@ -193,7 +193,7 @@ def test_to_and_targets_cut_the_graph(house) -> None:
 
 
 def test_the_ledger_holds_states_reasons_metrics_and_parts(house) -> None:
-    house.go()
+    house.run()
     with Ledger(house.workspace.ledger, read_only=True) as ledger:
         steps = {row["name"]: row for row in ledger.rows("SELECT * FROM step")}
         assert {name: row["state"] for name, row in steps.items()} == {"read": "ok", "count": "ok", "report": "ok"}
@@ -211,12 +211,12 @@ def test_a_run_of_a_dead_process_is_shown_as_interrupted(house) -> None:
     with Ledger(house.workspace.ledger) as ledger:
         run = ledger.start_run("toy", "toy.toml", "test")
         ledger._update("run", run, process=f"999999999-1-{host()}")
-    house.go()
+    house.run()
     with Ledger(house.workspace.ledger, read_only=True) as ledger:
         assert ledger.rows("SELECT state FROM run ORDER BY id") == [{"state": "interrupted"}, {"state": "ok"}]
 
 
 def test_people_find_results_by_experiment_and_step(house) -> None:
-    states = house.go()
+    states = house.run()
     link = house.folder / "out" / "experiments" / "toy" / "count"
-    assert link.resolve() == house.workspace.place("stage", "count", states["count"].fingerprint)
+    assert link.resolve() == house.workspace.folder("stage", "count", states["count"].fingerprint)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from oceanpath.pipeline import maintenance as stock
+from oceanpath.pipeline import maintenance
 from oceanpath.pipeline.workspace import Workspace
 
 from ..breaking import used
@@ -48,14 +48,14 @@ def test_two_runs_on_one_workspace_make_everything_once(jobs: int, tmp_path: Pat
         assert [process.returncode for process in pair] == [0, 0], said
         made = sorted(line for out, _ in said for line in out.split("\n") if line)
         assert jobs > 1 or made == ALL  # workers tell nothing here
-        assert not stock.verify(Workspace(folder / "out"), deep=True)
+        assert not maintenance.verify(Workspace(folder / "out"), deep=True)
     print(f"{ROUNDS} pairs of runs on one workspace: everything was made once")
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_runs_that_are_forced_at_once_end_and_agree(jobs: int, tmp_path: Path) -> None:
     moments, folder = random.Random(2), project(tmp_path)
-    before = House(folder).go()
+    before = House(folder).run()
     for _ in range(ROUNDS):
         trio = []
         for _ in range(3):
@@ -63,7 +63,7 @@ def test_runs_that_are_forced_at_once_end_and_agree(jobs: int, tmp_path: Path) -
             time.sleep(moments.uniform(0, 0.1))
         said = [process.communicate(timeout=60) for process in trio]
         assert [process.returncode for process in trio] == [0, 0, 0], said
-        assert not stock.verify(Workspace(folder / "out"), deep=True)
+        assert not maintenance.verify(Workspace(folder / "out"), deep=True)
         assert used(folder) == {name: state.manifest.digest for name, state in before.items()}
         assert list((folder / "out" / "locks").iterdir()) == []
     print(f"{ROUNDS} times three forced runs with {jobs} jobs on one workspace: all ended, results are the same")
@@ -73,9 +73,9 @@ def test_pruning_beside_a_run_takes_nothing_that_it_uses(tmp_path: Path) -> None
     moments, refused = random.Random(3), 0
     for number in range(ROUNDS):
         folder = project(tmp_path / str(number))
-        House(folder).go(["count.factor=3"])
+        House(folder).run(["count.factor=3"])
         wanted = used(folder)
-        House(folder).go()  # what the run will need is not used now
+        House(folder).run()  # what the run will need is not used now
         run = start(folder, "count.factor=3")
         pruning = [prune(folder, moments.uniform(0, 0.4)) for _ in range(2)]
         _, error = run.communicate(timeout=60)
@@ -85,5 +85,5 @@ def test_pruning_beside_a_run_takes_nothing_that_it_uses(tmp_path: Path) -> None
             assert process.returncode == 0 or "a run is using the workspace" in said, said
             refused += process.returncode != 0
         assert used(folder) == wanted
-        assert not stock.verify(Workspace(folder / "out"), deep=True)
+        assert not maintenance.verify(Workspace(folder / "out"), deep=True)
     print(f"{ROUNDS} runs beside two prunes each: {refused} prunes were refused, no run missed anything")

@@ -1,4 +1,4 @@
-"""The contract at work: what is refused by name, what is cut, what is rounded, and what is only said."""
+"""The contract applied: features that are rejected, sampled, rounded, or noted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from oceanpath.artifacts.bundle.training_slides import TrainingSlides
 from oceanpath.artifacts.features.provenance import UNKNOWN, Provenance
 from oceanpath.bags.cap import Cap, stratified_rows
 from oceanpath.errors import ArtifactError
-from oceanpath.serving.contract import rows_of, validate_coords, validate_provenance
+from oceanpath.serving.contract import sample_rows, validate_coords, validate_provenance
 from oceanpath.serving.engine import Engine
 from oceanpath.serving.errors import (
     BadFeaturesError,
@@ -29,7 +29,7 @@ from oceanpath.serving.errors import (
 
 DIM = 12
 PLAIN = Contract(encoder="toy_encoder", feature_dim=DIM, patch_px=256, target_mpp=0.5, patch_px_level0=(512.0, 512.0))
-MADE = Provenance("s1", "toy_encoder", "", 256, 0.5, 512.0)
+STATED = Provenance("s1", "toy_encoder", "", 256, 0.5, 512.0)
 
 
 def capping(strategy: str = "spatial_stratified", keep: int = 10) -> Capping:
@@ -52,7 +52,7 @@ def grid(n: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("about", "error", "words"),
+    ("provenance", "error", "words"),
     [
         (Provenance(encoder="uni_v1"), WrongEncoderError, "expected toy_encoder, got uni_v1"),
         (Provenance(patch_px=224), WrongPatchesError, "expected 256 px at 0.5 µm/px, got 224 px at unknown"),
@@ -60,26 +60,26 @@ def grid(n: int) -> np.ndarray:
         (Provenance(patch_px=256, target_mpp=1.0), WrongPatchesError, "got 256 px at 1 µm/px"),
     ],
 )
-def test_features_that_were_made_otherwise_are_refused(about, error, words):
+def test_features_of_another_extraction_are_rejected(provenance, error, words):
     with pytest.raises(error, match=words) as caught:
-        validate_provenance(PLAIN, about)
+        validate_provenance(PLAIN, provenance)
     assert caught.value.status == 409
 
 
-def test_other_weights_of_the_encoder_are_refused():
+def test_other_weights_of_the_encoder_are_rejected():
     contract = PLAIN.model_copy(update={"weights_sha256": "aa" * 32})
-    assert validate_provenance(contract, MADE) == []
-    with pytest.raises(WrongEncoderError, match="other weights"):
+    assert validate_provenance(contract, STATED) == []
+    with pytest.raises(WrongEncoderError, match="another version of the encoder's weights"):
         validate_provenance(contract, Provenance(weights_sha256="bb" * 32))
 
 
-def test_what_the_features_do_not_say_is_accepted_and_said():
-    assert validate_provenance(PLAIN, MADE) == []
+def test_properties_that_the_features_do_not_state_are_accepted_with_a_note():
+    assert validate_provenance(PLAIN, STATED) == []
     (note,) = validate_provenance(PLAIN, UNKNOWN)
-    assert "do not say their encoder and patch size and resolution" in note
+    assert "do not state their encoder and patch size and resolution" in note
     assert validate_provenance(Contract(encoder="", feature_dim=DIM), UNKNOWN) == []
     (note,) = validate_provenance(PLAIN, Provenance("", "toy_encoder", "", 256, 0.505, 1024.0))
-    assert note == "a patch is 1024 level-0 pixels wide; the model was trained on 512"
+    assert note == "patches are 1024 level-0 pixels wide; in the training data 512"
 
 
 @pytest.mark.parametrize(
@@ -91,50 +91,50 @@ def test_what_the_features_do_not_say_is_accepted_and_said():
         (np.full((5, 2), 2.0**24 + 2), "finite"),
     ],
 )
-def test_coordinates_that_are_none_are_refused_by_every_contract(coords, words):
+def test_invalid_coordinates_are_rejected_by_every_contract(coords, words):
     for needed in ("required", "optional", "unused"):
         contract = PLAIN.model_copy(update={"coords": needed})
         with pytest.raises(BadFeaturesError, match=words):
             validate_coords(contract, coords, 5)
 
 
-def test_coordinates_are_needed_where_the_model_reads_them():
+def test_coordinates_are_required_if_the_model_reads_them():
     required = PLAIN.model_copy(update={"coords": "required"})
-    with pytest.raises(MissingCoordsError, match="reads the coordinates"):
+    with pytest.raises(MissingCoordsError, match="needs the coordinates"):
         validate_coords(required, None, 5)
     assert validate_coords(PLAIN, None, 5) is None
-    found = validate_coords(required, np.array([[0.4, 511.6]]), 1)
-    assert found is not None
-    assert (found.dtype, found.tolist()) == (np.int32, [[0, 512]])
+    pixels = validate_coords(required, np.array([[0.4, 511.6]]), 1)
+    assert pixels is not None
+    assert (pixels.dtype, pixels.tolist()) == (np.int32, [[0, 512]])
 
 
 def test_the_rows_within_the_cap_are_those_of_the_store():
     coords = grid(40)
-    assert rows_of(None, 40, None, "") is None
-    assert rows_of(capping(), 10, None, "") is None
-    assert np.array_equal(rows_of(capping(), 40, coords, "s1"), stratified_rows(coords, 10, 4, 7, "s1"))
+    assert sample_rows(None, 40, None, "") is None
+    assert sample_rows(capping(), 10, None, "") is None
+    assert np.array_equal(sample_rows(capping(), 40, coords, "s1"), stratified_rows(coords, 10, 4, 7, "s1"))
     with pytest.raises(MissingSlideIdError, match="slide id"):
-        rows_of(capping(), 40, coords, "")
-    with pytest.raises(MissingCoordsError, match="longer than the model's cap"):
-        rows_of(capping(), 40, None, "s1")
-    assert rows_of(capping("random"), 40, None, "s1") is not None
+        sample_rows(capping(), 40, coords, "")
+    with pytest.raises(MissingCoordsError, match="needs coordinates"):
+        sample_rows(capping(), 40, None, "s1")
+    assert sample_rows(capping("random"), 40, None, "s1") is not None
 
 
-def test_a_capped_engine_answers_for_the_rows_alone_and_says_so(bundle_path, tmp_path, bag):
+def test_a_capped_engine_uses_only_the_sampled_rows_and_notes_it(bundle_path, tmp_path, bag):
     engine = engine_with(bundle_path, tmp_path, cap=capping(), coords="optional")
     rows = stratified_rows(grid(37), 10, 4, 7, "s1")
-    answer = engine.predict(bag, grid(37), MADE)
-    alone = engine.predict(bag[rows], grid(37)[rows], MADE)
+    answer = engine.predict(bag, grid(37), STATED)
+    alone = engine.predict(bag[rows], grid(37)[rows], STATED)
     assert np.array_equal(answer.probabilities, alone.probabilities)
     assert np.array_equal(answer.attention[rows], alone.attention)
     assert answer.attention.sum() == pytest.approx(1)
     assert (answer.n_patches, answer.n_used, alone.notes) == (37, 10, ())
-    assert answer.notes == ("the model's cap: 10 of 37 patches were used, drawn by the slide id s1",)
+    assert answer.notes == ("the model's cap: 10 of 37 patches were used, sampled by the slide id s1",)
 
 
-def test_a_machine_that_draws_other_rows_does_not_serve(bundle_path, tmp_path):
+def test_a_machine_that_samples_other_rows_does_not_serve(bundle_path, tmp_path):
     other = capping().model_copy(update={"golden_rows": [0, 1, 2, 3, 4]})
-    with pytest.raises(ArtifactError, match="drawn differently here"):
+    with pytest.raises(ArtifactError, match="samples other patches"):
         engine_with(bundle_path, tmp_path, cap=other)
 
 
@@ -151,9 +151,9 @@ def test_features_are_rounded_as_the_store_rounds_them(bundle_path, tmp_path, ba
         assert not np.array_equal(stored.astype(np.float32), single)
 
 
-def test_what_the_store_s_precision_cannot_hold_is_refused(bundle_path, tmp_path, bag):
+def test_values_beyond_the_range_of_the_dtype_are_rejected(bundle_path, tmp_path, bag):
     engine = engine_with(bundle_path, tmp_path, dtype="float16")
-    with pytest.raises(NotFiniteError, match="too large; expected numbers that float16 can hold"):
+    with pytest.raises(NotFiniteError, match="too large; expected numbers within the range of float16"):
         engine.predict(np.where(bag == bag.max(), 1e5, bag))
 
 
@@ -161,13 +161,13 @@ def test_slides_of_the_training_cohort_are_recognised(bundle_path, tmp_path, bag
     training = TrainingSlides.of([bag[5:30].astype(np.float16)], ["ab" * 16])
     engine = engine_with(bundle_path, tmp_path, training, dtype="float16")
     rng = np.random.default_rng(0)
-    assert engine.predict(rng.permutation(bag)).in_training  # whatever the order, and beside other patches
+    assert engine.predict(rng.permutation(bag)).in_training  # in any order, and with other patches
     assert not engine.predict(bag[6:]).in_training
     assert not engine.predict(rng.standard_normal((50, DIM))).in_training
-    assert engine.predict(bag[6:], about=Provenance(slide_digest="ab" * 16)).in_training
+    assert engine.predict(bag[6:], provenance=Provenance(slide_digest="ab" * 16)).in_training
 
 
-def test_members_are_what_each_says_before_its_temperature(engine, toy, bag):
+def test_members_are_probabilities_before_temperature_scaling(engine, toy, bag):
     with torch.inference_mode():
         logits = toy(torch.from_numpy(bag)[None])[2][:, 0].double()
     assert np.abs(engine.predict(bag).members - torch.softmax(logits, -1).numpy()).max() < 1e-6

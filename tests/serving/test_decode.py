@@ -68,9 +68,9 @@ SEEDS = {
 )
 def test_npy_comes_back_as_it_was(n, d, dtype, fortran):
     array = np.random.default_rng(n * 31 + d).standard_normal((n, d)).astype(dtype)
-    found = decode(npy(np.asfortranarray(array) if fortran else array), "", LIMITS)
-    assert np.array_equal(found.features, array)
-    assert found.coords is None
+    slide = decode(npy(np.asfortranarray(array) if fortran else array), "", LIMITS)
+    assert np.array_equal(slide.features, array)
+    assert slide.coords is None
 
 
 @settings(deadline=None, max_examples=10)
@@ -78,15 +78,15 @@ def test_npy_comes_back_as_it_was(n, d, dtype, fortran):
 def test_h5_comes_back_as_it_was(n, d, dtype):
     array = np.random.default_rng(n * 31 + d).standard_normal((n, d)).astype(dtype)
     coords = np.random.default_rng(n).integers(0, 9999, (n, 2)).astype(np.int32)
-    found = decode(h5(features=array, coords=coords), "", LIMITS)
-    assert np.array_equal(found.features, array)
-    assert np.array_equal(found.coords, coords)
+    slide = decode(h5(features=array, coords=coords), "", LIMITS)
+    assert np.array_equal(slide.features, array)
+    assert np.array_equal(slide.coords, coords)
 
 
 def test_json_comes_back_as_it_was():
-    found = decode(SEEDS["json"], "application/json; charset=utf-8", LIMITS)
-    assert np.array_equal(found.features, SMALL)
-    assert found.about.encoder == "uni"
+    slide = decode(SEEDS["json"], "application/json; charset=utf-8", LIMITS)
+    assert np.array_equal(slide.features, SMALL)
+    assert slide.provenance.encoder == "uni"
     assert np.array_equal(decode(SEEDS["json"], "", LIMITS).features, SMALL)
 
 
@@ -99,13 +99,13 @@ def test_no_mutation_raises_anything_else(data, kind):
         body[place] = data.draw(st.integers(0, 255))
     cut = data.draw(st.one_of(st.none(), st.integers(0, len(body))))
     try:
-        found = decode(bytes(body[:cut]), "application/json" if kind == "json" else "", LIMITS)
+        slide = decode(bytes(body[:cut]), "application/json" if kind == "json" else "", LIMITS)
     except RequestError as error:
         assert 400 <= error.status < 500
         assert "/tmp" not in error.render()
     else:
-        assert found.features.ndim == 2
-        assert found.features.size
+        assert slide.features.ndim == 2
+        assert slide.features.size
 
 
 @settings(deadline=None, max_examples=150)

@@ -99,9 +99,9 @@ def test_what_is_no_question_is_a_typed_error(engine, features, error):
 
 def test_another_encoder_is_refused_only_where_both_are_known(engine, bag):
     with pytest.raises(WrongEncoderError, match="toy_encoder"):
-        engine.predict(bag, about=Provenance(encoder="uni_v1"))
+        engine.predict(bag, provenance=Provenance(encoder="uni_v1"))
     assert np.array_equal(
-        engine.predict(bag, about=Provenance(encoder="toy_encoder")).attention, engine.predict(bag).attention
+        engine.predict(bag, provenance=Provenance(encoder="toy_encoder")).attention, engine.predict(bag).attention
     )
 
 
@@ -113,7 +113,7 @@ def changed(bundle_path: Path, to: Path, **facts: object) -> Path:
 
 def test_another_golden_answer_refuses_to_load(bundle_path, tmp_path):
     golden = Golden(patches=5, probabilities=[0.5, 0.5])
-    with pytest.raises(ArtifactError, match="golden answer"):
+    with pytest.raises(ArtifactError, match="reference prediction"):
         Engine.load(changed(bundle_path, tmp_path, golden=golden))
 
 

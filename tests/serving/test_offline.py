@@ -69,7 +69,7 @@ def test_an_error_names_the_file(engine, tmp_path, features, encoder, words):
 def test_two_files_of_one_slide_are_an_error(engine, tmp_path):
     write(tmp_path / "x" / "a.h5", bag(1))
     write(tmp_path / "y" / "a.h5", bag(2))
-    with pytest.raises(ExperimentError, match="one slide id"):
+    with pytest.raises(ExperimentError, match="the same slide id"):
         predict_table(engine, [tmp_path / "x", tmp_path / "y"])
 
 

@@ -120,7 +120,7 @@ def test_another_name_changes_no_answer_in_silence(made, tmp_path, serving):
     if made.cap is None:
         assert other["prob_low"] == plain["prob_low"]
         return
-    assert "drawn by the slide id renamed" in other["notes"]
+    assert "sampled by the slide id renamed" in other["notes"]
     with h5py.File(renamed, "a") as file:
         file.attrs["slide_id"] = longest.stem
     said = predicted(made, tmp_path / "said.csv", renamed).iloc[0]

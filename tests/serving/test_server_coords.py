@@ -110,7 +110,7 @@ def test_an_answer_says_which_slide_and_what_was_not_compared(server):
     body, media_type = as_json(coords=COORDS.tolist(), slide_id="S 7")
     status, found = server.ask("/predict", body, Content_Type=media_type)
     assert (status, found["slide_id"], found["n_used"], found["in_training"]) == (200, "S 7", N, False)
-    assert "do not say their encoder" in found["notes"][0]
+    assert "do not state their encoder" in found["notes"][0]
     assert [one["fold"] for one in server.ask("/predict?members=1", body, Content_Type=media_type)[1]["members"]] == [
         0,
         1,

@@ -1,4 +1,4 @@
-"""Patches have their true size, lie inside, and hold tissue."""
+"""Patches have their physical size, are inside the slide, and contain tissue."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oceanpath.errors import ExperimentError, StageError
-from oceanpath.slides.grid import SNAP, place_patches, plan_grid, tissue_fractions
+from oceanpath.slides.grid import SNAP, plan_grid, select_patches, tissue_fractions
 from oceanpath.slides.patches import read_patches
 from oceanpath.slides.reader import open_slide
 from oceanpath.slides.resolution import Resolution
@@ -37,7 +37,7 @@ def slide(
     overlap=st.sampled_from([0, 16, 64]),
     size=st.tuples(st.integers(11000, 40000), st.integers(11000, 40000)),
 )
-def test_patches_have_their_true_size_and_lie_inside(
+def test_patches_have_their_physical_size_and_are_inside(
     mpp: tuple[float, float], deeper: list[float], patch: int, target: float, overlap: int, size: tuple[int, int]
 ) -> None:
     reader = slide(*size, mpp, (1.0, *sorted(deeper)))
@@ -51,7 +51,7 @@ def test_patches_have_their_true_size_and_lie_inside(
         assert footprint == pytest.approx(read * downsample)
         assert read >= patch * (1 - 1e-9) or downsample * axis_mpp > target  # never enlarged beyond the snap
     full = Tissue(np.ones((50, 60), bool), size[0] / 60, size[1] / 50)
-    coords, fractions = place_patches(reader, grid, full, 0.5)
+    coords, fractions = select_patches(reader, grid, full, 0.5)
     assert len(coords) and coords.min() == 0 and np.allclose(fractions, 1, atol=1e-5)
     assert (coords[:, 0] + grid.footprint_x <= size[0] + 1).all()
     assert (coords[:, 1] + grid.footprint_y <= size[1] + 1).all()
@@ -64,14 +64,14 @@ def test_tissue_fractions_are_exact_areas(seed: int, scale: float, side: float) 
     rng = np.random.default_rng(seed)
     mask = rng.random((30, 40)) < 0.4
     xs, ys = (rng.integers(0, max(1, int(n * scale - side)), 3) for n in (40, 30))
-    found = tissue_fractions(Tissue(mask, scale, scale), xs, ys, side, side)
+    result = tissue_fractions(Tissue(mask, scale, scale), xs, ys, side, side)
     for i, y in enumerate(ys):
         for j, x in enumerate(xs):
             right, bottom = min((x + side) / scale, 40), min((y + side) / scale, 30)
             wide = np.clip(np.minimum(np.arange(40) + 1, right) - np.maximum(np.arange(40), x / scale), 0, None)
             high = np.clip(np.minimum(np.arange(30) + 1, bottom) - np.maximum(np.arange(30), y / scale), 0, None)
             exact = (mask * high[:, None] * wide[None, :]).sum() / (high.sum() * wide.sum())
-            assert found[i, j] == pytest.approx(exact, abs=1e-9)
+            assert result[i, j] == pytest.approx(exact, abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_the_square_of_tissue_gives_its_four_patches(square_slide: Callable[...,
     zoom = round(0.5 / mpp)
     with open_slide(square_slide(1024 * zoom, (256 * zoom, 256 * zoom, 768 * zoom, 768 * zoom), mpp)) as reader:
         grid = plan_grid(reader, 256, 0.5)
-        coords, fractions = place_patches(reader, grid, find_tissue(reader, 128.0), 0.25)
+        coords, fractions = select_patches(reader, grid, find_tissue(reader, 128.0), 0.25)
         assert coords.tolist() == [
             [256 * zoom, 256 * zoom],
             [512 * zoom, 256 * zoom],
@@ -118,7 +118,7 @@ def test_overlap_moves_the_step_only() -> None:
         plan_grid(slide(9000, 9000, (0.25, 0.25)), 256, 0.5, overlap=256)
 
 
-def test_no_enlarging_and_no_slide_smaller_than_a_patch() -> None:
+def test_upsampling_and_small_slides_are_refused() -> None:
     with pytest.raises(StageError, match=r"s\.svs: too coarse for extract\.target_mpp; expected 0\.5, got 28\.97"):
         plan_grid(slide(9000, 9000, (28.97, 28.97)), 256, 0.5)
     with pytest.raises(StageError, match="smaller than one patch; expected at least 512 x 512 px, got 511 x 9000 px"):

@@ -109,5 +109,5 @@ def test_alike_models_do_not_differ_and_a_difference_without_variance_has_no_p()
 def test_two_rows_of_each_class_are_needed():
     with pytest.raises(StageError, match="two rows of each class"):
         delong_test(np.array([True, False, False]), np.arange(3.0), np.arange(3.0))
-    with pytest.raises(StageError, match="one score a row"):
+    with pytest.raises(StageError, match="one score per row"):
         delong_covariance(np.array([True, False]), np.zeros((1, 3)))

@@ -1,4 +1,4 @@
-"""The bundle: one folder with a model and all that is needed to use it rightly, elsewhere.
+"""The bundle: one folder with a model and everything that its correct use requires.
 
     model.onnx             one file; features [batch, n, D] float32, and coords [batch, n, 2] float32 only where the
                            contract requires coordinates → probabilities [batch, C], attention [batch, n],
@@ -14,7 +14,7 @@ of the patches; as whole numbers below 2^24 they are exact in float32.
 
 `probabilities` is the mean over the members of their softmax at their own temperature; `attention` is the mean of the
 members' attention, non-negative, and sums to 1 over the n patches. bundle.json holds the sha256 of every other file and
-of itself, so a changed byte anywhere is found.
+of itself, so any changed byte is detected.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ class Bundle:
 
 
 def golden_bag(patches: int, dim: int) -> NDArray[np.float32]:
-    """A bag [patches, dim] float32, equal on every machine: bell-shaped, mean 0, variance 1, no two rows alike.
+    """A bag [patches, dim] float32, equal on every machine: bell-shaped, mean 0, variance 1, no two rows equal.
 
-    Each number is the sum of the four 16-bit pieces of a 64-bit hash of its place, so it is rounded only once. The hash
+    Each number is the sum of the four 16-bit parts of a 64-bit hash of its index, so it is rounded only once. The hash
     is the finaliser of splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
     """
     x = np.arange(1, patches * dim + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
@@ -129,9 +129,9 @@ def read_bundle(path: Path) -> Bundle:
 
 
 def check(path: Path) -> None:
-    """Hold the promises of this page: digests, both parities within the tolerance, class counts that agree.
+    """Check digests, both parities against the tolerance, and that class counts agree.
 
-    Raises: ArtifactError: a promise is broken.
+    Raises: ArtifactError: a check fails.
     """
     facts = read_bundle(path).facts
     worst = max(facts.parity.worst, *facts.parity.stored.differences.values())
@@ -144,7 +144,7 @@ def check(path: Path) -> None:
 
 
 def _validate_format(held: Any, path: Path) -> None:
-    """Raise where bundle.json is of another format: an older bundle does not say all that a right answer needs."""
+    """Raise if bundle.json has another format: older bundles lack facts that correct predictions need."""
     found = held.get("format") if isinstance(held, dict) else None
     if isinstance(found, int) and found != FORMAT:
         do = "Export the model again: `oceanpath export -e EXPERIMENT`."

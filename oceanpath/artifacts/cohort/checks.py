@@ -1,17 +1,16 @@
-"""What can be wrong with the ids and the labels of a table."""
+"""What can be wrong with the ids of a table."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
-from oceanpath.artifacts.cohort.lookalikes import alike, lookalikes, spelled
+from oceanpath.artifacts.cohort.lookalikes import lookalikes, spelled
 from oceanpath.artifacts.cohort.user_tables import UserTable
-from oceanpath.errors import ExperimentError, OceanPathError, nearest
+from oceanpath.errors import ExperimentError, OceanPathError, shorten_list
 
-SHOWN = 5
 FOR_MISSING = frozenset({"na", "n/a", "nan", "none", "null", "<na>", "nat", "#n/a", "?", "-"})
 """Words that programs write for a missing value; as a patient they would be one patient of many slides."""
 SCIENTIFIC = re.compile(r"[+-]?\d(?:[.,]\d+)?E[+]\d+", re.IGNORECASE)
@@ -24,6 +23,16 @@ LOST = {
 """Kind of cells → why ids cannot be read from them."""
 
 
+class Target(Protocol):
+    """How the cells of the label column are read: a task of `oceanpath.tasks`."""
+
+    def read_label(self, cell: str) -> str:
+        """The label that a cell means."""
+
+    def label_problems(self, labels: list[str], where: str) -> list[OceanPathError]:
+        """All that is wrong with the labels of a table."""
+
+
 @dataclass(frozen=True)
 class TableQuery:
     """What a table is asked for: the names of its columns, and how it is read."""
@@ -32,7 +41,8 @@ class TableQuery:
     patient_id: str = "patient_id"
     label: str = "label"
     one_slide_per_patient: bool = False
-    classes: tuple[str, ...] = ()
+    target: Target | None = None
+    """How labels are read; None = as they are."""
     distinct_ids: bool = False
     """Whether ids that resemble each other are known to be different."""
     encoding: str = ""
@@ -47,7 +57,7 @@ def slide_problems(table: UserTable, slides: list[str], question: TableQuery) ->
     counts = Counter(name for name in slides if name)
     if twice := sorted(name for name, count in counts.items() if count > 1):
         rows = [row for row, name in enumerate(slides) if name == twice[0]]
-        got = _some([f"{twice[0]} ({table.place(rows)})", *twice[1:]])
+        got = shorten_list([f"{twice[0]} ({table.place(rows)})", *twice[1:]])
         what = f"{len(twice)} slide ids appear more than once in the table"
         problems.append(ExperimentError(what, where=table.path, got=got))
     if not question.distinct_ids:
@@ -78,45 +88,18 @@ def _duplicate_problems(table: UserTable, names: list[str], what: str) -> list[O
         rows[name].append(row)
     listed = [" and ".join(f"{spelled(name)} in {table.place(rows[name], 2)}" for name in group) for group in groups]
     do = "Write each of them in one way, or set data.distinct_ids = true if they are all correct."
-    got = f"{len(groups)}: {_some(listed)}"
+    got = f"{len(groups)}: {shorten_list(listed)}"
     return [ExperimentError(f"{what} that resemble each other", where=table.path, got=got, do=do)]
-
-
-def label_problems(table: UserTable, labels: list[str], question: TableQuery) -> list[OceanPathError]:
-    """Classes that are not stated or have no slide, and labels that resemble a class."""
-    counts = Counter(label for label in labels if label)
-    said = _some([f"{name} ({count})" for name, count in sorted(counts.items())], 12)
-    if not question.classes:
-        do = f"Set data.classes, in order, for example classes = [{', '.join(repr(n) for n in sorted(counts)[:6])}]."
-        return [ExperimentError("the classes and their order are not stated", where="[data] classes", do=do)]
-    where, problems = f"{table.path} column {question.label}", list[OceanPathError]()
-    others = sorted(counts.keys() - set(question.classes))
-    meant = {name: close for name in others if (close := alike(name, question.classes))}
-    if absent := [name for name in question.classes if name not in counts]:
-        offers = {name: alike(name, others) or nearest(name, others) for name in absent}
-        do = " ".join(f"Did you mean '{names[0]}' for '{name}'?" for name, names in offers.items() if names)
-        problems.append(
-            ExperimentError("a class has no slide", where=where, expected=", ".join(absent), got=said, do=do)
-        )
-    if typed := {name: close for name, close in meant.items() if close[0] in counts}:
-        got = _some([f"{spelled(name)} ({counts[name]}) beside {spelled(close[0])}" for name, close in typed.items()])
-        problems.append(ExperimentError("labels look like a class and are none", where=where, got=got))
-    return problems
 
 
 def lost_digits(table: UserTable, at: int, key: str) -> list[OceanPathError]:
     """Ids from which a program has taken digits or zeros."""
     do = "Store the column as text and write it again from the source."
     if why := LOST.get(table.kinds.get(at, "")):
-        shown = _some(list(dict.fromkeys(table.column(at))), 3)
+        shown = shorten_list(list(dict.fromkeys(table.column(at))), 3)
         return [ExperimentError(f"ids cannot be read: {why}", where=f"{table.path} {key}", got=shown, do=do)]
     if rows := [row for row, cell in enumerate(table.column(at)) if SCIENTIFIC.fullmatch(cell)]:
         got = f"{table.column(at)[rows[0]]} in {table.place(rows)}"
         what = "a spreadsheet has rounded ids"
         return [ExperimentError(what, where=f"{table.path} {key}", got=got, do=do)]
     return []
-
-
-def _some(texts: Iterable[str], shown: int = SHOWN) -> str:
-    listed = list(texts)
-    return ", ".join(listed[:shown]) + (f" and {len(listed) - shown} more" if len(listed) > shown else "")

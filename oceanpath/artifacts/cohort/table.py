@@ -6,13 +6,12 @@ empty, were numbers, or resemble each other, slides that appear twice, labels th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from oceanpath.artifacts.cohort.checks import TableQuery as TableQuery
-from oceanpath.artifacts.cohort.checks import label_problems, lost_digits, patient_problems, slide_problems
+from oceanpath.artifacts.cohort.checks import lost_digits, patient_problems, slide_problems
 from oceanpath.artifacts.cohort.ids import normal, slide_id
 from oceanpath.artifacts.cohort.user_tables import UserTable, read_user_table
 from oceanpath.errors import ExperimentError, OceanPathError, collected, nearest, refuse
@@ -31,7 +30,7 @@ class CohortTable:
     slide_ids: list[str]
     patients: list[str]
     labels: list[str]
-    """Names of classes where the label is one."""
+    """As `TableQuery.target` reads them."""
     places: list[str]
     """Where each row is in the file."""
     notes: list[str]
@@ -73,23 +72,13 @@ def read_cohort(path: Path, question: TableQuery) -> CohortTable:
         problems += patient_problems(table, patients, question)
     labels = [""] * len(slides)
     if "label" in at:
-        labels = [as_class(cell, question.classes) for cell in table.column(at["label"])]
-        problems += label_problems(table, labels, question)
+        labels = table.column(at["label"])
+        if question.target is not None:
+            labels = [question.target.read_label(cell) for cell in labels]
+            problems += question.target.label_problems(labels, f"{table.path} column {question.label}")
     problems += [lost for key in at if key != "label" for lost in lost_digits(table, at[key], f"data.{key}")]
     places = [table.place([row]) for row in range(len(slides))]
     return CohortTable(slides, patients, labels, places, _notes(table, at), frozenset(wanted.keys() - at), problems)
-
-
-def as_class(label: str, classes: Sequence[str]) -> str:
-    """The class that a label names: itself, or the class that is the same number (``1.0`` is ``1``)."""
-    if not label or label in classes:
-        return label
-    same = [name for name in classes if (number := _number(name)) is not None and number == _number(label)]
-    return same[0] if len(same) == 1 else label
-
-
-def _number(text: str) -> float | None:
-    return float(text) if re.fullmatch(r"[+-]?\d+(\.\d+)?", text) else None
 
 
 def _positions(table: UserTable, wanted: dict[str, str], problems: list[OceanPathError]) -> dict[str, int]:

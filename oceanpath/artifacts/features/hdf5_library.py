@@ -24,7 +24,7 @@ from oceanpath.artifacts.features.container import Hdf5Error, Source, Unreadable
 from oceanpath.hdf5.byte_runs import Runs
 from oceanpath.hdf5.chunks import Chunks
 from oceanpath.hdf5.rows import Tiles, Way, way_blocks
-from oceanpath.subprocess_worker import Reply, Worker, WorkerError, WorkerHangsError
+from oceanpath.subprocess_worker import Reply, Worker, WorkerError, WorkerHangsError, module_command
 
 MODULE = "oceanpath.hdf5.child"
 LIMIT_S, SLOWEST = 30.0, 10e6
@@ -49,7 +49,7 @@ class Library:
         with self._lock:
             if self._worker is None or not self._worker.usable:
                 self._end()
-                self._worker = Worker(MODULE)
+                self._worker = Worker(module_command(MODULE))
             try:
                 reply, payload = self._worker.ask({"path": str(path.absolute()), **request}, limit_s, into, most)
             except WorkerError as error:

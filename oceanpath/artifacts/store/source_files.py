@@ -23,17 +23,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import xxhash
 from numpy.typing import NDArray
 
 from oceanpath.artifacts.gather import is_published
 from oceanpath.artifacts.store.columns import check_columns, map_columns, write_columns
 from oceanpath.errors import ArtifactError, make_again
+from oceanpath.file_digests import xxh3_of_file
 from oceanpath.hdf5.byte_runs import Runs
 
 SOURCES = "source_arrays.npz"
 PLACES = Path("local") / "places.npz"
-BLOCK = 1 << 20
 Stamp = tuple[int, int, int]
 
 
@@ -216,11 +215,7 @@ class ReferencedFiles:
 
 def file_digest(path: Path) -> str:
     """xxh3-128 hex digest of a file's bytes, as the pipeline digests them. Raises: ArtifactError: unreadable."""
-    digest = xxhash.xxh3_128()
     try:
-        with path.open("rb", buffering=0) as handle:
-            while block := handle.read(BLOCK):
-                digest.update(block)
+        return xxh3_of_file(path)
     except OSError as error:
         raise ArtifactError("cannot be read", where=path, got=error.strerror) from error
-    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""`oceanpath ledger`: what was run, when, why, and what came of it."""
+"""`oceanpath ledger`: what was run, when, why, and with which results."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import Annotated, Any
 
 import typer
 
-from oceanpath.cli.ledger import compare as ledger_ask
-from oceanpath.cli.ledger import maintenance as ledger_upkeep
-from oceanpath.cli.ledger.history import AsJson, Workspace, find_run, open_ledger, steps_of
+from oceanpath.cli.ledger import compare, maintenance
+from oceanpath.cli.ledger.history import AsJson, Workspace, find_run, open_ledger
 from oceanpath.cli.table import paragraph, table
 from oceanpath.errors import ExperimentError
+from oceanpath.pipeline.ledger_queries import list_runs as query_runs
+from oceanpath.pipeline.ledger_queries import list_steps, steps_of_run
 
 app = typer.Typer(
     help="Runs: when, why, how long, and with which results.", no_args_is_help=True, rich_markup_mode=None
@@ -23,8 +24,8 @@ app = typer.Typer(
 Which = Annotated[
     str, typer.Argument(metavar="[RUN|EXPERIMENT|FINGERPRINT]", help="Number, name or prefix; default: the last run.")
 ]
-ledger_ask.register(app)
-ledger_upkeep.register(app)
+compare.register(app)
+maintenance.register(app)
 
 
 @app.command()
@@ -32,12 +33,12 @@ def show(which: Which = "", workspace: Workspace = Path("outputs"), as_json: AsJ
     """Show the steps of a run: state, time, memory, fingerprint, reason, metrics and parts."""
     with open_ledger(workspace) as ledger:
         run = find_run(ledger, which)
-        steps = steps_of(ledger, int(run["id"]))
+        steps = steps_of_run(ledger, int(run["id"]))
     if as_json:
         print(json.dumps({**run, "steps": steps}))
         return 0
-    head = f"run {run['id']}  {run['experiment']}  {run['state']}  {_when(run['started'])}"
-    print(head, paragraph(f"oceanpath {run['command']}"), "", sep="\n")
+    heading = f"run {run['id']}  {run['experiment']}  {run['state']}  {_when(run['started'])}"
+    print(heading, paragraph(f"oceanpath {run['command']}"), "", sep="\n")
     print(_steps_table(steps))
     for title, lines in (("Metrics", _metrics(steps)), ("Parts", _parts(steps)), ("Errors", _errors(steps))):
         if lines:
@@ -55,62 +56,47 @@ def list_runs(
     as_json: AsJson = False,
 ) -> int:
     """List runs, newest first; with --stage or --metric the steps of all runs."""
-    values = {"stage": stage, "state": state, "since": _seconds(since), "metric": metric}
+    start = _start_of_day(since)
     with open_ledger(workspace) as ledger:
-        rows = ledger.rows(_STEPS if stage or metric else _RUNS, values)
+        of_steps = bool(stage or metric)
+        rows = list_steps(ledger, stage, state, start, metric) if of_steps else query_runs(ledger, state, start)
     if as_json:
         print(json.dumps(rows))
         return 0
     if not rows:
         print("no runs", file=sys.stderr)
         return 0
-    head = ("run", "experiment", "step", "state", "started", "time", "fingerprint", metric or "value")
-    print(table(head, [_row(row) for row in rows], text=("experiment", "step")))
+    header = ("run", "experiment", "step", "state", "started", "time", "fingerprint", metric or "value")
+    print(table(header, [_row(row) for row in rows], text=("experiment", "step")))
     return 0
-
-
-_RUNS = """
-SELECT id AS run, experiment, NULL AS step, state, started, ended - started AS seconds, NULL AS fingerprint,
-    NULL AS value, error FROM run
-WHERE (:state = '' OR state = :state) AND started >= :since AND :stage = '' AND :metric = '' ORDER BY id DESC
-"""
-_STEPS = """
-SELECT run.id AS run, experiment, step.name AS step, step.state, step.started, seconds, step.fingerprint, value,
-    step.error
-FROM step JOIN run ON run.id = step.run
-LEFT JOIN metric ON metric.fingerprint = step.fingerprint AND metric.name = :metric
-WHERE (:stage = '' OR stage = :stage) AND (:state = '' OR step.state = :state) AND step.started >= :since
-    AND (:metric = '' OR value IS NOT NULL)
-ORDER BY value DESC, step.id DESC
-"""
 
 
 def _row(row: Mapping[str, Any]) -> list[str]:
     """One run or step of `ledger list`."""
     value = "" if row["value"] is None else f"{row['value']:.4g}"
-    place = [str(row["run"]), row["experiment"], row["step"] or "", row["state"], _when(row["started"])]
-    return [*place, _took(row["seconds"]), _short(row["fingerprint"]), value]
+    cells = [str(row["run"]), row["experiment"], row["step"] or "", row["state"], _when(row["started"])]
+    return [*cells, _duration(row["seconds"]), _short(row["fingerprint"]), value]
 
 
 def _steps_table(steps: list[dict[str, Any]]) -> str:
     rows = []
     for step in steps:
         memory = "" if step["peak_mb"] is None else f"{step['peak_mb']:.0f} MB"
-        facts = (step["name"], step["state"], _took(step["seconds"]), memory, _short(step["fingerprint"]))
+        facts = (step["name"], step["state"], _duration(step["seconds"]), memory, _short(step["fingerprint"]))
         rows.append([*facts, "; ".join(step["why"])])
     return table(("step", "state", "time", "memory", "fingerprint", "why"), rows, text=("step", "why"))
 
 
 def _metrics(steps: list[dict[str, Any]]) -> str:
     """``key=value`` of each step."""
-    found = ((step["name"], step["metrics"]) for step in steps if step["metrics"])
-    rows = [[name, "  ".join(f"{key}={_number(value)}" for key, value in metrics.items())] for name, metrics in found]
+    named = ((step["name"], step["metrics"]) for step in steps if step["metrics"])
+    rows = [[name, "  ".join(f"{key}={_number(value)}" for key, value in metrics.items())] for name, metrics in named]
     return table(("step", "metrics"), rows, text=("metrics",)) if rows else ""
 
 
 def _parts(steps: list[dict[str, Any]]) -> str:
     rows = [
-        [step["name"], part["key"], part["state"], _took(part["seconds"]), _short(part["fingerprint"])]
+        [step["name"], part["key"], part["state"], _duration(part["seconds"]), _short(part["fingerprint"])]
         for step in steps
         for part in step["parts"]
     ]
@@ -121,11 +107,11 @@ def _errors(steps: list[dict[str, Any]]) -> str:
     return "\n".join(paragraph(f"{step['name']}: {step['error']}") for step in steps if step["error"])
 
 
-def _seconds(day: str) -> float:
+def _start_of_day(day: str) -> float:
     try:
         return time.mktime(time.strptime(day, "%Y-%m-%d")) if day else 0.0
     except ValueError as error:
-        raise ExperimentError("not a day", where="--since", expected="YYYY-MM-DD", got=day) from error
+        raise ExperimentError("this is not a date", where="--since", expected="YYYY-MM-DD", got=day) from error
 
 
 def _when(seconds: float) -> str:
@@ -136,10 +122,10 @@ def _number(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _took(seconds: float | None) -> str:
+def _duration(seconds: float | None) -> str:
     return "" if seconds is None else f"{seconds:.1f} s"
 
 
 def _short(fingerprint: str | None) -> str:
-    """Enough of a fingerprint to name it."""
+    """Enough of a fingerprint to identify it."""
     return (fingerprint or "")[:10]

@@ -1,4 +1,4 @@
-"""`oceanpath ledger diff|why|export`: two runs side by side, reasons, and everything for other tools."""
+"""`oceanpath ledger diff|why|export`: differences of two runs, reasons to run, and the history for other tools."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
-from oceanpath.cli.ledger.history import AsJson, Workspace, find_run, open_ledger, steps_of
+from oceanpath.cli.ledger.history import AsJson, Workspace, find_run, open_ledger
 from oceanpath.cli.options import FILE, Common, verb
 from oceanpath.cli.table import paragraph
 from oceanpath.errors import ExitCode, ExperimentError
 from oceanpath.pipeline.explain import reasons
+from oceanpath.pipeline.ledger_queries import steps_of_run, whole_history
 from oceanpath.pipeline.plan import plan
 from oceanpath.pipeline.status import inspect_plan
 
@@ -22,7 +23,7 @@ Run = Annotated[str, typer.Argument(metavar="RUN|EXPERIMENT|FINGERPRINT", help="
 
 
 def register(app: typer.Typer) -> None:
-    """Give `app` these verbs."""
+    """Add these verbs to `app`."""
     app.command()(diff)
     app.command("why", help="Print what would run and why.")(verb(_why, (FILE,)))
     app.command()(export)
@@ -32,18 +33,16 @@ def diff(a: Run, b: Run, workspace: Workspace = Path("outputs"), as_json: AsJson
     """Compare settings, inputs, versions and metrics of two runs."""
     with open_ledger(workspace) as ledger:
         runs = [find_run(ledger, which) for which in (a, b)]
-        left, right = ({step["name"]: step for step in steps_of(ledger, int(run["id"]))} for run in runs)
-    found = {
-        name: _difference(left.get(name), right.get(name)) for name in [*left, *(n for n in right if n not in left)]
-    }
+        left, right = ({step["name"]: step for step in steps_of_run(ledger, int(run["id"]))} for run in runs)
+    differences = {name: _difference(left.get(name), right.get(name)) for name in {**left, **right}}
     if as_json:
-        print(json.dumps({"a": runs[0]["id"], "b": runs[1]["id"], "steps": found}))
+        print(json.dumps({"a": runs[0]["id"], "b": runs[1]["id"], "steps": differences}))
         return int(ExitCode.OK)
     print(f"run {runs[0]['id']} ({runs[0]['experiment']})  ->  run {runs[1]['id']} ({runs[1]['experiment']})")
-    for name, said in found.items():
-        print(paragraph(f"{name}: {'; '.join(said['changes']) or 'the same'}"))
-        for metric, (old, new) in said["metrics"].items():
-            print(f"    {metric:<24} {_shown(old):>12}  {_shown(new):>12}")
+    for name, difference in differences.items():
+        print(paragraph(f"{name}: {'; '.join(difference['changes']) or 'no change'}"))
+        for metric, (old, new) in difference["metrics"].items():
+            print(f"    {metric:<24} {_number(old):>12}  {_number(new):>12}")
     return int(ExitCode.OK)
 
 
@@ -55,24 +54,21 @@ def export(
     if form not in ("json", "csv"):
         raise ExperimentError("unknown format", where="--format", expected="json or csv", got=form)
     with open_ledger(workspace) as ledger:
-        runs = ledger.rows("SELECT * FROM run ORDER BY id")
-        for run in runs:
-            run["environment"] = json.loads(run["environment"])
-            run["steps"] = steps_of(ledger, run["id"])
+        runs = whole_history(ledger)
     if form == "json":
         print(json.dumps(runs))
         return int(ExitCode.OK)
-    table = csv.writer(sys.stdout)
-    table.writerow(["run", "experiment", "step", "state", "fingerprint", "seconds", "metric", "value"])
+    writer = csv.writer(sys.stdout)
+    writer.writerow(["run", "experiment", "step", "state", "fingerprint", "seconds", "metric", "value"])
     for run in runs:
         for step in run["steps"]:
-            head = (run["id"], run["experiment"], step["name"], step["state"], step["fingerprint"], step["seconds"])
-            table.writerows([(*head, name, value) for name, value in step["metrics"].items()] or [(*head, "", "")])
+            cells = (run["id"], run["experiment"], step["name"], step["state"], step["fingerprint"], step["seconds"])
+            writer.writerows([(*cells, *metric) for metric in step["metrics"].items()] or [(*cells, "", "")])
     return int(ExitCode.OK)
 
 
 def _why(common: Common) -> int:
-    for state in inspect_plan(plan(common.load(), (), common.to), common.place(), common.force):
+    for state in inspect_plan(plan(common.load(), (), common.to), common.as_workspace(), common.force):
         if common.as_json:
             print(json.dumps({"step": state.step.name, "state": state.state, "why": state.why}))
         else:
@@ -81,15 +77,15 @@ def _why(common: Common) -> int:
 
 
 def _difference(old: dict[str, Any] | None, new: dict[str, Any] | None) -> dict[str, Any]:
-    """What changed in words, and metric → (old, new) where they differ."""
+    """Sentences about what changed, and metric → (old, new) where they differ."""
     if old is None or new is None:
         return {"changes": ["only in the second run" if old is None else "only in the first run"], "metrics": {}}
-    known = old["identity"] and new["identity"]
-    changes = reasons(old["identity"], new["identity"]) if known and old["fingerprint"] != new["fingerprint"] else []
+    recorded = old["identity"] and new["identity"]
+    changes = reasons(old["identity"], new["identity"]) if recorded and old["fingerprint"] != new["fingerprint"] else []
     names = sorted({*old["metrics"], *new["metrics"]})
     pairs = {name: (old["metrics"].get(name), new["metrics"].get(name)) for name in names}
     return {"changes": changes, "metrics": {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}}
 
 
-def _shown(value: Any) -> str:
+def _number(value: Any) -> str:
     return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

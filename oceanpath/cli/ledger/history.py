@@ -1,15 +1,15 @@
-"""Asking the ledger: the run that is meant, and its steps."""
+"""Which ledger, and which run in it, a command means."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from oceanpath.errors import ExperimentError
-from oceanpath.pipeline.ledger import Ledger
+from oceanpath.pipeline import ledger_queries
+from oceanpath.pipeline.ledger import Ledger, Row
 
 Workspace = Annotated[Path, typer.Option("--workspace", metavar="DIR", help="Folder of all results.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -20,39 +20,14 @@ def open_ledger(workspace: Path) -> Ledger:
     path = workspace / "ledger.sqlite"
     if not path.is_file():
         do = "Run an experiment first, or name another workspace with --workspace."
-        raise ExperimentError("there is no ledger here", where=workspace, do=do)
+        raise ExperimentError("there is no ledger in this workspace", where=workspace, do=do)
     return Ledger(path, read_only=True)
 
 
-def find_run(ledger: Ledger, which: str) -> dict[str, Any]:
-    """The run that is meant: by number, by experiment, by the prefix of a fingerprint it has, or the last one.
-
-    Raises: ExperimentError: none fits.
-    """
-    order = "ORDER BY run.id DESC LIMIT 1"
-    by_print = "SELECT run.* FROM run JOIN step ON step.run = run.id WHERE step.fingerprint LIKE ? || '%'"
-    queries = [
-        (f"SELECT * FROM run WHERE id = CAST(? AS INTEGER) {order}", which.isdigit()),
-        (f"SELECT * FROM run WHERE experiment = ? {order}", bool(which)),
-        (f"{by_print} {order}", len(which) >= 4),
-        (f"SELECT * FROM run WHERE ? = '' {order}", True),
-    ]
-    for sql, fits in queries:
-        if fits and (rows := ledger.rows(sql, (which,))):
-            return {**rows[0], "environment": json.loads(rows[0]["environment"])}
-    do = "See `oceanpath ledger list`."
-    raise ExperimentError("no run fits", where="ledger", got=which or "an empty ledger", do=do)
-
-
-def steps_of(ledger: Ledger, run: int) -> list[dict[str, Any]]:
-    """Steps of a run in plan order, each with its reasons, identity, metrics and parts."""
-    columns = "id, name, stage, state, fingerprint, why, identity, started, seconds, peak_mb, error"
-    steps = ledger.rows(f"SELECT {columns} FROM step WHERE run = ? ORDER BY position", (run,))
-    for step in steps:
-        step["why"], step["identity"] = json.loads(step["why"]), json.loads(step["identity"])
-        sql = "SELECT name, value, text FROM metric WHERE fingerprint = ? ORDER BY name"
-        found = ledger.rows(sql, (step["fingerprint"],))
-        step["metrics"] = {row["name"]: row["value"] if row["text"] is None else row["text"] for row in found}
-        sql = "SELECT key, fingerprint, state, seconds, error FROM part WHERE step = ? ORDER BY key"
-        step["parts"] = ledger.rows(sql, (step.pop("id"),))
-    return steps
+def find_run(ledger: Ledger, which: str) -> Row:
+    """A run by number, experiment or prefix of a fingerprint; empty: the last one. Raises: ExperimentError: none."""
+    run = ledger_queries.find_run(ledger, which)
+    if run is None:
+        got, do = which or "an empty ledger", "See `oceanpath ledger list`."
+        raise ExperimentError("no run has this number, experiment or fingerprint", where="ledger", got=got, do=do)
+    return run

@@ -1,14 +1,14 @@
-"""Patch encoders by name. A new encoder is a card in `catalog`, and a module where no present one builds it.
+"""Patch encoders by name. A new encoder is a spec in `catalog`, and a module if no existing one can build it.
 
-An encoder is named by its card's name or an alias (`uni_v1`, `univ1`, `UNI2-h`; case and dashes do not matter), by
-``module:factory`` for one of a user's own (see `oceanpath.slides.encoders.custom`), or by a name that an installed
-package adds: an entry point of the group ``oceanpath.encoders`` names a light module that calls `register_encoder`.
+An encoder is selected by its name or an alias (`uni_v1`, `univ1`, `UNI2-h`; case and dashes do not matter), by
+``module:factory`` for a custom one (see `oceanpath.slides.encoders.custom`), or by a name that an installed package
+adds: an entry point of the group ``oceanpath.encoders`` names a light module that calls `register_encoder`.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol
 
 from oceanpath.errors import ExperimentError, nearest
 from oceanpath.plugins import load_plugins
@@ -19,37 +19,26 @@ from oceanpath.slides.encoders.weights import find_weights, hash_file, local_fil
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
     from numpy.typing import NDArray
 
 
 class Encoder(Protocol):
-    """What turns patches into features."""
+    """Converts patches to features."""
 
     name: str
     dim: int
     input_px: int
     batch_size: int
-    """Patches it likes in one call; the same number in every call gives the same bits."""
+    """Patches per call; with the same number in every call the results are reproducible bit for bit."""
     threads: int
-    """Calls of `encode` that may run side by side, one a core; 0 on a device that takes one at a time."""
+    """Calls of `encode` that may run in parallel, one per core; 0 on a device that runs one call after the other."""
     revision: str
-    """Which weights, in their publisher's words: a commit, a version, ``local file``; empty without weights."""
+    """Version of the weights as published: a commit, a version, ``local file``; empty without weights."""
     weights_sha256: str
-    """Of the file of weights; empty without weights."""
+    """SHA-256 of the file of weights; empty without weights."""
 
     def encode(self, patches: NDArray[np.uint8]) -> NDArray[np.float16]:
-        """Features [B, dim] of `patches` [B, P, P, 3] RGB; a row depends on its own patch alone."""
-
-
-@runtime_checkable
-class TensorEncoder(Protocol):
-    """An encoder on a torch device that also takes and returns tensors there: no copy through the host."""
-
-    device: torch.device
-
-    def encode_tensor(self, patches: torch.Tensor) -> torch.Tensor:
-        """Features [B, dim], float16, of uint8 `patches` [B, P, P, 3]; resizes and normalises on the device."""
+        """Features [B, dim] of `patches` [B, P, P, 3] RGB; a row depends only on its own patch."""
 
 
 GROUP = "oceanpath.encoders"
@@ -57,30 +46,30 @@ ENCODERS: dict[str, EncoderSpec] = {}
 _NAMES: dict[str, str] = {}
 
 
-def register_encoder(card: EncoderSpec) -> None:
-    """Make an encoder known by its name and its aliases.
+def register_encoder(spec: EncoderSpec) -> None:
+    """Register an encoder under its name and its aliases.
 
-    Raises: ValueError: a name is taken.
+    Raises: ValueError: a name is already registered.
     """
-    names = [_plain(name) for name in (card.name, *card.aliases)]
+    names = [_plain(name) for name in (spec.name, *spec.aliases)]
     if taken := [name for name in names if name in _NAMES]:
         raise ValueError(f"the encoder {taken[0]!r} is registered already")
-    ENCODERS[card.name] = card
-    _NAMES.update(dict.fromkeys(names, card.name))
+    ENCODERS[spec.name] = spec
+    _NAMES.update(dict.fromkeys(names, spec.name))
 
 
-def canonical(name: str) -> str:
-    """The name that results carry: an alias becomes its encoder's name, ``module:factory`` stays.
+def canonical_name(name: str) -> str:
+    """The name that is recorded in results: the encoder's name for an alias; ``module:factory`` is unchanged.
 
-    Raises: ExperimentError: no such encoder; the message names the nearest.
+    Raises: ExperimentError: no such encoder; the message suggests the nearest.
     """
-    return name if ":" in name else entry(name).name
+    return name if ":" in name else encoder_spec(name).name
 
 
-def entry(name: str) -> EncoderSpec:
-    """The card of an encoder.
+def encoder_spec(name: str) -> EncoderSpec:
+    """The spec of an encoder.
 
-    Raises: ExperimentError: no such encoder; the message names the nearest.
+    Raises: ExperimentError: no such encoder; the message suggests the nearest.
     """
     if _plain(name) not in _NAMES:
         load_plugins(GROUP)
@@ -88,7 +77,7 @@ def entry(name: str) -> EncoderSpec:
         return ENCODERS[_NAMES[_plain(name)]]
     close = nearest(_plain(name), _NAMES)
     do = f"Did you mean {close[0]}?" if close else ""
-    do = f"{do} oceanpath encoders list shows them all.".strip()
+    do = f"{do} List all with: oceanpath encoders list".strip()
     raise ExperimentError("no such encoder", where="extract.encoder", got=name, do=do)
 
 
@@ -101,49 +90,49 @@ def build_encoder(name: str, device: str = "auto", options: EncoderOptions | Non
         options: Weights, revision and precision.
 
     Raises:
-        ExperimentError: no such encoder or device, or options that it has no use for.
+        ExperimentError: no such encoder or device, or options that it does not support.
         MissingExtraError: a package that it needs is not installed.
-        StageError: its weights cannot be downloaded, or an encoder of the user's own breaks the contract.
-        ArtifactError: its weights are damaged, or another network's.
+        StageError: its weights cannot be downloaded, or a custom encoder breaks the contract.
+        ArtifactError: its weights are damaged, or of another network.
     """
     options = options or EncoderOptions()
     if ":" in name:
-        from oceanpath.slides.encoders.custom import build_own  # loads torch
+        from oceanpath.slides.encoders.custom import build_custom  # loads torch
 
-        return build_own(name, device, options)
-    card = entry(name)
-    _refuse_useless(card, options)
-    module: Any = importlib.import_module(card.module)
-    encoder: Encoder = module.build(card, device, options)
+        return build_custom(name, device, options)
+    spec = encoder_spec(name)
+    _refuse_unsupported(spec, options)
+    module: Any = importlib.import_module(spec.module)
+    encoder: Encoder = module.build(spec, device, options)
     return encoder
 
 
 def prepare_encoder(name: str, options: EncoderOptions) -> str:
-    """Make sure that the weights are on this machine, downloading them if need be; loads neither numpy nor torch.
+    """Make sure that the weights are on this machine, with a download if necessary; loads neither numpy nor torch.
 
     Returns:
-        What the features depend on beside the name: sha256 of the weights, and of the source of a user's own encoder;
-        empty for an encoder that is all code.
+        What the features depend on besides the name: SHA-256 of the weights, and of the source of a custom encoder;
+        empty for an encoder without weights.
 
     Raises: OceanPathError: as `build_encoder` does for names, options and weights.
     """
     if ":" in name:
-        read = [hash_file(local_file(options.weights, name))] if options.weights else []
-        return " ".join([source_digest(name), *read])
-    card = entry(name)
-    _refuse_useless(card, options)
-    return find_weights(card, options).sha256 if card.hub else ""
+        weights = [hash_file(local_file(options.weights, name))] if options.weights else []
+        return " ".join([source_digest(name), *weights])
+    spec = encoder_spec(name)
+    _refuse_unsupported(spec, options)
+    return find_weights(spec, options).sha256 if spec.hub else ""
 
 
-def _refuse_useless(card: EncoderSpec, options: EncoderOptions) -> None:
-    if card.hub is None and (options.weights or options.revision):
+def _refuse_unsupported(spec: EncoderSpec, options: EncoderOptions) -> None:
+    if spec.hub is None and (options.weights or options.revision):
         key = "weights" if options.weights else "revision"
-        raise ExperimentError("the encoder has no weights to choose", where=f"extract.{key}", got=card.name)
+        raise ExperimentError("the encoder has no weights to choose", where=f"extract.{key}", got=spec.name)
 
 
 def _plain(name: str) -> str:
     return name.lower().replace("-", "_")
 
 
-for _card in ENCODER_SPECS:
-    register_encoder(_card)
+for _spec in ENCODER_SPECS:
+    register_encoder(_spec)

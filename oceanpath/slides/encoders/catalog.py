@@ -1,7 +1,7 @@
 """The encoders by name: one table.
 
 Architectures, pooling and normalisation are those of the authors' model cards. Hub revisions are the commits that
-published work pins; ``main`` stands where none is known. The features of a file say which weights they came from.
+published work uses; ``main`` if none is known. Feature files record the weights they were computed with.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SWIGLU = {"mlp_layer": "SwiGLUPacked", "act_layer": "silu"}
 KAIKO = "kaiko_ai_towards_large_pathology_fms"
 
 
-def _timm(name: str, architecture: str, view: View, hub: Hub, **told: Any) -> EncoderSpec:
+def _timm(name: str, architecture: str, view: View, hub: Hub, **values: Any) -> EncoderSpec:
     return EncoderSpec(
         name=name,
         module="oceanpath.slides.encoders.timm_networks",
@@ -25,7 +25,7 @@ def _timm(name: str, architecture: str, view: View, hub: Hub, **told: Any) -> En
         architecture=architecture,
         view=view,
         hub=hub,
-        **told,
+        **values,
     )
 
 
@@ -65,7 +65,7 @@ ENCODER_SPECS = (
         dim=192,
         input_px=224,
         licence="no weights",
-        source="random weights from a seed: a floor to compare with",
+        source="random weights from a seed: a baseline",
         view=View(224, 224, "bilinear", *HALF),
         pool="cls",
     ),
@@ -261,7 +261,7 @@ ENCODER_SPECS = (
         dim=3072,
         aliases=("midnight", "kaiko_midnight"),
         licence="MIT",
-        source="Karasikov et al. 2025; class token beside the mean of the patch tokens",
+        source="Karasikov et al. 2025; class token and mean of the patch tokens",
         patch_px=224,
         pool="cls_mean",
         arguments={"img_size": 224, "global_pool": ""},

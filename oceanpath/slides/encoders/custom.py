@@ -1,15 +1,15 @@
-"""Encoders of a user's own: ``extract.encoder = "module:factory"``.
+"""Custom encoders: ``extract.encoder = "module:factory"``.
 
-`factory(device: str, options: EncoderOptions)` returns an object as `oceanpath.slides.encoders.Encoder` describes it.
-For a torch network that is four lines:
+`factory(device: str, options: EncoderOptions)` returns an object with the interface
+`oceanpath.slides.encoders.Encoder`. For a torch network this takes four lines:
 
     def factory(device, options):
-        card = Card("mine", "", 512, 224, "ours", "ours", view=View(224, 224, "bicubic", *IMAGENET))
+        spec = EncoderSpec("mine", "", 512, 224, "", "", view=View(224, 224, "bicubic", *IMAGENET))
         network = torch.jit.load(options.weights)           # [B, 3, 224, 224] -> [B, 512]
-        return TorchEncoder(card, network, place(device), options.precision, None)
+        return TorchEncoder(spec, network, resolve_device(device), options.precision, None)
 
-Before the first slide is read it is held to the laws of `oceanpath.slides.encoders.contract`. The source file that the
-module names is part of the fingerprint, and the content of `extract.weights`; what else it reads is the user's to tell.
+Before the first slide is read, its contract is checked (`oceanpath.slides.encoders.contract`). The source file of the
+module and the content of `extract.weights` are part of the fingerprint; other files that it reads are not.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from oceanpath.slides.encoders.spec import EncoderOptions
 from oceanpath.slides.encoders.user_code import source_of
 
 
-def build_own(name: str, device: str, options: EncoderOptions) -> Encoder:
-    """The encoder behind ``module:factory``, tried.
+def build_custom(name: str, device: str, options: EncoderOptions) -> Encoder:
+    """The encoder of ``module:factory``, with its contract checked.
 
     Raises:
         ExperimentError: no such module or factory, or the module cannot be imported.
         StageError: it breaks the contract.
     """
-    encoder = load_own(name, device, options)
-    if broken := [verdict for verdict in check_contract(encoder) if not verdict.holds]:
-        said = "; ".join(f"{verdict.law} {verdict.said}".strip() for verdict in broken)
-        do = f"oceanpath encoders check {name} says more."
-        raise StageError("the encoder breaks its contract", where=f"encoder {name}", got=said, do=do)
+    encoder = load_custom(name, device, options)
+    if failed := [check for check in check_contract(encoder) if not check.passed]:
+        got = "; ".join(f"{check.name} {check.detail}".strip() for check in failed)
+        do = f"See all checks with: oceanpath encoders check {name}"
+        raise StageError("the encoder breaks its contract", where=f"encoder {name}", got=got, do=do)
     return encoder
 
 
-def load_own(name: str, device: str, options: EncoderOptions) -> Encoder:
-    """The encoder behind ``module:factory``, not tried; without a revision or a digest of weights it gets empty ones.
+def load_custom(name: str, device: str, options: EncoderOptions) -> Encoder:
+    """The encoder of ``module:factory``, unchecked; a missing revision or digest of weights is set to "".
 
     Raises: ExperimentError: no such module or factory, or the module cannot be imported.
     """

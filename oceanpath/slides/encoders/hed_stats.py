@@ -1,9 +1,9 @@
-"""64 numbers about the stains of a patch, without weights: levels, contrast and texture after colour deconvolution.
+"""64 statistics of the stains of a patch, without weights: levels, contrast and texture after colour deconvolution.
 
-Colour deconvolution: Ruifrok and Johnston 2001. For haematoxylin, eosin and the residual: mean, deviation, five
-percentiles, skewness, mean step to the neighbour 1, 2, 4 and 8 px below, deviation of block means of 8, 16 and 32 px;
-then histograms of haematoxylin and eosin (8 bins each) and the three correlations. Every second column is looked at;
-for what describes the distribution, every second row of it. Percentiles are exact to half of `TICK`.
+Colour deconvolution: Ruifrok and Johnston 2001. For haematoxylin, eosin and the residual: mean, standard deviation,
+five percentiles, skewness, mean difference to the pixel 1, 2, 4 and 8 px below, standard deviation of block means of 8,
+16 and 32 px; then histograms of haematoxylin and eosin (8 bins each) and the three correlations. Every second column is
+used, and for the distribution every second row of it. Percentiles are exact to half of `TICK`.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ STEPS = (1, 2, 4, 8)
 BLOCKS = (8, 16, 32)
 BINS = 8
 RANGE = (0.0, 1.6)
-"""Optical density that the histograms span."""
+"""Range of optical density of the histograms."""
 TICK = 1 / 1024
-"""Optical density between two values that percentiles and histograms tell apart; float16 has as many near 1."""
+"""Resolution in optical density of percentiles and histograms; that of float16 near 1."""
 _DENSITY = -np.log10(np.maximum(np.arange(256), 1) / 255).astype(np.float32)
 _SHARES = np.linalg.inv(stain_matrix()).astype(np.float32)[:, :, None, None]
 """Share of each stain in the optical density of red, green and blue, [3, 3, 1, 1]."""
 _REACH = _SHARES[..., 0, 0].astype(float) * _DENSITY.max()
 _FIRST = int(np.minimum(_REACH, 0).sum(axis=0).min() / TICK) - 2
 _TICKS = int(np.maximum(_REACH, 0).sum(axis=0).max() / TICK) + 2 - _FIRST
-"""Ticks from the lowest to the highest density that any colour gives any stain."""
+"""Ticks from the lowest to the highest density of any stain for any colour."""
 _ZERO = (np.arange(3)[:, None] * _TICKS - _FIRST).astype(np.float32)
 _CUTS = np.rint(np.linspace(*RANGE, BINS + 1)[1:-1] / TICK).astype(np.int64) - _FIRST
 
@@ -50,7 +50,7 @@ class HedStats:
 
 
 def build(_: EncoderSpec, __: str, ___: EncoderOptions) -> HedStats:
-    """The encoder; it runs on the CPU in its own precision, whatever is asked."""
+    """The encoder; it runs on the CPU, whatever the device and precision."""
     return HedStats()
 
 
@@ -69,9 +69,9 @@ def _describe(patch: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def _unmix(patch: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Stains [3, P, P / 2] of a patch [P, P, 3]: a colour a plane, so that each step runs over memory as it lies."""
+    """Stains [3, P, P / 2] of a patch [P, P, 3]; one plane per colour, so that each step reads memory in order."""
     planes = np.ascontiguousarray(patch[:, ::2].transpose(2, 0, 1))
-    red, green, blue = _DENSITY.take(planes, mode="clip")  # nothing lies outside: spares the look at each index
+    red, green, blue = _DENSITY.take(planes, mode="clip")  # no index is outside; clip avoids the bounds check
     stains: NDArray[np.float32] = _SHARES[0] * red
     stains += _SHARES[1] * green
     stains += _SHARES[2] * blue
@@ -84,43 +84,43 @@ def _levels(flat: NDArray[np.float32]) -> tuple[NDArray[np.float64], list[NDArra
     ticks = (flat * np.float32(1 / TICK) + _ZERO).astype(np.int64)
     below = np.cumsum(np.bincount(ticks.ravel(), minlength=3 * _TICKS).reshape(3, _TICKS), axis=1)
     ranks = np.array([round(p / 100 * (count - 1)) for p in PERCENTILES])
-    found = np.stack([np.searchsorted(row, ranks, side="right") for row in below], axis=1)
-    levels = np.multiply(found + 0.5 + _FIRST, TICK, dtype=np.float64)
+    ticks_at = np.stack([np.searchsorted(row, ranks, side="right") for row in below], axis=1)
+    levels = np.multiply(ticks_at + 0.5 + _FIRST, TICK, dtype=np.float64)
     bins = [np.diff(row[_CUTS - 1], prepend=0, append=count) / count for row in below[:2]]
     return levels, bins
 
 
 def _steps(stains: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """Mean absolute difference of each stain to `STEPS` rows below."""
-    apart = np.empty_like(stains)
-    found = []
+    """Mean absolute difference of each stain to the pixels `STEPS` rows below."""
+    difference = np.empty_like(stains)
+    result = []
     for step in STEPS:
-        rows = apart[:, step:]
+        rows = difference[:, step:]
         np.subtract(stains[:, step:], stains[:, :-step], out=rows)
         np.abs(rows, out=rows)
-        found.append(rows.mean(axis=(1, 2)))
-    return found
+        result.append(rows.mean(axis=(1, 2)))
+    return result
 
 
 def _block_spreads(stains: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """Deviation of the means of square blocks, a stain each; larger blocks are made of the smallest.
+    """Standard deviation of the means of square blocks, per stain; larger blocks are composed of the smallest.
 
     A patch narrower than a block is one block.
     """
     high, wide = min(BLOCKS[0], stains.shape[1]), min(BLOCKS[0] // 2, stains.shape[2])
     cells = _means(stains, high, wide)
-    found = []
+    result = []
     for side in BLOCKS:
         across = min(side // BLOCKS[0], *cells.shape[1:])
-        found.append(_means(cells, across, across).reshape(3, -1).std(axis=1))
-    return found
+        result.append(_means(cells, across, across).reshape(3, -1).std(axis=1))
+    return result
 
 
 def _means(values: NDArray[np.float32], high: int, wide: int) -> NDArray[np.float32]:
-    """Means of blocks of `high` × `wide` of [3, rows, columns]; what fills no block is left out."""
+    """Means of blocks of `high` × `wide` of [3, rows, columns]; incomplete blocks are left out."""
     rows, columns = values.shape[1] // high, values.shape[2] // wide
     lines = values[:, : rows * high, : columns * wide].reshape(3, rows, high, columns * wide).sum(axis=2)
-    sums = lines[..., ::wide].copy()  # column by column: a sum over so short an axis takes ten times as long
+    sums = lines[..., ::wide].copy()  # column by column: a sum over such a short axis takes ten times as long
     for column in range(1, wide):
         sums += lines[..., column::wide]
     means: NDArray[np.float32] = sums / np.float32(high * wide)

@@ -1,4 +1,4 @@
-"""Whether anybody answers at an address, found out in bounded time: clients of the hub try for a minute and more."""
+"""Whether an address can be reached, within a time limit: clients of the hub retry for a minute or more."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from http.client import HTTPException
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, getproxies, urlopen
 
-PATIENCE_S = 8.0
+LIMIT_S = 8.0
 
 
-def why_unreachable(url: str, patience_s: float = PATIENCE_S) -> str:
-    """Why nobody answers at `url`; "" where somebody does, whatever the answer, or where it cannot be asked from here.
+def why_unreachable(url: str, limit_s: float = LIMIT_S) -> str:
+    """Why `url` cannot be reached; "" for any answer, or if it cannot be tested here.
 
-    It is asked through the proxies of the environment; through SOCKS only the hub's client may know a way. Looking up a
-    name takes no limit in time, so it is done in a thread that is left behind.
+    The proxies of the environment are used; only the hub's client supports SOCKS proxies. Name resolution has no time
+    limit, so it runs in a thread that may outlive this call.
     """
-    if not url.startswith(("http://", "https://")) or any(way.startswith("socks") for way in getproxies().values()):
+    if not url.startswith(("http://", "https://")) or any(proxy.startswith("socks") for proxy in getproxies().values()):
         return ""
-    said = [f"no answer from {url} within {patience_s:g} s"]
+    reason = [f"no answer from {url} within {limit_s:g} s"]
 
-    def ask() -> None:
-        said[:] = [_asked(url, patience_s)]
+    def request() -> None:
+        reason[:] = [_failure(url, limit_s)]
 
-    thread = threading.Thread(target=ask, daemon=True)
+    thread = threading.Thread(target=request, daemon=True)
     thread.start()
-    thread.join(patience_s)
-    return said[0]
+    thread.join(limit_s)
+    return reason[0]
 
 
-def _asked(url: str, patience_s: float) -> str:
+def _failure(url: str, limit_s: float) -> str:
     try:
-        with urlopen(Request(url, method="HEAD"), timeout=patience_s):
+        with urlopen(Request(url, method="HEAD"), timeout=limit_s):
             return ""
     except HTTPError:
         return ""

@@ -1,8 +1,8 @@
 """A Vision Transformer of the size Ti/16 (Touvron et al. 2021) whose weights come from a seed: 5.5 M random numbers.
 
-Nothing is learned and nothing is downloaded: it is for tests, demonstrations, and as a floor that a trained encoder
-must beat. Weights are drawn as in its paper (normal of deviation 0.02, cut at two deviations), in a fixed order, from
-a generator of their own, so that they depend on the seed alone.
+Nothing is learned and nothing is downloaded: it serves tests, demonstrations, and as a baseline for trained encoders.
+Weights are initialised as in its paper (normal with standard deviation 0.02, truncated at two standard deviations), in
+a fixed order, from their own generator, so that they depend only on the seed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from oceanpath.slides.encoders.device import place
+from oceanpath.slides.encoders.device import resolve_device
 from oceanpath.slides.encoders.spec import EncoderOptions, EncoderSpec
 from oceanpath.slides.encoders.torch_encoder import TorchEncoder
 
@@ -20,7 +20,7 @@ WIDTH, DEPTH, HEADS, PATCH_PX, SIDE_PX = 192, 12, 3, 16, 224
 
 
 class Block(nn.Module):
-    """Attention, then two layers, each after a norm and beside a shortcut."""
+    """Attention, then two linear layers, each with a norm before it and a residual connection."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,22 +45,22 @@ class RandomViT(nn.Module):
         super().__init__()
         self.patches = nn.Conv2d(3, WIDTH, PATCH_PX, PATCH_PX)
         self.cls = nn.Parameter(torch.zeros(1, 1, WIDTH))
-        self.places = nn.Parameter(torch.zeros(1, 1 + (SIDE_PX // PATCH_PX) ** 2, WIDTH))
+        self.position_embedding = nn.Parameter(torch.zeros(1, 1 + (SIDE_PX // PATCH_PX) ** 2, WIDTH))
         self.blocks = nn.Sequential(*(Block() for _ in range(DEPTH)))
         self.norm = nn.LayerNorm(WIDTH)
-        draw(self, seed)
+        initialise(self, seed)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Tokens [B, 197, 192] of normalised pixels [B, 3, 224, 224]."""
         patches = self.patches(pixels).flatten(2).transpose(1, 2)
-        tokens = torch.cat([self.cls.expand(len(patches), -1, -1), patches], dim=1) + self.places
+        tokens = torch.cat([self.cls.expand(len(patches), -1, -1), patches], dim=1) + self.position_embedding
         normed: Tensor = self.norm(self.blocks(tokens))
         return normed
 
 
 @torch.no_grad()
-def draw(network: nn.Module, seed: int) -> None:
-    """Fill every weight that is not a norm's from `seed`, biases with zeros."""
+def initialise(network: nn.Module, seed: int) -> None:
+    """Initialise all weights except those of norms from `seed`, and biases with zeros."""
     generator = torch.Generator().manual_seed(seed)
     norms = {id(value) for part in network.modules() if isinstance(part, nn.LayerNorm) for value in part.parameters()}
     for name, value in network.named_parameters():
@@ -72,6 +72,6 @@ def draw(network: nn.Module, seed: int) -> None:
             nn.init.trunc_normal_(value, std=0.02, a=-0.04, b=0.04, generator=generator)
 
 
-def build(card: EncoderSpec, device: str, options: EncoderOptions) -> TorchEncoder:
+def build(spec: EncoderSpec, device: str, options: EncoderOptions) -> TorchEncoder:
     """The encoder. Raises: ExperimentError: no such device."""
-    return TorchEncoder(card, RandomViT(), place(device), options.precision, None)
+    return TorchEncoder(spec, RandomViT(), resolve_device(device), options.precision, None)

@@ -1,6 +1,6 @@
-"""ResNet-50 (He et al. 2016) with ImageNet weights, cut after its third stage and averaged: 1024 features (CLAM, 2021).
+"""ResNet-50 (He et al. 2016) with ImageNet weights, up to its third stage, averaged: 1024 features (CLAM, 2021).
 
-The file of weights is that of the whole network, torchvision's or timm's, whose names of tensors are the same.
+The file of weights is that of the whole network, of torchvision or timm, whose tensors have the same names.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from oceanpath.slides.encoders.checkpoint import fill, read_state
-from oceanpath.slides.encoders.device import place
+from oceanpath.slides.encoders.checkpoint import load_weights, read_state
+from oceanpath.slides.encoders.device import resolve_device
 from oceanpath.slides.encoders.spec import EncoderOptions, EncoderSpec
-from oceanpath.slides.encoders.timm_library import wanting
+from oceanpath.slides.encoders.timm_library import missing_package_reported
 from oceanpath.slides.encoders.torch_encoder import TorchEncoder
 from oceanpath.slides.encoders.weights import find_weights
 from oceanpath.torchvision_import import import_torchvision
@@ -32,11 +32,11 @@ class ThreeStages(nn.Module):
         return maps
 
 
-def build(card: EncoderSpec, device: str, options: EncoderOptions) -> TorchEncoder:
+def build(spec: EncoderSpec, device: str, options: EncoderOptions) -> TorchEncoder:
     """The encoder; raises as `oceanpath.slides.encoders.timm_networks.build` does."""
-    where = place(device)
-    with wanting(card.name):
+    where = resolve_device(device)
+    with missing_package_reported(spec.name):
         whole = import_torchvision().models.resnet50(weights=None)
-    weights = find_weights(card, options)
-    fill(whole, read_state(weights.path), card.name, weights.path)
-    return TorchEncoder(card, ThreeStages(whole), where, options.precision, weights)
+    weights = find_weights(spec, options)
+    load_weights(whole, read_state(weights.path), spec.name, weights.path)
+    return TorchEncoder(spec, ThreeStages(whole), where, options.precision, weights)

@@ -1,4 +1,4 @@
-"""What is known of a patch encoder before it is built: no numpy, no torch."""
+"""The specification of a patch encoder; needs neither numpy nor torch."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from oceanpath.settings import Settings
 
 Mean = tuple[float, float, float]
 IMAGENET: tuple[Mean, Mean] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""Mean and deviation of ImageNet's pixels, red, green, blue, of 0 to 1."""
+"""Mean and standard deviation of ImageNet's pixels in red, green and blue, scaled to 0 to 1."""
 HALF: tuple[Mean, Mean] = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 BUILT_IN = "built in"
 
 
 class EncoderOptions(Settings):
-    """How an encoder is to be built, beside its name and its device."""
+    """Options for building an encoder, besides its name and device."""
 
     weights: Path | None = None
-    """A local file of weights, instead of the hub and its cache."""
+    """Local file of weights, instead of the hub and its cache."""
     revision: str = ""
-    """A commit of the hub repository, instead of the pinned one."""
+    """Commit of the hub repository, instead of the pinned one."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """What the network computes in; auto is bfloat16 where the device is fast at it, else float32."""
+    """Arithmetic of the network; auto is bfloat16 if the device is fast at it, otherwise float32."""
 
 
 @dataclass(frozen=True)
 class View:
-    """What the network sees of a square patch: resized with antialiasing, cut at the centre, normalised."""
+    """Preprocessing of a square patch: resized with antialiasing, cropped at the centre, normalised."""
 
     resize_px: int
     crop_px: int
@@ -40,15 +40,15 @@ class View:
 
 @dataclass(frozen=True)
 class Hub:
-    """Where published weights are."""
+    """Location of published weights."""
 
     repo: str
     file: str
     revision: str
-    """The commit whose weights are meant; ``main`` where none is pinned, so that features then name what they got."""
+    """Commit of the weights; ``main`` if none is pinned: features record the commit that was used."""
     gated: bool = False
     sha256: str = ""
-    """Of the file at that commit, where it is known."""
+    """SHA-256 of the file at that commit, if known."""
 
 
 @dataclass(frozen=True)
@@ -57,31 +57,31 @@ class EncoderSpec:
 
     name: str
     module: str
-    """Module with `build(card, device, options) -> Encoder`; imported only when asked for."""
+    """Module with `build(spec, device, options) -> Encoder`; imported only when needed."""
     dim: int
     input_px: int
-    """Side of what the network sees; 0 where any side does."""
+    """Side of the network's input; 0 for any side."""
     licence: str
-    """Of the weights."""
+    """Licence of the weights."""
     source: str
-    """Publication, or where the weights come from."""
+    """Publication, or origin of the weights."""
     aliases: tuple[str, ...] = ()
     patch_px: int = 256
     mpp: float = 0.5
-    """Patch side and µm a pixel that its authors or the benchmarks use."""
+    """Patch side and µm per pixel that its authors or benchmarks use."""
     view: View | None = None
     hub: Hub | None = None
     pool: Literal["network", "cls", "cls_mean", "map_mean"] = "network"
-    """What becomes of the network's output: its own vector, its class token, that beside the mean of its patch tokens,
-    or the mean of its feature map."""
+    """Pooling of the network's output: its own vector, its class token, the class token and the mean of the patch
+    tokens, or the mean of its feature map."""
     prefix_tokens: int = 1
     """Tokens before the first patch token: class token and registers."""
     architecture: str = ""
     """Name of the network in the library that builds it."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    """Its arguments there; `norm_eps` and `mlp_layer` in words of ours, as objects have no place in a table."""
+    """Its arguments there; `norm_eps` and `mlp_layer` stand for objects."""
     names: Literal["timm", "transformers"] = "timm"
-    """Which package named the tensors of the published file."""
+    """Package whose tensor names the published file uses."""
 
     @property
     def access(self) -> str:

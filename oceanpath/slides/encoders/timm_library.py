@@ -1,4 +1,4 @@
-"""timm, and what is said where it is not installed."""
+"""Import of timm, and the error if it is not installed."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def import_timm(needed_by: str) -> ModuleType:
 
     Raises: MissingExtraError: timm or torchvision is not installed.
     """
-    with wanting(needed_by):
+    with missing_package_reported(needed_by):
         import_torchvision()
         return importlib.import_module("timm")
 
 
 @contextmanager
-def wanting(encoder: str) -> Iterator[None]:
-    """Inside, a package that is not installed becomes an error that names the extra which brings it.
+def missing_package_reported(encoder: str) -> Iterator[None]:
+    """Within this context a missing package becomes an error that names the extra to install.
 
     Raises: MissingExtraError: a package is not installed.
     """

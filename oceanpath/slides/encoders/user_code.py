@@ -1,4 +1,4 @@
-"""Where the source of a user's own encoder is, without importing it."""
+"""The source file of a custom encoder, without importing it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from oceanpath.slides.encoders.weights import hash_file
 
 
 def source_of(name: str) -> Path:
-    """The file that ``module:factory`` names; modules of the current folder are found too.
+    """The file that ``module:factory`` names; modules of the current folder are included.
 
     Raises: ExperimentError: it is not of that form, or there is no such module.
     """
     module, _, factory = name.partition(":")
     where, form = "extract.encoder", "module:factory"
     if not factory.isidentifier() or not all(step.isidentifier() for step in module.split(".")):
-        raise ExperimentError("not the name of an encoder of your own", where=where, expected=form, got=name)
+        raise ExperimentError("not the name of a custom encoder", where=where, expected=form, got=name)
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)
     try:
@@ -26,11 +26,11 @@ def source_of(name: str) -> Path:
     except ModuleNotFoundError as error:
         raise ExperimentError("no such module", where=where, expected=form, got=f"{name} ({error})") from error
     if spec is None or spec.origin is None:
-        do = "Run where the module is, or put its folder on PYTHONPATH."
+        do = "Run in the folder of the module, or add that folder to PYTHONPATH."
         raise ExperimentError("no such module", where=where, expected=form, got=name, do=do)
     return Path(spec.origin)
 
 
 def source_digest(name: str) -> str:
-    """sha256 of the source file of ``module:factory``: changed code gives other features. Raises as `source_of`."""
+    """SHA-256 of the source file of ``module:factory``, as its code determines the features. Raises as `source_of`."""
     return hash_file(source_of(name))

@@ -1,4 +1,4 @@
-"""The patches of one slide after the other through one encoder."""
+"""Encode the patches of one slide after the other."""
 
 from __future__ import annotations
 
@@ -14,77 +14,77 @@ from oceanpath.slides.engine.oom_retry import OomRetry
 from oceanpath.slides.engine.reader_pool import ReaderPool, ReadRequest
 from oceanpath.slides.patches import read_patches
 from oceanpath.slides.reader import SlideReader
-from oceanpath.slides.threads import in_order, one_core_each
+from oceanpath.slides.threads import map_in_order, one_core_each
 
 
 class FeatureExtractor:
-    """Batches of one shape, whatever the slide, in order, whatever the number of threads and processes.
+    """Encodes batches of one shape, in order; the result depends neither on threads nor on processes.
 
-    An encoder that computes on the CPU gets a thread a core, and each reads and encodes batches of its own. Before a
-    device, processes read ahead into a ring. A batch holds patches of one slide alone: what a slide gives depends on no
-    other, and one that fails takes none with it.
+    An encoder that computes on the CPU gets one thread per core, and each thread reads and encodes its own batches. For
+    a device, a pool of processes reads ahead. A batch contains patches of only one slide: its features do not depend on
+    other slides, and a slide that fails does not affect others.
     """
 
     def __init__(self, encoder: Encoder, workers: int) -> None:
         """Start nothing yet.
 
         Args:
-            encoder: Turns patches into features.
-            workers: Processes that read ahead of a device; with 0 this one reads.
+            encoder: The encoder.
+            workers: Processes that read ahead of a device; with 0 this process reads.
         """
         self.encoder, self.workers = encoder, workers
-        self._halving = OomRetry(encoder)
-        self._ring: tuple[int, ReaderPool] | None = None
+        self._retry = OomRetry(encoder)
+        self._pool: tuple[int, ReaderPool] | None = None
 
     def encode(
-        self, job: ReadRequest, reader: SlideReader, upcoming: Callable[[], ReadRequest | None]
+        self, request: ReadRequest, reader: SlideReader, upcoming: Callable[[], ReadRequest | None]
     ) -> Iterator[NDArray[np.float16]]:
-        """Features of the patches of `job`, in order, [n, dim] a batch.
+        """Features of the patches of `request`, in order, [n, dim] per batch.
 
         Args:
-            job: The slide.
+            request: The slide.
             reader: The same slide, opened in this process.
-            upcoming: The slide after it, once that is known; its first batches may be read ahead.
+            upcoming: The next slide, once it is known; its first batches may be read ahead.
         """
-        left = len(job.coords)
-        for features in self._batches(job, reader, upcoming):
+        left = len(request.coords)
+        for features in self._batches(request, reader, upcoming):
             yield features[:left]
             left -= len(features)
 
     def _batches(
-        self, job: ReadRequest, reader: SlideReader, upcoming: Callable[[], ReadRequest | None]
+        self, request: ReadRequest, reader: SlideReader, upcoming: Callable[[], ReadRequest | None]
     ) -> Iterator[NDArray[np.float16]]:
         size = self.encoder.batch_size
 
         def read(start: int) -> NDArray[np.uint8]:
-            coords = job.coords[start : start + size]
-            patches = np.empty((size, job.grid.patch_px, job.grid.patch_px, 3), np.uint8)
-            read_patches(reader, job.grid, coords, patches[: len(coords)])
+            coords = request.coords[start : start + size]
+            patches = np.empty((size, request.grid.patch_px, request.grid.patch_px, 3), np.uint8)
+            read_patches(reader, request.grid, coords, patches[: len(coords)])
             patches[len(coords) :] = patches[len(coords) - 1]
             return patches
 
         def read_and_encode(start: int) -> NDArray[np.float16]:
-            return self._halving.encode(read(start))
+            return self._retry.encode(read(start))
 
-        starts = range(0, len(job.coords), size)
+        starts = range(0, len(request.coords), size)
         threads = self.encoder.threads
         if threads or not self.workers:
             with one_core_each() if threads else nullcontext():
-                yield from in_order(read_and_encode, starts, threads)
+                yield from map_in_order(read_and_encode, starts, threads)
             return
         try:
-            yield from map(self._halving.encode, self._ring_for(job.grid.patch_px).batches(job, upcoming))
+            yield from map(self._retry.encode, self._pool_for(request.grid.patch_px).batches(request, upcoming))
         except StageError:
-            self._end_ring()  # a reader may have died
+            self._close_pool()  # a reader may have died
             raise
 
-    def _ring_for(self, patch_px: int) -> ReaderPool:
-        if self._ring is None or self._ring[0] != patch_px:
-            self._end_ring()
-            self._ring = (patch_px, ReaderPool(self.workers, (self.encoder.batch_size, patch_px, patch_px, 3)))
-        return self._ring[1]
+    def _pool_for(self, patch_px: int) -> ReaderPool:
+        if self._pool is None or self._pool[0] != patch_px:
+            self._close_pool()
+            self._pool = (patch_px, ReaderPool(self.workers, (self.encoder.batch_size, patch_px, patch_px, 3)))
+        return self._pool[1]
 
-    def _end_ring(self) -> None:
-        if self._ring is not None:
-            self._ring[1].close()
-            self._ring = None
+    def _close_pool(self) -> None:
+        if self._pool is not None:
+            self._pool[1].close()
+            self._pool = None

@@ -1,4 +1,4 @@
-"""An encoder that goes on with smaller batches where the memory of its device does not hold the usual ones."""
+"""Retry with smaller batches when the memory of the device does not suffice."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from oceanpath.slides.encoders import Encoder
 
 
 class OomRetry:
-    """Encodes batches of any fixed size in pieces that fit; rows do not depend on the pieces.
+    """Encodes batches of any fixed size in pieces that fit into memory; rows do not depend on the pieces.
 
-    A piece that does not fit is halved, and so are all that follow. Every piece has the same shape: one that the batch
-    does not fill is filled up with copies of its last patch.
+    A piece that does not fit is halved, and so are all later ones. Every piece has the same shape: an incomplete one is
+    filled up with copies of its last patch.
     """
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
         self.size = encoder.batch_size
-        """Patches that are encoded at once now."""
+        """Current number of patches per piece."""
 
     def encode(self, patches: NDArray[np.uint8]) -> NDArray[np.float16]:
         """Features [B, dim] of `patches` [B, P, P, 3].
 
-        Raises: StageError: not even one patch fits.
+        Raises: StageError: a single patch does not fit.
         """
         while True:
             size = min(self.size, len(patches))
@@ -34,12 +34,12 @@ class OomRetry:
                 return np.concatenate([self._piece(patches[i : i + size], size) for i in range(0, len(patches), size)])
             except _out_of_memory() as error:
                 if size == 1:
-                    do = "Free memory on the device, choose another with --device, or a smaller encoder."
-                    said = str(error).splitlines()[0] if str(error) else type(error).__name__
+                    do = "Free memory on the device, select another with runtime.device, or use a smaller encoder."
+                    message = str(error).splitlines()[0] if str(error) else type(error).__name__
                     name = self.encoder.name
-                    raise StageError("not one patch fits the memory", where=name, got=said, do=do) from error
+                    raise StageError("memory does not suffice for one patch", where=name, got=message, do=do) from error
             self.size = size // 2
-            _give_back()
+            _release_cache()
 
     def _piece(self, patches: NDArray[np.uint8], size: int) -> NDArray[np.float16]:
         missing = size - len(patches)
@@ -48,13 +48,13 @@ class OomRetry:
 
 
 def _out_of_memory() -> tuple[type[BaseException], ...]:
-    """What says that memory is short; torch is not imported for the sake of encoders that do without it."""
+    """Exceptions for lack of memory; torch is not imported for encoders that do not use it."""
     torch = sys.modules.get("torch")
     return (MemoryError,) if torch is None else (MemoryError, torch.OutOfMemoryError)
 
 
-def _give_back() -> None:
-    """Let torch return what it holds in reserve: pieces of the old size are of no more use."""
+def _release_cache() -> None:
+    """Release the cache of torch, which is for pieces of the old size."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()

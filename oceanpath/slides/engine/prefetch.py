@@ -1,4 +1,4 @@
-"""While one thing is worked on, the next is prepared in a thread."""
+"""Prepare the next item in a thread while the current one is processed."""
 
 from __future__ import annotations
 
@@ -11,44 +11,44 @@ Value = TypeVar("Value")
 
 
 class Prefetcher(Generic[Key, Value]):
-    """Prepares what is expected to come next; after one wrong guess it guesses no more.
+    """Prepares the item that is expected next; after one wrong expectation it prepares no more in advance.
 
-    A guess is wrong where other processes share the work, or where part of it was done before.
+    An expectation is wrong if other processes share the work, or if part of it was done before.
     """
 
     def __init__(self, prepare: Callable[[Key], Value], discard: Callable[[Value], None]) -> None:
-        """Begin with nothing prepared.
+        """Prepare nothing yet.
 
         Args:
-            prepare: Runs in a thread, or in the caller's for what was not guessed.
-            discard: Takes what was prepared in vain.
+            prepare: Runs in a thread, or in that of the caller for an item that was not expected.
+            discard: Receives an item that was prepared unnecessarily.
         """
         self._prepare, self._discard = prepare, discard
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="ahead")
-        self._guess: tuple[Key, Future[Value]] | None = None
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="prefetch")
+        self._expected: tuple[Key, Future[Value]] | None = None
         self._trusted = True
 
     def take(self, key: Key) -> Value:
-        """What `prepare(key)` gives, waiting for it where it is under way. Raises: what `prepare` raised."""
-        guess, self._guess = self._guess, None
-        if guess is not None and guess[0] == key:
-            return guess[1].result()
-        if guess is not None:
+        """The item `prepare(key)`, which may be in preparation already. Raises: the exception of `prepare`."""
+        expected, self._expected = self._expected, None
+        if expected is not None and expected[0] == key:
+            return expected[1].result()
+        if expected is not None:
             self._trusted = False
-            guess[1].add_done_callback(self._put_away)
+            expected[1].add_done_callback(self._discard_result)
         return self._prepare(key)
 
     def expect(self, key: Key) -> None:
-        """Begin to prepare `key`."""
+        """Start to prepare the item of `key`."""
         if self._trusted:
-            self._guess = (key, self._pool.submit(self._prepare, key))
+            self._expected = (key, self._pool.submit(self._prepare, key))
 
     def ready(self) -> Value | None:
-        """What was expected, if it is prepared by now and went well."""
-        if self._guess is None or not self._guess[1].done() or self._guess[1].exception() is not None:
+        """The expected item, if it has been prepared without an error."""
+        if self._expected is None or not self._expected[1].done() or self._expected[1].exception() is not None:
             return None
-        return self._guess[1].result()
+        return self._expected[1].result()
 
-    def _put_away(self, future: Future[Value]) -> None:
+    def _discard_result(self, future: Future[Value]) -> None:
         if not future.cancelled() and future.exception() is None:
             self._discard(future.result())

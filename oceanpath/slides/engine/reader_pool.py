@@ -1,7 +1,7 @@
 """Reader processes that fill batches in shared memory, ahead of a device that encodes them.
 
-The memory has no name in the file system, so nothing is left of it however a run ends, and it falls back to a file
-where `/dev/shm` is small. A reader ends with its parent.
+The memory has no name in the file system, so nothing remains of it however a run ends, and it falls back to a file if
+`/dev/shm` is small. A reader ends with its parent.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from oceanpath.slides.patches import read_patches
 from oceanpath.slides.reader import SlideReader
 
 SLOTS = 3
-"""Batches: one that is encoded, one that is ready, one that is being read."""
+"""Batches in memory: one is encoded, one is complete, one is being read."""
 OPEN_SLIDES = 2
 """Slides that a reader process keeps open."""
 Shape = tuple[int, int, int, int]
@@ -49,34 +49,34 @@ class ReadRequest:
 
 @dataclass(eq=False)
 class _Batch:
-    """A batch on its way."""
+    """A batch that is being read."""
 
-    job: ReadRequest
+    request: ReadRequest
     slot: int
     count: int
-    """Rows that are real."""
+    """Rows of patches; the others are filled up."""
     readers: list[Connection] = field(default_factory=list)
-    """Those that still owe an answer."""
+    """Those that have not answered yet."""
 
 
 class ReaderPool:
-    """`workers` processes, started afresh, that read the patches of one batch after the other side by side."""
+    """Processes, started by spawn, that read the patches of one batch after the other in parallel."""
 
     def __init__(self, workers: int, shape: Shape) -> None:
-        """Start them.
+        """Start the processes.
 
         Args:
-            workers: Processes, at least 1.
+            workers: Number of processes, at least 1.
             shape: Of a batch, [B, P, P, 3].
         """
         context = multiprocessing.get_context("spawn")
         memory = context.RawArray(ctypes.c_uint8, SLOTS * math.prod(shape))
         self._slots = _as_slots(memory, shape)
         self._queue: deque[_Batch] = deque()
-        self._asked = 0
-        self._job: ReadRequest | None = None
-        self._begun = 0
-        """Batches of `_job`, the last slide that was asked for, that have been asked for."""
+        self._sent = 0
+        self._request: ReadRequest | None = None
+        self._started = 0
+        """Batches of `_request`, the last slide that was sent to the readers, that have been sent."""
         self._readers: list[Connection] = []
         for _ in range(workers):
             mine, theirs = context.Pipe()
@@ -85,24 +85,24 @@ class ReaderPool:
             self._readers.append(mine)
 
     def batches(
-        self, job: ReadRequest, upcoming: Callable[[], ReadRequest | None] = lambda: None
+        self, request: ReadRequest, upcoming: Callable[[], ReadRequest | None] = lambda: None
     ) -> Iterator[NDArray[np.uint8]]:
-        """Patches uint8 [B, P, P, 3] of a slide, in order; a batch is good until the next one is asked for.
+        """Patches uint8 [B, P, P, 3] of a slide, in order; a batch is valid until the next one is taken.
 
         The last is filled up with copies of its last patch, so that every batch has the same shape. Once all patches
-        of `job` are on their way, those of `upcoming()` follow, if there is one by then; its batches must be asked for
+        of `request` are being read, those of `upcoming()` follow, if it is known by then; its batches must be taken
         next.
 
         Raises:
-            OceanPathError, OSError: what reading raised.
-            StageError: a reader process died; the ring is of no more use.
+            OceanPathError, OSError: raised by a reader.
+            StageError: a reader process died; the pool cannot be used again.
         """
         size = self._slots.shape[1]
-        if self._job is not job or self._begun != len(self._queue):  # something failed, or another slide was guessed
+        if self._request is not request or self._started != len(self._queue):  # a failure, or another slide expected
             self._drop()
-            self._job, self._begun = job, 0
-        for _ in range(0, len(job.coords), size):
-            self._read_ahead(job, upcoming)
+            self._request, self._started = request, 0
+        for _ in range(0, len(request.coords), size):
+            self._read_ahead(request, upcoming)
             yield self._receive()
 
     def close(self) -> None:
@@ -110,38 +110,38 @@ class ReaderPool:
         for reader in self._readers:
             reader.close()
 
-    def _read_ahead(self, job: ReadRequest, upcoming: Callable[[], ReadRequest | None]) -> None:
+    def _read_ahead(self, request: ReadRequest, upcoming: Callable[[], ReadRequest | None]) -> None:
         size = self._slots.shape[1]
         while len(self._queue) < SLOTS:
-            if self._job is not None and self._begun * size >= len(self._job.coords):
-                following = upcoming() if self._job is job else None
+            if self._request is not None and self._started * size >= len(self._request.coords):
+                following = upcoming() if self._request is request else None
                 if following is None:
                     return
-                self._job, self._begun = following, 0
-            self._ask(self._begun * size)
-            self._begun += 1
+                self._request, self._started = following, 0
+            self._send(self._started * size)
+            self._started += 1
 
-    def _ask(self, start: int) -> None:
-        """Share the rows of one batch among the readers."""
-        assert self._job is not None
-        job, size = self._job, self._slots.shape[1]
-        coords = job.coords[start : start + size]
-        batch = _Batch(job, self._asked % SLOTS, len(coords))
-        self._asked += 1
+    def _send(self, start: int) -> None:
+        """Divide the rows of one batch among the readers."""
+        assert self._request is not None
+        request, size = self._request, self._slots.shape[1]
+        coords = request.coords[start : start + size]
+        batch = _Batch(request, self._sent % SLOTS, len(coords))
+        self._sent += 1
         self._queue.append(batch)
         share = -(-size // len(self._readers))
         for reader, first in zip(self._readers, range(0, len(coords), share), strict=False):
-            piece = replace(job, coords=coords[first : first + share])
-            with _alive(job.path):
+            piece = replace(request, coords=coords[first : first + share])
+            with _dead_readers_reported(request.path):
                 reader.send((piece, batch.slot, first))
             batch.readers.append(reader)
 
     def _receive(self) -> NDArray[np.uint8]:
-        """The oldest batch, when all its rows are there."""
+        """The oldest batch, once all its rows are read."""
         batch = self._queue.popleft()
         answers: list[Answer] = []
-        for reader in batch.readers:  # each answers in the order in which it was asked
-            with _alive(batch.job.path):
+        for reader in batch.readers:  # a reader answers in the order of its requests
+            with _dead_readers_reported(batch.request.path):
                 answers.append(reader.recv())
         if problem := next((answer for answer in answers if answer is not None), None):
             raise problem
@@ -150,47 +150,47 @@ class ReaderPool:
         return patches
 
     def _drop(self) -> None:
-        """Forget what is on its way."""
+        """Discard the batches that are being read."""
         while self._queue:
             with suppress(OceanPathError, OSError):
                 self._receive()
 
 
 @contextmanager
-def _alive(path: Path) -> Iterator[None]:
-    """Say it where a reader process turns out to be dead."""
+def _dead_readers_reported(path: Path) -> Iterator[None]:
     try:
         yield
     except (EOFError, ConnectionError) as error:
-        do = "Was memory short? Else leave the slide out with extract.exclude."
+        do = "If memory was short, use fewer runtime.workers; otherwise leave the slide out with extract.exclude."
         raise StageError("a process that read the slide died", where=path, do=do) from error
 
 
 def _serve(parent: Connection, memory: Any, shape: Shape) -> None:
-    """A reader process: read what is asked for until the parent is gone."""
+    """A reader process: answer requests until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
-    slots, opened = _as_slots(memory, shape), OrderedDict[Path, SlideReader]()
+    slots, readers = _as_slots(memory, shape), OrderedDict[Path, SlideReader]()
     while True:
         try:
-            job, slot, first = parent.recv()
+            request, slot, first = parent.recv()
         except (EOFError, ConnectionError):
             return
         answer: Answer = None
         try:
-            read_patches(_opened(job, opened), job.grid, job.coords, slots[slot, first : first + len(job.coords)])
+            rows = slots[slot, first : first + len(request.coords)]
+            read_patches(_reader_of(request, readers), request.grid, request.coords, rows)
         except (OceanPathError, OSError) as problem:
             answer = problem
         with suppress(ConnectionError):
             parent.send(answer)
 
 
-def _opened(job: ReadRequest, opened: OrderedDict[Path, SlideReader]) -> SlideReader:
-    if job.path not in opened:
-        opened[job.path] = job.open()
-        if len(opened) > OPEN_SLIDES:
-            opened.popitem(last=False)[1].close()
-    return opened[job.path]
+def _reader_of(request: ReadRequest, readers: OrderedDict[Path, SlideReader]) -> SlideReader:
+    if request.path not in readers:
+        readers[request.path] = request.open()
+        if len(readers) > OPEN_SLIDES:
+            readers.popitem(last=False)[1].close()
+    return readers[request.path]
 
 
 def _as_slots(memory: Any, shape: Shape) -> NDArray[np.uint8]:

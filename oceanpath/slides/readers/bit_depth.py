@@ -1,4 +1,4 @@
-"""TIFF slides with more than 8 bits per sample, of which OpenSlide shows the upper 8."""
+"""TIFF slides with more than 8 bits per sample, of which OpenSlide returns the upper 8."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import tifffile
 from oceanpath.errors import StageError
 
 LARGEST_LOOK = 2**24
-"""Pixels of a level that are read to see which values it holds."""
+"""Maximum number of pixels of the level that is read to find its largest value."""
 
 
 def check_bit_depth(path: Path) -> None:
-    """Refuse a TIFF whose samples leave the upper bits unused: its pixels would come out nearly black.
+    """Refuse a TIFF whose samples do not use the upper bits: its pixels would be nearly black.
 
     White glass is near the largest value of a brightfield slide, so a 16-bit slide without any value in the upper half
-    holds 12 or 14 bits per sample.
+    has 12 or 14 bits per sample.
 
     Raises: StageError: such a slide.
     """

@@ -1,4 +1,4 @@
-"""Which reader a slide gets: the tile reader where it gives exactly what OpenSlide gives, else OpenSlide."""
+"""Choice of the reader: the tile reader if its pixels are exactly those of OpenSlide, otherwise OpenSlide."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from oceanpath.slides.readers.tiff_tiles import TiffTiles
 
 PLAIN_VENDORS = ("aperio", "generic-tiff")
 WINDOW = 48
-"""Side of a compared window, level pixels."""
+"""Side of a compared window in level pixels."""
 SPREAD = 4
 """Windows of each level along each diagonal of the slide."""
 
 
 def choose_pixels(path: Path, handle: openslide.OpenSlide) -> tuple[Pixels, str]:
-    """The pixels of an open slide, and why they come through OpenSlide ("" where they come from the tiles).
+    """The pixels of an open slide, and why OpenSlide reads them ("" if the tiles are read directly).
 
-    The choice depends on nothing but the file, so features do not depend on the machine.
+    The choice depends only on the file, so features do not depend on the machine.
     """
     plain = OpenSlidePixels(path, handle)
     vendor = handle.properties.get("openslide.vendor", "")
@@ -33,47 +33,47 @@ def choose_pixels(path: Path, handle: openslide.OpenSlide) -> tuple[Pixels, str]
     if odd:
         return plain, odd
     if vendor == "aperio" and any((level.sizes == 0).any() for level in levels):
-        return plain, "tiles are missing"  # OpenSlide paints them from the next level
+        return plain, "tiles are missing"  # OpenSlide fills them from the next level
     tiles = TiffTiles(path, levels, handle.level_downsamples, plain)
     for number, level in enumerate(levels):
         downsample = handle.level_downsamples[number]
         if not on_whole_pixels(downsample, (level.width, level.height)):
-            continue  # read through OpenSlide
-        if differs := _difference(tiles, plain, number, level, downsample):
+            continue  # OpenSlide reads this level
+        if difference := _difference(tiles, plain, number, level, downsample):
             tiles.close()
-            return plain, differs
+            return plain, difference
     return tiles, ""
 
 
 def _difference(tiles: TiffTiles, plain: OpenSlidePixels, number: int, level: TileLevel, downsample: float) -> str:
-    """Where the tiles of a level give other pixels than OpenSlide, in words; nothing where they agree."""
+    """Where the tiles of a level have other pixels than OpenSlide, as text; "" if they agree."""
     tile = np.empty((level.tile_height, level.tile_width, 3), np.uint8)
-    for x, y in _places(level, downsample):
+    for x, y in _window_coords(level, downsample):
         column, row = (int(v / downsample + 0.5) for v in (x, y))
         cell = min(row // level.tile_height, len(level.sizes) - 1), column // level.tile_width
         try:
             tiles.decode(tile, number, cell)
-            wanted = plain.region(x, y, number, WINDOW, WINDOW)
+            expected = plain.region(x, y, number, WINDOW, WINDOW)
         except (ValueError, OSError, ArtifactError) as error:
             return f"a tile cannot be decoded: {error}"
-        found = next(tiles.regions(np.array([[x, y]]), number, WINDOW, WINDOW))
-        if not np.array_equal(found, wanted):
-            apart = int(np.abs(found.astype(int) - wanted).max())
+        pixels = next(tiles.regions(np.array([[x, y]]), number, WINDOW, WINDOW))
+        if not np.array_equal(pixels, expected):
+            apart = int(np.abs(pixels.astype(int) - expected).max())
             return f"pixels differ from OpenSlide's by up to {apart} at x {x}, y {y}, level {number}"
     return ""
 
 
-def _places(level: TileLevel, downsample: float) -> list[tuple[int, int]]:
-    """Level-0 places along both diagonals and past the last pixel of a level on whole pixels."""
+def _window_coords(level: TileLevel, downsample: float) -> list[tuple[int, int]]:
+    """Level-0 coordinates along both diagonals and past the last pixel of a level with aligned pixels."""
     xs, ys = (
-        _whole(size, downsample, step)
+        _positions(size, downsample, step)
         for size, step in ((level.width, level.tile_width), (level.height, level.tile_height))
     )
     return [*zip(xs, ys, strict=True), *zip(xs, ys[::-1], strict=True)]
 
 
-def _whole(size: int, downsample: float, tile: int) -> list[int]:
-    """`SPREAD` level-0 positions on one axis: on a tile's edge where there is one, the last beyond the slide's."""
+def _positions(size: int, downsample: float, tile: int) -> list[int]:
+    """`SPREAD` level-0 positions on one axis: on the edge of a tile if there is one, the last beyond the slide."""
     ends = [*np.linspace(0, size - WINDOW, SPREAD - 1), size - WINDOW / 2]
-    wanted = [round(end / tile) * tile - WINDOW / 2 if size > 2 * tile else end for end in ends[:-1]] + ends[-1:]
-    return [min(max(0, round(place)), size - 1) * round(downsample) for place in wanted]
+    positions = [round(end / tile) * tile - WINDOW / 2 if size > 2 * tile else end for end in ends[:-1]] + ends[-1:]
+    return [min(max(0, round(position)), size - 1) * round(downsample) for position in positions]

@@ -1,4 +1,4 @@
-"""Pixels through OpenSlide: every format it reads, a region at a time."""
+"""Pixels read by OpenSlide, one region at a time."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from oceanpath.slides.downsample import block_means
 from oceanpath.slides.readers.pixels import UndecodableError
 
 WHOLE = 1 / 1024
-"""A place nearer than this to a whole level pixel is not interpolated: cairo counts in 1/256 of a pixel."""
+"""Coordinates nearer than this to a whole level pixel are not interpolated: cairo's unit is 1/256 of a pixel."""
 
 
 class OpenSlidePixels:
     """Regions of a slide that OpenSlide has opened.
 
-    A place is moved to the nearest pixel of the level. Where a level's downsample is not whole, that pixel lies between
-    two of level 0, and OpenSlide, which takes places in whole level-0 pixels, interpolates over less than half a pixel.
-    Nothing else gives those pixels, so such levels are read here with every reader; see `on_whole_pixels`.
+    Coordinates are rounded to the nearest pixel of the level. If a level's downsample is not whole, that pixel is
+    between two of level 0, and OpenSlide, which takes whole level-0 pixels, interpolates over less than half a pixel.
+    Only OpenSlide gives those pixels, so every reader reads such levels here; see `on_whole_pixels`.
 
-    After one region that cannot be decoded an OpenSlide handle refuses every later call, also for sound regions. So a
-    failed read is tried once more through a new handle, which is kept where it succeeds.
+    After one region that cannot be decoded, an OpenSlide handle refuses every later call, also for intact regions. A
+    failed read is therefore repeated once with a new handle, which is kept if it succeeds.
     """
 
     name = "openslide"
 
     def __init__(self, path: Path, handle: openslide.OpenSlide) -> None:
         self._path, self._handle, self._downsamples = path, handle, handle.level_downsamples
-        self._own: list[openslide.OpenSlide] = []
+        self._reopened: list[openslide.OpenSlide] = []
         self._lock = threading.Lock()
 
     def region(self, x: int, y: int, level: int, width: int, height: int) -> NDArray[np.uint8]:
-        """RGB [height, width, 3] of one place, white where the scanner saw nothing.
+        """RGB [height, width, 3] of one region, white where nothing was scanned.
 
         Raises: UndecodableError: the pixels cannot be decoded.
         """
@@ -63,41 +63,42 @@ class OpenSlidePixels:
                 do='Copy the slide again, leave it out with extract.exclude, or set extract.on_bad_tile = "skip".',
             ) from error
         with self._lock:
-            self._own.append(fresh)
+            self._reopened.append(fresh)
             self._handle = fresh
         return region
 
     def regions(
-        self, places: NDArray[np.int64], level: int, width: int, height: int, factor: int = 1
+        self, coords: NDArray[np.int64], level: int, width: int, height: int, factor: int = 1
     ) -> Iterator[NDArray[np.uint8]]:
         """See `Pixels.regions`."""
         downsample = self._downsamples[level]
-        nearest = np.rint(level_pixels(places, downsample) * downsample).astype(np.int64)
-        found = (self.region(int(x), int(y), level, width, height) for x, y in nearest)
-        return block_means(found, width, height, factor)
+        nearest = np.rint(level_pixels(coords, downsample) * downsample).astype(np.int64)
+        regions = (self.region(int(x), int(y), level, width, height) for x, y in nearest)
+        return block_means(regions, width, height, factor)
 
     def close(self) -> None:
-        """Close the handles that were opened here; the first belongs to whoever opened it."""
-        while self._own:
-            self._own.pop().close()
+        """Close the handles that were opened here; the first belongs to the caller."""
+        while self._reopened:
+            self._reopened.pop().close()
 
 
-def level_pixels(places: NDArray[np.int64], downsample: float) -> NDArray[np.int64]:
-    """The nearest pixels of a level to level-0 `places`, any shape, halves upwards."""
-    nearest: NDArray[np.int64] = np.floor(np.asarray(places, np.float64) / downsample + 0.5).astype(np.int64)
+def level_pixels(coords: NDArray[np.int64], downsample: float) -> NDArray[np.int64]:
+    """The nearest pixels of a level to level-0 `coords`, any shape, halves rounded up."""
+    nearest: NDArray[np.int64] = np.floor(np.asarray(coords, np.float64) / downsample + 0.5).astype(np.int64)
     return nearest
 
 
 def on_whole_pixels(downsample: float, size: tuple[int, int]) -> bool:
-    """Whether all pixels of a level of `size` begin on pixels of level 0, so that OpenSlide interpolates none.
+    """Whether all pixels of a level of `size` are aligned with pixels of level 0, so that OpenSlide interpolates none.
 
-    A scanner that cuts its levels to whole pixels gives downsamples as 4.0002, which drift apart along the level.
+    A scanner that truncates its levels to whole pixels gives downsamples such as 4.0002, whose offset grows along the
+    level.
     """
     return abs(downsample - round(downsample)) * max(size) < WHOLE * downsample
 
 
 def _on_white(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """RGB of `rgba` [h, w, 4] laid on white; openslide-python has already undone the premultiplication."""
+    """RGB of `rgba` [h, w, 4] on white; openslide-python has already undone the premultiplication."""
     rgb, alpha = rgba[..., :3], rgba[..., 3:]
     if alpha.min() == 255:
         return np.ascontiguousarray(rgb)

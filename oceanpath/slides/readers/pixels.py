@@ -1,4 +1,4 @@
-"""What every reader of pixels offers."""
+"""Interface of all pixel readers."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ class Pixels(Protocol):
     """The pixels of an open slide, as regions of one level. Safe from several threads."""
 
     name: str
-    """What is recorded beside features: `openslide`, `tiff_tiles`, or a maker's package with its version."""
+    """Name recorded with the features: `openslide`, `tiff_tiles`, or an SDK with its version."""
 
     def regions(
-        self, places: NDArray[np.int64], level: int, width: int, height: int, factor: int = 1
+        self, coords: NDArray[np.int64], level: int, width: int, height: int, factor: int = 1
     ) -> Iterator[NDArray[np.uint8]]:
-        """RGB [height / factor, width / factor, 3] at each of `places` [n, 2], in their order; white outside the slide.
+        """RGB [height / factor, width / factor, 3] at each of `coords` [n, 2], in their order; white outside the slide.
 
-        The next region may overwrite one: keep a copy of what is needed longer.
+        The next region may overwrite the one before: copy what is needed longer.
 
         Args:
-            places: Left and top edges in level-0 pixels.
+            coords: Left and top edges in level-0 pixels.
             level: Level to read.
             width: Pixels of that level, a multiple of `factor`.
             height: Pixels of that level, a multiple of `factor`.
-            factor: Side of the blocks of pixels whose means are given, 1 to 16.
+            factor: Side of the blocks of pixels that are averaged, 1 to 16.
 
         Raises: UndecodableError: the pixels cannot be decoded.
         """

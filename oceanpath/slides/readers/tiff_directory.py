@@ -1,4 +1,4 @@
-"""Which levels of a TIFF are plain grids of JPEG tiles, and where each tile lies."""
+"""Which levels of a TIFF are plain grids of JPEG tiles, and the offset of each tile."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class TileLevel:
     offsets: NDArray[np.int64]
     """[rows, columns], bytes from the start of the file."""
     sizes: NDArray[np.int64]
-    """[rows, columns], bytes; 0 where there is no tile."""
+    """[rows, columns], bytes; 0 for a missing tile."""
     prefix: bytes
-    """What stands in a decoder's input for the first two bytes of a tile: tables and the colour space."""
+    """Replaces the first two bytes of a tile for the decoder: tables and the colour space."""
 
     def reduced(self, factor: int) -> TileLevel:
         """The same tiles at 1 / `factor` of their size."""
@@ -59,7 +59,7 @@ def plain_levels(path: Path, level_sizes: Sequence[tuple[int, int]]) -> tuple[li
 
 
 def _oddity(page: tifffile.TiffPage) -> str:
-    """What a plain JPEG level would not have, or nothing."""
+    """Why a level is not a plain JPEG level, or ""."""
     if page.compression != JPEG_IN_TIFF:
         return f"compression {int(page.compression)} is not JPEG"
     if page.bitspersample != 8 or page.samplesperpixel != 3 or page.planarconfig != 1:
@@ -85,5 +85,5 @@ def _level(page: tifffile.TiffPage) -> TileLevel:
 
 
 def _adobe_marker(transform: int) -> bytes:
-    """APP14: a JPEG decoder guesses the colour space of a stream without it (ITU-T T.872, 6.5.3)."""
+    """APP14: without it a JPEG decoder guesses the colour space of a stream (ITU-T T.872, 6.5.3)."""
     return b"\xff\xee\x00\x0eAdobe" + bytes([0, 100, 0, 0, 0, 0, transform])

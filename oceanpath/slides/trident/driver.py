@@ -1,18 +1,18 @@
-"""Runs under TRIDENT's interpreter (Python 3.10 on) and imports nothing but the standard library and what lies there.
+"""Runs under TRIDENT's interpreter (Python 3.10 or later) and imports only the standard library and TRIDENT.
 
 usage: python driver.py CHILD_PROCESS LIFELINE   CHILD_PROCESS: the path of oceanpath/child_process.py
 
-Requests are JSON lines on stdin, replies JSON lines on what was stdout; TRIDENT's own prints go to stderr.
+Requests and replies are messages as `oceanpath.subprocess_worker` defines them; what TRIDENT prints goes to stderr,
+and so does a line ``step: NAME`` before each step.
 
-    (start)                    → {"event": "hello", "found": trident | astrophysics | missing, "versions"}
-    {"op": "slide", "id", …}   → {"event": "step", "name"} before each step, then
-                                 {"event": "slide", "id", "status": "ok", "coords", "features"}, paths of H5 files
-                                 {"event": "slide", "id", "status": "blank"}
-                                 {"event": "slide", "id", "status": "error", "step", "kind", "error"}
-    (end of stdin)             → the process ends
+    {"op": "hello"}        → {"kind": trident | astrophysics | missing, "versions"}
+    {"op": "slide", "id"…} → {"id", "status": "ok", "coords", "features"}, paths of HDF5 files
+                             {"id", "status": "blank"}
+                             {"id", "status": "error", "step", "kind", "error"}
+    (end of stdin)         → the process ends
 
-A slide's request: path, reader (of TRIDENT, or null), mpp, work (a folder to write in), segmenter, confidence, mag,
-patch_px, overlap, min_tissue, encoder, weights (a file, or null), device (auto, cpu, cuda…), batch, workers.
+A request for a slide has: path, reader (of TRIDENT, or null), mpp, work (a folder to write in), segmenter, confidence,
+mag, patch_px, overlap, min_tissue, encoder, weights (a file, or null), device (auto, cpu, cuda…), batch, workers.
 """
 
 from __future__ import annotations
@@ -23,28 +23,32 @@ import importlib.util
 import json
 import os
 import platform
+import struct
 import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+SIZES = struct.Struct("<II")
+"""Sizes of a message's header and payload, as in `oceanpath.subprocess_worker`."""
+STEP = "step: "
 FAULTS = (ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, OSError, RuntimeError, TypeError)
-"""What a slide or a wrong name makes TRIDENT raise, with ValueError; anything else ends the driver with a traceback."""
+"""Exceptions of TRIDENT for one slide or a wrong name, with ValueError; any other ends the driver with a traceback."""
 PACKAGES = ("trident", "torch", "timm", "openslide-python")
 
 
-def kind_of(package: str = "trident") -> str:
-    """Which of the packages named trident is installed here, told by its files: trident, astrophysics or missing."""
+def installed_package(package: str = "trident") -> str:
+    """Which package named trident is installed here, judged by its files: trident, astrophysics or missing."""
     spec = importlib.util.find_spec(package)
-    folders = [Path(place) for place in (spec.submodule_search_locations or ())] if spec else []
+    folders = [Path(folder) for folder in (spec.submodule_search_locations or ())] if spec else []
     if any((folder / "wsi_objects" / "WSIFactory.py").is_file() for folder in folders):
         return "trident"
     return "astrophysics" if any((folder / "ion_balance.py").is_file() for folder in folders) else "missing"
 
 
 def versions() -> dict[str, str]:
-    """Versions of what decides the result; TRIDENT's with its commit, since releases share version strings."""
-    found = {"python": platform.python_version()}
+    """Versions of the packages that decide the result; TRIDENT's with its commit, as releases share version strings."""
+    result = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
             package = importlib.metadata.distribution(name)
@@ -52,12 +56,12 @@ def versions() -> dict[str, str]:
             continue
         origin = json.loads(package.read_text("direct_url.json") or "{}")
         commit = str(origin.get("vcs_info", {}).get("commit_id", ""))
-        found[name] = package.version + (f"+{commit[:12]}" if commit else "")
-    return found
+        result[name] = package.version + (f"+{commit[:12]}" if commit else "")
+    return result
 
 
 def extract(request: dict[str, Any], step: Any) -> dict[str, Any]:
-    """Features of one slide by TRIDENT; `step` is called with the name of each step before it begins."""
+    """Features of one slide by TRIDENT; `step` is called with the name of each step before it starts."""
     step("open")
     trident = importlib.import_module("trident")
     device = _device(request["device"])
@@ -69,7 +73,7 @@ def extract(request: dict[str, Any], step: Any) -> dict[str, Any]:
         where = "cpu" if request["segmenter"] == "otsu" else device
         options = {"target_mag": segmenter.target_mag, "job_dir": request["work"], "batch_size": request["batch"]}
         slide.segment_tissue(segmentation_model=segmenter, device=where, **options)
-        step("place")
+        step("select patches")
         coords = slide.extract_tissue_coords(
             target_mag=request["mag"],
             patch_size=request["patch_px"],
@@ -95,40 +99,39 @@ def extract(request: dict[str, Any], step: Any) -> dict[str, Any]:
     return {"status": "ok", "coords": str(coords), "features": str(features)}
 
 
-def answer(request: dict[str, Any], reply: Any) -> None:
-    """Do what a request asks for and reply."""
-    now = ["open"]
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """The reply to a request."""
+    if request["op"] == "hello":
+        return {"kind": installed_package(), "versions": versions()}
+    steps: list[str] = []
 
     def step(name: str) -> None:
-        now[0] = name
-        reply({"event": "step", "name": name})
+        steps.append(name)
+        sys.stderr.write(f"{STEP}{name}\n")
 
     try:
-        said = extract(request, step)
+        reply = extract(request, step)
     except (*FAULTS, ValueError) as error:
-        said = {"status": "error", "step": now[0], "kind": type(error).__name__, "error": str(error)}
-    reply({"event": "slide", "id": request["id"], **said})
+        reply = {"status": "error", "step": steps[-1], "kind": type(error).__name__, "error": str(error)}
+    return {"id": request["id"], **reply}
 
 
 def main(child_process: str, lifeline: int) -> None:
-    """Serve requests until stdin ends; end with all it started when its parent ends."""
+    """Serve requests until stdin ends; end with all processes started here when the parent ends."""
     here = Path(__file__).resolve().parent
-    sys.path[:] = [place for place in sys.path if Path(place or ".").resolve() != here]
-    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    sys.path[:] = [folder for folder in sys.path if Path(folder or ".").resolve() != here]
+    requests, replies = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-
-    def reply(said: dict[str, Any]) -> None:
-        channel.write(json.dumps(said) + "\n")
-        channel.flush()
-
     _load(child_process).end_with_parent(lifeline, group=True)
-    reply({"event": "hello", "found": kind_of(), "versions": versions()})
-    for line in iter(sys.stdin.readline, ""):
-        answer(json.loads(line), reply)
+    while len(sizes := requests.read(SIZES.size)) == SIZES.size:
+        message = json.loads(requests.read(SIZES.unpack(sizes)[0]))
+        header = json.dumps(answer(message["request"])).encode()
+        replies.write(SIZES.pack(len(header), 0) + header)
+        replies.flush()
 
 
 def _load(path: str) -> Any:
-    """A module by its file: the package it belongs to cannot be imported here."""
+    """A module by its file: its package cannot be imported here."""
     spec: Any = importlib.util.spec_from_file_location(Path(path).stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -146,15 +149,15 @@ def _encoder(name: str, weights: str | None) -> Any:
     factory = importlib.import_module("trident.patch_encoder_models").encoder_factory
     encoder = factory(name, weights_path=weights) if weights else factory(name)
     encoder.eval()
-    # TRIDENT hands the output to numpy, which has no bfloat16
+    # TRIDENT converts the output to numpy, which has no bfloat16
     encoder.register_forward_hook(lambda _module, _inputs, output: output.float())
     return encoder
 
 
-def _device(asked: str) -> str:
-    """TRIDENT takes devices as text alone."""
-    if asked != "auto":
-        return asked
+def _device(name: str) -> str:
+    """The device as TRIDENT takes it: text."""
+    if name != "auto":
+        return name
     return "cuda:0" if importlib.import_module("torch").cuda.is_available() else "cpu"
 
 

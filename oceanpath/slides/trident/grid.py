@@ -1,7 +1,7 @@
-"""Where TRIDENT places patches: by rounded magnifications, over the edges of the slide, column by column.
+"""The patch grid of TRIDENT: with rounded magnifications, beyond the edges of the slide, column by column.
 
-Its rules as of version 0.3.1 (WSIPatcher; Zhang et al. 2025, arXiv:2502.06750), so that slides fit a cohort that was
-begun with it. Pixels, tissue and the exact outline of contours are ours; docs/trident.md says what that changes.
+The rules of version 0.3.1 (WSIPatcher; Zhang et al. 2025, arXiv:2502.06750), so that slides can be added to a cohort
+extracted with it. Pixels, tissue and the exact outline of contours are ours; see docs/trident.md for the differences.
 """
 
 from __future__ import annotations
@@ -16,38 +16,40 @@ from oceanpath.slides.resolution import POWER_TIMES_MPP
 from oceanpath.slides.tissue import Tissue
 
 MAGNIFICATIONS = ((0.16, 80), (0.2, 60), (0.3, 40), (0.6, 20), (1.2, 10), (2.4, 5))
-"""Finer than so many micrometres a pixel is taken for this magnification."""
+"""Upper limit in micrometres per pixel → magnification."""
 DECIMALS = 4
-"""Of an mpp, kept before it is compared."""
+"""Decimals to which an mpp is rounded before the comparison."""
 
 
 def whole_magnification(target_mpp: float) -> int:
-    """The magnification that `target_mpp` stands for.
+    """The magnification of `target_mpp`.
 
-    Raises: ExperimentError: it is no whole number, and TRIDENT knows no others.
+    Raises: ExperimentError: it is not a whole number, which TRIDENT requires.
     """
     magnification = POWER_TIMES_MPP / target_mpp
     if abs(magnification - round(magnification)) > 1e-6:
         expected = "10 divided by a whole number, such as 0.25, 0.5 or 1"
         raise ExperimentError(
-            "TRIDENT knows whole magnifications", where="extract.target_mpp", expected=expected, got=target_mpp
+            "TRIDENT supports only whole magnifications", where="extract.target_mpp", expected=expected, got=target_mpp
         )
     return round(magnification)
 
 
 def plan_trident_grid(reader: SlideReader, patch_px: int, target_mpp: float, overlap: int = 0) -> PatchGrid:
-    """What TRIDENT cuts: squares of level-0 pixels whose side is the patch times a ratio of magnifications.
+    """TRIDENT's grid: squares of level-0 pixels whose side is the patch side times a ratio of magnifications.
 
     Raises:
         ExperimentError: no whole magnification, or `overlap` is not smaller than the patch.
-        StageError: the slide has no magnification, or a lower one than is asked for.
+        StageError: the slide has no magnification, or a lower one than requested.
     """
     if not 0 <= overlap < patch_px:
-        raise ExperimentError("extract.overlap is not smaller than extract.patch_px", expected=patch_px, got=overlap)
+        raise ExperimentError(
+            "extract.overlap must be smaller than extract.patch_px", expected=f"less than {patch_px}", got=overlap
+        )
     target, source = whole_magnification(target_mpp), _magnification(reader)
     if source < target:
         got = f"{source}x (mpp {reader.mpp.x:g}, {reader.mpp.source})"
-        do = "Enlarging would invent detail: raise extract.target_mpp, or leave the slide out with extract.exclude."
+        do = "Upsampling adds no detail: raise extract.target_mpp, or leave the slide out with extract.exclude."
         raise StageError("too coarse for extract.target_mpp", where=reader.path, expected=f"{target}x", got=got, do=do)
     scale = (POWER_TIMES_MPP / target) / (POWER_TIMES_MPP / source)
     side, shared = round(patch_px * scale), round(overlap * scale)
@@ -57,14 +59,14 @@ def plan_trident_grid(reader: SlideReader, patch_px: int, target_mpp: float, ove
     )
 
 
-def place_trident_patches(
+def select_trident_patches(
     reader: SlideReader, grid: PatchGrid, tissue: Tissue, min_tissue: float
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Patches that begin inside the slide and hold enough tissue, column by column.
+    """Patches that start inside the slide and contain enough tissue, column by column.
 
     Returns:
-        coords [N, 2] int32, level-0 top-left x and y, and the share [N] of each whole patch that is tissue; what lies
-        beyond the edge of the slide is none.
+        coords [N, 2] int32, level-0 top-left x and y, and the tissue fraction [N] of each whole patch; the area beyond
+        the edge of the slide counts as no tissue.
     """
     xs = _starts(reader.width, grid.footprint_x, grid.step_x)
     ys = _starts(reader.height, grid.footprint_y, grid.step_y)
@@ -77,15 +79,17 @@ def place_trident_patches(
 
 def _magnification(reader: SlideReader) -> int:
     mpp = round(reader.mpp.x, DECIMALS)
-    found = next((magnification for limit, magnification in MAGNIFICATIONS if mpp < limit), None)
-    if found is None:
-        expected, do = f"below {MAGNIFICATIONS[-1][0]} µm a pixel", "Leave the slide out with extract.exclude."
-        raise StageError("TRIDENT knows no such magnification", where=reader.path, expected=expected, got=mpp, do=do)
-    return found
+    magnification = next((magnification for limit, magnification in MAGNIFICATIONS if mpp < limit), None)
+    if magnification is None:
+        expected, do = f"below {MAGNIFICATIONS[-1][0]} µm per pixel", "Leave the slide out with extract.exclude."
+        raise StageError(
+            "TRIDENT has no magnification for this mpp", where=reader.path, expected=expected, got=mpp, do=do
+        )
+    return magnification
 
 
 def _starts(size: int, side: float, step: float) -> NDArray[np.int64]:
-    """Starts below `size`: the second patch never overlaps the first, every later one does overlap the one before."""
+    """Positions below `size`: the second patch never overlaps the first, every later one overlaps the one before."""
     later = np.arange(side, size, step)
     starts: NDArray[np.int64] = np.concatenate([[0], later]).astype(np.int64)
     return starts

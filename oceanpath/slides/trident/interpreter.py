@@ -1,4 +1,4 @@
-"""Where TRIDENT's interpreter is, and what to say when it, or TRIDENT in it, is not there."""
+"""The interpreter of TRIDENT, and the errors if it, or TRIDENT in it, is missing."""
 
 from __future__ import annotations
 
@@ -7,36 +7,38 @@ import shutil
 from pathlib import Path
 
 from oceanpath.errors import ExperimentError, MissingExtraError, OceanPathError
-from oceanpath.slides.trident.driver import kind_of
+from oceanpath.slides.trident.driver import installed_package
 
 VARIABLE = "OCEANPATH_TRIDENT_PYTHON"
 RECIPE = (
-    "Install MahmoodLab TRIDENT (not on PyPI, CC BY-NC-ND) into a Python 3.10 or 3.11 of its own as docs/trident.md "
-    f'says, and set extract.trident_python or {VARIABLE}; or set extract.backend = "native".'
+    "Install MahmoodLab TRIDENT (not on PyPI, CC BY-NC-ND) into its own Python 3.10 or 3.11 (see docs/trident.md), "
+    f'and set extract.trident_python or {VARIABLE}; or set extract.backend = "native".'
 )
 
 
-def find_interpreter(asked: str) -> Path:
-    """The interpreter that `asked` names (a path, or a command of PATH), else the one in OCEANPATH_TRIDENT_PYTHON.
+def find_interpreter(name: str) -> Path:
+    """The interpreter `name` (a path, or a command on PATH); for an empty name that of OCEANPATH_TRIDENT_PYTHON.
 
     Raises:
-        MissingExtraError: none is named; says so if this interpreter has one of the packages called trident.
-        ExperimentError: what is named is no program.
+        MissingExtraError: none is set; mentions a package called trident in this interpreter.
+        ExperimentError: there is no such program.
     """
-    where, named = ("extract.trident_python", asked) if asked else (VARIABLE, os.environ.get(VARIABLE, ""))
+    where, named = ("extract.trident_python", name) if name else (VARIABLE, os.environ.get(VARIABLE, ""))
     if not named:
-        beside = {"trident": "TRIDENT is installed beside OceanPath, whose packages it cannot share"}
-        beside["astrophysics"] = "the package `trident` beside OceanPath is the astrophysics package"
-        raise MissingExtraError("no interpreter with TRIDENT is named", got=beside.get(kind_of(), ""), do=RECIPE)
-    found = shutil.which(Path(named).expanduser())
-    if found is None:
+        installed = {"trident": "TRIDENT is installed with OceanPath, whose packages it cannot share"}
+        installed["astrophysics"] = "the package `trident` installed with OceanPath is the astrophysics package"
+        raise MissingExtraError(
+            "no interpreter with TRIDENT is set", got=installed.get(installed_package(), ""), do=RECIPE
+        )
+    program = shutil.which(Path(named).expanduser())
+    if program is None:
         raise ExperimentError("no such interpreter", where=where, got=named, do=RECIPE)
-    return Path(found).absolute()
+    return Path(program).absolute()
 
 
-def refusal(found: str, python: Path) -> OceanPathError:
-    """The error for an interpreter without TRIDENT; `found` is what the driver saw there."""
-    if found == "astrophysics":
+def missing_trident_error(kind: str, python: Path) -> OceanPathError:
+    """The error for an interpreter without TRIDENT; `kind` is the result of `installed_package` there."""
+    if kind == "astrophysics":
         do = f"Remove it (pip uninstall trident): both import as `trident`. {RECIPE}"
-        return MissingExtraError("the `trident` here is the astrophysics package, not TRIDENT", where=python, do=do)
-    return MissingExtraError("TRIDENT is not installed here", where=python, do=RECIPE)
+        return MissingExtraError("its `trident` is the astrophysics package, not TRIDENT", where=python, do=do)
+    return MissingExtraError("TRIDENT is not installed in this interpreter", where=python, do=RECIPE)

@@ -1,4 +1,4 @@
-"""What the model that tested a slide looked at."""
+"""Attention maps of the models that tested the slides."""
 
 from __future__ import annotations
 
@@ -23,25 +23,23 @@ from oceanpath.fit.predict import predict_attention
 from oceanpath.fit.threads import torch_threads
 from oceanpath.pipeline.stage import Inputs, Progress
 from oceanpath.stages.analyze.settings import AnalyzeSettings
-from oceanpath.stats.panel import decide
+from oceanpath.tasks.base import Task
+from oceanpath.tasks.registry import read_task
 
 COLUMNS = ["slide_id", "x", "y", "attention"]
 FOLDER = "attention"
 
 
-def pick_slides(frame: pd.DataFrame, classes: Sequence[str], count: int) -> pd.DataFrame:
-    """The test rows to draw: half the worst errors, the rest the right decisions that are most certain.
+def pick_slides(frame: pd.DataFrame, task: Task, count: int) -> pd.DataFrame:
+    """The test rows to draw: half the worst errors, the rest the correct predictions that are most certain.
 
-    Where one kind runs out the other fills up. Columns of `frame` and: decided (class name), certainty (probability of
-    the true class), kind ("error" or "correct"). Equal certainties are ordered by slide id.
+    If there are too few of one kind, the other kind is used. Columns of `frame` and: decided (text), certainty (for
+    classification the probability of the true class), kind ("error" or "correct"). Equal certainties are ordered by
+    slide id.
     """
-    labels, probs = predictions.label_numbers(frame, classes), predictions.probabilities(frame, classes)
-    decided = decide(probs)
-    rows = frame.assign(
-        decided=[classes[i] for i in decided],
-        certainty=probs[np.arange(len(labels)), labels],
-        kind=np.where(decided == labels, "correct", "error"),
-    )
+    review = task.review(frame["label"].tolist(), task.values(frame))
+    kind = np.where(review.is_correct, "correct", "error")
+    rows = frame.assign(decided=review.decided, certainty=review.certainty, kind=kind)
     errors = rows[rows["kind"] == "error"].sort_values(["certainty", "slide_id"])
     right = rows[rows["kind"] == "correct"].sort_values(["certainty", "slide_id"], ascending=[False, True])
     wrong = min(len(errors), max(count // 2, count - len(right)))
@@ -49,7 +47,7 @@ def pick_slides(frame: pd.DataFrame, classes: Sequence[str], count: int) -> pd.D
 
 
 def draw_slides(settings: AnalyzeSettings, inputs: Inputs, out: Path, progress: Progress) -> list[dict[str, Any]]:
-    """Write a picture a slide and attention.parquet; returns one object a picture for analysis.json.
+    """Write one picture per slide and attention.parquet; returns one object per picture for analysis.json.
 
     Args:
         settings: How many slides, and the device.
@@ -59,7 +57,8 @@ def draw_slides(settings: AnalyzeSettings, inputs: Inputs, out: Path, progress: 
     """
     train, extract = inputs["train"], inputs.get("extract")
     results = predictions.read_cv_results(train)
-    rows = pick_slides(predictions.read_oof(train), results["classes"], settings.attention_slides)
+    task = read_task(results, train)
+    rows = pick_slides(predictions.read_oof(train, task), task, settings.attention_slides)
     store, device = Store(inputs["mmap"], check=inputs.verify), str(pick_device(settings.device))
     if extract is not None:
         inputs.check("extract", [name for slide in rows["slide_id"] for name in (f"{slide}.h5", _thumbnail_of(slide))])
@@ -74,7 +73,8 @@ def draw_slides(settings: AnalyzeSettings, inputs: Inputs, out: Path, progress: 
             attention = predict_attention(checkpoint, store.features(number), coords, device)
         tables.append(_table(row["slide_id"], coords, attention))
         fact = {name: row[name] for name in ("slide_id", "label", "decided", "certainty", "kind", "fold")}
-        over = _draw(fact, store, attention, extract, out)
+        title = f"{fact['slide_id']}\n{task.caption(fact['label'], fact['decided'], fact['certainty'])}"
+        over = _draw(fact["slide_id"], title, store, attention, extract, out)
         facts.append(fact | {"patches": len(attention), "over": over, "picture": f"{FOLDER}/{row['slide_id']}.png"})
         progress.advance()
     empty = _table("", None, np.empty(0, np.float32))
@@ -83,26 +83,24 @@ def draw_slides(settings: AnalyzeSettings, inputs: Inputs, out: Path, progress: 
 
 
 def _table(slide: str, coords: NDArray[np.int32] | None, attention: NDArray[np.float32]) -> pd.DataFrame:
-    places = {
+    coordinates = {
         axis: pd.array([pd.NA] * len(attention) if coords is None else coords[:, i], dtype="Int32")
         for i, axis in enumerate(("x", "y"))
     }
-    return pd.DataFrame({"slide_id": [slide] * len(attention), **places, "attention": attention})
+    return pd.DataFrame({"slide_id": [slide] * len(attention), **coordinates, "attention": attention})
 
 
-def _draw(fact: dict[str, Any], store: Store, attention: NDArray[np.float32], extract: Path | None, out: Path) -> str:
-    """Draw one slide over the best there is; returns "thumbnail", "places" or "order"."""
-    path = out / FOLDER / f"{fact['slide_id']}.png"
-    certainty = f"probability of {fact['label']}: {fact['certainty']:.3f}"
-    title = f"{fact['slide_id']}\n{fact['label']}, decided {fact['decided']} ({certainty})"
-    number = store.number(fact["slide_id"])
+def _draw(slide: str, title: str, store: Store, attention: NDArray[np.float32], extract: Path | None, out: Path) -> str:
+    """Draw one slide over its thumbnail, else at its coordinates, else in order: "thumbnail", "places" or "order"."""
+    path = out / FOLDER / f"{slide}.png"
+    number = store.number(slide)
     coords = store.coords(number)
     if coords is None:
         draw_sorted(path, attention, title)
         return "order"
-    meta = extract and _meta(extract, fact["slide_id"])
+    meta = extract and _meta(extract, slide)
     if extract and meta:
-        thumbnail = _thumbnail(extract, fact["slide_id"])
+        thumbnail = _thumbnail(extract, slide)
         backdrop = Backdrop(thumbnail, meta.level0_width, meta.level0_height, meta.mpp_x or None)
         draw_heatmap(path, coords, footprint(meta), attention, backdrop, title)
         return "thumbnail"

@@ -1,4 +1,4 @@
-"""Slides in the space of one model, flattened by UMAP (McInnes, Healy and Melville 2018)."""
+"""Slide embeddings of one model in two dimensions, by UMAP (McInnes, Healy and Melville 2018)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from oceanpath.figures.embedding import draw_embedding
 from oceanpath.figures.files import check_figure
 from oceanpath.stages.analyze.settings import AnalyzeSettings
 from oceanpath.stages.analyze.umap_import import import_umap
+from oceanpath.tasks.registry import read_task
 
 FOLD = 0
 """Embeddings of different folds come from different models and cannot be compared."""
@@ -22,16 +23,17 @@ COLUMNS = ["slide_id", "umap_1", "umap_2", "label", "role", "fold"]
 
 
 def map_slides(settings: AnalyzeSettings, train: Path, out: Path, selected: bool) -> str:
-    """Write umap.parquet and umap.png of fold 0's model; why not, where there are too few slides, else nothing."""
+    """Write umap.parquet and umap.png of fold 0's model; returns the reason if there are too few slides, else ""."""
     embeddings, ids = predictions.read_embeddings(train / f"fold_{FOLD}")
     if len(ids) < FEWEST:
         return f"{len(ids)} slides are too few to map; at least {FEWEST} are needed"
     xy = flatten(embeddings, settings)
     table = ids.assign(umap_1=xy[:, 0], umap_2=xy[:, 1], fold=FOLD)[COLUMNS]
     write_table(table, out / "umap.parquet")
-    classes = [str(name) for name in predictions.read_cv_results(train)["classes"]]
+    strata = read_task(predictions.read_cv_results(train), train).strata(ids["label"].tolist())
     title = f"Slide embeddings, model of fold {FOLD}" + (" (selected)" if selected else "")
-    draw_embedding(out / "umap.png", xy, ids["label"].tolist(), ids["role"].tolist(), classes, title)
+    groups = [strata.names[number] for number in strata.rows]
+    draw_embedding(out / "umap.png", xy, groups, ids["role"].tolist(), strata.names, title)
     return ""
 
 
@@ -53,9 +55,9 @@ def flatten(embeddings: NDArray[np.float32], settings: AnalyzeSettings) -> NDArr
 
 
 def start(standard: NDArray[np.float64], seed: int) -> NDArray[np.float32]:
-    """First places [S, 2]: the two main axes, largest value 10, rounded so that last bits do not matter.
+    """Initial coordinates [S, 2]: the two main axes, largest value 10, rounded so that last bits do not matter.
 
-    A little noise keeps slides apart that are alike, and gives an axis without extent some: UMAP divides by it.
+    A little noise separates equal slides and extends an axis without extent, by which UMAP would divide.
     """
     left, sizes, _ = np.linalg.svd(standard, full_matrices=False)
     axes = np.zeros((len(standard), 2))
@@ -75,7 +77,7 @@ def check_map(path: Path) -> None:
     """
     table = read_table(path / "umap.parquet")
     if list(table.columns) != COLUMNS or table["slide_id"].duplicated().any():
-        raise ArtifactError("umap.parquet is not one row a slide", where=path, expected=COLUMNS)
+        raise ArtifactError("umap.parquet has not one row per slide", where=path, expected=COLUMNS)
     if not np.isfinite(table[["umap_1", "umap_2"]].to_numpy(np.float64)).all():
         raise ArtifactError("a coordinate is not finite", where=path / "umap.parquet")
     check_figure(path / "umap.png")

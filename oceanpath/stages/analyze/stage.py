@@ -1,4 +1,4 @@
-"""The door of `analyze`."""
+"""Declaration of the analyze stage."""
 
 from __future__ import annotations
 

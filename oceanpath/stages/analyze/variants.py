@@ -1,4 +1,4 @@
-"""The test rows of all variants of an experiment, side by side."""
+"""The test rows of all variants of an experiment, for the same slides."""
 
 from __future__ import annotations
 
@@ -6,47 +6,48 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from oceanpath.artifacts import predictions
 from oceanpath.artifacts.cohort.ids import describe_missing
 from oceanpath.errors import StageError
+from oceanpath.tasks.base import Task
+from oceanpath.tasks.evaluation import Floats, Targets
+from oceanpath.tasks.registry import read_task
 
 
 @dataclass(frozen=True)
 class VariantRows:
     """One row per slide, sorted by slide; all variants predicted the same slides."""
 
-    classes: list[str]
-    labels: NDArray[np.int64]
+    task: Task
+    targets: Targets
     """[n]."""
     patients: list[str]
     """[n]."""
-    probs: Mapping[str, NDArray[np.float64]]
-    """Variant → probabilities [n, C]; the variant that the others are held against comes first."""
+    values: Mapping[str, Floats]
+    """Variant → values [n, K]; the variant that the others are compared with comes first."""
 
 
 def read_variants(variants: Mapping[str, Path]) -> VariantRows:
-    """The rows of the variants; the first one says which slides, patients, labels and classes there are.
+    """The rows of the variants; the first one determines the slides, patients, labels and task.
 
     Raises: StageError: another variant differs in them, or a row is no test row.
     """
     (first, folder), *others = variants.items()
-    classes = [str(name) for name in predictions.read_cv_results(folder)["classes"]]
-    own = _read(folder, classes, first)
-    frames = {first: own} | {name: _matched(own, _read(path, classes, name), name) for name, path in others}
-    probs = {name: predictions.probabilities(frame, classes) for name, frame in frames.items()}
-    return VariantRows(classes, predictions.label_numbers(own, classes), [str(p) for p in own["patient_id"]], probs)
+    task = read_task(predictions.read_cv_results(folder), folder)
+    own = _read(folder, task, first)
+    frames = {first: own} | {name: _matched(own, _read(path, task, name), name) for name, path in others}
+    values = {name: task.values(frame) for name, frame in frames.items()}
+    return VariantRows(task, task.targets(own["label"].tolist()), [str(p) for p in own["patient_id"]], values)
 
 
-def _read(folder: Path, classes: list[str], name: str) -> pd.DataFrame:
+def _read(folder: Path, task: Task, name: str) -> pd.DataFrame:
     """Test rows by slide, sorted."""
-    theirs = [str(label) for label in predictions.read_cv_results(folder)["classes"]]
-    if sorted(theirs) != sorted(classes):
-        raise StageError("variants have different classes", where=name, expected=classes, got=theirs)
-    frame = predictions.read_oof(folder).set_index("slide_id").sort_index()
+    own = read_task(predictions.read_cv_results(folder), folder)
+    if sorted(own.columns) != sorted(task.columns) or own.name != task.name:
+        raise StageError("variants predict different things", where=name, expected=task.columns, got=own.columns)
+    frame = predictions.read_oof(folder, own).set_index("slide_id").sort_index()
     if set(frame["role"]) != {"test"} or frame.index.has_duplicates:
         raise StageError("only test rows are compared, each slide once", where=name)
     return frame

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from oceanpath.artifacts import metrics
+from oceanpath.artifacts.json_files import write_json
 from oceanpath.errors import ArtifactError
 from oceanpath.figures.fonts import notice
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
@@ -14,6 +15,7 @@ from oceanpath.stages.analyze import compare
 from oceanpath.stages.analyze.attention import check_attention, draw_slides
 from oceanpath.stages.analyze.embed import check_map, map_slides
 from oceanpath.stages.analyze.settings import AnalyzeSettings
+from oceanpath.tasks.registry import read_task
 
 FILE = "analysis.json"
 
@@ -23,24 +25,25 @@ def run(settings: AnalyzeSettings, inputs: Inputs, out: Path, progress: Progress
 
     Raises: StageError: variants cannot be compared. ArtifactError: an input is damaged.
     """
-    selected = bool(metrics.read_metrics(inputs["eval"])["selected"])
+    evaluated = metrics.read_metrics(inputs["eval"])
+    selected, title = bool(evaluated["selected"]), read_task(evaluated, inputs["eval"]).main_title
     compared = compare.compare_variants(settings, inputs["train"], inputs.across.get("train", {}), selected)
     if compared is not None:
         compare.write_comparison(compared, out)
     progress.phase("compiling UMAP")
     reason = map_slides(settings, inputs["train"], out, selected)
     drawn = draw_slides(settings, inputs, out, progress)
-    if said := notice("analyze"):
-        progress.note(said)
+    if missing_fonts := notice("analyze"):
+        progress.note(missing_fonts)
     facts = {"selected": selected, "umap": {"drawn": not reason, "reason": reason}, "attention": drawn}
-    (out / FILE).write_text(json.dumps(facts, indent=2, sort_keys=True, allow_nan=False) + "\n")
-    return _summary(drawn, reason, compared)
+    write_json(out / FILE, facts)
+    return _summary(drawn, reason, compare.describe(compared, title) if compared else [])
 
 
 def check(path: Path) -> None:
     """Read back everything below `path`.
 
-    Raises: ArtifactError: a file is missing, damaged or breaks the promises of this room's page.
+    Raises: ArtifactError: a file is missing, damaged or not as the package describes.
     """
     try:
         facts = json.loads((path / FILE).read_text())
@@ -55,10 +58,10 @@ def check(path: Path) -> None:
         compare.read_comparison(path)
 
 
-def _summary(drawn: list[dict[str, Any]], reason: str, compared: dict[str, Any] | None) -> Summary:
+def _summary(drawn: list[dict[str, Any]], reason: str, compared: list[str]) -> Summary:
     errors = sum(fact["kind"] == "error" for fact in drawn)
     lines = [f"no map of the slides: {reason}" if reason else "umap.png: slides in the space of fold 0's model"]
     lines.append(f"attention of {len(drawn)} test slides, {errors} of them decided wrongly")
-    lines += compare.describe(compared) if compared else []
-    counts = {"attention_slides": len(drawn), "compared": len(compared["pairs"]) if compared else 0}
+    lines += compared
+    counts = {"attention_slides": len(drawn), "compared": len(compared)}
     return Summary(tuple(lines), counts)

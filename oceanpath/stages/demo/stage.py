@@ -1,4 +1,4 @@
-"""The door of `demo`."""
+"""The declaration of `demo`."""
 
 from __future__ import annotations
 

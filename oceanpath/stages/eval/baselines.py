@@ -1,10 +1,10 @@
-"""Floors: what is reached on the same folds without any attention to patches.
+"""Baselines: what the same folds give without attention to patches.
 
-mean_pool_lr, max_pool_lr   logistic regression (C = 0.01) on standardised pooled features
-bag_length                  the same on the logarithm of the number of patches: how much the size of the tissue tells
-majority                    class frequencies of the fitting rows, the same for every slide
-
-A floor chooses nothing, so it is fitted on all rows of a fold that are not tested.
+A task names its baselines and the pooled features of each: the mean or the maximum over patches, the logarithm of the
+number of patches (how much the size of the tissue predicts), or none for a constant prediction. For classification
+these are mean_pool_lr, max_pool_lr and bag_length (logistic regression, C = 0.01, on standardised features) and
+majority (class frequencies of the fitting rows). A baseline selects nothing, so it is fitted to all rows of a fold that
+are not tested.
 """
 
 from __future__ import annotations
@@ -13,47 +13,46 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from oceanpath.artifacts import folds
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.pipeline.stage import Inputs, Progress
 from oceanpath.stages.eval.rows import ReportedRows
+from oceanpath.tasks.evaluation import LENGTH, MAXIMUM, MEAN, Floats, Targets
 
-Floats = NDArray[np.float64]
-C = 0.01
-"""Inverse strength of the penalty: strong, because there are often more features than slides."""
 DECIMALS = 9
-"""Floors are rounded here: the last bits of a fit depend on how many threads the linear algebra used."""
+"""Baselines are rounded to this: the last bits of a fit depend on the number of threads of the linear algebra."""
 
 
 def predict_baselines(rows: ReportedRows, inputs: Inputs, progress: Progress) -> dict[str, Floats]:
-    """Floor → probabilities [n, C] of the test rows, pooled over the folds like the model's.
+    """Baseline → values [n, K] of the test rows, pooled over the folds like the model's.
 
     Args:
         rows: The test rows.
         inputs: The store and the folds.
         progress: Counts the bags that are read.
     """
-    store, split = Store(inputs["mmap"], check=inputs.verify), inputs["split"]
+    store, split, task = Store(inputs["mmap"], check=inputs.verify), inputs["split"], rows.task
     ids = sorted({name for k in range(rows.results["folds"]) for name in folds.read_fold(split, k)["slide_id"]})
     mean, largest, length = pool(store, ids, progress)
-    pooled = {"mean_pool_lr": mean, "max_pool_lr": largest, "bag_length": length}
-    place = {name: i for i, name in enumerate(ids)}
-    found = {name: np.zeros((len(rows.labels), len(rows.classes))) for name in pooled}
-    shares = []
+    pooled = {MEAN: mean, MAXIMUM: largest, LENGTH: length}
+    row_of = {name: i for i, name in enumerate(ids)}
+    values = {name: np.zeros_like(rows.values) for name in task.baselines}
+    fitted = []
     for number in range(rows.results["folds"]):
-        fit, labels = fitting_rows(rows, split, number)
-        at, tested = [place[name] for name in fit], np.flatnonzero(rows.folds == number)
-        to = [place[name] for name in rows.frame["slide_id"].iloc[tested]]
-        shares.append(np.bincount(labels, minlength=len(rows.classes)) / len(labels))
-        for name, x in pooled.items():
-            found[name][tested] = fit_predict(x[at], labels, x[to], len(rows.classes))
-    # One constant for all folds: a constant a fold would rank the folds against their own prevalence when pooled.
-    found["majority"] = np.tile(np.mean(shares, axis=0), (len(rows.labels), 1))
-    return {name: np.round(probs, DECIMALS) for name, probs in found.items()}
+        slides, targets = fitting_rows(rows, split, number)
+        at, tested = [row_of[name] for name in slides], np.flatnonzero(rows.folds == number)
+        to = [row_of[name] for name in rows.frame["slide_id"].iloc[tested]]
+        fitted.append(targets)
+        for name, feature in task.baselines.items():
+            if feature:
+                values[name][tested] = task.fit_baseline(pooled[feature][at], targets, pooled[feature][to])
+    # One constant for all folds: a constant per fold would rank the folds by their own prevalence when pooled.
+    constant = task.constant_baseline(fitted)
+    values |= {
+        name: np.tile(constant, (len(rows.values), 1)) for name, feature in task.baselines.items() if not feature
+    }
+    return {name: np.round(predicted, DECIMALS) for name, predicted in values.items()}
 
 
 def pool(store: Store, slides: list[str], progress: Progress) -> tuple[NDArray[np.float32], ...]:
@@ -74,22 +73,9 @@ def pool(store: Store, slides: list[str], progress: Progress) -> tuple[NDArray[n
     return mean, largest, length
 
 
-def fitting_rows(rows: ReportedRows, split: Path, number: int) -> tuple[list[str], NDArray[np.int64]]:
-    """Slides of fold `number` that a floor may see, and their class numbers: train and val, never a tested patient."""
+def fitting_rows(rows: ReportedRows, split: Path, number: int) -> tuple[list[str], Targets]:
+    """Slides of fold `number` that a baseline may be fitted to, and their targets: train and val, no tested patient."""
     fold = folds.read_fold(split, number)
     tested = set(fold.loc[fold["role"] == "test", "patient_id"])
     kept = fold[~fold["patient_id"].isin(tested)]
-    numbers = {name: i for i, name in enumerate(rows.classes)}
-    return kept["slide_id"].tolist(), np.asarray([numbers[name] for name in kept["label"]], np.int64)
-
-
-def fit_predict(x: NDArray[np.float32], labels: NDArray[np.int64], to: NDArray[np.float32], n_classes: int) -> Floats:
-    """Probabilities [m, C] of `to` [m, D] by logistic regression on `x` [n, D]; a class without rows gets 0."""
-    present = np.unique(labels)
-    probs = np.zeros((len(to), n_classes))
-    if len(present) == 1:
-        probs[:, present] = 1.0
-        return probs
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=5000))
-    probs[:, present] = model.fit(x.astype(np.float64), labels).predict_proba(to.astype(np.float64))
-    return probs
+    return kept["slide_id"].tolist(), rows.task.targets(kept["label"].tolist())

@@ -1,4 +1,4 @@
-"""The rows of one level, slides or patients, with the resamples that all its intervals share."""
+"""The rows of one level, slides or patients, with the resamples of all its intervals."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from oceanpath.stages.eval.rows import ReportedRows
 from oceanpath.stages.eval.settings import EvalSettings
 from oceanpath.stats.patients import patient_rows
 from oceanpath.stats.resample import Resamples, draw_patients
+from oceanpath.tasks.evaluation import Floats, Targets
 
 
 @dataclass(frozen=True)
 class LevelRows:
     """One row per slide, or one row per patient."""
 
-    labels: NDArray[np.int64]
-    probs: NDArray[np.float64]
-    """[n, C]."""
+    targets: Targets
+    """[n]."""
+    values: Floats
+    """[n, K]."""
     folds: NDArray[np.int64]
     """Fold that tested each row, [n]."""
     drawn: Resamples
@@ -29,34 +31,34 @@ class LevelRows:
 
 def slide_level(settings: EvalSettings, rows: ReportedRows) -> LevelRows:
     """One row per slide."""
-    return _level(settings, rows.labels, rows.probs, rows.folds, rows.patients)
+    return _level(settings, rows, (rows.targets, rows.values, rows.folds), rows.patients)
 
 
 def patient_level(settings: EvalSettings, rows: ReportedRows) -> tuple[LevelRows | None, str]:
-    """One row per patient; or None and the reason, where slides of a patient have different labels."""
+    """One row per patient; or None and the reason, if slides of a patient have different labels."""
     try:
-        grouped = patient_rows(rows.patients, rows.labels, rows.probs)
+        grouped = patient_rows(rows.patients, rows.targets, rows.values)
     except ExperimentError as error:
         return None, error.render()
     # All slides of a patient are tested by the same fold, so its fold is any of theirs.
     fold = np.zeros(len(grouped.patients), np.int64)
     fold[grouped.numbers] = rows.folds
-    return _level(settings, grouped.labels, grouped.probs, fold, grouped.patients), ""
+    return _level(settings, rows, (grouped.labels, grouped.probs, fold), grouped.patients), ""
 
 
 def fold_level(settings: EvalSettings, rows: ReportedRows, number: int) -> LevelRows:
     """The slides that one fold tested."""
     own = rows.folds == number
     patients = [name for name, kept in zip(rows.patients, own, strict=True) if kept]
-    return _level(settings, rows.labels[own], rows.probs[own], rows.folds[own], patients)
+    return _level(settings, rows, (rows.targets[own], rows.values[own], rows.folds[own]), patients)
 
 
 def _level(
     settings: EvalSettings,
-    labels: NDArray[np.int64],
-    probs: NDArray[np.float64],
-    folds: NDArray[np.int64],
+    rows: ReportedRows,
+    level: tuple[Targets, Floats, NDArray[np.int64]],
     patients: list[str],
 ) -> LevelRows:
-    drawn = draw_patients(patients, labels, resamples=settings.resamples, seed=settings.seed)
-    return LevelRows(labels, probs, folds, drawn)
+    strata = rows.task.resampling_strata(level[0])
+    drawn = draw_patients(patients, strata, resamples=settings.resamples, seed=settings.seed)
+    return LevelRows(*level, drawn)

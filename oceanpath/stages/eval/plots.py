@@ -1,65 +1,56 @@
-"""The figures of an evaluation."""
+"""The figures of an evaluation: those of the task, and the losses of every task."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, NamedTuple
 
 from oceanpath.errors import ArtifactError
-from oceanpath.figures.calibration import Bins, Smooth, Words, draw_calibration
-from oceanpath.figures.curves import CurveLine, draw_confusion, draw_pr, draw_probabilities, draw_roc
 from oceanpath.figures.learning import Losses, draw_learning
+from oceanpath.stages.eval import class_figures
 from oceanpath.stages.eval.rows import ReportedRows
 from oceanpath.stages.eval.settings import EvalSettings
-from oceanpath.stats.bands import roc_band
-from oceanpath.stats.calibration import BINS, bin_numbers, outcomes, reliability
-from oceanpath.stats.confusion import confusion
-from oceanpath.stats.discrimination import pr_curve, ranking_measure, roc_curve
-from oceanpath.stats.panel import decide
-from oceanpath.stats.recalibration import recalibrate
-from oceanpath.stats.resample import Resamples, bootstrap, draw_patients
+from oceanpath.tasks.evaluation import Floats
+from oceanpath.tasks.registry import CLASSIFICATION
 
-PICTURES = ("roc.png", "pr.png", "calibration.png", "confusion.png", "probabilities.png", "learning.png")
-BAND_RESAMPLES = 500
-"""Enough for a band; a picture shows two digits."""
-FLOOR, FLOOR_NAME = "mean_pool_lr", "mean pooling + LR"
-GRID = np.linspace(0, 1, 101)
+LEARNING = "learning.png"
+
+
+class TaskFigures(NamedTuple):
+    """The figures of one task."""
+
+    pictures: tuple[str, ...] = ()
+    """Names of the PNG files."""
+    draw: Callable[[EvalSettings, ReportedRows, Mapping[str, Floats], Mapping[str, Any], Path], None] | None = None
+    """``draw(settings, rows, baselines, report, out)`` writes them."""
+
+
+FIGURES = {CLASSIFICATION: TaskFigures(class_figures.PICTURES, class_figures.draw_figures)}
+"""Task → its figures; a task that is not listed has the losses alone."""
+
+
+def pictures(task: str) -> tuple[str, ...]:
+    """Names of the PNG files that an evaluation of a task has."""
+    return (*FIGURES.get(task, TaskFigures()).pictures, LEARNING)
 
 
 def draw_all(
-    settings: EvalSettings,
-    rows: ReportedRows,
-    floors: Mapping[str, NDArray[np.float64]],
-    report: Mapping[str, Any],
-    out: Path,
+    settings: EvalSettings, rows: ReportedRows, baselines: Mapping[str, Floats], report: Mapping[str, Any], out: Path
 ) -> None:
-    """Draw `PICTURES` below `out`, but for the losses, which are not of these rows.
+    """Draw the figures of the task below `out`.
 
     Args:
-        settings: For the seed and the mass of the bands.
+        settings: The seed and the confidence level of the bands.
         rows: The test rows.
-        floors: Baseline → probabilities [n, C].
+        baselines: Baseline → values [n, K].
         report: The contents of metrics.json, for the legends.
         out: Folder.
     """
-    title = "Test slides (selected)" if rows.selected else "Test slides"
-    counts = (
-        f"{len(rows.labels)} slides of {len(set(rows.patients))} patients, {100 * settings.confidence:g} % intervals"
-    )
-    lines = _curves(settings, rows, floors, report)
-    draw_roc(out / "roc.png", [roc for roc, _ in lines], title, counts)
-    prevalence = float(np.mean(rows.labels == 1)) if len(rows.classes) == 2 else None
-    draw_pr(out / "pr.png", [pr for _, pr in lines], prevalence, title, counts)
-    _draw_bins(settings, rows, out / "calibration.png", title)
-    table = confusion(rows.labels, decide(rows.probs), len(rows.classes))
-    draw_confusion(out / "confusion.png", table, rows.classes, title)
-    groups, x = _histograms(rows)
-    draw_probabilities(out / "probabilities.png", groups, x, title)
+    figures = FIGURES.get(rows.task.name, TaskFigures())
+    if figures.draw is not None:
+        figures.draw(settings, rows, baselines, report, out)
 
 
 def draw_losses(results: Mapping[str, Any], train: Path, path: Path) -> None:
@@ -67,7 +58,7 @@ def draw_losses(results: Mapping[str, Any], train: Path, path: Path) -> None:
 
     Args:
         results: The contents of cv_results.json, for the epochs that were kept.
-        train: Where the folds lie.
+        train: The folder of the folds.
         path: The PNG to write.
 
     Raises: ArtifactError: a history.json is damaged.
@@ -82,87 +73,3 @@ def draw_losses(results: Mapping[str, Any], train: Path, path: Path) -> None:
             raise ArtifactError("no readable history of losses", where=file, got=error) from error
         folds.append(Losses(f"fold {entry['fold']}", train_loss, val_loss, int(entry["best_epoch"])))
     draw_learning(path, folds, "Losses by epoch" + (" (selected)" if results["selected"] else ""))
-
-
-def _curves(
-    settings: EvalSettings,
-    rows: ReportedRows,
-    floors: Mapping[str, NDArray[np.float64]],
-    report: Mapping[str, Any],
-) -> list[tuple[CurveLine, CurveLine]]:
-    """ROC and precision-recall lines: the model and a baseline for two classes, else one against the rest."""
-    drawn = draw_patients(rows.patients, rows.labels, resamples=BAND_RESAMPLES, seed=settings.seed)
-    if len(rows.classes) > 2:
-        return _one_against_the_rest(settings, rows, drawn)
-    positive = rows.labels == 1
-    if not 0 < positive.sum() < len(positive):
-        return []
-    roc, pr = _pair("model", positive, rows.probs[:, 1], report["level"]["slide"])
-    band = roc_band(positive, rows.probs[:, 1], drawn, GRID, settings.confidence)
-    if band is not None:
-        roc = CurveLine(roc.name, roc.x, roc.y, GRID, *band)
-    return [(roc, pr), _pair(FLOOR_NAME, positive, floors[FLOOR][:, 1], report["floor"][FLOOR], faint=True)]
-
-
-def _one_against_the_rest(
-    settings: EvalSettings, rows: ReportedRows, drawn: Resamples
-) -> list[tuple[CurveLine, CurveLine]]:
-    """A pair of lines for each class that has rows inside and outside."""
-    pairs = []
-    for c, name in enumerate(rows.classes):
-        hit, score = rows.labels == c, rows.probs[:, c]
-        if 0 < hit.sum() < len(hit):
-            measure = ranking_measure(hit.astype(np.int64), np.stack([1 - score, score], axis=1))
-            found = bootstrap([measure], drawn).estimates(settings.confidence)
-            records = {key: estimate.record() for key, estimate in found.items()}
-            pairs.append(_pair(f"{name} (n = {hit.sum()})", hit, score, records))
-    return pairs
-
-
-def _pair(
-    name: str,
-    positive: NDArray[np.bool_],
-    score: NDArray[np.float64],
-    records: Mapping[str, Mapping[str, Any]],
-    faint: bool = False,
-) -> tuple[CurveLine, CurveLine]:
-    """ROC and precision-recall of one score; `records` holds its auroc and auprc."""
-    roc, pr = roc_curve(positive, score), pr_curve(positive, score)
-    gains = np.diff(pr.x, prepend=0.0) > 0  # average precision reads the curve only where the recall grows
-    recall, precision = np.r_[0.0, pr.x[gains]], np.r_[pr.y[gains][0], pr.y[gains]]
-    return (
-        CurveLine(f"{name}, AUROC {_said(records['auroc'])}", roc.x, roc.y, faint=faint),
-        CurveLine(f"{name}, AP {_said(records['auprc'])}", recall, precision, faint=faint),
-    )
-
-
-def _said(record: Mapping[str, Any]) -> str:
-    interval = "" if record.get("low") is None else f" ({record['low']:.3f} to {record['high']:.3f})"
-    return f"{record['value']:.3f}{interval}"
-
-
-def _draw_bins(settings: EvalSettings, rows: ReportedRows, path: Path, title: str) -> None:
-    outcome, score = outcomes(rows.labels, rows.probs)
-    found = reliability(outcome, score, rows.patients, confidence=settings.confidence)
-    fit = recalibrate(outcome, score)
-    if isinstance(fit, str):
-        smooth = Smooth(f"no smooth curve: {fit}")
-    else:
-        x = np.linspace(score.min(), score.max(), 101)
-        smooth = Smooth(f"logistic recalibration, slope {fit.slope:.2f}", x, fit.apply(x))
-    two = len(rows.classes) == 2
-    words = Words(
-        title,
-        f"Mean probability of {rows.classes[-1]}" if two else "Mean probability of the decided class",
-        f"Observed share of {rows.classes[-1]}" if two else "Share decided rightly",
-    )
-    centre = (bin_numbers(found.mean_predicted) + 0.5) / BINS
-    bins = Bins(centre, found.mean_predicted, found.observed, found.count, found.low, found.high)
-    draw_calibration(path, bins, smooth, words)
-
-
-def _histograms(rows: ReportedRows) -> tuple[dict[str, NDArray[np.float64]], str]:
-    two = len(rows.classes) == 2
-    score = rows.probs[:, 1] if two else rows.probs[np.arange(len(rows.labels)), rows.labels]
-    x = f"Probability of {rows.classes[-1]}" if two else "Probability of the true class"
-    return {name: score[rows.labels == c] for c, name in enumerate(rows.classes)}, x

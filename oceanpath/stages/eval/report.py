@@ -1,52 +1,50 @@
-"""From rows to the contents of metrics.json."""
+"""The contents of metrics.json, from test rows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from oceanpath.stages.eval.levels import LevelRows, fold_level, patient_level, slide_level
 from oceanpath.stages.eval.notes import notes
 from oceanpath.stages.eval.rows import ReportedRows
 from oceanpath.stages.eval.settings import EvalSettings
 from oceanpath.stats.estimate import Estimate
-from oceanpath.stats.paired import paired_difference
-from oceanpath.stats.panel import evaluate, evaluate_decisions
+from oceanpath.stats.paired import PairedDifference, paired_difference
 from oceanpath.stats.resample import Bootstrap
-from oceanpath.stats.within_folds import NAME
+from oceanpath.tasks.evaluation import Floats
 
 Records = dict[str, dict[str, Any]]
-RULE = "positive from each fold's own threshold on, which its inner validation rows chose (Youden)"
 
 
-def build_report(
-    settings: EvalSettings, rows: ReportedRows, floors: Mapping[str, NDArray[np.float64]]
-) -> dict[str, Any]:
-    """The contents of metrics.json."""
+def build_report(settings: EvalSettings, rows: ReportedRows, baselines: Mapping[str, Floats]) -> dict[str, Any]:
+    """The contents of metrics.json.
+
+    Args:
+        settings: Resamples, seed and confidence.
+        rows: The test rows.
+        baselines: Baseline → values [n, K] of these rows.
+    """
     slides, (patients, conflict) = slide_level(settings, rows), patient_level(settings, rows)
-    model = _evaluate(slides)
-    baselines = {name: _evaluate(slides, probs) for name, probs in floors.items()}
-    versus = {name: paired_difference(model, one, confidence=settings.confidence) for name, one in baselines.items()}
-    folds = paired_difference(model, model, ("auroc", NAME), settings.confidence)
+    model = _evaluate(rows, slides)
+    evaluated = {name: _evaluate(rows, slides, values) for name, values in baselines.items()}
+    versus = {name: _difference(settings, rows, model, baseline) for name, baseline in evaluated.items()}
     slide = _records(model.estimates(settings.confidence))
     patient = (
         _undefined(slide, conflict)
         if patients is None
-        else _records(_evaluate(patients).estimates(settings.confidence))
+        else _records(_evaluate(rows, patients).estimates(settings.confidence))
     )
     report = {
-        "classes": rows.classes,
+        **rows.task.record(),
         "scheme": rows.results["scheme"],
         "selected": rows.selected,
         "level": {"slide": slide, "patient": patient},
         "operating_point": operating_point(settings, rows, slides, patients, conflict),
-        "floor": {name: _records(one.estimates(settings.confidence)) for name, one in baselines.items()},
+        "floor": {name: _records(baseline.estimates(settings.confidence)) for name, baseline in evaluated.items()},
         "versus_baseline": {name: difference.record() for name, difference in versus.items()},
         "folds": [_fold(settings, rows, number) for number in range(rows.results["folds"])],
-        "notes": notes(rows, model, versus, folds, conflict),
+        "notes": notes(rows, model, versus, _within_folds(settings, rows, model), conflict),
     }
     return _mark(report) if rows.selected else report
 
@@ -54,37 +52,49 @@ def build_report(
 def operating_point(
     settings: EvalSettings, rows: ReportedRows, slides: LevelRows, patients: LevelRows | None, conflict: str
 ) -> dict[str, Any] | None:
-    """Decisions at each fold's own threshold; None beyond two classes, or where a fold has no threshold."""
-    cuts = rows.thresholds
-    if len(rows.classes) != 2 or any(cut is None for cut in cuts):
+    """Decisions by the rule of the folds; None where the task has none."""
+    rule = rows.task.decision_rule(rows.results["per_fold"])
+    if rule is None:
         return None
-    slide = _decide(settings, slides, cuts)
-    patient = _undefined(slide, conflict) if patients is None else _decide(settings, patients, cuts)
-    return {"rule": RULE, "thresholds": cuts, "slide": slide, "patient": patient}
+
+    def decide(level: LevelRows) -> Records:
+        own = (level.targets, level.values, level.folds)
+        return _records(rows.task.evaluate_decisions(rule, own, level.drawn, settings.confidence))
+
+    slide = decide(slides)
+    patient = _undefined(slide, conflict) if patients is None else decide(patients)
+    return {"rule": rule.text, "thresholds": rule.thresholds, "slide": slide, "patient": patient}
 
 
-def _evaluate(level: LevelRows, probs: NDArray[np.float64] | None = None) -> Bootstrap:
-    """Metrics of the model at a level, or of other probabilities of the same rows."""
-    return evaluate(level.labels, level.probs if probs is None else probs, level.drawn, level.folds)
+def _evaluate(rows: ReportedRows, level: LevelRows, values: Floats | None = None) -> Bootstrap:
+    """Metrics of the model at a level, or of other values for the same rows."""
+    return rows.task.evaluate(level.targets, level.values if values is None else values, level.drawn, level.folds)
 
 
-def _decide(settings: EvalSettings, level: LevelRows, cuts: list[float | None]) -> Records:
-    cut = np.asarray(cuts, np.float64)[level.folds]
-    decisions = (level.probs[:, 1] >= cut).astype(np.int64)
-    return _records(evaluate_decisions(level.labels, decisions, 2, level.drawn, confidence=settings.confidence))
+def _difference(settings: EvalSettings, rows: ReportedRows, model: Bootstrap, other: Bootstrap) -> PairedDifference:
+    main = rows.task.main_metric
+    return paired_difference(model, other, (main, main), settings.confidence)
+
+
+def _within_folds(settings: EvalSettings, rows: ReportedRows, model: Bootstrap) -> PairedDifference | None:
+    """The main metric minus that within the folds."""
+    task = rows.task
+    if not task.within_folds:
+        return None
+    return paired_difference(model, model, (task.main_metric, task.within_folds), settings.confidence)
 
 
 def _fold(settings: EvalSettings, rows: ReportedRows, number: int) -> dict[str, Any]:
-    level = fold_level(settings, rows, number)
-    found = _records(_evaluate(level).estimates(settings.confidence))
+    task, level = rows.task, fold_level(settings, rows, number)
+    records = _records(_evaluate(rows, level).estimates(settings.confidence))
     entry = rows.results["per_fold"][number]
-    facts = {key: entry.get(key) for key in ("best_epoch", "epochs", "val_loss", "threshold")}
-    counts = {"fold": number, "n": len(level.labels), "n_patients": level.drawn.counts.shape[1]}
-    return counts | facts | {name: found[name] for name in ("auroc", "balanced_accuracy")}
+    facts = {key: entry.get(key) for key in ("best_epoch", "epochs", "val_loss", *task.fold_facts)}
+    counts = {"fold": number, "n": len(level.targets), "n_patients": level.drawn.counts.shape[1]}
+    return counts | facts | {name: records[name] for name in task.fold_metrics}
 
 
-def _records(found: Mapping[str, Estimate]) -> Records:
-    return {name: estimate.record() for name, estimate in found.items()}
+def _records(estimates: Mapping[str, Estimate]) -> Records:
+    return {name: estimate.record() for name, estimate in estimates.items()}
 
 
 def _undefined(like: Records, reason: str) -> Records:
@@ -92,7 +102,7 @@ def _undefined(like: Records, reason: str) -> Records:
 
 
 def _mark(report: Any) -> Any:
-    """The same report with the word `selected` at every record."""
+    """The same report with "selected": true in every record."""
     if isinstance(report, list):
         return [_mark(item) for item in report]
     if not isinstance(report, dict):

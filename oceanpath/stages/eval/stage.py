@@ -1,4 +1,4 @@
-"""The door of `eval`."""
+"""Declaration of the eval stage."""
 
 from __future__ import annotations
 

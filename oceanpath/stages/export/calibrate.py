@@ -1,4 +1,4 @@
-"""Temperature and threshold of each member, from its own inner validation rows and nothing else."""
+"""Temperature and threshold of each member, from its own inner validation rows alone."""
 
 from __future__ import annotations
 
@@ -10,30 +10,32 @@ from typing import Any
 import numpy as np
 
 from oceanpath.artifacts.bundle.facts import Calibration, MemberFacts, ThresholdFacts
-from oceanpath.artifacts.predictions import label_numbers, probabilities, read_predictions
+from oceanpath.artifacts.predictions import read_predictions
 from oceanpath.stats.calibration import TEMPERATURES, fit_temperature
+from oceanpath.tasks.base import Task
+from oceanpath.tasks.classification import Classification
 
 FEWEST_ROWS = 20
-"""With fewer validation slides a temperature follows single slides; a round number, chosen before any result."""
+"""With fewer validation slides a temperature depends on single slides; a round number, chosen before any result."""
 RAW = "Temperature 1 everywhere: the probabilities are the plain softmax, averaged over the members."
 SCALED = "Each member's logits are divided by its temperature before the softmax; then the members are averaged."
 REPORTED = "The numbers of the evaluation are of the probabilities before any temperature, one member per slide."
 
 
 def calibrate_members(train: Path, results: dict[str, Any], *, wanted: bool) -> list[MemberFacts]:
-    """One entry a fold, in fold order.
+    """One entry per fold, in fold order.
 
     Args:
         train: The published folder of the train stage.
         results: Its cv_results.json.
         wanted: Whether temperatures are fitted at all.
     """
-    classes = results["classes"]
+    task = Classification.from_record(results, train)
     members = []
     for entry in results["per_fold"]:
         number = int(entry["fold"])
-        temperature, reason, rows = _temperature(train / f"fold_{number}", classes, wanted=wanted)
-        raw = entry.get("threshold") if len(classes) == 2 else None
+        temperature, reason, rows = _temperature(train / f"fold_{number}", task, wanted=wanted)
+        raw = entry.get("threshold") if len(task.classes) == 2 else None
         members.append(
             MemberFacts(
                 fold=number,
@@ -48,14 +50,15 @@ def calibrate_members(train: Path, results: dict[str, Any], *, wanted: bool) -> 
 
 
 def describe_calibration(members: Sequence[MemberFacts]) -> Calibration:
-    """How the served probabilities come about, in words."""
+    """How the served probabilities are computed, as text."""
     fitted = any(member.temperature != 1.0 for member in members)
     method = "temperature" if fitted else "none"
     return Calibration(method=method, served=SCALED if fitted else RAW, reported=REPORTED)
 
 
-def ensemble_threshold(members: Sequence[MemberFacts], classes: Sequence[str]) -> ThresholdFacts:
+def ensemble_threshold(members: Sequence[MemberFacts], task: Task) -> ThresholdFacts:
     """The mean of the members' thresholds on their calibrated probability of the last class."""
+    classes = task.record()["classes"]
     if len(classes) != 2:
         return ThresholdFacts(value=None, positive=None, reason="a threshold needs exactly two classes")
     cuts = [member.threshold for member in members if member.threshold is not None]
@@ -68,23 +71,23 @@ def ensemble_threshold(members: Sequence[MemberFacts], classes: Sequence[str]) -
 
 
 def move_threshold(raw: float, temperature: float) -> float:
-    """The cut on a calibrated probability that decides as `raw` does on the raw one: sigmoid(logit(raw) / T)."""
+    """The threshold on a calibrated probability that decides as `raw` does on the raw one: sigmoid(logit(raw) / T)."""
     if not 0.0 < raw < 1.0:
         return raw
     return 1.0 / (1.0 + math.exp(-math.log(raw / (1.0 - raw)) / temperature))
 
 
-def _temperature(folder: Path, classes: Sequence[str], *, wanted: bool) -> tuple[float, str, int]:
-    frame = read_predictions(folder / "preds_val.parquet", classes)
-    labels = label_numbers(frame, classes)
+def _temperature(folder: Path, task: Classification, *, wanted: bool) -> tuple[float, str, int]:
+    frame = read_predictions(folder / "preds_val.parquet", task)
+    labels = task.targets(frame["label"].tolist())
     if not wanted:
         return 1.0, "switched off (export.calibrate)", len(frame)
     if len(frame) < FEWEST_ROWS:
         return 1.0, f"{len(frame)} validation slides; {FEWEST_ROWS} are needed", len(frame)
-    if len(np.unique(labels)) < len(classes):
+    if len(np.unique(labels)) < len(task.classes):
         return 1.0, "a class is missing among the validation slides", len(frame)
-    # Log-probabilities are logits up to a constant a row, which no softmax sees.
-    logits = np.log(np.maximum(probabilities(frame, classes), np.finfo(np.float64).tiny))
+    # Log-probabilities are logits up to a constant per row, which a softmax ignores.
+    logits = np.log(np.maximum(task.values(frame), np.finfo(np.float64).tiny))
     fitted = fit_temperature(logits, labels).value
     if fitted in TEMPERATURES:
         return 1.0, "the validation slides are separable or useless: no temperature is best", len(frame)

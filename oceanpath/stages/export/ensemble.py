@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from oceanpath.errors import StageError
 from oceanpath.fit.checkpoint import load_checkpoint
 from oceanpath.models.classifier import WSIClassifier
+from oceanpath.tasks.base import Task
 
 Answer = tuple[Tensor, Tensor, Tensor]
 
@@ -46,21 +47,21 @@ class Ensemble(nn.Module):
         return probabilities, attention, logits
 
 
-def load_members(train: Path, folds: int, dim: int, classes: Sequence[str]) -> list[WSIClassifier]:
+def load_members(train: Path, folds: int, dim: int, task: Task) -> list[WSIClassifier]:
     """The best checkpoint of every fold below `train`, in fold order, in eval mode on the CPU.
 
-    Raises: StageError: a member takes other features or has other classes. ArtifactError: a checkpoint is damaged.
+    Raises: StageError: a member needs other features or has another task. ArtifactError: a checkpoint is damaged.
     """
     members = []
     for number in range(folds):
         path = train / f"fold_{number}" / "best.ckpt"
-        member = load_checkpoint(path)
-        if member.in_dim != dim or list(member.classes) != list(classes):
+        member, objective = load_checkpoint(path)
+        if member.in_dim != dim or objective.task.record() != task.record():
             raise StageError(
                 "a member does not fit the ensemble",
                 where=path,
-                expected=f"{dim} features, classes {list(classes)}",
-                got=f"{member.in_dim} features, classes {list(member.classes)}",
+                expected=f"{dim} features, {task.record()}",
+                got=f"{member.in_dim} features, {objective.task.record()}",
             )
         members.append(member)
     return members

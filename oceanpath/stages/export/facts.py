@@ -1,8 +1,8 @@
-"""What the bundle says about its model, gathered from the rooms that know it."""
+"""Facts of the bundle about its model, from the stages that published them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from oceanpath.artifacts.features.files import find_features, read_meta
 from oceanpath.artifacts.predictions import read_embeddings
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.pipeline.stage import Inputs
+from oceanpath.stages.export.card import NAMES
+from oceanpath.tasks.base import Task
+from oceanpath.tasks.registry import read_task
 
-SHOWN = ("auroc", "auprc", "balanced_accuracy", "f1", "mcc", "brier", "ece", "sensitivity", "specificity")
 OF_MEMBERS = (
     "The ensemble was not evaluated: no patient of the cohort is unseen by all of its members. The figures are of "
     "single members: every slide was predicted once, by the one member that had not seen its patient."
@@ -24,23 +26,23 @@ OF_MEMBERS = (
 OF_THE_MODEL = "The figures are of the one model in this bundle, on patients that it had not seen."
 
 
-def describe_cohort(train: Path, folds: int, store: Store, classes: Sequence[str]) -> CohortFacts:
-    """Slides and patients that took any part in training, over all folds."""
+def describe_cohort(train: Path, folds: int, store: Store, task: Task) -> CohortFacts:
+    """Slides and patients of all folds."""
     tables = [read_embeddings(train / f"fold_{number}")[1] for number in range(folds)]
     slides = pd.concat(tables).drop_duplicates("slide_id")
     lengths = np.asarray([store.length(store.number(name)) for name in slides["slide_id"]])
-    counts = slides["label"].value_counts()
+    strata = task.strata(slides["label"].tolist())
     return CohortFacts(
         slides=len(slides),
         patients=int(slides["patient_id"].nunique()),
-        slides_per_class={name: int(counts.get(name, 0)) for name in classes},
+        slides_per_class={name: int((strata.rows == i).sum()) for i, name in enumerate(strata.names)},
         patches_median=int(np.median(lengths)),
         patches_max=int(lengths.max()),
     )
 
 
 def training_slides(inputs: Inputs, folds: int, store: Store) -> TrainingSlides:
-    """Hashes of the slides that a member was fitted to or chosen on, in any fold."""
+    """Hashes of the slides of the training and inner validation sets, over all folds."""
     tables = pd.concat([read_embeddings(inputs["train"] / f"fold_{number}")[1] for number in range(folds)])
     names = sorted(set(tables.loc[tables["role"] != "test", "slide_id"]))
     extract = inputs.get("extract")
@@ -53,19 +55,20 @@ def training_slides(inputs: Inputs, folds: int, store: Store) -> TrainingSlides:
 
 
 def describe_performance(metrics: Mapping[str, Any], members: int) -> Performance:
-    """The evaluation's numbers with their intervals, and what they are estimates of."""
-    floors = {name: _estimate(group["auroc"]) for name, group in metrics["floor"].items()}
+    """The metrics of the evaluation with their intervals, and what they estimate."""
+    main = read_task(metrics, "metrics.json").main_metric
+    baselines = {name: _estimate(group[main]) for name, group in metrics["floor"].items()}
     return Performance(
         meaning=OF_MEMBERS if members > 1 else OF_THE_MODEL,
         selected=bool(metrics["selected"]),
         slide=_level(metrics["level"]["slide"]),
         patient=_level(metrics["level"]["patient"]),
-        floor_auroc=floors,
+        floor_auroc=baselines,
     )
 
 
 def _level(group: Mapping[str, Any]) -> dict[str, EstimateFacts]:
-    return {name: _estimate(group[name]) for name in SHOWN if name in group}
+    return {name: _estimate(group[name]) for name in NAMES if name in group}
 
 
 def _estimate(record: Mapping[str, Any]) -> EstimateFacts:

@@ -14,11 +14,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from oceanpath.artifacts.bundle.facts import StoredParity
-from oceanpath.artifacts.predictions import probabilities, read_oof
+from oceanpath.artifacts.predictions import read_oof
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.errors import StageError
 from oceanpath.fit.checkpoint import load_checkpoint
-from oceanpath.fit.predict import predict, softmax
+from oceanpath.fit.objectives.base import Objective
+from oceanpath.fit.predict import predict
 from oceanpath.stages.export.runners import Format, Runner
 from oceanpath.stages.export.settings import ExportSettings
 
@@ -32,7 +33,7 @@ class EvaluatedPredictions:
 
     train: Path
     store: Store
-    classes: list[str]
+    objective: Objective
     coords: bool
     """Whether the exported files take coordinates."""
 
@@ -45,11 +46,11 @@ def replay(stored: EvaluatedPredictions, runners: Mapping[Format, Runner], setti
 
     Raises: StageError: a file differs from what was evaluated, or the checkpoints do; nothing may be shipped then.
     """
-    rows = read_oof(stored.train)
+    rows = read_oof(stored.train, stored.objective.task)
     chosen = choose_rows(rows, stored.store, settings.parity_slides, settings.seed)
     names, folds = chosen["slide_id"].tolist(), chosen["fold"].tolist()
     found = {form: _answers(stored, run, names, folds) for form, run in runners.items()}
-    wanted = probabilities(chosen, stored.classes).copy()
+    wanted = stored.objective.task.values(chosen).copy()
     apart = _worst(found, wanted)
     elsewhere = 0.0
     beyond = np.flatnonzero((apart > settings.tolerance).any(axis=0)).tolist()
@@ -98,15 +99,16 @@ def _answers(stored: EvaluatedPredictions, run: Runner, names: list[str], folds:
         coords = stored.store.coords(number) if stored.coords else None
         features = np.ascontiguousarray(stored.store.features(number), np.float32)[None]
         logits = run(features, None if coords is None else coords.astype(np.float32)[None])[2]
-        found.append(softmax(logits[fold])[0])
+        found.append(stored.objective.values(logits[fold])[0])
     return np.stack(found)
 
 
 def _eager(stored: EvaluatedPredictions, name: str, fold: int) -> NDArray[np.float64]:
     """Probabilities [C] of the checkpoint of a fold, as training predicts, on this CPU."""
-    classifier = load_checkpoint(stored.train / f"fold_{fold}" / "best.ckpt")
-    found = predict(classifier, stored.store, [stored.store.number(name)], "cpu").probabilities
-    return np.asarray(found[0], np.float64)
+    model, objective = load_checkpoint(stored.train / f"fold_{fold}" / "best.ckpt")
+    outputs = predict(model, stored.store, [stored.store.number(name)], "cpu").outputs
+    values: NDArray[np.float64] = objective.values(outputs)[0]
+    return values
 
 
 def _worst(found: Mapping[Format, NDArray[np.float64]], wanted: NDArray[np.float64]) -> NDArray[np.float64]:

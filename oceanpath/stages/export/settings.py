@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SerializeAsAny, field_validator
 
 from oceanpath.settings import Settings, shared
+from oceanpath.tasks.registry import CLASSIFICATION
 
 Patches = Annotated[int, Field(ge=1, le=100_000)]
 Bags = Annotated[int, Field(ge=1, le=64)]
@@ -34,6 +35,7 @@ class ExportSettings(Settings):
     cap_grid: int = shared("mmap.cap_grid", 32)
     extract: SerializeAsAny[Settings] | None = shared("extract", None)
     """How the features were extracted, where OceanPath did it."""
+    task: str = shared("data.task", CLASSIFICATION, is_added=True)
     seed: int = shared("seed", 42)
 
     @field_validator("formats")

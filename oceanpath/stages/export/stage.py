@@ -1,4 +1,4 @@
-"""The door of the export room."""
+"""Declaration of the export stage."""
 
 from __future__ import annotations
 
@@ -13,5 +13,6 @@ STAGE = Stage(
     check="oceanpath.artifacts.bundle.folder:check",
     needs=("train", "mmap", "eval", "extract?"),
     self_checked=("mmap/*.bin", "extract/*.h5", "extract/thumbnails/*", "extract/masks/*"),
+    preflight="oceanpath.stages.export.preflight:preflight",
     doc="Export all folds as one calibrated ensemble: ONNX, TorchScript, model card.",
 )

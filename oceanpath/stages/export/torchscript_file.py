@@ -37,11 +37,11 @@ def to_torchscript(module: nn.Module, dim: int, *, coords: bool = False) -> byte
 
 
 def _plain(archive: bytes) -> bytes:
-    """The archive without what differs from one run to the next; the parity check loads the result.
+    """The archive without the parts that differ between runs; the parity check loads the result.
 
     Left out: debug records, which hold stack traces with the paths of the machine that made it, and the random-looking
     serialization id. Renamed: the one class of a frozen module, whose name counts the classes that this process traced
-    before it. The name stands in paths, in code and in a newline-ended opcode of data.pkl, never behind a length.
+    before it. The name occurs in paths, in code and in a newline-ended opcode of data.pkl, never after a length field.
     """
     target = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as new:

@@ -11,6 +11,7 @@ from oceanpath.artifacts.bundle.folder import CARD, ONNX, TORCHSCRIPT, TRAINING,
 from oceanpath.artifacts.metrics import read_metrics
 from oceanpath.artifacts.predictions import read_cv_results
 from oceanpath.artifacts.store.reader import Store
+from oceanpath.fit.objectives.registry import read_objective
 from oceanpath.fit.threads import torch_threads
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
 from oceanpath.stages.export.calibrate import calibrate_members, describe_calibration, ensemble_threshold
@@ -24,6 +25,7 @@ from oceanpath.stages.export.replay import EvaluatedPredictions, replay
 from oceanpath.stages.export.runners import THREADS, Format, runner_of, torch_runner
 from oceanpath.stages.export.settings import ExportSettings
 from oceanpath.stages.export.torchscript_file import to_torchscript
+from oceanpath.tasks.registry import read_task
 
 GOLDEN_PATCHES = 16
 
@@ -36,7 +38,8 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
     progress.start(4, "steps")
     results, store = read_cv_results(inputs["train"]), Store(inputs["mmap"], check=inputs.verify)
     members = calibrate_members(inputs["train"], results, wanted=settings.calibrate)
-    classifiers = load_members(inputs["train"], results["folds"], store.dim, results["classes"])
+    task = read_task(results, inputs["train"])
+    classifiers = load_members(inputs["train"], results["folds"], store.dim, task)
     ensemble = Ensemble(classifiers, [member.temperature for member in members])
     contract = describe_contract(store, settings, inputs, reads_coords=ensemble.reads_coords)
     coords = contract.coords == "required"
@@ -45,7 +48,7 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
         files = _export(ensemble, store.dim, settings, out, coords=coords)
         progress.advance()
         parity = _compare(
-            ensemble, files, EvaluatedPredictions(inputs["train"], store, results["classes"], coords), settings
+            ensemble, files, EvaluatedPredictions(inputs["train"], store, read_objective(task, {}), coords), settings
         )
         golden = _golden(ensemble, store.dim, coords=coords)
     progress.advance()
@@ -53,13 +56,13 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
     facts = BundleFacts(
         name=settings.title or " on ".join(filter(None, [str(model["name"]), contract.encoder])),
         model=model,
-        classes=results["classes"],
+        **task.record(),
         contract=contract,
         members=members,
         calibration=describe_calibration(members),
-        threshold=ensemble_threshold(members, results["classes"]),
+        threshold=ensemble_threshold(members, task),
         performance=describe_performance(read_metrics(inputs["eval"]), len(members)),
-        cohort=describe_cohort(inputs["train"], results["folds"], store, results["classes"]),
+        cohort=describe_cohort(inputs["train"], results["folds"], store, task),
         parity=parity,
         golden=golden,
         opset=settings.opset,

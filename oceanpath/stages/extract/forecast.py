@@ -9,33 +9,34 @@ from pathlib import Path
 
 from oceanpath.errors import OceanPathError
 from oceanpath.pipeline.stage import Inputs, Quiet
+from oceanpath.stages.extract.prepare import SlideRequest, prepare
 from oceanpath.stages.extract.settings import ExtractSettings
+from oceanpath.stages.extract.slide_encoder import slide_encoder_for
 from oceanpath.stages.extract.slides import shard_of, slides_of
-from oceanpath.stages.extract.work import Slide, Wanted, encode_patches, engine_for, prepare
 
 SAMPLE_BATCHES = 4
 FILE_BYTES = 8192
-"""A feature file beside its rows."""
+"""Size of a feature file without its rows."""
 
 
 @dataclass(frozen=True)
 class SlideForecast:
-    """What one slide would give."""
+    """Expected result of one slide."""
 
     slide_id: str
     path: Path
     seconds: float
-    """To open it, to find its tissue and to place its patches."""
+    """Time to open it, detect tissue and find its patches."""
     patches: int = 0
     mpp: float | None = None
     mpp_source: str = ""
     problem: str = ""
-    """Why it would fail; else empty."""
+    """Why it would fail, or empty."""
 
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast patches of one slide were read and encoded just now."""
+    """Measured speed of reading and encoding patches of one slide."""
 
     slide_id: str
     patches: int
@@ -43,48 +44,49 @@ class Speed:
     dim: int
 
     def seconds_for(self, patches: int) -> float:
-        """The time of so many patches at this speed."""
+        """Time for a number of patches at this speed."""
         return self.seconds / self.patches * patches
 
     def bytes_for(self, patches: int, slides: int) -> int:
-        """Size of the feature files of so many patches: float16 features, int32 coordinates."""
+        """Size of the feature files of a number of patches: float16 features, int32 coordinates."""
         return patches * (2 * self.dim + 8) + slides * FILE_BYTES
 
 
-def chosen(settings: ExtractSettings, inputs: Inputs) -> dict[str, Path]:
+def slides_to_extract(settings: ExtractSettings, inputs: Inputs) -> dict[str, Path]:
     """Slide id → file of the slides that would be extracted.
 
     Raises: ExperimentError: as `oceanpath.stages.extract.slides.slides_of`.
     """
-    return shard_of(slides_of(settings, inputs).wanted, settings.shard)
+    return shard_of(slides_of(settings, inputs).selected, settings.shard)
 
 
-def inspect_slide(settings: ExtractSettings, slides: dict[str, Path]) -> Iterator[SlideForecast]:
-    """Find the tissue and the patches of every slide, one after the other; a bad slide is said to be one."""
-    for name, path in slides.items():
-        started = time.perf_counter()
+def inspect_slides(settings: ExtractSettings, slides: dict[str, Path]) -> Iterator[SlideForecast]:
+    """Detect the tissue and find the patches of every slide; a slide that would fail is reported with the reason."""
+    for slide_id, path in slides.items():
+        start = time.perf_counter()
         try:
-            slide = prepare(Wanted(settings, name, path))
+            slide = prepare(SlideRequest(settings, slide_id, path))
         except OceanPathError as error:
-            yield SlideForecast(name, path, time.perf_counter() - started, problem=error.render())
+            yield SlideForecast(slide_id, path, time.perf_counter() - start, problem=error.render())
             continue
         with slide.reader as reader:
-            count, mpp = len(slide.job.coords), reader.mpp
-        yield SlideForecast(name, path, time.perf_counter() - started, count, mpp.x, mpp.source)
+            count, mpp = len(slide.request.coords), reader.mpp
+        yield SlideForecast(slide_id, path, time.perf_counter() - start, count, mpp.x, mpp.source)
 
 
-def sample_speed(settings: ExtractSettings, outlook: SlideForecast) -> Speed:
+def sample_speed(settings: ExtractSettings, forecast: SlideForecast) -> Speed:
     """Read and encode a few batches of a slide after one batch to warm up.
 
     Raises: OceanPathError: the slide or the encoder fails.
     """
-    engine = engine_for(settings)
-    slide = prepare(Wanted(settings, outlook.slide_id, outlook.path))
-    with slide.reader as reader:
-        size = engine.line.encoder.batch_size
-        count = min(len(slide.job.coords), SAMPLE_BATCHES * size * max(1, engine.line.encoder.threads))
-        for coords in (slide.job.coords[:size], slide.job.coords[:count]):
-            started = time.perf_counter()
-            encode_patches(engine, Slide(reader, replace(slide.job, coords=coords)), Quiet())
-            seconds = time.perf_counter() - started
-    return Speed(outlook.slide_id, count, seconds, engine.line.encoder.dim)
+    slide_encoder = slide_encoder_for(settings)
+    encoder = slide_encoder.extractor.encoder
+    slide = prepare(SlideRequest(settings, forecast.slide_id, forecast.path))
+    with slide.reader:
+        request = slide.request
+        count = min(len(request.coords), SAMPLE_BATCHES * encoder.batch_size * max(1, encoder.threads))
+        for coords in (request.coords[: encoder.batch_size], request.coords[:count]):
+            start = time.perf_counter()
+            slide_encoder.encode(replace(slide, request=replace(request, coords=coords)), Quiet())
+            seconds = time.perf_counter() - start
+    return Speed(forecast.slide_id, count, seconds, encoder.dim)

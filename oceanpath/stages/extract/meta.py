@@ -1,4 +1,4 @@
-"""How the features of a slide were made, in the words of its file."""
+"""The metadata of a feature file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from oceanpath.stages.extract.tiling import SlideTiling
 def slide_meta(
     reader: SlideReader, settings: ExtractSettings, digest: str, encoder: str, dim: int, patch_px_level0: float
 ) -> FeatureMeta:
-    """What every file tells, whoever cut and encoded the slide."""
+    """Metadata of every file, for all backends."""
     return FeatureMeta(
         encoder=encoder,
         feature_dim=dim,
@@ -31,10 +31,10 @@ def slide_meta(
     )
 
 
-def with_tissue(meta: FeatureMeta, cut: SlideTiling) -> FeatureMeta:
-    """`meta` and what was found on the slide."""
-    tissue, blank = cut.tissue, len(cut.coords) == 0
-    meta = replace(meta, undecodable_patches=cut.undecodable)
+def with_tissue(meta: FeatureMeta, tiling: SlideTiling) -> FeatureMeta:
+    """`meta` with the results of tissue detection."""
+    tissue, blank = tiling.tissue, len(tiling.coords) == 0
+    meta = replace(meta, undecodable_patches=tiling.undecodable)
     if tissue is None:
         return replace(meta, blank=blank)
     meta = replace(meta, tissue_share=tissue.share, ink_share=tissue.ink_share)

@@ -1,4 +1,4 @@
-"""What would keep slides from being extracted, reported before the first is opened."""
+"""Problems that prevent slides from being extracted, reported before the first is opened."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from oceanpath.artifacts.cohort.ids import describe_missing
 from oceanpath.artifacts.left_out import LeftOut
 from oceanpath.errors import ExperimentError, MissingExtraError, OceanPathError, collected
 from oceanpath.pipeline.stage import Inputs, ParentSources, Preview
-from oceanpath.slides.encoders import entry
+from oceanpath.slides.encoders import encoder_spec
 from oceanpath.stages.extract.settings import ExtractSettings
 from oceanpath.stages.tables import Expected
 
@@ -18,85 +18,85 @@ if TYPE_CHECKING:
     from oceanpath.stages.extract.slides import Slides
 
 SLIDE_BYTES_PER_PATCH = 400_000
-"""Of a slide file, for each patch of 256 px at 0.5 µm: four times what JPEG takes, since this is a lower bound."""
+"""Bytes of a slide file per patch of 256 px at 0.5 µm: four times those of JPEG, as this is for a lower bound."""
 PACKAGES = {
     "oceanpath.slides.encoders.timm_networks": ("timm", "torchvision"),
     "oceanpath.slides.encoders.resnet50": ("torchvision",),
 }
-"""Module that builds an encoder → packages of the extra `encoders` that it imports."""
+"""Module of an encoder → packages of the extra `encoders` that it imports."""
 
 
 def preflight(settings: ExtractSettings, sources: ParentSources) -> Preview:
-    """Look at the encoder, the folder of slides and the label table; opens no slide."""
+    """Check the encoder, the folder of slides and the label table; opens no slide."""
     problems: list[OceanPathError] = []
     with collected(problems):
         _refuse_encoder(settings)
     if settings.labels is not None and not settings.labels.exists():
-        do = "Set data.labels to where it is."
+        do = "Set data.labels to the label table."
         missing = ExperimentError("there is no such file or folder", where=settings.labels, do=do)
         return Preview((*problems, missing))
     if settings.slides is None or not settings.slides.exists() or sources.get("demo") is not None:
         return Preview(tuple(problems))
     from oceanpath.stages.extract.slides import shard_of, slides_of
 
-    found = None
+    slides = None
     with collected(problems):
-        found = slides_of(settings, Inputs())
-        shard_of(found.wanted, settings.shard)
-    if found is None:
+        slides = slides_of(settings, Inputs())
+        shard_of(slides.selected, settings.shard)
+    if slides is None:
         return Preview(tuple(problems))
-    problems += [*_table_problems(settings, found), *_slide_problems(settings, found)]
-    expected = Expected(frozenset(found.wanted), LeftOut(settings.exclude))
-    return Preview(tuple(problems), tuple(found.lines(settings.exclude)), expected, _size(settings, found))
+    problems += [*_table_problems(settings, slides), *_slide_problems(settings, slides)]
+    expected = Expected(frozenset(slides.selected), LeftOut(settings.exclude))
+    return Preview(tuple(problems), tuple(slides.lines(settings.exclude)), expected, _size(settings, slides))
 
 
 def _refuse_encoder(settings: ExtractSettings) -> None:
-    """Raise where TRIDENT's interpreter, or a package that the encoder needs, is not there."""
+    """Raise if TRIDENT's interpreter, or a package that the encoder needs, is missing."""
     if settings.backend == "trident":
         from oceanpath.slides.trident.interpreter import find_interpreter
 
         find_interpreter(settings.trident_python)
         return
-    card = None if ":" in settings.encoder else entry(settings.encoder)
-    absent = [name for name in PACKAGES.get(card.module if card else "", ()) if find_spec(name) is None]
-    if absent:
+    spec = None if ":" in settings.encoder else encoder_spec(settings.encoder)
+    missing = [name for name in PACKAGES.get(spec.module if spec else "", ()) if find_spec(name) is None]
+    if missing:
         do = "Install it with: python -m pip install 'oceanpath[encoders]'"
         what = f"the encoder {settings.encoder} needs a package that is not installed"
-        raise MissingExtraError(what, expected=absent[0], do=do)
+        raise MissingExtraError(what, expected=missing[0], do=do)
 
 
-def _table_problems(settings: ExtractSettings, found: Slides) -> list[OceanPathError]:
+def _table_problems(settings: ExtractSettings, slides: Slides) -> list[OceanPathError]:
     """Rows of the label table that no slide has."""
-    if not found.without_slide or settings.allow_missing:
+    if not slides.without_slide or settings.allow_missing:
         return []
-    got = f"{len(found.without_slide)}: {describe_missing(found.without_slide, found.found)}"
+    got = f"{len(slides.without_slide)}: {describe_missing(slides.without_slide, slides.all_slides)}"
     do = "Correct the table, or set data.allow_missing = true to continue without them."
     return [ExperimentError("rows of the table without a slide", where=settings.labels, got=got, do=do)]
 
 
-def _slide_problems(settings: ExtractSettings, found: Slides) -> list[OceanPathError]:
-    """Slides that cannot be read for want of a target, a package, a mask or a list of coordinates."""
+def _slide_problems(settings: ExtractSettings, slides: Slides) -> list[OceanPathError]:
+    """Slides that lack a link target, an SDK, a mask or a file of coordinates."""
     from oceanpath.slides.contours import find_contours
     from oceanpath.slides.readers.sdk.sdks import SDKS, sdk_of
     from oceanpath.stages.extract.coords_files import coords_file
     from oceanpath.stages.extract.slides import suffixes
 
     problems: list[OceanPathError] = []
-    do = "Fetch what they lead to, or leave these slides out with extract.exclude or data.allow_missing = true."
-    if found.broken and not settings.allow_missing:
-        got = f"{len(found.broken)} of {len(found.wanted)}: {', '.join(found.broken[:5])}"
-        problems.append(ExperimentError("slides that are links without a target", where=found.root, got=got, do=do))
-    for suffix in sorted(suffixes(found.wanted).keys() & SDKS.keys()):
+    do = "Restore the targets, or leave these slides out with extract.exclude or data.allow_missing = true."
+    if slides.broken and not settings.allow_missing:
+        got = f"{len(slides.broken)} of {len(slides.selected)}: {', '.join(slides.broken[:5])}"
+        problems.append(ExperimentError("slides that are links without a target", where=slides.root, got=got, do=do))
+    for suffix in sorted(suffixes(slides.selected).keys() & SDKS.keys()):
         with collected(problems):
-            sdk_of(next(path for path in found.wanted.values() if path.suffix.lower() == suffix))
+            sdk_of(next(path for path in slides.selected.values() if path.suffix.lower() == suffix))
     without = {"tissue": list[str](), "coords": list[str]()}
     if settings.tissue is not None and settings.tissue.is_dir():
-        without["tissue"] = sorted(found.wanted.keys() - find_contours(settings.tissue).keys())
+        without["tissue"] = sorted(slides.selected.keys() - find_contours(settings.tissue).keys())
     if settings.coords is not None and settings.coords.is_dir():
-        without["coords"] = [name for name in found.wanted if coords_file(settings.coords, name) is None]
+        without["coords"] = [name for name in slides.selected if coords_file(settings.coords, name) is None]
     for key, names in without.items():
         if names and not (key == "tissue" and settings.allow_missing):
-            problems.append(_without(f"extract.{key}", names, len(found.wanted)))
+            problems.append(_without(f"extract.{key}", names, len(slides.selected)))
     return problems
 
 
@@ -106,13 +106,13 @@ def _without(key: str, names: list[str], total: int) -> ExperimentError:
     return ExperimentError("slides have no file in this folder", where=key, got=got, do=do)
 
 
-def _size(settings: ExtractSettings, found: Slides) -> int:
-    """What the features will take at least: float16, of patches that the sizes of the slides suggest."""
+def _size(settings: ExtractSettings, slides: Slides) -> int:
+    """Minimum size of the features in bytes: float16, for the number of patches that the slide sizes suggest."""
     if settings.backend != "native" or ":" in settings.encoder:
         return 0
     side_um = settings.patch_px * settings.target_mpp
-    patches = sum(map(_bytes, found.wanted.values())) / SLIDE_BYTES_PER_PATCH * (128 / side_um) ** 2
-    return int(2 * entry(settings.encoder).dim * patches)
+    patches = sum(map(_bytes, slides.selected.values())) / SLIDE_BYTES_PER_PATCH * (128 / side_um) ** 2
+    return int(2 * encoder_spec(settings.encoder).dim * patches)
 
 
 def _bytes(path: Path) -> int:

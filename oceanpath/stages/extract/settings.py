@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from oceanpath.settings import Settings, added, outside, runtime, shared
-from oceanpath.slides.encoders import canonical
+from oceanpath.slides.encoders import canonical_name
 from oceanpath.slides.encoders.spec import EncoderOptions
 from oceanpath.slides.encoders.user_code import source_digest
 
@@ -66,36 +66,36 @@ class ExtractSettings(Settings):
     """Seconds after which a package that opens or reads a .czi, .kfb or .sdpc slide is ended."""
     slides: Path | None = outside("data.slides")
     labels: Path | None = shared("data.labels", None, is_runtime=True)
-    """The table whose slides alone are extracted; their ids, and nothing else of it, are part of the identity."""
+    """Table of the slides to extract; only their ids are part of the identity."""
     slide_id: str = shared("data.slide_id", "slide_id", is_runtime=True)
     match_ids: str = shared("data.match_ids", "", is_runtime=True)
     encoding: str = shared("data.encoding", "", is_runtime=True)
     sheet: str = shared("data.sheet", "", is_runtime=True)
     allow_missing: bool = shared("data.allow_missing", False, is_runtime=True)
     whole_folder: bool = shared("stage.curate", False, is_runtime=True)
-    """Whether all slides of the folder are wanted, because they are to be curated."""
+    """Whether all slides of the folder are extracted, because they are curated afterwards."""
     device: str = shared("runtime.device", "auto", is_runtime=True)
     workers: int = shared("runtime.workers", 2, is_runtime=True, ge=0)
     """Processes that prefetch patches for a GPU; on a CPU each core reads and encodes."""
 
     @model_validator(mode="before")
     @classmethod
-    def _as_mpp(cls, told: Any) -> Any:
-        """`target_mpp` from `magnification`; what is no positive number is left to the field's own check."""
-        power = told.get("magnification") if isinstance(told, dict) else None
+    def _as_mpp(cls, values: Any) -> Any:
+        """`target_mpp` from `magnification`; a value that is no positive number is left to the check of the field."""
+        power = values.get("magnification") if isinstance(values, dict) else None
         if isinstance(power, bool) or not isinstance(power, int | float) or power <= 0:
-            return told
+            return values
         mpp = 10 / power
-        also = told.get("target_mpp", mpp)
+        also = values.get("target_mpp", mpp)
         if isinstance(also, int | float) and abs(also / mpp - 1) > 1e-6:
             raise ValueError(f"magnification = {power:g} is target_mpp = {mpp:g}, not {also:g}; give one of them")
-        return {"target_mpp": mpp, **told}
+        return {"target_mpp": mpp, **values}
 
     @field_validator("encoder")
     @classmethod
     def _one_name(cls, name: str, info: ValidationInfo) -> str:
-        """An alias and the name it stands for are one encoder, with one fingerprint; TRIDENT has names of its own."""
-        return name if info.data.get("backend") == "trident" else canonical(name)
+        """An alias and its encoder have one fingerprint; TRIDENT has its own names."""
+        return name if info.data.get("backend") == "trident" else canonical_name(name)
 
     @field_validator("shard")
     @classmethod
@@ -107,26 +107,26 @@ class ExtractSettings(Settings):
     @model_validator(mode="after")
     def _coords_need_extraction_here(self) -> Self:
         if self.coords is not None and self.backend != "native":
-            raise ValueError('coords is for backend = "native"; TRIDENT places its patches itself')
+            raise ValueError('coords is for backend = "native"; TRIDENT selects its patches itself')
         if self.geometry != "mpp" and self.backend != "native":
-            raise ValueError('geometry is for backend = "native"; TRIDENT places its patches itself')
+            raise ValueError('geometry is for backend = "native"; TRIDENT selects its patches itself')
         return self
 
     def identity(self) -> dict[str, Any]:
-        """As of all settings in one spelling, the source of an encoder of the user's own, and which slides are wanted.
+        """The settings in one spelling, the source of a custom encoder, and the selected slides.
 
         Raises: OceanPathError: the label table cannot be read.
         """
         has_source = self.backend == "native" and ":" in self.encoder
-        own: dict[str, Any] = {"encoder_source": source_digest(self.encoder)} if has_source else {}
-        wanted = self.wanted()
-        own |= {} if wanted is None else {"slides_of_table": _in_words(wanted), "match_ids": self.match_ids}
-        own |= {"allow_missing": True} if self.allow_missing else {}
+        custom: dict[str, Any] = {"encoder_source": source_digest(self.encoder)} if has_source else {}
+        selected = self.selected_ids()
+        custom |= {} if selected is None else {"slides_of_table": _summary_of(selected), "match_ids": self.match_ids}
+        custom |= {"allow_missing": True} if self.allow_missing else {}
         known = {name: value for name, value in super().identity().items() if name != "magnification"}
-        return {**known, **own}
+        return {**known, **custom}
 
-    def wanted(self) -> list[str] | None:
-        """The ids of the slides that the label table names, sorted; None where all slides of the folder are wanted.
+    def selected_ids(self) -> list[str] | None:
+        """The slide ids of the label table, sorted; None if all slides of the folder are extracted.
 
         Raises: OceanPathError: the table cannot be read.
         """
@@ -134,14 +134,14 @@ class ExtractSettings(Settings):
             return None
         from oceanpath.artifacts.cohort.table import TableQuery, read_slide_ids  # most extractions have no table
 
-        asked = TableQuery(slide_id=self.slide_id, encoding=self.encoding, sheet=self.sheet)
-        return sorted({name for name in read_slide_ids(self.labels, asked) if name})
+        query = TableQuery(slide_id=self.slide_id, encoding=self.encoding, sheet=self.sheet)
+        return sorted({name for name in read_slide_ids(self.labels, query) if name})
 
     def encoder_options(self) -> EncoderOptions:
-        """What `build_encoder` wants to know beside name and device."""
+        """Options of `build_encoder`."""
         return EncoderOptions(weights=self.weights, revision=self.revision, precision=self.precision)
 
 
-def _in_words(names: list[str]) -> str:
-    """How many slides, and which: the same text for the same slides."""
+def _summary_of(names: list[str]) -> str:
+    """Number and digest of slides: the same text for the same slides."""
     return f"{len(names)} slides ({hashlib.blake2b(chr(10).join(names).encode(), digest_size=16).hexdigest()})"

@@ -1,4 +1,4 @@
-"""Which slides there are, and which of them are wanted."""
+"""The slides of a folder, and those to extract."""
 
 from __future__ import annotations
 
@@ -23,54 +23,56 @@ class Slides:
     """The slides of a folder."""
 
     root: Path
-    found: dict[str, Path]
-    """Slide id → file of all of them, sorted by id."""
-    wanted: dict[str, Path]
-    """Those that are to be extracted."""
+    all_slides: dict[str, Path]
+    """Slide id → file of all slides, sorted by id."""
+    selected: dict[str, Path]
+    """Those to extract."""
     without_slide: list[str] = field(default_factory=list)
     """Ids of the label table that no slide has, sorted."""
-    beside: str = ""
-    """What else is in the folder, in words."""
+    other_files: str = ""
+    """Summary of the other files in the folder."""
     broken: list[str] = field(default_factory=list)
-    """Wanted slides that are links without a target."""
+    """Selected slides that are links without a target."""
 
     def lines(self, excluded: Iterable[str]) -> list[str]:
-        """What is said of what is not extracted."""
-        names = sorted(set(excluded) & self.found.keys())
-        others = len(self.found) - len(self.wanted) - len(names)
+        """Lines about slides and files that are not extracted."""
+        names = sorted(set(excluded) & self.all_slides.keys())
+        others = len(self.all_slides) - len(self.selected) - len(names)
         lines = [f"left out on request: {', '.join(names)}"] if names else []
         lines += [f"{others} slides of the folder are not in the table and were not extracted"] if others else []
-        return lines + ([f"passed over in {self.root.name}: {self.beside}"] if self.beside else [])
+        return lines + ([f"passed over in {self.root.name}: {self.other_files}"] if self.other_files else [])
 
 
 def slides_of(settings: ExtractSettings, inputs: Inputs) -> Slides:
     """The slides of an experiment: all of its folder, or those of its label table, without the excluded ones.
 
-    Raises: ExperimentError: there are none, two wanted ones have one id, or an excluded one does not exist.
+    Raises: ExperimentError: there are none, two selected ones have one id, or an excluded one does not exist.
     """
     root = slide_folder(settings, inputs)
     listing = _listed(root)
     paths = _slide_files(root, listing)
     grouped = _by_id(paths)
-    chosen, missing = _of_table(settings, grouped)
-    wanted = {name: grouped[name] for name in chosen if name not in settings.exclude}
-    if twice := {name: files for name, files in wanted.items() if len(files) > 1}:
+    names, missing = _of_table(settings, grouped)
+    selected = {name: grouped[name] for name in names if name not in settings.exclude}
+    if twice := {name: files for name, files in selected.items() if len(files) > 1}:
         name, files = next(iter(twice.items()))
         both = " and ".join(str(path.relative_to(root)) for path in files)
         raise ExperimentError("two slides have one id", where=root, got=f"{name}: {both}", do="Rename one.")
     if unknown := set(settings.exclude) - grouped.keys():
         got = describe_missing(unknown, grouped)
         raise ExperimentError("excluded slides that do not exist", where="extract.exclude", got=got)
-    beside = listing.passed_over(_used(root, listing, paths))
-    if not wanted:
-        raise ExperimentError("the folder holds no slides", where=root, expected=" ".join(SLIDE_SUFFIXES), got=beside)
-    broken = [name for name, files in wanted.items() if files[0].relative_to(root).as_posix() in listing.broken]
+    other_files = listing.passed_over(_used(root, listing, paths))
+    if not selected:
+        raise ExperimentError(
+            "the folder contains no slides", where=root, expected=" ".join(SLIDE_SUFFIXES), got=other_files
+        )
+    broken = [name for name, files in selected.items() if files[0].relative_to(root).as_posix() in listing.broken]
     first = {name: files[0] for name, files in grouped.items()}
-    return Slides(root, first, {name: files[0] for name, files in wanted.items()}, missing, beside, broken)
+    return Slides(root, first, {name: files[0] for name, files in selected.items()}, missing, other_files, broken)
 
 
 def slide_folder(settings: ExtractSettings, inputs: Inputs) -> Path:
-    """The folder of slides: that of `demo`, else `data.slides`.
+    """The folder of slides: that of `demo`, or `data.slides`.
 
     Raises: ExperimentError: the experiment has neither, or the folder does not exist.
     """
@@ -84,15 +86,15 @@ def slide_folder(settings: ExtractSettings, inputs: Inputs) -> Path:
 
 
 def shard_of(slides: Mapping[str, Path], shard: str) -> dict[str, Path]:
-    """The slides that shard ``i/n`` takes: every n-th, beginning with the i-th; all of them for an empty `shard`.
+    """The slides of shard ``i/n``: every n-th from the i-th; all slides for an empty `shard`.
 
-    Raises: ExperimentError: there are fewer slides than that.
+    Raises: ExperimentError: there are fewer than i slides.
     """
     number, _, count = shard.partition("/")
     names = list(slides)[int(number) - 1 :: int(count)] if shard else list(slides)
     if not names:
         do = f"Use at most {len(slides)} shards."
-        raise ExperimentError("the shard holds no slides", where="extract.shard", got=shard, do=do)
+        raise ExperimentError("the shard contains no slides", where="extract.shard", got=shard, do=do)
     return {name: slides[name] for name in names}
 
 
@@ -108,7 +110,7 @@ def _slide_files(root: Path, listing: Listing) -> list[Path]:
 
 
 def _by_id(paths: list[Path]) -> dict[str, list[Path]]:
-    """Slide id → its files, sorted by id; a file that is there under two paths counts once.
+    """Slide id → its files, sorted by id; a file with two paths counts once.
 
     The DICOM files of one series are one slide; see `oceanpath.slides.dicom`.
     """
@@ -117,29 +119,29 @@ def _by_id(paths: list[Path]) -> dict[str, list[Path]]:
         from oceanpath.slides.dicom import one_path_per_series  # loads OpenSlide
 
         series = one_path_per_series(dicom)
-    found: dict[str, list[Path]] = {}
+    grouped: dict[str, list[Path]] = {}
     for path in paths:
         if path.suffix.lower() == DICOM and path not in series:
-            continue  # its slide goes by another file
-        files = found.setdefault(series.get(path) or slide_id(path), [])
+            continue  # its slide is opened by another file
+        files = grouped.setdefault(series.get(path) or slide_id(path), [])
         if not any(is_one_file(path, other) for other in files):
             files.append(path)
-    return dict(sorted(found.items()))
+    return dict(sorted(grouped.items()))
 
 
 def _used(root: Path, listing: Listing, paths: list[Path]) -> set[str]:
-    """Names of the slides' own files: a MIRAX slide has a folder beside it."""
+    """Names of the files of slides: a MIRAX slide has a folder of the same name."""
     names = {path.relative_to(root).as_posix() for path in paths}
-    beside = tuple(f"{name[: -len(MIRAX)]}/" for name in names if name.lower().endswith(MIRAX))
-    return names | {name for name in listing.files if name.startswith(beside)} if beside else names
+    folders = tuple(f"{name[: -len(MIRAX)]}/" for name in names if name.lower().endswith(MIRAX))
+    return names | {name for name in listing.files if name.startswith(folders)} if folders else names
 
 
 def _of_table(settings: ExtractSettings, grouped: Mapping[str, list[Path]]) -> tuple[list[str], list[str]]:
-    """The slides that are wanted, and the ids of the table that no slide has.
+    """The slides to extract, and the ids of the table without a slide.
 
     Raises: ExperimentError: no slide is in the table.
     """
-    ids = settings.wanted()
+    ids = settings.selected_ids()
     if ids is None or not grouped:
         return list(grouped), []
     same = match(ids, grouped, settings.match_ids)
@@ -149,5 +151,5 @@ def _of_table(settings: ExtractSettings, grouped: Mapping[str, list[Path]]) -> t
 
 
 def suffixes(slides: Mapping[str, Path]) -> Counter[str]:
-    """How many slides there are of each suffix."""
+    """Number of slides per suffix."""
     return Counter(path.suffix.lower() for path in slides.values())

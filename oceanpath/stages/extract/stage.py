@@ -1,4 +1,4 @@
-"""The door of `extract`."""
+"""The declaration of `extract`."""
 
 from __future__ import annotations
 

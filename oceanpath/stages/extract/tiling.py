@@ -1,4 +1,4 @@
-"""Where the patches of a slide are, and a picture that shows it."""
+"""The patches of a slide, and an image that shows them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from scipy import ndimage
 
 from oceanpath.errors import StageError
 from oceanpath.slides.contours import find_contours, read_tissue
-from oceanpath.slides.grid import PatchGrid, place_patches, plan_grid
+from oceanpath.slides.grid import PatchGrid, plan_grid, select_patches
 from oceanpath.slides.reader import SlideReader
 from oceanpath.slides.tissue import Tissue, find_tissue
-from oceanpath.slides.trident.grid import place_trident_patches, plan_trident_grid
-from oceanpath.stages.extract.coords_files import given_coords
+from oceanpath.slides.trident.grid import plan_trident_grid, select_trident_patches
+from oceanpath.stages.extract.coords_files import read_coords
 from oceanpath.stages.extract.settings import ExtractSettings
 
 THUMBNAIL_PX = 768
@@ -26,33 +26,33 @@ CONTOUR, INK, PATCH = (0, 150, 60), (255, 140, 0), (30, 70, 200)
 
 @dataclass(frozen=True)
 class SlideTiling:
-    """Where the patches of a slide are; no patches on a blank slide."""
+    """The grid and patches of a slide; a blank slide has no patches."""
 
     grid: PatchGrid
     coords: NDArray[np.int32]
     fractions: NDArray[np.float32] | None = None
-    """[N], the share of tissue in each patch; None where the places were given."""
+    """[N], the fraction of tissue in each patch; None if the coordinates were given."""
     tissue: Tissue | None = None
     undecodable: int = 0
-    """Patches that were left out because their pixels cannot be decoded."""
+    """Number of patches that are left out because their pixels cannot be decoded."""
 
     def only(self, kept: NDArray[np.bool_]) -> SlideTiling:
-        """Without the patches that are False in `kept` [N], which are counted as undecodable."""
+        """The tiling without the patches that are False in `kept` [N], which are counted as undecodable."""
         fractions = None if self.fractions is None else self.fractions[kept]
         lost = self.undecodable + int((~kept).sum())
         return replace(self, coords=self.coords[kept], fractions=fractions, undecodable=lost)
 
 
 def tile_slide(reader: SlideReader, settings: ExtractSettings, slide_id: str) -> SlideTiling:
-    """The grid of a slide and the patches that hold tissue.
+    """The grid of a slide and its patches with tissue.
 
     Raises: StageError: coarser than the target, smaller than a patch, or `extract.tissue` has nothing for this slide.
     """
     as_trident = settings.geometry == "trident"
-    plan, place = (plan_trident_grid, place_trident_patches) if as_trident else (plan_grid, place_patches)
+    plan, select = (plan_trident_grid, select_trident_patches) if as_trident else (plan_grid, select_patches)
     grid = plan(reader, settings.patch_px, settings.target_mpp, settings.overlap)
     if settings.coords is not None:
-        return SlideTiling(grid, given_coords(settings.coords, reader, grid))
+        return SlideTiling(grid, read_coords(settings.coords, reader, grid))
     patch_um = settings.patch_px * settings.target_mpp
     if settings.tissue is None:
         tissue = find_tissue(reader, patch_um)
@@ -63,31 +63,31 @@ def tile_slide(reader: SlideReader, settings: ExtractSettings, slide_id: str) ->
             do = "Add it, or leave the slide out with extract.exclude."
             raise StageError("no tissue mask for this slide", where=reader.path, expected=expected, do=do)
         tissue = read_tissue(files[slide_id], reader, patch_um, settings.tissue_origin)
-    coords, fractions = place(reader, grid, tissue, settings.min_tissue)
+    coords, fractions = select(reader, grid, tissue, settings.min_tissue)
     return SlideTiling(grid, coords, fractions, tissue)
 
 
-def write_pictures(reader: SlideReader, cut: SlideTiling | None, out: Path, name: str) -> None:
-    """Write `thumbnails/<name>.jpg` and, where it was cut here, `masks/<name>.jpg` with contours, ink and patches."""
+def write_pictures(reader: SlideReader, tiling: SlideTiling | None, out: Path, name: str) -> None:
+    """Write `thumbnails/<name>.jpg` and, with a tiling, `masks/<name>.jpg` with contours, ink and patches."""
     pixels = reader.thumbnail(THUMBNAIL_PX)
     _save(Image.fromarray(pixels), out / "thumbnails" / f"{name}.jpg")
-    if cut is not None:
-        _save(draw_tiling(pixels, reader, cut), out / "masks" / f"{name}.jpg")
+    if tiling is not None:
+        _save(draw_tiling(pixels, reader, tiling), out / "masks" / f"{name}.jpg")
 
 
-def draw_tiling(pixels: NDArray[np.uint8], reader: SlideReader, cut: SlideTiling) -> Image.Image:
+def draw_tiling(pixels: NDArray[np.uint8], reader: SlideReader, tiling: SlideTiling) -> Image.Image:
     """A thumbnail [h, w, 3] with the tissue's contour in green, ink in orange and the patches in blue."""
     high, wide = pixels.shape[:2]
     shown = pixels.copy()
-    if cut.tissue is not None:
-        shown[_edge(_at(cut.tissue.mask, wide, high))] = CONTOUR
-    if cut.tissue is not None and cut.tissue.ink is not None:
-        shown[_at(cut.tissue.ink, wide, high)] = INK
+    if tiling.tissue is not None:
+        shown[_edge(_at(tiling.tissue.mask, wide, high))] = CONTOUR
+    if tiling.tissue is not None and tiling.tissue.ink is not None:
+        shown[_at(tiling.tissue.ink, wide, high)] = INK
     image = Image.fromarray(shown)
     draw = ImageDraw.Draw(image)
     zoom_x, zoom_y = wide / reader.width, high / reader.height
-    for x, y in cut.coords.tolist():
-        right, bottom = (x + cut.grid.footprint_x) * zoom_x, (y + cut.grid.footprint_y) * zoom_y
+    for x, y in tiling.coords.tolist():
+        right, bottom = (x + tiling.grid.footprint_x) * zoom_x, (y + tiling.grid.footprint_y) * zoom_y
         draw.rectangle((x * zoom_x, y * zoom_y, right, bottom), outline=PATCH)
     return image
 

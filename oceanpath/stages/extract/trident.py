@@ -1,4 +1,4 @@
-"""One slide through TRIDENT: what it is asked, and what it made in our words."""
+"""Extraction of one slide by TRIDENT: the request, and the result in our format."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Extracted = tuple[NDArray[np.floating], NDArray[np.int32], FeatureMeta]
 
 
 def trident_versions(settings: ExtractSettings) -> Mapping[str, str]:
-    """Package → version over there, TRIDENT's with its commit.
+    """Package → version in TRIDENT's interpreter, TRIDENT's with its commit.
 
     Raises: MissingExtraError: no interpreter is named, or it has no TRIDENT.
     """
@@ -40,14 +40,14 @@ def trident_versions(settings: ExtractSettings) -> Mapping[str, str]:
 def extract_with_trident(
     reader: SlideReader, settings: ExtractSettings, digest: str, out: Path, progress: Progress
 ) -> Extracted:
-    """Features [N, D], coords [N, 2] (level-0 pixels, top-left) and their story, made by TRIDENT below `out`.
+    """Features [N, D], coords [N, 2] (level-0 pixels, top-left) and metadata, extracted by TRIDENT below `out`.
 
-    Our own reader has settled the mpp, which TRIDENT is told: what a slide lacks is told in our words, once.
+    `reader` has determined the mpp, which is passed to TRIDENT, so that a missing mpp has the same error as elsewhere.
 
     Raises:
-        ExperimentError: `target_mpp` is no magnification that TRIDENT can be asked for.
-        StageError: TRIDENT failed on this slide, found no tissue, hangs or died.
-        ArtifactError: what it wrote is damaged or not finite.
+        ExperimentError: `target_mpp` is not a magnification that TRIDENT supports.
+        StageError: TRIDENT failed on this slide, detected no tissue, hangs or died.
+        ArtifactError: its features are damaged or not finite.
     """
     work = out / ".trident"
     work.mkdir()
@@ -59,11 +59,11 @@ def extract_with_trident(
         raise StageError("TRIDENT failed", where=reader.path, got=got, do=_advice(reply, settings))
     if reply["status"] == "blank":
         do = "Lower extract.min_tissue, or leave the slide out with extract.exclude."
-        raise StageError("TRIDENT found no patch with tissue", where=reader.path, do=do)
+        raise StageError("TRIDENT selected no patch with tissue", where=reader.path, do=do)
     file = scan_features(Path(reply["features"]))
     features, coords = read_features(file)
     if coords is None or file.patch_px_level0 is None:
-        raise StageError("TRIDENT wrote no places of patches", where=reader.path, got=file.layout)
+        raise StageError("TRIDENT wrote no patch coordinates", where=reader.path, got=file.layout)
     shutil.rmtree(work)
     meta = _meta(reader, file, session, settings, digest)
     warn_about_bucket(meta, settings, progress)
@@ -72,7 +72,7 @@ def extract_with_trident(
 
 
 def _session(settings: ExtractSettings, progress: Progress) -> Session:
-    """The driver of this process, started when there is none at work: loading an encoder takes longer than a slide."""
+    """The driver of this process, started if none is running: loading an encoder takes longer than a slide."""
     key = (find_interpreter(settings.trident_python), settings.trident_silence_s)
     if key not in _SESSIONS or not _SESSIONS[key].alive:
         _SESSIONS[key] = Session(*key, progress.note)
@@ -102,11 +102,11 @@ def _request(reader: SlideReader, settings: ExtractSettings, digest: str, work: 
 
 
 def _advice(reply: Mapping[str, Any], settings: ExtractSettings) -> str:
-    """What to do about a failure, by the step in which it happened."""
+    """Advice on a failure, by the step in which it happened."""
     if reply["step"] == "segment" and settings.trident_segmenter != "otsu":
         return 'Without the network, extract.trident_segmenter = "otsu" needs no download.'
     if reply["step"] == "load the encoder":
-        return "TRIDENT's own names of encoders are meant; gated weights need a token in its interpreter."
+        return "Use TRIDENT's names of encoders; gated weights need a token in its interpreter."
     return 'Leave the slide out with extract.exclude, or try extract.backend = "native".'
 
 
@@ -120,7 +120,7 @@ def _meta(
 
 
 def warn_about_bucket(meta: FeatureMeta, settings: ExtractSettings, progress: Progress) -> None:
-    """TRIDENT rounds a slide's mpp to a magnification: patches may span another field than was asked for."""
-    real = meta.patch_px_level0 * meta.mpp_x / settings.patch_px
-    if abs(real / settings.target_mpp - 1) > BUCKET_TOLERANCE:
-        progress.note(f"TRIDENT's patches are at {real:.3g} µm a pixel, not {settings.target_mpp:g}")
+    """Note patches of another size than requested, because TRIDENT rounds the mpp of a slide to a magnification."""
+    actual = meta.patch_px_level0 * meta.mpp_x / settings.patch_px
+    if abs(actual / settings.target_mpp - 1) > BUCKET_TOLERANCE:
+        progress.note(f"TRIDENT's patches are at {actual:.3g} µm per pixel, not {settings.target_mpp:g}")

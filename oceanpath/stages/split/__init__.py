@@ -1,4 +1,4 @@
-"""Room `split`: the label table and the store → folds.
+"""Stage `split`: the label table and the store → folds.
 
 Reads   the store's slide ids; the table `data.labels` (or the one `demo` wrote)
 Writes  fold_<k>.parquet, splits.json (see `oceanpath.artifacts.folds`)

@@ -1,4 +1,4 @@
-"""Dealing patients into folds: grouped, stratified by class, the same for any order of the rows."""
+"""Assignment of patients to folds: grouped by patient, stratified, the same for any order of the rows."""
 
 from __future__ import annotations
 
@@ -8,48 +8,48 @@ import pandas as pd
 from oceanpath.errors import ExperimentError
 from oceanpath.fit.seeds import derive
 from oceanpath.stages.split.settings import SplitSettings
+from oceanpath.tasks.base import Task
 
 Groups = dict[str, list[str]]
-"""Class → its patients, sorted."""
+"""Stratum → its patients, sorted."""
 
 
 def assign_folds(frame: pd.DataFrame, settings: SplitSettings) -> list[pd.DataFrame]:
-    """One frame a fold: `frame` with a column `role`.
+    """One frame per fold: `frame` with a column `role`.
 
-    Raises: ExperimentError: a class has too few patients for a test, a validation and a training set in every fold.
+    Raises: ExperimentError: a stratum has too few patients for a test, a validation and a training set in every fold.
     """
-    groups = _patients_by_class(frame, settings.classes)
-    _refuse_few(groups, settings)
+    task = settings.target()
+    groups = patients_by_stratum(frame, task)
+    _refuse_few(groups, settings, task)
     tests = _test_sets(groups, settings)
     return [_roles(frame, groups, test, number, settings) for number, test in enumerate(tests)]
 
 
-def _patients_by_class(frame: pd.DataFrame, classes: tuple[str, ...]) -> Groups:
-    """Each patient under the class most of its slides have; of equals, the first in class order."""
-    rank = {name: i for i, name in enumerate(classes)}
-    counts = frame.groupby(["patient_id", "label"]).size().reset_index(name="slides")
-    counts["rank"] = counts["label"].map(rank)
+def patients_by_stratum(frame: pd.DataFrame, task: Task) -> Groups:
+    """Each patient under the stratum of most of its slides; of equals, the first in their order."""
+    strata = task.strata(frame["label"].tolist())
+    rows = frame[["patient_id"]].assign(rank=strata.rows)
+    counts = rows.groupby(["patient_id", "rank"]).size().reset_index(name="slides")
     main = counts.sort_values(["patient_id", "slides", "rank"], ascending=[True, False, True]).drop_duplicates(
         "patient_id"
     )
-    return {name: sorted(main.loc[main["label"] == name, "patient_id"]) for name in classes}
+    return {name: sorted(main.loc[main["rank"] == rank, "patient_id"]) for rank, name in enumerate(strata.names)}
 
 
-def _refuse_few(groups: Groups, settings: SplitSettings) -> None:
-    """Every fold must test a patient of every class and keep one to train and one to validate."""
+def _refuse_few(groups: Groups, settings: SplitSettings, task: Task) -> None:
+    """Every fold must test a patient of every stratum and keep one to train and one to validate."""
     for name, patients in groups.items():
         count = len(patients)
         tested = -(-count // settings.folds) if settings.scheme == "kfold" else _share(count, settings.test_fraction)
         if settings.scheme == "kfold" and count < settings.folds:
-            do = f"Set split.folds to {max(2, count)} or less, or merge classes."
+            do = f"Set split.folds to {max(2, count)} or less, or {task.merge}."
             got = f"{count} patients for {settings.folds} folds"
-            raise ExperimentError(
-                "a class has fewer patients than folds", where=f"[split] class {name}", got=got, do=do
-            )
+            what = f"a {task.stratum} has fewer patients than folds"
+            raise ExperimentError(what, where=f"[split] {task.stratum} {name}", got=got, do=do)
         if count - tested < 2:
-            raise ExperimentError(
-                "a class has too few patients to train, validate and test", where=f"[split] class {name}", got=count
-            )
+            what = f"a {task.stratum} has too few patients to train, validate and test"
+            raise ExperimentError(what, where=f"[split] {task.stratum} {name}", got=count)
 
 
 def _test_sets(groups: Groups, settings: SplitSettings) -> list[set[str]]:
@@ -57,18 +57,18 @@ def _test_sets(groups: Groups, settings: SplitSettings) -> list[set[str]]:
     random = np.random.default_rng(settings.seed)
     if settings.scheme == "holdout":
         return [set(_drawn(groups, settings.test_fraction, random))]
-    hands: list[set[str]] = [set() for _ in range(settings.folds)]
+    tests: list[set[str]] = [set() for _ in range(settings.folds)]
     turn = 0
-    for patients in groups.values():  # the turn goes on from class to class, so that folds stay equally large
+    for patients in groups.values():  # the turn continues from stratum to stratum, so that folds stay equally large
         for i in random.permutation(len(patients)):
-            hands[turn % settings.folds].add(patients[i])
+            tests[turn % settings.folds].add(patients[i])
             turn += 1
-    return hands
+    return tests
 
 
 def _roles(frame: pd.DataFrame, groups: Groups, test: set[str], number: int, settings: SplitSettings) -> pd.DataFrame:
     left = {name: [patient for patient in patients if patient not in test] for name, patients in groups.items()}
-    # A stream of its own: a generator of [seed, 0] would be that of the seed alone, which draws the test patients.
+    # An independent stream: a generator of [seed, 0] equals that of the seed alone, which draws the test patients.
     random = np.random.default_rng(derive(settings.seed, "val", number))
     val = set(_drawn(left, settings.val_fraction, random))
     role = frame["patient_id"].map(lambda patient: "test" if patient in test else "val" if patient in val else "train")
@@ -76,7 +76,7 @@ def _roles(frame: pd.DataFrame, groups: Groups, test: set[str], number: int, set
 
 
 def _drawn(groups: Groups, fraction: float, random: np.random.Generator) -> list[str]:
-    """A share of each class's patients, at least one and never all."""
+    """A fraction of the patients of each stratum, at least one and never all."""
     drawn: list[str] = []
     for patients in groups.values():
         order = random.permutation(len(patients))

@@ -1,4 +1,4 @@
-"""The label table joined with the store, with nothing lost quietly."""
+"""The label table joined with the store; every slide that is left out is listed with its reason."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from oceanpath.artifacts.cohort.table import CohortTable, read_cohort
 from oceanpath.artifacts.left_out import LeftOut
 from oceanpath.errors import ExperimentError, collected, refuse
 from oceanpath.stages.split.settings import SplitSettings
+from oceanpath.tasks.base import Task
 
 SHOWN = 5
 NO_FEATURES, NO_ROW = "in the table, without features", "with features, not in the table"
-NO_LABEL, NO_CLASS, NO_PATIENT = "without a label", "with a label that is no class", "without a patient"
+NO_LABEL, NO_PATIENT = "without a label", "without a patient"
 BLANK, EXCLUDED, FAILED = "blank, without a patch", "excluded on request", "failed"
 
 
@@ -32,13 +33,13 @@ class StoredSlides:
 
     @property
     def known(self) -> frozenset[str]:
-        """Every slide of which something is known."""
+        """All slides of the store and all that are known to be missing from it."""
         return self.slides | self.blank | set(self.left_out.excluded) | self.left_out.failed.keys()
 
 
 @dataclass(frozen=True)
 class LabelledCohort:
-    """Rows that have everything, sorted by slide id, and who was left out why."""
+    """Complete rows, sorted by slide id, and the slides that were left out with their reasons."""
 
     frame: pd.DataFrame
     """Columns slide_id, patient_id, label."""
@@ -47,11 +48,11 @@ class LabelledCohort:
     flow: dict[str, Any] = field(default_factory=dict)
     """See "cohort_flow" in `oceanpath.artifacts.folds`."""
     notes: list[str] = field(default_factory=list)
-    """What a reader of the numbers should know of the table."""
+    """Remarks on the table for the reader of the numbers."""
 
 
 def join(settings: SplitSettings, labels: Path, stored: StoredSlides | None) -> LabelledCohort:
-    """The cohort that can be split; without a store, as far as it is known from the table alone.
+    """The cohort to split; without a store, as far as the table alone determines it.
 
     Raises: ExperimentError: the table is wrong or, unless allowed, slides and rows differ.
     """
@@ -60,7 +61,7 @@ def join(settings: SplitSettings, labels: Path, stored: StoredSlides | None) -> 
     frame, excluded = pd.DataFrame(), dict[str, list[str]]()
     with collected(problems):
         frame = _frame(settings, table, stored, labels)
-        excluded = _excluded(settings, frame, stored, table.absent)
+        excluded = _excluded(settings.target(), frame, stored, table.absent)
         if excluded and not settings.allow_missing:
             raise _unmatched(excluded, frame, stored, table, labels)
     refuse(problems)
@@ -71,13 +72,14 @@ def join(settings: SplitSettings, labels: Path, stored: StoredSlides | None) -> 
     kept = frame[~frame["slide_id"].isin(lacking)].sort_values("slide_id", ignore_index=True)
     if kept.empty:
         raise ExperimentError("no slide has both features and a label", where=labels)
-    return LabelledCohort(kept, excluded, _flow(named, stored, excluded, len(kept)), table.notes)
+    flow = _flow(named, stored, excluded, len(kept), settings.target().unusable)
+    return LabelledCohort(kept, excluded, flow, table.notes)
 
 
 def _frame(settings: SplitSettings, table: CohortTable, stored: StoredSlides, labels: Path) -> pd.DataFrame:
-    """The table under the ids that the store has; empty cells are missing.
+    """The table with the slide ids of the store; empty cells are missing values.
 
-    Raises: ExperimentError: no row is of a slide of the store.
+    Raises: ExperimentError: no row belongs to a slide of the store.
     """
     same = match(table.slide_ids, stored.known, settings.match_ids)
     if not same:
@@ -89,18 +91,17 @@ def _frame(settings: SplitSettings, table: CohortTable, stored: StoredSlides, la
     return frame.replace("", pd.NA)
 
 
-def _excluded(
-    settings: SplitSettings, frame: pd.DataFrame, stored: StoredSlides, absent: frozenset[str]
-) -> dict[str, list[str]]:
-    """Reason → slides that differ without being known to; `absent` columns are no reason."""
+def _excluded(task: Task, frame: pd.DataFrame, stored: StoredSlides, absent: frozenset[str]) -> dict[str, list[str]]:
+    """Reason → slides that cannot be used and are not known to be left out; `absent` columns are no reason."""
     named, label = set(frame["slide_id"].dropna()), frame["label"]
-    found = {NO_FEATURES: sorted(named - stored.known), NO_ROW: sorted(stored.slides - named)}
+    reasons = {NO_FEATURES: sorted(named - stored.known), NO_ROW: sorted(stored.slides - named)}
     if "label" not in absent:
-        found[NO_LABEL] = sorted(frame.loc[label.isna(), "slide_id"].dropna())
-        found[NO_CLASS] = sorted(frame.loc[label.notna() & ~label.isin(settings.classes), "slide_id"].dropna())
+        invalid = [name for name in label.dropna().unique() if not task.is_valid(name)]
+        reasons[NO_LABEL] = sorted(frame.loc[label.isna(), "slide_id"].dropna())
+        reasons[task.unusable] = sorted(frame.loc[label.isin(invalid), "slide_id"].dropna())
     if "patient_id" not in absent:
-        found[NO_PATIENT] = sorted(frame.loc[frame["patient_id"].isna(), "slide_id"].dropna())
-    return {reason: names for reason, names in found.items() if names}
+        reasons[NO_PATIENT] = sorted(frame.loc[frame["patient_id"].isna(), "slide_id"].dropna())
+    return {reason: names for reason, names in reasons.items() if names}
 
 
 def _unmatched(
@@ -116,10 +117,12 @@ def _unmatched(
     return ExperimentError("slides and table rows do not match", where=path, do=do)
 
 
-def _flow(named: set[str], stored: StoredSlides, excluded: Mapping[str, list[str]], used: int) -> dict[str, Any]:
-    """How many slides there are at each step from the table to the folds; each is counted under its first reason."""
+def _flow(
+    named: set[str], stored: StoredSlides, excluded: Mapping[str, list[str]], used: int, unusable: str
+) -> dict[str, Any]:
+    """Numbers of slides at each step from the table to the folds; each slide is counted under its first reason."""
     counts, seen = dict[str, int](), set[str]()
-    for reason in (FAILED, BLANK, EXCLUDED, NO_FEATURES, NO_LABEL, NO_CLASS, NO_PATIENT):
+    for reason in (FAILED, BLANK, EXCLUDED, NO_FEATURES, NO_LABEL, unusable, NO_PATIENT):
         counts[reason] = len(set(excluded.get(reason, ())) - seen)
         seen |= set(excluded.get(reason, ()))
     return {

@@ -1,4 +1,4 @@
-"""What would keep a cohort from being split, reported before any slide is opened."""
+"""Problems that would prevent a split, reported before any slide is opened."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from oceanpath.stages.split.settings import SplitSettings
 
 
 def preflight(settings: SplitSettings, sources: ParentSources) -> Preview:
-    """Read the label table, join it with the slides that are expected, and divide the patients.
+    """Read the label table, join it with the slides that are expected, and assign the patients to folds.
 
     Raises: OceanPathError: as `join` and `assign_folds` do; blank and failing slides are not known yet.
     """
@@ -24,5 +24,5 @@ def preflight(settings: SplitSettings, sources: ParentSources) -> Preview:
         stored = read_stored(store)
     cohort = join(settings, settings.labels, stored)
     assign_folds(cohort.frame, settings)
-    said = [f"{len(names)} slides left out, {reason}" for reason, names in cohort.excluded.items()]
-    return Preview(notes=(*cohort.notes, *said))
+    left_out = [f"{len(names)} slides left out, {reason}" for reason, names in cohort.excluded.items()]
+    return Preview(notes=(*cohort.notes, *left_out))

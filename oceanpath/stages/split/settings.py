@@ -7,9 +7,11 @@ from pydantic import Field
 
 from oceanpath.settings import outside, shared
 from oceanpath.stages.tables import SlideList
+from oceanpath.tasks.registry import CLASSIFICATION, make_task
 
 if TYPE_CHECKING:
     from oceanpath.artifacts.cohort.table import TableQuery
+    from oceanpath.tasks.base import Task
 
 
 class SplitSettings(SlideList):
@@ -27,12 +29,17 @@ class SplitSettings(SlideList):
     patient_id: str = shared("data.patient_id", "patient_id")
     one_slide_per_patient: bool = shared("data.one_slide_per_patient", False)
     label: str = shared("data.label", "label")
+    task: str = shared("data.task", CLASSIFICATION, is_added=True)
     classes: tuple[str, ...] = shared("data.classes", ())
     distinct_ids: bool = shared("data.distinct_ids", False)
     seed: int = shared("seed", 42)
 
+    def target(self) -> "Task":
+        """The task of the label column."""
+        return make_task(self.task, {"classes": self.classes})
+
     def question(self) -> "TableQuery":
-        """What the table is asked for."""
+        """How the label table is read."""
         from oceanpath.artifacts.cohort.table import TableQuery  # only needed where a table is read
 
         return TableQuery(
@@ -40,7 +47,7 @@ class SplitSettings(SlideList):
             patient_id=self.patient_id,
             label=self.label,
             one_slide_per_patient=self.one_slide_per_patient,
-            classes=self.classes,
+            target=self.target(),
             distinct_ids=self.distinct_ids,
             encoding=self.encoding,
             sheet=self.sheet,

@@ -1,4 +1,4 @@
-"""The door of `split`."""
+"""Declaration of the split stage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Join, deal, write."""
+"""Join the label table with the store, assign folds, write them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from oceanpath.pipeline.stage import Inputs, Progress, Summary
 from oceanpath.stages.split.assign_folds import assign_folds
 from oceanpath.stages.split.cohort import LabelledCohort, StoredSlides, join
 from oceanpath.stages.split.settings import SplitSettings
+from oceanpath.tasks.base import Task
 
 
 def run(settings: SplitSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
@@ -26,20 +27,20 @@ def run(settings: SplitSettings, inputs: Inputs, out: Path, progress: Progress) 
     cohort = join(settings, _labels(settings, inputs), read_stored(inputs["mmap"]))
     for line in [*cohort.notes, *(f"{len(names)} slides left out, {why}" for why, names in cohort.excluded.items())]:
         progress.note(line)
-    folds = assign_folds(cohort.frame, settings)
+    task, folds = settings.target(), assign_folds(cohort.frame, settings)
     splits = {
         "scheme": settings.scheme,
         "seed": settings.seed,
-        "classes": list(settings.classes),
+        **task.record(),
         "slides": len(cohort.frame),
         "patients": int(cohort.frame["patient_id"].nunique()),
         "one_slide_per_patient": settings.one_slide_per_patient,
         "excluded": cohort.excluded,
         "cohort_flow": cohort.flow,
-        "balance": [_balance(fold, settings.classes) for fold in folds],
+        "balance": _balance(folds, task),
     }
     write_folds(out, folds, splits)
-    return _summary(cohort, splits, len(folds))
+    return _summary(cohort, splits, len(folds), task)
 
 
 READ_STORED = (INDEX, BLANK, LEFT_OUT)
@@ -62,23 +63,25 @@ def _labels(settings: SplitSettings, inputs: Inputs) -> Path:
     return demo / "cohort.csv"
 
 
-def _balance(fold: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, Any]:
-    """Role → class → slides and patients."""
-    table: dict[str, Any] = {}
-    for role in ROLES:
-        rows = fold[fold["role"] == role]
-        table[role] = {}
-        for name in classes:
-            here = rows[rows["label"] == name]
-            table[role][name] = {"slides": len(here), "patients": int(here["patient_id"].nunique())}
-    return table
+def _balance(folds: list[pd.DataFrame], task: Task) -> list[dict[str, Any]]:
+    """Per fold: role → stratum → slides and patients."""
+    tables = []
+    for fold in folds:
+        strata = task.strata(fold["label"].tolist())
+        table: dict[str, Any] = {role: {} for role in ROLES}
+        for role in ROLES:
+            for number, name in enumerate(strata.names):
+                here = fold[(fold["role"] == role) & (strata.rows == number)]
+                table[role][name] = {"slides": len(here), "patients": int(here["patient_id"].nunique())}
+        tables.append(table)
+    return tables
 
 
-def _summary(cohort: LabelledCohort, splits: dict[str, Any], folds: int) -> Summary:
-    counts = cohort.frame["label"].value_counts()
-    classes = ", ".join(f"{name} {counts[name]}" for name in splits["classes"])
+def _summary(cohort: LabelledCohort, splits: dict[str, Any], folds: int, task: Task) -> Summary:
+    strata = task.strata(cohort.frame["label"].tolist())
+    counts = ", ".join(f"{name} {(strata.rows == number).sum()}" for number, name in enumerate(strata.names))
     lines = [
-        f"{splits['slides']} slides of {splits['patients']} patients ({classes}) in {folds} {splits['scheme']} folds"
+        f"{splits['slides']} slides of {splits['patients']} patients ({counts}) in {folds} {splits['scheme']} folds"
     ]
     lines += [f"left out, {reason}: {len(names)} ({', '.join(names[:3])})" for reason, names in cohort.excluded.items()]
     metrics = {"slides": splits["slides"], "patients": splits["patients"], "folds": folds}

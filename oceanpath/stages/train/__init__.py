@@ -1,8 +1,8 @@
-"""Fit one classifier a fold.
+"""Train one model per fold.
 
 Reads: the store (`mmap`) and the folds (`split`).
 Writes: predictions (`oceanpath.artifacts.predictions`): each fold's checkpoint, val and test rows, embeddings, history.
-Each fold is a part: published and resumed by itself. The train rows train; the val rows alone choose the epoch and the
-threshold; the test rows are read once, with the weights that the val rows chose.
-Fails when: a role has no rows in a fold, a class has no training rows, a slide is not in the store, the fit diverges.
+Each fold is a part: published and resumed by itself. The train rows train; the val rows alone select the epoch and the
+threshold; the test rows are predicted once, with the selected weights.
+Fails when: a role has no rows in a fold, a class has no training rows, a slide is not in the store, training diverges.
 """

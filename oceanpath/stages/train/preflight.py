@@ -1,24 +1,29 @@
-"""What would keep a model from being trained, reported before any slide is opened."""
+"""Problems that would prevent training, reported before any slide is opened."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 
-from oceanpath.errors import MissingExtraError, OceanPathError, collected
+from oceanpath.errors import ExperimentError, MissingExtraError, OceanPathError, collected
+from oceanpath.fit.objectives.registry import objective_entry
 from oceanpath.pipeline.stage import ParentSources, Preview
 from oceanpath.stages.train.settings import TrainSettings
 
 ANYWHERE = ("auto", "cpu")
-"""Devices that are always there."""
+"""Devices that every machine has."""
 
 
 def preflight(settings: TrainSettings, _: ParentSources) -> Preview:
-    """Look for the device and for the package of kernels that are asked for by name."""
+    """Check the device, the package of named kernels, and that the model fits the task."""
     problems: list[OceanPathError] = []
     if getattr(settings.model, "kernels", "") == "mamba_ssm" and find_spec("mamba_ssm") is None:
         do = "pip install 'oceanpath[mamba]' where CUDA is, or set kernels = \"auto\"."
         what = "the kernels of mamba-ssm are not installed"
         problems.append(MissingExtraError(what, where="[model] kernels", got="mamba_ssm", do=do))
+    if getattr(settings.model, "instance_weight", 0.0) and not objective_entry(settings.task).has_class_targets:
+        do = "Set model.instance_weight = 0."
+        what = "the patch-level loss is defined for classification only"
+        problems.append(ExperimentError(what, where="[model] instance_weight", got=f"task {settings.task}", do=do))
     if settings.device not in ANYWHERE:
         from oceanpath.fit.device import pick_device  # loads torch
 

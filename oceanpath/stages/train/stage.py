@@ -1,4 +1,4 @@
-"""The door of the train room."""
+"""Declaration of the train stage."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ STAGE = Stage(
     version=5,
     settings=TrainSettings,
     work="oceanpath.stages.train.work:run",
-    check="oceanpath.artifacts.predictions:check",
+    check="oceanpath.stages.train.work:check",
     needs=("mmap", "split"),
     parts="oceanpath.stages.train.work:parts",
     part_work="oceanpath.stages.train.work:run_part",
@@ -19,4 +19,3 @@ STAGE = Stage(
     preflight="oceanpath.stages.train.preflight:preflight",
     doc="Train one classifier per fold; the epoch is selected on inner validation data.",
 )
-"""One part a fold."""

@@ -1,4 +1,4 @@
-"""Train: one part a fold, then all folds side by side."""
+"""Train: one part per fold; then the folds are gathered."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ from oceanpath.artifacts import folds, predictions
 from oceanpath.artifacts.gather import link_tree
 from oceanpath.pipeline.stage import Inputs, Part, Progress, Summary
 from oceanpath.stages.train.settings import TrainSettings
+from oceanpath.tasks.base import Task
+from oceanpath.tasks.registry import read_task, task_entry
 
 
 def parts(settings: TrainSettings, inputs: Inputs) -> list[Part]:
-    """One part a fold. A fold is the settings, the store, its own rows and the classes: other folds do not matter."""
+    """One part per fold, which depends on the settings, the store, its own rows and the task, not on other folds."""
     splits = folds.read_splits(inputs["split"])
-    return [_part(settings, inputs, splits["classes"], number) for number in range(splits["folds"])]
+    task = read_task(splits, inputs["split"])
+    return [_part(settings, inputs, task, number) for number in range(splits["folds"])]
 
 
 def run_part(settings: TrainSettings, inputs: Inputs, part: Part, out: Path, progress: Progress) -> Summary:
-    """Fit one fold and write its files into `out`.
+    """Train one fold and write its files into `out`.
 
-    Raises: StageError: a role or a class has no rows, or the fit diverges. ArtifactError: a slide is not in the store.
+    Raises: StageError: a role or a class has no rows, or training diverges. ArtifactError: a slide is not in the store.
     """
     progress.phase("loading PyTorch")
     from oceanpath.stages.train.fold import fit_fold  # Lightning takes seconds to import
@@ -35,40 +38,45 @@ def run_part(settings: TrainSettings, inputs: Inputs, part: Part, out: Path, pro
         f"fold {facts['fold']}: epoch {facts['best_epoch'] + 1} of {facts['epochs']}, val loss {facts['val_loss']:.3f}"
     )
     progress.note(line)
-    return Summary((line,), {name: facts[name] for name in ("best_epoch", "epochs", "val_loss", "val_auroc")})
+    return Summary(
+        (line,), {name: facts[name] for name in ("best_epoch", "epochs", *task_entry(settings.task).monitors)}
+    )
 
 
-def run(settings: TrainSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:  # noqa: ARG001  # the door
+def run(settings: TrainSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:  # noqa: ARG001  # the signature of every stage
     """Gather the folds below `out`, pool their test rows and write cv_results.json."""
     splits = folds.read_splits(inputs["split"])
+    task = read_task(splits, inputs["split"])
     per_fold = []
     for key, folder in inputs.parts.items():
         link_tree(folder, out / key)
         per_fold.append(json.loads((folder / "fold.json").read_text()))
-    tests = [
-        predictions.read_predictions(folder / "preds_test.parquet", splits["classes"])
-        for folder in inputs.parts.values()
-    ]
-    predictions.write_predictions(pd.concat(tests, ignore_index=True), out / "oof_predictions.parquet")
+    tests = [predictions.read_predictions(folder / "preds_test.parquet", task) for folder in inputs.parts.values()]
+    predictions.write_predictions(pd.concat(tests, ignore_index=True), out / "oof_predictions.parquet", task)
     results = {
-        "classes": splits["classes"],
+        **task.record(),
         "folds": len(per_fold),
         "model": settings.model.model_dump(mode="json"),
         "per_fold": per_fold,
         "scheme": splits["scheme"],
-        "selected": False,  # no test row chose anything: fit_fold refuses folds without val rows
+        "selected": False,  # no test row selected anything: fit_fold refuses folds without val rows
     }
     predictions.write_cv_results(results, out)
     return _summary(per_fold, sum(map(len, tests)))
 
 
-def _part(settings: TrainSettings, inputs: Inputs, classes: list[str], number: int) -> Part:
+def check(path: Path) -> None:
+    """Read every published file. Raises: ArtifactError: as `predictions.check`."""
+    predictions.check(path, read_task(predictions.read_cv_results(path), path))
+
+
+def _part(settings: TrainSettings, inputs: Inputs, task: Task, number: int) -> Part:
     rows = (inputs["split"] / f"fold_{number}.parquet").read_bytes()
     identity = {
         "settings": settings.identity(),
         "store": inputs.digests["mmap"],
         "rows": xxhash.xxh3_128_hexdigest(rows),
-        "classes": classes,
+        **task.record(),
         "fold": number,
     }
     return Part(f"fold_{number}", identity, {"fold": number})

@@ -8,8 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from oceanpath.artifacts.cohort.table import CohortTable, TableQuery, as_class, read_cohort, read_slide_ids
+from oceanpath.artifacts.cohort.table import CohortTable, TableQuery, read_cohort, read_slide_ids
 from oceanpath.errors import ExperimentError, together
+from oceanpath.tasks.class_labels import as_class
+from oceanpath.tasks.classification import Classification
 
 CLASSES = ("neg", "pos")
 SAVED: dict[str, Callable[[pd.DataFrame, Path], object]] = {
@@ -37,7 +39,8 @@ def frame(**columns: list[object]) -> pd.DataFrame:
 
 
 def read(path: Path, **keys: object) -> CohortTable:
-    return read_cohort(path, TableQuery(**{"classes": CLASSES, **keys}))  # type: ignore[arg-type]  # keys of the question
+    target = Classification(keys.pop("classes", CLASSES))  # type: ignore[arg-type]  # names of classes
+    return read_cohort(path, TableQuery(target=target, **keys))  # type: ignore[arg-type]  # keys of the query
 
 
 def said(table: CohortTable) -> str:

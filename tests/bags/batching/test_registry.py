@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from oceanpath.fit.losses import build_loss
 from pydantic import ValidationError
 
 from oceanpath.artifacts.store.reader import Store
@@ -17,7 +18,6 @@ from oceanpath.bags.batching.base import Batching
 from oceanpath.bags.batching.registry import BATCHINGS, batching_class, parse_batching
 from oceanpath.bags.batching.token_budget import TokenBudget
 from oceanpath.bags.dataset import BagDataset
-from oceanpath.fit.losses import build_loss
 from oceanpath.fit.settings import FitSettings
 from oceanpath.fit.trainer import ClassifierFit, fit_classifier
 from oceanpath.models.classifier import WSIClassifier

@@ -1,4 +1,4 @@
-"""The ledger's verbs, as a user types them."""
+"""The verbs of `oceanpath ledger`, as a user types them."""
 
 from __future__ import annotations
 
@@ -23,65 +23,65 @@ def ran(cohort, capsys: pytest.CaptureFixture[str]):
     return cohort
 
 
-def said(capsys: pytest.CaptureFixture[str]) -> str:
+def printed(capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out
 
 
 def test_show_finds_a_run_by_number_name_and_fingerprint(ran, capsys) -> None:
     assert ledger(ran, "show", "1") == 0
-    first = said(capsys)
+    first = printed(capsys)
     assert "run 1" in first
     assert "folds=3" in first
     assert ledger(ran, "show", "--json") == 0
-    last = json.loads(said(capsys))
+    last = json.loads(printed(capsys))
     assert (last["id"], [step["name"] for step in last["steps"]]) == (2, ["mmap", "split"])
     assert ledger(ran, "show", "oceanpath", "--json") == 0
-    assert json.loads(said(capsys))["id"] == 2
+    assert json.loads(printed(capsys))["id"] == 2
     assert ledger(ran, "show", last["steps"][1]["fingerprint"][:8], "--json") == 0
-    assert json.loads(said(capsys))["id"] == 2
-    assert ledger(ran, "show", "nobody") == 2
+    assert json.loads(printed(capsys))["id"] == 2
+    assert ledger(ran, "show", "no_such_name") == 2
 
 
 def test_list_filters_and_sorts(ran, capsys) -> None:
     assert ledger(ran, "list", "--json") == 0
-    assert [row["run"] for row in json.loads(said(capsys))] == [2, 1]
+    assert [row["run"] for row in json.loads(printed(capsys))] == [2, 1]
     assert ledger(ran, "list", "--metric", "folds", "--json") == 0
-    assert [row["value"] for row in json.loads(said(capsys))] == [3.0, 2.0]
+    assert [row["value"] for row in json.loads(printed(capsys))] == [3.0, 2.0]
     assert ledger(ran, "list", "--stage", "mmap", "--state", "fresh", "--json") == 0
-    assert [row["run"] for row in json.loads(said(capsys))] == [2]
+    assert [row["run"] for row in json.loads(printed(capsys))] == [2]
     assert ledger(ran, "list", "--since", "2999-01-01") == 0
-    assert said(capsys) == ""
+    assert printed(capsys) == ""
     assert ledger(ran, "list", "--since", "yesterday") == 2
 
 
-def test_diff_names_what_changed_and_what_came_of_it(ran, capsys) -> None:
+def test_diff_names_what_changed_in_settings_and_metrics(ran, capsys) -> None:
     assert ledger(ran, "diff", "1", "2") == 0
-    text = said(capsys)
-    assert "mmap: the same" in text
+    text = printed(capsys)
+    assert "mmap: no change" in text
     assert "split: folds: 3 -> 2; val_fraction: 0.4 -> 0.3" in text
     assert ledger(ran, "diff", "1", "2", "--json") == 0
-    assert json.loads(said(capsys))["steps"]["split"]["metrics"] == {"folds": [3.0, 2.0]}
+    assert json.loads(printed(capsys))["steps"]["split"]["metrics"] == {"folds": [3.0, 2.0]}
 
 
-def test_why_says_what_would_run(ran, capsys) -> None:
+def test_why_prints_what_would_run(ran, capsys) -> None:
     file = str(ran.folder / "oceanpath.toml")
     assert run_app(["ledger", "why", file, "--workspace", str(ran.folder / "out")]) == 0
-    assert said(capsys) == "mmap: fresh\nsplit: fresh\n"
+    assert printed(capsys) == "mmap: fresh\nsplit: fresh\n"
     words = ["ledger", "why", file, "--set", "split.folds=4", "--json", "--workspace", str(ran.folder / "out")]
     assert run_app(words) == 0
-    assert json.loads(said(capsys).splitlines()[1]) == {"step": "split", "state": "run", "why": ["folds: 2 -> 4"]}
+    assert json.loads(printed(capsys).splitlines()[1]) == {"step": "split", "state": "run", "why": ["folds: 2 -> 4"]}
 
 
 def test_a_dry_run_forecasts_from_earlier_runs(ran, capsys) -> None:
     assert ran.run("--dry-run") == 0
-    assert "Nothing to do." in said(capsys)
+    assert "Nothing to do." in printed(capsys)
     assert ran.run("--dry-run", "--set", "split.folds=4") == 0
-    assert "1 steps to make; 1 of them took" in said(capsys)
+    assert "1 steps to run; 1 of them took" in printed(capsys)
 
 
-def test_a_run_as_json_is_one_event_a_line(ran, capsys) -> None:
+def test_a_run_as_json_is_one_event_per_line(ran, capsys) -> None:
     assert ran.run("--json", "--set", "split.folds=4", "--set", "split.val_fraction=0.5") == 0
-    events = [json.loads(line) for line in said(capsys).splitlines()]
+    events = [json.loads(line) for line in printed(capsys).splitlines()]
     assert [(event["event"], event["step"]) for event in events] == [
         ("end", "mmap"),
         ("start", "split"),
@@ -89,10 +89,10 @@ def test_a_run_as_json_is_one_event_a_line(ran, capsys) -> None:
     ]
     assert [event.get("state") for event in events] == ["fresh", None, "ok"]
     assert ran.run("--json", "--set", "split.folds=9") == 2
-    assert "fewer patients" in json.loads(said(capsys).splitlines()[-1])["error"]
+    assert "fewer patients" in json.loads(printed(capsys).splitlines()[-1])["error"]
 
 
-def test_verify_ends_with_4_and_names_the_way_back(ran, capsys) -> None:
+def test_verify_exits_with_4_and_names_the_repair(ran, capsys) -> None:
     assert ledger(ran, "verify", "--deep") == 0
     store = ran.folder / "out" / "experiments" / "oceanpath" / "mmap" / "features_000.bin"
     raw = bytearray(store.read_bytes())
@@ -101,44 +101,46 @@ def test_verify_ends_with_4_and_names_the_way_back(ran, capsys) -> None:
     assert ledger(ran, "verify") == 0  # the size is right
     capsys.readouterr()
     assert ledger(ran, "verify", "--deep") == 4
-    assert "ledger verify --deep --mend" in said(capsys)
-    assert ledger(ran, "verify", "--deep", "--mend", "--json") == 4
+    assert "ledger verify --deep --repair" in printed(capsys)
+    assert ledger(ran, "verify", "--deep", "--repair", "--json") == 4
     assert ran.run() == 0
     assert ledger(ran, "verify", "--deep") == 0
+    assert ledger(ran, "verify", "--mend") == 0
+    assert "--mend is now called --repair" in capsys.readouterr().err
 
 
-def test_prune_says_first_and_removes_when_told(ran, capsys) -> None:
+def test_prune_lists_first_and_removes_with_yes(ran, capsys) -> None:
     runs = ran.folder / "out" / "runs" / "split"
     assert ledger(ran, "prune") == 0
-    assert "1 results" in said(capsys)
+    assert "1 results" in printed(capsys)
     assert len(list(runs.iterdir())) == 2
     assert ledger(ran, "prune", "--yes", "--json") == 0
-    assert json.loads(said(capsys))["removed"] is True
+    assert json.loads(printed(capsys))["removed"] is True
     assert len(list(runs.iterdir())) == 1
-    assert ledger(ran, "prune", "--drop", "nobody", "--yes") == 2
+    assert ledger(ran, "prune", "--drop", "no_such_name", "--yes") == 2
     assert ledger(ran, "prune", "--drop", "oceanpath", "--yes") == 0
     assert list(runs.iterdir()) == []
 
 
 def test_rebuild_and_a_damaged_ledger(ran, capsys) -> None:
     path = ran.folder / "out" / "ledger.sqlite"
-    path.write_bytes(b"this is no database" * 100)
+    path.write_bytes(b"this is not a database" * 100)
     assert ran.run() == 4
     assert "ledger rebuild" in capsys.readouterr().err
     assert ledger(ran, "rebuild") == 0
-    assert "3 published results of 1 experiments" in said(capsys)
+    assert "3 published results of 1 experiments" in printed(capsys)
     assert ran.run() == 0
-    assert "Everything is fresh" in said(capsys)
+    assert "Nothing to do" in printed(capsys)
 
 
-def test_export_is_everything(ran, capsys) -> None:
+def test_export_contains_everything(ran, capsys) -> None:
     assert ledger(ran, "export") == 0
-    assert [run["id"] for run in json.loads(said(capsys))] == [1, 2]
+    assert [run["id"] for run in json.loads(printed(capsys))] == [1, 2]
     assert ledger(ran, "export", "--format", "csv") == 0
-    assert said(capsys).splitlines()[0].startswith("run,experiment,step")
+    assert printed(capsys).splitlines()[0].startswith("run,experiment,step")
     assert ledger(ran, "export", "--format", "xml") == 2
 
 
-def test_a_workspace_that_is_not_there(tmp_path: Path) -> None:
+def test_a_workspace_that_does_not_exist(tmp_path: Path) -> None:
     for verb in ("verify", "prune", "rebuild"):
         assert run_app(["ledger", verb, "--workspace", str(tmp_path / "gone")]) == 2

@@ -31,13 +31,13 @@ def timm() -> ModuleType:
 
 
 def tiny(name: str, **other: Any) -> EncoderSpec:
-    """The card of `name` with a network of two narrow blocks."""
-    card = ENCODERS[name]
-    dim = TINY["embed_dim"] * (2 if card.pool == "cls_mean" else 1)
-    return dataclasses.replace(card, dim=dim, arguments={**card.arguments, **TINY, **other})
+    """The spec of `name` with a network of two narrow blocks."""
+    spec = ENCODERS[name]
+    dim = TINY["embed_dim"] * (2 if spec.pool == "cls_mean" else 1)
+    return dataclasses.replace(spec, dim=dim, arguments={**spec.arguments, **TINY, **other})
 
 
-def draw(network: torch.nn.Module) -> dict[str, torch.Tensor]:
+def initialise(network: torch.nn.Module) -> dict[str, torch.Tensor]:
     """Weights of a size that training ends with; those of a fresh network hide mistakes behind zeros."""
     generator = torch.Generator().manual_seed(3)
     return {
@@ -48,12 +48,12 @@ def draw(network: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 @pytest.fixture
 def saved(timm: ModuleType, tmp_path: Path) -> Saved:
-    """Name of an encoder → its tiny card and a file of weights for it."""
+    """Name of an encoder → its tiny spec and a file of weights for it."""
     from oceanpath.slides.encoders.timm_networks import network_of
 
     def save(name: str, **other: Any) -> tuple[EncoderSpec, Path]:
-        card, path = tiny(name, **other), tmp_path / f"{name}.safetensors"
-        save_file(draw(network_of(card)), path)
-        return card, path
+        spec, path = tiny(name, **other), tmp_path / f"{name}.safetensors"
+        save_file(initialise(network_of(spec)), path)
+        return spec, path
 
     return save

@@ -1,4 +1,4 @@
-"""Encoders of a user's own: found, tried, part of the fingerprint."""
+"""Custom encoders: imported, checked, part of the fingerprint."""
 
 from __future__ import annotations
 
@@ -67,25 +67,27 @@ def test_a_module_of_the_current_folder_is_an_encoder(module: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "law"),
+    ("spoil", "failure"),
     [
         ("crash", "runs ValueError: no such thing"),
-        ("shape", r"shape and type float16 \(4, 3\) wanted, float16 \(4, 2\) seen"),
+        ("shape", r"shape and type expected float16 \(4, 3\), got float16 \(4, 2\)"),
         ("float32", "shape and type"),
         ("nan", "finite"),
-        ("moody", "the same twice"),
+        ("moody", "reproducible"),
         ("neighbours", "any number of patches largest difference"),
         ("constant", "different patches differ"),
     ],
 )
-def test_who_breaks_the_contract_is_refused_before_any_slide(module: Path, spoil: str, law: str) -> None:
-    with pytest.raises(StageError, match=rf"encoder own_colours:spoilt_{spoil}: .*breaks its contract; got .*{law}"):
+def test_an_encoder_that_breaks_the_contract_is_refused(module: Path, spoil: str, failure: str) -> None:
+    with pytest.raises(
+        StageError, match=rf"encoder own_colours:spoilt_{spoil}: .*breaks its contract; got .*{failure}"
+    ):
         build_encoder(f"own_colours:spoilt_{spoil}", "cpu")
 
 
 def test_missing_attributes_are_named() -> None:
-    verdicts = check_contract(object())
-    assert [verdict.holds for verdict in verdicts] == [False] and "dim, input_px" in verdicts[0].said
+    checks = check_contract(object())
+    assert [check.passed for check in checks] == [False] and "dim, input_px" in checks[0].detail
 
 
 def test_changed_source_or_weights_are_another_identity(module: Path, tmp_path: Path) -> None:
@@ -101,17 +103,17 @@ def test_changed_source_or_weights_are_another_identity(module: Path, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("own_colours:absent", "cannot be imported; got own_colours:absent"),
         ("no_such_module:factory", "no such module; expected module:factory"),
         ("no.such.module:factory", r"no such module; .*\(No module named 'no'\)"),
-        ("own_colours:", "not the name of an encoder of your own"),
-        ("a b:factory", "not the name of an encoder of your own"),
+        ("own_colours:", "not the name of a custom encoder"),
+        ("a b:factory", "not the name of a custom encoder"),
     ],
 )
-def test_wrong_names(module: Path, name: str, said: str) -> None:
-    with pytest.raises(ExperimentError, match=rf"extract\.encoder: .*{said}"):
+def test_wrong_names(module: Path, name: str, message: str) -> None:
+    with pytest.raises(ExperimentError, match=rf"extract\.encoder: .*{message}"):
         build_encoder(name, "cpu")
 
 
@@ -120,10 +122,10 @@ def test_an_installed_package_adds_encoders_by_an_entry_point(module: Path, monk
 
     (module.parent / "light.py").write_text(
         "from oceanpath.slides.encoders import register_encoder\n"
-        "from oceanpath.slides.encoders.spec import Card\n"
-        "register_encoder(Card('of_a_plugin', 'heavy', 3, 0, 'ours', 'us', aliases=('plugged',)))\n"
+        "from oceanpath.slides.encoders.spec import EncoderSpec\n"
+        "register_encoder(EncoderSpec('of_a_plugin', 'heavy', 3, 0, 'ours', 'us', aliases=('plugged',)))\n"
     )
-    (module.parent / "heavy.py").write_text(SOURCE + "\nbuild = lambda card, device, options: Colours()\n")
+    (module.parent / "heavy.py").write_text(SOURCE + "\nbuild = lambda spec, device, options: Colours()\n")
     sys.path.append(str(module.parent))
     point = metadata.EntryPoint("light", "light", encoders.GROUP)
     monkeypatch.setattr(metadata, "entry_points", lambda group: [point] if group == encoders.GROUP else [])
@@ -137,6 +139,6 @@ def test_an_installed_package_adds_encoders_by_an_entry_point(module: Path, monk
         plugins.load_plugins(encoders.GROUP)
 
 
-def test_a_card_knows_its_access() -> None:
+def test_a_spec_states_its_access() -> None:
     assert EncoderSpec("x", "", 1, 1, "-", "-").access == "built in"
-    assert {card.access for card in ENCODERS.values()} == {"built in", "open", "gated"}
+    assert {spec.access for spec in ENCODERS.values()} == {"built in", "open", "gated"}

@@ -1,4 +1,4 @@
-"""Downloads against a hub on this machine, with the hub's real client: what it serves, refuses, or cannot be asked."""
+"""Downloads against a hub on this machine, with the hub's real client: downloads, refusals, and an unreachable hub."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from oceanpath.slides.encoders.weights import find_weights
 COMMIT, WEIGHTS = "c" * 40, b"weights of a network"
 
 
-def card(repo: str, file: str = "pytorch_model.bin", revision: str = COMMIT) -> EncoderSpec:
+def spec(repo: str, file: str = "pytorch_model.bin", revision: str = COMMIT) -> EncoderSpec:
     return EncoderSpec("x", "", 4, 224, "-", "-", hub=Hub(repo, file, revision, gated=repo == "Lab/gated"))
 
 
@@ -38,7 +38,7 @@ class FakeHub(BaseHTTPRequestHandler):
         self._answer(WEIGHTS)
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def _answer(self, body: bytes) -> None:
         if self.path == "/":
@@ -79,60 +79,60 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("revision", [COMMIT, "main"])
-def test_weights_are_fetched_once_and_say_their_commit(hub: Path, revision: str) -> None:
-    found = find_weights(card("Lab/open", revision=revision), EncoderOptions())
-    assert found.path.read_bytes() == WEIGHTS and found.revision == COMMIT
-    assert found.sha256 == hashlib.sha256(WEIGHTS).hexdigest()
-    again = find_weights(card("Lab/open", revision=revision), EncoderOptions())
-    assert again.sha256 == found.sha256
+def test_weights_are_downloaded_once_and_record_their_commit(hub: Path, revision: str) -> None:
+    result = find_weights(spec("Lab/open", revision=revision), EncoderOptions())
+    assert result.path.read_bytes() == WEIGHTS and result.revision == COMMIT
+    assert result.sha256 == hashlib.sha256(WEIGHTS).hexdigest()
+    again = find_weights(spec("Lab/open", revision=revision), EncoderOptions())
+    assert again.sha256 == result.sha256
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("requested", "message"),
     [
-        (card("Lab/gated"), r"access to the weights must be granted first; .* Ask for access .* set HF_TOKEN"),
-        (card("Lab/hidden"), r"the hub shows no such repository; .* Set HF_TOKEN"),
+        (spec("Lab/gated"), r"access to the weights must be granted first; .* Request access .* set HF_TOKEN"),
+        (spec("Lab/hidden"), r"the hub has no such repository, or hides it; .* Set HF_TOKEN"),
         (
-            card("Lab/open", revision="d" * 40),
+            spec("Lab/open", revision="d" * 40),
             r"the hub has no such revision or file; .*dddddddddddd\. Check extract\.revision",
         ),
         (
-            card("Lab/open", file="absent.bin"),
+            spec("Lab/open", file="absent.bin"),
             r"the hub has no such revision or file; expected absent\.bin of Lab/open",
         ),
-        (card("Lab/busy"), r"the hub does not answer and its cache lacks the weights; .* got Bad request"),
+        (spec("Lab/busy"), r"the hub cannot be reached and its cache does not have the weights; .* got Bad request"),
     ],
     ids=["gated", "hidden", "revision", "file", "refused"],
 )
-def test_a_refusal_says_what_to_do(hub: Path, asked: EncoderSpec, said: str) -> None:
-    with pytest.raises(StageError, match=f"encoder x: {said}") as caught:
-        find_weights(asked, EncoderOptions())
+def test_a_refusal_names_its_remedy(hub: Path, requested: EncoderSpec, message: str) -> None:
+    with pytest.raises(StageError, match=f"encoder x: {message}") as caught:
+        find_weights(requested, EncoderOptions())
     assert "set extract.weights to it" in str(caught.value) and "random_vit_tiny" in str(caught.value)
 
 
-def test_without_a_network_the_cache_is_said_to_lack_it(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_network_another_cached_commit_is_suggested(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub.constants
 
-    find_weights(card("Lab/open"), EncoderOptions())
+    find_weights(spec("Lab/open"), EncoderOptions())
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    assert find_weights(card("Lab/open"), EncoderOptions()).path.read_bytes() == WEIGHTS
+    assert find_weights(spec("Lab/open"), EncoderOptions()).path.read_bytes() == WEIGHTS
     with pytest.raises(
-        StageError, match=f"does not answer .*The cache holds another commit: extract.revision = '{COMMIT}'"
+        StageError, match=f"cannot be reached .*The cache has another commit: extract.revision = '{COMMIT}'"
     ):
-        find_weights(card("Lab/open", revision="e" * 40), EncoderOptions())
+        find_weights(spec("Lab/open", revision="e" * 40), EncoderOptions())
 
 
-def test_a_hub_that_nobody_answers_for_is_told_within_seconds(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_hub_is_reported_within_seconds(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{closed.getsockname()[1]}")
         started = time.monotonic()
-        with pytest.raises(StageError, match=r"the hub does not answer .* got http://127\.0\.0\.1:\d+: .*refused"):
-            find_weights(card("Lab/open"), EncoderOptions())
+        with pytest.raises(StageError, match=r"the hub cannot be reached .* got http://127\.0\.0\.1:\d+: .*refused"):
+            find_weights(spec("Lab/open"), EncoderOptions())
         assert time.monotonic() - started < 10
 
 
-def test_a_full_disk_is_told(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub
 
     def full(*_: Any, **__: Any) -> str:
@@ -140,10 +140,10 @@ def test_a_full_disk_is_told(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", full)
     with pytest.raises(StageError, match=r"the download failed; .* got .*No space left on device\. Run again"):
-        find_weights(card("Lab/open"), EncoderOptions())
+        find_weights(spec("Lab/open"), EncoderOptions())
 
 
 def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "huggingface_hub", None)
     with pytest.raises(MissingExtraError, match=r"expected the package huggingface-hub\. .*oceanpath\[encoders\]"):
-        download(card("Lab/open"), COMMIT)
+        download(spec("Lab/open"), COMMIT)

@@ -1,4 +1,4 @@
-"""Slides of known pixels and encoders that are nearly free."""
+"""Slides of known pixels and fast encoders."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Means:
 
 
 @pytest.fixture
-def make_job(tmp_path: Path) -> Callable[..., ReadRequest]:
+def make_request(tmp_path: Path) -> Callable[..., ReadRequest]:
     def make(patches: int, seed: int = 0, side: int = 256) -> ReadRequest:
         path = tmp_path / f"{seed}.svs"
         noise = np.random.default_rng(seed).integers(0, 255, (side // 4, side // 4, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""Features are those of the patches one by one, whoever reads and however many."""
+"""Features equal those of single patches, for any number of threads and processes."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ from .conftest import Means
 WAYS = {"threads of the encoder": (2, 2), "this process": (0, 0), "two readers": (0, 2), "three readers": (0, 3)}
 
 
-def encode(line: FeatureExtractor, job: ReadRequest, upcoming: ReadRequest | None = None) -> NDArray[np.float16]:
-    with job.open() as reader:
-        return np.concatenate(list(line.encode(job, reader, lambda: upcoming)))
+def encode(line: FeatureExtractor, request: ReadRequest, upcoming: ReadRequest | None = None) -> NDArray[np.float16]:
+    with request.open() as reader:
+        return np.concatenate(list(line.encode(request, reader, lambda: upcoming)))
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_rows_are_those_of_the_patches(way: str, make_job: Callable[..., ReadRequest]) -> None:
+def test_rows_are_those_of_the_patches(way: str, make_request: Callable[..., ReadRequest]) -> None:
     threads, workers = WAYS[way]
     encoder = Means(8, threads=threads)
-    line, jobs = FeatureExtractor(encoder, workers), [make_job(count, count) for count in (64, 3, 8)]
-    for job, following in zip(jobs, [*jobs[1:], None], strict=True):
-        with job.open() as reader:
-            wanted = Means().encode(read_patches(reader, job.grid, job.coords))
-        assert np.array_equal(encode(line, job, following), wanted)
+    line, jobs = FeatureExtractor(encoder, workers), [make_request(count, count) for count in (64, 3, 8)]
+    for request, following in zip(jobs, [*jobs[1:], None], strict=True):
+        with request.open() as reader:
+            expected = Means().encode(read_patches(reader, request.grid, request.coords))
+        assert np.array_equal(encode(line, request, following), expected)
     assert set(encoder.sizes) == {8}, "every batch has the same shape"
 
 
 @pytest.mark.parametrize("way", ["this process", "two readers"])
-def test_short_memory_changes_no_row(way: str, make_job: Callable[..., ReadRequest]) -> None:
+def test_short_memory_changes_no_row(way: str, make_request: Callable[..., ReadRequest]) -> None:
     _, workers = WAYS[way]
-    job = make_job(20)
+    request = make_request(20)
     assert np.array_equal(
-        encode(FeatureExtractor(Means(8, most=3), workers), job), encode(FeatureExtractor(Means(8), 0), job)
+        encode(FeatureExtractor(Means(8, most=3), workers), request), encode(FeatureExtractor(Means(8), 0), request)
     )
 
 
-def test_after_an_error_it_goes_on(make_job: Callable[..., ReadRequest]) -> None:
-    line, bad, good = FeatureExtractor(Means(8), 2), make_job(20, 1), make_job(20, 2)
+def test_other_slides_follow_an_error(make_request: Callable[..., ReadRequest]) -> None:
+    line, bad, good = FeatureExtractor(Means(8), 2), make_request(20, 1), make_request(20, 2)
     with bad.open() as reader:
         bad.path.write_bytes(b"no slide")
         with pytest.raises(ArtifactError):

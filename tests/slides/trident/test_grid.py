@@ -11,13 +11,13 @@ import pytest
 from oceanpath.errors import ExperimentError, StageError
 from oceanpath.slides.resolution import Resolution
 from oceanpath.slides.tissue import Tissue
-from oceanpath.slides.trident.grid import place_trident_patches, plan_trident_grid
+from oceanpath.slides.trident.grid import plan_trident_grid, select_trident_patches
 
 
 def slide(width: int, height: int, mpp: float, downsamples: tuple[float, ...] = (1.0,)) -> SimpleNamespace:
     """What the geometry needs of a reader."""
-    told = Resolution(mpp, mpp, "test")
-    return SimpleNamespace(path=Path("s.svs"), width=width, height=height, mpp=told, level_downsamples=downsamples)
+    reported = Resolution(mpp, mpp, "test")
+    return SimpleNamespace(path=Path("s.svs"), width=width, height=height, mpp=reported, level_downsamples=downsamples)
 
 
 def tissue(width: int, height: int, box: tuple[int, int, int, int]) -> Tissue:
@@ -28,10 +28,10 @@ def tissue(width: int, height: int, box: tuple[int, int, int, int]) -> Tissue:
     return Tissue(mask, 4.0, 4.0)
 
 
-def test_columns_come_first_and_patches_reach_over_the_edges() -> None:
+def test_column_order_and_patches_beyond_the_edges() -> None:
     reader = slide(1100, 700, 0.25)
     grid = plan_trident_grid(reader, 256, 0.5)
-    coords, shares = place_trident_patches(reader, grid, tissue(1100, 700, (0, 0, 1100, 700)), 0.0)
+    coords, shares = select_trident_patches(reader, grid, tissue(1100, 700, (0, 0, 1100, 700)), 0.0)
     assert coords.tolist() == [[0, 0], [0, 512], [512, 0], [512, 512], [1024, 0], [1024, 512]]
     below, right = 188 / 512, 76 / 512  # what lies inside of the last row and column
     assert shares == pytest.approx([1, below, 1, below, right, below * right], abs=1e-6)
@@ -41,11 +41,11 @@ def test_columns_come_first_and_patches_reach_over_the_edges() -> None:
 def test_any_touch_keeps_a_patch_at_zero_and_whole_patches_count_above() -> None:
     reader = slide(1100, 700, 0.25)
     grid, seen = plan_trident_grid(reader, 256, 0.5), tissue(1100, 700, (508, 0, 1100, 256))
-    every, shares = place_trident_patches(reader, grid, seen, 0.0)
+    every, shares = select_trident_patches(reader, grid, seen, 0.0)
     assert every.tolist() == [[0, 0], [512, 0], [1024, 0]]  # the first is touched by 4 pixels of a column
     assert shares == pytest.approx([4 * 256 / 512**2, 0.5, 76 * 256 / 512**2], abs=1e-6)
-    assert place_trident_patches(reader, grid, seen, 0.07)[0].tolist() == [[512, 0], [1024, 0]]
-    assert place_trident_patches(reader, grid, seen, 0.5)[0].tolist() == [[512, 0]]
+    assert select_trident_patches(reader, grid, seen, 0.07)[0].tolist() == [[512, 0], [1024, 0]]
+    assert select_trident_patches(reader, grid, seen, 0.5)[0].tolist() == [[512, 0]]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_sides_that_are_no_whole_factor_are_rounded() -> None:
 def test_the_first_step_of_overlapping_patches_is_a_whole_patch() -> None:
     reader = slide(1300, 512, 0.25)
     grid = plan_trident_grid(reader, 256, 0.5, overlap=64)
-    coords, _ = place_trident_patches(reader, grid, tissue(1300, 512, (0, 0, 1300, 512)), 0.0)
+    coords, _ = select_trident_patches(reader, grid, tissue(1300, 512, (0, 0, 1300, 512)), 0.0)
     assert coords.tolist() == [[0, 0], [512, 0], [896, 0], [1280, 0]]
 
 
@@ -86,16 +86,16 @@ def test_a_deeper_level_is_read_where_it_is_fine_enough() -> None:
 
 def test_a_slide_smaller_than_a_patch_is_one_patch() -> None:
     reader = slide(100, 60, 0.5)
-    coords, shares = place_trident_patches(
+    coords, shares = select_trident_patches(
         reader, plan_trident_grid(reader, 256, 0.5), tissue(100, 60, (0, 0, 100, 60)), 0.0
     )
     assert coords.tolist() == [[0, 0]] and shares == pytest.approx([100 * 60 / 256**2])
 
 
-def test_what_trident_cannot_be_asked_for() -> None:
+def test_unsupported_grids_are_refused() -> None:
     with pytest.raises(StageError, match=r"s\.svs: too coarse.*expected 20x, got 10x \(mpp 0\.6, test\)"):
         plan_trident_grid(slide(9000, 9000, 0.6), 256, 0.5)
-    with pytest.raises(StageError, match=r"no such magnification; expected below 2\.4 µm a pixel, got 2\.4"):
+    with pytest.raises(StageError, match=r"no magnification for this mpp; expected below 2\.4 µm per pixel, got 2\.4"):
         plan_trident_grid(slide(9000, 9000, 2.4), 256, 2.0)
     with pytest.raises(ExperimentError, match="whole magnifications"):
         plan_trident_grid(slide(9000, 9000, 0.25), 256, 0.3)

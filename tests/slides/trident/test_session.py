@@ -1,4 +1,4 @@
-"""The contract with the driver: replies in order, words for what is missing, and nothing that outlives its session."""
+"""Replies of the driver in order, errors for missing packages, and no process that outlives its session."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from . import stub
 
 
 def quiet(_: str) -> None:
-    """Nobody listens."""
+    """Ignore a line."""
 
 
 @pytest.fixture
@@ -43,9 +43,9 @@ def session(python: Path) -> Iterator[Session]:
 
 def request(work: Path, **more: Any) -> dict[str, Any]:
     work.mkdir(exist_ok=True)
-    asked = {"op": "slide", "id": "s", "path": "/slides/s.svs", "reader": "openslide", "mpp": 0.25, "work": str(work)}
-    asked |= {"segmenter": "otsu", "confidence": 0.5, "mag": 20, "patch_px": 256, "overlap": 0, "min_tissue": 0.1}
-    return asked | {"encoder": "counting", "weights": None, "device": "cpu", "batch": 8, "workers": 0} | more
+    values = {"op": "slide", "id": "s", "path": "/slides/s.svs", "reader": "openslide", "mpp": 0.25, "work": str(work)}
+    values |= {"segmenter": "otsu", "confidence": 0.5, "mag": 20, "patch_px": 256, "overlap": 0, "min_tissue": 0.1}
+    return values | {"encoder": "counting", "weights": None, "device": "cpu", "batch": 8, "workers": 0} | more
 
 
 def gone(pid: int) -> bool:
@@ -63,18 +63,18 @@ def gone(pid: int) -> bool:
 
 
 def test_slides_one_after_the_other(session: Session, tmp_path: Path) -> None:
-    said: list[str] = []
+    lines: list[str] = []
     for name in ("a", "b"):
-        reply = session.ask(request(tmp_path / name, id=name, path=f"/slides/{name}.svs"), said.append)
+        reply = session.ask(request(tmp_path / name, id=name, path=f"/slides/{name}.svs"), lines.append)
         assert (reply["id"], reply["status"]) == (name, "ok")
         with h5py.File(reply["features"]) as file:
             assert file["features"][:].tolist() == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
             assert file["coords"][:].tolist() == [[0, 512], [512, 512], [1024, 512]]
-    assert said == ["trident: segmenting a", "trident: segmenting b"]  # its prints, without its bars
+    assert lines == ["trident: segmenting a", "trident: segmenting b"]  # its prints, without its bars
     assert session.versions["python"].startswith(f"{sys.version_info[0]}.")
 
 
-def test_a_fault_of_one_slide_stops_no_other(session: Session, tmp_path: Path) -> None:
+def test_an_error_of_one_slide_does_not_affect_others(session: Session, tmp_path: Path) -> None:
     bad = session.ask(request(tmp_path / "w", path="/slides/bad.svs"), quiet)
     assert (bad["status"], bad["step"], bad["kind"]) == ("error", "open", "ValueError")
     unknown = session.ask(request(tmp_path / "w", encoder="uni9"), quiet)
@@ -89,7 +89,7 @@ def test_a_fault_of_one_slide_stops_no_other(session: Session, tmp_path: Path) -
     ("encoder", "words"),
     [("dies", "TRIDENT died.*exit 9.*out of memory, killed"), ("surprises", "TRIDENT died.*nobody expects this")],
 )
-def test_a_driver_that_dies_is_told_with_its_last_words(
+def test_a_driver_that_dies_is_reported_with_its_last_lines(
     session: Session, tmp_path: Path, encoder: str, words: str
 ) -> None:
     with pytest.raises(StageError, match=words):
@@ -97,22 +97,22 @@ def test_a_driver_that_dies_is_told_with_its_last_words(
     assert not session.alive
 
 
-def test_one_that_hangs_is_killed_with_its_children(python: Path, tmp_path: Path) -> None:
-    said: list[str] = []
+def test_a_driver_that_hangs_is_killed_with_its_children(python: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
     hanging = Session(python, 2, quiet)
-    with pytest.raises(StageError, match=r"TRIDENT hangs.*within 2 s.*trident_silence_s"):
-        hanging.ask(request(tmp_path / "w", encoder="hangs"), said.append)
+    with pytest.raises(StageError, match=r"TRIDENT hangs.*within 2 s.*step: encode.*trident_silence_s"):
+        hanging.ask(request(tmp_path / "w", encoder="hangs"), lines.append)
     assert not hanging.alive
-    child = next(int(line.split()[-1]) for line in said if line.startswith("trident: child"))
+    child = next(int(line.split()[-1]) for line in lines if line.startswith("trident: child"))
     assert gone(child)
 
 
-def test_nothing_outlives_whoever_asked(python: Path, tmp_path: Path) -> None:
-    asked = repr(request(tmp_path / "w", encoder="hangs"))
+def test_no_process_outlives_the_run(python: Path, tmp_path: Path) -> None:
+    slide = repr(request(tmp_path / "w", encoder="hangs"))
     code = (
         "from pathlib import Path\nfrom oceanpath.slides.trident.session import Session\n"
         f"session = Session(Path({str(python)!r}), 60, lambda text: print(text, flush=True))\n"
-        f"print(session._process.pid, flush=True)\nsession.ask({asked}, lambda text: print(text, flush=True))\n"
+        f"print(session._worker.pid, flush=True)\nsession.ask({slide}, lambda text: print(text, flush=True))\n"
     )
     owner = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert owner.stdout is not None
@@ -126,7 +126,9 @@ def test_nothing_outlives_whoever_asked(python: Path, tmp_path: Path) -> None:
     assert all(gone(pid) for pid in pids)
 
 
-def test_our_packages_do_not_leak_over_there(python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packages_of_this_interpreter_do_not_reach_the_other(
+    python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PYTHONHOME", str(tmp_path / "xxx"))  # Python would not even start
     opened = Session(python, 20, quiet)
     assert opened.ask(request(tmp_path / "w"), quiet)["status"] == "ok"
@@ -134,19 +136,19 @@ def test_our_packages_do_not_leak_over_there(python: Path, tmp_path: Path, monke
     assert not opened.alive
 
 
-def test_a_missing_trident_and_another_package_of_that_name_are_told_apart(tmp_path: Path) -> None:
-    with pytest.raises(MissingExtraError, match=r"TRIDENT is not installed here.*docs/trident.md"):
+def test_a_missing_trident_and_another_package_of_that_name_are_distinguished(tmp_path: Path) -> None:
+    with pytest.raises(MissingExtraError, match=r"TRIDENT is not installed in this interpreter.*docs/trident.md"):
         Session(stub.install(tmp_path / "none", {}), 20, quiet)
     astrophysics = stub.install(tmp_path / "stars", {"__init__.py": "", "ion_balance.py": ""})
     with pytest.raises(MissingExtraError, match=r"astrophysics package, not TRIDENT.*pip uninstall trident"):
         Session(astrophysics, 20, quiet)
 
 
-def test_the_interpreter_is_named_by_the_setting_or_the_environment(
+def test_the_interpreter_comes_from_the_setting_or_the_environment(
     python: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
-    with pytest.raises(MissingExtraError, match=f"no interpreter with TRIDENT is named.*{VARIABLE}"):
+    with pytest.raises(MissingExtraError, match=f"no interpreter with TRIDENT is set.*{VARIABLE}"):
         find_interpreter("")
     with pytest.raises(ExperimentError, match=r"extract.trident_python: no such interpreter.*nowhere/python"):
         find_interpreter("nowhere/python")
@@ -159,7 +161,7 @@ def test_the_interpreter_is_named_by_the_setting_or_the_environment(
 
 
 @pytest.mark.parametrize("module", [driver, child_process])
-def test_what_the_driver_runs_imports_the_standard_library_alone_and_fits_older_pythons(module: ModuleType) -> None:
+def test_the_driver_imports_only_the_standard_library_and_runs_on_older_pythons(module: ModuleType) -> None:
     tree = ast.parse(Path(module.__file__).read_text(), feature_version=(3, 10))
     names = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
     names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}

@@ -12,13 +12,16 @@ from PIL import Image
 from oceanpath.artifacts import metrics, predictions
 from oceanpath.artifacts.features.files import FeatureMeta, write_features
 from oceanpath.fit.checkpoint import save_checkpoint
+from oceanpath.fit.objectives.registry import read_objective
 from oceanpath.models.classifier import WSIClassifier
 from oceanpath.models.registry import parse_model
 from oceanpath.pipeline.stage import Inputs
+from oceanpath.tasks.classification import Classification
 
 from ...conftest import write_store
 
 DIM, CLASSES, FOLDS = 6, ["neg", "pos"], 2
+TASK = Classification(CLASSES)
 RECORD = {"value": 0.8, "low": 0.7, "high": 0.9, "n": 10, "n_patients": 8, "resamples": 100, "redrawn": 0}
 META = {
     "encoder": "none", "feature_dim": DIM, "patch_px": 256, "target_mpp": 0.5, "mpp_x": 0.25, "mpp_y": 0.5,
@@ -55,14 +58,15 @@ def write_train(folder, slides, seed, skill):
         place = folder / f"fold_{number}"
         place.mkdir(parents=True)
         torch.manual_seed(seed * 10 + number)
-        save_checkpoint(WSIClassifier(parse_model({"name": "abmil", "hidden": 8}), DIM, CLASSES), place / "best.ckpt")
+        model = WSIClassifier(parse_model({"name": "abmil", "hidden": 8}), DIM, CLASSES)
+        save_checkpoint(model, read_objective(TASK, {}), place / "best.ckpt")
         rows = slides.assign(role=np.where(odd == number, "test", "train"))
         predictions.write_embeddings(rng.normal(size=(len(rows), 8)).astype(np.float32), rows, place)
         test = rows[rows["role"] == "test"].reset_index(drop=True)
         sign = np.where(test["label"] == "pos", 1, -1)
         p = 1 / (1 + np.exp(-(sign * skill + rng.normal(size=len(test)))))
         tests.append(test.assign(prob_neg=1 - p, prob_pos=p, fold=number))
-    predictions.write_predictions(pd.concat(tests), folder / "oof_predictions.parquet")
+    predictions.write_predictions(pd.concat(tests), folder / "oof_predictions.parquet", TASK)
     results = {"classes": CLASSES, "folds": FOLDS, "model": {}, "scheme": "kfold", "selected": False}
     predictions.write_cv_results(results | {"per_fold": [{"fold": k} for k in range(FOLDS)]}, folder)
 
@@ -79,11 +83,11 @@ def write_bags(path, slides, has_coords, footprint):
 
 def write_eval(path, selected):
     path.mkdir()
-    group = dict.fromkeys(metrics.REQUIRED, RECORD | ({"selected": True} if selected else {}))
+    group = dict.fromkeys(Classification.metrics, RECORD | ({"selected": True} if selected else {}))
     found = {
         "classes": CLASSES, "scheme": "kfold", "selected": selected, "operating_point": None, "folds": [], "notes": [],
-        "level": dict.fromkeys(metrics.LEVELS, group), "floor": dict.fromkeys(metrics.BASELINES, group),
-        "versus_baseline": dict.fromkeys(metrics.BASELINES, group["auroc"] | {"p": 0.01, "verdict": "better"}),
+        "level": dict.fromkeys(metrics.LEVELS, group), "floor": dict.fromkeys(Classification.baselines, group),
+        "versus_baseline": dict.fromkeys(Classification.baselines, group["auroc"] | {"p": 0.01, "verdict": "better"}),
     }  # fmt: skip
     metrics.write_metrics(found, path)
 

@@ -11,7 +11,9 @@ from oceanpath.fit.predict import predict_attention
 from oceanpath.pipeline.stage import Inputs, Quiet
 from oceanpath.stages.analyze.attention import check_attention, draw_slides, footprint, pick_slides
 from oceanpath.stages.analyze.settings import AnalyzeSettings
+from oceanpath.tasks.classification import Classification
 
+TASK = Classification(["neg", "pos"])
 CPU = AnalyzeSettings(attention_slides=4, device="cpu")
 
 
@@ -26,18 +28,18 @@ def draw(cohort, out, settings=CPU):
 
 def test_half_are_the_worst_errors_and_the_rest_the_surest():
     frame = rows(["pos"] * 6 + ["neg"] * 2, [0.9, 0.1, 0.4, 0.3, 0.99, 0.6, 0.05, 0.2])
-    found = pick_slides(frame, ["neg", "pos"], 4)
+    found = pick_slides(frame, TASK, 4)
     assert found["slide_id"].tolist() == ["s1", "s3", "s4", "s6"]
     assert found["kind"].tolist() == ["error", "error", "correct", "correct"]
     assert found["certainty"].tolist() == pytest.approx([0.1, 0.3, 0.99, 0.95])
-    assert pick_slides(frame.iloc[::-1], ["neg", "pos"], 4)["slide_id"].tolist() == found["slide_id"].tolist()
+    assert pick_slides(frame.iloc[::-1], TASK, 4)["slide_id"].tolist() == found["slide_id"].tolist()
 
 
 @pytest.mark.parametrize(("p", "errors"), [([0.9, 0.8, 0.7], 0), ([0.1, 0.2, 0.3], 3), ([0.1, 0.2, 0.9], 2)])
 def test_where_one_kind_runs_out_the_other_fills_up(p, errors):
-    found = pick_slides(rows(["pos"] * 3, p), ["neg", "pos"], 3)
+    found = pick_slides(rows(["pos"] * 3, p), TASK, 3)
     assert len(found) == 3 and (found["kind"] == "error").sum() == errors
-    assert len(pick_slides(rows(["pos"] * 3, p), ["neg", "pos"], 10)) == 3
+    assert len(pick_slides(rows(["pos"] * 3, p), TASK, 10)) == 3
 
 
 def test_attention_is_that_of_the_model_that_tested_the_slide(make, out):
@@ -45,7 +47,7 @@ def test_attention_is_that_of_the_model_that_tested_the_slide(make, out):
     facts = draw(cohort, out)
     store, train = Store(cohort.parents["mmap"]), cohort.parents["train"]
     table = read_table(out / "attention.parquet")
-    tested = predictions.read_oof(train).set_index("slide_id")["fold"]
+    tested = predictions.read_oof(train, TASK).set_index("slide_id")["fold"]
     assert len(facts) == 4 and len(set(tested.loc[[fact["slide_id"] for fact in facts]])) == 2
     for fact in facts:
         i = store.number(fact["slide_id"])

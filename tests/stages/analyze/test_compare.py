@@ -9,7 +9,9 @@ from oceanpath.stages.analyze import compare
 from oceanpath.stages.analyze.settings import AnalyzeSettings
 from oceanpath.stats.delong import delong_test
 from oceanpath.stats.patients import patient_rows
+from oceanpath.tasks.classification import Classification
 
+TASK = Classification(["neg", "pos"])
 QUICK = AnalyzeSettings(resamples=200)
 
 
@@ -18,8 +20,8 @@ def run(cohort, selected=False):
 
 
 def rewrite(folder, change):
-    frame = predictions.read_oof(folder)
-    predictions.write_predictions(change(frame), folder / "oof_predictions.parquet")
+    frame = predictions.read_oof(folder, TASK)
+    predictions.write_predictions(change(frame), folder / "oof_predictions.parquet", TASK)
 
 
 def test_one_variant_has_nothing_to_compare_with(make):
@@ -37,17 +39,14 @@ def test_this_variant_is_compared_with_each_other_one(make):
     cohort.add_variant("noise", 2, skill=0)
     found = run(cohort)
     assert found["this"] == "base" and [block["other"] for block in found["pairs"]] == ["good", "noise"]
-    base, good = (predictions.read_oof(cohort.variants[name]) for name in ("base", "good"))
+    base, good = (predictions.read_oof(cohort.variants[name], TASK) for name in ("base", "good"))
     block = found["pairs"][0]
     assert block["auroc_this"] == pytest.approx(roc_auc_score(base["label"] == "pos", base["prob_pos"]))
     assert block["auroc_other"] == pytest.approx(roc_auc_score(good["label"] == "pos", good["prob_pos"]))
     assert block["bootstrap"]["value"] == pytest.approx(block["auroc_this"] - block["auroc_other"])
     assert (block["n"], block["n_patients"], block["delong"]["n"]) == (40, 20, 20)
-    labels = predictions.label_numbers(base, ["neg", "pos"])
-    rows = [
-        patient_rows(base["patient_id"].tolist(), labels, predictions.probabilities(f, ["neg", "pos"]))
-        for f in (base, good)
-    ]
+    labels = TASK.targets(base["label"].tolist())
+    rows = [patient_rows(base["patient_id"].tolist(), labels, TASK.values(f)) for f in (base, good)]
     expected = delong_test(rows[0].labels == 1, rows[0].probs[:, 1], rows[1].probs[:, 1])
     assert block["delong"]["p"] == pytest.approx(expected.p)
 
@@ -63,7 +62,7 @@ def test_holm_is_one_family_over_all_variants_and_tests(make):
         assert found["this"] == name and found["family"] == 18 and len(found["pairs"]) == 3
         for block in found["pairs"]:
             pair = frozenset((name, block["other"]))
-            for test in compare.TESTS:
+            for test in compare.tests_of(block):
                 tests.setdefault((pair, test), []).append((block[test]["p"], block[test]["p_holm"]))
     assert len(tests) == 18
     assert all(len(both) == 2 and both[0] == both[1] for both in tests.values())
@@ -98,9 +97,10 @@ def test_the_order_of_rows_and_of_classes_does_not_matter(make):
     cohort = make()
     folder = cohort.add_variant("other", 1)
     before = run(cohort)
-    frame = predictions.read_oof(folder)
+    frame = predictions.read_oof(folder, TASK)
     turned = frame[["slide_id", "patient_id", "label", "prob_pos", "prob_neg", "fold", "role"]]
-    predictions.write_predictions(turned.assign(fold=1 - turned["fold"]), folder / "oof_predictions.parquet")
+    turned = turned.assign(fold=1 - turned["fold"])
+    predictions.write_predictions(turned, folder / "oof_predictions.parquet", Classification(["pos", "neg"]))
     results = predictions.read_cv_results(folder) | {"classes": ["pos", "neg"]}
     predictions.write_cv_results(results, folder)
     assert run(cohort) == before
@@ -127,7 +127,7 @@ def test_other_classes_are_refused(make):
     cohort = make()
     folder = cohort.add_variant("other", 1)
     predictions.write_cv_results(predictions.read_cv_results(folder) | {"classes": ["neg", "maybe"]}, folder)
-    with pytest.raises(StageError, match="different classes"):
+    with pytest.raises(StageError, match="variants predict different things"):
         run(cohort)
 
 
@@ -153,7 +153,7 @@ def test_it_is_written_as_finite_json_and_read_back(make, out):
     found = run(cohort, selected=True)
     compare.write_comparison(found, out)
     assert compare.read_comparison(out) == found
-    (line,) = compare.describe(found)
+    (line,) = compare.describe(found, "AUROC")
     assert line.startswith("selected base against other: AUROC ") and line.endswith(" after Holm over 3 tests")
     found["pairs"][0]["delong"]["p_holm"] = 2.0
     (out / compare.FILE).write_text(json.dumps(found))
@@ -171,4 +171,4 @@ def test_it_is_written_as_finite_json_and_read_back(make, out):
 def test_no_test_is_said_in_words():
     block = {"this": "a", "other": "b", "bootstrap": {"p": None, "reason": "one patient only"}}
     found = {"this": "a", "selected": False, "family": 0, "pairs": [block]}
-    assert compare.describe(found) == ["a against b: no test (one patient only)"]
+    assert compare.describe(found, "AUROC") == ["a against b: no test (one patient only)"]

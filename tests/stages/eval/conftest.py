@@ -10,6 +10,8 @@ import pytest
 
 from oceanpath.artifacts import folds, predictions
 from oceanpath.pipeline.stage import Inputs
+from oceanpath.tasks.classification import Classification
+from oceanpath.tasks.probabilities import prob_columns
 
 from ...conftest import write_store
 
@@ -24,11 +26,15 @@ class Cohort:
     slides: pd.DataFrame
     classes: list[str]
 
+    @property
+    def task(self) -> Classification:
+        return Classification(self.classes)
+
     def oof(self, **changes):
         """Rewrite the pooled test rows with changed columns."""
         path = self.inputs["train"] / "oof_predictions.parquet"
-        frame = predictions.read_predictions(path, self.classes).assign(**changes)
-        predictions.write_predictions(frame, path)
+        frame = predictions.read_predictions(path, self.task).assign(**changes)
+        predictions.write_predictions(frame, path, self.task)
 
 
 def write_bags(path: Path, slides: pd.DataFrame, classes: list[str]) -> None:
@@ -46,7 +52,7 @@ def table(fold: pd.DataFrame, classes: list[str], number: int, role: str, skill:
     logits = np.random.default_rng([number, len(role)]).normal(size=(len(rows), len(classes)))
     logits[np.arange(len(rows)), [classes.index(name) for name in rows["label"]]] += skill
     probs = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    return rows.assign(**dict(zip(predictions.prob_columns(classes), probs.T, strict=True)), fold=number)
+    return rows.assign(**dict(zip(prob_columns(classes), probs.T, strict=True)), fold=number)
 
 
 @pytest.fixture
@@ -69,12 +75,14 @@ def make(tmp_path):
             folder = tmp_path / f"train/fold_{number}"
             folder.mkdir()
             val = table(frames[-1], classes, number, "val", skill)
-            predictions.write_predictions(val, folder / "preds_val.parquet")
+            predictions.write_predictions(val, folder / "preds_val.parquet", Classification(classes))
             losses = [{"epoch": k, "train_loss": 0.7 - 0.2 * k, "val_loss": 0.7 - 0.1 * k} for k in range(3)]
             (folder / "history.json").write_text(json.dumps(losses))
             tests.append(table(frames[-1], classes, number, "test", skill))
         folds.write_folds(tmp_path / "split", frames, {"scheme": "kfold", "classes": classes})
-        predictions.write_predictions(pd.concat(tests), tmp_path / "train/oof_predictions.parquet")
+        predictions.write_predictions(
+            pd.concat(tests), tmp_path / "train/oof_predictions.parquet", Classification(classes)
+        )
         cut = [0.4, 0.5, 0.6] if len(classes) == 2 else [None] * 3
         per_fold = [{"fold": k, "best_epoch": 1, "epochs": 3, "val_loss": 0.5, "threshold": cut[k]} for k in range(3)]
         results = {"classes": classes, "folds": 3, "model": {"name": "static"}, "per_fold": per_fold}

@@ -8,8 +8,9 @@ from sklearn.metrics import roc_auc_score
 from oceanpath.artifacts import folds
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.pipeline.stage import Quiet
-from oceanpath.stages.eval.baselines import fit_predict, fitting_rows, pool, predict_baselines
+from oceanpath.stages.eval.baselines import fitting_rows, pool, predict_baselines
 from oceanpath.stages.eval.rows import read_rows
+from oceanpath.tasks.logistic import fit_logistic
 
 LUNG = Path(__file__).resolve().parents[3] / "../shared/data/hipt_tcga_lung/tcga_lung_bags_f32.npz"
 
@@ -25,7 +26,7 @@ def test_every_floor_has_probabilities_for_every_row(make, classes):
     assert list(found) == ["mean_pool_lr", "max_pool_lr", "bag_length", "majority"]
     for probs in found.values():
         assert probs.shape == (60, len(classes)) and np.allclose(probs.sum(axis=1), 1)
-    assert np.mean(found["mean_pool_lr"].argmax(axis=1) == rows.labels) > 1.3 / len(
+    assert np.mean(found["mean_pool_lr"].argmax(axis=1) == rows.targets) > 1.3 / len(
         classes
     )  # the store tells the label
 
@@ -33,7 +34,7 @@ def test_every_floor_has_probabilities_for_every_row(make, classes):
 def test_the_majority_ranks_nothing_even_across_folds(make):
     rows, found = floors(make(patients=31))
     assert len(np.unique(found["majority"], axis=0)) == 1
-    assert roc_auc_score(rows.labels, found["majority"][:, 1]) == 0.5
+    assert roc_auc_score(rows.targets, found["majority"][:, 1]) == 0.5
 
 
 def test_tested_slides_never_teach_a_floor(make):
@@ -78,9 +79,9 @@ def test_pooling_is_the_mean_the_maximum_and_the_length_before_capping(make):
 def test_a_class_without_fitting_rows_gets_nothing():
     x = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
     labels = np.arange(20) % 2 * 2
-    probs = fit_predict(x, labels, x[:5], 3)
+    probs = fit_logistic(x, labels, x[:5], 3)
     assert np.all(probs[:, 1] == 0) and np.allclose(probs.sum(axis=1), 1)
-    assert fit_predict(x, np.ones(20, int), x[:5], 3).tolist() == [[0, 1, 0]] * 5
+    assert fit_logistic(x, np.ones(20, int), x[:5], 3).tolist() == [[0, 1, 0]] * 5
 
 
 @pytest.mark.real
@@ -96,5 +97,5 @@ def test_the_known_floor_of_the_lung_cohort():
     probs = np.zeros(len(labels))
     for number in range(5):
         fit, test = fold != number, fold == number
-        probs[test] = fit_predict(x[fit], labels[fit], x[test], 2)[:, 1]
+        probs[test] = fit_logistic(x[fit], labels[fit], x[test], 2)[:, 1]
     assert roc_auc_score(labels, probs) == pytest.approx(0.930, abs=0.008)

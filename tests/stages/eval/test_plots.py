@@ -8,9 +8,9 @@ from oceanpath.errors import ArtifactError
 from oceanpath.figures import canvas
 from oceanpath.figures.files import files_of
 from oceanpath.pipeline.stage import Quiet
-from oceanpath.stages.eval import plots
+from oceanpath.stages.eval import class_figures, plots
 from oceanpath.stages.eval.baselines import predict_baselines
-from oceanpath.stages.eval.plots import PICTURES, draw_all, draw_losses
+from oceanpath.stages.eval.plots import draw_all, draw_losses, pictures
 from oceanpath.stages.eval.report import build_report
 from oceanpath.stages.eval.rows import read_rows
 from oceanpath.stages.eval.settings import EvalSettings
@@ -38,7 +38,7 @@ def drawn(tmp_path):
 def test_every_picture_changes_with_the_rows(make, drawn):
     cohort = make()
     before = drawn(cohort, "before")
-    assert sorted(before) == sorted(name for png in PICTURES for name in files_of(png))
+    assert sorted(before) == sorted(name for png in pictures("classification") for name in files_of(png))
     frame = read_rows(cohort.inputs["train"], cohort.inputs["split"]).frame
     cohort.oof(prob_neg=frame["prob_pos"], prob_pos=frame["prob_neg"])
     after = drawn(cohort, "after")
@@ -80,7 +80,10 @@ def test_legends_hold_counts_and_the_numbers_and_intervals_of_metrics_json(make,
     report = build_report(QUICK, rows, floors)
     for axis, name, key in ((ROC, "AUROC", "auroc"), (PR, "AP", "auprc")):
         assert "60 slides of 30 patients, 95 % intervals" in texts[axis]
-        for line, records in (("model", report["level"]["slide"]), ("mean pooling + LR", report["floor"][plots.FLOOR])):
+        for line, records in (
+            ("model", report["level"]["slide"]),
+            ("mean pooling + LR", report["floor"][class_figures.BASELINE]),
+        ):
             one = records[key]
             said = f"{line}, {name} {one['value']:.3f} ({one['low']:.3f} to {one['high']:.3f})"
             assert said in [word.replace("\n", " ") for word in texts[axis]]
@@ -109,7 +112,7 @@ def test_a_precision_recall_curve_goes_down_or_right_with_each_step():
     hit = np.array([1, 0, 0, 1, 0, 1], bool)
     score = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
     records = {name: {"value": 0.5, "low": None} for name in ("auroc", "auprc")}
-    line = plots._pair("model", hit, score, records)[1]
+    line = class_figures._pair("model", hit, score, records)[1]
     assert line.name == "model, AP 0.500"
     assert line.x.tolist() == pytest.approx([0, 1 / 3, 2 / 3, 1])
     assert line.y.tolist() == pytest.approx([1, 1, 0.5, 0.5])

@@ -14,6 +14,8 @@ from oceanpath.stages.eval import work
 from oceanpath.stages.eval.settings import EvalSettings
 from oceanpath.stages.split.assign_folds import assign_folds
 from oceanpath.stages.split.settings import SplitSettings
+from oceanpath.tasks.classification import Classification
+from oceanpath.tasks.probabilities import prob_columns
 
 from .conftest import write_bags
 from .other_code import Table, auroc, confusion, decided, drawn, everything
@@ -66,14 +68,14 @@ def build(root, name):
             logits = random.normal(size=(len(rows), len(classes)))
             logits[np.arange(len(rows)), [classes.index(label) for label in rows["label"]]] += 1.2
             probs = np.exp(logits * (1 + number)) / np.exp(logits * (1 + number)).sum(axis=1, keepdims=True)
-            tables[role] = rows.assign(
-                **dict(zip(predictions.prob_columns(classes), probs.T, strict=True)), fold=number
-            )
+            tables[role] = rows.assign(**dict(zip(prob_columns(classes), probs.T, strict=True)), fold=number)
         (root / f"train/fold_{number}").mkdir()
         (root / f"train/fold_{number}/history.json").write_text('[{"epoch": 0, "train_loss": 0.7, "val_loss": 0.6}]')
-        predictions.write_predictions(tables["val"], root / f"train/fold_{number}/preds_val.parquet")
+        predictions.write_predictions(
+            tables["val"], root / f"train/fold_{number}/preds_val.parquet", Classification(classes)
+        )
         tests.append(tables["test"])
-    predictions.write_predictions(pd.concat(tests), root / "train/oof_predictions.parquet")
+    predictions.write_predictions(pd.concat(tests), root / "train/oof_predictions.parquet", Classification(classes))
     cuts = [0.37, 0.5, 0.62] if len(classes) == 2 else [None] * 3
     per_fold = [{"fold": k, "best_epoch": k, "epochs": 9, "val_loss": 0.5, "threshold": cuts[k]} for k in range(3)]
     results = {"classes": classes, "folds": 3, "model": {}, "per_fold": per_fold, "scheme": "kfold", "selected": False}

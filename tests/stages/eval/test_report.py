@@ -5,13 +5,13 @@ import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
 from oceanpath.artifacts import folds, predictions
-from oceanpath.artifacts.metrics import BASELINES
 from oceanpath.pipeline.stage import Quiet
 from oceanpath.stages.eval.baselines import predict_baselines
 from oceanpath.stages.eval.levels import patient_level
 from oceanpath.stages.eval.report import build_report
 from oceanpath.stages.eval.rows import read_rows
 from oceanpath.stages.eval.settings import EvalSettings
+from oceanpath.tasks.classification import Classification
 
 QUICK = EvalSettings(resamples=100)
 
@@ -37,15 +37,15 @@ def records(found):
 def test_numbers_are_those_of_the_rows(make):
     rows, found = report(make())
     slide, patient = found["level"]["slide"], found["level"]["patient"]
-    assert slide["auroc"]["value"] == pytest.approx(roc_auc_score(rows.labels, rows.probs[:, 1]), abs=1e-12)
+    assert slide["auroc"]["value"] == pytest.approx(roc_auc_score(rows.targets, rows.values[:, 1]), abs=1e-12)
     assert slide["f1"]["value"] == pytest.approx(
-        f1_score(rows.labels, rows.probs.argmax(axis=1), average="macro"), abs=1e-12
+        f1_score(rows.targets, rows.values.argmax(axis=1), average="macro"), abs=1e-12
     )
     assert (slide["auroc"]["n"], slide["auroc"]["n_patients"]) == (60, 30)
     assert (patient["auroc"]["n"], patient["auroc"]["n_patients"]) == (30, 30)
     assert [fold["n"] for fold in found["folds"]] == [20, 20, 20]
     own = rows.folds == 1
-    expected = roc_auc_score(rows.labels[own], rows.probs[own, 1])
+    expected = roc_auc_score(rows.targets[own], rows.values[own, 1])
     assert found["folds"][1]["auroc"]["value"] == pytest.approx(expected, abs=1e-12)
     assert found["folds"][1]["threshold"] == 0.5
 
@@ -53,15 +53,15 @@ def test_numbers_are_those_of_the_rows(make):
 def test_each_fold_decides_at_its_own_threshold(make):
     rows, found = report(make())
     cut = np.array([0.4, 0.5, 0.6])[rows.folds]
-    called = rows.probs[:, 1] >= cut
+    called = rows.values[:, 1] >= cut
     point = found["operating_point"]
-    assert point["slide"]["sensitivity"]["value"] == pytest.approx(called[rows.labels == 1].mean())
+    assert point["slide"]["sensitivity"]["value"] == pytest.approx(called[rows.targets == 1].mean())
     assert point["thresholds"] == [0.4, 0.5, 0.6] and "inner validation" in point["rule"]
     grouped, _ = patient_level(QUICK, rows)
     assert grouped.folds.tolist() == [number % 3 for number in range(30)]  # patients come sorted: p00, p01, …
     cut = np.array([0.4, 0.5, 0.6])[grouped.folds]
-    called = grouped.probs[:, 1] >= cut
-    assert point["patient"]["specificity"]["value"] == pytest.approx((~called[grouped.labels == 0]).mean())
+    called = grouped.values[:, 1] >= cut
+    assert point["patient"]["specificity"]["value"] == pytest.approx((~called[grouped.targets == 0]).mean())
 
 
 def test_many_classes_have_no_operating_point(make):
@@ -78,7 +78,7 @@ def test_a_model_below_its_baselines_is_called_worse_by_the_paired_interval(make
     rows, found = report(make(skill=-1.0))
     assert len(starts(found, "worse_than_floor")) == 4
     record, floor = found["versus_baseline"]["mean_pool_lr"], found["floor"]["mean_pool_lr"]["auroc"]["value"]
-    assert record["value"] == roc_auc_score(rows.labels, rows.probs[:, 1]) - floor
+    assert record["value"] == roc_auc_score(rows.targets, rows.values[:, 1]) - floor
     assert record["low"] < record["value"] < record["high"] < 0 and record["verdict"] == "worse"
     assert (record["n"], record["n_patients"], record["resamples"]) == (60, 30, 100) and record["p"] < 0.05
 
@@ -86,9 +86,9 @@ def test_a_model_below_its_baselines_is_called_worse_by_the_paired_interval(make
 def test_a_model_just_below_a_baseline_is_not_called_worse(make):
     """The points differ, the interval of the difference includes 0: nothing is shown."""
     rows, _ = report(make(skill=1.2))
-    logits = np.random.default_rng(1).normal(size=60) + 1.3 * rows.labels
+    logits = np.random.default_rng(1).normal(size=60) + 1.3 * rows.targets
     ahead = 1 / (1 + np.exp(-logits))
-    found = build_report(QUICK, rows, dict.fromkeys(BASELINES, np.stack([1 - ahead, ahead], axis=1)))
+    found = build_report(QUICK, rows, dict.fromkeys(Classification.baselines, np.stack([1 - ahead, ahead], axis=1)))
     record = found["versus_baseline"]["mean_pool_lr"]
     assert record["value"] < 0 <= record["high"] and record["verdict"] == "not_shown_better"
     assert not starts(found, "worse_than_floor")
@@ -105,7 +105,7 @@ def test_a_model_above_its_baselines_has_no_note(make):
 def test_a_baseline_that_cannot_be_compared_is_named_with_the_reason(make):
     rows, _ = report(make(patients=6))
     rows.frame["patient_id"] = "p00"
-    found = build_report(QUICK, rows, dict.fromkeys(BASELINES, rows.probs))
+    found = build_report(QUICK, rows, dict.fromkeys(Classification.baselines, rows.values))
     assert {record["verdict"] for record in found["versus_baseline"].values()} == {"undetermined"}
     assert (
         starts(found, "not_compared_with_baseline")[0] == "not_compared_with_baseline: mean_pool_lr: one patient only"
@@ -115,9 +115,9 @@ def test_a_baseline_that_cannot_be_compared_is_named_with_the_reason(make):
 def test_folds_on_other_scales_have_a_note_beside_the_area_within_folds(make):
     rows, found = report(make(patients=60, skill=0.8))
     assert not starts(found, "fold_scales_differ")
-    scores = rows.probs[:, 1] / 4 + 0.25 * rows.folds
-    shifted = replace(rows, probs=np.stack([1 - scores, scores], axis=1))
-    apart = build_report(QUICK, shifted, dict.fromkeys(BASELINES, rows.probs))
+    scores = rows.values[:, 1] / 4 + 0.25 * rows.folds
+    shifted = replace(rows, values=np.stack([1 - scores, scores], axis=1))
+    apart = build_report(QUICK, shifted, dict.fromkeys(Classification.baselines, rows.values))
     (note,) = starts(apart, "fold_scales_differ")
     for level in ("slide", "patient"):
         within = apart["level"][level]["auroc_within_folds"]
@@ -144,7 +144,7 @@ def test_a_patient_with_two_labels_has_no_patient_level_and_the_report_says_why(
     for frame in frames:
         frame.loc[0, "label"] = "pos"  # s000 of p00, whose other slide is neg
     folds.write_folds(cohort.inputs["split"], frames, {"scheme": "kfold", "classes": cohort.classes})
-    tested = predictions.read_oof(cohort.inputs["train"])
+    tested = predictions.read_oof(cohort.inputs["train"], cohort.task)
     cohort.oof(label=tested["label"].where(tested["slide_id"] != "s000", "pos"))
     _, found = report(cohort)
     patient = found["level"]["patient"]["auroc"]

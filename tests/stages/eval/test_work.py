@@ -8,7 +8,7 @@ from oceanpath.figures import fonts
 from oceanpath.figures.files import files_of
 from oceanpath.pipeline.stage import Quiet
 from oceanpath.stages.eval import work
-from oceanpath.stages.eval.plots import PICTURES
+from oceanpath.stages.eval.plots import pictures
 from oceanpath.stages.eval.settings import EvalSettings
 from oceanpath.stages.eval.stage import STAGE
 
@@ -25,7 +25,7 @@ def out(tmp_path):
 def test_it_writes_metrics_and_pictures_that_pass_the_check(make, out):
     summary = work.run(QUICK, make().inputs, out, Quiet())
     work.check(out)
-    figures = [name for png in PICTURES for name in files_of(png)]
+    figures = [name for png in pictures("classification") for name in files_of(png)]
     assert sorted(path.name for path in out.iterdir()) == sorted([metrics.FILE, *figures])
     found = metrics.read_metrics(out)
     assert summary.metrics["auroc"] == found["level"]["slide"]["auroc"]["value"]
@@ -108,9 +108,9 @@ def test_the_check_misses_nothing(make, out):
 
 
 def test_words_of_a_record():
-    assert work.say({"value": 0.5, "low": 0.25, "high": 0.75}) == "0.500 (0.250 to 0.750)"
-    assert work.say({"value": None, "reason": "one class"}) == "undefined (one class)"
-    assert work.say({"value": 0.5, "low": None, "reason": "one patient only"}).endswith(
+    assert work.format_record({"value": 0.5, "low": 0.25, "high": 0.75}) == "0.500 (0.250 to 0.750)"
+    assert work.format_record({"value": None, "reason": "one class"}) == "undefined (one class)"
+    assert work.format_record({"value": 0.5, "low": None, "reason": "one patient only"}).endswith(
         "(no interval: one patient only)"
     )
 

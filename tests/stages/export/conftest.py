@@ -17,16 +17,20 @@ import torch
 from oceanpath.artifacts import metrics, predictions
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.fit.checkpoint import save_checkpoint
+from oceanpath.fit.objectives.registry import read_objective
 from oceanpath.fit.predict import predict
 from oceanpath.models.classifier import WSIClassifier
 from oceanpath.models.registry import parse_model
 from oceanpath.pipeline.stage import Inputs
 from oceanpath.stages.train.fold import prediction_table
+from oceanpath.tasks.classification import Classification
 
 from ...conftest import write_store
 
 DIM = 24
 CLASSES = ["NR", "R"]
+TASK = Classification(CLASSES)
+OBJECTIVE = read_objective(TASK, {})
 SLIDES = 60
 
 
@@ -59,13 +63,13 @@ def write_fold(
     folder.mkdir(parents=True)
     torch.manual_seed(number)
     classifier = WSIClassifier(parse_model(model), DIM, CLASSES)
-    save_checkpoint(classifier, folder / "best.ckpt")
+    save_checkpoint(classifier, OBJECTIVE, folder / "best.ckpt")
     test = cohort[np.arange(SLIDES) % 2 == number].assign(role="test")
     said = predict(classifier, store, [store.number(name) for name in test["slide_id"]], "cpu")
-    tested = prediction_table(test, said, tuple(CLASSES), number)
+    tested = prediction_table(test, OBJECTIVE.values(said.outputs), TASK, number)
     val = cohort[np.arange(SLIDES) % 2 != number].iloc[:25]
-    predictions.write_predictions(tested, folder / "preds_test.parquet")
-    predictions.write_predictions(random_rows(val, number, "val", rng), folder / "preds_val.parquet")
+    predictions.write_predictions(tested, folder / "preds_test.parquet", TASK)
+    predictions.write_predictions(random_rows(val, number, "val", rng), folder / "preds_val.parquet", TASK)
     ids = cohort.assign(role=np.where(np.arange(SLIDES) % 2 == number, "test", "train"))
     predictions.write_embeddings(np.zeros((SLIDES, 4), np.float32), ids, folder)
     (folder / "history.json").write_text("[]")
@@ -75,8 +79,8 @@ def write_fold(
 def write_train(path: Path, cohort: pd.DataFrame, store: Store, model: dict[str, Any]) -> list[WSIClassifier]:
     rng = np.random.default_rng(0)
     classifiers = [write_fold(path / f"fold_{k}", k, cohort, rng, store, model) for k in range(2)]
-    frames = [predictions.read_predictions(path / f"fold_{k}" / "preds_test.parquet", CLASSES) for k in range(2)]
-    predictions.write_predictions(pd.concat(frames), path / "oof_predictions.parquet")
+    frames = [predictions.read_predictions(path / f"fold_{k}" / "preds_test.parquet", TASK) for k in range(2)]
+    predictions.write_predictions(pd.concat(frames), path / "oof_predictions.parquet", TASK)
     results = {
         "classes": CLASSES,
         "folds": 2,
@@ -91,15 +95,15 @@ def write_train(path: Path, cohort: pd.DataFrame, store: Store, model: dict[str,
 
 def write_eval(path: Path) -> None:
     record = {"value": 0.81, "low": 0.7, "high": 0.9, "n": SLIDES, "n_patients": 30, "resamples": 10, "redrawn": 0}
-    group = dict.fromkeys(metrics.REQUIRED, record)
+    group = dict.fromkeys(Classification.metrics, record)
     found = {
         "classes": CLASSES,
         "scheme": "kfold",
         "selected": False,
         "level": {"slide": group, "patient": group | {"mcc": {"value": None, "reason": "one class only"}}},
         "operating_point": None,
-        "floor": dict.fromkeys(metrics.BASELINES, group),
-        "versus_baseline": dict.fromkeys(metrics.BASELINES, record | {"p": 0.01, "verdict": "better"}),
+        "floor": dict.fromkeys(Classification.baselines, group),
+        "versus_baseline": dict.fromkeys(Classification.baselines, record | {"p": 0.01, "verdict": "better"}),
         "folds": [],
         "notes": [],
     }
@@ -118,7 +122,7 @@ def write_study(root: Path, model: dict[str, Any], *, coords: bool = False) -> S
     store = write_store(root / "mmap", bags, places, encoder="toy_encoder")
     classifiers = write_train(root / "train", cohort, store, model)
     write_eval(root / "eval")
-    predictions.check(root / "train")
+    predictions.check(root / "train", TASK)
     return Study(root / "train", root / "mmap", root / "eval", classifiers)
 
 

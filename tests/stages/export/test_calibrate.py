@@ -16,6 +16,7 @@ from oceanpath.stages.export.calibrate import (
     ensemble_threshold,
     move_threshold,
 )
+from oceanpath.tasks.classification import Classification
 
 CLASSES = ["NR", "R"]
 
@@ -26,7 +27,7 @@ def write_rows(folder, probabilities, labels):
     frame["patient_id"] = frame["slide_id"]
     frame["label"] = [CLASSES[i] for i in labels]
     frame["prob_NR"], frame["prob_R"] = 1 - probabilities, probabilities
-    write_predictions(frame.assign(fold=0, role="val"), folder / "preds_val.parquet")
+    write_predictions(frame.assign(fold=0, role="val"), folder / "preds_val.parquet", Classification(CLASSES))
 
 
 def one(tmp_path, probabilities, labels, *, wanted=True, threshold=0.4) -> MemberFacts:
@@ -99,14 +100,14 @@ def member(threshold: float | None) -> MemberFacts:
 
 
 def test_the_ensemble_cuts_at_the_mean():
-    found = ensemble_threshold([member(0.2), member(0.6), member(None)], CLASSES)
+    found = ensemble_threshold([member(0.2), member(0.6), member(None)], Classification(CLASSES))
     assert (found.value, found.positive) == (pytest.approx(0.4), "R")
     assert "2 of 3 members" in found.reason
     assert "not evaluated for the ensemble" in found.reason
 
 
 def test_there_is_no_threshold_without_two_classes_or_without_any_member_s():
-    assert ensemble_threshold([member(0.5)], ["a", "b", "c"]).value is None
-    found = ensemble_threshold([member(None)], CLASSES)
+    assert ensemble_threshold([member(0.5)], Classification(["a", "b", "c"])).value is None
+    found = ensemble_threshold([member(None)], Classification(CLASSES))
     assert found.value is None
     assert found.reason

@@ -14,6 +14,9 @@ from oceanpath.stages.export.card import render_card
 from oceanpath.stages.export.contract import describe_contract
 from oceanpath.stages.export.facts import describe_cohort, describe_performance, training_slides
 from oceanpath.stages.export.settings import ExportSettings
+from oceanpath.tasks.classification import Classification
+
+from .conftest import TASK
 
 
 @pytest.fixture
@@ -26,9 +29,9 @@ def facts(study) -> BundleFacts:
         contract=describe_contract(Store(study.mmap), ExportSettings(), Inputs(), reads_coords=False),
         members=members,
         calibration=describe_calibration(members),
-        threshold=ensemble_threshold(members, ["NR", "R"]),
+        threshold=ensemble_threshold(members, TASK),
         performance=describe_performance(read_metrics(study.eval), 2),
-        cohort=describe_cohort(study.train, 2, Store(study.mmap), ["NR", "R"]),
+        cohort=describe_cohort(study.train, 2, Store(study.mmap), TASK),
         parity=Parity(
             tolerance=1e-5,
             worst=1e-7,
@@ -57,7 +60,7 @@ def test_selected_numbers_carry_the_word(facts):
 
 
 def test_a_card_without_a_threshold_says_why(facts):
-    none = ensemble_threshold(facts.members, ["a", "b", "c"])
+    none = ensemble_threshold(facts.members, Classification(["a", "b", "c"]))
     assert "no threshold: a threshold needs exactly two classes" in render_card(
         facts.model_copy(update={"threshold": none})
     )

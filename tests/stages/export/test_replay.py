@@ -16,13 +16,13 @@ from oceanpath.artifacts import predictions
 from oceanpath.artifacts.bundle import folder as bundle
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.errors import StageError
-from oceanpath.fit.predict import softmax
+from oceanpath.fit.objectives.classification import softmax
 from oceanpath.pipeline.stage import Quiet
 from oceanpath.stages.export import work
 from oceanpath.stages.export.replay import choose_rows
 from oceanpath.stages.export.settings import ExportSettings
 
-from .conftest import CLASSES, Study, write_study
+from .conftest import CLASSES, TASK, Study, write_study
 
 READERS: dict[str, dict[str, Any]] = {
     "transformer": {"name": "transformer", "hidden": 16, "heads": 2, "layers": 1, "pitch": 512.0},
@@ -44,7 +44,7 @@ def recomputed(study: Study, out: Path, *, coords: bool) -> float:
     """The largest difference of a stored test prediction and the shipped ONNX file, by a session of this test's own."""
     session, store = ort.InferenceSession(str(out / bundle.ONNX)), Store(study.mmap)
     apart = []
-    for row in predictions.read_oof(study.train).to_dict("records"):
+    for row in predictions.read_oof(study.train, TASK).to_dict("records"):
         number = store.number(row["slide_id"])
         feed = {"features": store.features(number).astype(np.float32)[None]}
         if coords:
@@ -107,11 +107,11 @@ def test_a_file_that_passes_over_coordinates_is_not_shipped(tmp_path, monkeypatc
 def with_stored(study: Study, to: Path, move: float) -> Study:
     """The study with one stored test probability moved."""
     shutil.copytree(study.train, to)
-    oof = predictions.read_oof(to)
+    oof = predictions.read_oof(to, TASK)
     row = int(oof["prob_R"].sub(0.5).abs().argmin())
     oof.loc[row, "prob_R"] += move
     oof.loc[row, "prob_NR"] -= move
-    predictions.write_predictions(oof, to / "oof_predictions.parquet")
+    predictions.write_predictions(oof, to / "oof_predictions.parquet", TASK)
     return Study(to, study.mmap, study.eval, study.classifiers)
 
 

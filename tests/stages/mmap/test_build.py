@@ -14,7 +14,7 @@ import pytest
 
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.cli.app import run_app
-from oceanpath.pipeline import maintenance as stock
+from oceanpath.pipeline import maintenance
 from oceanpath.pipeline.workspace import Workspace
 
 from ...breaking import ALL, CALLS, KINDS, TRIED, Victim, break_everywhere, hold, needs_strace
@@ -52,12 +52,12 @@ def bags(place: Path) -> Bags:
 def stores(folder: Path) -> list[Bags]:
     """What the published stores read as, the smaller first; each whole."""
     hold(folder)
-    return sorted((bags(place) for place in stock.published(Workspace(folder / "out"))), key=len)
+    return sorted((bags(place) for place in maintenance.published(Workspace(folder / "out"))), key=len)
 
 
 def outputs(folder: Path) -> dict[str, bytes]:
     """The files of the store that the experiment uses; beside it no unfinished one is left."""
-    (link,) = stock.links(Workspace(folder / "out"))
+    (link,) = maintenance.links(Workspace(folder / "out"))
     assert not list(folder.glob("out/runs/*/.*"))
     return {path.name: path.read_bytes() for path in sorted(link.resolve().iterdir()) if path.is_file()}
 

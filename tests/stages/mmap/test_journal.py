@@ -64,7 +64,7 @@ def make(top: Path, name: str = "out", *, replace: bool = False, **keys: object)
 
     order = PublishRequest("mmap", "stage", 1, identity, work, check, digest=digest_content, linked=inputs.earlier)
     publish(workspace, order, replace=replace)
-    return workspace.place("stage", "mmap", order.fingerprint)
+    return workspace.folder("stage", "mmap", order.fingerprint)
 
 
 def kill(top: Path, after: int) -> Path:

@@ -16,7 +16,7 @@ from oceanpath.artifacts.left_out import LeftOut, write_left_out
 from oceanpath.artifacts.store.blank_slides import write_blank
 from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.stage import Inputs, ParentSources, Preview, Quiet
-from oceanpath.stages.split.assign_folds import _patients_by_class, _roles, assign_folds
+from oceanpath.stages.split.assign_folds import _roles, assign_folds, patients_by_stratum
 from oceanpath.stages.split.preflight import preflight
 from oceanpath.stages.split.settings import SplitSettings
 from oceanpath.stages.split.work import run
@@ -141,7 +141,7 @@ def test_seed_and_fold_both_decide_who_validates() -> None:
     for seed in (0, 1):
         settings = SplitSettings(classes=("NR", "R"), seed=seed, val_fraction=0.5)
         for number in (0, 1):
-            fold = _roles(frame, _patients_by_class(frame, settings.classes), tested, number, settings)
+            fold = _roles(frame, patients_by_stratum(frame, settings.target()), tested, number, settings)
             chosen.append(set(fold.loc[fold["role"] == "val", "patient_id"]))
     for one, other in combinations(chosen, 2):
         assert 30 < len(one & other) < 70  # of 100 each, 50 by chance

@@ -11,7 +11,7 @@ from oceanpath.stages.train.stage import STAGE
 
 def test_every_key_but_device_and_placement_is_part_of_the_identity() -> None:
     identity = TrainSettings().identity()
-    assert set(identity) == set(TrainSettings.model_fields) - {"batching", "device", "placement"}
+    assert set(identity) == set(TrainSettings.model_fields) - {"batching", "device", "placement", "task"}
     assert identity["model"] == ABMILSettings().identity()
 
 
@@ -24,7 +24,17 @@ def test_the_model_comes_as_settings_or_as_a_table() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("lr", 0), ("lr", float("inf")), ("epochs", 0), ("precision", "16"), ("lrr", 1)]
+    ("key", "value"),
+    [
+        ("lr", 0),
+        ("lr", float("inf")),
+        ("epochs", 0),
+        ("precision", "16"),
+        ("lrr", 1),
+        ("loss", "mse"),
+        ("monitor", "val_f1"),
+        ("task", "regressoin"),
+    ],
 )
 def test_values_out_of_range_are_refused(key: str, value: object) -> None:
     with pytest.raises(ValidationError, match=key):
@@ -34,4 +44,4 @@ def test_values_out_of_range_are_refused(key: str, value: object) -> None:
 def test_the_door_needs_store_and_folds() -> None:
     assert STAGE.required() == ("mmap", "split")
     runtime = {"device": "runtime.device", "placement": "runtime.placement"}
-    assert TrainSettings.shared_keys() == {"model": "model", "seed": "seed", **runtime}
+    assert TrainSettings.shared_keys() == {"model": "model", "seed": "seed", "task": "data.task", **runtime}

@@ -17,8 +17,11 @@ from oceanpath.errors import ArtifactError, StageError
 from oceanpath.fit.checkpoint import load_checkpoint
 from oceanpath.pipeline.stage import Inputs, Part, Quiet
 from oceanpath.stages.train.settings import TrainSettings
-from oceanpath.stages.train.work import parts, run, run_part
+from oceanpath.stages.train.work import check, parts, run, run_part
+from oceanpath.tasks.classification import Classification
+from oceanpath.tasks.registry import read_task
 
+TASK = Classification(["no", "yes"])
 QUICK = TrainSettings(model={"name": "abmil", "hidden": 8, "attention": 4}, epochs=12, lr=1e-2, batch_size=4)
 
 
@@ -32,7 +35,7 @@ def whole(settings: TrainSettings, inputs: Inputs, root: Path) -> Path:
     made = {part.key: part_of(settings, inputs, i, root / part.key) for i, part in enumerate(parts(settings, inputs))}
     (root / "run").mkdir()
     run(settings, replace(inputs, parts=made), root / "run", Quiet())
-    predictions.check(root / "run")
+    check(root / "run")
     return root / "run"
 
 
@@ -56,7 +59,7 @@ def slides(inputs: Inputs, number: int, role: str) -> list[str]:
 
 def test_a_cohort_that_can_be_learnt_is_learnt_and_every_slide_is_tested_once(inputs: Inputs, tmp_path: Path) -> None:
     out = whole(QUICK, inputs, tmp_path / "out")
-    pooled, results = predictions.read_oof(out), predictions.read_cv_results(out)
+    pooled, results = predictions.read_oof(out, TASK), predictions.read_cv_results(out)
     assert sorted(pooled["slide_id"]) == [f"slide_{i:02d}" for i in range(24)]
     assert ((pooled["prob_yes"] > 0.5) == (pooled["label"] == "yes")).mean() > 0.9
     assert results["classes"] == ["no", "yes"]
@@ -111,16 +114,16 @@ def test_val_rows_choose_the_epoch_and_never_move_a_weight(inputs: Inputs, tmp_p
 def test_what_is_written_comes_from_the_checkpoint_that_is_written(inputs: Inputs, tmp_path: Path) -> None:
     folder = part_of(QUICK, inputs, 1, tmp_path / "out")
     facts = json.loads((folder / "fold.json").read_text())
-    val = predictions.read_predictions(folder / "preds_val.parquet", ["no", "yes"])
+    val = predictions.read_predictions(folder / "preds_val.parquet", TASK)
     chosen = np.where(val["label"] == "yes", val["prob_yes"], val["prob_no"])
     assert -np.log(chosen).mean() == pytest.approx(facts["val_loss"], abs=1e-12)
-    classifier = load_checkpoint(folder / "best.ckpt")
-    assert classifier.classes == ("no", "yes")
+    classifier = load_checkpoint(folder / "best.ckpt").model
+    assert classifier.outputs == ("no", "yes")
     embeddings, ids = predictions.read_embeddings(folder)
     assert ids["slide_id"].tolist() == sorted(ids["slide_id"])
     assert set(ids["role"]) == {"train", "val", "test"}
-    head = torch.softmax(classifier.head(torch.from_numpy(embeddings)), dim=1)[:, 1].detach().numpy()
-    test = predictions.read_predictions(folder / "preds_test.parquet", ["no", "yes"])
+    head = torch.softmax(classifier.head(torch.from_numpy(embeddings.copy())), dim=1)[:, 1].detach().numpy()
+    test = predictions.read_predictions(folder / "preds_test.parquet", TASK)
     np.testing.assert_allclose(head[ids["role"] == "test"], test["prob_yes"], atol=1e-6)
 
 
@@ -141,7 +144,11 @@ def test_a_fold_is_known_by_what_determines_it_and_nothing_else(inputs: Inputs) 
 
 def test_several_classes_have_no_threshold_and_say_why(tmp_path: Path, three_classes: Inputs) -> None:
     out = whole(QUICK, three_classes, tmp_path / "out")
-    assert list(predictions.read_oof(out).filter(like="prob_").columns) == ["prob_c10", "prob_c9", "prob_c1"]
+    assert list(predictions.read_oof(out, Classification(["c10", "c9", "c1"])).filter(like="prob_").columns) == [
+        "prob_c10",
+        "prob_c9",
+        "prob_c1",
+    ]
     facts = predictions.read_cv_results(out)["per_fold"][0]
     assert facts["threshold"] is None
     assert facts["threshold_reason"] == "a threshold is defined for two classes"
@@ -169,7 +176,7 @@ def test_every_way_of_training_learns_the_cohort_in_its_own_way(
     plain = part_of(QUICK, inputs, 0, tmp_path / "plain")
     other = part_of(QUICK.model_copy(update=change), inputs, 0, tmp_path / "other")
     assert contents(plain)["best.ckpt"] != contents(other)["best.ckpt"]
-    test = predictions.read_predictions(other / "preds_test.parquet", ["no", "yes"])
+    test = predictions.read_predictions(other / "preds_test.parquet", TASK)
     assert ((test["prob_yes"] > test["prob_no"]) == (test["label"] == "yes")).mean() >= 0.75
 
 
@@ -201,7 +208,7 @@ def test_a_class_without_training_rows_is_an_error(inputs: Inputs, tmp_path: Pat
 
 def test_a_label_that_is_no_class_is_an_error(inputs: Inputs, tmp_path: Path) -> None:
     rewrite(inputs, 0, {slides(inputs, 0, "train")[0]: {"label": "maybe"}})
-    with pytest.raises(StageError, match=r"a label is no class of the split.*got \['maybe'\]"):
+    with pytest.raises(ArtifactError, match=r"fold 0: a label is no class of the model.*got \['maybe'\]"):
         part_of(QUICK, inputs, 0, tmp_path / "out")
 
 
@@ -219,15 +226,15 @@ def test_a_damaged_part_does_not_pass_the_check(inputs: Inputs, tmp_path: Path) 
     (out / "fold_0" / "preds_test.parquet").unlink()
     write_table(table.iloc[1:], out / "fold_0" / "preds_test.parquet")
     with pytest.raises(ArtifactError):
-        predictions.check(out)
+        check(out)
 
 
 @pytest.mark.real
 def test_one_fold_of_real_lung_slides_ranks_the_subtypes(lung: Inputs, tmp_path: Path) -> None:
     settings = TrainSettings(model={"name": "abmil", "hidden": 64, "attention": 32}, epochs=5, lr=1e-3)
     folder = part_of(settings, lung, 0, tmp_path / "out")
-    classes = read_splits(lung["split"])["classes"]
-    test = predictions.read_predictions(folder / "preds_test.parquet", classes)
+    task = read_task(read_splits(lung["split"]), lung["split"])
+    test = predictions.read_predictions(folder / "preds_test.parquet", task)
     positive = test.loc[test["label"] == "LUSC", "prob_LUSC"].to_numpy()
     negative = test.loc[test["label"] == "LUAD", "prob_LUSC"].to_numpy()
     assert len(positive) > 35

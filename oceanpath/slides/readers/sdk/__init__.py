@@ -1,1 +1,1 @@
-"""Slides that OpenSlide does not read, through their makers' packages in a process of their own."""
+"""Slide formats that OpenSlide does not read, through the SDKs of their vendors, each in its own process."""

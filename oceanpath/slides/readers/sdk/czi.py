@@ -1,4 +1,4 @@
-"""`.czi` (Carl Zeiss) through pylibCZIrw, the maker's own binding of libCZI."""
+"""`.czi` (Carl Zeiss) through pylibCZIrw, the vendor's binding of libCZI."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ WHITE = (1.0, 1.0, 1.0)
 BRIGHTFIELD = "Bgr24"
 METRE_UM = 1e6
 JUST_ABOVE = 1 + 1e-9
-"""libCZI cuts a size off to whole pixels; 1 / 3 of 3 pixels must be 1."""
+"""libCZI truncates a size to whole pixels; 1 / 3 of 3 pixels must be 1."""
 COVERED = 0.75
-"""Least area of a layer as a share of level 0's, whose tiles overlap by up to a tenth on each axis."""
+"""Minimum area of a layer as a fraction of level 0, whose tiles overlap by up to a tenth on each axis."""
 
 
 class CziSlide:
@@ -43,7 +43,7 @@ class CziSlide:
     def _factors(self) -> list[int]:
         """Downsamples at which the whole slide is stored: 1, and those of its pyramid.
 
-        libCZI takes the nearest pixel of the next finer layer, so only what is stored is a level.
+        libCZI samples the nearest pixel of the next finer layer, so only stored layers are used as levels.
         """
         areas: dict[int, int] = {}
 
@@ -57,21 +57,21 @@ class CziSlide:
         return [factor for factor, area in sorted(areas.items()) if factor == 1 or area >= COVERED * areas.get(1, 0)]
 
     def read(self, x: int, y: int, level: int, width: int, height: int) -> NDArray[np.uint8]:
-        """See `VendorSlide.read`."""
+        """See `SdkImage.read`."""
         factor = int(self.downsamples[level])
         roi = (self._left + x * factor, self._top + y * factor, width * factor, height * factor)
         zoom = JUST_ABOVE / factor if factor > 1 else 1.0
-        found: NDArray[np.uint8] = self._file.read(roi=roi, zoom=zoom, background_pixel=WHITE)[..., ::-1]
-        return found
+        region: NDArray[np.uint8] = self._file.read(roi=roi, zoom=zoom, background_pixel=WHITE)[..., ::-1]
+        return region
 
 
 def _distance(axis: str) -> str:
     return f".//Scaling/Items/Distance[@Id='{axis}']/Value"
 
 
-def _number(tree: ElementTree.Element, place: str) -> float:
-    """What a text of the metadata says, or 0."""
+def _number(tree: ElementTree.Element, path: str) -> float:
+    """A number of the metadata, or 0."""
     try:
-        return float(tree.findtext(place) or 0)
+        return float(tree.findtext(path) or 0)
     except ValueError:
         return 0.0

@@ -1,13 +1,13 @@
-"""Places for packages that count in level-0 pixels and cut off."""
+"""Coordinates for SDKs that take level-0 pixels and truncate."""
 
 from __future__ import annotations
 
 import math
 
 
-def level0_position(at: int, downsample: float) -> int:
-    """The first whole level-0 pixel that ``int(place / downsample)`` takes to pixel `at` of a level."""
-    place = math.floor(at * downsample)
-    while int(place / downsample) < at:
-        place += 1
-    return place
+def level0_position(level_px: int, downsample: float) -> int:
+    """The first whole level-0 pixel that ``int(position / downsample)`` maps to pixel `level_px` of a level."""
+    position = math.floor(level_px * downsample)
+    while int(position / downsample) < level_px:
+        position += 1
+    return position

@@ -1,4 +1,4 @@
-"""Which package reads which maker's format, and what it needs."""
+"""Which SDK reads which vendor's format, and what it needs."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from oceanpath.subprocess_worker import python_environment
 
 @dataclass(frozen=True)
 class Sdk:
-    """The package behind one suffix."""
+    """The package that reads one suffix."""
 
     package: str
-    """Its name on PyPI, and what it is imported as."""
+    """Its name on PyPI and its import name."""
     extra: str
     """The extra of OceanPath that installs it."""
     note: str = ""
-    """What whoever installs it should know first."""
+    """What to know before installing it."""
     libraries: tuple[str, ...] = ()
-    """Folders inside the package where its shared libraries look for each other."""
+    """Folders of the package with its shared libraries."""
 
     @property
     def name(self) -> str:
-        """Package and version, as they are recorded beside features.
+        """Package and version, as recorded with the features.
 
         Raises: metadata.PackageNotFoundError: it is not installed.
         """
@@ -40,47 +40,48 @@ SDKS: Mapping[str, Sdk] = {
     ".sdpc": Sdk(
         "opensdpc",
         "sdpc",
-        "Linux on x86-64; it holds the maker's closed decoder and parts under the GPL",
+        "Linux on x86-64; it contains the vendor's closed-source decoder and parts under the GPL",
         ("LINUX", "LINUX/ffmpeg", "LINUX/jpeg"),
     ),
 }
 
 
 def sdk_of(path: Path) -> Sdk:
-    """The maker of a slide, whose package is installed.
+    """The SDK for a slide, which is installed.
 
-    Raises: MissingExtraError: it is not; the message says which line installs it.
+    Raises: MissingExtraError: it is not installed; the message gives the command that installs it.
     """
-    maker = SDKS[path.suffix.lower()]
+    sdk = SDKS[path.suffix.lower()]
     if installed(path):
-        return maker
-    note = f" ({maker.note})" if maker.note else ""
+        return sdk
+    note = f" ({sdk.note})" if sdk.note else ""
     do = (
-        f'pip install "oceanpath[{maker.extra}]"{note}; or export SVS or pyramidal TIFF with the maker\'s program; '
+        f'pip install "oceanpath[{sdk.extra}]"{note}; or export SVS or pyramidal TIFF with the vendor\'s program; '
         "or leave the slide out with extract.exclude."
     )
     suffix = path.suffix.lower()
-    raise MissingExtraError(f"{suffix} slides are read by {maker.package}, which is not here", where=path, do=do)
+    raise MissingExtraError(f"{suffix} slides are read by {sdk.package}, which is not installed", where=path, do=do)
 
 
 def installed(path: Path) -> str:
-    """Package and version that read a slide of a maker's format; "" where the package is not installed."""
+    """Package and version that read a slide of a vendor's format; "" if the package is not installed."""
     try:
         return SDKS[path.suffix.lower()].name
     except metadata.PackageNotFoundError:
         return ""
 
 
-def surroundings(maker: Sdk) -> dict[str, str]:
-    """The environment of a process that loads the maker's package.
+def sdk_environment(sdk: Sdk) -> dict[str, str]:
+    """The environment of a process that loads the SDK.
 
-    The loader reads LD_LIBRARY_PATH when a process starts, so a package whose libraries do not say where their
-    neighbours lie can only be loaded by a process that is started for it.
+    The dynamic loader reads LD_LIBRARY_PATH when a process starts, so a package whose libraries do not record where
+    they find each other can only be loaded by a process that is started for it.
     """
-    told = python_environment()
-    found = util.find_spec(maker.package) if maker.libraries else None
-    folders = [Path(place) for place in (found.submodule_search_locations or ())] if found else []
-    places = [str(folder / name) for folder in folders for name in maker.libraries]
-    if places:
-        told["LD_LIBRARY_PATH"] = os.pathsep.join([*places, *filter(None, [told.get("LD_LIBRARY_PATH")])])
-    return told
+    environment = python_environment()
+    spec = util.find_spec(sdk.package) if sdk.libraries else None
+    locations = [Path(folder) for folder in (spec.submodule_search_locations or ())] if spec else []
+    folders = [str(location / name) for location in locations for name in sdk.libraries]
+    if folders:
+        present = filter(None, [environment.get("LD_LIBRARY_PATH")])
+        environment["LD_LIBRARY_PATH"] = os.pathsep.join([*folders, *present])
+    return environment

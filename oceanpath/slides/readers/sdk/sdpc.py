@@ -1,4 +1,4 @@
-"""`.sdpc` (Shengqiang) through opensdpc, which binds the maker's closed decoder."""
+"""`.sdpc` (Shengqiang) through opensdpc, which binds the vendor's closed-source decoder."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from oceanpath.slides.readers.sdk.geometry import level0_position
 
 
 class SdpcSlide:
-    """A slide with the levels it stores."""
+    """A slide with its stored levels."""
 
     mpp_source = "sdpc.ruler"
 
     def __init__(self, path: str) -> None:
         """Open it.
 
-        Raises: ValueError: the decoder gave no slide; ImportError: its libraries cannot be loaded.
+        Raises: ValueError: the decoder cannot open it; ImportError: its libraries cannot be loaded.
         """
         try:
             from opensdpc.OpenSdpc import OldSdpc
-        except OSError as error:  # what the loader says of a library
+        except OSError as error:  # raised by the dynamic loader
             raise ImportError(str(error)) from error
         self._file = OldSdpc(path)
         head = self._file.sdpc.contents.picHead.contents
@@ -29,7 +29,7 @@ class SdpcSlide:
         self.mpp, self.power = (float(head.ruler), float(head.ruler)), float(head.rate)
 
     def read(self, x: int, y: int, level: int, width: int, height: int) -> NDArray[np.uint8]:
-        """See `VendorSlide.read`."""
+        """See `SdkImage.read`."""
         downsample = self.downsamples[level]
-        place = (level0_position(x, downsample), level0_position(y, downsample))
-        return np.asarray(self._file.read_region(place, level, (width, height)))
+        corner = (level0_position(x, downsample), level0_position(y, downsample))
+        return np.asarray(self._file.read_region(corner, level, (width, height)))

@@ -1,4 +1,4 @@
-"""An open slide of a maker's format, seen from the process of a run."""
+"""An open slide of a vendor's format, in the process of a run."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ WHITE = 255
 
 
 class SdkSlide:
-    """Sizes, properties and pixels of a slide that a maker's package has opened in a process of its own.
+    """Sizes, properties and pixels of a slide that an SDK has opened in its own process.
 
-    A place is taken at the nearest pixel of the level, and what lies outside the level is white.
+    Coordinates are rounded to the nearest pixel of the level, and pixels outside the level are white.
     """
 
     def __init__(self, path: Path, limit_s: float) -> None:
@@ -30,46 +30,46 @@ class SdkSlide:
 
         Args:
             path: The slide.
-            limit_s: Seconds after which opening it, or reading one region, is given up.
+            limit_s: Seconds within which the slide must open, and each region be read.
 
         Raises:
             ArtifactError: the package cannot open it.
             MissingExtraError: the package is not installed, or cannot be loaded.
-            StageError: the package died or hangs.
+            StageError: the process of the package died or hangs.
         """
-        maker = sdk_of(path)
-        self.name = maker.name
+        sdk = sdk_of(path)
+        self.name = sdk.name
         self._path = path
-        self._process = SdkProcess(path, maker, limit_s)
+        self._process = SdkProcess(path, sdk, limit_s)
         try:
             request = {"op": "open", "path": str(path.absolute())}
-            told, _ = self._process.ask(request, f"{maker.name} cannot open this file")
-            self.level_dimensions = tuple((int(width), int(height)) for width, height in told["sizes"])
-            self.level_downsamples = tuple(float(downsample) for downsample in told["downsamples"])
+            info, _ = self._process.ask(request, f"{sdk.name} cannot open this file")
+            self.level_dimensions = tuple((int(width), int(height)) for width, height in info["sizes"])
+            self.level_downsamples = tuple(float(downsample) for downsample in info["downsamples"])
             if not self.level_dimensions or min(map(min, self.level_dimensions)) < 1:
-                raise ArtifactError("a slide without pixels", where=path, got=told["sizes"], do=LEAVE_OUT)
+                raise ArtifactError("a slide without pixels", where=path, got=info["sizes"], do=LEAVE_OUT)
         except BaseException:
             self._process.close()
             raise
         self.dimensions = self.level_dimensions[0]
-        x, y = told["mpp"]
+        x, y = info["mpp"]
         self.properties: Mapping[str, str] = {
-            "maker.mpp-x": str(x),
-            "maker.mpp-y": str(y),
-            "maker.mpp-source": str(told["mpp_source"]),
-            "maker.objective-power": str(told["power"]),
+            "sdk.mpp-x": str(x),
+            "sdk.mpp-y": str(y),
+            "sdk.mpp-source": str(info["mpp_source"]),
+            "sdk.objective-power": str(info["power"]),
         }
 
     def regions(
-        self, places: NDArray[np.int64], level: int, width: int, height: int, factor: int = 1
+        self, coords: NDArray[np.int64], level: int, width: int, height: int, factor: int = 1
     ) -> Iterator[NDArray[np.uint8]]:
         """See `Pixels.regions`."""
-        corners = level_pixels(places, self.level_downsamples[level]).tolist()
-        found = (self._region(x, y, level, width, height) for x, y in corners)
-        return block_means(found, width, height, factor)
+        corners = level_pixels(coords, self.level_downsamples[level]).tolist()
+        regions = (self._region(x, y, level, width, height) for x, y in corners)
+        return block_means(regions, width, height, factor)
 
     def _region(self, x: int, y: int, level: int, width: int, height: int) -> NDArray[np.uint8]:
-        """RGB [height, width, 3] at a pixel of a level; the library is asked for what lies inside it."""
+        """RGB [height, width, 3] at a pixel of a level; only the part inside it is requested."""
         out = np.full((height, width, 3), WHITE, np.uint8)
         wide, high = self.level_dimensions[level]
         left, top = max(0, x), max(0, y)

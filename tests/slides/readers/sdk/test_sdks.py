@@ -1,4 +1,4 @@
-"""Every maker's format has a package, an extra that installs it, and words for where it is missing."""
+"""Every vendor's format has an SDK, an extra that installs it, and an error if it is missing."""
 
 from __future__ import annotations
 
@@ -11,48 +11,47 @@ import pytest
 
 from oceanpath.artifacts.cohort.ids import CLOSED_SUFFIXES
 from oceanpath.errors import MissingExtraError
-from oceanpath.slides.readers.sdk import makers
-from oceanpath.slides.readers.sdk.sdks import SDKS, Sdk, installed, sdk_of, surroundings
+from oceanpath.slides.readers.sdk.sdks import SDKS, Sdk, installed, sdk_environment, sdk_of
 
 ROOT = Path(__file__).resolve().parents[4]
 
 
-def test_every_format_has_a_maker_and_every_maker_an_extra() -> None:
+def test_every_format_has_an_sdk_and_every_sdk_an_extra() -> None:
     assert set(SDKS) == set(CLOSED_SUFFIXES)
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    for maker in SDKS.values():
-        assert [line.startswith(maker.package) for line in extras[maker.extra]] == [True]
+    for sdk in SDKS.values():
+        assert [line.startswith(sdk.package) for line in extras[sdk.extra]] == [True]
     assert extras["vendor"] == ["oceanpath[czi,kfb,sdpc]"]
 
 
 @pytest.mark.parametrize("suffix", CLOSED_SUFFIXES)
-def test_a_missing_package_names_the_line_that_installs_it(suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_reported_with_the_command_that_installs_it(
+    suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def nothing(name: str) -> str:
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "version", nothing)
     path = Path(f"a{suffix.upper()}")
     assert installed(path) == ""
-    maker = SDKS[suffix]
-    says = rf'{suffix} slides are read by {maker.package}.*pip install "oceanpath\[{maker.extra}\]".*extract.exclude'
-    with pytest.raises(MissingExtraError, match=says) as told:
+    sdk = SDKS[suffix]
+    message = rf'{suffix} slides are read by {sdk.package}.*pip install "oceanpath\[{sdk.extra}\]".*extract.exclude'
+    with pytest.raises(MissingExtraError, match=message) as error:
         sdk_of(path)
-    assert told.value.exit_code == 5
-    assert ("GPL" in str(told.value)) == (suffix == ".sdpc")
+    assert error.value.exit_code == 5
+    assert ("GPL" in str(error.value)) == (suffix == ".sdpc")
 
 
-def test_a_process_finds_our_packages_and_the_libraries_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_finds_the_libraries_of_its_sdk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "boxed").mkdir()
     (tmp_path / "boxed/__init__.py").write_text("raise OSError('not to be imported here')\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("LD_LIBRARY_PATH", "/elsewhere")
-    told = surroundings(Sdk("boxed", "x", "", ("LIB", "LIB/more")))
-    assert told["PYTHONPATH"].split(os.pathsep)[0] == str(tmp_path)
-    assert told["LD_LIBRARY_PATH"].split(os.pathsep) == [
+    environment = sdk_environment(Sdk("boxed", "x", "", ("LIB", "LIB/more")))
+    assert environment["PYTHONPATH"].split(os.pathsep)[0] == str(tmp_path)
+    assert environment["LD_LIBRARY_PATH"].split(os.pathsep) == [
         str(tmp_path / "boxed/LIB"),
         str(tmp_path / "boxed/LIB/more"),
         "/elsewhere",
     ]
-    assert surroundings(makers.SDKS[".czi"])["LD_LIBRARY_PATH"] == "/elsewhere"
+    assert sdk_environment(SDKS[".czi"])["LD_LIBRARY_PATH"] == "/elsewhere"

@@ -1,0 +1,1 @@
+"""How a task is learnt with torch: outputs of the model, loss, and what outputs mean. One file per task."""

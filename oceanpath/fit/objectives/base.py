@@ -1,0 +1,51 @@
+"""What every objective provides."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from oceanpath.fit.objectives.settings import ObjectiveSettings
+from oceanpath.tasks.base import Task
+
+
+class Objective(ABC):
+    """What the model's outputs are, the loss on them, and the values of a prediction table that they stand for."""
+
+    task: Task
+
+    @classmethod
+    @abstractmethod
+    def for_training(cls, task: Task, settings: ObjectiveSettings, targets: NDArray[Any]) -> Self:
+        """The objective for these training targets [n]."""
+
+    @classmethod
+    @abstractmethod
+    def from_record(cls, task: Task, record: Mapping[str, Any]) -> Self:
+        """The objective of a checkpoint: for predictions, without the settings of the loss."""
+
+    @property
+    @abstractmethod
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the model's outputs, in order."""
+
+    def record(self) -> dict[str, Any]:
+        """What predictions need in addition to the task, as plain values for the checkpoint: a scale."""
+        return {}
+
+    @abstractmethod
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Loss of each slide [B] of outputs [B, C] and targets [B]."""
+
+    @abstractmethod
+    def values(self, outputs: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Values [n, K] of a prediction table from outputs [n, C]."""
+
+    def sampling_strata(self, settings: ObjectiveSettings, targets: NDArray[Any]) -> list[int] | None:  # noqa: ARG002  # most do not balance
+        """Stratum [n] of each training slide where strata are drawn equally often; None = each slide once per epoch."""
+        return None

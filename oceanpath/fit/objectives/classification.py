@@ -1,0 +1,62 @@
+"""Classification: one logit per class, cross-entropy or focal loss, softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from oceanpath.fit.objectives.base import Objective
+from oceanpath.fit.objectives.losses import SlideLoss, balanced_weights, build_loss
+from oceanpath.fit.objectives.settings import ObjectiveSettings
+from oceanpath.tasks.base import Task
+from oceanpath.tasks.classification import Classification
+
+
+class ClassificationObjective(Objective):
+    """The logits of classes."""
+
+    def __init__(self, task: Task, loss: SlideLoss) -> None:
+        assert isinstance(task, Classification), "the registry pairs them"
+        self.task, self.classes, self._loss = task, task.classes, loss
+
+    @classmethod
+    def for_training(cls, task: Task, settings: ObjectiveSettings, targets: NDArray[np.int64]) -> Self:
+        """The loss of the settings; with ``balance = "loss"`` its class weights are those of `targets`."""
+        balanced = settings.balance == "loss"
+        weights = balanced_weights(torch.from_numpy(targets), len(task.columns)) if balanced else None
+        return cls(task, build_loss(settings.loss, weights, settings.focal_gamma, settings.label_smoothing))
+
+    @classmethod
+    def from_record(cls, task: Task, record: Mapping[str, Any]) -> Self:  # noqa: ARG003  # the task is all it needs
+        """Plain cross-entropy."""
+        return cls(task, build_loss("ce"))
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """One logit per class."""
+        return self.classes
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Cross-entropy or focal loss [B]."""
+        return self._loss(outputs, targets)
+
+    def values(self, outputs: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Class probabilities."""
+        return softmax(outputs)
+
+    def sampling_strata(self, settings: ObjectiveSettings, targets: NDArray[np.int64]) -> list[int] | None:
+        """The classes with ``balance = "sampling"``."""
+        return targets.tolist() if settings.balance == "sampling" else None
+
+
+def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Class probabilities [n, C] in float64 of logits [n, C]."""
+    wide = logits.astype(np.float64)
+    powers = np.exp(wide - wide.max(axis=1, keepdims=True, initial=-np.inf))
+    total: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return total

@@ -1,0 +1,1 @@
+"""Executors run the work items of a step: in this process, in processes of this machine, or elsewhere."""

@@ -1,0 +1,40 @@
+"""The order in which the steps of a plan run: each as soon as all that it needs have ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING
+
+from oceanpath.pipeline.plan import Plan, Step
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+
+def run_steps(plan: Plan, jobs: int, run_step: Callable[[Step], None], stop: Callable[[], None]) -> None:
+    """Call `run_step` with every step of a plan, up to `jobs` at the same time.
+
+    `stop` is called when one of several is interrupted, so that the others end too; they are not waited for.
+    """
+    if jobs == 1:
+        for step in plan.steps:
+            run_step(step)
+        return
+    from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait  # not needed for one job
+
+    order = TopologicalSorter({step.name: step.upstream() for step in plan.steps})
+    order.prepare()
+    running: dict[Future[None], str] = {}
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        while order.is_active():
+            running |= {pool.submit(run_step, plan.step(name)): name for name in order.get_ready()}
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                order.done(running.pop(future))
+                future.result()
+    except BaseException:
+        stop()
+        raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,1 @@
+"""What is learnt and how it is judged: labels, predictions, metrics. One file per task; numpy, no torch."""

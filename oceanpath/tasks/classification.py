@@ -1,0 +1,204 @@
+"""Classification of slides: two classes, of which the second is the positive one, or several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from oceanpath.errors import ArtifactError, OceanPathError, StageError
+from oceanpath.stats.delong import delong_test
+from oceanpath.stats.discrimination import auroc, ranking_measure
+from oceanpath.stats.estimate import Estimate
+from oceanpath.stats.mcnemar import mcnemar_test
+from oceanpath.stats.panel import decide, evaluate, evaluate_decisions
+from oceanpath.stats.patients import PatientRows
+from oceanpath.stats.resample import Bootstrap, Resamples, bootstrap
+from oceanpath.stats.thresholds import Threshold, youden_threshold
+from oceanpath.stats.within_folds import NAME as WITHIN_FOLDS
+from oceanpath.tasks.base import Strata, Task
+from oceanpath.tasks.class_labels import as_class, class_problems
+from oceanpath.tasks.evaluation import LENGTH, MAXIMUM, MEAN, DecisionRule, Floats, Review
+from oceanpath.tasks.probabilities import prob_columns, validate_probabilities
+
+RULE = "positive from each fold's own threshold on, which its inner validation rows chose (Youden)"
+DECISIONS = ("sensitivity", "specificity")
+Labels = NDArray[np.int64]
+
+
+class Classification(Task):
+    """One class per slide; values are probabilities, targets are class numbers."""
+
+    name = "classification"
+    stratum, merge = "class", "merge classes"
+    unusable = "with a label that is no class"
+    main_metric, main_title = "auroc", "AUROC"
+    within_folds = WITHIN_FOLDS
+    metrics = ("auroc", WITHIN_FOLDS, "auprc", "balanced_accuracy", "f1", "mcc", "kappa", "accuracy", "brier", "ece")
+    ledger_metrics = ("auroc", WITHIN_FOLDS, "auprc", "balanced_accuracy", "f1", "mcc", "kappa", "brier", "ece")
+    fold_metrics = ("auroc", "balanced_accuracy")
+    fold_facts = ("threshold",)
+    baselines: ClassVar = {"mean_pool_lr": MEAN, "max_pool_lr": MAXIMUM, "bag_length": LENGTH, "majority": ""}
+    patient_tests = ("delong", "mcnemar")
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        self.classes = tuple(str(name) for name in classes)
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Self:
+        """The classes of ``data.classes``; none where they are not stated yet."""
+        return cls(settings.get("classes", ()))
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any], where: Path | str) -> Self:
+        """The classes of a published file. Raises: ArtifactError: it states none."""
+        if not isinstance(record.get("classes"), (list, tuple)):
+            raise ArtifactError("no classes are stated", where=where, expected='a list "classes"')
+        return cls(record["classes"])
+
+    def record(self) -> dict[str, Any]:
+        """The names of the classes, in order."""
+        return {"classes": list(self.classes)}
+
+    def read_label(self, cell: str) -> str:
+        """The class that a cell names."""
+        return as_class(cell, self.classes)
+
+    def label_problems(self, labels: list[str], where: str) -> list[OceanPathError]:
+        """Classes that are not stated or have no slide, and labels that resemble a class."""
+        return class_problems(labels, self.classes, where)
+
+    def is_valid(self, label: str) -> bool:
+        """Whether a label is a class."""
+        return label in self.classes
+
+    def targets(self, labels: Sequence[str]) -> Labels:
+        """Class numbers [n]."""
+        numbers = {name: i for i, name in enumerate(self.classes)}
+        return np.asarray([numbers[name] for name in labels], np.int64)
+
+    def strata(self, labels: Sequence[str]) -> Strata:
+        """The classes."""
+        return Strata(self.classes, self.targets(labels))
+
+    def validate_training(self, targets: Labels, where: str) -> None:
+        """Raise StageError unless every class has a training row."""
+        if missing := [name for i, name in enumerate(self.classes) if i not in targets]:
+            raise StageError("a class has no training rows", where=where, got=", ".join(missing), do="Use fewer folds.")
+
+    @property
+    def columns(self) -> list[str]:
+        """One probability per class."""
+        return prob_columns(self.classes)
+
+    def validate_labels(self, labels: Sequence[str], where: object) -> None:
+        """Raise ArtifactError unless every label is a class."""
+        if unknown := sorted(set(labels) - set(self.classes)):
+            raise ArtifactError("a label is no class of the model", where=where, expected=[*self.classes], got=unknown)
+
+    def validate_predictions(self, frame: pd.DataFrame, where: object) -> None:
+        """Raise ArtifactError unless labels are classes and probabilities are valid."""
+        self.validate_labels(frame["label"].tolist(), where)
+        validate_probabilities(frame, self.classes, where)
+
+    def validation_scores(self, values: Floats, targets: Labels) -> dict[str, float | None]:
+        """Mean cross-entropy and AUROC; the AUROC is None where the rows hold one class."""
+        chosen = values[np.arange(len(targets)), targets]
+        loss = float(-np.log(np.maximum(chosen, np.finfo(np.float64).tiny)).mean())
+        return {"val_loss": loss, "val_auroc": auroc(targets, values).value}
+
+    def selection_key(self, monitor: str, scores: Mapping[str, float | None]) -> tuple[float, ...]:
+        """The loss, or the AUROC and then the loss: small validation sets reach the same AUROC at many epochs."""
+        loss = float(scores["val_loss"] or 0.0)
+        if monitor == "val_loss":
+            return (loss,)
+        if (area := scores["val_auroc"]) is None:
+            raise StageError("the val rows hold one class only", expected=monitor, do="Set train.monitor=val_loss.")
+        return -area, loss
+
+    def decision_facts(self, values: Floats, targets: Labels) -> dict[str, Any]:
+        """The threshold of two classes, or why there is none."""
+        if values.shape[1] != 2:
+            found = Threshold(None, n=len(targets), reason="a threshold is defined for two classes")
+        else:
+            found = youden_threshold(targets == 1, values[:, 1])
+        return {"threshold": found.value, "threshold_reason": found.reason}
+
+    def evaluate(
+        self, targets: Labels, values: Floats, drawn: Resamples, folds: NDArray[np.int64] | None = None
+    ) -> Bootstrap:
+        """Discrimination, confusion table and calibration."""
+        return evaluate(targets, values, drawn, folds)
+
+    def compare(self, targets: Labels, values: Floats, drawn: Resamples) -> Bootstrap:
+        """AUROC and average precision."""
+        return bootstrap([ranking_measure(targets, values)], drawn)
+
+    def resampling_strata(self, targets: Labels) -> NDArray[np.int64]:
+        """The classes."""
+        return targets
+
+    def fit_baseline(self, x: NDArray[np.float32], targets: Labels, to: NDArray[np.float32]) -> Floats:
+        """Logistic regression."""
+        from oceanpath.tasks.logistic import fit_logistic  # scikit-learn takes a second to import
+
+        return fit_logistic(x, targets, to, len(self.classes))
+
+    def constant_baseline(self, folds: Sequence[Labels]) -> Floats:
+        """Mean class frequencies over the folds."""
+        shares = [np.bincount(labels, minlength=len(self.classes)) / len(labels) for labels in folds]
+        return np.asarray(np.mean(shares, axis=0), np.float64)
+
+    def decision_rule(self, per_fold: Sequence[Mapping[str, Any]]) -> DecisionRule | None:
+        """Each fold's own threshold; None beyond two classes, or where a fold has no threshold."""
+        cuts = [entry.get("threshold") for entry in per_fold]
+        known = [float(cut) for cut in cuts if cut is not None]
+        return DecisionRule(RULE, known) if len(self.classes) == 2 and len(known) == len(cuts) else None
+
+    def evaluate_decisions(
+        self, rule: DecisionRule, rows: tuple[Labels, Floats, NDArray[np.int64]], drawn: Resamples, confidence: float
+    ) -> dict[str, Estimate]:
+        """Metrics of the confusion table."""
+        labels, probs, folds = rows
+        decisions = (probs[:, 1] >= np.asarray(rule.thresholds, np.float64)[folds]).astype(np.int64)
+        return evaluate_decisions(labels, decisions, 2, drawn, confidence=confidence)
+
+    def notes(self, targets: Labels) -> list[str]:
+        """Classes without a test row."""
+        absent = [name for i, name in enumerate(self.classes) if i not in targets]
+        return [f"absent_classes: no test row of {', '.join(absent)}; means leave them out"] if absent else []
+
+    def shown(self, records: Mapping[str, Any]) -> tuple[str, ...]:
+        """Sensitivity and specificity of two classes, else balanced accuracy."""
+        return DECISIONS if "sensitivity" in records else ("balanced_accuracy",)
+
+    def review(self, labels: Sequence[str], values: Floats) -> Review:
+        """Most probable classes, and the probability of the true class."""
+        targets, decided = self.targets(labels), decide(values)
+        certainty = values[np.arange(len(targets)), targets]
+        return Review([self.classes[i] for i in decided], certainty, decided == targets)
+
+    def caption(self, label: str, decided: str, certainty: float) -> str:
+        """The classes, true and decided, and the probability of the true one."""
+        return f"{label}, decided {decided} (probability of {label}: {certainty:.3f})"
+
+    def test_patients(self, this: PatientRows, other: PatientRows, confidence: float) -> dict[str, dict[str, Any]]:
+        """DeLong's and McNemar's test."""
+        right = [decide(rows.probs) == rows.labels for rows in (this, other)]
+        mcnemar = asdict(mcnemar_test(right[0], right[1])) | {"unit": "patients"}
+        return {"delong": _delong(this, other, confidence), "mcnemar": mcnemar}
+
+
+def _delong(this: PatientRows, other: PatientRows, confidence: float) -> dict[str, Any]:
+    if this.probs.shape[1] != 2:
+        return {"p": None, "reason": "DeLong's test compares two classes"}
+    if np.bincount(this.labels, minlength=2).min() < 2:
+        return {"p": None, "reason": "fewer than two patients of a class"}
+    found = delong_test(this.labels == 1, this.probs[:, 1], other.probs[:, 1])
+    low, high = found.interval(confidence)
+    return asdict(found) | {"difference": found.difference, "low": low, "high": high, "unit": "patients"}

@@ -1,0 +1,120 @@
+"""How predictions of a task are evaluated: metrics, baselines, decisions, comparisons."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oceanpath.stats.estimate import Estimate
+from oceanpath.stats.patients import PatientRows
+from oceanpath.stats.resample import Bootstrap, Resamples
+
+Floats = NDArray[np.float64]
+Targets = NDArray[Any]
+"""[n] numbers of labels: int64 or float64."""
+MEAN, MAXIMUM, LENGTH = "mean", "maximum", "length"
+"""Pooled features that a baseline may be fitted to: over the patches, or the logarithm of their number."""
+
+
+@dataclass(frozen=True)
+class DecisionRule:
+    """How values become decisions, per fold."""
+
+    text: str
+    thresholds: list[float]
+    """One per fold."""
+
+
+class Review(NamedTuple):
+    """How each slide was predicted, for the choice of slides to look at."""
+
+    decided: list[str]
+    """[n] as text."""
+    certainty: Floats
+    """[n], the larger the better the prediction."""
+    is_correct: NDArray[np.bool_]
+    """[n]."""
+
+
+class Evaluation(ABC):
+    """The part of a task that judges predictions. `values` are [n, K], `targets` [n]."""
+
+    main_metric: ClassVar[str]
+    """The larger the better: by it models are compared with baselines and with each other."""
+    main_title: ClassVar[str]
+    """Its name for readers."""
+    metrics: ClassVar[tuple[str, ...]]
+    """Metrics that every level and every baseline must have."""
+    ledger_metrics: ClassVar[tuple[str, ...]]
+    """Metrics of the slides that the ledger keeps."""
+    fold_metrics: ClassVar[tuple[str, ...]]
+    """Metrics of each fold alone."""
+    fold_facts: ClassVar[tuple[str, ...]] = ()
+    """Keys of `decision_facts` that the report of each fold repeats."""
+    within_folds: ClassVar[str] = ""
+    """The main metric over pairs of rows of the same fold, where there is such a metric."""
+    baselines: ClassVar[Mapping[str, str]]
+    """Name → the pooled features it is fitted to; "" for a constant prediction."""
+    patient_tests: ClassVar[tuple[str, ...]] = ()
+    """Names of the tests that `test_patients` makes."""
+
+    @abstractmethod
+    def evaluate(
+        self, targets: Targets, values: Floats, drawn: Resamples, folds: NDArray[np.int64] | None = None
+    ) -> Bootstrap:
+        """All metrics, on the rows and on every resample; `folds` [n] name the model that predicted each row."""
+
+    @abstractmethod
+    def compare(self, targets: Targets, values: Floats, drawn: Resamples) -> Bootstrap:
+        """The main metric alone, for comparisons of models."""
+
+    def resampling_strata(self, targets: Targets) -> NDArray[np.int64]:
+        """[n] groups of which every resample must hold each one."""
+        return np.zeros(len(targets), np.int64)
+
+    @abstractmethod
+    def fit_baseline(self, x: NDArray[np.float32], targets: Targets, to: NDArray[np.float32]) -> Floats:
+        """Values [m, K] of `to` [m, D] by a linear model that is fitted to `x` [n, D]."""
+
+    @abstractmethod
+    def constant_baseline(self, folds: Sequence[Targets]) -> Floats:
+        """One prediction [K] for all slides, from the targets of each fold's fitting rows."""
+
+    def decision_rule(self, per_fold: Sequence[Mapping[str, Any]]) -> DecisionRule | None:  # noqa: ARG002  # most tasks decide nothing
+        """The rule of the folds' own facts (`Task.decision_facts`); None where there is none."""
+        return None
+
+    def evaluate_decisions(
+        self,
+        rule: DecisionRule,
+        rows: tuple[Targets, Floats, NDArray[np.int64]],
+        drawn: Resamples,
+        confidence: float,
+    ) -> dict[str, Estimate]:
+        """Metrics of the decisions of `rule` on rows: targets, values and folds; for tasks with a `decision_rule`."""
+        raise NotImplementedError
+
+    def notes(self, targets: Targets) -> list[str]:  # noqa: ARG002  # most tasks have none
+        """What a reader must know of these test rows."""
+        return []
+
+    def shown(self, records: Mapping[str, Any]) -> tuple[str, ...]:
+        """Metrics of `records` that a short table has below the main metric."""
+        return tuple(name for name in self.fold_metrics if name != self.main_metric and name in records)
+
+    @abstractmethod
+    def review(self, labels: Sequence[str], values: Floats) -> Review:
+        """How well each slide was predicted."""
+
+    @abstractmethod
+    def caption(self, label: str, decided: str, certainty: float) -> str:
+        """One line about the prediction of a slide."""
+
+    def test_patients(self, this: PatientRows, other: PatientRows, confidence: float) -> dict[str, dict[str, Any]]:  # noqa: ARG002  # most tasks have none
+        """`patient_tests` of two models on one row per patient: name → JSON values, with "p"."""
+        return {}

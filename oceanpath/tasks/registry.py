@@ -1,0 +1,95 @@
+"""Names of tasks → their classes and the settings they read. Light: a task is imported where it is used.
+
+A package adds tasks by entry points of the group ``oceanpath.tasks``: modules that call `register_task`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from oceanpath.errors import ArtifactError, ExperimentError, nearest
+from oceanpath.plugins import load_plugins
+
+if TYPE_CHECKING:
+    from oceanpath.tasks.base import Task
+
+GROUP = "oceanpath.tasks"
+CLASSIFICATION = "classification"
+
+
+class TaskEntry(NamedTuple):
+    """One task."""
+
+    where: str
+    """Its class, as ``"module:Class"``."""
+    monitors: tuple[str, ...]
+    """Validation scores that may select the epoch; the first is the default."""
+    keys: tuple[str, ...] = ()
+    """Keys of `[data]` that belong to this task."""
+    is_exportable: bool = False
+    """Whether a bundle can hold its models."""
+
+
+_ENTRIES: dict[str, TaskEntry] = {}
+
+
+def register_task(name: str, entry: TaskEntry) -> None:
+    """Add a task. Raises: ValueError: the name is taken."""
+    if name in _ENTRIES:
+        raise ValueError(f"the task {name!r} is registered already")
+    _ENTRIES[name] = entry
+
+
+register_task(
+    CLASSIFICATION,
+    TaskEntry("oceanpath.tasks.classification:Classification", ("val_loss", "val_auroc"), ("classes",), True),
+)
+
+
+def task_names() -> list[str]:
+    """All known names, those of plug-ins among them, sorted."""
+    load_plugins(GROUP)
+    return sorted(_ENTRIES)
+
+
+def task_keys() -> set[str]:
+    """Keys of `[data]` that belong to some task."""
+    return {key for entry in _ENTRIES.values() for key in entry.keys}
+
+
+def task_entry(name: str) -> TaskEntry:
+    """One task. Raises: ExperimentError: there is none of this name."""
+    if name not in _ENTRIES:
+        load_plugins(GROUP)
+    if name in _ENTRIES:
+        return _ENTRIES[name]
+    close = nearest(name, _ENTRIES)
+    do = f"Did you mean {close[0]!r}?" if close else ""
+    raise ExperimentError("unknown task", where="[data] task", expected=", ".join(task_names()), got=name, do=do)
+
+
+def make_task(name: str, settings: Mapping[str, Any]) -> Task:
+    """The task `name` with its keys of `[data]`."""
+    return _class(name).from_settings(settings)
+
+
+def read_task(record: Mapping[str, Any], where: Path | str) -> Task:
+    """The task of a published file, by the keys that `Task.record` gave.
+
+    Raises: ArtifactError: the file states no task, or an unknown one.
+    """
+    name = str(record.get("task", CLASSIFICATION))
+    try:
+        found = _class(name)
+    except ExperimentError as error:
+        raise ArtifactError("unknown task", where=where, expected=error.expected, got=name) from error
+    return found.from_record(record, where)
+
+
+def _class(name: str) -> type[Task]:
+    module, _, attribute = task_entry(name).where.partition(":")
+    found: type[Task] = getattr(importlib.import_module(module), attribute)
+    return found

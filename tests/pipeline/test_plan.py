@@ -1,0 +1,53 @@
+"""Parents come before children in a plan, and stages that need each other are named in order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from oceanpath.errors import ExperimentError
+from oceanpath.pipeline.plan import Plan
+from oceanpath.stages.catalog import CATALOG
+
+from .conftest import House
+
+
+def plan_of(house: House, **needs: tuple[str, ...]) -> Plan:
+    """The plan where some stages have other parents."""
+    stages = tuple(replace(stage, needs=needs.get(stage.name, stage.needs)) for stage in house.catalog.stages)
+    house.catalog = replace(house.catalog, stages=stages)
+    return house.plan()
+
+
+def test_the_catalog_is_in_flow_order() -> None:
+    names = [stage.name for stage in CATALOG.stages]
+    for stage in CATALOG.stages:
+        assert all(names.index(parent) < names.index(stage.name) for parent in stage.all_parents())
+
+
+def test_parents_come_first_whatever_the_order_of_the_catalog(house: House) -> None:
+    house.catalog = replace(house.catalog, stages=house.catalog.stages[::-1])
+    assert [step.name for step in house.plan().steps] == ["read", "count", "report"]
+
+
+def test_stages_without_an_order_keep_that_of_the_catalog(house: House) -> None:
+    plan = plan_of(house, count=(), report=("read", "count"))
+    assert [step.name for step in plan.steps] == ["read", "count", "report"]
+
+
+@pytest.mark.parametrize(
+    ("needs", "circle"),
+    [
+        ({"read": ("report",)}, ["read", "report", "count"]),
+        ({"read": ("count",)}, ["read", "count"]),
+        ({"count": ("count",)}, ["count"]),
+    ],
+)
+def test_a_circle_is_named_in_its_order(house: House, needs: dict[str, tuple[str, ...]], circle: list[str]) -> None:
+    with pytest.raises(ExperimentError, match="in a circle; got ") as caught:
+        plan_of(house, **needs)
+    names = caught.value.got.split(" -> ")
+    assert names[0] == names[-1]
+    start = names.index(circle[0])
+    assert [*names[start:-1], *names[:start]] == circle

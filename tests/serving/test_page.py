@@ -1,0 +1,135 @@
+"""The OpenAPI description is complete, pages load only files of the server, and colours match the legend."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+import subprocess
+import urllib.request
+from email.message import Message
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from oceanpath.serving import errors
+from oceanpath.serving.errors import RequestError
+from oceanpath.serving.page import web_file
+
+from .conftest import DIM, Server
+
+
+def body() -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.ones((3, DIM), np.float32))
+    return buffer.getvalue()
+
+
+def test_the_schema_describes_every_request_and_answer(server: Server) -> None:
+    status, schema = server.ask("/schema")
+    assert status == 200 and schema["openapi"].startswith("3.")
+    assert set(schema["paths"]) == {"/health", "/model", "/predict"}
+    predict = schema["paths"]["/predict"]["post"]
+    assert {"application/x-hdf5", "application/x-npy", "application/json", "multipart/form-data"} == set(
+        predict["requestBody"]["content"]
+    )
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, RequestError)]
+    for kind in kinds:
+        assert kind is RequestError or kind.code in predict["responses"][str(kind.status)]["description"]
+    assert server.ask("/schema/openapi.json")[1] == schema
+
+
+@pytest.mark.parametrize(("path", "name"), [("/health", "Health"), ("/predict?attention=1", "Answer")])
+def test_an_answer_has_the_fields_of_the_schema(server: Server, path: str, name: str) -> None:
+    found = server.ask(path, body() if "predict" in path else None)[1]
+    fields = server.ask("/schema")[1]["components"]["schemas"][name]
+    assert set(fields["required"]) <= set(found) <= set(fields["properties"])
+
+
+def test_an_error_has_the_fields_of_the_schema(server: Server) -> None:
+    found = server.ask("/predict", b"II*\0")[1]
+    fields = server.ask("/schema")[1]["components"]["schemas"]["Fault"]
+    assert set(fields["required"]) == {"status", "code", "message"}
+    assert set(fields["required"]) <= set(found["error"]) <= set(fields["properties"])
+
+
+LOADED = {"/": ["style.css", "app.js", "docs", "schema"], "/docs": ["style.css", "./", "schema"]}
+TYPES = {"style.css": "text/css", "app.js": "text/javascript"}
+
+
+def text_of(url: str) -> tuple[str, Message]:
+    with urllib.request.urlopen(url, timeout=10) as reply:
+        return reply.read().decode(), reply.headers
+
+
+@pytest.mark.parametrize("path", LOADED)
+def test_a_page_loads_only_files_of_the_server(server: Server, path: str) -> None:
+    page, headers = text_of(server.url + path)
+    policy = dict(rule.split(" ", 1) for rule in headers["Content-Security-Policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert {policy[kind] for kind in ("script-src", "style-src", "connect-src")} == {"'self'"}
+    assert not re.search(r"https?://", page.replace(server.url, ""))
+    assert re.findall(r'(?:src|href)="([^"]*)"', page.replace('href="data:,"', "")) == LOADED[path]
+    assert not re.search(r"<style|<script>|\bstyle=|\bon\w+=", page), "inline styles and scripts are blocked"
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_scripts_and_styles_refer_to_no_other_server(server: Server, name: str) -> None:
+    text, headers = text_of(f"{server.url}/{name}")
+    assert text == web_file(name)
+    assert headers["Content-Type"].startswith(TYPES[name])
+    assert not re.search(r"https?:|@import|url\(|\beval\b|innerHTML|[\"'`]//", text)
+
+
+def test_the_api_reference_has_every_request_and_field(server: Server) -> None:
+    page, _ = text_of(server.url + "/docs")
+    for word in ("POST /predict", "GET /health", "GET /model", "unknown_format", "probabilities", "application/x-npy"):
+        assert word in page
+    assert f"curl --data-binary @slide.h5 {server.url}/predict" in page
+
+
+COLOURS = """
+<pre id="out"></pre><script>
+%s
+const attention = %s;
+const out = {};
+for (const logarithmic of [false, true]) {
+  const scale = scaleOf(attention, logarithmic);
+  out[logarithmic] = {...scale, colours: attention.map((a) => colour(scale.position(a)))};
+}
+document.getElementById("out").textContent = JSON.stringify(out);
+</script>
+"""
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: chromium")
+def test_colours_show_the_attention_and_not_its_rank(tmp_path: Path) -> None:
+    assert CHROMIUM
+    parts = re.findall(
+        r"(?:const (?:percent|maximum) = .*?;\n|const (?:STOPS|TICKS).*?;\n|function (?:colour|scaleOf).*?\n}\n)",
+        web_file("app.js"),
+        re.DOTALL,
+    )
+    page = tmp_path / "colours.html"
+    page.write_text(COLOURS % ("".join(parts), [0.621, 0.019, 0.3105, 0.0]))
+    command = [
+        CHROMIUM,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        f"--user-data-dir={tmp_path}/user",
+        "--dump-dom",
+        str(page),
+    ]
+    html = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    scales = json.loads(re.search(r"<pre.*?>(.*?)</pre>", html, re.DOTALL)[1].replace("&nbsp;", " "))
+    linear, logarithmic = scales["false"], scales["true"]
+    most, little, half, none = linear["colours"]
+    assert (most, half, none) == ("rgb(253,231,37)", "rgb(38,144,137)", "rgb(68,1,84)")
+    assert linear["ticks"] == ["0.0 %", "31.1 %", "62.1 %"]
+    assert np.abs(np.subtract(*([int(n) for n in re.findall(r"\d+", c)] for c in (most, little)))).max() > 150
+    assert logarithmic["colours"][0] == most and logarithmic["colours"][1] == none and logarithmic["colours"][3] == none
+    assert logarithmic["ticks"][0] == "1.9 %" and "Lower attention has the colour of 1.9" in logarithmic["clipped"]

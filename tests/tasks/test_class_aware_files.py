@@ -1,0 +1,53 @@
+"""Files above tasks and objectives that name classes, their probabilities, AUROC or softmax: few, each for a reason."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+from ..test_architecture import FILES, PACKAGE, layer_of, layers
+
+WORDS = re.compile(r"(?<![a-z])classes(?![a-z])|prob_|auroc|softmax", re.IGNORECASE)
+CLASS_AWARE = {
+    "cli/examples.py": "an example of the ledger's help sorts by auroc",
+    "stages/tables.py": "the key data.classes",
+    "stages/split/settings.py": "passes data.classes on to the task",
+    "stages/eval/class_figures.py": "the figures of classification",
+    "stages/export/calibrate.py": "temperatures and thresholds of a bundle",
+    "stages/export/ensemble.py": "the exported softmax",
+    "stages/export/facts.py": "a key of bundle.json",
+    "stages/export/card.py": "the model card of a bundle",
+}
+"""File → why. A bundle holds class probabilities: they are the serving contract."""
+
+
+def names(path: Path) -> set[str]:
+    """Identifiers and texts of a module; docstrings and comments are left out."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(body := getattr(node, "body", None), list):
+            node.body = [line for line in body if not _is_text(line)]  # type: ignore[attr-defined]  # it has one
+    found = set()
+    for node in ast.walk(tree):
+        found |= {str(getattr(node, key)) for key in ("id", "attr", "arg", "name") if getattr(node, key, None)}
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(node.value)
+    return found
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def test_few_files_above_tasks_and_objectives_name_classes() -> None:
+    """Above: the layers that may import tasks or stages; `serving` is the contract of a bundle and not counted."""
+    above = {name for name, allowed in layers().items() if allowed & {"tasks", "stages"}} - {"serving"}
+    assert above == {"fit", "stages", "bench", "cli"}
+    aware = {
+        str(path.relative_to(PACKAGE))
+        for path in FILES
+        if layer_of(path) in above and "objectives" not in path.parts and any(map(WORDS.search, names(path)))
+    }
+    assert aware == set(CLASS_AWARE)
+    assert len(CLASS_AWARE) < 10
