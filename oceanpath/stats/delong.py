@@ -93,7 +93,7 @@ def delong_test(positive: NDArray[np.bool_], a: Floats, b: Floats) -> DeLong:
 def _placements(positive: NDArray[np.bool_], scores: Floats) -> tuple[Floats, Floats]:
     """Per model, the share of negatives below each positive [k, m] and of positives above each negative [k, n]."""
     if scores.ndim != 2 or scores.shape[1] != len(positive):
-        raise StageError("one score per row and model is required", expected=len(positive), got=scores.shape)
+        raise StageError("not one score per row and model", expected=len(positive), got=scores.shape)
     m, n = int(positive.sum()), int((~positive).sum())
     if min(m, n) < 2:
         raise StageError("DeLong's variance needs two rows of each class", got=f"{m} positive, {n} negative")

@@ -32,8 +32,8 @@ class Threshold:
 def youden_threshold(positive: NDArray[np.bool_], scores: Floats) -> Threshold:
     """The threshold with the largest J = sensitivity + specificity - 1 (Youden 1950).
 
-    It is the midpoint of two neighbouring scores. Of equal J the one nearest to 0.5 is chosen, so a score that separates
-    nothing gives the lowest score: finite, J = 0.
+    It is the midpoint of two neighbouring scores. Of equal J the one nearest to 0.5 is chosen, so a score that
+    separates nothing gives the lowest score: finite, J = 0.
 
     Args:
         positive: [n] bool.
