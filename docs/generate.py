@@ -1,4 +1,4 @@
-"""Writes the pages that are made from the code, and the kept page of ``oceanpath --help``.
+"""Writes the pages that are generated from the code, and the stored page of ``oceanpath --help``.
 
 usage: python docs/generate.py [--check]
 """
@@ -34,20 +34,20 @@ FORMATS = {
 }
 FORMATS_HEAD = """# File formats
 
-Made from the modules in `oceanpath/artifacts` by `python docs/generate.py`. Every published folder also holds a
+Generated from the modules in `oceanpath/artifacts` by `python docs/generate.py`. Every published folder also has a
 `manifest.json`:
 
 """
 TOML_HEAD = """# Keys of the experiment file
 
-Made from the settings classes by `python docs/generate.py`. Editors complete and check the same keys by the JSON Schema
-that `oceanpath config schema` prints, also in [experiment.schema.json](experiment.schema.json). Paths in a file are
-relative to its folder, paths of `--set` to the current folder.
+Generated from the settings classes by `python docs/generate.py`. Editors can complete and check these keys with the
+JSON Schema that `oceanpath config schema` prints, also in [experiment.schema.json](experiment.schema.json). Paths in a
+file are relative to its folder, paths in `--set` to the current folder.
 
 """
 CLI_HEAD = """# Commands
 
-Made from the help of each command by `python docs/generate.py`.
+Generated from the help of each command by `python docs/generate.py`.
 
 """
 
@@ -67,9 +67,9 @@ def toml_reference() -> str:
     parts = ["## Top level\n", _keys(scalars)]
     for name, part in tables.items():
         parts.append(f"## [{name}]\n")
-        for one in part.get("anyOf", [part]):
-            title = f"### {one['properties']['name']['const']}\n\n" if "anyOf" in part else ""
-            parts.append(f"{title}{one['description']}\n\n{_keys(one['properties'])}")
+        for choice in part.get("anyOf", [part]):
+            title = f"### {choice['properties']['name']['const']}\n\n" if "anyOf" in part else ""
+            parts.append(f"{title}{choice['description']}\n\n{_keys(choice['properties'])}")
     for name, part in schema["$defs"].items():
         parts.append(f"## {name}\n\n{part['description']}\n\n{_keys(part['properties'])}")
     return TOML_HEAD + "\n".join(parts)
@@ -99,9 +99,9 @@ def _keys(properties: dict[str, Any]) -> str:
 
 
 def _type(part: dict[str, Any]) -> str:
-    """The values of a key in words."""
+    """The type of a key as text."""
     if "anyOf" in part:
-        return " or ".join(dict.fromkeys(_type(one) for one in part["anyOf"] if one != {"type": "null"}))
+        return " or ".join(dict.fromkeys(_type(choice) for choice in part["anyOf"] if choice != {"type": "null"}))
     if "$ref" in part:
         return f"[{part['$ref'].rpartition('/')[2]}](#{part['$ref'].rpartition('/')[2].lower()})"
     if "enum" in part or "const" in part:
@@ -115,8 +115,8 @@ def _type(part: dict[str, Any]) -> str:
 
 def _limits(part: dict[str, Any]) -> str:
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-    found = [f"{sign} {part[key]:g}" for key, sign in signs.items() if key in part]
-    return f" {', '.join(found)}" if found else ""
+    limits = [f"{sign} {part[key]:g}" for key, sign in signs.items() if key in part]
+    return f" {', '.join(limits)}" if limits else ""
 
 
 def _default(part: dict[str, Any]) -> str:
@@ -148,15 +148,15 @@ def pages() -> dict[Path, str]:
 
 
 def main() -> int:
-    """Write the pages, or with --check name those that are stale."""
-    made = pages()
-    stale = [path for path, text in made.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+    """Write the pages, or with --check list outdated ones."""
+    generated = pages()
+    stale = [path for path, text in generated.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     if "--check" in sys.argv:
-        print("\n".join(f"stale: {path.name}; run python docs/generate.py" for path in stale))
+        print("\n".join(f"outdated: {path.name}; run python docs/generate.py" for path in stale))
         return int(bool(stale))
     for path in stale:
         path.parent.mkdir(exist_ok=True)
-        path.write_text(made[path], encoding="utf-8")
+        path.write_text(generated[path], encoding="utf-8")
     return 0
 
 

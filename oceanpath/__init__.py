@@ -1,4 +1,4 @@
-"""OceanPath: whole-slide images and labels in, a slide-level model with honest statistics out."""
+"""OceanPath: from whole-slide images and a table of labels to a validated slide-level model."""
 
 from oceanpath.telemetry import switch_off
 

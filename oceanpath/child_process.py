@@ -1,8 +1,8 @@
-"""Child processes that end with the process that started them, however that one ends.
+"""Child processes that end when their parent ends, in whatever way.
 
-Each child holds the reading end of a pipe whose writing end only its parent has. The pipe closes when the parent ends,
-also by SIGKILL, and then the child is killed: by the kernel where it can watch a pipe (Linux), so that a library which
-never returns to Python delays nothing; elsewhere by a thread.
+Each child has the reading end of a pipe whose writing end only its parent has. The pipe closes when the parent ends,
+also by SIGKILL, and then the child is killed: by the kernel where it can watch a pipe (Linux), even while a library
+does not return to Python; on other systems by a thread.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from typing import Any
 
 
 class Child(subprocess.Popen[bytes]):
-    """A process that ends with this one, once it has called `end_with_parent` with its last argument."""
+    """A process that ends with this one. It must call `end_with_parent` with its last argument."""
 
     def __init__(self, command: Sequence[str], **options: Any) -> None:
         """Start it.
 
         Args:
             command: The program and its arguments; the number of a file descriptor is added.
-            options: Of `subprocess.Popen`.
+            options: Options of `subprocess.Popen`.
         """
         reading, writing = os.pipe()
         weakref.finalize(self, os.close, writing)
@@ -37,11 +37,11 @@ class Child(subprocess.Popen[bytes]):
 
 
 def end_with_parent(lifeline: int | None = None, *, group: bool = False) -> None:
-    """From now on, end this process at once when its parent has ended.
+    """From now on, kill this process when its parent ends.
 
     Args:
-        lifeline: What `Child` gave as the last argument; None in a process that multiprocessing started.
-        group: End all processes of this one's group, which it must lead.
+        lifeline: The last argument of a `Child`; None in a process that multiprocessing started.
+        group: Kill all processes of its group, which it must lead.
     """
     if lifeline is None:
         parent = multiprocessing.parent_process()
@@ -58,5 +58,5 @@ def end_with_parent(lifeline: int | None = None, *, group: bool = False) -> None
 
 
 def _wait(lifeline: int, target: int) -> None:
-    os.read(lifeline, 1)  # nothing is ever written: it returns when the other end is closed
+    os.read(lifeline, 1)  # nothing is ever written: this returns when the other end is closed
     os.kill(target, signal.SIGKILL)

@@ -1,16 +1,16 @@
-"""How many cores there are to work on."""
+"""Number of usable processor cores."""
 
 from __future__ import annotations
 
 import os
 
 
-def open_cores() -> int:
-    """Cores this process may use; a container often has fewer than the machine."""
+def available_cores() -> int:
+    """Number of cores that this process may use; in a container often fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def usable_cores() -> int:
-    """The same, never more than OMP_NUM_THREADS: whoever sets it wants the others left alone."""
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    return min(open_cores(), int(asked)) if asked.isdecimal() and int(asked) else open_cores()
+    """The same, limited by OMP_NUM_THREADS, with which users leave cores to other programs."""
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return min(available_cores(), int(limit)) if limit.isdecimal() and int(limit) else available_cores()

@@ -1,12 +1,12 @@
-"""Everything OceanPath raises on purpose. Each class is one decision a caller can make.
+"""The errors of OceanPath. Each class has its own exit code.
 
-    OceanPathError          1  our bug, if it ever shows without a subclass
+    OceanPathError          1  a bug of OceanPath, where no subclass is raised
     ├── ExperimentError     2  the experiment file, the command line or the label table is wrong
     ├── StageError          3  a stage could not do its work
-    │   └── AccidentError   3  the system, a killed process or a bug ended it, which says nothing of its input
-    ├── ArtifactError       4  a file on disk is damaged, or is not what it says it is
+    │   └── AccidentError   3  the system, a killed process or a bug ended it; its input may be correct
+    ├── ArtifactError       4  a file on disk is damaged, or is not of its stated kind
     ├── MissingExtraError   5  an optional package is needed; the message names it
-    └── GateError           6  an audit or a check was asked for, and failed
+    └── GateError           6  a requested audit or check failed
 
 Ctrl-C ends a command with 130, SIGTERM with 143, a closed terminal with 129.
 """
@@ -20,7 +20,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the shell gets."""
+    """Exit codes of the command line."""
 
     OK = 0
     BUG = 1
@@ -33,7 +33,7 @@ class ExitCode(IntEnum):
 
 
 class OceanPathError(Exception):
-    """One problem in words: where, what, expected, got, and what to do next."""
+    """One problem: where, what, expected, got, and what to do next."""
 
     exit_code = ExitCode.BUG
     each: tuple[OceanPathError, ...] = ()
@@ -50,13 +50,13 @@ class OceanPathError(Exception):
         return text.rstrip(".") + (f". {self.do}" if self.do else "")
 
     def facts(self) -> str:
-        """The message without where it is and what to do: the same on every machine."""
+        """The message without location and remedy: the same on every machine."""
         facts = [f"expected {self.expected}" if self.expected else "", f"got {self.got}" if self.got else ""]
-        said = ", ".join(fact for fact in facts if fact)
-        return self.what + (f"; {said}" if said else "")
+        details = ", ".join(fact for fact in facts if fact)
+        return self.what + (f"; {details}" if details else "")
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Errors cross process borders; keyword arguments do not survive the default."""
+        """Pickling for other processes: the default would lose keyword arguments."""
         return (_rebuild, (type(self), self.what, self.where, self.expected, self.got, self.do))
 
 
@@ -77,11 +77,11 @@ class StageError(OceanPathError):
 
 
 class AccidentError(StageError):
-    """Work was ended by the operating system, a killed process or a bug: this says nothing of what it worked on."""
+    """Work was ended by the operating system, a killed process or a bug; its input may be correct."""
 
 
 class ArtifactError(OceanPathError):
-    """A file on disk is damaged, or is not what it says it is."""
+    """A file on disk is damaged, or is not of its stated kind."""
 
     exit_code = ExitCode.ARTIFACT
 
@@ -93,15 +93,15 @@ class MissingExtraError(OceanPathError):
 
 
 class GateError(OceanPathError):
-    """A check that the user asked for found something."""
+    """A check that the user requested failed."""
 
     exit_code = ExitCode.GATE
 
 
 def together(problems: Sequence[OceanPathError]) -> OceanPathError:
-    """One error for several problems: the only one itself, else a numbered list of them, each once.
+    """One error for several problems: a numbered list without repetitions, or the only problem itself.
 
-    The kind of the list is theirs, or ExperimentError where they are of different kinds.
+    The list has the class of its problems, or is an ExperimentError where they have several classes.
     """
     flat = {each.render(): each for problem in problems for each in (problem.each or (problem,))}
     if len(flat) == 1:
@@ -116,14 +116,14 @@ def together(problems: Sequence[OceanPathError]) -> OceanPathError:
 
 
 def refuse(problems: Sequence[OceanPathError]) -> None:
-    """Raise all problems as one error, where there are any."""
+    """Raise all problems as one error, if there are any."""
     if problems:
         raise together(problems)
 
 
 @contextmanager
 def collected(problems: list[OceanPathError]) -> Iterator[None]:
-    """Inside, an error of ours ends the block and joins `problems`, so that what follows is checked too."""
+    """Inside, an OceanPathError ends the block and is added to `problems`, so that later checks run too."""
     try:
         yield
     except OceanPathError as error:
@@ -131,13 +131,26 @@ def collected(problems: list[OceanPathError]) -> Iterator[None]:
 
 
 def make_again(*folders: object) -> str:
-    """What to do about published folders with damaged files: the command that sets them aside, and what follows."""
-    named = " ".join(shlex.quote(str(folder)) for folder in folders)
-    return f"Set it aside with `oceanpath ledger verify --deep --repair {named}`, then repeat the command that made it."
+    """The remedy for published folders with damaged files: the command that sets them aside, and the next step."""
+    listed = " ".join(shlex.quote(str(folder)) for folder in folders)
+    return (
+        f"Set it aside with `oceanpath ledger verify --deep --repair {listed}`, then repeat the command that made it."
+    )
+
+
+def shorten_list(items: Iterable[object], shown: int = 5) -> str:
+    """The first items of a list and the number of the others: ``a, b and 3 more``."""
+    texts = [str(item) for item in items]
+    return ", ".join(texts[:shown]) + (f" and {len(texts) - shown} more" if len(texts) > shown else "")
+
+
+def shorten_lines(lines: Sequence[str], shown: int) -> list[str]:
+    """The first lines of a long list, and a last one with the number of the others."""
+    return [*lines[:shown], *([f"and {len(lines) - shown} more"] if len(lines) > shown else [])]
 
 
 def nearest(word: str, known: Iterable[str], count: int = 1) -> list[str]:
-    """The known words closest to `word`, best first; empty when none is close."""
-    import difflib  # only mistakes need it
+    """The known words that are similar to `word`, best first."""
+    import difflib  # needed for errors only
 
     return difflib.get_close_matches(word, [str(name) for name in known], n=count, cutoff=0.5)

@@ -1,4 +1,4 @@
-"""What installed packages add: entry points whose import registers something here."""
+"""Plug-ins: entry points of installed packages whose import registers something in OceanPath."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ _LOADED: set[str] = set()
 
 
 def load_plugins(group: str) -> None:
-    """Import every entry point of `group` once a process; each is a light module that registers what it brings.
+    """Import every entry point of `group` once per process; each is a light module that registers its additions.
 
     Raises: ExperimentError: one of them cannot be loaded.
     """
-    from importlib.metadata import entry_points  # reads every installed package: only who asks for it waits
+    from importlib.metadata import entry_points  # slow: reads the metadata of every installed package
 
     for point in entry_points(group=group):
         if point.value in _LOADED:
@@ -20,7 +20,7 @@ def load_plugins(group: str) -> None:
         try:
             point.load()
         except (ImportError, AttributeError, ValueError) as error:
-            do = "Mend or uninstall the package that brings it."
+            do = "Repair or uninstall its package."
             where = f"{point.value} ({group})"
             raise ExperimentError("a plug-in cannot be loaded", where=where, got=error, do=do) from error
         _LOADED.add(point.value)

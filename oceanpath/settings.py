@@ -1,12 +1,12 @@
-"""Settings: frozen, strict, and clear about which keys are part of a result's identity.
+"""Base class of all settings: frozen, strict, and explicit about which keys are part of an identity.
 
 A field is one of:
 
-    plain          part of the identity: changing it makes another result
-    runtime(...)   how fast, not what: device, workers. Never part of an identity
+    plain          part of the identity: another value gives another result
+    runtime(...)   changes speed only: device, workers. Never part of an identity
     shared(...)    the value comes from another table of the experiment: ``data.label``, or ``mmap.cap_grid`` of a stage
-    outside(...)   a path, mostly a shared one; its *content* is part of the identity, never its place
-    replaced(...)  an old key that is still accepted, and without effect; another one decides now
+    outside(...)   a path, mostly a shared one; its *content* is part of the identity, its location is not
+    replaced(...)  an old key that is still accepted, without effect; another key replaces it
     added(...)     part of the identity unless it has its default, which gives the results from before the key existed
 """
 
@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 class Settings(BaseModel):
     """Base of all settings: unknown keys are errors, values do not change after validation."""
 
-    # built when first used: a command uses few of all settings, and is to answer at once
+    # validators are built when first used: a command uses few of all settings, and must start quickly
     model_config = ConfigDict(
         extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=(), defer_build=True
     )
@@ -33,7 +33,7 @@ class Settings(BaseModel):
 
     @classmethod
     def replaced_keys(cls) -> dict[str, str]:
-        """Name of each old key → the dotted key that replaces it."""
+        """Old key → the dotted key that replaces it."""
         marks = {name: _marks(field) for name, field in cls.model_fields.items()}
         return {name: str(mark["replaced"]) for name, mark in marks.items() if "replaced" in mark}
 
@@ -50,8 +50,8 @@ class Settings(BaseModel):
         return [name for name, field in fields if Path in (field.annotation, *get_args(field.annotation))]
 
     def identity(self) -> dict[str, Any]:
-        """What decides the result, as plain JSON values, sorted by name."""
-        kept: dict[str, Any] = {}
+        """The keys that determine the result, as plain JSON values, sorted by name."""
+        identity: dict[str, Any] = {}
         for name, field in sorted(type(self).model_fields.items()):
             mark = _marks(field)
             if mark.get("runtime") or mark.get("outside"):
@@ -60,8 +60,8 @@ class Settings(BaseModel):
             if mark.get("added") and value == field.default:
                 continue
             dumped = self.model_dump(mode="json", include={name}, serialize_as_any=True)[name]
-            kept[name] = value.identity() if isinstance(value, Settings) else dumped
-        return kept
+            identity[name] = value.identity() if isinstance(value, Settings) else dumped
+        return identity
 
     def outside_paths(self) -> dict[str, Path]:
         """Field name → path of each outside input that is set."""
@@ -70,27 +70,27 @@ class Settings(BaseModel):
 
 
 def runtime(default: Any = ..., **checks: Any) -> Any:
-    """A key that changes speed or place, never the result."""
+    """A key that changes speed or location, never the result."""
     return Field(default, json_schema_extra={"runtime": True}, **checks)
 
 
 def shared(key: str, default: Any = ..., *, is_runtime: bool = False, is_added: bool = False, **checks: Any) -> Any:
-    """A value that another table holds: ``shared("data.label")``, ``shared("model")``, ``shared("seed")``."""
+    """A value from another table: ``shared("data.label")``, ``shared("model")``, ``shared("seed")``."""
     return Field(default, json_schema_extra={"shared": key, "runtime": is_runtime, "added": is_added}, **checks)
 
 
 def outside(key: str = "", default: Any = None) -> Any:
-    """A path, from another table where `key` names one; what lies there is digested into the identity."""
+    """A path, from another table if `key` names one; a digest of its content is part of the identity."""
     return Field(default, json_schema_extra={"outside": True, **({"shared": key} if key else {})})
 
 
 def replaced(key: str, default: Any) -> Any:
-    """An old key that has no effect any more, because `key` decides; it stays in identities as it was."""
+    """An old key without effect, which `key` replaces; identities still contain it."""
     return Field(default, json_schema_extra={"replaced": key})
 
 
 def added(default: Any, **checks: Any) -> Any:
-    """A key of a later version whose default changes nothing: results made before it existed stay valid."""
+    """A newer key whose default changes nothing: results from before it existed stay valid."""
     return Field(default, json_schema_extra={"added": True}, **checks)
 
 

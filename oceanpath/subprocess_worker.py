@@ -1,11 +1,11 @@
-"""A child process that answers requests one at a time, each within a time limit.
+"""A child process that answers one request after the other, each within a time limit.
 
-A library that may hang, crash or spoil the process it runs in is called in such a child. Parent and child exchange
-messages over pipes: two little-endian unsigned 32-bit numbers, the sizes of a JSON header and of a payload, and then
-both. Nothing is unpickled, so a child that went wrong can send nonsense but nothing that runs.
+It is for libraries that may hang, crash or damage the memory of their process. Parent and child exchange messages over
+pipes: two little-endian unsigned 32-bit numbers, the sizes of a JSON header and of a payload, followed by both. Nothing
+is unpickled, so a damaged child can send wrong data but no code.
 
-The child ends when its stdin ends, when its parent is gone, or when one request takes longer than its limit, also
-where the library never lets another thread run. A child of another interpreter implements its side of the protocol
+The child ends when its stdin ends, when its parent ends, or when a request takes longer than its limit, also while the
+library does not let another thread run. A child of another interpreter implements its side of the protocol
 itself (`oceanpath.slides.trident.driver`).
 """
 
@@ -47,23 +47,23 @@ Answer = Callable[[dict[str, Any]], tuple[Mapping[str, Any], bytes | memoryview]
 
 
 class WorkerError(Exception):
-    """The child gave no usable answer and was ended. The text says how: a signal, an exit code, its last words."""
+    """The child sent no usable reply and was killed. The text contains its signal or exit code and its last output."""
 
 
 class WorkerDiedError(WorkerError):
-    """The child ended before it answered."""
+    """The child ended before it replied."""
 
 
 class WorkerHangsError(WorkerError):
-    """The child did not answer in time."""
+    """The child did not reply in time."""
 
 
 class WorkerGarbledError(WorkerError):
-    """The child sent something that is no reply."""
+    """The child sent something that is not a reply."""
 
 
 class Worker:
-    """The parent's side of one child. Safe from several threads, which wait for each other."""
+    """The parent's side of one child. Threads may share it; they wait for each other."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
         """Start ``command LIFELINE``; a module of this interpreter calls `serve`, see `module_command`."""
@@ -78,7 +78,7 @@ class Worker:
             stderr=subprocess.PIPE,
             bufsize=0,
             env=python_environment() if environment is None else environment,
-            start_new_session=True,  # Ctrl-C in a terminal is for the parent
+            start_new_session=True,  # Ctrl-C in a terminal interrupts only the parent
         )
         self._requests = cast("IO[bytes]", self._process.stdin)
         self._replies = cast("IO[bytes]", self._process.stdout)
@@ -96,7 +96,7 @@ class Worker:
 
     @property
     def usable(self) -> bool:
-        """Whether it can be asked: it runs, and never failed to answer."""
+        """Whether it accepts requests: it runs, and has not failed."""
         return self._fault is None and self._process.poll() is None
 
     def ask(
@@ -111,13 +111,13 @@ class Worker:
 
         Args:
             request: JSON values, less than the 64 KiB that a pipe holds.
-            limit_s: Seconds until the answer must be complete; with `listener`, seconds without any output.
-            into: Memory for the payload, which is then the part of it that was filled.
-            most: Bytes that the payload may have, without `into`.
-            listener: Called with each line that the child prints to stderr meanwhile, progress bars left out.
+            limit_s: Seconds until the reply must be complete; with `listener`, seconds without any output.
+            into: Memory for the payload; the filled part of it is returned.
+            most: Largest number of bytes of the payload, without `into`.
+            listener: Called with each line that the child prints to stderr meanwhile, except progress bars.
 
-        Raises: WorkerError: the child died, did not answer in time, or sent no reply. It is gone then, and every
-            later request raises the same.
+        Raises: WorkerError: the child ended, did not reply in time, or sent something else. It is killed, and every
+            later request raises the same error.
         """
         with self._lock:
             if self._fault is not None:
@@ -128,7 +128,7 @@ class Worker:
                 self._fault = fault
                 self._kill()
                 raise
-            except BaseException:  # also Ctrl-C: the next reply would be the answer to this request
+            except BaseException:  # also Ctrl-C: the next reply would belong to this request
                 self._kill()
                 raise
 
@@ -138,13 +138,13 @@ class Worker:
             self._kill()
 
     def _exchange(self, message: Mapping[str, Any], clock: _Clock, into: memoryview | None, most: int) -> Reply:
-        with suppress(BrokenPipeError, ValueError):  # it is dead; the reading below says how
+        with suppress(BrokenPipeError, ValueError):  # it has ended; the reading below reports how
             for piece in packed(message):
                 self._requests.write(piece)
         header_bytes, payload_bytes = SIZES.unpack(self._take(memoryview(bytearray(SIZES.size)), clock))
         limit = most if into is None else len(into)
         if header_bytes > LONGEST_HEADER or payload_bytes > limit:
-            raise WorkerGarbledError(f"{payload_bytes} bytes for {limit}")
+            raise WorkerGarbledError(f"a payload of {payload_bytes} bytes; at most {limit} are allowed")
         header = self._take(memoryview(bytearray(header_bytes)), clock)
         try:
             reply = json.loads(bytes(header))
@@ -156,21 +156,21 @@ class Worker:
         return reply, self._take(payload, clock)
 
     def _take(self, view: memoryview, clock: _Clock) -> memoryview:
-        """Fill `view` with what the child sends next."""
+        """Fill `view` with the next bytes from the child."""
         filled, handle = 0, self._replies.fileno()
         while filled < len(view):
             ready = self._selector.select(clock.left())
             if not ready:
-                raise WorkerHangsError(f"no answer in time{self._last_words()}")
+                raise WorkerHangsError(f"no reply in time{self._last_output()}")
             for key, _ in ready:
                 if key.fileobj is self._errors:
                     if not self._read_lines(clock):
                         self._selector.unregister(self._errors)
                     continue
-                got = os.readv(handle, [view[filled:]])
-                if not got:
+                count = os.readv(handle, [view[filled:]])
+                if not count:
                     raise WorkerDiedError(self._ending())
-                filled += got
+                filled += count
         return view
 
     def _read_lines(self, clock: _Clock) -> bool:
@@ -187,19 +187,19 @@ class Worker:
         return bool(printed)
 
     def _ending(self) -> str:
-        """How it ended, and what it printed last."""
+        """How the child ended, and its last output."""
         code = self._process.wait()
-        with suppress(BlockingIOError):  # a process that it started may hold stderr open
+        with suppress(BlockingIOError):  # a process that it started may keep stderr open
             while self._read_lines(_Clock(0.0)):
                 pass
-        how = signal.Signals(-code).name if code < 0 else f"exit {code}"
-        return f"{how}{self._last_words()}"
+        end = signal.Signals(-code).name if code < 0 else f"exit {code}"
+        return f"{end}{self._last_output()}"
 
-    def _last_words(self) -> str:
+    def _last_output(self) -> str:
         return f"; it printed: {' | '.join(self._last_lines)}" if self._last_lines else ""
 
     def _kill(self) -> None:
-        self._fault = self._fault or WorkerDiedError("it was ended")
+        self._fault = self._fault or WorkerDiedError("it was killed")
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -209,14 +209,14 @@ class Worker:
 
 
 class _Clock:
-    """The time that is left for one answer; with a listener it restarts at each output of the child."""
+    """The time that is left for one reply; with a listener it restarts at each output of the child."""
 
     def __init__(self, limit_s: float, listener: Listener | None = None) -> None:
         self._limit_s, self._listener = limit_s, listener
         self._deadline = time.monotonic() + limit_s
 
     def left(self) -> float:
-        """Seconds."""
+        """Seconds that are left."""
         return max(0.0, self._deadline - time.monotonic())
 
     def restart(self) -> None:
@@ -231,7 +231,7 @@ class _Clock:
 
 
 def _widen(pipe: IO[bytes]) -> None:
-    """Let a pipe hold more before its writer waits, where the system can; the default is a sixteenth of it."""
+    """Enlarge the buffer of a pipe to `PIPE_BYTES`, 16 times the default, where the system can."""
     if hasattr(fcntl, "F_SETPIPE_SZ"):
         with suppress(OSError):  # a user may have too many pipes already
             fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
@@ -244,12 +244,12 @@ def module_command(module: str, *arguments: str) -> list[str]:
 
 def python_environment() -> dict[str, str]:
     """Environment of a child that imports what this process can import."""
-    own = [place or str(Path.cwd()) for place in sys.path]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(own)}
+    folders = [folder or str(Path.cwd()) for folder in sys.path]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
 
 
 def packed(header: Mapping[str, Any], payload: bytes | memoryview = b"") -> list[bytes | memoryview]:
-    """The pieces of one message, to be written one after the other."""
+    """The pieces of one message, in the order in which they are written."""
     text = json.dumps(header).encode()
     return [SIZES.pack(len(text), memoryview(payload).nbytes) + text, payload]
 
@@ -258,12 +258,12 @@ def serve(answer: Answer, lifeline: int) -> None:
     """The child's side: answer requests until stdin ends.
 
     Args:
-        answer: Header and payload of the reply to a request. What it raises ends the process.
+        answer: Returns header and payload of the reply to a request. An exception ends the process.
         lifeline: The last argument of the child.
     """
     end_with_parent(lifeline, group=True)
     replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints is no reply
+    os.dup2(2, 1)  # so that output of a library is not taken for a reply
     requests = sys.stdin.buffer
     with Path(os.devnull).open("w") as nowhere:
         while (message := _next_message(requests)) is not None:
@@ -284,7 +284,7 @@ def _next_message(requests: BinaryIO) -> dict[str, Any] | None:
 
 @contextmanager
 def _time_limit(limit_s: float, nowhere: IO[str]) -> Iterator[None]:
-    """End this process where a request takes too long, also where the library holds the interpreter."""
+    """End this process when a request takes too long, also while the library blocks the interpreter."""
     faulthandler.dump_traceback_later(limit_s, exit=True, file=nowhere)
     yield
     faulthandler.cancel_dump_traceback_later()

@@ -1,11 +1,11 @@
-"""torchvision, importable beside any build of torch.
+"""Import torchvision with any build of torch.
 
-Its wheel from the package registry is compiled against CUDA libraries; beside a CPU build of torch its compiled half
-cannot be loaded, and `import torchvision` ends with "operator torchvision::nms does not exist", because its Python half
-describes two operators that the other half would have defined. timm imports it, and so does Lightning where it is
-installed. Declaring the schemas first lets the import pass: transforms and models work, the operators themselves (box
-suppression) do not, and nothing here calls them. The declaration is made only after the import has failed in exactly
-this way.
+Its wheel on PyPI is compiled against CUDA libraries; with a CPU build of torch its compiled part cannot be loaded, and
+`import torchvision` ends with "operator torchvision::nms does not exist", because its Python part refers to two
+operators that the compiled part would have defined. timm imports it, and so does Lightning if it is installed.
+Declaring the schemas first makes the import succeed: transforms and models work, the operators themselves (box
+suppression) do not, and nothing here calls them. The declaration is made only after the import has failed with this
+error.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ MISSING_OPERATOR = "torchvision::nms does not exist"
 OPERATORS = ("nms", "qnms")
 SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 _declared: list[torch.library.Library] = []
-"""Schemas live as long as the object that declared them."""
+"""Schemas exist as long as the object that declared them."""
 
 
 def import_torchvision() -> ModuleType:
-    """The module torchvision, with two operators declared where its compiled half does not fit this torch.
+    """The module torchvision, with two operators declared if its compiled part does not fit this torch.
 
     Raises:
         ModuleNotFoundError: it is not installed.
@@ -36,7 +36,7 @@ def import_torchvision() -> ModuleType:
         if MISSING_OPERATOR not in str(error):
             raise
     for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
-        del sys.modules[name]  # half imported
+        del sys.modules[name]  # partially imported
     if not _declared:
         library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]  # untyped in torch
         for operator in OPERATORS:

@@ -62,7 +62,7 @@ def test_mended_it_goes_on_from_what_was_complete(cohort: Cohort, capsys: pytest
     assert said.err.count("mmap: done") == 1
     assert said.err.count("split: done") == 1
     assert cohort.run() == 0
-    assert "Everything is fresh" in capsys.readouterr().out
+    assert "Nothing to do" in capsys.readouterr().out
 
 
 def test_an_added_column_of_the_table_leaves_the_folds_as_they_are(cohort: Cohort) -> None:

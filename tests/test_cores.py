@@ -4,14 +4,14 @@ import os
 
 import pytest
 
-from oceanpath.cores import open_cores, usable_cores
+from oceanpath.cores import available_cores, usable_cores
 
 
-def test_open_cores_are_those_the_system_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_available_cores_are_those_that_the_system_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 2, 5}, raising=False)
-    assert open_cores() == 3
+    assert available_cores() == 3
     monkeypatch.delattr(os, "sched_getaffinity")
-    assert open_cores() == (os.cpu_count() or 1)
+    assert available_cores() == (os.cpu_count() or 1)
 
 
 @pytest.mark.parametrize(("asked", "usable"), [("1", 1), ("2", 2), ("64", 3), ("0", 3), ("", 3), ("2,1", 3), ("-1", 3)])

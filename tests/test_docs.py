@@ -1,8 +1,10 @@
-"""The documentation runs: every command of the README and of the tutorial is executed."""
+"""Every command of the README and of the tutorial is executed, and generated pages and links are correct."""
 
 from __future__ import annotations
 
+import ast
 import csv
+import importlib
 import json
 import os
 import re
@@ -21,7 +23,7 @@ PAGES = ("README.md", "docs/tutorial.md")
 
 
 def commands(page: str) -> list[str]:
-    """Lines of a page's plain fences, without their comments."""
+    """Lines of the code blocks of a page that have no language, without comments."""
     fences = re.findall(r"^```(\w*)\n(.*?)^```$", (ROOT / page).read_text(), flags=re.DOTALL | re.MULTILINE)
     lines = [line for kind, fence in fences if not kind for line in fence.splitlines()]
     return [line.split("  #")[0].strip() for line in lines if line.strip()]
@@ -29,15 +31,15 @@ def commands(page: str) -> list[str]:
 
 ALL = [(page, line) for page in PAGES for line in commands(page)]
 BY_CI = [line for _, line in ALL if line.startswith("python -m pip")]
-HERE = sorted({line for _, line in ALL if line.startswith("oceanpath")})
+TESTED = sorted({line for _, line in ALL if line.startswith("oceanpath")})
 
 
-def test_no_command_of_the_pages_is_left_out() -> None:
-    assert len(HERE) >= 8
-    assert {line for _, line in ALL} == {*HERE, *BY_CI}
+def test_every_command_of_the_pages_is_tested() -> None:
+    assert len(TESTED) >= 8
+    assert {line for _, line in ALL} == {*TESTED, *BY_CI}
 
 
-def test_what_installs_is_run_by_the_ci_script() -> None:
+def test_installation_commands_are_run_by_the_ci_script() -> None:
     script = (ROOT / ".ci" / "run").read_text().replace(" --quiet", "")
     for line in BY_CI:
         for part in line.split(" && "):
@@ -45,15 +47,15 @@ def test_what_installs_is_run_by_the_ci_script() -> None:
 
 
 @pytest.fixture
-def step_lock(quickstart: Path, tmp_path: Path) -> Path:
-    """A folder with the experiments and its own outputs of the quickstart, since commands change them."""
+def project(quickstart: Path, tmp_path: Path) -> Path:
+    """A folder with the experiments and a copy of the quickstart's outputs, since commands change them."""
     (tmp_path / "experiments").symlink_to(ROOT / "experiments")
     shutil.copytree(quickstart, tmp_path / "outputs", symlinks=True, copy_function=link)
     return tmp_path
 
 
 def link(source: str, target: str) -> None:
-    """Published files never change, so links do not harm; databases change, and other disks take no links."""
+    """Link published files, which never change; copy databases, and files on other disks."""
     if source.endswith(".sqlite") or Path(source).stat().st_dev != Path(target).parent.stat().st_dev:
         shutil.copy2(source, target)
     else:
@@ -64,28 +66,28 @@ def words(line: str) -> list[str]:
     return [sys.executable, "-c", "from oceanpath.cli import main; main()", *shlex.split(line)[1:]]
 
 
-@pytest.mark.parametrize("line", [line for line in HERE if line != "oceanpath serve"])
-def test_the_command_runs(line: str, step_lock: Path) -> None:
-    said = subprocess.run(words(line), cwd=step_lock, capture_output=True, text=True, timeout=280)
-    assert said.returncode == 0, said.stderr
-    assert said.stdout or (step_lock / "predictions.csv").is_file()
+@pytest.mark.parametrize("line", [line for line in TESTED if line != "oceanpath serve"])
+def test_the_command_runs(line: str, project: Path) -> None:
+    process = subprocess.run(words(line), cwd=project, capture_output=True, text=True, timeout=280)
+    assert process.returncode == 0, process.stderr
+    assert process.stdout or (project / "predictions.csv").is_file()
 
 
-def seconds(command: list[str], step_lock: Path) -> float:
+def seconds(command: list[str], project: Path) -> float:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     started = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True, cwd=step_lock, env=environment)
+    subprocess.run(command, check=True, capture_output=True, cwd=project, env=environment)
     return time.perf_counter() - started
 
 
 @pytest.mark.alone
-def test_a_run_with_nothing_to_do_comes_within_twenty_times_bare_python(step_lock: Path) -> None:
-    """In turn, the fastest of several: other work on the machine can only make either slower."""
+def test_a_run_with_nothing_to_do_takes_at_most_twenty_times_bare_python(project: Path) -> None:
+    """The fastest of several alternating runs: other work on the machine only makes them slower."""
     command, bare = words("oceanpath run experiments/quickstart.toml"), [sys.executable, "-c", "pass"]
-    seconds(command, step_lock)  # brings all up to date, and caches bytecode as an installation has it
+    seconds(command, project)  # updates all results, and caches bytecode as in an installation
     times: list[tuple[float, float]] = []
-    for _ in range(150):  # a busy machine leaves a moment sooner or later
-        times.append((seconds(command, step_lock), seconds(bare, step_lock)))
+    for _ in range(150):  # until the machine is idle for a moment
+        times.append((seconds(command, project), seconds(bare, project)))
         ratio = min(run for run, _ in times) / min(python for _, python in times)
         if len(times) >= 5 and ratio <= 20:
             break
@@ -93,17 +95,17 @@ def test_a_run_with_nothing_to_do_comes_within_twenty_times_bare_python(step_loc
     assert ratio <= 20
 
 
-def test_serve_answers_as_predict_does(step_lock: Path) -> None:
-    """`oceanpath serve` gives the quickstart's bundle, and the same probabilities as offline."""
-    predicted = step_lock / "offline.csv"
-    features = sorted((step_lock / "outputs" / "experiments" / "quickstart" / "extract").glob("*.h5"))[0]
+def test_serve_and_predict_give_the_same_probabilities(project: Path) -> None:
+    """`oceanpath serve` serves the quickstart's bundle."""
+    predicted = project / "offline.csv"
+    features = sorted((project / "outputs" / "experiments" / "quickstart" / "extract").glob("*.h5"))[0]
     subprocess.run(
-        words(f"oceanpath predict {features} --out {predicted}"), cwd=step_lock, check=True, capture_output=True
+        words(f"oceanpath predict {features} --out {predicted}"), cwd=project, check=True, capture_output=True
     )
     with predicted.open(newline="") as file:
         (offline,) = csv.DictReader(file)
     port = 20000 + os.getpid() % 20000
-    server = subprocess.Popen(words(f"oceanpath serve --port {port}"), cwd=step_lock, stderr=subprocess.PIPE, text=True)
+    server = subprocess.Popen(words(f"oceanpath serve --port {port}"), cwd=project, stderr=subprocess.PIPE, text=True)
     try:
         health = wait(f"http://127.0.0.1:{port}/health")
         assert health["ready"] is True
@@ -122,21 +124,31 @@ def wait(url: str) -> dict[str, object]:
     for _ in range(100):
         try:
             with urllib.request.urlopen(url, timeout=5) as reply:
-                found: dict[str, object] = json.loads(reply.read())
-                return found
+                health: dict[str, object] = json.loads(reply.read())
+                return health
         except OSError:
             time.sleep(0.2)
     raise AssertionError(f"{url} does not answer")
 
 
-def test_pages_made_from_the_code_are_fresh() -> None:
-    said = subprocess.run(
-        [sys.executable, str(ROOT / "docs" / "generate.py"), "--check"], capture_output=True, text=True
-    )
-    assert said.returncode == 0, said.stdout
+def test_generated_pages_are_up_to_date() -> None:
+    command = [sys.executable, str(ROOT / "docs" / "generate.py"), "--check"]
+    process = subprocess.run(command, capture_output=True, text=True)
+    assert process.returncode == 0, process.stdout
 
 
-def test_links_between_pages_lead_somewhere() -> None:
+def test_links_between_pages_are_valid() -> None:
     for page in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]:
         for link in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_python_examples_import_existing_names() -> None:
+    for page in ROOT.glob("docs/**/*.md"):
+        for block in re.findall(r"^```python\n(.*?)^```$", page.read_text(), flags=re.DOTALL | re.MULTILINE):
+            imports = [node for node in ast.walk(ast.parse(block)) if isinstance(node, ast.ImportFrom)]
+            for node in imports:
+                module = importlib.import_module(node.module or "")
+                assert not [name.name for name in node.names if not hasattr(module, name.name)], (
+                    f"{page.name}: {node.module}"
+                )

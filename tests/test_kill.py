@@ -48,7 +48,7 @@ LATE = ("--set", "analyze.attention_slides=2", "--set", "export.opset=20")
 QUICK = ("mmap", "split")
 INTERRUPTED = STAGES if KILLS >= 20 else ["extract", "train"]
 TRIES = 20 if KILLS >= 20 else 1
-WORDS = "interrupted: what is finished is kept; run the same command again to continue\n"
+WORDS = "interrupted: finished results are kept; run the same command again to continue\n"
 
 
 def start(file: Path, workspace: Path, *more: str) -> subprocess.Popen[str]:

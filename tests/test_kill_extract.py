@@ -24,7 +24,7 @@ KILLS = int(os.environ.get("OCEANPATH_KILLS", "3"))
 SLIDES = 24
 
 
-WORDS = b"interrupted: what is finished is kept; run the same command again to continue\n"
+WORDS = b"interrupted: finished results are kept; run the same command again to continue\n"
 
 
 def start(folder: Path, out: str, *more: str) -> subprocess.Popen[bytes]:

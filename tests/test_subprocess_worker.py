@@ -41,6 +41,10 @@ def answer(request):
         os._exit(7)
     if mood == "sleeps":
         time.sleep(60)
+    if mood == "prints":
+        for number in range(5):
+            sys.stderr.write(f"line {number}\\n 40%|####| 4/9 [00:00, 9.00it/s]\\r")
+            time.sleep(0.4)
     if mood == "clings":
         re.match("(a+)+$", "a" * 60 + "b")  # never lets another thread run
     if mood == "babbles":
@@ -118,9 +122,9 @@ FORGED = {
         ({"mood": "raises"}, WorkerDiedError, "exit 1; it printed: .*RuntimeError: a surprise"),
         ({"mood": "crashes"}, WorkerDiedError, "SIGSEGV"),
         ({"mood": "leaves"}, WorkerDiedError, "exit 7"),
-        ({"mood": "sleeps"}, WorkerHangsError, "no answer in time"),
-        ({"mood": "clings"}, WorkerHangsError, "no answer in time"),
-        ({"count": 11}, WorkerGarbledError, "11 bytes for 10"),
+        ({"mood": "sleeps"}, WorkerHangsError, "no reply in time"),
+        ({"mood": "clings"}, WorkerHangsError, "no reply in time"),
+        ({"count": 11}, WorkerGarbledError, "a payload of 11 bytes; at most 10 are allowed"),
         *(({"mood": "babbles", "bytes": raw.decode("latin1")}, WorkerGarbledError, None) for raw in FORGED.values()),
     ],
 )
@@ -136,10 +140,20 @@ def test_a_fault_has_its_kind_and_ends_the_child(
     assert time.monotonic() - began < 15
 
 
+def test_with_a_listener_the_limit_is_for_silence(start: Callable[..., Worker]) -> None:
+    worker, lines = start(), list[str]()
+    worker.ask({}, 20.0, listener=lines.append)
+    lines.clear()
+    assert worker.ask({"mood": "prints"}, 1.5, listener=lines.append)[0]["echo"] == {"mood": "prints"}
+    assert [line for line in lines if "library" not in line] == [f"line {number}" for number in range(5)]
+    with pytest.raises(WorkerHangsError, match=r"no answer in time; it printed: .*line 1"):
+        worker.ask({"mood": "prints"}, 1.5)
+
+
 def test_after_it_was_closed_it_says_so(start: Callable[..., Worker]) -> None:
     worker = start()
     worker.close()
-    with pytest.raises(WorkerDiedError, match="it was ended"):
+    with pytest.raises(WorkerDiedError, match="it was killed"):
         worker.ask({}, 1.0)
 
 

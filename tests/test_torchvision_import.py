@@ -1,4 +1,4 @@
-"""torchvision beside whatever torch there is, or not at all."""
+"""torchvision with any build of torch, or without it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from oceanpath import torchvision_import
 
 
-def test_another_failure_of_torchvision_is_not_covered_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_errors_of_torchvision_are_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_: str) -> ModuleType:
         raise RuntimeError("the disk is on fire")
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import pandas as pd
 
+from oceanpath.artifacts.json_files import write_json
 from oceanpath.artifacts.tables import read_table, write_table
 from oceanpath.errors import ArtifactError
 
@@ -31,8 +32,7 @@ def write_folds(out: Path, folds: list[pd.DataFrame], splits: dict[str, Any]) ->
     """Write one parquet per fold and splits.json. Each frame has the columns of `COLUMNS`, in any order."""
     for number, frame in enumerate(folds):
         write_table(frame[COLUMNS].sort_values("slide_id", ignore_index=True), out / f"fold_{number}.parquet")
-    text = json.dumps(splits | {"folds": len(folds)}, indent=2, sort_keys=True, allow_nan=False)
-    (out / "splits.json").write_text(text + "\n")
+    write_json(out / "splits.json", splits | {"folds": len(folds)})
 
 
 def read_splits(path: Path) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from oceanpath.artifacts.json_files import write_json
 from oceanpath.errors import ArtifactError
 
 FILE = "metrics.json"
@@ -49,8 +50,7 @@ def write_metrics(metrics: Mapping[str, Any], out: Path) -> None:
     Raises: ArtifactError: they are not as described above.
     """
     _check(metrics, where=out)
-    text = json.dumps(metrics, indent=2, sort_keys=True, allow_nan=False)
-    (out / FILE).write_text(text + "\n")
+    write_json(out / FILE, metrics)
 
 
 def read_metrics(path: Path) -> dict[str, Any]:

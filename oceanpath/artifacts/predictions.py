@@ -28,6 +28,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from oceanpath.artifacts.features.npy_header import map_npy
+from oceanpath.artifacts.json_files import write_json
 from oceanpath.artifacts.tables import read_table, write_table
 from oceanpath.errors import ArtifactError
 
@@ -83,10 +84,9 @@ def write_cv_results(results: dict[str, Any], out: Path) -> None:
     """
     _check_results(results, where=out)
     try:
-        text = json.dumps(results, indent=2, sort_keys=True, allow_nan=False)
+        write_json(out / "cv_results.json", results)
     except ValueError as error:
         raise ArtifactError("cv_results holds a number that is not finite", where=out, got=error) from error
-    (out / "cv_results.json").write_text(text + "\n")
 
 
 def read_cv_results(path: Path) -> dict[str, Any]:

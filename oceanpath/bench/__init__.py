@@ -1,1 +1,1 @@
-"""How fast the rooms are, as ratios: every alternative runs in turn in one process, on data made for the purpose."""
+"""Benchmarks as ratios: all alternatives run in turn in one process, on generated data."""

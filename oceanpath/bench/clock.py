@@ -1,4 +1,4 @@
-"""The clock of all benchmarks: works in turn, so that whatever else the machine does hits all alike."""
+"""The clock of all benchmarks: alternatives run in turn, so that other load on the machine affects all of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeVar
 
 Work = Callable[[], object]
-Told = TypeVar("Told")
+Measured = TypeVar("Measured")
 
 
 class Spent(NamedTuple):
@@ -16,7 +16,7 @@ class Spent(NamedTuple):
 
     wall: float
     cpu: float
-    """Of this process, all threads together."""
+    """CPU time of this process, all threads together."""
 
 
 def spend(work: Work) -> Spent:
@@ -27,16 +27,16 @@ def spend(work: Work) -> Spent:
 
 
 def in_turn(
-    works: Mapping[str, Work], rounds: int, clock: Callable[[Work], Told], turn: float = 0.0
-) -> dict[str, list[Told]]:
-    """What `clock` tells of every run: in each round every work has a turn of `turn` seconds, and one run at least."""
-    found: dict[str, list[Told]] = {name: [] for name in works}
+    works: Mapping[str, Work], rounds: int, clock: Callable[[Work], Measured], turn: float = 0.0
+) -> dict[str, list[Measured]]:
+    """Results of `clock` for all runs: in each round every work has a turn of `turn` seconds, at least one run."""
+    results: dict[str, list[Measured]] = {name: [] for name in works}
     for _ in range(rounds):
         for name, work in works.items():
             gc.collect()
             end = time.perf_counter() + turn
             while True:
-                found[name].append(clock(work))
+                results[name].append(clock(work))
                 if time.perf_counter() >= end:
                     break
-    return found
+    return results

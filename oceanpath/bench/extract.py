@@ -1,4 +1,4 @@
-"""Reading patches of a 40x slide at 20x, and extracting it from end to end, in processor time a patch."""
+"""Reading patches of a 40x slide at 20x, and extraction from end to end, in CPU time per patch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from oceanpath.bench.rounds import measure
 from oceanpath.cores import usable_cores
 from oceanpath.pipeline.stage import Part, Quiet
 from oceanpath.slides.demo.aperio import LEVELS, TILE, write_pyramid
-from oceanpath.slides.demo.canvas import draw
+from oceanpath.slides.demo.canvas import draw_slide
 from oceanpath.slides.demo.plan import plan_cohort
 from oceanpath.slides.demo.texture import build_textures
 from oceanpath.slides.engine.feature_extractor import FeatureExtractor
@@ -35,11 +35,11 @@ PATCH = 256
 BATCH = 64
 TISSUE = 2048
 """Side of the piece of tissue that the slide repeats; twice that is a whole number of tiles on every level."""
-BASELINE, FLOOR = "OpenSlide, PIL bicubic", "decoding the tiles alone"
+BASELINE, LIMIT = "OpenSlide, PIL bicubic", "decoding the tiles only"
 
 
 class MeanColour:
-    """The cheapest encoder there is: the mean colour of a patch."""
+    """A minimal encoder: the mean colour of a patch."""
 
     name, dim, input_px, batch_size, revision, weights_sha256 = "mean_colour", 3, 0, BATCH, "", ""
 
@@ -47,17 +47,17 @@ class MeanColour:
         self.threads = usable_cores()
 
     def encode(self, patches: NDArray[np.uint8]) -> NDArray[np.float16]:
-        """Features [B, 3]: every pixel is added up once."""
+        """Features [B, 3]; reads every pixel once."""
         count, high, wide, _ = patches.shape
-        columns = patches.reshape(count, high, wide * 3).sum(axis=1, dtype=np.uint32)  # long rows: as fast as memory
+        columns = patches.reshape(count, high, wide * 3).sum(axis=1, dtype=np.uint32)  # long rows: memory-bound
         means: NDArray[np.float64] = columns.reshape(count, wide, 3).sum(axis=1) / (high * wide)
         return means.astype(np.float16)
 
 
 def write_bench_slide(path: Path, side: int) -> None:
     """A 40x slide of `side`² pixels, all tissue: JPEG tiles of 256 px on levels 1, 4 and 16."""
-    picture = draw(plan_cohort(2, 2 * TISSUE, 0)[0], build_textures(0))
-    middle = picture[TISSUE // 2 : TISSUE // 2 + TISSUE, TISSUE // 2 : TISSUE // 2 + TISSUE]
+    image = draw_slide(plan_cohort(2, 2 * TISSUE, 0)[0], build_textures(0))
+    middle = image[TISSUE // 2 : TISSUE // 2 + TISSUE, TISSUE // 2 : TISSUE // 2 + TISSUE]
     block = np.tile(middle, (2, 2, 1))
     levels = ((-(-side // ds), np.asarray(Image.fromarray(block).reduce(ds))) for ds in LEVELS)
     write_pyramid(path, (((size, size), _mosaic(level, size)) for size, level in levels), MPP)
@@ -65,37 +65,37 @@ def write_bench_slide(path: Path, side: int) -> None:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one way takes for a patch."""
+    """Cost per patch of one method."""
 
     case: str
     way: str
     patches: int
     cpu_ms: float
-    """Processor time a patch, all threads together."""
+    """CPU time per patch, all threads together."""
     wall_ms: float
     times_baseline: float
-    """Processor time of the first way of its case, as a multiple of this one's."""
+    """CPU time of the first method of the case as a multiple of this one's."""
     peak_mb: float | None
-    """Memory of its own at its highest, over the bare process."""
+    """Peak memory above that of the process at the start."""
 
 
 def bench_reading(slide: Path, count: int, rounds: int) -> list[Cost]:
-    """Ways to read `count` patches, 512 px of level 0 as 256; the limit is their JPEG decoding alone."""
+    """Read `count` patches, 512 px of level 0 as 256, by several methods; the limit is their JPEG decoding."""
     with open_slide(slide, tiles=False) as plain, open_slide(slide) as fast:
         grid = plan_grid(fast, PATCH, 2 * MPP)
         coords = _coords(fast.width, grid, count)
         streams = _streams(slide, coords, fast.level_sizes[:1])
-        ways: dict[str, Work] = {
+        methods: dict[str, Work] = {
             BASELINE: lambda: _bicubic(slide, coords, grid),
-            "OpenSlide, our means": lambda: _in_batches(lambda some: read_patches(plain, grid, some), coords),
-            "our reader of JPEG tiles": lambda: _in_batches(lambda some: read_patches(fast, grid, some), coords),
-            FLOOR: lambda: _decode(streams),
+            "OpenSlide, block means": lambda: _in_batches(lambda some: read_patches(plain, grid, some), coords),
+            "JPEG tiles directly": lambda: _in_batches(lambda some: read_patches(fast, grid, some), coords),
+            LIMIT: lambda: _decode(streams),
         }
-        return _costs("reading 40x as 20x", ways, len(coords), rounds)
+        return _costs("reading 40x as 20x", methods, len(coords), rounds)
 
 
 def bench_extraction(slide: Path, scratch: Path, rounds: int) -> list[Cost]:
-    """The whole extraction of one slide: opening it, its tissue, its patches, their features, the file of them."""
+    """The whole extraction of one slide: opening, tissue, patches, features, feature file."""
     settings = ExtractSettings(encoder="hed_stats", patch_px=PATCH, target_mpp=2 * MPP)
     part = Part("slide", {"slide": "0" * 32, "slide_id": "slide"})
 
@@ -104,32 +104,32 @@ def bench_extraction(slide: Path, scratch: Path, rounds: int) -> list[Cost]:
     def extract(slide_encoder: Callable[[], SlideEncoder]) -> Work:
         return lambda: extract_slide(slide_encoder(), prepare(request), part, scratch, Quiet())
 
-    ways = {
+    methods = {
         "mean_colour": extract(lambda: SlideEncoder.of(FeatureExtractor(MeanColour(), 0))),
         "hed_stats": extract(lambda: slide_encoder_for(settings)),
     }
     scratch.mkdir(exist_ok=True)
     prepared = prepare(request)
     prepared.reader.close()
-    return _costs("end to end", ways, len(prepared.request.coords), rounds)
+    return _costs("end to end", methods, len(prepared.request.coords), rounds)
 
 
 def largest_difference(slide: Path, count: int) -> int:
-    """Between our patches of level 0, nothing resampled, and OpenSlide's: 0 where every byte is the same."""
-    apart = 0
+    """Largest difference between patches of level 0, not resampled, and those of OpenSlide; 0 if all bytes agree."""
+    largest = 0
     with open_slide(slide) as fast, openslide.OpenSlide(slide) as handle:
         grid = plan_grid(fast, PATCH, MPP)
         coords = _coords(fast.width, grid, count)
         for (x, y), patch in zip(coords.tolist(), read_patches(fast, grid, coords), strict=True):
-            wanted = np.asarray(handle.read_region((x, y), 0, (PATCH, PATCH)).convert("RGB"))
-            apart = max(apart, int(np.abs(patch.astype(np.int16) - wanted).max()))
-    return apart
+            expected = np.asarray(handle.read_region((x, y), 0, (PATCH, PATCH)).convert("RGB"))
+            largest = max(largest, int(np.abs(patch.astype(np.int16) - expected).max()))
+    return largest
 
 
-def as_table(costs: list[Cost]) -> str:
+def costs_table(costs: list[Cost]) -> str:
     """The costs as a Markdown table."""
     lines = [
-        "| what | way | patches | CPU-ms a patch | x fewer | wall ms a patch | peak MB |",
+        "| case | method | patches | CPU ms per patch | x fewer | wall ms per patch | peak MB |",
         "|---|---|---|---|---|---|---|",
     ]
     for cost in costs:
@@ -139,9 +139,9 @@ def as_table(costs: list[Cost]) -> str:
     return "\n".join(lines)
 
 
-def _costs(case: str, ways: dict[str, Work], patches: int, rounds: int) -> list[Cost]:
-    first = next(iter(ways))
-    rows = measure(case, ways, patches * PATCH * PATCH * 3 / 1e9, rounds, baseline=first, limit=first)
+def _costs(case: str, methods: dict[str, Work], patches: int, rounds: int) -> list[Cost]:
+    first = next(iter(methods))
+    rows = measure(case, methods, patches * PATCH * PATCH * 3 / 1e9, rounds, baseline=first, limit=first)
     each = 1000 / patches
     return [
         Cost(case, r.way, patches, r.cpu_seconds * each, r.seconds * each, r.cpu_times_baseline, r.peak_mb)
@@ -162,7 +162,7 @@ def _in_batches(read: Callable[[NDArray[np.int32]], object], coords: NDArray[np.
 
 
 def _bicubic(slide: Path, coords: NDArray[np.int32], grid: PatchGrid) -> None:
-    """What most tools do for each patch."""
+    """As most tools read patches."""
     size = (grid.read_width, grid.read_height)
     with openslide.OpenSlide(slide) as handle:
         for x, y in coords.tolist():
@@ -177,15 +177,15 @@ def _decode(streams: list[bytes]) -> None:
 
 
 def _streams(slide: Path, coords: NDArray[np.int32], sizes: Sequence[tuple[int, int]]) -> list[bytes]:
-    """The JPEG streams of the four tiles of level 0 that each patch lies in."""
+    """The JPEG streams of the four tiles of level 0 that each patch intersects."""
     (level,), _ = plain_levels(slide, sizes)
-    found = []
+    streams = []
     with slide.open("rb") as file:
         for x, y in (coords // TILE).tolist():
             for cell in ((y, x), (y, x + 1), (y + 1, x), (y + 1, x + 1)):
                 file.seek(int(level.offsets[cell]))
-                found.append(level.prefix + file.read(int(level.sizes[cell]))[2:])
-    return found
+                streams.append(level.prefix + file.read(int(level.sizes[cell]))[2:])
+    return streams
 
 
 def _mosaic(block: NDArray[np.uint8], size: int) -> Iterator[NDArray[np.uint8]]:

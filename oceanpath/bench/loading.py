@@ -1,4 +1,4 @@
-"""Loading an epoch, against padded float32 batches and against the speed of memory; every byte is read once."""
+"""Loading an epoch, compared with padded float32 batches and with memory bandwidth; every byte is read once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BATCH = 16
 
 
 def bench_loading(scratch: Path, cap: int | None, slides: int, median: int, dim: int, rounds: int) -> list[Measurement]:
-    """Rows for whole bags (`cap` None) or for `cap` random rows a bag; the limit is one pass over as much memory."""
+    """Rows for whole bags (`cap` None) or for `cap` random rows per bag; the limit is one pass over as much memory."""
     source, out = scratch / "features", scratch / "store"
     write_cohort(source, "trident", bag_lengths(slides, median), dim, "float16")
     out.mkdir()
@@ -43,34 +43,36 @@ def bench_loading(scratch: Path, cap: int | None, slides: int, median: int, dim:
     packed = PackedLoader(dataset, sampler)
     nbytes = sum(lengths) * dim * 2
     memory = np.ones(nbytes // 8, np.int64)
-    ways = {
+    methods = {
         "padded float32 DataLoader": lambda: consume(padded),
-        "one h5py file a slide": lambda: consume(h5_rows(path, cap) for path in sorted(source.iterdir())),
+        "one h5py file per slide": lambda: consume(h5_rows(path, cap) for path in sorted(source.iterdir())),
         "ragged DataLoader": lambda: consume(batch.features for batch in ragged),
-        "packed, read ahead": lambda: consume(batch.features for batch in packed),
+        "packed, prefetched": lambda: consume(batch.features for batch in packed),
         "packed, first reading verified": lambda: consume(batch.features for batch in _unread(out, cap, sampler)),
-        "views of the map": lambda: consume(_view(store, number) for number in range(len(store))),
+        "views of the memory map": lambda: consume(_view(store, number) for number in range(len(store))),
         "memory read": lambda: int(memory.sum()),
     }
     if cap is not None:
-        del ways["views of the map"]
-    case = "whole bags" if cap is None else f"{cap} patches a bag"
+        del methods["views of the memory map"]
+    case = "whole bags" if cap is None else f"{cap} patches per bag"
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*not writable.*")
-            return measure(case, ways, nbytes / 1e9, rounds, baseline="padded float32 DataLoader", limit="memory read")
+            return measure(
+                case, methods, nbytes / 1e9, rounds, baseline="padded float32 DataLoader", limit="memory read"
+            )
     finally:
         shutil.rmtree(source)
         shutil.rmtree(out)
 
 
 def consume(tensors: Iterable[Tensor]) -> int:
-    """Read every byte once, at the speed of memory, so that no way is fast by being lazy."""
+    """Read every byte once, at memory bandwidth, so that lazy loading has no advantage."""
     return sum(int(tensor.numpy().reshape(-1).view(np.int64).sum()) for tensor in tensors)
 
 
 def padded_float32(bags: Sequence[Bag]) -> Tensor:
-    """The usual way: [B, N, D] float32 in fresh memory, zero where not real."""
+    """The common method: [B, N, D] float32 in new memory, padded with zeros."""
     padded = torch.zeros(len(bags), max(len(bag.features) for bag in bags), bags[0].features.shape[1])
     for row, bag in zip(padded, bags, strict=True):
         row[: len(bag.features)] = torch.from_numpy(np.array(bag.features)).float()
@@ -85,7 +87,7 @@ def h5_rows(path: Path, cap: int | None) -> Tensor:
 
 
 def _unread(path: Path, cap: int | None, sampler: BatchSampler) -> PackedLoader:
-    """The batches of a store of which no bag was compared with its digest yet: as the first epoch of a fold reads."""
+    """The batches of a store without verified bags, as in the first epoch of a fold."""
     store = Store(path)
     return PackedLoader(BagDataset(store, range(len(store)), max_patches=cap), sampler)
 

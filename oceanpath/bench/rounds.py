@@ -1,4 +1,4 @@
-"""Alternatives in turn: on a machine that others use too, only ratios from one run mean anything."""
+"""Alternatives in turn: on a shared machine only ratios from one run are meaningful."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from oceanpath.bench.clock import Work, in_turn, spend
 from oceanpath.child_process import end_with_parent
 
 TURN = 0.3
-"""Seconds of a way's turn."""
+"""Seconds of one turn."""
 
 
 @dataclass(frozen=True)
@@ -23,34 +23,34 @@ class Measurement:
     case: str
     way: str
     seconds: float
-    """Of its fastest run."""
+    """Time of the fastest run."""
     gb_per_s: float
     times_baseline: float
     """Speed as a multiple of the baseline's."""
     of_limit: float
     """Speed as a fraction of the physical limit measured in the same run."""
     cpu_times_baseline: float
-    """The same of processor time, all threads together: steadier where others use the machine."""
+    """The same for CPU time, all threads together: more stable on a shared machine."""
     cpu_of_limit: float
     peak_mb: float | None = None
-    """Memory of its own (anonymous and shared, not the page cache) at its highest, over the bare process."""
+    """Peak memory (anonymous and shared, not the page cache) above that of the process at the start."""
     cpu_seconds: float = 0.0
-    """Processor time of its cheapest round, all threads together."""
+    """Lowest CPU time of a run, all threads together."""
 
 
 def measure(
-    case: str, ways: Mapping[str, Work], gb: float, rounds: int, *, baseline: str, limit: str, memory: bool = True
+    case: str, methods: Mapping[str, Work], gb: float, rounds: int, *, baseline: str, limit: str, memory: bool = True
 ) -> list[Measurement]:
-    """Run every way once to warm up and then in `rounds` turns; `gb` is what each run delivers.
+    """Run every method once to warm up and then in `rounds` turns; each run processes `gb` gigabytes.
 
-    A way's turn lasts `TURN` seconds, and one run at least: the fastest run of a short way is then sought for as
-    long as that of a long one.
+    A turn lasts `TURN` seconds, and at least one run, so that the fastest run of short and long methods is searched
+    for equally long.
     """
-    peaks = {name: peak_mb(way) if memory else None for name, way in ways.items()}  # before anything is warm
-    in_turn(ways, 1, spend)
-    found = in_turn(ways, rounds, spend, TURN)
-    seconds = {name: min(one.wall for one in spent) for name, spent in found.items()}
-    cpu = {name: max(min(one.cpu for one in spent), 1e-9) for name, spent in found.items()}
+    peaks = {name: peak_mb(method) if memory else None for name, method in methods.items()}  # before any warm-up
+    in_turn(methods, 1, spend)
+    runs = in_turn(methods, rounds, spend, TURN)
+    seconds = {name: min(run.wall for run in spent) for name, spent in runs.items()}
+    cpu = {name: max(min(run.cpu for run in spent), 1e-9) for name, spent in runs.items()}
     return [
         Measurement(
             case,
@@ -64,15 +64,15 @@ def measure(
             peaks[name],
             cpu[name],
         )
-        for name in ways
+        for name in methods
     ]
 
 
-def peak_mb(way: Work) -> float:
-    """Highest memory of `way` over the process it starts in, in MB, watched every two milliseconds in a fork."""
+def peak_mb(method: Work) -> float:
+    """Peak memory of `method` above that of the process, in MB, sampled every two milliseconds in a fork."""
     context = multiprocessing.get_context("fork")
     mine, theirs = context.Pipe(duplex=False)
-    child = context.Process(target=_watched, args=(way, theirs))
+    child = context.Process(target=_watched, args=(method, theirs))
     child.start()
     theirs.close()
     try:
@@ -82,26 +82,26 @@ def peak_mb(way: Work) -> float:
     return peak
 
 
-def _watched(way: Work, answer: Connection) -> None:
+def _watched(method: Work, answer: Connection) -> None:
     end_with_parent()
-    over, done = [_private_mb()], threading.Event()
+    samples, done = [_private_mb()], threading.Event()
 
     def watch() -> None:
         while not done.wait(0.002):
-            over.append(_private_mb())
+            samples.append(_private_mb())
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        way()
+        method()
     finally:
         done.set()
         watcher.join()
-    answer.send(max(over) - over[0])
+    answer.send(max(samples) - samples[0])
 
 
 def _private_mb() -> float:
-    """Resident anonymous and shared memory of this process; 0 where the system does not tell."""
+    """Resident anonymous and shared memory of this process; 0 if the system does not report it."""
     status = Path("/proc/self/status")
     if not status.is_file():
         return 0.0
@@ -111,7 +111,7 @@ def _private_mb() -> float:
 
 def as_table(rows: list[Measurement]) -> str:
     """The rows as a Markdown table."""
-    head = "| data | way | GB/s | x baseline | of the limit | CPU: x baseline | of the limit | peak MB |"
+    head = "| data | method | GB/s | x baseline | of the limit | CPU: x baseline | of the limit | peak MB |"
     lines = [head, "|---|---|---|---|---|---|---|---|"]
     for row in rows:
         peak = "" if row.peak_mb is None else f"{row.peak_mb:.0f}"

@@ -1,4 +1,4 @@
-"""Building the store, against reading with h5py and against copying the same files."""
+"""Building the store, compared with reading by h5py and with copying the same files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ H5PY_ROWS = 4096
 def bench_store(scratch: Path, case: str, slides: int, median: int, dim: int, rounds: int) -> list[Measurement]:
     """Rows for one case, ``<layout>/<dtype>``: h5py, a plain copy (the limit), and the store with 1 and 2 threads.
 
-    A compressed layout has another limit: inflating its chunks from memory into nothing.
+    A compressed layout has another limit: decompressing its chunks in memory.
     """
     layout, dtype = case.split("/")
     lengths = bag_lengths(slides, median)
@@ -37,7 +37,7 @@ def bench_store(scratch: Path, case: str, slides: int, median: int, dim: int, ro
     def build(workers: int) -> None:
         run(MmapSettings(features=source, workers=workers), Inputs(), fresh(), Quiet())
 
-    ways = {
+    methods = {
         "h5py": lambda: with_h5py(source, fresh()),
         "copy of the files": lambda: plain_copy(source, fresh()),
         "store, 1 thread": lambda: build(1),
@@ -45,17 +45,17 @@ def bench_store(scratch: Path, case: str, slides: int, median: int, dim: int, ro
     }
     if "compression" in LAYOUTS[layout]["features"]:
         chunks = [stored_chunks(path) for path in sorted(source.iterdir())]
-        ways["inflating alone, 2 threads"] = lambda: inflate(chunks, 2)
+        methods["decompression only, 2 threads"] = lambda: inflate(chunks, 2)
     gb = int(lengths.sum()) * dim * np.dtype(dtype).itemsize / 1e9
     try:
-        return measure(case, ways, gb, rounds, baseline="h5py", limit="copy of the files")
+        return measure(case, methods, gb, rounds, baseline="h5py", limit="copy of the files")
     finally:
         shutil.rmtree(source)
         shutil.rmtree(out, ignore_errors=True)
 
 
 def with_h5py(source: Path, out: Path) -> None:
-    """Every slide's rows by h5py, in blocks, as float16 into one file; unhashed and unchecked."""
+    """Write the rows of all slides, read by h5py in blocks, as float16 into one file, without digests or checks."""
     with (out / "features.bin").open("wb", buffering=0) as target:
         for path in sorted(source.iterdir()):
             with h5py.File(path) as file:
@@ -66,7 +66,7 @@ def with_h5py(source: Path, out: Path) -> None:
 
 
 def plain_copy(source: Path, out: Path) -> None:
-    """All bytes of all files into one file, one thread, 4 MiB at a time."""
+    """Copy all files into one file, with one thread, 4 MiB at a time."""
     block = memoryview(bytearray(COPY_BLOCK))
     with (out / "all").open("wb", buffering=0) as target:
         for path in sorted(source.iterdir()):
@@ -76,7 +76,7 @@ def plain_copy(source: Path, out: Path) -> None:
 
 
 def stored_chunks(path: Path) -> list[tuple[bytes, int]]:
-    """The compressed chunks of a slide's features, each with its size after inflating."""
+    """The compressed chunks of a slide's features, each with its decompressed size."""
     with h5py.File(path) as file:
         features = file["features"]
         size, kept = int(np.prod(features.chunks)) * features.dtype.itemsize, features.id
@@ -86,12 +86,12 @@ def stored_chunks(path: Path) -> list[tuple[bytes, int]]:
 
 
 def inflate(slides: list[list[tuple[bytes, int]]], threads: int) -> None:
-    """Inflate every chunk of every slide, one slide a thread at a time; nothing is kept."""
+    """Decompress every chunk of every slide, one slide per thread at a time."""
     from imagecodecs import deflate_decode
 
-    def one(chunks: list[tuple[bytes, int]]) -> None:
+    def inflate_slide(chunks: list[tuple[bytes, int]]) -> None:
         for stored, size in chunks:
             deflate_decode(stored, out=size)
 
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(one, slides))
+        list(pool.map(inflate_slide, slides))

@@ -1,6 +1,6 @@
-"""The command line: one file per verb; it parses, calls and prints, and computes nothing.
+"""The command line: one file per command. It parses, calls and prints; all computation is elsewhere.
 
-`main` answers ``oceanpath --help`` from a page rendered beforehand, so that it comes at once.
+`main` prints ``oceanpath --help`` from a stored page, without loading any command.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from pathlib import Path
 
 HELP = Path(__file__).with_name("help.txt")
 ESCAPE = "oceanpath.escape"
-"""Name of the codec error handler that `escape` is."""
+"""Name under which `escape` is registered as a codec error handler."""
 
 
 def main() -> None:
     """The console script."""
-    make_streams_total()
+    escape_unencodable()
     if sys.argv[1:] in ([], ["--help"], ["-h"]):
         sys.stdout.write(HELP.read_text(encoding="utf-8"))
         sys.exit(0)
-    # in search of plug-ins pydantic would read the entry points of every installed package: longer than our own work
+    # pydantic would search the entry points of every installed package for plug-ins, which is slow
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    gc.disable()  # loading makes many objects and no garbage: looking for some would take a tenth of a no-op's time
+    gc.disable()  # imports create many objects and no garbage; collection would add a tenth to a run without work
     from oceanpath.cli import signals
 
     signals.listen()
@@ -35,18 +35,18 @@ def main() -> None:
         code = run_app(sys.argv[1:])
     except KeyboardInterrupt:  # while loading
         code = signals.interrupted()
-    signals.forget()
+    signals.restore()
     sys.stdout.flush()
     sys.stderr.flush()
     if code > signals.BASE:
-        os._exit(code)  # threads that are still at work are not waited for, and processes end with this one
+        os._exit(code)  # without waiting for threads; child processes end with this one
     if "numpy" not in sys.modules:
-        os._exit(code)  # nothing was computed: taking the interpreter apart would be a fifth of the time
+        os._exit(code)  # nothing was computed; finalising the interpreter would take a fifth of the time
     sys.exit(code)
 
 
-def make_streams_total() -> None:
-    """Let stdout and stderr take every character: one that their encoding lacks is written as an escape sequence."""
+def escape_unencodable() -> None:
+    """Write characters that the encoding of stdout or stderr lacks as escape sequences."""
     codecs.register_error(ESCAPE, escape)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -54,7 +54,7 @@ def make_streams_total() -> None:
 
 
 def escape(error: UnicodeError) -> tuple[str, int]:
-    r"""Characters that cannot be encoded as ``\uXXXX``, which JSON and TOML read back, and where encoding resumes."""
+    r"""The escape sequences (``\uXXXX``, valid in JSON and TOML) of unencodable characters, and the next position."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     codes = [ord(character) for character in error.object[error.start : error.end]]

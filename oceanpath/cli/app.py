@@ -1,4 +1,4 @@
-"""All verbs together, and the one place where an error becomes a line on stderr and an exit code."""
+"""The application of all commands; here every error becomes a line on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ COMMANDS = {
     "coverage": "oceanpath.cli.coverage:coverage",
 }
 WIDTH = 100
-"""Characters of a line of the kept and of the documented help."""
+"""Characters per line of the stored and of the documented help."""
 USAGE_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
-"""Newer typers carry a click of their own, older ones use the public one; this is the base of either's errors."""
+"""Base class of usage errors: newer versions of typer contain their own copy of click, older ones import it."""
 
 
 def _version(shown: bool) -> None:
@@ -42,17 +42,17 @@ def _version(shown: bool) -> None:
 
 def _options(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
-    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error; valid anywhere."),
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error; accepted at any position."),
 ) -> None:
     """From whole-slide images and a table of labels to a slide-level model with reliable statistics."""
 
 
 def build_app(word: str = "", *, helps: bool = True) -> typer.Typer:
-    """The application; when the first `word` of the command line is a known verb, only the part it needs.
+    """The application, or only the part of it for one command.
 
     Args:
-        word: first word of the command line.
-        helps: whether any help may be printed, which ends in examples.
+        word: First word of the command line; if it is not a command, all commands are loaded.
+        helps: Whether help may be printed, so that examples are needed.
     """
     app = typer.Typer(
         name="oceanpath",
@@ -63,12 +63,12 @@ def build_app(word: str = "", *, helps: bool = True) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_options)
-    known = {*verbs.names(), *GROUPS, *COMMANDS}
-    wanted = {word} if word in known else known
-    verbs.register(app, wanted)
-    for name in [name for name in COMMANDS if name in wanted]:
+    names = {*verbs.names(), *GROUPS, *COMMANDS}
+    needed = {word} if word in names else names
+    verbs.register(app, needed)
+    for name in [name for name in COMMANDS if name in needed]:
         app.command(name)(resolve(COMMANDS[name]))
-    for name in [name for name in GROUPS if name in wanted]:
+    for name in [name for name in GROUPS if name in needed]:
         app.add_typer(cast("typer.Typer", resolve(GROUPS[name])), name=name)
     if helps:
         from oceanpath.cli.examples import add_examples
@@ -78,7 +78,7 @@ def build_app(word: str = "", *, helps: bool = True) -> typer.Typer:
 
 
 def render_help() -> str:
-    """The page of ``oceanpath --help``; ``python docs/generate.py`` keeps it in `help.txt`."""
+    """The page of ``oceanpath --help``, which ``python docs/generate.py`` writes to `help.txt`."""
     command = typer.main.get_command(build_app())
     context = typer.Context(command, info_name="oceanpath", terminal_width=WIDTH, max_content_width=WIDTH)
     return command.get_help(context) + "\n"
@@ -90,12 +90,12 @@ def run_app(arguments: Sequence[str]) -> int:
     try:
         words = [word for word in arguments if word != "--debug"]
         app = build_app(words[0] if words else "", helps=not {"-h", "--help"}.isdisjoint(words))
-        gc.freeze()  # what was loaded stays: no later search needs to look at it; see oceanpath.cli.main
+        gc.freeze()  # later collections skip what was imported; see oceanpath.cli.main
         gc.enable()
         result = app(args=words, standalone_mode=False)
-        if result == ExitCode.INTERRUPTED:  # what typer makes of KeyboardInterrupt
+        if result == ExitCode.INTERRUPTED:  # typer's exit code of KeyboardInterrupt
             return signals.interrupted()
-        sys.stdout.flush()  # here, where a refusal can still be told
+        sys.stdout.flush()  # here an error can still be reported
     except OceanPathError as error:
         if debug:
             traceback.print_exc()
@@ -104,7 +104,7 @@ def run_app(arguments: Sequence[str]) -> int:
     except OSError as error:
         if debug:
             raise
-        return _refused(error)
+        return _report_os_error(error)
     except typer.Exit as stop:
         return int(stop.exit_code)
     except USAGE_ERROR as error:
@@ -115,20 +115,20 @@ def run_app(arguments: Sequence[str]) -> int:
     return int(result) if isinstance(result, int) else int(ExitCode.OK)
 
 
-def _refused(error: OSError) -> int:
-    """Say what the operating system refused, where no check before the work knew of it; returns the exit code."""
+def _report_os_error(error: OSError) -> int:
+    """Print an error of the operating system that no check detected; returns the exit code."""
     if error.filename is not None:
-        do = "Nothing that was published is affected; --debug shows where it happened."
-        print(f"error: {error.filename}: the system refused; got {error.strerror}. {do}", file=sys.stderr)
+        do = "Published results are not affected; --debug shows the traceback."
+        print(f"error: {error.filename}: a system call failed; got {error.strerror}. {do}", file=sys.stderr)
         return int(ExitCode.STAGE)
-    _be_silent()
+    _discard_output()
     if isinstance(error, BrokenPipeError):
-        return 1  # whoever read what we print has gone, as `head` does; typer ends so where it sees it first
-    do = "What is published is safe. Make room, then run the same command again; --debug shows where it was."
-    print(f"error: the system refused, perhaps to take what is printed; got {error}. {do}", file=sys.stderr)
+        return 1  # the reader of stdout has ended, for example `head`; typer uses the same exit code
+    do = "Published results are safe. Free disk space, then run the same command again; --debug shows the traceback."
+    print(f"error: a system call failed, possibly while printing; got {error}. {do}", file=sys.stderr)
     return int(ExitCode.STAGE)
 
 
-def _be_silent() -> None:
-    """Let what still waits to be printed go nowhere, or the interpreter would try again as it ends."""
+def _discard_output() -> None:
+    """Discard buffered output, which the interpreter would try to print again at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

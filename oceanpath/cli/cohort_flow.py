@@ -1,4 +1,4 @@
-"""How many slides there were at each step from the table to the folds, for the end of a run."""
+"""Number of slides at each step from the table to the folds, for the end of a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHOWN = 20
 
 
 def flow_lines(states: Iterable[StepState], workspace: Workspace) -> list[str]:
-    """Lines for each split of a run of which slides were left out; the failed ones by name.
+    """Lines for each split without some of the slides in its table; failed slides are listed.
 
     Raises: ArtifactError: splits.json is damaged.
     """
@@ -25,11 +25,11 @@ def flow_lines(states: Iterable[StepState], workspace: Workspace) -> list[str]:
             verify_files(folder, ["splits.json"])
             flow = json.loads((folder / "splits.json").read_text(encoding="utf-8")).get("cohort_flow", {})
             if flow and flow["used"] < flow["in_table"]:
-                lines += _said(state.step.name, flow)
+                lines += _lines(state.step.name, flow)
     return lines
 
 
-def _said(step: str, flow: dict[str, Any]) -> list[str]:
+def _lines(step: str, flow: dict[str, Any]) -> list[str]:
     counts = {"failed": flow["failed"], "blank": flow["blank"], **flow["excluded"]}
     lost = ", ".join(f"{count} {reason}" for reason, count in counts.items() if count)
     failed = [f"  {name}: {reason}" for name, reason in flow["failed_slides"].items()]

@@ -1,4 +1,4 @@
-"""Commands that OceanPath proposes: each can be run as it is printed."""
+"""Commands that OceanPath proposes; each can be run as it is printed."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ def command(*words: str | Path) -> str:
 
 
 def experiment_command(verb: str, common: Common, experiment: Experiment, *flags: str) -> str:
-    """A verb over the same experiment, workspace and overrides as the command that proposes it."""
+    """A command with the experiment, workspace and overrides of the current one."""
     file = [] if _is_default(experiment) else ["-e", shown(experiment.path)]
     overrides = [word for pair in common.sets for word in ("--set", pair)]
     return command(verb, *file, *workspace_flag(common.workspace), *overrides, *flags)
 
 
 def workspace_flag(workspace: Path) -> list[str]:
-    """``--workspace DIR``, where it is not the default."""
+    """``--workspace DIR``, unless it is the default."""
     return [] if workspace == OUTPUTS else ["--workspace", str(workspace)]
 
 
 def shown(path: Path) -> str:
-    """A path relative to the current folder, if it is below it."""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    """A path relative to the current folder, if it is in it."""
+    current = Path.cwd()
+    return str(path.relative_to(current) if path.is_relative_to(current) else path)
 
 
 def _is_default(experiment: Experiment) -> bool:
-    """Whether a command needs no ``-e`` for it: ``./oceanpath.toml``, or an experiment that no file describes."""
+    """Whether a command needs no ``-e`` for it: ``./oceanpath.toml``, or an experiment without a file."""
     return not experiment.path.is_absolute() or experiment.path == LOCAL.resolve()

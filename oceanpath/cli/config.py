@@ -1,4 +1,4 @@
-"""`oceanpath config`: the experiment as it is understood."""
+"""`oceanpath config`: show and check experiment files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tomli_w
 import typer
 
 from oceanpath.cli.options import EXPERIMENT, FILE, SETS, WORKSPACE, Common, named, signed
-from oceanpath.cli.preflight import refuse_known
+from oceanpath.cli.preflight import check_preflight
 from oceanpath.errors import ExitCode
 from oceanpath.pipeline.experiment import Experiment, Variant
 from oceanpath.pipeline.plan import plan
@@ -28,9 +28,11 @@ def _show(experiment: Experiment) -> int:
 
 def _validate(experiment: Experiment) -> int:
     """Check an experiment file and its data without running anything."""
-    made = plan(experiment)
-    refuse_known(made, {})
-    print(f"{experiment.path.name}: valid; {len(made.steps)} steps: {', '.join(step.name for step in made.steps)}")
+    planned = plan(experiment)
+    check_preflight(planned, {})
+    print(
+        f"{experiment.path.name}: valid; {len(planned.steps)} steps: {', '.join(step.name for step in planned.steps)}"
+    )
     return int(ExitCode.OK)
 
 

@@ -1,4 +1,4 @@
-"""`oceanpath coverage`: which patches a store kept, slide by slide, in numbers and pictures."""
+"""`oceanpath coverage`: the patches of each slide that a store kept, as a table and figures."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ EVERY = 100
 
 
 def coverage(
-    features: Annotated[Path, typer.Argument(help="Folder of the feature files that the store was built from.")],
+    features: Annotated[Path, typer.Argument(help="Folder of the feature files from which the store was built.")],
     store: Annotated[Path, typer.Argument(help="Folder of the store that `oceanpath mmap` built.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for tables and maps.")] = Path(
         "outputs/coverage"
     ),
     only_capped: Annotated[
-        bool, typer.Option("--only-capped", help="Leave out slides of which all patches were kept.")
+        bool, typer.Option("--only-capped", help="Skip slides of which all patches were kept.")
     ] = False,
-    montage: Annotated[int, typer.Option(min=0, help="Number of slides in the overview of the lowest coverage.")] = 20,
+    montage: Annotated[
+        int, typer.Option(min=0, help="Number of slides in the overview of slides with the lowest coverage.")
+    ] = 20,
     max_slides: Annotated[int | None, typer.Option(min=1, help="Maximum number of slides.")] = None,
     features_key: Annotated[
-        str, typer.Option("--features-key", help="Name of the array of features, where a file holds several.")
+        str, typer.Option("--features-key", help="Name of the array of features in files with several.")
     ] = "",
     maps: Annotated[bool, typer.Option("--maps/--no-maps", help="Draw a map of every slide.")] = True,
 ) -> int:
@@ -39,10 +41,10 @@ def coverage(
 
     built = _open(store)
     stored = set(built.slide_ids)
-    found = find_features(features)
-    if others := passed_over(features, found.values()):
+    files = find_features(features)
+    if others := passed_over(features, files.values()):
         print(f"not read in {features}: {others}", file=sys.stderr)
-    paths = {name: path for name, path in found.items() if name in stored}
+    paths = {name: path for name, path in files.items() if name in stored}
     if not paths:
         raise ExperimentError("no feature file of this folder is in the store", where=features, expected=store)
     prepare_folder(out / "maps")
@@ -51,28 +53,28 @@ def coverage(
     worst: list[tuple[float, int, Map]] = []
     without_coords = 0
     for number, path in enumerate(list(paths.values())[:max_slides], 1):
-        seen = coverage_of(path, built, features_key)
-        without_coords += seen is None
-        if seen is not None and not (only_capped and seen.kept.all()):
-            rows.append(seen.row())
-            percents.append(seen.percent)
+        slide = coverage_of(path, built, features_key)
+        without_coords += slide is None
+        if slide is not None and not (only_capped and slide.kept.all()):
+            rows.append(slide.row())
+            percents.append(slide.percent)
             if maps or montage:
-                shown = coverage_map(seen.slide_id, seen.coords, seen.kept, seen.mpp)
+                slide_map = coverage_map(slide.slide_id, slide.coords, slide.kept, slide.mpp)
             if maps:
-                draw_coverage(out / "maps" / f"{seen.slide_id.replace('/', '_')}.png", shown)
+                draw_coverage(out / "maps" / f"{slide.slide_id.replace('/', '_')}.png", slide_map)
             if montage:
                 keep = heapq.heappush if len(worst) < montage else heapq.heappushpop
-                keep(worst, (-seen.percent, -number, shown))
+                keep(worst, (-slide.percent, -number, slide_map))
         if number % EVERY == 0:
             print(f"coverage: {number} of {len(paths)} slides", file=sys.stderr, flush=True)
     write_coverage(out / "coverage.csv", rows)
-    _pictures(out, percents, [kept for *_, kept in sorted(worst, key=lambda one: one[:2], reverse=True)])
+    _draw_figures(out, percents, [kept for *_, kept in sorted(worst, key=lambda entry: entry[:2], reverse=True)])
     print("\n".join(_lines(out, built, paths, percents, without_coords)))
     return int(ExitCode.OK)
 
 
 def _open(path: Path) -> Any:
-    """The store, after comparison with its digests of what is read here: all but the features, if it is published."""
+    """The store, after verification; the features of a published store are not verified."""
     from oceanpath.artifacts.gather import is_published
     from oceanpath.artifacts.store.reader import Index, Store
     from oceanpath.pipeline.integrity import changed, refuse
@@ -85,7 +87,7 @@ def _open(path: Path) -> Any:
     return Store(path, check=not sealed)
 
 
-def _pictures(out: Path, percents: list[float], worst: list[Any]) -> None:
+def _draw_figures(out: Path, percents: list[float], worst: list[Any]) -> None:
     import numpy as np
 
     from oceanpath.figures.coverage import draw_montage, draw_summary
@@ -97,11 +99,13 @@ def _pictures(out: Path, percents: list[float], worst: list[Any]) -> None:
 
 
 def _lines(out: Path, built: Any, paths: dict[str, Path], percents: list[float], without_coords: int) -> list[str]:
-    """What is printed."""
+    """Lines to print."""
     capped = sum(percent < 100 for percent in percents)
     lines = [f"{len(percents)} slides, {capped} capped -> {out / 'coverage.csv'}"]
     lines += [f"lowest: {min(percents):.1f} % of a slide's patches kept"] if percents else []
     lines += [f"{without_coords} slides without coordinates left out"] if without_coords else []
     absent = [name for name in built.slide_ids if name not in paths]
-    lines += [f"{len(absent)} slides of the store have no file here, first {absent[0]}"] if absent else []
+    lines += (
+        [f"{len(absent)} slides of the store have no file in this folder, for example {absent[0]}"] if absent else []
+    )
     return lines

@@ -1,4 +1,4 @@
-"""`oceanpath curate`: the stage of an experiment, or without any the list of a whole folder of features."""
+"""`oceanpath curate`: the stage of an experiment, or the list of all files in a folder of features."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from oceanpath.cli.stand_alone import load_or_assume, sets_key
 
 STAGE = "curate"
 FLAGS = (
-    flag("features", Path | None, None, "Folder of feature files; no experiment is needed then.", key="data.features"),
-    flag("min_patches", int | None, None, "Leave out slides with fewer patches.", key="curate.min_patches"),
+    flag("features", Path | None, None, "Folder of feature files; no experiment is needed.", key="data.features"),
+    flag("min_patches", int | None, None, "Minimum number of patches of a slide.", key="curate.min_patches"),
 )
 WHOLE_FOLDER = ('curate.sources=["TCGA", "CPTAC", "other"]', "curate.min_patches=1")
-"""Without an experiment every file is listed."""
+"""Settings without an experiment: every file is listed."""
 
 
 def call(common: Common) -> int:

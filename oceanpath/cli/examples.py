@@ -1,4 +1,4 @@
-"""Two examples for the help of every verb; a test parses each of them."""
+"""Two examples in the help of every command; a test parses each of them."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ EXAMPLES = {
     "config show": ("config show mine.toml", "config show mine.toml --set model.name=transmil"),
     "config validate": ("config validate mine.toml", "config validate mine.toml --set split.folds=10"),
     "config schema": ("config schema", "config schema > oceanpath.schema.json"),
-    "models list": ("models list", "models list | less"),
+    "models list": ("models list", "models list | grep -A 3 perceiver"),
     "models verify": ("models verify abmil", "models verify my_package.models:MyAggregator"),
     "encoders list": ("encoders list", "encoders list --json"),
     "encoders check": ("encoders check efficientnet_lite0", "encoders check uni_v1 --weights uni.bin --device cuda"),
 }
-"""Words of a verb → command lines, without the word `oceanpath`."""
+"""Command → command lines without the word `oceanpath`."""
 
 
 def add_examples(app: typer.Typer) -> None:
-    """Let the help of every registered verb end in its examples."""
+    """Add the examples to the help of every registered command."""
     for path, command in _commands(app):
         lines = "\n".join(f"  oceanpath {line}" for line in EXAMPLES.get(path, ()))
         command.epilog = f"\b\nExamples:\n{lines}" if lines else None

@@ -1,4 +1,4 @@
-"""Which experiment a command is about when it names none."""
+"""The experiment of a command without ``-e``."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from oceanpath.pipeline.workspace import Workspace
 
 LOCAL = Path("oceanpath.toml")
 SOURCE_QUICKSTART = Path("experiments/quickstart.toml")
-"""Below the source tree of OceanPath."""
+"""In the source tree of OceanPath."""
 
 
 def find_experiment(workspace: Path) -> tuple[Path, str]:
-    """``./oceanpath.toml``, else the experiment last run in `workspace`, and which of the two it is.
+    """``./oceanpath.toml``, otherwise the experiment last run in `workspace`, and a reason to print.
 
     Raises: ExperimentError: there is neither.
     """
@@ -28,7 +28,7 @@ def find_experiment(workspace: Path) -> tuple[Path, str]:
         return last, f"last run in {workspace}"
     start = f"run {SOURCE_QUICKSTART}" if SOURCE_QUICKSTART.is_file() else "run --quickstart"
     raise ExperimentError(
-        "no experiment is named, this folder has no oceanpath.toml, and none was run in this workspace",
+        "no experiment is named, this folder has no oceanpath.toml, and no experiment was run in this workspace",
         where=workspace,
         do=f"Name one with -e FILE, or start with `oceanpath {start}`.",
     )
@@ -41,8 +41,8 @@ def quickstart() -> Path:
     return bundled if bundled.is_file() else package.parent / SOURCE_QUICKSTART
 
 
-def say(text: str, *, quiet: bool) -> None:
-    """A line about what is done, on stderr."""
+def print_status(text: str, *, quiet: bool) -> None:
+    """Print a line on stderr, unless `quiet`."""
     if not quiet:
         print(text, file=sys.stderr)
 

@@ -56,7 +56,7 @@ def call(common: Common) -> int:
         from oceanpath.cli.extract_out import link_files, update_out
 
         states = run_plan(the_plan, common, lambda _, folder: link_files(folder, out))
-        update_out(states[-1], common.place(), out)
+        update_out(states[-1], common.as_workspace(), out)
     if common.as_json or common.quiet:
         return int(ExitCode.OK)
     if out is None:
@@ -116,7 +116,7 @@ def _inputs(states: list[StepState], common: Common) -> Inputs | None:
     for stage, name in step.parents.items():
         if by_name[name].state != "fresh":
             return None
-        parents[stage] = common.place().folder("stage", stage, by_name[name].fingerprint)
+        parents[stage] = common.as_workspace().folder("stage", stage, by_name[name].fingerprint)
     return verified(Inputs(parents=parents), step.stage)
 
 

@@ -8,13 +8,11 @@ from typing import Any
 
 from oceanpath.artifacts.features.files import find_features
 from oceanpath.artifacts.gather import lay_out, not_laid_out, remove_copies
-from oceanpath.errors import StageError
+from oceanpath.errors import StageError, shorten_list
 from oceanpath.pipeline.integrity import verify_files
 from oceanpath.pipeline.processes import process_tag, token
 from oceanpath.pipeline.status import StepState
 from oceanpath.pipeline.workspace import Workspace, remove_ended
-
-SHOWN = 5
 
 
 def link_files(folder: Path, out: Path) -> None:
@@ -46,5 +44,5 @@ def update_out(state: StepState, workspace: Workspace, out: Path) -> None:
             print(f"removed from {out}: {name}, which is now excluded", file=sys.stderr)
             others.remove(name)
     if others and not settings.shard:
-        names = ", ".join(others[:SHOWN]) + (f" and {len(others) - SHOWN} more" if len(others) > SHOWN else "")
+        names = shorten_list(others)
         print(f"{out} also contains features of {len(others)} other slides: {names}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Bars on a terminal: one per step that runs, one for the whole run, and a line for each step that is over."""
+"""Progress bars on a terminal: one per running step, one for the run, and a line for each finished step."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOTAL = "total"
 
 
 class Live:
-    """Draws with rich, which is loaded when the first step starts."""
+    """Draws with rich, which is imported when the first step starts."""
 
     def __init__(self, steps: Steps) -> None:
         self.steps = steps
@@ -34,7 +34,7 @@ class Live:
         return _BarProgress(self, task, self.steps.begin(step))
 
     def end(self, state: StepState) -> None:
-        """Remove the step's bar and print how it went."""
+        """Remove the bar of a step and print its outcome."""
         self.steps.end(state.step)
         task = self._tasks.pop(state.step.name, None)
         if self._bars is None or task is None:
@@ -51,11 +51,11 @@ class Live:
             self._bars = None
 
     def print(self, text: str) -> None:
-        """One line above the bars, as it is."""
+        """Print one line above the bars, without markup."""
         self._open().console.print(text, highlight=False, markup=False)
 
     def move(self, task: TaskID, done: float, total: int | None, *, detail: str, left: str) -> None:
-        """Set a bar, and with it that of the whole run; without a total it only moves to and fro."""
+        """Update a bar and that of the run; without a total it shows activity only."""
         bars = self._open()
         if total is None:
             bars.reset(task, total=None, detail=detail, left=left)
@@ -88,7 +88,7 @@ class Live:
 
 
 class _BarProgress:
-    """Moves one bar."""
+    """Updates one bar."""
 
     def __init__(self, live: Live, task: TaskID, pace: Pace) -> None:
         self.live, self.task, self.pace = live, task, pace

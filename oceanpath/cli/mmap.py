@@ -1,4 +1,4 @@
-"""`oceanpath mmap`: build the store, or with ``--verify`` compare every bag that an experiment uses with its digest."""
+"""`oceanpath mmap`: build the store of an experiment, or with ``--verify`` compare its bags with their digests."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 from oceanpath.cli.options import Common, flag
 from oceanpath.cli.run import run_experiment
-from oceanpath.errors import ArtifactError, ExitCode, ExperimentError
+from oceanpath.errors import ArtifactError, ExitCode, ExperimentError, shorten_lines
 from oceanpath.pipeline.plan import plan
 
-FLAGS = (flag("verify", bool, False, "Compare every bag of the existing store with its digest; build nothing."),)
+FLAGS = (flag("verify", bool, False, "Compare every bag of the existing store with its digest, without building it."),)
 EVERY = 100
-"""Slides between two lines of progress."""
+"""Slides per line of progress."""
 SHOWN = 20
 
 
@@ -23,35 +23,36 @@ def call(common: Common) -> int:
 
 
 def verify_store(common: Common) -> int:
-    """Read the stores of an experiment to their last byte.
+    """Read the stores of an experiment completely.
 
-    Raises: ExperimentError: there is none yet. ArtifactError: bags differ; they are named.
+    Raises: ExperimentError: there is none yet. ArtifactError: bags differ from their digests; the error lists them.
     """
-    made = plan(common.load(), ("mmap",))
-    links = common.place().root / "experiments" / made.experiment.name
-    stores = {step.name: links / step.name for step in made.steps if step.stage.name == "mmap"}
+    planned = plan(common.load(), ("mmap",))
+    links = common.as_workspace().root / "experiments" / planned.experiment.name
+    stores = {step.name: links / step.name for step in planned.steps if step.stage.name == "mmap"}
     if missing := [name for name, folder in stores.items() if not folder.exists()]:
-        raise ExperimentError("there is no store to verify", where=links, expected=missing[0], do="Run oceanpath mmap.")
+        raise ExperimentError(
+            "there is no store to verify", where=links, expected=missing[0], do="Run `oceanpath mmap`."
+        )
     wrong: list[str] = []
     for name, folder in sorted(stores.items()):
-        slides, found = _verify(folder, quiet=common.quiet or common.as_json)
-        wrong += found
+        slides, damaged = _verify(folder, quiet=common.quiet or common.as_json)
+        wrong += damaged
         if common.as_json:
-            print(json.dumps({"step": name, "slides": slides, "wrong": found}))
-        elif not found:
-            print(f"{name}: {slides} slides, every bag is what was stored")
+            print(json.dumps({"step": name, "slides": slides, "wrong": damaged}))
+        elif not damaged:
+            print(f"{name}: {slides} slides, all bags match their digests")
     if wrong:
-        more = f"\n  and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
-        listed = "".join(f"\n  {text}" for text in wrong[:SHOWN])
-        do = f"Put the files back, or build again with --force mmap.{listed}{more}"
-        raise ArtifactError(f"{len(wrong)} bags are not what was stored", where=links, do=do)
+        listed = "".join(f"\n  {line}" for line in shorten_lines(wrong, SHOWN))
+        do = f"Restore the files, or build the store again with --force mmap.{listed}"
+        raise ArtifactError(f"{len(wrong)} bags differ from their digests", where=links, do=do)
     return int(ExitCode.OK)
 
 
 def _verify(folder: Path, *, quiet: bool) -> tuple[int, list[str]]:
-    """The number of slides of a store, and what is wrong with each that is damaged.
+    """The number of slides of a store, and an error text for each damaged one.
 
-    Raises: ArtifactError: another file of the store is damaged, and so nothing is known of its bags.
+    Raises: ArtifactError: another file of the store is damaged, so its bags cannot be verified.
     """
     from oceanpath.artifacts.store.reader import Store
     from oceanpath.pipeline.integrity import changed, refuse
@@ -64,5 +65,5 @@ def _verify(folder: Path, *, quiet: bool) -> tuple[int, list[str]]:
         except ArtifactError as error:
             wrong.append(error.render())
         if not quiet and (i + 1) % EVERY == 0:
-            print(f"mmap: {i + 1} of {len(store)} slides read", file=sys.stderr, flush=True)
+            print(f"mmap: {i + 1} of {len(store)} slides verified", file=sys.stderr, flush=True)
     return len(store), wrong

@@ -34,16 +34,16 @@ def list_models() -> int:
 def verify_models(
     name: str = typer.Argument("", metavar="[NAME|module:Class]", help="Aggregator; default: all."),
 ) -> int:
-    """Check that aggregators keep their contract: numbers, export and learning. Exit code 6 if one does not."""
+    """Check the contract of aggregators: numerics, export and learning. Exit code 6 if a check fails."""
     from oceanpath.models.verify.trial import candidates, trial  # loads torch
 
-    broken = []
+    failed = []
     for model_name, model in candidates(name).items():
         print(model_name)
         for verdict in trial(model):
             print(f"  {'pass' if verdict.holds else 'FAIL'}  {verdict.law:<28} {verdict.said}".rstrip(), flush=True)
             if not verdict.holds:
-                broken.append(f"{model_name}: {verdict.law}")
-    if broken:
-        raise GateError("laws are broken", got="; ".join(broken), do="The lines above say how.")
+                failed.append(f"{model_name}: {verdict.law}")
+    if failed:
+        raise GateError("contract checks failed", got="; ".join(failed), do="The lines above show the details.")
     return int(ExitCode.OK)

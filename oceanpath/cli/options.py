@@ -1,4 +1,4 @@
-"""Flags with one meaning in every verb, and how a verb is put together from them."""
+"""Options that all commands share, and the construction of commands from them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from oceanpath.cli.experiments import find_experiment, say
+from oceanpath.cli.experiments import find_experiment, print_status
 from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.experiment import Experiment, load
 from oceanpath.pipeline.workspace import Workspace
@@ -21,20 +21,20 @@ OUTPUTS = Path("outputs")
 
 @dataclass(frozen=True)
 class Flag:
-    """One flag or argument of a verb."""
+    """One option or argument of a command."""
 
     name: str
     kind: Any
     info: Any
-    """What typer.Option or typer.Argument returned."""
+    """The result of typer.Option or typer.Argument."""
     key: str = ""
-    """The experiment key it spells: ``--model static`` is ``--set model.name=static``."""
+    """Experiment key that it sets: ``--model static`` is ``--set model.name=static``."""
 
 
 def flag(
     name: str, kind: Any, default: Any, help: str, *, opts: tuple[str, ...] = (), key: str = "", **more: Any
 ) -> Flag:
-    """An option with its help; named ``--name`` unless `opts` says otherwise."""
+    """An option with its help, named ``--name`` or as in `opts`."""
     names = opts or (f"--{name.replace('_', '-')}",)
     return Flag(name, kind, typer.Option(default, *names, help=help, **more), key)
 
@@ -43,7 +43,7 @@ EXPERIMENT = flag(
     "experiment",
     Path | None,
     None,
-    "Experiment file; without it ./oceanpath.toml, else the experiment last run in this workspace.",
+    "Experiment file; default: ./oceanpath.toml, otherwise the experiment last run in this workspace.",
     opts=("--experiment", "-e"),
 )
 WORKSPACE = flag("workspace", Path, OUTPUTS, "Folder of all results.", metavar="DIR")
@@ -62,32 +62,36 @@ COMMON = (
     EXPERIMENT,
     SETS,
     WORKSPACE,
-    flag("to", str, "", "Last stage to bring up to date.", metavar="STAGE"),
+    flag("to", str, "", "Last stage to run.", metavar="STAGE"),
     flag(
-        "force", list[str] | None, None, "Run this stage and all that depend on it again; repeatable.", metavar="STAGE"
+        "force",
+        list[str] | None,
+        None,
+        "Run this stage and all stages that depend on it again; repeatable.",
+        metavar="STAGE",
     ),
     flag("jobs", int, 1, "Number of processes for steps, folds and slides.", min=1),
     flag(
         "keep_going",
         bool | None,
         None,
-        "After a failure, continue with the steps that do not depend on it, and without slides that fail.",
+        "Continue after failures: skip failed slides, and run all steps that do not depend on a failed one.",
         opts=("--keep-going",),
         key="data.allow_missing",
     ),
-    flag("dry_run", bool, False, "Print what would run and why; change nothing."),
-    flag("mermaid", bool, False, "With the plan of a dry run, print its graph as Mermaid text."),
-    flag("device", str | None, None, "Where to compute: auto, cpu, cuda, cuda:0 or mps.", key="runtime.device"),
-    flag("workers", int | None, None, "Processes that read data.", key="runtime.workers"),
+    flag("dry_run", bool, False, "Print what would run and why, without running it."),
+    flag("mermaid", bool, False, "Print the plan with its graph as Mermaid text."),
+    flag("device", str | None, None, "Device: auto, cpu, cuda, cuda:0 or mps.", key="runtime.device"),
+    flag("workers", int | None, None, "Number of processes or threads that read data.", key="runtime.workers"),
     flag("seed", int | None, None, "Seed of splits and training.", key="seed"),
     JSON,
-    flag("quiet", bool, False, "Print errors only, and what --dry-run or --json asks for."),
+    flag("quiet", bool, False, "Print errors only, and the output of --dry-run or --json."),
 )
 
 
 @dataclass(frozen=True)
 class Common:
-    """Values of the common flags."""
+    """Values of the common options."""
 
     experiment: Path | None = None
     sets: tuple[str, ...] = ()
@@ -101,36 +105,36 @@ class Common:
     as_json: bool = False
     quiet: bool = False
     more: Mapping[str, Any] = field(default_factory=dict)
-    """Values of the verb's own flags."""
+    """Values of the command's own options."""
 
-    def place(self) -> Workspace:
+    def as_workspace(self) -> Workspace:
         """The workspace."""
         return Workspace(self.workspace.resolve())
 
     def load(self) -> Experiment:
-        """The experiment of the command, read and checked; which one is printed when none was named.
+        """The experiment of the command, read and checked; its path is printed if it was not named.
 
-        Raises: ExperimentError: none is named and none can be found, or its file is wrong.
+        Raises: ExperimentError: there is no experiment, or its file has errors.
         """
         path = self.experiment
         if path is None:
             path, reason = find_experiment(self.workspace)
-            say(f"experiment: {path} ({reason})", quiet=self.quiet)
+            print_status(f"experiment: {path} ({reason})", quiet=self.quiet)
         experiment = load(path, CATALOG, self.sets)
         for line in experiment.replaced():
-            say(f"warning: {line}", quiet=self.quiet)
+            print_status(f"warning: {line}", quiet=self.quiet)
         return experiment
 
 
 def verb(call: Callable[[Common], int], extra: tuple[Flag, ...] = ()) -> Callable[..., int]:
-    """A command for typer: it takes `extra` and the common flags, and calls `call` with what they say."""
+    """A command for typer: it takes `extra` and the common options, and calls `call` with their values."""
 
     def command(**values: Any) -> int:
-        spelled = [f"{f.key}={values[f.name]}" for f in (*extra, *COMMON) if f.key and values[f.name] is not None]
+        keys = [f"{f.key}={values[f.name]}" for f in (*extra, *COMMON) if f.key and values[f.name] is not None]
         return call(
             Common(
                 experiment=named(values),
-                sets=(*(values["sets"] or ()), *spelled),
+                sets=(*(values["sets"] or ()), *keys),
                 workspace=values["workspace"],
                 to=values["to"],
                 force=tuple(values["force"] or ()),
@@ -157,11 +161,13 @@ def signed(command: Callable[..., int], flags: tuple[Flag, ...]) -> Callable[...
 
 
 def named(values: Mapping[str, Any]) -> Path | None:
-    """The experiment file that a command line names, as an argument or with ``-e``.
+    """The experiment file on the command line, as an argument or with ``-e``.
 
-    Raises: ExperimentError: it names two.
+    Raises: ExperimentError: there are two.
     """
     given = {values.get("file"), values["experiment"]} - {None}
     if len(given) > 1:
-        raise ExperimentError("two experiment files are named", got=" and ".join(sorted(map(str, given))))
+        raise ExperimentError(
+            "two experiment files are named", expected="one", got=" and ".join(sorted(map(str, given)))
+        )
     return given.pop() if given else None

@@ -1,4 +1,4 @@
-"""Where a verb writes what a flag names: checked before the work starts, not after it."""
+"""Checks before the work starts that the output paths of a command can be written."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from oceanpath.errors import ExperimentError
 
 
 def prepare_folder(folder: Path, flag: str = "--out") -> None:
-    """Create `folder` and its parents, and check that files can be written there.
+    """Create `folder` and its parents, and check that files can be written in it.
 
-    Raises: ExperimentError: a file has this name or the name of a parent, or the system refuses.
+    Raises: ExperimentError: a file has this name or the name of a parent, or it cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except (FileExistsError, NotADirectoryError) as error:
-        raise _refused("a file is in the place of this folder", flag, folder, error.filename) from error
+        raise _error("there is a file where a folder is needed", flag, folder, error.filename) from error
     except OSError as error:
-        raise _refused("this folder cannot be written", flag, folder, error.strerror) from error
+        raise _error("the folder cannot be written", flag, folder, error.strerror) from error
 
 
 def prepare_file(path: Path, flag: str = "--out") -> None:
-    """Check that `path` can be written, without changing what it holds.
+    """Check that `path` can be written, without changing its content.
 
-    Raises: ExperimentError: a folder has this name, its folder does not exist, or the system refuses.
+    Raises: ExperimentError: a folder has this name, its folder does not exist, or it cannot be written.
     """
     if path.is_dir():
-        raise _refused("this is a folder, and a file is to be written", flag, path, "a folder")
+        raise _error("there is a folder where a file is needed", flag, path, "a folder")
     if not path.parent.is_dir():
         do = f"Create it with `mkdir -p {shlex.quote(str(path.parent))}`, or name another file with {flag}."
-        raise ExperimentError("the folder of this file does not exist", where=f"{flag} {path}", do=do)
+        raise ExperimentError("the folder of the file does not exist", where=f"{flag} {path}", do=do)
     existed = path.exists()
     if existed and not path.is_file():
         return  # a device or a pipe
@@ -43,15 +43,15 @@ def prepare_file(path: Path, flag: str = "--out") -> None:
         if not existed:
             path.unlink()
     except OSError as error:
-        raise _refused("this file cannot be written", flag, path, error.strerror) from error
+        raise _error("the file cannot be written", flag, path, error.strerror) from error
 
 
 def prepare_folders(**folders: Path | None) -> None:
-    """`prepare_folder` for every flag of a verb that names one: ``prepare_folders(out=out, scratch=scratch)``."""
+    """`prepare_folder` for several options: ``prepare_folders(out=out, scratch=scratch)``."""
     for flag, folder in folders.items():
         if folder is not None:
             prepare_folder(folder, f"--{flag}")
 
 
-def _refused(what: str, flag: str, path: Path, got: object) -> ExperimentError:
+def _error(what: str, flag: str, path: Path, got: object) -> ExperimentError:
     return ExperimentError(what, where=f"{flag} {path}", got=got, do=f"Name another with {flag}.")

@@ -1,4 +1,4 @@
-"""`oceanpath predict`: a bundle, and slides or their features → a table of answers."""
+"""`oceanpath predict`: a bundle, and slides or their features → a table of predictions."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from oceanpath.cli.ledger.history import Workspace
 from oceanpath.cli.options import OUTPUTS
 from oceanpath.cli.outputs import prepare_file
 from oceanpath.cli.serve import ExperimentFile, bundle_folder
-from oceanpath.errors import ExitCode, StageError
+from oceanpath.errors import ExitCode, StageError, shorten_list
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SHOWN = 5
-Paths = Annotated[list[Path], typer.Argument(help="Feature files or slides, or folders of either.")]
+Paths = Annotated[list[Path], typer.Argument(help="Feature files or slides, or folders of them.")]
 
 
 def predict(
@@ -30,16 +29,16 @@ def predict(
     ] = None,
     experiment: ExperimentFile = None,
     workspace: Workspace = OUTPUTS,
-    out: Annotated[Path | None, typer.Option("--out", help="CSV to write; without it the table is printed.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="CSV file to write; default: print the table.")] = None,
     members: Annotated[
         bool, typer.Option("--members", help="Add the probabilities of each member of the ensemble.")
     ] = False,
     features_key: Annotated[
-        str, typer.Option("--features-key", help="Name of the array of features, where a file holds several.")
+        str, typer.Option("--features-key", help="Name of the array of features in files with several.")
     ] = "",
     weights: Annotated[Path | None, typer.Option("--weights", help="Local file of the encoder's weights.")] = None,
 ) -> int:
-    """Predict slides with a bundle, from features or from slides; `serve` gives the same numbers."""
+    """Predict slides with a bundle, from features or from slides; the results equal those of `serve`."""
     from oceanpath.artifacts.bundle.folder import read_bundle
     from oceanpath.artifacts.features.folder import find_features, passed_over
     from oceanpath.cli.predict_slides import features_of
@@ -60,7 +59,7 @@ def predict(
         table.to_csv(out or sys.stdout, index=False)
     except OSError as error:
         raise StageError("the table cannot be written", where=out or "stdout", got=error) from error
-    for line in remarks(table):
+    for line in note_lines(table):
         print(line, file=sys.stderr)
     if out is not None:
         print(f"{len(table)} slides -> {out}", file=sys.stderr)
@@ -68,7 +67,7 @@ def predict(
 
 
 def _verify_published(features: Iterable[Path]) -> None:
-    """Compare features that this program published with their digests. Raises: ArtifactError: some differ."""
+    """Compare features that OceanPath published with their digests. Raises: ArtifactError: some differ."""
     from oceanpath.artifacts.features.folder import find_features
     from oceanpath.artifacts.gather import is_published
     from oceanpath.pipeline.integrity import verify_files
@@ -79,17 +78,16 @@ def _verify_published(features: Iterable[Path]) -> None:
             verify_files(folder, [file.relative_to(folder).as_posix() for file in files])
 
 
-def remarks(table: pd.DataFrame) -> list[str]:
-    """What a reader should know beside the numbers, each remark once with the slides that it is about."""
-    about: dict[str, list[str]] = {}
+def note_lines(table: pd.DataFrame) -> list[str]:
+    """Notes on the predictions, each once with its slides."""
+    slides_of: dict[str, list[str]] = {}
     for slide, notes in zip(table["slide_id"], table["notes"], strict=True):
         for note in filter(None, notes.split("; ")):
-            about.setdefault(note, []).append(slide)
-    return [f"{_named(slides, len(table))}: {note}" for note, slides in about.items()]
+            slides_of.setdefault(note, []).append(slide)
+    return [f"{_named(slides, len(table))}: {note}" for note, slides in slides_of.items()]
 
 
 def _named(slides: list[str], total: int) -> str:
     if len(slides) == 1:
         return f"slide {slides[0]}"
-    more = f" and {len(slides) - SHOWN} more" if len(slides) > SHOWN else ""
-    return f"{len(slides)} of {total} slides ({', '.join(slides[:SHOWN])}{more})"
+    return f"{len(slides)} of {total} slides ({shorten_list(slides)})"

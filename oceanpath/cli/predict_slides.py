@@ -1,4 +1,4 @@
-"""Slides among what is to be predicted: extracted as the bundle's contract says, in the workspace, so only once."""
+"""Extracts slides to be predicted, with the settings in the bundle's contract and the cache of the workspace."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from oceanpath.pipeline.plan import plan
 from oceanpath.stages.catalog import CATALOG
 
 NAME = "predict"
-"""Of the experiment in the workspace."""
+"""Name of the experiment in the workspace."""
 SLIDES = (*SLIDE_SUFFIXES, *CLOSED_SUFFIXES)
-WITH_FILES_BESIDE = (".dcm", ".vms", ".vmu")
-"""Formats whose slides are several files with names of their own."""
-FOLDER_BESIDE = ".mrxs"
+MULTI_FILE = (".dcm", ".vms", ".vmu")
+"""Formats with several files per slide, with unrelated names."""
+WITH_FOLDER = ".mrxs"
 
 
 def features_of(
     paths: Sequence[Path], contract: Contract, workspace: Path, weights: Path | None, scratch: Path
 ) -> list[Path]:
-    """`paths` with slides, and folders of slides, replaced by a folder of their features.
+    """`paths`, with slides and folders of slides replaced by folders of their features.
 
     Args:
-        paths: As the user named them.
-        contract: The bundle's.
-        workspace: Where extracted features are kept.
+        paths: Paths of the command line.
+        contract: Contract of the bundle.
+        workspace: Workspace of the extracted features.
         weights: A local file of the encoder's weights.
-        scratch: An empty folder for links to slides that were named one by one.
+        scratch: An empty folder for links to single slides.
 
-    Raises: ExperimentError: a folder with both, or the bundle does not say how its features were extracted.
+    Raises: ExperimentError: a folder with slides and features, or a bundle without extraction settings.
         OceanPathError: as `extract`.
     """
     kept = [path for path in paths if not _is_slides(path)]
@@ -58,27 +58,27 @@ def _is_slides(path: Path) -> bool:
     """Whether this is a slide, or a folder of slides. Raises: ExperimentError: a folder with slides and features."""
     if not path.is_dir():
         return path.suffix.lower() in SLIDES
-    found = {PurePosixPath(name).suffix.lower() for name in list_folder(path).files}
-    slides, features = found.intersection(SLIDES), found.intersection(READABLE)
+    suffixes = {PurePosixPath(name).suffix.lower() for name in list_folder(path).files}
+    slides, features = suffixes.intersection(SLIDES), suffixes.intersection(READABLE)
     if slides and features:
         got = " and ".join(sorted(slides | features))
-        do = "Name the files that are meant, such as FOLDER/*.h5."
-        raise ExperimentError("this folder holds slides and features", where=path, got=got, do=do)
+        do = "Name the files to predict, for example FOLDER/*.h5."
+        raise ExperimentError("the folder contains slides and features", where=path, got=got, do=do)
     return bool(slides)
 
 
 def _settings(contract: Contract, weights: Path | None) -> tuple[str, ...]:
-    """The ``extract.key=value`` of the extraction that made the model's features."""
-    do = "Extract the slides as the training slides were, and predict from their features."
+    """The settings ``extract.key=value`` of the training slides."""
+    do = "Extract the slides in the same way as the training slides, and predict from their features."
     if contract.extraction is None:
-        what = "the bundle does not say how its features were extracted: OceanPath did not do it"
+        what = "the bundle has no extraction settings, because OceanPath did not extract its features"
         raise ExperimentError(what, got=f"encoder {contract.encoder or 'not recorded'}", do=do)
     if given := [name for name in contract.given if name != "weights"]:
-        what = "the training slides were extracted with files of their own, which new slides lack"
+        what = "the training slides were extracted with additional files that new slides do not have"
         raise ExperimentError(what, got=", ".join(f"extract.{name}" for name in given), do=do)
     if "weights" in contract.given and weights is None:
-        do = "Give that file with --weights."
-        raise ExperimentError("the encoder's weights were a local file", got=contract.weights_sha256[:12], do=do)
+        do = "Name this file with --weights."
+        raise ExperimentError("the weights of the encoder were a local file", got=contract.weights_sha256[:12], do=do)
     keys = CATALOG.stage("extract").settings.own_keys()
     known = {key: value for key, value in contract.extraction.items() if key in keys and value not in (None, "")}
     sets = [f"extract.{key}={json.dumps(value)}" for key, value in known.items()]
@@ -86,18 +86,20 @@ def _settings(contract: Contract, weights: Path | None) -> tuple[str, ...]:
 
 
 def _link(path: Path, scratch: Path) -> None:
-    """Make a slide appear in a folder of its own, where `extract` takes it."""
-    if path.suffix.lower() in WITH_FILES_BESIDE:
-        raise ExperimentError("this slide is several files", where=path, do=f"Name their folder: {path.parent}")
+    """Link a slide into the folder that `extract` reads."""
+    if path.suffix.lower() in MULTI_FILE:
+        raise ExperimentError("the slide has several files", where=path, do=f"Name their folder: {path.parent}")
     if not path.is_file():
-        raise ExperimentError("there is no such slide", where=path)
+        raise ExperimentError("the slide does not exist", where=path)
     target = scratch / path.name
     if target.exists():
         if target.resolve() == path.resolve():
             return
-        raise ExperimentError("two slides have one name", where=path, got=target.resolve(), do="Predict one at a time.")
+        raise ExperimentError(
+            "two slides have the same name", where=path, got=target.resolve(), do="Predict them separately."
+        )
     target.symlink_to(path.resolve())
-    if path.suffix.lower() == FOLDER_BESIDE:
+    if path.suffix.lower() == WITH_FOLDER:
         (scratch / path.stem).symlink_to(path.resolve().with_suffix(""))
 
 
@@ -105,6 +107,6 @@ def _extract(folder: Path, sets: tuple[str, ...], workspace: Path) -> Path:
     """The folder of features that `extract` publishes for a folder of slides."""
     experiment = without_file(NAME, CATALOG, (f"data.slides={json.dumps(str(folder.resolve()))}", *sets))
     common = Common(workspace=workspace)
-    print(f"extracting as the bundle says: {', '.join(sets)}", file=sys.stderr)
+    print(f"extracting with the settings of the bundle: {', '.join(sets)}", file=sys.stderr)
     states = run_plan(plan(experiment, ("extract",)), common)
-    return common.place().folder("stage", "extract", states[-1].fingerprint)
+    return common.as_workspace().folder("stage", "extract", states[-1].fingerprint)

@@ -1,4 +1,4 @@
-"""What is known to be wrong before any work, for commands that only look: all of it, then an error."""
+"""Preflight checks for commands that run nothing: all notes are printed, all problems are one error."""
 
 from __future__ import annotations
 
@@ -6,25 +6,30 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from oceanpath.cli.experiments import say
+from oceanpath.cli.experiments import print_status
 from oceanpath.errors import refuse
 from oceanpath.pipeline.plan import Plan
 from oceanpath.pipeline.preflight import run_preflight
 
 
-def refuse_known(
-    made: Plan, published: Mapping[str, Path], root: Path | None = None, *, as_json: bool = False, quiet: bool = False
+def check_preflight(
+    planned: Plan,
+    published: Mapping[str, Path],
+    root: Path | None = None,
+    *,
+    as_json: bool = False,
+    quiet: bool = False,
 ) -> None:
-    """Print what a look ahead finds worth a line.
+    """Print the notes of the preflight.
 
-    Raises: OceanPathError: something is wrong; where none of the experiment's data is on this machine, that alone is
-        only printed.
+    Raises: OceanPathError: there are problems. If none of the experiment's data is on this machine, this is only
+        printed.
     """
-    found = run_preflight(made, published, root, verify=bool(made.experiment.base.value("runtime.verify")))
-    absent = [f"not checked: {error.render()}" for error in found.absent]
-    for line in [*found.notes, *absent]:
-        say(line, quiet=quiet)
+    result = run_preflight(planned, published, root, verify=bool(planned.experiment.base.value("runtime.verify")))
+    absent = [f"not checked: {error.render()}" for error in result.absent]
+    for line in [*result.notes, *absent]:
+        print_status(line, quiet=quiet)
     if as_json:
-        for problem in (each for error in found.problems for each in error.each or (error,)):
+        for problem in (part for error in result.problems for part in error.each or (error,)):
             print(json.dumps({"problem": problem.render()}))
-    refuse(found.problems)
+    refuse(result.problems)

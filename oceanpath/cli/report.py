@@ -1,4 +1,4 @@
-"""What a finished run prints: test results, where everything is, and what to do next."""
+"""The end of a successful run: test results, the folder of the results, and next commands."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from oceanpath.pipeline.layers import table
 from oceanpath.pipeline.status import StepState
 
 SIMPLEST = StaticSettings.model_fields["name"].default
-"""The aggregator that is proposed for comparison."""
+"""The aggregator that is proposed for a comparison."""
 
 
 def report(states: list[StepState], experiment: Experiment, common: Common) -> None:
     """Print the end of a successful run."""
     if all(state.state == "fresh" for state in states):
-        print(f"Everything is fresh: {len(states)} steps of {experiment.name}, nothing to do.")
+        print(f"Nothing to do: all {len(states)} steps of {experiment.name} are up to date.")
     for state in states:
         if state.step.stage.name == "eval":
-            place = common.place().folder("stage", "eval", state.fingerprint)
-            print(f"\n{results(place, _title(state, experiment), state.step.settings.identity()['confidence'])}")
-    for line in flow_lines(states, common.place()):
+            published = common.as_workspace().folder("stage", "eval", state.fingerprint)
+            print(f"\n{results(published, _title(state, experiment), state.step.settings.identity()['confidence'])}")
+    for line in flow_lines(states, common.as_workspace()):
         print(line)
     folder = f"{common.workspace}/experiments/{experiment.name}"
     print(f"\nResults in {folder}\n{paragraph(', '.join(state.step.name for state in states), INDENT)}")
@@ -34,7 +34,7 @@ def report(states: list[StepState], experiment: Experiment, common: Common) -> N
 
 
 def next_commands(states: list[StepState], experiment: Experiment, common: Common) -> list[str]:
-    """Commands that make sense now; each can be run as it is printed."""
+    """Useful next commands; each can be run as it is printed."""
     names = {state.step.stage.name for state in states}
     commands = [command("ledger", "show", *workspace_flag(common.workspace))]
     if "export" in names:
@@ -47,7 +47,7 @@ def next_commands(states: list[StepState], experiment: Experiment, common: Commo
 
 
 def _can_compare(experiment: Experiment) -> bool:
-    """Whether the experiment has another aggregator, and none of its keys is unknown to the simplest one."""
+    """Whether the experiment has another aggregator than the simplest one, and only keys that both have."""
     keys = {key.partition(".")[0] for key in table(experiment.base.layer, "model")}
     return experiment.base.value("model.name") != SIMPLEST and keys <= set(StaticSettings.own_keys())
 

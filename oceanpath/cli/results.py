@@ -1,4 +1,4 @@
-"""The figures of one evaluation as a table: slide and patient level with intervals, baselines, and warnings."""
+"""The metrics of one evaluation as a table: slide and patient level with intervals, baselines, and warnings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Record = Mapping[str, Any]
 
 
 def results(folder: Path, title: str, confidence: float) -> str:
-    """What `folder`, published by `eval`, says; `confidence` is the mass of its intervals.
+    """The table of the published folder of `eval`; `confidence` is the level of its intervals.
 
     Raises: ArtifactError: metrics.json is damaged.
     """
@@ -34,7 +34,7 @@ def results(folder: Path, title: str, confidence: float) -> str:
     if metrics["operating_point"] is not None:
         note += f" {' and '.join(more).capitalize()} at each fold's own threshold."
     if metrics["selected"]:
-        title += " (selected: the reported slides also chose something)"
+        title += " (selected: these slides were also used for model selection)"
     lines = [title, "", table(head, rows), "", paragraph(note)]
     if metrics["notes"]:
         lines += ["", "Warnings", *(paragraph(text, INDENT) for text in metrics["notes"])]
@@ -42,10 +42,10 @@ def results(folder: Path, title: str, confidence: float) -> str:
 
 
 def _records(metrics: Mapping[str, Any], level: str, decided: Iterable[str]) -> Mapping[str, Record]:
-    """Metric → record of a level; decisions are those at the folds' own thresholds, where they have any."""
-    found: Mapping[str, Record] = metrics["level"][level]
+    """Metric → record of a level; decisions are at the folds' own thresholds, if they have any."""
+    records: Mapping[str, Record] = metrics["level"][level]
     point = metrics["operating_point"]
-    return found if point is None else {**found, **{name: point[level][name] for name in decided}}
+    return records if point is None else {**records, **{name: point[level][name] for name in decided}}
 
 
 def _counted(level: str, record: Record) -> str:
@@ -54,7 +54,7 @@ def _counted(level: str, record: Record) -> str:
 
 
 def _shown(record: Record) -> str:
-    """``0.912 (0.880 to 0.941)``; "undefined" where there is no number."""
+    """``0.912 (0.880 to 0.941)``; "undefined" without a value."""
     if record["value"] is None:
         return "undefined"
     interval = "" if record["low"] is None else f" ({record['low']:.3f} to {record['high']:.3f})"

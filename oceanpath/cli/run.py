@@ -1,4 +1,4 @@
-"""Bringing an experiment up to date, or printing what that would take."""
+"""Running an experiment, or printing what would run."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import sys
 from dataclasses import replace
 
 from oceanpath.cli.commands import experiment_command
-from oceanpath.cli.experiments import quickstart, say
+from oceanpath.cli.experiments import print_status, quickstart
 from oceanpath.cli.options import Common
-from oceanpath.cli.preflight import refuse_known
+from oceanpath.cli.preflight import check_preflight
 from oceanpath.cli.report import report
 from oceanpath.cli.screen import facts, make_screen
 from oceanpath.cli.steps import Steps, span
@@ -23,37 +23,37 @@ from oceanpath.pipeline.status import StepState, forced_steps, inspect_plan
 
 
 def run(common: Common) -> int:
-    """Bring every stage of an experiment up to date."""
+    """Run every stage of an experiment that is not up to date."""
     if common.more["quickstart"]:
         if common.experiment is not None:
-            raise ExperimentError("--quickstart is an experiment of its own", got=common.experiment)
+            raise ExperimentError("--quickstart cannot be combined with an experiment file", got=common.experiment)
         common = replace(common, experiment=quickstart())
     return run_experiment(common)
 
 
 def run_experiment(common: Common, targets: tuple[str, ...] = ()) -> int:
-    """Bring the targets, or all stages of the file, up to date, or print what that would take."""
+    """Run the target stages, or all stages of the file, or print what would run."""
     return run_loaded_experiment(common.load(), common, targets)
 
 
 def run_loaded_experiment(experiment: Experiment, common: Common, targets: tuple[str, ...] = ()) -> int:
-    """The same for an experiment that is loaded."""
-    made = plan(experiment, targets, common.to)
+    """The same for a loaded experiment."""
+    planned = plan(experiment, targets, common.to)
     if common.dry_run or common.mermaid:
-        show_plan(made, common)
+        show_plan(planned, common)
         return int(ExitCode.OK)
-    states = run_plan(made, common)
+    states = run_plan(planned, common)
     if not common.as_json and not common.quiet:
         report(states, experiment, common)
     return int(ExitCode.OK)
 
 
-def run_plan(made: Plan, common: Common, published: Published = ignore) -> list[StepState]:
-    """Run a plan; `published` is called with every part that is published.
+def run_plan(planned: Plan, common: Common, published: Published = ignore) -> list[StepState]:
+    """Run a plan; `published` is called for every part that is published.
 
-    Raises: OceanPathError: what failed; the rest is kept.
+    Raises: OceanPathError: the first failure; all other results are kept.
     """
-    states = _go(made, common, published)
+    states = _go(planned, common, published)
     problem = first_error(states)
     if problem:
         skipped = [state.step.name for state in states if state.state == "skipped"]
@@ -63,8 +63,8 @@ def run_plan(made: Plan, common: Common, published: Published = ignore) -> list[
     return states
 
 
-def _go(made: Plan, common: Common, published: Published) -> list[StepState]:
-    workspace = common.place()
+def _go(planned: Plan, common: Common, published: Published) -> list[StepState]:
+    workspace = common.as_workspace()
     workspace.open()
     with Ledger(workspace.ledger) as ledger:
 
@@ -72,26 +72,26 @@ def _go(made: Plan, common: Common, published: Published) -> list[StepState]:
             cost = ledger.last_cost(stage)
             return None if cost is None else cost[0]
 
-        steps = Steps(made.steps, lambda step: last_seconds(step.stage.name))
+        steps = Steps(planned.steps, lambda step: last_seconds(step.stage.name))
         screen = make_screen(steps, quiet=common.quiet, as_json=common.as_json)
         command = " ".join(sys.argv[1:])
-        runner = Runner(made, workspace, ledger, command, screen, run_options(made, common, published))
+        runner = Runner(planned, workspace, ledger, command, screen, run_options(planned, common, published))
         try:
             return runner.run()
         except OceanPathError as error:
-            if common.as_json:  # what is refused before any step has no event of its own
+            if common.as_json:  # errors before the first step have no event of their own
                 print(json.dumps({"event": "refused", "error": error.render()}))
             raise
         finally:
             screen.close()
-            _tell_removed(runner, common)
+            _print_removed(runner, common)
 
 
-def run_options(made: Plan, common: Common, published: Published) -> RunOptions:
+def run_options(planned: Plan, common: Common, published: Published) -> RunOptions:
     """The options of a run, from the command line and the experiment's ``[runtime]``."""
-    runtime = made.experiment.base.value
+    runtime = planned.experiment.base.value
     return RunOptions(
-        forced=forced_steps(made, common.force),
+        forced=forced_steps(planned, common.force),
         jobs=common.jobs,
         executor=str(runtime("runtime.executor")),
         keep_going=common.keep_going,
@@ -100,8 +100,8 @@ def run_options(made: Plan, common: Common, published: Published) -> RunOptions:
     )
 
 
-def _tell_removed(runner: Runner, common: Common) -> None:
-    """Name the steps whose links were removed because they no longer belong to the others."""
+def _print_removed(runner: Runner, common: Common) -> None:
+    """Print the steps whose links were removed because they are inconsistent with the others."""
     experiment = runner.plan.experiment
     variants = {"", *(variant.name for variant in experiment.variants)}
     steps = sorted(step for step in runner.folder.removed if step.partition("@")[2] in variants)
@@ -111,52 +111,54 @@ def _tell_removed(runner: Runner, common: Common) -> None:
         print(json.dumps({"event": "unlinked", "steps": steps}))
         return
     folder = f"{common.workspace}/experiments/{experiment.name}"
-    what = f"{folder}: removed the links to {', '.join(steps)}, which were made from other results than those there now"
-    say(f"{what}. `{experiment_command('run', common, experiment)}` brings them up to date.", quiet=common.quiet)
+    what = f"{folder}: removed the links to {', '.join(steps)}, which used other results than the current ones"
+    print_status(f"{what}. `{experiment_command('run', common, experiment)}` updates them.", quiet=common.quiet)
 
 
-def show_plan(made: Plan, common: Common) -> list[StepState]:
+def show_plan(planned: Plan, common: Common) -> list[StepState]:
     """Print the state of every step and why it would run, an estimate of the time and, with --mermaid, the graph.
 
-    Raises: OceanPathError: something is known to be wrong, so that a run would be refused.
+    Raises: OceanPathError: the preflight reports problems, so a run would be rejected.
     """
-    place = common.place()
-    states = inspect_plan(made, place, common.force)
-    _show(states, made, common)
+    workspace = common.as_workspace()
+    states = inspect_plan(planned, workspace, common.force)
+    _show(states, planned, common)
     fresh = [state for state in states if state.state == "fresh"]
-    published = {state.step.name: place.folder("stage", state.step.stage.name, state.fingerprint) for state in fresh}
+    published = {
+        state.step.name: workspace.folder("stage", state.step.stage.name, state.fingerprint) for state in fresh
+    }
     if len(fresh) < len(states):
-        refuse_known(made, published, place.root, as_json=common.as_json, quiet=common.quiet)
+        check_preflight(planned, published, workspace.root, as_json=common.as_json, quiet=common.quiet)
     return states
 
 
-def _show(states: list[StepState], made: Plan, common: Common) -> None:
+def _show(states: list[StepState], planned: Plan, common: Common) -> None:
     if common.as_json:
         for state in states:
             print(json.dumps(facts(state)))
         if common.mermaid:
-            print(json.dumps({"mermaid": made.mermaid()}))
+            print(json.dumps({"mermaid": planned.mermaid()}))
         return
     rows = [[state.step.name, state.state, state.fingerprint[:12], "; ".join(state.why)] for state in states]
     print(table(("step", "state", "fingerprint", "why"), rows, text=("step", "why")))
     print(f"\n{_forecast(states, common)}")
     if common.mermaid:
-        print(f"\n{made.mermaid()}")
+        print(f"\n{planned.mermaid()}")
 
 
 def _forecast(states: list[StepState], common: Common) -> str:
-    """What the steps that are not fresh would take, from the last time each stage ran in this workspace."""
+    """Time and disk space of the steps to run, from the last run of each stage in this workspace."""
     left = [state for state in states if state.state != "fresh"]
     if not left:
         return "Nothing to do."
-    path = common.place().ledger
+    path = common.as_workspace().ledger
     known: dict[str, tuple[float, int]] = {}
     if path.exists():
         with Ledger(path, read_only=True) as ledger:
             last = {state.step.name: ledger.last_cost(state.step.stage.name) for state in left}
             known = {name: cost for name, cost in last.items() if cost is not None}
     seconds, size = sum(cost[0] for cost in known.values()), sum(cost[1] for cost in known.values())
-    text = f"{len(left)} steps to make"
+    text = f"{len(left)} steps to run"
     if known:
-        text += f"; {len(known)} of them took {span(seconds)} and {size / 2**20:.0f} MB the last time"
+        text += f"; the last runs of {len(known)} of them took {span(seconds)} and {size / 2**20:.0f} MB"
     return text + (f"; {len(left) - len(known)} never ran in this workspace" if len(known) < len(left) else "")

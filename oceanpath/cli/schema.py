@@ -1,7 +1,7 @@
 """The JSON Schema of experiment files: every table and key with its type, default and description.
 
-Descriptions are the docstrings below the fields of the settings classes. They are read from the source here and not by
-pydantic as it makes the classes, which would add a third to the start of every command.
+Descriptions are the docstrings below the fields of the settings classes. They are read from the source in this module;
+pydantic would read them when a class is created, which would add a third to the start of every command.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from oceanpath.settings import Settings
 from oceanpath.stages.catalog import CATALOG
 
 SCALARS = {
-    "name": {"type": "string", "description": "Name of the experiment and of its results folder; default: the file's."},
-    "extends": {"type": "string", "description": "Another experiment file whose keys this one overrides."},
+    "name": {
+        "type": "string",
+        "description": "Name of the experiment and of its results folder; default: the name of the file.",
+    },
+    "extends": {"type": "string", "description": "Base experiment file, whose keys this file overrides."},
     "seed": {"type": "integer", "default": 42, "description": "Seed of splits, training and resampling."},
 }
 VARIANT = {
     "type": "array",
-    "description": "Variants of the experiment: each overrides keys of the file; equal work is shared.",
+    "description": "Variants of the experiment: each overrides keys of the file; common steps run once.",
     "items": {
         "type": "object",
         "properties": {"name": {"type": "string", "description": "Name of the variant."}},
@@ -50,7 +53,7 @@ def experiment_schema() -> dict[str, Any]:
 
 
 def table_schema(settings: type[Settings]) -> dict[str, Any]:
-    """The JSON Schema of one table: the keys that a file may set, and the definitions that these refer to."""
+    """The JSON Schema of one table: its keys, and the definitions to which they refer."""
     for part in (*_nested(settings), settings):
         describe(part)
     schema = settings.model_json_schema()
@@ -70,11 +73,11 @@ def describe(settings: type[Settings]) -> None:
 
 def docstrings(settings: type[Settings]) -> dict[str, str]:
     """Field → the text below it, or below the same field of a base class."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for part in reversed(settings.__mro__):
         if issubclass(part, Settings) and part is not Settings:
-            found |= dict(_documented(part))
-    return found
+            texts |= dict(_documented(part))
+    return texts
 
 
 def _documented(settings: type[Settings]) -> Iterator[tuple[str, str]]:
@@ -88,12 +91,12 @@ def _documented(settings: type[Settings]) -> Iterator[tuple[str, str]]:
 
 
 def _nested(settings: type[Settings]) -> set[type[Settings]]:
-    """Settings classes that the fields of another one hold."""
-    found: set[type[Settings]] = set()
+    """Settings classes of the fields of a settings class."""
+    classes: set[type[Settings]] = set()
     waiting: list[Any] = [field.annotation for field in settings.model_fields.values()]
     while waiting:
         kind = waiting.pop()
         waiting += get_args(kind)
         if inspect.isclass(kind) and issubclass(kind, Settings):
-            found.add(kind)
-    return found
+            classes.add(kind)
+    return classes

@@ -1,4 +1,4 @@
-"""What a run prints while it works: live bars on a terminal, lines elsewhere; progress on stderr, results on stdout."""
+"""Progress of a run: bars on a terminal, otherwise lines on stderr, or events on stdout with --json."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from oceanpath.pipeline.stage import Progress, Quiet
 from oceanpath.pipeline.status import StepState
 
 EVERY_SECONDS = 10.0
-"""Between two lines of progress of one step."""
+"""Minimum time between two lines of progress of one step."""
 
 
 class TerminalScreen(Screen, Protocol):
     """A screen that can be closed."""
 
     def close(self) -> None:
-        """Nothing more will be drawn."""
+        """End drawing."""
 
 
 def make_screen(steps: Steps, *, quiet: bool, as_json: bool) -> TerminalScreen:
-    """The screen that the flags ask for, or the one that suits stderr."""
+    """The screen for these options and for the type of stderr."""
     if as_json:
         return Events(sys.stdout)
     if quiet:
         return NoScreen()
     if sys.stderr.isatty():
-        from oceanpath.cli.live import Live  # loads rich when it first draws
+        from oceanpath.cli.live import Live  # imports rich when it first draws
 
         return Live(steps)
     return Lines(sys.stderr, steps)
@@ -52,7 +52,7 @@ class NoScreen:
 
 
 class Events:
-    """One JSON object per line, for machines: ``{"event": "start" | "end", "step", ...}``."""
+    """One JSON object per line: ``{"event": "start" | "end", "step", ...}``."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -63,7 +63,7 @@ class Events:
         return Quiet()
 
     def end(self, state: StepState) -> None:
-        """A step is over, or was fresh."""
+        """A step has ended, or was fresh."""
         error = state.error.render() if state.error else None
         self._print({"event": "end", **facts(state), "seconds": state.seconds, "error": error})
 
@@ -76,11 +76,11 @@ class Events:
 
 def facts(state: StepState) -> dict[str, object]:
     """A step as one JSON object."""
-    found: dict[str, object] = {"step": state.step.name, "stage": state.step.stage.name}
-    found |= {"fingerprint": state.fingerprint or None, "state": state.state, "why": state.why}
+    event: dict[str, object] = {"step": state.step.name, "stage": state.step.stage.name}
+    event |= {"fingerprint": state.fingerprint or None, "state": state.state, "why": state.why}
     if state.manifest is not None:
-        found["metrics"] = dict(state.manifest.summary["metrics"])
-    return found
+        event["metrics"] = dict(state.manifest.summary["metrics"])
+    return event
 
 
 class Lines:
@@ -95,7 +95,7 @@ class Lines:
         return _LineProgress(self, step, self.steps.begin(step))
 
     def end(self, state: StepState) -> None:
-        """Print how a step went."""
+        """Print the outcome of a step."""
         self.steps.end(state.step)
         for line in outcome(state, self.steps):
             self.print(line)
@@ -104,12 +104,12 @@ class Lines:
         """Nothing to close."""
 
     def print(self, text: str) -> None:
-        """One line."""
+        """Print one line."""
         print(text, file=self.stream, flush=True)
 
 
 class _LineProgress:
-    """A line every few seconds, so that a log shows how far a step is."""
+    """A line every few seconds."""
 
     def __init__(self, lines: Lines, step: Step, pace: Pace) -> None:
         self.lines, self.label, self.pace = lines, lines.steps.label(step), pace
@@ -148,7 +148,7 @@ class _LineProgress:
 
 
 def outcome(state: StepState, steps: Steps) -> list[str]:
-    """How a step went, in lines; nothing for one that was fresh."""
+    """Lines on the outcome of a step; none if it was fresh."""
     label = steps.label(state.step)
     if state.state == "fresh":
         return []

@@ -1,4 +1,4 @@
-"""`oceanpath serve`: a bundle behind HTTP."""
+"""`oceanpath serve`: serve a bundle over HTTP."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from oceanpath.errors import ExitCode, ExperimentError
 from oceanpath.serving.settings import ServeSettings
 
 Bundle = Annotated[
-    Path | None, typer.Argument(metavar="[BUNDLE]", help="Bundle folder; default: that of the experiment.")
+    Path | None, typer.Argument(metavar="BUNDLE", help="Bundle folder; default: that of the experiment.")
 ]
 ExperimentFile = Annotated[Path | None, typer.Option("--experiment", "-e", help="Experiment whose bundle is used.")]
 
@@ -40,13 +40,13 @@ def serve(
 
 
 def bundle_folder(bundle: Path | None, experiment: Path | None, workspace: Path) -> Path:
-    """The bundle that is meant: the one named, or the one the experiment exported."""
+    """The named bundle, or that of the experiment."""
     if bundle is not None:
         return bundle
     common = Common(experiment, workspace=workspace)
-    meant = common.load()
-    folder = workspace / "experiments" / meant.name / "export"
+    loaded = common.load()
+    folder = workspace / "experiments" / loaded.name / "export"
     if not folder.is_dir():
-        do = f"Export it with `{experiment_command('export', common, meant)}`, or name a bundle folder."
+        do = f"Export it with `{experiment_command('export', common, loaded)}`, or name a bundle folder."
         raise ExperimentError("this experiment has no bundle yet", where=folder, do=do)
     return folder

@@ -1,6 +1,6 @@
-"""Ctrl-C, SIGTERM and a closed terminal end a command alike: the main thread is interrupted, its processes end with it.
+"""Ctrl-C, SIGTERM and SIGHUP interrupt the main thread; child processes end with the command.
 
-The exit code says which it was: 130, 143 or 129.
+The exit code is 130, 143 or 129.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from types import FrameType
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 BASE = 128
-"""What a shell adds to the number of the signal that ended a command."""
+"""The exit code of a command that a signal ended is this plus the number of the signal."""
 RETRY_SECONDS = 0.05
 IMPORT_SECONDS = 3.0
-"""An import is interrupted when it takes longer than this."""
+"""An import that takes longer than this is interrupted."""
 TWICE_SECONDS = 1.0
-"""`timeout` and schedulers signal a process and its group: a second signal within this time is the first one again."""
+"""`timeout` and schedulers signal a process and its group: a second signal within this time is ignored."""
 _received: list[tuple[float, int]] = []
 
 
 def listen() -> None:
-    """From now on raise KeyboardInterrupt at each of the signals, but for those that whoever started this ignores."""
+    """Raise KeyboardInterrupt at these signals, except for those that the parent process ignores."""
     for number in NUMBERS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
@@ -32,8 +32,8 @@ def listen() -> None:
     sys.unraisablehook = _dropped
 
 
-def forget() -> None:
-    """The command is done: from now on a signal ends the process at once."""
+def restore() -> None:
+    """Restore the default handlers: the command has ended, and a signal ends the process at once."""
     for number in NUMBERS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
@@ -41,9 +41,9 @@ def forget() -> None:
 
 
 def interrupted() -> int:
-    """Say that the command was interrupted; returns its exit code."""
+    """Print that the command was interrupted; returns its exit code."""
     with suppress(OSError):  # the terminal may be gone
-        print("interrupted: what is finished is kept; run the same command again to continue", file=sys.stderr)
+        print("interrupted: finished results are kept; run the same command again to continue", file=sys.stderr)
     return BASE + (_received[0][1] if _received else signal.SIGINT)
 
 
@@ -56,7 +56,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _raise(_: int, frame: FrameType | None) -> None:
-    """Raise KeyboardInterrupt, or try again soon during an import: code that loads may wrap or drop exceptions."""
+    """Raise KeyboardInterrupt; during an import try again later, because importing code may wrap or drop exceptions."""
     if _importing(frame) and time.monotonic() - _received[-1][0] < IMPORT_SECONDS:
         signal.setitimer(signal.ITIMER_REAL, RETRY_SECONDS)
         return
@@ -70,7 +70,7 @@ def _importing(frame: FrameType | None) -> bool:
 
 
 def _dropped(error: sys.UnraisableHookArgs) -> None:
-    """A destructor or a callback cannot pass an exception on: an interruption is tried again, others are printed."""
+    """For exceptions in destructors and callbacks: raise an interruption again later, print all others."""
     if issubclass(error.exc_type, KeyboardInterrupt):
         signal.setitimer(signal.ITIMER_REAL, RETRY_SECONDS)
     else:

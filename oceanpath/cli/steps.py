@@ -1,4 +1,4 @@
-"""How far a run is: which step of how many, and how long the rest will take."""
+"""Progress of a run: number of steps and remaining time."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from dataclasses import dataclass, field
 from oceanpath.pipeline.plan import Step
 
 WINDOW = 20
-"""Samples of progress that an estimate is made from."""
+"""Number of samples of progress for an estimate."""
 BETWEEN = 1.0
-"""Seconds between two of them."""
+"""Minimum seconds between two samples."""
 
 
 @dataclass
 class Pace:
-    """The time that one step still needs, from its recent progress and from the last time it ran."""
+    """Remaining time of one step, from its recent progress and its last duration."""
 
     began: float
     cost: float | None = None
-    """Seconds it took the last time, where it ran before in this workspace."""
+    """Seconds of its last run in this workspace, if any."""
     total: int = 0
     _samples: list[tuple[float, float]] = field(default_factory=list)
 
     def start(self, total: int) -> None:
-        """Counting to `total` begins."""
+        """Start counting to `total`."""
         self.total, self._samples = total, []
 
     def done(self, done: float) -> None:
-        """So much of the total is done."""
+        """Record the current count."""
         now = time.monotonic()
         if not self._samples or now - self._samples[-1][0] >= BETWEEN:
             self._samples = [*self._samples[1 - WINDOW :], (now, done)]
 
     def left(self) -> float | None:
-        """Seconds, or None while nothing is known."""
+        """Remaining seconds, or None if unknown."""
         known = None if self.cost is None else self.cost - (time.monotonic() - self.began)
-        known = known if known and known > 0 else None  # it takes longer than the last time
+        known = known if known and known > 0 else None  # longer than the last run
         if len(self._samples) < 2:
             return known
         (since, before), (now, done) = self._samples[0], self._samples[-1]
@@ -53,7 +53,7 @@ class Steps:
 
     steps: tuple[Step, ...]
     last_seconds: Callable[[Step], float | None] = lambda _: None
-    """How long a step took the last time, where that is known; asked when the first step starts."""
+    """Seconds of the last run of a step, if known; called when the first step starts."""
     costs: dict[str, float | None] = field(default_factory=dict)
     """Step → these seconds."""
     over: set[str] = field(default_factory=set)
@@ -65,7 +65,7 @@ class Steps:
         return self.running.setdefault(step.name, Pace(time.monotonic(), self.costs[step.name]))
 
     def end(self, step: Step) -> None:
-        """A step is over, or needed no work."""
+        """A step has ended, or was fresh."""
         self.over.add(step.name)
         self.running.pop(step.name, None)
 
@@ -74,7 +74,7 @@ class Steps:
         return f"[{self.steps.index(step) + 1}/{len(self.steps)}] {step.name}"
 
     def left(self) -> str:
-        """The time that all steps still need, in words; nothing while it is not known of any."""
+        """Remaining time of all steps as text; empty if unknown for all."""
         names = [step.name for step in self.steps if step.name not in self.over]
         times = [self.running[name].left() if name in self.running else self.costs.get(name) for name in names]
         known = [seconds for seconds in times if seconds is not None]
@@ -84,7 +84,7 @@ class Steps:
 
 
 def span(seconds: float) -> str:
-    """A length of time in words: ``45 s``, ``12 min``, ``1.5 h``."""
+    """A duration as text: ``45 s``, ``12 min``, ``1.5 h``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = seconds / 60

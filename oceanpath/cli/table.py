@@ -1,6 +1,6 @@
-"""Text for a terminal: tables and paragraphs that fit its width, and in which no number is broken.
+"""Tables and paragraphs that fit the width of the terminal, without line breaks in numbers.
 
-Plain text, because a run that has nothing to do prints one, and loading rich for it would take a tenth of its time.
+Plain text: a run without work prints a table, and importing rich would take a tenth of its time.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ GAP = "  "
 LONGEST_RULE = 60
 """Dashes under the name of a column."""
 NARROWEST = 16
-"""Characters that a column of text keeps however narrow the terminal is, or those of its longest word."""
+"""Minimum width of a column of text, unless its longest word is shorter."""
 
 
 def table(
     head: Sequence[str], rows: Sequence[Sequence[str]], *, text: Sequence[str] = (), width: int | None = None
 ) -> str:
-    """Rows under a header and a rule; columns that are empty in every row are left out.
+    """Rows below a header and a rule; empty columns are omitted.
 
     Args:
-        head: name of each column.
-        rows: cells.
-        text: names of the columns whose words may be wrapped; all others keep their width.
-        width: characters of a line; None = those of the terminal, without limit where stdout is none.
+        head: Name of each column.
+        rows: Cells.
+        text: Names of the columns that may be wrapped; all others keep their width.
+        width: Characters per line; None: the width of the terminal, or no limit if stdout is not a terminal.
     """
     kept = [k for k in range(len(head)) if any(row[k] for row in rows)]
     lines = [[head[k] for k in kept], *([row[k] for k in kept] for row in rows)]
@@ -41,30 +41,30 @@ def table(
 
 
 def paragraph(text: str, indent: str = "", width: int | None = None) -> str:
-    """Text in lines of the terminal's width, broken between words."""
+    """Text wrapped between words to the width of the terminal."""
     size = (terminal_width() if width is None else width) or 10**9
     wrapper = textwrap.TextWrapper(size, indent, indent, break_long_words=False, break_on_hyphens=False)
     return wrapper.fill(text)
 
 
 def terminal_width() -> int:
-    """Characters of a line of the terminal; 0 = no limit, where stdout is none."""
+    """Characters per line of the terminal; 0 (no limit) if stdout is not a terminal."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
 
 
 def _shrink(widths: list[int], least: Mapping[int, int], limit: int) -> None:
-    """Take from the widest column of text, character by character, until a line fits or no column can give more.
+    """Reduce the widest column of text, character by character, until lines fit or all have their minimum width.
 
     Args:
-        widths: characters of each column.
-        least: column of text → characters that it keeps.
-        limit: characters of a line; 0 = no limit.
+        widths: Characters of each column.
+        least: Column of text → its minimum width.
+        limit: Characters per line; 0: no limit.
     """
     while limit and sum(widths) + len(GAP) * (len(widths) - 1) > limit:
-        giving = [k for k in least if widths[k] > least[k]]
-        if not giving:
+        reducible = [k for k in least if widths[k] > least[k]]
+        if not reducible:
             return
-        widths[max(giving, key=lambda k: widths[k])] -= 1
+        widths[max(reducible, key=lambda k: widths[k])] -= 1
 
 
 def _longest_word(lines: Sequence[Sequence[str]], column: int) -> int:
@@ -72,7 +72,7 @@ def _longest_word(lines: Sequence[Sequence[str]], column: int) -> int:
 
 
 def _wrapped_row(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
-    """A row as lines of equal columns."""
+    """A row as lines of equal width."""
     sized = zip(cells, widths, strict=True)
     wrapped = [textwrap.wrap(cell, size, break_on_hyphens=False) or [""] for cell, size in sized]
     lines = zip_longest(*wrapped, fillvalue="")

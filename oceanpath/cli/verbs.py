@@ -1,4 +1,4 @@
-"""`run`, and one verb per stage: bring this stage, and all that it needs, up to date."""
+"""`run`, and one command per stage, which runs the stage and all that it needs."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from oceanpath.stages.catalog import CATALOG
 
 MODEL = flag("model", str | None, None, "Aggregator; `oceanpath models list` shows them.", key="model.name")
 OWN = {"extract": "oceanpath.cli.extract", "curate": "oceanpath.cli.curate", "mmap": "oceanpath.cli.mmap"}
-"""Stages whose verb has a module of its own, with `call(common) -> int` and `FLAGS`."""
+"""Stages whose command has its own module, with `call(common) -> int` and `FLAGS`."""
 WITH_MODEL = ("train", "eval", "analyze", "export")
 
 
 def names() -> list[str]:
-    """`run` and the stages, in flow order."""
+    """`run` and the stages in the order of the pipeline."""
     return ["run", *(stage.name for stage in CATALOG.stages)]
 
 
-def register(app: typer.Typer, wanted: Container[str]) -> None:
-    """Give `app` those of the verbs that are wanted."""
-    if "run" in wanted:
+def register(app: typer.Typer, needed: Container[str]) -> None:
+    """Add these commands to `app`."""
+    if "run" in needed:
         app.command("run", help=run.__doc__)(verb(run, (FILE, QUICKSTART, MODEL)))
     for stage in CATALOG.stages:
-        if stage.name in wanted:
+        if stage.name in needed:
             app.command(stage.name, help=stage.doc)(_verb(stage.name))
 
 
 def _verb(name: str) -> Callable[..., int]:
-    """The verb of a stage; those with code of their own are imported when they are wanted."""
+    """The command of a stage; its module, if any, is imported on demand."""
     if name in OWN:
         module = importlib.import_module(OWN[name])
         return verb(module.call, module.FLAGS)

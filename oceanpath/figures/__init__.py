@@ -1,5 +1,5 @@
-"""Figures: arrays in; PNG, PDF and SVG out. No statistics inside, no interactive state, the same bytes each time.
+"""Figures: PNG, PDF and SVG of arrays. No statistics, no interactive state, deterministic bytes.
 
-Reads arrays and, for heat maps, one thumbnail. Writes three files per call, or a PNG alone where there are thousands.
-Fails when arrays disagree (StageError).
+Reads arrays and, for heat maps, one thumbnail. Writes three files per call, or only a PNG if there are thousands.
+Fails if arrays do not fit together (StageError).
 """

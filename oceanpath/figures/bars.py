@@ -9,19 +9,19 @@ from oceanpath.figures.canvas import colour, drawing
 
 
 def draw_bars(path: Path, groups: Mapping[str, Mapping[str, float]], label: str) -> None:
-    """Draw {group: {name: value}} as horizontal bars, a colour a name, with the values written beside them."""
+    """Draw {group: {name: value}} as horizontal bars, one colour per name, labelled with their values."""
     names = list(dict.fromkeys(name for group in groups.values() for name in group))
     count = sum(len(group) for group in groups.values())
     with drawing(path, 6.4, 1.0 + 0.24 * count + 0.2 * len(groups)) as figure:
-        axes, place, ticks = figure.subplots(), 0.0, {}
+        axes, position, ticks = figure.subplots(), 0.0, {}
         for title, group in groups.items():
-            top = place
+            top = position
             for name, value in group.items():
-                bar = axes.barh(place, value, 0.8, color=colour(names.index(name)), label=name)
+                bar = axes.barh(position, value, 0.8, color=colour(names.index(name)), label=name)
                 axes.bar_label(bar, [f" {value:.2f}"], fontsize=7)
-                place += 1
-            ticks[title] = (top + place - 1) / 2
-            place += 0.8
+                position += 1
+            ticks[title] = (top + position - 1) / 2
+            position += 0.8
         axes.set_yticks(list(ticks.values()), list(ticks))
         axes.invert_yaxis()
         axes.set_xlabel(label)

@@ -1,4 +1,4 @@
-"""Reliability diagrams: observed shares as dots, and a smooth curve through all rows."""
+"""Reliability diagrams: observed fractions as dots, and a smooth curve of all rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SMALLEST, LARGEST = 12.0, 120.0
 
 @dataclass(frozen=True)
 class Bins:
-    """The bins of equal width on [0, 1] that hold rows: [b] each, in order of probability."""
+    """The non-empty bins of equal width on [0, 1]: [b] each, in order of probability."""
 
     centre: Floats
     predicted: Floats
@@ -32,7 +32,7 @@ class Bins:
 
 @dataclass(frozen=True)
 class Smooth:
-    """A curve through all rows, with its name; or why there is none."""
+    """A curve of all rows and its name, or the reason why there is none."""
 
     name: str
     x: Floats | None = None
@@ -40,22 +40,22 @@ class Smooth:
 
 
 @dataclass(frozen=True)
-class Words:
-    """What the axes show."""
+class CalibrationLabels:
+    """Title and axis labels."""
 
     title: str
     probability: str
     share: str
 
 
-def draw_calibration(path: Path, bins: Bins, smooth: Smooth, words: Words) -> None:
-    """Observed share against mean probability: a dot per bin, its area the number of rows, and a smooth curve.
+def draw_calibration(path: Path, bins: Bins, smooth: Smooth, labels: CalibrationLabels) -> None:
+    """Observed fraction against mean probability: one dot per bin, its area the number of rows, and a smooth curve.
 
     Args:
         path: The PNG to write.
         bins: The dots; their counts are drawn below.
         smooth: The curve.
-        words: Title and labels.
+        labels: Title and axis labels.
     """
     with drawing(path, height=4.6) as figure:
         axes, below = figure.subplots(2, 1, height_ratios=[4, 1], sharex=True)
@@ -65,11 +65,11 @@ def draw_calibration(path: Path, bins: Bins, smooth: Smooth, words: Words) -> No
             axes.plot(smooth.x, smooth.y, color=PALETTE[1], label=smooth.name, zorder=2)
         else:
             axes.plot([], [], linestyle="none", label="\n".join(wrap(smooth.name, 34)))
-        unit_square(axes, "", "\n".join(wrap(words.share, 34)))
-        axes.set(aspect="auto", title=words.title)
+        unit_square(axes, "", "\n".join(wrap(labels.share, 34)))
+        axes.set(aspect="auto", title=labels.title)
         bars = below.bar(bins.centre, bins.count, width=0.08, color=PALETTE[0])
         below.bar_label(bars, fontsize=6.5, padding=1)
-        below.set(xlabel="\n".join(wrap(words.probability, 38)), ylabel="Slides")
+        below.set(xlabel="\n".join(wrap(labels.probability, 38)), ylabel="Slides")
         below.margins(y=0.3)
         below.locator_params(axis="y", nbins=3, integer=True)
         figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center")

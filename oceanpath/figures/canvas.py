@@ -1,4 +1,4 @@
-"""The canvas of all figures: one look, one palette; PNG, PDF and SVG without a date or a version inside."""
+"""The canvas of all figures: one style, one palette; PNG, PDF and SVG without date or version."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "oceanpath",
     "text.parse_math": False,
 }
-"""Text in a PDF stays text; names of elements in an SVG are the same each time; a $ in a name is a $."""
+"""Text in a PDF stays text; names of elements in an SVG are deterministic; a $ in a name is a $."""
 METADATA: dict[str, dict[str, None]] = {
     "png": {"Software": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
@@ -45,7 +45,7 @@ MARGIN = 0.96
 
 @contextmanager
 def drawing(path: Path, width: float = 3.6, height: float = 3.4, vector: bool = True) -> Iterator[Figure]:
-    """A figure of width × height inches, written when the block ends to `path` (PNG) and to a PDF and an SVG beside it.
+    """A figure of width × height inches, written at the end of the block to `path` (PNG), and as PDF and SVG.
 
     Args:
         path: The PNG to write.
@@ -53,7 +53,7 @@ def drawing(path: Path, width: float = 3.6, height: float = 3.4, vector: bool = 
         height: In inches.
         vector: Whether PDF and SVG are written too.
 
-    A user's own matplotlib settings change nothing.
+    Matplotlib settings of the user have no effect.
     """
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
@@ -63,13 +63,13 @@ def drawing(path: Path, width: float = 3.6, height: float = 3.4, vector: bool = 
         yield figure
         if make_readable(figure):
             matplotlib.rcParams["pdf.fonttype"] = 3  # outlines: an OpenType font cannot be embedded as type 42
-        for form in METADATA if vector else ("png",):
-            file = path if form == "png" else path.with_suffix(f".{form}")
-            figure.savefig(file, format=form, metadata=METADATA[form])
+        for suffix in METADATA if vector else ("png",):
+            file = path if suffix == "png" else path.with_suffix(f".{suffix}")
+            figure.savefig(file, format=suffix, metadata=METADATA[suffix])
 
 
 def colour(number: int) -> str:
-    """The palette's colour for series `number`; it repeats after eight."""
+    """The colour of series `number`; colours repeat after eight."""
     return PALETTE[number % len(PALETTE)]
 
 
@@ -81,7 +81,7 @@ def unit_square(axes: Axes, x: str, y: str) -> None:
 
 
 def heading(figure: Figure, title: str, size: float = 9.0, smallest: float = 6.5) -> None:
-    """A title over the whole figure. Long lines are set in smaller letters, and then broken."""
+    """A title of the whole figure. Long lines are set in a smaller font, and then wrapped."""
     points = float(figure.get_figwidth()) * 72 * MARGIN
     longest = max(map(width_of, title.splitlines()), default=0.0)
     size = min(size, max(points / max(longest, 1.0), smallest))

@@ -15,9 +15,9 @@ from oceanpath.figures.canvas import GREY, drawing, heading
 from oceanpath.figures.scale_bar import scale_bar
 
 COLOURS = np.array([[255, 255, 255], [239, 68, 68], [34, 197, 94]], np.uint8)
-"""Nothing, discarded, kept."""
+"""Colours of no patch, discarded, kept."""
 SMALLEST, LARGEST = 256, 2048
-"""Pixels of the longer side of a map."""
+"""Minimum and maximum of the longer side of a map in pixels."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Map:
     pixel: float
     """Side of a pixel of the picture, level-0 pixels."""
     mpp: float | None = None
-    """Micrometres per level-0 pixel; None where it is unknown."""
+    """Micrometres per level-0 pixel; None if it is unknown."""
 
     @property
     def percent(self) -> float:
@@ -41,9 +41,9 @@ class Map:
 
 
 def coverage_map(name: str, coords: NDArray[np.int32], kept: NDArray[np.bool_], mpp: float | None = None) -> Map:
-    """One square per patch, green where `kept` [N], red where not; `coords` [N, 2] are level-0 pixels.
+    """One square per patch, green if `kept` [N], otherwise red; `coords` [N, 2] are level-0 pixels.
 
-    Patches closer than a pixel of the picture share one, which is red when any of them is discarded.
+    Patches closer than a pixel of the picture share one, which is red if any of them is discarded.
     """
     low = coords.min(axis=0).astype(np.int64)
     farthest = int((coords.max(axis=0).astype(np.int64) - low).max())
@@ -58,7 +58,7 @@ def coverage_map(name: str, coords: NDArray[np.int32], kept: NDArray[np.bool_], 
 
 
 def draw_coverage(path: Path, shown: Map) -> None:
-    """Write one map as PNG alone, with its title, a legend and a scale bar: a cohort has thousands of them."""
+    """Write one map, only as PNG, with title, legend and scale bar: a cohort has thousands of them."""
     high, wide = shown.picture.shape[:2]
     width = 4.6
     with drawing(path, width, max(1.6, width * high / wide) + 0.9, vector=False) as figure:
@@ -79,7 +79,7 @@ def draw_coverage(path: Path, shown: Map) -> None:
 
 
 def draw_montage(path: Path, maps: Sequence[Map], columns: int = 5) -> None:
-    """A montage of one or more maps, each under its name and the share of its patches that is kept."""
+    """A montage of one or more maps, each with its name and the percentage of patches kept."""
     columns = min(columns, len(maps))
     lines = math.ceil(len(maps) / columns)
     with drawing(path, 1.9 * columns, 2.1 * lines) as figure:
@@ -93,7 +93,7 @@ def draw_montage(path: Path, maps: Sequence[Map], columns: int = 5) -> None:
 
 
 def draw_summary(path: Path, percents: NDArray[np.float64]) -> None:
-    """How many slides keep which share of their patches; `percents` [slides] are in (0, 100]."""
+    """Histogram of the percentages of patches kept; `percents` [slides] are in (0, 100]."""
     with drawing(path, 4.2, 2.8) as figure:
         axes = figure.subplots()
         axes.hist(percents, bins=list(range(0, 101, 5)), color=tuple(COLOURS[2] / 255))
@@ -104,7 +104,7 @@ def draw_summary(path: Path, percents: NDArray[np.float64]) -> None:
 
 
 def _stride(coords: NDArray[np.int32]) -> int:
-    """The most common distance of neighbouring columns, else of lines, else 256."""
+    """The most common distance of neighbouring columns, or of rows, or 256."""
     for axis in (0, 1):
         steps = np.diff(np.unique(coords[:, axis]).astype(np.int64))
         if len(steps):

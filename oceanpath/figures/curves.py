@@ -18,14 +18,14 @@ from oceanpath.figures.lines import wrap
 Floats = NDArray[np.float64]
 DOTTED = (0, (2, 2))
 LEGEND_LETTERS, TICK_LETTERS = 36, 11
-"""Widths at which long names are broken, in units of the letter size."""
+"""Widths at which long names are wrapped, in units of the font size."""
 PER_LINE = 0.17
-"""Inches that a line of a legend takes."""
+"""Height of a line of a legend in inches."""
 
 
 @dataclass(frozen=True)
 class CurveLine:
-    """One curve, with a band around it when `low` and `high` are given on the grid `band_x`."""
+    """One curve, with a band if `low` and `high` are given on the grid `band_x`."""
 
     name: str
     x: Floats
@@ -34,7 +34,7 @@ class CurveLine:
     low: Floats | None = None
     high: Floats | None = None
     faint: bool = False
-    """A thin grey line: something to compare with."""
+    """A thin grey line, for comparison."""
 
 
 def draw_roc(path: Path, lines: Sequence[CurveLine], title: str = "", legend: str = "") -> None:
@@ -60,23 +60,23 @@ def draw_pr(
 
 
 def draw_probabilities(path: Path, groups: Mapping[str, Floats], x: str, title: str = "") -> None:
-    """Histograms of one probability, a class over the other. `groups`: true class → probabilities [n]."""
+    """Overlaid histograms of one probability, one per class. `groups`: true class → probabilities [n]."""
     edges = np.linspace(0, 1, 21).tolist()
     with drawing(path, height=2.8 + PER_LINE * len(groups)) as figure:
         axes = figure.add_subplot()
         for number, (name, scores) in enumerate(groups.items()):
             shade = colour(number)
-            label = _broken(f"{name} (n = {len(scores)})", LEGEND_LETTERS)
+            label = _wrapped(f"{name} (n = {len(scores)})", LEGEND_LETTERS)
             axes.hist(scores, edges, color=shade, alpha=0.35)
             axes.hist(scores, edges, color=shade, histtype="step", linewidth=1.4, label=label)
-        axes.set(xlabel=_broken(x, LEGEND_LETTERS), ylabel="Slides", xlim=(0, 1))
+        axes.set(xlabel=_wrapped(x, LEGEND_LETTERS), ylabel="Slides", xlim=(0, 1))
         axes.locator_params(axis="y", integer=True)
         axes.set_title(title)
         figure.legend(loc="outside lower center", title="True class", title_fontsize=8)
 
 
 def draw_confusion(path: Path, table: NDArray[np.int64], classes: Sequence[str], title: str = "") -> None:
-    """Counts [C, C] with shares of the true class; rows are true, columns are decided."""
+    """Counts [C, C] with fractions of the true class; rows are true, columns are predicted classes."""
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     few = len(classes) <= 6
     side = max(3.0, (0.62 if few else 0.42) * len(classes) + 1.4)
@@ -87,7 +87,7 @@ def draw_confusion(path: Path, table: NDArray[np.int64], classes: Sequence[str],
             shade = "white" if shares[row, column] > 0.55 else "black"
             text = f"{count}\n{shares[row, column]:.0%}" if few else f"{count}"
             axes.text(column, row, text, ha="center", va="center", color=shade).set_in_layout(False)
-        ticks, names = range(len(classes)), [_broken(name, TICK_LETTERS) for name in classes]
+        ticks, names = range(len(classes)), [_wrapped(name, TICK_LETTERS) for name in classes]
         long = max(map(len, classes)) > 6 and len(classes) > 2
         axes.set_xticks(ticks, names, rotation=40 if long else 0, ha="right" if long else "center")
         axes.set_yticks(ticks, names)
@@ -107,8 +107,8 @@ def _square(path: Path, lines: Sequence[CurveLine], title: str, legend: str) -> 
 
 
 def _plot_lines(axes: Axes, lines: Sequence[CurveLine], steps: str) -> None:
-    """The strong lines first, so that the legend names them first, with the faint ones underneath."""
-    strong, faint = [one for one in lines if not one.faint], [one for one in lines if one.faint]
+    """The strong lines are drawn first, for the order of the legend, with the faint ones below them."""
+    strong, faint = [line for line in lines if not line.faint], [line for line in lines if line.faint]
     for number, line in enumerate(strong):
         if line.band_x is not None and line.low is not None and line.high is not None:
             axes.fill_between(line.band_x, line.low, line.high, color=colour(number), alpha=0.18, linewidth=0)
@@ -120,11 +120,11 @@ def _plot_lines(axes: Axes, lines: Sequence[CurveLine], steps: str) -> None:
 def _legend(figure: Figure, axes: Axes, lines: Sequence[CurveLine], title: str) -> None:
     if lines:
         handles, names = axes.get_legend_handles_labels()
-        labels = [_broken(name, LEGEND_LETTERS) for name in names]
+        labels = [_wrapped(name, LEGEND_LETTERS) for name in names]
         figure.legend(handles, labels, loc="outside lower center", title=title or None, title_fontsize=8)
     else:
         axes.text(0.5, 0.6, "undefined: the rows hold one class only", ha="center", color=GREY)
 
 
-def _broken(text: str, width: float) -> str:
+def _wrapped(text: str, width: float) -> str:
     return "\n".join(wrap(text, width))

@@ -31,17 +31,17 @@ def draw_embedding(
         path: The PNG to write.
         xy: [n, 2]; the axes have no unit.
         labels: [n] class names.
-        roles: [n] train, val or test; test slides lie on top.
+        roles: [n] train, val or test; test slides are drawn on top.
         classes: In the order of their colours.
-        title: Above the picture.
+        title: Title of the figure.
     """
-    owner, part = np.asarray(labels), np.asarray(roles)
+    label_array, role_array = np.asarray(labels), np.asarray(roles)
     larger = float(np.clip(300 / max(len(xy), 1), 1, 3))  # few points may be larger
     with drawing(path, 4.2, 3.8 + 0.17 * max(len(classes), len(MARKERS))) as figure:
         axes = figure.add_subplot()
         for role, marker in MARKERS.items():
             for number, name in enumerate(classes):
-                points = xy[(owner == name) & (part == role)]
+                points = xy[(label_array == name) & (role_array == role)]
                 axes.scatter(
                     points[:, 0],
                     points[:, 1],
@@ -54,10 +54,10 @@ def draw_embedding(
                 )
         axes.set(xlabel="UMAP 1", ylabel="UMAP 2", xticks=[], yticks=[])
         heading(figure, title)
-        here = [role for role in MARKERS if role in set(roles)]
+        present = [role for role in MARKERS if role in set(roles)]
         names = [_dot(colour(number), "o", "\n".join(wrap(name, 30))) for number, name in enumerate(classes)]
         figure.legend(handles=names, loc="outside lower left")
-        parts = [_dot(GREY, MARKERS[role], NAMES[role]) for role in here]
+        parts = [_dot(GREY, MARKERS[role], NAMES[role]) for role in present]
         figure.legend(handles=parts, loc="outside lower right")
 
 

@@ -1,7 +1,7 @@
-"""Letters that matplotlib's own font lacks: from an installed font that has them, else written as their numbers.
+"""Characters that matplotlib's default font lacks: drawn in an installed font, or as their code points.
 
 Without this a class name in Chinese becomes a row of empty boxes. DejaVu Sans, which comes with matplotlib, covers
-Latin, Greek and Cyrillic; figures with other letters depend on the fonts of the machine.
+Latin, Greek and Cyrillic; figures with other characters depend on the fonts of the machine.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ from matplotlib.text import Text
 
 from oceanpath.figures.lines import width_of, wrap
 
-OWN = "DejaVu Sans"
+DEFAULT = "DejaVu Sans"
 PREFERRED = re.compile(r"noto.*cjk|source.?han|wqy|droid.*fallback|noto|yahei|simhei|pingfang|hiragino|malgun|arialuni")
 """Names of font files that are tried first: fonts for many scripts that are often installed."""
 UNUSUAL = re.compile(r"bold|black|heavy|light|thin|medium|italic|oblique")
 NARROWEST = 4.8
-"""Width of the number of a letter, in units of the letter size: lines of numbers are not made narrower."""
+"""Width of a code point, in units of the font size: the minimum width of lines."""
 WHITESPACE = frozenset("\t\n\r\v\f")
-logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # a font in bold alone is still readable
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # silences warnings about missing font weights
 _unwritable: set[str] = set()
-"""Letters that were written as numbers since the last `notice`."""
+"""Characters written as code points since the last `notice`."""
 
 
 def make_readable(figure: Figure) -> list[str]:
-    """Give the texts of a drawn figure fonts that have their letters; returns the families used beside `OWN`.
+    """Set fonts that have the characters of all texts of a figure; returns the families used besides `DEFAULT`.
 
-    A letter that no installed font has is written as ``U+80BF``; see `notice`.
+    A character that no installed font has is written as ``U+80BF``; see `notice`.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
-        figure.draw_without_rendering()  # tick labels have no text before
+        figure.draw_without_rendering()  # tick labels have no text before this
     texts = [text for text in figure.findobj(Text) if isinstance(text, Text)]
-    wanted = {letter for text in texts for letter in text.get_text()} - WHITESPACE
-    families, missing = _fonts_for(wanted)
+    needed = {letter for text in texts for letter in text.get_text()} - WHITESPACE
+    families, missing = _fonts_for(needed)
     for text in texts if families else ():
-        text.set_fontfamily([OWN, *families])
+        text.set_fontfamily([DEFAULT, *families])
     if missing:
         _unwritable.update(missing)
         _write_as_numbers(figure, texts, missing)
@@ -52,10 +52,10 @@ def make_readable(figure: Figure) -> list[str]:
 
 
 def notice(stage: str) -> str:
-    """One line about letters that were written as numbers since the last call; "" where there were none.
+    """One line about characters written as code points since the last call; "" if there were none.
 
     Args:
-        stage: The stage that draws the figures again.
+        stage: The stage that draws the figures.
     """
     letters = "".join(sorted(_unwritable))
     _unwritable.clear()
@@ -69,15 +69,15 @@ def notice(stage: str) -> str:
 
 
 def _fonts_for(letters: set[str]) -> tuple[list[str], set[str]]:
-    """Families beside `OWN` that have `letters`, and the letters that no font has."""
-    missing = {letter for letter in letters if ord(letter) not in _letters_of(font_manager.findfont(OWN))}
+    """Families besides `DEFAULT` that have `letters`, and the letters that no font has."""
+    missing = {letter for letter in letters if ord(letter) not in _letters_of(font_manager.findfont(DEFAULT))}
     families = []
     for path in _installed() if missing else ():
-        found = {letter for letter in missing if ord(letter) in _letters_of(path)}
-        if found:
+        covered = {letter for letter in missing if ord(letter) in _letters_of(path)}
+        if covered:
             font_manager.fontManager.addfont(path)
             families.append(font_manager.FontProperties(fname=path).get_name())
-            missing -= found
+            missing -= covered
         if not missing:
             break
     return families, missing
@@ -96,7 +96,7 @@ def _installed() -> tuple[str, ...]:
 
 @cache
 def _letters_of(path: str) -> frozenset[int]:
-    """Numbers of the letters in a font file; none where it cannot be read, or holds pictures instead of outlines."""
+    """Code points in a font file; none if it cannot be read, or has bitmaps instead of outlines."""
     try:
         font = FT2Font(path)
     except (OSError, RuntimeError):

@@ -1,7 +1,7 @@
-"""Attention over a slide. Everything is drawn in level-0 pixels, so nothing can be shifted or scaled twice.
+"""Attention over a slide, drawn in level-0 pixels.
 
-The colour says how many times more than an equal share a patch gets: attention × number of patches, 1 = uniform. The
-scale ends at the 99th percentile, so that one patch does not hide the others.
+The colour is attention × number of patches, a multiple of an equal share: 1 = uniform. The scale ends at the 99th
+percentile, so that one patch does not hide the others.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from oceanpath.figures.scale_bar import scale_bar
 COLOURS = "inferno"
 LABEL = "Attention (1 = an equal share)"
 FAINTEST, STRONGEST = 0.2, 0.75
-"""Opacity over a thumbnail: tissue that is not looked at stays visible."""
+"""Opacity over a thumbnail: tissue with little attention stays visible."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class Backdrop:
     level0_width: int
     level0_height: int
     mpp: float | None = None
-    """Micrometres per level-0 pixel along x; None where it is unknown."""
+    """Micrometres per level-0 pixel along x; None if it is unknown."""
 
     def scale(self) -> tuple[float, float]:
-        """Thumbnail pixels a level-0 pixel, in x and y."""
+        """Thumbnail pixels per level-0 pixel, in x and y."""
         height, width = self.thumbnail.shape[:2]
         return width / self.level0_width, height / self.level0_height
 
@@ -50,15 +50,15 @@ def draw_heatmap(
     backdrop: Backdrop,
     title: str,
 ) -> None:
-    """The thumbnail, and beside it the same with the patches coloured by attention.
+    """The thumbnail, and next to it the same with the patches coloured by attention.
 
     Args:
-        path: The PNG to write; PDF and SVG lie beside it.
+        path: The PNG to write; PDF and SVG are written next to it.
         coords: [n, 2] level-0 pixels, top-left corners.
         footprint: Width and height of a patch in level-0 pixels.
         attention: [n], non-negative, sums to 1.
         backdrop: The thumbnail and the size of level 0.
-        title: Above the picture.
+        title: Title of the figure.
     """
     width, height = backdrop.level0_width, backdrop.level0_height
     panel = 3.4
@@ -79,7 +79,7 @@ def draw_coords(
     attention: NDArray[np.floating],
     title: str,
 ) -> None:
-    """Patches at their places without a thumbnail: rectangles, or points where their size is unknown (None)."""
+    """Patches at their coordinates without a thumbnail: rectangles, or points if their size is unknown (None)."""
     side = footprint or (0.0, 0.0)
     low, high = coords.min(axis=0).astype(float), coords.max(axis=0) + np.asarray(side)
     margin = 0.02 * max(float((high - low).max()), 1.0)
@@ -100,7 +100,7 @@ def draw_coords(
 
 
 def draw_sorted(path: Path, attention: NDArray[np.floating], title: str) -> None:
-    """Attention of patches that have no place: sorted, as multiples of an equal share."""
+    """Attention of patches without coordinates: sorted, as multiples of an equal share."""
     shares = np.sort(relative(attention))[::-1]
     with drawing(path, 4.2, 2.8) as figure:
         axes = figure.add_subplot()
@@ -114,15 +114,15 @@ def draw_sorted(path: Path, attention: NDArray[np.floating], title: str) -> None
 def relative(attention: NDArray[np.floating]) -> NDArray[np.float64]:
     """Attention [n] as multiples of an equal share."""
     if attention.ndim != 1 or not len(attention) or not np.isfinite(attention).all() or attention.min() < 0:
-        raise StageError("attention is one finite, non-negative number a patch", got=attention.shape)
+        raise StageError("attention is not one finite, non-negative number per patch", got=attention.shape)
     return attention.astype(np.float64) * len(attention)
 
 
 def rectangles(coords: NDArray[np.int32], footprint: tuple[float, float]) -> NDArray[np.float64]:
     """Corners [n, 4, 2] of patches in level-0 pixels."""
     corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * np.asarray(footprint)
-    placed: NDArray[np.float64] = coords[:, None, :] + corners[None]
-    return placed
+    result: NDArray[np.float64] = coords[:, None, :] + corners[None]
+    return result
 
 
 def _colour_patches(
@@ -140,7 +140,7 @@ def _colour_patches(
         )
     top = _top(shares)
     patches = PolyCollection(list(rectangles(coords, footprint)), cmap=COLOURS, linewidths=0, antialiased=False)
-    patches.set_rasterized(True)  # one picture instead of ten thousand outlines in PDF and SVG
+    patches.set_rasterized(True)  # one image instead of ten thousand outlines in PDF and SVG
     patches.set_array(shares)
     patches.set_clim(0, top)
     if see_through:
@@ -169,6 +169,6 @@ def _bare(axes: Axes, width: float, height: float, left: float = 0.0, top: float
 
 
 def _paper(width: float, height: float, panel: float, panels: int) -> tuple[float, float]:
-    """Inches of a figure whose panels have the slide's shape and at most `panel` inches a side."""
+    """Inches of a figure whose panels have the slide's shape and sides of at most `panel` inches."""
     scale = panel / max(width, height)
     return max(width * scale * panels + 1.0, 3.2), max(height * scale, 1.2) + 0.6

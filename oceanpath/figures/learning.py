@@ -14,7 +14,7 @@ COLUMNS = 4
 
 @dataclass(frozen=True)
 class Losses:
-    """One fold: losses by epoch (None where an epoch has none), and the epoch whose weights were kept."""
+    """One fold: losses by epoch (None if an epoch has none), and the epoch whose weights were kept."""
 
     name: str
     train: Sequence[float | None]
@@ -25,9 +25,9 @@ class Losses:
 def draw_learning(path: Path, folds: Sequence[Losses], title: str) -> None:
     """Training and validation loss of one or more folds; the epoch that was kept is marked. Epochs count from 1."""
     columns = min(COLUMNS, len(folds))
-    lines = math.ceil(len(folds) / columns)
-    with drawing(path, 0.6 + 1.9 * columns, 0.9 + 1.5 * lines) as figure:
-        panels = figure.subplots(lines, columns, squeeze=False, sharey=True).flat
+    rows = math.ceil(len(folds) / columns)
+    with drawing(path, 0.6 + 1.9 * columns, 0.9 + 1.5 * rows) as figure:
+        panels = figure.subplots(rows, columns, squeeze=False, sharey=True).flat
         for axes, fold in zip(panels, folds, strict=False):
             for name, losses, shade in (("training", fold.train, GREY), ("validation", fold.val, PALETTE[0])):
                 ys = [math.nan if loss is None else loss for loss in losses]

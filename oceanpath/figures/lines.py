@@ -1,4 +1,4 @@
-"""Lines of text: how wide they are, and where long ones are broken."""
+"""Width and wrapping of lines of text."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 import unicodedata
 
 LETTER, WIDE_LETTER = 0.6, 1.05
-"""Width of a letter in units of its size; the second one for East Asian letters."""
+"""Width of a character in units of the font size; the second one for East Asian characters."""
 
 
 def wrap(text: str, width: float) -> list[str]:
-    """Lines of `text` that are at most `width` wide in units of the letter size, broken after blanks and in names."""
+    """Lines of `text` of at most `width`, in units of the font size, wrapped after blanks and within names."""
     lines = []
     for line in text.splitlines():
         lines.append("")
@@ -23,5 +23,5 @@ def wrap(text: str, width: float) -> list[str]:
 
 
 def width_of(text: str) -> float:
-    """Approximate width of a line in units of the letter size."""
+    """Approximate width of a line in units of the font size."""
     return sum(WIDE_LETTER if unicodedata.east_asian_width(letter) in "WF" else LETTER for letter in text)

@@ -9,11 +9,11 @@ UNITS = (("mm", 1000.0), ("µm", 1.0))
 
 
 def scale_bar(width: float, mpp: float | None) -> tuple[float, str]:
-    """Length in level-0 pixels of a bar of 1, 2 or 5 × 10^k that takes at most a quarter of a width, and its label.
+    """Length in level-0 pixels and label of a bar of 1, 2 or 5 × 10^k, at most a quarter of a width.
 
     Args:
         width: In level-0 pixels.
-        mpp: Micrometres per level-0 pixel; None where it is unknown, and the label is in pixels.
+        mpp: Micrometres per level-0 pixel; if it is None, the label is in pixels.
     """
     if mpp is None:
         length = _round(width / 4)
@@ -23,7 +23,7 @@ def scale_bar(width: float, mpp: float | None) -> tuple[float, str]:
     return micrometres / mpp, f"{micrometres / size:g} {name}"
 
 
-def _round(most: float) -> float:
-    """The largest of 1, 2 or 5 × 10^k up to `most`."""
-    power = 10.0 ** math.floor(math.log10(most))
-    return next(step * power for step in (5, 2, 1) if step * power <= most)
+def _round(limit: float) -> float:
+    """The largest of 1, 2 or 5 × 10^k up to `limit`."""
+    power = 10.0 ** math.floor(math.log10(limit))
+    return next(step * power for step in (5, 2, 1) if step * power <= limit)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import h5py
 import numpy as np
 
+from oceanpath.errors import shorten_list
 from oceanpath.hdf5.byte_runs import Runs, is_implausible
 from oceanpath.hdf5.chunks import Chunks, file_bytes, grid_of, in_order, tree_chunks
 from oceanpath.hdf5.rows import BLOCK_BYTES, INFLATABLE, Way, chunked_way
@@ -87,9 +88,13 @@ def _elsewhere(stored: DatasetStorage, path: Path) -> Refusal | None:
         return None
     files = sorted({name if name != "." else path.name for name in names})
     listed = [f"{name}{'' if (path.parent / name).exists() else ' (missing)'}" for name in files[:SHOWN]]
-    more = f" and {len(files) - SHOWN} more" if len(files) > SHOWN else ""
+    rows = shorten_list([*listed, *files[SHOWN:]], SHOWN)
     do = "Write the rows into the file itself: a change in another file would go unnoticed."
-    return {"what": f"{stored.name} is {kind}", "got": f"rows in {', '.join(listed)}{more}", "do": do}
+    return {
+        "what": f"{stored.name} is {kind}",
+        "got": f"rows in {rows}",
+        "do": do,
+    }
 
 
 def _missing_filter(stored: DatasetStorage, number: int) -> Refusal:

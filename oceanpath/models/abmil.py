@@ -3,7 +3,7 @@
     a_k = softmax_k( wᵀ ( tanh(V h_k) ⊙ sigm(U h_k) ) )      equation 9
     z   = Σ_k a_k h_k                                        equation 7
 
-Unlike the authors' code, V and U have biases and the patches pass one hidden layer with dropout first.
+Unlike in the authors' code, V and U have biases, and the patches first pass one hidden layer with dropout.
 """
 
 from __future__ import annotations

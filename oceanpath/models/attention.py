@@ -1,4 +1,7 @@
-"""The pieces that attention architectures share: heads, feed-forward, and exact 2-D ALiBi over blocks of queries."""
+"""Shared parts of attention architectures: heads, feed-forward layers, and exact 2-D ALiBi over blocks of queries.
+
+softmax( q kᵀ / √d − m_h · |p_q − p_k| ) v        m_h = 2^(−8 h / H): Press, Smith and Lewis, ICLR 2022, section 3
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from oceanpath.models.lengths import exporting
 from oceanpath.models.patches import masked_softmax
 
 QUERIES, SCORES = 1024, 1 << 24
-"""Most queries, and numbers of their bias, that exist at once: the memory of a bias is bounded."""
+"""Maximum number of queries per block, and of values of their bias: they bound memory."""
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
@@ -28,17 +31,17 @@ def join_heads(x: Tensor) -> Tensor:
 
 
 def streamed_tokens(first: Tensor, patches: nn.Module, rows: Tensor) -> Tensor:
-    """At inference: the token `first` [1, 1, C] and behind it ``patches(rows)``, made in blocks: [1, 1 + n, C]."""
+    """At inference: the token `first` [1, 1, C] followed by ``patches(rows)``, computed in blocks: [1, 1 + n, C]."""
 
     def block(part: slice) -> Tensor:
         before = [first[0]] if part.start == 0 else []
         return torch.cat([*before, patches(rows[max(0, part.start - 1) : part.stop - 1].to(first.dtype))])
 
-    return streaming.filled(len(rows) + 1, block).unsqueeze(0)
+    return streaming.in_blocks(len(rows) + 1, block).unsqueeze(0)
 
 
 class GatedGELU(nn.Module):
-    """[..., 2 C] → [..., C]: one half times GELU of the other (Shazeer, "GLU Variants Improve Transformer", 2020)."""
+    """[..., 2 C] → [..., C]: one half times the GELU of the other (Shazeer, "GLU Variants", 2020)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """The gated half."""
@@ -77,23 +80,23 @@ class SelfAttention(nn.Module):
         q, k, v = self.qkv(self.norm(x)).chunk(3, dim=-1)
         return split_heads(q, self.heads), split_heads(k, self.heads), split_heads(v, self.heads)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None, places: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None, positions: Tensor | None = None) -> Tensor:
         """Attention over the real tokens.
 
         Args:
             x: [B, N, C].
             mask: [B, N] bool, True where a token is real; None = all are.
-            places: [B, N, 3], x and y in pitches and 1 for a token that has a place, else 0; None = no bias.
+            positions: [B, N, 3], x and y in pitches, and 1 for a token with a position, otherwise 0; None = no bias.
         """
         q, k, v = self.split(x)
-        x = x + self.out(join_heads(_mix(q, k, v, mask, places)))
-        done: Tensor = x + self.ffn(x)
-        return done
+        x = x + self.out(join_heads(_attend(q, k, v, mask, positions)))
+        output: Tensor = x + self.ffn(x)
+        return output
 
     def keys_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values [B, heads, N, C / heads] of one bag's tokens [1, N, C], made in blocks."""
+        """Keys and values [B, heads, N, C / heads] of the tokens [1, N, C] of one bag, computed in blocks."""
         weight = self.qkv.weight[x.shape[-1] :]
-        both = streaming.filled(x.shape[1], lambda block: linear(self.norm(x[0, block]), weight))
+        both = streaming.in_blocks(x.shape[1], lambda block: linear(self.norm(x[0, block]), weight))
         k, v = both.unsqueeze(0).chunk(2, dim=-1)
         return split_heads(k, self.heads), split_heads(v, self.heads)
 
@@ -101,19 +104,19 @@ class SelfAttention(nn.Module):
         """[B, heads, N, C / heads]."""
         return split_heads(linear(self.norm(x), self.qkv.weight[: x.shape[-1]]), self.heads)
 
-    def stream(self, x: Tensor, places: Tensor | None, needed: int, return_attention: bool) -> Tensor | None:
-        """At inference: the first `needed` of the tokens x [1, N, C] are replaced by their outputs, block by block.
+    def stream(self, x: Tensor, positions: Tensor | None, needed: int, return_attention: bool) -> Tensor | None:
+        """At inference: replaces the first `needed` of the tokens x [1, N, C] by their outputs, block by block.
 
-        Beside the tokens only keys and values of all of them are held. `places` as in `forward`.
+        Besides the tokens only their keys and values are stored. `positions` as in `forward`.
 
-        Returns: Attention of the first token over the others [N - 1] when it was asked for.
+        Returns: Attention of the first token over the others [N - 1], if requested.
         """
         k, v = self.keys_values(x)
         attention = class_attention(self.queries(x[:, :1]), k[:, :, 1:], None)[0] if return_attention else None
         for block in streaming.blocks(needed):
             part = x[:, block]
-            here = None if places is None else places[:, block]
-            part = part + self.out(join_heads(_mix(self.queries(part), k, v, None, places, here)))
+            query_positions = None if positions is None else positions[:, block]
+            part = part + self.out(join_heads(_attend(self.queries(part), k, v, None, positions, query_positions)))
             x[:, block] = part + self.ffn(part)
         return attention
 
@@ -129,51 +132,58 @@ def alibi_slopes(heads: int, like: Tensor) -> Tensor:
     return torch.exp2(-8.0 * torch.arange(1, heads + 1, device=like.device, dtype=like.dtype) / heads)
 
 
-def _mix(
-    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, there: Tensor | None, here: Tensor | None = None
+def _attend(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None,
+    key_positions: Tensor | None,
+    query_positions: Tensor | None = None,
 ) -> Tensor:
-    """Attention, with −slope · distance added to the scores where keys have places `there`, queries `here`.
+    """Attention; with positions, −slope · distance is added to the scores.
 
-    Such queries come in blocks, recomputed in the backward pass.
+    With positions, blocks of queries are recomputed in the backward pass.
     """
-    if there is None:
+    if key_positions is None:
         return scaled_dot_product_attention(q, k, v, attn_mask=None if mask is None else mask[:, None, None, :])
     if exporting() and mask is None:
-        return _near_by_heads(q, k, v, there)
-    here = there if here is None else here
+        return _alibi_by_heads(q, k, v, key_positions)
+    query_positions = key_positions if query_positions is None else query_positions
     size = max(1, min(QUERIES, SCORES // (q.shape[1] * k.shape[2])))
     parts = []
     for start in range(0, q.shape[2], size):
-        block = (q[:, :, start : start + size], k, v, mask, here[:, start : start + size], there)
-        parts.append(checkpointed(True, _near, *block))
+        block = (q[:, :, start : start + size], k, v, mask, query_positions[:, start : start + size], key_positions)
+        parts.append(checkpointed(True, _alibi_attention, *block))
     return torch.cat(parts, dim=2)
 
 
-def _near(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, here: Tensor, there: Tensor) -> Tensor:
-    apart = torch.hypot(
-        here[:, :, None, 0] - there[:, None, :, 0],
-        here[:, :, None, 1] - there[:, None, :, 1],
+def _alibi_attention(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, query_positions: Tensor, key_positions: Tensor
+) -> Tensor:
+    distance = torch.hypot(
+        query_positions[:, :, None, 0] - key_positions[:, None, :, 0],
+        query_positions[:, :, None, 1] - key_positions[:, None, :, 1],
     )
-    apart = apart * here[:, :, None, 2] * there[:, None, :, 2]
-    bias = -alibi_slopes(q.shape[1], apart)[:, None, None] * apart[:, None]
+    distance = distance * query_positions[:, :, None, 2] * key_positions[:, None, :, 2]
+    bias = -alibi_slopes(q.shape[1], distance)[:, None, None] * distance[:, None]
     if mask is not None:
         bias = bias.masked_fill(~mask[:, None, None, :], float("-inf"))
     return scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
 
 
-def _near_by_heads(q: Tensor, k: Tensor, v: Tensor, places: Tensor) -> Tensor:
-    """As `_near` in a graph for another runtime: one head after another, because a number of blocks would be fixed.
+def _alibi_by_heads(q: Tensor, k: Tensor, v: Tensor, positions: Tensor) -> Tensor:
+    """`_alibi_attention` for exported graphs: one head at a time, because the number of blocks would be fixed.
 
-    ONNX has no hypot; distances in pitches are far from where their squares overflow.
+    ONNX has no hypot; the squares of distances in pitches do not overflow.
     """
-    x, y, has_place = places.unbind(dim=2)
-    apart = torch.sqrt((x[:, :, None] - x[:, None]).square() + (y[:, :, None] - y[:, None]).square())
-    apart = apart * has_place[:, :, None] * has_place[:, None]
-    slopes = alibi_slopes(q.shape[1], apart).unbind()
+    x, y, has_position = positions.unbind(dim=2)
+    distance = torch.sqrt((x[:, :, None] - x[:, None]).square() + (y[:, :, None] - y[:, None]).square())
+    distance = distance * has_position[:, :, None] * has_position[:, None]
+    slopes = alibi_slopes(q.shape[1], distance).unbind()
     heads = zip(q.unbind(dim=1), k.unbind(dim=1), v.unbind(dim=1), slopes, strict=True)
     scale = 1.0 / math.sqrt(q.shape[-1])
     mixed = [
-        torch.matmul(torch.softmax(torch.matmul(one, keys.mT) * scale - slope * apart, dim=-1), values)
-        for one, keys, values, slope in heads
+        torch.matmul(torch.softmax(torch.matmul(queries, keys.mT) * scale - slope * distance, dim=-1), values)
+        for queries, keys, values, slope in heads
     ]
     return torch.stack(mixed, dim=1)

@@ -1,7 +1,7 @@
 """Mamba-2 in both directions over the patches: Dao and Gu, "Transformers are SSMs", ICML 2024, figure 6.
 
-x → LayerNorm → Mamba-2 along the stored order + another against it → dropout → + x, `layers` times; then a mean of the
-patches' states, weighted by a softmax of one linear score as in MambaMIL (Yang, Wang and Chen, MICCAI 2024).
+x ← x + dropout( Mamba2(LN x) + reverse(Mamba2'(reverse(LN x))) )        `layers` times; the recurrence is in `ssd`
+z = Σ_k softmax_k(wᵀ x_k) x_k        as in MambaMIL (Yang, Wang and Chen, MICCAI 2024)
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from oceanpath.models.streaming import RunningSoftmax
 
 
 class BiMamba(BaseMIL):
-    """`settings.layers` pairs of Mamba-2 layers; bags are taken one by one, without padding."""
+    """`settings.layers` pairs of Mamba-2 layers; bags are computed one by one, without padding."""
 
     ordered = True  # a recurrence reads its patches in stored order
     requires_packed = True
@@ -40,10 +40,10 @@ class BiMamba(BaseMIL):
         self,
         h: Tensor,
         mask: Tensor | None,  # noqa: ARG002  # `requires_packed`: there is none
-        coords: Tensor | None,  # noqa: ARG002  # places count only by the order of the patches
+        coords: Tensor | None,  # noqa: ARG002  # coordinates matter only by the order of the patches
         return_attention: bool,
     ) -> tuple[Tensor, Tensor | None]:
-        """The weighted mean of the patches' last states, and the weights."""
+        """The weighted mean of the patches' final states, and the weights."""
         x = self.by_rows(self.patches, h)
         for layer in range(len(self.norms)):
             x = self.checkpointed(self._layer, layer, x)
@@ -53,14 +53,14 @@ class BiMamba(BaseMIL):
         return embedding, weights if return_attention else None
 
     def _layer(self, number: int, x: Tensor, ahead: ScanState | None = None, back: ScanState | None = None) -> Tensor:
-        """One layer over tokens [B, n, C]; `ahead` and `back` are what its directions know when they come to them."""
+        """One layer over tokens [B, n, C]; `ahead` and `back` are the states of its directions before them."""
         normed = self.norms[number](x)
-        forth, _ = self._one("ahead", number).step(normed, ahead)
-        reverse, _ = self._one("back", number).step(normed.flip(1), back)
+        forth, _ = self._direction("ahead", number).step(normed, ahead)
+        reverse, _ = self._direction("back", number).step(normed.flip(1), back)
         done: Tensor = x + self.dropout(forth + reverse.flip(1))
         return done
 
-    def _one(self, direction: str, number: int) -> Mamba2:
+    def _direction(self, direction: str, number: int) -> Mamba2:
         layer = getattr(self, direction)[number]
         assert isinstance(layer, Mamba2)
         return layer
@@ -68,24 +68,24 @@ class BiMamba(BaseMIL):
     def stream(
         self,
         rows: Tensor,
-        coords: Tensor | None,  # noqa: ARG002  # places count only by the order of the patches
+        coords: Tensor | None,  # noqa: ARG002  # coordinates matter only by the order of the patches
         return_attention: bool,
     ) -> tuple[Tensor, Tensor | None]:
-        """In blocks. Of a layer only what its directions know at the edges of blocks is kept.
+        """In blocks. Per layer, only the states at the edges of blocks are stored.
 
-        The tokens of a block are computed again from its patches in every pass: 2 · layers + 1 passes.
+        Each of 2 · layers + 1 passes recomputes the tokens of a block from its patches.
         """
         blocks = streaming.blocks(len(rows))
-        known: list[list[tuple[ScanState | None, ScanState | None]]] = []
+        edge_states: list[list[tuple[ScanState | None, ScanState | None]]] = []
 
         def tokens(block: int, layers: int) -> Tensor:
             x: Tensor = self.patches(rows[None, blocks[block]].to(self.score.weight.dtype))
             for number in range(layers):
-                x = self._layer(number, x, *known[number][block])
+                x = self._layer(number, x, *edge_states[number][block])
             return x
 
         for number in range(len(self.norms)):
-            known.append(self._edges(number, len(blocks), tokens))
+            edge_states.append(self._edges(number, len(blocks), tokens))
         running, scores = RunningSoftmax(), []
         for block in range(len(blocks)):
             states = self.norm(tokens(block, len(self.norms)))
@@ -97,13 +97,13 @@ class BiMamba(BaseMIL):
     def _edges(
         self, number: int, count: int, tokens: Callable[[int, int], Tensor]
     ) -> list[tuple[ScanState | None, ScanState | None]]:
-        """What both directions of a layer know when they come to each block."""
+        """States of both directions of a layer before each block."""
         ahead: list[ScanState | None] = [None]
         back: list[ScanState | None] = [None]
         for block in range(count - 1):
             normed = self.norms[number](tokens(block, number))
-            ahead.append(self._one("ahead", number).step(normed, ahead[-1])[1].kept())
+            ahead.append(self._direction("ahead", number).step(normed, ahead[-1])[1].kept())
         for block in reversed(range(1, count)):
             normed = self.norms[number](tokens(block, number)).flip(1)
-            back.append(self._one("back", number).step(normed, back[-1])[1].kept())
+            back.append(self._direction("back", number).step(normed, back[-1])[1].kept())
         return list(zip(ahead, reversed(back), strict=True))

@@ -1,7 +1,7 @@
-"""Gradient checkpointing: results of the forward pass that are computed again in the backward pass are not kept.
+"""Gradient checkpointing: inner results of the forward pass are recomputed in the backward pass instead of stored.
 
-Chen, Xu, Zhang and Guestrin, "Training Deep Nets with Sublinear Memory Cost", 2016. Where no gradient is recorded (and
-so in exports) the functions here do nothing. Random numbers of the second pass are those of the first.
+Chen, Xu, Zhang and Guestrin, "Training Deep Nets with Sublinear Memory Cost", 2016. Without gradients (and
+so in exports) these functions do nothing. Both passes draw the same random numbers.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from torch.utils.checkpoint import checkpoint
 
 R = TypeVar("R")
 ROWS = 4096
-"""Rows whose inner results exist at once in `by_rows`."""
+"""Number of rows per block in `by_rows`."""
 
 
 def checkpointed(wanted: bool, work: Callable[..., R], *inputs: object) -> R:
-    """``work(*inputs)``; when `wanted`, only its inputs are kept for the backward pass."""
+    """``work(*inputs)``; if `wanted`, only its inputs are stored for the backward pass."""
     if not wanted or not torch.is_grad_enabled():
         return work(*inputs)
     result: R = checkpoint(work, *inputs, use_reentrant=False)
@@ -27,9 +27,9 @@ def checkpointed(wanted: bool, work: Callable[..., R], *inputs: object) -> R:
 
 
 def by_rows(wanted: bool, work: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
-    """``work(rows)`` of a function that looks at each row [.., D] of [B, n, D] or [n, D] for itself, `ROWS` at a time.
+    """``work(rows)`` of a row-wise function of [B, n, D] or [n, D], `ROWS` rows at a time.
 
-    Without blocks the second pass would need at once what the first one did not keep.
+    Without blocks the backward pass would need all inner results at once.
     """
     if not wanted or not torch.is_grad_enabled() or rows.shape[-2] <= ROWS:
         return checkpointed(wanted, work, rows)

@@ -1,12 +1,12 @@
 """The patch-level loss of CLAM: Lu et al., Nature Biomedical Engineering 2021, methods, "instance-level clustering".
 
-Every class has a two-way linear layer over hidden patches. Of a slide of class y the most attended patches are evidence
-for y and the least attended are not; where classes exclude each other, the most attended are no evidence for the other
-classes. The loss is the smooth top-1 SVM of Berrada, Zisserman and Kumar, ICLR 2018, equation 6, at margin 1 and
-temperature 1, which for two ways is softplus(1 + s_wrong - s_right).
+Every class has a linear layer with two outputs over hidden patches. For a slide of class y, the most attended patches
+are positive examples of y and the least attended are negative ones; if classes exclude each other, the most attended
+are negative examples of the other classes. The loss is the smooth top-1 SVM of Berrada, Zisserman and Kumar, ICLR 2018,
+equation 6, at margin 1 and temperature 1, which for two outputs is softplus(1 + s_wrong - s_right).
 
-Unlike the authors' code, the chosen patches pass the first layers once more, so that dropout draws anew for them; a bag
-of fewer than 2 · `instance_patches` patches gives half of its patches to each side, and one of a single patch none.
+Unlike in the authors' code, the selected patches pass the first layers once more, with another dropout mask; a bag of
+fewer than 2 · `instance_patches` patches contributes half of its patches to each side, and a bag of one patch none.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MARGIN = 1.0
 
 
 class InstanceClustering(nn.Module):
-    """The two-way layers of `n_classes` classes, and their loss."""
+    """The linear layers of `n_classes` classes, and their loss."""
 
     def __init__(self, settings: ClamSBSettings, n_classes: int) -> None:
         super().__init__()
@@ -38,17 +38,18 @@ class InstanceClustering(nn.Module):
             batch: bags with labels.
             attention: [T]; only its order within a bag counts.
         """
-        assert batch.labels is not None, "only labelled bags are clustered"
+        assert batch.labels is not None, "the patch-level loss needs labels"
         chosen = [
-            self._extremes(one) + start for one, (start, _) in zip(batch.split(attention), batch.spans(), strict=True)
+            self._extremes(weights) + start
+            for weights, (start, _) in zip(batch.split(attention), batch.spans(), strict=True)
         ]
         rows = batch.features[torch.cat(chosen)].to(self.ways.weight.dtype)
         scores = widen(self.ways(embed(rows))).reshape(-1, self.n_classes, 2)
-        parts = torch.split(scores, [len(one) for one in chosen])
+        parts = torch.split(scores, [len(rows_of_bag) for rows_of_bag in chosen])
         return torch.stack([self._loss(part, label) for part, label in zip(parts, batch.labels, strict=True)])
 
     def _extremes(self, attention: Tensor) -> Tensor:
-        """Places of the most attended patches, then of as many of the least attended."""
+        """Indices of the most attended patches, then of as many of the least attended."""
         count = min(self.patches, len(attention) // 2)
         return torch.cat([attention.topk(count).indices, attention.topk(count, largest=False).indices])
 

@@ -4,8 +4,8 @@
     a_k   = softmax_k ⟨W_q h_k, W_q h_m⟩ / √Q         equation 6
     b     = Σ_k a_k W_v h_k                           equation 5
 
-The embedding holds b of every critical patch and, beside them, the top scores of stream 1: the paper averages the
-scores of both streams, here the classifier's linear layer weighs them. The scaling 1/√Q is that of the authors' code.
+The embedding is b of every critical patch and the maximum scores of stream 1. The paper averages the scores of both
+streams; here the linear layer of the classifier weights them. The scaling 1/√Q is that of the authors' code.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from oceanpath.models.streaming import RunningSoftmax
 
 
 class DSMIL(BaseMIL):
-    """Attention by likeness to `settings.critical` critical patches; embedding width critical × (hidden + 1)."""
+    """Attention by similarity to `settings.critical` critical patches; embedding width critical × (hidden + 1)."""
 
     def __init__(self, settings: DSMILSettings, in_dim: int) -> None:
         super().__init__(in_dim, settings.critical * (settings.hidden + 1))
@@ -37,43 +37,43 @@ class DSMIL(BaseMIL):
         self,
         h: Tensor,
         mask: Tensor | None,
-        coords: Tensor | None,  # noqa: ARG002  # likeness does not look at places
+        coords: Tensor | None,  # noqa: ARG002  # similarity ignores coordinates
         return_attention: bool,
     ) -> tuple[Tensor, Tensor | None]:
         """Both streams of padded bags, and the mean attention over critical patches."""
         hidden = self.by_rows(self.patches, h)
-        embedding, weights = _judge(self.instance(hidden), self.query(hidden), self.value(hidden), mask)
+        embedding, weights = _pool_streams(self.instance(hidden), self.query(hidden), self.value(hidden), mask)
         return embedding, weights.mean(dim=1) if return_attention else None
 
     def pool_packed(self, batch: Batch, return_attention: bool) -> tuple[Tensor, Tensor | None]:
-        """As `forward_features`; rows pass the layers together, bags are compared one by one."""
+        """As `forward_features`; layers compute all rows together, attention is per bag."""
         hidden = self.by_rows(self.patches, batch.features.to(self.instance.weight.dtype))
         parts = [batch.split(layer(hidden)) for layer in (self.instance, self.query, self.value)]
-        judged = [_judge(s[None], q[None], v[None], None) for s, q, v in zip(*parts, strict=True)]
-        embedding = torch.cat([one for one, _ in judged])
-        return embedding, torch.cat([w.mean(dim=1)[0] for _, w in judged]) if return_attention else None
+        pooled = [_pool_streams(s[None], q[None], v[None], None) for s, q, v in zip(*parts, strict=True)]
+        embedding = torch.cat([part for part, _ in pooled])
+        return embedding, torch.cat([w.mean(dim=1)[0] for _, w in pooled]) if return_attention else None
 
     def stream(
         self,
         rows: Tensor,
-        coords: Tensor | None,  # noqa: ARG002  # likeness does not look at places
+        coords: Tensor | None,  # noqa: ARG002  # similarity ignores coordinates
         return_attention: bool,
     ) -> tuple[Tensor, Tensor | None]:
-        """In two passes of blocks: one for the critical patches, one for the likeness to them."""
+        """In two passes of blocks: the critical patches, then the similarity to them."""
         blocks = streaming.blocks(len(rows))
 
         def hidden(block: slice) -> Tensor:
             patches: Tensor = self.patches(rows[block].to(self.instance.weight.dtype))
             return patches
 
-        tops, found = [], []
+        tops, top_queries = [], []
         for block in blocks:
             patches = hidden(block)
-            top, place = self.instance(patches).max(dim=0)
+            top, index = self.instance(patches).max(dim=0)
             tops.append(top)
-            found.append(self.query(patches.index_select(0, place)))
+            top_queries.append(self.query(patches.index_select(0, index)))
         top, winner = torch.stack(tops).max(dim=0)
-        critical = torch.stack(found)[winner, torch.arange(len(winner), device=winner.device)]
+        critical = torch.stack(top_queries)[winner, torch.arange(len(winner), device=winner.device)]
         running, scores = RunningSoftmax(), []
         for block in blocks:
             patches = hidden(block)
@@ -83,13 +83,13 @@ class DSMIL(BaseMIL):
         return embedding, running.weights(torch.cat(scores, dim=1)).mean(dim=0) if return_attention else None
 
 
-def _judge(scores: Tensor, queries: Tensor, values: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+def _pool_streams(scores: Tensor, queries: Tensor, values: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
     """Embedding [B, C·(E + 1)] and weights [B, C, N] of scores [B, N, C], queries [B, N, Q] and values [B, N, E]."""
     if mask is not None:
         scores = scores.masked_fill(~mask.unsqueeze(-1), float("-inf"))
-    top, place = scores.max(dim=1)
-    critical = queries.gather(1, place.unsqueeze(-1).expand(-1, -1, queries.shape[-1]))
-    likeness = torch.bmm(critical, queries.transpose(1, 2)) / math.sqrt(queries.shape[-1])
-    weights = masked_softmax(likeness, None if mask is None else mask.unsqueeze(1))
+    top, index = scores.max(dim=1)
+    critical = queries.gather(1, index.unsqueeze(-1).expand(-1, -1, queries.shape[-1]))
+    similarity = torch.bmm(critical, queries.transpose(1, 2)) / math.sqrt(queries.shape[-1])
+    weights = masked_softmax(similarity, None if mask is None else mask.unsqueeze(1))
     bag = torch.bmm(weights.to(values.dtype), values)
     return torch.cat([bag.flatten(1), top], dim=1), weights

@@ -1,8 +1,8 @@
-"""float32 matrix products on the CPU through oneDNN, where that is faster and was measured to be float32.
+"""Faster float32 matrix products on the CPU by oneDNN, if measured to be exact to float32.
 
-Torch sends them to another library unless its precision is "medium", which on a processor with matrix units means
-bfloat16. So the error of one product is measured once a process; over the limit nothing is changed. On a GPU "medium"
-would mean reduced precision, so there nothing is changed either.
+Torch uses oneDNN only at precision "medium", which on a processor with matrix units means bfloat16. Therefore the error
+of one product is measured once per process; above the limit nothing is changed. On a GPU "medium" means reduced
+precision, so nothing is changed there.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from functools import cache
 import torch
 
 LIMIT = 3e-6
-"""Largest error of a product of 1024-long rows, as a share of its largest value: float32 is below, bfloat16 1000 times
-above."""
+"""Maximum error of a product of rows of length 1024, relative to its largest value: float32 is below it, bfloat16 1000
+times above."""
 
 
 @contextmanager
 def fast_float32(device: torch.device | str = "cpu") -> Iterator[bool]:
-    """Inside, float32 products take the fast way if it is exact enough here; yields whether they do."""
+    """Inside, float32 products use oneDNN if it is exact enough on this machine; yields whether they do."""
     if torch.device(device).type != "cpu" or not _is_float32():
         yield False
         return
@@ -42,7 +42,7 @@ def _is_float32() -> bool:
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")
     try:
-        found = torch.nn.functional.linear(a, b)
+        product = torch.nn.functional.linear(a, b)
     finally:
         torch.set_float32_matmul_precision(before)
-    return float((found - exact).abs().max() / exact.abs().max()) <= LIMIT
+    return float((product - exact).abs().max() / exact.abs().max()) <= LIMIT

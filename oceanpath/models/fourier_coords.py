@@ -1,4 +1,4 @@
-"""Where patches lie, as features."""
+"""Fourier features of patch coordinates: Jaegle et al., ICML 2021, section 3.2, but with log-spaced wavelengths."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class FourierCoords(nn.Module):
         self.register_buffer("turns", 2 * math.pi / waves, persistent=False)
         self.linear = nn.Linear(4 * bands, width)
 
-    def forward(self, places: Tensor) -> Tensor:
-        """Features of pixels counted from the bag's smallest corner."""
-        angles = (places.to(self.linear.weight.dtype).unsqueeze(-1) * self.turns).flatten(-2)
+    def forward(self, coords: Tensor) -> Tensor:
+        """Features of coordinates relative to the smallest ones of the bag."""
+        angles = (coords.to(self.linear.weight.dtype).unsqueeze(-1) * self.turns).flatten(-2)
         features: Tensor = self.linear(torch.cat([angles.sin(), angles.cos()], dim=-1))
         return features

@@ -1,6 +1,6 @@
-"""The grid that the patches of a bag lie on, from their coordinates, as tensors of sizes that follow from n alone.
+"""The grid of the patches of a bag, from their coordinates, as tensors whose sizes depend on n alone.
 
-So an exporter can record it: no branch and no shape depends on a coordinate.
+No branch and no shape depends on a coordinate, so that exporters can record it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from torch import Tensor
 from oceanpath.models.lengths import as_tensor, ceil_sqrt
 
 SPARSE = 16
-"""Cells of a grid for each patch above which coordinates are not taken for a grid."""
+"""Maximum number of cells per patch; coordinates with more are not a grid."""
 SPARE = 64
-"""Cells that any bag may have beside them."""
+"""Number of cells that any bag may have in addition."""
 REACH = 3
 SIDE = 2 * REACH + 1
 """Cells per side of the kernel around a patch."""
@@ -34,11 +34,11 @@ class CoordsGrid(NamedTuple):
     height: Tensor
     """[B, 1] int64."""
     fits: Tensor
-    """[B, 1] bool: whether the coordinates are a grid; otherwise the cells mean nothing."""
+    """[B, 1] bool: whether the coordinates form a grid; otherwise the cells have no meaning."""
 
 
 def grid_of(coords: Tensor) -> CoordsGrid:
-    """The grid of coordinates [B, n, 2]. The step of an axis is the smallest distance between two different ones."""
+    """The grid of coordinates [B, n, 2]. The step of an axis is the smallest difference of coordinates."""
     along = coords.long().mT
     along = along - along.amin(dim=2, keepdim=True)
     ordered = along.sort(dim=2).values
@@ -53,33 +53,35 @@ def grid_of(coords: Tensor) -> CoordsGrid:
 
 
 def convolve_by_lookup(x: Tensor, coords: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
-    """A depthwise convolution [B, n, C] of patches with their neighbours, which are looked up: no plane is laid out.
+    """A depthwise convolution [B, n, C] of patches with their neighbours by lookup, without a dense plane.
 
     Args:
         x: The patches.
-        coords: [B, n, 2]; a bag whose coordinates are no grid lies on the smallest square in stored order, its end
+        coords: [B, n, 2]; a bag whose coordinates form no grid is put on the smallest square in stored order, its end
             filled by repeating the first patches.
         kernel: [C, 7, 7].
         bias: [C].
     """
     n, batch = as_tensor(x.shape[1], x), x.shape[0]
-    grid = _laid_out(grid_of(coords), x)
+    grid = _or_square(grid_of(coords), x)
     owner = _owners(grid, x)
     first = torch.arange(batch, device=x.device)[:, None] * (n + 1)
-    mine = owner.gather(1, grid.row * grid.width + grid.column) + first
-    # one row more in each bag: what an empty cell holds
+    own_row = owner.gather(1, grid.row * grid.width + grid.column) + first
+    # one more row per bag: the value of an empty cell
     empty = torch.cat([torch.zeros_like(x), torch.zeros_like(x[:, :1])], dim=1).flatten(0, 1)
-    cells = empty.index_put((mine.flatten(),), x.flatten(0, 1), accumulate=True)  # patches that share a cell add up
-    near = _neighbours(grid, owner, n) + first[:, None, None]
+    cells = empty.index_put(
+        (own_row.flatten(),), x.flatten(0, 1), accumulate=True
+    )  # patches in the same cell are summed
+    neighbours = _neighbours(grid, owner, n) + first[:, None, None]
     total = bias.expand_as(x)
-    for line, weights in zip(near.unbind(dim=1), kernel.unbind(dim=1), strict=True):
+    for line, weights in zip(neighbours.unbind(dim=1), kernel.unbind(dim=1), strict=True):
         rows = cells.index_select(0, line.flatten()).reshape(batch, SIDE, -1, x.shape[2])
         total = total + (rows * weights.mT[:, None]).sum(dim=1)
     return total
 
 
-def _laid_out(grid: CoordsGrid, x: Tensor) -> CoordsGrid:
-    """`grid`, with the smallest square in stored order for bags whose coordinates are none."""
+def _or_square(grid: CoordsGrid, x: Tensor) -> CoordsGrid:
+    """`grid`, with the smallest square in stored order for bags whose coordinates form none."""
     order = torch.arange(x.shape[1], device=x.device)[None]
     side = as_tensor(ceil_sqrt(x.shape[1], x), x)
     return CoordsGrid(
@@ -92,7 +94,7 @@ def _laid_out(grid: CoordsGrid, x: Tensor) -> CoordsGrid:
 
 
 def _owners(grid: CoordsGrid, x: Tensor) -> Tensor:
-    """[B, cells]: the number of a patch that lies in each cell, n for an empty one."""
+    """[B, cells]: the index of a patch in each cell, n for an empty one."""
     n, order = as_tensor(x.shape[1], x), torch.arange(x.shape[1], device=x.device)[None]
     cell = torch.arange(SPARSE * x.shape[1] + SPARE, device=x.device)[None]
     empty = (torch.zeros_like(cell) + n).expand(x.shape[0], -1)

@@ -1,7 +1,7 @@
-"""Sizes that follow from the number of patches, in eager code and in exported graphs.
+"""Sizes that depend on the number of patches, in eager code and in exported graphs.
 
-An exporter turns a comparison of sizes into a promise about all sizes. A size that is read back from a tensor carries
-no such promise: the graph computes it when it runs.
+An exporter fixes the outcome of a comparison of sizes for all sizes. A size that is read from a tensor is computed when
+the graph runs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def exporting() -> bool:
 
 
 def as_tensor(n: int, like: Tensor) -> Tensor:
-    """A size as an int64 scalar that stays a part of the graph."""
+    """A size as an int64 scalar that remains part of the graph."""
     if tracing():
         return torch.as_tensor(n)
     scalar: Tensor = torch.ops.aten.scalar_tensor(n, dtype=torch.int64, device=like.device)
@@ -50,7 +50,7 @@ def ceil_divide(n: int, by: int, like: Tensor) -> int:
 def _read(size: Tensor) -> int:
     whole = size.to(torch.int64)
     if tracing():
-        return whole  # type: ignore[return-value]  # while tracing, a tensor stands for a size
+        return whole  # type: ignore[return-value]  # while tracing, a size is a tensor
     value: int = whole.item()  # type: ignore[assignment]  # while exporting, a symbolic integer
     torch._check(value >= 1)  # type: ignore[no-untyped-call]  # untyped in torch
     torch._check(value <= LARGEST)  # type: ignore[no-untyped-call]  # untyped in torch

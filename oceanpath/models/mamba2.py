@@ -1,7 +1,10 @@
 """One direction of Mamba-2: Dao and Gu, "Transformers are SSMs", ICML 2024, figure 6.
 
-Parameters have the names and shapes of ``mamba_ssm.Mamba2`` (one group), whatever computes: the kernels of that package
-on CUDA (`mamba_kernels`), or plain torch on any device (`ssd`).
+    gate, x, B, C, Δ = in_proj(u)        x, B, C ← silu(conv1d(x, B, C))        y = SSD(x, Δ, A, B, C) + D x
+    out_proj(RMSNorm(y ⊙ silu(gate)))
+
+Parameters have the names and shapes of ``mamba_ssm.Mamba2`` (one group), for both implementations: the kernels of that
+package on CUDA (`mamba_kernels`), and plain torch on any device (`ssd`).
 """
 
 from __future__ import annotations
@@ -20,15 +23,15 @@ from oceanpath.models.ssd import scan
 
 
 class ScanState(NamedTuple):
-    """What one direction of a layer knows of the tokens before."""
+    """State of one direction of a layer after the preceding tokens."""
 
     inputs: Tensor
-    """[B, mixed, kernel - 1], the last ones of the convolution."""
+    """[B, mixed, kernel - 1], the last inputs of the convolution."""
     state: Tensor
     """[B, heads, P, S], of the recurrence."""
 
     def kept(self) -> ScanState:
-        """The same numbers in memory of their own: a view would keep all of its block."""
+        """A copy: a view would keep the whole block in memory."""
         return ScanState(self.inputs.clone(), self.state.clone())
 
 
@@ -43,7 +46,7 @@ class Mamba2(nn.Module):
         heads, mixed = inner // settings.head, inner + 2 * settings.state
         self.in_proj = nn.Linear(settings.hidden, inner + mixed + heads, bias=False)
         self.conv1d = nn.Conv1d(mixed, mixed, settings.kernel, groups=mixed)
-        # the authors' start: Δ log-uniform in [0.001, 0.1], kept as the inverse of softplus; −A uniform in [1, 16]
+        # initial values as published: Δ log-uniform in [0.001, 0.1], as the inverse of softplus; −A uniform in [1, 16]
         step = torch.exp(torch.rand(heads) * (math.log(0.1) - math.log(0.001)) + math.log(0.001))
         self.dt_bias = nn.Parameter(step + torch.log(-torch.expm1(-step)))
         self.A_log = nn.Parameter(torch.empty(heads).uniform_(1, 16).log())
@@ -56,7 +59,7 @@ class Mamba2(nn.Module):
         return self.step(h, None)[0]
 
     def step(self, h: Tensor, memory: ScanState | None) -> tuple[Tensor, ScanState]:
-        """`forward` of tokens that follow those of `memory` (None = nothing), and what is known after them."""
+        """`forward` of tokens after those of `memory` (None = none), and the state after them."""
         sizes = [self.inner, self.inner + 2 * self.state, len(self.D)]
         gate, mixed, steps = torch.split(self.in_proj(h), sizes, dim=-1)
         reach = self.conv1d.kernel_size[0] - 1

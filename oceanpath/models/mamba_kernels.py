@@ -1,6 +1,6 @@
-"""The scan of `ssd` by the Triton kernels of mamba-ssm, which run on CUDA only.
+"""The scan of `ssd` by the Triton kernels of mamba-ssm, for CUDA only.
 
-The same recurrence, so the same answer to rounding (1e-4), in memory that does not grow with the chunk.
+The same recurrence and the same result up to rounding (1e-4), in memory that does not grow with the chunk.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from torch import Tensor
 from oceanpath.errors import MissingExtraError
 
 SMALLEST = 16
-"""Rows of a Triton block; chunks are powers of two from there on."""
+"""Rows of a Triton block; chunks are powers of two, at least this."""
 
 
 def serve(wanted: str, x: Tensor) -> bool:
     """Whether the kernels compute a scan of x: never off CUDA and never in float64.
 
-    Raises: MissingExtraError: they are asked for by name and are not installed.
+    Raises: MissingExtraError: they are set by name and are not installed.
     """
     if wanted == "torch" or x.dtype == torch.float64 or not _on_cuda(x):
         return False
@@ -32,7 +32,7 @@ def serve(wanted: str, x: Tensor) -> bool:
         "the kernels of mamba-ssm are not installed",
         where="[model] kernels",
         got=wanted,
-        do="pip install 'oceanpath[mamba]' where CUDA is, or set kernels = \"torch\".",
+        do="pip install 'oceanpath[mamba]' on a machine with CUDA, or set kernels = \"torch\".",
     )
 
 
@@ -47,7 +47,7 @@ def scan(
         a: [H], negative.
         b: [B, L, S].
         c: [B, L, S].
-        chunk: tokens of one block; the next power of two is taken.
+        chunk: tokens of one block, rounded up to a power of two.
         start: the state [B, H, P, S] before the first token; None = 0.
 
     Returns: y [B, L, H, P] and the state [B, H, P, S] after the last token.

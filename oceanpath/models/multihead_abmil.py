@@ -1,8 +1,8 @@
-"""Several gated attention heads over the same patches: equation 9 of Ilse et al. (ICML 2018) once a head.
+"""Several gated attention heads over the same patches: equation 9 of Ilse, Tomczak and Welling (ICML 2018) per head.
 
-    z = W [z_1; …; z_H]        z_h = Σ_k a_hk x_k
+    z = W [z_1; …; z_H]        z_h = Σ_k a_hk x_k        a_hk = softmax_k( w_hᵀ ( tanh(V_h x_k) ⊙ sigm(U_h x_k) ) )
 
-The attention that is returned is the mean over heads.
+The returned attention is the mean over heads.
 """
 
 from __future__ import annotations
@@ -36,6 +36,6 @@ class MultiheadABMIL(SoftmaxPooling):
         return scores
 
     def join(self, pooled: Tensor) -> Tensor:
-        """One linear layer over the heads side by side."""
+        """One linear layer over the concatenated heads."""
         embedding: Tensor = self.joined(pooled.flatten(1))
         return embedding

@@ -1,13 +1,13 @@
-"""Nyström attention with a true key mask: Xiong et al., "Nyströmformer", AAAI 2021, equations 13 and 14.
+"""Nyström attention with a key mask: Xiong et al., "Nyströmformer", AAAI 2021, equations 13 and 14.
 
     A V ≈ softmax(Q K̃ᵀ) · ( softmax(Q̃ K̃ᵀ)⁺ · ( softmax(Q̃ Kᵀ) V ) )        Q̃, K̃: means of consecutive tokens (landmarks)
 
-plus a depthwise convolution of V along the sequence. A sequence of n tokens is filled up in front to a multiple of the
-landmarks; unlike the usual code, the filling takes part in no mean and no softmax, landmarks without a token are left
-out, and the starting scale of the pseudo-inverse is that of each matrix, so neither the filling nor other bags matter.
-The pseudo-inverse is float32 (float64 for a float64 model) even under autocast.
+plus a depthwise convolution of V along the sequence. A sequence of n tokens is padded at its start to a multiple of
+the landmarks. Unlike in the authors' code, padding takes part in no mean and no softmax, landmarks without tokens are
+left out, and the initial scale of the pseudo-inverse is per matrix, so that neither padding nor other bags matter. The
+pseudo-inverse is float32 (float64 for a float64 model) even under autocast.
 
-No step of `forward` branches on a length or slices by one: the graph exports with any n.
+`forward` neither branches on a length nor slices by one, so that it exports for any n.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Parts = tuple[Tensor, Tensor, Tensor]
 
 
 class NystromAttention(nn.Module):
-    """[B, n, C] → [B, n, C], all tokens real."""
+    """[B, n, C] → [B, n, C], without padding tokens."""
 
     def __init__(self, width: int, heads: int, landmarks: int, iterations: int, dropout: float) -> None:
         super().__init__()
@@ -43,32 +43,34 @@ class NystromAttention(nn.Module):
         """Approximate attention of every token to every token."""
         n, m = x.shape[1], self.landmarks
         size = ceil_divide(n, m, x)
-        filling = size * m - n
-        places = torch.arange(size * m, device=x.device) - filling
-        real = places >= 0
-        x = x.index_select(1, places.clamp(min=0)) * real.to(x.dtype)[None, :, None]
+        padding = size * m - n
+        positions = torch.arange(size * m, device=x.device) - padding
+        real = positions >= 0
+        x = x.index_select(1, positions.clamp(min=0)) * real.to(x.dtype)[None, :, None]
         q, k, v = self._split(x)
-        inside = real.reshape(m, size).sum(dim=1)
-        q_marks, k_marks = (_sums(part, m) / inside.clamp(min=1).to(q.dtype)[:, None] for part in (q, k))
-        gathered = torch.matmul(masked_softmax(torch.matmul(q_marks, k.mT), real).to(v.dtype), v)
-        mixed = self._spread(q, k_marks, inside > 0, self._undo(q_marks, k_marks, inside > 0, gathered))
+        counts = real.reshape(m, size).sum(dim=1)
+        q_landmarks, k_landmarks = (_sums(part, m) / counts.clamp(min=1).to(q.dtype)[:, None] for part in (q, k))
+        summaries = torch.matmul(masked_softmax(torch.matmul(q_landmarks, k.mT), real).to(v.dtype), v)
+        mixed = self._from_landmarks(
+            q, k_landmarks, counts > 0, self._inverse_times(q_landmarks, k_landmarks, counts > 0, summaries)
+        )
         out: Tensor = self.to_out(join_heads(mixed + self.res_conv(v)))
-        return out.index_select(1, torch.arange(n, device=x.device) + filling)
+        return out.index_select(1, torch.arange(n, device=x.device) + padding)
 
     def _split(self, x: Tensor) -> Parts:
         q, k, v = (split_heads(part, self.heads) for part in self.to_qkv(x).chunk(3, dim=-1))
         return q / math.sqrt(q.shape[-1]), k, v
 
-    def _undo(self, q_marks: Tensor, k_marks: Tensor, used: Tensor, gathered: Tensor) -> Tensor:
-        """The pseudo-inverse of the landmarks' attention, times what they gathered."""
-        marks = masked_softmax(torch.matmul(q_marks, k_marks.mT), used)
-        # a landmark without tokens is its own block of the matrix, which the inverse keeps apart
-        own = torch.eye(self.landmarks, device=marks.device, dtype=marks.dtype)
-        marks = torch.where(used[:, None] & used[None, :], marks, own)
-        return torch.matmul(_inverse(marks, self.iterations).to(gathered.dtype), gathered)
+    def _inverse_times(self, q_landmarks: Tensor, k_landmarks: Tensor, occupied: Tensor, summaries: Tensor) -> Tensor:
+        """The pseudo-inverse of the landmarks' attention times `summaries`, their attention-weighted values."""
+        landmark_attention = masked_softmax(torch.matmul(q_landmarks, k_landmarks.mT), occupied)
+        # a landmark without tokens is a block of its own, also in the inverse
+        own = torch.eye(self.landmarks, device=landmark_attention.device, dtype=landmark_attention.dtype)
+        landmark_attention = torch.where(occupied[:, None] & occupied[None, :], landmark_attention, own)
+        return torch.matmul(_inverse(landmark_attention, self.iterations).to(summaries.dtype), summaries)
 
-    def _spread(self, q: Tensor, k_marks: Tensor, used: Tensor, undone: Tensor) -> Tensor:
-        return torch.matmul(masked_softmax(torch.matmul(q, k_marks.mT), used).to(undone.dtype), undone)
+    def _from_landmarks(self, q: Tensor, k_landmarks: Tensor, occupied: Tensor, solved: Tensor) -> Tensor:
+        return torch.matmul(masked_softmax(torch.matmul(q, k_landmarks.mT), occupied).to(solved.dtype), solved)
 
     def first_attention(self, x: Tensor) -> Tensor:
         """Exact attention [B, n − 1] of the first token over the others, mean over heads: what Nyström approximates."""
@@ -79,7 +81,7 @@ class NystromAttention(nn.Module):
     def stream(self, x: Tensor, norm: nn.Module, needed: int, return_attention: bool) -> Tensor | None:
         """At inference: ``x += forward(norm(x))`` for the first `needed` of the tokens x [1, n, C], by blocks.
 
-        Three passes: the landmarks, what they gather from all tokens, and the tokens' outputs.
+        Three passes: the landmarks, their summaries of all tokens, and the outputs.
 
         Returns: `first_attention` of ``norm(x)``, [n − 1], or None.
         """
@@ -87,15 +89,17 @@ class NystromAttention(nn.Module):
         def split(part: slice) -> Parts:
             return self._split(norm(x[:, part]))
 
-        q_marks, k_marks, used = self._landmarks(x.shape[1], split)
-        gathered, first, scores = RunningSoftmax(), split(slice(0, 1))[0], []
+        q_landmarks, k_landmarks, occupied = self._landmarks(x.shape[1], split)
+        summaries, first, scores = RunningSoftmax(), split(slice(0, 1))[0], []
         for part in streaming.blocks(x.shape[1]):
             _, k, v = split(part)
-            gathered.add(widen(torch.matmul(q_marks, k.mT)), v)
+            summaries.add(widen(torch.matmul(q_landmarks, k.mT)), v)
             if return_attention:
                 scores.append(widen(torch.matmul(first, k.mT)).squeeze(2))
-        undone = self._undo(q_marks, k_marks, used, gathered.mean().to(x.dtype))
-        self._answer(x, split, needed, lambda q: self._spread(q, k_marks, used, undone.to(q.dtype)))
+        solved = self._inverse_times(q_landmarks, k_landmarks, occupied, summaries.mean().to(x.dtype))
+        self._write_outputs(
+            x, split, needed, lambda q: self._from_landmarks(q, k_landmarks, occupied, solved.to(q.dtype))
+        )
         return torch.softmax(torch.cat(scores, dim=-1)[..., 1:], dim=-1).mean(dim=(0, 1)) if scores else None
 
     def _landmarks(self, n: int, split: Callable[[slice], Parts]) -> tuple[Tensor, Tensor, Tensor]:
@@ -108,23 +112,27 @@ class NystromAttention(nn.Module):
             sums = sums or [torch.zeros(*q.shape[:2], m, q.shape[-1], device=q.device, dtype=widen(q).dtype)] * 2
             sums = [total.index_add(2, owner, widen(one)) for total, one in zip(sums, (q, k), strict=True)]
         first = torch.arange(m, device=sums[0].device) * size - (size * m - n)
-        inside = (first + size).clamp(min=0) - first.clamp(min=0)
-        q_marks, k_marks = ((total / inside.clamp(min=1).to(total.dtype)[:, None]).to(q.dtype) for total in sums)
-        return q_marks, k_marks, inside > 0
+        counts = (first + size).clamp(min=0) - first.clamp(min=0)
+        q_landmarks, k_landmarks = (
+            (total / counts.clamp(min=1).to(total.dtype)[:, None]).to(q.dtype) for total in sums
+        )
+        return q_landmarks, k_landmarks, counts > 0
 
-    def _answer(
+    def _write_outputs(
         self, x: Tensor, split: Callable[[slice], Parts], needed: int, attend: Callable[[Tensor], Tensor]
     ) -> None:
-        """Outputs of one block after the other; the convolution looks half a kernel beyond it on both sides."""
-        n, half, behind = x.shape[1], KERNEL // 2, None
+        """Write the outputs block by block; the convolution reads half a kernel beyond a block on both sides."""
+        n, half, previous = x.shape[1], KERNEL // 2, None
         for part in streaming.blocks(needed):
             q, _, v = split(slice(part.start, min(n, part.stop + half)))
-            before = v.new_zeros(*v.shape[:2], half, v.shape[-1]) if behind is None else behind
+            before = v.new_zeros(*v.shape[:2], half, v.shape[-1]) if previous is None else previous
             after = v.new_zeros(*v.shape[:2], part.stop + half - min(n, part.stop + half), v.shape[-1])
             size = part.stop - part.start
-            behind = torch.cat([before, v[:, :, :size]], dim=2)[:, :, -half:]  # before these tokens are changed
-            near = nn.functional.conv2d(torch.cat([before, v, after], dim=2), self.res_conv.weight, groups=self.heads)
-            x[:, part] += self.to_out(join_heads(attend(q[:, :, :size]) + near))
+            previous = torch.cat([before, v[:, :, :size]], dim=2)[:, :, -half:]  # before these tokens are changed
+            convolved = nn.functional.conv2d(
+                torch.cat([before, v, after], dim=2), self.res_conv.weight, groups=self.heads
+            )
+            x[:, part] += self.to_out(join_heads(attend(q[:, :, :size]) + convolved))
 
 
 def _sums(x: Tensor, parts: int) -> Tensor:

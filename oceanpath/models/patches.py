@@ -1,4 +1,4 @@
-"""The first layers that patch-wise architectures share, and attention weights over the real patches."""
+"""Shared first layers of patch-wise architectures, and attention weights over the real patches."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from oceanpath.models.settings import PatchModelSettings
 
 
 class PatchMLP(nn.Sequential):
-    """[..., in_dim] → [..., hidden]: (LayerNorm) → dropout → Linear → ReLU → dropout, each patch for itself."""
+    """[..., in_dim] → [..., hidden]: (LayerNorm) → dropout → Linear → ReLU → dropout, per patch."""
 
     def __init__(self, settings: PatchModelSettings, in_dim: int) -> None:
         norm = nn.LayerNorm(in_dim) if settings.input_norm == "layer" else nn.Identity()
@@ -25,8 +25,8 @@ class PatchMLP(nn.Sequential):
     def forward(self, h: Tensor) -> Tensor:
         """The hidden patches.
 
-        Scale and shift of the norm are moved into the weights of the linear layer where no dropout stands between: the
-        same function, but training then needs no gradient of [..., in_dim] numbers, a third of the layer's products.
+        Without dropout in between, scale and shift of the norm are folded into the weights of the linear layer: the
+        same function, but training needs no gradient of [..., in_dim] numbers, a third of the layer's products.
         """
         norm, drop, linear, *rest = self
         if isinstance(norm, nn.LayerNorm) and isinstance(linear, nn.Linear) and not (self.training and _drops(drop)):
@@ -52,5 +52,5 @@ def masked_softmax(scores: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def widen(x: Tensor) -> Tensor:
-    """Half precision as float32; float32 and float64 as they are."""
+    """Half precision as float32; float32 and float64 unchanged."""
     return x if x.dtype == torch.float64 else x.float()

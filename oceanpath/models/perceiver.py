@@ -1,12 +1,14 @@
-"""Latents that read a slide: Jaegle et al., "Perceiver: General Perception with Iterative Attention", ICML 2021.
+"""Perceiver: Jaegle et al., "Perceiver: General Perception with Iterative Attention", ICML 2021, section 3.
 
-A few learned latents attend to all patches (a read: cross-attention, cost N · latents), then to each other, once or
-several times; their mean is the slide. PRISM's slide encoder (Shaikovski et al. 2024) reads eight times with weights
-that are shared; here too patches first pass `PatchMLP`, and keys are normed. Optional 2-D Fourier features of the
-patches' places are added after a linear layer; they count from the smallest coordinates of the bag, so where the slide
-lies in its scan does not matter.
+    z ← z + softmax( (W_q z) (W_k h)ᵀ / √d ) W_v h        cross-attention of the latents z to the patches h: a read
+    z ← z + FFN(z), then self-attention blocks over z     `layers` per read; the slide embedding is the mean of z
 
-The attention that is returned is that of the last read, mean over latents and heads.
+The cost of a read is N · latents. PRISM's slide encoder (Shaikovski et al. 2024) has eight reads with shared weights.
+Unlike these papers, patches first pass `PatchMLP`, and keys are normalised. Optional 2-D Fourier features of the
+patches' coordinates are added after a linear layer; they are relative to the smallest coordinates of the bag, so that
+the position of the tissue in the scan has no effect.
+
+The returned attention is that of the last read, mean over latents and heads.
 """
 
 from __future__ import annotations
@@ -29,10 +31,10 @@ from oceanpath.models.settings import PerceiverSettings
 from oceanpath.models.streaming import RunningSoftmax
 
 Read = Callable[[int, Tensor, bool], tuple[Tensor, Tensor | None]]
-"""Number of the read, latents [B, L, C] and whether attention is wanted → what the latents [B, L, C] see, attention."""
+"""Number of the read, latents [B, L, C], whether to return attention → the latents' output [B, L, C], attention."""
 
 
-class Reader(NamedTuple):
+class ReadLayers(NamedTuple):
     """The layers of one read."""
 
     query: nn.Module
@@ -41,9 +43,9 @@ class Reader(NamedTuple):
     ffn: nn.Module
 
 
-def _reader(settings: PerceiverSettings) -> Reader:
+def _read_layers(settings: PerceiverSettings) -> ReadLayers:
     width = settings.hidden
-    return Reader(
+    return ReadLayers(
         nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width, bias=False)),
         nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * width, bias=False)),
         nn.Sequential(nn.Linear(width, width), nn.Dropout(settings.dropout)),
@@ -52,7 +54,7 @@ def _reader(settings: PerceiverSettings) -> Reader:
 
 
 class Perceiver(BaseMIL):
-    """`settings.latents` latents; `settings.reads` times a cross-attention and `settings.layers` blocks behind it."""
+    """`settings.latents` latents; `settings.reads` cross-attentions, each followed by `settings.layers` blocks."""
 
     def __init__(self, settings: PerceiverSettings, in_dim: int) -> None:
         super().__init__(in_dim, settings.hidden)
@@ -63,33 +65,35 @@ class Perceiver(BaseMIL):
         self.places = FourierCoords(settings.bands, width) if settings.positions == "fourier" else None
         self.reads_coords = self.places is not None
         self.latents = nn.Parameter(0.02 * torch.randn(1, settings.latents, width))
-        self.query, self.keys_values, self.out, self.ffn = _reader(settings)
+        self.query, self.keys_values, self.out, self.ffn = _read_layers(settings)
         inside = (settings.heads, settings.dropout, settings.expand, settings.gated)
         self.blocks = nn.ModuleList(SelfAttention(width, *inside) for _ in range(runs * self.layers))
         self.norm = nn.LayerNorm(width)
-        self.more = nn.ModuleList(nn.ModuleList(_reader(settings)) for _ in range(readers - 1))
+        self.more = nn.ModuleList(nn.ModuleList(_read_layers(settings)) for _ in range(readers - 1))
 
     def pool(
         self, h: Tensor, mask: Tensor | None, coords: Tensor | None, return_attention: bool
     ) -> tuple[Tensor, Tensor | None]:
-        """The mean latent of padded bags, and what the latents read."""
+        """The mean latent of padded bags, and the attention of the last read."""
         hidden = self.by_rows(self.patches, h)
         if coords is not None and self.places is not None:
-            far = coords if mask is None else coords.masked_fill(~mask.unsqueeze(-1), torch.iinfo(coords.dtype).max)
-            hidden = hidden + self.places(coords - far.amin(dim=1, keepdim=True))
+            real_coords = (
+                coords if mask is None else coords.masked_fill(~mask.unsqueeze(-1), torch.iinfo(coords.dtype).max)
+            )
+            hidden = hidden + self.places(coords - real_coords.amin(dim=1, keepdim=True))
         both = self._keys_values(hidden)
 
         def read(number: int, latents: Tensor, wanted: bool) -> tuple[Tensor, Tensor | None]:
             return self._read(self._queries(number, latents), both(number), mask, wanted)
 
-        return self._think(self.latents.expand(hidden.shape[0], -1, -1), read, return_attention)
+        return self._refine_latents(self.latents.expand(hidden.shape[0], -1, -1), read, return_attention)
 
     def pool_packed(self, batch: Batch, return_attention: bool) -> tuple[Tensor, Tensor | None]:
-        """Patches of all bags together, cross-attention by bag, latents of all bags together."""
+        """Layers compute all bags together; only the cross-attention is per bag."""
         hidden = self.by_rows(self.patches, batch.features.to(self.latents.dtype))
         if batch.coords is not None and self.places is not None:
-            moved = [one - one.amin(dim=0) for one in batch.split(batch.coords)]
-            hidden = hidden + self.places(torch.cat(moved))
+            relative = [bag - bag.amin(dim=0) for bag in batch.split(batch.coords)]
+            hidden = hidden + self.places(torch.cat(relative))
         both = self._keys_values(hidden)
 
         def read(number: int, latents: Tensor, wanted: bool) -> tuple[Tensor, Tensor | None]:
@@ -97,33 +101,33 @@ class Perceiver(BaseMIL):
             queries = self._queries(number, latents if number else self.latents)
             each = torch.split(queries, 1) if number else [queries] * len(batch)
             bags = zip(each, batch.split(both(number)), strict=True)
-            found = [self._read(one, patches[None], None, wanted) for one, patches in bags]
-            seen = [weights.squeeze(0) for _, weights in found if weights is not None]
-            return torch.cat([mixed for mixed, _ in found]), torch.cat(seen) if seen else None
+            results = [self._read(query, patches[None], None, wanted) for query, patches in bags]
+            attention = [weights.squeeze(0) for _, weights in results if weights is not None]
+            return torch.cat([mixed for mixed, _ in results]), torch.cat(attention) if attention else None
 
-        return self._think(self.latents.expand(len(batch), -1, -1), read, return_attention)
+        return self._refine_latents(self.latents.expand(len(batch), -1, -1), read, return_attention)
 
     def stream(self, rows: Tensor, coords: Tensor | None, return_attention: bool) -> tuple[Tensor, Tensor | None]:
-        """In blocks, one pass a read; attention takes one more: scores of all latents are larger than the bag."""
+        """In blocks, one pass per read and one more for attention, since all scores would be larger than the bag."""
 
         def read(number: int, latents: Tensor, wanted: bool) -> tuple[Tensor, Tensor | None]:
             queries, running = self._queries(number, latents), RunningSoftmax()
 
-            def scored(block: slice) -> tuple[Tensor, Tensor]:
-                return self._score_block(number, queries, rows[block], self._moved(coords, block))
+            def score_block(block: slice) -> tuple[Tensor, Tensor]:
+                return self._score_block(number, queries, rows[block], self._relative_coords(coords, block))
 
             for block in streaming.blocks(len(rows)):
-                running.add(*scored(block))
+                running.add(*score_block(block))
             mixed = join_heads(running.mean().to(self.latents.dtype))
             if not wanted:
                 return mixed, None
-            scores = (scored(block)[0] for block in streaming.blocks(len(rows)))
-            return mixed, torch.cat([running.weights(one).mean(dim=(0, 1, 2)) for one in scores])
+            scores = (score_block(block)[0] for block in streaming.blocks(len(rows)))
+            return mixed, torch.cat([running.weights(part).mean(dim=(0, 1, 2)) for part in scores])
 
-        embedding, weights = self._think(self.latents, read, return_attention)
+        embedding, weights = self._refine_latents(self.latents, read, return_attention)
         return embedding.squeeze(0), weights
 
-    def _moved(self, coords: Tensor | None, block: slice) -> Tensor | None:
+    def _relative_coords(self, coords: Tensor | None, block: slice) -> Tensor | None:
         return None if coords is None or self.places is None else coords[block] - coords.amin(dim=0)
 
     def _score_block(self, number: int, queries: Tensor, rows: Tensor, places: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -131,32 +135,32 @@ class Perceiver(BaseMIL):
         hidden = self.patches(rows.to(self.latents.dtype))
         if self.places is not None and places is not None:
             hidden = hidden + self.places(places)
-        both = self._layers_of(number).keys_values(hidden[None])
+        both = self._layers_of_read(number).keys_values(hidden[None])
         k, v = (split_heads(part, self.heads) for part in both.chunk(2, dim=-1))
         return widen(torch.matmul(queries, k.mT)) / math.sqrt(queries.shape[-1]), v
 
-    def _layers_of(self, number: int) -> Reader:
-        """The layers of a read; the first one's are the model's own: weights of a single read have plain names."""
+    def _layers_of_read(self, number: int) -> ReadLayers:
+        """The layers of a read. Those of the first are attributes of the model, so that weights have plain names."""
         if number == 0 or not self.more:
-            return Reader(self.query, self.keys_values, self.out, self.ffn)
+            return ReadLayers(self.query, self.keys_values, self.out, self.ffn)
         more = self.more[min(number, len(self.more)) - 1]
         assert isinstance(more, nn.ModuleList)
-        return Reader(*more)
+        return ReadLayers(*more)
 
     def _keys_values(self, hidden: Tensor) -> Callable[[int], Tensor]:
-        """Number of a read → keys and values of the patches; reads that share weights share them."""
-        made: dict[nn.Module, Tensor] = {}
+        """A function: number of a read → keys and values of the patches, computed once per set of weights."""
+        computed: dict[nn.Module, Tensor] = {}
 
         def both(number: int) -> Tensor:
-            layer = self._layers_of(number).keys_values
-            if layer not in made:
-                made[layer] = self.by_rows(layer, hidden)
-            return made[layer]
+            layer = self._layers_of_read(number).keys_values
+            if layer not in computed:
+                computed[layer] = self.by_rows(layer, hidden)
+            return computed[layer]
 
         return both
 
     def _queries(self, number: int, latents: Tensor) -> Tensor:
-        return split_heads(self._layers_of(number).query(latents), self.heads)
+        return split_heads(self._layers_of_read(number).query(latents), self.heads)
 
     def _read(
         self, q: Tensor, both: Tensor, mask: Tensor | None, return_attention: bool
@@ -169,11 +173,11 @@ class Perceiver(BaseMIL):
         scores = torch.matmul(q, k.transpose(-1, -2)) / math.sqrt(q.shape[-1])
         return mixed, masked_softmax(scores, keys).mean(dim=(1, 2))
 
-    def _think(self, x: Tensor, read: Read, return_attention: bool) -> tuple[Tensor, Tensor | None]:
-        """The mean of latents x [B, L, C] after all reads, and the attention of the last one."""
+    def _refine_latents(self, x: Tensor, read: Read, return_attention: bool) -> tuple[Tensor, Tensor | None]:
+        """The mean of latents x [B, L, C] after all reads, and the attention of the last read."""
         weights = None
         for number in range(self.reads):
-            layers = self._layers_of(number)
+            layers = self._layers_of_read(number)
             mixed, weights = read(number, x, return_attention and number == self.reads - 1)
             x = x + layers.out(mixed)
             x = x + self.checkpointed(layers.ffn, x)

@@ -2,7 +2,7 @@
 
     w_hk = softmax_k s_h(x_k)        z_h = Σ_k w_hk x_k        e = join(z_1 … z_H)
 
-At inference long bags are streamed: beside one block only the scores are kept.
+At inference long bags are computed in blocks; of all patches only the scores are stored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from oceanpath.models.streaming import RunningSoftmax
 
 
 class SoftmaxPooling(BaseMIL):
-    """An architecture that is patches → `scores` → weighted means → `join`."""
+    """Architectures of the form patches → `scores` → weighted means → `join`."""
 
     def __init__(self, settings: PatchModelSettings, in_dim: int, embed_dim: int) -> None:
         super().__init__(in_dim, embed_dim)
@@ -32,14 +32,14 @@ class SoftmaxPooling(BaseMIL):
         """Attention before the softmax: [..., hidden] → [..., H]."""
 
     def join(self, pooled: Tensor) -> Tensor:
-        """The slide embedding [B, embed_dim] of the heads' means [B, H, hidden]; here of a single head."""
+        """The slide embedding [B, embed_dim] from the means of the heads [B, H, hidden]; here for one head."""
         return pooled.squeeze(1)
 
     def pool(
         self,
         h: Tensor,
         mask: Tensor | None,
-        coords: Tensor | None,  # noqa: ARG002  # attention does not look at places
+        coords: Tensor | None,  # noqa: ARG002  # this attention ignores coordinates
         return_attention: bool,
     ) -> tuple[Tensor, Tensor | None]:
         """Weighted means of the hidden patches, and the mean weight over heads."""
@@ -51,20 +51,20 @@ class SoftmaxPooling(BaseMIL):
         return self.join(pooled), weights.mean(dim=1) if return_attention else None
 
     def pool_packed(self, batch: Batch, return_attention: bool) -> tuple[Tensor, Tensor | None]:
-        """As `forward_features` on the padded form, with no row computed that is not real."""
+        """As `forward_features` on the padded batch, without computing padding."""
         hidden = self.by_rows(self.patches, batch.features.to(next(self.parameters()).dtype))
         scores = widen(self.by_rows(self.scores, hidden))
-        parts = [_weigh(*bag) for bag in zip(batch.split(hidden), batch.split(scores), strict=True)]
+        parts = [_weighted_mean(*bag) for bag in zip(batch.split(hidden), batch.split(scores), strict=True)]
         embedding = self.join(torch.stack([pooled for pooled, _ in parts]))
         return embedding, torch.cat([weights.mean(dim=1) for _, weights in parts]) if return_attention else None
 
     def stream(
         self,
         rows: Tensor,
-        coords: Tensor | None,  # noqa: ARG002  # attention does not look at places
+        coords: Tensor | None,  # noqa: ARG002  # this attention ignores coordinates
         return_attention: bool,
     ) -> tuple[Tensor, Tensor | None]:
-        """In blocks; beside one of them only the scores are kept."""
+        """In blocks; of all patches only the scores are stored."""
         running, scores = RunningSoftmax(), []
         for block in streaming.blocks(len(rows)):
             hidden = self.patches(rows[block].to(next(self.parameters()).dtype))
@@ -74,6 +74,6 @@ class SoftmaxPooling(BaseMIL):
         return embedding, running.weights(torch.cat(scores, dim=1)).mean(dim=0) if return_attention else None
 
 
-def _weigh(hidden: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+def _weighted_mean(hidden: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
     weights = torch.softmax(scores, dim=0)
     return weights.to(hidden.dtype).T @ hidden, weights

@@ -1,8 +1,8 @@
 """Names of architectures → their settings and their modules. Torch is imported only by `build_aggregator`.
 
-A package of a user's own adds architectures by entry points of the group ``oceanpath.aggregators``: each names a light
-module (settings, no torch) that calls `register_aggregator` when it is imported. They are looked for only when a name
-is asked for that is not known here, or when all names are wanted.
+Installed packages add architectures by entry points of the group ``oceanpath.aggregators``: each names a light module
+(settings, no torch) that calls `register_aggregator` when it is imported. They are loaded only for a name that is not
+registered here, and for the list of all names.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ S = TypeVar("S", bound=type[ModelSettings])
 
 
 class Entry(NamedTuple):
-    """One architecture: its settings class and where its module is, as ``"module:Class"``."""
+    """One architecture: its settings class, and its module as ``"module:Class"``."""
 
     settings: type[ModelSettings]
     where: str
@@ -38,16 +38,16 @@ _ENTRIES: dict[str, Entry] = {}
 def register_aggregator(name: str, where: str) -> Callable[[S], S]:
     """A class decorator for settings: `name` is built by the class at ``"module:Class"``.
 
-    Raises: ValueError: the name is taken.
+    Raises: ValueError: the name is registered already.
     """
 
-    def remember(settings: S) -> S:
+    def register(settings: S) -> S:
         if name in _ENTRIES:
             raise ValueError(f"the aggregator {name!r} is registered already")
         _ENTRIES[name] = Entry(settings, where)
         return settings
 
-    return remember
+    return register
 
 
 register_aggregator("abmil", "oceanpath.models.abmil:ABMIL")(known.ABMILSettings)
@@ -62,7 +62,7 @@ register_aggregator("transmil", "oceanpath.models.transmil:TransMIL")(known.Tran
 
 
 def aggregator_names() -> list[str]:
-    """All known names, those of plug-ins among them, sorted."""
+    """All names including those of plug-ins, sorted."""
     load_plugins(GROUP)
     return sorted(_ENTRIES)
 
@@ -83,7 +83,7 @@ def settings_of(name: str) -> type[ModelSettings]:
 def parse_model(raw: Mapping[str, Any]) -> ModelSettings:
     """The settings object of a `[model]` table; without a name it is ABMIL.
 
-    Raises: ExperimentError: unknown name, unknown key or a value out of range; the nearest known word is named.
+    Raises: ExperimentError: unknown name, unknown key or a value out of range; the nearest known one is named.
     """
     name = str(raw.get("name", "abmil"))
     entry = _entry(name)

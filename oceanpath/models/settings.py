@@ -1,4 +1,4 @@
-"""The `[model]` table: one settings class an architecture. No torch."""
+"""The `[model]` table: one settings class per architecture. No torch."""
 
 from typing import ClassVar, Literal, Self
 
@@ -8,12 +8,12 @@ from oceanpath.settings import Settings
 
 
 class ModelSettings(Settings):
-    """What every architecture has: its name in the registry, and what `oceanpath models list` tells of it."""
+    """Keys of every architecture, and the facts that `oceanpath models list` prints."""
 
     parameters: ClassVar[int] = 0
-    """Parameters with the default settings for patch features of length 1024, without the classifier; 0 = not told."""
+    """Parameters with the default settings for patch features of length 1024, without the classifier; 0 = unknown."""
     cost: ClassVar[str] = ""
-    """How time grows with the N patches of a bag."""
+    """Growth of time with the N patches of a bag."""
     name: str
     """Aggregator; `oceanpath models list` shows all with their keys."""
     checkpoint: bool = False
@@ -21,7 +21,7 @@ class ModelSettings(Settings):
 
 
 class PatchModelSettings(ModelSettings):
-    """Architectures that begin with one `PatchMLP`: norm → dropout → Linear → ReLU → dropout."""
+    """Architectures whose first layer is one `PatchMLP`: norm → dropout → Linear → ReLU → dropout."""
 
     input_norm: Literal["none", "layer"] = "layer"
     """Normalisation of each patch feature: none, or LayerNorm."""
@@ -81,7 +81,7 @@ class ClamSBSettings(ABMILSettings):
 
 
 class DSMILSettings(PatchModelSettings):
-    """Critical patches, and attention by likeness to them (Li, Li and Eliceiri 2021)."""
+    """Critical patches, and attention by similarity to them (Li, Li and Eliceiri 2021)."""
 
     parameters: ClassVar[int] = 363_650
     cost: ClassVar[str] = "N"
@@ -89,7 +89,7 @@ class DSMILSettings(PatchModelSettings):
     critical: int = Field(2, ge=1)
     """Number of critical patches, each the maximum of its own score; one per class in the paper."""
     query: int = Field(128, ge=1)
-    """Width of the queries that patches are compared by."""
+    """Width of the queries by which patches are compared."""
 
 
 class _AttentionSettings(PatchModelSettings):

@@ -1,4 +1,7 @@
-"""Mean or maximum over the patches: what attention must beat."""
+"""Mean or maximum pooling over the patches, the baseline without attention.
+
+z = 1/n Σ_k x_k        or        z = max_k x_k per dimension
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,10 @@ from oceanpath.models.settings import StaticSettings
 
 
 class StaticPooling(BaseMIL):
-    """One hidden layer a patch, then its mean or maximum over the bag.
+    """One hidden layer per patch, then the mean or maximum over the bag.
 
-    "Attention" of the mean is 1/n. Of the maximum it is the share of embedding dimensions that a patch decides;
-    patches with equal values share a dimension equally.
+    "Attention" of the mean is 1/n. Of the maximum it is the share of embedding dimensions whose maximum is in
+    this patch; patches with equal values share a dimension equally.
     """
 
     def __init__(self, settings: StaticSettings, in_dim: int) -> None:
@@ -29,7 +32,7 @@ class StaticPooling(BaseMIL):
         self,
         h: Tensor,
         mask: Tensor | None,
-        coords: Tensor | None,  # noqa: ARG002  # a pool does not look at places
+        coords: Tensor | None,  # noqa: ARG002  # pooling ignores coordinates
         return_attention: bool,
     ) -> tuple[Tensor, Tensor | None]:
         """Mean or maximum of the hidden patches."""
@@ -46,23 +49,23 @@ class StaticPooling(BaseMIL):
     def stream(
         self,
         rows: Tensor,
-        coords: Tensor | None,  # noqa: ARG002  # a pool does not look at places
+        coords: Tensor | None,  # noqa: ARG002  # pooling ignores coordinates
         return_attention: bool,
     ) -> tuple[Tensor, Tensor | None]:
-        """In blocks; the shares of a maximum need two more passes over the bag."""
+        """In blocks; the attention of a maximum takes two more passes over the bag."""
         dtype = next(self.parameters()).dtype
 
         def hidden() -> Iterator[Tensor]:
             return (self.patches(rows[block].to(dtype)) for block in streaming.blocks(len(rows)))
 
         if self.kind == "mean":
-            embedding = torch.stack([one.sum(dim=0) for one in hidden()]).sum(dim=0) / len(rows)
+            embedding = torch.stack([part.sum(dim=0) for part in hidden()]).sum(dim=0) / len(rows)
             return embedding, widen(embedding).new_full((len(rows),), 1 / len(rows)) if return_attention else None
-        top = torch.stack([one.amax(dim=0) for one in hidden()]).amax(dim=0)
+        top = torch.stack([part.amax(dim=0) for part in hidden()]).amax(dim=0)
         if not return_attention:
             return top, None
-        ties = torch.stack([(one == top).sum(dim=0) for one in hidden()]).sum(dim=0)
-        return top, torch.cat([((one == top) / widen(ties)).mean(dim=-1) for one in hidden()])
+        ties = torch.stack([(part == top).sum(dim=0) for part in hidden()]).sum(dim=0)
+        return top, torch.cat([((part == top) / widen(ties)).mean(dim=-1) for part in hidden()])
 
 
 def _deciding_share(hidden: Tensor, top: Tensor) -> Tensor:

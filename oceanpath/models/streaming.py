@@ -1,7 +1,7 @@
-"""Long bags at inference, block by block: when, how large a block is, and softmax-weighted sums over blocks.
+"""Long bags at inference in blocks: from which length, of which size, and softmax-weighted sums over blocks.
 
-A running maximum, sum and weighted sum (Milakov and Gimelshein 2018) are all that is kept of a softmax, so memory does
-not grow with the rows.
+Of a softmax only a running maximum, sum and weighted sum are stored (Milakov and Gimelshein 2018, algorithm 3), so that
+memory does not grow with the rows.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from torch import Tensor
 from oceanpath.models.patches import widen
 
 STREAM_ABOVE = 16_384
-"""Rows of a batch above which inference streams; below it everything fits into a few megabytes anyway."""
+"""Rows of a batch above which inference streams; smaller batches take a few megabytes."""
 BLOCK = 4096
 
 
 def streams(rows: int) -> bool:
-    """Whether a batch of so many rows is read in blocks: never while gradients are recorded."""
+    """Whether a batch of this many rows is computed in blocks: never while gradients are recorded."""
     return rows > STREAM_ABOVE and not torch.is_grad_enabled()
 
 
@@ -29,8 +29,8 @@ def blocks(rows: int) -> list[slice]:
     return [slice(start, min(rows, start + BLOCK)) for start in range(0, rows, BLOCK)]
 
 
-def filled(rows: int, block: Callable[[slice], Tensor]) -> Tensor:
-    """[rows, E] of what `block` gives for every slice [n, E], none of it held twice."""
+def in_blocks(rows: int, block: Callable[[slice], Tensor]) -> Tensor:
+    """[rows, E] of the results [n, E] of `block` for every slice, without a second copy."""
     whole = None
     for part in blocks(rows):
         values = block(part)
@@ -42,7 +42,7 @@ def filled(rows: int, block: Callable[[slice], Tensor]) -> Tensor:
 
 @contextmanager
 def limits(above: int, block: int) -> Iterator[None]:
-    """Inside, inference streams above `above` rows in blocks of `block`: how a law looks at small bags."""
+    """Inside, inference streams above `above` rows in blocks of `block`: for checks on small bags."""
     global STREAM_ABOVE, BLOCK
     before = STREAM_ABOVE, BLOCK
     STREAM_ABOVE, BLOCK = above, block
@@ -70,10 +70,10 @@ class RunningSoftmax:
         self.top, self.total, self.sums = top, total, sums
 
     def mean(self) -> Tensor:
-        """The weighted mean [..., E] of everything added."""
+        """The weighted mean [..., E] of all blocks."""
         return self.sums / self.total.unsqueeze(-1)
 
     def weights(self, scores: Tensor) -> Tensor:
-        """The weights [..., n] that rows with these scores had in it."""
+        """The weights [..., n] of rows with these scores in the mean."""
         assert self.top is not None, "nothing was added"
         return torch.exp(scores - self.top.unsqueeze(-1)) / self.total.unsqueeze(-1)

@@ -1,11 +1,13 @@
-"""A plain transformer over the patches with 2-D ALiBi, as TITAN reads a slide.
+"""A transformer over the patches with 2-D ALiBi, as in TITAN.
+
+    x ← x + W_o softmax( q kᵀ / √d − m_h · |p_q − p_k| ) v;  x ← x + FFN(x)        `layers` times
 
 Attention scores fall by slope · distance between two patches (Press, Smith and Lewis, "Train Short, Test Long", ICLR
 2022, in two dimensions as in Ding et al., "Multimodal Whole Slide Foundation Model for Pathology", 2024). Distance is
-Euclidean, in `pitch` level-0 pixels. A class token stands at no distance from anything; its last state is the slide.
-Without coordinates there is no bias, and a slide is a set.
+Euclidean, in `pitch` level-0 pixels, and 0 for the class token, whose final state is the slide embedding.
+Without coordinates there is no bias, and the order of patches has no effect.
 
-The attention that is returned is that of the class token over the patches in the last block, mean over heads.
+The returned attention is that of the class token over the patches in the last block, mean over heads.
 """
 
 from __future__ import annotations
@@ -37,14 +39,14 @@ class Transformer(BaseMIL):
     def pool(
         self, h: Tensor, mask: Tensor | None, coords: Tensor | None, return_attention: bool
     ) -> tuple[Tensor, Tensor | None]:
-        """The class token after the last block, and what it looked at there."""
+        """The class token after the last block, and its attention in that block."""
         hidden = self.by_rows(self.patches, h)
         x = torch.cat([self.slide.expand(hidden.shape[0], -1, -1).to(hidden.dtype), hidden], dim=1)
         tokens = None if mask is None else pad(mask, (1, 0), value=True)
-        places = None if coords is None else self._places(coords, self.slide.dtype)
+        positions = None if coords is None else self._positions(coords, self.slide.dtype)
         for block in self.blocks:
             before = x
-            x = self.checkpointed(block, x, tokens, places)
+            x = self.checkpointed(block, x, tokens, positions)
         embedding = self.norm(x[:, 0])
         if not return_attention:
             return embedding, None
@@ -54,17 +56,17 @@ class Transformer(BaseMIL):
         return embedding, class_attention(q[:, :, :1], k[:, :, 1:], mask)
 
     def stream(self, rows: Tensor, coords: Tensor | None, return_attention: bool) -> tuple[Tensor, Tensor | None]:
-        """In blocks, in memory of 3 · hidden numbers a patch; the last block answers for the class token alone."""
+        """In blocks, in memory of 3 · hidden numbers per patch; the last block computes only the class token."""
         x = streamed_tokens(self.slide, self.patches, rows)
-        places = None if coords is None else self._places(coords.unsqueeze(0), self.slide.dtype)
+        positions = None if coords is None else self._positions(coords.unsqueeze(0), self.slide.dtype)
         attention = None
         for number, block in enumerate(self.blocks, start=1):
             assert isinstance(block, SelfAttention)
             last = number == len(self.blocks)
-            attention = block.stream(x, places, 1 if last else x.shape[1], last and return_attention)
+            attention = block.stream(x, positions, 1 if last else x.shape[1], last and return_attention)
         return self.norm(x[0, 0]), attention
 
-    def _places(self, coords: Tensor, dtype: torch.dtype) -> Tensor:
-        origin = coords[:, :1]  # whole pixels are subtracted as integers: float32 would round far corners of a slide
-        here = pad((coords - origin).to(dtype) / self.pitch, (0, 1), value=1.0)
-        return pad(here, (0, 0, 1, 0))
+    def _positions(self, coords: Tensor, dtype: torch.dtype) -> Tensor:
+        origin = coords[:, :1]  # pixels are subtracted as integers: float32 would round large coordinates
+        relative = pad((coords - origin).to(dtype) / self.pitch, (0, 1), value=1.0)
+        return pad(relative, (0, 0, 1, 0))

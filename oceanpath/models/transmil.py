@@ -1,9 +1,9 @@
 """TransMIL: Shao et al., "TransMIL: Transformer based Correlated Multiple Instance Learning", NeurIPS 2021.
 
-class token + patches → Nyström attention → PPEG → Nyström attention … → the class token
+    [class token, patches] → x + Nyström(LN x) → PPEG → x + Nyström(LN x) … → LN(class token)
 
-No token is attended to twice: see `ppeg`. The attention that is returned is the exact softmax attention of the class
-token in the last block.
+Unlike in the authors' code, no patch is repeated as a token: see `ppeg`. The returned attention is the exact softmax
+attention of the class token in the last block.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from oceanpath.models.settings import TransMILSettings
 
 
 class TransMIL(BaseMIL):
-    """Nyström attention blocks with PPEG between them; bags are taken one by one, without padding."""
+    """Nyström attention blocks with PPEG after the first; bags are computed one by one, without padding."""
 
     ordered = True  # landmarks are means of consecutive patches, and the square layout is in stored order
     requires_packed = True
@@ -46,7 +46,7 @@ class TransMIL(BaseMIL):
         coords: Tensor | None,
         return_attention: bool,
     ) -> tuple[Tensor, Tensor | None]:
-        """The class token after the last block, and its exact attention there."""
+        """The class token after the last block, and its exact attention in that block."""
         hidden = self.by_rows(self.patches, h)
         x = torch.cat([self.slide.expand(hidden.shape[0], -1, -1).to(hidden.dtype), hidden], dim=1)
         attention = None
@@ -61,7 +61,7 @@ class TransMIL(BaseMIL):
         return self.norm(x[:, 0]), attention
 
     def stream(self, rows: Tensor, coords: Tensor | None, return_attention: bool) -> tuple[Tensor, Tensor | None]:
-        """In blocks, in memory of `hidden` numbers a patch; the last block answers for the class token alone."""
+        """In blocks, in memory of `hidden` numbers per patch; the last block computes only the class token."""
         x = streamed_tokens(self.slide, self.patches, rows)
         attention = None
         for number, (norm, block) in enumerate(zip(self.norms, self.blocks, strict=True), start=1):

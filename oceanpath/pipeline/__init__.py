@@ -1,1 +1,1 @@
-"""Experiment → plan → run → ledger. Knows no torch, no pathology and no stage by name."""
+"""Experiment → plan → run → ledger; independent of torch, of pathology and of any stage by name."""

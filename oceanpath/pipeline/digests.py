@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import xxhash
 
-from oceanpath.cores import open_cores
+from oceanpath.cores import available_cores
 from oceanpath.errors import ExperimentError, StageError
 from oceanpath.file_digests import xxh3_of_file
 from oceanpath.folders import GONE, Stat, files_inside, list_folder, stat_of
@@ -87,7 +87,7 @@ def hash_files(paths: list[Path]) -> list[str]:
     """`hash_content` of each, several at the same time."""
     from concurrent.futures import ThreadPoolExecutor  # not needed when nothing changed
 
-    pool = ThreadPoolExecutor(max_workers=open_cores())
+    pool = ThreadPoolExecutor(max_workers=available_cores())
     try:
         return list(pool.map(hash_content, paths))
     finally:

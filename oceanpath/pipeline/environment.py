@@ -1,4 +1,4 @@
-"""What a run was run with: recorded beside it, never part of an identity."""
+"""Software and hardware of a run: recorded with it, never part of an identity."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from oceanpath.cores import open_cores
+from oceanpath.cores import available_cores
 from oceanpath.pipeline.fingerprint import software
 
 READ = (
@@ -25,16 +25,16 @@ READ = (
     "SLURM_CPUS_PER_TASK",
     "SLURM_JOB_ID",
 )
-"""Environment variables that we, or the libraries we compute with, read. No token is ever among them."""
+"""Environment variables that OceanPath or its libraries read; none of them is an access token."""
 
 
 def environment() -> dict[str, Any]:
-    """Software, platform, processors, GPUs, the project's git commit and the variables that matter."""
+    """Software, platform, processors, GPUs, the git commit of the current folder, and relevant variables."""
     return {
         "software": software(),
         "platform": platform.platform(),
         "processor": _processor(),
-        "cores": open_cores(),
+        "cores": available_cores(),
         "gpus": _gpus(),
         "executable": Path(sys.executable).name,
         "git": _git(),
@@ -43,7 +43,7 @@ def environment() -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """Model name of the processor, where the kernel tells."""
+    """Model name of the processor, where the kernel reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -52,18 +52,18 @@ def _processor() -> str:
 
 
 def _gpus() -> list[str]:
-    """Model names of NVIDIA GPUs, where the driver tells."""
-    found = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
-    lines = [line for path in found for line in path.read_text().splitlines() if line.startswith("Model")]
+    """Model names of NVIDIA GPUs, where the driver reports them."""
+    files = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    lines = [line for path in files for line in path.read_text().splitlines() if line.startswith("Model")]
     return [line.partition(":")[2].strip() for line in lines]
 
 
 def _git() -> dict[str, Any] | None:
-    """Commit of the folder the command runs in, and whether it has changes; None outside a repository."""
+    """Commit of the current folder, and whether it has uncommitted changes; None outside a repository."""
     try:
-        ask = ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
-        said = subprocess.run(ask, capture_output=True, text=True, timeout=10, check=True).stdout.splitlines()
+        command = ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
+        lines = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.splitlines()
     except (OSError, subprocess.SubprocessError):
         return None
-    commit = next((line.split()[-1] for line in said if line.startswith("# branch.oid")), "")
-    return {"commit": commit, "dirty": any(not line.startswith("#") for line in said)}
+    commit = next((line.split()[-1] for line in lines if line.startswith("# branch.oid")), "")
+    return {"commit": commit, "dirty": any(not line.startswith("#") for line in lines)}

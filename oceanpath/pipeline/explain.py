@@ -1,4 +1,4 @@
-"""Why a step runs, in words."""
+"""Sentences that explain why a step runs."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from typing import Any
 
 
 def reasons(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> list[str]:
-    """What differs between the last complete identity of a step and this one; one sentence a difference."""
+    """The differences between the last complete identity of a step and this one, one sentence per difference."""
     if before is None:
         return ["first run"]
-    said = _changed("version", before, now)
-    said += [_setting(key, old, new) for key, old, new in _differences(before["settings"], now["settings"])]
-    said += [f"{key.removeprefix('outside ')} changed" for key, _, _ in _differences(before["outside"], now["outside"])]
-    said += [f"parent {key} changed" for key, _, _ in _differences(before["parents"], now["parents"])]
-    said += [f"variant {key} changed" for key, _, _ in _differences(before["across"], now["across"])]
+    texts = _changed("version", before, now)
+    texts += [_setting(key, old, new) for key, old, new in _differences(before["settings"], now["settings"])]
+    texts += [
+        f"{key.removeprefix('outside ')} changed" for key, _, _ in _differences(before["outside"], now["outside"])
+    ]
+    texts += [f"parent {key} changed" for key, _, _ in _differences(before["parents"], now["parents"])]
+    texts += [f"variant {key} changed" for key, _, _ in _differences(before["across"], now["across"])]
     libraries = _differences(before["libraries"], now["libraries"])
-    said += [f"library {key} {_show(old)} -> {_show(new)}" for key, old, new in libraries]
-    return said or ["its output is not in the workspace"]
+    texts += [f"library {key} {_show(old)} -> {_show(new)}" for key, old, new in libraries]
+    return texts or ["its output is not in the workspace"]
 
 
 def _changed(key: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -27,10 +29,10 @@ def _changed(key: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> lis
 def _differences(before: Any, now: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:
     """(dotted key, old, new) for every leaf that differs; None stands for absent."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
-        found: list[tuple[str, Any, Any]] = []
+        differences: list[tuple[str, Any, Any]] = []
         for key in sorted({*before, *now}):
-            found += _differences(before.get(key), now.get(key), f"{prefix}.{key}" if prefix else str(key))
-        return found
+            differences += _differences(before.get(key), now.get(key), f"{prefix}.{key}" if prefix else str(key))
+        return differences
     return [] if before == now else [(prefix, before, now)]
 
 

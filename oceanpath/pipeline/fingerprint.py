@@ -1,4 +1,4 @@
-"""The identity of a result: a digest of everything that determines it, and of nothing else."""
+"""Fingerprints: a digest of everything that determines a result, and of nothing else."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def fingerprint(identity: Any) -> str:
 
 @cache
 def numeric_libraries() -> dict[str, str]:
-    """Major version of each library whose results we store."""
+    """Major version of each library that computes published numbers."""
     return {name: installed_version(name).split(".")[0] for name in NUMERIC_LIBRARIES}
 
 
 def software() -> dict[str, str]:
-    """Python and the packages that results come from, with their versions."""
+    """Versions of Python and of the packages that compute results."""
     return {"python": ".".join(map(str, sys.version_info[:3])), **{name: installed_version(name) for name in PACKAGES}}
 
 

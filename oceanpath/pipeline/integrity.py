@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from oceanpath.errors import ArtifactError, make_again
+from oceanpath.errors import ArtifactError, make_again, shorten_list
 from oceanpath.pipeline.digests import hash_files
 from oceanpath.pipeline.workspace import MANIFEST, read_manifest
 
-SHOWN = 5
 Chosen = Callable[[str], bool]
 """Whether the file of a relative name is to be compared."""
 
@@ -51,9 +50,7 @@ def refuse(damaged: list[Path]) -> None:
     """Raise where there are damaged files: names them, and the command that sets their folders aside."""
     if damaged:
         folders = {next(filter(_is_sealed, path.parents)) for path in damaged}
-        others = ", ".join(str(path) for path in damaged[1:SHOWN])
-        more = f" and {len(damaged) - SHOWN} more" if len(damaged) > SHOWN else ""
-        got = f"{len(damaged)} such files, also {others}{more}" if others else ""
+        got = f"{len(damaged)} such files, also {shorten_list(damaged[1:], 4)}" if len(damaged) > 1 else ""
         do = make_again(*sorted(folders))
         raise ArtifactError("the file differs from its sealed digest", where=damaged[0], got=got, do=do)
 

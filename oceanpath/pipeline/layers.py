@@ -1,4 +1,4 @@
-"""The text of an experiment as flat layers: dotted key → value and where it was written."""
+"""The text of an experiment as flat layers: dotted key → value and its source."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from oceanpath.errors import ExperimentError
 
 VARIANT = "variant"
 TABLE = object()
-"""Stands as the value of a table's own name."""
+"""The value under the name of a table itself."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Value:
     origin: str
     """File name, or the option that set it."""
     base: Path
-    """Folder against which a relative path in this value is meant."""
+    """Folder to which a relative path in this value refers."""
 
 
 Layer = Mapping[str, Value]
@@ -33,7 +33,7 @@ Layer = Mapping[str, Value]
 
 @dataclass(frozen=True)
 class Text:
-    """What a file says: its own layer over those it extends, and its variants in order."""
+    """The content of a file: its own layer over those it extends, and its variants in order."""
 
     path: Path
     layer: Layer = field(default_factory=dict)
@@ -43,26 +43,26 @@ class Text:
 def read(path: Path, seen: tuple[Path, ...] = ()) -> Text:
     """Read a TOML file and everything it extends.
 
-    Raises: ExperimentError: missing file, invalid TOML, a circle of `extends`, a variant without a name.
+    Raises: ExperimentError: missing file, invalid TOML, files that extend each other, a variant without a name.
     """
     path = path.resolve()
     if path in seen:
         raise ExperimentError("files extend each other in a circle", where=path, got=" -> ".join(p.name for p in seen))
     document = _parse(path)
-    below = Text(path)
+    base = Text(path)
     if "extends" in document:
-        below = read(path.parent / str(document.pop("extends")), (*seen, path))
+        base = read(path.parent / str(document.pop("extends")), (*seen, path))
     variants = document.pop(VARIANT, [])
-    layer = {**below.layer, **flatten(document, path.name, path.parent)}
+    layer = {**base.layer, **flatten(document, path.name, path.parent)}
     own = tuple(_variant(entry, path) for entry in variants)
-    names = [name for name, _ in (*below.variants, *own)]
-    if twice := sorted({name for name in names if names.count(name) > 1 or name == "base"}):
-        raise ExperimentError("variant names must differ, and none may be 'base'", where=path.name, got=twice)
-    return Text(path, layer, (*below.variants, *own))
+    names = [name for name, _ in (*base.variants, *own)]
+    if wrong := sorted({name for name in names if names.count(name) > 1 or name == "base"}):
+        raise ExperimentError("variant names must differ, and none may be 'base'", where=path.name, got=wrong)
+    return Text(path, layer, (*base.variants, *own))
 
 
 def overrides(pairs: Iterable[str]) -> Layer:
-    """The layer of ``--set table.key=value`` options; paths in it are meant from the current folder."""
+    """The layer of ``--set table.key=value`` options; paths in it are relative to the current folder."""
     layer: dict[str, Value] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
@@ -73,7 +73,7 @@ def overrides(pairs: Iterable[str]) -> Layer:
 
 
 def flatten(tree: Mapping[str, Any], origin: str, base: Path, prefix: str = "") -> dict[str, Value]:
-    """Dotted keys of a nested mapping; a table of the top also stands under its own name, since it may be empty."""
+    """Dotted keys of a nested mapping; a top-level table also has its own name as a key, since it may be empty."""
     flat: dict[str, Value] = {}
     for key, value in tree.items():
         if isinstance(value, Mapping):
@@ -116,7 +116,7 @@ def _parse(path: Path) -> dict[str, Any]:
 
 
 def _text(path: Path) -> str:
-    """The text of a file; a byte order mark at its start is no part of it. Raises: ExperimentError: it is no UTF-8."""
+    """The text of a file, without a byte order mark. Raises: ExperimentError: it is not in UTF-8."""
     raw = path.read_bytes()
     wide = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in raw[:4]
     try:
@@ -136,7 +136,7 @@ def _variant(entry: Any, path: Path) -> tuple[str, Layer]:
 
 
 def _literal(text: str) -> Any:
-    """A TOML value where it is one, else the text itself: ``--set model.name=static`` needs no quotes."""
+    """The TOML value of a text, otherwise the text itself: ``--set model.name=static`` needs no quotes."""
     try:
         return tomli.loads(f"value = {text}")["value"]
     except tomli.TOMLDecodeError:
@@ -146,5 +146,5 @@ def _literal(text: str) -> Any:
 def _nested(key: str, value: Any) -> dict[str, Any]:
     for name in reversed(key.split(".")):
         value = {name: value}
-    found: dict[str, Any] = value
-    return found
+    nested: dict[str, Any] = value
+    return nested

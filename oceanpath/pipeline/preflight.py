@@ -1,7 +1,7 @@
-"""What is wrong with an experiment as far as that can be known without any work: all of it, at once.
+"""The preflight: all problems of an experiment that are certain before any work, in one report.
 
-Each stage that declares a `preflight` looks at its settings and at what its parents have published or are expected to
-publish. Every outside input must be there, and the disk must take what the stages foresee.
+Each stage that declares a `preflight` checks its settings and what its parents have published or are expected to
+publish. Every outside input must exist, and the disk must have space for the expected results.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from oceanpath.pipeline.stage import ParentSources, Preview, resolve
 
 @dataclass(frozen=True)
 class PreflightResult:
-    """What a look ahead found."""
+    """The problems and notes of a preflight."""
 
     problems: list[OceanPathError] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     absent: list[OceanPathError] = field(default_factory=list)
-    """Problems because nothing that lies outside is there: the experiment's data is on another machine."""
+    """Missing inputs, where none of the outside inputs exists: the data is on another machine."""
 
 
 def run_preflight(
@@ -34,21 +34,21 @@ def run_preflight(
 
     Args:
         plan: The steps, parents first.
-        published: Step → its folder, for those whose result is there.
-        root: The workspace, for the space on its disk.
+        published: Step → its folder, for the steps whose results are published.
+        root: The workspace, whose disk must have enough space.
         verify: Whether published files are compared with their digests before they are read.
     """
     left = [step for step in plan.steps if step.name not in published]
     missing = {path: error for step in left for path, error in _missing(step).items()}
     present = any(path.exists() for step in left for path in step.settings.outside_paths().values())
-    outlooks: dict[str, Preview] = {}
+    previews: dict[str, Preview] = {}
     for step in left:
         if step.stage.preflight:
-            expected = {name: seen.expected for name, seen in outlooks.items()}
-            outlooks[step.name] = _inspect(step, published, expected, verify=verify)
-    problems = [problem for outlook in outlooks.values() for problem in outlook.problems]
-    problems += _full(outlooks, root)
-    notes = list(dict.fromkeys(note for outlook in outlooks.values() for note in outlook.notes))
+            expected = {name: preview.expected for name, preview in previews.items()}
+            previews[step.name] = _inspect(step, published, expected, verify=verify)
+    problems = [problem for preview in previews.values() for problem in preview.problems]
+    problems += _disk_problems(previews, root)
+    notes = list(dict.fromkeys(note for preview in previews.values() for note in preview.notes))
     absent = list(missing.values())
     if absent and not present and not problems:
         return PreflightResult(problems, notes, absent)
@@ -56,7 +56,7 @@ def run_preflight(
 
 
 def _inspect(step: Step, published: Mapping[str, Path], expected: Mapping[str, Any], *, verify: bool) -> Preview:
-    """What a stage reports; a problem that it raises counts like one that it returns."""
+    """The report of a stage; an error that it raises becomes one of its problems."""
     sources = ParentSources(
         names=frozenset(step.parents),
         parents={stage: published[name] for stage, name in step.parents.items() if name in published},
@@ -64,14 +64,14 @@ def _inspect(step: Step, published: Mapping[str, Path], expected: Mapping[str, A
         verify=verify,
     )
     try:
-        outlook: Preview = resolve(step.stage.preflight)(step.settings, sources)
+        preview: Preview = resolve(step.stage.preflight)(step.settings, sources)
     except OceanPathError as error:
         return Preview(problems=error.each or (error,))
-    return outlook
+    return preview
 
 
 def _missing(step: Step) -> dict[Path, OceanPathError]:
-    """Outside inputs that are not there."""
+    """Outside inputs that do not exist, with an error for each."""
     keys = step.settings.shared_keys()
     own = f"{step.stage.name}."
     return {
@@ -83,17 +83,17 @@ def _missing(step: Step) -> dict[Path, OceanPathError]:
     }
 
 
-def _full(outlooks: Mapping[str, Preview], root: Path | None) -> list[OceanPathError]:
-    """A disk that cannot take what the steps will at least write."""
-    wanted = {name: outlook.bytes for name, outlook in outlooks.items() if outlook.bytes}
-    place = next((folder for folder in (root, *root.parents) if folder.exists()), None) if root else None
-    if not wanted or place is None:
+def _disk_problems(previews: Mapping[str, Preview], root: Path | None) -> list[OceanPathError]:
+    """An error where the disk has less space than the steps will write at least."""
+    needed = {name: preview.bytes for name, preview in previews.items() if preview.bytes}
+    folder = next((path for path in (root, *root.parents) if path.exists()), None) if root else None
+    if not needed or folder is None:
         return []
-    free = shutil.disk_usage(place).free
-    if sum(wanted.values()) <= free:
+    free = shutil.disk_usage(folder).free
+    if sum(needed.values()) <= free:
         return []
-    each = ", ".join(f"{name} {_size(count)}" for name, count in wanted.items())
-    expected, got = f"at least {_size(sum(wanted.values()))} ({each})", f"{_size(free)} free"
+    each = ", ".join(f"{name} {_size(count)}" for name, count in needed.items())
+    expected, got = f"at least {_size(sum(needed.values()))} ({each})", f"{_size(free)} free"
     do = "Free some space, or choose another disk with --workspace."
     return [ExperimentError("the disk is too small", where=root, expected=expected, got=got, do=do)]
 

@@ -1,4 +1,4 @@
-"""How things stand: which steps are fresh, which must run, and why; nothing is changed by looking."""
+"""The status of a plan: which steps are fresh, which must run, and why. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from oceanpath.pipeline.workspace import Manifest, Workspace, find
 
 @dataclass
 class StepState:
-    """Where one step stands."""
+    """The state of one step."""
 
     step: Step
     state: str
@@ -32,18 +32,18 @@ class StepState:
 
 @dataclass
 class StatusInspector:
-    """Reads how things stand, step by step in plan order, without changing anything."""
+    """Determines the state of each step, in plan order, without changing anything."""
 
     plan: Plan
     workspace: Workspace
     last: Mapping[str, Mapping[str, Any] | None]
-    """Step → the identity under which it was last complete in this experiment."""
+    """Step → the identity of its last complete result in this experiment."""
     forced: frozenset[str] = frozenset()
     digests: dict[str, str] = field(default_factory=dict)
-    """Output digest of each step that is there."""
+    """Output digest of each step whose result is published."""
 
     def inspect(self, step: Step) -> tuple[StepState, dict[str, Any], dict[str, Content]]:
-        """State of a step now, its identity and its outside contents."""
+        """The current state of a step, its identity and its outside contents."""
         contents = step.contents(DigestCache(self.workspace.digests))
         missing = sorted(name for name in step.upstream() if name not in self.digests)
         if missing:
@@ -63,26 +63,26 @@ class StatusInspector:
 def forced_steps(plan: Plan, stages: Iterable[str]) -> frozenset[str]:
     """The named stages and all that depend on them, as step names. Raises: ExperimentError: no such stage."""
     names = {plan.experiment.catalog.stage(name).name for name in stages}
-    found = {step.name for step in plan.steps if step.stage.name in names}
+    forced = {step.name for step in plan.steps if step.stage.name in names}
     for step in plan.steps:
-        if step.upstream() & found:
-            found.add(step.name)
-    return frozenset(found)
+        if step.upstream() & forced:
+            forced.add(step.name)
+    return frozenset(forced)
 
 
 def inspect_plan(plan: Plan, workspace: Workspace, forced: Iterable[str] = ()) -> list[StepState]:
-    """How each step stands, for a dry run; nothing is written but the digest cache."""
+    """The state of each step, for a dry run; nothing is written but the digest cache."""
     last: dict[str, Mapping[str, Any] | None] = {}
     if workspace.ledger.exists():
         with Ledger(workspace.ledger, read_only=True) as ledger:
             last = {step.name: ledger.last_identity(plan.experiment.name, step.name) for step in plan.steps}
-    now = StatusInspector(plan, workspace, last, forced_steps(plan, forced))
-    return [_seen(now, step) for step in plan.steps]
+    inspector = StatusInspector(plan, workspace, last, forced_steps(plan, forced))
+    return [_state(inspector, step) for step in plan.steps]
 
 
-def _seen(now: StatusInspector, step: Step) -> StepState:
-    """A step as a dry run shows it: what is not there yet is waited for, not an error."""
+def _state(inspector: StatusInspector, step: Step) -> StepState:
+    """The state of a step in a dry run: an input that does not exist yet is not an error."""
     try:
-        return now.inspect(step)[0]
+        return inspector.inspect(step)[0]
     except OceanPathError as error:
         return StepState(step, "pending", why=[error.render()])

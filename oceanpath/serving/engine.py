@@ -14,7 +14,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 from oceanpath.artifacts.bundle.folder import Bundle, BundleFacts, golden_bag, golden_coords, read_bundle
 from oceanpath.artifacts.features.provenance import UNKNOWN, Provenance
 from oceanpath.artifacts.store.bfloat16 import as_numbers, as_stored
-from oceanpath.cores import open_cores
+from oceanpath.cores import available_cores
 from oceanpath.errors import ArtifactError
 from oceanpath.serving.contract import (
     check_sampling,
@@ -72,7 +72,7 @@ class Engine:
         self.facts: BundleFacts = bundle.facts
         self._training = bundle.training
         options = ort.SessionOptions()
-        options.intra_op_num_threads = threads or open_cores()
+        options.intra_op_num_threads = threads or available_cores()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         check_sampling(bundle.facts.contract.cap)

@@ -125,7 +125,7 @@ class SlideReader:
     def overview(self, width: int, height: int) -> NDArray[np.uint8]:
         """The whole slide as RGB [height, width, 3], averaged by area; pixels are slide size / `width` wide.
 
-        A level is read in blocks, so a slide of one huge level needs no more memory than one with a pyramid.
+        A level is read in blocks, so a slide with one huge level needs no more memory than a pyramidal slide.
         """
         target = min(self.width / width, self.height / height)
         level = max((i for i, ds in enumerate(self.level_downsamples) if ds <= target * 1.01), default=0)

@@ -14,7 +14,7 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
-def in_order(work: Callable[[Key], Value], keys: Iterable[Key], threads: int) -> Iterator[Value]:
+def map_in_order(work: Callable[[Key], Value], keys: Iterable[Key], threads: int) -> Iterator[Value]:
     """`work(key)` for each key, in the order of `keys`, whatever the number of threads.
 
     At most `threads` + 1 results wait in memory. Without threads all work is done in the calling thread. An exception

@@ -6,9 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from oceanpath.artifacts.cohort.checks import shorten_list
 from oceanpath.artifacts.cohort.lookalikes import alike, spelled
-from oceanpath.errors import ExperimentError, OceanPathError, nearest
+from oceanpath.errors import ExperimentError, OceanPathError, nearest, shorten_list
 
 
 def as_class(label: str, classes: Sequence[str]) -> str:

@@ -9,14 +9,14 @@ import pytest
 from oceanpath.bench.clock import in_turn, spend
 
 
-def test_work_is_done_in_turn() -> None:
+def test_alternatives_run_in_turn() -> None:
     done: list[str] = []
-    found = in_turn({name: partial(done.append, name) for name in ("a", "b")}, 2, spend)
+    result = in_turn({name: partial(done.append, name) for name in ("a", "b")}, 2, spend)
     assert done == ["a", "b"] * 2
-    assert {name: len(spent) for name, spent in found.items()} == {"a": 2, "b": 2}
+    assert {name: len(spent) for name, spent in result.items()} == {"a": 2, "b": 2}
 
 
-def test_a_short_work_runs_as_long_as_its_turn_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_short_run_is_repeated_during_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0]
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
 
@@ -30,7 +30,7 @@ def test_a_short_work_runs_as_long_as_its_turn_lasts(monkeypatch: pytest.MonkeyP
     }
 
 
-def test_waiting_takes_time_and_no_processor() -> None:
+def test_waiting_takes_wall_time_but_no_cpu_time() -> None:
     spent = spend(lambda: time.sleep(0.05))
     assert spent.wall >= 0.05
     assert spent.cpu < 0.03

@@ -19,7 +19,7 @@ def test_the_slide_is_a_pyramid_at_40x(tmp_path: Path) -> None:
     assert largest_difference(tmp_path / "bench.svs", 8) == 0
 
 
-def test_every_way_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_method_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     more = [
         "--side",
         "2048",
@@ -33,9 +33,9 @@ def test_every_way_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str
         str(tmp_path / "o"),
     ]
     assert run_app(["bench", "extract", "--json", *more]) == 0
-    said = json.loads(capsys.readouterr().out)
-    rows = {row["way"]: row for row in said["rows"]}
-    assert said["largest_difference_to_openslide"] == 0
+    message = json.loads(capsys.readouterr().out)
+    rows = {row["way"]: row for row in message["rows"]}
+    assert message["largest_difference_to_openslide"] == 0
     assert rows["OpenSlide, PIL bicubic"]["patches"] == 4 and 0 < rows["mean_colour"]["patches"] <= 16
     assert all(row["cpu_ms"] > 0 for row in rows.values())
     written = [f"extract.{kind}" for kind in ("json", "md", "pdf", "png", "svg")]

@@ -1,4 +1,4 @@
-"""The benchmarks measure what they say: the same bytes for each way, memory over the bare process."""
+"""Benchmarks process the same bytes with every method, and measure memory above that of the process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_speeds_are_ratios_of_one_run() -> None:
     assert as_table(list(rows.values())).count("\n") == 3
 
 
-def test_peak_memory_is_of_the_way_alone() -> None:
+def test_peak_memory_excludes_that_of_the_process() -> None:
     held = np.ones(20 << 20, np.uint8)
 
     def hold() -> None:
@@ -37,7 +37,7 @@ def test_peak_memory_is_of_the_way_alone() -> None:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_cohorts_are_written_as_the_tools_write(tmp_path: Path, layout: str) -> None:
+def test_cohorts_have_the_layouts_of_the_tools(tmp_path: Path, layout: str) -> None:
     lengths = bag_lengths(3, 50)
     write_cohort(tmp_path / "f", layout, lengths, 8, "float16")
     paths = sorted((tmp_path / "f").iterdir())
@@ -50,14 +50,14 @@ def test_cohorts_are_written_as_the_tools_write(tmp_path: Path, layout: str) -> 
         assert features.compression == ("gzip" if layout == "gzip" else None)
 
 
-def test_every_way_of_a_bench_runs_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_method_runs_and_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rounds, "TURN", 0.0)
     store = bench_store(tmp_path, "trident/float32", 2, 20, 8, 1)
     assert [row.way for row in store] == ["h5py", "copy of the files", "store, 1 thread", "store, 2 threads"]
     packed = bench_store(tmp_path, "gzip/float16", 2, 20, 8, 1)
-    assert [row.way for row in packed][4:] == ["inflating alone, 2 threads"]
+    assert [row.way for row in packed][4:] == ["decompression only, 2 threads"]
     for cap in (None, 10):
         rows = bench_loading(tmp_path, cap, 3, 20, 8, 1)
-        assert {"packed, read ahead", "memory read"} <= {row.way for row in rows}
+        assert {"packed, prefetched", "memory read"} <= {row.way for row in rows}
         assert all(row.seconds > 0 for row in rows)
     assert not list(tmp_path.iterdir())

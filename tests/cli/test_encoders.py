@@ -37,7 +37,7 @@ def test_a_check_passes_and_reports_the_speed(capsys: pytest.CaptureFixture[str]
     assert "hed_stats: 64 features" in out and "FAIL" not in out and "patches per second" in out
 
 
-def test_a_check_fails_a_broken_one(
+def test_a_check_fails_for_a_broken_encoder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "odd_encoder.py").write_text(

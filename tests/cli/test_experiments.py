@@ -31,7 +31,7 @@ def test_without_a_name_it_is_the_experiment_last_run_here(ran: Cohort, capsys) 
     assert run_app(["split"]) == 0
     said = capsys.readouterr()
     assert said.err.splitlines()[0] == f"experiment: {ran.folder / 'mine.toml'} (last run in outputs)"
-    assert "Everything is fresh" in said.out
+    assert "Nothing to do" in said.out
     assert run_app(["split", "--workspace", "another"]) == 2
     assert "none was run in this workspace" in capsys.readouterr().err
     for words in (["config", "show"], ["config", "validate"], ["ledger", "why"], ["mmap", "--verify"]):
@@ -72,7 +72,7 @@ def test_curate_lists_a_folder_without_an_experiment(ran: Cohort, capsys) -> Non
     """Every file of it, whatever its source and size."""
     assert run_app(["curate", "--features", "../features", "--workspace", "ws"]) == 0
     said = capsys.readouterr()
-    assert said.err.startswith("no experiment: builtin_rules = true, min_patches = 1, sources = ")
+    assert said.err.startswith("without an experiment file: builtin_rules = true, min_patches = 1, sources = ")
     manifest = Path("ws/experiments/curate/curate/pretrain_manifest.csv").read_text()
     assert len(manifest.splitlines()) == 1 + 16
     assert run_app(["curate", "--features", "../features", "--workspace", "ws", "--min-patches", "21"]) == 2

@@ -44,10 +44,10 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_a_folder_of_slides_becomes_a_folder_of_features(slides: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert extract() == 0
-    said = capsys.readouterr()
+    output = capsys.readouterr()
     for setting in ('encoder = "hed_stats"', 'geometry = "mpp"', "min_tissue = 0.5, overlap = 0, patch_px = 64"):
-        assert setting in said.err.splitlines()[0]
-    assert "5 slides, 180 patches in out" in said.out
+        assert setting in output.err.splitlines()[0]
+    assert "5 slides, 180 patches in out" in output.out
     check_features(slides.parent / "out")
     assert sorted(path.name for path in Path("out").glob("*.h5")) == ["a.h5", "b c.h5", "d(1)[2].h5", "f.h5", "é.h5"]
     assert len(list(Path("out/thumbnails").iterdir())) == 5
@@ -57,7 +57,7 @@ def test_a_folder_of_slides_becomes_a_folder_of_features(slides: Path, capsys: p
     assert {path: path.stat().st_ino for path in Path("out").glob("*.h5")} == before
 
 
-def test_it_gives_the_bytes_of_the_stage(slides: Path) -> None:
+def test_files_equal_those_of_the_stage(slides: Path) -> None:
     Path("oceanpath.toml").write_text('[data]\nslides = "slides"\n[extract]\nencoder = "hed_stats"\n')
     assert extract(out="") == 0
     stage = contents(Path("outputs/experiments/oceanpath/extract"))
@@ -66,7 +66,7 @@ def test_it_gives_the_bytes_of_the_stage(slides: Path) -> None:
     assert contents(Path("out")) == stage
 
 
-def test_other_settings_replace_what_lies_there(slides: Path) -> None:
+def test_other_settings_replace_the_files(slides: Path) -> None:
     assert extract() == 0
     before = contents(Path("out"))
     assert extract("--set", "extract.overlap=32") == 0
@@ -75,7 +75,7 @@ def test_other_settings_replace_what_lies_there(slides: Path) -> None:
     assert contents(Path("out")) == before
 
 
-def test_shards_make_parts_that_the_whole_gathers(slides: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_parts_of_shards_are_gathered(slides: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert extract(out="whole") == 0
     for number, names in ((1, {"a", "d(1)[2]", "é"}), (2, {"b c", "f"})):
         assert extract("--shard", f"{number}/2", "--workspace", "shared", out=f"out{number}") == 0
@@ -86,16 +86,16 @@ def test_shards_make_parts_that_the_whole_gathers(slides: Path, capsys: pytest.C
     assert len(list(Path("shared/parts/extract").iterdir())) == 5, "nothing was made twice"
 
 
-def test_the_folder_holds_no_excluded_slide_and_other_slides_are_named(slides: Path, capsys) -> None:
+def test_excluded_slides_are_removed_and_other_slides_are_reported(slides: Path, capsys) -> None:
     assert extract() == 0
     (slides / "site" / "f.svs").unlink()
     (Path("out") / "é.h5").unlink()
     (Path("out") / "é.h5").write_bytes(b"of another tool")
     capsys.readouterr()
     assert extract("--set", 'extract.exclude=["d(1)[2]", "é"]') == 0
-    said = capsys.readouterr().err
-    assert "removed from out: d(1)[2], which is now excluded\n" in said
-    assert "out also contains features of 2 other slides: f, é\n" in said
+    message = capsys.readouterr().err
+    assert "removed from out: d(1)[2], which is now excluded\n" in message
+    assert "out also contains features of 2 other slides: f, é\n" in message
     assert sorted(path.name for path in Path("out").glob("*.h5")) == ["a.h5", "b c.h5", "f.h5", "é.h5"]
     assert {path.stem for path in Path("out/thumbnails").iterdir()} == {"a", "b c", "f", "é"}
     assert extract("--set", "extract.exclude=[]") == 0
@@ -103,7 +103,7 @@ def test_the_folder_holds_no_excluded_slide_and_other_slides_are_named(slides: P
     assert (Path("out") / "é.h5").stat().st_size > 100, "what is chosen again replaces it"
 
 
-def test_a_shard_says_nothing_of_the_others(slides: Path, capsys) -> None:
+def test_a_shard_does_not_report_the_others(slides: Path, capsys) -> None:
     assert extract("--shard", "1/2") == 0
     assert extract("--shard", "2/2") == 0
     assert "other slides" not in capsys.readouterr().err
@@ -116,16 +116,16 @@ def test_wrong_shards(slides: Path, shard: str, words: str, capsys: pytest.Captu
     assert words in capsys.readouterr().err
 
 
-def test_a_bad_slide_is_named_and_the_others_are_there(slides: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_slide_is_named_and_the_others_are_extracted(slides: Path, capsys: pytest.CaptureFixture[str]) -> None:
     whole = (slides / "a.svs").read_bytes()
     (slides / "a.svs").write_bytes(whole[:3000])
     (slides / "cut.svs").write_bytes(whole.replace(b"\xff\xd8\xff", bytes(3)))
     write_aperio(slides / "blank.svs", np.full((768, 768, 3), 243, np.uint8), 0.5)
     assert extract() == 3
-    said = capsys.readouterr().err
-    assert "2 of 7 parts failed. The others are kept." in said
+    message = capsys.readouterr().err
+    assert "2 of 7 parts failed. The others are kept." in message
     for line in (r"a.svs: OpenSlide cannot open", "cut.svs: pixels cannot be"):
-        assert line in said
+        assert line in message
     assert set(contents(Path("out"))) == {"b c", "blank", "d(1)[2]", "f", "é"}
     (slides / "a.svs").write_bytes(whole)
     assert extract("--set", 'extract.exclude=["cut"]') == 0
@@ -135,11 +135,11 @@ def test_a_bad_slide_is_named_and_the_others_are_there(slides: Path, capsys: pyt
 def test_a_forecast_changes_nothing(slides: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (slides / "bad.svs").write_bytes(b"no slide")
     assert extract("--dry-run") == 0
-    said = capsys.readouterr().out
-    assert "a: 36 patches, mpp 0.5 (openslide.mpp)" in said
-    assert "bad: would fail: " in said and "bad.svs: OpenSlide cannot open this file" in said
-    assert "5 slides, 180 patches; 1 would fail" in said
-    assert "measured on 36 patches of a" in said
+    message = capsys.readouterr().out
+    assert "a: 36 patches, mpp 0.5 (openslide.mpp)" in message
+    assert "bad: would fail: " in message and "bad.svs: OpenSlide cannot open this file" in message
+    assert "5 slides, 180 patches; 1 would fail" in message
+    assert "measured on 36 patches of a" in message
     assert not list(Path("out").rglob("*.h5"))
     assert extract("--dry-run", "--json") == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -150,11 +150,11 @@ def test_a_forecast_changes_nothing(slides: Path, capsys: pytest.CaptureFixture[
     assert rows[-1]["sample"]["patches"] == 36
 
 
-def test_a_forecast_of_slides_that_are_not_there_yet(tmp_path, monkeypatch, capsys) -> None:
+def test_a_forecast_of_slides_that_do_not_exist_yet(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "oceanpath.toml").write_text("[demo]\n[extract]\n")
     assert run_app(["extract", "--dry-run"]) == 0
-    assert "not there yet" in capsys.readouterr().out
+    assert "do not exist yet" in capsys.readouterr().out
 
 
 def test_no_slides_at_all(tmp_path, monkeypatch, capsys) -> None:

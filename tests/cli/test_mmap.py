@@ -47,12 +47,12 @@ def test_a_flipped_byte_is_found_and_named(cohort: Cohort, capsys: pytest.Captur
     assert "oceanpath mmap" in capsys.readouterr().err
     assert mmap(cohort) == 0
     assert mmap(cohort, "--verify") == 0
-    assert "16 slides, every bag is what was stored" in capsys.readouterr().out
+    assert "16 slides, all bags match their digests" in capsys.readouterr().out
     chunk = store(cohort) / "features_000.bin"
     flip(chunk, 14 * PAGE + 5)
     assert mmap(cohort, "--verify") == 4
     said = capsys.readouterr().err
-    assert "1 bags are not what was stored" in said
+    assert "1 bags differ from their digests" in said
     assert "slide_14" in said
     assert mmap(cohort, "--verify", "--json") == 4
     assert json.loads(capsys.readouterr().out)["slides"] == 16

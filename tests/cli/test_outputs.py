@@ -57,9 +57,9 @@ CALLS += [(verb, "--scratch", FOLDERS[verb]) for verb in SCRATCH]
 @pytest.mark.parametrize(
     ("out", "words"),
     [
-        ("file", "a file is in the place of this folder"),
-        ("file/below", "a file is in the place of this folder"),
-        ("/proc/oceanpath", "this folder cannot be written"),  # nobody may write there, not even root
+        ("file", "there is a file where a folder is needed"),
+        ("file/below", "there is a file where a folder is needed"),
+        ("/proc/oceanpath", "the folder cannot be written"),  # nobody may write there, not even root
     ],
 )
 def test_folders(verb: str, flag: str, more: list[str], out: str, words: str, folder: Path, capsys) -> None:
@@ -101,9 +101,9 @@ def test_what_coverage_reads_is_checked_too(missing: str, folder: Path, capsys) 
 def test_files(folder: Path) -> None:
     for path, words in (
         ("slides", "this is a folder"),
-        ("none/table.csv", "the folder of this file does not exist"),
-        ("file/table.csv", "the folder of this file does not exist"),
-        ("/proc/table.csv", "this file cannot be written"),
+        ("none/table.csv", "the folder of the file does not exist"),
+        ("file/table.csv", "the folder of the file does not exist"),
+        ("/proc/table.csv", "the file cannot be written"),
     ):
         with pytest.raises(ExperimentError, match=words) as caught:
             prepare_file(Path(path))
@@ -129,6 +129,6 @@ def test_a_refusal_during_the_work_is_one_line_too(folder: Path, capsys, monkeyp
     assert run_app(["models", "list"]) == 3
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert said.startswith("error: secret/table.csv: the system refused; got Permission denied.")
+    assert said.startswith("error: secret/table.csv: a system call failed; got Permission denied.")
     with pytest.raises(PermissionError):
         run_app(["models", "list", "--debug"])

@@ -124,9 +124,9 @@ def test_features_of_other_patches_are_refused(made, tmp_path, capsys):
     ("out", "words"),
     [
         ("folder", "this is a folder"),
-        ("none/x.csv", "the folder of this file does not exist"),
-        ("file.txt/x.csv", "the folder of this file does not exist"),
-        ("/sys/x.csv", "this file cannot be written"),
+        ("none/x.csv", "the folder of the file does not exist"),
+        ("file.txt/x.csv", "the folder of the file does not exist"),
+        ("/sys/x.csv", "the file cannot be written"),
     ],
 )
 def test_a_table_that_cannot_be_written_is_said_before_anything_else(tmp_path, capsys, out, words):

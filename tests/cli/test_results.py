@@ -72,7 +72,8 @@ def test_what_is_undefined_and_what_is_selected_say_so(folder: Path) -> None:
     assert "patients, n" not in text and "own threshold" not in text
     (folder / FILE).write_text(json.dumps({**marked(json.loads((folder / FILE).read_text())), "selected": True}))
     assert (
-        "(selected: the reported slides also chose something)" in results(folder, "Title", CONFIDENCE).splitlines()[0]
+        "(selected: these slides were also used for model selection)"
+        in results(folder, "Title", CONFIDENCE).splitlines()[0]
     )
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from ..conftest import MAIN, Cohort
 
-WORDS = "interrupted: what is finished is kept; run the same command again to continue\n"
+WORDS = "interrupted: finished results are kept; run the same command again to continue\n"
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STARTED: list[subprocess.Popen[str]] = []
 

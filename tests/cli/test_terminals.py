@@ -83,7 +83,7 @@ def test_what_machines_read_loses_nothing(encoding: str, folder: Path) -> None:
 def test_live_bars(encoding: str, folder: Path) -> None:
     """What rich draws: bars, spinner and lines."""
     script = (
-        "from oceanpath.cli import make_streams_total; make_streams_total()\n"
+        "from oceanpath.cli import escape_unencodable; escape_unencodable()\n"
         "from types import SimpleNamespace as S\n"
         "from oceanpath.cli.live import Live\n"
         "from oceanpath.cli.steps import Steps\n"

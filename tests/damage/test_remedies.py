@@ -140,7 +140,7 @@ def test_the_ledger_is_rebuilt_by_the_printed_command(project: Projects, capsys:
         assert run_app(remedy(said)) == 0
         assert run_app(["ledger", "show", "--workspace", str(here.out)]) == 0
         assert run_app(["run", f"{here.top}/e.toml", "--workspace", str(here.out)]) == 0
-        assert "Everything is fresh" in capsys.readouterr().out
+        assert "Nothing to do" in capsys.readouterr().out
     here.restore()
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 from oceanpath.figures.bars import draw_bars
 
 
-def test_bars_are_drawn_the_same_twice_and_longer_for_more(tmp_path: Path) -> None:
+def test_bars_are_deterministic_and_proportional(tmp_path: Path) -> None:
     groups = {"a": {"one": 1.0, "two": 2.0}, "b": {"one": 0.5}}
     for name in ("x", "y"):
         draw_bars(tmp_path / f"{name}.png", groups, "GB/s")

@@ -17,7 +17,7 @@ def draw(path):
         heading(figure, "a" * 200)
 
 
-def test_the_same_drawing_gives_the_same_bytes_whatever_the_user_prefers(tmp_path):
+def test_bytes_do_not_depend_on_settings_of_the_user(tmp_path):
     draw(tmp_path / "a.png")
     with matplotlib.rc_context({"font.size": 30, "lines.linewidth": 9, "savefig.dpi": 20}):
         draw(tmp_path / "b.png")
@@ -26,23 +26,23 @@ def test_the_same_drawing_gives_the_same_bytes_whatever_the_user_prefers(tmp_pat
         assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
 
 
-def test_a_png_holds_no_software_and_no_date(tmp_path):
+def test_a_png_has_no_software_and_no_date(tmp_path):
     draw(tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as image:
         assert image.size == (2 * DPI, 1.5 * DPI)
         assert set(image.info) == {"dpi"}
 
 
-def test_pdf_and_svg_hold_no_date_and_no_version_and_their_bytes_do_not_depend_on_the_day(tmp_path, monkeypatch):
+def test_pdf_and_svg_have_no_date_and_no_version(tmp_path, monkeypatch):
     for name, day in (("a", "0"), ("b", "1700000000")):
         monkeypatch.setenv("SOURCE_DATE_EPOCH", day)
         draw(tmp_path / f"{name}.png")
         check_figure(tmp_path / f"{name}.png")
     for suffix in ("pdf", "svg"):
-        found = (tmp_path / f"a.{suffix}").read_bytes()
-        assert found == (tmp_path / f"b.{suffix}").read_bytes()
-        assert b"CreationDate" not in found and b"<dc:date" not in found
-        assert matplotlib.__version__.encode() not in found
+        result = (tmp_path / f"a.{suffix}").read_bytes()
+        assert result == (tmp_path / f"b.{suffix}").read_bytes()
+        assert b"CreationDate" not in result and b"<dc:date" not in result
+        assert matplotlib.__version__.encode() not in result
     assert b"/Subtype /Type3" not in (tmp_path / "a.pdf").read_bytes()  # text that can be edited
 
 
@@ -58,13 +58,13 @@ def test_a_damaged_file_of_a_figure_is_named(tmp_path, damage, suffix):
 
 @given(st.text("ab -_./é肿", max_size=120), st.floats(2, 40))
 @settings(max_examples=200)
-def test_lines_are_narrow_enough_and_lose_no_letter(text, width):
+def test_wrapped_lines_fit_and_are_complete(text, width):
     lines = wrap(text, width)
     assert all(width_of(line) <= width for line in lines)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
 
 
-def test_a_title_that_cannot_be_small_enough_is_broken(tmp_path):
+def test_a_title_that_does_not_fit_is_wrapped(tmp_path):
     with drawing(tmp_path / "a.png", 2, 2) as figure:
         heading(figure, "one line\n" + "TCGA-33-6738-01Z-00-DX6.631ec263-2df0-4d13-982b-14db382a2532")
         text, size = figure._suptitle.get_text(), figure._suptitle.get_fontsize()
@@ -75,7 +75,7 @@ def test_a_title_that_cannot_be_small_enough_is_broken(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["CD8$^+$", "$x", "a$b$\\frac{", "a\\b", "100 %", "<b>&", ""])
-def test_a_name_is_no_formula(tmp_path, name):
+def test_a_name_is_not_a_formula(tmp_path, name):
     with drawing(tmp_path / "a.png") as figure:
         figure.add_subplot(title=name).plot([0, 1], [0, 1], label=name)
         heading(figure, name)

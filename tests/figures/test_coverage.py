@@ -18,18 +18,18 @@ def test_every_patch_has_its_square_and_colour() -> None:
     side = 256 // 4
     assert picture.shape == (3 * side, 4 * side, 3)
     small = picture[::side, ::side]
-    wanted = np.array([[2, 1, 0, 0], [2, 0, 0, 0], [0, 0, 0, 1]])
-    assert np.array_equal(small, COLOURS[wanted])
+    expected = np.array([[2, 1, 0, 0], [2, 0, 0, 0], [0, 0, 0, 1]])
+    assert np.array_equal(small, COLOURS[expected])
 
 
 @pytest.mark.parametrize("coords", [[[5, 5]], [[5, 5], [5, 5]], [[-(2**31), 0], [2**31 - 1, 9]]])
-def test_odd_places_still_make_a_picture(coords: list[list[int]]) -> None:
+def test_unusual_coordinates_are_drawn(coords: list[list[int]]) -> None:
     picture = coverage_map("s", np.array(coords, np.int32), np.ones(len(coords), bool)).picture
     assert max(picture.shape) <= 2048 + 256
     assert (picture == COLOURS[2]).all(axis=2).any()
 
 
-def test_pictures_are_written_the_same_twice(tmp_path: Path) -> None:
+def test_images_are_deterministic(tmp_path: Path) -> None:
     shown = coverage_map("s" * 40, np.array([[0, 0], [256, 256]], np.int32), np.array([True, False]), 0.5)
     for name in ("a", "b"):
         draw_coverage(tmp_path / f"{name}_map.png", shown)

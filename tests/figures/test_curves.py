@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from oceanpath.figures import canvas
-from oceanpath.figures.calibration import Bins, Smooth, Words, draw_calibration
+from oceanpath.figures.calibration import Bins, CalibrationLabels, Smooth, draw_calibration
 from oceanpath.figures.curves import CurveLine, draw_confusion, draw_pr, draw_probabilities, draw_roc
 from oceanpath.figures.files import check_figure
 from oceanpath.figures.learning import Losses, draw_learning
@@ -11,8 +11,9 @@ from oceanpath.figures.learning import Losses, draw_learning
 X = np.linspace(0, 1, 20)
 TWO = np.array([0.1, 0.9])
 BINS = Bins(TWO, TWO, np.array([0.2, 0.8]), np.array([30, 1]), np.array([0.1, 0.1]), np.array([0.3, 1.0]))
-WORDS = Words("Test slides", "p", "share")
+LABELS = CalibrationLabels("Test slides", "p", "share")
 LONG = "Clear cell renal cell carcinoma, not otherwise specified (grade 3 and above)"
+LONG_LABELS = CalibrationLabels(LONG, LONG, LONG)
 
 
 def drawings(path):
@@ -21,9 +22,9 @@ def drawings(path):
             path, [CurveLine("model", X, np.sqrt(X), X, X, np.ones(20)), CurveLine("floor", X, X, faint=True)]
         ),
         "pr": lambda: draw_pr(path, [CurveLine("model", X, 1 - X / 2)], 0.5, "Test slides"),
-        "calibration": lambda: draw_calibration(path, BINS, Smooth("curve", X, X**2), WORDS),
-        "calibration without a curve": lambda: draw_calibration(path, BINS, Smooth("no curve: separated"), WORDS),
-        "calibration of long names": lambda: draw_calibration(path, BINS, Smooth(LONG), Words(LONG, LONG, LONG)),
+        "calibration": lambda: draw_calibration(path, BINS, Smooth("curve", X, X**2), LABELS),
+        "calibration without a curve": lambda: draw_calibration(path, BINS, Smooth("no curve: separated"), LABELS),
+        "calibration of long names": lambda: draw_calibration(path, BINS, Smooth(LONG), LONG_LABELS),
         "roc of long names": lambda: draw_roc(
             path, [CurveLine(LONG, X, X), CurveLine(LONG + "!", X, X)], "t", "36 slides"
         ),
@@ -36,7 +37,7 @@ def drawings(path):
 
 
 @pytest.mark.parametrize("name", list(drawings(None)))
-def test_it_is_a_picture_and_the_same_each_time(tmp_path, name):
+def test_figures_are_deterministic(tmp_path, name):
     for file in ("a.png", "b.png"):
         drawings(tmp_path / file)[name]()
         check_figure(tmp_path / file)
@@ -47,7 +48,7 @@ def test_it_is_a_picture_and_the_same_each_time(tmp_path, name):
 
 
 @pytest.mark.parametrize("draw", [draw_roc, draw_pr])
-def test_without_a_curve_the_picture_says_so(tmp_path, draw):
+def test_without_a_curve_the_figure_says_so(tmp_path, draw):
     draw(tmp_path / "a.png", [])
     draw(tmp_path / "b.png", [CurveLine("model", X, X)])
     assert (tmp_path / "a.png").read_bytes() != (tmp_path / "b.png").read_bytes()
@@ -69,10 +70,10 @@ def labels(draw, *arguments):
 
 def test_the_legend_names_every_line_below_the_plot(tmp_path):
     lines = [CurveLine("floor", X, X, faint=True), CurveLine("model, AUROC 0.850 (0.670 to 0.980)", X, X)]
-    found = labels(draw_roc, tmp_path / "a.png", lines, "Test slides", "36 slides of 27 patients, 95 % intervals")
-    assert found == ["36 slides of 27 patients, 95 % intervals", "model, AUROC 0.850 (0.670 to 0.980)", "floor"]
+    result = labels(draw_roc, tmp_path / "a.png", lines, "Test slides", "36 slides of 27 patients, 95 % intervals")
+    assert result == ["36 slides of 27 patients, 95 % intervals", "model, AUROC 0.850 (0.670 to 0.980)", "floor"]
 
 
-def test_long_names_are_broken_into_lines(tmp_path):
-    found = labels(draw_pr, tmp_path / "a.png", [CurveLine(LONG, X, X)], 0.4)
-    assert max(map(len, found[1].splitlines())) < 65 and found[1].replace("\n", " ") == LONG
+def test_long_names_are_wrapped(tmp_path):
+    result = labels(draw_pr, tmp_path / "a.png", [CurveLine(LONG, X, X)], 0.4)
+    assert max(map(len, result[1].splitlines())) < 65 and result[1].replace("\n", " ") == LONG

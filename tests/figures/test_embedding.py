@@ -6,7 +6,7 @@ from oceanpath.figures.embedding import draw_embedding
 
 
 @pytest.mark.parametrize("roles", [["train", "val", "test"] * 10, ["test"] * 30])
-def test_it_is_a_picture_and_the_same_each_time(tmp_path, roles):
+def test_figures_are_deterministic(tmp_path, roles):
     xy = np.random.default_rng(0).normal(size=(30, 2)).astype(np.float32)
     labels = ["a", "b"] * 15
     for name in ("a.png", "b.png"):
@@ -15,7 +15,7 @@ def test_it_is_a_picture_and_the_same_each_time(tmp_path, roles):
 
 
 def test_a_class_has_its_colour_and_no_slide_is_left_out(tmp_path):
-    """Two far clusters: each must show where it lies, in its own colour."""
+    """Two distant clusters: each is drawn at its position, in its own colour."""
     xy = np.concatenate([np.zeros((20, 2)), np.ones((20, 2))]).astype(np.float32)
     draw_embedding(tmp_path / "a.png", xy, ["a"] * 20 + ["b"] * 20, ["test"] * 40, ["a", "b"], "")
     with Image.open(tmp_path / "a.png") as image:

@@ -77,23 +77,23 @@ def test_letters_may_come_from_several_fonts(tmp_path, installed):
     assert not fonts.notice("eval")
 
 
-def test_letters_that_no_font_has_are_written_as_numbers_and_said_once(tmp_path, installed):
+def test_missing_characters_are_written_as_code_points_and_reported_once(tmp_path, installed):
     installed(font(tmp_path / "One.ttf", "肿"))
     assert drawn(tmp_path / "a.png", "x").split() == ["肿U+7624", "tumour"]
     assert drawn(tmp_path / "b.png", "x", "瘤瘤, (瘤b) [瘤]").replace("\n", " ") == "U+7624 U+7624, (U+7624 b) [U+7624]"
-    said = fonts.notice("eval")
-    assert "1 of the letters" in said and "U+7624" in said and "Noto Sans CJK" in said
-    assert said.endswith("oceanpath eval --force eval")
+    message = fonts.notice("eval")
+    assert "1 of the letters" in message and "U+7624" in message and "Noto Sans CJK" in message
+    assert message.endswith("oceanpath eval --force eval")
     assert not fonts.notice("eval")
 
 
-def test_a_file_that_is_no_font_is_passed_over(tmp_path, installed):
+def test_a_file_that_is_no_font_is_ignored(tmp_path, installed):
     (tmp_path / "broken.ttf").write_bytes(b"no font")
     installed(str(tmp_path / "broken.ttf"), str(tmp_path / "gone.ttf"), font(tmp_path / "Some Han.ttf", "肿瘤"))
     assert drawn(tmp_path / "a.png", "x") == NAME
 
 
-def test_classes_that_differ_in_missing_letters_alone_still_differ(tmp_path, installed):
+def test_classes_that_differ_only_in_missing_characters_remain_distinct(tmp_path, installed):
     installed()
     for number, name in enumerate(("肿瘤", "肿块")):
         draw_confusion(tmp_path / f"{number}.png", np.eye(2, dtype=int), [name, "b"])
@@ -103,11 +103,11 @@ def test_classes_that_differ_in_missing_letters_alone_still_differ(tmp_path, ins
         assert pictures[0].shape != pictures[1].shape or (pictures[0] != pictures[1]).any()
 
 
-def test_control_characters_are_no_boxes(tmp_path, installed):
+def test_control_characters_are_not_drawn(tmp_path, installed):
     installed()
     assert drawn(tmp_path / "a.png", "x", "a\x07b").split() == ["aU+0007", "b"]
 
 
-def test_usual_names_look_at_no_font(tmp_path, monkeypatch):
+def test_common_names_need_no_font_search(tmp_path, monkeypatch):
     monkeypatch.setattr(fonts, "_installed", lambda: pytest.fail("fonts were looked for"))
     assert drawn(tmp_path / "a.png", "x", "Größe, Опухоль, µm, Ω") == "Größe, Опухоль, µm, Ω"

@@ -16,12 +16,12 @@ def test_level0_corners_land_on_the_corners_of_the_thumbnail(width, height, thum
 
 
 def test_a_patch_is_a_rectangle_from_its_corner():
-    found = rectangles(np.array([[100, 200]], np.int32), (10.5, 20.0))
-    assert found.tolist() == [[[100, 200], [110.5, 200], [110.5, 220], [100, 220]]]
+    result = rectangles(np.array([[100, 200]], np.int32), (10.5, 20.0))
+    assert result.tolist() == [[[100, 200], [110.5, 200], [110.5, 220], [100, 220]]]
 
 
 @pytest.mark.parametrize("thumb", [(50, 100), (47, 100)])  # the second one was rounded along y, as thumbnails are
-def test_the_bright_patch_lies_where_it_is_in_the_slide(tmp_path, thumb):
+def test_the_bright_patch_is_at_its_coordinates(tmp_path, thumb):
     """A blue slide of 2000 x 1000 with one patch of 200 x 100 at (1400, 300) that gets all attention."""
     picture = np.zeros((*thumb, 3), np.uint8)
     picture[..., 2] = 255
@@ -44,7 +44,7 @@ def test_the_bright_patch_lies_where_it_is_in_the_slide(tmp_path, thumb):
 
 
 @pytest.mark.parametrize("footprint", [(224.0, 224.0), None])
-def test_without_a_thumbnail_patches_are_drawn_at_their_places(tmp_path, footprint):
+def test_without_a_thumbnail_patches_are_drawn_at_their_coordinates(tmp_path, footprint):
     coords = np.random.default_rng(0).integers(0, 9000, (40, 2)).astype(np.int32)
     attention = np.full(40, 1 / 40, np.float32)
     for name in ("a.png", "b.png"):
@@ -65,11 +65,11 @@ def test_an_equal_share_is_one():
 
 
 @pytest.mark.parametrize("attention", [np.empty(0), np.array([0.5, np.nan]), np.array([1.5, -0.5]), np.ones((2, 2))])
-def test_what_is_no_attention_is_refused(tmp_path, attention):
+def test_invalid_attention_is_refused(tmp_path, attention):
     with pytest.raises(StageError, match="non-negative"):
         draw_sorted(tmp_path / "a.png", attention, "slide")
 
 
-def test_places_and_attention_must_agree(tmp_path):
+def test_coordinates_and_attention_must_agree(tmp_path):
     with pytest.raises(StageError, match="different numbers of patches"):
         draw_coords(tmp_path / "a.png", np.zeros((3, 2), np.int32), (1, 1), np.full(2, 0.5), "slide")

@@ -4,7 +4,7 @@ from oceanpath.figures.scale_bar import scale_bar
 
 
 @pytest.mark.parametrize(
-    ("width", "mpp", "wanted"),
+    ("width", "mpp", "expected"),
     [
         (40_000, 0.5, (10_000, "5 mm")),
         (16_000, 0.25, (4_000, "1 mm")),
@@ -13,7 +13,7 @@ from oceanpath.figures.scale_bar import scale_bar
         (40_000, None, (10_000, "10000 px (level 0)")),
     ],
 )
-def test_a_scale_bar_is_a_round_length_of_at_most_a_quarter(width, mpp, wanted):
+def test_a_scale_bar_is_a_round_length_of_at_most_a_quarter(width, mpp, expected):
     length, label = scale_bar(width, mpp)
-    assert (length, label) == (pytest.approx(wanted[0]), wanted[1])
+    assert (length, label) == (pytest.approx(expected[0]), expected[1])
     assert length <= width / 4

@@ -19,7 +19,7 @@ def test_the_bias_is_minus_slope_times_distance_for_any_size_of_blocks(monkeypat
     scores = q @ k.mT / 2 - slopes[None, :, None, None] * apart[:, None]
     for size in (1024, 4, 1):
         monkeypatch.setattr(attend, "QUERIES", size)
-        torch.testing.assert_close(attend._mix(q, k, v, None, places), scores.softmax(-1) @ v)
+        torch.testing.assert_close(attend._attend(q, k, v, None, places), scores.softmax(-1) @ v)
 
 
 @torch.no_grad()

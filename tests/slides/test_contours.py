@@ -1,4 +1,4 @@
-"""Tissue from files: what was outlined is the mask, wherever it lies in the GeoJSON."""
+"""Tissue from files: the mask is the outlined area, for all forms of GeoJSON."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def save(path: Path, value: object) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["polygon", "multi", "feature", "collection", "list", "geometries"])
-def test_every_way_to_say_a_polygon(tmp_path: Path, kind: str) -> None:
+def test_all_forms_of_polygons_are_read(tmp_path: Path, kind: str) -> None:
     polygon = {"type": "Polygon", "coordinates": [BOX, HOLE]}
     feature = {"type": "Feature", "geometry": polygon, "properties": {"features": 1}}
     point = {"type": "Feature", "geometry": {"type": "Point", "coordinates": [1, 1]}, "properties": None}
-    said = {
+    message = {
         "polygon": polygon,
         "multi": {"type": "MultiPolygon", "coordinates": [[BOX, HOLE]]},
         "feature": feature,
@@ -49,15 +49,15 @@ def test_every_way_to_say_a_polygon(tmp_path: Path, kind: str) -> None:
         "list": [feature],
         "geometries": {"type": "GeometryCollection", "geometries": [polygon]},
     }
-    mask = read(save(tmp_path / "s.geojson", said[kind]))
+    mask = read(save(tmp_path / "s.geojson", message[kind]))
     assert mask.shape == (250, 500)
-    wanted = np.zeros(mask.shape, bool)
-    wanted[50:150, 100:200] = True
-    wanted[75:100, 125:150] = False
-    assert (mask ^ wanted).sum() <= 4 * 101 + 4 * 26  # one pixel along the edges
+    expected = np.zeros(mask.shape, bool)
+    expected[50:150, 100:200] = True
+    expected[75:100, 125:150] = False
+    assert (mask ^ expected).sum() <= 4 * 101 + 4 * 26  # one pixel along the edges
 
 
-def test_a_hole_of_one_is_no_hole_in_another(tmp_path: Path) -> None:
+def test_holes_belong_to_their_polygon(tmp_path: Path) -> None:
     whole = {"type": "MultiPolygon", "coordinates": [[HOLE], [BOX, HOLE]]}
     assert read(save(tmp_path / "s.geojson", whole))[76:99, 126:149].all()
 
@@ -100,13 +100,13 @@ def test_files_are_found_by_slide_id(tmp_path: Path) -> None:
         ('{"type": "FeatureCollection", "features": []}', "no polygons in this file"),
     ],
 )
-def test_what_is_no_geojson_is_named(tmp_path: Path, text: str, says: str) -> None:
+def test_files_that_are_not_geojson_are_named(tmp_path: Path, text: str, says: str) -> None:
     (tmp_path / "s.geojson").write_text(text)
     with pytest.raises(ArtifactError, match=rf"s\.geojson: {says}"):
         read(tmp_path / "s.geojson")
 
 
-def test_mask_images_that_cannot_be_meant(tmp_path: Path) -> None:
+def test_mask_images_of_another_shape_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"no image")
     with pytest.raises(ArtifactError, match="a tissue mask cannot be read"):
         read(tmp_path / "a.png")
@@ -150,13 +150,13 @@ def test_contours_in_slide_coordinates_stay(tmp_path: Path) -> None:
     ("corners", "says"),
     [((2000, 1000, 3000, 2000), "the slide's and the scanned area's"), ((0, 0, 8000, 4000), "neither the slide's nor")],
 )
-def test_an_unclear_origin_asks_for_the_key(tmp_path: Path, corners: tuple[int, ...], says: str) -> None:
+def test_an_unclear_origin_names_the_key(tmp_path: Path, corners: tuple[int, ...], says: str) -> None:
     reader = SimpleNamespace(**vars(READER) | {"bounds": Bounds(300, 300, 7000, 3000)})
     path = save(tmp_path / "s.geojson", box(*corners))
     with pytest.raises(StageError, match=rf"s\.geojson.*{says}.*extract\.tissue_origin"):
         read_tissue(path, reader, 128.0)
-    asked = read_tissue(path, reader, 128.0, "bounds").mask
-    assert near(lit(asked)[:2], (corners[0] + 300, corners[1] + 300))
+    moved = read_tissue(path, reader, 128.0, "bounds").mask
+    assert near(lit(moved)[:2], (corners[0] + 300, corners[1] + 300))
     assert near(lit(read_tissue(path, reader, 128.0, "slide").mask)[:2], corners[:2])
 
 
@@ -171,7 +171,7 @@ def test_a_mask_image_of_the_scanned_area_is_moved_by_it(tmp_path: Path) -> None
 
 
 def test_the_scanned_area_is_read_from_the_properties() -> None:
-    told = {f"openslide.bounds-{name}": str(value) for name, value in AREA._asdict().items()}
-    assert scanned_bounds(told, (8000, 4000)) == AREA
+    reported = {f"openslide.bounds-{name}": str(value) for name, value in AREA._asdict().items()}
+    assert scanned_bounds(reported, (8000, 4000)) == AREA
     assert scanned_bounds({}, (8000, 4000)) == Bounds(0, 0, 8000, 4000)
-    assert scanned_bounds(told | {"openslide.bounds-x": "?"}, (8000, 4000)) == Bounds(0, 0, 8000, 4000)
+    assert scanned_bounds(reported | {"openslide.bounds-x": "?"}, (8000, 4000)) == Bounds(0, 0, 8000, 4000)

@@ -1,4 +1,4 @@
-"""Patches have their true size, lie inside, and hold tissue."""
+"""Patches have their physical size, are inside the slide, and contain tissue."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def slide(
     overlap=st.sampled_from([0, 16, 64]),
     size=st.tuples(st.integers(11000, 40000), st.integers(11000, 40000)),
 )
-def test_patches_have_their_true_size_and_lie_inside(
+def test_patches_have_their_physical_size_and_are_inside(
     mpp: tuple[float, float], deeper: list[float], patch: int, target: float, overlap: int, size: tuple[int, int]
 ) -> None:
     reader = slide(*size, mpp, (1.0, *sorted(deeper)))
@@ -64,14 +64,14 @@ def test_tissue_fractions_are_exact_areas(seed: int, scale: float, side: float) 
     rng = np.random.default_rng(seed)
     mask = rng.random((30, 40)) < 0.4
     xs, ys = (rng.integers(0, max(1, int(n * scale - side)), 3) for n in (40, 30))
-    found = tissue_fractions(Tissue(mask, scale, scale), xs, ys, side, side)
+    result = tissue_fractions(Tissue(mask, scale, scale), xs, ys, side, side)
     for i, y in enumerate(ys):
         for j, x in enumerate(xs):
             right, bottom = min((x + side) / scale, 40), min((y + side) / scale, 30)
             wide = np.clip(np.minimum(np.arange(40) + 1, right) - np.maximum(np.arange(40), x / scale), 0, None)
             high = np.clip(np.minimum(np.arange(30) + 1, bottom) - np.maximum(np.arange(30), y / scale), 0, None)
             exact = (mask * high[:, None] * wide[None, :]).sum() / (high.sum() * wide.sum())
-            assert found[i, j] == pytest.approx(exact, abs=1e-9)
+            assert result[i, j] == pytest.approx(exact, abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_overlap_moves_the_step_only() -> None:
         plan_grid(slide(9000, 9000, (0.25, 0.25)), 256, 0.5, overlap=256)
 
 
-def test_no_enlarging_and_no_slide_smaller_than_a_patch() -> None:
+def test_upsampling_and_small_slides_are_refused() -> None:
     with pytest.raises(StageError, match=r"s\.svs: too coarse for extract\.target_mpp; expected 0\.5, got 28\.97"):
         plan_grid(slide(9000, 9000, (28.97, 28.97)), 256, 0.5)
     with pytest.raises(StageError, match="smaller than one patch; expected at least 512 x 512 px, got 511 x 9000 px"):

@@ -1,4 +1,4 @@
-"""Pen is told from stain by how it takes light away."""
+"""Pen is distinguished from stain by its absorption."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def test_no_mixture_of_the_stains_is_ink(h: float, e: float, seed: int) -> None:
 
 @pytest.mark.parametrize("colour", PENS)
 @pytest.mark.parametrize("over", ["glass", "tissue"])
-def test_a_line_of_any_pen_is_ink_and_what_lies_beside_it_is_not(colour: str, over: str) -> None:
-    """Dyes lie on one another: the pen's density is added to that of what it covers. Strong eosin hides blue pen."""
+def test_pen_lines_are_ink_and_their_surroundings_are_not(colour: str, over: str) -> None:
+    """The density of the pen is added to that of the tissue below. Strong eosin hides blue pen."""
     view = stained(0.4, 0.2) if over == "tissue" else np.full((120, 160, 3), GLASS).astype(np.uint8)
     view[40:60] = np.rint(view[40:60] * (np.array(PENS[colour]) / GLASS))
     ink = find_ink(view, GLASS, PIXEL_MM2)
@@ -50,7 +50,7 @@ def test_a_speck_of_ink_is_pigment(colour: str) -> None:
     assert not find_ink(view, GLASS, PIXEL_MM2).any()
 
 
-def test_what_is_ink_is_no_tissue() -> None:
+def test_ink_is_not_tissue() -> None:
     view = np.full((120, 160, 3), GLASS).astype(np.uint8)
     view[20:100, 20:140] = stained(0.5, 0.5)[20:100, 20:140]
     view[50:60] = PENS["green"]

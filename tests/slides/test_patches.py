@@ -17,7 +17,7 @@ PIXELS = np.random.default_rng(0).integers(0, 255, (300, 300, 3)).repeat(4, 0).r
 
 @pytest.mark.parametrize("mpp", [0.5, 0.25, 0.31, 0.2525])
 @pytest.mark.parametrize("tiles", [True, False])
-def test_together_in_any_order_or_one_by_one(tmp_path: Path, mpp: float, tiles: bool) -> None:
+def test_patches_do_not_depend_on_batch_or_order(tmp_path: Path, mpp: float, tiles: bool) -> None:
     write_aperio(tmp_path / "a.svs", PIXELS, mpp)
     with open_slide(tmp_path / "a.svs", tiles=tiles) as slide:
         grid = plan_grid(slide, 100, 0.5)

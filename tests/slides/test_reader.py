@@ -1,4 +1,4 @@
-"""Pixels come from where they were asked for, on white."""
+"""Pixels are those at the requested coordinates, on white."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def gradient(width: int, height: int) -> np.ndarray:
     return np.stack([x * 255 // width, y * 255 // height, np.full_like(x, 128)], axis=2).astype(np.uint8)
 
 
-def test_regions_of_every_level_show_the_right_place(tmp_path: Path) -> None:
+def test_regions_of_every_level_are_at_their_coordinates(tmp_path: Path) -> None:
     pixels = gradient(1500, 1100)
     write_aperio(tmp_path / "g.svs", pixels, 0.25)
     with open_slide(tmp_path / "g.svs") as slide:
@@ -32,8 +32,8 @@ def test_regions_of_every_level_show_the_right_place(tmp_path: Path) -> None:
         for level, factor in ((0, 1), (1, 4)):
             region = slide.read(320, 160, level, 100, 60)
             assert region.shape == (60, 100, 3) and region.dtype == np.uint8
-            wanted = pixels[160 : 160 + 60 * factor : factor, 320 : 320 + 100 * factor : factor]
-            assert np.abs(region.astype(int) - wanted).mean() < 2.5
+            expected = pixels[160 : 160 + 60 * factor : factor, 320 : 320 + 100 * factor : factor]
+            assert np.abs(region.astype(int) - expected).mean() < 2.5
 
 
 def test_outside_the_slide_is_white(square_slide: Callable[..., Path]) -> None:
@@ -121,7 +121,7 @@ def bad_tile(path: Path, number: int, side: int = 1024) -> np.ndarray:
 
 @pytest.mark.parametrize("tiles", [True, False])
 @pytest.mark.parametrize("number", range(16))  # wherever it lies, also where the choice of the reader looks
-def test_one_damaged_tile_spoils_no_other_region(tmp_path: Path, number: int, tiles: bool) -> None:
+def test_a_damaged_tile_affects_no_other_region(tmp_path: Path, number: int, tiles: bool) -> None:
     pixels = bad_tile(tmp_path / "a.tif", number)
     with open_slide(tmp_path / "a.tif", tiles=tiles) as slide:
         for cell in range(16):
@@ -130,11 +130,11 @@ def test_one_damaged_tile_spoils_no_other_region(tmp_path: Path, number: int, ti
                 with pytest.raises(UndecodableError, match=r"a\.tif: pixels cannot be decoded.*on_bad_tile"):
                     slide.read(x, y, 0, 256, 256)
             else:
-                wanted = pixels[y : y + 256, x : x + 256]
-                assert np.abs(slide.read(x, y, 0, 256, 256).astype(int) - wanted).mean() < 20
+                expected = pixels[y : y + 256, x : x + 256]
+                assert np.abs(slide.read(x, y, 0, 256, 256).astype(int) - expected).mean() < 20
 
 
-def test_an_overview_is_white_where_pixels_cannot_be_decoded_and_says_how_much(tmp_path: Path) -> None:
+def test_undecodable_parts_of_an_overview_are_white_and_counted(tmp_path: Path) -> None:
     bad_tile(tmp_path / "a.tif", 5)
     with open_slide(tmp_path / "a.tif") as slide, pytest.raises(UndecodableError):
         slide.overview(64, 64)

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oceanpath.slides.threads import in_order, one_core_each
+from oceanpath.slides.threads import map_in_order, one_core_each
 
 
 @settings(deadline=None, max_examples=30)
@@ -20,12 +20,12 @@ def test_results_come_in_order(count: int, threads: int) -> None:
         time.sleep(0.0005 * (key % 3))
         return key * key
 
-    assert list(in_order(work, range(count), threads)) == [key * key for key in range(count)]
+    assert list(map_in_order(work, range(count), threads)) == [key * key for key in range(count)]
 
 
-def test_few_results_wait() -> None:
+def test_the_number_of_waiting_results_is_limited() -> None:
     begun: list[int] = []
-    results = in_order(lambda key: begun.append(key), range(1000), 2)
+    results = map_in_order(lambda key: begun.append(key), range(1000), 2)
     next(results)
     time.sleep(0.05)
     assert len(begun) <= 4
@@ -33,11 +33,11 @@ def test_few_results_wait() -> None:
 
 
 @pytest.mark.parametrize("threads", [0, 3])
-def test_an_error_comes_out_at_its_place(threads: int) -> None:
+def test_an_error_is_raised_at_its_position(threads: int) -> None:
     def work(key: int) -> float:
         return 1 / (key - 3)
 
-    results = in_order(work, range(10), threads)
+    results = map_in_order(work, range(10), threads)
     assert [next(results) for _ in range(3)] == [-1 / 3, -1 / 2, -1]
     with pytest.raises(ZeroDivisionError):
         next(results)

@@ -37,13 +37,13 @@ def test_an_empty_slide_of_any_grey_or_tint_has_no_tissue(value: int, tint: tupl
 
 
 @pytest.mark.parametrize("glass", [(244, 243, 245), (225, 225, 225), (240, 225, 232)])
-def test_a_square_of_tissue_is_found_exactly(glass: tuple[int, int, int]) -> None:
+def test_a_square_of_tissue_is_detected_exactly(glass: tuple[int, int, int]) -> None:
     pixels = view(glass)
     rng = np.random.default_rng(1)
     pixels[40:110, 50:150] = np.clip(np.array((190, 110, 170)) + rng.normal(0, 12, (70, 100, 1)), 0, 255)
-    wanted = np.zeros(pixels.shape[:2], bool)
-    wanted[40:110, 50:150] = True
-    assert np.array_equal(tissue_mask(pixels, PIXEL_MM2)[0], wanted)
+    expected = np.zeros(pixels.shape[:2], bool)
+    expected[40:110, 50:150] = True
+    assert np.array_equal(tissue_mask(pixels, PIXEL_MM2)[0], expected)
 
 
 def test_a_view_full_of_tissue_is_full() -> None:
@@ -68,8 +68,8 @@ def test_mask_edges_are_the_edges_of_the_slide(square_slide: Callable[..., Path]
         tissue = find_tissue(slide, 128.0)
     assert tissue.mask.shape == (64, 64) and (tissue.scale_x, tissue.scale_y) == (16, 16)
     rows, columns = np.nonzero(tissue.mask)
-    found = np.array([rows.min(), rows.max() + 1, columns.min(), columns.max() + 1])
-    assert np.abs(found - (32, 48, 16, 48)).max() <= 1  # JPEG smears colour over its neighbour
+    result = np.array([rows.min(), rows.max() + 1, columns.min(), columns.max() + 1])
+    assert np.abs(result - (32, 48, 16, 48)).max() <= 1  # JPEG smears colour over its neighbour
     assert tissue.share == pytest.approx(0.125, rel=0.2)
 
 
@@ -98,7 +98,7 @@ def test_a_faded_stain_keeps_its_tissue_and_gains_none(left: float, glass: tuple
 
 
 @pytest.mark.parametrize("shade", [10, 20])
-def test_uneven_light_on_an_empty_slide_is_no_faded_stain(shade: int) -> None:
+def test_uneven_light_on_an_empty_slide_is_not_tissue(shade: int) -> None:
     light = np.linspace(0, -shade, 200)[None, :, None]
     assert not tissue_mask(np.clip(view((244, 243, 245)) + light, 0, 255).astype(np.uint8), PIXEL_MM2)[0].any()
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 from oceanpath.artifacts.cohort.lookalikes import lookalikes, spelled
 from oceanpath.artifacts.cohort.user_tables import UserTable
-from oceanpath.errors import ExperimentError, OceanPathError
+from oceanpath.errors import ExperimentError, OceanPathError, shorten_list
 
-SHOWN = 5
 FOR_MISSING = frozenset({"na", "n/a", "nan", "none", "null", "<na>", "nat", "#n/a", "?", "-"})
 """Words that programs write for a missing value; as a patient they would be one patient of many slides."""
 SCIENTIFIC = re.compile(r"[+-]?\d(?:[.,]\d+)?E[+]\d+", re.IGNORECASE)
@@ -105,9 +103,3 @@ def lost_digits(table: UserTable, at: int, key: str) -> list[OceanPathError]:
         what = "a spreadsheet has rounded ids"
         return [ExperimentError(what, where=f"{table.path} {key}", got=got, do=do)]
     return []
-
-
-def shorten_list(texts: Iterable[str], shown: int = SHOWN) -> str:
-    """The first texts, and how many more there are."""
-    listed = list(texts)
-    return ", ".join(listed[:shown]) + (f" and {len(listed) - shown} more" if len(listed) > shown else "")

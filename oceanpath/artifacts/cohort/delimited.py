@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from oceanpath.artifacts.cohort.ids import normal
 from oceanpath.artifacts.cohort.user_tables import UserTable
-from oceanpath.errors import ExperimentError
+from oceanpath.errors import ExperimentError, shorten_list
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 MARKS = {
@@ -156,12 +156,11 @@ def _fields(text: str, delimiter: str, line: int = 1) -> Fields:
 
 def _ragged(path: Path, found: Fields, ragged: list[int]) -> ExperimentError:
     width = len(found.rows[0])
-    listed = [f"line {found.lines[at]} has {len(found.rows[at])}" for at in ragged[:SHOWN]]
-    more = f" and {len(ragged) - SHOWN} more" if len(ragged) > SHOWN else ""
+    listed = [f"line {found.lines[at]} has {len(found.rows[at])}" for at in ragged]
     do = "Put fields that hold the delimiter in quotation marks, and keep empty fields."
     if len(ragged) == len(found.rows) - 1 and all(len(row) == width + 1 for row in found.rows[1:]):
         do = "Every row has one field more than the first line: name that column too, or write the table without it."
     names = ", ".join(map(normal, found.rows[0][:SHOWN])) + (", …" if width > SHOWN else "")
     what = "rows have more or fewer fields than the first line has names"
-    expected, got = f"{width} ({names}) between {found.delimiters}", ", ".join(listed) + more
+    expected, got = f"{width} ({names}) between {found.delimiters}", shorten_list(listed)
     return ExperimentError(what, where=path, expected=expected, got=got, do=do)

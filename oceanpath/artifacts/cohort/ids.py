@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import Path, PurePath
 
-from oceanpath.errors import nearest
+from oceanpath.errors import nearest, shorten_list
 
 FEATURE_SUFFIXES = (".h5", ".hdf5", ".pt", ".pth", ".npy", ".npz", ".zarr", ".parquet")
 SLIDE_SUFFIXES = (".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".dcm")
@@ -49,12 +49,11 @@ def slide_id(name: str | PurePath) -> str:
 def describe_missing(missing: Iterable[str], known: Iterable[str], shown: int = 5) -> str:
     """A readable list of ids that were not found, each with the nearest id that exists."""
     gone, pool = sorted(missing), list(known)
-    lines = []
+    described = []
     for name in gone[:shown]:
         close = nearest(name, pool)
-        lines.append(f"{name} (nearest: {close[0]})" if close else name)
-    more = f" and {len(gone) - shown} more" if len(gone) > shown else ""
-    return ", ".join(lines) + more
+        described.append(f"{name} (nearest: {close[0]})" if close else name)
+    return shorten_list([*described, *gone[shown:]], shown)
 
 
 def is_one_file(first: Path, second: Path) -> bool:

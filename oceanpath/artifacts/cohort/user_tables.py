@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from oceanpath.artifacts.cohort.ids import normal
-from oceanpath.errors import ExperimentError
+from oceanpath.errors import ExperimentError, shorten_list
 
 FOREIGN: dict[bytes, tuple[str, str]] = {
     b"\xd0\xcf\x11\xe0": ("an Excel workbook of 1997 to 2003 (.xls)", "Save it as .xlsx or as CSV."),
@@ -50,8 +50,7 @@ class UserTable:
     def place(self, rows: Sequence[int], shown: int = 5) -> str:
         """Where rows (by position) are: ``lines 3, 5 and 2 more``."""
         numbers = [str(self.numbers[row]) for row in rows]
-        more = f" and {len(numbers) - shown} more" if len(numbers) > shown else ""
-        return f"{self.unit}{'s' if len(numbers) > 1 else ''} {', '.join(numbers[:shown])}{more}"
+        return f"{self.unit}{'s' if len(numbers) > 1 else ''} {shorten_list(numbers, shown)}"
 
     def position(self, name: str) -> int | None:
         """Where the column `name` is; None when there is none.

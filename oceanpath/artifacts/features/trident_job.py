@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from oceanpath.errors import ExperimentError
+from oceanpath.errors import ExperimentError, shorten_list
 
 GRID = re.compile(r"(\d+(?:\.\d+)?)x_(\d+)px_(\d+)px_overlap")
 FEATURES = "features_"
@@ -54,7 +54,7 @@ def feature_set(paths: Iterable[Path], root: Path) -> FeatureSet | None:
             places.setdefault(found, _shown(path.parent, root))
     if len(places) > 1:
         listed = sorted(places.values())
-        got = ", ".join(listed[:SHOWN]) + (f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else "")
+        got = shorten_list(listed, SHOWN)
         do = f"Set data.features to one of them, such as {root / listed[0]}."
         raise ExperimentError("a TRIDENT job with several feature sets", where=root, got=got, do=do)
     return next(iter(places), None)

@@ -15,7 +15,7 @@ STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def seconds(work: Work, device: torch.device) -> float:
-    """CPU time of this process, or on a GPU the time until its work is done."""
+    """CPU time of this process, or on a GPU the wall time until it has finished."""
     if device.type != "cuda":
         return spend(work).cpu
 
@@ -33,7 +33,7 @@ def ratio(base: list[float], other: list[float]) -> float:
 
 
 def peak_bytes(work: Work, device: torch.device) -> int | None:
-    """Most memory that `work` held above what was there before; None where the system does not tell."""
+    """Peak memory of `work` above that before it; None if the system does not report it."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -46,13 +46,13 @@ def peak_bytes(work: Work, device: torch.device) -> int | None:
         return None
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
-        trim(0)  # memory that was freed and kept would be used again unseen
-    RESET.write_text("5")  # the kernel's high-water mark starts again from what is held now
-    before = _held("VmRSS")
+        trim(0)  # freed memory that is kept would be reused without being counted
+    RESET.write_text("5")  # resets the kernel's high-water mark
+    before = _status_bytes("VmRSS")
     work()
-    return max(0, _held("VmHWM") - before)
+    return max(0, _status_bytes("VmHWM") - before)
 
 
-def _held(field: str) -> int:
+def _status_bytes(field: str) -> int:
     line = next(line for line in STATUS.read_text().splitlines() if line.startswith(field))
     return int(line.split()[1]) * 1024

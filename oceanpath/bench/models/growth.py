@@ -1,4 +1,4 @@
-"""Inference and a training step of one bag against its number of patches."""
+"""Inference and a training step of one bag, as functions of its number of patches."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ from oceanpath.models.base import BaseMIL
 from oceanpath.models.float32 import fast_float32
 
 TRAINED = 20_000
-"""Patches above which no training step is taken: training caps its bags, inference does not."""
-PATIENCE = 20.0
-"""Seconds of one inference, or training step, after which larger bags are left out; their rows say null."""
+"""Patches above which no training step is measured: training caps its bags, inference does not."""
+LONGEST_S = 20.0
+"""Seconds of one inference, or training step, above which larger bags are not run; their rows are null."""
 QUICK = 1.0
-"""Seconds of a first inference up to which it is timed three times."""
+"""Seconds of the first inference up to which it is measured three times."""
 
 
 def grow(model: BaseMIL, sizes: Sequence[int], device: torch.device) -> list[dict[str, Any]]:
     """For every size: seconds and peak bytes above the bag of inference, seconds of forward and backward, or None.
 
-    Bags lie on a grid, as patches do. Memory is that of a first inference, which is not timed.
+    The patches of a bag are on a grid. Memory is that of the first inference, which is not timed.
     """
     model = copy.deepcopy(model).to(device)
     rows: list[dict[str, Any]] = []
     for size in sizes:
         row: dict[str, Any] = {"patches": size, "infer_seconds": None, "peak_bytes": None, "train_seconds": None}
         rows.append(row)
-        if len(rows) > 1 and (rows[-2]["infer_seconds"] is None or rows[-2]["infer_seconds"] > PATIENCE):
+        if len(rows) > 1 and (rows[-2]["infer_seconds"] is None or rows[-2]["infer_seconds"] > LONGEST_S):
             continue
         bag = square_bag(size, model.in_dim).to(device)
         infer = _inference(model, bag, device)
         first = seconds(partial(_remember_peak, row, infer, device), device)
         row["infer_seconds"] = min(seconds(infer, device) for _ in range(3 if first < QUICK else 1))
-        if size <= TRAINED and (len(rows) < 2 or (rows[-2]["train_seconds"] or 0.0) <= PATIENCE):
+        if size <= TRAINED and (len(rows) < 2 or (rows[-2]["train_seconds"] or 0.0) <= LONGEST_S):
             row["train_seconds"] = seconds(_training(model, bag, device), device)
     return rows
 
 
 def square_bag(size: int, dim: int) -> Batch:
-    """One bag of standard normal features whose patches lie side by side, 512 level-0 pixels each, in a square."""
+    """One bag of standard normal features whose patches, 512 level-0 pixels wide, fill a square."""
     features = torch.randn(size, dim, generator=torch.Generator().manual_seed(0))
-    places = torch.arange(size)
+    positions = torch.arange(size)
     side = math.isqrt(size - 1) + 1
-    coords = torch.stack([places % side, places // side], dim=1).int() * 512
+    coords = torch.stack([positions % side, positions // side], dim=1).int() * 512
     return Batch(features, torch.tensor([0, size]), coords)
 
 

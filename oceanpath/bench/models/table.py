@@ -1,4 +1,4 @@
-"""The whole measurement of some architectures: plain JSON values, and the same as lines for people."""
+"""Measurements of aggregators, as JSON values and as lines of text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 
 from oceanpath.bench.models.growth import grow
-from oceanpath.bench.models.ways import compare, gemm_limits, log_normal_batch
+from oceanpath.bench.models.step_variants import compare, gemm_limits, log_normal_batch
 from oceanpath.models.registry import build_aggregator, parse_model
 
 COLUMNS = {
@@ -17,17 +17,17 @@ COLUMNS = {
     "padded s": 10,
     "packed": 8,
     "bf16": 8,
-    "again": 8,
-    "memory p/b/a": 16,
+    "ckpt": 8,
+    "memory p/b/c": 16,
     "of GEMM p/b": 13,
     "differs": 8,
 }
-"""Words of the head and their widths: speed-ups of `packed`, `packed_bf16` and `checkpoint` over `padded`, their shares
-of its memory, how close the first two come to matrix products alone, and how far packed embeddings differ."""
+"""Column heads and widths: speed-ups of `packed`, `packed_bf16` and `checkpoint` over `padded`, their memory
+relative to it, the speed of the first two relative to matrix products, and the difference of packed embeddings."""
 
 
-class Work(NamedTuple):
-    """What every architecture gets: a batch for the ways of a training step (unless without bags), and single bags."""
+class Workload(NamedTuple):
+    """The workload: a batch for the variants of a training step (none without bags), and single bags."""
 
     dim: int = 1024
     bags: int = 16
@@ -38,33 +38,33 @@ class Work(NamedTuple):
     threads: int = 1
 
 
-def measure(names: Sequence[str], work: Work, device: torch.device) -> Iterator[dict[str, Any]]:
-    """One row an architecture with its default settings, as soon as it is measured; "step" is None without bags."""
-    torch.set_num_threads(work.threads)
-    batch = log_normal_batch(work.bags, work.middle, work.dim) if work.bags else None
-    limits = gemm_limits(device) if work.bags else {}
+def measure_models(names: Sequence[str], workload: Workload, device: torch.device) -> Iterator[dict[str, Any]]:
+    """One row per aggregator with its default settings, as soon as it is measured; "step" is None without bags."""
+    torch.set_num_threads(workload.threads)
+    batch = log_normal_batch(workload.bags, workload.middle, workload.dim) if workload.bags else None
+    limits = gemm_limits(device) if workload.bags else {}
     for name in names:
         torch.manual_seed(0)
-        model = build_aggregator(parse_model({"name": name}), work.dim)
+        model = build_aggregator(parse_model({"name": name}), workload.dim)
         yield {
             "name": name,
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
-            "step": None if batch is None else compare(model, batch, work.rounds, device, limits),
-            "growth": grow(model, work.sizes, device),
+            "step": None if batch is None else compare(model, batch, workload.rounds, device, limits),
+            "growth": grow(model, workload.sizes, device),
         }
 
 
-def conditions(work: Work, device: torch.device) -> dict[str, Any]:
-    """What the figures were measured on and with; nothing that names a machine."""
-    told: dict[str, Any] = {
+def conditions(workload: Workload, device: torch.device) -> dict[str, Any]:
+    """Device, versions and workload; nothing that identifies a machine."""
+    result: dict[str, Any] = {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "torch": torch.__version__,
-        **work._asdict(),
+        **workload._asdict(),
     }
-    if not work.bags:
-        return told
-    lengths = log_normal_batch(work.bags, work.middle, 1).lengths
-    return told | {
+    if not workload.bags:
+        return result
+    lengths = log_normal_batch(workload.bags, workload.middle, 1).lengths
+    return result | {
         "patches": int(lengths.sum()),
         "padding_factor": float(len(lengths) * lengths.max() / lengths.sum()),
     }
@@ -76,31 +76,31 @@ def head() -> str:
 
 
 def lines(row: dict[str, Any]) -> Iterator[str]:
-    """A row in words: the training step, then one line for every size."""
-    size, step = f"{row['parameters'] / 1e6:.2f}", row["step"]
+    """A row as text: the training step, then one line per size."""
+    parameters, step = f"{row['parameters'] / 1e6:.2f}", row["step"]
     if step is None:
-        yield _cells((row["name"], size))
+        yield _cells((row["name"], parameters))
     else:
-        ways = [step[name] for name in ("packed", "packed_bf16", "checkpoint")]
+        variants = [step[name] for name in ("packed", "packed_bf16", "checkpoint")]
         yield _cells(
             (
                 row["name"],
-                size,
+                parameters,
                 f"{step['padded']['seconds']:.3g}",
-                *(f"x{way['faster']:.2f}" for way in ways),
-                " ".join("?" if way["memory_share"] is None else f"{way['memory_share']:.2f}" for way in ways),
-                " ".join(f"{way['of_gemm_limit']:.2f}" for way in ways[:2]),
+                *(f"x{variant['faster']:.2f}" for variant in variants),
+                " ".join("?" if v["memory_share"] is None else f"{v['memory_share']:.2f}" for v in variants),
+                " ".join(f"{v['of_gemm_limit']:.2f}" for v in variants[:2]),
                 f"{step['packed']['difference']:.0e}",
             )
         )
-    for one in row["growth"]:
+    for size in row["growth"]:
         parts = [
-            f"infer {one['infer_seconds']:.3g} s" if one["infer_seconds"] is not None else "not run: too slow",
-            f"peak {one['peak_bytes'] / 1e6:.0f} MB above the bag" if one["peak_bytes"] is not None else "",
-            f"train step {one['train_seconds']:.3g} s" if one["train_seconds"] is not None else "",
+            f"infer {size['infer_seconds']:.3g} s" if size["infer_seconds"] is not None else "not run: too slow",
+            f"peak {size['peak_bytes'] / 1e6:.0f} MB above the bag" if size["peak_bytes"] is not None else "",
+            f"train step {size['train_seconds']:.3g} s" if size["train_seconds"] is not None else "",
         ]
-        yield f"  {one['patches']:>8} patches  " + ", ".join(part for part in parts if part)
+        yield f"  {size['patches']:>8} patches  " + ", ".join(part for part in parts if part)
 
 
-def _cells(words: Iterable[str]) -> str:
-    return "".join(f"{word:<{width}}" for word, width in zip(words, COLUMNS.values(), strict=False)).rstrip()
+def _cells(texts: Iterable[str]) -> str:
+    return "".join(f"{text:<{width}}" for text, width in zip(texts, COLUMNS.values(), strict=False)).rstrip()

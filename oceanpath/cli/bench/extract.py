@@ -13,7 +13,7 @@ from oceanpath.cli.outputs import prepare_folders
 
 
 def register(app: typer.Typer) -> None:
-    """Give `app` this verb."""
+    """Add this verb to `app`."""
     app.command("extract")(bench_extract)
 
 
@@ -29,15 +29,21 @@ def bench_extract(
 ) -> int:
     """Measure reading 20x patches of a 40x slide against OpenSlide, and extraction from end to end."""
     prepare_folders(out=out, scratch=scratch)
-    from oceanpath.bench.extract import as_table, bench_extraction, bench_reading, largest_difference, write_bench_slide
+    from oceanpath.bench.extract import (
+        bench_extraction,
+        bench_reading,
+        costs_table,
+        largest_difference,
+        write_bench_slide,
+    )
 
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         slide = Path(folder) / "bench.svs"
         write_bench_slide(slide, side)
         size = slide.stat().st_size
         costs = bench_reading(slide, patches, rounds) + bench_extraction(slide, Path(folder) / "features", rounds)
-        apart = largest_difference(slide, patches)
-    facts = {"side_px": side, "slide_bytes": size, "rounds": rounds, "largest_difference_to_openslide": apart}
-    table = f"{as_table(costs)}\n\nlargest difference to OpenSlide's pixels: {apart}"
-    told = BenchResult("extract", costs, facts, table, ("cpu_ms", "CPU-ms a patch"))
-    return write_result(told, out, as_json=as_json)
+        difference = largest_difference(slide, patches)
+    facts = {"side_px": side, "slide_bytes": size, "rounds": rounds, "largest_difference_to_openslide": difference}
+    table = f"{costs_table(costs)}\n\nlargest difference to the pixels of OpenSlide: {difference}"
+    result = BenchResult("extract", costs, facts, table, ("cpu_ms", "CPU ms per patch"))
+    return write_result(result, out, as_json=as_json)

@@ -14,7 +14,7 @@ from oceanpath.models.registry import aggregator_names, settings_of
 
 
 def register(app: typer.Typer) -> None:
-    """Give `app` this verb."""
+    """Add this verb to `app`."""
     app.command("models")(bench_models)
 
 
@@ -31,29 +31,31 @@ def bench_models(
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> int:
     """Measure a padded and a packed training step, and inference and memory by bag size."""
-    chosen = names or aggregator_names()
-    for name in chosen:
+    selected = names or aggregator_names()
+    for name in selected:
         settings_of(name)
     numbers = _numbers(sizes)
     prepare_folders(out=out)
     import torch
 
-    from oceanpath.bench.models.table import Work, conditions, head, lines, measure
+    from oceanpath.bench.models.table import Workload, conditions, head, lines, measure_models
 
     if device not in ("cpu", "cuda") or (device == "cuda" and not torch.cuda.is_available()):
-        raise ExperimentError("no such device here", where="--device", expected="cpu or a usable cuda", got=device)
-    work, place = Work(dim, bags, median, numbers, rounds, threads), torch.device(device)
-    found: dict[str, Any] = {"conditions": conditions(work, place), "models": []}
+        raise ExperimentError(
+            "no such device on this machine", where="--device", expected="cpu or a usable cuda", got=device
+        )
+    workload, torch_device = Workload(dim, bags, median, numbers, rounds, threads), torch.device(device)
+    result: dict[str, Any] = {"conditions": conditions(workload, torch_device), "models": []}
     if not as_json:
         print(head())
-    for row in measure(chosen, work, place):
-        found["models"].append(row)
+    for row in measure_models(selected, workload, torch_device):
+        result["models"].append(row)
         if not as_json:
             print("\n".join(lines(row)), flush=True)
     if as_json:
-        print(json.dumps(found, indent=1))
+        print(json.dumps(result, indent=1))
     if out is not None:
-        _write(out, found)
+        _write(out, result)
     return int(ExitCode.OK)
 
 
@@ -67,17 +69,17 @@ def _numbers(sizes: str) -> list[int]:
     return sorted(numbers)
 
 
-def _write(out: Path, found: dict[str, Any]) -> None:
+def _write(out: Path, result: dict[str, Any]) -> None:
     from oceanpath.figures.growth import draw_growth
 
-    (out / "models.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    (out / "models.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     panels = {"Seconds of inference": ("infer_seconds", 1.0), "Peak memory above the bag, MB": ("peak_bytes", 1e-6)}
     draw_growth(
         out / "models.png",
         {
             label: {
-                row["name"]: [(one["patches"], one[key] * unit) for one in row["growth"] if one[key]]
-                for row in found["models"]
+                row["name"]: [(size["patches"], size[key] * unit) for size in row["growth"] if size[key]]
+                for row in result["models"]
             }
             for label, (key, unit) in panels.items()
         },

@@ -1,4 +1,4 @@
-"""What a benchmark says: its table or JSON, and both with a plot in a folder where that is asked for."""
+"""Output of a benchmark: a table or JSON, and both with a plot in the folder of --out."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from oceanpath.errors import ExitCode
 
 @dataclass(frozen=True)
 class BenchResult:
-    """The figures of one benchmark."""
+    """The results of one benchmark."""
 
     name: str
     rows: list[Any]
-    """Dataclasses with a case and a way."""
+    """Dataclasses with a case and a method (`way`)."""
     facts: dict[str, int]
-    """What they were measured on."""
+    """Description of the data."""
     table: str
-    """The same for people."""
+    """The rows as text."""
     drawn: tuple[str, str]
-    """The field that the plot shows, and what it is called there."""
+    """The field that the plot shows, and its label."""
 
 
-def write_result(told: BenchResult, out: Path | None, *, as_json: bool) -> int:
-    """Print what was measured, and write it below `out` where that is given."""
-    said = json.dumps({**told.facts, "rows": [asdict(row) for row in told.rows]}, indent=2)
-    print(said if as_json else told.table)
+def write_result(result: BenchResult, out: Path | None, *, as_json: bool) -> int:
+    """Print the results, and write them below `out` if it is given."""
+    text = json.dumps({**result.facts, "rows": [asdict(row) for row in result.rows]}, indent=2)
+    print(text if as_json else result.table)
     if out is None:
         return int(ExitCode.OK)
     from oceanpath.figures.bars import draw_bars
 
-    (out / f"{told.name}.json").write_text(said + "\n", encoding="utf-8")
-    (out / f"{told.name}.md").write_text(told.table + "\n", encoding="utf-8")
-    field, label = told.drawn
+    (out / f"{result.name}.json").write_text(text + "\n", encoding="utf-8")
+    (out / f"{result.name}.md").write_text(result.table + "\n", encoding="utf-8")
+    field, label = result.drawn
     groups: dict[str, dict[str, float]] = {}
-    for row in told.rows:
+    for row in result.rows:
         groups.setdefault(row.case, {})[row.way] = getattr(row, field)
-    draw_bars(out / f"{told.name}.png", groups, label)
+    draw_bars(out / f"{result.name}.png", groups, label)
     return int(ExitCode.OK)

@@ -1,4 +1,4 @@
-"""`oceanpath bench store`, `oceanpath bench loading`: both on a cohort that is made for it."""
+"""`oceanpath bench store`, `oceanpath bench loading`: on a generated cohort."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _cohort(slides: int) -> tuple[Flag, ...]:
-    """Flags of the cohort, and of what becomes of the figures."""
+    """Flags of the cohort and of the output."""
     return (
         flag("slides", int, slides, "Number of generated slides.", min=1),
         flag("median", int, 3000, "Median number of patches per slide.", min=1),
@@ -43,11 +43,11 @@ def store(cases: str, **values: Any) -> int:
     from oceanpath.bench.cohort import LAYOUTS
     from oceanpath.bench.store import bench_store
 
-    wanted = cases.split(",")
+    requested = cases.split(",")
     known = [f"{layout}/{dtype}" for layout in LAYOUTS for dtype in ("float16", "float32")]
-    if unknown := [case for case in wanted if case not in known]:
+    if unknown := [case for case in requested if case not in known]:
         raise ExperimentError("unknown case", where="--cases", expected=", ".join(known), got=unknown[0])
-    return _run("store", bench_store, wanted, **values)
+    return _run("store", bench_store, requested, **values)
 
 
 def loading(cap: int, **values: Any) -> int:
@@ -67,7 +67,7 @@ def _run(
     as_json: bool,
     **cohort: int,
 ) -> int:
-    """Measure every case on such a cohort and report it."""
+    """Measure every case and write the results."""
     prepare_folders(out=out, scratch=scratch)
     from oceanpath.bench.rounds import as_table
 
@@ -75,5 +75,5 @@ def _run(
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         for case in cases:
             rows += bench(Path(folder), case, **cohort)
-    told = BenchResult(name, rows, cohort, as_table(rows), ("gb_per_s", "GB/s of features as stored"))
-    return write_result(told, out, as_json=as_json)
+    result = BenchResult(name, rows, cohort, as_table(rows), ("gb_per_s", "GB/s of features as stored"))
+    return write_result(result, out, as_json=as_json)

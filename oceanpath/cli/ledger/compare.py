@@ -68,7 +68,7 @@ def export(
 
 
 def _why(common: Common) -> int:
-    for state in inspect_plan(plan(common.load(), (), common.to), common.place(), common.force):
+    for state in inspect_plan(plan(common.load(), (), common.to), common.as_workspace(), common.force):
         if common.as_json:
             print(json.dumps({"step": state.step.name, "state": state.state, "why": state.why}))
         else:

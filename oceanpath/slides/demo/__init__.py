@@ -1,1 +1,1 @@
-"""Rendered H&E slides with known tumour places: texture → canvas → pyramid, and the cohort they belong to."""
+"""Rendered H&E slides with known tumour regions: texture → canvas → pyramid, and their cohort."""

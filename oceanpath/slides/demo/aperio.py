@@ -12,17 +12,17 @@ from PIL import Image
 
 TILE = 256
 LEVELS = (1, 4, 16)
-"""Downsamples of the levels; Aperio's scanners write the same."""
+"""Downsamples of the levels, as written by Aperio scanners."""
 QUALITY = 80
 
 
 def write_aperio(path: Path, rgb: NDArray[np.uint8], mpp: float) -> None:
-    """Write `rgb` [h, w, 3] as JPEG tiles with its resolution in the description. No dates: equal pixels, equal bytes.
+    """Write `rgb` [h, w, 3] as JPEG tiles with its resolution in the description; equal pixels give equal bytes.
 
     Args:
         path: The .svs to write.
         rgb: Level 0.
-        mpp: Micrometres a pixel of level 0.
+        mpp: Micrometres per level-0 pixel.
     """
     image = Image.fromarray(rgb)
     levels = (rgb if ds == 1 else np.asarray(image.reduce(ds)) for ds in LEVELS if ds <= min(rgb.shape[:2]))
@@ -36,12 +36,12 @@ def write_pyramid(
     with tifffile.TiffWriter(path) as tiff:
         for number, ((height, width), tiles) in enumerate(levels):
             if number == 0:
-                said = _description(width, height, mpp)
+                description = _description(width, height, mpp)
             tiff.write(
                 tiles,
                 shape=(height, width, 3),
                 dtype=np.uint8,
-                description=said,
+                description=description,
                 tile=(TILE, TILE),
                 photometric="rgb",
                 compression="jpeg",
@@ -54,13 +54,13 @@ def write_pyramid(
 
 
 def _tiles(pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
-    """Tiles row by row; those at the far edges repeat their last pixels, for JPEG smears what lies beyond an edge."""
+    """Tiles row by row; those at the right and lower edges repeat their last pixels, as JPEG blurs across an edge."""
     height, width = pixels.shape[:2]
     for top in range(0, height, TILE):
         for left in range(0, width, TILE):
             tile = pixels[top : top + TILE, left : left + TILE]
-            short = ((0, TILE - tile.shape[0]), (0, TILE - tile.shape[1]), (0, 0))
-            yield np.pad(tile, short, mode="edge") if tile.shape[:2] != (TILE, TILE) else np.ascontiguousarray(tile)
+            padding = ((0, TILE - tile.shape[0]), (0, TILE - tile.shape[1]), (0, 0))
+            yield np.pad(tile, padding, mode="edge") if tile.shape[:2] != (TILE, TILE) else np.ascontiguousarray(tile)
 
 
 def _description(width: int, height: int, mpp: float) -> str:

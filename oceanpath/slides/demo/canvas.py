@@ -1,4 +1,4 @@
-"""One slide drawn: tissue on glass, textures in places, stain and light of its own."""
+"""Draw one slide: tissue on glass, textures in regions, its own stain and illumination."""
 
 from __future__ import annotations
 
@@ -13,24 +13,26 @@ from oceanpath.slides.demo.plan import SlidePlan, Spot
 from oceanpath.slides.demo.texture import SIDE, UNIT, Texture
 
 CELL = 16
-"""Fields that change slowly are drawn once every 16 pixels and enlarged."""
+"""Smooth fields are drawn at every 16th pixel and enlarged."""
 NEUTRAL = 128
-"""What means "as it is" in a stored multiplier."""
+"""Stored multiplier for "unchanged"."""
 HAEMATOXYLIN, EOSIN = (0.66, 0.69, 0.30), (0.12, 0.94, 0.32)
-"""Optical density of red, green and blue at concentration 1; each slide varies them."""
+"""Optical density of red, green and blue at concentration 1; varied per slide."""
 Field = NDArray[np.float32]
 
 
-def draw(plan: SlidePlan, textures: Mapping[str, Texture]) -> NDArray[np.uint8]:
-    """The slide at 0.5 µm a pixel, RGB [side, side, 3]; the same for the same plan."""
+def draw_slide(plan: SlidePlan, textures: Mapping[str, Texture]) -> NDArray[np.uint8]:
+    """The slide at 0.5 µm per pixel, RGB [side, side, 3]; deterministic for a plan."""
     rng = np.random.default_rng(plan.seed)
     cells = plan.side // CELL
     tissue = _outline(rng, cells)
     haematoxylin, eosin = _crop(textures["stroma"], rng, plan.side)
-    _lay(haematoxylin, eosin, textures["mucosa"], _noise(rng, cells, 11) + 0.25, rng)
+    _apply_texture(haematoxylin, eosin, textures["mucosa"], _noise(rng, cells, 11) + 0.25, rng)
     for spot in plan.spots:
         if spot.kind in textures:
-            _lay(haematoxylin, eosin, textures[spot.kind], np.minimum(_blob(rng, cells, spot), tissue * 4), rng)
+            _apply_texture(
+                haematoxylin, eosin, textures[spot.kind], np.minimum(_blob(rng, cells, spot), tissue * 4), rng
+            )
     thickness = _thickness(rng, cells, plan.spots)
     inside = _enlarge(np.clip(tissue * 6, -1, 1) * 127 + 128, plan.side) > NEUTRAL
     for stain, tone in ((haematoxylin, _tone(rng, cells)), (eosin, _tone(rng, cells))):
@@ -58,7 +60,7 @@ def _blob(rng: np.random.Generator, cells: int, spot: Spot) -> Field:
 
 
 def _thickness(rng: np.random.Generator, cells: int, spots: tuple[Spot, ...]) -> Field:
-    """How much stain there is to see: more in a fold, less where it is bleached."""
+    """Relative amount of stain: more in a fold, less in a bleached region."""
     factor = np.ones((cells, cells), np.float32)
     y, x = np.mgrid[0:cells, 0:cells].astype(np.float32) * CELL
     for spot in spots:
@@ -73,17 +75,17 @@ def _thickness(rng: np.random.Generator, cells: int, spots: tuple[Spot, ...]) ->
     return factor
 
 
-def _lay(
+def _apply_texture(
     haematoxylin: NDArray[np.uint8], eosin: NDArray[np.uint8], texture: Texture, field: Field, rng: np.random.Generator
 ) -> None:
-    """Put `texture` where `field` is positive; touches only the rows and columns it must."""
+    """Apply `texture` where `field` is positive, only in the rows and columns concerned."""
     rows, columns = np.flatnonzero((field > -0.5).any(axis=1)), np.flatnonzero((field > -0.5).any(axis=0))
     if not len(rows):
         return
-    cut = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    full = tuple(slice(part.start * CELL, part.stop * CELL) for part in cut)
+    area = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    full = tuple(slice(part.start * CELL, part.stop * CELL) for part in area)
     side = max(full[0].stop - full[0].start, full[1].stop - full[1].start)
-    small = np.clip(field[cut] * 100 + NEUTRAL, 0, 255).astype(np.uint8)
+    small = np.clip(field[area] * 100 + NEUTRAL, 0, 255).astype(np.uint8)
     size = (small.shape[1] * CELL, small.shape[0] * CELL)
     where = np.asarray(Image.fromarray(small).resize(size, Image.Resampling.BILINEAR)) > NEUTRAL
     for stain, piece in zip((haematoxylin, eosin), _crop(texture, rng, side), strict=True):
@@ -91,16 +93,16 @@ def _lay(
 
 
 def _crop(texture: Texture, rng: np.random.Generator, side: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Both stains [side, side] from a random place of an endless texture, randomly turned."""
+    """Both stains [side, side] from a random position of a periodic texture, randomly rotated."""
     rows, columns = ((np.arange(side) + rng.integers(SIDE)) % SIDE for _ in range(2))
     turn, flip = int(rng.integers(4)), bool(rng.integers(2))
 
-    def cut(stain: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def crop(stain: NDArray[np.uint8]) -> NDArray[np.uint8]:
         turned = np.ascontiguousarray(np.rot90(stain[::-1] if flip else stain, turn))
         piece: NDArray[np.uint8] = turned[rows][:, columns]
         return piece
 
-    return cut(texture.haematoxylin), cut(texture.eosin)
+    return crop(texture.haematoxylin), crop(texture.eosin)
 
 
 def _multiply(stain: NDArray[np.uint8], factor: NDArray[np.uint8]) -> None:
@@ -114,7 +116,7 @@ def _tone(rng: np.random.Generator, cells: int) -> Field:
 
 
 def _stain_table(rng: np.random.Generator) -> NDArray[np.uint8]:
-    """RGB [65536, 3] for (haematoxylin << 8) | eosin, with the dyes, strength and light of one slide (Beer-Lambert)."""
+    """RGB [65536, 3] for (haematoxylin << 8) | eosin, with the stains and illumination of one slide (Beer-Lambert)."""
     glass = np.array([243.0, 242.0, 244.0]) + rng.normal(0, 1.5, 3)
     amount = np.arange(256) / UNIT
     blue = np.clip(np.array(HAEMATOXYLIN) + rng.normal(0, 0.035, 3), 0, 1) * rng.uniform(0.85, 1.3)

@@ -1,4 +1,4 @@
-"""A rendered cohort on disk: slides, label table, and the truth about what was planted."""
+"""A rendered cohort on disk: slides, label table, and the ground truth."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from oceanpath.slides.demo.aperio import write_aperio
-from oceanpath.slides.demo.canvas import draw
+from oceanpath.slides.demo.canvas import draw_slide
 from oceanpath.slides.demo.plan import SlidePlan
 from oceanpath.slides.demo.texture import Texture
 
@@ -21,8 +21,8 @@ COLUMNS = ("slide_id", "patient_id", "label", "site", "age", "sex")
 
 
 def write_slide(plan: SlidePlan, textures: Mapping[str, Texture], folder: Path) -> Path:
-    """Draw one slide and write `<slide_id>.svs` into `folder`; a finer scanner gets the same field in more pixels."""
-    pixels = draw(plan, textures)
+    """Draw one slide and write `<slide_id>.svs` into `folder`; a finer scanner has the same field in more pixels."""
+    pixels = draw_slide(plan, textures)
     if plan.mpp < DRAWN_MPP:
         side = round(plan.side * DRAWN_MPP / plan.mpp)
         pixels = np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC))
@@ -31,8 +31,8 @@ def write_slide(plan: SlidePlan, textures: Mapping[str, Texture], folder: Path) 
     return path
 
 
-def write_table(plans: list[SlidePlan], path: Path) -> None:
-    """The label table, one row a slide, columns `COLUMNS`."""
+def write_label_table(plans: list[SlidePlan], path: Path) -> None:
+    """The label table, one row per slide, columns `COLUMNS`."""
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(COLUMNS)
@@ -40,7 +40,7 @@ def write_table(plans: list[SlidePlan], path: Path) -> None:
 
 
 def write_truth(plans: list[SlidePlan], path: Path) -> None:
-    """What lies where: {slide_id: {"mpp", "spots": [{"kind", "x", "y", "radius"}]}} in level-0 pixels."""
+    """The ground truth: {slide_id: {"mpp", "spots": [{"kind", "x", "y", "radius"}]}} in level-0 pixels."""
     truth = {}
     for plan in plans:
         zoom = DRAWN_MPP / plan.mpp

@@ -1,4 +1,4 @@
-"""Nuclei as small stamps of haematoxylin, and scattering them over a canvas without edges."""
+"""Nuclei as small stamps of haematoxylin, scattered over a periodic canvas."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class Kind:
     long: float
     short: float
     dark: float
-    """Haematoxylin in the middle."""
+    """Haematoxylin at the centre."""
     spread: float = 0.1
-    """Relative deviation of the size."""
+    """Relative standard deviation of the size."""
     irregular: float = 0.04
     """Relative depth of bumps in the outline."""
     chromatin: float = 0.1
-    """How coarse the inside is."""
+    """Coarseness of the inside."""
     nucleoli: int = 0
 
 
 def stamp(rng: np.random.Generator, kind: Kind, angle: float) -> Array:
-    """Haematoxylin [2 HALF, 2 HALF] of one nucleus turned by `angle` radians."""
+    """Haematoxylin [2 HALF, 2 HALF] of one nucleus rotated by `angle` radians."""
     size = float(np.exp(rng.normal(0, kind.spread)))
     y, x = np.mgrid[-HALF:HALF, -HALF:HALF].astype(np.float32) + 0.5
     u, v = x * np.cos(angle) + y * np.sin(angle), -x * np.sin(angle) + y * np.cos(angle)
@@ -50,24 +50,24 @@ def stamp(rng: np.random.Generator, kind: Kind, angle: float) -> Array:
 
 
 def scatter(
-    side: int, places: Iterable[tuple[float, float, float]], rng: np.random.Generator, kind: Kind, bank: int = 48
+    side: int, positions: Iterable[tuple[float, float, float]], rng: np.random.Generator, kind: Kind, bank: int = 48
 ) -> Array:
-    """Haematoxylin [side, side] of nuclei at (x, y, angle), on a canvas whose edges meet.
+    """Haematoxylin [side, side] of nuclei at (x, y, angle), on a periodic canvas.
 
-    Stamps come from a bank: for places with an angle, its entries turn through half a circle.
+    Stamps come from a bank whose entries are rotated through half a circle.
     """
     stamps = [stamp(rng, kind, np.pi * i / bank) for i in range(bank)]
     canvas = np.zeros((side + 2 * HALF, side + 2 * HALF), np.float32)
-    for x, y, angle in places:
+    for x, y, angle in positions:
         left, top = int(x) % side, int(y) % side
         shape = stamps[int(angle % np.pi / np.pi * bank) % bank] * np.float32(rng.uniform(0.8, 1.1))
         window = canvas[top : top + 2 * HALF, left : left + 2 * HALF]
         np.maximum(window, shape, out=window)
-    return _edges_meet(canvas, side)
+    return _periodic(canvas, side)
 
 
 def jittered(rng: np.random.Generator, side: int, spacing: float, jitter: float, share: float = 1.0) -> Array:
-    """Places [n, 2] on a hexagonal grid with Gaussian `jitter`, of which a random `share` is kept."""
+    """Positions [n, 2] on a hexagonal grid with Gaussian `jitter`, of which a random `share` is kept."""
     rows = round(side / (spacing * 0.866) / 2) * 2
     columns = round(side / spacing)
     j, i = np.mgrid[0:rows, 0:columns]
@@ -77,8 +77,8 @@ def jittered(rng: np.random.Generator, side: int, spacing: float, jitter: float,
     return np.stack([x[kept], y[kept]], axis=1).astype(np.float32)
 
 
-def _edges_meet(canvas: Array, side: int) -> Array:
-    """Fold the margins of `canvas` onto the opposite edges."""
+def _periodic(canvas: Array, side: int) -> Array:
+    """Combine the margins of `canvas` with the opposite edges."""
     for _ in range(2):
         core = canvas[HALF : HALF + side].copy()
         np.maximum(core[:HALF], canvas[HALF + side :], out=core[:HALF])

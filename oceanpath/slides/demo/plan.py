@@ -1,4 +1,4 @@
-"""Which patients and slides a demo cohort has, and what is planted where; nothing is drawn here."""
+"""Patients, slides and regions of a demo cohort; nothing is drawn here."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ CLASSES = ("normal", "tumour")
 SITES = ("Eastgate", "Harbour", "Northfield")
 SCANNER_MPP = {"Eastgate": 0.5, "Harbour": 0.5, "Northfield": 0.25}
 SLIDES_PER_PATIENT = (0.6, 0.3, 0.1)
-"""Shares of patients with one, two and three slides."""
+"""Fractions of patients with one, two and three slides."""
 
 
 @dataclass(frozen=True)
 class Spot:
-    """Something planted: a round place with a ragged edge, in pixels of 0.5 µm."""
+    """A round region with a ragged edge, in pixels of 0.5 µm."""
 
     kind: str
     """tumour, reactive, lymphocytes, fold or bleached."""
@@ -26,7 +26,7 @@ class Spot:
 
 @dataclass(frozen=True)
 class SlidePlan:
-    """One slide before it is drawn."""
+    """The plan of one slide."""
 
     slide_id: str
     patient_id: str
@@ -39,7 +39,7 @@ class SlidePlan:
     """Width and height in pixels of 0.5 µm."""
     spots: tuple[Spot, ...]
     seed: tuple[int, ...]
-    """Seeds everything that is random about its looks."""
+    """Seed of its appearance."""
 
 
 def plan_cohort(slides: int, side: int, seed: int) -> list[SlidePlan]:
@@ -48,7 +48,7 @@ def plan_cohort(slides: int, side: int, seed: int) -> list[SlidePlan]:
     Args:
         slides: Number of slides.
         side: Mean width of a slide in pixels of 0.5 µm.
-        seed: The same seed, the same cohort.
+        seed: The same seed gives the same cohort.
     """
     rng = np.random.default_rng([seed, 2])
     plans: list[SlidePlan] = []
@@ -64,10 +64,10 @@ def _patient(rng: np.random.Generator, number: int, count: int, side: int, seed:
     label = CLASSES[number % 2]
     site = SITES[int(rng.integers(len(SITES)))]
     age, sex = int(np.clip(rng.normal(63, 11), 24, 92)), str(rng.choice(["female", "male"]))
-    made = []
+    plans = []
     for block in range(count):
         width = int(side * rng.uniform(0.82, 1.18)) // 64 * 64
-        made.append(
+        plans.append(
             SlidePlan(
                 slide_id=f"OP-{number + 101:04d}-{chr(ord('A') + block)}",
                 patient_id=f"OP-{number + 101:04d}",
@@ -81,23 +81,23 @@ def _patient(rng: np.random.Generator, number: int, count: int, side: int, seed:
                 seed=(seed, 3, number, block),
             )
         )
-    return made
+    return plans
 
 
 def _spots(rng: np.random.Generator, side: int, label: str) -> list[Spot]:
-    """Distractors for everyone, tumour for the positives: one to three places, most of them small.
+    """Distractors for all slides, and one to three tumours, mostly small, for positive ones.
 
-    Later spots lie over earlier ones, so a tumour is never hidden.
+    Later spots are drawn over earlier ones, so a tumour is never hidden.
     """
-    wanted = [("reactive", int(rng.integers(0, 3)), 120, 330), ("lymphocytes", int(rng.integers(0, 4)), 60, 230)]
-    wanted += [("bleached", int(rng.random() < 0.4), 150, 320), ("fold", int(rng.random() < 0.35), 200, 420)]
+    kinds = [("reactive", int(rng.integers(0, 3)), 120, 330), ("lymphocytes", int(rng.integers(0, 4)), 60, 230)]
+    kinds += [("bleached", int(rng.random() < 0.4), 150, 320), ("fold", int(rng.random() < 0.35), 200, 420)]
     if label == CLASSES[1]:
-        wanted += [("tumour", 1 + int(rng.choice(3, p=(0.6, 0.3, 0.1))), 110, 460)]
-    found = []
-    for kind, count, smallest, largest in wanted:
+        kinds += [("tumour", 1 + int(rng.choice(3, p=(0.6, 0.3, 0.1))), 110, 460)]
+    spots = []
+    for kind, count, smallest, largest in kinds:
         for _ in range(count):
             away, angle = side * 0.3 * np.sqrt(rng.random()), rng.uniform(0, 2 * np.pi)
             x, y = side / 2 + away * np.cos(angle), side / 2 + away * np.sin(angle)
             radius = float(np.exp(rng.uniform(np.log(smallest), np.log(largest))))
-            found.append(Spot(kind, round(float(x), 1), round(float(y), 1), round(radius, 1)))
-    return found
+            spots.append(Spot(kind, round(float(x), 1), round(float(y), 1), round(radius, 1)))
+    return spots

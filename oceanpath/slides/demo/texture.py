@@ -1,4 +1,4 @@
-"""Tissues as square, endless textures of haematoxylin and eosin at 0.5 µm a pixel."""
+"""Tissues as square, periodic textures of haematoxylin and eosin at 0.5 µm per pixel."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from oceanpath.slides.demo.nuclei import Array, Kind, jittered, scatter
 
 SIDE = 1024
 UNIT = 100
-"""Stored units a unit of stain concentration."""
+"""Stored units per unit of stain concentration."""
 SPINDLE = Kind(11, 3.0, 0.62, spread=0.2)
 COLUMNAR = Kind(7.5, 4.2, 0.62, spread=0.1)
 REACTIVE = Kind(9.5, 5.6, 0.74, spread=0.16, irregular=0.07, chromatin=0.14)
@@ -22,14 +22,14 @@ LYMPHOID = Kind(5.2, 4.9, 0.86, spread=0.08, irregular=0.03)
 
 @dataclass(frozen=True)
 class Texture:
-    """One tissue: concentrations [SIDE, SIDE] of both stains in 1/UNIT; its edges meet."""
+    """One tissue: concentrations [SIDE, SIDE] of both stains in 1/UNIT; periodic."""
 
     haematoxylin: NDArray[np.uint8]
     eosin: NDArray[np.uint8]
 
 
 def build_textures(seed: int) -> dict[str, Texture]:
-    """Stroma, mucosa, reactive mucosa, lymphocytes and tumour; the same for the same seed."""
+    """Stroma, mucosa, reactive mucosa, lymphocytes and tumour; deterministic for a seed."""
     rng = np.random.default_rng([seed, 1])
     stroma = _stroma(rng)
     return {
@@ -42,7 +42,7 @@ def build_textures(seed: int) -> dict[str, Texture]:
 
 
 def noise(rng: np.random.Generator, sigma: float | tuple[float, float]) -> Array:
-    """Smooth noise [SIDE, SIDE] of mean 0 and deviation 1 whose edges meet; `sigma` in pixels."""
+    """Smooth noise [SIDE, SIDE] of mean 0 and standard deviation 1, periodic; `sigma` in pixels."""
     down, across = sigma if isinstance(sigma, tuple) else (sigma, sigma)
     rows, columns = fft.fftfreq(SIDE)[:, None], fft.rfftfreq(SIDE)[None, :]
     kernel = np.exp(-2 * np.pi**2 * ((down * rows) ** 2 + (across * columns) ** 2)).astype(np.float32)
@@ -73,7 +73,7 @@ def _glands(
     """Round glands in stroma: lumen, cytoplasm with goblet vacuoles, and nuclei along the basement membrane."""
     haematoxylin, eosin = stroma[0].copy(), stroma[1] * 0.85
     grid = np.arange(SIDE, dtype=np.float32)
-    places: list[tuple[float, float, float]] = []
+    positions: list[tuple[float, float, float]] = []
     for cx, cy in jittered(rng, SIDE, 146, 13):
         radius, turn = float(rng.uniform(44, 64)), rng.uniform(0, 6.28, 3)
         bumps = list(zip(rng.normal(0, 0.06, 3), (2, 3, 4), turn, strict=True))
@@ -93,8 +93,8 @@ def _glands(
             count = int(2 * np.pi * radius * layer / (2.35 * kind.short))
             around = np.linspace(0, 2 * np.pi, count, endpoint=False) + rng.normal(0, 0.03, count)
             out = radius * (layer + rng.normal(0, 0.03, count))
-            places += list(zip(cx + out * np.cos(around), cy + out * np.sin(around), around, strict=True))
-    nuclei = scatter(SIDE, places, rng, kind)
+            positions += list(zip(cx + out * np.cos(around), cy + out * np.sin(around), around, strict=True))
+    nuclei = scatter(SIDE, positions, rng, kind)
     return np.maximum(haematoxylin, nuclei), np.asarray(eosin * _around(nuclei), np.float32)
 
 
@@ -114,7 +114,7 @@ def _lymphocytes(rng: np.random.Generator) -> tuple[Array, Array]:
 
 
 def _tumour(rng: np.random.Generator, stroma: tuple[Array, Array]) -> tuple[Array, Array]:
-    """Sheets of large, dark, irregular nuclei without order, torn by strands of stroma and small clefts."""
+    """Sheets of large, dark, irregular, disordered nuclei, separated by strands of stroma and small clefts."""
     strands = _step(noise(rng, 24) - 1.25, 8)
     clefts = _step(noise(rng, 10) - 2.3, 10)
     spots = jittered(rng, SIDE, 20.0, 4.5, share=0.93)
@@ -133,7 +133,7 @@ def _any_angle(rng: np.random.Generator, spots: Array) -> list[tuple[float, floa
 
 
 def _around(nuclei: Array) -> Array:
-    """Less eosin where there is a nucleus."""
+    """Factor for less eosin at nuclei."""
     return np.asarray(1 - 0.65 * np.clip(nuclei / 0.5, 0, 1), np.float32)
 
 
@@ -147,7 +147,7 @@ def _wrapped(distance: Array) -> Array:
 
 
 def _pack(rng: np.random.Generator, haematoxylin: Array, eosin: Array) -> Texture:
-    """Soften as a lens does, add grain, and store in 1/UNIT."""
+    """Blur as a lens does, add grain, and store in 1/UNIT."""
     stored = []
     for stain in (haematoxylin, eosin):
         grain = 0.012 * rng.standard_normal(stain.shape, dtype=np.float32)

@@ -31,7 +31,7 @@ class Encoder(Protocol):
     batch_size: int
     """Patches per call; with the same number in every call the results are reproducible bit for bit."""
     threads: int
-    """Calls of `encode` that may run in parallel, one per core; 0 on a device that runs one at a time."""
+    """Calls of `encode` that may run in parallel, one per core; 0 on a device that runs one call after the other."""
     revision: str
     """Version of the weights as published: a commit, a version, ``local file``; empty without weights."""
     weights_sha256: str
@@ -58,7 +58,7 @@ def register_encoder(spec: EncoderSpec) -> None:
     _NAMES.update(dict.fromkeys(names, spec.name))
 
 
-def canonical(name: str) -> str:
+def canonical_name(name: str) -> str:
     """The name that is recorded in results: the encoder's name for an alias; ``module:factory`` is unchanged.
 
     Raises: ExperimentError: no such encoder; the message suggests the nearest.

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from oceanpath.errors import ArtifactError
+from oceanpath.errors import ArtifactError, shorten_list
 
 WRAPPERS = ("state_dict", "model")
 """Keys under which training programs store the weights together with other values."""
@@ -43,7 +43,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     return {str(name): value for name, value in state.items()}
 
 
-def fill(network: nn.Module, state: Mapping[str, Tensor], name: str, path: Path) -> None:
+def load_weights(network: nn.Module, state: Mapping[str, Tensor], name: str, path: Path) -> None:
     """Load `state`, every key of it, into every parameter and buffer of `network`, as float32.
 
     A network on the device ``meta``, which has no values yet, uses the tensors of `state` directly: nothing is
@@ -74,8 +74,7 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], name: str, path: Path)
 
 
 def _some(what: str, names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{what} {', '.join(names[:SHOWN])}{more}" if names else ""
+    return f"{what} {shorten_list(names, SHOWN)}" if names else ""
 
 
 def _shared_prefix(extra: Iterable[str], missing: list[str]) -> str:

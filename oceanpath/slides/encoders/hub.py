@@ -106,7 +106,7 @@ def _other_commits(hub: Hub) -> str:
     commits = sorted(
         path.name for folder in _folders(hub) for path in folder.glob("snapshots/*") if cached(hub, path.name)
     )
-    return f" The cache holds another commit: extract.revision = {commits[0]!r} uses it." if commits else ""
+    return f" The cache has another commit: extract.revision = {commits[0]!r} uses it." if commits else ""
 
 
 def _folders(hub: Hub) -> list[Path]:

@@ -45,21 +45,21 @@ class RandomViT(nn.Module):
         super().__init__()
         self.patches = nn.Conv2d(3, WIDTH, PATCH_PX, PATCH_PX)
         self.cls = nn.Parameter(torch.zeros(1, 1, WIDTH))
-        self.places = nn.Parameter(torch.zeros(1, 1 + (SIDE_PX // PATCH_PX) ** 2, WIDTH))
+        self.position_embedding = nn.Parameter(torch.zeros(1, 1 + (SIDE_PX // PATCH_PX) ** 2, WIDTH))
         self.blocks = nn.Sequential(*(Block() for _ in range(DEPTH)))
         self.norm = nn.LayerNorm(WIDTH)
-        draw(self, seed)
+        initialise(self, seed)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Tokens [B, 197, 192] of normalised pixels [B, 3, 224, 224]."""
         patches = self.patches(pixels).flatten(2).transpose(1, 2)
-        tokens = torch.cat([self.cls.expand(len(patches), -1, -1), patches], dim=1) + self.places
+        tokens = torch.cat([self.cls.expand(len(patches), -1, -1), patches], dim=1) + self.position_embedding
         normed: Tensor = self.norm(self.blocks(tokens))
         return normed
 
 
 @torch.no_grad()
-def draw(network: nn.Module, seed: int) -> None:
+def initialise(network: nn.Module, seed: int) -> None:
     """Initialise all weights except those of norms from `seed`, and biases with zeros."""
     generator = torch.Generator().manual_seed(seed)
     norms = {id(value) for part in network.modules() if isinstance(part, nn.LayerNorm) for value in part.parameters()}

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from oceanpath.slides.encoders.checkpoint import fill, read_state
+from oceanpath.slides.encoders.checkpoint import load_weights, read_state
 from oceanpath.slides.encoders.device import resolve_device
 from oceanpath.slides.encoders.spec import EncoderOptions, EncoderSpec
 from oceanpath.slides.encoders.timm_library import missing_package_reported
@@ -38,5 +38,5 @@ def build(spec: EncoderSpec, device: str, options: EncoderOptions) -> TorchEncod
     with missing_package_reported(spec.name):
         whole = import_torchvision().models.resnet50(weights=None)
     weights = find_weights(spec, options)
-    fill(whole, read_state(weights.path), spec.name, weights.path)
+    load_weights(whole, read_state(weights.path), spec.name, weights.path)
     return TorchEncoder(spec, ThreeStages(whole), where, options.precision, weights)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from oceanpath.slides.encoders.checkpoint import fill, read_state
+from oceanpath.slides.encoders.checkpoint import load_weights, read_state
 from oceanpath.slides.encoders.device import resolve_device
 from oceanpath.slides.encoders.spec import EncoderOptions, EncoderSpec
 from oceanpath.slides.encoders.timm_library import import_timm
@@ -31,7 +31,7 @@ def build(spec: EncoderSpec, device: str, options: EncoderOptions) -> TorchEncod
     weights = find_weights(spec, options)
     with torch.device("meta"):
         network = network_of(spec)
-    fill(network, fit_state(network, read_state(weights.path), spec.names), spec.name, weights.path)
+    load_weights(network, fit_state(network, read_state(weights.path), spec.names), spec.name, weights.path)
     return TorchEncoder(spec, network, where, options.precision, weights)
 
 

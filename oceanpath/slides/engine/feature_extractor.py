@@ -14,7 +14,7 @@ from oceanpath.slides.engine.oom_retry import OomRetry
 from oceanpath.slides.engine.reader_pool import ReaderPool, ReadRequest
 from oceanpath.slides.patches import read_patches
 from oceanpath.slides.reader import SlideReader
-from oceanpath.slides.threads import in_order, one_core_each
+from oceanpath.slides.threads import map_in_order, one_core_each
 
 
 class FeatureExtractor:
@@ -70,7 +70,7 @@ class FeatureExtractor:
         threads = self.encoder.threads
         if threads or not self.workers:
             with one_core_each() if threads else nullcontext():
-                yield from in_order(read_and_encode, starts, threads)
+                yield from map_in_order(read_and_encode, starts, threads)
             return
         try:
             yield from map(self._retry.encode, self._pool_for(request.grid.patch_px).batches(request, upcoming))

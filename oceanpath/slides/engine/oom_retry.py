@@ -54,7 +54,7 @@ def _out_of_memory() -> tuple[type[BaseException], ...]:
 
 
 def _release_cache() -> None:
-    """Release the cache of torch, which holds memory for pieces of the old size."""
+    """Release the cache of torch, which is for pieces of the old size."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -5,7 +5,7 @@ usage: python driver.py CHILD_PROCESS LIFELINE   CHILD_PROCESS: the path of ocea
 Requests and replies are messages as `oceanpath.subprocess_worker` defines them; what TRIDENT prints goes to stderr,
 and so does a line ``step: NAME`` before each step.
 
-    {"op": "hello"}        → {"found": trident | astrophysics | missing, "versions"}
+    {"op": "hello"}        → {"kind": trident | astrophysics | missing, "versions"}
     {"op": "slide", "id"…} → {"id", "status": "ok", "coords", "features"}, paths of HDF5 files
                              {"id", "status": "blank"}
                              {"id", "status": "error", "step", "kind", "error"}
@@ -37,7 +37,7 @@ FAULTS = (ArithmeticError, AssertionError, AttributeError, ImportError, LookupEr
 PACKAGES = ("trident", "torch", "timm", "openslide-python")
 
 
-def kind_of(package: str = "trident") -> str:
+def installed_package(package: str = "trident") -> str:
     """Which package named trident is installed here, judged by its files: trident, astrophysics or missing."""
     spec = importlib.util.find_spec(package)
     folders = [Path(folder) for folder in (spec.submodule_search_locations or ())] if spec else []
@@ -73,7 +73,7 @@ def extract(request: dict[str, Any], step: Any) -> dict[str, Any]:
         where = "cpu" if request["segmenter"] == "otsu" else device
         options = {"target_mag": segmenter.target_mag, "job_dir": request["work"], "batch_size": request["batch"]}
         slide.segment_tissue(segmentation_model=segmenter, device=where, **options)
-        step("place")
+        step("select patches")
         coords = slide.extract_tissue_coords(
             target_mag=request["mag"],
             patch_size=request["patch_px"],
@@ -102,7 +102,7 @@ def extract(request: dict[str, Any], step: Any) -> dict[str, Any]:
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """The reply to a request."""
     if request["op"] == "hello":
-        return {"found": kind_of(), "versions": versions()}
+        return {"kind": installed_package(), "versions": versions()}
     steps: list[str] = []
 
     def step(name: str) -> None:

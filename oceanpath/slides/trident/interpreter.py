@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from oceanpath.errors import ExperimentError, MissingExtraError, OceanPathError
-from oceanpath.slides.trident.driver import kind_of
+from oceanpath.slides.trident.driver import installed_package
 
 VARIABLE = "OCEANPATH_TRIDENT_PYTHON"
 RECIPE = (
@@ -27,15 +27,17 @@ def find_interpreter(name: str) -> Path:
     if not named:
         installed = {"trident": "TRIDENT is installed with OceanPath, whose packages it cannot share"}
         installed["astrophysics"] = "the package `trident` installed with OceanPath is the astrophysics package"
-        raise MissingExtraError("no interpreter with TRIDENT is set", got=installed.get(kind_of(), ""), do=RECIPE)
+        raise MissingExtraError(
+            "no interpreter with TRIDENT is set", got=installed.get(installed_package(), ""), do=RECIPE
+        )
     program = shutil.which(Path(named).expanduser())
     if program is None:
         raise ExperimentError("no such interpreter", where=where, got=named, do=RECIPE)
     return Path(program).absolute()
 
 
-def refusal(kind: str, python: Path) -> OceanPathError:
-    """The error for an interpreter without TRIDENT; `kind` is the result of `kind_of` there."""
+def missing_trident_error(kind: str, python: Path) -> OceanPathError:
+    """The error for an interpreter without TRIDENT; `kind` is the result of `installed_package` there."""
     if kind == "astrophysics":
         do = f"Remove it (pip uninstall trident): both import as `trident`. {RECIPE}"
         return MissingExtraError("its `trident` is the astrophysics package, not TRIDENT", where=python, do=do)

@@ -11,7 +11,7 @@ from typing import Any
 from oceanpath import child_process
 from oceanpath.errors import StageError
 from oceanpath.slides.trident import driver
-from oceanpath.slides.trident.interpreter import refusal
+from oceanpath.slides.trident.interpreter import missing_trident_error
 from oceanpath.subprocess_worker import Worker, WorkerDiedError, WorkerError, WorkerHangsError
 
 PYTHON_VARIABLES = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
@@ -38,9 +38,9 @@ class Session:
         self._worker = Worker([str(python), "-u", driver.__file__, child_process.__file__], environment)
         atexit.register(self.close)
         reply = self.ask({"op": "hello"}, note)
-        if reply["found"] != "trident":
+        if reply["kind"] != "trident":
             self.close()
-            raise refusal(str(reply["found"]), python)
+            raise missing_trident_error(str(reply["kind"]), python)
         self.versions: Mapping[str, str] = reply["versions"]
 
     @property

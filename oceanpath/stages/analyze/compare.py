@@ -12,6 +12,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from oceanpath.artifacts.json_files import write_json
 from oceanpath.errors import ArtifactError, ExperimentError
 from oceanpath.stages.analyze.settings import AnalyzeSettings
 from oceanpath.stages.analyze.variants import VariantRows, read_variants
@@ -101,7 +102,7 @@ def tests_of(block: Mapping[str, Any]) -> list[str]:
 
 def write_comparison(comparison: Mapping[str, Any], out: Path) -> None:
     """Write comparison.json below `out`: finite JSON, keys sorted."""
-    (out / FILE).write_text(json.dumps(comparison, indent=2, sort_keys=True, allow_nan=False) + "\n")
+    write_json(out / FILE, comparison)
 
 
 def read_comparison(path: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from oceanpath.artifacts import metrics
+from oceanpath.artifacts.json_files import write_json
 from oceanpath.errors import ArtifactError
 from oceanpath.figures.fonts import notice
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
@@ -35,7 +36,7 @@ def run(settings: AnalyzeSettings, inputs: Inputs, out: Path, progress: Progress
     if missing_fonts := notice("analyze"):
         progress.note(missing_fonts)
     facts = {"selected": selected, "umap": {"drawn": not reason, "reason": reason}, "attention": drawn}
-    (out / FILE).write_text(json.dumps(facts, indent=2, sort_keys=True, allow_nan=False) + "\n")
+    write_json(out / FILE, facts)
     return _summary(drawn, reason, compare.describe(compared, title) if compared else [])
 
 

@@ -61,11 +61,6 @@ def report(judged: list[CuratedFile], settings: CurateSettings) -> str:
     return "\n".join(lines) + "\n"
 
 
-def shown_first(lines: list[str]) -> list[str]:
-    """The first lines of a long list, and how many more there are."""
-    return lines[:SHOWN] + ([f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else [])
-
-
 def _table(judged: list[CuratedFile]) -> list[str]:
     """One line a source and cancer type, sorted, and one for all; columns are aligned."""
     ordered = sorted(judged, key=lambda one: (one.source, one.cancer_type))

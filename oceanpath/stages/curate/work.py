@@ -9,9 +9,9 @@ from oceanpath.artifacts.features.files import layout_of
 from oceanpath.artifacts.features.folder import find_features, passed_over
 from oceanpath.artifacts.features.trident_job import feature_set
 from oceanpath.artifacts.pretrain_manifest import STATS, ManifestRow, write_manifest
-from oceanpath.errors import ArtifactError, ExperimentError
+from oceanpath.errors import ArtifactError, ExperimentError, shorten_lines
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
-from oceanpath.stages.curate.report import CuratedFile, CurationVerdict, report, shown_first
+from oceanpath.stages.curate.report import SHOWN, CuratedFile, CurationVerdict, report
 from oceanpath.stages.curate.rules import UNKNOWN, origin
 from oceanpath.stages.curate.settings import CurateSettings
 from oceanpath.stages.tables import features_to_read
@@ -84,7 +84,7 @@ def _summary(judged: list[CuratedFile], kept: list[CuratedFile], settings: Curat
     )
     small = f"left out: {counts[CurationVerdict.SMALL]} with fewer than {settings.min_patches} patches"
     lines += [small] if counts[CurationVerdict.SMALL] else []
-    lines += [f"left out: {line}" for line in shown_first(broken)]
+    lines += [f"left out: {line}" for line in shorten_lines(broken, SHOWN)]
     lines += said
     if types[UNKNOWN]:
         first = next(one.place for one in kept if one.cancer_type == UNKNOWN)

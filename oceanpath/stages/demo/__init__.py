@@ -1,7 +1,7 @@
-"""A small cohort of rendered slides, so that everything can be tried without data.
+"""A small cohort of rendered slides, for trying OceanPath without data.
 
 Reads:  nothing.
-Writes: `slides/<slide_id>.svs` (Aperio-style pyramids, JPEG tiles, 0.5 or 0.25 µm a pixel), `cohort.csv` (slide_id,
-        patient_id, label, site, age, sex) and `truth.json` (what was planted where; no stage reads it).
-Fails:  the disk is full; a written slide does not open with the resolution it should have.
+Writes: `slides/<slide_id>.svs` (Aperio-style pyramids, JPEG tiles, 0.5 or 0.25 µm per pixel), `cohort.csv` (slide_id,
+        patient_id, label, site, age, sex) and `truth.json` (the ground truth; no stage reads it).
+Fails:  the disk is full; a written slide does not open with its resolution.
 """

@@ -1,4 +1,4 @@
-"""Draw the slides, write the table and the truth."""
+"""Draw the slides, and write the table and the ground truth."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pandas as pd
 from oceanpath.artifacts.cohort.ids import slide_id
 from oceanpath.errors import ArtifactError, OceanPathError
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
-from oceanpath.slides.demo.cohort import COLUMNS, write_slide, write_table, write_truth
+from oceanpath.slides.demo.cohort import COLUMNS, write_label_table, write_slide, write_truth
 from oceanpath.slides.demo.plan import SlidePlan, plan_cohort
 from oceanpath.slides.demo.texture import build_textures
 from oceanpath.slides.reader import open_slide
-from oceanpath.slides.threads import in_order
+from oceanpath.slides.threads import map_in_order
 from oceanpath.stages.demo.settings import DemoSettings
 
 
@@ -31,22 +31,22 @@ def run(settings: DemoSettings, _: Inputs, out: Path, progress: Progress) -> Sum
 
     progress.start(len(plans), "slides")
     size = 0
-    for written in in_order(draw_one, plans, settings.workers):
+    for written in map_in_order(draw_one, plans, settings.workers):
         size += written
         progress.advance()
-    write_table(plans, out / "cohort.csv")
+    write_label_table(plans, out / "cohort.csv")
     write_truth(plans, out / "truth.json")
     labels = Counter(plan.label for plan in plans)
     patients = len({plan.patient_id for plan in plans})
-    said = ", ".join(f"{count} {label}" for label, count in sorted(labels.items()))
-    line = f"{len(plans)} slides of {patients} patients ({said}), {size / 1e6:.0f} MB"
+    counts = ", ".join(f"{count} {label}" for label, count in sorted(labels.items()))
+    line = f"{len(plans)} slides of {patients} patients ({counts}), {size / 1e6:.0f} MB"
     return Summary((line,), {"slides": len(plans), "patients": patients, "megabytes": round(size / 1e6, 1)})
 
 
 def check(path: Path) -> None:
     """Open every slide, and compare the slides with the table and the truth.
 
-    Raises: ArtifactError: a slide does not open or has another resolution than the truth says, or the three differ.
+    Raises: ArtifactError: a slide does not open or has another resolution than in the truth, or the three disagree.
     """
     try:
         table = pd.read_csv(path / "cohort.csv", dtype=str)
@@ -59,9 +59,11 @@ def check(path: Path) -> None:
     for name, file in slides.items():
         try:
             with open_slide(file) as reader:
-                told = reader.mpp
+                mpp = reader.mpp
                 reader.read(0, 0, 0, 1, 1)
         except OceanPathError as error:
             raise ArtifactError("a written slide cannot be read back", where=file, got=error) from error
-        if abs(told.x - truth[name]["mpp"]) > 1e-6:
-            raise ArtifactError("a slide tells another mpp", where=file, expected=truth[name]["mpp"], got=told.x)
+        if abs(mpp.x - truth[name]["mpp"]) > 1e-6:
+            raise ArtifactError(
+                "a slide has another mpp than truth.json", where=file, expected=truth[name]["mpp"], got=mpp.x
+            )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.figures.calibration import Bins, Smooth, Words, draw_calibration
+from oceanpath.figures.calibration import Bins, CalibrationLabels, Smooth, draw_calibration
 from oceanpath.figures.curves import CurveLine, draw_confusion, draw_pr, draw_probabilities, draw_roc
 from oceanpath.stages.eval.rows import ReportedRows
 from oceanpath.stages.eval.settings import EvalSettings
@@ -127,7 +127,7 @@ def _draw_bins(settings: EvalSettings, rows: ReportedRows, path: Path, title: st
         x = np.linspace(score.min(), score.max(), 101)
         smooth = Smooth(f"logistic recalibration, slope {fit.slope:.2f}", x, fit.apply(x))
     two = len(_classes(rows)) == 2
-    words = Words(
+    words = CalibrationLabels(
         title,
         f"Mean probability of {_classes(rows)[-1]}" if two else "Mean probability of the decided class",
         f"Observed share of {_classes(rows)[-1]}" if two else "Share decided rightly",

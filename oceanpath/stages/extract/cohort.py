@@ -35,11 +35,11 @@ def parts(settings: ExtractSettings, inputs: Inputs) -> list[Part]:
     of a vendor's format, the version of its SDK is.
 
     Raises:
-        ExperimentError: no slides, two wanted slides with one id, an unknown encoder or an unknown excluded id.
+        ExperimentError: no slides, two selected slides with one id, an unknown encoder or an unknown excluded id.
         MissingExtraError: TRIDENT is requested and not installed.
         OceanPathError: the weights are not available; see `oceanpath.slides.encoders.prepare_encoder`.
     """
-    slides_found = slides_of(settings, inputs)
+    folder = slides_of(settings, inputs)
     digests = {} if inputs.get("demo") else inputs.files.get("slides", {})
     shared = {name: value for name, value in settings.identity().items() if name not in SELECTION}
     if settings.backend == "trident":
@@ -48,13 +48,13 @@ def parts(settings: ExtractSettings, inputs: Inputs) -> list[Part]:
     else:
         shared["encoder_content"] = prepare_encoder(settings.encoder, settings.encoder_options())
     outlines = find_contours(settings.tissue) if settings.tissue else {}
-    slides = shard_of(slides_found.wanted, settings.shard)
-    coords = coords_digests(settings.coords, slides, file_digest) if settings.coords is not None else {}
+    slides = shard_of(folder.selected, settings.shard)
+    coords = coords_digests(settings.coords, slides, slide_file_digest) if settings.coords is not None else {}
     result = []
     for name, path in slides.items():
-        digest = slide_digest(path, slides_found.root, digests)
+        digest = slide_digest(path, folder.root, digests)
         identity = {"settings": shared, "slide": digest, "slide_id": name}
-        identity |= {"tissue": file_digest(outlines[name])} if name in outlines else {}
+        identity |= {"tissue": slide_file_digest(outlines[name])} if name in outlines else {}
         identity |= {"places": coords[name]} if coords else {}
         identity |= {"reader": installed(path)} if path.suffix.lower() in CLOSED_SUFFIXES else {}
         result.append(Part(part_key(name), identity, {"path": str(path)}))
@@ -72,11 +72,11 @@ def slide_digest(path: Path, root: Path, digests: Mapping[str, str]) -> str:
         files += [folder / name for name in sorted(list_folder(folder).files)] if folder.is_dir() else []
     elif path.suffix.lower() == DICOM:
         files += sorted(member for member in path.parent.glob("*.dcm") if member != path)
-    each = [digests.get(file.relative_to(root).as_posix()) or file_digest(file) for file in files]
+    each = [digests.get(file.relative_to(root).as_posix()) or slide_file_digest(file) for file in files]
     return each[0] if len(each) == 1 else xxhash.xxh3_128("\n".join(each).encode()).hexdigest()
 
 
-def file_digest(path: Path) -> str:
+def slide_file_digest(path: Path) -> str:
     """xxh3-128 hex digest of a file; for a link without a target, that of an empty file."""
     if path.is_symlink() and not path.exists():
         return xxhash.xxh3_128_hexdigest(b"")

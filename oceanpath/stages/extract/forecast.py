@@ -57,7 +57,7 @@ def slides_to_extract(settings: ExtractSettings, inputs: Inputs) -> dict[str, Pa
 
     Raises: ExperimentError: as `oceanpath.stages.extract.slides.slides_of`.
     """
-    return shard_of(slides_of(settings, inputs).wanted, settings.shard)
+    return shard_of(slides_of(settings, inputs).selected, settings.shard)
 
 
 def inspect_slides(settings: ExtractSettings, slides: dict[str, Path]) -> Iterator[SlideForecast]:

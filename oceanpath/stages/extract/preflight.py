@@ -39,15 +39,15 @@ def preflight(settings: ExtractSettings, sources: ParentSources) -> Preview:
         return Preview(tuple(problems))
     from oceanpath.stages.extract.slides import shard_of, slides_of
 
-    found = None
+    slides = None
     with collected(problems):
-        found = slides_of(settings, Inputs())
-        shard_of(found.wanted, settings.shard)
-    if found is None:
+        slides = slides_of(settings, Inputs())
+        shard_of(slides.selected, settings.shard)
+    if slides is None:
         return Preview(tuple(problems))
-    problems += [*_table_problems(settings, found), *_slide_problems(settings, found)]
-    expected = Expected(frozenset(found.wanted), LeftOut(settings.exclude))
-    return Preview(tuple(problems), tuple(found.lines(settings.exclude)), expected, _size(settings, found))
+    problems += [*_table_problems(settings, slides), *_slide_problems(settings, slides)]
+    expected = Expected(frozenset(slides.selected), LeftOut(settings.exclude))
+    return Preview(tuple(problems), tuple(slides.lines(settings.exclude)), expected, _size(settings, slides))
 
 
 def _refuse_encoder(settings: ExtractSettings) -> None:
@@ -65,16 +65,16 @@ def _refuse_encoder(settings: ExtractSettings) -> None:
         raise MissingExtraError(what, expected=missing[0], do=do)
 
 
-def _table_problems(settings: ExtractSettings, found: Slides) -> list[OceanPathError]:
+def _table_problems(settings: ExtractSettings, slides: Slides) -> list[OceanPathError]:
     """Rows of the label table that no slide has."""
-    if not found.without_slide or settings.allow_missing:
+    if not slides.without_slide or settings.allow_missing:
         return []
-    got = f"{len(found.without_slide)}: {describe_missing(found.without_slide, found.found)}"
+    got = f"{len(slides.without_slide)}: {describe_missing(slides.without_slide, slides.all_slides)}"
     do = "Correct the table, or set data.allow_missing = true to continue without them."
     return [ExperimentError("rows of the table without a slide", where=settings.labels, got=got, do=do)]
 
 
-def _slide_problems(settings: ExtractSettings, found: Slides) -> list[OceanPathError]:
+def _slide_problems(settings: ExtractSettings, slides: Slides) -> list[OceanPathError]:
     """Slides that lack a link target, an SDK, a mask or a file of coordinates."""
     from oceanpath.slides.contours import find_contours
     from oceanpath.slides.readers.sdk.sdks import SDKS, sdk_of
@@ -83,20 +83,20 @@ def _slide_problems(settings: ExtractSettings, found: Slides) -> list[OceanPathE
 
     problems: list[OceanPathError] = []
     do = "Restore the targets, or leave these slides out with extract.exclude or data.allow_missing = true."
-    if found.broken and not settings.allow_missing:
-        got = f"{len(found.broken)} of {len(found.wanted)}: {', '.join(found.broken[:5])}"
-        problems.append(ExperimentError("slides that are links without a target", where=found.root, got=got, do=do))
-    for suffix in sorted(suffixes(found.wanted).keys() & SDKS.keys()):
+    if slides.broken and not settings.allow_missing:
+        got = f"{len(slides.broken)} of {len(slides.selected)}: {', '.join(slides.broken[:5])}"
+        problems.append(ExperimentError("slides that are links without a target", where=slides.root, got=got, do=do))
+    for suffix in sorted(suffixes(slides.selected).keys() & SDKS.keys()):
         with collected(problems):
-            sdk_of(next(path for path in found.wanted.values() if path.suffix.lower() == suffix))
+            sdk_of(next(path for path in slides.selected.values() if path.suffix.lower() == suffix))
     without = {"tissue": list[str](), "coords": list[str]()}
     if settings.tissue is not None and settings.tissue.is_dir():
-        without["tissue"] = sorted(found.wanted.keys() - find_contours(settings.tissue).keys())
+        without["tissue"] = sorted(slides.selected.keys() - find_contours(settings.tissue).keys())
     if settings.coords is not None and settings.coords.is_dir():
-        without["coords"] = [name for name in found.wanted if coords_file(settings.coords, name) is None]
+        without["coords"] = [name for name in slides.selected if coords_file(settings.coords, name) is None]
     for key, names in without.items():
         if names and not (key == "tissue" and settings.allow_missing):
-            problems.append(_without(f"extract.{key}", names, len(found.wanted)))
+            problems.append(_without(f"extract.{key}", names, len(slides.selected)))
     return problems
 
 
@@ -106,12 +106,12 @@ def _without(key: str, names: list[str], total: int) -> ExperimentError:
     return ExperimentError("slides have no file in this folder", where=key, got=got, do=do)
 
 
-def _size(settings: ExtractSettings, found: Slides) -> int:
+def _size(settings: ExtractSettings, slides: Slides) -> int:
     """Minimum size of the features in bytes: float16, for the number of patches that the slide sizes suggest."""
     if settings.backend != "native" or ":" in settings.encoder:
         return 0
     side_um = settings.patch_px * settings.target_mpp
-    patches = sum(map(_bytes, found.wanted.values())) / SLIDE_BYTES_PER_PATCH * (128 / side_um) ** 2
+    patches = sum(map(_bytes, slides.selected.values())) / SLIDE_BYTES_PER_PATCH * (128 / side_um) ** 2
     return int(2 * encoder_spec(settings.encoder).dim * patches)
 
 

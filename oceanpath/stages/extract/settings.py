@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from oceanpath.settings import Settings, added, outside, runtime, shared
-from oceanpath.slides.encoders import canonical
+from oceanpath.slides.encoders import canonical_name
 from oceanpath.slides.encoders.spec import EncoderOptions
 from oceanpath.slides.encoders.user_code import source_digest
 
@@ -95,7 +95,7 @@ class ExtractSettings(Settings):
     @classmethod
     def _one_name(cls, name: str, info: ValidationInfo) -> str:
         """An alias and its encoder have one fingerprint; TRIDENT has its own names."""
-        return name if info.data.get("backend") == "trident" else canonical(name)
+        return name if info.data.get("backend") == "trident" else canonical_name(name)
 
     @field_validator("shard")
     @classmethod
@@ -119,13 +119,13 @@ class ExtractSettings(Settings):
         """
         has_source = self.backend == "native" and ":" in self.encoder
         custom: dict[str, Any] = {"encoder_source": source_digest(self.encoder)} if has_source else {}
-        wanted = self.wanted()
-        custom |= {} if wanted is None else {"slides_of_table": _summary_of(wanted), "match_ids": self.match_ids}
+        selected = self.selected_ids()
+        custom |= {} if selected is None else {"slides_of_table": _summary_of(selected), "match_ids": self.match_ids}
         custom |= {"allow_missing": True} if self.allow_missing else {}
         known = {name: value for name, value in super().identity().items() if name != "magnification"}
         return {**known, **custom}
 
-    def wanted(self) -> list[str] | None:
+    def selected_ids(self) -> list[str] | None:
         """The slide ids of the label table, sorted; None if all slides of the folder are extracted.
 
         Raises: OceanPathError: the table cannot be read.

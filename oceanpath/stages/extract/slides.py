@@ -23,21 +23,21 @@ class Slides:
     """The slides of a folder."""
 
     root: Path
-    found: dict[str, Path]
+    all_slides: dict[str, Path]
     """Slide id → file of all slides, sorted by id."""
-    wanted: dict[str, Path]
+    selected: dict[str, Path]
     """Those to extract."""
     without_slide: list[str] = field(default_factory=list)
     """Ids of the label table that no slide has, sorted."""
     other_files: str = ""
     """Summary of the other files in the folder."""
     broken: list[str] = field(default_factory=list)
-    """Wanted slides that are links without a target."""
+    """Selected slides that are links without a target."""
 
     def lines(self, excluded: Iterable[str]) -> list[str]:
         """Lines about slides and files that are not extracted."""
-        names = sorted(set(excluded) & self.found.keys())
-        others = len(self.found) - len(self.wanted) - len(names)
+        names = sorted(set(excluded) & self.all_slides.keys())
+        others = len(self.all_slides) - len(self.selected) - len(names)
         lines = [f"left out on request: {', '.join(names)}"] if names else []
         lines += [f"{others} slides of the folder are not in the table and were not extracted"] if others else []
         return lines + ([f"passed over in {self.root.name}: {self.other_files}"] if self.other_files else [])
@@ -46,15 +46,15 @@ class Slides:
 def slides_of(settings: ExtractSettings, inputs: Inputs) -> Slides:
     """The slides of an experiment: all of its folder, or those of its label table, without the excluded ones.
 
-    Raises: ExperimentError: there are none, two wanted ones have one id, or an excluded one does not exist.
+    Raises: ExperimentError: there are none, two selected ones have one id, or an excluded one does not exist.
     """
     root = slide_folder(settings, inputs)
     listing = _listed(root)
     paths = _slide_files(root, listing)
     grouped = _by_id(paths)
-    chosen, missing = _of_table(settings, grouped)
-    wanted = {name: grouped[name] for name in chosen if name not in settings.exclude}
-    if twice := {name: files for name, files in wanted.items() if len(files) > 1}:
+    names, missing = _of_table(settings, grouped)
+    selected = {name: grouped[name] for name in names if name not in settings.exclude}
+    if twice := {name: files for name, files in selected.items() if len(files) > 1}:
         name, files = next(iter(twice.items()))
         both = " and ".join(str(path.relative_to(root)) for path in files)
         raise ExperimentError("two slides have one id", where=root, got=f"{name}: {both}", do="Rename one.")
@@ -62,13 +62,13 @@ def slides_of(settings: ExtractSettings, inputs: Inputs) -> Slides:
         got = describe_missing(unknown, grouped)
         raise ExperimentError("excluded slides that do not exist", where="extract.exclude", got=got)
     other_files = listing.passed_over(_used(root, listing, paths))
-    if not wanted:
+    if not selected:
         raise ExperimentError(
             "the folder contains no slides", where=root, expected=" ".join(SLIDE_SUFFIXES), got=other_files
         )
-    broken = [name for name, files in wanted.items() if files[0].relative_to(root).as_posix() in listing.broken]
+    broken = [name for name, files in selected.items() if files[0].relative_to(root).as_posix() in listing.broken]
     first = {name: files[0] for name, files in grouped.items()}
-    return Slides(root, first, {name: files[0] for name, files in wanted.items()}, missing, other_files, broken)
+    return Slides(root, first, {name: files[0] for name, files in selected.items()}, missing, other_files, broken)
 
 
 def slide_folder(settings: ExtractSettings, inputs: Inputs) -> Path:
@@ -119,14 +119,14 @@ def _by_id(paths: list[Path]) -> dict[str, list[Path]]:
         from oceanpath.slides.dicom import one_path_per_series  # loads OpenSlide
 
         series = one_path_per_series(dicom)
-    found: dict[str, list[Path]] = {}
+    grouped: dict[str, list[Path]] = {}
     for path in paths:
         if path.suffix.lower() == DICOM and path not in series:
             continue  # its slide is opened by another file
-        files = found.setdefault(series.get(path) or slide_id(path), [])
+        files = grouped.setdefault(series.get(path) or slide_id(path), [])
         if not any(is_one_file(path, other) for other in files):
             files.append(path)
-    return dict(sorted(found.items()))
+    return dict(sorted(grouped.items()))
 
 
 def _used(root: Path, listing: Listing, paths: list[Path]) -> set[str]:
@@ -141,7 +141,7 @@ def _of_table(settings: ExtractSettings, grouped: Mapping[str, list[Path]]) -> t
 
     Raises: ExperimentError: no slide is in the table.
     """
-    ids = settings.wanted()
+    ids = settings.selected_ids()
     if ids is None or not grouped:
         return list(grouped), []
     same = match(ids, grouped, settings.match_ids)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from oceanpath.artifacts.features.files import scan_features
 from oceanpath.artifacts.features.metadata import FeatureMeta, read_meta
+from oceanpath.errors import shorten_list
 from oceanpath.pipeline.stage import Summary
 from oceanpath.stages.extract.settings import ExtractSettings
 
@@ -46,9 +47,9 @@ def cohort_summary(files: Mapping[str, Path], settings: ExtractSettings, others:
     ]
     if readers := [meta.reader for meta in metas.values() if meta.reader]:
         lines.append(f"read through {_counts(readers)}")
-    lines += [f"blank, no patches: {_some(blank)}"] if blank else []
+    lines += [f"blank, no patches: {shorten_list(blank, SHOWN)}"] if blank else []
     if damaged := {name: meta.undecodable_patches for name, meta in metas.items() if meta.undecodable_patches}:
-        named = _some([f"{name} ({count})" for name, count in damaged.items()])
+        named = shorten_list([f"{name} ({count})" for name, count in damaged.items()], SHOWN)
         lines.append(f"{sum(damaged.values())} patches left out, pixels cannot be decoded: {named}")
     lines += others
     metrics = {"slides": len(files), "patches": total, "encoder": settings.encoder}
@@ -57,8 +58,3 @@ def cohort_summary(files: Mapping[str, Path], settings: ExtractSettings, others:
 
 def _counts(names: Iterable[str]) -> str:
     return ", ".join(f"{name} {count}" for name, count in sorted(Counter(names).items()))
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more

@@ -75,7 +75,7 @@ def run(settings: ExtractSettings, inputs: Inputs, out: Path, progress: Progress
         link_tree(folder, out)
         progress.advance()
     slides = slides_of(settings, inputs)
-    names = {part_key(name): name for name in slides.wanted}
+    names = {part_key(name): name for name in slides.selected}
     failed = {names[key]: without_coords_text(reason, slides.root) for key, reason in inputs.failed.items()}
     write_left_out(out, LeftOut(settings.exclude, failed))
     failures = [f"failed and left out: {name}: {reason}" for name, reason in sorted(failed.items())]

@@ -13,7 +13,7 @@ from oceanpath.artifacts.store.reader import Index
 from oceanpath.artifacts.store.source_files import SourceFile
 from oceanpath.artifacts.store.writer import StoreLayout, StoreWriter
 from oceanpath.bags.cap import Cap
-from oceanpath.errors import ArtifactError
+from oceanpath.errors import ArtifactError, shorten_list
 from oceanpath.pipeline.stage import Progress
 from oceanpath.stages.mmap.blocks import stored_blocks
 from oceanpath.stages.mmap.cohort import one_encoder, refuse
@@ -24,7 +24,6 @@ from oceanpath.stages.mmap.reuse import Reuse, recipe
 from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.mmap.threads import in_threads, short_calls
 
-SHOWN = 5
 LIGHT_BYTES = 1 << 19
 """A bag with fewer bytes to write takes the interpreter longer than reading, hashing and writing take."""
 
@@ -122,8 +121,7 @@ class Build:
         lines = []
         for reason, count in Counter(reason for reason in self.reasons if reason).most_common():
             names = [f.slide_id for f, why in zip(self.files, self.reasons, strict=True) if why == reason]
-            more = f" and {count - SHOWN} more" if count > SHOWN else ""
-            lines.append(f"{count} slides copied, {reason}: {', '.join(names[:SHOWN])}{more}")
+            lines.append(f"{count} slides copied, {reason}: {shorten_list(names)}")
         return lines
 
 

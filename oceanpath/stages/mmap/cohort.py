@@ -9,7 +9,7 @@ from pathlib import Path
 from oceanpath.artifacts.features.files import FeatureFile, scan_features, stamp_of
 from oceanpath.artifacts.gather import sealed_digests
 from oceanpath.artifacts.store.source_files import Stamp
-from oceanpath.errors import ArtifactError
+from oceanpath.errors import ArtifactError, shorten_lines, shorten_list
 from oceanpath.folders import GONE
 from oceanpath.pipeline.stage import Inputs
 from oceanpath.stages.mmap.feature_folder import FeatureFolder
@@ -59,7 +59,7 @@ def refuse_changed(folder: FeatureFolder, files: Iterable[FeatureFile], bad: Unu
     seen = [(file.path, file.stamp) for file in files] + [(path, _stamp(path)) for path, _ in bad]
     changed = sorted(folder.name(path) for path, stamp in seen if folder.versions.get(folder.name(path)) != stamp)
     if changed:
-        got = ", ".join(changed[:SHOWN]) + (f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else "")
+        got = shorten_list(changed, SHOWN)
         do = "Start again when nothing writes to them any more."
         what = f"{len(changed)} of {len(seen)} feature files changed since they were digested"
         raise ArtifactError(what, where=folder.root, got=got, do=do)
@@ -95,9 +95,8 @@ def refuse(bad: Unusable, total: int, *, allowed: bool) -> None:
     if len(bad) == 1:
         do = "Mend or remove it, or set data.allow_missing = true to continue without it."
         raise ArtifactError(f"1 of {total} feature files cannot be used: {bad[0][1]}", do=do)
-    listed = "".join(f"\n  {reason}" for _, reason in bad[:SHOWN])
-    more = f"\n  and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
-    do = f"Mend or remove them, or set data.allow_missing = true to continue without them.{listed}{more}"
+    listed = "".join(f"\n  {line}" for line in shorten_lines([reason for _, reason in bad], SHOWN))
+    do = f"Mend or remove them, or set data.allow_missing = true to continue without them.{listed}"
     raise ArtifactError(f"{len(bad)} of {total} feature files cannot be used", do=do)
 
 

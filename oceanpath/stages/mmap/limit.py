@@ -10,7 +10,7 @@ from typing import NamedTuple
 from oceanpath.artifacts.cohort.ids import describe_missing, slide_id
 from oceanpath.artifacts.cohort.user_tables import read_user_table
 from oceanpath.artifacts.pretrain_manifest import MANIFEST, read_manifest
-from oceanpath.errors import ExperimentError, nearest
+from oceanpath.errors import ExperimentError, nearest, shorten_list
 from oceanpath.pipeline.stage import Inputs
 from oceanpath.stages.mmap.feature_folder import FeatureFolder
 from oceanpath.stages.mmap.settings import MmapSettings
@@ -40,8 +40,9 @@ class Limit(NamedTuple):
             do = "Correct the table or mmap.manifest, or set data.allow_missing = true to continue without them."
             what = f"{len(missing)} slides of the manifest have no feature file"
             raise ExperimentError(what, where=folder.root, got=said, do=do)
-        lines = [f"{len(missing)} slides of the manifest without a file: {_first(missing)}"] if missing else []
-        lines += [f"{len(beside)} files that are not in the manifest: {_first(beside)}"] if beside else []
+        absent = f"{len(missing)} slides of the manifest without a file: {shorten_list(sorted(missing))}"
+        lines = [absent] if missing else []
+        lines += [f"{len(beside)} files that are not in the manifest: {shorten_list(sorted(beside))}"] if beside else []
         return cls(paths, lines)
 
 
@@ -71,10 +72,6 @@ def wanted_slides(settings: MmapSettings, inputs: Inputs) -> frozenset[str] | No
     if empty := [row for row, name in enumerate(ids) if not name]:
         raise ExperimentError("a row has no slide id", where=f"{settings.manifest}:{table.numbers[empty[0]]}")
     if twice := [name for name, times in Counter(ids).items() if times > 1]:
-        raise ExperimentError("slides stand twice in the manifest", where=settings.manifest, got=_first(twice))
+        got = shorten_list(sorted(twice))
+        raise ExperimentError("slides stand twice in the manifest", where=settings.manifest, got=got)
     return frozenset(ids)
-
-
-def _first(names: Iterable[str]) -> str:
-    ordered = sorted(names)
-    return ", ".join(ordered[:SHOWN]) + (f" and {len(ordered) - SHOWN} more" if len(ordered) > SHOWN else "")

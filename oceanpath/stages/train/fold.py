@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ import pandas as pd
 import torch
 
 from oceanpath.artifacts import folds, predictions
+from oceanpath.artifacts.json_files import write_json
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.dataset import BagDataset
 from oceanpath.bags.placement import place
@@ -137,8 +137,8 @@ def _write(
     embeddings = np.concatenate([outputs[role].embeddings for role in rows])[ids.index.to_numpy()]
     predictions.write_embeddings(embeddings, ids.reset_index(drop=True), out)
     facts = _facts(number, stopping, rows) | objective.task.decision_facts(values["val"], rows["val"].targets)
-    _write_json(stopping.history, out / "history.json")
-    _write_json(facts, out / "fold.json")
+    write_json(out / "history.json", stopping.history)
+    write_json(out / "fold.json", facts)
     return facts
 
 
@@ -158,7 +158,3 @@ def _facts(number: int, stopping: EarlyStopping, rows: Mapping[str, Rows]) -> di
         "skipped_steps": stopping.module.guard.skipped,
         "slides": {role: len(part.numbers) for role, part in rows.items()},
     }
-
-
-def _write_json(value: Any, path: Path) -> None:
-    path.write_text(json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")

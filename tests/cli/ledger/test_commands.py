@@ -76,7 +76,7 @@ def test_a_dry_run_forecasts_from_earlier_runs(ran, capsys) -> None:
     assert ran.run("--dry-run") == 0
     assert "Nothing to do." in printed(capsys)
     assert ran.run("--dry-run", "--set", "split.folds=4") == 0
-    assert "1 steps to make; 1 of them took" in printed(capsys)
+    assert "1 steps to run; 1 of them took" in printed(capsys)
 
 
 def test_a_run_as_json_is_one_event_per_line(ran, capsys) -> None:
@@ -130,7 +130,7 @@ def test_rebuild_and_a_damaged_ledger(ran, capsys) -> None:
     assert ledger(ran, "rebuild") == 0
     assert "3 published results of 1 experiments" in printed(capsys)
     assert ran.run() == 0
-    assert "Everything is fresh" in printed(capsys)
+    assert "Nothing to do" in printed(capsys)
 
 
 def test_export_contains_everything(ran, capsys) -> None:

@@ -37,7 +37,7 @@ def tiny(name: str, **other: Any) -> EncoderSpec:
     return dataclasses.replace(spec, dim=dim, arguments={**spec.arguments, **TINY, **other})
 
 
-def draw(network: torch.nn.Module) -> dict[str, torch.Tensor]:
+def initialise(network: torch.nn.Module) -> dict[str, torch.Tensor]:
     """Weights of a size that training ends with; those of a fresh network hide mistakes behind zeros."""
     generator = torch.Generator().manual_seed(3)
     return {
@@ -53,7 +53,7 @@ def saved(timm: ModuleType, tmp_path: Path) -> Saved:
 
     def save(name: str, **other: Any) -> tuple[EncoderSpec, Path]:
         spec, path = tiny(name, **other), tmp_path / f"{name}.safetensors"
-        save_file(draw(network_of(spec)), path)
+        save_file(initialise(network_of(spec)), path)
         return spec, path
 
     return save

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from oceanpath.errors import ExperimentError
-from oceanpath.slides.encoders import ENCODERS, canonical, encoder_spec, register_encoder
+from oceanpath.slides.encoders import ENCODERS, canonical_name, encoder_spec, register_encoder
 from oceanpath.slides.encoders.catalog import ENCODER_SPECS
 from oceanpath.slides.encoders.spec import EncoderSpec
 
@@ -28,29 +28,29 @@ def test_the_architecture_is_the_published_one(spec: EncoderSpec, timm: ModuleTy
 
     with torch.device("meta"):
         network = network_of(spec).eval()
-        found = network(torch.zeros(2, 3, spec.input_px, spec.input_px))
+        result = network(torch.zeros(2, 3, spec.input_px, spec.input_px))
     assert round(sum(value.numel() for value in network.parameters()) / 1e6) == PUBLISHED_MILLIONS[spec.name]
     if spec.pool == "cls_mean":
-        assert found.shape[2] * 2 == spec.dim and spec.prefix_tokens == network.num_prefix_tokens
+        assert result.shape[2] * 2 == spec.dim and spec.prefix_tokens == network.num_prefix_tokens
     else:
-        assert found.shape == (2, spec.dim) and spec.pool == "network"
+        assert result.shape == (2, spec.dim) and spec.pool == "network"
 
 
-def test_the_names_that_people_use_are_known() -> None:
+def test_common_aliases_are_registered() -> None:
     names = {"uni2h": "uni_v2", "UNI2-h": "uni_v2", "univ1": "uni_v1", "uni": "uni_v1", "h0-mini": "h0_mini"}
     names |= {"H-optimus-0": "hoptimus0", "Virchow2": "virchow2", "kaiko-vits8": "kaiko_vits8", "phikonv2": "phikon_v2"}
-    assert {name: canonical(name) for name in names} == names
-    assert canonical("my.module:factory") == "my.module:factory"
+    assert {name: canonical_name(name) for name in names} == names
+    assert canonical_name("my.module:factory") == "my.module:factory"
 
 
-def test_what_is_pinned_is_a_commit_and_only_some_old_repositories_are_not() -> None:
+def test_revisions_are_commits_except_for_some_repositories() -> None:
     revisions = {spec.name: spec.hub.revision for spec in ENCODER_SPECS if spec.hub}
     moving = {name for name, revision in revisions.items() if revision == "main"}
     assert moving == {"gpfm", "lunit_vits8", *(name for name in revisions if name.startswith("kaiko"))}
     assert all(re.fullmatch(r"[0-9a-f]{40}", revisions[name]) for name in set(revisions) - moving)
 
 
-def test_an_encoder_with_weights_says_what_its_network_sees() -> None:
+def test_an_encoder_with_weights_has_a_view() -> None:
     for spec in ENCODER_SPECS:
         if spec.hub:
             assert spec.view and spec.view.crop_px == spec.input_px <= spec.view.resize_px, spec.name
@@ -63,7 +63,7 @@ def test_a_name_belongs_to_one_encoder() -> None:
     assert "another" not in ENCODERS
 
 
-def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+def test_the_nearest_name_is_suggested() -> None:
     with pytest.raises(ExperimentError, match=r"got virchow3\. Did you mean virchow"):
         encoder_spec("virchow3")
     with pytest.raises(ExperimentError, match=r"got zzz\. List all with: oceanpath encoders list"):

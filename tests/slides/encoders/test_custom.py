@@ -1,4 +1,4 @@
-"""Encoders of a user's own: found, tried, part of the fingerprint."""
+"""Custom encoders: imported, checked, part of the fingerprint."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_changed_source_or_weights_are_another_identity(module: Path, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("own_colours:absent", "cannot be imported; got own_colours:absent"),
         ("no_such_module:factory", "no such module; expected module:factory"),
@@ -112,8 +112,8 @@ def test_changed_source_or_weights_are_another_identity(module: Path, tmp_path: 
         ("a b:factory", "not the name of a custom encoder"),
     ],
 )
-def test_wrong_names(module: Path, name: str, said: str) -> None:
-    with pytest.raises(ExperimentError, match=rf"extract\.encoder: .*{said}"):
+def test_wrong_names(module: Path, name: str, message: str) -> None:
+    with pytest.raises(ExperimentError, match=rf"extract\.encoder: .*{message}"):
         build_encoder(name, "cpu")
 
 

@@ -1,4 +1,4 @@
-"""Every encoder of the registry keeps the same laws."""
+"""All encoders of the registry have the same properties."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_shape_type_and_registry_agree(encoder: Encoder) -> None:
     assert encoder.batch_size >= 1 and encoder.threads >= 1
 
 
-def test_a_row_depends_on_its_own_patch_alone(encoder: Encoder) -> None:
+def test_a_row_depends_only_on_its_patch(encoder: Encoder) -> None:
     batch = patches(6)
     together = encoder.encode(batch)
     assert np.array_equal(encoder.encode(batch[::-1].copy())[::-1], together)
@@ -48,11 +48,11 @@ def test_different_patches_have_different_features(encoder: Encoder) -> None:
     assert np.linalg.matrix_rank(features) == 4
 
 
-def test_other_patch_sizes_are_welcome(encoder: Encoder) -> None:
+def test_other_patch_sizes_are_supported(encoder: Encoder) -> None:
     assert encoder.encode(patches(2, 128)).shape == encoder.encode(patches(2, 512)).shape == (2, encoder.dim)
 
 
-def test_folding_changes_features_by_rounding_alone() -> None:
+def test_folding_changes_features_only_by_rounding() -> None:
     from oceanpath.slides.encoders.efficientnet_lite0 import _folded, _load
 
     pixels = torch.from_numpy(patches(2, 224)).permute(0, 3, 1, 2).float().sub(127).div(128)
@@ -62,7 +62,7 @@ def test_folding_changes_features_by_rounding_alone() -> None:
 
 
 def test_a_photograph_is_recognised() -> None:
-    """Right weights, right normalisation: ImageNet's classifier on top of the features knows a flower (985, daisy)."""
+    """Right weights, right normalisation: ImageNet's classifier recognises a flower from the features (985, daisy)."""
     from oceanpath.slides.encoders.efficientnet_lite0 import _load
 
     photo = Image.fromarray(load_sample_image("flower.jpg")).resize((224, 224), Image.Resampling.BILINEAR)
@@ -72,7 +72,7 @@ def test_a_photograph_is_recognised() -> None:
         assert int(classifier(torch.from_numpy(features).float()).argmax()) == 985
 
 
-def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+def test_the_nearest_name_is_suggested() -> None:
     with pytest.raises(ExperimentError, match=r"got efficientnet_lite. Did you mean efficientnet_lite0\?"):
         build_encoder("efficientnet_lite")
 

@@ -23,17 +23,17 @@ def plainly(patch: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
     flat = stains[:, ::2].reshape(3, -1)
     mean, spread = flat.mean(axis=1), flat.std(axis=1) + 1e-6
     z = (flat - mean[:, None]) / spread[:, None]
-    found = {"mean": mean, "deviation": spread}
-    found["percentiles"] = np.percentile(flat, PERCENTILES, axis=1, method="nearest").ravel()
-    found["skewness"] = (z**3).mean(axis=1)
-    found["steps"] = np.concatenate([np.abs(stains[:, s:] - stains[:, :-s]).mean(axis=(1, 2)) for s in STEPS])
+    result = {"mean": mean, "deviation": spread}
+    result["percentiles"] = np.percentile(flat, PERCENTILES, axis=1, method="nearest").ravel()
+    result["skewness"] = (z**3).mean(axis=1)
+    result["steps"] = np.concatenate([np.abs(stains[:, s:] - stains[:, :-s]).mean(axis=(1, 2)) for s in STEPS])
     side = stains.shape[1]
     cells = [[stains[:, y : y + b, x : x + b // 2].mean(axis=(1, 2)) for y, x in _corners(side, b)] for b in BLOCKS]
-    found["blocks"] = np.concatenate([np.std(cell, axis=0) for cell in cells])
+    result["blocks"] = np.concatenate([np.std(cell, axis=0) for cell in cells])
     cuts = [-np.inf, *np.linspace(*RANGE, BINS + 1)[1:-1], np.inf]
-    found["histograms"] = np.concatenate([np.histogram(row, cuts)[0] / row.size for row in flat[:2]])
-    found["correlations"] = np.array([(z[i] * z[j]).mean() for i, j in ((0, 1), (0, 2), (1, 2))])
-    return found
+    result["histograms"] = np.concatenate([np.histogram(row, cuts)[0] / row.size for row in flat[:2]])
+    result["correlations"] = np.array([(z[i] * z[j]).mean() for i, j in ((0, 1), (0, 2), (1, 2))])
+    return result
 
 
 def _corners(side: int, block: int) -> list[tuple[int, int]]:
@@ -48,11 +48,11 @@ def tissue(side: int, seed: int) -> NDArray[np.uint8]:
 
 @settings(deadline=None, max_examples=8)
 @given(seed=st.integers(0, 99), side=st.sampled_from([32, 64, 96, 256]))
-def test_every_number_is_what_its_definition_says(seed: int, side: int) -> None:
+def test_every_value_follows_its_definition(seed: int, side: int) -> None:
     patch = tissue(side, seed)
     (row,) = HedStats().encode(patch[None]).astype(float)
-    wanted, at = plainly(patch), 0
-    for name, values in wanted.items():
+    expected, at = plainly(patch), 0
+    for name, values in expected.items():
         got = row[at : at + len(values)]
         at += len(values)
         rounding = np.abs(values) * 2**-10 + 2e-4
@@ -75,7 +75,7 @@ def test_no_colour_leaves_the_range_of_the_fine_histogram(colour: tuple[int, int
 
 
 @pytest.mark.parametrize(("stain", "index"), [(HAEMATOXYLIN, 0), (EOSIN, 1)])
-def test_a_pure_stain_is_found_as_itself(stain: tuple[float, float, float], index: int) -> None:
+def test_a_pure_stain_is_recovered(stain: tuple[float, float, float], index: int) -> None:
     vector = np.array(stain) / np.linalg.norm(stain)
     pure = np.rint(255 * 10 ** (-0.8 * vector)).astype(np.uint8)
     means = HedStats().encode(np.broadcast_to(pure, (1, 64, 64, 3)).copy())[0, :3].astype(float)

@@ -1,4 +1,4 @@
-"""Downloads against a hub on this machine, with the hub's real client: what it serves, refuses, or cannot be asked."""
+"""Downloads against a hub on this machine, with the hub's real client: downloads, refusals, and an unreachable hub."""
 
 from __future__ import annotations
 
@@ -80,15 +80,15 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.mark.parametrize("revision", [COMMIT, "main"])
 def test_weights_are_downloaded_once_and_record_their_commit(hub: Path, revision: str) -> None:
-    found = find_weights(spec("Lab/open", revision=revision), EncoderOptions())
-    assert found.path.read_bytes() == WEIGHTS and found.revision == COMMIT
-    assert found.sha256 == hashlib.sha256(WEIGHTS).hexdigest()
+    result = find_weights(spec("Lab/open", revision=revision), EncoderOptions())
+    assert result.path.read_bytes() == WEIGHTS and result.revision == COMMIT
+    assert result.sha256 == hashlib.sha256(WEIGHTS).hexdigest()
     again = find_weights(spec("Lab/open", revision=revision), EncoderOptions())
-    assert again.sha256 == found.sha256
+    assert again.sha256 == result.sha256
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("requested", "message"),
     [
         (spec("Lab/gated"), r"access to the weights must be granted first; .* Request access .* set HF_TOKEN"),
         (spec("Lab/hidden"), r"the hub has no such repository, or hides it; .* Set HF_TOKEN"),
@@ -104,9 +104,9 @@ def test_weights_are_downloaded_once_and_record_their_commit(hub: Path, revision
     ],
     ids=["gated", "hidden", "revision", "file", "refused"],
 )
-def test_a_refusal_names_its_remedy(hub: Path, asked: EncoderSpec, said: str) -> None:
-    with pytest.raises(StageError, match=f"encoder x: {said}") as caught:
-        find_weights(asked, EncoderOptions())
+def test_a_refusal_names_its_remedy(hub: Path, requested: EncoderSpec, message: str) -> None:
+    with pytest.raises(StageError, match=f"encoder x: {message}") as caught:
+        find_weights(requested, EncoderOptions())
     assert "set extract.weights to it" in str(caught.value) and "random_vit_tiny" in str(caught.value)
 
 
@@ -117,7 +117,7 @@ def test_without_a_network_another_cached_commit_is_suggested(hub: Path, monkeyp
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     assert find_weights(spec("Lab/open"), EncoderOptions()).path.read_bytes() == WEIGHTS
     with pytest.raises(
-        StageError, match=f"cannot be reached .*The cache holds another commit: extract.revision = '{COMMIT}'"
+        StageError, match=f"cannot be reached .*The cache has another commit: extract.revision = '{COMMIT}'"
     ):
         find_weights(spec("Lab/open", revision="e" * 40), EncoderOptions())
 

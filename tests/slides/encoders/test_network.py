@@ -21,16 +21,16 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], str]]
     held: list[socket.socket] = []
     serving: list[threading.Thread] = []
 
-    def serve(said: bytes) -> None:
+    def serve(message: bytes) -> None:
         taken, _ = server.accept()
         held.append(taken)
         taken.recv(1 << 16)
-        if said:
-            taken.sendall(said)
+        if message:
+            taken.sendall(message)
             taken.shutdown(socket.SHUT_RDWR)
 
-    def start(said: bytes) -> str:
-        serving.append(threading.Thread(target=serve, args=(said,), daemon=True))
+    def start(message: bytes) -> str:
+        serving.append(threading.Thread(target=serve, args=(message,), daemon=True))
         serving[-1].start()
         return f"http://127.0.0.1:{server.getsockname()[1]}"
 
@@ -43,19 +43,17 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], str]]
 
 
 @pytest.mark.parametrize("status", ["200 OK", "404 Not Found", "500 Internal Server Error", "429 Too Many Requests"])
-def test_any_answer_is_one(answers: Callable[[bytes], str], status: str) -> None:
+def test_any_answer_counts(answers: Callable[[bytes], str], status: str) -> None:
     assert why_unreachable(answers(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())) == ""
 
 
-def test_silence_ends_in_time(answers: Callable[[bytes], str]) -> None:
+def test_no_answer_ends_in_time(answers: Callable[[bytes], str]) -> None:
     started = time.monotonic()
     assert why_unreachable(answers(b""), 0.5)
     assert time.monotonic() - started < 3
 
 
-def test_a_name_that_is_looked_up_for_ever_ends_in_time(
-    answers: Callable[[bytes], str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_endless_name_resolution_ends_in_time(answers: Callable[[bytes], str], monkeypatch: pytest.MonkeyPatch) -> None:
     released = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [None] * (not released.wait(20)))
     started = time.monotonic()
@@ -64,11 +62,11 @@ def test_a_name_that_is_looked_up_for_ever_ends_in_time(
     released.set()
 
 
-def test_what_is_no_http_is_a_reason(answers: Callable[[bytes], str]) -> None:
+def test_an_answer_that_is_not_http_is_a_reason(answers: Callable[[bytes], str]) -> None:
     assert "hello" in why_unreachable(answers(b"hello\r\n\r\n"))
 
 
-def test_who_cannot_be_asked_from_here_is_left_to_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unsupported_proxies_are_left_to_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
     assert why_unreachable("file:///nowhere") == ""
     monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:1")
     assert why_unreachable("http://127.0.0.1:1") == ""

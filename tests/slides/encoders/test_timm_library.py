@@ -1,4 +1,4 @@
-"""torchvision and timm beside whatever torch there is."""
+"""torchvision and timm with any build of torch."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ print(said, len(_declared), tuple(network(torch.zeros(1, 3, 224, 224)).shape), s
 """
 
 
-def test_timm_works_beside_this_torch(timm: ModuleType) -> None:
+def test_timm_works_with_this_torch(timm: ModuleType) -> None:
     """Where the compiled half does not load, the schemas are declared once; where it does, they are not."""
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", IMPORT], capture_output=True, text=True, check=True)
-    said, declared, shape = done.stdout.strip().split("|")
+    message, declared, shape = done.stdout.strip().split("|")
     assert shape == "(1, 192)"
-    assert (said, declared) in (("fits", "0"), ("operator torchvision::nms does not exist", "1"))
+    assert (message, declared) in (("fits", "0"), ("operator torchvision::nms does not exist", "1"))
 
 
 @pytest.mark.parametrize("absent", ["torchvision", "timm"])

@@ -29,7 +29,7 @@ def build(spec: EncoderSpec, path: Path, precision: str = "float32") -> TorchEnc
 
 @pytest.mark.parametrize("name", SORTS)
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_every_architecture_keeps_the_contract(saved: Saved, name: str, precision: str) -> None:
+def test_every_architecture_passes_the_contract(saved: Saved, name: str, precision: str) -> None:
     spec, path = saved(name)
     encoder = build(spec, path, precision)
     assert not [check for check in check_contract(encoder) if not check.passed]
@@ -52,7 +52,7 @@ def test_bfloat16_is_float32_to_a_few_percent(saved: Saved) -> None:
     assert 0 < np.abs(exact - quick).max() < 0.05 * np.abs(exact).max()
 
 
-def test_features_are_what_timm_gives_on_its_own_transform(saved: Saved) -> None:
+def test_features_equal_those_of_timm_with_its_transform(saved: Saved) -> None:
     """Network, preprocessing and pooling together, against timm with nothing of ours."""
     import timm
     from PIL import Image
@@ -61,8 +61,8 @@ def test_features_are_what_timm_gives_on_its_own_transform(saved: Saved) -> None
     network = timm.create_model("vit_giant_patch14_dinov2", img_size=224, patch_size=16, num_classes=0, depth=2,
                                 embed_dim=96, num_heads=3)  # fmt: skip
     network.load_state_dict(load_file(path), strict=True)
-    told = {"input_size": (3, 224, 224), "interpolation": "bicubic", "crop_pct": 224 / 256, "mean": spec.view.mean}
-    transform = timm.data.create_transform(**told, std=spec.view.std)
+    reported = {"input_size": (3, 224, 224), "interpolation": "bicubic", "crop_pct": 224 / 256, "mean": spec.view.mean}
+    transform = timm.data.create_transform(**reported, std=spec.view.std)
     patches = tissue_like(3, 512)
     seen = torch.stack([transform(Image.fromarray(patch)) for patch in patches])
     with torch.inference_mode():
@@ -79,7 +79,7 @@ def test_position_embeddings_of_another_image_size_are_resampled(saved: Saved) -
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda state: state.pop("blocks.1.attn.qkv.weight"), r"missing blocks\.1\.attn\.qkv\.weight"),
         (lambda state: state.update(head=torch.zeros(1)), "unexpected head"),
@@ -87,13 +87,13 @@ def test_position_embeddings_of_another_image_size_are_resampled(saved: Saved) -
     ],
 )
 def test_weights_that_do_not_fit_are_refused(
-    saved: Saved, change: Callable[[dict[str, torch.Tensor]], object], said: str
+    saved: Saved, change: Callable[[dict[str, torch.Tensor]], object], message: str
 ) -> None:
     spec, path = saved("uni_v1")
     state = load_file(path)
     change(state)
     save_file(state, path)
-    with pytest.raises(ArtifactError, match=f"{path.name}: the weights do not fit uni_v1; got {said}"):
+    with pytest.raises(ArtifactError, match=f"{path.name}: the weights do not fit uni_v1; got {message}"):
         build(spec, path)
 
 

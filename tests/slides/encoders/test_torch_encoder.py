@@ -1,4 +1,4 @@
-"""What a network sees of a patch, and what becomes of its output."""
+"""The input of a network for a patch, and the pooling of its output."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class Means(nn.Module):
 @pytest.mark.parametrize(
     ("side", "resize", "crop"), [(512, 256, 224), (300, 224, 224), (200, 224, 224), (256, 256, 224)]
 )
-def test_what_is_seen_is_what_timms_transform_makes_of_the_patch(
+def test_the_view_equals_timms_transform(
     timm: ModuleType, interpolation: Literal["bilinear", "bicubic"], side: int, resize: int, crop: int
 ) -> None:
     """Noise, the hardest case: at most one grey value apart, and that in one of fifty pixels."""
     patches = np.random.default_rng(1).integers(0, 256, (2, side, side, 3)).astype(np.uint8)
     mean, std = IMAGENET
-    told = {"input_size": (3, crop, crop), "interpolation": interpolation, "crop_pct": crop / resize}
-    transform = timm.data.create_transform(**told, mean=mean, std=std)
+    reported = {"input_size": (3, crop, crop), "interpolation": interpolation, "crop_pct": crop / resize}
+    transform = timm.data.create_transform(**reported, mean=mean, std=std)
     theirs = torch.stack([transform(Image.fromarray(patch)) for patch in patches])
     ours = network_view(torch.from_numpy(patches), View(resize, crop, interpolation, mean, std))
     grey = (ours - theirs).abs() * torch.tensor(std).view(3, 1, 1) * 255
@@ -69,9 +69,9 @@ def test_pooling(
     spec = EncoderSpec("means", "", 3 * len(factors), 300, "-", "-", view=view, pool=pool, prefix_tokens=prefix)
     encoder = TorchEncoder(spec, Means(pool), CPU, "float32", None)
     means = NOISE.mean(axis=(1, 2)) / 255
-    wanted = np.concatenate([factor * means for factor in factors], axis=1)
-    found = encoder.encode(NOISE)
-    assert found.dtype == np.float16 and np.abs(found - wanted).max() < 2e-3
+    expected = np.concatenate([factor * means for factor in factors], axis=1)
+    result = encoder.encode(NOISE)
+    assert result.dtype == np.float16 and np.abs(result - expected).max() < 2e-3
     assert encoder.encode(NOISE[:0]).shape == (0, spec.dim)
 
 
@@ -80,7 +80,7 @@ def test_a_spec_needs_a_view() -> None:
         TorchEncoder(EncoderSpec("means", "", 3, 300, "-", "-"), Means("network"), CPU, "auto", None)
 
 
-def test_random_weights_are_a_function_of_the_seed_alone() -> None:
+def test_random_weights_depend_only_on_the_seed() -> None:
     from oceanpath.slides.encoders.random_vit_tiny import RandomViT
 
     torch.manual_seed(5)

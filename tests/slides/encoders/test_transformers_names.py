@@ -35,25 +35,25 @@ def published(name: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Tens
     words |= {"attn.proj": "attention.output.dense"}
     if name == "phikon_v2":
         words |= {"mlp.fc1": "mlp.fc1", "mlp.fc2": "mlp.fc2"}
-    found: dict[str, torch.Tensor] = {"pooler.dense.weight": torch.zeros(1)}
+    result: dict[str, torch.Tensor] = {"pooler.dense.weight": torch.zeros(1)}
     for key, value in state.items():
         if not key.startswith("blocks."):
             stem = next(stem for stem in WHOLE if key in (stem, f"{stem}.weight", f"{stem}.bias"))
-            found[WHOLE[stem] + key.removeprefix(stem)] = value
+            result[WHOLE[stem] + key.removeprefix(stem)] = value
             continue
         _, number, rest = key.split(".", 2)
         if rest.startswith("attn.qkv"):
             for part, piece in zip(("query", "key", "value"), value.chunk(3), strict=True):
                 end = rest.removeprefix("attn.qkv.")
-                found[f"encoder.layer.{number}.attention.attention.{part}.{end}"] = piece.contiguous()
+                result[f"encoder.layer.{number}.attention.attention.{part}.{end}"] = piece.contiguous()
             continue
         stem = next(stem for stem in words if rest == stem or rest.rsplit(".", 1)[0] == stem)
-        found[f"encoder.layer.{number}.{words[stem]}{rest.removeprefix(stem)}"] = value
-    return found
+        result[f"encoder.layer.{number}.{words[stem]}{rest.removeprefix(stem)}"] = value
+    return result
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
-def test_every_name_finds_its_place(saved: Saved, name: str) -> None:
+def test_every_tensor_is_renamed(saved: Saved, name: str) -> None:
     from oceanpath.slides.encoders import timm_networks
 
     spec, path = saved(name)
@@ -81,7 +81,7 @@ def test_tokens_are_those_of_transformers(timm: ModuleType, saved: Saved, name: 
     """Midnight's position embeddings are of 518 px: resampling agrees too."""
     import transformers
 
-    from oceanpath.slides.encoders.checkpoint import fill, read_state
+    from oceanpath.slides.encoders.checkpoint import load_weights, read_state
     from oceanpath.slides.encoders.timm_networks import fit_state, network_of
 
     kind, size = ("ViT" if name == "phikon" else "Dinov2"), (518 if name == "midnight12k" else 224)
@@ -92,7 +92,7 @@ def test_tokens_are_those_of_transformers(timm: ModuleType, saved: Saved, name: 
     theirs.eval().save_pretrained(tmp_path / name)
     spec = saved(name)[0]
     ours = network_of(spec).eval()
-    fill(ours, fit_state(ours, read_state(tmp_path / name / "model.safetensors"), spec.names), name, tmp_path)
+    load_weights(ours, fit_state(ours, read_state(tmp_path / name / "model.safetensors"), spec.names), name, tmp_path)
     pixels = torch.randn(2, 3, 224, 224)
     with torch.inference_mode():
         assert torch.allclose(ours.forward_features(pixels), theirs(pixels).last_hidden_state, atol=1e-5)

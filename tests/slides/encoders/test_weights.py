@@ -38,17 +38,17 @@ def keep(cache: Path, content: bytes, commit: str = COMMIT, file: str = HUB.file
 
 def test_the_cache_is_read_without_any_package(cache: Path) -> None:
     keep(cache, b"weights")
-    found = find_weights(CARD, NONE)
-    assert (found.revision, found.sha256) == (COMMIT, hashlib.sha256(b"weights").hexdigest())
-    assert found.path.read_bytes() == b"weights"
+    result = find_weights(CARD, NONE)
+    assert (result.revision, result.sha256) == (COMMIT, hashlib.sha256(b"weights").hexdigest())
+    assert result.path.read_bytes() == b"weights"
 
 
-def test_owners_and_models_ignore_case_and_standard_names_stand_in(cache: Path) -> None:
+def test_case_is_ignored_and_standard_names_are_tried(cache: Path) -> None:
     keep(cache, b"weights", file="model.safetensors", folder="lab--model-x")
     assert find_weights(CARD, NONE).path.name == "model.safetensors"
 
 
-def test_a_branch_is_the_commit_it_was_last_seen_at(cache: Path) -> None:
+def test_a_branch_is_its_last_downloaded_commit(cache: Path) -> None:
     keep(cache, b"weights", commit=OTHER)
     (cache / "models--Lab--Model-X/refs").mkdir()
     (cache / "models--Lab--Model-X/refs/main").write_text(OTHER + "\n")
@@ -65,7 +65,7 @@ def test_a_damaged_blob_is_never_used(cache: Path) -> None:
         find_weights(CARD, NONE)
 
 
-def test_the_published_digest_is_held(cache: Path) -> None:
+def test_the_published_digest_is_checked(cache: Path) -> None:
     keep(cache, b"weights")
     keep(cache, b"others", commit=OTHER)
     promise = Hub(HUB.repo, HUB.file, COMMIT, sha256=hashlib.sha256(b"others").hexdigest())
@@ -75,17 +75,17 @@ def test_the_published_digest_is_held(cache: Path) -> None:
     assert find_weights(spec, EncoderOptions(revision=OTHER)).revision == OTHER
 
 
-def test_a_local_file_comes_first_and_is_named(cache: Path, tmp_path: Path) -> None:
+def test_a_local_file_takes_precedence(cache: Path, tmp_path: Path) -> None:
     keep(cache, b"weights")
     path = tmp_path / "mine.bin"
     path.write_bytes(b"mine")
-    found = find_weights(CARD, EncoderOptions(weights=path))
-    assert found == (path, LOCAL, hashlib.sha256(b"mine").hexdigest())
+    result = find_weights(CARD, EncoderOptions(weights=path))
+    assert result == (path, LOCAL, hashlib.sha256(b"mine").hexdigest())
     path.write_bytes(b"changed")
     assert hash_file(path) == hashlib.sha256(b"changed").hexdigest()
 
 
-def test_a_file_name_that_promises_a_digest_must_keep_it(tmp_path: Path) -> None:
+def test_a_digest_in_the_file_name_is_checked(tmp_path: Path) -> None:
     digest = hashlib.sha256(b"mine").hexdigest()
     good, bad = tmp_path / f"net-{digest[:8]}.pth", tmp_path / "net-00000000.pth"
     good.write_bytes(b"mine")
@@ -95,14 +95,14 @@ def test_a_file_name_that_promises_a_digest_must_keep_it(tmp_path: Path) -> None
         find_weights(CARD, EncoderOptions(weights=bad))
 
 
-def test_no_file_and_a_folder_are_told_apart(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_have_their_own_errors(tmp_path: Path) -> None:
     with pytest.raises(ExperimentError, match=r"no such file of weights; expected pytorch_model.bin of Lab/Model-X"):
         find_weights(CARD, EncoderOptions(weights=tmp_path / "absent.bin"))
     with pytest.raises(ExperimentError, match="a folder, not a file of weights"):
         find_weights(CARD, EncoderOptions(weights=tmp_path))
 
 
-def test_an_encoder_without_weights_takes_none(tmp_path: Path) -> None:
+def test_an_encoder_without_weights_refuses_weights(tmp_path: Path) -> None:
     with pytest.raises(ExperimentError, match=r"extract\.weights: the encoder has no weights to choose; got hed_stats"):
         build_encoder("hed_stats", "cpu", EncoderOptions(weights=tmp_path / "w.bin"))
     with pytest.raises(ExperimentError, match=r"extract\.revision"):
@@ -110,7 +110,7 @@ def test_an_encoder_without_weights_takes_none(tmp_path: Path) -> None:
     assert prepare_encoder("hed_stats", NONE) == ""
 
 
-def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     assert cache_root() == Path.home() / ".cache/huggingface/hub"

@@ -1,4 +1,4 @@
-"""Slides of known pixels and encoders that are nearly free."""
+"""Slides of known pixels and fast encoders."""
 
 from __future__ import annotations
 

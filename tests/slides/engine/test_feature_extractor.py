@@ -1,4 +1,4 @@
-"""Features are those of the patches one by one, whoever reads and however many."""
+"""Features equal those of single patches, for any number of threads and processes."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def test_rows_are_those_of_the_patches(way: str, make_request: Callable[..., Rea
     line, jobs = FeatureExtractor(encoder, workers), [make_request(count, count) for count in (64, 3, 8)]
     for request, following in zip(jobs, [*jobs[1:], None], strict=True):
         with request.open() as reader:
-            wanted = Means().encode(read_patches(reader, request.grid, request.coords))
-        assert np.array_equal(encode(line, request, following), wanted)
+            expected = Means().encode(read_patches(reader, request.grid, request.coords))
+        assert np.array_equal(encode(line, request, following), expected)
     assert set(encoder.sizes) == {8}, "every batch has the same shape"
 
 
@@ -44,7 +44,7 @@ def test_short_memory_changes_no_row(way: str, make_request: Callable[..., ReadR
     )
 
 
-def test_after_an_error_it_goes_on(make_request: Callable[..., ReadRequest]) -> None:
+def test_other_slides_follow_an_error(make_request: Callable[..., ReadRequest]) -> None:
     line, bad, good = FeatureExtractor(Means(8), 2), make_request(20, 1), make_request(20, 2)
     with bad.open() as reader:
         bad.path.write_bytes(b"no slide")

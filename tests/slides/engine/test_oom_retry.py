@@ -17,12 +17,12 @@ PATCHES = np.random.default_rng(0).integers(0, 255, (16, 8, 8, 3), np.uint8)
 
 
 @given(most=st.integers(1, 16), count=st.integers(1, 16))
-def test_rows_are_the_same_whatever_fits(most: int, count: int) -> None:
+def test_rows_do_not_depend_on_the_piece_size(most: int, count: int) -> None:
     tight, roomy = Means(16, most=most), Means(16)
     assert np.array_equal(OomRetry(tight).encode(PATCHES[:count]), roomy.encode(PATCHES[:count]))
 
 
-def test_what_did_not_fit_once_is_not_tried_again() -> None:
+def test_a_size_that_did_not_fit_is_not_retried() -> None:
     encoder = Means(16, most=5)
     halving = OomRetry(encoder)
     for _ in range(2):
@@ -31,7 +31,7 @@ def test_what_did_not_fit_once_is_not_tried_again() -> None:
     assert halving.size == 4
 
 
-def test_torch_says_it_in_its_own_way() -> None:
+def test_the_exception_of_torch_is_recognised() -> None:
     encoder, plain = Means(16, most=4), Means(16)
     inside = encoder.encode
 
@@ -45,6 +45,6 @@ def test_torch_says_it_in_its_own_way() -> None:
     assert np.array_equal(OomRetry(encoder).encode(PATCHES), plain.encode(PATCHES))
 
 
-def test_not_one_patch() -> None:
+def test_one_patch_that_does_not_fit_is_an_error() -> None:
     with pytest.raises(StageError, match=r"means: memory does not suffice for one patch; got 1 patches\. Free memory"):
         OomRetry(Means(16, most=0)).encode(PATCHES)

@@ -1,4 +1,4 @@
-"""What comes next is prepared meanwhile; a wrong guess costs once."""
+"""The next item is prepared in a thread; after a wrong expectation, no more."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from oceanpath.slides.engine.prefetch import Prefetcher
 
 
-def test_what_is_expected_is_prepared_once_and_beside() -> None:
+def test_the_expected_item_is_prepared_once_in_a_thread() -> None:
     where: list[tuple[int, str]] = []
 
     def prepare(key: int) -> int:
@@ -25,7 +25,7 @@ def test_what_is_expected_is_prepared_once_and_beside() -> None:
     assert where[0][1] == threading.current_thread().name != where[1][1]
 
 
-def test_an_error_waits_for_who_takes_it() -> None:
+def test_an_error_is_raised_when_the_item_is_taken() -> None:
     ahead = Prefetcher(lambda key: 1 // key, lambda value: None)
     ahead.expect(0)
     time.sleep(0.05)
@@ -35,7 +35,7 @@ def test_an_error_waits_for_who_takes_it() -> None:
     assert ahead.take(1) == 1
 
 
-def test_after_a_wrong_guess_it_guesses_no_more_and_puts_away_what_it_had() -> None:
+def test_a_wrong_expectation_is_discarded_and_the_last_one() -> None:
     made: list[int] = []
     away: list[int] = []
 

@@ -1,4 +1,4 @@
-"""Patches that other processes read are those that this one reads, in order, whatever happens between."""
+"""Patches read by other processes equal those read in this one, in order, also after errors."""
 
 from __future__ import annotations
 
@@ -45,9 +45,7 @@ def through(
     return np.concatenate(batches)
 
 
-def test_patches_are_those_read_here_whatever_their_number(
-    pool: ReaderPool, make_request: Callable[..., ReadRequest]
-) -> None:
+def test_patches_equal_those_read_in_this_process(pool: ReaderPool, make_request: Callable[..., ReadRequest]) -> None:
     for seed, count in enumerate((64, 1, 7, 8, 9, 33)):
         request = make_request(count, seed)
         got = through(pool, request)
@@ -57,21 +55,19 @@ def test_patches_are_those_read_here_whatever_their_number(
 
 def test_the_next_slide_is_read_ahead(pool: ReaderPool, make_request: Callable[..., ReadRequest]) -> None:
     first, second = make_request(20, 1), make_request(16, 2)
-    wanted = read_here(second)
+    expected = read_here(second)
     assert np.array_equal(through(pool, first, lambda: second)[:20], read_here(first))
     assert all(reader.poll(20) for reader in pool._readers), "read before anybody asked for it"
-    assert np.array_equal(through(pool, second), wanted)
+    assert np.array_equal(through(pool, second), expected)
 
 
-def test_a_slide_that_was_guessed_wrongly_leaves_no_trace(
-    pool: ReaderPool, make_request: Callable[..., ReadRequest]
-) -> None:
+def test_a_wrongly_expected_slide_has_no_effect(pool: ReaderPool, make_request: Callable[..., ReadRequest]) -> None:
     first, guessed, real = (make_request(20, seed) for seed in (1, 2, 3))
     through(pool, first, lambda: guessed)
     assert np.array_equal(through(pool, real)[:20], read_here(real))
 
 
-def test_an_error_takes_only_its_own_slide(pool: ReaderPool, make_request: Callable[..., ReadRequest]) -> None:
+def test_an_error_affects_only_its_slide(pool: ReaderPool, make_request: Callable[..., ReadRequest]) -> None:
     bad, good = make_request(64, 1), make_request(64, 2)
     bad.path.write_bytes(b"no slide")
     with pytest.raises(ArtifactError, match=r"1\.svs"):
@@ -79,13 +75,13 @@ def test_an_error_takes_only_its_own_slide(pool: ReaderPool, make_request: Calla
     assert np.array_equal(through(pool, good), read_here(good))
 
 
-def test_half_a_slide_left_behind_is_forgotten(pool: ReaderPool, make_request: Callable[..., ReadRequest]) -> None:
+def test_an_unfinished_slide_is_discarded(pool: ReaderPool, make_request: Callable[..., ReadRequest]) -> None:
     left, good = make_request(64, 1), make_request(64, 2)
     next(pool.batches(left))
     assert np.array_equal(through(pool, good), read_here(good))
 
 
-def test_a_reader_that_dies_is_told(make_request: Callable[..., ReadRequest]) -> None:
+def test_a_reader_that_dies_is_reported(make_request: Callable[..., ReadRequest]) -> None:
     before = set(multiprocessing.active_children())
     pool = ReaderPool(2, SHAPE)
     (victim, *_) = set(multiprocessing.active_children()) - before

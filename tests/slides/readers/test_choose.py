@@ -1,4 +1,4 @@
-"""The tile reader is chosen where it gives OpenSlide's pixels, and only there."""
+"""The tile reader is chosen if and only if its pixels are those of OpenSlide."""
 
 from __future__ import annotations
 
@@ -32,23 +32,21 @@ def test_a_plain_slide_is_read_by_tiles(tmp_path: Path) -> None:
         ({"compression": "jpeg", "photometric": "minisblack"}, "its pixels are not 3 interleaved bytes"),
     ],
 )
-def test_other_tiffs_go_through_openslide_with_a_reason(tmp_path: Path, keys: dict, reason: str) -> None:
+def test_openslide_reads_other_tiffs_with_a_reason(tmp_path: Path, keys: dict, reason: str) -> None:
     pixels = PIXELS[..., 0] if keys["photometric"] == "minisblack" else PIXELS
     tifffile.imwrite(tmp_path / "a.tiff", pixels, tile=(128, 128), **keys)
     with open_slide(tmp_path / "a.tiff", default_mpp=0.5) as slide:
         assert (slide.reader, slide.reader_reason) == ("openslide", reason)
 
 
-def test_two_directories_of_one_size_are_not_guessed_between(tmp_path: Path) -> None:
+def test_two_directories_of_one_size_are_ambiguous(tmp_path: Path) -> None:
     for _ in range(2):
         tifffile.imwrite(tmp_path / "a.tiff", PIXELS, tile=(128, 128), compression="jpeg", append=True, metadata=None)
     with open_slide(tmp_path / "a.tiff", default_mpp=0.5) as slide:
         assert (slide.reader, slide.reader_reason) == ("openslide", "2 tiled directories of 640 x 640 px")
 
 
-def test_a_slide_whose_colours_a_decoder_would_guess_wrong_is_caught(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wrongly_guessed_colour_space_is_detected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the wrong colour space every tile still decodes; only the comparison tells."""
     write_aperio(tmp_path / "a.svs", PIXELS, 0.5)
     once = TiffTiles.decode
@@ -63,7 +61,7 @@ def test_a_slide_whose_colours_a_decoder_would_guess_wrong_is_caught(
 
 
 @pytest.mark.parametrize("place", ["first", "last"])
-def test_a_tile_that_differs_is_seen_at_either_corner(
+def test_a_differing_tile_is_detected_at_either_corner(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     write_aperio(tmp_path / "a.svs", np.tile(PIXELS, (3, 3, 1)), 0.5)
@@ -92,7 +90,7 @@ def test_no_file_stays_open(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("downsample", [1.0, 4.0, 16.0])
-def test_windows_reach_all_corners_and_lie_on_whole_pixels(downsample: float) -> None:
+def test_windows_reach_all_corners_on_whole_pixels(downsample: float) -> None:
     level = choose.TileLevel(15000, 13000, 240, 240, np.zeros((55, 63)), np.zeros((55, 63)), b"")
     at = np.array(choose._window_coords(level, downsample)) / downsample
     assert np.abs(at - np.rint(at)).max() < 1 / 512
@@ -112,7 +110,7 @@ def tiles_of(level: np.ndarray) -> Iterator[np.ndarray]:
 
 
 @pytest.mark.parametrize(("width", "fraction"), [(4096, False), (4099, True)])
-def test_levels_that_lie_between_pixels_are_read_alike(tmp_path: Path, width: int, fraction: bool) -> None:
+def test_unaligned_levels_are_read_in_the_same_way(tmp_path: Path, width: int, fraction: bool) -> None:
     """A scanner cuts its levels to whole pixels: 4099 / 1024 is 4.003, and the level drifts by 3 pixels of level 0."""
     pixels = np.tile(PIXELS, (4, 7, 1))[:2048, :width]
     small = pixels[:, : width // 4 * 4].reshape(512, 4, width // 4, 4, 3).mean(axis=(1, 3)).astype(np.uint8)

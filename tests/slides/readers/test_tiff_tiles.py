@@ -1,4 +1,4 @@
-"""The tile reader gives the pixels of OpenSlide, to the last bit, wherever and however it is asked."""
+"""The tile reader gives the pixels of OpenSlide, to the last bit, for any region."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def test_any_region_is_that_of_openslide(
     places = np.array(corners) // snap * snap
     with open_slide(pyramid) as fast, open_slide(pyramid, tiles=False) as slow:
         assert (fast.reader, slow.reader) == ("tiff_tiles", "openslide")
-        asked = (places, level, size[0] * factor, size[1] * factor, factor)
-        for found, wanted in zip(fast.regions(*asked), slow.regions(*asked), strict=True):
-            assert found.shape == (size[1], size[0], 3) and np.array_equal(found, wanted)
+        request = (places, level, size[0] * factor, size[1] * factor, factor)
+        for result, expected in zip(fast.regions(*request), slow.regions(*request), strict=True):
+            assert result.shape == (size[1], size[0], 3) and np.array_equal(result, expected)
 
 
 def test_deeper_levels_are_those_of_openslide(tmp_path: Path) -> None:
@@ -55,13 +55,13 @@ def test_deeper_levels_are_those_of_openslide(tmp_path: Path) -> None:
         assert fast.reader == "tiff_tiles"
         for level in (1, 2):
             places = np.array([[0, 0], [33, 47], [1000, 999], [2000, 1000]])
-            for found, wanted in zip(
+            for result, expected in zip(
                 fast.regions(places, level, 50, 60), slow.regions(places, level, 50, 60), strict=True
             ):
-                assert np.array_equal(found, wanted)
+                assert np.array_equal(result, expected)
 
 
-def test_a_tile_is_decoded_once_a_call(pyramid: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tile_is_decoded_once_per_call(pyramid: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[tuple[int, int]] = []
     once = TiffTiles.decode
 
@@ -89,8 +89,8 @@ def test_generic_tiffs_of_any_chroma(tmp_path: Path, subsampling: tuple[int, int
             assert np.array_equal(fast.read(-5, 3, 0, 710, 650), slow.read(-5, 3, 0, 710, 650))
 
 
-def test_a_damaged_tile_ends_as_with_openslide(tmp_path: Path) -> None:
-    """The tile lies where nothing was compared when the reader was chosen."""
+def test_a_damaged_tile_has_the_result_of_openslide(tmp_path: Path) -> None:
+    """The tile is outside the windows that are compared when the reader is chosen."""
     write_aperio(tmp_path / "d.svs", noise(2048, 2048).astype(np.uint8), 0.5)
     data = bytearray((tmp_path / "d.svs").read_bytes())
     with tifffile.TiffFile(tmp_path / "d.svs") as tiff:

@@ -16,8 +16,8 @@ from oceanpath.slides.trident.grid import plan_trident_grid, select_trident_patc
 
 def slide(width: int, height: int, mpp: float, downsamples: tuple[float, ...] = (1.0,)) -> SimpleNamespace:
     """What the geometry needs of a reader."""
-    told = Resolution(mpp, mpp, "test")
-    return SimpleNamespace(path=Path("s.svs"), width=width, height=height, mpp=told, level_downsamples=downsamples)
+    reported = Resolution(mpp, mpp, "test")
+    return SimpleNamespace(path=Path("s.svs"), width=width, height=height, mpp=reported, level_downsamples=downsamples)
 
 
 def tissue(width: int, height: int, box: tuple[int, int, int, int]) -> Tissue:
@@ -28,7 +28,7 @@ def tissue(width: int, height: int, box: tuple[int, int, int, int]) -> Tissue:
     return Tissue(mask, 4.0, 4.0)
 
 
-def test_columns_come_first_and_patches_reach_over_the_edges() -> None:
+def test_column_order_and_patches_beyond_the_edges() -> None:
     reader = slide(1100, 700, 0.25)
     grid = plan_trident_grid(reader, 256, 0.5)
     coords, shares = select_trident_patches(reader, grid, tissue(1100, 700, (0, 0, 1100, 700)), 0.0)
@@ -92,7 +92,7 @@ def test_a_slide_smaller_than_a_patch_is_one_patch() -> None:
     assert coords.tolist() == [[0, 0]] and shares == pytest.approx([100 * 60 / 256**2])
 
 
-def test_what_trident_cannot_be_asked_for() -> None:
+def test_unsupported_grids_are_refused() -> None:
     with pytest.raises(StageError, match=r"s\.svs: too coarse.*expected 20x, got 10x \(mpp 0\.6, test\)"):
         plan_trident_grid(slide(9000, 9000, 0.6), 256, 0.5)
     with pytest.raises(StageError, match=r"no magnification for this mpp; expected below 2\.4 µm per pixel, got 2\.4"):

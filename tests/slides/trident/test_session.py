@@ -74,7 +74,7 @@ def test_slides_one_after_the_other(session: Session, tmp_path: Path) -> None:
     assert session.versions["python"].startswith(f"{sys.version_info[0]}.")
 
 
-def test_a_fault_of_one_slide_stops_no_other(session: Session, tmp_path: Path) -> None:
+def test_an_error_of_one_slide_does_not_affect_others(session: Session, tmp_path: Path) -> None:
     bad = session.ask(request(tmp_path / "w", path="/slides/bad.svs"), quiet)
     assert (bad["status"], bad["step"], bad["kind"]) == ("error", "open", "ValueError")
     unknown = session.ask(request(tmp_path / "w", encoder="uni9"), quiet)
@@ -144,7 +144,7 @@ def test_a_missing_trident_and_another_package_of_that_name_are_distinguished(tm
         Session(astrophysics, 20, quiet)
 
 
-def test_the_interpreter_is_named_by_the_setting_or_the_environment(
+def test_the_interpreter_comes_from_the_setting_or_the_environment(
     python: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)

@@ -141,7 +141,7 @@ def test_the_verb_takes_rules_from_a_file(tree: Path, tmp_path: Path, capsys: py
     made = tmp_path / "ws" / "experiments" / "mine" / "curate" / MANIFEST
     assert [tuple(row) for row in read_manifest(made)] == [("e", "GTEx/e.h5", "normal", 500)]
     assert run_app(["curate", *where]) == 0
-    assert "Everything is fresh" in capsys.readouterr().out
+    assert "Nothing to do" in capsys.readouterr().out
     assert run_app(["curate", *where, "--min-patches", "501"]) == 2
 
 

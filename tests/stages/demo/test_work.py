@@ -62,7 +62,7 @@ def test_another_seed_is_another_cohort(tmp_path: Path, cohort: Path) -> None:
     assert not set(other.values()) & set(files(cohort).values())
 
 
-def test_workers_are_no_part_of_the_identity() -> None:
+def test_workers_are_not_part_of_the_identity() -> None:
     assert (
         DemoSettings(workers=7).identity() == DemoSettings().identity() == {"seed": 42, "side_px": 2560, "slides": 36}
     )
@@ -70,7 +70,7 @@ def test_workers_are_no_part_of_the_identity() -> None:
 
 
 @pytest.mark.parametrize("damage", ["slide", "missing", "table", "truth"])
-def test_check_finds_damage(tmp_path: Path, cohort: Path, damage: str) -> None:
+def test_check_detects_damage(tmp_path: Path, cohort: Path, damage: str) -> None:
     for name, data in files(cohort).items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(data)
@@ -82,8 +82,8 @@ def test_check_finds_damage(tmp_path: Path, cohort: Path, damage: str) -> None:
     elif damage == "table":
         (tmp_path / "cohort.csv").write_text("slide_id\nx\n")
     else:
-        told = json.loads((tmp_path / "truth.json").read_text())
-        told[first.stem]["mpp"] = 0.3
-        (tmp_path / "truth.json").write_text(json.dumps(told))
+        reported = json.loads((tmp_path / "truth.json").read_text())
+        reported[first.stem]["mpp"] = 0.3
+        (tmp_path / "truth.json").write_text(json.dumps(reported))
     with pytest.raises(ArtifactError):
         check(tmp_path)

@@ -55,7 +55,7 @@ def make(keys: ExtractSettings, out: Path) -> Path:
 
 
 @pytest.mark.parametrize("attrs", [{}, {"patch_size": 256, "downsample": [1.0, 1.0], "patch_level": 0}])
-def test_features_are_of_the_given_places_in_their_order(slides: Path, tmp_path: Path, attrs: dict[str, Any]) -> None:
+def test_features_have_the_order_of_the_given_coordinates(slides: Path, tmp_path: Path, attrs: dict[str, Any]) -> None:
     put(tmp_path / "patches/a_patches.h5", **attrs)
     features, coords = read_features(scan_features(make(settings(slides), tmp_path / "out")))
     assert coords is not None and coords.tolist() == PLACES
@@ -67,7 +67,7 @@ def test_features_are_of_the_given_places_in_their_order(slides: Path, tmp_path:
     assert (outside == 255).all()
 
 
-def test_a_list_changes_the_identity_of_its_slide_alone(slides: Path, tmp_path: Path) -> None:
+def test_coordinates_change_only_the_identity_of_their_slide(slides: Path, tmp_path: Path) -> None:
     draw_slide(tmp_path / "slides/b.svs", 2)
     put(tmp_path / "patches/b.h5")
     before = [part.identity for part in parts(settings(slides), Inputs())]
@@ -79,7 +79,7 @@ def test_a_list_changes_the_identity_of_its_slide_alone(slides: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("coords", "attrs", "kind", "words"),
     [
-        (PLACES, {"patch_size_level0": 512}, StageError, r"another size; expected 256.*got 512.*256 µm a side"),
+        (PLACES, {"patch_size_level0": 512}, StageError, r"another size; expected a side of 256.*got 512.*256 µm wide"),
         ([[1024, 0]], {}, StageError, r"outside the slide; expected inside 1024 x 1024"),
         ([[-1, 0]], {}, StageError, "outside the slide"),
         ([], {}, ArtifactError, r"no patches.*extract\.exclude"),
@@ -94,20 +94,20 @@ def test_other_patches_are_refused(
         make(settings(slides), tmp_path / "out")
 
 
-def test_slides_without_a_list_are_named_before_anything_is_read(slides: Path, tmp_path: Path) -> None:
+def test_slides_without_coordinates_are_named_before_any_is_read(slides: Path, tmp_path: Path) -> None:
     draw_slide(tmp_path / "slides/aa.svs", 2)
     with pytest.raises(ExperimentError, match=r"1 of 2: aa \(nearest: a\)"):
         parts(settings(slides), Inputs())
     assert len(parts(settings(slides, exclude=("aa",)), Inputs())) == 1
 
 
-def test_trident_places_its_own(slides: Path) -> None:
+def test_coordinates_are_refused_for_trident(slides: Path) -> None:
     with pytest.raises(ValidationError, match="coords is for backend"):
         settings(slides, backend="trident")
 
 
 @pytest.mark.real
-def test_real_lists_of_clam() -> None:
+def test_real_coordinates_of_clam() -> None:
     files = sorted(CLAM.glob("*.h5"))
     if not files:
         pytest.skip("no real lists here")
@@ -118,11 +118,11 @@ def test_real_lists_of_clam() -> None:
         assert side == 512
 
 
-def test_lists_of_rounded_magnifications_fit_tridents_geometry(tmp_path: Path) -> None:
+def test_coordinates_of_rounded_magnifications_fit_tridents_geometry(tmp_path: Path) -> None:
     """At 0.31 µm TRIDENT's patches of 20x are 256 px wide; 0.5 µm a pixel would take 413."""
     slide = draw_slide(tmp_path / "slides/a.svs", 1, mpp=0.31)
     put(tmp_path / "patches/a_patches.h5")
-    with pytest.raises(StageError, match="patches of another size; expected 413 level-0 px a side, got 256"):
+    with pytest.raises(StageError, match="patches of another size; expected a side of 413 level-0 px, got 256"):
         make(settings(slide.parent), tmp_path / "out")
     made = make(settings(slide.parent, geometry="trident"), tmp_path / "again")
     assert read_features(scan_features(made))[1].tolist() == PLACES

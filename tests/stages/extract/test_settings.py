@@ -15,23 +15,23 @@ from oceanpath.stages.extract.stage import STAGE
 
 
 def test_magnification_is_another_spelling_of_target_mpp() -> None:
-    told = ExtractSettings(magnification=40)
-    assert told.target_mpp == 0.25 and told.identity() == ExtractSettings(target_mpp=0.25).identity()
+    reported = ExtractSettings(magnification=40)
+    assert reported.target_mpp == 0.25 and reported.identity() == ExtractSettings(target_mpp=0.25).identity()
     assert ExtractSettings(magnification=20, target_mpp=0.5).identity() == ExtractSettings().identity()
 
 
 @pytest.mark.parametrize("wrong", [0, -20, True, "20", 1000, float("nan")])
-def test_a_magnification_that_is_none(wrong: Any) -> None:
+def test_an_invalid_magnification_is_refused(wrong: Any) -> None:
     with pytest.raises(ValueError, match=r"magnification|target_mpp"):
         ExtractSettings(magnification=wrong)
 
 
-def test_both_spellings_that_differ_are_told_in_the_file_s_words(tmp_path: Path) -> None:
+def test_contradictory_keys_are_reported(tmp_path: Path) -> None:
     (tmp_path / "e.toml").write_text("[extract]\nmagnification = 20\ntarget_mpp = 0.25\n")
     with pytest.raises(ExperimentError, match=r"magnification = 20 is target_mpp = 0\.5, not 0\.25; give one of them"):
         load(tmp_path / "e.toml", CATALOG).base.settings(STAGE)
 
 
-def test_geometry_is_of_our_own_backend() -> None:
+def test_geometry_is_refused_for_trident() -> None:
     with pytest.raises(ValueError, match="geometry is for backend"):
         ExtractSettings(geometry="trident", backend="trident")

@@ -56,7 +56,7 @@ def draw(folder: Path, count: int, side: int = 512) -> Path:
 
 def extract(slides: Path, out: Path, workers: int, failed: list[str] | None = None) -> dict[str, bytes]:
     keys = ExtractSettings(encoder="hed_stats", slides=slides, patch_px=64, min_tissue=0.0, workers=workers)
-    found: dict[str, bytes] = {}
+    result: dict[str, bytes] = {}
     every = parts(keys, Inputs())
     for part, upcoming in zip_longest(every, every[1:]):
         folder = out / part.key
@@ -67,25 +67,25 @@ def extract(slides: Path, out: Path, workers: int, failed: list[str] | None = No
             assert failed is not None
             failed.append(str(error))
             continue
-        found[part.key] = (folder / f"{part.key}.h5").read_bytes()
-    return found
+        result[part.key] = (folder / f"{part.key}.h5").read_bytes()
+    return result
 
 
 def test_readers_in_other_processes_change_no_byte(device: None, tmp_path: Path) -> None:
     slides = draw(tmp_path / "slides", 4)
-    wanted = extract(slides, tmp_path / "0", 0)
-    assert extract(slides, tmp_path / "3", 3) == wanted
+    expected = extract(slides, tmp_path / "0", 0)
+    assert extract(slides, tmp_path / "3", 3) == expected
     assert Device.sizes == {16}
 
 
 def test_a_bad_slide_between_good_ones(device: None, tmp_path: Path) -> None:
     slides, failed = draw(tmp_path / "slides", 5, 256), list[str]()
-    wanted = extract(slides, tmp_path / "0", 2)
+    expected = extract(slides, tmp_path / "0", 2)
     cut = (slides / "s01.svs").read_bytes().replace(b"\xff\xd8\xff", bytes(3))
     (slides / "s01.svs").write_bytes(cut)
     (slides / "s03.svs").write_bytes(b"no slide")
     got = extract(slides, tmp_path / "1", 2, failed)
-    assert got == {key: wanted[key] for key in ("s00", "s02", "s04")}
+    assert got == {key: expected[key] for key in ("s00", "s02", "s04")}
     assert ["s01.svs" in failed[0], "s03.svs" in failed[1]] == [True, True]
 
 

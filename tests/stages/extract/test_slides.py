@@ -1,4 +1,4 @@
-"""Which slides a folder holds, and which of them are extracted."""
+"""The slides of a folder, and those that are extracted."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def settings(folder: Path | None, **keys: object) -> ExtractSettings:
     return ExtractSettings(**{"encoder": "hed_stats", "slides": folder, **keys})  # type: ignore[arg-type]  # its keys
 
 
-def found(folder: Path, **keys: object) -> Slides:
+def slides_in(folder: Path, **keys: object) -> Slides:
     return slides_of(settings(folder, **keys), Inputs())
 
 
 def problems(folder: Path, **keys: object) -> str:
-    told = preflight(settings(folder, **keys), ParentSources()).problems
-    return together(told).render() if told else ""
+    reported = preflight(settings(folder, **keys), ParentSources()).problems
+    return together(reported).render() if reported else ""
 
 
 def table(folder: Path, *names: str, head: str = "slide_id") -> Path:
@@ -43,14 +43,14 @@ def table(folder: Path, *names: str, head: str = "slide_id") -> Path:
     return path
 
 
-def test_what_is_passed_over_is_counted(folder: Path) -> None:
-    slides = found(folder)
-    assert list(slides.wanted) == ["a", "b"]
+def test_ignored_files_are_counted(folder: Path) -> None:
+    slides = slides_in(folder)
+    assert list(slides.selected) == ["a", "b"]
     assert slides.lines(()) == ["passed over in slides: 2 .isyntax; 1 .txt"]
     (folder / "only").mkdir()
     (folder / "only" / "x.csv").touch()
     with pytest.raises(ExperimentError, match=r"contains no slides.*got 1 \.csv"):
-        found(folder / "only")
+        slides_in(folder / "only")
 
 
 def test_folders_that_are_links_are_searched_too(folder: Path, tmp_path: Path) -> None:
@@ -58,8 +58,8 @@ def test_folders_that_are_links_are_searched_too(folder: Path, tmp_path: Path) -
     folder.mkdir()
     (folder / "link").symlink_to("../far")
     (tmp_path / "far" / "back").symlink_to("../slides")
-    slides = found(folder)
-    assert {name: path.relative_to(folder).as_posix() for name, path in slides.wanted.items()} == {
+    slides = slides_in(folder)
+    assert {name: path.relative_to(folder).as_posix() for name, path in slides.selected.items()} == {
         "a": "link/a.svs",
         "b": "link/site 1/b.TIF",
     }
@@ -67,15 +67,15 @@ def test_folders_that_are_links_are_searched_too(folder: Path, tmp_path: Path) -
     assert [part.key for part in parts(settings(folder), Inputs())] == ["a", "b"]
 
 
-def test_one_slide_under_two_paths_is_one(folder: Path) -> None:
+def test_a_slide_with_two_paths_counts_once(folder: Path) -> None:
     (folder / "site 1" / "a.svs").symlink_to("../a.svs")
-    assert list(found(folder).wanted) == ["a", "b"]
+    assert list(slides_in(folder).selected) == ["a", "b"]
     (folder / "site 2").mkdir()
     (folder / "site 2" / "a.svs").write_bytes(b"another")
     with pytest.raises(ExperimentError, match=r"two slides have one id; got a: a\.svs and site 2/a\.svs"):
-        found(folder)
-    assert list(found(folder, labels=table(folder, "b")).wanted) == ["b"], "a is not wanted"
-    assert list(found(folder, exclude=("a",)).wanted) == ["b"]
+        slides_in(folder)
+    assert list(slides_in(folder, labels=table(folder, "b")).selected) == ["b"], "a is not in the table"
+    assert list(slides_in(folder, exclude=("a",)).selected) == ["b"]
 
 
 def test_a_link_without_a_target_is_named_and_can_be_left_out(folder: Path, tmp_path: Path) -> None:
@@ -93,23 +93,23 @@ def test_a_link_without_a_target_is_named_and_can_be_left_out(folder: Path, tmp_
     assert {part.key: part for part in parts(settings(folder), Inputs())}["gone"].identity != before
 
 
-def test_the_slides_of_the_table_alone_are_extracted(folder: Path) -> None:
-    slides = found(folder, labels=table(folder, "b.tif", "z"))
-    assert (list(slides.wanted), slides.without_slide) == (["b"], ["z"])
+def test_only_slides_of_the_table_are_extracted(folder: Path) -> None:
+    slides = slides_in(folder, labels=table(folder, "b.tif", "z"))
+    assert (list(slides.selected), slides.without_slide) == (["b"], ["z"])
     assert slides.lines(())[0] == "1 slides of the folder are not in the table and were not extracted"
-    assert list(found(folder, labels=table(folder, "b"), whole_folder=True).wanted) == ["a", "b"]
-    assert list(found(folder, labels=table(folder, "b_x"), match_ids="^[^_]+").wanted) == ["b"]
+    assert list(slides_in(folder, labels=table(folder, "b"), whole_folder=True).selected) == ["a", "b"]
+    assert list(slides_in(folder, labels=table(folder, "b_x"), match_ids="^[^_]+").selected) == ["b"]
     with pytest.raises(ExperimentError, match="0 of 1 ids match"):
-        found(folder, labels=table(folder, "q"))
+        slides_in(folder, labels=table(folder, "q"))
 
 
-def test_a_table_chooses_slides_and_changes_none(folder: Path) -> None:
+def test_a_table_selects_slides_without_changing_them(folder: Path) -> None:
     whole = {part.key: part.identity for part in parts(settings(folder), Inputs())}
     some = parts(settings(folder, labels=table(folder, "b")), Inputs())
     assert [(part.key, part.identity) for part in some] == [("b", whole["b"])]
 
 
-def test_of_the_table_the_ids_alone_are_part_of_the_identity(folder: Path) -> None:
+def test_only_the_ids_of_the_table_are_part_of_the_identity(folder: Path) -> None:
     plain = settings(folder).identity()
     assert settings(folder, labels=table(folder, "a", "b"), whole_folder=True).identity() == plain
     first = settings(folder, labels=table(folder, "a", "b")).identity()
@@ -120,7 +120,7 @@ def test_of_the_table_the_ids_alone_are_part_of_the_identity(folder: Path) -> No
     assert settings(folder, allow_missing=True).identity() == {**plain, "allow_missing": True}
 
 
-def test_all_that_is_wrong_is_told_before_a_slide_is_opened(folder: Path, tmp_path: Path, monkeypatch) -> None:
+def test_all_problems_are_reported_before_a_slide_is_opened(folder: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("oceanpath.stages.extract.preflight.find_spec", lambda name: None)
     monkeypatch.setattr("oceanpath.slides.readers.sdk.sdks.installed", lambda path: "")
     (folder / "e.kfb").write_bytes(b"x")
@@ -147,14 +147,14 @@ def test_a_missing_package_alone_keeps_its_exit_code(folder: Path, monkeypatch) 
     assert isinstance(problem, MissingExtraError)
 
 
-def test_what_it_will_take_at_least_and_give(folder: Path) -> None:
+def test_minimum_size_and_expected_slides(folder: Path) -> None:
     outlook = preflight(settings(folder), ParentSources())
     assert outlook.expected.slides == {"a", "b"} and outlook.bytes == 0
     (folder / "a.svs").write_bytes(bytes(50_000_000))
     assert 1000 < preflight(settings(folder), ParentSources()).bytes < 50_000_000
 
 
-def test_a_part_of_a_slide_that_is_there_is_not_refused(folder: Path) -> None:
+def test_published_parts_are_not_refused(folder: Path) -> None:
     part = Part("a", {"slide": "0" * 32, "slide_id": "a"}, {"path": str(folder / "a.svs")})
     with pytest.raises(ArtifactError, match="OpenSlide cannot open"):
         run_part(settings(folder), Inputs(), part, folder, Quiet())

@@ -18,7 +18,7 @@ from .test_work import draw_slide, outline, settings
 
 
 class Notes(Quiet):
-    """Keeps what a user would be told."""
+    """Records the notes for the user."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
@@ -27,7 +27,7 @@ class Notes(Quiet):
         self.said.append(text)
 
 
-def test_patches_where_trident_places_them(tmp_path: Path) -> None:
+def test_patches_are_those_of_trident(tmp_path: Path) -> None:
     """0.31 µm is 20x to TRIDENT, so a patch is 256 px; by the slide's own mpp it would be 413."""
     slide, notes = draw_slide(tmp_path / "slides/c.svs", 4, mpp=0.31, side=608), Notes()
     outline(tmp_path / "roi", "c", (300, 300, 608, 608))
@@ -37,7 +37,7 @@ def test_patches_where_trident_places_them(tmp_path: Path) -> None:
     features, coords = read_features(scan_features(tmp_path / "c.h5"))
     assert coords is not None and coords.tolist() == [[256, 256], [256, 512], [512, 256], [512, 512]]
     assert (read_meta(tmp_path / "c.h5").patch_px_level0, len(features)) == (256, 4)
-    assert notes.said == ["TRIDENT's patches are at 0.31 µm a pixel, not 0.5"]
+    assert notes.said == ["TRIDENT's patches are at 0.31 µm per pixel, not 0.5"]
     with open_slide(slide) as reader:
         last = read_patches(reader, tile_slide(reader, keys, "c").grid, coords[3:])[0]
     assert (last[96:] == 255).all() and (last[:, 96:] == 255).all() and np.any(last[:96, :96] < 255)

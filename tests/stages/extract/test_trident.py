@@ -1,4 +1,4 @@
-"""The stage with TRIDENT as its backend: the same files, told in the same words, for any versions over there."""
+"""The stage with TRIDENT as its backend: the same files and metadata, for all versions of TRIDENT."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def slides(tmp_path: Path) -> Path:
 
 
 def settings(slides: Path, python: Path | str, **keys: Any) -> ExtractSettings:
-    asked = {"encoder": "counting", "trident_segmenter": "otsu", "workers": 0, "device": "cpu", **keys}
-    return ExtractSettings(backend="trident", slides=slides, trident_python=str(python), **asked)
+    values = {"encoder": "counting", "trident_segmenter": "otsu", "workers": 0, "device": "cpu", **keys}
+    return ExtractSettings(backend="trident", slides=slides, trident_python=str(python), **values)
 
 
 def make(keys: ExtractSettings, part: Part, out: Path, progress: Quiet | None = None) -> Path:
@@ -54,7 +54,7 @@ def make(keys: ExtractSettings, part: Part, out: Path, progress: Quiet | None = 
     return out
 
 
-def test_features_places_and_their_story(slides: Path, python: Path, tmp_path: Path) -> None:
+def test_features_coordinates_and_metadata(slides: Path, python: Path, tmp_path: Path) -> None:
     keys, notes = settings(slides, python), Notes()
     folders = {part.key: make(keys, part, tmp_path / "parts" / part.key, notes) for part in parts(keys, Inputs())}
     out = tmp_path / "out"
@@ -67,7 +67,7 @@ def test_features_places_and_their_story(slides: Path, python: Path, tmp_path: P
     meta = read_meta(out / "b.h5")
     assert (meta.encoder, meta.mpp_x, meta.mpp_source) == ("counting", 0.31, "openslide.mpp")
     assert meta.patch_px_level0 == 256  # TRIDENT calls 0.31 a 20x slide
-    assert any("0.31 µm a pixel, not 0.5" in line for line in notes.lines)
+    assert any("0.31 µm per pixel, not 0.5" in line for line in notes.lines)
     assert meta.tool_version.startswith("oceanpath ")
     assert "torch" in meta.tool_version
     assert sorted(path.name for path in out.rglob("*.*")) == ["a.h5", "a.jpg", "b.h5", "b.jpg"]
@@ -100,18 +100,18 @@ def test_the_same_bytes_again_and_other_identities_for_other_versions(
         ({"encoder": "dies"}, StageError, "TRIDENT died.*out of memory"),
     ],
 )
-def test_what_goes_wrong_names_the_slide_or_the_key(
+def test_errors_name_the_slide_or_the_key(
     slides: Path, python: Path, tmp_path: Path, keys: dict[str, Any], kind: type[Exception], words: str
 ) -> None:
-    asked = settings(slides, python, **keys)
-    part = parts(asked, Inputs())[0]
+    values = settings(slides, python, **keys)
+    part = parts(values, Inputs())[0]
     with pytest.raises(kind, match=words):
-        make(asked, part, tmp_path / "out")
+        make(values, part, tmp_path / "out")
     fine = settings(slides, python)
     assert (make(fine, part, tmp_path / "again") / "a.h5").is_file()  # a driver that died is started again
 
 
-def test_without_an_interpreter_it_says_where_trident_should_be(slides: Path, python: Path) -> None:
+def test_a_missing_interpreter_is_reported(slides: Path, python: Path) -> None:
     with pytest.raises(MissingExtraError, match=r"docs/trident\.md"):
         parts(settings(slides, ""), Inputs())
 

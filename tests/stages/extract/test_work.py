@@ -25,7 +25,7 @@ from oceanpath.slides.encoders import ENCODERS, build_encoder
 from oceanpath.slides.patches import read_patches
 from oceanpath.slides.reader import open_slide
 from oceanpath.stages.catalog import CATALOG
-from oceanpath.stages.extract.cohort import file_digest, part_key, parts
+from oceanpath.stages.extract.cohort import part_key, parts, slide_file_digest
 from oceanpath.stages.extract.settings import ExtractSettings
 from oceanpath.stages.extract.slides import slides_of
 from oceanpath.stages.extract.stage import STAGE
@@ -83,11 +83,11 @@ def test_from_slides_to_checked_features(tmp_path: Path, cohort: Path) -> None:
         file = scan_features(out / f"{name}.h5")
         _, coords = read_features(file)
         assert file.patch_px_level0 == 256 * zoom
-        wanted = [[256, 256], [512, 256], [256, 512], [512, 512]]
-        assert coords is not None and coords.tolist() == [[x * zoom, y * zoom] for x, y in wanted]
+        expected = [[256, 256], [512, 256], [256, 512], [512, 512]]
+        assert coords is not None and coords.tolist() == [[x * zoom, y * zoom] for x, y in expected]
         meta = read_meta(out / f"{name}.h5")
         assert (meta.mpp_x, meta.mpp_source, meta.level0_width) == (0.5 / zoom, "openslide.mpp", 1024 * zoom)
-        assert meta.slide_digest == file_digest(slides_of(keys, Inputs()).wanted[name])
+        assert meta.slide_digest == slide_file_digest(slides_of(keys, Inputs()).selected[name])
 
 
 def test_each_row_is_the_encoding_of_the_patch_at_its_coords(tmp_path: Path, cohort: Path) -> None:
@@ -101,7 +101,7 @@ def test_each_row_is_the_encoding_of_the_patch_at_its_coords(tmp_path: Path, coh
             assert np.array_equal(encoder.encode(read_patches(reader, grid, np.array([[x, y]])))[0], row)
 
 
-def test_workers_and_place_never_change_the_bytes(tmp_path: Path, cohort: Path) -> None:
+def test_workers_and_paths_never_change_the_bytes(tmp_path: Path, cohort: Path) -> None:
     moved = shutil.copytree(cohort, tmp_path / "elsewhere")
     first = extract(settings(cohort, workers=0), Inputs(), tmp_path / "1")
     second = extract(settings(moved, workers=3, device="cpu"), Inputs(), tmp_path / "2")
@@ -125,7 +125,7 @@ def test_adding_and_excluding_slides_changes_no_other_part(cohort: Path) -> None
     assert identities(settings(cohort, exclude=("a", "c"))) == {"b": before["b"]}
 
 
-def test_what_decides_a_part(tmp_path: Path, cohort: Path) -> None:
+def test_settings_that_identify_a_part(tmp_path: Path, cohort: Path) -> None:
     base = identities(settings(cohort))
     assert identities(settings(shutil.copytree(cohort, tmp_path / "copy"))) == base
     assert identities(settings(cohort, workers=9, device="cuda")) == base
@@ -137,10 +137,10 @@ def test_what_decides_a_part(tmp_path: Path, cohort: Path) -> None:
     assert changed["a"] != base["a"] and changed["b"] == base["b"]
 
 
-def test_digests_that_the_pipeline_knows_are_used(cohort: Path) -> None:
+def test_digests_of_the_pipeline_are_used(cohort: Path) -> None:
     known = Inputs(files={"slides": {"a.svs": "1" * 32, "site 2/b.svs": "2" * 32}})
-    found = identities(settings(cohort), known)
-    assert [found[key]["slide"] for key in "ab"] == ["1" * 32, "2" * 32]
+    result = identities(settings(cohort), known)
+    assert [result[key]["slide"] for key in "ab"] == ["1" * 32, "2" * 32]
 
 
 def test_slides_of_the_demo_come_first(tmp_path: Path, cohort: Path) -> None:
@@ -166,10 +166,10 @@ def test_dicom_files_of_one_series_are_one_slide(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         source = "camelyon_overview_jpeg.dcm" if "over" in name else f"boxes_dicom/{Path(name).name}"
         (tmp_path / name).write_bytes(b"torn" if "torn" in name else (REAL / source).read_bytes())
-    wanted_slides = slides_of(settings(tmp_path), Inputs()).wanted
-    found = {name: path.relative_to(tmp_path).as_posix() for name, path in wanted_slides.items()}
-    wanted = {"box": "box/boxes_0.dcm", "over": "mixed/over.dcm", "torn": "mixed/torn.dcm"}
-    assert found == {**wanted, "boxes_1": "mixed/boxes_1.dcm"}
+    wanted_slides = slides_of(settings(tmp_path), Inputs()).selected
+    result = {name: path.relative_to(tmp_path).as_posix() for name, path in wanted_slides.items()}
+    expected = {"box": "box/boxes_0.dcm", "over": "mixed/over.dcm", "torn": "mixed/torn.dcm"}
+    assert result == {**expected, "boxes_1": "mixed/boxes_1.dcm"}
 
 
 def test_part_keys_are_safe_and_unique() -> None:
@@ -202,7 +202,7 @@ def test_wrong_keys(cohort: Path, keys: dict, says: str) -> None:
 
 
 @pytest.mark.parametrize(("suffix", "extra"), [(".sdpc", "sdpc"), (".kfb", "kfb"), (".CZI", "czi")])
-def test_slides_of_makers_formats_name_the_package_that_reads_them(
+def test_vendor_formats_name_their_sdk(
     cohort: Path, tmp_path: Path, suffix: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def nothing(name: str) -> str:
@@ -215,19 +215,19 @@ def test_slides_of_makers_formats_name_the_package_that_reads_them(
     says = (
         rf'closed\{suffix}: \{suffix.lower()} slides are read by.*pip install "oceanpath\[{extra}\]".*extract\.exclude'
     )
-    with pytest.raises(MissingExtraError, match=says) as told:
+    with pytest.raises(MissingExtraError, match=says) as reported:
         one(path, tmp_path)
-    assert told.value.exit_code == 5
+    assert reported.value.exit_code == 5
 
 
-def test_another_version_of_a_makers_package_is_another_part(cohort: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_version_of_an_sdk_is_another_part(cohort: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (cohort / "closed.kfb").write_bytes(b"KFB")
-    found = []
+    result = []
     for version in ("1", "2"):
         monkeypatch.setattr(metadata, "version", lambda name, version=version: version)
-        found.append(identities(settings(cohort)))
-    assert found[0]["closed"]["reader"] == "kfbslide 1" and found[1]["closed"]["reader"] == "kfbslide 2"
-    assert found[0]["a"] == found[1]["a"] and "reader" not in found[0]["a"]
+        result.append(identities(settings(cohort)))
+    assert result[0]["closed"]["reader"] == "kfbslide 1" and result[1]["closed"]["reader"] == "kfbslide 2"
+    assert result[0]["a"] == result[1]["a"] and "reader" not in result[0]["a"]
 
 
 def test_no_folder_of_slides(tmp_path: Path) -> None:
@@ -242,7 +242,7 @@ def one(path: Path, out: Path, **keys: object) -> None:
     run_part(settings(None, **keys), Inputs(), part, out, Quiet())
 
 
-def test_a_blank_slide_is_kept_without_patches_and_left_out_by_name(tmp_path: Path, cohort: Path) -> None:
+def test_a_blank_slide_has_no_patches_and_is_named(tmp_path: Path, cohort: Path) -> None:
     write_aperio(cohort / "blank.svs", np.full((1024, 1024, 3), GLASS, np.uint8), 0.5)
     keys, out = settings(cohort, min_tissue=0.0), tmp_path / "out"
     out.mkdir()
@@ -259,7 +259,7 @@ def test_a_blank_slide_is_kept_without_patches_and_left_out_by_name(tmp_path: Pa
     assert "1 blank, left out: blank" in stored.lines
 
 
-def test_what_was_measured_is_stored_and_drawn(tmp_path: Path, cohort: Path) -> None:
+def test_results_of_tissue_detection_are_stored_and_drawn(tmp_path: Path, cohort: Path) -> None:
     folder = extract(settings(cohort), Inputs(), tmp_path)["a"]
     meta = read_meta(folder / "a.h5")
     assert (meta.reader, meta.reader_reason, meta.tissue_source) == ("tiff_tiles", "", "auto")
@@ -279,13 +279,13 @@ def outline(folder: Path, name: str, box: tuple[int, int, int, int]) -> None:
     (folder / f"{name}.geojson").write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
 
 
-def test_tissue_that_somebody_outlined(tmp_path: Path, cohort: Path) -> None:
+def test_tissue_outlines_are_used(tmp_path: Path, cohort: Path) -> None:
     outline(tmp_path / "roi", "a", (0, 0, 256, 512))
     outline(tmp_path / "roi", "b", (1024, 1024, 2048, 1536))
     keys = settings(cohort, tissue=tmp_path / "roi")
     folders = extract(keys, Inputs(), tmp_path)
-    found = {name: read_features(scan_features(folders[name] / f"{name}.h5"))[1] for name in "ab"}
-    assert found["a"].tolist() == [[0, 0], [0, 256]] and found["b"].tolist() == [[1024, 1024], [1536, 1024]]
+    result = {name: read_features(scan_features(folders[name] / f"{name}.h5"))[1] for name in "ab"}
+    assert result["a"].tolist() == [[0, 0], [0, 256]] and result["b"].tolist() == [[1024, 1024], [1536, 1024]]
     assert read_meta(folders["a"] / "a.h5").tissue_source == "geojson"
     before = identities(keys)
     outline(tmp_path / "roi", "b", (0, 0, 512, 512))
@@ -298,7 +298,7 @@ def test_tissue_that_somebody_outlined(tmp_path: Path, cohort: Path) -> None:
         extract(keys, Inputs(), tmp_path / "again")
 
 
-def test_an_outline_goes_by_the_id_of_the_slide_not_by_its_file(tmp_path: Path, cohort: Path) -> None:
+def test_outlines_are_matched_by_slide_id(tmp_path: Path, cohort: Path) -> None:
     """A DICOM slide is named after its folder."""
     outline(tmp_path / "roi", "x", (0, 0, 256, 512))
     out = tmp_path / "out"
@@ -349,7 +349,7 @@ def test_real_slides_end_in_features(tmp_path: Path, name: str, keys: dict, patc
         ("broken_truncated.svs", "cannot open"),
     ],
 )
-def test_real_slides_end_in_one_clear_line(tmp_path: Path, name: str, says: str) -> None:
+def test_errors_of_real_slides_are_one_line(tmp_path: Path, name: str, says: str) -> None:
     with pytest.raises(OceanPathError, match=rf"{name}: .*{says}") as caught:
         one(REAL / name, tmp_path, default_mpp=0.5)
     assert "\n" not in str(caught.value) and "extract." in str(caught.value)
@@ -359,7 +359,7 @@ def test_real_slides_end_in_one_clear_line(tmp_path: Path, name: str, says: str)
 # encoders
 
 
-def test_an_alias_is_its_encoder(cohort: Path) -> None:
+def test_an_alias_has_the_identity_of_its_encoder(cohort: Path) -> None:
     one, other = (ExtractSettings(encoder=name, slides=cohort) for name in ("hed_stats", "HED-stats"))
     assert one == other and one.identity() == other.identity()
     assert ExtractSettings(encoder="UNI2-h").encoder == "uni_v2"
@@ -367,13 +367,13 @@ def test_an_alias_is_its_encoder(cohort: Path) -> None:
         ExtractSettings(encoder="hed_stat")
 
 
-def test_features_say_which_weights_they_came_from(tmp_path: Path, cohort: Path) -> None:
+def test_features_record_their_weights(tmp_path: Path, cohort: Path) -> None:
     folders = extract(ExtractSettings(encoder="efficientnet_lite0", slides=cohort), Inputs(), tmp_path)
     meta = read_meta(folders["a"] / "a.h5")
     assert meta.encoder_revision == "0.1.0" and re.fullmatch("[0-9a-f]{64}", meta.weights_sha256)
 
 
-def test_other_weights_are_other_parts_wherever_they_lie(
+def test_other_weights_are_other_parts_at_any_path(
     tmp_path: Path, cohort: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two files, and the hub's cache, with the same bytes: one identity."""
@@ -400,7 +400,7 @@ def test_missing_weights_end_the_stage_before_any_slide(cohort: Path, tmp_path: 
         parts(absent, Inputs())
 
 
-def test_weights_are_meant_from_the_file_that_says_them(tmp_path: Path) -> None:
+def test_paths_of_weights_are_relative_to_their_file(tmp_path: Path) -> None:
     (tmp_path / "e.toml").write_text('[data]\nslides = "s"\n[extract]\nencoder = "uni"\nweights = "w/uni.bin"\n')
     made = load(tmp_path / "e.toml", CATALOG).base.settings(STAGE)
     assert made.outside_paths() == {"slides": tmp_path / "s", "weights": tmp_path / "w/uni.bin"}
@@ -414,7 +414,7 @@ def damage_one_tile(path: Path, number: int) -> None:
         file.write(bytes(size))
 
 
-def test_patches_that_cannot_be_decoded_are_left_out_by_request_and_counted(tmp_path: Path, cohort: Path) -> None:
+def test_undecodable_patches_are_left_out_on_request_and_counted(tmp_path: Path, cohort: Path) -> None:
     whole = extract(settings(cohort), Inputs(), tmp_path / "whole")
     damage_one_tile(cohort / "a.svs", 5)
     out = tmp_path / "damaged"
@@ -431,11 +431,11 @@ def test_patches_that_cannot_be_decoded_are_left_out_by_request_and_counted(tmp_
     assert np.array_equal(features, all_features[kept])
     assert read_meta(skipped[key] / "a.h5").undecodable_patches == 1
     (tmp_path / "all").mkdir()
-    said = run(keys, Inputs(parts=skipped), tmp_path / "all", Quiet())
-    assert "1 patches left out, pixels cannot be decoded: a (1)" in said.lines
+    message = run(keys, Inputs(parts=skipped), tmp_path / "all", Quiet())
+    assert "1 patches left out, pixels cannot be decoded: a (1)" in message.lines
 
 
-def test_files_of_sound_slides_have_the_attributes_they_had(tmp_path: Path, cohort: Path) -> None:
+def test_attributes_of_intact_slides_are_unchanged(tmp_path: Path, cohort: Path) -> None:
     """Keys of later versions are stored only where they say something, so bytes and fingerprints stay."""
     folders = extract(settings(cohort), Inputs(), tmp_path / "o")
     file = next(path for folder in folders.values() for path in folder.glob("*.h5"))

@@ -26,7 +26,7 @@ def picture() -> NDArray[np.uint8]:
 
 
 def halves() -> NDArray[np.uint8]:
-    """What the pyramid holds: other colours than level 0, so that it shows which one was read."""
+    """Pixels of the pyramid: other colours than level 0, so that the level that was read is visible."""
     return 255 - picture().reshape(HIGH // 2, 2, WIDE // 2, 2, 3).mean((1, 3)).astype(np.uint8)
 
 
@@ -54,7 +54,7 @@ def write(path: Path, *, mpp: float = 0.25, pyramid: float = 1.0, pixels: NDArra
     return path
 
 
-def test_levels_give_their_own_pixels(tmp_path: Path) -> None:
+def test_levels_have_their_own_pixels(tmp_path: Path) -> None:
     with open_slide(write(tmp_path / "a b é.czi")) as slide:
         assert slide.level_sizes == ((WIDE, HIGH), (WIDE // 2, HIGH // 2)) and slide.level_downsamples == (1.0, 2.0)
         assert (slide.mpp.x, slide.mpp.source) == (pytest.approx(0.25), "czi.Scaling")
@@ -70,13 +70,13 @@ def test_levels_give_their_own_pixels(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pyramid", [0.0, 0.5])
-def test_a_layer_that_is_not_over_the_whole_slide_is_no_level(tmp_path: Path, pyramid: float) -> None:
+def test_an_incomplete_layer_is_not_a_level(tmp_path: Path, pyramid: float) -> None:
     with open_slide(write(tmp_path / "a.czi", pyramid=pyramid)) as slide:
         assert slide.level_downsamples == (1.0,)
         assert np.array_equal(slide.read(0, 0, 0, WIDE, HIGH), picture())
 
 
-def test_what_is_no_brightfield_slide_is_told(tmp_path: Path) -> None:
+def test_other_pixel_types_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "grey.czi", pyramid=0, pixels=picture()[..., :1])
     with pytest.raises(ArtifactError, match=r"grey\.czi: pylibCZIrw .* cannot open.*not one plane of Bgr24: Gray8"):
         open_slide(tmp_path / "grey.czi")
@@ -85,7 +85,7 @@ def test_what_is_no_brightfield_slide_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kept", [0, 100, 5000])
-def test_a_torn_file_is_told(tmp_path: Path, kept: int) -> None:
+def test_a_truncated_file_is_reported(tmp_path: Path, kept: int) -> None:
     path = write(tmp_path / "a.czi")
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(ArtifactError, match=r"a\.czi: pylibCZIrw .* cannot open this file"):

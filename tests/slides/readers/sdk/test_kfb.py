@@ -53,7 +53,7 @@ def write(path: Path, drawn: list[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]
     return seen
 
 
-def test_levels_give_their_tiles_pixels(tmp_path: Path) -> None:
+def test_levels_have_the_pixels_of_their_tiles(tmp_path: Path) -> None:
     seen = write(tmp_path / "a b é.kfb", levels())
     with open_slide(tmp_path / "a b é.kfb") as slide:
         assert slide.reader.startswith("kfbslide ") and slide.level_downsamples == (1.0, 2.0)

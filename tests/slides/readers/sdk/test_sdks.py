@@ -25,7 +25,9 @@ def test_every_format_has_an_sdk_and_every_sdk_an_extra() -> None:
 
 
 @pytest.mark.parametrize("suffix", CLOSED_SUFFIXES)
-def test_a_missing_package_names_the_line_that_installs_it(suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_reported_with_the_command_that_installs_it(
+    suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def nothing(name: str) -> str:
         raise metadata.PackageNotFoundError(name)
 

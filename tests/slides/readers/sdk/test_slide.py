@@ -60,40 +60,40 @@ def test_regions_are_the_slides_pixels_and_white_around_it(
     around = np.pad(stub.seen()[::step, ::step], ((margin, margin), (margin, margin), (0, 0)), constant_values=255)
     left, top = (margin + int(np.floor(value / step + 0.5)) for value in (x, y))
     rows = slice(min(top, len(around)), top + height)
-    wanted = np.full((height, width, 3), 255, np.uint8)
+    expected = np.full((height, width, 3), 255, np.uint8)
     part = around[rows, left : left + width]
-    wanted[: part.shape[0], : part.shape[1]] = part
-    assert np.array_equal(slide.read(x, y, level, width, height), wanted)
+    expected[: part.shape[0], : part.shape[1]] = part
+    assert np.array_equal(slide.read(x, y, level, width, height), expected)
 
 
-def test_it_tells_levels_resolution_and_who_read_it(slide: SlideReader) -> None:
+def test_levels_resolution_and_reader_are_reported(slide: SlideReader) -> None:
     assert (slide.reader, slide.reader_reason) == (stub.NAME, "a .kfb slide")
     assert slide.level_sizes == ((1024, 1024), (256, 256)) and slide.level_downsamples == (1.0, 4.0)
     assert (slide.mpp.x, slide.mpp.y, slide.mpp.source) == (0.5, 0.5, "kfb.mpp")
     assert "kfbslide" not in sys.modules
 
 
-def test_several_threads_get_what_they_asked_for(slide: SlideReader) -> None:
+def test_threads_receive_their_own_regions(slide: SlideReader) -> None:
     places = [(x, y) for x in range(0, 1024, 128) for y in range(0, 1024, 128)]
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda place: slide.read(*place, 0, 64, 64), places))
+        result = list(pool.map(lambda place: slide.read(*place, 0, 64, 64), places))
     assert all(
-        np.array_equal(each, stub.seen()[y : y + 64, x : x + 64]) for each, (x, y) in zip(found, places, strict=True)
+        np.array_equal(each, stub.seen()[y : y + 64, x : x + 64]) for each, (x, y) in zip(result, places, strict=True)
     )
 
 
-def test_processes_that_read_ahead_of_a_device_open_it_too(library: Path, tmp_path: Path) -> None:
+def test_reader_processes_open_the_slide_too(library: Path, tmp_path: Path) -> None:
     path = moody(tmp_path, "answers")
     with open_slide(path) as reader:
         grid = plan_grid(reader, 64, 0.5)
         coords = np.array([[x, 256] for x in range(0, 640, 64)], np.int32)
-        wanted = read_patches(reader, grid, coords)
+        expected = read_patches(reader, grid, coords)
     ring = ReaderPool(1, (8, 64, 64, 3))
     try:
-        found = [batch.copy() for batch in ring.batches(ReadRequest(path, partial(open_slide, path), grid, coords))]
+        result = [batch.copy() for batch in ring.batches(ReadRequest(path, partial(open_slide, path), grid, coords))]
     finally:
         ring.close()
-    assert np.array_equal(np.concatenate(found)[:10], wanted)
+    assert np.array_equal(np.concatenate(result)[:10], expected)
 
 
 @pytest.mark.parametrize(
@@ -110,16 +110,16 @@ def test_processes_that_read_ahead_of_a_device_open_it_too(library: Path, tmp_pa
         ("forges read", StageError, "sent an invalid reply on this slide; got 1 bytes instead of 12288"),
     ],
 )
-def test_a_fault_names_slide_and_package(
+def test_an_error_names_slide_and_package(
     library: Path, tmp_path: Path, mood: str, kind: type[OceanPathError], says: str
 ) -> None:
-    with pytest.raises(kind, match=rf"moody\.kfb: .*{says}") as told, open_slide(moody(tmp_path, mood)) as reader:
+    with pytest.raises(kind, match=rf"moody\.kfb: .*{says}") as reported, open_slide(moody(tmp_path, mood)) as reader:
         reader.read(0, 0, 0, 64, 64)
-    assert "kfbslide" in str(told.value) or kind is ArtifactError
+    assert "kfbslide" in str(reported.value) or kind is ArtifactError
 
 
 @pytest.mark.parametrize("mood", ["hangs open", "hangs read", "clings read"])
-def test_one_that_hangs_is_given_up_and_killed(library: Path, tmp_path: Path, mood: str) -> None:
+def test_a_hanging_process_is_killed(library: Path, tmp_path: Path, mood: str) -> None:
     began = time.monotonic()
     says = rf"moody\.kfb: {stub.NAME} hangs on this slide; got no answer within 1 s.*extract.vendor_limit_s"
     with pytest.raises(StageError, match=says), open_slide(moody(tmp_path, mood), limit_s=1) as reader:
@@ -127,14 +127,14 @@ def test_one_that_hangs_is_given_up_and_killed(library: Path, tmp_path: Path, mo
     assert time.monotonic() - began < 20
 
 
-def test_after_a_fault_every_read_tells_it_again(library: Path, tmp_path: Path) -> None:
+def test_after_a_fault_every_read_raises_it(library: Path, tmp_path: Path) -> None:
     with open_slide(moody(tmp_path, "dies read")) as reader:
         for _ in range(2):
             with pytest.raises(StageError, match="SIGSEGV"):
                 reader.read(0, 0, 0, 64, 64)
 
 
-def test_a_library_that_cannot_be_loaded_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_library_that_cannot_be_loaded_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = stub.install(tmp_path / "library")
     (folder / "kfbslide/__init__.py").write_text("import a_library_that_is_not_there\n")
     monkeypatch.syspath_prepend(str(folder))
@@ -143,7 +143,7 @@ def test_a_library_that_cannot_be_loaded_is_told(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("mood", ["answers", "hangs read", "clings read"])
-def test_nothing_outlives_whoever_asked(library: Path, tmp_path: Path, mood: str) -> None:
+def test_no_process_outlives_the_run(library: Path, tmp_path: Path, mood: str) -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(library)!r})\nfrom pathlib import Path\n"
         "from oceanpath.slides.reader import open_slide\n"

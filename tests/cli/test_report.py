@@ -100,7 +100,7 @@ def test_after_a_run(shell: Shell) -> None:
         shell.serves(line) if " serve " in line else shell.run(line)
     removed = shell.run(lines[2]).stderr
     assert "removed the links to export" in removed
-    assert "Everything is fresh" not in shell.run(re.findall("`(oceanpath .*)`", removed)[0]).stdout
+    assert "Nothing to do" not in shell.run(re.findall("`(oceanpath .*)`", removed)[0]).stdout
     steps = json.loads(shell.run("oceanpath ledger list --workspace 'my out' --stage train --state ok --json").stdout)
     assert len(steps) == 3, "no proposed command trained another model than it said"
 

@@ -1,11 +1,10 @@
-"""One training step of one batch in several ways: the same model, the same bags, the same loss.
+"""Variants of one training step of one batch: the same model, the same bags, the same loss.
 
-padded       float32, bags side by side with a mask, as most published code trains. An architecture that takes padding
-             away before it computes (`requires_packed`) gets the padded rows as if they were real, which is what its
-             published form does
-packed       float32, real rows only, matrix products through oneDNN where that is exact here
-packed_bf16  the same under bfloat16 autocast; what stays float32 goes through oneDNN too, as in a fit
-checkpoint   as packed, inner results computed again in the backward pass
+padded       float32, padded bags with a mask, as in most published code. An architecture that removes padding before it
+             computes (`requires_packed`) gets the padded rows as data, as its published form does
+packed       float32, data rows only, matrix products by oneDNN where that is exact on this machine
+packed_bf16  the same under bfloat16 autocast; float32 products use oneDNN too, as in training
+checkpoint   as packed, intermediate results are recomputed in the backward pass
 """
 
 from __future__ import annotations
@@ -36,23 +35,23 @@ def _none(*args: object, **kwargs: object) -> int:  # noqa: ARG001  # the counte
 
 
 NO_PRODUCTS = {torch.ops.aten.convolution: _none, torch.ops.aten.convolution_backward: _none}
-"""What is counted are products of matrices; torch counts depthwise convolutions as if channels were mixed."""
+"""Excluded from the count of matrix products; torch counts depthwise convolutions as full ones."""
 
 
-class Way(NamedTuple):
-    """How a batch becomes embeddings."""
+class StepVariant(NamedTuple):
+    """How embeddings are computed from a batch."""
 
     forward: Callable[[BaseMIL, Batch], Tensor]
     context: Callable[[], AbstractContextManager[Any]]
     limit: str = "float32"
-    """The matrix products that its speed is compared with."""
+    """Dtype of the matrix products that its speed is compared with."""
     checkpoint: bool = False
 
 
 def log_normal_batch(bags: int, middle: int, dim: int) -> Batch:
     """Bags whose lengths are log-normal with median `middle` and whose padding is the usual one of such batches.
 
-    Of 200 draws it is the one whose padding factor lies closest to the mean of all; features are standard normal.
+    Of 200 draws it is the one whose padding factor is closest to the mean of all; features are standard normal.
     """
     draws = [bag_lengths(bags, middle, seed) for seed in range(200)]
     factors = [len(lengths) * lengths.max() / lengths.sum() for lengths in draws]
@@ -65,20 +64,22 @@ def log_normal_batch(bags: int, middle: int, dim: int) -> Batch:
 def compare(
     model: BaseMIL, batch: Batch, rounds: int, device: torch.device, limits: Mapping[str, float]
 ) -> dict[str, Any]:
-    """What every way of one training step takes, holds and says.
+    """Time, memory and embeddings of all variants of one training step.
 
-    Memory and answers are those of a first round, which is not timed; `limits` are `gemm_limits` of the device.
+    Memory and embeddings are those of a first round, which is not timed; `limits` are `gemm_limits` of the device.
 
-    Returns: For every way its seconds, its speed-up over `padded`, its peak bytes and their share of those of `padded`,
-    the largest difference of an embedding, and its speed as a share of the matrix products alone.
+    Returns: Per variant its seconds, its speed-up over `padded`, its peak bytes, absolute and relative to `padded`, the
+    largest difference of an embedding, and its speed relative to matrix products alone.
     """
     model = copy.deepcopy(model).to(device).train()
     for part in model.modules():
         if isinstance(part, nn.Dropout):
-            part.p = 0.0  # all ways must do the same arithmetic
-    batch, ways = batch.to(device), _ways(device)
-    answers: dict[str, Tensor] = {}
-    works = {name: _step(model, batch, way, partial(answers.__setitem__, name)) for name, way in ways.items()}
+            part.p = 0.0  # all variants must do the same arithmetic
+    batch, variants = batch.to(device), _variants(device)
+    embeddings: dict[str, Tensor] = {}
+    works = {
+        name: _step(model, batch, variant, partial(embeddings.__setitem__, name)) for name, variant in variants.items()
+    }
     bytes_ = {name: peak_bytes(work, device) for name, work in works.items()}
     counter = FlopCounterMode(display=False, custom_mapping=NO_PRODUCTS)
     with counter:
@@ -90,15 +91,15 @@ def compare(
             "faster": ratio(times["padded"], spent),
             "peak_bytes": bytes_[name],
             "memory_share": _share(bytes_[name], bytes_["padded"]),
-            "difference": float((answers[name].float() - answers["padded"]).abs().max()),
-            "of_gemm_limit": counter.get_total_flops() / median(spent) / limits[ways[name].limit],
+            "difference": float((embeddings[name].float() - embeddings["padded"]).abs().max()),
+            "of_gemm_limit": counter.get_total_flops() / median(spent) / limits[variants[name].limit],
         }
         for name, spent in times.items()
     }
 
 
 def gemm_limits(device: torch.device) -> dict[str, float]:
-    """Floating-point operations a second of matrix products alone, float32 ones through oneDNN; the best of three."""
+    """Floating-point operations per second of matrix products alone, float32 ones by oneDNN; the best of three."""
     return {name: _gemm_limit(getattr(torch, name), device) for name in ("float32", "bfloat16")}
 
 
@@ -109,11 +110,11 @@ def _gemm_limit(dtype: torch.dtype, device: torch.device) -> float:
     return 4 * 2 * 2048 * 1024 * 512 / min(spent[1:])
 
 
-def _share(held: int | None, base: int | None) -> float | None:
-    return None if not base or held is None else held / base
+def _share(peak: int | None, base: int | None) -> float | None:
+    return None if not base or peak is None else peak / base
 
 
-def _ways(device: torch.device) -> dict[str, Way]:
+def _variants(device: torch.device) -> dict[str, StepVariant]:
     def padded(model: BaseMIL, batch: Batch) -> Tensor:
         h, mask, _ = batch.padded()
         return model.forward_features(h, None if model.requires_packed else mask)[0]
@@ -127,25 +128,25 @@ def _ways(device: torch.device) -> dict[str, Way]:
             yield
 
     return {
-        "padded": Way(padded, nullcontext),
-        "packed": Way(packed, lambda: fast_float32(device)),
-        "packed_bf16": Way(packed, half, "bfloat16"),
-        "checkpoint": Way(packed, lambda: fast_float32(device), checkpoint=True),
+        "padded": StepVariant(padded, nullcontext),
+        "packed": StepVariant(packed, lambda: fast_float32(device)),
+        "packed_bf16": StepVariant(packed, half, "bfloat16"),
+        "checkpoint": StepVariant(packed, lambda: fast_float32(device), checkpoint=True),
     }
 
 
-def _step(model: BaseMIL, batch: Batch, way: Way, tell: Callable[[Tensor], object]) -> Work:
+def _step(model: BaseMIL, batch: Batch, variant: StepVariant, record: Callable[[Tensor], object]) -> Work:
     torch.manual_seed(0)
     head = nn.Linear(model.embed_dim, 2).to(batch.features.device)
     labels = batch.labels
-    assert labels is not None, "log_normal_batch gives labels"
+    assert labels is not None, "log_normal_batch has labels"
 
     def step() -> None:
         model.zero_grad(set_to_none=True)
-        model.checkpoint = way.checkpoint
-        with way.context():
-            embedding = way.forward(model, batch)
-            tell(embedding.detach())
+        model.checkpoint = variant.checkpoint
+        with variant.context():
+            embedding = variant.forward(model, batch)
+            record(embedding.detach())
             loss = cross_entropy(head(embedding).float(), labels)
             loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
 
