@@ -92,11 +92,11 @@ def _documented(settings: type[Settings]) -> Iterator[tuple[str, str]]:
 
 def _nested(settings: type[Settings]) -> set[type[Settings]]:
     """Settings classes of the fields of a settings class."""
-    classes: set[type[Settings]] = set()
+    nested: set[type[Settings]] = set()
     waiting: list[Any] = [field.annotation for field in settings.model_fields.values()]
     while waiting:
         kind = waiting.pop()
         waiting += get_args(kind)
         if inspect.isclass(kind) and issubclass(kind, Settings):
-            classes.add(kind)
-    return classes
+            nested.add(kind)
+    return nested

@@ -78,7 +78,7 @@ def delong_test(positive: NDArray[np.bool_], a: Floats, b: Floats) -> DeLong:
     """
     v10, v01 = _placements(positive, np.stack([a, b]))
     areas = v10.mean(axis=1)
-    # The variance of the difference directly: the sum of covariances would lose digits when models are alike.
+    # The variance of the difference directly: the sum of covariances would lose digits when models are nearly equal.
     variance = float(np.var(v10[0] - v10[1], ddof=1) / v10.shape[1] + np.var(v01[0] - v01[1], ddof=1) / v01.shape[1])
     error, difference = float(np.sqrt(variance)), float(areas[0] - areas[1])
     first, second, n = float(areas[0]), float(areas[1]), len(positive)

@@ -35,7 +35,7 @@ class Objective(ABC):
         """Names of the model's outputs, in order."""
 
     def record(self) -> dict[str, Any]:
-        """What predictions need beside the task, as plain values for the checkpoint: a scale."""
+        """What predictions need in addition to the task, as plain values for the checkpoint: a scale."""
         return {}
 
     @abstractmethod
