@@ -33,7 +33,7 @@ def test_a_pretraining_stage_runs_and_its_weights_fit_the_aggregator(cohort: Coh
     assert cohort.run() == 0
     folder = cohort.folder / "out/experiments/oceanpath"
     history = json.loads((folder / "pretraining/history.json").read_text())
-    assert history["loss"][-1] < 0.9 * history["loss"][0]
+    assert history["loss"][-1] < 0.95 * history["loss"][0]
     fold = json.loads((folder / "split/splits.json").read_text())
     assert 0 < len(history["slides"]) < fold["slides"], "the slides of other roles take no part"
     store = Store(folder / "mmap")
@@ -48,7 +48,7 @@ def test_its_keys_are_checked_and_its_result_is_reused(cohort: Cohort, capsys: p
     first = weights(cohort)
     capsys.readouterr()
     assert cohort.run() == 0
-    assert "pretraining: up to date" in capsys.readouterr().err
+    assert "all 3 steps of oceanpath are up to date" in capsys.readouterr().out
     cohort.toml = cohort.toml.replace("epochs = 80", "epoch = 80")
     assert cohort.run() == 2
     assert "[pretraining] epoch" in capsys.readouterr().err

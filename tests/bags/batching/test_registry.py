@@ -17,8 +17,7 @@ from oceanpath.bags.batching.base import Batching
 from oceanpath.bags.batching.registry import BATCHINGS, batching_class, parse_batching
 from oceanpath.bags.batching.token_budget import TokenBudget
 from oceanpath.bags.dataset import BagDataset
-from oceanpath.fit.objectives.classification import ClassificationObjective
-from oceanpath.fit.objectives.losses import build_loss
+from oceanpath.fit.objectives.registry import read_objective
 from oceanpath.fit.settings import FitSettings
 from oceanpath.fit.trainer import FitModule, fit_model
 from oceanpath.models.classifier import WSIClassifier
@@ -60,8 +59,7 @@ def seen_by(settings: FitSettings, store: Store, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(FitModule, "training_step", lambda self, batch: seen.append(kept(batch)) or step(self, batch))
     torch.manual_seed(0)
     classifier = WSIClassifier(ABMILSettings(hidden=8, attention=4), store.dim, ["a", "b"])
-    objective = ClassificationObjective(Classification(["a", "b"]), build_loss("ce"))
-    module = FitModule(classifier, objective, settings, seed=3)
+    module = FitModule(classifier, read_objective(Classification(["a", "b"]), {}), settings, seed=3)
     dataset = BagDataset(store, range(len(store)), [i % 2 for i in range(len(store))], settings.max_patches)
     fit_model(module, dataset, None, torch.device("cpu"), lambda _, loss: not np.isfinite(loss))
     assert module.steps == len(seen)
