@@ -51,7 +51,7 @@ def test_its_keys_are_checked_and_its_result_is_reused(cohort: Cohort, capsys: p
     assert "all 3 steps of oceanpath are up to date" in capsys.readouterr().out
     cohort.toml = cohort.toml.replace("epochs = 80", "epoch = 80")
     assert cohort.run() == 2
-    assert "[pretraining] epoch" in capsys.readouterr().err
+    assert "[pretraining]: unknown key 'epoch'" in capsys.readouterr().err
     assert weights(cohort) == first
 
 
