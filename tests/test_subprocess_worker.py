@@ -146,7 +146,7 @@ def test_with_a_listener_the_limit_is_for_silence(start: Callable[..., Worker]) 
     lines.clear()
     assert worker.ask({"mood": "prints"}, 1.5, listener=lines.append)[0]["echo"] == {"mood": "prints"}
     assert [line for line in lines if "library" not in line] == [f"line {number}" for number in range(5)]
-    with pytest.raises(WorkerHangsError, match=r"no answer in time; it printed: .*line 1"):
+    with pytest.raises(WorkerHangsError, match=r"no reply in time; it printed: .*line 1"):
         worker.ask({"mood": "prints"}, 1.5)
 
 
