@@ -160,5 +160,5 @@ def _forecast(states: list[StepState], common: Common) -> str:
     seconds, size = sum(cost[0] for cost in known.values()), sum(cost[1] for cost in known.values())
     text = f"{len(left)} steps to run"
     if known:
-        text += f"; the last runs of {len(known)} of them took {span(seconds)} and {size / 2**20:.0f} MB"
+        text += f"; {len(known)} of them took {span(seconds)} and {size / 2**20:.0f} MB in their last run"
     return text + (f"; {len(left) - len(known)} never ran in this workspace" if len(known) < len(left) else "")
