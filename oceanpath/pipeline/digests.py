@@ -25,7 +25,7 @@ from oceanpath.errors import ExperimentError, StageError
 from oceanpath.file_digests import xxh3_of_file
 from oceanpath.folders import GONE, Stat, files_inside, list_folder, stat_of
 from oceanpath.pipeline.fingerprint import fingerprint
-from oceanpath.pipeline.sqlite_files import is_refusal, journal_of, row_checksum
+from oceanpath.pipeline.sqlite_files import DATABASE_ERRORS, is_refusal, journal_of, row_checksum
 
 RACY_NS = 2_000_000_000
 SCHEMA = """
@@ -126,14 +126,14 @@ class DigestCache:
         """
         try:
             return use()
-        except sqlite3.DatabaseError as error:
+        except DATABASE_ERRORS as error:
             if is_refusal(error):
                 raise self._refused(error) from error
         try:
             journal_of(self.path).unlink(missing_ok=True)  # it would be applied to the new file
             self.path.unlink(missing_ok=True)
             return use()
-        except sqlite3.DatabaseError as error:
+        except DATABASE_ERRORS as error:
             raise self._refused(error) from error
 
     def _refused(self, error: Exception) -> StageError:
@@ -205,7 +205,7 @@ class DigestCache:
         db = sqlite3.connect(self.path, timeout=30)
         try:
             db.executescript(SCHEMA)
-        except sqlite3.DatabaseError:
+        except DATABASE_ERRORS:
             db.close()
             raise
         return db

@@ -17,7 +17,7 @@ from typing import Any
 from oceanpath.errors import ArtifactError, StageError
 from oceanpath.pipeline.migrations import COLUMNS, add_functions, check, migrate, rebuild_command, seal_expression
 from oceanpath.pipeline.processes import host, process_tag
-from oceanpath.pipeline.sqlite_files import is_refusal, journal_of
+from oceanpath.pipeline.sqlite_files import DATABASE_ERRORS, is_refusal, journal_of
 from oceanpath.pipeline.workspace import Manifest
 
 Row = dict[str, Any]
@@ -78,7 +78,7 @@ class Ledger:
             yield
         except sqlite3.IntegrityError:
             raise
-        except sqlite3.DatabaseError as error:
+        except DATABASE_ERRORS as error:
             if is_refusal(error):
                 do = "Published results are safe. Free disk space, then run the same command again."
                 raise StageError("the ledger could not be used", where=self.path, got=error, do=do) from error

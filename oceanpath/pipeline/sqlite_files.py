@@ -13,7 +13,11 @@ REFUSALS = {
 }
 
 
-def is_refusal(error: sqlite3.Error) -> bool:
+DATABASE_ERRORS = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What reading a damaged file raises; Python cannot decode SQLite's message where it quotes damaged text."""
+
+
+def is_refusal(error: Exception) -> bool:
     """Whether the system refused, so that the file may be undamaged; every other error means damage."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in REFUSALS
 

@@ -163,6 +163,19 @@ def test_a_changed_schema_is_damage(tmp_path: Path) -> None:
             Ledger(path, read_only=read_only)
 
 
+def test_a_schema_that_is_no_text_is_damage(tmp_path: Path) -> None:
+    """SQLite quotes the name of the table in its message."""
+    path = tmp_path / "l.sqlite"
+    history(path)
+    raw = path.read_bytes()
+    keyword = b"CREATE TABLE artifact"
+    assert raw.count(keyword) == 1
+    path.write_bytes(raw.replace(keyword, b"CREATE TABLE\xa0artifact"))
+    for read_only in (True, False):
+        with pytest.raises(ArtifactError, match="the ledger is damaged"):
+            Ledger(path, read_only=read_only)
+
+
 def test_an_emptied_ledger_is_damage_only_where_there_are_results(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     path.touch()
