@@ -122,7 +122,7 @@ def test_ctrl_c_in_a_stage_ends_with_130_and_a_rerun_goes_on(undisturbed, stage:
 
 
 def wait_for(process: subprocess.Popen[str], stage: str) -> None:
-    """Read what a run tells until it begins a stage."""
+    """Read the output of a run until a stage starts."""
     assert process.stderr is not None
     for line in process.stderr:
         if f"{stage}: " in line:
@@ -131,7 +131,7 @@ def wait_for(process: subprocess.Popen[str], stage: str) -> None:
 
 
 def clean(error: str) -> bool:
-    """Whether a run that was stopped told its progress alone."""
+    """Whether a run that was stopped printed its progress only."""
     return not any(word in error for word in ("Traceback", "Error", "Exception", "resource_tracker", "leaked"))
 
 

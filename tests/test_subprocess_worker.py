@@ -1,4 +1,4 @@
-"""A child answers, or its parent is told how it failed, in time; and no child outlives its parent."""
+"""A child replies in time or its parent receives an error, and no child outlives its parent."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_with_a_listener_the_limit_is_for_silence(start: Callable[..., Worker]) 
     lines.clear()
     assert worker.ask({"mood": "prints"}, 1.5, listener=lines.append)[0]["echo"] == {"mood": "prints"}
     assert [line for line in lines if "library" not in line] == [f"line {number}" for number in range(5)]
-    with pytest.raises(WorkerHangsError, match=r"no answer in time; it printed: .*line 1"):
+    with pytest.raises(WorkerHangsError, match=r"no reply in time; it printed: .*line 1"):
         worker.ask({"mood": "prints"}, 1.5)
 
 

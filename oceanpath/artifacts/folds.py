@@ -1,8 +1,8 @@
-"""Folds: who trains, who validates, who is tested.
+"""Folds: training, validation and test sets.
 
-    fold_<k>.parquet   slide_id, patient_id, label (class name), role: train | val | test; one row per slide
-    splits.json        {"scheme", "seed", "classes", "folds", "slides", "patients", "excluded", "balance",
-                        "cohort_flow"}
+    fold_<k>.parquet   slide_id, patient_id, label (text), role: train | val | test; one row per slide
+    splits.json        {"scheme", "seed", "folds", "slides", "patients", "excluded", "balance", "cohort_flow"} and the
+                       keys of the task: {"classes"} for classification
 
 `cohort_flow` counts the slides from the table to the folds: {"in_table", "with_features", "failed", "failed_slides":
 {slide_id: reason}, "blank", "excluded": {reason: count}, "not_in_table", "used"}. `in_table` is the sum of `failed`,
@@ -38,10 +38,10 @@ def write_folds(out: Path, folds: list[pd.DataFrame], splits: dict[str, Any]) ->
 def read_splits(path: Path) -> dict[str, Any]:
     """The contents of splits.json below `path`."""
     try:
-        found: dict[str, Any] = json.loads((path / "splits.json").read_text())
+        splits: dict[str, Any] = json.loads((path / "splits.json").read_text())
     except (OSError, ValueError) as error:
         raise ArtifactError("no readable splits.json", where=path, got=error) from error
-    return found
+    return splits
 
 
 def read_fold(path: Path, number: int) -> pd.DataFrame:
@@ -53,7 +53,7 @@ def read_fold(path: Path, number: int) -> pd.DataFrame:
 
 
 def check(path: Path) -> None:
-    """Read every fold below `path` and hold the promises of this page.
+    """Read every fold below `path` and compare it with the description above.
 
     Raises: ArtifactError: a patient or slide has two roles, a role is unknown, or a k-fold test set overlaps.
     """

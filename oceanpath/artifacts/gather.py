@@ -1,4 +1,4 @@
-"""What a published folder holds: its files in another folder without copying their bytes, and their digests."""
+"""Files of a published folder: linked into another folder without copying bytes, and their digests."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ REFUSALS = {
     errno.EPERM,
     errno.EXDEV,
 }
-"""How systems say that a file cannot be linked there: exFAT, network mounts, another disk, another user's file."""
+"""Errors of systems that cannot link a file: exFAT, network mounts, another disk, another user's file."""
 
 
 def link_tree(source: Path, target: Path) -> None:
-    """Make every file below `source`, but for its manifest, appear below `target`.
+    """Link every file below `source` except its manifest into `target`.
 
-    Files are hard links where the file system can; otherwise copies.
+    Files are hard links if the file system supports them, otherwise copies.
     """
     for path in sorted(source.rglob("*")):
         place = target / path.relative_to(source)
@@ -41,10 +41,10 @@ def link_tree(source: Path, target: Path) -> None:
 
 
 def lay_out(source: Path, target: Path, mark: str) -> int:
-    """Make every file below `source`, but for its manifest, appear below `target`, in place of what lies there.
+    """Link every file below `source` except its manifest into `target`, replacing existing files.
 
-    Each file is the old one or the new one, never a piece of it: on its way it is called ``.<name>.<mark>``. Returns
-    how many files are new.
+    Each file is the old one or the new one, never a part of it: its temporary name is ``.<name>.<mark>``. Returns the
+    number of new files.
     """
     missing = not_laid_out(source, target)
     for name in missing:
@@ -60,15 +60,15 @@ def lay_out(source: Path, target: Path, mark: str) -> int:
 
 
 def not_laid_out(source: Path, target: Path) -> list[str]:
-    """Relative names of the files below `source`, but for its manifest, that are not, or are others, below `target`."""
+    """Relative names of files below `source`, except its manifest, that are missing or different below `target`."""
     names = sorted(path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file())
     return [name for name in names if name != MANIFEST and not _is_copy(target / name, source / name)]
 
 
 def remove_copies(name: Path, target: Path, published: Iterable[Path]) -> bool:
-    """Remove from `target` the file `name`, if one of the folders `published` holds it too, and what else that holds.
+    """Remove the file `name` and all other files of its published folder from `target`.
 
-    Returns whether one did.
+    Returns False if none of the folders `published` has that file.
     """
     for folder in published:
         if _is_copy(target / name, folder / name):
@@ -86,7 +86,7 @@ def _is_copy(place: Path, path: Path) -> bool:
 
 
 def link_file(path: Path, place: Path) -> None:
-    """Make `path` appear at `place`, where nothing is: a hard link, or a copy where the file system refuses links."""
+    """Create `place` as a hard link to `path`, or as a copy if the file system refuses links."""
     try:
         os.link(path, place)
     except OSError as error:
@@ -96,13 +96,13 @@ def link_file(path: Path, place: Path) -> None:
 
 
 def is_published(folder: Path) -> bool:
-    """Whether a folder is a published one, in the workspace where it was made."""
+    """Whether a folder is published, in its original workspace."""
     place = folder.resolve()
     return (place / MANIFEST).is_file() and place.parent.parent.name in ("runs", "parts")
 
 
 def sealed_digests(folder: Path) -> dict[str, str]:
-    """Relative name → xxh3-128 of every file of a published folder, as its seal says; nothing where it has none.
+    """Relative name → xxh3-128 of every file of a published folder, from its seal; empty without a seal.
 
     Raises: ArtifactError: the seal cannot be read.
     """

@@ -193,6 +193,6 @@ def _check_results(results: dict[str, Any], where: Path) -> None:
     if missing := [key for key in CV_KEYS if key not in results]:
         raise ArtifactError("cv_results lacks a key", where=where, expected=list(CV_KEYS), got=f"without {missing}")
     if len(results["per_fold"]) != results["folds"]:
-        raise ArtifactError("one entry of per_fold per fold is required", where=where, expected=results["folds"])
+        raise ArtifactError("not one entry of per_fold per fold", where=where, expected=results["folds"])
     if [entry.get("fold") for entry in results["per_fold"]] != list(range(results["folds"])):
         raise ArtifactError("per_fold is not in fold order", where=where)

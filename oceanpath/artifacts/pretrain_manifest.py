@@ -1,6 +1,6 @@
-"""The manifest of slides for pretraining: what `curate` writes and what the store can be limited to.
+"""The manifest of slides for pretraining: written by `curate`; a store can be limited to it.
 
-    pretrain_manifest.csv         slide_id, slide_path, cancer_type, num_patches; one row a slide, sorted by slide_id
+    pretrain_manifest.csv         slide_id, slide_path, cancer_type, num_patches; one row per slide, sorted by slide_id
     pretrain_manifest_stats.txt   for people: kept and left out by source and cancer type, every file left out by name
 
 `slide_path` is relative to the folder of features, with ``/``. The file is UTF-8 with a line feed after each row, so
@@ -45,20 +45,20 @@ def read_manifest(path: Path) -> list[ManifestRow]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
-            columns, found = tuple(reader.fieldnames or ()), list(reader)
+            columns, lines = tuple(reader.fieldnames or ()), list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ArtifactError("the manifest cannot be read", where=path, got=error) from error
     if columns != ManifestRow._fields:
         raise ArtifactError(
             "not a pretraining manifest", where=path, expected=", ".join(ManifestRow._fields), got=columns
         )
-    rows = [_row(cells, path, line) for line, cells in enumerate(found, 2)]
+    rows = [_row(cells, path, line) for line, cells in enumerate(lines, 2)]
     if not rows:
         raise ArtifactError("the manifest has no rows", where=path)
     seen: set[str] = set()
     for row in rows:
         if row.slide_id in seen:
-            raise ArtifactError("a slide stands twice in the manifest", where=path, got=row.slide_id)
+            raise ArtifactError("a slide is in the manifest twice", where=path, got=row.slide_id)
         seen.add(row.slide_id)
     return rows
 

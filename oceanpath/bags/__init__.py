@@ -1,1 +1,1 @@
-"""From the store to batches: a bag is one slide's patches, a batch is several bags end to end, never padded."""
+"""From the store to batches: a bag is the patches of one slide, a batch is several concatenated bags, never padded."""

@@ -1,4 +1,4 @@
-"""Memory that is asked for once and used again: no page faults after the first batches."""
+"""Reused memory: no page faults after the first batches."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ HUGE_PAGE = 1 << 21
 
 
 class ReusedBuffers:
-    """Bytes that are asked for again and again; they grow, and are kept."""
+    """Memory for repeated use; it grows and is never returned to the system."""
 
     def __init__(self) -> None:
         self._map = _private(mmap.PAGESIZE)
 
     def array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-        """An array over the memory, not cleared; it overlaps with the one before."""
+        """An array in the memory, not cleared; it overlaps with the previous one."""
         size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
         if size > len(self._map):
-            self._map = _private(-(-size // HUGE_PAGE) * HUGE_PAGE)  # the old one goes with its last view
+            self._map = _private(-(-size // HUGE_PAGE) * HUGE_PAGE)  # the old map is freed with its last view
             if hasattr(mmap, "MADV_HUGEPAGE"):
                 self._map.madvise(mmap.MADV_HUGEPAGE)  # one page fault for 2 MiB
-        found: NDArray[Any] = np.frombuffer(self._map, dtype, size // dtype.itemsize).reshape(shape)
-        return found
+        array: NDArray[Any] = np.frombuffer(self._map, dtype, size // dtype.itemsize).reshape(shape)
+        return array
 
 
 def _private(size: int) -> mmap.mmap:
-    """Fresh memory of this process alone: a fork that reads too gets its own."""
+    """New private memory: a forked process has its own copy."""
     return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)

@@ -1,4 +1,4 @@
-"""The only place where patches are left out of a bag."""
+"""Caps: the only module that leaves patches out of a bag."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 class Cap(NamedTuple):
-    """Which rows of a longer bag stay, whatever asks: the store, or an engine that answers for a new slide."""
+    """A rule that selects rows of long bags, for the store and for predictions on new slides."""
 
     max_patches: int
     strategy: str
@@ -19,7 +19,7 @@ class Cap(NamedTuple):
     seed: int
 
     def rows(self, length: int, coords: NDArray[np.int32] | None, slide_id: str) -> NDArray[np.int64] | None:
-        """The sorted rows that stay; None when all do. Without `coords` [length, 2] they are drawn at random."""
+        """The sorted selected rows; None for all. Without `coords` [length, 2] they are a random sample."""
         if length <= self.max_patches:
             return None
         if coords is None or self.strategy == "random":
@@ -27,9 +27,9 @@ class Cap(NamedTuple):
         return stratified_rows(coords, self.max_patches, self.grid, self.seed, slide_id)
 
     def golden_rows(self) -> list[int]:
-        """Five of 24 rows of a known bag: where another version of numpy draws others, its caps are others too."""
-        place = np.arange(24)
-        coords = np.stack([place % 6, place // 6], axis=1).astype(np.int32)
+        """Five of 24 rows of a fixed bag: if they differ in another version of numpy, its caps differ too."""
+        cell = np.arange(24)
+        coords = np.stack([cell % 6, cell // 6], axis=1).astype(np.int32)
         rows = self._replace(max_patches=5).rows(24, coords, "golden")
         return [] if rows is None else rows.tolist()
 
@@ -46,18 +46,18 @@ def sample_rows(length: int, keep: int, seed: int, epoch: int, slide_id: str, vi
         raise ValueError(f"a bag keeps at least one patch, not {keep}")
     if keep >= length:
         return np.arange(length)
-    drawn_by = [seed, epoch, xxhash.xxh3_64_intdigest(slide_id.encode()), *([view] if view else [])]
-    random = np.random.default_rng(drawn_by)
+    seeds = [seed, epoch, xxhash.xxh3_64_intdigest(slide_id.encode()), *([view] if view else [])]
+    random = np.random.default_rng(seeds)
     rows: NDArray[np.int64] = np.sort(random.choice(length, size=keep, replace=False, shuffle=False))
     return rows
 
 
 def stratified_rows(coords: NDArray[np.int32], keep: int, grid: int, seed: int, slide_id: str) -> NDArray[np.int64]:
-    """Which `keep` rows of a slide stay so that its shape and its dense places both survive; sorted.
+    """A sample of `keep` rows of a slide that preserves its shape and its dense regions; sorted.
 
-    The bounding box of `coords` [N, 2] is cut into `grid` × `grid` cells. Slots go to cells in proportion to the square
-    root of their patch counts, at least one to every occupied cell while `keep` allows, never more than a cell holds.
-    Exactly min(keep, N) rows come back, and they depend on (seed, slide) alone.
+    The bounding box of `coords` [N, 2] is divided into `grid` × `grid` cells. Cells get rows in proportion to the
+    square root of their patch counts, at least one per occupied cell if `keep` allows, at most their count. Exactly
+    min(keep, N) rows are returned; they depend on (seed, slide) alone.
 
     Raises: ValueError: `keep` < 1.
     """
@@ -78,14 +78,14 @@ def stratified_rows(coords: NDArray[np.int32], keep: int, grid: int, seed: int, 
 
 
 def _slots(counts: NDArray[np.int64], keep: int, random: np.random.Generator) -> NDArray[np.int64]:
-    """Slots a cell: 1 ≤ slots ≤ count and sum = `keep`, as near to λ√count as these allow."""
+    """Rows per cell: 1 ≤ rows ≤ count and sum = `keep`, as close to λ√count as possible."""
     if len(counts) >= keep:
         slots = np.zeros(len(counts), np.int64)
         slots[random.permutation(len(counts))[:keep]] = 1
         return slots
     root = np.sqrt(counts)
     low, high = 0.0, float(keep)
-    for _ in range(60):  # bisection on λ: the sum grows with it
+    for _ in range(60):  # bisection on λ: the sum increases with it
         middle = (low + high) / 2
         too_many = np.clip(np.floor(middle * root), 1, counts).sum() > keep
         low, high = (low, middle) if too_many else (middle, high)

@@ -1,4 +1,4 @@
-"""Bags of a store as a torch dataset, and their joining into a `Batch`."""
+"""Bags of a store as a torch dataset, and their concatenation to a `Batch`."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Bag(NamedTuple):
 
 
 class BagDataset(Dataset[Bag]):
-    """The slides `numbers` of a store, with their labels where they are known.
+    """The slides `numbers` of a store, with their labels if known.
 
-    An item is asked for by position (the whole bag, or the rows of epoch 0 where capped) or by `Draw`.
-    Rows of an uncapped bag are views of mapped memory; only the store's path travels to a worker process.
+    An item is indexed by position (the whole bag, or the rows of epoch 0 if capped) or by `Draw`. Rows of an uncapped
+    bag are views of mapped memory; only the store's path is sent to a worker process.
     """
 
     def __init__(
@@ -61,16 +61,16 @@ class BagDataset(Dataset[Bag]):
         return Bag(features, coords, label, self.store.slide_id(number))
 
     def length(self, position: int) -> int:
-        """Patches that a draw of this position shows."""
+        """Number of patches of a draw of this position."""
         n = self.store.length(self.numbers[position])
         return n if self.max_patches is None else min(n, self.max_patches)
 
     def is_capped(self, position: int) -> bool:
-        """Whether draws of this position show some rows of the stored bag only."""
+        """Whether draws of this position are samples of the stored bag."""
         return self.max_patches is not None and self.store.length(self.numbers[position]) > self.max_patches
 
     def rows(self, draw: Draw) -> NDArray[np.int64] | None:
-        """The sorted rows of the stored bag that a draw shows; None for all."""
+        """The sorted rows of the stored bag in a draw; None for all."""
         if self.max_patches is None or not self.is_capped(draw.position):
             return None
         number = self.numbers[draw.position]
@@ -79,13 +79,13 @@ class BagDataset(Dataset[Bag]):
 
 
 def tensor_of(stored: NDArray[Any], store: Store) -> Tensor:
-    """Features as a store holds them, as the type they are: numpy knows bfloat16 as its 16 bits."""
+    """Stored features as a tensor of their type; in numpy bfloat16 is uint16."""
     tensor = torch.from_numpy(stored)
     return tensor.view(torch.bfloat16) if store.index.feature_dtype == "bfloat16" else tensor
 
 
 def collate(bags: Sequence[Bag]) -> Batch:
-    """Bags end to end, copied once.
+    """Concatenate bags with one copy.
 
     Raises: ArtifactError: a bag has no patches, or only some bags have coords or labels.
     """

@@ -1,4 +1,4 @@
-"""What every loader of batches has, wherever its bags lie."""
+"""Base class of loaders, independent of the location of bags."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from oceanpath.bags.dataset import BagDataset
 
 
 class Loader(ABC):
-    """The batches of a dataset, whole bags end to end. What is delivered depends on the draws alone."""
+    """The batches of a dataset, concatenated bags. They depend on the draws alone."""
 
     def __init__(self, dataset: BagDataset, batches: Iterable[Sequence[Draw]]) -> None:
-        """Args are the bags and the draws of each batch, asked anew for every epoch."""
+        """The bags, and the draws of each batch, which are iterated in every epoch."""
         self.dataset, self.batches = dataset, batches
 
     @property
@@ -27,7 +27,7 @@ class Loader(ABC):
         return self.batches
 
     def __len__(self) -> int:
-        return len(self.batches)  # type: ignore[arg-type]  # only those who ask for it need batches of a known number
+        return len(self.batches)  # type: ignore[arg-type]  # only callers of len() need batches of known number
 
     @abstractmethod
     def __iter__(self) -> Iterator[Batch]: ...

@@ -1,4 +1,4 @@
-"""Batches in memory that is used again: no worker processes, no page faults, no padding, float16 as stored."""
+"""Batches in reused memory: no worker processes, no page faults, no padding, float16 as stored."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ from oceanpath.bags.dataset import BagDataset, tensor_of
 from oceanpath.bags.loader import Loader
 
 Buffer = tuple[ReusedBuffers, ReusedBuffers]
-"""Room for the features and for the coords of one batch."""
+"""Memory for the features and for the coords of one batch."""
 PIECE_BYTES = 4 << 20
 
 
 class Piece(NamedTuple):
-    """What one reader reads at a time: rows of one bag of a batch."""
+    """A unit of work of a reader: rows of one bag of a batch."""
 
     bag: int
     rows: slice
 
 
 class PackedLoader(Loader):
-    """The batches of a dataset, whole bags end to end, read ahead by `readers` threads into reused memory.
+    """The batches of a dataset, concatenated bags, read pending by `readers` threads into reused memory.
 
-    A batch is good until the next one is asked for; whoever keeps it longer copies it. What is delivered depends on the
-    draws alone, and equals `collate` of the same draws. Any number of iterations may be under way at once: each has
-    memory of its own, which the next one takes over when it is done. A copy in another process starts without any.
+    A batch is valid until the next one is requested; copy it to keep it longer. Batches depend on the draws alone and
+    equal `collate` of the same draws. Several iterations may run at once: each has its own memory, which later ones
+    reuse. A copy in another process starts without memory.
     """
 
     def __init__(
         self, dataset: BagDataset, batches: Iterable[Sequence[Draw]], buffers: int = 2, readers: int = 2
     ) -> None:
-        """`buffers` are the batches in memory at once; for the others see `Loader`.
+        """`buffers` is the number of batches in memory; for the other arguments see `Loader`.
 
-        Raises: ValueError: `buffers` < 2, which leaves no room to read ahead, or `readers` < 1.
+        Raises: ValueError: `buffers` < 2, too few to read pending, or `readers` < 1.
         """
         if buffers < 2:
-            raise ValueError(f"reading ahead takes two buffers, not {buffers}")
+            raise ValueError(f"reading pending takes two buffers, not {buffers}")
         if readers < 1:
-            raise ValueError(f"somebody has to read: at least one reader, not {readers}")
+            raise ValueError(f"reading takes at least one reader, not {readers}")
         super().__init__(dataset, batches)
         self.buffers, self.readers = buffers, readers
         self._idle: list[Buffer] = []
@@ -59,34 +59,34 @@ class PackedLoader(Loader):
         taken = deque(self._buffer() for _ in range(self.buffers))
         try:
             with ThreadPoolExecutor(self.readers) as readers:
-                ahead: deque[tuple[Batch, list[Future[None]]]] = deque()
+                pending: deque[tuple[Batch, list[Future[None]]]] = deque()
                 for draws in self.batches:
-                    ahead.append(self._start(list(draws), taken[0], readers))
+                    pending.append(self._start(list(draws), taken[0], readers))
                     taken.rotate(-1)
-                    if len(ahead) == self.buffers:
-                        yield _finished(*ahead.popleft())
-                while ahead:
-                    yield _finished(*ahead.popleft())
+                    if len(pending) == self.buffers:
+                        yield _finished(*pending.popleft())
+                while pending:
+                    yield _finished(*pending.popleft())
         finally:
             self._idle += taken
 
     def _buffer(self) -> Buffer:
         try:
-            return self._idle.pop()  # one step: two iterations never get the same
+            return self._idle.pop()  # atomic: two iterations never get the same one
         except IndexError:
             return ReusedBuffers(), ReusedBuffers()
 
     def _start(
         self, draws: list[Draw], memory: Buffer, readers: ThreadPoolExecutor
     ) -> tuple[Batch, list[Future[None]]]:
-        """A batch whose rows are on their way, and what to wait for."""
+        """A batch whose rows are being read, and the futures to wait for."""
         store = self.dataset.store
         lengths = [self.dataset.length(draw.position) for draw in draws]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         total = int(offsets[-1])
         features = memory[0].array((total, store.dim), store.dtype)
         coords = memory[1].array((total, 2), np.dtype(np.int32)) if store.has_coords else None
-        left = deque(self._pieces(draws, lengths))  # small enough that all readers are done at about the same time
+        left = deque(self._pieces(draws, lengths))  # small enough that all readers finish at about the same time
 
         def read() -> None:
             while True:
@@ -95,30 +95,30 @@ class PackedLoader(Loader):
                 except IndexError:
                     return
                 at = slice(int(offsets[piece.bag]), int(offsets[piece.bag + 1]))
-                self._place(draws[piece.bag], piece.rows, features[at], None if coords is None else coords[at])
+                self._read_rows(draws[piece.bag], piece.rows, features[at], None if coords is None else coords[at])
 
         reading = [readers.submit(read) for _ in range(min(self.readers, len(left)))]
-        places = None if coords is None else torch.from_numpy(coords)
-        return self._batch(draws, tensor_of(features, store), torch.from_numpy(offsets), places), reading
+        batch_coords = None if coords is None else torch.from_numpy(coords)
+        return self._batch(draws, tensor_of(features, store), torch.from_numpy(offsets), batch_coords), reading
 
     def _pieces(self, draws: list[Draw], lengths: list[int]) -> Iterator[Piece]:
-        """What a reader takes at a time: a capped bag, or some rows of a whole one."""
+        """Units of work: a capped bag, or some rows of a whole one."""
         rows = max(1, PIECE_BYTES // (self.dataset.store.dim * self.dataset.store.dtype.itemsize))
         for bag, (draw, length) in enumerate(zip(draws, lengths, strict=True)):
-            chosen = self.dataset.is_capped(draw.position)
-            for first in range(0, length, length if chosen else rows):
-                yield Piece(bag, slice(first, length if chosen else min(first + rows, length)))
+            selected = self.dataset.is_capped(draw.position)
+            for first in range(0, length, length if selected else rows):
+                yield Piece(bag, slice(first, length if selected else min(first + rows, length)))
 
-    def _place(self, draw: Draw, rows: slice, features: NDArray[Any], coords: NDArray[np.int32] | None) -> None:
-        """Put `rows` of a bag at their place in its part of the batch."""
+    def _read_rows(self, draw: Draw, rows: slice, features: NDArray[Any], coords: NDArray[np.int32] | None) -> None:
+        """Read `rows` of a bag into its part of the batch."""
         store, number = self.dataset.store, self.dataset.numbers[draw.position]
-        chosen, places = self.dataset.rows(draw), store.coords(number)
-        if chosen is None:
+        selected, stored_coords = self.dataset.rows(draw), store.coords(number)
+        if selected is None:
             store.read_features(number, features[rows].data.cast("B"), rows.start * features[:1].nbytes)
-        else:  # "clip" writes into `out` at once; "raise" would go by a second array
-            np.take(store.stored(number), chosen, axis=0, out=features, mode="clip")
-        if coords is not None and places is not None:
-            coords[rows] = places[rows] if chosen is None else places[chosen]
+        else:  # "clip" writes into `out` directly; "raise" would use a second array
+            np.take(store.stored(number), selected, axis=0, out=features, mode="clip")
+        if coords is not None and stored_coords is not None:
+            coords[rows] = stored_coords[rows] if selected is None else stored_coords[selected]
 
 
 def _finished(batch: Batch, reading: list[Future[None]]) -> Batch:

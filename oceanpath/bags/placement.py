@@ -1,9 +1,9 @@
-"""Where the bags of a store wait to be asked for. The place changes how fast a batch comes, never a bit of it.
+"""Location of the bags of a store. It changes the speed of loading, never a bit of a batch.
 
-mmap   in the files: what fits stays in the system's page cache, which all processes of a machine share
-ram    in memory of this process, read once: for network disks, and for caches that others fill
-gpu    in the memory of the device: a batch is a gather of rows there, and only row numbers cross the bus
-auto   `gpu` where the device is a CUDA GPU and the store takes at most `SHARE` of its free memory, else `mmap`
+mmap   in the files: read through the system's page cache, which all processes of a machine share
+ram    in memory of this process, read once: for network disks, and for machines with other users
+gpu    in the memory of the device: batches are gathered there, and only row numbers are transferred
+auto   `gpu` if the device is a CUDA GPU and the store takes at most `SHARE` of its free memory, otherwise `mmap`
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from oceanpath.bags.resident import GatherLoader, ResidentStore
 from oceanpath.errors import ExperimentError
 
 SHARE = 0.5
-"""Models, gradients and activations need the rest, and folds that are fitted at once share a device."""
+"""Models, gradients and activations need the rest, and folds trained in parallel share a device."""
 WHERE = "[runtime] placement"
 
 
 def place(store: Store, placement: str, device: torch.device) -> Store:
-    """The same store, its bags where `placement` says; `device` is where batches are computed.
+    """The same store with its bags at `placement`; batches are computed on `device`.
 
-    Raises: ExperimentError: ``gpu`` without one, or the store is larger than the memory that is free.
+    Raises: ExperimentError: ``gpu`` without a GPU, or the store is larger than the free memory.
     """
     row = store.dim * store.dtype.itemsize + (COORD_BYTES if store.has_coords else 0)
     size = int(store.index.lengths.sum()) * row
@@ -39,7 +39,7 @@ def place(store: Store, placement: str, device: torch.device) -> Store:
     if placement == "mmap":
         return store
     if placement == "gpu" and device.type == "cpu":
-        raise ExperimentError("there is no GPU to put the store on", where=WHERE, got="gpu", do="Set it to auto.")
+        raise ExperimentError("there is no GPU for the store", where=WHERE, got="gpu", do="Set it to auto.")
     home = device if placement == "gpu" else torch.device("cpu")
     if size > (free := free_bytes(home)):
         got = f"{size / 1e9:.1f} GB into {free / 1e9:.1f} GB"
@@ -48,7 +48,7 @@ def place(store: Store, placement: str, device: torch.device) -> Store:
 
 
 def loader_of(dataset: BagDataset, batches: Iterable[Sequence[Draw]]) -> Loader:
-    """The batches of a dataset, read from where its store's bags are."""
+    """The loader of a dataset for the location of its bags."""
     store = dataset.store
     if isinstance(store, ResidentStore) and store.device.type != "cpu":
         return GatherLoader(dataset, store, batches)
@@ -56,10 +56,10 @@ def loader_of(dataset: BagDataset, batches: Iterable[Sequence[Draw]]) -> Loader:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Bytes of memory that are free: a CUDA device's own, else this machine's."""
+    """Free bytes of memory, of a CUDA device or of this machine."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    told = Path("/proc/meminfo")
-    lines = dict(line.split(":", 1) for line in told.read_text().splitlines()) if told.is_file() else {}
+    meminfo = Path("/proc/meminfo")
+    lines = dict(line.split(":", 1) for line in meminfo.read_text().splitlines()) if meminfo.is_file() else {}
     kilobytes = lines.get("MemAvailable", "").split()
-    return int(kilobytes[0]) << 10 if kilobytes else 1 << 62  # a system that does not say: the user knows
+    return int(kilobytes[0]) << 10 if kilobytes else 1 << 62  # unknown: leave it to the user

@@ -41,9 +41,11 @@ def verify_models(
     for model_name, model in candidates(name).items():
         print(model_name)
         for verdict in trial(model):
-            print(f"  {'pass' if verdict.holds else 'FAIL'}  {verdict.law:<28} {verdict.said}".rstrip(), flush=True)
+            print(
+                f"  {'pass' if verdict.holds else 'FAIL'}  {verdict.check:<28} {verdict.message}".rstrip(), flush=True
+            )
             if not verdict.holds:
-                failed.append(f"{model_name}: {verdict.law}")
+                failed.append(f"{model_name}: {verdict.check}")
     if failed:
         raise GateError("contract checks failed", got="; ".join(failed), do="The lines above show the details.")
     return int(ExitCode.OK)

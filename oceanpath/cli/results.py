@@ -42,10 +42,10 @@ def results(folder: Path, title: str, confidence: float) -> str:
 
 
 def _records(metrics: Mapping[str, Any], level: str, decided: Iterable[str]) -> Mapping[str, Record]:
-    """Metric → record of a level; decisions are those at the folds' own thresholds, where they have any."""
-    found: Mapping[str, Record] = metrics["level"][level]
+    """Metric → record of a level; decisions are at the folds' own thresholds, if they have any."""
+    records: Mapping[str, Record] = metrics["level"][level]
     point = metrics["operating_point"]
-    return found if point is None else {**found, **{name: point[level][name] for name in decided}}
+    return records if point is None else {**records, **{name: point[level][name] for name in decided}}
 
 
 def _counted(level: str, record: Record) -> str:

@@ -1,1 +1,1 @@
-"""What every stage that fits a model shares: seeds, optimiser, trainer, losses, checkpoints, prediction."""
+"""Shared by all stages that train a model: seeds, optimiser, trainer, objectives, checkpoints, prediction."""

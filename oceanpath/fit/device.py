@@ -1,4 +1,4 @@
-"""Where to compute."""
+"""The device of computations."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from oceanpath.errors import ExperimentError
 
 
 def pick_device(wanted: str = "auto") -> torch.device:
-    """``auto`` = the first GPU where there is one, else the CPU; else a name of torch's: ``cpu``, ``cuda:1``, ``mps``.
+    """``auto``: the first GPU if there is one, otherwise the CPU; or a name of torch: ``cpu``, ``cuda:1``, ``mps``.
 
-    Raises: ExperimentError: no such device here.
+    Raises: ExperimentError: this machine has no such device.
     """
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,4 +1,4 @@
-"""Which epoch is kept, and when to stop."""
+"""Selection of the best epoch, and early stopping."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ class BestWeights:
     """
 
     patience: int
-    """Epochs without a better one after which the fit stops."""
+    """Epochs without improvement after which training stops."""
     epoch: int = -1
     scores: tuple[float, ...] = ()
     """Of the best epoch."""
     state: dict[str, Tensor] = field(default_factory=dict)
 
     def update(self, epoch: int, scores: tuple[float, ...], module: nn.Module) -> bool:
-        """Look at an epoch; True when the fit should stop.
+        """Compare an epoch with the best one; True when training should stop.
 
         Args:
             epoch: Its number, from 0.
-            scores: The lower the better. An epoch with a score that is not finite is never the best.
+            scores: The lower, the better. An epoch with a score that is not finite is never the best.
             module: Its weights.
         """
         if all(map(math.isfinite, scores)) and (self.epoch < 0 or scores < self.scores):

@@ -1,4 +1,4 @@
-"""AdamW whose decay spares biases and norms; a learning rate that warms up and then falls along a cosine."""
+"""AdamW without decay of biases and norms; a learning rate with linear warm-up and cosine decay."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def build_schedule(optimizer: AdamW, warmup_steps: int, total_steps: int) -> Lam
 
 
 def rate(step: int, warmup_steps: int, total_steps: int) -> float:
-    """Share of the peak rate at a step in ``0 … total_steps - 1``: never 0 at the first, nearly 0 at the last."""
+    """Fraction of the peak rate at a step in ``0 … total_steps - 1``: never 0 at the first, nearly 0 at the last."""
     if step < warmup_steps:
         return (step + 1) / (warmup_steps + 1)
     done = (step - warmup_steps) / max(1, total_steps - warmup_steps)

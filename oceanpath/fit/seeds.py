@@ -1,4 +1,4 @@
-"""Random numbers from what they are for, never from what was drawn before."""
+"""Random numbers that depend on their purpose, never on earlier draws."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ def derive(seed: int, *purpose: int | str) -> int:
 
 def seed_torch(seed: int, *purpose: int | str) -> None:
     """Set torch's global generators (of every device) for one purpose."""
-    import torch  # whoever only derives seeds does not wait for it
+    import torch  # slow to import; `derive` does not need it
 
     torch.manual_seed(derive(seed, *purpose))

@@ -1,4 +1,4 @@
-"""How a model is fitted, whatever it learns. No torch."""
+"""Settings of training that do not depend on the task. No torch."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""How many CPU threads torch uses while a model is fitted."""
+"""The number of CPU threads that torch uses in training."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import torch
 
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Exactly `count` threads inside, the number from before afterwards.
+    """Exactly `count` threads inside; the previous number is restored afterwards.
 
     Sums are split over threads, so their number changes the last bits of a fit: it must not depend on the machine or
-    on what else runs there.
+    on other processes.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(count)

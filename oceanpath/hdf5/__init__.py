@@ -1,1 +1,1 @@
-"""HDF5 files: ordinary ones read without the library and its global lock, all others in a child process."""
+"""HDF5 files: ordinary ones are read without the library and its global lock, all others in a child process."""

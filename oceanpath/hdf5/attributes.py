@@ -1,4 +1,4 @@
-"""Types and attributes in the headers of ordinary HDF5 files; see `hdf5_headers`."""
+"""Types and attributes in the headers of ordinary HDF5 files; see `oceanpath.hdf5.headers`."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ Bytes = Callable[[int, int], bytes]
 LARGEST_HEAP = 1 << 16
 
 
-class Unusual(Exception):  # noqa: N818  # not an error: the library reads the file then
-    """The file is not an ordinary one, or it is damaged."""
+class Unusual(Exception):  # noqa: N818  # not an error: the library then reads the file
+    """The file has an unusual layout or is damaged."""
 
 
 def _types() -> dict[bytes, np.dtype[Any]]:
-    """Datatype messages of the little-endian numbers of numpy (IV.A.2.d), without the padding at their end."""
-    found = {}
+    """Datatype messages of numpy's little-endian numbers (IV.A.2.d), without trailing padding."""
+    types = {}
     for size in (1, 2, 4, 8):
         for kind, sign in (("i", 8), ("u", 0)):
             message = struct.pack("<BBBBIHH", 0x10, sign, 0, 0, size, 0, 8 * size)
-            found[message.rstrip(b"\0")] = np.dtype(f"<{kind}{size}")
+            types[message.rstrip(b"\0")] = np.dtype(f"<{kind}{size}")
     for size, exponent, bias in ((2, 5, 15), (4, 8, 127), (8, 11, 1023)):
         bits, mantissa = 8 * size, 8 * size - 1 - exponent
         head = struct.pack("<BBBBIHH", 0x11, 0x20, bits - 1, 0, size, 0, bits)
         message = head + struct.pack("<BBBBI", mantissa, exponent, 0, mantissa, bias)
-        found[message.rstrip(b"\0")] = np.dtype(f"<f{size}")
-    return found
+        types[message.rstrip(b"\0")] = np.dtype(f"<f{size}")
+    return types
 
 
 TYPES = _types()
@@ -39,13 +39,13 @@ TRUTH = (
     + struct.pack("<BBBBIHH", 0x10, 8, 0, 0, 1, 0, 8)
     + b"FALSE\0\0\0TRUE\0\0\0\0\0\1"
 )
-"""What h5py writes for yes or no: an enumeration of two over bytes; no type of patches' numbers."""
+"""Datatype of booleans in h5py: an enumeration of two byte values."""
 TEXT, FIXED = 0x19, 0x13
-"""First byte of a datatype: text of any length, in the file's heap, and bytes of a fixed length."""
+"""First byte of a datatype: variable-length text in the file's heap, and fixed-length bytes."""
 
 
 def sizes_of(space: bytes) -> tuple[int, ...]:
-    """The shape in a dataspace message; () for one value. Raises: Unusual: no values at all, or another version."""
+    """The shape in a dataspace message; () for a scalar. Raises: Unusual: no values, or another version."""
     version, rank = space[0], space[1]
     if version == 1:
         start = 8
@@ -57,7 +57,7 @@ def sizes_of(space: bytes) -> tuple[int, ...]:
 
 
 def attribute(message: bytes, file: Bytes) -> tuple[str, Any]:
-    """Name and value of an attribute message, the value as h5py gives it.
+    """Name and value of an attribute message, the value as h5py returns it.
 
     Raises: Unusual: a type other than numbers, text or bytes; IndexError, struct.error, ValueError: damaged.
     """
@@ -88,7 +88,7 @@ def _value(kind: bytes, shape: tuple[int, ...], raw: bytes, file: Bytes) -> Any:
 
 
 def _heap_text(size: int, address: int, wanted: int, file: Bytes) -> str:
-    """The text that object `wanted` of the global heap at `address` holds (III.E)."""
+    """The text of object `wanted` in the global heap at `address` (III.E)."""
     head = file(address, 16)
     if head[:5] != b"GCOL\x01":
         raise Unusual("global heap")

@@ -1,4 +1,4 @@
-"""An array as pieces of bytes in a file: read in order, without any library that takes a lock."""
+"""An array as runs of bytes in a file, read in order without the HDF5 library and its lock."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 NEAR = 1 << 16
-"""Pieces at most this many bytes apart are fetched by one call; what lies between them is thrown away."""
+"""Runs at most this many bytes apart are read by one call; the bytes between them are discarded."""
 PIECES = 500
-"""Pieces a call: with the gaps between them below the 1024 buffers that the system takes."""
+"""Runs per call: with the gaps between them fewer than the 1024 buffers that the system accepts."""
 HUNDREDFOLD, LARGE = 100, 1 << 30
-"""Features are never compressed to a hundredth; what unpacks to more bytes than that is no set of features."""
+"""Maximum ratio of unpacked to stored bytes; features are never compressed to a hundredth."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Runs:
 
     @classmethod
     def of(cls, offsets: NDArray[np.int64], sizes: NDArray[np.int64]) -> Runs:
-        """Runs of one or more given places; those that touch in the file become one."""
+        """Runs from offsets and sizes; adjacent ones in the file become one."""
         apart = np.flatnonzero(offsets[1:] != offsets[:-1] + sizes[:-1])
         ends = np.cumsum(sizes)
         firsts, lasts = np.concatenate([[0], apart + 1]), np.concatenate([apart, [len(sizes) - 1]])
@@ -35,19 +35,19 @@ class Runs:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the array."""
+        """Size of the array in bytes."""
         return int(self.ends[-1])
 
     def read_into(self, handle: int, start: int, out: memoryview) -> None:
-        """Fill `out` with the array's bytes from `start` on.
+        """Fill `out` with the array's bytes from byte `start`.
 
         Raises: EOFError: the file ends before the array does.
         """
         stop = start + len(out)
         first, last = np.searchsorted(self.ends, [start, stop - 1], side="right").tolist()
         if stop > self.nbytes:
-            raise EOFError(f"{stop} bytes are wanted of an array of {self.nbytes}")
-        begun = start - int(self.ends[first]) + int(self.sizes[first])  # what the first run gave before
+            raise EOFError(f"{stop} bytes were requested of an array of {self.nbytes}")
+        begun = start - int(self.ends[first]) + int(self.sizes[first])  # bytes of the first run before `start`
         if first == last:
             fill(handle, out, int(self.offsets[first]) + begun)
             return
@@ -65,7 +65,7 @@ class Runs:
 
 
 def _gather(handle: int, offsets: list[int], sizes: list[int], out: memoryview, done: int) -> int:
-    """Read neighbouring pieces into `out` from `done` on by one call; returns how much of `out` is full."""
+    """Read neighbouring runs into `out` from byte `done` by one call; returns the number of bytes filled."""
     gap = memoryview(bytearray(NEAR)) if len(offsets) > 1 else memoryview(b"")
     begin, position, buffers = done, offsets[0], []
     for offset, size in zip(offsets, sizes, strict=True):
@@ -81,7 +81,7 @@ def _gather(handle: int, offsets: list[int], sizes: list[int], out: memoryview, 
 
 
 def fill(handle: int, view: memoryview, offset: int) -> None:
-    """Fill `view` with the bytes of a file from `offset` on. Raises: EOFError: the file ends before."""
+    """Fill `view` with the bytes of a file from `offset`. Raises: EOFError: the file ends before."""
     while view:
         got = os.preadv(handle, [view], offset)
         if not got:
@@ -90,5 +90,5 @@ def fill(handle: int, view: memoryview, offset: int) -> None:
 
 
 def is_implausible(nbytes: int, stored: int) -> bool:
-    """Whether `stored` bytes would unpack to so many that the file is damaged or hostile."""
+    """Whether `nbytes` is more than `stored` bytes can plausibly unpack to."""
     return nbytes > LARGE and nbytes > HUNDREDFOLD * stored

@@ -1,21 +1,21 @@
-"""The process that runs the HDF5 library for `hdf5_library`; nothing here runs in the process of a run.
+"""The child process that runs the HDF5 library for `oceanpath.artifacts.features.hdf5_library`.
 
 usage: python -m oceanpath.hdf5.child LIFELINE
 
-Requests name a file by "path"; it is opened without a lock, and stays open where the library reads its rows:
+Requests name a file by "path"; it is opened without a lock, and stays open if the library reads its rows:
 
     {"op": "describe"}                        → {"arrays", "ways", "attrs", "array_attrs", "links"} and the int64
-                                                numbers of all ways, one after the other
+                                                numbers of all ways, concatenated
     {"op": "rows", "name", "start", "count"}  → {} and the rows, native numbers in row-major order
     {"op": "close"}                           → {}
-    (what the library raised)                 → {"error"}
+    (an error of the library)                 → {"error"}
 
-A way is how the rows of an array are read:
+A way describes how the rows of an array are read:
 
     {"numbers": 2 k}                       offsets and sizes of k runs of bytes
     {"numbers": 3 k, "sides", "filters"}   addresses, sizes and masks of k compressed chunks
-    {"rows"}                               by the library, so many rows at once
-    {"refused": {"what", "got", "do"}}     not at all, and why
+    {"rows"}                               by the library, this many rows at a time
+    {"refused": {"what", "got", "do"}}     not readable, with the cause
     {"error"}                              the library raised
 """
 
@@ -35,11 +35,11 @@ from oceanpath.hdf5.rows import Tiles
 from oceanpath.subprocess_worker import serve
 
 FAULTS = (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
-"""What h5py raises for a damaged file; anything else ends the process."""
+"""Exceptions of h5py for a damaged file; any other one ends the process."""
 MOST_NAMES, DEEPEST = 4000, 32
-"""A feature file has some datasets in some groups."""
+"""Maximum number of names in a file."""
 MOST_ATTRIBUTES, LONGEST_ATTRIBUTE = 1000, 1 << 16
-"""More attributes, and more bytes of one, are left unread: a damaged count could be read for a day."""
+"""Maximum number of attributes, and of bytes of one; a damaged count could be read for a day."""
 OPEN = 16
 
 
@@ -54,13 +54,13 @@ class Opened(NamedTuple):
 
 
 class FileRequests:
-    """Answers requests about several files."""
+    """Handles requests about several files."""
 
     def __init__(self) -> None:
         self._opened: dict[str, Opened] = {}
 
     def answer(self, request: dict[str, Any]) -> tuple[Mapping[str, Any], bytes | memoryview]:
-        """The reply and its payload; what the library raises is a reply too."""
+        """The reply and its payload; an exception of the library is a reply too."""
         path = request["path"]
         try:
             if request["op"] == "rows":
@@ -81,7 +81,7 @@ class FileRequests:
         while len(self._opened) >= OPEN:
             self._close(next(iter(self._opened)))
         file = h5py.File(path, "r", locking=False)
-        opened = Opened(file, Path(path).open("rb", buffering=0), {}, {})  # noqa: SIM115  # _close ends both
+        opened = Opened(file, Path(path).open("rb", buffering=0), {}, {})  # noqa: SIM115  # _close closes both
         self._opened[path] = opened
         for number, (name, item) in enumerate(_members(file, "", frozenset())):
             _validate_names(number)
@@ -99,15 +99,15 @@ class FileRequests:
 
 
 def _members(group: Any, prefix: str, above: frozenset[int]) -> Iterator[tuple[str, Any]]:
-    """Name of everything below a group, with its dataset, None for a group, or the text of where a link leads.
+    """Name of every member below a group, with its dataset, None for a group, or the target of a link.
 
-    h5py's own visit measures the whole chunk index of every dataset, which takes longer than to read it.
+    h5py's own visit measures the whole chunk index of every dataset, which takes longer than reading it.
     """
     _validate_names(len(group))
     if len(above) > DEEPEST:
         raise ValueError(f"groups {DEEPEST} deep are too deep for a feature file")
     for name in group:
-        if isinstance(name, bytes):  # not UTF-8, so no name that is looked for
+        if isinstance(name, bytes):  # not UTF-8, so none of the known names
             continue
         link = group.id.links.get_info(name.encode())
         if link.type != h5py.h5l.TYPE_HARD:
@@ -163,7 +163,7 @@ def _raised(error: BaseException) -> dict[str, str]:
 
 
 def _attributes(item: Any) -> dict[str, Any]:
-    """Numbers, text and bytes among the attributes of an object, as `hdf5_library` takes them."""
+    """Numbers, text and bytes among the attributes of an object, in the form that `hdf5_library` parses."""
     found = {}
     for name in list(item.attrs)[:MOST_ATTRIBUTES]:
         kept = item.attrs.get_id(name)

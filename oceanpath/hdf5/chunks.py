@@ -1,9 +1,9 @@
-"""Where the chunks of an HDF5 dataset are in its file, by its version 1 B-tree.
+"""Locations of the chunks of an HDF5 dataset in its file, from its version 1 B-tree.
 
-A library call for each chunk costs more than the features of a patch, and TRIDENT writes one chunk for each patch. So
-this index ("HDF5 File Format Specification 3.0", III.A.1) is read here, node by node. Anything unexpected gives None:
-then the library is asked. No damage makes the reading endless: no node is read twice, and no more chunks are taken
-than the dataset has.
+A library call per chunk costs more than reading the features of a patch, and TRIDENT writes one chunk per patch.
+Therefore this index ("HDF5 File Format Specification 3.0", III.A.1) is read here, node by node. Anything unexpected
+returns None, and the library is used instead. Reading always ends: no node is read twice, and no more chunks are
+accepted than the dataset has.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ UNDEFINED = 0xFFFF_FFFF_FFFF_FFFF
 NODE_HEAD = struct.Struct("<4sBBHQQ")
 """Signature, node type, level, entries used, left sibling, right sibling."""
 LARGEST = 1 << 24
-"""Bytes of an index that are read at once; a node has at most 65,535 entries."""
+"""Bytes of an index per read; a node has at most 65,535 entries."""
 FIRST_READ = 64
-"""Children of a node that are read at once; twice the default K."""
+"""Children of a node per read; twice the default K."""
 
 
 @dataclass(frozen=True)
 class Chunks:
-    """The chunks of a dataset in row-major order, all of them present."""
+    """All chunks of a dataset in row-major order."""
 
     addresses: NDArray[np.int64]
     """[k]: bytes from the start of the file."""
     sizes: NDArray[np.int64]
     """[k]: stored bytes, after filters."""
     masks: NDArray[np.int64]
-    """[k]: bit i is set where filter i was left out."""
+    """[k]: bit i is set if filter i was skipped."""
 
 
 def tree_chunks(root: int, shape: Sides, sides: Sides, handle: int) -> Chunks | None:
-    """The chunks of a dataset whose version 1 B-tree starts at `root`; None when some are missing or it is damaged."""
+    """The chunks of a dataset whose version 1 B-tree starts at `root`; None if some are missing or it is damaged."""
     rank, count = len(shape), math.prod(grid_of(shape, sides))
     entry = np.dtype([("size", "<u4"), ("mask", "<u4"), ("start", "<i8", (rank + 1,)), ("address", "<i8")])
     level, node, held = -1, root, 0
@@ -73,12 +73,12 @@ def grid_of(shape: Sides, sides: Sides) -> list[int]:
 
 
 def in_order(starts: NDArray[np.int64], chunks: Chunks, shape: Sides, sides: Sides) -> Chunks | None:
-    """The chunks that begin at the indices `starts` [k, rank] in row-major order; None where some are missing."""
+    """The chunks with first indices `starts` [k, rank], in row-major order; None if some are missing."""
     grid = grid_of(shape, sides)
     if len(chunks.addresses) != math.prod(grid) or (chunks.addresses < 0).any():
         return None
     wanted = np.indices(grid).reshape(len(grid), -1).T * np.array(sides)
-    if np.array_equal(starts, wanted):  # a tree is in order, other indices need not be
+    if np.array_equal(starts, wanted):  # a tree is sorted, other indices may not be
         return chunks
     order = np.lexsort(starts.T[::-1])
     if not np.array_equal(starts[order], wanted):
@@ -101,5 +101,5 @@ def _node(handle: int, address: int, entry: int) -> tuple[int, int, bytes] | Non
 
 
 def file_bytes(handle: int, size: int, address: int) -> bytes:
-    """Up to `size` bytes of the file; none where a damaged address is outside every file."""
+    """Up to `size` bytes of the file; none if the address is outside it."""
     return os.pread(handle, min(size, LARGEST), address) if address <= sys.maxsize else b""

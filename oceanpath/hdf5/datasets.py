@@ -1,4 +1,4 @@
-"""Datasets as the HDF5 library sees them: where their rows are, and why they are not to be had. For `hdf5_child`."""
+"""Datasets in the HDF5 library: locations of their rows, and causes why they cannot be read. For `child`."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ Refusal = dict[str, str]
 
 
 class DatasetStorage:
-    """A dataset of an open HDF5 file, with what h5py would look up again at every question."""
+    """A dataset of an open HDF5 file, with properties that h5py would look up at every access."""
 
     def __init__(self, dataset: Any, address: int) -> None:
-        """`address` is where the object header of the dataset is in the file."""
+        """`address` is the position of the dataset's object header in the file."""
         self.dataset, self.address = dataset, address
         self.shape, self.dtype, self.sides = dataset.shape, dataset.dtype, dataset.chunks
         self.nbytes = math.prod(self.shape) * self.dtype.itemsize
@@ -61,12 +61,12 @@ class DatasetStorage:
         return str(self.dataset.name).lstrip("/")
 
     def filter_name(self, number: int) -> str:
-        """What the file calls its filter `number`."""
+        """Name of filter `number` in the file."""
         return str(self._plist.get_filter(number)[3].decode(errors="replace"))
 
 
 def refusal(stored: DatasetStorage, path: Path) -> Refusal | None:
-    """Why the rows of a dataset in the file at `path` are not to be had; None where nothing is against it."""
+    """Why the rows of a dataset in the file at `path` cannot be read; None if they can."""
     elsewhere = _elsewhere(stored, path)
     if elsewhere or not stored.nbytes:
         return elsewhere
@@ -77,7 +77,7 @@ def refusal(stored: DatasetStorage, path: Path) -> Refusal | None:
 
 
 def _elsewhere(stored: DatasetStorage, path: Path) -> Refusal | None:
-    """The refusal of a dataset whose rows are in other files: these could change unnoticed."""
+    """The refusal of a dataset whose rows are in other files, which could change unnoticed."""
     if stored.layout == h5py.h5d.VIRTUAL:
         kind = "a virtual dataset"
         names = [source.file_name for source in stored.dataset.virtual_sources()]
@@ -116,7 +116,7 @@ def _filter_is_here(code: int) -> bool:
 
 
 def _unwritten(stored: DatasetStorage) -> Refusal | None:
-    """The refusal of a dataset that has space for rows which were never written: they would read as zeros."""
+    """The refusal of a dataset with rows that were never written: they would be read as zeros."""
     if stored.sides is None:
         written, parts = int(stored.dataset.id.get_storage_size() > 0), 1
     else:
@@ -128,7 +128,7 @@ def _unwritten(stored: DatasetStorage) -> Refusal | None:
 
 
 def _bomb(stored: DatasetStorage) -> Refusal | None:
-    """The refusal of a dataset of which a few stored bytes would unpack to very many."""
+    """The refusal of a dataset that unpacks to implausibly many bytes."""
     if not is_implausible(stored.nbytes, stored.dataset.id.get_storage_size()):
         return None
     got = f"{stored.nbytes} bytes out of {stored.dataset.id.get_storage_size()}"
@@ -136,13 +136,13 @@ def _bomb(stored: DatasetStorage) -> Refusal | None:
 
 
 def is_ordinary(file: Any) -> bool:
-    """Whether addresses in an open file are positions in its bytes."""
+    """Whether addresses in an open file are byte offsets in it."""
     plist = file.id.get_create_plist()
     return bool(plist.get_userblock() == 0 and plist.get_sizes() == (8, 8))
 
 
 def stored_way(stored: DatasetStorage, handle: int) -> Way | None:
-    """How to read a dataset of an ordinary file without the library; None where only the library can.
+    """How to read a dataset of an ordinary file without the library; None if only the library can.
 
     `handle` is a descriptor of the same file.
     """
@@ -158,7 +158,7 @@ def stored_way(stored: DatasetStorage, handle: int) -> Way | None:
 
 
 def rows_at_once(stored: DatasetStorage) -> int:
-    """Rows that the library is asked for at once: about a block, and whole chunks, so that none is read twice."""
+    """Rows per read by the library: about a block, and whole chunks, so that none is read twice."""
     rows = max(1, BLOCK_BYTES // max(1, stored.shape[-1] * stored.dtype.itemsize))
     if stored.sides:
         rows = max(1, rows // stored.sides[-2]) * stored.sides[-2]
@@ -166,7 +166,7 @@ def rows_at_once(stored: DatasetStorage) -> int:
 
 
 def _plain(stored: DatasetStorage) -> bool:
-    """Whether the values of a dataset are in the file as numpy would hold them."""
+    """Whether the values of a dataset are stored as in a numpy array."""
     in_file = stored.layout in (h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED)
     two_dimensional = len(stored.shape) == 2 or (len(stored.shape) == 3 and stored.shape[0] == 1)
     if not (in_file and two_dimensional and stored.nbytes and stored.dtype.isnative):
@@ -175,7 +175,7 @@ def _plain(stored: DatasetStorage) -> bool:
 
 
 def find_chunks(stored: DatasetStorage, handle: int) -> Chunks | None:
-    """The chunks of a dataset, or None when some are missing or the library does not state where they are."""
+    """The chunks of a dataset, or None if some are missing or the library does not report their locations."""
     root = _tree_address(stored.address, handle)
     found = None if root is None else tree_chunks(root, stored.shape, stored.sides, handle)
     return found or _from_library(stored)
@@ -193,7 +193,7 @@ def _from_library(stored: DatasetStorage) -> Chunks | None:
 
 
 def _tree_address(header: int, handle: int) -> int | None:
-    """Where the chunk index of the object with a version 1 header at `header` starts."""
+    """Address of the chunk index of the object with a version 1 header at `header`."""
     head = file_bytes(handle, 16, header)
     if len(head) < 16 or head[0] != 1:
         return None

@@ -1,10 +1,9 @@
-"""What an ordinary HDF5 file holds, read without the library and its lock: names, shapes, types, places, attributes.
+"""Contents of an ordinary HDF5 file without the library and its lock: names, shapes, types, addresses, attributes.
 
-Opening a file and asking the library for each of these takes longer than copying the features of a small slide. This
-reads what HDF5 writes by default ("HDF5 File Format Specification 3.0"): superblock 0 (II.A), groups as symbol tables
-(III.A, III.B), object headers 1 (IV.A.1). Whatever differs, in any part, raises `Unusual`, and the library reads the
-file instead: a file is never understood in half. What is read of one file is limited, so that no damage and no web of
-links makes it endless.
+Opening a file with the library takes longer than copying the features of a small slide (decision 0019). This module
+reads the default layout of HDF5 ("HDF5 File Format Specification 3.0"): superblock 0 (II.A), groups as symbol tables
+(III.A, III.B), object headers 1 (IV.A.1). Any deviation raises `Unusual`, and the library reads the
+whole file instead. The bytes read per file are limited, so that reading ends for any damage and any cycle of links.
 """
 
 from __future__ import annotations
@@ -21,20 +20,20 @@ import numpy as np
 from oceanpath.hdf5.attributes import TYPES, Unusual, attribute, sizes_of
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n\x00\x00\x00\x00\x00\x08\x08\x00"
-"""With superblock 0, its parts of version 0, and 8 bytes an offset and a length."""
+"""Superblock 0 with parts of version 0, and 8 bytes per offset and per length."""
 HEAD = 1 << 13
-"""Bytes that are read at once: all headers of a file that holds some arrays and attributes."""
+"""Bytes of the first read: all headers of a file with a few arrays and attributes."""
 MOST = 1 << 16
-"""Bytes of a header block or a heap: more is not ordinary."""
+"""Maximum bytes of a header block or a heap."""
 DEEPEST = 32
-"""Groups inside each other."""
+"""Maximum depth of groups."""
 WORK, COST = 8 << 20, 256
-"""What reading the headers of a file may cost: bytes, and so many bytes more for each read."""
+"""Maximum cost of reading the headers of a file in bytes, and the cost of each read in addition to its bytes."""
 DATASPACE, DATATYPE, LAYOUT, FILTERS, ATTRIBUTE, CONTINUATION, TABLE = 1, 3, 8, 11, 12, 16, 17
 HARMLESS = {0, 4, 5, 13, 14, 18}
-"""Padding, fill values, comments, times: nothing that moves a row."""
+"""Padding, fill values, comments, times: messages that do not affect rows."""
 LARGEST_CHUNK = 1 << 28
-"""Bytes of a chunk."""
+"""Maximum bytes of a chunk."""
 SHARED = 2
 """Flag of a message whose content is in another object."""
 SOFT = 2
@@ -43,37 +42,37 @@ SOFT = 2
 
 @dataclass(frozen=True)
 class Header:
-    """One dataset as its object header describes it."""
+    """One dataset by its object header."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     chunks: tuple[int, ...] | None
     address: int
-    """Where the rows start, or the chunk index where there are chunks."""
+    """Address of the rows, or of the chunk index."""
     filters: tuple[int, ...]
-    """Numbers of the filters that each chunk went through, in this order."""
+    """Numbers of the filters of each chunk, in order of application."""
     attrs: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What an HDF5 file holds."""
+    """Contents of an HDF5 file."""
 
     datasets: Mapping[str, Header]
     links: Mapping[str, str]
-    """Name of each soft link → the name that it stands for, as it is written in the file."""
+    """Name of each soft link → its target as written in the file."""
     attrs: Mapping[str, Any]
 
 
 class FileBytes:
-    """The bytes of an open file; its head is read once."""
+    """The bytes of an open file; its first bytes are read once."""
 
     def __init__(self, handle: int) -> None:
         self.handle, self.size, self._left = handle, os.fstat(handle).st_size, WORK
         self._head = os.pread(handle, HEAD, 0)
 
     def at(self, address: int, size: int) -> bytes:
-        """`size` bytes at `address`. Raises: Unusual: the file has not that many there, or too much was read."""
+        """`size` bytes at `address`. Raises: Unusual: beyond the end of the file, or too much was read."""
         self._left -= size + COST
         if size > MOST or address + size > self.size or self._left < 0:
             raise Unusual("outside the file, or endless")
@@ -83,9 +82,9 @@ class FileBytes:
 
 
 def read_headers(handle: int) -> Contents:
-    """Everything that an open file holds, and the attributes of the file itself.
+    """Contents of an open file.
 
-    Raises: Unusual: some part of the file is not what is described above.
+    Raises: Unusual: some part of the file deviates from the layout above.
     """
     file = FileBytes(handle)
     block = file.at(0, 96)
@@ -96,32 +95,32 @@ def read_headers(handle: int) -> Contents:
         messages = list(_messages(file, root))
         members = dict(_members(file, messages, "", frozenset([root])))
         attrs = _attributes(file, messages)
-    except (struct.error, IndexError, ValueError) as error:  # a block is shorter than what it says it holds
+    except (struct.error, IndexError, ValueError) as error:  # a block is shorter than the length it states
         raise Unusual("damaged") from error
-    datasets = {name: held for name, held in members.items() if isinstance(held, Header)}
-    return Contents(datasets, {name: held for name, held in members.items() if isinstance(held, str)}, attrs)
+    datasets = {name: member for name, member in members.items() if isinstance(member, Header)}
+    return Contents(datasets, {name: member for name, member in members.items() if isinstance(member, str)}, attrs)
 
 
 def _members(
     file: FileBytes, messages: list[tuple[int, bytes]], prefix: str, above: frozenset[int]
 ) -> Iterator[tuple[str, Header | str]]:
-    """Name of every dataset and soft link at or below a group, with its header or where it leads."""
+    """Name of every dataset and soft link at or below a group, with its header or target."""
     found = dict(messages)
     if TABLE not in found or len(above) > DEEPEST or set(found) - {TABLE, ATTRIBUTE} - HARMLESS:
         raise Unusual("group")
     tree, heap = struct.unpack_from("<2Q", found[TABLE])
     names = _heap(file, heap)
-    for name_at, address, leads in _entries(file, tree):
+    for name_at, address, target in _entries(file, tree):
         name = prefix + _text(names, name_at)
-        if leads is not None:
-            yield name, _text(names, leads)
+        if target is not None:
+            yield name, _text(names, target)
             continue
-        held = list(_messages(file, address))
-        if TABLE in dict(held):
+        member = list(_messages(file, address))
+        if TABLE in dict(member):
             if address not in above:
-                yield from _members(file, held, f"{name}/", above | {address})
+                yield from _members(file, member, f"{name}/", above | {address})
         else:
-            yield name, _header(file, held)
+            yield name, _header(file, member)
 
 
 def _text(heap: bytes, start: int) -> str:
@@ -138,7 +137,7 @@ def _heap(file: FileBytes, address: int) -> bytes:
 
 
 def _entries(file: FileBytes, tree: int) -> Iterator[tuple[int, int, int | None]]:
-    """(name, address of the header, where a soft link leads) of each member; texts are positions in the heap."""
+    """(name, address of the header, target of a soft link) of each member; texts are positions in the heap."""
     head = file.at(tree, 24)
     if head[:6] != b"TREE\0\0" or head[8:24] != b"\xff" * 16:
         raise Unusual("group of many")
@@ -149,8 +148,8 @@ def _entries(file: FileBytes, tree: int) -> Iterator[tuple[int, int, int | None]
         if head[:5] != b"SNOD\x01":
             raise Unusual("symbols")
         count = int.from_bytes(head[6:8], "little")
-        for name, address, kind, leads in struct.iter_unpack("<2QI4xI12x", file.at(node + 8, 40 * count)):
-            yield name, address, leads if kind == SOFT else None
+        for name, address, kind, target in struct.iter_unpack("<2QI4xI12x", file.at(node + 8, 40 * count)):
+            yield name, address, target if kind == SOFT else None
 
 
 def _messages(file: FileBytes, address: int) -> Iterator[tuple[int, bytes]]:
@@ -159,15 +158,15 @@ def _messages(file: FileBytes, address: int) -> Iterator[tuple[int, bytes]]:
     if head[0] != 1:
         raise Unusual("object header")
     blocks = [(address + 16, int.from_bytes(head[8:12], "little"))]
-    for place, size in blocks:
-        raw, at = file.at(place, size), 0
+    for start, size in blocks:
+        raw, at = file.at(start, size), 0
         while at + 8 <= size:
             kind, length, flags = struct.unpack_from("<HHB", raw, at)
             content = raw[at + 8 : at + 8 + length]
             if flags & SHARED or len(content) != length:
                 raise Unusual("message")
             if kind == CONTINUATION:
-                blocks.append(struct.unpack_from("<2Q", content))  # the loop comes to it
+                blocks.append(struct.unpack_from("<2Q", content))  # the loop reads it next
             else:
                 yield kind, content
             at += 8 + length

@@ -1,8 +1,8 @@
-"""The rows of an HDF5 dataset in blocks, read past the library and its lock where the file's layout allows it.
+"""Rows of an HDF5 dataset in blocks, read without the library and its lock if the layout allows it.
 
-contiguous, or chunks of whole rows without filters   `Runs`: bytes fetched straight from the file
-chunks with deflate, also after shuffle               `Tiles`: stored bytes fetched, inflated here
-anything else                                         read by the library, see `hdf5_library`
+contiguous, or chunks of whole rows without filters   `Runs`: bytes read directly from the file
+chunks with deflate, also after shuffle               `Tiles`: stored bytes read and decompressed here
+anything else                                         read by the library in its child process
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from oceanpath.hdf5.headers import Header
 
 Rows = NDArray[Any]
 BLOCK_BYTES = 4 << 20
-"""Large enough that what a block costs beside its bytes does not count, small beside a slide."""
+"""Large enough that the fixed cost of a block is negligible, small compared with a slide."""
 TILES_BYTES = 1 << 20
-"""What is inflated at once: small enough that the allocator hands the same warm memory out for every slide."""
+"""Bytes decompressed at a time: small enough that the allocator reuses the same memory for every slide."""
 DEFLATE, SHUFFLE = 1, 2
 INFLATABLE = ((DEFLATE,), (SHUFFLE, DEFLATE))
 
@@ -41,11 +41,11 @@ class Tiles:
 
 
 Way = Runs | Tiles
-"""How the rows of a dataset are read without the library."""
+"""A description of how to read the rows of a dataset without the library."""
 
 
 def header_way(header: Header, handle: int) -> Way | None:
-    """How to read a dataset whose header was read without the library; None when only the library can."""
+    """How to read a dataset whose header was read without the library; None if only the library can."""
     if header.chunks is None:
         size = np.array([math.prod(header.shape) * header.dtype.itemsize], np.int64)
         return Runs(np.array([header.address], np.int64), size, size)
@@ -58,7 +58,7 @@ def header_way(header: Header, handle: int) -> Way | None:
 def chunked_way(
     shape: tuple[int, ...], sides: tuple[int, ...], dtype: np.dtype[Any], filters: tuple[int, ...], chunks: Chunks
 ) -> Way | None:
-    """How to read a dataset with these chunks and filters; None when only the library can."""
+    """How to read a dataset with these chunks and filters; None if only the library can."""
     if any(side != 1 for side in sides[:-2]):
         return None
     if filters:
@@ -72,7 +72,7 @@ def chunked_way(
 
 
 def stored_bytes(way: Way) -> int:
-    """Bytes that a dataset takes in its file."""
+    """Stored bytes of a dataset."""
     return way.nbytes if isinstance(way, Runs) else int(way.chunks.sizes.sum())
 
 
@@ -101,7 +101,7 @@ def run_blocks(runs: Runs, handle: int, shape: tuple[int, int], dtype: np.dtype[
 
 
 def _from_tiles(tiles: Tiles, handle: int) -> Iterator[Rows]:
-    """Blocks of whole bands of chunks: all chunks of a block are inflated side by side, then put in their places."""
+    """Blocks of whole bands of chunks: all chunks of a block are decompressed, then copied in order."""
     (n, dim), (high, wide), dtype = tiles.shape[-2:], tiles.sides[-2:], tiles.dtype
     across = -(-dim // wide)
     bands = max(1, TILES_BYTES // (high * across * wide * dtype.itemsize))
@@ -126,13 +126,13 @@ def _from_tiles(tiles: Tiles, handle: int) -> Iterator[Rows]:
 
 
 class Packed:
-    """The stored bytes of compressed chunks, in memory that is used again: fresh pages take longer than the bytes."""
+    """The stored bytes of compressed chunks, in reused memory: new pages take longer than the bytes."""
 
     def __init__(self, handle: int) -> None:
         self._handle, self._memory = handle, memoryview(b"")
 
     def read(self, chunks: Chunks, which: slice) -> list[memoryview]:
-        """Each of some chunks, by one call where they are close together; overwritten by the next reading.
+        """The bytes of each chunk, one read for chunks close together; overwritten by the next call.
 
         Raises: EOFError: the file is cut off.
         """
@@ -151,7 +151,7 @@ class Packed:
 
 
 def _inflate(stored: list[memoryview], out: NDArray[np.uint8]) -> None:
-    """Inflate each chunk into its row of `out`. Raises: ValueError: one is damaged."""
+    """Decompress each chunk into its row of `out`. Raises: ValueError: one is damaged."""
     from imagecodecs import DeflateError, deflate_decode  # libdeflate; only files with filters need it
 
     for raw, row in zip(stored, out, strict=True):
@@ -160,16 +160,16 @@ def _inflate(stored: list[memoryview], out: NDArray[np.uint8]) -> None:
         except DeflateError as error:
             raise ValueError(f"a compressed chunk is damaged: {error}") from error
         if len(got) != len(row):
-            raise ValueError(f"a compressed chunk holds {len(got)} bytes, not {len(row)}")
+            raise ValueError(f"a compressed chunk has {len(got)} bytes, not {len(row)}")
 
 
 def _unshuffled(raw: NDArray[np.uint8], itemsize: int) -> NDArray[np.uint8]:
-    """Rows of bytes in which the first bytes of all values came first, then the second, and so on."""
+    """Inverse of the shuffle filter, which stores the first bytes of all values, then the second, and so on."""
     return np.ascontiguousarray(raw.reshape(len(raw), itemsize, -1).swapaxes(1, 2)).reshape(raw.shape)
 
 
 def _inflate_one_by_one(tiles: Tiles, which: slice, packed: Packed, out: NDArray[np.uint8]) -> None:
-    """The same where some chunks went through some filters only; bit i of a mask is set where filter i was left out."""
+    """`_unshuffle` for chunks with skipped filters; bit i of a mask is set if filter i was skipped."""
     masks = tiles.chunks.masks[which].tolist()
     for stored, mask, row in zip(packed.read(tiles.chunks, which), masks, out, strict=True):
         left_out = {number for place, number in enumerate(tiles.filters) if mask >> place & 1}

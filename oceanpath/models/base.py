@@ -1,7 +1,7 @@
-"""What every aggregator promises, whatever it does inside.
+"""The contract of every aggregator.
 
 padding and the other bags of a batch never change a slide's embedding
-packed = padded = alone = streamed in blocks
+packed, padded, alone and streamed in blocks give the same result
 attention is float32 (float64 for a float64 model), non-negative and sums to 1 over the real patches of a bag
 the order of patches does not matter, unless the class sets `ordered`
 """
@@ -81,7 +81,7 @@ class BaseMIL(nn.Module, ABC):
         """Embeddings of padded bags; each has at least one real patch.
 
         Args:
-            h: [B, N, in_dim], any floating dtype; what stands in padded rows is never looked at.
+            h: [B, N, in_dim], any floating dtype; the values of padded rows are never read.
             mask: [B, N] bool, True where a patch is real; None = all are.
             coords: [B, N, 2] int32 level-0 pixels; None = unknown.
             return_attention: whether attention is wanted.

@@ -1,8 +1,7 @@
 """The single attention branch of CLAM: Lu et al., Nature Biomedical Engineering 2021, equations 1 and 2.
 
-At the level of the bag it is gated attention at the published widths: what tells CLAM from ABMIL is a loss on the most
-and least attended patches, which needs the label of the slide, so it belongs to the classifier (`clustering`) and is
-asked for by `instance_weight`.
+At bag level it is gated attention with the published widths. CLAM differs from ABMIL in a loss on the most and least
+attended patches, which needs the label of the slide (`clustering`); `instance_weight` switches it on.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def _changed(key: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> lis
 
 
 def _differences(before: Any, now: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:
-    """(dotted key, old, new) for every leaf that differs; None stands for absent."""
+    """(dotted key, old, new) for every leaf that differs; None means absent."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         differences: list[tuple[str, Any, Any]] = []
         for key in sorted({*before, *now}):

@@ -132,8 +132,8 @@ class Runner:
                 self._end_step(StepState(step, "skipped", why=reasons), {})
                 return
             state, identity, contents = self._inspect(step)
-            anew = step.name in self.options.forced or state.damaged
-            inputs = self._inputs(step, contents, reuse=not anew)
+            repeated = step.name in self.options.forced or state.damaged
+            inputs = self._inputs(step, contents, reuse=not repeated)
         if state.state != "fresh":
             state = self._make(state, identity, inputs)
         with self._lock:

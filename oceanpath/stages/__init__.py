@@ -1,1 +1,1 @@
-"""The rooms, one folder each, all with the same door; `catalog` is the one list of them."""
+"""The stages: one package each, all with the same interface; `catalog` lists them."""

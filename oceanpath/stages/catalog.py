@@ -1,4 +1,4 @@
-"""The one list of rooms, in flow order, and of the tables they share. Nothing else knows them all."""
+"""The only list of all stages, in flow order, and of the tables that several of them use."""
 
 from __future__ import annotations
 

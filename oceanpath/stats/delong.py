@@ -78,7 +78,7 @@ def delong_test(positive: NDArray[np.bool_], a: Floats, b: Floats) -> DeLong:
     """
     v10, v01 = _placements(positive, np.stack([a, b]))
     areas = v10.mean(axis=1)
-    # The variance of the difference directly: the sum of covariances would lose digits when models are alike.
+    # The variance of the difference directly: the sum of covariances would lose digits when models are nearly equal.
     variance = float(np.var(v10[0] - v10[1], ddof=1) / v10.shape[1] + np.var(v01[0] - v01[1], ddof=1) / v01.shape[1])
     error, difference = float(np.sqrt(variance)), float(areas[0] - areas[1])
     first, second, n = float(areas[0]), float(areas[1]), len(positive)
@@ -93,7 +93,7 @@ def delong_test(positive: NDArray[np.bool_], a: Floats, b: Floats) -> DeLong:
 def _placements(positive: NDArray[np.bool_], scores: Floats) -> tuple[Floats, Floats]:
     """Per model, the share of negatives below each positive [k, m] and of positives above each negative [k, n]."""
     if scores.ndim != 2 or scores.shape[1] != len(positive):
-        raise StageError("one score per row and model is required", expected=len(positive), got=scores.shape)
+        raise StageError("not one score per row and model", expected=len(positive), got=scores.shape)
     m, n = int(positive.sum()), int((~positive).sum())
     if min(m, n) < 2:
         raise StageError("DeLong's variance needs two rows of each class", got=f"{m} positive, {n} negative")

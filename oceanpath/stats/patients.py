@@ -38,7 +38,7 @@ def patient_rows(patients: Sequence[str], labels: NDArray[np.int64], probs: Floa
     """
     if not len(patients) == len(labels) == len(probs):
         raise StageError(
-            "one patient, label and row of probabilities per slide is required", got=f"{len(patients)}, {len(labels)}"
+            "not one patient, label and row of probabilities per slide", got=f"{len(patients)}, {len(labels)}"
         )
     names, first, numbers = np.unique(np.asarray(patients, dtype=str), return_index=True, return_inverse=True)
     own = labels[first]

@@ -101,9 +101,7 @@ def draw_patients(
         StageError: no rows, or patients and labels of different length.
     """
     if len(patients) != len(labels) or len(labels) == 0:
-        raise StageError(
-            "one patient per row, and at least one row, are required", expected=len(labels), got=len(patients)
-        )
+        raise StageError("not one patient per row, or no rows", expected=len(labels), got=len(patients))
     names, numbers = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
     present, classes = np.unique(labels, return_inverse=True)
     rows_of = np.zeros((len(names), len(present)))

@@ -175,7 +175,7 @@ def test_embeddings_that_are_not_finite_or_not_one_a_slide_are_refused(published
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"folds": 3}, "one entry of per_fold per fold"),
+        ({"folds": 3}, "not one entry of per_fold per fold"),
         ({"per_fold": [{"fold": 1}, {"fold": 0}]}, "fold order"),
         ({"selected": None}, ""),
     ],

@@ -76,12 +76,12 @@ def test_a_store_that_is_held_elsewhere_answers_from_its_files(make_store: Make,
     """On torch's meta device, which holds shapes alone: what is asked for on the CPU must come from the files."""
     files = make_store(bags, coords=True)
     held = ResidentStore(files, "meta")
-    assert held.held_features.shape == (17, 6)
-    assert held.held_features.dtype == torch.float16
-    assert held.held_coords is not None
-    assert held.held_coords.shape == (17, 2)
-    assert held.held_coords.dtype == torch.int32
-    assert held.held_features.is_meta and held.held_coords.is_meta
+    assert held.resident_features.shape == (17, 6)
+    assert held.resident_features.dtype == torch.float16
+    assert held.resident_coords is not None
+    assert held.resident_coords.shape == (17, 2)
+    assert held.resident_coords.dtype == torch.int32
+    assert held.resident_features.is_meta and held.resident_coords.is_meta
     assert held.starts == [0, 3, 4, 12, 17]
     for i in range(4):
         assert np.array_equal(held.features(i), files.features(i))

@@ -74,7 +74,7 @@ def test_verified_reading_is_asked_for_without_writing_or_retraining(cohort: Coh
 def test_an_adopting_store_names_the_file_that_changed(cohort: Cohort, capsys: pytest.CaptureFixture[str]) -> None:
     cohort.toml = cohort.toml.replace("[mmap]", '[mmap]\nmode = "adopt"')
     assert mmap(cohort) == 0
-    assert "16 slides adopted" in capsys.readouterr().err
+    assert "16 slides referenced" in capsys.readouterr().err
     assert not list(store(cohort).glob("features_*.bin"))
     assert mmap(cohort, "--verify") == 0
     assert run_app(["ledger", "verify", "--workspace", str(cohort.folder / "out"), "--deep"]) == 0

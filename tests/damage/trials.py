@@ -29,7 +29,7 @@ BAD = ("ACCEPTED", "TRACEBACK")
 REMADE = 20
 """Making a step again takes seconds: every so many trials of a cut file the step is made, otherwise only planned."""
 READERS = ("ledger", "predict", "coverage")
-"""Commands that change nothing, so that what they print tells all."""
+"""Commands that change nothing: their output is their whole result."""
 Commands = tuple[str, ...]
 
 
@@ -201,7 +201,7 @@ def _verdict(project: Project, path: Path, spoilt: bytes, commands: Commands, sa
 
 
 def count(project: Project, kind: Kind) -> dict[str, Counter[str]]:
-    """All trials of a kind; tells of those that end badly."""
+    """Verdicts of all trials of a kind, counted; prints each trial that ends wrongly."""
     found: dict[str, Counter[str]] = {how: Counter() for how in kind.hows}
     started = time.perf_counter()
     for how in kind.hows:

@@ -1,4 +1,4 @@
-"""A toy house: three rooms that count letters, with all the doors of the real one."""
+"""A toy project: three stages that count letters, with the interface of the real ones."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ from pathlib import Path
 from tests.pipeline import conftest
 if __name__ == "__main__":
     folder, jobs, force, *sets = sys.argv[1:]
-    states = conftest.House(Path(folder)).run(sets, force.split(), jobs=int(jobs))
+    states = conftest.ToyProject(Path(folder)).run(sets, force.split(), jobs=int(jobs))
     print(*conftest.CALLS, sep="\\n")
     for state in states.values():
         if state.error:
             sys.exit(str(state.error))
 """
 CALLS: list[str] = []
-"""Every piece of work that really ran, in order."""
+"""Names of all work that ran, in order."""
 FAIL: set[str] = set()
-"""Work that must fail."""
+"""Names of work that must fail."""
 
 
 class DataTable(Settings):
@@ -69,7 +69,7 @@ class ReportSettings(Settings):
 def read(settings: ReadSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
     CALLS.append("read")
     if "read" in FAIL:
-        raise StageError("told to fail", where="read")
+        raise StageError("fails on request", where="read")
     text = settings.words.read_text().splitlines()[0]  # only the first line counts: for early cut-off
     (out / "text.txt").write_text(text.upper() if settings.upper else text)
     return Summary(("read it",), {"length": len(text)})
@@ -83,7 +83,7 @@ def parts(settings: CountSettings, inputs: Inputs) -> list[Part]:
 def count_part(settings: CountSettings, inputs: Inputs, part: Part, out: Path, progress: Progress) -> Summary:
     CALLS.append(f"count {part.key}")
     if part.key in FAIL:
-        raise StageError("told to fail", where=part.key)
+        raise StageError("fails on request", where=part.key)
     if f"refuse {part.key}" in FAIL:
         raise OSError(28, "No space left on device")
     if f"crash {part.key}" in FAIL:
@@ -108,9 +108,9 @@ def report(settings: ReportSettings, inputs: Inputs, out: Path, progress: Progre
 
 
 AHEAD: dict[str, Preview] = {}
-"""What the preflights tell, by stage."""
+"""Stage → the report of its preflight."""
 SEEN: dict[str, ParentSources] = {}
-"""What they were given."""
+"""Stage → the sources that its preflight received."""
 
 
 def read_ahead(settings: ReadSettings, sources: ParentSources) -> Preview:
@@ -127,14 +127,14 @@ def count_ahead(settings: CountSettings, sources: ParentSources) -> Preview:
 
 def check(path: Path) -> None:
     if "check" in FAIL:
-        raise ArtifactError("told to find it bad", where=path)
+        raise ArtifactError("is bad on request", where=path)
 
 
 def toy_catalog(version: int = 1) -> Catalog:
-    door = {"check": f"{HERE}:check"}
+    common = {"check": f"{HERE}:check"}
     return Catalog(
         stages=(
-            Stage("read", 1, ReadSettings, f"{HERE}:read", when="data.words", preflight=f"{HERE}:read_ahead", **door),
+            Stage("read", 1, ReadSettings, f"{HERE}:read", when="data.words", preflight=f"{HERE}:read_ahead", **common),
             Stage(
                 "count",
                 version,
@@ -145,16 +145,16 @@ def toy_catalog(version: int = 1) -> Catalog:
                 part_work=f"{HERE}:count_part",
                 allows="tolerant",
                 preflight=f"{HERE}:count_ahead",
-                **door,
+                **common,
             ),
-            Stage("report", 1, ReportSettings, f"{HERE}:report", needs=("count",), across=("count",), **door),
+            Stage("report", 1, ReportSettings, f"{HERE}:report", needs=("count",), across=("count",), **common),
         ),
         tables={"data": Table(DataTable.model_validate, DataTable)},
         scalars={"seed": 0},
     )
 
 
-class Still:
+class SilentScreen:
     """A screen that draws nothing."""
 
     def begin(self, step: Step, why: list[str]) -> Progress:
@@ -165,7 +165,7 @@ class Still:
 
 
 @dataclass
-class House:
+class ToyProject:
     """A folder with an experiment file, a word file and a workspace."""
 
     folder: Path
@@ -195,12 +195,12 @@ class House:
         self.workspace.open()
         with Ledger(self.workspace.ledger) as ledger:
             chosen = RunOptions(forced_steps(made, force), **options)
-            states = Runner(made, self.workspace, ledger, "test", Still(), chosen).run()
+            states = Runner(made, self.workspace, ledger, "test", SilentScreen(), chosen).run()
         return {state.step.name: state for state in states}
 
 
 def project(folder: Path) -> Path:
-    """Make the folder, with an experiment of three steps."""
+    """Create the folder, with an experiment of three steps."""
     folder.mkdir(exist_ok=True)
     (folder / "words.txt").write_text("abba\nsecond line\n")
     (folder / "toy.toml").write_text('name = "toy"\n[data]\nwords = "words.txt"\n[read]\n[count]\n[report]\n')
@@ -210,9 +210,9 @@ def project(folder: Path) -> Path:
 def start(
     folder: Path, *sets: str, jobs: int = 1, force: str = "", inside: Sequence[str] = ()
 ) -> subprocess.Popen[str]:
-    """Run the experiment of a folder in a process of its own, which tells the work that was done in it.
+    """Run the experiment of a folder in its own process, which prints the work that it did.
 
-    `inside` is a command that runs the one given to it.
+    `inside` is a command that runs another one.
     """
     script = folder / "run.py"
     script.write_text(RUN)
@@ -222,7 +222,7 @@ def start(
 
 
 @pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ToyProject:
     import sys
 
     monkeypatch.setitem(sys.modules, HERE, sys.modules.get(HERE) or __import__(HERE))
@@ -230,7 +230,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     CALLS.clear()
     AHEAD.clear()
     SEEN.clear()
-    return House(project(tmp_path))
+    return ToyProject(project(tmp_path))
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from .conftest import project
 CODE = """
 import sys
 from pathlib import Path
-from tests.pipeline.conftest import House
+from tests.pipeline.conftest import ToyProject
 from oceanpath.errors import OceanPathError
 try:
-    states = House(Path(sys.argv[1])).run()
+    states = ToyProject(Path(sys.argv[1])).run()
 except OceanPathError as error:
     sys.exit(f"told: {error}")
 failed = [state.error for state in states.values() if state.error]

@@ -1,4 +1,4 @@
-"""What an experiment file may say, and how it is told when it says something else."""
+"""Experiment files: what they may contain, and the errors for everything else."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ from oceanpath.pipeline.experiment import load
         ('name = "../up"\n', ["usable as a folder name"]),
     ],
 )
-def test_a_wrong_file_is_told_where_and_what_is_near(house, text: str, words: list[str]) -> None:
-    house.write(text)
+def test_a_wrong_file_is_told_where_and_what_is_near(toy, text: str, words: list[str]) -> None:
+    toy.write(text)
     with pytest.raises(ExperimentError) as caught:
-        load(house.file, house.catalog)
+        load(toy.file, toy.catalog)
     for word in words:
         assert word in str(caught.value)
 
 
-def test_all_problems_are_told_at_once(house) -> None:
+def test_all_problems_are_told_at_once(toy) -> None:
     text = "sede = 1\n[coutn]\n[data]\nwrods = 'x'\n[count]\nfactor = 0\nletters = 3\n"
-    house.write(f"{text}[[variant]]\nname = 'v'\nread.uper = 1\n")
+    toy.write(f"{text}[[variant]]\nname = 'v'\nread.uper = 1\n")
     with pytest.raises(ExperimentError) as caught:
-        load(house.file, house.catalog)
+        load(toy.file, toy.catalog)
     lines = str(caught.value).splitlines()
     for number, words in enumerate(("'sede'", "'coutn'", "'wrods'", "factor", "letters", "'uper'"), 1):
         assert any(line.startswith(f"  {number}. ") and words in line for line in lines), (words, lines)
@@ -53,67 +53,67 @@ def test_all_problems_are_told_at_once(house) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-8"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_a_byte_order_mark_is_no_part_of_the_file(house, encoding: str, end: str) -> None:
-    house.file.write_bytes(f'[data]{end}words = "é.txt"{end}'.encode(encoding))
-    assert load(house.file, house.catalog).base.value("data.words").name == "é.txt"
+def test_a_byte_order_mark_is_no_part_of_the_file(toy, encoding: str, end: str) -> None:
+    toy.file.write_bytes(f'[data]{end}words = "é.txt"{end}'.encode(encoding))
+    assert load(toy.file, toy.catalog).base.value("data.words").name == "é.txt"
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "latin-1"])
-def test_another_encoding_is_named(house, encoding: str) -> None:
-    house.file.write_bytes('[data]\nwords = "é.txt"\n'.encode(encoding))
+def test_another_encoding_is_named(toy, encoding: str) -> None:
+    toy.file.write_bytes('[data]\nwords = "é.txt"\n'.encode(encoding))
     with pytest.raises(ExperimentError, match=r"toy\.toml: the experiment file is not in UTF-8.*Save it as UTF-8"):
-        load(house.file, house.catalog)
+        load(toy.file, toy.catalog)
 
 
-def test_a_key_may_ask_whether_a_stage_has_a_table(house) -> None:
-    house.write("[count]\n")
-    variant = load(house.file, house.catalog).base
+def test_a_key_may_ask_whether_a_stage_has_a_table(toy) -> None:
+    toy.write("[count]\n")
+    variant = load(toy.file, toy.catalog).base
     assert (variant.value("stage.count"), variant.value("stage.report")) == (True, False)
 
 
-def test_a_missing_file_is_named(house) -> None:
+def test_a_missing_file_is_named(toy) -> None:
     with pytest.raises(ExperimentError, match=r"nowhere\.toml"):
-        load(house.folder / "nowhere.toml", house.catalog)
+        load(toy.folder / "nowhere.toml", toy.catalog)
 
 
-def test_relative_paths_are_meant_from_the_file_that_says_them(house, monkeypatch: pytest.MonkeyPatch) -> None:
-    (house.folder / "base").mkdir()
-    (house.folder / "base" / "base.toml").write_text('[data]\nwords = "w.txt"\n')
-    house.write('extends = "base/base.toml"\n[read]\n')
-    assert load(house.file, house.catalog).base.value("data.words") == house.folder.resolve() / "base" / "w.txt"
-    monkeypatch.chdir(house.folder)
-    over = load(house.file, house.catalog, ("data.words=here.txt",))
+def test_relative_paths_are_meant_from_the_file_that_says_them(toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    (toy.folder / "base").mkdir()
+    (toy.folder / "base" / "base.toml").write_text('[data]\nwords = "w.txt"\n')
+    toy.write('extends = "base/base.toml"\n[read]\n')
+    assert load(toy.file, toy.catalog).base.value("data.words") == toy.folder.resolve() / "base" / "w.txt"
+    monkeypatch.chdir(toy.folder)
+    over = load(toy.file, toy.catalog, ("data.words=here.txt",))
     assert over.base.value("data.words") == Path.cwd() / "here.txt"
-    rooted = load(house.file, house.catalog, ("data.root=far",))
+    rooted = load(toy.file, toy.catalog, ("data.root=far",))
     assert rooted.base.value("data.words") == Path.cwd() / "far" / "w.txt"
 
 
-def test_a_value_may_come_from_the_table_of_another_stage(house) -> None:
-    house.write("seed = 7\n[count]\nfactor = 3\n[[variant]]\nname = 'v'\ncount.factor = 5\n")
-    base, other = load(house.file, house.catalog).variants
+def test_a_value_may_come_from_the_table_of_another_stage(toy) -> None:
+    toy.write("seed = 7\n[count]\nfactor = 3\n[[variant]]\nname = 'v'\ncount.factor = 5\n")
+    base, other = load(toy.file, toy.catalog).variants
     assert (base.value("count.factor"), base.value("count.letters"), base.value("count.seed")) == (3, "ab", 7)
     assert other.value("count.factor") == 5
-    assert base.value("count") == base.settings(house.catalog.stage("count"))
+    assert base.value("count") == base.settings(toy.catalog.stage("count"))
     with pytest.raises(ExperimentError, match="unknown stage 'coutn'"):
         base.value("coutn.factor")
 
 
-def test_an_extended_file_is_merged_key_by_key(house) -> None:
-    (house.folder / "base.toml").write_text('seed = 3\n[count]\nfactor = 2\nletters = "x"\n')
-    house.write('extends = "base.toml"\n[count]\nfactor = 5\n')
-    experiment = load(house.file, house.catalog)
-    made = experiment.base.settings(house.catalog.stage("count"))
+def test_an_extended_file_is_merged_key_by_key(toy) -> None:
+    (toy.folder / "base.toml").write_text('seed = 3\n[count]\nfactor = 2\nletters = "x"\n')
+    toy.write('extends = "base.toml"\n[count]\nfactor = 5\n')
+    experiment = load(toy.file, toy.catalog)
+    made = experiment.base.settings(toy.catalog.stage("count"))
     assert (made.factor, made.letters, made.seed) == (5, "x", 3)
 
 
-def test_an_empty_table_asks_for_its_stage(house) -> None:
-    house.write("[count]\n")
-    assert load(house.file, house.catalog).requested_stages() == ["count"]
+def test_an_empty_table_asks_for_its_stage(toy) -> None:
+    toy.write("[count]\n")
+    assert load(toy.file, toy.catalog).requested_stages() == ["count"]
 
 
-def test_a_when_key_asks_for_its_stage(house) -> None:
-    house.write('[data]\nwords = "words.txt"\n')
-    assert load(house.file, house.catalog).requested_stages() == ["read"]
+def test_a_when_key_asks_for_its_stage(toy) -> None:
+    toy.write('[data]\nwords = "words.txt"\n')
+    assert load(toy.file, toy.catalog).requested_stages() == ["read"]
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from oceanpath.pipeline.stage import Inputs, Stage
 from oceanpath.pipeline.workspace import MANIFEST, read_manifest
 
 
-def place(house, step: str) -> Path:
-    return (house.folder / "out" / "experiments" / "toy" / step).resolve()
+def place(toy, step: str) -> Path:
+    return (toy.folder / "out" / "experiments" / "toy" / step).resolve()
 
 
 def spoil(path: Path, *, late: bool = False) -> None:
@@ -29,54 +29,54 @@ def spoil(path: Path, *, late: bool = False) -> None:
 
 
 @pytest.mark.parametrize("late", [False, True])
-def test_a_step_refuses_a_parent_with_a_changed_byte_by_name(house, calls, late: bool) -> None:
-    house.run()
-    file = place(house, "count") / "counts.json"
+def test_a_step_refuses_a_parent_with_a_changed_byte_by_name(toy, calls, late: bool) -> None:
+    toy.run()
+    file = place(toy, "count") / "counts.json"
     spoil(file, late=late)
-    states = house.run(["report.title=x"])
+    states = toy.run(["report.title=x"])
     assert calls() == []
     assert isinstance(states["report"].error, ArtifactError)
     said = states["report"].error.render()
     assert str(file) in said
     assert f"oceanpath ledger verify --deep --repair {file.parent}" in said
-    assert not list(house.workspace.root.glob("runs/report/*.partial"))
+    assert not list(toy.workspace.root.glob("runs/report/*.partial"))
 
 
-def test_what_is_fresh_is_not_read(house, calls) -> None:
-    house.run()
-    spoil(place(house, "count") / "counts.json")
-    assert [state.state for state in house.run().values()] == ["fresh"] * 3
+def test_what_is_fresh_is_not_read(toy, calls) -> None:
+    toy.run()
+    spoil(place(toy, "count") / "counts.json")
+    assert [state.state for state in toy.run().values()] == ["fresh"] * 3
 
 
-def test_a_part_is_compared_before_it_is_gathered(house, calls) -> None:
-    house.run()
-    (part,) = house.workspace.root.glob("parts/count/*/a.txt")
+def test_a_part_is_compared_before_it_is_gathered(toy, calls) -> None:
+    toy.run()
+    (part,) = toy.workspace.root.glob("parts/count/*/a.txt")
     spoil(part)
-    shutil.rmtree(place(house, "count"))
-    states = house.run()
+    shutil.rmtree(place(toy, "count"))
+    states = toy.run()
     assert calls() == []
     assert states["count"].error is not None
     assert str(part) in states["count"].error.render()
 
 
-def test_parts_that_are_whole_are_not_made_again_for_a_damaged_whole(house, calls) -> None:
-    house.run()
-    (place(house, "count") / MANIFEST).write_text("{}")
-    assert house.run()["count"].state == "ok"
+def test_parts_that_are_whole_are_not_made_again_for_a_damaged_whole(toy, calls) -> None:
+    toy.run()
+    (place(toy, "count") / MANIFEST).write_text("{}")
+    assert toy.run()["count"].state == "ok"
     assert calls() == ["count"]
-    house.run(force=["count"])
+    toy.run(force=["count"])
     assert calls() == ["count a", "count b", "count", "report"]
 
 
-def test_comparing_can_be_left_out(house, calls) -> None:
-    house.run()
-    spoil(place(house, "count") / "counts.json")
-    assert house.run(["report.title=x"], verify=False)["report"].state == "ok"
+def test_comparing_can_be_left_out(toy, calls) -> None:
+    toy.run()
+    spoil(place(toy, "count") / "counts.json")
+    assert toy.run(["report.title=x"], verify=False)["report"].state == "ok"
 
 
-def test_every_byte_of_a_manifest_is_sealed(house) -> None:
-    house.run()
-    path = place(house, "report") / MANIFEST
+def test_every_byte_of_a_manifest_is_sealed(toy) -> None:
+    toy.run()
+    path = place(toy, "report") / MANIFEST
     raw = path.read_bytes()
     for at in range(len(raw)):
         path.write_bytes(raw[:at] + bytes([raw[at] ^ 4]) + raw[at + 1 :])
@@ -86,23 +86,23 @@ def test_every_byte_of_a_manifest_is_sealed(house) -> None:
     assert read_manifest(path.parent) is not None
 
 
-def test_a_manifest_from_before_there_were_seals_is_accepted(house) -> None:
-    house.run()
-    path = place(house, "report") / MANIFEST
+def test_a_manifest_from_before_there_were_seals_is_accepted(toy) -> None:
+    toy.run()
+    path = place(toy, "report") / MANIFEST
     raw = json.loads(path.read_text())
     del raw["seal"], raw["local"]
     path.write_text(json.dumps(raw, indent=1, sort_keys=True))
-    assert [state.state for state in house.run().values()] == ["fresh"] * 3
+    assert [state.state for state in toy.run().values()] == ["fresh"] * 3
 
 
-def test_what_a_stage_compares_itself_is_left_to_it(house) -> None:
+def test_what_a_stage_compares_itself_is_left_to_it(toy) -> None:
     stage = Stage("x", 1, None, "", "", self_checked=("count/*.bin", "read/big/*"))  # type: ignore[arg-type]  # only names
     assert not stage.compared("count")("a.bin")
     assert stage.compared("count")("a.json")
     assert stage.compared("read")("a.bin")
     assert not stage.compared("read")("big/deep/a")
-    house.run()
-    folder = place(house, "count")
+    toy.run()
+    folder = place(toy, "count")
     spoil(folder / "counts.json")
     inputs = Inputs({"count": folder})
     inputs.check("count", ["another.txt"])
@@ -118,9 +118,9 @@ def test_a_folder_that_was_never_published_has_nothing_to_compare_with(tmp_path:
         changed(tmp_path, lambda name: True)
 
 
-def test_local_files_are_sealed_and_may_be_missing(house) -> None:
-    house.run()
-    folder = place(house, "report")
+def test_local_files_are_sealed_and_may_be_missing(toy) -> None:
+    toy.run()
+    folder = place(toy, "report")
     manifest = json.loads((folder / MANIFEST).read_text())
     (folder / "local").mkdir()
     (folder / "local" / "here.txt").write_text("here")

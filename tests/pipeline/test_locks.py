@@ -1,4 +1,4 @@
-"""One holder at a time; the dead are replaced, the living are waited for."""
+"""A lock has one holder at a time: a stale lock is broken, a running holder is waited for."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from oceanpath.pipeline import maintenance
 from oceanpath.pipeline.workspace import read_manifest
 
-from .conftest import CALLS, FAIL, House
+from .conftest import CALLS, FAIL, ToyProject
 
 EXAMPLES = int(os.environ.get("OCEANPATH_EXAMPLES", "60"))
 TEXTS = ("abba", "b", "aab c", "")
@@ -27,8 +27,8 @@ class Machine(RuleBasedStateMachine):
     @initialize()
     def build(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="machine-"))
-        self.house = House(self.folder)
-        self.house.write('name = "toy"\n[data]\nwords = "words.txt"\n[read]\n[count]\n[report]\n')
+        self.toy = ToyProject(self.folder)
+        self.toy.write('name = "toy"\n[data]\nwords = "words.txt"\n[read]\n[count]\n[report]\n')
         self.words, self.factor, self.title = "abba", 1, "t"
         self.known: dict[str, tuple[object, ...]] = {}
         self.save()
@@ -39,7 +39,7 @@ class Machine(RuleBasedStateMachine):
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def save(self) -> None:
-        self.house.words.write_text(f"{self.words}\nrest\n")
+        self.toy.words.write_text(f"{self.words}\nrest\n")
 
     def wanted(self) -> dict[str, tuple[object, ...]]:
         """Work → everything that determines it, by hand."""
@@ -59,29 +59,29 @@ class Machine(RuleBasedStateMachine):
 
     @rule(when=st.sampled_from([0, 1_000_000_000, 4_000_000_000]))
     def touch(self, when: int) -> None:
-        os.utime(self.house.words, (when, when))
+        os.utime(self.toy.words, (when, when))
 
     @rule()
     def run(self) -> None:
         needed = self.needed()
-        states = self.house.run(self.sets())
+        states = self.toy.run(self.sets())
         assert not [state.error for state in states.values() if state.error]
         assert sorted(CALLS) == sorted(needed)
         self.learn()
-        place = self.house.workspace.folder("stage", "report", states["report"].fingerprint)
+        place = self.toy.workspace.folder("stage", "report", states["report"].fingerprint)
         counted = {letter: self.words.count(letter) * self.factor for letter in "ab"}
         assert (place / "report.txt").read_text() == self.title + str(counted).replace("'", '"')
 
     def needed(self) -> set[str]:
         """Work that a run must do: whose result does not lie there; parts only when their whole must be made."""
-        there = {self.known[path.name] for path in maintenance.published(self.house.workspace)}
+        there = {self.known[path.name] for path in maintenance.published(self.toy.workspace)}
         missing = {name for name, identity in self.wanted().items() if identity not in there}
         return {name for name in missing if not name.startswith("count ") or "count" in missing}
 
     def learn(self) -> None:
         """Write down what each new folder was made from."""
         wanted = self.wanted()
-        for path in maintenance.published(self.house.workspace):
+        for path in maintenance.published(self.toy.workspace):
             manifest = read_manifest(path)
             assert manifest is not None
             part = manifest.identity.get("part")
@@ -91,7 +91,7 @@ class Machine(RuleBasedStateMachine):
     @rule(name=st.sampled_from(["read", "a", "b", "crash b", "check"]))
     def fail(self, name: str) -> None:
         FAIL.add(name)
-        self.house.run(self.sets())
+        self.toy.run(self.sets())
         FAIL.clear()
         self.learn()
 
@@ -103,16 +103,16 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def prune(self) -> None:
-        used = {link.resolve().name for link in maintenance.links(self.house.workspace) if link.exists()}
-        maintenance.prune(self.house.workspace, maintenance.unused(self.house.workspace))
-        assert used <= {path.name for path in maintenance.published(self.house.workspace)}
+        used = {link.resolve().name for link in maintenance.links(self.toy.workspace) if link.exists()}
+        maintenance.prune(self.toy.workspace, maintenance.unused(self.toy.workspace))
+        assert used <= {path.name for path in maintenance.published(self.toy.workspace)}
 
     def sets(self) -> list[str]:
         return [f"count.factor={self.factor}", f"report.title={self.title}"]
 
     @invariant()
     def whole(self) -> None:
-        workspace = self.house.workspace
+        workspace = self.toy.workspace
         assert not list(workspace.root.glob("*/*/.*.partial"))
         assert all(read_manifest(path) is not None for path in maintenance.published(workspace))
 

@@ -19,14 +19,14 @@ from oceanpath.pipeline.processes import machine
 from oceanpath.pipeline.workspace import MANIFEST
 
 
-def place(house, step: str = "report") -> Path:
-    return (house.folder / "out" / "experiments" / "toy" / step).resolve()
+def place(toy, step: str = "report") -> Path:
+    return (toy.folder / "out" / "experiments" / "toy" / step).resolve()
 
 
-def test_a_whole_workspace_has_no_findings(house) -> None:
-    house.run()
-    assert maintenance.verify(house.workspace, deep=True) == []
-    assert len(maintenance.published(house.workspace)) == 5
+def test_a_whole_workspace_has_no_findings(toy) -> None:
+    toy.run()
+    assert maintenance.verify(toy.workspace, deep=True) == []
+    assert len(maintenance.published(toy.workspace)) == 5
 
 
 @pytest.mark.parametrize(
@@ -39,9 +39,9 @@ def test_a_whole_workspace_has_no_findings(house) -> None:
         ("manifest", False, "damaged"),
     ],
 )
-def test_damage_is_found_and_mended(house, calls, damage: str, deep: bool, words: str) -> None:
-    house.run()
-    file = place(house) / "report.txt"
+def test_damage_is_found_and_mended(toy, calls, damage: str, deep: bool, words: str) -> None:
+    toy.run()
+    file = place(toy) / "report.txt"
     text = file.read_text()
     if damage == "flip":
         file.write_text(text.swapcase())
@@ -50,107 +50,107 @@ def test_damage_is_found_and_mended(house, calls, damage: str, deep: bool, words
     elif damage == "gone":
         file.unlink()
     elif damage == "extra":
-        (place(house) / "other.txt").write_text("")
+        (place(toy) / "other.txt").write_text("")
     else:
-        (place(house) / MANIFEST).write_text("{}")
-    found = maintenance.verify(house.workspace, deep=deep)
+        (place(toy) / MANIFEST).write_text("{}")
+    found = maintenance.verify(toy.workspace, deep=deep)
     assert [words in finding.problem for finding in found] == [True]
     assert "oceanpath" in found[0].do
-    maintenance.verify(house.workspace, deep=deep, repair=True)
-    house.run()
+    maintenance.verify(toy.workspace, deep=deep, repair=True)
+    toy.run()
     assert calls() == ["report"]
-    assert maintenance.verify(house.workspace, deep=True) == []
+    assert maintenance.verify(toy.workspace, deep=True) == []
     assert file.read_text() == text
 
 
-def test_a_byte_that_changed_under_the_same_size_and_time_is_found(house, calls) -> None:
-    house.words.write_text("abba\nsecond line\n")
-    os.utime(house.words, (time.time() - 100,) * 2)
-    house.run()
-    stat = house.words.stat()
-    with house.words.open("r+b") as handle:  # the same file, the same size
+def test_a_byte_that_changed_under_the_same_size_and_time_is_found(toy, calls) -> None:
+    toy.words.write_text("abba\nsecond line\n")
+    os.utime(toy.words, (time.time() - 100,) * 2)
+    toy.run()
+    stat = toy.words.stat()
+    with toy.words.open("r+b") as handle:  # the same file, the same size
         handle.write(b"b")
-    os.utime(house.words, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    house.run()
+    os.utime(toy.words, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    toy.run()
     assert calls() == []  # times alone cannot tell
-    (found,) = maintenance.verify(house.workspace, deep=True)
-    assert found.where == house.words
-    house.run()
+    (found,) = maintenance.verify(toy.workspace, deep=True)
+    assert found.where == toy.words
+    toy.run()
     assert calls()[0] == "read"
 
 
-def test_pruning_keeps_what_an_experiment_uses(house, calls) -> None:
-    house.run(["count.factor=3"])
-    house.run()
-    gone = maintenance.unused(house.workspace)
+def test_pruning_keeps_what_an_experiment_uses(toy, calls) -> None:
+    toy.run(["count.factor=3"])
+    toy.run()
+    gone = maintenance.unused(toy.workspace)
     assert sorted(path.parent.parent.name + "/" + path.parent.name for path in gone) == [
         "parts/count",
         "parts/count",
         "runs/count",
         "runs/report",
     ]
-    maintenance.prune(house.workspace, gone)
-    house.run()
+    maintenance.prune(toy.workspace, gone)
+    toy.run()
     assert calls() == []
-    assert maintenance.unused(house.workspace) == []
-    house.run(["count.factor=3"])
+    assert maintenance.unused(toy.workspace) == []
+    toy.run(["count.factor=3"])
     assert calls() == ["count a", "count b", "count", "report"]
 
 
-def test_what_is_being_made_is_not_pruned(house) -> None:
-    states = house.run(["count.factor=3"])
-    house.run()
+def test_what_is_being_made_is_not_pruned(toy) -> None:
+    states = toy.run(["count.factor=3"])
+    toy.run()
     name = states["count"].fingerprint
-    file = try_lock(house.workspace.locks, name)
+    file = try_lock(toy.workspace.locks, name)
     assert file is not None
     with held(file):
-        assert name not in {path.name for path in maintenance.unused(house.workspace)}
-    assert name in {path.name for path in maintenance.unused(house.workspace)}
+        assert name not in {path.name for path in maintenance.unused(toy.workspace)}
+    assert name in {path.name for path in maintenance.unused(toy.workspace)}
 
 
-def test_nothing_is_removed_while_a_run_uses_the_workspace(house) -> None:
-    house.run()
-    taking = (lambda: removal(house.workspace), lambda: nullcontext(maintenance.rebuild(house.workspace)))
-    with in_use(house.workspace):
+def test_nothing_is_removed_while_a_run_uses_the_workspace(toy) -> None:
+    toy.run()
+    taking = (lambda: removal(toy.workspace), lambda: nullcontext(maintenance.rebuild(toy.workspace)))
+    with in_use(toy.workspace):
         for take in taking:
             with (
                 pytest.raises(StageError, match=rf"a run is using the workspace; got process {os.getpid()} on "),
                 take(),
             ):
                 pass
-        (place(house) / "report.txt").write_text("short")
+        (place(toy) / "report.txt").write_text("short")
         with pytest.raises(StageError, match="a run is using the workspace"):
-            maintenance.verify(house.workspace, deep=True, repair=True)
+            maintenance.verify(toy.workspace, deep=True, repair=True)
     for take in taking:
         with take():
             pass
-    assert list(house.workspace.locks.iterdir()) == []
+    assert list(toy.workspace.locks.iterdir()) == []
 
 
-def test_a_run_waits_until_what_is_removed_is_gone(house, calls) -> None:
-    house.run()
-    thread = threading.Thread(target=house.run)
-    with removal(house.workspace):
+def test_a_run_waits_until_what_is_removed_is_gone(toy, calls) -> None:
+    toy.run()
+    thread = threading.Thread(target=toy.run)
+    with removal(toy.workspace):
         thread.start()
         time.sleep(0.3)
         assert thread.is_alive()
-        maintenance.prune(house.workspace, maintenance.published(house.workspace))
+        maintenance.prune(toy.workspace, maintenance.published(toy.workspace))
     thread.join(timeout=30)
     assert calls() == ["read", "count a", "count b", "count", "report"]
-    assert maintenance.verify(house.workspace, deep=True) == []
+    assert maintenance.verify(toy.workspace, deep=True) == []
 
 
-def test_a_run_that_was_killed_keeps_nothing(house) -> None:
-    (house.workspace.locks / "run-12345678").mkdir(parents=True)
-    (house.workspace.locks / "run-12345678" / f"999999999-1-{machine()}.12345678").touch()
-    with removal(house.workspace):
+def test_a_run_that_was_killed_keeps_nothing(toy) -> None:
+    (toy.workspace.locks / "run-12345678").mkdir(parents=True)
+    (toy.workspace.locks / "run-12345678" / f"999999999-1-{machine()}.12345678").touch()
+    with removal(toy.workspace):
         pass
 
 
 @pytest.mark.parametrize("state", ["gone", "damaged", "there"])
-def test_the_ledger_is_rebuilt_from_the_folders_alone(house, calls, state: str) -> None:
-    house.run()
-    path = house.workspace.ledger
+def test_the_ledger_is_rebuilt_from_the_folders_alone(toy, calls, state: str) -> None:
+    toy.run()
+    path = toy.workspace.ledger
     with Ledger(path, read_only=True) as ledger:
         wanted = ledger.rows("SELECT * FROM artifact ORDER BY fingerprint")
         metrics = ledger.rows("SELECT * FROM metric ORDER BY fingerprint, name")
@@ -158,19 +158,19 @@ def test_the_ledger_is_rebuilt_from_the_folders_alone(house, calls, state: str) 
         path.unlink()
     elif state == "damaged":
         path.write_bytes(path.read_bytes()[:5000])
-    assert maintenance.rebuild(house.workspace) == (5, 1)
+    assert maintenance.rebuild(toy.workspace) == (5, 1)
     with Ledger(path, read_only=True) as ledger:
         assert ledger.rows("SELECT * FROM artifact ORDER BY fingerprint") == wanted
         assert ledger.rows("SELECT * FROM metric ORDER BY fingerprint, name") == metrics
     assert len(list(path.parent.glob("ledger-before-*"))) == (state != "gone")
-    states = house.run(["report.title=x"])
+    states = toy.run(["report.title=x"])
     assert states["report"].why == ["title: t -> x"]
     assert calls() == ["report"]
 
 
-def test_what_is_local_is_in_no_digest_and_no_finding(house) -> None:
-    house.run()
-    (place(house) / "local").mkdir()
-    (place(house) / "local" / "note.txt").write_text("true here alone")
-    assert maintenance.verify(house.workspace, deep=True) == []
-    assert [state.state for state in house.run().values()] == ["fresh"] * 3
+def test_what_is_local_is_in_no_digest_and_no_finding(toy) -> None:
+    toy.run()
+    (place(toy) / "local").mkdir()
+    (place(toy) / "local" / "note.txt").write_text("true here alone")
+    assert maintenance.verify(toy.workspace, deep=True) == []
+    assert [state.state for state in toy.run().values()] == ["fresh"] * 3

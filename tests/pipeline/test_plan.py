@@ -10,14 +10,14 @@ from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.plan import Plan
 from oceanpath.stages.catalog import CATALOG
 
-from .conftest import House
+from .conftest import ToyProject
 
 
-def plan_of(house: House, **needs: tuple[str, ...]) -> Plan:
+def plan_of(toy: ToyProject, **needs: tuple[str, ...]) -> Plan:
     """The plan where some stages have other parents."""
-    stages = tuple(replace(stage, needs=needs.get(stage.name, stage.needs)) for stage in house.catalog.stages)
-    house.catalog = replace(house.catalog, stages=stages)
-    return house.plan()
+    stages = tuple(replace(stage, needs=needs.get(stage.name, stage.needs)) for stage in toy.catalog.stages)
+    toy.catalog = replace(toy.catalog, stages=stages)
+    return toy.plan()
 
 
 def test_the_catalog_is_in_flow_order() -> None:
@@ -26,13 +26,13 @@ def test_the_catalog_is_in_flow_order() -> None:
         assert all(names.index(parent) < names.index(stage.name) for parent in stage.all_parents())
 
 
-def test_parents_come_first_whatever_the_order_of_the_catalog(house: House) -> None:
-    house.catalog = replace(house.catalog, stages=house.catalog.stages[::-1])
-    assert [step.name for step in house.plan().steps] == ["read", "count", "report"]
+def test_parents_come_first_whatever_the_order_of_the_catalog(toy: ToyProject) -> None:
+    toy.catalog = replace(toy.catalog, stages=toy.catalog.stages[::-1])
+    assert [step.name for step in toy.plan().steps] == ["read", "count", "report"]
 
 
-def test_stages_without_an_order_keep_that_of_the_catalog(house: House) -> None:
-    plan = plan_of(house, count=(), report=("read", "count"))
+def test_stages_without_an_order_keep_that_of_the_catalog(toy: ToyProject) -> None:
+    plan = plan_of(toy, count=(), report=("read", "count"))
     assert [step.name for step in plan.steps] == ["read", "count", "report"]
 
 
@@ -44,9 +44,9 @@ def test_stages_without_an_order_keep_that_of_the_catalog(house: House) -> None:
         ({"count": ("count",)}, ["count"]),
     ],
 )
-def test_a_circle_is_named_in_its_order(house: House, needs: dict[str, tuple[str, ...]], circle: list[str]) -> None:
+def test_a_circle_is_named_in_its_order(toy: ToyProject, needs: dict[str, tuple[str, ...]], circle: list[str]) -> None:
     with pytest.raises(ExperimentError, match="in a circle; got ") as caught:
-        plan_of(house, **needs)
+        plan_of(toy, **needs)
     names = caught.value.got.split(" -> ")
     assert names[0] == names[-1]
     start = names.index(circle[0])

@@ -267,7 +267,7 @@ def killed_work(workspace: Workspace, told: str, stage: str = "toy") -> Path:
 
 
 def journaled(seen: list[str], end: BaseException | None = None, kind: str = "stage") -> PublishRequest:
-    """Work that tells what its journal held when it began, and ends as told."""
+    """Work that reports the content of its journal at its start, and ends as requested."""
 
     def write(out: Path) -> Summary:
         seen.append((out / JOURNAL).read_text() if (out / JOURNAL).exists() else "")

@@ -18,7 +18,7 @@ from oceanpath.pipeline import maintenance
 from oceanpath.pipeline.workspace import Workspace
 
 from ..breaking import used
-from .conftest import ROOT, House, project, start
+from .conftest import ROOT, ToyProject, project, start
 
 ROUNDS = int(os.environ.get("OCEANPATH_ROUNDS", "3"))
 ALL = ["count", "count a", "count b", "read", "report"]
@@ -55,7 +55,7 @@ def test_two_runs_on_one_workspace_make_everything_once(jobs: int, tmp_path: Pat
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_runs_that_are_forced_at_once_end_and_agree(jobs: int, tmp_path: Path) -> None:
     moments, folder = random.Random(2), project(tmp_path)
-    before = House(folder).run()
+    before = ToyProject(folder).run()
     for _ in range(ROUNDS):
         trio = []
         for _ in range(3):
@@ -73,9 +73,9 @@ def test_pruning_beside_a_run_takes_nothing_that_it_uses(tmp_path: Path) -> None
     moments, refused = random.Random(3), 0
     for number in range(ROUNDS):
         folder = project(tmp_path / str(number))
-        House(folder).run(["count.factor=3"])
+        ToyProject(folder).run(["count.factor=3"])
         wanted = used(folder)
-        House(folder).run()  # what the run will need is not used now
+        ToyProject(folder).run()  # what the run will need is not used now
         run = start(folder, "count.factor=3")
         pruning = [prune(folder, moments.uniform(0, 0.4)) for _ in range(2)]
         _, error = run.communicate(timeout=60)

@@ -101,7 +101,7 @@ def test_the_interval_is_normal_and_symmetric_about_the_difference():
 def test_alike_models_do_not_differ_and_a_difference_without_variance_has_no_p():
     y, a = np.array([True, True, False, False]), np.array([0.9, 0.8, 0.2, 0.1])
     alike = delong_test(y, a, a**2)
-    assert alike.p == 1 and alike.difference == 0 and "alike" in alike.reason
+    assert alike.p == 1 and alike.difference == 0 and "equally" in alike.reason
     opposite = delong_test(y, a, -a)
     assert opposite.difference == 1 and opposite.p is None and "no variance" in opposite.reason
 

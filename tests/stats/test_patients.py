@@ -28,5 +28,5 @@ def test_a_patient_with_two_labels_is_an_error():
 
 
 def test_lengths_must_agree():
-    with pytest.raises(StageError, match="a slide"):
+    with pytest.raises(StageError, match="per slide"):
         patient_rows(["a"], np.array([0, 1]), np.full((2, 2), 0.5))

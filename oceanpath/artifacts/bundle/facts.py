@@ -1,4 +1,4 @@
-"""What bundle.json says: the facts of a bundle, each with its meaning."""
+"""The contents of bundle.json, with the meaning of each key."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Capping(Facts):
 
 
 class Contract(Facts):
-    """What the features must be. None or an empty text means that it was not recorded."""
+    """Requirements on the features. None or an empty text means that it was not recorded."""
 
     encoder: str
     feature_dim: int = Field(ge=1)
@@ -51,7 +51,7 @@ class Contract(Facts):
     encoder_revision: str = ""
     weights_sha256: str = ""
     extraction: dict[str, Any] | None = None
-    """Settings of `oceanpath extract` that made the features; None where something else made them."""
+    """Settings of `oceanpath extract` that made the features; None if they have another origin."""
     given: tuple[str, ...] = ()
     """What was given to the extraction as files, which a new slide needs too: tissue, coords, weights."""
 
@@ -63,15 +63,15 @@ class MemberFacts(Facts):
     n_val: int
     temperature: float = Field(gt=0)
     reason: str = ""
-    """Why the temperature is 1 where it could not be fitted."""
+    """Why the temperature is 1 if it could not be fitted."""
     raw_threshold: float | None = None
     """On the last class's probability before the temperature."""
     threshold: float | None = None
-    """The same cut on the probability after the temperature."""
+    """The same threshold on the probability after the temperature."""
 
 
 class Calibration(Facts):
-    """How logits become the served probabilities."""
+    """How the served probabilities are computed from logits."""
 
     method: Literal["temperature", "none"]
     served: str
@@ -79,7 +79,7 @@ class Calibration(Facts):
 
 
 class ThresholdFacts(Facts):
-    """The cut on the ensemble's probability of `positive`; null with a reason where there is none."""
+    """The threshold on the ensemble's probability of `positive`; null with a reason if there is none."""
 
     value: float | None
     positive: str | None
@@ -96,7 +96,7 @@ class ParityCase(Facts):
 
 
 class StoredParity(Facts):
-    """Test predictions that training stored, computed again from the shipped files."""
+    """Test predictions that training stored, computed again from the exported files."""
 
     rows: int
     """Slides that were computed again, each by the member that tested it."""
@@ -106,7 +106,7 @@ class StoredParity(Facts):
     """Format → largest absolute difference of a probability."""
     elsewhere: int = 0
     """Rows that the torch model on this CPU does not reproduce within the tolerance: they were computed on another
-    device. The shipped files equal the torch model on this CPU there."""
+    device. The exported files equal the torch model on this CPU for these rows."""
     elsewhere_difference: float = 0.0
     """Largest difference between the torch model on this CPU and those rows."""
 
@@ -122,7 +122,7 @@ class Parity(Facts):
 
 
 class Golden(Facts):
-    """A known answer: what `golden_bag(patches, feature_dim)` gives wherever the bundle is loaded.
+    """A known result: the probabilities of `golden_bag(patches, feature_dim)`, tested wherever the bundle is loaded.
 
     Where coordinates are required, they are `golden_coords(patches)`.
     """
@@ -132,7 +132,7 @@ class Golden(Facts):
 
 
 class CohortFacts(Facts):
-    """Who the members were trained on, in numbers."""
+    """Numbers of slides and patients of the training cohort."""
 
     slides: int
     patients: int
@@ -152,7 +152,7 @@ class EstimateFacts(Facts):
 
 
 class Performance(Facts):
-    """Out-of-fold estimates. `meaning` says what they are estimates of."""
+    """Out-of-fold estimates. `meaning` states what they estimate."""
 
     meaning: str
     selected: bool
@@ -185,5 +185,5 @@ class BundleFacts(Facts):
 
     @property
     def digest(self) -> str:
-        """sha256 of model.onnx: the name of the function that answers."""
+        """sha256 of model.onnx: the identity of the model."""
         return self.files[ONNX]

@@ -102,15 +102,15 @@ def read_facts(path: Path) -> BundleFacts:
     where = path / FACTS
     try:
         raw = where.read_bytes()
-        held = json.loads(raw)
-        _validate_format(held, path)
-        facts = BundleFacts.model_validate(held)
+        parsed = json.loads(raw)
+        _validate_format(parsed, path)
+        facts = BundleFacts.model_validate(parsed)
     except (OSError, ValueError, RecursionError) as error:
-        said = (
+        message = (
             f"{error.error_count()} wrong keys, first {_first(error)}" if isinstance(error, ValidationError) else error
         )
         do = "Give the folder that `oceanpath export` published."
-        raise ArtifactError("no readable bundle.json", where=path, got=said, do=do) from error
+        raise ArtifactError("no readable bundle.json", where=path, got=message, do=do) from error
     if _render(_sealed(facts)) != raw:
         raise ArtifactError("bundle.json was changed after it was written", where=where, do="Export the model again.")
     return facts
@@ -143,12 +143,12 @@ def check(path: Path) -> None:
         raise ArtifactError("the facts disagree about the classes", where=path, expected=facts.classes)
 
 
-def _validate_format(held: Any, path: Path) -> None:
+def _validate_format(parsed: Any, path: Path) -> None:
     """Raise if bundle.json has another format: older bundles lack facts that correct predictions need."""
-    found = held.get("format") if isinstance(held, dict) else None
-    if isinstance(found, int) and found != FORMAT:
+    version = parsed.get("format") if isinstance(parsed, dict) else None
+    if isinstance(version, int) and version != FORMAT:
         do = "Export the model again: `oceanpath export -e EXPERIMENT`."
-        raise ArtifactError("a bundle.json of another format", where=path, expected=FORMAT, got=found, do=do)
+        raise ArtifactError("a bundle.json of another format", where=path, expected=FORMAT, got=version, do=do)
 
 
 def _verified(path: Path, digest: str) -> bytes:

@@ -1,10 +1,10 @@
-"""Which slides a model was trained on, as hashes: a slide can be recognised by them, and not be named or rebuilt.
+"""Slides that a model was trained on, as hashes: they identify a slide but do not reveal its name or features.
 
     training_slides.json   {"bags": [32 hex digits], "slides": [16 hex digits]}, both sorted
 
-`bags` has the hashes of four patches of each bag as the store holds it: the first, the last and two between. Another
-file of the same features is recognised by them whatever its name, the order of its patches or a cap. `slides` has the
-beginnings of the digests of the slides themselves, where OceanPath extracted the features.
+`bags` has the hashes of four patches of each bag as stored: the first, the last and two between. Another file of the
+same features is recognised by them independently of its name, the order of its patches or a cap. `slides` has the
+first digits of the digests of the slides themselves, if OceanPath extracted the features.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from oceanpath.errors import ArtifactError
 
 MARKS = 4
-"""Patches of a bag that are hashed; all of them must be there, so that patches without tissue prove nothing."""
+"""Patches of a bag that are hashed; all of them must match, so that patches without tissue are no evidence."""
 SLIDE_DIGITS = 16
 
 
@@ -34,7 +34,7 @@ class TrainingSlides:
     slides: frozenset[str]
 
     def knows(self, stored: NDArray[Any], slide_digest: str = "") -> bool:
-        """Whether a slide was trained on: features [n, D] as the store would hold them, and the slide's own digest."""
+        """Whether a slide was trained on: features [n, D] as a store would have them, and the digest of the slide."""
         if slide_digest[:SLIDE_DIGITS] in self.slides:
             return True
         return bool(np.isin(self.bags, hash_rows(stored)).all(axis=1).any())
@@ -46,18 +46,18 @@ class TrainingSlides:
 
     @classmethod
     def parse(cls, content: bytes) -> TrainingSlides:
-        """What `render` wrote. Raises: ArtifactError: it is something else."""
+        """The content that `render` wrote. Raises: ArtifactError: it is something else."""
         try:
-            held = json.loads(content)
-            marks = [[int(bag[at : at + 8], 16) for at in range(0, 8 * MARKS, 8)] for bag in held["bags"]]
-            slides = frozenset(str(digest) for digest in held["slides"])
+            parsed = json.loads(content)
+            marks = [[int(bag[at : at + 8], 16) for at in range(0, 8 * MARKS, 8)] for bag in parsed["bags"]]
+            slides = frozenset(str(digest) for digest in parsed["slides"])
         except (ValueError, KeyError, TypeError) as error:
             raise ArtifactError("the list of training slides cannot be read", got=error) from error
         return cls(np.array(marks, np.uint32).reshape(-1, MARKS), slides)
 
     @classmethod
     def of(cls, bags: Iterable[NDArray[Any]], slide_digests: Iterable[str] = ()) -> TrainingSlides:
-        """The hashes of bags [n, D] as a store holds them, and of the digests of slides."""
+        """The hashes of bags [n, D] as stored, and of the digests of slides."""
         marks = [hash_rows(bag[np.linspace(0, len(bag) - 1, MARKS).astype(int)]) for bag in bags]
         slides = frozenset(digest[:SLIDE_DIGITS] for digest in slide_digests)
         return cls(np.array(marks, np.uint32).reshape(-1, MARKS), slides)

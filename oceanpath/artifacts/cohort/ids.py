@@ -12,7 +12,7 @@ from oceanpath.errors import nearest, shorten_list
 FEATURE_SUFFIXES = (".h5", ".hdf5", ".pt", ".pth", ".npy", ".npz", ".zarr", ".parquet")
 SLIDE_SUFFIXES = (".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".dcm")
 CLOSED_SUFFIXES = (".sdpc", ".kfb", ".czi")
-"""Slides that only their makers' packages read; without these they are found and named, not passed over."""
+"""Slides that only the vendors' packages read; without those packages they are listed with an error, not skipped."""
 INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]"

@@ -90,7 +90,7 @@ def _open(path: Path, raw: bytes) -> Any:
         ) from error
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of charts and rules beside the cells, which are not read
+            warnings.simplefilter("ignore")  # about charts and rules, which are not read
             return openpyxl.load_workbook(io.BytesIO(raw), data_only=True)
     except DAMAGE as error:
         got = f"{type(error).__name__}: {error}"

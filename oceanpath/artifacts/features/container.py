@@ -1,4 +1,4 @@
-"""What every container of features looks like once it is open, and why one cannot be read, cause by cause."""
+"""The interface of open feature containers, and the causes of files that cannot be read."""
 
 from __future__ import annotations
 
@@ -27,45 +27,45 @@ Blocks = Callable[[str], Iterator[NDArray[Any]]]
 
 
 class UnreadableError(ArtifactError):
-    """The bytes of a file cannot be read as what it claims to be, or its rows are not in it."""
+    """The bytes of a file do not match its format, or its rows are not in it."""
 
 
 class Hdf5Error(Exception):
-    """What the HDF5 library raised, in its words."""
+    """An error of the HDF5 library, with its text."""
 
 
 DAMAGE = (
     *(ArithmeticError, AttributeError, EOFError, Hdf5Error, LookupError, MemoryError, OSError, RuntimeError, TypeError),
     *(ValueError, pickle.UnpicklingError, struct.error, zipfile.BadZipFile, zlib.error),
 )
-"""What HDF5, torch, numpy and zarr raise for a file that is cut off or is something else."""
+"""Exceptions of HDF5, torch, numpy and zarr for a truncated file or one of another format."""
 
 
 def _nothing(name: str) -> None:
-    """There is nothing to say against an array."""
+    """Accept every array."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """An open container: array names with shapes and types, attributes, and a way to read the rows of one array."""
+    """An open container: array names with shapes and types, attributes, and functions to read the rows of one array."""
 
     kind: str
     arrays: Arrays
-    """Only what could be an array of numbers."""
+    """Arrays of numbers only."""
     blocks: Blocks
     """Rows [m, D] of an array [N, D] or [1, N, D] by its name, in order, as stored. The next block may overwrite it."""
     runs: Callable[[str], Runs | None] = lambda _: None
-    """The bytes of an array in the file, where they are there as numpy would hold them."""
+    """The bytes of an array in the file, if they are stored as in a numpy array."""
     check: Callable[[str], None] = _nothing
-    """Raise where the rows of an array are not to be had: not in this file, never written, in an unknown encoding."""
+    """Raise if the rows of an array cannot be read: in another file, never written, or of an unknown encoding."""
     attrs: Mapping[str, Any] = field(default_factory=dict)
     array_attrs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
-    """Name of each link → the array of this container that it stands for, or the file and array elsewhere."""
+    """Name of each link → its target: an array of this container, or a file and an array in it."""
 
 
 def guarded(source: Source, path: Path) -> Source:
-    """The same source, whose errors name the file and the cause."""
+    """The same source with errors that name the file and the cause."""
 
     def blocks(name: str) -> Iterator[NDArray[Any]]:
         with causes_named(path):
@@ -84,7 +84,7 @@ def guarded(source: Source, path: Path) -> Source:
 
 @contextmanager
 def causes_named(path: Path) -> Iterator[None]:
-    """Turn what a library raises into an error that says why the file cannot be read."""
+    """Convert exceptions of libraries to errors with the cause."""
     try:
         yield
     except DAMAGE as error:
@@ -93,7 +93,7 @@ def causes_named(path: Path) -> Iterator[None]:
 
 
 def refuse_bomb(name: str, nbytes: int, stored: int, path: Path) -> None:
-    """Raise where a few stored bytes would unpack to very many; called before anything is allocated."""
+    """Raise if few stored bytes unpack to implausibly many; called before memory is allocated."""
     if is_implausible(nbytes, stored):
         got = f"{nbytes} bytes out of {stored}"
         raise UnreadableError(f"{name} unpacks to implausibly much", where=path, got=got, do="Extract it again.")
@@ -105,8 +105,8 @@ OF_ERRNO = {
     errno.EACCES: ("this user may not read it", "Change its permissions, or run as a user who may."),
     errno.EPERM: ("this user may not read it", "Change its permissions, or run as a user who may."),
     errno.EISDIR: ("it is a folder", ""),
-    errno.EIO: ("the disk failed", "Look at the disk and the system log."),
-    errno.ESTALE: ("the network disk lost the file", "Run again when the disk is back."),
+    errno.EIO: ("the disk failed", "Check the disk and the system log."),
+    errno.ESTALE: ("the network disk lost the file", "Run again when the disk is available."),
     errno.ENOLCK: ("its disk has no file locks", "Set HDF5_USE_FILE_LOCKING=FALSE."),
 }
 OF_WORDS = (
@@ -119,15 +119,15 @@ OF_WORDS = (
     ("consistency flags", "a program ended while it wrote to it", "Run h5clear -s on it, or extract it again."),
     (
         "for a feature file",
-        "it holds more than a feature file",
+        "it has more content than a feature file",
         "Keep features and coordinates in their own file.",
     ),
-    ("file signature not found", "it is no HDF5 file", "Give the file that the extraction wrote."),
-    ("truncated file", "it is cut off", AGAIN),
-    ("the file ends", "it is cut off", AGAIN),
+    ("file signature not found", "it is not an HDF5 file", "Give the file that the extraction wrote."),
+    ("truncated file", "it is truncated", AGAIN),
+    ("the file ends", "it is truncated", AGAIN),
 )
 NO_GLOBAL = re.compile(r"GLOBAL (\S+)")
-"""How torch names a class or function that a file wants to call."""
+"""Pattern of torch's message about a class or function that a file would call."""
 
 
 def _cause(error: BaseException) -> tuple[str, str]:
@@ -136,17 +136,17 @@ def _cause(error: BaseException) -> tuple[str, str]:
     if isinstance(error, OSError) and error.errno in OF_ERRNO:
         return OF_ERRNO[error.errno]
     if isinstance(error, MemoryError):
-        return "it needs more memory than there is", "Free memory, or leave this slide out."
+        return "it needs more memory than is available", "Free memory, or leave this slide out."
     if isinstance(error, pickle.UnpicklingError) and (named := NO_GLOBAL.search(text)):
         what = "a numpy array" if named[1].startswith("numpy") else f"an object of {named[1]}"
         do = 'Save tensors instead: torch.save({"features": torch.as_tensor(features)}, path).'
-        return f"it holds {what}, which only running code of the file could load", do
+        return f"it contains {what}, which cannot be loaded without running code of the file", do
     for words, why, do in OF_WORDS:
         if words in text:
             return why, do
-    return "it is cut off or damaged", AGAIN
+    return "it is truncated or damaged", AGAIN
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what a library says."""
+    """The first line of a library's message."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

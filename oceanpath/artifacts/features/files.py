@@ -1,16 +1,16 @@
-"""Patch features of one slide: what `extract` writes, and what other tools write.
+"""Patch features of one slide, written by `extract` or by other tools.
 
     <slide_id>.h5   features [N, D]   float16, contiguous
                     coords   [N, 2]   int32, level-0 pixels, x then y, top-left corner of the patch
-                    tissue_fraction [N]  float16, the share of tissue in each patch, where it was measured
+                    tissue_fraction [N]  float16, the fraction of tissue in each patch, if measured
                     attributes of the file: the fields of `FeatureMeta`
 
-A slide on which nothing was found has N = 0 and the attribute `blank`: it was looked at, and no bag is made of it.
+A slide without tissue has N = 0 and the attribute `blank`: it was processed and has no bag.
 
-The reader also takes float32, float64 (read as float32), a leading axis of length 1, the dataset names of
+The reader also accepts float32, float64 (read as float32), a leading axis of length 1, the dataset names of
 `oceanpath.artifacts.features.layouts`, TRIDENT's, CLAM's and AtlasPatch's attributes, `.pt` files that hold one tensor
 or a dictionary of tensors (CLAM), `.npy` and `.npz` arrays, and `.zarr` folders. STAMP's micrometre coordinates become
-pixels where the file states the mpp; otherwise they are left out. `FeatureFile.layout` says what was seen.
+pixels if the file states the mpp; otherwise they are left out. `FeatureFile.layout` describes the layout.
 
 All rows must be in the file itself: virtual datasets, external storage and links into other files are refused by
 name, because a change in another file would go unnoticed. So are rows that were allocated and never written.
@@ -46,13 +46,13 @@ BITS: dict[int, tuple[Any, Any, int]] = {
 }
 """Bytes of a float → its signed and unsigned twins and the bits of infinity (IEEE 754)."""
 PIXELS = np.iinfo(np.int32).max
-"""The farthest place, to every side."""
+"""Maximum absolute coordinate."""
 Bag = tuple[NDArray[np.floating], NDArray[np.int32] | None]
 
 
 @dataclass(frozen=True)
 class FeatureFile(FeatureLayout):
-    """One feature file as `scan_features` saw it, without having read its rows."""
+    """One feature file as scanned by `scan_features`, without its rows."""
 
     path: Path
     slide_id: str
@@ -61,7 +61,7 @@ class FeatureFile(FeatureLayout):
     stored: Mapping[str, tuple[tuple[int, ...], str]]
     """Shape and stored type of the arrays that are read."""
     places: CoordsSource
-    """Their bytes in the file, where they are stored there as numpy holds them."""
+    """Their bytes in the file, if they are stored as in a numpy array."""
 
 
 def write_features(
@@ -78,9 +78,9 @@ def write_features(
         features: [N, D], stored as float16.
         coords: [N, 2] level-0 top-left pixels.
         meta: Stored as attributes.
-        tissue: [N], the share of tissue in each patch.
+        tissue: [N], the fraction of tissue in each patch.
 
-    Raises: ArtifactError: patches on a blank slide or none on another, N or D do not agree, or a value is not finite
+    Raises: ArtifactError: patches on a blank slide or none on another, N or D differ, or a value is not finite
         as float16.
     """
     if features.ndim != 2 or coords.shape != (len(features), 2) or features.shape[1] != meta.feature_dim:
@@ -90,11 +90,11 @@ def write_features(
         raise ArtifactError("shapes do not agree", where=path, expected=[len(features)], got=f"tissue {tissue.shape}")
     if meta.blank and len(features):
         raise ArtifactError("a blank slide has patches", where=path, got=len(features))
-    with np.errstate(over="ignore"):  # an overflow is inf, and inf is refused by name below
+    with np.errstate(over="ignore"):  # an overflow is inf, which is refused below
         half = features.astype(np.float16)
     if not meta.blank:
         _validate(half, path)
-    # without a lock: no other process knows the file yet, and not every disk has locks
+    # without a lock: the file is still private, and not every disk has locks
     with h5py.File(path, "w", locking=False) as file:
         file.create_dataset("features", data=half, track_times=False)
         file.create_dataset("coords", data=coords.astype(np.int32), track_times=False)
@@ -109,12 +109,12 @@ def _anything(layout: FeatureLayout) -> None:
 
 
 def scan_features(path: Path, wanted: str = "", accept: Callable[[FeatureLayout], None] = _anything) -> FeatureFile:
-    """What a feature file holds: shapes, types and where it came from. Reads no rows.
+    """Shapes, types and origin of a feature file. Reads no rows.
 
     Args:
         path: The file.
-        wanted: Name of the features (`data.features_key`), where a file has several arrays that could be them.
-        accept: Raises where a layout is refused, before its rows are located.
+        wanted: Name of the features (`data.features_key`), if a file has several candidates.
+        accept: Raises if a layout is refused, before its rows are located.
 
     Raises: ArtifactError: unreadable, no known dataset, no patches, wrong shapes, or coords of another length.
     """
@@ -131,7 +131,7 @@ def scan_features(path: Path, wanted: str = "", accept: Callable[[FeatureLayout]
 
 
 def layout_of(path: Path, wanted: str = "") -> FeatureLayout:
-    """Shapes and types of a feature file, without finding where its rows are: for looking at many files.
+    """Shapes and types of a feature file without locating its rows, for many files.
 
     Raises: ArtifactError: as `scan_features`.
     """
@@ -148,13 +148,13 @@ def _keys(layout: FeatureLayout) -> list[str]:
 
 @dataclass(frozen=True)
 class OpenBag:
-    """A feature file that is open for one reading; see `open_bag`."""
+    """A feature file that is open for one read; see `open_bag`."""
 
     file: FeatureFile
     source: Source
 
     def coords(self) -> NDArray[np.int32] | None:
-        """Level-0 top-left pixels [N, 2], or None where the file has none that can be used."""
+        """Level-0 top-left pixels [N, 2], or None if the file has no usable ones."""
         if not self.file.has_coords:
             return None
         if not self.file.n:
@@ -164,16 +164,16 @@ class OpenBag:
         return _pixels(np.concatenate(places), self.file.coords_scale, self.file.path)
 
     def blocks(self) -> Iterator[NDArray[np.floating]]:
-        """Features [m, D] in order, of the type `file.dtype`, not judged; the next block may overwrite one."""
+        """Features [m, D] in order, of type `file.dtype`, unchecked; the next block may overwrite one."""
         for block in self._blocks(self.file.features_key, (self.file.n, self.file.dim)):
-            with np.errstate(over="ignore"):  # an overflow is inf, and whoever reads refuses inf by name
+            with np.errstate(over="ignore"):  # an overflow is inf, which callers refuse
                 features = block.astype(self.file.dtype, copy=False)
             yield features
 
     def _blocks(self, key: str, shape: tuple[int, int]) -> Iterator[NDArray[Any]]:
         path, n = self.file.path, 0
         if key not in self.source.arrays:
-            raise ArtifactError("a dataset is gone since the file was scanned", where=path, expected=key)
+            raise ArtifactError("a dataset is missing since the file was scanned", where=path, expected=key)
         got = self.source.arrays[key][0]
         if got[-2:] != shape:
             raise ArtifactError("a dataset changed since the file was scanned", where=path, expected=shape, got=got)
@@ -188,7 +188,7 @@ class OpenBag:
 def open_bag(file: FeatureFile) -> Iterator[OpenBag]:
     """Open a scanned file to read its bag, once.
 
-    Raises: ArtifactError: the file is damaged, or is not what was scanned, now or when the reading is over.
+    Raises: ArtifactError: the file is damaged, or changed since the scan, at its start or end.
     """
     _unchanged(file)
     known = file.places.keys() == file.stored.keys()
@@ -202,7 +202,7 @@ def read_features(file: FeatureFile) -> Bag:
 
     Returns:
         features [N, D], float16 or float32 as `file.dtype` says, and coords [N, 2] int32 level-0 top-left pixels, or
-        None where the file has none that can be used.
+        None if the file has no usable ones.
 
     Raises: ArtifactError: the file changed since the scan, is damaged, or holds NaN or inf.
     """
@@ -234,7 +234,7 @@ def read_coords_file(path: Path) -> tuple[NDArray[np.int32], float | None]:
 def check_features(path: Path) -> None:
     """Read every feature file below `path` to its last row.
 
-    Raises: ArtifactError: a file is damaged, not finite, empty, or has another feature length than its neighbours.
+    Raises: ArtifactError: a file is damaged, not finite, empty, or feature lengths differ.
     """
     dims: dict[int, Path] = {}
     try:
@@ -255,7 +255,7 @@ def stamp_of(path: Path) -> Stat:
     try:
         return stat_of(path)
     except OSError as error:
-        what = "the target of this link is not there" if path.is_symlink() else "cannot be read"
+        what = "the target of this link does not exist" if path.is_symlink() else "cannot be read"
         got = path.readlink() if path.is_symlink() else error.strerror
         raise ArtifactError(what, where=path, got=got) from error
 
@@ -275,7 +275,7 @@ def _pixels(stored: NDArray[Any], scale: float, path: Path) -> NDArray[np.int32]
 
 
 def _validate(features: NDArray[np.floating], path: Path) -> None:
-    """Raise unless there is a patch and every value is finite."""
+    """Raise unless there are patches and every value is finite."""
     if not len(features):
         raise ArtifactError("no patches", where=path, do="Leave this slide out, or extract it again.")
     if not all_finite(features):
@@ -291,8 +291,8 @@ def not_finite(path: Path, rows: NDArray[np.int64], n: int) -> ArtifactError:
 def all_finite(values: NDArray[np.floating]) -> bool:
     """Whether no value of a float16, float32 or float64 array is NaN or infinite.
 
-    IEEE 754 orders the bits of floats as integers: what is not finite lies above the exponent with all bits set, for
-    negative values above it with the sign bit. Two maxima are many times faster than `isfinite`, which widens float16.
+    IEEE 754 orders the bits of floats as integers: NaN and inf are at least the pattern with all bits of the exponent
+    set, with or without the sign bit. Two maxima are many times faster than `isfinite`, which widens float16.
     """
     if not values.size:
         return True

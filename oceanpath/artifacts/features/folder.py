@@ -1,4 +1,4 @@
-"""The feature files of a folder, by slide id, and what else is in it."""
+"""The feature files of a folder by slide id, and its other files."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from oceanpath.errors import ExperimentError
 from oceanpath.folders import FOLDER_FILES, Listing, list_folder
 
 BESIDE = ("thumbnails/", "masks/", "left_out.json", "manifest.json")
-"""What `extract` publishes beside features."""
+"""Folders that `extract` publishes in addition to features."""
 COMPANIONS = (".index.npz", ".coordinates.npz")
-"""Coordinates that Slideflow and slide2vec write beside their features."""
+"""Coordinate files of Slideflow and slide2vec."""
 
 
 def find_features(directory: Path, names: Iterable[str] | None = None) -> dict[str, Path]:
     """Slide id → feature file for everything below `directory`, sorted by id; see `oceanpath.folders`.
 
-    A link without a target is such a file too: it is named when it is opened. With `names`, relative to `directory`,
+    A link without a target is included; opening it is an error with its name. With `names`, relative to `directory`,
     only these files count. Of a TRIDENT job only the patch features count
     (see `oceanpath.artifacts.features.trident_job`).
 
@@ -36,8 +36,8 @@ def find_features(directory: Path, names: Iterable[str] | None = None) -> dict[s
     found = features_by_id(directory, (directory / name for name in listed))
     if not found:
         only_beside = any(name.endswith(".h5") and is_beside(directory / name, directory) for name in listed)
-        do = "TRIDENT placed patches here and encoded none; extract them from data.slides." if only_beside else ""
-        raise ExperimentError("the folder holds no features", where=directory, expected=" ".join(READABLE), do=do)
+        do = "It has TRIDENT's patch coordinates but no features; extract them from data.slides." if only_beside else ""
+        raise ExperimentError("the folder has no features", where=directory, expected=" ".join(READABLE), do=do)
     return found
 
 
@@ -47,7 +47,7 @@ def features_by_id(directory: Path, files: Iterable[Path]) -> dict[str, Path]:
     Raises: ExperimentError: two of them have one slide id, or they are several feature sets of a TRIDENT job.
     """
     paths = [path for path in sorted(files) if _is_features(path, directory)]
-    feature_set(paths, directory)  # several sets are told as such, before their slides would seem to stand twice
+    feature_set(paths, directory)  # several sets are reported as such, before their slides are reported as duplicates
     found: dict[str, Path] = {}
     for path in paths:
         name = slide_id(path)
@@ -61,9 +61,9 @@ def features_by_id(directory: Path, files: Iterable[Path]) -> dict[str, Path]:
 
 
 def passed_over(directory: Path, used: Iterable[Path]) -> str:
-    """What lies below a folder of features and is none of the files that are `used`, in words; "" where all is used.
+    """A description of the files below a folder of features that are not `used`; "" if there are none.
 
-    What belongs to a TRIDENT job, or to our own extraction, beside its features is not counted.
+    Other files of a TRIDENT job or of `extract` are not counted.
     """
     if directory.suffix.lower() in FOLDER_FILES:
         return ""

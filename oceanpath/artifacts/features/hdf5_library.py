@@ -1,9 +1,9 @@
 """HDF5 files that only the HDF5 library understands, read by a child process with a time limit.
 
-Single damaged bytes make the library loop for ever or crash, and no check from outside finds all of them. So it runs
-in one child process for each process that needs it (`hdf5_child`); a child that does not answer in time, or ends, is
-replaced, and the file that it was asked about is named. The child says where plain and compressed rows are in the
-file, and these are read here; only the other rows pass through the child.
+Single damaged bytes can make the library loop forever or crash, and no check from outside detects all of them.
+Therefore it runs in one child process per process (`oceanpath.hdf5.child`); a child that exceeds the time limit or ends
+is replaced, and the error names the file. The child reports the locations of plain and compressed rows, which are read
+in this process; only other rows pass through the child.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from oceanpath.subprocess_worker import Reply, Worker, WorkerError, WorkerHangsE
 
 MODULE = "oceanpath.hdf5.child"
 LIMIT_S, SLOWEST = 30.0, 10e6
-"""Seconds that one answer may take, and the bytes/s of the slowest disk: larger files get more time."""
+"""Time limit of a request in s, and the speed of the slowest disk in bytes/s: larger files have more time."""
 LARGEST_INDEX = 1 << 31
-"""Bytes of the list of a dataset's chunks."""
+"""Maximum bytes of the list of a dataset's chunks."""
 
 
 class Library:
-    """The one child process that runs the HDF5 library. Safe from several threads, which wait for each other."""
+    """The one child process that runs the HDF5 library. Thread-safe; threads wait for each other."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -43,7 +43,7 @@ class Library:
     def ask(self, path: Path, request: Mapping[str, Any], into: memoryview | None = None, most: int = 0) -> Reply:
         """The child's reply about a file.
 
-        Raises: Hdf5Error: the library refused. UnreadableError: it does not return, or crashed, on this file.
+        Raises: Hdf5Error: the library refused. UnreadableError: it did not return, or crashed.
         """
         limit_s = LIMIT_S + path.stat().st_size / SLOWEST
         with self._lock:
@@ -59,12 +59,12 @@ class Library:
         return reply, payload
 
     def close(self) -> None:
-        """End the child, if there is one."""
+        """End the child process, if there is one."""
         with self._lock:
             self._end()
 
     def forget(self) -> None:
-        """Leave the child to the process that started it: a forked process starts its own."""
+        """Forget the child process after a fork: it belongs to the parent."""
         self._lock, self._worker = threading.Lock(), None
 
     def _end(self) -> None:
@@ -96,12 +96,12 @@ def library_source(path: Path, handle: int) -> Iterator[Source]:
         )
     finally:
         if any("rows" in way for way in found["ways"].values()):
-            with suppress(Hdf5Error, UnreadableError, OSError):  # the child or the file is gone already
+            with suppress(Hdf5Error, UnreadableError, OSError):  # the child or the file no longer exists
                 LIBRARY.ask(path, {"op": "close"})
 
 
 class _LibraryFile:
-    """What the child reported about a file, and the rows that it reads."""
+    """A file as described by the child, and its rows."""
 
     def __init__(self, path: Path, handle: int, found: Mapping[str, Any], numbers: NDArray[np.int64]) -> None:
         self.arrays = {name: (tuple(shape), dtype) for name, (shape, dtype) in found["arrays"].items()}
@@ -115,7 +115,7 @@ class _LibraryFile:
                 start += way["numbers"]
 
     def check(self, name: str) -> None:
-        """Raise where the rows of an array are not to be had."""
+        """Raise if the rows of an array cannot be read."""
         way = self._reported[name]
         if "error" in way:
             raise Hdf5Error(way["error"])
@@ -123,7 +123,7 @@ class _LibraryFile:
             raise UnreadableError(where=self._path, **way["refused"])
 
     def runs(self, name: str) -> Runs | None:
-        """The bytes of an array in the file, where they are plain."""
+        """The bytes of an array in the file, if they are plain."""
         self.check(name)
         way = self._ways.get(name)
         return way if isinstance(way, Runs) else None
@@ -137,7 +137,7 @@ class _LibraryFile:
         return self._through_child(name, int(self._reported[name]["rows"]))
 
     def _through_child(self, name: str, rows: int) -> Iterator[NDArray[Any]]:
-        """The same through the child, which reads the next block while the one before is used."""
+        """Blocks through the child, which reads the next one meanwhile."""
         shape, dtype = self.arrays[name]
         n, dim = shape[-2:]
         memory = [np.empty((min(rows, n), dim), dtype) for _ in range(min(2, -(-n // rows)))]
@@ -148,7 +148,7 @@ class _LibraryFile:
             request = {"op": "rows", "name": name, "start": start, "count": len(block)}
             _, payload = LIBRARY.ask(self._path, request, into=block.data.cast("B"))
             if len(payload) != block.nbytes:
-                raise EOFError(f"the library gave {len(payload)} bytes for {len(block)} rows")
+                raise EOFError(f"the library returned {len(payload)} bytes for {len(block)} rows")
             return block
 
         if len(memory) < 2:
@@ -172,7 +172,7 @@ def _way(reported: Mapping[str, Any], numbers: NDArray[np.int64], array: tuple[t
 
 
 def _attributes(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Attributes as h5py gives them, from what `hdf5_child` made of them."""
+    """Attributes as h5py returns them, from the child's encoding."""
     return {name: _attribute(*value) for name, value in found.items()}
 
 

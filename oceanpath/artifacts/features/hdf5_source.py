@@ -1,4 +1,4 @@
-"""An HDF5 file as a source of features: ordinary files without the library, every other one through its child."""
+"""An HDF5 file as a source of features: ordinary files without the library, others through its child process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from oceanpath.hdf5.rows import Way, header_way, stored_bytes, way_blocks
 
 @contextmanager
 def hdf5_source(path: Path) -> Iterator[Source]:
-    """Open an HDF5 file. Raises: what `feature_container.DAMAGE` lists: it is damaged, or something else."""
+    """Open an HDF5 file. Raises: the exceptions in `container.DAMAGE`: it is damaged or not HDF5."""
     with path.open("rb", buffering=0) as file:
         source = ordinary_source(path, file.fileno())
         if source is not None:
@@ -28,7 +28,7 @@ def hdf5_source(path: Path) -> Iterator[Source]:
 
 
 def ordinary_source(path: Path, handle: int) -> Source | None:
-    """An HDF5 file whose headers and rows can all be read without the library; None for every other one."""
+    """An HDF5 file whose headers and rows can all be read without the library; None for other files."""
     try:
         contents = read_headers(handle)
     except Unusual:

@@ -1,11 +1,11 @@
-"""Which array of a feature file is which, in the layouts of OceanPath, TRIDENT, CLAM, STAMP and AtlasPatch.
+"""Arrays of a feature file in the layouts of OceanPath, TRIDENT, CLAM, STAMP and AtlasPatch.
 
     features   an array called `features` (OceanPath, TRIDENT, CLAM), `feats` (STAMP) or `embeddings`, in any group, or
                any array in a group called `features` (AtlasPatch: `features/<encoder>`)
-    coords     the array called `coords` or `coordinates` in the same group, else in the nearest group above it; never
-               one of a group beside it
+    coords     the array called `coords` or `coordinates` in the same group, otherwise in the nearest group above it;
+               never in a sibling group
 
-Several arrays that could be the features are an error that lists them: `data.features_key` names the one that counts.
+Several candidates for features are an error that lists them: `data.features_key` selects one.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ COORD_KEYS = ("coords", "coordinates")
 ATLASPATCH_COORDS = 5
 """Columns of AtlasPatch's coordinates: x, y, width and height as read, level."""
 DTYPES = {"float16": "float16", "float32": "float32", "float64": "float32", "bfloat16": "float32"}
-"""Stored type → the type that is read."""
+"""Stored type → type after reading."""
 
 
 class NoPatchesError(ArtifactError):
-    """A file of features with no row in it."""
+    """A feature file without rows."""
 
 
 @dataclass(frozen=True)
 class FeatureLayout:
-    """Where the arrays of a feature file are and how to read them."""
+    """Names of the arrays of a feature file and how to read them."""
 
     features_key: str
     coords_key: str
@@ -44,16 +44,16 @@ class FeatureLayout:
     dim: int
     """Feature length D."""
     dtype: str
-    """What reading gives back: float16 or float32."""
+    """Type after reading: float16 or float32."""
     has_coords: bool
     coords_scale: float
-    """Level-0 pixels a unit of the stored coordinates; 1 for pixels."""
+    """Level-0 pixels per unit of the stored coordinates; 1 for pixels."""
     patch_px_level0: float | None
     encoder: str
     layout: str
-    """What was seen, in words."""
+    """Description of the layout."""
     blank: bool
-    """A slide without tissue: n is 0, and no bag is to be made of it."""
+    """Whether the slide has no tissue: n is 0, and it has no bag."""
     provenance: Provenance
 
 
@@ -63,9 +63,9 @@ def describe(source: Source, path: Path, wanted: str = "") -> FeatureLayout:
     Args:
         source: The open file.
         path: Its path, for errors.
-        wanted: Name of the features, where the file has several arrays that could be them.
+        wanted: Name of the features, if the file has several candidates.
 
-    Raises: ArtifactError: no known dataset, several and none is wanted, not a [N, D] array of floats, no patches, or N
+    Raises: ArtifactError: no known dataset, several without `wanted`, not a [N, D] array of floats, no patches, or N
         differs between the two.
     """
     key = _wanted_key(source, path, wanted) if wanted else _features_key(source, path)
@@ -99,18 +99,18 @@ def describe(source: Source, path: Path, wanted: str = "") -> FeatureLayout:
 
 @dataclass(frozen=True)
 class CoordsLayout:
-    """Where the coordinates are in a file, whether or not it holds features."""
+    """The coordinates in a file with or without features."""
 
     key: str
     scale: float
-    """Level-0 pixels a stored unit."""
+    """Level-0 pixels per stored unit."""
     patch_px_level0: float | None
 
 
 def describe_coords(source: Source, path: Path) -> CoordsLayout:
     """Find the coordinates in an open file.
 
-    Raises: ArtifactError: none, several, none that can be used, or no patches.
+    Raises: ArtifactError: none, several, no usable ones, or no patches.
     """
     keys = [name for name in sorted(source.arrays) if _last(name) in COORD_KEYS]
     if len(keys) > 1:
@@ -147,13 +147,13 @@ def _features_key(source: Source, path: Path) -> str:
     if found:
         return _followed(source, found[0], path)
     coords = any(_last(name) in COORD_KEYS for name in source.arrays)
-    do = "It holds coordinates alone: give the folder of features instead." if coords else ""
+    do = "It has coordinates only: use the folder of features instead." if coords else ""
     expected, got = " or ".join(FEATURE_KEYS), _held(source)
     raise ArtifactError("no features in this file", where=path, expected=expected, got=got, do=do)
 
 
 def _candidates(source: Source) -> list[str]:
-    """Names of all that could be the features, sorted: tables of floats, links to something else, or one odd array."""
+    """Sorted names of the candidates for features: tables of floats, links, or the only array."""
     named = [name for name in sorted(source.arrays) if _could_be_features(name)]
     tables = [name for name in named if source.arrays[name][1] in DTYPES and _is_table(source.arrays[name][0])]
     links = [name for name in source.links if _could_be_features(name) and _target(source, name) not in named]
@@ -170,22 +170,22 @@ def _could_be_features(name: str) -> bool:
 
 
 def _followed(source: Source, name: str, path: Path) -> str:
-    """The array that a link of this file stands for; any other name as it is.
+    """The target of a link within this file; any other name unchanged.
 
-    Raises: UnreadableError: the link leads into another file, whose changes would go unnoticed, or nowhere.
+    Raises: UnreadableError: the target is in another file, whose changes would go unnoticed, or does not exist.
     """
     if name not in source.links:
         return name
     target = _target(source, name)
     if target not in source.arrays:
         do = "Write the array itself into the file: no other file is read, as its changes would go unnoticed."
-        what, got = f"{name} is a link to something that is not in this file", source.links[name]
+        what, got = f"{name} is a link to a target that is not in this file", source.links[name]
         raise UnreadableError(what, where=path, got=got, do=do)
     return target
 
 
 def _target(source: Source, link: str) -> str:
-    """The name that a link of this file leads to."""
+    """The name of the target of a link within this file."""
     leads = source.links[link]
     group = "" if leads.startswith("/") else link.rpartition("/")[0]
     return f"{group}/{leads}".strip("/")
@@ -211,7 +211,7 @@ def _matrix(shape: tuple[int, ...], path: Path, key: str) -> tuple[int, int]:
 
 
 def _coords(source: Source, features: str, n: int, path: Path, seen: list[str]) -> tuple[str, float]:
-    """Name of the usable coordinates of `features` ("" for none) and pixels a stored unit; adds words to `seen`."""
+    """Name of the usable coordinates of `features` ("" for none) and pixels per stored unit; adds to `seen`."""
     key = _paired(source, features, path)
     if not key:
         beside = next((name for name in sorted(source.arrays) if _last(name) in COORD_KEYS), "")
@@ -233,7 +233,7 @@ def _coords(source: Source, features: str, n: int, path: Path, seen: list[str]) 
 
 
 def _paired(source: Source, features: str, path: Path) -> str:
-    """The coordinates in the group of the features, else in the nearest group above it; "" where there are none."""
+    """The coordinates in the group of the features, otherwise in the nearest group above it; "" if there are none."""
     group = features
     while group:
         group = group.rpartition("/")[0]
@@ -257,7 +257,7 @@ def _in_micrometres(attrs: Mapping[str, Any]) -> bool:
 
 
 def _footprint(attrs: Mapping[str, Any], scale: float) -> float | None:
-    """Level-0 pixels a patch side: ours, TRIDENT's, CLAM's (patch size × downsample), STAMP's (micrometres)."""
+    """Side of a patch in level-0 pixels: ours, TRIDENT's, CLAM's (patch size × downsample), STAMP's (micrometres)."""
     if (told := _number(attrs, "patch_px_level0", "patch_size_level0")) is not None:
         return told
     if _in_micrometres(attrs) and (side_um := _number(attrs, "tile_size_um")) is not None:
@@ -274,7 +274,7 @@ def _encoder(source: Source, key: str) -> str:
 
 
 def _number(attrs: Mapping[str, Any], *names: str) -> float | None:
-    """The first attribute that is a positive number; CLAM stores one value an axis, of which x is taken."""
+    """The first attribute that is a positive number; CLAM stores one value per axis; x is used."""
     for name in names:
         if name in attrs:
             values = np.atleast_1d(np.asarray(attrs[name]))

@@ -26,7 +26,7 @@ class FeatureMeta:
     target_mpp: float
     mpp_x: float
     mpp_y: float
-    """Micrometres a level-0 pixel."""
+    """Micrometres per level-0 pixel."""
     mpp_source: str
     patch_px_level0: float
     """Side of a patch in level-0 pixels along x."""
@@ -36,40 +36,40 @@ class FeatureMeta:
     """xxh3-128 of the bytes of the slide."""
     tool_version: str
     encoder_revision: str = ""
-    """Commit or version of the encoder's weights; empty where it has none, or an earlier version wrote the file."""
+    """Commit or version of the encoder's weights; empty if unknown, and in files of earlier versions."""
     weights_sha256: str = ""
-    """Of the file of weights, likewise."""
+    """The same for the file of weights."""
     reader: str = ""
-    """Where pixels came from: `tiff_tiles`, `openslide` or another reader; files of older versions do not say."""
+    """Reader of the pixels: `tiff_tiles`, `openslide` or another; empty in files of older versions."""
     reader_reason: str = ""
-    """Why not from the tiles."""
+    """Why not `tiff_tiles`."""
     tissue_source: str = ""
-    """`auto`, or the suffix of the file that told where tissue is."""
+    """`auto`, or the suffix of the file of tissue regions."""
     tissue_share: float = 0.0
-    """Part of the slide that is tissue, 0 to 1."""
+    """Fraction of the slide that is tissue, 0 to 1."""
     ink_share: float = 0.0
-    """Part of the slide that was left out as pen or frame, 0 to 1."""
+    """Fraction of the slide that was excluded as pen or frame, 0 to 1."""
     blank: bool = False
-    """The slide was looked at, and no patch holds enough tissue."""
+    """Whether no patch of the slide has enough tissue."""
     undecodable_patches: int = 0
-    """Patches with tissue that were left out because their pixels cannot be decoded (`extract.on_bad_tile`)."""
+    """Number of tissue patches left out because their pixels cannot be decoded (`extract.on_bad_tile`)."""
     undecodable_share: float = 0.0
-    """Part of the overview, by which tissue is found, that could not be decoded and was taken for glass."""
+    """Fraction of the overview for tissue detection that could not be decoded and was treated as glass."""
     colour_profile: str = ""
-    """Description of the ICC profile by which pixels were converted to sRGB (`extract.colours`)."""
+    """Description of the ICC profile used to convert pixels to sRGB (`extract.colours`)."""
     tissue_origin: str = ""
-    """`bounds` where contours were given relative to the scanned area."""
+    """`bounds` if contours are relative to the scanned area."""
 
     def attributes(self) -> dict[str, Any]:
-        """What is stored; the last four fields only where they say something, as older files lack them."""
+        """The stored attributes; the last four fields only if they are set, because older files do not have them."""
         stored = dataclasses.asdict(self)
         return {name: value for name, value in stored.items() if value or name not in LATER}
 
 
 def read_meta(path: Path) -> FeatureMeta:
-    """The attributes of a file that `write_features` wrote.
+    """Metadata from the attributes of a file by `write_features`.
 
-    Raises: ArtifactError: the file is damaged or was written by something else.
+    Raises: ArtifactError: the file is damaged or not by `write_features`.
     """
     with open_source(path) as source:
         fields = dataclasses.fields(FeatureMeta)

@@ -1,4 +1,4 @@
-"""Arrays in numpy's format, read so that no bytes raise anything but ValueError, and nothing is ever unpickled."""
+"""Arrays in numpy's format; invalid bytes raise only ValueError, and nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ READERS: dict[tuple[int, int], Callable[..., Any]] = {
     (2, 0): np.lib.format.read_array_header_2_0,
 }
 FAULTS = (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, OverflowError, tokenize.TokenError)
-"""What numpy raises for a header that it cannot parse."""
+"""Exceptions of numpy for a header that it cannot parse."""
 LARGEST, SHOWN = 2**63 - 1, 100
 
 
 class NpyHeader(NamedTuple):
-    """What an array in numpy's format is."""
+    """Type and shape of an array in numpy's format."""
 
     shape: tuple[int, ...]
     fortran: bool
-    """Whether the first axis is the fastest."""
+    """Whether the first axis is contiguous."""
     dtype: np.dtype[Any]
 
     @property
@@ -37,24 +37,24 @@ class NpyHeader(NamedTuple):
 
     @property
     def order(self) -> Literal["C", "F"]:
-        """The order of the axes, as numpy calls it."""
+        """Name of the axis order in numpy."""
         return "F" if self.fortran else "C"
 
 
 def read_npy_header(stream: BinaryIO) -> NpyHeader:
-    """The header of an array, after which `stream` is at its values.
+    """The header of an array; `stream` is then at its values.
 
-    Raises: ValueError: this is no such array, or its header is damaged or claims an impossible shape.
+    Raises: ValueError: not such an array, or its header is damaged or has an impossible shape.
     """
     try:
         version = np.lib.format.read_magic(stream)
         if version not in READERS:
-            raise ValueError(f"version {version[0]}.{version[1]} of .npy is not read")
+            raise ValueError(f"version {version[0]}.{version[1]} of .npy is not supported")
         shape, fortran, dtype = READERS[version](stream)
     except FAULTS as error:
-        said = str(error).partition("\n")[0][:SHOWN]
-        raise ValueError(f"the .npy header cannot be parsed: {said}") from error
-    if not all(type(side) is int and side >= 0 for side in shape):  # numpy takes True and negative numbers
+        reason = str(error).partition("\n")[0][:SHOWN]
+        raise ValueError(f"the .npy header cannot be parsed: {reason}") from error
+    if not all(type(side) is int and side >= 0 for side in shape):  # numpy accepts True and negative numbers
         raise ValueError(f"the .npy header has an impossible shape: {str(shape)[:SHOWN]}")
     header = NpyHeader(shape, fortran, dtype)
     if header.nbytes > LARGEST:
@@ -65,15 +65,15 @@ def read_npy_header(stream: BinaryIO) -> NpyHeader:
 def map_npy(path: Path) -> NDArray[Any]:
     """The numbers in a `.npy` file, as a read-only view of the mapped file.
 
-    Raises: OSError: it cannot be read. ValueError: it holds no plain numbers, or fewer or more than its header says.
+    Raises: OSError: it cannot be read. ValueError: it has no plain numbers, or their size differs from its header.
     """
     with path.open("rb") as file:
         header, start = read_npy_header(file), file.tell()
         rest = os.fstat(file.fileno()).st_size - start
         if header.dtype.kind not in "fiu":
-            raise ValueError(f"the .npy holds {header.dtype}, not numbers")
+            raise ValueError(f"the .npy has {header.dtype}, not numbers")
         if rest != header.nbytes:
-            raise ValueError(f"the .npy holds {rest} bytes, where its header says {header.nbytes}")
+            raise ValueError(f"the .npy has {rest} bytes, but its header states {header.nbytes}")
         if not rest:
             return np.zeros(header.shape, header.dtype)
         return np.memmap(file, header.dtype, "r", start, header.shape, header.order)

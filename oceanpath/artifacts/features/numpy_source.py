@@ -1,4 +1,4 @@
-"""`.npy` and `.npz` files as sources of features. Nothing in them is ever unpickled.
+"""`.npy` and `.npz` files as sources of features. Nothing in them is unpickled.
 
 .npy   one array, the features
 .npz   arrays by name, like the datasets of an HDF5 file; a single array without a name (`arr_0`) is the features;
@@ -22,7 +22,7 @@ from oceanpath.hdf5.rows import BLOCK_BYTES
 
 MOST_ARRAYS, LONGEST_ATTRIBUTE = 1000, 1 << 16
 NAMELESS = "arr_0"
-"""What numpy calls the first array that was saved without a name."""
+"""Name of the first array that was saved without a name."""
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NpyHeader:
         header = read_npy_header(cast("Any", stream))
         held = info.file_size - stream.tell()
     if not header.dtype.hasobject and held != header.nbytes:
-        raise ValueError(f"{info.filename} holds {held} bytes, where its header says {header.nbytes}")
+        raise ValueError(f"{info.filename} has {held} bytes, but its header states {header.nbytes}")
     return header
 
 
@@ -89,7 +89,7 @@ def _fill(stream: IO[bytes], array: NDArray[Any]) -> None:
     while view:
         got = cast("Any", stream).readinto(view)
         if not got:
-            raise EOFError("the file ends before its array does")
+            raise EOFError("the file ends before its array")
         view = view[got:]
 
 
@@ -98,7 +98,7 @@ def _is_scalar(header: NpyHeader) -> bool:
 
 
 def _scalar(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Any:
-    """The value of an array without axes: a number as numpy has it, or text."""
+    """The value of an array without axes: a numpy number, or text."""
     with archive.open(info) as stream:
         value = np.lib.format.read_array(cast("Any", stream), allow_pickle=False)[()]
     return str(value) if isinstance(value, np.str_) else value

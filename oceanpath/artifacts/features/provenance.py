@@ -1,4 +1,4 @@
-"""How the features of a slide were made, in the words of their file: OceanPath's, TRIDENT's, CLAM's or STAMP's."""
+"""Provenance of the features of a slide, from the attributes of OceanPath, TRIDENT, CLAM or STAMP."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import numpy as np
 from oceanpath.artifacts.cohort.ids import slide_id
 
 TRIDENT = "patch_size_level0"
-"""An attribute that only TRIDENT writes; its `name` is the slide's."""
+"""An attribute that only TRIDENT writes; `name` is then the slide."""
 UM_PER_PX_AT_1X = 10.0
-"""A nominal magnification of 20 means 0.5 micrometres per pixel."""
+"""Nominal magnification times micrometres per pixel: 20 · 0.5."""
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a file says about its features; empty or None where it does not say it."""
+    """Provenance of features as stated in their file; empty or None if not stated."""
 
     slide_id: str = ""
     encoder: str = ""
     weights_sha256: str = ""
     patch_px: int | None = None
-    """Side of a patch as the encoder saw it, pixels."""
+    """Side of a patch as passed to the encoder, pixels."""
     target_mpp: float | None = None
     """Micrometres per pixel of such a patch."""
     patch_px_level0: float | None = None
@@ -37,7 +37,7 @@ UNKNOWN = Provenance()
 
 
 def provenance_of(attrs: Mapping[str, Any], encoder: str = "", patch_px_level0: float | None = None) -> Provenance:
-    """What the attributes of a file and of its arrays say, beside what is known of it already."""
+    """Provenance from the attributes of a file and of its arrays, in addition to what is known already."""
     patch_px = _number(attrs, "patch_px", "patch_size", "tile_size_px")
     return Provenance(
         slide_id=slide_id(_text(attrs, "slide_id") or (_text(attrs, "name") if TRIDENT in attrs else "")),

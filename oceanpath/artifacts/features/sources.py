@@ -1,4 +1,4 @@
-"""Every container that holds features, opened by its suffix: HDF5, torch tensors, numpy arrays, zarr folders."""
+"""Feature containers, opened by suffix: HDF5, torch tensors, numpy arrays, zarr folders."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OPENERS: Mapping[str, Callable[[Path], AbstractContextManager[Source]]] = {
     ".zarr": zarr_source,
 }
 READABLE = tuple(OPENERS)
-"""Suffixes of feature files: the one list, for every search of a folder too."""
+"""Suffixes of feature files, also for searches of folders."""
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def open_source(path: Path) -> Iterator[Source]:
     path = Path(path)
     opener = OPENERS.get(path.suffix.lower())
     if opener is None:
-        raise ArtifactError("no known feature file", where=path, expected=" ".join(READABLE))
+        raise ArtifactError("not a known feature file", where=path, expected=" ".join(READABLE))
     with ExitStack() as stack:
         with causes_named(path):
             source = stack.enter_context(opener(path))
@@ -49,9 +49,9 @@ def open_source(path: Path) -> Iterator[Source]:
 
 @contextmanager
 def open_with_coords(path: Path, arrays: Arrays, places: CoordsSource) -> Iterator[Source]:
-    """Open a feature file whose `arrays` (name → shape, dtype name) were seen at `places` before; needs no library.
+    """Open a feature file whose `arrays` (name → shape, dtype name) were located at `places` before; needs no library.
 
-    Raises: ArtifactError: missing, or shorter than the places say, also while an array is being read.
+    Raises: ArtifactError: missing, or too short for `places`, also while an array is being read.
     """
     with ExitStack() as stack:
         with causes_named(path):

@@ -1,8 +1,8 @@
-"""The folder of a TRIDENT job: which of its files are patch features, and what its folders tell about them.
+"""The folder of a TRIDENT job: which of its files are patch features, and their settings from folder names.
 
 <job>/20x_256px_0px_overlap/features_uni_v1/<slide_id>.h5     patch features of one encoder: these are read
-<job>/20x_256px_0px_overlap/patches/<slide_id>_patches.h5     places of patches
-<job>/20x_256px_0px_overlap/slide_features_titan/…            one vector a slide
+<job>/20x_256px_0px_overlap/patches/<slide_id>_patches.h5     coordinates of patches
+<job>/20x_256px_0px_overlap/slide_features_titan/…            one vector per slide
 <job>/contours, contours_geojson, thumbnails, wsi_states, …   tissue and bookkeeping
 """
 
@@ -21,7 +21,7 @@ SHOWN = 6
 
 
 class FeatureSet(NamedTuple):
-    """Patch features of one encoder on one grid of patches, as the names of their folders tell."""
+    """Patch features of one encoder on one grid of patches, from the names of their folders."""
 
     encoder: str
     magnification: float
@@ -30,19 +30,19 @@ class FeatureSet(NamedTuple):
     overlap_px: int
 
     def words(self) -> str:
-        """What was seen, for people."""
+        """A description of the set."""
         side = f"{self.patch_px} px at {self.magnification:g}x, overlap {self.overlap_px} px"
         return f"TRIDENT job: encoder {self.encoder}, patches of {side}"
 
 
 def is_beside(path: Path, root: Path) -> bool:
-    """Whether a file below `root` belongs to a TRIDENT job and is none of its patch features."""
+    """Whether a file below `root` belongs to a TRIDENT job and is not one of its patch features."""
     grid, folder = _folders(path, root)
     return bool(grid) and not folder.startswith(FEATURES)
 
 
 def feature_set(paths: Iterable[Path], root: Path) -> FeatureSet | None:
-    """The one set that all TRIDENT's features among `paths` below `root` belong to; None when there are none.
+    """The set of all TRIDENT features among `paths` below `root`; None if there are none.
 
     Raises: ExperimentError: there are several.
     """
@@ -61,8 +61,8 @@ def feature_set(paths: Iterable[Path], root: Path) -> FeatureSet | None:
 
 
 def _folders(path: Path, root: Path) -> tuple[str, str]:
-    """The grid's folder in a path and the folder inside it, empty where it has none; `root` itself may be either."""
-    if "px_overlap" not in str(path):  # taking every path to pieces takes longer
+    """The grid's folder in a path and the folder inside it, empty if there is none; `root` itself may be either."""
+    if "px_overlap" not in str(path):  # faster than splitting every path
         return "", ""
     parts = (root.parent.name, root.name, *path.relative_to(root).parts[:-1])
     for place, part in enumerate(parts):

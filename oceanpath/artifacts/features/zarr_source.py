@@ -19,7 +19,7 @@ DEEPEST = 8
 
 @contextmanager
 def zarr_source(path: Path) -> Iterator[Source]:
-    """Open a folder that zarr wrote. Raises: MissingExtraError: the package zarr is not installed."""
+    """Open a zarr folder. Raises: MissingExtraError: the package zarr is not installed."""
     zarr = _zarr(path)
     if not path.is_dir():
         raise FileNotFoundError(2, "No such folder", str(path))
@@ -48,10 +48,10 @@ def _zarr(path: Path) -> Any:
 
 
 def _check(name: str, array: Any, path: Path) -> None:
-    """Refuse rows that were never written, and what would unpack to implausibly much."""
+    """Refuse rows that were never written, and arrays that unpack to implausibly much."""
     there, count, nbytes = array.nchunks_initialized, array.nchunks, array.dtype.itemsize * int(np.prod(array.shape))
     whole_rows = array.chunks[-1] == array.shape[-1] and array.chunks[-2:-1] != (1,)
-    # zarr stores no chunk whose values are all zero: one row of zeros, or some columns of them, may be meant
+    # zarr does not store chunks of zeros only: single rows or columns of zeros may be intended
     if nbytes and ((not there and array.shape[-2:-1] != (1,)) or (there < count and whole_rows)):
         how = f"was written in part: {there} of {count} chunks" if there else "was allocated but never written"
         raise UnreadableError(f"{name} {how}", where=path, do="Extract this slide again.")

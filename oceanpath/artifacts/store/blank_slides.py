@@ -1,6 +1,6 @@
-"""`blank_slides.txt` in a store: ids of slides that were looked at and have no patches, sorted, one a line.
+"""`blank_slides.txt` in a store: ids of slides that were processed and have no patches, sorted, one per line.
 
-They have no bag, and whoever joins the store with a table knows why. No such file means that there are none.
+They have no bag; the list explains why. Without such a file there are none.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ NAME = "blank_slides.txt"
 
 
 def write_blank(store: Path, slide_ids: Iterable[str]) -> None:
-    """Write the ids beside a store; no file where there are none."""
+    """Write the ids into the folder of a store; no file if there are none."""
     if names := sorted(slide_ids):
         (store / NAME).write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
 
@@ -22,7 +22,7 @@ def write_blank(store: Path, slide_ids: Iterable[str]) -> None:
 def read_blank(store: Path) -> list[str]:
     """The ids of the blank slides of a store, sorted.
 
-    Raises: ArtifactError: the list is there and cannot be read.
+    Raises: ArtifactError: the list exists and cannot be read.
     """
     try:
         return (store / NAME).read_text(encoding="utf-8").splitlines()

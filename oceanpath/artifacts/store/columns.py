@@ -1,4 +1,4 @@
-"""Named arrays in one file that is mapped, not read: opening it costs the same for ten rows and for ten million.
+"""Named arrays in one memory-mapped file: opening it takes the same time for ten rows and for ten million.
 
 The file is an ordinary uncompressed `.npz` (`numpy.load` reads it; no pickle) whose arrays start at multiples of 64
 bytes, so that each can be a view of the mapped file. Equal arrays give equal bytes.
@@ -23,10 +23,10 @@ from oceanpath.errors import ArtifactError
 
 ALIGN = 64
 LOCAL_HEAD = struct.Struct("<26xHH")
-"""Of a member's local header: the lengths of its name and of its extra field (APPNOTE 6.3.10, 4.3.7)."""
+"""Lengths of the name and of the extra field in a member's local header (APPNOTE 6.3.10, 4.3.7)."""
 PADDING = struct.Struct("<HH")
 PADDING_ID = 0xD935
-"""The extra field that zip tools use for alignment."""
+"""Id of the extra field that zip tools use for alignment."""
 
 
 def write_columns(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -37,7 +37,7 @@ def write_columns(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
             head = LOCAL_HEAD.size + len(member.filename.encode()) + PADDING.size
             pad = -(handle.tell() + head) % ALIGN
             member.extra = PADDING.pack(PADDING_ID, pad) + bytes(pad)
-            member.file_size = array.nbytes  # tells zipfile whether 64-bit sizes are needed
+            member.file_size = array.nbytes  # determines whether zipfile uses 64-bit sizes
             with archive.open(member, "w") as out:
                 np.lib.format.write_array(out, np.asanyarray(array), allow_pickle=False)
 
@@ -45,7 +45,7 @@ def write_columns(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 def map_columns(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays of a file that `write_columns` wrote, by name: read-only views of one map.
 
-    Raises: ArtifactError: missing, cut off, compressed, or no such file at all.
+    Raises: ArtifactError: missing, truncated, compressed, or another kind of file.
     """
     try:
         with path.open("rb") as handle:
@@ -92,7 +92,7 @@ def _view(data: mmap.mmap, member: zipfile.ZipInfo) -> NDArray[Any]:
     head = BytesIO(data[start : start + min(member.file_size, 1 << 16)])
     header = read_npy_header(head)
     if header.fortran or header.dtype.hasobject or head.tell() + header.nbytes != member.file_size:
-        raise ValueError(f"{member.filename} is no plain array")
+        raise ValueError(f"{member.filename} is not a plain array")
     count = math.prod(header.shape)
     found: NDArray[Any] = np.frombuffer(data, header.dtype, count, start + head.tell()).reshape(header.shape)
     return found

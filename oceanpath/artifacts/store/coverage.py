@@ -1,8 +1,8 @@
-"""Which patches of a slide a store kept: feature files and the store made from them, compared place by place.
+"""Kept patches of slides: the coordinates of feature files compared with those in the store built from them.
 
     coverage.csv   slide_id, n_total, n_kept, n_discarded, coverage_pct, was_capped, cells, cells_kept
 
-`cells` counts the cells of a 32 × 32 grid over the slide's patches that hold a patch, `cells_kept` those that still do.
+`cells` counts the cells with patches in a 32 × 32 grid over the slide's patches, `cells_kept` those with kept patches.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ GRID = 32
 
 @dataclass(frozen=True)
 class Coverage:
-    """One slide: where its patches are, and which of them the store has."""
+    """Patches of one slide, and which of them are in the store."""
 
     slide_id: str
     coords: NDArray[np.int32]
@@ -34,11 +34,11 @@ class Coverage:
     kept: NDArray[np.bool_]
     """[N]."""
     mpp: float | None = None
-    """Micrometres per level-0 pixel, where the file says so."""
+    """Micrometres per level-0 pixel, if the file states it."""
 
     @property
     def percent(self) -> float:
-        """Kept patches in a hundred."""
+        """Percentage of kept patches."""
         return 100.0 * float(self.kept.mean())
 
     def row(self) -> dict[str, object]:
@@ -50,9 +50,9 @@ class Coverage:
 
 
 def coverage_of(path: Path, store: Store, features_key: str = "") -> Coverage | None:
-    """What `store` kept of the feature file at `path`; None when one of the two has no coordinates.
+    """Patches of the feature file at `path` that `store` kept; None if one of the two has no coordinates.
 
-    `features_key` names the array of features, where the file holds several.
+    `features_key` names the array of features, if the file has several.
 
     Raises: ArtifactError: the file is damaged, the store has no such slide, or was made from another file.
     """
@@ -74,21 +74,21 @@ def coverage_of(path: Path, store: Store, features_key: str = "") -> Coverage | 
 
 
 def kept_rows(coords: NDArray[np.int32], stored: NDArray[np.int32], where: Path) -> NDArray[np.bool_]:
-    """Which rows of `coords` [N, 2] are among `stored` [n, 2]; of equal places as many as are stored, the first.
+    """Rows of `coords` [N, 2] that are among `stored` [n, 2]; of equal coordinates the first ones, as many as stored.
 
-    Raises: ArtifactError: a stored place is not among `coords`.
+    Raises: ArtifactError: a stored coordinate is not among `coords`.
     """
     ours, theirs = _keys(coords), _keys(stored)
     places, counts = np.unique(theirs, return_counts=True)
     order = np.argsort(ours, kind="stable")
     ordered = ours[order]
-    rank = np.arange(len(ours)) - np.searchsorted(ordered, ordered)  # among equal places
+    rank = np.arange(len(ours)) - np.searchsorted(ordered, ordered)  # among equal coordinates
     at = np.searchsorted(places, ordered).clip(max=len(places) - 1)
     kept = np.zeros(len(ours), bool)
     kept[order] = (places[at] == ordered) & (rank < counts[at])
     if int(kept.sum()) != len(theirs):
         do = "Give the folder of features that the store was built from."
-        raise ArtifactError("the store has patches at places that the file has not", where=where, do=do)
+        raise ArtifactError("the store has patches at coordinates that are not in the file", where=where, do=do)
     return kept
 
 

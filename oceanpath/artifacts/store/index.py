@@ -1,4 +1,4 @@
-"""The index of a store: one entry a slide, in columns that are mapped and never read whole."""
+"""The index of a store: one entry per slide, in memory-mapped columns."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ FORMAT = 2
 INDEX = "index_arrays.npz"
 TEXTS = ("feature_dtype", "encoder")
 LAID = ("chunk_ids", "feature_offsets", "coord_offsets", "check_reads")
-"""What says where bags lie and how they are read, and nothing of what they are."""
+"""Fields about the location and reading of bags, not about their content."""
 
 
 @dataclass(frozen=True)
 class Index:
-    """The arrays of index_arrays.npz; one entry a slide unless it says otherwise."""
+    """The arrays of index_arrays.npz; one entry per slide unless stated otherwise."""
 
     slide_ids: NDArray[np.bytes_]
     lengths: NDArray[np.int64]
@@ -38,7 +38,7 @@ class Index:
     has_coords: bool
     encoder: str
     check_reads: bool = False
-    """No longer used: readers compare each bag with its digest unless they are told not to."""
+    """No longer used: readers compare each bag with its digest by default."""
 
     def save(self, path: Path) -> None:
         """Write index_arrays.npz below `path`."""
@@ -47,9 +47,9 @@ class Index:
 
     @classmethod
     def load(cls, path: Path) -> Index:
-        """Map index_arrays.npz below `path`; a column's bytes are read where they are first looked at.
+        """Map index_arrays.npz below `path`; a column's bytes are read at first access.
 
-        Raises: ArtifactError: missing, cut off or of another format.
+        Raises: ArtifactError: missing, truncated or of another format.
         """
         found: dict[str, Any] = dict(map_columns(path / INDEX))
         if int(found.pop("format", -1)) != FORMAT or set(found) != {field.name for field in fields(cls)}:
@@ -66,15 +66,15 @@ class Index:
         check_columns(path / INDEX)
 
     def find(self, slide_id: str) -> int | None:
-        """Position of a slide, by bisection: the ids are sorted. None when there is no such slide."""
+        """Position of a slide, by bisection: the ids are sorted. None if there is no such slide."""
         name = slide_id.encode()
-        if len(name) > self.slide_ids.dtype.itemsize:  # looking it up would widen the whole column
+        if len(name) > self.slide_ids.dtype.itemsize:  # the search would widen the whole column
             return None
         at = int(np.searchsorted(self.slide_ids, np.array(name, self.slide_ids.dtype)))
         return at if at < len(self.slide_ids) and self.slide_ids[at] == name else None
 
     def rows(self) -> dict[str, NDArray[Any]]:
-        """The columns with one entry a slide."""
+        """The columns with one entry per slide."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
 
@@ -88,7 +88,7 @@ class Index:
         return str(self.slide_ids[i].decode())
 
     def content_digest(self) -> str:
-        """xxh3-128 hex digest of all that readers of the store see, whatever files its bags lie in."""
+        """xxh3-128 hex digest of the content of the store, independent of the files that contain its bags."""
         digest = xxhash.xxh3_128()
         for field in fields(self):
             if field.name not in LAID:

@@ -3,15 +3,15 @@
     features_000.bin …   rows of features [n, D], little-endian float16, bfloat16 or float32; each bag starts on a
                          4096-byte page
     coords_000.bin …     rows of coords [n, 2] int32, level-0 pixels, top-left; absent when no slide has coords
-    index_arrays.npz     arrays that are mapped, no pickle: format, slide_ids (bytes, sorted), lengths, raw_lengths,
-                         chunk_ids, feature_offsets (bytes from the start of the chunk; -1 where the features were left
-                         in their own file), coord_offsets, digests, feature_dim, feature_dtype, has_coords,
-                         patch_px_level0 (NaN when unknown), encoder, check_reads (no longer used)
-    source_arrays.npz    the feature files the bags came from; see "sources"
+    index_arrays.npz     memory-mapped arrays, no pickle: format, slide_ids (bytes, sorted), lengths, raw_lengths,
+                         chunk_ids, feature_offsets (bytes from the start of the chunk; -1 for features in their
+                         own file), coord_offsets, digests, feature_dim, feature_dtype, has_coords, patch_px_level0
+                         (NaN when unknown), encoder, check_reads (no longer used)
+    source_arrays.npz    the feature files of the bags, see "Source files"
 
 A bag never crosses a chunk. `raw_lengths` counts the patches before capping. `digests` are xxh3-128 of a bag's features
-as stored, then its coords; of an adopted bag, of the hex digest of its whole file, then the coords. bfloat16 is kept as
-the upper 16 bits of float32.
+as stored, then its coords; of a referenced bag, of the hex digest of its file, then the coords. bfloat16 is stored
+as the upper 16 bits of float32.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ BLOCK_ROWS = 4096
 
 
 class Store:
-    """Bags by number or by slide id, as views of mapped memory: nothing is copied, nothing is held open twice."""
+    """Bags by number or by slide id, as views of mapped memory, without copies."""
 
     def __init__(self, path: Path, *, features: Path | None = None, check: bool = True) -> None:
-        """Args are the store's folder, where its adopted files are now, and whether a bag is verified when first read.
+        """Folder of the store, folder of its referenced files, and whether to verify a bag at its first read.
 
         Raises: ArtifactError: the index is missing, damaged or of another format.
         """
@@ -64,7 +64,7 @@ class Store:
         return len(self.index.slide_ids)
 
     def __getstate__(self) -> tuple[Path, Path | None, bool]:
-        """Only the paths travel to a worker; it maps the files itself."""
+        """Only the paths are sent to a worker process, which maps the files itself."""
         return self.path, self.adopted_root, self.checks
 
     def __setstate__(self, state: tuple[Path, Path | None, bool]) -> None:
@@ -77,17 +77,17 @@ class Store:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The numpy dtype of the features on disk; uint16 for bfloat16, which numpy does not know."""
+        """The numpy dtype of the features on disk; uint16 for bfloat16, which numpy does not have."""
         return stored_dtype(self.index.feature_dtype)
 
     @cached_property
     def slide_ids(self) -> list[str]:
-        """All ids in order; takes 100 bytes a slide of the store, where `slide_id` takes none."""
+        """All ids in order; takes 100 bytes of memory per slide, unlike `slide_id`."""
         return [name.decode() for name in self.index.slide_ids.tolist()]
 
     @property
     def has_coords(self) -> bool:
-        """Whether patches have a place."""
+        """Whether patches have coordinates."""
         return self.index.has_coords
 
     def number(self, slide_id: str) -> int:
@@ -106,20 +106,20 @@ class Store:
         return int(self.index.lengths[i])
 
     def features(self, i: int) -> NDArray[np.floating]:
-        """Features [n, D] of slide `i` as numbers: as `stored`, but for bfloat16, which becomes float32 exactly."""
+        """Features [n, D] of slide `i`: as `stored`, except that bfloat16 becomes float32, exactly."""
         stored = self.stored(i)
         return as_numbers(stored, self.index.feature_dtype)
 
     def stored(self, i: int) -> NDArray[Any]:
-        """Features [n, D] of slide `i` as they are on disk, of type `dtype`, read-only; a view where they lie together.
+        """Features [n, D] of slide `i` as stored on disk, of type `dtype`, read-only; a view if they are contiguous.
 
-        Raises: ArtifactError: a file is missing, too short or, where this is looked at, not what it was.
+        Raises: ArtifactError: a file is missing, too short or, with `check`, changed.
         """
         self._check_once(i)
         return self._stored(i)
 
     def coords(self, i: int) -> NDArray[np.int32] | None:
-        """Level-0 top-left pixels [n, 2] of slide `i`, a read-only view; None when the store has none.
+        """Level-0 top-left pixels [n, 2] of slide `i`, a read-only view; None if the store has none.
 
         Raises: ArtifactError: as `stored`.
         """
@@ -133,9 +133,9 @@ class Store:
         return raw.view(np.int32).reshape(-1, 2)
 
     def read_features(self, i: int, out: memoryview, start: int = 0) -> None:
-        """Fill `out` with the feature bytes of slide `i`, as stored, from byte `start` on, without mapping them.
+        """Fill `out` with the feature bytes of slide `i`, as stored, from byte `start`, without mapping them.
 
-        Memory that is reused needs no page faults, and other threads run meanwhile: twice as fast as copying a view.
+        Reused memory needs no page faults, and other threads run meanwhile: twice as fast as copying a view.
 
         Raises: ArtifactError: as `stored`.
         """
@@ -150,7 +150,7 @@ class Store:
                 handle = os.open(self.path / name, os.O_RDONLY)
             except OSError as error:
                 raise ArtifactError("a chunk of the store cannot be read", where=self.path / name, got=error) from error
-            if self._files.setdefault(name, handle) != handle:  # another thread was first
+            if self._files.setdefault(name, handle) != handle:  # another thread opened it first
                 os.close(handle)
         while out:
             got = os.preadv(self._files[name], [out], offset)
@@ -159,15 +159,15 @@ class Store:
             out, offset = out[got:], offset + got
 
     def digest(self, i: int) -> str:
-        """xxh3-128 of the bytes of slide `i` as they are on disk now; see the module."""
+        """xxh3-128 of the bytes of slide `i` as they are on disk now; see the module docstring."""
         if self.index.feature_offsets[i] < 0:
             return referenced_digest(self._adopted.digest(i), self._coords(i))
         return bag_digest(self._stored(i), self._coords(i))
 
     def verify(self, i: int) -> None:
-        """Raise unless slide `i` is what was stored, and numbers.
+        """Raise unless slide `i` is unchanged and finite.
 
-        Raises: ArtifactError: a byte of its bag or its file differs, or an adopted file holds NaN or inf.
+        Raises: ArtifactError: a byte of its bag or its file differs, or a referenced file has NaN or inf.
         """
         if self.digest(i) != self.index.digests[i].decode():
             if self.index.feature_offsets[i] < 0:
@@ -175,7 +175,7 @@ class Store:
             where = self.path / chunk_name("features", int(self.index.chunk_ids[i]))
             do = make_again(self.path.resolve()) if is_published(self.path) else "Build the store again."
             raise ArtifactError("a bag differs from its digest", where=where, got=self.slide_id(i), do=do)
-        if self.index.feature_offsets[i] < 0:  # what was copied was looked at then
+        if self.index.feature_offsets[i] < 0:  # copied features were checked when they were written
             self._validate_finite(i)
 
     def _validate_finite(self, i: int) -> None:
@@ -190,7 +190,7 @@ class Store:
 
     def _check_once(self, i: int) -> None:
         if self.checks and i not in self._checked:
-            with self._checking.setdefault(i, Lock()):  # the threads that read a bag wait for one of them
+            with self._checking.setdefault(i, Lock()):  # concurrent readers of a bag wait for one of them
                 if i not in self._checked:
                     self.verify(i)
                     self._checked.add(i)
@@ -207,7 +207,9 @@ class Store:
         name = chunk_name(kind, int(self.index.chunk_ids[i]))
         if name not in self._maps:
             try:
-                self._maps[name] = np.asarray(np.memmap(self.path / name, dtype=np.uint8, mode="r"))  # slices at once
+                self._maps[name] = np.asarray(
+                    np.memmap(self.path / name, dtype=np.uint8, mode="r")
+                )  # slices in one read
             except (OSError, ValueError) as error:
                 raise ArtifactError(
                     "a chunk of the store cannot be mapped", where=self.path / name, got=error
@@ -229,7 +231,7 @@ def chunk_name(kind: str, number: int) -> str:
 
 
 def stored_dtype(name: str) -> np.dtype[Any]:
-    """How numpy holds the bytes of a store's feature type."""
+    """The numpy dtype of a store's feature type."""
     return np.dtype(np.uint16 if name == "bfloat16" else name)
 
 
@@ -242,14 +244,14 @@ def bag_digest(features: NDArray[Any], coords: NDArray[np.int32] | None) -> str:
 
 
 def referenced_digest(file: str, coords: NDArray[np.int32] | None) -> str:
-    """xxh3-128 hex digest of an adopted bag: the hex digest of its file, then its coordinate bytes."""
+    """xxh3-128 hex digest of a referenced bag: the hex digest of its file, then its coordinate bytes."""
     return bag_digest(np.frombuffer(file.encode(), np.uint8), coords)
 
 
 def digest_content(path: Path) -> str:
-    """The digest of what readers of the store below `path` see: its bags, and the lists of slides that have none.
+    """The content digest of the store below `path`: its bags, and the lists of slides without bags.
 
-    Raises: ArtifactError: it has no readable index.
+    Raises: ArtifactError: its index cannot be read.
     """
     bags, blank, left_out = Index.load(path).content_digest(), read_blank(path), read_left_out(path)
     if not blank and not left_out:
@@ -258,9 +260,9 @@ def digest_content(path: Path) -> str:
 
 
 def check(path: Path) -> None:
-    """Read back every bag below `path` and compare it with its digest; adopted files are taken at their told digest.
+    """Read back every bag below `path` and compare it with its digest; referenced files are not read.
 
-    Bags in chunks that are hard links are taken too: they were read when these were published first.
+    Bags in hard-linked chunks are not read: they were verified when first published.
 
     Raises: ArtifactError: a chunk is short, a bag differs from its digest, or the index is damaged.
     """

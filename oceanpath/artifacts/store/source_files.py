@@ -1,14 +1,15 @@
-"""Where the bags of a store came from, and those of them that were left where they were.
+"""Source files of the bags of a store, and which of them are read in place.
 
-    source_arrays.npz   one entry a slide: names (of the feature file, relative to the folder of features), digests
-                        (xxh3-128 of the file's bytes), layout_codes (positions in layouts: what the file looked like),
-                        run_starts [n + 1]; runs of bytes: run_offsets, run_sizes; recipe (what else decided the bags)
+    source_arrays.npz   one entry per slide: names (of the feature file, relative to the folder of features), digests
+                        (xxh3-128 of the file's bytes), layout_codes (indices into layouts, descriptions of files),
+                        run_starts [n + 1]; runs of bytes: run_offsets, run_sizes; recipe (digest of the settings that
+                        determine bags)
     local/places.npz    root (the folder of features: absolute, or relative to the store), stamps [n, 3] (size,
-                        modification time in ns, inode); true on this machine only, so not sealed and in no digest
+                        modification time in ns, inode); valid on this machine only, so not sealed and in no digest
 
-The features of slide `i` are adopted when it has runs: they are the bytes `run_offsets[r]` to `run_offsets[r] +
-run_sizes[r]` of its file for `r` in `run_starts[i]` to `run_starts[i + 1]`, in this order. A file whose stamp is the
-one it had when it was adopted is the same; any other must have the same digest, or is refused.
+The features of slide `i` are read in place (referenced) if it has runs: the bytes `run_offsets[r]` to `run_offsets[r] +
+run_sizes[r]` of its file for `r` in `run_starts[i]` to `run_starts[i + 1]`, in this order. A file with the recorded
+stamp is unchanged; any other file must have the same digest, or is refused.
 """
 
 from __future__ import annotations
@@ -36,21 +37,21 @@ Stamp = tuple[int, int, int]
 
 
 class SourceFile(NamedTuple):
-    """Where the bag of one slide came from."""
+    """Source file of one bag."""
 
     name: str
-    """Of the file, relative to the folder of features."""
+    """Name of the file, relative to the folder of features."""
     digest: str
-    """xxh3-128 of the file's bytes; nothing where nobody has told."""
+    """xxh3-128 of the file's bytes; "" if unknown."""
     layout: str
-    """What the file looked like, in words."""
+    """Description of the layout of the file."""
     runs: Runs | None
-    """The bytes of its features, where they stay there."""
+    """The bytes of its features, if they are read in place."""
 
 
 @dataclass(frozen=True)
 class SourceFiles:
-    """The arrays of source_arrays.npz; one entry a slide unless the module says otherwise."""
+    """The arrays of source_arrays.npz; one entry per slide unless the module docstring states otherwise."""
 
     names: NDArray[np.bytes_]
     digests: NDArray[np.bytes_]
@@ -68,7 +69,7 @@ class SourceFiles:
 
     @classmethod
     def load(cls, path: Path) -> SourceFiles:
-        """Map source_arrays.npz below `path`. Raises: ArtifactError: missing, cut off or of another format."""
+        """Map source_arrays.npz below `path`. Raises: ArtifactError: missing, truncated or of another format."""
         found: dict[str, Any] = dict(map_columns(path / SOURCES))
         if set(found) != {field.name for field in fields(cls)}:
             raise ArtifactError("unknown format of sources", where=path / SOURCES)
@@ -104,11 +105,11 @@ class SourceFiles:
         ]
 
     def adopted(self) -> NDArray[np.bool_]:
-        """[n]: whose features lie in their own file."""
+        """[n]: whether the features are read in place."""
         return np.diff(self.run_starts) > 0
 
     def runs(self, i: int) -> Runs:
-        """The bytes of the features of an adopted slide in its file."""
+        """The bytes of the features of a referenced slide in its file."""
         at = slice(int(self.run_starts[i]), int(self.run_starts[i + 1]))
         return Runs.of(self.run_offsets[at], self.run_sizes[at])
 
@@ -121,7 +122,7 @@ def write_source_stamps(path: Path, root: str, stamps: Sequence[Stamp]) -> None:
 
 
 def read_stamps(path: Path) -> NDArray[np.int64] | None:
-    """The stamp [n, 3] of each slide's file, or None where the store below `path` has no adopted bags."""
+    """The stamp [n, 3] of each slide's file, or None if the store below `path` has no referenced bags."""
     return _read_places(path)[1] if (path / PLACES).is_file() else None
 
 
@@ -134,12 +135,12 @@ def _read_places(path: Path) -> tuple[str, NDArray[np.int64]]:
 
 
 class ReferencedFiles:
-    """Feature files that a store reads in place. No file is held open."""
+    """Feature files that a store reads in place. No file stays open."""
 
     _root: Path
 
     def __init__(self, store: Path, root: Path | None = None) -> None:
-        """`root` is the folder of features, where it is no longer the one that the store remembers."""
+        """`root` is the folder of features, if it is not the recorded one any more."""
         self.sources = SourceFiles.load(store)
         if (store / PLACES).is_file():
             remembered, self._stamps = _read_places(store)
@@ -147,8 +148,8 @@ class ReferencedFiles:
         elif root is not None:
             self._root, self._stamps = root, np.zeros((len(self.sources.names), 3), np.int64)
         else:
-            do = "Say where they are, with Store(path, features=...), or rebuild with --force mmap."
-            raise ArtifactError("the store does not know where its feature files are", where=store, do=do)
+            do = "Pass their folder, Store(path, features=...), or rebuild with --force mmap."
+            raise ArtifactError("the location of the store's feature files is unknown", where=store, do=do)
         self._accepted: dict[int, Stamp] = {}
 
     def path(self, i: int) -> Path:
@@ -156,9 +157,9 @@ class ReferencedFiles:
         return self._root / os.fsdecode(bytes(self.sources.names[i]))
 
     def features(self, i: int, dtype: np.dtype[Any], dim: int) -> NDArray[Any]:
-        """The features [n, D] of slide `i`, read-only: a view of the mapped file where they lie there in one run.
+        """The features [n, D] of slide `i`, read-only: a view of the mapped file if they are one run.
 
-        Raises: ArtifactError: the file is gone, was changed, or is too short.
+        Raises: ArtifactError: the file is missing, changed, or too short.
         """
         runs = self.sources.runs(i)
         with self._open(i) as handle:
@@ -172,7 +173,7 @@ class ReferencedFiles:
             return gathered
 
     def read(self, i: int, out: memoryview, start: int = 0) -> None:
-        """Fill `out` with the feature bytes of slide `i` from byte `start` on. Raises: as `features`."""
+        """Fill `out` with the feature bytes of slide `i` from byte `start`. Raises: as `features`."""
         with self._open(i) as handle:
             self.sources.runs(i).read_into(handle, start, out)
 
@@ -181,11 +182,11 @@ class ReferencedFiles:
         return file_digest(self.path(i))
 
     def verify(self, i: int) -> None:
-        """Raise ArtifactError where the file of slide `i` is not, byte for byte, what was adopted."""
+        """Raise ArtifactError unless the file of slide `i` is unchanged, byte for byte."""
         if self.digest(i) != self.sources.digests[i].decode():
-            do = "Put the old file back. If this one is meant: `oceanpath ledger verify --deep`, then run again."
+            do = "Restore the original file. To use the new one: `oceanpath ledger verify --deep`, then run again."
             do = make_again(self._root.resolve()) if is_published(self._root) else do
-            raise ArtifactError("a feature file changed since the store adopted it", where=self.path(i), do=do)
+            raise ArtifactError("a feature file changed since the store was built", where=self.path(i), do=do)
 
     @contextmanager
     def _open(self, i: int) -> Iterator[int]:
@@ -197,13 +198,13 @@ class ReferencedFiles:
             finally:
                 os.close(handle)
         except (OSError, EOFError, ValueError) as error:
-            do = "The store reads this file in place: put it back, or rebuild the store."
+            do = "The store reads this file in place: restore it, or rebuild the store."
             raise ArtifactError(
-                "an adopted feature file cannot be read", where=self.path(i), got=error, do=do
+                "a referenced feature file cannot be read", where=self.path(i), got=error, do=do
             ) from error
 
     def _validate(self, i: int, handle: int) -> None:
-        """Refuse a file that is not what was adopted; one that was only copied or touched is accepted once read."""
+        """Refuse a changed file; one that was only copied or touched is accepted after reading it."""
         state = os.fstat(handle)
         stamp = (state.st_size, state.st_mtime_ns, state.st_ino)
         if stamp == tuple(self._stamps[i].tolist()) or stamp == self._accepted.get(i):

@@ -1,4 +1,4 @@
-"""Writing a store: every bag's place is known before the first byte, so bags can be written in any order at once."""
+"""Writing a store: the position of every bag is known before the first byte, so bags can be written in any order."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ Flags = Sequence[bool] | NDArray[np.bool_] | None
 
 @dataclass(frozen=True)
 class StoreLayout:
-    """Where each bag lies: arrays with one entry a slide, offsets in bytes from the start of the slide's chunk."""
+    """Position of each bag: arrays with one entry per slide, offsets in bytes from the start of the slide's chunk."""
 
     lengths: NDArray[np.int64]
     chunk_ids: NDArray[np.int64]
     feature_offsets: NDArray[np.int64]
-    """-1 for a bag whose features stay in their own file."""
+    """-1 for a bag whose features are read in place."""
     coord_offsets: NDArray[np.int64]
     dim: int
     dtype: str
@@ -45,9 +45,9 @@ class StoreLayout:
     def of(
         cls, lengths: Sequence[int], dim: int, dtype: str, has_coords: bool, chunk_bytes: int, adopted: Flags = None
     ) -> StoreLayout:
-        """Lay bags of `lengths` patches one behind the other, each from a page's start, none across two chunks.
+        """Put bags of `lengths` patches one after the other, each at the start of a page, none across two chunks.
 
-        The features of bags that are `adopted` take no room; their coordinates do.
+        The features of `adopted` (referenced) bags take no space; their coordinates do.
         """
         n, row = np.array(lengths, np.int64), dim * stored_dtype(dtype).itemsize
         stays = np.zeros(len(n), bool) if adopted is None else np.asarray(adopted, bool)
@@ -56,14 +56,14 @@ class StoreLayout:
         while starts[-1] < len(n):
             begun = int(ends[starts[-1]] - features[starts[-1]])
             fit = int(np.searchsorted(ends, begun + chunk_bytes, side="right"))
-            starts.append(max(fit, starts[-1] + 1))  # a bag that is larger than a chunk has one for itself
+            starts.append(max(fit, starts[-1] + 1))  # a bag larger than a chunk has a chunk of its own
         chunks = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
         feature_offsets, coord_offsets = (_within(sizes, starts, chunks) for sizes in (features, coords))
         feature_offsets[stays] = -1
         return cls(n, chunks, feature_offsets, coord_offsets, dim, dtype, has_coords)
 
     def behind(self, chunks: int) -> StoreLayout:
-        """The same bags in chunks that follow on `chunks` others."""
+        """The same bags in chunks after `chunks` others."""
         return replace(self, chunk_ids=self.chunk_ids + chunks)
 
     def index(
@@ -74,7 +74,7 @@ class StoreLayout:
         patch_px_level0: Sequence[float],
         encoder: str,
     ) -> Index:
-        """The index of a store that is laid out so, given what its bags are; one entry a slide each."""
+        """The index of a store with this layout, given the properties of its bags, one entry per slide."""
         return Index(
             slide_ids=np.array([name.encode() for name in slide_ids], "S"),
             lengths=self.lengths,
@@ -92,11 +92,11 @@ class StoreLayout:
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of the features of a patch."""
+        """Bytes per row of features."""
         return self.dim * stored_dtype(self.dtype).itemsize
 
     def chunk_sizes(self, kind: str) -> NDArray[np.int64]:
-        """Bytes of each chunk file of ``features`` or ``coords``; 0 where there is none."""
+        """Bytes of each chunk file of ``features`` or ``coords``; 0 if there is none."""
         of_features = kind == "features"
         offsets = self.feature_offsets if of_features else self.coord_offsets
         row, align = (self.row_bytes, PAGE) if of_features else (COORD_BYTES, COORD_ALIGN)
@@ -109,9 +109,9 @@ class StoreWriter:
     """Open chunk files of one store. `put` may be called from several threads."""
 
     def __init__(self, out: Path, layout: StoreLayout, *, goes_on: bool = False) -> None:
-        """Reserves the room of all chunks, which may be there only where it `goes_on`.
+        """Reserve the space of all chunks; with `goes_on` they may exist already.
 
-        Raises: StageError: the disk has not that much.
+        Raises: StageError: the disk is full.
         """
         self.layout = layout
         self._files: dict[tuple[str, int], int] = {}
@@ -129,32 +129,32 @@ class StoreWriter:
         return self.stream(i, [features], coords)
 
     def stream(self, i: int, blocks: Iterable[NDArray[Any]], coords: NDArray[np.int32] | None) -> str:
-        """Write the bag of slide `i` while its features come in: blocks [m, D] that are n rows together, coords [n, 2].
+        """Write the bag of slide `i` from blocks of features [m, D], n rows in total, and coords [n, 2].
 
         Returns the bag's digest.
 
-        Raises: StageError: the disk is full or fails. ValueError: more or fewer rows than the layout has room for.
+        Raises: StageError: the disk is full or fails. ValueError: more or fewer rows than in the layout.
         """
         chunk, place = int(self.layout.chunk_ids[i]), int(self.layout.feature_offsets[i])
         end = place + int(self.layout.lengths[i]) * self.layout.row_bytes
         digest = xxhash.xxh3_128()
         for block in blocks:
-            if not len(block):  # none of its rows was chosen
+            if not len(block):  # none of its rows was selected
                 continue
             rows = np.ascontiguousarray(block).data.cast("B")
             if place + len(rows) > end:
-                raise ValueError(f"slide {i} has more rows than its place")
+                raise ValueError(f"slide {i} has more rows than the layout")
             digest.update(rows)
             _write(self._files["features", chunk], rows, place)
             place += len(rows)
         if place != end:
-            raise ValueError(f"slide {i} has fewer rows than its place")
+            raise ValueError(f"slide {i} has fewer rows than the layout")
         if coords is not None:
             digest.update(self._put_coords(i, coords))
         return digest.hexdigest()
 
     def reference(self, i: int, file: str, coords: NDArray[np.int32] | None) -> str:
-        """Write the coords [n, 2] of slide `i`, whose features stay in the file of hex digest `file`.
+        """Write the coords [n, 2] of slide `i`, whose features are in the file of hex digest `file`.
 
         Returns the bag's digest. Raises: StageError: the disk is full or fails.
         """
@@ -163,7 +163,7 @@ class StoreWriter:
         return referenced_digest(file, coords)
 
     def reread(self, i: int) -> str:
-        """The digest of the bag that lies at the place of slide `i` now: what `stream` gave if it was written there.
+        """The digest of the bytes at the position of slide `i`: that of `stream` if the bag was written.
 
         Raises: OSError: the disk fails.
         """
@@ -198,7 +198,7 @@ def _write(handle: int, left: memoryview, offset: int) -> None:
 
 
 def _reserve(handle: int, size: int) -> None:
-    """Give a new file its size, and its blocks where the system can: a full disk shows now, and writing is faster."""
+    """Set the size of a new file and allocate its blocks if the system can: a full disk fails now."""
     with _failing_disk():
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(handle, 0, size)
@@ -211,7 +211,7 @@ def _failing_disk() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        do = "Nothing was published. Make room, or set another --workspace, and start again."
+        do = "Nothing was published. Free disk space, or set another --workspace, and start again."
         raise StageError("the store cannot be written", got=error.strerror, do=do) from error
 
 
@@ -222,7 +222,7 @@ def padded(sizes: NDArray[np.int64], align: int) -> NDArray[np.int64]:
 
 
 def _within(sizes: NDArray[np.int64], starts: list[int], chunks: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where each of `sizes` bytes begins in its chunk, when chunk k begins with slide `starts[k]`."""
+    """Offset of each of `sizes` bytes in its chunk, where chunk k begins with slide `starts[k]`."""
     begins = np.cumsum(sizes) - sizes
     offsets: NDArray[np.int64] = begins - begins[starts[:-1]][chunks]
     return offsets

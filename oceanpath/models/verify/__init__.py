@@ -1,4 +1,4 @@
-"""What every aggregator promises, as functions: tests hold the registry to them, and a user a model of their own.
+"""Contract checks of aggregators, for all registered ones (tests) and for a user's own (`oceanpath models verify`).
 
-`laws` about numbers, `exports` about files, `concepts` about what is learnt, `trial` all of them as a table.
+`contract` checks numbers, `exports` files, `concepts` learning; `trial` runs all of them and returns rows of a table.
 """

@@ -1,13 +1,13 @@
-"""Does it learn what multiple-instance learning is about?
+"""Whether a model learns multiple-instance concepts.
 
 Synthetic bags after Raff and Holt, "Reproducibility in Multiple Instance Learning: A Case For Algorithmic Unit Tests",
-NeurIPS 2023; the distributions here are our own.
+NeurIPS 2023, with other distributions.
 
-standard        a bag is positive when it holds one patch of a concept
-threshold       when it holds three patches of it; negative bags hold one
-false frequency as standard, but negative bags of the training set hold one more decoy than positive ones; in the test
-                positive bags hold more. A model that counts decoys fails; that a model *can* count them is no fault of
-                its code, so only `standard` decides a verification, the others are told
+standard        a bag is positive if it contains one patch of a concept
+threshold       if it contains three patches of it; negative bags contain one
+false frequency as standard, but in training negative bags contain one more decoy than positive ones, and vice versa in
+                the test. A model that counts decoys fails; counting them is not a defect, so only `standard` decides a
+                verification, and the others are reported
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ STRONG = 5.0
 Draw = Callable[[bool, int, torch.Generator], tuple[Tensor, Tensor]]
 
 
-def learnt(model: BaseMIL, draw: Draw) -> float:
-    """AUROC on fresh bags after a short training from the weights `model` has; the model is changed."""
+def auroc_after_training(model: BaseMIL, draw: Draw) -> float:
+    """AUROC on new bags after a short training from the model's weights; changes the model."""
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(0)
     head = nn.Linear(model.embed_dim, 1)
@@ -62,7 +62,7 @@ def threshold(training: bool, dim: int, generator: torch.Generator) -> tuple[Ten
 
 
 def false_frequency(training: bool, dim: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """The concept or none, and decoys whose number says the opposite in training and in the test."""
+    """The concept or none, and decoys whose number is associated with opposite labels in training and test."""
     h, labels = _background(dim, generator)
     h[labels.bool(), 0, 0] += STRONG
     many = labels.bool() != training

@@ -1,6 +1,6 @@
-"""Laws of an aggregator about numbers. Each takes a model in eval mode and says what is broken, or "" when it holds.
+"""Contract checks of an aggregator's numbers. Each takes a model in eval mode and returns the violation, or "".
 
-`batch` has patch features of the model's length, and coordinates.
+`batch` has features of the model's input length, and coordinates.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CLOSE = {torch.float32: 1e-5, torch.float64: 1e-10}
 
 
 def ragged(lengths: list[int], dim: int, dtype: torch.dtype = torch.float32, seed: int = 0) -> Batch:
-    """Standard normal bags of these lengths at random places; equal for equal arguments."""
+    """Standard normal bags of these lengths at random coordinates; equal for equal arguments."""
     generator = torch.Generator().manual_seed(seed)
     total = sum(lengths)
     features = torch.randn(total, dim, generator=generator, dtype=torch.float64).to(dtype)
@@ -30,42 +30,42 @@ def ragged(lengths: list[int], dim: int, dtype: torch.dtype = torch.float32, see
 
 @torch.no_grad()
 def packed_is_padded_is_alone(model: BaseMIL, batch: Batch) -> str:
-    """Embedding and attention of a bag are the same in a ragged batch, in a padded one, and by itself."""
+    """Embedding and attention of a bag are equal in a packed batch, in a padded batch, and alone."""
     h, mask, coords = batch.padded()
     packed, packed_attention = _both(model.forward_packed(batch, return_attention=True))
     padded, padded_attention = _both(model.forward_features(h, mask, coords, return_attention=True))
     if not packed.shape == padded.shape == (len(batch), model.embed_dim):
         return f"shapes {tuple(packed.shape)} packed, {tuple(padded.shape)} padded for embed_dim {model.embed_dim}"
-    apart = {"packed and padded": packed - padded, "their attention": packed_attention - padded_attention[mask]}
+    differences = {"packed and padded": packed - padded, "their attention": packed_attention - padded_attention[mask]}
     for i, (start, stop) in enumerate(batch.spans()):
         one = Batch(batch.features[start:stop], torch.tensor([0, stop - start]), batch.coords[start:stop])  # type: ignore[index]  # it has coordinates
         single, attention = _both(model.forward_features(*_dense(one), return_attention=True))
-        apart |= {
+        differences |= {
             f"bag {i} alone and packed": single[0] - packed[i],
             f"attention of bag {i}": attention[0] - padded_attention[i, : stop - start],
         }
-    return _differences(apart, CLOSE[packed.dtype])
+    return _differences(differences, CLOSE[packed.dtype])
 
 
 @torch.no_grad()
 def streamed_is_whole(model: BaseMIL, batch: Batch) -> str:
-    """Embedding and attention of bags read in blocks of one, three or five rows are those of whole bags."""
+    """Embedding and attention of bags in blocks of one, three or five rows equal those of whole bags."""
     whole, attention = _both(model.forward_packed(batch, return_attention=True))
-    apart: dict[str, Tensor] = {}
+    differences: dict[str, Tensor] = {}
     for rows in (1, 3, 5):
         with streaming.limits(0, rows):
             streamed, weights = _both(model.forward_packed(batch, return_attention=True))
             without, _ = model.forward_packed(batch)
         if not (streamed.shape == without.shape == whole.shape and weights.shape == attention.shape):
             return f"streamed shapes {tuple(streamed.shape)} and {tuple(weights.shape)}"
-        apart |= {f"whole and blocks of {rows}": whole - streamed, "their attention": attention - weights}
-        apart |= {f"blocks of {rows} with and without attention": streamed - without}
-    return _differences(apart, CLOSE[whole.dtype])
+        differences |= {f"whole and blocks of {rows}": whole - streamed, "their attention": attention - weights}
+        differences |= {f"blocks of {rows} with and without attention": streamed - without}
+    return _differences(differences, CLOSE[whole.dtype])
 
 
 def checkpoints_change_no_gradient(model: BaseMIL, batch: Batch) -> str:
-    """With and without `checkpoint`, dropout drawn alike: the same embedding and the same gradients."""
-    answers = []
+    """With and without `checkpoint`, and equal dropout: the same embedding and the same gradients."""
+    results = []
     for checkpoint in (False, True):
         trained = copy.deepcopy(model).train()
         trained.checkpoint = checkpoint
@@ -73,70 +73,73 @@ def checkpoints_change_no_gradient(model: BaseMIL, batch: Batch) -> str:
         embedding, _ = trained.forward_packed(batch)
         embedding.square().mean().backward()  # type: ignore[no-untyped-call]  # untyped in torch
         gradients = {f"gradients of {k}": p.grad for k, p in trained.named_parameters() if p.grad is not None}
-        answers.append(
+        results.append(
             {"the embedding": embedding.detach()} | {f"the gradient of {k}": v for k, v in gradients.items()}
         )
-    plain, checkpointed = answers
+    plain, checkpointed = results
     if plain.keys() != checkpointed.keys():
-        return f"{', '.join(sorted(plain.keys() ^ checkpointed.keys()))} comes only one way"
+        return f"{', '.join(sorted(plain.keys() ^ checkpointed.keys()))} is in only one of the two"
     return _differences({name: plain[name] - checkpointed[name] for name in plain}, CLOSE[batch.features.dtype])
 
 
 @torch.no_grad()
 def padding_never_matters(model: BaseMIL, batch: Batch) -> str:
-    """More padding, filled with large numbers, NaN or infinity, changes nothing and gets no attention."""
+    """More padding with large numbers, NaN or infinity changes no embedding and has no attention."""
     h, mask, coords = batch.padded()
     plain, _ = model.forward_features(h, mask, coords)
     more = torch.nn.functional.pad(mask, (0, 60))
     far = torch.nn.functional.pad(coords, (0, 0, 0, 60), value=-7) if coords is not None else None
-    apart = {}
+    differences = {}
     for garbage in (1e6, float("nan"), float("inf")):
         wide = torch.nn.functional.pad(h, (0, 0, 0, 60))
         wide[~more] = garbage
         padded, attention = _both(model.forward_features(wide, more, far, return_attention=True))
         if attention[~more].any():
-            return f"padding of {garbage} gets attention"
-        apart[f"with and without padding of {garbage}"] = plain - padded
-    return _differences(apart, CLOSE[plain.dtype])
+            return f"padding of {garbage} has attention"
+        differences[f"with and without padding of {garbage}"] = plain - padded
+    return _differences(differences, CLOSE[plain.dtype])
 
 
 @torch.no_grad()
 def other_bags_never_matter(model: BaseMIL, batch: Batch) -> str:
-    """Changing the second bag changes its own embedding and no other."""
+    """Changing the second bag changes its embedding and no other."""
     start, stop = list(batch.spans())[1]
     changed = batch.features.clone()
     changed[start:stop] = changed[start:stop].flip(-1) * 3 + 1
     before, _ = model.forward_packed(batch)
     after, _ = model.forward_packed(Batch(changed, batch.offsets, batch.coords))
-    apart = (before - after).abs().amax(dim=1)
-    if not apart[1] > 1e-4:
-        return "a changed bag has the embedding it had before"
+    differences = (before - after).abs().amax(dim=1)
+    if not differences[1] > 1e-4:
+        return "the embedding of a changed bag did not change"
     others = torch.arange(len(batch)) != 1
-    return _differences({"other bags before and after": apart[others]}, 1e-6)
+    return _differences({"other bags before and after": differences[others]}, 1e-6)
 
 
 @torch.no_grad()
 def order_never_matters(model: BaseMIL, batch: Batch) -> str:
-    """Patches in another order, with their places: the same embedding, the same attention on each."""
+    """Patches in another order, with their coordinates: the same embedding, the same attention per patch."""
     if model.ordered:
         return ""
     h, mask, coords = batch.padded()
     order = torch.randperm(h.shape[1], generator=torch.Generator().manual_seed(h.shape[1]))
     moved = None if coords is None else coords[:, order]
     plain, attention = _both(model.forward_features(h, mask, coords, True))
-    shuffled, elsewhere = _both(model.forward_features(h[:, order], mask[:, order], moved, True))
+    shuffled, shuffled_attention = _both(model.forward_features(h[:, order], mask[:, order], moved, True))
     return _differences(
-        {"embeddings of two orders": plain - shuffled, "attention of two orders": attention[:, order] - elsewhere},
+        {
+            "embeddings of two orders": plain - shuffled,
+            "attention of two orders": attention[:, order] - shuffled_attention,
+        },
         CLOSE[plain.dtype],
     )
 
 
 @torch.no_grad()
 def attention_is_a_distribution(model: BaseMIL, batch: Batch) -> str:
-    """Attention comes when asked for: at least 0, 0 on padding, 1 in sum, for features of any scale."""
+    """Attention is returned if requested: at least 0, 0 on padding, with sum 1, for features of any scale."""
     h, mask, coords = batch.padded()
     if model.forward_features(h, mask, coords)[1] is not None or model.forward_packed(batch)[1] is not None:
-        return "attention comes without being asked for"
+        return "attention is returned without being requested"
     for scale in (1e-3, 1.0, 1e4):
         _, attention = _both(model.forward_features(h * scale, mask, coords, return_attention=True))
         if attention.shape != mask.shape:
@@ -151,7 +154,7 @@ def attention_is_a_distribution(model: BaseMIL, batch: Batch) -> str:
 
 @torch.no_grad()
 def one_patch_works(model: BaseMIL, batch: Batch) -> str:
-    """A bag of one patch has a finite embedding, and the patch all the attention."""
+    """A bag of one patch has a finite embedding and attention 1."""
     first = Batch(batch.features[:1], torch.tensor([0, 1]), None if batch.coords is None else batch.coords[:1])
     embedding, attention = _both(model.forward_packed(first, return_attention=True))
     if not torch.isfinite(embedding).all():
@@ -171,7 +174,7 @@ def gradients_are_finite(model: BaseMIL, batch: Batch) -> str:
         embedding.float().square().mean().backward()  # type: ignore[no-untyped-call]  # untyped in torch
         for name, parameter in trained.named_parameters():
             if parameter.grad is None:
-                return f"{name} gets no gradient"
+                return f"{name} has no gradient"
             if not torch.isfinite(parameter.grad).all():
                 return f"the gradient of {name} is not finite (features x {scale:g})"
     return ""
@@ -179,9 +182,9 @@ def gradients_are_finite(model: BaseMIL, batch: Batch) -> str:
 
 @torch.no_grad()
 def softmax_is_float32(model: BaseMIL, batch: Batch) -> str:
-    """Under bfloat16 autocast no softmax is taken in half precision: packed, padded and streamed, attention or not.
+    """Under bfloat16 autocast no softmax is in half precision: packed, padded and streamed, with and without attention.
 
-    Fused attention, which takes half-precision rows, sums in float32 inside and is no operation of its own here.
+    Fused attention of half-precision rows accumulates in float32 and is not seen as a softmax.
     """
     seen = _Softmaxes()
     with torch.autocast(batch.features.device.type, torch.bfloat16), seen:
@@ -192,11 +195,11 @@ def softmax_is_float32(model: BaseMIL, batch: Batch) -> str:
             with streaming.limits(0, 3):
                 model.forward_packed(batch, wanted)
     half = sorted(str(dtype) for dtype in seen.dtypes - {torch.float32, torch.float64})
-    return f"a softmax is taken in {', '.join(half)} under autocast" if half else ""
+    return f"a softmax is in {', '.join(half)} under autocast" if half else ""
 
 
 class _Softmaxes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped in torch
-    """Types of the results of every softmax inside."""
+    """Dtypes of the results of every softmax within the context."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # untyped in torch
@@ -211,32 +214,32 @@ class _Softmaxes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped
 
 @torch.no_grad()
 def half_precision_rows_are_read(model: BaseMIL, batch: Batch) -> str:
-    """Rows stored as float16 give exactly what the same numbers in the model's precision give."""
+    """Rows in float16 have exactly the embedding of the same numbers in the model's precision."""
     half = batch.features.half()
     embedding, _ = model.forward_packed(Batch(half, batch.offsets, batch.coords))
     wide, _ = model.forward_packed(Batch(half.to(batch.features.dtype), batch.offsets, batch.coords))
-    return "" if torch.equal(embedding, wide) else "float16 rows give another embedding"
+    return "" if torch.equal(embedding, wide) else "float16 rows have another embedding"
 
 
 @torch.no_grad()
 def frozen_means_frozen(model: BaseMIL, batch: Batch) -> str:
-    """Evaluation repeats itself; a frozen model does so in training too, and learns nothing; an unfrozen one drops."""
+    """Evaluation is repeatable, also for a frozen model in training mode; otherwise dropout has an effect."""
     if not torch.equal(model.forward_packed(batch)[0], model.forward_packed(batch)[0]):
-        return "evaluation gives two answers"
+        return "two evaluations differ"
     other = copy.deepcopy(model).train()
     if any(isinstance(part, torch.nn.Dropout) and part.p > 0 for part in other.modules()) and torch.equal(
         other.forward_packed(batch)[0], other.forward_packed(batch)[0]
     ):
-        return "dropout does nothing in training"
+        return "dropout has no effect in training"
     frozen = other.freeze().train()
     if not torch.equal(model.forward_packed(batch)[0], frozen.forward_packed(batch)[0]):
         return "a frozen model in training differs from evaluation"
-    return "a frozen parameter asks for a gradient" if any(p.requires_grad for p in frozen.parameters()) else ""
+    return "a frozen parameter requires a gradient" if any(p.requires_grad for p in frozen.parameters()) else ""
 
 
 @torch.no_grad()
 def coordinates_are_declared(model: BaseMIL, batch: Batch) -> str:
-    """Coordinates, on a grid or anywhere, change the embedding only where the model says `reads_coords`."""
+    """Coordinates, on a grid or not, change the embedding only if the class sets `reads_coords`."""
     if model.reads_coords:
         return ""
     without, _ = model.forward_packed(Batch(batch.features, batch.offsets))
@@ -245,21 +248,21 @@ def coordinates_are_declared(model: BaseMIL, batch: Batch) -> str:
     for coords in (batch.coords, on_grid):
         given, _ = model.forward_packed(Batch(batch.features, batch.offsets, coords))
         if not torch.equal(given, without):
-            return "coordinates change the embedding, and the class does not say reads_coords = True"
+            return "coordinates change the embedding, but the class does not set reads_coords = True"
     return ""
 
 
 @torch.no_grad()
-def weights_travel(model: BaseMIL, batch: Batch) -> str:
-    """Other weights give another answer, and the state dict brings the first one back exactly."""
+def weights_are_restored(model: BaseMIL, batch: Batch) -> str:
+    """Other weights change the embedding, and loading the state dict restores it exactly."""
     other = copy.deepcopy(model)
     for parameter in other.parameters():
         parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)).to(parameter) * 0.1)
     before, _ = model.forward_packed(batch)
     if torch.equal(other.forward_packed(batch)[0], before):
-        return "other weights give the same answer"
+        return "other weights do not change the embedding"
     other.load_state_dict(model.state_dict(), strict=True)
-    return "" if torch.equal(other.forward_packed(batch)[0], before) else "the state dict does not hold everything"
+    return "" if torch.equal(other.forward_packed(batch)[0], before) else "the state dict is incomplete"
 
 
 CONTRACT = (
@@ -276,14 +279,14 @@ CONTRACT = (
     half_precision_rows_are_read,
     frozen_means_frozen,
     coordinates_are_declared,
-    weights_travel,
+    weights_are_restored,
 )
 
 
-def _both(answer: tuple[Tensor, Tensor | None]) -> tuple[Tensor, Tensor]:
-    embedding, attention = answer
+def _both(output: tuple[Tensor, Tensor | None]) -> tuple[Tensor, Tensor]:
+    embedding, attention = output
     if attention is None:
-        raise ValueError("attention was asked for and did not come")
+        raise ValueError("attention was requested and not returned")
     return embedding, attention
 
 
@@ -291,8 +294,8 @@ def _dense(batch: Batch) -> tuple[Tensor, None, Tensor | None]:
     return batch.features[None], None, None if batch.coords is None else batch.coords[None]
 
 
-def _differences(apart: dict[str, Tensor], limit: float) -> str:
-    """The largest difference in words when it is over `limit` or not a number."""
-    worst = {name: float(difference.abs().max()) for name, difference in apart.items() if difference.numel()}
+def _differences(differences: dict[str, Tensor], limit: float) -> str:
+    """A message about the first difference above `limit` or NaN."""
+    worst = {name: float(difference.abs().max()) for name, difference in differences.items() if difference.numel()}
     bad = {name: value for name, value in worst.items() if not value <= limit}
     return "; ".join(f"{name} differ by {value:.1e}, at most {limit:g}" for name, value in list(bad.items())[:1])

@@ -1,4 +1,4 @@
-"""Laws about files: TorchScript and ONNX give the model's answer at sizes the exporters never saw."""
+"""Contract checks of exports: TorchScript and ONNX equal the model at sizes other than the example."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Runner = Callable[[Inputs], list[Tensor]]
 
 
 class ExportedForward(nn.Module):
-    """features [B, N, D] (and coordinates [B, N, 2]) → embedding and attention: what an export is made of."""
+    """features [B, N, D] (and coordinates [B, N, 2]) → embedding and attention, the exported function."""
 
     def __init__(self, model: BaseMIL) -> None:
         super().__init__()
@@ -36,17 +36,17 @@ class ExportedForward(nn.Module):
 
 
 def torchscript_is_equal(model: BaseMIL) -> str:
-    """What differs between the model and its traced and frozen form; "" when nothing does."""
+    """The difference between the model and its traced and frozen form, or ""."""
 
     def export(example: Inputs) -> Runner:
         traced = torch.jit.freeze(torch.jit.trace(ExportedForward(model).eval(), example, check_trace=False))  # type: ignore[no-untyped-call]  # untyped in torch
         return lambda inputs: list(traced(*inputs))
 
-    return _each_way(model, export)
+    return _with_and_without_coords(model, export)
 
 
 def onnx_is_equal(model: BaseMIL) -> str:
-    """What differs between the model and its ONNX graph in onnxruntime; "" when nothing does."""
+    """The difference between the model and its ONNX graph in onnxruntime, or ""."""
     import onnxruntime
 
     for name in NOISE:
@@ -64,7 +64,7 @@ def onnx_is_equal(model: BaseMIL) -> str:
         assert program is not None
         content = program.model_proto.SerializeToString()
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        names = [one.name for one in session.get_inputs()]
+        names = [node.name for node in session.get_inputs()]
 
         def run(inputs: Inputs) -> list[Tensor]:
             feed = {name: values.numpy() for name, values in zip(names, inputs, strict=True)}
@@ -72,17 +72,17 @@ def onnx_is_equal(model: BaseMIL) -> str:
 
         return run
 
-    return _each_way(model, export)
+    return _with_and_without_coords(model, export)
 
 
-def _each_way(model: BaseMIL, export: Callable[[Inputs], Runner]) -> str:
-    """What differs without coordinates, and with them where the model reads them."""
+def _with_and_without_coords(model: BaseMIL, export: Callable[[Inputs], Runner]) -> str:
+    """The difference without coordinates and, if the model reads them, with coordinates."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # exporters warn about sizes, which are compared right here
+        warnings.simplefilter("ignore")  # exporters warn about sizes, which are compared here
         for coords in (False, True)[: 1 + model.reads_coords]:
-            said = _compare(model, export(_inputs(model, *EXAMPLE, coords)), coords)
-            if said:
-                return said + (" with coordinates" if coords else "")
+            difference = _compare(model, export(_inputs(model, *EXAMPLE, coords)), coords)
+            if difference:
+                return difference + (" with coordinates" if coords else "")
     return ""
 
 
@@ -91,14 +91,14 @@ def _compare(model: BaseMIL, run: Runner, coords: bool) -> str:
     for bags, patches in SIZES:
         inputs = _inputs(model, bags, patches, coords)
         for ours, theirs in zip(ExportedForward(model)(*inputs), run(inputs), strict=True):
-            apart = float((ours - theirs).abs().max()) if ours.shape == theirs.shape else float("nan")
-            if not apart <= CLOSE:
-                return f"differs by {apart:.1e} at {bags} bags of {patches} patches, at most {CLOSE:g}"
+            error = float((ours - theirs).abs().max()) if ours.shape == theirs.shape else float("nan")
+            if not error <= CLOSE:
+                return f"differs by {error:.1e} at {bags} bags of {patches} patches, at most {CLOSE:g}"
     return ""
 
 
 def _inputs(model: BaseMIL, bags: int, patches: int, coords: bool) -> Inputs:
-    """Standard normal features, and coordinates on a grid in every second bag and anywhere in the others."""
+    """Standard normal features, and coordinates on a grid in every second bag, random in the others."""
     random = np.random.default_rng(patches)
     h = torch.from_numpy(random.standard_normal((bags, patches, model.in_dim), dtype=np.float32))
     if not coords:

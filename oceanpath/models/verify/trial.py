@@ -1,4 +1,4 @@
-"""All laws on one model, as rows of a table. What a model raises is a law broken, not an end of the trial."""
+"""All contract checks on one model, as rows of a table. An exception of the model is a failed check."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ CONCEPTS: tuple[tuple[concepts.Draw, bool], ...] = (
 
 
 class AggregatorCheck(NamedTuple):
-    """One law and one model."""
+    """The result of one contract check on one model."""
 
-    law: str
+    check: str
     holds: bool
-    said: str
-    """What is broken, or a remark on what holds."""
+    message: str
+    """The violation, or a remark on a passed check."""
 
 
 def small(name: str) -> dict[str, Any]:
-    """The `[model]` table of a small member of an architecture: laws do not depend on the width."""
+    """The `[model]` table of a small model of an architecture: the checks do not depend on the width."""
     fields = settings_of(name).model_fields
     return {"name": name} | {key: value for key, value in SMALL.items() if key in fields}
 
@@ -49,7 +49,7 @@ def candidates(wanted: str) -> dict[str, BaseMIL]:
 
     A class is called with the length of a patch feature and returns a `BaseMIL`.
 
-    Raises: ExperimentError: no such name, module or class, or it is no aggregator.
+    Raises: ExperimentError: unknown name, module or class, or not an aggregator.
     """
     torch.manual_seed(0)
     if ":" not in wanted:
@@ -59,7 +59,7 @@ def candidates(wanted: str) -> dict[str, BaseMIL]:
     try:
         model = getattr(importlib.import_module(module), kind)(DIM)
     except (ImportError, AttributeError, TypeError) as error:
-        do = "The module must be importable, and the class must take the length of a patch feature alone."
+        do = "The module must be importable, and the class must take one argument, the length of a patch feature."
         raise ExperimentError("cannot build this model", where=wanted, got=error, do=do) from error
     if not isinstance(model, BaseMIL):
         raise ExperimentError("not an aggregator", where=wanted, expected="a BaseMIL", got=type(model).__name__)
@@ -67,13 +67,13 @@ def candidates(wanted: str) -> dict[str, BaseMIL]:
 
 
 def trial(model: BaseMIL) -> Iterator[AggregatorCheck]:
-    """A verdict on every law, in order; the model stays as it is."""
+    """The result of every check, in order; does not change the model."""
     batch = ragged(LENGTHS, model.in_dim)
-    for law in CONTRACT:
-        if law.__name__ == "order_never_matters" and model.ordered:
-            yield AggregatorCheck(law.__name__, True, "not asked: the class says that order matters")
+    for check in CONTRACT:
+        if check.__name__ == "order_never_matters" and model.ordered:
+            yield AggregatorCheck(check.__name__, True, "not checked: the class sets ordered = True")
         else:
-            yield _verdict(law.__name__, lambda law=law: law(copy.deepcopy(model), batch))  # type: ignore[misc]  # default of a lambda
+            yield _verdict(check.__name__, lambda check=check: check(copy.deepcopy(model), batch))  # type: ignore[misc]  # default of a lambda
     double = copy.deepcopy(model).double()
     wide = ragged(LENGTHS, model.in_dim, torch.float64)
     yield _verdict("the_same_in_float64", lambda: CONTRACT[0](double, wide))
@@ -83,12 +83,12 @@ def trial(model: BaseMIL) -> Iterator[AggregatorCheck]:
         yield _concept(model, draw, decides)
 
 
-def _verdict(name: str, law: Callable[[], str]) -> AggregatorCheck:
+def _verdict(name: str, check: Callable[[], str]) -> AggregatorCheck:
     try:
-        said = law()
+        message = check()
     except RAISED as error:
-        said = f"raises {type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-    return AggregatorCheck(name, not said, said)
+        message = f"raises {type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+    return AggregatorCheck(name, not message, message)
 
 
 def _concept(model: BaseMIL, draw: concepts.Draw, decides: bool) -> AggregatorCheck:
@@ -96,9 +96,9 @@ def _concept(model: BaseMIL, draw: concepts.Draw, decides: bool) -> AggregatorCh
 
     def learn() -> str:
         nonlocal reached
-        reached = concepts.learnt(copy.deepcopy(model), draw)
+        reached = concepts.auroc_after_training(copy.deepcopy(model), draw)
         return f"AUROC {reached:.2f}, at least {ENOUGH}" if decides and not reached >= ENOUGH else ""
 
     verdict = _verdict(f"learns_{draw.__name__}", learn)
-    said = verdict.said or f"AUROC {reached:.2f}" + ("" if decides else " (told, not asked)")
-    return verdict._replace(said=said)
+    message = verdict.message or f"AUROC {reached:.2f}" + ("" if decides else " (reported, not required)")
+    return verdict._replace(message=message)

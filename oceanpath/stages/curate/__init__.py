@@ -1,4 +1,4 @@
-"""Room `curate`: feature files → the manifest of slides for pretraining. Shapes are read, features never.
+"""Stage `curate`: feature files → the manifest of slides for pretraining. Shapes are read, features never.
 
 Reads   the features that `extract` published, or the folder `data.features`
 Writes  pretrain_manifest.csv, pretrain_manifest_stats.txt (see `oceanpath.artifacts.pretrain_manifest`)

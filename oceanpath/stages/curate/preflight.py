@@ -1,4 +1,4 @@
-"""What would keep slides from being curated, reported before any file is opened."""
+"""Errors that are known before any file is opened."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from oceanpath.stages.curate.settings import CurateSettings
 def preflight(settings: CurateSettings, _: ParentSources) -> Preview:
     """List the folder of features.
 
-    Raises: ExperimentError: it holds none, or two with one slide id.
+    Raises: ExperimentError: it has no feature files, or two with one slide id.
     """
     if settings.features is not None and settings.features.is_dir():
         from oceanpath.artifacts.features.folder import find_features  # loads numpy

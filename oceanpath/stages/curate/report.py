@@ -1,4 +1,4 @@
-"""What became of every file, as a page of text."""
+"""The decision about every file, as a text report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHOWN = 20
 
 
 class CurationVerdict(Enum):
-    """What was decided about a file."""
+    """The decision about a file."""
 
     KEPT = "kept"
     SOURCE = "of sources that are not kept"
@@ -27,7 +27,7 @@ class CurationVerdict(Enum):
 
 @dataclass(frozen=True)
 class CuratedFile:
-    """One feature file and what was decided about it."""
+    """One feature file and the decision about it."""
 
     slide_id: str
     place: str
@@ -36,10 +36,10 @@ class CuratedFile:
     cancer_type: str
     verdict: CurationVerdict
     patches: int = 0
-    """0 for what was not opened or cannot be read."""
+    """0 if the file was not opened or cannot be read."""
     dim: int = 0
     told: str = ""
-    """Why it cannot be read, with its place."""
+    """Why it cannot be read, with its path."""
 
 
 def report(judged: list[CuratedFile], settings: CurateSettings) -> str:
@@ -62,7 +62,7 @@ def report(judged: list[CuratedFile], settings: CurateSettings) -> str:
 
 
 def _table(judged: list[CuratedFile]) -> list[str]:
-    """One line a source and cancer type, sorted, and one for all; columns are aligned."""
+    """One line per source and cancer type, sorted, and one for all, in aligned columns."""
     ordered = sorted(judged, key=lambda one: (one.source, one.cancer_type))
     groups = groupby(ordered, key=lambda one: (one.source, one.cancer_type))
     rows = [(*name, *_counts(list(members))) for name, members in groups]

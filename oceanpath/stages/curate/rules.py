@@ -1,4 +1,4 @@
-"""Where a slide comes from and which cancer it shows, told by the folders it lies in."""
+"""Source and cancer type of a slide from the folders in its path."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pydantic import Field, model_validator
 from oceanpath.settings import Settings
 
 OTHER = "other"
-"""Source of what no rule knows."""
+"""Source of slides that no rule matches."""
 UNKNOWN = "unknown"
-"""Cancer type where the folders do not tell."""
+"""Cancer type if the folders do not name one."""
 
 
 class Rule(Settings):
     """One line of the rule table."""
 
     source: str = Field(min_length=1)
-    """Source that a matching slide is counted under, such as TCGA."""
+    """Source of a matching slide, such as TCGA."""
     pattern: str = Field(min_length=1)
     """Regular expression, searched in the file's path below the folder of features; case is ignored."""
     cancer_type: str = Field(UNKNOWN, min_length=1)
@@ -31,12 +31,12 @@ class Rule(Settings):
         try:
             re.compile(self.pattern).sub(self.cancer_type, "")  # looks up the groups whether or not anything matches
         except (re.error, IndexError) as error:
-            raise ValueError(f"the rule for {self.source} is no regular expression: {error}") from error
+            raise ValueError(f"the rule for {self.source} is not a regular expression: {error}") from error
         return self
 
 
 class SlideSource(NamedTuple):
-    """Where a slide comes from."""
+    """Source and cancer type of a slide."""
 
     source: str
     cancer_type: str
@@ -66,7 +66,7 @@ RULES = (
 
 
 def origin(place: str, rules: Iterable[Rule]) -> SlideSource:
-    """Source and cancer type of a file by its path below the folder of features; the first rule that matches tells."""
+    """Source and cancer type of a file by its path below the folder of features; by the first matching rule."""
     for rule in rules:
         found = re.search(rule.pattern, place.upper(), re.IGNORECASE)
         if found:

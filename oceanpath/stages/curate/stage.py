@@ -1,4 +1,4 @@
-"""The door of `curate`."""
+"""Interface of the stage `curate`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judge every feature file by its path and its shape, and write down which to pretrain on."""
+"""Select feature files for pretraining by their path and shape."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def run(settings: CurateSettings, inputs: Inputs, out: Path, progress: Progress)
 
 
 def judge(name: str, path: Path, root: Path, settings: CurateSettings) -> CuratedFile:
-    """One file: where it comes from and whether it is kept. Files of sources nobody asked for are not opened."""
+    """The decision about one file. Files of other sources are not opened."""
     place = path.relative_to(root).as_posix()
     source, cancer_type = origin(place, settings.table)
     if source not in settings.sources:
@@ -62,12 +62,12 @@ def _nothing(settings: CurateSettings, root: Path, judged: list[CuratedFile]) ->
     counts = Counter(one.verdict for one in judged)
     got = ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in CurationVerdict if counts[verdict])
     if counts[CurationVerdict.SOURCE] == len(judged):
-        do = f"Add curate.rules that know {judged[0].place}, or add its source to curate.sources."
+        do = f"Add curate.rules that match {judged[0].place}, or add its source to curate.sources."
     else:
-        do = f"Lower curate.min_patches = {settings.min_patches}, or mend the files."
+        do = f"Lower curate.min_patches = {settings.min_patches}, or repair the files."
     where = f"{root} (curate.sources = {', '.join(settings.sources)})"
     broken = [one.told for one in judged if one.told]
-    return ExperimentError("no slide is left to pretrain on", where=where, got="; ".join([got, *broken[:3]]), do=do)
+    return ExperimentError("no slide is left for pretraining", where=where, got="; ".join([got, *broken[:3]]), do=do)
 
 
 def _summary(judged: list[CuratedFile], kept: list[CuratedFile], settings: CurateSettings, said: list[str]) -> Summary:
@@ -88,8 +88,8 @@ def _summary(judged: list[CuratedFile], kept: list[CuratedFile], settings: Curat
     lines += said
     if types[UNKNOWN]:
         first = next(one.place for one in kept if one.cancer_type == UNKNOWN)
-        lines.append(f"{types[UNKNOWN]} kept without a cancer type, first {first}; curate.rules can tell it")
+        lines.append(f"{types[UNKNOWN]} kept without a cancer type, first {first}; add it by curate.rules")
     if len(dims := sorted({one.dim for one in kept})) > 1:
-        lines.append(f"feature lengths differ: {', '.join(map(str, dims))}; a store takes one")
+        lines.append(f"feature lengths differ: {', '.join(map(str, dims))}; a store accepts one")
     metrics = {"slides": len(kept), "patches": patches, "cancer_types": len(types), "unreadable": len(broken)}
     return Summary(tuple(lines), metrics)

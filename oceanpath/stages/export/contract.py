@@ -1,4 +1,4 @@
-"""What the features of a slide must be for the model's answer to mean what was evaluated."""
+"""Requirements on the features of a slide under which the evaluation applies to its prediction."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from oceanpath.pipeline.stage import Inputs
 from oceanpath.stages.export.settings import ExportSettings
 
 OF_THE_COHORT = ("exclude", "shard")
-"""Settings of the extraction that choose slides; they name some, and say nothing about a new one."""
+"""Settings of the extraction that select slides; they do not apply to a new slide."""
 GIVEN = ("tissue", "coords", "weights")
-"""Files that an extraction may be given."""
+"""Optional input files of an extraction."""
 
 
 def describe_contract(store: Store, settings: ExportSettings, inputs: Inputs, *, reads_coords: bool) -> Contract:
-    """The contract of models that were trained on `store`; how patches were made where OceanPath extracted them itself.
+    """The contract of models that were trained on `store`; including how patches were extracted, if OceanPath did it.
 
     Raises: StageError: bags of the store were cut, and the settings do not say how.
     """
@@ -38,7 +38,7 @@ def describe_contract(store: Store, settings: ExportSettings, inputs: Inputs, *,
 
 
 def _coords(store: Store, cap: Capping | None, *, reads_coords: bool) -> Coords:
-    """Whether an answer needs coordinates: never where the evaluation had none."""
+    """Whether a prediction needs coordinates: never if the evaluation had none."""
     if not store.has_coords:
         return "unused"
     if reads_coords:
@@ -66,7 +66,7 @@ def _footprints(store: Store) -> tuple[float, float] | None:
 
 
 def _extraction(settings: ExportSettings, inputs: Inputs) -> dict[str, Any]:
-    """The fields about how the features were extracted; nothing where something else than OceanPath made them."""
+    """The fields about the extraction of the features; empty if OceanPath did not extract them."""
     extract = inputs.get("extract")
     if extract is None or settings.extract is None:
         return {}

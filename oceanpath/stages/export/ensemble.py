@@ -1,4 +1,4 @@
-"""All members as one module with one answer."""
+"""All members as one module."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def _plain(model: onnx.ModelProto) -> bytes:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter logs and warns about its own insides; nothing of that is for the user."""
+    """Without logs and warnings of the exporter about its internals."""
     loggers = [logging.getLogger(name) for name in NOISE]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

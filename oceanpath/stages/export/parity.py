@@ -1,4 +1,4 @@
-"""Exported files against eager torch, at sizes the exporters never saw."""
+"""Exported files compared with eager torch, at sizes that were not used in the export."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def measure(
 ) -> list[ParityCase]:
     """The largest difference of every file to `module`, for all sizes of the settings.
 
-    Raises: StageError: a difference is not finite or over the tolerance; such a file must not be shipped.
+    Raises: StageError: a difference is not finite or over the tolerance; such a file must not be published.
     """
     eager = torch_runner(module)
     cases = []
@@ -41,7 +41,7 @@ def measure(
             f"{worst.format} differs from the model at {worst.batch} bags of {worst.patches} patches",
             expected=f"at most {settings.tolerance:g}",
             got=f"{worst.difference:.3g}",
-            do="Nothing was shipped. Leave this format out (export.formats) or change the model.",
+            do="Nothing was exported. Leave this format out (export.formats) or change the model.",
         )
     return cases
 

@@ -1,6 +1,6 @@
-"""Stored test predictions against the exported files: what is shipped answers as what was evaluated.
+"""Stored test predictions against the exported files: the exported model reproduces the evaluated predictions.
 
-The stored predictions were made by training, from the store, through other code than the files; they are the reference.
+The stored predictions were computed in training, from the store, by other code than the files; they are the reference.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def replay(stored: EvaluatedPredictions, runners: Mapping[Format, Runner], setti
     A row that torch on this CPU does not reproduce either was computed on another device: there the files are compared
     with torch on this CPU, and torch with the row.
 
-    Raises: StageError: a file differs from what was evaluated, or the checkpoints do; nothing may be shipped then.
+    Raises: StageError: a file differs from what was evaluated, or the checkpoints do; nothing may be published then.
     """
     rows = read_oof(stored.train, stored.objective.task)
     chosen = choose_rows(rows, stored.store, settings.parity_slides, settings.seed)
@@ -63,7 +63,7 @@ def replay(stored: EvaluatedPredictions, runners: Mapping[Format, Runner], setti
     apart = _worst(found, wanted)
     _validate(apart, list(runners), [f"{name}, fold {fold}" for name, fold in zip(names, folds, strict=True)], settings)
     if elsewhere > ELSEWHERE:
-        do = "Nothing was shipped. Train again: `oceanpath train --force train`."
+        do = "Nothing was exported. Train again: `oceanpath train --force train`."
         what = "the checkpoints do not give the stored test predictions"
         raise StageError(what, expected=f"at most {ELSEWHERE:g} apart", got=f"{elsewhere:.3g}", do=do)
     return StoredParity(
@@ -126,5 +126,5 @@ def _validate(apart: NDArray[np.float64], forms: list[Format], rows: list[str], 
             where=rows[row],
             expected=f"at most {settings.tolerance:g} apart",
             got=f"{apart[form, row]:.3g}, {int((apart[form] > settings.tolerance).sum())} of {len(rows)} slides beyond",
-            do="Nothing was shipped. Leave this format out (export.formats), or report the model's architecture.",
+            do="Nothing was exported. Leave this format out (export.formats), or report the model's architecture.",
         )

@@ -1,4 +1,4 @@
-"""Exported files, and eager torch beside them, as functions of numpy arrays."""
+"""Exported files and eager torch models as functions of numpy arrays."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ Runner = Callable[[NDArray[np.float32], NDArray[np.float32] | None], Answers]
 
 
 def runner_of(form: Format, content: bytes) -> Runner:
-    """What runs an exported file."""
+    """A runner of an exported file."""
     if form == "onnx":
         return _onnx_runner(content)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript as a whole, on purpose
+        warnings.simplefilter("ignore", DeprecationWarning)  # of TorchScript as a whole, used on purpose
         return torch_runner(torch.jit.load(io.BytesIO(content), map_location="cpu"))  # type: ignore[no-untyped-call]  # untyped in torch
 
 
 def torch_runner(module: nn.Module) -> Runner:
-    """What runs a torch module."""
+    """A runner of a torch module."""
 
     def run(features: NDArray[np.float32], coords: NDArray[np.float32] | None) -> Answers:
         inputs = [features] if coords is None else [features, coords]

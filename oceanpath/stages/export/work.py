@@ -86,7 +86,7 @@ def _export(ensemble: Ensemble, dim: int, settings: ExportSettings, out: Path, *
 def _compare(
     ensemble: Ensemble, files: Mapping[Format, bytes], stored: EvaluatedPredictions, settings: ExportSettings
 ) -> Parity:
-    """Both checks of the files: against eager torch at sizes of all kinds, and against what was evaluated."""
+    """Both checks of the files: against eager torch at several sizes, and against the evaluated predictions."""
     runners = {form: runner_of(form, content) for form, content in files.items()}
     evaluated = replay(stored, runners, settings)
     cases = measure(ensemble, runners, stored.store.dim, settings, coords=stored.coords)

@@ -1,4 +1,4 @@
-"""The features of a slide on their way into the store: chosen, converted, and judged while they are in the cache."""
+"""Blocks of features for the store: selected, converted, and checked while they are in the cache."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from oceanpath.errors import ArtifactError
 
 
 def stored_blocks(bag: OpenBag, rows: NDArray[np.int64] | None, dtype: str) -> Iterator[NDArray[Any]]:
-    """Blocks [m, D] of the sorted `rows` of a bag (None: all), as a store of type `dtype` holds them.
+    """Blocks [m, D] of the sorted `rows` of a bag (None: all), as stored in type `dtype`.
 
     The next block may overwrite one.
 
@@ -23,13 +23,13 @@ def stored_blocks(bag: OpenBag, rows: NDArray[np.int64] | None, dtype: str) -> I
     start, bad, unfit = 0, [], 0
     for block in bag.blocks():
         stored, fits = _narrowed(_within(block, rows, start), dtype)
-        # what is finite after narrowing was finite before
+        # values that are finite after conversion were finite before
         if not fits or (rows is not None and not all_finite(block)):
             wrong = np.flatnonzero(~np.isfinite(block).all(axis=1))
             bad.append(wrong + start)
             unfit += not len(wrong)
         start += len(block)
-        if not bad:  # after the first fault only the faults are counted
+        if not bad:  # after the first wrong value only wrong values are counted
             yield stored
     if any(len(wrong) for wrong in bad):
         raise not_finite(bag.file.path, np.concatenate(bad), bag.file.n)
@@ -39,8 +39,8 @@ def stored_blocks(bag: OpenBag, rows: NDArray[np.int64] | None, dtype: str) -> I
 
 
 def _narrowed(values: NDArray[np.floating], dtype: str) -> tuple[NDArray[Any], bool]:
-    """Values as type `dtype`, and whether all of them are finite then."""
-    stored = as_stored(values, dtype)  # an overflow is inf, and inf is refused by name
+    """Values as type `dtype`, and whether all of them are finite after conversion."""
+    stored = as_stored(values, dtype)  # an overflow is inf, which is refused by the caller
     if dtype != "bfloat16":
         return stored, all_finite(stored)
     return stored, all_finite_bits(stored) and all_finite(values)

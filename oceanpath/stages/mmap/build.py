@@ -1,4 +1,4 @@
-"""The bags that a store does not have yet: where each will lie, and writing them there side by side."""
+"""The bags that are not in an earlier store: their positions, and writing them in parallel."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.mmap.threads import in_threads, short_calls
 
 LIGHT_BYTES = 1 << 19
-"""A bag with fewer bytes to write takes the interpreter longer than reading, hashing and writing take."""
+"""For smaller bags the interpreter takes longer than reading, hashing and writing."""
 
 
 @dataclass(frozen=True)
 class Build:
-    """Files whose bags are written or adopted now."""
+    """Files whose bags are written or referenced now."""
 
     files: list[FeatureFile]
     folder: FeatureFolder
     settings: MmapSettings
     reasons: list[str]
-    """Of each file that cannot be adopted, why; nothing for those that can."""
+    """Why a file cannot be referenced; "" for files that can."""
     layout: StoreLayout
     encoder: str
 
@@ -44,9 +44,9 @@ class Build:
     def of(
         cls, files: list[FeatureFile], folder: FeatureFolder, settings: MmapSettings, reuse: Reuse | None = None
     ) -> Build:
-        """Decide about each file, and lay the bags out behind those that are reused.
+        """Decide about each file, and lay out the bags after the reused ones.
 
-        Raises: ArtifactError: several encoders made the files, or one is too short.
+        Raises: ArtifactError: the files are from several encoders, or one is too short.
         """
         adopts, cap = settings.mode == "adopt", settings.max_instances
         reasons = [why_copied(file, settings) if adopts else "copied" for file in files]
@@ -64,16 +64,16 @@ class Build:
         return cls(files, folder, settings, reasons, layout, one_encoder(encoders))
 
     def plan(self) -> str:
-        """What decides all these bags and their places, in 32 hex digits; nothing where that is not known."""
+        """32 hex digits of everything that determines these bags and their positions; "" if unknown."""
         slides = [(file.slide_id, self.folder.digests.get(self.folder.name(file.path), "")) for file in self.files]
         return plan_digest(self.layout, slides, recipe(self.settings))
 
     def write(self, writer: StoreWriter, journal: Journal, progress: Progress) -> list[bytes]:
-        """Put every slide at its place, but for those that the journal tells to be there; returns their digests."""
+        """Write every slide except those in the journal; returns the digests of all."""
 
         def put(number: int) -> tuple[bytes, str]:
             try:
-                told = journal.told.get(number)
+                told = journal.finished.get(number)
                 if told is None or writer.reread(number) != told:
                     told = self._put(number, writer)
                     if self.reasons[number]:
@@ -85,7 +85,7 @@ class Build:
 
         sizes = np.where(self.layout.feature_offsets < 0, 0, self.layout.lengths * self.layout.row_bytes)
         results: dict[int, tuple[bytes, str]] = {}
-        largest_first = np.argsort(-sizes, kind="stable")  # then threads end together
+        largest_first = np.argsort(-sizes, kind="stable")  # so that threads finish at about the same time
         heavy = largest_first[: int((sizes >= LIGHT_BYTES).sum())].tolist()
         light = np.flatnonzero(sizes < LIGHT_BYTES).tolist()
         for chosen, at_once in ((heavy, in_threads), (light, short_calls)):
@@ -95,7 +95,7 @@ class Build:
         return [results[i][0] for i in range(len(self.files))]
 
     def _put(self, number: int, writer: StoreWriter) -> str:
-        """Put one slide at its place, block by block; returns the digest of what was written."""
+        """Write one slide, block by block; returns the digest of its bag."""
         file = self.files[number]
         with open_bag(file) as bag:
             coords = bag.coords() if self.settings.coords else None
@@ -107,17 +107,17 @@ class Build:
             return writer.stream(number, stored_blocks(bag, rows, self.settings.dtype), coords)
 
     def index(self, digests: list[bytes]) -> Index:
-        """What index_arrays.npz says of these files."""
+        """The index of these files."""
         names, counts = [file.slide_id for file in self.files], [file.n for file in self.files]
         footprints = [np.nan if file.patch_px_level0 is None else file.patch_px_level0 for file in self.files]
         return self.layout.index(names, digests, counts, footprints, self.encoder)
 
     def origins(self) -> list[SourceFile]:
-        """Where these bags come from."""
+        """The source files of these bags."""
         return [source_file_of(f, not why, self.folder) for f, why in zip(self.files, self.reasons, strict=True)]
 
     def copied(self) -> list[str]:
-        """Which of these slides could not stay in their files, by reason."""
+        """Lines about the slides that could not be referenced, by reason."""
         lines = []
         for reason, count in Counter(reason for reason in self.reasons if reason).most_common():
             names = [f.slide_id for f, why in zip(self.files, self.reasons, strict=True) if why == reason]

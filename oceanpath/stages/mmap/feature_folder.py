@@ -1,4 +1,4 @@
-"""A folder of feature files and what is known of them."""
+"""A folder of feature files, with their digests and the selection of slides."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ class FeatureFolder:
 
     root: Path
     published: bool = False
-    """Whether a stage of this workspace made it; else it lies outside."""
+    """Whether a stage of this workspace published it; otherwise it is outside the workspace."""
     digests: Mapping[str, str] = field(default_factory=dict)
-    """Relative name → xxh3-128 of the file's bytes, where somebody has told."""
+    """Relative name → xxh3-128 of the file's bytes, if known."""
     wanted: frozenset[str] | None = None
-    """The only slides that are wanted; None for all."""
+    """The selected slides; None for all."""
     versions: Mapping[str, Stamp] = field(default_factory=dict)
-    """Relative name → the stamp of the file that has this digest, where somebody has told."""
+    """Relative name → stamp of the file with this digest, if known."""
 
     def name(self, path: Path) -> str:
-        """The relative name of a file that was found below the folder, without taking it to pieces."""
-        return str(path).removeprefix(os.path.join(self.root, ""))  # noqa: PTH118  # with a separator at its end, which a Path drops
+        """The relative name of a file below the folder; faster than `Path.relative_to`."""
+        return str(path).removeprefix(os.path.join(self.root, ""))  # noqa: PTH118  # with a trailing separator, which a Path drops
 
     def wants(self, slide: str) -> bool:
-        """Whether a slide is wanted."""
+        """Whether a slide is selected."""
         return self.wanted is None or slide in self.wanted
 
     def find(self, known: Mapping[str, str]) -> dict[str, Path]:
-        """Slide id → file, sorted by id, wanted or not, but for the files of `known` (relative name → slide id).
+        """Slide id → file, sorted by id, selected or not, except the files in `known` (relative name → slide id).
 
-        Raises: ExperimentError: there are no files at all, or two have one slide id.
+        Raises: ExperimentError: there are no files, or two have one slide id.
         """
         if not self.digests:
             return find_features(self.root)
-        if not known:  # what appeared since the folder was digested belongs to another store
+        if not known:  # files that appeared after the folder was digested belong to a later store
             return find_features(self.root, self.digests)
         found = features_by_id(self.root, (self.root / name for name in self.digests.keys() - known.keys()))
         if lookalikes := sorted(found.keys() & set(known.values())):

@@ -1,10 +1,10 @@
-"""What is whole of a build that was killed: one line a bag, which its bytes must agree with before they are kept.
+"""The journal of a build: one line per finished bag, verified against its bytes when the build is resumed.
 
-    local/journal.txt   a line of 32 hex digits: what decides every bag and its place (the plan); then of each bag,
-                        written after its bytes: its number in the plan and its digest
+    local/journal.txt   a line of 32 hex digits: digest of the plan, which determines every bag and its position; then
+                        per bag, written after its bytes: its number in the plan and its digest
 
-Nothing here is synced to the disk, and need not be: a bag that a line tells of is read again, and one whose bytes did
-not reach the disk is written again. A line that is cut off or garbled tells of no bag.
+Syncing to the disk is not necessary: every bag in the journal is read again, and one whose bytes did not reach the
+disk is written again. A truncated or damaged line is ignored.
 """
 
 from __future__ import annotations
@@ -28,47 +28,47 @@ class Journal:
     """The journal of one build. `add` may be called from several threads."""
 
     def __init__(self, out: Path, plan: str, layout: StoreLayout) -> None:
-        """Open the journal below `out`, which holds nothing, or what a killed build wrote there.
+        """Open the journal below `out`, which is empty or has the files of an interrupted build.
 
-        Of the latter, all but the chunks of `layout` is removed, and these too unless that build had the same `plan`.
+        These files are removed, except the chunks of `layout` if that build had the same `plan`.
 
-        Raises: OSError: the disk refuses.
+        Raises: OSError: the disk failed.
         """
-        self.told: Mapping[int, str] = _told(out / JOURNAL, plan)
-        """Number of a bag → its digest, if it is there."""
-        kept = {out / JOURNAL, *(out / name for name in (_chunks(layout) if self.told else ()))}
+        self.finished: Mapping[int, str] = _read_entries(out / JOURNAL, plan)
+        """Number of a bag → its digest, for bags that were written before."""
+        kept = {out / JOURNAL, *(out / name for name in (_chunks(layout) if self.finished else ()))}
         for path in [path for path in out.rglob("*") if path.is_file()]:
-            if path not in kept or path.stat().st_nlink > 1:  # a link's bytes are an earlier store's
+            if path not in kept or path.stat().st_nlink > 1:  # the bytes of a hard link belong to an earlier store
                 path.unlink()
-        self._file = _opened(out / JOURNAL, plan, self.told) if plan else None
+        self._file = _open_new(out / JOURNAL, plan, self.finished) if plan else None
 
     def add(self, number: int, digest: str) -> None:
-        """A bag is written. Raises: OSError: the disk refuses."""
+        """Record a written bag. Raises: OSError: the disk failed."""
         if self._file is not None:
             os.write(self._file, f"{number} {digest}\n".encode())
 
     def close(self) -> None:
-        """No more bags come."""
+        """Close the file."""
         if self._file is not None:
             os.close(self._file)
 
 
-def _opened(path: Path, plan: str, told: Mapping[int, str]) -> int:
-    """Begin a journal with what an earlier one tells; returns its descriptor.
+def _open_new(path: Path, plan: str, entries: Mapping[int, str]) -> int:
+    """Write a new journal with the lines of an earlier one; returns its descriptor.
 
-    Killed at any point of this, the earlier one is there.
+    If the process is killed meanwhile, the earlier one remains.
     """
     path.parent.mkdir(exist_ok=True)
     fresh = path.with_suffix(".new")
-    fresh.write_text("".join((f"{plan}\n", *(f"{number} {digest}\n" for number, digest in told.items()))))
+    fresh.write_text("".join((f"{plan}\n", *(f"{number} {digest}\n" for number, digest in entries.items()))))
     fresh.replace(path)
     return os.open(path, os.O_WRONLY | os.O_APPEND)
 
 
 def plan_digest(layout: StoreLayout, slides: list[tuple[str, str]], recipe: str) -> str:
-    """32 hex digits of what decides every bag and its place: `slides` are (slide id, digest of the file's bytes).
+    """32 hex digits of everything that determines bags and positions; `slides` are (slide id, digest of the file).
 
-    Nothing, which is the plan of no journal, where nobody has told the digest of a file.
+    "", which disables the journal, if the digest of a file is unknown.
     """
     if not all(file for _, file in slides):
         return ""
@@ -81,13 +81,13 @@ def plan_digest(layout: StoreLayout, slides: list[tuple[str, str]], recipe: str)
 
 
 def _chunks(layout: StoreLayout) -> set[str]:
-    """Names of all files that a writer of a layout makes."""
+    """Names of all chunk files of a layout."""
     sizes = {kind: layout.chunk_sizes(kind).tolist() for kind in ("features", "coords")}
     return {chunk_name(kind, chunk) for kind, found in sizes.items() for chunk, size in enumerate(found) if size}
 
 
-def _told(path: Path, plan: str) -> dict[int, str]:
-    """What a journal tells of the same plan, line by line."""
+def _read_entries(path: Path, plan: str) -> dict[int, str]:
+    """The entries of a journal, if it is of the same plan."""
     if not path.is_file():
         return {}
     text = path.read_bytes()

@@ -1,4 +1,4 @@
-"""Limiting a store to the slides of a table; what has no file and what has no row is counted and named."""
+"""Limits a store to the slides of a table; slides without a file and files without a row are reported."""
 
 from __future__ import annotations
 
@@ -19,42 +19,42 @@ SHOWN = 5
 
 
 class Limit(NamedTuple):
-    """The files that are looked into, and what is said of the others."""
+    """The files to scan, and lines about the others."""
 
     paths: dict[str, Path]
     lines: list[str]
 
     @classmethod
     def of(cls, folder: FeatureFolder, found: Mapping[str, Path], known: Iterable[str], *, allowed: bool) -> Limit:
-        """Those of the `found` files that are wanted; slides in `known` need no file.
+        """The selected ones of the `found` files; slides in `known` need no file.
 
-        Raises: ExperimentError: a wanted slide has no file, unless that is `allowed`, or none has one.
+        Raises: ExperimentError: a selected slide has no file, unless that is `allowed`, or none has one.
         """
         if folder.wanted is None:
             return cls(dict(found), [])
         paths = {name: path for name, path in found.items() if folder.wants(name)}
-        known, beside = set(known), sorted(found.keys() - paths.keys())
+        known, others = set(known), sorted(found.keys() - paths.keys())
         missing = folder.wanted - paths.keys() - known
         if missing and (not allowed or len(missing) == len(folder.wanted)):
-            said = describe_missing(missing, found, SHOWN)
+            described = describe_missing(missing, found, SHOWN)
             do = "Correct the table or mmap.manifest, or set data.allow_missing = true to continue without them."
             what = f"{len(missing)} slides of the manifest have no feature file"
-            raise ExperimentError(what, where=folder.root, got=said, do=do)
+            raise ExperimentError(what, where=folder.root, got=described, do=do)
         absent = f"{len(missing)} slides of the manifest without a file: {shorten_list(sorted(missing))}"
         lines = [absent] if missing else []
-        lines += [f"{len(beside)} files that are not in the manifest: {shorten_list(sorted(beside))}"] if beside else []
+        lines += [f"{len(others)} files that are not in the manifest: {shorten_list(sorted(others))}"] if others else []
         return cls(paths, lines)
 
 
 def wanted_slides(settings: MmapSettings, inputs: Inputs) -> frozenset[str] | None:
-    """The ids of the table that `mmap.manifest` names, or that `curate` made; None for all slides.
+    """The ids in the table `mmap.manifest`, or in the manifest of `curate`; None for all slides.
 
-    Raises: ExperimentError: both, or it is missing, unreadable, without a column of slide ids, or names a slide twice.
+    Raises: ExperimentError: both exist, or the table is missing, unreadable, without slide ids, or has a slide twice.
     """
     curated = inputs.get("curate")
     if curated is not None and settings.manifest is not None:
         do = "Remove one of the two."
-        raise ExperimentError("slides are chosen by [curate] and by mmap.manifest", where=settings.manifest, do=do)
+        raise ExperimentError("slides are selected by both [curate] and mmap.manifest", where=settings.manifest, do=do)
     if curated is not None:
         return frozenset(row.slide_id for row in read_manifest(curated / MANIFEST))
     if settings.manifest is None:
@@ -73,5 +73,5 @@ def wanted_slides(settings: MmapSettings, inputs: Inputs) -> frozenset[str] | No
         raise ExperimentError("a row has no slide id", where=f"{settings.manifest}:{table.numbers[empty[0]]}")
     if twice := [name for name, times in Counter(ids).items() if times > 1]:
         got = shorten_list(sorted(twice))
-        raise ExperimentError("slides stand twice in the manifest", where=settings.manifest, got=got)
+        raise ExperimentError("slides appear more than once in the manifest", where=settings.manifest, got=got)
     return frozenset(ids)

@@ -1,4 +1,4 @@
-"""What would keep a store from being built, reported before any feature file is opened."""
+"""Errors that are known before any feature file is opened."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.tables import Expected
 
 LEAST = {"float16": 0.25, "bfloat16": 0.25, "float32": 0.5}
-"""Type of the store → what it takes at least of the size of the files, which hold float64 at most."""
+"""Stored type → minimum size of the store relative to the files, whose features are float64 at most."""
 
 
 def preflight(settings: MmapSettings, sources: ParentSources) -> Preview:
-    """Look at the folder of features, at the manifest and at what the store will take; opens no feature file."""
+    """Check the folder of features, the manifest and the free disk space; opens no feature file."""
     expected, folder = sources.expected.get("extract"), sources.get("extract") or settings.features
     limited = settings.manifest is not None or "curate" in sources.names
     if expected is not None:
@@ -41,17 +41,17 @@ def preflight(settings: MmapSettings, sources: ParentSources) -> Preview:
 
 
 def _broken(settings: MmapSettings, folder: Path, files: dict[str, Path]) -> list[OceanPathError]:
-    """Feature files that are links without a target."""
+    """Errors about feature files that are links without a target."""
     broken = [path.relative_to(folder).as_posix() for path in files.values() if not path.exists()]
     if not broken or settings.allow_missing:
         return []
-    do = "Fetch what they lead to, or set data.allow_missing = true to continue without them."
+    do = "Restore their targets, or set data.allow_missing = true to continue without them."
     got = f"{len(broken)} of {len(files)}: {', '.join(broken[:5])}"
     return [ExperimentError("feature files that are links without a target", where=folder, got=got, do=do)]
 
 
 def _size(settings: MmapSettings, paths: list[Path]) -> int:
-    """What the store takes at least: it holds the features of all files, unless it caps or adopts them."""
+    """The minimum size of the store: the features of all files, unless they are capped or referenced."""
     if settings.mode == "adopt" or settings.max_instances is not None:
         return 0
     return int(sum(path.stat().st_size for path in paths if path.exists()) * LEAST[settings.dtype])

@@ -1,4 +1,4 @@
-"""Which bags can be left in their own files, and what the store must know of them."""
+"""Bags that are read in place from their feature files, and the data that the store records of them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from oceanpath.stages.mmap.threads import in_threads
 
 
 def why_copied(file: FeatureFile, settings: MmapSettings) -> str:
-    """Why the features of a file cannot be read in place as the store would hold them; nothing when they can.
+    """Why the features of a file cannot be read in place; "" if they can.
 
-    Raises: ArtifactError: they could, but the file is too short.
+    Raises: ArtifactError: the file is too short.
     """
     runs = file.places.get(file.features_key)
     stored = file.stored[file.features_key][1]
@@ -33,24 +33,24 @@ def why_copied(file: FeatureFile, settings: MmapSettings) -> str:
         return "capped"
     size = file.n * file.dim * np.dtype(stored).itemsize
     if runs.nbytes != size or (runs.offsets + runs.sizes).max() > file.stamp[0]:
-        raise ArtifactError("the file ends before its features do", where=file.path, do="Copy or extract it again.")
+        raise ArtifactError("the file ends before its features", where=file.path, do="Copy or extract it again.")
     return ""
 
 
 def with_digests(folder: FeatureFolder, files: Iterable[FeatureFile], workers: int) -> FeatureFolder:
-    """The same folder, with the digests of those of `files` that nobody has told; they are read now."""
+    """The same folder, with the missing digests of `files`, which are read for it."""
     unknown = [file.path for file in files if folder.name(file.path) not in folder.digests]
     found = in_threads(file_digest, unknown, workers)
     return replace(folder, digests={**folder.digests, **dict(zip(map(folder.name, unknown), found, strict=True))})
 
 
-def source_file_of(file: FeatureFile, stays: bool, folder: FeatureFolder) -> SourceFile:
-    """Where a bag comes from; where it `stays`, the bytes of its features too."""
-    name, runs = folder.name(file.path), file.places[file.features_key] if stays else None
+def source_file_of(file: FeatureFile, referenced: bool, folder: FeatureFolder) -> SourceFile:
+    """The source file of a bag; if it is `referenced`, also the bytes of its features."""
+    name, runs = folder.name(file.path), file.places[file.features_key] if referenced else None
     return SourceFile(name, folder.digests.get(name, ""), general(file.layout), runs)
 
 
 def write_source_locations(out: Path, folder: FeatureFolder, stamps: Sequence[Stamp]) -> None:
-    """Write where the adopted files are on this machine: beside the store's own folder, or outside the workspace."""
+    """Write the location of the referenced files on this machine: relative if published, otherwise absolute."""
     root = os.path.relpath(folder.root, out) if folder.published else str(folder.root.resolve())
     write_source_stamps(out, root, stamps)

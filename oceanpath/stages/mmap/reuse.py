@@ -1,4 +1,4 @@
-"""What an earlier store has already: the bags of files that are the same, in chunks that are linked, not written."""
+"""Reuse of an earlier store: its bags of unchanged files, in chunks that are hard-linked instead of written."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from oceanpath.stages.mmap.stage import STAGE
 
 KINDS = ("features", "coords")
 SMALL_CHUNKS = 64
-"""Chunks below half the wanted size that are put up with; with more of them, all of them are written anew."""
+"""Maximum number of chunks below half the wanted size; with more, all of these are rewritten."""
 
 
 @dataclass(frozen=True)
 class Reuse:
-    """Slides that an earlier store holds as this one would."""
+    """Slides whose bags in an earlier store are those of this one."""
 
     folder: Path
     chunks: list[int]
@@ -44,7 +44,7 @@ class Reuse:
         return len(self.origins)
 
     def link(self, out: Path) -> None:
-        """Make the chunks appear below `out`. Raises: OSError: the earlier store went away."""
+        """Link the chunks into `out`. Raises: OSError: the earlier store was removed."""
         for new, old in enumerate(self.chunks):
             for kind in KINDS:
                 chunk = self.folder / chunk_name(kind, old)
@@ -53,7 +53,7 @@ class Reuse:
 
 
 def recipe(settings: MmapSettings) -> str:
-    """All that decides a bag beside its file."""
+    """Digest of everything except its file that determines a bag."""
     parts: dict[str, Any] = {"version": STAGE.version, "mode": settings.mode, "dtype": settings.dtype}
     parts["coords"] = settings.coords
     if settings.features_key:
@@ -65,9 +65,9 @@ def recipe(settings: MmapSettings) -> str:
 
 
 def best_reuse(settings: MmapSettings, cohort: FeatureFolder, earlier: Iterable[Path]) -> Reuse | None:
-    """The most that one of the earlier stores has of a cohort; None when none has anything."""
-    found = (_reuse(settings, cohort, folder) for folder in earlier)
-    return max((one for one in found if one), key=lambda one: int(one.index.lengths.sum()), default=None)
+    """The reuse with the most patches among earlier stores; None if stored is none."""
+    candidates = (_reuse(settings, cohort, folder) for folder in earlier)
+    return max((reuse for reuse in candidates if reuse), key=lambda reuse: int(reuse.index.lengths.sum()), default=None)
 
 
 def _reuse(settings: MmapSettings, cohort: FeatureFolder, folder: Path) -> Reuse | None:
@@ -85,7 +85,7 @@ def _reuse(settings: MmapSettings, cohort: FeatureFolder, folder: Path) -> Reuse
             return None
         stamps = read_stamps(folder)
     except (ArtifactError, OSError):
-        return None  # of an older format, damaged, or pruned meanwhile
+        return None  # of an older format, damaged, or pruned in the meantime
     kept = take(index.rows(), rows)
     kept["chunk_ids"] = np.searchsorted(chunks, kept["chunk_ids"])
     unknown: Stamp = (0, 0, 0)
@@ -101,15 +101,15 @@ def _reuse(settings: MmapSettings, cohort: FeatureFolder, folder: Path) -> Reuse
 def _worthwhile(
     folder: Path, index: Index, rows: NDArray[np.int64], chunk_bytes: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The rows whose chunks are worth a link, and these chunks: at least half of their bytes are still wanted."""
+    """The rows in chunks worth linking, and these chunks: at least half of their bytes are still used."""
     row_bytes = index.feature_dim * stored_dtype(index.feature_dtype).itemsize
     features = padded(np.where(index.feature_offsets < 0, 0, index.lengths * row_bytes), PAGE)
     sizes = features + (padded(index.lengths * COORD_BYTES, COORD_ALIGN) if index.has_coords else 0)
-    live = np.bincount(index.chunk_ids[rows], sizes[rows], minlength=1)
-    paths = [[folder / chunk_name(kind, chunk) for kind in KINDS] for chunk in range(len(live))]
-    there = np.array([sum(path.stat().st_size for path in both if path.exists()) for both in paths])
-    wanted = (live > 0) & (2 * live >= there)
-    small = wanted & (live < chunk_bytes / 2)
+    used = np.bincount(index.chunk_ids[rows], sizes[rows], minlength=1)
+    paths = [[folder / chunk_name(kind, chunk) for kind in KINDS] for chunk in range(len(used))]
+    stored = np.array([sum(path.stat().st_size for path in both if path.exists()) for both in paths])
+    wanted = (used > 0) & (2 * used >= stored)
+    small = wanted & (used < chunk_bytes / 2)
     if small.sum() > SMALL_CHUNKS:
         wanted &= ~small
     chunks = np.flatnonzero(wanted)

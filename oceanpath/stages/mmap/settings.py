@@ -12,7 +12,7 @@ class MmapSettings(Settings):
     """The memory-mapped store of all bags."""
 
     mode: Literal["copy", "adopt"] = "copy"
-    """copy: write all features into the store; adopt: read them from their files, where the layout allows it."""
+    """copy: write all features into the store; adopt: read them from their files if the layout allows it."""
     dtype: Literal["float16", "bfloat16", "float32"] = "float16"
     """Number type of stored features; values that overflow it are an error."""
     coords: bool = True
@@ -28,7 +28,7 @@ class MmapSettings(Settings):
     manifest: Path | None = outside()
     """Store only the slides of this table: a manifest of `curate`, or a table with the column `data.slide_id`."""
     verify: bool = replaced("runtime.verify", False)
-    """No effect any more: `runtime.verify` says whether bags are compared with their digests."""
+    """No effect: `runtime.verify` determines whether bags are compared with their digests."""
     coverage_thumbnails: bool = added(False)
     """Draw kept and discarded patches of every capped slide into the store's folder coverage_qc."""
     features: Path | None = outside("data.features")

@@ -1,4 +1,4 @@
-"""The door of `mmap`."""
+"""Interface of the stage `mmap`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many calls side by side, where that is faster than one after the other."""
+"""Many calls in parallel, if that is faster than sequentially."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 LOOK = 32
-"""Short calls after which it is asked whether they wait."""
+"""Number of calls after which it is measured whether they wait."""
 PATIENCE = 3
-"""Calls wait for the disk where they take this many times the processor's time: then threads wait side by side."""
+"""Ratio of elapsed time to processor time above which calls wait for the disk, so that threads help."""
 
 
 def in_threads(call: Callable[[T], R], things: Iterable[T], workers: int) -> list[R]:
-    """Results in the order of `things`; reading, hashing and writing much leaves the interpreter free."""
+    """Results in the order of `things`, for calls that read, hash or write much without the interpreter lock."""
     if workers <= 1:
         return [call(thing) for thing in things]
     with ThreadPoolExecutor(max_workers=workers) as pool:
@@ -25,10 +25,10 @@ def in_threads(call: Callable[[T], R], things: Iterable[T], workers: int) -> lis
 
 
 def short_calls(call: Callable[[T], R], things: Iterable[T], workers: int) -> list[R]:
-    """Results in the order of `things`, of calls that do little but hold the interpreter, or wait for a disk.
+    """Results in the order of `things`, for short calls that hold the interpreter lock or wait for a disk.
 
-    Two threads that take the interpreter from each other at every short read need twice the time of one. So threads
-    come in only when the calls are found to wait.
+    Two threads that exchange the lock at every short read take twice the time of one. Threads are therefore used only
+    if the calls are measured to wait.
     """
     left, results = iter(things), []
     while True:

@@ -1,4 +1,4 @@
-"""Pictures of what a cap kept: one per capped slide, below the store."""
+"""Pictures of kept and discarded patches: one per capped slide, in the folder of the store."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def draw_thumbnails(out: Path, features: Path, progress: Progress, features_key:
 
     Raises: ArtifactError: a feature file changed since the store was built.
     """
-    from oceanpath.figures.coverage import coverage_map, draw_coverage  # matplotlib, only where pictures are wanted
+    from oceanpath.figures.coverage import coverage_map, draw_coverage  # loads matplotlib
 
     store, names = Store(out, check=False), SourceFiles.load(out).names
     capped = np.flatnonzero(store.index.lengths < store.index.raw_lengths).tolist()

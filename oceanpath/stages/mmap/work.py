@@ -1,4 +1,4 @@
-"""Build the store: take over what an earlier one has, look into every other file, lay the bags out, write them."""
+"""Build the store: reuse an earlier one, scan all other files, lay out the bags, write them."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ from oceanpath.stages.mmap.thumbnails import draw_thumbnails
 def run(settings: MmapSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
     """Write the store of all feature files below `out`."""
     folder = find_cohort(settings, inputs)
-    reuse, build, bad, said, blank = _plan(settings, inputs, folder, best_reuse(settings, folder, inputs.earlier))
+    reuse, build, unusable, lines, blank = _plan(settings, inputs, folder, best_reuse(settings, folder, inputs.earlier))
     journal = Journal(out, build.plan(), build.layout)
     write_blank(out, blank)
-    write_left_out(out, _left_out(folder, bad))
+    write_left_out(out, _left_out(folder, unusable))
     progress.start(len(build.files), "slides")
     if reuse is not None:
-        progress.note(f"{len(reuse)} slides are in an earlier store and are taken over; {len(build.files)} are new")
+        progress.note(f"{len(reuse)} slides are reused from an earlier store; {len(build.files)} are new")
         reuse.link(out)
-    if journal.told:
-        progress.note(f"{len(journal.told)} slides were written before the last run ended; those that are whole stay")
-    with closing(journal), closing(StoreWriter(out, build.layout, goes_on=bool(journal.told))) as writer:
+    if journal.finished:
+        progress.note(f"{len(journal.finished)} slides were written before the last run ended; complete ones are kept")
+    with closing(journal), closing(StoreWriter(out, build.layout, goes_on=bool(journal.finished))) as writer:
         index = build.index(build.write(writer, journal, progress))
     origins, stamps = build.origins(), [file.stamp for file in build.files]
     if reuse is not None:
@@ -69,32 +69,34 @@ def run(settings: MmapSettings, inputs: Inputs, out: Path, progress: Progress) -
     if settings.coverage_thumbnails:
         draw_thumbnails(out, folder.root, progress, settings.features_key)
     job = feature_set([folder.root / origin.name for origin in origins], folder.root)
-    said += [job.words()] if job else []
-    return _summary(index, sources, build, bad, [*said, *_beside(folder, [origin.name for origin in origins], bad)])
+    lines += [job.words()] if job else []
+    return _summary(
+        index, sources, build, unusable, [*lines, *_other_files(folder, [origin.name for origin in origins], unusable)]
+    )
 
 
-def _left_out(folder: FeatureFolder, bad: Unusable) -> LeftOut:
-    """What `extract` left out, and the files that cannot be used; reasons name files below the folder."""
+def _left_out(folder: FeatureFolder, unusable: Unusable) -> LeftOut:
+    """Slides that `extract` left out, and unusable files; reasons name files relative to the folder."""
     earlier = read_left_out(folder.root) if folder.published else LeftOut()
-    failed = {slide_id(path): without_coords_text(reason, folder.root) for path, reason in bad}
+    failed = {slide_id(path): without_coords_text(reason, folder.root) for path, reason in unusable}
     return LeftOut(earlier.excluded, {**earlier.failed, **failed})
 
 
-def _beside(folder: FeatureFolder, names: list[str], bad: Unusable) -> list[str]:
-    """What lies in a folder of features that is not ours, and is none."""
+def _other_files(folder: FeatureFolder, names: list[str], unusable: Unusable) -> list[str]:
+    """A line about other files in a folder of features outside the workspace."""
     if folder.published:
         return []
-    others = passed_over(folder.root, [*(folder.root / name for name in names), *(path for path, _ in bad)])
+    others = passed_over(folder.root, [*(folder.root / name for name in names), *(path for path, _ in unusable)])
     return [f"not read in {folder.root.name}: {others}"] if others else []
 
 
 class BuildPlan(NamedTuple):
-    """What is taken over, what is written, the files that cannot be used, and what is said of a manifest."""
+    """Reused bags, bags to write, unusable files, lines for the summary, and blank slides."""
 
     reuse: Reuse | None
     build: Build
-    bad: Unusable
-    said: list[str]
+    unusable: Unusable
+    lines: list[str]
     blank: list[str]
     """Ids of the slides that have no patches, and so no bag."""
 
@@ -102,15 +104,15 @@ class BuildPlan(NamedTuple):
 def _plan(settings: MmapSettings, inputs: Inputs, folder: FeatureFolder, reuse: Reuse | None) -> BuildPlan:
     """Decide about every file.
 
-    Raises: ArtifactError: files cannot be used, and that is not allowed; all of them are listed.
+    Raises: ArtifactError: files cannot be used, and that is not allowed; the error lists all of them.
     """
     known = {} if reuse is None else {o.name: reuse.index.slide_id(i) for i, o in enumerate(reuse.origins)}
     limit = Limit.of(folder, folder.find(known), known.values(), allowed=settings.allow_missing)
     paths = limit.paths
     if folder.published:
         inputs.check("extract", map(folder.name, paths.values()))
-    files, bad = scan(paths.values(), settings.workers, settings.features_key)
-    refuse_changed(folder, files, bad)
+    files, unusable = scan(paths.values(), settings.workers, settings.features_key)
+    refuse_changed(folder, files, unusable)
     blank = sorted(file.slide_id for file in files if file.blank)
     files = [file for file in files if not file.blank]
     dims = Counter(file.dim for file in files)
@@ -121,33 +123,33 @@ def _plan(settings: MmapSettings, inputs: Inputs, folder: FeatureFolder, reuse: 
     fit = [file for file in files if file.dim == usual]
     placed = settings.coords and any(file.has_coords for file in fit)
     if reuse is not None and (usual != reuse.index.feature_dim or placed > reuse.index.has_coords):
-        return _plan(settings, inputs, folder, None)  # the new files change what the others must be
+        return _plan(settings, inputs, folder, None)  # the new files change the requirements for the others
     if settings.coords:
         lost = without_coords(fit, len(reuse) if reuse is not None and reuse.index.has_coords else 0)
         odd, fit = odd + lost, [file for file in fit if file.has_coords or not lost]
-    refuse(bad + odd, len(known) + len(paths), allowed=settings.allow_missing)
+    refuse(unusable + odd, len(known) + len(paths), allowed=settings.allow_missing)
     if blank and not files and reuse is None:
-        do = "Look at the pictures in extract's folder masks."
+        do = "Look at the pictures in the folder masks of extract."
         raise ArtifactError("all slides are blank", where=folder.root, got=", ".join(blank[:5]), do=do)
     build = Build.of(fit, folder, settings, reuse)
-    said = [*limit.lines, *([f"{len(blank)} blank, left out: {', '.join(blank)}"] if blank else [])]
-    return BuildPlan(reuse, build, bad + odd, said, blank)
+    lines = [*limit.lines, *([f"{len(blank)} blank, left out: {', '.join(blank)}"] if blank else [])]
+    return BuildPlan(reuse, build, unusable + odd, lines, blank)
 
 
-def _summary(index: Index, sources: SourceFiles, build: Build, bad: Unusable, said: list[str]) -> Summary:
-    """What is said at the end: the same however much was taken over."""
+def _summary(index: Index, sources: SourceFiles, build: Build, unusable: Unusable, notes: list[str]) -> Summary:
+    """The summary; it does not depend on how much was reused."""
     total, stored = int(index.raw_lengths.sum()), int(index.lengths.sum())
     capped = int((index.lengths < index.raw_lengths).sum())
     without_coords = "" if index.has_coords else ", no coordinates"
     lines = [f"{len(index.slide_ids)} slides, {stored} patches of {index.feature_dim} features{without_coords}"]
     lines += [f"{capped} slides capped, {total - stored} patches left out"] if capped else []
-    metrics = {"slides": len(index.slide_ids), "patches": stored, "left_out": len(bad)}
+    metrics = {"slides": len(index.slide_ids), "patches": stored, "left_out": len(unusable)}
     if build.settings.mode == "adopt":
         metrics["adopted"] = int(sources.adopted().sum())
-        lines.append(f"{metrics['adopted']} slides adopted: their features stay in their own files")
+        lines.append(f"{metrics['adopted']} slides referenced: their features are read from their own files")
         lines += build.copied()
-    lines += said
-    lines += [f"left out: {reason}" for _, reason in bad]
+    lines += notes
+    lines += [f"left out: {reason}" for _, reason in unusable]
     layouts = [name.decode() for name in sources.layouts.tolist()]
     seen = Counter(layouts[code] for code in sources.layout_codes.tolist())
     lines += [f"{count} files: {layout}" for layout, count in seen.most_common()]

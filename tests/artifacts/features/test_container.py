@@ -184,7 +184,7 @@ def test_numpy_arrays_and_other_objects_in_a_torch_file(tmp_path: Path) -> None:
     torch.save({"features": BAG}, tmp_path / "a.pt")
     torch.save({"features": Path("x")}, tmp_path / "b.pt")
     for name, what in (("a.pt", "a numpy array"), ("b.pt", r"an object of pathlib\.\S+")):
-        with pytest.raises(ArtifactError, match=rf"{name}: cannot be read: it holds {what}, .*torch\.save") as told:
+        with pytest.raises(ArtifactError, match=rf"{name}: cannot be read: it contains {what}, .*torch\.save") as told:
             scan_features(tmp_path / name)
         assert "damaged" not in str(told.value)
 
@@ -199,8 +199,8 @@ def test_simple_causes(tmp_path: Path) -> None:
     for name, says in {
         "gone.h5": "",
         "folder.h5": "it is a folder",
-        "text.h5": "it is no HDF5 file",
-        "cut.h5": "it is cut off",
+        "text.h5": "it is not an HDF5 file",
+        "cut.h5": "it is truncated",
     }.items():
         with pytest.raises(ArtifactError, match=rf"{name}: cannot be read.*{says}"):
             scan_features(tmp_path / name)

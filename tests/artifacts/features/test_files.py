@@ -169,7 +169,7 @@ def test_numpy_files(tmp_path: Path) -> None:
         ({"features": np.zeros((3, 4), "f4"), "coords": np.zeros((2, 2), "i8")}, "does not match"),
         ({"features": np.zeros((2, 3, 4), "f4")}, "wrong shape"),
         ({"features": np.zeros((3, 4), "i8")}, "unknown type"),
-        ({"coords": np.zeros((3, 2), "i8")}, "holds coordinates alone"),
+        ({"coords": np.zeros((3, 2), "i8")}, "has coordinates only"),
         ({"weights": np.zeros((3, 2), "f4")}, "no features in this file; expected features .*got weights"),
     ],
 )
@@ -191,7 +191,7 @@ def test_nan_and_inf_are_found_when_rows_are_read(tmp_path: Path, bad: float) ->
 def test_a_missing_or_foreign_file(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="cannot be read"):
         scan_features(tmp_path / "gone.h5")
-    with pytest.raises(ArtifactError, match="no known feature file"):
+    with pytest.raises(ArtifactError, match="not a known feature file"):
         scan_features(tmp_path / "a.csv")
     with pytest.raises(ArtifactError, match="not a feature file of OceanPath"):
         read_meta(foreign(tmp_path / "f.h5", {"features": np.ones((1, 1))}))
@@ -242,7 +242,7 @@ def test_folders_that_are_links_are_searched_and_broken_links_are_named(tmp_path
     (folder / "README").touch()
     found = find_features(folder)
     assert found == {"a": folder / "link/a.h5", "gone": folder / "gone.h5"}
-    with pytest.raises(ArtifactError, match=r"gone\.h5: the target of this link is not there; got .*nowhere\.h5"):
+    with pytest.raises(ArtifactError, match=r"gone\.h5: the target of this link does not exist; got .*nowhere\.h5"):
         scan_features(found["gone"])
     assert passed_over(folder, found.values()) == "1 without a suffix; links that lead back: loop"
     assert passed_over(folder, [found["a"]]).startswith("1 .h5; 1 without a suffix; links without a target: gone.h5")
@@ -259,11 +259,11 @@ def test_two_files_of_one_slide_are_both_named(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_features(tmp_path: Path) -> None:
-    with pytest.raises(ExperimentError, match="holds no features"):
+    with pytest.raises(ExperimentError, match="has no features"):
         find_features(tmp_path)
     with pytest.raises(ExperimentError, match="no such folder"):
         find_features(tmp_path / "gone")
-    with pytest.raises(ArtifactError, match="holds no features"):
+    with pytest.raises(ArtifactError, match="has no features"):
         check_features(tmp_path)
 
 
@@ -304,7 +304,7 @@ def test_real_torch_tensors_and_clam_coordinates() -> None:
     tensors = find_features(REAL / "hipt_tcga_lung/original_pt_samples")
     assert len(tensors) == 6 and {scan_features(path).dim for path in tensors.values()} == {192}
     for path in find_features(REAL / "clam_coords_h5").values():
-        with pytest.raises(ArtifactError, match="holds coordinates alone"):
+        with pytest.raises(ArtifactError, match="has coordinates only"):
             scan_features(path)
 
 

@@ -84,7 +84,7 @@ def test_several_jobs_of_one_set_are_one_cohort(job: Path, tmp_path: Path) -> No
 def test_a_job_without_features_says_that_only_places_are_there(job: Path) -> None:
     for name in ("a", "b"):
         (job / GRID / SET / f"{name}.h5").unlink()
-    with pytest.raises(ExperimentError, match="TRIDENT placed patches here and encoded none"):
+    with pytest.raises(ExperimentError, match="TRIDENT's patch coordinates but no features"):
         find_features(job)
 
 

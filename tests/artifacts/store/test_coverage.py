@@ -28,7 +28,7 @@ def test_kept_rows_are_as_many_at_each_place_as_are_stored(places, data) -> None
 def test_a_place_that_the_file_has_not_is_refused() -> None:
     coords = np.array([[0, 0], [1, 0]], np.int32)
     for stored in ([[0, 1]], [[0, 0], [0, 0]], [[0, 0], [9, 9]]):
-        with pytest.raises(ArtifactError, match="places that the file has not"):
+        with pytest.raises(ArtifactError, match="coordinates that are not in the file"):
             kept_rows(coords, np.array(stored, np.int32), Path("a.h5"))
 
 

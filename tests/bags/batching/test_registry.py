@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from oceanpath.fit.losses import build_loss
 from pydantic import ValidationError
 
 from oceanpath.artifacts.store.reader import Store
@@ -18,10 +17,12 @@ from oceanpath.bags.batching.base import Batching
 from oceanpath.bags.batching.registry import BATCHINGS, batching_class, parse_batching
 from oceanpath.bags.batching.token_budget import TokenBudget
 from oceanpath.bags.dataset import BagDataset
+from oceanpath.fit.objectives.registry import read_objective
 from oceanpath.fit.settings import FitSettings
-from oceanpath.fit.trainer import ClassifierFit, fit_classifier
+from oceanpath.fit.trainer import FitModule, fit_model
 from oceanpath.models.classifier import WSIClassifier
 from oceanpath.models.settings import ABMILSettings
+from oceanpath.tasks.classification import Classification
 
 Make = Callable[..., Store]
 GROWING = '''
@@ -54,15 +55,13 @@ def growing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def seen_by(settings: FitSettings, store: Store, monkeypatch: pytest.MonkeyPatch) -> list[Batch]:
     """The batches of a fit, in order."""
-    seen, step = [], ClassifierFit.training_step
-    monkeypatch.setattr(
-        ClassifierFit, "training_step", lambda self, batch: seen.append(kept(batch)) or step(self, batch)
-    )
+    seen, step = [], FitModule.training_step
+    monkeypatch.setattr(FitModule, "training_step", lambda self, batch: seen.append(kept(batch)) or step(self, batch))
     torch.manual_seed(0)
     classifier = WSIClassifier(ABMILSettings(hidden=8, attention=4), store.dim, ["a", "b"])
-    module = ClassifierFit(classifier, build_loss("ce"), settings, seed=3)
+    module = FitModule(classifier, read_objective(Classification(["a", "b"]), {}), settings, seed=3)
     dataset = BagDataset(store, range(len(store)), [i % 2 for i in range(len(store))], settings.max_patches)
-    fit_classifier(module, dataset, None, torch.device("cpu"), lambda _, loss: not np.isfinite(loss))
+    fit_model(module, dataset, None, torch.device("cpu"), lambda _, loss: not np.isfinite(loss))
     assert module.steps == len(seen)
     assert module.optimizers().param_groups[0]["lr"] < settings.lr / 2  # the schedule has ended
     return seen

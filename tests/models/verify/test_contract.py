@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from oceanpath.models.base import BaseMIL
 from oceanpath.models.registry import aggregator_names, build_aggregator, parse_model
-from oceanpath.models.verify import contract as laws
-from oceanpath.models.verify import exports
+from oceanpath.models.verify import contract, exports
 from oceanpath.models.verify.contract import ragged
 from oceanpath.models.verify.trial import small
 
@@ -53,7 +52,7 @@ def build(raw: dict[str, Any], dtype: torch.dtype = torch.float32) -> BaseMIL:
 @settings(deadline=None, max_examples=10)
 @given(lengths=lengths_lists, seed=st.integers(0, 99))
 def test_packed_is_padded_is_alone(raw: dict[str, Any], dtype: torch.dtype, lengths: list[int], seed: int) -> None:
-    assert not laws.packed_is_padded_is_alone(build(raw, dtype), ragged(lengths, DIM, dtype, seed))
+    assert not contract.packed_is_padded_is_alone(build(raw, dtype), ragged(lengths, DIM, dtype, seed))
 
 
 @every
@@ -63,36 +62,36 @@ def test_the_order_of_patches_never_matters(raw: dict[str, Any], seed: int, n: i
     model = build(raw, torch.float64)
     if model.ordered:
         pytest.skip("this architecture reads its patches in order, and says so")
-    assert not laws.order_never_matters(model, ragged([n], DIM, torch.float64, seed))
+    assert not contract.order_never_matters(model, ragged([n], DIM, torch.float64, seed))
 
 
 @every
 @settings(deadline=None, max_examples=8)
 @given(lengths=lengths_lists)
 def test_attention_is_a_distribution_over_the_real_patches(raw: dict[str, Any], lengths: list[int]) -> None:
-    assert not laws.attention_is_a_distribution(build(raw), ragged(lengths, DIM))
+    assert not contract.attention_is_a_distribution(build(raw), ragged(lengths, DIM))
 
 
 @every
 @pytest.mark.parametrize(
-    "law",
+    "check",
     [
-        laws.streamed_is_whole,
-        laws.checkpoints_change_no_gradient,
-        laws.padding_never_matters,
-        laws.other_bags_never_matter,
-        laws.one_patch_works,
-        laws.gradients_are_finite,
-        laws.softmax_is_float32,
-        laws.half_precision_rows_are_read,
-        laws.frozen_means_frozen,
-        laws.coordinates_are_declared,
-        laws.weights_travel,
+        contract.streamed_is_whole,
+        contract.checkpoints_change_no_gradient,
+        contract.padding_never_matters,
+        contract.other_bags_never_matter,
+        contract.one_patch_works,
+        contract.gradients_are_finite,
+        contract.softmax_is_float32,
+        contract.half_precision_rows_are_read,
+        contract.frozen_means_frozen,
+        contract.coordinates_are_declared,
+        contract.weights_are_restored,
     ],
-    ids=lambda law: law.__name__,
+    ids=lambda check: check.__name__,
 )
-def test_the_law_holds(raw: dict[str, Any], law: Any) -> None:
-    assert not law(build(raw), ragged([5, 7, 1, 9], DIM))
+def test_the_check_holds(raw: dict[str, Any], check: Any) -> None:
+    assert not check(build(raw), ragged([5, 7, 1, 9], DIM))
 
 
 @every

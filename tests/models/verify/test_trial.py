@@ -1,4 +1,4 @@
-"""The laws are able to fail: each catches a model that breaks it."""
+"""The checks are able to fail: each catches a model that breaks it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from oceanpath.bags.batch import Batch
 from oceanpath.cli.app import run_app
 from oceanpath.errors import ExperimentError
 from oceanpath.models.base import BaseMIL
-from oceanpath.models.verify import concepts, exports
-from oceanpath.models.verify import contract as laws
+from oceanpath.models.verify import concepts, contract, exports
 from oceanpath.models.verify.trial import DIM, LENGTHS, AggregatorCheck, candidates, small, trial
 
 
@@ -106,35 +105,35 @@ class WeighsInHalfPrecision(Sound):
         return embedding * torch.softmax(self.linear(h), dim=1).sum(dim=1), attention
 
 
-def said(model: BaseMIL, law: Any) -> str:
-    found: str = law(model.eval(), laws.ragged(LENGTHS, DIM))
+def said(model: BaseMIL, check: Any) -> str:
+    found: str = check(model.eval(), contract.ragged(LENGTHS, DIM))
     return found
 
 
-@pytest.mark.parametrize("law", laws.CONTRACT, ids=lambda law: law.__name__)
-def test_a_sound_model_breaks_no_law(law: Any) -> None:
-    assert said(Sound(DIM), law) == ""
+@pytest.mark.parametrize("check", contract.CONTRACT, ids=lambda check: check.__name__)
+def test_a_sound_model_breaks_no_check(check: Any) -> None:
+    assert said(Sound(DIM), check) == ""
 
 
 @pytest.mark.parametrize(
-    ("kind", "law", "words"),
+    ("kind", "check", "words"),
     [
-        (ForgetsTheMask, laws.packed_is_padded_is_alone, "packed and padded differ"),
-        (ForgetsTheMask, laws.padding_never_matters, "padding"),
-        (LooksAtTheOthers, laws.other_bags_never_matter, "other bags before and after differ"),
-        (ReadsInOrder, laws.order_never_matters, "two orders differ"),
-        (AttendsTwice, laws.attention_is_a_distribution, "sums to 1 ±"),
-        (FailsOnOnePatch, laws.one_patch_works, "not finite"),
-        (HasAnIdleParameter, laws.gradients_are_finite, "idle gets no gradient"),
-        (WeighsInHalfPrecision, laws.softmax_is_float32, "a softmax is taken in torch.bfloat16"),
-        (ReadsCoordsUnsaid, laws.coordinates_are_declared, "does not say reads_coords"),
-        (NeverRests, laws.frozen_means_frozen, "two answers"),
-        (HidesAWeight, laws.weights_travel, "other weights give the same answer"),
+        (ForgetsTheMask, contract.packed_is_padded_is_alone, "packed and padded differ"),
+        (ForgetsTheMask, contract.padding_never_matters, "padding"),
+        (LooksAtTheOthers, contract.other_bags_never_matter, "other bags before and after differ"),
+        (ReadsInOrder, contract.order_never_matters, "two orders differ"),
+        (AttendsTwice, contract.attention_is_a_distribution, "sums to 1 ±"),
+        (FailsOnOnePatch, contract.one_patch_works, "not finite"),
+        (HasAnIdleParameter, contract.gradients_are_finite, "idle has no gradient"),
+        (WeighsInHalfPrecision, contract.softmax_is_float32, "a softmax is in torch.bfloat16"),
+        (ReadsCoordsUnsaid, contract.coordinates_are_declared, "does not set reads_coords"),
+        (NeverRests, contract.frozen_means_frozen, "two evaluations differ"),
+        (HidesAWeight, contract.weights_are_restored, "other weights do not change"),
     ],
 )
-def test_a_broken_model_is_caught(kind: type[Sound], law: Any, words: str) -> None:
+def test_a_broken_model_is_caught(kind: type[Sound], check: Any, words: str) -> None:
     torch.manual_seed(0)
-    assert words in said(kind(DIM), law)
+    assert words in said(kind(DIM), check)
 
 
 def test_a_size_that_is_baked_into_the_trace_is_caught() -> None:
@@ -145,22 +144,22 @@ def test_coordinates_that_are_baked_into_the_trace_are_caught() -> None:
     assert "with coordinates" in exports.torchscript_is_equal(BakesTheCoordsIn(DIM).eval())
 
 
-def test_what_a_model_raises_is_a_law_broken() -> None:
+def test_what_a_model_raises_is_a_check_broken() -> None:
     class Raises(Sound):
         def pool(self, h: Tensor, mask: Any, coords: Any, return_attention: bool) -> tuple[Tensor, Tensor | None]:
             raise RuntimeError("no such\nthing")
 
     verdicts = list(trial(Raises(DIM).eval()))
     assert not any(one.holds for one in verdicts)
-    assert verdicts[0].said == "raises RuntimeError: no such"
+    assert verdicts[0].message == "raises RuntimeError: no such"
 
 
 @pytest.mark.parametrize(("name", "least"), [("abmil", 0.9), ("static", 0.75)])
 def test_the_standard_concept_is_learnt_and_noise_is_not(name: str, least: float) -> None:
     (model,) = candidates(name).values()
-    assert concepts.learnt(model, concepts.standard) >= least
+    assert concepts.auroc_after_training(model, concepts.standard) >= least
     (model,) = candidates(name).values()
-    noise = concepts.learnt(model, lambda training, dim, generator: concepts._background(dim, generator))
+    noise = concepts.auroc_after_training(model, lambda training, dim, generator: concepts._background(dim, generator))
     assert 0.35 < noise < 0.65
 
 
@@ -172,14 +171,14 @@ def test_a_user_s_class_is_verified_and_a_broken_one_ends_with_6(
     mine = types.ModuleType("mine")
     mine.Sound = Sound
     monkeypatch.setitem(__import__("sys").modules, "mine", mine)
-    rows = [AggregatorCheck("a_law", True, ""), AggregatorCheck("another_law", False, "is broken")]
+    rows = [AggregatorCheck("a_check", True, ""), AggregatorCheck("another_check", False, "is broken")]
     monkeypatch.setattr("oceanpath.models.verify.trial.trial", lambda model: rows[: 1 + isinstance(model, Sound)])
     assert run_app(["models", "verify", "abmil"]) == 0
     assert run_app(["models", "verify", "mine:Sound"]) == 6
     out, err = capsys.readouterr()
-    assert "pass  a_law" in out
-    assert "FAIL  another_law" in out
-    assert "mine:Sound: another_law" in err
+    assert "pass  a_check" in out
+    assert "FAIL  another_check" in out
+    assert "mine:Sound: another_check" in err
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Several processes give what one gives, and a worker that dies, or cannot start, stops nothing but its own task."""
+"""Several processes give the result of one, and a process that ends or cannot start affects only its own item."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ...breaking import used
 from ..conftest import project, start
 
 
-def test_several_jobs_give_what_one_gives(tmp_path: Path) -> None:
+def test_several_jobs_give_the_result_of_one(tmp_path: Path) -> None:
     for name, jobs in (("one", 1), ("two", 2)):
         process = start(project(tmp_path / name), jobs=jobs)
         _, error = process.communicate(timeout=60)
@@ -31,28 +31,28 @@ def test_several_jobs_give_what_one_gives(tmp_path: Path) -> None:
 
 
 class Answering:
-    """A task that is done at once by a process of its own."""
+    """An item that returns the id of its process."""
 
     def run(self, _: object) -> JobResult:
         return JobResult(seconds=float(os.getpid()))
 
 
 class Dying(Answering):
-    """A task whose process dies as it reads it."""
+    """An item that ends the process that unpickles it."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return os._exit, (9,)
 
 
 class Surprising(Answering):
-    """A task with a bug."""
+    """An item with a bug."""
 
     def run(self, _: object) -> JobResult:
         raise KeyError("not planned")
 
 
 class Endless(Answering):
-    """A task that nobody waits for."""
+    """An item that does not end."""
 
     def run(self, _: object) -> JobResult:
         time.sleep(600)
@@ -60,7 +60,7 @@ class Endless(Answering):
 
 
 class Deaf(Answering):
-    """A task that notes SIGTERM and continues, as Lightning does between two batches."""
+    """An item that handles SIGTERM and continues, as Lightning does between two batches."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -79,7 +79,7 @@ def executor() -> Iterator[local.LocalExecutor]:
     made.close()
 
 
-def test_a_worker_that_dies_takes_no_other_task_with_it(executor: local.LocalExecutor) -> None:
+def test_a_process_that_ends_affects_no_other_item(executor: local.LocalExecutor) -> None:
     tasks = [Answering(), Dying(), Answering(), Dying(), Answering()]
     made = dict(executor.run(tasks, Quiet()))
     assert [made[task].error is None for task in tasks] == [True, False, True, False, True]
@@ -100,7 +100,9 @@ def test_a_bug_in_a_worker_is_raised_here(executor: local.LocalExecutor) -> None
     assert made.error is None
 
 
-def test_a_worker_that_cannot_start_is_told(executor: local.LocalExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_cannot_start_is_an_error(
+    executor: local.LocalExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -109,7 +111,7 @@ def test_a_worker_that_cannot_start_is_told(executor: local.LocalExecutor, monke
     assert "could not be started; got [Errno 28] No space left" in str(made.error)
 
 
-def test_closing_ends_what_is_at_work_and_refuses_what_comes(executor: local.LocalExecutor) -> None:
+def test_closing_ends_running_items_and_refuses_new_ones(executor: local.LocalExecutor) -> None:
     ended: list[type[BaseException]] = []
 
     def work() -> None:
@@ -128,7 +130,7 @@ def test_closing_ends_what_is_at_work_and_refuses_what_comes(executor: local.Loc
         list(executor.run([Answering()], Quiet()))
 
 
-def test_closing_ends_a_worker_that_does_not_end_at_sigterm_executor_one_that_waits(
+def test_closing_ends_a_process_that_ignores_sigterm_while_another_is_idle(
     executor: local.LocalExecutor, tmp_path: Path
 ) -> None:
     list(executor.run([Answering(), Answering()], Quiet()))

@@ -1,4 +1,4 @@
-"""What the processes of a step tell adds up; those of another step are not counted."""
+"""The progress of the processes of one step is added up; processes of other steps are not counted."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_shares_and_units_of_one_step_add_up(monkeypatch: pytest.MonkeyPatch) ->
     assert reader.read() == (1.25, "8 patches/s")
 
 
-def test_nothing_is_said_before_anything_is_done_and_looking_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_reported_before_anything_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[tuple[float, str]] = []
 
     class Told(Quiet):

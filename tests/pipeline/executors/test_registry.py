@@ -19,7 +19,7 @@ from oceanpath.pipeline.stage import Quiet
 from oceanpath.pipeline.workspace import Workspace, read_manifest
 
 from ...conftest import MAIN, Cohort
-from ..conftest import House
+from ..conftest import ToyProject
 
 TRAINING = "[train]\nepochs = 1\n[model]\nhidden = 4\nattention = 4\n[eval]\nresamples = 100\n"
 SPOOL = '''
@@ -128,7 +128,7 @@ def test_a_name_is_registered_once() -> None:
         register_executor("local", "somewhere:Else")
 
 
-def test_the_runner_uses_the_executor_that_is_named(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_runner_uses_the_executor_that_is_named(toy: ToyProject, monkeypatch: pytest.MonkeyPatch) -> None:
     class Counting(InlineExecutor):
         items = 0
 
@@ -139,15 +139,15 @@ def test_the_runner_uses_the_executor_that_is_named(house: House, monkeypatch: p
 
     monkeypatch.setitem(registry._EXECUTORS, "counting", f"{__name__}:Counting")
     monkeypatch.setitem(globals(), "Counting", Counting)
-    assert house.run(executor="counting")["report"].state == "ok"
+    assert toy.run(executor="counting")["report"].state == "ok"
     assert Counting.items == 5
     assert list(Counting(1).run([], Quiet())) == []
 
 
-def test_it_is_checked_before_any_work(house: House, calls) -> None:
+def test_it_is_checked_before_any_work(toy: ToyProject, calls) -> None:
     for executor, jobs in (("nothing", 1), ("inline", 2)):
         with pytest.raises(ExperimentError):
-            house.run(executor=executor, jobs=jobs)
+            toy.run(executor=executor, jobs=jobs)
     assert calls() == []
 
 

@@ -55,8 +55,8 @@ def test_own_rules_come_first_and_may_stand_alone() -> None:
 @pytest.mark.parametrize(
     ("rule", "word"),
     [
-        ({"source": "X", "pattern": "("}, "no regular expression"),
-        ({"source": "X", "pattern": "a", "cancer_type": r"\1"}, "no regular expression"),
+        ({"source": "X", "pattern": "("}, "not a regular expression"),
+        ({"source": "X", "pattern": "a", "cancer_type": r"\1"}, "not a regular expression"),
         ({"source": "X", "pattern": ""}, "at least 1"),
     ],
 )

@@ -50,7 +50,7 @@ def test_so_does_what_curate_made(folder: Path, tmp_path: Path) -> None:
     inputs = Inputs(parents={"curate": tmp_path / "curate"})
     run(MmapSettings(features=folder), inputs, tmp_path / "out", Quiet())
     assert Store(tmp_path / "out").slide_ids == ["slide_2"]
-    with pytest.raises(ExperimentError, match=r"by \[curate\] and by mmap.manifest"):
+    with pytest.raises(ExperimentError, match=r"by both \[curate\] and mmap.manifest"):
         run(MmapSettings(features=folder, manifest=tmp_path / "x.csv"), inputs, tmp_path / "out", Quiet())
 
 
@@ -92,7 +92,7 @@ def test_slides_without_a_file_are_named_and_end_the_build(folder: Path, tmp_pat
     ("text", "words"),
     [
         ("wsi\nslide_1\n", "no column of slide ids"),
-        ("slide_id\nslide_1\nslide_1.h5\n", "stand twice"),
+        ("slide_id\nslide_1\nslide_1.h5\n", "appear more than once"),
         ("slide_id,x\nslide_1,1\n,2\n", r"some\.csv:3: a row has no slide id"),
         ("", r"some\.csv"),
     ],

@@ -44,7 +44,7 @@ def test_links_without_a_target_are_refused_or_left_out_by_name(folder: Path, tm
         run(MmapSettings(features=folder), told, tmp_path / "strict", Quiet())
     summary = build(folder, tmp_path / "out", told)
     assert Store(tmp_path / "out").slide_ids == ["a", "b", "c"]
-    assert read_left_out(tmp_path / "out").failed["gone"].startswith("gone.h5: the target of this link is not there")
+    assert read_left_out(tmp_path / "out").failed["gone"].startswith("gone.h5: the target of this link does not exist")
     assert "not read in features: 1 .zip" in summary.lines
     assert str(tmp_path) not in (tmp_path / "out/left_out.json").read_text()
 

@@ -154,9 +154,9 @@ def test_a_change_that_leaves_the_stamp_is_found_by_verifying(store: Path, tmp_p
     change(path, size=False)
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
     Store(store, check=False).features(0)
-    with pytest.raises(ArtifactError, match=r"slide_0\.h5.*changed since the store adopted it"):
+    with pytest.raises(ArtifactError, match=r"slide_0\.h5.*changed since the store was built"):
         Store(store, check=False).verify(0)
-    with pytest.raises(ArtifactError, match=r"slide_0\.h5.*changed since the store adopted it"):
+    with pytest.raises(ArtifactError, match=r"slide_0\.h5.*changed since the store was built"):
         Store(store).features(0)
 
 
@@ -169,7 +169,7 @@ def test_files_that_are_gone_or_moved_are_told_and_can_be_pointed_at(store: Path
     assert pointed.features(0).tobytes() == before
     assert pickle.loads(pickle.dumps(pointed)).features(0).tobytes() == before
     shutil.rmtree(store / "local")
-    with pytest.raises(ArtifactError, match="does not know where"):
+    with pytest.raises(ArtifactError, match="location of the store's feature files is unknown"):
         Store(store).features(0)
     assert Store(store, features=tmp_path / "moved").features(1).tobytes()
 
