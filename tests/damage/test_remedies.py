@@ -116,9 +116,11 @@ def test_a_run_with_nothing_to_do_reads_no_results(project: Projects, monkeypatc
     here = project("study")
     here.restore()
     read: list[Path] = []
-    monkeypatch.setattr("oceanpath.pipeline.digests.hash_file", lambda path: read.append(path) or "")
+    monkeypatch.setattr("oceanpath.pipeline.digests.xxh3_of_file", lambda path: read.append(path) or "")
     assert give(here, "run") == 0
     assert read == []
+    assert give(here, "eval --force eval") == 4, "a step that runs reads its inputs"
+    assert read
     here.restore()
 
 
