@@ -47,6 +47,8 @@ STAGES = [stage.name for stage in CATALOG.stages]
 LATE = ("--set", "analyze.attention_slides=2", "--set", "export.opset=20")
 LATE += ("--set", 'curate.sources=["other"]', "--set", "curate.min_patches=1")
 QUICK = ("curate", "mmap", "split")
+LONG = {"train": ("--set", "train.epochs=100000", "--set", "train.patience=100000")}
+"""A training that no test waits for: a step that ends before the signal is not interrupted."""
 INTERRUPTED = STAGES if KILLS >= 20 else ["extract", "train"]
 TRIES = 20 if KILLS >= 20 else 1
 WORDS = "interrupted: finished results are kept; run the same command again to continue\n"
@@ -153,7 +155,7 @@ def test_no_process_outlives_a_run_that_is_stopped(undisturbed, stage: str, jobs
     workspace, moments, slowest = file.parent / f"{stage}-{jobs}-{number}", random.Random(jobs), 0.0
     shutil.copytree(file.parent / "undisturbed", workspace, symlinks=True)
     for _ in range(TRIES):
-        process = start(file, workspace, "--jobs", jobs, "--force", stage, "--to", stage)
+        process = start(file, workspace, *LONG.get(stage, ()), "--jobs", jobs, "--force", stage, "--to", stage)
         wait_for(process, stage)
         time.sleep(moments.uniform(0, 0.5 if jobs == "1" else 3.0))
         family = psutil.Process(process.pid).children(recursive=True)

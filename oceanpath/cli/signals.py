@@ -6,8 +6,10 @@ The exit code is 130, 143 or 129.
 from __future__ import annotations
 
 import math
+import os
 import signal
 import sys
+import threading
 import time
 from contextlib import suppress
 from types import FrameType
@@ -30,6 +32,7 @@ def listen() -> None:
             signal.signal(number, _interrupt)
     signal.signal(signal.SIGALRM, _raise)
     sys.unraisablehook = _dropped
+    _wake_main_thread()
 
 
 def restore() -> None:
@@ -45,6 +48,23 @@ def interrupted() -> int:
     with suppress(OSError):  # the terminal may be gone
         print("interrupted: finished results are kept; run the same command again to continue", file=sys.stderr)
     return BASE + (_received[0][1] if _received else signal.SIGINT)
+
+
+def _wake_main_thread() -> None:
+    """The system may deliver a signal to any thread; if the main thread waits, it is woken to run the handlers."""
+    signal.signal(signal.SIGURG, lambda *_: None)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    threading.Thread(target=_wake_at_signals, args=(reader,), name="signals", daemon=True).start()
+
+
+def _wake_at_signals(reader: int) -> None:
+    main = threading.main_thread().ident
+    while number := os.read(reader, 1):
+        if number[0] in NUMBERS and main is not None:
+            time.sleep(RETRY_SECONDS)  # not while it is about to wait
+            signal.pthread_kill(main, signal.SIGURG)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
