@@ -1,17 +1,11 @@
-"""The JSON Schema of experiment files: every table and key with its type, default and description.
-
-Descriptions are the docstrings below the fields of the settings classes. They are read from the source in this module;
-pydantic would read them when a class is created, which would add a third to the start of every command.
-"""
+"""The JSON Schema of experiment files: every table and key with its type, default and description."""
 
 from __future__ import annotations
 
-import ast
 import inspect
-import textwrap
-from collections.abc import Iterator
 from typing import Any, get_args
 
+from oceanpath.descriptions import describe
 from oceanpath.models.registry import aggregator_settings
 from oceanpath.settings import Settings
 from oceanpath.stages.catalog import CATALOG
@@ -61,33 +55,6 @@ def table_schema(settings: type[Settings]) -> dict[str, Any]:
     definitions = {name: value for name, value in schema.get("$defs", {}).items() if f"#/$defs/{name}" in str(own)}
     about = {"type": "object", "description": schema["description"], "additionalProperties": False}
     return {**about, "properties": own, "$defs": definitions}
-
-
-def describe(settings: type[Settings]) -> None:
-    """Give every field of a settings class its docstring as description."""
-    texts = docstrings(settings)
-    for name, field in settings.model_fields.items():
-        field.description = texts.get(name)
-    settings.model_rebuild(force=True)
-
-
-def docstrings(settings: type[Settings]) -> dict[str, str]:
-    """Field → the text below it, or below the same field of a base class."""
-    texts: dict[str, str] = {}
-    for part in reversed(settings.__mro__):
-        if issubclass(part, Settings) and part is not Settings:
-            texts |= dict(_documented(part))
-    return texts
-
-
-def _documented(settings: type[Settings]) -> Iterator[tuple[str, str]]:
-    body = ast.parse(textwrap.dedent(inspect.getsource(settings))).body[0]
-    assert isinstance(body, ast.ClassDef)
-    for field, text in zip(body.body, body.body[1:], strict=False):
-        if not (isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)):
-            continue
-        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str):
-            yield field.target.id, inspect.cleandoc(text.value.value)
 
 
 def _nested(settings: type[Settings]) -> set[type[Settings]]:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from oceanpath.cli.schema import describe, docstrings, experiment_schema
+from oceanpath.cli.schema import experiment_schema
+from oceanpath.descriptions import describe, docstrings
 from oceanpath.models.settings import ClamSBSettings
 from oceanpath.stages.catalog import CATALOG
 

@@ -6,8 +6,6 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from pydantic import ConfigDict
-
 from oceanpath.settings import Settings
 
 if TYPE_CHECKING:
@@ -39,8 +37,6 @@ class Epoch:
 
 class Batching(Settings, ABC):
     """A strategy and its settings, which are the keys of `[train.batching]`."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
     name: str
 

@@ -50,10 +50,12 @@ class _EveryStrategy:
     """JSON Schema: the name of a strategy, or the table of any of them."""
 
     def __get_pydantic_json_schema__(self, _: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        from oceanpath.descriptions import describe  # only needed for schemas
+
         tables = []
         for name in BATCHINGS:
             strategy = batching_class(name)
-            strategy.model_rebuild()
+            describe(strategy)
             tables.append(handler(strategy.__pydantic_core_schema__))
         return {"anyOf": [{"enum": list(BATCHINGS)}, *tables]}
 
