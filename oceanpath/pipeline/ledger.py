@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ class Ledger:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         """Raises: ArtifactError: the file is damaged, or is not a ledger. StageError: the system refuses."""
         self.path = path
+        self._lock = threading.RLock()  # SQLite does not survive that one thread closes what another one uses
         with self._translated():
             self._db = self._open(read_only)
 
@@ -86,8 +88,9 @@ class Ledger:
             raise ArtifactError("the ledger is damaged", where=self.path, got=error, do=do) from error
 
     def close(self) -> None:
-        """Close the file."""
-        self._db.close()
+        """Close the file; later writes of other threads raise an error there."""
+        with self._lock:
+            self._db.close()
 
     def __enter__(self) -> Ledger:
         return self
@@ -101,17 +104,18 @@ class Ledger:
 
         Raises: StageError: the disk refuses. ArtifactError: the ledger is damaged.
         """
-        if self._db.in_transaction:
-            yield
-            return
-        self._write("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._write("COMMIT")
-        except BaseException:
+        with self._lock:
             if self._db.in_transaction:
-                self._write("ROLLBACK")
-            raise
+                yield
+                return
+            self._write("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._write("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._write("ROLLBACK")
+                raise
 
     def _write(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         with self._translated():
@@ -220,7 +224,7 @@ class Ledger:
 
     def rows(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
         """Rows of a query, as dictionaries. Raises: ArtifactError: the ledger is damaged."""
-        with self._translated():
+        with self._lock, self._translated():
             return [dict(row) for row in self._db.execute(sql, values)]
 
     def _update(self, table: str, number: int, **facts: Any) -> None:

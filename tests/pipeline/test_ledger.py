@@ -224,3 +224,33 @@ def test_a_system_that_refuses_is_not_called_damage(tmp_path: Path) -> None:
         with pytest.raises(StageError, match=r"could not be used.*full"):
             for number in range(1000):
                 ledger.start_run("e", "f", str(number) * 500)
+
+
+def test_closing_waits_for_what_other_threads_write(tmp_path: Path) -> None:
+    """As when a run with --jobs is interrupted while a step ends; without a lock SQLite crashes the process."""
+    script = """
+import sqlite3, sys, threading
+from pathlib import Path
+from oceanpath.pipeline.ledger import Ledger
+
+def write():
+    try:
+        while True:
+            ledger.end_step(step, seconds=1.0)
+            began.set()
+    except sqlite3.ProgrammingError:
+        pass
+
+for _ in range(40):
+    ledger, began = Ledger(Path(sys.argv[1])), threading.Event()
+    step = ledger.add_step(ledger.start_run("study", "", "run"), "train", {}, position=0, stage="train")
+    thread = threading.Thread(target=write)
+    thread.start()
+    began.wait()
+    ledger.close()
+    thread.join()
+"""
+    done = subprocess.run([sys.executable, "-c", script, tmp_path / "l.sqlite"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    with Ledger(tmp_path / "l.sqlite") as ledger:
+        assert ledger.rows("SELECT count(*) AS n FROM step") == [{"n": 40}]
