@@ -9,7 +9,7 @@ from typing import Any
 from oceanpath.artifacts.metrics import FILE, read_metrics
 from oceanpath.cli.table import paragraph, table
 from oceanpath.pipeline.integrity import verify_files
-from oceanpath.tasks.registry import read_task
+from oceanpath.tasks.registry import read_entry
 
 INDENT = "  "
 LEVELS = ("slide", "patient")
@@ -23,10 +23,11 @@ def results(folder: Path, title: str, confidence: float) -> str:
     """
     verify_files(folder, [FILE])
     metrics = read_metrics(folder)
-    task = read_task(metrics, folder)
-    main, more = task.main_metric, task.shown(metrics["level"]["slide"])
+    task = read_entry(metrics, folder)
+    (main, main_title), slides = task.main, metrics["level"]["slide"]
+    more = next((group for group in task.shown if slides.keys() >= set(group)), ())
     levels = [_records(metrics, level, more) for level in LEVELS]
-    rows = [[task.main_title, *(_shown(records[main]) for records in levels)]]
+    rows = [[main_title, *(_shown(records[main]) for records in levels)]]
     rows += [[f"{INDENT}{name}, baseline", _shown(records[main]), ""] for name, records in metrics["floor"].items()]
     rows += [[name.replace("_", " "), *(_shown(records[name]) for records in levels)] for name in more]
     head = ["", *(_counted(level, records[main]) for level, records in zip(LEVELS, levels, strict=True))]

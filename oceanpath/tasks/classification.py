@@ -173,10 +173,6 @@ class Classification(Task):
         absent = [name for i, name in enumerate(self.classes) if i not in targets]
         return [f"absent_classes: no test row of {', '.join(absent)}; means leave them out"] if absent else []
 
-    def shown(self, records: Mapping[str, Any]) -> tuple[str, ...]:
-        """Sensitivity and specificity of two classes, else balanced accuracy."""
-        return DECISIONS if "sensitivity" in records else ("balanced_accuracy",)
-
     def review(self, labels: Sequence[str], values: Floats) -> Review:
         """Most probable classes, and the probability of the true class."""
         targets, decided = self.targets(labels), decide(values)

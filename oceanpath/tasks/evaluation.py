@@ -103,10 +103,6 @@ class Evaluation(ABC):
         """What a reader must know of these test rows."""
         return []
 
-    def shown(self, records: Mapping[str, Any]) -> tuple[str, ...]:
-        """Metrics of `records` that a short table has below the main metric."""
-        return tuple(name for name in self.fold_metrics if name != self.main_metric and name in records)
-
     @abstractmethod
     def review(self, labels: Sequence[str], values: Floats) -> Review:
         """How well each slide was predicted."""

@@ -31,6 +31,10 @@ class TaskEntry(NamedTuple):
     """Keys of `[data]` that belong to this task."""
     is_exportable: bool = False
     """Whether a bundle can hold its models."""
+    main: tuple[str, str] = ("", "")
+    """Its main metric and the title of that metric, for tables that are printed without numpy."""
+    shown: tuple[tuple[str, ...], ...] = ((),)
+    """Further metrics of printed tables: the first of these groups of which an evaluation has all."""
 
 
 _ENTRIES: dict[str, TaskEntry] = {}
@@ -45,7 +49,14 @@ def register_task(name: str, entry: TaskEntry) -> None:
 
 register_task(
     CLASSIFICATION,
-    TaskEntry("oceanpath.tasks.classification:Classification", ("val_loss", "val_auroc"), ("classes",), True),
+    TaskEntry(
+        "oceanpath.tasks.classification:Classification",
+        ("val_loss", "val_auroc"),
+        ("classes",),
+        is_exportable=True,
+        main=("auroc", "AUROC"),
+        shown=(("sensitivity", "specificity"), ("balanced_accuracy",)),
+    ),
 )
 
 
@@ -73,7 +84,7 @@ def task_entry(name: str) -> TaskEntry:
 
 def make_task(name: str, settings: Mapping[str, Any]) -> Task:
     """The task `name` with its keys of `[data]`."""
-    return _class(name).from_settings(settings)
+    return _class_of(task_entry(name)).from_settings(settings)
 
 
 def read_task(record: Mapping[str, Any], where: Path | str) -> Task:
@@ -81,15 +92,23 @@ def read_task(record: Mapping[str, Any], where: Path | str) -> Task:
 
     Raises: ArtifactError: the file states no task, or an unknown one.
     """
+    entry = read_entry(record, where)
+    return _class_of(entry).from_record(record, where)
+
+
+def read_entry(record: Mapping[str, Any], where: Path | str) -> TaskEntry:
+    """The registry entry of the task of a published file, without importing the task.
+
+    Raises: ArtifactError: the file states an unknown task.
+    """
     name = str(record.get("task", CLASSIFICATION))
     try:
-        found = _class(name)
+        return task_entry(name)
     except ExperimentError as error:
         raise ArtifactError("unknown task", where=where, expected=error.expected, got=name) from error
-    return found.from_record(record, where)
 
 
-def _class(name: str) -> type[Task]:
-    module, _, attribute = task_entry(name).where.partition(":")
+def _class_of(entry: TaskEntry) -> type[Task]:
+    module, _, attribute = entry.where.partition(":")
     found: type[Task] = getattr(importlib.import_module(module), attribute)
     return found

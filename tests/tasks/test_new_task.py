@@ -53,7 +53,15 @@ def regression(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The two registry lines."""
     monkeypatch.setattr(tasks, "_ENTRIES", dict(tasks._ENTRIES))
     monkeypatch.setattr(objectives, "_ENTRIES", dict(objectives._ENTRIES))
-    register_task("regression", TaskEntry("tests.tasks.regression:Regression", ("val_loss",)))
+    register_task(
+        "regression",
+        TaskEntry(
+            "tests.tasks.regression:Regression",
+            ("val_loss",),
+            main=("r2", "R²"),
+            shown=(("mae", "spearman"),),
+        ),
+    )
     register_objective("regression", ObjectiveEntry("tests.fit.objectives.regression:RegressionObjective", ("mse",)))
     yield
 
