@@ -169,7 +169,7 @@ def test_numpy_files(tmp_path: Path) -> None:
         ({"features": np.zeros((3, 4), "f4"), "coords": np.zeros((2, 2), "i8")}, "does not match"),
         ({"features": np.zeros((2, 3, 4), "f4")}, "wrong shape"),
         ({"features": np.zeros((3, 4), "i8")}, "unknown type"),
-        ({"coords": np.zeros((3, 2), "i8")}, "has coordinates only"),
+        ({"coords": np.zeros((3, 2), "i8")}, "contains coordinates only"),
         ({"weights": np.zeros((3, 2), "f4")}, "no features in this file; expected features .*got weights"),
     ],
 )
@@ -304,7 +304,7 @@ def test_real_torch_tensors_and_clam_coordinates() -> None:
     tensors = find_features(REAL / "hipt_tcga_lung/original_pt_samples")
     assert len(tensors) == 6 and {scan_features(path).dim for path in tensors.values()} == {192}
     for path in find_features(REAL / "clam_coords_h5").values():
-        with pytest.raises(ArtifactError, match="has coordinates only"):
+        with pytest.raises(ArtifactError, match="contains coordinates only"):
             scan_features(path)
 
 
