@@ -19,13 +19,9 @@ def full_precision(loss: Callable[P, Tensor]) -> Callable[P, Tensor]:
 
     @wraps(loss)
     def computed(*args: P.args, **kwargs: P.kwargs) -> Tensor:
-        wide = [widen(value) if _is_half(value) else value for value in args]
+        wide = [widen(value) if isinstance(value, Tensor) and value.is_floating_point() else value for value in args]
         device = next(value.device.type for value in args if isinstance(value, Tensor))
         with torch.autocast(device, enabled=False):
             return loss(*wide, **kwargs)  # type: ignore[arg-type]  # the same arguments with wider tensors
 
     return computed
-
-
-def _is_half(value: object) -> bool:
-    return isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16)

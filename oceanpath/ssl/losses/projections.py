@@ -11,7 +11,7 @@ from oceanpath.ssl.losses.full_precision import full_precision
 def random_directions(dim: int, count: int, seed: int) -> Tensor:
     """Unit vectors as columns [dim, count], uniform on the sphere; they depend on the seed alone, not on the device."""
     normal = torch.randn(dim, count, generator=torch.Generator().manual_seed(seed))
-    return normal / normal.norm(dim=0)
+    return torch.nn.functional.normalize(normal, dim=0)
 
 
 @full_precision

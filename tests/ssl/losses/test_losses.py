@@ -125,7 +125,7 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "nt_xent": lambda x, y: nt_xent.nt_xent(x, y, 0.5, torch.tensor([0, 0, 1, 2, 2, 2, 3])),
     "byol": lambda x, _: byol.normalised_distance(x, c),
     "dino": lambda x, y: dino.cross_view_entropy(
-        torch.stack([x, y]), torch.stack([a, c]), torch.zeros(D, dtype=x.dtype), 0.1, 0.04
+        torch.stack([x, y]), torch.stack([a, c]).bfloat16().to(x.dtype), torch.zeros(D, dtype=x.dtype), 0.1, 0.04
     ),
     "latent_regression": lambda x, y: latent_regression.latent_regression(x, y),
     "sigreg": lambda x, _: sigreg.sigreg(x, DIRECTIONS),
