@@ -33,7 +33,7 @@ class Encoder(Protocol):
     threads: int
     """Calls of `encode` that may run in parallel, one per core; 0 on a device that runs one call after the other."""
     revision: str
-    """Version of the weights as published: a commit, a version, ``local file``; empty without weights."""
+    """Version of the published weights: a commit, a version, or ``local file``; empty without weights."""
     weights_sha256: str
     """SHA-256 of the file of weights; empty without weights."""
 
@@ -128,7 +128,7 @@ def _reject_unsupported(spec: EncoderSpec, options: EncoderOptions) -> None:
     if spec.hub is None and (options.weights or options.revision):
         key = "weights" if options.weights else "revision"
         do = "Remove this key."
-        raise ExperimentError("the encoder has no weights", where=f"extract.{key}", got=spec.name, do=do)
+        raise ExperimentError("the encoder has no weights to set", where=f"extract.{key}", got=spec.name, do=do)
 
 
 def _plain(name: str) -> str:

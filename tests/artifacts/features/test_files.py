@@ -244,7 +244,7 @@ def test_folders_that_are_links_are_searched_and_broken_links_are_named(tmp_path
     assert found == {"a": folder / "link/a.h5", "gone": folder / "gone.h5"}
     with pytest.raises(ArtifactError, match=r"gone\.h5: the target of this link does not exist; got .*nowhere\.h5"):
         scan_features(found["gone"])
-    assert passed_over(folder, found.values()) == "1 without a suffix; links that lead back: loop"
+    assert passed_over(folder, found.values()) == "1 without a suffix; circular links: loop"
     assert passed_over(folder, [found["a"]]).startswith("1 .h5; 1 without a suffix; links without a target: gone.h5")
     (folder / "a.h5").symlink_to("../far/a.h5")
     assert find_features(folder)["a"] == folder / "a.h5", "one file under two paths is one"
