@@ -35,7 +35,7 @@ class Encoder(Protocol):
     revision: str
     """Version of the weights as published: a commit, a version, ``local file``; empty without weights."""
     weights_sha256: str
-    """SHA-256 of the file of weights; empty without weights."""
+    """SHA-256 of the weights file; empty without weights."""
 
     def encode(self, patches: NDArray[np.uint8]) -> NDArray[np.float16]:
         """Features [B, dim] of `patches` [B, P, P, 3] RGB; a row depends only on its own patch."""
@@ -92,7 +92,7 @@ def build_encoder(name: str, device: str = "auto", options: EncoderOptions | Non
     Raises:
         ExperimentError: no such encoder or device, or options that it does not support.
         MissingExtraError: a package that it needs is not installed.
-        StageError: its weights cannot be downloaded, or a custom encoder breaks the contract.
+        StageError: its weights cannot be downloaded, or a custom encoder violates the contract.
         ArtifactError: its weights are damaged, or belong to a different network.
     """
     options = options or EncoderOptions()

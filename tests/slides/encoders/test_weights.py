@@ -96,9 +96,9 @@ def test_a_digest_in_the_file_name_is_checked(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_and_a_folder_have_their_own_errors(tmp_path: Path) -> None:
-    with pytest.raises(ExperimentError, match=r"no such file of weights; expected pytorch_model.bin of Lab/Model-X"):
+    with pytest.raises(ExperimentError, match=r"no such weights file; expected pytorch_model.bin of Lab/Model-X"):
         find_weights(CARD, EncoderOptions(weights=tmp_path / "absent.bin"))
-    with pytest.raises(ExperimentError, match="a folder, not a file of weights"):
+    with pytest.raises(ExperimentError, match="a folder, not a weights file"):
         find_weights(CARD, EncoderOptions(weights=tmp_path))
 
 
