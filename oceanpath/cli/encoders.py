@@ -27,7 +27,7 @@ def _encoders() -> None:
 
 @encoders.command("list")
 def list_encoders(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> int:
-    """List every patch encoder: feature length, patch, access, licence, and whether its weights are installed."""
+    """List patch encoders: feature length, patch, access, licence, and local weights."""
     load_plugins(GROUP)
     rows = [_row(spec) for _, spec in sorted(ENCODERS.items())]
     if as_json:

@@ -51,7 +51,7 @@ def store(cases: str, **values: Any) -> int:
 
 
 def loading(cap: int, **values: Any) -> int:
-    """Measure loading an epoch of full and of capped bags against a padded DataLoader and memory bandwidth."""
+    """Measure loading full and capped bags against a padded DataLoader and memory bandwidth."""
     from oceanpath.bench.loading import bench_loading
 
     return _run("loading", bench_loading, (None, cap), **values)

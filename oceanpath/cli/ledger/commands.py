@@ -18,9 +18,7 @@ from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.ledger_queries import list_runs as query_runs
 from oceanpath.pipeline.ledger_queries import list_steps, steps_of_run
 
-app = typer.Typer(
-    help="Runs: when, why, how long, and with which results.", no_args_is_help=True, rich_markup_mode=None
-)
+app = typer.Typer(help="Show, compare, check and prune recorded runs.", no_args_is_help=True, rich_markup_mode=None)
 Which = Annotated[
     str, typer.Argument(metavar="[RUN|EXPERIMENT|FINGERPRINT]", help="Number, name or prefix; default: the last run.")
 ]

@@ -67,7 +67,7 @@ def prune(
     ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """List results that no experiment uses now; with --yes remove them, unless a run is in progress."""
+    """List results that no experiment uses, or remove them with --yes."""
     pruned = _open(workspace)
     with removal(pruned) if yes else nullcontext():
         return _prune(pruned, drop or [], yes=yes, as_json=as_json)
