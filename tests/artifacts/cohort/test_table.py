@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -33,14 +34,13 @@ def save(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[pd.DataFra
     return write
 
 
-def frame(**columns: list[object]) -> pd.DataFrame:
+def frame(**columns: Sequence[object]) -> pd.DataFrame:
     plain = {"slide_id": ["S1", "S2", "S3", "S4"], "patient_id": ["P1", "P1", "P2", "P3"], "label": [*CLASSES] * 2}
     return pd.DataFrame({**plain, **columns})
 
 
-def read(path: Path, **keys: object) -> CohortTable:
-    target = Classification(keys.pop("classes", CLASSES))  # type: ignore[arg-type]  # names of classes
-    return read_cohort(path, TableQuery(target=target, **keys))  # type: ignore[arg-type]  # keys of the query
+def read(path: Path, classes: Sequence[str] = CLASSES, **keys: Any) -> CohortTable:
+    return read_cohort(path, TableQuery(target=Classification(classes), **keys))
 
 
 def said(table: CohortTable) -> str:
