@@ -6,8 +6,8 @@ empty, were numbers, or resemble each other, slides that appear twice, labels th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from oceanpath.artifacts.cohort.checks import TableQuery as TableQuery
@@ -39,6 +39,8 @@ class CohortTable:
     """Keys of the question of which the table has no column, so that all cells are empty."""
     problems: Sequence[OceanPathError] = ()
     """All that is wrong with it."""
+    columns: Mapping[str, list[str]] = field(default_factory=dict)
+    """`TableQuery.columns` → their cells."""
 
 
 def read_slide_ids(path: Path, question: TableQuery) -> list[str]:
@@ -77,8 +79,24 @@ def read_cohort(path: Path, question: TableQuery) -> CohortTable:
             labels = [question.target.read_label(cell) for cell in labels]
             problems += question.target.label_problems(labels, f"{table.path} column {question.label}")
     problems += [lost for key in at if key != "label" for lost in lost_digits(table, at[key], f"data.{key}")]
+    further = _further_columns(table, question.columns, problems)
     places = [table.place([row]) for row in range(len(slides))]
-    return CohortTable(slides, patients, labels, places, _notes(table, at), frozenset(wanted.keys() - at), problems)
+    absent = frozenset(wanted.keys() - at)
+    return CohortTable(slides, patients, labels, places, _notes(table, at), absent, problems, further)
+
+
+def _further_columns(table: UserTable, names: Sequence[str], problems: list[OceanPathError]) -> dict[str, list[str]]:
+    """Name → cells; columns that are missing, or there twice, are added to `problems`."""
+    found = dict[str, list[str]]()
+    for name in names:
+        with collected(problems):
+            at = table.position(name)
+            if at is None:
+                known = table.names()
+                do = f"Did you mean '{close[0]}'?" if (close := nearest(name, known)) else ""
+                raise ExperimentError(f"no column '{name}'", where=table.path, expected=", ".join(known), do=do)
+            found[name] = table.column(at)
+    return found
 
 
 def _positions(table: UserTable, wanted: dict[str, str], problems: list[OceanPathError]) -> dict[str, int]:
