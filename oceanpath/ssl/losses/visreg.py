@@ -6,8 +6,8 @@
     loss   = (1 - λ) mean ‖z_v - mean_v z‖² + λ (centre + scale + shape)
 
 σ is the unbiased standard deviation. The paper detaches σ in the shape term; here its gradient is taken, so that the
-shape term cannot change a scale: detached, it pulls all projections towards zero with a force that grows with 1 / σ, and
-batches of 8 collapse.
+shape term cannot change a scale: detached, it pulls all projections towards zero with a force that grows with 1 / σ,
+and batches of 8 collapse.
 """
 
 from __future__ import annotations
