@@ -8,7 +8,7 @@
 {slide_id: reason}, "blank", "excluded": {reason: count}, "not_in_table", "used"}. `in_table` is the sum of `failed`,
 `blank`, `excluded` and `used`; `not_in_table` have features and no row.
 
-In every fold a slide has one role and a patient has one role. Over the folds of a k-fold scheme each slide is tested
+In every fold a slide has one role and a patient has one role. Over all folds of a k-fold scheme, each slide is tested
 exactly once.
 """
 
@@ -40,7 +40,7 @@ def read_splits(path: Path) -> dict[str, Any]:
     try:
         splits: dict[str, Any] = json.loads((path / "splits.json").read_text())
     except (OSError, ValueError) as error:
-        raise ArtifactError("no readable splits.json", where=path, got=error) from error
+        raise ArtifactError("splits.json is missing or cannot be read", where=path, got=error) from error
     return splits
 
 
