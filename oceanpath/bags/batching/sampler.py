@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 from oceanpath.bags.batching.base import Batching, Draw, Epoch
+from oceanpath.bags.batching.merge import merge_small
 
 
 class BatchSampler(Sampler[list[Draw]]):
@@ -21,21 +22,28 @@ class BatchSampler(Sampler[list[Draw]]):
         batch_size: int,
         seed: int,
         balance: Sequence[int] | None = None,
+        min_batch: int = 1,
     ) -> None:
-        """`lengths` are the patches of each position; `balance` the label of each, for equal rates per class."""
+        """`lengths` are the patches of each position; `balance` the label of each, for equal rates per class.
+
+        Batches of fewer than `min_batch` bags are added to others. Raises: ValueError: there are fewer bags.
+        """
         if balance is not None and len(balance) != len(lengths):
             raise ValueError(f"{len(lengths)} positions but {len(balance)} labels")
         self.lengths, self.batching, self.batch_size, self.seed = list(lengths), batching, batch_size, seed
         self.rates = None if balance is None else _class_rates(np.asarray(balance))
+        if len(lengths) < min_batch:
+            raise ValueError(f"{len(lengths)} bags, but a batch needs {min_batch}")
+        self.min_batch = min_batch
         self.epoch, self._skipped = 0, 0
         self._planned: tuple[int, list[list[Draw]]] | None = None
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch of the next iteration, from its first batch."""
+        """Set the epoch of the next iteration, which starts with its first batch."""
         self.resume(epoch, 0)
 
     def resume(self, epoch: int, delivered: int) -> None:
-        """Continue in `epoch` after its first `delivered` batches; later iterations begin at the first again."""
+        """Continue in `epoch` after its first `delivered` batches; later iterations start with the first batch."""
         self.epoch, self._skipped = epoch, delivered
 
     def total(self, epochs: int) -> int:
@@ -50,7 +58,7 @@ class BatchSampler(Sampler[list[Draw]]):
         return iter(batches)
 
     def _current(self) -> list[list[Draw]]:
-        """The batches of the chosen epoch."""
+        """The batches of the current epoch."""
         if self._planned is None or self._planned[0] != self.epoch:
             self._planned = self.epoch, self._plan(self.epoch)
         return self._planned[1]
@@ -60,7 +68,8 @@ class BatchSampler(Sampler[list[Draw]]):
         drawn = random.permutation(count) if self.rates is None else random.choice(count, size=count, p=self.rates)
         positions: list[int] = drawn.tolist()
         draws, lengths = [Draw(k, epoch) for k in positions], [self.lengths[k] for k in positions]
-        return self.batching.plan(Epoch(draws, lengths, self.batch_size, random))
+        batches = self.batching.plan(Epoch(draws, lengths, self.batch_size, random))
+        return batches if self.min_batch == 1 else merge_small(batches, self.lengths, self.min_batch)
 
 
 def _class_rates(labels: NDArray[np.int64]) -> NDArray[np.float64]:

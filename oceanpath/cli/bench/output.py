@@ -22,7 +22,7 @@ class BenchResult:
     table: str
     """The rows as text."""
     drawn: tuple[str, str] | None
-    """The field that the plot shows, and its label; None without a plot."""
+    """The field to plot, and its label; None without a plot."""
 
 
 def write_result(result: BenchResult, out: Path | None, *, as_json: bool) -> int:
