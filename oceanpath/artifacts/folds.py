@@ -62,7 +62,7 @@ def read_splits(path: Path) -> dict[str, Any]:
     try:
         splits: dict[str, Any] = json.loads((path / "splits.json").read_text())
     except (OSError, ValueError) as error:
-        raise ArtifactError("no readable splits.json", where=path, got=error) from error
+        raise ArtifactError("splits.json is missing or cannot be read", where=path, got=error) from error
     plan = splits.get("plan")
     if not isinstance(plan, list) or len(plan) != splits.get("folds") or any(set(p) != PLAN_KEYS for p in plan):
         expected = f"one object with {', '.join(sorted(PLAN_KEYS))} per fold"

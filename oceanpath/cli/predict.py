@@ -34,7 +34,7 @@ def predict(
         bool, typer.Option("--members", help="Add the probabilities of each member of the ensemble.")
     ] = False,
     features_key: Annotated[
-        str, typer.Option("--features-key", help="Name of the array of features in files with several.")
+        str, typer.Option("--features-key", help="Name of the features array, if files contain several.")
     ] = "",
     weights: Annotated[Path | None, typer.Option("--weights", help="Local file of the encoder's weights.")] = None,
 ) -> int:
@@ -79,7 +79,7 @@ def _verify_published(features: Iterable[Path]) -> None:
 
 
 def note_lines(table: pd.DataFrame) -> list[str]:
-    """Notes on the predictions, each once with its slides."""
+    """Notes on the predictions, each printed once with its slides."""
     slides_of: dict[str, list[str]] = {}
     for slide, notes in zip(table["slide_id"], table["notes"], strict=True):
         for note in filter(None, notes.split("; ")):

@@ -161,7 +161,7 @@ def test_h5_that_would_exhaust_the_reader_is_refused(shape):
                 group["b"] = below
                 group = below
             group["features"] = SMALL
-    with pytest.raises(RequestError, match="more content than a feature file"):
+    with pytest.raises(RequestError, match="more than a feature file"):
         decode(buffer.getvalue(), "", LIMITS)
 
 

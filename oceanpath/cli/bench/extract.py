@@ -44,6 +44,6 @@ def bench_extract(
         costs = bench_reading(slide, patches, rounds) + bench_extraction(slide, Path(folder) / "features", rounds)
         difference = largest_difference(slide, patches)
     facts = {"side_px": side, "slide_bytes": size, "rounds": rounds, "largest_difference_to_openslide": difference}
-    table = f"{costs_table(costs)}\n\nlargest difference to the pixels of OpenSlide: {difference}"
+    table = f"{costs_table(costs)}\n\nlargest difference from the pixels of OpenSlide: {difference}"
     result = BenchResult("extract", costs, facts, table, ("cpu_ms", "CPU ms per patch"))
     return write_result(result, out, as_json=as_json)

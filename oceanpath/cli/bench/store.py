@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _cohort(slides: int) -> tuple[Flag, ...]:
-    """Flags of the cohort and of the output."""
+    """Options of the cohort and of the output."""
     return (
         flag("slides", int, slides, "Number of generated slides.", min=1),
         flag("median", int, 3000, "Median number of patches per slide.", min=1),

@@ -77,7 +77,7 @@ def _why(common: Common) -> int:
 
 
 def _difference(old: dict[str, Any] | None, new: dict[str, Any] | None) -> dict[str, Any]:
-    """Sentences about what changed, and metric → (old, new) where they differ."""
+    """Sentences about the changes, and metric → (old, new) for different metrics."""
     if old is None or new is None:
         return {"changes": ["only in the second run" if old is None else "only in the first run"], "metrics": {}}
     recorded = old["identity"] and new["identity"]

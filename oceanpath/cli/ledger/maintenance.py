@@ -1,4 +1,4 @@
-"""`oceanpath ledger verify|prune|rebuild`: check, clean and recover a workspace."""
+"""`oceanpath ledger verify|prune|rebuild`: check, clean up and recover a workspace."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def register(app: typer.Typer) -> None:
 def verify(
     folders: Folders = None,
     workspace: Folder = Path("outputs"),
-    deep: Annotated[bool, typer.Option("--deep", help="Read every byte, also of the cohort's files.")] = False,
+    deep: Annotated[bool, typer.Option("--deep", help="Read every byte, including the files of the cohort.")] = False,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Move damaged results aside; the next run makes them again.")
+        bool, typer.Option("--repair", help="Move damaged results aside; the next run computes them again.")
     ] = False,
     mend: Annotated[bool, typer.Option("--mend", hidden=True, help="Former name of --repair.")] = False,
     as_json: AsJson = False,
@@ -61,7 +61,7 @@ def verify(
 
 def prune(
     workspace: Folder = Path("outputs"),
-    yes: Annotated[bool, typer.Option("--yes", help="Remove them; without it they are only listed.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove them; default: only list them.")] = False,
     drop: Annotated[
         list[str] | None, typer.Option("--drop", metavar="EXPERIMENT", help="Remove this experiment first; repeatable.")
     ] = None,
@@ -121,5 +121,5 @@ def _drop(workspace: Workspace, name: str, *, yes: bool) -> None:
     if not folder.is_dir():
         raise ExperimentError("there is no such experiment", where=folder.parent, got=name)
     if not yes:
-        raise ExperimentError("--drop removes an experiment at once", where="--drop", do="Add --yes to confirm.")
+        raise ExperimentError("--drop removes an experiment", where="--drop", do="Add --yes to confirm.")
     shutil.rmtree(folder)

@@ -1,4 +1,4 @@
-"""Load files of weights into networks: nothing is executed, every key must match."""
+"""Loading weights files into networks: no code in them is executed, and every key must match."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from oceanpath.errors import ArtifactError, shorten_list
 
 WRAPPERS = ("state_dict", "model")
-"""Keys under which training programs store the weights together with other values."""
+"""Keys under which training programs store weights among other values."""
 SHOWN = 3
 
 
@@ -29,22 +29,22 @@ def read_state(path: Path) -> dict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         do = "Save only its state_dict(), as .safetensors or with torch.save."
-        raise ArtifactError("the file of weights contains more than tensors", where=path, do=do) from error
+        raise ArtifactError("the weights file contains more than tensors", where=path, do=do) from error
     except (RuntimeError, EOFError, OSError, ValueError, SafetensorError) as error:
         message = str(error).splitlines()[0] if str(error) else type(error).__name__
         do = "Download or copy the file again."
-        raise ArtifactError("the file of weights cannot be read", where=path, got=message, do=do) from error
+        raise ArtifactError("the weights file cannot be read", where=path, got=message, do=do) from error
     state = next((content[key] for key in WRAPPERS if isinstance(content, Mapping) and key in content), content)
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         got = f"a {type(state).__name__}"
         raise ArtifactError(
-            "the file of weights is not a mapping of tensors", where=path, expected="name → tensor", got=got
+            "the weights file is not a mapping of tensors", where=path, expected="name → tensor", got=got
         )
     return {str(name): value for name, value in state.items()}
 
 
 def load_weights(network: nn.Module, state: Mapping[str, Tensor], name: str, path: Path) -> None:
-    """Load `state`, every key of it, into every parameter and buffer of `network`, as float32.
+    """Load every key of `state` into every parameter and buffer of `network`, as float32.
 
     A network on the device ``meta``, which has no values yet, uses the tensors of `state` directly: nothing is
     initialised or copied unnecessarily.
@@ -52,7 +52,7 @@ def load_weights(network: nn.Module, state: Mapping[str, Tensor], name: str, pat
     Raises: ArtifactError: keys are missing or unexpected, or shapes differ; the message names the first of each.
     """
     target = network.state_dict()
-    optional = {key for key in target if key.endswith("num_batches_tracked")}  # absent in old files
+    optional = {key for key in target if key.endswith("num_batches_tracked")}  # absent in older files
     missing, extra = (
         [key for key in target if key not in state and key not in optional],
         [k for k in state if k not in target],

@@ -18,7 +18,7 @@ RAISED = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, Arit
 
 
 class ContractCheck(NamedTuple):
-    """Whether an encoder passes one check, and the observation if it does not."""
+    """The result of one check of an encoder, with the observation if it failed."""
 
     name: str
     passed: bool

@@ -15,7 +15,7 @@ from oceanpath.slides.encoders.spec import EncoderSpec, Hub
 
 STANDARD_FILES = ("model.safetensors", "pytorch_model.bin")
 MESSAGE_LENGTH = 200
-"""Characters of the client's message that are repeated."""
+"""Number of characters of the client's message that errors quote."""
 NO_DOWNLOAD = "Encoders without a download: efficientnet_lite0, hed_stats, random_vit_tiny."
 
 
@@ -61,7 +61,7 @@ def download(spec: EncoderSpec, revision: str) -> Path:
         raise MissingExtraError(
             f"the weights of {spec.name} are not on this machine", expected="the package huggingface-hub", do=do
         ) from error
-    from oceanpath.slides.encoders.network import why_unreachable  # loads ssl, which costs every command 15 ms
+    from oceanpath.slides.encoders.network import why_unreachable  # loads ssl, which would add 15 ms to every command
 
     if not constants.HF_HUB_OFFLINE and (reason := why_unreachable(constants.ENDPOINT)):
         raise _unreachable(spec, revision, reason)
@@ -71,8 +71,10 @@ def download(spec: EncoderSpec, revision: str) -> Path:
         do = f"Request access on the page of {hub.repo} on the Hugging Face hub, then set HF_TOKEN to your token."
         raise _refused(spec, revision, "access to the weights must be granted first", do) from error
     except errors.RepositoryNotFoundError as error:
-        do = "Set HF_TOKEN: the hub hides some repositories without a token."
-        raise _refused(spec, revision, "the hub has no such repository, or hides it", do) from error
+        do = "Set HF_TOKEN: some repositories are only visible with a token."
+        raise _refused(
+            spec, revision, "the hub has no such repository, or does not show it without access", do
+        ) from error
     except (errors.RevisionNotFoundError, errors.RemoteEntryNotFoundError) as error:
         raise _refused(spec, revision, "the hub has no such revision or file", "Check extract.revision.") from error
     except errors.LocalEntryNotFoundError as error:
@@ -84,7 +86,7 @@ def download(spec: EncoderSpec, revision: str) -> Path:
 def _unreachable(spec: EncoderSpec, revision: str, reason: BaseException | str | None) -> StageError:
     assert spec.hub is not None
     do = "Check the network and HF_HUB_OFFLINE." + _other_commits(spec.hub)
-    return _refused(spec, revision, "the hub cannot be reached and its cache does not have the weights", do, reason)
+    return _refused(spec, revision, "the hub cannot be reached, and its cache does not contain the weights", do, reason)
 
 
 def _refused(

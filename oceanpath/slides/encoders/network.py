@@ -1,4 +1,4 @@
-"""Whether an address can be reached, within a time limit: clients of the hub retry for a minute or more."""
+"""Test within a time limit whether an address can be reached: clients of the hub retry for a minute or more."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Hub:
     repo: str
     file: str
     revision: str
-    """Commit of the weights; ``main`` if none is pinned: features record the commit that was used."""
+    """Commit of the weights; ``main`` if none is pinned. Feature files record the commit that was used."""
     gated: bool = False
     sha256: str = ""
     """SHA-256 of the file at that commit, if known."""
@@ -79,9 +79,9 @@ class EncoderSpec:
     architecture: str = ""
     """Name of the network in the library that builds it."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    """Its arguments there; `norm_eps` and `mlp_layer` stand for objects."""
+    """Its arguments there; `norm_eps` and `mlp_layer` are replaced by objects."""
     names: Literal["timm", "transformers"] = "timm"
-    """Package whose tensor names the published file uses."""
+    """Package whose tensor names the published weights use."""
 
     @property
     def access(self) -> str:

@@ -2,7 +2,7 @@
 
 On a CPU patches are encoded one by one: a row is then identical in every batch, bit for bit, for 0 to 8 % more time
 than in batches of eight (a patch has hundreds of tokens, enough for efficient matrix products). A GPU encodes a whole
-batch; rows are identical for batches of the same size, which is why incomplete batches are filled up.
+batch; rows are identical for batches of the same size, which is why incomplete batches are padded.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class TorchEncoder:
         network: Maps [B, 3, H, W] to what `spec.pool` expects. It is moved to `device` and set to evaluation mode.
         device: The device.
         precision: ``auto``, ``float32`` or ``bfloat16``.
-        weights: Source of its weights; None if there is none to record.
+        weights: Source of its weights; None if it has no weights to record.
     """
 
     def __init__(

@@ -65,7 +65,7 @@ def child() -> int:
     "read", [scan_features, layout_of, read_coords_file, read_meta, lambda path: coverage_of(path, None)]
 )
 def test_a_file_on_which_the_library_never_returns_is_given_up(tmp_path: Path, read: Any) -> None:
-    says = r"a\.h5: cannot be read: the HDF5 library does not return; got no answer within 3 s"
+    says = r"a\.h5: cannot be read: the HDF5 library does not respond; got no answer within 3 s"
     with pytest.raises(ArtifactError, match=says):
         read(hanging(tmp_path / "a.h5"))
     assert np.array_equal(read_features(scan_features(for_library(tmp_path / "b.h5")))[0], BAG)
@@ -182,7 +182,7 @@ def test_what_the_library_is_asked_for_is_what_it_holds(tmp_path: Path) -> None:
 def test_a_run_and_predict_name_the_file_and_end(cohort: Any, capsys: pytest.CaptureFixture) -> None:
     hanging(cohort.file("slide_03"), np.ones((20, 8), "f2"))
     assert cohort.run("--to", "mmap") == 4
-    assert "slide_03.h5: cannot be read: the HDF5 library does not return" in capsys.readouterr().err
+    assert "slide_03.h5: cannot be read: the HDF5 library does not respond" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module", autouse=True)

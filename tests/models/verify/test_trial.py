@@ -118,7 +118,7 @@ def test_a_sound_model_breaks_no_check(check: Any) -> None:
 @pytest.mark.parametrize(
     ("kind", "check", "words"),
     [
-        (ForgetsTheMask, contract.packed_is_padded_is_alone, "packed and padded differ"),
+        (ForgetsTheMask, contract.packed_padded_and_single_agree, "packed and padded differ"),
         (ForgetsTheMask, contract.padding_never_matters, "padding"),
         (LooksAtTheOthers, contract.other_bags_never_matter, "other bags before and after differ"),
         (ReadsInOrder, contract.order_never_matters, "two orders differ"),
@@ -127,7 +127,7 @@ def test_a_sound_model_breaks_no_check(check: Any) -> None:
         (HasAnIdleParameter, contract.gradients_are_finite, "idle has no gradient"),
         (WeighsInHalfPrecision, contract.softmax_is_float32, "a softmax is in torch.bfloat16"),
         (ReadsCoordsUnsaid, contract.coordinates_are_declared, "does not set reads_coords"),
-        (NeverRests, contract.frozen_means_frozen, "two evaluations differ"),
+        (NeverRests, contract.evaluation_is_repeatable, "two evaluations differ"),
         (HidesAWeight, contract.weights_are_restored, "other weights do not change"),
     ],
 )

@@ -63,7 +63,7 @@ def test_folders_that_are_links_are_searched_too(folder: Path, tmp_path: Path) -
         "a": "link/a.svs",
         "b": "link/site 1/b.TIF",
     }
-    assert "links that lead back: link/back" in slides.other_files
+    assert "circular links: link/back" in slides.other_files
     assert [part.key for part in parts(settings(folder), Inputs())] == ["a", "b"]
 
 

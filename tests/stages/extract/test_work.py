@@ -396,7 +396,7 @@ def test_other_weights_are_other_parts_at_any_path(
 
 def test_missing_weights_end_the_stage_before_any_slide(cohort: Path, tmp_path: Path) -> None:
     absent = ExtractSettings(encoder="uni_v1", slides=cohort, weights=tmp_path / "absent.bin")
-    with pytest.raises(ExperimentError, match="no such file of weights"):
+    with pytest.raises(ExperimentError, match="no such weights file"):
         parts(absent, Inputs())
 
 

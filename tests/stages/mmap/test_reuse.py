@@ -171,7 +171,7 @@ def test_new_files_that_do_not_fit_are_refused_as_in_one_go(folder: Path, tmp_pa
         build(folder, tmp_path / "third", (tmp_path / "first",))
     (folder / "placeless.h5").unlink()
     put(folder / "more", "slide_3", 1)
-    with pytest.raises(ExperimentError, match=r"two feature files have one slide id.*slide_3"):
+    with pytest.raises(ExperimentError, match=r"two feature files have the same slide id.*slide_3"):
         build(folder, tmp_path / "fourth", (tmp_path / "first",))
 
 

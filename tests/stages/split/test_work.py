@@ -149,7 +149,7 @@ BAD = {
     "other label": (
         lambda f: f.assign(label=f["label"].where(f.index != 0, "?")),
         {},
-        ["1 with a label that is no class"],
+        ["1 with a label that is not a class"],
     ),
 }
 
@@ -197,7 +197,7 @@ def test_the_flow_adds_up(bench: Bench, tmp_path: Path) -> None:
             "excluded on request": 1,
             "in the table, without features": 6,
             "without a label": 2,
-            "with a label that is no class": 1,
+            "with a label that is not a class": 1,
             "without a patient": 1,
         },
         "not_in_table": 1,
