@@ -82,7 +82,7 @@ def test_files_are_found_by_slide_id(tmp_path: Path) -> None:
         "c": "c.svs.png",
     }
     (tmp_path / "c.geojson").touch()
-    with pytest.raises(ExperimentError, match=r"two masks for one slide; got c\.geojson and c\.svs\.png"):
+    with pytest.raises(ExperimentError, match=r"two tissue masks for one slide; got c\.geojson and c\.svs\.png"):
         find_contours(tmp_path)
     with pytest.raises(ExperimentError, match=r"no such folder.*extract\.tissue"):
         find_contours(tmp_path / "gone")
@@ -108,11 +108,11 @@ def test_files_that_are_not_geojson_are_named(tmp_path: Path, text: str, says: s
 
 def test_mask_images_of_another_shape_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"no image")
-    with pytest.raises(ArtifactError, match="a tissue mask cannot be read"):
+    with pytest.raises(ArtifactError, match="the tissue mask cannot be read"):
         read(tmp_path / "a.png")
     Image.new("L", (80, 80)).save(tmp_path / "b.png")
     with pytest.raises(
-        StageError, match="must cover the whole slide; expected the shape of 8000 x 4000 px, got 80 x 80"
+        StageError, match="does not cover the whole slide; expected the shape of 8000 x 4000 px, got 80 x 80"
     ):
         read(tmp_path / "b.png")
 
@@ -148,7 +148,7 @@ def test_contours_in_slide_coordinates_stay(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("corners", "says"),
-    [((2000, 1000, 3000, 2000), "the slide's and the scanned area's"), ((0, 0, 8000, 4000), "neither the slide's nor")],
+    [((2000, 1000, 3000, 2000), "both the slide and the scanned area"), ((0, 0, 8000, 4000), "neither the slide nor")],
 )
 def test_an_unclear_origin_names_the_key(tmp_path: Path, corners: tuple[int, ...], says: str) -> None:
     reader = SimpleNamespace(**vars(READER) | {"bounds": Bounds(300, 300, 7000, 3000)})

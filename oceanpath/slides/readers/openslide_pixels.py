@@ -37,7 +37,7 @@ class OpenSlidePixels:
         self._lock = threading.Lock()
 
     def region(self, x: int, y: int, level: int, width: int, height: int) -> NDArray[np.uint8]:
-        """RGB [height, width, 3] of one region, white where nothing was scanned.
+        """RGB [height, width, 3] of one region; unscanned areas are white.
 
         Raises: UndecodableError: the pixels cannot be decoded.
         """

@@ -23,19 +23,19 @@ def preflight(settings: MmapSettings, sources: ParentSources) -> Preview:
     if folder is None or not folder.is_dir():
         return Preview()
     from oceanpath.artifacts.features.folder import find_features  # loads numpy
-    from oceanpath.stages.mmap.limit import wanted_slides
+    from oceanpath.stages.mmap.limit import selected_slides
 
-    problems, files, wanted = list[OceanPathError](), dict[str, Path](), None
+    problems, files, selected = list[OceanPathError](), dict[str, Path](), None
     with collected(problems):
         files = find_features(folder)
     with collected(problems):
-        wanted = wanted_slides(settings, Inputs()) if settings.manifest and settings.manifest.exists() else None
+        selected = selected_slides(settings, Inputs()) if settings.manifest and settings.manifest.exists() else None
     problems += _broken(settings, folder, files)
     left_out = LeftOut()
     if "extract" in sources.parents:
         sources.check("extract", [NAME])
         left_out = read_left_out(folder)
-    slides = frozenset(files) if wanted is None else wanted & files.keys()
+    slides = frozenset(files) if selected is None else selected & files.keys()
     known = None if "curate" in sources.names or problems else Expected(slides, left_out.without(slides))
     return Preview(tuple(problems), expected=known, bytes=_size(settings, [files[name] for name in slides]))
 

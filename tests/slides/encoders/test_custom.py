@@ -74,7 +74,7 @@ def test_a_module_of_the_current_folder_is_an_encoder(module: Path) -> None:
         ("float32", "shape and type"),
         ("nan", "finite"),
         ("moody", "reproducible"),
-        ("neighbours", "any number of patches largest difference"),
+        ("neighbours", "any number of patches the largest difference"),
         ("constant", "different patches differ"),
     ],
 )

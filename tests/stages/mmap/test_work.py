@@ -196,7 +196,7 @@ def test_a_source_that_changes_after_it_was_digested_is_refused(
         (folder / "b.h5").unlink()
     (tmp_path / "out").mkdir()
     chosen = MmapSettings(features=folder, mode=mode, allow_missing=True)
-    with pytest.raises(ArtifactError, match=r"1 of 3 feature files changed since they were digested.*b\.h5"):
+    with pytest.raises(ArtifactError, match=r"1 of 3 feature files changed during this run.*b\.h5"):
         run(chosen, inputs, tmp_path / "out", Quiet())
     assert not list((tmp_path / "out").glob("*.npz"))
 
@@ -213,7 +213,7 @@ def test_a_file_that_appears_after_the_folder_was_digested_waits_for_the_next_st
 
 def test_files_without_places_beside_others_are_named_left_out_or_taken_as_asked(folder: Path, tmp_path: Path) -> None:
     put(folder, "d", np.ones((4, 6), np.float32))
-    with pytest.raises(ArtifactError, match=r"1 of 4.*d\.h5: no coordinates, while 3.*a\.h5.*allow_missing"):
+    with pytest.raises(ArtifactError, match=r"1 of 4.*d\.h5: no coordinates, but 3.*a\.h5.*allow_missing"):
         build(folder, tmp_path / "refused")
     assert build(folder, tmp_path / "less", allow_missing=True).metrics["left_out"] == 1
     assert Store(tmp_path / "less").slide_ids == ["a", "b", "c"]

@@ -208,7 +208,7 @@ def test_a_class_without_training_rows_is_an_error(inputs: Inputs, tmp_path: Pat
 
 def test_a_label_that_is_no_class_is_an_error(inputs: Inputs, tmp_path: Path) -> None:
     rewrite(inputs, 0, {slides(inputs, 0, "train")[0]: {"label": "maybe"}})
-    with pytest.raises(ArtifactError, match=r"fold 0: a label is no class of the model.*got \['maybe'\]"):
+    with pytest.raises(ArtifactError, match=r"fold 0: a label is not a class of the model.*got \['maybe'\]"):
         part_of(QUICK, inputs, 0, tmp_path / "out")
 
 
