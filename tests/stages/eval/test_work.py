@@ -38,7 +38,7 @@ def test_it_writes_metrics_and_pictures_that_pass_the_check(make, out):
             key: record[key] for key in keys.values()
         }
     assert summary.lines[0].startswith("slide AUROC 0.")
-    assert sum(line.startswith("floor") for line in summary.lines) == 4
+    assert sum(line.startswith("baseline") for line in summary.lines) == 4
     json.dumps(dict(summary.metrics), allow_nan=False)
 
 

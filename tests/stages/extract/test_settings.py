@@ -35,5 +35,5 @@ def test_contradictory_keys_are_reported(tmp_path: Path) -> None:
 
 
 def test_geometry_is_refused_for_trident() -> None:
-    with pytest.raises(ValueError, match="geometry is for backend"):
+    with pytest.raises(ValueError, match="geometry requires backend"):
         ExtractSettings(geometry="trident", backend="trident")

@@ -247,7 +247,7 @@ def test_a_blank_slide_has_no_patches_and_is_named(tmp_path: Path, cohort: Path)
     summary = run(keys, Inputs(parts=extract(keys, Inputs(), tmp_path)), out, Quiet())
     resolve(STAGE.check)(out)
     assert summary.metrics["slides"] == 3 and summary.metrics["blank"] == 1
-    assert "blank, no patches: blank" in summary.lines
+    assert "blank, without patches: blank" in summary.lines
     meta = read_meta(out / "blank.h5")
     assert (meta.blank, meta.tissue_share, scan_features(out / "blank.h5").n) == (True, 0.0, 0)
     store = tmp_path / "store"

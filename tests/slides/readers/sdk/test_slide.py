@@ -107,7 +107,7 @@ def test_reader_processes_open_the_slide_too(library: Path, tmp_path: Path) -> N
         ("leaves read", StageError, "ended unexpectedly while reading this slide; got exit 7"),
         ("surprises read", StageError, "ended unexpectedly while reading this slide; got exit 1.*nobody expects this"),
         ("babbles read", StageError, "sent an invalid reply"),
-        ("forges read", StageError, "sent an invalid reply on this slide; got 1 bytes instead of 12288"),
+        ("forges read", StageError, "sent an invalid reply while reading this slide; got 1 bytes instead of 12288"),
     ],
 )
 def test_an_error_names_slide_and_package(
