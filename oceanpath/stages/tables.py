@@ -41,6 +41,10 @@ class DataSettings(Settings):
     """Prediction task: classification, or a task that an installed package adds."""
     classes: tuple[str, ...] = ()
     """Names of the classes, in order; of two, the second is the positive class."""
+    site: str = ""
+    """Column with the site, such as the hospital, for site-preserved folds and the site figures of the evaluation."""
+    site_rule: Literal["", "tcga_barcode"] = ""
+    """How the site is read from the patient id, instead of `site`: tcga_barcode, the tissue source site of TCGA."""
     allow_missing: bool = False
     """Whether to leave out, and list, slides that fail or lack a label, a patient or features. Default: an error."""
     distinct_ids: bool = False
@@ -83,6 +87,8 @@ class DataSettings(Settings):
             raise ValueError(
                 "slides and features are both set; features are extracted from slides, so set only one of them"
             )
+        if self.site and self.site_rule:
+            raise ValueError("site and site_rule are both set; set one of them")
         if len(set(self.classes)) != len(self.classes) or len(self.classes) == 1:
             raise ValueError("classes must name two or more different labels")
         return self

@@ -35,7 +35,8 @@ class Classification(Task):
     """One class per slide; values are probabilities, targets are class numbers."""
 
     name = "classification"
-    stratum, merge = "class", "merge classes"
+    stratum = "class"
+    merge = "join classes with split.merge, or leave the class out with split.drop"
     unusable = "with a label that is no class"
     main_metric, main_title = "auroc", "AUROC"
     within_folds = WITHIN_FOLDS

@@ -55,7 +55,7 @@ def run(settings: MmapSettings, inputs: Inputs, out: Path, progress: Progress) -
         progress.note(
             f"{len(journal.finished)} slides were written before the last run ended; complete ones are reused"
         )
-    with closing(journal), closing(StoreWriter(out, build.layout, goes_on=bool(journal.finished))) as writer:
+    with closing(journal), closing(StoreWriter(out, build.layout, resumes=bool(journal.finished))) as writer:
         index = build.index(build.write(writer, journal, progress))
     origins, stamps = build.origins(), [file.stamp for file in build.files]
     if reuse is not None:

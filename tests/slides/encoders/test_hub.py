@@ -107,7 +107,7 @@ def test_weights_are_downloaded_once_and_record_their_commit(hub: Path, revision
 def test_a_refusal_names_its_remedy(hub: Path, requested: EncoderSpec, message: str) -> None:
     with pytest.raises(StageError, match=f"encoder x: {message}") as caught:
         find_weights(requested, EncoderOptions())
-    assert "set extract.weights to it" in str(caught.value) and "random_vit_tiny" in str(caught.value)
+    assert "set extract.weights to the copy" in str(caught.value) and "random_vit_tiny" in str(caught.value)
 
 
 def test_without_a_network_another_cached_commit_is_suggested(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
