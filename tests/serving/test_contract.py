@@ -135,7 +135,7 @@ def test_a_capped_engine_uses_only_the_sampled_rows_and_notes_it(bundle_path, tm
 
 def test_a_machine_that_samples_other_rows_does_not_serve(bundle_path, tmp_path):
     other = capping().model_copy(update={"golden_rows": [0, 1, 2, 3, 4]})
-    with pytest.raises(ArtifactError, match="samples other patches"):
+    with pytest.raises(ArtifactError, match="does not sample the same patches"):
         engine_with(bundle_path, tmp_path, cap=other)
 
 

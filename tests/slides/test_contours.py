@@ -173,7 +173,7 @@ def test_a_mask_image_of_the_scanned_area_is_moved_by_it(tmp_path: Path) -> None
     Image.fromarray(mask).save(tmp_path / "s.png")
     tissue = read_tissue(tmp_path / "s.png", OFFSET, 128.0)
     assert tissue.origin == "bounds" and near(lit(tissue.mask), (4100, 1200, 7000, 3000))
-    with pytest.raises(StageError, match="must cover the whole slide"):
+    with pytest.raises(StageError, match="does not cover the whole slide"):
         read_tissue(tmp_path / "s.png", OFFSET, 128.0, "slide")
 
 

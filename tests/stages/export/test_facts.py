@@ -72,7 +72,7 @@ def test_a_bar_in_a_name_does_not_break_a_table(facts):
 
 
 def test_one_model_alone_was_evaluated_itself(study):
-    assert "figures are of the one model" in describe_performance(read_metrics(study.eval), 1).meaning
+    assert "metrics are those of the model" in describe_performance(read_metrics(study.eval), 1).meaning
 
 
 def test_training_slides_are_those_that_a_member_was_fitted_to(study):

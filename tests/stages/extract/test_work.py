@@ -348,7 +348,7 @@ def test_real_slides_end_in_features(
         ("boxes_4levels.tiff", "smaller than one patch"),
         ("boxes_dicom/boxes_0.dcm", "smaller than one patch"),
         ("tiny_16x16.svs", "smaller than one patch"),
-        ("camelyon_overview_jpeg.dcm", r"too coarse for extract\.target_mpp; expected 0\.5, got 28\.969"),
+        ("camelyon_overview_jpeg.dcm", r"too low for extract\.target_mpp; expected 0\.5, got 28\.969"),
         ("broken_truncated.svs", "cannot open"),
     ],
 )

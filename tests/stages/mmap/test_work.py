@@ -133,7 +133,7 @@ def test_large_values_fit_float32(folder: Path, tmp_path: Path) -> None:
 
 
 def test_no_source_and_two_sources_are_told(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ExperimentError, match="no slides and no features"):
+    with pytest.raises(ExperimentError, match="neither slides nor features"):
         run(MmapSettings(), Inputs(), tmp_path, Quiet())
     with pytest.raises(ExperimentError, match="one of the two"):
         run(MmapSettings(features=folder), Inputs(parents={"extract": folder}), tmp_path, Quiet())
@@ -276,7 +276,7 @@ def test_a_value_that_bfloat16_cannot_hold_is_refused(folder: Path, tmp_path: Pa
     features = np.ones((4, 6), np.float32)
     features[2, 3] = np.finfo(np.float32).max
     put(folder, "d", features, np.zeros((4, 2), np.int32))
-    with pytest.raises(ArtifactError, match=r"d\.h5.*do not fit.*bfloat16.*float32"):
+    with pytest.raises(ArtifactError, match=r"d\.h5.*overflow.*bfloat16.*float32"):
         build(folder, tmp_path / "out", dtype="bfloat16")
     features[2, 3] = np.nan
     put(folder, "d", features, np.zeros((4, 2), np.int32))
