@@ -72,13 +72,13 @@ def checkpointing_keeps_gradients(model: BaseMIL, batch: Batch) -> str:
         torch.manual_seed(0)
         embedding, _ = trained.forward_packed(batch)
         embedding.square().mean().backward()  # type: ignore[no-untyped-call]  # untyped in torch
-        gradients = {f"gradients of {k}": p.grad for k, p in trained.named_parameters() if p.grad is not None}
+        gradients = {k: p.grad for k, p in trained.named_parameters() if p.grad is not None}
         results.append(
             {"the embedding": embedding.detach()} | {f"the gradient of {k}": v for k, v in gradients.items()}
         )
     plain, checkpointed = results
     if plain.keys() != checkpointed.keys():
-        return f"{', '.join(sorted(plain.keys() ^ checkpointed.keys()))}: only with or only without checkpointing"
+        return f"{', '.join(sorted(plain.keys() ^ checkpointed.keys()))} exists only with or only without checkpointing"
     return _differences({name: plain[name] - checkpointed[name] for name in plain}, CLOSE[batch.features.dtype])
 
 
