@@ -91,19 +91,19 @@ def test_files_are_found_by_slide_id(tmp_path: Path) -> None:
     (tmp_path / "c.geojson").touch()
     with pytest.raises(ExperimentError, match=r"two tissue masks for one slide; got c\.geojson and c\.svs\.png"):
         find_contours(tmp_path)
-    with pytest.raises(ExperimentError, match=r"no such folder.*extract\.tissue"):
+    with pytest.raises(ExperimentError, match=r"does not exist.*extract\.tissue"):
         find_contours(tmp_path / "gone")
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "contours cannot be read"),
-        ("{}", "contours cannot be read; expected GeoJSON polygons, got 'type'"),
-        ("3", "contours cannot be read"),
-        ("null", "contours cannot be read"),
-        ('{"type": "Polygon", "coordinates": [[[1]]]}', "contours cannot be read"),
-        ('{"type": "Polygon", "coordinates": [[["x", "y"]]]}', "contours cannot be read"),
+        ("", "the contours cannot be read"),
+        ("{}", "the contours cannot be read; expected GeoJSON polygons, got 'type'"),
+        ("3", "the contours cannot be read"),
+        ("null", "the contours cannot be read"),
+        ('{"type": "Polygon", "coordinates": [[[1]]]}', "the contours cannot be read"),
+        ('{"type": "Polygon", "coordinates": [[["x", "y"]]]}', "the contours cannot be read"),
         ('{"type": "FeatureCollection", "features": []}', "no polygons in this file"),
     ],
 )

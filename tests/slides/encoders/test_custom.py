@@ -81,7 +81,7 @@ def test_a_module_of_the_current_folder_is_an_encoder(module: Path) -> None:
 )
 def test_an_encoder_that_breaks_the_contract_is_refused(module: Path, spoil: str, failure: str) -> None:
     with pytest.raises(
-        StageError, match=rf"encoder own_colours:spoilt_{spoil}: .*breaks its contract; got .*{failure}"
+        StageError, match=rf"encoder own_colours:spoilt_{spoil}: .*violates its contract; got .*{failure}"
     ):
         build_encoder(f"own_colours:spoilt_{spoil}", "cpu")
 

@@ -115,7 +115,7 @@ def test_the_order_of_rows_and_of_classes_does_not_matter(make):
         (lambda f: f.assign(slide_id=f["slide_id"].replace("s000", "s999")), "different slides"),
         (lambda f: f.assign(label=f["label"].where(f["slide_id"] != "s003", "pos")), "differ in label"),
         (lambda f: f.assign(patient_id=f["patient_id"].replace("p02", "p99")), "differ in patient"),
-        (lambda f: f.assign(role="val"), "only test rows"),
+        (lambda f: f.assign(role="val"), "not one test row per slide"),
     ],
 )
 def test_rows_that_are_not_the_same_are_refused(make, change, said):
