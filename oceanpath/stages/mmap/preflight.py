@@ -41,7 +41,7 @@ def preflight(settings: MmapSettings, sources: ParentSources) -> Preview:
 
 
 def _broken(settings: MmapSettings, folder: Path, files: dict[str, Path]) -> list[OceanPathError]:
-    """Errors about feature files are links without a target."""
+    """Errors about feature files that are links without a target."""
     broken = [path.relative_to(folder).as_posix() for path in files.values() if not path.exists()]
     if not broken or settings.allow_missing:
         return []
