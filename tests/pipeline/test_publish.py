@@ -147,7 +147,7 @@ def test_only_what_nobody_is_at_is_swept(workspace: Workspace) -> None:
             hold(workspace, letter * 32, process, age)
         kept += [path] if letter in "ab" else []
     (folder / ".odd.partial").mkdir()
-    workspace.sweep()
+    workspace.remove_unfinished()
     assert sorted(folder.iterdir()) == sorted(kept)
 
 
@@ -159,7 +159,7 @@ def test_what_was_killed_in_the_middle_of_a_small_thing_is_swept(workspace: Work
         links.mkdir(parents=True, exist_ok=True)
         (links / f".train@v1.2.{process}.12345678").symlink_to("nowhere")
     (links / ".unknown").touch()
-    workspace.sweep()
+    workspace.remove_unfinished()
     left = sorted(path.name.rpartition(".")[0].rpartition(".")[2] for path in (*locks.iterdir(), *links.iterdir()))
     assert left == ["", *[process_tag()] * 3]
 
@@ -284,7 +284,7 @@ def journaled(seen: list[str], end: BaseException | None = None, kind: str = "st
 def test_work_with_a_journal_goes_on_where_a_dead_process_left_it(workspace: Workspace) -> None:
     seen: list[str] = []
     killed_work(workspace, "a third")
-    workspace.sweep()
+    workspace.remove_unfinished()
     manifest = publish(workspace, journaled(seen))
     assert seen == ["a third"]
     (place,) = (workspace.root / "runs" / "toy").iterdir()

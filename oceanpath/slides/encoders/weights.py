@@ -36,8 +36,8 @@ def find_weights(spec: EncoderSpec, options: EncoderOptions) -> Weights:
     """
     if options.weights is not None:
         path = local_file(options.weights, f"{spec.hub.file} of {spec.hub.repo}" if spec.hub else spec.name)
-        sha256, promised = hash_file(path), NAMED_DIGEST.search(path.name)
-        _validate(path, sha256, promised.group(1) if promised else "", "Download or copy the file again.")
+        sha256, named = hash_file(path), NAMED_DIGEST.search(path.name)
+        _validate(path, sha256, named.group(1) if named else "", "Download or copy the file again.")
         return Weights(path, LOCAL, sha256)
     if spec.hub is None:
         raise ExperimentError("the encoder has no published weights", where=spec.name)

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from oceanpath.artifacts.features.files import layout_of
-from oceanpath.artifacts.features.folder import find_features, passed_over
+from oceanpath.artifacts.features.folder import describe_unused, find_features
 from oceanpath.artifacts.features.trident_job import feature_set
 from oceanpath.artifacts.pretrain_manifest import STATS, ManifestRow, write_manifest
 from oceanpath.errors import ArtifactError, ExperimentError, shorten_lines
@@ -36,7 +36,7 @@ def run(settings: CurateSettings, inputs: Inputs, out: Path, progress: Progress)
         raise _nothing(settings, root, judged)
     write_manifest(out, [ManifestRow(one.slide_id, one.place, one.cancer_type, one.patches) for one in kept])
     (out / STATS).write_text(report(judged, settings), encoding="utf-8")
-    seen, others = feature_set(files.values(), root), passed_over(root, files.values())
+    seen, others = feature_set(files.values(), root), describe_unused(root, files.values())
     said = [*([seen.words()] if seen else []), *([f"not read: {others}"] if others else [])]
     return _summary(judged, kept, settings, said)
 

@@ -61,7 +61,7 @@ def slides_of(settings: ExtractSettings, inputs: Inputs) -> Slides:
     if unknown := set(settings.exclude) - grouped.keys():
         got = describe_missing(unknown, grouped)
         raise ExperimentError("excluded slides that do not exist", where="extract.exclude", got=got)
-    other_files = listing.passed_over(_used(root, listing, paths))
+    other_files = listing.describe_unused(_used(root, listing, paths))
     if not selected:
         raise ExperimentError(
             "the folder contains no slides", where=root, expected=" ".join(SLIDE_SUFFIXES), got=other_files
