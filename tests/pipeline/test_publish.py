@@ -15,7 +15,7 @@ from oceanpath.errors import ArtifactError, ExperimentError, StageError
 from oceanpath.pipeline import maintenance
 from oceanpath.pipeline.leases import in_use
 from oceanpath.pipeline.processes import machine, process_tag
-from oceanpath.pipeline.publish import PublishRequest, make, publish
+from oceanpath.pipeline.publish import PublishRequest, publish, publish_once
 from oceanpath.pipeline.stage import JOURNAL, Summary
 from oceanpath.pipeline.workspace import MANIFEST, PARTIAL, Workspace, read_manifest
 
@@ -68,11 +68,11 @@ def test_replacing_sets_the_old_one_aside_whole(workspace: Workspace) -> None:
 def test_forcing_replaces_what_was_published_before_and_nothing_that_was_since(workspace: Workspace) -> None:
     first = publish(workspace, order("first"))
     with in_use(workspace) as since:
-        assert make(workspace, order("second")) == (first, False)
+        assert publish_once(workspace, order("second")) == (first, False)
         time.sleep(0.02)  # longer than the clock of a file system may stand still
-        made = make(workspace, order("second"), since=since)
+        made = publish_once(workspace, order("second"), since=since)
         assert made is not None and made[1]
-        assert make(workspace, order("third"), since=since) == (made[0], False)
+        assert publish_once(workspace, order("third"), since=since) == (made[0], False)
     place = workspace.folder("stage", "toy", order().fingerprint)
     assert (place / "deep" / "a.txt").read_text() == "second"
 
