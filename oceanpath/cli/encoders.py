@@ -45,7 +45,7 @@ def list_encoders(as_json: Annotated[bool, typer.Option("--json", help="Print JS
 def check_encoder(
     name: Annotated[str, typer.Argument(metavar="NAME|module:factory", help="Name of an encoder, or a custom one.")],
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")] = "auto",
-    weights: Annotated[Path | None, typer.Option(help="Local file of weights.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Local weights file.")] = None,
     revision: Annotated[str, typer.Option(help="Commit of the hub repository.")] = "",
 ) -> int:
     """Load an encoder and check its contract. Weights are downloaded if necessary; exit code 6 if a check fails."""

@@ -23,12 +23,12 @@ def _number(text: str) -> float | None:
 
 
 def class_problems(labels: Sequence[str], classes: Sequence[str], where: str) -> list[OceanPathError]:
-    """Classes that are not stated or have no slide, and labels that resemble a class."""
+    """Classes that are not set or have no slide, and labels that resemble a class."""
     counts = Counter(label for label in labels if label)
     listed = shorten_list([f"{name} ({count})" for name, count in sorted(counts.items())], 12)
     if not classes:
         do = f"Set data.classes, in order, for example classes = [{', '.join(repr(n) for n in sorted(counts)[:6])}]."
-        return [ExperimentError("the classes and their order are not stated", where="[data] classes", do=do)]
+        return [ExperimentError("the classes and their order are not set", where="[data] classes", do=do)]
     problems = list[OceanPathError]()
     others = sorted(counts.keys() - set(classes))
     meant = {name: close for name in others if (close := resembling(name, classes))}
@@ -40,7 +40,7 @@ def class_problems(labels: Sequence[str], classes: Sequence[str], where: str) ->
         )
     if typed := {name: close for name, close in meant.items() if close[0] in counts}:
         got = shorten_list(
-            [f"{quoted(name)} ({counts[name]}) beside {quoted(close[0])}" for name, close in typed.items()]
+            [f"{quoted(name)} ({counts[name]}) resembles {quoted(close[0])}" for name, close in typed.items()]
         )
-        problems.append(ExperimentError("labels look like a class and are none", where=where, got=got))
+        problems.append(ExperimentError("labels resemble a class but are not one", where=where, got=got))
     return problems

@@ -12,6 +12,8 @@ from oceanpath.errors import ExperimentError
 from oceanpath.pipeline import layers
 from oceanpath.pipeline.experiment import load
 
+from .conftest import CountSettings
+
 
 @pytest.mark.parametrize(
     ("text", "words"),
@@ -103,6 +105,7 @@ def test_an_extended_file_is_merged_key_by_key(toy) -> None:
     toy.write('extends = "base.toml"\n[count]\nfactor = 5\n')
     experiment = load(toy.file, toy.catalog)
     made = experiment.base.settings(toy.catalog.stage("count"))
+    assert isinstance(made, CountSettings)
     assert (made.factor, made.letters, made.seed) == (5, "x", 3)
 
 
