@@ -37,7 +37,7 @@ class Classification(Task):
     name = "classification"
     stratum = "class"
     merge = "join classes with split.merge, or leave the class out with split.drop"
-    unusable = "with a label that is not a class"
+    unusable = "with a label that is no class"
     main_metric, main_title = "auroc", "AUROC"
     within_folds = WITHIN_FOLDS
     metrics = ("auroc", WITHIN_FOLDS, "auprc", "balanced_accuracy", "f1", "mcc", "kappa", "accuracy", "brier", "ece")

@@ -15,6 +15,7 @@ import pytest
 from oceanpath.artifacts.store.reader import PAGE, Store
 from oceanpath.cli.app import run_app
 from oceanpath.stages.mmap import work
+from oceanpath.stages.mmap.cohort import find_cohort
 
 from ..conftest import Cohort
 
@@ -129,7 +130,7 @@ def test_a_manifest_beside_the_experiment_limits_the_store(cohort: Cohort, capsy
     cohort.toml = cohort.toml.replace("[mmap]", '[mmap]\nmanifest = "some.csv"')
     assert mmap(cohort) == 0
     assert Store(store(cohort)).slide_ids == ["slide_02", "slide_05"]
-    assert "14 files that are not in the manifest" in capsys.readouterr().err
+    assert "14 files are not in the manifest" in capsys.readouterr().err
     (cohort.folder / "some.csv").write_text("slide_id\nslide_02\nslide_99\n")
     assert mmap(cohort) == 2
     assert "slide_99" in capsys.readouterr().err
@@ -142,18 +143,17 @@ def test_a_file_that_changes_while_the_store_is_begun_is_refused_and_then_taken(
     cohort: Cohort, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = sorted((cohort.folder / "features").rglob("*.h5"))[3]
-    real = work.find_cohort
 
     def meddling(*given: Any) -> Any:
         with h5py.File(file, "r+") as opened:
             opened["features"][0] = 0
         os.utime(file, ns=(1, 1))
-        return real(*given)
+        return find_cohort(*given)
 
     monkeypatch.setattr(work, "find_cohort", meddling)
     assert mmap(cohort) == 4
     said = capsys.readouterr().err
-    assert "changed since they were digested" in said
+    assert "changed during this run" in said
     assert file.name in said
     monkeypatch.undo()
     assert mmap(cohort) == 0

@@ -7,7 +7,9 @@ import os
 import shutil
 import stat
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,12 +17,14 @@ from oceanpath.errors import ArtifactError, ExperimentError, StageError
 from oceanpath.pipeline import maintenance
 from oceanpath.pipeline.leases import in_use
 from oceanpath.pipeline.processes import machine, process_tag
-from oceanpath.pipeline.publish import PublishRequest, make, publish
+from oceanpath.pipeline.publish import PublishRequest, publish, publish_once
 from oceanpath.pipeline.stage import JOURNAL, Summary
 from oceanpath.pipeline.workspace import MANIFEST, PARTIAL, Workspace, read_manifest
 
+from ..recording import recorded
 
-def order(text: str = "hello", **more: object) -> PublishRequest:
+
+def order(text: str = "hello", **more: Any) -> PublishRequest:
     def write(out: Path) -> Summary:
         (out / "deep").mkdir()
         (out / "deep" / "a.txt").write_text(text)
@@ -68,11 +72,11 @@ def test_replacing_sets_the_old_one_aside_whole(workspace: Workspace) -> None:
 def test_forcing_replaces_what_was_published_before_and_nothing_that_was_since(workspace: Workspace) -> None:
     first = publish(workspace, order("first"))
     with in_use(workspace) as since:
-        assert make(workspace, order("second")) == (first, False)
+        assert publish_once(workspace, order("second")) == (first, False)
         time.sleep(0.02)  # longer than the clock of a file system may stand still
-        made = make(workspace, order("second"), since=since)
+        made = publish_once(workspace, order("second"), since=since)
         assert made is not None and made[1]
-        assert make(workspace, order("third"), since=since) == (made[0], False)
+        assert publish_once(workspace, order("third"), since=since) == (made[0], False)
     place = workspace.folder("stage", "toy", order().fingerprint)
     assert (place / "deep" / "a.txt").read_text() == "second"
 
@@ -147,7 +151,7 @@ def test_only_what_nobody_is_at_is_swept(workspace: Workspace) -> None:
             hold(workspace, letter * 32, process, age)
         kept += [path] if letter in "ab" else []
     (folder / ".odd.partial").mkdir()
-    workspace.sweep()
+    workspace.remove_unfinished()
     assert sorted(folder.iterdir()) == sorted(kept)
 
 
@@ -159,7 +163,7 @@ def test_what_was_killed_in_the_middle_of_a_small_thing_is_swept(workspace: Work
         links.mkdir(parents=True, exist_ok=True)
         (links / f".train@v1.2.{process}.12345678").symlink_to("nowhere")
     (links / ".unknown").touch()
-    workspace.sweep()
+    workspace.remove_unfinished()
     left = sorted(path.name.rpartition(".")[0].rpartition(".")[2] for path in (*locks.iterdir(), *links.iterdir()))
     assert left == ["", *[process_tag()] * 3]
 
@@ -218,7 +222,7 @@ def test_what_is_local_is_published_and_sealed_nowhere(tmp_path: Path) -> None:
 
     made = []
     for name in ("here", "there"):
-        one = PublishRequest("toy", "stage", 1, {}, lambda out, name=name: write(out, name))
+        one = PublishRequest("toy", "stage", 1, {}, partial(write, text=name))
         made.append(publish(Workspace(tmp_path / name), one))
         place = Workspace(tmp_path / name).folder("stage", "toy", one.fingerprint)
         assert (place / "local" / "place.txt").read_text() == name
@@ -230,7 +234,8 @@ def test_linked_files_are_sealed_without_being_read(workspace: Workspace, monkey
     first = publish(workspace, order())
     place = workspace.folder("stage", "toy", order().fingerprint)
     read: list[str] = []
-    monkeypatch.setattr("oceanpath.pipeline.publish.xxh3_of_file", lambda path: read.append(path.name) or "0" * 32)
+    digest = recorded(lambda path: "0" * 32, lambda path: read.append(path.name))
+    monkeypatch.setattr("oceanpath.pipeline.publish.xxh3_of_file", digest)
 
     def write(out: Path) -> Summary:
         (out / "linked.txt").hardlink_to(place / "deep" / "a.txt")
@@ -246,7 +251,7 @@ def test_linked_files_are_sealed_without_being_read(workspace: Workspace, monkey
 
 def test_what_was_published_before_is_told_newest_first(workspace: Workspace) -> None:
     assert workspace.earlier("toy") == ()
-    names = []
+    names: list[Path] = []
     for number in range(3):
         made = publish(workspace, PublishRequest("toy", "stage", 1, {"x": number}, order().write))
         place = workspace.folder("stage", "toy", made.fingerprint)
@@ -284,7 +289,7 @@ def journaled(seen: list[str], end: BaseException | None = None, kind: str = "st
 def test_work_with_a_journal_goes_on_where_a_dead_process_left_it(workspace: Workspace) -> None:
     seen: list[str] = []
     killed_work(workspace, "a third")
-    workspace.sweep()
+    workspace.remove_unfinished()
     manifest = publish(workspace, journaled(seen))
     assert seen == ["a third"]
     (place,) = (workspace.root / "runs" / "toy").iterdir()
@@ -305,7 +310,7 @@ def test_an_interrupt_leaves_the_journal_and_an_error_leaves_nothing(workspace: 
 
 @pytest.mark.parametrize("what", ["force", "other settings", "prune"])
 def test_what_nobody_goes_on_with_is_removed(workspace: Workspace, what: str) -> None:
-    left, seen = killed_work(workspace, "a third"), []
+    left, seen = killed_work(workspace, "a third"), list[str]()
     if what == "force":
         publish(workspace, journaled(seen), replace=True)
         assert seen == [""]

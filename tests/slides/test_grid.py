@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -14,18 +15,17 @@ from hypothesis import strategies as st
 from oceanpath.errors import ExperimentError, StageError
 from oceanpath.slides.grid import SNAP, plan_grid, select_patches, tissue_fractions
 from oceanpath.slides.patches import read_patches
-from oceanpath.slides.reader import open_slide
+from oceanpath.slides.reader import SlideReader, open_slide
 from oceanpath.slides.resolution import Resolution
 from oceanpath.slides.tissue import Tissue, find_tissue
 
 
-def slide(
-    width: int, height: int, mpp: tuple[float, float], downsamples: tuple[float, ...] = (1.0,)
-) -> SimpleNamespace:
+def slide(width: int, height: int, mpp: tuple[float, float], downsamples: tuple[float, ...] = (1.0,)) -> SlideReader:
     """What the geometry needs of a reader."""
-    return SimpleNamespace(
+    reader = SimpleNamespace(
         path=Path("s.svs"), width=width, height=height, mpp=Resolution(*mpp, "test"), level_downsamples=downsamples
     )
+    return cast(SlideReader, reader)
 
 
 @settings(deadline=None, max_examples=150)
@@ -119,7 +119,7 @@ def test_overlap_moves_the_step_only() -> None:
 
 
 def test_upsampling_and_small_slides_are_refused() -> None:
-    with pytest.raises(StageError, match=r"s\.svs: too coarse for extract\.target_mpp; expected 0\.5, got 28\.97"):
+    with pytest.raises(StageError, match=r"s\.svs: too low for extract\.target_mpp; expected 0\.5, got 28\.97"):
         plan_grid(slide(9000, 9000, (28.97, 28.97)), 256, 0.5)
     with pytest.raises(StageError, match="smaller than one patch; expected at least 512 x 512 px, got 511 x 9000 px"):
         plan_grid(slide(511, 9000, (0.25, 0.25)), 256, 0.5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import h5py
@@ -20,7 +21,7 @@ from oceanpath.artifacts.features.files import (
     scan_features,
     write_features,
 )
-from oceanpath.artifacts.features.folder import passed_over
+from oceanpath.artifacts.features.folder import describe_unused
 from oceanpath.errors import ArtifactError, ExperimentError
 
 REAL = Path(__file__).resolve().parents[2] / "../shared/data"
@@ -36,7 +37,12 @@ def write(path: Path, n: int = 6, dim: int = 4, seed: int = 0) -> Path:
     return path
 
 
-def foreign(path: Path, arrays: dict, file_attrs: dict | None = None, coord_attrs: dict | None = None) -> Path:
+def foreign(
+    path: Path,
+    arrays: Mapping[str, object],
+    file_attrs: Mapping[str, object] | None = None,
+    coord_attrs: Mapping[str, object] | None = None,
+) -> Path:
     with h5py.File(path, "w") as file:
         for name, values in arrays.items():
             file[name] = values
@@ -173,7 +179,7 @@ def test_numpy_files(tmp_path: Path) -> None:
         ({"weights": np.zeros((3, 2), "f4")}, "no features in this file; expected features .*got weights"),
     ],
 )
-def test_what_cannot_be_features_is_named(tmp_path: Path, arrays: dict, says: str) -> None:
+def test_what_cannot_be_features_is_named(tmp_path: Path, arrays: dict[str, np.ndarray], says: str) -> None:
     path = foreign(tmp_path / "bad.h5", arrays)
     with pytest.raises(ArtifactError, match=rf"bad\.h5.*{says}"):
         scan_features(path)
@@ -244,8 +250,10 @@ def test_folders_that_are_links_are_searched_and_broken_links_are_named(tmp_path
     assert found == {"a": folder / "link/a.h5", "gone": folder / "gone.h5"}
     with pytest.raises(ArtifactError, match=r"gone\.h5: the target of this link does not exist; got .*nowhere\.h5"):
         scan_features(found["gone"])
-    assert passed_over(folder, found.values()) == "1 without a suffix; circular links: loop"
-    assert passed_over(folder, [found["a"]]).startswith("1 .h5; 1 without a suffix; links without a target: gone.h5")
+    assert describe_unused(folder, found.values()) == "1 without a suffix; circular links: loop"
+    assert describe_unused(folder, [found["a"]]).startswith(
+        "1 .h5; 1 without a suffix; links without a target: gone.h5"
+    )
     (folder / "a.h5").symlink_to("../far/a.h5")
     assert find_features(folder)["a"] == folder / "a.h5", "one file under two paths is one"
 

@@ -161,7 +161,7 @@ def test_odd_archives(tmp_path: Path) -> None:
         scan_features(tmp_path / "text.npz")
 
 
-def test_a_run_starts_from_npy_and_npz(cohort: Any, capsys: pytest.CaptureFixture) -> None:
+def test_a_run_starts_from_npy_and_npz(cohort: Any, capsys: pytest.CaptureFixture[str]) -> None:
     for number, name in enumerate(cohort.names()):
         cohort.file(name).unlink()
         rows = np.random.default_rng(number).standard_normal((20, 8)).astype("f2")
@@ -171,7 +171,7 @@ def test_a_run_starts_from_npy_and_npz(cohort: Any, capsys: pytest.CaptureFixtur
     np.save(cohort.file("slide_03").with_suffix(".npy"), rows)
     cohort.file("slide_03").with_suffix(".npz").unlink()
     assert cohort.run("--to", "mmap") == 4
-    assert "slide_03.npy: no coordinates, while 15 others have them" in capsys.readouterr().err
+    assert "slide_03.npy: no coordinates, but 15 others have them" in capsys.readouterr().err
     cohort.toml = cohort.toml.replace("[mmap]\n", "[mmap]\ncoords = false\n")
     assert cohort.run("--to", "mmap") == 0
     cohort.file("slide_03").with_suffix(".npy").write_bytes(ODD["negative"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from oceanpath import plugins
 from oceanpath.errors import ExperimentError, StageError
 from oceanpath.slides import encoders
-from oceanpath.slides.encoders import ENCODERS, build_encoder, prepare_encoder
+from oceanpath.slides.encoders import ENCODERS, Encoder, build_encoder, prepare_encoder
 from oceanpath.slides.encoders.contract import check_contract, patches_per_second
 from oceanpath.slides.encoders.spec import EncoderOptions, EncoderSpec
 from oceanpath.stages.extract.settings import ExtractSettings
@@ -74,19 +75,19 @@ def test_a_module_of_the_current_folder_is_an_encoder(module: Path) -> None:
         ("float32", "shape and type"),
         ("nan", "finite"),
         ("moody", "reproducible"),
-        ("neighbours", "any number of patches largest difference"),
+        ("neighbours", "any number of patches the largest difference"),
         ("constant", "different patches differ"),
     ],
 )
 def test_an_encoder_that_breaks_the_contract_is_refused(module: Path, spoil: str, failure: str) -> None:
     with pytest.raises(
-        StageError, match=rf"encoder own_colours:spoilt_{spoil}: .*breaks its contract; got .*{failure}"
+        StageError, match=rf"encoder own_colours:spoilt_{spoil}: .*violates its contract; got .*{failure}"
     ):
         build_encoder(f"own_colours:spoilt_{spoil}", "cpu")
 
 
 def test_missing_attributes_are_named() -> None:
-    checks = check_contract(object())
+    checks = check_contract(cast(Encoder, object()))
     assert [check.passed for check in checks] == [False] and "dim, input_px" in checks[0].detail
 
 

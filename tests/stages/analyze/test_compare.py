@@ -13,6 +13,8 @@ from oceanpath.stats.delong import delong_test
 from oceanpath.stats.patients import patient_rows
 from oceanpath.tasks.classification import Classification
 
+from ...narrowing import required
+
 TASK = Classification(["neg", "pos"])
 QUICK = AnalyzeSettings(resamples=200)
 
@@ -58,9 +60,9 @@ def test_holm_is_one_family_over_all_variants_and_tests(make):
     cohort = make(patients=20)
     for seed in (1, 2, 3):
         cohort.add_variant(f"v{seed}", seed, skill=0.6 * seed)
-    tests = {}
+    tests: dict[tuple[frozenset[str], str], list[tuple[float, float]]] = {}
     for name, folder in cohort.variants.items():
-        found = compare.compare_variants(QUICK, folder, cohort.variants, selected=False)
+        found = required(compare.compare_variants(QUICK, folder, cohort.variants, selected=False))
         assert found["this"] == name and found["family"] == 18 and len(found["pairs"]) == 3
         for block in found["pairs"]:
             pair = frozenset((name, block["other"]))
@@ -69,7 +71,7 @@ def test_holm_is_one_family_over_all_variants_and_tests(make):
     assert len(tests) == 18
     assert all(len(both) == 2 and both[0] == both[1] for both in tests.values())
     raw, raised = zip(*(both[0] for both in tests.values()), strict=True)
-    expected, highest = {}, 0.0
+    expected, highest = dict[float, float](), 0.0
     for rank, p in enumerate(sorted(raw)):
         highest = max(highest, min(1.0, (18 - rank) * p))
         expected.setdefault(p, highest)
@@ -115,7 +117,7 @@ def test_the_order_of_rows_and_of_classes_does_not_matter(make):
         (lambda f: f.assign(slide_id=f["slide_id"].replace("s000", "s999")), "different slides"),
         (lambda f: f.assign(label=f["label"].where(f["slide_id"] != "s003", "pos")), "differ in label"),
         (lambda f: f.assign(patient_id=f["patient_id"].replace("p02", "p99")), "differ in patient"),
-        (lambda f: f.assign(role="val"), "only test rows"),
+        (lambda f: f.assign(role="val"), "not one test row per slide"),
     ],
 )
 def test_rows_that_are_not_the_same_are_refused(make, change, said):
@@ -144,7 +146,7 @@ def test_other_classes_are_refused(make):
     cohort = make()
     folder = cohort.add_variant("other", 1)
     predictions.write_cv_results(predictions.read_cv_results(folder) | {"classes": ["neg", "maybe"]}, folder)
-    with pytest.raises(StageError, match="variants predict different things"):
+    with pytest.raises(StageError, match="the variants predict different targets"):
         run(cohort)
 
 
@@ -174,14 +176,14 @@ def test_it_is_written_as_finite_json_and_read_back(make, out):
     assert line.startswith("selected base against other: AUROC ") and line.endswith(" after Holm over 3 tests")
     found["pairs"][0]["delong"]["p_holm"] = 2.0
     (out / compare.FILE).write_text(json.dumps(found))
-    with pytest.raises(ArtifactError, match="p-value is not one"):
+    with pytest.raises(ArtifactError, match="p-value is not between 0 and"):
         compare.read_comparison(out)
     found["pairs"][0]["delong"] = {"p": None, "p_holm": None}
     (out / compare.FILE).write_text(json.dumps(found))
     with pytest.raises(ArtifactError, match="without a reason"):
         compare.read_comparison(out)
     (out / compare.FILE).unlink()
-    with pytest.raises(ArtifactError, match="no readable"):
+    with pytest.raises(ArtifactError, match="cannot be read"):
         compare.read_comparison(out)
 
 

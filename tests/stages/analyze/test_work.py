@@ -42,7 +42,7 @@ def test_what_is_not_counted_is_named(make, out):
         def phase(self, text):
             phases.append(text)
 
-    phases = []
+    phases: list[str] = []
     work.run(QUICK, make().inputs, out, Phases())
     assert phases == ["compiling UMAP"]
 
@@ -88,7 +88,7 @@ def test_no_map_needs_a_reason(make, out):
     facts = json.loads((out / "analysis.json").read_text())
     facts["umap"]["reason"] = ""
     (out / "analysis.json").write_text(json.dumps(facts))
-    with pytest.raises(ArtifactError, match="no reason"):
+    with pytest.raises(ArtifactError, match="without a reason"):
         work.check(out)
 
 

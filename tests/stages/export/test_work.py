@@ -20,10 +20,11 @@ from oceanpath.serving.engine import Engine
 from oceanpath.stages.export import work
 from oceanpath.stages.export.settings import ExportSettings
 from oceanpath.stages.export.stage import STAGE
+from oceanpath.stages.export.torchscript_file import to_torchscript
 
 
 @pytest.fixture(scope="session")
-def exported(study, tmp_path_factory) -> Path:
+def exported(study, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("bundle")
     summary = resolve(STAGE.work)(ExportSettings(), study.inputs(), out, Quiet())
     resolve(STAGE.check)(out)
@@ -108,7 +109,7 @@ def test_nothing_of_the_machine_is_in_the_files(exported):
 
 def test_the_facts_say_what_the_numbers_are(exported):
     facts = bundle.read_facts(exported)
-    assert "The ensemble was not evaluated" in facts.performance.meaning
+    assert "The ensemble itself was not evaluated" in facts.performance.meaning
     assert "figures are of single members" in facts.performance.meaning
     assert facts.performance.slide["auroc"].value == 0.81
     assert facts.performance.patient["mcc"].reason == "one class only"
@@ -125,7 +126,7 @@ def test_the_card_says_the_same(exported):
         "60 slides of 30 patients",
         "0.810 (0.700 to 0.900)",
         "toy_encoder",
-        "The ensemble was not evaluated",
+        "The ensemble itself was not evaluated",
     ):
         assert words in card, words
 
@@ -143,12 +144,11 @@ def test_onnx_alone_when_asked(study, tmp_path, exported_before):
 
 
 def test_a_format_that_differs_is_never_sealed(study, tmp_path, monkeypatch, exported_before):
-    real = work.to_torchscript
 
     def other(module, dim, **how):
         with torch.inference_mode():
             module.members[0].head.bias += 0.01
-            content = real(module, dim, **how)
+            content = to_torchscript(module, dim, **how)
             module.members[0].head.bias -= 0.01
         return content
 

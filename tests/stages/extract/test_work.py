@@ -7,6 +7,7 @@ import re
 import shutil
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -34,11 +35,13 @@ from oceanpath.stages.extract.work import run, run_part
 from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.mmap.stage import STAGE as MMAP
 
+from ...narrowing import required
+
 REAL = Path(__file__).resolve().parents[3] / "../shared/data/slides_real"
 GLASS = (243, 242, 244)
 
 
-def settings(slides: Path | None, **keys: object) -> ExtractSettings:
+def settings(slides: Path | None, **keys: Any) -> ExtractSettings:
     return ExtractSettings(encoder="hed_stats", slides=slides, **keys)
 
 
@@ -113,7 +116,7 @@ def test_workers_and_paths_never_change_the_bytes(tmp_path: Path, cohort: Path) 
 # identity of parts
 
 
-def identities(keys: ExtractSettings, inputs: Inputs | None = None) -> dict[str, dict]:
+def identities(keys: ExtractSettings, inputs: Inputs | None = None) -> dict[str, dict[str, object]]:
     return {part.key: dict(part.identity) for part in parts(keys, inputs or Inputs())}
 
 
@@ -192,13 +195,13 @@ def test_two_slides_with_one_id_are_both_named(cohort: Path) -> None:
     ("keys", "says"),
     [
         ({"encoder": "hed_stat"}, "Did you mean hed_stats"),
-        ({"exclude": ("bb",)}, "excluded slides that do not exist"),
+        ({"exclude": ("bb",)}, "excluded slides do not exist"),
         ({"exclude": ("a", "b")}, "contains no slides"),
     ],
 )
-def test_wrong_keys(cohort: Path, keys: dict, says: str) -> None:
+def test_wrong_keys(cohort: Path, keys: dict[str, Any], says: str) -> None:
     with pytest.raises(ExperimentError, match=says):
-        parts(ExtractSettings(**({"encoder": "hed_stats", "slides": cohort} | keys)), Inputs())
+        parts(ExtractSettings.model_validate({"encoder": "hed_stats", "slides": cohort} | keys), Inputs())
 
 
 @pytest.mark.parametrize(("suffix", "extra"), [(".sdpc", "sdpc"), (".kfb", "kfb"), (".CZI", "czi")])
@@ -212,10 +215,8 @@ def test_vendor_formats_name_their_sdk(
     path = cohort / f"closed{suffix}"
     path.write_bytes(b"SDPC")
     assert "closed" in identities(settings(cohort))
-    says = (
-        rf'closed\{suffix}: \{suffix.lower()} slides are read by.*pip install "oceanpath\[{extra}\]".*extract\.exclude'
-    )
-    with pytest.raises(MissingExtraError, match=says) as reported:
+    message = rf'closed\{suffix}: \{suffix.lower()} slides need the package.*"oceanpath\[{extra}\]".*extract\.exclude'
+    with pytest.raises(MissingExtraError, match=message) as reported:
         one(path, tmp_path)
     assert reported.value.exit_code == 5
 
@@ -233,7 +234,7 @@ def test_another_version_of_an_sdk_is_another_part(cohort: Path, monkeypatch: py
 def test_no_folder_of_slides(tmp_path: Path) -> None:
     with pytest.raises(ExperimentError, match=r"data\.slides"):
         parts(settings(None), Inputs())
-    with pytest.raises(ExperimentError, match="no such folder of slides"):
+    with pytest.raises(ExperimentError, match="the folder of slides does not exist"):
         parts(settings(tmp_path / "gone"), Inputs())
 
 
@@ -249,14 +250,14 @@ def test_a_blank_slide_has_no_patches_and_is_named(tmp_path: Path, cohort: Path)
     summary = run(keys, Inputs(parts=extract(keys, Inputs(), tmp_path)), out, Quiet())
     resolve(STAGE.check)(out)
     assert summary.metrics["slides"] == 3 and summary.metrics["blank"] == 1
-    assert "blank, no patches: blank" in summary.lines
+    assert "blank, without patches: blank" in summary.lines
     meta = read_meta(out / "blank.h5")
     assert (meta.blank, meta.tissue_share, scan_features(out / "blank.h5").n) == (True, 0.0, 0)
     store = tmp_path / "store"
     store.mkdir()
     stored = resolve(MMAP.work)(MmapSettings(), Inputs(parents={"extract": out}), store, Quiet())
     assert Store(store).slide_ids == ["a", "b"] and read_blank(store) == ["blank"]
-    assert "1 blank, left out: blank" in stored.lines
+    assert "1 blank slides left out: blank" in stored.lines
 
 
 def test_results_of_tissue_detection_are_stored_and_drawn(tmp_path: Path, cohort: Path) -> None:
@@ -284,7 +285,7 @@ def test_tissue_outlines_are_used(tmp_path: Path, cohort: Path) -> None:
     outline(tmp_path / "roi", "b", (1024, 1024, 2048, 1536))
     keys = settings(cohort, tissue=tmp_path / "roi")
     folders = extract(keys, Inputs(), tmp_path)
-    result = {name: read_features(scan_features(folders[name] / f"{name}.h5"))[1] for name in "ab"}
+    result = {name: required(read_features(scan_features(folders[name] / f"{name}.h5"))[1]) for name in "ab"}
     assert result["a"].tolist() == [[0, 0], [0, 256]] and result["b"].tolist() == [[1024, 1024], [1536, 1024]]
     assert read_meta(folders["a"] / "a.h5").tissue_source == "geojson"
     before = identities(keys)
@@ -293,7 +294,7 @@ def test_tissue_outlines_are_used(tmp_path: Path, cohort: Path) -> None:
     assert after["a"] == before["a"] and after["b"] != before["b"]
     (tmp_path / "roi/b.geojson").unlink()
     with pytest.raises(
-        StageError, match=r"b\.svs: no tissue mask for this slide; expected b\.geojson or b\.png in roi/"
+        StageError, match=r"b\.svs: the slide has no tissue mask; expected b\.geojson or b\.png in roi/"
     ):
         extract(keys, Inputs(), tmp_path / "again")
 
@@ -328,7 +329,9 @@ def test_a_slide_that_is_damaged_inside(tmp_path: Path) -> None:
         ("CropBreastSlide.tiff", {"mpp": 0.5}, 48, "override"),
     ],
 )
-def test_real_slides_end_in_features(tmp_path: Path, name: str, keys: dict, patches: int, source: str) -> None:
+def test_real_slides_end_in_features(
+    tmp_path: Path, name: str, keys: dict[str, Any], patches: int, source: str
+) -> None:
     one(REAL / name, tmp_path, **keys)
     check_features(tmp_path)
     meta = read_meta(tmp_path / "x.h5")
@@ -345,7 +348,7 @@ def test_real_slides_end_in_features(tmp_path: Path, name: str, keys: dict, patc
         ("boxes_4levels.tiff", "smaller than one patch"),
         ("boxes_dicom/boxes_0.dcm", "smaller than one patch"),
         ("tiny_16x16.svs", "smaller than one patch"),
-        ("camelyon_overview_jpeg.dcm", r"too coarse for extract\.target_mpp; expected 0\.5, got 28\.969"),
+        ("camelyon_overview_jpeg.dcm", r"too low for extract\.target_mpp; expected 0\.5, got 28\.969"),
         ("broken_truncated.svs", "cannot open"),
     ],
 )
@@ -425,6 +428,7 @@ def test_undecodable_patches_are_left_out_on_request_and_counted(tmp_path: Path,
     (key,) = [key for key, folder in skipped.items() if (folder / "a.h5").is_file()]
     features, coords = read_features(scan_features(skipped[key] / "a.h5"))
     all_features, all_coords = read_features(scan_features(whole[key] / "a.h5"))
+    assert coords is not None and all_coords is not None
     kept = ~(all_coords == (256, 256)).all(axis=1)
     assert 0 < kept.sum() == len(kept) - 1
     assert np.array_equal(coords, all_coords[kept])
@@ -432,7 +436,7 @@ def test_undecodable_patches_are_left_out_on_request_and_counted(tmp_path: Path,
     assert read_meta(skipped[key] / "a.h5").undecodable_patches == 1
     (tmp_path / "all").mkdir()
     message = run(keys, Inputs(parts=skipped), tmp_path / "all", Quiet())
-    assert "1 patches left out, pixels cannot be decoded: a (1)" in message.lines
+    assert "1 patches left out because pixels cannot be decoded: a (1)" in message.lines
 
 
 def test_attributes_of_intact_slides_are_unchanged(tmp_path: Path, cohort: Path) -> None:

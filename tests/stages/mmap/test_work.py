@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -17,6 +18,8 @@ from oceanpath.pipeline.digests import DigestCache
 from oceanpath.pipeline.stage import Inputs, Quiet, Summary
 from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.mmap.work import run
+
+from ...narrowing import required
 
 
 def put(folder: Path, name: str, features: np.ndarray, coords: np.ndarray | None = None) -> Path:
@@ -54,7 +57,7 @@ def test_bags_are_the_files(folder: Path, tmp_path: Path) -> None:
     for i, name in enumerate("abc"):
         with h5py.File(folder / f"{name}.h5") as file:
             assert np.array_equal(store.features(i), file["features"][:].astype(np.float16))
-            assert np.array_equal(store.coords(i), file["coords"][:])
+            assert np.array_equal(required(store.coords(i)), file["coords"][:])
 
 
 @pytest.mark.parametrize("strategy", ["random", "spatial_stratified"])
@@ -63,7 +66,7 @@ def test_capping_keeps_rows_and_places_together(folder: Path, tmp_path: Path, st
     store = Store(tmp_path / "out")
     assert store.index.lengths.tolist() == [30, 100, 7]
     assert store.index.raw_lengths.tolist() == [30, 500, 7]
-    assert np.array_equal(store.features(1)[:, :2].astype(np.int32) * 256, store.coords(1))
+    assert np.array_equal(store.features(1)[:, :2].astype(np.int32) * 256, required(store.coords(1)))
 
 
 def test_adding_a_slide_changes_no_other_slides_rows(folder: Path, tmp_path: Path) -> None:
@@ -130,14 +133,14 @@ def test_large_values_fit_float32(folder: Path, tmp_path: Path) -> None:
 
 
 def test_no_source_and_two_sources_are_told(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ExperimentError, match="no slides and no features"):
+    with pytest.raises(ExperimentError, match="neither slides nor features"):
         run(MmapSettings(), Inputs(), tmp_path, Quiet())
     with pytest.raises(ExperimentError, match="one of the two"):
         run(MmapSettings(features=folder), Inputs(parents={"extract": folder}), tmp_path, Quiet())
 
 
 def test_a_full_disk_is_told_and_leaves_no_index(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, written = os.pwrite, []
+    real, written = os.pwrite, list[int]()
 
     def full(handle: int, data: memoryview, offset: int) -> int:
         if sum(written) > 3000:
@@ -168,7 +171,7 @@ def test_a_source_that_changes_while_it_is_read_is_refused(
 ) -> None:
     real = os.preadv
 
-    def meddling(handle: int, buffers: list, offset: int) -> int:
+    def meddling(handle: int, buffers: list[memoryview], offset: int) -> int:
         os.utime(folder / "b.h5", ns=(1, len(buffers)))
         return real(handle, buffers, offset)
 
@@ -196,7 +199,7 @@ def test_a_source_that_changes_after_it_was_digested_is_refused(
         (folder / "b.h5").unlink()
     (tmp_path / "out").mkdir()
     chosen = MmapSettings(features=folder, mode=mode, allow_missing=True)
-    with pytest.raises(ArtifactError, match=r"1 of 3 feature files changed since they were digested.*b\.h5"):
+    with pytest.raises(ArtifactError, match=r"1 of 3 feature files changed during this run.*b\.h5"):
         run(chosen, inputs, tmp_path / "out", Quiet())
     assert not list((tmp_path / "out").glob("*.npz"))
 
@@ -213,7 +216,7 @@ def test_a_file_that_appears_after_the_folder_was_digested_waits_for_the_next_st
 
 def test_files_without_places_beside_others_are_named_left_out_or_taken_as_asked(folder: Path, tmp_path: Path) -> None:
     put(folder, "d", np.ones((4, 6), np.float32))
-    with pytest.raises(ArtifactError, match=r"1 of 4.*d\.h5: no coordinates, while 3.*a\.h5.*allow_missing"):
+    with pytest.raises(ArtifactError, match=r"1 of 4.*d\.h5: no coordinates, but 3.*a\.h5.*allow_missing"):
         build(folder, tmp_path / "refused")
     assert build(folder, tmp_path / "less", allow_missing=True).metrics["left_out"] == 1
     assert Store(tmp_path / "less").slide_ids == ["a", "b", "c"]
@@ -229,7 +232,7 @@ def test_files_without_places_beside_others_are_named_left_out_or_taken_as_asked
 @pytest.mark.parametrize("cap", [None, 70])
 @pytest.mark.parametrize("how", [{}, {"chunks": (1, 6)}, {"chunks": (7, 4)}, {"compression": "gzip"}])
 def test_every_layout_gives_the_same_store(
-    folder: Path, tmp_path: Path, how: dict, cap: int | None, monkeypatch: pytest.MonkeyPatch
+    folder: Path, tmp_path: Path, how: dict[str, Any], cap: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hdf5_rows, "BLOCK_BYTES", 1000)
     monkeypatch.setattr(hdf5_rows, "TILES_BYTES", 1000)
@@ -273,7 +276,7 @@ def test_a_value_that_bfloat16_cannot_hold_is_refused(folder: Path, tmp_path: Pa
     features = np.ones((4, 6), np.float32)
     features[2, 3] = np.finfo(np.float32).max
     put(folder, "d", features, np.zeros((4, 2), np.int32))
-    with pytest.raises(ArtifactError, match=r"d\.h5.*do not fit.*bfloat16.*float32"):
+    with pytest.raises(ArtifactError, match=r"d\.h5.*overflow.*bfloat16.*float32"):
         build(folder, tmp_path / "out", dtype="bfloat16")
     features[2, 3] = np.nan
     put(folder, "d", features, np.zeros((4, 2), np.int32))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -129,7 +131,7 @@ def test_leading_zeros_stay(bench: Bench) -> None:
     assert read_fold(out, 0)["patient_id"].iloc[0] == "000"
 
 
-BAD = {
+BAD: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], dict[str, Any], list[str]]] = {
     "no patient column": (lambda f: f.drop(columns="case_id"), {}, ["'case_id'", "one_slide_per_patient = true"]),
     "alias offered": (lambda f: f, {"patient_id": "patient_id"}, ['Set data.patient_id = "case_id"']),
     "no label column": (lambda f: f.rename(columns={"label": "response"}), {}, ['Set data.label = "response"']),
@@ -149,7 +151,7 @@ BAD = {
     "other label": (
         lambda f: f.assign(label=f["label"].where(f.index != 0, "?")),
         {},
-        ["1 with a label that is not a class"],
+        ["1 with a label that is no class"],
     ),
 }
 
@@ -197,7 +199,7 @@ def test_the_flow_adds_up(bench: Bench, tmp_path: Path) -> None:
             "excluded on request": 1,
             "in the table, without features": 6,
             "without a label": 2,
-            "with a label that is not a class": 1,
+            "with a label that is no class": 1,
             "without a patient": 1,
         },
         "not_in_table": 1,
