@@ -216,7 +216,7 @@ def test_a_gradient_is_clipped_to_the_norm_that_was_set(store: Store, monkeypatc
 def test_too_many_bad_steps_end_the_fit_with_the_slides(store: Store) -> None:
     settings = QUICK.model_copy(update={"skip_limit": 2})
     module = module_of(settings, loss=lambda logits, labels: logits.sum(dim=1) * float("inf"))
-    with pytest.raises(StageError, match=r"slide_\d\d.*2 training steps in a row"):
+    with pytest.raises(StageError, match=r"slide_\d\d.*2 consecutive training steps"):
         fit(module, store)
 
 

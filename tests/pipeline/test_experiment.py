@@ -27,7 +27,7 @@ from .conftest import CountSettings
         ("[count]\nfactor = 'x'\n", ["[count] factor", "valid integer", "got 'x'"]),
         ("[count\n", ["toy.toml", "not valid TOML"]),
         ('extends = "gone.toml"\n', ["gone.toml", "does not exist"]),
-        ('extends = "toy.toml"\n', ["circle"]),
+        ('extends = "toy.toml"\n', ["cycle"]),
         ("[[variant]]\nread.upper = true\n", ["every [[variant]] needs a name"]),
         ('[[variant]]\nname = "base"\n', ["variant names", "base"]),
         ('[[variant]]\nname = "v"\ncount.factro = 1\n', ["toy.toml variant v [count]", "Did you mean 'factor'"]),

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from oceanpath.cli.ledger.history import AsJson, Workspace, find_run, open_ledger
+from oceanpath.cli.ledger.history import JsonFlag, Workspace, find_run, open_ledger
 from oceanpath.cli.options import FILE, Common, verb
 from oceanpath.cli.table import paragraph
 from oceanpath.errors import ExitCode, ExperimentError
@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
     app.command()(export)
 
 
-def diff(a: Run, b: Run, workspace: Workspace = Path("outputs"), as_json: AsJson = False) -> int:
+def diff(a: Run, b: Run, workspace: Workspace = Path("outputs"), as_json: JsonFlag = False) -> int:
     """Compare settings, inputs, versions and metrics of two runs."""
     with open_ledger(workspace) as ledger:
         runs = [find_run(ledger, which) for which in (a, b)]
@@ -50,7 +50,10 @@ def export(
     workspace: Workspace = Path("outputs"),
     form: Annotated[str, typer.Option("--format", help="Output format: json or csv.")] = "json",
 ) -> int:
-    """Print every run, step and metric: one JSON document, or CSV with one line per metric."""
+    """Print every run, step and metric, as one JSON document or as CSV.
+
+    CSV has one line per metric.
+    """
     if form not in ("json", "csv"):
         raise ExperimentError("unknown format", where="--format", expected="json or csv", got=form)
     with open_ledger(workspace) as ledger:

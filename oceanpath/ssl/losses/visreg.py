@@ -5,8 +5,9 @@
     q_i    = √2 erfinv(2 i / (B + 1) - 1),  i = 1 … B
     loss   = (1 - λ) mean ‖z_v - mean_v z‖² + λ (centre + scale + shape)
 
-σ is detached in the shape term, so that only the scale term changes it. The mean is subtracted there for the same
-reason; σ is the unbiased standard deviation.
+σ is the unbiased standard deviation. The paper detaches σ in the shape term; here its gradient is taken, so that the
+shape term cannot change a scale: detached, it pulls all projections towards zero with a force that grows with 1 / σ,
+and batches of 8 collapse.
 """
 
 from __future__ import annotations
@@ -29,6 +30,6 @@ def visreg(z: Tensor, directions: Tensor) -> Tensor:
     deviation = (z.var(dim=0) + SMALLEST**2).sqrt()
     ranks = torch.arange(1, len(z) + 1, dtype=z.dtype, device=z.device)
     quantiles = math.sqrt(2.0) * torch.erfinv(2.0 * ranks / (len(z) + 1) - 1.0)
-    projected = ((z - mean) / (deviation.detach() + SMALLEST)) @ directions.to(z)
+    projected = ((z - mean) / (deviation + SMALLEST)) @ directions.to(z)
     shape = (projected.sort(dim=0).values - quantiles.unsqueeze(1)).square().mean()
     return mean.square().mean() + (deviation - 1.0).square().mean() + shape

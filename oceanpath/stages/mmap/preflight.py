@@ -11,7 +11,7 @@ from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.tables import Expected
 
 LEAST = {"float16": 0.25, "bfloat16": 0.25, "float32": 0.5}
-"""Stored type → minimum size of the store relative to the files, whose features are float64 at most."""
+"""Stored type → minimum size of the store relative to the files, whose features are at most float64."""
 
 
 def preflight(settings: MmapSettings, sources: ParentSources) -> Preview:
@@ -23,19 +23,19 @@ def preflight(settings: MmapSettings, sources: ParentSources) -> Preview:
     if folder is None or not folder.is_dir():
         return Preview()
     from oceanpath.artifacts.features.folder import find_features  # loads numpy
-    from oceanpath.stages.mmap.limit import wanted_slides
+    from oceanpath.stages.mmap.limit import selected_slides
 
-    problems, files, wanted = list[OceanPathError](), dict[str, Path](), None
+    problems, files, selected = list[OceanPathError](), dict[str, Path](), None
     with collected(problems):
         files = find_features(folder)
     with collected(problems):
-        wanted = wanted_slides(settings, Inputs()) if settings.manifest and settings.manifest.exists() else None
+        selected = selected_slides(settings, Inputs()) if settings.manifest and settings.manifest.exists() else None
     problems += _broken(settings, folder, files)
     left_out = LeftOut()
     if "extract" in sources.parents:
         sources.check("extract", [NAME])
         left_out = read_left_out(folder)
-    slides = frozenset(files) if wanted is None else wanted & files.keys()
+    slides = frozenset(files) if selected is None else selected & files.keys()
     known = None if "curate" in sources.names or problems else Expected(slides, left_out.without(slides))
     return Preview(tuple(problems), expected=known, bytes=_size(settings, [files[name] for name in slides]))
 
@@ -47,7 +47,7 @@ def _broken(settings: MmapSettings, folder: Path, files: dict[str, Path]) -> lis
         return []
     do = "Restore their targets, or set data.allow_missing = true to continue without them."
     got = f"{len(broken)} of {len(files)}: {', '.join(broken[:5])}"
-    return [ExperimentError("feature files that are links without a target", where=folder, got=got, do=do)]
+    return [ExperimentError("feature files are links without a target", where=folder, got=got, do=do)]
 
 
 def _size(settings: MmapSettings, paths: list[Path]) -> int:

@@ -136,7 +136,7 @@ def test_labels_that_are_nearly_a_class(save) -> None:
     text = said(read(save(frame(label=["Neg", "pos"] * 2))))
     assert "a class has no slide; expected neg, got Neg (2), pos (2). Did you mean 'Neg' for 'neg'?" in text
     text = said(read(save(frame(label=["neg", "pos", "Neg", "p os"]))))
-    assert "labels look like a class and are none; got 'Neg' (1) beside 'neg', 'p os' (1) beside 'pos'" in text
+    assert "labels resemble a class but are not one; got 'Neg' (1) resembles 'neg', 'p os' (1) resembles 'pos'" in text
 
 
 def test_all_problems_are_told_at_once(save) -> None:

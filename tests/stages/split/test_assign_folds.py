@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from oceanpath.errors import ExperimentError
-from oceanpath.stages.split.assign_folds import assign_folds
 from oceanpath.stages.split.settings import SplitSettings
+
+from .conftest import assign_folds
 
 CLASSES = ("NR", "R")
 

@@ -21,7 +21,7 @@ class Sdk:
     extra: str
     """The extra of OceanPath that installs it."""
     note: str = ""
-    """What to know before installing it."""
+    """Note for the user before installing it."""
     libraries: tuple[str, ...] = ()
     """Folders of the package with its shared libraries."""
 
@@ -47,9 +47,9 @@ SDKS: Mapping[str, Sdk] = {
 
 
 def sdk_of(path: Path) -> Sdk:
-    """The SDK for a slide, which is installed.
+    """The installed SDK for a slide.
 
-    Raises: MissingExtraError: it is not installed; the message gives the command that installs it.
+    Raises: MissingExtraError: it is not installed; the error contains the command that installs it.
     """
     sdk = SDKS[path.suffix.lower()]
     if installed(path):
@@ -60,7 +60,9 @@ def sdk_of(path: Path) -> Sdk:
         "or leave the slide out with extract.exclude."
     )
     suffix = path.suffix.lower()
-    raise MissingExtraError(f"{suffix} slides are read by {sdk.package}, which is not installed", where=path, do=do)
+    raise MissingExtraError(
+        f"{suffix} slides need the package {sdk.package}, which is not installed", where=path, do=do
+    )
 
 
 def installed(path: Path) -> str:
@@ -74,8 +76,8 @@ def installed(path: Path) -> str:
 def sdk_environment(sdk: Sdk) -> dict[str, str]:
     """The environment of a process that loads the SDK.
 
-    The dynamic loader reads LD_LIBRARY_PATH when a process starts, so a package whose libraries do not record where
-    they find each other can only be loaded by a process that is started for it.
+    The dynamic loader reads LD_LIBRARY_PATH when a process starts, so a package whose libraries do not record each
+    other's location can be loaded only by a process that is started for it.
     """
     environment = python_environment()
     spec = util.find_spec(sdk.package) if sdk.libraries else None
