@@ -8,10 +8,11 @@
                     "folds": [{"fold", "n", "n_patients", metric: record, ...}],
                     "notes": [text], "cohort_flow": as in `oceanpath.artifacts.folds`, or null}
 
-A record is {"value", "low", "high", "n", "n_patients", "resamples", "redrawn"}: the number, its percentile interval
-over resampled patients, the numbers of rows and patients, the number of resamples, and how many of them were drawn
-again because a stratum (a class) was missing. low and high are null, with a "reason", where no interval exists. A
-number that is undefined is {"value": null, "reason": text}, never NaN. Where the evaluation is "selected" (its rows
+A record is {"value", "low", "high", "n", "n_patients", "resamples", "redrawn", "method"}: the number, its interval, the
+numbers of rows and patients, the number of resamples, how many of them were drawn again because a stratum (a class) was
+missing, and the method of the interval; a method in closed form uses no resamples. low and high are null, with a
+"reason" and without a method, where no interval exists. A number that is undefined is {"value": null, "reason": text},
+never NaN. Where the evaluation is "selected" (its rows
 also selected something), every record holds "selected": true as well.
 
 All levels and baselines hold the same metrics: those of the task (`oceanpath.tasks`). For classification these are
