@@ -76,7 +76,6 @@ class Method(nn.Module, ABC):
     loss, the highest LiDAR."""
     least_bags: ClassVar[int] = 2
     """Minimum number of bags per batch."""
-    needs_labels: ClassVar[bool] = False
 
     def __init__(self, aggregator: BaseMIL, head: nn.Module) -> None:
         super().__init__()
@@ -86,6 +85,11 @@ class Method(nn.Module, ABC):
     def aggregator(self) -> BaseMIL:
         """The aggregator that is trained."""
         return self.student.aggregator
+
+    @property
+    def encoder(self) -> BaseMIL:
+        """The aggregator that is published and monitored: the student's, unless a method uses its teacher's."""
+        return self.aggregator
 
     @property
     def views(self) -> ViewRequest:

@@ -40,6 +40,11 @@ class JEPA(Method):
         self.settings = settings
 
     @property
+    def encoder(self) -> BaseMIL:
+        """The teacher's aggregator, as in the paper."""
+        return self.teacher.module
+
+    @property
     def views(self) -> ViewRequest:
         """See `Method.views`."""
         return ViewRequest(global_views=1, local_views=self.settings.blocks, is_blocks=True)
