@@ -80,7 +80,8 @@ def build_app(word: str = "", *, helps: bool = True) -> typer.Typer:
 def render_help() -> str:
     """The page of ``oceanpath --help``, which ``python docs/generate.py`` writes to `help.txt`."""
     command = typer.main.get_command(build_app())
-    context = typer.Context(command, info_name="oceanpath", terminal_width=WIDTH, max_content_width=WIDTH)
+    settings = {**command.context_settings, "terminal_width": WIDTH, "max_content_width": WIDTH}
+    context = typer.Context(command, info_name="oceanpath", **settings)
     return command.get_help(context) + "\n"
 
 

@@ -38,7 +38,7 @@ def predict(
     ] = "",
     weights: Annotated[Path | None, typer.Option("--weights", help="Local file of the encoder's weights.")] = None,
 ) -> int:
-    """Predict slides with a bundle, from features or from slides; the results equal those of `serve`."""
+    """Predict slides or feature files with a bundle; the results equal those of `serve`."""
     from oceanpath.artifacts.bundle.folder import read_bundle
     from oceanpath.artifacts.features.folder import find_features, passed_over
     from oceanpath.cli.predict_slides import features_of

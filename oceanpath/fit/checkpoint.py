@@ -58,7 +58,9 @@ def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> Checkpoin
         model.load_state_dict(contents["state"], strict=True)
     except (ExperimentError, RuntimeError) as error:
         message = " ".join(str(error).split())  # torch's message has several lines
-        raise ArtifactError("the weights of the checkpoint do not match its settings", where=path, got=message) from error
+        raise ArtifactError(
+            "the weights of the checkpoint do not match its settings", where=path, got=message
+        ) from error
     return Checkpoint(model.eval().to(device), objective)
 
 

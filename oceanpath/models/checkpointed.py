@@ -1,4 +1,4 @@
-"""Gradient checkpointing: intermediate results of the forward pass are recomputed in the backward pass instead of stored.
+"""Gradient checkpointing: intermediate results are recomputed in the backward pass instead of stored.
 
 Chen, Xu, Zhang and Guestrin, "Training Deep Nets with Sublinear Memory Cost", 2016. Without gradients (and
 so in exports) these functions do nothing. Both passes draw the same random numbers.

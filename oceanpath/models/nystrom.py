@@ -3,7 +3,7 @@
     A V ≈ softmax(Q K̃ᵀ) · ( softmax(Q̃ K̃ᵀ)⁺ · ( softmax(Q̃ Kᵀ) V ) )        Q̃, K̃: means of consecutive tokens (landmarks)
 
 plus a depthwise convolution of V along the sequence. A sequence of n tokens is padded at its start to a multiple of
-the landmarks. Unlike in the authors' code, padding is excluded from all means and softmaxes, landmarks without tokens are
+the landmarks. Unlike in the authors' code, padding is excluded from means and softmaxes, landmarks without tokens are
 left out, and the initial scale of the pseudo-inverse is per matrix, so that neither padding nor other bags matter. The
 pseudo-inverse is float32 (float64 for a float64 model) even under autocast.
 
@@ -150,5 +150,7 @@ def _inverse(x: Tensor, iterations: int) -> Tensor:
     identity = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
     for _ in range(iterations):
         xz = torch.matmul(x, z)
-        z = 0.25 * torch.matmul(z, 13 * identity - torch.matmul(xz, 15 * identity - torch.matmul(xz, 7 * identity - xz)))
+        z = 0.25 * torch.matmul(
+            z, 13 * identity - torch.matmul(xz, 15 * identity - torch.matmul(xz, 7 * identity - xz))
+        )
     return z

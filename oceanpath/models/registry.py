@@ -83,7 +83,7 @@ def settings_of(name: str) -> type[ModelSettings]:
 def parse_model(raw: Mapping[str, Any]) -> ModelSettings:
     """The settings of a `[model]` table; the default architecture is ABMIL.
 
-    Raises: ExperimentError: unknown name, unknown key or a value out of range; the error suggests the nearest known name.
+    Raises: ExperimentError: unknown name, unknown key or value out of range; the error suggests the nearest name.
     """
     name = str(raw.get("name", "abmil"))
     entry = _entry(name)

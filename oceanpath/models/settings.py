@@ -182,7 +182,7 @@ class BiMambaSettings(PatchModelSettings):
     chunk: int = Field(128, ge=1)
     """Patches per matrix of the scan; affects only speed and rounding."""
     kernels: Literal["auto", "torch", "mamba_ssm"] = "auto"
-    """Implementation of the scan on CUDA: auto is mamba_ssm if it is installed, otherwise torch. A CPU always uses torch."""
+    """Implementation of the scan: auto is mamba_ssm on CUDA if it is installed, otherwise torch."""
 
     @model_validator(mode="after")
     def _even_channels(self) -> Self:

@@ -120,7 +120,10 @@ def sample_rows(
     """
     if cap is None or n <= cap.max_patches:
         return None
-    what, limit = "the slide exceeds the model's cap on patches and therefore needs", f"at most {cap.max_patches} patches"
+    what, limit = (
+        "the slide exceeds the model's cap on patches and therefore needs",
+        f"at most {cap.max_patches} patches",
+    )
     if not slide_id:
         do = "Send the slide id, by which patches are sampled."
         raise MissingSlideIdError(f"{what} a slide id", expected=limit, got=n, do=do)

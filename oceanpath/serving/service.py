@@ -24,8 +24,8 @@ from oceanpath.serving.signatures import SLIDE
 
 COORDS = "coords"
 MAX_PARALLEL = 2
-"""Number of requests that are decoded or computed at the same time; the others wait. Inferences share the threads of one
-onnxruntime session, one per core, so two in parallel take no longer than two in sequence."""
+"""Number of requests that are decoded or computed at the same time; the others wait. Inferences share the threads of
+one onnxruntime session, one per core, so two in parallel take no longer than two in sequence."""
 
 
 class Service:
@@ -66,7 +66,9 @@ class Service:
         slide = slide.with_defaults(encoder, slide_id)
         if body.coords is not None:
             if slide.coords is not None:
-                raise MalformedError("both files of the form contain coordinates", expected="coordinates in one of them")
+                raise MalformedError(
+                    "both files of the form contain coordinates", expected="coordinates in one of them"
+                )
             slide = replace(slide, coords=decode_coords(body.coords, self.limits))
         return slide, self.engine.predict(slide.features, slide.coords, slide.provenance)
 

@@ -159,7 +159,9 @@ def _polygons(path: Path) -> Iterator[list[Ring]]:
         coordinates = list(_geometries(json.loads(path.read_text(encoding="utf-8"))))
         polygons = [[[(float(x), float(y)) for x, y, *_ in ring] for ring in rings] for rings in coordinates]
     except (OSError, UnicodeDecodeError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ArtifactError("the contours cannot be read", where=path, expected="GeoJSON polygons", got=error) from error
+        raise ArtifactError(
+            "the contours cannot be read", where=path, expected="GeoJSON polygons", got=error
+        ) from error
     if not polygons:
         do = "For a slide without tissue use a black mask image, or leave it out with extract.exclude."
         raise ArtifactError("no polygons in this file", where=path, expected="GeoJSON polygons", do=do)

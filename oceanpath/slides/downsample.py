@@ -1,4 +1,4 @@
-"""Downsampling by a whole factor: means of blocks of pixels."""
+"""Downsampling by an integer factor: means of blocks of pixels."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class BlockMeans:
     def __call__(self, pixels: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
         """Write the means of `pixels` [height · factor, width · factor, 3] to `out` [height, width, 3].
 
-        Rows are added first, then columns, one colour at a time. These are long loops; a sum over axes would have inner loops
-        of three bytes.
+        Rows are added first, then columns, one colour at a time. These are long loops; a sum over axes would have inner
+        loops of three bytes.
         """
         k, down, sums = self._factor, self._down, self._sums
         lines = pixels.reshape(len(out), k, -1)

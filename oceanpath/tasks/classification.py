@@ -35,8 +35,9 @@ class Classification(Task):
     """One class per slide; values are probabilities, targets are class numbers."""
 
     name = "classification"
-    stratum, merge = "class", "merge classes"
-    unusable = "with a label that is not a class"
+    stratum = "class"
+    merge = "join classes with split.merge, or leave the class out with split.drop"
+    unusable = "with a label that is no class"
     main_metric, main_title = "auroc", "AUROC"
     within_folds = WITHIN_FOLDS
     metrics = ("auroc", WITHIN_FOLDS, "auprc", "balanced_accuracy", "f1", "mcc", "kappa", "accuracy", "brier", "ece")
@@ -99,7 +100,9 @@ class Classification(Task):
     def validate_labels(self, labels: Sequence[str], where: object) -> None:
         """Raise ArtifactError unless every label is a class."""
         if unknown := sorted(set(labels) - set(self.classes)):
-            raise ArtifactError("a label is not a class of the model", where=where, expected=[*self.classes], got=unknown)
+            raise ArtifactError(
+                "a label is not a class of the model", where=where, expected=[*self.classes], got=unknown
+            )
 
     def validate_predictions(self, frame: pd.DataFrame, where: object) -> None:
         """Raise ArtifactError unless labels are classes and probabilities are valid."""
@@ -118,7 +121,9 @@ class Classification(Task):
         if monitor == "val_loss":
             return (loss,)
         if (area := scores["val_auroc"]) is None:
-            raise StageError("the validation rows contain only one class", expected=monitor, do="Set train.monitor=val_loss.")
+            raise StageError(
+                "the validation rows contain only one class", expected=monitor, do="Set train.monitor=val_loss."
+            )
         return -area, loss
 
     def decision_facts(self, values: Floats, targets: Labels) -> dict[str, Any]:
@@ -171,7 +176,11 @@ class Classification(Task):
     def notes(self, targets: Labels) -> list[str]:
         """Classes without test rows."""
         absent = [name for i, name in enumerate(self.classes) if i not in targets]
-        return [f"absent_classes: no test rows of {', '.join(absent)}; averages over classes exclude them"] if absent else []
+        return (
+            [f"absent_classes: no test rows of {', '.join(absent)}; averages over classes exclude them"]
+            if absent
+            else []
+        )
 
     def review(self, labels: Sequence[str], values: Floats) -> Review:
         """Most probable classes, and the probability of the true class."""

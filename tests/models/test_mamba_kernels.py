@@ -77,7 +77,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
         module = ModuleType(name)
         module.__spec__ = ModuleSpec(name, None)
         monkeypatch.setitem(sys.modules, name, module)
-    sys.modules["mamba_ssm.ops.triton.ssd_combined"].mamba_chunk_scan_combined = remember
+    vars(sys.modules["mamba_ssm.ops.triton.ssd_combined"])["mamba_chunk_scan_combined"] = remember
     monkeypatch.setattr(mamba_kernels, "_on_cuda", lambda x: True)
     return seen
 

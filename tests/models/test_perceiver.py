@@ -8,6 +8,7 @@ import torch
 from oceanpath.errors import ExperimentError
 from oceanpath.models.attention import FeedForward
 from oceanpath.models.base import BaseMIL
+from oceanpath.models.perceiver import Perceiver
 from oceanpath.models.registry import build_aggregator, parse_model
 from oceanpath.models.verify.contract import packed_padded_and_single_agree, ragged, streamed_and_whole_agree
 
@@ -53,6 +54,7 @@ def test_several_reads_keep_the_laws(more: dict[str, Any]) -> None:
 @torch.no_grad()
 def test_one_read_of_one_block_is_the_formula() -> None:
     model, h = build(layers=1, latents=1, heads=1), torch.randn(1, 7, DIM, dtype=torch.float64)
+    assert isinstance(model, Perceiver)
     embedding, attention = model.forward_features(h, return_attention=True)
     hidden = model.patches(h)
     k, v = model.keys_values(hidden).chunk(2, dim=-1)

@@ -29,7 +29,7 @@ def test_no_more_than_a_block_of_patches_is_read_at_once(name: str) -> None:
     torch.manual_seed(0)
     model = build_aggregator(parse_model(small(name)), DIM).eval()
     seen: list[int] = []
-    model.patches.register_forward_hook(lambda module, given, out: seen.append(out.shape[-2]))
+    model.get_submodule("patches").register_forward_hook(lambda module, given, out: seen.append(out.shape[-2]))
     with streaming.limits(10, 64):
         model.forward_packed(ragged([300, 1, 65], DIM))
     assert 60 < max(seen) <= 64

@@ -47,6 +47,8 @@ class TableQuery:
     """Whether ids that resemble each other are known to be different."""
     encoding: str = ""
     sheet: str = ""
+    columns: tuple[str, ...] = ()
+    """Names of further columns to read as they are."""
 
 
 def slide_problems(table: UserTable, slides: list[str], query: TableQuery) -> list[OceanPathError]:

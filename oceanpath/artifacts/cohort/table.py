@@ -6,8 +6,8 @@ numbers or resemble each other, duplicate slides, and labels that are not a clas
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from oceanpath.artifacts.cohort.checks import TableQuery as TableQuery
@@ -39,6 +39,8 @@ class CohortTable:
     """Keys of the query without a column in the table; their cells are empty."""
     problems: Sequence[OceanPathError] = ()
     """Problems of the table."""
+    columns: Mapping[str, list[str]] = field(default_factory=dict)
+    """`TableQuery.columns` → their cells."""
 
 
 def read_slide_ids(path: Path, query: TableQuery) -> list[str]:
@@ -77,8 +79,24 @@ def read_cohort(path: Path, query: TableQuery) -> CohortTable:
             labels = [query.target.read_label(cell) for cell in labels]
             problems += query.target.label_problems(labels, f"{table.path} column {query.label}")
     problems += [lost for key in at if key != "label" for lost in lost_digits(table, at[key], f"data.{key}")]
+    further = _further_columns(table, query.columns, problems)
     places = [table.place([row]) for row in range(len(slides))]
-    return CohortTable(slides, patients, labels, places, _notes(table, at), frozenset(wanted.keys() - at), problems)
+    absent = frozenset(wanted.keys() - at)
+    return CohortTable(slides, patients, labels, places, _notes(table, at), absent, problems, further)
+
+
+def _further_columns(table: UserTable, names: Sequence[str], problems: list[OceanPathError]) -> dict[str, list[str]]:
+    """Name → cells; columns that are missing, or there twice, are added to `problems`."""
+    found = dict[str, list[str]]()
+    for name in names:
+        with collected(problems):
+            at = table.position(name)
+            if at is None:
+                known = table.names()
+                do = f"Did you mean '{close[0]}'?" if (close := nearest(name, known)) else ""
+                raise ExperimentError(f"no column '{name}'", where=table.path, expected=", ".join(known), do=do)
+            found[name] = table.column(at)
+    return found
 
 
 def _positions(table: UserTable, wanted: dict[str, str], problems: list[OceanPathError]) -> dict[str, int]:

@@ -38,7 +38,7 @@ class FeatureMeta:
     encoder_revision: str = ""
     """Commit or version of the encoder's weights; empty if unknown, and in files of earlier versions."""
     weights_sha256: str = ""
-    """The same for the file of weights."""
+    """The same for the weights file."""
     reader: str = ""
     """Reader of the pixels: `tiff_tiles`, `openslide` or another; empty in files of earlier versions."""
     reader_reason: str = ""

@@ -27,7 +27,7 @@ def bench_extract(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for JSON, table and plot.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
-    """Measure reading 20x patches of a 40x slide against OpenSlide, and extraction from end to end."""
+    """Compare reading patches with OpenSlide, and time an extraction."""
     prepare_folders(out=out, scratch=scratch)
     from oceanpath.bench.extract import (
         bench_extraction,

@@ -30,7 +30,7 @@ def bench_models(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for models.json and models.png.")] = None,
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> int:
-    """Measure a padded and a packed training step, and inference and memory by bag size."""
+    """Measure training steps, and inference by bag size. Variants of a step: padded, packed, bfloat16, checkpoint."""
     selected = names or aggregator_names()
     for name in selected:
         settings_of(name)

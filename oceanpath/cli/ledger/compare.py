@@ -50,7 +50,10 @@ def export(
     workspace: Workspace = Path("outputs"),
     form: Annotated[str, typer.Option("--format", help="Output format: json or csv.")] = "json",
 ) -> int:
-    """Print every run, step and metric: one JSON document, or CSV with one line per metric."""
+    """Print every run, step and metric, as one JSON document or as CSV.
+
+    CSV has one line per metric.
+    """
     if form not in ("json", "csv"):
         raise ExperimentError("unknown format", where="--format", expected="json or csv", got=form)
     with open_ledger(workspace) as ledger:

@@ -25,7 +25,7 @@ def open_ledger(workspace: Path) -> Ledger:
 
 
 def find_run(ledger: Ledger, which: str) -> Row:
-    """A run by number, experiment or prefix of a fingerprint; empty: the last. Raises: ExperimentError: there is none."""
+    """A run by number, experiment or prefix of a fingerprint; empty: the last. Raises: ExperimentError: no such run."""
     run = ledger_queries.find_run(ledger, which)
     if run is None:
         got, do = which or "the ledger has no runs", "See `oceanpath ledger list`."

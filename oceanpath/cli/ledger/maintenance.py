@@ -40,7 +40,7 @@ def verify(
     mend: Annotated[bool, typer.Option("--mend", hidden=True, help="Former name of --repair.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Check all results for missing, extra and damaged files; exit code 4 if there are any."""
+    """Check results for missing, extra and damaged files. Exit code 4 if there are any."""
     if mend:
         print("warning: --mend is now called --repair", file=sys.stderr)
     chosen = [folder.resolve() for folder in folders or ()]
@@ -67,7 +67,7 @@ def prune(
     ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """List results that no experiment uses now; with --yes remove them, unless a run is in progress."""
+    """List results that no experiment uses, or remove them with --yes."""
     pruned = _open(workspace)
     with removal(pruned) if yes else nullcontext():
         return _prune(pruned, drop or [], yes=yes, as_json=as_json)
@@ -91,7 +91,7 @@ def _prune(workspace: Workspace, drop: list[str], *, yes: bool, as_json: bool) -
 
 
 def rebuild(workspace: Folder = Path("outputs")) -> int:
-    """Rebuild the ledger from the published results; the old file is kept."""
+    """Rebuild the ledger from the published results. The old file is kept."""
     rebuilt = _open(workspace)
     folders, experiments = maintenance.rebuild(rebuilt)
     print(f"{folders} published results of {experiments} experiments")

@@ -23,7 +23,7 @@ class ObjectiveSettings(Settings):
     label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)
     """Fraction of each label that is spread over all classes; for ce."""
     balance: Literal["none", "loss", "sampling"] = "none"
-    """How class imbalance is handled: none, loss (class weights by inverse frequency) or sampling (equal class rates)."""
+    """Handling of class imbalance: none, loss (class weights by inverse frequency) or sampling (equal class rates)."""
     task: str = shared("data.task", CLASSIFICATION, is_added=True)
 
     @model_validator(mode="before")

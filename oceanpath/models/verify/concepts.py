@@ -62,7 +62,7 @@ def threshold(training: bool, dim: int, generator: torch.Generator) -> tuple[Ten
 
 
 def false_frequency(training: bool, dim: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """One patch of the concept or none, and decoys whose number is associated with opposite labels in training and test."""
+    """One patch of the concept or none, and decoys whose association with labels is reversed in the test."""
     h, labels = _background(dim, generator)
     h[labels.bool(), 0, 0] += STRONG
     has_two_decoys = labels.bool() != training

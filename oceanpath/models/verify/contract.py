@@ -136,7 +136,7 @@ def order_never_matters(model: BaseMIL, batch: Batch) -> str:
 
 @torch.no_grad()
 def attention_is_a_distribution(model: BaseMIL, batch: Batch) -> str:
-    """Attention is returned only if requested; it is at least 0, 0 on padding and sums to 1, for features of any scale."""
+    """Attention is returned only if requested; it is not negative, is 0 on padding and sums to 1."""
     h, mask, coords = batch.padded()
     if model.forward_features(h, mask, coords)[1] is not None or model.forward_packed(batch)[1] is not None:
         return "attention is returned without being requested"

@@ -33,9 +33,9 @@ class Encoder(Protocol):
     threads: int
     """Calls of `encode` that may run in parallel, one per core; 0 on a device that runs one call after the other."""
     revision: str
-    """Version of the published weights: a commit, a version, or ``local file``; empty without weights."""
+    """Version of the weights as published: a commit, a version, ``local file``; empty without weights."""
     weights_sha256: str
-    """SHA-256 of the file of weights; empty without weights."""
+    """SHA-256 of the weights file; empty without weights."""
 
     def encode(self, patches: NDArray[np.uint8]) -> NDArray[np.float16]:
         """Features [B, dim] of `patches` [B, P, P, 3] RGB; a row depends only on its own patch."""
@@ -92,7 +92,7 @@ def build_encoder(name: str, device: str = "auto", options: EncoderOptions | Non
     Raises:
         ExperimentError: no such encoder or device, or options that it does not support.
         MissingExtraError: a package that it needs is not installed.
-        StageError: its weights cannot be downloaded, or a custom encoder breaks the contract.
+        StageError: its weights cannot be downloaded, or a custom encoder violates the contract.
         ArtifactError: its weights are damaged, or belong to a different network.
     """
     options = options or EncoderOptions()
@@ -128,7 +128,7 @@ def _reject_unsupported(spec: EncoderSpec, options: EncoderOptions) -> None:
     if spec.hub is None and (options.weights or options.revision):
         key = "weights" if options.weights else "revision"
         do = "Remove this key."
-        raise ExperimentError("the encoder has no weights to set", where=f"extract.{key}", got=spec.name, do=do)
+        raise ExperimentError("the encoder has no weights", where=f"extract.{key}", got=spec.name, do=do)
 
 
 def _plain(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Loading weights files into networks: no code in them is executed, and every key must match."""
+"""Load weights files into networks: no code is executed, and every key must match."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from oceanpath.errors import ArtifactError, shorten_list
 
 WRAPPERS = ("state_dict", "model")
-"""Keys under which training programs store weights among other values."""
+"""Keys under which training programs store the weights together with other values."""
 SHOWN = 3
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
     """Name → tensor of a ``.safetensors`` file, or of a file of `torch.save` with tensors only.
 
-    Raises: ArtifactError: damaged, or it contains more than tensors.
+    Raises: ArtifactError: the file is damaged or contains more than tensors.
     """
     try:
         if path.suffix == ".safetensors":
@@ -44,7 +44,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 
 def load_weights(network: nn.Module, state: Mapping[str, Tensor], name: str, path: Path) -> None:
-    """Load every key of `state` into every parameter and buffer of `network`, as float32.
+    """Load `state`, every key of it, into every parameter and buffer of `network`, as float32.
 
     A network on the device ``meta``, which has no values yet, uses the tensors of `state` directly: nothing is
     initialised or copied unnecessarily.
@@ -52,7 +52,7 @@ def load_weights(network: nn.Module, state: Mapping[str, Tensor], name: str, pat
     Raises: ArtifactError: keys are missing or unexpected, or shapes differ; the message names the first of each.
     """
     target = network.state_dict()
-    optional = {key for key in target if key.endswith("num_batches_tracked")}  # absent in older files
+    optional = {key for key in target if key.endswith("num_batches_tracked")}  # absent in old files
     missing, extra = (
         [key for key in target if key not in state and key not in optional],
         [k for k in state if k not in target],
@@ -66,7 +66,7 @@ def load_weights(network: nn.Module, state: Mapping[str, Tensor], name: str, pat
     if any(problems):
         do = "Check that the file belongs to this encoder."
         if prefix := _shared_prefix(extra, missing):
-            do = f"Its names start with {prefix!r}: save it without this prefix."
+            do = f"Its keys start with {prefix!r}: save it without this prefix."
         raise ArtifactError(f"the weights do not fit {name}", where=path, got="; ".join(filter(None, problems)), do=do)
     full = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
     empty = any(value.is_meta for value in target.values())

@@ -26,11 +26,11 @@ TICK = 1 / 1024
 """Resolution in optical density of percentiles and histograms; that of float16 near 1."""
 _DENSITY = -np.log10(np.maximum(np.arange(256), 1) / 255).astype(np.float32)
 _SHARES = np.linalg.inv(stain_matrix()).astype(np.float32)[:, :, None, None]
-"""Contribution of each stain to the optical density of red, green and blue, [3, 3, 1, 1]."""
+"""Share of each stain in the optical density of red, green and blue, [3, 3, 1, 1]."""
 _REACH = _SHARES[..., 0, 0].astype(float) * _DENSITY.max()
 _FIRST = int(np.minimum(_REACH, 0).sum(axis=0).min() / TICK) - 2
 _TICKS = int(np.maximum(_REACH, 0).sum(axis=0).max() / TICK) + 2 - _FIRST
-"""Number of ticks from the lowest to the highest density of any stain for any colour."""
+"""Ticks from the lowest to the highest density of any stain for any colour."""
 _ZERO = (np.arange(3)[:, None] * _TICKS - _FIRST).astype(np.float32)
 _CUTS = np.rint(np.linspace(*RANGE, BINS + 1)[1:-1] / TICK).astype(np.int64) - _FIRST
 
@@ -71,7 +71,7 @@ def _describe(patch: NDArray[np.uint8]) -> NDArray[np.float64]:
 def _unmix(patch: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Stains [3, P, P / 2] of a patch [P, P, 3]; one plane per colour, so that each step reads memory in order."""
     planes = np.ascontiguousarray(patch[:, ::2].transpose(2, 0, 1))
-    red, green, blue = _DENSITY.take(planes, mode="clip")  # all indices are valid; clip avoids the bounds check
+    red, green, blue = _DENSITY.take(planes, mode="clip")  # no index is outside; clip avoids the bounds check
     stains: NDArray[np.float32] = _SHARES[0] * red
     stains += _SHARES[1] * green
     stains += _SHARES[2] * blue

@@ -27,7 +27,7 @@ class ThreeStages(nn.Module):
         self.stages = nn.Sequential(whole.layer1, whole.layer2, whole.layer3)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """The feature map of the third stage."""
+        """The map of the third stage."""
         maps: Tensor = self.stages(self.stem(pixels))
         return maps
 

@@ -1,7 +1,7 @@
-"""Translation of tensor names of Vision Transformers and DINOv2 from the package transformers to timm.
+"""Translate tensor names of Vision Transformers and DINOv2 in the package transformers to those of timm.
 
 The networks are the same (Dosovitskiy et al. 2021; Oquab et al. 2024), so timm runs these encoders too and transformers
-is not needed. Query, key and value are three matrices there and one in timm.
+is not needed. Query, key and value are three matrices in transformers and one in timm.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 UNUSED = ("pooler.", "embeddings.mask_token")
-"""The pooler and the token of masked patches, on which no feature depends."""
+"""The pooler and the mask token, which do not affect features."""
 ENDS = {
     "embeddings.cls_token": "cls_token",
     "embeddings.position_embeddings": "pos_embed",

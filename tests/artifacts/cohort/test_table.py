@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -33,14 +34,13 @@ def save(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[pd.DataFra
     return write
 
 
-def frame(**columns: list[object]) -> pd.DataFrame:
+def frame(**columns: Sequence[object]) -> pd.DataFrame:
     plain = {"slide_id": ["S1", "S2", "S3", "S4"], "patient_id": ["P1", "P1", "P2", "P3"], "label": [*CLASSES] * 2}
     return pd.DataFrame({**plain, **columns})
 
 
-def read(path: Path, **keys: object) -> CohortTable:
-    target = Classification(keys.pop("classes", CLASSES))  # type: ignore[arg-type]  # names of classes
-    return read_cohort(path, TableQuery(target=target, **keys))  # type: ignore[arg-type]  # keys of the query
+def read(path: Path, classes: Sequence[str] = CLASSES, **keys: Any) -> CohortTable:
+    return read_cohort(path, TableQuery(target=Classification(classes), **keys))
 
 
 def said(table: CohortTable) -> str:
@@ -136,7 +136,7 @@ def test_labels_that_are_nearly_a_class(save) -> None:
     text = said(read(save(frame(label=["Neg", "pos"] * 2))))
     assert "a class has no slide; expected neg, got Neg (2), pos (2). Did you mean 'Neg' for 'neg'?" in text
     text = said(read(save(frame(label=["neg", "pos", "Neg", "p os"]))))
-    assert "labels look like a class and are none; got 'Neg' (1) beside 'neg', 'p os' (1) beside 'pos'" in text
+    assert "labels resemble a class but are not one; got 'Neg' (1) resembles 'neg', 'p os' (1) resembles 'pos'" in text
 
 
 def test_all_problems_are_told_at_once(save) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import h5py
@@ -36,7 +37,12 @@ def write(path: Path, n: int = 6, dim: int = 4, seed: int = 0) -> Path:
     return path
 
 
-def foreign(path: Path, arrays: dict, file_attrs: dict | None = None, coord_attrs: dict | None = None) -> Path:
+def foreign(
+    path: Path,
+    arrays: Mapping[str, object],
+    file_attrs: Mapping[str, object] | None = None,
+    coord_attrs: Mapping[str, object] | None = None,
+) -> Path:
     with h5py.File(path, "w") as file:
         for name, values in arrays.items():
             file[name] = values
@@ -173,7 +179,7 @@ def test_numpy_files(tmp_path: Path) -> None:
         ({"weights": np.zeros((3, 2), "f4")}, "no features in this file; expected features .*got weights"),
     ],
 )
-def test_what_cannot_be_features_is_named(tmp_path: Path, arrays: dict, says: str) -> None:
+def test_what_cannot_be_features_is_named(tmp_path: Path, arrays: dict[str, np.ndarray], says: str) -> None:
     path = foreign(tmp_path / "bad.h5", arrays)
     with pytest.raises(ArtifactError, match=rf"bad\.h5.*{says}"):
         scan_features(path)

@@ -169,7 +169,7 @@ def test_a_user_s_class_is_verified_and_a_broken_one_ends_with_6(
     import types
 
     mine = types.ModuleType("mine")
-    mine.Sound = Sound
+    vars(mine)["Sound"] = Sound
     monkeypatch.setitem(__import__("sys").modules, "mine", mine)
     rows = [AggregatorCheck("a_check", True, ""), AggregatorCheck("another_check", False, "is broken")]
     monkeypatch.setattr("oceanpath.models.verify.trial.trial", lambda model: rows[: 1 + isinstance(model, Sound)])

@@ -66,9 +66,9 @@ def test_dino_crosses_all_views_but_the_same() -> None:
             if v != g:
                 terms.append(-(target * np.log(softmax(student[v] / 0.1, axis=1))).sum(1).mean())
     assert len(terms) == 6
-    tensors = [torch.from_numpy(x) for x in (student, teacher, centre)]
-    assert float(dino.cross_view_entropy(*tensors, 0.1, 0.04)) == pytest.approx(np.mean(terms), abs=1e-6)
-    moved = dino.moved_centre(tensors[2], tensors[1].mean(dim=(0, 1)), 0.9)
+    s, t, c = (torch.from_numpy(x) for x in (student, teacher, centre))
+    assert float(dino.cross_view_entropy(s, t, c, 0.1, 0.04)) == pytest.approx(np.mean(terms), abs=1e-6)
+    moved = dino.moved_centre(c, t.mean(dim=(0, 1)), 0.9)
     np.testing.assert_allclose(moved.numpy(), 0.9 * centre + 0.1 * teacher.mean((0, 1)), atol=1e-12)
 
 

@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def settings(folder: Path | None, **keys: object) -> ExtractSettings:
-    return ExtractSettings(**{"encoder": "hed_stats", "slides": folder, **keys})  # type: ignore[arg-type]  # its keys
+    return ExtractSettings.model_validate({"encoder": "hed_stats", "slides": folder, **keys})
 
 
 def slides_in(folder: Path, **keys: object) -> Slides:
