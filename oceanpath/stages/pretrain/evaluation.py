@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from oceanpath.bags.batch import Batch
+from oceanpath.bags.batching.base import Draw
+from oceanpath.bags.view_loader import ViewLoader
 from oceanpath.models.float32 import fast_float32
-from oceanpath.ssl.methods.base import Method, StepContext
+from oceanpath.ssl.methods.base import Method, StepContext, embed
 from oceanpath.ssl.monitors.collapse import Shape
 from oceanpath.ssl.monitors.report import monitor
-from oceanpath.stages.pretrain.step_plan import merge_small
-from oceanpath.stages.pretrain.views import ViewSampler
 
 CHUNK = 32
-"""Slides per batch of an evaluation."""
+"""Slides per batch of monitored views."""
 
 Floats = NDArray[np.float32]
 
@@ -37,31 +37,29 @@ class Evaluation(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Bags:
-    """Slides: their numbers in the store, patients as numbers, and classes for methods that learn them."""
+class Slides:
+    """The slides of a training or of its validation, and how their views are drawn."""
 
-    numbers: list[int]
+    loader: ViewLoader
     patients: list[int]
-    classes: list[int] | None
+    """Patient of each position, as a number."""
+    global_views: int
+    """See `StepContext.global_views`."""
 
-    def at(self, positions: Sequence[int]) -> Bags:
-        """Some of them, in this order."""
-        classes = None if self.classes is None else [self.classes[k] for k in positions]
-        return Bags([self.numbers[k] for k in positions], [self.patients[k] for k in positions], classes)
+    def patients_of(self, draws: Sequence[Draw], device: torch.device) -> Tensor:
+        """[B] int64."""
+        return torch.tensor([self.patients[draw.position] for draw in draws], device=device)
 
 
 @dataclass(frozen=True)
 class Evaluator:
     """Evaluates a method; the views are the same each time."""
 
-    bags: Bags
-    pairs: ViewSampler
-    """Two global views, for the monitors."""
-    views: ViewSampler
-    """The views of the method, for its loss."""
+    slides: Slides
+    """The validation slides, with the views of the method."""
+    pairs: ViewLoader
+    """Two random samples of the monitored slides, without further augmentation."""
     device: torch.device
-    limit: int
-    """Maximum number of slides for the monitors: the first ones."""
 
     @torch.no_grad()
     def __call__(self, method: Method, total: int) -> Evaluation:
@@ -76,34 +74,30 @@ class Evaluator:
 
     def mean_pool(self) -> Shape:
         """The shape of the means of the patches of the same views."""
-        means = [[features.float().mean(dim=0) for features in a.split(a.features)] for a, _ in self._pairs()]
-        return Shape.of(torch.stack([row for chunk in means for row in chunk]).cpu().numpy())
+        means = [features.float().mean(dim=0) for a, _ in self._pairs() for features in a.split(a.features)]
+        return Shape.of(torch.stack(means).cpu().numpy())
 
     def _embed(self, method: Method) -> tuple[Floats, Floats]:
         """Embeddings [2, N, E] and projections [N, P]."""
-        first, second, projections = list[Tensor](), list[Tensor](), list[Tensor]()
-        for a, b in self._pairs():
-            first.append(method.encoder.forward_packed(a)[0].float())
-            second.append(method.encoder.forward_packed(b)[0].float())
-            projections.append(method.project(first[-1]).float())
-        views = torch.stack([torch.cat(first), torch.cat(second)])
-        return views.cpu().numpy(), torch.cat(projections).cpu().numpy()
+        pairs = [tuple(embed(method.encoder, view).float() for view in pair) for pair in self._pairs()]
+        first, second = (torch.cat(views) for views in zip(*pairs, strict=True))
+        projections = method.project(first).float()
+        return torch.stack([first, second]).cpu().numpy(), projections.cpu().numpy()
 
-    def _pairs(self) -> list[tuple[Batch, ...]]:
-        numbers = self.bags.numbers[: self.limit]
-        chunks = [numbers[start : start + CHUNK] for start in range(0, len(numbers), CHUNK)]
-        return [tuple(view.to(self.device) for view in self.pairs.batch(chunk, 0)) for chunk in chunks]
+    def _pairs(self) -> Iterator[tuple[Batch, Batch]]:
+        count = len(self.pairs.dataset)
+        chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
+        for a, b in self.pairs.ahead([[Draw(k, 0) for k in chunk] for chunk in chunks]):
+            yield a.to(self.device), b.to(self.device)
 
     def _loss(self, method: Method, total: int) -> float:
-        """The mean loss over slides, with temperatures and weights of the end of the training."""
-        context = StepContext(total, total)
-        every = range(len(self.bags.numbers))
-        chunks = merge_small([list(every[k : k + CHUNK]) for k in range(0, len(every), CHUNK)], method.least_bags)
-        losses = []
-        for chunk in chunks:
-            bags = self.bags.at(chunk)
-            views = [view.to(self.device) for view in self.views.batch(bags.numbers, 0, bags.classes)]
-            patients = torch.tensor(bags.patients, device=self.device)
-            value = method.loss(views, StepContext(context.number, total, patients=patients)).value
-            losses.append(float(value) * len(chunk))
-        return sum(losses) / len(every)
+        """The mean loss over slides, with the temperatures of the end of the training."""
+        loader = self.slides.loader
+        loader.batches.set_epoch(0)
+        batches, losses = list(loader.batches), list[float]()
+        for draws, views in zip(batches, loader.ahead(batches), strict=True):
+            patients = self.slides.patients_of(draws, self.device)
+            context = StepContext(total, total, patients=patients, global_views=self.slides.global_views)
+            loss = method.loss([view.to(self.device) for view in views], context)
+            losses.append(float(loss.value) * len(draws))
+        return sum(losses) / sum(map(len, batches))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import count, islice
 from typing import NamedTuple
 
+from oceanpath.bags.batching.base import Draw
 from oceanpath.bags.batching.sampler import BatchSampler
-from oceanpath.fit.seeds import derive
-from oceanpath.stages.pretrain.settings import PretrainSettings
 
 
 class PlannedStep(NamedTuple):
@@ -16,18 +15,16 @@ class PlannedStep(NamedTuple):
 
     number: int
     epoch: int
-    batches: list[list[int]]
-    """Positions of the bags of each batch."""
+    batches: list[list[Draw]]
 
 
 class StepPlan:
-    """The steps of a training; they depend on the settings, the lengths and the seed alone."""
+    """The steps of a training; they depend on the batches of each epoch alone."""
 
-    def __init__(self, lengths: Sequence[int], settings: PretrainSettings, seed: int, least_bags: int) -> None:
-        """`least_bags` is the minimum number of bags per batch: a smaller batch is merged with the one before."""
-        self._sampler = BatchSampler(lengths, settings.batching, settings.batch_size, derive(seed, "order"))
-        self._settings, self._least = settings, least_bags
-        self.total = settings.max_steps or sum(len(self._epoch(epoch)) for epoch in range(settings.epochs))
+    def __init__(self, batches: BatchSampler, accumulate: int, epochs: int, max_steps: int | None) -> None:
+        """`accumulate` batches are one step; the number of steps is `max_steps`, or that of `epochs` epochs."""
+        self._sampler, self._accumulate = batches, accumulate
+        self.total = max_steps or sum(len(self._epoch(epoch)) for epoch in range(epochs))
         """Number of optimiser steps."""
 
     def steps(self, start: int) -> Iterator[PlannedStep]:
@@ -36,20 +33,8 @@ class StepPlan:
         numbered = enumerate(islice(every, self.total))
         return (PlannedStep(number, epoch, batches) for number, (epoch, batches) in numbered if number >= start)
 
-    def _epoch(self, epoch: int) -> list[list[list[int]]]:
+    def _epoch(self, epoch: int) -> list[list[list[Draw]]]:
         """The batches of each step of an epoch; the last step may have fewer."""
         self._sampler.set_epoch(epoch)
-        batches = merge_small([[draw.position for draw in draws] for draws in self._sampler], self._least)
-        size = self._settings.accumulate
+        batches, size = list(self._sampler), self._accumulate
         return [batches[first : first + size] for first in range(0, len(batches), size)]
-
-
-def merge_small(batches: list[list[int]], least: int) -> list[list[int]]:
-    """The same bags in batches of at least `least`, if there are as many: small batches join the one before."""
-    merged: list[list[int]] = []
-    for batch in batches:
-        if merged and (len(batch) < least or len(merged[-1]) < least):
-            merged[-1] = merged[-1] + batch
-        else:
-            merged.append(batch)
-    return merged

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from oceanpath.bags.batch import Batch
+from oceanpath.bags.batching.base import Draw
 from oceanpath.errors import StageError
 from oceanpath.fit.non_finite import NonFiniteGuard
 from oceanpath.fit.optim import build_optimizer, build_schedule
@@ -18,18 +21,16 @@ from oceanpath.pipeline.stage import Progress
 from oceanpath.ssl.methods.base import Method, StepContext
 from oceanpath.ssl.monitors.collapse import CollapseCheck, Shape
 from oceanpath.stages.pretrain.checkpoints import BEST, LAST, TrainingState, load_state, save_best, save_state
-from oceanpath.stages.pretrain.evaluation import Bags, Evaluation, Evaluator
+from oceanpath.stages.pretrain.evaluation import Evaluation, Evaluator, Slides
 from oceanpath.stages.pretrain.settings import PretrainSettings
 from oceanpath.stages.pretrain.step_plan import PlannedStep, StepPlan
-from oceanpath.stages.pretrain.views import ViewSampler
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """The slides of one training, how their views are drawn, and how it is evaluated."""
+    """The slides of one training, its steps, and how it is evaluated."""
 
-    bags: Bags
-    views: ViewSampler
+    slides: Slides
     evaluator: Evaluator
     plan: StepPlan
 
@@ -56,8 +57,11 @@ class Training:
         progress.start(total, "steps")
         self._begin(out)
         progress.advance(self.state.done)
+        loader = self.data.slides.loader
+        planned = (batch for step in self.data.plan.steps(self.state.done) for batch in step.batches)
+        views = loader.ahead(planned)
         for step in self.data.plan.steps(self.state.done):
-            self._train(step)
+            self._train(step, views)
             self.state.done = step.number + 1
             is_last = self.state.done == total
             if is_last or self.state.done % settings.monitor_every == 0:
@@ -71,12 +75,13 @@ class Training:
 
     def described(self) -> dict[str, Any]:
         """Facts for pretrain.json."""
-        slides = min(len(self.data.evaluator.bags.numbers), self.data.evaluator.limit)
+        slides = len(self.data.evaluator.pairs.dataset)
         return {
             "skipped_steps": self.guard.skipped,
             "monitored_slides": slides,
             "rankme_limit": min(slides - 1, self.method.encoder.embed_dim),
             "collapse_limits": self.collapse.limits(),
+            "augmentations_left_out": self.data.slides.loader.left_out,
         }
 
     def _begin(self, out: Path) -> None:
@@ -107,41 +112,40 @@ class Training:
             "losses": self._losses,
         }
 
-    def _train(self, step: PlannedStep) -> None:
-        """One optimiser step; skipped if its loss or gradient is not finite."""
+    def _train(self, step: PlannedStep, views: Iterator[tuple[Batch, ...]]) -> None:
+        """One optimiser step on the next views; skipped if its loss or gradient is not finite."""
         self.method.train()
         self.optimizer.zero_grad()
-        context = StepContext(step.number, self.data.plan.total, step.epoch, derive(self.seed, "step", step.number))
+        seed, views_kept = derive(self.seed, "step", step.number), self.data.slides.global_views
+        context = StepContext(step.number, self.data.plan.total, step.epoch, seed, global_views=views_kept)
         self.method.begin_step(context)
-        bags = sum(map(len, step.batches))
-        numbers = [self._backward(batch, k, bags, context) for k, batch in enumerate(step.batches)]
+        shares = [len(batch) / sum(map(len, step.batches)) for batch in step.batches]
+        numbers = []
+        for k, (draws, share) in enumerate(zip(step.batches, shares, strict=True)):
+            seed_torch(context.seed, "batch", k)  # dropout
+            own = replace(context, patients=self.data.slides.patients_of(draws, self.device))
+            numbers.append(self._backward(next(views), share, own))
         self.method.before_update(context)
         norm = torch.nn.utils.clip_grad_norm_(self.method.parameters(), self.settings.clip)
         mean = {name: sum(each[name] for each in numbers) for name in numbers[0]}
-        slides = tuple(self._slide_ids(step.batches[0]))
-        if self.guard.accepts(mean["loss"], float(norm), slides):
+        if self.guard.accepts(mean["loss"], float(norm), self._slide_ids(step.batches[0])):
             self.optimizer.step()
             self.method.after_update(context)
             self._losses.append(mean)
         self.schedule.step()
 
-    def _backward(self, batch: list[int], number: int, bags: int, context: StepContext) -> dict[str, float]:
-        """Gradients of one batch, and the share of its loss and terms in the step."""
-        chosen = self.data.bags.at(batch)
-        seed_torch(context.seed, "batch", number)  # dropout
-        views = [view.to(self.device) for view in self.data.views.batch(chosen.numbers, context.epoch, chosen.classes)]
-        patients = torch.tensor(chosen.patients, device=self.device)
-        own = StepContext(context.number, context.total, context.epoch, context.seed, patients)
+    def _backward(self, views: Sequence[Batch], share: float, context: StepContext) -> dict[str, float]:
+        """Gradients of one batch, and its `share` of the loss and terms of the step."""
         half = self.settings.precision == "bf16"
         with fast_float32(self.device):
             with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-                loss = self.method.loss(views, own)
-            share = len(batch) / bags
+                loss = self.method.loss([view.to(self.device) for view in views], context)
             (loss.value * share).backward()  # type: ignore[no-untyped-call]  # untyped in torch
         return {name: share * value for name, value in loss.numbers().items()}
 
-    def _slide_ids(self, batch: list[int]) -> list[str]:
-        return [self.data.views.store.slide_id(self.data.bags.numbers[k]) for k in batch]
+    def _slide_ids(self, draws: Sequence[Draw]) -> tuple[str, ...]:
+        dataset = self.data.slides.loader.dataset
+        return tuple(dataset.store.slide_id(dataset.numbers[draw.position]) for draw in draws)
 
     def _monitored(self) -> Evaluation:
         """Evaluate, and add a row to the monitors."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,9 @@ def run(settings: PretrainSettings, inputs: Inputs, out: Path, progress: Progres
     journal = out / JOURNAL
     journal.parent.mkdir(exist_ok=True)
     journal.write_text("last.ckpt\n")  # an interrupted training is resumed in this folder
-    results = [_pretrain(settings, inputs, store, cohort, out / cohort.folder, progress) for cohort in cohorts]
+    results = [_pretrain(settings, inputs, store, cohort, out, progress) for cohort in cohorts]
+    for folder in journal.parent.glob("neighbours_*"):
+        shutil.rmtree(folder)
     lines = [_line(cohort, result) for cohort, result in zip(cohorts, results, strict=True)]
     first = results[0]
     metrics = {"steps": first["steps"], "best_step": first["best_step"], **_numbers(first["monitors"])}
@@ -48,12 +51,13 @@ def _pretrain(
     from oceanpath.stages.pretrain.outputs import RESULT, write_outputs
     from oceanpath.stages.pretrain.prepare import prepare_training
 
+    tables, out = (out / JOURNAL).parent, out / cohort.folder
     if cohort.folder and (out / RESULT).is_file():
         finished: dict[str, Any] = json.loads((out / RESULT).read_text())
         return finished
     out.mkdir(exist_ok=True)
     with torch_threads(settings.threads):
-        training = prepare_training(settings, store, cohort)
+        training = prepare_training(settings, store, cohort, tables, progress.note)
         state = training.run(out, progress)
     cohort.manifest.write(out)
     facts = describe_weights(settings, inputs, store, cohort, state.best_step)

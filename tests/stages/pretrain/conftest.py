@@ -67,6 +67,6 @@ def build(store: Store, labels: Path) -> Build:
     def prepare(name: str, **keys: object) -> Training:
         settings = small_settings(name, labels, **keys)
         (cohort,) = read_cohorts(settings, Inputs(), store, labelled=name == "supervised")
-        return prepare_training(settings, store, cohort)
+        return prepare_training(settings, store, cohort, store.path.parent / "tables")
 
     return prepare

@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from oceanpath.bags.batching.fixed import Fixed
+from oceanpath.bags.batching.sampler import BatchSampler
 from oceanpath.errors import StageError
 from oceanpath.pipeline.stage import Quiet
 from oceanpath.ssl.methods.base import Method
 from oceanpath.ssl.methods.registry import METHODS
 from oceanpath.stages.pretrain.checkpoints import BEST, LAST, TrainingState
-from oceanpath.stages.pretrain.step_plan import StepPlan, merge_small
+from oceanpath.stages.pretrain.step_plan import StepPlan
 
-from .conftest import Build, small_settings
+from .conftest import Build
 
 
 class KilledError(Exception):
@@ -83,25 +85,18 @@ def test_other_seeds_and_cohorts_give_other_weights(build: Build, tmp_path: Path
 
 @pytest.mark.parametrize(("accumulate", "batch_size", "expected"), [(1, 6, 3), (2, 6, 2), (3, 6, 1), (1, 17, 1)])
 def test_a_step_is_an_update_of_the_weights_and_no_slide_is_left_out(
-    accumulate: int, batch_size: int, expected: int, tmp_path: Path
+    accumulate: int, batch_size: int, expected: int
 ) -> None:
-    settings = small_settings("byol", tmp_path, max_steps=None, epochs=4, accumulate=accumulate, batch_size=batch_size)
-    plan = StepPlan([10] * 18, settings, seed=1, least_bags=2)
+    sampler = BatchSampler([10] * 18, Fixed(), batch_size, seed=1, min_batch=2)
+    plan = StepPlan(sampler, accumulate, epochs=4, max_steps=None)
     steps = list(plan.steps(0))
     assert plan.total == len(steps) == 4 * expected
     for epoch in range(4):
-        own = [k for step in steps if step.epoch == epoch for batch in step.batches for k in batch]
+        own = [draw.position for step in steps if step.epoch == epoch for batch in step.batches for draw in batch]
         assert sorted(own) == list(range(18))
     assert [step.number for step in plan.steps(2)] == list(range(2, plan.total))
-    orders = {tuple(step.batches[0]) for step in steps}
+    orders = {tuple(draw.position for draw in step.batches[0]) for step in steps}
     assert len(orders) == len(steps), "epochs have batches of their own"
-
-
-def test_small_batches_join_others() -> None:
-    assert merge_small([[1, 2, 3], [4]], 2) == [[1, 2, 3, 4]]
-    assert merge_small([[1], [2, 3], [4]], 2) == [[1, 2, 3, 4]]
-    assert merge_small([[1], [2]], 1) == [[1], [2]]
-    assert merge_small([[1]], 2) == [[1]]
 
 
 def test_the_teacher_follows_once_per_step_up_to_the_last(build: Build, tmp_path: Path) -> None:
