@@ -58,7 +58,7 @@ def words(session: nox.Session) -> None:
 def kills(session: nox.Session) -> None:
     """Kill, stop, force and prune simultaneous runs, also on full disks: no process remains and no result is lost."""
     _install(session)
-    tests = ("tests/test_kill.py", "tests/test_kill_extract.py", "tests/test_child_process.py")
+    tests = ["tests/test_kill.py", "tests/test_kill_extract.py", "tests/test_child_process.py"]
     tests += ("tests/pipeline/test_together.py", "tests/pipeline/test_full_disk.py", "tests/pipeline/test_locks.py")
     variables = {"OCEANPATH_KILLS": "20", "OCEANPATH_ROUNDS": "20", "OMP_NUM_THREADS": "1"}
     session.run("python", "-m", "pytest", "-rs", "-s", "--timeout=3600", *tests, env=variables)

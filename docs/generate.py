@@ -78,7 +78,8 @@ def toml_reference() -> str:
 def cli_reference() -> str:
     """The help of every command."""
     command = typer.main.get_command(build_app())
-    context = typer.Context(command, info_name="oceanpath", terminal_width=WIDTH, max_content_width=WIDTH)
+    settings = {**command.context_settings, "terminal_width": WIDTH, "max_content_width": WIDTH}
+    context = typer.Context(command, info_name="oceanpath", **settings)
     return CLI_HEAD + "\n".join(f"## {path}\n\n{_quoted(text)}" for path, text in _helps(command, context))
 
 

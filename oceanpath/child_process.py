@@ -1,4 +1,4 @@
-"""Child processes that end when their parent ends, in whatever way.
+"""Child processes that end when their parent ends, however it ends.
 
 Each child has the reading end of a pipe whose writing end only its parent has. The pipe closes when the parent ends,
 also by SIGKILL, and then the child is killed: by the kernel where it can watch a pipe (Linux), even while a library
@@ -58,5 +58,5 @@ def end_with_parent(lifeline: int | None = None, *, group: bool = False) -> None
 
 
 def _wait(lifeline: int, target: int) -> None:
-    os.read(lifeline, 1)  # nothing is ever written: this returns when the other end is closed
+    os.read(lifeline, 1)  # nothing is ever written to the pipe: this returns when the other end is closed
     os.kill(target, signal.SIGKILL)

@@ -23,7 +23,7 @@ def describe(settings: type[Settings]) -> None:
 
 
 def docstrings(settings: type[Settings]) -> dict[str, str]:
-    """Field → the text below it, or below the same field of a base class."""
+    """Field → its docstring, or that of the same field of a base class."""
     texts: dict[str, str] = {}
     for part in reversed(settings.__mro__):
         if issubclass(part, Settings) and part is not Settings:

@@ -2,8 +2,8 @@
 
     OceanPathError          1  a bug of OceanPath, where no subclass is raised
     ├── ExperimentError     2  the experiment file, the command line or the label table is wrong
-    ├── StageError          3  a stage could not do its work
-    │   └── AccidentError   3  the system, a killed process or a bug ended it; its input may be correct
+    ├── StageError          3  a stage failed
+    │   └── AccidentError   3  an error of the system, a killed process or a bug; the input may be correct
     ├── ArtifactError       4  a file on disk is damaged, or is not of its stated kind
     ├── MissingExtraError   5  an optional package is needed; the message names it
     └── GateError           6  a requested audit or check failed
@@ -50,13 +50,13 @@ class OceanPathError(Exception):
         return text.rstrip(".") + (f". {self.do}" if self.do else "")
 
     def facts(self) -> str:
-        """The message without location and remedy: the same on every machine."""
+        """The message without location and remedy, the same on every machine."""
         facts = [f"expected {self.expected}" if self.expected else "", f"got {self.got}" if self.got else ""]
         details = ", ".join(fact for fact in facts if fact)
         return self.what + (f"; {details}" if details else "")
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Pickling for other processes: the default would lose keyword arguments."""
+        """Pickling for other processes, because the default would lose keyword arguments."""
         return (_rebuild, (type(self), self.what, self.where, self.expected, self.got, self.do))
 
 
@@ -71,13 +71,13 @@ class ExperimentError(OceanPathError):
 
 
 class StageError(OceanPathError):
-    """A stage could not do its work."""
+    """A stage failed."""
 
     exit_code = ExitCode.STAGE
 
 
 class AccidentError(StageError):
-    """Work was ended by the operating system, a killed process or a bug; its input may be correct."""
+    """Work failed because of the operating system, a killed process or a bug; its input may be correct."""
 
 
 class ArtifactError(OceanPathError):
@@ -133,9 +133,8 @@ def collected(problems: list[OceanPathError]) -> Iterator[None]:
 def make_again(*folders: object) -> str:
     """The remedy for published folders with damaged files: the command that sets them aside, and the next step."""
     listed = " ".join(shlex.quote(str(folder)) for folder in folders)
-    return (
-        f"Set it aside with `oceanpath ledger verify --deep --repair {listed}`, then repeat the command that made it."
-    )
+    command = f"oceanpath ledger verify --deep --repair {listed}"
+    return f"Set it aside with `{command}`, then repeat the command that computed it."
 
 
 def shorten_list(items: Iterable[object], shown: int = 5) -> str:
@@ -151,6 +150,6 @@ def shorten_lines(lines: Sequence[str], shown: int) -> list[str]:
 
 def nearest(word: str, known: Iterable[str], count: int = 1) -> list[str]:
     """The known words that are similar to `word`, best first."""
-    import difflib  # needed for errors only
+    import difflib  # only needed for errors
 
     return difflib.get_close_matches(word, [str(name) for name in known], n=count, cutoff=0.5)

@@ -1,9 +1,9 @@
-"""Listing of folders: the same for digests and for readers.
+"""Listing of folders, the same for digests and readers.
 
 Hidden files and folders (names that begin with a dot) are left out. Links are followed. Each folder is listed once:
 under its own name where it is below the root, otherwise under the first link to it in order of names; a link to the
-root or to a folder above it is not followed. So a circle of links ends, and no file is listed twice because two links
-lead to its folder.
+root or to a folder above it is not followed. So cycles of links end, and no file is listed twice because two links lead
+to its folder.
 """
 
 from __future__ import annotations
@@ -71,12 +71,12 @@ class Listing:
     """Pipes, sockets and devices, sorted; they cannot be read."""
 
     def passed_over(self, used: Iterable[str]) -> str:
-        """Files that are not among the `used` ones, in words: counted by suffix, links by name."""
+        """A description of the files that are not `used`: counted by suffix, links by name."""
         left = sorted(self.files.keys() - set(used))
         kinds = Counter(PurePosixPath(name).suffix.lower() or "without a suffix" for name in left)
         texts = [f"{count} {kind}" for kind, count in sorted(kinds.items())]
         broken = [name for name in self.broken if name in set(left)]
-        groups = {"links without a target": broken, "links that lead back": self.circles, "special files": self.special}
+        groups = {"links without a target": broken, "circular links": self.circles, "special files": self.special}
         texts += [f"{what}: {shorten_list(names)}" for what, names in groups.items() if names]
         return "; ".join(texts)
 

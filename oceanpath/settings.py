@@ -1,8 +1,8 @@
-"""Base class of all settings: frozen, strict, and explicit about which keys are part of an identity.
+"""Base class of all settings: frozen and strict; each field states whether it is part of an identity.
 
 A field is one of:
 
-    plain          part of the identity: another value gives another result
+    plain               part of the identity: another value gives another result
     runtime(...)   changes speed only: device, workers. Never part of an identity
     shared(...)    the value comes from another table of the experiment: ``data.label``, or ``mmap.cap_grid`` of a stage
     outside(...)   a path, mostly a shared one; its *content* is part of the identity, its location is not
@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 class Settings(BaseModel):
     """Base of all settings: unknown keys are errors, values do not change after validation."""
 
-    # validators are built when first used: a command uses few of all settings, and must start quickly
+    # validators are built on first use: a command uses few settings, and must start quickly
     model_config = ConfigDict(
         extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=(), defer_build=True
     )
@@ -50,7 +50,7 @@ class Settings(BaseModel):
         return [name for name, field in fields if Path in (field.annotation, *get_args(field.annotation))]
 
     def identity(self) -> dict[str, Any]:
-        """The keys that determine the result, as plain JSON values, sorted by name."""
+        """The keys that determine the result, as JSON values, sorted by name."""
         identity: dict[str, Any] = {}
         for name, field in sorted(type(self).model_fields.items()):
             mark = _marks(field)
@@ -90,7 +90,7 @@ def replaced(key: str, default: Any) -> Any:
 
 
 def added(default: Any, **checks: Any) -> Any:
-    """A newer key whose default changes nothing: results from before it existed stay valid."""
+    """A newer key whose default changes nothing, so that earlier results remain valid."""
     return Field(default, json_schema_extra={"added": True}, **checks)
 
 

@@ -35,7 +35,7 @@ SIZES = struct.Struct("<II")
 LONGEST_HEADER = 1 << 26
 PIPE_BYTES = 1 << 20
 REMEMBERED = 4
-"""Lines of the child's stderr that an error repeats."""
+"""Number of lines of the child's stderr that an error quotes."""
 LONGEST_LINE = 200
 STDERR_BYTES = 1 << 16
 PROGRESS_BAR = re.compile(r"\d+%\||it/s\]")
@@ -113,8 +113,8 @@ class Worker:
             request: JSON values, less than the 64 KiB that a pipe holds.
             limit_s: Seconds until the reply must be complete; with `listener`, seconds without any output.
             into: Memory for the payload; the filled part of it is returned.
-            most: Largest number of bytes of the payload, without `into`.
-            listener: Called with each line that the child prints to stderr meanwhile, except progress bars.
+            most: Maximum number of bytes of the payload, without `into`.
+            listener: Called with each line that the child prints to stderr in the meantime, except progress bars.
 
         Raises: WorkerError: the child ended, did not reply in time, or sent something else. It is killed, and every
             later request raises the same error.
@@ -128,7 +128,7 @@ class Worker:
                 self._fault = fault
                 self._kill()
                 raise
-            except BaseException:  # also Ctrl-C: the next reply would belong to this request
+            except BaseException:  # also after Ctrl-C: the next reply would belong to this request
                 self._kill()
                 raise
 
@@ -138,7 +138,7 @@ class Worker:
             self._kill()
 
     def _exchange(self, message: Mapping[str, Any], clock: _Clock, into: memoryview | None, most: int) -> Reply:
-        with suppress(BrokenPipeError, ValueError):  # it has ended; the reading below reports how
+        with suppress(BrokenPipeError, ValueError):  # the child has ended; reading its output reports how
             for piece in packed(message):
                 self._requests.write(piece)
         header_bytes, payload_bytes = SIZES.unpack(self._take(memoryview(bytearray(SIZES.size)), clock))
@@ -189,7 +189,7 @@ class Worker:
     def _ending(self) -> str:
         """How the child ended, and its last output."""
         code = self._process.wait()
-        with suppress(BlockingIOError):  # a process that it started may keep stderr open
+        with suppress(BlockingIOError):  # a process that the child started may keep stderr open
             while self._read_lines(_Clock(0.0)):
                 pass
         end = signal.Signals(-code).name if code < 0 else f"exit {code}"
@@ -231,9 +231,9 @@ class _Clock:
 
 
 def _widen(pipe: IO[bytes]) -> None:
-    """Enlarge the buffer of a pipe to `PIPE_BYTES`, 16 times the default, where the system can."""
+    """Enlarge the buffer of a pipe to `PIPE_BYTES`, 16 times the default, if the system supports it."""
     if hasattr(fcntl, "F_SETPIPE_SZ"):
-        with suppress(OSError):  # a user may have too many pipes already
+        with suppress(OSError):  # the user may have too many pipes already
             fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
@@ -249,7 +249,7 @@ def python_environment() -> dict[str, str]:
 
 
 def packed(header: Mapping[str, Any], payload: bytes | memoryview = b"") -> list[bytes | memoryview]:
-    """The pieces of one message, in the order in which they are written."""
+    """The parts of one message, in the order in which they are written."""
     text = json.dumps(header).encode()
     return [SIZES.pack(len(text), memoryview(payload).nbytes) + text, payload]
 
@@ -263,7 +263,7 @@ def serve(answer: Answer, lifeline: int) -> None:
     """
     end_with_parent(lifeline, group=True)
     replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # so that output of a library is not taken for a reply
+    os.dup2(2, 1)  # so that output of a library is not mistaken for a reply
     requests = sys.stdin.buffer
     with Path(os.devnull).open("w") as nowhere:
         while (message := _next_message(requests)) is not None:

@@ -36,7 +36,7 @@ def import_torchvision() -> ModuleType:
         if MISSING_OPERATOR not in str(error):
             raise
     for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
-        del sys.modules[name]  # partially imported
+        del sys.modules[name]  # remove the partial import
     if not _declared:
         library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]  # untyped in torch
         for operator in OPERATORS:

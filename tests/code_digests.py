@@ -53,7 +53,7 @@ def bare(path: Path) -> tuple[str, tuple[str, ...]]:
             imported += [node.module, *(f"{node.module}.{name.name}" for name in node.names)]
         body = getattr(node, "body", None)
         if isinstance(body, list):
-            node.body = [line for line in body if not _is_text(line)]
+            body[:] = [line for line in body if not _is_text(line)]
     ours = [name for name in imported if name.split(".")[0] == "oceanpath"]
     ours += [value.partition(":")[0] for value in _texts(tree) if value.startswith("oceanpath.")]
     return ast.dump(tree), tuple(ours)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -99,7 +100,7 @@ def write_store(
     coords: bool | Mapping[str, np.ndarray] = False,
     dtype: str = "float16",
     encoder: str = "random",
-    **told: np.ndarray,
+    **told: Any,
 ) -> Store:
     """A store of bags, sorted by name; patch i of a bag lies at (256 i, 512 i), or where `coords` has it.
 
@@ -114,7 +115,7 @@ def write_store(
         places = coords[name] if isinstance(coords, Mapping) else np.stack([256 * rows, 512 * rows], axis=1)
         digests.append(writer.put(i, as_stored(bags[name], dtype), places if coords else None).encode())
     writer.close()
-    index = layout.index(names, digests, layout.lengths, np.full(len(names), np.nan), encoder)
+    index = layout.index(names, digests, layout.lengths.tolist(), [np.nan] * len(names), encoder)
     replace(index, **told).save(path)
     return Store(path)
 

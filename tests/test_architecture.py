@@ -196,7 +196,7 @@ def test_files_and_functions_stay_readable(path: Path) -> None:
     assert len(text.splitlines()) <= MAX_LINES
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
-            doc = node.body[0].end_lineno - node.body[0].lineno + 1 if ast.get_docstring(node) else 0
+            doc = (node.body[0].end_lineno or 0) - node.body[0].lineno + 1 if ast.get_docstring(node) else 0
             assert (node.end_lineno or 0) - node.lineno - doc <= MAX_FUNCTION, f"{path}:{node.lineno} {node.name}"
 
 
@@ -232,10 +232,9 @@ def test_every_error_and_its_exit_code_are_in_the_docstring() -> None:
 def test_a_broad_except_always_raises() -> None:
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text())):
-            broad = isinstance(node, ast.ExceptHandler) and (
+            if isinstance(node, ast.ExceptHandler) and (
                 node.type is None or ast.unparse(node.type) in ("Exception", "BaseException")
-            )
-            if broad:
+            ):
                 assert isinstance(node.body[-1], ast.Raise), f"{path}:{node.lineno} hides unexpected exceptions"
 
 

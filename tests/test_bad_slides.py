@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ class Desk:
     def run(self, *more: str) -> int:
         return run_app(["run", str(self.folder / "e.toml"), "--workspace", str(self.folder / "out"), *more])
 
-    def read(self, name: str) -> dict:
+    def read(self, name: str) -> Any:
         return json.loads((self.folder / "out/experiments/e" / name).read_text())
 
 
@@ -99,10 +100,10 @@ def test_one_bad_slide_does_not_stop_the_others(step_lock: Desk, capsys: pytest.
         in said
     )
     assert step_lock.run("--keep-going") == 0
-    said = capsys.readouterr()
-    assert "split: 10 slides in the table, 8 with features, 8 used" in said.out
-    assert "left out: 2 failed" in said.out
-    assert "  S3: OpenSlide cannot open" in said.out and "  S4: the slide is a link without a target" in said.out
+    said = capsys.readouterr().out
+    assert "split: 10 slides in the table, 8 with features, 8 used" in said
+    assert "left out: 2 failed" in said
+    assert "  S3: OpenSlide cannot open" in said and "  S4: the slide is a link without a target" in said
     flow = step_lock.read("split/splits.json")["cohort_flow"]
     assert set(flow.pop("failed_slides")) == {"S3", "S4"}
     counts = {"in_table": 10, "with_features": 8, "failed": 2, "blank": 0, "excluded": {}, "not_in_table": 0, "used": 8}

@@ -79,7 +79,7 @@ def test_what_is_passed_over_is_counted_and_named(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     said = list_folder(tmp_path).passed_over(["a.svs"])
     assert said == (
-        "2 .isyntax; 2 .txt; 1 without a suffix; links without a target: lost.txt; links that lead back: loop; "
+        "2 .isyntax; 2 .txt; 1 without a suffix; links without a target: lost.txt; circular links: loop; "
         "special files: pipe"
     )
     assert list_folder(put(tmp_path / "clean", "a.svs")).passed_over(["a.svs"]) == ""

@@ -44,7 +44,7 @@ epochs = 3
 resamples = 200
 """
 STAGES = [stage.name for stage in CATALOG.stages]
-LATE = ("--set", "analyze.attention_slides=2", "--set", "export.opset=20")
+LATE = ["--set", "analyze.attention_slides=2", "--set", "export.opset=20"]
 LATE += ("--set", 'curate.sources=["other"]', "--set", "curate.min_patches=1")
 QUICK = ("curate", "mmap", "split")
 LONG = {"train": ("--set", "train.epochs=100000", "--set", "train.patience=100000")}

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,7 +89,7 @@ VALUES = st.one_of(st.integers(), st.text(), st.floats(allow_nan=False), st.list
 
 @settings(deadline=None, max_examples=50)
 @given(values=st.dictionaries(st.text(), VALUES), count=st.integers(0, 300_000), fill=st.integers(0, 255))
-def test_what_is_sent_is_answered(worker: Worker, values: dict, count: int, fill: int) -> None:
+def test_what_is_sent_is_answered(worker: Worker, values: dict[str, object], count: int, fill: int) -> None:
     request = {f"_{name}": value for name, value in values.items()} | {"count": count, "fill": fill}
     reply, payload = worker.ask(request, 20.0, most=300_000)
     assert reply == {"echo": request, "arguments": ["one", "zwei ä"]}
@@ -129,7 +130,7 @@ FORGED = {
     ],
 )
 def test_a_fault_has_its_kind_and_ends_the_child(
-    start: Callable[..., Worker], request_: dict, kind: type[WorkerError], says: str | None
+    start: Callable[..., Worker], request_: dict[str, Any], kind: type[WorkerError], says: str | None
 ) -> None:
     worker, began = start(), time.monotonic()
     assert worker.usable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from types import ModuleType
@@ -15,7 +16,7 @@ def test_other_errors_of_torchvision_are_raised(monkeypatch: pytest.MonkeyPatch)
     def broken(_: str) -> ModuleType:
         raise RuntimeError("the disk is on fire")
 
-    monkeypatch.setattr(torchvision_import.importlib, "import_module", broken)
+    monkeypatch.setattr(importlib, "import_module", broken)
     with pytest.raises(RuntimeError, match="the disk is on fire"):
         torchvision_import.import_torchvision()
 

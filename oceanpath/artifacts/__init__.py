@@ -1,1 +1,1 @@
-"""Formats of published files, one module per format: its content in the docstring; write, read, check. No torch."""
+"""Formats of published files, one module per format, described in its docstring: write, read, check; no torch."""

@@ -23,7 +23,7 @@ REFUSALS = {
     errno.EPERM,
     errno.EXDEV,
 }
-"""Errors of systems that cannot link a file: exFAT, network mounts, another disk, another user's file."""
+"""Errors of file systems that cannot link a file: exFAT, network mounts, another disk, another user's file."""
 
 
 def link_tree(source: Path, target: Path) -> None:
@@ -43,7 +43,7 @@ def link_tree(source: Path, target: Path) -> None:
 def lay_out(source: Path, target: Path, mark: str) -> int:
     """Link every file below `source` except its manifest into `target`, replacing existing files.
 
-    Each file is the old one or the new one, never a part of it: its temporary name is ``.<name>.<mark>``. Returns the
+    At any moment each file is the complete old or new one: its temporary name is ``.<name>.<mark>``. Returns the
     number of new files.
     """
     missing = not_laid_out(source, target)

@@ -2,8 +2,8 @@
 
     {"excluded": [slide_id], "failed": {slide_id: reason}}
 
-`excluded` were left out on request, `failed` were tried and could not be used, which was allowed. A join of the
-features with a table reads the reasons from it. Without the file, no slide was left out. Blank slides have a list
+`excluded` slides were left out on request; `failed` slides could not be used, which the settings allowed. The reasons
+are used when features are joined with a table. Without the file, no slide was left out. Blank slides have a list
 of their own, `oceanpath.artifacts.store.blank_slides`.
 """
 

@@ -97,7 +97,7 @@ def _check(metrics: Mapping[str, Any], where: Path) -> None:
 
 
 def _check_groups(groups: Mapping[str, Mapping[str, Any] | None], where: Path, selected: bool) -> None:
-    """Every group is there and holds the same metrics."""
+    """Raise ArtifactError unless every group is present and has the same metrics."""
     if missing := [name for name, group in groups.items() if group is None]:
         raise ArtifactError("metrics lack a group", where=where, expected=", ".join(missing))
     known = {name: group for name, group in groups.items() if group is not None}

@@ -1,4 +1,4 @@
-"""Predictions of the models of a cross-validation, for slides they were and were not trained on.
+"""Predictions of the models of a cross-validation, for training, validation and test slides.
 
     fold_<k>/best.ckpt               the checkpoint of the fold
     fold_<k>/preds_val.parquet       rows that selected the epoch and the threshold; role: val
@@ -14,7 +14,7 @@ Prediction tables have the columns slide_id, patient_id, label (text), the colum
 fold, then slide_id. For classification the task's columns are prob_<class> (float64, in class order; each row sums to
 1). `per_fold` is a list with one object per fold: "fold", "best_epoch", "epochs", "val_loss" and what the task decides
 on the fold's val rows: "threshold" (or null). "selected" is true only for a scheme whose test rows also selected
-something; every number computed from them carries that word.
+something; every number computed from them is marked "selected".
 """
 
 from __future__ import annotations

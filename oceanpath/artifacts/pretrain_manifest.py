@@ -1,7 +1,8 @@
-"""The manifest of slides for pretraining: written by `curate`; a store can be limited to it.
+"""The manifest of slides for pretraining, written by `curate`; a store can be limited to its slides.
 
     pretrain_manifest.csv         slide_id, slide_path, cancer_type, num_patches; one row per slide, sorted by slide_id
-    pretrain_manifest_stats.txt   for people: kept and left out by source and cancer type, every file left out by name
+    pretrain_manifest_stats.txt   text: slides kept and left out by source and cancer type, and a list of all files left
+    out
 
 `slide_path` is relative to the folder of features, with ``/``. The file is UTF-8 with a line feed after each row, so
 equal cohorts give equal bytes.

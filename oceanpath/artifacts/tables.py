@@ -19,7 +19,7 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
 def read_table(path: Path) -> pd.DataFrame:
     """The rows of a parquet file that OceanPath wrote.
 
-    Raises: ArtifactError: the file is missing or is no parquet.
+    Raises: ArtifactError: the file is missing or not parquet.
     """
     try:
         frame: pd.DataFrame = pq.read_table(path).to_pandas()

@@ -24,11 +24,11 @@ class Batch:
     """[B] targets: int64 class numbers, or float32."""
     slide_ids: tuple[str, ...] = ()
     views: Tensor | None = None
-    """[B] int64, number of the view of its slide that each bag is; None: each is the only one."""
+    """[B] int64, number of the view of its slide that each bag is; None: one view per slide."""
     masked: Tensor | None = None
-    """[T] bool, True where a patch is hidden from the model; None: none is."""
+    """[T] bool, True where a patch is hidden from the model; None: no patch is hidden."""
     weights: Tensor | None = None
-    """[B] float32, weight of each bag in the loss; None: all are equal."""
+    """[B] float32, weight of each bag in the loss; None: equal weights."""
     padded_to: int | None = None
     """Rows to which the bags are padded when they are computed; None: they are computed without padding."""
 
@@ -55,7 +55,7 @@ class Batch:
         return columns.unsqueeze(0) < lengths.unsqueeze(1)
 
     def padded(self) -> tuple[Tensor, Tensor, Tensor | None]:
-        """The padded bags: features [B, N, D], mask [B, N], and coords [B, N, 2]; zero where no patch is."""
+        """The padded bags: features [B, N, D], mask [B, N], and coords [B, N, 2]; zero in the padding."""
         mask = self.mask()
         return _padded_rows(self.features, mask), mask, None if self.coords is None else _padded_rows(self.coords, mask)
 

@@ -1,4 +1,4 @@
-"""Caps: the only module that leaves patches out of a bag."""
+"""Caps on the number of patches: the only module that leaves patches out of a bag."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Cap(NamedTuple):
         return stratified_rows(coords, self.max_patches, self.grid, self.seed, slide_id)
 
     def golden_rows(self) -> list[int]:
-        """Five of 24 rows of a fixed bag: if they differ in another version of numpy, its caps differ too."""
+        """Five of 24 rows of a fixed bag: if another version of numpy selects others, its caps differ too."""
         cell = np.arange(24)
         coords = np.stack([cell % 6, cell // 6], axis=1).astype(np.int32)
         rows = self._replace(max_patches=5).rows(24, coords, "golden")
@@ -53,7 +53,7 @@ def sample_rows(length: int, keep: int, seed: int, epoch: int, slide_id: str, vi
 
 
 def stratified_rows(coords: NDArray[np.int32], keep: int, grid: int, seed: int, slide_id: str) -> NDArray[np.int64]:
-    """A sample of `keep` rows of a slide that preserves its shape and its dense regions; sorted.
+    """A sorted sample of `keep` rows of a slide that preserves its outline and its dense regions.
 
     The bounding box of `coords` [N, 2] is divided into `grid` × `grid` cells. Cells get rows in proportion to the
     square root of their patch counts, at least one per occupied cell if `keep` allows, at most their count. Exactly

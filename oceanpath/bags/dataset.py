@@ -19,7 +19,7 @@ from oceanpath.errors import ArtifactError
 
 
 class Bag(NamedTuple):
-    """One slide as read: features [n, D] as stored (bfloat16 as float32), coords [n, 2] int32 or None, label, id."""
+    """One slide: features [n, D] as stored (bfloat16 as float32), coords [n, 2] int32 or None, label, id."""
 
     features: NDArray[np.floating]
     coords: NDArray[np.int32] | None
@@ -79,7 +79,7 @@ class BagDataset(Dataset[Bag]):
 
 
 def tensor_of(stored: NDArray[Any], store: Store) -> Tensor:
-    """Stored features as a tensor of their type; in numpy bfloat16 is uint16."""
+    """Stored features as a tensor of their type; bfloat16 is uint16 in numpy."""
     tensor = torch.from_numpy(stored)
     return tensor.view(torch.bfloat16) if store.index.feature_dtype == "bfloat16" else tensor
 

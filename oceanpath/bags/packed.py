@@ -30,7 +30,7 @@ class Piece(NamedTuple):
 
 
 class PackedLoader(Loader):
-    """The batches of a dataset, concatenated bags, read pending by `readers` threads into reused memory.
+    """The batches of a dataset, concatenated bags, read ahead by `readers` threads into reused memory.
 
     A batch is valid until the next one is requested; copy it to keep it longer. Batches depend on the draws alone and
     equal `collate` of the same draws. Several iterations may run at once: each has its own memory, which later ones
@@ -42,12 +42,12 @@ class PackedLoader(Loader):
     ) -> None:
         """`buffers` is the number of batches in memory; for the other arguments see `Loader`.
 
-        Raises: ValueError: `buffers` < 2, too few to read pending, or `readers` < 1.
+        Raises: ValueError: `buffers` < 2, too few to read ahead, or `readers` < 1.
         """
         if buffers < 2:
-            raise ValueError(f"reading pending takes two buffers, not {buffers}")
+            raise ValueError(f"reading ahead needs at least two buffers, not {buffers}")
         if readers < 1:
-            raise ValueError(f"reading takes at least one reader, not {readers}")
+            raise ValueError(f"at least one reader is needed, not {readers}")
         super().__init__(dataset, batches)
         self.buffers, self.readers = buffers, readers
         self._idle: list[Buffer] = []
@@ -115,7 +115,7 @@ class PackedLoader(Loader):
         selected, stored_coords = self.dataset.rows(draw), store.coords(number)
         if selected is None:
             store.read_features(number, features[rows].data.cast("B"), rows.start * features[:1].nbytes)
-        else:  # "clip" writes into `out` directly; "raise" would use a second array
+        else:  # "clip" writes into `out` directly; "raise" would need a second array
             np.take(store.stored(number), selected, axis=0, out=features, mode="clip")
         if coords is not None and stored_coords is not None:
             coords[rows] = stored_coords[rows] if selected is None else stored_coords[selected]

@@ -1,4 +1,4 @@
-"""Location of the bags of a store. It changes the speed of loading, never a bit of a batch.
+"""Location of the bags of a store. It changes the speed of loading, never the content of a batch.
 
 mmap   in the files: read through the system's page cache, which all processes of a machine share
 ram    in memory of this process, read once: for network disks, and for machines with other users
@@ -27,7 +27,7 @@ WHERE = "[runtime] placement"
 
 
 def place(store: Store, placement: str, device: torch.device) -> Store:
-    """The same store with its bags at `placement`; batches are computed on `device`.
+    """The same store with its bags at `placement`, for computations on `device`.
 
     Raises: ExperimentError: ``gpu`` without a GPU, or the store is larger than the free memory.
     """
@@ -62,4 +62,4 @@ def free_bytes(device: torch.device) -> int:
     meminfo = Path("/proc/meminfo")
     lines = dict(line.split(":", 1) for line in meminfo.read_text().splitlines()) if meminfo.is_file() else {}
     kilobytes = lines.get("MemAvailable", "").split()
-    return int(kilobytes[0]) << 10 if kilobytes else 1 << 62  # unknown: leave it to the user
+    return int(kilobytes[0]) << 10 if kilobytes else 1 << 62  # unknown: rely on the user's setting

@@ -20,7 +20,7 @@ from oceanpath.bags.loader import Loader
 
 
 class ResidentStore(Store):
-    """A store that was read once into the memory of `device`; on the CPU all reads come from there, not from the files.
+    """A store that was read once into the memory of `device`; on the CPU, reads use this memory instead of the files.
 
     A process that receives one by pickle opens the files instead.
     """

@@ -1,1 +1,1 @@
-"""Benchmarks as ratios: all alternatives run in turn in one process, on generated data."""
+"""Benchmarks as ratios: all alternatives run alternately in one process, on generated data."""

@@ -1,4 +1,4 @@
-"""The clock of all benchmarks: alternatives run in turn, so that other load on the machine affects all of them."""
+"""Timing of all benchmarks: alternatives run alternately, so that other load on the machine affects all of them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def spend(work: Work) -> Spent:
 def in_turn(
     works: Mapping[str, Work], rounds: int, clock: Callable[[Work], Measured], turn: float = 0.0
 ) -> dict[str, list[Measured]]:
-    """Results of `clock` for all runs: in each round every work has a turn of `turn` seconds, at least one run."""
+    """Results of `clock` for all runs: in each round every function runs for `turn` seconds, but at least once."""
     results: dict[str, list[Measured]] = {name: [] for name in works}
     for _ in range(rounds):
         for name, work in works.items():

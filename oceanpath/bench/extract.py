@@ -34,7 +34,7 @@ MPP = 0.25
 PATCH = 256
 BATCH = 64
 TISSUE = 2048
-"""Side of the piece of tissue that the slide repeats; twice that is a whole number of tiles on every level."""
+"""Side of the repeated piece of tissue; twice this side is a whole number of tiles on every level."""
 BASELINE, LIMIT = "OpenSlide, PIL bicubic", "decoding the tiles only"
 
 
@@ -162,7 +162,7 @@ def _in_batches(read: Callable[[NDArray[np.int32]], object], coords: NDArray[np.
 
 
 def _bicubic(slide: Path, coords: NDArray[np.int32], grid: PatchGrid) -> None:
-    """As most tools read patches."""
+    """A patch as most tools read it."""
     size = (grid.read_width, grid.read_height)
     with openslide.OpenSlide(slide) as handle:
         for x, y in coords.tolist():

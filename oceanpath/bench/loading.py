@@ -48,7 +48,7 @@ def bench_loading(scratch: Path, cap: int | None, slides: int, median: int, dim:
         "one h5py file per slide": lambda: consume(h5_rows(path, cap) for path in sorted(source.iterdir())),
         "ragged DataLoader": lambda: consume(batch.features for batch in ragged),
         "packed, prefetched": lambda: consume(batch.features for batch in packed),
-        "packed, first reading verified": lambda: consume(batch.features for batch in _unread(out, cap, sampler)),
+        "packed, verified on first read": lambda: consume(batch.features for batch in _unread(out, cap, sampler)),
         "views of the memory map": lambda: consume(_view(store, number) for number in range(len(store))),
         "memory read": lambda: int(memory.sum()),
     }
@@ -72,7 +72,7 @@ def consume(tensors: Iterable[Tensor]) -> int:
 
 
 def padded_float32(bags: Sequence[Bag]) -> Tensor:
-    """The common method: [B, N, D] float32 in new memory, padded with zeros."""
+    """The usual method: [B, N, D] float32 in new memory, padded with zeros."""
     padded = torch.zeros(len(bags), max(len(bag.features) for bag in bags), bags[0].features.shape[1])
     for row, bag in zip(padded, bags, strict=True):
         row[: len(bag.features)] = torch.from_numpy(np.array(bag.features)).float()
@@ -87,7 +87,7 @@ def h5_rows(path: Path, cap: int | None) -> Tensor:
 
 
 def _unread(path: Path, cap: int | None, sampler: BatchSampler) -> PackedLoader:
-    """The batches of a store without verified bags, as in the first epoch of a fold."""
+    """The batches of a store whose bags are not verified yet, as in the first epoch of a fold."""
     store = Store(path)
     return PackedLoader(BagDataset(store, range(len(store)), max_patches=cap), sampler)
 

@@ -1,4 +1,4 @@
-"""Alternatives in turn: on a shared machine only ratios from one run are meaningful."""
+"""Alternating measurements: on a shared machine only ratios within one run are meaningful."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ class Measurement:
 def measure(
     case: str, methods: Mapping[str, Work], gb: float, rounds: int, *, baseline: str, limit: str, memory: bool = True
 ) -> list[Measurement]:
-    """Run every method once to warm up and then in `rounds` turns; each run processes `gb` gigabytes.
+    """Run every method once as a warm-up, then in `rounds` turns; each run processes `gb` gigabytes.
 
-    A turn lasts `TURN` seconds, and at least one run, so that the fastest run of short and long methods is searched
-    for equally long.
+    A turn lasts `TURN` seconds, but at least one run, so that short and long methods have the same time to reach their
+    fastest run.
     """
     peaks = {name: peak_mb(method) if memory else None for name, method in methods.items()}  # before any warm-up
     in_turn(methods, 1, spend)

@@ -55,7 +55,7 @@ def bench_store(scratch: Path, case: str, slides: int, median: int, dim: int, ro
 
 
 def with_h5py(source: Path, out: Path) -> None:
-    """Write the rows of all slides, read by h5py in blocks, as float16 into one file, without digests or checks."""
+    """Read all slides with h5py in blocks, and write them as float16 to one file, without digests or checks."""
     with (out / "features.bin").open("wb", buffering=0) as target:
         for path in sorted(source.iterdir()):
             with h5py.File(path) as file:

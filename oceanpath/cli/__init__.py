@@ -25,7 +25,7 @@ def main() -> None:
         sys.exit(0)
     # pydantic would search the entry points of every installed package for plug-ins, which is slow
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    gc.disable()  # imports create many objects and no garbage; collection would add a tenth to a run without work
+    gc.disable()  # imports create many objects and no garbage; collection would take a tenth of the time of a fresh run
     from oceanpath.cli import signals
 
     signals.listen()
@@ -33,7 +33,7 @@ def main() -> None:
         from oceanpath.cli.app import run_app
 
         code = run_app(sys.argv[1:])
-    except KeyboardInterrupt:  # while loading
+    except KeyboardInterrupt:  # a signal arrived while loading
         code = signals.interrupted()
     signals.restore()
     sys.stdout.flush()
@@ -41,7 +41,7 @@ def main() -> None:
     if code > signals.BASE:
         os._exit(code)  # without waiting for threads; child processes end with this one
     if "numpy" not in sys.modules:
-        os._exit(code)  # nothing was computed; finalising the interpreter would take a fifth of the time
+        os._exit(code)  # nothing was computed; shutting down the interpreter would take a fifth of the time
     sys.exit(code)
 
 

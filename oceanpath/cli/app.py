@@ -1,4 +1,4 @@
-"""The application of all commands; here every error becomes a line on stderr and an exit code."""
+"""The application with all commands; it turns every error into a line on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def _options(
 
 
 def build_app(word: str = "", *, helps: bool = True) -> typer.Typer:
-    """The application, or only the part of it for one command.
+    """The application, or the part of it that one command needs.
 
     Args:
         word: First word of the command line; if it is not a command, all commands are loaded.
-        helps: Whether help may be printed, so that examples are needed.
+        helps: Whether help may be printed, which needs the examples.
     """
     app = typer.Typer(
         name="oceanpath",
@@ -80,7 +80,8 @@ def build_app(word: str = "", *, helps: bool = True) -> typer.Typer:
 def render_help() -> str:
     """The page of ``oceanpath --help``, which ``python docs/generate.py`` writes to `help.txt`."""
     command = typer.main.get_command(build_app())
-    context = typer.Context(command, info_name="oceanpath", terminal_width=WIDTH, max_content_width=WIDTH)
+    settings = {**command.context_settings, "terminal_width": WIDTH, "max_content_width": WIDTH}
+    context = typer.Context(command, info_name="oceanpath", **settings)
     return command.get_help(context) + "\n"
 
 
@@ -90,7 +91,7 @@ def run_app(arguments: Sequence[str]) -> int:
     try:
         words = [word for word in arguments if word != "--debug"]
         app = build_app(words[0] if words else "", helps=not {"-h", "--help"}.isdisjoint(words))
-        gc.freeze()  # later collections skip what was imported; see oceanpath.cli.main
+        gc.freeze()  # later collections skip the imported objects; see oceanpath.cli.main
         gc.enable()
         result = app(args=words, standalone_mode=False)
         if result == ExitCode.INTERRUPTED:  # typer's exit code of KeyboardInterrupt
@@ -123,12 +124,12 @@ def _report_os_error(error: OSError) -> int:
         return int(ExitCode.STAGE)
     _discard_output()
     if isinstance(error, BrokenPipeError):
-        return 1  # the reader of stdout has ended, for example `head`; typer uses the same exit code
+        return 1  # the program that reads stdout has ended, for example `head`; typer uses the same exit code
     do = "Published results are safe. Free disk space, then run the same command again; --debug shows the traceback."
     print(f"error: a system call failed, possibly while printing; got {error}. {do}", file=sys.stderr)
     return int(ExitCode.STAGE)
 
 
 def _discard_output() -> None:
-    """Discard buffered output, which the interpreter would try to print again at its end."""
+    """Discard buffered output, which the interpreter would otherwise try to print again when it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

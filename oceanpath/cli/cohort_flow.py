@@ -1,4 +1,4 @@
-"""Number of slides at each step from the table to the folds, for the end of a run."""
+"""Number of slides at each step from the table to the folds, printed at the end of a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHOWN = 20
 
 
 def flow_lines(states: Iterable[StepState], workspace: Workspace) -> list[str]:
-    """Lines for each split without some of the slides in its table; failed slides are listed.
+    """Lines for each split that lacks slides of its table; failed slides are listed.
 
     Raises: ArtifactError: splits.json is damaged.
     """

@@ -1,4 +1,4 @@
-"""Commands that OceanPath proposes; each can be run as it is printed."""
+"""Commands that OceanPath proposes; each can be run as printed."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def workspace_flag(workspace: Path) -> list[str]:
 
 
 def shown(path: Path) -> str:
-    """A path relative to the current folder, if it is in it."""
+    """A path, relative to the current folder if it is inside it."""
     current = Path.cwd()
     return str(path.relative_to(current) if path.is_relative_to(current) else path)
 
 
 def _is_default(experiment: Experiment) -> bool:
-    """Whether a command needs no ``-e`` for it: ``./oceanpath.toml``, or an experiment without a file."""
+    """Whether commands use the experiment without ``-e``: ``./oceanpath.toml``, or an experiment without a file."""
     return not experiment.path.is_absolute() or experiment.path == LOCAL.resolve()

@@ -19,7 +19,7 @@ app = typer.Typer(help="Show and check experiment files.", no_args_is_help=True,
 
 
 def _show(experiment: Experiment) -> int:
-    """Print every key of an experiment with its value, including defaults."""
+    """Print every key of an experiment with its value or default."""
     print(tomli_w.dumps(_resolved(experiment, experiment.base)), end="")
     for variant in experiment.variants[1:]:
         print(f"\n# variant {variant.name}\n" + tomli_w.dumps(_resolved(experiment, variant)), end="")

@@ -13,7 +13,7 @@ from oceanpath.cli.outputs import prepare_folder
 from oceanpath.errors import ExitCode, ExperimentError
 
 EVERY = 100
-"""Slides between two lines of progress."""
+"""Number of slides between two lines of progress."""
 
 
 def coverage(
@@ -23,14 +23,14 @@ def coverage(
         "outputs/coverage"
     ),
     only_capped: Annotated[
-        bool, typer.Option("--only-capped", help="Skip slides of which all patches were kept.")
+        bool, typer.Option("--only-capped", help="Skip slides whose patches were all kept.")
     ] = False,
     montage: Annotated[
         int, typer.Option(min=0, help="Number of slides in the overview of slides with the lowest coverage.")
     ] = 20,
     max_slides: Annotated[int | None, typer.Option(min=1, help="Maximum number of slides.")] = None,
     features_key: Annotated[
-        str, typer.Option("--features-key", help="Name of the array of features in files with several.")
+        str, typer.Option("--features-key", help="Name of the features array, if files contain several.")
     ] = "",
     maps: Annotated[bool, typer.Option("--maps/--no-maps", help="Draw a map of every slide.")] = True,
 ) -> int:
@@ -74,7 +74,7 @@ def coverage(
 
 
 def _open(path: Path) -> Any:
-    """The store, after verification; the features of a published store are not verified."""
+    """The store, after verification of its files other than features."""
     from oceanpath.artifacts.gather import is_published
     from oceanpath.artifacts.store.reader import Index, Store
     from oceanpath.pipeline.integrity import changed, refuse

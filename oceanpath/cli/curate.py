@@ -10,7 +10,7 @@ from oceanpath.cli.stand_alone import load_or_assume, sets_key
 
 STAGE = "curate"
 FLAGS = (
-    flag("features", Path | None, None, "Folder of feature files; no experiment is needed.", key="data.features"),
+    flag("features", Path | None, None, "Folder of feature files, instead of an experiment.", key="data.features"),
     flag("min_patches", int | None, None, "Minimum number of patches of a slide.", key="curate.min_patches"),
 )
 WHOLE_FOLDER = ('curate.sources=["TCGA", "CPTAC", "other"]', "curate.min_patches=1")

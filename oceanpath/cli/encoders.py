@@ -17,7 +17,7 @@ from oceanpath.slides.encoders.spec import EncoderOptions, EncoderSpec
 
 encoders = typer.Typer(help="List and check patch encoders.", no_args_is_help=True, rich_markup_mode=None)
 HEAD = ("name", "dim", "patch", "access", "installed", "licence")
-NOTE = "patch: pixels @ µm per pixel. gated: the owner grants access; set HF_TOKEN. Your own encoder: module:factory."
+NOTE = "patch: pixels @ µm per pixel. gated: the owner grants access; set HF_TOKEN. Custom encoders: module:factory."
 
 
 @encoders.callback()
@@ -27,7 +27,7 @@ def _encoders() -> None:
 
 @encoders.command("list")
 def list_encoders(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> int:
-    """List every patch encoder: feature length, patch, access, licence, and whether its weights are installed."""
+    """List every patch encoder. Feature length, patch, access, licence, and whether its weights are installed."""
     load_plugins(GROUP)
     rows = [_row(spec) for _, spec in sorted(ENCODERS.items())]
     if as_json:
@@ -43,12 +43,12 @@ def list_encoders(as_json: Annotated[bool, typer.Option("--json", help="Print JS
 
 @encoders.command("check")
 def check_encoder(
-    name: Annotated[str, typer.Argument(metavar="NAME|module:factory", help="Name of an encoder, or your own.")],
+    name: Annotated[str, typer.Argument(metavar="NAME|module:factory", help="Name of an encoder, or a custom one.")],
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")] = "auto",
-    weights: Annotated[Path | None, typer.Option(help="Local file of weights.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Local weights file.")] = None,
     revision: Annotated[str, typer.Option(help="Commit of the hub repository.")] = "",
 ) -> int:
-    """Load an encoder, with a download if necessary, and check its contract. Exit code 6 if it breaks it."""
+    """Load an encoder and check its contract. Weights are downloaded if necessary; exit code 6 if a check fails."""
     from oceanpath.slides.encoders.contract import check_contract, patches_per_second  # loads numpy
     from oceanpath.slides.encoders.custom import load_custom
 

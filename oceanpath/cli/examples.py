@@ -1,4 +1,4 @@
-"""Two examples in the help of every command; a test parses each of them."""
+"""Two examples per command for its help; a test parses each of them."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def print_status(text: str, *, quiet: bool) -> None:
 
 
 def _last_run(workspace: Path) -> Path | None:
-    """The file of the experiment last run; runs without an experiment file are passed over."""
+    """The file of the last experiment that was run; runs without an experiment file are skipped."""
     path = Workspace(workspace.resolve()).ledger
     if not path.is_file():
         return None

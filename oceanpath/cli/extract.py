@@ -27,14 +27,14 @@ STAGE = "extract"
 OUT_WORKSPACE = ".oceanpath"
 """Workspace below --out, from which the same command resumes."""
 FLAGS = (
-    flag("slides", Path | None, None, "Folder of slides; without an experiment.", key="data.slides"),
+    flag("slides", Path | None, None, "Folder of slides, instead of an experiment.", key="data.slides"),
     flag("encoder", str | None, None, "Patch encoder.", key="extract.encoder"),
-    flag("out", Path | None, None, "Folder for the feature files; default: in the workspace.", metavar="DIR"),
+    flag("out", Path | None, None, "Folder for the feature files; default: a folder in the workspace.", metavar="DIR"),
     flag(
         "shard",
         str | None,
         None,
-        "Extract every n-th slide from the i-th: for several machines.",
+        "Extract every N-th slide, starting with the I-th, to use several machines.",
         key="extract.shard",
         metavar="I/N",
     ),
@@ -42,7 +42,7 @@ FLAGS = (
 
 
 def call(common: Common) -> int:
-    """Extract the features that are not up to date, or with ``--dry-run`` report what that would take."""
+    """Extract the features that are not up to date, or with ``--dry-run`` estimate the time and disk space."""
     out: Path | None = common.more["out"]
     enough = out is not None or sets_key(common, "data.slides")
     experiment, common = load_or_assume(common, STAGE, enough=enough), _with_workspace(common, out)

@@ -1,4 +1,4 @@
-"""The folder of ``oceanpath extract --out``: feature files of the selected slides, and other files in it."""
+"""The folder of ``oceanpath extract --out``: feature files of the selected slides, and files of other runs."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from oceanpath.pipeline.workspace import Workspace, remove_ended
 
 
 def link_files(folder: Path, out: Path) -> None:
-    """Link the files of a published folder into `out`; those that are not there yet are verified first.
+    """Link the files of a published folder into `out`; new files are verified first.
 
-    Raises: ArtifactError: one differs from its sealed digest. StageError: the system refuses.
+    Raises: ArtifactError: one differs from its sealed digest. StageError: it cannot be written.
     """
     try:
         verify_files(folder, not_laid_out(folder, out))
@@ -28,7 +28,7 @@ def link_files(folder: Path, out: Path) -> None:
 
 
 def update_out(state: StepState, workspace: Workspace, out: Path) -> None:
-    """Make `out` agree with the stage: remove the files of slides that are now excluded, and report other files.
+    """Update `out`: remove the files of slides that are now excluded, and report other files.
 
     Only files of this workspace are removed; `out` may also contain those of other shards and of earlier slides.
     """

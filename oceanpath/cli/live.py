@@ -1,4 +1,4 @@
-"""Progress bars on a terminal: one per running step, one for the run, and a line for each finished step."""
+"""Progress bars on a terminal: one per running step, one for the run, and a line per completed step."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Live:
         self._open().console.print(text, highlight=False, markup=False)
 
     def move(self, task: TaskID, done: float, total: int | None, *, detail: str, left: str) -> None:
-        """Update a bar and that of the run; without a total it shows activity only."""
+        """Update a bar and that of the run; without a total the bar only shows activity."""
         bars = self._open()
         if total is None:
             bars.reset(task, total=None, detail=detail, left=left)

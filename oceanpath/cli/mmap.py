@@ -13,7 +13,7 @@ from oceanpath.pipeline.plan import plan
 
 FLAGS = (flag("verify", bool, False, "Compare every bag of the existing store with its digest, without building it."),)
 EVERY = 100
-"""Slides per line of progress."""
+"""Number of slides between two lines of progress."""
 SHOWN = 20
 
 
@@ -50,7 +50,7 @@ def verify_store(common: Common) -> int:
 
 
 def _verify(folder: Path, *, quiet: bool) -> tuple[int, list[str]]:
-    """The number of slides of a store, and an error text for each damaged one.
+    """The number of slides of a store, and an error text for each damaged bag.
 
     Raises: ArtifactError: another file of the store is damaged, so its bags cannot be verified.
     """

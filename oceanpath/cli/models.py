@@ -19,7 +19,7 @@ def _models() -> None:
 
 @models.command("list")
 def list_models() -> int:
-    """List every aggregator with its source, size, cost and keys with their defaults."""
+    """List every aggregator with source, size, cost and keys."""
     for settings in aggregator_settings():
         fields = settings.model_fields
         keys = ", ".join(f"{key}={fields[key].default}" for key in settings.own_keys() if key != "name")

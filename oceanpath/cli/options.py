@@ -34,7 +34,7 @@ class Flag:
 def flag(
     name: str, kind: Any, default: Any, help: str, *, opts: tuple[str, ...] = (), key: str = "", **more: Any
 ) -> Flag:
-    """An option with its help, named ``--name`` or as in `opts`."""
+    """An option with its help, named ``--name`` or as given by `opts`."""
     names = opts or (f"--{name.replace('_', '-')}",)
     return Flag(name, kind, typer.Option(default, *names, help=help, **more), key)
 
@@ -127,7 +127,7 @@ class Common:
 
 
 def verb(call: Callable[[Common], int], extra: tuple[Flag, ...] = ()) -> Callable[..., int]:
-    """A command for typer: it takes `extra` and the common options, and calls `call` with their values."""
+    """A command for typer that takes `extra` and the common options, and calls `call` with their values."""
 
     def command(**values: Any) -> int:
         keys = [f"{f.key}={values[f.name]}" for f in (*extra, *COMMON) if f.key and values[f.name] is not None]

@@ -34,11 +34,11 @@ def predict(
         bool, typer.Option("--members", help="Add the probabilities of each member of the ensemble.")
     ] = False,
     features_key: Annotated[
-        str, typer.Option("--features-key", help="Name of the array of features in files with several.")
+        str, typer.Option("--features-key", help="Name of the features array, if files contain several.")
     ] = "",
     weights: Annotated[Path | None, typer.Option("--weights", help="Local file of the encoder's weights.")] = None,
 ) -> int:
-    """Predict slides with a bundle, from features or from slides; the results equal those of `serve`."""
+    """Predict slides or feature files with a bundle; the results equal those of `serve`."""
     from oceanpath.artifacts.bundle.folder import read_bundle
     from oceanpath.artifacts.features.folder import find_features, passed_over
     from oceanpath.cli.predict_slides import features_of
@@ -79,7 +79,7 @@ def _verify_published(features: Iterable[Path]) -> None:
 
 
 def note_lines(table: pd.DataFrame) -> list[str]:
-    """Notes on the predictions, each once with its slides."""
+    """Notes on the predictions, each printed once with its slides."""
     slides_of: dict[str, list[str]] = {}
     for slide, notes in zip(table["slide_id"], table["notes"], strict=True):
         for note in filter(None, notes.split("; ")):

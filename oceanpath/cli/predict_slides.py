@@ -74,7 +74,7 @@ def _settings(contract: Contract, weights: Path | None) -> tuple[str, ...]:
         what = "the bundle has no extraction settings, because OceanPath did not extract its features"
         raise ExperimentError(what, got=f"encoder {contract.encoder or 'not recorded'}", do=do)
     if given := [name for name in contract.given if name != "weights"]:
-        what = "the training slides were extracted with additional files that new slides do not have"
+        what = "the training slides were extracted with additional files, which new slides lack"
         raise ExperimentError(what, got=", ".join(f"extract.{name}" for name in given), do=do)
     if "weights" in contract.given and weights is None:
         do = "Name this file with --weights."

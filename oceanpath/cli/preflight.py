@@ -22,8 +22,7 @@ def check_preflight(
 ) -> None:
     """Print the notes of the preflight.
 
-    Raises: OceanPathError: there are problems. If none of the experiment's data is on this machine, this is only
-        printed.
+    Raises: OceanPathError: there are problems. If no data of the experiment is on this machine, only a note is printed.
     """
     result = run_preflight(planned, published, root, verify=bool(planned.experiment.base.value("runtime.verify")))
     absent = [f"not checked: {error.render()}" for error in result.absent]

@@ -34,7 +34,7 @@ def report(states: list[StepState], experiment: Experiment, common: Common) -> N
 
 
 def next_commands(states: list[StepState], experiment: Experiment, common: Common) -> list[str]:
-    """Useful next commands; each can be run as it is printed."""
+    """Useful next commands; each can be run as printed."""
     names = {state.step.stage.name for state in states}
     commands = [command("ledger", "show", *workspace_flag(common.workspace))]
     if "export" in names:
@@ -47,7 +47,7 @@ def next_commands(states: list[StepState], experiment: Experiment, common: Commo
 
 
 def _can_compare(experiment: Experiment) -> bool:
-    """Whether the experiment has another aggregator than the simplest one, and only keys that both have."""
+    """Whether the experiment uses another aggregator than the simplest one, and only sets keys that both have."""
     keys = {key.partition(".")[0] for key in table(experiment.base.layer, "model")}
     return experiment.base.value("model.name") != SIMPLEST and keys <= set(StaticSettings.own_keys())
 

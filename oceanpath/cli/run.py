@@ -88,7 +88,7 @@ def _go(planned: Plan, common: Common, published: Published) -> list[StepState]:
 
 
 def run_options(planned: Plan, common: Common, published: Published) -> RunOptions:
-    """The options of a run, from the command line and the experiment's ``[runtime]``."""
+    """The options of a run, from the command line and ``[runtime]`` of the experiment."""
     runtime = planned.experiment.base.value
     return RunOptions(
         forced=forced_steps(planned, common.force),
@@ -116,7 +116,7 @@ def _print_removed(runner: Runner, common: Common) -> None:
 
 
 def show_plan(planned: Plan, common: Common) -> list[StepState]:
-    """Print the state of every step and why it would run, an estimate of the time and, with --mermaid, the graph.
+    """Print the state of every step and why it would run, a time estimate and, with --mermaid, the graph.
 
     Raises: OceanPathError: the preflight reports problems, so a run would be rejected.
     """

@@ -25,7 +25,7 @@ class TerminalScreen(Screen, Protocol):
 
 
 def make_screen(steps: Steps, *, quiet: bool, as_json: bool) -> TerminalScreen:
-    """The screen for these options and for the type of stderr."""
+    """The screen for these options and this type of stderr."""
     if as_json:
         return Events(sys.stdout)
     if quiet:
@@ -148,7 +148,7 @@ class _LineProgress:
 
 
 def outcome(state: StepState, steps: Steps) -> list[str]:
-    """Lines on the outcome of a step; none if it was fresh."""
+    """Lines about the outcome of a step; none if it was fresh."""
     label = steps.label(state.step)
     if state.state == "fresh":
         return []

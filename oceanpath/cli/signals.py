@@ -63,7 +63,7 @@ def _wake_at_signals(reader: int) -> None:
     main = threading.main_thread().ident
     while number := os.read(reader, 1):
         if number[0] in NUMBERS and main is not None:
-            time.sleep(RETRY_SECONDS)  # not while it is about to wait
+            time.sleep(RETRY_SECONDS)  # not while the main thread is about to wait
             signal.pthread_kill(main, signal.SIGURG)
 
 
@@ -90,7 +90,7 @@ def _importing(frame: FrameType | None) -> bool:
 
 
 def _dropped(error: sys.UnraisableHookArgs) -> None:
-    """For exceptions in destructors and callbacks: raise an interruption again later, print all others."""
+    """Handle exceptions in destructors and callbacks: raise an interruption again later, print all others."""
     if issubclass(error.exc_type, KeyboardInterrupt):
         signal.setitimer(signal.ITIMER_REAL, RETRY_SECONDS)
     else:

@@ -11,13 +11,13 @@ from oceanpath.stages.catalog import CATALOG
 
 
 def load_or_assume(common: Common, stage: str, *, enough: bool, assumed: tuple[str, ...] = ()) -> Experiment:
-    """The experiment of the command, or one that consists of its options if they are `enough`.
+    """The experiment of the command, or one that consists of its options if they suffice.
 
     Args:
         common: The options.
         stage: The only stage of an experiment without a file.
-        enough: Whether the options give all that the stage needs. A named experiment, or ``oceanpath.toml`` in the
-            current folder, takes precedence.
+        enough: Whether the options suffice for the stage. A named experiment, or ``oceanpath.toml`` in the current
+        folder, takes precedence.
         assumed: ``KEY=VALUE`` that differ from the defaults of an experiment file; options of the user override them.
     """
     if common.experiment is not None or LOCAL.is_file() or not enough:

@@ -16,7 +16,7 @@ BETWEEN = 1.0
 
 @dataclass
 class Pace:
-    """Remaining time of one step, from its recent progress and its last duration."""
+    """Remaining time of one step, from its recent progress and the duration of its last run."""
 
     began: float
     cost: float | None = None
@@ -37,7 +37,7 @@ class Pace:
     def left(self) -> float | None:
         """Remaining seconds, or None if unknown."""
         known = None if self.cost is None else self.cost - (time.monotonic() - self.began)
-        known = known if known and known > 0 else None  # longer than the last run
+        known = known if known and known > 0 else None  # it already takes longer than the last run
         if len(self._samples) < 2:
             return known
         (since, before), (now, done) = self._samples[0], self._samples[-1]

@@ -1,4 +1,4 @@
-"""`run`, and one command per stage, which runs the stage and all that it needs."""
+"""`run`, and one command per stage, which runs the stage and everything that it needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bars of one quantity for named things, in groups."""
+"""Bars of one quantity, by name and group."""
 
 from __future__ import annotations
 

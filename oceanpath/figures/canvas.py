@@ -34,7 +34,7 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "oceanpath",
     "text.parse_math": False,
 }
-"""Text in a PDF stays text; names of elements in an SVG are deterministic; a $ in a name is a $."""
+"""Text in a PDF remains text; names of elements in an SVG are deterministic; a $ in a name is drawn as such."""
 METADATA: dict[str, dict[str, None]] = {
     "png": {"Software": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
@@ -74,7 +74,7 @@ def colour(number: int) -> str:
 
 
 def unit_square(axes: Axes, x: str, y: str) -> None:
-    """Label the axes and show [0, 1] × [0, 1] as a square with space for lines on the border."""
+    """Label the axes and show [0, 1] × [0, 1] as a square with a margin for lines on its border."""
     axes.set(xlabel=x, ylabel=y, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])

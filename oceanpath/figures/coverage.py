@@ -1,4 +1,4 @@
-"""Kept and discarded patches of slides: one map per slide, a montage of the worst, and a summary of all."""
+"""Kept and discarded patches: one map per slide, a montage of the slides with the lowest coverage, and a summary."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from oceanpath.figures.canvas import GREY, drawing, heading
 from oceanpath.figures.scale_bar import scale_bar
 
 COLOURS = np.array([[255, 255, 255], [239, 68, 68], [34, 197, 94]], np.uint8)
-"""Colours of no patch, discarded, kept."""
+"""Colours of background, discarded patches, kept patches."""
 SMALLEST, LARGEST = 256, 2048
 """Minimum and maximum of the longer side of a map in pixels."""
 

@@ -1,4 +1,4 @@
-"""Figures of an evaluation: ROC, precision-recall, probabilities and the confusion table."""
+"""Figures of an evaluation: ROC, precision-recall, probabilities and the confusion matrix."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class CurveLine:
     low: Floats | None = None
     high: Floats | None = None
     faint: bool = False
-    """A thin grey line, for comparison."""
+    """Whether to draw a thin grey line, for comparison."""
 
 
 def draw_roc(path: Path, lines: Sequence[CurveLine], title: str = "", legend: str = "") -> None:
-    """ROC curves with the diagonal of chance; `legend` is the title of the legend."""
+    """ROC curves with the chance diagonal; `legend` is the title of the legend."""
     with _square(path, lines, title, legend) as (figure, axes):
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=DOTTED)
         _plot_lines(axes, lines, steps="default")
@@ -49,7 +49,7 @@ def draw_roc(path: Path, lines: Sequence[CurveLine], title: str = "", legend: st
 def draw_pr(
     path: Path, lines: Sequence[CurveLine], prevalence: float | None = None, title: str = "", legend: str = ""
 ) -> None:
-    """Precision-recall curves as steps; a dotted line marks the prevalence, the precision of chance."""
+    """Precision-recall curves as steps; a dotted line marks the prevalence, the precision of a random classifier."""
     with _square(path, lines, title, legend) as (figure, axes):
         if prevalence is not None:
             axes.axhline(prevalence, color=GREY, linewidth=0.8, linestyle=DOTTED)
@@ -107,7 +107,7 @@ def _square(path: Path, lines: Sequence[CurveLine], title: str, legend: str) -> 
 
 
 def _plot_lines(axes: Axes, lines: Sequence[CurveLine], steps: str) -> None:
-    """The strong lines are drawn first, for the order of the legend, with the faint ones below them."""
+    """Draw the strong lines first, for the order of the legend, and the faint ones beneath them."""
     strong, faint = [line for line in lines if not line.faint], [line for line in lines if line.faint]
     for number, line in enumerate(strong):
         if line.band_x is not None and line.low is not None and line.high is not None:

@@ -1,6 +1,6 @@
 """Characters that matplotlib's default font lacks: drawn in an installed font, or as their code points.
 
-Without this a class name in Chinese becomes a row of empty boxes. DejaVu Sans, which comes with matplotlib, covers
+Otherwise a class name in Chinese would become a row of empty boxes. DejaVu Sans, which comes with matplotlib, covers
 Latin, Greek and Cyrillic; figures with other characters depend on the fonts of the machine.
 """
 
@@ -39,7 +39,7 @@ def make_readable(figure: Figure) -> list[str]:
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
-        figure.draw_without_rendering()  # tick labels have no text before this
+        figure.draw_without_rendering()  # tick labels have no text before drawing
     texts = [text for text in figure.findobj(Text) if isinstance(text, Text)]
     needed = {letter for text in texts for letter in text.get_text()} - WHITESPACE
     families, missing = _fonts_for(needed)

@@ -25,7 +25,7 @@ KEYS = {"format", "model", "in_dim", "state"}
 
 
 class Checkpoint(NamedTuple):
-    """A trained model and what its outputs mean."""
+    """A trained model and the objective that interprets its outputs."""
 
     model: WSIClassifier
     objective: Objective
@@ -48,7 +48,7 @@ def save_checkpoint(model: WSIClassifier, objective: Objective, path: Path) -> N
 def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> Checkpoint:
     """The model at `path`, in eval mode on `device`, and its objective.
 
-    Raises: ArtifactError: missing, damaged, of another format, or its weights do not fit its settings exactly.
+    Raises: ArtifactError: it is missing, damaged or of another format, or its weights do not match its settings.
     """
     contents = _read(path)
     objective = read_objective(read_task(contents, path), contents)
@@ -58,7 +58,9 @@ def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> Checkpoin
         model.load_state_dict(contents["state"], strict=True)
     except (ExperimentError, RuntimeError) as error:
         message = " ".join(str(error).split())  # torch's message has several lines
-        raise ArtifactError("the checkpoint does not fit its own settings", where=path, got=message) from error
+        raise ArtifactError(
+            "the weights of the checkpoint do not match its settings", where=path, got=message
+        ) from error
     return Checkpoint(model.eval().to(device), objective)
 
 

@@ -21,7 +21,11 @@ def pick_device(wanted: str = "auto") -> torch.device:
             "unknown device", where="[runtime] device", got=wanted, expected="auto, cpu, cuda"
         ) from error
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ExperimentError("torch cannot use a Mac's GPU here", where="[runtime] device", got=wanted, do="Use cpu.")
+        raise ExperimentError(
+            "torch cannot use the Apple GPU of this machine", where="[runtime] device", got=wanted, do="Use cpu."
+        )
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ExperimentError("there is no such GPU here", where="[runtime] device", got=wanted, do="Use auto or cpu.")
+        raise ExperimentError(
+            "this machine has no such GPU", where="[runtime] device", got=wanted, do="Use auto or cpu."
+        )
     return device

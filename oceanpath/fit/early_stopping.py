@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 @dataclass
 class BestWeights:
-    """Keeps the weights of the best epoch by the scores of the validation slides; the first of equal epochs.
+    """Keeps the weights of the epoch with the best validation scores; of equal epochs, the first.
 
-    Scores are compared in order: a later one decides where all earlier ones are equal.
+    Scores are compared in order: later ones break ties.
     """
 
     patience: int
@@ -26,9 +26,9 @@ class BestWeights:
         """Compare an epoch with the best one; True when training should stop.
 
         Args:
-            epoch: Its number, from 0.
-            scores: The lower, the better. An epoch with a score that is not finite is never the best.
-            module: Its weights.
+            epoch: Its index, from 0.
+            scores: Lower is better. An epoch with a score that is not finite is never the best.
+            module: The model with its weights.
         """
         if all(map(math.isfinite, scores)) and (self.epoch < 0 or scores < self.scores):
             self.epoch, self.scores = epoch, scores

@@ -1,4 +1,4 @@
-"""Outputs of a trained model: whole bags, separately, in eval mode. No training, no Lightning."""
+"""Outputs of a trained model for complete bags, one at a time, in eval mode. No training, no Lightning."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ def predict_attention(
 
     A long slide is read in blocks.
 
-    Raises: ArtifactError: a damaged checkpoint, or features [n, D] of another length D.
+    Raises: ArtifactError: a damaged checkpoint, or features [n, D] of another width D.
     """
     model = load_checkpoint(checkpoint, device).model
     if features.ndim != 2 or features.shape[1] != model.in_dim or not len(features):
         raise ArtifactError(
-            "wrong features for this model", where=checkpoint, expected=f"[n, {model.in_dim}]", got=features.shape
+            "the features do not fit this model", where=checkpoint, expected=f"[n, {model.in_dim}]", got=features.shape
         )
     rows = torch.from_numpy(np.array(features, copy=True))
     level0 = None if coords is None else torch.from_numpy(np.array(coords, copy=True))

@@ -21,7 +21,7 @@ class FitSettings(Settings):
     warmup: float = Field(1.0, ge=0.0)
     """Epochs of linear warm-up, followed by cosine decay to zero."""
     batch_size: int = Field(4, ge=1)
-    """Bags per step. Use few for small cohorts, so that an epoch has several steps."""
+    """Bags per step. Choose a small number for a small cohort, so that an epoch has several steps."""
     batching: SelectedBatching = added(Fixed())
     """Batching strategy: `fixed`, `batch_size` bags in random order; `length_buckets`, bags of similar length in
     `buckets` groups; `token_budget`, at most `budget` patches and `max_bags` bags (`padded`: with padding). A strategy
@@ -33,6 +33,6 @@ class FitSettings(Settings):
     precision: Literal["32", "bf16"] = "32"
     """Arithmetic of training: float32, or bfloat16 autocast. Predictions use float32."""
     threads: int = Field(1, ge=1)
-    """CPU threads of one fit. They are part of the result: another number changes its last bits."""
+    """CPU threads per fit. They affect the result: another number changes its last bits."""
     skip_limit: int = Field(10, ge=1)
     """Number of consecutive steps without finite loss and gradient that ends the fit with an error."""

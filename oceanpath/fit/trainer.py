@@ -36,7 +36,7 @@ EpochEnd = Callable[[int, float], bool]
 
 
 class FitModule(pl.LightningModule):
-    """A model in training. It calls the optimiser itself, so that a step without finite gradients can be skipped."""
+    """A model in training. It calls the optimiser itself, so that steps with non-finite gradients can be skipped."""
 
     def __init__(self, model: WSIClassifier, objective: Objective, settings: FitSettings, seed: int) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class FitModule(pl.LightningModule):
         return [optimizer], [build_schedule(optimizer, warmup, self.steps)]
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002  # Lightning's signature
-        """Dropout depends on (seed, epoch, step) alone, not on earlier draws."""
+        """Seed dropout by (seed, epoch, step), independently of earlier draws."""
         seed_torch(self.seed, "step", self.current_epoch, batch_idx)
 
     def training_step(self, batch: Batch) -> None:
@@ -75,7 +75,7 @@ class FitModule(pl.LightningModule):
         schedule.step()
 
     def mean_loss(self) -> float:
-        """Mean loss of the steps since the last call; NaN when there was none."""
+        """Mean loss of the steps since the last call; NaN if there were none."""
         losses, self.losses = self.losses, []
         return sum(losses) / len(losses) if losses else math.nan
 
@@ -93,24 +93,24 @@ class _AtEpochEnd(pl.Callback):
 def fit_model(
     module: FitModule, dataset: BagDataset, strata: list[int] | None, device: torch.device, epoch_end: EpochEnd
 ) -> None:
-    """Train in place until `epoch_end` returns True or the epochs are over; it is called after every epoch.
+    """Train in place until `epoch_end`, called after every epoch, returns True, or for all epochs.
 
     Args:
         module: model, objective, settings and seed.
         dataset: training slides with labels.
-        strata: stratum of each slide, to draw strata equally often; None = every slide once per epoch.
+        strata: stratum of each slide, if strata are drawn equally often; None = every slide once per epoch.
         device: device of the computation.
-        epoch_end: called with (epoch, mean training loss); the weights are then those of the epoch's end.
+        epoch_end: called with (epoch, mean training loss) when the weights are those at the end of the epoch.
 
     Raises: StageError: too many consecutive steps without a finite loss and gradient.
     """
     with warnings.catch_warnings():
-        _quieten()
+        _silence_lightning()
         batches = _batches(module, dataset, strata)
         module.steps = batches.total(module.settings.epochs)
         trainer = _trainer(module.settings, device, _AtEpochEnd(epoch_end, batches))
         with fast_float32(device):  # threads read ahead into reused memory: worker processes would only add a copy
-            _interruptible(trainer, module, loader_of(dataset, batches))
+            _fit(trainer, module, loader_of(dataset, batches))
 
 
 def _batches(module: FitModule, dataset: BagDataset, strata: list[int] | None) -> BatchSampler:
@@ -137,8 +137,8 @@ def _trainer(settings: FitSettings, device: torch.device, at_epoch_end: _AtEpoch
     )
 
 
-def _interruptible(trainer: pl.Trainer, module: FitModule, loader: Loader) -> None:
-    """Train; Ctrl-C stays KeyboardInterrupt, which Lightning turns into SystemExit(1)."""
+def _fit(trainer: pl.Trainer, module: FitModule, loader: Loader) -> None:
+    """Train; Ctrl-C raises KeyboardInterrupt, although Lightning turns it into SystemExit(1)."""
     try:
         trainer.fit(module, loader)
     except SystemExit as stop:
@@ -147,7 +147,7 @@ def _interruptible(trainer: pl.Trainer, module: FitModule, loader: Loader) -> No
         raise
 
 
-def _quieten() -> None:
+def _silence_lightning() -> None:
     for name in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 NEAR = 1 << 16
-"""Runs at most this many bytes apart are read by one call; the bytes between them are discarded."""
+"""Runs that are at most this many bytes apart are read by one call; the bytes between them are discarded."""
 PIECES = 500
-"""Runs per call: with the gaps between them fewer than the 1024 buffers that the system accepts."""
+"""Runs per call: together with the gaps between them, fewer than the 1024 buffers that the system accepts."""
 HUNDREDFOLD, LARGE = 100, 1 << 30
-"""Maximum ratio of unpacked to stored bytes; features are never compressed to a hundredth."""
+"""Maximum ratio of decompressed to stored bytes; features are never compressed to a hundredth."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,7 @@ class Runs:
         return int(self.ends[-1])
 
     def read_into(self, handle: int, start: int, out: memoryview) -> None:
-        """Fill `out` with the array's bytes from byte `start`.
-
-        Raises: EOFError: the file ends before the array does.
-        """
+        """Fill `out` with the array's bytes from byte `start`. Raises: EOFError: the file ends before the array."""
         stop = start + len(out)
         first, last = np.searchsorted(self.ends, [start, stop - 1], side="right").tolist()
         if stop > self.nbytes:
@@ -65,7 +62,7 @@ class Runs:
 
 
 def _gather(handle: int, offsets: list[int], sizes: list[int], out: memoryview, done: int) -> int:
-    """Read neighbouring runs into `out` from byte `done` by one call; returns the number of bytes filled."""
+    """Read neighbouring runs into `out` from byte `done` with one call; returns the number of bytes read."""
     gap = memoryview(bytearray(NEAR)) if len(offsets) > 1 else memoryview(b"")
     begin, position, buffers = done, offsets[0], []
     for offset, size in zip(offsets, sizes, strict=True):
@@ -90,5 +87,5 @@ def fill(handle: int, view: memoryview, offset: int) -> None:
 
 
 def is_implausible(nbytes: int, stored: int) -> bool:
-    """Whether `nbytes` is more than `stored` bytes can plausibly unpack to."""
+    """Whether `nbytes` is more than `stored` bytes can plausibly decompress to."""
     return nbytes > LARGE and nbytes > HUNDREDFOLD * stored

@@ -39,7 +39,7 @@ FAULTS = (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, Ru
 MOST_NAMES, DEEPEST = 4000, 32
 """Maximum number of names in a file."""
 MOST_ATTRIBUTES, LONGEST_ATTRIBUTE = 1000, 1 << 16
-"""Maximum number of attributes, and of bytes of one; a damaged count could be read for a day."""
+"""Maximum number of attributes, and of bytes per attribute; a damaged count could otherwise take hours to read."""
 OPEN = 16
 
 
@@ -60,7 +60,7 @@ class FileRequests:
         self._opened: dict[str, Opened] = {}
 
     def answer(self, request: dict[str, Any]) -> tuple[Mapping[str, Any], bytes | memoryview]:
-        """The reply and its payload; an exception of the library is a reply too."""
+        """The reply and its payload; an exception of the library becomes a reply."""
         path = request["path"]
         try:
             if request["op"] == "rows":
@@ -101,13 +101,13 @@ class FileRequests:
 def _members(group: Any, prefix: str, above: frozenset[int]) -> Iterator[tuple[str, Any]]:
     """Name of every member below a group, with its dataset, None for a group, or the target of a link.
 
-    h5py's own visit measures the whole chunk index of every dataset, which takes longer than reading it.
+    h5py's own `visit` measures the whole chunk index of every dataset, which takes longer than reading the dataset.
     """
     _validate_names(len(group))
     if len(above) > DEEPEST:
         raise ValueError(f"groups {DEEPEST} deep are too deep for a feature file")
     for name in group:
-        if isinstance(name, bytes):  # not UTF-8, so none of the known names
+        if isinstance(name, bytes):  # not UTF-8, so not one of the known names
             continue
         link = group.id.links.get_info(name.encode())
         if link.type != h5py.h5l.TYPE_HARD:
@@ -163,7 +163,7 @@ def _raised(error: BaseException) -> dict[str, str]:
 
 
 def _attributes(item: Any) -> dict[str, Any]:
-    """Numbers, text and bytes among the attributes of an object, in the form that `hdf5_library` parses."""
+    """The attributes of an object that are numbers, text or bytes, in the form that `hdf5_library` parses."""
     found = {}
     for name in list(item.attrs)[:MOST_ATTRIBUTES]:
         kept = item.attrs.get_id(name)

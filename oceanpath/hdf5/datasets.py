@@ -1,4 +1,4 @@
-"""Datasets in the HDF5 library: locations of their rows, and causes why they cannot be read. For `child`."""
+"""Datasets opened by the HDF5 library: where their rows are, or why they cannot be read. Used by `child`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ Refusal = dict[str, str]
 
 
 class DatasetStorage:
-    """A dataset of an open HDF5 file, with properties that h5py would look up at every access."""
+    """A dataset of an open HDF5 file, with cached properties that h5py would look up at every access."""
 
     def __init__(self, dataset: Any, address: int) -> None:
         """`address` is the position of the dataset's object header in the file."""
@@ -103,7 +103,7 @@ def _missing_filter(stored: DatasetStorage, number: int) -> Refusal:
     if code in OF_HDF5PLUGIN:
         do = 'Install hdf5plugin: python -m pip install "oceanpath[formats]"'
     else:
-        do = "Install its HDF5 plugin, or rewrite the file where it is installed: h5repack -f GZIP=4 IN OUT"
+        do = "Install its HDF5 plugin, or rewrite the file on a machine that has it: h5repack -f GZIP=4 IN OUT"
     what = f"{stored.name} is compressed with a filter that is not installed"
     return {"what": what, "got": f"HDF5 filter {code} ({known})", "do": do}
 
@@ -128,11 +128,11 @@ def _unwritten(stored: DatasetStorage) -> Refusal | None:
 
 
 def _bomb(stored: DatasetStorage) -> Refusal | None:
-    """The refusal of a dataset that unpacks to implausibly many bytes."""
+    """The refusal of a dataset that decompresses to implausibly many bytes."""
     if not is_implausible(stored.nbytes, stored.dataset.id.get_storage_size()):
         return None
-    got = f"{stored.nbytes} bytes out of {stored.dataset.id.get_storage_size()}"
-    return {"what": f"{stored.name} unpacks to implausibly much", "got": got, "do": "Extract this slide again."}
+    got = f"{stored.nbytes} bytes from {stored.dataset.id.get_storage_size()}"
+    return {"what": f"{stored.name} decompresses to an implausible size", "got": got, "do": "Extract this slide again."}
 
 
 def is_ordinary(file: Any) -> bool:
@@ -158,7 +158,7 @@ def stored_way(stored: DatasetStorage, handle: int) -> Way | None:
 
 
 def rows_at_once(stored: DatasetStorage) -> int:
-    """Rows per read by the library: about a block, and whole chunks, so that none is read twice."""
+    """Rows per read by the library: about one block, and whole chunks, so that no chunk is read twice."""
     rows = max(1, BLOCK_BYTES // max(1, stored.shape[-1] * stored.dtype.itemsize))
     if stored.sides:
         rows = max(1, rows // stored.sides[-2]) * stored.sides[-2]

@@ -2,8 +2,8 @@
 
 Opening a file with the library takes longer than copying the features of a small slide (decision 0019). This module
 reads the default layout of HDF5 ("HDF5 File Format Specification 3.0"): superblock 0 (II.A), groups as symbol tables
-(III.A, III.B), object headers 1 (IV.A.1). Any deviation raises `Unusual`, and the library reads the
-whole file instead. The bytes read per file are limited, so that reading ends for any damage and any cycle of links.
+(III.A, III.B), object headers 1 (IV.A.1). Any deviation raises `Unusual`, and the library reads the file instead. The
+bytes read per file are limited, so that reading ends for any damage and any cycle of links.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LARGEST_CHUNK = 1 << 28
 SHARED = 2
 """Flag of a message whose content is in another object."""
 SOFT = 2
-"""Kind of a member of a group that is a soft link."""
+"""Type of a group member that is a soft link."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from oceanpath.hdf5.headers import Header
 
 Rows = NDArray[Any]
 BLOCK_BYTES = 4 << 20
-"""Large enough that the fixed cost of a block is negligible, small compared with a slide."""
+"""Large enough that the overhead per block is negligible, small compared with a slide."""
 TILES_BYTES = 1 << 20
 """Bytes decompressed at a time: small enough that the allocator reuses the same memory for every slide."""
 DEFLATE, SHUFFLE = 1, 2
@@ -77,7 +77,7 @@ def stored_bytes(way: Way) -> int:
 
 
 def way_blocks(way: Way, handle: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[Rows]:
-    """Blocks [m, D] of the rows of a dataset [N, D] or [1, N, D]; the next block overwrites one.
+    """Blocks [m, D] of the rows of a dataset [N, D] or [1, N, D]; each may overwrite the previous one.
 
     Raises: EOFError, ValueError: the file is damaged.
     """
@@ -87,7 +87,7 @@ def way_blocks(way: Way, handle: int, shape: tuple[int, ...], dtype: np.dtype[An
 
 
 def run_blocks(runs: Runs, handle: int, shape: tuple[int, int], dtype: np.dtype[Any]) -> Iterator[Rows]:
-    """Blocks [m, D] of the rows of an array of `shape` [N, D] whose bytes are `runs`; the next block overwrites one."""
+    """Blocks [m, D] of an array of `shape` [N, D] with the bytes `runs`; each may overwrite the previous one."""
     n, dim = shape
     if not n:
         return
@@ -126,15 +126,15 @@ def _from_tiles(tiles: Tiles, handle: int) -> Iterator[Rows]:
 
 
 class Packed:
-    """The stored bytes of compressed chunks, in reused memory: new pages take longer than the bytes."""
+    """The stored bytes of compressed chunks, in reused memory: allocating new pages takes longer than reading."""
 
     def __init__(self, handle: int) -> None:
         self._handle, self._memory = handle, memoryview(b"")
 
     def read(self, chunks: Chunks, which: slice) -> list[memoryview]:
-        """The bytes of each chunk, one read for chunks close together; overwritten by the next call.
+        """The bytes of each chunk, with one read for neighbouring chunks; the next call overwrites them.
 
-        Raises: EOFError: the file is cut off.
+        Raises: EOFError: the file is truncated.
         """
         addresses, sizes = chunks.addresses[which], chunks.sizes[which]
         start, stop = int(addresses.min()), int((addresses + sizes).max())

@@ -17,7 +17,7 @@ from oceanpath.models.lengths import exporting
 from oceanpath.models.patches import masked_softmax
 
 QUERIES, SCORES = 1024, 1 << 24
-"""Maximum number of queries per block, and of values of their bias: they bound memory."""
+"""Maximum number of queries per block, and of elements of their bias: they bound memory."""
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:

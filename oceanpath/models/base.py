@@ -1,7 +1,7 @@
 """The contract of every aggregator.
 
 padding and the other bags of a batch never change a slide's embedding
-packed, padded, alone and streamed in blocks give the same result
+packed, padded, single and streamed bags give the same result
 attention is float32 (float64 for a float64 model), non-negative and sums to 1 over the real patches of a bag
 the order of patches does not matter, unless the class sets `ordered`
 """
@@ -25,30 +25,30 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class MILOutput:
-    """What a classifier says about a batch of B bags."""
+    """The output of a classifier for a batch of B bags."""
 
     slide_embedding: Tensor
     """[B, E]."""
     logits: Tensor
     """[B, C] float32."""
     extras: dict[str, Tensor] = field(default_factory=dict)
-    """``attention`` [B, N] (padded) or [T] (packed), when it was asked for; ``instance_loss`` [B] in training, where
-    the model has one."""
+    """``attention`` [B, N] (padded) or [T] (packed), if requested; ``instance_loss`` [B] in training, if the
+    model has one."""
 
 
 class BaseMIL(nn.Module, ABC):
     """An aggregator: h [B, N, in_dim] → embedding [B, embed_dim]. A new architecture implements `pool`."""
 
     ordered = False
-    """Whether the order of the patches means something to this architecture."""
+    """Whether the result depends on the order of the patches."""
     requires_packed = False
-    """Whether padded bags are taken one by one without their padding, so that `pool` never sees a mask."""
+    """Whether padded bags are processed one by one without their padding, so that `pool` never gets a mask."""
     reads_coords = False
-    """Whether coordinates, where they are known, change what comes out. A bundle of such a model asks for them."""
+    """Whether coordinates, if known, change the result. A bundle of such a model requests them."""
     auxiliary_weight = 0.0
-    """Share of `auxiliary_loss` in the training loss."""
+    """Weight of `auxiliary_loss` in the training loss, from 0 to 1."""
     checkpoint: bool
-    """Whether the backward pass computes inner results again: slower, in less memory, with the same gradients."""
+    """Whether the backward pass recomputes intermediate results: slower, with less memory and the same gradients."""
 
     def __init__(self, in_dim: int, embed_dim: int) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class BaseMIL(nn.Module, ABC):
         self.checkpoint = False
 
     def freeze(self) -> Self:
-        """No parameter learns any more, and dropout rests even in training; returns self."""
+        """Freeze all parameters and disable dropout, also in training mode; returns self."""
         self.frozen = True
         return self.requires_grad_(False).eval()
 
@@ -84,10 +84,10 @@ class BaseMIL(nn.Module, ABC):
             h: [B, N, in_dim], any floating dtype; the values of padded rows are never read.
             mask: [B, N] bool, True where a patch is real; None = all are.
             coords: [B, N, 2] int32 level-0 pixels; None = unknown.
-            return_attention: whether attention is wanted.
+            return_attention: whether to return attention.
 
         Returns:
-            The embedding [B, embed_dim] and the attention [B, N] (None unless asked for).
+            The embedding [B, embed_dim] and the attention [B, N] (None unless requested).
         """
         h = h.to(next(self.parameters()).dtype)
         if mask is not None and self.requires_packed:
@@ -107,7 +107,7 @@ class BaseMIL(nn.Module, ABC):
         return embedding, packed.new_zeros(mask.shape).masked_scatter(mask, packed)
 
     def forward_packed(self, batch: Batch, return_attention: bool = False) -> tuple[Tensor, Tensor | None]:
-        """Embeddings [B, embed_dim] and attention [T] (None unless asked for) of a ragged batch, without padding.
+        """Embeddings [B, embed_dim] and attention [T] (None unless requested) of a ragged batch, without padding.
 
         At inference the bags of a batch of more than `streaming.STREAM_ABOVE` rows are streamed one by one.
         """
@@ -122,24 +122,24 @@ class BaseMIL(nn.Module, ABC):
         return self.forward_features(*batch.padded())[0]
 
     def pool_packed(self, batch: Batch, return_attention: bool) -> tuple[Tensor, Tensor | None]:
-        """`forward_packed` of a batch that is read at once; here bag by bag."""
-        return _one_by_one(batch, lambda rows, coords: self._alone(rows, coords, return_attention))
+        """`forward_packed` of a batch that is read at once; by default one bag at a time."""
+        return _one_by_one(batch, lambda rows, coords: self._single(rows, coords, return_attention))
 
     def stream(self, rows: Tensor, coords: Tensor | None, return_attention: bool) -> tuple[Tensor, Tensor | None]:
-        """One bag at inference in memory that is bounded as well as the architecture allows; here all at once.
+        """One bag at inference, in as little memory as the architecture allows; by default all at once.
 
         Args:
             rows: [n, in_dim], any floating dtype.
             coords: [n, 2] or None.
-            return_attention: whether attention is wanted.
+            return_attention: whether to return attention.
 
         Returns: The embedding [embed_dim] and the attention [n] or None, those of `forward_features`.
         """
-        return self._alone(rows, coords, return_attention)
+        return self._single(rows, coords, return_attention)
 
-    def _alone(self, rows: Tensor, coords: Tensor | None, return_attention: bool) -> tuple[Tensor, Tensor | None]:
-        places = None if coords is None else coords.unsqueeze(0)
-        embedding, attention = self.forward_features(rows.unsqueeze(0), None, places, return_attention)
+    def _single(self, rows: Tensor, coords: Tensor | None, return_attention: bool) -> tuple[Tensor, Tensor | None]:
+        batch_coords = None if coords is None else coords.unsqueeze(0)
+        embedding, attention = self.forward_features(rows.unsqueeze(0), None, batch_coords, return_attention)
         return embedding.squeeze(0), None if attention is None else attention.squeeze(0)
 
     def auxiliary_head(self, outputs: int) -> nn.Module | None:  # noqa: ARG002  # most architectures have none
@@ -151,11 +151,11 @@ class BaseMIL(nn.Module, ABC):
         raise NotImplementedError
 
     def checkpointed(self, work: Callable[..., R], *inputs: object) -> R:
-        """``work(*inputs)``; with `checkpoint` its inner results are computed again in the backward pass."""
+        """``work(*inputs)``; with `checkpoint` its intermediate results are recomputed in the backward pass."""
         return recompute.checkpointed(self.checkpoint, work, *inputs)
 
     def by_rows(self, work: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
-        """`checkpointed` for a function that looks at each row for itself: in blocks of rows."""
+        """`checkpointed` for a row-wise function: in blocks of rows."""
         return recompute.by_rows(self.checkpoint, work, rows)
 
 

@@ -55,10 +55,10 @@ class BiMamba(BaseMIL):
     def _layer(self, number: int, x: Tensor, ahead: ScanState | None = None, back: ScanState | None = None) -> Tensor:
         """One layer over tokens [B, n, C]; `ahead` and `back` are the states of its directions before them."""
         normed = self.norms[number](x)
-        forth, _ = self._direction("ahead", number).step(normed, ahead)
+        forward, _ = self._direction("ahead", number).step(normed, ahead)
         reverse, _ = self._direction("back", number).step(normed.flip(1), back)
-        done: Tensor = x + self.dropout(forth + reverse.flip(1))
-        return done
+        output: Tensor = x + self.dropout(forward + reverse.flip(1))
+        return output
 
     def _direction(self, direction: str, number: int) -> Mamba2:
         layer = getattr(self, direction)[number]
@@ -71,7 +71,7 @@ class BiMamba(BaseMIL):
         coords: Tensor | None,  # noqa: ARG002  # coordinates matter only by the order of the patches
         return_attention: bool,
     ) -> tuple[Tensor, Tensor | None]:
-        """In blocks. Per layer, only the states at the edges of blocks are stored.
+        """In blocks. Per layer, only the states at block boundaries are stored.
 
         Each of 2 · layers + 1 passes recomputes the tokens of a block from its patches.
         """
@@ -102,8 +102,8 @@ class BiMamba(BaseMIL):
         back: list[ScanState | None] = [None]
         for block in range(count - 1):
             normed = self.norms[number](tokens(block, number))
-            ahead.append(self._direction("ahead", number).step(normed, ahead[-1])[1].kept())
+            ahead.append(self._direction("ahead", number).step(normed, ahead[-1])[1].copy())
         for block in reversed(range(1, count)):
             normed = self.norms[number](tokens(block, number)).flip(1)
-            back.append(self._direction("back", number).step(normed, back[-1])[1].kept())
+            back.append(self._direction("back", number).step(normed, back[-1])[1].copy())
         return list(zip(ahead, reversed(back), strict=True))

@@ -1,4 +1,4 @@
-"""Gradient checkpointing: inner results of the forward pass are recomputed in the backward pass instead of stored.
+"""Gradient checkpointing: intermediate results are recomputed in the backward pass instead of stored.
 
 Chen, Xu, Zhang and Guestrin, "Training Deep Nets with Sublinear Memory Cost", 2016. Without gradients (and
 so in exports) these functions do nothing. Both passes draw the same random numbers.
@@ -29,7 +29,7 @@ def checkpointed(wanted: bool, work: Callable[..., R], *inputs: object) -> R:
 def by_rows(wanted: bool, work: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
     """``work(rows)`` of a row-wise function of [B, n, D] or [n, D], `ROWS` rows at a time.
 
-    Without blocks the backward pass would need all inner results at once.
+    Without blocks the backward pass would need all intermediate results at once.
     """
     if not wanted or not torch.is_grad_enabled() or rows.shape[-2] <= ROWS:
         return checkpointed(wanted, work, rows)

@@ -16,7 +16,7 @@ LOGIT_BOUND = 100.0
 
 
 class WSIClassifier(nn.Module):
-    """Outputs of slides; for classification one logit per class. `outputs` names them, in order."""
+    """Slide-level outputs, for classification one logit per class; `outputs` is their names, in order."""
 
     def __init__(self, settings: ModelSettings, in_dim: int, outputs: Sequence[str]) -> None:
         super().__init__()
@@ -36,31 +36,31 @@ class WSIClassifier(nn.Module):
         coords: Tensor | None = None,
         return_attention: bool = False,
     ) -> MILOutput:
-        """Embedding, logits and (asked for) ``extras["attention"]`` [B, N] of padded bags."""
-        return self._judge(*self.aggregator.forward_features(h, mask, coords, return_attention))
+        """Embedding, logits and (if requested) ``extras["attention"]`` [B, N] of padded bags."""
+        return self._classify(*self.aggregator.forward_features(h, mask, coords, return_attention))
 
     def output_packed(self, batch: Batch, return_attention: bool = False) -> MILOutput:
-        """Embedding, logits and (asked for) ``extras["attention"]`` [T] of a ragged batch, without padding.
+        """Embedding, logits and (if requested) ``extras["attention"]`` [T] of a ragged batch, without padding.
 
-        While a model with a patch-level loss trains on labelled bags, that is ``extras["instance_loss"]`` [B].
+        If a model with a patch-level loss is trained on labelled bags, ``extras["instance_loss"]`` [B] is that loss.
         """
         if self.clustering is None or not self.training or batch.labels is None:
-            return self._judge(*self.aggregator.forward_packed(batch, return_attention))
+            return self._classify(*self.aggregator.forward_packed(batch, return_attention))
         embedding, attention = self.aggregator.forward_packed(batch, return_attention=True)
-        assert attention is not None, "it was asked for"
-        output = self._judge(embedding, attention if return_attention else None)
+        assert attention is not None, "it was requested"
+        output = self._classify(embedding, attention if return_attention else None)
         output.extras["instance_loss"] = self.aggregator.auxiliary_loss(self.clustering, batch, attention)
         return output
 
     def blend(self, losses: Tensor, output: MILOutput) -> Tensor:
-        """The losses [B] of slides, with those of their patches where this model has them."""
+        """The losses [B] of slides, combined with those of their patches if this model has a patch-level loss."""
         if "instance_loss" not in output.extras:
             return losses
         weight = self.aggregator.auxiliary_weight
         return (1.0 - weight) * losses + weight * output.extras["instance_loss"]
 
-    def _judge(self, embedding: Tensor, attention: Tensor | None) -> MILOutput:
+    def _classify(self, embedding: Tensor, attention: Tensor | None) -> MILOutput:
         logits = self.head(embedding)
-        # Half-precision logits lose the loss; beyond the bound a softmax is 0 or 1 in float32 anyway.
+        # Half precision is too coarse for the loss; beyond the bound a float32 softmax is 0 or 1 in any case.
         logits = (logits if logits.dtype == torch.float64 else logits.float()).clamp(-LOGIT_BOUND, LOGIT_BOUND)
         return MILOutput(embedding, logits, {} if attention is None else {"attention": attention})

@@ -36,7 +36,7 @@ class InstanceClustering(nn.Module):
         Args:
             embed: patch features [n, D] → hidden patches [n, hidden].
             batch: bags with labels.
-            attention: [T]; only its order within a bag counts.
+            attention: [T]; only its order within a bag matters.
         """
         assert batch.labels is not None, "the patch-level loss needs labels"
         chosen = [
@@ -49,7 +49,7 @@ class InstanceClustering(nn.Module):
         return torch.stack([self._loss(part, label) for part, label in zip(parts, batch.labels, strict=True)])
 
     def _extremes(self, attention: Tensor) -> Tensor:
-        """Indices of the most attended patches, then of as many of the least attended."""
+        """Indices of the most attended patches, followed by the same number of the least attended."""
         count = min(self.patches, len(attention) // 2)
         return torch.cat([attention.topk(count).indices, attention.topk(count, largest=False).indices])
 
@@ -58,10 +58,10 @@ class InstanceClustering(nn.Module):
             return scores.sum()
         evidence = torch.zeros_like(scores[..., 0], dtype=torch.bool)
         evidence[: len(scores) // 2, label] = True
-        apart = scores[..., 0] - scores[..., 1]
-        each = softplus(MARGIN + torch.where(evidence, apart, -apart))
-        own = each[:, label].mean()
+        margins = scores[..., 0] - scores[..., 1]
+        losses = softplus(MARGIN + torch.where(evidence, margins, -margins))
+        own = losses[:, label].mean()
         if not self.exclusive:
             return own
-        top = each[: len(scores) // 2].mean(dim=0)
+        top = losses[: len(scores) // 2].mean(dim=0)
         return (own + top.sum() - top[label]) / self.n_classes

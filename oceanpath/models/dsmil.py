@@ -5,7 +5,8 @@
     b     = Σ_k a_k W_v h_k                           equation 5
 
 The embedding is b of every critical patch and the maximum scores of stream 1. The paper averages the scores of both
-streams; here the linear layer of the classifier weights them. The scaling 1/√Q is that of the authors' code.
+streams; in this implementation the linear layer of the classifier weights them. The scaling 1/√Q follows the authors'
+code.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Faster float32 matrix products on the CPU by oneDNN, if measured to be exact to float32.
+"""Faster float32 matrix products on the CPU by oneDNN, if they are measured to have float32 accuracy.
 
 Torch uses oneDNN only at precision "medium", which on a processor with matrix units means bfloat16. Therefore the error
 of one product is measured once per process; above the limit nothing is changed. On a GPU "medium" means reduced
@@ -20,7 +20,7 @@ times above."""
 
 @contextmanager
 def fast_float32(device: torch.device | str = "cpu") -> Iterator[bool]:
-    """Inside, float32 products use oneDNN if it is exact enough on this machine; yields whether they do."""
+    """In this context float32 products use oneDNN if it is accurate enough on this machine; yields whether they do."""
     if torch.device(device).type != "cpu" or not _is_float32():
         yield False
         return

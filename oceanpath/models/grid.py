@@ -1,6 +1,6 @@
 """The grid of the patches of a bag, from their coordinates, as tensors whose sizes depend on n alone.
 
-No branch and no shape depends on a coordinate, so that exporters can record it.
+No branch and no shape depends on a coordinate, so that it can be exported.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from oceanpath.models.lengths import as_tensor, ceil_sqrt
 SPARSE = 16
 """Maximum number of cells per patch; coordinates with more are not a grid."""
 SPARE = 64
-"""Number of cells that any bag may have in addition."""
+"""Number of additional cells that every bag may have."""
 REACH = 3
 SIDE = 2 * REACH + 1
 """Cells per side of the kernel around a patch."""
@@ -45,10 +45,10 @@ def grid_of(coords: Tensor) -> CoordsGrid:
     gaps = torch.cat([ordered[:, :, 1:] - ordered[:, :, :-1], torch.zeros_like(ordered[:, :, :1])], dim=2)
     step = torch.where(gaps > 0, gaps, FAR).amin(dim=2, keepdim=True)
     step = torch.where(step == FAR, 1, step)
-    between = (torch.remainder(along, step) != 0).flatten(1).any(dim=1, keepdim=True)
+    off_grid = (torch.remainder(along, step) != 0).flatten(1).any(dim=1, keepdim=True)
     cells = torch.div(along, step, rounding_mode="floor")
     (column, row), (width, height) = cells.unbind(dim=1), (cells.amax(dim=2, keepdim=True) + 1).unbind(dim=1)
-    fits = ~between & (width * height <= SPARSE * as_tensor(coords.shape[1], coords) + SPARE)
+    fits = ~off_grid & (width * height <= SPARSE * as_tensor(coords.shape[1], coords) + SPARE)
     return CoordsGrid(column, row, width, height, fits)
 
 
@@ -57,8 +57,8 @@ def convolve_by_lookup(x: Tensor, coords: Tensor, kernel: Tensor, bias: Tensor) 
 
     Args:
         x: The patches.
-        coords: [B, n, 2]; a bag whose coordinates form no grid is put on the smallest square in stored order, its end
-            filled by repeating the first patches.
+        coords: [B, n, 2]; a bag whose coordinates form no grid is arranged on the smallest square in stored order; the
+            end of the square is filled by repeating the first patches.
         kernel: [C, 7, 7].
         bias: [C].
     """

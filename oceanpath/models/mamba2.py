@@ -30,8 +30,8 @@ class ScanState(NamedTuple):
     state: Tensor
     """[B, heads, P, S], of the recurrence."""
 
-    def kept(self) -> ScanState:
-        """A copy: a view would keep the whole block in memory."""
+    def copy(self) -> ScanState:
+        """A copy, because a view would keep the whole block in memory."""
         return ScanState(self.inputs.clone(), self.state.clone())
 
 
@@ -78,7 +78,7 @@ class Mamba2(nn.Module):
         x, b, c = torch.split(widen(mixed), [self.inner, self.state, self.state], dim=-1)
         heads = x.reshape(*x.shape[:-1], self.inner // self.head, self.head)
         steps = softplus(widen(steps) + self.dt_bias)
-        if mamba_kernels.serve(self.kernels, heads):
+        if mamba_kernels.are_used(self.kernels, heads):
             y, state = mamba_kernels.scan(heads, steps, -self.A_log.exp(), b, c, self.chunk, start)
         else:
             y, state = scan(heads * steps.unsqueeze(-1), -steps * self.A_log.exp(), b, c, self.chunk, start)

@@ -17,21 +17,21 @@ SMALLEST = 16
 """Rows of a Triton block; chunks are powers of two, at least this."""
 
 
-def serve(wanted: str, x: Tensor) -> bool:
-    """Whether the kernels compute a scan of x: never off CUDA and never in float64.
+def are_used(setting: str, x: Tensor) -> bool:
+    """Whether the kernels compute a scan of x: only on CUDA and never in float64.
 
-    Raises: MissingExtraError: they are set by name and are not installed.
+    Raises: MissingExtraError: `setting` requires them and they are not installed.
     """
-    if wanted == "torch" or x.dtype == torch.float64 or not _on_cuda(x):
+    if setting == "torch" or x.dtype == torch.float64 or not _on_cuda(x):
         return False
     if find_spec("mamba_ssm") is not None:
         return True
-    if wanted == "auto":
+    if setting == "auto":
         return False
     raise MissingExtraError(
         "the kernels of mamba-ssm are not installed",
         where="[model] kernels",
-        got=wanted,
+        got=setting,
         do="pip install 'oceanpath[mamba]' on a machine with CUDA, or set kernels = \"torch\".",
     )
 
@@ -55,7 +55,7 @@ def scan(
     from mamba_ssm.ops.triton.ssd_combined import mamba_chunk_scan_combined
 
     size = max(SMALLEST, 1 << (chunk - 1).bit_length())
-    found: Any = mamba_chunk_scan_combined(
+    output: Any = mamba_chunk_scan_combined(
         x.contiguous(),
         steps.contiguous(),
         a,
@@ -65,7 +65,7 @@ def scan(
         initial_states=start,
         return_final_states=True,
     )
-    y, last = found
+    y, last = output
     return y, last
 
 

@@ -3,7 +3,7 @@
     A V ≈ softmax(Q K̃ᵀ) · ( softmax(Q̃ K̃ᵀ)⁺ · ( softmax(Q̃ Kᵀ) V ) )        Q̃, K̃: means of consecutive tokens (landmarks)
 
 plus a depthwise convolution of V along the sequence. A sequence of n tokens is padded at its start to a multiple of
-the landmarks. Unlike in the authors' code, padding takes part in no mean and no softmax, landmarks without tokens are
+the landmarks. Unlike in the authors' code, padding is excluded from means and softmaxes, landmarks without tokens are
 left out, and the initial scale of the pseudo-inverse is per matrix, so that neither padding nor other bags matter. The
 pseudo-inverse is float32 (float64 for a float64 model) even under autocast.
 
@@ -73,7 +73,7 @@ class NystromAttention(nn.Module):
         return torch.matmul(masked_softmax(torch.matmul(q, k_landmarks.mT), occupied).to(solved.dtype), solved)
 
     def first_attention(self, x: Tensor) -> Tensor:
-        """Exact attention [B, n − 1] of the first token over the others, mean over heads: what Nyström approximates."""
+        """Exact attention [B, n − 1] of the first token over the others, mean over heads, not approximated."""
         q, k, _ = self._split(x)
         scores = torch.matmul(q[:, :, :1], k[:, :, 1:].mT).squeeze(2)
         return torch.softmax(widen(scores), dim=-1).mean(dim=1)
@@ -110,7 +110,7 @@ class NystromAttention(nn.Module):
             q, k, _ = split(part)
             owner = (torch.arange(part.start, part.stop, device=q.device) + size * m - n) // size
             sums = sums or [torch.zeros(*q.shape[:2], m, q.shape[-1], device=q.device, dtype=widen(q).dtype)] * 2
-            sums = [total.index_add(2, owner, widen(one)) for total, one in zip(sums, (q, k), strict=True)]
+            sums = [total.index_add(2, owner, widen(values)) for total, values in zip(sums, (q, k), strict=True)]
         first = torch.arange(m, device=sums[0].device) * size - (size * m - n)
         counts = (first + size).clamp(min=0) - first.clamp(min=0)
         q_landmarks, k_landmarks = (
@@ -121,7 +121,7 @@ class NystromAttention(nn.Module):
     def _write_outputs(
         self, x: Tensor, split: Callable[[slice], Parts], needed: int, attend: Callable[[Tensor], Tensor]
     ) -> None:
-        """Write the outputs block by block; the convolution reads half a kernel beyond a block on both sides."""
+        """Write the outputs block by block; the convolution also reads half a kernel on both sides of a block."""
         n, half, previous = x.shape[1], KERNEL // 2, None
         for part in streaming.blocks(needed):
             q, _, v = split(slice(part.start, min(n, part.stop + half)))
@@ -147,8 +147,10 @@ def _inverse(x: Tensor, iterations: int) -> Tensor:
             return _inverse(x, iterations)
     scale = x.sum(dim=-1).amax(dim=-1) * x.sum(dim=-2).amax(dim=-1)
     z = x.mT / scale[..., None, None]
-    one = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
+    identity = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
     for _ in range(iterations):
         xz = torch.matmul(x, z)
-        z = 0.25 * torch.matmul(z, 13 * one - torch.matmul(xz, 15 * one - torch.matmul(xz, 7 * one - xz)))
+        z = 0.25 * torch.matmul(
+            z, 13 * identity - torch.matmul(xz, 15 * identity - torch.matmul(xz, 7 * identity - xz))
+        )
     return z

@@ -25,8 +25,8 @@ class PatchMLP(nn.Sequential):
     def forward(self, h: Tensor) -> Tensor:
         """The hidden patches.
 
-        Without dropout in between, scale and shift of the norm are folded into the weights of the linear layer: the
-        same function, but training needs no gradient of [..., in_dim] numbers, a third of the layer's products.
+        If there is no dropout in between, scale and shift of the norm are folded into the weights of the linear layer:
+        the function is the same, but training needs no gradient of [..., in_dim] values, which is a third of the work.
         """
         norm, drop, linear, *rest = self
         if isinstance(norm, nn.LayerNorm) and isinstance(linear, nn.Linear) and not (self.training and _drops(drop)):

@@ -1,6 +1,6 @@
 """Perceiver: Jaegle et al., "Perceiver: General Perception with Iterative Attention", ICML 2021, section 3.
 
-    z ← z + softmax( (W_q z) (W_k h)ᵀ / √d ) W_v h        cross-attention of the latents z to the patches h: a read
+    z ← z + softmax( (W_q z) (W_k h)ᵀ / √d ) W_v h        cross-attention of the latents z to the patches h (a read)
     z ← z + FFN(z), then self-attention blocks over z     `layers` per read; the slide embedding is the mean of z
 
 The cost of a read is N · latents. PRISM's slide encoder (Shaikovski et al. 2024) has eight reads with shared weights.

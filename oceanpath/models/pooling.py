@@ -32,7 +32,7 @@ class SoftmaxPooling(BaseMIL):
         """Attention before the softmax: [..., hidden] → [..., H]."""
 
     def join(self, pooled: Tensor) -> Tensor:
-        """The slide embedding [B, embed_dim] from the means of the heads [B, H, hidden]; here for one head."""
+        """The slide embedding [B, embed_dim] from the means of the heads [B, H, hidden]; by default for one head."""
         return pooled.squeeze(1)
 
     def pool(

@@ -38,12 +38,12 @@ _ENTRIES: dict[str, Entry] = {}
 def register_aggregator(name: str, where: str) -> Callable[[S], S]:
     """A class decorator for settings: `name` is built by the class at ``"module:Class"``.
 
-    Raises: ValueError: the name is registered already.
+    Raises: ValueError: the name is already registered.
     """
 
     def register(settings: S) -> S:
         if name in _ENTRIES:
-            raise ValueError(f"the aggregator {name!r} is registered already")
+            raise ValueError(f"the aggregator {name!r} is already registered")
         _ENTRIES[name] = Entry(settings, where)
         return settings
 
@@ -81,9 +81,9 @@ def settings_of(name: str) -> type[ModelSettings]:
 
 
 def parse_model(raw: Mapping[str, Any]) -> ModelSettings:
-    """The settings object of a `[model]` table; without a name it is ABMIL.
+    """The settings of a `[model]` table; the default architecture is ABMIL.
 
-    Raises: ExperimentError: unknown name, unknown key or a value out of range; the nearest known one is named.
+    Raises: ExperimentError: unknown name, unknown key or value out of range; the error suggests the nearest name.
     """
     name = str(raw.get("name", "abmil"))
     entry = _entry(name)

@@ -8,7 +8,7 @@ from oceanpath.settings import Settings
 
 
 class ModelSettings(Settings):
-    """Keys of every architecture, and the facts that `oceanpath models list` prints."""
+    """Keys of every architecture, and what `oceanpath models list` prints about it."""
 
     parameters: ClassVar[int] = 0
     """Parameters with the default settings for patch features of length 1024, without the classifier; 0 = unknown."""
@@ -17,14 +17,14 @@ class ModelSettings(Settings):
     name: str
     """Aggregator; `oceanpath models list` shows all with their keys."""
     checkpoint: bool = False
-    """Whether to recompute activations in the backward pass: less memory, more time, equal gradients."""
+    """Whether to recompute activations in the backward pass: less memory, more time, the same gradients."""
 
 
 class PatchModelSettings(ModelSettings):
     """Architectures whose first layer is one `PatchMLP`: norm → dropout → Linear → ReLU → dropout."""
 
     input_norm: Literal["none", "layer"] = "layer"
-    """Normalisation of each patch feature: none, or LayerNorm."""
+    """Normalisation of each patch's features: none, or LayerNorm."""
     input_dropout: float = Field(0.0, ge=0.0, lt=1.0)
     """Dropout rate of the patch features."""
     hidden: int = Field(256, ge=1)
@@ -64,7 +64,7 @@ class MultiheadABMILSettings(ABMILSettings):
 
 
 class ClamSBSettings(ABMILSettings):
-    """CLAM-SB: gated attention at the published widths, and a loss on single patches (Lu et al. 2021)."""
+    """CLAM-SB: gated attention with the published widths and an optional patch-level loss (Lu et al. 2021)."""
 
     parameters: ClassVar[int] = 787_713
     cost: ClassVar[str] = "N"
@@ -180,9 +180,9 @@ class BiMambaSettings(PatchModelSettings):
     kernel: int = Field(4, ge=1)
     """Kernel size of the causal convolution."""
     chunk: int = Field(128, ge=1)
-    """Patches per matrix of the scan; it changes speed and rounding."""
+    """Patches per matrix of the scan; affects only speed and rounding."""
     kernels: Literal["auto", "torch", "mamba_ssm"] = "auto"
-    """Implementation of the scan on CUDA: auto is mamba_ssm where it is installed. On a CPU it is torch."""
+    """Implementation of the scan: auto is mamba_ssm on CUDA if it is installed, otherwise torch."""
 
     @model_validator(mode="after")
     def _even_channels(self) -> Self:

@@ -19,8 +19,8 @@ from oceanpath.models.settings import StaticSettings
 class StaticPooling(BaseMIL):
     """One hidden layer per patch, then the mean or maximum over the bag.
 
-    "Attention" of the mean is 1/n. Of the maximum it is the share of embedding dimensions whose maximum is in
-    this patch; patches with equal values share a dimension equally.
+    "Attention" of the mean is 1/n. Of the maximum it is the fraction of embedding dimensions whose maximum is in
+    this patch; a dimension is divided equally among patches with equal values.
     """
 
     def __init__(self, settings: StaticSettings, in_dim: int) -> None:

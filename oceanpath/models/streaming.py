@@ -1,4 +1,4 @@
-"""Long bags at inference in blocks: from which length, of which size, and softmax-weighted sums over blocks.
+"""Long bags at inference in blocks: the limit, the block size, and softmax-weighted sums over blocks.
 
 Of a softmax only a running maximum, sum and weighted sum are stored (Milakov and Gimelshein 2018, algorithm 3), so that
 memory does not grow with the rows.
@@ -15,7 +15,7 @@ from torch import Tensor
 from oceanpath.models.patches import widen
 
 STREAM_ABOVE = 16_384
-"""Rows of a batch above which inference streams; smaller batches take a few megabytes."""
+"""Number of rows of a batch above which inference streams; smaller batches need a few megabytes."""
 BLOCK = 4096
 
 
@@ -42,7 +42,7 @@ def in_blocks(rows: int, block: Callable[[slice], Tensor]) -> Tensor:
 
 @contextmanager
 def limits(above: int, block: int) -> Iterator[None]:
-    """Inside, inference streams above `above` rows in blocks of `block`: for checks on small bags."""
+    """In this context, inference streams above `above` rows in blocks of `block`, for checks on small bags."""
     global STREAM_ABOVE, BLOCK
     before = STREAM_ABOVE, BLOCK
     STREAM_ABOVE, BLOCK = above, block

@@ -2,9 +2,9 @@
 
     x ← x + W_o softmax( q kᵀ / √d − m_h · |p_q − p_k| ) v;  x ← x + FFN(x)        `layers` times
 
-Attention scores fall by slope · distance between two patches (Press, Smith and Lewis, "Train Short, Test Long", ICLR
-2022, in two dimensions as in Ding et al., "Multimodal Whole Slide Foundation Model for Pathology", 2024). Distance is
-Euclidean, in `pitch` level-0 pixels, and 0 for the class token, whose final state is the slide embedding.
+Attention scores decrease by slope · distance between two patches (Press, Smith and Lewis, "Train Short, Test Long",
+ICLR 2022, in two dimensions as in Ding et al., "Multimodal Whole Slide Foundation Model for Pathology", 2024). Distance
+is Euclidean, in `pitch` level-0 pixels, and 0 for the class token, whose final state is the slide embedding.
 Without coordinates there is no bias, and the order of patches has no effect.
 
 The returned attention is that of the class token over the patches in the last block, mean over heads.

@@ -1,9 +1,9 @@
 """Content digests of files outside the workspace: slides, tables, features.
 
-A digest is cached under (path, size, mtime, inode) and never trusted when the file was changed within two seconds
-before it was read. Times therefore only save reading; they never decide what is fresh. The digest of a whole folder is
-cached under the same facts of all its files: checking that 10,000 files are unchanged takes one `stat` for each.
-Each row has a checksum: a damaged row counts as missing, and a damaged cache is removed and made again.
+A digest is cached under (path, size, mtime, inode), and not used if the file was changed within two seconds before it
+was read. Times therefore only save reading; they never determine what is fresh. The digest of a whole folder is cached
+under the same properties of all its files: checking that 10,000 files are unchanged takes one `stat` per file.
+Each row has a checksum: a damaged row counts as missing, and a damaged cache is removed and created again.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ T = TypeVar("T")
 HEX = 32
 """Number of characters of a file digest."""
 NO_TARGET = "0" * HEX
-"""Instead of the digest of a link without a target: the link exists, its content does not."""
+"""Replaces the digest of a link without a target: the link exists, its content does not."""
 
 
 @dataclass(frozen=True)
 class Content:
-    """The content of a path: one digest of everything, and the digest of each file by its relative path."""
+    """The content of a path: one digest of all files, and the digest of each file by its relative path."""
 
     digest: str
     names: tuple[str, ...]
@@ -76,7 +76,7 @@ class Content:
 
 
 def hash_content(path: Path) -> str:
-    """The digest of a file, or of all files of a folder that is one file to its readers."""
+    """The digest of a file, or of a folder that readers treat as one file."""
     if not path.is_dir():
         return xxh3_of_file(path)
     inside = [(file.relative_to(path).as_posix(), xxh3_of_file(file)) for file in files_inside(path)]
@@ -84,14 +84,16 @@ def hash_content(path: Path) -> str:
 
 
 def hash_files(paths: list[Path]) -> list[str]:
-    """`hash_content` of each, several at the same time."""
+    """`hash_content` of each path, several in parallel."""
     from concurrent.futures import ThreadPoolExecutor  # not needed when nothing changed
 
     pool = ThreadPoolExecutor(max_workers=available_cores())
     try:
         return list(pool.map(hash_content, paths))
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)  # an interruption does not wait for a file that is being read
+        pool.shutdown(
+            wait=False, cancel_futures=True
+        )  # so that an interruption does not wait for a file that is being read
 
 
 class DigestCache:
@@ -101,7 +103,7 @@ class DigestCache:
         self.path = path
 
     def content(self, root: Path) -> Content:
-        """Digest a file, or every file below a folder, independent of their order and of the path of the folder.
+        """The content of a file, or of all files below a folder, independent of their order and of the folder's path.
 
         Raises: ExperimentError: there is no such path, or it cannot be read.
         """
@@ -113,16 +115,18 @@ class DigestCache:
         except OSError as error:
             raise ExperimentError("cannot be read", where=root, got=error) from error
         except UnicodeEncodeError as error:
-            raise ExperimentError("the name of a file is not text", where=root, do="Rename it in UTF-8.") from error
+            raise ExperimentError(
+                "the name of a file is not valid UTF-8", where=root, do="Rename it, in UTF-8."
+            ) from error
 
     def recheck(self) -> list[Path]:
-        """Files whose content changed although size and time are those of the cache; their digests are removed."""
+        """Files whose content changed although size and time are as cached; their digests are removed."""
         return self._retry_where_damaged(self._recheck) if self.path.exists() else []
 
     def _retry_where_damaged(self, use: Callable[[], T]) -> T:
-        """The result of `use`. A damaged cache is removed first, which costs time only.
+        """The result of `use`; a damaged cache is removed first, which only costs time.
 
-        Raises: StageError: the system refuses, or the new cache is damaged too.
+        Raises: StageError: the cache cannot be written, or the new cache is damaged too.
         """
         try:
             return use()
@@ -137,7 +141,7 @@ class DigestCache:
             raise self._refused(error) from error
 
     def _refused(self, error: Exception) -> StageError:
-        do = "Is the disk full? The file may be deleted at any time."
+        do = "Check that the disk is not full. The file may be deleted at any time."
         return StageError("the cache of digests cannot be used", where=self.path, got=error, do=do)
 
     def _content(self, root: Path, files: dict[str, Stat]) -> Content:
@@ -156,7 +160,7 @@ class DigestCache:
         return changed
 
     def _cached(self, root: Path, versions: str, stats: dict[str, Stat]) -> Content | None:
-        """The cached content of a folder in which no file changed, else None."""
+        """The cached content of a folder in which no file changed, otherwise None."""
         if not self.path.exists():
             return None
         with closing(self._connect()) as db:
@@ -165,7 +169,7 @@ class DigestCache:
         return Content(rows[0][2], tuple(sorted(stats)), rows[0][3], stats) if rows else None
 
     def _compute(self, root: Path, versions: str, stats: dict[str, Stat]) -> Content:
-        """The content, for which files without a trusted digest are read; caches it unless a file changed just now."""
+        """The content; files without a valid cached digest are read. It is cached unless a file changed just now."""
         when = time.time_ns()
         fresh = self._trusted(root, stats) | {name: NO_TARGET for name, stat in stats.items() if stat == GONE}
         stale = [name for name in stats if name not in fresh]

@@ -1,4 +1,4 @@
-"""Running one step: its parts if it has any, then the whole, each published on its own."""
+"""Running one step: its parts, if any, then the combined result, each published separately."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class PartListener(Protocol):
 
 @dataclass(frozen=True)
 class ExecutionContext:
-    """Where a step runs, and what receives its progress."""
+    """Where a step runs, and where its progress is reported."""
 
     workspace: Workspace
     executor: Executor
@@ -38,15 +38,16 @@ class ExecutionContext:
 
 
 def execute(context: ExecutionContext, job: Job) -> tuple[Manifest, float | None]:
-    """Make and publish one step. Parts that are published already are not made again.
+    """Compute and publish one step.
 
-    What the step reads of its parents is compared with its sealed digests first.
+    Parts that are already published are not computed again. The files that the step reads from its parents are first
+    compared with their sealed digests.
 
     Returns:
-        The manifest, and the largest peak memory [MiB] of all its work items, where the kernel reports it.
+        The manifest, and the largest peak memory [MiB] of its work items, if the kernel reports it.
 
     Raises: OceanPathError: raised by the work. StageError: some parts failed (the others are published), or a bug.
-        ArtifactError: what the step would read is damaged.
+        ArtifactError: the files that the step would read are damaged.
     """
     peaks: list[float | None] = [None]
     job = replace(job, inputs=verified(job.inputs, job.step.stage))
@@ -57,7 +58,7 @@ def execute(context: ExecutionContext, job: Job) -> tuple[Manifest, float | None
     if result.error is not None:
         raise result.error
     if result.manifest is None:
-        raise StageError("nothing was made", where=job.step.name)
+        raise StageError("the step produced no result", where=job.step.name)
     return result.manifest, max((peak for peak in (*peaks, result.peak_mb) if peak is not None), default=None)
 
 
@@ -70,7 +71,7 @@ def _run_parts(context: ExecutionContext, job: Job) -> tuple[dict[str, Path], di
     names = {key: item.request.fingerprint for key, item in items.items()}
     results: dict[str, JobResult] = {}
     part_progress = _PartProgress(context.progress)
-    for wait in (False, True):  # parts that another process is making come last: by then they may be published
+    for wait in (False, True):  # parts that another process is computing come last: by then they may be published
         left = [replace(item, wait=wait) for key, item in items.items() if key not in results]
         for item, result in context.executor.run(left, part_progress):
             if (result.manifest or result.error) and item.part is not None:
@@ -90,7 +91,7 @@ def _run_parts(context: ExecutionContext, job: Job) -> tuple[dict[str, Path], di
 
 
 def _may_fail(job: Job, failures: Mapping[str, OceanPathError], total: int) -> bool:
-    """Whether the whole may be made without these parts: the settings allow it, and their inputs are the cause."""
+    """Whether the result may lack these parts: the settings allow it, and the inputs caused the failures."""
     allows = job.step.stage.allows
     allowed = bool(allows) and bool(getattr(job.step.settings, allows)) and len(failures) < total
     of_input = (ArtifactError, StageError)
@@ -99,7 +100,7 @@ def _may_fail(job: Job, failures: Mapping[str, OceanPathError], total: int) -> b
 
 @dataclass
 class _PartProgress:
-    """The progress that the work of a part reports to: the bar counts parts, and shows a fraction and a pace."""
+    """Progress of a step from that of its parts: the bar counts parts with a fraction, and shows a rate."""
 
     progress: Progress
     parts: int = 0
@@ -107,18 +108,18 @@ class _PartProgress:
     total: int = 1
     """Units of the current part."""
     done: int = 0
-    """Those that are done."""
+    """Completed units of the current part."""
     unit: str = ""
     """Name of the units."""
     units: int = 0
-    """Units done in all parts."""
+    """Completed units of all parts."""
     seconds: float = 0.0
-    """Seconds of work that they took."""
+    """Seconds that they took."""
     _last_advance: float = 0.0
     _last_update: float = 0.0
 
     def start(self, total: int, unit: str) -> None:
-        """A part begins to count."""
+        """A part starts to count."""
         self.total, self.done, self.unit, self._last_advance = max(1, total), 0, unit, time.monotonic()
 
     def advance(self, count: int = 1) -> None:
@@ -132,11 +133,11 @@ class _PartProgress:
             self.progress.inside(self.parts + min(1.0, self.done / self.total), ", ".join(filter(None, texts)))
 
     def inside(self, done: float, pace: str) -> None:
-        """Parts run in other processes: their finished fractions, added up, and their pace together."""
+        """Progress of parts in other processes: the sum of their completed fractions, and their joint rate."""
         self.progress.inside(self.parts + done, pace)
 
     def phase(self, text: str) -> None:
-        """What the current part is doing while nothing is counted."""
+        """The current phase of the part, in which nothing is counted."""
         self.progress.phase(text)
 
     def end_part(self) -> None:
@@ -153,6 +154,6 @@ def _parts_error(stage: Stage, failures: list[tuple[str, OceanPathError]], total
         return failures[0][1]
     listed = "".join(f"\n  {key}: {error.render()}" for key, error in failures)
     key = stage.settings.shared_keys().get(stage.allows, "")
-    do = f" To continue without those that failed, set {key} = true or use --keep-going." if key else ""
+    do = f" To continue without the failed ones, set {key} = true or use --keep-going." if key else ""
     what = f"{len(failures)} of {total} parts failed"
     return StageError(what, where=stage.name, do=f"The others are kept.{do}{listed}")

@@ -18,7 +18,7 @@ from oceanpath.settings import Settings
 
 BASE = "base"
 STAGE = "stage"
-"""Before the dot of a shared key: whether the file has a table for the stage behind it."""
+"""First part of a shared key that states whether the file has a table for the stage in its second part."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -28,7 +28,7 @@ class Table:
 
     parse: Callable[[dict[str, Any]], Settings]
     keys: type[Settings] | None = None
-    """Its settings class, where the keys do not depend on the values."""
+    """Its settings class, if the keys do not depend on the values."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class Variant:
     catalog: Catalog
 
     def value(self, key: str) -> Any:
-        """The value of a dotted shared key: ``seed``, ``model``, ``data.label``, or of a stage: ``mmap.dtype``.
+        """The value of a dotted shared key, such as ``seed``, ``model``, ``data.label`` or ``mmap.dtype``.
 
-        ``stage.curate`` says whether the file has that table.
+        ``stage.curate`` states whether the file has that table.
         """
         table, _, name = key.partition(".")
         if table == STAGE:
@@ -156,7 +156,7 @@ def _variant(label: str, layer: Layer, catalog: Catalog) -> Variant:
     scalars = {key: layer[key].value if key in layer else default for key, default in catalog.scalars.items()}
     shared: dict[str, Settings] = {}
     for name, table in catalog.tables.items():
-        shared[name] = table.parse({})  # the default, so that stages are checked also where this table is wrong
+        shared[name] = table.parse({})  # the default, so that stages are also checked if this table is wrong
         with collected(problems):
             shared[name] = _shared(name, layer, table)
     variant = Variant(label, layer, shared, scalars, catalog)

@@ -30,7 +30,7 @@ class ExperimentFolder:
         return self.workspace.root / "experiments" / self.name
 
     def link(self, step: str, published: Path, digest: str) -> None:
-        """Link `step` to its published folder; links to what was made from another result of it are removed first.
+        """Link `step` to its published folder, after removing links to results that used another result of it.
 
         Args:
             step: name of the step.
@@ -51,7 +51,7 @@ class ExperimentFolder:
         self.removed.discard(step)
 
     def keep(self, steps: Iterable[str]) -> None:
-        """For the stages of `steps`, keep the links of these steps only: others are of variants that no longer exist.
+        """For the stages of `steps`, keep only these links: others belong to variants that no longer exist.
 
         Raises: StageError: a link cannot be removed.
         """
@@ -111,5 +111,5 @@ def _is_consistent(step: str, manifest: Manifest, digests: Mapping[str, str]) ->
 
 
 def _linked(stage: str, variant: str, digests: Mapping[str, str]) -> str | None:
-    """Output digest of a variant's step of a stage: its own, or that of the base where it has none of its own."""
+    """Output digest of a variant's step of a stage, or that of the base if the variant has no step of its own."""
     return digests.get(f"{stage}@{variant}", digests.get(stage))

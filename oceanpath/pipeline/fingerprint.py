@@ -1,4 +1,4 @@
-"""Fingerprints: a digest of everything that determines a result, and of nothing else."""
+"""Fingerprints: digests of everything that determines a result, and of nothing else."""
 
 from __future__ import annotations
 

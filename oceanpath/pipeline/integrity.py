@@ -10,20 +10,20 @@ from oceanpath.pipeline.digests import hash_files
 from oceanpath.pipeline.workspace import MANIFEST, read_manifest
 
 Chosen = Callable[[str], bool]
-"""Whether the file of a relative name is to be compared."""
+"""Whether to compare the file with this relative name."""
 
 
 def changed(folder: Path, chosen: Chosen, *, linked: bool = False) -> list[Path]:
     """The files of a published folder, among those `chosen`, that differ from their sealed digests.
 
-    Where files are only `linked`, files that were written to after they were sealed are compared too.
+    If they are only `linked`, those that were written to after sealing are compared too.
 
     Raises: ArtifactError: the folder does not contain a complete result.
     """
     try:
         manifest = read_manifest(folder)
         if manifest is None:
-            raise ArtifactError("a published folder is gone", where=folder)
+            raise ArtifactError("a published folder does not exist", where=folder)
         entries = {**manifest.files, **{name: e for name, e in manifest.local.items() if (folder / name).exists()}}
         names = list(filter(chosen, entries))
         if linked:
@@ -38,7 +38,7 @@ def changed(folder: Path, chosen: Chosen, *, linked: bool = False) -> list[Path]
 
 
 def verify_files(folder: Path, names: Iterable[str]) -> None:
-    """Compare those of the named files that exist, before a command reads them; a folder without manifest passes.
+    """Compare the named files, as far as they exist, before a command reads them; accepts a folder without manifest.
 
     Raises: ArtifactError: a file differs from its sealed digest.
     """
@@ -47,7 +47,7 @@ def verify_files(folder: Path, names: Iterable[str]) -> None:
 
 
 def refuse(damaged: list[Path]) -> None:
-    """Raise where there are damaged files: names them, and the command that sets their folders aside."""
+    """Raise an error that names damaged files, if any, and the command that sets their folders aside."""
     if damaged:
         folders = {next(filter(_is_sealed, path.parents)) for path in damaged}
         got = f"{len(damaged)} such files, also {shorten_list(damaged[1:], 4)}" if len(damaged) > 1 else ""

@@ -1,4 +1,4 @@
-"""The text of an experiment as flat layers: dotted key → value and its source."""
+"""The contents of an experiment file as flat layers: dotted key → value and its source."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from oceanpath.errors import ExperimentError
 
 VARIANT = "variant"
 TABLE = object()
-"""The value under the name of a table itself."""
+"""The value of a key that is a table."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ Layer = Mapping[str, Value]
 
 @dataclass(frozen=True)
 class Text:
-    """The content of a file: its own layer over those it extends, and its variants in order."""
+    """The contents of a file: its own layer over those of the files it extends, and its variants in order."""
 
     path: Path
     layer: Layer = field(default_factory=dict)
@@ -47,7 +47,7 @@ def read(path: Path, seen: tuple[Path, ...] = ()) -> Text:
     """
     path = path.resolve()
     if path in seen:
-        raise ExperimentError("files extend each other in a circle", where=path, got=" -> ".join(p.name for p in seen))
+        raise ExperimentError("files extend each other in a cycle", where=path, got=" -> ".join(p.name for p in seen))
     document = _parse(path)
     base = Text(path)
     if "extends" in document:
@@ -67,7 +67,7 @@ def overrides(pairs: Iterable[str]) -> Layer:
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals or not key.strip():
-            raise ExperimentError("an override needs the form table.key=value", where="--set", got=pair)
+            raise ExperimentError("an override must have the form table.key=value", where="--set", got=pair)
         layer |= flatten(_nested(key.strip(), _literal(text.strip())), f"--set {key.strip()}", Path.cwd())
     return layer
 
@@ -97,7 +97,7 @@ def unflatten(layer: Layer) -> dict[str, Any]:
         node = tree
         *folders, leaf = key.split(".")
         for folder in folders:
-            if not isinstance(node.get(folder), dict):  # a name that a later table replaces
+            if not isinstance(node.get(folder), dict):  # a value that a later table replaces
                 node[folder] = {}
             node = node[folder]
         node[leaf] = value.value

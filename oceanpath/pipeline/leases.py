@@ -3,8 +3,8 @@
     locks/run-<token>   held by a run for its whole duration
     locks/removal       held by a command that removes or moves results
 
-Each takes its own lock first and checks for the other's afterwards, so that at least one of two that start together
-sees the other: the removal is refused, the run waits.
+Each first takes its own lock and then checks for the other kind, so that of two that start at the same time at least
+one sees the other: the removal is rejected, the run waits.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ RUN, REMOVAL = "run-", "removal"
 
 @contextmanager
 def in_use(workspace: Workspace) -> Iterator[int]:
-    """Inside, nothing is removed from the workspace; yields its start [ns], by the clock of the file system.
+    """Inside, nothing is removed from the workspace; yields the start time [ns], by the clock of the file system.
 
-    Raises: StageError: the disk refuses.
+    Raises: StageError: the lock cannot be written.
     """
     file = _take(workspace, f"{RUN}{token()}")
     since = file.stat().st_mtime_ns
@@ -38,10 +38,7 @@ def in_use(workspace: Workspace) -> Iterator[int]:
 
 @contextmanager
 def removal(workspace: Workspace) -> Iterator[None]:
-    """Inside, no run uses the workspace.
-
-    Raises: StageError: a run uses it, or the disk refuses.
-    """
+    """Inside, no run uses the workspace. Raises: StageError: a run uses it, or the lock cannot be written."""
     with held(_take(workspace, REMOVAL)):
         if users := runs(workspace):
             got = ", ".join(map(describe, users))
@@ -54,7 +51,7 @@ def _take(workspace: Workspace, name: str) -> Path:
     try:
         return wait_lock(workspace.locks, name)
     except OSError as error:
-        raise StageError("the disk refused", where=workspace.locks, got=error) from error
+        raise StageError("a lock of the workspace cannot be written", where=workspace.locks, got=error) from error
 
 
 def runs(workspace: Workspace) -> list[str]:

@@ -1,7 +1,8 @@
-"""The run ledger: what was run, when, why, how long, and with which results. One SQLite file, one writer.
+"""The run ledger: what was run, when, why, how long, and with which results.
 
-The sealed folders alone decide what is published; the ledger is their history and index. It uses a rollback journal and
-full synchronisation, never WAL: a reported commit survives a power cut, and shared disks need no shared memory.
+One SQLite file, one writer. Only the sealed folders determine what is published; the ledger is their history and
+index. It uses a rollback journal and full synchronisation instead of WAL: a commit survives a power failure, and
+network disks need no shared memory.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ class Ledger:
     """An open ledger that was checked for damage. Writers lock the file for one transaction at a time."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        """Raises: ArtifactError: the file is damaged, or is not a ledger. StageError: the system refuses."""
+        """Raises: ArtifactError: the file is damaged, or is not a ledger. StageError: it cannot be opened."""
         self.path = path
-        self._lock = threading.RLock()  # SQLite does not survive that one thread closes what another one uses
+        self._lock = threading.RLock()  # SQLite crashes if one thread closes a connection that another one uses
         with self._translated():
             self._db = self._open(read_only)
 
@@ -63,19 +64,19 @@ class Ledger:
         return sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
 
     def _refuse_emptied(self) -> None:
-        """Raise where an emptied file would be taken for a new ledger."""
+        """Raise if the file was emptied: it would be used as a new ledger."""
         emptied = self.path.is_file() and not self.path.stat().st_size
         if emptied and any(self.path.parent.glob("runs/*/*/")):
             raise sqlite3.DatabaseError("the file is empty")
 
     def _is_half_written(self) -> bool:
-        """Whether a transaction is open, or was left by a killed process: it must be rolled back before reading."""
+        """Whether a transaction is open, or was left by a killed process and must be rolled back before reading."""
         journal = journal_of(self.path)
         return journal.is_file() and journal.stat().st_size > 0
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        """Inside, errors of SQLite become errors of OceanPath; violated constraints are bugs and stay as they are."""
+        """Inside, errors of SQLite become errors of OceanPath; violated constraints are bugs and are not converted."""
         try:
             yield
         except sqlite3.IntegrityError:
@@ -100,9 +101,9 @@ class Ledger:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All writes inside become visible at once, or not at all; inside another it is part of that one.
+        """All writes inside become visible together, or none of them; a nested transaction is part of the outer one.
 
-        Raises: StageError: the disk refuses. ArtifactError: the ledger is damaged.
+        Raises: StageError: the ledger cannot be written. ArtifactError: it is damaged.
         """
         with self._lock:
             if self._db.in_transaction:
@@ -122,7 +123,7 @@ class Ledger:
             return self._db.execute(sql, values)
 
     def _write_rows(self, table: str, sql: str, values: Sequence[Any], where: str, *key: Any) -> int:
-        """Write rows of a table and seal those that `where` selects; returns the number of the last one."""
+        """Write rows of a table and seal those that `where` selects; returns the number of the last row."""
         with self.transaction():
             cursor = self._write(sql, values)
             number = int(cursor.lastrowid or 0)
@@ -143,11 +144,11 @@ class Ledger:
             return self._write_rows("run", sql, values, "id = ?")
 
     def set_environment(self, run: int, environment: Mapping[str, Any]) -> None:
-        """Record the software and hardware of a run that makes something."""
+        """Record the software and hardware of a run that computes results."""
         self._update("run", run, environment=json.dumps(environment, sort_keys=True))
 
     def end_run(self, run: int, state: str, error: str = "") -> None:
-        """Record how a run ended: ``ok``, ``failed`` or ``interrupted``; steps without an end were interrupted."""
+        """Record how a run ended: ``ok``, ``failed`` or ``interrupted``; its unfinished steps become interrupted."""
         with self.transaction():
             self._interrupt_steps(run)
             self._update("run", run, ended=time.time(), state=state, error=error or None)
@@ -192,7 +193,7 @@ class Ledger:
                 self._write_rows("metric", sql, values, "fingerprint = ? AND name = ?", *key)
 
     def add_past(self, experiment: str, steps: Mapping[str, Manifest]) -> None:
-        """Record what an experiment uses, read from disk, as one run. Times and durations are unknown."""
+        """Record the current results of an experiment, read from disk, as one run; times and durations are unknown."""
         run = self.start_run(experiment, "", "found on disk by ledger rebuild")
         for position, (name, manifest) in enumerate(steps.items()):
             facts = {"position": position, "stage": manifest.stage, "fingerprint": manifest.fingerprint}
@@ -205,7 +206,7 @@ class Ledger:
 
     def last_identity(self, experiment: str, step: str) -> Mapping[str, Any] | None:
         """The identity of the last complete result of `step` in `experiment`."""
-        # one query per state: each follows its index backwards and stops at the first row, however long the history is
+        # one query per state: each follows its index backwards and stops at the first row, even in a long history
         sql = (
             "SELECT step.id, step.identity FROM step JOIN run ON run.id = step.run WHERE run.experiment = ?"
             " AND step.name = ? AND step.state = ? ORDER BY step.id DESC LIMIT 1"
@@ -214,7 +215,7 @@ class Ledger:
         return dict(json.loads(max(rows, key=lambda row: int(row["id"]))["identity"])) if rows else None
 
     def last_cost(self, stage: str) -> tuple[float, int] | None:
-        """Seconds and bytes of the last complete result of a stage; None when there is none."""
+        """Seconds and bytes of the last complete result of a stage; None if there is none."""
         sql = (
             "SELECT seconds, bytes FROM step JOIN artifact USING (fingerprint)"
             " WHERE step.stage = ? AND state = 'ok' AND seconds IS NOT NULL ORDER BY step.id DESC LIMIT 1"

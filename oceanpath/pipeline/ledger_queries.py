@@ -1,4 +1,4 @@
-"""Queries of the run ledger, for commands that show what was run."""
+"""Queries of the run ledger, for commands that show recorded runs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _FILES = "SELECT experiment.file FROM run JOIN experiment ON experiment.name = r
 
 
 def find_run(ledger: Ledger, which: str) -> Row | None:
-    """The last run with a number, of an experiment, or with a step whose fingerprint begins so; empty: the last run."""
+    """The last run by number, experiment or prefix of a step's fingerprint; for an empty text, the last run."""
     queries = [
         ("SELECT * FROM run WHERE id = CAST(? AS INTEGER)", which.isdigit()),
         ("SELECT * FROM run WHERE experiment = ? ORDER BY id DESC LIMIT 1", bool(which)),
@@ -51,7 +51,7 @@ def find_run(ledger: Ledger, which: str) -> Row | None:
 
 
 def list_runs(ledger: Ledger, state: str = "", since: float = 0.0) -> list[Row]:
-    """Runs in a state, or in any, that started after a time [s], newest first; in the columns of `list_steps`."""
+    """Runs in a state (or any) that started after a time [s], newest first, with the columns of `list_steps`."""
     return ledger.rows(_RUNS, {"state": state, "since": since})
 
 

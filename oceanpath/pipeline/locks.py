@@ -2,11 +2,11 @@
 
 locks/<name>/<holder>.<token>   an empty file, touched every few seconds by its holder, a `process_tag`
 
-A lock is a folder with one file in it, created under its name by a rename: a folder never replaces another that is not
+A lock is a folder that contains one file and is created by a rename: a folder never replaces another one that is not
 empty, so only one process succeeds, on local and network disks, without flock and without links. A lock is stale when
-the process of its holder has ended (same machine), or when its file was not touched for `STALE_SECONDS` by the clock of
-the file system itself (another machine). To break a stale lock, a process renames the holder's file to its own: only
-one process can, and the folder is never empty meanwhile. See docs/decisions/0005-locks-without-flock.md.
+the process of its holder has ended (same machine), or if its file was not touched for `STALE_SECONDS` by the clock of
+the file system (another machine). To break a stale lock, a process renames the holder's file to its own: only one
+process can, and the folder is never empty meanwhile. See docs/decisions/0005-locks-without-flock.md.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST)
 def try_lock(folder: Path, name: str) -> Path | None:
     """Take the lock `name` below `folder` unless a running process holds it; returns its file, or None.
 
-    Raises: OSError: the disk refuses.
+    Raises: OSError: the lock cannot be written.
     """
     lock, own = folder / name, f"{process_tag()}.{token()}"
     file = _file_of(lock)
@@ -47,7 +47,7 @@ def try_lock(folder: Path, name: str) -> Path | None:
     except OSError as error:
         if error.errno not in OCCUPIED:
             raise
-        return None  # another process was quicker
+        return None  # another process was faster
     finally:
         shutil.rmtree(new, ignore_errors=True)
     return lock / own
@@ -64,7 +64,7 @@ def held(file: Path) -> Iterator[None]:
     finally:
         done.set()
         heartbeat.join()
-        with suppress(OSError):  # after a pause of minutes another machine may have broken it
+        with suppress(OSError):  # after minutes of suspension another machine may have taken the lock
             file.unlink()
             file.parent.rmdir()
 
@@ -77,13 +77,13 @@ def wait_lock(folder: Path, name: str) -> Path:
 
 
 def holder(folder: Path, name: str) -> str:
-    """The tag of the running process that holds the lock `name` below `folder`; empty when there is none."""
+    """The tag of the running process that holds the lock `name` below `folder`; empty if there is none."""
     file = _file_of(folder / name)
     return file.name.partition(".")[0] if file is not None and _is_held(file) else ""
 
 
 def remove_stale(folder: Path) -> None:
-    """Remove the stale locks below `folder`, as far as the disk permits."""
+    """Remove the stale locks below `folder`, as far as possible."""
     for lock in folder.glob("[!.]*"):
         with suppress(OSError):
             if not holder(folder, lock.name) and (file := try_lock(folder, lock.name)):
@@ -104,22 +104,22 @@ def _is_held(file: Path) -> bool:
 
 
 def _age(file: Path) -> float:
-    """Seconds since the last touch, by the clock of the file system: a new file shows its time."""
+    """Seconds since the last touch, by the clock of the file system, which is read from a new file."""
     probe = file.parent.parent / f".clock.{process_tag()}.{token()}"
     try:
         probe.touch()
         return probe.stat().st_mtime - file.stat().st_mtime
     except OSError:
-        return 0.0  # it was released or broken at this moment, or the disk has no times
+        return 0.0  # it was released or broken at this moment, or the file system has no times
     finally:
         with suppress(OSError):
             probe.unlink()
 
 
 def _break_stale(file: Path, own: Path) -> Path | None:
-    """Take a stale lock over; returns its file, or None where another process was quicker."""
+    """Take over a stale lock; returns its file, or None if another process was faster."""
     try:
-        os.utime(file)  # first, so that it is never stale under our name
+        os.utime(file)  # first, so that it is never stale under the new name
         file.rename(own)
     except FileNotFoundError:
         return None
@@ -128,5 +128,5 @@ def _break_stale(file: Path, own: Path) -> Path | None:
 
 def _touch_regularly(file: Path, done: threading.Event) -> None:
     while not done.wait(TOUCH_SECONDS):
-        with suppress(OSError):  # the next one makes up for a touch that fails
+        with suppress(OSError):  # if one fails, the next one replaces it
             os.utime(file)

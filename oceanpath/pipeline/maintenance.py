@@ -1,4 +1,4 @@
-"""Maintenance of a workspace: check what is published, remove what nothing uses, rebuild the ledger."""
+"""Maintenance of a workspace: check published results, remove unused ones, rebuild the ledger."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ def published(workspace: Workspace) -> list[Path]:
 
 
 def links(workspace: Workspace) -> list[Path]:
-    """What the experiments use now: ``experiments/<name>/<step>``, sorted."""
+    """The links to current results, ``experiments/<name>/<step>``, sorted."""
     paths = (path for path in workspace.root.glob("experiments/*/*") if path.is_symlink())
-    return sorted(path for path in paths if not path.name.startswith("."))  # a hidden one was never finished
+    return sorted(path for path in paths if not path.name.startswith("."))  # a hidden link was never completed
 
 
 def verify(workspace: Workspace, *, deep: bool, repair: bool = False, folders: Sequence[Path] = ()) -> list[Finding]:
     """Check manifests, missing and extra files, and sizes; with `deep` every byte, also of outside inputs.
 
-    With `repair`, damaged folders are set aside, and so is every folder that has a hard link to a damaged file: the
-    next run makes them again. With `folders`, only these are checked.
+    With `repair`, damaged folders are set aside, and so is every folder with a hard link to a damaged file: the next
+    run computes them again. With `folders`, only these are checked.
 
     Raises: StageError: with `repair`, a run is using the workspace.
     """
@@ -58,7 +58,8 @@ def verify(workspace: Workspace, *, deep: bool, repair: bool = False, folders: S
     findings = [finding for folder in folders or published(workspace) for finding in inspection.inspect(folder)]
     if not folders:
         broken = [link for link in links(workspace) if not link.exists()]
-        findings += [Finding(link, "what the experiment uses is gone", "oceanpath run EXPERIMENT") for link in broken]
+        problem = "the result that the experiment uses does not exist"
+        findings += [Finding(link, problem, "oceanpath run EXPERIMENT") for link in broken]
         findings += _inspect_ledger(workspace)
     if deep and not folders:
         for path in DigestCache(workspace.digests).recheck():
@@ -127,7 +128,7 @@ def _linked_to(workspace: Workspace, files: Sequence[Path]) -> set[Path]:
 
 
 def unused(workspace: Workspace) -> list[Path]:
-    """Folders that no experiment uses and no process is making, and folders that were set aside."""
+    """Folders that no experiment uses and no process is computing, and folders that were set aside."""
     used: set[str] = set()
     for link in links(workspace):
         if link.exists():
@@ -142,7 +143,7 @@ def prune(workspace: Workspace, folders: list[Path]) -> None:
     """Remove folders; each is renamed before its files are removed. To be called inside `leases.removal`."""
     for folder in folders:
         hidden = folder.with_name(f".{folder.name}.{token()}.pruned")
-        with suppress(FileNotFoundError):  # another process pruned it
+        with suppress(FileNotFoundError):  # another process removed it
             folder.rename(hidden)
             shutil.rmtree(hidden)
     for left in workspace.root.glob("*/*/.*.pruned"):
@@ -156,12 +157,12 @@ def size(folder: Path) -> int:
 
 
 def rebuild(workspace: Workspace) -> tuple[int, int]:
-    """Make a new ledger from the published folders; the old file, if any, is kept under another name.
+    """Create a new ledger from the published folders; the old file, if any, is kept under another name.
 
     Returns:
         The number of published folders and the number of experiments in it.
 
-    Raises: StageError: a run is using the workspace, and writes to its ledger.
+    Raises: StageError: a run is using the workspace and its ledger.
     """
     with removal(workspace):
         return _rebuild(workspace)
@@ -183,7 +184,7 @@ def _rebuild(workspace: Workspace) -> tuple[int, int]:
 
 
 def _linked_steps(workspace: Workspace) -> dict[str, dict[str, Manifest]]:
-    """Experiment → {step: manifest of what it links}."""
+    """Experiment → {step: manifest of the linked result}."""
     steps: dict[str, dict[str, Manifest]] = {}
     for link in links(workspace):
         if link.exists() and (manifest := _read_undamaged(link.resolve())):
@@ -192,7 +193,7 @@ def _linked_steps(workspace: Workspace) -> dict[str, dict[str, Manifest]]:
 
 
 def _read_or_explain(folder: Path) -> Manifest | None:
-    """The manifest of a folder. Raises: ArtifactError: it is damaged; with the command that repairs it."""
+    """The manifest of a folder. Raises: ArtifactError: it is damaged; the error has the command that repairs it."""
     try:
         return read_manifest(folder)
     except ArtifactError as error:
@@ -200,7 +201,7 @@ def _read_or_explain(folder: Path) -> Manifest | None:
 
 
 def _read_undamaged(folder: Path) -> Manifest | None:
-    """The manifest of a folder, or None where it is damaged: `verify` reports that."""
+    """The manifest of a folder, or None if it is damaged, which `verify` reports."""
     try:
         return read_manifest(folder)
     except ArtifactError:

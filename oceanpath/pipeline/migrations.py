@@ -1,6 +1,7 @@
-"""The schema of the ledger: one migration per version. A released migration is never edited; new ones are added below.
+"""The schema of the ledger: one migration per version.
 
-Since version 2 each row has a seal: a digest of its other values, which reveals a damaged row.
+A released migration is never edited; new ones are added at the end. Since version 2 each row has a seal: a digest of
+its other values, which reveals a damaged row.
 """
 
 from __future__ import annotations
@@ -116,16 +117,19 @@ def migrate(db: sqlite3.Connection) -> None:
 def check(db: sqlite3.Connection, tables: Iterable[str], path: Path) -> None:
     """Check the whole file, its schema, and every row of `tables` for damage.
 
-    Raises: ArtifactError: the file is not a ledger, or a newer OceanPath made it. sqlite3.DatabaseError: damage.
+    Raises: ArtifactError: the file is not a ledger, or a newer version of OceanPath wrote it. sqlite3.DatabaseError:
+    damage.
     """
-    db.execute("BEGIN")  # all statements below see one state
+    db.execute("BEGIN")  # so that all statements below see the same state
     try:
         version = _number(db, "user_version")
         if version and _number(db, "application_id") != APPLICATION_ID:
             raise ArtifactError("this SQLite file is not an OceanPath ledger", where=path, do=rebuild_command(path))
         if version > len(MIGRATIONS):
             expected, do = f"version <= {len(MIGRATIONS)}", f"Update OceanPath, or {rebuild_command(path)}"
-            raise ArtifactError("a newer version made this ledger", where=path, expected=expected, got=version, do=do)
+            raise ArtifactError(
+                "a newer version of OceanPath wrote this ledger", where=path, expected=expected, got=version, do=do
+            )
         if _schema(db) != _expected(version):
             raise sqlite3.DatabaseError("its tables are not those of a ledger")
         if (result := db.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok":
@@ -138,9 +142,9 @@ def check(db: sqlite3.Connection, tables: Iterable[str], path: Path) -> None:
 
 
 def rebuild_command(path: Path) -> str:
-    """The command that rebuilds a ledger, as a sentence."""
+    """A sentence with the command that rebuilds a ledger."""
     command = f"oceanpath ledger rebuild --workspace {shlex.quote(str(path.parent))}"
-    return f"`{command}` makes it again from the published results."
+    return f"`{command}` builds it again from the published results."
 
 
 def add_functions(db: sqlite3.Connection) -> None:

@@ -17,10 +17,10 @@ from oceanpath.settings import Settings
 
 @dataclass(frozen=True)
 class Step:
-    """One stage of one or more variants, with all that determines its result except the outputs of its parents."""
+    """One stage of one or more variants, with everything that determines its result except parent outputs."""
 
     name: str
-    """``train``, or ``train@perceiver`` where a variant differs from the base."""
+    """``train``, or ``train@perceiver`` if a variant differs from the base."""
     stage: Stage
     settings: Settings
     parents: Mapping[str, str] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class Plan:
 def plan(experiment: Experiment, targets: Iterable[str] = (), to: str = "") -> Plan:
     """The steps that bring `targets` (default: all stages of the file) up to date, or those up to the stage `to`.
 
-    Raises: ExperimentError: an unknown stage, stages that need each other, or no stage at all.
+    Raises: ExperimentError: an unknown stage, stages that need each other, or no stage.
     """
     catalog = experiment.catalog
     names = list(targets) or experiment.requested_stages()
@@ -85,7 +85,7 @@ def plan(experiment: Experiment, targets: Iterable[str] = (), to: str = "") -> P
         wanted = _closure(experiment, [to])
     if not wanted:
         raise ExperimentError(
-            "the experiment has no stage", where=experiment.path.name, do="Add a table such as [train]."
+            "the experiment has no stage", where=experiment.path.name, do="Add the table of a stage, such as [train]."
         )
     steps: dict[str, Step] = {}
     names_of: dict[tuple[str, str], str] = {}
@@ -115,7 +115,7 @@ def _parents(experiment: Experiment, stage: Stage) -> list[str]:
 
 
 def _step(experiment: Experiment, stage: Stage, variant: Variant, names_of: Mapping[tuple[str, str], str]) -> Step:
-    """The step of a variant: the step of the base itself where nothing differs."""
+    """The step of a variant; the step of the base if they do not differ."""
     parents = {name: names_of[name, variant.name] for name in _parents(experiment, stage)}
     across = {s: {v.name: names_of[s, v.name] for v in experiment.variants} for s in stage.across}
     settings = variant.settings(stage)
@@ -128,10 +128,10 @@ def _step(experiment: Experiment, stage: Stage, variant: Variant, names_of: Mapp
 
 
 def _sorted(stages: list[Stage]) -> list[Stage]:
-    """Stages with parents before children. Raises: ExperimentError: they need each other in a circle."""
+    """Stages with parents before children. Raises: ExperimentError: the stages form a cycle."""
     by_name = {stage.name: stage for stage in stages}
     order = TopologicalSorter({stage.name: sorted(stage.all_parents() & by_name.keys()) for stage in stages})
     try:
         return [by_name[name] for name in order.static_order()]
     except CycleError as error:  # each stage in its list needs the one before it
-        raise ExperimentError("stages need each other in a circle", got=" -> ".join(error.args[1][::-1])) from error
+        raise ExperimentError("stages depend on each other in a cycle", got=" -> ".join(error.args[1][::-1])) from error

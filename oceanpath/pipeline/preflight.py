@@ -1,4 +1,4 @@
-"""The preflight: all problems of an experiment that are certain before any work, in one report.
+"""The preflight: reports all problems of an experiment that can be detected before any work.
 
 Each stage that declares a `preflight` checks its settings and what its parents have published or are expected to
 publish. Every outside input must exist, and the disk must have space for the expected results.
@@ -24,7 +24,7 @@ class PreflightResult:
     problems: list[OceanPathError] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     absent: list[OceanPathError] = field(default_factory=list)
-    """Missing inputs, where none of the outside inputs exists: the data is on another machine."""
+    """Missing inputs, if none of the outside inputs exists because the data is on another machine."""
 
 
 def run_preflight(
@@ -76,7 +76,7 @@ def _missing(step: Step) -> dict[Path, OceanPathError]:
     own = f"{step.stage.name}."
     return {
         path: ExperimentError(
-            "there is no such file or folder", where=path, do=f"Set {keys.get(name, own + name)} to where it is."
+            "there is no such file or folder", where=path, do=f"Set {keys.get(name, own + name)} to the correct path."
         )
         for name, path in step.settings.outside_paths().items()
         if not path.exists()
@@ -84,7 +84,7 @@ def _missing(step: Step) -> dict[Path, OceanPathError]:
 
 
 def _disk_problems(previews: Mapping[str, Preview], root: Path | None) -> list[OceanPathError]:
-    """An error where the disk has less space than the steps will write at least."""
+    """An error if the disk has less free space than the minimum that the steps will write."""
     needed = {name: preview.bytes for name, preview in previews.items() if preview.bytes}
     folder = next((path for path in (root, *root.parents) if path.exists()), None) if root else None
     if not needed or folder is None:
@@ -94,8 +94,8 @@ def _disk_problems(previews: Mapping[str, Preview], root: Path | None) -> list[O
         return []
     each = ", ".join(f"{name} {_size(count)}" for name, count in needed.items())
     expected, got = f"at least {_size(sum(needed.values()))} ({each})", f"{_size(free)} free"
-    do = "Free some space, or choose another disk with --workspace."
-    return [ExperimentError("the disk is too small", where=root, expected=expected, got=got, do=do)]
+    do = "Free disk space, or choose another disk with --workspace."
+    return [ExperimentError("not enough disk space", where=root, expected=expected, got=got, do=do)]
 
 
 def _size(count: int) -> str:

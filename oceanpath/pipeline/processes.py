@@ -1,8 +1,8 @@
-"""Identity of processes, to find out whether the holder of a lock still runs.
+"""Identity of processes, to determine whether the holder of a lock is still running.
 
 The tag of a process is ``<pid>-<start>-<machine>``. Its start is in ticks since the machine started (Linux: setting the
-clock changes nothing) or the time of its creation (elsewhere). Where the start cannot be read, and for a process on
-another machine, the time of the last touch of its locks decides; see `locks`.
+clock changes nothing) or the time of its creation (elsewhere). If the start cannot be read, and for a process on
+another machine, the time of the last touch of its locks is used; see `locks`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def host() -> str:
 
 @cache
 def machine() -> str:
-    """Where process ids are unique: this host and, where the kernel reports it, its namespace (a container)."""
+    """Scope of process ids: this host and, if the kernel reports it, its namespace (a container)."""
     try:
         return f"{host()}_{(PROC / 'self/ns/pid').stat().st_ino}"
     except OSError:
@@ -35,7 +35,7 @@ def machine() -> str:
 
 
 def describe(tag: str) -> str:
-    """A process in words, for messages."""
+    """Description of a process, for messages."""
     pid, _, rest = tag.partition("-")
     return f"process {pid} on {rest.partition('-')[2].partition('_')[0]}"
 
@@ -46,7 +46,7 @@ def token() -> str:
 
 
 def is_alive(tag: str) -> bool | None:
-    """Whether the process with this tag still runs; None where that cannot be determined on this machine."""
+    """Whether the process with this tag is still running; None if this cannot be determined on this machine."""
     pid, _, rest = tag.partition("-")
     start, _, origin = rest.partition("-")
     if origin != machine() or not pid.isdecimal():
@@ -56,7 +56,7 @@ def is_alive(tag: str) -> bool | None:
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
-        pass  # it runs, as another user
+        pass  # it is running as another user
     now = _start(int(pid))
     if now is None:
         return False
@@ -64,7 +64,7 @@ def is_alive(tag: str) -> bool | None:
 
 
 def _start(pid: int) -> str | None:
-    """Start of a process, empty where that cannot be read; None for a process that has ended but is still listed."""
+    """Start of a process, empty if it cannot be read; None for a process that has ended but is still listed."""
     try:
         fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -73,7 +73,7 @@ def _start(pid: int) -> str | None:
 
 
 def _creation_time(pid: int) -> str | None:
-    import psutil  # slow to import, and needed on systems other than Linux only
+    import psutil  # slow to import, and only needed on systems other than Linux
 
     try:
         process = psutil.Process(pid)
@@ -84,7 +84,7 @@ def _creation_time(pid: int) -> str | None:
 
 
 def reset_peak_memory() -> None:
-    """Reset the peak memory of this process; where the kernel cannot, the old peak remains."""
+    """Reset the peak memory of this process; if the kernel cannot, the old peak remains."""
     try:
         (PROC / "self/clear_refs").write_text("5")
     except OSError:
@@ -92,7 +92,7 @@ def reset_peak_memory() -> None:
 
 
 def peak_memory_mb() -> float | None:
-    """Peak resident memory in MiB since the last reset; None where the kernel does not report it."""
+    """Peak resident memory in MiB since the last reset; None if the kernel does not report it."""
     try:
         lines = (PROC / "self/status").read_text().splitlines()
     except OSError:

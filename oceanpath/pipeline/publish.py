@@ -9,7 +9,7 @@ manifest.json   {"format", "stage", "kind", "version", "fingerprint", "digest", 
 
 Write into a private folder → check → digest and fsync every file → manifest → fsync folders → rename → fsync the
 parent. A killed process leaves a private folder, which a later run removes. If the work kept a journal in it, the next
-process that makes the same fingerprint resumes the work in this folder.
+process that computes the same fingerprint resumes the work in this folder.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from oceanpath.pipeline.workspace import (
 
 @dataclass(frozen=True)
 class PublishRequest:
-    """What to publish: its identity, the work that writes it, and the check of what was written."""
+    """What to publish: its identity, the work that writes it, and the check of the output."""
 
     stage: str
     kind: str
@@ -56,9 +56,9 @@ class PublishRequest:
     check: Callable[[Path], None] | None = None
     parts: Mapping[str, str] = field(default_factory=dict)
     digest: Callable[[Path], str] | None = None
-    """Computes the output digest; None: a digest of all files."""
+    """Computes the output digest; None: digest all files."""
     linked: tuple[Path, ...] = ()
-    """Published folders whose files the work may have linked: their manifests contain the digests."""
+    """Published folders whose files the work may have linked; their manifests contain the digests."""
 
     @property
     def fingerprint(self) -> str:
@@ -67,7 +67,7 @@ class PublishRequest:
 
 
 def publish(workspace: Workspace, request: PublishRequest, *, replace: bool = False) -> Manifest:
-    """Do the work in a private folder and rename it, while this process holds the lock of the fingerprint.
+    """Do the work in a private folder and rename the folder, while this process holds the lock of the fingerprint.
 
     With `replace`, an existing result is set aside once its replacement is complete. Without it, work that kept a
     journal resumes in the private folder of a process that was killed; an interruption keeps that folder too.
@@ -97,23 +97,23 @@ def publish(workspace: Workspace, request: PublishRequest, *, replace: bool = Fa
             shutil.rmtree(partial, ignore_errors=True)
     manifest = read_manifest(final)
     if manifest is None:
-        raise AccidentError("a published folder disappeared right after its rename", where=final)
+        raise AccidentError("a published folder disappeared immediately after its rename", where=final)
     return manifest
 
 
 def make(
     workspace: Workspace, request: PublishRequest, *, since: int | None = None, wait: bool = True
 ) -> tuple[Manifest, bool] | None:
-    """Publish what is not published yet, as the only process that makes this fingerprint.
+    """Publish a result that is not published yet, as the only process that computes this fingerprint.
 
     Args:
         workspace: Where to publish.
         request: What to publish.
         since: A result published before this time [ns, by the clock of the file system] is replaced.
-        wait: Whether to wait for another process that is making it.
+        wait: Whether to wait for another process that is computing it.
 
     Returns:
-        The manifest and whether it was made now; None when another process is making it and `wait` is False.
+        The manifest, and whether it was computed now; None if another process is computing it and `wait` is False.
 
     Raises: as `publish`.
     """
@@ -129,7 +129,7 @@ def make(
                 return manifest, False
             return publish(workspace, request, replace=since is not None or bool(damage)), True
     except OSError as error:
-        raise AccidentError("the disk refused", where=workspace.root, got=error) from error
+        raise AccidentError("the lock of the result cannot be written", where=workspace.root, got=error) from error
 
 
 def _published_ns(workspace: Workspace, request: PublishRequest) -> int:
@@ -137,16 +137,16 @@ def _published_ns(workspace: Workspace, request: PublishRequest) -> int:
 
 
 def move_aside(workspace: Workspace, folder: Path) -> None:
-    """Move a folder to ``set_aside/``, for inspection or for `ledger prune` to remove."""
+    """Move a folder to ``set_aside/``, to be inspected, or removed by `ledger prune`."""
     target = workspace.root / "set_aside" / f"{folder.parent.name}-{folder.name}-{token()}"
     target.parent.mkdir(parents=True, exist_ok=True)
     folder.rename(target)
 
 
 def _resumed(workspace: Workspace, final: Path, partial: Path, *, reuse: bool) -> bool:
-    """Whether `partial` is now the folder in which an ended process started to make `final` and kept a journal.
+    """Whether `partial` is now the folder in which an ended process started to compute `final` and kept a journal.
 
-    Unfinished folders of this stage with other settings are removed: they use as much of the disk as a result.
+    Unfinished folders of this stage with other settings are removed: they take as much disk space as a result.
     """
     taken = False
     for abandoned in filter(workspace.is_abandoned, final.parent.glob(f".*{PARTIAL}")):
@@ -181,7 +181,7 @@ def _entry(path: Path, known: Mapping[tuple[int, int], str]) -> dict[str, Any]:
 
 
 def _linked_digests(folders: tuple[Path, ...]) -> dict[tuple[int, int], str]:
-    """(device, inode) → digest of the files of published folders: a hard link to a sealed file has its bytes."""
+    """(device, inode) → digest of the files of published folders: a hard link to a sealed file has the same bytes."""
     known: dict[tuple[int, int], str] = {}
     for folder in folders:
         try:
@@ -190,14 +190,14 @@ def _linked_digests(folders: tuple[Path, ...]) -> dict[tuple[int, int], str]:
                 state = (folder / name).stat()
                 known[state.st_dev, state.st_ino] = str(entry["digest"])
         except (ArtifactError, OSError):
-            continue  # damaged, or pruned meanwhile: its files are read
+            continue  # damaged or removed in the meantime: its files are read
     return known
 
 
 def _commit(partial: Path, final: Path) -> None:
     if (journal := partial / JOURNAL).exists():
         journal.unlink()
-        with suppress(OSError):  # other local files stay
+        with suppress(OSError):  # other local files are kept
             journal.parent.rmdir()
     try:
         partial.rename(final)
@@ -208,7 +208,7 @@ def _commit(partial: Path, final: Path) -> None:
 
 
 def fsync(path: Path) -> None:
-    """Make a file durable, or the entries of a folder where the file system can do that."""
+    """Make a file durable, or the entries of a folder if the file system supports it."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class RunRecord:
-    """One run in the ledger: added when something is first made, or at the end where nothing is."""
+    """One run in the ledger: added with the first computed step, or at the end if there is none."""
 
     plan: Plan
     workspace: Workspace
@@ -31,14 +31,14 @@ class RunRecord:
 
     @property
     def number(self) -> int:
-        """Number of the run, which is added to the ledger now if it is not there."""
+        """Number of the run, which is added to the ledger on first use."""
         if self._run is None:
             experiment, running = self.plan.experiment, runs(self.workspace)
             self._run = self.ledger.start_run(experiment.name, str(experiment.path), self.command, running)
         return self._run
 
     def set_environment(self, environment: Mapping[str, Any]) -> None:
-        """Record the software and hardware of a run that makes something."""
+        """Record the software and hardware of a run that computes results."""
         self.ledger.set_environment(self.number, environment)
 
     def start_step(self, state: StepState, identity: Mapping[str, Any]) -> int:
@@ -52,7 +52,7 @@ class RunRecord:
         self.ledger.end_step(number, **facts)
 
     def add_unchanged(self, state: StepState, identity: Mapping[str, Any]) -> None:
-        """Remember a step that needed no work, or was skipped, for the end of the run."""
+        """Note a step that needed no work, or was skipped, to be recorded at the end of the run."""
         self._unchanged.append((state, identity))
 
     def end(self, state: str, error: str) -> None:

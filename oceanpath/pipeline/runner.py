@@ -1,4 +1,4 @@
-"""Running a plan: steps whose results are published are kept, all others are made and recorded in the ledger."""
+"""Running a plan: published results are kept, all other steps are computed and recorded in the ledger."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Screen(Protocol):
     """Shows a run to the user."""
 
     def begin(self, step: Step, why: list[str], /) -> Progress:
-        """A step starts; its progress is reported to what is returned."""
+        """A step starts; its progress is reported to the returned object."""
 
     def end(self, state: StepState, /) -> None:
         """A step has ended, or needed no work."""
@@ -45,18 +45,18 @@ def ignore(_step: Step, _folder: Path) -> None:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a plan is run. None of it changes a result."""
+    """Options of a run; none of them changes a result."""
 
     forced: frozenset[str] = frozenset()
-    """Steps that are made again although their results are published."""
+    """Steps that are computed again although their results are published."""
     jobs: int = 1
-    """Number of steps and parts that run at the same time."""
+    """Number of steps and parts that run in parallel."""
     executor: str = AUTO
     """Name of the executor that runs them."""
     keep_going: bool = False
     """Whether steps that do not depend on a failed one are run."""
     verify: bool = True
-    """Whether a step compares what it reads with its sealed digests."""
+    """Whether a step compares the files that it reads with their sealed digests."""
     published: Published = ignore
     """Called with the step and the folder of every published part."""
 
@@ -73,9 +73,9 @@ class Runner:
     screen: Screen
     options: RunOptions = RunOptions()
     folder: ExperimentFolder = field(init=False)
-    """Links to what the experiment uses."""
+    """Links to the results that the experiment uses."""
     _states: dict[str, StepState] = field(default_factory=dict)
-    """Step → its state, for those that have ended."""
+    """Step → its state, for steps that have ended."""
     _inspector: StatusInspector = field(init=False)
     _record: RunRecord = field(init=False)
     _since: int = 0
@@ -84,7 +84,7 @@ class Runner:
     _notes: list[str] | None = None
     """Lines of the preflight that are not printed yet; None before the preflight."""
     _lock: threading.RLock = field(default_factory=threading.RLock)
-    """Held for all bookkeeping: with several jobs each step has a thread."""
+    """Lock for all state: with several jobs each step has a thread."""
 
     def __post_init__(self) -> None:
         check_executor(self.options.executor, self.options.jobs)
@@ -95,9 +95,9 @@ class Runner:
         self.folder = ExperimentFolder(self.workspace, name)
 
     def run(self) -> list[StepState]:
-        """Make every step whose result is not published. Steps that depend on a failed one are skipped.
+        """Compute every step whose result is not published. Steps that depend on a failed one are skipped.
 
-        Meanwhile nothing is removed from the workspace but the unfinished folders of killed processes.
+        In the meantime only unfinished folders of killed processes are removed from the workspace.
         """
         with in_use(self.workspace) as self._since:
             self.workspace.sweep()
@@ -173,7 +173,7 @@ class Runner:
         return [f"{name} failed" for name in sorted(step.upstream()) if name in failed]
 
     def _make(self, state: StepState, identity: dict[str, Any], inputs: Inputs) -> StepState:
-        from oceanpath.pipeline.execute import ExecutionContext, execute  # not needed when all is fresh
+        from oceanpath.pipeline.execute import ExecutionContext, execute  # not needed if all is fresh
         from oceanpath.pipeline.work_items import Job
 
         step = state.step
@@ -201,7 +201,7 @@ class Runner:
         return state
 
     def _open_executor(self) -> Executor:
-        """The executor; before it is first used, what the run is made with is recorded."""
+        """The executor; before its first use, the software and hardware are recorded."""
         if self._executor is None:
             from oceanpath.pipeline.environment import environment  # not needed when all is fresh
 
@@ -222,7 +222,7 @@ class Runner:
         self.screen.end(state)
 
     def _inputs(self, step: Step, contents: Mapping[str, Content], *, reuse: bool) -> Inputs:
-        """What the step reads; without `reuse` it shares no bytes with earlier results of its stage."""
+        """The inputs of a step; without `reuse` it shares no files with earlier results of its stage."""
         folders = {name: self._folder_of(name) for name in step.upstream()}
         digests = {stage: m.digest for stage, name in step.parents.items() if (m := self._states[name].manifest)}
         return Inputs(
@@ -240,7 +240,7 @@ class Runner:
         return self.workspace.folder("stage", state.step.stage.name, state.fingerprint)
 
     def _link(self, state: StepState) -> None:
-        """Let ``experiments/<name>/<step>`` point to what the experiment uses now."""
+        """Link ``experiments/<name>/<step>`` to the current result."""
         if state.manifest is not None:
             self.folder.link(state.step.name, self._folder_of(state.step.name), state.manifest.digest)
 

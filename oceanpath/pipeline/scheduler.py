@@ -1,4 +1,4 @@
-"""The order in which the steps of a plan run: each as soon as all that it needs have ended."""
+"""Scheduling of the steps of a plan: each starts as soon as the steps that it needs have ended."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def run_steps(plan: Plan, jobs: int, run_step: Callable[[Step], None], stop: Callable[[], None]) -> None:
-    """Call `run_step` with every step of a plan, up to `jobs` at the same time.
+    """Call `run_step` for every step of a plan, up to `jobs` in parallel.
 
-    `stop` is called when one of several is interrupted, so that the others end too; they are not waited for.
+    If one of several is interrupted, `stop` is called so that the others end too, without waiting for them.
     """
     if jobs == 1:
         for step in plan.steps:

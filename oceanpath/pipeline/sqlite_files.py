@@ -1,4 +1,4 @@
-"""Shared by the two SQLite files of a workspace: checksums of rows, and how to distinguish damage from refusals."""
+"""Functions for both SQLite files of a workspace: checksums of rows, and distinguishing damage from other errors."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ REFUSALS = {
 
 
 DATABASE_ERRORS = (sqlite3.DatabaseError, UnicodeDecodeError)
-"""What reading a damaged file raises; Python cannot decode SQLite's message where it quotes damaged text."""
+"""Exceptions on reading a damaged file; Python cannot decode SQLite's message if it quotes damaged text."""
 
 
 def is_refusal(error: Exception) -> bool:
-    """Whether the system refused, so that the file may be undamaged; every other error means damage."""
+    """Whether the operating system caused the error, so that the file may be undamaged; all others mean damage."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in REFUSALS
 
 

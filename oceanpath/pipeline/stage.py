@@ -1,4 +1,4 @@
-"""The interface of a stage: what it declares, what its work receives, and what it returns."""
+"""The interface of a stage: its declaration, the inputs of its work, and its result."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from oceanpath.settings import Settings
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage. Functions are named as ``"module:function"`` and imported only when they must run."""
+    """One stage. Functions are named as ``"module:function"`` and imported only if they must run."""
 
     name: str
     version: int
@@ -28,11 +28,11 @@ class Stage:
     check: str
     """``check(path)``: reads what was written and raises ArtifactError; runs before anything is published."""
     needs: tuple[str, ...] = ()
-    """Parents by name; ``"demo?"`` takes part only when the experiment has that stage."""
+    """Parents by name; ``"demo?"`` is used only if the experiment has that stage."""
     when: str = ""
-    """Dotted key that requests this stage, when set, where it is an optional parent."""
+    """Dotted key that, if set, requests this stage where it is an optional parent."""
     across: tuple[str, ...] = ()
-    """Stages whose results of every variant are read, for comparison."""
+    """Stages whose results are read from every variant, for comparison."""
     parts: str = ""
     """``parts(settings, inputs) -> list[Part]``; empty for a stage that is not mapped."""
     part_work: str = ""
@@ -40,52 +40,52 @@ class Stage:
     part_unit: str = "parts"
     """Unit of the parts in the progress: slides, folds."""
     digest: str = ""
-    """``digest(path) -> str``: a digest of what readers of the output see, where different bytes can mean the same. The
-    fingerprints of children depend on it. Empty: a digest of every file's path and content."""
+    """``digest(path) -> str``: a digest of what readers of the output see, if different bytes can have the same
+meaning.  The fingerprints of children depend on it. Empty: a digest of every file's path and content."""
     extends: bool = False
     """Whether its work may link files of its earlier results; see `Inputs.earlier`."""
     allows: str = ""
     """Settings field that permits a result without the parts that fail; see `Inputs.failed`."""
     preflight: str = ""
-    """``preflight(settings, sources) -> Preview``: problems that are certain before any work; light to import."""
+    """``preflight(settings, sources) -> Preview``: problems that can be detected before any work; imports little."""
     self_checked: tuple[str, ...] = ()
-    """Files of other stages, such as ``"mmap/*.bin"``, that the work itself compares with their digests when it first
-    reads them, or only links; all others are compared before the work starts."""
+    """Files of other stages, such as ``"mmap/*.bin"``, that the work only links, or itself compares with their digests
+    on first read; all others are compared before the work starts."""
     doc: str = ""
-    """Help of its verb, in one line."""
+    """Help of its command, in one line."""
 
     def compared(self, parent: str) -> Callable[[str], bool]:
         """Whether a file that `parent` published is compared with its sealed digest before this stage starts."""
         return lambda name: not any(fnmatchcase(f"{parent}/{name}", pattern) for pattern in self.self_checked)
 
     def required(self) -> tuple[str, ...]:
-        """Names of the parents that always take part."""
+        """Names of the required parents."""
         return tuple(name for name in self.needs if not name.endswith("?"))
 
     def optional(self) -> tuple[str, ...]:
-        """Names of the parents that take part when the experiment has them."""
+        """Names of the parents that are used if the experiment has them."""
         return tuple(name[:-1] for name in self.needs if name.endswith("?"))
 
     def all_parents(self) -> set[str]:
-        """Names of all stages that come before it where they take part."""
+        """Names of all stages that come before it if they are used."""
         return {*self.required(), *self.optional(), *self.across}
 
 
 @dataclass(frozen=True)
 class Part:
-    """One independent piece of a mapped stage: a slide, a fold."""
+    """One independent part of a mapped stage, such as a slide or a fold."""
 
     key: str
     """Unique within the stage and safe as a folder name."""
     identity: Mapping[str, Any]
     """Everything that determines this part and nothing else, as JSON values: settings, digests of inputs, a number."""
     payload: Mapping[str, Any] = field(default_factory=dict)
-    """What the work needs in addition and no identity contains: a path."""
+    """Further input of the work that is not part of the identity, such as a path."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """All that a stage may read: its parents' published folders, and their digests."""
+    """Everything that a stage may read: its parents' published folders, and their digests."""
 
     parents: Mapping[str, Path] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
@@ -99,9 +99,9 @@ class Inputs:
     parts: Mapping[str, Path] = field(default_factory=dict)
     """Part key → published folder, in part order; only for the work that combines them."""
     failed: Mapping[str, str] = field(default_factory=dict)
-    """Part key → the reason of its failure, where the settings permit that; only for the work that combines parts."""
+    """Part key → reason of a failure that the settings permit; only for the work that combines parts."""
     upcoming: Part | None = None
-    """The part that this process works on next, if its executor knows it: it may be prepared in advance."""
+    """The next part of this process, if its executor knows it; the work may prepare it in advance."""
     earlier: tuple[Path, ...] = ()
     """Earlier results of the same stage, newest first, for a stage that `extends` them: files to link instead of
     writing the same bytes again. They do not change what readers see."""
@@ -109,7 +109,7 @@ class Inputs:
     """Whether inputs are compared with their digests before they are read."""
 
     def check(self, parent: str, names: Iterable[str]) -> None:
-        """Compare files of a parent with their sealed digests: for work that reads what `Stage.self_checked` names.
+        """Compare files of a parent with their sealed digests: for work that reads files of `Stage.self_checked`.
 
         Raises: ArtifactError: some differ.
         """
@@ -121,7 +121,7 @@ class Inputs:
         return self.parents[name]
 
     def get(self, name: str) -> Path | None:
-        """The folder of an optional parent, or None when the experiment has no such stage."""
+        """The folder of an optional parent, or None if the experiment has no such stage."""
         return self.parents.get(name)
 
 
@@ -140,7 +140,7 @@ class ParentSources:
     parents: Mapping[str, Path] = field(default_factory=dict)
     """Folders of the parents that are published already."""
     expected: Mapping[str, Any] = field(default_factory=dict)
-    """`Preview.expected` of the parents that will run."""
+    """`Preview.expected` of each parent that will run."""
     verify: bool = True
     """As `Inputs.verify`."""
 
@@ -164,11 +164,11 @@ class Preview:
     problems: tuple[OceanPathError, ...] = ()
     """Reasons why the stage would fail."""
     notes: tuple[str, ...] = ()
-    """Lines for the user."""
+    """Notes for the user."""
     expected: Any = None
-    """What its children can expect, in a type that they know; None where that is unknown."""
+    """What its children can expect, in a type that they know; None if unknown."""
     bytes: int = 0
-    """Bytes that it will write at least, as far as that is known."""
+    """Minimum number of bytes that it will write, as far as known."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ class Summary:
 
 
 class Progress(Protocol):
-    """Receives the progress of work. Calls are cheap; the screen decides what to draw."""
+    """Receives the progress of work. Calls are cheap; the screen determines what to draw."""
 
     def start(self, total: int, unit: str) -> None:
         """Start counting to `total` units named `unit`."""
@@ -190,13 +190,13 @@ class Progress(Protocol):
         """`count` more units are done."""
 
     def inside(self, done: float, pace: str) -> None:
-        """`done` units are done, including fractions of current ones; `pace` describes their speed."""
+        """`done` units are completed, including fractions of current ones; `pace` describes the rate."""
 
     def phase(self, text: str) -> None:
-        """What is being done while nothing is counted: "compiling UMAP"."""
+        """A phase in which nothing is counted, such as "compiling UMAP"."""
 
     def note(self, text: str) -> None:
-        """A line for the user."""
+        """A note for the user."""
 
 
 class Quiet:

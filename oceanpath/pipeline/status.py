@@ -21,7 +21,8 @@ class StepState:
 
     step: Step
     state: str
-    """Before a run: fresh, run (must be made), pending (a parent comes first). After it: fresh, ok, failed, skipped."""
+    """Before a run: fresh, run (must be computed), pending (a parent comes first). After it: fresh, ok, failed,
+    skipped."""
     fingerprint: str = ""
     why: list[str] = field(default_factory=list)
     manifest: Manifest | None = None

@@ -1,7 +1,7 @@
-"""Comparison of what a step reads with its sealed digests, before the step starts.
+"""Comparison of the inputs of a step with their sealed digests, before the step starts.
 
 Small files are read and compared each time. Files that a stage names in `Stage.self_checked` are compared by its work
-where it first reads them, so that no step reads gigabytes twice.
+when it first reads them, so that no step reads gigabytes twice.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from oceanpath.pipeline.stage import Inputs, Stage
 def verified(inputs: Inputs, stage: Stage) -> Inputs:
     """The inputs of a step after comparison, with undamaged earlier results only.
 
-    Raises: ArtifactError: files of a parent differ from their sealed digests; all of them are counted.
+    Raises: ArtifactError: files of a parent differ from their sealed digests; the error states their number.
     """
     if not inputs.verify:
         return inputs
@@ -29,7 +29,7 @@ def verified(inputs: Inputs, stage: Stage) -> Inputs:
 
 
 def verify_parts(stage: Stage, folders: Iterable[Path]) -> None:
-    """Compare parts before their files are linked into the whole. Raises: ArtifactError: as `verified`."""
+    """Compare parts before their files are linked into the combined result. Raises: ArtifactError: as `verified`."""
     refuse([path for folder in folders for path in changed(folder, stage.compared(stage.name), linked=True)])
 
 

@@ -1,4 +1,4 @@
-"""Units of work: one part, or the whole of a step. They are pickled when they run in another process."""
+"""Units of work: one part of a step, or its combined result. They are pickled to run in another process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from oceanpath.pipeline.workspace import Manifest, Workspace
 
 @dataclass(frozen=True)
 class Job:
-    """A step with everything that is needed to run it now."""
+    """A step with everything that is needed to run it."""
 
     step: Step
     identity: Mapping[str, Any]
@@ -30,11 +30,11 @@ class Job:
 
 @dataclass(frozen=True)
 class JobResult:
-    """The result of a work item: a manifest, an error, or neither where another process is making the same thing."""
+    """The result of a work item: a manifest, an error, or neither if another process is computing the same result."""
 
     manifest: Manifest | None = None
     now: bool = False
-    """Whether this item published it; False where it was published already."""
+    """Whether this item published it; False if it was already published."""
     error: OceanPathError | None = None
     seconds: float = 0.0
     peak_mb: float | None = None
@@ -44,19 +44,19 @@ class JobResult:
 
 @dataclass(frozen=True)
 class WorkItem:
-    """Make one part of a step or, without a part, the whole of it."""
+    """Compute one part of a step or, without a part, its combined result."""
 
     workspace: Workspace
     job: Job
     part: Part | None = None
     wait: bool = True
-    """Whether to wait for another process that is making the same thing."""
+    """Whether to wait for another process that is computing the same result."""
     upcoming: Part | None = None
     """See `Inputs.upcoming`."""
 
     @property
     def request(self) -> PublishRequest:
-        """What is to be published; its work reports no progress."""
+        """What to publish; its work reports no progress."""
         return self._request(Quiet())
 
     def run(self, progress: Progress) -> JobResult:
@@ -108,14 +108,14 @@ class WorkItem:
 def call(where: str, work: Callable[..., Any], *arguments: Any) -> Any:
     """Call a function of a stage.
 
-    Raises: OceanPathError: as the function raised it. AccidentError: the system refused, or the function has a bug.
+    Raises: OceanPathError: raised by the function. AccidentError: an error of the system, or a bug of the function.
     """
     try:
         return work(*arguments)
     except OceanPathError:
         raise
     except OSError as error:
-        raise AccidentError("the operating system refused", where=where, got=error) from error
+        raise AccidentError("an operation of the system failed", where=where, got=error) from error
     except Exception as error:  # the one boundary between the pipeline and the stages
         trace = "".join(traceback.format_exception(error)).rstrip()
         raise AccidentError(f"{type(error).__name__}: {error}", where=where, do=f"This is a bug:\n{trace}") from error

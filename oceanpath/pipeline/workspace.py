@@ -20,15 +20,16 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 PARTIAL = ".partial"
 LOCAL = "local"
-"""Folder below a published folder for facts about this machine only: no part of the result, in no digest."""
+"""Folder below a published folder for facts about this machine only: not part of the result or of a digest."""
 JOURNAL = f"{LOCAL}/journal.txt"
-"""A file below `out` with which the work of a stage resumes what it wrote before it was killed; it is never published.
-Work that writes one may receive its own unfinished folder again, and must check everything that is in it."""
+"""A file below `out` from which the work of a stage resumes after it was killed; it is never published.
+
+Work that writes one may receive its own unfinished folder again, and must check all its contents."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What is sealed in a published folder."""
+    """The contents of manifest.json in a published folder."""
 
     stage: str
     kind: str
@@ -37,7 +38,7 @@ class Manifest:
     fingerprint: str
     identity: Mapping[str, Any]
     digest: str
-    """Output digest, on which fingerprints of children depend: of all paths and contents, or by `Stage.digest`."""
+    """Output digest, on which fingerprints of children depend: of all paths and contents, or from `Stage.digest`."""
     files: Mapping[str, Mapping[str, Any]]
     summary: Mapping[str, Any]
     parts: Mapping[str, str] = field(default_factory=dict)
@@ -121,13 +122,13 @@ class Workspace:
         remove_ended((*self.locks.glob(".*"), *self.root.glob("experiments/*/.*")))
 
     def is_abandoned(self, folder: Path) -> bool:
-        """Whether no process works in a private folder any more: its process would hold the lock of the fingerprint."""
+        """Whether no process uses a private folder any more: it would hold the lock of the fingerprint."""
         _, name, tag, *_ = folder.name.split(".")
         return holder(self.locks, name) != tag
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest of a published folder, or None where there is no folder.
+    """The manifest of a published folder, or None if there is no folder.
 
     Raises: ArtifactError: the folder is unsealed, has another format, or its files have other sizes.
     """
@@ -142,7 +143,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ArtifactError("a published folder is damaged", where=folder, got=error) from error
     if manifest.format != FORMAT or manifest.fingerprint != folder.name:
-        raise ArtifactError("a published folder has a foreign manifest", where=folder)
+        raise ArtifactError("a published folder has the manifest of another folder", where=folder)
     if wrong:
         raise ArtifactError("files of a published folder changed size", where=folder, got=", ".join(wrong[:3]))
     return manifest
@@ -163,7 +164,7 @@ def _digest(raw: bytes) -> str:
 
 
 def sealed_files(folder: Path) -> list[Path]:
-    """The files that belong in a folder's manifest, sorted: all but the manifest itself and local files."""
+    """The files of a folder's manifest, sorted: all except the manifest itself and local files."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return sorted(path for path in files if path.relative_to(folder).parts[0] not in (MANIFEST, LOCAL))
 

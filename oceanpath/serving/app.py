@@ -1,13 +1,13 @@
 """The HTTP application.
 
-    GET  /          a page that predicts dropped files, with /app.js and /style.css
+    GET  /          a page for predicting dropped files, with /app.js and /style.css
     GET  /health    {"status", "ready", "model", "digest"}
     GET  /model     the facts of bundle.json
     POST /predict   an .h5 or .npy body, JSON {"features": [[...]]}, or a form with one file → class probabilities
                     ?attention=1 adds the attention of every patch, and its coordinates if they were sent
                     ?members=1 adds the probabilities of each member
                     ?encoder=NAME states the encoder of the features, if the file does not
-                    ?slide_id=ID states the slide, if the file does not; a model with a cap samples patches by it
+                    ?slide_id=ID states the slide, if the file does not; needed to sample patches above the model's cap
                     coordinates are in the .h5, in "coords" of JSON, or in a second .npy of a form, named coords
     GET  /schema    the OpenAPI description of the server
     GET  /docs      the same as a page
@@ -58,7 +58,7 @@ def create_app(engine: Engine, settings: ServeSettings) -> ASGIApp:
 
 @get("/", media_type=MediaType.HTML, sync_to_thread=False, include_in_schema=False)
 def page() -> Response[str]:
-    """The page on which files are dropped."""
+    """The page for predicting dropped files."""
     return page_response(web_file("index.html"))
 
 

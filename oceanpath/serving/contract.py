@@ -1,4 +1,4 @@
-"""Applies a bundle's contract to the features of one slide: rejects, samples to the cap, and adds notes."""
+"""Applies the contract of a bundle to the features of one slide: validation, sampling to the cap, and notes."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def validate_features(contract: Contract, features: NDArray[np.floating]) -> Non
         raise EmptyBagError("the slide has no patches", expected="at least one")
     if features.ndim != 2 or features.shape[1] != contract.feature_dim:
         expected = f"[N, {contract.feature_dim}]"
-        raise WrongDimensionError("features of the wrong shape", expected=expected, got=list(features.shape))
+        raise WrongDimensionError("the features have the wrong shape", expected=expected, got=list(features.shape))
 
 
 def validate_coords(contract: Contract, coords: NDArray[Any] | None, n: int) -> NDArray[np.int32] | None:
     """Coordinates as whole pixels, or None if there are none and the model does not need them.
 
-    Raises: MissingCoordsError. BadFeaturesError: of the wrong shape, not finite or out of range.
+    Raises: MissingCoordsError. BadFeaturesError: they have the wrong shape, or are not finite or out of range.
     """
     if coords is None:
         if contract.coords == "required":
@@ -49,10 +49,10 @@ def validate_coords(contract: Contract, coords: NDArray[Any] | None, n: int) -> 
             )
         return None
     if coords.shape != (n, 2):
-        raise BadFeaturesError("coords of the wrong shape", expected=[n, 2], got=list(coords.shape))
+        raise BadFeaturesError("the coords have the wrong shape", expected=[n, 2], got=list(coords.shape))
     pixels = np.rint(np.asarray(coords, np.float64))
     if not (np.abs(pixels) <= EXACT).all():
-        raise BadFeaturesError("coords are not finite pixels", expected=f"at most {EXACT}, level-0 pixels")
+        raise BadFeaturesError("the coords are not finite or too large", expected=f"level-0 pixels, at most {EXACT}")
     return pixels.astype(np.int32)
 
 
@@ -66,18 +66,18 @@ def validate_provenance(contract: Contract, provenance: Provenance) -> list[str]
     required = {"encoder": contract.encoder, "patch size": contract.patch_px, "resolution": contract.target_mpp}
     stated = {"encoder": provenance.encoder, "patch size": provenance.patch_px, "resolution": provenance.target_mpp}
     missing = [name for name in required if required[name] and not stated[name]]
-    notes = [f"the features do not state their {' and '.join(missing)}: not compared with the model's"]
+    notes = [f"the features do not state their {' and '.join(missing)}, so this was not compared with the model's"]
     return [*(notes if missing else []), *_footprint_note(contract, provenance)]
 
 
 def _validate_encoder(contract: Contract, provenance: Provenance) -> None:
     do = "Extract the slide with the encoder of the training data."
     if provenance.encoder and contract.encoder and provenance.encoder != contract.encoder:
-        what = "features of another encoder than the model's"
+        what = "the features come from a different encoder than the training data"
         raise WrongEncoderError(what, expected=contract.encoder, got=provenance.encoder, do=do)
     required, stated = contract.weights_sha256, provenance.weights_sha256
     if required and stated and required != stated:
-        what = "features of another version of the encoder's weights (sha256)"
+        what = "the features come from different encoder weights (sha256) than the training data"
         raise WrongEncoderError(what, expected=required[:12], got=stated[:12], do=do)
 
 
@@ -85,7 +85,7 @@ def _validate_patches(contract: Contract, provenance: Provenance) -> None:
     sizes_differ = None not in (contract.patch_px, provenance.patch_px) and contract.patch_px != provenance.patch_px
     if sizes_differ or _mpp_differs(contract.target_mpp, provenance.target_mpp):
         raise WrongPatchesError(
-            "patches of another size or resolution than the model's",
+            "the patches differ in size or resolution from the training data",
             expected=_patches(contract.patch_px, contract.target_mpp),
             got=_patches(provenance.patch_px, provenance.target_mpp),
             do="Extract the slide with the patch size and resolution of the training data.",
@@ -120,9 +120,12 @@ def sample_rows(
     """
     if cap is None or n <= cap.max_patches:
         return None
-    what, limit = "a slide with more patches than the model's cap needs", f"at most {cap.max_patches} patches"
+    what, limit = (
+        "the slide exceeds the model's cap on patches and therefore needs",
+        f"at most {cap.max_patches} patches",
+    )
     if not slide_id:
-        do = "Send the slide id: patches are sampled by it."
+        do = "Send the slide id, by which patches are sampled."
         raise MissingSlideIdError(f"{what} a slide id", expected=limit, got=n, do=do)
     if cap.strategy == "spatial_stratified" and coords is None:
         do = "Send the coordinates of the patches with their features."
@@ -131,11 +134,11 @@ def sample_rows(
 
 
 def check_sampling(cap: Capping | None) -> None:
-    """Raise ArtifactError if this installation samples other patches than the evaluation did."""
+    """Raise ArtifactError if this installation does not sample the same patches as the evaluation."""
     if cap is not None and _cap(cap).golden_rows() != cap.golden_rows:
         do = "Install the version of numpy with which the bundle was exported."
         raise ArtifactError(
-            "this version of numpy samples other patches within the cap",
+            "this version of numpy does not sample the same patches as the evaluation",
             expected=cap.golden_rows,
             got=np.__version__,
             do=do,

@@ -49,7 +49,7 @@ def decode(body: bytes | bytearray, media_type: str, limits: Limits, read_h5: Re
     if media_type.startswith("application/json") or body[:64].lstrip()[:1] == b"{":
         return _json(body, limits)
     kind, do = identify(body)
-    raise UnknownFormatError("the body has no supported format", expected=ACCEPTED, got=kind, do=do)
+    raise UnknownFormatError("the format of the body is not supported", expected=ACCEPTED, got=kind, do=do)
 
 
 def decode_coords(body: bytes | bytearray, limits: Limits) -> NDArray[Any]:
@@ -71,7 +71,7 @@ def _npy(body: bytes | bytearray, limits: Limits, kinds: str) -> NDArray[Any]:
     dtype = header.dtype
     if dtype.kind not in kinds or dtype.itemsize > 8:
         expected = "float16, float32 or float64" if kinds == "f" else "integers or floats"
-        raise MalformedError("an .npy of the wrong dtype", expected=expected, got=dtype)
+        raise MalformedError("the .npy has the wrong dtype", expected=expected, got=dtype)
     shape = _matrix_shape(header.shape)
     validate_size(shape, dtype.itemsize, limits)
     rest = len(body) - stream.tell()
@@ -86,7 +86,10 @@ def _npy(body: bytes | bytearray, limits: Limits, kinds: str) -> NDArray[Any]:
 def _json(body: bytes | bytearray, limits: Limits) -> PredictionRequest:
     if len(body) > limits.max_json:
         raise TooLargeError(
-            "the JSON is too large", expected=f"at most {limits.max_json} bytes", do="Send an .npy or .h5 file."
+            "the JSON is too large",
+            expected=f"at most {limits.max_json} bytes",
+            got=f"{len(body)} bytes",
+            do="Send an .npy or .h5 file.",
         )
     try:
         fields = json.loads(body)
@@ -94,10 +97,10 @@ def _json(body: bytes | bytearray, limits: Limits) -> PredictionRequest:
         raise MalformedError("the body is not valid JSON", got=type(error).__name__) from error
     if not isinstance(fields, dict) or "features" not in fields or set(fields) - JSON_KEYS:
         expected = '{"features": [[...]]}; optional: "coords": [[x, y], ...], "slide_id" and "encoder"'
-        raise MalformedError("unexpected JSON", expected=expected)
+        raise MalformedError("the JSON does not have the expected fields", expected=expected)
     texts = {name: fields.get(name, "") for name in ("encoder", "slide_id")}
     if not all(isinstance(text, str) for text in texts.values()):
-        raise MalformedError("unexpected JSON", expected="encoder and slide_id: text")
+        raise MalformedError("the JSON does not have the expected fields", expected="encoder and slide_id: text")
     coords = _numbers(fields, "coords", limits) if fields.get("coords") is not None else None
     return PredictionRequest(_numbers(fields, "features", limits), coords, Provenance(**texts))
 
@@ -106,17 +109,17 @@ def _numbers(fields: dict[str, Any], name: str, limits: Limits) -> NDArray[np.fl
     """The numbers [N, D] in a field."""
     rows = fields[name]
     if not isinstance(rows, list):
-        raise MalformedError("unexpected JSON", expected=f"{name}: a list of lists")
+        raise MalformedError("the JSON does not have the expected fields", expected=f"{name}: a list of lists")
     if not rows:
         raise EmptyBagError("the slide has no patches", expected="at least one")
     try:
         numbers = np.asarray(rows)
     except ValueError as error:
         raise WrongDimensionError(
-            f"rows of different lengths or depths in {name}", expected="[N, D] numbers"
+            f"the rows of {name} differ in length or nesting", expected="[N, D] numbers"
         ) from error
     if numbers.dtype.kind not in "fiu":
-        raise MalformedError(f"{name} has values that are not numbers", expected="[N, D] numbers")
+        raise MalformedError(f"{name} contains values that are not numbers", expected="[N, D] numbers")
     shape = _matrix_shape(numbers.shape)
     validate_size(shape, 4, limits)
     return numbers.astype(np.float64).reshape(shape)
@@ -127,7 +130,7 @@ def _matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
     if len(shape) == 3 and shape[0] == 1:
         shape = shape[1:]
     if len(shape) != 2:
-        raise WrongDimensionError("features of the wrong shape", expected="[N, D]", got=list(shape))
+        raise WrongDimensionError("the features have the wrong shape", expected="[N, D]", got=list(shape))
     if shape[0] == 0:
         raise EmptyBagError("the slide has no patches", expected="at least one")
     return shape[0], shape[1]

@@ -35,9 +35,9 @@ ORT_ERRORS = (
     RuntimeError,
 )
 """onnxruntime's exceptions have no common base class but Exception."""
-TRAINING_NOTE = "part of the training cohort, so this is not a measure of performance on new slides"
+TRAINING_NOTE = "this slide was part of the training cohort; its prediction does not show the performance on new slides"
 GOLDEN_TOLERANCE = 1e-4
-"""Wider than the tolerance of the export: another processor may sum in another order."""
+"""Wider than the tolerance of the export, because another processor may sum in a different order."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Prediction:
     predicted: str
     """The class with the largest probability."""
     decision: str | None
-    """The class at the bundle's threshold; None without one."""
+    """The class according to the bundle's threshold; None if there is none."""
     attention: NDArray[np.float32]
     """[N], non-negative, sums to 1, in the order of the input; 0 for patches that the cap excludes."""
     n_patches: int
@@ -103,8 +103,8 @@ class Engine:
         Args:
             features: [N, D], float16, float32 or float64; rounded to the contract's dtype, computed in float32.
             coords: [N, 2] level-0 pixels, if known; the contract states whether they are required.
-            provenance: How the features were extracted, as far as known. Above the cap, patches are sampled by its
-                slide id.
+            provenance: How the features were extracted, as far as known. Its slide id determines the sample of
+                patches if there are more than the cap.
 
         Raises: RequestError: the features do not meet the contract.
         """
@@ -151,12 +151,12 @@ class Engine:
         return probabilities[0], attention[0], logits[:, 0]
 
     def _decide(self, probabilities: NDArray[np.float32]) -> str | None:
-        cut, classes = self.facts.threshold, self.facts.classes
-        if cut.value is None or cut.positive is None:
+        threshold, classes = self.facts.threshold, self.facts.classes
+        if threshold.value is None or threshold.positive is None:
             return None
-        positive = classes.index(cut.positive)
+        positive = classes.index(threshold.positive)
         # only models of two classes have a threshold
-        return classes[positive] if float(probabilities[positive]) >= cut.value else classes[1 - positive]
+        return classes[positive] if float(probabilities[positive]) >= threshold.value else classes[1 - positive]
 
     def _self_test(self, where: Path) -> None:
         golden = self.facts.golden
@@ -173,7 +173,7 @@ class Engine:
 
 
 def _as_evaluated(features: NDArray[np.floating], dtype: str) -> tuple[NDArray[Any], NDArray[np.float32]]:
-    """Features as in a store of the contract's `dtype`, and the same as float32.
+    """Features as in a store of the contract's `dtype`, and the same values as float32.
 
     Raises: NotFiniteError: a feature is not finite, or too large for the dtype.
     """
@@ -191,10 +191,10 @@ def _as_evaluated(features: NDArray[np.floating], dtype: str) -> tuple[NDArray[A
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     powers = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
-    shares: NDArray[np.float32] = (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
-    return shares
+    probabilities: NDArray[np.float32] = (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)
+    return probabilities
 
 
 def _first_bad(bag: NDArray[np.floating]) -> str:
     rows = np.flatnonzero(~np.isfinite(bag).all(axis=1))
-    return f"{len(rows)} patches, first number {rows[0]}"
+    return f"{len(rows)} patches, the first in row {rows[0]}"

@@ -1,4 +1,4 @@
-"""Errors as JSON."""
+"""Error responses as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from oceanpath.serving.errors import RequestError
 log = logging.getLogger("oceanpath.serving")
 CODES = {400: "malformed", 404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "unknown_format"}
 LONGEST = 400
-"""Characters of a value in a response; a body may contain names of any length."""
+"""Maximum length of a value in a response; a body may contain names of any length."""
 
 Reply = Response[dict[str, Any]]
 
@@ -30,14 +30,14 @@ def request_error(_: Request[Any, Any, Any], error: RequestError) -> Reply:
 def http_error(_: Request[Any, Any, Any], error: HTTPException) -> Reply:
     """The response when the framework rejects a request: unknown path, wrong method, large body, invalid query."""
     headers = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
-    message = _short(str(error.detail)) if error.status_code < 500 else "the server failed"
+    message = _short(str(error.detail)) if error.status_code < 500 else "internal server error"
     return _reply(error.status_code, CODES.get(error.status_code, "refused"), message, {}, headers)
 
 
 def server_error(request: Request[Any, Any, Any], error: Exception) -> Reply:
     """The response to an error of the server; the traceback is written to the log only."""
     log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return _reply(500, "server_error", "the server failed; see its log", {}, {})
+    return _reply(500, "server_error", "internal server error; see the log of the server", {}, {})
 
 
 def _short(text: str) -> str:

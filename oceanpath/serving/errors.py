@@ -2,10 +2,10 @@
 
     BadFeaturesError       422  the features do not meet the model's contract
     └── WrongDimensionError, NotFiniteError, EmptyBagError, MissingCoordsError, MissingSlideIdError
-    WrongEncoderError      409  the features come from another encoder than the model's
-    WrongPatchesError      409  the patches have another size or resolution
+    WrongEncoderError      409  the features come from a different encoder than the training data
+    WrongPatchesError      409  the patches differ in size or resolution from the training data
     MalformedError         400  the body cannot be parsed
-    UnknownFormatError     415  the body has no supported format
+    UnknownFormatError     415  the format of the body is not supported
     TooLargeError          413  the body, or the array it declares, exceeds the limit
     TimeoutExceededError   408  the body did not arrive in time
     BusyError              503  too many requests are waiting
@@ -32,7 +32,7 @@ class MalformedError(RequestError):
 
 
 class UnknownFormatError(RequestError):
-    """The body has no supported format."""
+    """The format of the body is not supported."""
 
     status = 415
     code = "unknown_format"
@@ -60,14 +60,14 @@ class BusyError(RequestError):
 
 
 class WrongEncoderError(RequestError):
-    """The features come from another encoder than that of the training data."""
+    """The features come from a different encoder than the training data."""
 
     status = 409
     code = "wrong_encoder"
 
 
 class WrongPatchesError(RequestError):
-    """The patches have another size or resolution than those on which the model was trained."""
+    """The patches differ in size or resolution from the training data."""
 
     status = 409
     code = "wrong_patches"
@@ -99,12 +99,12 @@ class EmptyBagError(BadFeaturesError):
 
 
 class MissingCoordsError(BadFeaturesError):
-    """The model, or its sampling of patches, needs coordinates, and they were not sent."""
+    """The model or its patch sampling needs coordinates, which were not sent."""
 
     code = "coords_needed"
 
 
 class MissingSlideIdError(BadFeaturesError):
-    """The slide has more patches than the model's cap; they are sampled by the slide id, which was not sent."""
+    """The slide has more patches than the model's cap, and the slide id, by which they are sampled, was not sent."""
 
     code = "slide_id_needed"

@@ -39,7 +39,7 @@ class RequestMiddleware:
         self.app, self.hosts, self.body_seconds = app, frozenset(hosts), body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         if scope["type"] != ScopeType.HTTP:
             await self.app(scope, receive, send)
             return
@@ -53,7 +53,7 @@ class RequestMiddleware:
             await send(message)
 
         if self.hosts and _host(scope) not in self.hosts:
-            await _refuse(send_with_headers)
+            await _reject(send_with_headers)
             return
         await self.app(scope, body.receive, send_with_headers)
 
@@ -95,7 +95,7 @@ def _host(scope: Scope) -> str:
     return raw.rpartition("]")[0].lstrip("[") if raw.startswith("[") else raw.partition(":")[0]
 
 
-async def _refuse(send: Send) -> None:
+async def _reject(send: Send) -> None:
     message = "the Host header is not a name of this server; start it with --allow-remote to accept other names"
     body = json.dumps({"error": {"status": 421, "code": "wrong_host", "message": message}}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]

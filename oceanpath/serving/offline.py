@@ -24,7 +24,7 @@ def find_bundle(path: Path) -> Path:
     for folder in (path, path / "export", path / "bundle"):
         if (folder / FACTS).is_file():
             return folder
-    do = "Name the folder that `oceanpath export` published."
+    do = "Specify the folder that `oceanpath export` published."
     raise ExperimentError("no bundle in this folder", where=path, expected=f"a folder with {FACTS}", do=do)
 
 
@@ -33,12 +33,12 @@ def predict_table(
 ) -> pd.DataFrame:
     """Predictions for the feature files in `paths`, and for all feature files in its folders.
 
-    The id of a slide is the one in its file, otherwise the file name. `features_key` names the array of features in
+    The slide id is read from the file; the default is the file name. `features_key` names the array of features in
     files with several.
 
     Returns:
         One row per slide, sorted by slide_id: slide_id, n_patches, prob_<class> (float64, in class order), predicted,
-        decision (only where the bundle has a threshold), n_used (patches within the model's cap), in_training, notes
+        decision (only if the bundle has a threshold), n_used (patches within the model's cap), in_training, notes
         (text); with `members` also prob_<class>_fold<k>, the probabilities of each member.
 
     Raises: ExperimentError: nothing to predict, or two files of one slide. ArtifactError: a file cannot be predicted;
@@ -49,7 +49,7 @@ def predict_table(
         row = _row(engine, name, scan_features(path, features_key), members=members)
         slide = str(row["slide_id"])
         if slide in rows:
-            do = "Name only one of the files."
+            do = "Specify only one of the files."
             raise ExperimentError("two files contain the same slide id", where=slide, got=path, do=do)
         rows[slide] = row
     frame = pd.DataFrame([rows[slide] for slide in sorted(rows)])
@@ -82,8 +82,9 @@ def _files(paths: Iterable[Path]) -> dict[str, Path]:
         features = find_features(path) if path.is_dir() else {slide_id(path): path}
         for name, file in features.items():
             if name in files and files[name].resolve() != file.resolve():
-                raise ExperimentError("two files have the same slide id", where=name, got=f"{files[name]} and {file}")
+                got, do = f"{files[name]} and {file}", "Specify only one of the files."
+                raise ExperimentError("two files have the same slide id", where=name, got=got, do=do)
             files[name] = file
     if not files:
-        raise ExperimentError("nothing to predict", do="Name feature files, or a folder of them.")
+        raise ExperimentError("nothing to predict", do="Specify feature files, or a folder of feature files.")
     return files

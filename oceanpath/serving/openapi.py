@@ -46,7 +46,7 @@ BODY = RequestBody(
     required=True,
     content={
         "application/x-hdf5": _file("A feature file (.h5) with features [N, D] and, if known, coords [N, 2]."),
-        "application/x-npy": _file("A numpy array (.npy), [N, D] of float16, float32 or float64."),
+        "application/x-npy": _file("A NumPy array (.npy) [N, D] of float16, float32 or float64."),
         "application/json": _object(
             "Features as numbers; optionally coords, slide_id and encoder.",
             ["features"],

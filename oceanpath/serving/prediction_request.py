@@ -1,4 +1,4 @@
-"""The features of a slide to be predicted, and limits of their size."""
+"""The features of a slide to be predicted, and limits on their size."""
 
 from __future__ import annotations
 
@@ -67,4 +67,4 @@ def validate_size(shape: tuple[int, int], itemsize: int, limits: Limits) -> None
         raise TooLargeError("too many patches", expected=f"at most {limits.max_patches}", got=shape[0])
     if math.prod(shape) * itemsize > limits.max_bytes:
         size = f"{math.prod(shape) * itemsize} bytes"
-        raise TooLargeError("the features exceed the limit", expected=f"at most {limits.max_bytes} bytes", got=size)
+        raise TooLargeError("the features are too large", expected=f"at most {limits.max_bytes} bytes", got=size)

@@ -44,13 +44,13 @@ class Answer(TypedDict):
 
     predicted: Annotated[str, _field("The class with the largest probability.")]
     probabilities: Annotated[dict[str, float], _field("Probability of each class; they sum to 1.")]
-    decision: Annotated[str | None, _field("The class at the model's threshold; null without one.")]
+    decision: Annotated[str | None, _field("The class according to the model's threshold; null if there is none.")]
     threshold: Annotated[
-        float | None, _field("The threshold on the probability of the positive class; null without one.")
+        float | None, _field("The threshold on the probability of the positive class; null if there is none.")
     ]
-    n_patches: Annotated[int, _field("Patches of the slide.")]
-    n_used: Annotated[int, _field("Patches that the model used: fewer if it has a cap.")]
-    slide_id: Annotated[str | None, _field("The slide id by which patches are sampled; null if none was sent.")]
+    n_patches: Annotated[int, _field("Number of patches of the slide.")]
+    n_used: Annotated[int, _field("Number of patches that the model used: fewer if it has a cap.")]
+    slide_id: Annotated[str | None, _field("The slide id, by which patches above a cap are sampled; null if unknown.")]
     in_training: Annotated[bool, _field("Whether the slide was part of the training cohort.")]
     notes: Annotated[
         list[str], _field("What could not be compared with the training data, and which patches were not used.")
@@ -71,7 +71,7 @@ class Fault(TypedDict):
 
     status: Annotated[int, _field("The HTTP status.")]
     code: Annotated[str, _field("Machine-readable error code.")]
-    message: Annotated[str, _field("The whole error in one sentence.")]
+    message: Annotated[str, _field("The complete error message.")]
     what: NotRequired[Annotated[str, _field("What is wrong.")]]
     expected: NotRequired[Annotated[str, _field("Accepted values.")]]
     got: NotRequired[Annotated[str, _field("Received value.")]]

@@ -24,8 +24,8 @@ from oceanpath.serving.signatures import SLIDE
 
 COORDS = "coords"
 MAX_PARALLEL = 2
-"""Requests that are decoded or computed at the same time; the others wait. Two inferences share the threads of one
-onnxruntime session, one per core, so in parallel they take no longer than in sequence."""
+"""Number of requests that are decoded or computed at the same time; the others wait. Inferences share the threads of
+one onnxruntime session, one per core, so two in parallel take no longer than two in sequence."""
 
 
 class Service:
@@ -40,7 +40,7 @@ class Service:
         self._pool = ThreadPoolExecutor(MAX_PARALLEL, thread_name_prefix="predict")
 
     def close(self) -> None:
-        """End the threads and the process that reads HDF5."""
+        """Stop the threads and the process that reads HDF5."""
         self._pool.shutdown()
         self._hdf5.close()
 
@@ -52,7 +52,7 @@ class Service:
         Args:
             request: Its body has not been read yet.
             encoder: Encoder of the features according to the client; a value in the file takes precedence.
-            slide_id: Slide of the features according to the client; likewise.
+            slide_id: Slide of the features according to the client; a value in the file takes precedence.
 
         Raises: RequestError: the request cannot be answered.
         """
@@ -66,7 +66,9 @@ class Service:
         slide = slide.with_defaults(encoder, slide_id)
         if body.coords is not None:
             if slide.coords is not None:
-                raise MalformedError("coordinates in both files of the form", expected="one list of coordinates")
+                raise MalformedError(
+                    "both files of the form contain coordinates", expected="coordinates in one of them"
+                )
             slide = replace(slide, coords=decode_coords(body.coords, self.limits))
         return slide, self.engine.predict(slide.features, slide.coords, slide.provenance)
 

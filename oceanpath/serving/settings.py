@@ -16,15 +16,15 @@ class ServeSettings(Settings):
     allow_remote: bool = False
     """Accept connections from other machines. The server has no authentication or encryption: use a proxy."""
     threads: int | None = Field(None, ge=1)
-    """Threads of one inference; default: all available cores."""
+    """Number of threads per inference; default: all available cores."""
     max_body_mib: int = Field(512, ge=1, le=16384)
     """Maximum size of a request body, and of decompressed features, in MiB."""
     max_patches: int = Field(200_000, ge=1)
-    """Maximum number of patches of one slide."""
+    """Maximum number of patches per slide."""
     max_waiting: int = Field(8, ge=1)
-    """Maximum number of requests that are read or computed at a time; others receive status 503."""
+    """Maximum number of requests in progress; further ones receive status 503."""
     body_seconds: float = Field(60.0, gt=0)
-    """Maximum time in seconds until a body has arrived."""
+    """Maximum time for receiving a body, in seconds."""
 
     def check_host(self) -> None:
         """Raise ExperimentError if other machines can reach the host and `allow_remote` is not set."""

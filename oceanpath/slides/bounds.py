@@ -1,4 +1,4 @@
-"""The scanned area of a slide whose level 0 is larger than it (Leica, Mirax, some Hamamatsu)."""
+"""The scanned area of a slide; level 0 may be larger (Leica, Mirax, some Hamamatsu)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Bounds(NamedTuple):
 
 
 def scanned_bounds(properties: Mapping[str, str], size: tuple[int, int]) -> Bounds:
-    """The scanned area as OpenSlide reports it (`openslide.bounds-*`); without it the whole slide of `size`."""
+    """The scanned area as OpenSlide reports it (`openslide.bounds-*`); default: the whole slide of `size`."""
     names = ("x", "y", "width", "height")
     try:
         bounds = Bounds(*(int(properties[f"openslide.bounds-{name}"]) for name in names))

@@ -1,7 +1,7 @@
-"""Tissue outlined elsewhere: GeoJSON contours in level-0 pixels, or a mask image of the whole slide.
+"""Tissue from annotation files: GeoJSON contours in level-0 pixels, or a mask image of the whole slide.
 
-QuPath exports a FeatureCollection, TRIDENT writes one per slide (`contours_geojson`); a bare list of features, a
-Feature or a geometry is accepted as well (RFC 7946). In a mask image every pixel that is not black is tissue.
+QuPath exports a FeatureCollection, TRIDENT writes one per slide (`contours_geojson`); a list of features, a single
+Feature and a geometry are accepted as well (RFC 7946). In a mask image every pixel that is not black is tissue.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from oceanpath.slides.tissue import Tissue, mask_size
 SUFFIXES = (".geojson", ".json", ".png")
 ASPECT_TOLERANCE = 0.02
 EDGE_TOLERANCE = 0.01
-"""How far contours may extend beyond the scanned area, as a fraction of its longer side."""
+"""Maximum extent of contours beyond the scanned area, as a fraction of its longer side."""
 Origin = Literal["auto", "slide", "bounds"]
 Ring = list[tuple[float, float]]
 
@@ -35,14 +35,15 @@ def find_contours(folder: Path) -> dict[str, Path]:
     Raises: ExperimentError: no such folder, or two files for one slide.
     """
     if not folder.is_dir():
-        raise ExperimentError("no such folder of tissue masks", where=folder, do="Set extract.tissue to a folder.")
+        raise ExperimentError("the folder of tissue masks does not exist", where=folder, do="Correct extract.tissue.")
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
             continue
         name = slide_id(path.stem)
         if name in files:
-            raise ExperimentError("two masks for one slide", where=folder, got=f"{files[name].name} and {path.name}")
+            got = f"{files[name].name} and {path.name}"
+            raise ExperimentError("two tissue masks for one slide", where=folder, got=got, do="Remove one of them.")
         files[name] = path
     return files
 
@@ -58,8 +59,8 @@ def read_tissue(path: Path, reader: SlideReader, patch_um: float, origin: Origin
 
     Raises:
         ArtifactError: the file is damaged, or has no polygons.
-        StageError: a mask image of another shape than the slide; contours or a mask that fit both the slide and its
-            scanned area, or neither.
+        StageError: the shape of a mask image differs from that of the slide, or the contours or the mask fit both the
+            slide and its scanned area, or neither.
     """
     if path.suffix.lower() == ".png":
         return _from_image(path, reader, origin)
@@ -95,7 +96,7 @@ def _contour_shift(polygons: list[list[Ring]], path: Path, reader: SlideReader, 
         return area.x, area.y
     if as_slide and not as_bounds:
         return 0, 0
-    raise _unclear("contours", path, area, both=as_slide)
+    raise _unclear("the contours", path, area, both=as_slide)
 
 
 def _inside(corners: NDArray[np.float64], start: tuple[int, int], area: Bounds) -> bool:
@@ -107,9 +108,9 @@ def _inside(corners: NDArray[np.float64], start: tuple[int, int], area: Bounds) 
 
 
 def _unclear(what: str, path: Path, area: Bounds, *, both: bool) -> StageError:
-    fits = "the slide's and the scanned area's" if both else "neither the slide's nor the scanned area's"
+    fits = "both the slide and the scanned area" if both else "neither the slide nor the scanned area"
     return StageError(
-        f"{what} whose origin is unclear",
+        f"the origin of {what} is unclear",
         where=path,
         expected=f"coordinates from the corner of the slide, or of its scanned area at x {area.x}, y {area.y}",
         got=f"coordinates that fit {fits}",
@@ -122,18 +123,18 @@ def _from_image(path: Path, reader: SlideReader, origin: Origin) -> Tissue:
         with Image.open(path) as image:
             mask = np.asarray(image.convert("RGB")).max(axis=2) > 0
     except (OSError, Image.DecompressionBombError) as error:
-        raise ArtifactError("a tissue mask cannot be read", where=path, got=error) from error
+        raise ArtifactError("the tissue mask cannot be read", where=path, got=error) from error
     area, whole = reader.bounds, Bounds(0, 0, reader.width, reader.height)
     as_slide, as_bounds = _same_shape(mask, whole), area != whole and _same_shape(mask, area)
     if origin == "auto" and as_slide and as_bounds:
-        raise _unclear("a tissue mask", path, area, both=True)
+        raise _unclear("the tissue mask", path, area, both=True)
     if as_bounds and origin != "slide":
         return _in_scanned_area(mask, reader)
     if not as_slide or (origin == "bounds" and area != whole):
         expected = f"the shape of {reader.width} x {reader.height} px"
         expected += f" or of the scanned {area.width} x {area.height} px" if area != whole else ""
         got = f"{mask.shape[1]} x {mask.shape[0]} px"
-        raise StageError("a tissue mask must cover the whole slide", where=path, expected=expected, got=got)
+        raise StageError("the tissue mask does not cover the whole slide", where=path, expected=expected, got=got)
     return Tissue(mask, reader.width / mask.shape[1], reader.height / mask.shape[0], source="png")
 
 
@@ -158,7 +159,9 @@ def _polygons(path: Path) -> Iterator[list[Ring]]:
         coordinates = list(_geometries(json.loads(path.read_text(encoding="utf-8"))))
         polygons = [[[(float(x), float(y)) for x, y, *_ in ring] for ring in rings] for rings in coordinates]
     except (OSError, UnicodeDecodeError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ArtifactError("contours cannot be read", where=path, expected="GeoJSON polygons", got=error) from error
+        raise ArtifactError(
+            "the contours cannot be read", where=path, expected="GeoJSON polygons", got=error
+        ) from error
     if not polygons:
         do = "For a slide without tissue use a black mask image, or leave it out with extract.exclude."
         raise ArtifactError("no polygons in this file", where=path, expected="GeoJSON polygons", do=do)
@@ -168,8 +171,8 @@ def _polygons(path: Path) -> Iterator[list[Ring]]:
 def _geometries(item: Any) -> Iterator[list[Any]]:
     """Coordinates of every polygon within a GeoJSON value; points and lines have no area."""
     if isinstance(item, list):
-        for each in item:
-            yield from _geometries(each)
+        for part in item:
+            yield from _geometries(part)
     elif "features" in item or "geometries" in item:
         yield from _geometries(item.get("features") or item.get("geometries") or [])
     elif "geometry" in item:

@@ -17,8 +17,8 @@ def one_path_per_series(paths: Iterable[Path]) -> dict[Path, str]:
     """File to open → slide id, of DICOM files: those of one folder and one series are one slide (DICOM PS3.3, A.32.8).
 
     The slide is opened by its first file in order of names. Its id is the name of its folder if the folder contains
-    only that series, in several files; otherwise the name of its first file. A file that cannot be opened, or records
-    no series, is a slide of its own, so that it fails under its own name.
+    only that series, in several files; otherwise the name of its first file. A file that cannot be opened, or does
+    not state its series, is a slide of its own, so that its error names it.
     """
     series: dict[tuple[Path, str], list[Path]] = defaultdict(list)
     for path in sorted(paths):

@@ -1,4 +1,4 @@
-"""Downsampling by a whole factor: means of blocks of pixels."""
+"""Downsampling by an integer factor: means of blocks of pixels."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 LARGEST_FACTOR = 16
-"""255 times 16 times 16 is the largest sum of a block that fits into 16 bits."""
+"""The sum of a block, at most 255 · 16 · 16, must fit into 16 bits."""
 
 
 class BlockMeans:
     """Means of `factor` × `factor` pixels, rounded half up, of one image after another of the same size.
 
-    Not thread-safe: its sums are kept from image to image, because allocating them costs as much as adding.
+    Not thread-safe: its sums are reused for every image, because allocating them takes as long as adding.
     """
 
     def __init__(self, width: int, height: int, factor: int) -> None:
@@ -25,8 +25,8 @@ class BlockMeans:
     def __call__(self, pixels: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
         """Write the means of `pixels` [height · factor, width · factor, 3] to `out` [height, width, 3].
 
-        Rows are added first, then columns, one colour at a time: long loops, whereas a sum over axes has inner loops of
-        three bytes.
+        Rows are added first, then columns, one colour at a time. These are long loops; a sum over axes would have inner
+        loops of three bytes.
         """
         k, down, sums = self._factor, self._down, self._sums
         lines = pixels.reshape(len(out), k, -1)

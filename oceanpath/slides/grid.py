@@ -13,12 +13,12 @@ from oceanpath.slides.reader import SlideReader
 from oceanpath.slides.tissue import Tissue
 
 SNAP = 0.02
-"""Relative tolerance: a level this close to the target resolution, or to a whole factor finer, is not resampled."""
+"""Relative tolerance within which a level is not resampled: at the target resolution or an integer factor above it."""
 
 
 @dataclass(frozen=True)
 class PatchGrid:
-    """How to read patches of one slide."""
+    """How the patches of one slide are read."""
 
     patch_px: int
     """Side of a patch for the encoder."""
@@ -56,8 +56,9 @@ def plan_grid(reader: SlideReader, patch_px: int, target_mpp: float, overlap: in
     mpp = reader.mpp
     if max(mpp.x, mpp.y) > target_mpp * (1 + SNAP):
         got = f"{max(mpp.x, mpp.y):g} ({mpp.source})"
-        do = "Upsampling adds no detail: raise extract.target_mpp, or leave the slide out with extract.exclude."
-        raise StageError("too coarse for extract.target_mpp", where=reader.path, expected=target_mpp, got=got, do=do)
+        do = "Increase extract.target_mpp (upsampling adds no detail), or leave the slide out with extract.exclude."
+        what = "the resolution of the slide is too low for extract.target_mpp"
+        raise StageError(what, where=reader.path, expected=target_mpp, got=got, do=do)
     level, width, height = read_plan(reader, patch_px, target_mpp / mpp.x, target_mpp / mpp.y)
     downsample = reader.level_downsamples[level]
     grid = PatchGrid(

@@ -15,7 +15,7 @@ from scipy import ndimage
 SMALLEST_INK_MM2 = 0.01
 """A smaller core is pigment, a fold or a fibre: part of the tissue."""
 RIM_UM = 16.0
-"""How far the edge of a pen mark extends beyond the pixels that differ from tissue."""
+"""Distance by which the edge of a pen mark extends beyond the pixels that differ from tissue."""
 
 
 def find_ink(rgb: NDArray[np.uint8], glass: NDArray[np.floating], pixel_mm2: float) -> NDArray[np.bool_]:

@@ -48,5 +48,5 @@ def decodable(reader: SlideReader, grid: PatchGrid, coords: NDArray[np.integer])
 
 
 def _boxed(region: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """A region resized by a factor that is not whole, by a box filter as wide as a patch pixel."""
+    """A region resized by a non-integer factor with a box filter as wide as a patch pixel."""
     return np.asarray(Image.fromarray(region).resize((side, side), Image.Resampling.BOX))

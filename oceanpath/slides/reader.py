@@ -26,7 +26,7 @@ from oceanpath.slides.resolution import resolve_mpp
 BLOCK = 4096
 """Side of the blocks in which an overview is read, in level pixels."""
 SMALLEST_BLOCK = 64
-"""Side of the smallest block that is made white if it cannot be decoded, in level pixels."""
+"""Side of the smallest block that is set to white if it cannot be decoded, in level pixels."""
 VENDOR_LIMIT_S = 120.0
 
 
@@ -49,7 +49,7 @@ class SlideReader:
         width, height: Level-0 pixels.
         mpp: Micrometres per level-0 pixel.
         bounds: The scanned area in level-0 pixels; the whole slide for most scanners.
-        undecodable_share: Largest fraction of an overview so far that could not be decoded and is white.
+        undecodable_share: Largest fraction of any overview so far that could not be decoded and is therefore white.
         colour_profile: Description of the ICC profile of the file; "" if there is none.
         level_sizes: (width, height) of each level.
         level_downsamples: Level-0 pixels per pixel of each level, as floats.
@@ -67,7 +67,7 @@ class SlideReader:
         self.level_sizes: tuple[tuple[int, int], ...] = handle.level_dimensions
         self.level_downsamples: tuple[float, ...] = handle.level_downsamples
         self.colour_profile, self._convert = _colours_of(handle, opening)
-        # last: this reads pixels, and after a damaged tile OpenSlide refuses every call
+        # last: this reads pixels, and after a damaged tile every call of OpenSlide fails
         self._pixels, self.reader_reason = _pixels_of(path, handle, opening.tiles)
         self.reader = self._pixels.name
 
@@ -85,7 +85,7 @@ class SlideReader:
     def regions(
         self, coords: NDArray[np.int64], level: int, width: int, height: int, factor: int = 1
     ) -> Iterator[NDArray[np.uint8]]:
-        """RGB [height / factor, width / factor, 3] at each of `coords` [n, 2]; the next region may overwrite one.
+        """RGB [height / factor, width / factor, 3] at each of `coords` [n, 2]; a region may be overwritten by the next.
 
         Tiles that regions share are decoded once. Coordinates are rounded to the nearest pixel of the level, or to the
         pixel that OpenSlide interpolates on a level whose pixels are not aligned with those of level 0. The pixels do
@@ -178,16 +178,16 @@ def open_slide(
     Args:
         path: A file of a format that OpenSlide reads, or of a vendor's format whose SDK is installed.
         override_mpp: Used instead of the resolution of the slide.
-        default_mpp: Used when the slide gives no plausible resolution.
+        default_mpp: Used if the slide has no plausible resolution.
         tiles: Whether plain JPEG tiles may be decoded without OpenSlide; the pixels are the same.
-        limit_s: Seconds within which a vendor's SDK must answer.
+        limit_s: Time limit in seconds for each request to a vendor's SDK.
         skip_undecodable: Whether overviews are white where pixels cannot be decoded; regions always raise an error.
         to_srgb: Whether pixels are converted to sRGB by the ICC profile of the slide, if it has one.
 
     Raises:
-        ArtifactError: missing, damaged, or of an unknown format.
-        MissingExtraError: of a vendor's format, whose package is not installed.
-        StageError: the slide has no plausible resolution or unused upper bits, or a vendor's SDK died or hangs.
+        ArtifactError: the slide is missing, damaged or of an unknown format.
+        MissingExtraError: the package for a vendor's format is not installed.
+        StageError: the slide has no plausible resolution or unused upper bits, or a vendor's SDK failed or timed out.
     """
     handle: openslide.OpenSlide | SdkSlide
     opening = Opening(override_mpp, default_mpp, tiles, skip_undecodable, to_srgb)

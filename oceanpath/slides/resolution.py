@@ -16,7 +16,7 @@ MICROMETRES = {"µm": 1.0, "\u03bcm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3, "cm
 """Length units of OME-XML in micrometres; the micro sign and the Greek letter are both in use."""
 
 POWER_TIMES_MPP = 10.0
-"""A 20x objective gives about 0.5 µm per pixel."""
+"""A 20x objective corresponds to about 0.5 µm per pixel."""
 
 
 @dataclass(frozen=True)
@@ -34,28 +34,28 @@ def resolve_mpp(
 ) -> Resolution:
     """The first plausible resolution: override, OME-XML, OpenSlide's, the vendor's, nominal objective power, default.
 
-    The pixel spacing of a DICOM slide is mandatory, so it is used even if it is implausible; image programs write TIFF
-    tags of 72 or 96 dots per inch by default.
+    The pixel spacing of a DICOM slide is mandatory, so it is used even if it is implausible; TIFF tags, in
+    contrast, are often a program's default of 72 or 96 dots per inch.
 
     Args:
         properties: OpenSlide's properties of the slide, or those of `SdkSlide`.
         path: The slide, for the message.
         override: Used instead of the properties.
-        default: Used if the slide records no plausible resolution.
+        default: Used if the slide has no plausible resolution.
 
-    Raises: StageError: there is no value inside `PLAUSIBLE`; the message shows the refused values.
+    Raises: StageError: there is no value inside `PLAUSIBLE`; the error lists the rejected values.
     """
-    refused = []
+    rejected = []
     for source, x, y in _candidates(properties, override, default):
         trusted = properties.get("openslide.vendor") == "dicom" and source == "openslide.mpp"
         if trusted or (PLAUSIBLE[0] <= min(x, y) and max(x, y) <= PLAUSIBLE[1]):
             return Resolution(x, y, source)
-        refused.append(f"{source} = {x:g}")
+        rejected.append(f"{source} = {x:g}")
     raise StageError(
-        "the slide records no plausible resolution",
+        "the metadata of the slide contain no plausible resolution",
         where=path,
         expected=f"micrometres per pixel between {PLAUSIBLE[0]:g} and {PLAUSIBLE[1]:g}",
-        got=", ".join(refused) or "no mpp and no objective power",
+        got=", ".join(rejected) or "no mpp and no objective power",
         do="Set extract.default_mpp if you know it, or leave the slide out with extract.exclude.",
     )
 

@@ -15,7 +15,7 @@ Value = TypeVar("Value")
 
 
 def map_in_order(work: Callable[[Key], Value], keys: Iterable[Key], threads: int) -> Iterator[Value]:
-    """`work(key)` for each key, in the order of `keys`, whatever the number of threads.
+    """`work(key)` for each key, in the order of `keys` for any number of threads.
 
     At most `threads` + 1 results wait in memory. Without threads all work is done in the calling thread. An exception
     of `work` is raised at the position of its key.
@@ -37,10 +37,10 @@ def map_in_order(work: Callable[[Key], Value], keys: Iterable[Key], threads: int
 
 @contextmanager
 def one_core_each() -> Iterator[None]:
-    """Within this context torch computes on one core in each new thread.
+    """In this context torch uses one core in each new thread.
 
-    Threads that share each operation wait for one another, up to tenfold on a busy machine; threads with one batch each
-    never wait. Torch is not imported for encoders that do not use it.
+    Threads that share operations wait for one another, which can take ten times as long on a busy machine; threads with
+    a batch of their own do not. Torch is not imported for encoders that do not use it.
     """
     torch = sys.modules.get("torch")
     if torch is None:

@@ -1,8 +1,8 @@
-"""Tissue detection: distance from the colour of the glass in Lab, with one threshold for the whole slide.
+"""Tissue detection: distance from the colour of the glass in Lab, with one threshold per slide.
 
 Otsu's threshold (Otsu 1979) is clipped to a range of Lab distances, so that a slide without tissue stays empty and a
-slide full of tissue stays full. Grey or tinted glass is its own reference. For faded stains the range is scaled down
-with the contrast to the glass, as long as that contrast exceeds uneven illumination.
+slide full of tissue stays full. The reference is the glass of the slide itself, also if it is grey or tinted. For faded
+stains the range is scaled down with the contrast to the glass, as long as that contrast exceeds uneven illumination.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MASK_MPP = 8.0
 """Micrometres per mask pixel, for patches at least 16 mask pixels wide."""
 THRESHOLDS = (7.0, 12.0)
 LEAST_THRESHOLD = 3.0
-"""Minimum for faded stains: camera noise and uneven illumination stay below."""
+"""Minimum for faded stains, above camera noise and uneven illumination."""
 STAINED = 25.0
 """Median Lab distance of tissue in an unfaded stain; 30 to 50 in most slides."""
 LIGHTNESS_WEIGHT = 0.6
@@ -45,7 +45,7 @@ class Tissue:
     """Level-0 pixels per mask pixel."""
     scale_y: float
     source: str = "auto"
-    """`auto` if it was detected, otherwise the suffix of the file that outlines it."""
+    """`auto` if it was detected, otherwise the suffix of the annotation file."""
     origin: str = ""
     """`bounds` if the coordinates of the file start at the corner of the scanned area."""
     ink: NDArray[np.bool_] | None = None

@@ -1,4 +1,4 @@
-"""The only list of all stages, in flow order, and of the tables that several of them use."""
+"""The list of all stages, in pipeline order, and of the tables that several of them use."""
 
 from __future__ import annotations
 

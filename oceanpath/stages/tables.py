@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class DataSettings(Settings):
-    """The cohort's slides or features, its table of labels, and the names of the table's columns."""
+    """Slides or features of the cohort, its label table, and the names of the table's columns."""
 
     root: Path | None = None
     """Folder to which relative paths of this table refer; default: the folder of the experiment file."""
@@ -26,31 +26,35 @@ class DataSettings(Settings):
     features: Path | None = None
     """Folder of precomputed patch features, instead of `slides`."""
     features_key: str = ""
-    """Name of the array that holds the features, such as "20x/features", where feature files hold several."""
+    """Name of the array of features, such as "20x/features", if feature files contain several."""
     labels: Path | None = None
     """Table of labels: csv, tsv, parquet or xlsx, one row per slide; only an empty cell means a missing value."""
     slide_id: str = "slide_id"
-    """Column of the table with slide ids: file names without their suffix."""
+    """Column with slide ids: file names without their suffix."""
     patient_id: str = "patient_id"
     """Column with patient ids; all slides of a patient are in the same fold."""
     one_slide_per_patient: bool = False
-    """States that every slide is of another patient, so that the table needs no patient column."""
+    """Whether every slide belongs to a different patient; the table then needs no patient column."""
     label: str = "label"
-    """Column with the label: the class of each slide."""
+    """Column with labels, for classification the class of each slide."""
     task: str = CLASSIFICATION
-    """What is predicted from a slide; classification unless an installed package adds another task."""
+    """Prediction task: classification, or a task that an installed package adds."""
     classes: tuple[str, ...] = ()
     """Names of the classes, in order; of two, the second is the positive class."""
+    site: str = ""
+    """Column with the site, such as the hospital, for site-preserved folds and the site figures of the evaluation."""
+    site_rule: Literal["", "tcga_barcode"] = ""
+    """How the site is read from the patient id, instead of `site`: tcga_barcode, the tissue source site of TCGA."""
     allow_missing: bool = False
-    """Leave out slides that lack a label, a patient or features, or that fail; they are listed. Default: an error."""
+    """Whether to leave out, and list, slides that fail or lack a label, a patient or features. Default: an error."""
     distinct_ids: bool = False
-    """States that ids which resemble each other, such as P01 and p01, belong to different slides and patients."""
+    """Whether similar ids, such as P01 and p01, belong to different slides or patients. Default: an error."""
     match_ids: str = ""
-    """Regular expression for ids: its match, or its first group, is compared instead of the whole id."""
+    """Regular expression for ids; its match, or its first group, is compared instead of the whole id."""
     encoding: str = ""
-    """Encoding of a text table that is neither Unicode nor Western European, such as gbk, cp1251 or shift_jis."""
+    """Encoding of a text table if it is neither Unicode nor Western European, such as gbk, cp1251 or shift_jis."""
     sheet: str = ""
-    """Sheet of a workbook with several sheets."""
+    """Name of the sheet, for a workbook with several sheets."""
 
     @field_validator("classes", mode="before")
     @classmethod
@@ -64,7 +68,7 @@ class DataSettings(Settings):
         try:
             re.compile(value)
         except re.error as error:
-            raise ValueError(f"match_ids is no regular expression: {error}") from error
+            raise ValueError(f"match_ids is not a regular expression: {error}") from error
         return value
 
     @model_validator(mode="after")
@@ -80,7 +84,11 @@ class DataSettings(Settings):
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if self.slides is not None and self.features is not None:
-            raise ValueError("slides and features are both set; features are made from slides, so set one of them")
+            raise ValueError(
+                "slides and features are both set; features are extracted from slides, so set only one of them"
+            )
+        if self.site and self.site_rule:
+            raise ValueError("site and site_rule are both set; set one of them")
         if len(set(self.classes)) != len(self.classes) or len(self.classes) == 1:
             raise ValueError("classes must name two or more different labels")
         return self
@@ -97,7 +105,7 @@ class SlideList(Settings):
 
     def question(self) -> "TableQuery":
         """How the label table is read."""
-        from oceanpath.artifacts.cohort.table import TableQuery  # only needed where a table is read
+        from oceanpath.artifacts.cohort.table import TableQuery  # needed only to read a table
 
         return TableQuery(slide_id=self.slide_id, encoding=self.encoding, sheet=self.sheet)
 
@@ -113,26 +121,26 @@ class RuntimeSettings(Settings):
     """Device and processes. None of these keys changes a result."""
 
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
-    """Where to compute: auto (a GPU where there is one), cpu, cuda, cuda:0 or mps."""
+    """Device of computations: auto (a GPU if there is one), cpu, cuda, cuda:0 or mps."""
     workers: int = Field(2, ge=0)
-    """Threads or processes that read data while the device computes."""
+    """Number of threads or processes that read data while the device computes."""
     placement: Literal["auto", "mmap", "ram", "gpu"] = "auto"
-    """Where the bags of the store are kept: in its files, in memory or on the GPU; auto: on the GPU if they fit."""
+    """Location of the store's bags: in its files, in memory or on the GPU; auto: on the GPU if they fit."""
     executor: str = "auto"
-    """Where steps and parts run: inline (this process), local (processes of this machine) or auto (by `--jobs`)."""
+    """Executor of steps and parts: inline (this process), local (processes of this machine) or auto (by `--jobs`)."""
     verify: bool = True
-    """Compare what a step reads with the digests under which it was published; bags of the store on first use."""
+    """Whether to compare everything that a step reads with its published digest; bags of the store on first use."""
 
 
 def features_to_read(extracted: Path | None, given: Path | None) -> Path:
     """The folder of features that `extract` published, or `data.features`.
 
-    Raises: ExperimentError: there is none, or both are there.
+    Raises: ExperimentError: there is none, or both exist.
     """
     if extracted is not None and given is not None:
-        raise ExperimentError("features come from [extract] and from data.features", do="Keep one of the two.")
+        raise ExperimentError("features come from both [extract] and data.features", do="Keep one of the two.")
     features = extracted or given
     if features is None:
-        do = "Set data.features, or data.slides to extract them, with --set or in the file."
-        raise ExperimentError("there are no slides and no features to start from", where="[data]", do=do)
+        do = "Set data.features, or data.slides to extract features, with --set or in the experiment file."
+        raise ExperimentError("there are neither slides nor features", where="[data]", do=do)
     return features

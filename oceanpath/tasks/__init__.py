@@ -1,1 +1,1 @@
-"""What is learnt and how it is judged: labels, predictions, metrics. One file per task; numpy, no torch."""
+"""Prediction tasks: labels, predictions and their evaluation. One file per task; numpy, no torch."""

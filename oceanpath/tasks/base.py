@@ -1,4 +1,4 @@
-"""What every task provides: `Task` is the target with its predictions, and how these are evaluated.
+"""The interface of a task: its labels, its predictions and their evaluation.
 
 `values` are the numbers of a prediction table, [n, K] float64: one column of the table per name in `columns`.
 """
@@ -19,12 +19,12 @@ from oceanpath.tasks.evaluation import Evaluation, Floats, Targets
 
 
 class Strata(NamedTuple):
-    """Groups of slides that every fold should hold in equal shares."""
+    """Groups of slides for stratification: every fold should contain them in equal proportions."""
 
     names: tuple[str, ...]
-    """In their order."""
+    """In order."""
     rows: NDArray[np.int64]
-    """[n] number of the group of each row."""
+    """[n] index of each row's group."""
 
 
 class Task(Evaluation, ABC):
@@ -32,16 +32,16 @@ class Task(Evaluation, ABC):
 
     name: ClassVar[str]
     stratum: ClassVar[str] = "group"
-    """What a stratum is called in messages."""
+    """Name of a stratum in messages."""
     merge: ClassVar[str] = "merge groups"
-    """What reduces the number of strata, in an error's remedy."""
+    """How to reduce the number of strata, as the remedy of an error."""
     unusable: ClassVar[str] = "with a label that cannot be read"
-    """Why a slide is left out whose label is not valid."""
+    """Reason stated for slides that are left out because their label is not valid."""
 
     @classmethod
     @abstractmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self:
-        """The task with its keys of `[data]`."""
+        """The task, from its keys of `[data]`."""
 
     @classmethod
     @abstractmethod
@@ -50,21 +50,21 @@ class Task(Evaluation, ABC):
 
     @abstractmethod
     def record(self) -> dict[str, Any]:
-        """The keys that published files hold of this task; all but classification state "task"."""
+        """The keys that describe this task in published files; all tasks but classification include "task"."""
 
     # Labels: text in every table, as in the label table.
 
     def read_label(self, cell: str) -> str:
-        """The label that a cell of the label table means."""
+        """The label in a cell of the label table."""
         return cell
 
     @abstractmethod
     def label_problems(self, labels: list[str], where: str) -> list[OceanPathError]:
-        """All that is wrong with the labels of a table; empty ones are missing and are no problem."""
+        """All problems with the labels of a table; an empty label is missing, which is not a problem."""
 
     @abstractmethod
     def is_valid(self, label: str) -> bool:
-        """Whether a label can be learnt."""
+        """Whether a label can be used for training."""
 
     @abstractmethod
     def targets(self, labels: Sequence[str]) -> Targets:
@@ -75,7 +75,7 @@ class Task(Evaluation, ABC):
         """Groups of valid labels: for folds, balanced sampling, counts and colours."""
 
     def validate_training(self, targets: Targets, where: str) -> None:
-        """Raise StageError where these training targets cannot be learnt."""
+        """Raise StageError if no model can be trained on these targets."""
 
     # Predictions
 
@@ -85,7 +85,7 @@ class Task(Evaluation, ABC):
         """Names of the columns of values, in order."""
 
     def values(self, frame: pd.DataFrame) -> Floats:
-        """Values [n, K] of the rows of a prediction table."""
+        """Values [n, K] of a prediction table."""
         return frame[self.columns].to_numpy(np.float64)
 
     def validate_labels(self, labels: Sequence[str], where: object) -> None:
@@ -105,15 +105,15 @@ class Task(Evaluation, ABC):
 
     @abstractmethod
     def validation_scores(self, values: Floats, targets: Targets) -> dict[str, float | None]:
-        """Monitor → score of the validation rows; "val_loss" is one of them, and the lower the better."""
+        """Monitor → score on the validation rows, including "val_loss", for which lower is better."""
 
     def selection_key(self, monitor: str, scores: Mapping[str, float | None]) -> tuple[float, ...]:
-        """What epochs are compared by, the lower the better; a later number decides where earlier ones are equal.
+        """The key by which epochs are compared, lower is better; later numbers break ties.
 
         Raises: StageError: the monitor is undefined on these rows.
         """
         return (float(scores[monitor] or 0.0),)
 
     def decision_facts(self, values: Floats, targets: Targets) -> dict[str, Any]:  # noqa: ARG002  # most tasks decide nothing
-        """What the validation rows determine for later decisions, for fold.json: a threshold."""
+        """Values for fold.json that the validation rows determine for later decisions, such as a threshold."""
         return {}

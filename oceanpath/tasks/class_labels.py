@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from oceanpath.artifacts.cohort.lookalikes import alike, spelled
+from oceanpath.artifacts.cohort.lookalikes import quoted, resembling
 from oceanpath.errors import ExperimentError, OceanPathError, nearest, shorten_list
 
 
@@ -23,24 +23,24 @@ def _number(text: str) -> float | None:
 
 
 def class_problems(labels: Sequence[str], classes: Sequence[str], where: str) -> list[OceanPathError]:
-    """Classes that are not stated or have no slide, and labels that resemble a class."""
+    """Classes that are not set or have no slide, and labels that resemble a class."""
     counts = Counter(label for label in labels if label)
     listed = shorten_list([f"{name} ({count})" for name, count in sorted(counts.items())], 12)
     if not classes:
         do = f"Set data.classes, in order, for example classes = [{', '.join(repr(n) for n in sorted(counts)[:6])}]."
-        return [ExperimentError("the classes and their order are not stated", where="[data] classes", do=do)]
+        return [ExperimentError("the classes and their order are not set", where="[data] classes", do=do)]
     problems = list[OceanPathError]()
     others = sorted(counts.keys() - set(classes))
-    meant = {name: close for name in others if (close := alike(name, classes))}
+    meant = {name: close for name in others if (close := resembling(name, classes))}
     if absent := [name for name in classes if name not in counts]:
-        offers = {name: alike(name, others) or nearest(name, others) for name in absent}
+        offers = {name: resembling(name, others) or nearest(name, others) for name in absent}
         do = " ".join(f"Did you mean '{names[0]}' for '{name}'?" for name, names in offers.items() if names)
         problems.append(
             ExperimentError("a class has no slide", where=where, expected=", ".join(absent), got=listed, do=do)
         )
     if typed := {name: close for name, close in meant.items() if close[0] in counts}:
         got = shorten_list(
-            [f"{spelled(name)} ({counts[name]}) beside {spelled(close[0])}" for name, close in typed.items()]
+            [f"{quoted(name)} ({counts[name]}) resembles {quoted(close[0])}" for name, close in typed.items()]
         )
-        problems.append(ExperimentError("labels look like a class and are none", where=where, got=got))
+        problems.append(ExperimentError("labels resemble a class but are not one", where=where, got=got))
     return problems

@@ -1,4 +1,4 @@
-"""Classification of slides: two classes, of which the second is the positive one, or several."""
+"""Classification of slides: two classes, of which the second is positive, or more."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from oceanpath.tasks.class_labels import as_class, class_problems
 from oceanpath.tasks.evaluation import LENGTH, MAXIMUM, MEAN, DecisionRule, Floats, Review
 from oceanpath.tasks.probabilities import prob_columns, validate_probabilities
 
-RULE = "positive from each fold's own threshold on, which its inner validation rows chose (Youden)"
+RULE = "positive at or above the threshold of the slide's fold, chosen on inner validation rows (Youden)"
 DECISIONS = ("sensitivity", "specificity")
 Labels = NDArray[np.int64]
 
@@ -35,7 +35,8 @@ class Classification(Task):
     """One class per slide; values are probabilities, targets are class numbers."""
 
     name = "classification"
-    stratum, merge = "class", "merge classes"
+    stratum = "class"
+    merge = "join classes with split.merge, or leave the class out with split.drop"
     unusable = "with a label that is no class"
     main_metric, main_title = "auroc", "AUROC"
     within_folds = WITHIN_FOLDS
@@ -51,14 +52,14 @@ class Classification(Task):
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self:
-        """The classes of ``data.classes``; none where they are not stated yet."""
+        """The classes of ``data.classes``; none if they are not set yet."""
         return cls(settings.get("classes", ()))
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any], where: Path | str) -> Self:
-        """The classes of a published file. Raises: ArtifactError: it states none."""
+        """The classes of a published file. Raises: ArtifactError: they are missing."""
         if not isinstance(record.get("classes"), (list, tuple)):
-            raise ArtifactError("no classes are stated", where=where, expected='a list "classes"')
+            raise ArtifactError("the classes are missing", where=where, expected='a list "classes"')
         return cls(record["classes"])
 
     def record(self) -> dict[str, Any]:
@@ -70,7 +71,7 @@ class Classification(Task):
         return as_class(cell, self.classes)
 
     def label_problems(self, labels: list[str], where: str) -> list[OceanPathError]:
-        """Classes that are not stated or have no slide, and labels that resemble a class."""
+        """Classes that are not set or have no slide, and labels that resemble a class."""
         return class_problems(labels, self.classes, where)
 
     def is_valid(self, label: str) -> bool:
@@ -99,7 +100,9 @@ class Classification(Task):
     def validate_labels(self, labels: Sequence[str], where: object) -> None:
         """Raise ArtifactError unless every label is a class."""
         if unknown := sorted(set(labels) - set(self.classes)):
-            raise ArtifactError("a label is no class of the model", where=where, expected=[*self.classes], got=unknown)
+            raise ArtifactError(
+                "a label is not a class of the model", where=where, expected=[*self.classes], got=unknown
+            )
 
     def validate_predictions(self, frame: pd.DataFrame, where: object) -> None:
         """Raise ArtifactError unless labels are classes and probabilities are valid."""
@@ -107,27 +110,29 @@ class Classification(Task):
         validate_probabilities(frame, self.classes, where)
 
     def validation_scores(self, values: Floats, targets: Labels) -> dict[str, float | None]:
-        """Mean cross-entropy and AUROC; the AUROC is None where the rows hold one class."""
+        """Mean cross-entropy and AUROC; the AUROC is None if the rows contain only one class."""
         chosen = values[np.arange(len(targets)), targets]
         loss = float(-np.log(np.maximum(chosen, np.finfo(np.float64).tiny)).mean())
         return {"val_loss": loss, "val_auroc": auroc(targets, values).value}
 
     def selection_key(self, monitor: str, scores: Mapping[str, float | None]) -> tuple[float, ...]:
-        """The loss, or the AUROC and then the loss: small validation sets reach the same AUROC at many epochs."""
+        """The loss, or the AUROC and then the loss: on a small validation set many epochs have the same AUROC."""
         loss = float(scores["val_loss"] or 0.0)
         if monitor == "val_loss":
             return (loss,)
         if (area := scores["val_auroc"]) is None:
-            raise StageError("the val rows hold one class only", expected=monitor, do="Set train.monitor=val_loss.")
+            raise StageError(
+                "the validation rows contain only one class", expected=monitor, do="Set train.monitor=val_loss."
+            )
         return -area, loss
 
     def decision_facts(self, values: Floats, targets: Labels) -> dict[str, Any]:
-        """The threshold of two classes, or why there is none."""
+        """The threshold for two classes, or why there is none."""
         if values.shape[1] != 2:
-            found = Threshold(None, n=len(targets), reason="a threshold is defined for two classes")
+            threshold = Threshold(None, n=len(targets), reason="a threshold is defined for two classes")
         else:
-            found = youden_threshold(targets == 1, values[:, 1])
-        return {"threshold": found.value, "threshold_reason": found.reason}
+            threshold = youden_threshold(targets == 1, values[:, 1])
+        return {"threshold": threshold.value, "threshold_reason": threshold.reason}
 
     def evaluate(
         self, targets: Labels, values: Floats, drawn: Resamples, folds: NDArray[np.int64] | None = None
@@ -155,10 +160,10 @@ class Classification(Task):
         return np.asarray(np.mean(shares, axis=0), np.float64)
 
     def decision_rule(self, per_fold: Sequence[Mapping[str, Any]]) -> DecisionRule | None:
-        """Each fold's own threshold; None beyond two classes, or where a fold has no threshold."""
-        cuts = [entry.get("threshold") for entry in per_fold]
-        known = [float(cut) for cut in cuts if cut is not None]
-        return DecisionRule(RULE, known) if len(self.classes) == 2 and len(known) == len(cuts) else None
+        """Each fold's own threshold; None for more than two classes, or if a fold has no threshold."""
+        thresholds = [entry.get("threshold") for entry in per_fold]
+        known = [float(threshold) for threshold in thresholds if threshold is not None]
+        return DecisionRule(RULE, known) if len(self.classes) == 2 and len(known) == len(thresholds) else None
 
     def evaluate_decisions(
         self, rule: DecisionRule, rows: tuple[Labels, Floats, NDArray[np.int64]], drawn: Resamples, confidence: float
@@ -169,9 +174,13 @@ class Classification(Task):
         return evaluate_decisions(labels, decisions, 2, drawn, confidence=confidence)
 
     def notes(self, targets: Labels) -> list[str]:
-        """Classes without a test row."""
+        """Classes without test rows."""
         absent = [name for i, name in enumerate(self.classes) if i not in targets]
-        return [f"absent_classes: no test row of {', '.join(absent)}; means leave them out"] if absent else []
+        return (
+            [f"absent_classes: no test rows of {', '.join(absent)}; averages over classes exclude them"]
+            if absent
+            else []
+        )
 
     def review(self, labels: Sequence[str], values: Floats) -> Review:
         """Most probable classes, and the probability of the true class."""
@@ -180,8 +189,8 @@ class Classification(Task):
         return Review([self.classes[i] for i in decided], certainty, decided == targets)
 
     def caption(self, label: str, decided: str, certainty: float) -> str:
-        """The classes, true and decided, and the probability of the true one."""
-        return f"{label}, decided {decided} (probability of {label}: {certainty:.3f})"
+        """The true and the predicted class, and the probability of the true class."""
+        return f"{label}, predicted {decided} (probability of {label}: {certainty:.3f})"
 
     def test_patients(self, this: PatientRows, other: PatientRows, confidence: float) -> dict[str, dict[str, Any]]:
         """DeLong's and McNemar's test."""
@@ -192,9 +201,9 @@ class Classification(Task):
 
 def _delong(this: PatientRows, other: PatientRows, confidence: float) -> dict[str, Any]:
     if this.probs.shape[1] != 2:
-        return {"p": None, "reason": "DeLong's test compares two classes"}
+        return {"p": None, "reason": "DeLong's test is defined for two classes"}
     if np.bincount(this.labels, minlength=2).min() < 2:
-        return {"p": None, "reason": "fewer than two patients of a class"}
-    found = delong_test(this.labels == 1, this.probs[:, 1], other.probs[:, 1])
-    low, high = found.interval(confidence)
-    return asdict(found) | {"difference": found.difference, "low": low, "high": high, "unit": "patients"}
+        return {"p": None, "reason": "a class has fewer than two patients"}
+    test = delong_test(this.labels == 1, this.probs[:, 1], other.probs[:, 1])
+    low, high = test.interval(confidence)
+    return asdict(test) | {"difference": test.difference, "low": low, "high": high, "unit": "patients"}

@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 Targets = NDArray[Any]
 """[n] numbers of labels: int64 or float64."""
 MEAN, MAXIMUM, LENGTH = "mean", "maximum", "length"
-"""Pooled features that a baseline may be fitted to: over the patches, or the logarithm of their number."""
+"""Features for baselines: the mean or maximum over the patches, or the logarithm of their number."""
 
 
 @dataclass(frozen=True)
@@ -31,27 +31,27 @@ class DecisionRule:
 
 
 class Review(NamedTuple):
-    """How each slide was predicted, for the choice of slides to look at."""
+    """How well each slide was predicted, for selecting slides to review."""
 
     decided: list[str]
-    """[n] as text."""
+    """[n] predictions as text."""
     certainty: Floats
-    """[n], the larger the better the prediction."""
+    """[n]; a larger value is a better prediction."""
     is_correct: NDArray[np.bool_]
     """[n]."""
 
 
 class Evaluation(ABC):
-    """The part of a task that judges predictions. `values` are [n, K], `targets` [n]."""
+    """The part of a task that evaluates predictions. `values` are [n, K], `targets` [n]."""
 
     main_metric: ClassVar[str]
-    """The larger the better: by it models are compared with baselines and with each other."""
+    """Higher is better; models are compared by it with baselines and with each other."""
     main_title: ClassVar[str]
-    """Its name for readers."""
+    """Its name in reports."""
     metrics: ClassVar[tuple[str, ...]]
     """Metrics that every level and every baseline must have."""
     ledger_metrics: ClassVar[tuple[str, ...]]
-    """Metrics of the slides that the ledger keeps."""
+    """Slide-level metrics that the ledger keeps."""
     fold_metrics: ClassVar[tuple[str, ...]]
     """Metrics of each fold alone."""
     fold_facts: ClassVar[tuple[str, ...]] = ()
@@ -59,22 +59,22 @@ class Evaluation(ABC):
     within_folds: ClassVar[str] = ""
     """The main metric over pairs of rows of the same fold, where there is such a metric."""
     baselines: ClassVar[Mapping[str, str]]
-    """Name → the pooled features it is fitted to; "" for a constant prediction."""
+    """Name → the features it is fitted to; "" for a constant prediction."""
     patient_tests: ClassVar[tuple[str, ...]] = ()
-    """Names of the tests that `test_patients` makes."""
+    """Names of the tests in `test_patients`."""
 
     @abstractmethod
     def evaluate(
         self, targets: Targets, values: Floats, drawn: Resamples, folds: NDArray[np.int64] | None = None
     ) -> Bootstrap:
-        """All metrics, on the rows and on every resample; `folds` [n] name the model that predicted each row."""
+        """All metrics, on the rows and on every resample; `folds` [n] is the fold whose model predicted each row."""
 
     @abstractmethod
     def compare(self, targets: Targets, values: Floats, drawn: Resamples) -> Bootstrap:
         """The main metric alone, for comparisons of models."""
 
     def resampling_strata(self, targets: Targets) -> NDArray[np.int64]:
-        """[n] groups of which every resample must hold each one."""
+        """[n] group of each row; every resample must contain every group."""
         return np.zeros(len(targets), np.int64)
 
     @abstractmethod
@@ -86,7 +86,7 @@ class Evaluation(ABC):
         """One prediction [K] for all slides, from the targets of each fold's fitting rows."""
 
     def decision_rule(self, per_fold: Sequence[Mapping[str, Any]]) -> DecisionRule | None:  # noqa: ARG002  # most tasks decide nothing
-        """The rule of the folds' own facts (`Task.decision_facts`); None where there is none."""
+        """The rule from the `Task.decision_facts` of the folds; None if there is none."""
         return None
 
     def evaluate_decisions(
@@ -100,7 +100,7 @@ class Evaluation(ABC):
         raise NotImplementedError
 
     def notes(self, targets: Targets) -> list[str]:  # noqa: ARG002  # most tasks have none
-        """What a reader must know of these test rows."""
+        """Notes for readers about these test rows."""
         return []
 
     @abstractmethod

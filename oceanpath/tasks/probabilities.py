@@ -1,4 +1,4 @@
-"""Columns of class probabilities: their names, and what makes them valid."""
+"""Columns of class probabilities: their names and their validation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def prob_columns(classes: Sequence[str]) -> list[str]:
 
 
 def validate_probabilities(frame: pd.DataFrame, classes: Sequence[str], where: object) -> None:
-    """Raise ArtifactError unless there are two or more columns of finite shares, and each row sums to 1."""
+    """Raise ArtifactError unless there are two or more columns, all finite and non-negative, and each row sums to 1."""
     if len(classes) < 2:
         raise ArtifactError("fewer than two prob_ columns", where=where, got=list(frame.columns))
     probs = frame[prob_columns(classes)].to_numpy(np.float64)
@@ -28,7 +28,7 @@ def validate_probabilities(frame: pd.DataFrame, classes: Sequence[str], where: o
     if bad_rows.any():
         slide = frame["slide_id"].iloc[int(np.flatnonzero(bad_rows)[0])]
         raise ArtifactError(
-            "probabilities are not finite, not positive or do not sum to 1",
+            "probabilities are not finite, are negative or do not sum to 1",
             where=where,
             got=f"{int(bad_rows.sum())} rows, first {slide}",
         )

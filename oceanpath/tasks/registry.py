@@ -30,11 +30,11 @@ class TaskEntry(NamedTuple):
     keys: tuple[str, ...] = ()
     """Keys of `[data]` that belong to this task."""
     is_exportable: bool = False
-    """Whether a bundle can hold its models."""
+    """Whether its models can be exported to a bundle."""
     main: tuple[str, str] = ("", "")
     """Its main metric and the title of that metric, for tables that are printed without numpy."""
     shown: tuple[tuple[str, ...], ...] = ((),)
-    """Further metrics of printed tables: the first of these groups of which an evaluation has all."""
+    """Further metrics of printed tables: the first of these groups that an evaluation contains completely."""
 
 
 _ENTRIES: dict[str, TaskEntry] = {}
@@ -43,7 +43,7 @@ _ENTRIES: dict[str, TaskEntry] = {}
 def register_task(name: str, entry: TaskEntry) -> None:
     """Add a task. Raises: ValueError: the name is taken."""
     if name in _ENTRIES:
-        raise ValueError(f"the task {name!r} is registered already")
+        raise ValueError(f"the task {name!r} is already registered")
     _ENTRIES[name] = entry
 
 
@@ -61,7 +61,7 @@ register_task(
 
 
 def task_names() -> list[str]:
-    """All known names, those of plug-ins among them, sorted."""
+    """All known names including those of plug-ins, sorted."""
     load_plugins(GROUP)
     return sorted(_ENTRIES)
 
@@ -72,7 +72,7 @@ def task_keys() -> set[str]:
 
 
 def task_entry(name: str) -> TaskEntry:
-    """One task. Raises: ExperimentError: there is none of this name."""
+    """The entry of a task. Raises: ExperimentError: the name is unknown."""
     if name not in _ENTRIES:
         load_plugins(GROUP)
     if name in _ENTRIES:
@@ -83,12 +83,12 @@ def task_entry(name: str) -> TaskEntry:
 
 
 def make_task(name: str, settings: Mapping[str, Any]) -> Task:
-    """The task `name` with its keys of `[data]`."""
+    """The task `name`, from its keys of `[data]`."""
     return _class_of(task_entry(name)).from_settings(settings)
 
 
 def read_task(record: Mapping[str, Any], where: Path | str) -> Task:
-    """The task of a published file, by the keys that `Task.record` gave.
+    """The task of a published file, by the keys that `Task.record` wrote.
 
     Raises: ArtifactError: the file states no task, or an unknown one.
     """
@@ -110,5 +110,5 @@ def read_entry(record: Mapping[str, Any], where: Path | str) -> TaskEntry:
 
 def _class_of(entry: TaskEntry) -> type[Task]:
     module, _, attribute = entry.where.partition(":")
-    found: type[Task] = getattr(importlib.import_module(module), attribute)
-    return found
+    task_class: type[Task] = getattr(importlib.import_module(module), attribute)
+    return task_class

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from oceanpath.bags.batch import Batch
 
+from ..narrowing import required
+
 
 def batch_of(lengths: list[int], dim: int = 3) -> Batch:
     total = sum(lengths)
@@ -22,6 +24,7 @@ def batch_of(lengths: list[int], dim: int = 3) -> Batch:
 def test_padded_and_ragged_hold_the_same_rows_in_the_same_order(lengths: list[int]) -> None:
     batch = batch_of(lengths)
     h, mask, coords = batch.padded()
+    assert coords is not None and batch.coords is not None
     assert h.shape == (len(lengths), max(lengths), 3)
     assert mask.sum(dim=1).tolist() == lengths == batch.lengths.tolist()
     assert torch.equal(h[mask], batch.features)
@@ -35,7 +38,7 @@ def test_padded_and_ragged_hold_the_same_rows_in_the_same_order(lengths: list[in
 def test_padding_keeps_dtypes() -> None:
     batch = batch_of([2, 1])
     h, mask, coords = Batch(batch.features.half(), batch.offsets, batch.coords).padded()
-    assert (h.dtype, mask.dtype, coords.dtype) == (torch.float16, torch.bool, torch.int32)
+    assert (h.dtype, mask.dtype, required(coords).dtype) == (torch.float16, torch.bool, torch.int32)
 
 
 def test_a_batch_without_coords_has_none_padded() -> None:
@@ -44,7 +47,8 @@ def test_a_batch_without_coords_has_none_padded() -> None:
 
 def test_to_moves_every_tensor_and_keeps_the_rest() -> None:
     moved = batch_of([2, 3]).to("meta")
-    assert {t.device.type for t in (moved.features, moved.offsets, moved.coords, moved.labels)} == {"meta"}
+    tensors = (moved.features, moved.offsets, required(moved.coords), required(moved.labels))
+    assert {t.device.type for t in tensors} == {"meta"}
     assert moved.slide_ids == ("2", "3")
     assert Batch(torch.zeros(1, 1), torch.tensor([0, 1])).to("meta").labels is None
 
@@ -54,7 +58,7 @@ def test_views_masks_and_weights_are_optional_and_move_with_the_batch() -> None:
     assert plain.views is plain.masked is plain.weights is None
     full = replace(plain, views=torch.tensor([0, 1]), masked=torch.zeros(5, dtype=torch.bool), weights=torch.ones(2))
     moved = full.to("meta")
-    assert {t.device.type for t in (moved.views, moved.masked, moved.weights)} == {"meta"}
+    assert {required(t).device.type for t in (moved.views, moved.masked, moved.weights)} == {"meta"}
 
 
 def test_length_is_the_number_of_bags() -> None:
@@ -63,4 +67,4 @@ def test_length_is_the_number_of_bags() -> None:
 
 def test_a_batch_does_not_change() -> None:
     with pytest.raises(AttributeError):
-        batch_of([1]).labels = None
+        batch_of([1]).labels = None  # type: ignore[misc]  # the assignment is what must fail

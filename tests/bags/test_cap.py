@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oceanpath.bags.cap import sample_rows, stratified_rows
+from oceanpath.bags.cap import Cap, sample_rows, stratified_rows
 
 
 @settings(deadline=None, max_examples=60)
@@ -102,3 +102,40 @@ def test_a_lonely_corner_survives_stratified_but_not_always_random_capping() -> 
     coords = np.concatenate([dense, [[100, 100]]]).astype(np.int32) * 256
     assert all(len(coords) - 1 in stratified_rows(coords, 50, 4, seed, "a") for seed in range(20))
     assert not all(len(coords) - 1 in sample_rows(len(coords), 50, seed, 0, "a") for seed in range(20))
+
+
+GRID = np.stack([np.arange(24) % 6, np.arange(24) // 6], axis=1).astype(np.int32)
+
+
+def test_a_bag_of_exactly_the_cap_is_whole() -> None:
+    cap = Cap(24, "spatial_stratified", 4, 0)
+    assert cap.rows(24, GRID, "a") is None
+    assert cap._replace(max_patches=23).rows(24, GRID, "a") is not None
+
+
+def test_the_strategy_and_the_coordinates_decide_how_rows_are_drawn() -> None:
+    cap, sample = Cap(6, "spatial_stratified", 2, 7), sample_rows(24, 6, 7, 0, "a")
+    stratified = stratified_rows(GRID, 6, 2, 7, "a")
+    assert not np.array_equal(sample, stratified)
+    for strategy, coords, expected in (
+        ("spatial_stratified", GRID, stratified),
+        ("spatial_stratified", None, sample),
+        ("random", GRID, sample),
+    ):
+        rows = cap._replace(strategy=strategy).rows(24, coords, "a")
+        assert rows is not None and np.array_equal(rows, expected)
+
+
+def test_golden_rows_are_those_of_a_fixed_bag_of_six_by_four_patches() -> None:
+    for strategy in ("spatial_stratified", "random"):
+        cap = Cap(5, strategy, 4, 0)
+        expected = cap.rows(24, GRID, "golden")
+        assert expected is not None and cap.golden_rows() == expected.tolist()
+        assert cap._replace(max_patches=100).golden_rows() == cap.golden_rows(), "always five rows"
+
+
+def test_published_caps_depend_on_these_rows() -> None:
+    """Another version of numpy that draws other rows changes the answers of capped models, and is detected here."""
+    assert Cap(5, "random", 4, 0).golden_rows() == [2, 8, 10, 19, 23]
+    assert Cap(5, "spatial_stratified", 4, 0).golden_rows() == [2, 4, 7, 8, 9]
+    assert Cap(5, "spatial_stratified", 2, 0).golden_rows() == [0, 6, 11, 17, 20]

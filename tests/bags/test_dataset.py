@@ -16,6 +16,8 @@ from oceanpath.bags.batching.sampler import BatchSampler
 from oceanpath.bags.dataset import Bag, BagDataset, collate
 from oceanpath.errors import ArtifactError
 
+from ..narrowing import required
+
 Make = Callable[..., Store]
 
 
@@ -25,16 +27,16 @@ def test_a_bag_is_what_the_store_holds(make_store: Make, bags: dict[str, np.ndar
     assert (bag.slide_id, bag.label, len(dataset)) == ("slide_2", 1, 2)
     assert bag.features.dtype == np.float16
     assert np.array_equal(bag.features, bags["slide_2"].astype(np.float16))
-    assert bag.coords[3].tolist() == [768, 1536]
+    assert required(bag.coords)[3].tolist() == [768, 1536]
 
 
 def test_a_cap_takes_the_same_rows_of_features_and_coords(make_store: Make, bags: dict[str, np.ndarray]) -> None:
     dataset = BagDataset(make_store(bags, coords=True), [2], max_patches=4, seed=5)
     bag = dataset[Draw(0, 1)]
-    rows = bag.coords[:, 0] // 256
+    rows = required(bag.coords)[:, 0] // 256
     assert len(rows) == 4
     assert np.array_equal(bag.features, bags["slide_2"].astype(np.float16)[rows])
-    shown = {tuple(dataset[Draw(0, epoch)].coords[:, 0]) for epoch in range(6)}
+    shown = {tuple(required(dataset[Draw(0, epoch)].coords)[:, 0]) for epoch in range(6)}
     assert len(shown) > 1
 
 
@@ -52,10 +54,10 @@ def test_collate_puts_bags_end_to_end(make_store: Make, bags: dict[str, np.ndarr
     batch = collate([dataset[i] for i in range(3)])
     assert batch.offsets.tolist() == [0, 3, 4, 12]
     assert batch.features.dtype == torch.float16
-    assert batch.labels.tolist() == [1, 0, 1]
+    assert required(batch.labels).tolist() == [1, 0, 1]
     assert batch.slide_ids == ("slide_0", "slide_1", "slide_2")
     assert np.array_equal(batch.features[4:].numpy(), bags["slide_2"].astype(np.float16))
-    assert batch.coords.shape == (12, 2)
+    assert required(batch.coords).shape == (12, 2)
     batch.features.zero_()  # a copy: the store is mapped read-only
 
 
@@ -63,9 +65,9 @@ def test_worker_processes_deliver_the_same_batches(make_store: Make, bags: dict[
     dataset = BagDataset(make_store(bags), [0, 1, 2, 3], labels=[0, 1, 0, 1], max_patches=2, seed=1)
     sampler = BatchSampler([2, 1, 2, 2], Fixed(), 3, seed=3)
     sampler.set_epoch(2)
-    spawn = {"num_workers": 1, "multiprocessing_context": multiprocessing.get_context("spawn")}
     here, there = (
-        list(DataLoader(dataset, batch_sampler=sampler, collate_fn=collate, **extra)) for extra in ({}, spawn)
+        list(DataLoader(dataset, batch_sampler=sampler, collate_fn=collate, num_workers=n, multiprocessing_context=how))
+        for n, how in ((0, None), (1, multiprocessing.get_context("spawn")))
     )
     for ours, theirs in zip(here, there, strict=True):
         assert torch.equal(ours.features, theirs.features)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import numpy as np
@@ -30,12 +30,14 @@ from oceanpath.pipeline.stage import Inputs, Quiet
 from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.mmap.work import run
 
+from ..recording import recorded
+
 Make = Callable[..., Store]
 
 
 def kept(batch: Batch) -> Batch:
-    tensors = (batch.features, batch.offsets, batch.coords, batch.labels)
-    return Batch(*(None if tensor is None else tensor.clone() for tensor in tensors), batch.slide_ids)
+    coords, labels = (None if tensor is None else tensor.clone() for tensor in (batch.coords, batch.labels))
+    return Batch(batch.features.clone(), batch.offsets.clone(), coords, labels, batch.slide_ids)
 
 
 def same(ours: Batch, theirs: Batch) -> bool:
@@ -81,10 +83,9 @@ def test_packed_is_collated(
 def test_two_batches_are_read_before_the_first_is_given_and_a_copy_that_was_sent_starts_without_memory(
     make_store: Make, bags: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started, start = [], PackedLoader._start
-    monkeypatch.setattr(
-        PackedLoader, "_start", lambda self, draws, *rest: started.append(draws) or start(self, draws, *rest)
-    )
+    started: list[object] = []
+    start = recorded(PackedLoader._start, lambda _, draws, *rest: started.append(draws))
+    monkeypatch.setattr(PackedLoader, "_start", start)
     loader = PackedLoader(BagDataset(make_store(bags), range(4)), [[Draw(i, 0)] for i in range(4)])
     batches = iter(loader)
     next(batches)
@@ -125,8 +126,10 @@ def test_any_number_of_workers_delivers_what_the_packed_loader_does(
 ) -> None:
     dataset = BagDataset(make_store(bags, coords=True), [0, 1, 2, 3], [0, 1, 0, 1], max_patches=4, seed=1)
     sampler = BatchSampler([dataset.length(i) for i in range(4)], Fixed(), 3, seed=5)
-    context = {"multiprocessing_context": "fork"} if workers else {}
-    there = list(DataLoader(dataset, batch_sampler=sampler, collate_fn=collate, num_workers=workers, **context))
+    how = "fork" if workers else None
+    there = list(
+        DataLoader(dataset, batch_sampler=sampler, collate_fn=collate, num_workers=workers, multiprocessing_context=how)
+    )
     here = [kept(batch) for batch in PackedLoader(dataset, sampler)]
     assert all(same(a, b) for a, b in zip(here, there, strict=True))
 
@@ -192,16 +195,18 @@ def test_iterations_under_way_at_once_do_not_disturb_each_other(make_store: Make
     """Three iterations are advanced in any order, and one is dropped half way: each one's last batch stays right."""
     loader = loader_of_nine(make_store)
     alone = [kept(batch) for batch in loader]
-    under_way, batches, reached = [iter(loader) for _ in range(3)], {}, [0, 0, 0]
+    under_way, batches, reached = [iter(loader) for _ in range(3)], dict[int, Batch](), [0, 0, 0]
     for turn in turns:
-        batches[turn] = next(under_way[turn], None)
-        if batches[turn] is None:  # it is over: a new one takes its place and perhaps its memory
-            del batches[turn]
+        following = next(under_way[turn], None)
+        if following is None:  # it is over: a new one takes its place and perhaps its memory
+            batches.pop(turn, None)
             under_way[turn], reached[turn] = iter(loader), 0
             continue
+        batches[turn] = following
         reached[turn] += 1
         for other, batch in batches.items():
             assert same(batch, alone[reached[other] - 1])
+    assert isinstance(under_way[0], Generator)
     under_way[0].close()
     assert all(same(ours, theirs) for ours, theirs in zip(loader, alone, strict=True))
 

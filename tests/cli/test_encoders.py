@@ -53,7 +53,7 @@ def test_a_check_fails_for_a_broken_encoder(
     ("arguments", "code", "message"),
     [
         (["uni2hh"], 2, "Did you mean uni2h?"),
-        (["uni2h", "--weights", "absent.bin"], 2, "no such file of weights"),
+        (["uni2h", "--weights", "absent.bin"], 2, "no such weights file"),
         (["hed_stats", "--revision", "main"], 2, "no weights to choose"),
     ],
 )

@@ -15,6 +15,7 @@ import pytest
 from oceanpath.artifacts.store.reader import PAGE, Store
 from oceanpath.cli.app import run_app
 from oceanpath.stages.mmap import work
+from oceanpath.stages.mmap.cohort import find_cohort
 
 from ..conftest import Cohort
 
@@ -142,13 +143,12 @@ def test_a_file_that_changes_while_the_store_is_begun_is_refused_and_then_taken(
     cohort: Cohort, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = sorted((cohort.folder / "features").rglob("*.h5"))[3]
-    real = work.find_cohort
 
     def meddling(*given: Any) -> Any:
         with h5py.File(file, "r+") as opened:
             opened["features"][0] = 0
         os.utime(file, ns=(1, 1))
-        return real(*given)
+        return find_cohort(*given)
 
     monkeypatch.setattr(work, "find_cohort", meddling)
     assert mmap(cohort) == 4

@@ -43,10 +43,11 @@ class OddCohort(Cohort):
 @pytest.fixture
 def odd(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cohort:
     """A cohort of that kind in a folder of that name."""
-    kind, name = request.param
-    (tmp_path / name).mkdir()
+    kind: type[Cohort] = request.param[0]
+    folder: Path = tmp_path / request.param[1]
+    folder.mkdir()
     monkeypatch.chdir(tmp_path)
-    return kind(tmp_path / name)
+    return kind(folder)
 
 
 @pytest.mark.parametrize("odd", [(Cohort, name) for name in NAMES], indirect=True, ids=NAMES)

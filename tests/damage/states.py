@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from oceanpath.artifacts.store.writer import StoreWriter
 from oceanpath.cli.app import run_app
 from oceanpath.stages.mmap.build import Build
 
@@ -88,11 +89,11 @@ def killed(top: Path) -> None:
     """A build of the store was killed after half of its bags."""
     written, put = [0], Build._put
 
-    def stop(build: Build, *of: object) -> str:
+    def stop(build: Build, number: int, writer: StoreWriter) -> str:
         written[0] += 1
         if written[0] > 8:
             raise KeyboardInterrupt
-        return put(build, *of)
+        return put(build, number, writer)
 
     prepare(top, "workers = 1\n")
     with pytest.MonkeyPatch.context() as patch:

@@ -89,7 +89,7 @@ class Project:
         """Bring the workspace back to where trials start: file by file if little changed."""
         now = _listing(self.out)
         changed = {path for path in {*now, *self.before} if now.get(path) != self.before.get(path)}
-        changed |= {damaged} & self.before.keys()
+        changed |= {path for path in (damaged,) if path in self.before}
         if len(changed) > 4 or not changed <= self.before.keys() & now.keys() or any(p.is_symlink() for p in changed):
             shutil.rmtree(self.out)
             _copy(self.copy, self.out)

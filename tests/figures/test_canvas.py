@@ -3,6 +3,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
 from oceanpath.errors import ArtifactError
@@ -64,13 +66,25 @@ def test_wrapped_lines_fit_and_are_complete(text, width):
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
 
 
+def title_of(figure: Figure) -> Text:
+    (title,) = figure.texts
+    return title
+
+
+def size_of(title: Text) -> float:
+    size = title.get_fontsize()
+    assert isinstance(size, float)
+    return size
+
+
 def test_a_title_that_does_not_fit_is_wrapped(tmp_path):
     with drawing(tmp_path / "a.png", 2, 2) as figure:
         heading(figure, "one line\n" + "TCGA-33-6738-01Z-00-DX6.631ec263-2df0-4d13-982b-14db382a2532")
-        text, size = figure._suptitle.get_text(), figure._suptitle.get_fontsize()
+        title = title_of(figure)
+        text, size = title.get_text(), title.get_fontsize()
     assert len(text.splitlines()) > 2 and text.startswith("one line\nTCGA-") and size == 6.5
     figure.draw_without_rendering()
-    box = figure._suptitle.get_window_extent()
+    box = title.get_window_extent()
     assert box.x0 >= 0 and box.x1 <= figure.bbox.width
 
 
@@ -85,9 +99,9 @@ def test_a_name_is_not_a_formula(tmp_path, name):
 def test_a_long_title_is_made_smaller_than_a_short_one(tmp_path):
     with drawing(tmp_path / "a.png", 4, 2) as figure:
         heading(figure, "short")
-        short = figure._suptitle.get_fontsize()
+        short = size_of(title_of(figure))
         heading(figure, "TCGA-33-6738-01Z-00-DX6.631ec263-2df0-4d13-982b-14db382a2532")
-        assert figure._suptitle.get_fontsize() < short == 9
+        assert size_of(title_of(figure)) < short == 9
 
 
 def test_dollar_signs_in_names_are_dollar_signs(tmp_path):

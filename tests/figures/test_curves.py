@@ -29,7 +29,9 @@ def drawings(path):
             path, [CurveLine(LONG, X, X), CurveLine(LONG + "!", X, X)], "t", "36 slides"
         ),
         "one fold": lambda: draw_learning(path, [Losses("fold 0", [1.0, None, 0.5], [1.0, 0.9, 0.8], 2)], "Losses"),
-        "five folds": lambda: draw_learning(path, [Losses(f"fold {i}", X, X[::-1], i) for i in range(5)], "Losses"),
+        "five folds": lambda: draw_learning(
+            path, [Losses(f"fold {i}", list(X), list(X[::-1]), i) for i in range(5)], "Losses"
+        ),
         "probabilities": lambda: draw_probabilities(path, {"a": X, "b": X**2}, "p"),
         "confusion": lambda: draw_confusion(path, np.array([[5, 1], [0, 3]]), ["neg", "pos"]),
         "confusion of many": lambda: draw_confusion(path, np.eye(8, dtype=int), [f"class {i}" for i in range(8)]),
@@ -56,7 +58,7 @@ def test_without_a_curve_the_figure_says_so(tmp_path, draw):
 
 def labels(draw, *arguments):
     """The texts of the legend that a function of `curves` draws."""
-    seen = []
+    seen: list[str] = []
 
     def keep(figure):
         seen.extend(text.get_text() for legend in figure.legends for text in [legend.get_title(), *legend.get_texts()])

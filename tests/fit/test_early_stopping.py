@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 
 from oceanpath.fit.early_stopping import BestWeights
 
 
-def offered(best: BestWeights, scores: list[float] | list[tuple[float, ...]]) -> list[bool]:
+def offered(best: BestWeights, scores: Sequence[float | tuple[float, ...]]) -> list[bool]:
     module = torch.nn.Linear(1, 1)
     stops = []
     for epoch, score in enumerate(scores):

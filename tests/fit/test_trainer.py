@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.batching.sampler import BatchSampler
-from oceanpath.bags.dataset import BagDataset, collate
+from oceanpath.bags.dataset import Bag, BagDataset, collate
 from oceanpath.errors import StageError
 from oceanpath.fit import trainer
 from oceanpath.fit.objectives.classification import ClassificationObjective
@@ -82,7 +82,7 @@ def test_the_loss_falls_and_the_classes_come_apart(store: Store) -> None:
 def test_reading_ahead_into_reused_memory_changes_no_bit(
     store: Store, monkeypatch: pytest.MonkeyPatch, balance: list[int] | None
 ) -> None:
-    def collated(dataset: BagDataset, batches: BatchSampler) -> DataLoader:
+    def collated(dataset: BagDataset, batches: BatchSampler) -> DataLoader[Bag]:
         own = torch.Generator().manual_seed(0)
         return DataLoader(dataset, batch_sampler=batches, collate_fn=collate, generator=own)
 
@@ -92,7 +92,12 @@ def test_reading_ahead_into_reused_memory_changes_no_bit(
             monkeypatch.setattr(trainer, "loader_of", loader)
         module, dataset = module_of(), BagDataset(store, range(12), LABELS, max_patches=5)
         losses: list[float] = []
-        fit_model(module, dataset, balance, torch.device("cpu"), lambda _, loss, kept=losses: bool(kept.append(loss)))
+
+        def judge(_: int, loss: float, kept: list[float] = losses) -> bool:
+            kept.append(loss)
+            return False
+
+        fit_model(module, dataset, balance, torch.device("cpu"), judge)
         fits.append((losses, weights(module)))
     assert len(fits[0][0]) == QUICK.epochs
     assert fits[0] == fits[1]
@@ -146,11 +151,13 @@ def test_one_bad_batch_is_skipped_and_the_fit_goes_on(store: Store) -> None:
 def rates(module: FitModule) -> list[float]:
     """The learning rate of every step, as it is when the loss is computed."""
     found: list[float] = []
+    assert isinstance(module.objective, ClassificationObjective)
     plain = module.objective._loss
 
     def loss(logits: Tensor, labels: Tensor) -> Tensor:
         optimizer = module.optimizers()
-        found.append(optimizer.param_groups[0]["lr"])  # type: ignore[union-attr]  # one optimiser, not a list
+        assert not isinstance(optimizer, list)
+        found.append(optimizer.param_groups[0]["lr"])
         return plain(logits, labels)
 
     module.objective._loss = loss
@@ -179,12 +186,11 @@ def test_a_skipped_step_advances_the_schedule(store: Store, bad: int) -> None:
     assert found == pytest.approx([QUICK.lr * rate(step, 3, 12) for step in range(12)], rel=1e-12)
 
 
-def test_a_gradient_is_clipped_to_the_norm_that_was_set(store: Store) -> None:
+def test_a_gradient_is_clipped_to_the_norm_that_was_set(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """AdamW hides the size of a gradient, so it is looked at where the optimiser takes it."""
     norms = []
     for clip in (0.01, 1e9):
-        module = module_of(QUICK.model_copy(update={"clip": clip}))
-        module.objective._loss = build_loss("ce", torch.tensor([50.0, 50.0]))
+        module = module_of(QUICK.model_copy(update={"clip": clip}), build_loss("ce", torch.tensor([50.0, 50.0])))
         seen: list[float] = []
 
         def configure(module: FitModule = module, seen: list[float] = seen) -> object:
@@ -198,7 +204,7 @@ def test_a_gradient_is_clipped_to_the_norm_that_was_set(store: Store) -> None:
             optimizer.register_step_pre_hook(look)
             return [optimizer], schedules
 
-        module.configure_optimizers = configure
+        monkeypatch.setattr(module, "configure_optimizers", configure)
         fit(module, store)
         norms.append(seen)
     clipped, free = norms

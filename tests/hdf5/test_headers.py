@@ -175,10 +175,8 @@ def test_a_file_that_was_cut_off_is_told(tmp_path: Path, cut: int) -> None:
 
 
 def test_our_own_files_need_no_library(tmp_path: Path) -> None:
-    told = {
-        field.name: {"str": "uni_v1", "int": 4, "float": 0.5, "bool": False}[field.type]
-        for field in fields(FeatureMeta)
-    }
+    values = {"str": "uni_v1", "int": 4, "float": 0.5, "bool": False}
+    told: dict[str, Any] = {field.name: values[str(field.type)] for field in fields(FeatureMeta)}
     write_features(tmp_path / "a.h5", np.ones((3, 4)), np.ones((3, 2), np.int32), FeatureMeta(**told), np.ones(3))
     assert headers(tmp_path / "a.h5") is not None
     assert read_meta(tmp_path / "a.h5") == FeatureMeta(**told)

@@ -107,7 +107,7 @@ def test_a_tree_of_several_levels_and_rows_in_any_order(tmp_path: Path, libver: 
     ],
 )
 def test_rows_that_were_never_written_are_no_features(
-    tmp_path: Path, name: str, how: dict, says: str, libver: str | None
+    tmp_path: Path, name: str, how: dict[str, Any], says: str, libver: str | None
 ) -> None:
     with h5py.File(tmp_path / "a.h5", "w", libver=libver) as file:
         kept = file.create_dataset("features", (50, 4), "f4", **how)

@@ -6,6 +6,8 @@ import torch
 from oceanpath.models.abmil import ABMIL
 from oceanpath.models.settings import ABMILSettings
 
+from ..narrowing import required
+
 PLAIN = ABMILSettings(input_norm="none", hidden=4, attention=3, dropout=0.5)
 
 
@@ -14,13 +16,14 @@ def test_it_is_equation_9_of_ilse_et_al() -> None:
     torch.manual_seed(0)
     model, h = ABMIL(PLAIN, 5).eval(), torch.randn(6, 5)
     linear = model.patches[2]
+    assert isinstance(linear, torch.nn.Linear)
     patches = torch.relu(h @ linear.weight.T + linear.bias)
     tanh = torch.tanh(patches @ model.tanh_branch.weight.T + model.tanh_branch.bias)
     gate = torch.sigmoid(patches @ model.sigmoid_branch.weight.T + model.sigmoid_branch.bias)
     scores = (tanh * gate) @ model.score.weight[0]
     weights = torch.exp(scores) / torch.exp(scores).sum()
     embedding, attention = model.forward_features(h[None], return_attention=True)
-    torch.testing.assert_close(attention[0], weights)
+    torch.testing.assert_close(required(attention)[0], weights)
     torch.testing.assert_close(embedding[0], weights @ patches)
 
 

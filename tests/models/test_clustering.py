@@ -9,6 +9,8 @@ from oceanpath.models.classifier import WSIClassifier
 from oceanpath.models.clustering import InstanceClustering
 from oceanpath.models.settings import ClamSBSettings
 
+from ..narrowing import required
+
 SMALL = ClamSBSettings(hidden=4, attention=3, instance_weight=0.25, instance_patches=2)
 
 
@@ -62,8 +64,8 @@ def test_the_loss_comes_only_in_training_with_labels_and_is_blended() -> None:
     torch.testing.assert_close(model.blend(slide, output), 0.75 * slide + 0.25 * output.extras["instance_loss"])
     model.blend(slide, output).sum().backward()
     assert model.clustering is not None
-    for layer in (model.clustering.ways, model.aggregator.patches[2]):
-        assert layer.weight.grad.abs().sum() > 0
+    for weight in (model.get_parameter("clustering.ways.weight"), model.get_parameter("aggregator.patches.2.weight")):
+        assert required(weight.grad).abs().sum() > 0
     unlabelled = Batch(batch.features, batch.offsets)
     for other in (model.output_packed(unlabelled), model.eval().output_packed(batch)):
         assert other.extras == {}

@@ -18,7 +18,7 @@ from oceanpath.models import mamba_kernels
 from oceanpath.models.mamba2 import Mamba2
 from oceanpath.models.registry import build_aggregator, parse_model
 from oceanpath.models.settings import BiMambaSettings
-from oceanpath.models.verify.contract import ragged, streamed_is_whole
+from oceanpath.models.verify.contract import ragged, streamed_and_whole_agree
 
 SMALL = {"hidden": 16, "head": 8, "state": 4, "chunk": 24}
 Calls = list[dict[str, Any]]
@@ -77,7 +77,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
         module = ModuleType(name)
         module.__spec__ = ModuleSpec(name, None)
         monkeypatch.setitem(sys.modules, name, module)
-    sys.modules["mamba_ssm.ops.triton.ssd_combined"].mamba_chunk_scan_combined = remember
+    vars(sys.modules["mamba_ssm.ops.triton.ssd_combined"])["mamba_chunk_scan_combined"] = remember
     monkeypatch.setattr(mamba_kernels, "_on_cuda", lambda x: True)
     return seen
 
@@ -118,7 +118,7 @@ def test_one_state_dict_serves_both_and_long_bags_are_streamed_by_the_kernels_to
     batch = ragged([9, 1, 14], 12)
     torch.testing.assert_close(model.forward_packed(batch)[0], other.forward_packed(batch)[0], atol=1e-4, rtol=0)
     assert calls
-    assert not streamed_is_whole(model, batch)
+    assert not streamed_and_whole_agree(model, batch)
     assert any(call.get("initial_states") is not None for call in calls)
 
 
@@ -140,6 +140,6 @@ def test_float64_and_other_devices_are_plain_torch(calls: Calls, monkeypatch: py
 def test_kernels_that_are_asked_for_and_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mamba_kernels, "_on_cuda", lambda x: True)
     monkeypatch.setattr(mamba_kernels, "find_spec", lambda name: None)
-    assert not mamba_kernels.serve("auto", torch.zeros(1))
+    assert not mamba_kernels.are_used("auto", torch.zeros(1))
     with pytest.raises(MissingExtraError, match=r"kernels of mamba-ssm are not installed.*oceanpath\[mamba\]"):
-        mamba_kernels.serve("mamba_ssm", torch.zeros(1))
+        mamba_kernels.are_used("mamba_ssm", torch.zeros(1))

@@ -8,8 +8,9 @@ import torch
 from oceanpath.errors import ExperimentError
 from oceanpath.models.attention import FeedForward
 from oceanpath.models.base import BaseMIL
+from oceanpath.models.perceiver import Perceiver
 from oceanpath.models.registry import build_aggregator, parse_model
-from oceanpath.models.verify.contract import packed_is_padded_is_alone, ragged, streamed_is_whole
+from oceanpath.models.verify.contract import packed_padded_and_single_agree, ragged, streamed_and_whole_agree
 
 DIM = 5
 
@@ -46,13 +47,14 @@ def test_every_read_and_every_run_of_blocks_counts(shared: bool) -> None:
 @pytest.mark.parametrize("more", [{"positions": "fourier"}, {"shared": False}, {"read_heads": 4}], ids=str)
 def test_several_reads_keep_the_laws(more: dict[str, Any]) -> None:
     model, batch = build(reads=3, gated=True, expand=1, **more), ragged([9, 1, 20], DIM, torch.float64)
-    assert not packed_is_padded_is_alone(model, batch)
-    assert not streamed_is_whole(model, batch)
+    assert not packed_padded_and_single_agree(model, batch)
+    assert not streamed_and_whole_agree(model, batch)
 
 
 @torch.no_grad()
 def test_one_read_of_one_block_is_the_formula() -> None:
     model, h = build(layers=1, latents=1, heads=1), torch.randn(1, 7, DIM, dtype=torch.float64)
+    assert isinstance(model, Perceiver)
     embedding, attention = model.forward_features(h, return_attention=True)
     hidden = model.patches(h)
     k, v = model.keys_values(hidden).chunk(2, dim=-1)

@@ -21,7 +21,7 @@ def test_streamed_is_packed_and_reads_no_more_than_a_block_at_once(name: str, mo
     monkeypatch.setattr(streaming, "STREAM_ABOVE", 10)
     monkeypatch.setattr(streaming, "BLOCK", 64)
     seen: list[int] = []
-    model.patches.register_forward_hook(lambda module, given, out: seen.append(len(out)))
+    model.get_submodule("patches").register_forward_hook(lambda module, given, out: seen.append(len(out)))
     streamed, in_blocks = model.forward_packed(batch, return_attention=True)
     assert max(seen) == 64
     torch.testing.assert_close(streamed, whole, atol=1e-12, rtol=0)
@@ -33,4 +33,4 @@ def test_training_is_never_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
     model = build_aggregator(parse_model({"hidden": 16}), 12)
     monkeypatch.setattr(model, "stream", None)
     model.forward_packed(ragged([5, 6], 12))[0].sum().backward()
-    assert model.score.weight.grad is not None
+    assert model.get_parameter("score.weight").grad is not None

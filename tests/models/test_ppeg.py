@@ -4,6 +4,8 @@ import torch
 
 from oceanpath.models.ppeg import PPEG, real_grid
 
+from ..narrowing import required
+
 
 @torch.no_grad()
 def test_ppeg_is_three_convolutions_and_the_patches() -> None:
@@ -27,7 +29,7 @@ def test_on_a_real_grid_neighbours_are_neighbours_in_the_slide_whatever_their_or
 
 
 def test_what_is_a_grid() -> None:
-    cells, height, width = real_grid(torch.tensor([[512, 0], [0, 1024], [1024, 512]]))
+    cells, height, width = required(real_grid(torch.tensor([[512, 0], [0, 1024], [1024, 512]])))
     assert (cells.tolist(), height, width) == ([1, 6, 5], 3, 3)
     assert real_grid(torch.tensor([[7, 7]])) is not None
     assert real_grid(torch.tensor([[0, 0], [5, 0], [12, 0]])) is None  # 7 is no step of 5

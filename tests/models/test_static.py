@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from oceanpath.models.settings import StaticSettings
@@ -21,9 +22,9 @@ def test_mean_and_max_are_torch_s() -> None:
 
 
 @torch.no_grad()
-def test_attention_of_the_maximum_is_the_share_of_dimensions_a_patch_decides() -> None:
+def test_attention_of_the_maximum_is_the_share_of_dimensions_a_patch_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     model = build("max")
-    model.patches = torch.nn.Sequential(torch.nn.Identity())
+    monkeypatch.setattr(model, "patches", torch.nn.Sequential(torch.nn.Identity()))
     h = torch.tensor([[[3.0, 0.0, 1.0, 5.0, 0.0], [1.0, 2.0, 1.0, 0.0, 0.0]]])
     _, attention = model.pool(h, None, None, True)
     torch.testing.assert_close(attention, torch.tensor([[(1 + 0 + 0.5 + 1 + 0.5) / 5, (0 + 1 + 0.5 + 0 + 0.5) / 5]]))

@@ -10,7 +10,7 @@ from oceanpath.bags.batch import Batch
 from oceanpath.models import attention as attend
 from oceanpath.models import streaming
 from oceanpath.models.registry import aggregator_names, build_aggregator, parse_model
-from oceanpath.models.verify.contract import CLOSE, ragged, streamed_is_whole
+from oceanpath.models.verify.contract import CLOSE, ragged, streamed_and_whole_agree
 from oceanpath.models.verify.trial import small
 
 DIM = 12
@@ -29,7 +29,7 @@ def test_no_more_than_a_block_of_patches_is_read_at_once(name: str) -> None:
     torch.manual_seed(0)
     model = build_aggregator(parse_model(small(name)), DIM).eval()
     seen: list[int] = []
-    model.patches.register_forward_hook(lambda module, given, out: seen.append(out.shape[-2]))
+    model.get_submodule("patches").register_forward_hook(lambda module, given, out: seen.append(out.shape[-2]))
     with streaming.limits(10, 64):
         model.forward_packed(ragged([300, 1, 65], DIM))
     assert 60 < max(seen) <= 64
@@ -43,7 +43,7 @@ def test_no_more_than_a_block_of_patches_is_read_at_once(name: str) -> None:
 def test_options_are_streamed_too(raw: dict[str, Any]) -> None:
     torch.manual_seed(0)
     model = build_aggregator(parse_model(raw | {"hidden": 16}), DIM).double().eval()
-    assert not streamed_is_whole(model, ragged([70, 1, 9], DIM, torch.float64))
+    assert not streamed_and_whole_agree(model, ragged([70, 1, 9], DIM, torch.float64))
 
 
 @pytest.mark.parametrize("places", ["square", "grid", "two in a cell"])
@@ -56,7 +56,7 @@ def test_transmil_streams_the_plane_in_bands(n: int, places: str) -> None:
     coords = torch.stack([across % 5, across // 5], dim=1)[torch.randperm(n)].int() * 256
     rows = torch.randn(n, DIM, dtype=torch.float64)
     bag = Batch(rows, torch.tensor([0, n]), None if places == "square" else coords)
-    assert not streamed_is_whole(model, bag)
+    assert not streamed_and_whole_agree(model, bag)
 
 
 @torch.no_grad()

@@ -91,13 +91,14 @@ def _is_docstring(node: ast.AST) -> bool:
 
 def _replacing(parent: ast.AST, name: str, node: ast.AST, new: ast.AST) -> Callable[[], None]:
     def apply() -> None:
+        ast.copy_location(new, node)
         value = getattr(parent, name)
         if isinstance(value, list):
             value[next(i for i, item in enumerate(value) if item is node)] = new
         else:
             setattr(parent, name, new)
 
-    return lambda: (ast.copy_location(new, node), apply())[1]
+    return apply
 
 
 def _changes(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:

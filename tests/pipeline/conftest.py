@@ -24,6 +24,8 @@ from oceanpath.pipeline.status import StepState, forced_steps
 from oceanpath.pipeline.workspace import Workspace
 from oceanpath.settings import Settings, outside, runtime, shared
 
+from ..narrowing import required
+
 HERE = __name__
 ROOT = Path(__file__).resolve().parents[2]
 RUN = """
@@ -70,7 +72,7 @@ def read(settings: ReadSettings, inputs: Inputs, out: Path, progress: Progress) 
     CALLS.append("read")
     if "read" in FAIL:
         raise StageError("fails on request", where="read")
-    text = settings.words.read_text().splitlines()[0]  # only the first line counts: for early cut-off
+    text = required(settings.words).read_text().splitlines()[0]  # only the first line counts: for early cut-off
     (out / "text.txt").write_text(text.upper() if settings.upper else text)
     return Summary(("read it",), {"length": len(text)})
 
@@ -131,23 +133,23 @@ def check(path: Path) -> None:
 
 
 def toy_catalog(version: int = 1) -> Catalog:
-    common = {"check": f"{HERE}:check"}
+    check = f"{HERE}:check"
     return Catalog(
         stages=(
-            Stage("read", 1, ReadSettings, f"{HERE}:read", when="data.words", preflight=f"{HERE}:read_ahead", **common),
+            Stage("read", 1, ReadSettings, f"{HERE}:read", check, when="data.words", preflight=f"{HERE}:read_ahead"),
             Stage(
                 "count",
                 version,
                 CountSettings,
                 f"{HERE}:count",
+                check,
                 needs=("read",),
                 parts=f"{HERE}:parts",
                 part_work=f"{HERE}:count_part",
                 allows="tolerant",
                 preflight=f"{HERE}:count_ahead",
-                **common,
             ),
-            Stage("report", 1, ReportSettings, f"{HERE}:report", needs=("count",), across=("count",), **common),
+            Stage("report", 1, ReportSettings, f"{HERE}:report", check, needs=("count",), across=("count",)),
         ),
         tables={"data": Table(DataTable.model_validate, DataTable)},
         scalars={"seed": 0},

@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from oceanpath.errors import ExperimentError
+from oceanpath.file_digests import xxh3_of_file
 from oceanpath.pipeline import digests
 from oceanpath.pipeline.digests import DigestCache
+
+from ..recording import recorded
 
 
 @pytest.fixture
@@ -67,8 +70,7 @@ def test_a_file_is_its_content_alone(tree: Path, tmp_path: Path) -> None:
 
 def test_what_is_old_is_not_read_again_and_what_is_young_is(tree: Path, tmp_path: Path, monkeypatch) -> None:
     read: list[str] = []
-    real = digests.xxh3_of_file
-    monkeypatch.setattr(digests, "xxh3_of_file", lambda path: read.append(path.name) or real(path))
+    monkeypatch.setattr(digests, "xxh3_of_file", recorded(xxh3_of_file, lambda path: read.append(path.name)))
     cache = DigestCache(tmp_path / "d.sqlite")
     cache.content(tree)
     cache.content(tree)
@@ -95,10 +97,8 @@ def test_nothing_there_is_an_error(tmp_path: Path) -> None:
 def count_looks(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Folders whose files are compared one by one from now on."""
     looked: list[Path] = []
-    real = DigestCache._compute
-    monkeypatch.setattr(
-        DigestCache, "_compute", lambda cache, root, *rest: looked.append(root) or real(cache, root, *rest)
-    )
+    compute = recorded(DigestCache._compute, lambda self, root, *rest: looked.append(root))
+    monkeypatch.setattr(DigestCache, "_compute", compute)
     return looked
 
 
@@ -113,7 +113,7 @@ def test_an_unchanged_folder_is_known_as_a_whole(tree: Path, tmp_path: Path, mon
     whole = cache.content(tree)
     assert looked == []
     assert whole == first == young
-    assert whole.files == {name: digests.xxh3_of_file(tree / name) for name in ("a.bin", "deep/b.bin")}
+    assert whole.files == {name: xxh3_of_file(tree / name) for name in ("a.bin", "deep/b.bin")}
 
 
 @pytest.mark.parametrize("change", ["content", "clock", "inode", "name", "new", "gone", "moved"])

@@ -12,6 +12,8 @@ from oceanpath.errors import ExperimentError
 from oceanpath.pipeline import layers
 from oceanpath.pipeline.experiment import load
 
+from .conftest import CountSettings
+
 
 @pytest.mark.parametrize(
     ("text", "words"),
@@ -25,7 +27,7 @@ from oceanpath.pipeline.experiment import load
         ("[count]\nfactor = 'x'\n", ["[count] factor", "valid integer", "got 'x'"]),
         ("[count\n", ["toy.toml", "not valid TOML"]),
         ('extends = "gone.toml"\n', ["gone.toml", "does not exist"]),
-        ('extends = "toy.toml"\n', ["circle"]),
+        ('extends = "toy.toml"\n', ["cycle"]),
         ("[[variant]]\nread.upper = true\n", ["every [[variant]] needs a name"]),
         ('[[variant]]\nname = "base"\n', ["variant names", "base"]),
         ('[[variant]]\nname = "v"\ncount.factro = 1\n', ["toy.toml variant v [count]", "Did you mean 'factor'"]),
@@ -103,6 +105,7 @@ def test_an_extended_file_is_merged_key_by_key(toy) -> None:
     toy.write('extends = "base.toml"\n[count]\nfactor = 5\n')
     experiment = load(toy.file, toy.catalog)
     made = experiment.base.settings(toy.catalog.stage("count"))
+    assert isinstance(made, CountSettings)
     assert (made.factor, made.letters, made.seed) == (5, "x", 3)
 
 

@@ -24,7 +24,9 @@ def test_the_order_of_keys_moves_nothing(table: dict[str, object]) -> None:
 
 @given(tables, tables)
 @settings(deadline=None)
-def test_two_identities_share_a_fingerprint_only_when_they_are_equal_text(one: dict, two: dict) -> None:
+def test_two_identities_share_a_fingerprint_only_when_they_are_equal_text(
+    one: dict[str, object], two: dict[str, object]
+) -> None:
     assert (fingerprint(one) == fingerprint(two)) == (canonical(one) == canonical(two))
 
 

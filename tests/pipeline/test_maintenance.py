@@ -18,8 +18,10 @@ from oceanpath.pipeline.locks import held, try_lock
 from oceanpath.pipeline.processes import machine
 from oceanpath.pipeline.workspace import MANIFEST
 
+from .conftest import ToyProject
 
-def place(toy, step: str = "report") -> Path:
+
+def place(toy: ToyProject, step: str = "report") -> Path:
     return (toy.folder / "out" / "experiments" / "toy" / step).resolve()
 
 

@@ -37,17 +37,17 @@ def test_stages_without_an_order_keep_that_of_the_catalog(toy: ToyProject) -> No
 
 
 @pytest.mark.parametrize(
-    ("needs", "circle"),
+    ("needs", "cycle"),
     [
         ({"read": ("report",)}, ["read", "report", "count"]),
         ({"read": ("count",)}, ["read", "count"]),
         ({"count": ("count",)}, ["count"]),
     ],
 )
-def test_a_circle_is_named_in_its_order(toy: ToyProject, needs: dict[str, tuple[str, ...]], circle: list[str]) -> None:
-    with pytest.raises(ExperimentError, match="in a circle; got ") as caught:
+def test_a_cycle_is_named_in_its_order(toy: ToyProject, needs: dict[str, tuple[str, ...]], cycle: list[str]) -> None:
+    with pytest.raises(ExperimentError, match="in a cycle; got ") as caught:
         plan_of(toy, **needs)
     names = caught.value.got.split(" -> ")
     assert names[0] == names[-1]
-    start = names.index(circle[0])
-    assert [*names[start:-1], *names[:start]] == circle
+    start = names.index(cycle[0])
+    assert [*names[start:-1], *names[:start]] == cycle

@@ -7,7 +7,9 @@ import os
 import shutil
 import stat
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,8 +21,10 @@ from oceanpath.pipeline.publish import PublishRequest, make, publish
 from oceanpath.pipeline.stage import JOURNAL, Summary
 from oceanpath.pipeline.workspace import MANIFEST, PARTIAL, Workspace, read_manifest
 
+from ..recording import recorded
 
-def order(text: str = "hello", **more: object) -> PublishRequest:
+
+def order(text: str = "hello", **more: Any) -> PublishRequest:
     def write(out: Path) -> Summary:
         (out / "deep").mkdir()
         (out / "deep" / "a.txt").write_text(text)
@@ -218,7 +222,7 @@ def test_what_is_local_is_published_and_sealed_nowhere(tmp_path: Path) -> None:
 
     made = []
     for name in ("here", "there"):
-        one = PublishRequest("toy", "stage", 1, {}, lambda out, name=name: write(out, name))
+        one = PublishRequest("toy", "stage", 1, {}, partial(write, text=name))
         made.append(publish(Workspace(tmp_path / name), one))
         place = Workspace(tmp_path / name).folder("stage", "toy", one.fingerprint)
         assert (place / "local" / "place.txt").read_text() == name
@@ -230,7 +234,8 @@ def test_linked_files_are_sealed_without_being_read(workspace: Workspace, monkey
     first = publish(workspace, order())
     place = workspace.folder("stage", "toy", order().fingerprint)
     read: list[str] = []
-    monkeypatch.setattr("oceanpath.pipeline.publish.xxh3_of_file", lambda path: read.append(path.name) or "0" * 32)
+    digest = recorded(lambda path: "0" * 32, lambda path: read.append(path.name))
+    monkeypatch.setattr("oceanpath.pipeline.publish.xxh3_of_file", digest)
 
     def write(out: Path) -> Summary:
         (out / "linked.txt").hardlink_to(place / "deep" / "a.txt")
@@ -246,7 +251,7 @@ def test_linked_files_are_sealed_without_being_read(workspace: Workspace, monkey
 
 def test_what_was_published_before_is_told_newest_first(workspace: Workspace) -> None:
     assert workspace.earlier("toy") == ()
-    names = []
+    names: list[Path] = []
     for number in range(3):
         made = publish(workspace, PublishRequest("toy", "stage", 1, {"x": number}, order().write))
         place = workspace.folder("stage", "toy", made.fingerprint)
@@ -305,7 +310,7 @@ def test_an_interrupt_leaves_the_journal_and_an_error_leaves_nothing(workspace: 
 
 @pytest.mark.parametrize("what", ["force", "other settings", "prune"])
 def test_what_nobody_goes_on_with_is_removed(workspace: Workspace, what: str) -> None:
-    left, seen = killed_work(workspace, "a third"), []
+    left, seen = killed_work(workspace, "a third"), list[str]()
     if what == "force":
         publish(workspace, journaled(seen), replace=True)
         assert seen == [""]

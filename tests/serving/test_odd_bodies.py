@@ -19,8 +19,22 @@ from .conftest import DIM, Server, start, stop
 ROUNDS = 200
 """Number of bodies per kind, each with its own seed."""
 GOOD = np.arange(3 * DIM, dtype=np.float32).reshape(3, DIM)
-NUMBERS = (0, 1, 2, 3, DIM, -1, -3, -DIM, True, False, 2**31, 2**63, 2**64, 10**30, -(2**63))
-ODD = (*NUMBERS, 1.5, float("inf"), float("nan"), 1e999, "", "3", "\ud800", "\0", None, [], {}, [[]], [None], {"a": 1})
+NUMBERS: tuple[int, ...] = (0, 1, 2, 3, DIM, -1, -3, -DIM, True, False, 2**31, 2**63, 2**64, 10**30, -(2**63))
+TEXTS = ("", "3", "\ud800", "\0")
+ODD: tuple[object, ...] = (
+    *NUMBERS,
+    1.5,
+    float("inf"),
+    float("nan"),
+    1e999,
+    *TEXTS,
+    None,
+    [],
+    {},
+    [[]],
+    [None],
+    {"a": 1},
+)
 TYPES = ("<f2", "<f4", ">f8", "|b1", "<i8", "<U3", "|O", "<c8", "<M8[s]", "|V4", "f", "?", "", "x", "<f16", "<f4,<f4")
 FORMATS = ("application/octet-stream", "application/json", "", "text/plain", "multipart/form-data; boundary=edge", "é/")
 
@@ -34,7 +48,7 @@ def npy_header(draw: random.Random) -> Body:
     few = (1, 3, DIM, -1, -3, -DIM, True, False, 0)
     shape = tuple(draw.choice(few if draw.random() < 0.9 else NUMBERS) for _ in range(draw.choice((1, 2, 2, 2, 3))))
     kind = draw.choice(("<f2", "<f4", ">f8", draw.choice((*TYPES, [("a", "<f4")]))))
-    fields = {"descr": kind, "fortran_order": draw.choice((True, False, False, False, 1, None))}
+    fields: dict[str, object] = {"descr": kind, "fortran_order": draw.choice((True, False, False, False, 1, None))}
     fields["shape"] = draw.choice((*[shape] * 7, list(shape), draw.choice(ODD)))
     if draw.random() < 0.1:
         fields["more"] = 1
@@ -96,10 +110,12 @@ def damaged(whole: bytes, draw: random.Random) -> bytes:
 def json_value(draw: random.Random) -> Body:
     text = draw.choice(("", "toy_encoder", "\ud800", "\0", "é" * 999))
     usual = {"features": GOOD.tolist(), "encoder": text, "coords": [[0, 0], [0, 1], [1, 0]], "slide_id": text}
-    fields = {name: value for name, value in usual.items() if draw.random() < 0.4}
+    fields: dict[str, object] = {name: value for name, value in usual.items() if draw.random() < 0.4}
     fields |= {name: draw.choice(ODD) for name in usual if draw.random() < 0.1}
     if draw.random() < 0.6:
-        rows = [[draw.choice((0, 1.5, *NUMBERS)) for _ in range(DIM)] for _ in range(draw.randrange(1, 3))]
+        rows: list[object] = [
+            [draw.choice((0, 1.5, *NUMBERS)) for _ in range(DIM)] for _ in range(draw.randrange(1, 3))
+        ]
         fields["features"] = draw.choice((GOOD.tolist(), GOOD.tolist(), rows, [*rows, draw.choice(ODD)]))
     return json.dumps(fields).encode(), draw.choice(("application/json", "", "application/json; charset=x"))
 

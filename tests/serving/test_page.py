@@ -18,6 +18,7 @@ from oceanpath.serving import errors
 from oceanpath.serving.errors import RequestError
 from oceanpath.serving.page import web_file
 
+from ..narrowing import required
 from .conftest import DIM, Server
 
 
@@ -125,11 +126,12 @@ def test_colours_show_the_attention_and_not_its_rank(tmp_path: Path) -> None:
         str(page),
     ]
     html = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
-    scales = json.loads(re.search(r"<pre.*?>(.*?)</pre>", html, re.DOTALL)[1].replace("&nbsp;", " "))
+    scales = json.loads(required(re.search(r"<pre.*?>(.*?)</pre>", html, re.DOTALL))[1].replace("&nbsp;", " "))
     linear, logarithmic = scales["false"], scales["true"]
     most, little, half, none = linear["colours"]
     assert (most, half, none) == ("rgb(253,231,37)", "rgb(38,144,137)", "rgb(68,1,84)")
     assert linear["ticks"] == ["0.0 %", "31.1 %", "62.1 %"]
-    assert np.abs(np.subtract(*([int(n) for n in re.findall(r"\d+", c)] for c in (most, little)))).max() > 150
+    brightest, darkest = ([int(n) for n in re.findall(r"\d+", c)] for c in (most, little))
+    assert np.abs(np.subtract(brightest, darkest)).max() > 150
     assert logarithmic["colours"][0] == most and logarithmic["colours"][1] == none and logarithmic["colours"][3] == none
     assert logarithmic["ticks"][0] == "1.9 %" and "Lower attention has the colour of 1.9" in logarithmic["clipped"]

@@ -40,6 +40,7 @@ class Evaluated:
     def wanted(self, slide: str) -> tuple[int, np.ndarray]:
         """The test fold of a slide, and the prediction of its member."""
         row = self.stored.set_index("slide_id").loc[slide]
+        assert isinstance(row, pd.Series)
         return int(row["fold"]), row[[f"prob_{name}" for name in self.classes]].to_numpy(float)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -13,13 +14,19 @@ from PIL import Image
 from oceanpath.errors import ArtifactError, ExperimentError, StageError
 from oceanpath.slides.bounds import Bounds, scanned_bounds
 from oceanpath.slides.contours import find_contours, read_tissue
+from oceanpath.slides.reader import SlideReader
 from oceanpath.slides.resolution import Resolution
 
-READER = SimpleNamespace(
-    path=Path("s.svs"), width=8000, height=4000, mpp=Resolution(0.5, 0.5, "test"), bounds=Bounds(0, 0, 8000, 4000)
-)
+
+def reader_of(bounds: Bounds) -> SlideReader:
+    """What `read_tissue` needs of a reader."""
+    mpp = Resolution(0.5, 0.5, "test")
+    return cast(SlideReader, SimpleNamespace(path=Path("s.svs"), width=8000, height=4000, mpp=mpp, bounds=bounds))
+
+
+READER = reader_of(Bounds(0, 0, 8000, 4000))
 AREA = Bounds(4000, 1000, 3500, 2600)
-OFFSET = SimpleNamespace(**vars(READER) | {"bounds": AREA})
+OFFSET = reader_of(AREA)
 BOX = [[1600, 800], [3200, 800], [3200, 2400], [1600, 2400], [1600, 800]]
 HOLE = [[2000, 1200], [2400, 1200], [2400, 1600], [2000, 1600], [2000, 1200]]
 
@@ -151,7 +158,7 @@ def test_contours_in_slide_coordinates_stay(tmp_path: Path) -> None:
     [((2000, 1000, 3000, 2000), "the slide's and the scanned area's"), ((0, 0, 8000, 4000), "neither the slide's nor")],
 )
 def test_an_unclear_origin_names_the_key(tmp_path: Path, corners: tuple[int, ...], says: str) -> None:
-    reader = SimpleNamespace(**vars(READER) | {"bounds": Bounds(300, 300, 7000, 3000)})
+    reader = reader_of(Bounds(300, 300, 7000, 3000))
     path = save(tmp_path / "s.geojson", box(*corners))
     with pytest.raises(StageError, match=rf"s\.geojson.*{says}.*extract\.tissue_origin"):
         read_tissue(path, reader, 128.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -14,18 +15,17 @@ from hypothesis import strategies as st
 from oceanpath.errors import ExperimentError, StageError
 from oceanpath.slides.grid import SNAP, plan_grid, select_patches, tissue_fractions
 from oceanpath.slides.patches import read_patches
-from oceanpath.slides.reader import open_slide
+from oceanpath.slides.reader import SlideReader, open_slide
 from oceanpath.slides.resolution import Resolution
 from oceanpath.slides.tissue import Tissue, find_tissue
 
 
-def slide(
-    width: int, height: int, mpp: tuple[float, float], downsamples: tuple[float, ...] = (1.0,)
-) -> SimpleNamespace:
+def slide(width: int, height: int, mpp: tuple[float, float], downsamples: tuple[float, ...] = (1.0,)) -> SlideReader:
     """What the geometry needs of a reader."""
-    return SimpleNamespace(
+    reader = SimpleNamespace(
         path=Path("s.svs"), width=width, height=height, mpp=Resolution(*mpp, "test"), level_downsamples=downsamples
     )
+    return cast(SlideReader, reader)
 
 
 @settings(deadline=None, max_examples=150)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -146,7 +147,12 @@ def test_undecodable_parts_of_an_overview_are_white_and_counted(tmp_path: Path) 
 
 
 def test_sixteen_bits_of_which_twelve_are_used_are_refused(tmp_path: Path) -> None:
-    cm = {"resolution": (2e4, 2e4), "resolutionunit": "CENTIMETER", "photometric": "rgb", "tile": (256, 256)}
+    cm: dict[str, Any] = {
+        "resolution": (2e4, 2e4),
+        "resolutionunit": "CENTIMETER",
+        "photometric": "rgb",
+        "tile": (256, 256),
+    }
     bright = np.full((512, 512, 3), 240, np.uint16)
     tifffile.imwrite(tmp_path / "full.tif", bright * 257, **cm)
     tifffile.imwrite(tmp_path / "twelve.tif", bright * 16, **cm)
@@ -160,7 +166,12 @@ def test_colours_are_converted_by_the_slides_profile_on_request(tmp_path: Path) 
     swapped = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     swapped = swapped.replace(b"rXYZ", b"tmp!").replace(b"bXYZ", b"rXYZ").replace(b"tmp!", b"bXYZ")  # red is blue
     pixels = np.full((512, 512, 3), (200, 100, 40), np.uint8)
-    cm = {"resolution": (2e4, 2e4), "resolutionunit": "CENTIMETER", "photometric": "rgb", "tile": (256, 256)}
+    cm: dict[str, Any] = {
+        "resolution": (2e4, 2e4),
+        "resolutionunit": "CENTIMETER",
+        "photometric": "rgb",
+        "tile": (256, 256),
+    }
     tifffile.imwrite(tmp_path / "icc.tif", pixels, iccprofile=swapped, **cm)
     with open_slide(tmp_path / "icc.tif") as slide:
         assert slide.colour_profile and (slide.read(0, 0, 0, 8, 8) == (200, 100, 40)).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Generator
 
 import pytest
 import torch
@@ -29,6 +30,7 @@ def test_the_number_of_waiting_results_is_limited() -> None:
     next(results)
     time.sleep(0.05)
     assert len(begun) <= 4
+    assert isinstance(results, Generator)
     results.close()
 
 

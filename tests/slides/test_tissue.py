@@ -84,7 +84,8 @@ def faded(rgb: np.ndarray, left: float) -> np.ndarray:
     """`left` of every pixel's optical density against the glass, and the noise of a camera, which does not fade."""
     glass = np.median(rgb[glass_pixels(rgb_to_lab(rgb))], axis=0)
     noise = np.random.default_rng(0).normal(0, 1, (*rgb.shape[:2], 1))
-    return np.clip(np.rint(glass * (np.maximum(rgb, 1) / glass) ** left + noise), 0, 255).astype(np.uint8)
+    values: np.ndarray = np.clip(np.rint(glass * (np.maximum(rgb, 1) / glass) ** left + noise), 0, 255)
+    return values.astype(np.uint8)
 
 
 @settings(deadline=None, max_examples=15)

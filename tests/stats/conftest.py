@@ -2,11 +2,14 @@
 
 import csv
 import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from oceanpath.stats.estimate import Estimate
 from oceanpath.stats.panel import evaluate
 from oceanpath.stats.resample import draw_patients
 
@@ -14,14 +17,14 @@ PUBLISHED = Path(__file__).resolve().parents[2] / "../shared/data/stats_validati
 
 
 @pytest.fixture(scope="session")
-def published():
+def published() -> Any:
     if not PUBLISHED.is_dir():
         pytest.skip("the published reference values are not beside the project")
     return json.loads((PUBLISHED / "reference_values.json").read_text())
 
 
 @pytest.fixture(scope="session")
-def asah():
+def asah() -> dict[str, np.ndarray]:
     """pROC's aSAH table: outcome Poor, and three markers."""
     if not PUBLISHED.is_dir():
         pytest.skip("the published reference values are not beside the project")
@@ -35,10 +38,12 @@ def asah():
 
 
 @pytest.fixture
-def cohort():
+def cohort() -> Callable[..., tuple[np.ndarray, np.ndarray, list[str]]]:
     """Builds labels, probabilities [n, C] and patients with an informative model."""
 
-    def build(n, classes=2, seed=0, per_patient=1, decimals=None):
+    def build(
+        n: int, classes: int = 2, seed: int = 0, per_patient: int = 1, decimals: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray, list[str]]:
         rng = np.random.default_rng(seed)
         patient = np.arange(n) // per_patient
         labels = rng.permutation(np.arange(patient.max() + 1) % classes)[patient]
@@ -54,10 +59,17 @@ def cohort():
 
 
 @pytest.fixture
-def estimates():
+def estimates() -> Callable[..., Mapping[str, Estimate]]:
     """All metrics of a table of predictions, each with its interval."""
 
-    def build(labels, probs, patients, folds=None, resamples=2000, seed=42):
+    def build(
+        labels: np.ndarray,
+        probs: np.ndarray,
+        patients: Sequence[str],
+        folds: np.ndarray | None = None,
+        resamples: int = 2000,
+        seed: int = 42,
+    ) -> Mapping[str, Estimate]:
         drawn = draw_patients(patients, labels, resamples=resamples, seed=seed)
         return evaluate(labels, probs, drawn, folds).estimates()
 

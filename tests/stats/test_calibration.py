@@ -42,11 +42,15 @@ def test_published_ece():
     assert ece([0, 0, 1, 1, 1], columns([0.25, 0.25, 0.55, 0.75, 0.75]), 2) == pytest.approx(0.29, abs=1e-9)
 
 
+def ids(patients: int) -> list[str]:
+    return [f"p{number}" for number in range(patients)]
+
+
 def test_perfect_calibration_is_zero_and_every_bin_is_used():
     p = np.repeat(np.arange(10) / 10 + 0.05, 20)
     y = np.concatenate([np.arange(20) < round(20 * q) for q in np.arange(10) / 10 + 0.05]).astype(int)
     assert ece(y, columns(p)) == pytest.approx(0, abs=1e-12)
-    assert len(reliability(y.astype(float), p, range(200)).count) == 10  # not only the five bins above one half
+    assert len(reliability(y.astype(float), p, ids(200)).count) == 10  # not only the five bins above one half
 
 
 def test_edges_belong_to_the_bin_below_and_the_ends_are_kept():
@@ -64,11 +68,11 @@ def test_many_classes_judge_the_decided_class(cohort):
 def test_an_interval_is_wilsons_and_counts_patients():
     """Newcombe (1998), table I: 81 of 263 gives 0.2553 to 0.3662, 0 of 20 gives 0 to 0.1611."""
     y = np.r_[np.ones(81), np.zeros(182)]
-    found = reliability(y, np.full(263, 0.3), range(263))
+    found = reliability(y, np.full(263, 0.3), ids(263))
     assert (found.low[0], found.high[0]) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    nothing = reliability(np.zeros(20), np.full(20, 0.3), range(20))
+    nothing = reliability(np.zeros(20), np.full(20, 0.3), ids(20))
     assert (nothing.low[0], nothing.high[0]) == pytest.approx((0, 0.1611), abs=5e-5)
-    five_each = reliability(np.repeat(y, 5), np.full(263 * 5, 0.3), np.repeat(np.arange(263), 5))
+    five_each = reliability(np.repeat(y, 5), np.full(263 * 5, 0.3), [name for name in ids(263) for _ in range(5)])
     assert (five_each.low[0], five_each.high[0]) == pytest.approx((found.low[0], found.high[0]))
     assert five_each.count[0] == 263 * 5
 

@@ -30,10 +30,11 @@ def p_values(random, seed):
     labels, a, b, patients = two_equal_models(random)
     one, two = (patient_rows(patients, labels, probs) for probs in (a, b))
     drawn = draw_patients(patients, labels, resamples=199, seed=seed)
+    ours, theirs = (bootstrap([ranking_measure(labels, p)], drawn) for p in (a, b))
     return {
         "delong": delong_test(one.labels == 1, one.probs[:, 1], two.probs[:, 1]).p,
         "mcnemar": mcnemar_test(decide(one.probs) == one.labels, decide(two.probs) == two.labels).p,
-        "bootstrap": paired_difference(*(bootstrap([ranking_measure(labels, p)], drawn) for p in (a, b))).p,
+        "bootstrap": paired_difference(ours, theirs).p,
     }
 
 

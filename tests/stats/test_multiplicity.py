@@ -5,13 +5,15 @@ from hypothesis import strategies as st
 from oceanpath.errors import StageError
 from oceanpath.stats.multiplicity import holm
 
+from ..narrowing import required
+
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 @settings(deadline=None, max_examples=60)
 def test_it_lies_between_the_raw_value_and_bonferroni_and_keeps_the_order(p):
     found = holm(p)
     assert all(raw <= adjusted <= min(1, raw * len(p)) + 1e-12 for raw, adjusted in zip(p, found, strict=True))
-    ranked = [adjusted for _, adjusted in sorted(zip(p, found, strict=True))]
+    ranked = [required(adjusted) for _, adjusted in sorted(zip(p, found, strict=True))]
     assert ranked == sorted(ranked)
 
 

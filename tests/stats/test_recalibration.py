@@ -18,6 +18,7 @@ def rows(n: int, seed: int, intercept: float, slope: float) -> tuple[np.ndarray,
 @pytest.mark.parametrize(("intercept", "slope"), [(0.0, 1.0), (-0.7, 0.5), (0.4, 2.0)])
 def test_the_two_numbers_of_many_rows_are_found(intercept, slope):
     found = recalibrate(*rows(50_000, 1, intercept, slope))
+    assert isinstance(found, Recalibration)
     assert found.intercept == pytest.approx(intercept, abs=0.05)
     assert found.slope == pytest.approx(slope, abs=0.05)
 
@@ -41,7 +42,8 @@ def test_it_is_the_maximum_of_the_likelihood(n, seed):
 
 def test_calibrated_probabilities_of_0_and_1_are_taken_for_nearly_so():
     outcome, score = np.array([0.0, 1.0, 1.0, 0.0, 1.0, 0.0]), np.array([0.0, 1.0, 0.0, 1.0, 0.6, 0.4])
-    assert np.isfinite([recalibrate(outcome, score).intercept, recalibrate(outcome, score).slope]).all()
+    found = recalibrate(outcome, score)
+    assert isinstance(found, Recalibration) and np.isfinite([found.intercept, found.slope]).all()
     assert Recalibration(0.0, 1.0).apply(np.array([0.0, 0.5, 1.0])) == pytest.approx([CLIP, 0.5, 1 - CLIP])
 
 
@@ -57,4 +59,5 @@ def test_calibrated_probabilities_of_0_and_1_are_taken_for_nearly_so():
     ],
 )
 def test_why_there_is_none(outcome, score, reason):
-    assert reason in recalibrate(np.array(outcome, float), np.array(score))
+    found = recalibrate(np.array(outcome, float), np.array(score))
+    assert isinstance(found, str) and reason in found

@@ -27,7 +27,7 @@ def names(path: Path) -> set[str]:
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
         if isinstance(body := getattr(node, "body", None), list):
-            node.body = [line for line in body if not _is_text(line)]  # type: ignore[attr-defined]  # it has one
+            body[:] = [line for line in body if not _is_text(line)]
     found = set()
     for node in ast.walk(tree):
         found |= {str(getattr(node, key)) for key in ("id", "attr", "arg", "name") if getattr(node, key, None)}

@@ -1,1 +1,1 @@
-"""The bundle: its files, the facts in `bundle.json`, and the hashed ids of its training slides."""
+"""The bundle: its files, the metadata in `bundle.json`, and hashes of its training slides."""

@@ -19,7 +19,7 @@ class Facts(BaseModel):
 
 
 class Capping(Facts):
-    """Which patches of a longer bag the model sees; drawn by slide id, as they were for the evaluation."""
+    """Sampling of patches from longer bags: seeded by slide id, as for the evaluation."""
 
     max_patches: int = Field(ge=1)
     strategy: Literal["spatial_stratified", "random"]
@@ -27,18 +27,18 @@ class Capping(Facts):
     """Cells per side of the grid of `spatial_stratified`."""
     seed: int
     golden_rows: list[int]
-    """The rows that `oceanpath.bags.cap.golden_rows` draws with this strategy, grid and seed."""
+    """The rows that `oceanpath.bags.cap.golden_rows` selects with this strategy, grid and seed."""
 
 
 class Contract(Facts):
-    """Requirements on the features. None or an empty text means that it was not recorded."""
+    """Requirements on the features. None or an empty text: not recorded."""
 
     encoder: str
     feature_dim: int = Field(ge=1)
     dtype: Literal["float16", "bfloat16", "float32"] = "float32"
     """The precision of the features in training and evaluation; others are rounded to it."""
     coords: Coords = "unused"
-    """Coordinates of the patches: the model reads them, only the cap does (for longer bags), or nothing does."""
+    """Coordinates of the patches: read by the model, only by the cap (for longer bags), or by neither."""
     cap: Capping | None = None
     patch_px: int | None = None
     """Side of a patch at `target_mpp`, pixels."""
@@ -51,13 +51,13 @@ class Contract(Facts):
     encoder_revision: str = ""
     weights_sha256: str = ""
     extraction: dict[str, Any] | None = None
-    """Settings of `oceanpath extract` that made the features; None if they have another origin."""
+    """Settings with which `oceanpath extract` computed the features; None if another program did."""
     given: tuple[str, ...] = ()
-    """What was given to the extraction as files, which a new slide needs too: tissue, coords, weights."""
+    """Input files of the extraction that a new slide needs too: tissue, coords, weights."""
 
 
 class MemberFacts(Facts):
-    """One fold's model. Its temperature and threshold come from its inner validation rows alone."""
+    """The model of one fold. Its temperature and threshold are determined on its inner validation rows only."""
 
     fold: int
     n_val: int
@@ -65,9 +65,9 @@ class MemberFacts(Facts):
     reason: str = ""
     """Why the temperature is 1 if it could not be fitted."""
     raw_threshold: float | None = None
-    """On the last class's probability before the temperature."""
+    """Threshold on the probability of the last class, before temperature scaling."""
     threshold: float | None = None
-    """The same threshold on the probability after the temperature."""
+    """The same threshold after temperature scaling."""
 
 
 class Calibration(Facts):
@@ -87,7 +87,7 @@ class ThresholdFacts(Facts):
 
 
 class ParityCase(Facts):
-    """Largest absolute difference to eager torch over all outputs, for one format and shape."""
+    """Largest absolute difference from eager PyTorch over all outputs, for one format and shape."""
 
     format: Literal["onnx", "torchscript"]
     batch: int
@@ -96,35 +96,35 @@ class ParityCase(Facts):
 
 
 class StoredParity(Facts):
-    """Test predictions that training stored, computed again from the exported files."""
+    """Comparison of stored test predictions with those of the exported files."""
 
     rows: int
-    """Slides that were computed again, each by the member that tested it."""
+    """Number of slides that were predicted again, each by the member of its test fold."""
     total: int
-    """Stored test predictions."""
+    """Number of stored test predictions."""
     differences: dict[str, float]
     """Format → largest absolute difference of a probability."""
     elsewhere: int = 0
-    """Rows that the torch model on this CPU does not reproduce within the tolerance: they were computed on another
-    device. The exported files equal the torch model on this CPU for these rows."""
+    """Number of predictions that PyTorch on this CPU does not reproduce within the tolerance, because they were
+    computed on another device. For these the exported files are compared with PyTorch on this CPU."""
     elsewhere_difference: float = 0.0
-    """Largest difference between the torch model on this CPU and those rows."""
+    """Largest difference between PyTorch on this CPU and these predictions."""
 
 
 class Parity(Facts):
-    """The checks that ran before the bundle was written."""
+    """Results of the comparisons before the bundle was published."""
 
     tolerance: float
     worst: float
-    """Largest difference of the exported files to eager torch, over `cases`."""
+    """Largest difference of the exported files from eager PyTorch over `cases`."""
     cases: list[ParityCase]
     stored: StoredParity
 
 
 class Golden(Facts):
-    """A known result: the probabilities of `golden_bag(patches, feature_dim)`, tested wherever the bundle is loaded.
+    """A known result: the probabilities of `golden_bag(patches, feature_dim)`, compared whenever the bundle is loaded.
 
-    Where coordinates are required, they are `golden_coords(patches)`.
+    If coordinates are required, they are `golden_coords(patches)`.
     """
 
     patches: int
@@ -142,7 +142,7 @@ class CohortFacts(Facts):
 
 
 class EstimateFacts(Facts):
-    """One number of the evaluation with its interval; null with a reason when undefined."""
+    """One metric of the evaluation with its interval; null with a reason if it is undefined."""
 
     value: float | None
     low: float | None = None
@@ -152,7 +152,7 @@ class EstimateFacts(Facts):
 
 
 class Performance(Facts):
-    """Out-of-fold estimates. `meaning` states what they estimate."""
+    """Out-of-fold estimates; `meaning` states what they estimate."""
 
     meaning: str
     selected: bool

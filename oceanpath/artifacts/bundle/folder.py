@@ -3,18 +3,18 @@
     model.onnx             one file; features [batch, n, D] float32, and coords [batch, n, 2] float32 only where the
                            contract requires coordinates → probabilities [batch, C], attention [batch, n],
                            member_logits [members, batch, C] (before temperature)
-    model.ts               the same function as TorchScript, inputs and outputs in the same order; only when asked for
-    bundle.json            the facts of `BundleFacts`: classes, contract, calibration, thresholds, parity, digests
-    training_slides.json   hashes by which a slide of the training cohort is recognised
-    MODEL_CARD.md          the facts for people
+    model.ts               the same function as TorchScript, inputs and outputs in the same order; only if requested
+    bundle.json            the fields of `BundleFacts`: classes, contract, calibration, thresholds, parity, digests
+    training_slides.json   hashes by which slides of the training cohort are recognised
+    MODEL_CARD.md          the model card
 
-Features are rounded to the contract's dtype, and bags longer than the contract's cap are cut to it, before the model
-is run: `oceanpath predict` and `oceanpath serve` do both. Coordinates are level-0 pixels, x then y, top-left corners
-of the patches; as whole numbers below 2^24 they are exact in float32.
+Features must be rounded to the contract's dtype, and bags longer than the contract's cap sampled down to it, before the
+model is run; `oceanpath predict` and `oceanpath serve` do both. Coordinates are level-0 pixels, x then y, top-left
+corners of the patches; as whole numbers below 2^24 they are exact in float32.
 
 `probabilities` is the mean over the members of their softmax at their own temperature; `attention` is the mean of the
-members' attention, non-negative, and sums to 1 over the n patches. bundle.json holds the sha256 of every other file and
-of itself, so any changed byte is detected.
+members' attention, non-negative, and sums to 1 over the n patches. bundle.json contains the sha256 of every other file
+and of itself, so any changed byte is detected.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ GOLDEN_PITCH = 256
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle whose digests were compared, with the bytes of its ONNX model and its training slides."""
+    """A verified bundle, with the bytes of its ONNX model and its training slides."""
 
     path: Path
     facts: BundleFacts
@@ -55,7 +55,7 @@ class Bundle:
 
 
 def golden_bag(patches: int, dim: int) -> NDArray[np.float32]:
-    """A bag [patches, dim] float32, equal on every machine: bell-shaped, mean 0, variance 1, no two rows equal.
+    """A bag [patches, dim] float32, the same on every machine: bell-shaped, mean 0, variance 1, no two rows equal.
 
     Each number is the sum of the four 16-bit parts of a 64-bit hash of its index, so it is rounded only once. The hash
     is the finaliser of splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
@@ -76,9 +76,9 @@ def golden_coords(patches: int) -> NDArray[np.float32]:
 
 
 def seal(out: Path, facts: BundleFacts) -> BundleFacts:
-    """Write bundle.json below `out` with the sha256 of the files that are there; returns the facts as written.
+    """Write bundle.json below `out` with the sha256 of the other files; returns its contents.
 
-    Raises: ArtifactError: model.onnx, MODEL_CARD.md or training_slides.json is not there yet.
+    Raises: ArtifactError: model.onnx, MODEL_CARD.md or training_slides.json is missing.
     """
     present = [name for name in (*NEEDED, TORCHSCRIPT) if (out / name).is_file()]
     if missing := set(NEEDED) - set(present):
@@ -88,16 +88,16 @@ def seal(out: Path, facts: BundleFacts) -> BundleFacts:
 
 
 def write_facts(out: Path, facts: BundleFacts) -> BundleFacts:
-    """Write bundle.json below `out` under its own digest; returns the facts as written."""
+    """Write bundle.json below `out` with its own digest; returns its contents."""
     sealed = _sealed(facts)
     (out / FACTS).write_bytes(_render(sealed))
     return sealed
 
 
 def read_facts(path: Path) -> BundleFacts:
-    """The facts of bundle.json below `path`.
+    """The contents of bundle.json below `path`.
 
-    Raises: ArtifactError: missing, of another format, or not byte for byte what `seal` writes.
+    Raises: ArtifactError: missing, of another format, or changed since `seal` wrote it.
     """
     where = path / FACTS
     try:
@@ -109,46 +109,53 @@ def read_facts(path: Path) -> BundleFacts:
         message = (
             f"{error.error_count()} wrong keys, first {_first(error)}" if isinstance(error, ValidationError) else error
         )
-        do = "Give the folder that `oceanpath export` published."
-        raise ArtifactError("no readable bundle.json", where=path, got=message, do=do) from error
+        do = "Name the folder that `oceanpath export` published."
+        raise ArtifactError("bundle.json is missing or cannot be read", where=path, got=message, do=do) from error
     if _render(_sealed(facts)) != raw:
         raise ArtifactError("bundle.json was changed after it was written", where=where, do="Export the model again.")
     return facts
 
 
 def read_bundle(path: Path) -> Bundle:
-    """The bundle below `path`, every file of it compared with its digest before a byte is used.
+    """The bundle below `path`; each file is compared with its digest before it is used.
 
-    Raises: ArtifactError: a file is missing, or differs from its digest.
+    Raises: ArtifactError: a file is missing or differs from its digest.
     """
     facts = read_facts(path)
     if not set(NEEDED) <= set(facts.files) <= {*NEEDED, TORCHSCRIPT}:
-        raise ArtifactError("bundle.json lists other files than a bundle has", where=path, got=sorted(facts.files))
+        raise ArtifactError(
+            "bundle.json lists unexpected files, or not all that are required", where=path, got=sorted(facts.files)
+        )
     contents = {name: _verified(path / name, digest) for name, digest in sorted(facts.files.items())}
     return Bundle(path, facts, contents[ONNX], TrainingSlides.parse(contents[TRAINING]))
 
 
 def check(path: Path) -> None:
-    """Check digests, both parities against the tolerance, and that class counts agree.
+    """Check digests, both comparisons with PyTorch, and that the classes are consistent.
 
     Raises: ArtifactError: a check fails.
     """
     facts = read_bundle(path).facts
     worst = max(facts.parity.worst, *facts.parity.stored.differences.values())
     if worst > facts.parity.tolerance or not facts.parity.cases or not facts.parity.stored.rows:
-        raise ArtifactError("parity was not reached", where=path, expected=facts.parity.tolerance, got=worst)
+        raise ArtifactError(
+            "the exported model differs from PyTorch by more than the tolerance",
+            where=path,
+            expected=facts.parity.tolerance,
+            got=worst,
+        )
     if len(facts.golden.probabilities) != len(facts.classes) or set(facts.cohort.slides_per_class) != set(
         facts.classes
     ):
-        raise ArtifactError("the facts disagree about the classes", where=path, expected=facts.classes)
+        raise ArtifactError("the classes in bundle.json are inconsistent", where=path, expected=facts.classes)
 
 
 def _validate_format(parsed: Any, path: Path) -> None:
-    """Raise if bundle.json has another format: older bundles lack facts that correct predictions need."""
+    """Raise if bundle.json has another format: older bundles lack information that correct predictions need."""
     version = parsed.get("format") if isinstance(parsed, dict) else None
     if isinstance(version, int) and version != FORMAT:
         do = "Export the model again: `oceanpath export -e EXPERIMENT`."
-        raise ArtifactError("a bundle.json of another format", where=path, expected=FORMAT, got=version, do=do)
+        raise ArtifactError("bundle.json has another format", where=path, expected=FORMAT, got=version, do=do)
 
 
 def _verified(path: Path, digest: str) -> bytes:

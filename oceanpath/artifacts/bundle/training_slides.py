@@ -1,4 +1,4 @@
-"""Slides that a model was trained on, as hashes: they identify a slide but do not reveal its name or features.
+"""Hashes of the slides on which a model was trained: they identify a slide without revealing its name or features.
 
     training_slides.json   {"bags": [32 hex digits], "slides": [16 hex digits]}, both sorted
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from oceanpath.errors import ArtifactError
 
 MARKS = 4
-"""Patches of a bag that are hashed; all of them must match, so that patches without tissue are no evidence."""
+"""Number of hashed patches per bag; all must match, so that equal patches without tissue do not suffice."""
 SLIDE_DIGITS = 16
 
 
@@ -34,7 +34,7 @@ class TrainingSlides:
     slides: frozenset[str]
 
     def knows(self, stored: NDArray[Any], slide_digest: str = "") -> bool:
-        """Whether a slide was trained on: features [n, D] as a store would have them, and the digest of the slide."""
+        """Whether a slide is a training slide, by its features [n, D] as stored or by the digest of the slide."""
         if slide_digest[:SLIDE_DIGITS] in self.slides:
             return True
         return bool(np.isin(self.bags, hash_rows(stored)).all(axis=1).any())
@@ -46,7 +46,7 @@ class TrainingSlides:
 
     @classmethod
     def parse(cls, content: bytes) -> TrainingSlides:
-        """The content that `render` wrote. Raises: ArtifactError: it is something else."""
+        """The hashes that `render` wrote. Raises: ArtifactError: the content is not of this form."""
         try:
             parsed = json.loads(content)
             marks = [[int(bag[at : at + 8], 16) for at in range(0, 8 * MARKS, 8)] for bag in parsed["bags"]]

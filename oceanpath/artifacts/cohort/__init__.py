@@ -1,1 +1,1 @@
-"""Tables of a cohort: reading them, matching ids, and every problem of a table at once."""
+"""Tables of a cohort: reading, matching ids, and reporting all problems of a table at once."""

@@ -1,4 +1,4 @@
-"""What can be wrong with the ids of a table."""
+"""Checks of the ids of a table."""
 
 from __future__ import annotations
 
@@ -7,50 +7,52 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import Protocol
 
-from oceanpath.artifacts.cohort.lookalikes import lookalikes, spelled
+from oceanpath.artifacts.cohort.lookalikes import lookalikes, quoted
 from oceanpath.artifacts.cohort.user_tables import UserTable
 from oceanpath.errors import ExperimentError, OceanPathError, shorten_list
 
 FOR_MISSING = frozenset({"na", "n/a", "nan", "none", "null", "<na>", "nat", "#n/a", "?", "-"})
-"""Words that programs write for a missing value; as a patient they would be one patient of many slides."""
+"""Texts that programs write for a missing value; as a patient id they would be one patient with many slides."""
 SCIENTIFIC = re.compile(r"[+-]?\d(?:[.,]\d+)?E[+]\d+", re.IGNORECASE)
-"""What a spreadsheet makes of a long number: its last digits are lost."""
+"""A long number as displayed by a spreadsheet: its last digits are lost."""
 LOST = {
-    "dates": "a spreadsheet made dates of them",
+    "dates": "a spreadsheet converted them to dates",
     "fractions": "they are stored as fractions, whose last zeros are lost",
-    "rounded numbers": "they are stored as numbers too long to be exact",
+    "rounded numbers": "they are stored as numbers that are too long to be exact",
 }
-"""Kind of cells → why ids cannot be read from them."""
+"""Type of the cells → why ids cannot be read from them."""
 
 
 class Target(Protocol):
     """How the cells of the label column are read: a task of `oceanpath.tasks`."""
 
     def read_label(self, cell: str) -> str:
-        """The label that a cell means."""
+        """The label in a cell."""
 
     def label_problems(self, labels: list[str], where: str) -> list[OceanPathError]:
-        """All that is wrong with the labels of a table."""
+        """The problems of the labels of a table."""
 
 
 @dataclass(frozen=True)
 class TableQuery:
-    """What a table is asked for: the names of its columns, and how it is read."""
+    """The names of the columns to read from a table, and options for reading it."""
 
     slide_id: str = "slide_id"
     patient_id: str = "patient_id"
     label: str = "label"
     one_slide_per_patient: bool = False
     target: Target | None = None
-    """How labels are read; None = as they are."""
+    """Reads the labels; None: labels are the text of the cells."""
     distinct_ids: bool = False
     """Whether ids that resemble each other are known to be different."""
     encoding: str = ""
     sheet: str = ""
+    columns: tuple[str, ...] = ()
+    """Names of further columns to read as they are."""
 
 
-def slide_problems(table: UserTable, slides: list[str], question: TableQuery) -> list[OceanPathError]:
-    """Ids that are empty, appear twice, or resemble each other."""
+def slide_problems(table: UserTable, slides: list[str], query: TableQuery) -> list[OceanPathError]:
+    """Problems of slide ids: empty, duplicate, or resembling each other."""
     problems: list[OceanPathError] = []
     if empty := [row for row, name in enumerate(slides) if not name]:
         problems.append(ExperimentError("rows without a slide id", where=table.path, got=table.place(empty)))
@@ -60,22 +62,21 @@ def slide_problems(table: UserTable, slides: list[str], question: TableQuery) ->
         got = shorten_list([f"{twice[0]} ({table.place(rows)})", *twice[1:]])
         what = f"{len(twice)} slide ids appear more than once in the table"
         problems.append(ExperimentError(what, where=table.path, got=got))
-    if not question.distinct_ids:
+    if not query.distinct_ids:
         problems += _duplicate_problems(table, slides, "slide ids")
     return problems
 
 
-def patient_problems(table: UserTable, patients: list[str], question: TableQuery) -> list[OceanPathError]:
-    """Ids that resemble each other, or are a word for a missing value."""
-    if question.distinct_ids:
+def patient_problems(table: UserTable, patients: list[str], query: TableQuery) -> list[OceanPathError]:
+    """Problems of patient ids: resembling each other, or a text for a missing value."""
+    if query.distinct_ids:
         return []
     problems = _duplicate_problems(table, patients, "patient ids")
     if words := [row for row, name in enumerate(patients) if name.casefold() in FOR_MISSING]:
         got = f"{patients[words[0]]!r} in {table.place(words)}"
-        do = (
-            "Leave the cell empty where the patient is not known, or set data.distinct_ids = true if this is a patient."
-        )
-        problems.append(ExperimentError("a word for a missing value is a patient", where=table.path, got=got, do=do))
+        do = "Leave the cell empty if the patient is unknown, or set data.distinct_ids = true if this is a patient id."
+        what = "a text for a missing value is used as a patient id"
+        problems.append(ExperimentError(what, where=table.path, got=got, do=do))
     return problems
 
 
@@ -86,20 +87,20 @@ def _duplicate_problems(table: UserTable, names: list[str], what: str) -> list[O
     rows: dict[str, list[int]] = defaultdict(list)
     for row, name in enumerate(names):
         rows[name].append(row)
-    listed = [" and ".join(f"{spelled(name)} in {table.place(rows[name], 2)}" for name in group) for group in groups]
-    do = "Write each of them in one way, or set data.distinct_ids = true if they are all correct."
+    listed = [" and ".join(f"{quoted(name)} in {table.place(rows[name], 2)}" for name in group) for group in groups]
+    do = "Use one spelling for each id, or set data.distinct_ids = true if all are correct."
     got = f"{len(groups)}: {shorten_list(listed)}"
     return [ExperimentError(f"{what} that resemble each other", where=table.path, got=got, do=do)]
 
 
 def lost_digits(table: UserTable, at: int, key: str) -> list[OceanPathError]:
-    """Ids from which a program has taken digits or zeros."""
-    do = "Store the column as text and write it again from the source."
+    """Ids in which a program has dropped digits or zeros."""
+    do = "Store the column as text, and fill it again from the source."
     if why := LOST.get(table.kinds.get(at, "")):
         shown = shorten_list(list(dict.fromkeys(table.column(at))), 3)
         return [ExperimentError(f"ids cannot be read: {why}", where=f"{table.path} {key}", got=shown, do=do)]
     if rows := [row for row, cell in enumerate(table.column(at)) if SCIENTIFIC.fullmatch(cell)]:
         got = f"{table.column(at)[rows[0]]} in {table.place(rows)}"
-        what = "a spreadsheet has rounded ids"
+        what = "ids were rounded by a spreadsheet"
         return [ExperimentError(what, where=f"{table.path} {key}", got=got, do=do)]
     return []

@@ -1,4 +1,4 @@
-"""Ids of slides and patients: one rule for files and for tables, so that a join means what it says."""
+"""Ids of slides and patients: the same rules for files and tables, so that they can be joined."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from oceanpath.errors import nearest, shorten_list
 FEATURE_SUFFIXES = (".h5", ".hdf5", ".pt", ".pth", ".npy", ".npz", ".zarr", ".parquet")
 SLIDE_SUFFIXES = (".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".dcm")
 CLOSED_SUFFIXES = (".sdpc", ".kfb", ".czi")
-"""Slides that only the vendors' packages read; without those packages they are listed with an error, not skipped."""
+"""Slides that only vendors' packages can read; without these packages they are reported as errors, not skipped."""
 INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]"
@@ -22,9 +22,10 @@ SUFFIXES = (*FEATURE_SUFFIXES, *SLIDE_SUFFIXES, *CLOSED_SUFFIXES)
 
 
 def normal(text: str) -> str:
-    """A text as it is compared: composed (NFC), without invisible characters, each blank a plain one, none at the ends.
+    """A text in the form in which texts are compared.
 
-    These differences are never meant: they come from keyboards, file systems and exports.
+    Composed (NFC), without invisible characters and without leading and trailing spaces; each kind of space is a plain
+    one. Such differences are never intended: they come from keyboards, file systems and exports.
     """
     if text.isascii():
         return text.replace("\0", "").strip()
@@ -35,7 +36,7 @@ def normal(text: str) -> str:
 def slide_id(name: str | PurePath) -> str:
     """The id of a slide from a file name, a path or a table cell: last path element without its known suffix.
 
-    Dots that are no known suffix stay (``TCGA-05-4250-01Z-00-DX1.90f67fdf`` keeps its UUID).
+    Other parts after a dot are kept (``TCGA-05-4250-01Z-00-DX1.90f67fdf`` keeps its UUID).
     """
     text = re.split(r"[/\\]", normal(str(name)).rstrip("/\\"))[-1].strip()
     while True:
@@ -47,17 +48,17 @@ def slide_id(name: str | PurePath) -> str:
 
 
 def describe_missing(missing: Iterable[str], known: Iterable[str], shown: int = 5) -> str:
-    """A readable list of ids that were not found, each with the nearest id that exists."""
-    gone, pool = sorted(missing), list(known)
+    """A list of missing ids for a message, each with the most similar existing id."""
+    names, known = sorted(missing), list(known)
     described = []
-    for name in gone[:shown]:
-        close = nearest(name, pool)
-        described.append(f"{name} (nearest: {close[0]})" if close else name)
-    return shorten_list([*described, *gone[shown:]], shown)
+    for name in names[:shown]:
+        similar = nearest(name, known)
+        described.append(f"{name} (nearest: {similar[0]})" if similar else name)
+    return shorten_list([*described, *names[shown:]], shown)
 
 
 def is_one_file(first: Path, second: Path) -> bool:
-    """Whether two paths lead to one file: nothing is there twice then."""
+    """Whether two paths refer to the same file."""
     try:
         return first.samefile(second)
     except OSError:

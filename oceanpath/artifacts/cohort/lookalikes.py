@@ -1,9 +1,9 @@
-"""Different texts that a reader takes for one: ids that probably differ by typing and not by what they name.
+"""Ids that resemble each other: they probably name the same thing and differ only in spelling.
 
-`oceanpath.artifacts.cohort.ids.normal` removes what is never meant. What remains is ambiguous, so it is reported
-and never decided: upper and lower case, blanks inside, wide letters, Greek and Cyrillic letters that are drawn as Latin
-ones, kinds of dashes and quotes, zeros before a number, ``.0`` behind it. O for 0 and I for 1 do not count: TCGA has
-patients AAR0 and AARO.
+`oceanpath.artifacts.cohort.ids.normal` removes differences that are never intended. The others are ambiguous, so they
+are reported and not resolved: case, inner spaces, full-width letters, Greek and Cyrillic letters that look like Latin
+ones, kinds of dashes and quotation marks, leading zeros of a number, ``.0`` after it. O and 0, or I and 1, are not
+compared: TCGA has patients AAR0 and AARO.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PAIRS = {
     "‘’‚‛′`´ʼ“”„‟″": "''''''''\"\"\"\"\"",
     "․。⁄∕": "..//",
 }
-"""Letters and signs → those of ASCII that they are drawn as (a selection of the confusables of Unicode TR39)."""
+"""Letters and signs → the ASCII characters that they look like (a selection of the confusables of Unicode TR39)."""
 LATIN = str.maketrans("".join(PAIRS), "".join(PAIRS.values()))
 ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
 WHOLE = re.compile(r"(\d+)\.0+")
@@ -30,29 +30,29 @@ WHOLE = re.compile(r"(\d+)\.0+")
 
 def lookalikes(names: Iterable[str]) -> list[tuple[str, ...]]:
     """Groups of different names that resemble each other, each sorted."""
-    known, found = set(names), set[frozenset[str]]()
-    for likeness in (_folded, _drawn):
-        groups: dict[str, list[str]] = defaultdict(list)
-        for name in known:
-            groups[likeness(name)].append(name)
-        found |= {frozenset(group) for group in groups.values() if len(group) > 1}
-    largest = [group for group in found if not any(group < other for other in found)]
+    distinct, groups = set(names), set[frozenset[str]]()
+    for simplify in (_folded, _as_latin):
+        by_form: dict[str, list[str]] = defaultdict(list)
+        for name in distinct:
+            by_form[simplify(name)].append(name)
+        groups |= {frozenset(group) for group in by_form.values() if len(group) > 1}
+    largest = [group for group in groups if not any(group < other for other in groups)]
     return sorted(tuple(sorted(group)) for group in largest)
 
 
-def alike(name: str, known: Iterable[str]) -> list[str]:
-    """Those of the `known` names that `name` looks like and is not."""
-    wanted = {_folded(name), _drawn(name)}
-    return [other for other in known if other != name and wanted & {_folded(other), _drawn(other)}]
+def resembling(name: str, known: Iterable[str]) -> list[str]:
+    """The other names among `known` that `name` resembles."""
+    wanted = {_folded(name), _as_latin(name)}
+    return [other for other in known if other != name and wanted & {_folded(other), _as_latin(other)}]
 
 
-def spelled(text: str) -> str:
-    """A text in quotes; where it has letters beyond ASCII, also with their codes."""
+def quoted(text: str) -> str:
+    """A text in quotation marks, with the code points of non-ASCII letters, if any."""
     return repr(text) if text.isascii() else f"{text!r} ({text!a})"
 
 
 def _folded(text: str) -> str:
-    """Without case, blanks, leading zeros and the ``.0`` of a whole number."""
+    """A text without case, spaces, leading zeros and the ``.0`` of a whole number."""
     plain = unicodedata.normalize("NFKC", text).casefold().replace("i\u0307", "i")
     joined = "".join(plain.split())
     if whole := WHOLE.fullmatch(joined):
@@ -60,5 +60,5 @@ def _folded(text: str) -> str:
     return ZEROS.sub("", joined)
 
 
-def _drawn(text: str) -> str:
+def _as_latin(text: str) -> str:
     return _folded(text.translate(LATIN))

@@ -1,13 +1,13 @@
-"""The label table of a cohort: the slides, their patients and their classes.
+"""The label table of a cohort: slides, their patients and their labels.
 
-Whatever can be wrong with the table alone is found at once: columns that are missing or exist twice, ids that are
-empty, were numbers, or resemble each other, slides that appear twice, labels that are no class.
+All problems of the table are reported at once: missing and duplicate columns, ids that are empty, were converted to
+numbers or resemble each other, duplicate slides, and labels that are not a class.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from oceanpath.artifacts.cohort.checks import TableQuery as TableQuery
@@ -32,77 +32,94 @@ class CohortTable:
     labels: list[str]
     """As `TableQuery.target` reads them."""
     places: list[str]
-    """Where each row is in the file."""
+    """Position of each row in the file."""
     notes: list[str]
-    """What a reader of the table should know."""
+    """Notes on how the table was read."""
     absent: frozenset[str] = frozenset()
-    """Keys of the question of which the table has no column, so that all cells are empty."""
+    """Keys of the query without a column in the table; their cells are empty."""
     problems: Sequence[OceanPathError] = ()
-    """All that is wrong with it."""
+    """Problems of the table."""
+    columns: Mapping[str, list[str]] = field(default_factory=dict)
+    """`TableQuery.columns` → their cells."""
 
 
-def read_slide_ids(path: Path, question: TableQuery) -> list[str]:
+def read_slide_ids(path: Path, query: TableQuery) -> list[str]:
     """The ids of the slides of a table, in its order; "" where a cell is empty.
 
     Raises: ExperimentError: the table cannot be read, or has no such column.
     """
-    table, problems = read_user_table(path, question.encoding, question.sheet), list[OceanPathError]()
-    at = _positions(table, {"slide_id": question.slide_id}, problems)
+    table, problems = read_user_table(path, query.encoding, query.sheet), list[OceanPathError]()
+    at = _positions(table, {"slide_id": query.slide_id}, problems)
     refuse(problems)
     return [slide_id(cell) for cell in table.column(at["slide_id"])]
 
 
-def read_cohort(path: Path, question: TableQuery) -> CohortTable:
+def read_cohort(path: Path, query: TableQuery) -> CohortTable:
     """Read and check a table.
 
     Raises: ExperimentError: it cannot be read, or has no column of slides; any other problem is in `problems`.
     """
-    table, problems = read_user_table(path, question.encoding, question.sheet), list[OceanPathError]()
-    wanted = {"slide_id": question.slide_id, "label": question.label, "patient_id": question.patient_id}
-    if question.one_slide_per_patient:
+    table, problems = read_user_table(path, query.encoding, query.sheet), list[OceanPathError]()
+    wanted = {"slide_id": query.slide_id, "label": query.label, "patient_id": query.patient_id}
+    if query.one_slide_per_patient:
         del wanted["patient_id"]
     at = _positions(table, wanted, problems)
     if "slide_id" not in at:
         refuse(problems)
     slides = [slide_id(cell) for cell in table.column(at["slide_id"])]
-    problems += slide_problems(table, slides, question)
-    patients = slides if question.one_slide_per_patient else [""] * len(slides)
+    problems += slide_problems(table, slides, query)
+    patients = slides if query.one_slide_per_patient else [""] * len(slides)
     if "patient_id" in at:
         patients = table.column(at["patient_id"])
-        problems += patient_problems(table, patients, question)
+        problems += patient_problems(table, patients, query)
     labels = [""] * len(slides)
     if "label" in at:
         labels = table.column(at["label"])
-        if question.target is not None:
-            labels = [question.target.read_label(cell) for cell in labels]
-            problems += question.target.label_problems(labels, f"{table.path} column {question.label}")
+        if query.target is not None:
+            labels = [query.target.read_label(cell) for cell in labels]
+            problems += query.target.label_problems(labels, f"{table.path} column {query.label}")
     problems += [lost for key in at if key != "label" for lost in lost_digits(table, at[key], f"data.{key}")]
+    further = _further_columns(table, query.columns, problems)
     places = [table.place([row]) for row in range(len(slides))]
-    return CohortTable(slides, patients, labels, places, _notes(table, at), frozenset(wanted.keys() - at), problems)
+    absent = frozenset(wanted.keys() - at)
+    return CohortTable(slides, patients, labels, places, _notes(table, at), absent, problems, further)
+
+
+def _further_columns(table: UserTable, names: Sequence[str], problems: list[OceanPathError]) -> dict[str, list[str]]:
+    """Name → cells; columns that are missing, or there twice, are added to `problems`."""
+    found = dict[str, list[str]]()
+    for name in names:
+        with collected(problems):
+            at = table.position(name)
+            if at is None:
+                known = table.names()
+                do = f"Did you mean '{close[0]}'?" if (close := nearest(name, known)) else ""
+                raise ExperimentError(f"no column '{name}'", where=table.path, expected=", ".join(known), do=do)
+            found[name] = table.column(at)
+    return found
 
 
 def _positions(table: UserTable, wanted: dict[str, str], problems: list[OceanPathError]) -> dict[str, int]:
-    """Key → position of its column; columns that are missing, or there twice, are added to `problems`."""
-    found = dict[str, int]()
+    """Key → position of its column; missing and duplicate columns are added to `problems`."""
+    positions = dict[str, int]()
     for key, column in wanted.items():
         with collected(problems):
             at = table.position(column)
             if at is None:
                 raise _no_column(key, column, table)
-            found[key] = at
-    return found
+            positions[key] = at
+    return positions
 
 
 def _no_column(key: str, column: str, table: UserTable) -> ExperimentError:
-    """A missing column, with the one that is probably meant; it is offered, never taken."""
+    """The error for a missing column; it suggests the most likely one, which is never used without being named."""
     names = table.names()
     lower = {name.lower(): name for name in names}
     likely = [lower[name] for name in (column.lower(), key, *ALIASES[key]) if name in lower] or nearest(column, names)
-    do = f'Set data.{key} = "{likely[0]}".' if likely else f"Set data.{key} to the right one."
+    do = f'Set data.{key} = "{likely[0]}".' if likely else f"Set data.{key} to one of them."
     if key == "patient_id":
-        do += " If every slide is another patient, say so: data.one_slide_per_patient = true."
-    do = f"It has {', '.join(names)}. {do}"
-    return ExperimentError(f"no column '{column}' for data.{key}", where=table.path, do=do)
+        do += " If every slide is from another patient, set data.one_slide_per_patient = true."
+    return ExperimentError(f"no column '{column}' for data.{key}", where=table.path, got=", ".join(names), do=do)
 
 
 def _notes(table: UserTable, at: dict[str, int]) -> list[str]:
@@ -110,5 +127,5 @@ def _notes(table: UserTable, at: dict[str, int]) -> list[str]:
     for key in ("slide_id", "patient_id"):
         if key in at and table.kinds.get(at[key]) == "numbers":
             column = normal(table.columns[at[key]])
-            notes.append(f"{table.path.name}: {column} is stored as numbers; zeros before them, if any, are lost")
+            notes.append(f"{table.path.name}: {column} is stored as numbers; leading zeros, if any, are lost")
     return notes

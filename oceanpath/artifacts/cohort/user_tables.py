@@ -1,7 +1,7 @@
-"""A table that a user made: delimited text, a parquet file or an Excel workbook, recognised by its content.
+"""Tables from users: delimited text, a parquet file or an Excel workbook, recognised by its content.
 
-Every cell becomes text as it was written: leading zeros stay, and words such as NA, None or null are words. Missing
-means an empty cell, and nothing else. Texts are compared as `oceanpath.artifacts.cohort.ids.normal` gives them.
+Every cell is read as text: leading zeros are kept, and NA, None and null are ordinary text. Only an empty cell is a
+missing value. Texts are compared in the form of `oceanpath.artifacts.cohort.ids.normal`.
 """
 
 from __future__ import annotations
@@ -15,62 +15,63 @@ from typing import Any
 from oceanpath.artifacts.cohort.ids import normal
 from oceanpath.errors import ExperimentError, shorten_list
 
-FOREIGN: dict[bytes, tuple[str, str]] = {
+OTHER_FORMATS: dict[bytes, tuple[str, str]] = {
     b"\xd0\xcf\x11\xe0": ("an Excel workbook of 1997 to 2003 (.xls)", "Save it as .xlsx or as CSV."),
-    b"\x1f\x8b": ("compressed with gzip", "Unpack it."),
+    b"\x1f\x8b": ("a gzip archive", "Decompress it."),
     b"ARROW1": ("an Arrow or Feather file", "Save it as parquet or CSV."),
     b"SQLite format 3": ("an SQLite database", "Export the table as CSV."),
     b"%PDF": ("a PDF", "Export the table as CSV."),
     b"{\\rtf": ("a rich text document", "Save the table as CSV."),
 }
-"""First bytes → what a file is that is no table for us, and what to do."""
+"""First bytes of files that cannot be read as a table → their format, and what to do."""
 HEAD_BYTES = 1 << 12
-LARGEST = 2**53
-"""Whole numbers from here on are not exact as 64-bit floats."""
+LARGEST_EXACT = 2**53
+"""Larger whole numbers may not be exact as 64-bit floats."""
 
 
 @dataclass(frozen=True)
 class UserTable:
-    """The cells of a table as text, with where each row is in the file."""
+    """The cells of a table as text, and the position of each row in the file."""
 
     path: Path
     columns: Sequence[str]
     """Names of the columns; several may be equal."""
     rows: Sequence[Sequence[str]]
-    """Cells, "" where a cell is empty; as many in each row as there are columns."""
+    """Cells, one per column in each row; "" for an empty cell."""
     numbers: Sequence[int]
-    """Line, or row of a sheet, of each row."""
+    """Line of each row, or its row in a sheet."""
     unit: str = "line"
     """What `numbers` count."""
     how: str = ""
-    """How it was read, where another program might read it otherwise."""
+    """How it was read, if another program might read it differently."""
     kinds: Mapping[int, str] = field(default_factory=dict)
-    """Position of a column → what its cells were, where they were not all texts."""
+    """Position of a column → type of its cells, if not all of them were text."""
 
     def place(self, rows: Sequence[int], shown: int = 5) -> str:
-        """Where rows (by position) are: ``lines 3, 5 and 2 more``."""
+        """The location of rows in the file: ``lines 3, 5 and 2 more``."""
         numbers = [str(self.numbers[row]) for row in rows]
         return f"{self.unit}{'s' if len(numbers) > 1 else ''} {shorten_list(numbers, shown)}"
 
     def position(self, name: str) -> int | None:
-        """Where the column `name` is; None when there is none.
+        """Position of the column `name`; None if there is none.
 
         Raises: ExperimentError: several columns have this name.
         """
         wanted = normal(name)
-        found = [at for at, column in enumerate(self.columns) if normal(column) == wanted]
-        if len(found) > 1:
-            names = " and ".join(f"{self.columns[at]!r} (column {at + 1})" for at in found)
+        positions = [at for at, column in enumerate(self.columns) if normal(column) == wanted]
+        if len(positions) > 1:
+            names = " and ".join(f"{self.columns[at]!r} (column {at + 1})" for at in positions)
             do = "Rename or remove all but one."
-            raise ExperimentError(f"{len(found)} columns have the name '{wanted}'", where=self.path, got=names, do=do)
-        return found[0] if found else None
+            what = f"{len(positions)} columns have the name '{wanted}'"
+            raise ExperimentError(what, where=self.path, got=names, do=do)
+        return positions[0] if positions else None
 
     def column(self, at: int) -> list[str]:
-        """The cells of a column by its position, as they are compared."""
+        """The cells of the column at a position, in the form in which they are compared."""
         return [normal(row[at]) for row in self.rows]
 
     def names(self) -> list[str]:
-        """Names of the columns as they are compared."""
+        """Names of the columns, in the form in which they are compared."""
         return [normal(column) for column in self.columns]
 
 
@@ -79,12 +80,12 @@ def read_user_table(path: Path, encoding: str = "", sheet: str = "") -> UserTabl
 
     Args:
         path: CSV with any usual delimiter and encoding, TSV, parquet or xlsx.
-        encoding: Of delimited text; left out, it is found.
-        sheet: Of a workbook; left out, the only one that is not empty.
+        encoding: Encoding of delimited text; default: detected.
+        sheet: Sheet of a workbook; default: the only one that is not empty.
 
     Raises:
-        ExperimentError: missing, unreadable, empty, or something else than a table; the message names the line.
-        MissingExtraError: a workbook, and openpyxl is not installed.
+        ExperimentError: missing, unreadable, empty or not a table; the message names the line.
+        MissingExtraError: openpyxl is needed for a workbook and is not installed.
     """
     if not path.is_file():
         what = "the table is a folder" if path.is_dir() else "the table does not exist"
@@ -100,9 +101,9 @@ def read_user_table(path: Path, encoding: str = "", sheet: str = "") -> UserTabl
 
 
 def _parsed(path: Path, raw: bytes, encoding: str, sheet: str) -> UserTable:
-    for start, (what, do) in FOREIGN.items():
+    for start, (what, do) in OTHER_FORMATS.items():
         if raw.startswith(start):
-            raise ExperimentError(f"this is no table but {what}", where=path, do=do)
+            raise ExperimentError(f"the file is {what}, not a table", where=path, do=do)
     if raw.startswith(b"PAR1"):
         return _parquet(path)
     if raw.startswith(b"PK\x03\x04"):
@@ -110,15 +111,15 @@ def _parsed(path: Path, raw: bytes, encoding: str, sheet: str) -> UserTable:
 
         return read_workbook(path, raw, sheet)
     if raw[:HEAD_BYTES].lstrip()[:1] == b"<":
-        do = "A download page or a sign-in page was saved in its place; get the table itself, or save it as CSV."
-        raise ExperimentError("this is no table but HTML or XML", where=path, do=do)
+        do = "A download or sign-in page may have been saved instead: download the table itself, or save it as CSV."
+        raise ExperimentError("the file is HTML or XML, not a table", where=path, do=do)
     from oceanpath.artifacts.cohort.delimited import read_delimited
 
     return read_delimited(path, raw, encoding)
 
 
 def _parquet(path: Path) -> UserTable:
-    """A parquet file; what pandas wrote as its index is a column like the others."""
+    """The table in a parquet file; an index that pandas wrote is a column like the others."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -133,7 +134,7 @@ def _parquet(path: Path) -> UserTable:
 
 
 def cell_text(value: Any) -> str:
-    """A typed cell as text: a whole number without a point, "" for none and for NaN."""
+    """A typed cell as text: a whole number without decimal point, "" for None and NaN."""
     if _is_missing(value):
         return ""
     if isinstance(value, float) and value.is_integer():
@@ -144,7 +145,7 @@ def cell_text(value: Any) -> str:
 
 
 def kind_of(cells: Sequence[Any]) -> str:
-    """What the cells of a column are, where they are not all texts: "" for texts, else a word for people."""
+    """The type of a column's cells as a word for messages; "" if all are text."""
     values = [cell for cell in cells if not _is_missing(cell)]
     types = {type(value).__name__ for value in values}
     if types <= {"str", "bytes"}:
@@ -152,11 +153,11 @@ def kind_of(cells: Sequence[Any]) -> str:
     if types & {"date", "datetime", "time", "timedelta", "Timestamp"}:
         return "dates"
     numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
-    if any(isinstance(value, float) and abs(value) >= LARGEST for value in numbers):
+    if any(isinstance(value, float) and abs(value) >= LARGEST_EXACT for value in numbers):
         return "rounded numbers"
     if any(isinstance(value, float) and not value.is_integer() for value in numbers):
         return "fractions"
-    return "numbers" if numbers else "truth values" if "bool" in types else "something else than text"
+    return "numbers" if numbers else "true or false" if "bool" in types else "not text"
 
 
 def _is_missing(value: Any) -> bool:

@@ -14,37 +14,37 @@ from typing import Any
 from oceanpath.artifacts.cohort.user_tables import UserTable, cell_text, kind_of
 from oceanpath.errors import ExperimentError, MissingExtraError
 
-BOOK = "xl/workbook.xml"
-SHEETS = {"application/vnd.oasis.opendocument.spreadsheet": "a LibreOffice spreadsheet (.ods)"}
+WORKBOOK_XML = "xl/workbook.xml"
+OTHER_FORMATS = {"application/vnd.oasis.opendocument.spreadsheet": "a LibreOffice spreadsheet (.ods)"}
 ZERO_FORMAT = re.compile(r"0{2,}")
-"""A number format that shows leading zeros: with 000, the number 7 is shown as 007."""
+"""A number format that displays leading zeros: with 000, the number 7 is displayed as 007."""
 DAMAGE = (
     *(OSError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError),
     *(SyntaxError, RuntimeError, zipfile.BadZipFile, zlib.error),
 )
-"""What openpyxl raises for a damaged workbook; a parser of XML raises a kind of SyntaxError."""
-SHOWN = 5
+"""Exceptions of openpyxl for a damaged workbook; XML parsers raise subclasses of SyntaxError."""
+MAX_SHOWN = 5
 
 
 def read_workbook(path: Path, raw: bytes, sheet: str = "") -> UserTable:
-    """The table in a workbook: of the sheet that is named, else of the only one that is not empty.
+    """The table in a workbook: that of the named sheet, otherwise of the only sheet that is not empty.
 
-    The first row that is not empty names the columns. Numbers that a format shows with leading zeros are read as shown;
-    formulas as their last result.
+    The first row that is not empty contains the column names. Numbers with a format that displays leading zeros are
+    read as displayed; formulas are read as their last result.
 
     Raises:
-        ExperimentError: no workbook, no such sheet, several sheets, or a cell that holds an error.
+        ExperimentError: not a workbook, no such sheet, several sheets, or a cell that contains an error.
         MissingExtraError: openpyxl is not installed.
     """
     _refuse_other(path, raw)
-    pages = {page.title: page for page in _open(path, raw).worksheets}
-    name = sheet or _only_sheet(path, pages)
-    if name not in pages:
-        got = ", ".join(pages)
+    sheets = {sheet.title: sheet for sheet in _open(path, raw).worksheets}
+    name = sheet or _only_sheet(path, sheets)
+    if name not in sheets:
+        got = ", ".join(sheets)
         raise ExperimentError(
             "the workbook has no such sheet", where=path, expected=name, got=got, do="Set data.sheet."
         )
-    rows = {number: cells for number, cells in enumerate(pages[name].iter_rows(), 1) if any(map(_filled, cells))}
+    rows = {number: cells for number, cells in enumerate(sheets[name].iter_rows(), 1) if any(map(_filled, cells))}
     if not rows:
         raise ExperimentError("the sheet is empty", where=path, got=name)
     head, *numbers = rows
@@ -59,7 +59,7 @@ def read_workbook(path: Path, raw: bytes, sheet: str = "") -> UserTable:
         [[_text(rows[number][at]) for at in kept] for number in numbers],
         numbers,
         "row",
-        f"read from the sheet '{name}'" if len(pages) > 1 else "",
+        f"read from the sheet '{name}'" if len(sheets) > 1 else "",
         kinds,
     )
 
@@ -71,10 +71,10 @@ def _refuse_other(path: Path, raw: bytes) -> None:
             names = archive.namelist()
             kind = archive.read("mimetype").decode("ascii", "replace") if "mimetype" in names else ""
     except DAMAGE as error:
-        raise ExperimentError("the workbook is cut off or damaged", where=path, got=error) from error
-    if BOOK not in names:
-        what = SHEETS.get(kind, "a zip archive")
-        raise ExperimentError(f"this is no table but {what}", where=path, do="Save it as CSV or .xlsx.")
+        raise ExperimentError("the workbook is truncated or damaged", where=path, got=error) from error
+    if WORKBOOK_XML not in names:
+        what = OTHER_FORMATS.get(kind, "a zip archive")
+        raise ExperimentError(f"the file is {what}, not a table", where=path, do="Save it as CSV or .xlsx.")
 
 
 def _open(path: Path, raw: bytes) -> Any:
@@ -83,28 +83,28 @@ def _open(path: Path, raw: bytes) -> Any:
     except ImportError as error:
         do = "Install openpyxl with: python -m pip install 'oceanpath[excel]'; or save the table as CSV UTF-8."
         raise MissingExtraError(
-            "this is an Excel workbook, which is read by a package that is not installed",
+            "reading an Excel workbook needs a package that is not installed",
             where=path,
             expected=error.name,
             do=do,
         ) from error
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about charts and rules, which are not read
+            warnings.simplefilter("ignore")  # for charts and rules, which are not read
             return openpyxl.load_workbook(io.BytesIO(raw), data_only=True)
     except DAMAGE as error:
         got = f"{type(error).__name__}: {error}"
         raise ExperimentError("the workbook cannot be read", where=path, got=got, do="Save it as CSV.") from error
 
 
-def _only_sheet(path: Path, pages: Mapping[str, Any]) -> str:
-    used = [name for name, page in pages.items() if any(_filled(cell) for row in page.iter_rows() for cell in row)]
+def _only_sheet(path: Path, sheets: Mapping[str, Any]) -> str:
+    used = [name for name, sheet in sheets.items() if any(_filled(cell) for row in sheet.iter_rows() for cell in row)]
     if len(used) > 1:
         do = f'Set data.sheet, for example to "{used[0]}".'
         raise ExperimentError("the workbook has several sheets", where=path, got=", ".join(used), do=do)
-    if not pages:
+    if not sheets:
         raise ExperimentError("the workbook has no sheet", where=path, do="Save it as CSV.")
-    return (used or list(pages))[0]
+    return (used or list(sheets))[0]
 
 
 def _filled(cell: Any) -> bool:
@@ -112,7 +112,7 @@ def _filled(cell: Any) -> bool:
 
 
 def _value(cell: Any) -> Any:
-    """The value of a cell; one whose format shows leading zeros is a text."""
+    """The value of a cell; a number whose format displays leading zeros becomes text."""
     value = cell.value
     zeros = isinstance(value, int) and ZERO_FORMAT.fullmatch(str(cell.number_format))
     return str(value).zfill(len(cell.number_format)) if zeros else value
@@ -125,4 +125,4 @@ def _text(cell: Any) -> str:
 def _refuse_errors(path: Path, cells: Sequence[Any]) -> None:
     wrong = [f"{cell.coordinate} {cell.value}" for cell in cells if cell.data_type == "e"]
     if wrong:
-        raise ExperimentError("cells hold an error of Excel", where=path, got=", ".join(wrong[:SHOWN]))
+        raise ExperimentError("cells contain an Excel error", where=path, got=", ".join(wrong[:MAX_SHOWN]))

@@ -93,38 +93,40 @@ def causes_named(path: Path) -> Iterator[None]:
 
 
 def refuse_bomb(name: str, nbytes: int, stored: int, path: Path) -> None:
-    """Raise if few stored bytes unpack to implausibly many; called before memory is allocated."""
+    """Raise if stored bytes decompress to implausibly many; called before memory is allocated."""
     if is_implausible(nbytes, stored):
-        got = f"{nbytes} bytes out of {stored}"
-        raise UnreadableError(f"{name} unpacks to implausibly much", where=path, got=got, do="Extract it again.")
+        got = f"{nbytes} bytes from {stored} stored bytes"
+        raise UnreadableError(
+            f"{name} decompresses to an implausible size", where=path, got=got, do="Extract it again."
+        )
 
 
-AGAIN = "Copy or extract the file again."
-OF_ERRNO = {
+REPLACE_FILE = "Copy or extract the file again."
+CAUSE_BY_ERRNO = {
     errno.ENOENT: ("there is no such file", ""),
-    errno.EACCES: ("this user may not read it", "Change its permissions, or run as a user who may."),
-    errno.EPERM: ("this user may not read it", "Change its permissions, or run as a user who may."),
+    errno.EACCES: ("permission denied", "Change its permissions, or run as a user who may read it."),
+    errno.EPERM: ("permission denied", "Change its permissions, or run as a user who may read it."),
     errno.EISDIR: ("it is a folder", ""),
     errno.EIO: ("the disk failed", "Check the disk and the system log."),
-    errno.ESTALE: ("the network disk lost the file", "Run again when the disk is available."),
-    errno.ENOLCK: ("its disk has no file locks", "Set HDF5_USE_FILE_LOCKING=FALSE."),
+    errno.ESTALE: ("the network file system no longer has the file", "Run again when the disk is available."),
+    errno.ENOLCK: ("its file system does not support locks", "Set HDF5_USE_FILE_LOCKING=FALSE."),
 }
-OF_WORDS = (
-    ("unable to lock", "it is locked, or its disk has no file locks", "Set HDF5_USE_FILE_LOCKING=FALSE."),
+CAUSE_BY_TEXT = (
+    ("unable to lock", "it is locked, or its file system has no locks", "Set HDF5_USE_FILE_LOCKING=FALSE."),
     (
         "already open for write",
-        "a program has it open for writing, or ended while it wrote",
-        "Wait until the program has closed it; if none writes to it, run h5clear -s on it or extract it again.",
+        "a program has it open for writing, or ended while writing it",
+        "Wait until the program has closed it; if no program writes to it, run h5clear -s on it or extract it again.",
     ),
-    ("consistency flags", "a program ended while it wrote to it", "Run h5clear -s on it, or extract it again."),
+    ("consistency flags", "a program ended while writing it", "Run h5clear -s on it, or extract it again."),
     (
         "for a feature file",
-        "it has more content than a feature file",
-        "Keep features and coordinates in their own file.",
+        "it contains more than a feature file can",
+        "Store features and coordinates in a file of their own.",
     ),
-    ("file signature not found", "it is not an HDF5 file", "Give the file that the extraction wrote."),
-    ("truncated file", "it is truncated", AGAIN),
-    ("the file ends", "it is truncated", AGAIN),
+    ("file signature not found", "it is not an HDF5 file", "Use the file that the extraction wrote."),
+    ("truncated file", "it is truncated", REPLACE_FILE),
+    ("the file ends", "it is truncated", REPLACE_FILE),
 )
 NO_GLOBAL = re.compile(r"GLOBAL (\S+)")
 """Pattern of torch's message about a class or function that a file would call."""
@@ -133,18 +135,18 @@ NO_GLOBAL = re.compile(r"GLOBAL (\S+)")
 def _cause(error: BaseException) -> tuple[str, str]:
     """Why a file cannot be read, and what to do about it."""
     text = str(error)
-    if isinstance(error, OSError) and error.errno in OF_ERRNO:
-        return OF_ERRNO[error.errno]
+    if isinstance(error, OSError) and error.errno in CAUSE_BY_ERRNO:
+        return CAUSE_BY_ERRNO[error.errno]
     if isinstance(error, MemoryError):
         return "it needs more memory than is available", "Free memory, or leave this slide out."
     if isinstance(error, pickle.UnpicklingError) and (named := NO_GLOBAL.search(text)):
         what = "a numpy array" if named[1].startswith("numpy") else f"an object of {named[1]}"
         do = 'Save tensors instead: torch.save({"features": torch.as_tensor(features)}, path).'
         return f"it contains {what}, which cannot be loaded without running code of the file", do
-    for words, why, do in OF_WORDS:
+    for words, why, do in CAUSE_BY_TEXT:
         if words in text:
             return why, do
-    return "it is truncated or damaged", AGAIN
+    return "it is truncated or damaged", REPLACE_FILE
 
 
 def first_line(error: BaseException) -> str:

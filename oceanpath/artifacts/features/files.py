@@ -8,12 +8,12 @@
 A slide without tissue has N = 0 and the attribute `blank`: it was processed and has no bag.
 
 The reader also accepts float32, float64 (read as float32), a leading axis of length 1, the dataset names of
-`oceanpath.artifacts.features.layouts`, TRIDENT's, CLAM's and AtlasPatch's attributes, `.pt` files that hold one tensor
-or a dictionary of tensors (CLAM), `.npy` and `.npz` arrays, and `.zarr` folders. STAMP's micrometre coordinates become
-pixels if the file states the mpp; otherwise they are left out. `FeatureFile.layout` describes the layout.
+`oceanpath.artifacts.features.layouts`, TRIDENT's, CLAM's and AtlasPatch's attributes, `.pt` files with one tensor
+or a dictionary of tensors (CLAM), `.npy` and `.npz` arrays, and `.zarr` folders. STAMP's coordinates in micrometres are
+converted to pixels if the file states the mpp, and are otherwise ignored. `FeatureFile.layout` describes the layout.
 
-All rows must be in the file itself: virtual datasets, external storage and links into other files are refused by
-name, because a change in another file would go unnoticed. So are rows that were allocated and never written.
+All rows must be in the file itself: virtual datasets, external storage and links into other files are rejected,
+because a change in another file would go unnoticed. Rows that were allocated and never written are rejected too.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ BITS: dict[int, tuple[Any, Any, int]] = {
     4: (np.int32, np.uint32, 0x7F80_0000),
     8: (np.int64, np.uint64, 0x7FF0_0000_0000_0000),
 }
-"""Bytes of a float → its signed and unsigned twins and the bits of infinity (IEEE 754)."""
+"""Bytes of a float → the signed and unsigned integers of this size, and the bits of infinity (IEEE 754)."""
 PIXELS = np.iinfo(np.int32).max
 """Maximum absolute coordinate."""
 Bag = tuple[NDArray[np.floating], NDArray[np.int32] | None]
@@ -59,7 +59,7 @@ class FeatureFile(FeatureLayout):
     stamp: tuple[int, int, int]
     """Size, modification time [ns] and inode when it was scanned."""
     stored: Mapping[str, tuple[tuple[int, ...], str]]
-    """Shape and stored type of the arrays that are read."""
+    """Shape and stored type of the arrays to read."""
     places: CoordsSource
     """Their bytes in the file, if they are stored as in a numpy array."""
 
@@ -90,11 +90,11 @@ def write_features(
         raise ArtifactError("shapes do not agree", where=path, expected=[len(features)], got=f"tissue {tissue.shape}")
     if meta.blank and len(features):
         raise ArtifactError("a blank slide has patches", where=path, got=len(features))
-    with np.errstate(over="ignore"):  # an overflow is inf, which is refused below
+    with np.errstate(over="ignore"):  # an overflow gives inf, which is rejected below
         half = features.astype(np.float16)
     if not meta.blank:
         _validate(half, path)
-    # without a lock: the file is still private, and not every disk has locks
+    # without a lock: the file is still private, and not every file system has locks
     with h5py.File(path, "w", locking=False) as file:
         file.create_dataset("features", data=half, track_times=False)
         file.create_dataset("coords", data=coords.astype(np.int32), track_times=False)
@@ -114,7 +114,7 @@ def scan_features(path: Path, wanted: str = "", accept: Callable[[FeatureLayout]
     Args:
         path: The file.
         wanted: Name of the features (`data.features_key`), if a file has several candidates.
-        accept: Raises if a layout is refused, before its rows are located.
+        accept: Raises for a layout that is not accepted, before its rows are located.
 
     Raises: ArtifactError: unreadable, no known dataset, no patches, wrong shapes, or coords of another length.
     """
@@ -154,7 +154,7 @@ class OpenBag:
     source: Source
 
     def coords(self) -> NDArray[np.int32] | None:
-        """Level-0 top-left pixels [N, 2], or None if the file has no usable ones."""
+        """Level-0 top-left pixels [N, 2], or None if the file has no usable coordinates."""
         if not self.file.has_coords:
             return None
         if not self.file.n:
@@ -164,9 +164,9 @@ class OpenBag:
         return _pixels(np.concatenate(places), self.file.coords_scale, self.file.path)
 
     def blocks(self) -> Iterator[NDArray[np.floating]]:
-        """Features [m, D] in order, of type `file.dtype`, unchecked; the next block may overwrite one."""
+        """Blocks of features [m, D] in order, of type `file.dtype`, unchecked; each may overwrite the previous one."""
         for block in self._blocks(self.file.features_key, (self.file.n, self.file.dim)):
-            with np.errstate(over="ignore"):  # an overflow is inf, which callers refuse
+            with np.errstate(over="ignore"):  # an overflow gives inf, which callers reject
                 features = block.astype(self.file.dtype, copy=False)
             yield features
 
@@ -201,10 +201,10 @@ def read_features(file: FeatureFile) -> Bag:
     """The bag of one slide.
 
     Returns:
-        features [N, D], float16 or float32 as `file.dtype` says, and coords [N, 2] int32 level-0 top-left pixels, or
-        None if the file has no usable ones.
+        features [N, D], float16 or float32 as `file.dtype` says, and coords [N, 2] int32 level-0
+        top-left pixels, or None if the file has no usable coordinates.
 
-    Raises: ArtifactError: the file changed since the scan, is damaged, or holds NaN or inf.
+    Raises: ArtifactError: the file changed since the scan, is damaged, or contains NaN or inf.
     """
     features, filled = np.empty((file.n, file.dim), file.dtype), 0
     with open_bag(file) as bag:
@@ -218,7 +218,7 @@ def read_features(file: FeatureFile) -> Bag:
 
 
 def read_coords_file(path: Path) -> tuple[NDArray[np.int32], float | None]:
-    """The coordinates in a file of TRIDENT, CLAM, AtlasPatch or ours, with or without features.
+    """The coordinates in a file of OceanPath, TRIDENT, CLAM or AtlasPatch, with or without features.
 
     Returns: coords [N, 2] int32, level-0 top-left pixels, and the side of a patch in level-0 pixels; None if unknown.
 
@@ -232,7 +232,7 @@ def read_coords_file(path: Path) -> tuple[NDArray[np.int32], float | None]:
 
 
 def check_features(path: Path) -> None:
-    """Read every feature file below `path` to its last row.
+    """Read every feature file below `path` completely.
 
     Raises: ArtifactError: a file is damaged, not finite, empty, or feature lengths differ.
     """

@@ -21,7 +21,7 @@ def find_features(directory: Path, names: Iterable[str] | None = None) -> dict[s
     """Slide id → feature file for everything below `directory`, sorted by id; see `oceanpath.folders`.
 
     A link without a target is included; opening it is an error with its name. With `names`, relative to `directory`,
-    only these files count. Of a TRIDENT job only the patch features count
+    only these files are included. Of a TRIDENT job only the patch features are included
     (see `oceanpath.artifacts.features.trident_job`).
 
     Raises:
@@ -36,15 +36,19 @@ def find_features(directory: Path, names: Iterable[str] | None = None) -> dict[s
     found = features_by_id(directory, (directory / name for name in listed))
     if not found:
         only_beside = any(name.endswith(".h5") and is_beside(directory / name, directory) for name in listed)
-        do = "It has TRIDENT's patch coordinates but no features; extract them from data.slides." if only_beside else ""
+        do = (
+            "It contains TRIDENT's patch coordinates but no features: extract features from data.slides."
+            if only_beside
+            else ""
+        )
         raise ExperimentError("the folder has no features", where=directory, expected=" ".join(READABLE), do=do)
     return found
 
 
 def features_by_id(directory: Path, files: Iterable[Path]) -> dict[str, Path]:
-    """Slide id → feature file for those of `files` below `directory` that are such, sorted by id.
+    """Slide id → feature file for the feature files among `files` below `directory`, sorted by id.
 
-    Raises: ExperimentError: two of them have one slide id, or they are several feature sets of a TRIDENT job.
+    Raises: ExperimentError: two of them have the same slide id, or they are several feature sets of a TRIDENT job.
     """
     paths = [path for path in sorted(files) if _is_features(path, directory)]
     feature_set(paths, directory)  # several sets are reported as such, before their slides are reported as duplicates
@@ -55,7 +59,7 @@ def features_by_id(directory: Path, files: Iterable[Path]) -> dict[str, Path]:
             continue
         if name in found:
             both = f"{found[name].relative_to(directory)} and {path.relative_to(directory)}"
-            raise ExperimentError("two feature files have one slide id", where=directory, got=f"{name}: {both}")
+            raise ExperimentError("two feature files have the same slide id", where=directory, got=f"{name}: {both}")
         found[name] = path
     return dict(sorted(found.items()))
 

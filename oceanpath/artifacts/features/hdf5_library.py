@@ -1,6 +1,6 @@
-"""HDF5 files that only the HDF5 library understands, read by a child process with a time limit.
+"""HDF5 files that only the HDF5 library can read, by a child process with a time limit.
 
-Single damaged bytes can make the library loop forever or crash, and no check from outside detects all of them.
+Single damaged bytes can make the library loop forever or crash, and no external check detects all of them.
 Therefore it runs in one child process per process (`oceanpath.hdf5.child`); a child that exceeds the time limit or ends
 is replaced, and the error names the file. The child reports the locations of plain and compressed rows, which are read
 in this process; only other rows pass through the child.
@@ -64,7 +64,7 @@ class Library:
             self._end()
 
     def forget(self) -> None:
-        """Forget the child process after a fork: it belongs to the parent."""
+        """Discard the child process after a fork: it belongs to the parent."""
         self._lock, self._worker = threading.Lock(), None
 
     def _end(self) -> None:
@@ -129,7 +129,7 @@ class _LibraryFile:
         return way if isinstance(way, Runs) else None
 
     def blocks(self, name: str) -> Iterator[NDArray[Any]]:
-        """Rows of an array, block by block; the next block overwrites one."""
+        """Rows of an array, block by block; the next block overwrites the previous one."""
         self.check(name)
         shape, dtype = self.arrays[name]
         if name in self._ways:
@@ -137,7 +137,7 @@ class _LibraryFile:
         return self._through_child(name, int(self._reported[name]["rows"]))
 
     def _through_child(self, name: str, rows: int) -> Iterator[NDArray[Any]]:
-        """Blocks through the child, which reads the next one meanwhile."""
+        """Blocks from the child, which reads the next one in the meantime."""
         shape, dtype = self.arrays[name]
         n, dim = shape[-2:]
         memory = [np.empty((min(rows, n), dim), dtype) for _ in range(min(2, -(-n // rows)))]
@@ -188,7 +188,7 @@ def _attribute(kind: str, shape: list[int] | None, value: str) -> Any:
 def _lost(path: Path, error: WorkerError, limit_s: float) -> UnreadableError:
     do = "The file is damaged: copy or extract it again."
     if isinstance(error, WorkerHangsError):
-        what, got = "cannot be read: the HDF5 library does not return", f"no answer within {limit_s:.0f} s"
+        what, got = "cannot be read: the HDF5 library does not respond", f"no answer within {limit_s:.0f} s"
     else:
         what, got = "cannot be read: the HDF5 library crashed", str(error)
     return UnreadableError(what, where=path, got=got, do=do)

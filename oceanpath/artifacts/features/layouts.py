@@ -30,7 +30,7 @@ DTYPES = {"float16": "float16", "float32": "float32", "float64": "float32", "bfl
 
 
 class NoPatchesError(ArtifactError):
-    """A feature file without rows."""
+    """A feature file without patches."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class FeatureLayout:
 
 
 def describe(source: Source, path: Path, wanted: str = "") -> FeatureLayout:
-    """Find features and coordinates in an open file.
+    """Locate features and coordinates in an open file.
 
     Args:
         source: The open file.
@@ -108,13 +108,13 @@ class CoordsLayout:
 
 
 def describe_coords(source: Source, path: Path) -> CoordsLayout:
-    """Find the coordinates in an open file.
+    """Locate the coordinates in an open file.
 
     Raises: ArtifactError: none, several, no usable ones, or no patches.
     """
     keys = [name for name in sorted(source.arrays) if _last(name) in COORD_KEYS]
     if len(keys) > 1:
-        do = "Keep one list of coordinates in each file."
+        do = "Store one list of coordinates per file."
         raise ArtifactError("several lists of coordinates in this file", where=path, got=", ".join(keys), do=do)
     if not keys:
         raise ArtifactError(
@@ -125,7 +125,7 @@ def describe_coords(source: Source, path: Path) -> CoordsLayout:
     if 0 in shape:
         raise ArtifactError("no patches", where=path, do="Leave this slide out with extract.exclude.")
     if _matrix(shape, path, key)[1] not in (2, ATLASPATCH_COORDS) or scale is None:
-        raise ArtifactError("not x and y in pixels, nor in micrometres with the mpp", where=path, got=list(shape))
+        raise ArtifactError("neither pixels nor micrometres with the mpp", where=path, got=list(shape))
     return CoordsLayout(key, scale, _footprint({**source.attrs, **source.array_attrs.get(key, {})}, scale))
 
 
@@ -134,7 +134,7 @@ def _wanted_key(source: Source, path: Path, wanted: str) -> str:
     if key in source.arrays:
         return key
     got = ", ".join(_candidates(source)) or _held(source)
-    do = "Set data.features_key to the name of an array that every file has."
+    do = "Set data.features_key to the name of an array that all files contain."
     raise ArtifactError("no such array in this file", where=path, expected=wanted, got=got, do=do)
 
 
@@ -147,7 +147,7 @@ def _features_key(source: Source, path: Path) -> str:
     if found:
         return _followed(source, found[0], path)
     coords = any(_last(name) in COORD_KEYS for name in source.arrays)
-    do = "It has coordinates only: use the folder of features instead." if coords else ""
+    do = "It contains coordinates only: use the folder of features instead." if coords else ""
     expected, got = " or ".join(FEATURE_KEYS), _held(source)
     raise ArtifactError("no features in this file", where=path, expected=expected, got=got, do=do)
 
@@ -178,7 +178,7 @@ def _followed(source: Source, name: str, path: Path) -> str:
         return name
     target = _target(source, name)
     if target not in source.arrays:
-        do = "Write the array itself into the file: no other file is read, as its changes would go unnoticed."
+        do = "Write the array itself into the file: other files are not read, because their changes would go unnoticed."
         what, got = f"{name} is a link to a target that is not in this file", source.links[name]
         raise UnreadableError(what, where=path, got=got, do=do)
     return target
@@ -257,9 +257,9 @@ def _in_micrometres(attrs: Mapping[str, Any]) -> bool:
 
 
 def _footprint(attrs: Mapping[str, Any], scale: float) -> float | None:
-    """Side of a patch in level-0 pixels: ours, TRIDENT's, CLAM's (patch size × downsample), STAMP's (micrometres)."""
-    if (told := _number(attrs, "patch_px_level0", "patch_size_level0")) is not None:
-        return told
+    """Side of a patch in level-0 pixels, of OceanPath, TRIDENT, CLAM (patch size × downsample) or STAMP (µm)."""
+    if (side := _number(attrs, "patch_px_level0", "patch_size_level0")) is not None:
+        return side
     if _in_micrometres(attrs) and (side_um := _number(attrs, "tile_size_um")) is not None:
         return side_um * scale
     size, downsample = _number(attrs, "patch_size"), _number(attrs, "downsample")

@@ -1,4 +1,4 @@
-"""How the features of a slide were made: the attributes of the files that `extract` writes."""
+"""How the features of a slide were computed: the attributes of the files that `extract` writes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LATER = ("undecodable_patches", "undecodable_share", "colour_profile", "tissue_o
 
 @dataclass(frozen=True)
 class FeatureMeta:
-    """How the features of a slide were made; stored as attributes of the file."""
+    """How the features of a slide were computed; stored as attributes of the file."""
 
     encoder: str
     feature_dim: int
@@ -38,11 +38,11 @@ class FeatureMeta:
     encoder_revision: str = ""
     """Commit or version of the encoder's weights; empty if unknown, and in files of earlier versions."""
     weights_sha256: str = ""
-    """The same for the file of weights."""
+    """The same for the weights file."""
     reader: str = ""
-    """Reader of the pixels: `tiff_tiles`, `openslide` or another; empty in files of older versions."""
+    """Reader of the pixels: `tiff_tiles`, `openslide` or another; empty in files of earlier versions."""
     reader_reason: str = ""
-    """Why not `tiff_tiles`."""
+    """Why `tiff_tiles` was not used."""
     tissue_source: str = ""
     """`auto`, or the suffix of the file of tissue regions."""
     tissue_share: float = 0.0
@@ -67,17 +67,17 @@ class FeatureMeta:
 
 
 def read_meta(path: Path) -> FeatureMeta:
-    """Metadata from the attributes of a file by `write_features`.
+    """Metadata from the attributes of a file that `write_features` wrote.
 
-    Raises: ArtifactError: the file is damaged or not by `write_features`.
+    Raises: ArtifactError: the file is damaged, or `write_features` did not write it.
     """
     with open_source(path) as source:
         fields = dataclasses.fields(FeatureMeta)
         needed = [field.name for field in fields if field.default is dataclasses.MISSING]
         if missing := [name for name in needed if name not in source.attrs]:
             raise ArtifactError("not a feature file of OceanPath", where=path, got=f"no attribute {missing[0]}")
-        told = [field.name for field in fields if field.name in source.attrs]
-        return FeatureMeta(**{name: _plain(source.attrs[name]) for name in told})
+        names = [field.name for field in fields if field.name in source.attrs]
+        return FeatureMeta(**{name: _plain(source.attrs[name]) for name in names})
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""`.npy` and `.npz` files as sources of features. Nothing in them is unpickled.
+"""`.npy` and `.npz` files as sources of features; nothing in them is unpickled.
 
 .npy   one array, the features
 .npz   arrays by name, like the datasets of an HDF5 file; a single array without a name (`arr_0`) is the features;

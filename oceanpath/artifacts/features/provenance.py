@@ -37,7 +37,7 @@ UNKNOWN = Provenance()
 
 
 def provenance_of(attrs: Mapping[str, Any], encoder: str = "", patch_px_level0: float | None = None) -> Provenance:
-    """Provenance from the attributes of a file and of its arrays, in addition to what is known already."""
+    """Provenance from the attributes of a file and of its arrays; values that are already known are kept."""
     patch_px = _number(attrs, "patch_px", "patch_size", "tile_size_px")
     return Provenance(
         slide_id=slide_id(_text(attrs, "slide_id") or (_text(attrs, "name") if TRIDENT in attrs else "")),
@@ -60,7 +60,7 @@ def _mpp(attrs: Mapping[str, Any]) -> float | None:
 
 
 def _number(attrs: Mapping[str, Any], *names: str) -> float | None:
-    """The first of these attributes that is a positive number; of several values, one per axis, the first."""
+    """The first of these attributes that is a positive number; of several values (one per axis), the first."""
     for name in names:
         values = np.atleast_1d(np.asarray(attrs.get(name, np.nan)))
         if values.size and values.dtype.kind in "fiu" and float(values[0]) > 0:

@@ -15,8 +15,8 @@ from oceanpath.artifacts.features.numpy_source import sliced
 
 @contextmanager
 def torch_source(path: Path) -> Iterator[Source]:
-    """Open a file of torch without running its code."""
-    import torch  # takes a second to import, and only these files need it
+    """Open a file of torch without running code in it."""
+    import torch  # importing it takes a second, and only these files need it
 
     try:
         held = torch.load(path, map_location="cpu", weights_only=True, mmap=True)

@@ -21,7 +21,7 @@ SHOWN = 6
 
 
 class FeatureSet(NamedTuple):
-    """Patch features of one encoder on one grid of patches, from the names of their folders."""
+    """Patch features of one encoder on one patch grid, as stated by the names of their folders."""
 
     encoder: str
     magnification: float
@@ -46,18 +46,18 @@ def feature_set(paths: Iterable[Path], root: Path) -> FeatureSet | None:
 
     Raises: ExperimentError: there are several.
     """
-    places: dict[FeatureSet, str] = {}
+    folders: dict[FeatureSet, str] = {}
     for path in paths:
         grid, folder = _folders(path, root)
-        if told := GRID.fullmatch(grid):
-            found = FeatureSet(folder.removeprefix(FEATURES), float(told[1]), int(told[2]), int(told[3]))
-            places.setdefault(found, _shown(path.parent, root))
-    if len(places) > 1:
-        listed = sorted(places.values())
+        if values := GRID.fullmatch(grid):
+            key = FeatureSet(folder.removeprefix(FEATURES), float(values[1]), int(values[2]), int(values[3]))
+            folders.setdefault(key, _shown(path.parent, root))
+    if len(folders) > 1:
+        listed = sorted(folders.values())
         got = shorten_list(listed, SHOWN)
         do = f"Set data.features to one of them, such as {root / listed[0]}."
         raise ExperimentError("a TRIDENT job with several feature sets", where=root, got=got, do=do)
-    return next(iter(places), None)
+    return next(iter(folders), None)
 
 
 def _folders(path: Path, root: Path) -> tuple[str, str]:
@@ -65,9 +65,9 @@ def _folders(path: Path, root: Path) -> tuple[str, str]:
     if "px_overlap" not in str(path):  # faster than splitting every path
         return "", ""
     parts = (root.parent.name, root.name, *path.relative_to(root).parts[:-1])
-    for place, part in enumerate(parts):
+    for at, part in enumerate(parts):
         if GRID.fullmatch(part):
-            return part, parts[place + 1] if place + 1 < len(parts) else ""
+            return part, parts[at + 1] if at + 1 < len(parts) else ""
     return "", ""
 
 

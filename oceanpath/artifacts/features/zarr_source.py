@@ -43,15 +43,17 @@ def _zarr(path: Path) -> Any:
         import zarr  # of the extra `formats`
     except ImportError as error:
         do = 'python -m pip install "oceanpath[formats]"'
-        raise MissingExtraError(".zarr features are read by zarr, which is not installed", where=path, do=do) from error
+        raise MissingExtraError(
+            "reading .zarr features needs the package zarr, which is not installed", where=path, do=do
+        ) from error
     return zarr
 
 
 def _check(name: str, array: Any, path: Path) -> None:
-    """Refuse rows that were never written, and arrays that unpack to implausibly much."""
+    """Reject rows that were never written, and arrays that decompress to an implausible size."""
     there, count, nbytes = array.nchunks_initialized, array.nchunks, array.dtype.itemsize * int(np.prod(array.shape))
     whole_rows = array.chunks[-1] == array.shape[-1] and array.chunks[-2:-1] != (1,)
-    # zarr does not store chunks of zeros only: single rows or columns of zeros may be intended
+    # zarr does not store chunks that are all zero: single rows or columns of zeros may be intended
     if nbytes and ((not there and array.shape[-2:-1] != (1,)) or (there < count and whole_rows)):
         how = f"was written in part: {there} of {count} chunks" if there else "was allocated but never written"
         raise UnreadableError(f"{name} {how}", where=path, do="Extract this slide again.")

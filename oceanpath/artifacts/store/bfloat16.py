@@ -1,4 +1,4 @@
-"""Stored types of features. bfloat16 needs no library: it is the upper half of float32, stored as uint16."""
+"""Types in which features are stored. bfloat16 needs no library: it is the upper half of float32, stored as uint16."""
 
 from __future__ import annotations
 

@@ -58,18 +58,18 @@ def map_columns(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def check_columns(path: Path) -> None:
-    """Read the file to its last byte. Raises: ArtifactError: an array differs from its check sum."""
+    """Read the whole file. Raises: ArtifactError: an array differs from its checksum."""
     try:
         with zipfile.ZipFile(path) as archive:
             wrong = archive.testzip()
     except (OSError, zipfile.BadZipFile) as error:
         raise ArtifactError("cannot be read", where=path, got=error) from error
     if wrong is not None:
-        raise ArtifactError("an array differs from its check sum", where=path, got=wrong)
+        raise ArtifactError("an array differs from its checksum", where=path, got=wrong)
 
 
 def take(rows: Mapping[str, NDArray[Any]], at: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-    """The rows `at` of columns of equal length; texts as narrow as the longest of them."""
+    """The rows `at` of columns of equal length; text columns become as wide as their longest text."""
     return {name: _narrow(column[at]) for name, column in rows.items()}
 
 

@@ -54,7 +54,7 @@ def coverage_of(path: Path, store: Store, features_key: str = "") -> Coverage | 
 
     `features_key` names the array of features, if the file has several.
 
-    Raises: ArtifactError: the file is damaged, the store has no such slide, or was made from another file.
+    Raises: ArtifactError: the file is damaged, the store has no such slide, or was built from another file.
     """
     file = scan_features(path, features_key)
     number = store.number(file.slide_id)
@@ -74,7 +74,7 @@ def coverage_of(path: Path, store: Store, features_key: str = "") -> Coverage | 
 
 
 def kept_rows(coords: NDArray[np.int32], stored: NDArray[np.int32], where: Path) -> NDArray[np.bool_]:
-    """Rows of `coords` [N, 2] that are among `stored` [n, 2]; of equal coordinates the first ones, as many as stored.
+    """Rows of `coords` [N, 2] that are among `stored` [n, 2]; each stored coordinate accounts for one row, the first.
 
     Raises: ArtifactError: a stored coordinate is not among `coords`.
     """

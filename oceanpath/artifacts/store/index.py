@@ -18,7 +18,7 @@ FORMAT = 2
 INDEX = "index_arrays.npz"
 TEXTS = ("feature_dtype", "encoder")
 LAID = ("chunk_ids", "feature_offsets", "coord_offsets", "check_reads")
-"""Fields about the location and reading of bags, not about their content."""
+"""Fields that state the location of bags, not their content."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,11 @@ class Index:
 
     @staticmethod
     def check(path: Path) -> None:
-        """Read index_arrays.npz below `path` to its last byte. Raises: ArtifactError: it is damaged."""
+        """Read index_arrays.npz below `path` completely. Raises: ArtifactError: it is damaged."""
         check_columns(path / INDEX)
 
     def find(self, slide_id: str) -> int | None:
-        """Position of a slide, by bisection: the ids are sorted. None if there is no such slide."""
+        """Position of a slide, by bisection in the sorted ids; None if there is no such slide."""
         name = slide_id.encode()
         if len(name) > self.slide_ids.dtype.itemsize:  # the search would widen the whole column
             return None
@@ -79,7 +79,7 @@ class Index:
         return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
 
     def with_rows(self, rows: Mapping[str, NDArray[Any]]) -> Index:
-        """The same store with other slides."""
+        """The same index with other slides."""
         columns: dict[str, Any] = dict(rows)
         return replace(self, **columns)
 

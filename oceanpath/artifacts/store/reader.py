@@ -1,12 +1,12 @@
-"""The store: all bags of a cohort in a few flat files, read by memory map.
+"""The store: all bags of a cohort in a few flat, memory-mapped files.
 
     features_000.bin …   rows of features [n, D], little-endian float16, bfloat16 or float32; each bag starts on a
                          4096-byte page
-    coords_000.bin …     rows of coords [n, 2] int32, level-0 pixels, top-left; absent when no slide has coords
+    coords_000.bin …     rows of coords [n, 2] int32, level-0 pixels, top-left; absent if no slide has coords
     index_arrays.npz     memory-mapped arrays, no pickle: format, slide_ids (bytes, sorted), lengths, raw_lengths,
                          chunk_ids, feature_offsets (bytes from the start of the chunk; -1 for features in their
                          own file), coord_offsets, digests, feature_dim, feature_dtype, has_coords, patch_px_level0
-                         (NaN when unknown), encoder, check_reads (no longer used)
+                         (NaN if unknown), encoder, check_reads (no longer used)
     source_arrays.npz    the feature files of the bags, see "Source files"
 
 A bag never crosses a chunk. `raw_lengths` counts the patches before capping. `digests` are xxh3-128 of a bag's features
@@ -68,7 +68,7 @@ class Store:
         return self.path, self.adopted_root, self.checks
 
     def __setstate__(self, state: tuple[Path, Path | None, bool]) -> None:
-        self.__init__(state[0], features=state[1], check=state[2])  # type: ignore[misc]  # the one way to rebuild
+        self.__init__(state[0], features=state[1], check=state[2])  # type: ignore[misc] # the only way to rebuild
 
     @property
     def dim(self) -> int:
@@ -77,7 +77,7 @@ class Store:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The numpy dtype of the features on disk; uint16 for bfloat16, which numpy does not have."""
+        """The numpy dtype of the features on disk; uint16 for bfloat16, which numpy lacks."""
         return stored_dtype(self.index.feature_dtype)
 
     @cached_property
@@ -260,20 +260,20 @@ def digest_content(path: Path) -> str:
 
 
 def check(path: Path) -> None:
-    """Read back every bag below `path` and compare it with its digest; referenced files are not read.
+    """Read every bag below `path` again and compare it with its digest; referenced files are not read.
 
     Bags in hard-linked chunks are not read: they were verified when first published.
 
-    Raises: ArtifactError: a chunk is short, a bag differs from its digest, or the index is damaged.
+    Raises: ArtifactError: a chunk is too short, a bag differs from its digest, or the index is damaged.
     """
     Index.check(path)
-    store, told = Store(path, check=False), None
+    store, sources = Store(path, check=False), None
     for i in np.flatnonzero(~np.isin(store.index.chunk_ids, _linked_chunks(path))).tolist():
         if store.index.feature_offsets[i] >= 0:
             store.verify(i)
             continue
-        told = told or SourceFiles.load(path)
-        if referenced_digest(told.digests[i].decode(), store._coords(i)) != store.index.digests[i].decode():
+        sources = sources or SourceFiles.load(path)
+        if referenced_digest(sources.digests[i].decode(), store._coords(i)) != store.index.digests[i].decode():
             raise ArtifactError("the coordinates of a bag differ from its digest", where=path, got=store.slide_id(i))
 
 

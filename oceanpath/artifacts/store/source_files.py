@@ -9,7 +9,7 @@
 
 The features of slide `i` are read in place (referenced) if it has runs: the bytes `run_offsets[r]` to `run_offsets[r] +
 run_sizes[r]` of its file for `r` in `run_starts[i]` to `run_starts[i + 1]`, in this order. A file with the recorded
-stamp is unchanged; any other file must have the same digest, or is refused.
+stamp is unchanged; any other file is rejected unless it has the same digest.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class SourceFiles:
         """Map source_arrays.npz below `path`. Raises: ArtifactError: missing, truncated or of another format."""
         found: dict[str, Any] = dict(map_columns(path / SOURCES))
         if set(found) != {field.name for field in fields(cls)}:
-            raise ArtifactError("unknown format of sources", where=path / SOURCES)
+            raise ArtifactError("source_arrays.npz has an unknown format", where=path / SOURCES)
         return cls(**found | {"recipe": found["recipe"].item().decode()})
 
     @classmethod
@@ -130,7 +130,7 @@ def _read_places(path: Path) -> tuple[str, NDArray[np.int64]]:
     check_columns(path / PLACES)
     places = map_columns(path / PLACES)
     if set(places) != {"root", "stamps"}:
-        raise ArtifactError("unknown format of places", where=path / PLACES)
+        raise ArtifactError("local/places.npz has an unknown format", where=path / PLACES)
     return os.fsdecode(places["root"].item()), places["stamps"]
 
 
@@ -140,7 +140,7 @@ class ReferencedFiles:
     _root: Path
 
     def __init__(self, store: Path, root: Path | None = None) -> None:
-        """`root` is the folder of features, if it is not the recorded one any more."""
+        """`root` is the folder of features, if it is no longer the recorded one."""
         self.sources = SourceFiles.load(store)
         if (store / PLACES).is_file():
             remembered, self._stamps = _read_places(store)
@@ -148,7 +148,7 @@ class ReferencedFiles:
         elif root is not None:
             self._root, self._stamps = root, np.zeros((len(self.sources.names), 3), np.int64)
         else:
-            do = "Pass their folder, Store(path, features=...), or rebuild with --force mmap."
+            do = "Pass their folder as Store(path, features=...), or build the store again with --force mmap."
             raise ArtifactError("the location of the store's feature files is unknown", where=store, do=do)
         self._accepted: dict[int, Stamp] = {}
 
@@ -198,13 +198,13 @@ class ReferencedFiles:
             finally:
                 os.close(handle)
         except (OSError, EOFError, ValueError) as error:
-            do = "The store reads this file in place: restore it, or rebuild the store."
+            do = "The store reads this file in place: restore it, or build the store again."
             raise ArtifactError(
                 "a referenced feature file cannot be read", where=self.path(i), got=error, do=do
             ) from error
 
     def _validate(self, i: int, handle: int) -> None:
-        """Refuse a changed file; one that was only copied or touched is accepted after reading it."""
+        """Reject a changed file; a file that was only copied or touched is accepted after it was read."""
         state = os.fstat(handle)
         stamp = (state.st_size, state.st_mtime_ns, state.st_ino)
         if stamp == tuple(self._stamps[i].tolist()) or stamp == self._accepted.get(i):

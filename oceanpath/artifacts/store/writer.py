@@ -1,4 +1,4 @@
-"""Writing a store: the position of every bag is known before the first byte, so bags can be written in any order."""
+"""Writing of a store: all positions are determined in advance, so bags can be written in any order."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class StoreLayout:
     def of(
         cls, lengths: Sequence[int], dim: int, dtype: str, has_coords: bool, chunk_bytes: int, adopted: Flags = None
     ) -> StoreLayout:
-        """Put bags of `lengths` patches one after the other, each at the start of a page, none across two chunks.
+        """Arrange bags of `lengths` patches one after the other, each at the start of a page, none across two chunks.
 
         The features of `adopted` (referenced) bags take no space; their coordinates do.
         """
@@ -108,8 +108,8 @@ class StoreLayout:
 class StoreWriter:
     """Open chunk files of one store. `put` may be called from several threads."""
 
-    def __init__(self, out: Path, layout: StoreLayout, *, goes_on: bool = False) -> None:
-        """Reserve the space of all chunks; with `goes_on` they may exist already.
+    def __init__(self, out: Path, layout: StoreLayout, *, resumes: bool = False) -> None:
+        """Reserve the space of all chunks; with `resumes` they may exist already.
 
         Raises: StageError: the disk is full.
         """
@@ -119,7 +119,7 @@ class StoreWriter:
             for chunk, size in enumerate(layout.chunk_sizes(kind).tolist()):
                 if not size:
                     continue
-                flags = os.O_RDWR | os.O_CREAT | (0 if goes_on else os.O_EXCL)
+                flags = os.O_RDWR | os.O_CREAT | (0 if resumes else os.O_EXCL)
                 handle = os.open(out / chunk_name(kind, chunk), flags, 0o644)
                 self._files[kind, chunk] = handle
                 _reserve(handle, size)
@@ -139,7 +139,7 @@ class StoreWriter:
         end = place + int(self.layout.lengths[i]) * self.layout.row_bytes
         digest = xxhash.xxh3_128()
         for block in blocks:
-            if not len(block):  # none of its rows was selected
+            if not len(block):  # no row of this block was selected
                 continue
             rows = np.ascontiguousarray(block).data.cast("B")
             if place + len(rows) > end:
@@ -190,7 +190,7 @@ class StoreWriter:
 
 
 def _write(handle: int, left: memoryview, offset: int) -> None:
-    """All of `left` at `offset`: one pwrite moves at most 2 GiB. Raises: StageError: the disk is full or fails."""
+    """Write `left` at `offset`; one pwrite transfers at most 2 GiB. Raises: StageError: the disk is full or fails."""
     while left:
         with _failing_disk():
             done = os.pwrite(handle, left, offset)
@@ -198,7 +198,7 @@ def _write(handle: int, left: memoryview, offset: int) -> None:
 
 
 def _reserve(handle: int, size: int) -> None:
-    """Set the size of a new file and allocate its blocks if the system can: a full disk fails now."""
+    """Set the size of a new file and allocate its blocks if the system supports it, so that a full disk fails now."""
     with _failing_disk():
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(handle, 0, size)

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class Draw(NamedTuple):
-    """One bag of a batch: a position in the dataset and what decides its rows where the bag is capped."""
+    """One bag of a batch: a position in the dataset, and what determines its rows if the bag is capped."""
 
     position: int
     epoch: int
     view: int = 0
-    """Number of the view of this bag within the epoch; each view of a capped bag has its own rows."""
+    """Number of the view of this bag within the epoch; each view of a capped bag samples its own rows."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Epoch:
     """The input of a strategy."""
 
     draws: list[Draw]
-    """Every bag once in random order or, with balanced sampling, as many draws at equal rates per class."""
+    """Every bag once in random order or, with balanced sampling, the same number of draws at equal rates per class."""
     lengths: list[int]
     """Number of patches of each draw, all ≥ 1."""
     batch_size: int

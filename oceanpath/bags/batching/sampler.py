@@ -39,11 +39,11 @@ class BatchSampler(Sampler[list[Draw]]):
         self._planned: tuple[int, list[list[Draw]]] | None = None
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch of the next iteration, from its first batch."""
+        """Set the epoch of the next iteration, which starts with its first batch."""
         self.resume(epoch, 0)
 
     def resume(self, epoch: int, delivered: int) -> None:
-        """Continue in `epoch` after its first `delivered` batches; later iterations begin at the first again."""
+        """Continue in `epoch` after its first `delivered` batches; later iterations start with the first batch."""
         self.epoch, self._skipped = epoch, delivered
 
     def total(self, epochs: int) -> int:
@@ -58,7 +58,7 @@ class BatchSampler(Sampler[list[Draw]]):
         return iter(batches)
 
     def _current(self) -> list[list[Draw]]:
-        """The batches of the chosen epoch."""
+        """The batches of the current epoch."""
         if self._planned is None or self._planned[0] != self.epoch:
             self._planned = self.epoch, self._plan(self.epoch)
         return self._planned[1]

@@ -10,7 +10,7 @@ from oceanpath.bags.batching.base import Batching, Draw, Epoch
 
 
 class TokenBudget(Batching):
-    """Bags in random order until one more would exceed the budget of patches; a longer bag is a batch of its own."""
+    """Bags in random order up to a budget of patches per batch; a longer bag is a batch of its own."""
 
     name: Literal["token_budget"] = "token_budget"
     """Batching strategy."""

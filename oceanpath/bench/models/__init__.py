@@ -1,1 +1,1 @@
-"""Speed and memory of aggregators under equal work: variants of a training step, and growth with the bag size."""
+"""Speed and memory of aggregators on the same workload: variants of a training step, and growth with the bag size."""

@@ -1,4 +1,4 @@
-"""Seconds and bytes of a piece of work on a device."""
+"""Time and memory of a computation on a device."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def seconds(work: Work, device: torch.device) -> float:
 
 
 def ratio(base: list[float], other: list[float]) -> float:
-    """How many times faster `other` is: the median over rounds of base / other within the round."""
+    """Speed-up of `other`: the median over rounds of the ratio base / other within the round."""
     return median(one / two for one, two in zip(base, other, strict=True))
 
 
@@ -46,8 +46,8 @@ def peak_bytes(work: Work, device: torch.device) -> int | None:
         return None
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
-        trim(0)  # freed memory that is kept would be reused without being counted
-    RESET.write_text("5")  # resets the kernel's high-water mark
+        trim(0)  # freed memory that the allocator keeps would be reused without being counted
+    RESET.write_text("5")  # resets the kernel's peak value
     before = _status_bytes("VmRSS")
     work()
     return max(0, _status_bytes("VmHWM") - before)

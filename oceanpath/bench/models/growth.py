@@ -21,11 +21,11 @@ TRAINED = 20_000
 LONGEST_S = 20.0
 """Seconds of one inference, or training step, above which larger bags are not run; their rows are null."""
 QUICK = 1.0
-"""Seconds of the first inference up to which it is measured three times."""
+"""If the first inference takes no longer than this, it is measured three times."""
 
 
 def grow(model: BaseMIL, sizes: Sequence[int], device: torch.device) -> list[dict[str, Any]]:
-    """For every size: seconds and peak bytes above the bag of inference, seconds of forward and backward, or None.
+    """For every size: seconds of inference and its peak bytes beyond the bag, and seconds of a training step, or None.
 
     The patches of a bag are on a grid. Memory is that of the first inference, which is not timed.
     """

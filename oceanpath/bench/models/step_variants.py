@@ -49,7 +49,7 @@ class StepVariant(NamedTuple):
 
 
 def log_normal_batch(bags: int, middle: int, dim: int) -> Batch:
-    """Bags whose lengths are log-normal with median `middle` and whose padding is the usual one of such batches.
+    """Bags with log-normal lengths of median `middle`, and with the typical padding of such batches.
 
     Of 200 draws it is the one whose padding factor is closest to the mean of all; features are standard normal.
     """

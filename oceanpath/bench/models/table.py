@@ -22,7 +22,7 @@ COLUMNS = {
     "of GEMM p/b": 13,
     "differs": 8,
 }
-"""Column heads and widths: speed-ups of `packed`, `packed_bf16` and `checkpoint` over `padded`, their memory
+"""Column headers and widths: speed-ups of `packed`, `packed_bf16` and `checkpoint` over `padded`, their memory
 relative to it, the speed of the first two relative to matrix products, and the difference of packed embeddings."""
 
 
@@ -39,7 +39,7 @@ class Workload(NamedTuple):
 
 
 def measure_models(names: Sequence[str], workload: Workload, device: torch.device) -> Iterator[dict[str, Any]]:
-    """One row per aggregator with its default settings, as soon as it is measured; "step" is None without bags."""
+    """One row per aggregator with default settings, yielded once it is measured; "step" is None without bags."""
     torch.set_num_threads(workload.threads)
     batch = log_normal_batch(workload.bags, workload.middle, workload.dim) if workload.bags else None
     limits = gemm_limits(device) if workload.bags else {}
@@ -71,7 +71,7 @@ def conditions(workload: Workload, device: torch.device) -> dict[str, Any]:
 
 
 def head() -> str:
-    """The head of the table of training steps; speed-ups and memory are against `padded`."""
+    """The header of the table of training steps; speed-ups and memory are relative to `padded`."""
     return _cells(COLUMNS)
 
 

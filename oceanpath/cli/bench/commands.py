@@ -8,12 +8,12 @@ from oceanpath.cli.bench import extract as bench_extract
 from oceanpath.cli.bench import models as bench_models
 from oceanpath.cli.bench import store as bench_store
 
-app = typer.Typer(help="Measure speed on this machine.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Measure speed and memory on this machine.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()
 def _bench() -> None:
-    """Measure speed on this machine."""
+    """Measure speed and memory on this machine."""
 
 
 bench_store.register(app)

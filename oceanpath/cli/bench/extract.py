@@ -27,7 +27,7 @@ def bench_extract(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for JSON, table and plot.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
-    """Measure reading 20x patches of a 40x slide against OpenSlide, and extraction from end to end."""
+    """Compare reading patches with OpenSlide, and time an extraction."""
     prepare_folders(out=out, scratch=scratch)
     from oceanpath.bench.extract import (
         bench_extraction,
@@ -44,6 +44,6 @@ def bench_extract(
         costs = bench_reading(slide, patches, rounds) + bench_extraction(slide, Path(folder) / "features", rounds)
         difference = largest_difference(slide, patches)
     facts = {"side_px": side, "slide_bytes": size, "rounds": rounds, "largest_difference_to_openslide": difference}
-    table = f"{costs_table(costs)}\n\nlargest difference to the pixels of OpenSlide: {difference}"
+    table = f"{costs_table(costs)}\n\nlargest difference from the pixels of OpenSlide: {difference}"
     result = BenchResult("extract", costs, facts, table, ("cpu_ms", "CPU ms per patch"))
     return write_result(result, out, as_json=as_json)

@@ -1,4 +1,4 @@
-"""`oceanpath bench models`: speed and memory of the aggregators under equal work."""
+"""`oceanpath bench models`: speed and memory of the aggregators on the same workload."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 def bench_models(
     names: Annotated[list[str] | None, typer.Argument(help="Aggregators; default: all.")] = None,
     dim: int = typer.Option(1024, min=1, help="Length of a patch feature."),
-    bags: int = typer.Option(16, min=0, help="Bags of the training step; 0 = none."),
+    bags: int = typer.Option(16, min=0, help="Bags per training step; 0: measure no training step."),
     median: int = typer.Option(3000, min=10, help="Median number of patches per bag."),
     sizes: str = typer.Option("1000,10000,100000", help="Patches of single bags, separated by commas; may be empty."),
     rounds: int = typer.Option(5, min=1, help="Number of measurements."),
@@ -30,7 +30,7 @@ def bench_models(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for models.json and models.png.")] = None,
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> int:
-    """Measure a padded and a packed training step, and inference and memory by bag size."""
+    """Measure training steps, and inference by bag size. Variants of a step: padded, packed, bfloat16, checkpoint."""
     selected = names or aggregator_names()
     for name in selected:
         settings_of(name)

@@ -22,7 +22,7 @@ class BenchResult:
     table: str
     """The rows as text."""
     drawn: tuple[str, str]
-    """The field that the plot shows, and its label."""
+    """The field to plot, and its label."""
 
 
 def write_result(result: BenchResult, out: Path | None, *, as_json: bool) -> int:

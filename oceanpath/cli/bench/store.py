@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _cohort(slides: int) -> tuple[Flag, ...]:
-    """Flags of the cohort and of the output."""
+    """Options of the cohort and of the output."""
     return (
         flag("slides", int, slides, "Number of generated slides.", min=1),
         flag("median", int, 3000, "Median number of patches per slide.", min=1),
@@ -39,7 +39,7 @@ def _cohort(slides: int) -> tuple[Flag, ...]:
 
 
 def store(cases: str, **values: Any) -> int:
-    """Measure building the store against h5py and against copying the same files."""
+    """Compare building the store with h5py and a plain copy."""
     from oceanpath.bench.cohort import LAYOUTS
     from oceanpath.bench.store import bench_store
 
@@ -51,7 +51,7 @@ def store(cases: str, **values: Any) -> int:
 
 
 def loading(cap: int, **values: Any) -> int:
-    """Measure loading an epoch of full and of capped bags against a padded DataLoader and memory bandwidth."""
+    """Compare loading bags with a DataLoader and memory bandwidth."""
     from oceanpath.bench.loading import bench_loading
 
     return _run("loading", bench_loading, (None, cap), **values)

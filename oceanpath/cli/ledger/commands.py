@@ -18,9 +18,7 @@ from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.ledger_queries import list_runs as query_runs
 from oceanpath.pipeline.ledger_queries import list_steps, steps_of_run
 
-app = typer.Typer(
-    help="Runs: when, why, how long, and with which results.", no_args_is_help=True, rich_markup_mode=None
-)
+app = typer.Typer(help="Show, compare, check and prune recorded runs.", no_args_is_help=True, rich_markup_mode=None)
 Which = Annotated[
     str, typer.Argument(metavar="[RUN|EXPERIMENT|FINGERPRINT]", help="Number, name or prefix; default: the last run.")
 ]
@@ -30,7 +28,7 @@ maintenance.register(app)
 
 @app.command()
 def show(which: Which = "", workspace: Workspace = Path("outputs"), as_json: AsJson = False) -> int:
-    """Show the steps of a run: state, time, memory, fingerprint, reason, metrics and parts."""
+    """Show the steps of a run. State, time, memory, fingerprint, reason, metrics and parts of each step are listed."""
     with open_ledger(workspace) as ledger:
         run = find_run(ledger, which)
         steps = steps_of_run(ledger, int(run["id"]))
@@ -55,7 +53,7 @@ def list_runs(
     metric: Annotated[str, typer.Option(help="Show this metric of each step, largest first.")] = "",
     as_json: AsJson = False,
 ) -> int:
-    """List runs, newest first; with --stage or --metric the steps of all runs."""
+    """List runs, newest first. With --stage or --metric, list the steps of all runs."""
     start = _start_of_day(since)
     with open_ledger(workspace) as ledger:
         of_steps = bool(stage or metric)

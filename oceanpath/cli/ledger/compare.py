@@ -50,7 +50,10 @@ def export(
     workspace: Workspace = Path("outputs"),
     form: Annotated[str, typer.Option("--format", help="Output format: json or csv.")] = "json",
 ) -> int:
-    """Print every run, step and metric: one JSON document, or CSV with one line per metric."""
+    """Print every run, step and metric, as one JSON document or as CSV.
+
+    CSV has one line per metric.
+    """
     if form not in ("json", "csv"):
         raise ExperimentError("unknown format", where="--format", expected="json or csv", got=form)
     with open_ledger(workspace) as ledger:
@@ -77,7 +80,7 @@ def _why(common: Common) -> int:
 
 
 def _difference(old: dict[str, Any] | None, new: dict[str, Any] | None) -> dict[str, Any]:
-    """Sentences about what changed, and metric → (old, new) where they differ."""
+    """Sentences about the changes, and metric → (old, new) for different metrics."""
     if old is None or new is None:
         return {"changes": ["only in the second run" if old is None else "only in the first run"], "metrics": {}}
     recorded = old["identity"] and new["identity"]

@@ -1,4 +1,4 @@
-"""Which ledger, and which run in it, a command means."""
+"""The ledger, and the run in it, to which a command refers."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def open_ledger(workspace: Path) -> Ledger:
 
 
 def find_run(ledger: Ledger, which: str) -> Row:
-    """A run by number, experiment or prefix of a fingerprint; empty: the last one. Raises: ExperimentError: none."""
+    """A run by number, experiment or prefix of a fingerprint; empty: the last. Raises: ExperimentError: no such run."""
     run = ledger_queries.find_run(ledger, which)
     if run is None:
-        got, do = which or "an empty ledger", "See `oceanpath ledger list`."
+        got, do = which or "the ledger has no runs", "See `oceanpath ledger list`."
         raise ExperimentError("no run has this number, experiment or fingerprint", where="ledger", got=got, do=do)
     return run

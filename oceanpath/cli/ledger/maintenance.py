@@ -1,4 +1,4 @@
-"""`oceanpath ledger verify|prune|rebuild`: check, clean and recover a workspace."""
+"""`oceanpath ledger verify|prune|rebuild`: check, clean up and recover a workspace."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def register(app: typer.Typer) -> None:
 def verify(
     folders: Folders = None,
     workspace: Folder = Path("outputs"),
-    deep: Annotated[bool, typer.Option("--deep", help="Read every byte, also of the cohort's files.")] = False,
+    deep: Annotated[bool, typer.Option("--deep", help="Read every byte, including the files of the cohort.")] = False,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Move damaged results aside; the next run makes them again.")
+        bool, typer.Option("--repair", help="Move damaged results aside; the next run computes them again.")
     ] = False,
     mend: Annotated[bool, typer.Option("--mend", hidden=True, help="Former name of --repair.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Check all results for missing, extra and damaged files; exit code 4 if there are any."""
+    """Check results for missing, extra and damaged files. Exit code 4 if there are any."""
     if mend:
         print("warning: --mend is now called --repair", file=sys.stderr)
     chosen = [folder.resolve() for folder in folders or ()]
@@ -61,13 +61,13 @@ def verify(
 
 def prune(
     workspace: Folder = Path("outputs"),
-    yes: Annotated[bool, typer.Option("--yes", help="Remove them; without it they are only listed.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove them; default: only list them.")] = False,
     drop: Annotated[
         list[str] | None, typer.Option("--drop", metavar="EXPERIMENT", help="Remove this experiment first; repeatable.")
     ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """List results that no experiment uses now; with --yes remove them, unless a run is in progress."""
+    """List results that no experiment uses, or remove them with --yes."""
     pruned = _open(workspace)
     with removal(pruned) if yes else nullcontext():
         return _prune(pruned, drop or [], yes=yes, as_json=as_json)
@@ -91,7 +91,7 @@ def _prune(workspace: Workspace, drop: list[str], *, yes: bool, as_json: bool) -
 
 
 def rebuild(workspace: Folder = Path("outputs")) -> int:
-    """Rebuild the ledger from the published results; the old file is kept."""
+    """Rebuild the ledger from the published results. The old file is kept."""
     rebuilt = _open(workspace)
     folders, experiments = maintenance.rebuild(rebuilt)
     print(f"{folders} published results of {experiments} experiments")
@@ -121,5 +121,5 @@ def _drop(workspace: Workspace, name: str, *, yes: bool) -> None:
     if not folder.is_dir():
         raise ExperimentError("there is no such experiment", where=folder.parent, got=name)
     if not yes:
-        raise ExperimentError("--drop removes an experiment at once", where="--drop", do="Add --yes to confirm.")
+        raise ExperimentError("--drop removes an experiment", where="--drop", do="Add --yes to confirm.")
     shutil.rmtree(folder)

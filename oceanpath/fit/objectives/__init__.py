@@ -1,1 +1,1 @@
-"""How a task is learnt with torch: outputs of the model, loss, and what outputs mean. One file per task."""
+"""How a model is trained for a task with torch: its outputs, their loss and their interpretation. One file per task."""

@@ -1,4 +1,4 @@
-"""What every objective provides."""
+"""The interface of an objective."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from oceanpath.tasks.base import Task
 
 
 class Objective(ABC):
-    """What the model's outputs are, the loss on them, and the values of a prediction table that they stand for."""
+    """The outputs of the model, their loss, and their conversion to the values of a prediction table."""
 
     task: Task
 
@@ -35,7 +35,7 @@ class Objective(ABC):
         """Names of the model's outputs, in order."""
 
     def record(self) -> dict[str, Any]:
-        """What predictions need in addition to the task, as plain values for the checkpoint: a scale."""
+        """What predictions need in addition to the task, as plain values for the checkpoint, such as a scale."""
         return {}
 
     @abstractmethod
@@ -47,5 +47,5 @@ class Objective(ABC):
         """Values [n, K] of a prediction table from outputs [n, C]."""
 
     def sampling_strata(self, settings: ObjectiveSettings, targets: NDArray[Any]) -> list[int] | None:  # noqa: ARG002  # most do not balance
-        """Stratum [n] of each training slide where strata are drawn equally often; None = each slide once per epoch."""
+        """Stratum [n] of each training slide if strata are drawn equally often; None = each slide once per epoch."""
         return None

@@ -18,7 +18,7 @@ from oceanpath.tasks.classification import Classification
 
 
 class ClassificationObjective(Objective):
-    """The logits of classes."""
+    """One logit per class."""
 
     def __init__(self, task: Task, loss: SlideLoss) -> None:
         assert isinstance(task, Classification), "the registry pairs them"
@@ -26,7 +26,7 @@ class ClassificationObjective(Objective):
 
     @classmethod
     def for_training(cls, task: Task, settings: ObjectiveSettings, targets: NDArray[np.int64]) -> Self:
-        """The loss of the settings; with ``balance = "loss"`` its class weights are those of `targets`."""
+        """The loss of the settings; with ``balance = "loss"`` class weights are computed from `targets`."""
         balanced = settings.balance == "loss"
         weights = balanced_weights(torch.from_numpy(targets), len(task.columns)) if balanced else None
         return cls(task, build_loss(settings.loss, weights, settings.focal_gamma, settings.label_smoothing))
@@ -50,7 +50,7 @@ class ClassificationObjective(Objective):
         return softmax(outputs)
 
     def sampling_strata(self, settings: ObjectiveSettings, targets: NDArray[np.int64]) -> list[int] | None:
-        """The classes with ``balance = "sampling"``."""
+        """The classes if ``balance = "sampling"``."""
         return targets.tolist() if settings.balance == "sampling" else None
 
 

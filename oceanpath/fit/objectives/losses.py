@@ -23,11 +23,11 @@ def build_loss(kind: str, weights: Tensor | None = None, gamma: float = 2.0, smo
     """
 
     def loss(logits: Tensor, labels: Tensor) -> Tensor:
-        each = F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing if kind == "ce" else 0.0)
+        losses = F.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing if kind == "ce" else 0.0)
         if kind == "focal":
             # The probability comes from the unweighted loss: a class weight must not look like confidence.
-            each = (1.0 - torch.exp(-each)) ** gamma * each
-        return each if weights is None else each * weights.to(each)[labels]
+            losses = (1.0 - torch.exp(-losses)) ** gamma * losses
+        return losses if weights is None else losses * weights.to(losses)[labels]
 
     return loss
 

@@ -37,9 +37,9 @@ _ENTRIES: dict[str, ObjectiveEntry] = {}
 
 
 def register_objective(task: str, entry: ObjectiveEntry) -> None:
-    """Add the objective of a task. Raises: ValueError: the task has one."""
+    """Add the objective of a task. Raises: ValueError: the task already has one."""
     if task in _ENTRIES:
-        raise ValueError(f"the task {task!r} has an objective already")
+        raise ValueError(f"the task {task!r} already has an objective")
     _ENTRIES[task] = entry
 
 
@@ -67,8 +67,8 @@ def objective_entry(task: str) -> ObjectiveEntry:
 def objective_class(task: Task) -> type[Objective]:
     """The class of the objective of a task."""
     module, _, attribute = objective_entry(task.name).where.partition(":")
-    found: type[Objective] = getattr(importlib.import_module(module), attribute)
-    return found
+    objective: type[Objective] = getattr(importlib.import_module(module), attribute)
+    return objective
 
 
 def read_objective(task: Task, record: Mapping[str, Any]) -> Objective:

@@ -14,8 +14,8 @@ class ObjectiveSettings(Settings):
     """Loss and balance of training, and the validation score that selects the epoch."""
 
     monitor: str = Field("val_loss", json_schema_extra={"examples": ["val_loss", "val_auroc"]})
-    """Validation score that selects the epoch: val_loss, or for classification val_auroc, the highest AUROC and, among
-    equals, the lowest cross-entropy."""
+    """Validation score that selects the epoch: val_loss, or for classification val_auroc, the highest AUROC and, if
+    equal, the lowest cross-entropy."""
     loss: str = Field("ce", json_schema_extra={"examples": ["ce", "focal"]})
     """Training loss; for classification ce (cross-entropy) or focal (Lin et al. 2017)."""
     focal_gamma: float = Field(2.0, ge=0.0)
@@ -23,7 +23,7 @@ class ObjectiveSettings(Settings):
     label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)
     """Fraction of each label that is spread over all classes; for ce."""
     balance: Literal["none", "loss", "sampling"] = "none"
-    """Class imbalance: none, loss weights by inverse frequency, or sampling of classes at equal rates."""
+    """Handling of class imbalance: none, loss (class weights by inverse frequency) or sampling (equal class rates)."""
     task: str = shared("data.task", CLASSIFICATION, is_added=True)
 
     @model_validator(mode="before")
@@ -44,7 +44,7 @@ class ObjectiveSettings(Settings):
         known = {"monitor": task_entry(self.task).monitors, "loss": objective_entry(self.task).losses}
         for key, names in known.items():
             if (value := getattr(self, key)) not in names:
-                raise ValueError(f"{key} of the task {self.task} is one of {', '.join(names)}; got {value!r}")
+                raise ValueError(f"{key} of the task {self.task} must be one of {', '.join(names)}; got {value!r}")
         return self
 
 

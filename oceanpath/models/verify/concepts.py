@@ -4,7 +4,7 @@ Synthetic bags after Raff and Holt, "Reproducibility in Multiple Instance Learni
 NeurIPS 2023, with other distributions.
 
 standard        a bag is positive if it contains one patch of a concept
-threshold       if it contains three patches of it; negative bags contain one
+threshold       a bag is positive if it contains three patches of a concept; negative bags contain one
 false frequency as standard, but in training negative bags contain one more decoy than positive ones, and vice versa in
                 the test. A model that counts decoys fails; counting them is not a defect, so only `standard` decides a
                 verification, and the others are reported
@@ -62,12 +62,12 @@ def threshold(training: bool, dim: int, generator: torch.Generator) -> tuple[Ten
 
 
 def false_frequency(training: bool, dim: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """The concept or none, and decoys whose number is associated with opposite labels in training and test."""
+    """One patch of the concept or none, and decoys whose association with labels is reversed in the test."""
     h, labels = _background(dim, generator)
     h[labels.bool(), 0, 0] += STRONG
-    many = labels.bool() != training
+    has_two_decoys = labels.bool() != training
     h[:, 1, 1] += STRONG
-    h[many, 2, 1] += STRONG
+    h[has_two_decoys, 2, 1] += STRONG
     return _shuffle(h, generator), labels
 
 

@@ -29,8 +29,8 @@ def ragged(lengths: list[int], dim: int, dtype: torch.dtype = torch.float32, see
 
 
 @torch.no_grad()
-def packed_is_padded_is_alone(model: BaseMIL, batch: Batch) -> str:
-    """Embedding and attention of a bag are equal in a packed batch, in a padded batch, and alone."""
+def packed_padded_and_single_agree(model: BaseMIL, batch: Batch) -> str:
+    """Embedding and attention of a bag are equal in a packed batch, in a padded batch, and for the bag alone."""
     h, mask, coords = batch.padded()
     packed, packed_attention = _both(model.forward_packed(batch, return_attention=True))
     padded, padded_attention = _both(model.forward_features(h, mask, coords, return_attention=True))
@@ -38,8 +38,8 @@ def packed_is_padded_is_alone(model: BaseMIL, batch: Batch) -> str:
         return f"shapes {tuple(packed.shape)} packed, {tuple(padded.shape)} padded for embed_dim {model.embed_dim}"
     differences = {"packed and padded": packed - padded, "their attention": packed_attention - padded_attention[mask]}
     for i, (start, stop) in enumerate(batch.spans()):
-        one = Batch(batch.features[start:stop], torch.tensor([0, stop - start]), batch.coords[start:stop])  # type: ignore[index]  # it has coordinates
-        single, attention = _both(model.forward_features(*_dense(one), return_attention=True))
+        bag = Batch(batch.features[start:stop], torch.tensor([0, stop - start]), batch.coords[start:stop])  # type: ignore[index]  # it has coordinates
+        single, attention = _both(model.forward_features(*_dense(bag), return_attention=True))
         differences |= {
             f"bag {i} alone and packed": single[0] - packed[i],
             f"attention of bag {i}": attention[0] - padded_attention[i, : stop - start],
@@ -48,7 +48,7 @@ def packed_is_padded_is_alone(model: BaseMIL, batch: Batch) -> str:
 
 
 @torch.no_grad()
-def streamed_is_whole(model: BaseMIL, batch: Batch) -> str:
+def streamed_and_whole_agree(model: BaseMIL, batch: Batch) -> str:
     """Embedding and attention of bags in blocks of one, three or five rows equal those of whole bags."""
     whole, attention = _both(model.forward_packed(batch, return_attention=True))
     differences: dict[str, Tensor] = {}
@@ -63,7 +63,7 @@ def streamed_is_whole(model: BaseMIL, batch: Batch) -> str:
     return _differences(differences, CLOSE[whole.dtype])
 
 
-def checkpoints_change_no_gradient(model: BaseMIL, batch: Batch) -> str:
+def checkpointing_keeps_gradients(model: BaseMIL, batch: Batch) -> str:
     """With and without `checkpoint`, and equal dropout: the same embedding and the same gradients."""
     results = []
     for checkpoint in (False, True):
@@ -78,7 +78,7 @@ def checkpoints_change_no_gradient(model: BaseMIL, batch: Batch) -> str:
         )
     plain, checkpointed = results
     if plain.keys() != checkpointed.keys():
-        return f"{', '.join(sorted(plain.keys() ^ checkpointed.keys()))} is in only one of the two"
+        return f"{', '.join(sorted(plain.keys() ^ checkpointed.keys()))}: only with or only without checkpointing"
     return _differences({name: plain[name] - checkpointed[name] for name in plain}, CLOSE[batch.features.dtype])
 
 
@@ -117,7 +117,7 @@ def other_bags_never_matter(model: BaseMIL, batch: Batch) -> str:
 
 @torch.no_grad()
 def order_never_matters(model: BaseMIL, batch: Batch) -> str:
-    """Patches in another order, with their coordinates: the same embedding, the same attention per patch."""
+    """Reordering the patches, with their coordinates, changes neither the embedding nor the attention per patch."""
     if model.ordered:
         return ""
     h, mask, coords = batch.padded()
@@ -136,7 +136,7 @@ def order_never_matters(model: BaseMIL, batch: Batch) -> str:
 
 @torch.no_grad()
 def attention_is_a_distribution(model: BaseMIL, batch: Batch) -> str:
-    """Attention is returned if requested: at least 0, 0 on padding, with sum 1, for features of any scale."""
+    """Attention is returned only if requested; it is not negative, is 0 on padding and sums to 1."""
     h, mask, coords = batch.padded()
     if model.forward_features(h, mask, coords)[1] is not None or model.forward_packed(batch)[1] is not None:
         return "attention is returned without being requested"
@@ -163,7 +163,7 @@ def one_patch_works(model: BaseMIL, batch: Batch) -> str:
 
 
 def gradients_are_finite(model: BaseMIL, batch: Batch) -> str:
-    """Under bfloat16 autocast, training, features × 1 and × 10⁴: every parameter has a finite gradient."""
+    """In training under bfloat16 autocast, with features × 1 and × 10⁴, every parameter has a finite gradient."""
     for scale in (1.0, 1e4):
         trained = copy.deepcopy(model).train()
         with torch.autocast(batch.features.device.type, torch.bfloat16):
@@ -214,15 +214,15 @@ class _Softmaxes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # untyped
 
 @torch.no_grad()
 def half_precision_rows_are_read(model: BaseMIL, batch: Batch) -> str:
-    """Rows in float16 have exactly the embedding of the same numbers in the model's precision."""
+    """Rows in float16 have exactly the same embedding as the same numbers in the model's precision."""
     half = batch.features.half()
     embedding, _ = model.forward_packed(Batch(half, batch.offsets, batch.coords))
     wide, _ = model.forward_packed(Batch(half.to(batch.features.dtype), batch.offsets, batch.coords))
-    return "" if torch.equal(embedding, wide) else "float16 rows have another embedding"
+    return "" if torch.equal(embedding, wide) else "float16 rows have a different embedding"
 
 
 @torch.no_grad()
-def frozen_means_frozen(model: BaseMIL, batch: Batch) -> str:
+def evaluation_is_repeatable(model: BaseMIL, batch: Batch) -> str:
     """Evaluation is repeatable, also for a frozen model in training mode; otherwise dropout has an effect."""
     if not torch.equal(model.forward_packed(batch)[0], model.forward_packed(batch)[0]):
         return "two evaluations differ"
@@ -246,8 +246,8 @@ def coordinates_are_declared(model: BaseMIL, batch: Batch) -> str:
     row = torch.arange(len(batch.features), dtype=torch.int32)
     on_grid = 512 * torch.stack([row % 4, row // 4], dim=1).to(batch.features.device)
     for coords in (batch.coords, on_grid):
-        given, _ = model.forward_packed(Batch(batch.features, batch.offsets, coords))
-        if not torch.equal(given, without):
+        with_coords, _ = model.forward_packed(Batch(batch.features, batch.offsets, coords))
+        if not torch.equal(with_coords, without):
             return "coordinates change the embedding, but the class does not set reads_coords = True"
     return ""
 
@@ -266,9 +266,9 @@ def weights_are_restored(model: BaseMIL, batch: Batch) -> str:
 
 
 CONTRACT = (
-    packed_is_padded_is_alone,
-    streamed_is_whole,
-    checkpoints_change_no_gradient,
+    packed_padded_and_single_agree,
+    streamed_and_whole_agree,
+    checkpointing_keeps_gradients,
     padding_never_matters,
     other_bags_never_matter,
     order_never_matters,
@@ -277,7 +277,7 @@ CONTRACT = (
     gradients_are_finite,
     softmax_is_float32,
     half_precision_rows_are_read,
-    frozen_means_frozen,
+    evaluation_is_repeatable,
     coordinates_are_declared,
     weights_are_restored,
 )
@@ -286,7 +286,7 @@ CONTRACT = (
 def _both(output: tuple[Tensor, Tensor | None]) -> tuple[Tensor, Tensor]:
     embedding, attention = output
     if attention is None:
-        raise ValueError("attention was requested and not returned")
+        raise ValueError("attention was requested but not returned")
     return embedding, attention
 
 
@@ -298,4 +298,4 @@ def _differences(differences: dict[str, Tensor], limit: float) -> str:
     """A message about the first difference above `limit` or NaN."""
     worst = {name: float(difference.abs().max()) for name, difference in differences.items() if difference.numel()}
     bad = {name: value for name, value in worst.items() if not value <= limit}
-    return "; ".join(f"{name} differ by {value:.1e}, at most {limit:g}" for name, value in list(bad.items())[:1])
+    return "; ".join(f"{name} differ by {value:.1e} (limit {limit:g})" for name, value in list(bad.items())[:1])

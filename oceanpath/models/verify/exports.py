@@ -93,7 +93,7 @@ def _compare(model: BaseMIL, run: Runner, coords: bool) -> str:
         for ours, theirs in zip(ExportedForward(model)(*inputs), run(inputs), strict=True):
             error = float((ours - theirs).abs().max()) if ours.shape == theirs.shape else float("nan")
             if not error <= CLOSE:
-                return f"differs by {error:.1e} at {bags} bags of {patches} patches, at most {CLOSE:g}"
+                return f"differs by {error:.1e} at {bags} bags of {patches} patches (limit {CLOSE:g})"
     return ""
 
 

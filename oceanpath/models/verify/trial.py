@@ -17,8 +17,8 @@ from oceanpath.models.verify.contract import CONTRACT, ragged
 
 DIM = 12
 LENGTHS = [5, 7, 1, 11]
-ENOUGH = 0.75
-"""AUROC that `standard` must reach; chance is 0.5."""
+MIN_AUROC = 0.75
+"""AUROC that `standard` must reach; chance level is 0.5."""
 SMALL: dict[str, Any] = {"hidden": 16, "attention": 8, "query": 8, "heads": 2}
 SMALL |= {"landmarks": 4, "latents": 4, "state": 4, "head": 8, "chunk": 4}
 RAISED = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError)
@@ -35,7 +35,7 @@ class AggregatorCheck(NamedTuple):
     check: str
     holds: bool
     message: str
-    """The violation, or a remark on a passed check."""
+    """The violation, or a remark about a passed check."""
 
 
 def small(name: str) -> dict[str, Any]:
@@ -44,26 +44,26 @@ def small(name: str) -> dict[str, Any]:
     return {"name": name} | {key: value for key, value in SMALL.items() if key in fields}
 
 
-def candidates(wanted: str) -> dict[str, BaseMIL]:
-    """Name → a small model in eval mode: all of the registry (""), one of its names, or ``module:Class``.
+def candidates(name: str) -> dict[str, BaseMIL]:
+    """Name → a small model in eval mode: every registered model (""), one of them, or ``module:Class``.
 
-    A class is called with the length of a patch feature and returns a `BaseMIL`.
+    The class is called with the feature dimension and returns a `BaseMIL`.
 
     Raises: ExperimentError: unknown name, module or class, or not an aggregator.
     """
     torch.manual_seed(0)
-    if ":" not in wanted:
-        names = [wanted] if wanted else aggregator_names()
+    if ":" not in name:
+        names = [name] if name else aggregator_names()
         return {name: build_aggregator(parse_model(small(name)), DIM).eval() for name in names}
-    module, _, kind = wanted.partition(":")
+    module, _, kind = name.partition(":")
     try:
         model = getattr(importlib.import_module(module), kind)(DIM)
     except (ImportError, AttributeError, TypeError) as error:
-        do = "The module must be importable, and the class must take one argument, the length of a patch feature."
-        raise ExperimentError("cannot build this model", where=wanted, got=error, do=do) from error
+        do = "The module must be importable, and the class must take one argument, the feature dimension."
+        raise ExperimentError("cannot build this model", where=name, got=error, do=do) from error
     if not isinstance(model, BaseMIL):
-        raise ExperimentError("not an aggregator", where=wanted, expected="a BaseMIL", got=type(model).__name__)
-    return {wanted: model.eval()}
+        raise ExperimentError("not an aggregator", where=name, expected="a BaseMIL", got=type(model).__name__)
+    return {name: model.eval()}
 
 
 def trial(model: BaseMIL) -> Iterator[AggregatorCheck]:
@@ -76,7 +76,7 @@ def trial(model: BaseMIL) -> Iterator[AggregatorCheck]:
             yield _verdict(check.__name__, lambda check=check: check(copy.deepcopy(model), batch))  # type: ignore[misc]  # default of a lambda
     double = copy.deepcopy(model).double()
     wide = ragged(LENGTHS, model.in_dim, torch.float64)
-    yield _verdict("the_same_in_float64", lambda: CONTRACT[0](double, wide))
+    yield _verdict("float64_agrees", lambda: CONTRACT[0](double, wide))
     yield _verdict("torchscript_is_equal", lambda: exports.torchscript_is_equal(copy.deepcopy(model)))
     yield _verdict("onnx_is_equal", lambda: exports.onnx_is_equal(copy.deepcopy(model)))
     for draw, decides in CONCEPTS:
@@ -97,7 +97,7 @@ def _concept(model: BaseMIL, draw: concepts.Draw, decides: bool) -> AggregatorCh
     def learn() -> str:
         nonlocal reached
         reached = concepts.auroc_after_training(copy.deepcopy(model), draw)
-        return f"AUROC {reached:.2f}, at least {ENOUGH}" if decides and not reached >= ENOUGH else ""
+        return f"AUROC {reached:.2f}; expected at least {MIN_AUROC}" if decides and not reached >= MIN_AUROC else ""
 
     verdict = _verdict(f"learns_{draw.__name__}", learn)
     message = verdict.message or f"AUROC {reached:.2f}" + ("" if decides else " (reported, not required)")

@@ -12,9 +12,9 @@ from oceanpath.pipeline.work_items import JobResult, WorkItem
 class Executor(Protocol):
     """Runs work items and returns the result of each; constructed with the number of jobs.
 
-    `WorkItem.run` does all the work: it takes the lock, checks, and publishes in the workspace. So an executor decides
-    only where that method runs, and needs nothing there but this package and the file system of the workspace. Items
-    and results can be pickled. An item may run twice: the second finds what the first one published.
+    `WorkItem.run` does all the work: it takes the lock, checks, and publishes in the workspace. So an executor
+    only decides where this method runs, and needs only this package and the file system of the workspace there. Items
+    and results can be pickled. An item may run twice: the second run uses what the first one published.
 
     With several jobs the methods are called from several threads.
     """
@@ -28,4 +28,4 @@ class Executor(Protocol):
         """
 
     def close(self) -> None:
-        """End all work that is still running, at once. Called when a run ends, also after an interruption."""
+        """End all work that is still running immediately. Called when a run ends, also after an interruption."""

@@ -17,7 +17,7 @@ class InlineExecutor:
         """`jobs` is 1; see `registry.check_executor`."""
 
     def run(self, items: Iterable[WorkItem], progress: Progress) -> Iterator[tuple[WorkItem, JobResult]]:
-        """Run all items, in their order; each receives the part of the next one."""
+        """Run all items in their order; each is given the part of the next one."""
         in_order = list(items)
         for item, following in zip_longest(in_order, in_order[1:]):
             yield item, replace(item, upcoming=following and following.part).run(progress)

@@ -25,9 +25,9 @@ from oceanpath.pipeline.stage import Progress
 from oceanpath.pipeline.work_items import JobResult, WorkItem
 
 ATTEMPTS = 2
-"""How often an item is tried when its process ends unexpectedly."""
+"""Number of attempts for an item whose process ends unexpectedly."""
 GRACE_SECONDS = 5.0
-"""How long the end of a killed process is waited for."""
+"""Maximum time to wait for a killed process to end."""
 CONTEXT = multiprocessing.get_context("spawn")
 
 
@@ -55,7 +55,7 @@ class LocalExecutor:
         ticket = next(self._tickets)
         try:
             futures = {self._threads.submit(self._run_item, item, ticket): item for item in items}
-        except RuntimeError as error:  # the threads accept nothing any more
+        except RuntimeError as error:  # the threads accept no further items
             raise KeyboardInterrupt from error
         with reporting_progress(SlotReader(self._slots, ticket), progress):
             for future in as_completed(futures):
@@ -82,11 +82,11 @@ class LocalExecutor:
                     return result
         finally:
             self._free.put(worker)
-        return JobResult(error=AccidentError("its process was killed", do="Was memory short? Use fewer --jobs."))
+        return JobResult(error=AccidentError("its process was killed", do="If memory was exhausted, use fewer --jobs."))
 
 
 class _WorkerProcess:
-    """A process that is started when first needed, and again after it ended unexpectedly."""
+    """A process that is started on first use, and again after it ended unexpectedly."""
 
     def __init__(self, number: int, slots: ctypes.Array[ProgressSlot]) -> None:
         self._number, self._slots = number, slots
@@ -96,7 +96,7 @@ class _WorkerProcess:
         """Held while the process is started or ended."""
 
     def run(self, item: WorkItem, ticket: int) -> JobResult | None:
-        """The result of an item; None when the process ended before it returned one.
+        """The result of an item; None if the process ended before it returned one.
 
         Raises: CancelledError: this was closed. Anything that `WorkItem.run` raised: a bug.
         """
@@ -115,7 +115,7 @@ class _WorkerProcess:
         return answer
 
     def close(self) -> SpawnProcess | None:
-        """Kill the process for good; returns it, if there was one."""
+        """Kill the process permanently; returns it, if there was one."""
         self._closed = True
         return self._end()
 

@@ -1,6 +1,6 @@
 """Progress of parts that run in other processes: each process writes to its own slot in shared memory.
 
-There is no lock and no queue, so a process that is killed while it writes stops no other process.
+There is no lock and no queue, so killing a process while it writes does not block any other process.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from oceanpath.pipeline.stage import Progress
 from oceanpath.pipeline.work_items import Notes
 
 INTERVAL_SECONDS = 0.5
-"""Time between two readings of the slots."""
+"""Seconds between two readings of the slots."""
 
 
 class ProgressSlot(ctypes.Structure):
@@ -29,7 +29,7 @@ class ProgressSlot(ctypes.Structure):
         ("phase", ctypes.c_char * 64),
     )
     ticket: int
-    """Number of the step that the process works for."""
+    """Number of the step for which the process works."""
     units: float
     """Units that this process has finished, in all its parts."""
     share: float
@@ -37,11 +37,11 @@ class ProgressSlot(ctypes.Structure):
     unit: bytes
     """Name of the units."""
     phase: bytes
-    """What is being done while nothing is counted."""
+    """Current phase, in which nothing is counted."""
 
 
 class SlotProgress(Notes):
-    """A `Progress` for one part that writes to a slot; lines are kept as `Notes` keeps them."""
+    """A `Progress` for one part that writes to a slot; lines are kept as by `Notes`."""
 
     def __init__(self, slot: ProgressSlot, ticket: int) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class SlotProgress(Notes):
         slot.ticket, slot.share, slot.phase = ticket, 0.0, b""
 
     def start(self, total: int, unit: str) -> None:
-        """The part begins to count."""
+        """The part starts to count."""
         self._total, self._done = max(1, total), 0
         self._slot.unit, self._slot.phase = unit.encode()[:23], b""
 
@@ -60,7 +60,7 @@ class SlotProgress(Notes):
         self._slot.share = min(1.0, self._done / self._total)
 
     def phase(self, text: str) -> None:
-        """What is being done until something is counted again."""
+        """The phase until something is counted again."""
         self._slot.phase = text.encode()[:63]
 
     def finish(self) -> None:
@@ -77,7 +77,7 @@ class SlotReader:
         self._units, self._started, self._unit = 0.0, time.monotonic(), ""
 
     def read(self) -> tuple[float, str]:
-        """Finished fractions of the current parts, added up, and the pace of all processes together, or a phase."""
+        """Sum of the completed fractions of the current parts, and the joint rate of all processes, or a phase."""
         share, phase = 0.0, b""
         for k, slot in enumerate(self._slots):
             units = slot.units

@@ -1,4 +1,4 @@
-"""Names of executors and their classes, which are imported only when something must run.
+"""Names of executors and their classes, which are imported only if something must run.
 
 A package adds an executor by an entry point of the group ``oceanpath.executors``: it names a light module that calls
 `register_executor` when it is imported. See docs/decisions/0018-executors.md.
@@ -22,7 +22,7 @@ _EXECUTORS: dict[str, str] = {}
 
 
 def register_executor(name: str, where: str) -> None:
-    """Let ``runtime.executor = name`` use the class at ``"module:Class"``, an `Executor` constructed with `jobs`.
+    """Register the class at ``"module:Class"``, an `Executor` constructed with `jobs`, for ``runtime.executor = name``.
 
     Raises: ValueError: the name is taken.
     """

@@ -35,7 +35,7 @@ function modelFacts(facts) {
     ["Input", `Features [N, ${contract.feature_dim}]` + (contract.encoder ? " of " + contract.encoder : "") +
       (contract.patch_px ? `, patches of ${contract.patch_px} px` : "") + (contract.target_mpp ? ` at ${contract.target_mpp} µm/px` : "")],
     ["Ensemble", `${facts.members.length} members (${facts.model.name}), trained on ${facts.cohort.slides} slides of ${facts.cohort.patients} patients`],
-    ["AUROC of a member", auroc && auroc.value !== null ? `${auroc.value.toFixed(3)}${interval}, out-of-fold, patient level${selected}` : "undefined"],
+    ["AUROC of single members", auroc && auroc.value !== null ? `${auroc.value.toFixed(3)}${interval}, out-of-fold, patient level${selected}` : "undefined"],
     ["Digest", facts.files["model.onnx"].slice(0, 16)],
   ];
 }
@@ -71,7 +71,7 @@ function listPatches(answer, order) {
 function show(answer) {
   element("predicted").textContent = answer.predicted + ", " + percent(answer.probabilities[answer.predicted]);
   element("decision").textContent = answer.threshold === null ? "The model has no decision threshold."
-    : `Decision at the model's threshold of ${percent(answer.threshold)} for ${classes[classes.length - 1]}: ${answer.decision}.`;
+    : `Decision at the model's threshold (${classes[classes.length - 1]} from ${percent(answer.threshold)}): ${answer.decision}.`;
   element("notes").replaceChildren(...answer.notes.map((note) => create("li", sentence(note))));
   const order = byAttention(answer.attention);
   drawBars(answer);
@@ -90,7 +90,7 @@ function colour(t) {
 
 const TICKS = 3, MAX_DECADES = 4;
 
-/** From attention to the position on the colour scale, 0 to 1; and the attention at each tick. */
+/** Maps attention to a position from 0 to 1 on the colour scale, with the attention at each tick. */
 function scaleOf(attention, logarithmic) {
   const top = maximum(attention);
   const ticks = Array.from({ length: TICKS }, (_, k) => k / (TICKS - 1));
@@ -129,13 +129,13 @@ function drawMap(answer, order) {
     context.fillRect(left, top, Math.max(1, right - left), Math.max(1, bottom - top));
   }
   element("ticks").replaceChildren(...scale.ticks.map((text) => create("span", text)));
-  const equal = percent(1 / order.length);
-  element("scale").textContent = `Attention of each patch as a share of the slide; with equal attention each patch would have ${equal}.${scale.clipped}`;
+  const uniform = percent(1 / order.length);
+  element("scale").textContent = `Share of the slide's attention per patch; uniform attention would be ${uniform} per patch.${scale.clipped}`;
 }
 
 // The list of files
 
-/** Shown for several files; the current one is marked, and each can be selected. */
+/** Shown if there are several files; the selected one is highlighted. */
 function listFiles() {
   element("files-card").hidden = results.length < 2;
   element("files").replaceChildren(...results.map((result) => {
@@ -164,7 +164,7 @@ function select(result) {
 
 // Requests
 
-/** The whole file if it can contain features, otherwise its beginning, by which the server identifies it. */
+/** The whole file if it may contain features, otherwise only its beginning, from which the server identifies the format. */
 async function bodyOf(file) {
   const start = new Uint8Array(await file.slice(0, 64).arrayBuffer());
   const text = String.fromCharCode(...start);
@@ -186,7 +186,7 @@ async function predict(file) {
     result.answer = answer;
     result.status = `${file.name}: ${answer.n_patches.toLocaleString("en")} patches in ${((performance.now() - start) / 1000).toFixed(2)} s`;
   } catch (error) {
-    result.error = error.name === "NotFoundError" ? "It cannot be read. Folders are not accepted: drop the files in them." : error.message;
+    result.error = error.name === "NotFoundError" ? "The file cannot be read. Folders are not accepted; drop the files they contain." : error.message;
   }
   results.push(result);
   select(result);

@@ -54,7 +54,7 @@ def write_pyramid(
 
 
 def _tiles(pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
-    """Tiles row by row; those at the right and lower edges repeat their last pixels, as JPEG blurs across an edge."""
+    """Tiles row by row; those at the right and lower edges repeat their last pixels, because JPEG blurs sharp edges."""
     height, width = pixels.shape[:2]
     for top in range(0, height, TILE):
         for left in range(0, width, TILE):

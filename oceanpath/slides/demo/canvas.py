@@ -1,4 +1,4 @@
-"""Draw one slide: tissue on glass, textures in regions, its own stain and illumination."""
+"""Draw one slide: tissue on glass, a texture per region, stain and illumination of the slide."""
 
 from __future__ import annotations
 

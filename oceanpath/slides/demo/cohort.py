@@ -21,7 +21,7 @@ COLUMNS = ("slide_id", "patient_id", "label", "site", "age", "sex")
 
 
 def write_slide(plan: SlidePlan, textures: Mapping[str, Texture], folder: Path) -> Path:
-    """Draw one slide and write `<slide_id>.svs` into `folder`; a finer scanner has the same field in more pixels."""
+    """Draw one slide and write `<slide_id>.svs` into `folder`; at a finer resolution the same area has more pixels."""
     pixels = draw_slide(plan, textures)
     if plan.mpp < DRAWN_MPP:
         side = round(plan.side * DRAWN_MPP / plan.mpp)

@@ -26,7 +26,7 @@ class Kind:
     irregular: float = 0.04
     """Relative depth of bumps in the outline."""
     chromatin: float = 0.1
-    """Coarseness of the inside."""
+    """Coarseness of the chromatin."""
     nucleoli: int = 0
 
 

@@ -1,4 +1,4 @@
-"""Patients, slides and regions of a demo cohort; nothing is drawn here."""
+"""Patients, slides and regions of a demo cohort, before they are drawn."""
 
 from __future__ import annotations
 

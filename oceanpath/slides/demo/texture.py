@@ -147,7 +147,7 @@ def _wrapped(distance: Array) -> Array:
 
 
 def _pack(rng: np.random.Generator, haematoxylin: Array, eosin: Array) -> Texture:
-    """Blur as a lens does, add grain, and store in 1/UNIT."""
+    """Blur slightly as optics do, add grain, and convert to 1/UNIT."""
     stored = []
     for stain in (haematoxylin, eosin):
         grain = 0.012 * rng.standard_normal(stain.shape, dtype=np.float32)

@@ -35,7 +35,7 @@ class Encoder(Protocol):
     revision: str
     """Version of the weights as published: a commit, a version, ``local file``; empty without weights."""
     weights_sha256: str
-    """SHA-256 of the file of weights; empty without weights."""
+    """SHA-256 of the weights file; empty without weights."""
 
     def encode(self, patches: NDArray[np.uint8]) -> NDArray[np.float16]:
         """Features [B, dim] of `patches` [B, P, P, 3] RGB; a row depends only on its own patch."""
@@ -53,7 +53,7 @@ def register_encoder(spec: EncoderSpec) -> None:
     """
     names = [_plain(name) for name in (spec.name, *spec.aliases)]
     if taken := [name for name in names if name in _NAMES]:
-        raise ValueError(f"the encoder {taken[0]!r} is registered already")
+        raise ValueError(f"the encoder {taken[0]!r} is already registered")
     ENCODERS[spec.name] = spec
     _NAMES.update(dict.fromkeys(names, spec.name))
 
@@ -82,7 +82,7 @@ def encoder_spec(name: str) -> EncoderSpec:
 
 
 def build_encoder(name: str, device: str = "auto", options: EncoderOptions | None = None) -> Encoder:
-    """A ready encoder.
+    """An encoder that is ready to use.
 
     Args:
         name: A name, an alias, or ``module:factory``.
@@ -92,8 +92,8 @@ def build_encoder(name: str, device: str = "auto", options: EncoderOptions | Non
     Raises:
         ExperimentError: no such encoder or device, or options that it does not support.
         MissingExtraError: a package that it needs is not installed.
-        StageError: its weights cannot be downloaded, or a custom encoder breaks the contract.
-        ArtifactError: its weights are damaged, or of another network.
+        StageError: its weights cannot be downloaded, or a custom encoder violates the contract.
+        ArtifactError: its weights are damaged, or belong to a different network.
     """
     options = options or EncoderOptions()
     if ":" in name:
@@ -101,14 +101,14 @@ def build_encoder(name: str, device: str = "auto", options: EncoderOptions | Non
 
         return build_custom(name, device, options)
     spec = encoder_spec(name)
-    _refuse_unsupported(spec, options)
+    _reject_unsupported(spec, options)
     module: Any = importlib.import_module(spec.module)
     encoder: Encoder = module.build(spec, device, options)
     return encoder
 
 
 def prepare_encoder(name: str, options: EncoderOptions) -> str:
-    """Make sure that the weights are on this machine, with a download if necessary; loads neither numpy nor torch.
+    """Ensure that the weights are on this machine, downloading them if necessary; loads neither numpy nor torch.
 
     Returns:
         What the features depend on besides the name: SHA-256 of the weights, and of the source of a custom encoder;
@@ -120,14 +120,15 @@ def prepare_encoder(name: str, options: EncoderOptions) -> str:
         weights = [hash_file(local_file(options.weights, name))] if options.weights else []
         return " ".join([source_digest(name), *weights])
     spec = encoder_spec(name)
-    _refuse_unsupported(spec, options)
+    _reject_unsupported(spec, options)
     return find_weights(spec, options).sha256 if spec.hub else ""
 
 
-def _refuse_unsupported(spec: EncoderSpec, options: EncoderOptions) -> None:
+def _reject_unsupported(spec: EncoderSpec, options: EncoderOptions) -> None:
     if spec.hub is None and (options.weights or options.revision):
         key = "weights" if options.weights else "revision"
-        raise ExperimentError("the encoder has no weights to choose", where=f"extract.{key}", got=spec.name)
+        do = "Remove this key."
+        raise ExperimentError("the encoder has no weights", where=f"extract.{key}", got=spec.name, do=do)
 
 
 def _plain(name: str) -> str:

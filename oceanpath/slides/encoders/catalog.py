@@ -1,7 +1,7 @@
-"""The encoders by name: one table.
+"""The table of encoders.
 
-Architectures, pooling and normalisation are those of the authors' model cards. Hub revisions are the commits that
-published work uses; ``main`` if none is known. Feature files record the weights they were computed with.
+Architectures, pooling and normalisation are those of the authors' model cards. Hub revisions are the commits used
+in publications; ``main`` if none is known. Feature files record the weights with which they were computed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Load files of weights into networks: nothing is executed, every key must match."""
+"""Load weights files into networks: no code is executed, and every key must match."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHOWN = 3
 def read_state(path: Path) -> dict[str, Tensor]:
     """Name → tensor of a ``.safetensors`` file, or of a file of `torch.save` with tensors only.
 
-    Raises: ArtifactError: damaged, or it contains more than tensors.
+    Raises: ArtifactError: the file is damaged or contains more than tensors.
     """
     try:
         if path.suffix == ".safetensors":
@@ -29,16 +29,16 @@ def read_state(path: Path) -> dict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         do = "Save only its state_dict(), as .safetensors or with torch.save."
-        raise ArtifactError("the file of weights contains more than tensors", where=path, do=do) from error
+        raise ArtifactError("the weights file contains more than tensors", where=path, do=do) from error
     except (RuntimeError, EOFError, OSError, ValueError, SafetensorError) as error:
         message = str(error).splitlines()[0] if str(error) else type(error).__name__
         do = "Download or copy the file again."
-        raise ArtifactError("the file of weights cannot be read", where=path, got=message, do=do) from error
+        raise ArtifactError("the weights file cannot be read", where=path, got=message, do=do) from error
     state = next((content[key] for key in WRAPPERS if isinstance(content, Mapping) and key in content), content)
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         got = f"a {type(state).__name__}"
         raise ArtifactError(
-            "the file of weights is not a mapping of tensors", where=path, expected="name → tensor", got=got
+            "the weights file is not a mapping of tensors", where=path, expected="name → tensor", got=got
         )
     return {str(name): value for name, value in state.items()}
 
@@ -66,7 +66,7 @@ def load_weights(network: nn.Module, state: Mapping[str, Tensor], name: str, pat
     if any(problems):
         do = "Check that the file belongs to this encoder."
         if prefix := _shared_prefix(extra, missing):
-            do = f"Its names start with {prefix!r}: save it without this prefix."
+            do = f"Its keys start with {prefix!r}: save it without this prefix."
         raise ArtifactError(f"the weights do not fit {name}", where=path, got="; ".join(filter(None, problems)), do=do)
     full = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
     empty = any(value.is_meta for value in target.values())

@@ -18,7 +18,7 @@ RAISED = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, Arit
 
 
 class ContractCheck(NamedTuple):
-    """Whether an encoder passes one check, and the observation if it does not."""
+    """Whether an encoder passes one check, and details if it does not."""
 
     name: str
     passed: bool
@@ -28,13 +28,13 @@ class ContractCheck(NamedTuple):
 def check_contract(encoder: Encoder, side_px: int = SIDE_PX) -> list[ContractCheck]:
     """Check the contract of an encoder on synthetic patches of coloured blocks.
 
-    The checks, in this order: attributes; it runs; shape and type; finite; reproducible; a row does not depend on its
-    position or its neighbours; nor on the number of patches (both within 2 % of the largest feature); different patches
+    The checks, in this order: attributes; it runs; shape and type; finite; reproducible; a row depends neither on its
+    position or its neighbours nor on the number of patches (both within 2 % of the largest feature); different patches
     have different features. Later checks are skipped if an earlier failure makes them meaningless.
     """
     wrong = [name for name, kind in ATTRIBUTES.items() if not isinstance(getattr(encoder, name, None), kind)]
     checks = [
-        ContractCheck("attributes", not wrong, f"missing or of another type: {', '.join(wrong)}" if wrong else "")
+        ContractCheck("attributes", not wrong, f"missing or of the wrong type: {', '.join(wrong)}" if wrong else "")
     ]
     if wrong:
         return checks
@@ -52,10 +52,10 @@ def check_contract(encoder: Encoder, side_px: int = SIDE_PX) -> list[ContractChe
         return checks
     checks.append(ContractCheck("finite", bool(np.isfinite(features).all())))
     checks.append(ContractCheck("reproducible", np.array_equal(encoder.encode(patches), features)))
-    turned = encoder.encode(np.ascontiguousarray(patches[::-1]))[::-1]
-    checks.append(_near("rows are independent", turned, features))
-    alone = np.concatenate([encoder.encode(patches[i : i + 1]) for i in range(TRIED)])
-    checks.append(_near("any number of patches", alone, features))
+    reversed_order = encoder.encode(np.ascontiguousarray(patches[::-1]))[::-1]
+    checks.append(_near("rows are independent", reversed_order, features))
+    single = np.concatenate([encoder.encode(patches[i : i + 1]) for i in range(TRIED)])
+    checks.append(_near("any number of patches", single, features))
     differ = len(np.unique(features, axis=0)) == TRIED
     checks.append(ContractCheck("different patches differ", differ))
     return checks
@@ -78,7 +78,9 @@ def tissue_like(count: int, side_px: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(lit.repeat(8, axis=1).repeat(8, axis=2)[:, :side_px, :side_px])
 
 
-def _near(name: str, one: NDArray[np.float16], other: NDArray[np.float16]) -> ContractCheck:
-    largest = float(np.abs(other.astype(np.float32)).max()) or 1.0
-    gap = float(np.abs(one.astype(np.float32) - other.astype(np.float32)).max()) / largest
-    return ContractCheck(name, gap <= TOLERANCE, f"largest difference {gap:.1e} of the largest feature" if gap else "")
+def _near(name: str, actual: NDArray[np.float16], expected: NDArray[np.float16]) -> ContractCheck:
+    largest = float(np.abs(expected.astype(np.float32)).max()) or 1.0
+    gap = float(np.abs(actual.astype(np.float32) - expected.astype(np.float32)).max()) / largest
+    return ContractCheck(
+        name, gap <= TOLERANCE, f"the largest difference is {gap:.1e} of the largest feature" if gap else ""
+    )

@@ -4,7 +4,7 @@
 `oceanpath.slides.encoders.Encoder`. For a torch network this takes four lines:
 
     def factory(device, options):
-        spec = EncoderSpec("mine", "", 512, 224, "", "", view=View(224, 224, "bicubic", *IMAGENET))
+        spec = EncoderSpec("my_encoder", "", 512, 224, "", "", view=View(224, 224, "bicubic", *IMAGENET))
         network = torch.jit.load(options.weights)           # [B, 3, 224, 224] -> [B, 512]
         return TorchEncoder(spec, network, resolve_device(device), options.precision, None)
 
@@ -28,13 +28,13 @@ def build_custom(name: str, device: str, options: EncoderOptions) -> Encoder:
 
     Raises:
         ExperimentError: no such module or factory, or the module cannot be imported.
-        StageError: it breaks the contract.
+        StageError: it violates the contract.
     """
     encoder = load_custom(name, device, options)
     if failed := [check for check in check_contract(encoder) if not check.passed]:
         got = "; ".join(f"{check.name} {check.detail}".strip() for check in failed)
         do = f"See all checks with: oceanpath encoders check {name}"
-        raise StageError("the encoder breaks its contract", where=f"encoder {name}", got=got, do=do)
+        raise StageError("the encoder violates the encoder contract", where=f"encoder {name}", got=got, do=do)
     return encoder
 
 

@@ -23,7 +23,7 @@ def resolve_device(device: str) -> torch.device:
 
 
 def compute_dtype(device: torch.device, precision: str) -> torch.dtype:
-    """The dtype for `precision`; ``auto`` is bfloat16 if the device is fast at it, otherwise float32."""
+    """The dtype for `precision`; ``auto`` is bfloat16 if the device supports it natively, otherwise float32."""
     if precision == "auto":
         return torch.bfloat16 if fast_bfloat16(device) else torch.float32
     return torch.bfloat16 if precision == "bfloat16" else torch.float32

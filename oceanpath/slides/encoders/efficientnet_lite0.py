@@ -30,7 +30,7 @@ WEIGHTS_FILE = "models/efficientnet-lite0-57934424.pth"
 MEAN, SCALE = 127.0, 128.0
 """The Lite models were trained on (pixel - 127) / 128, not with ImageNet's mean and standard deviation."""
 CPU_BATCH, GPU_BATCH = 8, 256
-"""Eight patches fit into the cache of one core."""
+"""On a CPU, eight patches fit into the cache of one core."""
 
 
 class EfficientNetLite0:

@@ -1,8 +1,8 @@
-"""The Hugging Face hub: its cache on this machine, and downloads with actionable errors.
+"""The Hugging Face hub: its cache on this machine, and downloads.
 
 The cache is read by its documented layout, `models--<owner>--<name>/snapshots/<commit>/<file>`, where `refs/<branch>`
-contains a commit: this needs neither a network nor the hub's package. Names of owners and models are case-insensitive
-on the hub, and here.
+contains a commit: this needs neither a network nor the hub's package. Names of owners and models are case-insensitive,
+as on the hub.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from oceanpath.slides.encoders.spec import EncoderSpec, Hub
 
 STANDARD_FILES = ("model.safetensors", "pytorch_model.bin")
 MESSAGE_LENGTH = 200
-"""Characters of the client's message that are repeated."""
-NO_DOWNLOAD = "Encoders without a download: efficientnet_lite0, hed_stats, random_vit_tiny."
+"""Maximum length of the client's message in an error."""
+NO_DOWNLOAD = "Encoders that need no download: efficientnet_lite0, hed_stats, random_vit_tiny."
 
 
 def cache_root() -> Path:
@@ -30,7 +30,7 @@ def cache_root() -> Path:
 
 
 def cached(hub: Hub, revision: str) -> Path | None:
-    """The file of weights at `revision` (a commit, or a branch as last downloaded) in the cache, or None."""
+    """The weights file at `revision` (a commit, or a branch as last downloaded) in the cache, or None."""
     for folder in _folders(hub):
         ref = folder / "refs" / revision
         commit = ref.read_text().strip() if ref.is_file() else revision
@@ -69,25 +69,29 @@ def download(spec: EncoderSpec, revision: str) -> Path:
         return Path(hf_hub_download(hub.repo, hub.file, revision=revision))
     except errors.GatedRepoError as error:
         do = f"Request access on the page of {hub.repo} on the Hugging Face hub, then set HF_TOKEN to your token."
-        raise _refused(spec, revision, "access to the weights must be granted first", do) from error
+        raise _download_error(spec, revision, "access to the weights must be granted first", do) from error
     except errors.RepositoryNotFoundError as error:
-        do = "Set HF_TOKEN: the hub hides some repositories without a token."
-        raise _refused(spec, revision, "the hub has no such repository, or hides it", do) from error
+        do = "Set HF_TOKEN: some repositories are visible only with a token."
+        raise _download_error(spec, revision, "the hub has no such repository, or it is private", do) from error
     except (errors.RevisionNotFoundError, errors.RemoteEntryNotFoundError) as error:
-        raise _refused(spec, revision, "the hub has no such revision or file", "Check extract.revision.") from error
+        raise _download_error(
+            spec, revision, "the hub has no such revision or file", "Check extract.revision."
+        ) from error
     except errors.LocalEntryNotFoundError as error:
         raise _unreachable(spec, revision, error.__cause__) from error
     except (errors.HfHubHTTPError, OSError) as error:
-        raise _refused(spec, revision, "the download failed", "Run again: the download resumes.", error) from error
+        raise _download_error(
+            spec, revision, "the download failed", "Run again: the download resumes.", error
+        ) from error
 
 
 def _unreachable(spec: EncoderSpec, revision: str, reason: BaseException | str | None) -> StageError:
     assert spec.hub is not None
     do = "Check the network and HF_HUB_OFFLINE." + _other_commits(spec.hub)
-    return _refused(spec, revision, "the hub cannot be reached and its cache does not have the weights", do, reason)
+    return _download_error(spec, revision, "the hub cannot be reached and the weights are not in its cache", do, reason)
 
 
-def _refused(
+def _download_error(
     spec: EncoderSpec, revision: str, what: str, do: str, reason: BaseException | str | None = None
 ) -> StageError:
     hub = spec.hub
@@ -99,14 +103,14 @@ def _refused(
 
 
 def _by_hand(hub: Hub) -> str:
-    return f"Or copy {hub.file} of {hub.repo} here from another machine, and set extract.weights to it."
+    return f"Or copy {hub.file} of {hub.repo} from another machine and set extract.weights to the copy."
 
 
 def _other_commits(hub: Hub) -> str:
     commits = sorted(
         path.name for folder in _folders(hub) for path in folder.glob("snapshots/*") if cached(hub, path.name)
     )
-    return f" The cache has another commit: extract.revision = {commits[0]!r} uses it." if commits else ""
+    return f" The cache contains another commit; to use it, set extract.revision = {commits[0]!r}." if commits else ""
 
 
 def _folders(hub: Hub) -> list[Path]:

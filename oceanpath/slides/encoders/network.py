@@ -12,10 +12,10 @@ LIMIT_S = 8.0
 
 
 def why_unreachable(url: str, limit_s: float = LIMIT_S) -> str:
-    """Why `url` cannot be reached; "" for any answer, or if it cannot be tested here.
+    """Why `url` cannot be reached; "" if it responds or cannot be tested by this function.
 
-    The proxies of the environment are used; only the hub's client supports SOCKS proxies. Name resolution has no time
-    limit, so it runs in a thread that may outlive this call.
+    Proxies of the environment are used, except SOCKS proxies, which only the hub's client supports. Name resolution
+    has no time limit, so it runs in a thread that may outlive this call.
     """
     if not url.startswith(("http://", "https://")) or any(proxy.startswith("socks") for proxy in getproxies().values()):
         return ""

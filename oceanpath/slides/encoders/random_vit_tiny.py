@@ -1,6 +1,6 @@
 """A Vision Transformer of the size Ti/16 (Touvron et al. 2021) whose weights come from a seed: 5.5 M random numbers.
 
-Nothing is learned and nothing is downloaded: it serves tests, demonstrations, and as a baseline for trained encoders.
+It is not trained and needs no download: it is used in tests and demonstrations, and as a baseline for trained encoders.
 Weights are initialised as in its paper (normal with standard deviation 0.02, truncated at two standard deviations), in
 a fixed order, from their own generator, so that they depend only on the seed.
 """

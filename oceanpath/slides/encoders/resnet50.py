@@ -1,6 +1,6 @@
 """ResNet-50 (He et al. 2016) with ImageNet weights, up to its third stage, averaged: 1024 features (CLAM, 2021).
 
-The file of weights is that of the whole network, of torchvision or timm, whose tensors have the same names.
+The weights file is that of the whole network, from torchvision or timm, which use the same tensor names.
 """
 
 from __future__ import annotations

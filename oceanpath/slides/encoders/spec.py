@@ -20,11 +20,11 @@ class EncoderOptions(Settings):
     """Options for building an encoder, besides its name and device."""
 
     weights: Path | None = None
-    """Local file of weights, instead of the hub and its cache."""
+    """Local weights file, instead of the hub and its cache."""
     revision: str = ""
     """Commit of the hub repository, instead of the pinned one."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Arithmetic of the network; auto is bfloat16 if the device is fast at it, otherwise float32."""
+    """Arithmetic of the network; auto is bfloat16 if the device supports it natively, otherwise float32."""
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,14 @@ class EncoderSpec:
     view: View | None = None
     hub: Hub | None = None
     pool: Literal["network", "cls", "cls_mean", "map_mean"] = "network"
-    """Pooling of the network's output: its own vector, its class token, the class token and the mean of the patch
+    """Pooling of the network's output: none (a vector), the class token, the class token and the mean of the patch
     tokens, or the mean of its feature map."""
     prefix_tokens: int = 1
     """Tokens before the first patch token: class token and registers."""
     architecture: str = ""
     """Name of the network in the library that builds it."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    """Its arguments there; `norm_eps` and `mlp_layer` stand for objects."""
+    """Its arguments in that library; `norm_eps` and `mlp_layer` are converted to objects."""
     names: Literal["timm", "transformers"] = "timm"
     """Package whose tensor names the published file uses."""
 

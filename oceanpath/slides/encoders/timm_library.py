@@ -23,7 +23,7 @@ def import_timm(needed_by: str) -> ModuleType:
 
 @contextmanager
 def missing_package_reported(encoder: str) -> Iterator[None]:
-    """Within this context a missing package becomes an error that names the extra to install.
+    """In this context a missing package raises an error that names the extra to install.
 
     Raises: MissingExtraError: a package is not installed.
     """

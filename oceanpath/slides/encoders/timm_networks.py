@@ -24,7 +24,7 @@ def build(spec: EncoderSpec, device: str, options: EncoderOptions) -> TorchEncod
         ExperimentError: no such device or file.
         MissingExtraError: timm, or for a download huggingface-hub, is not installed.
         StageError: the weights cannot be downloaded.
-        ArtifactError: the weights are damaged, or of another network.
+        ArtifactError: the weights are damaged, or belong to a different network.
     """
     where = resolve_device(device)
     import_timm(spec.name)  # before a download of gigabytes
@@ -50,7 +50,7 @@ def network_of(spec: EncoderSpec, **other: Any) -> nn.Module:
 def fit_state(network: nn.Module, state: dict[str, Tensor], names: str) -> dict[str, Tensor]:
     """`state` with the names and sizes of `network`.
 
-    Position embeddings of another image size are resampled as by the package that published them: timm with
+    Position embeddings for another image size are resampled as in the package of the published weights: timm with
     antialiasing, transformers without.
     """
     from timm.models.vision_transformer import checkpoint_filter_fn

@@ -2,7 +2,7 @@
 
 On a CPU patches are encoded one by one: a row is then identical in every batch, bit for bit, for 0 to 8 % more time
 than in batches of eight (a patch has hundreds of tokens, enough for efficient matrix products). A GPU encodes a whole
-batch; rows are identical for batches of the same size, which is why incomplete batches are filled up.
+batch; rows are identical for batches of the same size, which is why incomplete batches are padded.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class TorchEncoder:
         network: Maps [B, 3, H, W] to what `spec.pool` expects. It is moved to `device` and set to evaluation mode.
         device: The device.
         precision: ``auto``, ``float32`` or ``bfloat16``.
-        weights: Source of its weights; None if there is none to record.
+        weights: Source of its weights; None if there is nothing to record.
     """
 
     def __init__(
@@ -76,8 +76,8 @@ class TorchEncoder:
 def network_view(patches: Tensor, view: View) -> Tensor:
     """The network's input for uint8 patches [B, P, P, 3]: float32 [B, 3, crop, crop].
 
-    Resizing is that of Pillow, with which these networks were trained and are published: rows first, then columns, each
-    rounded to whole values of 0 to 255. In one step, bicubic interpolation would overshoot.
+    Resizing follows Pillow, with which these networks were trained and published: rows first, then columns, each
+    rounded to integers from 0 to 255. In a single step, bicubic interpolation would overshoot.
     """
     pixels, side = patches.permute(0, 3, 1, 2).float(), view.resize_px
     if pixels.shape[-1] != side:

@@ -1,7 +1,7 @@
 """Translate tensor names of Vision Transformers and DINOv2 in the package transformers to those of timm.
 
 The networks are the same (Dosovitskiy et al. 2021; Oquab et al. 2024), so timm runs these encoders too and transformers
-is not needed. Query, key and value are three matrices there and one in timm.
+is not needed. Query, key and value are three matrices in transformers and one in timm.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 UNUSED = ("pooler.", "embeddings.mask_token")
-"""The pooler and the token of masked patches, on which no feature depends."""
+"""The pooler and the mask token, which do not affect features."""
 ENDS = {
     "embeddings.cls_token": "cls_token",
     "embeddings.position_embeddings": "pos_embed",
@@ -41,7 +41,7 @@ QUERY = re.compile(r"(encoder\.layer\.(\d+)\.attention\.attention\.)query\.(weig
 
 
 def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """`state` under timm's names; unknown names are kept, and refused when they are loaded."""
+    """`state` under timm's names; unknown names are kept, and rejected when they are loaded."""
     result: dict[str, Tensor] = {}
     for name, value in state.items():
         if name.startswith(UNUSED):

@@ -13,14 +13,14 @@ from oceanpath.slides.encoders.weights import hash_file
 def source_of(name: str) -> Path:
     """The file that ``module:factory`` names; modules of the current folder are included.
 
-    Raises: ExperimentError: it is not of that form, or there is no such module.
+    Raises: ExperimentError: the name has another form, or there is no such module.
     """
     module, _, factory = name.partition(":")
     where, form = "extract.encoder", "module:factory"
     if not factory.isidentifier() or not all(step.isidentifier() for step in module.split(".")):
         raise ExperimentError("not the name of a custom encoder", where=where, expected=form, got=name)
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.append(here)
+    if (current_folder := str(Path.cwd())) not in sys.path:
+        sys.path.append(current_folder)
     try:
         spec = importlib.util.find_spec(module)
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""The file of weights of an encoder: a local file, one of the hub's cache, or a download. Needs no torch."""
+"""The weights file of an encoder: a local file, a file in the hub's cache, or a download. Needs no torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMED_DIGEST = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+$")
 
 
 class Weights(NamedTuple):
-    """A verified file of weights."""
+    """A verified weights file."""
 
     path: Path
     revision: str
@@ -30,15 +30,15 @@ def find_weights(spec: EncoderSpec, options: EncoderOptions) -> Weights:
     """The weights of an encoder, downloaded if necessary.
 
     Raises:
-        ExperimentError: `options.weights` is no file.
+        ExperimentError: `options.weights` is not a file.
         MissingExtraError: a download is needed and huggingface-hub is not installed.
         StageError: they cannot be downloaded; the message gives the reason and the remedy.
         ArtifactError: the digest of the file is not that of its name, the hub or the spec.
     """
     if options.weights is not None:
         path = local_file(options.weights, f"{spec.hub.file} of {spec.hub.repo}" if spec.hub else spec.name)
-        sha256, promised = hash_file(path), NAMED_DIGEST.search(path.name)
-        _validate(path, sha256, promised.group(1) if promised else "", "Download or copy the file again.")
+        sha256, in_name = hash_file(path), NAMED_DIGEST.search(path.name)
+        _validate(path, sha256, in_name.group(1) if in_name else "", "Download or copy the file again.")
         return Weights(path, LOCAL, sha256)
     if spec.hub is None:
         raise ExperimentError("the encoder has no published weights", where=spec.name)
@@ -52,7 +52,7 @@ def find_weights(spec: EncoderSpec, options: EncoderOptions) -> Weights:
             path,
             sha256,
             spec.hub.sha256,
-            "The hub has other weights than were published: ask the owner of the repository.",
+            "The weights on the hub differ from the published ones; contact the owner of the repository.",
         )
     return Weights(path, hub.commit_of(path), sha256)
 
@@ -72,12 +72,12 @@ def local_file(path: Path, expected: str) -> Path:
     """`path`, if it is a file. Raises: ExperimentError: it is not."""
     if path.is_file():
         return path
-    what = "a folder, not a file of weights" if path.is_dir() else "no such file of weights"
+    what = "a folder, not a weights file" if path.is_dir() else "no such weights file"
     raise ExperimentError(what, where=path, expected=expected, do="Set extract.weights to the file itself.")
 
 
 def _validate(path: Path, sha256: str, expected: str, do: str) -> None:
     if not sha256.startswith(expected):
         raise ArtifactError(
-            "the digest of the weights is wrong", where=path, expected=f"sha256 {expected}", got=sha256, do=do
+            "the digest of the weights does not match", where=path, expected=f"sha256 {expected}", got=sha256, do=do
         )

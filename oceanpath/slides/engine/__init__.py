@@ -1,1 +1,1 @@
-"""From the patches of a slide to its features: who reads, who computes, and what happens when memory is short."""
+"""From the patches of a slide to its features: reading, encoding, and retries when memory is insufficient."""

@@ -1,4 +1,4 @@
-"""Encode the patches of one slide after the other."""
+"""Encode the patches of slides, one slide at a time."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class FeatureExtractor:
     """
 
     def __init__(self, encoder: Encoder, workers: int) -> None:
-        """Start nothing yet.
+        """Prepare the extractor; processes start later.
 
         Args:
             encoder: The encoder.
-            workers: Processes that read ahead of a device; with 0 this process reads.
+            workers: Number of processes that read ahead of a device; if 0, this process reads.
         """
         self.encoder, self.workers = encoder, workers
         self._retry = OomRetry(encoder)
@@ -75,7 +75,7 @@ class FeatureExtractor:
         try:
             yield from map(self._retry.encode, self._pool_for(request.grid.patch_px).batches(request, upcoming))
         except StageError:
-            self._close_pool()  # a reader may have died
+            self._close_pool()  # a reader may have ended
             raise
 
     def _pool_for(self, patch_px: int) -> ReaderPool:

@@ -1,4 +1,4 @@
-"""Retry with smaller batches when the memory of the device does not suffice."""
+"""Retry with smaller batches if the device runs out of memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class OomRetry:
     """Encodes batches of any fixed size in pieces that fit into memory; rows do not depend on the pieces.
 
     A piece that does not fit is halved, and so are all later ones. Every piece has the same shape: an incomplete one is
-    filled up with copies of its last patch.
+    padded with copies of its last patch.
     """
 
     def __init__(self, encoder: Encoder) -> None:
@@ -37,7 +37,7 @@ class OomRetry:
                     do = "Free memory on the device, select another with runtime.device, or use a smaller encoder."
                     message = str(error).splitlines()[0] if str(error) else type(error).__name__
                     name = self.encoder.name
-                    raise StageError("memory does not suffice for one patch", where=name, got=message, do=do) from error
+                    raise StageError("not enough memory for one patch", where=name, got=message, do=do) from error
             self.size = size // 2
             _release_cache()
 
@@ -48,13 +48,13 @@ class OomRetry:
 
 
 def _out_of_memory() -> tuple[type[BaseException], ...]:
-    """Exceptions for lack of memory; torch is not imported for encoders that do not use it."""
+    """Out-of-memory exceptions; torch is not imported for encoders that do not use it."""
     torch = sys.modules.get("torch")
     return (MemoryError,) if torch is None else (MemoryError, torch.OutOfMemoryError)
 
 
 def _release_cache() -> None:
-    """Release the cache of torch, which is for pieces of the old size."""
+    """Release the cache of torch, which has blocks for pieces of the old size."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -11,16 +11,16 @@ Value = TypeVar("Value")
 
 
 class Prefetcher(Generic[Key, Value]):
-    """Prepares the item that is expected next; after one wrong expectation it prepares no more in advance.
+    """Prepares the item that is expected next; after one wrong expectation it stops preparing items in advance.
 
     An expectation is wrong if other processes share the work, or if part of it was done before.
     """
 
     def __init__(self, prepare: Callable[[Key], Value], discard: Callable[[Value], None]) -> None:
-        """Prepare nothing yet.
+        """Create the prefetcher, without an expected item.
 
         Args:
-            prepare: Runs in a thread, or in that of the caller for an item that was not expected.
+            prepare: Runs in a thread, or in the thread of the caller for an item that was not expected.
             discard: Receives an item that was prepared unnecessarily.
         """
         self._prepare, self._discard = prepare, discard
@@ -29,7 +29,7 @@ class Prefetcher(Generic[Key, Value]):
         self._trusted = True
 
     def take(self, key: Key) -> Value:
-        """The item `prepare(key)`, which may be in preparation already. Raises: the exception of `prepare`."""
+        """The item `prepare(key)`, which may already be in preparation. Raises: the exception of `prepare`."""
         expected, self._expected = self._expected, None
         if expected is not None and expected[0] == key:
             return expected[1].result()

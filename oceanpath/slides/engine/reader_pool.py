@@ -1,6 +1,6 @@
 """Reader processes that fill batches in shared memory, ahead of a device that encodes them.
 
-The memory has no name in the file system, so nothing remains of it however a run ends, and it falls back to a file if
+The memory has no name in the file system, so that nothing remains of it however a run ends; it falls back to a file if
 `/dev/shm` is small. A reader ends with its parent.
 """
 
@@ -54,9 +54,9 @@ class _Batch:
     request: ReadRequest
     slot: int
     count: int
-    """Rows of patches; the others are filled up."""
+    """Number of patches; the remaining rows are padding."""
     readers: list[Connection] = field(default_factory=list)
-    """Those that have not answered yet."""
+    """Readers that have not answered yet."""
 
 
 class ReaderPool:
@@ -67,7 +67,7 @@ class ReaderPool:
 
         Args:
             workers: Number of processes, at least 1.
-            shape: Of a batch, [B, P, P, 3].
+            shape: Shape of a batch, [B, P, P, 3].
         """
         context = multiprocessing.get_context("spawn")
         memory = context.RawArray(ctypes.c_uint8, SLOTS * math.prod(shape))
@@ -79,23 +79,23 @@ class ReaderPool:
         """Batches of `_request`, the last slide that was sent to the readers, that have been sent."""
         self._readers: list[Connection] = []
         for _ in range(workers):
-            mine, theirs = context.Pipe()
-            context.Process(target=_serve, args=(theirs, memory, shape), daemon=True).start()
-            theirs.close()
-            self._readers.append(mine)
+            own_end, reader_end = context.Pipe()
+            context.Process(target=_serve, args=(reader_end, memory, shape), daemon=True).start()
+            reader_end.close()
+            self._readers.append(own_end)
 
     def batches(
         self, request: ReadRequest, upcoming: Callable[[], ReadRequest | None] = lambda: None
     ) -> Iterator[NDArray[np.uint8]]:
         """Patches uint8 [B, P, P, 3] of a slide, in order; a batch is valid until the next one is taken.
 
-        The last is filled up with copies of its last patch, so that every batch has the same shape. Once all patches
+        The last is padded with copies of its last patch, so that every batch has the same shape. Once all patches
         of `request` are being read, those of `upcoming()` follow, if it is known by then; its batches must be taken
         next.
 
         Raises:
             OceanPathError, OSError: raised by a reader.
-            StageError: a reader process died; the pool cannot be used again.
+            StageError: a reader process ended unexpectedly; the pool cannot be used again.
         """
         size = self._slots.shape[1]
         if self._request is not request or self._started != len(self._queue):  # a failure, or another slide expected
@@ -106,7 +106,7 @@ class ReaderPool:
             yield self._receive()
 
     def close(self) -> None:
-        """Let the readers end."""
+        """Stop the readers."""
         for reader in self._readers:
             reader.close()
 
@@ -132,7 +132,7 @@ class ReaderPool:
         share = -(-size // len(self._readers))
         for reader, first in zip(self._readers, range(0, len(coords), share), strict=False):
             piece = replace(request, coords=coords[first : first + share])
-            with _dead_readers_reported(request.path):
+            with _ended_readers_reported(request.path):
                 reader.send((piece, batch.slot, first))
             batch.readers.append(reader)
 
@@ -141,7 +141,7 @@ class ReaderPool:
         batch = self._queue.popleft()
         answers: list[Answer] = []
         for reader in batch.readers:  # a reader answers in the order of its requests
-            with _dead_readers_reported(batch.request.path):
+            with _ended_readers_reported(batch.request.path):
                 answers.append(reader.recv())
         if problem := next((answer for answer in answers if answer is not None), None):
             raise problem
@@ -157,16 +157,16 @@ class ReaderPool:
 
 
 @contextmanager
-def _dead_readers_reported(path: Path) -> Iterator[None]:
+def _ended_readers_reported(path: Path) -> Iterator[None]:
     try:
         yield
     except (EOFError, ConnectionError) as error:
-        do = "If memory was short, use fewer runtime.workers; otherwise leave the slide out with extract.exclude."
-        raise StageError("a process that read the slide died", where=path, do=do) from error
+        do = "If memory ran out, reduce runtime.workers; otherwise leave the slide out with extract.exclude."
+        raise StageError("the process that read the slide ended unexpectedly", where=path, do=do) from error
 
 
 def _serve(parent: Connection, memory: Any, shape: Shape) -> None:
-    """A reader process: answer requests until the parent is gone."""
+    """A reader process: answer requests until the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
     slots, readers = _as_slots(memory, shape), OrderedDict[Path, SlideReader]()

@@ -1,1 +1,1 @@
-"""How pixels come off the disk: through OpenSlide, or tile by tile where a file is a plain TIFF of JPEG tiles."""
+"""Readers of pixels: OpenSlide, or a direct reader for plain TIFF files of JPEG tiles."""

@@ -17,7 +17,7 @@ PLAIN_VENDORS = ("aperio", "generic-tiff")
 WINDOW = 48
 """Side of a compared window in level pixels."""
 SPREAD = 4
-"""Windows of each level along each diagonal of the slide."""
+"""Number of windows per level along each diagonal of the slide."""
 
 
 def choose_pixels(path: Path, handle: openslide.OpenSlide) -> tuple[Pixels, str]:
@@ -29,9 +29,9 @@ def choose_pixels(path: Path, handle: openslide.OpenSlide) -> tuple[Pixels, str]
     vendor = handle.properties.get("openslide.vendor", "")
     if vendor not in PLAIN_VENDORS:
         return plain, f"a slide of {vendor or 'an unknown vendor'}"
-    levels, odd = plain_levels(path, handle.level_dimensions)
-    if odd:
-        return plain, odd
+    levels, reason = plain_levels(path, handle.level_dimensions)
+    if reason:
+        return plain, reason
     if vendor == "aperio" and any((level.sizes == 0).any() for level in levels):
         return plain, "tiles are missing"  # OpenSlide fills them from the next level
     tiles = TiffTiles(path, levels, handle.level_downsamples, plain)
@@ -46,7 +46,7 @@ def choose_pixels(path: Path, handle: openslide.OpenSlide) -> tuple[Pixels, str]
 
 
 def _difference(tiles: TiffTiles, plain: OpenSlidePixels, number: int, level: TileLevel, downsample: float) -> str:
-    """Where the tiles of a level have other pixels than OpenSlide, as text; "" if they agree."""
+    """Where the pixels of a level differ from OpenSlide's, as text; "" if they are equal."""
     tile = np.empty((level.tile_height, level.tile_width, 3), np.uint8)
     for x, y in _window_coords(level, downsample):
         column, row = (int(v / downsample + 0.5) for v in (x, y))

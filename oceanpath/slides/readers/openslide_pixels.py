@@ -22,10 +22,10 @@ class OpenSlidePixels:
     """Regions of a slide that OpenSlide has opened.
 
     Coordinates are rounded to the nearest pixel of the level. If a level's downsample is not whole, that pixel is
-    between two of level 0, and OpenSlide, which takes whole level-0 pixels, interpolates over less than half a pixel.
-    Only OpenSlide gives those pixels, so every reader reads such levels here; see `on_whole_pixels`.
+    between two of level 0, and OpenSlide, which takes integer level-0 coordinates, interpolates over less than half a
+    pixel. Every reader uses OpenSlide for such levels; see `on_whole_pixels`.
 
-    After one region that cannot be decoded, an OpenSlide handle refuses every later call, also for intact regions. A
+    After one region that cannot be decoded, every later call of an OpenSlide handle fails, also for intact regions. A
     failed read is therefore repeated once with a new handle, which is kept if it succeeds.
     """
 
@@ -57,7 +57,7 @@ class OpenSlidePixels:
         except openslide.OpenSlideError as error:
             fresh.close()
             raise UndecodableError(
-                "pixels cannot be decoded",
+                "some pixels cannot be decoded",
                 where=self._path,
                 got=f"{error} at x {corner[0]}, y {corner[1]}, level {level}",
                 do='Copy the slide again, leave it out with extract.exclude, or set extract.on_bad_tile = "skip".',
@@ -77,7 +77,7 @@ class OpenSlidePixels:
         return block_means(regions, width, height, factor)
 
     def close(self) -> None:
-        """Close the handles that were opened here; the first belongs to the caller."""
+        """Close the handles that this object opened; the first belongs to the caller."""
         while self._reopened:
             self._reopened.pop().close()
 

@@ -26,7 +26,7 @@ class Pixels(Protocol):
     ) -> Iterator[NDArray[np.uint8]]:
         """RGB [height / factor, width / factor, 3] at each of `coords` [n, 2], in their order; white outside the slide.
 
-        The next region may overwrite the one before: copy what is needed longer.
+        A region may be overwritten by the next; copy it if it is needed longer.
 
         Args:
             coords: Left and top edges in level-0 pixels.
@@ -39,4 +39,4 @@ class Pixels(Protocol):
         """
 
     def close(self) -> None:
-        """Release what was opened here."""
+        """Release the resources that this object opened."""

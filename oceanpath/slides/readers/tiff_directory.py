@@ -29,7 +29,7 @@ class TileLevel:
     sizes: NDArray[np.int64]
     """[rows, columns], bytes; 0 for a missing tile."""
     prefix: bytes
-    """Replaces the first two bytes of a tile for the decoder: tables and the colour space."""
+    """Replaces the first two bytes of a tile in the decoder's input: tables and colour space."""
 
     def reduced(self, factor: int) -> TileLevel:
         """The same tiles at 1 / `factor` of their size."""
@@ -50,15 +50,15 @@ def plain_levels(path: Path, level_sizes: Sequence[tuple[int, int]]) -> tuple[li
                 same = [page for page in pages if (page.imagewidth, page.imagelength) == tuple(size)]
                 if len(same) != 1:
                     return [], f"{len(same)} tiled directories of {size[0]} x {size[1]} px"
-                if odd := _oddity(same[0]):
-                    return [], odd
+                if reason := _why_not_plain(same[0]):
+                    return [], reason
                 levels.append(_level(same[0]))
     except (tifffile.TiffFileError, ValueError, OSError) as error:
         return [], f"its directory cannot be read: {error}"
     return levels, ""
 
 
-def _oddity(page: tifffile.TiffPage) -> str:
+def _why_not_plain(page: tifffile.TiffPage) -> str:
     """Why a level is not a plain JPEG level, or ""."""
     if page.compression != JPEG_IN_TIFF:
         return f"compression {int(page.compression)} is not JPEG"

@@ -2,7 +2,7 @@
 
 OpenSlide opens the file for every region and draws each tile with cairo; decoding the stored streams with the same
 decoder (libjpeg-turbo, accurate DCT, smooth chroma) gives the same bytes in a fraction of the time. Tiles are read
-with pread: a file that is truncated while it is read is an error here, but would be a crash with a memory map.
+with pread: a file that is truncated while it is read causes an error, whereas a memory map would crash.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Cell = tuple[int, int]
 class TiffTiles:
     """Regions of a slide whose levels are grids of JPEG tiles.
 
-    Coordinates are rounded to the nearest pixel of the level. OpenSlide reads a tile that cannot be decoded here, so
+    Coordinates are rounded to the nearest pixel of the level. OpenSlide reads tiles that this reader cannot decode, so
     that a damaged slide has the same result with either reader, and levels whose pixels are not aligned with level 0.
     """
 

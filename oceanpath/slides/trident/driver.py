@@ -33,12 +33,12 @@ SIZES = struct.Struct("<II")
 """Sizes of a message's header and payload, as in `oceanpath.subprocess_worker`."""
 STEP = "step: "
 FAULTS = (ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, OSError, RuntimeError, TypeError)
-"""Exceptions of TRIDENT for one slide or a wrong name, with ValueError; any other ends the driver with a traceback."""
+"""Exceptions of TRIDENT, besides ValueError, that concern one slide; any other ends the driver with a traceback."""
 PACKAGES = ("trident", "torch", "timm", "openslide-python")
 
 
 def installed_package(package: str = "trident") -> str:
-    """Which package named trident is installed here, judged by its files: trident, astrophysics or missing."""
+    """Which package named trident is installed, according to its files: trident, astrophysics or missing."""
     spec = importlib.util.find_spec(package)
     folders = [Path(folder) for folder in (spec.submodule_search_locations or ())] if spec else []
     if any((folder / "wsi_objects" / "WSIFactory.py").is_file() for folder in folders):
@@ -47,7 +47,7 @@ def installed_package(package: str = "trident") -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of the packages that decide the result; TRIDENT's with its commit, as releases share version strings."""
+    """Versions of the packages that affect the result; TRIDENT's with its commit, as releases share version strings."""
     result = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -117,7 +117,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def main(child_process: str, lifeline: int) -> None:
-    """Serve requests until stdin ends; end with all processes started here when the parent ends."""
+    """Serve requests until stdin ends; end, with all child processes, when the parent ends."""
     here = Path(__file__).resolve().parent
     sys.path[:] = [folder for folder in sys.path if Path(folder or ".").resolve() != here]
     requests, replies = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
@@ -131,7 +131,7 @@ def main(child_process: str, lifeline: int) -> None:
 
 
 def _load(path: str) -> Any:
-    """A module by its file: its package cannot be imported here."""
+    """A module from its file, because its package cannot be imported in this interpreter."""
     spec: Any = importlib.util.spec_from_file_location(Path(path).stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -155,7 +155,7 @@ def _encoder(name: str, weights: str | None) -> Any:
 
 
 def _device(name: str) -> str:
-    """The device as TRIDENT takes it: text."""
+    """The device name in the form that TRIDENT accepts."""
     if name != "auto":
         return name
     return "cuda:0" if importlib.import_module("torch").cuda.is_available() else "cpu"

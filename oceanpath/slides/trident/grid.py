@@ -1,7 +1,7 @@
-"""The patch grid of TRIDENT: with rounded magnifications, beyond the edges of the slide, column by column.
+"""The patch grid of TRIDENT: rounded magnifications, patches beyond the edges of the slide, column by column.
 
 The rules of version 0.3.1 (WSIPatcher; Zhang et al. 2025, arXiv:2502.06750), so that slides can be added to a cohort
-extracted with it. Pixels, tissue and the exact outline of contours are ours; see docs/trident.md for the differences.
+extracted with it. Pixels, tissue and contours follow OceanPath; docs/trident.md describes the differences.
 """
 
 from __future__ import annotations
@@ -49,8 +49,9 @@ def plan_trident_grid(reader: SlideReader, patch_px: int, target_mpp: float, ove
     target, source = whole_magnification(target_mpp), _magnification(reader)
     if source < target:
         got = f"{source}x (mpp {reader.mpp.x:g}, {reader.mpp.source})"
-        do = "Upsampling adds no detail: raise extract.target_mpp, or leave the slide out with extract.exclude."
-        raise StageError("too coarse for extract.target_mpp", where=reader.path, expected=f"{target}x", got=got, do=do)
+        what = "the resolution of the slide is too low for extract.target_mpp"
+        do = "Increase extract.target_mpp (upsampling adds no detail), or leave the slide out with extract.exclude."
+        raise StageError(what, where=reader.path, expected=f"{target}x", got=got, do=do)
     scale = (POWER_TIMES_MPP / target) / (POWER_TIMES_MPP / source)
     side, shared = round(patch_px * scale), round(overlap * scale)
     level, width, height = read_plan(reader, patch_px, side / patch_px, side / patch_px)
@@ -89,7 +90,7 @@ def _magnification(reader: SlideReader) -> int:
 
 
 def _starts(size: int, side: float, step: float) -> NDArray[np.int64]:
-    """Positions below `size`: the second patch never overlaps the first, every later one overlaps the one before."""
+    """Positions below `size`: the second patch does not overlap the first; each later one overlaps its predecessor."""
     later = np.arange(side, size, step)
     starts: NDArray[np.int64] = np.concatenate([[0], later]).astype(np.int64)
     return starts

@@ -20,15 +20,15 @@ def find_interpreter(name: str) -> Path:
     """The interpreter `name` (a path, or a command on PATH); for an empty name that of OCEANPATH_TRIDENT_PYTHON.
 
     Raises:
-        MissingExtraError: none is set; mentions a package called trident in this interpreter.
+        MissingExtraError: none is set; the error mentions a package called trident in this interpreter.
         ExperimentError: there is no such program.
     """
     where, named = ("extract.trident_python", name) if name else (VARIABLE, os.environ.get(VARIABLE, ""))
     if not named:
-        installed = {"trident": "TRIDENT is installed with OceanPath, whose packages it cannot share"}
-        installed["astrophysics"] = "the package `trident` installed with OceanPath is the astrophysics package"
+        installed = {"trident": "TRIDENT is installed in OceanPath's environment, with whose packages it conflicts"}
+        installed["astrophysics"] = "the package `trident` in OceanPath's environment is the astrophysics package"
         raise MissingExtraError(
-            "no interpreter with TRIDENT is set", got=installed.get(installed_package(), ""), do=RECIPE
+            "no Python interpreter with TRIDENT is set", got=installed.get(installed_package(), ""), do=RECIPE
         )
     program = shutil.which(Path(named).expanduser())
     if program is None:
@@ -37,8 +37,10 @@ def find_interpreter(name: str) -> Path:
 
 
 def missing_trident_error(kind: str, python: Path) -> OceanPathError:
-    """The error for an interpreter without TRIDENT; `kind` is the result of `installed_package` there."""
+    """The error for an interpreter without TRIDENT; `kind` is the result of its `installed_package`."""
     if kind == "astrophysics":
         do = f"Remove it (pip uninstall trident): both import as `trident`. {RECIPE}"
-        return MissingExtraError("its `trident` is the astrophysics package, not TRIDENT", where=python, do=do)
+        return MissingExtraError(
+            "the package `trident` of this interpreter is the astrophysics package, not TRIDENT", where=python, do=do
+        )
     return MissingExtraError("TRIDENT is not installed in this interpreter", where=python, do=RECIPE)

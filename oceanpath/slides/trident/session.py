@@ -15,15 +15,15 @@ from oceanpath.slides.trident.interpreter import missing_trident_error
 from oceanpath.subprocess_worker import Worker, WorkerDiedError, WorkerError, WorkerHangsError
 
 PYTHON_VARIABLES = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
-"""Variables that would lead the other interpreter to the packages of this one."""
+"""Variables by which the other interpreter would import packages of this one."""
 Note = Callable[[str], None]
 
 
 class Session:
-    """A driver under another interpreter; after a fault of its process it cannot be used again."""
+    """A driver under another interpreter; after a failure of its process it cannot be used again."""
 
     def __init__(self, python: Path, silence_s: float, note: Note) -> None:
-        """Start it.
+        """Start the driver.
 
         Args:
             python: The interpreter.
@@ -51,7 +51,7 @@ class Session:
     def ask(self, request: Mapping[str, Any], note: Note) -> dict[str, Any]:
         """The reply to one request (see `driver`); lines that TRIDENT prints meanwhile go to `note`.
 
-        Raises: StageError: the driver died, printed nothing for `silence_s`, or sent no reply. It is ended then.
+        Raises: StageError: the driver ended unexpectedly, printed nothing for `silence_s` or sent an unreadable reply.
         """
 
         def listener(line: str) -> None:
@@ -61,14 +61,18 @@ class Session:
         try:
             return self._worker.ask(request, self.silence_s, listener=listener)[0]
         except WorkerHangsError as error:
-            do = "Raise extract.trident_silence_s, or see what TRIDENT printed last."
+            do = "Increase extract.trident_silence_s, or check the last output of TRIDENT."
             expected = f"output within {self.silence_s:g} s"
-            raise StageError("TRIDENT hangs", where=self.python, expected=expected, got=error, do=do) from error
+            raise StageError("TRIDENT timed out", where=self.python, expected=expected, got=error, do=do) from error
         except WorkerError as error:
-            what = "TRIDENT died" if isinstance(error, WorkerDiedError) else "TRIDENT's driver sent an unreadable reply"
+            what = (
+                "TRIDENT ended unexpectedly"
+                if isinstance(error, WorkerDiedError)
+                else "TRIDENT's driver sent an unreadable reply"
+            )
             raise StageError(what, where=self.python, got=error) from error
 
     def close(self) -> None:
-        """End the driver with all processes it started."""
+        """End the driver and all processes that it started."""
         atexit.unregister(self.close)
         self._worker.close()

@@ -1,6 +1,6 @@
 """Stage `analyze`: attention maps, a map of slide embeddings, and comparisons of variants.
 
-Reads   train (embeddings and checkpoints), mmap (bags), eval (whether the rows are `selected`), extract where there is
+Reads   train (embeddings and checkpoints), mmap (bags), eval (whether the rows are `selected`), extract if there is
         one (thumbnails and slide sizes), and train of every variant
 Writes  umap.png, umap.parquet      embeddings of fold 0's model: slide_id, umap_1, umap_2, label, role, fold
         attention/<slide_id>.png    attention of the model that tested the slide
@@ -12,5 +12,5 @@ Writes  umap.png, umap.parquet      embeddings of fold 0's model: slide_id, umap
                                     together, "pairs": [{"this", "other", "n", "n_patients", "bootstrap"}]},
                                     and of the task: its keys ("classes"), its main metric (auroc_this, auroc_other)
                                     and its tests (delong, mcnemar); each test has p and p_holm
-Fails   when variants did not predict the same slides with the same labels, or a picture was not written
+Fails   if variants did not predict the same slides with the same labels, or a figure was not written
 """

@@ -31,7 +31,7 @@ FOLDER = "attention"
 
 
 def pick_slides(frame: pd.DataFrame, task: Task, count: int) -> pd.DataFrame:
-    """The test rows to draw: half the worst errors, the rest the correct predictions that are most certain.
+    """The test rows to draw: half of them the worst errors, the others the most confident correct predictions.
 
     If there are too few of one kind, the other kind is used. Columns of `frame` and: decided (text), certainty (for
     classification the probability of the true class), kind ("error" or "correct"). Equal certainties are ordered by
@@ -47,11 +47,11 @@ def pick_slides(frame: pd.DataFrame, task: Task, count: int) -> pd.DataFrame:
 
 
 def draw_slides(settings: AnalyzeSettings, inputs: Inputs, out: Path, progress: Progress) -> list[dict[str, Any]]:
-    """Write one picture per slide and attention.parquet; returns one object per picture for analysis.json.
+    """Write one figure per slide and attention.parquet; returns one object per figure for analysis.json.
 
     Args:
-        settings: How many slides, and the device.
-        inputs: Predictions and checkpoints, the store, and thumbnails and slide sizes where features were extracted.
+        settings: Number of slides, and the device.
+        inputs: Predictions and checkpoints, the store, and thumbnails and slide sizes if features were extracted.
         out: Folder.
         progress: Counts slides.
     """
@@ -91,7 +91,7 @@ def _table(slide: str, coords: NDArray[np.int32] | None, attention: NDArray[np.f
 
 
 def _draw(slide: str, title: str, store: Store, attention: NDArray[np.float32], extract: Path | None, out: Path) -> str:
-    """Draw one slide over its thumbnail, else at its coordinates, else in order: "thumbnail", "places" or "order"."""
+    """Draw a slide over its thumbnail, at its coordinates, or sorted: returns "thumbnail", "places" or "order"."""
     path = out / FOLDER / f"{slide}.png"
     number = store.number(slide)
     coords = store.coords(number)
@@ -110,14 +110,14 @@ def _draw(slide: str, title: str, store: Store, attention: NDArray[np.float32], 
 
 
 def footprint(meta: FeatureMeta) -> tuple[float, float]:
-    """Width and height of a patch in level-0 pixels: as many micrometres in x as in y."""
+    """Width and height of a patch in level-0 pixels: the same number of micrometres in x and y."""
     return meta.patch_px_level0, meta.patch_px_level0 * meta.mpp_x / meta.mpp_y
 
 
 def _meta(extract: Path, slide: str) -> FeatureMeta | None:
-    """None where there is no thumbnail to draw over."""
-    there = (extract / _thumbnail_of(slide)).is_file() and (extract / f"{slide}.h5").is_file()
-    return read_meta(extract / f"{slide}.h5") if there else None
+    """None if there is no thumbnail."""
+    exists = (extract / _thumbnail_of(slide)).is_file() and (extract / f"{slide}.h5").is_file()
+    return read_meta(extract / f"{slide}.h5") if exists else None
 
 
 def _thumbnail_of(slide: str) -> str:
@@ -134,16 +134,16 @@ def _thumbnail(extract: Path, slide: str) -> NDArray[np.uint8]:
 
 
 def check_attention(path: Path, facts: Sequence[dict[str, Any]]) -> None:
-    """Read attention.parquet and see that every picture is there.
+    """Read attention.parquet and check that every figure exists.
 
-    Raises: ArtifactError: a slide's attention is negative or does not sum to 1, or a picture is missing.
+    Raises: ArtifactError: a slide's attention is negative or does not sum to 1, or a figure is missing.
     """
     table = read_table(path / "attention.parquet")
     if list(table.columns) != COLUMNS:
         raise ArtifactError("wrong columns", where=path / "attention.parquet", expected=COLUMNS)
     sums = table.groupby("slide_id")["attention"].sum() if len(table) else pd.Series(dtype=float)
     if set(sums.index) != {fact["slide_id"] for fact in facts}:
-        raise ArtifactError("attention.parquet does not hold the slides that were drawn", where=path)
+        raise ArtifactError("attention.parquet does not contain exactly the slides that were drawn", where=path)
     if (table["attention"] < 0).any() or not np.allclose(sums, 1, atol=1e-3):
         raise ArtifactError("attention is negative or does not sum to 1", where=path / "attention.parquet")
     for fact in facts:

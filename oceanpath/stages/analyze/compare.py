@@ -34,14 +34,14 @@ def compare_variants(
         settings: Resamples, confidence and seed.
         own: Predictions of this variant.
         variants: Variant → its predictions, including this one.
-        selected: Whether something was selected on these rows.
+        selected: Whether these rows were also used for selection.
 
     Raises:
-        StageError: variants differ in slides, patients, labels or task, or a row is no test row.
+        StageError: variants differ in slides, patients, labels or task, or a row is not a test row.
     """
     this = next((name for name, path in variants.items() if path.resolve() == own.resolve()), "this")
     models = {own.resolve(): this}
-    for name, path in variants.items():  # variants that changed nothing about the predictions share a folder
+    for name, path in variants.items():  # variants with the same predictions share a folder
         models.setdefault(path.resolve(), name)
     if len(models) < 2:
         return None
@@ -96,7 +96,7 @@ def _patient_tests(settings: AnalyzeSettings, rows: VariantRows, this: str, othe
 
 
 def tests_of(block: Mapping[str, Any]) -> list[str]:
-    """Names of the tests of a pair: the blocks that hold a p-value."""
+    """Names of the tests of a pair: the blocks that contain a p-value."""
     return [name for name, test in block.items() if isinstance(test, dict) and "p" in test]
 
 
@@ -108,19 +108,23 @@ def write_comparison(comparison: Mapping[str, Any], out: Path) -> None:
 def read_comparison(path: Path) -> dict[str, Any]:
     """The contents of comparison.json below `path`.
 
-    Raises: ArtifactError: unreadable, or a p-value is missing without a reason or outside (0, 1].
+    Raises: ArtifactError: the file cannot be read, or a p-value is missing without a reason or out of range.
     """
     try:
         comparison: dict[str, Any] = json.loads((path / FILE).read_text())
     except (OSError, ValueError) as error:
-        raise ArtifactError(f"no readable {FILE}", where=path, got=error) from error
+        raise ArtifactError(f"{FILE} cannot be read", where=path, got=error) from error
     for block in comparison["pairs"]:
         for test in tests_of(block):
             p, raised = block[test]["p"], block[test]["p_holm"]
             if p is None and not block[test].get("reason"):
                 raise ArtifactError("a p-value is missing without a reason", where=path, got=f"{block['other']} {test}")
             if p is not None and not 0 <= p <= raised <= 1:
-                raise ArtifactError("a p-value is not one", where=path, got=f"{block['other']} {test}: {p}, {raised}")
+                raise ArtifactError(
+                    "a p-value is not between 0 and its adjusted value",
+                    where=path,
+                    got=f"{block['other']} {test}: {p}, {raised}",
+                )
     return comparison
 
 

@@ -26,7 +26,7 @@ def map_slides(settings: AnalyzeSettings, train: Path, out: Path, selected: bool
     """Write umap.parquet and umap.png of fold 0's model; returns the reason if there are too few slides, else ""."""
     embeddings, ids = predictions.read_embeddings(train / f"fold_{FOLD}")
     if len(ids) < FEWEST:
-        return f"{len(ids)} slides are too few to map; at least {FEWEST} are needed"
+        return f"{len(ids)} slides are too few for a map; at least {FEWEST} are needed"
     xy = flatten(embeddings, settings)
     table = ids.assign(umap_1=xy[:, 0], umap_2=xy[:, 1], fold=FOLD)[COLUMNS]
     write_table(table, out / "umap.parquet")
@@ -45,7 +45,7 @@ def flatten(embeddings: NDArray[np.float32], settings: AnalyzeSettings) -> NDArr
         n_neighbors=min(settings.umap_neighbors, len(embeddings) - 1),
         min_dist=settings.umap_min_dist,
         metric="minkowski",  # of order 2, so Euclidean, but by a loop: threaded products differ in their last bits,
-        metric_kwds={"p": 2},  # which the layout would blow up to another map
+        metric_kwds={"p": 2},  # which the layout would amplify into a different map
         init=start(standard, settings.seed),
         random_state=settings.seed,
         n_jobs=1,
@@ -55,9 +55,9 @@ def flatten(embeddings: NDArray[np.float32], settings: AnalyzeSettings) -> NDArr
 
 
 def start(standard: NDArray[np.float64], seed: int) -> NDArray[np.float32]:
-    """Initial coordinates [S, 2]: the two main axes, largest value 10, rounded so that last bits do not matter.
+    """Initial coordinates [S, 2]: the first two principal axes, scaled to 10, rounded so that last bits have no effect.
 
-    A little noise separates equal slides and extends an axis without extent, by which UMAP would divide.
+    A little noise separates identical slides, and prevents a division by zero in UMAP for an axis without extent.
     """
     left, sizes, _ = np.linalg.svd(standard, full_matrices=False)
     axes = np.zeros((len(standard), 2))
@@ -66,18 +66,18 @@ def start(standard: NDArray[np.float64], seed: int) -> NDArray[np.float32]:
     ends = axes[np.abs(axes).argmax(axis=0), np.arange(2)]
     signed = axes * np.where(ends < 0, -1, 1)  # the sign of an axis is arbitrary
     noise = np.random.default_rng(seed).normal(0, 0.01, axes.shape)
-    places = np.round(10 * signed / max(float(np.abs(axes).max()), 1e-9), 4) + noise
-    return np.asarray(places, np.float32)
+    coords = np.round(10 * signed / max(float(np.abs(axes).max()), 1e-9), 4) + noise
+    return np.asarray(coords, np.float32)
 
 
 def check_map(path: Path) -> None:
-    """Read umap.parquet and see that its picture is there.
+    """Read umap.parquet and check that its figure exists.
 
-    Raises: ArtifactError: wrong columns, a slide twice, a coordinate that is not finite, or no picture.
+    Raises: ArtifactError: wrong columns, a duplicate slide, a coordinate that is not finite, or no figure.
     """
     table = read_table(path / "umap.parquet")
     if list(table.columns) != COLUMNS or table["slide_id"].duplicated().any():
-        raise ArtifactError("umap.parquet has not one row per slide", where=path, expected=COLUMNS)
+        raise ArtifactError("umap.parquet does not have one row per slide", where=path, expected=COLUMNS)
     if not np.isfinite(table[["umap_1", "umap_2"]].to_numpy(np.float64)).all():
         raise ArtifactError("a coordinate is not finite", where=path / "umap.parquet")
     check_figure(path / "umap.png")

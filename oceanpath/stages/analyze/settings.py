@@ -9,9 +9,9 @@ class AnalyzeSettings(Settings):
     """Attention maps, a map of slide embeddings, and tests between variants."""
 
     umap_neighbors: int = Field(15, ge=2)
-    """Neighbours of UMAP; at most the number of slides minus one is used."""
+    """Number of neighbours in UMAP; limited to the number of slides minus one."""
     umap_min_dist: float = Field(0.1, ge=0, lt=1)
-    """Minimum distance between slides in the map of UMAP."""
+    """Minimum distance between slides in the UMAP."""
     attention_slides: int = Field(6, ge=0)
     """Number of attention maps: half of the worst errors, half of the most confident correct predictions."""
     resamples: int = Field(2000, ge=100)

@@ -1,7 +1,7 @@
-"""umap, importable where neither the installation nor the user's home can be written.
+"""Import umap, even if neither the installation nor the user's home is writable.
 
-numba keeps compiled functions beside their source or in the user's cache folder, and refuses to import umap where it
-can write to neither. Then, and only then, they are kept in a temporary folder for as long as this process lives.
+numba caches compiled functions next to their source or in the user's cache folder, and umap cannot be imported if
+neither is writable. Only in this case they are cached in a temporary folder until the process ends.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 
 NO_CACHE = "no locator available"
-"""numba's words where it has no folder to write to."""
+"""Part of numba's error message if it has no writable folder."""
 COMPILED = ("umap", "pynndescent")
 _folders: list[TemporaryDirectory[str]] = []
 """Removed when the process ends."""
@@ -22,10 +22,10 @@ _folders: list[TemporaryDirectory[str]] = []
 def import_umap() -> ModuleType:
     """The module umap; its import compiles, which takes seconds.
 
-    Raises: RuntimeError: it cannot be imported for another reason than a missing cache folder.
+    Raises: RuntimeError: it cannot be imported, for a reason other than a missing cache folder.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ImportWarning)  # umap warns everybody who has no Tensorflow
+        warnings.simplefilter("ignore", ImportWarning)  # umap warns if TensorFlow is not installed
         try:
             return importlib.import_module("umap")
         except RuntimeError as error:
@@ -36,5 +36,5 @@ def import_umap() -> ModuleType:
         _folders.append(TemporaryDirectory(prefix="oceanpath-numba-"))
         numba.config.CACHE_DIR = _folders[-1].name  # type: ignore[attr-defined]  # set by numba when it is imported
         for name in [name for name in sys.modules if name.partition(".")[0] in COMPILED]:
-            del sys.modules[name]  # half imported
+            del sys.modules[name]  # partially imported
         return importlib.import_module("umap")

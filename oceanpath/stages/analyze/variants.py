@@ -32,7 +32,7 @@ class VariantRows:
 def read_variants(variants: Mapping[str, Path]) -> VariantRows:
     """The rows of the variants; the first one determines the slides, patients, labels and task.
 
-    Raises: StageError: another variant differs in them, or a row is no test row.
+    Raises: StageError: another variant differs in them, or a row is not a test row.
     """
     (first, folder), *others = variants.items()
     task = read_task(predictions.read_cv_results(folder), folder)
@@ -46,10 +46,10 @@ def _read(folder: Path, task: Task, name: str) -> pd.DataFrame:
     """Test rows by slide, sorted."""
     own = read_task(predictions.read_cv_results(folder), folder)
     if sorted(own.columns) != sorted(task.columns) or own.name != task.name:
-        raise StageError("variants predict different things", where=name, expected=task.columns, got=own.columns)
+        raise StageError("the variants predict different targets", where=name, expected=task.columns, got=own.columns)
     frame = predictions.read_oof(folder, own).set_index("slide_id").sort_index()
     if set(frame["role"]) != {"test"} or frame.index.has_duplicates:
-        raise StageError("only test rows are compared, each slide once", where=name)
+        raise StageError("the predictions of a variant are not one test row per slide", where=name)
     return frame
 
 
@@ -57,9 +57,11 @@ def _matched(own: pd.DataFrame, other: pd.DataFrame, name: str) -> pd.DataFrame:
     """`other`, after a check that it has the slides, labels and patients of `own`."""
     if odd := set(own.index) ^ set(other.index):
         raise StageError(
-            "variants tested different slides", where=name, got=describe_missing(odd, set(own.index) & set(other.index))
+            "the variants were tested on different slides",
+            where=name,
+            got=describe_missing(odd, set(own.index) & set(other.index)),
         )
     for column in ("label", "patient_id"):
         if (wrong := own[column] != other[column]).any():
-            raise StageError(f"variants differ in {column}", where=name, got=f"slide {own.index[wrong][0]}")
+            raise StageError(f"the variants differ in {column}", where=name, got=f"slide {own.index[wrong][0]}")
     return other

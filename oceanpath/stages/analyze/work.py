@@ -1,4 +1,4 @@
-"""Analyze: map the slides, draw attention, compare variants."""
+"""Analyze: draw slide embeddings and attention maps, and compare variants."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FILE = "analysis.json"
 
 
 def run(settings: AnalyzeSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
-    """Write the pictures, their tables and, where there are several variants, comparison.json below `out`.
+    """Write the figures, their tables and, if there are several variants, comparison.json below `out`.
 
     Raises: StageError: variants cannot be compared. ArtifactError: an input is damaged.
     """
@@ -48,11 +48,11 @@ def check(path: Path) -> None:
     try:
         facts = json.loads((path / FILE).read_text())
     except (OSError, ValueError) as error:
-        raise ArtifactError(f"no readable {FILE}", where=path, got=error) from error
+        raise ArtifactError(f"{FILE} cannot be read", where=path, got=error) from error
     if facts["umap"]["drawn"]:
         check_map(path)
     elif not facts["umap"]["reason"]:
-        raise ArtifactError("no map of the slides, and no reason", where=path)
+        raise ArtifactError("the map of slide embeddings is missing without a reason", where=path)
     check_attention(path, facts["attention"])
     if (path / compare.FILE).is_file():
         compare.read_comparison(path)
@@ -60,8 +60,8 @@ def check(path: Path) -> None:
 
 def _summary(drawn: list[dict[str, Any]], reason: str, compared: list[str]) -> Summary:
     errors = sum(fact["kind"] == "error" for fact in drawn)
-    lines = [f"no map of the slides: {reason}" if reason else "umap.png: slides in the space of fold 0's model"]
-    lines.append(f"attention of {len(drawn)} test slides, {errors} of them decided wrongly")
+    lines = [f"no UMAP: {reason}" if reason else "umap.png: slide embeddings of fold 0's model"]
+    lines.append(f"attention maps of {len(drawn)} test slides, {errors} of them with a wrong prediction")
     lines += compared
     counts = {"attention_slides": len(drawn), "compared": len(compared)}
     return Summary(tuple(lines), counts)

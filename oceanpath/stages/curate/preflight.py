@@ -9,7 +9,7 @@ from oceanpath.stages.curate.settings import CurateSettings
 def preflight(settings: CurateSettings, _: ParentSources) -> Preview:
     """List the folder of features.
 
-    Raises: ExperimentError: it has no feature files, or two with one slide id.
+    Raises: ExperimentError: it has no feature files, or two with the same slide id.
     """
     if settings.features is not None and settings.features.is_dir():
         from oceanpath.artifacts.features.folder import find_features  # loads numpy

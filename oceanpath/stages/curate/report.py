@@ -30,7 +30,7 @@ class CuratedFile:
     """One feature file and the decision about it."""
 
     slide_id: str
-    place: str
+    relative_path: str
     """Path below the folder of features, with ``/``."""
     source: str
     cancer_type: str
@@ -38,35 +38,32 @@ class CuratedFile:
     patches: int = 0
     """0 if the file was not opened or cannot be read."""
     dim: int = 0
-    told: str = ""
+    error: str = ""
     """Why it cannot be read, with its path."""
 
 
-def report(judged: list[CuratedFile], settings: CurateSettings) -> str:
+def report(files: list[CuratedFile], settings: CurateSettings) -> str:
     """The statistics as text: a table by source and cancer type, then every file that was left out."""
-    least, of = (
-        settings.min_patches,
-        {verdict: [o for o in judged if o.verdict is verdict] for verdict in CurationVerdict},
-    )
-    lengths = sorted(Counter(one.dim for one in of[CurationVerdict.KEPT]).items())
-    folders = sorted(Counter(one.place.split("/")[0] for one in of[CurationVerdict.SOURCE]).items())
-    lines = ["Slides for pretraining", f"kept: {', '.join(settings.sources)}; at least {least} patches a slide"]
-    lines += [f"feature length {dim}: {count} slides" for dim, count in lengths]
-    lines += ["", *_table(judged)]
-    lines += _section("Of sources that are not kept, by first folder", [f"{name}: {n}" for name, n in folders])
-    lines += _section("Cannot be read", [one.told for one in of[CurationVerdict.UNREADABLE]])
-    lines += _section(
-        f"Fewer than {least} patches", [f"{one.place}: {one.patches}" for one in of[CurationVerdict.SMALL]]
-    )
+    least = settings.min_patches
+    groups = {verdict: [file for file in files if file.verdict is verdict] for verdict in CurationVerdict}
+    dims = sorted(Counter(file.dim for file in groups[CurationVerdict.KEPT]).items())
+    folders = sorted(Counter(file.relative_path.split("/")[0] for file in groups[CurationVerdict.SOURCE]).items())
+    small = [f"{file.relative_path}: {file.patches}" for file in groups[CurationVerdict.SMALL]]
+    lines = ["Slides for pretraining", f"kept: {', '.join(settings.sources)}; at least {least} patches per slide"]
+    lines += [f"feature dimension {dim}: {count} slides" for dim, count in dims]
+    lines += ["", *_table(files)]
+    lines += _section("Of sources that are not kept, by top-level folder", [f"{name}: {n}" for name, n in folders])
+    lines += _section("Cannot be read", [file.error for file in groups[CurationVerdict.UNREADABLE]])
+    lines += _section(f"Fewer than {least} patches", small)
     return "\n".join(lines) + "\n"
 
 
-def _table(judged: list[CuratedFile]) -> list[str]:
+def _table(files: list[CuratedFile]) -> list[str]:
     """One line per source and cancer type, sorted, and one for all, in aligned columns."""
-    ordered = sorted(judged, key=lambda one: (one.source, one.cancer_type))
-    groups = groupby(ordered, key=lambda one: (one.source, one.cancer_type))
+    ordered = sorted(files, key=lambda file: (file.source, file.cancer_type))
+    groups = groupby(ordered, key=lambda file: (file.source, file.cancer_type))
     rows = [(*name, *_counts(list(members))) for name, members in groups]
-    rows.append(("all", "", *_counts(judged)))
+    rows.append(("all", "", *_counts(files)))
     cells = [[*HEAD, *SIZES], *([str(cell) for cell in row] for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
     pad = [str.ljust, str.ljust, *[str.rjust] * (len(widths) - 2)]
@@ -75,8 +72,8 @@ def _table(judged: list[CuratedFile]) -> list[str]:
 
 
 def _counts(members: list[CuratedFile]) -> tuple[object, ...]:
-    verdicts = Counter(one.verdict for one in members)
-    sizes = [one.patches for one in members if one.verdict is CurationVerdict.KEPT]
+    verdicts = Counter(file.verdict for file in members)
+    sizes = [file.patches for file in members if file.verdict is CurationVerdict.KEPT]
     spread = (min(sizes), f"{median(sizes):g}", max(sizes)) if sizes else ("-", "-", "-")
     return (len(members), *(verdicts[verdict] for verdict in CurationVerdict), sum(sizes), *spread)
 

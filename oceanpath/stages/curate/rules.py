@@ -29,7 +29,7 @@ class Rule(Settings):
     @model_validator(mode="after")
     def _compiles(self) -> Self:
         try:
-            re.compile(self.pattern).sub(self.cancer_type, "")  # looks up the groups whether or not anything matches
+            re.compile(self.pattern).sub(self.cancer_type, "")  # checks the groups even if nothing matches
         except (re.error, IndexError) as error:
             raise ValueError(f"the rule for {self.source} is not a regular expression: {error}") from error
         return self
@@ -42,8 +42,8 @@ class SlideSource(NamedTuple):
     cancer_type: str
 
 
-# Study abbreviations of TCGA with the unions of studies in use; without a closed list the tissue source site of a
-# folder such as TCGA-AA-3514 would be taken for a cancer type.
+# Study abbreviations of TCGA and common unions of studies; without a closed list, the tissue source site in a folder
+# name such as TCGA-AA-3514 would be read as a cancer type.
 _TCGA = (
     "ACC|BLCA|BRCA|CESC|CHOL|COADREAD|COAD|CRC|DLBC|ESCA|GBMLGG|GBM|HNSC|KICH|KIRC|KIRP|LAML|LGG|LIHC|LUAD|LUSC|MESO|"
     "NSCLC|OV|PAAD|PCPG|PRAD|RCC|READ|SARC|SKCM|STAD|TGCT|THCA|THYM|UCEC|UCS|UVM"
@@ -65,10 +65,10 @@ RULES = (
 """Tried in this order, after the rules of the experiment."""
 
 
-def origin(place: str, rules: Iterable[Rule]) -> SlideSource:
-    """Source and cancer type of a file by its path below the folder of features; by the first matching rule."""
+def source_of(relative_path: str, rules: Iterable[Rule]) -> SlideSource:
+    """Source and cancer type of a file from its path below the folder of features, by the first matching rule."""
     for rule in rules:
-        found = re.search(rule.pattern, place.upper(), re.IGNORECASE)
-        if found:
-            return SlideSource(rule.source, found.expand(rule.cancer_type) or UNKNOWN)
+        match = re.search(rule.pattern, relative_path.upper(), re.IGNORECASE)
+        if match:
+            return SlideSource(rule.source, match.expand(rule.cancer_type) or UNKNOWN)
     return SlideSource(OTHER, UNKNOWN)

@@ -11,14 +11,14 @@ from oceanpath.stages.curate.rules import OTHER, RULES, Rule
 
 
 class CurateSettings(Settings):
-    """Which slides to pretrain on, by source, number of patches and cancer type."""
+    """Selection of slides for pretraining by source, number of patches and cancer type."""
 
     sources: tuple[str, ...] = Field(("TCGA", "CPTAC"), min_length=1)
     """Sources to keep; "other" is every slide that no rule matches."""
     min_patches: int = Field(256, ge=1)
-    """Leave out slides with fewer patches."""
+    """Minimum number of patches per slide; slides with fewer are left out."""
     rules: tuple[Rule, ...] = ()
-    """Rules that derive source and cancer type from a file's path; the first match counts, before built-in rules."""
+    """Rules that derive source and cancer type from a file's path; the first match applies, before built-in rules."""
     builtin_rules: bool = True
     """Whether to apply the built-in rules for TCGA and CPTAC after `rules`."""
     features: Path | None = outside("data.features")

@@ -1,4 +1,4 @@
-"""A small cohort of rendered slides, for trying OceanPath without data.
+"""Stage `demo`: a small cohort of rendered slides, to try OceanPath without data.
 
 Reads:  nothing.
 Writes: `slides/<slide_id>.svs` (Aperio-style pyramids, JPEG tiles, 0.5 or 0.25 µm per pixel), `cohort.csv` (slide_id,

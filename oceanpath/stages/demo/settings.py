@@ -14,4 +14,4 @@ class DemoSettings(Settings):
     """Mean width and height of a slide in pixels of 0.5 µm."""
     seed: int = shared("seed", 42, ge=0)
     workers: int = shared("runtime.workers", 2, is_runtime=True, ge=0)
-    """Slides drawn in parallel."""
+    """Number of slides drawn in parallel."""

@@ -20,7 +20,7 @@ from oceanpath.stages.demo.settings import DemoSettings
 
 
 def run(settings: DemoSettings, _: Inputs, out: Path, progress: Progress) -> Summary:
-    """Write the cohort below `out`; the same settings give the same bytes, whatever the number of workers."""
+    """Write the cohort below `out`; the same settings give the same bytes for any number of workers."""
     plans = plan_cohort(settings.slides, settings.side_px, settings.seed)
     textures = build_textures(settings.seed)
     folder = out / "slides"
@@ -46,13 +46,13 @@ def run(settings: DemoSettings, _: Inputs, out: Path, progress: Progress) -> Sum
 def check(path: Path) -> None:
     """Open every slide, and compare the slides with the table and the truth.
 
-    Raises: ArtifactError: a slide does not open or has another resolution than in the truth, or the three disagree.
+    Raises: ArtifactError: a slide does not open, its resolution is not that of the truth, or the three disagree.
     """
     try:
         table = pd.read_csv(path / "cohort.csv", dtype=str)
         truth = json.loads((path / "truth.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ArtifactError("no readable cohort.csv and truth.json", where=path, got=error) from error
+        raise ArtifactError("cohort.csv or truth.json cannot be read", where=path, got=error) from error
     slides = {slide_id(file): file for file in sorted((path / "slides").glob("*.svs"))}
     if tuple(table.columns) != COLUMNS or not set(table["slide_id"]) == set(slides) == set(truth):
         raise ArtifactError("slides, cohort.csv and truth.json do not agree", where=path)
@@ -62,8 +62,8 @@ def check(path: Path) -> None:
                 mpp = reader.mpp
                 reader.read(0, 0, 0, 1, 1)
         except OceanPathError as error:
-            raise ArtifactError("a written slide cannot be read back", where=file, got=error) from error
+            raise ArtifactError("a written slide cannot be read", where=file, got=error) from error
         if abs(mpp.x - truth[name]["mpp"]) > 1e-6:
             raise ArtifactError(
-                "a slide has another mpp than truth.json", where=file, expected=truth[name]["mpp"], got=mpp.x
+                "the mpp of a slide is not that in truth.json", where=file, expected=truth[name]["mpp"], got=mpp.x
             )

@@ -3,6 +3,6 @@
 Reads   train (predictions, facts of the checkpoints), split (test slides of each fold), mmap (bags, for the baselines)
 Writes  metrics.json (see `oceanpath.artifacts.metrics`), the figures of the task (for classification roc, pr,
         calibration, confusion, probabilities) and learning (losses by epoch), each as .png, .pdf and .svg
-Fails   when a row is no test row, when a slide or patient of a fold's test rows also selected its epoch or threshold
-        (unless the scheme is `selected`, which every number then states), or when rows and folds do not match
+Fails   if a row is not a test row, if a slide or patient of a fold's test rows was also used to select its epoch or
+        threshold (unless the scheme is `selected`; then every number is marked), or if rows and folds do not match
 """

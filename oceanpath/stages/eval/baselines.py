@@ -1,7 +1,7 @@
-"""Baselines: what the same folds give without attention to patches.
+"""Baselines: simple models on the same folds, without attention to patches.
 
 A task names its baselines and the pooled features of each: the mean or the maximum over patches, the logarithm of the
-number of patches (how much the size of the tissue predicts), or none for a constant prediction. For classification
+number of patches (the predictive value of the amount of tissue), or none for a constant prediction. For classification
 these are mean_pool_lr, max_pool_lr and bag_length (logistic regression, C = 0.01, on standardised features) and
 majority (class frequencies of the fitting rows). A baseline selects nothing, so it is fitted to all rows of a fold that
 are not tested.
@@ -56,9 +56,9 @@ def predict_baselines(rows: ReportedRows, inputs: Inputs, progress: Progress) ->
 
 
 def pool(store: Store, slides: list[str], progress: Progress) -> tuple[NDArray[np.float32], ...]:
-    """Mean [S, D] and maximum [S, D] over the patches of each slide, and the log of its patches [S, 1], float32.
+    """Mean [S, D] and maximum [S, D] over the patches of each slide, and the log of their number [S, 1], float32.
 
-    The length is that before capping.
+    The number is that before capping.
     """
     mean = np.empty((len(slides), store.dim), np.float32)
     largest, length = np.empty_like(mean), np.empty((len(slides), 1), np.float32)
@@ -74,7 +74,7 @@ def pool(store: Store, slides: list[str], progress: Progress) -> tuple[NDArray[n
 
 
 def fitting_rows(rows: ReportedRows, split: Path, number: int) -> tuple[list[str], Targets]:
-    """Slides of fold `number` that a baseline may be fitted to, and their targets: train and val, no tested patient."""
+    """Train and val slides of fold `number`, without patients of its test slides, and their targets."""
     fold = folds.read_fold(split, number)
     tested = set(fold.loc[fold["role"] == "test", "patient_id"])
     kept = fold[~fold["patient_id"].isin(tested)]

@@ -24,7 +24,7 @@ from oceanpath.tasks.classification import Classification
 
 PICTURES = ("roc.png", "pr.png", "calibration.png", "confusion.png", "probabilities.png")
 BAND_RESAMPLES = 500
-"""Enough for a band; a picture shows two digits."""
+"""Sufficient for a band, because a figure shows two digits."""
 BASELINE, BASELINE_NAME = "mean_pool_lr", "mean pooling + LR"
 GRID = np.linspace(0, 1, 101)
 
@@ -66,7 +66,7 @@ def _curves(
     baselines: Mapping[str, NDArray[np.float64]],
     report: Mapping[str, Any],
 ) -> list[tuple[CurveLine, CurveLine]]:
-    """ROC and precision-recall lines: the model and a baseline for two classes, else one against the rest."""
+    """ROC and precision-recall lines of the model and a baseline, or for more classes of each against the rest."""
     drawn = draw_patients(rows.patients, rows.targets, resamples=BAND_RESAMPLES, seed=settings.seed)
     if len(_classes(rows)) > 2:
         return _one_against_the_rest(settings, rows, drawn)
@@ -83,7 +83,7 @@ def _curves(
 def _one_against_the_rest(
     settings: EvalSettings, rows: ReportedRows, drawn: Resamples
 ) -> list[tuple[CurveLine, CurveLine]]:
-    """A pair of lines for each class that has rows inside and outside."""
+    """A pair of lines for each class that has positive and negative rows."""
     pairs = []
     for c, name in enumerate(_classes(rows)):
         hit, score = rows.targets == c, rows.values[:, c]
@@ -102,9 +102,9 @@ def _pair(
     records: Mapping[str, Mapping[str, Any]],
     faint: bool = False,
 ) -> tuple[CurveLine, CurveLine]:
-    """ROC and precision-recall of one score; `records` holds its auroc and auprc."""
+    """ROC and precision-recall of one score; `records` contains its auroc and auprc."""
     roc, pr = roc_curve(positive, score), pr_curve(positive, score)
-    gains = np.diff(pr.x, prepend=0.0) > 0  # average precision reads the curve only where the recall grows
+    gains = np.diff(pr.x, prepend=0.0) > 0  # average precision uses the curve only where the recall increases
     recall, precision = np.r_[0.0, pr.x[gains]], np.r_[pr.y[gains][0], pr.y[gains]]
     return (
         CurveLine(f"{name}, AUROC {_format(records['auroc'])}", roc.x, roc.y, faint=faint),
@@ -129,8 +129,8 @@ def _draw_bins(settings: EvalSettings, rows: ReportedRows, path: Path, title: st
     two = len(_classes(rows)) == 2
     words = CalibrationLabels(
         title,
-        f"Mean probability of {_classes(rows)[-1]}" if two else "Mean probability of the decided class",
-        f"Observed share of {_classes(rows)[-1]}" if two else "Share decided rightly",
+        f"Mean probability of {_classes(rows)[-1]}" if two else "Mean probability of the predicted class",
+        f"Observed fraction of {_classes(rows)[-1]}" if two else "Fraction predicted correctly",
     )
     centre = (bin_numbers(found.mean_predicted) + 0.5) / BINS
     bins = Bins(centre, found.mean_predicted, found.observed, found.count, found.low, found.high)

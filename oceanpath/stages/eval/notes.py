@@ -1,4 +1,4 @@
-"""Remarks that a reader needs before the numbers of metrics.json."""
+"""Notes for readers of metrics.json."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def notes(
         rows: The test rows.
         model: The metrics of the slides.
         versus: Baseline → main metric of the model minus that of the baseline.
-        folds: Pooled main metric minus that within the folds; None where there is no such metric.
+        folds: Pooled main metric minus that within the folds; None if there is no such metric.
         conflict: Why there is no patient level, or "".
     """
     texts = []
     if rows.selected:
-        texts.append("selected: the reported rows also chose something, so every number is optimistic")
+        texts.append("selected: the reported rows were also used for selection, so every number is optimistic")
     if conflict:
         texts.append(f"conflicting_patient_labels: {conflict}")
     value = model.values[rows.task.main_metric]
@@ -52,7 +52,7 @@ def _scales(task: Task, model: Bootstrap, folds: PairedDifference) -> str:
     pooled, within = model.values[task.main_metric], model.values[task.within_folds]
     return (
         f"fold_scales_differ: pooled {task.main_title} {pooled:.3f}, within folds {within:.3f}, difference "
-        f"{_signed(folds)}; the models of the folds score on different scales, so read {task.within_folds}"
+        f"{_signed(folds)}; the models of the folds score on different scales, so prefer {task.within_folds}"
     )
 
 

@@ -28,7 +28,7 @@ class TaskFigures(NamedTuple):
 
 
 FIGURES = {CLASSIFICATION: TaskFigures(class_figures.PICTURES, class_figures.draw_figures)}
-"""Task → its figures; a task that is not listed has the losses alone."""
+"""Task → its figures; for a task that is not listed, only the losses are drawn."""
 
 
 def pictures(task: str) -> tuple[str, ...]:
@@ -57,7 +57,7 @@ def draw_losses(results: Mapping[str, Any], train: Path, path: Path) -> None:
     """Draw the losses of every fold by epoch.
 
     Args:
-        results: The contents of cv_results.json, for the epochs that were kept.
+        results: The contents of cv_results.json, for the selected epochs.
         train: The folder of the folds.
         path: The PNG to write.
 
@@ -70,6 +70,6 @@ def draw_losses(results: Mapping[str, Any], train: Path, path: Path) -> None:
             epochs = json.loads(file.read_text())
             train_loss, val_loss = ([epoch[name] for epoch in epochs] for name in ("train_loss", "val_loss"))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ArtifactError("no readable history of losses", where=file, got=error) from error
+            raise ArtifactError("the history of losses cannot be read", where=file, got=error) from error
         folds.append(Losses(f"fold {entry['fold']}", train_loss, val_loss, int(entry["best_epoch"])))
-    draw_learning(path, folds, "Losses by epoch" + (" (selected)" if results["selected"] else ""))
+    draw_learning(path, folds, "Loss per epoch" + (" (selected)" if results["selected"] else ""))

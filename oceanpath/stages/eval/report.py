@@ -52,7 +52,7 @@ def build_report(settings: EvalSettings, rows: ReportedRows, baselines: Mapping[
 def operating_point(
     settings: EvalSettings, rows: ReportedRows, slides: LevelRows, patients: LevelRows | None, conflict: str
 ) -> dict[str, Any] | None:
-    """Decisions by the rule of the folds; None where the task has none."""
+    """Decisions by the rule of the folds; None if the task has none."""
     rule = rows.task.decision_rule(rows.results["per_fold"])
     if rule is None:
         return None

@@ -1,4 +1,4 @@
-"""The rows that may be reported; all others are refused."""
+"""The rows that may be reported; all others are rejected."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ReportedRows:
 
     @property
     def selected(self) -> bool:
-        """Whether the scheme also selected something on these rows."""
+        """Whether the scheme also used these rows for selection."""
         return bool(self.results["selected"])
 
 
@@ -52,8 +52,8 @@ def read_rows(train: Path, split: Path) -> ReportedRows:
     """The test rows that `train` published, after every cross-check with the folds and the val rows.
 
     Raises:
-        StageError: a row is no test row, a slide is tested twice, a test row also selected something, or rows and
-            folds do not match.
+        StageError: a row is not a test row, a slide is tested twice, a test row was also used for selection, or rows
+            and folds do not match.
     """
     results = predictions.read_cv_results(train)
     task = read_task(results, train)
@@ -74,22 +74,22 @@ def refuse_other_roles(frame: pd.DataFrame, where: object) -> None:
     if frame.empty:
         raise StageError("there are no test rows", where=where)
     if others := sorted(set(frame["role"]) - {"test"}):
-        raise StageError("only test rows are reported", where=where, expected="role test", got=", ".join(others))
+        raise StageError("only test rows can be reported", where=where, expected="role test", got=", ".join(others))
 
 
 def check_duplicates(frame: pd.DataFrame, where: object) -> None:
-    """Raise StageError when a slide is tested twice: it would be counted twice."""
+    """Raise StageError if a slide is tested twice, because it would be counted twice."""
     twice = sorted(frame.loc[frame["slide_id"].duplicated(), "slide_id"])
     if twice:
         raise StageError("slides are tested more than once", where=where, got=f"{len(twice)}, first {twice[0]}")
 
 
 def check_selection_leakage(test: pd.DataFrame, val: pd.DataFrame, where: object) -> None:
-    """Raise StageError when a slide or patient of the test rows is among the rows that selected epoch and threshold."""
+    """Raise StageError if a slide or patient of the test rows was also used to select the epoch or the threshold."""
     for column, name in (("slide_id", "slides"), ("patient_id", "patients")):
         if both := sorted(set(test[column]) & set(val[column])):
             raise StageError(
-                f"{name} of the test rows also chose the epoch or the threshold",
+                f"{name} of the test rows were also used to select the epoch or the threshold",
                 where=where,
                 got=f"{len(both)}, first {both[0]}",
                 do="Split again so that every fold has its own inner validation set.",
@@ -105,7 +105,7 @@ def match_fold(test: pd.DataFrame, fold: pd.DataFrame, where: object) -> None:
         raise StageError("test slides of the fold have no prediction", where=where, got=f"{len(missing)}: {got}")
     if extra := set(predicted.index) - set(expected.index):
         got = describe_missing(extra, expected.index)
-        raise StageError("predictions of slides that the fold does not test", where=where, got=got)
+        raise StageError("there are predictions for slides that the fold does not test", where=where, got=got)
     for column in ("patient_id", "label"):
         wrong = expected[column].loc[predicted.index] != predicted[column]
         if wrong.any():

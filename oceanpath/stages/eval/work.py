@@ -1,4 +1,4 @@
-"""Evaluate: refuse rows that may not be reported, then compute metrics, compare with baselines and draw."""
+"""Evaluate: reject rows that may not be reported, then compute metrics, compare with baselines and draw."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def check(path: Path) -> None:
 
 
 def summarise(report: Mapping[str, Any], task: Task) -> Summary:
-    """Lines for the screen and flat numbers for the ledger; both contain the word `selected` where the report does."""
+    """Lines for the screen and flat numbers for the ledger; both contain the word `selected` if the report does."""
     word, main, title = "selected " if report["selected"] else "", task.main_metric, task.main_title
     slide, patient = report["level"]["slide"], report["level"]["patient"]
     lines = [f"{word}{level} {title} {format_record(group[main])}" for level, group in report["level"].items()]
-    lines += [f"{word}floor {name} {title} {format_record(group[main])}" for name, group in report["floor"].items()]
+    lines += [f"{word}baseline {name} {title} {format_record(group[main])}" for name, group in report["floor"].items()]
     lines += [note if note.startswith("selected") else word + note for note in report["notes"]]
     flat: dict[str, Any] = {name: slide[name]["value"] for name in task.ledger_metrics}
     flat |= {f"{main}_{end}": slide[main].get(end) for end in ("low", "high")}

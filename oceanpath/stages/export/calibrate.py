@@ -1,4 +1,4 @@
-"""Temperature and threshold of each member, from its own inner validation rows alone."""
+"""Temperature and threshold of each member, from its own inner validation rows only."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from oceanpath.tasks.base import Task
 from oceanpath.tasks.classification import Classification
 
 FEWEST_ROWS = 20
-"""With fewer validation slides a temperature depends on single slides; a round number, chosen before any result."""
-RAW = "Temperature 1 everywhere: the probabilities are the plain softmax, averaged over the members."
-SCALED = "Each member's logits are divided by its temperature before the softmax; then the members are averaged."
-REPORTED = "The numbers of the evaluation are of the probabilities before any temperature, one member per slide."
+"""With fewer validation slides a temperature depends on single slides; chosen before any result was known."""
+RAW = "No temperature scaling: the probabilities are the softmax outputs, averaged over the members."
+SCALED = "The logits of each member are divided by its temperature before the softmax; the probabilities are averaged."
+REPORTED = "The evaluation uses the probabilities of one member per slide, before temperature scaling."
 
 
 def calibrate_members(train: Path, results: dict[str, Any], *, wanted: bool) -> list[MemberFacts]:
@@ -28,7 +28,7 @@ def calibrate_members(train: Path, results: dict[str, Any], *, wanted: bool) -> 
     Args:
         train: The published folder of the train stage.
         results: Its cv_results.json.
-        wanted: Whether temperatures are fitted at all.
+        wanted: Whether temperatures are fitted.
     """
     task = Classification.from_record(results, train)
     members = []
@@ -61,17 +61,17 @@ def ensemble_threshold(members: Sequence[MemberFacts], task: Task) -> ThresholdF
     classes = task.record()["classes"]
     if len(classes) != 2:
         return ThresholdFacts(value=None, positive=None, reason="a threshold needs exactly two classes")
-    cuts = [member.threshold for member in members if member.threshold is not None]
-    if not cuts:
-        reason = "no member's validation rows hold both classes"
+    thresholds = [member.threshold for member in members if member.threshold is not None]
+    if not thresholds:
+        reason = "no member has validation rows of both classes"
         return ThresholdFacts(value=None, positive=classes[-1], reason=reason)
-    reason = f"mean of {len(cuts)} of {len(members)} members; each chosen on inner validation rows (Youden)"
+    reason = f"mean of {len(thresholds)} of {len(members)} members, each selected on inner validation rows (Youden)"
     reason += "; not evaluated for the ensemble" if len(members) > 1 else ""
-    return ThresholdFacts(value=round(float(np.mean(cuts)), 9), positive=classes[-1], reason=reason)
+    return ThresholdFacts(value=round(float(np.mean(thresholds)), 9), positive=classes[-1], reason=reason)
 
 
 def move_threshold(raw: float, temperature: float) -> float:
-    """The threshold on a calibrated probability that decides as `raw` does on the raw one: sigmoid(logit(raw) / T)."""
+    """The threshold on calibrated probabilities with the decisions of `raw` on raw ones: sigmoid(logit(raw) / T)."""
     if not 0.0 < raw < 1.0:
         return raw
     return 1.0 / (1.0 + math.exp(-math.log(raw / (1.0 - raw)) / temperature))
@@ -81,14 +81,18 @@ def _temperature(folder: Path, task: Classification, *, wanted: bool) -> tuple[f
     frame = read_predictions(folder / "preds_val.parquet", task)
     labels = task.targets(frame["label"].tolist())
     if not wanted:
-        return 1.0, "switched off (export.calibrate)", len(frame)
+        return 1.0, "disabled (export.calibrate)", len(frame)
     if len(frame) < FEWEST_ROWS:
         return 1.0, f"{len(frame)} validation slides; {FEWEST_ROWS} are needed", len(frame)
     if len(np.unique(labels)) < len(task.classes):
         return 1.0, "a class is missing among the validation slides", len(frame)
-    # Log-probabilities are logits up to a constant per row, which a softmax ignores.
+    # Log-probabilities are logits up to a constant per row, which does not change a softmax.
     logits = np.log(np.maximum(task.values(frame), np.finfo(np.float64).tiny))
     fitted = fit_temperature(logits, labels).value
     if fitted in TEMPERATURES:
-        return 1.0, "the validation slides are separable or useless: no temperature is best", len(frame)
+        return (
+            1.0,
+            "no temperature is optimal, because the validation slides are separable or uninformative",
+            len(frame),
+        )
     return round(fitted, 6), "", len(frame)

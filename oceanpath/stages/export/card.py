@@ -1,4 +1,4 @@
-"""MODEL_CARD.md: the facts of the bundle for people, after Mitchell et al., "Model Cards for Model Reporting"."""
+"""MODEL_CARD.md: the facts of the bundle as text, after Mitchell et al., "Model Cards for Model Reporting"."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ BASELINES = {
     "mean_pool_lr": "Mean-pooled features, logistic regression",
     "max_pool_lr": "Max-pooled features, logistic regression",
     "majority": "Majority class",
-    "bag_length": "Number of patches alone",
+    "bag_length": "Number of patches only",
 }
 COORDS = {
-    "required": "needed: level-0 pixels [N, 2] of every patch; the model reads them",
-    "optional": "needed only for slides with more patches than count: they choose these",
+    "required": "required: level-0 pixels [N, 2] of every patch",
+    "optional": "required only if a slide has more patches than are used, for sampling them",
     "unused": "not used",
 }
 USE = """\
 ```
-oceanpath predict --bundle FOLDER slide.h5     # probabilities as a table
-oceanpath predict --bundle FOLDER slide.svs    # the same from a slide, where its features can be extracted
-oceanpath serve FOLDER                         # the same over HTTP, on this machine only
+oceanpath predict --bundle FOLDER slide.h5     # writes a table of probabilities
+oceanpath predict --bundle FOLDER slide.svs    # from a slide, if its features can be extracted on this machine
+oceanpath serve FOLDER                         # predictions over HTTP, on this machine only
 curl --data-binary @slide.h5 http://127.0.0.1:8000/predict
 ```"""
 LIMITS = """\
-- It was tested on patients of the same cohort only. Other scanners, stains, laboratories and populations can change its
-  answers without any sign of it.
-- It answers for every input of the right shape, also for slides that show something else entirely.
-- Attention says which patches weighed in; it is no map of tumour and no proof of a cause.
-- Slides whose features come from another encoder, patch size or resolution are outside what it was made for. They are
-  refused where their file states it; what a file does not state is not compared."""
+- The model was tested only on patients of the same cohort. With other scanners, stains, laboratories or populations its
+  performance may be worse, without any indication.
+- It returns a prediction for every input of the right shape, including slides of unrelated tissues or diseases.
+- Attention shows which patches influenced a prediction; it is neither a segmentation nor evidence of a cause.
+- Features of another encoder, patch size or resolution are not supported. They are rejected if the file states these
+  properties; properties that a file does not state are not compared."""
 
 
 def render_card(facts: BundleFacts) -> str:
@@ -50,10 +50,10 @@ def render_card(facts: BundleFacts) -> str:
         f"# {facts.name}",
         f"**{facts.notice}**",
         _what(facts),
-        "## How to use it\n\n" + USE,
+        "## Usage\n\n" + USE,
         _performance(facts),
         _members(facts),
-        "## Limits\n\n" + LIMITS,
+        "## Limitations\n\n" + LIMITS,
         _parity(facts),
     ]
     return "\n\n".join(parts) + "\n"
@@ -63,40 +63,40 @@ def _what(facts: BundleFacts) -> str:
     contract, cohort = facts.contract, facts.cohort
     per_class = ", ".join(f"{count} {name}" for name, count in cohort.slides_per_class.items())
     rows = [
-        ("Task", f"one of {len(facts.classes)} classes for a slide: {', '.join(facts.classes)}"),
-        ("Model", f"{len(facts.members)} members ({facts.model['name']}), averaged"),
+        ("Task", f"slide-level classification, {len(facts.classes)} classes: {', '.join(facts.classes)}"),
+        ("Model", f"mean of {len(facts.members)} members ({facts.model['name']})"),
         (
             "Input",
             f"features of one slide, [N, {contract.feature_dim}], one row per patch, rounded to {contract.dtype}",
         ),
         ("Coordinates", COORDS[contract.coords]),
-        ("Patches that count", _cap(contract)),
+        ("Patches used", _cap(contract)),
         ("Encoder", contract.encoder or "not recorded"),
         ("Patch size, resolution", _geometry(contract)),
-        ("Output", "class probabilities; attention, one weight per patch"),
+        ("Output", "class probabilities, and one attention weight per patch"),
         ("Trained on", f"{cohort.slides} slides of {cohort.patients} patients ({per_class})"),
         ("Patches per slide", f"median {cohort.patches_median}, at most {cohort.patches_max}"),
     ]
-    return "## What it is\n\n" + _table(("", ""), rows)
+    return "## Overview\n\n" + _table(("", ""), rows)
 
 
 def _performance(facts: BundleFacts) -> str:
-    found = facts.performance
-    word = " (selected: these rows also chose something)" if found.selected else ""
-    rows = [(NAMES[key], _text(slide), _text(found.patient.get(key))) for key, slide in found.slide.items()]
-    table = _table(("", "slides", "patients"), rows)
-    floors = _table(
-        ("AUROC of baselines, slides", ""), [(BASELINES[k], _text(v)) for k, v in found.floor_auroc.items()]
-    )
-    intervals = "Intervals come from resampled patients."
-    return f"## Performance{word}\n\n{found.meaning} {intervals}\n\n{table}\n\n{floors}"
+    performance = facts.performance
+    note = " (selected: these slides were also used for selection)" if performance.selected else ""
+    metrics = performance.slide.items()
+    rows = [(NAMES[key], _text(slide), _text(performance.patient.get(key))) for key, slide in metrics]
+    table = _table(("", "Slide level", "Patient level"), rows)
+    baseline_rows = [(BASELINES[key], _text(value)) for key, value in performance.floor_auroc.items()]
+    baselines = _table(("Baseline", "Slide-level AUROC"), baseline_rows)
+    intervals = "Confidence intervals are computed by resampling patients."
+    return f"## Performance{note}\n\n{performance.meaning} {intervals}\n\n{table}\n\n{baselines}"
 
 
 def _members(facts: BundleFacts) -> str:
-    cut = facts.threshold
-    decision = (
-        f"no threshold: {cut.reason}." if cut.value is None else f"{cut.value:.4f} on {cut.positive}: {cut.reason}."
-    )
+    threshold = facts.threshold
+    decision = f"none, because {threshold.reason}."
+    if threshold.value is not None:
+        decision = f"{threshold.value:.4f} on the probability of {threshold.positive}; {threshold.reason}."
     rows = [
         (
             str(m.fold),
@@ -108,9 +108,9 @@ def _members(facts: BundleFacts) -> str:
         )
         for m in facts.members
     ]
-    head = ("fold", "validation slides", "temperature", "", "raw threshold", "threshold")
-    words = f"{facts.calibration.served} {facts.calibration.reported}"
-    return f"## Calibration and threshold\n\n{words}\n\nDecision: {decision}\n\n{_table(head, rows)}"
+    head = ("Fold", "Validation slides", "Temperature", "Note", "Raw threshold", "Threshold")
+    text = f"{facts.calibration.served} {facts.calibration.reported}"
+    return f"## Calibration and threshold\n\n{text}\n\nDecision threshold: {decision}\n\n{_table(head, rows)}"
 
 
 def _parity(facts: BundleFacts) -> str:
@@ -118,24 +118,24 @@ def _parity(facts: BundleFacts) -> str:
     bags = sorted({case.batch for case in facts.parity.cases})
     stored = facts.parity.stored
     worst = max(stored.differences.values())
-    said = (
-        f"{stored.rows} of the {stored.total} test predictions that were evaluated were computed again from every "
-        f"exported file, each by the member that had not seen its patient: the largest difference of a probability is "
-        f"{worst:.1e} (allowed: {facts.parity.tolerance:g}). {_elsewhere(facts)}"
-        f"Every file was also compared with the model in torch at {_list(sizes)} patches and {_list(bags)} bags: the "
-        f"largest difference of any output is {facts.parity.worst:.1e}. `bundle.json` holds each comparison, and the "
-        "sha256 of every file, which is verified before loading."
+    text = (
+        f"{stored.rows} of the {stored.total} evaluated test predictions were computed again with every exported file, "
+        f"each by the member that was not trained on its patient; the largest difference between probabilities is "
+        f"{worst:.1e} (allowed: {facts.parity.tolerance:g}). {_other_device(facts)}"
+        f"Every file was also compared with the PyTorch model at {_list(sizes)} patches and {_list(bags)} bags; the "
+        f"largest difference of any output is {facts.parity.worst:.1e}. `bundle.json` contains each comparison and the "
+        "SHA-256 of every file, which is verified before loading."
     )
-    return f"## Checks\n\n{said}"
+    return f"## Verification of the exported files\n\n{text}"
 
 
-def _elsewhere(facts: BundleFacts) -> str:
+def _other_device(facts: BundleFacts) -> str:
     stored = facts.parity.stored
     if not stored.elsewhere:
         return ""
     return (
-        f"{stored.elsewhere} of them were computed on another device than this CPU, whose answers are up to "
-        f"{stored.elsewhere_difference:.1e} apart; there the files were compared with torch on the CPU. "
+        f"{stored.elsewhere} of them were originally computed on another device, with differences of up to "
+        f"{stored.elsewhere_difference:.1e} from this CPU; for these the files were compared with PyTorch on the CPU. "
     )
 
 
@@ -143,19 +143,19 @@ def _cap(contract: Contract) -> str:
     cap = contract.cap
     if cap is None:
         return "all"
-    how = "at random" if cap.strategy == "random" else f"spread over a grid of {cap.grid} x {cap.grid} cells"
-    return f"at most {cap.max_patches}, {how}, drawn by slide id (seed {cap.seed}), as in the evaluation"
+    how = "at random" if cap.strategy == "random" else f"evenly over a grid of {cap.grid} x {cap.grid} cells"
+    return f"at most {cap.max_patches}, sampled {how} by slide id (seed {cap.seed}), as in the evaluation"
 
 
 def _geometry(contract: Contract) -> str:
     pixels = f"{contract.patch_px} px" if contract.patch_px else "not recorded"
     scale = f"{contract.target_mpp:g} µm/px" if contract.target_mpp else "not recorded"
-    stride = f", {contract.stride_px} px from one to the next" if contract.stride_px else ""
+    stride = f", stride {contract.stride_px} px" if contract.stride_px else ""
     if contract.patch_px_level0 is None:
         return f"{pixels}, {scale}{stride}"
     low, high = contract.patch_px_level0
     level0 = f"{low:g}" if low == high else f"{low:g} to {high:g}"
-    return f"{pixels}, {scale}{stride}; {level0} level-0 px in the training slides"
+    return f"{pixels}, {scale}{stride}; {level0} level-0 px wide in the training slides"
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -1,4 +1,4 @@
-"""Requirements on the features of a slide under which the evaluation applies to its prediction."""
+"""Requirements on the features of a slide; only if they are met does the evaluation apply to its prediction."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ GIVEN = ("tissue", "coords", "weights")
 
 
 def describe_contract(store: Store, settings: ExportSettings, inputs: Inputs, *, reads_coords: bool) -> Contract:
-    """The contract of models that were trained on `store`; including how patches were extracted, if OceanPath did it.
+    """The contract of models that were trained on `store`, including the extraction of patches if OceanPath did it.
 
-    Raises: StageError: bags of the store were cut, and the settings do not say how.
+    Raises: StageError: bags of the store are capped, and the settings do not state the cap.
     """
     cap = _capping(store, settings)
     return Contract(
@@ -47,13 +47,11 @@ def _coords(store: Store, cap: Capping | None, *, reads_coords: bool) -> Coords:
 
 
 def _capping(store: Store, settings: ExportSettings) -> Capping | None:
-    cut = bool((store.index.lengths < store.index.raw_lengths).any())
+    is_capped = bool((store.index.lengths < store.index.raw_lengths).any())
     if settings.max_instances is None:
-        if cut:
-            do = "Set mmap.max_instances as it was when the store was built."
-            raise StageError(
-                "the store's bags were cut, and mmap.max_instances does not say how", where=store.path, do=do
-            )
+        if is_capped:
+            do = "Set mmap.max_instances to the value with which the store was built."
+            raise StageError("bags of the store are capped, but mmap.max_instances is not set", where=store.path, do=do)
         return None
     strategy = settings.cap_strategy if store.has_coords else "random"
     cap = Cap(settings.max_instances, strategy, settings.cap_grid, settings.seed)

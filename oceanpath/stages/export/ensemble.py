@@ -20,7 +20,7 @@ class Ensemble(nn.Module):
     """features [B, n, D] float32, coords [B, n, 2] → probabilities [B, C], attention [B, n], member_logits [M, B, C].
 
     The probabilities are the mean of the members' softmax(logits / temperature); the attention is the mean of their
-    attention. Members vote with equal weight: weights chosen on reported rows would make the report a selection.
+    attention. All members have the same weight; weights chosen on the reported rows would bias the report.
     """
 
     temperatures: Tensor
@@ -34,13 +34,13 @@ class Ensemble(nn.Module):
 
     @property
     def reads_coords(self) -> bool:
-        """Whether the members' aggregator reads coordinates where they are known."""
-        return any(member.aggregator.reads_coords for member in self.members)  # type: ignore[union-attr]  # ModuleList forgets the class
+        """Whether the members' aggregator reads coordinates if they are known."""
+        return any(member.aggregator.reads_coords for member in self.members)  # type: ignore[union-attr]  # ModuleList loses the type
 
     def forward(self, features: Tensor, coords: Tensor | None = None) -> Answer:
-        """The answer for B bags of the same number of patches n; coordinates are whole level-0 pixels of any type."""
+        """The outputs for B bags of n patches each; coordinates are integer level-0 pixels of any dtype."""
         pixels = None if coords is None else coords.to(torch.int32)
-        outputs = [member.output(features, None, pixels, return_attention=True) for member in self.members]  # type: ignore[operator]  # ModuleList forgets the class
+        outputs = [member.output(features, None, pixels, return_attention=True) for member in self.members]  # type: ignore[operator]  # ModuleList loses the type
         logits = torch.stack([output.logits for output in outputs])
         probabilities = torch.softmax(logits / self.temperatures, dim=-1).mean(dim=0)
         attention = torch.stack([output.extras["attention"] for output in outputs]).mean(dim=0)

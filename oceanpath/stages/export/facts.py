@@ -20,10 +20,11 @@ from oceanpath.tasks.base import Task
 from oceanpath.tasks.registry import read_task
 
 OF_MEMBERS = (
-    "The ensemble was not evaluated: no patient of the cohort is unseen by all of its members. The figures are of "
-    "single members: every slide was predicted once, by the one member that had not seen its patient."
+    "The ensemble itself was not evaluated, because every patient of the cohort is in the training data of some of its "
+    "members. The metrics are those of single members: every slide was predicted once, by the member that was not "
+    "trained on its patient."
 )
-OF_THE_MODEL = "The figures are of the one model in this bundle, on patients that it had not seen."
+OF_THE_MODEL = "The metrics are those of the model in this bundle, on patients that were not in its training data."
 
 
 def describe_cohort(train: Path, folds: int, store: Store, task: Task) -> CohortFacts:
@@ -46,8 +47,8 @@ def training_slides(inputs: Inputs, folds: int, store: Store) -> TrainingSlides:
     tables = pd.concat([read_embeddings(inputs["train"] / f"fold_{number}")[1] for number in range(folds)])
     names = sorted(set(tables.loc[tables["role"] != "test", "slide_id"]))
     extract = inputs.get("extract")
-    found = {} if extract is None else find_features(extract)
-    files = [found[name] for name in names if name in found]
+    features = {} if extract is None else find_features(extract)
+    files = [features[name] for name in names if name in features]
     if extract is not None:
         inputs.check("extract", [file.relative_to(extract).as_posix() for file in files])
     digests = [read_meta(file).slide_digest for file in files]
@@ -55,7 +56,7 @@ def training_slides(inputs: Inputs, folds: int, store: Store) -> TrainingSlides:
 
 
 def describe_performance(metrics: Mapping[str, Any], members: int) -> Performance:
-    """The metrics of the evaluation with their intervals, and what they estimate."""
+    """The metrics of the evaluation with their intervals, and their meaning."""
     main = read_task(metrics, "metrics.json").main_metric
     baselines = {name: _estimate(group[main]) for name, group in metrics["floor"].items()}
     return Performance(

@@ -14,14 +14,14 @@ from torch import nn
 from oceanpath.errors import StageError
 
 EXAMPLE = (2, 100)
-"""A batch of 1 would be baked in (a `param.expand(B)` is specialised to it), and so would a bag of one patch."""
+"""A batch of 1 would become a constant of the graph (a `param.expand(B)` is specialised to it), as would one patch."""
 INPUTS = ["features", "coords"]
 OUTPUTS = ["probabilities", "attention", "member_logits"]
 NOISE = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir", "torch._dynamo")
 
 
 def example_inputs(dim: int, *, coords: bool) -> tuple[torch.Tensor, ...]:
-    """Features, and coordinates where the model takes them: what the exporters run once."""
+    """Example inputs for the exporters: features and, if the model reads them, coordinates."""
     features = torch.zeros(*EXAMPLE, dim)
     return (features, torch.zeros(*EXAMPLE, 2)) if coords else (features,)
 
@@ -31,7 +31,7 @@ def to_onnx(module: nn.Module, dim: int, opset: int, *, coords: bool = False) ->
 
     Its inputs are ``features`` [batch, n, dim] float32 and, with `coords`, ``coords`` [batch, n, 2] float32.
 
-    Raises: StageError: the exporter does not know an operation of the module, or the file would pass 2 GB.
+    Raises: StageError: the exporter does not know an operation of the module, or the file would exceed 2 GB.
     """
     example = example_inputs(dim, coords=coords)
     size = {0: torch.export.Dim("batch", min=1, max=4096), 1: torch.export.Dim("n", min=1, max=10_000_000)}
@@ -49,15 +49,15 @@ def to_onnx(module: nn.Module, dim: int, opset: int, *, coords: bool = False) ->
                 verbose=False,
             )
     except (torch.onnx.errors.OnnxExporterError, ValueError) as error:
-        do = 'Use another model, or say in an issue which one this is ("model.name").'
+        do = "Use another model, or report its model.name in an issue."
         raise StageError("the model cannot be exported to ONNX", got=str(error).splitlines()[0], do=do) from error
     if program is None:
-        raise StageError("the ONNX exporter gave nothing back")
+        raise StageError("the ONNX exporter returned no model")
     return _plain(program.model_proto)
 
 
 def _plain(model: onnx.ModelProto) -> bytes:
-    """The model without stack traces, paths and remarks, checked and in deterministic bytes."""
+    """The model as deterministic bytes, checked, without stack traces, paths and comments."""
     model.doc_string = ""
     del model.metadata_props[:]
     graphs = [model.graph, *model.functions]
@@ -77,7 +77,7 @@ def _plain(model: onnx.ModelProto) -> bytes:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without logs and warnings of the exporter about its internals."""
+    """Suppress the exporter's logs and warnings about its internals."""
     loggers = [logging.getLogger(name) for name in NOISE]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from oceanpath.artifacts.bundle.facts import ParityCase
 from oceanpath.errors import StageError
 from oceanpath.stages.export.ensemble import Ensemble
-from oceanpath.stages.export.runners import Answers, Format, Runner, torch_runner
+from oceanpath.stages.export.runners import Format, Outputs, Runner, torch_runner
 from oceanpath.stages.export.settings import ExportSettings
 
 PITCH, LARGEST = 512, 100_000
@@ -20,9 +20,9 @@ PITCH, LARGEST = 512, 100_000
 def measure(
     module: Ensemble, runners: Mapping[Format, Runner], dim: int, settings: ExportSettings, *, coords: bool
 ) -> list[ParityCase]:
-    """The largest difference of every file to `module`, for all sizes of the settings.
+    """The largest difference between every file and `module`, for all sizes of the settings.
 
-    Raises: StageError: a difference is not finite or over the tolerance; such a file must not be published.
+    Raises: StageError: a difference is not finite or exceeds the tolerance; such a file must not be published.
     """
     eager = torch_runner(module)
     cases = []
@@ -30,10 +30,11 @@ def measure(
     for batch in settings.parity_batches:
         for patches in settings.parity_patches:
             bags = random.standard_normal((batch, patches, dim), dtype=np.float32)
-            places = _coords(batch, patches, random) if coords else None
-            wanted = eager(bags, places)
+            bag_coords = _coords(batch, patches, random) if coords else None
+            expected = eager(bags, bag_coords)
             for form, run in runners.items():
-                difference = _difference(run(bags, places), wanted, f"{form} at {batch} bags of {patches} patches")
+                where = f"{form} at {batch} bags of {patches} patches"
+                difference = _difference(run(bags, bag_coords), expected, where)
                 cases.append(ParityCase(format=form, batch=batch, patches=patches, difference=difference))
     worst = max(cases, key=lambda case: case.difference)
     if worst.difference > settings.tolerance:
@@ -47,7 +48,7 @@ def measure(
 
 
 def _coords(batch: int, patches: int, random: np.random.Generator) -> NDArray[np.float32]:
-    """[batch, patches, 2]: places of a regular grid in every second bag, beginning with the first, else anywhere."""
+    """[batch, patches, 2]: cells of a regular grid in every second bag, beginning with the first; others are random."""
     side = 2 * int(np.ceil(np.sqrt(patches)))
     cells = np.stack([random.permutation(side * side)[:patches] for _ in range(batch)])
     regular = PITCH * np.stack([cells % side, cells // side], axis=-1)
@@ -56,13 +57,11 @@ def _coords(batch: int, patches: int, random: np.random.Generator) -> NDArray[np
     return np.where(odd, irregular, regular).astype(np.float32)
 
 
-def _difference(found: Answers, wanted: Answers, where: str) -> float:
-    if [part.shape for part in found] != [part.shape for part in wanted]:
-        got = [part.shape for part in found]
-        raise StageError(
-            "an exported file gives other shapes", where=where, got=got, expected=[p.shape for p in wanted]
-        )
-    worst = max(float(np.abs(a - b).max()) for a, b in zip(found, wanted, strict=True))
+def _difference(actual: Outputs, expected: Outputs, where: str) -> float:
+    shapes, expected_shapes = [part.shape for part in actual], [part.shape for part in expected]
+    if shapes != expected_shapes:
+        raise StageError("an exported file has wrong output shapes", where=where, got=shapes, expected=expected_shapes)
+    worst = max(float(np.abs(a - b).max()) for a, b in zip(actual, expected, strict=True))
     if not np.isfinite(worst):
-        raise StageError("an answer is not finite", where=where, do="The model itself may be damaged: train it again.")
+        raise StageError("an output is not finite", where=where, do="The model may be damaged: train it again.")
     return worst

@@ -9,7 +9,7 @@ from oceanpath.tasks.registry import task_entry
 
 
 def preflight(settings: ExportSettings, _: ParentSources) -> Preview:
-    """Check that a bundle can hold models of the task."""
+    """Check that models of the task can be exported."""
     if task_entry(settings.task).is_exportable:
         return Preview()
     what, do = "models of this task cannot be exported", "Remove the table [export]."

@@ -1,6 +1,6 @@
-"""Stored test predictions against the exported files: the exported model reproduces the evaluated predictions.
+"""Compare stored test predictions with the exported files: they must reproduce the evaluated predictions.
 
-The stored predictions were computed in training, from the store, by other code than the files; they are the reference.
+The stored predictions are the reference: they were computed in training, from the store, by other code than the files.
 """
 
 from __future__ import annotations
@@ -23,60 +23,62 @@ from oceanpath.fit.predict import predict
 from oceanpath.stages.export.runners import Format, Runner
 from oceanpath.stages.export.settings import ExportSettings
 
-ELSEWHERE = 1e-3
-"""Largest difference between predictions that another device made, such as a GPU, and those of this CPU."""
+DEVICE_TOLERANCE = 1e-3
+"""Maximum difference between predictions of another device, such as a GPU, and those of this CPU."""
 
 
 @dataclass(frozen=True)
 class EvaluatedPredictions:
-    """Where the evaluated predictions and their inputs are."""
+    """The evaluated predictions and their inputs."""
 
     train: Path
     store: Store
     objective: Objective
     coords: bool
-    """Whether the exported files take coordinates."""
+    """Whether the exported files read coordinates."""
 
 
 def replay(stored: EvaluatedPredictions, runners: Mapping[Format, Runner], settings: ExportSettings) -> StoredParity:
-    """Compute stored test predictions of every fold again from each file, and compare.
+    """Recompute stored test predictions of every fold with each file, and compare them.
 
-    A row that torch on this CPU does not reproduce either was computed on another device: there the files are compared
+    A row that torch on this CPU does not reproduce either was computed on another device: the files are then compared
     with torch on this CPU, and torch with the row.
 
-    Raises: StageError: a file differs from what was evaluated, or the checkpoints do; nothing may be published then.
+    Raises: StageError: a file, or a checkpoint, differs from the evaluated predictions; nothing may be published then.
     """
     rows = read_oof(stored.train, stored.objective.task)
     chosen = choose_rows(rows, stored.store, settings.parity_slides, settings.seed)
     names, folds = chosen["slide_id"].tolist(), chosen["fold"].tolist()
-    found = {form: _answers(stored, run, names, folds) for form, run in runners.items()}
-    wanted = stored.objective.task.values(chosen).copy()
-    apart = _worst(found, wanted)
-    elsewhere = 0.0
-    beyond = np.flatnonzero((apart > settings.tolerance).any(axis=0)).tolist()
-    moved = 0
-    for row in beyond:
+    exported = {form: _recompute(stored, run, names, folds) for form, run in runners.items()}
+    expected = stored.objective.task.values(chosen).copy()
+    differences = _differences(exported, expected)
+    device_difference, on_other_device = 0.0, 0
+    for row in np.flatnonzero((differences > settings.tolerance).any(axis=0)).tolist():
         eager = _eager(stored, names[row], folds[row])
-        to_stored = float(np.abs(eager - wanted[row]).max())
+        to_stored = float(np.abs(eager - expected[row]).max())
         if to_stored > settings.tolerance:
-            moved, elsewhere, wanted[row] = moved + 1, max(elsewhere, to_stored), eager
-    apart = _worst(found, wanted)
-    _validate(apart, list(runners), [f"{name}, fold {fold}" for name, fold in zip(names, folds, strict=True)], settings)
-    if elsewhere > ELSEWHERE:
+            on_other_device, device_difference = on_other_device + 1, max(device_difference, to_stored)
+            expected[row] = eager
+    differences = _differences(exported, expected)
+    labels = [f"{name}, fold {fold}" for name, fold in zip(names, folds, strict=True)]
+    _validate(differences, list(runners), labels, settings)
+    if device_difference > DEVICE_TOLERANCE:
         do = "Nothing was exported. Train again: `oceanpath train --force train`."
-        what = "the checkpoints do not give the stored test predictions"
-        raise StageError(what, expected=f"at most {ELSEWHERE:g} apart", got=f"{elsewhere:.3g}", do=do)
+        what, expected_text = "the checkpoints do not reproduce the stored test predictions", f"{DEVICE_TOLERANCE:g}"
+        raise StageError(
+            what, expected=f"a difference of at most {expected_text}", got=f"{device_difference:.3g}", do=do
+        )
     return StoredParity(
         rows=len(chosen),
         total=len(rows),
-        differences=dict(zip(runners, apart.max(axis=1).tolist(), strict=True)),
-        elsewhere=moved,
-        elsewhere_difference=elsewhere,
+        differences=dict(zip(runners, differences.max(axis=1).tolist(), strict=True)),
+        elsewhere=on_other_device,
+        elsewhere_difference=device_difference,
     )
 
 
 def choose_rows(rows: pd.DataFrame, store: Store, count: int, seed: int) -> pd.DataFrame:
-    """All `rows` where they are at most `count`; else `count` of them, spread over the folds and over bag lengths."""
+    """All `rows` if there are at most `count`; otherwise `count` of them, spread over folds and bag lengths."""
     if len(rows) <= count:
         return rows
     lengths = [store.length(store.number(name)) for name in rows["slide_id"]]
@@ -85,46 +87,47 @@ def choose_rows(rows: pd.DataFrame, store: Store, count: int, seed: int) -> pd.D
     folds = [group.index.to_numpy() for _, group in ordered.groupby("fold")]
     chosen = []
     for group in folds:
-        wanted = min(len(group), -(-count // len(folds)))
-        edges = np.linspace(0, len(group), wanted + 1)
-        chosen.append(group[(edges[:-1] + random.random(wanted) * np.diff(edges)).astype(int)])
+        size = min(len(group), -(-count // len(folds)))
+        edges = np.linspace(0, len(group), size + 1)
+        chosen.append(group[(edges[:-1] + random.random(size) * np.diff(edges)).astype(int)])
     return ordered.loc[np.concatenate(chosen), rows.columns].reset_index(drop=True)
 
 
-def _answers(stored: EvaluatedPredictions, run: Runner, names: list[str], folds: list[int]) -> NDArray[np.float64]:
-    """Probabilities [rows, C] that the member of each row's fold in a file gives for its slide of the store."""
-    found = []
+def _recompute(stored: EvaluatedPredictions, run: Runner, names: list[str], folds: list[int]) -> NDArray[np.float64]:
+    """Probabilities [rows, C] of an exported file, by the member of each row's fold, for the slide in the store."""
+    probabilities = []
     for name, fold in zip(names, folds, strict=True):
         number = stored.store.number(name)
         coords = stored.store.coords(number) if stored.coords else None
         features = np.ascontiguousarray(stored.store.features(number), np.float32)[None]
         logits = run(features, None if coords is None else coords.astype(np.float32)[None])[2]
-        found.append(stored.objective.values(logits[fold])[0])
-    return np.stack(found)
+        probabilities.append(stored.objective.values(logits[fold])[0])
+    return np.stack(probabilities)
 
 
 def _eager(stored: EvaluatedPredictions, name: str, fold: int) -> NDArray[np.float64]:
-    """Probabilities [C] of the checkpoint of a fold, as training predicts, on this CPU."""
+    """Probabilities [C] of the checkpoint of a fold, computed as in training, on this CPU."""
     model, objective = load_checkpoint(stored.train / f"fold_{fold}" / "best.ckpt")
     outputs = predict(model, stored.store, [stored.store.number(name)], "cpu").outputs
     values: NDArray[np.float64] = objective.values(outputs)[0]
     return values
 
 
-def _worst(found: Mapping[Format, NDArray[np.float64]], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[formats, rows]: the largest difference of a probability; infinite where one is not finite."""
-    apart = np.stack([np.abs(one - wanted).max(axis=1) for one in found.values()])
-    worst: NDArray[np.float64] = np.where(np.isfinite(apart), apart, np.inf)
-    return worst
+def _differences(exported: Mapping[Format, NDArray[np.float64]], expected: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[formats, rows]: the largest difference of a probability; infinite if one is not finite."""
+    largest = np.stack([np.abs(values - expected).max(axis=1) for values in exported.values()])
+    differences: NDArray[np.float64] = np.where(np.isfinite(largest), largest, np.inf)
+    return differences
 
 
-def _validate(apart: NDArray[np.float64], forms: list[Format], rows: list[str], settings: ExportSettings) -> None:
-    form, row = np.unravel_index(int(apart.argmax()), apart.shape)
-    if apart[form, row] > settings.tolerance:
+def _validate(differences: NDArray[np.float64], forms: list[Format], rows: list[str], settings: ExportSettings) -> None:
+    form, row = np.unravel_index(int(differences.argmax()), differences.shape)
+    if differences[form, row] > settings.tolerance:
+        count = int((differences[form] > settings.tolerance).sum())
         raise StageError(
             f"{forms[form]} differs from the evaluated predictions",
             where=rows[row],
-            expected=f"at most {settings.tolerance:g} apart",
-            got=f"{apart[form, row]:.3g}, {int((apart[form] > settings.tolerance).sum())} of {len(rows)} slides beyond",
-            do="Nothing was exported. Leave this format out (export.formats), or report the model's architecture.",
+            expected=f"a difference of at most {settings.tolerance:g}",
+            got=f"{differences[form, row]:.3g}; {count} of {len(rows)} slides exceed the tolerance",
+            do="Nothing was exported. Leave this format out (export.formats), or report the architecture in an issue.",
         )

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 Format = Literal["onnx", "torchscript"]
-Answers = list[NDArray[np.float32]]
+Outputs = list[NDArray[np.float32]]
 """Probabilities, attention and member_logits."""
 THREADS = 2
-"""The published differences and golden answers must not depend on the machine's number of processors."""
-Runner = Callable[[NDArray[np.float32], NDArray[np.float32] | None], Answers]
-"""(features [B, n, D], coords [B, n, 2] or None) → the answers."""
+"""The published differences and reference outputs must not depend on the machine's number of cores."""
+Runner = Callable[[NDArray[np.float32], NDArray[np.float32] | None], Outputs]
+"""(features [B, n, D], coords [B, n, 2] or None) → the outputs."""
 
 
 def runner_of(form: Format, content: bytes) -> Runner:
@@ -27,14 +27,16 @@ def runner_of(form: Format, content: bytes) -> Runner:
     if form == "onnx":
         return _onnx_runner(content)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of TorchScript as a whole, used on purpose
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # all of TorchScript is deprecated; it is used intentionally
         return torch_runner(torch.jit.load(io.BytesIO(content), map_location="cpu"))  # type: ignore[no-untyped-call]  # untyped in torch
 
 
 def torch_runner(module: nn.Module) -> Runner:
     """A runner of a torch module."""
 
-    def run(features: NDArray[np.float32], coords: NDArray[np.float32] | None) -> Answers:
+    def run(features: NDArray[np.float32], coords: NDArray[np.float32] | None) -> Outputs:
         inputs = [features] if coords is None else [features, coords]
         with torch.inference_mode():
             return [part.numpy() for part in module(*map(torch.from_numpy, inputs))]
@@ -48,7 +50,7 @@ def _onnx_runner(content: bytes) -> Runner:
     options.log_severity_level = 3
     session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
-    def run(features: NDArray[np.float32], coords: NDArray[np.float32] | None) -> Answers:
+    def run(features: NDArray[np.float32], coords: NDArray[np.float32] | None) -> Outputs:
         feed = {"features": features} if coords is None else {"features": features, "coords": coords}
         return list(session.run(None, feed))
 

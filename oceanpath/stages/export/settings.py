@@ -12,12 +12,12 @@ Bags = Annotated[int, Field(ge=1, le=64)]
 
 
 class ExportSettings(Settings):
-    """The exported model: all folds as one ensemble, compared with the models it was made from."""
+    """The exported model: all folds as one ensemble, verified against the trained models."""
 
     title: str = Field("", max_length=120)
     """Name of the model in its model card; default: architecture and encoder."""
     formats: tuple[Literal["onnx", "torchscript"], ...] = ("onnx", "torchscript")
-    """File formats to export. OceanPath serves ONNX, so it must be one of them."""
+    """File formats to export. They must include onnx, which OceanPath serves."""
     opset: int = Field(20, ge=18, le=23)
     """Version of the ONNX operator set."""
     calibrate: bool = True
@@ -34,7 +34,7 @@ class ExportSettings(Settings):
     cap_strategy: str = shared("mmap.cap_strategy", "spatial_stratified")
     cap_grid: int = shared("mmap.cap_grid", 32)
     extract: SerializeAsAny[Settings] | None = shared("extract", None)
-    """How the features were extracted, where OceanPath did it."""
+    """How the features were extracted, if by OceanPath."""
     task: str = shared("data.task", CLASSIFICATION, is_added=True)
     seed: int = shared("seed", 42)
 
@@ -42,5 +42,5 @@ class ExportSettings(Settings):
     @classmethod
     def _onnx_is_served(cls, formats: tuple[str, ...]) -> tuple[str, ...]:
         if "onnx" not in formats:
-            raise ValueError('"onnx" must be among the formats: it is what the server runs')
+            raise ValueError('formats must include "onnx", which the server runs')
         return formats

@@ -25,8 +25,8 @@ def to_torchscript(module: nn.Module, dim: int, *, coords: bool = False) -> byte
     are those of `module`, in order.
     """
     with warnings.catch_warnings():
-        # TorchScript is deprecated in torch, and the file is asked for by users of other languages. The tracer's
-        # warnings about shapes are answered by the parity check at other shapes.
+        # TorchScript is deprecated in torch, but users of other languages need the file. The tracer's warnings about
+        # shapes are covered by the parity check at other shapes.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", TracerWarning)
         traced = torch.jit.trace(module, example_inputs(dim, coords=coords), check_trace=False)  # type: ignore[no-untyped-call]  # untyped in torch
@@ -39,9 +39,9 @@ def to_torchscript(module: nn.Module, dim: int, *, coords: bool = False) -> byte
 def _plain(archive: bytes) -> bytes:
     """The archive without the parts that differ between runs; the parity check loads the result.
 
-    Left out: debug records, which hold stack traces with the paths of the machine that made it, and the random-looking
-    serialization id. Renamed: the one class of a frozen module, whose name counts the classes that this process traced
-    before it. The name occurs in paths, in code and in a newline-ended opcode of data.pkl, never after a length field.
+    Removed: debug records, which contain stack traces with paths of the exporting machine, and the serialization id.
+    Renamed: the only class of a frozen module, whose name contains the number of classes that this process traced
+    before. The name occurs in paths, in code and in a newline-ended opcode of data.pkl, never after a length field.
     """
     target = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as new:

@@ -31,9 +31,9 @@ GOLDEN_PATCHES = 16
 
 
 def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
-    """Export, compare with torch, describe, seal.
+    """Export the ensemble, compare it with torch, write its facts and card, and seal the bundle.
 
-    Raises: StageError: a model cannot be exported, or an exported file is not equal to it; nothing is published then.
+    Raises: StageError: a model cannot be exported, or an exported file differs from it; nothing is published then.
     """
     progress.start(4, "steps")
     results, store = read_cv_results(inputs["train"]), Store(inputs["mmap"], check=inputs.verify)
@@ -96,8 +96,8 @@ def _compare(
 
 def _golden(ensemble: Ensemble, dim: int, *, coords: bool) -> Golden:
     run = torch_runner(ensemble)
-    places = golden_coords(GOLDEN_PATCHES)[None] if coords else None
-    probabilities = run(golden_bag(GOLDEN_PATCHES, dim)[None], places)[0][0]
+    bag_coords = golden_coords(GOLDEN_PATCHES)[None] if coords else None
+    probabilities = run(golden_bag(GOLDEN_PATCHES, dim)[None], bag_coords)[0][0]
     return Golden(patches=GOLDEN_PATCHES, probabilities=[round(float(p), 7) for p in probabilities])
 
 
@@ -108,14 +108,13 @@ def _summary(facts: BundleFacts, size: int) -> Summary:
     evaluated = max(stored.differences.values())
     lines = [
         f"{len(facts.members)} members, {size / 2**20:.1f} MB, model {facts.digest[:12]}",
-        f"equal to {stored.rows} of {stored.total} stored test predictions within {evaluated:.1e}",
-        f"equal to torch within {parity.worst:.1e} at {sizes} patches",
+        f"reproduces {stored.rows} of {stored.total} stored test predictions within {evaluated:.1e}",
+        f"agrees with torch within {parity.worst:.1e} at {sizes} patches",
         f"temperatures {temperatures}",
     ]
     if stored.elsewhere:
-        said = (
-            f"{stored.elsewhere} of them were computed on another device, up to {stored.elsewhere_difference:.1e} from"
-        )
-        lines.insert(2, f"{said} this CPU; there the files equal torch on this CPU")
+        difference = f"with differences of up to {stored.elsewhere_difference:.1e} from this CPU"
+        text = f"{stored.elsewhere} of them were computed on another device, {difference}; for these the files were"
+        lines.insert(2, f"{text} compared with torch on this CPU")
     metrics = {"members": len(facts.members), "parity": parity.worst, "parity_stored": evaluated, "onnx_bytes": size}
     return Summary(tuple(lines), metrics)

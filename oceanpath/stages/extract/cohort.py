@@ -30,12 +30,12 @@ def parts(settings: ExtractSettings, inputs: Inputs) -> list[Part]:
     """One part per slide, in order of slide id.
 
     A part is identified by the geometry and encoder settings, its id, and the content of the slide, of its tissue mask
-    if it has one, and of the encoder's weights; not by their paths. Weights are downloaded here, once, before any slide
+    if it has one, and of the encoder's weights; not by their paths. Weights are downloaded once, before any slide
     is opened. With TRIDENT its versions are part of the identity, so that a folder never mixes two of them; for a slide
     of a vendor's format, the version of its SDK is.
 
     Raises:
-        ExperimentError: no slides, two selected slides with one id, an unknown encoder or an unknown excluded id.
+        ExperimentError: no slides, two selected slides with the same id, an unknown encoder or an unknown excluded id.
         MissingExtraError: TRIDENT is requested and not installed.
         OceanPathError: the weights are not available; see `oceanpath.slides.encoders.prepare_encoder`.
     """
@@ -62,7 +62,7 @@ def parts(settings: ExtractSettings, inputs: Inputs) -> list[Part]:
 
 
 def slide_digest(path: Path, root: Path, digests: Mapping[str, str]) -> str:
-    """Content digest of a slide with the files that belong to it, from `digests` if it is known there.
+    """Content digest of a slide with the files that belong to it, from `digests` if it contains them.
 
     A MIRAX slide is a file and a folder of the same name; a DICOM slide is all DICOM files of its folder.
     """
@@ -72,8 +72,8 @@ def slide_digest(path: Path, root: Path, digests: Mapping[str, str]) -> str:
         files += [folder / name for name in sorted(list_folder(folder).files)] if folder.is_dir() else []
     elif path.suffix.lower() == DICOM:
         files += sorted(member for member in path.parent.glob("*.dcm") if member != path)
-    each = [digests.get(file.relative_to(root).as_posix()) or slide_file_digest(file) for file in files]
-    return each[0] if len(each) == 1 else xxhash.xxh3_128("\n".join(each).encode()).hexdigest()
+    contents = [digests.get(file.relative_to(root).as_posix()) or slide_file_digest(file) for file in files]
+    return contents[0] if len(contents) == 1 else xxhash.xxh3_128("\n".join(contents).encode()).hexdigest()
 
 
 def slide_file_digest(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Patch coordinates of another tool: found by slide id, and checked against the requested grid."""
+"""Patch coordinates of another tool, located by slide id and checked against the requested grid."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from oceanpath.slides.grid import PatchGrid
 from oceanpath.slides.reader import SlideReader
 
 TOLERANCE = 0.02
-"""Relative tolerance of the patch side, for whole pixels and rounded magnifications."""
+"""Relative tolerance of the patch side, to allow for integer pixels and rounded magnifications."""
 
 
 def coords_file(folder: Path, name: str) -> Path | None:
@@ -29,7 +29,7 @@ def coords_digests(folder: Path, names: Iterable[str], digest: Callable[[Path], 
     Raises: ExperimentError: the folder does not exist, or slides have no file in it.
     """
     if not folder.is_dir():
-        raise ExperimentError("no such folder of patch coordinates", where="extract.coords", got=folder)
+        raise ExperimentError("the folder of patch coordinates does not exist", where="extract.coords", got=folder)
     files = {name: coords_file(folder, name) for name in names}
     if missing := [name for name, path in files.items() if path is None]:
         known = [slide_id(path).removesuffix("_patches") for path in sorted(folder.glob("*.h5"))]

@@ -1,4 +1,4 @@
-"""What extraction would take, from the masks and grids of all slides and a short sample of patches."""
+"""Estimate the time and size of an extraction from the masks and grids of all slides and a short sample of patches."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SlideForecast:
     slide_id: str
     path: Path
     seconds: float
-    """Time to open it, detect tissue and find its patches."""
+    """Time to open it, detect tissue and select its patches."""
     patches: int = 0
     mpp: float | None = None
     mpp_source: str = ""
@@ -61,7 +61,7 @@ def slides_to_extract(settings: ExtractSettings, inputs: Inputs) -> dict[str, Pa
 
 
 def inspect_slides(settings: ExtractSettings, slides: dict[str, Path]) -> Iterator[SlideForecast]:
-    """Detect the tissue and find the patches of every slide; a slide that would fail is reported with the reason."""
+    """Detect the tissue and select the patches of every slide; a slide that would fail is reported with the reason."""
     for slide_id, path in slides.items():
         start = time.perf_counter()
         try:

@@ -1,4 +1,4 @@
-"""Problems that prevent slides from being extracted, reported before the first is opened."""
+"""Problems that prevent slides from being extracted, reported before the first slide is opened."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from oceanpath.stages.extract.slides import Slides
 
 SLIDE_BYTES_PER_PATCH = 400_000
-"""Bytes of a slide file per patch of 256 px at 0.5 µm: four times those of JPEG, as this is for a lower bound."""
+"""Bytes of a slide file per patch of 256 px at 0.5 µm: four times those of JPEG, to estimate a lower bound."""
 PACKAGES = {
     "oceanpath.slides.encoders.timm_networks": ("timm", "torchvision"),
     "oceanpath.slides.encoders.resnet50": ("torchvision",),
@@ -30,7 +30,7 @@ def preflight(settings: ExtractSettings, sources: ParentSources) -> Preview:
     """Check the encoder, the folder of slides and the label table; opens no slide."""
     problems: list[OceanPathError] = []
     with collected(problems):
-        _refuse_encoder(settings)
+        _check_encoder(settings)
     if settings.labels is not None and not settings.labels.exists():
         do = "Set data.labels to the label table."
         missing = ExperimentError("there is no such file or folder", where=settings.labels, do=do)
@@ -50,7 +50,7 @@ def preflight(settings: ExtractSettings, sources: ParentSources) -> Preview:
     return Preview(tuple(problems), tuple(slides.lines(settings.exclude)), expected, _size(settings, slides))
 
 
-def _refuse_encoder(settings: ExtractSettings) -> None:
+def _check_encoder(settings: ExtractSettings) -> None:
     """Raise if TRIDENT's interpreter, or a package that the encoder needs, is missing."""
     if settings.backend == "trident":
         from oceanpath.slides.trident.interpreter import find_interpreter
@@ -66,12 +66,12 @@ def _refuse_encoder(settings: ExtractSettings) -> None:
 
 
 def _table_problems(settings: ExtractSettings, slides: Slides) -> list[OceanPathError]:
-    """Rows of the label table that no slide has."""
+    """Rows of the label table without a slide."""
     if not slides.without_slide or settings.allow_missing:
         return []
     got = f"{len(slides.without_slide)}: {describe_missing(slides.without_slide, slides.all_slides)}"
     do = "Correct the table, or set data.allow_missing = true to continue without them."
-    return [ExperimentError("rows of the table without a slide", where=settings.labels, got=got, do=do)]
+    return [ExperimentError("rows of the table have no slide", where=settings.labels, got=got, do=do)]
 
 
 def _slide_problems(settings: ExtractSettings, slides: Slides) -> list[OceanPathError]:
@@ -85,7 +85,7 @@ def _slide_problems(settings: ExtractSettings, slides: Slides) -> list[OceanPath
     do = "Restore the targets, or leave these slides out with extract.exclude or data.allow_missing = true."
     if slides.broken and not settings.allow_missing:
         got = f"{len(slides.broken)} of {len(slides.selected)}: {', '.join(slides.broken[:5])}"
-        problems.append(ExperimentError("slides that are links without a target", where=slides.root, got=got, do=do))
+        problems.append(ExperimentError("slides are links without a target", where=slides.root, got=got, do=do))
     for suffix in sorted(suffixes(slides.selected).keys() & SDKS.keys()):
         with collected(problems):
             sdk_of(next(path for path in slides.selected.values() if path.suffix.lower() == suffix))
@@ -107,7 +107,7 @@ def _without(key: str, names: list[str], total: int) -> ExperimentError:
 
 
 def _size(settings: ExtractSettings, slides: Slides) -> int:
-    """Minimum size of the features in bytes: float16, for the number of patches that the slide sizes suggest."""
+    """Minimum size of the features in bytes: float16, for a number of patches estimated from the slide sizes."""
     if settings.backend != "native" or ":" in settings.encoder:
         return 0
     side_um = settings.patch_px * settings.target_mpp

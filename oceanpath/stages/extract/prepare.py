@@ -1,4 +1,4 @@
-"""Open a slide and find its patches, so that it can be encoded."""
+"""Open a slide and select its patches for encoding."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from oceanpath.stages.extract.tiling import SlideTiling, tile_slide
 
 
 class SlideRequest(NamedTuple):
-    """A slide that is to be prepared."""
+    """A slide to be prepared."""
 
     settings: ExtractSettings
     slide_id: str
@@ -42,7 +42,7 @@ def slide_request(settings: ExtractSettings, part: Part) -> SlideRequest:
 
 
 def prepare(request: SlideRequest) -> PreparedSlide:
-    """Open a slide and find its patches.
+    """Open a slide and select its patches.
 
     Raises: ArtifactError, StageError: as `oceanpath.stages.extract.work.run_part`.
     """

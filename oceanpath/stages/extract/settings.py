@@ -18,13 +18,13 @@ class ExtractSettings(Settings):
     backend: Literal["native", "trident"] = "native"
     """Software that reads and encodes slides: OceanPath, or TRIDENT in its own interpreter (docs/trident.md)."""
     encoder: str = "efficientnet_lite0"
-    """Patch encoder: a name of `oceanpath encoders list`, your own as ``module:factory``, or a name of TRIDENT."""
+    """Patch encoder: a name from `oceanpath encoders list`, a custom ``module:factory``, or a name of TRIDENT."""
     weights: Path | None = outside()
-    """Local file of the encoder's weights; default: from the hub or its cache."""
+    """Local weights file of the encoder; default: from the hub or its cache."""
     revision: str = ""
     """Commit of the encoder's hub repository; default: the pinned one."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Arithmetic of the encoder; auto: bfloat16 where the device is fast at it."""
+    """Arithmetic of the encoder; auto is bfloat16 if the device supports it natively, otherwise float32."""
     patch_px: int = Field(256, ge=16, le=4096)
     """Side of a patch in pixels at `target_mpp`."""
     target_mpp: float = Field(0.5, ge=0.05, le=10)
@@ -42,20 +42,20 @@ class ExtractSettings(Settings):
     coords: Path | None = outside()
     """Folder of patch coordinates from TRIDENT or CLAM, used instead of tissue detection and grid."""
     tissue_origin: Literal["auto", "slide", "bounds"] = added("auto")
-    """Where coordinates of contours and masks start: the corner of the slide, or of the scanned area, as QuPath exports
-    them for scanners that record one (Leica, Mirax). auto takes the one that fits and refuses where both do."""
+    """Origin of the coordinates of contours and masks: the corner of the slide, or of the scanned area, as QuPath
+    exports them for scanners that record one (Leica, Mirax). auto uses the one that fits, and fails if both do."""
     on_bad_tile: Literal["fail", "skip"] = added("fail")
-    """What happens where pixels cannot be decoded: the slide fails, or such patches are left out and counted."""
+    """If pixels cannot be decoded: fail the slide, or skip the affected patches and count them."""
     colours: Literal["stored", "srgb"] = added("stored")
-    """Pixels as stored, or converted to sRGB by the ICC profile of slides that carry one."""
+    """Colours of pixels: as stored, or converted to sRGB with the ICC profile of the slide, if it has one."""
     mpp: float | None = Field(None, gt=0)
-    """Micrometres per level-0 pixel of every slide, whatever its metadata says."""
+    """Micrometres per level-0 pixel of every slide; overrides the metadata."""
     default_mpp: float | None = Field(None, gt=0)
-    """Micrometres per level-0 pixel of slides whose metadata gives no plausible value."""
+    """Micrometres per level-0 pixel of slides whose metadata contain no plausible value."""
     exclude: tuple[str, ...] = ()
     """Slide ids to leave out."""
     shard: str = Field("", pattern=r"^([1-9]\d*/[1-9]\d*)?$")
-    """``i/n``: every n-th slide from the i-th, for several machines; without it their results are gathered."""
+    """``i/n``: every n-th slide from the i-th, to divide them among machines; a run without it collects the results."""
     trident_segmenter: Literal["hest", "grandqc", "otsu"] = "hest"
     """Tissue segmentation of TRIDENT; otsu needs no download."""
     trident_python: str = runtime("")
@@ -66,7 +66,7 @@ class ExtractSettings(Settings):
     """Seconds after which a package that opens or reads a .czi, .kfb or .sdpc slide is ended."""
     slides: Path | None = outside("data.slides")
     labels: Path | None = shared("data.labels", None, is_runtime=True)
-    """Table of the slides to extract; only their ids are part of the identity."""
+    """Table of the slides to extract; only their ids are part of the fingerprint."""
     slide_id: str = shared("data.slide_id", "slide_id", is_runtime=True)
     match_ids: str = shared("data.match_ids", "", is_runtime=True)
     encoding: str = shared("data.encoding", "", is_runtime=True)
@@ -76,44 +76,46 @@ class ExtractSettings(Settings):
     """Whether all slides of the folder are extracted, because they are curated afterwards."""
     device: str = shared("runtime.device", "auto", is_runtime=True)
     workers: int = shared("runtime.workers", 2, is_runtime=True, ge=0)
-    """Processes that prefetch patches for a GPU; on a CPU each core reads and encodes."""
+    """Number of processes that prefetch patches for a GPU; on a CPU each core reads and encodes."""
 
     @model_validator(mode="before")
     @classmethod
     def _as_mpp(cls, values: Any) -> Any:
-        """`target_mpp` from `magnification`; a value that is no positive number is left to the check of the field."""
+        """`target_mpp` from `magnification`; a value that is not a positive number is rejected by the field itself."""
         power = values.get("magnification") if isinstance(values, dict) else None
         if isinstance(power, bool) or not isinstance(power, int | float) or power <= 0:
             return values
         mpp = 10 / power
         also = values.get("target_mpp", mpp)
         if isinstance(also, int | float) and abs(also / mpp - 1) > 1e-6:
-            raise ValueError(f"magnification = {power:g} is target_mpp = {mpp:g}, not {also:g}; give one of them")
+            raise ValueError(
+                f"magnification = {power:g} means target_mpp = {mpp:g}, not {also:g}; set only one of them"
+            )
         return {"target_mpp": mpp, **values}
 
     @field_validator("encoder")
     @classmethod
     def _one_name(cls, name: str, info: ValidationInfo) -> str:
-        """An alias and its encoder have one fingerprint; TRIDENT has its own names."""
+        """An alias and its encoder have the same fingerprint; TRIDENT has its own names."""
         return name if info.data.get("backend") == "trident" else canonical_name(name)
 
     @field_validator("shard")
     @classmethod
     def _inside(cls, value: str) -> str:
         if value and int(value.partition("/")[0]) > int(value.partition("/")[2]):
-            raise ValueError("a shard i/n has i from 1 to n")
+            raise ValueError("in a shard i/n, i must be from 1 to n")
         return value
 
     @model_validator(mode="after")
-    def _coords_need_extraction_here(self) -> Self:
+    def _needs_the_native_backend(self) -> Self:
         if self.coords is not None and self.backend != "native":
-            raise ValueError('coords is for backend = "native"; TRIDENT selects its patches itself')
+            raise ValueError('coords requires backend = "native", because TRIDENT selects patches itself')
         if self.geometry != "mpp" and self.backend != "native":
-            raise ValueError('geometry is for backend = "native"; TRIDENT selects its patches itself')
+            raise ValueError('geometry requires backend = "native", because TRIDENT selects patches itself')
         return self
 
     def identity(self) -> dict[str, Any]:
-        """The settings in one spelling, the source of a custom encoder, and the selected slides.
+        """The normalised settings, the source of a custom encoder, and the selected slides.
 
         Raises: OceanPathError: the label table cannot be read.
         """

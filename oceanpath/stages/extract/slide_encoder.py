@@ -1,4 +1,4 @@
-"""The encoder of this process, its readers, and the slide that is prepared in advance."""
+"""The encoder of this process, its reader processes, and the slide that is prepared in advance."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from oceanpath.stages.extract.settings import ExtractSettings
 
 @dataclass(frozen=True)
 class SlideEncoder:
-    """Encodes slides one after the other; kept from slide to slide."""
+    """Encodes slides one at a time; reused for all slides."""
 
     extractor: FeatureExtractor
     slides: Prefetcher[SlideRequest, PreparedSlide]
 
     @classmethod
     def of(cls, extractor: FeatureExtractor) -> SlideEncoder:
-        """With nothing prepared yet."""
+        """A slide encoder with no slide prepared yet."""
         return cls(extractor, Prefetcher(prepare, lambda slide: slide.reader.close()))
 
     def encode(self, slide: PreparedSlide, progress: Progress) -> NDArray[np.float16]:
@@ -59,5 +59,5 @@ def slide_encoder_for(settings: ExtractSettings) -> SlideEncoder:
 
 @lru_cache(maxsize=1)
 def _slide_encoder(encoder: str, device: str, options: EncoderOptions, workers: int) -> SlideEncoder:
-    """Built once per process: loading weights takes longer than a small slide."""
+    """Built once per process, because loading weights takes longer than a small slide."""
     return SlideEncoder.of(FeatureExtractor(build_encoder(encoder, device, options), workers))

@@ -26,9 +26,9 @@ class Slides:
     all_slides: dict[str, Path]
     """Slide id → file of all slides, sorted by id."""
     selected: dict[str, Path]
-    """Those to extract."""
+    """The slides to extract."""
     without_slide: list[str] = field(default_factory=list)
-    """Ids of the label table that no slide has, sorted."""
+    """Ids of the label table without a slide, sorted."""
     other_files: str = ""
     """Summary of the other files in the folder."""
     broken: list[str] = field(default_factory=list)
@@ -40,13 +40,13 @@ class Slides:
         others = len(self.all_slides) - len(self.selected) - len(names)
         lines = [f"left out on request: {', '.join(names)}"] if names else []
         lines += [f"{others} slides of the folder are not in the table and were not extracted"] if others else []
-        return lines + ([f"passed over in {self.root.name}: {self.other_files}"] if self.other_files else [])
+        return lines + ([f"ignored in {self.root.name}: {self.other_files}"] if self.other_files else [])
 
 
 def slides_of(settings: ExtractSettings, inputs: Inputs) -> Slides:
     """The slides of an experiment: all of its folder, or those of its label table, without the excluded ones.
 
-    Raises: ExperimentError: there are none, two selected ones have one id, or an excluded one does not exist.
+    Raises: ExperimentError: there are none, two selected slides have the same id, or an excluded one does not exist.
     """
     root = slide_folder(settings, inputs)
     listing = _listed(root)
@@ -54,13 +54,16 @@ def slides_of(settings: ExtractSettings, inputs: Inputs) -> Slides:
     grouped = _by_id(paths)
     names, missing = _of_table(settings, grouped)
     selected = {name: grouped[name] for name in names if name not in settings.exclude}
-    if twice := {name: files for name, files in selected.items() if len(files) > 1}:
-        name, files = next(iter(twice.items()))
+    if duplicates := {name: files for name, files in selected.items() if len(files) > 1}:
+        name, files = next(iter(duplicates.items()))
         both = " and ".join(str(path.relative_to(root)) for path in files)
-        raise ExperimentError("two slides have one id", where=root, got=f"{name}: {both}", do="Rename one.")
+        raise ExperimentError(
+            "two slides have the same id", where=root, got=f"{name}: {both}", do="Rename one of them."
+        )
     if unknown := set(settings.exclude) - grouped.keys():
         got = describe_missing(unknown, grouped)
-        raise ExperimentError("excluded slides that do not exist", where="extract.exclude", got=got)
+        do = "Correct or remove these ids."
+        raise ExperimentError("excluded slides do not exist", where="extract.exclude", got=got, do=do)
     other_files = listing.passed_over(_used(root, listing, paths))
     if not selected:
         raise ExperimentError(
@@ -79,9 +82,13 @@ def slide_folder(settings: ExtractSettings, inputs: Inputs) -> Path:
     demo = inputs.get("demo")
     root = demo / "slides" if demo else settings.slides
     if root is None:
-        raise ExperimentError("extract has no slides", where="data.slides", do="Set data.slides to a folder of slides.")
+        raise ExperimentError(
+            "there are no slides to extract", where="data.slides", do="Set data.slides to a folder of slides."
+        )
     if not root.is_dir():
-        raise ExperimentError("no such folder of slides", where=root, do="Set data.slides to a folder of slides.")
+        raise ExperimentError(
+            "the folder of slides does not exist", where=root, do="Set data.slides to a folder of slides."
+        )
     return root
 
 
@@ -122,7 +129,7 @@ def _by_id(paths: list[Path]) -> dict[str, list[Path]]:
     grouped: dict[str, list[Path]] = {}
     for path in paths:
         if path.suffix.lower() == DICOM and path not in series:
-            continue  # its slide is opened by another file
+            continue  # its slide is opened through another file
         files = grouped.setdefault(series.get(path) or slide_id(path), [])
         if not any(is_one_file(path, other) for other in files):
             files.append(path)

@@ -31,7 +31,7 @@ class SlideTiling:
     grid: PatchGrid
     coords: NDArray[np.int32]
     fractions: NDArray[np.float32] | None = None
-    """[N], the fraction of tissue in each patch; None if the coordinates were given."""
+    """[N], the fraction of tissue in each patch; None if the coordinates were read from a file."""
     tissue: Tissue | None = None
     undecodable: int = 0
     """Number of patches that are left out because their pixels cannot be decoded."""
@@ -46,7 +46,7 @@ class SlideTiling:
 def tile_slide(reader: SlideReader, settings: ExtractSettings, slide_id: str) -> SlideTiling:
     """The grid of a slide and its patches with tissue.
 
-    Raises: StageError: coarser than the target, smaller than a patch, or `extract.tissue` has nothing for this slide.
+    Raises: StageError: the slide has a lower resolution than the target, is smaller than a patch or has no tissue mask.
     """
     as_trident = settings.geometry == "trident"
     plan, select = (plan_trident_grid, select_trident_patches) if as_trident else (plan_grid, select_patches)
@@ -61,7 +61,7 @@ def tile_slide(reader: SlideReader, settings: ExtractSettings, slide_id: str) ->
         if slide_id not in files:
             expected = f"{slide_id}.geojson or {slide_id}.png in {settings.tissue.name}/"
             do = "Add it, or leave the slide out with extract.exclude."
-            raise StageError("no tissue mask for this slide", where=reader.path, expected=expected, do=do)
+            raise StageError("the slide has no tissue mask", where=reader.path, expected=expected, do=do)
         tissue = read_tissue(files[slide_id], reader, patch_um, settings.tissue_origin)
     coords, fractions = select(reader, grid, tissue, settings.min_tissue)
     return SlideTiling(grid, coords, fractions, tissue)

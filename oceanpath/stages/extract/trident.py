@@ -1,4 +1,4 @@
-"""Extraction of one slide by TRIDENT: the request, and the result in our format."""
+"""Extraction of one slide by TRIDENT: the request, and the result in OceanPath's format."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Extracted = tuple[NDArray[np.floating], NDArray[np.int32], FeatureMeta]
 def trident_versions(settings: ExtractSettings) -> Mapping[str, str]:
     """Package → version in TRIDENT's interpreter, TRIDENT's with its commit.
 
-    Raises: MissingExtraError: no interpreter is named, or it has no TRIDENT.
+    Raises: MissingExtraError: no interpreter is set, or it has no TRIDENT.
     """
     return _session(settings, Quiet()).versions
 
@@ -42,11 +42,11 @@ def extract_with_trident(
 ) -> Extracted:
     """Features [N, D], coords [N, 2] (level-0 pixels, top-left) and metadata, extracted by TRIDENT below `out`.
 
-    `reader` has determined the mpp, which is passed to TRIDENT, so that a missing mpp has the same error as elsewhere.
+    `reader` has determined the mpp, which is passed to TRIDENT: a missing mpp causes the same error in both backends.
 
     Raises:
         ExperimentError: `target_mpp` is not a magnification that TRIDENT supports.
-        StageError: TRIDENT failed on this slide, detected no tissue, hangs or died.
+        StageError: TRIDENT failed on this slide, detected no tissue, timed out or ended unexpectedly.
         ArtifactError: its features are damaged or not finite.
     """
     work = out / ".trident"
@@ -56,7 +56,7 @@ def extract_with_trident(
     reply = session.ask(_request(reader, settings, digest, work), progress.note)
     if reply["status"] == "error":
         got = f"{reply['kind']} in the step '{reply['step']}': {reply['error']}"
-        raise StageError("TRIDENT failed", where=reader.path, got=got, do=_advice(reply, settings))
+        raise StageError("TRIDENT cannot extract this slide", where=reader.path, got=got, do=_remedy(reply, settings))
     if reply["status"] == "blank":
         do = "Lower extract.min_tissue, or leave the slide out with extract.exclude."
         raise StageError("TRIDENT selected no patch with tissue", where=reader.path, do=do)
@@ -101,12 +101,12 @@ def _request(reader: SlideReader, settings: ExtractSettings, digest: str, work: 
     }
 
 
-def _advice(reply: Mapping[str, Any], settings: ExtractSettings) -> str:
-    """Advice on a failure, by the step in which it happened."""
+def _remedy(reply: Mapping[str, Any], settings: ExtractSettings) -> str:
+    """The remedy for a failure, by the step in which it occurred."""
     if reply["step"] == "segment" and settings.trident_segmenter != "otsu":
-        return 'Without the network, extract.trident_segmenter = "otsu" needs no download.'
+        return 'Without network access use extract.trident_segmenter = "otsu", which needs no download.'
     if reply["step"] == "load the encoder":
-        return "Use TRIDENT's names of encoders; gated weights need a token in its interpreter."
+        return "Use the encoder names of TRIDENT; gated weights need a token in its environment."
     return 'Leave the slide out with extract.exclude, or try extract.backend = "native".'
 
 
@@ -120,7 +120,7 @@ def _meta(
 
 
 def warn_about_bucket(meta: FeatureMeta, settings: ExtractSettings, progress: Progress) -> None:
-    """Note patches of another size than requested, because TRIDENT rounds the mpp of a slide to a magnification."""
+    """Add a note if patches differ from the requested size, as TRIDENT rounds the mpp of a slide to a magnification."""
     actual = meta.patch_px_level0 * meta.mpp_x / settings.patch_px
     if abs(actual / settings.target_mpp - 1) > BUCKET_TOLERANCE:
-        progress.note(f"TRIDENT's patches are at {actual:.3g} µm per pixel, not {settings.target_mpp:g}")
+        progress.note(f"TRIDENT extracted patches at {actual:.3g} µm per pixel instead of {settings.target_mpp:g}")

@@ -1,4 +1,4 @@
-"""Extract one slide, and gather the slides."""
+"""Extract one slide, and collect all slides."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ from oceanpath.stages.extract.trident import extract_with_trident, warn_about_bu
 
 
 def run_part(settings: ExtractSettings, inputs: Inputs, part: Part, out: Path, progress: Progress) -> Summary:
-    """Write the features and the pictures of one slide below `out`; a blank slide gets a file without patches.
+    """Write the features and the images of one slide below `out`; the file of a blank slide has no patches.
 
     Raises:
         ArtifactError: the slide cannot be opened or decoded.
-        StageError: no plausible mpp, coarser than the target, smaller than a patch, or no tissue mask of its own.
+        StageError: the slide has no plausible mpp, a lower resolution than the target or no tissue mask, or is smaller
+            than a patch.
     """
     path = Path(part.payload["path"])
     if path.is_symlink() and not path.exists():
@@ -52,7 +53,7 @@ def run_part(settings: ExtractSettings, inputs: Inputs, part: Part, out: Path, p
 def extract_slide(
     slide_encoder: SlideEncoder, slide: PreparedSlide, part: Part, out: Path, progress: Progress
 ) -> Summary:
-    """Write the features and the pictures of a slide that is prepared, and close it. Raises: as `run_part`."""
+    """Write the features and the images of a prepared slide, and close it. Raises: as `run_part`."""
     settings = slide.settings
     with slide.reader as reader:
         try:
@@ -69,7 +70,7 @@ def extract_slide(
 
 
 def run(settings: ExtractSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
-    """Gather the parts: one folder with the features and pictures of all slides, and a list of those that failed."""
+    """Collect the parts: one folder with the features and images of all slides, and a list of those that failed."""
     progress.start(len(inputs.parts), "slides")
     for folder in inputs.parts.values():
         link_tree(folder, out)
@@ -101,7 +102,7 @@ def _write(
     path: Path,
     tiling: SlideTiling | None,
 ) -> Summary:
-    """Write features, coordinates and pictures of one slide."""
+    """Write features, coordinates and images of one slide."""
     features, coords = bag
     meta = meta if tiling is None else with_tissue(replace(meta, undecodable_share=reader.undecodable_share), tiling)
     write_features(path, features, coords, meta, None if tiling is None else tiling.fractions)

@@ -4,5 +4,5 @@ Reads   the features that `extract` published, or the folder `data.features`; on
         of `curate` or `mmap.manifest`, if there is one
 Writes  features_*.bin, coords_*.bin, index_arrays.npz, source_arrays.npz (see `oceanpath.artifacts.store.reader`);
         local/places.npz if features are referenced
-Fails   when a file is damaged, empty, not finite or of another feature length; all such files are listed at once
+Fails   if a file is damaged, empty, not finite or of another feature dimension; all such files are listed at once
 """

@@ -16,9 +16,9 @@ from oceanpath.errors import ArtifactError
 def stored_blocks(bag: OpenBag, rows: NDArray[np.int64] | None, dtype: str) -> Iterator[NDArray[Any]]:
     """Blocks [m, D] of the sorted `rows` of a bag (None: all), as stored in type `dtype`.
 
-    The next block may overwrite one.
+    A block may be overwritten by the next.
 
-    Raises: ArtifactError: the file is damaged, holds NaN or inf in any row, or a value does not fit `dtype`.
+    Raises: ArtifactError: the file is damaged, contains NaN or inf in any row, or a value overflows `dtype`.
     """
     start, bad, unfit = 0, [], 0
     for block in bag.blocks():
@@ -29,25 +29,25 @@ def stored_blocks(bag: OpenBag, rows: NDArray[np.int64] | None, dtype: str) -> I
             bad.append(wrong + start)
             unfit += not len(wrong)
         start += len(block)
-        if not bad:  # after the first wrong value only wrong values are counted
+        if not bad:  # after the first invalid value, invalid values are only counted
             yield stored
     if any(len(wrong) for wrong in bad):
         raise not_finite(bag.file.path, np.concatenate(bad), bag.file.n)
     if unfit:
         do = 'Set mmap.dtype = "float32".'
-        raise ArtifactError("features do not fit the store's type", where=bag.file.path, got=dtype, do=do)
+        raise ArtifactError("features overflow the dtype of the store", where=bag.file.path, got=dtype, do=do)
 
 
 def _narrowed(values: NDArray[np.floating], dtype: str) -> tuple[NDArray[Any], bool]:
     """Values as type `dtype`, and whether all of them are finite after conversion."""
-    stored = as_stored(values, dtype)  # an overflow is inf, which is refused by the caller
+    stored = as_stored(values, dtype)  # an overflow is inf, which the caller rejects
     if dtype != "bfloat16":
         return stored, all_finite(stored)
     return stored, all_finite_bits(stored) and all_finite(values)
 
 
 def _within(block: NDArray[np.floating], rows: NDArray[np.int64] | None, start: int) -> NDArray[np.floating]:
-    """The rows of a block that starts at row `start` which are among the sorted `rows`."""
+    """The rows of a block, which starts at row `start`, that are among the sorted `rows`."""
     if rows is None:
         return block
     first, last = np.searchsorted(rows, [start, start + len(block)])

@@ -16,7 +16,7 @@ from oceanpath.bags.cap import Cap
 from oceanpath.errors import ArtifactError, shorten_list
 from oceanpath.pipeline.stage import Progress
 from oceanpath.stages.mmap.blocks import stored_blocks
-from oceanpath.stages.mmap.cohort import one_encoder, refuse
+from oceanpath.stages.mmap.cohort import one_encoder, reject_unusable
 from oceanpath.stages.mmap.feature_folder import FeatureFolder
 from oceanpath.stages.mmap.journal import Journal, plan_digest
 from oceanpath.stages.mmap.reference import source_file_of, why_copied, with_digests
@@ -25,12 +25,12 @@ from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.mmap.threads import in_threads, short_calls
 
 LIGHT_BYTES = 1 << 19
-"""For smaller bags the interpreter takes longer than reading, hashing and writing."""
+"""Size below which the interpreter takes longer than reading, hashing and writing a bag."""
 
 
 @dataclass(frozen=True)
 class Build:
-    """Files whose bags are written or referenced now."""
+    """Files whose bags this build writes or references."""
 
     files: list[FeatureFile]
     folder: FeatureFolder
@@ -44,22 +44,23 @@ class Build:
     def of(
         cls, files: list[FeatureFile], folder: FeatureFolder, settings: MmapSettings, reuse: Reuse | None = None
     ) -> Build:
-        """Decide about each file, and lay out the bags after the reused ones.
+        """Decide whether each file is copied or referenced, and lay out the bags after the reused ones.
 
         Raises: ArtifactError: the files are from several encoders, or one is too short.
         """
         adopts, cap = settings.mode == "adopt", settings.max_instances
         reasons = [why_copied(file, settings) if adopts else "copied" for file in files]
         kept = [file.n if cap is None else min(file.n, cap) for file in files]
-        stays = [not reason for reason in reasons]
+        is_referenced = [not reason for reason in reasons]
         coords = settings.coords and any(file.has_coords for file in files)
         dim, chunks, encoders = 0, 0, {file.encoder for file in files}
         if reuse is not None:
             coords, dim, chunks = reuse.index.has_coords, reuse.index.feature_dim, len(reuse.chunks)
             encoders.add(reuse.index.encoder)
         dim = dim or files[0].dim
-        layout = StoreLayout.of(kept, dim, settings.dtype, coords, int(settings.chunk_gb * 2**30), stays).behind(chunks)
-        adopted = [file for file, stay in zip(files, stays, strict=True) if stay]
+        chunk_bytes = int(settings.chunk_gb * 2**30)
+        layout = StoreLayout.of(kept, dim, settings.dtype, coords, chunk_bytes, is_referenced).behind(chunks)
+        adopted = [file for file, referenced in zip(files, is_referenced, strict=True) if referenced]
         folder = with_digests(folder, adopted, settings.workers)
         return cls(files, folder, settings, reasons, layout, one_encoder(encoders))
 
@@ -73,15 +74,15 @@ class Build:
 
         def put(number: int) -> tuple[bytes, str]:
             try:
-                told = journal.finished.get(number)
-                if told is None or writer.reread(number) != told:
-                    told = self._put(number, writer)
+                digest = journal.finished.get(number)
+                if digest is None or writer.reread(number) != digest:
+                    digest = self._put(number, writer)
                     if self.reasons[number]:
-                        journal.add(number, told)
+                        journal.add(number, digest)
             except ArtifactError as error:
                 return b"", error.render()
             progress.advance()
-            return told.encode(), ""
+            return digest.encode(), ""
 
         sizes = np.where(self.layout.feature_offsets < 0, 0, self.layout.lengths * self.layout.row_bytes)
         results: dict[int, tuple[bytes, str]] = {}
@@ -91,7 +92,7 @@ class Build:
         for chosen, at_once in ((heavy, in_threads), (light, short_calls)):
             results |= zip(chosen, at_once(put, chosen, self.settings.workers), strict=True)
         failed = [(self.files[i].path, text) for i, (_, text) in sorted(results.items()) if text]
-        refuse(failed, len(self.files), allowed=False)
+        reject_unusable(failed, len(self.files), allowed=False)
         return [results[i][0] for i in range(len(self.files))]
 
     def _put(self, number: int, writer: StoreWriter) -> str:

@@ -1,4 +1,4 @@
-"""The feature files of a cohort: searched, scanned, and reported together if they cannot be used."""
+"""The feature files of a cohort: listed, scanned, and reported together if they cannot be used."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from oceanpath.stages.mmap.threads import short_calls
 from oceanpath.stages.tables import features_to_read
 
 Unusable = list[tuple[Path, str]]
-"""(file, reason) for each that cannot be used."""
+"""(file, reason) of each file that cannot be used."""
 SHOWN = 20
 
 
@@ -37,7 +37,7 @@ def find_cohort(settings: MmapSettings, inputs: Inputs) -> FeatureFolder:
 
 
 def scan(paths: Iterable[Path], workers: int, features_key: str = "") -> tuple[list[FeatureFile], Unusable]:
-    """Shapes of all files, and (file, reason) for each that cannot be used."""
+    """Shapes of all files, and (file, reason) of each that cannot be used."""
 
     def scan_one(path: Path) -> FeatureFile | tuple[Path, str]:
         try:
@@ -45,23 +45,23 @@ def scan(paths: Iterable[Path], workers: int, features_key: str = "") -> tuple[l
         except ArtifactError as error:
             return path, error.render()
 
-    found = short_calls(scan_one, paths, workers)
-    return [f for f in found if isinstance(f, FeatureFile)], [f for f in found if isinstance(f, tuple)]
+    results = short_calls(scan_one, paths, workers)
+    return [f for f in results if isinstance(f, FeatureFile)], [f for f in results if isinstance(f, tuple)]
 
 
-def refuse_changed(folder: FeatureFolder, files: Iterable[FeatureFile], unusable: Unusable) -> None:
-    """End the stage if files changed after they were digested: the store is identified by their digests.
+def reject_changed(folder: FeatureFolder, files: Iterable[FeatureFile], unusable: Unusable) -> None:
+    """Raise if files changed after they were digested, because their digests identify the store.
 
-    Such a slide cannot be left out: the store would not have it in later runs either.
+    Such a slide cannot be left out, because the store would not contain it in later runs either.
     """
     if not folder.versions:
         return
-    seen = [(file.path, file.stamp) for file in files] + [(path, _stamp(path)) for path, _ in unusable]
-    changed = sorted(folder.name(path) for path, stamp in seen if folder.versions.get(folder.name(path)) != stamp)
+    stamps = [(file.path, file.stamp) for file in files] + [(path, _stamp(path)) for path, _ in unusable]
+    changed = sorted(folder.name(path) for path, stamp in stamps if folder.versions.get(folder.name(path)) != stamp)
     if changed:
         got = shorten_list(changed, SHOWN)
-        do = "Run again when no other program writes to them."
-        what = f"{len(changed)} of {len(seen)} feature files changed since they were digested"
+        do = "Run again when no other program modifies them."
+        what = f"{len(changed)} of {len(stamps)} feature files changed while the stage was running"
         raise ArtifactError(what, where=folder.root, got=got, do=do)
 
 
@@ -72,24 +72,24 @@ def _stamp(path: Path) -> Stamp:
         return GONE
 
 
-def odd_dimensions(files: list[FeatureFile], usual: int) -> Unusable:
-    """Files whose feature length differs from the most frequent one."""
-    text = "wrong feature length; expected {}, got {}"
+def wrong_dimensions(files: list[FeatureFile], usual: int) -> Unusable:
+    """Files whose feature dimension differs from the most frequent one."""
+    text = "wrong feature dimension; expected {}, got {}"
     return [(f.path, f"{f.path.name}: {text.format(usual, f.dim)}") for f in files if f.dim != usual]
 
 
 def without_coords(files: list[FeatureFile], reused: int) -> Unusable:
     """Files without coordinates, if others or `reused` slides of an earlier store have them."""
-    having = [file.path.name for file in files if file.has_coords]
-    if not having and not reused:
+    others = [file.path.name for file in files if file.has_coords]
+    if not others and not reused:
         return []
-    shown = f", such as {having[0]}" if having else ""
-    text = f"no coordinates, while {len(having) + reused} others have them{shown} (mmap.coords = false stores none)"
+    example = f", such as {others[0]}" if others else ""
+    text = f"no coordinates, but {len(others) + reused} others have them{example} (mmap.coords = false stores none)"
     return [(file.path, f"{file.path.name}: {text}") for file in files if not file.has_coords]
 
 
-def refuse(unusable: Unusable, total: int, *, allowed: bool) -> None:
-    """End the stage with one list of all unusable files, unless the user allows to continue without them."""
+def reject_unusable(unusable: Unusable, total: int, *, allowed: bool) -> None:
+    """Raise one error that lists all unusable files, unless the user allows to continue without them."""
     if not unusable or (allowed and len(unusable) < total):
         return
     if len(unusable) == 1:
@@ -106,11 +106,11 @@ def one_encoder(encoders: Iterable[str]) -> str:
     if len(names) > 1:
         listed_names = ", ".join(name or "(not stated)" for name in names)
         raise ArtifactError(
-            "feature files come from different encoders", got=listed_names, do="Keep one encoder per folder."
+            "feature files come from different encoders", got=listed_names, do="Use one folder per encoder."
         )
     return names[0]
 
 
-def general(layout: str) -> str:
+def without_count(layout: str) -> str:
     """The layout of a file without its number of patches."""
     return re.sub(r"\[\d+, ", "[N, ", layout)

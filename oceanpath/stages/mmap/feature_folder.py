@@ -39,15 +39,15 @@ class FeatureFolder:
     def find(self, known: Mapping[str, str]) -> dict[str, Path]:
         """Slide id → file, sorted by id, selected or not, except the files in `known` (relative name → slide id).
 
-        Raises: ExperimentError: there are no files, or two have one slide id.
+        Raises: ExperimentError: there are no files, or two have the same slide id.
         """
         if not self.digests:
             return find_features(self.root)
         if not known:  # files that appeared after the folder was digested belong to a later store
             return find_features(self.root, self.digests)
-        found = features_by_id(self.root, (self.root / name for name in self.digests.keys() - known.keys()))
-        if lookalikes := sorted(found.keys() & set(known.values())):
+        files = features_by_id(self.root, (self.root / name for name in self.digests.keys() - known.keys()))
+        if duplicates := sorted(files.keys() & set(known.values())):
             raise ExperimentError(
-                "two feature files have one slide id", where=self.root, got=", ".join(lookalikes[:SHOWN])
+                "two feature files have the same slide id", where=self.root, got=", ".join(duplicates[:SHOWN])
             )
-        return found
+        return files

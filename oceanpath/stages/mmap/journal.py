@@ -3,8 +3,8 @@
     local/journal.txt   a line of 32 hex digits: digest of the plan, which determines every bag and its position; then
                         per bag, written after its bytes: its number in the plan and its digest
 
-Syncing to the disk is not necessary: every bag in the journal is read again, and one whose bytes did not reach the
-disk is written again. A truncated or damaged line is ignored.
+Syncing to the disk is not necessary: every bag in the journal is read again, and rewritten if its bytes did not reach
+the disk. A truncated or damaged line is ignored.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ class Journal:
 def _open_new(path: Path, plan: str, entries: Mapping[int, str]) -> int:
     """Write a new journal with the lines of an earlier one; returns its descriptor.
 
-    If the process is killed meanwhile, the earlier one remains.
+    If the process is killed before it is complete, the earlier one remains.
     """
     path.parent.mkdir(exist_ok=True)
-    fresh = path.with_suffix(".new")
-    fresh.write_text("".join((f"{plan}\n", *(f"{number} {digest}\n" for number, digest in entries.items()))))
-    fresh.replace(path)
+    new = path.with_suffix(".new")
+    new.write_text("".join((f"{plan}\n", *(f"{number} {digest}\n" for number, digest in entries.items()))))
+    new.replace(path)
     return os.open(path, os.O_WRONLY | os.O_APPEND)
 
 
@@ -83,7 +83,7 @@ def plan_digest(layout: StoreLayout, slides: list[tuple[str, str]], recipe: str)
 def _chunks(layout: StoreLayout) -> set[str]:
     """Names of all chunk files of a layout."""
     sizes = {kind: layout.chunk_sizes(kind).tolist() for kind in ("features", "coords")}
-    return {chunk_name(kind, chunk) for kind, found in sizes.items() for chunk, size in enumerate(found) if size}
+    return {chunk_name(kind, chunk) for kind, chunks in sizes.items() for chunk, size in enumerate(chunks) if size}
 
 
 def _read_entries(path: Path, plan: str) -> dict[int, str]:
@@ -93,5 +93,5 @@ def _read_entries(path: Path, plan: str) -> dict[int, str]:
     text = path.read_bytes()
     if text[:HEAD] != f"{plan}\n".encode():
         return {}
-    found = (LINE.fullmatch(line) for line in text[HEAD:].splitlines(keepends=True))
-    return {int(line[1]): line[2].decode() for line in found if line}
+    lines = (LINE.fullmatch(line) for line in text[HEAD:].splitlines(keepends=True))
+    return {int(line[1]): line[2].decode() for line in lines if line}

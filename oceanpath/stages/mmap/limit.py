@@ -1,4 +1,4 @@
-"""Limits a store to the slides of a table; slides without a file and files without a row are reported."""
+"""Limit a store to the slides of a table; slides without a file and files without a row are reported."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ class Limit(NamedTuple):
     lines: list[str]
 
     @classmethod
-    def of(cls, folder: FeatureFolder, found: Mapping[str, Path], known: Iterable[str], *, allowed: bool) -> Limit:
-        """The selected ones of the `found` files; slides in `known` need no file.
+    def of(cls, folder: FeatureFolder, files: Mapping[str, Path], known: Iterable[str], *, allowed: bool) -> Limit:
+        """The selected ones of `files`; slides in `known` need no file.
 
         Raises: ExperimentError: a selected slide has no file, unless that is `allowed`, or none has one.
         """
         if folder.wanted is None:
-            return cls(dict(found), [])
-        paths = {name: path for name, path in found.items() if folder.wants(name)}
-        known, others = set(known), sorted(found.keys() - paths.keys())
+            return cls(dict(files), [])
+        paths = {name: path for name, path in files.items() if folder.wants(name)}
+        known, others = set(known), sorted(files.keys() - paths.keys())
         missing = folder.wanted - paths.keys() - known
         if missing and (not allowed or len(missing) == len(folder.wanted)):
-            described = describe_missing(missing, found, SHOWN)
+            described = describe_missing(missing, files, SHOWN)
             do = "Correct the table or mmap.manifest, or set data.allow_missing = true to continue without them."
             what = f"{len(missing)} slides of the manifest have no feature file"
             raise ExperimentError(what, where=folder.root, got=described, do=do)
-        absent = f"{len(missing)} slides of the manifest without a file: {shorten_list(sorted(missing))}"
+        absent = f"{len(missing)} slides of the manifest have no file: {shorten_list(sorted(missing))}"
         lines = [absent] if missing else []
-        lines += [f"{len(others)} files that are not in the manifest: {shorten_list(sorted(others))}"] if others else []
+        lines += [f"{len(others)} files are not in the manifest: {shorten_list(sorted(others))}"] if others else []
         return cls(paths, lines)
 
 
 def wanted_slides(settings: MmapSettings, inputs: Inputs) -> frozenset[str] | None:
     """The ids in the table `mmap.manifest`, or in the manifest of `curate`; None for all slides.
 
-    Raises: ExperimentError: both exist, or the table is missing, unreadable, without slide ids, or has a slide twice.
+    Raises: ExperimentError: both exist, or the table is missing, unreadable, without slide ids or with duplicates.
     """
     curated = inputs.get("curate")
     if curated is not None and settings.manifest is not None:
@@ -66,12 +66,12 @@ def wanted_slides(settings: MmapSettings, inputs: Inputs) -> frozenset[str] | No
         do = f"Did you mean '{close[0]}'? Set data.slide_id." if close else "Set data.slide_id."
         got = ", ".join(table.names())
         raise ExperimentError(
-            "no column of slide ids", where=settings.manifest, expected=settings.slide_id, got=got, do=do
+            "the table has no column of slide ids", where=settings.manifest, expected=settings.slide_id, got=got, do=do
         )
     ids = [slide_id(name) for name in table.column(at)]
     if empty := [row for row, name in enumerate(ids) if not name]:
         raise ExperimentError("a row has no slide id", where=f"{settings.manifest}:{table.numbers[empty[0]]}")
-    if twice := [name for name, times in Counter(ids).items() if times > 1]:
-        got = shorten_list(sorted(twice))
+    if duplicates := [name for name, times in Counter(ids).items() if times > 1]:
+        got = shorten_list(sorted(duplicates))
         raise ExperimentError("slides appear more than once in the manifest", where=settings.manifest, got=got)
     return frozenset(ids)

@@ -11,7 +11,7 @@ from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.tables import Expected
 
 LEAST = {"float16": 0.25, "bfloat16": 0.25, "float32": 0.5}
-"""Stored type → minimum size of the store relative to the files, whose features are float64 at most."""
+"""Stored type → minimum size of the store relative to the files, whose features are at most float64."""
 
 
 def preflight(settings: MmapSettings, sources: ParentSources) -> Preview:
@@ -41,13 +41,13 @@ def preflight(settings: MmapSettings, sources: ParentSources) -> Preview:
 
 
 def _broken(settings: MmapSettings, folder: Path, files: dict[str, Path]) -> list[OceanPathError]:
-    """Errors about feature files that are links without a target."""
+    """Errors about feature files are links without a target."""
     broken = [path.relative_to(folder).as_posix() for path in files.values() if not path.exists()]
     if not broken or settings.allow_missing:
         return []
     do = "Restore their targets, or set data.allow_missing = true to continue without them."
     got = f"{len(broken)} of {len(files)}: {', '.join(broken[:5])}"
-    return [ExperimentError("feature files that are links without a target", where=folder, got=got, do=do)]
+    return [ExperimentError("feature files are links without a target", where=folder, got=got, do=do)]
 
 
 def _size(settings: MmapSettings, paths: list[Path]) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from oceanpath.artifacts.features.files import FeatureFile
 from oceanpath.artifacts.store.source_files import SourceFile, Stamp, file_digest, write_source_stamps
 from oceanpath.errors import ArtifactError
-from oceanpath.stages.mmap.cohort import general
+from oceanpath.stages.mmap.cohort import without_count
 from oceanpath.stages.mmap.feature_folder import FeatureFolder
 from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.mmap.threads import in_threads
@@ -26,9 +26,9 @@ def why_copied(file: FeatureFile, settings: MmapSettings) -> str:
     runs = file.places.get(file.features_key)
     stored = file.stored[file.features_key][1]
     if runs is None:
-        return "features are not plain bytes of an HDF5 file (compressed, or .pt or .npy)"
+        return "features are not uncompressed HDF5 data (compressed, .pt or .npy)"
     if stored != settings.dtype:
-        return f"features are {stored} and the store is {settings.dtype}"
+        return f"features are {stored}, but the store is {settings.dtype}"
     if settings.max_instances is not None and file.n > settings.max_instances:
         return "capped"
     size = file.n * file.dim * np.dtype(stored).itemsize
@@ -38,16 +38,16 @@ def why_copied(file: FeatureFile, settings: MmapSettings) -> str:
 
 
 def with_digests(folder: FeatureFolder, files: Iterable[FeatureFile], workers: int) -> FeatureFolder:
-    """The same folder, with the missing digests of `files`, which are read for it."""
+    """The same folder with the missing digests of `files`, which are computed."""
     unknown = [file.path for file in files if folder.name(file.path) not in folder.digests]
-    found = in_threads(file_digest, unknown, workers)
-    return replace(folder, digests={**folder.digests, **dict(zip(map(folder.name, unknown), found, strict=True))})
+    digests = in_threads(file_digest, unknown, workers)
+    return replace(folder, digests={**folder.digests, **dict(zip(map(folder.name, unknown), digests, strict=True))})
 
 
 def source_file_of(file: FeatureFile, referenced: bool, folder: FeatureFolder) -> SourceFile:
-    """The source file of a bag; if it is `referenced`, also the bytes of its features."""
+    """The source file of a bag; if it is `referenced`, also the location of its features."""
     name, runs = folder.name(file.path), file.places[file.features_key] if referenced else None
-    return SourceFile(name, folder.digests.get(name, ""), general(file.layout), runs)
+    return SourceFile(name, folder.digests.get(name, ""), without_count(file.layout), runs)
 
 
 def write_source_locations(out: Path, folder: FeatureFolder, stamps: Sequence[Stamp]) -> None:

@@ -25,18 +25,18 @@ from oceanpath.stages.mmap.stage import STAGE
 
 KINDS = ("features", "coords")
 SMALL_CHUNKS = 64
-"""Maximum number of chunks below half the wanted size; with more, all of these are rewritten."""
+"""Maximum number of chunks below half the configured size; with more, all of these are rewritten."""
 
 
 @dataclass(frozen=True)
 class Reuse:
-    """Slides whose bags in an earlier store are those of this one."""
+    """Slides whose bags in an earlier store are equal to those of this one."""
 
     folder: Path
     chunks: list[int]
     """Chunks of the earlier store that become chunks 0, 1, … of this one."""
     index: Index
-    """The entries of these slides alone, in the new chunks."""
+    """The entries of only these slides, in the new chunks."""
     origins: list[SourceFile]
     stamps: list[Stamp]
 
@@ -53,7 +53,7 @@ class Reuse:
 
 
 def recipe(settings: MmapSettings) -> str:
-    """Digest of everything except its file that determines a bag."""
+    """Digest of everything that determines a bag, except its file."""
     parts: dict[str, Any] = {"version": STAGE.version, "mode": settings.mode, "dtype": settings.dtype}
     parts["coords"] = settings.coords
     if settings.features_key:
@@ -65,7 +65,7 @@ def recipe(settings: MmapSettings) -> str:
 
 
 def best_reuse(settings: MmapSettings, cohort: FeatureFolder, earlier: Iterable[Path]) -> Reuse | None:
-    """The reuse with the most patches among earlier stores; None if stored is none."""
+    """The reuse with the most patches among earlier stores; None if no bag can be reused."""
     candidates = (_reuse(settings, cohort, folder) for folder in earlier)
     return max((reuse for reuse in candidates if reuse), key=lambda reuse: int(reuse.index.lengths.sum()), default=None)
 
@@ -108,9 +108,9 @@ def _worthwhile(
     used = np.bincount(index.chunk_ids[rows], sizes[rows], minlength=1)
     paths = [[folder / chunk_name(kind, chunk) for kind in KINDS] for chunk in range(len(used))]
     stored = np.array([sum(path.stat().st_size for path in both if path.exists()) for both in paths])
-    wanted = (used > 0) & (2 * used >= stored)
-    small = wanted & (used < chunk_bytes / 2)
+    kept = (used > 0) & (2 * used >= stored)
+    small = kept & (used < chunk_bytes / 2)
     if small.sum() > SMALL_CHUNKS:
-        wanted &= ~small
-    chunks = np.flatnonzero(wanted)
+        kept &= ~small
+    chunks = np.flatnonzero(kept)
     return rows[np.isin(index.chunk_ids[rows], chunks)], chunks

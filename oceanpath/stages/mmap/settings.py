@@ -14,15 +14,15 @@ class MmapSettings(Settings):
     mode: Literal["copy", "adopt"] = "copy"
     """copy: write all features into the store; adopt: read them from their files if the layout allows it."""
     dtype: Literal["float16", "bfloat16", "float32"] = "float16"
-    """Number type of stored features; values that overflow it are an error."""
+    """Data type of stored features; values that overflow it cause an error."""
     coords: bool = True
-    """Whether to store patch coordinates; false accepts feature files without any."""
+    """Whether to store patch coordinates; with false, feature files need none."""
     max_instances: int | None = Field(None, ge=1)
     """Maximum number of patches per slide; default: all."""
     cap_strategy: Literal["spatial_stratified", "random"] = "spatial_stratified"
-    """How patches of larger slides are sampled; slides without coordinates are always sampled at random."""
+    """Sampling of patches from slides with more; slides without coordinates are always sampled at random."""
     cap_grid: int = Field(32, ge=1)
-    """Number of rows and of columns of the grid of spatial_stratified."""
+    """Number of rows and columns of the grid for spatial_stratified."""
     chunk_gb: float = Field(8.0, gt=0)
     """Maximum size of a chunk file in GB; a bag is always in one file."""
     manifest: Path | None = outside()
@@ -30,7 +30,7 @@ class MmapSettings(Settings):
     verify: bool = replaced("runtime.verify", False)
     """No effect: `runtime.verify` determines whether bags are compared with their digests."""
     coverage_thumbnails: bool = added(False)
-    """Draw kept and discarded patches of every capped slide into the store's folder coverage_qc."""
+    """Whether to draw the kept and discarded patches of every capped slide, in the store's folder coverage_qc."""
     features: Path | None = outside("data.features")
     features_key: str = shared("data.features_key", "", is_added=True)
     slide_id: str = shared("data.slide_id", "slide_id")

@@ -1,4 +1,4 @@
-"""Pictures of kept and discarded patches: one per capped slide, in the folder of the store."""
+"""Figures of kept and discarded patches: one per capped slide, in the folder of the store."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FOLDER = "coverage_qc"
 def draw_thumbnails(out: Path, features: Path, progress: Progress, features_key: str = "") -> None:
     """Write `coverage_qc/<slide_id>.png` for every capped slide of the store at `out`, from the files below `features`.
 
-    Slides without coordinates have no map and are counted.
+    Slides without coordinates are only counted.
 
     Raises: ArtifactError: a feature file changed since the store was built.
     """
@@ -29,11 +29,11 @@ def draw_thumbnails(out: Path, features: Path, progress: Progress, features_key:
     (out / FOLDER).mkdir(exist_ok=True)
     without = 0
     for number in capped:
-        seen = coverage_of(features / os.fsdecode(bytes(names[number])), store, features_key)
-        if seen is None:
+        coverage = coverage_of(features / os.fsdecode(bytes(names[number])), store, features_key)
+        if coverage is None:
             without += 1
             continue
-        shown = coverage_map(seen.slide_id, seen.coords, seen.kept, seen.mpp)
-        draw_coverage(out / FOLDER / f"{seen.slide_id.replace('/', '_')}.png", shown)
+        figure = coverage_map(coverage.slide_id, coverage.coords, coverage.kept, coverage.mpp)
+        draw_coverage(out / FOLDER / f"{coverage.slide_id.replace('/', '_')}.png", figure)
     if without:
-        progress.note(f"{without} capped slides have no coordinates and so no coverage picture")
+        progress.note(f"{without} capped slides have no coordinates, and therefore no coverage figure")

@@ -25,11 +25,11 @@ from oceanpath.stages.mmap.build import Build
 from oceanpath.stages.mmap.cohort import (
     Unusable,
     find_cohort,
-    odd_dimensions,
-    refuse,
-    refuse_changed,
+    reject_changed,
+    reject_unusable,
     scan,
     without_coords,
+    wrong_dimensions,
 )
 from oceanpath.stages.mmap.feature_folder import FeatureFolder
 from oceanpath.stages.mmap.journal import Journal
@@ -52,8 +52,10 @@ def run(settings: MmapSettings, inputs: Inputs, out: Path, progress: Progress) -
         progress.note(f"{len(reuse)} slides are reused from an earlier store; {len(build.files)} are new")
         reuse.link(out)
     if journal.finished:
-        progress.note(f"{len(journal.finished)} slides were written before the last run ended; complete ones are kept")
-    with closing(journal), closing(StoreWriter(out, build.layout, goes_on=bool(journal.finished))) as writer:
+        progress.note(
+            f"{len(journal.finished)} slides were written before the last run ended; complete ones are reused"
+        )
+    with closing(journal), closing(StoreWriter(out, build.layout, resumes=bool(journal.finished))) as writer:
         index = build.index(build.write(writer, journal, progress))
     origins, stamps = build.origins(), [file.stamp for file in build.files]
     if reuse is not None:
@@ -98,7 +100,7 @@ class BuildPlan(NamedTuple):
     unusable: Unusable
     lines: list[str]
     blank: list[str]
-    """Ids of the slides that have no patches, and so no bag."""
+    """Ids of slides without patches, which have no bag."""
 
 
 def _plan(settings: MmapSettings, inputs: Inputs, folder: FeatureFolder, reuse: Reuse | None) -> BuildPlan:
@@ -112,45 +114,45 @@ def _plan(settings: MmapSettings, inputs: Inputs, folder: FeatureFolder, reuse: 
     if folder.published:
         inputs.check("extract", map(folder.name, paths.values()))
     files, unusable = scan(paths.values(), settings.workers, settings.features_key)
-    refuse_changed(folder, files, unusable)
+    reject_changed(folder, files, unusable)
     blank = sorted(file.slide_id for file in files if file.blank)
     files = [file for file in files if not file.blank]
     dims = Counter(file.dim for file in files)
     if reuse is not None:
         dims[reuse.index.feature_dim] += len(reuse)
     usual = dims.most_common(1)[0][0] if dims else 0
-    odd = odd_dimensions(files, usual)
-    fit = [file for file in files if file.dim == usual]
-    placed = settings.coords and any(file.has_coords for file in fit)
-    if reuse is not None and (usual != reuse.index.feature_dim or placed > reuse.index.has_coords):
+    wrong = wrong_dimensions(files, usual)
+    usable = [file for file in files if file.dim == usual]
+    has_coords = settings.coords and any(file.has_coords for file in usable)
+    if reuse is not None and (usual != reuse.index.feature_dim or has_coords > reuse.index.has_coords):
         return _plan(settings, inputs, folder, None)  # the new files change the requirements for the others
     if settings.coords:
-        lost = without_coords(fit, len(reuse) if reuse is not None and reuse.index.has_coords else 0)
-        odd, fit = odd + lost, [file for file in fit if file.has_coords or not lost]
-    refuse(unusable + odd, len(known) + len(paths), allowed=settings.allow_missing)
+        lacking = without_coords(usable, len(reuse) if reuse is not None and reuse.index.has_coords else 0)
+        wrong, usable = wrong + lacking, [file for file in usable if file.has_coords or not lacking]
+    reject_unusable(unusable + wrong, len(known) + len(paths), allowed=settings.allow_missing)
     if blank and not files and reuse is None:
-        do = "Look at the pictures in the folder masks of extract."
+        do = "Check the images in the folder masks of extract."
         raise ArtifactError("all slides are blank", where=folder.root, got=", ".join(blank[:5]), do=do)
-    build = Build.of(fit, folder, settings, reuse)
-    lines = [*limit.lines, *([f"{len(blank)} blank, left out: {', '.join(blank)}"] if blank else [])]
-    return BuildPlan(reuse, build, unusable + odd, lines, blank)
+    build = Build.of(usable, folder, settings, reuse)
+    lines = [*limit.lines, *([f"{len(blank)} blank slides left out: {', '.join(blank)}"] if blank else [])]
+    return BuildPlan(reuse, build, unusable + wrong, lines, blank)
 
 
 def _summary(index: Index, sources: SourceFiles, build: Build, unusable: Unusable, notes: list[str]) -> Summary:
-    """The summary; it does not depend on how much was reused."""
+    """The summary; it does not depend on the number of reused bags."""
     total, stored = int(index.raw_lengths.sum()), int(index.lengths.sum())
     capped = int((index.lengths < index.raw_lengths).sum())
     without_coords = "" if index.has_coords else ", no coordinates"
-    lines = [f"{len(index.slide_ids)} slides, {stored} patches of {index.feature_dim} features{without_coords}"]
+    lines = [f"{len(index.slide_ids)} slides, {stored} patches with {index.feature_dim} features{without_coords}"]
     lines += [f"{capped} slides capped, {total - stored} patches left out"] if capped else []
     metrics = {"slides": len(index.slide_ids), "patches": stored, "left_out": len(unusable)}
     if build.settings.mode == "adopt":
         metrics["adopted"] = int(sources.adopted().sum())
-        lines.append(f"{metrics['adopted']} slides referenced: their features are read from their own files")
+        lines.append(f"{metrics['adopted']} slides referenced: their features are read from the feature files")
         lines += build.copied()
     lines += notes
     lines += [f"left out: {reason}" for _, reason in unusable]
     layouts = [name.decode() for name in sources.layouts.tolist()]
-    seen = Counter(layouts[code] for code in sources.layout_codes.tolist())
-    lines += [f"{count} files: {layout}" for layout, count in seen.most_common()]
+    counts = Counter(layouts[code] for code in sources.layout_codes.tolist())
+    lines += [f"{count} files: {layout}" for layout, count in counts.most_common()]
     return Summary(tuple(lines), metrics)

@@ -5,84 +5,40 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from oceanpath.errors import ExperimentError
 from oceanpath.fit.seeds import derive
+from oceanpath.stages.split.draws import draw_fraction
+from oceanpath.stages.split.enough_patients import require_training_patients
+from oceanpath.stages.split.patients import Patients
 from oceanpath.stages.split.settings import SplitSettings
-from oceanpath.tasks.base import Task
-
-Groups = dict[str, list[str]]
-"""Stratum → its patients, sorted."""
+from oceanpath.stages.split.strategies.base import Fold
+from oceanpath.stages.split.strategies.registry import strategy
 
 
-def assign_folds(frame: pd.DataFrame, settings: SplitSettings) -> list[pd.DataFrame]:
-    """One frame per fold: `frame` with a column `role`.
+def choose_folds(patients: Patients, settings: SplitSettings) -> list[Fold]:
+    """The folds of the scheme; every fold can be trained and validated.
 
     Raises: ExperimentError: a stratum has too few patients for a test, a validation and a training set in every fold.
     """
-    task = settings.target()
-    groups = patients_by_stratum(frame, task)
-    _refuse_few(groups, settings, task)
-    tests = _test_sets(groups, settings)
-    return [_roles(frame, groups, test, number, settings) for number, test in enumerate(tests)]
+    folds = strategy(settings.scheme)(patients, settings)
+    for fold in folds:
+        require_training_patients(patients, fold, settings)
+    return folds
 
 
-def patients_by_stratum(frame: pd.DataFrame, task: Task) -> Groups:
-    """Each patient under the stratum of most of its slides; of equals, the first in their order."""
-    strata = task.strata(frame["label"].tolist())
-    rows = frame[["patient_id"]].assign(rank=strata.rows)
-    counts = rows.groupby(["patient_id", "rank"]).size().reset_index(name="slides")
-    main = counts.sort_values(["patient_id", "slides", "rank"], ascending=[True, False, True]).drop_duplicates(
-        "patient_id"
-    )
-    return {name: sorted(main.loc[main["rank"] == rank, "patient_id"]) for rank, name in enumerate(strata.names)}
+def with_roles(patients: Patients, fold: Fold, number: int, settings: SplitSettings) -> pd.DataFrame:
+    """The slides of fold `number`, with a column `role`."""
+    val = fold.val or _inner_validation(patients, fold, number, settings)
+    slides = patients.slides
+    kept = ~slides["patient_id"].isin(fold.left_out)
+    if fold.slides is not None:
+        kept &= slides["slide_id"].isin(fold.slides)
+    own = slides[kept].reset_index(drop=True)
+    role = ["test" if name in fold.test else "val" if name in val else "train" for name in own["patient_id"]]
+    return own.assign(role=role)
 
 
-def _refuse_few(groups: Groups, settings: SplitSettings, task: Task) -> None:
-    """Every fold must test a patient of every stratum and keep one to train and one to validate."""
-    for name, patients in groups.items():
-        count = len(patients)
-        tested = -(-count // settings.folds) if settings.scheme == "kfold" else _share(count, settings.test_fraction)
-        if settings.scheme == "kfold" and count < settings.folds:
-            do = f"Set split.folds to {max(2, count)} or less, or {task.merge}."
-            got = f"{count} patients for {settings.folds} folds"
-            what = f"a {task.stratum} has fewer patients than folds"
-            raise ExperimentError(what, where=f"[split] {task.stratum} {name}", got=got, do=do)
-        if count - tested < 2:
-            what = f"a {task.stratum} has too few patients to train, validate and test"
-            raise ExperimentError(what, where=f"[split] {task.stratum} {name}", got=count)
-
-
-def _test_sets(groups: Groups, settings: SplitSettings) -> list[set[str]]:
-    """Test patients of each fold."""
-    random = np.random.default_rng(settings.seed)
-    if settings.scheme == "holdout":
-        return [set(_drawn(groups, settings.test_fraction, random))]
-    tests: list[set[str]] = [set() for _ in range(settings.folds)]
-    turn = 0
-    for patients in groups.values():  # the turn continues from stratum to stratum, so that folds stay equally large
-        for i in random.permutation(len(patients)):
-            tests[turn % settings.folds].add(patients[i])
-            turn += 1
-    return tests
-
-
-def _roles(frame: pd.DataFrame, groups: Groups, test: set[str], number: int, settings: SplitSettings) -> pd.DataFrame:
-    left = {name: [patient for patient in patients if patient not in test] for name, patients in groups.items()}
+def _inner_validation(patients: Patients, fold: Fold, number: int, settings: SplitSettings) -> frozenset[str]:
+    """A fraction of the patients that are not tested, which selects epoch and threshold."""
     # An independent stream: a generator of [seed, 0] equals that of the seed alone, which draws the test patients.
     random = np.random.default_rng(derive(settings.seed, "val", number))
-    val = set(_drawn(left, settings.val_fraction, random))
-    role = frame["patient_id"].map(lambda patient: "test" if patient in test else "val" if patient in val else "train")
-    return frame.assign(role=role)
-
-
-def _drawn(groups: Groups, fraction: float, random: np.random.Generator) -> list[str]:
-    """A fraction of the patients of each stratum, at least one and never all."""
-    drawn: list[str] = []
-    for patients in groups.values():
-        order = random.permutation(len(patients))
-        drawn += [patients[i] for i in order[: _share(len(patients), fraction)]]
-    return drawn
-
-
-def _share(count: int, fraction: float) -> int:
-    return min(max(1, round(count * fraction)), max(1, count - 1))
+    return draw_fraction(patients.groups(without=fold.test | fold.left_out), settings.val_fraction, random)

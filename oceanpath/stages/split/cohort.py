@@ -15,12 +15,12 @@ from oceanpath.artifacts.cohort.table import CohortTable, read_cohort
 from oceanpath.artifacts.left_out import LeftOut
 from oceanpath.errors import ExperimentError, collected, refuse
 from oceanpath.stages.split.settings import SplitSettings
-from oceanpath.tasks.base import Task
 
 SHOWN = 5
 NO_FEATURES, NO_ROW = "in the table, without features", "with features, not in the table"
 NO_LABEL, NO_PATIENT = "without a label", "without a patient"
 BLANK, EXCLUDED, FAILED = "blank, without a patch", "excluded on request", "failed"
+DROPPED = "of a class that split.drop names"
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ class LabelledCohort:
 
     frame: pd.DataFrame
     """Columns slide_id, patient_id, label."""
+    columns: pd.DataFrame
+    """Further columns of the table, text, one row per row of `frame`."""
     excluded: dict[str, list[str]]
     """Reason → slide ids."""
     flow: dict[str, Any] = field(default_factory=dict)
@@ -61,19 +63,27 @@ def join(settings: SplitSettings, labels: Path, stored: StoredSlides | None) -> 
     frame, excluded = pd.DataFrame(), dict[str, list[str]]()
     with collected(problems):
         frame = _frame(settings, table, stored, labels)
-        excluded = _excluded(settings.target(), frame, stored, table.absent)
+        excluded = _excluded(settings, frame, stored, table.absent)
         if excluded and not settings.allow_missing:
             raise _unmatched(excluded, frame, stored, table, labels)
     refuse(problems)
     named = set(frame["slide_id"])
-    reasons = {BLANK: stored.blank, EXCLUDED: set(stored.left_out.excluded), FAILED: stored.left_out.failed.keys()}
+    dropped = set(frame.loc[frame["label"].isin(settings.drop), "slide_id"])
+    reasons = {
+        BLANK: stored.blank,
+        EXCLUDED: set(stored.left_out.excluded),
+        FAILED: stored.left_out.failed.keys(),
+        DROPPED: dropped,
+    }
     excluded |= {reason: sorted(named & names) for reason, names in reasons.items() if named & names}
     lacking = {name for reason, names in excluded.items() for name in names if reason != NO_ROW}
-    kept = frame[~frame["slide_id"].isin(lacking)].sort_values("slide_id", ignore_index=True)
+    kept = frame[~frame["slide_id"].isin(lacking)].sort_values("slide_id")
+    columns = pd.DataFrame(table.columns, index=frame.index, dtype=object).loc[kept.index].reset_index(drop=True)
+    kept = kept.reset_index(drop=True)
     if kept.empty:
         raise ExperimentError("no slide has both features and a label", where=labels)
     flow = _flow(named, stored, excluded, len(kept), settings.target().unusable)
-    return LabelledCohort(kept, excluded, flow, table.notes)
+    return LabelledCohort(kept, columns, excluded, flow, table.notes)
 
 
 def _frame(settings: SplitSettings, table: CohortTable, stored: StoredSlides, labels: Path) -> pd.DataFrame:
@@ -86,17 +96,20 @@ def _frame(settings: SplitSettings, table: CohortTable, stored: StoredSlides, la
         raise other_cohort(table.slide_ids, stored.known, labels)
     slides = [same.get(name, name) for name in table.slide_ids]
     patients = slides if settings.one_slide_per_patient else table.patients
-    columns = {"slide_id": slides, "label": table.labels, "patient_id": patients}
+    labels_of_folds = [settings.merged(label) for label in table.labels]
+    columns = {"slide_id": slides, "label": labels_of_folds, "patient_id": patients}
     frame = pd.DataFrame({name: pd.array(cells, dtype="string") for name, cells in columns.items()})
     return frame.replace("", pd.NA)
 
 
-def _excluded(task: Task, frame: pd.DataFrame, stored: StoredSlides, absent: frozenset[str]) -> dict[str, list[str]]:
+def _excluded(
+    settings: SplitSettings, frame: pd.DataFrame, stored: StoredSlides, absent: frozenset[str]
+) -> dict[str, list[str]]:
     """Reason → slides that cannot be used and are not known to be left out; `absent` columns are no reason."""
-    named, label = set(frame["slide_id"].dropna()), frame["label"]
+    task, named, label = settings.target(), set(frame["slide_id"].dropna()), frame["label"]
     reasons = {NO_FEATURES: sorted(named - stored.known), NO_ROW: sorted(stored.slides - named)}
     if "label" not in absent:
-        invalid = [name for name in label.dropna().unique() if not task.is_valid(name)]
+        invalid = [name for name in label.dropna().unique() if not task.is_valid(name) and name not in settings.drop]
         reasons[NO_LABEL] = sorted(frame.loc[label.isna(), "slide_id"].dropna())
         reasons[task.unusable] = sorted(frame.loc[label.isin(invalid), "slide_id"].dropna())
     if "patient_id" not in absent:
@@ -122,7 +135,7 @@ def _flow(
 ) -> dict[str, Any]:
     """Numbers of slides at each step from the table to the folds; each slide is counted under its first reason."""
     counts, seen = dict[str, int](), set[str]()
-    for reason in (FAILED, BLANK, EXCLUDED, NO_FEATURES, NO_LABEL, unusable, NO_PATIENT):
+    for reason in (FAILED, BLANK, EXCLUDED, NO_FEATURES, NO_LABEL, unusable, NO_PATIENT, DROPPED):
         counts[reason] = len(set(excluded.get(reason, ())) - seen)
         seen |= set(excluded.get(reason, ()))
     return {

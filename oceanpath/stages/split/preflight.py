@@ -9,13 +9,14 @@ from oceanpath.stages.split.settings import SplitSettings
 def preflight(settings: SplitSettings, sources: ParentSources) -> Preview:
     """Read the label table, join it with the slides that are expected, and assign the patients to folds.
 
-    Raises: OceanPathError: as `join` and `assign_folds` do; blank and failing slides are not known yet.
+    Raises: OceanPathError: as `join` and `choose_folds` do; blank and failing slides are not known yet.
     """
     if settings.labels is None or not settings.labels.exists():
         return Preview()
-    from oceanpath.stages.split.assign_folds import assign_folds
+    from oceanpath.stages.split.assign_folds import choose_folds
     from oceanpath.stages.split.cohort import StoredSlides, join  # loads pandas
-    from oceanpath.stages.split.work import READ_STORED, read_stored
+    from oceanpath.stages.split.patients import patients_of
+    from oceanpath.stages.split.work import READ_STORED, read_stored, remarks
 
     expected, store = sources.expected.get("mmap"), sources.get("mmap")
     stored = None if expected is None else StoredSlides(expected.slides, left_out=expected.left_out)
@@ -23,6 +24,5 @@ def preflight(settings: SplitSettings, sources: ParentSources) -> Preview:
         sources.check("mmap", READ_STORED)
         stored = read_stored(store)
     cohort = join(settings, settings.labels, stored)
-    assign_folds(cohort.frame, settings)
-    left_out = [f"{len(names)} slides left out, {reason}" for reason, names in cohort.excluded.items()]
-    return Preview(notes=(*cohort.notes, *left_out))
+    choose_folds(patients_of(cohort.frame, cohort.columns, settings), settings)
+    return Preview(notes=tuple(remarks(cohort, settings)))

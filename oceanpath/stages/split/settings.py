@@ -1,11 +1,12 @@
 """The `[split]` table."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from oceanpath.settings import outside, shared
+from oceanpath.settings import added, outside, shared
+from oceanpath.stages.split.strategies.registry import SCHEME_KEYS, SCHEMES, SchemeName
 from oceanpath.stages.tables import SlideList
 from oceanpath.tasks.registry import CLASSIFICATION, make_task
 
@@ -17,12 +18,28 @@ if TYPE_CHECKING:
 class SplitSettings(SlideList):
     """Assignment of patients to training, validation and test sets; all slides of a patient are in the same set."""
 
-    scheme: Literal["kfold", "holdout"] = "kfold"
-    """kfold: stratified cross-validation; holdout: one stratified test set."""
+    scheme: SchemeName = "kfold"
+    """Strategy that chooses the test patients of every fold; see docs/splits.md."""
     folds: int = Field(5, ge=2)
-    """Number of folds of kfold."""
+    """Number of folds of kfold, repeated_kfold and site_preserved, and of outer folds of nested."""
+    repeats: int = added(10, ge=1)
+    """Number of repeats of repeated_kfold, and of draws of mccv and few_shot."""
+    inner_folds: int = added(3, ge=2)
+    """Number of inner folds of nested; their models form the ensemble of an outer fold."""
+    shots: int = added(10, ge=2)
+    """Labelled patients per class of few_shot, for training and inner validation together."""
+    smallest_site: int = added(1, ge=1)
+    """Sites with fewer patients are tested together, as one fold of leave_one_site_out."""
+    stratify: tuple[str, ...] = added(())
+    """Columns of the label table that folds are balanced by, jointly with the label."""
+    balance: tuple[str, ...] = added(())
+    """Further columns of the label table to count in `balance.csv`."""
+    merge: dict[str, tuple[str, ...]] = added({})
+    """Joins small classes: ``merge = { other = ["A", "B"] }`` gives slides of A and B the class other."""
+    drop: tuple[str, ...] = added(())
+    """Classes whose slides are left out; they are listed."""
     test_fraction: float = Field(0.2, gt=0, lt=1)
-    """Fraction of each class's patients in the test set of holdout."""
+    """Fraction of each class's patients in a test set of holdout, mccv and few_shot."""
     val_fraction: float = Field(0.2, gt=0, lt=1)
     """Fraction of each class's remaining patients in the inner validation set, which selects epoch and threshold."""
     labels: Path | None = outside("data.labels")
@@ -31,12 +48,45 @@ class SplitSettings(SlideList):
     label: str = shared("data.label", "label")
     task: str = shared("data.task", CLASSIFICATION, is_added=True)
     classes: tuple[str, ...] = shared("data.classes", ())
+    site: str = shared("data.site", "", is_added=True)
+    site_rule: Literal["", "tcga_barcode"] = shared("data.site_rule", "", is_added=True)
     distinct_ids: bool = shared("data.distinct_ids", False)
     seed: int = shared("seed", 42)
 
+    @model_validator(mode="after")
+    def _merges_known_classes(self) -> Self:
+        changed = [*self.drop, *(name for names in self.merge.values() for name in names)]
+        if changed and self.task != CLASSIFICATION:
+            raise ValueError("merge and drop are defined for classification only")
+        if unknown := sorted(set(changed) - set(self.classes)):
+            raise ValueError(f"merge and drop name {', '.join(unknown)}, which data.classes does not contain")
+        if twice := sorted({name for name in changed if changed.count(name) > 1}):
+            raise ValueError(f"merge and drop name {', '.join(twice)} more than once")
+        if taken := sorted(set(self.merge) & (set(self.classes) - set(changed))):
+            raise ValueError(f"merge gives the name {', '.join(taken)}, which another class has")
+        if changed and len(self._final_classes()) < 2:
+            raise ValueError("merge and drop leave fewer than two classes")
+        return self
+
+    def _final_classes(self) -> tuple[str, ...]:
+        """The classes after `merge` and `drop`; a merged class has the position of its first member."""
+        return tuple(dict.fromkeys(self.merged(name) for name in self.classes if name not in self.drop))
+
+    def merged(self, label: str) -> str:
+        """The class of a label of the table."""
+        return next((name for name, members in self.merge.items() if label in members), label)
+
     def target(self) -> "Task":
-        """The task of the label column."""
-        return make_task(self.task, {"classes": self.classes})
+        """The task of the folds."""
+        return make_task(self.task, {"classes": self._final_classes()})
+
+    def unread_keys(self) -> list[str]:
+        """Keys that are set and that the scheme does not read."""
+        return sorted((self.model_fields_set & SCHEME_KEYS) - set(SCHEMES[self.scheme].keys))
+
+    def table_columns(self) -> tuple[str, ...]:
+        """Further columns of the label table that are read, each once."""
+        return tuple(dict.fromkeys(filter(None, (self.site, *self.stratify, *self.balance))))
 
     def question(self) -> "TableQuery":
         """How the label table is read."""
@@ -47,8 +97,9 @@ class SplitSettings(SlideList):
             patient_id=self.patient_id,
             label=self.label,
             one_slide_per_patient=self.one_slide_per_patient,
-            target=self.target(),
+            target=make_task(self.task, {"classes": self.classes}),
             distinct_ids=self.distinct_ids,
             encoding=self.encoding,
             sheet=self.sheet,
+            columns=self.table_columns(),
         )

@@ -7,7 +7,7 @@ from oceanpath.stages.split.settings import SplitSettings
 
 STAGE = Stage(
     name="split",
-    version=3,
+    version=4,
     settings=SplitSettings,
     work="oceanpath.stages.split.work:run",
     check="oceanpath.artifacts.folds:check",

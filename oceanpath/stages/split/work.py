@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from oceanpath.artifacts.folds import ROLES, write_folds
+from oceanpath.artifacts.folds import ROLES, write_balance, write_folds
 from oceanpath.artifacts.left_out import NAME as LEFT_OUT
 from oceanpath.artifacts.left_out import read_left_out
 from oceanpath.artifacts.store.blank_slides import NAME as BLANK
@@ -16,31 +17,53 @@ from oceanpath.artifacts.store.index import INDEX
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
-from oceanpath.stages.split.assign_folds import assign_folds
+from oceanpath.stages.split.assign_folds import choose_folds, with_roles
+from oceanpath.stages.split.balance import balance_table
 from oceanpath.stages.split.cohort import LabelledCohort, StoredSlides, join
+from oceanpath.stages.split.patients import patients_of
 from oceanpath.stages.split.settings import SplitSettings
+from oceanpath.stages.split.strategies.base import Fold
 from oceanpath.tasks.base import Task
 
 
 def run(settings: SplitSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
     """Write the folds of the cohort below `out`."""
     cohort = join(settings, _labels(settings, inputs), read_stored(inputs["mmap"]))
-    for line in [*cohort.notes, *(f"{len(names)} slides left out, {why}" for why, names in cohort.excluded.items())]:
+    for line in remarks(cohort, settings):
         progress.note(line)
-    task, folds = settings.target(), assign_folds(cohort.frame, settings)
+    patients = patients_of(cohort.frame, cohort.columns, settings)
+    chosen, task = choose_folds(patients, settings), settings.target()
+    folds = [with_roles(patients, fold, number, settings) for number, fold in enumerate(chosen)]
     splits = {
         "scheme": settings.scheme,
         "seed": settings.seed,
         **task.record(),
+        "plan": _plan(chosen),
         "slides": len(cohort.frame),
-        "patients": int(cohort.frame["patient_id"].nunique()),
+        "patients": len(patients.frame),
         "one_slide_per_patient": settings.one_slide_per_patient,
         "excluded": cohort.excluded,
         "cohort_flow": cohort.flow,
         "balance": _balance(folds, task),
     }
     write_folds(out, folds, splits)
+    write_balance(out, balance_table(patients, folds, settings))
     return _summary(cohort, splits, len(folds), task)
+
+
+def remarks(cohort: LabelledCohort, settings: SplitSettings) -> list[str]:
+    """What a reader of the folds should know of the table and of the settings."""
+    left_out = [f"{len(names)} slides left out, {reason}" for reason, names in cohort.excluded.items()]
+    unread = [f"split.{key} has no effect with the scheme {settings.scheme}" for key in settings.unread_keys()]
+    return [*cohort.notes, *left_out, *unread]
+
+
+def _plan(chosen: Sequence[Fold]) -> list[dict[str, Any]]:
+    """The "plan" of splits.json."""
+    return [
+        {"repeat": fold.repeat, "ensemble": number if fold.ensemble is None else fold.ensemble, "name": fold.name}
+        for number, fold in enumerate(chosen)
+    ]
 
 
 READ_STORED = (INDEX, BLANK, LEFT_OUT)

@@ -1,4 +1,4 @@
-"""One fold: train on its train rows, select on its val rows, predict everything once with the selected weights."""
+"""One fold: train on its train rows, select on its val rows, predict all rows once with the selected weights."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from oceanpath.tasks.registry import read_task
 
 @dataclass(frozen=True)
 class Rows:
-    """Slides of one role: their table, their numbers in the store and their targets."""
+    """Slides of one role: their table, their indices in the store and their targets."""
 
     table: pd.DataFrame
     numbers: list[int]
@@ -56,12 +56,12 @@ class EarlyStopping:
     history: list[dict[str, float | int | None]] = field(default_factory=list)
 
     def __call__(self, epoch: int, train_loss: float) -> bool:
-        """Score an epoch; True when training should stop."""
+        """Score an epoch; True if training should stop."""
         objective = self.module.objective
         predicted = predict(self.module.model, self.store, self.val.numbers, self.module.device)
         scores = objective.task.validation_scores(objective.values(predicted.outputs), self.val.targets)
-        known = train_loss if np.isfinite(train_loss) else None
-        self.history.append({"epoch": epoch, "train_loss": known, **scores})
+        finite_loss = train_loss if np.isfinite(train_loss) else None
+        self.history.append({"epoch": epoch, "train_loss": finite_loss, **scores})
         self.epoch_done()
         return self.best.update(epoch, objective.task.selection_key(self.monitor, scores), self.module.model)
 
@@ -91,7 +91,7 @@ def _fit(
     device: torch.device,
     epoch_done: Callable[[], None],
 ) -> EarlyStopping:
-    """A finished fit; its module holds the weights that the val rows selected."""
+    """A finished fit, whose module has the weights that the val rows selected."""
     train, val = rows["train"], rows["val"]
     objective = objective_class(task).for_training(task, settings, train.targets)
     seed_torch(seed, "weights")
@@ -109,15 +109,15 @@ def _fit(
 def read_rows(frame: pd.DataFrame, store: Store, task: Task, where: str) -> dict[str, Rows]:
     """The rows of a fold by role.
 
-    Raises: StageError: a role has no rows, or the training rows cannot be learnt. ArtifactError: a label is not valid,
-        or a slide is not in the store.
+    Raises: StageError: a role has no rows, or no model can be trained on the training rows. ArtifactError: a label is
+        not valid, or a slide is not in the store.
     """
     task.validate_labels(frame["label"].tolist(), where)
     by_role = {}
     for role in folds.ROLES:
         table = frame[frame["role"] == role].reset_index(drop=True)
         if table.empty:
-            raise StageError(f"no {role} rows", where=where, do="Use fewer folds or more patients.")
+            raise StageError(f"the fold has no {role} rows", where=where, do="Use fewer folds or more patients.")
         numbers = [store.number(name) for name in table["slide_id"]]
         by_role[role] = Rows(table, numbers, task.targets(table["label"].tolist()))
     task.validate_training(by_role["train"].targets, where)

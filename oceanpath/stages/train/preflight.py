@@ -9,22 +9,22 @@ from oceanpath.fit.objectives.registry import objective_entry
 from oceanpath.pipeline.stage import ParentSources, Preview
 from oceanpath.stages.train.settings import TrainSettings
 
-ANYWHERE = ("auto", "cpu")
+ALWAYS_AVAILABLE = ("auto", "cpu")
 """Devices that every machine has."""
 
 
 def preflight(settings: TrainSettings, _: ParentSources) -> Preview:
-    """Check the device, the package of named kernels, and that the model fits the task."""
+    """Check the device, the package of the configured kernels, and that the model fits the task."""
     problems: list[OceanPathError] = []
     if getattr(settings.model, "kernels", "") == "mamba_ssm" and find_spec("mamba_ssm") is None:
-        do = "pip install 'oceanpath[mamba]' where CUDA is, or set kernels = \"auto\"."
+        do = "pip install 'oceanpath[mamba]' on a machine with CUDA, or set kernels = \"auto\"."
         what = "the kernels of mamba-ssm are not installed"
         problems.append(MissingExtraError(what, where="[model] kernels", got="mamba_ssm", do=do))
     if getattr(settings.model, "instance_weight", 0.0) and not objective_entry(settings.task).has_class_targets:
         do = "Set model.instance_weight = 0."
         what = "the patch-level loss is defined for classification only"
         problems.append(ExperimentError(what, where="[model] instance_weight", got=f"task {settings.task}", do=do))
-    if settings.device not in ANYWHERE:
+    if settings.device not in ALWAYS_AVAILABLE:
         from oceanpath.fit.device import pick_device  # loads torch
 
         with collected(problems):

@@ -19,7 +19,7 @@ class TrainSettings(ObjectiveSettings, FitSettings):
     """Training of one model per fold, and selection of its epoch on the inner validation set."""
 
     patience: int = Field(8, ge=1)
-    """Epochs without a better validation score after which training stops."""
+    """Number of epochs without a better validation score after which training stops."""
     model: Annotated[SerializeAsAny[ModelSettings], BeforeValidator(_model)] = shared("model", ABMILSettings())
     seed: int = shared("seed", 42, ge=0)
     device: str = shared("runtime.device", "auto", is_runtime=True)

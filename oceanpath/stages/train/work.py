@@ -1,4 +1,4 @@
-"""Train: one part per fold; then the folds are gathered."""
+"""Train: one part per fold; then the folds are collected."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from oceanpath.tasks.registry import read_task, task_entry
 
 
 def parts(settings: TrainSettings, inputs: Inputs) -> list[Part]:
-    """One part per fold, which depends on the settings, the store, its own rows and the task, not on other folds."""
+    """One part per fold; it depends on the settings, the store, its own rows and the task, but not on other folds."""
     splits = folds.read_splits(inputs["split"])
     task = read_task(splits, inputs["split"])
     return [_part(settings, inputs, task, number) for number in range(splits["folds"])]
@@ -44,7 +44,7 @@ def run_part(settings: TrainSettings, inputs: Inputs, part: Part, out: Path, pro
 
 
 def run(settings: TrainSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:  # noqa: ARG001  # the signature of every stage
-    """Gather the folds below `out`, pool their test rows and write cv_results.json."""
+    """Collect the folds below `out`, pool their test rows and write cv_results.json."""
     splits = folds.read_splits(inputs["split"])
     task = read_task(splits, inputs["split"])
     per_fold = []
@@ -59,7 +59,7 @@ def run(settings: TrainSettings, inputs: Inputs, out: Path, progress: Progress) 
         "model": settings.model.model_dump(mode="json"),
         "per_fold": per_fold,
         "scheme": splits["scheme"],
-        "selected": False,  # no test row selected anything: fit_fold refuses folds without val rows
+        "selected": False,  # no test row was used for selection: fit_fold rejects folds without val rows
     }
     predictions.write_cv_results(results, out)
     return _summary(per_fold, sum(map(len, tests)))
@@ -85,7 +85,7 @@ def _part(settings: TrainSettings, inputs: Inputs, task: Task, number: int) -> P
 def _summary(per_fold: list[dict[str, Any]], tested: int) -> Summary:
     losses = [fold["val_loss"] for fold in per_fold]
     epochs = [fold["best_epoch"] + 1 for fold in per_fold]
-    line = f"{len(per_fold)} folds, {tested} test slides; kept epochs {', '.join(map(str, epochs))}"
+    line = f"{len(per_fold)} folds, {tested} test slides; selected epochs {', '.join(map(str, epochs))}"
     metrics = {
         "val_loss": float(np.mean(losses)),
         "folds": len(per_fold),

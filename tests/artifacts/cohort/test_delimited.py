@@ -89,5 +89,5 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, raw: bytes | str, words: l
 
 def test_an_encoding_can_be_told(tmp_path: Path) -> None:
     assert read(tmp_path, "a,b\nS1,阴性\n".encode("gbk"), encoding="gbk").rows == [["S1", "阴性"]]
-    with pytest.raises(ExperimentError, match=r"data\.encoding: no such encoding"):
+    with pytest.raises(ExperimentError, match=r"data\.encoding: unknown encoding"):
         read(tmp_path, "a,b\n", encoding="gbkk")

@@ -51,8 +51,8 @@ def test_a_rule_that_would_match_is_offered_and_works(table: list[str], known: l
     [
         (["T_001", "T_002"], ["S_001", "S_002"], "table of another cohort?"),
         (["T001", "T002"], ["S001", "S002"], "table of another cohort?"),
-        (["a1", "a2"], ["A1", "A2"], "without regard to case"),
-        (["P1", "P2"], ["P1-a", "P1-b", "P2-a", "P2-b"], "one row per slide is needed"),
+        (["a1", "a2"], ["A1", "A2"], "if case were ignored"),
+        (["P1", "P2"], ["P1-a", "P1-b", "P2-a", "P2-b"], "the table needs one row per slide"),
     ],
 )
 def test_no_rule_is_offered_that_would_match_by_chance(table: list[str], known: list[str], words: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from oceanpath.artifacts.cohort.lookalikes import PAIRS, alike, lookalikes, spelled
+from oceanpath.artifacts.cohort.lookalikes import PAIRS, lookalikes, quoted, resembling
 
 
 @pytest.mark.parametrize(
@@ -51,9 +51,9 @@ def test_every_pair_of_the_table_looks_alike() -> None:
     for strange, latin in PAIRS.items():
         assert len(strange) == len(latin)
         for a, b in zip(strange, latin, strict=True):
-            assert alike(f"x{a}", [f"x{b}"]) == [f"x{b}"], (a, b)
+            assert resembling(f"x{a}", [f"x{b}"]) == [f"x{b}"], (a, b)
 
 
 def test_a_strange_letter_is_spelled() -> None:
-    assert spelled("P1") == "'P1'"
-    assert spelled("Р1") == "'Р1' ('\\u04201')"
+    assert quoted("P1") == "'P1'"
+    assert quoted("Р1") == "'Р1' ('\\u04201')"

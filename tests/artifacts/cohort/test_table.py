@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -33,14 +34,13 @@ def save(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[pd.DataFra
     return write
 
 
-def frame(**columns: list[object]) -> pd.DataFrame:
+def frame(**columns: Sequence[object]) -> pd.DataFrame:
     plain = {"slide_id": ["S1", "S2", "S3", "S4"], "patient_id": ["P1", "P1", "P2", "P3"], "label": [*CLASSES] * 2}
     return pd.DataFrame({**plain, **columns})
 
 
-def read(path: Path, **keys: object) -> CohortTable:
-    target = Classification(keys.pop("classes", CLASSES))  # type: ignore[arg-type]  # names of classes
-    return read_cohort(path, TableQuery(target=target, **keys))  # type: ignore[arg-type]  # keys of the query
+def read(path: Path, classes: Sequence[str] = CLASSES, **keys: Any) -> CohortTable:
+    return read_cohort(path, TableQuery(target=Classification(classes), **keys))
 
 
 def said(table: CohortTable) -> str:
@@ -81,7 +81,7 @@ def test_slides_that_look_alike_are_refused_too(save) -> None:
 @pytest.mark.parametrize("word", ["nan", "None", "NA", "<NA>", "null", "N/A"])
 def test_a_word_for_a_missing_value_is_no_patient(save, word: str) -> None:
     path = save(frame(patient_id=[word, word, "P2", "P3"]))
-    assert f"a word for a missing value is a patient; got {word!r}" in said(read(path))
+    assert f"a text for a missing value is used as a patient id; got {word!r}" in said(read(path))
     assert said(read(path, distinct_ids=True)) == ""
 
 
@@ -116,7 +116,7 @@ def test_a_number_names_one_class_alone() -> None:
         ([1.5, 2.0, 3.0, 4.0], "stored as fractions"),
         ([2.0**60, 2.0, 3.0, 4.0], "too long to be exact"),
         (list(pd.to_datetime(["2020-01-02"] * 4)), "dates"),
-        (["1.23E+15"] * 4, "a spreadsheet has rounded ids; got 1.23E+15"),
+        (["1.23E+15"] * 4, "ids were rounded by a spreadsheet; got 1.23E+15"),
     ],
 )
 def test_ids_that_lost_digits_are_refused(tmp_path: Path, ids: list[object], words: str) -> None:
@@ -129,14 +129,14 @@ def test_ids_that_may_have_lost_zeros_are_told(tmp_path: Path) -> None:
         frame(patient_id=ids).to_parquet(tmp_path / "t.parquet")
         table = read(tmp_path / "t.parquet")
         assert table.patients[:3] == ["7", "7", "8"]
-        assert table.notes == ["t.parquet: patient_id is stored as numbers; zeros before them, if any, are lost"]
+        assert table.notes == ["t.parquet: patient_id is stored as numbers; leading zeros, if any, are lost"]
 
 
 def test_labels_that_are_nearly_a_class(save) -> None:
     text = said(read(save(frame(label=["Neg", "pos"] * 2))))
     assert "a class has no slide; expected neg, got Neg (2), pos (2). Did you mean 'Neg' for 'neg'?" in text
     text = said(read(save(frame(label=["neg", "pos", "Neg", "p os"]))))
-    assert "labels look like a class and are none; got 'Neg' (1) beside 'neg', 'p os' (1) beside 'pos'" in text
+    assert "labels resemble a class but are not one; got 'Neg' (1) resembles 'neg', 'p os' (1) resembles 'pos'" in text
 
 
 def test_all_problems_are_told_at_once(save) -> None:
@@ -147,7 +147,7 @@ def test_all_problems_are_told_at_once(save) -> None:
         "rows without a slide id",
         "1 slide ids appear more than once in the table; got S1",
         "patient ids that resemble each other",
-        "a word for a missing value",
+        "a text for a missing value",
         "a class has no slide; expected pos",
     ):
         assert words in text

@@ -26,7 +26,7 @@ def test_parquet_of_any_type_and_any_suffix(tmp_path: Path) -> None:
         ["7", "1", " a ", "True", "0.5", "x"],
         ["8", "", "", "False", "1", "y"],
     ]
-    assert found.kinds == {0: "numbers", 1: "numbers", 3: "truth values", 4: "fractions"}
+    assert found.kinds == {0: "numbers", 1: "numbers", 3: "true or false", 4: "fractions"}
     assert found.place([1]) == "row 2"
 
 
@@ -49,7 +49,7 @@ def test_numbers_that_are_no_longer_exact_are_told(tmp_path: Path) -> None:
         (b"\x1f\x8b08", "gzip"),
         (b"SQLite format 3\0", "SQLite"),
         (b"\n<!DOCTYPE html>", "HTML"),
-        (b"PK\x03\x04rest", "cut off"),
+        (b"PK\x03\x04rest", "truncated"),
         (b"PAR1rest", "parquet file cannot be read"),
     ],
 )

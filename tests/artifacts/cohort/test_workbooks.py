@@ -63,7 +63,7 @@ def test_of_several_sheets_one_is_named(make: Make) -> None:
 
 
 def test_errors_and_dates_are_told(make: Make) -> None:
-    with pytest.raises(ExperimentError, match=r"error of Excel; got C2 #N/A"):
+    with pytest.raises(ExperimentError, match=r"an Excel error; got C2 #N/A"):
         read_user_table(make(rows=[*ROWS[:1], ("S1", 7, "#N/A")]))
     assert read_user_table(make(rows=[*ROWS[:1], ("S1", date(2020, 1, 2), "a")])).kinds == {1: "dates"}
 
@@ -92,5 +92,5 @@ def test_without_openpyxl_the_extra_is_named(make: Make, monkeypatch: pytest.Mon
         return real(name, *more)
 
     monkeypatch.setattr(builtins, "__import__", absent)
-    with pytest.raises(MissingExtraError, match=r"this is an Excel workbook.*oceanpath\[excel\]"):
+    with pytest.raises(MissingExtraError, match=r"reading an Excel workbook.*oceanpath\[excel\]"):
         read_user_table(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import h5py
@@ -36,7 +37,12 @@ def write(path: Path, n: int = 6, dim: int = 4, seed: int = 0) -> Path:
     return path
 
 
-def foreign(path: Path, arrays: dict, file_attrs: dict | None = None, coord_attrs: dict | None = None) -> Path:
+def foreign(
+    path: Path,
+    arrays: Mapping[str, object],
+    file_attrs: Mapping[str, object] | None = None,
+    coord_attrs: Mapping[str, object] | None = None,
+) -> Path:
     with h5py.File(path, "w") as file:
         for name, values in arrays.items():
             file[name] = values
@@ -169,11 +175,11 @@ def test_numpy_files(tmp_path: Path) -> None:
         ({"features": np.zeros((3, 4), "f4"), "coords": np.zeros((2, 2), "i8")}, "does not match"),
         ({"features": np.zeros((2, 3, 4), "f4")}, "wrong shape"),
         ({"features": np.zeros((3, 4), "i8")}, "unknown type"),
-        ({"coords": np.zeros((3, 2), "i8")}, "has coordinates only"),
+        ({"coords": np.zeros((3, 2), "i8")}, "contains coordinates only"),
         ({"weights": np.zeros((3, 2), "f4")}, "no features in this file; expected features .*got weights"),
     ],
 )
-def test_what_cannot_be_features_is_named(tmp_path: Path, arrays: dict, says: str) -> None:
+def test_what_cannot_be_features_is_named(tmp_path: Path, arrays: dict[str, np.ndarray], says: str) -> None:
     path = foreign(tmp_path / "bad.h5", arrays)
     with pytest.raises(ArtifactError, match=rf"bad\.h5.*{says}"):
         scan_features(path)
@@ -244,7 +250,7 @@ def test_folders_that_are_links_are_searched_and_broken_links_are_named(tmp_path
     assert found == {"a": folder / "link/a.h5", "gone": folder / "gone.h5"}
     with pytest.raises(ArtifactError, match=r"gone\.h5: the target of this link does not exist; got .*nowhere\.h5"):
         scan_features(found["gone"])
-    assert passed_over(folder, found.values()) == "1 without a suffix; links that lead back: loop"
+    assert passed_over(folder, found.values()) == "1 without a suffix; circular links: loop"
     assert passed_over(folder, [found["a"]]).startswith("1 .h5; 1 without a suffix; links without a target: gone.h5")
     (folder / "a.h5").symlink_to("../far/a.h5")
     assert find_features(folder)["a"] == folder / "a.h5", "one file under two paths is one"
@@ -304,7 +310,7 @@ def test_real_torch_tensors_and_clam_coordinates() -> None:
     tensors = find_features(REAL / "hipt_tcga_lung/original_pt_samples")
     assert len(tensors) == 6 and {scan_features(path).dim for path in tensors.values()} == {192}
     for path in find_features(REAL / "clam_coords_h5").values():
-        with pytest.raises(ArtifactError, match="has coordinates only"):
+        with pytest.raises(ArtifactError, match="contains coordinates only"):
             scan_features(path)
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import h5py
 import numpy as np
@@ -21,11 +21,14 @@ from oceanpath.artifacts.features import hdf5_library
 from oceanpath.artifacts.features.files import layout_of, read_coords_file, read_features, read_meta, scan_features
 from oceanpath.artifacts.features.hdf5_library import LIBRARY
 from oceanpath.artifacts.store.coverage import coverage_of
+from oceanpath.artifacts.store.reader import Store
 from oceanpath.errors import ArtifactError
 from oceanpath.subprocess_worker import python_environment
 
 BAG = np.arange(96, dtype="f4").reshape(12, 8)
 HANG = pytest.mark.timeout(60)
+NO_STORE = cast(Store, None)
+"""`coverage_of` reads the feature file before the store."""
 
 
 def hanging(path: Path, features: np.ndarray = BAG) -> Path:
@@ -62,10 +65,10 @@ def child() -> int:
 
 @HANG
 @pytest.mark.parametrize(
-    "read", [scan_features, layout_of, read_coords_file, read_meta, lambda path: coverage_of(path, None)]
+    "read", [scan_features, layout_of, read_coords_file, read_meta, lambda path: coverage_of(path, NO_STORE)]
 )
 def test_a_file_on_which_the_library_never_returns_is_given_up(tmp_path: Path, read: Any) -> None:
-    says = r"a\.h5: cannot be read: the HDF5 library does not return; got no answer within 3 s"
+    says = r"a\.h5: cannot be read: the HDF5 library does not respond; got no answer within 3 s"
     with pytest.raises(ArtifactError, match=says):
         read(hanging(tmp_path / "a.h5"))
     assert np.array_equal(read_features(scan_features(for_library(tmp_path / "b.h5")))[0], BAG)
@@ -179,10 +182,10 @@ def test_what_the_library_is_asked_for_is_what_it_holds(tmp_path: Path) -> None:
 
 
 @HANG
-def test_a_run_and_predict_name_the_file_and_end(cohort: Any, capsys: pytest.CaptureFixture) -> None:
+def test_a_run_and_predict_name_the_file_and_end(cohort: Any, capsys: pytest.CaptureFixture[str]) -> None:
     hanging(cohort.file("slide_03"), np.ones((20, 8), "f2"))
     assert cohort.run("--to", "mmap") == 4
-    assert "slide_03.h5: cannot be read: the HDF5 library does not return" in capsys.readouterr().err
+    assert "slide_03.h5: cannot be read: the HDF5 library does not respond" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -21,7 +22,7 @@ from oceanpath.hdf5.headers import read_headers
 MUTANTS = 3000
 LONGEST_S = 0.5
 """Of processor time; a whole file takes a millisecond."""
-HOW = {
+HOW: dict[str, dict[str, Any]] = {
     "contiguous": {},
     "rows": {"chunks": (1, 6)},
     "bands": {"chunks": (16, 6), "maxshape": (None, 6)},
@@ -29,7 +30,7 @@ HOW = {
 }
 
 
-def seed_file(path: Path, how: dict) -> bytes:
+def seed_file(path: Path, how: dict[str, Any]) -> bytes:
     with h5py.File(path, "w") as file:
         file.create_dataset("g/features", data=np.arange(240, dtype="f4").reshape(40, 6), **how)
         file["g/coords"] = np.arange(80).reshape(40, 2)
@@ -67,7 +68,9 @@ def test_mutants_are_read_or_refused_at_once(tmp_path: Path, kind: str) -> None:
         try:
             with path.open("rb", buffering=0) as handle, causes_named(path):
                 source = ordinary_source(path, handle.fileno())
-                for name, (shape, _) in source.arrays.items() if source else ():
+                if source is None:
+                    continue
+                for name, (shape, _) in source.arrays.items():
                     if len(shape) > 1:
                         source.check(name)
                         read += sum(len(block) for block in source.blocks(name))

@@ -75,7 +75,9 @@ def test_groups_of_two_magnifications_are_listed_and_the_key_chooses(tmp_path: P
         ),
     ],
 )
-def test_several_candidates_are_listed(tmp_path: Path, libver: str | None, content: dict, listed: str) -> None:
+def test_several_candidates_are_listed(
+    tmp_path: Path, libver: str | None, content: dict[str, Any], listed: str
+) -> None:
     with pytest.raises(ArtifactError, match=f"several arrays could be the features; got .*{listed}"):
         scan_features(write(tmp_path / "a.h5", libver, content))
 
@@ -91,7 +93,7 @@ def test_several_candidates_are_listed(tmp_path: Path, libver: str | None, conte
         ({"x/features": bag(3), "features": h5py.SoftLink("x/features")}, "x/features"),
     ],
 )
-def test_one_candidate_is_taken(tmp_path: Path, libver: str | None, content: dict, key: str) -> None:
+def test_one_candidate_is_taken(tmp_path: Path, libver: str | None, content: dict[str, Any], key: str) -> None:
     file = scan_features(write(tmp_path / "a.h5", libver, content))
     assert file.features_key == key and read_features(file)[0].shape == (3, 4)
 
@@ -110,7 +112,7 @@ def test_one_candidate_is_taken(tmp_path: Path, libver: str | None, content: dic
     ],
 )
 def test_coordinates_are_those_of_the_group_of_the_features(
-    tmp_path: Path, libver: str | None, content: dict, start: int | None
+    tmp_path: Path, libver: str | None, content: dict[str, Any], start: int | None
 ) -> None:
     file = scan_features(write(tmp_path / "a.h5", libver, content))
     coords = read_features(file)[1]
@@ -154,7 +156,9 @@ def test_five_columns_of_another_tool_are_no_coordinates(tmp_path: Path) -> None
         ({"20x": h5py.ExternalLink("b.h5", "/20x")}, r"no features in this file; .*got 20x \(a link to b\.h5:/20x\)"),
     ],
 )
-def test_links_to_elsewhere_are_refused_by_name(tmp_path: Path, libver: str | None, content: dict, says: str) -> None:
+def test_links_to_elsewhere_are_refused_by_name(
+    tmp_path: Path, libver: str | None, content: dict[str, Any], says: str
+) -> None:
     write(tmp_path / "b.h5", None, {"f": bag(3), "c": places(3), "20x/features": bag(3)})
     with pytest.raises(ArtifactError, match=rf"a\.h5: {says}"):
         scan_features(write(tmp_path / "a.h5", libver, content))
@@ -169,7 +173,8 @@ def test_several_lists_of_coordinates_are_refused(tmp_path: Path) -> None:
 def test_every_container_is_told_apart_in_the_same_way(tmp_path: Path) -> None:
     import torch
 
-    np.savez(tmp_path / "a.npz", **{"20x/features": bag(8), "10x/features": bag(3)})
+    levels: dict[str, Any] = {"20x/features": bag(8), "10x/features": bag(3)}
+    np.savez(tmp_path / "a.npz", **levels)
     torch.save({"features": torch.ones(3, 4), "feats": torch.ones(3, 4)}, tmp_path / "b.pt")
     for name, wanted in (("a.npz", "20x/features"), ("b.pt", "feats")):
         with pytest.raises(ArtifactError, match=rf"{name}: several arrays could be the features"):
@@ -198,11 +203,11 @@ def spoiled(cohort: Any) -> Callable[[str], Any]:
 
 
 def test_a_run_lists_the_choices_and_obeys_the_key(
-    spoiled: Callable[[str], Any], capsys: pytest.CaptureFixture
+    spoiled: Callable[[str], Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert spoiled("").run("--to", "mmap") == 4
     said = capsys.readouterr().err
     assert "Set data.features_key" in said and 'such as "10x/features"' in said
     assert spoiled("20x/features").run("--to", "mmap") == 0
-    said = capsys.readouterr()
-    assert "128 patches" in said.out + said.err  # 16 slides of 8
+    captured = capsys.readouterr()
+    assert "128 patches" in captured.out + captured.err  # 16 slides of 8

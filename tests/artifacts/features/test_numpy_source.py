@@ -161,7 +161,7 @@ def test_odd_archives(tmp_path: Path) -> None:
         scan_features(tmp_path / "text.npz")
 
 
-def test_a_run_starts_from_npy_and_npz(cohort: Any, capsys: pytest.CaptureFixture) -> None:
+def test_a_run_starts_from_npy_and_npz(cohort: Any, capsys: pytest.CaptureFixture[str]) -> None:
     for number, name in enumerate(cohort.names()):
         cohort.file(name).unlink()
         rows = np.random.default_rng(number).standard_normal((20, 8)).astype("f2")

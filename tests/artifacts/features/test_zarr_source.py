@@ -27,7 +27,7 @@ def write(path: Path, version: int = 3, bag: np.ndarray = BAG, **how: Any) -> Pa
 
 @pytest.mark.parametrize("version", [2, 3])
 @pytest.mark.parametrize("how", [{}, {"chunks": (60, 3)}, {"chunks": (1, 8)}, {"compressors": None}])
-def test_arrays_are_read(tmp_path: Path, version: int, how: dict) -> None:
+def test_arrays_are_read(tmp_path: Path, version: int, how: dict[str, Any]) -> None:
     file = scan_features(write(tmp_path / "S1.zarr", version, **how))
     assert (file.slide_id, file.n, file.dim, file.encoder, file.patch_px_level0) == ("S1", 60, 8, "uni", 512.0)
     features, coords = read_features(file)

@@ -19,8 +19,8 @@ from oceanpath.errors import ArtifactError
 
 
 def index_of(names: list[str], lengths: np.ndarray, dim: int = 8) -> Index:
-    layout = StoreLayout.of(lengths, dim, "float16", True, 1 << 33)
-    return layout.index(names, [b"0" * 32] * len(names), lengths, np.full(len(names), 512.0), "toy")
+    layout = StoreLayout.of(lengths.tolist(), dim, "float16", True, 1 << 33)
+    return layout.index(names, [b"0" * 32] * len(names), lengths.tolist(), [512.0] * len(names), "toy")
 
 
 @given(st.lists(st.text(min_size=1, max_size=12).filter(lambda t: "\0" not in t), min_size=1, unique=True), st.text())
@@ -71,7 +71,7 @@ def test_a_million_slides_open_like_a_hundred_and_take_memory_only_where_used(tm
 
 
 def test_two_million_slides_of_one_patch_are_laid_out_at_once() -> None:
-    layout = StoreLayout.of(np.ones(2_000_000, np.int64), 1024, "float16", True, 1 << 30)
+    layout = StoreLayout.of([1] * 2_000_000, 1024, "float16", True, 1 << 30)
     assert layout.chunk_sizes("features").sum() == 2_000_000 * 4096
     assert layout.chunk_sizes("features").max() <= 1 << 30
     assert layout.chunk_sizes("coords").sum() == 2_000_000 * 64

@@ -45,3 +45,8 @@ def test_a_batch_ends_only_where_one_more_bag_would_exceed_a_limit(lengths, budg
 def test_the_budget_is_required_and_limits_are_positive(settings: dict[str, int]) -> None:
     with pytest.raises(ValidationError):
         TokenBudget(**settings)
+
+
+def test_by_default_padding_does_not_count() -> None:
+    assert batches_of(TokenBudget(budget=11), [1, 10]) == [[1, 10]]
+    assert batches_of(TokenBudget(budget=11, padded=True), [1, 10]) == [[1], [10]]

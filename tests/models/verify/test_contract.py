@@ -52,7 +52,7 @@ def build(raw: dict[str, Any], dtype: torch.dtype = torch.float32) -> BaseMIL:
 @settings(deadline=None, max_examples=10)
 @given(lengths=lengths_lists, seed=st.integers(0, 99))
 def test_packed_is_padded_is_alone(raw: dict[str, Any], dtype: torch.dtype, lengths: list[int], seed: int) -> None:
-    assert not contract.packed_is_padded_is_alone(build(raw, dtype), ragged(lengths, DIM, dtype, seed))
+    assert not contract.packed_padded_and_single_agree(build(raw, dtype), ragged(lengths, DIM, dtype, seed))
 
 
 @every
@@ -76,15 +76,15 @@ def test_attention_is_a_distribution_over_the_real_patches(raw: dict[str, Any], 
 @pytest.mark.parametrize(
     "check",
     [
-        contract.streamed_is_whole,
-        contract.checkpoints_change_no_gradient,
+        contract.streamed_and_whole_agree,
+        contract.checkpointing_keeps_gradients,
         contract.padding_never_matters,
         contract.other_bags_never_matter,
         contract.one_patch_works,
         contract.gradients_are_finite,
         contract.softmax_is_float32,
         contract.half_precision_rows_are_read,
-        contract.frozen_means_frozen,
+        contract.evaluation_is_repeatable,
         contract.coordinates_are_declared,
         contract.weights_are_restored,
     ],

@@ -118,7 +118,7 @@ def test_a_sound_model_breaks_no_check(check: Any) -> None:
 @pytest.mark.parametrize(
     ("kind", "check", "words"),
     [
-        (ForgetsTheMask, contract.packed_is_padded_is_alone, "packed and padded differ"),
+        (ForgetsTheMask, contract.packed_padded_and_single_agree, "packed and padded differ"),
         (ForgetsTheMask, contract.padding_never_matters, "padding"),
         (LooksAtTheOthers, contract.other_bags_never_matter, "other bags before and after differ"),
         (ReadsInOrder, contract.order_never_matters, "two orders differ"),
@@ -127,7 +127,7 @@ def test_a_sound_model_breaks_no_check(check: Any) -> None:
         (HasAnIdleParameter, contract.gradients_are_finite, "idle has no gradient"),
         (WeighsInHalfPrecision, contract.softmax_is_float32, "a softmax is in torch.bfloat16"),
         (ReadsCoordsUnsaid, contract.coordinates_are_declared, "does not set reads_coords"),
-        (NeverRests, contract.frozen_means_frozen, "two evaluations differ"),
+        (NeverRests, contract.evaluation_is_repeatable, "two evaluations differ"),
         (HidesAWeight, contract.weights_are_restored, "other weights do not change"),
     ],
 )
@@ -169,7 +169,7 @@ def test_a_user_s_class_is_verified_and_a_broken_one_ends_with_6(
     import types
 
     mine = types.ModuleType("mine")
-    mine.Sound = Sound
+    vars(mine)["Sound"] = Sound
     monkeypatch.setitem(__import__("sys").modules, "mine", mine)
     rows = [AggregatorCheck("a_check", True, ""), AggregatorCheck("another_check", False, "is broken")]
     monkeypatch.setattr("oceanpath.models.verify.trial.trial", lambda model: rows[: 1 + isinstance(model, Sound)])

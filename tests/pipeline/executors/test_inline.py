@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 from oceanpath.pipeline.executors.inline import InlineExecutor
 from oceanpath.pipeline.stage import Part, Quiet
-from oceanpath.pipeline.work_items import JobResult
+from oceanpath.pipeline.work_items import JobResult, WorkItem
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Recording:
 
 
 def test_each_item_receives_the_upcoming_part() -> None:
-    items = [Recording(Part(key, {})) for key in ("a", "b", "c")]
+    items = cast(list[WorkItem], [Recording(Part(key, {})) for key in ("a", "b", "c")])
     results = list(InlineExecutor().run(items, Quiet()))
     assert [item for item, _ in results] == items
     assert [result.notes for _, result in results] == [("b",), ("c",), ("nothing",)]

@@ -9,13 +9,14 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 import psutil
 import pytest
 
 from oceanpath.pipeline.executors import local
 from oceanpath.pipeline.stage import Quiet
-from oceanpath.pipeline.work_items import JobResult
+from oceanpath.pipeline.work_items import JobResult, WorkItem
 
 from ...breaking import used
 from ..conftest import project, start
@@ -72,6 +73,11 @@ class Deaf(Answering):
         return JobResult()
 
 
+def items(*kinds: Answering) -> list[WorkItem]:
+    """Work items, of which an executor only calls `run`."""
+    return cast(list[WorkItem], list(kinds))
+
+
 @pytest.fixture
 def executor() -> Iterator[local.LocalExecutor]:
     made = local.LocalExecutor(2)
@@ -80,7 +86,7 @@ def executor() -> Iterator[local.LocalExecutor]:
 
 
 def test_a_process_that_ends_affects_no_other_item(executor: local.LocalExecutor) -> None:
-    tasks = [Answering(), Dying(), Answering(), Dying(), Answering()]
+    tasks = items(Answering(), Dying(), Answering(), Dying(), Answering())
     made = dict(executor.run(tasks, Quiet()))
     assert [made[task].error is None for task in tasks] == [True, False, True, False, True]
     assert "its process was killed" in str(made[tasks[1]].error)
@@ -88,15 +94,15 @@ def test_a_process_that_ends_affects_no_other_item(executor: local.LocalExecutor
 
 def test_a_worker_that_was_killed_is_replaced(executor: local.LocalExecutor) -> None:
     for _ in range(3):
-        ((_, made),) = executor.run([Answering()], Quiet())
+        ((_, made),) = executor.run(items(Answering()), Quiet())
         assert made.error is None
         os.kill(int(made.seconds), signal.SIGKILL)
 
 
 def test_a_bug_in_a_worker_is_raised_here(executor: local.LocalExecutor) -> None:
     with pytest.raises(KeyError, match="not planned"):
-        list(executor.run([Surprising()], Quiet()))
-    ((_, made),) = executor.run([Answering()], Quiet())
+        list(executor.run(items(Surprising()), Quiet()))
+    ((_, made),) = executor.run(items(Answering()), Quiet())
     assert made.error is None
 
 
@@ -107,7 +113,7 @@ def test_a_process_that_cannot_start_is_an_error(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(local.CONTEXT, "Process", refuse)
-    ((_, made),) = executor.run([Answering()], Quiet())
+    ((_, made),) = executor.run(items(Answering()), Quiet())
     assert "could not be started; got [Errno 28] No space left" in str(made.error)
 
 
@@ -116,7 +122,7 @@ def test_closing_ends_running_items_and_refuses_new_ones(executor: local.LocalEx
 
     def work() -> None:
         try:
-            list(executor.run([Endless() for _ in range(8)], Quiet()))
+            list(executor.run(items(*(Endless() for _ in range(8))), Quiet()))
         except KeyboardInterrupt as error:
             ended.append(type(error))
 
@@ -127,18 +133,18 @@ def test_closing_ends_running_items_and_refuses_new_ones(executor: local.LocalEx
     thread.join(timeout=10)
     assert ended == [KeyboardInterrupt]
     with pytest.raises(KeyboardInterrupt):
-        list(executor.run([Answering()], Quiet()))
+        list(executor.run(items(Answering()), Quiet()))
 
 
 def test_closing_ends_a_process_that_ignores_sigterm_while_another_is_idle(
     executor: local.LocalExecutor, tmp_path: Path
 ) -> None:
-    list(executor.run([Answering(), Answering()], Quiet()))
+    list(executor.run(items(Answering(), Answering()), Quiet()))
     file = tmp_path / "pid"
 
     def work() -> None:
         with suppress(KeyboardInterrupt):
-            list(executor.run([Deaf(file)], Quiet()))
+            list(executor.run(items(Deaf(file)), Quiet()))
 
     thread = threading.Thread(target=work)
     thread.start()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from oceanpath.pipeline.executors import progress as slots
@@ -11,7 +13,7 @@ from oceanpath.pipeline.stage import Quiet
 
 def test_shares_and_units_of_one_step_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(slots.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     row = (ProgressSlot * 3)()
     row[0].units = 1000  # of an earlier step
     reader = SlotReader(row, ticket=7)

@@ -16,7 +16,7 @@ def test_a_plan_is_a_cohort(slides: int, seed: int) -> None:
     assert plans == plan_cohort(slides, 2048, seed)
     ids = [p.slide_id for p in plans]
     assert len(plans) == slides and ids == sorted(set(ids))
-    labels = {p.patient_id: set() for p in plans}
+    labels: dict[str, set[object]] = {p.patient_id: set() for p in plans}
     for p in plans:
         labels[p.patient_id].add((p.label, p.site, p.age, p.sex))
         kinds = [spot.kind for spot in p.spots]

@@ -48,7 +48,7 @@ def initialise(network: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 @pytest.fixture
 def saved(timm: ModuleType, tmp_path: Path) -> Saved:
-    """Name of an encoder → its tiny spec and a file of weights for it."""
+    """Name of an encoder → its tiny spec and a weights file for it."""
     from oceanpath.slides.encoders.timm_networks import network_of
 
     def save(name: str, **other: Any) -> tuple[EncoderSpec, Path]:

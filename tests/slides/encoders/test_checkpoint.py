@@ -31,7 +31,7 @@ def test_three_formats_of_a_state(tmp_path: Path) -> None:
 
 def test_a_file_that_would_execute_something_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save({"weight": Harmful()}, tmp_path / "evil.pth")
-    with pytest.raises(ArtifactError, match=r"evil\.pth: the file of weights contains more than tensors"):
+    with pytest.raises(ArtifactError, match=r"evil\.pth: the weights file contains more than tensors"):
         read_state(tmp_path / "evil.pth")
     assert "executed" not in capsys.readouterr().out
 
@@ -41,7 +41,7 @@ def test_a_truncated_file_is_damaged(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     save_file({"w": torch.zeros(100)}, path) if name.endswith("safetensors") else torch.save(torch.zeros(100), path)
     path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(ArtifactError, match=rf"{name}: the file of weights cannot be read"):
+    with pytest.raises(ArtifactError, match=rf"{name}: the weights file cannot be read"):
         read_state(path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from oceanpath import plugins
 from oceanpath.errors import ExperimentError, StageError
 from oceanpath.slides import encoders
-from oceanpath.slides.encoders import ENCODERS, build_encoder, prepare_encoder
+from oceanpath.slides.encoders import ENCODERS, Encoder, build_encoder, prepare_encoder
 from oceanpath.slides.encoders.contract import check_contract, patches_per_second
 from oceanpath.slides.encoders.spec import EncoderOptions, EncoderSpec
 from oceanpath.stages.extract.settings import ExtractSettings
@@ -86,7 +87,7 @@ def test_an_encoder_that_breaks_the_contract_is_refused(module: Path, spoil: str
 
 
 def test_missing_attributes_are_named() -> None:
-    checks = check_contract(object())
+    checks = check_contract(cast(Encoder, object()))
     assert [check.passed for check in checks] == [False] and "dim, input_px" in checks[0].detail
 
 

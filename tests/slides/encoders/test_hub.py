@@ -91,7 +91,7 @@ def test_weights_are_downloaded_once_and_record_their_commit(hub: Path, revision
     ("requested", "message"),
     [
         (spec("Lab/gated"), r"access to the weights must be granted first; .* Request access .* set HF_TOKEN"),
-        (spec("Lab/hidden"), r"the hub has no such repository, or hides it; .* Set HF_TOKEN"),
+        (spec("Lab/hidden"), r"the hub has no such repository, or does not show it without access; .* Set HF_TOKEN"),
         (
             spec("Lab/open", revision="d" * 40),
             r"the hub has no such revision or file; .*dddddddddddd\. Check extract\.revision",
@@ -100,7 +100,10 @@ def test_weights_are_downloaded_once_and_record_their_commit(hub: Path, revision
             spec("Lab/open", file="absent.bin"),
             r"the hub has no such revision or file; expected absent\.bin of Lab/open",
         ),
-        (spec("Lab/busy"), r"the hub cannot be reached and its cache does not have the weights; .* got Bad request"),
+        (
+            spec("Lab/busy"),
+            r"the hub cannot be reached, and its cache does not contain the weights; .* got Bad request",
+        ),
     ],
     ids=["gated", "hidden", "revision", "file", "refused"],
 )

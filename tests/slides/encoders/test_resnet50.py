@@ -13,7 +13,7 @@ from oceanpath.errors import ArtifactError
 from oceanpath.slides.encoders import build_encoder
 from oceanpath.slides.encoders.contract import check_contract, tissue_like
 from oceanpath.slides.encoders.spec import EncoderOptions
-from oceanpath.slides.encoders.torch_encoder import network_view
+from oceanpath.slides.encoders.torch_encoder import TorchEncoder, network_view
 
 
 def test_features_are_timms_of_the_same_file(timm: ModuleType, tmp_path: Path) -> None:
@@ -21,6 +21,7 @@ def test_features_are_timms_of_the_same_file(timm: ModuleType, tmp_path: Path) -
     whole = timm.create_model("resnet50", num_classes=1000)
     torch.save(whole.state_dict(), tmp_path / "r.pth")
     encoder = build_encoder("resnet50_trunc", "cpu", EncoderOptions(weights=tmp_path / "r.pth", precision="float32"))
+    assert isinstance(encoder, TorchEncoder)
     assert (encoder.name, encoder.dim) == ("resnet50", 1024)
     assert not [check for check in check_contract(encoder, 224) if not check.passed]
     maps = timm.create_model("resnet50", features_only=True, out_indices=[3]).eval()

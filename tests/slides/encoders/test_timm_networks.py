@@ -17,6 +17,8 @@ from oceanpath.slides.encoders.spec import EncoderOptions, EncoderSpec
 from oceanpath.slides.encoders.torch_encoder import TorchEncoder
 from oceanpath.slides.encoders.weights import LOCAL, hash_file
 
+from ...narrowing import required
+
 Saved = Callable[..., tuple[EncoderSpec, Path]]
 SORTS = ["uni_v1", "uni_v2", "virchow2", "gigapath", "h0_mini", "kaiko_vits8"]
 
@@ -61,8 +63,9 @@ def test_features_equal_those_of_timm_with_its_transform(saved: Saved) -> None:
     network = timm.create_model("vit_giant_patch14_dinov2", img_size=224, patch_size=16, num_classes=0, depth=2,
                                 embed_dim=96, num_heads=3)  # fmt: skip
     network.load_state_dict(load_file(path), strict=True)
-    reported = {"input_size": (3, 224, 224), "interpolation": "bicubic", "crop_pct": 224 / 256, "mean": spec.view.mean}
-    transform = timm.data.create_transform(**reported, std=spec.view.std)
+    view = required(spec.view)
+    reported = {"input_size": (3, 224, 224), "interpolation": "bicubic", "crop_pct": 224 / 256, "mean": view.mean}
+    transform = timm.data.create_transform(**reported, std=view.std)
     patches = tissue_like(3, 512)
     seen = torch.stack([transform(Image.fromarray(patch)) for patch in patches])
     with torch.inference_mode():

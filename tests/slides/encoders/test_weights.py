@@ -60,7 +60,8 @@ def test_a_damaged_blob_is_never_used(cache: Path) -> None:
     blob = keep(cache, b"weights")
     blob.write_bytes(b"weight")
     with pytest.raises(
-        ArtifactError, match=r"the digest of the weights is wrong; expected sha256 .* delete .* and run again"
+        ArtifactError,
+        match=r"the weights differ from their expected digest; expected sha256 .* delete .* and run again",
     ):
         find_weights(CARD, NONE)
 
@@ -70,7 +71,7 @@ def test_the_published_digest_is_checked(cache: Path) -> None:
     keep(cache, b"others", commit=OTHER)
     promise = Hub(HUB.repo, HUB.file, COMMIT, sha256=hashlib.sha256(b"others").hexdigest())
     spec = EncoderSpec("x", "", 4, 224, "-", "-", hub=promise)
-    with pytest.raises(ArtifactError, match="other weights than were published"):
+    with pytest.raises(ArtifactError, match="differ from the published ones"):
         find_weights(spec, NONE)
     assert find_weights(spec, EncoderOptions(revision=OTHER)).revision == OTHER
 
@@ -96,14 +97,14 @@ def test_a_digest_in_the_file_name_is_checked(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_and_a_folder_have_their_own_errors(tmp_path: Path) -> None:
-    with pytest.raises(ExperimentError, match=r"no such file of weights; expected pytorch_model.bin of Lab/Model-X"):
+    with pytest.raises(ExperimentError, match=r"no such weights file; expected pytorch_model.bin of Lab/Model-X"):
         find_weights(CARD, EncoderOptions(weights=tmp_path / "absent.bin"))
-    with pytest.raises(ExperimentError, match="a folder, not a file of weights"):
+    with pytest.raises(ExperimentError, match="a folder, not a weights file"):
         find_weights(CARD, EncoderOptions(weights=tmp_path))
 
 
 def test_an_encoder_without_weights_refuses_weights(tmp_path: Path) -> None:
-    with pytest.raises(ExperimentError, match=r"extract\.weights: the encoder has no weights to choose; got hed_stats"):
+    with pytest.raises(ExperimentError, match=r"extract\.weights: the encoder has no weights to set; got hed_stats"):
         build_encoder("hed_stats", "cpu", EncoderOptions(weights=tmp_path / "w.bin"))
     with pytest.raises(ExperimentError, match=r"extract\.revision"):
         prepare_encoder("random_vit_tiny", EncoderOptions(revision="main"))

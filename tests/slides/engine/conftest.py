@@ -22,6 +22,7 @@ class Means:
     """Mean colour and first pixel of a patch: rows that tell which patch they are of."""
 
     name, dim, input_px = "means", 6, 0
+    revision, weights_sha256 = "", ""
 
     def __init__(self, batch_size: int = 8, threads: int = 0, most: int = 10**9) -> None:
         self.batch_size, self.threads, self.most = batch_size, threads, most

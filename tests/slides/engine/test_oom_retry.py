@@ -31,7 +31,7 @@ def test_a_size_that_did_not_fit_is_not_retried() -> None:
     assert halving.size == 4
 
 
-def test_the_exception_of_torch_is_recognised() -> None:
+def test_the_exception_of_torch_is_recognised(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder, plain = Means(16, most=4), Means(16)
     inside = encoder.encode
 
@@ -41,7 +41,7 @@ def test_the_exception_of_torch_is_recognised() -> None:
         except MemoryError as error:
             raise torch.OutOfMemoryError("CUDA out of memory") from error
 
-    encoder.encode = encode
+    monkeypatch.setattr(encoder, "encode", encode)
     assert np.array_equal(OomRetry(encoder).encode(PATCHES), plain.encode(PATCHES))
 
 

@@ -26,7 +26,7 @@ def test_the_expected_item_is_prepared_once_in_a_thread() -> None:
 
 
 def test_an_error_is_raised_when_the_item_is_taken() -> None:
-    ahead = Prefetcher(lambda key: 1 // key, lambda value: None)
+    ahead = Prefetcher[int, int](lambda key: 1 // key, lambda value: None)
     ahead.expect(0)
     time.sleep(0.05)
     assert ahead.ready() is None

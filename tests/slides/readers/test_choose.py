@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from oceanpath.slides.grid import plan_grid
 from oceanpath.slides.patches import read_patches
 from oceanpath.slides.reader import open_slide
 from oceanpath.slides.readers import choose
+from oceanpath.slides.readers.tiff_directory import TileLevel
 from oceanpath.slides.readers.tiff_tiles import TiffTiles
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (40, 40, 3)).repeat(16, 0).repeat(16, 1).astype(np.uint8)
@@ -32,7 +34,7 @@ def test_a_plain_slide_is_read_by_tiles(tmp_path: Path) -> None:
         ({"compression": "jpeg", "photometric": "minisblack"}, "its pixels are not 3 interleaved bytes"),
     ],
 )
-def test_openslide_reads_other_tiffs_with_a_reason(tmp_path: Path, keys: dict, reason: str) -> None:
+def test_openslide_reads_other_tiffs_with_a_reason(tmp_path: Path, keys: dict[str, Any], reason: str) -> None:
     pixels = PIXELS[..., 0] if keys["photometric"] == "minisblack" else PIXELS
     tifffile.imwrite(tmp_path / "a.tiff", pixels, tile=(128, 128), **keys)
     with open_slide(tmp_path / "a.tiff", default_mpp=0.5) as slide:
@@ -91,7 +93,7 @@ def test_no_file_stays_open(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("downsample", [1.0, 4.0, 16.0])
 def test_windows_reach_all_corners_on_whole_pixels(downsample: float) -> None:
-    level = choose.TileLevel(15000, 13000, 240, 240, np.zeros((55, 63)), np.zeros((55, 63)), b"")
+    level = TileLevel(15000, 13000, 240, 240, np.zeros((55, 63), np.int64), np.zeros((55, 63), np.int64), b"")
     at = np.array(choose._window_coords(level, downsample)) / downsample
     assert np.abs(at - np.rint(at)).max() < 1 / 512
     far = at > (15000 - 240, 13000 - 240)

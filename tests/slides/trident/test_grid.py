@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 
 from oceanpath.errors import ExperimentError, StageError
+from oceanpath.slides.reader import SlideReader
 from oceanpath.slides.resolution import Resolution
 from oceanpath.slides.tissue import Tissue
 from oceanpath.slides.trident.grid import plan_trident_grid, select_trident_patches
 
 
-def slide(width: int, height: int, mpp: float, downsamples: tuple[float, ...] = (1.0,)) -> SimpleNamespace:
+def slide(width: int, height: int, mpp: float, downsamples: tuple[float, ...] = (1.0,)) -> SlideReader:
     """What the geometry needs of a reader."""
-    reported = Resolution(mpp, mpp, "test")
-    return SimpleNamespace(path=Path("s.svs"), width=width, height=height, mpp=reported, level_downsamples=downsamples)
+    mpp_ = Resolution(mpp, mpp, "test")
+    reader = SimpleNamespace(path=Path("s.svs"), width=width, height=height, mpp=mpp_, level_downsamples=downsamples)
+    return cast(SlideReader, reader)
 
 
 def tissue(width: int, height: int, box: tuple[int, int, int, int]) -> Tissue:

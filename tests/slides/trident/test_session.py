@@ -22,6 +22,7 @@ from oceanpath.slides.trident import driver
 from oceanpath.slides.trident.interpreter import VARIABLE, find_interpreter
 from oceanpath.slides.trident.session import Session
 
+from ...narrowing import required
 from . import stub
 
 
@@ -162,7 +163,7 @@ def test_the_interpreter_comes_from_the_setting_or_the_environment(
 
 @pytest.mark.parametrize("module", [driver, child_process])
 def test_the_driver_imports_only_the_standard_library_and_runs_on_older_pythons(module: ModuleType) -> None:
-    tree = ast.parse(Path(module.__file__).read_text(), feature_version=(3, 10))
+    tree = ast.parse(Path(required(module.__file__)).read_text(), feature_version=(3, 10))
     names = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
     names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names

@@ -1,7 +1,9 @@
 """A small cohort in the formats that the parents of `analyze` publish, with checkpoints that can be loaded."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +25,7 @@ from ...conftest import write_store
 DIM, CLASSES, FOLDS = 6, ["neg", "pos"], 2
 TASK = Classification(CLASSES)
 RECORD = {"value": 0.8, "low": 0.7, "high": 0.9, "n": 10, "n_patients": 8, "resamples": 100, "redrawn": 0}
-META = {
+META: dict[str, Any] = {
     "encoder": "none", "feature_dim": DIM, "patch_px": 256, "target_mpp": 0.5, "mpp_x": 0.25, "mpp_y": 0.5,
     "mpp_source": "test", "patch_px_level0": 512.0, "level0_width": 8000, "level0_height": 4000,
     "slide_digest": "0", "tool_version": "0",
@@ -40,17 +42,17 @@ class Cohort:
     variants: dict[str, Path] = field(default_factory=dict)
 
     @property
-    def inputs(self):
+    def inputs(self) -> Inputs:
         return Inputs(parents=self.parents, across={"train": self.variants})
 
-    def add_variant(self, name, seed, skill=1.0):
+    def add_variant(self, name: str, seed: int, skill: float = 1.0) -> Path:
         folder = self.root / f"train_{name}"
         write_train(folder, self.slides, seed, skill)
         self.variants[name] = folder
         return folder
 
 
-def write_train(folder, slides, seed, skill):
+def write_train(folder: Path, slides: pd.DataFrame, seed: int, skill: float) -> None:
     """Predictions, embeddings and checkpoints of two folds; odd patients are tested by fold 1."""
     rng, tests = np.random.default_rng(seed), []
     odd = np.array([int(name[1:]) % 2 for name in slides["patient_id"]])
@@ -71,7 +73,9 @@ def write_train(folder, slides, seed, skill):
     predictions.write_cv_results(results | {"per_fold": [{"fold": k} for k in range(FOLDS)]}, folder)
 
 
-def write_bags(path, slides, has_coords, footprint):
+def write_bags(
+    path: Path, slides: pd.DataFrame, has_coords: bool, footprint: float
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     rng = np.random.default_rng(1)
     bags = {name: rng.normal(size=(12, DIM)).astype(np.float32) for name in slides["slide_id"]}
     coords = np.array([(x * 512, y * 1024) for x in range(4) for y in range(3)], np.int32)
@@ -81,7 +85,7 @@ def write_bags(path, slides, has_coords, footprint):
     return {name: (features, coords) for name, features in bags.items()}
 
 
-def write_eval(path, selected):
+def write_eval(path: Path, selected: bool) -> None:
     path.mkdir()
     group = dict.fromkeys(Classification.metrics, RECORD | ({"selected": True} if selected else {}))
     found = {
@@ -93,10 +97,16 @@ def write_eval(path, selected):
 
 
 @pytest.fixture
-def make(tmp_path):
+def make(tmp_path: Path) -> Callable[..., Cohort]:
     """Builds a cohort of n patients with two slides each."""
 
-    def build(patients=12, has_coords=True, footprint=np.nan, extract=False, selected=False) -> Cohort:
+    def build(
+        patients: int = 12,
+        has_coords: bool = True,
+        footprint: float = np.nan,
+        extract: bool = False,
+        selected: bool = False,
+    ) -> Cohort:
         owner = np.repeat(np.arange(patients), 2)
         slides = pd.DataFrame({"slide_id": [f"s{i:03d}" for i in range(len(owner))]})
         slides["patient_id"] = [f"p{number:02d}" for number in owner]
@@ -118,7 +128,7 @@ def make(tmp_path):
 
 
 @pytest.fixture
-def out(tmp_path):
+def out(tmp_path: Path) -> Path:
     folder = tmp_path / "out"
     folder.mkdir()
     return folder

@@ -13,6 +13,8 @@ from oceanpath.stages.analyze.attention import check_attention, draw_slides, foo
 from oceanpath.stages.analyze.settings import AnalyzeSettings
 from oceanpath.tasks.classification import Classification
 
+from ...narrowing import required
+
 TASK = Classification(["neg", "pos"])
 CPU = AnalyzeSettings(attention_slides=4, device="cpu")
 
@@ -55,7 +57,7 @@ def test_attention_is_that_of_the_model_that_tested_the_slide(make, out):
         own = table[table["slide_id"] == fact["slide_id"]]
         expected = predict_attention(checkpoint, store.features(i), store.coords(i))
         assert np.allclose(own["attention"], expected, atol=1e-7) and fact["fold"] == tested[fact["slide_id"]]
-        assert own[["x", "y"]].to_numpy(np.int64).tolist() == store.coords(i).tolist()
+        assert own[["x", "y"]].to_numpy(np.int64).tolist() == required(store.coords(i)).tolist()
     check_attention(out, facts)
 
 

@@ -11,6 +11,8 @@ from oceanpath.stats.delong import delong_test
 from oceanpath.stats.patients import patient_rows
 from oceanpath.tasks.classification import Classification
 
+from ...narrowing import required
+
 TASK = Classification(["neg", "pos"])
 QUICK = AnalyzeSettings(resamples=200)
 
@@ -56,9 +58,9 @@ def test_holm_is_one_family_over_all_variants_and_tests(make):
     cohort = make(patients=20)
     for seed in (1, 2, 3):
         cohort.add_variant(f"v{seed}", seed, skill=0.6 * seed)
-    tests = {}
+    tests: dict[tuple[frozenset[str], str], list[tuple[float, float]]] = {}
     for name, folder in cohort.variants.items():
-        found = compare.compare_variants(QUICK, folder, cohort.variants, selected=False)
+        found = required(compare.compare_variants(QUICK, folder, cohort.variants, selected=False))
         assert found["this"] == name and found["family"] == 18 and len(found["pairs"]) == 3
         for block in found["pairs"]:
             pair = frozenset((name, block["other"]))
@@ -67,7 +69,7 @@ def test_holm_is_one_family_over_all_variants_and_tests(make):
     assert len(tests) == 18
     assert all(len(both) == 2 and both[0] == both[1] for both in tests.values())
     raw, raised = zip(*(both[0] for both in tests.values()), strict=True)
-    expected, highest = {}, 0.0
+    expected, highest = dict[float, float](), 0.0
     for rank, p in enumerate(sorted(raw)):
         highest = max(highest, min(1.0, (18 - rank) * p))
         expected.setdefault(p, highest)

@@ -42,7 +42,7 @@ def test_what_is_not_counted_is_named(make, out):
         def phase(self, text):
             phases.append(text)
 
-    phases = []
+    phases: list[str] = []
     work.run(QUICK, make().inputs, out, Phases())
     assert phases == ["compiling UMAP"]
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from oceanpath.stages.curate.rules import OTHER, RULES, UNKNOWN, Rule, SlideSource, origin
+from oceanpath.stages.curate.rules import OTHER, RULES, UNKNOWN, Rule, SlideSource, source_of
 from oceanpath.stages.curate.settings import CurateSettings
 
 
@@ -34,7 +34,7 @@ from oceanpath.stages.curate.settings import CurateSettings
     ],
 )
 def test_the_folders_tell(place: str, expected: tuple[str, str]) -> None:
-    assert origin(place, RULES) == expected
+    assert source_of(place, RULES) == expected
 
 
 @given(
@@ -42,14 +42,14 @@ def test_the_folders_tell(place: str, expected: tuple[str, str]) -> None:
 )
 def test_case_never_counts(study: str, between: str, upper: bool) -> None:
     place = f"data/tcga{between}{study.lower()}/s.h5"
-    assert origin(place.upper() if upper else place, RULES) == ("TCGA", study)
+    assert source_of(place.upper() if upper else place, RULES) == ("TCGA", study)
 
 
 def test_own_rules_come_first_and_may_stand_alone() -> None:
     rule = Rule(source="GTEx", pattern=r"^gtex/([^/]+)/", cancer_type=r"normal_\1")
     settings = CurateSettings(sources=("GTEx",), rules=(rule,), builtin_rules=False)
-    assert origin("GTEx/Lung/a.h5", settings.table) == SlideSource("GTEx", "normal_LUNG")
-    assert origin("TCGA-LUAD/a.h5", settings.table) == SlideSource(OTHER, UNKNOWN)
+    assert source_of("GTEx/Lung/a.h5", settings.table) == SlideSource("GTEx", "normal_LUNG")
+    assert source_of("TCGA-LUAD/a.h5", settings.table) == SlideSource(OTHER, UNKNOWN)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """A small cohort in the formats that the parents of `eval` publish."""
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +32,7 @@ class Cohort:
     def task(self) -> Classification:
         return Classification(self.classes)
 
-    def oof(self, **changes):
+    def oof(self, **changes: Any) -> None:
         """Rewrite the pooled test rows with changed columns."""
         path = self.inputs["train"] / "oof_predictions.parquet"
         frame = predictions.read_predictions(path, self.task).assign(**changes)
@@ -56,10 +58,12 @@ def table(fold: pd.DataFrame, classes: list[str], number: int, role: str, skill:
 
 
 @pytest.fixture
-def make(tmp_path):
+def make(tmp_path: Path) -> Callable[..., Cohort]:
     """Builds a cohort of n patients with two slides each, in three folds."""
 
-    def build(patients=30, classes=("neg", "pos"), skill=1.5, selected=False) -> Cohort:
+    def build(
+        patients: int = 30, classes: Sequence[str] = ("neg", "pos"), skill: float = 1.5, selected: bool = False
+    ) -> Cohort:
         classes = list(classes)
         owner = np.repeat(np.arange(patients), 2)
         slides = pd.DataFrame({"slide_id": [f"s{i:03d}" for i in range(len(owner))]})

@@ -1,16 +1,23 @@
 """The metrics of an evaluation by other code than the project's: scikit-learn and plain loops."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
 import numpy as np
+import pandas as pd
 from sklearn import metrics as sk
 
-CONFUSION = {
+Values = dict[str, float]
+Measure = Callable[[np.ndarray, np.ndarray], float]
+CONFUSION: dict[str, Measure] = {
     "accuracy": sk.accuracy_score,
     "balanced_accuracy": sk.balanced_accuracy_score,
     "f1": lambda y, d: sk.f1_score(y, d, average="macro"),
     "mcc": sk.matthews_corrcoef,
     "kappa": sk.cohen_kappa_score,
 }
-BINARY = {
+BINARY: dict[str, Measure] = {
     "sensitivity": lambda y, d: sk.recall_score(y, d, pos_label=1),
     "specificity": lambda y, d: sk.recall_score(y, d, pos_label=0),
 }
@@ -19,21 +26,21 @@ BINARY = {
 class Table:
     """Rows of one level as plain arrays."""
 
-    def __init__(self, frame, classes):
+    def __init__(self, frame: pd.DataFrame, classes: list[str]) -> None:
         self.y = np.array([classes.index(name) for name in frame["label"]])
         self.p = np.array([[row[f"prob_{name}"] for name in classes] for _, row in frame.iterrows()])
         self.fold, self.patient = frame["fold"].to_numpy(), frame["patient_id"].to_numpy()
 
-    def take(self, rows):
+    def take(self, rows: np.ndarray) -> Table:
         taken = object.__new__(Table)
         taken.y, taken.p, taken.fold, taken.patient = self.y[rows], self.p[rows], self.fold[rows], self.patient[rows]
         return taken
 
-    def judged(self):
+    def judged(self) -> Sequence[int]:
         return [1] if self.p.shape[1] == 2 else range(self.p.shape[1])
 
 
-def within_folds(table, c):
+def within_folds(table: Table, c: int) -> float:
     right = total = 0.0
     for fold in set(table.fold.tolist()):
         up = table.p[(table.fold == fold) & (table.y == c), c]
@@ -44,7 +51,7 @@ def within_folds(table, c):
     return right / total
 
 
-def ece(table):
+def ece(table: Table) -> float:
     """Ten bins (low, high], the first one with 0."""
     if table.p.shape[1] == 2:
         score, hit = table.p[:, 1], table.y == 1
@@ -57,7 +64,7 @@ def ece(table):
     return gap / len(score)
 
 
-def brier(table):
+def brier(table: Table) -> float:
     if table.p.shape[1] == 2:
         return float(np.mean([(p - y) ** 2 for p, y in zip(table.p[:, 1], table.y, strict=True)]))
     return float(
@@ -65,20 +72,20 @@ def brier(table):
     )
 
 
-def decided(table):
+def decided(table: Table) -> np.ndarray:
     return (table.p[:, 1] >= 0.5).astype(int) if table.p.shape[1] == 2 else table.p.argmax(axis=1)
 
 
-def confusion(table, decisions):
+def confusion(table: Table, decisions: np.ndarray) -> Values:
     wanted = CONFUSION | (BINARY if table.p.shape[1] == 2 else {})
     return {name: measure(table.y, decisions) for name, measure in wanted.items()}
 
 
-def auroc(table):
+def auroc(table: Table) -> Values:
     return {"auroc": np.mean([sk.roc_auc_score(table.y == c, table.p[:, c]) for c in table.judged()])}
 
 
-def everything(table):
+def everything(table: Table) -> Values:
     return (
         auroc(table)
         | confusion(table, decided(table))
@@ -91,13 +98,13 @@ def everything(table):
     )
 
 
-def drawn(table, count, seed):
+def drawn(table: Table, count: int, seed: int) -> tuple[list[np.ndarray], int]:
     """Rows of each of `count` resamples, and how many were drawn again because a class was missing."""
     patients = sorted(set(table.patient))
     rows_of = [np.flatnonzero(table.patient == name) for name in patients]
     random, classes = np.random.default_rng(seed), set(table.y.tolist())
 
-    def draw(lines):
+    def draw(lines: int) -> list[np.ndarray]:
         chosen = random.integers(0, len(patients), (lines, len(patients)))
         return [np.concatenate([rows_of[i] for i in line]) for line in chosen]
 

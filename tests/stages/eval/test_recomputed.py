@@ -12,11 +12,11 @@ from oceanpath.artifacts.store.reader import Store
 from oceanpath.pipeline.stage import Inputs, Quiet
 from oceanpath.stages.eval import work
 from oceanpath.stages.eval.settings import EvalSettings
-from oceanpath.stages.split.assign_folds import assign_folds
 from oceanpath.stages.split.settings import SplitSettings
 from oceanpath.tasks.classification import Classification
 from oceanpath.tasks.probabilities import prob_columns
 
+from ..split.conftest import assign_folds
 from .conftest import write_bags
 from .other_code import Table, auroc, confusion, decided, drawn, everything
 

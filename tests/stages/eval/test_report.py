@@ -58,6 +58,7 @@ def test_each_fold_decides_at_its_own_threshold(make):
     assert point["slide"]["sensitivity"]["value"] == pytest.approx(called[rows.targets == 1].mean())
     assert point["thresholds"] == [0.4, 0.5, 0.6] and "inner validation" in point["rule"]
     grouped, _ = patient_level(QUICK, rows)
+    assert grouped is not None
     assert grouped.folds.tolist() == [number % 3 for number in range(30)]  # patients come sorted: p00, p01, …
     cut = np.array([0.4, 0.5, 0.6])[grouped.folds]
     called = grouped.values[:, 1] >= cut

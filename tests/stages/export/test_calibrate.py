@@ -18,6 +18,8 @@ from oceanpath.stages.export.calibrate import (
 )
 from oceanpath.tasks.classification import Classification
 
+from ...narrowing import required
+
 CLASSES = ["NR", "R"]
 
 
@@ -59,7 +61,7 @@ def test_rows_that_are_too_sure_get_a_temperature_above_1(study):
     members = calibrate_members(study.train, read_cv_results(study.train), wanted=True)
     assert all(member.temperature > 1 for member in members)
     assert all(member.reason == "" and member.n_val == 25 for member in members)
-    assert all(member.raw_threshold == 0.7 and 0.5 < member.threshold < 0.7 for member in members)
+    assert all(member.raw_threshold == 0.7 and 0.5 < required(member.threshold) < 0.7 for member in members)
     assert describe_calibration(members).method == "temperature"
 
 
@@ -101,7 +103,7 @@ def member(threshold: float | None) -> MemberFacts:
 
 def test_the_ensemble_cuts_at_the_mean():
     found = ensemble_threshold([member(0.2), member(0.6), member(None)], Classification(CLASSES))
-    assert (found.value, found.positive) == (pytest.approx(0.4), "R")
+    assert found.value == pytest.approx(0.4) and found.positive == "R"
     assert "2 of 3 members" in found.reason
     assert "not evaluated for the ensemble" in found.reason
 

@@ -19,9 +19,11 @@ from oceanpath.errors import StageError
 from oceanpath.fit.objectives.classification import softmax
 from oceanpath.pipeline.stage import Quiet
 from oceanpath.stages.export import work
+from oceanpath.stages.export.onnx_file import to_onnx
 from oceanpath.stages.export.replay import choose_rows
 from oceanpath.stages.export.settings import ExportSettings
 
+from ...narrowing import required
 from .conftest import CLASSES, TASK, Study, write_study
 
 READERS: dict[str, dict[str, Any]] = {
@@ -48,7 +50,7 @@ def recomputed(study: Study, out: Path, *, coords: bool) -> float:
         number = store.number(row["slide_id"])
         feed = {"features": store.features(number).astype(np.float32)[None]}
         if coords:
-            feed["coords"] = store.coords(number).astype(np.float32)[None]
+            feed["coords"] = required(store.coords(number)).astype(np.float32)[None]
         said = softmax(session.run(["member_logits"], feed)[0][row["fold"]])[0]
         apart.append(np.abs(said - [row[f"prob_{name}"] for name in CLASSES]).max())
     assert len(apart) == 60
@@ -108,9 +110,9 @@ def with_stored(study: Study, to: Path, move: float) -> Study:
     """The study with one stored test probability moved."""
     shutil.copytree(study.train, to)
     oof = predictions.read_oof(to, TASK)
-    row = int(oof["prob_R"].sub(0.5).abs().argmin())
-    oof.loc[row, "prob_R"] += move
-    oof.loc[row, "prob_NR"] -= move
+    moves = np.where(np.arange(len(oof)) == oof["prob_R"].sub(0.5).abs().argmin(), move, 0.0)
+    oof["prob_R"] += moves
+    oof["prob_NR"] -= moves
     predictions.write_predictions(oof, to / "oof_predictions.parquet", TASK)
     return Study(to, study.mmap, study.eval, study.classifiers)
 
@@ -121,7 +123,7 @@ def exported_before(exported_onnx, monkeypatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def exported_onnx(study, tmp_path_factory) -> bytes:
+def exported_onnx(study, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     out = tmp_path_factory.mktemp("once")
     export(study, out, ExportSettings(formats=("onnx",), parity_patches=(3,)))
     return (out / bundle.ONNX).read_bytes()
@@ -145,12 +147,11 @@ def test_predictions_that_the_checkpoints_do_not_give_stop_the_export(study, tmp
 
 
 def test_a_file_that_differs_where_torch_agrees_is_never_another_device(study, tmp_path, monkeypatch):
-    real = work.to_onnx
 
     def biased(module, *how, **more):
         with torch.no_grad():
             module.members[1].head.bias[0] += 2e-3
-            content = real(module, *how, **more)
+            content = to_onnx(module, *how, **more)
             module.members[1].head.bias[0] -= 2e-3
         return content
 

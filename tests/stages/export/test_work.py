@@ -20,10 +20,11 @@ from oceanpath.serving.engine import Engine
 from oceanpath.stages.export import work
 from oceanpath.stages.export.settings import ExportSettings
 from oceanpath.stages.export.stage import STAGE
+from oceanpath.stages.export.torchscript_file import to_torchscript
 
 
 @pytest.fixture(scope="session")
-def exported(study, tmp_path_factory) -> Path:
+def exported(study, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("bundle")
     summary = resolve(STAGE.work)(ExportSettings(), study.inputs(), out, Quiet())
     resolve(STAGE.check)(out)
@@ -143,12 +144,11 @@ def test_onnx_alone_when_asked(study, tmp_path, exported_before):
 
 
 def test_a_format_that_differs_is_never_sealed(study, tmp_path, monkeypatch, exported_before):
-    real = work.to_torchscript
 
     def other(module, dim, **how):
         with torch.inference_mode():
             module.members[0].head.bias += 0.01
-            content = real(module, dim, **how)
+            content = to_torchscript(module, dim, **how)
             module.members[0].head.bias -= 0.01
         return content
 

@@ -20,8 +20,10 @@ from oceanpath.slides.engine.feature_extractor import FeatureExtractor
 from oceanpath.slides.engine.prefetch import Prefetcher
 from oceanpath.stages.extract import slide_encoder, work
 from oceanpath.stages.extract.cohort import parts
-from oceanpath.stages.extract.prepare import PreparedSlide, SlideRequest
+from oceanpath.stages.extract.prepare import prepare
 from oceanpath.stages.extract.settings import ExtractSettings
+
+from ...recording import recorded
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -35,7 +37,8 @@ class Device:
 
     def encode(self, patches: NDArray[np.uint8]) -> NDArray[np.float16]:
         self.sizes.add(len(patches))
-        return patches.mean(axis=(1, 2)).astype(np.float16)
+        means: NDArray[np.floating] = patches.mean(axis=(1, 2))
+        return means.astype(np.float16)
 
 
 @pytest.fixture
@@ -96,12 +99,9 @@ def test_the_upcoming_slide_is_prepared_while_one_is_encoded(
     first, second = parts(keys, Inputs())
     prepared: list[str] = []
 
-    def prepare(request: SlideRequest) -> PreparedSlide:
-        prepared.append(request.slide_id)
-        return slide_encoder.prepare(request)
-
+    preparing = recorded(prepare, lambda request: prepared.append(request.slide_id))
     encoder = slide_encoder.SlideEncoder(
-        FeatureExtractor(Device(), 0), Prefetcher(prepare, lambda slide: slide.reader.close())
+        FeatureExtractor(Device(), 0), Prefetcher(preparing, lambda slide: slide.reader.close())
     )
     monkeypatch.setattr(work, "slide_encoder_for", lambda settings: encoder)
     work.run_part(keys, Inputs(upcoming=second), first, tmp_path, Quiet())

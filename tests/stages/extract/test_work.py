@@ -7,6 +7,7 @@ import re
 import shutil
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -34,11 +35,13 @@ from oceanpath.stages.extract.work import run, run_part
 from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.mmap.stage import STAGE as MMAP
 
+from ...narrowing import required
+
 REAL = Path(__file__).resolve().parents[3] / "../shared/data/slides_real"
 GLASS = (243, 242, 244)
 
 
-def settings(slides: Path | None, **keys: object) -> ExtractSettings:
+def settings(slides: Path | None, **keys: Any) -> ExtractSettings:
     return ExtractSettings(encoder="hed_stats", slides=slides, **keys)
 
 
@@ -113,7 +116,7 @@ def test_workers_and_paths_never_change_the_bytes(tmp_path: Path, cohort: Path) 
 # identity of parts
 
 
-def identities(keys: ExtractSettings, inputs: Inputs | None = None) -> dict[str, dict]:
+def identities(keys: ExtractSettings, inputs: Inputs | None = None) -> dict[str, dict[str, object]]:
     return {part.key: dict(part.identity) for part in parts(keys, inputs or Inputs())}
 
 
@@ -196,9 +199,9 @@ def test_two_slides_with_one_id_are_both_named(cohort: Path) -> None:
         ({"exclude": ("a", "b")}, "contains no slides"),
     ],
 )
-def test_wrong_keys(cohort: Path, keys: dict, says: str) -> None:
+def test_wrong_keys(cohort: Path, keys: dict[str, Any], says: str) -> None:
     with pytest.raises(ExperimentError, match=says):
-        parts(ExtractSettings(**({"encoder": "hed_stats", "slides": cohort} | keys)), Inputs())
+        parts(ExtractSettings.model_validate({"encoder": "hed_stats", "slides": cohort} | keys), Inputs())
 
 
 @pytest.mark.parametrize(("suffix", "extra"), [(".sdpc", "sdpc"), (".kfb", "kfb"), (".CZI", "czi")])
@@ -284,7 +287,7 @@ def test_tissue_outlines_are_used(tmp_path: Path, cohort: Path) -> None:
     outline(tmp_path / "roi", "b", (1024, 1024, 2048, 1536))
     keys = settings(cohort, tissue=tmp_path / "roi")
     folders = extract(keys, Inputs(), tmp_path)
-    result = {name: read_features(scan_features(folders[name] / f"{name}.h5"))[1] for name in "ab"}
+    result = {name: required(read_features(scan_features(folders[name] / f"{name}.h5"))[1]) for name in "ab"}
     assert result["a"].tolist() == [[0, 0], [0, 256]] and result["b"].tolist() == [[1024, 1024], [1536, 1024]]
     assert read_meta(folders["a"] / "a.h5").tissue_source == "geojson"
     before = identities(keys)
@@ -328,7 +331,9 @@ def test_a_slide_that_is_damaged_inside(tmp_path: Path) -> None:
         ("CropBreastSlide.tiff", {"mpp": 0.5}, 48, "override"),
     ],
 )
-def test_real_slides_end_in_features(tmp_path: Path, name: str, keys: dict, patches: int, source: str) -> None:
+def test_real_slides_end_in_features(
+    tmp_path: Path, name: str, keys: dict[str, Any], patches: int, source: str
+) -> None:
     one(REAL / name, tmp_path, **keys)
     check_features(tmp_path)
     meta = read_meta(tmp_path / "x.h5")
@@ -396,7 +401,7 @@ def test_other_weights_are_other_parts_at_any_path(
 
 def test_missing_weights_end_the_stage_before_any_slide(cohort: Path, tmp_path: Path) -> None:
     absent = ExtractSettings(encoder="uni_v1", slides=cohort, weights=tmp_path / "absent.bin")
-    with pytest.raises(ExperimentError, match="no such file of weights"):
+    with pytest.raises(ExperimentError, match="no such weights file"):
         parts(absent, Inputs())
 
 
@@ -425,6 +430,7 @@ def test_undecodable_patches_are_left_out_on_request_and_counted(tmp_path: Path,
     (key,) = [key for key, folder in skipped.items() if (folder / "a.h5").is_file()]
     features, coords = read_features(scan_features(skipped[key] / "a.h5"))
     all_features, all_coords = read_features(scan_features(whole[key] / "a.h5"))
+    assert coords is not None and all_coords is not None
     kept = ~(all_coords == (256, 256)).all(axis=1)
     assert 0 < kept.sum() == len(kept) - 1
     assert np.array_equal(coords, all_coords[kept])

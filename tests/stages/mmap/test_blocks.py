@@ -19,7 +19,9 @@ MILLION = 1_000_000
 
 @pytest.mark.parametrize("mode", ["copy", "adopt"])
 @pytest.mark.parametrize("chunks", [None, (50_000, 128)])
-def test_a_slide_of_a_million_patches_takes_bounded_memory(tmp_path: Path, mode: str, chunks: tuple | None) -> None:
+def test_a_slide_of_a_million_patches_takes_bounded_memory(
+    tmp_path: Path, mode: str, chunks: tuple[int, int] | None
+) -> None:
     """Its features are 256 MB, its coordinates 8 MB."""
     (tmp_path / "features").mkdir()
     with h5py.File(tmp_path / "features" / "large.h5", "w") as file:

@@ -18,6 +18,7 @@ from oceanpath.pipeline import maintenance
 from oceanpath.pipeline.workspace import Workspace
 
 from ...breaking import ALL, CALLS, KINDS, TRIED, Victim, break_everywhere, hold, needs_strace
+from ...narrowing import required
 
 CODE = """
 import sys
@@ -46,7 +47,10 @@ def put(folder: Path, name: str, seed: int) -> None:
 
 def bags(place: Path) -> Bags:
     store = Store(place, check=True)
-    return {name: store.features(i).tobytes() + store.coords(i).tobytes() for i, name in enumerate(store.slide_ids)}
+    return {
+        name: store.features(i).tobytes() + required(store.coords(i)).tobytes()
+        for i, name in enumerate(store.slide_ids)
+    }
 
 
 def stores(folder: Path) -> list[Bags]:

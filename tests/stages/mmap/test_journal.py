@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
+from oceanpath.artifacts.features.files import open_bag
 from oceanpath.artifacts.store.reader import check, chunk_name, digest_content
 from oceanpath.artifacts.store.source_files import file_digest
 from oceanpath.pipeline.publish import PublishRequest, publish
@@ -20,6 +21,8 @@ from oceanpath.pipeline.workspace import PARTIAL, Workspace
 from oceanpath.stages.mmap import build
 from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.mmap.work import run
+
+from ...recording import recorded
 
 ROOT = Path(__file__).resolve().parents[3]
 SLIDES = 8
@@ -87,8 +90,7 @@ def contents(place: Path) -> dict[str, bytes]:
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the files of which the bags are read."""
     names: list[str] = []
-    real = build.open_bag
-    monkeypatch.setattr(build, "open_bag", lambda file: names.append(file.path.stem) or real(file))
+    monkeypatch.setattr(build, "open_bag", recorded(open_bag, lambda file: names.append(file.path.stem)))
     return names
 
 

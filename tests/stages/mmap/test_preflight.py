@@ -85,7 +85,7 @@ def test_what_is_known_to_be_wrong_is_told_first(folder: Path, tmp_path: Path) -
     assert "feature files that are links without a target; got 1 of 4: gone.h5" in text
     assert "no column of slide ids" in text
     assert problems(folder, allow_missing=True) == ""
-    with pytest.raises(ExperimentError, match="two feature files have one slide id"):
+    with pytest.raises(ExperimentError, match="two feature files have the same slide id"):
         raise preflight(MmapSettings(features=put_twin(folder)), ParentSources()).problems[0]
 
 

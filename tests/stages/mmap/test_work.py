@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -17,6 +18,8 @@ from oceanpath.pipeline.digests import DigestCache
 from oceanpath.pipeline.stage import Inputs, Quiet, Summary
 from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.mmap.work import run
+
+from ...narrowing import required
 
 
 def put(folder: Path, name: str, features: np.ndarray, coords: np.ndarray | None = None) -> Path:
@@ -54,7 +57,7 @@ def test_bags_are_the_files(folder: Path, tmp_path: Path) -> None:
     for i, name in enumerate("abc"):
         with h5py.File(folder / f"{name}.h5") as file:
             assert np.array_equal(store.features(i), file["features"][:].astype(np.float16))
-            assert np.array_equal(store.coords(i), file["coords"][:])
+            assert np.array_equal(required(store.coords(i)), file["coords"][:])
 
 
 @pytest.mark.parametrize("strategy", ["random", "spatial_stratified"])
@@ -63,7 +66,7 @@ def test_capping_keeps_rows_and_places_together(folder: Path, tmp_path: Path, st
     store = Store(tmp_path / "out")
     assert store.index.lengths.tolist() == [30, 100, 7]
     assert store.index.raw_lengths.tolist() == [30, 500, 7]
-    assert np.array_equal(store.features(1)[:, :2].astype(np.int32) * 256, store.coords(1))
+    assert np.array_equal(store.features(1)[:, :2].astype(np.int32) * 256, required(store.coords(1)))
 
 
 def test_adding_a_slide_changes_no_other_slides_rows(folder: Path, tmp_path: Path) -> None:
@@ -137,7 +140,7 @@ def test_no_source_and_two_sources_are_told(folder: Path, tmp_path: Path) -> Non
 
 
 def test_a_full_disk_is_told_and_leaves_no_index(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, written = os.pwrite, []
+    real, written = os.pwrite, list[int]()
 
     def full(handle: int, data: memoryview, offset: int) -> int:
         if sum(written) > 3000:
@@ -168,7 +171,7 @@ def test_a_source_that_changes_while_it_is_read_is_refused(
 ) -> None:
     real = os.preadv
 
-    def meddling(handle: int, buffers: list, offset: int) -> int:
+    def meddling(handle: int, buffers: list[memoryview], offset: int) -> int:
         os.utime(folder / "b.h5", ns=(1, len(buffers)))
         return real(handle, buffers, offset)
 
@@ -229,7 +232,7 @@ def test_files_without_places_beside_others_are_named_left_out_or_taken_as_asked
 @pytest.mark.parametrize("cap", [None, 70])
 @pytest.mark.parametrize("how", [{}, {"chunks": (1, 6)}, {"chunks": (7, 4)}, {"compression": "gzip"}])
 def test_every_layout_gives_the_same_store(
-    folder: Path, tmp_path: Path, how: dict, cap: int | None, monkeypatch: pytest.MonkeyPatch
+    folder: Path, tmp_path: Path, how: dict[str, Any], cap: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hdf5_rows, "BLOCK_BYTES", 1000)
     monkeypatch.setattr(hdf5_rows, "TILES_BYTES", 1000)

@@ -60,7 +60,7 @@ def run(settings: PretrainingSettings, inputs: Inputs, out: Path, progress: Prog
         progress.advance()
     torch.save(model.state_dict(), out / "encoder.pt")
     write_json(out / "history.json", {"loss": history, "slides": names})
-    return Summary(metrics={"slides": len(names), "loss": history[-1]}, lines=[f"{len(names)} slides"])
+    return Summary(metrics={"slides": len(names), "loss": history[-1]}, lines=(f"{len(names)} slides",))
 
 
 def vicreg(a: Tensor, b: Tensor) -> Tensor:

@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from oceanpath.errors import ExperimentError
-from oceanpath.stages.split.assign_folds import assign_folds
 from oceanpath.stages.split.settings import SplitSettings
+
+from .conftest import assign_folds
 
 CLASSES = ("NR", "R")
 
@@ -22,7 +23,8 @@ def cohort(**patients: int) -> pd.DataFrame:
 def counts(frame: pd.DataFrame, **keys: object) -> list[dict[str, int]]:
     """Patients of class NR by role, fold by fold."""
     folds = assign_folds(frame, SplitSettings(classes=CLASSES, **keys))
-    return [fold[fold["label"] == "NR"].groupby("role")["patient_id"].nunique().to_dict() for fold in folds]
+    patients = [fold[fold["label"] == "NR"].groupby("role")["patient_id"].nunique() for fold in folds]
+    return [{str(role): count for role, count in by_role.items()} for by_role in patients]
 
 
 @pytest.mark.parametrize(("patients", "folds"), [(3, 3), (4, 2), (5, 4), (7, 7)])

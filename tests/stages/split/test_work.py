@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,51 +13,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oceanpath.artifacts.folds import check, check_fold, read_fold, read_splits
+from oceanpath.artifacts.folds import check_fold, read_fold, read_splits
 from oceanpath.artifacts.left_out import LeftOut, write_left_out
 from oceanpath.artifacts.store.blank_slides import write_blank
 from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.stage import Inputs, ParentSources, Preview, Quiet
-from oceanpath.stages.split.assign_folds import _roles, assign_folds, patients_by_stratum
+from oceanpath.stages.split.assign_folds import with_roles
 from oceanpath.stages.split.preflight import preflight
 from oceanpath.stages.split.settings import SplitSettings
+from oceanpath.stages.split.strategies.base import Fold
 from oceanpath.stages.split.work import run
 from oceanpath.stages.tables import Expected
 
-from ...conftest import write_store
-
-
-def store_of(names: list[str], out: Path) -> Path:
-    write_store(out, {name: np.ones((1, 1)) for name in names})
-    return out
-
-
-def table(patients: int = 20, slides: int = 2) -> pd.DataFrame:
-    rows = [(f"p{p:02d}_s{s}.svs", f"p{p:02d}", "R" if p % 2 else "NR") for p in range(patients) for s in range(slides)]
-    return pd.DataFrame(rows, columns=["slide_id", "case_id", "label"])
-
-
-class Bench:
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.count = folder, 0
-
-    def go(self, frame: pd.DataFrame, stored: list[str] | None = None, **keys: object) -> Path:
-        self.count += 1
-        path = self.folder / f"cohort{self.count}.csv"
-        frame.to_csv(path, index=False)
-        names = stored or [name.removesuffix(".svs") for name in table()["slide_id"]]
-        store = store_of(names, self.folder / f"store{self.count}")
-        out = self.folder / f"out{self.count}"
-        out.mkdir()
-        settings = {"labels": path, "patient_id": "case_id", "classes": ("NR", "R"), **keys}
-        run(SplitSettings(**settings), Inputs(parents={"mmap": store}), out, Quiet())
-        check(out)
-        return out
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
+from .conftest import Bench, assign_folds, patients, store_of, table
 
 
 def test_blank_slides_are_no_mistake_of_the_table(bench: Bench, tmp_path: Path) -> None:
@@ -136,12 +106,12 @@ def test_the_validation_draw_has_a_stream_of_its_own() -> None:
 
 def test_seed_and_fold_both_decide_who_validates() -> None:
     frame = table(patients=200, slides=1).rename(columns={"case_id": "patient_id"})
-    tested: set[str] = set()
+    untested = Fold(frozenset())
     chosen = []
     for seed in (0, 1):
         settings = SplitSettings(classes=("NR", "R"), seed=seed, val_fraction=0.5)
         for number in (0, 1):
-            fold = _roles(frame, patients_by_stratum(frame, settings.target()), tested, number, settings)
+            fold = with_roles(patients(frame, settings), untested, number, settings)
             chosen.append(set(fold.loc[fold["role"] == "val", "patient_id"]))
     for one, other in combinations(chosen, 2):
         assert 30 < len(one & other) < 70  # of 100 each, 50 by chance
@@ -161,7 +131,7 @@ def test_leading_zeros_stay(bench: Bench) -> None:
     assert read_fold(out, 0)["patient_id"].iloc[0] == "000"
 
 
-BAD = {
+BAD: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], dict[str, Any], list[str]]] = {
     "no patient column": (lambda f: f.drop(columns="case_id"), {}, ["'case_id'", "one_slide_per_patient = true"]),
     "alias offered": (lambda f: f, {"patient_id": "patient_id"}, ['Set data.patient_id = "case_id"']),
     "no label column": (lambda f: f.rename(columns={"label": "response"}), {}, ['Set data.label = "response"']),
@@ -299,8 +269,8 @@ def test_a_missing_table_is_told(tmp_path: Path) -> None:
 @settings(deadline=None, max_examples=60)
 def test_any_cohort_is_divided_by_patient(labels: list[int], folds: int, seed: int, data: st.DataObject) -> None:
     classes = ("a", "b", "c")
-    patients = [data.draw(st.integers(0, 20)) if i % 3 == 0 else i + 100 for i in range(len(labels))]
-    names = {"slide_id": [f"s{i:03d}" for i in range(len(labels))], "patient_id": [f"p{p}" for p in patients]}
+    owners = [data.draw(st.integers(0, 20)) if i % 3 == 0 else i + 100 for i in range(len(labels))]
+    names = {"slide_id": [f"s{i:03d}" for i in range(len(labels))], "patient_id": [f"p{p}" for p in owners]}
     frame = pd.DataFrame({**names, "label": [classes[i] for i in labels]})
     keys = SplitSettings(folds=folds, seed=seed, classes=classes)
     try:

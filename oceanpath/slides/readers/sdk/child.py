@@ -1,4 +1,4 @@
-"""The process that runs an SDK with one open slide; nothing here runs in the process of a run.
+"""The child process that runs an SDK with one open slide.
 
 usage: python -m oceanpath.slides.readers.sdk.child SUFFIX LIFELINE
 

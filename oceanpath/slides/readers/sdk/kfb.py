@@ -40,7 +40,7 @@ class KfbSlide:
 
 @contextmanager
 def _as_value_error() -> Iterator[None]:
-    """Errors of the package as ValueError: their base class is no standard one."""
+    """Convert errors of the package to ValueError, because their base class is not a standard exception."""
     from kfbslide import OpenSlideError
 
     try:

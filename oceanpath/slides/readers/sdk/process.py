@@ -1,4 +1,4 @@
-"""A process with an SDK in it, for one slide; it is ended if it does not answer in time."""
+"""A child process with an SDK, for one slide; it is ended if it does not answer in time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from oceanpath.slides.readers.sdk import child
 from oceanpath.slides.readers.sdk.sdks import Sdk, sdk_environment
 from oceanpath.subprocess_worker import Worker, WorkerDiedError, WorkerError, WorkerHangsError, module_command
 
-REFUSALS = {"error", "unloadable"}
+FAILURES = {"error", "unloadable"}
 LEAVE_OUT = "Export it as SVS or pyramidal TIFF with the vendor's program, or leave it out with extract.exclude."
 
 
@@ -19,12 +19,12 @@ class SdkProcess:
     """A child with one slide open. Safe from several threads, which wait for each other."""
 
     def __init__(self, path: Path, sdk: Sdk, limit_s: float) -> None:
-        """Start it; nothing is opened yet.
+        """Start the process; the slide is opened by a request.
 
         Args:
             path: The slide.
             sdk: The package that reads it.
-            limit_s: Seconds until one request must be answered.
+            limit_s: Time limit of one request, in seconds.
         """
         self._path, self._sdk, self._limit_s = path, sdk, limit_s
         self._worker = Worker(module_command(child.__name__, path.suffix.lower()), sdk_environment(sdk))
@@ -34,28 +34,28 @@ class SdkProcess:
         """Process id of the child."""
         return self._worker.pid
 
-    def ask(self, request: Mapping[str, Any], refused: str, count: int = 0) -> tuple[dict[str, Any], memoryview]:
+    def ask(self, request: Mapping[str, Any], failure: str, count: int = 0) -> tuple[dict[str, Any], memoryview]:
         """Reply and payload of one request.
 
         Args:
             request: See `oceanpath.slides.readers.sdk.child`.
-            refused: Message for an exception of the library.
-            count: Bytes of the payload otherwise.
+            failure: Message for an exception of the library.
+            count: Number of bytes of the payload otherwise.
 
         Raises:
             ArtifactError: the library raised; the message repeats its error.
             MissingExtraError: the library cannot be loaded.
-            StageError: the process died, did not answer within `limit_s` or sent an invalid reply. It is ended then.
+            StageError: the process ended unexpectedly, did not answer within `limit_s` or sent an invalid reply.
         """
         try:
             reply, payload = self._worker.ask(request, self._limit_s, most=count)
-        except WorkerError as fault:
-            raise self._gone(fault) from fault
-        if not REFUSALS & set(reply) and len(payload) != count:
+        except WorkerError as error:
+            raise self._worker_error(error) from error
+        if not FAILURES & set(reply) and len(payload) != count:
             self._worker.close()
             raise self._fault("sent an invalid reply", f"{len(payload)} bytes instead of {count}")
-        if error := reply.get("error"):
-            raise ArtifactError(refused, where=self._path, got=error, do=LEAVE_OUT)
+        if message := reply.get("error"):
+            raise ArtifactError(failure, where=self._path, got=message, do=LEAVE_OUT)
         if "unloadable" in reply:
             do = f"Repair its installation. {self._sdk.note}".strip()
             what = f"{self._sdk.name} cannot be loaded"
@@ -66,11 +66,15 @@ class SdkProcess:
         """End the process."""
         self._worker.close()
 
-    def _gone(self, error: WorkerError) -> StageError:
+    def _worker_error(self, error: WorkerError) -> StageError:
         if isinstance(error, WorkerHangsError):
-            return self._fault("hangs", f"no answer within {self._limit_s:g} s", "Raise extract.vendor_limit_s, or ")
-        return self._fault("died" if isinstance(error, WorkerDiedError) else "sent an invalid reply", error)
+            return self._fault(
+                "timed out", f"no answer within {self._limit_s:g} s", "Increase extract.vendor_limit_s, or "
+            )
+        return self._fault(
+            "ended unexpectedly" if isinstance(error, WorkerDiedError) else "sent an invalid reply", error
+        )
 
     def _fault(self, what: str, got: object, do: str = "") -> StageError:
         advice = f"{do}{LEAVE_OUT[0].lower()}{LEAVE_OUT[1:]}" if do else LEAVE_OUT
-        return StageError(f"{self._sdk.name} {what} on this slide", where=self._path, got=got, do=advice)
+        return StageError(f"{self._sdk.name} {what} while reading this slide", where=self._path, got=got, do=advice)

@@ -21,7 +21,7 @@ class Sdk:
     extra: str
     """The extra of OceanPath that installs it."""
     note: str = ""
-    """What to know before installing it."""
+    """Note for the user before installing it."""
     libraries: tuple[str, ...] = ()
     """Folders of the package with its shared libraries."""
 
@@ -47,7 +47,7 @@ SDKS: Mapping[str, Sdk] = {
 
 
 def sdk_of(path: Path) -> Sdk:
-    """The SDK for a slide, which is installed.
+    """The installed SDK for a slide.
 
     Raises: MissingExtraError: it is not installed; the message gives the command that installs it.
     """
@@ -60,7 +60,9 @@ def sdk_of(path: Path) -> Sdk:
         "or leave the slide out with extract.exclude."
     )
     suffix = path.suffix.lower()
-    raise MissingExtraError(f"{suffix} slides are read by {sdk.package}, which is not installed", where=path, do=do)
+    raise MissingExtraError(
+        f"{suffix} slides need the package {sdk.package}, which is not installed", where=path, do=do
+    )
 
 
 def installed(path: Path) -> str:

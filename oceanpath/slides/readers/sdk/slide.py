@@ -30,12 +30,12 @@ class SdkSlide:
 
         Args:
             path: The slide.
-            limit_s: Seconds within which the slide must open, and each region be read.
+            limit_s: Time limit in seconds for opening the slide and for reading each region.
 
         Raises:
             ArtifactError: the package cannot open it.
             MissingExtraError: the package is not installed, or cannot be loaded.
-            StageError: the process of the package died or hangs.
+            StageError: the process of the package ended unexpectedly or timed out.
         """
         sdk = sdk_of(path)
         self.name = sdk.name
@@ -47,7 +47,7 @@ class SdkSlide:
             self.level_dimensions = tuple((int(width), int(height)) for width, height in info["sizes"])
             self.level_downsamples = tuple(float(downsample) for downsample in info["downsamples"])
             if not self.level_dimensions or min(map(min, self.level_dimensions)) < 1:
-                raise ArtifactError("a slide without pixels", where=path, got=info["sizes"], do=LEAVE_OUT)
+                raise ArtifactError("the slide has no pixels", where=path, got=info["sizes"], do=LEAVE_OUT)
         except BaseException:
             self._process.close()
             raise
@@ -80,7 +80,7 @@ class SdkSlide:
         request = {"op": "read", "x": left, "y": top, "level": level, **size}
         shape = (bottom - top, right - left, 3)
         try:
-            _, pixels = self._process.ask(request, "pixels cannot be decoded", math.prod(shape))
+            _, pixels = self._process.ask(request, "some pixels cannot be decoded", math.prod(shape))
         except ArtifactError as error:
             raise UndecodableError(
                 error.what, where=error.where, expected=error.expected, got=error.got, do=error.do

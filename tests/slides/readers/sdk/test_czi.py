@@ -27,10 +27,11 @@ def picture() -> NDArray[np.uint8]:
 
 def halves() -> NDArray[np.uint8]:
     """Pixels of the pyramid: other colours than level 0, so that the level that was read is visible."""
-    return 255 - picture().reshape(HIGH // 2, 2, WIDE // 2, 2, 3).mean((1, 3)).astype(np.uint8)
+    means: NDArray[np.floating] = picture().reshape(HIGH // 2, 2, WIDE // 2, 2, 3).mean((1, 3))
+    return 255 - means.astype(np.uint8)
 
 
-def write(path: Path, *, mpp: float = 0.25, pyramid: float = 1.0, pixels: NDArray | None = None) -> Path:
+def write(path: Path, *, mpp: float = 0.25, pyramid: float = 1.0, pixels: NDArray[np.uint8] | None = None) -> Path:
     """A slide at an odd place in tiles, with a layer of half the size over a share `pyramid` of its height.
 
     The package writes no pyramids, so the layer is written as a tile and said to cover twice as much in the directory.
@@ -57,7 +58,7 @@ def write(path: Path, *, mpp: float = 0.25, pyramid: float = 1.0, pixels: NDArra
 def test_levels_have_their_own_pixels(tmp_path: Path) -> None:
     with open_slide(write(tmp_path / "a b é.czi")) as slide:
         assert slide.level_sizes == ((WIDE, HIGH), (WIDE // 2, HIGH // 2)) and slide.level_downsamples == (1.0, 2.0)
-        assert (slide.mpp.x, slide.mpp.source) == (pytest.approx(0.25), "czi.Scaling")
+        assert slide.mpp.x == pytest.approx(0.25) and slide.mpp.source == "czi.Scaling"
         assert slide.reader.startswith("pylibCZIrw ")
         assert np.array_equal(slide.read(0, 0, 0, WIDE, HIGH), picture())
         assert np.array_equal(slide.read(0, 0, 1, WIDE // 2, HIGH // 2), halves())

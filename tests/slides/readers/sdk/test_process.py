@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -14,10 +15,12 @@ from oceanpath.cli.app import run_app
 from oceanpath.slides.demo.aperio import write_aperio
 from oceanpath.slides.encoders import build_encoder
 
+from ....narrowing import required
+
 STUB = Path(__file__).with_name("stub.py")
 
 
-def load_stub() -> object:
+def load_stub() -> ModuleType:
     spec = importlib.util.spec_from_file_location("vendor_stub", STUB)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -53,7 +56,7 @@ def test_a_slide_of_an_sdk_is_extracted_like_others(slides: Path, capsys: pytest
     assert Path("out/thumbnails/closed.jpg").is_file() and Path("out/masks/closed.jpg").is_file()
     features, coords = read_features(scan_features(Path("out/closed.h5")))
     stub = sys.modules["vendor_stub"]
-    patches = np.stack([stub.seen()[y : y + 128, x : x + 128] for x, y in coords.tolist()])
+    patches = np.stack([stub.seen()[y : y + 128, x : x + 128] for x, y in required(coords).tolist()])
     assert np.array_equal(features, build_encoder("hed_stats", "cpu").encode(patches).astype(np.float16))
     before = {path.name: path.read_bytes() for path in Path("out").glob("*.h5")}
     (slides / "plain.svs").rename(slides / "other.svs")

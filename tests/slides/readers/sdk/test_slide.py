@@ -76,7 +76,7 @@ def test_levels_resolution_and_reader_are_reported(slide: SlideReader) -> None:
 def test_threads_receive_their_own_regions(slide: SlideReader) -> None:
     places = [(x, y) for x in range(0, 1024, 128) for y in range(0, 1024, 128)]
     with ThreadPoolExecutor(4) as pool:
-        result = list(pool.map(lambda place: slide.read(*place, 0, 64, 64), places))
+        result = list(pool.map(lambda place: slide.read(place[0], place[1], 0, 64, 64), places))
     assert all(
         np.array_equal(each, stub.seen()[y : y + 64, x : x + 64]) for each, (x, y) in zip(result, places, strict=True)
     )

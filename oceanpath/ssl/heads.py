@@ -1,0 +1,33 @@
+"""Projectors and predictors.
+
+The papers normalise hidden layers over the batch; here each row is normalised on its own (LayerNorm), so that batches
+of two, gradient accumulation and evaluation give the same projections.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def perceptron(width: int, hidden: int, out: int, layers: int) -> nn.Sequential:
+    """`layers` linear layers with LayerNorm and GELU between them; the last one is plain."""
+    modules: list[nn.Module] = []
+    for _ in range(layers - 1):
+        modules += [nn.Linear(width, hidden), nn.LayerNorm(hidden), nn.GELU()]
+        width = hidden
+    return nn.Sequential(*modules, nn.Linear(width, out))
+
+
+class Prototypes(nn.Module):
+    """DINO's head: a bottleneck on the unit sphere and cosines with prototypes, which are weight-normed with gain 1."""
+
+    def __init__(self, width: int, hidden: int, bottleneck: int, prototypes: int) -> None:
+        super().__init__()
+        self.bottleneck = perceptron(width, hidden, bottleneck, layers=3)
+        self.prototypes = nn.Linear(bottleneck, prototypes, bias=False)
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Scores [B, K] of embeddings [B, width]."""
+        directions = F.normalize(self.prototypes.weight, dim=1)
+        return F.linear(F.normalize(self.bottleneck(embeddings), dim=1), directions)

@@ -1,0 +1,1 @@
+"""Strategies that choose test patients: one file per strategy, one line in `registry`."""
