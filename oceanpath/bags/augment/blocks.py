@@ -18,21 +18,29 @@ class BlockAugmentor(Augmentor):
 
     After Assran et al. (2023): the context contains no patch of a target. Where the targets cover the whole bag, as in
     a bag of one patch, the context is the whole bag. Only the features of the context are perturbed, and coordinates
-    stay as they are: `View.box` is the position of a block on the slide.
+    stay as they are: they are the positions of the blocks on the slide.
     """
 
-    def __init__(self, settings: AugmentSettings, seed: int, has_coords: bool, blocks: Jepa) -> None:
-        super().__init__(settings, seed, has_coords)
-        self.blocks, self.count = blocks, 1 + blocks.targets
-        still = {name: one for name, one in self.settings.named() if one.category == "coordinates"}
-        off = {name: one.model_copy(update={"probability": 0.0}) for name, one in still.items()}
+    def __init__(
+        self,
+        settings: AugmentSettings,
+        seed: int,
+        has_coords: bool,
+        targets: int = 4,
+        blocks: Jepa = Jepa(),  # noqa: B008  # settings never change
+    ) -> None:
+        super().__init__(settings, seed, has_coords, 1 + targets)
+        self.blocks, self.targets = blocks, targets
+        moving = [name for name, one in self.settings.named() if one.category == "coordinates" and one.probability]
+        off = {name: getattr(self.settings, name).model_copy(update={"probability": 0.0}) for name in moving}
+        self.left_out += moving
         self.settings = self.settings.model_copy(update=off)
 
     def views(self, bag: SourceBag, epoch: int, limit: Limit = all_rows) -> tuple[View, ...]:
         """The context, then the targets."""
         random = self.random(bag, epoch, 0)
         rows = limit(bag, select(self.settings, bag, np.arange(bag.length), random), random)
-        targets = [self._target(bag, rows, self.random(bag, epoch, 1 + k)) for k in range(self.blocks.targets)]
+        targets = [self._target(bag, rows, self.random(bag, epoch, 1 + k)) for k in range(self.targets)]
         context = _block(bag, rows, _extent(self.blocks.context_area, (1.0, 1.0), random), random)
         hidden = np.unique(np.concatenate(targets))
         for candidate in (context, rows):

@@ -31,13 +31,13 @@ def all_rows(bag: SourceBag, rows: NDArray[np.int64], random: Generator) -> NDAr
 class Augmentor(ABC):
     """Makes the views of bags."""
 
-    count: int
-    """Number of views per bag."""
+    def __init__(self, settings: AugmentSettings, seed: int, has_coords: bool, count: int) -> None:
+        """`count` is the number of views per bag; `has_coords`: whether the store has coordinates.
 
-    def __init__(self, settings: AugmentSettings, seed: int, has_coords: bool) -> None:
-        """`has_coords`: whether the store has coordinates; without them `left_out` is not applied."""
+        Without them the augmentations `left_out` are not applied.
+        """
         self.left_out = settings.left_out(has_coords)
-        self.settings, self.seed = settings.active(has_coords), seed
+        self.settings, self.seed, self.count = settings.active(has_coords), seed, count
 
     @abstractmethod
     def views(self, bag: SourceBag, epoch: int, limit: Limit = all_rows) -> tuple[View, ...]:
@@ -56,8 +56,7 @@ class DualViewAugmentor(Augmentor):
     """Independent views of the whole bag, two unless `count` is given."""
 
     def __init__(self, settings: AugmentSettings, seed: int, has_coords: bool, count: int = 2) -> None:
-        super().__init__(settings, seed, has_coords)
-        self.count = count
+        super().__init__(settings, seed, has_coords, count)
 
     def views(self, bag: SourceBag, epoch: int, limit: Limit = all_rows) -> tuple[View, ...]:
         """See `Augmentor.views`."""
@@ -71,9 +70,17 @@ class DualViewAugmentor(Augmentor):
 class MultiCropAugmentor(Augmentor):
     """Global views of large rectangles, then local views of small ones; without coordinates, random samples."""
 
-    def __init__(self, settings: AugmentSettings, seed: int, has_coords: bool, crops: MultiCrop) -> None:
-        super().__init__(settings, seed, has_coords)
-        self.crops, self.count, self.has_coords = crops, crops.global_views + crops.local_views, has_coords
+    def __init__(
+        self,
+        settings: AugmentSettings,
+        seed: int,
+        has_coords: bool,
+        global_views: int = 2,
+        local_views: int = 6,
+        crops: MultiCrop = MultiCrop(),  # noqa: B008  # settings never change
+    ) -> None:
+        super().__init__(settings, seed, has_coords, global_views + local_views)
+        self.global_views, self.crops, self.has_coords = global_views, crops, has_coords
         noise = self.settings.gaussian_noise
         louder = noise.model_copy(update={"share": noise.share * crops.local_noise})
         self.local_settings = self.settings.model_copy(update={"gaussian_noise": louder})
@@ -84,12 +91,11 @@ class MultiCropAugmentor(Augmentor):
 
     def most_rows(self, length: int) -> int:
         """See `Augmentor.most_rows`."""
-        crops = self.crops
-        local = crops.local_views * min(length, crops.local_patches)
-        return crops.global_views * min(length, crops.global_patches) + local
+        local = (self.count - self.global_views) * min(length, self.crops.local_patches)
+        return self.global_views * min(length, self.crops.global_patches) + local
 
     def _view(self, bag: SourceBag, epoch: int, number: int, limit: Limit) -> View:
-        random, is_global = self.random(bag, epoch, number), number < self.crops.global_views
+        random, is_global = self.random(bag, epoch, number), number < self.global_views
         area = self.crops.global_area if is_global else self.crops.local_area
         rows = crop_of(area, self.has_coords).select(bag, np.arange(bag.length), random)
         settings = self.settings if is_global else self.local_settings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -118,7 +118,10 @@ def drawn(table: Table, count: int, seed: int) -> tuple[list[np.ndarray], int]:
     return resamples, again
 
 
-def closed(table, decisions, confidence):
+Interval = tuple[float, float] | None
+
+
+def closed(table: Table, decisions: np.ndarray, confidence: float) -> dict[str, Interval]:
     """Intervals without resampling, by plain loops: metric -> (low, high) or None."""
     found = {"auroc": logit_delong(table, confidence, {1: range(len(table.y))})}
     folds = {k: np.flatnonzero(table.fold == k) for k in sorted(set(table.fold.tolist()))}
@@ -131,7 +134,7 @@ def closed(table, decisions, confidence):
     return found
 
 
-def logit_delong(table, confidence, groups):
+def logit_delong(table: Table, confidence: float, groups: Mapping[int, Sequence[int]]) -> Interval:
     """Mean over the judged classes of the area over pairs of the same group; every pair is counted one by one."""
     n, judged = len(table.y), table.judged()
     influence, leverage, area = np.zeros(n), np.zeros(n), 0.0
@@ -180,7 +183,7 @@ def logit_delong(table, confidence, groups):
     return min(low, area), max(high, area)
 
 
-def wilson(hits, patients, confidence):
+def wilson(hits: np.ndarray, patients: np.ndarray, confidence: float) -> Interval:
     names = sorted(set(patients))
     if len(names) < 5:
         return None
