@@ -13,6 +13,10 @@ EXAMPLES = {
     "curate": ("curate --features features --min-patches 256", "curate -e mine.toml"),
     "mmap": ("mmap -e mine.toml", "mmap -e mine.toml --verify"),
     "split": ("split -e mine.toml", "split -e mine.toml --set split.folds=10 --dry-run"),
+    "pretrain": (
+        "pretrain -e experiments/pretrain_vicreg.toml",
+        "pretrain -e mine.toml --set pretrain.method=simclr --set pretrain.max_steps=1000",
+    ),
     "train": ("train -e mine.toml --model perceiver", "train -e mine.toml --set train.epochs=60 --jobs 2"),
     "eval": ("eval -e mine.toml", "eval -e mine.toml --model static"),
     "analyze": ("analyze -e mine.toml", "analyze -e mine.toml --set analyze.attention_slides=20"),
