@@ -20,8 +20,8 @@ from oceanpath.tasks.base import Task
 from oceanpath.tasks.registry import read_task
 
 OF_MEMBERS = (
-    "The ensemble itself was not evaluated, because every patient of the cohort is in the training or validation data of "
-    "some members. The metrics are those of single members: every slide was predicted once, by the member whose "
+    "The ensemble itself was not evaluated, because every patient of the cohort is in the training or validation data "
+    "of some members. The metrics are those of single members: every slide was predicted once, by the member whose "
     "training and validation data exclude its patient."
 )
 OF_THE_MODEL = (
