@@ -29,6 +29,10 @@ class Batch:
     """[T] bool, True where a patch is hidden from the model; None: no patch is hidden."""
     weights: Tensor | None = None
     """[B] float32, weight of each bag in the loss; None: equal weights."""
+    boxes: Tensor | None = None
+    """[B, 4] float32, left, top, right, bottom of each bag relative to the tissue of its slide, 0 to 1."""
+    padded_to: int | None = None
+    """Rows to which the bags are padded when they are computed; None: they are computed without padding."""
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -47,9 +51,9 @@ class Batch:
         return torch.split(rows, self.lengths.tolist())
 
     def mask(self) -> Tensor:
-        """[B, N] bool, N the longest bag: True where a patch is real."""
+        """[B, N] bool, N the longest bag or `padded_to`: True where a patch is real."""
         lengths = self.lengths
-        columns = torch.arange(int(lengths.max()), device=lengths.device)
+        columns = torch.arange(self.padded_to or int(lengths.max()), device=lengths.device)
         return columns.unsqueeze(0) < lengths.unsqueeze(1)
 
     def padded(self) -> tuple[Tensor, Tensor, Tensor | None]:

@@ -246,8 +246,8 @@ def check_features(path: Path) -> None:
         read_features(file)
         dims.setdefault(file.dim, place)
     if len(dims) > 1:
-        said = ", ".join(f"{dim} in {place.name}" for dim, place in dims.items())
-        raise ArtifactError("slides have different feature lengths", where=path, got=said)
+        got = ", ".join(f"{dim} in {place.name}" for dim, place in dims.items())
+        raise ArtifactError("slides have different feature lengths", where=path, got=got)
 
 
 def stamp_of(path: Path) -> Stat:

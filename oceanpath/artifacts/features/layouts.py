@@ -118,7 +118,7 @@ def describe_coords(source: Source, path: Path) -> CoordsLayout:
         raise ArtifactError("several lists of coordinates in this file", where=path, got=", ".join(keys), do=do)
     if not keys:
         raise ArtifactError(
-            "no coordinates in this file", where=path, expected=" or ".join(COORD_KEYS), got=_held(source)
+            "no coordinates in this file", where=path, expected=" or ".join(COORD_KEYS), got=_array_names(source)
         )
     (key,) = keys
     shape, scale = source.arrays[key][0], _pixels_per_unit(source, key)
@@ -130,10 +130,10 @@ def describe_coords(source: Source, path: Path) -> CoordsLayout:
 
 
 def _wanted_key(source: Source, path: Path, wanted: str) -> str:
-    key = _followed(source, wanted.strip("/"), path)
+    key = _resolve_link(source, wanted.strip("/"), path)
     if key in source.arrays:
         return key
-    got = ", ".join(_candidates(source)) or _held(source)
+    got = ", ".join(_candidates(source)) or _array_names(source)
     do = "Set data.features_key to the name of an array that all files contain."
     raise ArtifactError("no such array in this file", where=path, expected=wanted, got=got, do=do)
 
@@ -145,10 +145,10 @@ def _features_key(source: Source, path: Path) -> str:
         got = ", ".join(f"{name} {_shape_or_link(source, name)}" for name in found)
         raise ArtifactError("several arrays could be the features", where=path, got=got, do=do)
     if found:
-        return _followed(source, found[0], path)
+        return _resolve_link(source, found[0], path)
     coords = any(_last(name) in COORD_KEYS for name in source.arrays)
     do = "It contains coordinates only: use the folder of features instead." if coords else ""
-    expected, got = " or ".join(FEATURE_KEYS), _held(source)
+    expected, got = " or ".join(FEATURE_KEYS), _array_names(source)
     raise ArtifactError("no features in this file", where=path, expected=expected, got=got, do=do)
 
 
@@ -169,7 +169,7 @@ def _could_be_features(name: str) -> bool:
     return last in FEATURE_KEYS or (_last(group) == "features" and last not in COORD_KEYS)
 
 
-def _followed(source: Source, name: str, path: Path) -> str:
+def _resolve_link(source: Source, name: str, path: Path) -> str:
     """The target of a link within this file; any other name unchanged.
 
     Raises: UnreadableError: the target is in another file, whose changes would go unnoticed, or does not exist.
@@ -191,7 +191,7 @@ def _target(source: Source, link: str) -> str:
     return f"{group}/{leads}".strip("/")
 
 
-def _held(source: Source) -> str:
+def _array_names(source: Source) -> str:
     names = [*sorted(source.arrays), *(f"{name} (a link to {leads})" for name, leads in sorted(source.links.items()))]
     return ", ".join(names) or "no arrays of numbers"
 
@@ -212,10 +212,10 @@ def _matrix(shape: tuple[int, ...], path: Path, key: str) -> tuple[int, int]:
 
 def _coords(source: Source, features: str, n: int, path: Path, seen: list[str]) -> tuple[str, float]:
     """Name of the usable coordinates of `features` ("" for none) and pixels per stored unit; adds to `seen`."""
-    key = _paired(source, features, path)
+    key = _matching_coords(source, features, path)
     if not key:
-        beside = next((name for name in sorted(source.arrays) if _last(name) in COORD_KEYS), "")
-        seen.append(f"{beside} left out: not in the group of {features} or above it" if beside else "no coords")
+        ignored = next((name for name in sorted(source.arrays) if _last(name) in COORD_KEYS), "")
+        seen.append(f"{ignored} left out: not in the group of {features} or above it" if ignored else "no coords")
         return "", 1.0
     shape, stored = source.arrays[key]
     rows, width = _matrix(shape, path, key)
@@ -232,13 +232,13 @@ def _coords(source: Source, features: str, n: int, path: Path, seen: list[str]) 
     return key, scale
 
 
-def _paired(source: Source, features: str, path: Path) -> str:
+def _matching_coords(source: Source, features: str, path: Path) -> str:
     """The coordinates in the group of the features, otherwise in the nearest group above it; "" if there are none."""
     group = features
     while group:
         group = group.rpartition("/")[0]
         for known in COORD_KEYS:
-            name = _followed(source, f"{group}/{known}".lstrip("/"), path)
+            name = _resolve_link(source, f"{group}/{known}".lstrip("/"), path)
             if name in source.arrays:
                 return name
     return ""

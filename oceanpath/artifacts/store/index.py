@@ -17,7 +17,7 @@ from oceanpath.errors import ArtifactError
 FORMAT = 2
 INDEX = "index_arrays.npz"
 TEXTS = ("feature_dtype", "encoder")
-LAID = ("chunk_ids", "feature_offsets", "coord_offsets", "check_reads")
+POSITION_FIELDS = ("chunk_ids", "feature_offsets", "coord_offsets", "check_reads")
 """Fields that state the location of bags, not their content."""
 
 
@@ -91,7 +91,7 @@ class Index:
         """xxh3-128 hex digest of the content of the store, independent of the files that contain its bags."""
         digest = xxhash.xxh3_128()
         for field in fields(self):
-            if field.name not in LAID:
+            if field.name not in POSITION_FIELDS:
                 value = np.asarray(getattr(self, field.name))
                 digest.update(f"{field.name} {value.dtype.str} {value.shape} ".encode())
                 digest.update(np.ascontiguousarray(value).reshape(-1).view(np.uint8).data)

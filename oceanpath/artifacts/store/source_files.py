@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from oceanpath.artifacts.gather import is_published
 from oceanpath.artifacts.store.columns import check_columns, map_columns, write_columns
-from oceanpath.errors import ArtifactError, make_again
+from oceanpath.errors import ArtifactError, repair_remedy
 from oceanpath.file_digests import xxh3_of_file
 from oceanpath.hdf5.byte_runs import Runs
 
@@ -185,7 +185,7 @@ class ReferencedFiles:
         """Raise ArtifactError unless the file of slide `i` is unchanged, byte for byte."""
         if self.digest(i) != self.sources.digests[i].decode():
             do = "Restore the original file. To use the new one: `oceanpath ledger verify --deep`, then run again."
-            do = make_again(self._root.resolve()) if is_published(self._root) else do
+            do = repair_remedy(self._root.resolve()) if is_published(self._root) else do
             raise ArtifactError("a feature file changed since the store was built", where=self.path(i), do=do)
 
     @contextmanager

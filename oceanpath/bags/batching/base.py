@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from oceanpath.settings import Settings
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.random import Generator
+    from numpy.typing import NDArray
+
+    from oceanpath.bags.augment.bag import SourceBag
 
 
 class Draw(NamedTuple):
@@ -36,9 +41,14 @@ class Epoch:
 
 
 class Batching(Settings, ABC):
-    """A strategy and its settings, which are the keys of `[train.batching]`."""
+    """A strategy and its settings, which are the keys of `[train.batching]` or `[pretrain.batching]`."""
 
     name: str
+
+    kinds: ClassVar[tuple[str, ...]] = ("independent", "blocks")
+    """Kinds of views of pretraining that it can batch: `independent`, `multi_crop`, `blocks`."""
+    needs_coords: ClassVar[bool] = False
+    """Whether it needs the coordinates of patches."""
 
     @abstractmethod
     def plan(self, epoch: Epoch) -> list[list[Draw]]:
@@ -46,6 +56,18 @@ class Batching(Settings, ABC):
 
         A strategy may leave out bags, repeat them (as other views), and make epochs of different numbers of batches.
         """
+
+    def limit(self, bag: SourceBag, rows: NDArray[np.int64], random: Generator) -> NDArray[np.int64]:  # noqa: ARG002  # what a limit depends on
+        """The part of the selected `rows` of a bag that a view of pretraining contains; by default all."""
+        return rows
+
+    def most_rows(self, length: int) -> int:
+        """Maximum number of rows of a view of a bag of `length` patches."""
+        return length
+
+    def padded_length(self, lengths: Sequence[int], longest: int) -> int | None:  # noqa: ARG002  # what padding depends on
+        """Rows to which views of these lengths are padded; None: not at all. No view has more than `longest` rows."""
+        return None
 
 
 def chunks(draws: list[Draw], size: int) -> list[list[Draw]]:

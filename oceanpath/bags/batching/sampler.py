@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 from oceanpath.bags.batching.base import Batching, Draw, Epoch
+from oceanpath.bags.batching.merge import merge_small
 
 
 class BatchSampler(Sampler[list[Draw]]):
@@ -21,12 +22,19 @@ class BatchSampler(Sampler[list[Draw]]):
         batch_size: int,
         seed: int,
         balance: Sequence[int] | None = None,
+        min_batch: int = 1,
     ) -> None:
-        """`lengths` are the patches of each position; `balance` the label of each, for equal rates per class."""
+        """`lengths` are the patches of each position; `balance` the label of each, for equal rates per class.
+
+        Batches of fewer than `min_batch` bags are added to others. Raises: ValueError: there are fewer bags.
+        """
         if balance is not None and len(balance) != len(lengths):
             raise ValueError(f"{len(lengths)} positions but {len(balance)} labels")
         self.lengths, self.batching, self.batch_size, self.seed = list(lengths), batching, batch_size, seed
         self.rates = None if balance is None else _class_rates(np.asarray(balance))
+        if len(lengths) < min_batch:
+            raise ValueError(f"{len(lengths)} bags, but a batch needs {min_batch}")
+        self.min_batch = min_batch
         self.epoch, self._skipped = 0, 0
         self._planned: tuple[int, list[list[Draw]]] | None = None
 
@@ -60,7 +68,8 @@ class BatchSampler(Sampler[list[Draw]]):
         drawn = random.permutation(count) if self.rates is None else random.choice(count, size=count, p=self.rates)
         positions: list[int] = drawn.tolist()
         draws, lengths = [Draw(k, epoch) for k in positions], [self.lengths[k] for k in positions]
-        return self.batching.plan(Epoch(draws, lengths, self.batch_size, random))
+        batches = self.batching.plan(Epoch(draws, lengths, self.batch_size, random))
+        return batches if self.min_batch == 1 else merge_small(batches, self.lengths, self.min_batch)
 
 
 def _class_rates(labels: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from oceanpath.artifacts.features.files import FeatureFile, scan_features, stamp
 from oceanpath.artifacts.gather import sealed_digests
 from oceanpath.artifacts.store.source_files import Stamp
 from oceanpath.errors import ArtifactError, shorten_lines, shorten_list
-from oceanpath.folders import GONE
+from oceanpath.folders import MISSING
 from oceanpath.pipeline.stage import Inputs
 from oceanpath.stages.mmap.feature_folder import FeatureFolder
 from oceanpath.stages.mmap.limit import selected_slides
@@ -69,7 +69,7 @@ def _stamp(path: Path) -> Stamp:
     try:
         return stamp_of(path)
     except ArtifactError:
-        return GONE
+        return MISSING
 
 
 def wrong_dimensions(files: list[FeatureFile], usual: int) -> Unusable:

@@ -79,6 +79,6 @@ def test_training_slides_are_those_that_a_member_was_fitted_to(study):
     store = Store(study.mmap)
     known = training_slides(study.inputs(), 2, store)
     assert len(known.bags) == 60  # with two folds each slide trains the other
-    assert all(known.knows(store.stored(i)) for i in range(60))
+    assert all(known.contains(store.stored(i)) for i in range(60))
     only_tested = training_slides(study.inputs(), 1, store)
-    assert [only_tested.knows(store.stored(i)) for i in range(4)] == [False, True, False, True]
+    assert [only_tested.contains(store.stored(i)) for i in range(4)] == [False, True, False, True]

@@ -1,0 +1,44 @@
+"""Noise relative to the standard deviation of each feature."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from oceanpath.bags.augment.base import Category, Perturbation
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.random import Generator
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from oceanpath.bags.augment.bag import Patches, SourceBag
+
+
+class GaussianNoise(Perturbation):
+    """Adds Gaussian noise in proportion to the standard deviation of each feature over the store.
+
+    Each patch reads consecutive values of a fixed table of normal numbers, from a position of its own.
+    """
+
+    category: ClassVar[Category] = "features"
+    share: float = Field(0.02, ge=0.0)
+    """Standard deviation of the noise as a share of the feature's own."""
+
+    def draw(self, bag: SourceBag, rows: NDArray[np.int64], random: Generator) -> tuple[NDArray[Any], ...]:  # noqa: ARG002  # the interface of perturbations
+        """First table position of each patch as a fraction of the table, and the size of its noise."""
+        import numpy as np
+
+        return random.random(len(rows)), np.full(len(rows), self.share, np.float32)
+
+    def apply(self, patches: Patches, values: Tensor, draws: Sequence[Tensor]) -> None:
+        """See `Perturbation.apply`."""
+        from oceanpath.bags.augment.noise_table import noise_rows
+
+        starts, sizes = draws
+        noise = noise_rows(starts, values.shape[1])
+        noise.mul_(sizes.unsqueeze(1))
+        values.addcmul_(noise, patches.deviation)

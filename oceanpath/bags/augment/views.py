@@ -1,0 +1,132 @@
+"""Views of one bag: selection, perturbation and coordinates by random numbers of (seed, epoch, slide, view) alone."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import xxhash
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from oceanpath.bags.augment.bag import SourceBag, View
+from oceanpath.bags.augment.base import Selection
+from oceanpath.bags.augment.geometry import random_rows
+from oceanpath.bags.augment.random_subsampling import RandomSubsampling
+from oceanpath.bags.augment.settings import AugmentSettings
+from oceanpath.bags.augment.spatial_crop import SpatialCrop
+from oceanpath.bags.batching.multi_crop import MultiCrop
+
+Limit = Callable[[SourceBag, NDArray[np.int64], Generator], NDArray[np.int64]]
+"""The last selection of every view: that of the batching strategy."""
+
+
+def all_rows(bag: SourceBag, rows: NDArray[np.int64], random: Generator) -> NDArray[np.int64]:  # noqa: ARG001  # a `Limit`
+    """A limit that keeps every row."""
+    return rows
+
+
+class Augmentor(ABC):
+    """Makes the views of bags."""
+
+    count: int
+    """Number of views per bag."""
+
+    def __init__(self, settings: AugmentSettings, seed: int, has_coords: bool) -> None:
+        """`has_coords`: whether the store has coordinates; without them `left_out` is not applied."""
+        self.left_out = settings.left_out(has_coords)
+        self.settings, self.seed = settings.active(has_coords), seed
+
+    @abstractmethod
+    def views(self, bag: SourceBag, epoch: int, limit: Limit = all_rows) -> tuple[View, ...]:
+        """The views of a bag in an epoch."""
+
+    def most_rows(self, length: int) -> int:
+        """Maximum number of rows of all views together of a bag that `limit` reduces to `length` rows per view."""
+        return self.count * length
+
+    def random(self, bag: SourceBag, epoch: int, view: int) -> Generator:
+        """The random numbers of one view."""
+        return np.random.default_rng([self.seed, epoch, xxhash.xxh3_64_intdigest(bag.slide_id.encode()), view])
+
+
+class DualViewAugmentor(Augmentor):
+    """Independent views of the whole bag, two unless `count` is given."""
+
+    def __init__(self, settings: AugmentSettings, seed: int, has_coords: bool, count: int = 2) -> None:
+        super().__init__(settings, seed, has_coords)
+        self.count = count
+
+    def views(self, bag: SourceBag, epoch: int, limit: Limit = all_rows) -> tuple[View, ...]:
+        """See `Augmentor.views`."""
+        return tuple(self._view(bag, self.random(bag, epoch, number), limit) for number in range(self.count))
+
+    def _view(self, bag: SourceBag, random: Generator, limit: Limit) -> View:
+        rows = limit(bag, select(self.settings, bag, np.arange(bag.length), random), random)
+        return finish(self.settings, bag, rows, random)
+
+
+class MultiCropAugmentor(Augmentor):
+    """Global views of large rectangles, then local views of small ones; without coordinates, random samples."""
+
+    def __init__(self, settings: AugmentSettings, seed: int, has_coords: bool, crops: MultiCrop) -> None:
+        super().__init__(settings, seed, has_coords)
+        self.crops, self.count, self.has_coords = crops, crops.global_views + crops.local_views, has_coords
+        noise = self.settings.gaussian_noise
+        louder = noise.model_copy(update={"share": noise.share * crops.local_noise})
+        self.local_settings = self.settings.model_copy(update={"gaussian_noise": louder})
+
+    def views(self, bag: SourceBag, epoch: int, limit: Limit = all_rows) -> tuple[View, ...]:
+        """See `Augmentor.views`."""
+        return tuple(self._view(bag, epoch, number, limit) for number in range(self.count))
+
+    def most_rows(self, length: int) -> int:
+        """See `Augmentor.most_rows`."""
+        crops = self.crops
+        local = crops.local_views * min(length, crops.local_patches)
+        return crops.global_views * min(length, crops.global_patches) + local
+
+    def _view(self, bag: SourceBag, epoch: int, number: int, limit: Limit) -> View:
+        random, is_global = self.random(bag, epoch, number), number < self.crops.global_views
+        area = self.crops.global_area if is_global else self.crops.local_area
+        rows = crop_of(area, self.has_coords).select(bag, np.arange(bag.length), random)
+        settings = self.settings if is_global else self.local_settings
+        rows = limit(bag, select(settings, bag, rows, random, crop=False), random)
+        most = self.crops.global_patches if is_global else self.crops.local_patches
+        return finish(settings, bag, random_rows(rows, most, random), random)
+
+
+def crop_of(area: tuple[float, float], has_coords: bool) -> Selection:
+    """A rectangle of a share of the area of the tissue, or a random sample of as many patches."""
+    if not has_coords:
+        return RandomSubsampling(fraction=area)
+    return SpatialCrop(extent=(area[0] ** 0.5, area[1] ** 0.5))
+
+
+def select(
+    settings: AugmentSettings, bag: SourceBag, rows: NDArray[np.int64], random: Generator, crop: bool = True
+) -> NDArray[np.int64]:
+    """The rows that the selections leave; of the crops, only the first that is drawn, or none."""
+    for selection in settings.selections():
+        if selection.is_crop and not crop:
+            continue
+        if random.random() < selection.probability:
+            rows = selection.select(bag, rows, random)
+            crop = crop and not selection.is_crop
+    return rows
+
+
+def finish(settings: AugmentSettings, bag: SourceBag, rows: NDArray[np.int64], random: Generator) -> View:
+    """A view of the selected rows, with the random numbers of its perturbations and its new coordinates."""
+    draws: dict[str, tuple[NDArray[Any], ...]] = {}
+    for name, perturbation in settings.perturbations():
+        drawn = perturbation.draw(bag, rows, random)
+        applies = random.random() < perturbation.probability
+        draws[name] = drawn if applies else tuple(np.zeros_like(array) for array in drawn)
+    coords = None if bag.coords is None else bag.coords[rows]
+    for transform in settings.transforms():
+        if coords is not None and random.random() < transform.probability:
+            coords = transform.transform(coords, bag.spacing, random)
+    return View(bag, rows, coords, draws)
