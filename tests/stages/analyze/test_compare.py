@@ -1,5 +1,7 @@
 import json
 
+import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
@@ -123,6 +125,21 @@ def test_rows_that_are_not_the_same_are_refused(make, change, said):
     rewrite(cohort.add_variant("other", 1), change)
     with pytest.raises(StageError, match=f"other: .*{said}"):
         run(cohort)
+
+
+def test_variants_with_repeats_are_compared_by_the_means_over_the_repeats(make):
+    cohort = make()
+    other = cohort.add_variant("other", 1)
+    plan = [{"repeat": k, "ensemble": k, "name": ""} for k in range(2)]
+    for folder in (cohort.parents["train"], other):
+        predictions.write_cv_results(predictions.read_cv_results(folder) | {"scheme": "mccv", "plan": plan}, folder)
+        rewrite(folder, lambda f: pd.concat([f, f[f["fold"] == 0].tail(4).assign(fold=1)]))
+    block = run(cohort)["pairs"][0]
+    for name, folder in (("this", cohort.parents["train"]), ("other", other)):
+        tested = predictions.read_oof(folder, TASK)
+        areas = [roc_auc_score(part["label"] == "pos", part["prob_pos"]) for _, part in tested.groupby("fold")]
+        assert block[f"auroc_{name}"] == pytest.approx(np.mean(areas), abs=1e-12)
+    assert (block["n"], block["n_patients"], block["bootstrap"]["n"]) == (24, 12, 24)
 
 
 def test_other_classes_are_refused(make):
