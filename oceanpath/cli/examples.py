@@ -46,6 +46,10 @@ EXAMPLES = {
     "config show": ("config show mine.toml", "config show mine.toml --set model.name=transmil"),
     "config validate": ("config validate mine.toml", "config validate mine.toml --set split.folds=10"),
     "config schema": ("config schema", "config schema > oceanpath.schema.json"),
+    "splits export": (
+        "splits export outputs/experiments/mine/split --format clam --out splits_clam",
+        "splits export -e mine.toml --format patho-bench",
+    ),
     "models list": ("models list", "models list | grep -A 3 perceiver"),
     "models verify": ("models verify abmil", "models verify my_package.models:MyAggregator"),
     "encoders list": ("encoders list", "encoders list --json"),
