@@ -151,20 +151,20 @@ class ViewLoader:
         return batch if self.device.type == "cpu" else batch.to(self.device)
 
     def _features(self, draws: Sequence[Draw], views: list[View], lengths: list[int]) -> Tensor:
-        store, settings = self.dataset.store, self.augmentor.settings
+        store, perturbations = self.dataset.store, self.augmentor.steps.perturbations
         numbers = [self.dataset.numbers[draw.position] for draw in draws]
         if self.perturbs_together and isinstance(store, ResidentStore):
             starts = [store.starts[number] for number in numbers]
             rows = [view.rows + start for view, start in zip(views, starts, strict=True)]
             near = [self._near(number, view, start) for number, view, start in zip(numbers, views, starts, strict=True)]
             which = np.repeat(np.arange(len(views)), lengths)
-            return render(settings, self._patches(store.resident_features, rows, near, which), views)
+            return render(perturbations, self._patches(store.resident_features, rows, near, which), views)
         first, dtype = 0, tensor_of(np.empty(0, store.dtype), store).dtype
         features = torch.empty(sum(lengths), store.dim, dtype=dtype)
         for number, view, length in zip(numbers, views, lengths, strict=True):
             stored = tensor_of(store.stored(number), store)
             patches = self._patches(stored, [view.rows], [self._near(number, view, 0)], np.zeros(length, np.int64))
-            features[first : first + length] = render(settings, patches, [view])
+            features[first : first + length] = render(perturbations, patches, [view])
             first += length
         return features
 

@@ -29,6 +29,7 @@ EXAMPLES = {
     "bench store": ("bench store", "bench store --slides 200 --cases trident/float16 --out bench"),
     "bench loading": ("bench loading", "bench loading --cap 4096 --out bench"),
     "bench models": ("bench models", "bench models abmil transmil --device cuda --out bench"),
+    "bench coverage": ("bench coverage --patients 60", "bench coverage --methods wilson --out bench"),
     "bench extract": ("bench extract", "bench extract --side 40000 --json"),
     "ledger show": ("ledger show", "ledger show mine --workspace results"),
     "ledger list": ("ledger list --state failed", "ledger list --metric auroc"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from oceanpath.bags.augment.base import Category, Perturbation
+from oceanpath.bags.augment.base import Category, FeatureChange
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from oceanpath.bags.augment.bag import Patches, SourceBag
 
 
-class GaussianNoise(Perturbation):
+class GaussianNoise(FeatureChange):
     """Adds Gaussian noise in proportion to the standard deviation of each feature over the store.
 
     Each patch reads consecutive values of a fixed table of normal numbers, from a position of its own.
@@ -35,7 +35,7 @@ class GaussianNoise(Perturbation):
         return random.random(len(rows)), np.full(len(rows), self.share, np.float32)
 
     def apply(self, patches: Patches, values: Tensor, draws: Sequence[Tensor]) -> None:
-        """See `Perturbation.apply`."""
+        """See `FeatureChange.apply`."""
         from oceanpath.bags.augment.noise_table import noise_rows
 
         starts, sizes = draws

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xxhash
@@ -12,7 +12,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from oceanpath.bags.augment.bag import SourceBag, View
-from oceanpath.bags.augment.base import Selection
+from oceanpath.bags.augment.base import CoordTransform, Perturbation, Selection
 from oceanpath.bags.augment.geometry import random_rows
 from oceanpath.bags.augment.random_subsampling import RandomSubsampling
 from oceanpath.bags.augment.settings import AugmentSettings
@@ -28,6 +28,19 @@ def all_rows(bag: SourceBag, rows: NDArray[np.int64], random: Generator) -> NDAr
     return rows
 
 
+class Steps(NamedTuple):
+    """What is applied, in order."""
+
+    selections: list[Selection]
+    perturbations: list[tuple[str, Perturbation]]
+    transforms: list[CoordTransform]
+
+    @classmethod
+    def of(cls, settings: AugmentSettings) -> Steps:
+        """The augmentations that are on."""
+        return cls(settings.selections(), settings.perturbations(), settings.transforms())
+
+
 class Augmentor(ABC):
     """Makes the views of bags."""
 
@@ -38,6 +51,7 @@ class Augmentor(ABC):
         """
         self.left_out = settings.left_out(has_coords)
         self.settings, self.seed, self.count = settings.active(has_coords), seed, count
+        self.steps = Steps.of(self.settings)
 
     @abstractmethod
     def views(self, bag: SourceBag, epoch: int, limit: Limit = all_rows) -> tuple[View, ...]:
@@ -63,8 +77,8 @@ class DualViewAugmentor(Augmentor):
         return tuple(self._view(bag, self.random(bag, epoch, number), limit) for number in range(self.count))
 
     def _view(self, bag: SourceBag, random: Generator, limit: Limit) -> View:
-        rows = limit(bag, select(self.settings, bag, np.arange(bag.length), random), random)
-        return finish(self.settings, bag, rows, random)
+        rows = limit(bag, select(self.steps, bag, np.arange(bag.length), random), random)
+        return finish(self.steps, bag, rows, random)
 
 
 class MultiCropAugmentor(Augmentor):
@@ -83,7 +97,7 @@ class MultiCropAugmentor(Augmentor):
         self.global_views, self.crops, self.has_coords = global_views, crops, has_coords
         noise = self.settings.gaussian_noise
         louder = noise.model_copy(update={"share": noise.share * crops.local_noise})
-        self.local_settings = self.settings.model_copy(update={"gaussian_noise": louder})
+        self.local_steps = Steps.of(self.settings.model_copy(update={"gaussian_noise": louder}))
 
     def views(self, bag: SourceBag, epoch: int, limit: Limit = all_rows) -> tuple[View, ...]:
         """See `Augmentor.views`."""
@@ -98,10 +112,10 @@ class MultiCropAugmentor(Augmentor):
         random, is_global = self.random(bag, epoch, number), number < self.global_views
         area = self.crops.global_area if is_global else self.crops.local_area
         rows = crop_of(area, self.has_coords).select(bag, np.arange(bag.length), random)
-        settings = self.settings if is_global else self.local_settings
-        rows = limit(bag, select(settings, bag, rows, random, crop=False), random)
+        steps = self.steps if is_global else self.local_steps
+        rows = limit(bag, select(steps, bag, rows, random, crop=False), random)
         most = self.crops.global_patches if is_global else self.crops.local_patches
-        return finish(settings, bag, random_rows(rows, most, random), random)
+        return finish(steps, bag, random_rows(rows, most, random), random)
 
 
 def crop_of(area: tuple[float, float], has_coords: bool) -> Selection:
@@ -112,10 +126,10 @@ def crop_of(area: tuple[float, float], has_coords: bool) -> Selection:
 
 
 def select(
-    settings: AugmentSettings, bag: SourceBag, rows: NDArray[np.int64], random: Generator, crop: bool = True
+    steps: Steps, bag: SourceBag, rows: NDArray[np.int64], random: Generator, crop: bool = True
 ) -> NDArray[np.int64]:
     """The rows that the selections leave; of the crops, only the first that is drawn, or none."""
-    for selection in settings.selections():
+    for selection in steps.selections:
         if selection.is_crop and not crop:
             continue
         if random.random() < selection.probability:
@@ -124,15 +138,15 @@ def select(
     return rows
 
 
-def finish(settings: AugmentSettings, bag: SourceBag, rows: NDArray[np.int64], random: Generator) -> View:
+def finish(steps: Steps, bag: SourceBag, rows: NDArray[np.int64], random: Generator) -> View:
     """A view of the selected rows, with the random numbers of its perturbations and its new coordinates."""
     draws: dict[str, tuple[NDArray[Any], ...]] = {}
-    for name, perturbation in settings.perturbations():
+    for name, perturbation in steps.perturbations:
         drawn = perturbation.draw(bag, rows, random)
         applies = random.random() < perturbation.probability
         draws[name] = drawn if applies else tuple(np.zeros_like(array) for array in drawn)
     coords = None if bag.coords is None else bag.coords[rows]
-    for transform in settings.transforms():
+    for transform in steps.transforms:
         if coords is not None and random.random() < transform.probability:
             coords = transform.transform(coords, bag.spacing, random)
     return View(bag, rows, coords, draws)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from oceanpath.cli.bench import coverage as bench_coverage
 from oceanpath.cli.bench import extract as bench_extract
 from oceanpath.cli.bench import models as bench_models
 from oceanpath.cli.bench import store as bench_store
@@ -19,3 +20,4 @@ def _bench() -> None:
 bench_store.register(app)
 bench_models.register(app)
 bench_extract.register(app)
+bench_coverage.register(app)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from oceanpath.bags.augment.bag import Patches, SourceBag
+from oceanpath.bags.augment.bag import Patches, SourceBag, View
 from oceanpath.bags.augment.base import Perturbation
 from oceanpath.bags.augment.feature_dropout import FeatureDropout
 from oceanpath.bags.augment.gaussian_noise import GaussianNoise
@@ -44,11 +44,14 @@ def patches_of(bag: SourceBag, stored: Tensor, rows: np.ndarray = ROWS) -> Patch
     )
 
 
-def applied(one: Perturbation, bag: SourceBag, stored: Tensor, seed: int = 0) -> tuple[list[np.ndarray], Tensor]:
-    draws = one.draw(bag, ROWS, np.random.default_rng(seed))
-    values = stored[ROWS].clone()
-    one.apply(patches_of(bag, stored), values, [torch.from_numpy(array) for array in draws])
-    return list(draws), values
+def rendered(one: Perturbation, bag: SourceBag, stored: Tensor, draws: tuple[np.ndarray, ...]) -> Tensor:
+    view = View(bag, ROWS, bag.coords[ROWS], {"one": draws})
+    return render([("one", one)], patches_of(bag, stored), [view])
+
+
+def applied(one: Perturbation, bag: SourceBag, stored: Tensor) -> tuple[tuple[np.ndarray, ...], Tensor]:
+    draws = one.draw(bag, ROWS, np.random.default_rng(0))
+    return draws, rendered(one, bag, stored, draws)
 
 
 def test_smoothing_blends_with_the_mean_of_the_nearest(bag, stored) -> None:
@@ -68,6 +71,17 @@ def test_interpolation_moves_towards_one_of_the_nearest(bag, stored) -> None:
     assert set(ranks) == {0, 1, 2}
     assert t.max() <= 0.25
     assert t[t > 0].min() >= 0.05
+
+
+def test_interpolation_follows_smoothing(bag, stored) -> None:
+    smooth, move = LocalFeatureSmooth(k=4, share=1.0), SpatialFeatureInterpolation(share=1.0)
+    draws = {"a": smooth.draw(bag, ROWS, np.random.default_rng(0)), "b": move.draw(bag, ROWS, np.random.default_rng(1))}
+    values = render([("a", smooth), ("b", move)], patches_of(bag, stored), [View(bag, ROWS, None, draws)])
+    near = nearest_rows(bag.coords)[ROWS].astype(np.int64)
+    (alpha,), (t, ranks) = draws["a"], draws["b"]
+    smoothed = stored[ROWS].lerp(stored[near[:, :4]].mean(dim=1), torch.from_numpy(alpha).unsqueeze(1))
+    others = stored[near[np.arange(len(ROWS)), ranks]]
+    assert torch.allclose(values, smoothed.lerp(others, torch.from_numpy(t).unsqueeze(1)), atol=1e-5)
 
 
 def test_mixup_blends_with_the_mean_of_another_cell(bag, stored) -> None:
@@ -97,17 +111,16 @@ def test_noise_has_its_share_of_the_deviation_of_each_feature(bag) -> None:
 def test_dropout_removes_the_same_features_of_all_patches(bag, stored) -> None:
     (removed,), values = applied(FeatureDropout(rate=0.3), bag, stored)
     assert 0 < removed.sum() < 16
-    assert torch.equal(values == 0, torch.from_numpy(removed).expand(len(ROWS), 16))
-    assert torch.equal(values[:, ~removed[0]], stored[ROWS][:, ~removed[0]])
+    assert torch.equal(values == 0, torch.from_numpy(removed == 1).expand(len(ROWS), 16))
+    assert torch.equal(values[:, removed[0] == 0], stored[ROWS][:, removed[0] == 0])
 
 
 @pytest.mark.parametrize("name", [name for name, _ in AugmentSettings().perturbations()])
-def test_a_probability_of_zero_or_draws_of_zero_change_nothing(name: str, bag, stored) -> None:
+def test_draws_of_zero_change_nothing(name: str, bag, stored) -> None:
     one = getattr(AugmentSettings(), name)
-    draws = [torch.zeros_like(torch.from_numpy(array)) for array in one.draw(bag, ROWS, np.random.default_rng(0))]
-    values = stored[ROWS].clone()
-    one.apply(patches_of(bag, stored), values, draws)
-    assert torch.equal(values, stored[ROWS])
+    draws = tuple(np.zeros_like(array) for array in one.draw(bag, ROWS, np.random.default_rng(0)))
+    for dtype in (torch.float16, torch.bfloat16, torch.float32):
+        assert torch.equal(rendered(one, bag, stored.to(dtype), draws), stored.to(dtype)[ROWS])
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
@@ -120,11 +133,11 @@ def test_a_batch_of_views_equals_each_view_alone(dtype: torch.dtype, bag_of) -> 
         view = DualViewAugmentor(settings, 3, True).views(bag, 5)[0]
         own = patches_of(bag, stored[start : start + bag.length], view.rows)
         own = Patches(own.stored, own.rows, own.neighbours, own.views, torch.ones(16))
-        alone.append(render(settings, own, [view]))
+        alone.append(render(settings.perturbations(), own, [view]))
         views.append(view)
         parts.append((own.rows + start, own.neighbours + start, torch.full((len(view.rows),), len(parts))))
     rows, near, which = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
-    together = render(settings, Patches(stored, rows, near, which, torch.ones(16)), views)
+    together = render(settings.perturbations(), Patches(stored, rows, near, which, torch.ones(16)), views)
     assert together.dtype == dtype
     assert torch.allclose(together.float(), torch.cat(alone).float(), atol=1e-6 if dtype == torch.float32 else 2e-2)
     assert not torch.equal(together, stored[rows])
@@ -135,5 +148,5 @@ def test_stored_features_are_never_changed(bag) -> None:
         stored = torch.randn(N, 16).to(dtype)
         before = stored.clone()
         view = DualViewAugmentor(AugmentSettings(), 0, True).views(bag, 0)[0]
-        render(AugmentSettings(), patches_of(bag, stored, view.rows), [view])
+        render(AugmentSettings().perturbations(), patches_of(bag, stored, view.rows), [view])
         assert torch.equal(stored, before)
