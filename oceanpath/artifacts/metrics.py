@@ -1,23 +1,30 @@
 """Metrics: the results of an evaluation, as finite JSON.
 
-    metrics.json   {"scheme", "selected", and the keys of the task: {"classes"} for classification,
+    metrics.json   {"scheme", "selected", "repeats", and the keys of the task: {"classes"} for classification,
                     "level": {"slide": {metric: record}, "patient": {metric: record}},
                     "operating_point": null or {"rule", "thresholds", "slide": {metric: record}, "patient": {...}},
                     `"floor"`: {baseline: {metric: record}},
                     "versus_baseline": {baseline: record with "p" and "verdict"},
+                    "ensemble": null or {"models": {"fewest", "median", "most"}, "slide": {metric: record},
+                    "patient": {...}},
                     "folds": [{"fold", "n", "n_patients", metric: record, ...}],
                     "notes": [text], "cohort_flow": as in `oceanpath.artifacts.folds`, or null}
 
-A record is {"value", "low", "high", "n", "n_patients", "resamples", "redrawn"}: the number, its percentile interval
-over resampled patients, the numbers of rows and patients, the number of resamples, and how many of them were drawn
-again because a stratum (a class) was missing. low and high are null, with a "reason", where no interval exists. A
-number that is undefined is {"value": null, "reason": text}, never NaN. Where the evaluation is "selected" (its rows
+A record is {"value", "low", "high", "n", "n_patients", "resamples", "redrawn", "method"}: the number, its interval, the
+numbers of rows and patients, the number of resamples, how many of them were drawn again because a stratum (a class) was
+missing, and the method of the interval; a method in closed form uses no resamples. low and high are null, with a
+"reason" and without a method, where no interval exists. A number that is undefined is {"value": null, "reason": text},
+never NaN. Where the evaluation is "selected" (its rows
 also selected something), every record holds "selected": true as well.
 
 All levels and baselines hold the same metrics: those of the task (`oceanpath.tasks`). For classification these are
 auroc and auprc (macro one-vs-rest beyond two classes), auroc_within_folds (pairs of rows of the same fold only),
 balanced_accuracy, f1 (macro), mcc, kappa, accuracy, brier, ece (always without an interval); for two classes also
 sensitivity and specificity of the last class. Its baselines are mean_pool_lr, max_pool_lr, majority and bag_length.
+
+Where test sets are repeated ("repeats" > 1), metrics are means over the repeats, n counts different slides or patients,
+and decisions are counted over all repeats together (n counts them). "ensemble" then has the metrics of one prediction
+per slide: the mean of all models that did not see its patient; "models" counts these models per slide.
 
 `versus_baseline` is the main metric of the task (AUROC) of the model's slides minus that of each baseline with its
 paired interval, and a verdict from that interval alone: "worse" (below 0), "better" (above 0), "not_shown_better" (it
@@ -92,6 +99,8 @@ def _check(metrics: Mapping[str, Any], where: Path) -> None:
     }
     if (point := metrics["operating_point"]) is not None:
         records |= {f"operating_point.{a}.{b}": record for a in LEVELS for b, record in point[a].items()}
+    if (ensemble := metrics.get("ensemble")) is not None:
+        records |= {f"ensemble.{a}.{b}": record for a in LEVELS for b, record in ensemble[a].items()}
     for name, record in records.items():
         _check_record(record, name, where, selected)
 

@@ -12,7 +12,7 @@ from typing import Any
 from oceanpath.torchvision_import import import_torchvision
 
 with suppress(ModuleNotFoundError):
-    import_torchvision()  # Lightning imports it where it is installed, whether or not it can be
+    import_torchvision()  # Lightning imports it if it is installed, even if it cannot be loaded
 
 import lightning.pytorch as pl
 import torch

@@ -62,7 +62,7 @@ class BaseMIL(nn.Module, ABC):
         return self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> Self:
-        """As torch's; a frozen aggregator stays in eval mode."""
+        """As in torch, but a frozen aggregator remains in eval mode."""
         return super().train(mode and not self.frozen)
 
     @abstractmethod

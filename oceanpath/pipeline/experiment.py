@@ -182,8 +182,8 @@ def _unknown_tables(layer: Layer, catalog: Catalog) -> list[OceanPathError]:
 
 def _unknown_keys(own: Layer, known: list[str], table: str) -> list[OceanPathError]:
     """An error for each unknown key of a table."""
-    tops = {key.split(".")[0]: value for key, value in own.items()}
-    return [unknown("key", k, known, f"{value.origin} [{table}]") for k, value in tops.items() if k not in known]
+    top_level = {key.split(".")[0]: value for key, value in own.items()}
+    return [unknown("key", k, known, f"{value.origin} [{table}]") for k, value in top_level.items() if k not in known]
 
 
 def _shared(name: str, layer: Layer, table: Table) -> Settings:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+Ends = tuple[float, float] | str
+"""The two ends of an interval, or why there is none."""
 
 UNDEFINED = {
     "auroc": "the rows hold one class only",
@@ -21,6 +25,15 @@ NO_INTERVAL = {
 """Metric → why it has no interval, however many rows there are."""
 
 
+class ClosedInterval(NamedTuple):
+    """An interval that needs no resampling."""
+
+    method: str
+    """Name of the method, for readers."""
+    ends: Callable[[float], Ends]
+    """Confidence level → ends."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A number with its interval. `value` is None with a `reason` where it is undefined."""
@@ -36,11 +49,14 @@ class Estimate:
     """Resamples that lacked a class and were drawn again."""
     reason: str = ""
     """Why the value, or else its interval, does not exist."""
+    method: str = ""
+    """Name of the interval's method."""
 
     def record(self) -> dict[str, Any]:
-        """JSON values: value, low, high, n, n_patients, resamples, redrawn; or value null and a reason."""
+        """JSON values: value, low, high, n, n_patients, resamples, redrawn, method; or value null and a reason."""
         if self.value is None:
             return {"value": None, "reason": self.reason, "n": self.n, "n_patients": self.n_patients}
         fields = ("value", "low", "high", "n", "n_patients", "resamples", "redrawn")
         found = {name: getattr(self, name) for name in fields}
-        return found | ({"reason": self.reason} if self.reason else {})
+        texts = {"method": self.method, "reason": self.reason}
+        return found | {name: text for name, text in texts.items() if text}

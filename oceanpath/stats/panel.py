@@ -9,6 +9,7 @@ from oceanpath.stats.calibration import calibration_measure
 from oceanpath.stats.confusion import confusion_measure
 from oceanpath.stats.discrimination import Floats, check_rows, ranking_measure
 from oceanpath.stats.estimate import Estimate
+from oceanpath.stats.intervals.defaults import area_intervals, decision_intervals
 from oceanpath.stats.resample import Bootstrap, Resamples, bootstrap
 from oceanpath.stats.within_folds import within_fold_measure
 
@@ -38,7 +39,8 @@ def evaluate(
     ]
     if folds is not None:
         measures.append(within_fold_measure(labels, probs, folds))
-    return bootstrap(measures, drawn)
+    closed = area_intervals(labels, probs, drawn.numbers, folds)
+    return bootstrap(measures, drawn, closed | decision_intervals(labels, decide(probs), probs.shape[1], drawn.numbers))
 
 
 def evaluate_decisions(
@@ -50,7 +52,8 @@ def evaluate_decisions(
     confidence: float = 0.95,
 ) -> dict[str, Estimate]:
     """The metrics of the confusion table alone, for given decisions [n]."""
-    return bootstrap([confusion_measure(labels, decisions, n_classes)], drawn).estimates(confidence)
+    closed = decision_intervals(labels, decisions, n_classes, drawn.numbers)
+    return bootstrap([confusion_measure(labels, decisions, n_classes)], drawn, closed).estimates(confidence)
 
 
 def decide(probs: Floats) -> NDArray[np.int64]:

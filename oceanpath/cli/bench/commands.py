@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from oceanpath.cli.bench import batching as bench_batching
+from oceanpath.cli.bench import coverage as bench_coverage
 from oceanpath.cli.bench import extract as bench_extract
 from oceanpath.cli.bench import models as bench_models
 from oceanpath.cli.bench import ssl as bench_ssl
@@ -25,3 +26,4 @@ bench_extract.register(app)
 bench_batching.register(app)
 bench_ssl.register(app)
 bench_views.register(app)
+bench_coverage.register(app)

@@ -18,17 +18,6 @@ from oceanpath.models.base import BaseMIL
 
 
 @dataclass(frozen=True)
-class ViewRequest:
-    """The views of each bag that a method compares, in the order of `Method.loss`."""
-
-    global_views: int = 2
-    """Large random views; with `is_blocks` the context alone."""
-    local_views: int = 0
-    """Small random views or, with `is_blocks`, spatial blocks that the context lacks."""
-    is_blocks: bool = False
-
-
-@dataclass(frozen=True)
 class StepContext:
     """What a method knows about the current optimiser step."""
 
@@ -41,6 +30,8 @@ class StepContext:
     """Of random numbers that the loss needs; another one in each step."""
     patients: Tensor | None = None
     """[B] int64, the patient of each bag."""
+    global_views: int = 2
+    """Number of global views, which come before the local ones; of crops."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +55,15 @@ class Branch(nn.Module):
 
     def forward(self, view: Batch) -> Tensor:
         """Projections [B, P] of a view."""
-        projections: Tensor = self.head(self.aggregator.forward_packed(view)[0])
+        projections: Tensor = self.head(embed(self.aggregator, view))
         return projections
+
+
+def embed(aggregator: BaseMIL, view: Batch) -> Tensor:
+    """Slide embeddings [B, E], computed with padding where the batching strategy asks for it."""
+    if view.padded_to is None:
+        return aggregator.forward_packed(view)[0]
+    return aggregator.forward_features(*view.padded())[0]
 
 
 class Method(nn.Module, ABC):
@@ -74,9 +72,12 @@ class Method(nn.Module, ABC):
     selects_by: ClassVar[Literal["loss", "lidar"]] = "loss"
     """How the best step is chosen on validation views: the lowest loss or, where a teacher changes the meaning of the
     loss, the highest LiDAR."""
+    kinds: ClassVar[tuple[str, ...]] = ("independent",)
+    """Kinds of views that `loss` takes, the preferred one first; see `oceanpath.bags.batching.kinds`."""
+    count: ClassVar[int] = 2
+    """Number of independent views per bag."""
     least_bags: ClassVar[int] = 2
     """Minimum number of bags per batch."""
-    needs_labels: ClassVar[bool] = False
 
     def __init__(self, aggregator: BaseMIL, head: nn.Module) -> None:
         super().__init__()
@@ -88,13 +89,13 @@ class Method(nn.Module, ABC):
         return self.student.aggregator
 
     @property
-    def views(self) -> ViewRequest:
-        """The views that `loss` takes."""
-        return ViewRequest()
+    def encoder(self) -> BaseMIL:
+        """The aggregator that is published and monitored: the student's, unless a method uses its teacher's."""
+        return self.aggregator
 
     @abstractmethod
     def loss(self, views: Sequence[Batch], context: StepContext) -> Loss:
-        """The loss of a batch: one `Batch` per requested view, all of the same bags in the same order."""
+        """The loss of a batch: one `Batch` per view, all of the same bags in the same order."""
 
     def project(self, embeddings: Tensor) -> Tensor:
         """What the loss compares, [B, P], from slide embeddings [B, E]; the collapse check reads both."""

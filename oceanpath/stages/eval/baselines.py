@@ -39,7 +39,7 @@ def predict_baselines(rows: ReportedRows, inputs: Inputs, progress: Progress) ->
     row_of = {name: i for i, name in enumerate(ids)}
     values = {name: np.zeros_like(rows.values) for name in task.baselines}
     fitted = []
-    for number in range(rows.results["folds"]):
+    for number in np.unique(rows.folds).tolist():  # the models of an ensemble share their test slides
         slides, targets = fitting_rows(rows, split, number)
         at, tested = [row_of[name] for name in slides], np.flatnonzero(rows.folds == number)
         to = [row_of[name] for name in rows.frame["slide_id"].iloc[tested]]

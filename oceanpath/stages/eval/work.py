@@ -71,7 +71,7 @@ _ENDS = {"": "value", "_low": "low", "_high": "high"}
 
 
 def format_record(record: Mapping[str, Any]) -> str:
-    """A record as text: ``0.912 (0.880 to 0.941)``, or why there is no number or no interval."""
+    """A record as text: ``0.912 (0.880 to 0.941)``, or the reason why there is no number or no interval."""
     if record["value"] is None:
         return f"undefined ({record['reason']})"
     if record["low"] is None:

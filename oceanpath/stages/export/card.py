@@ -64,7 +64,7 @@ def _what(facts: BundleFacts) -> str:
     per_class = ", ".join(f"{count} {name}" for name, count in cohort.slides_per_class.items())
     rows = [
         ("Task", f"slide-level classification, {len(facts.classes)} classes: {', '.join(facts.classes)}"),
-        ("Model", f"mean of {len(facts.members)} members ({facts.model['name']})"),
+        ("Model", f"{_ensemble(len(facts.members))} ({facts.model['name']})"),
         (
             "Input",
             f"features of one slide, [N, {contract.feature_dim}], one row per patch, rounded to {contract.dtype}",
@@ -137,6 +137,10 @@ def _other_device(facts: BundleFacts) -> str:
         f"{stored.elsewhere} of them were originally computed on another device, with differences of up to "
         f"{stored.elsewhere_difference:.1e} from this CPU; for these the files were compared with PyTorch on the CPU. "
     )
+
+
+def _ensemble(members: int) -> str:
+    return "single model" if members == 1 else f"mean of {members} members"
 
 
 def _cap(contract: Contract) -> str:

@@ -12,6 +12,7 @@ import xxhash
 
 from oceanpath.artifacts import folds, predictions
 from oceanpath.artifacts.gather import link_tree
+from oceanpath.artifacts.tested_slides import is_plain, read_plan
 from oceanpath.pipeline.stage import Inputs, Part, Progress, Summary
 from oceanpath.stages.train.settings import TrainSettings
 from oceanpath.tasks.base import Task
@@ -61,6 +62,8 @@ def run(settings: TrainSettings, inputs: Inputs, out: Path, progress: Progress) 
         "scheme": splits["scheme"],
         "selected": False,  # no test row was used for selection: fit_fold rejects folds without val rows
     }
+    if not is_plain(read_plan(splits)):
+        results["plan"] = splits["plan"]
     predictions.write_cv_results(results, out)
     return _summary(per_fold, sum(map(len, tests)))
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 from sklearn import metrics as sk
 
 Values = dict[str, float]
@@ -114,3 +116,87 @@ def drawn(table: Table, count: int, seed: int) -> tuple[list[np.ndarray], int]:
         for i, rows in zip(lacking, draw(len(lacking)), strict=True):
             resamples[i] = rows
     return resamples, again
+
+
+Interval = tuple[float, float] | None
+
+
+def closed(table: Table, decisions: np.ndarray, confidence: float) -> dict[str, Interval]:
+    """Intervals without resampling, by plain loops: metric -> (low, high) or None."""
+    found = {"auroc": logit_delong(table, confidence, {1: range(len(table.y))})}
+    folds = {k: np.flatnonzero(table.fold == k) for k in sorted(set(table.fold.tolist()))}
+    found["auroc_within_folds"] = logit_delong(table, confidence, folds)
+    right = decisions == table.y
+    found["accuracy"] = wilson(right, table.patient, confidence)
+    if table.p.shape[1] == 2:
+        found["sensitivity"] = wilson(right[table.y == 1], table.patient[table.y == 1], confidence)
+        found["specificity"] = wilson(right[table.y == 0], table.patient[table.y == 0], confidence)
+    return found
+
+
+def logit_delong(table: Table, confidence: float, groups: Mapping[int, Sequence[int]]) -> Interval:
+    """Mean over the judged classes of the area over pairs of the same group; every pair is counted one by one."""
+    n, judged = len(table.y), table.judged()
+    influence, leverage, area = np.zeros(n), np.zeros(n), 0.0
+    for c in judged:
+        counts = {k: [np.sum(table.y[list(r)] == c), np.sum(table.y[list(r)] != c)] for k, r in groups.items()}
+        pairs = sum(up * down for up, down in counts.values())
+        for k, rows in groups.items():
+            up, down = ([i for i in rows if (table.y[i] == c) == is_up] for is_up in (True, False))
+            if not up or not down:
+                continue
+            wins = np.array(
+                [[(table.p[i, c] > table.p[j, c]) + 0.5 * (table.p[i, c] == table.p[j, c]) for j in down] for i in up]
+            )
+            weight = counts[k][0] * counts[k][1] / pairs / len(judged)
+            area += weight * wins.mean()
+            for place, i in enumerate(up):
+                influence[i] += weight * (wins[place].mean() - wins.mean()) / len(up)
+                leverage[i] += weight / len(up)
+            for place, j in enumerate(down):
+                influence[j] += weight * (wins[:, place].mean() - wins.mean()) / len(down)
+                leverage[j] += weight / len(down)
+    parts, dofs, steps = [], [], []
+    for c in sorted(set(table.y.tolist())):
+        own = table.y == c
+        centred = influence[own] - influence[own].mean()
+        names = sorted(set(table.patient[own]))
+        if len(names) < 4:
+            return None
+        summed = [centred[table.patient[own] == name].sum() for name in names]
+        levers = [leverage[own][table.patient[own] == name].sum() for name in names]
+        square = sum(value**2 for value in summed)
+        separate, together = np.sum(leverage[own] ** 2), sum(value**2 for value in levers)
+        most = together / separate
+        effect = most if square < 1e-15 else min(max(1, square / np.sum(centred**2)), most)
+        steps.append(separate * math.sqrt(effect * most) / leverage[own].sum())
+        extra = 0.08 * (area - 0.5) ** 2 * steps[-1] ** 2
+        parts.append(square * len(names) / (len(names) - 1) + extra)
+        dofs.append(len(names) - 1)
+    if (total := sum(parts)) <= 0:
+        return None
+    centre = area + 0.125 * (0.5 - area) * sum(steps)
+    freedom = total**2 / sum(part**2 / dof for part, dof in zip(parts, dofs, strict=True))
+    half = stats.t.ppf((1 + confidence) / 2, freedom) * math.sqrt(total) / (centre * (1 - centre))
+    middle = math.log(centre / (1 - centre))
+    low, high = (1 / (1 + math.exp(-(middle + side))) for side in (-half, half))
+    return min(low, area), max(high, area)
+
+
+def wilson(hits: np.ndarray, patients: np.ndarray, confidence: float) -> Interval:
+    names = sorted(set(patients))
+    if len(names) < 5:
+        return None
+    share, n = hits.mean(), len(hits)
+    sizes = [np.sum(patients == name) for name in names]
+    most = sum(size**2 for size in sizes) / n
+    sums = [np.sum(hits[patients == name] - share) for name in names]
+    if share in (0, 1):
+        effect = most
+    else:
+        between = sum(value**2 for value in sums) * len(names) / (len(names) - 1)
+        effect = min(max(1, between / (n * share * (1 - share))), most)
+    k = stats.t.ppf((1 + confidence) / 2, len(names) - 1) ** 2 * effect / n
+    half = math.sqrt(k * share * (1 - share) + k**2 / 4) / (1 + k)
+    centre = (share + k / 2) / (1 + k)
+    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))

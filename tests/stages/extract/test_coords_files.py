@@ -103,7 +103,7 @@ def test_slides_without_coordinates_are_named_before_any_is_read(slides: Path, t
 
 
 def test_coordinates_are_refused_for_trident(slides: Path) -> None:
-    with pytest.raises(ValidationError, match="coords is for backend"):
+    with pytest.raises(ValidationError, match="coords requires backend"):
         settings(slides, backend="trident")
 
 

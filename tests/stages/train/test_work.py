@@ -162,7 +162,7 @@ def test_val_rows_of_one_class_choose_by_loss_and_give_no_threshold(inputs: Inpu
     assert facts["threshold"] is None
     assert facts["threshold_reason"] == "the rows hold one class only"
     assert facts["val_auroc"] is None
-    with pytest.raises(StageError, match=r"hold one class only.*val_auroc.*train\.monitor=val_loss"):
+    with pytest.raises(StageError, match=r"contain only one class.*val_auroc.*train\.monitor=val_loss"):
         part_of(QUICK.model_copy(update={"monitor": "val_auroc"}), inputs, 0, tmp_path / "auroc")
 
 
@@ -208,7 +208,7 @@ def test_a_class_without_training_rows_is_an_error(inputs: Inputs, tmp_path: Pat
 
 def test_a_label_that_is_no_class_is_an_error(inputs: Inputs, tmp_path: Path) -> None:
     rewrite(inputs, 0, {slides(inputs, 0, "train")[0]: {"label": "maybe"}})
-    with pytest.raises(ArtifactError, match=r"fold 0: a label is no class of the model.*got \['maybe'\]"):
+    with pytest.raises(ArtifactError, match=r"fold 0: a label is not a class of the model.*got \['maybe'\]"):
         part_of(QUICK, inputs, 0, tmp_path / "out")
 
 
