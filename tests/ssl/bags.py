@@ -16,8 +16,8 @@ SMALL = {
     "vicreg": {"hidden": 32, "out": 16},
     "simclr": {"hidden": 32, "out": 16},
     "byol": {"hidden": 32, "out": 16},
-    "dino": {"hidden": 32, "out": 16, "prototypes": 32},
-    "jepa": {"hidden": 32},
+    "dino": {"hidden": 32, "out": 16, "prototypes": 32, "local_views": 2},
+    "jepa": {"hidden": 32, "blocks": 2},
     "lejepa": {"hidden": 32, "out": 8, "directions": 64},
     "visreg": {"hidden": 32, "out": 8, "directions": 64},
     "supervised": {},
@@ -42,13 +42,13 @@ def bags(count: int, seed: int, lengths: int = 6, coords: bool = True) -> Batch:
     features = (means + 0.5 * torch.randn(count, lengths, DIM, generator=random)).flatten(0, 1)
     places = torch.randint(0, 10_000, (count * lengths, 2), generator=random, dtype=torch.int32)
     labels = torch.arange(count) % 2
-    boxes = torch.rand(count, 4, generator=random) if coords else None
-    return Batch(features, torch.arange(count + 1) * lengths, places if coords else None, labels, boxes=boxes)
+    return Batch(features, torch.arange(count + 1) * lengths, places if coords else None, labels)
 
 
 def views_of(method: Method, seed: int, count: int = 8, **keys: object) -> tuple[Batch, ...]:
-    """Views of the preferred kind of a method, of the same bags: 2 global and 2 local crops, or 2 target blocks."""
-    number = {"independent": method.count, "multi_crop": 4, "blocks": 3}[method.kinds[0]]
+    """The views that a method requests, of the same bags."""
+    request = method.views
+    number = request.global_views + request.local_views
     return tuple(bags(count, 1000 * seed + view, **keys) for view in range(number))  # type: ignore[arg-type]  # keys of `bags`
 
 

@@ -18,6 +18,17 @@ from oceanpath.models.base import BaseMIL
 
 
 @dataclass(frozen=True)
+class ViewRequest:
+    """The views of each bag that a method compares, in the order of `Method.loss`."""
+
+    global_views: int = 2
+    """Large random views; with `is_blocks` the context alone."""
+    local_views: int = 0
+    """Small random views or, with `is_blocks`, spatial blocks that the context lacks."""
+    is_blocks: bool = False
+
+
+@dataclass(frozen=True)
 class StepContext:
     """What a method knows about the current optimiser step."""
 
@@ -30,8 +41,6 @@ class StepContext:
     """Of random numbers that the loss needs; another one in each step."""
     patients: Tensor | None = None
     """[B] int64, the patient of each bag."""
-    global_views: int = 2
-    """Number of global views, which come before the local ones; of crops."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +81,6 @@ class Method(nn.Module, ABC):
     selects_by: ClassVar[Literal["loss", "lidar"]] = "loss"
     """How the best step is chosen on validation views: the lowest loss or, where a teacher changes the meaning of the
     loss, the highest LiDAR."""
-    kinds: ClassVar[tuple[str, ...]] = ("independent",)
-    """Kinds of views that `loss` takes, the preferred one first; see `oceanpath.bags.batching.kinds`."""
-    count: ClassVar[int] = 2
-    """Number of independent views per bag."""
     least_bags: ClassVar[int] = 2
     """Minimum number of bags per batch."""
 
@@ -93,9 +98,14 @@ class Method(nn.Module, ABC):
         """The aggregator that is published and monitored: the student's, unless a method uses its teacher's."""
         return self.aggregator
 
+    @property
+    def views(self) -> ViewRequest:
+        """The views that `loss` takes."""
+        return ViewRequest()
+
     @abstractmethod
     def loss(self, views: Sequence[Batch], context: StepContext) -> Loss:
-        """The loss of a batch: one `Batch` per view, all of the same bags in the same order."""
+        """The loss of a batch: one `Batch` per requested view, all of the same bags in the same order."""
 
     def project(self, embeddings: Tensor) -> Tensor:
         """What the loss compares, [B, P], from slide embeddings [B, E]; the collapse check reads both."""

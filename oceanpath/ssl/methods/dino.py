@@ -1,6 +1,6 @@
 """DINO with multi-crop: see `oceanpath.ssl.losses.dino`.
 
-With crops, the student sees all views, the teacher the global ones. As in the paper, section 3.2 and appendix: the centre is
+The student sees all views, the teacher the global ones. As in the paper, section 3.2 and appendix: the centre is
 updated once per optimiser step, the teacher's temperature rises linearly, and the prototypes rest in the first epoch.
 The projector has three layers and a bottleneck of 256.
 """
@@ -17,7 +17,7 @@ from oceanpath.bags.batch import Batch
 from oceanpath.models.base import BaseMIL
 from oceanpath.ssl.heads import Prototypes
 from oceanpath.ssl.losses.dino import cross_view_entropy, moved_centre
-from oceanpath.ssl.methods.base import Loss, Method, StepContext
+from oceanpath.ssl.methods.base import Loss, Method, StepContext, ViewRequest
 from oceanpath.ssl.methods.settings import DINOSettings
 from oceanpath.ssl.teacher import Teacher, momentum_at
 
@@ -25,7 +25,6 @@ from oceanpath.ssl.teacher import Teacher, momentum_at
 class DINO(Method):
     """Two global views and several local ones."""
 
-    kinds = ("multi_crop", "independent")
     selects_by = "lidar"
     least_bags = 1
     centre: Tensor
@@ -44,10 +43,15 @@ class DINO(Method):
         """The teacher's aggregator, as in the paper."""
         return self.teacher.module.aggregator
 
+    @property
+    def views(self) -> ViewRequest:
+        """See `Method.views`."""
+        return ViewRequest(global_views=2, local_views=self.settings.local_views)
+
     def loss(self, views: Sequence[Batch], context: StepContext) -> Loss:
         """See `Method.loss`."""
         with torch.no_grad():
-            teacher = torch.stack([self.teacher.module(view) for view in views[: context.global_views]])
+            teacher = torch.stack([self.teacher.module(view) for view in views[:2]])
         student = torch.stack([self.student(view) for view in views])
         if self.training:
             self._scores.append(teacher.float().mean(dim=(0, 1)))

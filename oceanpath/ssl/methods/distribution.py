@@ -19,18 +19,21 @@ from oceanpath.ssl.heads import perceptron
 from oceanpath.ssl.losses.projections import distance_to_centroid, random_directions
 from oceanpath.ssl.losses.sigreg import sigreg
 from oceanpath.ssl.losses.visreg import visreg
-from oceanpath.ssl.methods.base import Loss, Method, StepContext
+from oceanpath.ssl.methods.base import Loss, Method, StepContext, ViewRequest
 from oceanpath.ssl.methods.settings import LeJEPASettings, VISRegSettings
 
 
 class DistributionMethod(Method):
     """Two global views and several local ones."""
 
-    kinds = ("multi_crop", "independent")
-
     def __init__(self, settings: LeJEPASettings | VISRegSettings, aggregator: BaseMIL, _: int) -> None:
         super().__init__(aggregator, perceptron(aggregator.embed_dim, settings.hidden, settings.out, layers=3))
         self.settings = settings
+
+    @property
+    def views(self) -> ViewRequest:
+        """See `Method.views`."""
+        return ViewRequest(global_views=2, local_views=self.settings.local_views)
 
     @abstractmethod
     def regularisation(self, z: Tensor, directions: Tensor) -> Tensor:
@@ -40,7 +43,7 @@ class DistributionMethod(Method):
         """See `Method.loss`."""
         z = torch.stack([self.student(view) for view in views])
         directions = random_directions(self.settings.out, self.settings.directions, context.seed)
-        invariance = distance_to_centroid(z, context.global_views)
+        invariance = distance_to_centroid(z, self.views.global_views)
         regularisation = torch.stack([self.regularisation(view, directions) for view in z]).mean()
         value = (1.0 - self.settings.weight) * invariance + self.settings.weight * regularisation
         return Loss(value, {"invariance": invariance, "regularisation": regularisation})

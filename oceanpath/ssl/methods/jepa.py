@@ -15,21 +15,20 @@ from torch import Tensor, nn
 
 from oceanpath.bags.batch import Batch
 from oceanpath.models.base import BaseMIL
-from oceanpath.ssl.fourier import fourier_features
+from oceanpath.ssl.block_positions import block_positions, fourier_features
 from oceanpath.ssl.heads import perceptron
 from oceanpath.ssl.losses.latent_regression import latent_regression
-from oceanpath.ssl.methods.base import Loss, Method, StepContext, embed
+from oceanpath.ssl.methods.base import Loss, Method, StepContext, ViewRequest, embed
 from oceanpath.ssl.methods.settings import JEPASettings
 from oceanpath.ssl.teacher import Teacher, momentum_at
 
 POSITION = 4
-"""Numbers that describe a block: left, top, right and bottom."""
+"""Numbers that describe a block: centre and extent in two dimensions."""
 
 
 class JEPA(Method):
     """A context and several target blocks."""
 
-    kinds = ("blocks",)
     selects_by = "lidar"
     least_bags = 1
 
@@ -45,11 +44,16 @@ class JEPA(Method):
         """The teacher's aggregator, as in the paper."""
         return self.teacher.module
 
+    @property
+    def views(self) -> ViewRequest:
+        """See `Method.views`."""
+        return ViewRequest(global_views=1, local_views=self.settings.blocks, is_blocks=True)
+
     def loss(self, views: Sequence[Batch], context: StepContext) -> Loss:  # noqa: ARG002  # the same in all steps
         """See `Method.loss`."""
         rest, *blocks = views
         targets = self.targets(blocks)
-        positions = fourier_features(block_positions(blocks), self.settings.bands)
+        positions = fourier_features(block_positions(rest, blocks), self.settings.bands)
         embeddings = self.student(rest).unsqueeze(0).expand(len(blocks), -1, -1)
         predictions = self.predictor(torch.cat([embeddings, positions.to(embeddings.dtype)], dim=-1))
         return Loss(latent_regression(predictions.flatten(0, 1), targets.flatten(0, 1), self.settings.beta))
@@ -62,12 +66,3 @@ class JEPA(Method):
     def after_update(self, context: StepContext) -> None:
         """Move the teacher."""
         self.teacher.follow(self.aggregator, momentum_at(context.number, context.total, self.settings.ema))
-
-
-def block_positions(blocks: Sequence[Batch]) -> Tensor:
-    """Edges of each block relative to the tissue of its slide, [M, B, 4] in 0 … 1; zeros without coordinates."""
-    return torch.stack([_edges(block) for block in blocks])
-
-
-def _edges(block: Batch) -> Tensor:
-    return block.features.new_zeros(len(block), POSITION) if block.boxes is None else block.boxes

@@ -1,5 +1,6 @@
 """The `[pretrain.method]` table: one settings class per method. No torch."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -10,7 +11,7 @@ from oceanpath.settings import Settings
 class MethodSettings(Settings):
     """Keys of every method."""
 
-    default_batching: ClassVar[dict[str, Any]] = {"name": "subsample_fixed_n"}
+    default_batching: ClassVar[Mapping[str, Any]] = {"name": "subsample_fixed_n"}
     """Batching strategy, unless another is set."""
     name: str
     """Method of pretraining."""
@@ -59,10 +60,12 @@ class BYOLSettings(_WithTeacher):
 class DINOSettings(_WithTeacher):
     """The student assigns each view to the prototypes that the teacher chose for another view (Caron et al. 2021)."""
 
-    default_batching = {"name": "multi_crop"}
+    default_batching: ClassVar[Mapping[str, Any]] = {"name": "multi_crop"}
     name: Literal["dino"] = "dino"
     prototypes: int = Field(4096, ge=2)
     """Number of prototypes; more than 8192 do not converge on small cohorts."""
+    local_views: int = Field(6, ge=0)
+    """Number of small views next to the two global ones."""
     student_temperature: float = Field(0.1, gt=0)
     """Temperature of the student's assignments."""
     teacher_temperature: float = Field(0.07, gt=0)
@@ -80,8 +83,10 @@ class DINOSettings(_WithTeacher):
 class JEPASettings(MethodSettings):
     """A predictor maps the rest of a slide and a position to the teacher's embedding of the block there (I-JEPA)."""
 
-    default_batching = {"name": "token_budget", "budget": 32_768}
+    default_batching: ClassVar[Mapping[str, Any]] = {"name": "token_budget", "budget": 32_768}
     name: Literal["jepa"] = "jepa"
+    blocks: int = Field(4, ge=1)
+    """Number of target blocks per slide."""
     hidden: int = Field(1024, ge=1)
     """Width of the hidden layers of the predictor."""
     bands: int = Field(4, ge=1)
@@ -93,12 +98,14 @@ class JEPASettings(MethodSettings):
 
 
 class _Distribution(_Projected):
-    default_batching = {"name": "multi_crop", "local_views": 2}
+    default_batching: ClassVar[Mapping[str, Any]] = {"name": "multi_crop"}
     out: int = Field(64, ge=2)
     weight: float = Field(0.05, ge=0, lt=1)
     """Weight of the distribution term; the distance of the views to their centroid has the rest."""
     directions: int = Field(256, ge=1)
     """Number of random directions per step."""
+    local_views: int = Field(2, ge=0)
+    """Number of small views next to the two global ones."""
 
 
 class LeJEPASettings(_Distribution):

@@ -9,19 +9,23 @@ from torch import nn
 
 from oceanpath.bags.batch import Batch
 from oceanpath.models.base import BaseMIL
-from oceanpath.ssl.methods.base import Loss, Method, StepContext
+from oceanpath.ssl.methods.base import Loss, Method, StepContext, ViewRequest
 from oceanpath.ssl.methods.settings import SupervisedSettings
 
 
 class Supervised(Method):
     """One view; the labels of its bags."""
 
-    count = 1
     least_bags = 1
 
     def __init__(self, settings: SupervisedSettings, aggregator: BaseMIL, classes: int) -> None:
         super().__init__(aggregator, nn.Linear(aggregator.embed_dim, classes))
         self.smoothing = settings.label_smoothing
+
+    @property
+    def views(self) -> ViewRequest:
+        """See `Method.views`."""
+        return ViewRequest(global_views=1)
 
     def loss(self, views: Sequence[Batch], context: StepContext) -> Loss:  # noqa: ARG002  # the same in all steps
         """See `Method.loss`."""

@@ -43,8 +43,6 @@ class Slides:
     loader: ViewLoader
     patients: list[int]
     """Patient of each position, as a number."""
-    global_views: int
-    """See `StepContext.global_views`."""
 
     def patients_of(self, draws: Sequence[Draw], device: torch.device) -> Tensor:
         """[B] int64."""
@@ -97,7 +95,7 @@ class Evaluator:
         batches, losses = list(loader.batches), list[float]()
         for draws, views in zip(batches, loader.ahead(batches), strict=True):
             patients = self.slides.patients_of(draws, self.device)
-            context = StepContext(total, total, patients=patients, global_views=self.slides.global_views)
+            context = StepContext(total, total, patients=patients)
             loss = method.loss([view.to(self.device) for view in views], context)
             losses.append(float(loss.value) * len(draws))
         return sum(losses) / sum(map(len, batches))

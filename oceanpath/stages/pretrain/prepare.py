@@ -8,13 +8,13 @@ from pathlib import Path
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.augment.random_subsampling import RandomSubsampling
 from oceanpath.bags.augment.settings import AugmentSettings
-from oceanpath.bags.batching.kinds import kind_of_views
-from oceanpath.bags.batching.multi_crop import MultiCrop
+from oceanpath.bags.batching.kinds import refusal
 from oceanpath.bags.batching.subsample_fixed_n import SubsampleFixedN
 from oceanpath.bags.dataset import BagDataset
 from oceanpath.bags.deviation import feature_deviation
 from oceanpath.bags.neighbour_table import neighbour_table
 from oceanpath.bags.view_loader import StoreFacts, ViewLoader, ViewSettings
+from oceanpath.errors import ExperimentError
 from oceanpath.fit.device import pick_device
 from oceanpath.fit.seeds import derive, seed_torch
 from oceanpath.models.registry import build_aggregator
@@ -46,9 +46,13 @@ def prepare_training(
     method = build_method(settings.method, aggregator, classes).to(device)
     train, val = (_dataset(store, cohort, ids) for ids in (cohort.manifest.train_ids, cohort.manifest.val_ids))
     facts = StoreFacts(feature_deviation(store, train.numbers, seed), neighbour_table(store, tables, note))
+    readers = max(1, settings.workers)
     slides, validation = (
-        _slides(settings, method, dataset, facts, cohort, derive(seed, purpose))
-        for dataset, purpose in ((train, "rows"), (val, "val"))
+        Slides(ViewLoader(dataset, _views(settings, method, store, derive(seed, purpose)), facts, readers), patients)
+        for dataset, purpose, patients in (
+            (train, "rows", _patients(cohort, cohort.manifest.train_ids)),
+            (val, "val", _patients(cohort, cohort.manifest.val_ids)),
+        )
     )
     pairs = monitored_pairs(val, facts, settings.monitor_slides, derive(seed, "monitor"))
     plan = StepPlan(slides.loader.batches, settings.accumulate, settings.epochs, settings.max_steps)
@@ -65,25 +69,20 @@ def monitored_pairs(val: BagDataset, facts: StoreFacts, limit: int, seed: int) -
     return ViewLoader(BagDataset(val.store, val.numbers[:limit]), settings, facts)
 
 
-def _slides(
-    settings: PretrainSettings,
-    method: Method,
-    dataset: BagDataset,
-    facts: StoreFacts,
-    cohort: PretrainCohort,
-    seed: int,
-) -> Slides:
-    batching = settings.view_batching()
-    kind = kind_of_views(settings.method.name, method.kinds, batching, dataset.store.has_coords)
-    views = ViewSettings(
-        batching, settings.augment, settings.batch_size, seed, kind, method.count, min_batch=method.least_bags
-    )
+def _views(settings: PretrainSettings, method: Method, store: Store, seed: int) -> ViewSettings:
+    """How the views of a method are drawn. Raises: ExperimentError: the batching strategy does not make them."""
+    batching, wanted = settings.view_batching(), method.views
+    if reason := refusal(settings.method.name, wanted.is_blocks, batching, store.has_coords):
+        do = f"Use {settings.method.default_batching['name']}."
+        raise ExperimentError(reason, where="[pretrain] batching", do=do)
+    counts = wanted.global_views, wanted.local_views, wanted.is_blocks
+    return ViewSettings(batching, settings.augment, settings.batch_size, seed, *counts, min_batch=method.least_bags)
+
+
+def _patients(cohort: PretrainCohort, ids: list[str]) -> list[int]:
+    """The patient of each slide as a number."""
     number_of = {name: k for k, name in enumerate(sorted(set(cohort.manifest.patients.values())))}
-    ids = [dataset.store.slide_id(number) for number in dataset.numbers]
-    patients = [number_of[cohort.manifest.patients[name]] for name in ids]
-    is_crops = kind == "multi_crop" and isinstance(batching, MultiCrop)
-    loader = ViewLoader(dataset, views, facts, max(1, settings.workers))
-    return Slides(loader, patients, batching.global_views if is_crops else method.count)  # type: ignore[attr-defined]  # of `MultiCrop`
+    return [number_of[cohort.manifest.patients[name]] for name in ids]
 
 
 def _dataset(store: Store, cohort: PretrainCohort, ids: list[str]) -> BagDataset:

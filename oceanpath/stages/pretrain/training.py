@@ -116,8 +116,7 @@ class Training:
         """One optimiser step on the next views; skipped if its loss or gradient is not finite."""
         self.method.train()
         self.optimizer.zero_grad()
-        seed, views_kept = derive(self.seed, "step", step.number), self.data.slides.global_views
-        context = StepContext(step.number, self.data.plan.total, step.epoch, seed, global_views=views_kept)
+        context = StepContext(step.number, self.data.plan.total, step.epoch, derive(self.seed, "step", step.number))
         self.method.begin_step(context)
         shares = [len(batch) / sum(map(len, step.batches)) for batch in step.batches]
         numbers = []

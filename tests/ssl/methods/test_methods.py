@@ -9,13 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from oceanpath.bags.batch import Batch
+from oceanpath.ssl.block_positions import block_positions
 from oceanpath.ssl.methods.base import Method, StepContext, embed
 from oceanpath.ssl.methods.dino import DINO
 from oceanpath.ssl.methods.jepa import JEPA
 from oceanpath.ssl.methods.registry import METHODS, parse_method
 from oceanpath.ssl.teacher import Teacher, momentum_at
 
-from ..bags import SMALL, bags, small_aggregator, small_method, train, views_of
+from ..bags import DIM, SMALL, bags, small_aggregator, small_method, train, views_of
 
 WITH_TEACHER = ("byol", "dino", "jepa")
 
@@ -88,7 +90,7 @@ def test_the_momentum_rises_to_one_over_the_true_number_of_steps() -> None:
 
 
 def test_dino_updates_its_centre_once_per_step_by_all_batches() -> None:
-    method = small_method("dino", centre_momentum=0.8)
+    method = small_method("dino", centre_momentum=0.8, local_views=0)
     assert isinstance(method, DINO)
     method.train()
     context = StepContext(0, 100)
@@ -97,7 +99,7 @@ def test_dino_updates_its_centre_once_per_step_by_all_batches() -> None:
     for views in batches:
         method.loss(views, context)
     with torch.no_grad():
-        scores = torch.cat([method.teacher.module(view) for views in batches for view in views[:2]])
+        scores = torch.cat([method.teacher.module(view) for views in batches for view in views])
     assert not method.centre.any()
     method.after_update(context)
     torch.testing.assert_close(method.centre, 0.2 * scores.mean(dim=0))
@@ -117,14 +119,14 @@ def test_dino_warms_up_its_temperature_and_freezes_its_prototypes_in_the_first_e
 
 
 def test_dino_s_scores_are_cosines_and_local_views_are_seen_by_the_student_alone() -> None:
-    method = small_method("dino")
+    method = small_method("dino", local_views=4)
     assert isinstance(method, DINO)
     scores = method.student(bags(8, 0))
     assert scores.abs().max() <= 1.0 + 1e-6
     seen: list[int] = []
     method.teacher.module.register_forward_hook(lambda *_: seen.append(1))
     method.loss(views_of(method, 0), StepContext(0, 10))
-    assert len(views_of(method, 0)) == 4
+    assert len(views_of(method, 0)) == 6
     assert len(seen) == 2
 
 
@@ -145,10 +147,18 @@ def test_jepa_s_prediction_depends_on_the_position_of_the_block() -> None:
     method = small_method("jepa").eval()
     assert isinstance(method, JEPA)
     context, *blocks = views_of(method, 0)
-    moved = [replace(block, boxes=torch.rand(len(block), 4)) for block in blocks]
+    moved = [Batch(block.features, block.offsets, block.coords // 3) for block in blocks if block.coords is not None]
     losses = [method.loss((context, *each), StepContext(0, 10)).numbers()["loss"] for each in (blocks, moved)]
     assert losses[0] != losses[1]
     torch.testing.assert_close(method.targets(blocks), method.targets(moved))
+
+
+def test_positions_are_relative_to_the_slide() -> None:
+    def view(*corners: tuple[int, int]) -> Batch:
+        return Batch(torch.zeros(len(corners), DIM), torch.tensor([0, len(corners)]), torch.tensor(corners).int())
+
+    positions = block_positions(view((100, 0), (100, 400)), [view((100, 0), (200, 100)), view((300, 300))])
+    torch.testing.assert_close(positions[:, 0], torch.tensor([[0.25, 0.125, 0.5, 0.25], [1.0, 0.75, 0.0, 0.0]]))
 
 
 def test_padded_views_have_the_embeddings_of_packed_ones() -> None:
