@@ -140,7 +140,7 @@ def bench_step(bags: int, dim: int, rounds: int, model: str = "abmil") -> StepSh
     def step() -> None:
         for _ in range(2):
             with torch.autocast("cpu", torch.bfloat16):
-                loss = aggregator.embed(batch).float().square().mean()
+                loss = aggregator.forward_packed(batch)[0].float().square().mean()
             loss.backward()
 
     works: dict[str, Work] = {"views": lambda: [make_view(slide, epoch) for epoch in range(2 * bags)], STEP: step}

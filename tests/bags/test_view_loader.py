@@ -16,9 +16,10 @@ from oceanpath.bags.neighbour_table import neighbour_table
 from oceanpath.bags.resident import ResidentStore
 from oceanpath.bags.view_loader import StoreFacts, ViewLoader, ViewSettings
 from oceanpath.models.registry import build_aggregator, parse_model
+from oceanpath.ssl.methods.base import embed
 from tests.conftest import write_store
 
-OFF = AugmentSettings(**{name: {"probability": 0.0} for name in AugmentSettings.model_fields})
+OFF = AugmentSettings.off()
 SIZES = [1, 2, 5, 30, 200, 77, 120, 64, 9, 300, 41]
 
 
@@ -142,7 +143,7 @@ def test_padded_and_packed_strategies_give_the_embeddings_of_each_bag_alone(arch
         for strategy in ("sequence_packing", "pad_to_max_in_batch", "pad_to_global"):
             loader = loader_of(store, tmp_path, strategy=strategy)
             for view in (view for views in epoch_of(loader) for view in views):
-                embeddings = model.embed(view)
+                embeddings = embed(model, view)
                 padded = {"pad_to_max_in_batch": int(view.lengths.max()), "pad_to_global": 300}
                 assert view.padded_to == padded.get(strategy)
                 for k, (first, last) in enumerate(view.spans()):
