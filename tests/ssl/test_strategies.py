@@ -53,7 +53,7 @@ def test_every_pair_is_trained_or_refused(strategy: str, store: Store, tmp_path:
         counts = wanted.global_views, wanted.local_views, wanted.is_blocks
         settings = ViewSettings(batching, AugmentSettings(), 3, 0, *counts, min_batch=method.least_bags)
         loader = ViewLoader(BagDataset(store, numbers, [k % 2 for k in numbers]), settings, facts)
-        seen = []
+        seen: list[str] = []
         for step, views in enumerate(loader):
             context = StepContext(step, 9, patients=torch.arange(len(views[0])))
             method.begin_step(context)
