@@ -118,10 +118,10 @@ def drawn(table: Table, count: int, seed: int) -> tuple[list[np.ndarray], int]:
     return resamples, again
 
 
-Interval = tuple[float, float] | None
+Ends = tuple[float, float] | None
 
 
-def closed(table: Table, decisions: np.ndarray, confidence: float) -> dict[str, Interval]:
+def closed(table: Table, decisions: np.ndarray, confidence: float) -> dict[str, Ends]:
     """Intervals without resampling, by plain loops: metric -> (low, high) or None."""
     found = {"auroc": logit_delong(table, confidence, {1: range(len(table.y))})}
     folds = {k: np.flatnonzero(table.fold == k) for k in sorted(set(table.fold.tolist()))}
@@ -134,7 +134,7 @@ def closed(table: Table, decisions: np.ndarray, confidence: float) -> dict[str, 
     return found
 
 
-def logit_delong(table: Table, confidence: float, groups: Mapping[int, Sequence[int]]) -> Interval:
+def logit_delong(table: Table, confidence: float, groups: Mapping[int, Sequence[int] | np.ndarray]) -> Ends:
     """Mean over the judged classes of the area over pairs of the same group; every pair is counted one by one."""
     n, judged = len(table.y), table.judged()
     influence, leverage, area = np.zeros(n), np.zeros(n), 0.0
@@ -180,10 +180,10 @@ def logit_delong(table: Table, confidence: float, groups: Mapping[int, Sequence[
     half = stats.t.ppf((1 + confidence) / 2, freedom) * math.sqrt(total) / (centre * (1 - centre))
     middle = math.log(centre / (1 - centre))
     low, high = (1 / (1 + math.exp(-(middle + side))) for side in (-half, half))
-    return min(low, area), max(high, area)
+    return min(low, float(area)), max(high, float(area))
 
 
-def wilson(hits: np.ndarray, patients: np.ndarray, confidence: float) -> Interval:
+def wilson(hits: np.ndarray, patients: np.ndarray, confidence: float) -> Ends:
     names = sorted(set(patients))
     if len(names) < 5:
         return None
