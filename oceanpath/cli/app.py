@@ -20,6 +20,7 @@ GROUPS = {
     "bench": "oceanpath.cli.bench.commands:app",
     "ledger": "oceanpath.cli.ledger.commands:app",
     "config": "oceanpath.cli.config:app",
+    "splits": "oceanpath.cli.splits:splits",
     "models": "oceanpath.cli.models:models",
     "encoders": "oceanpath.cli.encoders:encoders",
 }

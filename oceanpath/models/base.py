@@ -120,12 +120,6 @@ class BaseMIL(nn.Module, ABC):
             return _one_by_one(batch, lambda rows, coords: self.stream(rows, coords, return_attention))
         return self.pool_packed(batch, return_attention)
 
-    def embed(self, batch: Batch) -> Tensor:
-        """Embeddings [B, embed_dim] of a ragged batch, padded to `batch.padded_to` rows or not at all."""
-        if batch.padded_to is None:
-            return self.forward_packed(batch)[0]
-        return self.forward_features(*batch.padded())[0]
-
     def pool_packed(self, batch: Batch, return_attention: bool) -> tuple[Tensor, Tensor | None]:
         """`forward_packed` of a batch that is read at once; by default one bag at a time."""
         return _one_by_one(batch, lambda rows, coords: self._single(rows, coords, return_attention))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -16,15 +18,16 @@ from oceanpath.bags.neighbour_table import neighbour_table
 from oceanpath.bags.resident import ResidentStore
 from oceanpath.bags.view_loader import StoreFacts, ViewLoader, ViewSettings
 from oceanpath.models.registry import build_aggregator, parse_model
+from oceanpath.ssl.methods.base import embed
 from tests.conftest import write_store
 
-OFF = AugmentSettings(**{name: {"probability": 0.0} for name in AugmentSettings.model_fields})
+OFF = AugmentSettings.off()
 SIZES = [1, 2, 5, 30, 200, 77, 120, 64, 9, 300, 41]
 
 
 @pytest.fixture(params=["float16", "bfloat16", "float32"])
-def dtype(request) -> str:
-    return request.param
+def dtype(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture
@@ -44,7 +47,7 @@ def store_of(tmp_path, dtype: str = "float16", coords: bool = True) -> Store:
 def loader_of(store: Store, tmp_path, readers: int = 2, labels=None, **settings) -> ViewLoader:
     strategy = settings.pop("strategy", "subsample_fixed_n")
     table = {"strategy": strategy, **({"budget": 300} if "budget" in strategy or "packing" in strategy else {})}
-    common = {"augment": AugmentSettings(), "batch_size": 3, "seed": 4} | settings
+    common: dict[str, Any] = {"augment": AugmentSettings(), "batch_size": 3, "seed": 4} | settings
     numbers = range(len(store))
     facts = StoreFacts(feature_deviation(store, numbers), neighbour_table(store, tmp_path / "side"))
     dataset = BagDataset(store, numbers, labels)
@@ -55,6 +58,11 @@ def same(a: Batch, b: Batch) -> bool:
     keys = ("features", "offsets", "coords", "views")
     pairs = [(getattr(a, key), getattr(b, key)) for key in keys]
     return a.slide_ids == b.slide_ids and all(x is y or torch.equal(x, y) for x, y in pairs)
+
+
+def number_of(view: Batch) -> int:
+    assert view.views is not None
+    return int(view.views[0])
 
 
 def epoch_of(loader: ViewLoader, epoch: int = 2) -> list[tuple[Batch, ...]]:
@@ -81,7 +89,7 @@ def test_a_view_does_not_depend_on_its_batch(store, tmp_path) -> None:
         rows = {}
         for batch in (view for views in epoch_of(loader_of(store, tmp_path, batch_size=size)) for view in views):
             for k, (first, last) in enumerate(batch.spans()):
-                rows[batch.slide_ids[k], int(batch.views[k])] = batch.features[first:last]
+                rows[batch.slide_ids[k], number_of(batch)] = batch.features[first:last]
         by_slide.append(rows)
     assert by_slide[0].keys() == by_slide[1].keys()
     assert len(by_slide[0]) == 2 * len(SIZES)
@@ -109,6 +117,8 @@ def test_views_without_augmentation_are_the_stored_bags(store, tmp_path) -> None
     loader = loader_of(store, tmp_path, augment=OFF, labels=list(range(len(SIZES))))
     for views in epoch_of(loader):
         for view in views:
+            assert view.labels is not None
+            assert view.coords is not None
             for k, (first, last) in enumerate(view.spans()):
                 number = store.number(view.slide_ids[k])
                 assert view.labels[k] == number
@@ -142,7 +152,8 @@ def test_padded_and_packed_strategies_give_the_embeddings_of_each_bag_alone(arch
         for strategy in ("sequence_packing", "pad_to_max_in_batch", "pad_to_global"):
             loader = loader_of(store, tmp_path, strategy=strategy)
             for view in (view for views in epoch_of(loader) for view in views):
-                embeddings = model.embed(view)
+                embeddings = embed(model, view)
+                assert view.coords is not None
                 padded = {"pad_to_max_in_batch": int(view.lengths.max()), "pad_to_global": 300}
                 assert view.padded_to == padded.get(strategy)
                 for k, (first, last) in enumerate(view.spans()):

@@ -26,7 +26,7 @@ def test_a_cohort_has_the_stated_patients_area_and_correlation():
     for _ in range(300):
         labels, scores, patients = draw_scores(CELL, rng)
         assert len(set(patients[labels == 1])) == CELL.positives == 18 and len(set(patients)) == 60
-        areas.append(auroc(labels, np.stack([1 - scores, scores], axis=1)).value)
+        areas.append(auroc(labels, np.stack([1 - scores, scores], axis=1)).value or 0.0)
         first = np.flatnonzero(np.r_[patients[1:] == patients[:-1], False])
         same += [(scores[i], scores[i + 1]) for i in first if labels[i] == 0]
     assert np.mean(areas) == pytest.approx(0.97, abs=0.003)

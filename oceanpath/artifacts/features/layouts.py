@@ -125,7 +125,9 @@ def describe_coords(source: Source, path: Path) -> CoordsLayout:
     if 0 in shape:
         raise ArtifactError("no patches", where=path, do="Leave this slide out with extract.exclude.")
     if _matrix(shape, path, key)[1] not in (2, ATLASPATCH_COORDS) or scale is None:
-        raise ArtifactError("neither pixels nor micrometres with the mpp", where=path, got=list(shape))
+        raise ArtifactError(
+            "the coordinates are neither pixels nor micrometres with the mpp", where=path, got=list(shape)
+        )
     return CoordsLayout(key, scale, _footprint({**source.attrs, **source.array_attrs.get(key, {})}, scale))
 
 

@@ -40,7 +40,7 @@ def coverage(
     out: Path | None,
     as_json: bool,
 ) -> int:
-    """Simulate how often intervals of AUROC and of proportions contain the truth, and on which side they miss it."""
+    """Simulate how often confidence intervals of the AUROC and of proportions contain the true value."""
     prepare_folders(out=out)
     from oceanpath.bench.coverage import METHODS, PATIENTS, SHAPES, Simulation, coverage_table, verdicts
 

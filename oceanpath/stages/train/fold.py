@@ -141,7 +141,7 @@ def read_rows(frame: pd.DataFrame, store: Store, task: Task, where: str) -> dict
     for role in folds.ROLES:
         table = frame[frame["role"] == role].reset_index(drop=True)
         if table.empty:
-            raise StageError(f"the fold has no {role} rows", where=where, do="Use fewer folds or more patients.")
+            raise StageError(f"no {role} rows", where=where, do="Use fewer folds or more patients.")
         numbers = [store.number(name) for name in table["slide_id"]]
         by_role[role] = Rows(table, numbers, task.targets(table["label"].tolist()))
     task.validate_training(by_role["train"].targets, where)

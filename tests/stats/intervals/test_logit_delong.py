@@ -4,15 +4,12 @@ import pytest
 from oceanpath.stats.clustered import clustered_variance
 from oceanpath.stats.intervals.defaults import area_intervals, decision_intervals
 from oceanpath.stats.intervals.logit_delong import MIN_PATIENTS, logit_delong
-from oceanpath.stats.placements import auroc_influence
 
-
-def columns(scores):
-    return np.stack([1 - scores, scores], axis=1)
+from ..areas import columns, ends, influence_of
 
 
 def interval(labels, scores, patients=None, confidence=0.95):
-    influence = auroc_influence(labels, columns(scores))
+    influence = influence_of(labels, columns(scores))
     numbers = np.arange(len(labels)) if patients is None else patients
     return influence.value, logit_delong(influence.value, clustered_variance(influence, numbers), confidence)
 
@@ -21,7 +18,8 @@ def test_a_perfect_ranking_has_a_lower_end_that_rises_with_the_number_of_patient
     lows = []
     for n in (8, 20, 60, 300):
         labels = np.arange(n) % 2
-        value, (low, high) = interval(labels, labels * 0.5 + 0.2)
+        value, found = interval(labels, labels * 0.5 + 0.2)
+        low, high = ends(found)
         assert value == high == 1 and 0 < low < 1
         lows.append(low)
     assert lows == sorted(lows) and lows[0] < 0.4 and 1 - lows[-1] == pytest.approx(3 / 150, rel=0.1)
@@ -30,11 +28,12 @@ def test_a_perfect_ranking_has_a_lower_end_that_rises_with_the_number_of_patient
 def test_the_ends_are_within_0_and_1_and_mirror_when_scores_are_reversed():
     random = np.random.default_rng(0)
     labels, scores = np.arange(30) % 2, random.random(30)
-    value, (low, high) = interval(labels, scores)
+    value, found = interval(labels, scores)
+    low, high = ends(found)
     _, turned = interval(labels, 1 - scores)
     assert 0 < low < value < high < 1 and turned == pytest.approx((1 - high, 1 - low))
     _, narrow = interval(labels, scores, confidence=0.8)
-    assert low < narrow[0] < narrow[1] < high
+    assert low < ends(narrow)[0] < ends(narrow)[1] < high
 
 
 def test_repeated_slides_do_not_change_it():
@@ -57,9 +56,9 @@ def test_constant_scores_have_no_variance():
 def test_a_large_cohort_has_delongs_interval_on_the_logit_scale():
     random = np.random.default_rng(2)
     labels = np.arange(20_000) % 2
-    influence = auroc_influence(labels, columns(1 / (1 + np.exp(-labels - random.normal(size=20_000)))))
+    influence = influence_of(labels, columns(1 / (1 + np.exp(-labels - random.normal(size=20_000)))))
     variance = clustered_variance(influence, np.arange(20_000))
-    low, high = logit_delong(influence.value, variance)
+    low, high = ends(logit_delong(influence.value, variance))
     half = 1.959964 * np.sqrt(variance.total) / (influence.value * (1 - influence.value))
     middle = np.log(influence.value / (1 - influence.value))
     assert (low, high) == pytest.approx(1 / (1 + np.exp(-middle - np.array([-half, half]))), abs=2e-5)
