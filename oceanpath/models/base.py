@@ -61,6 +61,11 @@ class BaseMIL(nn.Module, ABC):
         self.frozen = True
         return self.requires_grad_(False).eval()
 
+    def unfreeze(self) -> Self:
+        """Parameters are trained again; returns self in training mode."""
+        self.frozen = False
+        return self.requires_grad_(True).train()
+
     def train(self, mode: bool = True) -> Self:
         """As in torch, but a frozen aggregator remains in eval mode."""
         return super().train(mode and not self.frozen)
