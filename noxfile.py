@@ -30,7 +30,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Static types, strict."""
+    """Static types of the package, the tests and the scripts."""
     _install(session)
     session.run("mypy")
 
@@ -90,3 +90,10 @@ def mutants(session: nox.Session) -> None:
     """Mutation testing of the code that determines results: detected mutants per package, and survivors."""
     _install(session)
     session.run("python", "-m", "tests.mutants", *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Simulate how often confidence intervals contain the truth: the tables of docs/statistics.md."""
+    _install(session)
+    session.run("oceanpath", "bench", "coverage", "--methods", "logit_delong,wilson", *session.posargs)

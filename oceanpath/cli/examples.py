@@ -13,6 +13,10 @@ EXAMPLES = {
     "curate": ("curate --features features --min-patches 256", "curate -e mine.toml"),
     "mmap": ("mmap -e mine.toml", "mmap -e mine.toml --verify"),
     "split": ("split -e mine.toml", "split -e mine.toml --set split.folds=10 --dry-run"),
+    "pretrain": (
+        "pretrain -e experiments/pretrain_vicreg.toml",
+        "pretrain -e mine.toml --set pretrain.method=simclr --set pretrain.max_steps=1000",
+    ),
     "train": ("train -e mine.toml --model perceiver", "train -e mine.toml --set train.epochs=60 --jobs 2"),
     "eval": ("eval -e mine.toml", "eval -e mine.toml --model static"),
     "analyze": ("analyze -e mine.toml", "analyze -e mine.toml --set analyze.attention_slides=20"),
@@ -29,6 +33,16 @@ EXAMPLES = {
     "bench store": ("bench store", "bench store --slides 200 --cases trident/float16 --out bench"),
     "bench loading": ("bench loading", "bench loading --cap 4096 --out bench"),
     "bench models": ("bench models", "bench models abmil transmil --device cuda --out bench"),
+    "bench coverage": ("bench coverage --patients 60", "bench coverage --methods wilson --out bench"),
+    "bench batching": (
+        "bench batching outputs/experiments/mine/mmap",
+        "bench batching outputs/experiments/mine/mmap --strategies token_budget,jepa --augmentation --out bench",
+    ),
+    "bench ssl": ("bench ssl", "bench ssl --sizes 512,8192 --rounds 5 --out bench"),
+    "bench views": (
+        "bench views outputs/experiments/mine/mmap slide_1",
+        "bench views outputs/experiments/mine/mmap slide_1 --seed 3 --out views",
+    ),
     "bench extract": ("bench extract", "bench extract --side 40000 --json"),
     "ledger show": ("ledger show", "ledger show mine --workspace results"),
     "ledger list": ("ledger list --state failed", "ledger list --metric auroc"),

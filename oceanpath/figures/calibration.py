@@ -79,5 +79,5 @@ def _dots(axes: Axes, bins: Bins) -> None:
     spread = np.stack([bins.observed - bins.low, bins.high - bins.observed]).clip(min=0)
     axes.errorbar(bins.predicted, bins.observed, spread, color=PALETTE[0], elinewidth=0.9, capsize=2, fmt="none")
     area = MIN_SIZE + (MAX_SIZE - MIN_SIZE) * bins.count / max(int(bins.count.max()), 1)
-    label = "slides of a bin (area: how many), Wilson's interval"
+    label = "slides per bin (area: their number), Wilson interval"
     axes.scatter(bins.predicted, bins.observed, area, color=PALETTE[0], edgecolors="white", label=label, zorder=3)

@@ -111,9 +111,9 @@ def _members(group: Any, prefix: str, above: frozenset[int]) -> Iterator[tuple[s
             continue
         link = group.id.links.get_info(name.encode())
         if link.type != h5py.h5l.TYPE_HARD:
-            found = group.get(name, getlink=True)
-            there = f"{found.filename}:" if isinstance(found, h5py.ExternalLink) else ""
-            yield prefix + name, f"{there}{found.path}"
+            target = group.get(name, getlink=True)
+            file = f"{target.filename}:" if isinstance(target, h5py.ExternalLink) else ""
+            yield prefix + name, f"{file}{target.path}"
         elif link.u not in above:
             item = group[name]
             if isinstance(item, h5py.Dataset):
@@ -164,21 +164,21 @@ def _raised(error: BaseException) -> dict[str, str]:
 
 def _attributes(item: Any) -> dict[str, Any]:
     """The attributes of an object that are numbers, text or bytes, in the form that `hdf5_library` parses."""
-    found = {}
+    encoded = {}
     for name in list(item.attrs)[:MAX_ATTRIBUTES]:
         kept = item.attrs.get_id(name)
         if kept.shape is None or kept.get_storage_size() > MAX_ATTRIBUTE_BYTES:
             continue
         value = item.attrs[name]
         if isinstance(value, str):
-            found[name] = ("text", None, value)
+            encoded[name] = ("text", None, value)
         elif isinstance(value, bytes):
-            found[name] = ("bytes", None, value.hex())
+            encoded[name] = ("bytes", None, value.hex())
         elif isinstance(value, np.generic | np.ndarray) and value.dtype.kind in "fiub":
             native = value.astype(value.dtype.newbyteorder(NATIVE))
             shape = value.shape if isinstance(value, np.ndarray) else None
-            found[name] = (native.dtype.str, shape, native.tobytes().hex())
-    return found
+            encoded[name] = (native.dtype.str, shape, native.tobytes().hex())
+    return encoded
 
 
 def _rows(stored: DatasetStorage, start: int, count: int) -> memoryview:

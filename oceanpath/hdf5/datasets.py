@@ -177,18 +177,18 @@ def _plain(stored: DatasetStorage) -> bool:
 def find_chunks(stored: DatasetStorage, handle: int) -> Chunks | None:
     """The chunks of a dataset, or None if some are missing or the library does not report their locations."""
     root = _tree_address(stored.address, handle)
-    found = None if root is None else tree_chunks(root, stored.shape, stored.sides, handle)
-    return found or _from_library(stored)
+    chunks = None if root is None else tree_chunks(root, stored.shape, stored.sides, handle)
+    return chunks or _from_library(stored)
 
 
 def _from_library(stored: DatasetStorage) -> Chunks | None:
     if not hasattr(stored.dataset.id, "chunk_iter"):  # HDF5 before 1.12.3
         return None
-    seen: list[tuple[Any, ...]] = []
-    stored.dataset.id.chunk_iter(lambda c: seen.append((*c.chunk_offset, c.byte_offset, c.size, c.filter_mask)))
-    if not seen or any(row[-3] is None for row in seen):
+    rows: list[tuple[Any, ...]] = []
+    stored.dataset.id.chunk_iter(lambda c: rows.append((*c.chunk_offset, c.byte_offset, c.size, c.filter_mask)))
+    if not rows or any(row[-3] is None for row in rows):
         return None
-    table = np.array(seen, np.int64)
+    table = np.array(rows, np.int64)
     return in_order(table[:, :-3], Chunks(table[:, -3], table[:, -2], table[:, -1]), stored.shape, stored.sides)
 
 

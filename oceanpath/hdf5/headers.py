@@ -105,10 +105,10 @@ def _members(
     file: FileBytes, messages: list[tuple[int, bytes]], prefix: str, above: frozenset[int]
 ) -> Iterator[tuple[str, Header | str]]:
     """Name of every dataset and soft link at or below a group, with its header or target."""
-    found = dict(messages)
-    if TABLE not in found or len(above) > MAX_DEPTH or set(found) - {TABLE, ATTRIBUTE} - IGNORED_MESSAGES:
+    contents = dict(messages)
+    if TABLE not in contents or len(above) > MAX_DEPTH or set(contents) - {TABLE, ATTRIBUTE} - IGNORED_MESSAGES:
         raise Unusual("group")
-    tree, heap = struct.unpack_from("<2Q", found[TABLE])
+    tree, heap = struct.unpack_from("<2Q", contents[TABLE])
     names = _heap(file, heap)
     for name_at, address, target in _entries(file, tree):
         name = prefix + _text(names, name_at)
@@ -173,12 +173,12 @@ def _messages(file: FileBytes, address: int) -> Iterator[tuple[int, bytes]]:
 
 
 def _header(file: FileBytes, messages: list[tuple[int, bytes]]) -> Header:
-    found = dict(messages)
+    contents = dict(messages)
     wanted = {DATASPACE, DATATYPE, LAYOUT}
-    if wanted - set(found) or set(found) - wanted - {FILTERS, ATTRIBUTE} - IGNORED_MESSAGES:
+    if wanted - set(contents) or set(contents) - wanted - {FILTERS, ATTRIBUTE} - IGNORED_MESSAGES:
         raise Unusual("dataset")
-    shape, dtype = sizes_of(found[DATASPACE]), TYPES.get(found[DATATYPE].rstrip(b"\0"))
-    layout = found[LAYOUT]
+    shape, dtype = sizes_of(contents[DATASPACE]), TYPES.get(contents[DATATYPE].rstrip(b"\0"))
+    layout = contents[LAYOUT]
     if dtype is None or layout[0] != 3:
         raise Unusual("type or layout")
     rank, nbytes, chunks = len(shape), math.prod(shape) * dtype.itemsize, None
@@ -195,12 +195,12 @@ def _header(file: FileBytes, messages: list[tuple[int, bytes]]) -> Header:
         if (
             sides[-1] != dtype.itemsize
             or not 0 < stored <= MAX_CHUNK_BYTES
-            or (nbytes > file.size and FILTERS not in found)
+            or (nbytes > file.size and FILTERS not in contents)
         ):
             raise Unusual("chunks")
     else:
         raise Unusual("layout")
-    filters = _filters(found[FILTERS]) if FILTERS in found else ()
+    filters = _filters(contents[FILTERS]) if FILTERS in contents else ()
     return Header(shape, dtype, chunks, address, filters, _attributes(file, messages))
 
 
@@ -208,12 +208,12 @@ def _filters(pipeline: bytes) -> tuple[int, ...]:
     """The numbers in a filter pipeline message of version 1 (IV.A.2.l)."""
     if pipeline[0] != 1:
         raise Unusual("filters")
-    found, at = [], 8
+    numbers, at = [], 8
     for _ in range(pipeline[1]):
         number, name, _, values = struct.unpack_from("<4H", pipeline, at)
-        found.append(number)
+        numbers.append(number)
         at += 8 + name + 4 * (values + values % 2)
-    return tuple(found)
+    return tuple(numbers)
 
 
 def _attributes(file: FileBytes, messages: list[tuple[int, bytes]]) -> dict[str, Any]:

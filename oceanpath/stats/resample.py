@@ -7,14 +7,14 @@ Davison and Hinkley (1997), section 3.8: resampling clusters whole keeps the dep
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oceanpath.errors import StageError
 from oceanpath.stats.discrimination import Floats, Measure
-from oceanpath.stats.estimate import NO_INTERVAL, UNDEFINED, Estimate
+from oceanpath.stats.estimate import NO_INTERVAL, UNDEFINED, ClosedInterval, ClosedMetric, Ends, Estimate
 
 BLOCK_CELLS = 1 << 18
 """Cells of weights in memory at once; small enough for the cache. It never changes a result."""
@@ -22,6 +22,7 @@ DRAW_CELLS = 1 << 22
 """Cells of random numbers drawn at once."""
 ROUNDS = 200
 """How often incomplete resamples are drawn again before the number of rows is considered too small."""
+PERCENTILE = "percentile bootstrap, patients"
 ROUNDING = 1e-12
 """A weighted sum of equal numbers differs from the number by less than this."""
 
@@ -54,25 +55,42 @@ class Bootstrap:
     """Metric → values [R]."""
     n: int
     resamples: Resamples
+    closed: Mapping[str, ClosedInterval] = field(default_factory=dict)
+    """Metric → its interval in closed form, which then replaces the percentile interval."""
+    undefined: Mapping[str, str] = field(default_factory=dict)
+    """Metric → why it has no value, where `UNDEFINED` does not state it."""
 
     def estimate(self, name: str, confidence: float = 0.95) -> Estimate:
-        """The metric with its percentile interval, or with the reason why it has none."""
+        """The metric with its interval, or with the reason why it has none."""
         n_patients, value = self.resamples.counts.shape[1], self.values[name]
         if value is None:
-            return Estimate(None, n=self.n, n_patients=n_patients, reason=UNDEFINED.get(name, "no rows"))
-        samples, redrawn = self.samples[name], self.resamples.redrawn
-        reason = NO_INTERVAL.get(name) or self.resamples.reason
-        interval = reason or percentile_interval(value, samples, confidence)
+            reason = self.undefined.get(name) or UNDEFINED.get(name, "no rows")
+            return Estimate(None, n=self.n, n_patients=n_patients, reason=reason)
+        if (closed := self.closed.get(name)) is not None:
+            interval, facts, method = closed.ends(confidence), (self.n, n_patients, 0, 0), closed.method
+        else:
+            samples, reason = self.samples[name], NO_INTERVAL.get(name) or self.resamples.reason
+            interval = reason or percentile_interval(value, samples, confidence)
+            facts, method = (self.n, n_patients, len(samples), self.resamples.redrawn), PERCENTILE
         if isinstance(interval, str):
-            return Estimate(value, None, None, self.n, n_patients, len(samples), redrawn, interval)
-        return Estimate(value, *interval, self.n, n_patients, len(samples), redrawn)
+            return Estimate(value, None, None, *facts, reason=interval)
+        return Estimate(value, *interval, *facts, method=method)
+
+    def extended(self, metrics: Mapping[str, ClosedMetric]) -> Bootstrap:
+        """With metrics that are not resampled."""
+        return replace(
+            self,
+            values={**self.values, **{name: one.value for name, one in metrics.items()}},
+            closed={**self.closed, **{name: one.interval for name, one in metrics.items()}},
+            undefined={**self.undefined, **{name: one.reason for name, one in metrics.items()}},
+        )
 
     def estimates(self, confidence: float = 0.95) -> dict[str, Estimate]:
         """Every metric's `estimate`."""
         return {name: self.estimate(name, confidence) for name in self.values}
 
 
-def percentile_interval(value: float, samples: Floats, confidence: float) -> tuple[float, float] | str:
+def percentile_interval(value: float, samples: Floats, confidence: float) -> Ends:
     """Percentile interval (Efron and Tibshirani 1993, section 13.3), or why there is none.
 
     An interval that does not include the number itself is rejected: resampling then shifts the metric by more than
@@ -87,7 +105,12 @@ def percentile_interval(value: float, samples: Floats, confidence: float) -> tup
 
 
 def draw_patients(
-    patients: Sequence[str], labels: NDArray[np.int64], *, resamples: int = 2000, seed: int = 42
+    patients: Sequence[str],
+    labels: NDArray[np.int64],
+    *,
+    resamples: int = 2000,
+    seed: int = 42,
+    by_class: bool = False,
 ) -> Resamples:
     """Resamples of the patients. A resample without one of the labels is drawn again, and counted.
 
@@ -96,6 +119,8 @@ def draw_patients(
         labels: [n] class numbers.
         resamples: R.
         seed: of the only generator in use.
+        by_class: Draw the patients of each label among themselves, so that their number never varies; patients with
+            several labels are one more group.
 
     Raises:
         StageError: no rows, or patients and labels of different length.
@@ -110,6 +135,8 @@ def draw_patients(
     if len(names) < 2:
         return Resamples(np.empty((0, len(names)), np.uint16), numbers, 0, "one patient only")
     rng = np.random.default_rng(seed)
+    if by_class:
+        return Resamples(_draw_by_group(rng, resamples, rows_of > 0), numbers, 0)
     counts = _draw(rng, resamples, len(names))
     redrawn = 0
     for _ in range(ROUNDS):
@@ -122,18 +149,37 @@ def draw_patients(
     return Resamples(np.empty((0, len(names)), np.uint16), numbers, redrawn, reason)
 
 
-def bootstrap(measures: Sequence[Measure], resamples: Resamples) -> Bootstrap:
-    """All metrics of all measures, on the rows and on every resample."""
+def jackknife(measures: Sequence[Measure], resamples: Resamples) -> dict[str, Floats]:
+    """Every metric without each of the patients, [p]."""
+    n_patients = resamples.counts.shape[1]
+    without = Resamples((1 - np.eye(n_patients)).astype(np.uint16), resamples.numbers, 0)
+    return dict(bootstrap(measures, without).samples)
+
+
+def bootstrap(
+    measures: Sequence[Measure], resamples: Resamples, closed: Mapping[str, ClosedInterval] | None = None
+) -> Bootstrap:
+    """All metrics of all measures, on the rows and on every resample; `closed` as in `Bootstrap`."""
     n = len(resamples.numbers)
     values = {name: float(found[0]) for name, found in _apply(measures, np.ones((1, n))).items()}
     blocks = [_apply(measures, weights) for weights in resamples.blocks()]
     samples = {name: np.concatenate([block[name] for block in blocks]) if blocks else np.empty(0) for name in values}
     known = {name: None if np.isnan(value) else value for name, value in values.items()}
-    return Bootstrap(known, samples, n, resamples)
+    return Bootstrap(known, samples, n, resamples, closed or {})
 
 
 def _apply(measures: Sequence[Measure], weights: Floats) -> dict[str, Floats]:
     return {name: values for measure in measures for name, values in measure(weights).items()}
+
+
+def _draw_by_group(rng: np.random.Generator, resamples: int, has: NDArray[np.bool_]) -> NDArray[np.uint16]:
+    """Counts [R, p] of draws within groups of patients that have the same labels, [p, C]."""
+    _, group = np.unique(has, axis=0, return_inverse=True)
+    counts = np.empty((resamples, len(has)), np.uint16)
+    for number in range(int(group.max()) + 1):
+        own = np.flatnonzero(group == number)
+        counts[:, own] = _draw(rng, resamples, len(own))
+    return counts
 
 
 def _draw(rng: np.random.Generator, resamples: int, n_patients: int) -> NDArray[np.uint16]:

@@ -33,8 +33,8 @@ def find_features(directory: Path, names: Iterable[str] | None = None) -> dict[s
     if not directory.is_dir():
         raise ExperimentError("no such folder of features", where=directory, do="Set data.features to a folder.")
     listed = list(_listed(directory).files if names is None else names)
-    found = features_by_id(directory, (directory / name for name in listed))
-    if not found:
+    files_by_id = features_by_id(directory, (directory / name for name in listed))
+    if not files_by_id:
         only_coords = any(name.endswith(".h5") and is_ignored(directory / name, directory) for name in listed)
         do = (
             "It contains TRIDENT's patch coordinates but no features: extract features from data.slides."
@@ -42,7 +42,7 @@ def find_features(directory: Path, names: Iterable[str] | None = None) -> dict[s
             else ""
         )
         raise ExperimentError("the folder has no features", where=directory, expected=" ".join(READABLE), do=do)
-    return found
+    return files_by_id
 
 
 def features_by_id(directory: Path, files: Iterable[Path]) -> dict[str, Path]:
@@ -52,16 +52,16 @@ def features_by_id(directory: Path, files: Iterable[Path]) -> dict[str, Path]:
     """
     paths = [path for path in sorted(files) if _is_features(path, directory)]
     feature_set(paths, directory)  # several sets are reported as such, before their slides are reported as duplicates
-    found: dict[str, Path] = {}
+    files_by_id: dict[str, Path] = {}
     for path in paths:
         name = slide_id(path)
-        if name in found and is_one_file(found[name], path):
+        if name in files_by_id and is_one_file(files_by_id[name], path):
             continue
-        if name in found:
-            both = f"{found[name].relative_to(directory)} and {path.relative_to(directory)}"
+        if name in files_by_id:
+            both = f"{files_by_id[name].relative_to(directory)} and {path.relative_to(directory)}"
             raise ExperimentError("two feature files have the same slide id", where=directory, got=f"{name}: {both}")
-        found[name] = path
-    return dict(sorted(found.items()))
+        files_by_id[name] = path
+    return dict(sorted(files_by_id.items()))
 
 
 def describe_unused(directory: Path, used: Iterable[Path]) -> str:

@@ -81,8 +81,8 @@ os.register_at_fork(after_in_child=LIBRARY.forget)
 @contextmanager
 def library_source(path: Path, handle: int) -> Iterator[Source]:
     """Open an HDF5 file with the library. `handle` is a descriptor of the same file."""
-    found, numbers = LIBRARY.ask(path, {"op": "describe"}, most=MAX_INDEX_BYTES)
-    file = _LibraryFile(path, handle, found, np.frombuffer(numbers, np.int64))
+    description, numbers = LIBRARY.ask(path, {"op": "describe"}, most=MAX_INDEX_BYTES)
+    file = _LibraryFile(path, handle, description, np.frombuffer(numbers, np.int64))
     try:
         yield Source(
             "HDF5",
@@ -90,12 +90,12 @@ def library_source(path: Path, handle: int) -> Iterator[Source]:
             file.blocks,
             file.runs,
             file.check,
-            _attributes(found["attrs"]),
-            {name: _attributes(attrs) for name, attrs in found["array_attrs"].items()},
-            found["links"],
+            _attributes(description["attrs"]),
+            {name: _attributes(attrs) for name, attrs in description["array_attrs"].items()},
+            description["links"],
         )
     finally:
-        if any("rows" in method for method in found["methods"].values()):
+        if any("rows" in method for method in description["methods"].values()):
             with suppress(Hdf5Error, UnreadableError, OSError):  # the child or the file no longer exists
                 LIBRARY.ask(path, {"op": "close"})
 
@@ -103,10 +103,10 @@ def library_source(path: Path, handle: int) -> Iterator[Source]:
 class _LibraryFile:
     """A file as described by the child, and its rows."""
 
-    def __init__(self, path: Path, handle: int, found: Mapping[str, Any], numbers: NDArray[np.int64]) -> None:
-        self.arrays = {name: (tuple(shape), dtype) for name, (shape, dtype) in found["arrays"].items()}
+    def __init__(self, path: Path, handle: int, description: Mapping[str, Any], numbers: NDArray[np.int64]) -> None:
+        self.arrays = {name: (tuple(shape), dtype) for name, (shape, dtype) in description["arrays"].items()}
         self._path, self._handle = path, handle
-        self._reported: Mapping[str, Mapping[str, Any]] = found["methods"]
+        self._reported: Mapping[str, Mapping[str, Any]] = description["methods"]
         self._methods: dict[str, ReadMethod] = {}
         start = 0
         for name, method in self._reported.items():
@@ -171,9 +171,9 @@ def _method(reported: Mapping[str, Any], numbers: NDArray[np.int64], array: tupl
     return Tiles(shape, tuple(reported["sides"]), np.dtype(dtype), tuple(reported["filters"]), chunks)
 
 
-def _attributes(found: Mapping[str, Any]) -> dict[str, Any]:
+def _attributes(encoded: Mapping[str, Any]) -> dict[str, Any]:
     """Attributes as h5py returns them, from the child's encoding."""
-    return {name: _attribute(*value) for name, value in found.items()}
+    return {name: _attribute(*value) for name, value in encoded.items()}
 
 
 def _attribute(kind: str, shape: list[int] | None, value: str) -> Any:

@@ -77,8 +77,8 @@ def describe(source: Source, path: Path, wanted: str = "") -> FeatureLayout:
     if (n == 0 and not blank) or dim == 0:
         do = "Leave this slide out of the cohort."
         raise NoPatchesError("no patches", where=path, got=f"{key} {shape}", do=do)
-    seen = [f"{source.kind} {key} {list(shape)} {stored}"]
-    coords_key, scale = _coords(source, key, n, path, seen)
+    parts = [f"{source.kind} {key} {list(shape)} {stored}"]
+    coords_key, scale = _coords(source, key, n, path, parts)
     attrs = {**source.attrs, **source.array_attrs.get(coords_key, {})}
     encoder, footprint = _encoder(source, key), _footprint(attrs, scale)
     return FeatureLayout(
@@ -91,7 +91,7 @@ def describe(source: Source, path: Path, wanted: str = "") -> FeatureLayout:
         coords_scale=scale,
         patch_px_level0=footprint,
         encoder=encoder,
-        layout=", ".join(seen),
+        layout=", ".join(parts),
         blank=blank,
         provenance=provenance_of({**source.array_attrs.get(key, {}), **attrs}, encoder, footprint),
     )
@@ -125,7 +125,9 @@ def describe_coords(source: Source, path: Path) -> CoordsLayout:
     if 0 in shape:
         raise ArtifactError("no patches", where=path, do="Leave this slide out with extract.exclude.")
     if _matrix(shape, path, key)[1] not in (2, ATLASPATCH_COORDS) or scale is None:
-        raise ArtifactError("neither pixels nor micrometres with the mpp", where=path, got=list(shape))
+        raise ArtifactError(
+            "the coordinates are neither pixels nor micrometres with the mpp", where=path, got=list(shape)
+        )
     return CoordsLayout(key, scale, _footprint({**source.attrs, **source.array_attrs.get(key, {})}, scale))
 
 
@@ -139,13 +141,13 @@ def _wanted_key(source: Source, path: Path, wanted: str) -> str:
 
 
 def _features_key(source: Source, path: Path) -> str:
-    found = _candidates(source)
-    if len(found) > 1:
-        do = f'Set data.features_key (predict and coverage: --features-key) to one of them, such as "{found[0]}".'
-        got = ", ".join(f"{name} {_shape_or_link(source, name)}" for name in found)
+    candidates = _candidates(source)
+    if len(candidates) > 1:
+        do = f'Set data.features_key (predict and coverage: --features-key) to one of them, such as "{candidates[0]}".'
+        got = ", ".join(f"{name} {_shape_or_link(source, name)}" for name in candidates)
         raise ArtifactError("several arrays could be the features", where=path, got=got, do=do)
-    if found:
-        return _resolve_link(source, found[0], path)
+    if candidates:
+        return _resolve_link(source, candidates[0], path)
     coords = any(_last(name) in COORD_KEYS for name in source.arrays)
     do = "It contains coordinates only: use the folder of features instead." if coords else ""
     expected, got = " or ".join(FEATURE_KEYS), _array_names(source)
@@ -210,25 +212,25 @@ def _matrix(shape: tuple[int, ...], path: Path, key: str) -> tuple[int, int]:
     return shape[-2], shape[-1]
 
 
-def _coords(source: Source, features: str, n: int, path: Path, seen: list[str]) -> tuple[str, float]:
-    """Name of the usable coordinates of `features` ("" for none) and pixels per stored unit; adds to `seen`."""
+def _coords(source: Source, features: str, n: int, path: Path, parts: list[str]) -> tuple[str, float]:
+    """Name of the usable coordinates of `features` ("" for none) and pixels per stored unit; extends `parts`."""
     key = _matching_coords(source, features, path)
     if not key:
         ignored = next((name for name in sorted(source.arrays) if _last(name) in COORD_KEYS), "")
-        seen.append(f"{ignored} left out: not in the group of {features} or above it" if ignored else "no coords")
+        parts.append(f"{ignored} left out: not in the group of {features} or above it" if ignored else "no coords")
         return "", 1.0
     shape, stored = source.arrays[key]
     rows, width = _matrix(shape, path, key)
     if rows != n or width < 2:
         raise ArtifactError(f"{key} does not match the features", where=path, expected=[n, 2], got=list(shape))
     if width > 2 and not (width == ATLASPATCH_COORDS and _last(features.rpartition("/")[0]) == "features"):
-        seen.append(f"{key} {list(shape)} left out: not x and y alone")
+        parts.append(f"{key} {list(shape)} left out: not x and y alone")
         return "", 1.0
     scale = _pixels_per_unit(source, key)
     if scale is None:
-        seen.append(f"{key} left out: micrometres, and the file does not state the mpp")
+        parts.append(f"{key} left out: micrometres, and the file does not state the mpp")
         return "", 1.0
-    seen.append(f"{key} {list(shape)} {stored}" + ("" if scale == 1.0 else f" in micrometres, {scale:g} px each"))
+    parts.append(f"{key} {list(shape)} {stored}" + ("" if scale == 1.0 else f" in micrometres, {scale:g} px each"))
     return key, scale
 
 

@@ -51,14 +51,14 @@ class Index:
 
         Raises: ArtifactError: missing, truncated or of another format.
         """
-        found: dict[str, Any] = dict(map_columns(path / INDEX))
-        if int(found.pop("format", -1)) != FORMAT or set(found) != {field.name for field in fields(cls)}:
+        columns: dict[str, Any] = dict(map_columns(path / INDEX))
+        if int(columns.pop("format", -1)) != FORMAT or set(columns) != {field.name for field in fields(cls)}:
             raise ArtifactError("unknown store format", where=path / INDEX, expected=FORMAT)
-        found["feature_dim"] = int(found["feature_dim"])
-        found |= {name: bool(found[name]) for name in ("has_coords", "check_reads")}
+        columns["feature_dim"] = int(columns["feature_dim"])
+        columns |= {name: bool(columns[name]) for name in ("has_coords", "check_reads")}
         for name in TEXTS:
-            found[name] = found[name].item().decode()
-        return cls(**found)
+            columns[name] = columns[name].item().decode()
+        return cls(**columns)
 
     @staticmethod
     def check(path: Path) -> None:

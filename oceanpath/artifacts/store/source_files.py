@@ -70,10 +70,10 @@ class SourceFiles:
     @classmethod
     def load(cls, path: Path) -> SourceFiles:
         """Map source_arrays.npz below `path`. Raises: ArtifactError: missing, truncated or of another format."""
-        found: dict[str, Any] = dict(map_columns(path / SOURCES))
-        if set(found) != {field.name for field in fields(cls)}:
+        columns: dict[str, Any] = dict(map_columns(path / SOURCES))
+        if set(columns) != {field.name for field in fields(cls)}:
             raise ArtifactError("source_arrays.npz has an unknown format", where=path / SOURCES)
-        return cls(**found | {"recipe": found["recipe"].item().decode()})
+        return cls(**columns | {"recipe": columns["recipe"].item().decode()})
 
     @classmethod
     def of(cls, slides: Sequence[SourceFile], recipe: str) -> SourceFiles:

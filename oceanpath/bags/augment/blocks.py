@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from oceanpath.bags.augment.bag import SourceBag, View
 from oceanpath.bags.augment.geometry import box_around, inside, random_rows
 from oceanpath.bags.augment.settings import AugmentSettings
-from oceanpath.bags.augment.views import Augmentor, Limit, all_rows, finish, select
+from oceanpath.bags.augment.views import Augmentor, Limit, Steps, all_rows, finish, select
 from oceanpath.bags.batching.jepa import Jepa
 
 
@@ -18,27 +18,36 @@ class BlockAugmentor(Augmentor):
 
     After Assran et al. (2023): the context contains no patch of a target. Where the targets cover the whole bag, as in
     a bag of one patch, the context is the whole bag. Only the features of the context are perturbed, and coordinates
-    stay as they are: `View.box` is the position of a block on the slide.
+    stay as they are: they are the positions of the blocks on the slide.
     """
 
-    def __init__(self, settings: AugmentSettings, seed: int, has_coords: bool, blocks: Jepa) -> None:
-        super().__init__(settings, seed, has_coords)
-        self.blocks, self.count = blocks, 1 + blocks.targets
-        still = {name: one for name, one in self.settings.named() if one.category == "coordinates"}
-        off = {name: one.model_copy(update={"probability": 0.0}) for name, one in still.items()}
+    def __init__(
+        self,
+        settings: AugmentSettings,
+        seed: int,
+        has_coords: bool,
+        targets: int = 4,
+        blocks: Jepa = Jepa(),  # noqa: B008  # settings never change
+    ) -> None:
+        super().__init__(settings, seed, has_coords, 1 + targets)
+        self.blocks, self.targets = blocks, targets
+        moving = [name for name, one in self.settings.named() if one.category == "coordinates" and one.probability]
+        off = {name: getattr(self.settings, name).model_copy(update={"probability": 0.0}) for name in moving}
+        self.left_out += moving
         self.settings = self.settings.model_copy(update=off)
+        self.steps = Steps.of(self.settings)
 
     def views(self, bag: SourceBag, epoch: int, limit: Limit = all_rows) -> tuple[View, ...]:
         """The context, then the targets."""
         random = self.random(bag, epoch, 0)
-        rows = limit(bag, select(self.settings, bag, np.arange(bag.length), random), random)
-        targets = [self._target(bag, rows, self.random(bag, epoch, 1 + k)) for k in range(self.blocks.targets)]
+        rows = limit(bag, select(self.steps, bag, np.arange(bag.length), random), random)
+        targets = [self._target(bag, rows, self.random(bag, epoch, 1 + k)) for k in range(self.targets)]
         context = _block(bag, rows, _extent(self.blocks.context_area, (1.0, 1.0), random), random)
         hidden = np.unique(np.concatenate(targets))
         for candidate in (context, rows):
             if len(context := np.setdiff1d(candidate, hidden, assume_unique=True)):
                 break
-        views = [finish(self.settings, bag, context if len(context) else rows, random)]
+        views = [finish(self.steps, bag, context if len(context) else rows, random)]
         coords = bag.coords
         return (*views, *(View(bag, part, None if coords is None else coords[part]) for part in targets))
 

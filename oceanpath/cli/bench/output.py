@@ -21,8 +21,8 @@ class BenchResult:
     """Description of the data."""
     table: str
     """The rows as text."""
-    drawn: tuple[str, str]
-    """The field to plot, and its label."""
+    drawn: tuple[str, str] | None
+    """The field to plot, and its label; None without a plot."""
 
 
 def write_result(result: BenchResult, out: Path | None, *, as_json: bool) -> int:
@@ -31,10 +31,12 @@ def write_result(result: BenchResult, out: Path | None, *, as_json: bool) -> int
     print(text if as_json else result.table)
     if out is None:
         return int(ExitCode.OK)
-    from oceanpath.figures.bars import draw_bars
-
     (out / f"{result.name}.json").write_text(text + "\n", encoding="utf-8")
     (out / f"{result.name}.md").write_text(result.table + "\n", encoding="utf-8")
+    if result.drawn is None:
+        return int(ExitCode.OK)
+    from oceanpath.figures.bars import draw_bars
+
     field, label = result.drawn
     groups: dict[str, dict[str, float]] = {}
     for row in result.rows:

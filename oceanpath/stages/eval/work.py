@@ -32,6 +32,8 @@ def run(settings: EvalSettings, inputs: Inputs, out: Path, progress: Progress) -
     report = build_report(settings, rows, baselines)
     report["site"] = compare_sites(settings, rows.task, inputs["split"], pooled)
     report["notes"] += site_lines(report["site"])
+    if seen := rows.results.get("seen_in_pretraining"):
+        report["seen_in_pretraining"] = seen
     report["cohort_flow"] = read_splits(inputs["split"]).get("cohort_flow")
     metrics.write_metrics(report, out)
     draw_all(settings, rows, baselines, report, out)

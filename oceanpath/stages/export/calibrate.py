@@ -65,7 +65,7 @@ def ensemble_threshold(members: Sequence[MemberFacts], task: Task) -> ThresholdF
     if not thresholds:
         reason = "no member has validation rows of both classes"
         return ThresholdFacts(value=None, positive=classes[-1], reason=reason)
-    reason = f"mean of {len(thresholds)} of {len(members)} members, each selected on inner validation rows (Youden)"
+    reason = f"mean of {len(thresholds)} of {len(members)} members, each determined on inner validation rows (Youden)"
     reason += "; not evaluated for the ensemble" if len(members) > 1 else ""
     return ThresholdFacts(value=round(float(np.mean(thresholds)), 9), positive=classes[-1], reason=reason)
 

@@ -120,7 +120,7 @@ def _parity(facts: BundleFacts) -> str:
     worst = max(stored.differences.values())
     text = (
         f"{stored.rows} of the {stored.total} evaluated test predictions were computed again with every exported file, "
-        f"each by the member that was not trained on its patient; the largest difference between probabilities is "
+        f"each by the member of its test fold; the largest difference between probabilities is "
         f"{worst:.1e} (allowed: {facts.parity.tolerance:g}). {_other_device(facts)}"
         f"Every file was also compared with the PyTorch model at {_list(sizes)} patches and {_list(bags)} bags; the "
         f"largest difference of any output is {facts.parity.worst:.1e}. `bundle.json` contains each comparison and the "

@@ -18,7 +18,7 @@ from oceanpath.tasks.probabilities import prob_columns
 
 from ..split.conftest import assign_folds
 from .conftest import write_bags
-from .other_code import Table, auroc, confusion, decided, drawn, everything
+from .other_code import Table, auroc, closed, confusion, decided, drawn, everything, not_resampled
 
 RESAMPLES, SEED, CONFIDENCE = 100, 7, 0.9
 SETTINGS = EvalSettings(resamples=RESAMPLES, seed=SEED, confidence=CONFIDENCE)
@@ -33,16 +33,29 @@ def interval(samples):
     return tuple(np.quantile(samples, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]))
 
 
-def hold(records, table, values, samples, redrawn):
-    """The records are these values with the percentiles of these samples."""
-    assert set(records) == set(values)
+def hold(records, table, values, samples, redrawn, decisions=None):
+    """The records are these values with their closed intervals, or the percentiles of these samples."""
+    plain = not_resampled(table) if decisions is None and len(values) > 5 else {}
+    assert set(records) == set(values) | set(plain)
+    ends = closed(table, decided(table) if decisions is None else decisions, CONFIDENCE)
     for name, record in records.items():
-        assert record["value"] == pytest.approx(values[name], abs=1e-12), name
-        counts = {"n": len(table.y), "n_patients": len(set(table.patient)), "resamples": RESAMPLES, "redrawn": redrawn}
-        assert {key: record[key] for key in counts} == counts
-        if name == "ece":
+        value = (values | plain)[name]
+        if np.isnan(value):
+            assert record["value"] is None and record["reason"], name
+            continue
+        exact = 1e-4 if name.startswith("calibration") else 1e-9 if name in plain else 1e-12
+        assert record["value"] == pytest.approx(value, abs=exact), name
+        used = (0, 0) if name in ends or name in plain else (RESAMPLES, redrawn)
+        counts = {"n": len(table.y), "n_patients": len(set(table.patient)), "resamples": used[0], "redrawn": used[1]}
+        assert {key: record[key] for key in counts} == counts, name
+        if name in ends:
+            if (own := ends[name]) is None:
+                assert record["low"] is None and record["reason"]
+            else:
+                assert (record["low"], record["high"]) == pytest.approx(own, abs=1e-10), name
+        elif name.startswith(("ece", "ici")):
             assert record["low"] is None and record["reason"]
-        elif samples and name in samples[0]:
+        elif samples and name in samples[0] and name not in plain:
             expected = interval([sample[name] for sample in samples])
             assert (record["low"], record["high"]) == pytest.approx(expected, abs=1e-12), name
 
@@ -147,9 +160,13 @@ def test_every_number_is_that_of_other_code(tmp_path, name, with_intervals):
         ):
 
             def at_cut(rows):
-                return confusion(rows, (rows.p[:, 1] >= cuts[rows.fold]).astype(int))
+                return (rows.p[:, 1] >= cuts[rows.fold]).astype(int)
 
-            hold(report["operating_point"][level], table, at_cut(table), sampled(table, rows_of, at_cut), again)
+            def numbers(rows):
+                return confusion(rows, at_cut(rows))
+
+            samples = sampled(table, rows_of, numbers)
+            hold(report["operating_point"][level], table, numbers(table), samples, again, at_cut(table))
     else:
         assert report["operating_point"] is None
 

@@ -79,7 +79,7 @@ def test_a_known_temperature_is_found(tmp_path):
         ([0.4, 0.6] * 9, [0, 1] * 9, "18 validation slides"),
         ([0.4, 0.6] * 15, [0] * 30, "a class is missing"),
         ([0.4, 0.6] * 15, [0, 1] * 15, "separable"),
-        ([0.6, 0.4] * 15, [0, 1] * 15, "useless"),
+        ([0.6, 0.4] * 15, [0, 1] * 15, "uninformative"),
     ],
 )
 def test_without_enough_to_go_on_the_temperature_is_1_with_a_reason(tmp_path, probabilities, labels, words):
