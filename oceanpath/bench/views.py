@@ -141,7 +141,7 @@ def bench_step(bags: int, dim: int, rounds: int, model: str = "abmil") -> StepSh
         for _ in range(2):
             with torch.autocast("cpu", torch.bfloat16):
                 loss = aggregator.embed(batch).float().square().mean()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
 
     works: dict[str, Work] = {"views": lambda: [make_view(slide, epoch) for epoch in range(2 * bags)], STEP: step}
     runs = in_turn(works, rounds, spend)

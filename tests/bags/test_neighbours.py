@@ -15,6 +15,8 @@ from oceanpath.bags.neighbour_table import neighbour_table
 from oceanpath.bags.neighbours import nearest_rows, spacing_of
 from oceanpath.errors import ArtifactError
 
+from ..narrowing import required
+
 CELLS = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=90, unique=True)
 
 
@@ -33,7 +35,7 @@ def check(coords: np.ndarray, k: int) -> None:
 
 
 @given(CELLS, st.integers(1, 8), st.sampled_from([1, 224, 256]), st.integers(0, 10_000))
-def test_on_a_grid(cells: list, k: int, step: int, offset: int) -> None:
+def test_on_a_grid(cells: list[tuple[int, int]], k: int, step: int, offset: int) -> None:
     check(np.array(cells, np.int32) * step + offset, k)
 
 
@@ -61,15 +63,16 @@ def test_the_spacing_is_the_common_distance_of_columns_and_rows() -> None:
 
 
 def test_a_table_is_made_once_and_found_again(make_store, bags, tmp_path) -> None:
-    store, notes = make_store(bags, coords=True), []
-    table = neighbour_table(store, tmp_path / "side", notes.append)
+    store, notes = make_store(bags, coords=True), list[str]()
+    table = required(neighbour_table(store, tmp_path / "side", notes.append))
     for number in range(len(store)):
         assert np.array_equal(table.of(number), nearest_rows(store.coords(number)))
         assert table.spacing[number] == (1 if store.length(number) == 1 else 256)
     assert notes == ["nearest neighbours of 4 slides: 0.0 MB, 266.7% of the features"]
     (folder,) = (tmp_path / "side").iterdir()
     before = (folder / "neighbours.npy").stat().st_mtime_ns
-    assert np.array_equal(neighbour_table(Store(store.path), tmp_path / "side", notes.append).of(2), table.of(2))
+    again = required(neighbour_table(Store(store.path), tmp_path / "side", notes.append))
+    assert np.array_equal(again.of(2), table.of(2))
     assert (folder / "neighbours.npy").stat().st_mtime_ns == before
     assert len(notes) == 1
 
@@ -80,7 +83,8 @@ def test_a_changed_table_is_an_error_and_an_unfinished_one_is_made_again(make_st
     (folder,) = (tmp_path / "side").iterdir()
     folder.rename(folder.with_suffix(".new"))
     (folder.with_suffix(".new") / "neighbours.npy").write_bytes(b"half")
-    assert np.array_equal(neighbour_table(store, tmp_path / "side").of(0), nearest_rows(store.coords(0)))
+    table = required(neighbour_table(store, tmp_path / "side"))
+    assert np.array_equal(table.of(0), nearest_rows(store.coords(0)))
     file = folder / "neighbours.npy"
     file.write_bytes(file.read_bytes()[:-1] + b"\x07")
     with pytest.raises(ArtifactError, match="has changed"):

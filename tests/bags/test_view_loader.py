@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -18,13 +20,15 @@ from oceanpath.bags.view_loader import StoreFacts, ViewLoader, ViewSettings
 from oceanpath.models.registry import build_aggregator, parse_model
 from tests.conftest import write_store
 
+from ..narrowing import required
+
 OFF = AugmentSettings(**{name: {"probability": 0.0} for name in AugmentSettings.model_fields})
 SIZES = [1, 2, 5, 30, 200, 77, 120, 64, 9, 300, 41]
 
 
 @pytest.fixture(params=["float16", "bfloat16", "float32"])
-def dtype(request) -> str:
-    return request.param
+def dtype(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture
@@ -44,7 +48,7 @@ def store_of(tmp_path, dtype: str = "float16", coords: bool = True) -> Store:
 def loader_of(store: Store, tmp_path, readers: int = 2, labels=None, **settings) -> ViewLoader:
     strategy = settings.pop("strategy", "subsample_fixed_n")
     table = {"strategy": strategy, **({"budget": 300} if "budget" in strategy or "packing" in strategy else {})}
-    common = {"augment": AugmentSettings(), "batch_size": 3, "seed": 4} | settings
+    common: dict[str, Any] = {"augment": AugmentSettings(), "batch_size": 3, "seed": 4} | settings
     numbers = range(len(store))
     facts = StoreFacts(feature_deviation(store, numbers), neighbour_table(store, tmp_path / "side"))
     dataset = BagDataset(store, numbers, labels)
@@ -81,7 +85,7 @@ def test_a_view_does_not_depend_on_its_batch(store, tmp_path) -> None:
         rows = {}
         for batch in (view for views in epoch_of(loader_of(store, tmp_path, batch_size=size)) for view in views):
             for k, (first, last) in enumerate(batch.spans()):
-                rows[batch.slide_ids[k], int(batch.views[k])] = batch.features[first:last]
+                rows[batch.slide_ids[k], int(required(batch.views)[k])] = batch.features[first:last]
         by_slide.append(rows)
     assert by_slide[0].keys() == by_slide[1].keys()
     assert len(by_slide[0]) == 2 * len(SIZES)
@@ -111,9 +115,9 @@ def test_views_without_augmentation_are_the_stored_bags(store, tmp_path) -> None
         for view in views:
             for k, (first, last) in enumerate(view.spans()):
                 number = store.number(view.slide_ids[k])
-                assert view.labels[k] == number
+                assert required(view.labels)[k] == number
                 assert np.array_equal(view.features[first:last].numpy(), store.features(number))
-                assert np.array_equal(view.coords[first:last].numpy(), store.coords(number))
+                assert np.array_equal(required(view.coords)[first:last].numpy(), store.coords(number))
 
 
 def test_the_gpu_s_way_gives_the_same_views(store, tmp_path) -> None:
@@ -146,7 +150,7 @@ def test_padded_and_packed_strategies_give_the_embeddings_of_each_bag_alone(arch
                 padded = {"pad_to_max_in_batch": int(view.lengths.max()), "pad_to_global": 300}
                 assert view.padded_to == padded.get(strategy)
                 for k, (first, last) in enumerate(view.spans()):
-                    coords = view.coords[None, first:last]
+                    coords = required(view.coords)[None, first:last]
                     alone = model.forward_features(view.features[None, first:last], None, coords)[0]
                     assert torch.allclose(embeddings[k], alone[0], atol=1e-5)
 

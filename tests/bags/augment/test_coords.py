@@ -17,7 +17,7 @@ TRANSFORMS = st.sampled_from([CoordAffine(), SpatialGridShuffle(), SpatialGridSh
 
 
 @given(COORDS, TRANSFORMS, st.integers(0, 2**40), st.integers(0, 300))
-def test_coordinates_are_never_negative(cells: list, transform, seed: int, offset: int) -> None:
+def test_coordinates_are_never_negative(cells: list[tuple[int, int]], transform, seed: int, offset: int) -> None:
     coords = np.array(cells, np.int32) * 256 + offset
     moved = transform.transform(coords, 256, np.random.default_rng(seed))
     assert moved.dtype == np.int32
@@ -26,7 +26,7 @@ def test_coordinates_are_never_negative(cells: list, transform, seed: int, offse
 
 
 @given(COORDS, st.integers(0, 2**40))
-def test_rotation_and_reflection_keep_all_distances(cells: list, seed: int) -> None:
+def test_rotation_and_reflection_keep_all_distances(cells: list[tuple[int, int]], seed: int) -> None:
     coords = np.array(cells, np.int32) * 224
     moved = CoordAffine(scale=(1.0, 1.0)).transform(coords, 224, np.random.default_rng(seed))
     assert np.allclose(pdist(moved), pdist(coords))
@@ -46,7 +46,9 @@ def test_all_eight_symmetries_occur_and_scaled_distances_are_true_to_a_pixel() -
 
 
 @given(COORDS, st.integers(0, 2**40), st.integers(2, 6))
-def test_a_shuffle_moves_whole_cells_and_no_two_patches_overlap(cells: list, seed: int, grid: int) -> None:
+def test_a_shuffle_moves_whole_cells_and_no_two_patches_overlap(
+    cells: list[tuple[int, int]], seed: int, grid: int
+) -> None:
     coords = np.array(cells, np.int32) * 256 + 100
     moved = SpatialGridShuffle(grid=grid, share=1.0).transform(coords, 256, np.random.default_rng(seed))
     assert len(np.unique(moved, axis=0)) == len(coords)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -20,11 +22,13 @@ from oceanpath.bags.augment.tissue_region_mixup import TissueRegionMixup
 from oceanpath.bags.augment.views import DualViewAugmentor
 from oceanpath.bags.neighbours import nearest_rows
 
+from ...narrowing import required
+
 N, ROWS = 400, np.arange(0, 400, 2)
 
 
 @pytest.fixture
-def bag(bag_of) -> SourceBag:
+def bag(bag_of: Callable[..., SourceBag]) -> SourceBag:
     return bag_of(N)
 
 
@@ -34,7 +38,7 @@ def stored() -> Tensor:
 
 
 def patches_of(bag: SourceBag, stored: Tensor, rows: np.ndarray = ROWS) -> Patches:
-    near = torch.from_numpy(nearest_rows(bag.coords)[rows].astype(np.int64))
+    near = torch.from_numpy(nearest_rows(required(bag.coords))[rows].astype(np.int64))
     return Patches(
         stored,
         torch.from_numpy(rows),
@@ -45,7 +49,7 @@ def patches_of(bag: SourceBag, stored: Tensor, rows: np.ndarray = ROWS) -> Patch
 
 
 def rendered(one: Perturbation, bag: SourceBag, stored: Tensor, draws: tuple[np.ndarray, ...]) -> Tensor:
-    view = View(bag, ROWS, bag.coords[ROWS], {"one": draws})
+    view = View(bag, ROWS, required(bag.coords)[ROWS], {"one": draws})
     return render([("one", one)], patches_of(bag, stored), [view])
 
 
@@ -128,14 +132,14 @@ def test_a_batch_of_views_equals_each_view_alone(dtype: torch.dtype, bag_of) -> 
     settings = AugmentSettings()
     bags = [bag_of(n, slide_id=f"s{n}") for n in (1, 40, 300)]
     stored = torch.randn(341, 16).to(dtype)
-    starts, views, alone, parts = [0, 1, 41], [], [], []
+    starts, views, alone, parts = [0, 1, 41], [], [], list[tuple[Tensor, Tensor, Tensor]]()
     for bag, start in zip(bags, starts, strict=True):
         view = DualViewAugmentor(settings, 3, True).views(bag, 5)[0]
         own = patches_of(bag, stored[start : start + bag.length], view.rows)
         own = Patches(own.stored, own.rows, own.neighbours, own.views, torch.ones(16))
         alone.append(render(settings.perturbations(), own, [view]))
         views.append(view)
-        parts.append((own.rows + start, own.neighbours + start, torch.full((len(view.rows),), len(parts))))
+        parts.append((own.rows + start, required(own.neighbours) + start, torch.full((len(view.rows),), len(parts))))
     rows, near, which = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
     together = render(settings.perturbations(), Patches(stored, rows, near, which, torch.ones(16)), views)
     assert together.dtype == dtype

@@ -33,7 +33,7 @@ SELECTIONS = st.sampled_from(
 
 @given(COORDS, SELECTIONS, st.integers(0, 2**40), st.data())
 def test_a_selection_is_a_sorted_part_of_the_rows_and_never_empty(
-    cells: list, selection: Selection, seed: int, data: st.DataObject
+    cells: list[tuple[int, int]], selection: Selection, seed: int, data: st.DataObject
 ) -> None:
     bag = SourceBag("s", len(cells), 4, np.array(cells, np.int32) * 256, 256)
     rows = np.array(sorted(data.draw(st.sets(st.integers(0, len(cells) - 1), min_size=1))))

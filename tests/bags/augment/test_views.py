@@ -11,11 +11,13 @@ from oceanpath.bags.augment.settings import AugmentSettings
 from oceanpath.bags.augment.views import DualViewAugmentor, MultiCropAugmentor
 from oceanpath.bags.batching.multi_crop import MultiCrop
 
+from ...narrowing import required
+
 AUGMENTORS = [DualViewAugmentor, MultiCropAugmentor, BlockAugmentor]
 OFF = {name: {"probability": 0.0} for name in AugmentSettings.model_fields}
 
 
-def content(view) -> tuple:
+def content(view) -> tuple[bytes | None, ...]:
     draws = [array.tobytes() for name in sorted(view.draws) for array in view.draws[name]]
     return view.rows.tobytes(), None if view.coords is None else view.coords.tobytes(), *draws
 
@@ -83,7 +85,7 @@ def test_with_all_switched_off_a_view_is_the_bag(bag_of) -> None:
     bag = bag_of(70)
     for view in DualViewAugmentor(AugmentSettings(**OFF), 0, True).views(bag, 0):
         assert np.array_equal(view.rows, np.arange(70))
-        assert np.array_equal(view.coords, bag.coords)
+        assert np.array_equal(required(view.coords), bag.coords)
         assert view.draws == {}
 
 
@@ -107,7 +109,7 @@ def test_the_context_has_no_patch_of_a_target_and_targets_are_unchanged(coords: 
         assert not np.isin(context.rows, hidden).any()
         assert all(target.draws == {} for target in targets)
         for view in (context, *targets) if coords else ():
-            assert np.array_equal(view.coords, bag.coords[view.rows])
+            assert np.array_equal(required(view.coords), bag.coords[view.rows])
         areas += [len(target.rows) / 900 for target in targets]
     assert 0.02 < np.mean(areas) < 0.25
 
@@ -115,7 +117,8 @@ def test_the_context_has_no_patch_of_a_target_and_targets_are_unchanged(coords: 
 def test_targets_are_rectangles_of_what_the_bag_selects(bag_of) -> None:
     bag = bag_of(900)
     for target in BlockAugmentor(AugmentSettings(**OFF), 0, True).views(bag, 0)[1:]:
-        low, high = target.coords.min(axis=0), target.coords.max(axis=0)
+        coords = required(target.coords)
+        low, high = coords.min(axis=0), coords.max(axis=0)
         assert len(target.rows) == ((bag.coords >= low) & (bag.coords <= high)).all(axis=1).sum()
 
 

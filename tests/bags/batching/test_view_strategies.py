@@ -149,7 +149,7 @@ def test_all_nine_names_are_known_by_name_and_by_table() -> None:
     for name in set(NINE) - {"token_budget"}:
         for value in (name, {"name": name}, {"strategy": name}):
             assert type(pretrain.validate_python(value)) is batching_class(name)
-    assert pretrain.validate_python({"strategy": "token_budget", "budget": 9}).budget == 9
+    assert pretrain.validate_python({"strategy": "token_budget", "budget": 9}) == TokenBudget(budget=9)
     assert set(pretrain.json_schema()["anyOf"][0]["enum"]) == {*BATCHINGS, *VIEW_BATCHINGS}
 
 

@@ -23,7 +23,10 @@ def store(tmp_path: Path) -> Store:
 def store_of(path: Path, coords: bool) -> Store:
     random = np.random.default_rng(0)
     bags = {f"s{k}": random.standard_normal((n, 8)) for k, n in enumerate(SIZES)}
-    cells = {f"s{k}": np.stack([np.arange(n) % 9, np.arange(n) // 9], axis=1).astype(np.int32) * 256 for k, n in enumerate(SIZES)}  # fmt: skip  # one table
+    cells = {
+        f"s{k}": np.stack([np.arange(n) % 9, np.arange(n) // 9], axis=1).astype(np.int32) * 256
+        for k, n in enumerate(SIZES)
+    }
     return write_store(path, bags, cells if coords else False)
 
 
