@@ -19,8 +19,10 @@ also selected something), every record holds "selected": true as well.
 
 All levels and baselines hold the same metrics: those of the task (`oceanpath.tasks`). For classification these are
 auroc and auprc (macro one-vs-rest beyond two classes), auroc_within_folds (pairs of rows of the same fold only),
-balanced_accuracy, f1 (macro), mcc, kappa, accuracy, brier, ece (always without an interval); for two classes also
-sensitivity and specificity of the last class. Its baselines are mean_pool_lr, max_pool_lr, majority and bag_length.
+auroc_fold_mean (the mean of the folds' AUROCs), balanced_accuracy, f1 (macro), mcc, kappa, kappa_quadratic (for ordered
+classes), accuracy, brier, brier_scaled, log_loss, ece, ece_equal_mass, ece_debiased and ici (these four always without
+an interval), calibration_intercept and calibration_slope; for two classes also sensitivity, specificity, ppv and npv of
+the last class, beyond two auroc_hand_till. Its baselines are mean_pool_lr, max_pool_lr, majority and bag_length.
 
 Where test sets are repeated ("repeats" > 1), metrics are means over the repeats, n counts different slides or patients,
 and decisions are counted over all repeats together (n counts them). "ensemble" then has the metrics of one prediction

@@ -158,7 +158,8 @@ class ViewLoader:
             rows = [view.rows + start for view, start in zip(views, starts, strict=True)]
             near = [self._near(number, view, start) for number, view, start in zip(numbers, views, starts, strict=True)]
             which = np.repeat(np.arange(len(views)), lengths)
-            return render(perturbations, self._patches(store.resident_features, rows, near, which), views)
+            features = render(perturbations, self._patches(store.resident_features, rows, near, which), views)
+            return features.to(store.resident_features.dtype)
         first, dtype = 0, tensor_of(np.empty(0, store.dtype), store).dtype
         features = torch.empty(sum(lengths), store.dim, dtype=dtype)
         for number, view, length in zip(numbers, views, lengths, strict=True):

@@ -77,7 +77,7 @@ def bench_batching(
     """One row per strategy without augmentation, and with `augment` another one with the default augmentations."""
     with tempfile.TemporaryDirectory() as folder:
         facts = StoreFacts(feature_deviation(store, numbers), neighbour_table(store, Path(folder)))
-        cases = {PLAIN: no_augmentation()} | ({AUGMENTED: AugmentSettings()} if augment else {})
+        cases = {PLAIN: AugmentSettings.off()} | ({AUGMENTED: AugmentSettings()} if augment else {})
         loaders = {
             (case, name): _loader(BagDataset(store, numbers), strategy_of(name, workload), settings, facts, workload)
             for case, settings in cases.items()
@@ -99,11 +99,6 @@ def usable(strategies: Sequence[str], has_coords: bool) -> dict[str, str | None]
     """Strategy → why it cannot be used with a store that has coordinates or not; None: it can."""
     classes = {name: batching_class(name) for name in strategies}
     return {name: refusal("a benchmark", "crops" not in one.kinds, one, has_coords) for name, one in classes.items()}
-
-
-def no_augmentation() -> AugmentSettings:
-    """Settings with every augmentation switched off."""
-    return AugmentSettings.model_validate({name: {"probability": 0.0} for name in AugmentSettings.model_fields})
 
 
 def _loader(

@@ -24,6 +24,7 @@ from oceanpath.models.registry import build_aggregator, parse_model
 ALL_PAIRS, STORED, EACH_TIME = "all pairs of patches", "stored neighbours", "neighbours per view"
 STEP = "training step"
 PATCHES = 512
+LIMIT = SubsampleFixedN(patches=PATCHES)
 SPACING = 256
 
 
@@ -49,6 +50,7 @@ class Slide(NamedTuple):
     """[N, D] float16."""
     neighbours: NDArray[np.int32]
     deviation: Tensor
+    augmentor: DualViewAugmentor
 
 
 def generated_slide(patches: int, dim: int) -> Slide:
@@ -59,21 +61,19 @@ def generated_slide(patches: int, dim: int) -> Slide:
     chosen = np.sort(np.argsort(-np.asarray(height).ravel(), kind="stable")[:patches])
     coords = (np.stack([chosen % side, chosen // side], axis=1) * SPACING).astype(np.int32)
     features = torch.randn(patches, dim, generator=torch.Generator().manual_seed(0)).half()
-    return Slide(SourceBag("s", patches, dim, coords, SPACING), features, nearest_rows(coords), torch.ones(dim))
+    augmentor = DualViewAugmentor(AugmentSettings(), seed=0, has_coords=True, count=1)
+    bag = SourceBag("s", patches, dim, coords, SPACING)
+    return Slide(bag, features, nearest_rows(coords), torch.ones(dim), augmentor)
 
 
 def make_view(slide: Slide, epoch: int, *, computes_neighbours: bool = False) -> Tensor:
     """Features of one view of at most `PATCHES` patches with the default augmentations."""
-    settings = AugmentSettings()
     neighbours = nearest_rows(slide.bag.positions) if computes_neighbours else slide.neighbours
-    view = DualViewAugmentor(settings, 0, True, count=1).views(
-        slide.bag, epoch, SubsampleFixedN(patches=PATCHES).limit
-    )[0]
+    (view,) = slide.augmentor.views(slide.bag, epoch, LIMIT.limit)
     near = torch.from_numpy(neighbours[view.rows].astype(np.int64))
     rows = torch.from_numpy(view.rows)
-    return render(
-        settings.perturbations(), Patches(slide.features, rows, near, torch.zeros_like(rows), slide.deviation), [view]
-    )
+    patches = Patches(slide.features, rows, near, torch.zeros_like(rows), slide.deviation)
+    return render(slide.augmentor.steps.perturbations, patches, [view]).half()
 
 
 def make_view_by_all_pairs(slide: Slide, epoch: int) -> Tensor:
@@ -140,8 +140,8 @@ def bench_step(bags: int, dim: int, rounds: int, model: str = "abmil") -> StepSh
     def step() -> None:
         for _ in range(2):
             with torch.autocast("cpu", torch.bfloat16):
-                loss = aggregator.embed(batch).float().square().mean()
-            loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
+                loss = aggregator.forward_packed(batch)[0].float().square().mean()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch has no types for it
 
     works: dict[str, Work] = {"views": lambda: [make_view(slide, epoch) for epoch in range(2 * bags)], STEP: step}
     runs = in_turn(works, rounds, spend)

@@ -14,6 +14,7 @@ from oceanpath.stages.catalog import CATALOG
 MODEL = flag("model", str | None, None, "Aggregator; `oceanpath models list` shows them.", key="model.name")
 STAGE_MODULES = {"extract": "oceanpath.cli.extract", "curate": "oceanpath.cli.curate", "mmap": "oceanpath.cli.mmap"}
 """Stages whose command has its own module, with `call(common) -> int` and `FLAGS`."""
+METHOD = flag("method", str | None, None, "Method of pretraining, such as vicreg or byol.", key="pretrain.method")
 WITH_MODEL = ("train", "eval", "analyze", "export")
 
 
@@ -36,4 +37,5 @@ def _verb(name: str) -> Callable[..., int]:
     if name in STAGE_MODULES:
         module = importlib.import_module(STAGE_MODULES[name])
         return verb(module.call, module.FLAGS)
-    return verb(lambda common: run_experiment(common, (name,)), (MODEL,) if name in WITH_MODEL else ())
+    own = (MODEL, METHOD) if name == "pretrain" else (MODEL,) if name in WITH_MODEL else ()
+    return verb(lambda common: run_experiment(common, (name,)), own)

@@ -1,8 +1,9 @@
-"""Numbers of the confusion table: accuracy, balanced accuracy, macro F1, MCC, kappa, sensitivity and specificity.
+"""Numbers of the confusion table: accuracy, balanced accuracy, macro F1, MCC, kappas and the rates of two classes.
 
 Tables are [..., C, C]: rows are true classes, columns are decisions. A class stays at its own number whether or not it
 occurs. Balanced accuracy is the mean recall over the classes with rows; macro F1 the mean over the classes that are
-true or decided somewhere. MCC is the multi-class form (Gorodkin 2004, eq. 8), kappa Cohen's (1960). Where decisions
+true or decided somewhere. MCC is the multi-class form (Gorodkin 2004, eq. 8), kappa Cohen's (1960), quadratic kappa its
+form with squared distances of ordered classes as weights (Cohen 1968); for two classes both are equal. Where decisions
 never vary but labels do, MCC is 0, its limit (Chicco and Jurman 2020), as kappa is by its formula.
 """
 
@@ -40,7 +41,8 @@ def confusion_measure(labels: NDArray[np.int64], decisions: NDArray[np.int64], n
 def table_metrics(tables: Floats) -> dict[str, Floats]:
     """Metric → values [R] of tables [R, C, C], NaN where undefined.
 
-    Names: accuracy, balanced_accuracy, f1, mcc, kappa; with C = 2 also sensitivity and specificity of the last class.
+    Names: accuracy, balanced_accuracy, f1, mcc, kappa, kappa_quadratic; with C = 2 also sensitivity,
+    specificity, ppv and npv of the last class.
     """
     tables = np.asarray(tables, np.float64)
     hits = np.einsum("rcc->rc", tables)
@@ -54,9 +56,12 @@ def table_metrics(tables: Floats) -> dict[str, Floats]:
         "f1": _mean(f1),
         "mcc": _mcc(hits.sum(axis=1), true, decided, total),
         "kappa": _kappa(hits.sum(axis=1), true, decided, total),
+        "kappa_quadratic": _quadratic_kappa(tables, true, decided, total),
     }
     if tables.shape[1] == 2:
         found |= {"sensitivity": recall[:, 1], "specificity": recall[:, 0]}
+        precision = _ratio(hits, decided)
+        found |= {"ppv": precision[:, 1], "npv": precision[:, 0]}
     return found
 
 
@@ -84,3 +89,12 @@ def _kappa(hits: Floats, true: Floats, decided: Floats, total: Floats) -> Floats
     chance = (true * decided).sum(axis=1)
     value = _ratio(hits * total - chance, total**2 - chance)
     return np.where((true > 0).sum(axis=1) > 1, value, np.nan)
+
+
+def _quadratic_kappa(tables: Floats, true: Floats, decided: Floats, total: Floats) -> Floats:
+    """1 - observed / expected squared distance between true and decided class."""
+    numbers = np.arange(tables.shape[1], dtype=np.float64)
+    distance = (numbers[:, None] - numbers) ** 2
+    observed = np.einsum("rij,ij->r", tables, distance) * total
+    expected = np.einsum("ri,ij,rj->r", true, distance, decided)
+    return np.where((true > 0).sum(axis=1) > 1, 1 - _ratio(observed, expected), np.nan)

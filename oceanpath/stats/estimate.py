@@ -16,12 +16,15 @@ UNDEFINED = {
     "kappa": "the rows hold one class only",
     "sensitivity": "no row of the positive class",
     "specificity": "no row of the negative class",
+    "kappa_quadratic": "the rows hold one class only",
+    "brier_scaled": "the rows hold one class only",
+    "ppv": "no row is decided as positive",
+    "npv": "no row is decided as negative",
     "auroc_within_folds": "no fold holds both classes",
 }
 """Metric → why it does not exist when it does not."""
-NO_INTERVAL = {
-    "ece": "chance alone raises an ECE and resampling raises it further, so its percentile interval would be too high",
-}
+RAISED = "chance alone raises an ECE and resampling raises it further, so its percentile interval would be too high"
+NO_INTERVAL = dict.fromkeys(("ece", "ece_equal_mass", "ece_debiased", "ici"), RAISED)
 """Metric → why it has no interval, however many rows there are."""
 
 
@@ -32,6 +35,19 @@ class ClosedInterval(NamedTuple):
     """Name of the method, for readers."""
     ends: Callable[[float], Ends]
     """Confidence level → ends."""
+
+
+class ClosedMetric(NamedTuple):
+    """A metric that is not resampled; without a value there is a reason."""
+
+    value: float | None
+    interval: ClosedInterval
+    reason: str = ""
+
+
+def without_interval(reason: str) -> ClosedInterval:
+    """No interval at any confidence level."""
+    return ClosedInterval("", lambda _: reason)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oceanpath.stats.calibration import calibration_measure
+from oceanpath.stats.closed_metrics import area_metrics, calibration_metrics
 from oceanpath.stats.confusion import confusion_measure
 from oceanpath.stats.discrimination import Floats, check_rows, ranking_measure
 from oceanpath.stats.estimate import Estimate
 from oceanpath.stats.intervals.defaults import area_intervals, decision_intervals
+from oceanpath.stats.proper_scores import proper_measure
 from oceanpath.stats.resample import Bootstrap, Resamples, bootstrap
 from oceanpath.stats.within_folds import within_fold_measure
 
@@ -28,19 +30,24 @@ def evaluate(
         folds: [n] fold whose model scored each row, where there are several.
 
     Returns:
-        auroc, auprc, accuracy, balanced_accuracy, f1, mcc, kappa, brier, ece; with folds also auroc_within_folds; with
-        two classes also sensitivity and specificity of the last one.
+        auroc, auprc, accuracy, balanced_accuracy, f1, mcc, kappa, kappa_quadratic, brier, brier_scaled, log_loss, ece,
+        ece_equal_mass, ece_debiased, ici, calibration_intercept, calibration_slope; with folds also auroc_within_folds
+        and auroc_fold_mean; with two classes sensitivity, specificity, ppv and npv of the last one, beyond two
+        auroc_hand_till.
     """
     check_rows(labels, probs)
     measures = [
         ranking_measure(labels, probs),
         confusion_measure(labels, decide(probs), probs.shape[1]),
         calibration_measure(labels, probs),
+        proper_measure(labels, probs),
     ]
     if folds is not None:
         measures.append(within_fold_measure(labels, probs, folds))
     closed = area_intervals(labels, probs, drawn.numbers, folds)
-    return bootstrap(measures, drawn, closed | decision_intervals(labels, decide(probs), probs.shape[1], drawn.numbers))
+    closed |= decision_intervals(labels, decide(probs), probs.shape[1], drawn.numbers)
+    further = calibration_metrics(labels, probs, drawn.numbers) | area_metrics(labels, probs, drawn.numbers, folds)
+    return bootstrap(measures, drawn, closed).extended(further)
 
 
 def evaluate_decisions(

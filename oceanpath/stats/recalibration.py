@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from oceanpath.stats.discrimination import Floats
 
@@ -23,18 +24,21 @@ class Recalibration:
 
     intercept: float
     slope: float
+    errors: tuple[float, float] = (0.0, 0.0)
+    """Standard errors of both, with patients as clusters where they are given."""
 
     def apply(self, probabilities: Floats) -> Floats:
         """Recalibrated probabilities of any shape."""
         return 1 / (1 + np.exp(-(self.intercept + self.slope * _logit(probabilities))))
 
 
-def recalibrate(outcome: Floats, score: Floats) -> Recalibration | str:
+def recalibrate(outcome: Floats, score: Floats, patients: NDArray[np.int64] | None = None) -> Recalibration | str:
     """The fit of maximum likelihood, or why there is none.
 
     Args:
         outcome: [n], 0 or 1.
         score: [n] probability of the outcome.
+        patients: [n] number of the patient of each row, from 0; without them every row is independent.
     """
     x, hit = _logit(score), outcome > 0.5
     y = hit.astype(np.float64)
@@ -51,7 +55,19 @@ def recalibrate(outcome: Floats, score: Floats) -> Recalibration | str:
         found = found + step
         if np.abs(step).max() <= CONVERGED:
             break
-    return Recalibration(float(found[0]), float(found[1]))
+    own = np.arange(len(y)) if patients is None else patients
+    return Recalibration(float(found[0]), float(found[1]), _sandwich(design, y, found, own))
+
+
+def _sandwich(design: Floats, y: Floats, at: Floats, patients: NDArray[np.int64]) -> tuple[float, float]:
+    """Standard errors from the scores of whole patients (Liang and Zeger 1986), with the factor k / (k - 1)."""
+    p = 1 / (1 + np.exp(-design @ at))
+    bread = np.linalg.inv((design * (p * (1 - p))[:, None]).T @ design)
+    scores = np.stack([np.bincount(patients, column * (y - p)) for column in design.T])
+    k = int((np.bincount(patients) > 0).sum())
+    covariance = bread @ (scores @ scores.T) @ bread * (k / max(1, k - 1))
+    intercept, slope = np.sqrt(np.diag(covariance)).tolist()
+    return intercept, slope
 
 
 def _newton_step(design: Floats, y: Floats, at: Floats) -> Floats:

@@ -7,14 +7,14 @@ Davison and Hinkley (1997), section 3.8: resampling clusters whole keeps the dep
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oceanpath.errors import StageError
 from oceanpath.stats.discrimination import Floats, Measure
-from oceanpath.stats.estimate import NO_INTERVAL, UNDEFINED, ClosedInterval, Ends, Estimate
+from oceanpath.stats.estimate import NO_INTERVAL, UNDEFINED, ClosedInterval, ClosedMetric, Ends, Estimate
 
 BLOCK_CELLS = 1 << 18
 """Cells of weights in memory at once; small enough for the cache. It never changes a result."""
@@ -57,12 +57,15 @@ class Bootstrap:
     resamples: Resamples
     closed: Mapping[str, ClosedInterval] = field(default_factory=dict)
     """Metric → its interval in closed form, which then replaces the percentile interval."""
+    undefined: Mapping[str, str] = field(default_factory=dict)
+    """Metric → why it has no value, where `UNDEFINED` does not state it."""
 
     def estimate(self, name: str, confidence: float = 0.95) -> Estimate:
         """The metric with its interval, or with the reason why it has none."""
         n_patients, value = self.resamples.counts.shape[1], self.values[name]
         if value is None:
-            return Estimate(None, n=self.n, n_patients=n_patients, reason=UNDEFINED.get(name, "no rows"))
+            reason = self.undefined.get(name) or UNDEFINED.get(name, "no rows")
+            return Estimate(None, n=self.n, n_patients=n_patients, reason=reason)
         if (closed := self.closed.get(name)) is not None:
             interval, facts, method = closed.ends(confidence), (self.n, n_patients, 0, 0), closed.method
         else:
@@ -72,6 +75,15 @@ class Bootstrap:
         if isinstance(interval, str):
             return Estimate(value, None, None, *facts, reason=interval)
         return Estimate(value, *interval, *facts, method=method)
+
+    def extended(self, metrics: Mapping[str, ClosedMetric]) -> Bootstrap:
+        """With metrics that are not resampled."""
+        return replace(
+            self,
+            values={**self.values, **{name: one.value for name, one in metrics.items()}},
+            closed={**self.closed, **{name: one.interval for name, one in metrics.items()}},
+            undefined={**self.undefined, **{name: one.reason for name, one in metrics.items()}},
+        )
 
     def estimates(self, confidence: float = 0.95) -> dict[str, Estimate]:
         """Every metric's `estimate`."""

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from oceanpath.errors import ArtifactError, OceanPathError, StageError
+from oceanpath.stats.closed_metrics import FOLD_MEAN
 from oceanpath.stats.delong import delong_test
 from oceanpath.stats.discrimination import auroc, ranking_measure
 from oceanpath.stats.estimate import Estimate
@@ -40,7 +41,12 @@ class Classification(Task):
     unusable = "with a label that is no class"
     main_metric, main_title = "auroc", "AUROC"
     within_folds = WITHIN_FOLDS
-    metrics = ("auroc", WITHIN_FOLDS, "auprc", "balanced_accuracy", "f1", "mcc", "kappa", "accuracy", "brier", "ece")
+    metrics = (
+        *("auroc", WITHIN_FOLDS, FOLD_MEAN, "auprc"),
+        *("balanced_accuracy", "f1", "mcc", "kappa", "kappa_quadratic", "accuracy"),
+        *("brier", "brier_scaled", "log_loss", "ece", "ece_equal_mass", "ece_debiased", "ici"),
+        *("calibration_intercept", "calibration_slope"),
+    )
     ledger_metrics = ("auroc", WITHIN_FOLDS, "auprc", "balanced_accuracy", "f1", "mcc", "kappa", "brier", "ece")
     fold_metrics = ("auroc", "balanced_accuracy")
     fold_facts = ("threshold",)

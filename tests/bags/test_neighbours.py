@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,11 +13,9 @@ from scipy.spatial.distance import cdist
 
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.deviation import feature_deviation
-from oceanpath.bags.neighbour_table import neighbour_table
+from oceanpath.bags.neighbour_table import NeighbourTable, neighbour_table
 from oceanpath.bags.neighbours import nearest_rows, spacing_of
 from oceanpath.errors import ArtifactError
-
-from ..narrowing import required
 
 CELLS = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=90, unique=True)
 
@@ -62,17 +62,23 @@ def test_the_spacing_is_the_common_distance_of_columns_and_rows() -> None:
     assert spacing_of(np.array([[7, 7]], np.int32)) == 1
 
 
+def table_of(store: Store, tmp_path: Path, notes: list[str]) -> NeighbourTable:
+    table = neighbour_table(store, tmp_path / "side", notes.append)
+    assert table is not None
+    return table
+
+
 def test_a_table_is_made_once_and_found_again(make_store, bags, tmp_path) -> None:
-    store, notes = make_store(bags, coords=True), list[str]()
-    table = required(neighbour_table(store, tmp_path / "side", notes.append))
+    store = make_store(bags, coords=True)
+    notes: list[str] = []
+    table = table_of(store, tmp_path, notes)
     for number in range(len(store)):
         assert np.array_equal(table.of(number), nearest_rows(store.coords(number)))
         assert table.spacing[number] == (1 if store.length(number) == 1 else 256)
     assert notes == ["nearest neighbours of 4 slides: 0.0 MB, 266.7% of the features"]
     (folder,) = (tmp_path / "side").iterdir()
     before = (folder / "neighbours.npy").stat().st_mtime_ns
-    again = required(neighbour_table(Store(store.path), tmp_path / "side", notes.append))
-    assert np.array_equal(again.of(2), table.of(2))
+    assert np.array_equal(table_of(Store(store.path), tmp_path, notes).of(2), table.of(2))
     assert (folder / "neighbours.npy").stat().st_mtime_ns == before
     assert len(notes) == 1
 
@@ -83,8 +89,7 @@ def test_a_changed_table_is_an_error_and_an_unfinished_one_is_made_again(make_st
     (folder,) = (tmp_path / "side").iterdir()
     folder.rename(folder.with_suffix(".new"))
     (folder.with_suffix(".new") / "neighbours.npy").write_bytes(b"half")
-    table = required(neighbour_table(store, tmp_path / "side"))
-    assert np.array_equal(table.of(0), nearest_rows(store.coords(0)))
+    assert np.array_equal(table_of(store, tmp_path, []).of(0), nearest_rows(store.coords(0)))
     file = folder / "neighbours.npy"
     file.write_bytes(file.read_bytes()[:-1] + b"\x07")
     with pytest.raises(ArtifactError, match="has changed"):

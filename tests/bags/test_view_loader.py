@@ -18,11 +18,10 @@ from oceanpath.bags.neighbour_table import neighbour_table
 from oceanpath.bags.resident import ResidentStore
 from oceanpath.bags.view_loader import StoreFacts, ViewLoader, ViewSettings
 from oceanpath.models.registry import build_aggregator, parse_model
+from oceanpath.ssl.methods.base import embed
 from tests.conftest import write_store
 
-from ..narrowing import required
-
-OFF = AugmentSettings(**{name: {"probability": 0.0} for name in AugmentSettings.model_fields})
+OFF = AugmentSettings.off()
 SIZES = [1, 2, 5, 30, 200, 77, 120, 64, 9, 300, 41]
 
 
@@ -61,6 +60,11 @@ def same(a: Batch, b: Batch) -> bool:
     return a.slide_ids == b.slide_ids and all(x is y or torch.equal(x, y) for x, y in pairs)
 
 
+def number_of(view: Batch) -> int:
+    assert view.views is not None
+    return int(view.views[0])
+
+
 def epoch_of(loader: ViewLoader, epoch: int = 2) -> list[tuple[Batch, ...]]:
     loader.sampler.set_epoch(epoch)
     return list(loader)
@@ -85,7 +89,7 @@ def test_a_view_does_not_depend_on_its_batch(store, tmp_path) -> None:
         rows = {}
         for batch in (view for views in epoch_of(loader_of(store, tmp_path, batch_size=size)) for view in views):
             for k, (first, last) in enumerate(batch.spans()):
-                rows[batch.slide_ids[k], int(required(batch.views)[k])] = batch.features[first:last]
+                rows[batch.slide_ids[k], number_of(batch)] = batch.features[first:last]
         by_slide.append(rows)
     assert by_slide[0].keys() == by_slide[1].keys()
     assert len(by_slide[0]) == 2 * len(SIZES)
@@ -113,11 +117,13 @@ def test_views_without_augmentation_are_the_stored_bags(store, tmp_path) -> None
     loader = loader_of(store, tmp_path, augment=OFF, labels=list(range(len(SIZES))))
     for views in epoch_of(loader):
         for view in views:
+            assert view.labels is not None
+            assert view.coords is not None
             for k, (first, last) in enumerate(view.spans()):
                 number = store.number(view.slide_ids[k])
-                assert required(view.labels)[k] == number
+                assert view.labels[k] == number
                 assert np.array_equal(view.features[first:last].numpy(), store.features(number))
-                assert np.array_equal(required(view.coords)[first:last].numpy(), store.coords(number))
+                assert np.array_equal(view.coords[first:last].numpy(), store.coords(number))
 
 
 def test_the_gpu_s_way_gives_the_same_views(store, tmp_path) -> None:
@@ -146,11 +152,12 @@ def test_padded_and_packed_strategies_give_the_embeddings_of_each_bag_alone(arch
         for strategy in ("sequence_packing", "pad_to_max_in_batch", "pad_to_global"):
             loader = loader_of(store, tmp_path, strategy=strategy)
             for view in (view for views in epoch_of(loader) for view in views):
-                embeddings = model.embed(view)
+                embeddings = embed(model, view)
+                assert view.coords is not None
                 padded = {"pad_to_max_in_batch": int(view.lengths.max()), "pad_to_global": 300}
                 assert view.padded_to == padded.get(strategy)
                 for k, (first, last) in enumerate(view.spans()):
-                    coords = required(view.coords)[None, first:last]
+                    coords = view.coords[None, first:last]
                     alone = model.forward_features(view.features[None, first:last], None, coords)[0]
                     assert torch.allclose(embeddings[k], alone[0], atol=1e-5)
 

@@ -18,8 +18,6 @@ from oceanpath.bench.views import (
     make_view_by_all_pairs,
 )
 
-from ..narrowing import required
-
 
 def test_both_ways_make_a_view_of_the_same_kind() -> None:
     slide = generated_slide(1500, 32)
@@ -28,7 +26,7 @@ def test_both_ways_make_a_view_of_the_same_kind() -> None:
         assert view.dtype == torch.float16
         assert torch.isfinite(view).all()
     assert torch.equal(make_view(slide, 3), make_view(slide, 3, computes_neighbours=True))
-    assert np.ptp(required(slide.bag.coords), axis=0).min() > 256 * 10
+    assert np.ptp(slide.bag.positions, axis=0).min() > 256 * 10
 
 
 def test_the_table_has_every_way_and_size() -> None:

@@ -2,24 +2,28 @@ import numpy as np
 import pytest
 
 from oceanpath.stats.panel import decide, evaluate_decisions
-from oceanpath.stats.resample import draw_patients
+from oceanpath.stats.resample import PERCENTILE, draw_patients
 from oceanpath.stats.within_folds import NAME, within_fold_measure
 
 from ..narrowing import required
+
+WITHOUT = ("ece", "ece_equal_mass", "ece_debiased", "ici")
+"""Metrics without an interval."""
 
 
 def test_two_classes_have_all_metrics_with_intervals(estimates, cohort):
     labels, probs, patients = cohort(100, per_patient=2)
     found = estimates(labels, probs, patients, resamples=200)
     assert set(found) == {
-        "auroc", "auprc", "accuracy", "balanced_accuracy", "f1", "mcc", "kappa", "sensitivity", "specificity",
-        "brier", "ece",
+        "auroc", "auprc", "accuracy", "balanced_accuracy", "f1", "mcc", "kappa", "kappa_quadratic", "sensitivity",
+        "specificity", "ppv", "npv", "brier", "brier_scaled", "log_loss", "ece", "ece_equal_mass", "ece_debiased",
+        "ici", "calibration_intercept", "calibration_slope",
     }  # fmt: skip
     for name, estimate in found.items():
         assert estimate.n == 100 and estimate.n_patients == 50
-        is_closed = name in ("auroc", "accuracy", "sensitivity", "specificity")
-        assert estimate.resamples == (0 if is_closed else 200) and (name == "ece" or estimate.method)
-        assert name == "ece" or estimate.low < estimate.value < estimate.high
+        assert estimate.resamples == (0 if estimate.method not in ("", PERCENTILE) or name in WITHOUT[1:] else 200)
+        assert (estimate.method == "") == (name in WITHOUT)
+        assert name in WITHOUT or estimate.low < estimate.value < estimate.high
 
 
 def test_a_calibrated_model_has_an_ece_without_an_interval_and_the_reason(estimates):
@@ -32,7 +36,7 @@ def test_a_calibrated_model_has_an_ece_without_an_interval_and_the_reason(estima
         assert 0 < found["ece"].value < 0.2 and found["ece"].low is None and found["ece"].high is None
         assert "resampling raises it" in found["ece"].reason
         for name, estimate in found.items():
-            assert name == "ece" or estimate.low <= estimate.value <= estimate.high, name
+            assert name in WITHOUT or estimate.low <= estimate.value <= estimate.high, name
 
 
 def test_rows_of_several_folds_also_have_the_area_within_them(estimates, cohort):

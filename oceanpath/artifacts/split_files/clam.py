@@ -1,4 +1,4 @@
-"""CLAM: a folder of `splits_<k>.csv` with the columns train, val and test, each a list of slide ids."""
+"""CLAM: a folder of `splits_<k>.csv` with the columns train, val and test, each with a list of slide ids."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class Store:
         return self.path, self.adopted_root, self.checks
 
     def __setstate__(self, state: tuple[Path, Path | None, bool]) -> None:
-        self.__init__(state[0], features=state[1], check=state[2])  # type: ignore[misc] # the only way to rebuild
+        self.__init__(state[0], features=state[1], check=state[2])  # type: ignore[misc]  # the only way to rebuild
 
     @property
     def dim(self) -> int:

@@ -29,10 +29,10 @@ class GaussianNoise(FeatureChange):
     """Standard deviation of the noise as a share of the feature's own."""
 
     def draw(self, bag: SourceBag, rows: NDArray[np.int64], random: Generator) -> tuple[NDArray[Any], ...]:  # noqa: ARG002  # the interface of perturbations
-        """First table position of each patch as a fraction of the table, and the size of its noise."""
+        """First table position of each patch as a fraction of the table, and the size of the noise, [1]."""
         import numpy as np
 
-        return random.random(len(rows)), np.full(len(rows), self.share, np.float32)
+        return random.random(len(rows)), np.full(1, self.share, np.float32)
 
     def apply(self, patches: Patches, values: Tensor, draws: Sequence[Tensor]) -> None:
         """See `FeatureChange.apply`."""
@@ -40,5 +40,8 @@ class GaussianNoise(FeatureChange):
 
         starts, sizes = draws
         noise = noise_rows(starts, values.shape[1])
-        noise.mul_(sizes.unsqueeze(1))
-        values.addcmul_(noise, patches.deviation)
+        if len(sizes) > 1:
+            noise.mul_(sizes.index_select(0, patches.views).unsqueeze(1))
+            values.addcmul_(noise, patches.deviation)
+        else:
+            values.addcmul_(noise, patches.deviation * sizes)

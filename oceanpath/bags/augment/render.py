@@ -14,7 +14,7 @@ from oceanpath.bags.augment.base import FeatureChange, NeighbourBlend, Perturbat
 
 
 def render(perturbations: Sequence[tuple[str, Perturbation]], patches: Patches, views: Sequence[View]) -> Tensor:
-    """Features [n, D] of the views in order, of the type and on the device of the stored features.
+    """Features [n, D] of the views in order, float32 where they are perturbed, otherwise of the stored type.
 
     Args:
         perturbations: with their names; `views` have their random numbers.
@@ -30,11 +30,11 @@ def render(perturbations: Sequence[tuple[str, Perturbation]], patches: Patches, 
     values = features.float()
     for change, draws in changes:
         change.apply(patches, values, draws)
-    return values.to(patches.stored.dtype)
+    return values
 
 
 def _blended(patches: Patches, blends: Sequence[tuple[NeighbourBlend, list[Tensor]]]) -> Tensor:
-    """Weighted sums of stored rows, read once."""
+    """Weighted sums of stored rows; rows of weight 0 are not read."""
     if patches.neighbours is None:
         raise ValueError("a blend with neighbours needs a table of neighbours")
     near = patches.neighbours[:, : max(blend.k for blend, _ in blends)]
@@ -43,7 +43,15 @@ def _blended(patches: Patches, blends: Sequence[tuple[NeighbourBlend, list[Tenso
     weights[:, 0] = 1
     for blend, draws in blends:
         blend.blend(weights, draws)
-    return embedding_bag(sources, patches.stored, mode="sum", per_sample_weights=weights.to(patches.stored.dtype))
+    used = weights != 0
+    offsets = used.sum(dim=1).cumsum(0)
+    return embedding_bag(
+        sources[used],
+        patches.stored,
+        torch.cat([offsets.new_zeros(1), offsets[:-1]]),
+        mode="sum",
+        per_sample_weights=weights[used].to(patches.stored.dtype),
+    )
 
 
 def _draws(views: Sequence[View], name: str, device: torch.device) -> list[Tensor]:

@@ -29,6 +29,8 @@ def notes(
     texts = []
     if rows.selected:
         texts.append("selected: the reported rows were also used for selection, so every number is optimistic")
+    if seen := rows.results.get("seen_in_pretraining"):
+        texts.append(f"seen_in_pretraining: {seen} tested patients were used for pretraining, so no number is unbiased")
     if conflict:
         texts.append(f"conflicting_patient_labels: {conflict}")
     texts += _repeats(rows)

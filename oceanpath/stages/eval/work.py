@@ -28,6 +28,8 @@ def run(settings: EvalSettings, inputs: Inputs, out: Path, progress: Progress) -
     rows = read_rows(inputs["train"], inputs["split"])
     baselines = predict_baselines(rows, inputs, progress)
     report = build_report(settings, rows, baselines)
+    if seen := rows.results.get("seen_in_pretraining"):
+        report["seen_in_pretraining"] = seen
     report["cohort_flow"] = read_splits(inputs["split"]).get("cohort_flow")
     metrics.write_metrics(report, out)
     draw_all(settings, rows, baselines, report, out)

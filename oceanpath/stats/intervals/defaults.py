@@ -42,10 +42,11 @@ def area_interval(influence: Influence, patients: NDArray[np.int64]) -> ClosedIn
 def decision_intervals(
     labels: Labels, decisions: Labels, n_classes: int, patients: NDArray[np.int64]
 ) -> dict[str, ClosedInterval]:
-    """Intervals of accuracy and, with two classes, of sensitivity and specificity, where they have rows."""
+    """Intervals of accuracy and, with two classes, of sensitivity, specificity, ppv and npv, where they have rows."""
     rows_of = {"accuracy": np.ones(len(labels), bool)}
     if n_classes == 2:
         rows_of |= {"sensitivity": labels == 1, "specificity": labels == 0}
+        rows_of |= {"ppv": decisions == 1, "npv": decisions == 0}
     hits = decisions == labels
     return {
         name: ClosedInterval(PROPORTION, partial(wilson, hits[rows], patients[rows]))

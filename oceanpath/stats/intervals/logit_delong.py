@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit, logit, stdtrit
 
-from oceanpath.stats.clustered import ClusteredVariance
+from oceanpath.stats.clustered import ROUNDING, ClusteredVariance
 from oceanpath.stats.estimate import Ends
 
 PSEUDO = 0.08
@@ -35,7 +35,7 @@ def logit_delong(value: float, variance: ClusteredVariance, confidence: float = 
     parts = [one.variance + PSEUDO * (value - 0.5) ** 2 * one.step**2 for one in variance.strata]
     total = sum(parts) + variance.covariance
     centre = value + SHRINK * (0.5 - value) * sum(one.step for one in variance.strata)
-    if total <= 0:
+    if total <= ROUNDING:
         return "the ranks have no variance"
     quantile = float(stdtrit(variance.degrees_of_freedom(parts), (1 + confidence) / 2))
     half = quantile * float(np.sqrt(total)) / (centre * (1 - centre))

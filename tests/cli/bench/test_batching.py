@@ -23,11 +23,9 @@ def store(tmp_path: Path) -> Store:
 def store_of(path: Path, coords: bool) -> Store:
     random = np.random.default_rng(0)
     bags = {f"s{k}": random.standard_normal((n, 8)) for k, n in enumerate(SIZES)}
-    cells = {
-        f"s{k}": np.stack([np.arange(n) % 9, np.arange(n) // 9], axis=1).astype(np.int32) * 256
-        for k, n in enumerate(SIZES)
-    }
-    return write_store(path, bags, cells if coords else False)
+    cells = {name: np.stack([np.arange(len(bag)) % 9, np.arange(len(bag)) // 9], axis=1) for name, bag in bags.items()}
+    places = {name: grid.astype(np.int32) * 256 for name, grid in cells.items()}
+    return write_store(path, bags, places if coords else False)
 
 
 def test_all_strategies_are_measured_with_and_without_augmentation(store: Store, tmp_path: Path, capsys) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 from sklearn import metrics as sk
+from sklearn.linear_model import LogisticRegression
 
 Values = dict[str, float]
 Measure = Callable[[np.ndarray, np.ndarray], float]
@@ -18,10 +19,13 @@ CONFUSION: dict[str, Measure] = {
     "f1": lambda y, d: sk.f1_score(y, d, average="macro"),
     "mcc": sk.matthews_corrcoef,
     "kappa": sk.cohen_kappa_score,
+    "kappa_quadratic": lambda y, d: sk.cohen_kappa_score(y, d, weights="quadratic"),
 }
 BINARY: dict[str, Measure] = {
     "sensitivity": lambda y, d: sk.recall_score(y, d, pos_label=1),
     "specificity": lambda y, d: sk.recall_score(y, d, pos_label=0),
+    "ppv": lambda y, d: float(np.mean(y[d == 1] == 1)) if (d == 1).any() else np.nan,
+    "npv": lambda y, d: float(np.mean(y[d == 0] == 0)) if (d == 0).any() else np.nan,
 }
 
 
@@ -96,8 +100,71 @@ def everything(table: Table) -> Values:
             "auroc_within_folds": np.mean([within_folds(table, c) for c in table.judged()]),
             "brier": brier(table),
             "ece": ece(table),
+            "log_loss": sk.log_loss(table.y, table.p, labels=list(range(table.p.shape[1]))),
+            "brier_scaled": scaled_brier(table),
         }
     )
+
+
+def scaled_brier(table: Table) -> float:
+    shares = np.bincount(table.y, minlength=table.p.shape[1]) / len(table.y)
+    own, constant = (np.sum((p - np.eye(len(shares))[table.y]) ** 2) for p in (table.p, shares))
+    return float(1 - own / constant)
+
+
+def not_resampled(table: Table) -> Values:
+    """Metrics of the rows alone; NaN where undefined."""
+    if table.p.shape[1] == 2:
+        score, hit = table.p[:, 1], (table.y == 1).astype(float)
+    else:
+        score, hit = table.p.max(axis=1), (table.p.argmax(axis=1) == table.y).astype(float)
+    found = equal_mass(score, hit) | {"ici": ici(score, hit)}
+    folds = [table.take(table.fold == k) for k in sorted(set(table.fold.tolist()))]
+    found["auroc_fold_mean"] = float(np.mean([auroc(fold)["auroc"] for fold in folds]))
+    if table.p.shape[1] > 2:
+        found["auroc_hand_till"] = hand_till(table)
+    x = np.log(score / (1 - score))
+    fit = LogisticRegression(C=1e12, tol=1e-12, max_iter=10_000).fit(x[:, None], hit) if np.ptp(score) else None
+    found["calibration_intercept"] = fit.intercept_[0] if fit else np.nan
+    found["calibration_slope"] = fit.coef_[0, 0] if fit else np.nan
+    return found
+
+
+def hand_till(table: Table) -> float:
+    classes, areas = sorted(set(table.y.tolist())), []
+    for i in classes:
+        for j in classes:
+            if i != j:
+                own = (table.y == i) | (table.y == j)
+                areas.append(sk.roc_auc_score(table.y[own] == i, table.p[own, i]))
+    return float(np.mean(areas))
+
+
+def equal_mass(score: np.ndarray, hit: np.ndarray) -> Values:
+    edges = [np.quantile(score, k / 10) for k in range(1, 10)]
+    bins: dict[int, list[int]] = {}
+    for i, p in enumerate(score):
+        bins.setdefault(sum(p > edge for edge in edges), []).append(i)
+    gap = sum(abs(np.sum(hit[rows] - score[rows])) for rows in bins.values()) / len(score)
+    large = [rows for rows in bins.values() if len(rows) > 1]
+    squares = [np.mean(hit[rows] - score[rows]) ** 2 - np.var(hit[rows], ddof=1) / len(rows) for rows in large]
+    mean = np.average(squares, weights=[len(rows) for rows in large])
+    return {"ece_equal_mass": float(gap), "ece_debiased": math.sqrt(max(0.0, mean))}
+
+
+def ici(score: np.ndarray, hit: np.ndarray) -> float:
+    grid = sorted({float(np.quantile(score, k / 200)) for k in range(201)})
+    smooth = []
+    for at in grid:
+        distance = np.abs(score - at)
+        reach = np.sort(distance)[math.ceil(0.75 * len(score)) - 1]
+        weight = (1 - np.minimum(distance / reach, 1) ** 3) ** 3 if reach else np.ones(len(score))
+        near = weight > 0
+        if len(set(score[near].tolist())) > 1:
+            smooth.append(float(np.polyfit(score[near] - at, hit[near], 1, w=np.sqrt(weight[near]))[1]))
+        else:
+            smooth.append(float(np.average(hit, weights=weight)))
+    return float(np.mean(np.abs(np.interp(score, grid, np.clip(smooth, 0, 1)) - score)))
 
 
 def drawn(table: Table, count: int, seed: int) -> tuple[list[np.ndarray], int]:
@@ -131,6 +198,8 @@ def closed(table: Table, decisions: np.ndarray, confidence: float) -> dict[str, 
     if table.p.shape[1] == 2:
         found["sensitivity"] = wilson(right[table.y == 1], table.patient[table.y == 1], confidence)
         found["specificity"] = wilson(right[table.y == 0], table.patient[table.y == 0], confidence)
+        found["ppv"] = wilson(right[decisions == 1], table.patient[decisions == 1], confidence)
+        found["npv"] = wilson(right[decisions == 0], table.patient[decisions == 0], confidence)
     return found
 
 
@@ -173,7 +242,7 @@ def logit_delong(table: Table, confidence: float, groups: Mapping[int, Sequence[
         extra = 0.08 * (area - 0.5) ** 2 * steps[-1] ** 2
         parts.append(square * len(names) / (len(names) - 1) + extra)
         dofs.append(len(names) - 1)
-    if (total := sum(parts)) <= 0:
+    if (total := sum(parts)) <= 1e-15:
         return None
     centre = area + 0.125 * (0.5 - area) * sum(steps)
     freedom = total**2 / sum(part**2 / dof for part, dof in zip(parts, dofs, strict=True))

@@ -1,0 +1,69 @@
+"""Calibration errors over bins of equal mass, and over all rows with a smooth curve.
+
+ECE with equal mass (Nguyen and O'Connor 2015): the mean gap of `oceanpath.stats.calibration` over ten bins that hold
+equally many rows; equal probabilities stay in one bin. Debiased error (Kumar, Liang and Ma 2019, section 4): the root
+of the mean squared gap over the same bins, from which the variance of the observed shares is subtracted; 0 where
+chance explains the gaps. ICI (Austin and Steyerberg 2019): the mean distance between the probability and a local linear
+regression of the outcome (Cleveland 1979: tricube weights, span 0.75). None of them has an interval: chance raises
+them, and resampling raises them further.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oceanpath.stats.calibration import BINS
+from oceanpath.stats.discrimination import Floats
+
+SPAN = 0.75
+GRID = 201
+"""Points at which the local regression is computed; linear interpolation between them."""
+
+
+def equal_mass_bins(score: Floats, bins: int = BINS) -> NDArray[np.int64]:
+    """Bin [n] of each probability, 0 to at most bins - 1; fewer bins where rows or distinct probabilities are few."""
+    edges = np.quantile(score, np.linspace(0, 1, bins + 1)[1:-1])
+    _, numbers = np.unique(np.searchsorted(edges, score, side="left"), return_inverse=True)
+    return numbers.astype(np.int64)
+
+
+def ece_equal_mass(outcome: Floats, score: Floats, bins: int = BINS) -> float:
+    """Mean gap between mean probability and observed share, weighted by rows."""
+    return float(np.abs(np.bincount(equal_mass_bins(score, bins), outcome - score)).sum() / len(score))
+
+
+def debiased_error(outcome: Floats, score: Floats, bins: int = BINS) -> float:
+    """Root of the debiased mean squared gap; bins of one row are left out, because their variance is unknown."""
+    numbers = equal_mass_bins(score, bins)
+    count = np.bincount(numbers)
+    known = count > 1
+    gap, share = np.bincount(numbers, outcome - score) / count, np.bincount(numbers, outcome) / count
+    variance = share * (1 - share) / np.maximum(count - 1, 1)
+    if not known.any():
+        return 0.0
+    return float(np.sqrt(max(0.0, np.average((gap**2 - variance)[known], weights=count[known]))))
+
+
+def integrated_calibration_index(outcome: Floats, score: Floats) -> float:
+    """ICI: mean absolute distance of the probabilities from the smoothed outcome."""
+    grid = np.unique(np.quantile(score, np.linspace(0, 1, GRID)))
+    smooth = np.array([_local_line(outcome, score, at) for at in grid]).clip(0, 1)
+    return float(np.abs(np.interp(score, grid, smooth) - score).mean())
+
+
+def _local_line(outcome: Floats, score: Floats, at: float) -> float:
+    """Value at `at` of the line through the nearest `SPAN` of the rows, weighted by their distance."""
+    distance = np.abs(score - at)
+    reach = np.partition(distance, max(1, int(np.ceil(SPAN * len(score)))) - 1)[
+        max(1, int(np.ceil(SPAN * len(score)))) - 1
+    ]
+    weight = np.clip(1 - (distance / reach) ** 3, 0, None) ** 3 if reach > 0 else (distance == 0).astype(np.float64)
+    x = score - at
+    sums = weight.sum(), weight @ x, weight @ x**2
+    spread = sums[0] * sums[2] - sums[1] ** 2
+    mean = float(weight @ outcome / sums[0])
+    if spread <= 1e-12 * sums[0] ** 2:
+        return mean
+    slope = (sums[0] * (weight @ (x * outcome)) - sums[1] * (weight @ outcome)) / spread
+    return float(mean - slope * sums[1] / sums[0])
