@@ -18,7 +18,7 @@ from oceanpath.stages.pretrain.settings import PretrainSettings
 
 
 def show_views(store: Store, slide_id: str, settings: PretrainSettings, path: Path) -> None:
-    """Write the drawing of a slide to `path` (PNG), and as PDF and SVG.
+    """Write the drawing of a slide to `path` (PNG).
 
     Raises: ArtifactError: there is no such slide. ExperimentError: its patches have no coordinates.
     """
