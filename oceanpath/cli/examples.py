@@ -39,10 +39,6 @@ EXAMPLES = {
         "bench batching outputs/experiments/mine/mmap --strategies token_budget,jepa --augmentation --out bench",
     ),
     "bench ssl": ("bench ssl", "bench ssl --sizes 512,8192 --rounds 5 --out bench"),
-    "bench views": (
-        "bench views outputs/experiments/mine/mmap slide_1",
-        "bench views outputs/experiments/mine/mmap slide_1 --seed 3 --out views",
-    ),
     "bench extract": ("bench extract", "bench extract --side 40000 --json"),
     "ledger show": ("ledger show", "ledger show mine --workspace results"),
     "ledger list": ("ledger list --state failed", "ledger list --metric auroc"),
