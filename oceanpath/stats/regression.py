@@ -61,5 +61,5 @@ def _covariance(weights: Floats, total: Floats, x: Floats, y: Floats) -> Floats:
 
 
 def _ratio(top: Floats, bottom: Floats) -> Floats:
-    quotient: Floats = np.divide(top, bottom, out=np.full(len(bottom), np.nan), where=bottom > 1e-12)
-    return quotient
+    ratio: Floats = np.divide(top, bottom, out=np.full(len(bottom), np.nan), where=bottom > 1e-12)
+    return ratio
