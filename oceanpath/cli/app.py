@@ -28,6 +28,8 @@ COMMANDS = {
     "serve": "oceanpath.cli.serve:serve",
     "predict": "oceanpath.cli.predict:predict",
     "coverage": "oceanpath.cli.coverage:coverage",
+    "embed": "oceanpath.cli.embed:embed",
+    "probe": "oceanpath.cli.probe:probe",
 }
 WIDTH = 100
 """Characters per line of the stored and of the documented help."""

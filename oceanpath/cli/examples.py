@@ -33,6 +33,7 @@ EXAMPLES = {
     "bench store": ("bench store", "bench store --slides 200 --cases trident/float16 --out bench"),
     "bench loading": ("bench loading", "bench loading --cap 4096 --out bench"),
     "bench models": ("bench models", "bench models abmil transmil --device cuda --out bench"),
+    "bench stats": ("bench stats", "bench stats --slides 1000 --out bench"),
     "bench coverage": ("bench coverage --patients 60", "bench coverage --methods wilson --out bench"),
     "bench batching": (
         "bench batching outputs/experiments/mine/mmap",

@@ -70,47 +70,59 @@ def scored_classes(n_classes: int) -> Sequence[int]:
 
 
 class Ranked:
-    """Rows in score order, and the positions at which a run of equal scores starts."""
+    """Rows in score order, and where the positives and their runs of equal scores are in it.
+
+    One cumulative sum of the weights gives the rows below every positive; everything else reads positives alone.
+    """
 
     def __init__(self, positive: NDArray[np.bool_], scores: Floats) -> None:
         self.order = np.argsort(scores, kind="stable")
-        self.positive = positive[self.order].astype(np.float64)
         ordered = scores[self.order]
+        self.at = np.flatnonzero(positive[self.order])
         starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-        self.starts = starts if len(starts) < len(ordered) else None
+        self.has_ties = len(starts) < len(ordered)
+        run = np.searchsorted(starts, self.at, side="right") - 1
+        self.first, self.last = starts[run], np.r_[starts[1:], len(ordered)][run] - 1
+        self.first_positive = np.searchsorted(self.at, self.first)
 
     def areas(self, weights: Floats) -> tuple[Floats, Floats]:
         """AUROC [R] and average precision [R] of each row of weights [R, n]; NaN where a class has no weight."""
-        wp, wn = self._by_score(weights)
-        wins, pairs, below = _wins(wp, wn)
-        n_pos, n_neg = wp.sum(axis=1), below[:, -1]
-        above_pos = n_pos[:, None] - np.cumsum(wp, axis=1) + wp
-        above_neg = n_neg[:, None] - below + wn
-        precision = above_pos / np.maximum(above_pos + above_neg, 1e-300)  # 0/0 only where wp is 0
+        own, below, through, total = self._sums(weights)
+        n_pos = own.sum(axis=1)
+        pairs = n_pos * (total - n_pos)
+        wins = _wins(own, below, through, n_pos)
+        positives_below = np.cumsum(own, axis=1) - own
+        if self.has_ties:
+            positives_below = positives_below[:, self.first_positive]
+        above = np.maximum(total[:, None] - below, 1e-300)  # 0 / 0 only where the weight is 0
+        precision = np.divide(n_pos[:, None] - positives_below, above, out=positives_below)
         with np.errstate(invalid="ignore", divide="ignore"):
-            area, average = wins / pairs, np.einsum("ij,ij->i", wp, precision) / n_pos
+            area, average = wins / pairs, np.einsum("ij,ij->i", own, precision) / n_pos
         undefined = pairs == 0
         return np.where(undefined, np.nan, area), np.where(undefined, np.nan, average)
 
     def wins(self, weights: Floats) -> tuple[Floats, Floats]:
         """Pairs in which the positive outranks the negative [R], ties counting one half, and all pairs [R]."""
-        wins, pairs, _ = _wins(*self._by_score(weights))
-        return wins, pairs
+        own, below, through, total = self._sums(weights)
+        n_pos = own.sum(axis=1)
+        return _wins(own, below, through, n_pos), n_pos * (total - n_pos)
 
-    def _by_score(self, weights: Floats) -> tuple[Floats, Floats]:
-        """Weight of positives and of negatives at each distinct score, rising."""
-        both = weights[:, self.order]
-        wp = both * self.positive
-        wn = both - wp
-        if self.starts is not None:
-            wp, wn = np.add.reduceat(wp, self.starts, axis=1), np.add.reduceat(wn, self.starts, axis=1)
-        return wp, wn
+    def _sums(self, weights: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        """Per positive its weight, the weight of lower scores, and that up to its own score [R, m]; the total [R]."""
+        ordered = weights.take(self.order, axis=1)
+        cumulated = np.cumsum(ordered, axis=1)
+        own = ordered.take(self.at, axis=1)
+        if not self.has_ties:
+            through = cumulated.take(self.at, axis=1)
+            return own, through - own, through, cumulated[:, -1]
+        below = np.where(self.first > 0, cumulated.take(self.first - 1, axis=1), 0.0)
+        return own, below, cumulated.take(self.last, axis=1), cumulated[:, -1]
 
 
-def _wins(wp: Floats, wn: Floats) -> tuple[Floats, Floats, Floats]:
-    below = np.cumsum(wn, axis=1)
-    wins: Floats = np.einsum("ij,ij->i", wp, below - wn / 2)
-    return wins, wp.sum(axis=1) * below[:, -1], below
+def _wins(own: Floats, below: Floats, through: Floats, n_pos: Floats) -> Floats:
+    """Midranks of the positives summed, minus those among themselves."""
+    wins: Floats = (np.einsum("ij,ij->i", own, below) + np.einsum("ij,ij->i", own, through)) / 2 - n_pos**2 / 2
+    return wins
 
 
 def roc_curve(positive: NDArray[np.bool_], scores: Floats, weights: Floats | None = None) -> Curve:

@@ -46,7 +46,7 @@ def regression_measure(targets: Floats, predicted: Floats) -> Measure:
 
 def _standard(x: Floats) -> Floats:
     """Centred and divided by the largest deviation, so that products neither overflow nor cancel."""
-    centred = x - x.mean()
+    centred: Floats = x - x.mean()
     largest = float(np.abs(centred).max())
     return centred / largest if largest > 0 else centred
 
@@ -61,4 +61,5 @@ def _covariance(weights: Floats, total: Floats, x: Floats, y: Floats) -> Floats:
 
 
 def _ratio(top: Floats, bottom: Floats) -> Floats:
-    return np.divide(top, bottom, out=np.full(len(bottom), np.nan), where=bottom > 1e-12)
+    ratio: Floats = np.divide(top, bottom, out=np.full(len(bottom), np.nan), where=bottom > 1e-12)
+    return ratio

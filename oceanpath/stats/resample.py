@@ -18,8 +18,8 @@ from oceanpath.stats.estimate import NO_INTERVAL, UNDEFINED, ClosedInterval, Clo
 
 BLOCK_CELLS = 1 << 18
 """Cells of weights in memory at once; small enough for the cache. It never changes a result."""
-DRAW_CELLS = 1 << 22
-"""Cells of random numbers drawn at once."""
+DRAW_CELLS = 1 << 16
+"""Cells of random numbers drawn at once; another number gives other resamples."""
 ROUNDS = 200
 """How often incomplete resamples are drawn again before the number of rows is considered too small."""
 PERCENTILE = "percentile bootstrap, patients"
@@ -43,7 +43,7 @@ class Resamples:
         """Weights [b, n] of the rows, in blocks of resamples."""
         step = max(1, BLOCK_CELLS // max(1, len(self.numbers)))
         for start in range(0, len(self.counts), step):
-            yield self.counts[start : start + step].astype(np.float64)[:, self.numbers]
+            yield self.counts[start : start + step].astype(np.float64).take(self.numbers, axis=1)
 
 
 @dataclass(frozen=True)
@@ -185,9 +185,10 @@ def _draw_by_group(rng: np.random.Generator, resamples: int, has: NDArray[np.boo
 def _draw(rng: np.random.Generator, resamples: int, n_patients: int) -> NDArray[np.uint16]:
     """Counts [R, p]: how often each of p patients is among p draws with replacement."""
     counts = np.empty((resamples, n_patients), np.uint16)
+    kind = np.uint16 if n_patients <= np.iinfo(np.uint16).max else np.uint32
     step = max(1, DRAW_CELLS // n_patients)
     for start in range(0, resamples, step):
         rows = min(step, resamples - start)
-        drawn = rng.integers(0, n_patients, (rows, n_patients)) + np.arange(rows)[:, None] * n_patients
+        drawn = rng.integers(0, n_patients, (rows, n_patients), dtype=kind) + np.arange(rows)[:, None] * n_patients
         counts[start : start + rows] = np.bincount(drawn.ravel(), minlength=rows * n_patients).reshape(rows, -1)
     return counts

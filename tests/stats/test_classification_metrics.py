@@ -36,7 +36,7 @@ def test_metrics_of_any_table_are_those_of_scikit_learn(table):
     n_classes, once = probs.shape[1], np.ones((1, len(labels)))
     every = list(range(n_classes))
     decisions = probs.argmax(axis=1)
-    found = confusion_measure(labels, decisions, n_classes)(once) | proper_measure(labels, probs)(once)
+    found = {**confusion_measure(labels, decisions, n_classes)(once), **proper_measure(labels, probs)(once)}
     assert found["log_loss"][0] == pytest.approx(sk.log_loss(labels, probs, labels=every))
     assert found["accuracy"][0] == pytest.approx(sk.accuracy_score(labels, decisions))
     if len(set(labels.tolist())) < 2:

@@ -20,7 +20,7 @@ from .test_false_alarms import two_equal_models
 @pytest.mark.real
 @pytest.mark.parametrize("pair", ["wfns-s100b", "wfns-ndka", "ndka-s100b"])
 def test_published_tests_of_asah(asah, published, pair):
-    """pROC's p-values are those of the normal distribution for paired rows, and of other degrees of freedom otherwise."""
+    """pROC's paired p-values are of the normal distribution, its unpaired ones of other degrees of freedom."""
     a, b = pair.split("-")
     labels, rows = asah["poor"].astype(int), np.arange(113)
     probs = [columns(asah[name] / asah[name].max()) for name in (a, b)]

@@ -17,6 +17,8 @@ from oceanpath.tasks.classification import Classification
 from oceanpath.tasks.evaluation import MEAN
 from oceanpath.tasks.logistic import fit_logistic
 
+from ...narrowing import required
+
 QUICK = EvalSettings(resamples=100)
 TASK = Classification(["neg", "pos"])
 
@@ -45,7 +47,7 @@ def biased(tmp_path):
 
 def test_a_signal_of_the_sites_is_lost_where_sites_are_preserved(biased):
     table, pooled, split = biased
-    found = compare_sites(QUICK, TASK, split, pooled)
+    found = required(compare_sites(QUICK, TASK, split, pooled))
     assert (found["baseline"], found["folds"], found["sites"]) == ("mean_pool_lr", 4, 8)
     assert found["patient_grouped"]["value"] > 0.8 > 0.7 > found["site_preserved"]["value"]
     assert found["difference"]["high"] < 0 and found["difference"]["verdict"] == "worse"
@@ -60,12 +62,12 @@ def test_a_signal_of_the_sites_is_lost_where_sites_are_preserved(biased):
 
 def test_the_probe_names_the_site_and_is_compared_with_the_most_frequent_one(biased):
     _, pooled, split = biased
-    found = compare_sites(QUICK, TASK, split, pooled)
+    found = required(compare_sites(QUICK, TASK, split, pooled))
     assert found["probe"] == {"accuracy": 1.0, "majority": 0.125, "n": 160, "sites": 8}
     (line,) = site_lines(found)
     assert line.startswith("site_probe") and "names the site of 100 % of 160 slides from 8 sites" in line
     noise = np.random.default_rng(1).normal(size=(160, 8)).astype(np.float32)
-    found = compare_sites(QUICK, TASK, split, PooledSlides(pooled.slides, {MEAN: noise}))
+    found = required(compare_sites(QUICK, TASK, split, PooledSlides(pooled.slides, {MEAN: noise})))
     assert found["probe"]["accuracy"] < 0.25
 
 
@@ -75,7 +77,7 @@ def test_sites_with_fewer_patients_than_folds_are_not_probed(biased, tmp_path):
     order = {name: i % 4 for i, name in enumerate(sorted(set(site)))}
     table = table.assign(site=site, preserved_fold=site.map(order))
     write(tmp_path / "few", table, {"folds": 4, "reason": ""})
-    found = compare_sites(QUICK, TASK, tmp_path / "few", pooled)
+    found = required(compare_sites(QUICK, TASK, tmp_path / "few", pooled))
     assert found["probe"]["accuracy"] is None and found["probe"]["sites"] == 0 and site_lines(found) == []
 
 
@@ -83,7 +85,7 @@ def test_no_sites_and_sites_that_cannot_be_compared(tmp_path):
     write(tmp_path / "a", None, None)
     assert compare_sites(QUICK, TASK, tmp_path / "a", PooledSlides([], {})) is None
     write(tmp_path / "b", None, {"folds": 0, "reason": "fewer sites than folds"})
-    found = compare_sites(QUICK, TASK, tmp_path / "b", PooledSlides([], {}))
+    found = required(compare_sites(QUICK, TASK, tmp_path / "b", PooledSlides([], {})))
     assert found == {"baseline": "mean_pool_lr", "folds": 0, "reason": "fewer sites than folds"}
     assert site_lines(found) == ["sites_not_compared: fewer sites than folds"]
 
