@@ -101,7 +101,7 @@ class ViewLoader:
 
     @property
     def left_out(self) -> list[str]:
-        """Names of the augmentations that are not applied, such as those that need coordinates which the store lacks."""
+        """Names of augmentations that are not applied, such as those that need coordinates."""
         return self.augmentor.left_out
 
     def __len__(self) -> int:
