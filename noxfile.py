@@ -30,7 +30,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Static types, strict."""
+    """Static types of the package, the tests and the scripts."""
     _install(session)
     session.run("mypy")
 

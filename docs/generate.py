@@ -12,11 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 import typer
 
+from oceanpath.bags.batching.kinds import refusal
+from oceanpath.bags.batching.registry import BATCHINGS, OTHER_NAMES, VIEW_BATCHINGS, batching_class
 from oceanpath.cli import HELP
 from oceanpath.cli.app import WIDTH, build_app, render_help
 from oceanpath.cli.schema import experiment_schema
+from oceanpath.models.registry import build_aggregator, parse_model
+from oceanpath.ssl.methods.registry import METHODS, build_method, parse_method
 
 ROOT = Path(__file__).resolve().parent
 FORMATS = {
@@ -43,6 +48,11 @@ TOML_HEAD = """# Keys of the experiment file
 Generated from the settings classes by `python docs/generate.py`. Editors can complete and check these keys with the
 JSON Schema that `oceanpath config schema` prints, also in [experiment.schema.json](experiment.schema.json). Paths in a
 file are relative to its folder, paths in `--set` to the current folder.
+
+"""
+STRATEGIES_HEAD = """# Methods and batching strategies of pretraining
+
+Generated from the registries by `python docs/generate.py`. A refused pair ends with the reason below, before any work.
 
 """
 CLI_HEAD = """# Commands
@@ -129,6 +139,29 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
+def strategies() -> str:
+    """Which batching strategies each method of pretraining can be trained with."""
+    names = [name for name in (*OTHER_NAMES, *BATCHINGS, *VIEW_BATCHINGS) if name not in OTHER_NAMES.values()]
+    lines = ["| strategy | " + " | ".join(METHODS) + " |", "|---" * (1 + len(METHODS)) + "|"]
+    torch.manual_seed(0)
+    blocks = {name: _method(name).views.is_blocks for name in METHODS}
+    defaults = {name: entry.settings.default_batching["name"] for name, entry in METHODS.items()}
+    reasons: list[str] = []
+    for strategy in sorted(names):
+        cells = []
+        for method in METHODS:
+            reason = refusal(method, blocks[method], batching_class(strategy))
+            cells.append("refused" if reason else "default" if defaults[method] == strategy else "trains")
+            reasons += [reason] if reason else []
+        needs = ", needs coordinates" if batching_class(strategy).needs_coords else ""
+        lines.append(f"| `{strategy}`{needs} | {' | '.join(cells)} |")
+    return STRATEGIES_HEAD + "\n".join([*lines, "", *(f"- {reason}." for reason in reasons)]) + "\n"
+
+
+def _method(name: str) -> Any:
+    return build_method(parse_method(name), build_aggregator(parse_model({"name": "static"}), 8), classes=2)
+
+
 def _doc(module: str) -> str:
     return (importlib.import_module(module).__doc__ or "").strip()
 
@@ -142,6 +175,7 @@ def pages() -> dict[Path, str]:
     return {
         ROOT / "formats.md": formats(),
         ROOT / "reference" / "toml.md": toml_reference(),
+        ROOT / "reference" / "strategies.md": strategies(),
         ROOT / "reference" / "cli.md": cli_reference(),
         ROOT / "reference" / "experiment.schema.json": json.dumps(experiment_schema(), indent=2) + "\n",
         HELP: render_help(),

@@ -130,7 +130,7 @@ def collected(problems: list[OceanPathError]) -> Iterator[None]:
         problems += error.each or (error,)
 
 
-def make_again(*folders: object) -> str:
+def repair_remedy(*folders: object) -> str:
     """The remedy for published folders with damaged files: the command that sets them aside, and the next step."""
     listed = " ".join(shlex.quote(str(folder)) for folder in folders)
     command = f"oceanpath ledger verify --deep --repair {listed}"

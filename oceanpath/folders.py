@@ -53,7 +53,7 @@ def files_inside(path: Path) -> list[Path]:
     return sorted(Path(folder) / name for folder, _, names in os.walk(path) for name in names)
 
 
-GONE = Stat(0, 0, 0)
+MISSING = Stat(0, 0, 0)
 """The version of a link whose target does not exist."""
 
 
@@ -62,7 +62,7 @@ class Listing:
     """All files below a folder, by relative path with ``/``."""
 
     files: dict[str, Stat] = field(default_factory=dict)
-    """Files, folders that are one file (`FOLDER_FILES`) and links without a target (`GONE`); in no particular order."""
+    """Files, folders that are one file (`FOLDER_FILES`) and links without a target (`MISSING`), in any order."""
     broken: list[str] = field(default_factory=list)
     """Those of `files` that are links without a target, sorted."""
     circles: list[str] = field(default_factory=list)
@@ -70,7 +70,7 @@ class Listing:
     special: list[str] = field(default_factory=list)
     """Pipes, sockets and devices, sorted; they cannot be read."""
 
-    def passed_over(self, used: Iterable[str]) -> str:
+    def describe_unused(self, used: Iterable[str]) -> str:
         """A description of the files that are not `used`: counted by suffix, links by name."""
         left = sorted(self.files.keys() - set(used))
         kinds = Counter(PurePosixPath(name).suffix.lower() or "without a suffix" for name in left)
@@ -134,7 +134,7 @@ def _follow(root: Path, entry: os.DirEntry[str], name: str, listing: Listing, li
     try:
         state = entry.stat()
     except OSError:  # there is no target, or it is not accessible
-        listing.files[name] = GONE
+        listing.files[name] = MISSING
         listing.broken.append(name)
         return
     if stat.S_ISDIR(state.st_mode) and name.lower().endswith(FOLDER_FILES):

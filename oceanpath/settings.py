@@ -49,6 +49,12 @@ class Settings(BaseModel):
         fields = cls.model_fields.items()
         return [name for name, field in fields if Path in (field.annotation, *get_args(field.annotation))]
 
+    @classmethod
+    def published_keys(cls) -> dict[str, str]:
+        """Name of a key whose value may be an experiment or a fingerprint → ``"stage/file"``."""
+        marks = {name: _marks(field) for name, field in cls.model_fields.items()}
+        return {name: str(mark["published"]) for name, mark in marks.items() if "published" in mark}
+
     def identity(self) -> dict[str, Any]:
         """The keys that determine the result, as JSON values, sorted by name."""
         identity: dict[str, Any] = {}
@@ -79,9 +85,14 @@ def shared(key: str, default: Any = ..., *, is_runtime: bool = False, is_added: 
     return Field(default, json_schema_extra={"shared": key, "runtime": is_runtime, "added": is_added}, **checks)
 
 
-def outside(key: str = "", default: Any = None) -> Any:
-    """A path, from another table if `key` names one; a digest of its content is part of the identity."""
-    return Field(default, json_schema_extra={"outside": True, **({"shared": key} if key else {})})
+def outside(key: str = "", default: Any = None, *, published: str = "") -> Any:
+    """A path, from another table if `key` names one; a digest of its content is part of the identity.
+
+    `published`, as ``"stage/file"``: instead of a path, the value may be the name of an experiment of the workspace, or
+    the beginning of the fingerprint of a result of that stage.
+    """
+    marks = {"shared": key, "published": published}
+    return Field(default, json_schema_extra={"outside": True, **{name: mark for name, mark in marks.items() if mark}})
 
 
 def replaced(key: str, default: Any) -> Any:

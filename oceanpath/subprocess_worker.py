@@ -32,11 +32,11 @@ from typing import IO, Any, BinaryIO, cast
 from oceanpath.child_process import Child, end_with_parent
 
 SIZES = struct.Struct("<II")
-LONGEST_HEADER = 1 << 26
+MAX_HEADER_BYTES = 1 << 26
 PIPE_BYTES = 1 << 20
-REMEMBERED = 4
+QUOTED_LINES = 4
 """Number of lines of the child's stderr that an error quotes."""
-LONGEST_LINE = 200
+MAX_LINE_LENGTH = 200
 STDERR_BYTES = 1 << 16
 PROGRESS_BAR = re.compile(r"\d+%\||it/s\]")
 GRACE_S = 2.0
@@ -68,7 +68,7 @@ class Worker:
     def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
         """Start ``command LIFELINE``; a module of this interpreter calls `serve`, see `module_command`."""
         self._lock = threading.Lock()
-        self._last_lines: deque[str] = deque(maxlen=REMEMBERED)
+        self._last_lines: deque[str] = deque(maxlen=QUOTED_LINES)
         self._partial_line = b""
         self._fault: WorkerError | None = None
         self._process = Child(
@@ -143,7 +143,7 @@ class Worker:
                 self._requests.write(piece)
         header_bytes, payload_bytes = SIZES.unpack(self._take(memoryview(bytearray(SIZES.size)), clock))
         limit = most if into is None else len(into)
-        if header_bytes > LONGEST_HEADER or payload_bytes > limit:
+        if header_bytes > MAX_HEADER_BYTES or payload_bytes > limit:
             raise WorkerGarbledError(f"a payload of {payload_bytes} bytes; at most {limit} are allowed")
         header = self._take(memoryview(bytearray(header_bytes)), clock)
         try:
@@ -178,9 +178,9 @@ class Worker:
         printed = os.read(self._errors.fileno(), STDERR_BYTES)
         clock.restart()
         *lines, partial = re.split(rb"[\r\n]+", self._partial_line + (printed or b"\n"))
-        self._partial_line = partial[-LONGEST_LINE:]
+        self._partial_line = partial[-MAX_LINE_LENGTH:]
         for line in lines:
-            text = line.decode(errors="replace").strip()[:LONGEST_LINE]
+            text = line.decode(errors="replace").strip()[:MAX_LINE_LENGTH]
             if text and not PROGRESS_BAR.search(text):
                 self._last_lines.append(text)
                 clock.report(text)
@@ -265,9 +265,9 @@ def serve(answer: Answer, lifeline: int) -> None:
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # so that output of a library is not mistaken for a reply
     requests = sys.stdin.buffer
-    with Path(os.devnull).open("w") as nowhere:
+    with Path(os.devnull).open("w") as devnull:
         while (message := _next_message(requests)) is not None:
-            with _time_limit(message["limit_s"] + GRACE_S, nowhere):
+            with _time_limit(message["limit_s"] + GRACE_S, devnull):
                 header, payload = answer(message["request"])
             for piece in packed(header, payload):
                 replies.write(piece)
@@ -283,8 +283,8 @@ def _next_message(requests: BinaryIO) -> dict[str, Any] | None:
 
 
 @contextmanager
-def _time_limit(limit_s: float, nowhere: IO[str]) -> Iterator[None]:
+def _time_limit(limit_s: float, devnull: IO[str]) -> Iterator[None]:
     """End this process when a request takes too long, also while the library blocks the interpreter."""
-    faulthandler.dump_traceback_later(limit_s, exit=True, file=nowhere)
+    faulthandler.dump_traceback_later(limit_s, exit=True, file=devnull)
     yield
     faulthandler.cancel_dump_traceback_later()

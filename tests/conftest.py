@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from oceanpath.artifacts.store.bfloat16 import as_stored
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.artifacts.store.writer import StoreLayout, StoreWriter
 from oceanpath.cli.app import run_app
@@ -112,7 +113,7 @@ def write_store(
     for i, name in enumerate(names):
         rows = np.arange(len(bags[name]), dtype=np.int32)
         places = coords[name] if isinstance(coords, Mapping) else np.stack([256 * rows, 512 * rows], axis=1)
-        digests.append(writer.put(i, bags[name].astype(dtype), places if coords else None).encode())
+        digests.append(writer.put(i, as_stored(bags[name], dtype), places if coords else None).encode())
     writer.close()
     index = layout.index(names, digests, layout.lengths.tolist(), [np.nan] * len(names), encoder)
     replace(index, **told).save(path)

@@ -76,7 +76,7 @@ def test_a_wrong_column_is_told_before_the_first_slide(step_lock: Desk, capsys: 
         said = capsys.readouterr().err
         for words in (
             "problems. Correct all of them",
-            "rows of the table without a slide; got 1: S_0",
+            "rows of the table have no slide; got 1: S_0",
             "no column 'response' for data.label",
             "no column 'case' for data.patient_id",
             "the shard contains no slides; got 11/11",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from oceanpath.artifacts.features.files import find_features
-from oceanpath.folders import GONE, list_folder, stat_of
+from oceanpath.folders import MISSING, list_folder, stat_of
 from oceanpath.pipeline.digests import DigestCache
 
 
@@ -54,7 +54,7 @@ def test_a_link_without_a_target_is_a_file_that_is_gone(tmp_path: Path) -> None:
     put(tmp_path, "a.svs")
     (tmp_path / "b.svs").symlink_to(tmp_path / "gone" / "b.svs")
     found = list_folder(tmp_path)
-    assert (sorted(found.files), found.files["b.svs"], found.broken) == (["a.svs", "b.svs"], GONE, ["b.svs"])
+    assert (sorted(found.files), found.files["b.svs"], found.broken) == (["a.svs", "b.svs"], MISSING, ["b.svs"])
 
 
 def test_a_folder_that_is_one_file_is_listed_as_one(tmp_path: Path) -> None:
@@ -77,12 +77,12 @@ def test_what_is_passed_over_is_counted_and_named(tmp_path: Path) -> None:
     (tmp_path / "lost.txt").symlink_to("nowhere")
     (tmp_path / "loop").symlink_to(".")
     os.mkfifo(tmp_path / "pipe")
-    said = list_folder(tmp_path).passed_over(["a.svs"])
+    said = list_folder(tmp_path).describe_unused(["a.svs"])
     assert said == (
         "2 .isyntax; 2 .txt; 1 without a suffix; links without a target: lost.txt; circular links: loop; "
         "special files: pipe"
     )
-    assert list_folder(put(tmp_path / "clean", "a.svs")).passed_over(["a.svs"]) == ""
+    assert list_folder(put(tmp_path / "clean", "a.svs")).describe_unused(["a.svs"]) == ""
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")

@@ -40,13 +40,13 @@ def link_tree(source: Path, target: Path) -> None:
             link_file(path, place)
 
 
-def lay_out(source: Path, target: Path, mark: str) -> int:
+def update_links(source: Path, target: Path, mark: str) -> int:
     """Link every file below `source` except its manifest into `target`, replacing existing files.
 
     At any moment each file is the complete old or new one: its temporary name is ``.<name>.<mark>``. Returns the
     number of new files.
     """
-    missing = not_laid_out(source, target)
+    missing = missing_files(source, target)
     for name in missing:
         path, place = source / name, target / name
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ def lay_out(source: Path, target: Path, mark: str) -> int:
     return len(missing)
 
 
-def not_laid_out(source: Path, target: Path) -> list[str]:
+def missing_files(source: Path, target: Path) -> list[str]:
     """Relative names of files below `source`, except its manifest, that are missing or different below `target`."""
     names = sorted(path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file())
     return [name for name in names if name != MANIFEST and not _is_copy(target / name, source / name)]

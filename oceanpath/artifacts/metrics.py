@@ -1,12 +1,14 @@
 """Metrics: the results of an evaluation, as finite JSON.
 
-    metrics.json   {"scheme", "selected", and the keys of the task: {"classes"} for classification,
+    metrics.json   {"scheme", "selected", "repeats", and the keys of the task: {"classes"} for classification,
                     "level": {"slide": {metric: record}, "patient": {metric: record}},
                     "operating_point": null or {"rule", "thresholds", "slide": {metric: record}, "patient": {...}},
                     `"floor"`: {baseline: {metric: record}},
                     "versus_baseline": {baseline: record with "p" and "verdict"},
+                    "ensemble": null or {"models": {"fewest", "median", "most"}, "slide": {metric: record},
+                    "patient": {...}},
                     "folds": [{"fold", "n", "n_patients", metric: record, ...}],
-                    "notes": [text], "cohort_flow": as in `oceanpath.artifacts.folds`, or null}
+                    "site": null or {...}, "notes": [text], "cohort_flow": as in `oceanpath.artifacts.folds`, or null}
 
 A record is {"value", "low", "high", "n", "n_patients", "resamples", "redrawn", "method"}: the number, its interval, the
 numbers of rows and patients, the number of resamples, how many of them were drawn again because a stratum (a class) was
@@ -21,6 +23,16 @@ auroc_fold_mean (the mean of the folds' AUROCs), balanced_accuracy, f1 (macro), 
 classes), accuracy, brier, brier_scaled, log_loss, ece, ece_equal_mass, ece_debiased and ici (these four always without
 an interval), calibration_intercept and calibration_slope; for two classes also sensitivity, specificity, ppv and npv of
 the last class, beyond two auroc_hand_till. Its baselines are mean_pool_lr, max_pool_lr, majority and bag_length.
+
+Where test sets are repeated ("repeats" > 1), metrics are means over the repeats, n counts different slides or patients,
+and decisions are counted over all repeats together (n counts them). "ensemble" then has the metrics of one prediction
+per slide: the mean of all models that did not see its patient; "models" counts these models per slide.
+
+"site" is null where the cohort has no sites, otherwise {"baseline", "folds", "sites", "patient_grouped": record,
+"site_preserved": record, "difference": record, "probe"}: the main metric of the slides of one baseline, refitted in two
+cross-validations with the same number of folds; in the first, patients are kept together, in the second, whole sites.
+"probe" is {"accuracy", "majority", "n", "sites"}: how often a linear model on mean features names the site of a slide,
+and the share of the most frequent site. {"baseline", "folds": 0, "reason"} states why there is no comparison.
 
 `versus_baseline` is the main metric of the task (AUROC) of the model's slides minus that of each baseline with its
 paired interval, and a verdict from that interval alone: "worse" (below 0), "better" (above 0), "not_shown_better" (it
@@ -95,8 +107,13 @@ def _check(metrics: Mapping[str, Any], where: Path) -> None:
     }
     if (point := metrics["operating_point"]) is not None:
         records |= {f"operating_point.{a}.{b}": record for a in LEVELS for b, record in point[a].items()}
+    if (ensemble := metrics.get("ensemble")) is not None:
+        records |= {f"ensemble.{a}.{b}": record for a in LEVELS for b, record in ensemble[a].items()}
     for name, record in records.items():
         _check_record(record, name, where, selected)
+    if (site := metrics.get("site")) is not None and site["folds"]:
+        for name in ("patient_grouped", "site_preserved", "difference"):  # of a baseline, which selects nothing
+            _check_record(site[name], f"site.{name}", where, selected=False)
 
 
 def _check_groups(groups: Mapping[str, Mapping[str, Any] | None], where: Path, selected: bool) -> None:

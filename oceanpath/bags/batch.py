@@ -29,8 +29,6 @@ class Batch:
     """[T] bool, True where a patch is hidden from the model; None: no patch is hidden."""
     weights: Tensor | None = None
     """[B] float32, weight of each bag in the loss; None: equal weights."""
-    boxes: Tensor | None = None
-    """[B, 4] float32, left, top, right, bottom of each bag relative to the tissue of its slide, 0 to 1."""
     padded_to: int | None = None
     """Rows to which the bags are padded when they are computed; None: they are computed without padding."""
 

@@ -48,8 +48,8 @@ def neighbour_table(store: Store, folder: Path, note: Callable[[str], None] = la
     path = folder / f"neighbours_{digest}"
     if not path.is_dir():
         made = _make(store, folder, digest)
-        size, features = (made / NEIGHBOURS).stat().st_size, int(store.index.lengths.sum()) * store.dim
-        share = size / (features * store.dtype.itemsize)
+        size = int(store.index.lengths.sum()) * K * 4
+        share = K * 4 / (store.dim * store.dtype.itemsize)
         note(f"nearest neighbours of {len(store)} slides: {size / 1e6:.1f} MB, {share:.1%} of the features")
         made.rename(path)
     if (path / DIGEST).read_text(encoding="utf-8") != _digests(path, digest):

@@ -40,11 +40,11 @@ def place(store: Store, placement: str, device: torch.device) -> Store:
         return store
     if placement == "gpu" and device.type == "cpu":
         raise ExperimentError("there is no GPU for the store", where=WHERE, got="gpu", do="Set it to auto.")
-    home = device if placement == "gpu" else torch.device("cpu")
-    if size > (free := free_bytes(home)):
+    target = device if placement == "gpu" else torch.device("cpu")
+    if size > (free := free_bytes(target)):
         got = f"{size / 1e9:.1f} GB into {free / 1e9:.1f} GB"
         raise ExperimentError("the store does not fit", where=WHERE, got=got, do="Set it to mmap.")
-    return ResidentStore(store, home)
+    return ResidentStore(store, target)
 
 
 def loader_of(dataset: BagDataset, batches: Iterable[Sequence[Draw]]) -> Loader:

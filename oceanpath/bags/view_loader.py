@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -36,10 +37,12 @@ class ViewSettings:
     augment: AugmentSettings
     batch_size: int
     seed: int
-    kind: str = "independent"
-    """See `oceanpath.bags.batching.kinds`."""
-    count: int = 2
-    """Number of independent views per bag."""
+    global_views: int = 2
+    """Number of views of the whole bag; with `is_blocks` the context alone."""
+    local_views: int = 0
+    """Number of small crops or, with `is_blocks`, of target blocks."""
+    is_blocks: bool = False
+    """Whether the views are a context and target blocks."""
     min_batch: int = 2
     """Minimum number of bags per batch."""
 
@@ -55,13 +58,14 @@ class StoreFacts:
 
 
 def augmentor_of(settings: ViewSettings, has_coords: bool) -> Augmentor:
-    """The augmentor of a kind of views."""
+    """The augmentor of the wanted views: crops where there are local ones or the strategy is `multi_crop`."""
     batching, common = settings.batching, (settings.augment, settings.seed, has_coords)
-    if settings.kind == "multi_crop":
-        return MultiCropAugmentor(*common, batching if isinstance(batching, MultiCrop) else MultiCrop())
-    if settings.kind == "blocks":
-        return BlockAugmentor(*common, batching if isinstance(batching, Jepa) else Jepa())
-    return DualViewAugmentor(*common, settings.count)
+    if settings.is_blocks:
+        return BlockAugmentor(*common, settings.local_views, batching if isinstance(batching, Jepa) else Jepa())
+    if settings.local_views or isinstance(batching, MultiCrop):
+        crops = batching if isinstance(batching, MultiCrop) else MultiCrop()
+        return MultiCropAugmentor(*common, settings.global_views, settings.local_views, crops)
+    return DualViewAugmentor(*common, settings.global_views)
 
 
 class ViewLoader:
@@ -72,13 +76,19 @@ class ViewLoader:
     """
 
     def __init__(self, dataset: BagDataset, settings: ViewSettings, facts: StoreFacts, readers: int = 2) -> None:
+        """Raises: ValueError: `dataset` is capped, or has fewer bags than a batch needs."""
+        if dataset.max_patches is not None:
+            raise ValueError("the batching strategy limits the patches of a view, not the dataset")
+        _accept_read_only_memory()
         store = dataset.store
         self.dataset, self.settings, self.facts, self.readers = dataset, settings, facts, readers
         self.augmentor = augmentor_of(settings, store.has_coords)
         self.device = store.device if isinstance(store, ResidentStore) else torch.device("cpu")
+        self.perturbs_together = self.device.type != "cpu"
+        """Whether all views of a batch are perturbed at once: fewer launches on a GPU, more cache misses on a CPU."""
         self.deviation = torch.from_numpy(facts.deviation).to(self.device)
         most = [settings.batching.most_rows(dataset.length(position)) for position in range(len(dataset))]
-        self.longest = max(most)
+        self.longest = max(most, default=0)
         lengths = [self.augmentor.most_rows(length) for length in most]
         self.batches = BatchSampler(
             lengths, settings.batching, settings.batch_size, settings.seed, min_batch=settings.min_batch
@@ -91,7 +101,7 @@ class ViewLoader:
 
     @property
     def left_out(self) -> list[str]:
-        """Names of the augmentations that are not applied because the store has no coordinates."""
+        """Names of augmentations that are not applied, such as those that need coordinates."""
         return self.augmentor.left_out
 
     def __len__(self) -> int:
@@ -130,7 +140,7 @@ class ViewLoader:
 
     def _batch(self, draws: Sequence[Draw], number: int, views: list[View]) -> Batch:
         lengths = [len(view.rows) for view in views]
-        labels, boxes = self.dataset.labels, [view.box for view in views]
+        labels = self.dataset.labels
         coords = [view.coords for view in views if view.coords is not None]
         batch = Batch(
             features=self._features(draws, views, lengths),
@@ -139,27 +149,26 @@ class ViewLoader:
             labels=None if labels is None else torch.tensor([labels[draw.position] for draw in draws]),
             slide_ids=tuple(view.bag.slide_id for view in views),
             views=torch.full((len(views),), number),
-            boxes=torch.from_numpy(np.stack([box for box in boxes if box is not None])) if coords else None,
             padded_to=self.settings.batching.padded_length(lengths, self.longest),
         )
         return batch if self.device.type == "cpu" else batch.to(self.device)
 
     def _features(self, draws: Sequence[Draw], views: list[View], lengths: list[int]) -> Tensor:
-        """On a CPU bag by bag, which stays in the cache; on a GPU all at once, which is one launch per operation."""
-        store, settings = self.dataset.store, self.augmentor.settings
+        store, perturbations = self.dataset.store, self.augmentor.steps.perturbations
         numbers = [self.dataset.numbers[draw.position] for draw in draws]
-        if isinstance(store, ResidentStore) and self.device.type != "cpu":
+        if self.perturbs_together and isinstance(store, ResidentStore):
             starts = [store.starts[number] for number in numbers]
             rows = [view.rows + start for view, start in zip(views, starts, strict=True)]
             near = [self._near(number, view, start) for number, view, start in zip(numbers, views, starts, strict=True)]
             which = np.repeat(np.arange(len(views)), lengths)
-            return render(settings, self._patches(store.resident_features, rows, near, which), views)
+            features = render(perturbations, self._patches(store.resident_features, rows, near, which), views)
+            return features.to(store.resident_features.dtype)
         first, dtype = 0, tensor_of(np.empty(0, store.dtype), store).dtype
         features = torch.empty(sum(lengths), store.dim, dtype=dtype)
         for number, view, length in zip(numbers, views, lengths, strict=True):
             stored = tensor_of(store.stored(number), store)
             patches = self._patches(stored, [view.rows], [self._near(number, view, 0)], np.zeros(length, np.int64))
-            features[first : first + length] = render(settings, patches, [view])
+            features[first : first + length] = render(perturbations, patches, [view])
             first += length
         return features
 
@@ -173,3 +182,12 @@ class ViewLoader:
         joined = None if near[0] is None else torch.from_numpy(np.concatenate(near)).to(self.device)
         at, which = (torch.from_numpy(array).to(self.device) for array in (np.concatenate(rows), views))
         return Patches(stored, at, joined, which, self.deviation)
+
+
+def _accept_read_only_memory() -> None:
+    """Trigger and ignore torch's warning about tensors in read-only memory, which it gives once; none is written to."""
+    memory = np.zeros(1)
+    memory.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        torch.from_numpy(memory)

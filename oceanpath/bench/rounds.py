@@ -71,12 +71,12 @@ def measure(
 def peak_mb(method: Work) -> float:
     """Peak memory of `method` above that of the process, in MB, sampled every two milliseconds in a fork."""
     context = multiprocessing.get_context("fork")
-    mine, theirs = context.Pipe(duplex=False)
-    child = context.Process(target=_watched, args=(method, theirs))
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_watched, args=(method, sender))
     child.start()
-    theirs.close()
+    sender.close()
     try:
-        peak: float = mine.recv()
+        peak: float = receiver.recv()
     finally:
         child.join()
     return peak

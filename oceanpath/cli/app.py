@@ -20,6 +20,7 @@ GROUPS = {
     "bench": "oceanpath.cli.bench.commands:app",
     "ledger": "oceanpath.cli.ledger.commands:app",
     "config": "oceanpath.cli.config:app",
+    "splits": "oceanpath.cli.splits:splits",
     "models": "oceanpath.cli.models:models",
     "encoders": "oceanpath.cli.encoders:encoders",
 }
@@ -27,6 +28,8 @@ COMMANDS = {
     "serve": "oceanpath.cli.serve:serve",
     "predict": "oceanpath.cli.predict:predict",
     "coverage": "oceanpath.cli.coverage:coverage",
+    "embed": "oceanpath.cli.embed:embed",
+    "probe": "oceanpath.cli.probe:probe",
 }
 WIDTH = 100
 """Characters per line of the stored and of the documented help."""

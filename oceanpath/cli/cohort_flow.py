@@ -10,7 +10,7 @@ from oceanpath.pipeline.integrity import verify_files
 from oceanpath.pipeline.status import StepState
 from oceanpath.pipeline.workspace import Workspace
 
-SHOWN = 20
+MAX_SHOWN = 20
 
 
 def flow_lines(states: Iterable[StepState], workspace: Workspace) -> list[str]:
@@ -33,12 +33,12 @@ def _lines(step: str, flow: dict[str, Any]) -> list[str]:
     counts = {"failed": flow["failed"], "blank": flow["blank"], **flow["excluded"]}
     lost = ", ".join(f"{count} {reason}" for reason, count in counts.items() if count)
     failed = [f"  {name}: {reason}" for name, reason in flow["failed_slides"].items()]
-    more = [f"  and {len(failed) - SHOWN} more; see splits.json"] if len(failed) > SHOWN else []
+    more = [f"  and {len(failed) - MAX_SHOWN} more; see splits.json"] if len(failed) > MAX_SHOWN else []
     heading = [f"\n{step}: slides that failed"] if failed else []
     return [
         f"\n{step}: {flow['in_table']} slides in the table, {flow['with_features']} with features, {flow['used']} used",
         f"  left out: {lost}",
         *heading,
-        *failed[:SHOWN],
+        *failed[:MAX_SHOWN],
         *more,
     ]

@@ -12,7 +12,7 @@ import typer
 from oceanpath.cli.outputs import prepare_folder
 from oceanpath.errors import ExitCode, ExperimentError
 
-EVERY = 100
+PROGRESS_SLIDES = 100
 """Number of slides between two lines of progress."""
 
 
@@ -35,14 +35,14 @@ def coverage(
     maps: Annotated[bool, typer.Option("--maps/--no-maps", help="Draw a map of every slide.")] = True,
 ) -> int:
     """Show which patches of each slide a capped store kept: maps, a table and a summary."""
-    from oceanpath.artifacts.features.folder import find_features, passed_over
+    from oceanpath.artifacts.features.folder import describe_unused, find_features
     from oceanpath.artifacts.store.coverage import coverage_of, write_coverage
     from oceanpath.figures.coverage import Map, coverage_map, draw_coverage
 
     built = _open(store)
     stored = set(built.slide_ids)
     files = find_features(features)
-    if others := passed_over(features, files.values()):
+    if others := describe_unused(features, files.values()):
         print(f"not read in {features}: {others}", file=sys.stderr)
     paths = {name: path for name, path in files.items() if name in stored}
     if not paths:
@@ -65,7 +65,7 @@ def coverage(
             if montage:
                 keep = heapq.heappush if len(worst) < montage else heapq.heappushpop
                 keep(worst, (-slide.percent, -number, slide_map))
-        if number % EVERY == 0:
+        if number % PROGRESS_SLIDES == 0:
             print(f"coverage: {number} of {len(paths)} slides", file=sys.stderr, flush=True)
     write_coverage(out / "coverage.csv", rows)
     _draw_figures(out, percents, [kept for *_, kept in sorted(worst, key=lambda entry: entry[:2], reverse=True)])

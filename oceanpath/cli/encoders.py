@@ -60,7 +60,7 @@ def check_encoder(
         print(f"  {'pass' if check.passed else 'FAIL'}  {check.name:<30} {check.detail}".rstrip(), flush=True)
         failed += [] if check.passed else [check.name]
     if failed:
-        raise GateError("the encoder breaks its contract", where=name, got="; ".join(failed))
+        raise GateError("the encoder violates its contract", where=name, got="; ".join(failed))
     speed = patches_per_second(encoder)
     print(f"{encoder.name}: {encoder.dim} features, {speed:.1f} patches per second in batches of {encoder.batch_size}")
     if encoder.weights_sha256:

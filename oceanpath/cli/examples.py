@@ -13,6 +13,10 @@ EXAMPLES = {
     "curate": ("curate --features features --min-patches 256", "curate -e mine.toml"),
     "mmap": ("mmap -e mine.toml", "mmap -e mine.toml --verify"),
     "split": ("split -e mine.toml", "split -e mine.toml --set split.folds=10 --dry-run"),
+    "pretrain": (
+        "pretrain -e experiments/pretrain_vicreg.toml",
+        "pretrain -e mine.toml --set pretrain.method=simclr --set pretrain.max_steps=1000",
+    ),
     "train": ("train -e mine.toml --model perceiver", "train -e mine.toml --set train.epochs=60 --jobs 2"),
     "eval": ("eval -e mine.toml", "eval -e mine.toml --model static"),
     "analyze": ("analyze -e mine.toml", "analyze -e mine.toml --set analyze.attention_slides=20"),
@@ -31,6 +35,11 @@ EXAMPLES = {
     "bench models": ("bench models", "bench models abmil transmil --device cuda --out bench"),
     "bench stats": ("bench stats", "bench stats --slides 1000 --out bench"),
     "bench coverage": ("bench coverage --patients 60", "bench coverage --methods wilson --out bench"),
+    "bench batching": (
+        "bench batching outputs/experiments/mine/mmap",
+        "bench batching outputs/experiments/mine/mmap --strategies token_budget,jepa --augmentation --out bench",
+    ),
+    "bench ssl": ("bench ssl", "bench ssl --sizes 512,8192 --rounds 5 --out bench"),
     "bench extract": ("bench extract", "bench extract --side 40000 --json"),
     "ledger show": ("ledger show", "ledger show mine --workspace results"),
     "ledger list": ("ledger list --state failed", "ledger list --metric auroc"),
@@ -43,6 +52,10 @@ EXAMPLES = {
     "config show": ("config show mine.toml", "config show mine.toml --set model.name=transmil"),
     "config validate": ("config validate mine.toml", "config validate mine.toml --set split.folds=10"),
     "config schema": ("config schema", "config schema > oceanpath.schema.json"),
+    "splits export": (
+        "splits export outputs/experiments/mine/split --format clam --out splits_clam",
+        "splits export -e mine.toml --format patho-bench",
+    ),
     "models list": ("models list", "models list | grep -A 3 perceiver"),
     "models verify": ("models verify abmil", "models verify my_package.models:MyAggregator"),
     "encoders list": ("encoders list", "encoders list --json"),

@@ -46,16 +46,16 @@ def call(common: Common) -> int:
     out: Path | None = common.more["out"]
     enough = out is not None or sets_key(common, "data.slides")
     experiment, common = load_or_assume(common, STAGE, enough=enough), _with_workspace(common, out)
-    the_plan = plan(experiment, (STAGE,), common.to)
+    planned = plan(experiment, (STAGE,), common.to)
     if common.dry_run or common.mermaid:
-        return _forecast(the_plan, common)
+        return _forecast(planned, common)
     prepare_folders(out=out)
     if out is None:
-        states = run_plan(the_plan, common)
+        states = run_plan(planned, common)
     else:
         from oceanpath.cli.extract_out import link_files, update_out
 
-        states = run_plan(the_plan, common, lambda _, folder: link_files(folder, out))
+        states = run_plan(planned, common, lambda _, folder: link_files(folder, out))
         update_out(states[-1], common.as_workspace(), out)
     if common.as_json or common.quiet:
         return int(ExitCode.OK)
@@ -80,9 +80,9 @@ def _report(state: StepState, out: Path, common: Common) -> None:
     print(f'To train, write an experiment file with data.features = "{out}" and data.labels, a table of labels.')
 
 
-def _forecast(the_plan: Plan, common: Common) -> int:
+def _forecast(planned: Plan, common: Common) -> int:
     """Print the plan, then the patches of every slide, then an estimate from a short sample."""
-    states = show_plan(the_plan, common)
+    states = show_plan(planned, common)
     settings: Any = states[-1].step.settings
     inputs = _inputs(states, common)
     if inputs is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from oceanpath.artifacts.features.files import find_features
-from oceanpath.artifacts.gather import lay_out, not_laid_out, remove_copies
+from oceanpath.artifacts.gather import missing_files, remove_copies, update_links
 from oceanpath.errors import StageError, shorten_list
 from oceanpath.pipeline.integrity import verify_files
 from oceanpath.pipeline.processes import process_tag, token
@@ -21,8 +21,8 @@ def link_files(folder: Path, out: Path) -> None:
     Raises: ArtifactError: one differs from its sealed digest. StageError: it cannot be written.
     """
     try:
-        verify_files(folder, not_laid_out(folder, out))
-        lay_out(folder, out, f"{process_tag()}.{token()}")
+        verify_files(folder, missing_files(folder, out))
+        update_links(folder, out, f"{process_tag()}.{token()}")
     except OSError as error:
         raise StageError("the features could not be written there", where=out, got=error) from error
 

@@ -12,9 +12,9 @@ from oceanpath.errors import ArtifactError, ExitCode, ExperimentError, shorten_l
 from oceanpath.pipeline.plan import plan
 
 FLAGS = (flag("verify", bool, False, "Compare every bag of the existing store with its digest, without building it."),)
-EVERY = 100
+PROGRESS_SLIDES = 100
 """Number of slides between two lines of progress."""
-SHOWN = 20
+MAX_SHOWN = 20
 
 
 def call(common: Common) -> int:
@@ -43,7 +43,7 @@ def verify_store(common: Common) -> int:
         elif not damaged:
             print(f"{name}: {slides} slides, all bags match their digests")
     if wrong:
-        listed = "".join(f"\n  {line}" for line in shorten_lines(wrong, SHOWN))
+        listed = "".join(f"\n  {line}" for line in shorten_lines(wrong, MAX_SHOWN))
         do = f"Restore the files, or build the store again with --force mmap.{listed}"
         raise ArtifactError(f"{len(wrong)} bags differ from their digests", where=links, do=do)
     return int(ExitCode.OK)
@@ -64,6 +64,6 @@ def _verify(folder: Path, *, quiet: bool) -> tuple[int, list[str]]:
             store.verify(i)
         except ArtifactError as error:
             wrong.append(error.render())
-        if not quiet and (i + 1) % EVERY == 0:
+        if not quiet and (i + 1) % PROGRESS_SLIDES == 0:
             print(f"mmap: {i + 1} of {len(store)} slides verified", file=sys.stderr, flush=True)
     return len(store), wrong

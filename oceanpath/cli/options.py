@@ -120,7 +120,7 @@ class Common:
         if path is None:
             path, reason = find_experiment(self.workspace)
             print_status(f"experiment: {path} ({reason})", quiet=self.quiet)
-        experiment = load(path, CATALOG, self.sets)
+        experiment = load(path, CATALOG, self.sets, self.workspace.resolve())
         for line in experiment.replaced():
             print_status(f"warning: {line}", quiet=self.quiet)
         return experiment

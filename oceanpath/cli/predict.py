@@ -40,7 +40,7 @@ def predict(
 ) -> int:
     """Predict slides or feature files with a bundle; the results equal those of `serve`."""
     from oceanpath.artifacts.bundle.folder import read_bundle
-    from oceanpath.artifacts.features.folder import find_features, passed_over
+    from oceanpath.artifacts.features.folder import describe_unused, find_features
     from oceanpath.cli.predict_slides import features_of
     from oceanpath.serving.engine import Engine
     from oceanpath.serving.offline import find_bundle, predict_table
@@ -51,7 +51,7 @@ def predict(
     with TemporaryDirectory(prefix="oceanpath-") as scratch:
         features = features_of(paths, engine.facts.contract, workspace, weights, Path(scratch))
         for folder in (path for path in features if path.is_dir()):
-            if others := passed_over(folder, find_features(folder).values()):
+            if others := describe_unused(folder, find_features(folder).values()):
                 print(f"not read in {folder}: {others}", file=sys.stderr)
         _verify_published(features)
         table = predict_table(engine, features, members=members, features_key=features_key)

@@ -53,7 +53,7 @@ def run_plan(planned: Plan, common: Common, published: Published = ignore) -> li
 
     Raises: OceanPathError: the first failure; all other results are kept.
     """
-    states = _go(planned, common, published)
+    states = _execute(planned, common, published)
     problem = first_error(states)
     if problem:
         skipped = [state.step.name for state in states if state.state == "skipped"]
@@ -63,7 +63,7 @@ def run_plan(planned: Plan, common: Common, published: Published = ignore) -> li
     return states
 
 
-def _go(planned: Plan, common: Common, published: Published) -> list[StepState]:
+def _execute(planned: Plan, common: Common, published: Published) -> list[StepState]:
     workspace = common.as_workspace()
     workspace.open()
     with Ledger(workspace.ledger) as ledger:

@@ -10,7 +10,7 @@ from oceanpath.pipeline.plan import Step
 
 WINDOW = 20
 """Number of samples of progress for an estimate."""
-BETWEEN = 1.0
+SAMPLE_SECONDS = 1.0
 """Minimum seconds between two samples."""
 
 
@@ -31,7 +31,7 @@ class Pace:
     def done(self, done: float) -> None:
         """Record the current count."""
         now = time.monotonic()
-        if not self._samples or now - self._samples[-1][0] >= BETWEEN:
+        if not self._samples or now - self._samples[-1][0] >= SAMPLE_SECONDS:
             self._samples = [*self._samples[1 - WINDOW :], (now, done)]
 
     def left(self) -> float | None:

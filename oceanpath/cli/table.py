@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 
 GAP = "  "
-LONGEST_RULE = 60
+MAX_RULE = 60
 """Dashes under the name of a column."""
-NARROWEST = 16
+MIN_WIDTH = 16
 """Minimum width of a column of text, unless its longest word is shorter."""
 
 
@@ -34,7 +34,7 @@ def table(
     widths = [max(len(line[k]) for line in lines) for k in range(len(kept))]
     least = {k: _longest_word(lines, k) for k, column in enumerate(kept) if head[column] in text}
     _shrink(widths, least, terminal_width() if width is None else width)
-    rule = GAP.join(("-" * min(size, LONGEST_RULE)).ljust(size) for size in widths).rstrip()
+    rule = GAP.join(("-" * min(size, MAX_RULE)).ljust(size) for size in widths).rstrip()
     shown = [line for cells in lines for line in _wrapped_row(cells, widths)]
     heads = len(_wrapped_row(lines[0], widths))
     return "\n".join([*shown[:heads], rule, *shown[heads:]])
@@ -68,7 +68,7 @@ def _shrink(widths: list[int], least: Mapping[int, int], limit: int) -> None:
 
 
 def _longest_word(lines: Sequence[Sequence[str]], column: int) -> int:
-    return min(NARROWEST, max((len(word) for line in lines for word in line[column].split()), default=0))
+    return min(MIN_WIDTH, max((len(word) for line in lines for word in line[column].split()), default=0))
 
 
 def _wrapped_row(cells: Sequence[str], widths: Sequence[int]) -> list[str]:

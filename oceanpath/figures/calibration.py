@@ -13,7 +13,7 @@ from oceanpath.figures.canvas import GREY, PALETTE, drawing, unit_square
 from oceanpath.figures.lines import wrap
 
 Floats = NDArray[np.float64]
-SMALLEST, LARGEST = 12.0, 120.0
+MIN_SIZE, MAX_SIZE = 12.0, 120.0
 """Areas of the dots of the bins with the fewest and the most rows, points²."""
 
 
@@ -78,6 +78,6 @@ def draw_calibration(path: Path, bins: Bins, smooth: Smooth, labels: Calibration
 def _dots(axes: Axes, bins: Bins) -> None:
     spread = np.stack([bins.observed - bins.low, bins.high - bins.observed]).clip(min=0)
     axes.errorbar(bins.predicted, bins.observed, spread, color=PALETTE[0], elinewidth=0.9, capsize=2, fmt="none")
-    area = SMALLEST + (LARGEST - SMALLEST) * bins.count / max(int(bins.count.max()), 1)
-    label = "slides of a bin (area: how many), Wilson's interval"
+    area = MIN_SIZE + (MAX_SIZE - MIN_SIZE) * bins.count / max(int(bins.count.max()), 1)
+    label = "slides per bin (area: their number), Wilson interval"
     axes.scatter(bins.predicted, bins.observed, area, color=PALETTE[0], edgecolors="white", label=label, zorder=3)

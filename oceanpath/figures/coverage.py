@@ -16,7 +16,7 @@ from oceanpath.figures.scale_bar import scale_bar
 
 COLOURS = np.array([[255, 255, 255], [239, 68, 68], [34, 197, 94]], np.uint8)
 """Colours of background, discarded patches, kept patches."""
-SMALLEST, LARGEST = 256, 2048
+MIN_SIZE, MAX_SIZE = 256, 2048
 """Minimum and maximum of the longer side of a map in pixels."""
 
 
@@ -47,33 +47,33 @@ def coverage_map(name: str, coords: NDArray[np.int32], kept: NDArray[np.bool_], 
     """
     low = coords.min(axis=0).astype(np.int64)
     farthest = int((coords.max(axis=0).astype(np.int64) - low).max())
-    stride = max(_stride(coords), math.ceil(farthest / (LARGEST - 1)), 1)
+    stride = max(_stride(coords), math.ceil(farthest / (MAX_SIZE - 1)), 1)
     columns, lines = ((coords.astype(np.int64) - low) // stride).T
     cells = np.zeros((int(lines.max()) + 1, int(columns.max()) + 1), np.uint8)
     cells[lines[kept], columns[kept]] = 2
     cells[lines[~kept], columns[~kept]] = 1
-    side = max(1, SMALLEST // max(cells.shape))
+    side = max(1, MIN_SIZE // max(cells.shape))
     picture: NDArray[np.uint8] = COLOURS[cells.repeat(side, axis=0).repeat(side, axis=1)]
     return Map(name, int(kept.sum()), len(kept), picture, stride / side, mpp)
 
 
-def draw_coverage(path: Path, shown: Map) -> None:
+def draw_coverage(path: Path, slide: Map) -> None:
     """Write one map, only as PNG, with title, legend and scale bar: a cohort has thousands of them."""
-    high, wide = shown.picture.shape[:2]
+    high, wide = slide.picture.shape[:2]
     width = 4.6
     with drawing(path, width, max(1.6, width * high / wide) + 0.9, vector=False) as figure:
         axes = figure.subplots()
         axes.axis("off")
-        axes.imshow(shown.picture, interpolation="nearest")
-        heading(figure, f"{shown.name}\n{shown.kept} of {shown.total} patches kept ({shown.percent:.1f} %)")
-        discarded = shown.total - shown.kept
-        labels = (f"kept ({shown.kept})", f"discarded ({discarded})")[: 1 + bool(discarded)]
+        axes.imshow(slide.picture, interpolation="nearest")
+        heading(figure, f"{slide.name}\n{slide.kept} of {slide.total} patches kept ({slide.percent:.1f} %)")
+        discarded = slide.total - slide.kept
+        labels = (f"kept ({slide.kept})", f"discarded ({discarded})")[: 1 + bool(discarded)]
         keys = [
             Patch(color=tuple(COLOURS[code] / 255), label=label) for code, label in zip((2, 1), labels, strict=False)
         ]
         figure.legend(handles=keys, loc="outside lower left", ncols=2)
-        length, label = scale_bar(wide * shown.pixel, shown.mpp)
-        bar = length / shown.pixel
+        length, label = scale_bar(wide * slide.pixel, slide.mpp)
+        bar = length / slide.pixel
         axes.plot([wide - bar, wide], [high * 1.03 + 2] * 2, color="black", linewidth=2, clip_on=False)
         axes.annotate(label, (wide - bar / 2, high * 1.03 + 2), (0, -9), "data", "offset points", ha="center", va="top")
 
@@ -86,10 +86,10 @@ def draw_montage(path: Path, maps: Sequence[Map], columns: int = 5) -> None:
         for number, axes in enumerate(figure.subplots(lines, columns, squeeze=False).flat):
             axes.axis("off")
             if number < len(maps):
-                shown = maps[number]
-                axes.imshow(shown.picture, interpolation="nearest")
-                name = shown.name if len(shown.name) <= 24 else shown.name[:23] + "…"
-                axes.set_title(f"{name}\n{shown.percent:.1f} % kept", fontsize=6)
+                slide = maps[number]
+                axes.imshow(slide.picture, interpolation="nearest")
+                name = slide.name if len(slide.name) <= 24 else slide.name[:23] + "…"
+                axes.set_title(f"{name}\n{slide.percent:.1f} % kept", fontsize=6)
 
 
 def draw_summary(path: Path, percents: NDArray[np.float64]) -> None:

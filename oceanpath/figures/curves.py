@@ -91,7 +91,7 @@ def draw_confusion(path: Path, table: NDArray[np.int64], classes: Sequence[str],
         long = max(map(len, classes)) > 6 and len(classes) > 2
         axes.set_xticks(ticks, names, rotation=40 if long else 0, ha="right" if long else "center")
         axes.set_yticks(ticks, names)
-        axes.set(xlabel="Decided class (most probable)", ylabel="True class", title=title)
+        axes.set(xlabel="Predicted class (most probable)", ylabel="True class", title=title)
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
         if not few:
@@ -123,7 +123,7 @@ def _legend(figure: Figure, axes: Axes, lines: Sequence[CurveLine], title: str) 
         labels = [_wrapped(name, LEGEND_LETTERS) for name in names]
         figure.legend(handles, labels, loc="outside lower center", title=title or None, title_fontsize=8)
     else:
-        axes.text(0.5, 0.6, "undefined: the rows hold one class only", ha="center", color=GREY)
+        axes.text(0.5, 0.6, "undefined: only one class in these rows", ha="center", color=GREY)
 
 
 def _wrapped(text: str, width: float) -> str:

@@ -24,7 +24,7 @@ DEFAULT = "DejaVu Sans"
 PREFERRED = re.compile(r"noto.*cjk|source.?han|wqy|droid.*fallback|noto|yahei|simhei|pingfang|hiragino|malgun|arialuni")
 """Names of font files that are tried first: fonts for many scripts that are often installed."""
 UNUSUAL = re.compile(r"bold|black|heavy|light|thin|medium|italic|oblique")
-NARROWEST = 4.8
+MIN_WIDTH = 4.8
 """Width of a code point, in units of the font size: the minimum width of lines."""
 WHITESPACE = frozenset("\t\n\r\v\f")
 logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # silences warnings about missing font weights
@@ -111,7 +111,7 @@ def _write_as_numbers(figure: Figure, texts: Iterable[Text], missing: set[str]) 
         if not missing & set(text):
             return text
         numbers = run.sub(lambda letters: _numbers(letters[0]) + " " * text[letters.end() :][:1].isalnum(), text)
-        return "\n".join(wrap(numbers, max(NARROWEST, *map(width_of, text.splitlines()))))
+        return "\n".join(wrap(numbers, max(MIN_WIDTH, *map(width_of, text.splitlines()))))
 
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):

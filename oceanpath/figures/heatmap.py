@@ -22,7 +22,7 @@ from oceanpath.figures.scale_bar import scale_bar
 
 COLOURS = "inferno"
 LABEL = "Attention (1 = an equal share)"
-FAINTEST, STRONGEST = 0.2, 0.75
+MIN_OPACITY, MAX_OPACITY = 0.2, 0.75
 """Opacity over a thumbnail: tissue with little attention stays visible."""
 
 
@@ -62,11 +62,11 @@ def draw_heatmap(
     """
     width, height = backdrop.level0_width, backdrop.level0_height
     panel = 3.4
-    with drawing(path, *_paper(width, height, panel, panels=2)) as figure:
+    with drawing(path, *_figure_size(width, height, panel, panels=2)) as figure:
         plain, mapped = figure.subplots(1, 2)
         for axes in (plain, mapped):
             axes.imshow(backdrop.thumbnail, extent=(0, width, height, 0), interpolation="antialiased")
-            _bare(axes, width, height)
+            _hide_axes(axes, width, height)
             _draw_scale(axes, backdrop.mpp)
         _colour_patches(figure, mapped, coords, footprint, attention, see_through=True)
         heading(figure, title)
@@ -84,9 +84,9 @@ def draw_coords(
     low, high = coords.min(axis=0).astype(float), coords.max(axis=0) + np.asarray(side)
     margin = 0.02 * max(float((high - low).max()), 1.0)
     span = high - low + 2 * margin
-    with drawing(path, *_paper(span[0], span[1], 4.2, panels=1)) as figure:
+    with drawing(path, *_figure_size(span[0], span[1], 4.2, panels=1)) as figure:
         axes = figure.add_subplot()
-        _bare(axes, span[0], span[1], low[0] - margin, low[1] - margin)
+        _hide_axes(axes, span[0], span[1], low[0] - margin, low[1] - margin)
         axes.spines[:].set_visible(True)
         axes.spines[:].set_color(GREY)
         if footprint is not None:
@@ -144,7 +144,7 @@ def _colour_patches(
     patches.set_array(shares)
     patches.set_clim(0, top)
     if see_through:
-        patches.set_alpha(list(FAINTEST + (STRONGEST - FAINTEST) * np.minimum(shares / top, 1)))
+        patches.set_alpha(list(MIN_OPACITY + (MAX_OPACITY - MIN_OPACITY) * np.minimum(shares / top, 1)))
     axes.add_collection(patches, autolim=False)
     figure.colorbar(patches, ax=axes, label=LABEL, shrink=0.8, extend="max")
 
@@ -163,12 +163,12 @@ def _top(shares: NDArray[np.float64]) -> float:
     return max(float(np.percentile(shares, 99)), 1e-9)
 
 
-def _bare(axes: Axes, width: float, height: float, left: float = 0.0, top: float = 0.0) -> None:
+def _hide_axes(axes: Axes, width: float, height: float, left: float = 0.0, top: float = 0.0) -> None:
     axes.set(xlim=(left, left + width), ylim=(top + height, top), aspect="equal", xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
 
 
-def _paper(width: float, height: float, panel: float, panels: int) -> tuple[float, float]:
+def _figure_size(width: float, height: float, panel: float, panels: int) -> tuple[float, float]:
     """Inches of a figure whose panels have the slide's shape and sides of at most `panel` inches."""
     scale = panel / max(width, height)
     return max(width * scale * panels + 1.0, 3.2), max(height * scale, 1.2) + 0.6

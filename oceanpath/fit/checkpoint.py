@@ -32,7 +32,7 @@ class Checkpoint(NamedTuple):
 
 
 def save_checkpoint(model: WSIClassifier, objective: Objective, path: Path) -> None:
-    """Write a model to `path`; equal weights give equal bytes."""
+    """Write a model to `path`; the same weights give the same bytes."""
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     contents = {
         "format": FORMAT,

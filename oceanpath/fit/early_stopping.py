@@ -23,7 +23,7 @@ class BestWeights:
     state: dict[str, Tensor] = field(default_factory=dict)
 
     def update(self, epoch: int, scores: tuple[float, ...], module: nn.Module) -> bool:
-        """Compare an epoch with the best one; True when training should stop.
+        """Compare an epoch with the best one; True if training should stop.
 
         Args:
             epoch: Its index, from 0.

@@ -29,6 +29,6 @@ class NonFiniteGuard:
                 f"{self.consecutive} consecutive training steps had a loss or gradient that is not finite",
                 where=", ".join(slides[:3]),
                 got=f"loss {loss}, gradient norm {gradient_norm}",
-                do="Lower train.lr, use precision 32, or check these slides for extreme features.",
+                do="Lower the learning rate, use precision 32, or check these slides for extreme features.",
             )
         return False

@@ -25,14 +25,14 @@ class Outputs(NamedTuple):
     """One row per slide, in the order of the request."""
 
     outputs: NDArray[np.float32]
-    """[n, C], as the model gives them; `Objective.values` turns them into predictions."""
+    """[n, C], as returned by the model; `Objective.values` turns them into predictions."""
     embeddings: NDArray[np.float32]
     """[n, E]."""
 
 
 @torch.inference_mode()
 def predict(model: WSIClassifier, store: Store, numbers: Sequence[int], device: torch.device | str) -> Outputs:
-    """The outputs of `model` for the slides `numbers` of `store`; a slide's row depends on that slide alone.
+    """The outputs of `model` for the slides `numbers` of `store`; the row of a slide depends only on that slide.
 
     The mode of the model (train or eval) is restored afterwards.
     """

@@ -27,7 +27,7 @@ class FitSettings(Settings):
     `buckets` groups; `token_budget`, at most `budget` patches and `max_bags` bags (`padded`: with padding). A strategy
     with settings is a table `[train.batching]` with `name` and these keys."""
     max_patches: int | None = Field(None, ge=1)
-    """Maximum patches per bag in training, sampled in every epoch; default: all. Validation and test use all."""
+    """Maximum number of patches per bag in training, sampled per epoch; default: all. Validation and test use all."""
     clip: float = Field(1.0, gt=0.0)
     """Maximum norm of the gradient."""
     precision: Literal["32", "bf16"] = "32"
@@ -35,4 +35,4 @@ class FitSettings(Settings):
     threads: int = Field(1, ge=1)
     """CPU threads per fit. They affect the result: another number changes its last bits."""
     skip_limit: int = Field(10, ge=1)
-    """Number of consecutive steps without finite loss and gradient that ends the fit with an error."""
+    """Number of consecutive steps without a finite loss and gradient after which the fit ends with an error."""

@@ -12,7 +12,7 @@ from typing import Any
 from oceanpath.torchvision_import import import_torchvision
 
 with suppress(ModuleNotFoundError):
-    import_torchvision()  # Lightning imports it where it is installed, whether or not it can be
+    import_torchvision()  # Lightning imports it if it is installed, even if it cannot be loaded
 
 import lightning.pytorch as pl
 import torch
@@ -38,8 +38,12 @@ EpochEnd = Callable[[int, float], bool]
 class FitModule(pl.LightningModule):
     """A model in training. It calls the optimiser itself, so that steps with non-finite gradients can be skipped."""
 
-    def __init__(self, model: WSIClassifier, objective: Objective, settings: FitSettings, seed: int) -> None:
+    def __init__(
+        self, model: WSIClassifier, objective: Objective, settings: FitSettings, seed: int, frozen_epochs: int = 0
+    ) -> None:
+        """`frozen_epochs` is the number of epochs in which the aggregator is not trained."""
         super().__init__()
+        self.frozen_epochs = frozen_epochs
         self.automatic_optimization = False
         self.model, self.objective, self.settings, self.seed = model, objective, settings, seed
         self.guard = NonFiniteGuard(settings.skip_limit)
@@ -52,6 +56,13 @@ class FitModule(pl.LightningModule):
         optimizer = build_optimizer(self.model, self.settings.lr, self.settings.weight_decay)
         warmup = round(self.settings.warmup * self.steps / self.settings.epochs)
         return [optimizer], [build_schedule(optimizer, warmup, self.steps)]
+
+    def on_train_epoch_start(self) -> None:
+        """Freeze the aggregator in the first epochs, and train it in the others."""
+        if self.frozen_epochs and self.current_epoch == 0:
+            self.model.aggregator.freeze()
+        elif self.frozen_epochs and self.current_epoch == self.frozen_epochs:
+            self.model.aggregator.unfreeze()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002  # Lightning's signature
         """Seed dropout by (seed, epoch, step), independently of earlier draws."""
@@ -152,6 +163,7 @@ def _silence_lightning() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*srun.*")
+    warnings.filterwarnings("ignore", message=".*in eval mode at the start.*")  # a frozen aggregator
     warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
     warnings.filterwarnings("ignore", message=".*number of training batches.*")
     # A skipped first step advances the schedule before the optimiser, as intended.

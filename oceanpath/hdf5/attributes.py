@@ -11,7 +11,7 @@ import numpy as np
 
 Bytes = Callable[[int, int], bytes]
 """(address, size) → bytes of the file."""
-LARGEST_HEAP = 1 << 16
+MAX_HEAP_BYTES = 1 << 16
 
 
 class Unusual(Exception):  # noqa: N818  # not an error: the library then reads the file
@@ -34,7 +34,7 @@ def _types() -> dict[bytes, np.dtype[Any]]:
 
 
 TYPES = _types()
-TRUTH = (
+BOOLEAN = (
     struct.pack("<BHBI", 0x18, 2, 0, 1)
     + struct.pack("<BBBBIHH", 0x10, 8, 0, 0, 1, 0, 8)
     + b"FALSE\0\0\0TRUE\0\0\0\0\0\1"
@@ -74,7 +74,7 @@ def attribute(message: bytes, file: Bytes) -> tuple[str, Any]:
 
 
 def _value(kind: bytes, shape: tuple[int, ...], raw: bytes, file: Bytes) -> Any:
-    dtype = TYPES.get(kind.rstrip(b"\0")) or (np.dtype(bool) if kind.startswith(TRUTH) else None)
+    dtype = TYPES.get(kind.rstrip(b"\0")) or (np.dtype(bool) if kind.startswith(BOOLEAN) else None)
     if dtype is not None:
         values = np.frombuffer(raw, dtype, math.prod(shape))
         return values.reshape(shape).copy() if shape else values[0]
@@ -93,7 +93,7 @@ def _heap_text(size: int, address: int, wanted: int, file: Bytes) -> str:
     if head[:5] != b"GCOL\x01":
         raise Unusual("global heap")
     whole = int.from_bytes(head[8:16], "little")
-    heap, at = file(address, min(whole, LARGEST_HEAP)), 16
+    heap, at = file(address, min(whole, MAX_HEAP_BYTES)), 16
     while True:
         index, _, length = struct.unpack_from("<HH4xQ", heap, at)
         if index == wanted and length >= size:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-NEAR = 1 << 16
+MAX_GAP_BYTES = 1 << 16
 """Runs that are at most this many bytes apart are read by one call; the bytes between them are discarded."""
-PIECES = 500
+MAX_RUNS_PER_CALL = 500
 """Runs per call: together with the gaps between them, fewer than the 1024 buffers that the system accepts."""
-HUNDREDFOLD, LARGE = 100, 1 << 30
+MAX_RATIO, LARGE = 100, 1 << 30
 """Maximum ratio of decompressed to stored bytes; features are never compressed to a hundredth."""
 
 
@@ -54,7 +54,7 @@ class Runs:
         sizes[0] -= begun
         sizes[-1] -= int(self.ends[last]) - stop
         gaps = offsets[1:] - offsets[:-1] - sizes[:-1]
-        cut = (gaps < 0) | (gaps > NEAR) | (np.arange(1, len(gaps) + 1) % PIECES == 0)
+        cut = (gaps < 0) | (gaps > MAX_GAP_BYTES) | (np.arange(1, len(gaps) + 1) % MAX_RUNS_PER_CALL == 0)
         done = begin = 0
         for end in [*(np.flatnonzero(cut) + 1).tolist(), len(sizes)]:
             done = _gather(handle, offsets[begin:end].tolist(), sizes[begin:end].tolist(), out, done)
@@ -63,7 +63,7 @@ class Runs:
 
 def _gather(handle: int, offsets: list[int], sizes: list[int], out: memoryview, done: int) -> int:
     """Read neighbouring runs into `out` from byte `done` with one call; returns the number of bytes read."""
-    gap = memoryview(bytearray(NEAR)) if len(offsets) > 1 else memoryview(b"")
+    gap = memoryview(bytearray(MAX_GAP_BYTES)) if len(offsets) > 1 else memoryview(b"")
     begin, position, buffers = done, offsets[0], []
     for offset, size in zip(offsets, sizes, strict=True):
         if offset > position:
@@ -88,4 +88,4 @@ def fill(handle: int, view: memoryview, offset: int) -> None:
 
 def is_implausible(nbytes: int, stored: int) -> bool:
     """Whether `nbytes` is more than `stored` bytes can plausibly decompress to."""
-    return nbytes > LARGE and nbytes > HUNDREDFOLD * stored
+    return nbytes > LARGE and nbytes > MAX_RATIO * stored

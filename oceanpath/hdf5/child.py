@@ -4,13 +4,13 @@ usage: python -m oceanpath.hdf5.child LIFELINE
 
 Requests name a file by "path"; it is opened without a lock, and stays open if the library reads its rows:
 
-    {"op": "describe"}                        → {"arrays", "ways", "attrs", "array_attrs", "links"} and the int64
-                                                numbers of all ways, concatenated
+    {"op": "describe"}                        → {"arrays", "methods", "attrs", "array_attrs", "links"} and the int64
+                                                numbers of all methods, concatenated
     {"op": "rows", "name", "start", "count"}  → {} and the rows, native numbers in row-major order
     {"op": "close"}                           → {}
     (an error of the library)                 → {"error"}
 
-A way describes how the rows of an array are read:
+A method describes how the rows of an array are read:
 
     {"numbers": 2 k}                       offsets and sizes of k runs of bytes
     {"numbers": 3 k, "sides", "filters"}   addresses, sizes and masks of k compressed chunks
@@ -30,15 +30,15 @@ import h5py
 import numpy as np
 
 from oceanpath.hdf5.byte_runs import Runs
-from oceanpath.hdf5.datasets import NATIVE, DatasetStorage, is_ordinary, refusal, rows_at_once, stored_way
+from oceanpath.hdf5.datasets import NATIVE, DatasetStorage, is_ordinary, refusal, rows_at_once, stored_method
 from oceanpath.hdf5.rows import Tiles
 from oceanpath.subprocess_worker import serve
 
 FAULTS = (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
 """Exceptions of h5py for a damaged file; any other one ends the process."""
-MOST_NAMES, DEEPEST = 4000, 32
+MAX_NAMES, MAX_DEPTH = 4000, 32
 """Maximum number of names in a file."""
-MOST_ATTRIBUTES, LONGEST_ATTRIBUTE = 1000, 1 << 16
+MAX_ATTRIBUTES, MAX_ATTRIBUTE_BYTES = 1000, 1 << 16
 """Maximum number of attributes, and of bytes per attribute; a damaged count could otherwise take hours to read."""
 OPEN = 16
 
@@ -47,7 +47,7 @@ class Opened(NamedTuple):
     """One open file."""
 
     file: Any
-    beside: Any
+    raw: Any
     """The same file as plain bytes."""
     datasets: dict[str, DatasetStorage]
     links: dict[str, str]
@@ -70,7 +70,7 @@ class FileRequests:
             if request["op"] == "close":
                 return {}, b""
             reply, numbers = _describe(self._open(path))
-            if not any("rows" in way for way in reply["ways"].values()):
+            if not any("rows" in method for method in reply["methods"].values()):
                 self._close(path)
             return reply, numbers
         except FAULTS as error:
@@ -94,7 +94,7 @@ class FileRequests:
     def _close(self, path: str) -> None:
         opened = self._opened.pop(path, None)
         if opened is not None:
-            opened.beside.close()
+            opened.raw.close()
             opened.file.close()
 
 
@@ -104,16 +104,16 @@ def _members(group: Any, prefix: str, above: frozenset[int]) -> Iterator[tuple[s
     h5py's own `visit` measures the whole chunk index of every dataset, which takes longer than reading the dataset.
     """
     _validate_names(len(group))
-    if len(above) > DEEPEST:
-        raise ValueError(f"groups {DEEPEST} deep are too deep for a feature file")
+    if len(above) > MAX_DEPTH:
+        raise ValueError(f"groups {MAX_DEPTH} deep are too deep for a feature file")
     for name in group:
         if isinstance(name, bytes):  # not UTF-8, so not one of the known names
             continue
         link = group.id.links.get_info(name.encode())
         if link.type != h5py.h5l.TYPE_HARD:
-            found = group.get(name, getlink=True)
-            there = f"{found.filename}:" if isinstance(found, h5py.ExternalLink) else ""
-            yield prefix + name, f"{there}{found.path}"
+            target = group.get(name, getlink=True)
+            file = f"{target.filename}:" if isinstance(target, h5py.ExternalLink) else ""
+            yield prefix + name, f"{file}{target.path}"
         elif link.u not in above:
             item = group[name]
             if isinstance(item, h5py.Dataset):
@@ -124,35 +124,35 @@ def _members(group: Any, prefix: str, above: frozenset[int]) -> Iterator[tuple[s
 
 
 def _validate_names(count: int) -> None:
-    if count > MOST_NAMES:
-        raise ValueError(f"{MOST_NAMES} names are too many for a feature file")
+    if count > MAX_NAMES:
+        raise ValueError(f"{MAX_NAMES} names are too many for a feature file")
 
 
 def _describe(opened: Opened) -> tuple[dict[str, Any], bytes]:
     numbers = {name: item for name, item in opened.datasets.items() if item.dtype.kind in "fiu"}
     ordinary = is_ordinary(opened.file)
-    ways = {name: _way(item, opened, ordinary) for name, item in numbers.items() if len(item.shape) > 1}
+    methods = {name: _method(item, opened, ordinary) for name, item in numbers.items() if len(item.shape) > 1}
     reply = {
         "arrays": {name: (item.shape, item.dtype.name) for name, item in numbers.items()},
-        "ways": {name: way for name, (way, _) in ways.items()},
+        "methods": {name: method for name, (method, _) in methods.items()},
         "attrs": _attributes(opened.file),
         "array_attrs": {name: _attributes(item.dataset) for name, item in numbers.items()},
         "links": opened.links,
     }
-    return reply, b"".join(indices for _, indices in ways.values())
+    return reply, b"".join(indices for _, indices in methods.values())
 
 
-def _way(stored: DatasetStorage, opened: Opened, ordinary: bool) -> tuple[dict[str, Any], bytes]:
+def _method(stored: DatasetStorage, opened: Opened, ordinary: bool) -> tuple[dict[str, Any], bytes]:
     try:
         if refused := refusal(stored, Path(opened.file.filename)):
             return {"refused": refused}, b""
-        way = stored_way(stored, opened.beside.fileno()) if ordinary else None
-        if isinstance(way, Runs):
-            table = np.stack([way.offsets, way.sizes])
+        method = stored_method(stored, opened.raw.fileno()) if ordinary else None
+        if isinstance(method, Runs):
+            table = np.stack([method.offsets, method.sizes])
             return {"numbers": table.size}, table.tobytes()
-        if isinstance(way, Tiles):
-            table = np.stack([way.chunks.addresses, way.chunks.sizes, way.chunks.masks])
-            return {"numbers": table.size, "sides": way.sides, "filters": way.filters}, table.tobytes()
+        if isinstance(method, Tiles):
+            table = np.stack([method.chunks.addresses, method.chunks.sizes, method.chunks.masks])
+            return {"numbers": table.size, "sides": method.sides, "filters": method.filters}, table.tobytes()
         return {"rows": rows_at_once(stored)}, b""
     except FAULTS as error:
         return _raised(error), b""
@@ -164,21 +164,21 @@ def _raised(error: BaseException) -> dict[str, str]:
 
 def _attributes(item: Any) -> dict[str, Any]:
     """The attributes of an object that are numbers, text or bytes, in the form that `hdf5_library` parses."""
-    found = {}
-    for name in list(item.attrs)[:MOST_ATTRIBUTES]:
+    encoded = {}
+    for name in list(item.attrs)[:MAX_ATTRIBUTES]:
         kept = item.attrs.get_id(name)
-        if kept.shape is None or kept.get_storage_size() > LONGEST_ATTRIBUTE:
+        if kept.shape is None or kept.get_storage_size() > MAX_ATTRIBUTE_BYTES:
             continue
         value = item.attrs[name]
         if isinstance(value, str):
-            found[name] = ("text", None, value)
+            encoded[name] = ("text", None, value)
         elif isinstance(value, bytes):
-            found[name] = ("bytes", None, value.hex())
+            encoded[name] = ("bytes", None, value.hex())
         elif isinstance(value, np.generic | np.ndarray) and value.dtype.kind in "fiub":
             native = value.astype(value.dtype.newbyteorder(NATIVE))
             shape = value.shape if isinstance(value, np.ndarray) else None
-            found[name] = (native.dtype.str, shape, native.tobytes().hex())
-    return found
+            encoded[name] = (native.dtype.str, shape, native.tobytes().hex())
+    return encoded
 
 
 def _rows(stored: DatasetStorage, start: int, count: int) -> memoryview:

@@ -21,7 +21,7 @@ Sides = tuple[int, ...]
 UNDEFINED = 0xFFFF_FFFF_FFFF_FFFF
 NODE_HEAD = struct.Struct("<4sBBHQQ")
 """Signature, node type, level, entries used, left sibling, right sibling."""
-LARGEST = 1 << 24
+MAX_READ_BYTES = 1 << 24
 """Bytes of an index per read; a node has at most 65,535 entries."""
 FIRST_READ = 64
 """Children of a node per read; twice the default K."""
@@ -102,4 +102,4 @@ def _node(handle: int, address: int, entry: int) -> tuple[int, int, bytes] | Non
 
 def file_bytes(handle: int, size: int, address: int) -> bytes:
     """Up to `size` bytes of the file; none if the address is outside it."""
-    return os.pread(handle, min(size, LARGEST), address) if address <= sys.maxsize else b""
+    return os.pread(handle, min(size, MAX_READ_BYTES), address) if address <= sys.maxsize else b""

@@ -15,12 +15,12 @@ import numpy as np
 from oceanpath.errors import shorten_list
 from oceanpath.hdf5.byte_runs import Runs, is_implausible
 from oceanpath.hdf5.chunks import Chunks, file_bytes, grid_of, in_order, tree_chunks
-from oceanpath.hdf5.rows import BLOCK_BYTES, INFLATABLE, Way, chunked_way
+from oceanpath.hdf5.rows import BLOCK_BYTES, INFLATABLE, ReadMethod, chunked_method
 
 NATIVE: Literal["="] = "="
 LAYOUT_MESSAGE, CONTINUATION_MESSAGE = 8, 16
-MOST_BLOCKS = 64
-SHOWN = 3
+MAX_BLOCKS = 64
+MAX_SHOWN = 3
 FILTERS = {
     4: "szip",
     305: "LZO",
@@ -87,8 +87,8 @@ def _elsewhere(stored: DatasetStorage, path: Path) -> Refusal | None:
     else:
         return None
     files = sorted({name if name != "." else path.name for name in names})
-    listed = [f"{name}{'' if (path.parent / name).exists() else ' (missing)'}" for name in files[:SHOWN]]
-    rows = shorten_list([*listed, *files[SHOWN:]], SHOWN)
+    listed = [f"{name}{'' if (path.parent / name).exists() else ' (missing)'}" for name in files[:MAX_SHOWN]]
+    rows = shorten_list([*listed, *files[MAX_SHOWN:]], MAX_SHOWN)
     do = "Write the rows into the file itself: a change in another file would go unnoticed."
     return {
         "what": f"{stored.name} is {kind}",
@@ -141,7 +141,7 @@ def is_ordinary(file: Any) -> bool:
     return bool(plist.get_userblock() == 0 and plist.get_sizes() == (8, 8))
 
 
-def stored_way(stored: DatasetStorage, handle: int) -> Way | None:
+def stored_method(stored: DatasetStorage, handle: int) -> ReadMethod | None:
     """How to read a dataset of an ordinary file without the library; None if only the library can.
 
     `handle` is a descriptor of the same file.
@@ -154,7 +154,7 @@ def stored_way(stored: DatasetStorage, handle: int) -> Way | None:
     if stored.filters and stored.filters not in INFLATABLE:
         return None
     chunks = find_chunks(stored, handle)
-    return None if chunks is None else chunked_way(stored.shape, stored.sides, stored.dtype, stored.filters, chunks)
+    return None if chunks is None else chunked_method(stored.shape, stored.sides, stored.dtype, stored.filters, chunks)
 
 
 def rows_at_once(stored: DatasetStorage) -> int:
@@ -177,18 +177,18 @@ def _plain(stored: DatasetStorage) -> bool:
 def find_chunks(stored: DatasetStorage, handle: int) -> Chunks | None:
     """The chunks of a dataset, or None if some are missing or the library does not report their locations."""
     root = _tree_address(stored.address, handle)
-    found = None if root is None else tree_chunks(root, stored.shape, stored.sides, handle)
-    return found or _from_library(stored)
+    chunks = None if root is None else tree_chunks(root, stored.shape, stored.sides, handle)
+    return chunks or _from_library(stored)
 
 
 def _from_library(stored: DatasetStorage) -> Chunks | None:
     if not hasattr(stored.dataset.id, "chunk_iter"):  # HDF5 before 1.12.3
         return None
-    seen: list[tuple[Any, ...]] = []
-    stored.dataset.id.chunk_iter(lambda c: seen.append((*c.chunk_offset, c.byte_offset, c.size, c.filter_mask)))
-    if not seen or any(row[-3] is None for row in seen):
+    rows: list[tuple[Any, ...]] = []
+    stored.dataset.id.chunk_iter(lambda c: rows.append((*c.chunk_offset, c.byte_offset, c.size, c.filter_mask)))
+    if not rows or any(row[-3] is None for row in rows):
         return None
-    table = np.array(seen, np.int64)
+    table = np.array(rows, np.int64)
     return in_order(table[:, :-3], Chunks(table[:, -3], table[:, -2], table[:, -1]), stored.shape, stored.sides)
 
 
@@ -198,7 +198,7 @@ def _tree_address(header: int, handle: int) -> int | None:
     if len(head) < 16 or head[0] != 1:
         return None
     blocks, tried = [(header + 16, int.from_bytes(head[8:12], "little"))], 0
-    while blocks and tried < MOST_BLOCKS:
+    while blocks and tried < MAX_BLOCKS:
         tried += 1
         place, size = blocks.pop()
         raw = file_bytes(handle, size, place)

@@ -23,16 +23,16 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n\x00\x00\x00\x00\x00\x08\x08\x00"
 """Superblock 0 with parts of version 0, and 8 bytes per offset and per length."""
 HEAD = 1 << 13
 """Bytes of the first read: all headers of a file with a few arrays and attributes."""
-MOST = 1 << 16
+MAX_BLOCK_BYTES = 1 << 16
 """Maximum bytes of a header block or a heap."""
-DEEPEST = 32
+MAX_DEPTH = 32
 """Maximum depth of groups."""
-WORK, COST = 8 << 20, 256
+MAX_COST, READ_COST = 8 << 20, 256
 """Maximum cost of reading the headers of a file in bytes, and the cost of each read in addition to its bytes."""
 DATASPACE, DATATYPE, LAYOUT, FILTERS, ATTRIBUTE, CONTINUATION, TABLE = 1, 3, 8, 11, 12, 16, 17
-HARMLESS = {0, 4, 5, 13, 14, 18}
+IGNORED_MESSAGES = {0, 4, 5, 13, 14, 18}
 """Padding, fill values, comments, times: messages that do not affect rows."""
-LARGEST_CHUNK = 1 << 28
+MAX_CHUNK_BYTES = 1 << 28
 """Maximum bytes of a chunk."""
 SHARED = 2
 """Flag of a message whose content is in another object."""
@@ -68,13 +68,13 @@ class FileBytes:
     """The bytes of an open file; its first bytes are read once."""
 
     def __init__(self, handle: int) -> None:
-        self.handle, self.size, self._left = handle, os.fstat(handle).st_size, WORK
+        self.handle, self.size, self._left = handle, os.fstat(handle).st_size, MAX_COST
         self._head = os.pread(handle, HEAD, 0)
 
     def at(self, address: int, size: int) -> bytes:
         """`size` bytes at `address`. Raises: Unusual: beyond the end of the file, or too much was read."""
-        self._left -= size + COST
-        if size > MOST or address + size > self.size or self._left < 0:
+        self._left -= size + READ_COST
+        if size > MAX_BLOCK_BYTES or address + size > self.size or self._left < 0:
             raise Unusual("outside the file, or endless")
         if address + size <= len(self._head):
             return self._head[address : address + size]
@@ -105,10 +105,10 @@ def _members(
     file: FileBytes, messages: list[tuple[int, bytes]], prefix: str, above: frozenset[int]
 ) -> Iterator[tuple[str, Header | str]]:
     """Name of every dataset and soft link at or below a group, with its header or target."""
-    found = dict(messages)
-    if TABLE not in found or len(above) > DEEPEST or set(found) - {TABLE, ATTRIBUTE} - HARMLESS:
+    contents = dict(messages)
+    if TABLE not in contents or len(above) > MAX_DEPTH or set(contents) - {TABLE, ATTRIBUTE} - IGNORED_MESSAGES:
         raise Unusual("group")
-    tree, heap = struct.unpack_from("<2Q", found[TABLE])
+    tree, heap = struct.unpack_from("<2Q", contents[TABLE])
     names = _heap(file, heap)
     for name_at, address, target in _entries(file, tree):
         name = prefix + _text(names, name_at)
@@ -173,12 +173,12 @@ def _messages(file: FileBytes, address: int) -> Iterator[tuple[int, bytes]]:
 
 
 def _header(file: FileBytes, messages: list[tuple[int, bytes]]) -> Header:
-    found = dict(messages)
+    contents = dict(messages)
     wanted = {DATASPACE, DATATYPE, LAYOUT}
-    if wanted - set(found) or set(found) - wanted - {FILTERS, ATTRIBUTE} - HARMLESS:
+    if wanted - set(contents) or set(contents) - wanted - {FILTERS, ATTRIBUTE} - IGNORED_MESSAGES:
         raise Unusual("dataset")
-    shape, dtype = sizes_of(found[DATASPACE]), TYPES.get(found[DATATYPE].rstrip(b"\0"))
-    layout = found[LAYOUT]
+    shape, dtype = sizes_of(contents[DATASPACE]), TYPES.get(contents[DATATYPE].rstrip(b"\0"))
+    layout = contents[LAYOUT]
     if dtype is None or layout[0] != 3:
         raise Unusual("type or layout")
     rank, nbytes, chunks = len(shape), math.prod(shape) * dtype.itemsize, None
@@ -194,13 +194,13 @@ def _header(file: FileBytes, messages: list[tuple[int, bytes]]) -> Header:
         stored = math.prod(sides)
         if (
             sides[-1] != dtype.itemsize
-            or not 0 < stored <= LARGEST_CHUNK
-            or (nbytes > file.size and FILTERS not in found)
+            or not 0 < stored <= MAX_CHUNK_BYTES
+            or (nbytes > file.size and FILTERS not in contents)
         ):
             raise Unusual("chunks")
     else:
         raise Unusual("layout")
-    filters = _filters(found[FILTERS]) if FILTERS in found else ()
+    filters = _filters(contents[FILTERS]) if FILTERS in contents else ()
     return Header(shape, dtype, chunks, address, filters, _attributes(file, messages))
 
 
@@ -208,12 +208,12 @@ def _filters(pipeline: bytes) -> tuple[int, ...]:
     """The numbers in a filter pipeline message of version 1 (IV.A.2.l)."""
     if pipeline[0] != 1:
         raise Unusual("filters")
-    found, at = [], 8
+    numbers, at = [], 8
     for _ in range(pipeline[1]):
         number, name, _, values = struct.unpack_from("<4H", pipeline, at)
-        found.append(number)
+        numbers.append(number)
         at += 8 + name + 4 * (values + values % 2)
-    return tuple(found)
+    return tuple(numbers)
 
 
 def _attributes(file: FileBytes, messages: list[tuple[int, bytes]]) -> dict[str, Any]:

@@ -40,11 +40,11 @@ class Tiles:
     chunks: Chunks
 
 
-Way = Runs | Tiles
+ReadMethod = Runs | Tiles
 """A description of how to read the rows of a dataset without the library."""
 
 
-def header_way(header: Header, handle: int) -> Way | None:
+def method_from_header(header: Header, handle: int) -> ReadMethod | None:
     """How to read a dataset whose header was read without the library; None if only the library can."""
     if header.chunks is None:
         size = np.array([math.prod(header.shape) * header.dtype.itemsize], np.int64)
@@ -52,12 +52,12 @@ def header_way(header: Header, handle: int) -> Way | None:
     if header.filters and header.filters not in INFLATABLE:
         return None
     chunks = tree_chunks(header.address, header.shape, header.chunks, handle)
-    return None if chunks is None else chunked_way(header.shape, header.chunks, header.dtype, header.filters, chunks)
+    return None if chunks is None else chunked_method(header.shape, header.chunks, header.dtype, header.filters, chunks)
 
 
-def chunked_way(
+def chunked_method(
     shape: tuple[int, ...], sides: tuple[int, ...], dtype: np.dtype[Any], filters: tuple[int, ...], chunks: Chunks
-) -> Way | None:
+) -> ReadMethod | None:
     """How to read a dataset with these chunks and filters; None if only the library can."""
     if any(side != 1 for side in sides[:-2]):
         return None
@@ -71,19 +71,19 @@ def chunked_way(
     return Runs.of(chunks.addresses, sizes)
 
 
-def stored_bytes(way: Way) -> int:
+def stored_bytes(method: ReadMethod) -> int:
     """Stored bytes of a dataset."""
-    return way.nbytes if isinstance(way, Runs) else int(way.chunks.sizes.sum())
+    return method.nbytes if isinstance(method, Runs) else int(method.chunks.sizes.sum())
 
 
-def way_blocks(way: Way, handle: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[Rows]:
+def read_blocks(method: ReadMethod, handle: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[Rows]:
     """Blocks [m, D] of the rows of a dataset [N, D] or [1, N, D]; each may overwrite the previous one.
 
     Raises: EOFError, ValueError: the file is damaged.
     """
-    if isinstance(way, Runs):
-        return run_blocks(way, handle, (shape[-2], shape[-1]), dtype)
-    return _from_tiles(way, handle)
+    if isinstance(method, Runs):
+        return run_blocks(method, handle, (shape[-2], shape[-1]), dtype)
+    return _from_tiles(method, handle)
 
 
 def run_blocks(runs: Runs, handle: int, shape: tuple[int, int], dtype: np.dtype[Any]) -> Iterator[Rows]:

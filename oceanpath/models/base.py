@@ -61,8 +61,13 @@ class BaseMIL(nn.Module, ABC):
         self.frozen = True
         return self.requires_grad_(False).eval()
 
+    def unfreeze(self) -> Self:
+        """Parameters are trained again; returns self in training mode."""
+        self.frozen = False
+        return self.requires_grad_(True).train()
+
     def train(self, mode: bool = True) -> Self:
-        """As torch's; a frozen aggregator stays in eval mode."""
+        """As in torch, but a frozen aggregator remains in eval mode."""
         return super().train(mode and not self.frozen)
 
     @abstractmethod
@@ -114,12 +119,6 @@ class BaseMIL(nn.Module, ABC):
         if streaming.streams(len(batch.features)):
             return _one_by_one(batch, lambda rows, coords: self.stream(rows, coords, return_attention))
         return self.pool_packed(batch, return_attention)
-
-    def embed(self, batch: Batch) -> Tensor:
-        """Embeddings [B, embed_dim] of a ragged batch, padded to `batch.padded_to` rows or not at all."""
-        if batch.padded_to is None:
-            return self.forward_packed(batch)[0]
-        return self.forward_features(*batch.padded())[0]
 
     def pool_packed(self, batch: Batch, return_attention: bool) -> tuple[Tensor, Tensor | None]:
         """`forward_packed` of a batch that is read at once; by default one bag at a time."""

@@ -18,19 +18,19 @@ ROWS = 4096
 """Number of rows per block in `by_rows`."""
 
 
-def checkpointed(wanted: bool, work: Callable[..., R], *inputs: object) -> R:
-    """``work(*inputs)``; if `wanted`, only its inputs are stored for the backward pass."""
-    if not wanted or not torch.is_grad_enabled():
+def checkpointed(enabled: bool, work: Callable[..., R], *inputs: object) -> R:
+    """``work(*inputs)``; if `enabled`, only its inputs are stored for the backward pass."""
+    if not enabled or not torch.is_grad_enabled():
         return work(*inputs)
     result: R = checkpoint(work, *inputs, use_reentrant=False)
     return result
 
 
-def by_rows(wanted: bool, work: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+def by_rows(enabled: bool, work: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
     """``work(rows)`` of a row-wise function of [B, n, D] or [n, D], `ROWS` rows at a time.
 
     Without blocks the backward pass would need all intermediate results at once.
     """
-    if not wanted or not torch.is_grad_enabled() or rows.shape[-2] <= ROWS:
-        return checkpointed(wanted, work, rows)
+    if not enabled or not torch.is_grad_enabled() or rows.shape[-2] <= ROWS:
+        return checkpointed(enabled, work, rows)
     return torch.cat([checkpointed(True, work, part) for part in torch.split(rows, ROWS, dim=-2)], dim=-2)

@@ -1,4 +1,4 @@
-"""The grid of the patches of a bag, from their coordinates, as tensors whose sizes depend on n alone.
+"""The grid of the patches of a bag, from their coordinates, as tensors whose sizes depend only on n.
 
 No branch and no shape depends on a coordinate, so that it can be exported.
 """

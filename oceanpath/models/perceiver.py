@@ -83,8 +83,8 @@ class Perceiver(BaseMIL):
             hidden = hidden + self.places(coords - real_coords.amin(dim=1, keepdim=True))
         both = self._keys_values(hidden)
 
-        def read(number: int, latents: Tensor, wanted: bool) -> tuple[Tensor, Tensor | None]:
-            return self._read(self._queries(number, latents), both(number), mask, wanted)
+        def read(number: int, latents: Tensor, with_attention: bool) -> tuple[Tensor, Tensor | None]:
+            return self._read(self._queries(number, latents), both(number), mask, with_attention)
 
         return self._refine_latents(self.latents.expand(hidden.shape[0], -1, -1), read, return_attention)
 
@@ -96,12 +96,12 @@ class Perceiver(BaseMIL):
             hidden = hidden + self.places(torch.cat(relative))
         both = self._keys_values(hidden)
 
-        def read(number: int, latents: Tensor, wanted: bool) -> tuple[Tensor, Tensor | None]:
+        def read(number: int, latents: Tensor, with_attention: bool) -> tuple[Tensor, Tensor | None]:
             # before the first read the latents of all bags are the same
             queries = self._queries(number, latents if number else self.latents)
-            each = torch.split(queries, 1) if number else [queries] * len(batch)
-            bags = zip(each, batch.split(both(number)), strict=True)
-            results = [self._read(query, patches[None], None, wanted) for query, patches in bags]
+            bag_queries = torch.split(queries, 1) if number else [queries] * len(batch)
+            bags = zip(bag_queries, batch.split(both(number)), strict=True)
+            results = [self._read(query, patches[None], None, with_attention) for query, patches in bags]
             attention = [weights.squeeze(0) for _, weights in results if weights is not None]
             return torch.cat([mixed for mixed, _ in results]), torch.cat(attention) if attention else None
 
@@ -110,7 +110,7 @@ class Perceiver(BaseMIL):
     def stream(self, rows: Tensor, coords: Tensor | None, return_attention: bool) -> tuple[Tensor, Tensor | None]:
         """In blocks, one pass per read and one more for attention, since all scores would be larger than the bag."""
 
-        def read(number: int, latents: Tensor, wanted: bool) -> tuple[Tensor, Tensor | None]:
+        def read(number: int, latents: Tensor, with_attention: bool) -> tuple[Tensor, Tensor | None]:
             queries, running = self._queries(number, latents), RunningSoftmax()
 
             def score_block(block: slice) -> tuple[Tensor, Tensor]:
@@ -119,7 +119,7 @@ class Perceiver(BaseMIL):
             for block in streaming.blocks(len(rows)):
                 running.add(*score_block(block))
             mixed = join_heads(running.mean().to(self.latents.dtype))
-            if not wanted:
+            if not with_attention:
                 return mixed, None
             scores = (score_block(block)[0] for block in streaming.blocks(len(rows)))
             return mixed, torch.cat([running.weights(part).mean(dim=(0, 1, 2)) for part in scores])
@@ -130,11 +130,11 @@ class Perceiver(BaseMIL):
     def _relative_coords(self, coords: Tensor | None, block: slice) -> Tensor | None:
         return None if coords is None or self.places is None else coords[block] - coords.amin(dim=0)
 
-    def _score_block(self, number: int, queries: Tensor, rows: Tensor, places: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _score_block(self, number: int, queries: Tensor, rows: Tensor, coords: Tensor | None) -> tuple[Tensor, Tensor]:
         """Scores [1, heads, latents, n] and values [1, heads, n, d] of one block of a bag."""
         hidden = self.patches(rows.to(self.latents.dtype))
-        if self.places is not None and places is not None:
-            hidden = hidden + self.places(places)
+        if self.places is not None and coords is not None:
+            hidden = hidden + self.places(coords)
         both = self._layers_of_read(number).keys_values(hidden[None])
         k, v = (split_heads(part, self.heads) for part in both.chunk(2, dim=-1))
         return widen(torch.matmul(queries, k.mT)) / math.sqrt(queries.shape[-1]), v

@@ -52,7 +52,7 @@ class StaticPooling(BaseMIL):
         coords: Tensor | None,  # noqa: ARG002  # pooling ignores coordinates
         return_attention: bool,
     ) -> tuple[Tensor, Tensor | None]:
-        """In blocks; the attention of a maximum takes two more passes over the bag."""
+        """In blocks; the attention of a maximum needs two more passes over the bag."""
         dtype = next(self.parameters()).dtype
 
         def hidden() -> Iterator[Tensor]:

@@ -53,7 +53,7 @@ def limits(above: int, block: int) -> Iterator[None]:
 
 
 class RunningSoftmax:
-    """softmax(scores) · values over all blocks added so far."""
+    """softmax(scores) · values over the blocks that were added."""
 
     def __init__(self) -> None:
         self.top: Tensor | None = None

@@ -23,7 +23,7 @@ import xxhash
 from oceanpath.cores import available_cores
 from oceanpath.errors import ExperimentError, StageError
 from oceanpath.file_digests import xxh3_of_file
-from oceanpath.folders import GONE, Stat, files_inside, list_folder, stat_of
+from oceanpath.folders import MISSING, Stat, files_inside, list_folder, stat_of
 from oceanpath.pipeline.fingerprint import fingerprint
 from oceanpath.pipeline.sqlite_files import DATABASE_ERRORS, is_refusal, journal_of, row_checksum
 
@@ -171,7 +171,7 @@ class DigestCache:
     def _compute(self, root: Path, versions: str, stats: dict[str, Stat]) -> Content:
         """The content; files without a valid cached digest are read. It is cached unless a file changed just now."""
         when = time.time_ns()
-        fresh = self._trusted(root, stats) | {name: NO_TARGET for name, stat in stats.items() if stat == GONE}
+        fresh = self._trusted(root, stats) | {name: NO_TARGET for name, stat in stats.items() if stat == MISSING}
         stale = [name for name in stats if name not in fresh]
         hashed = self._hash(root, stale, stats) if stale else {}
         digests = {name: fresh.get(name) or hashed[name] for name in sorted(stats)}

@@ -12,7 +12,7 @@ from typing import Any
 from oceanpath.cores import available_cores
 from oceanpath.pipeline.fingerprint import software
 
-READ = (
+VARIABLES = (
     "CUDA_VISIBLE_DEVICES",
     "HDF5_USE_FILE_LOCKING",
     "HF_HOME",
@@ -38,7 +38,7 @@ def environment() -> dict[str, Any]:
         "gpus": _gpus(),
         "executable": Path(sys.executable).name,
         "git": _git(),
-        "variables": {name: os.environ[name] for name in READ if name in os.environ},
+        "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
     }
 
 

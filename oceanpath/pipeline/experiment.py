@@ -58,6 +58,8 @@ class Variant:
     """Validated shared tables."""
     scalars: Mapping[str, Any]
     catalog: Catalog
+    workspace: Path | None = None
+    """Root of the workspace, in which experiments and fingerprints are looked up."""
 
     def value(self, key: str) -> Any:
         """The value of a dotted shared key, such as ``seed``, ``model``, ``data.label`` or ``mmap.dtype``.
@@ -82,6 +84,11 @@ class Variant:
         refuse(_unknown_keys(own, stage.settings.own_keys(), stage.name))
         paths = stage.settings.path_keys()
         absolute = {key: replace(value, value=_absolute(value)) for key, value in own.items() if key in paths}
+        for key, place in stage.settings.published_keys().items():
+            if key in own and not absolute[key].value.exists():
+                absolute[key] = replace(
+                    own[key], value=find_published(own[key], place, self.workspace, stage.name, key)
+                )
         values = layers.unflatten({**own, **absolute})
         for field, key in stage.settings.shared_keys().items():
             values[field] = self.value(key)
@@ -119,8 +126,8 @@ class Experiment:
         return [stage.name for stage in self.catalog.stages if self.base.has(stage)]
 
 
-def load(path: Path, catalog: Catalog, sets: tuple[str, ...] = ()) -> Experiment:
-    """Read and check an experiment file.
+def load(path: Path, catalog: Catalog, sets: tuple[str, ...] = (), workspace: Path | None = None) -> Experiment:
+    """Read and check an experiment file; other experiments that it names are looked up in `workspace`.
 
     Raises: ExperimentError: unknown or invalid keys, each with file, table, key and nearest known key.
     """
@@ -134,7 +141,7 @@ def load(path: Path, catalog: Catalog, sets: tuple[str, ...] = ()) -> Experiment
     variants, problems = list[Variant](), list[OceanPathError]()
     for label, layer in labelled:
         with collected(problems):
-            variants.append(_variant(label, layer, catalog))
+            variants.append(_variant(label, layer, catalog, workspace))
     refuse(problems)
     return Experiment(name, text.path, catalog, tuple(variants))
 
@@ -147,7 +154,7 @@ def without_file(name: str, catalog: Catalog, sets: tuple[str, ...] = ()) -> Exp
     return Experiment(name, Path(name), catalog, (_variant(BASE, layers.overrides(sets), catalog),))
 
 
-def _variant(label: str, layer: Layer, catalog: Catalog) -> Variant:
+def _variant(label: str, layer: Layer, catalog: Catalog, workspace: Path | None = None) -> Variant:
     """A variant, with all its tables checked, also those of stages that do not run.
 
     Raises: ExperimentError: unknown keys or invalid values, all of them in one error.
@@ -159,7 +166,7 @@ def _variant(label: str, layer: Layer, catalog: Catalog) -> Variant:
         shared[name] = table.parse({})  # the default, so that stages are also checked if this table is wrong
         with collected(problems):
             shared[name] = _shared(name, layer, table)
-    variant = Variant(label, layer, shared, scalars, catalog)
+    variant = Variant(label, layer, shared, scalars, catalog, workspace)
     for stage in catalog.stages:
         with collected(problems):
             if stage.name in layer:
@@ -182,8 +189,8 @@ def _unknown_tables(layer: Layer, catalog: Catalog) -> list[OceanPathError]:
 
 def _unknown_keys(own: Layer, known: list[str], table: str) -> list[OceanPathError]:
     """An error for each unknown key of a table."""
-    tops = {key.split(".")[0]: value for key, value in own.items()}
-    return [unknown("key", k, known, f"{value.origin} [{table}]") for k, value in tops.items() if k not in known]
+    top_level = {key.split(".")[0]: value for key, value in own.items()}
+    return [unknown("key", k, known, f"{value.origin} [{table}]") for k, value in top_level.items() if k not in known]
 
 
 def _shared(name: str, layer: Layer, table: Table) -> Settings:
@@ -199,6 +206,30 @@ def _shared(name: str, layer: Layer, table: Table) -> Settings:
 def _absolute(value: Value, root: Path | None = None) -> Path:
     """A path, relative to `root` if there is one, otherwise to the folder of the file that contains it."""
     return (root or value.base) / Path(str(value.value)).expanduser()
+
+
+def find_published(value: Value, place: str, workspace: Path | None, table: str, key: str) -> Path:
+    """The file of a result that is named by its experiment, or by the beginning of its fingerprint.
+
+    Args:
+        value: The value of the key.
+        place: Stage and file, as ``"pretrain/aggregator.safetensors"``.
+        workspace: Where to look; None: nowhere.
+        table: Table of the key, for the error.
+        key: The key.
+
+    Raises: ExperimentError: there is no such result.
+    """
+    name, (stage, _, file) = str(value.value), place.partition("/")
+    if workspace is not None and NAME.fullmatch(name):
+        link = workspace / "experiments" / name / stage
+        results = [link] if link.exists() else sorted((workspace / "runs" / stage).glob(f"{name}*"))
+        if len(results) == 1 and (results[0] / file).is_file():
+            return (results[0] / file).resolve()
+    expected = f"a file {file}, an experiment of the workspace with [{stage}], or the fingerprint of its result"
+    raise ExperimentError(
+        "there is no such result", where=f"{value.origin} [{table}] {key}", expected=expected, got=name
+    )
 
 
 def validated(parse: Callable[..., Settings], values: dict[str, Any], own: Layer, table: str) -> Settings:

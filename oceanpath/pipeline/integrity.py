@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from oceanpath.errors import ArtifactError, make_again, shorten_list
+from oceanpath.errors import ArtifactError, repair_remedy, shorten_list
 from oceanpath.pipeline.digests import hash_files
 from oceanpath.pipeline.workspace import MANIFEST, read_manifest
 
@@ -33,7 +33,7 @@ def changed(folder: Path, chosen: Chosen, *, linked: bool = False) -> list[Path]
         digests = hash_files([folder / name for name in names])
     except (ArtifactError, OSError) as error:
         what, got = (error.what, error.got) if isinstance(error, ArtifactError) else ("a file cannot be read", error)
-        raise ArtifactError(what, where=folder, got=got, do=make_again(folder)) from error
+        raise ArtifactError(what, where=folder, got=got, do=repair_remedy(folder)) from error
     return [folder / n for n, digest in zip(names, digests, strict=True) if digest != entries[n]["digest"]]
 
 
@@ -51,7 +51,7 @@ def refuse(damaged: list[Path]) -> None:
     if damaged:
         folders = {next(filter(_is_sealed, path.parents)) for path in damaged}
         got = f"{len(damaged)} such files, also {shorten_list(damaged[1:], 4)}" if len(damaged) > 1 else ""
-        do = make_again(*sorted(folders))
+        do = repair_remedy(*sorted(folders))
         raise ArtifactError("the file differs from its sealed digest", where=damaged[0], got=got, do=do)
 
 

@@ -40,7 +40,7 @@ class Ledger:
             self._db = self._open(read_only)
 
     def _open(self, read_only: bool) -> sqlite3.Connection:
-        self._refuse_emptied()
+        self._reject_emptied()
         db = self._connect(read_only)
         try:
             add_functions(db)
@@ -58,18 +58,18 @@ class Ledger:
 
     def _connect(self, read_only: bool) -> sqlite3.Connection:
         if read_only:
-            uri = f"{self.path.resolve().as_uri()}?mode={'rw' if self._is_half_written() else 'ro'}"
+            uri = f"{self.path.resolve().as_uri()}?mode={'rw' if self._has_open_transaction() else 'ro'}"
             return sqlite3.connect(uri, uri=True, timeout=30, isolation_level=None)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         return sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
 
-    def _refuse_emptied(self) -> None:
+    def _reject_emptied(self) -> None:
         """Raise if the file was emptied: it would be used as a new ledger."""
         emptied = self.path.is_file() and not self.path.stat().st_size
         if emptied and any(self.path.parent.glob("runs/*/*/")):
             raise sqlite3.DatabaseError("the file is empty")
 
-    def _is_half_written(self) -> bool:
+    def _has_open_transaction(self) -> bool:
         """Whether a transaction is open, or was left by a killed process and must be rolled back before reading."""
         journal = journal_of(self.path)
         return journal.is_file() and journal.stat().st_size > 0
@@ -192,7 +192,7 @@ class Ledger:
                 values, key = (manifest.fingerprint, name, number, text), (manifest.fingerprint, name)
                 self._write_rows("metric", sql, values, "fingerprint = ? AND name = ?", *key)
 
-    def add_past(self, experiment: str, steps: Mapping[str, Manifest]) -> None:
+    def add_recovered_run(self, experiment: str, steps: Mapping[str, Manifest]) -> None:
         """Record the current results of an experiment, read from disk, as one run; times and durations are unknown."""
         run = self.start_run(experiment, "", "found on disk by ledger rebuild")
         for position, (name, manifest) in enumerate(steps.items()):

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from oceanpath.errors import ArtifactError, make_again
+from oceanpath.errors import ArtifactError, repair_remedy
 from oceanpath.file_digests import xxh3_of_file
 from oceanpath.pipeline.digests import DigestCache
 from oceanpath.pipeline.leases import removal
@@ -84,7 +84,7 @@ class _Inspection:
 
     def inspect(self, folder: Path) -> list[Finding]:
         """The problems of one folder."""
-        do = make_again(folder)
+        do = repair_remedy(folder)
         try:
             manifest = read_manifest(folder)
         except ArtifactError as error:
@@ -148,7 +148,7 @@ def prune(workspace: Workspace, folders: list[Path]) -> None:
             shutil.rmtree(hidden)
     for left in workspace.root.glob("*/*/.*.pruned"):
         shutil.rmtree(left, ignore_errors=True)
-    workspace.sweep(journals=True)
+    workspace.remove_unfinished(journals=True)
 
 
 def size(folder: Path) -> int:
@@ -176,7 +176,7 @@ def _rebuild(workspace: Workspace) -> tuple[int, int]:
         for manifest in manifests:
             ledger.add_artifact(manifest)
         for experiment, linked in steps.items():
-            ledger.add_past(experiment, linked)
+            ledger.add_recovered_run(experiment, linked)
     if workspace.ledger.exists():
         workspace.ledger.rename(workspace.ledger.with_name(f"ledger-before-{token()}.sqlite"))
     fresh.rename(workspace.ledger)
@@ -197,7 +197,7 @@ def _read_or_explain(folder: Path) -> Manifest | None:
     try:
         return read_manifest(folder)
     except ArtifactError as error:
-        raise ArtifactError(error.what, where=folder, got=error.got, do=make_again(folder)) from error
+        raise ArtifactError(error.what, where=folder, got=error.got, do=repair_remedy(folder)) from error
 
 
 def _read_undamaged(folder: Path) -> Manifest | None:

@@ -101,7 +101,7 @@ def publish(workspace: Workspace, request: PublishRequest, *, replace: bool = Fa
     return manifest
 
 
-def make(
+def publish_once(
     workspace: Workspace, request: PublishRequest, *, since: int | None = None, wait: bool = True
 ) -> tuple[Manifest, bool] | None:
     """Publish a result that is not published yet, as the only process that computes this fingerprint.

@@ -100,7 +100,7 @@ class Runner:
         In the meantime only unfinished folders of killed processes are removed from the workspace.
         """
         with in_use(self.workspace) as self._since:
-            self.workspace.sweep()
+            self.workspace.remove_unfinished()
             return self._run()
 
     def _run(self) -> list[StepState]:

@@ -12,7 +12,7 @@ from oceanpath.errors import AccidentError, OceanPathError
 from oceanpath.pipeline.fingerprint import numeric_libraries
 from oceanpath.pipeline.plan import Step
 from oceanpath.pipeline.processes import peak_memory_mb, reset_peak_memory
-from oceanpath.pipeline.publish import PublishRequest, make
+from oceanpath.pipeline.publish import PublishRequest, publish_once
 from oceanpath.pipeline.stage import Inputs, Part, Progress, Quiet, resolve
 from oceanpath.pipeline.workspace import Manifest, Workspace
 
@@ -65,7 +65,7 @@ class WorkItem:
         reset_peak_memory()
         published, error = None, None
         try:
-            published = make(self.workspace, self._request(progress), since=self.job.since, wait=self.wait)
+            published = publish_once(self.workspace, self._request(progress), since=self.job.since, wait=self.wait)
         except OceanPathError as problem:
             error = problem
         seconds, peak = time.perf_counter() - started, peak_memory_mb()

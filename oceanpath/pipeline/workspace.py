@@ -113,7 +113,7 @@ class Workspace:
             do = "Choose a folder on another disk with --workspace."
             raise ExperimentError(what, where=self.root, got=error, do=do) from error
 
-    def sweep(self, *, journals: bool = False) -> None:
+    def remove_unfinished(self, *, journals: bool = False) -> None:
         """Remove unfinished folders of ended processes, and with `journals` also those from which work could resume."""
         for folder in (*self.root.glob(f"runs/*/.*{PARTIAL}"), *self.root.glob(f"parts/*/.*{PARTIAL}")):
             if self.is_abandoned(folder) and (journals or not (folder / JOURNAL).exists()):

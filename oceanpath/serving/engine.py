@@ -125,7 +125,7 @@ class Engine:
         weights = np.zeros(len(bag), np.float32)
         weights[used] = attention
         classes = tuple(self.facts.classes)
-        in_training = self._training.knows(stored, provenance.slide_digest)
+        in_training = self._training.contains(stored, provenance.slide_digest)
         notes += [TRAINING_NOTE] if in_training else []
         return Prediction(
             classes=classes,

@@ -61,7 +61,7 @@ class Answer(TypedDict):
         Annotated[list[float], _field("Attention of every patch, in the order of the request; sums to 1.")]
     ]
     coords: NotRequired[
-        Annotated[list[list[int]] | None, _field("Top left corner of every patch in level-0 pixels; null if not sent.")]
+        Annotated[list[list[int]] | None, _field("Top-left corner of every patch in level-0 pixels; null if not sent.")]
     ]
     members: NotRequired[Annotated[list[Member], _field("Probabilities of each member of the ensemble.")]]
 

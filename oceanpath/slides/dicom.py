@@ -14,7 +14,7 @@ SERIES = "dicom.SeriesInstanceUID"
 
 
 def one_path_per_series(paths: Iterable[Path]) -> dict[Path, str]:
-    """File to open → slide id, of DICOM files: those of one folder and one series are one slide (DICOM PS3.3, A.32.8).
+    """File to open → slide id; the DICOM files of one series in one folder are one slide (DICOM PS3.3, A.32.8).
 
     The slide is opened by its first file in order of names. Its id is the name of its folder if the folder contains
     only that series, in several files; otherwise the name of its first file. A file that cannot be opened, or does

@@ -12,7 +12,7 @@ LARGEST_FACTOR = 16
 
 
 class BlockMeans:
-    """Means of `factor` × `factor` pixels, rounded half up, of one image after another of the same size.
+    """Means of `factor` × `factor` pixels, rounded half up, for images of the same size.
 
     Not thread-safe: its sums are reused for every image, because allocating them takes as long as adding.
     """

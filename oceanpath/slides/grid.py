@@ -1,4 +1,4 @@
-"""The patch grid: squares of a physical size, from the corner of the slide, kept where there is tissue."""
+"""The patch grid: squares of a fixed physical size, starting at the corner of the slide, that contain tissue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An open slide: its levels, its resolution and its pixels as RGB, white where nothing was scanned."""
+"""An open slide: its levels, its resolution and its pixels as RGB; unscanned areas are white."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def tissue_mask(rgb: NDArray[np.uint8], pixel_mm2: float) -> tuple[NDArray[np.bo
         rgb: [h, w, 3], about 8 µm per pixel.
         pixel_mm2: Area of a pixel, for the sizes of specks and holes.
 
-    Returns: [h, w] and [h, w], True where there is tissue, and where there is ink; never both.
+    Returns: [h, w] and [h, w], True for tissue and for ink; never both.
     """
     lab = rgb_to_lab(rgb)
     glass = glass_pixels(lab)

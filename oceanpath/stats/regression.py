@@ -46,7 +46,7 @@ def regression_measure(targets: Floats, predicted: Floats) -> Measure:
 
 def _standard(x: Floats) -> Floats:
     """Centred and divided by the largest deviation, so that products neither overflow nor cancel."""
-    centred = x - x.mean()
+    centred: Floats = x - x.mean()
     largest = float(np.abs(centred).max())
     return np.asarray(centred / largest if largest > 0 else centred)
 

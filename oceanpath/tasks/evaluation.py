@@ -53,11 +53,11 @@ class Evaluation(ABC):
     ledger_metrics: ClassVar[tuple[str, ...]]
     """Slide-level metrics that the ledger keeps."""
     fold_metrics: ClassVar[tuple[str, ...]]
-    """Metrics of each fold alone."""
+    """Metrics that are reported per fold."""
     fold_facts: ClassVar[tuple[str, ...]] = ()
     """Keys of `decision_facts` that the report of each fold repeats."""
     within_folds: ClassVar[str] = ""
-    """The main metric over pairs of rows of the same fold, where there is such a metric."""
+    """Name of the main metric over pairs of rows of the same fold; empty if there is none."""
     baselines: ClassVar[Mapping[str, str]]
     """Name → the features it is fitted to; "" for a constant prediction."""
     patient_tests: ClassVar[tuple[str, ...]] = ()
@@ -71,7 +71,7 @@ class Evaluation(ABC):
 
     @abstractmethod
     def compare(self, targets: Targets, values: Floats, drawn: Resamples) -> Bootstrap:
-        """The main metric alone, for comparisons of models."""
+        """Only the main metric, for comparisons of models."""
 
     def resampling_strata(self, targets: Targets) -> NDArray[np.int64]:
         """[n] group of each row; every resample must contain every group."""

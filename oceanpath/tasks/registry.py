@@ -1,4 +1,4 @@
-"""Names of tasks → their classes and the settings they read. Light: a task is imported where it is used.
+"""Names of tasks → their classes and the settings they read. Light: a task is imported only when it is used.
 
 A package adds tasks by entry points of the group ``oceanpath.tasks``: modules that call `register_task`.
 """
@@ -67,7 +67,7 @@ def task_names() -> list[str]:
 
 
 def task_keys() -> set[str]:
-    """Keys of `[data]` that belong to some task."""
+    """Keys of `[data]` that belong to a task."""
     return {key for entry in _ENTRIES.values() for key in entry.keys}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from oceanpath.artifacts.gather import lay_out, link_file, link_tree, remove_copies, sealed_digests
+from oceanpath.artifacts.gather import link_file, link_tree, remove_copies, sealed_digests, update_links
 from oceanpath.errors import ArtifactError
 
 
@@ -53,9 +53,9 @@ def test_where_links_are_refused_files_are_copied(published: Path, tmp_path: Pat
     link_tree(published, tmp_path / "tree")
     assert names(tmp_path / "tree") == ["a.h5", "deep/a.jpg"]
     assert (published / "a.h5").stat().st_nlink == (1 if number else 2)
-    assert lay_out(published, tmp_path / "out", "mark") == 2
+    assert update_links(published, tmp_path / "out", "mark") == 2
     before = (tmp_path / "out" / "a.h5").stat()
-    assert lay_out(published, tmp_path / "out", "mark") == 0
+    assert update_links(published, tmp_path / "out", "mark") == 0
     assert (tmp_path / "out" / "a.h5").stat().st_mtime_ns == before.st_mtime_ns
     assert names(tmp_path / "out") == ["a.h5", "deep/a.jpg"]
 
@@ -69,22 +69,22 @@ def test_any_other_refusal_is_raised_and_touches_nothing(published: Path, tmp_pa
     with pytest.raises(OSError, match="No space left"):
         link_file(published / "a.h5", tmp_path / "b.h5")
     with pytest.raises(OSError, match="No space left"):
-        lay_out(published, tmp_path / "out", "mark")
+        update_links(published, tmp_path / "out", "mark")
     assert names(tmp_path / "out") == []
 
 
 def test_what_lies_there_is_replaced_and_never_written_through_its_links(published: Path, tmp_path: Path) -> None:
-    lay_out(published, tmp_path / "out", "mark")
+    update_links(published, tmp_path / "out", "mark")
     other = tmp_path / "other"
     other.mkdir()
     (other / "a.h5").write_text("new")
-    assert lay_out(other, tmp_path / "out", "mark") == 1
+    assert update_links(other, tmp_path / "out", "mark") == 1
     assert (tmp_path / "out" / "a.h5").read_text() == "new"
     assert (published / "a.h5").read_text() == "a"
 
 
 def test_copies_of_published_files_alone_are_removed(published: Path, tmp_path: Path) -> None:
-    lay_out(published, tmp_path / "out", "mark")
+    update_links(published, tmp_path / "out", "mark")
     (tmp_path / "out" / "a.pt").write_text("of another tool")
     assert remove_copies(Path("a.h5"), tmp_path / "out", [tmp_path, published])
     assert names(tmp_path / "out") == ["a.pt"]

@@ -95,9 +95,9 @@ def test_everything_train_publishes_passes_its_check(published):
     [
         ("prob_LUAD", np.nan, "not finite"),
         ("prob_LUAD", 0.9999, "sum to 1"),
-        ("prob_LUAD", -0.1, "not positive"),
+        ("prob_LUAD", -0.1, "negative"),
         ("role", "train", "unknown role"),
-        ("label", "KIRC", "no class"),
+        ("label", "KIRC", "not a class"),
     ],
 )
 def test_a_bad_row_is_neither_written_nor_read(tmp_path, column, value, said):

@@ -54,7 +54,7 @@ def test_a_check_fails_for_a_broken_encoder(
     [
         (["uni2hh"], 2, "Did you mean uni2h?"),
         (["uni2h", "--weights", "absent.bin"], 2, "no such weights file"),
-        (["hed_stats", "--revision", "main"], 2, "no weights to choose"),
+        (["hed_stats", "--revision", "main"], 2, "the encoder has no weights"),
     ],
 )
 def test_wrong_arguments_have_their_exit_code(

@@ -110,7 +110,9 @@ def test_a_shard_does_not_report_the_others(slides: Path, capsys) -> None:
     assert len(contents(Path("out"))) == 5
 
 
-@pytest.mark.parametrize(("shard", "words"), [("3/2", "i from 1 to n"), ("x", "shard"), ("6/6", "contains no slides")])
+@pytest.mark.parametrize(
+    ("shard", "words"), [("3/2", "i must be from 1 to n"), ("x", "shard"), ("6/6", "contains no slides")]
+)
 def test_wrong_shards(slides: Path, shard: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert extract("--shard", shard) == 2
     assert words in capsys.readouterr().err

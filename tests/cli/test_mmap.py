@@ -130,7 +130,7 @@ def test_a_manifest_beside_the_experiment_limits_the_store(cohort: Cohort, capsy
     cohort.toml = cohort.toml.replace("[mmap]", '[mmap]\nmanifest = "some.csv"')
     assert mmap(cohort) == 0
     assert Store(store(cohort)).slide_ids == ["slide_02", "slide_05"]
-    assert "14 files that are not in the manifest" in capsys.readouterr().err
+    assert "14 files are not in the manifest" in capsys.readouterr().err
     (cohort.folder / "some.csv").write_text("slide_id\nslide_02\nslide_99\n")
     assert mmap(cohort) == 2
     assert "slide_99" in capsys.readouterr().err
@@ -153,7 +153,7 @@ def test_a_file_that_changes_while_the_store_is_begun_is_refused_and_then_taken(
     monkeypatch.setattr(work, "find_cohort", meddling)
     assert mmap(cohort) == 4
     said = capsys.readouterr().err
-    assert "changed since they were digested" in said
+    assert "changed during this run" in said
     assert file.name in said
     monkeypatch.undo()
     assert mmap(cohort) == 0

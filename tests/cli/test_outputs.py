@@ -20,6 +20,10 @@ FOLDERS = {
     "bench loading": [],
     "bench models": [],
     "bench extract": [],
+    "bench batching": ["store"],
+    "bench coverage": [],
+    "bench ssl": [],
+    "pretrain": ["--show-views", "slide"],
 }
 """Verbs with a folder as ``--out``, and what else they need."""
 FILES = ("predict",)

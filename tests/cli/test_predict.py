@@ -117,7 +117,9 @@ def test_features_of_other_patches_are_refused(made, tmp_path, capsys):
     assert scan_features(tmp_path / "features" / "n20.h5").provenance.patch_px == 96
     assert predict(made, tmp_path / "features") == 4
     said = capsys.readouterr().err
-    assert "n20.h5: patches of another size or resolution than the model's; expected 64 px at 0.5 µm/px, " in said
+    assert (
+        "n20.h5: the patches differ in size or resolution from the training data; expected 64 px at 0.5 µm/px, " in said
+    )
     assert ", got 96 px at 0.5 µm/px" in said
 
 

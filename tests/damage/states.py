@@ -122,8 +122,9 @@ def slides(top: Path) -> None:
 
 
 def slide_parts(top: Path) -> None:
-    """The slides are extracted, and not gathered."""
+    """The slides are extracted, and neither gathered nor in a store: `mmap` reads their files."""
     shutil.rmtree(top / "out/runs/extract")
+    shutil.rmtree(top / "out/runs/mmap")
 
 
 STATES: dict[str, tuple[str, Callable[[Path], object]]] = {

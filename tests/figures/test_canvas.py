@@ -31,7 +31,7 @@ def test_bytes_do_not_depend_on_settings_of_the_user(tmp_path):
 def test_a_png_has_no_software_and_no_date(tmp_path):
     draw(tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as image:
-        assert image.size == (2 * DPI, 1.5 * DPI)
+        assert image.size == (2 * DPI, 3 * DPI // 2)
         assert set(image.info) == {"dpi"}
 
 

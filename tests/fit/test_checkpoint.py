@@ -73,9 +73,9 @@ def test_another_format_is_refused(path: Path) -> None:
 def test_weights_that_do_not_fit_are_refused_never_left_random(path: Path) -> None:
     state = torch.load(path, weights_only=True)["state"]
     state.pop("head.weight")
-    with pytest.raises(ArtifactError, match=r"does not fit its own settings.*head\.weight"):
+    with pytest.raises(ArtifactError, match=r"do not match its settings.*head\.weight"):
         load_checkpoint(altered(path, state=state))
-    with pytest.raises(ArtifactError, match="does not fit its own settings"):
+    with pytest.raises(ArtifactError, match="do not match its settings"):
         load_checkpoint(altered(path, model=StaticSettings(hidden=8).model_dump(mode="json")))
     with pytest.raises(ArtifactError, match="unknown aggregator"):
         load_checkpoint(altered(path, model={"name": "gone"}))

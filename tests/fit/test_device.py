@@ -24,7 +24,7 @@ def test_a_device_that_is_not_here_is_an_experiment_error(monkeypatch: pytest.Mo
 
 def test_a_mac_s_gpu_is_asked_for_only_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    with pytest.raises(ExperimentError, match=r"Mac's GPU.*Use cpu"):
+    with pytest.raises(ExperimentError, match=r"Apple GPU.*Use cpu"):
         pick_device("mps")
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     assert pick_device("mps").type == "mps"

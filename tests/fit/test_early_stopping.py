@@ -39,7 +39,9 @@ def test_a_score_that_is_not_finite_is_never_the_best() -> None:
     best = BestWeights(patience=3)
     assert offered(best, [math.nan, 5.0, math.nan, -math.inf]) == [False] * 4
     assert best.epoch == 1
-    assert not offered(BestWeights(patience=3), [(-1.0, math.nan), (-0.5, 1.0)])[-1]
+    tie_breaker = BestWeights(patience=3)
+    offered(tie_breaker, [(-1.0, math.nan), (-0.5, 1.0)])
+    assert (tie_breaker.epoch, tie_breaker.scores) == (1, (-0.5, 1.0))
     hopeless = BestWeights(patience=2)
     assert offered(hopeless, [math.nan] * 3)[-1]
     assert hopeless.state == {}

@@ -85,5 +85,5 @@ def test_features_of_another_shape_are_refused(
     classifier: WSIClassifier, objective: Objective, tmp_path: Path, shape: tuple[int, ...]
 ) -> None:
     save_checkpoint(classifier, objective, tmp_path / "best.ckpt")
-    with pytest.raises(ArtifactError, match=r"wrong features for this model; expected \[n, 6\]"):
+    with pytest.raises(ArtifactError, match=r"the features do not fit this model; expected \[n, 6\]"):
         predict_attention(tmp_path / "best.ckpt", np.zeros(shape, np.float32), None)

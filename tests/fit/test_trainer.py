@@ -216,7 +216,7 @@ def test_a_gradient_is_clipped_to_the_norm_that_was_set(store: Store, monkeypatc
 def test_too_many_bad_steps_end_the_fit_with_the_slides(store: Store) -> None:
     settings = QUICK.model_copy(update={"skip_limit": 2})
     module = module_of(settings, loss=lambda logits, labels: logits.sum(dim=1) * float("inf"))
-    with pytest.raises(StageError, match=r"slide_\d\d.*2 training steps in a row"):
+    with pytest.raises(StageError, match=r"slide_\d\d.*2 consecutive training steps"):
         fit(module, store)
 
 
@@ -240,3 +240,29 @@ def test_nothing_is_printed_and_no_file_is_left(
     fit(module_of(), store)
     assert capfd.readouterr() == ("", "")
     assert sorted(Path().iterdir()) == before
+
+
+def test_a_warm_up_of_a_fraction_of_an_epoch_is_a_whole_number_of_steps(store: Store) -> None:
+    """Of three steps per epoch, half an epoch is two."""
+    module = module_of(QUICK.model_copy(update={"warmup": 0.5}))
+    recorded = rates(module)
+    fit(module, store)
+    assert recorded == pytest.approx([QUICK.lr * rate(step, 2, 12) for step in range(12)], rel=1e-12)
+
+
+def test_the_loss_of_a_step_and_of_an_epoch_is_a_mean(store: Store) -> None:
+    """With a constant loss per slide, every step and every epoch have this loss, whatever their sizes."""
+    module = module_of(loss=lambda logits, labels: 3.0 + 0.0 * logits.sum(dim=1) * labels)
+    assert fit(module, store) == [3.0] * QUICK.epochs
+
+
+@pytest.mark.parametrize("precision", ["32", "bf16"])
+def test_the_precision_is_that_of_the_settings(store: Store, precision: str) -> None:
+    plain, types = build_loss("ce"), set()
+
+    def loss(logits: Tensor, labels: Tensor) -> Tensor:
+        types.add(torch.is_autocast_enabled("cpu"))
+        return plain(logits, labels)
+
+    fit(module_of(QUICK.model_copy(update={"precision": precision}), loss), store, stop_after=1)
+    assert types == {precision == "bf16"}

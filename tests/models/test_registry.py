@@ -69,7 +69,7 @@ def test_a_new_architecture_is_one_class_and_one_entry() -> None:
 
     assert "twin" in aggregator_names()
     assert isinstance(build_aggregator(parse_model({"name": "twin", "hidden": 8}), 4), ABMIL)
-    with pytest.raises(ValueError, match="'twin' is registered already"):
+    with pytest.raises(ValueError, match="'twin' is already registered"):
         register_aggregator("twin", "elsewhere:Twin")(ModelSettings)
 
 

@@ -161,7 +161,7 @@ def test_names_that_are_not_text_are_names(tmp_path: Path) -> None:
     (tmp_path / "t" / os.fsdecode(b"a\xff.bin")).write_bytes(b"x")
     aged(tmp_path / "t")
     cache = DigestCache(tmp_path / "d.sqlite")
-    with pytest.raises(ExperimentError, match="not text"):
+    with pytest.raises(ExperimentError, match="not valid UTF-8"):
         cache.content(tmp_path / "t")
 
 

@@ -17,7 +17,7 @@ from oceanpath.errors import ArtifactError, ExperimentError, StageError
 from oceanpath.pipeline import maintenance
 from oceanpath.pipeline.leases import in_use
 from oceanpath.pipeline.processes import machine, process_tag
-from oceanpath.pipeline.publish import PublishRequest, make, publish
+from oceanpath.pipeline.publish import PublishRequest, publish, publish_once
 from oceanpath.pipeline.stage import JOURNAL, Summary
 from oceanpath.pipeline.workspace import MANIFEST, PARTIAL, Workspace, read_manifest
 
@@ -72,11 +72,11 @@ def test_replacing_sets_the_old_one_aside_whole(workspace: Workspace) -> None:
 def test_forcing_replaces_what_was_published_before_and_nothing_that_was_since(workspace: Workspace) -> None:
     first = publish(workspace, order("first"))
     with in_use(workspace) as since:
-        assert make(workspace, order("second")) == (first, False)
+        assert publish_once(workspace, order("second")) == (first, False)
         time.sleep(0.02)  # longer than the clock of a file system may stand still
-        made = make(workspace, order("second"), since=since)
+        made = publish_once(workspace, order("second"), since=since)
         assert made is not None and made[1]
-        assert make(workspace, order("third"), since=since) == (made[0], False)
+        assert publish_once(workspace, order("third"), since=since) == (made[0], False)
     place = workspace.folder("stage", "toy", order().fingerprint)
     assert (place / "deep" / "a.txt").read_text() == "second"
 
@@ -151,7 +151,7 @@ def test_only_what_nobody_is_at_is_swept(workspace: Workspace) -> None:
             hold(workspace, letter * 32, process, age)
         kept += [path] if letter in "ab" else []
     (folder / ".odd.partial").mkdir()
-    workspace.sweep()
+    workspace.remove_unfinished()
     assert sorted(folder.iterdir()) == sorted(kept)
 
 
@@ -163,7 +163,7 @@ def test_what_was_killed_in_the_middle_of_a_small_thing_is_swept(workspace: Work
         links.mkdir(parents=True, exist_ok=True)
         (links / f".train@v1.2.{process}.12345678").symlink_to("nowhere")
     (links / ".unknown").touch()
-    workspace.sweep()
+    workspace.remove_unfinished()
     left = sorted(path.name.rpartition(".")[0].rpartition(".")[2] for path in (*locks.iterdir(), *links.iterdir()))
     assert left == ["", *[process_tag()] * 3]
 
@@ -289,7 +289,7 @@ def journaled(seen: list[str], end: BaseException | None = None, kind: str = "st
 def test_work_with_a_journal_goes_on_where_a_dead_process_left_it(workspace: Workspace) -> None:
     seen: list[str] = []
     killed_work(workspace, "a third")
-    workspace.sweep()
+    workspace.remove_unfinished()
     manifest = publish(workspace, journaled(seen))
     assert seen == ["a third"]
     (place,) = (workspace.root / "runs" / "toy").iterdir()

@@ -54,7 +54,7 @@ def test_files_and_folders_mix_and_one_file_twice_is_one_row(engine, tmp_path):
     ("features", "encoder", "words"),
     [
         (bag(1)[:, :3], "toy_encoder", "wrong shape"),
-        (bag(1), "uni_v1", "another encoder"),
+        (bag(1), "uni_v1", "a different encoder"),
         (np.full((2, DIM), np.nan, np.float32), "toy_encoder", ""),
         (bag(1)[:0], "toy_encoder", "no patches"),
     ],

@@ -189,7 +189,7 @@ NOT_FEATURES = {
     "ndpi": (b"II+\0" + b"\0" * 200, "BigTIFF image", "oceanpath extract"),
     "czi": (b"ZISRAWFILE" + b"\0" * 200, ".czi slide", "oceanpath extract"),
     "dicom": (b"\0" * 128 + b"DICM", "DICOM", "oceanpath extract"),
-    "pt": (b"PK\x03\x04" + b"\0" * 50, ".pt files", "numpy.save"),
+    "pt": (b"PK\x03\x04" + b"\0" * 50, ".pt file", "numpy.save"),
     "pickle": (b"\x80\x05\x95", "pickle, which is never opened", "numpy.save"),
     "csv": (b"slide_id,label\nS1,R\n", "'slide_id,label\\nS'", ""),
     "bytes": (b"\x01\x02\xfe", "3 bytes that begin with 01 02 fe", ""),

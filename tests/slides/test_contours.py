@@ -89,21 +89,21 @@ def test_files_are_found_by_slide_id(tmp_path: Path) -> None:
         "c": "c.svs.png",
     }
     (tmp_path / "c.geojson").touch()
-    with pytest.raises(ExperimentError, match=r"two masks for one slide; got c\.geojson and c\.svs\.png"):
+    with pytest.raises(ExperimentError, match=r"two tissue masks for one slide; got c\.geojson and c\.svs\.png"):
         find_contours(tmp_path)
-    with pytest.raises(ExperimentError, match=r"no such folder.*extract\.tissue"):
+    with pytest.raises(ExperimentError, match=r"does not exist.*extract\.tissue"):
         find_contours(tmp_path / "gone")
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "contours cannot be read"),
-        ("{}", "contours cannot be read; expected GeoJSON polygons, got 'type'"),
-        ("3", "contours cannot be read"),
-        ("null", "contours cannot be read"),
-        ('{"type": "Polygon", "coordinates": [[[1]]]}', "contours cannot be read"),
-        ('{"type": "Polygon", "coordinates": [[["x", "y"]]]}', "contours cannot be read"),
+        ("", "the contours cannot be read"),
+        ("{}", "the contours cannot be read; expected GeoJSON polygons, got 'type'"),
+        ("3", "the contours cannot be read"),
+        ("null", "the contours cannot be read"),
+        ('{"type": "Polygon", "coordinates": [[[1]]]}', "the contours cannot be read"),
+        ('{"type": "Polygon", "coordinates": [[["x", "y"]]]}', "the contours cannot be read"),
         ('{"type": "FeatureCollection", "features": []}', "no polygons in this file"),
     ],
 )
@@ -115,11 +115,11 @@ def test_files_that_are_not_geojson_are_named(tmp_path: Path, text: str, says: s
 
 def test_mask_images_of_another_shape_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"no image")
-    with pytest.raises(ArtifactError, match="a tissue mask cannot be read"):
+    with pytest.raises(ArtifactError, match="the tissue mask cannot be read"):
         read(tmp_path / "a.png")
     Image.new("L", (80, 80)).save(tmp_path / "b.png")
     with pytest.raises(
-        StageError, match="must cover the whole slide; expected the shape of 8000 x 4000 px, got 80 x 80"
+        StageError, match="does not cover the whole slide; expected the shape of 8000 x 4000 px, got 80 x 80"
     ):
         read(tmp_path / "b.png")
 
@@ -155,7 +155,7 @@ def test_contours_in_slide_coordinates_stay(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("corners", "says"),
-    [((2000, 1000, 3000, 2000), "the slide's and the scanned area's"), ((0, 0, 8000, 4000), "neither the slide's nor")],
+    [((2000, 1000, 3000, 2000), "both the slide and the scanned area"), ((0, 0, 8000, 4000), "neither the slide nor")],
 )
 def test_an_unclear_origin_names_the_key(tmp_path: Path, corners: tuple[int, ...], says: str) -> None:
     reader = reader_of(Bounds(300, 300, 7000, 3000))
@@ -173,7 +173,7 @@ def test_a_mask_image_of_the_scanned_area_is_moved_by_it(tmp_path: Path) -> None
     Image.fromarray(mask).save(tmp_path / "s.png")
     tissue = read_tissue(tmp_path / "s.png", OFFSET, 128.0)
     assert tissue.origin == "bounds" and near(lit(tissue.mask), (4100, 1200, 7000, 3000))
-    with pytest.raises(StageError, match="must cover the whole slide"):
+    with pytest.raises(StageError, match="does not cover the whole slide"):
         read_tissue(tmp_path / "s.png", OFFSET, 128.0, "slide")
 
 

@@ -158,7 +158,7 @@ def test_sixteen_bits_of_which_twelve_are_used_are_refused(tmp_path: Path) -> No
     tifffile.imwrite(tmp_path / "twelve.tif", bright * 16, **cm)
     with open_slide(tmp_path / "full.tif") as slide:
         assert slide.read(0, 0, 0, 8, 8).min() == 240
-    with pytest.raises(StageError, match=r"twelve\.tif: samples of 16 bits that use only the lower 12.*8 bits"):
+    with pytest.raises(StageError, match=r"twelve\.tif: the 16-bit samples use only the lower 12 bits.*8 bits"):
         open_slide(tmp_path / "twelve.tif")
 
 

@@ -133,8 +133,8 @@ def test_a_whole_experiment_runs_and_its_metrics_are_those_of_its_predictions(
     [
         ("", "[export]\n", ["models of this task cannot be exported", "regression"]),
         ('classes = ["a", "b"]\n', "", ["classes: not a key of the task regression"]),
-        ("", 'train.loss = "focal"\n', ["loss of the task regression is one of mse"]),
-        ("", 'train.monitor = "val_auroc"\n', ["monitor of the task regression is one of val_loss"]),
+        ("", 'train.loss = "focal"\n', ["loss of the task regression must be one of mse"]),
+        ("", 'train.monitor = "val_auroc"\n', ["monitor of the task regression must be one of val_loss"]),
         ("", 'train.balance = "sampling"\n', ["balance: not a key of the task regression"]),
         ("", CLAM, ["the patch-level loss is defined for classification only"]),
     ],

@@ -163,9 +163,9 @@ def _verified(path: Path, digest: str) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise ArtifactError("a file of the bundle cannot be read", where=path, got=error) from error
-    if (found := hashlib.sha256(content).hexdigest()) != digest:
+    if (actual := hashlib.sha256(content).hexdigest()) != digest:
         do = "Copy the bundle again, or export it again."
-        raise ArtifactError("a file differs from its digest", where=path, expected=digest, got=found, do=do)
+        raise ArtifactError("a file differs from its digest", where=path, expected=digest, got=actual, do=do)
     return content
 
 

@@ -33,7 +33,7 @@ class TrainingSlides:
     """[S, MARKS]."""
     slides: frozenset[str]
 
-    def knows(self, stored: NDArray[Any], slide_digest: str = "") -> bool:
+    def contains(self, stored: NDArray[Any], slide_digest: str = "") -> bool:
         """Whether a slide is a training slide, by its features [n, D] as stored or by the digest of the slide."""
         if slide_digest[:SLIDE_DIGITS] in self.slides:
             return True

@@ -59,7 +59,7 @@ def match(ids: Iterable[str], known: Iterable[str], pattern: str = "") -> dict[s
 
 def other_cohort(ids: Collection[str], known: Collection[str], where: object) -> ExperimentError:
     """The error for a table without any known id, with an expression that would match, if there is one."""
-    seen = f"the table has {_examples(ids)}, the slides or features have {_examples(known)}"
+    examples = f"the table has {_examples(ids)}, the slides or features have {_examples(known)}"
     do = "Is this the table of another cohort?"
     rule, count = max(((rule, _matches(ids, known, rule)) for rule in RULES), key=lambda item: item[1])
     begun = sum(any(name.startswith(key) for name in known) for key in list(ids)[:100]) if not count else 0
@@ -69,7 +69,7 @@ def other_cohort(ids: Collection[str], known: Collection[str], where: object) ->
         do = "They would match if case were ignored: use the same spelling in both."
     elif 2 * begun >= min(len(ids), 100):
         do = "Ids of the table are the beginning of several names: the table needs one row per slide."
-    return ExperimentError(f"0 of {len(ids)} ids match: {seen}", where=where, do=do)
+    return ExperimentError(f"0 of {len(ids)} ids match: {examples}", where=where, do=do)
 
 
 def _matches(ids: Iterable[str], known: Iterable[str], pattern: str) -> int:

@@ -86,8 +86,8 @@ def read_cohort(path: Path, query: TableQuery) -> CohortTable:
 
 
 def _further_columns(table: UserTable, names: Sequence[str], problems: list[OceanPathError]) -> dict[str, list[str]]:
-    """Name → cells; columns that are missing, or there twice, are added to `problems`."""
-    found = dict[str, list[str]]()
+    """Name → cells; missing and duplicate columns are added to `problems`."""
+    columns = dict[str, list[str]]()
     for name in names:
         with collected(problems):
             at = table.position(name)
@@ -95,8 +95,8 @@ def _further_columns(table: UserTable, names: Sequence[str], problems: list[Ocea
                 known = table.names()
                 do = f"Did you mean '{close[0]}'?" if (close := nearest(name, known)) else ""
                 raise ExperimentError(f"no column '{name}'", where=table.path, expected=", ".join(known), do=do)
-            found[name] = table.column(at)
-    return found
+            columns[name] = table.column(at)
+    return columns
 
 
 def _positions(table: UserTable, wanted: dict[str, str], problems: list[OceanPathError]) -> dict[str, int]:

@@ -225,10 +225,10 @@ def read_coords_file(path: Path) -> tuple[NDArray[np.int32], float | None]:
     Raises: ArtifactError: unreadable, no coordinates, or no patches.
     """
     with open_source(path) as source:
-        found = describe_coords(source, path)
-        source.check(found.key)
-        stored = np.concatenate([block[:, :2].copy() for block in source.blocks(found.key)])
-    return _pixels(stored, found.scale, path), found.patch_px_level0
+        layout = describe_coords(source, path)
+        source.check(layout.key)
+        stored = np.concatenate([block[:, :2].copy() for block in source.blocks(layout.key)])
+    return _pixels(stored, layout.scale, path), layout.patch_px_level0
 
 
 def check_features(path: Path) -> None:
@@ -246,8 +246,8 @@ def check_features(path: Path) -> None:
         read_features(file)
         dims.setdefault(file.dim, place)
     if len(dims) > 1:
-        said = ", ".join(f"{dim} in {place.name}" for dim, place in dims.items())
-        raise ArtifactError("slides have different feature lengths", where=path, got=said)
+        got = ", ".join(f"{dim} in {place.name}" for dim, place in dims.items())
+        raise ArtifactError("slides have different feature lengths", where=path, got=got)
 
 
 def stamp_of(path: Path) -> Stat:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from oceanpath.artifacts.cohort.ids import is_one_file, slide_id
 from oceanpath.artifacts.features.sources import READABLE
-from oceanpath.artifacts.features.trident_job import feature_set, is_beside
+from oceanpath.artifacts.features.trident_job import feature_set, is_ignored
 from oceanpath.errors import ExperimentError
 from oceanpath.folders import FOLDER_FILES, Listing, list_folder
 
-BESIDE = ("thumbnails/", "masks/", "left_out.json", "manifest.json")
+NOT_FEATURES = ("thumbnails/", "masks/", "left_out.json", "manifest.json")
 """Folders that `extract` publishes in addition to features."""
 COMPANIONS = (".index.npz", ".coordinates.npz")
 """Coordinate files of Slideflow and slide2vec."""
@@ -33,16 +33,16 @@ def find_features(directory: Path, names: Iterable[str] | None = None) -> dict[s
     if not directory.is_dir():
         raise ExperimentError("no such folder of features", where=directory, do="Set data.features to a folder.")
     listed = list(_listed(directory).files if names is None else names)
-    found = features_by_id(directory, (directory / name for name in listed))
-    if not found:
-        only_beside = any(name.endswith(".h5") and is_beside(directory / name, directory) for name in listed)
+    files_by_id = features_by_id(directory, (directory / name for name in listed))
+    if not files_by_id:
+        only_coords = any(name.endswith(".h5") and is_ignored(directory / name, directory) for name in listed)
         do = (
             "It contains TRIDENT's patch coordinates but no features: extract features from data.slides."
-            if only_beside
+            if only_coords
             else ""
         )
         raise ExperimentError("the folder has no features", where=directory, expected=" ".join(READABLE), do=do)
-    return found
+    return files_by_id
 
 
 def features_by_id(directory: Path, files: Iterable[Path]) -> dict[str, Path]:
@@ -52,19 +52,19 @@ def features_by_id(directory: Path, files: Iterable[Path]) -> dict[str, Path]:
     """
     paths = [path for path in sorted(files) if _is_features(path, directory)]
     feature_set(paths, directory)  # several sets are reported as such, before their slides are reported as duplicates
-    found: dict[str, Path] = {}
+    files_by_id: dict[str, Path] = {}
     for path in paths:
         name = slide_id(path)
-        if name in found and is_one_file(found[name], path):
+        if name in files_by_id and is_one_file(files_by_id[name], path):
             continue
-        if name in found:
-            both = f"{found[name].relative_to(directory)} and {path.relative_to(directory)}"
+        if name in files_by_id:
+            both = f"{files_by_id[name].relative_to(directory)} and {path.relative_to(directory)}"
             raise ExperimentError("two feature files have the same slide id", where=directory, got=f"{name}: {both}")
-        found[name] = path
-    return dict(sorted(found.items()))
+        files_by_id[name] = path
+    return dict(sorted(files_by_id.items()))
 
 
-def passed_over(directory: Path, used: Iterable[Path]) -> str:
+def describe_unused(directory: Path, used: Iterable[Path]) -> str:
     """A description of the files below a folder of features that are not `used`; "" if there are none.
 
     Other files of a TRIDENT job or of `extract` are not counted.
@@ -73,8 +73,10 @@ def passed_over(directory: Path, used: Iterable[Path]) -> str:
         return ""
     listing = _listed(directory)
     names = {path.relative_to(directory).as_posix() for path in used}
-    names |= {name for name in listing.files if name.startswith(BESIDE) or is_beside(directory / name, directory)}
-    return listing.passed_over(names)
+    names |= {
+        name for name in listing.files if name.startswith(NOT_FEATURES) or is_ignored(directory / name, directory)
+    }
+    return listing.describe_unused(names)
 
 
 def _listed(directory: Path) -> Listing:
@@ -86,4 +88,4 @@ def _listed(directory: Path) -> Listing:
 
 def _is_features(path: Path, directory: Path) -> bool:
     readable = path.suffix.lower() in READABLE and not path.name.lower().endswith(COMPANIONS)
-    return readable and not is_beside(path, directory)
+    return readable and not is_ignored(path, directory)

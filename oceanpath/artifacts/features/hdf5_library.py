@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 from oceanpath.artifacts.features.container import Hdf5Error, Source, UnreadableError
 from oceanpath.hdf5.byte_runs import Runs
 from oceanpath.hdf5.chunks import Chunks
-from oceanpath.hdf5.rows import Tiles, Way, way_blocks
+from oceanpath.hdf5.rows import ReadMethod, Tiles, read_blocks
 from oceanpath.subprocess_worker import Reply, Worker, WorkerError, WorkerHangsError, module_command
 
 MODULE = "oceanpath.hdf5.child"
-LIMIT_S, SLOWEST = 30.0, 10e6
+LIMIT_S, SLOWEST_DISK = 30.0, 10e6
 """Time limit of a request in s, and the speed of the slowest disk in bytes/s: larger files have more time."""
-LARGEST_INDEX = 1 << 31
+MAX_INDEX_BYTES = 1 << 31
 """Maximum bytes of the list of a dataset's chunks."""
 
 
@@ -45,7 +45,7 @@ class Library:
 
         Raises: Hdf5Error: the library refused. UnreadableError: it did not return, or crashed.
         """
-        limit_s = LIMIT_S + path.stat().st_size / SLOWEST
+        limit_s = LIMIT_S + path.stat().st_size / SLOWEST_DISK
         with self._lock:
             if self._worker is None or not self._worker.usable:
                 self._end()
@@ -81,8 +81,8 @@ os.register_at_fork(after_in_child=LIBRARY.forget)
 @contextmanager
 def library_source(path: Path, handle: int) -> Iterator[Source]:
     """Open an HDF5 file with the library. `handle` is a descriptor of the same file."""
-    found, numbers = LIBRARY.ask(path, {"op": "describe"}, most=LARGEST_INDEX)
-    file = _LibraryFile(path, handle, found, np.frombuffer(numbers, np.int64))
+    description, numbers = LIBRARY.ask(path, {"op": "describe"}, most=MAX_INDEX_BYTES)
+    file = _LibraryFile(path, handle, description, np.frombuffer(numbers, np.int64))
     try:
         yield Source(
             "HDF5",
@@ -90,12 +90,12 @@ def library_source(path: Path, handle: int) -> Iterator[Source]:
             file.blocks,
             file.runs,
             file.check,
-            _attributes(found["attrs"]),
-            {name: _attributes(attrs) for name, attrs in found["array_attrs"].items()},
-            found["links"],
+            _attributes(description["attrs"]),
+            {name: _attributes(attrs) for name, attrs in description["array_attrs"].items()},
+            description["links"],
         )
     finally:
-        if any("rows" in way for way in found["ways"].values()):
+        if any("rows" in method for method in description["methods"].values()):
             with suppress(Hdf5Error, UnreadableError, OSError):  # the child or the file no longer exists
                 LIBRARY.ask(path, {"op": "close"})
 
@@ -103,37 +103,37 @@ def library_source(path: Path, handle: int) -> Iterator[Source]:
 class _LibraryFile:
     """A file as described by the child, and its rows."""
 
-    def __init__(self, path: Path, handle: int, found: Mapping[str, Any], numbers: NDArray[np.int64]) -> None:
-        self.arrays = {name: (tuple(shape), dtype) for name, (shape, dtype) in found["arrays"].items()}
+    def __init__(self, path: Path, handle: int, description: Mapping[str, Any], numbers: NDArray[np.int64]) -> None:
+        self.arrays = {name: (tuple(shape), dtype) for name, (shape, dtype) in description["arrays"].items()}
         self._path, self._handle = path, handle
-        self._reported: Mapping[str, Mapping[str, Any]] = found["ways"]
-        self._ways: dict[str, Way] = {}
+        self._reported: Mapping[str, Mapping[str, Any]] = description["methods"]
+        self._methods: dict[str, ReadMethod] = {}
         start = 0
-        for name, way in self._reported.items():
-            if "numbers" in way:
-                self._ways[name] = _way(way, numbers[start : start + way["numbers"]], self.arrays[name])
-                start += way["numbers"]
+        for name, method in self._reported.items():
+            if "numbers" in method:
+                self._methods[name] = _method(method, numbers[start : start + method["numbers"]], self.arrays[name])
+                start += method["numbers"]
 
     def check(self, name: str) -> None:
         """Raise if the rows of an array cannot be read."""
-        way = self._reported[name]
-        if "error" in way:
-            raise Hdf5Error(way["error"])
-        if "refused" in way:
-            raise UnreadableError(where=self._path, **way["refused"])
+        method = self._reported[name]
+        if "error" in method:
+            raise Hdf5Error(method["error"])
+        if "refused" in method:
+            raise UnreadableError(where=self._path, **method["refused"])
 
     def runs(self, name: str) -> Runs | None:
         """The bytes of an array in the file, if they are plain."""
         self.check(name)
-        way = self._ways.get(name)
-        return way if isinstance(way, Runs) else None
+        method = self._methods.get(name)
+        return method if isinstance(method, Runs) else None
 
     def blocks(self, name: str) -> Iterator[NDArray[Any]]:
         """Rows of an array, block by block; the next block overwrites the previous one."""
         self.check(name)
         shape, dtype = self.arrays[name]
-        if name in self._ways:
-            return way_blocks(self._ways[name], self._handle, shape, np.dtype(dtype))
+        if name in self._methods:
+            return read_blocks(self._methods[name], self._handle, shape, np.dtype(dtype))
         return self._through_child(name, int(self._reported[name]["rows"]))
 
     def _through_child(self, name: str, rows: int) -> Iterator[NDArray[Any]]:
@@ -163,7 +163,7 @@ class _LibraryFile:
                 yield block
 
 
-def _way(reported: Mapping[str, Any], numbers: NDArray[np.int64], array: tuple[tuple[int, ...], str]) -> Way:
+def _method(reported: Mapping[str, Any], numbers: NDArray[np.int64], array: tuple[tuple[int, ...], str]) -> ReadMethod:
     if "filters" not in reported:
         offsets, sizes = numbers.reshape(2, -1)
         return Runs(offsets, sizes, np.cumsum(sizes))
@@ -171,9 +171,9 @@ def _way(reported: Mapping[str, Any], numbers: NDArray[np.int64], array: tuple[t
     return Tiles(shape, tuple(reported["sides"]), np.dtype(dtype), tuple(reported["filters"]), chunks)
 
 
-def _attributes(found: Mapping[str, Any]) -> dict[str, Any]:
+def _attributes(encoded: Mapping[str, Any]) -> dict[str, Any]:
     """Attributes as h5py returns them, from the child's encoding."""
-    return {name: _attribute(*value) for name, value in found.items()}
+    return {name: _attribute(*value) for name, value in encoded.items()}
 
 
 def _attribute(kind: str, shape: list[int] | None, value: str) -> Any:

@@ -12,7 +12,7 @@ from oceanpath.artifacts.features.hdf5_library import library_source
 from oceanpath.hdf5.attributes import Unusual
 from oceanpath.hdf5.byte_runs import Runs
 from oceanpath.hdf5.headers import read_headers
-from oceanpath.hdf5.rows import Way, header_way, stored_bytes, way_blocks
+from oceanpath.hdf5.rows import ReadMethod, method_from_header, read_blocks, stored_bytes
 
 
 @contextmanager
@@ -33,27 +33,27 @@ def ordinary_source(path: Path, handle: int) -> Source | None:
         contents = read_headers(handle)
     except Unusual:
         return None
-    ways: dict[str, Way] = {}
+    methods: dict[str, ReadMethod] = {}
     for name, header in contents.datasets.items():
         if len(header.shape) > 1:
-            way = header_way(header, handle)
-            if way is None:
+            method = method_from_header(header, handle)
+            if method is None:
                 return None
-            ways[name] = way
+            methods[name] = method
     arrays = {name: (header.shape, header.dtype.name) for name, header in contents.datasets.items()}
 
     def runs(name: str) -> Runs | None:
-        way = ways[name]
-        return way if isinstance(way, Runs) else None
+        method = methods[name]
+        return method if isinstance(method, Runs) else None
 
     def check(name: str) -> None:
         header = contents.datasets[name]
-        refuse_bomb(name, math.prod(header.shape) * header.dtype.itemsize, stored_bytes(ways[name]), path)
+        refuse_bomb(name, math.prod(header.shape) * header.dtype.itemsize, stored_bytes(methods[name]), path)
 
     return Source(
         "HDF5",
         arrays,
-        lambda name: way_blocks(ways[name], handle, contents.datasets[name].shape, contents.datasets[name].dtype),
+        lambda name: read_blocks(methods[name], handle, contents.datasets[name].shape, contents.datasets[name].dtype),
         runs,
         check,
         contents.attrs,

@@ -77,8 +77,8 @@ def describe(source: Source, path: Path, wanted: str = "") -> FeatureLayout:
     if (n == 0 and not blank) or dim == 0:
         do = "Leave this slide out of the cohort."
         raise NoPatchesError("no patches", where=path, got=f"{key} {shape}", do=do)
-    seen = [f"{source.kind} {key} {list(shape)} {stored}"]
-    coords_key, scale = _coords(source, key, n, path, seen)
+    parts = [f"{source.kind} {key} {list(shape)} {stored}"]
+    coords_key, scale = _coords(source, key, n, path, parts)
     attrs = {**source.attrs, **source.array_attrs.get(coords_key, {})}
     encoder, footprint = _encoder(source, key), _footprint(attrs, scale)
     return FeatureLayout(
@@ -91,7 +91,7 @@ def describe(source: Source, path: Path, wanted: str = "") -> FeatureLayout:
         coords_scale=scale,
         patch_px_level0=footprint,
         encoder=encoder,
-        layout=", ".join(seen),
+        layout=", ".join(parts),
         blank=blank,
         provenance=provenance_of({**source.array_attrs.get(key, {}), **attrs}, encoder, footprint),
     )
@@ -118,37 +118,39 @@ def describe_coords(source: Source, path: Path) -> CoordsLayout:
         raise ArtifactError("several lists of coordinates in this file", where=path, got=", ".join(keys), do=do)
     if not keys:
         raise ArtifactError(
-            "no coordinates in this file", where=path, expected=" or ".join(COORD_KEYS), got=_held(source)
+            "no coordinates in this file", where=path, expected=" or ".join(COORD_KEYS), got=_array_names(source)
         )
     (key,) = keys
     shape, scale = source.arrays[key][0], _pixels_per_unit(source, key)
     if 0 in shape:
         raise ArtifactError("no patches", where=path, do="Leave this slide out with extract.exclude.")
     if _matrix(shape, path, key)[1] not in (2, ATLASPATCH_COORDS) or scale is None:
-        raise ArtifactError("neither pixels nor micrometres with the mpp", where=path, got=list(shape))
+        raise ArtifactError(
+            "the coordinates are neither pixels nor micrometres with the mpp", where=path, got=list(shape)
+        )
     return CoordsLayout(key, scale, _footprint({**source.attrs, **source.array_attrs.get(key, {})}, scale))
 
 
 def _wanted_key(source: Source, path: Path, wanted: str) -> str:
-    key = _followed(source, wanted.strip("/"), path)
+    key = _resolve_link(source, wanted.strip("/"), path)
     if key in source.arrays:
         return key
-    got = ", ".join(_candidates(source)) or _held(source)
+    got = ", ".join(_candidates(source)) or _array_names(source)
     do = "Set data.features_key to the name of an array that all files contain."
     raise ArtifactError("no such array in this file", where=path, expected=wanted, got=got, do=do)
 
 
 def _features_key(source: Source, path: Path) -> str:
-    found = _candidates(source)
-    if len(found) > 1:
-        do = f'Set data.features_key (predict and coverage: --features-key) to one of them, such as "{found[0]}".'
-        got = ", ".join(f"{name} {_shape_or_link(source, name)}" for name in found)
+    candidates = _candidates(source)
+    if len(candidates) > 1:
+        do = f'Set data.features_key (predict and coverage: --features-key) to one of them, such as "{candidates[0]}".'
+        got = ", ".join(f"{name} {_shape_or_link(source, name)}" for name in candidates)
         raise ArtifactError("several arrays could be the features", where=path, got=got, do=do)
-    if found:
-        return _followed(source, found[0], path)
+    if candidates:
+        return _resolve_link(source, candidates[0], path)
     coords = any(_last(name) in COORD_KEYS for name in source.arrays)
     do = "It contains coordinates only: use the folder of features instead." if coords else ""
-    expected, got = " or ".join(FEATURE_KEYS), _held(source)
+    expected, got = " or ".join(FEATURE_KEYS), _array_names(source)
     raise ArtifactError("no features in this file", where=path, expected=expected, got=got, do=do)
 
 
@@ -169,7 +171,7 @@ def _could_be_features(name: str) -> bool:
     return last in FEATURE_KEYS or (_last(group) == "features" and last not in COORD_KEYS)
 
 
-def _followed(source: Source, name: str, path: Path) -> str:
+def _resolve_link(source: Source, name: str, path: Path) -> str:
     """The target of a link within this file; any other name unchanged.
 
     Raises: UnreadableError: the target is in another file, whose changes would go unnoticed, or does not exist.
@@ -191,7 +193,7 @@ def _target(source: Source, link: str) -> str:
     return f"{group}/{leads}".strip("/")
 
 
-def _held(source: Source) -> str:
+def _array_names(source: Source) -> str:
     names = [*sorted(source.arrays), *(f"{name} (a link to {leads})" for name, leads in sorted(source.links.items()))]
     return ", ".join(names) or "no arrays of numbers"
 
@@ -210,35 +212,35 @@ def _matrix(shape: tuple[int, ...], path: Path, key: str) -> tuple[int, int]:
     return shape[-2], shape[-1]
 
 
-def _coords(source: Source, features: str, n: int, path: Path, seen: list[str]) -> tuple[str, float]:
-    """Name of the usable coordinates of `features` ("" for none) and pixels per stored unit; adds to `seen`."""
-    key = _paired(source, features, path)
+def _coords(source: Source, features: str, n: int, path: Path, parts: list[str]) -> tuple[str, float]:
+    """Name of the usable coordinates of `features` ("" for none) and pixels per stored unit; extends `parts`."""
+    key = _matching_coords(source, features, path)
     if not key:
-        beside = next((name for name in sorted(source.arrays) if _last(name) in COORD_KEYS), "")
-        seen.append(f"{beside} left out: not in the group of {features} or above it" if beside else "no coords")
+        ignored = next((name for name in sorted(source.arrays) if _last(name) in COORD_KEYS), "")
+        parts.append(f"{ignored} left out: not in the group of {features} or above it" if ignored else "no coords")
         return "", 1.0
     shape, stored = source.arrays[key]
     rows, width = _matrix(shape, path, key)
     if rows != n or width < 2:
         raise ArtifactError(f"{key} does not match the features", where=path, expected=[n, 2], got=list(shape))
     if width > 2 and not (width == ATLASPATCH_COORDS and _last(features.rpartition("/")[0]) == "features"):
-        seen.append(f"{key} {list(shape)} left out: not x and y alone")
+        parts.append(f"{key} {list(shape)} left out: not x and y alone")
         return "", 1.0
     scale = _pixels_per_unit(source, key)
     if scale is None:
-        seen.append(f"{key} left out: micrometres, and the file does not state the mpp")
+        parts.append(f"{key} left out: micrometres, and the file does not state the mpp")
         return "", 1.0
-    seen.append(f"{key} {list(shape)} {stored}" + ("" if scale == 1.0 else f" in micrometres, {scale:g} px each"))
+    parts.append(f"{key} {list(shape)} {stored}" + ("" if scale == 1.0 else f" in micrometres, {scale:g} px each"))
     return key, scale
 
 
-def _paired(source: Source, features: str, path: Path) -> str:
+def _matching_coords(source: Source, features: str, path: Path) -> str:
     """The coordinates in the group of the features, otherwise in the nearest group above it; "" if there are none."""
     group = features
     while group:
         group = group.rpartition("/")[0]
         for known in COORD_KEYS:
-            name = _followed(source, f"{group}/{known}".lstrip("/"), path)
+            name = _resolve_link(source, f"{group}/{known}".lstrip("/"), path)
             if name in source.arrays:
                 return name
     return ""

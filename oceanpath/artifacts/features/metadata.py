@@ -12,7 +12,7 @@ import numpy as np
 from oceanpath.artifacts.features.sources import open_source
 from oceanpath.errors import ArtifactError
 
-LATER = ("undecodable_patches", "undecodable_share", "colour_profile", "tissue_origin")
+ADDED_LATER = ("undecodable_patches", "undecodable_share", "colour_profile", "tissue_origin")
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class FeatureMeta:
     def attributes(self) -> dict[str, Any]:
         """The stored attributes; the last four fields only if they are set, because older files do not have them."""
         stored = dataclasses.asdict(self)
-        return {name: value for name, value in stored.items() if value or name not in LATER}
+        return {name: value for name, value in stored.items() if value or name not in ADDED_LATER}
 
 
 def read_meta(path: Path) -> FeatureMeta:

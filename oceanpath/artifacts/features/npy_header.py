@@ -19,7 +19,7 @@ READERS: dict[tuple[int, int], Callable[..., Any]] = {
 }
 FAULTS = (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, OverflowError, tokenize.TokenError)
 """Exceptions of numpy for a header that it cannot parse."""
-LARGEST, SHOWN = 2**63 - 1, 100
+MAX_SIZE, MAX_SHOWN = 2**63 - 1, 100
 
 
 class NpyHeader(NamedTuple):
@@ -52,13 +52,13 @@ def read_npy_header(stream: BinaryIO) -> NpyHeader:
             raise ValueError(f"version {version[0]}.{version[1]} of .npy is not supported")
         shape, fortran, dtype = READERS[version](stream)
     except FAULTS as error:
-        reason = str(error).partition("\n")[0][:SHOWN]
+        reason = str(error).partition("\n")[0][:MAX_SHOWN]
         raise ValueError(f"the .npy header cannot be parsed: {reason}") from error
     if not all(type(side) is int and side >= 0 for side in shape):  # numpy accepts True and negative numbers
-        raise ValueError(f"the .npy header has an impossible shape: {str(shape)[:SHOWN]}")
+        raise ValueError(f"the .npy header has an impossible shape: {str(shape)[:MAX_SHOWN]}")
     header = NpyHeader(shape, fortran, dtype)
-    if header.nbytes > LARGEST:
-        raise ValueError(f"the .npy header has an impossible shape: {str(shape)[:SHOWN]}")
+    if header.nbytes > MAX_SIZE:
+        raise ValueError(f"the .npy header has an impossible shape: {str(shape)[:MAX_SHOWN]}")
     return header
 
 

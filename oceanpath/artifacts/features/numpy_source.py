@@ -20,7 +20,7 @@ from oceanpath.artifacts.features.container import Source, refuse_bomb
 from oceanpath.artifacts.features.npy_header import NpyHeader, map_npy, read_npy_header
 from oceanpath.hdf5.rows import BLOCK_BYTES
 
-MOST_ARRAYS, LONGEST_ATTRIBUTE = 1000, 1 << 16
+MAX_ARRAYS, MAX_ATTRIBUTE_BYTES = 1000, 1 << 16
 NAMELESS = "arr_0"
 """Name of the first array that was saved without a name."""
 
@@ -38,7 +38,7 @@ def npz_source(path: Path) -> Iterator[Source]:
     with zipfile.ZipFile(path) as archive:
         members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
         names = [info.filename.removesuffix(".npy") for info in members]
-        if len(set(names)) != len(names) or len(names) > MOST_ARRAYS:
+        if len(set(names)) != len(names) or len(names) > MAX_ARRAYS:
             raise ValueError(f"{len(names)} arrays with {len(set(names))} names")
         if names == [NAMELESS]:
             names = ["features"]
@@ -94,7 +94,7 @@ def _fill(stream: IO[bytes], array: NDArray[Any]) -> None:
 
 
 def _is_scalar(header: NpyHeader) -> bool:
-    return not header.shape and header.dtype.kind in "fiubUS" and header.nbytes <= LONGEST_ATTRIBUTE
+    return not header.shape and header.dtype.kind in "fiubUS" and header.nbytes <= MAX_ATTRIBUTE_BYTES
 
 
 def _scalar(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Any:

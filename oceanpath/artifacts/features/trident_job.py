@@ -17,7 +17,7 @@ from oceanpath.errors import ExperimentError, shorten_list
 
 GRID = re.compile(r"(\d+(?:\.\d+)?)x_(\d+)px_(\d+)px_overlap")
 FEATURES = "features_"
-SHOWN = 6
+MAX_SHOWN = 6
 
 
 class FeatureSet(NamedTuple):
@@ -35,7 +35,7 @@ class FeatureSet(NamedTuple):
         return f"TRIDENT job: encoder {self.encoder}, patches of {side}"
 
 
-def is_beside(path: Path, root: Path) -> bool:
+def is_ignored(path: Path, root: Path) -> bool:
     """Whether a file below `root` belongs to a TRIDENT job and is not one of its patch features."""
     grid, folder = _folders(path, root)
     return bool(grid) and not folder.startswith(FEATURES)
@@ -54,7 +54,7 @@ def feature_set(paths: Iterable[Path], root: Path) -> FeatureSet | None:
             folders.setdefault(key, _shown(path.parent, root))
     if len(folders) > 1:
         listed = sorted(folders.values())
-        got = shorten_list(listed, SHOWN)
+        got = shorten_list(listed, MAX_SHOWN)
         do = f"Set data.features to one of them, such as {root / listed[0]}."
         raise ExperimentError("a TRIDENT job with several feature sets", where=root, got=got, do=do)
     return next(iter(folders), None)

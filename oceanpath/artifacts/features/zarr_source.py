@@ -14,7 +14,7 @@ from oceanpath.artifacts.features.container import Source, UnreadableError, refu
 from oceanpath.errors import MissingExtraError
 from oceanpath.hdf5.rows import BLOCK_BYTES
 
-DEEPEST = 8
+MAX_DEPTH = 8
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def zarr_source(path: Path) -> Iterator[Source]:
         raise FileNotFoundError(2, "No such folder", str(path))
     root = zarr.open(str(path), mode="r")
     single = isinstance(root, zarr.Array)
-    members = [("features", root)] if single else sorted(root.members(max_depth=DEEPEST), key=lambda one: one[0])
+    members = [("features", root)] if single else sorted(root.members(max_depth=MAX_DEPTH), key=lambda one: one[0])
     arrays = {name: item for name, item in members if isinstance(item, zarr.Array)}
     tables = {name: item for name, item in arrays.items() if item.shape and item.dtype.kind in "fiu"}
     yield Source(

@@ -94,5 +94,5 @@ def _view(data: mmap.mmap, member: zipfile.ZipInfo) -> NDArray[Any]:
     if header.fortran or header.dtype.hasobject or head.tell() + header.nbytes != member.file_size:
         raise ValueError(f"{member.filename} is not a plain array")
     count = math.prod(header.shape)
-    found: NDArray[Any] = np.frombuffer(data, header.dtype, count, start + head.tell()).reshape(header.shape)
-    return found
+    array: NDArray[Any] = np.frombuffer(data, header.dtype, count, start + head.tell()).reshape(header.shape)
+    return array

@@ -78,15 +78,15 @@ def kept_rows(coords: NDArray[np.int32], stored: NDArray[np.int32], where: Path)
 
     Raises: ArtifactError: a stored coordinate is not among `coords`.
     """
-    ours, theirs = _keys(coords), _keys(stored)
-    places, counts = np.unique(theirs, return_counts=True)
-    order = np.argsort(ours, kind="stable")
-    ordered = ours[order]
-    rank = np.arange(len(ours)) - np.searchsorted(ordered, ordered)  # among equal coordinates
+    all_keys, stored_keys = _keys(coords), _keys(stored)
+    places, counts = np.unique(stored_keys, return_counts=True)
+    order = np.argsort(all_keys, kind="stable")
+    ordered = all_keys[order]
+    rank = np.arange(len(all_keys)) - np.searchsorted(ordered, ordered)  # among equal coordinates
     at = np.searchsorted(places, ordered).clip(max=len(places) - 1)
-    kept = np.zeros(len(ours), bool)
+    kept = np.zeros(len(all_keys), bool)
     kept[order] = (places[at] == ordered) & (rank < counts[at])
-    if int(kept.sum()) != len(theirs):
+    if int(kept.sum()) != len(stored_keys):
         do = "Give the folder of features that the store was built from."
         raise ArtifactError("the store has patches at coordinates that are not in the file", where=where, do=do)
     return kept

@@ -17,7 +17,7 @@ from oceanpath.errors import ArtifactError
 FORMAT = 2
 INDEX = "index_arrays.npz"
 TEXTS = ("feature_dtype", "encoder")
-LAID = ("chunk_ids", "feature_offsets", "coord_offsets", "check_reads")
+POSITION_FIELDS = ("chunk_ids", "feature_offsets", "coord_offsets", "check_reads")
 """Fields that state the location of bags, not their content."""
 
 
@@ -51,14 +51,14 @@ class Index:
 
         Raises: ArtifactError: missing, truncated or of another format.
         """
-        found: dict[str, Any] = dict(map_columns(path / INDEX))
-        if int(found.pop("format", -1)) != FORMAT or set(found) != {field.name for field in fields(cls)}:
+        columns: dict[str, Any] = dict(map_columns(path / INDEX))
+        if int(columns.pop("format", -1)) != FORMAT or set(columns) != {field.name for field in fields(cls)}:
             raise ArtifactError("unknown store format", where=path / INDEX, expected=FORMAT)
-        found["feature_dim"] = int(found["feature_dim"])
-        found |= {name: bool(found[name]) for name in ("has_coords", "check_reads")}
+        columns["feature_dim"] = int(columns["feature_dim"])
+        columns |= {name: bool(columns[name]) for name in ("has_coords", "check_reads")}
         for name in TEXTS:
-            found[name] = found[name].item().decode()
-        return cls(**found)
+            columns[name] = columns[name].item().decode()
+        return cls(**columns)
 
     @staticmethod
     def check(path: Path) -> None:
@@ -91,7 +91,7 @@ class Index:
         """xxh3-128 hex digest of the content of the store, independent of the files that contain its bags."""
         digest = xxhash.xxh3_128()
         for field in fields(self):
-            if field.name not in LAID:
+            if field.name not in POSITION_FIELDS:
                 value = np.asarray(getattr(self, field.name))
                 digest.update(f"{field.name} {value.dtype.str} {value.shape} ".encode())
                 digest.update(np.ascontiguousarray(value).reshape(-1).view(np.uint8).data)

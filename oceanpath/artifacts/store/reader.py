@@ -33,7 +33,7 @@ from oceanpath.artifacts.store.bfloat16 import as_numbers
 from oceanpath.artifacts.store.blank_slides import read_blank
 from oceanpath.artifacts.store.index import Index
 from oceanpath.artifacts.store.source_files import ReferencedFiles, SourceFiles
-from oceanpath.errors import ArtifactError, make_again
+from oceanpath.errors import ArtifactError, repair_remedy
 
 __all__ = ["Index", "Store", "bag_digest", "check", "chunk_name", "stored_dtype"]
 
@@ -68,7 +68,7 @@ class Store:
         return self.path, self.adopted_root, self.checks
 
     def __setstate__(self, state: tuple[Path, Path | None, bool]) -> None:
-        self.__init__(state[0], features=state[1], check=state[2])  # type: ignore[misc] # the only way to rebuild
+        self.__init__(state[0], features=state[1], check=state[2])  # type: ignore[misc]  # the only way to rebuild
 
     @property
     def dim(self) -> int:
@@ -92,10 +92,10 @@ class Store:
 
     def number(self, slide_id: str) -> int:
         """Position of a slide. Raises: ArtifactError: the store has no such slide."""
-        found = self.index.find(slide_id)
-        if found is None:
+        position = self.index.find(slide_id)
+        if position is None:
             raise ArtifactError("no such slide in the store", where=self.path, got=slide_id)
-        return found
+        return position
 
     def slide_id(self, i: int) -> str:
         """The id of slide `i`."""
@@ -173,7 +173,7 @@ class Store:
             if self.index.feature_offsets[i] < 0:
                 self._adopted.verify(i)
             where = self.path / chunk_name("features", int(self.index.chunk_ids[i]))
-            do = make_again(self.path.resolve()) if is_published(self.path) else "Build the store again."
+            do = repair_remedy(self.path.resolve()) if is_published(self.path) else "Build the store again."
             raise ArtifactError("a bag differs from its digest", where=where, got=self.slide_id(i), do=do)
         if self.index.feature_offsets[i] < 0:  # copied features were checked when they were written
             self._validate_finite(i)
@@ -214,10 +214,10 @@ class Store:
                 raise ArtifactError(
                     "a chunk of the store cannot be mapped", where=self.path / name, got=error
                 ) from error
-        found = self._maps[name][offset : offset + size]
-        if len(found) != size:
+        view = self._maps[name][offset : offset + size]
+        if len(view) != size:
             raise ArtifactError("a chunk of the store is too short", where=self.path / name, expected=offset + size)
-        return found
+        return view
 
 
 def _close(files: dict[str, int]) -> None:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from oceanpath.artifacts.gather import is_published
 from oceanpath.artifacts.store.columns import check_columns, map_columns, write_columns
-from oceanpath.errors import ArtifactError, make_again
+from oceanpath.errors import ArtifactError, repair_remedy
 from oceanpath.file_digests import xxh3_of_file
 from oceanpath.hdf5.byte_runs import Runs
 
@@ -70,10 +70,10 @@ class SourceFiles:
     @classmethod
     def load(cls, path: Path) -> SourceFiles:
         """Map source_arrays.npz below `path`. Raises: ArtifactError: missing, truncated or of another format."""
-        found: dict[str, Any] = dict(map_columns(path / SOURCES))
-        if set(found) != {field.name for field in fields(cls)}:
+        columns: dict[str, Any] = dict(map_columns(path / SOURCES))
+        if set(columns) != {field.name for field in fields(cls)}:
             raise ArtifactError("source_arrays.npz has an unknown format", where=path / SOURCES)
-        return cls(**found | {"recipe": found["recipe"].item().decode()})
+        return cls(**columns | {"recipe": columns["recipe"].item().decode()})
 
     @classmethod
     def of(cls, slides: Sequence[SourceFile], recipe: str) -> SourceFiles:
@@ -185,7 +185,7 @@ class ReferencedFiles:
         """Raise ArtifactError unless the file of slide `i` is unchanged, byte for byte."""
         if self.digest(i) != self.sources.digests[i].decode():
             do = "Restore the original file. To use the new one: `oceanpath ledger verify --deep`, then run again."
-            do = make_again(self._root.resolve()) if is_published(self._root) else do
+            do = repair_remedy(self._root.resolve()) if is_published(self._root) else do
             raise ArtifactError("a feature file changed since the store was built", where=self.path(i), do=do)
 
     @contextmanager

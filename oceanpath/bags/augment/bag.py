@@ -27,7 +27,8 @@ class SourceBag:
     @cached_property
     def corners(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Top-left and bottom-right corner of the tissue, [2] each; the second is not part of it."""
-        return corners_of(self.positions, self.spacing)
+        x, y = self.positions.T
+        return np.array([x.min(), y.min()], np.int64), np.array([x.max(), y.max()], np.int64) + self.spacing
 
     @property
     def positions(self) -> NDArray[np.int32]:
@@ -49,16 +50,6 @@ class View:
     draws: dict[str, tuple[NDArray[Any], ...]] = field(default_factory=dict)
     """Name of each perturbation → its random numbers."""
 
-    @property
-    def box(self) -> NDArray[np.float32] | None:
-        """Left, top, right, bottom of the patches relative to those of the bag, 0 to 1; None without coords."""
-        if self.bag.coords is None:
-            return None
-        low, high = self.bag.corners
-        first, last = corners_of(self.bag.coords[self.rows], self.bag.spacing)
-        box: NDArray[np.float32] = (np.stack([first - low, last - low]) / (high - low)).astype(np.float32).reshape(4)
-        return box
-
 
 @dataclass(frozen=True)
 class Patches:
@@ -74,9 +65,3 @@ class Patches:
     """[n] int64, view of each patch, from 0."""
     deviation: Tensor
     """[D] float32, standard deviation of each feature over the store."""
-
-
-def corners_of(coords: NDArray[np.int32], spacing: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Top-left and bottom-right corner of patches [n, 2]."""
-    x, y = coords[:, 0], coords[:, 1]
-    return np.array([x.min(), y.min()], np.int64), np.array([x.max(), y.max()], np.int64) + spacing

@@ -64,6 +64,23 @@ class Perturbation(Augmentation):
     def draw(self, bag: SourceBag, rows: NDArray[np.int64], random: Generator) -> tuple[NDArray[Any], ...]:
         """The random numbers of one view of n `rows`: arrays of length n, or of length 1. All zero: nothing changes."""
 
+
+class NeighbourBlend(Perturbation):
+    """Blends the features of patches with those of their neighbours, as they are stored."""
+
+    category: ClassVar[Category] = "neighbourhood"
+    needs_coords: ClassVar[bool] = True
+    k: int
+    """Number of neighbours that are used."""
+
+    @abstractmethod
+    def blend(self, weights: Tensor, draws: Sequence[Tensor]) -> None:
+        """Change `weights` [n, 1 + K] in place: shares of a patch and of its K nearest neighbours in its features."""
+
+
+class FeatureChange(Perturbation):
+    """Changes features after all blends."""
+
     @abstractmethod
     def apply(self, patches: Patches, values: Tensor, draws: Sequence[Tensor]) -> None:
         """Change `values` [n, D] float32 in place; `draws` are those of the views, concatenated."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from oceanpath.bags.augment.base import Category, Perturbation
+from oceanpath.bags.augment.base import Category, FeatureChange
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from oceanpath.bags.augment.bag import Patches, SourceBag
 
 
-class FeatureDropout(Perturbation):
+class FeatureDropout(FeatureChange):
     """Sets some features to zero, the same ones for all patches of a view; the others are not rescaled."""
 
     category: ClassVar[Category] = "features"
@@ -26,10 +26,10 @@ class FeatureDropout(Perturbation):
     """Probability that a feature is zero."""
 
     def draw(self, bag: SourceBag, rows: NDArray[np.int64], random: Generator) -> tuple[NDArray[Any], ...]:  # noqa: ARG002  # the interface of perturbations
-        """Features that are removed, [1, D] bool."""
-        return (random.random((1, bag.dim)) < self.rate,)
+        """1 for each feature that is removed, [1, D]."""
+        return ((random.random((1, bag.dim)) < self.rate).astype("float32"),)
 
     def apply(self, patches: Patches, values: Tensor, draws: Sequence[Tensor]) -> None:
-        """See `Perturbation.apply`."""
-        (removed,) = draws
-        values.masked_fill_(removed if len(removed) == 1 else removed.index_select(0, patches.views), 0.0)
+        """See `FeatureChange.apply`."""
+        kept = 1 - draws[0]
+        values.mul_(kept if len(kept) == 1 else kept.index_select(0, patches.views))

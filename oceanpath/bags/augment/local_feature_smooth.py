@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from oceanpath.bags.augment.base import Category, Perturbation, Range
+from oceanpath.bags.augment.base import NeighbourBlend, Range
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,14 +15,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from oceanpath.bags.augment.bag import Patches, SourceBag
+    from oceanpath.bags.augment.bag import SourceBag
 
 
-class LocalFeatureSmooth(Perturbation):
+class LocalFeatureSmooth(NeighbourBlend):
     """Blends some patches with the mean of their nearest neighbours on the slide: (1 - alpha) x + alpha mean."""
 
-    category: ClassVar[Category] = "neighbourhood"
-    needs_coords: ClassVar[bool] = True
     k: int = Field(5, ge=1, le=8)
     """Number of neighbours."""
     alpha: Range = (0.05, 0.3)
@@ -35,14 +33,8 @@ class LocalFeatureSmooth(Perturbation):
         weights = (random.random(len(rows)) < self.share) * random.uniform(*self.alpha)
         return (weights.astype("float32"),)
 
-    def apply(self, patches: Patches, values: Tensor, draws: Sequence[Tensor]) -> None:
-        """See `Perturbation.apply`."""
-        from torch.nn.functional import embedding_bag
-
-        changed = draws[0].nonzero().squeeze(1)
-        if not len(changed) or patches.neighbours is None:
-            return
-        near = patches.neighbours.index_select(0, changed)[:, : self.k]
-        means = embedding_bag(near, patches.stored, mode="mean").float()
-        weights = draws[0].index_select(0, changed).unsqueeze(1)
-        values.index_copy_(0, changed, values.index_select(0, changed).lerp_(means, weights))
+    def blend(self, weights: Tensor, draws: Sequence[Tensor]) -> None:
+        """See `NeighbourBlend.blend`."""
+        alpha = draws[0].unsqueeze(1)
+        weights.mul_(1 - alpha)
+        weights[:, 1 : 1 + self.k] += alpha / self.k

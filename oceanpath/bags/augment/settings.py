@@ -49,6 +49,11 @@ class AugmentSettings(Settings):
     coord_jitter: CoordJitter = CoordJitter(probability=0.0)
     """Random displacement of patches."""
 
+    @classmethod
+    def off(cls) -> AugmentSettings:
+        """Every augmentation switched off."""
+        return cls.model_validate({name: {"probability": 0.0} for name in cls.model_fields})
+
     def active(self, has_coords: bool) -> AugmentSettings:
         """The same with every augmentation switched off that needs coordinates, if there are none."""
         off = {name: getattr(self, name).model_copy(update={"probability": 0.0}) for name in self.left_out(has_coords)}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from oceanpath.bags.augment.base import Category, Perturbation, Range
+from oceanpath.bags.augment.base import NeighbourBlend, Range
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,14 +15,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from oceanpath.bags.augment.bag import Patches, SourceBag
+    from oceanpath.bags.augment.bag import SourceBag
 
 
-class SpatialFeatureInterpolation(Perturbation):
+class SpatialFeatureInterpolation(NeighbourBlend):
     """Moves some patches towards one of their nearest neighbours on the slide: (1 - t) x + t neighbour."""
 
-    category: ClassVar[Category] = "neighbourhood"
-    needs_coords: ClassVar[bool] = True
     k: int = Field(3, ge=1, le=8)
     """The neighbour is drawn from this many nearest ones."""
     t: Range = (0.05, 0.25)
@@ -35,13 +33,8 @@ class SpatialFeatureInterpolation(Perturbation):
         t = (random.random(len(rows)) < self.share) * random.uniform(*self.t, len(rows))
         return t.astype("float32"), random.integers(self.k, size=len(rows))
 
-    def apply(self, patches: Patches, values: Tensor, draws: Sequence[Tensor]) -> None:
-        """See `Perturbation.apply`."""
-        t, ranks = draws
-        changed = t.nonzero().squeeze(1)
-        if not len(changed) or patches.neighbours is None:
-            return
-        near = patches.neighbours.index_select(0, changed).gather(1, ranks.index_select(0, changed).unsqueeze(1))
-        others = patches.stored.index_select(0, near.squeeze(1)).float()
-        moved = values.index_select(0, changed).lerp_(others, t.index_select(0, changed).unsqueeze(1))
-        values.index_copy_(0, changed, moved)
+    def blend(self, weights: Tensor, draws: Sequence[Tensor]) -> None:
+        """See `NeighbourBlend.blend`."""
+        t, ranks = draws[0].unsqueeze(1), draws[1].unsqueeze(1)
+        weights.mul_(1 - t)
+        weights.scatter_add_(1, 1 + ranks, t)

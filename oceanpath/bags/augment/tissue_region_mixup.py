@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from oceanpath.bags.augment.base import Category, Perturbation, Range
+from oceanpath.bags.augment.base import Category, FeatureChange, Range
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from oceanpath.bags.augment.bag import Patches, SourceBag
 
 
-class TissueRegionMixup(Perturbation):
+class TissueRegionMixup(FeatureChange):
     """Blends some patches with the mean of another cell of the view: (1 - alpha) x + alpha mean."""
 
     category: ClassVar[Category] = "neighbourhood"
@@ -49,7 +49,7 @@ class TissueRegionMixup(Perturbation):
         return cells, others, weights.astype(np.float32)
 
     def apply(self, patches: Patches, values: Tensor, draws: Sequence[Tensor]) -> None:
-        """See `Perturbation.apply`."""
+        """See `FeatureChange.apply`."""
         cells, others, weights = draws
         changed = weights.nonzero().squeeze(1)
         if not len(changed):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xxhash
@@ -12,7 +12,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from oceanpath.bags.augment.bag import SourceBag, View
-from oceanpath.bags.augment.base import Selection
+from oceanpath.bags.augment.base import CoordTransform, Perturbation, Selection
 from oceanpath.bags.augment.geometry import random_rows
 from oceanpath.bags.augment.random_subsampling import RandomSubsampling
 from oceanpath.bags.augment.settings import AugmentSettings
@@ -28,16 +28,30 @@ def all_rows(bag: SourceBag, rows: NDArray[np.int64], random: Generator) -> NDAr
     return rows
 
 
+class Steps(NamedTuple):
+    """What is applied, in order."""
+
+    selections: list[Selection]
+    perturbations: list[tuple[str, Perturbation]]
+    transforms: list[CoordTransform]
+
+    @classmethod
+    def of(cls, settings: AugmentSettings) -> Steps:
+        """The augmentations that are on."""
+        return cls(settings.selections(), settings.perturbations(), settings.transforms())
+
+
 class Augmentor(ABC):
     """Makes the views of bags."""
 
-    count: int
-    """Number of views per bag."""
+    def __init__(self, settings: AugmentSettings, seed: int, has_coords: bool, count: int) -> None:
+        """`count` is the number of views per bag; `has_coords`: whether the store has coordinates.
 
-    def __init__(self, settings: AugmentSettings, seed: int, has_coords: bool) -> None:
-        """`has_coords`: whether the store has coordinates; without them `left_out` is not applied."""
+        Without them the augmentations `left_out` are not applied.
+        """
         self.left_out = settings.left_out(has_coords)
-        self.settings, self.seed = settings.active(has_coords), seed
+        self.settings, self.seed, self.count = settings.active(has_coords), seed, count
+        self.steps = Steps.of(self.settings)
 
     @abstractmethod
     def views(self, bag: SourceBag, epoch: int, limit: Limit = all_rows) -> tuple[View, ...]:
@@ -56,27 +70,34 @@ class DualViewAugmentor(Augmentor):
     """Independent views of the whole bag, two unless `count` is given."""
 
     def __init__(self, settings: AugmentSettings, seed: int, has_coords: bool, count: int = 2) -> None:
-        super().__init__(settings, seed, has_coords)
-        self.count = count
+        super().__init__(settings, seed, has_coords, count)
 
     def views(self, bag: SourceBag, epoch: int, limit: Limit = all_rows) -> tuple[View, ...]:
         """See `Augmentor.views`."""
         return tuple(self._view(bag, self.random(bag, epoch, number), limit) for number in range(self.count))
 
     def _view(self, bag: SourceBag, random: Generator, limit: Limit) -> View:
-        rows = limit(bag, select(self.settings, bag, np.arange(bag.length), random), random)
-        return finish(self.settings, bag, rows, random)
+        rows = limit(bag, select(self.steps, bag, np.arange(bag.length), random), random)
+        return finish(self.steps, bag, rows, random)
 
 
 class MultiCropAugmentor(Augmentor):
     """Global views of large rectangles, then local views of small ones; without coordinates, random samples."""
 
-    def __init__(self, settings: AugmentSettings, seed: int, has_coords: bool, crops: MultiCrop) -> None:
-        super().__init__(settings, seed, has_coords)
-        self.crops, self.count, self.has_coords = crops, crops.global_views + crops.local_views, has_coords
+    def __init__(
+        self,
+        settings: AugmentSettings,
+        seed: int,
+        has_coords: bool,
+        global_views: int = 2,
+        local_views: int = 6,
+        crops: MultiCrop = MultiCrop(),  # noqa: B008  # settings never change
+    ) -> None:
+        super().__init__(settings, seed, has_coords, global_views + local_views)
+        self.global_views, self.crops, self.has_coords = global_views, crops, has_coords
         noise = self.settings.gaussian_noise
         louder = noise.model_copy(update={"share": noise.share * crops.local_noise})
-        self.local_settings = self.settings.model_copy(update={"gaussian_noise": louder})
+        self.local_steps = Steps.of(self.settings.model_copy(update={"gaussian_noise": louder}))
 
     def views(self, bag: SourceBag, epoch: int, limit: Limit = all_rows) -> tuple[View, ...]:
         """See `Augmentor.views`."""
@@ -84,18 +105,17 @@ class MultiCropAugmentor(Augmentor):
 
     def most_rows(self, length: int) -> int:
         """See `Augmentor.most_rows`."""
-        crops = self.crops
-        local = crops.local_views * min(length, crops.local_patches)
-        return crops.global_views * min(length, crops.global_patches) + local
+        local = (self.count - self.global_views) * min(length, self.crops.local_patches)
+        return self.global_views * min(length, self.crops.global_patches) + local
 
     def _view(self, bag: SourceBag, epoch: int, number: int, limit: Limit) -> View:
-        random, is_global = self.random(bag, epoch, number), number < self.crops.global_views
+        random, is_global = self.random(bag, epoch, number), number < self.global_views
         area = self.crops.global_area if is_global else self.crops.local_area
         rows = crop_of(area, self.has_coords).select(bag, np.arange(bag.length), random)
-        settings = self.settings if is_global else self.local_settings
-        rows = limit(bag, select(settings, bag, rows, random, crop=False), random)
+        steps = self.steps if is_global else self.local_steps
+        rows = limit(bag, select(steps, bag, rows, random, crop=False), random)
         most = self.crops.global_patches if is_global else self.crops.local_patches
-        return finish(settings, bag, random_rows(rows, most, random), random)
+        return finish(steps, bag, random_rows(rows, most, random), random)
 
 
 def crop_of(area: tuple[float, float], has_coords: bool) -> Selection:
@@ -106,10 +126,10 @@ def crop_of(area: tuple[float, float], has_coords: bool) -> Selection:
 
 
 def select(
-    settings: AugmentSettings, bag: SourceBag, rows: NDArray[np.int64], random: Generator, crop: bool = True
+    steps: Steps, bag: SourceBag, rows: NDArray[np.int64], random: Generator, crop: bool = True
 ) -> NDArray[np.int64]:
     """The rows that the selections leave; of the crops, only the first that is drawn, or none."""
-    for selection in settings.selections():
+    for selection in steps.selections:
         if selection.is_crop and not crop:
             continue
         if random.random() < selection.probability:
@@ -118,15 +138,15 @@ def select(
     return rows
 
 
-def finish(settings: AugmentSettings, bag: SourceBag, rows: NDArray[np.int64], random: Generator) -> View:
+def finish(steps: Steps, bag: SourceBag, rows: NDArray[np.int64], random: Generator) -> View:
     """A view of the selected rows, with the random numbers of its perturbations and its new coordinates."""
     draws: dict[str, tuple[NDArray[Any], ...]] = {}
-    for name, perturbation in settings.perturbations():
+    for name, perturbation in steps.perturbations:
         drawn = perturbation.draw(bag, rows, random)
         applies = random.random() < perturbation.probability
         draws[name] = drawn if applies else tuple(np.zeros_like(array) for array in drawn)
     coords = None if bag.coords is None else bag.coords[rows]
-    for transform in settings.transforms():
+    for transform in steps.transforms:
         if coords is not None and random.random() < transform.probability:
             coords = transform.transform(coords, bag.spacing, random)
     return View(bag, rows, coords, draws)

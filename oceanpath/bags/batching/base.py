@@ -45,8 +45,8 @@ class Batching(Settings, ABC):
 
     name: str
 
-    kinds: ClassVar[tuple[str, ...]] = ("independent", "blocks")
-    """Kinds of views of pretraining that it can batch: `independent`, `multi_crop`, `blocks`."""
+    kinds: ClassVar[tuple[str, ...]] = ("crops", "blocks")
+    """Kinds of views of pretraining that it can batch, see `kinds`."""
     needs_coords: ClassVar[bool] = False
     """Whether it needs the coordinates of patches."""
 

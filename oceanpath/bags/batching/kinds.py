@@ -1,31 +1,26 @@
-"""Which views a method of pretraining gets from a batching strategy."""
+"""Whether the views of a method of pretraining can be batched by a strategy.
+
+crops    views of the whole bag, and small ones where the method wants them
+blocks   a context and target blocks
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from oceanpath.bags.batching.base import Batching
-from oceanpath.errors import ExperimentError
 
-VIEWS = {
-    "independent": "independent views of the whole bag",
-    "multi_crop": "global and local crops",
-    "blocks": "context and target blocks",
-}
-"""Kinds of views."""
-WHERE = "[pretrain.batching]"
+VIEWS = {"crops": "random views of the bag", "blocks": "a context and target blocks"}
 
 
-def kind_of_views(method: str, kinds: Sequence[str], batching: Batching, has_coords: bool = True) -> str:
-    """The kind of views that a method is trained on: the first of its `kinds` that the strategy can batch.
-
-    Raises: ExperimentError: there is none, or the strategy needs coordinates and the store has none.
-    """
+def refusal(method: str, is_blocks: bool, batching: type[Batching] | Batching, has_coords: bool = True) -> str | None:
+    """Why a method, whose views are blocks or not, cannot be trained with a strategy; None: it can."""
+    kind = "blocks" if is_blocks else "crops"
+    if kind not in batching.kinds:
+        return f"{method} is trained on {VIEWS[kind]}, and {_name(batching)} makes {VIEWS[batching.kinds[0]]}"
     if batching.needs_coords and not has_coords:
-        fault = f"{batching.name} needs the coordinates of patches, which the store does not have"
-        raise ExperimentError(fault, where=WHERE, do="Use subsample_fixed_n.")
-    for kind in kinds:
-        if kind in batching.kinds:
-            return kind
-    wanted, made = (" or ".join(VIEWS[kind] for kind in some) for some in (kinds, batching.kinds))
-    raise ExperimentError(f"{method} trains on {wanted}; {batching.name} makes {made}", where=WHERE)
+        return f"{_name(batching)} needs the coordinates of patches, which the store does not have"
+    return None
+
+
+def _name(batching: type[Batching] | Batching) -> str:
+    kind = batching if isinstance(batching, type) else type(batching)
+    return str(kind.model_fields["name"].default)

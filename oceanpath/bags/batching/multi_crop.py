@@ -11,15 +11,14 @@ from oceanpath.bags.batching.base import Batching, Draw, Epoch, chunks
 
 
 class MultiCrop(Batching):
-    """`batch_size` bags per batch in random order, each as some global and some local crops (Caron et al. 2020)."""
+    """`batch_size` bags per batch in random order, each as global and local crops (Caron et al. 2020).
+
+    The method decides how many.
+    """
 
     name: Literal["multi_crop"] = "multi_crop"
     """Batching strategy."""
-    kinds: ClassVar[tuple[str, ...]] = ("multi_crop",)
-    global_views: int = Field(2, ge=2)
-    """Number of global crops per bag."""
-    local_views: int = Field(6, ge=0)
-    """Number of local crops per bag."""
+    kinds: ClassVar[tuple[str, ...]] = ("crops",)
     global_area: Range = (0.7, 1.0)
     """Area of a global crop as a fraction of that of the tissue."""
     local_area: Range = (0.2, 0.5)

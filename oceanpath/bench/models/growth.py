@@ -16,11 +16,11 @@ from oceanpath.bench.models.device import peak_bytes, seconds
 from oceanpath.models.base import BaseMIL
 from oceanpath.models.float32 import fast_float32
 
-TRAINED = 20_000
+MAX_TRAINED = 20_000
 """Patches above which no training step is measured: training caps its bags, inference does not."""
-LONGEST_S = 20.0
+MAX_SECONDS = 20.0
 """Seconds of one inference, or training step, above which larger bags are not run; their rows are null."""
-QUICK = 1.0
+QUICK_SECONDS = 1.0
 """If the first inference takes no longer than this, it is measured three times."""
 
 
@@ -34,13 +34,13 @@ def grow(model: BaseMIL, sizes: Sequence[int], device: torch.device) -> list[dic
     for size in sizes:
         row: dict[str, Any] = {"patches": size, "infer_seconds": None, "peak_bytes": None, "train_seconds": None}
         rows.append(row)
-        if len(rows) > 1 and (rows[-2]["infer_seconds"] is None or rows[-2]["infer_seconds"] > LONGEST_S):
+        if len(rows) > 1 and (rows[-2]["infer_seconds"] is None or rows[-2]["infer_seconds"] > MAX_SECONDS):
             continue
         bag = square_bag(size, model.in_dim).to(device)
         infer = _inference(model, bag, device)
         first = seconds(partial(_remember_peak, row, infer, device), device)
-        row["infer_seconds"] = min(seconds(infer, device) for _ in range(3 if first < QUICK else 1))
-        if size <= TRAINED and (len(rows) < 2 or (rows[-2]["train_seconds"] or 0.0) <= LONGEST_S):
+        row["infer_seconds"] = min(seconds(infer, device) for _ in range(3 if first < QUICK_SECONDS else 1))
+        if size <= MAX_TRAINED and (len(rows) < 2 or (rows[-2]["train_seconds"] or 0.0) <= MAX_SECONDS):
             row["train_seconds"] = seconds(_training(model, bag, device), device)
     return rows
 

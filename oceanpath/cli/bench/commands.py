@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import typer
 
+from oceanpath.cli.bench import batching as bench_batching
 from oceanpath.cli.bench import coverage as bench_coverage
 from oceanpath.cli.bench import extract as bench_extract
 from oceanpath.cli.bench import models as bench_models
+from oceanpath.cli.bench import ssl as bench_ssl
 from oceanpath.cli.bench import stats as bench_stats
 from oceanpath.cli.bench import store as bench_store
 
@@ -21,5 +23,7 @@ def _bench() -> None:
 bench_store.register(app)
 bench_models.register(app)
 bench_extract.register(app)
+bench_batching.register(app)
+bench_ssl.register(app)
 bench_stats.register(app)
 bench_coverage.register(app)

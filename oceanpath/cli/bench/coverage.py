@@ -45,7 +45,7 @@ def coverage(
     out: Path | None,
     as_json: bool,
 ) -> int:
-    """Simulate how often confidence intervals contain the truth."""
+    """Simulate how often confidence intervals of the AUROC and of proportions contain the true value."""
     prepare_folders(out=out)
     from oceanpath.bench.coverage import METHODS, PATIENTS, REFITTED, SHAPES, Simulation, coverage_table, verdicts
     from oceanpath.bench.refitted import cover_refitted

@@ -12,14 +12,14 @@ from typing import Annotated, Any
 import typer
 
 from oceanpath.cli.ledger import compare, maintenance
-from oceanpath.cli.ledger.history import AsJson, Workspace, find_run, open_ledger
+from oceanpath.cli.ledger.history import JsonFlag, Workspace, find_run, open_ledger
 from oceanpath.cli.table import paragraph, table
 from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.ledger_queries import list_runs as query_runs
 from oceanpath.pipeline.ledger_queries import list_steps, steps_of_run
 
 app = typer.Typer(help="Show, compare, check and prune recorded runs.", no_args_is_help=True, rich_markup_mode=None)
-Which = Annotated[
+RunName = Annotated[
     str, typer.Argument(metavar="[RUN|EXPERIMENT|FINGERPRINT]", help="Number, name or prefix; default: the last run.")
 ]
 compare.register(app)
@@ -27,7 +27,7 @@ maintenance.register(app)
 
 
 @app.command()
-def show(which: Which = "", workspace: Workspace = Path("outputs"), as_json: AsJson = False) -> int:
+def show(which: RunName = "", workspace: Workspace = Path("outputs"), as_json: JsonFlag = False) -> int:
     """Show the steps of a run. State, time, memory, fingerprint, reason, metrics and parts of each step are listed."""
     with open_ledger(workspace) as ledger:
         run = find_run(ledger, which)
@@ -51,7 +51,7 @@ def list_runs(
     state: Annotated[str, typer.Option(help="Only this state: ok, fresh, failed or interrupted.")] = "",
     since: Annotated[str, typer.Option(metavar="YYYY-MM-DD", help="Only runs from this day on.")] = "",
     metric: Annotated[str, typer.Option(help="Show this metric of each step, largest first.")] = "",
-    as_json: AsJson = False,
+    as_json: JsonFlag = False,
 ) -> int:
     """List runs, newest first. With --stage or --metric, list the steps of all runs."""
     start = _start_of_day(since)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from oceanpath.cli.ledger.history import AsJson, Workspace, find_run, open_ledger
+from oceanpath.cli.ledger.history import JsonFlag, Workspace, find_run, open_ledger
 from oceanpath.cli.options import FILE, Common, verb
 from oceanpath.cli.table import paragraph
 from oceanpath.errors import ExitCode, ExperimentError
@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
     app.command()(export)
 
 
-def diff(a: Run, b: Run, workspace: Workspace = Path("outputs"), as_json: AsJson = False) -> int:
+def diff(a: Run, b: Run, workspace: Workspace = Path("outputs"), as_json: JsonFlag = False) -> int:
     """Compare settings, inputs, versions and metrics of two runs."""
     with open_ledger(workspace) as ledger:
         runs = [find_run(ledger, which) for which in (a, b)]

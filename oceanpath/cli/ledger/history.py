@@ -12,7 +12,7 @@ from oceanpath.pipeline import ledger_queries
 from oceanpath.pipeline.ledger import Ledger, Row
 
 Workspace = Annotated[Path, typer.Option("--workspace", metavar="DIR", help="Folder of all results.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def open_ledger(workspace: Path) -> Ledger:

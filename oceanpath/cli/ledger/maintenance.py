@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from oceanpath.cli.ledger.history import AsJson
+from oceanpath.cli.ledger.history import JsonFlag
 from oceanpath.cli.ledger.history import Workspace as Folder
 from oceanpath.errors import ArtifactError, ExitCode, ExperimentError
 from oceanpath.pipeline import maintenance
@@ -38,7 +38,7 @@ def verify(
         bool, typer.Option("--repair", help="Move damaged results aside; the next run computes them again.")
     ] = False,
     mend: Annotated[bool, typer.Option("--mend", hidden=True, help="Former name of --repair.")] = False,
-    as_json: AsJson = False,
+    as_json: JsonFlag = False,
 ) -> int:
     """Check results for missing, extra and damaged files. Exit code 4 if there are any."""
     if mend:
@@ -65,7 +65,7 @@ def prune(
     drop: Annotated[
         list[str] | None, typer.Option("--drop", metavar="EXPERIMENT", help="Remove this experiment first; repeatable.")
     ] = None,
-    as_json: AsJson = False,
+    as_json: JsonFlag = False,
 ) -> int:
     """List results that no experiment uses, or remove them with --yes."""
     pruned = _open(workspace)

@@ -1,4 +1,4 @@
-"""Names of tasks → the objectives that train them. Light: an objective is imported where it is used.
+"""Names of tasks → the objectives that train them. Light: an objective is imported only when it is used.
 
 A package adds objectives by entry points of the group ``oceanpath.objectives``: modules that call
 `register_objective`.

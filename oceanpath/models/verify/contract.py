@@ -1,6 +1,6 @@
-"""Contract checks of an aggregator's numbers. Each takes a model in eval mode and returns the violation, or "".
+"""Numerical contract checks of an aggregator. Each takes a model in eval mode and returns the violation, or "".
 
-`batch` has features of the model's input length, and coordinates.
+`batch` has features of the model's input dimension, and coordinates.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def packed_padded_and_single_agree(model: BaseMIL, batch: Batch) -> str:
         bag = Batch(batch.features[start:stop], torch.tensor([0, stop - start]), batch.coords[start:stop])  # type: ignore[index]  # it has coordinates
         single, attention = _both(model.forward_features(*_dense(bag), return_attention=True))
         differences |= {
-            f"bag {i} alone and packed": single[0] - packed[i],
+            f"bag {i} single and packed": single[0] - packed[i],
             f"attention of bag {i}": attention[0] - padded_attention[i, : stop - start],
         }
     return _differences(differences, CLOSE[packed.dtype])
@@ -72,13 +72,13 @@ def checkpointing_keeps_gradients(model: BaseMIL, batch: Batch) -> str:
         torch.manual_seed(0)
         embedding, _ = trained.forward_packed(batch)
         embedding.square().mean().backward()  # type: ignore[no-untyped-call]  # untyped in torch
-        gradients = {f"gradients of {k}": p.grad for k, p in trained.named_parameters() if p.grad is not None}
+        gradients = {k: p.grad for k, p in trained.named_parameters() if p.grad is not None}
         results.append(
             {"the embedding": embedding.detach()} | {f"the gradient of {k}": v for k, v in gradients.items()}
         )
     plain, checkpointed = results
     if plain.keys() != checkpointed.keys():
-        return f"{', '.join(sorted(plain.keys() ^ checkpointed.keys()))}: only with or only without checkpointing"
+        return f"{', '.join(sorted(plain.keys() ^ checkpointed.keys()))} exists only with or only without checkpointing"
     return _differences({name: plain[name] - checkpointed[name] for name in plain}, CLOSE[batch.features.dtype])
 
 
@@ -186,15 +186,15 @@ def softmax_is_float32(model: BaseMIL, batch: Batch) -> str:
 
     Fused attention of half-precision rows accumulates in float32 and is not seen as a softmax.
     """
-    seen = _Softmaxes()
-    with torch.autocast(batch.features.device.type, torch.bfloat16), seen:
+    softmaxes = _Softmaxes()
+    with torch.autocast(batch.features.device.type, torch.bfloat16), softmaxes:
         for wanted in (False, True):
             model.forward_packed(batch, wanted)
             h, mask, coords = batch.padded()
             model.forward_features(h, mask, coords, wanted)
             with streaming.limits(0, 3):
                 model.forward_packed(batch, wanted)
-    half = sorted(str(dtype) for dtype in seen.dtypes - {torch.float32, torch.float64})
+    half = sorted(str(dtype) for dtype in softmaxes.dtypes - {torch.float32, torch.float64})
     return f"a softmax is in {', '.join(half)} under autocast" if half else ""
 
 

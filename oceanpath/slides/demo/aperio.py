@@ -17,7 +17,7 @@ QUALITY = 80
 
 
 def write_aperio(path: Path, rgb: NDArray[np.uint8], mpp: float) -> None:
-    """Write `rgb` [h, w, 3] as JPEG tiles with its resolution in the description; equal pixels give equal bytes.
+    """Write `rgb` [h, w, 3] as JPEG tiles with its resolution in the description; the same pixels give the same bytes.
 
     Args:
         path: The .svs to write.

@@ -111,8 +111,8 @@ def prepare_encoder(name: str, options: EncoderOptions) -> str:
     """Ensure that the weights are on this machine, downloading them if necessary; loads neither numpy nor torch.
 
     Returns:
-        What the features depend on besides the name: SHA-256 of the weights, and of the source of a custom encoder;
-        empty for an encoder without weights.
+        What the features depend on in addition to the name: SHA-256 of the weights, and of the source of a custom
+        encoder; empty for an encoder without weights.
 
     Raises: OceanPathError: as `build_encoder` does for names, options and weights.
     """

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from oceanpath.errors import ArtifactError, shorten_list
 
 WRAPPERS = ("state_dict", "model")
-"""Keys under which training programs store the weights together with other values."""
-SHOWN = 3
+"""Keys under which training programs store weights among other values."""
+MAX_SHOWN = 3
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -74,7 +74,7 @@ def load_weights(network: nn.Module, state: Mapping[str, Tensor], name: str, pat
 
 
 def _some(what: str, names: list[str]) -> str:
-    return f"{what} {shorten_list(names, SHOWN)}" if names else ""
+    return f"{what} {shorten_list(names, MAX_SHOWN)}" if names else ""
 
 
 def _shared_prefix(extra: Iterable[str], missing: list[str]) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from oceanpath.slides.encoders import Encoder
 
-TRIED, SIDE_PX, TOLERANCE = 4, 256, 2e-2
+TEST_PATCHES, SIDE_PX, TOLERANCE = 4, 256, 2e-2
 """Number and side of the test patches; bfloat16 has eight bits, so rows of different batches differ by about 2^-7."""
 ATTRIBUTES = {"name": str, "dim": int, "input_px": int, "batch_size": int, "threads": int}
 
@@ -38,15 +38,21 @@ def check_contract(encoder: Encoder, side_px: int = SIDE_PX) -> list[ContractChe
     ]
     if wrong:
         return checks
-    patches = tissue_like(TRIED, side_px)
+    patches = tissue_like(TEST_PATCHES, side_px)
     try:
         features = encoder.encode(patches)
     except RAISED as error:
         return [*checks, ContractCheck("runs", False, f"{type(error).__name__}: {error}")]
-    fits = isinstance(features, np.ndarray) and features.shape == (TRIED, encoder.dim) and features.dtype == np.float16
+    fits = (
+        isinstance(features, np.ndarray)
+        and features.shape == (TEST_PATCHES, encoder.dim)
+        and features.dtype == np.float16
+    )
     got = f"{getattr(features, 'dtype', type(features).__name__)} {getattr(features, 'shape', '')}"
     checks.append(
-        ContractCheck("shape and type", fits, "" if fits else f"expected float16 {(TRIED, encoder.dim)}, got {got}")
+        ContractCheck(
+            "shape and type", fits, "" if fits else f"expected float16 {(TEST_PATCHES, encoder.dim)}, got {got}"
+        )
     )
     if not fits:
         return checks
@@ -54,9 +60,9 @@ def check_contract(encoder: Encoder, side_px: int = SIDE_PX) -> list[ContractChe
     checks.append(ContractCheck("reproducible", np.array_equal(encoder.encode(patches), features)))
     reversed_order = encoder.encode(np.ascontiguousarray(patches[::-1]))[::-1]
     checks.append(_near("rows are independent", reversed_order, features))
-    single = np.concatenate([encoder.encode(patches[i : i + 1]) for i in range(TRIED)])
+    single = np.concatenate([encoder.encode(patches[i : i + 1]) for i in range(TEST_PATCHES)])
     checks.append(_near("any number of patches", single, features))
-    differ = len(np.unique(features, axis=0)) == TRIED
+    differ = len(np.unique(features, axis=0)) == TEST_PATCHES
     checks.append(ContractCheck("different patches differ", differ))
     return checks
 
@@ -74,8 +80,8 @@ def tissue_like(count: int, side_px: int) -> NDArray[np.uint8]:
     """Patches [count, side, side, 3] of coloured blocks with increasing brightness; deterministic."""
     cells = -(-side_px // 8)
     blocks = np.random.default_rng(0).integers(90, 250, (count, cells, cells, 3))
-    lit = (blocks * np.linspace(0.5, 1, count)[:, None, None, None]).astype(np.uint8)
-    return np.ascontiguousarray(lit.repeat(8, axis=1).repeat(8, axis=2)[:, :side_px, :side_px])
+    shaded = (blocks * np.linspace(0.5, 1, count)[:, None, None, None]).astype(np.uint8)
+    return np.ascontiguousarray(shaded.repeat(8, axis=1).repeat(8, axis=2)[:, :side_px, :side_px])
 
 
 def _near(name: str, actual: NDArray[np.float16], expected: NDArray[np.float16]) -> ContractCheck:

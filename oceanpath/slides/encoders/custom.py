@@ -34,7 +34,7 @@ def build_custom(name: str, device: str, options: EncoderOptions) -> Encoder:
     if failed := [check for check in check_contract(encoder) if not check.passed]:
         got = "; ".join(f"{check.name} {check.detail}".strip() for check in failed)
         do = f"See all checks with: oceanpath encoders check {name}"
-        raise StageError("the encoder violates the encoder contract", where=f"encoder {name}", got=got, do=do)
+        raise StageError("the encoder violates its contract", where=f"encoder {name}", got=got, do=do)
     return encoder
 
 

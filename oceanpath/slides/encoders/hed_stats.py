@@ -50,7 +50,7 @@ class HedStats:
 
 
 def build(_: EncoderSpec, __: str, ___: EncoderOptions) -> HedStats:
-    """The encoder; it runs on the CPU, whatever the device and precision."""
+    """The encoder; it always runs on the CPU, for any device and precision."""
     return HedStats()
 
 

@@ -17,7 +17,7 @@ BUILT_IN = "built in"
 
 
 class EncoderOptions(Settings):
-    """Options for building an encoder, besides its name and device."""
+    """Options for building an encoder, in addition to its name and device."""
 
     weights: Path | None = None
     """Local weights file, instead of the hub and its cache."""

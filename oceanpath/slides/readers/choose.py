@@ -58,8 +58,8 @@ def _difference(tiles: TiffTiles, plain: OpenSlidePixels, number: int, level: Ti
             return f"a tile cannot be decoded: {error}"
         pixels = next(tiles.regions(np.array([[x, y]]), number, WINDOW, WINDOW))
         if not np.array_equal(pixels, expected):
-            apart = int(np.abs(pixels.astype(int) - expected).max())
-            return f"pixels differ from OpenSlide's by up to {apart} at x {x}, y {y}, level {number}"
+            largest = int(np.abs(pixels.astype(int) - expected).max())
+            return f"pixels differ from OpenSlide's by up to {largest} at x {x}, y {y}, level {number}"
     return ""
 
 

@@ -37,7 +37,7 @@ class OpenSlidePixels:
         self._lock = threading.Lock()
 
     def region(self, x: int, y: int, level: int, width: int, height: int) -> NDArray[np.uint8]:
-        """RGB [height, width, 3] of one region, white where nothing was scanned.
+        """RGB [height, width, 3] of one region; unscanned areas are white.
 
         Raises: UndecodableError: the pixels cannot be decoded.
         """
@@ -57,7 +57,7 @@ class OpenSlidePixels:
         except openslide.OpenSlideError as error:
             fresh.close()
             raise UndecodableError(
-                "some pixels cannot be decoded",
+                "pixels cannot be decoded",
                 where=self._path,
                 got=f"{error} at x {corner[0]}, y {corner[1]}, level {level}",
                 do='Copy the slide again, leave it out with extract.exclude, or set extract.on_bad_tile = "skip".',

@@ -118,8 +118,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 
 def main(child_process: str, lifeline: int) -> None:
     """Serve requests until stdin ends; end, with all child processes, when the parent ends."""
-    here = Path(__file__).resolve().parent
-    sys.path[:] = [folder for folder in sys.path if Path(folder or ".").resolve() != here]
+    own_folder = Path(__file__).resolve().parent
+    sys.path[:] = [folder for folder in sys.path if Path(folder or ".").resolve() != own_folder]
     requests, replies = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     _load(child_process).end_with_parent(lifeline, group=True)

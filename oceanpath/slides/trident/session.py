@@ -49,7 +49,7 @@ class Session:
         return self._worker.usable
 
     def ask(self, request: Mapping[str, Any], note: Note) -> dict[str, Any]:
-        """The reply to one request (see `driver`); lines that TRIDENT prints meanwhile go to `note`.
+        """The reply to one request (see `driver`); lines that TRIDENT prints are passed to `note`.
 
         Raises: StageError: the driver ended unexpectedly, printed nothing for `silence_s` or sent an unreadable reply.
         """

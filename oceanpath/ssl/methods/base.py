@@ -64,8 +64,15 @@ class Branch(nn.Module):
 
     def forward(self, view: Batch) -> Tensor:
         """Projections [B, P] of a view."""
-        projections: Tensor = self.head(self.aggregator.forward_packed(view)[0])
+        projections: Tensor = self.head(embed(self.aggregator, view))
         return projections
+
+
+def embed(aggregator: BaseMIL, view: Batch) -> Tensor:
+    """Slide embeddings [B, E], computed with padding where the batching strategy asks for it."""
+    if view.padded_to is None:
+        return aggregator.forward_packed(view)[0]
+    return aggregator.forward_features(*view.padded())[0]
 
 
 class Method(nn.Module, ABC):
@@ -76,7 +83,6 @@ class Method(nn.Module, ABC):
     loss, the highest LiDAR."""
     least_bags: ClassVar[int] = 2
     """Minimum number of bags per batch."""
-    needs_labels: ClassVar[bool] = False
 
     def __init__(self, aggregator: BaseMIL, head: nn.Module) -> None:
         super().__init__()
@@ -86,6 +92,11 @@ class Method(nn.Module, ABC):
     def aggregator(self) -> BaseMIL:
         """The aggregator that is trained."""
         return self.student.aggregator
+
+    @property
+    def encoder(self) -> BaseMIL:
+        """The aggregator that is published and monitored: the student's, unless a method uses its teacher's."""
+        return self.aggregator
 
     @property
     def views(self) -> ViewRequest:

@@ -39,6 +39,11 @@ class DINO(Method):
         """Mean teacher scores of the batches of the current step."""
 
     @property
+    def encoder(self) -> BaseMIL:
+        """The teacher's aggregator, as in the paper."""
+        return self.teacher.module.aggregator
+
+    @property
     def views(self) -> ViewRequest:
         """See `Method.views`."""
         return ViewRequest(global_views=2, local_views=self.settings.local_views)
@@ -56,7 +61,7 @@ class DINO(Method):
 
     def project(self, embeddings: Tensor) -> Tensor:
         """The assignment to prototypes: under collapse it is the same for all slides."""
-        return F.softmax(self.student.head(embeddings).float() / self.settings.student_temperature, dim=1)
+        return F.softmax(self.teacher.module.head(embeddings).float() / self.settings.student_temperature, dim=1)
 
     def teacher_temperature(self, context: StepContext) -> float:
         """The teacher's temperature at a step."""

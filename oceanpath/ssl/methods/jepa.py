@@ -18,7 +18,7 @@ from oceanpath.models.base import BaseMIL
 from oceanpath.ssl.block_positions import block_positions, fourier_features
 from oceanpath.ssl.heads import perceptron
 from oceanpath.ssl.losses.latent_regression import latent_regression
-from oceanpath.ssl.methods.base import Loss, Method, StepContext, ViewRequest
+from oceanpath.ssl.methods.base import Loss, Method, StepContext, ViewRequest, embed
 from oceanpath.ssl.methods.settings import JEPASettings
 from oceanpath.ssl.teacher import Teacher, momentum_at
 
@@ -40,6 +40,11 @@ class JEPA(Method):
         self.settings = settings
 
     @property
+    def encoder(self) -> BaseMIL:
+        """The teacher's aggregator, as in the paper."""
+        return self.teacher.module
+
+    @property
     def views(self) -> ViewRequest:
         """See `Method.views`."""
         return ViewRequest(global_views=1, local_views=self.settings.blocks, is_blocks=True)
@@ -56,7 +61,7 @@ class JEPA(Method):
     @torch.no_grad()
     def targets(self, blocks: Sequence[Batch]) -> Tensor:
         """The teacher's embeddings [M, B, E] of blocks."""
-        return torch.stack([self.teacher.module.forward_packed(block)[0] for block in blocks])
+        return torch.stack([embed(self.teacher.module, block) for block in blocks])
 
     def after_update(self, context: StepContext) -> None:
         """Move the teacher."""

@@ -64,6 +64,11 @@ def build_method(settings: MethodSettings, aggregator: BaseMIL, classes: int = 0
     return method
 
 
+def needs_labels(settings: MethodSettings) -> bool:
+    """Whether a method learns the labels of its cohort."""
+    return isinstance(settings, known.SupervisedSettings)
+
+
 class _EveryMethod:
     """JSON Schema: the name of a method, or the table of any of them."""
 

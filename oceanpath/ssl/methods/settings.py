@@ -1,6 +1,7 @@
 """The `[pretrain.method]` table: one settings class per method. No torch."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -10,6 +11,8 @@ from oceanpath.settings import Settings
 class MethodSettings(Settings):
     """Keys of every method."""
 
+    default_batching: ClassVar[Mapping[str, Any]] = {"name": "subsample_fixed_n"}
+    """Batching strategy, unless another is set."""
     name: str
     """Method of pretraining."""
 
@@ -57,6 +60,7 @@ class BYOLSettings(_WithTeacher):
 class DINOSettings(_WithTeacher):
     """The student assigns each view to the prototypes that the teacher chose for another view (Caron et al. 2021)."""
 
+    default_batching: ClassVar[Mapping[str, Any]] = {"name": "multi_crop"}
     name: Literal["dino"] = "dino"
     prototypes: int = Field(4096, ge=2)
     """Number of prototypes; more than 8192 do not converge on small cohorts."""
@@ -79,6 +83,7 @@ class DINOSettings(_WithTeacher):
 class JEPASettings(MethodSettings):
     """A predictor maps the rest of a slide and a position to the teacher's embedding of the block there (I-JEPA)."""
 
+    default_batching: ClassVar[Mapping[str, Any]] = {"name": "token_budget", "budget": 32_768}
     name: Literal["jepa"] = "jepa"
     blocks: int = Field(4, ge=1)
     """Number of target blocks per slide."""
@@ -93,6 +98,7 @@ class JEPASettings(MethodSettings):
 
 
 class _Distribution(_Projected):
+    default_batching: ClassVar[Mapping[str, Any]] = {"name": "multi_crop"}
     out: int = Field(64, ge=2)
     weight: float = Field(0.05, ge=0, lt=1)
     """Weight of the distribution term; the distance of the views to their centroid has the rest."""

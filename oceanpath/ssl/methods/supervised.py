@@ -17,7 +17,6 @@ class Supervised(Method):
     """One view; the labels of its bags."""
 
     least_bags = 1
-    needs_labels = True
 
     def __init__(self, settings: SupervisedSettings, aggregator: BaseMIL, classes: int) -> None:
         super().__init__(aggregator, nn.Linear(aggregator.embed_dim, classes))

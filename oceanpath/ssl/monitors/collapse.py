@@ -10,8 +10,9 @@ measured relative to the first evaluation, before any step, and, for slide embed
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,18 @@ class CollapseCheck:
     first: tuple[Shape, Shape] | None = None
     """Of slide embeddings and projections, before the first step."""
     in_a_row: int = 0
+
+    def contents(self) -> dict[str, Any]:
+        """Plain values."""
+        first = None if self.first is None else [list(shape) for shape in self.first]
+        return {"pooled": list(self.pooled), "first": first, "in_a_row": self.in_a_row}
+
+    @classmethod
+    def from_contents(cls, contents: Mapping[str, Any]) -> CollapseCheck:
+        """The check that `contents` describes."""
+        first = contents["first"]
+        shapes = None if first is None else (Shape(*first[0]), Shape(*first[1]))
+        return cls(Shape(*contents["pooled"]), shapes, contents["in_a_row"])
 
     def limits(self) -> dict[str, float]:
         """Name of a measure → the value below which it counts as collapsed."""

@@ -32,7 +32,7 @@ def alignment(a: Floats, b: Floats) -> float:
 
 
 def uniformity(z: Floats) -> float:
-    """Logarithm of the mean of exp(-2 d²) over different normalised rows of embeddings [N, D] (Wang and Isola, ICML 2020)."""
+    """Logarithm of the mean of exp(-2 d²) over different normalised rows [N, D] (Wang and Isola, ICML 2020)."""
     rows = unit(z)
     distances = 2.0 - 2.0 * (rows @ rows.T)
     others = ~np.eye(len(z), dtype=bool)

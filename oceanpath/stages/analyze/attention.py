@@ -58,7 +58,8 @@ def draw_slides(settings: AnalyzeSettings, inputs: Inputs, out: Path, progress: 
     train, extract = inputs["train"], inputs.get("extract")
     results = predictions.read_cv_results(train)
     task = read_task(results, train)
-    rows = pick_slides(predictions.read_oof(train, task), task, settings.attention_slides)
+    tested = predictions.read_oof(train, task).drop_duplicates("slide_id")  # of several models, the first one
+    rows = pick_slides(tested, task, settings.attention_slides)
     store, device = Store(inputs["mmap"], check=inputs.verify), str(pick_device(settings.device))
     if extract is not None:
         inputs.check("extract", [name for slide in rows["slide_id"] for name in (f"{slide}.h5", _thumbnail_of(slide))])

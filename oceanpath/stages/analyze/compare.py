@@ -12,6 +12,9 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from oceanpath.artifacts.json_files import write_json
 from oceanpath.errors import ArtifactError, ExperimentError
 from oceanpath.stages.analyze.settings import AnalyzeSettings
@@ -19,7 +22,9 @@ from oceanpath.stages.analyze.variants import VariantRows, read_variants
 from oceanpath.stats.multiplicity import holm
 from oceanpath.stats.paired import paired_difference
 from oceanpath.stats.patients import patient_rows
-from oceanpath.stats.resample import Bootstrap, draw_patients
+from oceanpath.stats.repeats import evaluate_by_repeat
+from oceanpath.stats.resample import Bootstrap, Resamples, draw_patients
+from oceanpath.tasks.evaluation import Floats
 
 FILE = "comparison.json"
 Block = dict[str, Any]
@@ -65,12 +70,12 @@ def compare_all(settings: AnalyzeSettings, rows: VariantRows) -> list[Block]:
     task, main = rows.task, rows.task.main_metric
     strata = task.resampling_strata(rows.targets)
     drawn = draw_patients(rows.patients, strata, resamples=settings.resamples, seed=settings.seed)
-    resampled = {name: task.compare(rows.targets, values, drawn) for name, values in rows.values.items()}
+    resampled = {name: _metrics(rows, values, drawn) for name, values in rows.values.items()}
     return [
         {
             "this": a,
             "other": b,
-            "n": len(rows.targets),
+            "n": resampled[a].n,
             "n_patients": drawn.counts.shape[1],
             f"{main}_this": resampled[a].values[main],
             f"{main}_other": resampled[b].values[main],
@@ -81,13 +86,25 @@ def compare_all(settings: AnalyzeSettings, rows: VariantRows) -> list[Block]:
     ]
 
 
+def _metrics(rows: VariantRows, values: Floats, drawn: Resamples) -> Bootstrap:
+    """The main metric of a variant; with several repeats, its mean."""
+
+    def evaluate(own: NDArray[np.intp], resamples: Resamples) -> Bootstrap:
+        return rows.task.compare(rows.targets[own], values[own], resamples)
+
+    return evaluate_by_repeat(rows.repeats, drawn, len(set(rows.slides)), evaluate)
+
+
 def _bootstrap(settings: AnalyzeSettings, main: str, a: Bootstrap, b: Bootstrap) -> Block:
     difference = paired_difference(a, b, (main, main), settings.confidence)
     return difference.record() | {"unit": "slides, patients resampled"}
 
 
 def _patient_tests(settings: AnalyzeSettings, rows: VariantRows, this: str, other: str) -> Block:
-    """Tests of the task on one row per patient, because slides of one patient are not independent."""
+    """Tests of the task on one row per patient, because slides of one patient are not independent.
+
+    With several repeats, a patient has the mean prediction of all models that did not see it.
+    """
     try:
         a, b = (patient_rows(rows.patients, rows.targets, rows.values[name]) for name in (this, other))
     except ExperimentError as error:

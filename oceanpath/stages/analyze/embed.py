@@ -23,7 +23,7 @@ COLUMNS = ["slide_id", "umap_1", "umap_2", "label", "role", "fold"]
 
 
 def map_slides(settings: AnalyzeSettings, train: Path, out: Path, selected: bool) -> str:
-    """Write umap.parquet and umap.png of fold 0's model; returns the reason if there are too few slides, else ""."""
+    """Write umap.parquet and umap.png of fold 0's model; returns "", or the reason if there are too few slides."""
     embeddings, ids = predictions.read_embeddings(train / f"fold_{FOLD}")
     if len(ids) < FEWEST:
         return f"{len(ids)} slides are too few for a map; at least {FEWEST} are needed"

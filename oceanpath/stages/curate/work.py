@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from oceanpath.artifacts.features.files import layout_of
-from oceanpath.artifacts.features.folder import find_features, passed_over
+from oceanpath.artifacts.features.folder import describe_unused, find_features
 from oceanpath.artifacts.features.trident_job import feature_set
 from oceanpath.artifacts.pretrain_manifest import STATS, ManifestRow, write_manifest
 from oceanpath.errors import ArtifactError, ExperimentError, shorten_lines
@@ -37,7 +37,7 @@ def run(settings: CurateSettings, inputs: Inputs, out: Path, progress: Progress)
     rows = [ManifestRow(file.slide_id, file.relative_path, file.cancer_type, file.patches) for file in kept]
     write_manifest(out, rows)
     (out / STATS).write_text(report(curated, settings), encoding="utf-8")
-    features, others = feature_set(files.values(), root), passed_over(root, files.values())
+    features, others = feature_set(files.values(), root), describe_unused(root, files.values())
     notes = [*([features.words()] if features else []), *([f"not read: {others}"] if others else [])]
     return _summary(curated, kept, settings, notes)
 

@@ -46,8 +46,10 @@ def draw_figures(
         out: Folder.
     """
     title = "Test slides (selected)" if rows.selected else "Test slides"
+    repeats = f", {rows.plan.n_repeats} repeats pooled" if rows.plan.n_repeats > 1 else ""
     counts = (
-        f"{len(rows.targets)} slides of {len(set(rows.patients))} patients, {100 * settings.confidence:g} % intervals"
+        f"{rows.frame['slide_id'].nunique()} slides of {len(set(rows.patients))} patients{repeats}, "
+        f"{100 * settings.confidence:g} % intervals"
     )
     lines = _curves(settings, rows, baselines, report)
     draw_roc(out / "roc.png", [roc for roc, _ in lines], title, counts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,20 @@ from oceanpath.stats.resample import Resamples, draw_patients
 from oceanpath.tasks.evaluation import Floats, Targets
 
 
+class _Table(NamedTuple):
+    """Rows of a level before patients are drawn."""
+
+    targets: Targets
+    values: Floats
+    folds: NDArray[np.int64]
+    repeats: NDArray[np.int64]
+    units: list[str]
+    patients: list[str]
+
+
 @dataclass(frozen=True)
 class LevelRows:
-    """One row per slide, or one row per patient."""
+    """One row per slide or per patient, in every repeat that tested it."""
 
     targets: Targets
     """[n]."""
@@ -25,40 +37,51 @@ class LevelRows:
     """[n, K]."""
     folds: NDArray[np.int64]
     """Fold that tested each row, [n]."""
+    repeats: NDArray[np.int64]
+    """Repeat of each row, [n]."""
+    units: list[str]
+    """Slide or patient of each row, [n]."""
     drawn: Resamples
     """Resamples of the patients of these rows."""
 
 
 def slide_level(settings: EvalSettings, rows: ReportedRows) -> LevelRows:
-    """One row per slide."""
-    return _level(settings, rows, (rows.targets, rows.values, rows.folds), rows.patients)
+    """One row per slide and repeat."""
+    slides = rows.frame["slide_id"].tolist()
+    return _level(settings, rows, _Table(rows.targets, rows.values, rows.folds, rows.repeats, slides, rows.patients))
 
 
 def patient_level(settings: EvalSettings, rows: ReportedRows) -> tuple[LevelRows | None, str]:
-    """One row per patient; or None and the reason, if slides of a patient have different labels."""
+    """One row per patient and repeat; or None and the reason, if slides of a patient have different labels."""
     try:
-        grouped = patient_rows(rows.patients, rows.targets, rows.values)
+        parts = [_patients(rows, np.flatnonzero(rows.repeats == number)) for number in np.unique(rows.repeats)]
     except ExperimentError as error:
         return None, error.render()
-    # All slides of a patient are tested by the same fold, so its fold is any of theirs.
-    fold = np.zeros(len(grouped.patients), np.int64)
-    fold[grouped.numbers] = rows.folds
-    return _level(settings, rows, (grouped.labels, grouped.probs, fold), grouped.patients), ""
+    targets, values, folds, repeats = (np.concatenate([part[k] for part in parts]) for k in range(4))
+    names = [name for part in parts for name in part.patients]
+    return _level(settings, rows, _Table(targets, values, folds, repeats, names, names)), ""
 
 
 def fold_level(settings: EvalSettings, rows: ReportedRows, number: int) -> LevelRows:
-    """The slides that one fold tested."""
-    own = rows.folds == number
-    patients = [name for name, kept in zip(rows.patients, own, strict=True) if kept]
-    return _level(settings, rows, (rows.targets[own], rows.values[own], rows.folds[own]), patients)
+    """The slides that the model of one fold tested."""
+    own = rows.members[rows.members["fold"] == number]
+    targets, values = rows.task.targets(own["label"].tolist()), rows.task.values(own)
+    fold = np.full(len(own), number, np.int64)
+    slides, patients = (own[name].astype(str).tolist() for name in ("slide_id", "patient_id"))
+    return _level(settings, rows, _Table(targets, values, fold, np.zeros_like(fold), slides, patients))
 
 
-def _level(
-    settings: EvalSettings,
-    rows: ReportedRows,
-    level: tuple[Targets, Floats, NDArray[np.int64]],
-    patients: list[str],
-) -> LevelRows:
-    strata = rows.task.resampling_strata(level[0])
-    drawn = draw_patients(patients, strata, resamples=settings.resamples, seed=settings.seed)
-    return LevelRows(*level, drawn)
+def _patients(rows: ReportedRows, own: NDArray[np.intp]) -> _Table:
+    """One row per patient of one repeat. Raises: ExperimentError: slides of a patient have different labels."""
+    grouped = patient_rows([rows.patients[i] for i in own], rows.targets[own], rows.values[own])
+    # All slides of a patient are tested by the same fold, so its fold is any of theirs.
+    fold = np.zeros(len(grouped.patients), np.int64)
+    fold[grouped.numbers] = rows.folds[own]
+    repeat = np.full_like(fold, rows.repeats[own[0]])
+    return _Table(grouped.labels, grouped.probs, fold, repeat, grouped.patients, grouped.patients)
+
+
+def _level(settings: EvalSettings, rows: ReportedRows, table: _Table) -> LevelRows:
+    strata = rows.task.resampling_strata(table.targets)
+    drawn = draw_patients(table.patients, strata, resamples=settings.resamples, seed=settings.seed)
+    return LevelRows(*table[:5], drawn)

@@ -29,14 +29,32 @@ def notes(
     texts = []
     if rows.selected:
         texts.append("selected: the reported rows were also used for selection, so every number is optimistic")
+    if seen := rows.results.get("seen_in_pretraining"):
+        texts.append(f"seen_in_pretraining: {seen} tested patients were used for pretraining, so no number is unbiased")
     if conflict:
         texts.append(f"conflicting_patient_labels: {conflict}")
+    texts += _repeats(rows)
     value = model.values[rows.task.main_metric]
     below = [(name, difference) for name, difference in versus.items() if difference.verdict != "better"]
     texts += [_below(rows.task, name, value, difference) for name, difference in below]
     if folds is not None and folds.verdict in ("better", "worse"):
         texts.append(_scales(rows.task, model, folds))
     return texts + rows.task.notes(rows.targets)
+
+
+def _repeats(rows: ReportedRows) -> list[str]:
+    """How the predictions of several models per slide are combined."""
+    texts, plan = [], rows.plan
+    if plan.has_ensembles:
+        sizes = sorted({len(plan.members(number)) for number in plan.ensembles})
+        count = " or ".join(map(str, sizes))
+        texts.append(f"ensembles: each test slide has the mean prediction of {count} models, and their mean threshold")
+    if plan.n_repeats > 1:
+        texts.append(
+            f"repeats: metrics are means over {plan.n_repeats} repeats of the test; patients are resampled jointly in "
+            "all repeats; decisions at thresholds are counted over all repeats together"
+        )
+    return texts
 
 
 def _below(task: Task, name: str, value: float | None, difference: PairedDifference) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from oceanpath.stages.eval.levels import LevelRows, fold_level, patient_level, slide_level
 from oceanpath.stages.eval.notes import notes
+from oceanpath.stages.eval.repeats import ensemble_report, evaluate_repeats
 from oceanpath.stages.eval.rows import ReportedRows
 from oceanpath.stages.eval.settings import EvalSettings
 from oceanpath.stats.estimate import Estimate
@@ -39,6 +40,8 @@ def build_report(settings: EvalSettings, rows: ReportedRows, baselines: Mapping[
         **rows.task.record(),
         "scheme": rows.results["scheme"],
         "selected": rows.selected,
+        "repeats": rows.plan.n_repeats,
+        "ensemble": ensemble_report(settings, rows),
         "level": {"slide": slide, "patient": patient},
         "operating_point": operating_point(settings, rows, slides, patients, conflict),
         "floor": {name: _records(baseline.estimates(settings.confidence)) for name, baseline in evaluated.items()},
@@ -53,7 +56,7 @@ def operating_point(
     settings: EvalSettings, rows: ReportedRows, slides: LevelRows, patients: LevelRows | None, conflict: str
 ) -> dict[str, Any] | None:
     """Decisions by the rule of the folds; None if the task has none."""
-    rule = rows.task.decision_rule(rows.results["per_fold"])
+    rule = rows.task.decision_rule(rows.fold_facts)
     if rule is None:
         return None
 
@@ -68,7 +71,7 @@ def operating_point(
 
 def _evaluate(rows: ReportedRows, level: LevelRows, values: Floats | None = None) -> Bootstrap:
     """Metrics of the model at a level, or of other values for the same rows."""
-    return rows.task.evaluate(level.targets, level.values if values is None else values, level.drawn, level.folds)
+    return evaluate_repeats(rows.task, level, level.values if values is None else values)
 
 
 def _difference(settings: EvalSettings, rows: ReportedRows, model: Bootstrap, other: Bootstrap) -> PairedDifference:

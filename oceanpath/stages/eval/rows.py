@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from oceanpath.artifacts import folds, predictions
 from oceanpath.artifacts.cohort.ids import describe_missing
+from oceanpath.artifacts.tested_slides import FoldPlan, average_ensembles, read_plan
 from oceanpath.errors import StageError
 from oceanpath.tasks.base import Task
 from oceanpath.tasks.evaluation import Floats, Targets
@@ -20,7 +21,7 @@ from oceanpath.tasks.registry import read_task
 
 @dataclass(frozen=True)
 class ReportedRows:
-    """The pooled test rows: one row per slide, in the order of the file (fold, then slide_id)."""
+    """The pooled test rows: one row per slide and repeat, sorted by fold, then slide_id."""
 
     frame: pd.DataFrame
     """Columns as in `oceanpath.artifacts.predictions`."""
@@ -31,6 +32,29 @@ class ReportedRows:
     """[n, K], the columns of the task."""
     results: dict[str, Any]
     """cv_results.json."""
+    members: pd.DataFrame
+    """One row per slide and fold: the rows of every model before ensembles are averaged."""
+
+    @property
+    def plan(self) -> FoldPlan:
+        """The repeat and the ensemble of every fold."""
+        return read_plan(self.results)
+
+    @property
+    def repeats(self) -> NDArray[np.int64]:
+        """Repeat of each row, [n]."""
+        return np.asarray(self.plan.repeats, np.int64)[self.folds]
+
+    @property
+    def fold_facts(self) -> list[dict[str, Any]]:
+        """The facts of every fold; those that decide are the means over the ensemble of the fold."""
+        facts = [dict(entry) for entry in self.results["per_fold"]]
+        for number, ensemble in enumerate(self.plan.ensembles):
+            members = [self.results["per_fold"][fold] for fold in self.plan.members(ensemble)]
+            for key in self.task.fold_facts:
+                known = [entry[key] for entry in members if entry.get(key) is not None]
+                facts[number][key] = float(np.mean(known)) if len(known) == len(members) else None
+        return facts
 
     @property
     def patients(self) -> list[str]:
@@ -59,14 +83,17 @@ def read_rows(train: Path, split: Path) -> ReportedRows:
     task = read_task(results, train)
     frame = predictions.read_oof(train, task)
     refuse_other_roles(frame, where=train)
-    check_duplicates(frame, where=train)
+    check_duplicates(frame, "fold", where=train)
+    rows = average_ensembles(frame, read_plan(results), task.columns)
+    reported = ReportedRows(rows, task, task.targets(rows["label"].tolist()), task.values(rows), results, frame)
+    check_duplicates(rows.assign(repeat=reported.repeats), "repeat", where=train)
     for number in range(results["folds"]):
         test = frame[frame["fold"] == number]
         val = predictions.read_predictions(train / f"fold_{number}/preds_val.parquet", task)
         if not results["selected"]:
             check_selection_leakage(test, val, where=f"fold {number}")
         match_fold(test, folds.read_fold(split, number), where=f"fold {number}")
-    return ReportedRows(frame, task, task.targets(frame["label"].tolist()), task.values(frame), results)
+    return reported
 
 
 def refuse_other_roles(frame: pd.DataFrame, where: object) -> None:
@@ -77,11 +104,12 @@ def refuse_other_roles(frame: pd.DataFrame, where: object) -> None:
         raise StageError("only test rows can be reported", where=where, expected="role test", got=", ".join(others))
 
 
-def check_duplicates(frame: pd.DataFrame, where: object) -> None:
-    """Raise StageError if a slide is tested twice, because it would be counted twice."""
-    twice = sorted(frame.loc[frame["slide_id"].duplicated(), "slide_id"])
+def check_duplicates(frame: pd.DataFrame, within: str, where: object) -> None:
+    """Raise StageError if a slide is tested twice within a fold or a repeat, because it would be counted twice."""
+    twice = sorted(frame.loc[frame.duplicated(["slide_id", within]), "slide_id"])
     if twice:
-        raise StageError("slides are tested more than once", where=where, got=f"{len(twice)}, first {twice[0]}")
+        what = f"slides are tested more than once within a {within}"
+        raise StageError(what, where=where, got=f"{len(twice)}, first {twice[0]}")
 
 
 def check_selection_leakage(test: pd.DataFrame, val: pd.DataFrame, where: object) -> None:

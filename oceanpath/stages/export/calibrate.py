@@ -22,19 +22,19 @@ SCALED = "The logits of each member are divided by its temperature before the so
 REPORTED = "The evaluation uses the probabilities of one member per slide, before temperature scaling."
 
 
-def calibrate_members(train: Path, results: dict[str, Any], *, wanted: bool) -> list[MemberFacts]:
+def calibrate_members(train: Path, results: dict[str, Any], *, fit_temperatures: bool) -> list[MemberFacts]:
     """One entry per fold, in fold order.
 
     Args:
         train: The published folder of the train stage.
         results: Its cv_results.json.
-        wanted: Whether temperatures are fitted.
+        fit_temperatures: Whether temperatures are fitted.
     """
     task = Classification.from_record(results, train)
     members = []
     for entry in results["per_fold"]:
         number = int(entry["fold"])
-        temperature, reason, rows = _temperature(train / f"fold_{number}", task, wanted=wanted)
+        temperature, reason, rows = _temperature(train / f"fold_{number}", task, is_fitted=fit_temperatures)
         raw = entry.get("threshold") if len(task.classes) == 2 else None
         members.append(
             MemberFacts(
@@ -65,7 +65,7 @@ def ensemble_threshold(members: Sequence[MemberFacts], task: Task) -> ThresholdF
     if not thresholds:
         reason = "no member has validation rows of both classes"
         return ThresholdFacts(value=None, positive=classes[-1], reason=reason)
-    reason = f"mean of {len(thresholds)} of {len(members)} members, each selected on inner validation rows (Youden)"
+    reason = f"mean of {len(thresholds)} of {len(members)} members, each determined on inner validation rows (Youden)"
     reason += "; not evaluated for the ensemble" if len(members) > 1 else ""
     return ThresholdFacts(value=round(float(np.mean(thresholds)), 9), positive=classes[-1], reason=reason)
 
@@ -77,10 +77,10 @@ def move_threshold(raw: float, temperature: float) -> float:
     return 1.0 / (1.0 + math.exp(-math.log(raw / (1.0 - raw)) / temperature))
 
 
-def _temperature(folder: Path, task: Classification, *, wanted: bool) -> tuple[float, str, int]:
+def _temperature(folder: Path, task: Classification, *, is_fitted: bool) -> tuple[float, str, int]:
     frame = read_predictions(folder / "preds_val.parquet", task)
     labels = task.targets(frame["label"].tolist())
-    if not wanted:
+    if not is_fitted:
         return 1.0, "disabled (export.calibrate)", len(frame)
     if len(frame) < FEWEST_ROWS:
         return 1.0, f"{len(frame)} validation slides; {FEWEST_ROWS} are needed", len(frame)

@@ -64,7 +64,7 @@ def _what(facts: BundleFacts) -> str:
     per_class = ", ".join(f"{count} {name}" for name, count in cohort.slides_per_class.items())
     rows = [
         ("Task", f"slide-level classification, {len(facts.classes)} classes: {', '.join(facts.classes)}"),
-        ("Model", f"mean of {len(facts.members)} members ({facts.model['name']})"),
+        ("Model", f"{_ensemble(len(facts.members))} ({facts.model['name']})"),
         (
             "Input",
             f"features of one slide, [N, {contract.feature_dim}], one row per patch, rounded to {contract.dtype}",
@@ -120,7 +120,7 @@ def _parity(facts: BundleFacts) -> str:
     worst = max(stored.differences.values())
     text = (
         f"{stored.rows} of the {stored.total} evaluated test predictions were computed again with every exported file, "
-        f"each by the member that was not trained on its patient; the largest difference between probabilities is "
+        f"each by the member of its test fold; the largest difference between probabilities is "
         f"{worst:.1e} (allowed: {facts.parity.tolerance:g}). {_other_device(facts)}"
         f"Every file was also compared with the PyTorch model at {_list(sizes)} patches and {_list(bags)} bags; the "
         f"largest difference of any output is {facts.parity.worst:.1e}. `bundle.json` contains each comparison and the "
@@ -137,6 +137,10 @@ def _other_device(facts: BundleFacts) -> str:
         f"{stored.elsewhere} of them were originally computed on another device, with differences of up to "
         f"{stored.elsewhere_difference:.1e} from this CPU; for these the files were compared with PyTorch on the CPU. "
     )
+
+
+def _ensemble(members: int) -> str:
+    return "single model" if members == 1 else f"mean of {members} members"
 
 
 def _cap(contract: Contract) -> str:

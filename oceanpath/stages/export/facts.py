@@ -20,11 +20,13 @@ from oceanpath.tasks.base import Task
 from oceanpath.tasks.registry import read_task
 
 OF_MEMBERS = (
-    "The ensemble itself was not evaluated, because every patient of the cohort is in the training data of some of its "
-    "members. The metrics are those of single members: every slide was predicted once, by the member that was not "
-    "trained on its patient."
+    "The ensemble itself was not evaluated, because every patient of the cohort is in the training or validation data "
+    "of some members. The metrics are those of single members: every slide was predicted once, by the member whose "
+    "training and validation data exclude its patient."
 )
-OF_THE_MODEL = "The metrics are those of the model in this bundle, on patients that were not in its training data."
+OF_THE_MODEL = (
+    "The metrics are those of the model in this bundle, on patients outside its training and validation data."
+)
 
 
 def describe_cohort(train: Path, folds: int, store: Store, task: Task) -> CohortFacts:

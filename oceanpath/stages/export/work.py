@@ -37,7 +37,7 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
     """
     progress.start(4, "steps")
     results, store = read_cv_results(inputs["train"]), Store(inputs["mmap"], check=inputs.verify)
-    members = calibrate_members(inputs["train"], results, wanted=settings.calibrate)
+    members = calibrate_members(inputs["train"], results, fit_temperatures=settings.calibrate)
     task = read_task(results, inputs["train"])
     classifiers = load_members(inputs["train"], results["folds"], store.dim, task)
     ensemble = Ensemble(classifiers, [member.temperature for member in members])
@@ -86,7 +86,7 @@ def _export(ensemble: Ensemble, dim: int, settings: ExportSettings, out: Path, *
 def _compare(
     ensemble: Ensemble, files: Mapping[Format, bytes], stored: EvaluatedPredictions, settings: ExportSettings
 ) -> Parity:
-    """Both checks of the files: against eager torch at several sizes, and against the evaluated predictions."""
+    """Compare the files with eager torch at several sizes, and with the evaluated predictions."""
     runners = {form: runner_of(form, content) for form, content in files.items()}
     evaluated = replay(stored, runners, settings)
     cases = measure(ensemble, runners, stored.store.dim, settings, coords=stored.coords)

@@ -22,7 +22,7 @@ class SlideRequest(NamedTuple):
 
     settings: ExtractSettings
     slide_id: str
-    """Not always the name of the file: a DICOM slide is named after its folder."""
+    """May differ from the name of the file: a DICOM slide is named after its folder."""
     path: Path
 
 

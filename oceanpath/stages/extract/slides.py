@@ -64,7 +64,7 @@ def slides_of(settings: ExtractSettings, inputs: Inputs) -> Slides:
         got = describe_missing(unknown, grouped)
         do = "Correct or remove these ids."
         raise ExperimentError("excluded slides do not exist", where="extract.exclude", got=got, do=do)
-    other_files = listing.passed_over(_used(root, listing, paths))
+    other_files = listing.describe_unused(_used(root, listing, paths))
     if not selected:
         raise ExperimentError(
             "the folder contains no slides", where=root, expected=" ".join(SLIDE_SUFFIXES), got=other_files

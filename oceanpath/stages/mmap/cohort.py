@@ -10,10 +10,10 @@ from oceanpath.artifacts.features.files import FeatureFile, scan_features, stamp
 from oceanpath.artifacts.gather import sealed_digests
 from oceanpath.artifacts.store.source_files import Stamp
 from oceanpath.errors import ArtifactError, shorten_lines, shorten_list
-from oceanpath.folders import GONE
+from oceanpath.folders import MISSING
 from oceanpath.pipeline.stage import Inputs
 from oceanpath.stages.mmap.feature_folder import FeatureFolder
-from oceanpath.stages.mmap.limit import wanted_slides
+from oceanpath.stages.mmap.limit import selected_slides
 from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.mmap.threads import short_calls
 from oceanpath.stages.tables import features_to_read
@@ -28,12 +28,12 @@ def find_cohort(settings: MmapSettings, inputs: Inputs) -> FeatureFolder:
 
     Raises: ExperimentError: neither or both exist.
     """
-    extracted, wanted = inputs.get("extract"), wanted_slides(settings, inputs)
+    extracted, selected = inputs.get("extract"), selected_slides(settings, inputs)
     root = features_to_read(extracted, settings.features)
     if extracted is not None:
-        return FeatureFolder(root, True, sealed_digests(root), wanted)
+        return FeatureFolder(root, True, sealed_digests(root), selected)
     digests, versions = inputs.files.get("features", {}), inputs.versions.get("features", {})
-    return FeatureFolder(root, False, digests, wanted, versions)
+    return FeatureFolder(root, False, digests, selected, versions)
 
 
 def scan(paths: Iterable[Path], workers: int, features_key: str = "") -> tuple[list[FeatureFile], Unusable]:
@@ -61,7 +61,7 @@ def reject_changed(folder: FeatureFolder, files: Iterable[FeatureFile], unusable
     if changed:
         got = shorten_list(changed, SHOWN)
         do = "Run again when no other program modifies them."
-        what = f"{len(changed)} of {len(stamps)} feature files changed while the stage was running"
+        what = f"{len(changed)} of {len(stamps)} feature files changed during this run"
         raise ArtifactError(what, where=folder.root, got=got, do=do)
 
 
@@ -69,7 +69,7 @@ def _stamp(path: Path) -> Stamp:
     try:
         return stamp_of(path)
     except ArtifactError:
-        return GONE
+        return MISSING
 
 
 def wrong_dimensions(files: list[FeatureFile], usual: int) -> Unusable:

@@ -23,7 +23,7 @@ class FeatureFolder:
     """Whether a stage of this workspace published it; otherwise it is outside the workspace."""
     digests: Mapping[str, str] = field(default_factory=dict)
     """Relative name → xxh3-128 of the file's bytes, if known."""
-    wanted: frozenset[str] | None = None
+    selected: frozenset[str] | None = None
     """The selected slides; None for all."""
     versions: Mapping[str, Stamp] = field(default_factory=dict)
     """Relative name → stamp of the file with this digest, if known."""
@@ -32,9 +32,9 @@ class FeatureFolder:
         """The relative name of a file below the folder; faster than `Path.relative_to`."""
         return str(path).removeprefix(os.path.join(self.root, ""))  # noqa: PTH118  # with a trailing separator, which a Path drops
 
-    def wants(self, slide: str) -> bool:
+    def is_selected(self, slide: str) -> bool:
         """Whether a slide is selected."""
-        return self.wanted is None or slide in self.wanted
+        return self.selected is None or slide in self.selected
 
     def find(self, known: Mapping[str, str]) -> dict[str, Path]:
         """Slide id → file, sorted by id, selected or not, except the files in `known` (relative name → slide id).

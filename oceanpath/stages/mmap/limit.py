@@ -30,12 +30,12 @@ class Limit(NamedTuple):
 
         Raises: ExperimentError: a selected slide has no file, unless that is `allowed`, or none has one.
         """
-        if folder.wanted is None:
+        if folder.selected is None:
             return cls(dict(files), [])
-        paths = {name: path for name, path in files.items() if folder.wants(name)}
+        paths = {name: path for name, path in files.items() if folder.is_selected(name)}
         known, others = set(known), sorted(files.keys() - paths.keys())
-        missing = folder.wanted - paths.keys() - known
-        if missing and (not allowed or len(missing) == len(folder.wanted)):
+        missing = folder.selected - paths.keys() - known
+        if missing and (not allowed or len(missing) == len(folder.selected)):
             described = describe_missing(missing, files, SHOWN)
             do = "Correct the table or mmap.manifest, or set data.allow_missing = true to continue without them."
             what = f"{len(missing)} slides of the manifest have no feature file"
@@ -46,7 +46,7 @@ class Limit(NamedTuple):
         return cls(paths, lines)
 
 
-def wanted_slides(settings: MmapSettings, inputs: Inputs) -> frozenset[str] | None:
+def selected_slides(settings: MmapSettings, inputs: Inputs) -> frozenset[str] | None:
     """The ids in the table `mmap.manifest`, or in the manifest of `curate`; None for all slides.
 
     Raises: ExperimentError: both exist, or the table is missing, unreadable, without slide ids or with duplicates.

@@ -23,25 +23,25 @@ def preflight(settings: MmapSettings, sources: ParentSources) -> Preview:
     if folder is None or not folder.is_dir():
         return Preview()
     from oceanpath.artifacts.features.folder import find_features  # loads numpy
-    from oceanpath.stages.mmap.limit import wanted_slides
+    from oceanpath.stages.mmap.limit import selected_slides
 
-    problems, files, wanted = list[OceanPathError](), dict[str, Path](), None
+    problems, files, selected = list[OceanPathError](), dict[str, Path](), None
     with collected(problems):
         files = find_features(folder)
     with collected(problems):
-        wanted = wanted_slides(settings, Inputs()) if settings.manifest and settings.manifest.exists() else None
+        selected = selected_slides(settings, Inputs()) if settings.manifest and settings.manifest.exists() else None
     problems += _broken(settings, folder, files)
     left_out = LeftOut()
     if "extract" in sources.parents:
         sources.check("extract", [NAME])
         left_out = read_left_out(folder)
-    slides = frozenset(files) if wanted is None else wanted & files.keys()
+    slides = frozenset(files) if selected is None else selected & files.keys()
     known = None if "curate" in sources.names or problems else Expected(slides, left_out.without(slides))
     return Preview(tuple(problems), expected=known, bytes=_size(settings, [files[name] for name in slides]))
 
 
 def _broken(settings: MmapSettings, folder: Path, files: dict[str, Path]) -> list[OceanPathError]:
-    """Errors about feature files are links without a target."""
+    """Errors about feature files that are links without a target."""
     broken = [path.relative_to(folder).as_posix() for path in files.values() if not path.exists()]
     if not broken or settings.allow_missing:
         return []

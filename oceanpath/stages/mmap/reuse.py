@@ -77,7 +77,9 @@ def _reuse(settings: MmapSettings, cohort: FeatureFolder, folder: Path) -> Reuse
             return None
         columns = (index.slide_ids.tolist(), sources.names.tolist(), sources.digests.tolist())
         same = [
-            bool(digest) and cohort.digests.get(os.fsdecode(name)) == digest.decode() and cohort.wants(slide.decode())
+            bool(digest)
+            and cohort.digests.get(os.fsdecode(name)) == digest.decode()
+            and cohort.is_selected(slide.decode())
             for slide, name, digest in zip(*columns, strict=True)
         ]
         rows, chunks = _worthwhile(folder, index, np.flatnonzero(same), int(settings.chunk_gb * 2**30))

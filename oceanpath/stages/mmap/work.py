@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from oceanpath.artifacts.cohort.ids import slide_id
-from oceanpath.artifacts.features.folder import passed_over
+from oceanpath.artifacts.features.folder import describe_unused
 from oceanpath.artifacts.features.trident_job import feature_set
 from oceanpath.artifacts.left_out import LeftOut, read_left_out, without_coords_text, write_left_out
 from oceanpath.artifacts.store.blank_slides import write_blank
@@ -88,7 +88,7 @@ def _other_files(folder: FeatureFolder, names: list[str], unusable: Unusable) ->
     """A line about other files in a folder of features outside the workspace."""
     if folder.published:
         return []
-    others = passed_over(folder.root, [*(folder.root / name for name in names), *(path for path, _ in unusable)])
+    others = describe_unused(folder.root, [*(folder.root / name for name in names), *(path for path, _ in unusable)])
     return [f"not read in {folder.root.name}: {others}"] if others else []
 
 

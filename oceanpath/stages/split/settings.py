@@ -30,6 +30,12 @@ class SplitSettings(SlideList):
     """Labelled patients per class of few_shot, for training and inner validation together."""
     smallest_site: int = added(1, ge=1)
     """Sites with fewer patients are tested together, as one fold of leave_one_site_out."""
+    file: Path | None = outside()
+    """Split file of custom: a table with fold and role, a folder of CLAM, a table of Patho-Bench or a plan of nnMIL."""
+    test: str = added("")
+    """Filter of custom for the test slides, such as ``site == 'A'``; all slides of their patients are tested."""
+    val: str = added("")
+    """Filter of custom for the inner validation slides; default: drawn from the slides that are not tested."""
     stratify: tuple[str, ...] = added(())
     """Columns of the label table that folds are balanced by, jointly with the label."""
     balance: tuple[str, ...] = added(())
@@ -52,6 +58,16 @@ class SplitSettings(SlideList):
     site_rule: Literal["", "tcga_barcode"] = shared("data.site_rule", "", is_added=True)
     distinct_ids: bool = shared("data.distinct_ids", False)
     seed: int = shared("seed", 42)
+
+    @model_validator(mode="after")
+    def _has_custom_folds(self) -> Self:
+        if self.scheme != "custom" and (self.file or self.test or self.val):
+            raise ValueError('file, test and val belong to scheme = "custom"')
+        if self.scheme == "custom" and (self.file is None) == (not self.test):
+            raise ValueError("the scheme custom needs either a file or a filter test")
+        if self.val and not self.test:
+            raise ValueError("val needs test: a split file states its own validation set")
+        return self
 
     @model_validator(mode="after")
     def _merges_known_classes(self) -> Self:
@@ -86,7 +102,11 @@ class SplitSettings(SlideList):
 
     def table_columns(self) -> tuple[str, ...]:
         """Further columns of the label table that are read, each once."""
-        return tuple(dict.fromkeys(filter(None, (self.site, *self.stratify, *self.balance))))
+        from oceanpath.stages.split.filters import RowFilter  # few experiments have filters
+
+        filters = [RowFilter(text, key) for key, text in (("test", self.test), ("val", self.val)) if text]
+        in_filters = [name for each in filters for name in each.columns]
+        return tuple(dict.fromkeys(filter(None, (self.site, *self.stratify, *self.balance, *in_filters))))
 
     def question(self) -> "TableQuery":
         """How the label table is read."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ import torch
 
 from oceanpath.artifacts import folds, predictions
 from oceanpath.artifacts.json_files import write_json
+from oceanpath.artifacts.pretrained import read_facts
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.dataset import BagDataset
 from oceanpath.bags.placement import place
@@ -27,6 +28,7 @@ from oceanpath.fit.threads import torch_threads
 from oceanpath.fit.trainer import FitModule, fit_model
 from oceanpath.models.classifier import WSIClassifier
 from oceanpath.pipeline.stage import Inputs, Progress
+from oceanpath.stages.train.pretrained import find_weights, load_weights, seen_patients
 from oceanpath.stages.train.settings import TrainSettings
 from oceanpath.tasks.base import Task
 from oceanpath.tasks.evaluation import Floats, Targets
@@ -77,29 +79,51 @@ def fit_fold(settings: TrainSettings, inputs: Inputs, number: int, out: Path, pr
     rows = read_rows(folds.read_fold(inputs["split"], number), store, task, where=f"fold {number}")
     with torch_threads(settings.threads):
         progress.start(settings.epochs, "epochs")
-        stopping = _fit(settings, store, rows, task, derive(settings.seed, "fold", number), device, progress.advance)
+        start = _pretrained(settings, inputs, number, progress)
+        seed = derive(settings.seed, "fold", number)
+        stopping = _fit(settings, store, rows, task, Start(seed, device, progress.advance, start))
         outputs = {role: predict(stopping.module.model, store, part.numbers, device) for role, part in rows.items()}
-    return _write(out, number, stopping, rows, outputs)
+    facts = _write(out, number, stopping, rows, outputs)
+    if start is not None:
+        test = folds.read_fold(inputs["split"], number)
+        facts["seen_in_pretraining"] = len(seen_patients(settings, start, test, f"fold {number}"))
+        write_json(out / "fold.json", facts)
+    return facts
 
 
-def _fit(
-    settings: TrainSettings,
-    store: Store,
-    rows: Mapping[str, Rows],
-    task: Task,
-    seed: int,
-    device: torch.device,
-    epoch_done: Callable[[], None],
-) -> EarlyStopping:
+class Start(NamedTuple):
+    """Where a fit starts and computes."""
+
+    seed: int
+    device: torch.device
+    epoch_done: Callable[[], None]
+    weights: Path | None
+    """Pretrained weights of the aggregator."""
+
+
+def _pretrained(settings: TrainSettings, inputs: Inputs, number: int, progress: Progress) -> Path | None:
+    path = find_weights(settings, inputs, number)
+    if path is not None:
+        facts = read_facts(path)
+        progress.note(f"fold {number}: the aggregator starts from {facts.method['name']}, step {facts.step}")
+    return path
+
+
+def _fit(settings: TrainSettings, store: Store, rows: Mapping[str, Rows], task: Task, start: Start) -> EarlyStopping:
     """A finished fit, whose module has the weights that the val rows selected."""
-    train, val = rows["train"], rows["val"]
+    train, val, seed = rows["train"], rows["val"], start.seed
     objective = objective_class(task).for_training(task, settings, train.targets)
     seed_torch(seed, "weights")
     model = WSIClassifier(settings.model, store.dim, objective.outputs)
-    module = FitModule(model, objective, settings, seed)
-    stopping = EarlyStopping(module, store, val, settings.monitor, BestWeights(settings.patience), epoch_done)
+    if start.weights is not None:
+        load_weights(model.aggregator, start.weights)
+    if settings.freeze_aggregator is True:
+        model.aggregator.freeze()
+    frozen_epochs = 0 if model.aggregator.frozen else int(settings.freeze_aggregator)
+    module = FitModule(model, objective, settings, seed, frozen_epochs)
+    stopping = EarlyStopping(module, store, val, settings.monitor, BestWeights(settings.patience), start.epoch_done)
     dataset = BagDataset(store, train.numbers, train.targets.tolist(), settings.max_patches, derive(seed, "rows"))
-    fit_model(module, dataset, objective.sampling_strata(settings, train.targets), device, stopping)
+    fit_model(module, dataset, objective.sampling_strata(settings, train.targets), start.device, stopping)
     if not stopping.best.state:
         raise StageError("no epoch had a finite validation score", got=stopping.history, do="Lower train.lr.")
     model.load_state_dict(stopping.best.state)
@@ -117,7 +141,7 @@ def read_rows(frame: pd.DataFrame, store: Store, task: Task, where: str) -> dict
     for role in folds.ROLES:
         table = frame[frame["role"] == role].reset_index(drop=True)
         if table.empty:
-            raise StageError(f"the fold has no {role} rows", where=where, do="Use fewer folds or more patients.")
+            raise StageError(f"no {role} rows", where=where, do="Use fewer folds or more patients.")
         numbers = [store.number(name) for name in table["slide_id"]]
         by_role[role] = Rows(table, numbers, task.targets(table["label"].tolist()))
     task.validate_training(by_role["train"].targets, where)

@@ -1,6 +1,7 @@
 """The `[train]` table."""
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SerializeAsAny
 
@@ -8,7 +9,9 @@ from oceanpath.fit.objectives.settings import ObjectiveSettings
 from oceanpath.fit.settings import FitSettings
 from oceanpath.models.registry import parse_model
 from oceanpath.models.settings import ABMILSettings, ModelSettings
-from oceanpath.settings import shared
+from oceanpath.settings import added, outside, shared
+
+Allowed = Literal["encoder", "model", "seen_patients"]
 
 
 def _model(value: Any) -> Any:
@@ -20,6 +23,15 @@ class TrainSettings(ObjectiveSettings, FitSettings):
 
     patience: int = Field(8, ge=1)
     """Number of epochs without a better validation score after which training stops."""
+    aggregator_weights: Path | None = outside(published="pretrain/aggregator.safetensors")
+    """Pretrained weights from which the aggregator starts: a file aggregator.safetensors, an experiment of this
+    workspace with `[pretrain]`, or the fingerprint of its result. Default: those of `[pretrain]` in this experiment;
+    without it, random weights."""
+    weights_allow: tuple[Allowed, ...] = added(())
+    """Differences to the pretraining that are accepted: `encoder`; `model`, for settings without weights, such as
+    dropout or input_norm; `seen_patients`, for tested patients that were used for pretraining. Default: an error."""
+    freeze_aggregator: bool | Annotated[int, Field(ge=1)] = added(False)
+    """Whether the aggregator is not trained at all (true), or the number of first epochs in which it is not."""
     model: Annotated[SerializeAsAny[ModelSettings], BeforeValidator(_model)] = shared("model", ABMILSettings())
     seed: int = shared("seed", 42, ge=0)
     device: str = shared("runtime.device", "auto", is_runtime=True)

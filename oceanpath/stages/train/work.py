@@ -12,6 +12,8 @@ import xxhash
 
 from oceanpath.artifacts import folds, predictions
 from oceanpath.artifacts.gather import link_tree
+from oceanpath.artifacts.tested_slides import is_plain, read_plan
+from oceanpath.file_digests import xxh3_of_file
 from oceanpath.pipeline.stage import Inputs, Part, Progress, Summary
 from oceanpath.stages.train.settings import TrainSettings
 from oceanpath.tasks.base import Task
@@ -22,6 +24,7 @@ def parts(settings: TrainSettings, inputs: Inputs) -> list[Part]:
     """One part per fold; it depends on the settings, the store, its own rows and the task, but not on other folds."""
     splits = folds.read_splits(inputs["split"])
     task = read_task(splits, inputs["split"])
+    _check_start(settings, inputs, splits["folds"])
     return [_part(settings, inputs, task, number) for number in range(splits["folds"])]
 
 
@@ -61,6 +64,10 @@ def run(settings: TrainSettings, inputs: Inputs, out: Path, progress: Progress) 
         "scheme": splits["scheme"],
         "selected": False,  # no test row was used for selection: fit_fold rejects folds without val rows
     }
+    if not is_plain(read_plan(splits)):
+        results["plan"] = splits["plan"]
+    if seen := sum(fold.get("seen_in_pretraining", 0) for fold in per_fold):
+        results["seen_in_pretraining"] = seen
     predictions.write_cv_results(results, out)
     return _summary(per_fold, sum(map(len, tests)))
 
@@ -68,6 +75,34 @@ def run(settings: TrainSettings, inputs: Inputs, out: Path, progress: Progress) 
 def check(path: Path) -> None:
     """Read every published file. Raises: ArtifactError: as `predictions.check`."""
     predictions.check(path, read_task(predictions.read_cv_results(path), path))
+
+
+def _check_start(settings: TrainSettings, inputs: Inputs, count: int) -> None:
+    """Check the pretrained weights of every fold, if there are any, before the first fold is trained.
+
+    Raises: ExperimentError, GateError, ArtifactError: as `check_weights` and `seen_patients` do.
+    """
+    if settings.aggregator_weights is None and inputs.get("pretrain") is None:
+        return
+    from oceanpath.artifacts.store.reader import Store
+    from oceanpath.stages.train.pretrained import check_weights, find_weights, seen_patients  # loads PyTorch
+
+    store = Store(inputs["mmap"], check=False)
+    for number in range(count):
+        path = find_weights(settings, inputs, number)
+        assert path is not None, "there is a source of weights"
+        check_weights(settings, path, store)
+        seen_patients(settings, path, folds.read_fold(inputs["split"], number), f"fold {number}")
+
+
+def _start_digest(settings: TrainSettings, inputs: Inputs, number: int) -> dict[str, str]:
+    """The digest of the weights from which a fold starts, for its identity; empty for random ones."""
+    if settings.aggregator_weights is None and inputs.get("pretrain") is None:
+        return {}
+    from oceanpath.stages.train.pretrained import find_weights
+
+    path = find_weights(settings, inputs, number)
+    return {} if path is None else {"aggregator_weights": xxh3_of_file(path)}
 
 
 def _part(settings: TrainSettings, inputs: Inputs, task: Task, number: int) -> Part:
@@ -78,6 +113,7 @@ def _part(settings: TrainSettings, inputs: Inputs, task: Task, number: int) -> P
         "rows": xxhash.xxh3_128_hexdigest(rows),
         **task.record(),
         "fold": number,
+        **_start_digest(settings, inputs, number),
     }
     return Part(f"fold_{number}", identity, {"fold": number})
 

@@ -71,7 +71,7 @@ def test_read_gives_what_was_sealed(sealed):
     assert found.onnx == b"onnx bytes"
     assert found.facts.model_copy(update={"files": {}, "seal": ""}) == facts()
     assert set(found.facts.files) == {bundle.ONNX, bundle.TORCHSCRIPT, bundle.TRAINING, bundle.CARD}
-    assert found.training.knows(np.ones((9, 4), np.float16))
+    assert found.training.contains(np.ones((9, 4), np.float16))
     assert found.facts.digest == found.facts.files[bundle.ONNX]
     bundle.check(sealed)
 

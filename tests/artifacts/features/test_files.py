@@ -21,7 +21,7 @@ from oceanpath.artifacts.features.files import (
     scan_features,
     write_features,
 )
-from oceanpath.artifacts.features.folder import passed_over
+from oceanpath.artifacts.features.folder import describe_unused
 from oceanpath.errors import ArtifactError, ExperimentError
 
 REAL = Path(__file__).resolve().parents[2] / "../shared/data"
@@ -250,8 +250,10 @@ def test_folders_that_are_links_are_searched_and_broken_links_are_named(tmp_path
     assert found == {"a": folder / "link/a.h5", "gone": folder / "gone.h5"}
     with pytest.raises(ArtifactError, match=r"gone\.h5: the target of this link does not exist; got .*nowhere\.h5"):
         scan_features(found["gone"])
-    assert passed_over(folder, found.values()) == "1 without a suffix; circular links: loop"
-    assert passed_over(folder, [found["a"]]).startswith("1 .h5; 1 without a suffix; links without a target: gone.h5")
+    assert describe_unused(folder, found.values()) == "1 without a suffix; circular links: loop"
+    assert describe_unused(folder, [found["a"]]).startswith(
+        "1 .h5; 1 without a suffix; links without a target: gone.h5"
+    )
     (folder / "a.h5").symlink_to("../far/a.h5")
     assert find_features(folder)["a"] == folder / "a.h5", "one file under two paths is one"
 

@@ -106,7 +106,7 @@ def test_a_chunk_index_that_leads_back_ends_whatever_shape_is_claimed(tmp_path: 
 def test_a_web_of_groups_is_not_walked_to_its_end(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as file:
         group = file
-        for _ in range(20):  # two names for each group: a million ways down
+        for _ in range(20):  # two names for each group: a million methods down
             below = group.create_group("a")
             group["b"] = below
             group = below

@@ -171,7 +171,7 @@ def test_a_run_starts_from_npy_and_npz(cohort: Any, capsys: pytest.CaptureFixtur
     np.save(cohort.file("slide_03").with_suffix(".npy"), rows)
     cohort.file("slide_03").with_suffix(".npz").unlink()
     assert cohort.run("--to", "mmap") == 4
-    assert "slide_03.npy: no coordinates, while 15 others have them" in capsys.readouterr().err
+    assert "slide_03.npy: no coordinates, but 15 others have them" in capsys.readouterr().err
     cohort.toml = cohort.toml.replace("[mmap]\n", "[mmap]\ncoords = false\n")
     assert cohort.run("--to", "mmap") == 0
     cohort.file("slide_03").with_suffix(".npy").write_bytes(ODD["negative"])

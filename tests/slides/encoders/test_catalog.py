@@ -58,7 +58,7 @@ def test_an_encoder_with_weights_has_a_view() -> None:
 
 
 def test_a_name_belongs_to_one_encoder() -> None:
-    with pytest.raises(ValueError, match="'uni2h' is registered already"):
+    with pytest.raises(ValueError, match="'uni2h' is already registered"):
         register_encoder(EncoderSpec("another", "m", 1, 1, "l", "s", aliases=("UNI2H",)))
     assert "another" not in ENCODERS
 

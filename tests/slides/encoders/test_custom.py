@@ -75,13 +75,13 @@ def test_a_module_of_the_current_folder_is_an_encoder(module: Path) -> None:
         ("float32", "shape and type"),
         ("nan", "finite"),
         ("moody", "reproducible"),
-        ("neighbours", "any number of patches largest difference"),
+        ("neighbours", "any number of patches the largest difference"),
         ("constant", "different patches differ"),
     ],
 )
 def test_an_encoder_that_breaks_the_contract_is_refused(module: Path, spoil: str, failure: str) -> None:
     with pytest.raises(
-        StageError, match=rf"encoder own_colours:spoilt_{spoil}: .*breaks its contract; got .*{failure}"
+        StageError, match=rf"encoder own_colours:spoilt_{spoil}: .*violates its contract; got .*{failure}"
     ):
         build_encoder(f"own_colours:spoilt_{spoil}", "cpu")
 

@@ -60,8 +60,7 @@ def test_a_damaged_blob_is_never_used(cache: Path) -> None:
     blob = keep(cache, b"weights")
     blob.write_bytes(b"weight")
     with pytest.raises(
-        ArtifactError,
-        match=r"the weights differ from their expected digest; expected sha256 .* delete .* and run again",
+        ArtifactError, match=r"the digest of the weights does not match; expected sha256 .* delete .* and run again"
     ):
         find_weights(CARD, NONE)
 
@@ -104,7 +103,7 @@ def test_a_missing_file_and_a_folder_have_their_own_errors(tmp_path: Path) -> No
 
 
 def test_an_encoder_without_weights_refuses_weights(tmp_path: Path) -> None:
-    with pytest.raises(ExperimentError, match=r"extract\.weights: the encoder has no weights to set; got hed_stats"):
+    with pytest.raises(ExperimentError, match=r"extract\.weights: the encoder has no weights; got hed_stats"):
         build_encoder("hed_stats", "cpu", EncoderOptions(weights=tmp_path / "w.bin"))
     with pytest.raises(ExperimentError, match=r"extract\.revision"):
         prepare_encoder("random_vit_tiny", EncoderOptions(revision="main"))

@@ -46,5 +46,5 @@ def test_the_exception_of_torch_is_recognised(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_one_patch_that_does_not_fit_is_an_error() -> None:
-    with pytest.raises(StageError, match=r"means: memory does not suffice for one patch; got 1 patches\. Free memory"):
+    with pytest.raises(StageError, match=r"means: not enough memory for one patch; got 1 patches\. Free memory"):
         OomRetry(Means(16, most=0)).encode(PATCHES)

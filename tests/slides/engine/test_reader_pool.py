@@ -87,7 +87,7 @@ def test_a_reader_that_dies_is_reported(make_request: Callable[..., ReadRequest]
     (victim, *_) = set(multiprocessing.active_children()) - before
     assert victim.pid is not None
     os.kill(victim.pid, signal.SIGKILL)
-    with pytest.raises(StageError, match=r"1\.svs: a process that read the slide died"):
+    with pytest.raises(StageError, match=r"1\.svs: the process that read the slide ended unexpectedly"):
         through(pool, make_request(64, 1))
     pool.close()
 

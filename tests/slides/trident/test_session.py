@@ -88,7 +88,10 @@ def test_an_error_of_one_slide_does_not_affect_others(session: Session, tmp_path
 
 @pytest.mark.parametrize(
     ("encoder", "words"),
-    [("dies", "TRIDENT died.*exit 9.*out of memory, killed"), ("surprises", "TRIDENT died.*nobody expects this")],
+    [
+        ("dies", "TRIDENT ended unexpectedly.*exit 9.*out of memory, killed"),
+        ("surprises", "TRIDENT ended unexpectedly.*nobody expects this"),
+    ],
 )
 def test_a_driver_that_dies_is_reported_with_its_last_lines(
     session: Session, tmp_path: Path, encoder: str, words: str
@@ -101,7 +104,7 @@ def test_a_driver_that_dies_is_reported_with_its_last_lines(
 def test_a_driver_that_hangs_is_killed_with_its_children(python: Path, tmp_path: Path) -> None:
     lines: list[str] = []
     hanging = Session(python, 2, quiet)
-    with pytest.raises(StageError, match=r"TRIDENT hangs.*within 2 s.*step: encode.*trident_silence_s"):
+    with pytest.raises(StageError, match=r"TRIDENT timed out.*within 2 s.*step: encode.*trident_silence_s"):
         hanging.ask(request(tmp_path / "w", encoder="hangs"), lines.append)
     assert not hanging.alive
     child = next(int(line.split()[-1]) for line in lines if line.startswith("trident: child"))
@@ -149,7 +152,7 @@ def test_the_interpreter_comes_from_the_setting_or_the_environment(
     python: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
-    with pytest.raises(MissingExtraError, match=f"no interpreter with TRIDENT is set.*{VARIABLE}"):
+    with pytest.raises(MissingExtraError, match=f"no Python interpreter with TRIDENT is set.*{VARIABLE}"):
         find_interpreter("")
     with pytest.raises(ExperimentError, match=r"extract.trident_python: no such interpreter.*nowhere/python"):
         find_interpreter("nowhere/python")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from oceanpath.bags.batch import Batch
 from oceanpath.ssl.block_positions import block_positions
-from oceanpath.ssl.methods.base import Method, StepContext
+from oceanpath.ssl.methods.base import Method, StepContext, embed
 from oceanpath.ssl.methods.dino import DINO
 from oceanpath.ssl.methods.jepa import JEPA
 from oceanpath.ssl.methods.registry import METHODS, parse_method
@@ -158,6 +159,12 @@ def test_positions_are_relative_to_the_slide() -> None:
 
     positions = block_positions(view((100, 0), (100, 400)), [view((100, 0), (200, 100)), view((300, 300))])
     torch.testing.assert_close(positions[:, 0], torch.tensor([[0.25, 0.125, 0.5, 0.25], [1.0, 0.75, 0.0, 0.0]]))
+
+
+def test_padded_views_have_the_embeddings_of_packed_ones() -> None:
+    aggregator = small_aggregator().eval()
+    view = bags(5, 0)
+    torch.testing.assert_close(embed(aggregator, replace(view, padded_to=20)), embed(aggregator, view))
 
 
 def test_an_unknown_method_is_named_with_the_nearest_one() -> None:

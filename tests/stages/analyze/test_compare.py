@@ -1,5 +1,7 @@
 import json
 
+import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
@@ -115,7 +117,7 @@ def test_the_order_of_rows_and_of_classes_does_not_matter(make):
         (lambda f: f.assign(slide_id=f["slide_id"].replace("s000", "s999")), "different slides"),
         (lambda f: f.assign(label=f["label"].where(f["slide_id"] != "s003", "pos")), "differ in label"),
         (lambda f: f.assign(patient_id=f["patient_id"].replace("p02", "p99")), "differ in patient"),
-        (lambda f: f.assign(role="val"), "only test rows"),
+        (lambda f: f.assign(role="val"), "not one test row per slide"),
     ],
 )
 def test_rows_that_are_not_the_same_are_refused(make, change, said):
@@ -125,11 +127,26 @@ def test_rows_that_are_not_the_same_are_refused(make, change, said):
         run(cohort)
 
 
+def test_variants_with_repeats_are_compared_by_the_means_over_the_repeats(make):
+    cohort = make()
+    other = cohort.add_variant("other", 1)
+    plan = [{"repeat": k, "ensemble": k, "name": ""} for k in range(2)]
+    for folder in (cohort.parents["train"], other):
+        predictions.write_cv_results(predictions.read_cv_results(folder) | {"scheme": "mccv", "plan": plan}, folder)
+        rewrite(folder, lambda f: pd.concat([f, f[f["fold"] == 0].tail(4).assign(fold=1)]))
+    block = run(cohort)["pairs"][0]
+    for name, folder in (("this", cohort.parents["train"]), ("other", other)):
+        tested = predictions.read_oof(folder, TASK)
+        areas = [roc_auc_score(part["label"] == "pos", part["prob_pos"]) for _, part in tested.groupby("fold")]
+        assert block[f"auroc_{name}"] == pytest.approx(np.mean(areas), abs=1e-12)
+    assert (block["n"], block["n_patients"], block["bootstrap"]["n"]) == (24, 12, 24)
+
+
 def test_other_classes_are_refused(make):
     cohort = make()
     folder = cohort.add_variant("other", 1)
     predictions.write_cv_results(predictions.read_cv_results(folder) | {"classes": ["neg", "maybe"]}, folder)
-    with pytest.raises(StageError, match="variants predict different things"):
+    with pytest.raises(StageError, match="the variants predict different targets"):
         run(cohort)
 
 
@@ -159,14 +176,14 @@ def test_it_is_written_as_finite_json_and_read_back(make, out):
     assert line.startswith("selected base against other: AUROC ") and line.endswith(" after Holm over 3 tests")
     found["pairs"][0]["delong"]["p_holm"] = 2.0
     (out / compare.FILE).write_text(json.dumps(found))
-    with pytest.raises(ArtifactError, match="p-value is not one"):
+    with pytest.raises(ArtifactError, match="p-value is not between 0 and"):
         compare.read_comparison(out)
     found["pairs"][0]["delong"] = {"p": None, "p_holm": None}
     (out / compare.FILE).write_text(json.dumps(found))
     with pytest.raises(ArtifactError, match="without a reason"):
         compare.read_comparison(out)
     (out / compare.FILE).unlink()
-    with pytest.raises(ArtifactError, match="no readable"):
+    with pytest.raises(ArtifactError, match="cannot be read"):
         compare.read_comparison(out)
 
 

@@ -88,7 +88,7 @@ def test_no_map_needs_a_reason(make, out):
     facts = json.loads((out / "analysis.json").read_text())
     facts["umap"]["reason"] = ""
     (out / "analysis.json").write_text(json.dumps(facts))
-    with pytest.raises(ArtifactError, match="no reason"):
+    with pytest.raises(ArtifactError, match="without a reason"):
         work.check(out)
 
 

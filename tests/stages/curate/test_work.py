@@ -128,7 +128,7 @@ def test_one_id_twice_is_an_error_that_names_both(tree: Path, tmp_path: Path) ->
 
 
 def test_without_features_it_says_what_to_set(tmp_path: Path) -> None:
-    with pytest.raises(ExperimentError, match="there are no slides and no features"):
+    with pytest.raises(ExperimentError, match="there are neither slides nor features"):
         run(CurateSettings(), Inputs(), tmp_path, Quiet())
 
 

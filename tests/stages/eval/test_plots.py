@@ -100,12 +100,12 @@ def test_legends_of_several_classes_hold_counts_and_intervals_of_each(make, draw
 def test_calibration_has_a_smooth_curve_or_says_why_not(make, drawn, texts):
     cohort = make()
     drawn(cohort, "a")
-    assert any("logistic recalibration, slope" in word for word in texts["Observed share of pos"])
+    assert any("logistic recalibration, slope" in word for word in texts["Observed fraction of pos"])
     frame = read_rows(cohort.inputs["train"], cohort.inputs["split"]).frame
     sure = np.where(frame["label"] == "pos", 0.9, 0.2)
     cohort.oof(prob_neg=1 - sure, prob_pos=sure)
     drawn(cohort, "b")
-    assert any("no smooth curve" in word for word in texts["Observed share of pos"])
+    assert any("no smooth curve" in word for word in texts["Observed fraction of pos"])
 
 
 def test_a_precision_recall_curve_goes_down_or_right_with_each_step():

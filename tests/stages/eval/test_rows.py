@@ -25,7 +25,7 @@ def test_every_slide_comes_once_with_its_own_fold_label_and_patient(make):
 def test_rows_that_are_not_test_rows_are_refused(make):
     cohort = make()
     cohort.oof(role="val")
-    with pytest.raises(StageError, match=r"only test rows are reported.*got val"):
+    with pytest.raises(StageError, match=r"only test rows can be reported.*got val"):
         read(cohort)
 
 

@@ -38,7 +38,7 @@ def test_it_writes_metrics_and_pictures_that_pass_the_check(make, out):
             key: record[key] for key in keys.values()
         }
     assert summary.lines[0].startswith("slide AUROC 0.")
-    assert sum(line.startswith("floor") for line in summary.lines) == 4
+    assert sum(line.startswith("baseline") for line in summary.lines) == 4
     json.dumps(dict(summary.metrics), allow_nan=False)
 
 
@@ -90,7 +90,7 @@ def test_one_class_alone_is_undefined_and_says_so_everywhere(make, out):
     work.check(out)
     assert summary.metrics["auroc"] is None and summary.metrics["brier"] > 0
     assert "undefined (the rows hold one class only)" in summary.lines[0]
-    assert any(line.startswith("absent_classes: no test row of pos") for line in summary.lines)
+    assert any(line.startswith("absent_classes: no test rows of pos") for line in summary.lines)
 
 
 def test_the_check_misses_nothing(make, out):

@@ -32,10 +32,10 @@ def write_rows(folder, probabilities, labels):
     write_predictions(frame.assign(fold=0, role="val"), folder / "preds_val.parquet", Classification(CLASSES))
 
 
-def one(tmp_path, probabilities, labels, *, wanted=True, threshold=0.4) -> MemberFacts:
+def one(tmp_path, probabilities, labels, *, fit_temperatures=True, threshold=0.4) -> MemberFacts:
     write_rows(tmp_path / "fold_0", np.asarray(probabilities), labels)
     results = {"classes": CLASSES, "per_fold": [{"fold": 0, "threshold": threshold}]}
-    return calibrate_members(tmp_path, results, wanted=wanted)[0]
+    return calibrate_members(tmp_path, results, fit_temperatures=fit_temperatures)[0]
 
 
 @settings(deadline=None, max_examples=60)
@@ -58,7 +58,7 @@ def test_a_threshold_at_the_edge_stays(edge):
 
 
 def test_rows_that_are_too_sure_get_a_temperature_above_1(study):
-    members = calibrate_members(study.train, read_cv_results(study.train), wanted=True)
+    members = calibrate_members(study.train, read_cv_results(study.train), fit_temperatures=True)
     assert all(member.temperature > 1 for member in members)
     assert all(member.reason == "" and member.n_val == 25 for member in members)
     assert all(member.raw_threshold == 0.7 and 0.5 < required(member.threshold) < 0.7 for member in members)
@@ -79,7 +79,7 @@ def test_a_known_temperature_is_found(tmp_path):
         ([0.4, 0.6] * 9, [0, 1] * 9, "18 validation slides"),
         ([0.4, 0.6] * 15, [0] * 30, "a class is missing"),
         ([0.4, 0.6] * 15, [0, 1] * 15, "separable"),
-        ([0.6, 0.4] * 15, [0, 1] * 15, "useless"),
+        ([0.6, 0.4] * 15, [0, 1] * 15, "uninformative"),
     ],
 )
 def test_without_enough_to_go_on_the_temperature_is_1_with_a_reason(tmp_path, probabilities, labels, words):
@@ -91,7 +91,7 @@ def test_without_enough_to_go_on_the_temperature_is_1_with_a_reason(tmp_path, pr
 
 def test_it_can_be_switched_off(tmp_path):
     rng = np.random.default_rng(0)
-    member = one(tmp_path, rng.uniform(0.01, 0.99, 60), [0, 1] * 30, wanted=False)
+    member = one(tmp_path, rng.uniform(0.01, 0.99, 60), [0, 1] * 30, fit_temperatures=False)
     assert member.temperature == 1
     assert "export.calibrate" in member.reason
     assert describe_calibration([member]).method == "none"

@@ -98,7 +98,7 @@ def test_bags_without_coordinates_are_cut_at_random_whatever_was_asked_for(tmp_p
 
 
 def test_a_store_that_was_cut_in_an_unknown_way_is_not_exported(tmp_path):
-    with pytest.raises(StageError, match="does not say how"):
+    with pytest.raises(StageError, match=r"mmap\.max_instances is not set"):
         contract(store(tmp_path, cut=True))
 
 

@@ -21,7 +21,7 @@ from .conftest import TASK
 
 @pytest.fixture
 def facts(study) -> BundleFacts:
-    members = calibrate_members(study.train, read_cv_results(study.train), wanted=True)
+    members = calibrate_members(study.train, read_cv_results(study.train), fit_temperatures=True)
     return BundleFacts(
         name="name",
         model={"name": "abmil"},
@@ -61,7 +61,7 @@ def test_selected_numbers_carry_the_word(facts):
 
 def test_a_card_without_a_threshold_says_why(facts):
     none = ensemble_threshold(facts.members, Classification(["a", "b", "c"]))
-    assert "no threshold: a threshold needs exactly two classes" in render_card(
+    assert "Decision threshold: none, because a threshold needs exactly two classes" in render_card(
         facts.model_copy(update={"threshold": none})
     )
 
@@ -72,13 +72,13 @@ def test_a_bar_in_a_name_does_not_break_a_table(facts):
 
 
 def test_one_model_alone_was_evaluated_itself(study):
-    assert "figures are of the one model" in describe_performance(read_metrics(study.eval), 1).meaning
+    assert "metrics are those of the model" in describe_performance(read_metrics(study.eval), 1).meaning
 
 
 def test_training_slides_are_those_that_a_member_was_fitted_to(study):
     store = Store(study.mmap)
     known = training_slides(study.inputs(), 2, store)
     assert len(known.bags) == 60  # with two folds each slide trains the other
-    assert all(known.knows(store.stored(i)) for i in range(60))
+    assert all(known.contains(store.stored(i)) for i in range(60))
     only_tested = training_slides(study.inputs(), 1, store)
-    assert [only_tested.knows(store.stored(i)) for i in range(4)] == [False, True, False, True]
+    assert [only_tested.contains(store.stored(i)) for i in range(4)] == [False, True, False, True]

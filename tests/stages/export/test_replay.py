@@ -136,12 +136,12 @@ def test_predictions_of_another_device_are_named_with_their_distance(study, tmp_
     assert stored.elsewhere == 1
     assert stored.elsewhere_difference == pytest.approx(4e-4, abs=1e-6)
     assert stored.differences["onnx"] < 1e-5
-    assert "1 of them were computed on another device" in (tmp_path / bundle.CARD).read_text()
+    assert "1 of them were originally computed on another device" in (tmp_path / bundle.CARD).read_text()
 
 
 def test_predictions_that_the_checkpoints_do_not_give_stop_the_export(study, tmp_path, exported_before):
     moved = with_stored(study, tmp_path / "train", 4e-3)
-    with pytest.raises(StageError, match="checkpoints do not give the stored test predictions"):
+    with pytest.raises(StageError, match="checkpoints do not reproduce the stored test predictions"):
         work.run(ExportSettings(formats=("onnx",), parity_patches=(3,)), moved.inputs(), tmp_path, Quiet())
     assert not (tmp_path / bundle.FACTS).exists()
 

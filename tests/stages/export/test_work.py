@@ -109,7 +109,7 @@ def test_nothing_of_the_machine_is_in_the_files(exported):
 
 def test_the_facts_say_what_the_numbers_are(exported):
     facts = bundle.read_facts(exported)
-    assert "The ensemble was not evaluated" in facts.performance.meaning
+    assert "The ensemble itself was not evaluated" in facts.performance.meaning
     assert "figures are of single members" in facts.performance.meaning
     assert facts.performance.slide["auroc"].value == 0.81
     assert facts.performance.patient["mcc"].reason == "one class only"
@@ -126,7 +126,7 @@ def test_the_card_says_the_same(exported):
         "60 slides of 30 patients",
         "0.810 (0.700 to 0.900)",
         "toy_encoder",
-        "The ensemble was not evaluated",
+        "The ensemble itself was not evaluated",
     ):
         assert words in card, words
 

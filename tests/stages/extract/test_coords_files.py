@@ -84,7 +84,7 @@ def test_coordinates_change_only_the_identity_of_their_slide(slides: Path, tmp_p
         ([[1024, 0]], {}, StageError, r"outside the slide; expected inside 1024 x 1024"),
         ([[-1, 0]], {}, StageError, "outside the slide"),
         ([], {}, ArtifactError, r"no patches.*extract\.exclude"),
-        ([[1, 2, 3]], {}, ArtifactError, "not x and y"),
+        ([[1, 2, 3]], {}, ArtifactError, "the coordinates are neither pixels nor micrometres"),
     ],
 )
 def test_other_patches_are_refused(
@@ -103,7 +103,7 @@ def test_slides_without_coordinates_are_named_before_any_is_read(slides: Path, t
 
 
 def test_coordinates_are_refused_for_trident(slides: Path) -> None:
-    with pytest.raises(ValidationError, match="coords is for backend"):
+    with pytest.raises(ValidationError, match="coords requires backend"):
         settings(slides, backend="trident")
 
 

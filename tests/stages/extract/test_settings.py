@@ -28,10 +28,12 @@ def test_an_invalid_magnification_is_refused(wrong: Any) -> None:
 
 def test_contradictory_keys_are_reported(tmp_path: Path) -> None:
     (tmp_path / "e.toml").write_text("[extract]\nmagnification = 20\ntarget_mpp = 0.25\n")
-    with pytest.raises(ExperimentError, match=r"magnification = 20 is target_mpp = 0\.5, not 0\.25; give one of them"):
+    with pytest.raises(
+        ExperimentError, match=r"magnification = 20 means target_mpp = 0\.5, not 0\.25; set only one of them"
+    ):
         load(tmp_path / "e.toml", CATALOG).base.settings(STAGE)
 
 
 def test_geometry_is_refused_for_trident() -> None:
-    with pytest.raises(ValueError, match="geometry is for backend"):
+    with pytest.raises(ValueError, match="geometry requires backend"):
         ExtractSettings(geometry="trident", backend="trident")

@@ -46,7 +46,7 @@ def table(folder: Path, *names: str, head: str = "slide_id") -> Path:
 def test_ignored_files_are_counted(folder: Path) -> None:
     slides = slides_in(folder)
     assert list(slides.selected) == ["a", "b"]
-    assert slides.lines(()) == ["passed over in slides: 2 .isyntax; 1 .txt"]
+    assert slides.lines(()) == ["ignored in slides: 2 .isyntax; 1 .txt"]
     (folder / "only").mkdir()
     (folder / "only" / "x.csv").touch()
     with pytest.raises(ExperimentError, match=r"contains no slides.*got 1 \.csv"):
@@ -72,7 +72,7 @@ def test_a_slide_with_two_paths_counts_once(folder: Path) -> None:
     assert list(slides_in(folder).selected) == ["a", "b"]
     (folder / "site 2").mkdir()
     (folder / "site 2" / "a.svs").write_bytes(b"another")
-    with pytest.raises(ExperimentError, match=r"two slides have one id; got a: a\.svs and site 2/a\.svs"):
+    with pytest.raises(ExperimentError, match=r"two slides have the same id; got a: a\.svs and site 2/a\.svs"):
         slides_in(folder)
     assert list(slides_in(folder, labels=table(folder, "b")).selected) == ["b"], "a is not in the table"
     assert list(slides_in(folder, exclude=("a",)).selected) == ["b"]
@@ -81,7 +81,7 @@ def test_a_slide_with_two_paths_counts_once(folder: Path) -> None:
 def test_a_link_without_a_target_is_named_and_can_be_left_out(folder: Path, tmp_path: Path) -> None:
     (folder / "gone.svs").symlink_to(tmp_path / "gone.svs")
     (folder / "itself.svs").symlink_to("itself.svs")
-    assert "slides that are links without a target; got 2 of 4: gone, itself" in problems(folder)
+    assert "slides are links without a target; got 2 of 4: gone, itself" in problems(folder)
     assert problems(folder, exclude=("gone", "itself")) == ""
     assert problems(folder, allow_missing=True) == ""
     made = {part.key: part for part in parts(settings(folder), Inputs())}
@@ -132,9 +132,9 @@ def test_all_problems_are_reported_before_a_slide_is_opened(folder: Path, tmp_pa
     for words in (
         "6 problems",
         "the encoder uni_v1 needs a package that is not installed; expected timm",
-        "rows of the table without a slide; got 1: absent",
+        "rows of the table have no slide; got 1: absent",
         "links without a target; got 1 of 4: gone",
-        ".kfb slides are read by kfbslide, which is not installed",
+        ".kfb slides need the package kfbslide, which is not installed",
         "extract.tissue: slides have no file in this folder; got 3 of 4: b, e, gone",
         "extract.coords: slides have no file in this folder; got 4 of 4",
     ):

@@ -37,7 +37,7 @@ def test_patches_are_those_of_trident(tmp_path: Path) -> None:
     features, coords = read_features(scan_features(tmp_path / "c.h5"))
     assert coords is not None and coords.tolist() == [[256, 256], [256, 512], [512, 256], [512, 512]]
     assert (read_meta(tmp_path / "c.h5").patch_px_level0, len(features)) == (256, 4)
-    assert notes.said == ["TRIDENT's patches are at 0.31 µm per pixel, not 0.5"]
+    assert notes.said == ["TRIDENT extracted patches at 0.31 µm per pixel instead of 0.5"]
     with open_slide(slide) as reader:
         last = read_patches(reader, tile_slide(reader, keys, "c").grid, coords[3:])[0]
     assert (last[96:] == 255).all() and (last[:, 96:] == 255).all() and np.any(last[:96, :96] < 255)

@@ -67,7 +67,7 @@ def test_features_coordinates_and_metadata(slides: Path, python: Path, tmp_path:
     meta = read_meta(out / "b.h5")
     assert (meta.encoder, meta.mpp_x, meta.mpp_source) == ("counting", 0.31, "openslide.mpp")
     assert meta.patch_px_level0 == 256  # TRIDENT calls 0.31 a 20x slide
-    assert any("0.31 µm per pixel, not 0.5" in line for line in notes.lines)
+    assert any("0.31 µm per pixel instead of 0.5" in line for line in notes.lines)
     assert meta.tool_version.startswith("oceanpath ")
     assert "torch" in meta.tool_version
     assert sorted(path.name for path in out.rglob("*.*")) == ["a.h5", "a.jpg", "b.h5", "b.jpg"]
@@ -92,12 +92,12 @@ def test_the_same_bytes_again_and_other_identities_for_other_versions(
         (
             {"encoder": "uni9"},
             StageError,
-            r"a\.svs: TRIDENT failed; got ValueError in the step 'load the encoder': Unk",
+            r"a\.svs: TRIDENT cannot extract this slide; got ValueError in the step 'load the encoder': Unk",
         ),
-        ({"trident_segmenter": "hest"}, StageError, 'trident_segmenter = "otsu" needs no download'),
+        ({"trident_segmenter": "hest"}, StageError, 'trident_segmenter = "otsu", which needs no download'),
         ({"min_tissue": 0.95}, StageError, r"no patch with tissue.*extract\.exclude"),
         ({"target_mpp": 0.3}, ExperimentError, r"extract\.target_mpp: TRIDENT supports only whole magnifications"),
-        ({"encoder": "dies"}, StageError, "TRIDENT died.*out of memory"),
+        ({"encoder": "dies"}, StageError, "TRIDENT ended unexpectedly.*out of memory"),
     ],
 )
 def test_errors_name_the_slide_or_the_key(

@@ -102,7 +102,7 @@ def test_whole_bags_stay_and_the_result_is_that_of_one_go(top: Path, opened: lis
     whole = contents(make(top, "whole"))
     kill(top, 3)
     kill(top, 2)  # goes on itself, and is killed again
-    Workspace(top / "out").sweep()
+    Workspace(top / "out").remove_unfinished()
     opened.clear()
     assert contents(make(top)) == whole
     assert opened == names(5, 6, 7)

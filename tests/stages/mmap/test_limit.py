@@ -38,9 +38,7 @@ def test_a_pretraining_manifest_limits_the_store(folder: Path, tmp_path: Path) -
     store = Store(tmp_path / "out")
     assert store.slide_ids == ["slide_1", "slide_4"]
     assert [float(store.features(i)[0, 0]) for i in (0, 1)] == [1, 4]
-    assert (
-        "7 files that are not in the manifest: slide_0, slide_2, slide_3, slide_5, slide_6 and 2 more" in summary.lines
-    )
+    assert "7 files are not in the manifest: slide_0, slide_2, slide_3, slide_5, slide_6 and 2 more" in summary.lines
 
 
 def test_so_does_what_curate_made(folder: Path, tmp_path: Path) -> None:
@@ -82,7 +80,7 @@ def test_slides_without_a_file_are_named_and_end_the_build(folder: Path, tmp_pat
     ):
         build(folder, tmp_path / "out", manifest=table)
     summary = build(folder, tmp_path / "allowed", manifest=table, allow_missing=True)
-    assert "1 slides of the manifest without a file: slide_33" in summary.lines
+    assert "1 slides of the manifest have no file: slide_33" in summary.lines
     table.write_text("slide_id\nnobody\n")
     with pytest.raises(ExperimentError, match="nobody"):
         build(folder, tmp_path / "none", manifest=table, allow_missing=True)

@@ -82,7 +82,7 @@ def test_what_is_known_to_be_wrong_is_told_first(folder: Path, tmp_path: Path) -
     (tmp_path / "m.csv").write_text("slide\na\n")
     text = problems(folder, manifest=tmp_path / "m.csv")
     assert "2 problems" in text
-    assert "feature files that are links without a target; got 1 of 4: gone.h5" in text
+    assert "feature files are links without a target; got 1 of 4: gone.h5" in text
     assert "no column of slide ids" in text
     assert problems(folder, allow_missing=True) == ""
     with pytest.raises(ExperimentError, match="two feature files have the same slide id"):

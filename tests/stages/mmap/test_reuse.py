@@ -166,13 +166,13 @@ def test_a_damaged_earlier_store_is_passed_over(folder: Path, tmp_path: Path) ->
 
 def test_new_files_that_do_not_fit_are_refused_as_in_one_go(folder: Path, tmp_path: Path) -> None:
     put(folder, "wide", 1, dim=DIM + 1)
-    with pytest.raises(ArtifactError, match=r"1 of 9 feature files[\s\S]*wide\.h5: wrong feature length"):
+    with pytest.raises(ArtifactError, match=r"1 of 9 feature files[\s\S]*wide\.h5: wrong feature dimension"):
         build(folder, tmp_path / "second", (tmp_path / "first",))
     (folder / "wide.h5").unlink()
     put(folder, "placeless", 1, coords=False)
     with pytest.raises(
         ArtifactError,
-        match=r"1 of 9[\s\S]*placeless\.h5: no coordinates, while 8 others have them",
+        match=r"1 of 9[\s\S]*placeless\.h5: no coordinates, but 8 others have them",
     ):
         build(folder, tmp_path / "third", (tmp_path / "first",))
     (folder / "placeless.h5").unlink()

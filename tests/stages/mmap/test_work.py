@@ -133,7 +133,7 @@ def test_large_values_fit_float32(folder: Path, tmp_path: Path) -> None:
 
 
 def test_no_source_and_two_sources_are_told(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ExperimentError, match="no slides and no features"):
+    with pytest.raises(ExperimentError, match="neither slides nor features"):
         run(MmapSettings(), Inputs(), tmp_path, Quiet())
     with pytest.raises(ExperimentError, match="one of the two"):
         run(MmapSettings(features=folder), Inputs(parents={"extract": folder}), tmp_path, Quiet())
@@ -199,7 +199,7 @@ def test_a_source_that_changes_after_it_was_digested_is_refused(
         (folder / "b.h5").unlink()
     (tmp_path / "out").mkdir()
     chosen = MmapSettings(features=folder, mode=mode, allow_missing=True)
-    with pytest.raises(ArtifactError, match=r"1 of 3 feature files changed since they were digested.*b\.h5"):
+    with pytest.raises(ArtifactError, match=r"1 of 3 feature files changed during this run.*b\.h5"):
         run(chosen, inputs, tmp_path / "out", Quiet())
     assert not list((tmp_path / "out").glob("*.npz"))
 
@@ -216,7 +216,7 @@ def test_a_file_that_appears_after_the_folder_was_digested_waits_for_the_next_st
 
 def test_files_without_places_beside_others_are_named_left_out_or_taken_as_asked(folder: Path, tmp_path: Path) -> None:
     put(folder, "d", np.ones((4, 6), np.float32))
-    with pytest.raises(ArtifactError, match=r"1 of 4.*d\.h5: no coordinates, while 3.*a\.h5.*allow_missing"):
+    with pytest.raises(ArtifactError, match=r"1 of 4.*d\.h5: no coordinates, but 3.*a\.h5.*allow_missing"):
         build(folder, tmp_path / "refused")
     assert build(folder, tmp_path / "less", allow_missing=True).metrics["left_out"] == 1
     assert Store(tmp_path / "less").slide_ids == ["a", "b", "c"]
@@ -276,7 +276,7 @@ def test_a_value_that_bfloat16_cannot_hold_is_refused(folder: Path, tmp_path: Pa
     features = np.ones((4, 6), np.float32)
     features[2, 3] = np.finfo(np.float32).max
     put(folder, "d", features, np.zeros((4, 2), np.int32))
-    with pytest.raises(ArtifactError, match=r"d\.h5.*do not fit.*bfloat16.*float32"):
+    with pytest.raises(ArtifactError, match=r"d\.h5.*overflow.*bfloat16.*float32"):
         build(folder, tmp_path / "out", dtype="bfloat16")
     features[2, 3] = np.nan
     put(folder, "d", features, np.zeros((4, 2), np.int32))

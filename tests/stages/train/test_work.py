@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from oceanpath.artifacts import predictions
-from oceanpath.artifacts.folds import read_fold, read_splits
+from oceanpath.artifacts.folds import read_fold, read_splits, write_folds
 from oceanpath.artifacts.tables import write_table
 from oceanpath.errors import ArtifactError, StageError
 from oceanpath.fit.checkpoint import load_checkpoint
@@ -67,6 +67,19 @@ def test_a_cohort_that_can_be_learnt_is_learnt_and_every_slide_is_tested_once(in
     assert results["model"]["hidden"] == 8
     assert [fold["slides"] for fold in results["per_fold"]] == [{"train": 12, "val": 4, "test": 8}] * 3
     assert all(0 < fold["threshold"] < 1 for fold in results["per_fold"])
+
+
+def test_the_plan_of_the_folds_is_repeated_where_it_says_more_than_their_number(inputs: Inputs, tmp_path: Path) -> None:
+    assert "plan" not in predictions.read_cv_results(whole(QUICK, inputs, tmp_path / "plain"))
+    splits = read_splits(inputs["split"])
+    frames = [read_fold(inputs["split"], k) for k in range(3)]
+    frames[0] = frames[0][frames[0]["slide_id"] != frames[0].loc[frames[0]["role"] == "train", "slide_id"].iloc[0]]
+    splits["plan"] = [{"repeat": k, "ensemble": k, "name": ""} for k in range(3)]
+    write_folds(inputs["split"], frames, splits | {"scheme": "mccv"})
+    out = whole(QUICK, inputs, tmp_path / "repeated")
+    results = predictions.read_cv_results(out)
+    assert results["plan"] == splits["plan"] and results["scheme"] == "mccv"
+    assert [fold["slides"]["train"] for fold in results["per_fold"]] == [11, 12, 12]  # one slide has no role in fold 0
 
 
 def test_twice_the_same_bytes_whatever_the_threads_and_the_random_state(inputs: Inputs, tmp_path: Path) -> None:
@@ -162,7 +175,7 @@ def test_val_rows_of_one_class_choose_by_loss_and_give_no_threshold(inputs: Inpu
     assert facts["threshold"] is None
     assert facts["threshold_reason"] == "the rows hold one class only"
     assert facts["val_auroc"] is None
-    with pytest.raises(StageError, match=r"hold one class only.*val_auroc.*train\.monitor=val_loss"):
+    with pytest.raises(StageError, match=r"contain only one class.*val_auroc.*train\.monitor=val_loss"):
         part_of(QUICK.model_copy(update={"monitor": "val_auroc"}), inputs, 0, tmp_path / "auroc")
 
 
@@ -208,7 +221,7 @@ def test_a_class_without_training_rows_is_an_error(inputs: Inputs, tmp_path: Pat
 
 def test_a_label_that_is_no_class_is_an_error(inputs: Inputs, tmp_path: Path) -> None:
     rewrite(inputs, 0, {slides(inputs, 0, "train")[0]: {"label": "maybe"}})
-    with pytest.raises(ArtifactError, match=r"fold 0: a label is no class of the model.*got \['maybe'\]"):
+    with pytest.raises(ArtifactError, match=r"fold 0: a label is not a class of the model.*got \['maybe'\]"):
         part_of(QUICK, inputs, 0, tmp_path / "out")
 
 

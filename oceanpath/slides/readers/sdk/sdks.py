@@ -49,7 +49,7 @@ SDKS: Mapping[str, Sdk] = {
 def sdk_of(path: Path) -> Sdk:
     """The installed SDK for a slide.
 
-    Raises: MissingExtraError: it is not installed; the message gives the command that installs it.
+    Raises: MissingExtraError: it is not installed; the error contains the command that installs it.
     """
     sdk = SDKS[path.suffix.lower()]
     if installed(path):
@@ -76,8 +76,8 @@ def installed(path: Path) -> str:
 def sdk_environment(sdk: Sdk) -> dict[str, str]:
     """The environment of a process that loads the SDK.
 
-    The dynamic loader reads LD_LIBRARY_PATH when a process starts, so a package whose libraries do not record where
-    they find each other can only be loaded by a process that is started for it.
+    The dynamic loader reads LD_LIBRARY_PATH when a process starts, so a package whose libraries do not record each
+    other's location can be loaded only by a process that is started for it.
     """
     environment = python_environment()
     spec = util.find_spec(sdk.package) if sdk.libraries else None

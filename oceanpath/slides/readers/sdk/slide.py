@@ -80,7 +80,7 @@ class SdkSlide:
         request = {"op": "read", "x": left, "y": top, "level": level, **size}
         shape = (bottom - top, right - left, 3)
         try:
-            _, pixels = self._process.ask(request, "some pixels cannot be decoded", math.prod(shape))
+            _, pixels = self._process.ask(request, "pixels cannot be decoded", math.prod(shape))
         except ArtifactError as error:
             raise UndecodableError(
                 error.what, where=error.where, expected=error.expected, got=error.got, do=error.do

@@ -22,8 +22,6 @@ class SchemeEntry(NamedTuple):
     """``"module:function"`` of this package."""
     keys: tuple[str, ...]
     """Keys of ``[split]`` that it reads, in addition to those that every strategy reads."""
-    unit: str = "fold"
-    """What one model is trained for."""
 
 
 SCHEMES = {
@@ -34,6 +32,7 @@ SCHEMES = {
     "nested": SchemeEntry("nested:nested", ("folds", "inner_folds")),
     "leave_one_site_out": SchemeEntry("leave_one_site_out:leave_one_site_out", ("smallest_site",)),
     "site_preserved": SchemeEntry("site_preserved:site_preserved", ("folds",)),
+    "custom": SchemeEntry("custom:custom", ("file", "test", "val")),
     "few_shot": SchemeEntry("few_shot:few_shot", ("shots", "repeats", "test_fraction")),
 }
 SCHEME_KEYS = frozenset(key for entry in SCHEMES.values() for key in entry.keys)

@@ -35,7 +35,9 @@ def test_a_missing_package_is_reported_with_the_command_that_installs_it(
     path = Path(f"a{suffix.upper()}")
     assert installed(path) == ""
     sdk = SDKS[suffix]
-    message = rf'{suffix} slides are read by {sdk.package}.*pip install "oceanpath\[{sdk.extra}\]".*extract.exclude'
+    message = (
+        rf'{suffix} slides need the package {sdk.package}.*pip install "oceanpath\[{sdk.extra}\]".*extract.exclude'
+    )
     with pytest.raises(MissingExtraError, match=message) as error:
         sdk_of(path)
     assert error.value.exit_code == 5

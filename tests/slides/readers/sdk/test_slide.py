@@ -102,12 +102,12 @@ def test_reader_processes_open_the_slide_too(library: Path, tmp_path: Path) -> N
         ("raises open", ArtifactError, "cannot open this file.*no tile index.*extract.exclude"),
         ("raises read", ArtifactError, "pixels cannot be decoded.*no tile index"),
         ("short", ArtifactError, "pixels cannot be decoded.*the library returned uint8"),
-        ("dies open", StageError, "died on this slide; got SIGSEGV"),
-        ("dies read", StageError, "died on this slide; got SIGSEGV"),
-        ("leaves read", StageError, "died on this slide; got exit 7"),
-        ("surprises read", StageError, "died on this slide; got exit 1.*nobody expects this"),
+        ("dies open", StageError, "ended unexpectedly while reading this slide; got SIGSEGV"),
+        ("dies read", StageError, "ended unexpectedly while reading this slide; got SIGSEGV"),
+        ("leaves read", StageError, "ended unexpectedly while reading this slide; got exit 7"),
+        ("surprises read", StageError, "ended unexpectedly while reading this slide; got exit 1.*nobody expects this"),
         ("babbles read", StageError, "sent an invalid reply"),
-        ("forges read", StageError, "sent an invalid reply on this slide; got 1 bytes instead of 12288"),
+        ("forges read", StageError, "sent an invalid reply while reading this slide; got 1 bytes instead of 12288"),
     ],
 )
 def test_an_error_names_slide_and_package(
@@ -121,7 +121,9 @@ def test_an_error_names_slide_and_package(
 @pytest.mark.parametrize("mood", ["hangs open", "hangs read", "clings read"])
 def test_a_hanging_process_is_killed(library: Path, tmp_path: Path, mood: str) -> None:
     began = time.monotonic()
-    says = rf"moody\.kfb: {stub.NAME} hangs on this slide; got no answer within 1 s.*extract.vendor_limit_s"
+    says = (
+        rf"moody\.kfb: {stub.NAME} timed out while reading this slide; got no answer within 1 s.*extract.vendor_limit_s"
+    )
     with pytest.raises(StageError, match=says), open_slide(moody(tmp_path, mood), limit_s=1) as reader:
         reader.read(0, 0, 0, 64, 64)
     assert time.monotonic() - began < 20

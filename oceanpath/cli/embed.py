@@ -1,0 +1,34 @@
+"""`oceanpath embed`: slide embeddings of an aggregator, one row per slide of a store."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oceanpath.cli.outputs import prepare_file
+from oceanpath.errors import ExitCode
+
+Weights = Annotated[Path, typer.Argument(help="aggregator.safetensors of [pretrain], or best.ckpt of a trained fold.")]
+StoreFolder = Annotated[Path, typer.Argument(metavar="STORE", help="Folder of the store that `oceanpath mmap` built.")]
+
+
+def embed(
+    weights: Weights,
+    store: StoreFolder,
+    out: Annotated[Path, typer.Option("--out", help="File to write: .parquet, .npy or .h5ad.")],
+) -> int:
+    """Write the slide embeddings of a pretrained or trained aggregator."""
+    from oceanpath.artifacts.store.reader import Store
+    from oceanpath.probing.embeddings import embed_store, load_aggregator
+    from oceanpath.probing.tables import check_suffix, write_embeddings
+
+    check_suffix(out)
+    prepare_file(out)
+    slides = Store(store)
+    embeddings = embed_store(load_aggregator(weights), slides)
+    write_embeddings(out, slides.slide_ids, embeddings)
+    print(f"{len(slides)} slides, embeddings of length {embeddings.shape[1]} -> {out}", file=sys.stderr)
+    return int(ExitCode.OK)

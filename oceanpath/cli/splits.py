@@ -1,0 +1,67 @@
+"""`oceanpath splits export`: published folds as files of other tools."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oceanpath.cli.commands import experiment_command
+from oceanpath.cli.ledger.history import Workspace
+from oceanpath.cli.options import OUTPUTS, Common
+from oceanpath.cli.outputs import prepare_folder
+from oceanpath.errors import ExitCode, ExperimentError
+
+splits = typer.Typer(help="Write folds as files of other tools.", no_args_is_help=True, rich_markup_mode=None)
+
+
+class Format(StrEnum):
+    """Formats of split files."""
+
+    CLAM = "clam"
+    PATHO_BENCH = "patho-bench"
+
+
+@splits.callback()
+def _splits() -> None:
+    """Folds."""
+
+
+@splits.command("export")
+def export_splits(
+    folds: Annotated[
+        Path | None, typer.Argument(metavar="[FOLDS]", help="Folder that `split` published; default: the experiment's.")
+    ] = None,
+    form: Annotated[Format, typer.Option("--format", help="Format of the files.")] = Format.CLAM,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the files.")] = Path("splits"),
+    experiment: Annotated[
+        Path | None, typer.Option("--experiment", "-e", help="Experiment whose folds are written.")
+    ] = None,
+    workspace: Workspace = OUTPUTS,
+) -> int:
+    """Write the folds of an experiment as split files of CLAM or Patho-Bench."""
+    folder = folds or _of_experiment(experiment, workspace)
+    from oceanpath.artifacts.folds import check, read_fold, read_splits
+    from oceanpath.artifacts.split_files.formats import write_split_files
+    from oceanpath.pipeline.integrity import verify_files
+
+    number = read_splits(folder)["folds"]
+    verify_files(folder, ["splits.json", *(f"fold_{k}.parquet" for k in range(number))])
+    check(folder)
+    prepare_folder(out)
+    written = write_split_files(form.value, [read_fold(folder, k) for k in range(number)], out, "label")
+    print(f"{number} folds -> {written[0] if len(written) == 1 else out}")
+    return int(ExitCode.OK)
+
+
+def _of_experiment(experiment: Path | None, workspace: Path) -> Path:
+    """The folds of an experiment. Raises: ExperimentError: it has none yet."""
+    common = Common(experiment, workspace=workspace)
+    loaded = common.load()
+    folder = workspace / "experiments" / loaded.name / "split"
+    if not folder.is_dir():
+        do = f"Assign them with `{experiment_command('split', common, loaded)}`, or name a folder."
+        raise ExperimentError("this experiment has no folds yet", where=folder, do=do)
+    return folder

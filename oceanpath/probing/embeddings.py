@@ -1,0 +1,70 @@
+"""Slide embeddings of a whole store, and the baselines that need no aggregator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from oceanpath.artifacts.pretrained import read_weights
+from oceanpath.artifacts.store.reader import Store
+from oceanpath.bags.batching.base import Draw
+from oceanpath.bags.dataset import BagDataset
+from oceanpath.bags.placement import loader_of
+from oceanpath.errors import ArtifactError
+from oceanpath.fit.checkpoint import load_checkpoint
+from oceanpath.fit.seeds import seed_torch
+from oceanpath.models.base import BaseMIL
+from oceanpath.models.float32 import fast_float32
+from oceanpath.models.registry import build_aggregator, parse_model
+
+Floats = NDArray[np.float32]
+
+
+def load_aggregator(path: Path) -> BaseMIL:
+    """The aggregator of pretrained weights (aggregator.safetensors) or of a trained model (best.ckpt), in eval mode.
+
+    Raises: ArtifactError: the file is damaged, or is neither.
+    """
+    if path.suffix != ".safetensors":
+        return load_checkpoint(path).model.aggregator
+    facts, tensors = read_weights(path)
+    aggregator = build_aggregator(parse_model(facts.model), facts.in_dim)
+    try:
+        aggregator.load_state_dict({name: torch.from_numpy(value) for name, value in tensors.items()})
+    except RuntimeError as error:
+        got = " ".join(str(error).split())  # torch's message has several lines
+        raise ArtifactError("the weights do not match their settings", where=path, got=got) from error
+    return aggregator.eval()
+
+
+def random_aggregator(path: Path, seed: int) -> BaseMIL:
+    """The architecture of pretrained weights with random weights. Raises: ArtifactError: as `read_weights`."""
+    facts = read_weights(path)[0]
+    seed_torch(seed, "random aggregator")
+    return build_aggregator(parse_model(facts.model), facts.in_dim).eval()
+
+
+@torch.inference_mode()
+def embed_store(aggregator: BaseMIL, store: Store) -> Floats:
+    """Embeddings [S, E] of all slides of a store, in its order; each depends on its slide alone.
+
+    Raises: ArtifactError: the patch features have another length.
+    """
+    if aggregator.in_dim != store.dim:
+        what = "the aggregator reads patch features of another length"
+        raise ArtifactError(what, where=store.path, expected=aggregator.in_dim, got=store.dim)
+    bags = loader_of(BagDataset(store, range(len(store))), [[Draw(number, 0)] for number in range(len(store))])
+    with fast_float32():
+        rows = [aggregator.forward_packed(bag)[0][0].float().numpy() for bag in bags]
+    return np.array(rows, np.float32)
+
+
+def pooled(store: Store) -> dict[str, Floats]:
+    """Name → [S, …]: mean, maximum, and mean with standard deviation of the patch features of each slide."""
+    bags = [store.features(number).astype(np.float32) for number in range(len(store))]
+    mean, deviation = np.array([bag.mean(axis=0) for bag in bags]), np.array([bag.std(axis=0) for bag in bags])
+    largest = np.array([bag.max(axis=0) for bag in bags])
+    return {"mean": mean, "max": largest, "mean and std": np.concatenate([mean, deviation], axis=1)}

@@ -1,0 +1,177 @@
+"""Linear and k-NN probes of slide embeddings with few labelled patients.
+
+Patients are divided into folds, stratified by class. In each fold a fraction of the training patients is labelled, in
+several random draws that are the same for all embeddings; at least two patients per class. Scores are AUROC of the test
+slides (macro one-versus-rest for more classes), averaged over folds and draws. Intervals are percentiles over resampled
+patients and draws; differences are paired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import StandardScaler
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+LEAST = 2
+"""Minimum number of labelled patients per class."""
+NEIGHBOURS = 20
+TEMPERATURE = 0.07
+STRENGTHS = (0.001, 0.01, 0.1, 1.0)
+"""Inverse regularisation strengths of the logistic regression, of which inner folds select one."""
+
+
+@dataclass(frozen=True)
+class ProbeCohort:
+    """Labels and patients of the slides, as numbers."""
+
+    labels: Rows
+    patients: Rows
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Folds, fractions of labelled patients, draws and resamples."""
+
+    fractions: tuple[float, ...] = (0.01, 0.05, 0.1, 0.25, 1.0)
+    folds: int = 5
+    draws: int = 10
+    resamples: int = 200
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Class probabilities of the test slides of one fold and draw."""
+
+    rows: Rows
+    probabilities: Floats
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def predict_probe(
+    z: NDArray[np.floating], cohort: ProbeCohort, protocol: Protocol, fraction: float, kind: str
+) -> list[Prediction]:
+    """The predictions of all folds and draws from embeddings [S, E]; `kind` is ``linear`` or ``knn``."""
+    predictions = []
+    for train, test in labelled_folds(cohort, protocol, fraction):
+        scaler = StandardScaler().fit(z[train])
+        x, own, y = scaler.transform(z[train]), scaler.transform(z[test]), cohort.labels[train]
+        if kind == "linear":  # the solution is in the span of the rows, so fewer columns give the same predictions
+            axes = np.linalg.svd(x, full_matrices=False)[2].T
+            x, own = x @ axes, own @ axes
+        model = _linear(x, y, cohort.patients[train]) if kind == "linear" else _neighbours(x, y)
+        predictions.append(Prediction(test, model.predict_proba(own)))
+    return predictions
+
+
+def labelled_folds(cohort: ProbeCohort, protocol: Protocol, fraction: float) -> Iterator[tuple[Rows, Rows]]:
+    """Labelled training rows and test rows of each fold and draw."""
+    splitter = StratifiedGroupKFold(protocol.folds, shuffle=True, random_state=protocol.seed)
+    for fold, (train, test) in enumerate(splitter.split(cohort.labels, cohort.labels, cohort.patients)):
+        for draw in range(1 if fraction == 1.0 else protocol.draws):
+            random = np.random.default_rng([protocol.seed, fold, draw])
+            yield _labelled(train, cohort, fraction, random), test
+
+
+def _labelled(train: Rows, cohort: ProbeCohort, fraction: float, random: np.random.Generator) -> Rows:
+    """The rows of a fraction of the patients of each class; a patient belongs to the class of its first slide."""
+    patients, first = np.unique(cohort.patients[train], return_index=True)
+    classes = cohort.labels[train][first]
+    kept: list[int] = []
+    for name in np.unique(classes):
+        own = random.permutation(patients[classes == name])
+        kept += own[: max(LEAST, round(len(own) * fraction))].tolist()
+    rows: Rows = train[np.isin(cohort.patients[train], kept)]
+    return rows
+
+
+def _linear(x: Floats, y: Rows, patients: Rows) -> LogisticRegression:
+    best = 0.1
+    folds = min(3, *(len(np.unique(patients[y == name])) for name in np.unique(y)))
+    if folds == 3:
+        scores = [_inner_score(x, y, patients, strength) for strength in STRENGTHS]
+        best = STRENGTHS[int(np.argmax(scores))]
+    return LogisticRegression(C=best, max_iter=1000).fit(x, y)
+
+
+def _inner_score(x: Floats, y: Rows, patients: Rows, strength: float) -> float:
+    scores = []
+    for train, val in StratifiedGroupKFold(3).split(x, y, patients):
+        if len(np.unique(y[train])) == len(np.unique(y)) == len(np.unique(y[val])):
+            model = LogisticRegression(C=strength, max_iter=1000).fit(x[train], y[train])
+            scores.append(auroc(model.predict_proba(x[val]), y[val]))
+    return float(np.mean(scores)) if scores else 0.0
+
+
+def _neighbours(x: Floats, y: Rows) -> KNeighborsClassifier:
+    return KNeighborsClassifier(min(NEIGHBOURS, len(x)), metric="cosine", weights=_nearness).fit(x, y)
+
+
+def _nearness(distances: Floats) -> Floats:
+    """Weights exp(cosine / 0.07) of neighbours as in Wu et al. (CVPR 2018), up to a factor."""
+    weights: Floats = np.exp((distances.min(axis=1, keepdims=True) - distances) / TEMPERATURE)
+    return weights
+
+
+def auroc(probabilities: Floats, labels: Rows) -> float:
+    """AUROC by ranks (ties count half), of several classes macro one-versus-rest; NaN if a class is missing."""
+    count = probabilities.shape[1]
+    if len(np.unique(labels)) < count:
+        return float("nan")
+    return float(np.mean([_ranked(probabilities[:, k], labels == k) for k in ((1,) if count == 2 else range(count))]))
+
+
+def _ranked(scores: Floats, positive: NDArray[np.bool_]) -> float:
+    ones, zeros = int(positive.sum()), int((~positive).sum())
+    return float((rankdata(scores)[positive].sum() - ones * (ones + 1) / 2) / (ones * zeros))
+
+
+def estimate(
+    arms: Mapping[str, Sequence[Prediction]], cohort: ProbeCohort, protocol: Protocol, baseline: str
+) -> dict[str, tuple[Estimate, Estimate]]:
+    """Name → mean AUROC, and its paired difference to the arm `baseline`."""
+    values = {name: float(np.nanmean(_scores(predictions, cohort))) for name, predictions in arms.items()}
+    resampled: dict[str, list[float]] = {name: [] for name in arms}
+    random = np.random.default_rng([protocol.seed, 1])
+    count = int(cohort.patients.max()) + 1
+    draws = len(arms[baseline])
+    for _ in range(protocol.resamples):
+        weights = np.bincount(random.integers(count, size=count), minlength=count)[cohort.patients]
+        chosen = random.integers(draws, size=draws)
+        for name, predictions in arms.items():
+            resampled[name].append(float(np.nanmean(_scores([predictions[k] for k in chosen], cohort, weights))))
+    base = np.array(resampled[baseline])
+    return {
+        name: (_estimate(values[name], rows), _estimate(values[name] - values[baseline], np.array(rows) - base))
+        for name, rows in resampled.items()
+    }
+
+
+def _scores(predictions: Sequence[Prediction], cohort: ProbeCohort, weights: Rows | None = None) -> list[float]:
+    scores = []
+    for rows, probabilities in ((each.rows, each.probabilities) for each in predictions):
+        repeats = np.arange(len(rows)) if weights is None else np.repeat(np.arange(len(rows)), weights[rows])
+        scores.append(auroc(probabilities[repeats], cohort.labels[rows[repeats]]))
+    return scores
+
+
+def _estimate(value: float, resampled: Sequence[float] | Floats) -> Estimate:
+    low, high = np.nanpercentile(resampled, [2.5, 97.5])
+    return Estimate(value, float(low), float(high))

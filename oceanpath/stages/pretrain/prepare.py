@@ -1,0 +1,91 @@
+"""From settings and slides to a training that can run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from oceanpath.artifacts.store.reader import Store
+from oceanpath.bags.augment.random_subsampling import RandomSubsampling
+from oceanpath.bags.augment.settings import AugmentSettings
+from oceanpath.bags.batching.kinds import refusal
+from oceanpath.bags.batching.subsample_fixed_n import SubsampleFixedN
+from oceanpath.bags.dataset import BagDataset
+from oceanpath.bags.deviation import feature_deviation
+from oceanpath.bags.neighbour_table import neighbour_table
+from oceanpath.bags.view_loader import StoreFacts, ViewLoader, ViewSettings
+from oceanpath.errors import ExperimentError
+from oceanpath.fit.device import pick_device
+from oceanpath.fit.seeds import derive, seed_torch
+from oceanpath.models.registry import build_aggregator
+from oceanpath.ssl.methods.base import Method
+from oceanpath.ssl.methods.registry import build_method
+from oceanpath.stages.pretrain.cohort import PretrainCohort
+from oceanpath.stages.pretrain.evaluation import Evaluator, Slides
+from oceanpath.stages.pretrain.settings import PretrainSettings
+from oceanpath.stages.pretrain.step_plan import StepPlan
+from oceanpath.stages.pretrain.training import Training, TrainingData
+
+
+def prepare_training(
+    settings: PretrainSettings,
+    store: Store,
+    cohort: PretrainCohort,
+    tables: Path,
+    note: Callable[[str], None] = lambda _: None,
+) -> Training:
+    """A training at its first step; the same for the same settings, store, slides and seed.
+
+    The nearest neighbours of all patches are kept below `tables`; `note` receives the size of a new table.
+
+    Raises: ExperimentError: the batching strategy does not make the views of the method.
+    """
+    seed, device = derive(settings.seed, "pretrain", cohort.folder), pick_device(settings.device)
+    seed_torch(seed, "weights")
+    aggregator, classes = build_aggregator(settings.model, store.dim), len(set(cohort.labels.values()))
+    method = build_method(settings.method, aggregator, classes).to(device)
+    train, val = (_dataset(store, cohort, ids) for ids in (cohort.manifest.train_ids, cohort.manifest.val_ids))
+    facts = StoreFacts(feature_deviation(store, train.numbers, seed), neighbour_table(store, tables, note))
+    readers = max(1, settings.workers)
+    slides, validation = (
+        Slides(ViewLoader(dataset, _views(settings, method, store, derive(seed, purpose)), facts, readers), patients)
+        for dataset, purpose, patients in (
+            (train, "rows", _patients(cohort, cohort.manifest.train_ids)),
+            (val, "val", _patients(cohort, cohort.manifest.val_ids)),
+        )
+    )
+    pairs = monitored_pairs(val, facts, settings.monitor_slides, derive(seed, "monitor"))
+    plan = StepPlan(slides.loader.batches, settings.accumulate, settings.epochs, settings.max_steps)
+    data = TrainingData(slides, Evaluator(validation, pairs, device), plan)
+    return Training(settings, method, data, seed)
+
+
+def monitored_pairs(val: BagDataset, facts: StoreFacts, limit: int, seed: int) -> ViewLoader:
+    """Two random samples of the first `limit` slides, of at most 512 patches, without further augmentation."""
+    off = AugmentSettings()
+    silent = {name: one.model_copy(update={"probability": 0.0}) for name, one in off.named()}
+    augment = off.model_copy(update={**silent, "random_subsampling": RandomSubsampling()})
+    settings = ViewSettings(SubsampleFixedN(), augment, batch_size=limit, seed=seed)
+    return ViewLoader(BagDataset(val.store, val.numbers[:limit]), settings, facts)
+
+
+def _views(settings: PretrainSettings, method: Method, store: Store, seed: int) -> ViewSettings:
+    """How the views of a method are drawn. Raises: ExperimentError: the batching strategy does not make them."""
+    batching, wanted = settings.view_batching(), method.views
+    if reason := refusal(settings.method.name, wanted.is_blocks, batching, store.has_coords):
+        do = f"Use {settings.method.default_batching['name']}."
+        raise ExperimentError(reason, where="[pretrain] batching", do=do)
+    counts = wanted.global_views, wanted.local_views, wanted.is_blocks
+    return ViewSettings(batching, settings.augment, settings.batch_size, seed, *counts, min_batch=method.least_bags)
+
+
+def _patients(cohort: PretrainCohort, ids: list[str]) -> list[int]:
+    """The patient of each slide as a number."""
+    number_of = {name: k for k, name in enumerate(sorted(set(cohort.manifest.patients.values())))}
+    return [number_of[cohort.manifest.patients[name]] for name in ids]
+
+
+def _dataset(store: Store, cohort: PretrainCohort, ids: list[str]) -> BagDataset:
+    classes = sorted(set(cohort.labels.values()))
+    labels = [classes.index(cohort.labels[name]) for name in ids] if classes else None
+    return BagDataset(store, [store.number(name) for name in ids], labels)

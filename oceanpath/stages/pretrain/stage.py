@@ -1,0 +1,17 @@
+"""Declaration of the pretrain stage."""
+
+from __future__ import annotations
+
+from oceanpath.pipeline.stage import Stage
+from oceanpath.stages.pretrain.settings import PretrainSettings
+
+STAGE = Stage(
+    name="pretrain",
+    version=1,
+    settings=PretrainSettings,
+    work="oceanpath.stages.pretrain.work:run",
+    check="oceanpath.stages.pretrain.outputs:check",
+    needs=("mmap", "extract?", "demo?", "split?"),
+    self_checked=("mmap/*.bin", "extract/*.h5", "extract/thumbnails/*", "extract/masks/*", "demo/slides/*"),
+    doc="Pretrain the aggregator without labels; the step is selected on validation views.",
+)

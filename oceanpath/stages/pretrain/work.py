@@ -1,0 +1,77 @@
+"""Pretrain: one training or, with `rows = "fold_train"`, one per fold."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oceanpath.pipeline.stage import JOURNAL, Inputs, Progress, Summary
+from oceanpath.stages.pretrain.settings import PretrainSettings
+
+if TYPE_CHECKING:
+    from oceanpath.artifacts.store.reader import Store
+    from oceanpath.stages.pretrain.cohort import PretrainCohort
+
+
+def run(settings: PretrainSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
+    """Train and write all files below `out`, which may have those of an interrupted training of the same settings.
+
+    Raises: ExperimentError, StageError: as `read_cohorts` and `Training.run` do.
+    """
+    progress.phase("loading PyTorch")
+    from oceanpath.artifacts.store.reader import Store
+    from oceanpath.bags.placement import place
+    from oceanpath.fit.device import pick_device
+    from oceanpath.ssl.methods.registry import needs_labels
+    from oceanpath.stages.pretrain.cohort import read_cohorts
+
+    store = Store(inputs["mmap"], check=inputs.verify)
+    store = place(store, settings.placement, pick_device(settings.device))
+    cohorts = read_cohorts(settings, inputs, store, labelled=needs_labels(settings.method))
+    journal = out / JOURNAL
+    journal.parent.mkdir(exist_ok=True)
+    journal.write_text("last.ckpt\n")  # an interrupted training is resumed in this folder
+    results = [_pretrain(settings, inputs, store, cohort, out, progress) for cohort in cohorts]
+    for folder in journal.parent.glob("neighbours_*"):
+        shutil.rmtree(folder)
+    lines = [_line(cohort, result) for cohort, result in zip(cohorts, results, strict=True)]
+    first = results[0]
+    metrics = {"steps": first["steps"], "best_step": first["best_step"], **_numbers(first["monitors"])}
+    return Summary(tuple(lines), metrics)
+
+
+def _pretrain(
+    settings: PretrainSettings, inputs: Inputs, store: Store, cohort: PretrainCohort, out: Path, progress: Progress
+) -> dict[str, Any]:
+    """One training; that of an earlier fold that an interrupted run finished is not repeated."""
+    from oceanpath.fit.threads import torch_threads
+    from oceanpath.stages.pretrain.facts import describe_weights
+    from oceanpath.stages.pretrain.outputs import RESULT, write_outputs
+    from oceanpath.stages.pretrain.prepare import prepare_training
+
+    tables, out = (out / JOURNAL).parent, out / cohort.folder
+    if cohort.folder and (out / RESULT).is_file():
+        finished: dict[str, Any] = json.loads((out / RESULT).read_text())
+        return finished
+    out.mkdir(exist_ok=True)
+    with torch_threads(settings.threads):
+        training = prepare_training(settings, store, cohort, tables, progress.note)
+        state = training.run(out, progress)
+    cohort.manifest.write(out)
+    facts = describe_weights(settings, inputs, store, cohort, state.best_step)
+    return write_outputs(out, training.method, facts, state, training.described())
+
+
+def _line(cohort: PretrainCohort, result: dict[str, Any]) -> str:
+    manifest, monitors = cohort.manifest, result["monitors"]
+    name = f"{cohort.folder}: " if cohort.folder else ""
+    return (
+        f"{name}{result['method']['name']}, {len(manifest.train_ids)} training and {len(manifest.val_ids)} validation "
+        f"slides; {result['selection']}; RankMe {monitors['rankme']:.1f} of at most {result['rankme_limit']}"
+    )
+
+
+def _numbers(monitors: dict[str, float | None]) -> dict[str, float]:
+    return {name: value for name, value in monitors.items() if value is not None and name != "step"}

@@ -1,0 +1,58 @@
+"""Methods without what prevents their collapse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from oceanpath.ssl.losses.byol import normalised_distance
+from oceanpath.ssl.methods import jepa, simclr
+from oceanpath.stages.pretrain.training import Training
+
+from .conftest import Build
+
+
+def _simclr(build: Build, patch: pytest.MonkeyPatch, keys: dict[str, object]) -> Training:
+    """Without negatives only the attraction of two views is left."""
+
+    def attraction(a: Tensor, b: Tensor, *_: object) -> Tensor:
+        return (normalised_distance(a, b) + normalised_distance(b, a)) / 2
+
+    patch.setattr(simclr, "nt_xent", attraction)
+    return build("simclr", **keys)
+
+
+def _byol(build: Build, patch: pytest.MonkeyPatch, keys: dict[str, object]) -> Training:  # one signature
+    training = build("byol", method={"ema": 0.0}, **keys)
+    training.method.predictor = nn.Identity()
+    return training
+
+
+def _jepa(build: Build, patch: pytest.MonkeyPatch, keys: dict[str, object]) -> Training:
+    """The targets are the student's own embeddings, with gradients and without the normalisation of the targets."""
+
+    def targets(self: jepa.JEPA, blocks: object) -> Tensor:
+        return torch.stack([self.aggregator.forward_packed(block)[0] for block in blocks])  # type: ignore[attr-defined]  # views
+
+    patch.setattr(jepa.JEPA, "targets", targets)
+    return build("jepa", method={"ema": 0.0}, **keys)
+
+
+def _by_settings(name: str, **method: object) -> Callable[..., Training]:
+    return lambda build, _, keys: build(name, method=method, **keys)
+
+
+PLANTED: dict[str, Callable[[Build, pytest.MonkeyPatch, dict[str, object]], Training]] = {
+    "vicreg": _by_settings("vicreg", variance_weight=0.0),
+    "simclr": _simclr,
+    "byol": _byol,
+    "dino without centring": _by_settings("dino", centre_momentum=1.0),
+    "dino with temperature 1": _by_settings("dino", teacher_temperature=1.0, first_temperature=1.0),
+    "jepa": _jepa,
+    "lejepa": _by_settings("lejepa", weight=0.0),
+    "visreg": _by_settings("visreg", weight=0.0),
+}
+"""Name → a training that collapses."""
