@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +19,10 @@ from oceanpath.errors import StageError
 from oceanpath.stats.estimate import UNDEFINED, Estimate
 
 Floats = NDArray[np.float64]
-Measure = Callable[[Floats], Mapping[str, Floats]]
-"""Weights [R, n] → {metric: values [R]}, NaN where undefined."""
+Weights = NDArray[Any]
+"""[R, n], how often each row counts: int32, or float64."""
+Measure = Callable[[Weights], Mapping[str, Floats]]
+"""Weights → {metric: values [R]}, NaN where undefined."""
 
 
 @dataclass(frozen=True)
@@ -85,43 +88,49 @@ class Ranked:
         self.first, self.last = starts[run], np.r_[starts[1:], len(ordered)][run] - 1
         self.first_positive = np.searchsorted(self.at, self.first)
 
-    def areas(self, weights: Floats) -> tuple[Floats, Floats]:
+    def areas(self, weights: Weights) -> tuple[Floats, Floats]:
         """AUROC [R] and average precision [R] of each row of weights [R, n]; NaN where a class has no weight."""
-        own, below, through, total = self._sums(weights)
+        counts, below, through, total = self._sums(weights)
+        own = counts.astype(np.float64)
         n_pos = own.sum(axis=1)
         pairs = n_pos * (total - n_pos)
         wins = _wins(own, below, through, n_pos)
-        positives_below = np.cumsum(own, axis=1) - own
+        positives_below = np.cumsum(counts, axis=1, dtype=counts.dtype) - counts
         if self.has_ties:
-            positives_below = positives_below[:, self.first_positive]
+            positives_below = positives_below.take(self.first_positive, axis=1)
         above = np.maximum(total[:, None] - below, 1e-300)  # 0 / 0 only where the weight is 0
-        precision = np.divide(n_pos[:, None] - positives_below, above, out=positives_below)
+        precision = (n_pos[:, None] - positives_below) / above
         with np.errstate(invalid="ignore", divide="ignore"):
             area, average = wins / pairs, np.einsum("ij,ij->i", own, precision) / n_pos
         undefined = pairs == 0
         return np.where(undefined, np.nan, area), np.where(undefined, np.nan, average)
 
-    def wins(self, weights: Floats) -> tuple[Floats, Floats]:
+    def wins(self, weights: Weights) -> tuple[Floats, Floats]:
         """Pairs in which the positive outranks the negative [R], ties counting one half, and all pairs [R]."""
-        own, below, through, total = self._sums(weights)
+        counts, below, through, total = self._sums(weights)
+        own = counts.astype(np.float64)
         n_pos = own.sum(axis=1)
         return _wins(own, below, through, n_pos), n_pos * (total - n_pos)
 
-    def _sums(self, weights: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-        """Per positive its weight, the weight of lower scores, and that up to its own score [R, m]; the total [R]."""
+    def _sums(self, weights: Weights) -> tuple[Weights, Weights, Weights, Floats]:
+        """Per positive its weight, the weight of lower scores, and that up to its own score [R, m]; the total [R].
+
+        Sums keep the type of the weights: those of whole numbers take an eighth of the time.
+        """
         ordered = weights.take(self.order, axis=1)
-        cumulated = np.cumsum(ordered, axis=1)
         own = ordered.take(self.at, axis=1)
+        cumulated = np.cumsum(ordered, axis=1, dtype=ordered.dtype)
+        total = cumulated[:, -1].astype(np.float64)
+        through = cumulated.take(self.last, axis=1)
         if not self.has_ties:
-            through = cumulated.take(self.at, axis=1)
-            return own, through - own, through, cumulated[:, -1]
-        below = np.where(self.first > 0, cumulated.take(self.first - 1, axis=1), 0.0)
-        return own, below, cumulated.take(self.last, axis=1), cumulated[:, -1]
+            return own, through - own, through, total
+        below = np.where(self.first > 0, cumulated.take(self.first - 1, axis=1), 0)
+        return own, below, through, total
 
 
-def _wins(own: Floats, below: Floats, through: Floats, n_pos: Floats) -> Floats:
+def _wins(own: Floats, below: Weights, through: Weights, n_pos: Floats) -> Floats:
     """Midranks of the positives summed, minus those among themselves."""
-    wins: Floats = (np.einsum("ij,ij->i", own, below) + np.einsum("ij,ij->i", own, through)) / 2 - n_pos**2 / 2
+    wins: Floats = (np.einsum("ij,ij->i", own, below + through) - n_pos**2) / 2
     return wins
 
 

@@ -26,12 +26,12 @@ def proper_measure(labels: NDArray[np.int64], probs: Floats) -> Measure:
     check_rows(labels, probs)
     true = np.eye(probs.shape[1])[labels]
     loss = -np.log(np.maximum(probs[np.arange(len(labels)), labels], SMALLEST))
-    columns = np.column_stack([loss, ((probs - true) ** 2).sum(axis=1), true])
+    columns = np.column_stack([loss, ((probs - true) ** 2).sum(axis=1), true, np.ones(len(labels))])
 
     def measure(weights: Floats) -> dict[str, Floats]:
         sums = weights @ columns
-        total = weights.sum(axis=1)
-        constant = total - (sums[:, 2:] ** 2).sum(axis=1) / total
+        total = sums[:, -1]
+        constant = total - (sums[:, 2:-1] ** 2).sum(axis=1) / total
         scaled = 1 - np.divide(sums[:, 1], constant, out=np.full(len(sums), np.nan), where=constant > 1e-12 * total)
         brier = sums[:, 1] / total / (2 if probs.shape[1] == 2 else 1)
         return {"log_loss": sums[:, 0] / total, "brier": brier, "brier_scaled": scaled}

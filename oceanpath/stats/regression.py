@@ -36,7 +36,7 @@ def regression_measure(targets: Floats, predicted: Floats) -> Measure:
         spread = _covariance(weights, total, sides[0], sides[0])
         return {
             "r2": 1 - _ratio(weights @ (error / scale) ** 2 / total, spread),
-            "mae": weights @ np.abs(error) / total,
+            "mae": np.asarray(weights @ np.abs(error) / total),
             "pearson": _correlation(weights, total, sides[0], sides[1]),
             "spearman": _correlation(weights, total, sides[2], sides[3]),
         }
@@ -48,7 +48,7 @@ def _standard(x: Floats) -> Floats:
     """Centred and divided by the largest deviation, so that products neither overflow nor cancel."""
     centred: Floats = x - x.mean()
     largest = float(np.abs(centred).max())
-    return centred / largest if largest > 0 else centred
+    return np.asarray(centred / largest if largest > 0 else centred)
 
 
 def _correlation(weights: Floats, total: Floats, x: Floats, y: Floats) -> Floats:

@@ -68,7 +68,8 @@ def _block(
         return random_rows(rows, count, random)
     coords, low, high = bag.coords[rows], *bag.corners
     distance = np.abs(coords - coords[random.integers(len(rows))]) / ((high - low) * [aspect, 1.0])
-    return rows[np.sort(np.argpartition(distance.max(axis=1), count)[:count])]
+    nearest = np.argsort(distance.max(axis=1), kind="stable")  # on a grid many distances are equal
+    return rows[np.sort(nearest[:count])]
 
 
 def _count(share: float, length: int) -> int:
