@@ -1,8 +1,9 @@
 """Folds: training, validation and test sets.
 
     fold_<k>.parquet   slide_id, patient_id, label (text), role: train | val | test; one row per slide
-    splits.json        {"scheme", "seed", "folds", "plan", "slides", "patients", "excluded", "balance", "cohort_flow"}
-                       and the keys of the task: {"classes"} for classification
+    splits.json        {"scheme", "seed", "folds", "plan", "slides", "patients", "excluded", "balance", "cohort_flow",
+                       "site"} and the keys of the task: {"classes"} for classification
+    sites.parquet      where sites are known; see `oceanpath.artifacts.sites`
     balance.csv        fold, role, column, value, patients, slides: how the label, the site and other columns of the
                        label table are spread over the roles of every fold
 
@@ -28,6 +29,7 @@ from typing import Any
 import pandas as pd
 
 from oceanpath.artifacts.json_files import write_json
+from oceanpath.artifacts.sites import read_sites
 from oceanpath.artifacts.tables import read_table, write_table
 from oceanpath.errors import ArtifactError
 
@@ -92,6 +94,7 @@ def check(path: Path) -> None:
         if tested.setdefault((entry["repeat"], entry["ensemble"]), slides) != slides:
             raise ArtifactError("the folds of an ensemble test different slides", where=path, got=f"fold {number}")
     _check_overlap(tested, path)
+    read_sites(path)
     if splits["scheme"] == "kfold" and frozenset().union(*tested.values()) != set(read_fold(path, 0)["slide_id"]):
         raise ArtifactError("k-fold test sets do not cover each slide exactly once", where=path)
 

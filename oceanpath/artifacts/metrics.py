@@ -8,7 +8,7 @@
                     "ensemble": null or {"models": {"fewest", "median", "most"}, "slide": {metric: record},
                     "patient": {...}},
                     "folds": [{"fold", "n", "n_patients", metric: record, ...}],
-                    "notes": [text], "cohort_flow": as in `oceanpath.artifacts.folds`, or null}
+                    "site": null or {...}, "notes": [text], "cohort_flow": as in `oceanpath.artifacts.folds`, or null}
 
 A record is {"value", "low", "high", "n", "n_patients", "resamples", "redrawn", "method"}: the number, its interval, the
 numbers of rows and patients, the number of resamples, how many of them were drawn again because a stratum (a class) was
@@ -27,6 +27,12 @@ the last class, beyond two auroc_hand_till. Its baselines are mean_pool_lr, max_
 Where test sets are repeated ("repeats" > 1), metrics are means over the repeats, n counts different slides or patients,
 and decisions are counted over all repeats together (n counts them). "ensemble" then has the metrics of one prediction
 per slide: the mean of all models that did not see its patient; "models" counts these models per slide.
+
+"site" is null where the cohort has no sites, otherwise {"baseline", "folds", "sites", "patient_grouped": record,
+"site_preserved": record, "difference": record, "probe"}: the main metric of the slides of one baseline, refitted in two
+cross-validations with the same number of folds; in the first, patients are kept together, in the second, whole sites.
+"probe" is {"accuracy", "majority", "n", "sites"}: how often a linear model on mean features names the site of a slide,
+and the share of the most frequent site. {"baseline", "folds": 0, "reason"} states why there is no comparison.
 
 `versus_baseline` is the main metric of the task (AUROC) of the model's slides minus that of each baseline with its
 paired interval, and a verdict from that interval alone: "worse" (below 0), "better" (above 0), "not_shown_better" (it
@@ -105,6 +111,9 @@ def _check(metrics: Mapping[str, Any], where: Path) -> None:
         records |= {f"ensemble.{a}.{b}": record for a in LEVELS for b, record in ensemble[a].items()}
     for name, record in records.items():
         _check_record(record, name, where, selected)
+    if (site := metrics.get("site")) is not None and site["folds"]:
+        for name in ("patient_grouped", "site_preserved", "difference"):  # of a baseline, which selects nothing
+            _check_record(site[name], f"site.{name}", where, selected=False)
 
 
 def _check_groups(groups: Mapping[str, Mapping[str, Any] | None], where: Path, selected: bool) -> None:

@@ -15,6 +15,8 @@ fold, then slide_id. For classification the task's columns are prob_<class> (flo
 1). `per_fold` is a list with one object per fold: "fold", "best_epoch", "epochs", "val_loss" and what the task decides
 on the fold's val rows: "threshold" (or null). "selected" is true only for a scheme whose test rows also selected
 something; every number computed from them is marked "selected".
+
+Where several models test a slide, cv_results.json also has the "plan" of splits.json (`oceanpath.artifacts.folds`).
 """
 
 from __future__ import annotations

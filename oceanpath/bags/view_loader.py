@@ -76,6 +76,9 @@ class ViewLoader:
     """
 
     def __init__(self, dataset: BagDataset, settings: ViewSettings, facts: StoreFacts, readers: int = 2) -> None:
+        """Raises: ValueError: `dataset` is capped, or has fewer bags than a batch needs."""
+        if dataset.max_patches is not None:
+            raise ValueError("the batching strategy limits the patches of a view, not the dataset")
         _accept_read_only_memory()
         store = dataset.store
         self.dataset, self.settings, self.facts, self.readers = dataset, settings, facts, readers
@@ -85,7 +88,7 @@ class ViewLoader:
         """Whether all views of a batch are perturbed at once: fewer launches on a GPU, more cache misses on a CPU."""
         self.deviation = torch.from_numpy(facts.deviation).to(self.device)
         most = [settings.batching.most_rows(dataset.length(position)) for position in range(len(dataset))]
-        self.longest = max(most)
+        self.longest = max(most, default=0)
         lengths = [self.augmentor.most_rows(length) for length in most]
         self.batches = BatchSampler(
             lengths, settings.batching, settings.batch_size, settings.seed, min_batch=settings.min_batch
@@ -98,7 +101,7 @@ class ViewLoader:
 
     @property
     def left_out(self) -> list[str]:
-        """Names of the augmentations that are not applied because the store has no coordinates."""
+        """Names of augmentations that are not applied, such as those that need coordinates."""
         return self.augmentor.left_out
 
     def __len__(self) -> int:

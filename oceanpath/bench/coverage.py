@@ -25,7 +25,9 @@ AUROCS = (0.5, 0.7, 0.9, 0.97)
 SHARES = (0.5, 0.7, 0.9, 0.95)
 CLUSTERS = ((1, 0.0), (5, 0.0), (5, 0.4), (5, 0.8))
 """Most slides of a patient, and the correlation of their scores."""
-METHODS = (*AUROC_METHODS, *PROPORTION_METHODS)
+REFITTED = "cross_validation"
+"""Not a method, but the default interval of a whole cross-validation (`oceanpath.bench.refitted`)."""
+METHODS = (*AUROC_METHODS, *PROPORTION_METHODS, REFITTED)
 SHAPES = ("normal", "exponential")
 COVERAGE, TAIL = (93.0, 97.0), (1.0, 4.0)
 """Percent: what a nominal 95 % interval must reach, in total and on each side."""
@@ -170,14 +172,14 @@ def _cover(
     for _ in range(cohorts):
         for name, found in intervals(rng).items():
             ends.setdefault(name, []).append((np.nan, np.nan) if isinstance(found, str) else found)
-    return [_summary(cell, name, np.array(found)) for name, found in ends.items()]
+    return [summarise(cell, name, np.array(found), np.full(len(found), cell.target)) for name, found in ends.items()]
 
 
-def _summary(cell: Cell, method: str, ends: Floats) -> Covered:
+def summarise(cell: Cell, method: str, ends: Floats, truth: Floats) -> Covered:
+    """Misses of the intervals [cohorts, 2], NaN where there is none, of the truth of each cohort."""
     exists = ~np.isnan(ends[:, 0])
-    low, high = ends[exists].T
-    n = max(1, int(exists.sum()))
-    misses = (100 * float(np.sum(cell.target < low)) / n, 100 * float(np.sum(cell.target > high)) / n)
+    (low, high), n = ends[exists].T, max(1, int(exists.sum()))
+    misses = (100 * float(np.sum(truth[exists] < low)) / n, 100 * float(np.sum(truth[exists] > high)) / n)
     width = float(np.mean(high - low)) if exists.any() else 0.0
     return Covered(cell, method, len(ends), *misses, 100 * float(np.mean(~exists)), width)
 

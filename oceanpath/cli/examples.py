@@ -33,16 +33,13 @@ EXAMPLES = {
     "bench store": ("bench store", "bench store --slides 200 --cases trident/float16 --out bench"),
     "bench loading": ("bench loading", "bench loading --cap 4096 --out bench"),
     "bench models": ("bench models", "bench models abmil transmil --device cuda --out bench"),
+    "bench stats": ("bench stats", "bench stats --slides 1000 --out bench"),
     "bench coverage": ("bench coverage --patients 60", "bench coverage --methods wilson --out bench"),
     "bench batching": (
         "bench batching outputs/experiments/mine/mmap",
         "bench batching outputs/experiments/mine/mmap --strategies token_budget,jepa --augmentation --out bench",
     ),
     "bench ssl": ("bench ssl", "bench ssl --sizes 512,8192 --rounds 5 --out bench"),
-    "bench views": (
-        "bench views outputs/experiments/mine/mmap slide_1",
-        "bench views outputs/experiments/mine/mmap slide_1 --seed 3 --out views",
-    ),
     "bench extract": ("bench extract", "bench extract --side 40000 --json"),
     "ledger show": ("ledger show", "ledger show mine --workspace results"),
     "ledger list": ("ledger list --state failed", "ledger list --metric auroc"),

@@ -29,9 +29,10 @@ def results(folder: Path, title: str, confidence: float) -> str:
     levels = [_records(metrics, level, more) for level in LEVELS]
     rows = [[main_title, *(_shown(records[main]) for records in levels)]]
     rows += [[f"{INDENT}{name}, baseline", _shown(records[main]), ""] for name, records in metrics["floor"].items()]
+    rows += _site_rows(metrics.get("site"))
     rows += [[name.replace("_", " "), *(_shown(records[name]) for records in levels)] for name in more]
     head = ["", *(_counted(level, records[main]) for level, records in zip(LEVELS, levels, strict=True))]
-    note = f"In parentheses: {100 * confidence:g} % intervals over resampled patients."
+    note = f"In parentheses: {100 * confidence:g} % intervals; patients are the independent units."
     if metrics["operating_point"] is not None:
         note += f" {' and '.join(more).capitalize()} at each fold's own threshold."
     if metrics["selected"]:
@@ -40,6 +41,16 @@ def results(folder: Path, title: str, confidence: float) -> str:
     if metrics["notes"]:
         lines += ["", "Warnings", *(paragraph(text, INDENT) for text in metrics["notes"])]
     return "\n".join(lines)
+
+
+def _site_rows(site: Mapping[str, Any] | None) -> list[list[str]]:
+    """The baseline under folds that keep patients together and under folds that keep whole sites together."""
+    if site is None or not site["folds"]:
+        return []
+    return [
+        [f"{INDENT}{site['baseline']}, {name.replace('_', '-')} folds", _shown(site[name]), ""]
+        for name in ("patient_grouped", "site_preserved")
+    ]
 
 
 def _records(metrics: Mapping[str, Any], level: str, decided: Iterable[str]) -> Mapping[str, Record]:

@@ -12,9 +12,8 @@ from oceanpath.cli.run import run, run_experiment
 from oceanpath.stages.catalog import CATALOG
 
 MODEL = flag("model", str | None, None, "Aggregator; `oceanpath models list` shows them.", key="model.name")
-STAGE_MODULES = {"extract": "oceanpath.cli.extract", "curate": "oceanpath.cli.curate", "mmap": "oceanpath.cli.mmap"}
+STAGE_MODULES = {name: f"oceanpath.cli.{name}" for name in ("extract", "curate", "mmap", "pretrain")}
 """Stages whose command has its own module, with `call(common) -> int` and `FLAGS`."""
-METHOD = flag("method", str | None, None, "Method of pretraining, such as vicreg or byol.", key="pretrain.method")
 WITH_MODEL = ("train", "eval", "analyze", "export")
 
 
@@ -37,5 +36,4 @@ def _verb(name: str) -> Callable[..., int]:
     if name in STAGE_MODULES:
         module = importlib.import_module(STAGE_MODULES[name])
         return verb(module.call, module.FLAGS)
-    own = (MODEL, METHOD) if name == "pretrain" else (MODEL,) if name in WITH_MODEL else ()
-    return verb(lambda common: run_experiment(common, (name,)), own)
+    return verb(lambda common: run_experiment(common, (name,)), (MODEL,) if name in WITH_MODEL else ())

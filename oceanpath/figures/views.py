@@ -36,7 +36,7 @@ class ViewPanel:
 
 
 def draw_views(path: Path, slide: str, coords: NDArray[np.int32], spacing: int, panels: Sequence[ViewPanel]) -> None:
-    """One map per panel over the N patches at `coords` [N, 2], squares of `spacing` level-0 pixels.
+    """Write one map per panel, only as PNG, over the N patches at `coords` [N, 2], squares of `spacing` level-0 pixels.
 
     Dropped patches are grey, kept ones blue, changed ones coloured by their change; moved layouts are coloured by the
     original position of each patch.
@@ -44,7 +44,7 @@ def draw_views(path: Path, slide: str, coords: NDArray[np.int32], spacing: int, 
     lines = math.ceil((len(panels) + 1) / COLUMNS)
     largest = max((float(panel.change.max()) for panel in panels), default=0.0) or 1.0
     colours = ScalarMappable(Normalize(0.0, largest), CHANGED)
-    with drawing(path, 2.1 * COLUMNS, 2.1 * lines + 0.9) as figure:
+    with drawing(path, 2.1 * COLUMNS, 2.1 * lines + 0.9, vector=False) as figure:
         grid = figure.subplots(lines, COLUMNS, squeeze=False)
         origin = ViewPanel("original layout", np.ones(len(coords), np.bool_), np.zeros(len(coords), np.float32), coords)
         for number, axes in enumerate(grid.flat):

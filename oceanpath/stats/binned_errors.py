@@ -17,7 +17,7 @@ from oceanpath.stats.calibration import BINS
 from oceanpath.stats.discrimination import Floats
 
 SPAN = 0.75
-GRID = 201
+GRID = 51
 """Points at which the local regression is computed; linear interpolation between them."""
 
 

@@ -1,6 +1,5 @@
-"""Do probabilities mean what they say: Brier score, expected calibration error, reliability, temperature.
+"""Calibration of probabilities: expected calibration error, reliability, temperature.
 
-Brier (1950): for two classes the mean of (p - y)² of the last class, 0 to 1; beyond two the sum over classes, 0 to 2.
 ECE (Naeini et al. 2015, eq. 3): mean gap between the mean probability and the observed share, weighted by rows, over 10
 bins of equal width on [0, 1]. For two classes the probability is that of the last class, so all bins are used; beyond
 two it is that of the decided class, and the outcome is whether the decision is right. A bin holds (low, high]; the
@@ -18,7 +17,7 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import norm
 
 from oceanpath.errors import StageError
-from oceanpath.stats.discrimination import Floats, Measure, check_rows
+from oceanpath.stats.discrimination import Floats
 
 BINS = 10
 TEMPERATURES = (0.05, 20.0)
@@ -49,28 +48,10 @@ class Temperature:
     nll_after: float
 
 
-def calibration_measure(labels: NDArray[np.int64], probs: Floats, bins: int = BINS) -> Measure:
-    """The measure of brier and ece.
-
-    Args:
-        labels: [n] class numbers.
-        probs: [n, C].
-        bins: how many of equal width.
-    """
-    check_rows(labels, probs)
-    squared = _squared_error(labels, probs)
-    outcome, score = outcomes(labels, probs)
-    number = bin_numbers(score, bins)
-    order = np.argsort(number, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(number[order]) > 0])
-    gap = (outcome - score)[order]
-
-    def measure(weights: Floats) -> dict[str, Floats]:
-        total = weights.sum(axis=1)
-        gaps = np.abs(np.add.reduceat(weights[:, order] * gap, starts, axis=1)).sum(axis=1)
-        return {"brier": np.einsum("ij,j->i", weights, squared) / total, "ece": gaps / total}
-
-    return measure
+def expected_error(outcome: Floats, score: Floats, bins: int = BINS) -> float:
+    """ECE of outcomes [n] (0 or 1) and their probabilities [n], over bins of equal width."""
+    gaps = np.bincount(bin_numbers(score, bins), outcome - score)
+    return float(np.abs(gaps).sum() / len(score))
 
 
 def outcomes(labels: NDArray[np.int64], probs: Floats) -> tuple[Floats, Floats]:
@@ -136,9 +117,3 @@ def _nll(logits: Floats, labels: NDArray[np.int64]) -> float:
     shifted = logits - logits.max(axis=1, keepdims=True)
     picked = shifted[np.arange(len(labels)), labels]
     return float(np.mean(np.log(np.exp(shifted).sum(axis=1)) - picked))
-
-
-def _squared_error(labels: NDArray[np.int64], probs: Floats) -> Floats:
-    error = (probs - np.eye(probs.shape[1])[labels]) ** 2
-    squared: Floats = error[:, 1] if probs.shape[1] == 2 else error.sum(axis=1)
-    return squared

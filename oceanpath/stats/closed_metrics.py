@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from oceanpath.stats.binned_errors import debiased_error, ece_equal_mass, integrated_calibration_index
-from oceanpath.stats.calibration import outcomes
+from oceanpath.stats.calibration import expected_error, outcomes
 from oceanpath.stats.clustered import Influence
 from oceanpath.stats.discrimination import Floats
 from oceanpath.stats.estimate import RAISED, ClosedInterval, ClosedMetric, Ends, without_interval
@@ -24,9 +24,14 @@ Labels = NDArray[np.int64]
 
 
 def calibration_metrics(labels: Labels, probs: Floats, patients: NDArray[np.int64]) -> dict[str, ClosedMetric]:
-    """ece_equal_mass, ece_debiased, ici, calibration_intercept and calibration_slope, as the ECE reads the rows."""
+    """ece, ece_equal_mass, ece_debiased, ici, calibration_intercept, calibration_slope, as the ECE reads the rows."""
     outcome, score = outcomes(labels, probs)
-    errors = {"ece_equal_mass": ece_equal_mass, "ece_debiased": debiased_error, "ici": integrated_calibration_index}
+    errors = {
+        "ece": expected_error,
+        "ece_equal_mass": ece_equal_mass,
+        "ece_debiased": debiased_error,
+        "ici": integrated_calibration_index,
+    }
     found = {name: ClosedMetric(error(outcome, score), without_interval(RAISED)) for name, error in errors.items()}
     fit = recalibrate(outcome, score, patients)
     names = ("calibration_intercept", "calibration_slope")

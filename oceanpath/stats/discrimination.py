@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +19,10 @@ from oceanpath.errors import StageError
 from oceanpath.stats.estimate import UNDEFINED, Estimate
 
 Floats = NDArray[np.float64]
-Measure = Callable[[Floats], Mapping[str, Floats]]
-"""Weights [R, n] → {metric: values [R]}, NaN where undefined."""
+Weights = NDArray[Any]
+"""[R, n], how often each row counts: int32, or float64."""
+Measure = Callable[[Weights], Mapping[str, Floats]]
+"""Weights → {metric: values [R]}, NaN where undefined."""
 
 
 @dataclass(frozen=True)
@@ -70,47 +73,65 @@ def scored_classes(n_classes: int) -> Sequence[int]:
 
 
 class Ranked:
-    """Rows in score order, and the positions at which a run of equal scores starts."""
+    """Rows in score order, and where the positives and their runs of equal scores are in it.
+
+    One cumulative sum of the weights gives the rows below every positive; everything else reads positives alone.
+    """
 
     def __init__(self, positive: NDArray[np.bool_], scores: Floats) -> None:
         self.order = np.argsort(scores, kind="stable")
-        self.positive = positive[self.order].astype(np.float64)
         ordered = scores[self.order]
+        self.at = np.flatnonzero(positive[self.order])
         starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-        self.starts = starts if len(starts) < len(ordered) else None
+        self.has_ties = len(starts) < len(ordered)
+        run = np.searchsorted(starts, self.at, side="right") - 1
+        self.first, self.last = starts[run], np.r_[starts[1:], len(ordered)][run] - 1
+        self.first_positive = np.searchsorted(self.at, self.first)
 
-    def areas(self, weights: Floats) -> tuple[Floats, Floats]:
+    def areas(self, weights: Weights) -> tuple[Floats, Floats]:
         """AUROC [R] and average precision [R] of each row of weights [R, n]; NaN where a class has no weight."""
-        wp, wn = self._by_score(weights)
-        wins, pairs, below = _wins(wp, wn)
-        n_pos, n_neg = wp.sum(axis=1), below[:, -1]
-        above_pos = n_pos[:, None] - np.cumsum(wp, axis=1) + wp
-        above_neg = n_neg[:, None] - below + wn
-        precision = above_pos / np.maximum(above_pos + above_neg, 1e-300)  # 0/0 only where wp is 0
+        counts, below, through, total = self._sums(weights)
+        own = counts.astype(np.float64)
+        n_pos = own.sum(axis=1)
+        pairs = n_pos * (total - n_pos)
+        wins = _wins(own, below, through, n_pos)
+        positives_below = np.cumsum(counts, axis=1, dtype=counts.dtype) - counts
+        if self.has_ties:
+            positives_below = positives_below.take(self.first_positive, axis=1)
+        above = np.maximum(total[:, None] - below, 1e-300)  # 0 / 0 only where the weight is 0
+        precision = (n_pos[:, None] - positives_below) / above
         with np.errstate(invalid="ignore", divide="ignore"):
-            area, average = wins / pairs, np.einsum("ij,ij->i", wp, precision) / n_pos
+            area, average = wins / pairs, np.einsum("ij,ij->i", own, precision) / n_pos
         undefined = pairs == 0
         return np.where(undefined, np.nan, area), np.where(undefined, np.nan, average)
 
-    def wins(self, weights: Floats) -> tuple[Floats, Floats]:
+    def wins(self, weights: Weights) -> tuple[Floats, Floats]:
         """Pairs in which the positive outranks the negative [R], ties counting one half, and all pairs [R]."""
-        wins, pairs, _ = _wins(*self._by_score(weights))
-        return wins, pairs
+        counts, below, through, total = self._sums(weights)
+        own = counts.astype(np.float64)
+        n_pos = own.sum(axis=1)
+        return _wins(own, below, through, n_pos), n_pos * (total - n_pos)
 
-    def _by_score(self, weights: Floats) -> tuple[Floats, Floats]:
-        """Weight of positives and of negatives at each distinct score, rising."""
-        both = weights[:, self.order]
-        wp = both * self.positive
-        wn = both - wp
-        if self.starts is not None:
-            wp, wn = np.add.reduceat(wp, self.starts, axis=1), np.add.reduceat(wn, self.starts, axis=1)
-        return wp, wn
+    def _sums(self, weights: Weights) -> tuple[Weights, Weights, Weights, Floats]:
+        """Per positive its weight, the weight of lower scores, and that up to its own score [R, m]; the total [R].
+
+        Sums keep the type of the weights: those of whole numbers take an eighth of the time.
+        """
+        ordered = weights.take(self.order, axis=1)
+        own = ordered.take(self.at, axis=1)
+        cumulated = np.cumsum(ordered, axis=1, dtype=ordered.dtype)
+        total = cumulated[:, -1].astype(np.float64)
+        through = cumulated.take(self.last, axis=1)
+        if not self.has_ties:
+            return own, through - own, through, total
+        below = np.where(self.first > 0, cumulated.take(self.first - 1, axis=1), 0)
+        return own, below, through, total
 
 
-def _wins(wp: Floats, wn: Floats) -> tuple[Floats, Floats, Floats]:
-    below = np.cumsum(wn, axis=1)
-    wins: Floats = np.einsum("ij,ij->i", wp, below - wn / 2)
-    return wins, wp.sum(axis=1) * below[:, -1], below
+def _wins(own: Floats, below: Weights, through: Weights, n_pos: Floats) -> Floats:
+    """Midranks of the positives summed, minus those among themselves."""
+    wins: Floats = (np.einsum("ij,ij->i", own, below + through) - n_pos**2) / 2
+    return wins
 
 
 def roc_curve(positive: NDArray[np.bool_], scores: Floats, weights: Floats | None = None) -> Curve:

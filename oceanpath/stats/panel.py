@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.stats.calibration import calibration_measure
 from oceanpath.stats.closed_metrics import area_metrics, calibration_metrics
 from oceanpath.stats.confusion import confusion_measure
 from oceanpath.stats.discrimination import Floats, check_rows, ranking_measure
@@ -39,7 +38,6 @@ def evaluate(
     measures = [
         ranking_measure(labels, probs),
         confusion_measure(labels, decide(probs), probs.shape[1]),
-        calibration_measure(labels, probs),
         proper_measure(labels, probs),
     ]
     if folds is not None:

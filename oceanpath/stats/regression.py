@@ -36,7 +36,7 @@ def regression_measure(targets: Floats, predicted: Floats) -> Measure:
         spread = _covariance(weights, total, sides[0], sides[0])
         return {
             "r2": 1 - _ratio(weights @ (error / scale) ** 2 / total, spread),
-            "mae": weights @ np.abs(error) / total,
+            "mae": np.asarray(weights @ np.abs(error) / total),
             "pearson": _correlation(weights, total, sides[0], sides[1]),
             "spearman": _correlation(weights, total, sides[2], sides[3]),
         }
@@ -46,9 +46,9 @@ def regression_measure(targets: Floats, predicted: Floats) -> Measure:
 
 def _standard(x: Floats) -> Floats:
     """Centred and divided by the largest deviation, so that products neither overflow nor cancel."""
-    centred = x - x.mean()
+    centred: Floats = x - x.mean()
     largest = float(np.abs(centred).max())
-    return centred / largest if largest > 0 else centred
+    return np.asarray(centred / largest if largest > 0 else centred)
 
 
 def _correlation(weights: Floats, total: Floats, x: Floats, y: Floats) -> Floats:
@@ -61,4 +61,5 @@ def _covariance(weights: Floats, total: Floats, x: Floats, y: Floats) -> Floats:
 
 
 def _ratio(top: Floats, bottom: Floats) -> Floats:
-    return np.divide(top, bottom, out=np.full(len(bottom), np.nan), where=bottom > 1e-12)
+    ratio: Floats = np.divide(top, bottom, out=np.full(len(bottom), np.nan), where=bottom > 1e-12)
+    return ratio

@@ -9,7 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oceanpath.stats.discrimination import Floats
+from oceanpath.stats.estimate import without_interval
 from oceanpath.stats.resample import Bootstrap, Resamples
+
+CLOSED_ONLY = "no interval is defined for the mean over repeats"
 
 
 def evaluate_by_repeat(
@@ -41,8 +44,9 @@ def resamples_of_rows(drawn: Resamples, rows: NDArray[np.intp]) -> Resamples:
 def mean_over_repeats(repeats: Sequence[Bootstrap], drawn: Resamples, n: int) -> Bootstrap:
     """The mean of every metric over the repeats.
 
-    A metric that is undefined in a repeat is undefined. In a resample, the mean is over the repeats in which the metric
-    is defined: small test sets may lack a class there.
+    Intervals are percentiles of the resamples: intervals in closed form are of one repeat, so metrics without resamples
+    get none. A metric that is undefined in a repeat is undefined. In a resample, the mean is over the repeats in which
+    the metric is defined: small test sets may lack a class there.
 
     Args:
         repeats: Metrics of each repeat, on the same resamples.
@@ -52,7 +56,9 @@ def mean_over_repeats(repeats: Sequence[Bootstrap], drawn: Resamples, n: int) ->
     first = repeats[0]
     values = {name: _mean([repeat.values[name] for repeat in repeats]) for name in first.values}
     samples = {name: _mean_of_known(np.stack([repeat.samples[name] for repeat in repeats])) for name in first.samples}
-    return Bootstrap(values, samples, n, drawn)
+    closed = {name: without_interval(CLOSED_ONLY) for name in values.keys() - samples.keys()}
+    reasons = {name: reason for repeat in reversed(repeats) for name, reason in repeat.undefined.items() if reason}
+    return Bootstrap(values, samples, n, drawn, closed, reasons)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -13,13 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oceanpath.errors import StageError
-from oceanpath.stats.discrimination import Floats, Measure
+from oceanpath.stats.discrimination import Floats, Measure, Weights
 from oceanpath.stats.estimate import NO_INTERVAL, UNDEFINED, ClosedInterval, ClosedMetric, Ends, Estimate
 
 BLOCK_CELLS = 1 << 18
 """Cells of weights in memory at once; small enough for the cache. It never changes a result."""
-DRAW_CELLS = 1 << 22
-"""Cells of random numbers drawn at once."""
+DRAW_CELLS = 1 << 16
+"""Cells of random numbers drawn at once; another number gives other resamples."""
+FEW = 64
+"""Patients of a class that are looked at before all of them."""
 ROUNDS = 200
 """How often incomplete resamples are drawn again before the number of rows is considered too small."""
 PERCENTILE = "percentile bootstrap, patients"
@@ -39,11 +41,11 @@ class Resamples:
     reason: str = ""
     """Why there are no resamples."""
 
-    def blocks(self) -> Iterator[Floats]:
-        """Weights [b, n] of the rows, in blocks of resamples."""
+    def blocks(self) -> Iterator[Weights]:
+        """Weights [b, n] of the rows, int32, in blocks of resamples."""
         step = max(1, BLOCK_CELLS // max(1, len(self.numbers)))
         for start in range(0, len(self.counts), step):
-            yield self.counts[start : start + step].astype(np.float64)[:, self.numbers]
+            yield self.counts[start : start + step].astype(np.int32).take(self.numbers, axis=1)
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def draw_patients(
     counts = _draw(rng, resamples, len(names))
     redrawn = 0
     for _ in range(ROUNDS):
-        lacking = np.flatnonzero(((counts @ rows_of) == 0).any(axis=1))
+        lacking = _lacking(counts, rows_of > 0)
         if not lacking.size:
             return Resamples(counts, numbers, redrawn)
         counts[lacking] = _draw(rng, lacking.size, len(names))
@@ -168,8 +170,18 @@ def bootstrap(
     return Bootstrap(known, samples, n, resamples, closed or {})
 
 
-def _apply(measures: Sequence[Measure], weights: Floats) -> dict[str, Floats]:
+def _apply(measures: Sequence[Measure], weights: Weights) -> dict[str, Floats]:
     return {name: values for measure in measures for name, values in measure(weights).items()}
+
+
+def _lacking(counts: NDArray[np.uint16], has: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Resamples without a patient of one of the classes; has [p, C]."""
+    lacks = np.zeros(len(counts), bool)
+    for own in has.T:
+        patients = np.flatnonzero(own)
+        unseen = np.flatnonzero(~counts[:, patients[:FEW]].any(axis=1))
+        lacks[unseen] |= ~counts[np.ix_(unseen, patients)].any(axis=1)
+    return np.flatnonzero(lacks)
 
 
 def _draw_by_group(rng: np.random.Generator, resamples: int, has: NDArray[np.bool_]) -> NDArray[np.uint16]:
@@ -185,9 +197,10 @@ def _draw_by_group(rng: np.random.Generator, resamples: int, has: NDArray[np.boo
 def _draw(rng: np.random.Generator, resamples: int, n_patients: int) -> NDArray[np.uint16]:
     """Counts [R, p]: how often each of p patients is among p draws with replacement."""
     counts = np.empty((resamples, n_patients), np.uint16)
+    kind = np.uint16 if n_patients <= np.iinfo(np.uint16).max else np.uint32
     step = max(1, DRAW_CELLS // n_patients)
     for start in range(0, resamples, step):
         rows = min(step, resamples - start)
-        drawn = rng.integers(0, n_patients, (rows, n_patients)) + np.arange(rows)[:, None] * n_patients
+        drawn = rng.integers(0, n_patients, (rows, n_patients), dtype=kind) + np.arange(rows)[:, None] * n_patients
         counts[start : start + rows] = np.bincount(drawn.ravel(), minlength=rows * n_patients).reshape(rows, -1)
     return counts

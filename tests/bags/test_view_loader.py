@@ -12,6 +12,7 @@ from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.augment.settings import AugmentSettings
 from oceanpath.bags.batch import Batch
 from oceanpath.bags.batching.registry import parse_view_batching
+from oceanpath.bags.batching.subsample_fixed_n import SubsampleFixedN
 from oceanpath.bags.dataset import BagDataset
 from oceanpath.bags.deviation import feature_deviation
 from oceanpath.bags.neighbour_table import neighbour_table
@@ -160,6 +161,15 @@ def test_padded_and_packed_strategies_give_the_embeddings_of_each_bag_alone(arch
                     coords = view.coords[None, first:last]
                     alone = model.forward_features(view.features[None, first:last], None, coords)[0]
                     assert torch.allclose(embeddings[k], alone[0], atol=1e-5)
+
+
+def test_a_capped_dataset_and_too_few_bags_are_refused(store, tmp_path) -> None:
+    facts, settings = StoreFacts(np.ones(8, np.float32)), ViewSettings(SubsampleFixedN(), AugmentSettings(), 3, 0)
+    with pytest.raises(ValueError, match="limits the patches of a view"):
+        ViewLoader(BagDataset(store, [0, 1], max_patches=4), settings, facts)
+    for numbers in ([], [0]):
+        with pytest.raises(ValueError, match=f"{len(numbers)} bags, but a batch needs 2"):
+            ViewLoader(BagDataset(store, numbers), settings, facts)
 
 
 def test_packing_computes_each_row_once(store, tmp_path) -> None:

@@ -23,7 +23,7 @@ FOLDERS = {
     "bench batching": ["store"],
     "bench coverage": [],
     "bench ssl": [],
-    "bench views": ["store", "slide"],
+    "pretrain": ["--show-views", "slide"],
 }
 """Verbs with a folder as ``--out``, and what else they need."""
 FILES = ("predict",)

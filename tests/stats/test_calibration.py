@@ -8,11 +8,12 @@ from oceanpath.errors import StageError
 from oceanpath.stats.calibration import (
     TEMPERATURES,
     bin_numbers,
-    calibration_measure,
+    expected_error,
     fit_temperature,
     outcomes,
     reliability,
 )
+from oceanpath.stats.proper_scores import proper_measure
 
 
 def columns(p):
@@ -21,20 +22,20 @@ def columns(p):
 
 
 def ece(labels, probs, bins=10):
-    return float(calibration_measure(np.asarray(labels), probs, bins)(np.ones((1, len(labels))))["ece"][0])
+    return expected_error(*outcomes(np.asarray(labels), probs), bins)
 
 
 @given(st.lists(st.tuples(st.integers(0, 1), st.floats(0, 1)), min_size=1, max_size=50))
 @settings(deadline=None, max_examples=50)
 def test_brier_is_sklearns_and_ece_is_the_sum_over_bins(rows):
     y, p = np.array([a for a, _ in rows]), np.array([b for _, b in rows])
-    found = calibration_measure(y, columns(p))(np.ones((1, len(y))))
+    found = proper_measure(y, columns(p))(np.ones((1, len(y))))
     assert found["brier"][0] == pytest.approx(np.mean((p - y) ** 2), abs=1e-12)
     if len(set(y)) == 2:
         assert found["brier"][0] == pytest.approx(brier_score_loss(y, p), abs=1e-12)
     number = bin_numbers(p)
     gaps = [abs(np.sum(p[number == b] - y[number == b])) for b in range(10)]
-    assert found["ece"][0] == pytest.approx(sum(gaps) / len(y), abs=1e-12)
+    assert ece(y, columns(p)) == pytest.approx(sum(gaps) / len(y), abs=1e-12)
 
 
 def test_published_ece():
@@ -61,7 +62,7 @@ def test_many_classes_judge_the_decided_class(cohort):
     labels, probs, _ = cohort(60, classes=3)
     outcome, score = outcomes(labels, probs)
     assert np.allclose(score, probs.max(axis=1)) and outcome.tolist() == (probs.argmax(1) == labels).tolist()
-    found = calibration_measure(labels, probs)(np.ones((1, 60)))["brier"][0]
+    found = proper_measure(labels, probs)(np.ones((1, 60)))["brier"][0]
     assert found == pytest.approx(np.mean(((probs - np.eye(3)[labels]) ** 2).sum(axis=1)))
 
 

@@ -36,7 +36,7 @@ def test_metrics_of_any_table_are_those_of_scikit_learn(table):
     n_classes, once = probs.shape[1], np.ones((1, len(labels)))
     every = list(range(n_classes))
     decisions = probs.argmax(axis=1)
-    found = confusion_measure(labels, decisions, n_classes)(once) | proper_measure(labels, probs)(once)
+    found = {**confusion_measure(labels, decisions, n_classes)(once), **proper_measure(labels, probs)(once)}
     assert found["log_loss"][0] == pytest.approx(sk.log_loss(labels, probs, labels=every))
     assert found["accuracy"][0] == pytest.approx(sk.accuracy_score(labels, decisions))
     if len(set(labels.tolist())) < 2:
@@ -133,7 +133,8 @@ def test_predictive_values_at_a_prevalence():
     ppv, npv = predictive_values(is_positive, called, np.arange(200), 0.01)
     assert ppv.value == pytest.approx(0.9 * 0.01 / (0.9 * 0.01 + 0.05 * 0.99))
     assert npv.value == pytest.approx(0.95 * 0.99 / (0.95 * 0.99 + 0.1 * 0.01))
-    assert ppv.low is not None and ppv.high is not None and ppv.low < ppv.value < ppv.high < 0.4
+    assert ppv.value is not None and ppv.low is not None and ppv.high is not None
+    assert ppv.low < ppv.value < ppv.high < 0.4
     half, _ = predictive_values(is_positive, called, np.arange(200), 0.5)
     assert half.value == pytest.approx(90 / 95)
     five, _ = predictive_values(np.repeat(is_positive, 5), np.repeat(called, 5), np.arange(1000) // 5, 0.01)

@@ -101,6 +101,6 @@ def test_the_interval_is_the_percentiles_of_the_differences_and_p_counts_those_a
     found = paired_difference(one, two, ("auroc", "auprc"), confidence=0.8)
     moved = one.samples["auroc"] - two.samples["auprc"]
     assert found.value == required(one.values["auroc"]) - required(two.values["auprc"])
-    assert (found.low, found.high) == tuple(np.quantile(moved, [0.1, 0.9]))
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(moved, [0.1, 0.9])), abs=1e-12)
     far = sum(abs(m - found.value) >= abs(found.value) for m in moved.tolist())
     assert found.p == (1 + far) / 201

@@ -7,7 +7,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from oceanpath.bags.augment.bag import SourceBag, View
-from oceanpath.bags.augment.geometry import box_around, inside, random_rows
+from oceanpath.bags.augment.geometry import random_rows
 from oceanpath.bags.augment.settings import AugmentSettings
 from oceanpath.bags.augment.views import Augmentor, Limit, Steps, all_rows, finish, select
 from oceanpath.bags.batching.jepa import Jepa
@@ -42,30 +42,35 @@ class BlockAugmentor(Augmentor):
         random = self.random(bag, epoch, 0)
         rows = limit(bag, select(self.steps, bag, np.arange(bag.length), random), random)
         targets = [self._target(bag, rows, self.random(bag, epoch, 1 + k)) for k in range(self.targets)]
-        context = _block(bag, rows, _extent(self.blocks.context_area, (1.0, 1.0), random), random)
+        context = _block(bag, rows, random.uniform(*self.blocks.context_share), 1.0, random)
         hidden = np.unique(np.concatenate(targets))
-        for candidate in (context, rows):
-            if len(context := np.setdiff1d(candidate, hidden, assume_unique=True)):
-                break
-        views = [finish(self.steps, bag, context if len(context) else rows, random)]
+        visible = [np.setdiff1d(part, hidden, assume_unique=True) for part in (context, rows)]
+        context = next((part for part in visible if len(part)), rows)
         coords = bag.coords
-        return (*views, *(View(bag, part, None if coords is None else coords[part]) for part in targets))
+        blocks = (View(bag, part, None if coords is None else coords[part]) for part in targets)
+        return (finish(self.steps, bag, context, random), *blocks)
+
+    def most_rows(self, length: int) -> int:
+        """See `Augmentor.most_rows`."""
+        return length + self.targets * _count(self.blocks.target_share[1], length)
 
     def _target(self, bag: SourceBag, rows: NDArray[np.int64], random: Generator) -> NDArray[np.int64]:
-        return _block(bag, rows, _extent(self.blocks.target_area, self.blocks.aspect, random), random)
-
-
-def _extent(area: tuple[float, float], aspect: tuple[float, float], random: Generator) -> NDArray[np.float64]:
-    """Width and height of a block as fractions of those of the tissue."""
-    size, ratio = random.uniform(*area), random.uniform(*aspect)
-    return np.minimum(np.sqrt([size * ratio, size / ratio]), 1.0)
+        share, aspect = random.uniform(*self.blocks.target_share), random.uniform(*self.blocks.aspect)
+        return _block(bag, rows, share, aspect, random)
 
 
 def _block(
-    bag: SourceBag, rows: NDArray[np.int64], extent: NDArray[np.float64], random: Generator
+    bag: SourceBag, rows: NDArray[np.int64], share: float, aspect: float, random: Generator
 ) -> NDArray[np.int64]:
-    """The `rows` in a rectangle of `extent` around one of them; a random sample of as large a share without coords."""
-    if bag.coords is None:
-        return random_rows(rows, max(round(len(rows) * float(extent.prod())), 1), random)
-    coords, (low, high) = bag.coords[rows], bag.corners
-    return rows[inside(coords, *box_around(coords, (low, high), (high - low) * extent, random))]
+    """A share of the `rows`: those in a rectangle around one of them, or a random sample without coordinates."""
+    count = _count(share, len(rows))
+    if bag.coords is None or count == len(rows):
+        return random_rows(rows, count, random)
+    coords, low, high = bag.coords[rows], *bag.corners
+    distance = np.abs(coords - coords[random.integers(len(rows))]) / ((high - low) * [aspect, 1.0])
+    nearest = np.argsort(distance.max(axis=1), kind="stable")  # on a grid many distances are equal
+    return rows[np.sort(nearest[:count])]
+
+
+def _count(share: float, length: int) -> int:
+    return min(max(round(share * length), 1), length)

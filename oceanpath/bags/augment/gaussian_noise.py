@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class GaussianNoise(FeatureChange):
     """Adds Gaussian noise in proportion to the standard deviation of each feature over the store.
 
-    Each patch reads consecutive values of a fixed table of normal numbers, from a position of its own.
+    Each view reads consecutive values of a fixed table of normal numbers, from a position of its own.
     """
 
     category: ClassVar[Category] = "features"
@@ -29,19 +29,18 @@ class GaussianNoise(FeatureChange):
     """Standard deviation of the noise as a share of the feature's own."""
 
     def draw(self, bag: SourceBag, rows: NDArray[np.int64], random: Generator) -> tuple[NDArray[Any], ...]:  # noqa: ARG002  # the interface of perturbations
-        """First table position of each patch as a fraction of the table, and the size of the noise, [1]."""
+        """Position in the table as a fraction of its length, and size of the noise, [1] each."""
         import numpy as np
 
-        return random.random(len(rows)), np.full(1, self.share, np.float32)
+        return random.random(1), np.full(1, self.share, np.float32)
 
     def apply(self, patches: Patches, values: Tensor, draws: Sequence[Tensor]) -> None:
         """See `FeatureChange.apply`."""
         from oceanpath.bags.augment.noise_table import noise_rows
 
         starts, sizes = draws
-        noise = noise_rows(starts, values.shape[1])
-        if len(sizes) > 1:
-            noise.mul_(sizes.index_select(0, patches.views).unsqueeze(1))
-            values.addcmul_(noise, patches.deviation)
-        else:
+        noise = noise_rows(starts, patches.views, values.shape[1])
+        if len(sizes) == 1:
             values.addcmul_(noise, patches.deviation * sizes)
+        else:
+            values.addcmul_(noise * sizes.index_select(0, patches.views).unsqueeze(1), patches.deviation)

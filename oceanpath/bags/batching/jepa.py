@@ -17,12 +17,12 @@ class Jepa(Batching):
     name: Literal["jepa"] = "jepa"
     """Batching strategy."""
     kinds: ClassVar[tuple[str, ...]] = ("blocks",)
-    target_area: Range = (0.15, 0.2)
-    """Area of a target as a fraction of that of the tissue."""
+    target_share: Range = (0.15, 0.2)
+    """Patches of a target as a fraction of those of the bag."""
     aspect: FactorRange = (0.75, 1.5)
     """Ratio of width to height of a target, relative to that of the tissue."""
-    context_area: Range = (0.85, 1.0)
-    """Area of the context, before the patches of the targets are removed, as a fraction of that of the tissue."""
+    context_share: Range = (0.85, 1.0)
+    """Patches of the context, before those of the targets are removed, as a fraction of those of the bag."""
 
     def plan(self, epoch: Epoch) -> list[list[Draw]]:
         """See `Batching.plan`."""

@@ -9,8 +9,8 @@ from oceanpath.cli.bench import coverage as bench_coverage
 from oceanpath.cli.bench import extract as bench_extract
 from oceanpath.cli.bench import models as bench_models
 from oceanpath.cli.bench import ssl as bench_ssl
+from oceanpath.cli.bench import stats as bench_stats
 from oceanpath.cli.bench import store as bench_store
-from oceanpath.cli.bench import views as bench_views
 
 app = typer.Typer(help="Measure speed and memory on this machine.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -25,5 +25,5 @@ bench_models.register(app)
 bench_extract.register(app)
 bench_batching.register(app)
 bench_ssl.register(app)
-bench_views.register(app)
+bench_stats.register(app)
 bench_coverage.register(app)

@@ -14,7 +14,12 @@ from oceanpath.errors import ExperimentError
 
 OUT = flag("out", Path | None, None, "Folder for JSON, table and plot.", metavar="DIR")
 FLAGS: tuple[Flag, ...] = (
-    flag("methods", str, "logit_delong", "Methods for AUROC, separated by commas, or wilson for proportions."),
+    flag(
+        "methods",
+        str,
+        "logit_delong",
+        "Methods for AUROC, wilson for proportions, or cross_validation, separated by commas.",
+    ),
     flag("cohorts", int, 5000, "Number of cohorts per design.", min=10),
     flag("patients", str, "20,40,60,100,300", "Numbers of patients, separated by commas."),
     flag("resamples", int, 500, "Number of resamples of the methods that need them.", min=100),
@@ -42,13 +47,16 @@ def coverage(
 ) -> int:
     """Simulate how often confidence intervals of the AUROC and of proportions contain the true value."""
     prepare_folders(out=out)
-    from oceanpath.bench.coverage import METHODS, PATIENTS, SHAPES, Simulation, coverage_table, verdicts
+    from oceanpath.bench.coverage import METHODS, PATIENTS, REFITTED, SHAPES, Simulation, coverage_table, verdicts
+    from oceanpath.bench.refitted import cover_refitted
 
     names = methods.split(",")
     _refuse_unknown(names, METHODS, "--methods")
     _refuse_unknown([shape], SHAPES, "--shape")
     _refuse_unknown(patients.split(","), [str(n) for n in PATIENTS], "--patients")
     rows = Simulation(names, cohorts, resamples, seed).run([int(n) for n in patients.split(",")], shape)
+    if REFITTED in names:
+        rows += cover_refitted(cohorts, seed)
     summary = "\n".join(f"{name}: {counted}" for name, counted in verdicts(rows).items())
     table = f"{coverage_table(rows)}\n\nnumber of designs\n{summary}"
     result = BenchResult("coverage", rows, {"cohorts": cohorts, "seed": seed}, table, None)

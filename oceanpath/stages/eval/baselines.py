@@ -9,12 +9,15 @@ are not tested.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oceanpath.artifacts import folds
+from oceanpath.artifacts.sites import read_sites
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.pipeline.stage import Inputs, Progress
 from oceanpath.stages.eval.rows import ReportedRows
@@ -22,6 +25,20 @@ from oceanpath.tasks.evaluation import LENGTH, MAXIMUM, MEAN, Floats, Targets
 
 DECIMALS = 9
 """Baselines are rounded to this: the last bits of a fit depend on the number of threads of the linear algebra."""
+
+
+@dataclass(frozen=True)
+class PooledSlides:
+    """Pooled features of slides."""
+
+    slides: list[str]
+    features: Mapping[str, NDArray[np.float32]]
+    """Name of the feature (mean, maximum, length) → [S, D]."""
+
+    def rows(self, slides: Sequence[str]) -> list[int]:
+        """The rows of slides."""
+        row_of = {name: i for i, name in enumerate(self.slides)}
+        return [row_of[name] for name in slides]
 
 
 def predict_baselines(rows: ReportedRows, inputs: Inputs, progress: Progress) -> dict[str, Floats]:
@@ -32,21 +49,32 @@ def predict_baselines(rows: ReportedRows, inputs: Inputs, progress: Progress) ->
         inputs: The store and the folds.
         progress: Counts the bags that are read.
     """
-    store, split, task = Store(inputs["mmap"], check=inputs.verify), inputs["split"], rows.task
-    ids = sorted({name for k in range(rows.results["folds"]) for name in folds.read_fold(split, k)["slide_id"]})
-    mean, largest, length = pool(store, ids, progress)
-    pooled = {MEAN: mean, MAXIMUM: largest, LENGTH: length}
-    row_of = {name: i for i, name in enumerate(ids)}
+    return fit_baselines(rows, inputs["split"], pool_slides(rows, inputs, progress))
+
+
+def pool_slides(rows: ReportedRows, inputs: Inputs, progress: Progress) -> PooledSlides:
+    """Pooled features of all slides of the folds, and of all slides with a known site."""
+    split, sites = inputs["split"], read_sites(inputs["split"])
+    ids = {name for k in range(rows.results["folds"]) for name in folds.read_fold(split, k)["slide_id"]}
+    names = sorted(ids if sites is None else ids | set(sites["slide_id"]))
+    mean, largest, length = pool(Store(inputs["mmap"], check=inputs.verify), names, progress)
+    return PooledSlides(names, {MEAN: mean, MAXIMUM: largest, LENGTH: length})
+
+
+def fit_baselines(rows: ReportedRows, split: Path, pooled: PooledSlides) -> dict[str, Floats]:
+    """Baseline → values [n, K] of the test rows."""
+    task = rows.task
     values = {name: np.zeros_like(rows.values) for name in task.baselines}
     fitted = []
     for number in np.unique(rows.folds).tolist():  # the models of an ensemble share their test slides
         slides, targets = fitting_rows(rows, split, number)
-        at, tested = [row_of[name] for name in slides], np.flatnonzero(rows.folds == number)
-        to = [row_of[name] for name in rows.frame["slide_id"].iloc[tested]]
+        at, tested = pooled.rows(slides), np.flatnonzero(rows.folds == number)
+        to = pooled.rows(rows.frame["slide_id"].iloc[tested].tolist())
         fitted.append(targets)
         for name, feature in task.baselines.items():
             if feature:
-                values[name][tested] = task.fit_baseline(pooled[feature][at], targets, pooled[feature][to])
+                x = pooled.features[feature]
+                values[name][tested] = task.fit_baseline(x[at], targets, x[to])
     # One constant for all folds: a constant per fold would rank the folds by their own prevalence when pooled.
     constant = task.constant_baseline(fitted)
     values |= {

@@ -7,7 +7,7 @@ from oceanpath.stages.eval.settings import EvalSettings
 
 STAGE = Stage(
     name="eval",
-    version=4,
+    version=5,
     settings=EvalSettings,
     work="oceanpath.stages.eval.work:run",
     check="oceanpath.stages.eval.work:check",

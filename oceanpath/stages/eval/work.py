@@ -11,11 +11,12 @@ from oceanpath.artifacts.folds import read_splits
 from oceanpath.figures.files import check_figure
 from oceanpath.figures.fonts import notice
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
-from oceanpath.stages.eval.baselines import predict_baselines
+from oceanpath.stages.eval.baselines import fit_baselines, pool_slides
 from oceanpath.stages.eval.plots import LEARNING, draw_all, draw_losses, pictures
 from oceanpath.stages.eval.report import build_report
 from oceanpath.stages.eval.rows import read_rows
 from oceanpath.stages.eval.settings import EvalSettings
+from oceanpath.stages.eval.sites import compare_sites, site_lines
 from oceanpath.tasks.base import Task
 from oceanpath.tasks.registry import read_task
 
@@ -26,8 +27,11 @@ def run(settings: EvalSettings, inputs: Inputs, out: Path, progress: Progress) -
     Raises: StageError: rows may not be reported, or do not match the folds. ArtifactError: an input is damaged.
     """
     rows = read_rows(inputs["train"], inputs["split"])
-    baselines = predict_baselines(rows, inputs, progress)
+    pooled = pool_slides(rows, inputs, progress)
+    baselines = fit_baselines(rows, inputs["split"], pooled)
     report = build_report(settings, rows, baselines)
+    report["site"] = compare_sites(settings, rows.task, inputs["split"], pooled)
+    report["notes"] += site_lines(report["site"])
     if seen := rows.results.get("seen_in_pretraining"):
         report["seen_in_pretraining"] = seen
     report["cohort_flow"] = read_splits(inputs["split"]).get("cohort_flow")

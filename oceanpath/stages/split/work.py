@@ -11,6 +11,7 @@ import pandas as pd
 from oceanpath.artifacts.folds import ROLES, write_balance, write_folds
 from oceanpath.artifacts.left_out import NAME as LEFT_OUT
 from oceanpath.artifacts.left_out import read_left_out
+from oceanpath.artifacts.sites import write_sites
 from oceanpath.artifacts.store.blank_slides import NAME as BLANK
 from oceanpath.artifacts.store.blank_slides import read_blank
 from oceanpath.artifacts.store.index import INDEX
@@ -22,6 +23,7 @@ from oceanpath.stages.split.balance import balance_table
 from oceanpath.stages.split.cohort import LabelledCohort, StoredSlides, join
 from oceanpath.stages.split.patients import patients_of
 from oceanpath.stages.split.settings import SplitSettings
+from oceanpath.stages.split.site_comparison import compare_sites
 from oceanpath.stages.split.strategies.base import Fold
 from oceanpath.tasks.base import Task
 
@@ -34,6 +36,7 @@ def run(settings: SplitSettings, inputs: Inputs, out: Path, progress: Progress) 
     patients = patients_of(cohort.frame, cohort.columns, settings)
     chosen, task = choose_folds(patients, settings), settings.target()
     folds = [with_roles(patients, fold, number, settings) for number, fold in enumerate(chosen)]
+    sites, comparison = compare_sites(patients, settings)
     splits = {
         "scheme": settings.scheme,
         "seed": settings.seed,
@@ -45,9 +48,12 @@ def run(settings: SplitSettings, inputs: Inputs, out: Path, progress: Progress) 
         "excluded": cohort.excluded,
         "cohort_flow": cohort.flow,
         "balance": _balance(folds, task),
+        "site": comparison,
     }
     write_folds(out, folds, splits)
     write_balance(out, balance_table(patients, folds, settings))
+    if sites is not None:
+        write_sites(sites, out)
     return _summary(cohort, splits, len(folds), task)
 
 

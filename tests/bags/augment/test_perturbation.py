@@ -15,6 +15,7 @@ from oceanpath.bags.augment.feature_dropout import FeatureDropout
 from oceanpath.bags.augment.gaussian_noise import GaussianNoise
 from oceanpath.bags.augment.geometry import cells_of
 from oceanpath.bags.augment.local_feature_smooth import LocalFeatureSmooth
+from oceanpath.bags.augment.noise_table import SIZE, noise_rows
 from oceanpath.bags.augment.render import render
 from oceanpath.bags.augment.settings import AugmentSettings
 from oceanpath.bags.augment.spatial_feature_interpolation import SpatialFeatureInterpolation
@@ -108,6 +109,19 @@ def test_noise_has_its_share_of_the_deviation_of_each_feature(bag) -> None:
     assert noise.mean().abs() < 0.01
     correlation = torch.corrcoef(noise.T) - torch.eye(16)
     assert correlation.abs().max() < 0.35
+
+
+def test_noise_continues_at_the_beginning_of_the_table_and_is_the_same_in_a_batch() -> None:
+    width, rows = 1024, 900
+    starts = torch.tensor([0.999, 0.0, 0.5], dtype=torch.float64)
+    views = torch.arange(3).repeat_interleave(torch.tensor([rows, 7, 2 * SIZE // width]))
+    together = noise_rows(starts, views, width)
+    assert together.std() == pytest.approx(1, abs=0.01)
+    for k in range(3):
+        own = views[views == k] * 0
+        alone = noise_rows(starts[k : k + 1], own, width)
+        assert torch.equal(alone, together[views == k])
+        assert len(torch.unique(alone[:rows, 0])) > min(rows, len(alone)) * 0.99
 
 
 def test_dropout_removes_the_same_features_of_all_patches(bag, stored) -> None:

@@ -1,4 +1,4 @@
-"""`oceanpath bench batching`, `bench ssl` and `bench views`."""
+"""`oceanpath bench batching` and `bench ssl`."""
 
 from __future__ import annotations
 
@@ -86,16 +86,3 @@ def test_views_are_measured(tmp_path: Path, capsys) -> None:
     assert result["step_ms"] >= 0
     for wrong in ("1,x", "8"):
         assert run_app(["bench", "ssl", "--sizes", wrong]) == 2
-
-
-def test_views_are_drawn(store: Store, tmp_path: Path, capsys) -> None:
-    for seed in ("0", "0", "1"):
-        out = tmp_path / f"views{len(list(tmp_path.iterdir()))}"
-        assert run_app(["bench", "views", str(store.path), "s6", "--seed", seed, "--out", str(out)]) == 0
-    a, b, c = ((folder / "views.png").read_bytes() for folder in sorted(tmp_path.glob("views*")))
-    assert a == b != c
-    assert run_app(["bench", "views", str(store.path), "s99", "--out", str(tmp_path / "x")]) != 0
-    assert "no such slide" in capsys.readouterr().err
-    flat = store_of(tmp_path / "flat", coords=False)
-    assert run_app(["bench", "views", str(flat.path), "s1", "--out", str(tmp_path / "x")]) == 2
-    assert "needs the coordinates" in capsys.readouterr().err

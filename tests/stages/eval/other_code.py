@@ -99,7 +99,6 @@ def everything(table: Table) -> Values:
             "auprc": np.mean([sk.average_precision_score(table.y == c, table.p[:, c]) for c in table.judged()]),
             "auroc_within_folds": np.mean([within_folds(table, c) for c in table.judged()]),
             "brier": brier(table),
-            "ece": ece(table),
             "log_loss": sk.log_loss(table.y, table.p, labels=list(range(table.p.shape[1]))),
             "brier_scaled": scaled_brier(table),
         }
@@ -118,7 +117,7 @@ def not_resampled(table: Table) -> Values:
         score, hit = table.p[:, 1], (table.y == 1).astype(float)
     else:
         score, hit = table.p.max(axis=1), (table.p.argmax(axis=1) == table.y).astype(float)
-    found = equal_mass(score, hit) | {"ici": ici(score, hit)}
+    found = equal_mass(score, hit) | {"ici": ici(score, hit), "ece": ece(table)}
     folds = [table.take(table.fold == k) for k in sorted(set(table.fold.tolist()))]
     found["auroc_fold_mean"] = float(np.mean([auroc(fold)["auroc"] for fold in folds]))
     if table.p.shape[1] > 2:
@@ -153,7 +152,7 @@ def equal_mass(score: np.ndarray, hit: np.ndarray) -> Values:
 
 
 def ici(score: np.ndarray, hit: np.ndarray) -> float:
-    grid = sorted({float(np.quantile(score, k / 200)) for k in range(201)})
+    grid = sorted({float(np.quantile(score, k / 50)) for k in range(51)})
     smooth = []
     for at in grid:
         distance = np.abs(score - at)
@@ -174,7 +173,7 @@ def drawn(table: Table, count: int, seed: int) -> tuple[list[np.ndarray], int]:
     random, classes = np.random.default_rng(seed), set(table.y.tolist())
 
     def draw(lines: int) -> list[np.ndarray]:
-        chosen = random.integers(0, len(patients), (lines, len(patients)))
+        chosen = random.integers(0, len(patients), (lines, len(patients)), dtype=np.uint16)
         return [np.concatenate([rows_of[i] for i in line]) for line in chosen]
 
     resamples, again = draw(count), 0

@@ -14,9 +14,11 @@ from oceanpath.errors import StageError
 from oceanpath.pipeline.stage import Quiet
 from oceanpath.ssl.methods.base import Method
 from oceanpath.ssl.methods.registry import METHODS
+from oceanpath.ssl.teacher import Teacher
 from oceanpath.stages.pretrain.checkpoints import BEST, LAST, TrainingState
 from oceanpath.stages.pretrain.step_plan import StepPlan
 
+from ...recording import recorded
 from .conftest import Build
 
 
@@ -99,25 +101,20 @@ def test_a_step_is_an_update_of_the_weights_and_no_slide_is_left_out(
     assert len(orders) == len(steps), "epochs have batches of their own"
 
 
-def test_the_teacher_follows_once_per_step_up_to_the_last(build: Build, tmp_path: Path) -> None:
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_the_teacher_follows_once_per_step_up_to_the_last(
+    build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accumulate: int
+) -> None:
     """With accumulation too, the momentum is 1 at the last step and not before."""
-    for accumulate in (1, 3):
-        training = build("byol", accumulate=accumulate, max_steps=12)
-        seen: list[float] = []
-        teacher = training.method.get_submodule("teacher")
-        follow = teacher.follow  # type: ignore[attr-defined]  # it is a `Teacher`
-
-        def record(student: object, momentum: float, seen: list[float] = seen, follow: object = follow) -> None:
-            seen.append(momentum)
-            follow(student, momentum)  # type: ignore[operator]  # the method that it replaces
-
-        teacher.follow = record  # type: ignore[method-assign, assignment]  # recorded calls
-        out = tmp_path / str(accumulate)
-        out.mkdir()
-        training.run(out, Quiet())
-        assert len(seen) == 12
-        assert seen[-1] == 1.0
-        assert max(seen[:-1]) < 1.0
+    training = build("byol", accumulate=accumulate, max_steps=12)
+    teacher, seen = training.method.get_submodule("teacher"), list[float]()
+    assert isinstance(teacher, Teacher)
+    follow = recorded(teacher.follow, lambda student, momentum: seen.append(momentum))
+    monkeypatch.setattr(teacher, "follow", follow)
+    training.run(tmp_path, Quiet())
+    assert len(seen) == 12
+    assert seen[-1] == 1.0
+    assert max(seen[:-1]) < 1.0
 
 
 def test_steps_without_finite_loss_are_skipped_and_then_end_the_training(build: Build, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from oceanpath.artifacts import predictions
-from oceanpath.artifacts.folds import read_fold, read_splits
+from oceanpath.artifacts.folds import read_fold, read_splits, write_folds
 from oceanpath.artifacts.tables import write_table
 from oceanpath.errors import ArtifactError, StageError
 from oceanpath.fit.checkpoint import load_checkpoint
@@ -67,6 +67,19 @@ def test_a_cohort_that_can_be_learnt_is_learnt_and_every_slide_is_tested_once(in
     assert results["model"]["hidden"] == 8
     assert [fold["slides"] for fold in results["per_fold"]] == [{"train": 12, "val": 4, "test": 8}] * 3
     assert all(0 < fold["threshold"] < 1 for fold in results["per_fold"])
+
+
+def test_the_plan_of_the_folds_is_repeated_where_it_says_more_than_their_number(inputs: Inputs, tmp_path: Path) -> None:
+    assert "plan" not in predictions.read_cv_results(whole(QUICK, inputs, tmp_path / "plain"))
+    splits = read_splits(inputs["split"])
+    frames = [read_fold(inputs["split"], k) for k in range(3)]
+    frames[0] = frames[0][frames[0]["slide_id"] != frames[0].loc[frames[0]["role"] == "train", "slide_id"].iloc[0]]
+    splits["plan"] = [{"repeat": k, "ensemble": k, "name": ""} for k in range(3)]
+    write_folds(inputs["split"], frames, splits | {"scheme": "mccv"})
+    out = whole(QUICK, inputs, tmp_path / "repeated")
+    results = predictions.read_cv_results(out)
+    assert results["plan"] == splits["plan"] and results["scheme"] == "mccv"
+    assert [fold["slides"]["train"] for fold in results["per_fold"]] == [11, 12, 12]  # one slide has no role in fold 0
 
 
 def test_twice_the_same_bytes_whatever_the_threads_and_the_random_state(inputs: Inputs, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Published values, scikit-survival and lifelines where they are installed, and plain loops."""
 
+import importlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -91,9 +93,8 @@ def test_concordance_dynamic_auc_and_brier_are_those_of_scikit_survival(seed):
 @settings(deadline=None, max_examples=50)
 def test_curves_log_rank_and_restricted_means_are_those_of_lifelines(seed):
     lifelines = pytest.importorskip("lifelines", reason="lifelines is not installed")
-    from lifelines.statistics import logrank_test
-    from lifelines.utils import restricted_mean_survival_time
-
+    logrank_test = importlib.import_module("lifelines.statistics").logrank_test
+    restricted_mean_survival_time = importlib.import_module("lifelines.utils").restricted_mean_survival_time
     time, event, risk = draw_rows(seed)
     curve, fit = kaplan_meier(time, event), lifelines.KaplanMeierFitter().fit(time, event)
     assert curve.at(curve.times) == pytest.approx(fit.survival_function_at_times(curve.times).to_numpy())

@@ -1,0 +1,107 @@
+"""How much of a result may come from the sites: a baseline under site-preserved folds, and a probe that reads the site.
+
+The baseline (mean pooling and a linear model) is refitted twice with the same number of folds: in one cross-validation
+patients are kept together, in the other whole sites are. The probe predicts the site of a slide from its mean features
+with the same linear model, under the folds that keep patients together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from oceanpath.artifacts.folds import read_splits
+from oceanpath.artifacts.sites import read_sites
+from oceanpath.stages.eval.baselines import PooledSlides
+from oceanpath.stages.eval.settings import EvalSettings
+from oceanpath.stats.paired import paired_difference
+from oceanpath.stats.resample import draw_patients
+from oceanpath.tasks.base import Task
+from oceanpath.tasks.classification import Classification
+from oceanpath.tasks.evaluation import MEAN, Floats, Targets
+
+DECIMALS = 9
+"""As for all baselines: the last bits depend on the number of threads."""
+Features = NDArray[np.float32]
+
+
+def compare_sites(settings: EvalSettings, task: Task, split: Path, pooled: PooledSlides) -> dict[str, Any] | None:
+    """The "site" of metrics.json; None where the cohort has no sites or the task has no baseline on mean features.
+
+    Args:
+        settings: Resamples, seed and confidence.
+        task: What is predicted.
+        split: The folds, with the sites.
+        pooled: Mean features of all slides of the cohort.
+    """
+    baseline = next((name for name, feature in task.baselines.items() if feature == MEAN), None)
+    facts = read_splits(split).get("site")
+    table = read_sites(split)
+    if baseline is None or facts is None:
+        return None
+    if table is None:
+        return {"baseline": baseline, "folds": 0, "reason": facts["reason"]}
+    x, targets = pooled.features[MEAN][pooled.rows(table["slide_id"].tolist())], task.targets(table["label"].tolist())
+    strata, main = task.resampling_strata(targets), task.main_metric
+    drawn = draw_patients(table["patient_id"].tolist(), strata, resamples=settings.resamples, seed=settings.seed)
+    folds = [table[name].to_numpy(np.int64) for name in ("grouped_fold", "preserved_fold")]
+    grouped, preserved = (
+        task.compare(targets, _cross_predict(own, x, targets, task.fit_baseline), drawn) for own in folds
+    )
+    return {
+        "baseline": baseline,
+        "folds": facts["folds"],
+        "sites": int(table["site"].nunique()),
+        "patient_grouped": grouped.estimate(main, settings.confidence).record(),
+        "site_preserved": preserved.estimate(main, settings.confidence).record(),
+        "difference": paired_difference(preserved, grouped, (main, main), settings.confidence).record(),
+        "probe": probe_sites(table, x),
+    }
+
+
+def _cross_predict(
+    folds: NDArray[np.int64], x: Features, targets: Targets, fit: Callable[[Features, Targets, Features], Floats]
+) -> Floats:
+    """Values [n, K] of every row by a model that is fitted to the rows of the other folds."""
+    parts = {k: fit(x[folds != k], targets[folds != k], x[folds == k]) for k in np.unique(folds)}
+    values = np.empty((len(x), next(iter(parts.values())).shape[1]))
+    for number, part in parts.items():
+        values[folds == number] = part
+    return np.round(values, DECIMALS)
+
+
+def probe_sites(table: pd.DataFrame, x: Features) -> dict[str, Any]:
+    """The "probe" of metrics.json, over the sites that have at least as many patients as there are folds."""
+    folds = table["grouped_fold"].nunique()
+    patients = table.groupby("site")["patient_id"].nunique()
+    large = sorted(patients.index[patients >= folds])
+    own = np.flatnonzero(table["site"].isin(large))
+    counts = {"n": len(own), "sites": len(large)}
+    if len(large) < 2:
+        return {"accuracy": None, "majority": None, **counts, "reason": "fewer than two sites"}
+    sites = Classification(large)
+    targets = sites.targets(table["site"].iloc[own].tolist())
+    values = _cross_predict(table["grouped_fold"].to_numpy(np.int64)[own], x[own], targets, sites.fit_baseline)
+    accuracy = float((values.argmax(axis=1) == targets).mean())
+    majority = float(np.bincount(targets).max() / len(targets))
+    return {"accuracy": accuracy, "majority": majority, **counts}
+
+
+def site_lines(found: dict[str, Any] | None) -> list[str]:
+    """Notes on the sites for the reader of the numbers."""
+    if found is None:
+        return []
+    if not found["folds"]:
+        return [f"sites_not_compared: {found['reason']}"]
+    probe = found["probe"]
+    if probe["accuracy"] is None:
+        return []
+    return [
+        f"site_probe: a linear model on mean features names the site of {100 * probe['accuracy']:.0f} % of "
+        f"{probe['n']} slides from {probe['sites']} sites; the most frequent site has {100 * probe['majority']:.0f} %"
+    ]
