@@ -28,6 +28,8 @@ FORMATS = {
     "Features": "features.files",
     "TRIDENT job": "features.trident_job",
     "Pretraining manifest": "pretrain_manifest",
+    "Pretraining split": "split_manifest",
+    "Pretrained weights": "pretrained",
     "Store": "store.reader",
     "Column files": "store.columns",
     "Source files of a store": "store.source_files",

@@ -32,6 +32,11 @@ class FoldPlan:
         """Whether several folds test the same slides within a repeat."""
         return len(set(self.ensembles)) < len(self.ensembles)
 
+    @property
+    def has_several_models(self) -> bool:
+        """Whether several models predict a slide: those of an ensemble, or of several repeats."""
+        return self.has_ensembles or self.n_repeats > 1
+
     def members(self, ensemble: int) -> list[int]:
         """The folds of an ensemble."""
         return [fold for fold, own in enumerate(self.ensembles) if own == ensemble]
@@ -48,7 +53,7 @@ def read_plan(record: Mapping[str, Any]) -> FoldPlan:
 
 def is_plain(plan: FoldPlan) -> bool:
     """Whether the plan says no more than the number of folds."""
-    return plan.n_repeats == 1 and not plan.has_ensembles and not any(plan.names)
+    return not plan.has_several_models and not any(plan.names)
 
 
 def average_ensembles(frame: pd.DataFrame, plan: FoldPlan, columns: Sequence[str]) -> pd.DataFrame:

@@ -32,7 +32,7 @@ def results(folder: Path, title: str, confidence: float) -> str:
     rows += _site_rows(metrics.get("site"))
     rows += [[name.replace("_", " "), *(_shown(records[name]) for records in levels)] for name in more]
     head = ["", *(_counted(level, records[main]) for level, records in zip(LEVELS, levels, strict=True))]
-    note = f"In parentheses: {100 * confidence:g} % intervals over resampled patients."
+    note = f"In parentheses: {100 * confidence:g} % intervals; patients are the independent units."
     if metrics["operating_point"] is not None:
         note += f" {' and '.join(more).capitalize()} at each fold's own threshold."
     if metrics["selected"]:

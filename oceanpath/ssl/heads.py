@@ -1,7 +1,8 @@
 """Projectors and predictors.
 
-The papers normalise hidden layers over the batch; here each row is normalised on its own (LayerNorm), so that batches
-of two, gradient accumulation and evaluation give the same projections.
+The papers normalise hidden layers over the batch. Here each row is normalised on its own (LayerNorm), so that batches
+of two, gradient accumulation and evaluation give the same projections. Only BYOL needs the batch: it removes what all
+slides have in common, without which projections of similar slides collapse in tens of steps.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def perceptron(width: int, hidden: int, out: int, layers: int) -> nn.Sequential:
-    """`layers` linear layers with LayerNorm and GELU between them; the last one is plain."""
+def perceptron(width: int, hidden: int, out: int, layers: int, *, by_batch: bool = False) -> nn.Sequential:
+    """`layers` linear layers with normalisation and GELU between them; the last one is plain.
+
+    Hidden layers are normalised per row or, with `by_batch`, over the batch, which then has at least two rows.
+    """
     modules: list[nn.Module] = []
     for _ in range(layers - 1):
-        modules += [nn.Linear(width, hidden), nn.LayerNorm(hidden), nn.GELU()]
+        modules += [nn.Linear(width, hidden), nn.BatchNorm1d(hidden) if by_batch else nn.LayerNorm(hidden), nn.GELU()]
         width = hidden
     return nn.Sequential(*modules, nn.Linear(width, out))
 

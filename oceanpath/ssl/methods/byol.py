@@ -1,6 +1,6 @@
 """BYOL: see `oceanpath.ssl.losses.byol`. Projector and predictor have two layers, as in the paper, section 3.3.
 
-The teacher is in eval mode: its embeddings have no dropout.
+The teacher is in eval mode: its embeddings have no dropout, and its batch statistics are the student's running means.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class BYOL(Method):
     """Two views; both directions."""
 
     selects_by = "lidar"
-    least_bags = 1
 
     def __init__(self, settings: BYOLSettings, aggregator: BaseMIL, _: int) -> None:
-        super().__init__(aggregator, perceptron(aggregator.embed_dim, settings.hidden, settings.out, layers=2))
-        self.predictor = perceptron(settings.out, settings.hidden, settings.out, layers=2)
+        widths = settings.hidden, settings.out
+        super().__init__(aggregator, perceptron(aggregator.embed_dim, *widths, layers=2, by_batch=True))
+        self.predictor = perceptron(settings.out, *widths, layers=2, by_batch=True)
         self.teacher = Teacher(self.student)
         self.ema = settings.ema
 

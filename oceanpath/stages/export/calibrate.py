@@ -20,6 +20,7 @@ FEWEST_ROWS = 20
 RAW = "No temperature scaling: the probabilities are the softmax outputs, averaged over the members."
 SCALED = "The logits of each member are divided by its temperature before the softmax; the probabilities are averaged."
 REPORTED = "The evaluation uses the probabilities of one member per slide, before temperature scaling."
+REPORTED_SEVERAL = "The evaluation uses the probabilities of several members per slide, before temperature scaling."
 
 
 def calibrate_members(train: Path, results: dict[str, Any], *, fit_temperatures: bool) -> list[MemberFacts]:
@@ -49,11 +50,12 @@ def calibrate_members(train: Path, results: dict[str, Any], *, fit_temperatures:
     return members
 
 
-def describe_calibration(members: Sequence[MemberFacts]) -> Calibration:
-    """How the served probabilities are computed, as text."""
+def describe_calibration(members: Sequence[MemberFacts], *, several: bool = False) -> Calibration:
+    """How the served probabilities are computed, as text; `several`: the evaluation combines members of a slide."""
     fitted = any(member.temperature != 1.0 for member in members)
     method = "temperature" if fitted else "none"
-    return Calibration(method=method, served=SCALED if fitted else RAW, reported=REPORTED)
+    reported = REPORTED_SEVERAL if several else REPORTED
+    return Calibration(method=method, served=SCALED if fitted else RAW, reported=reported)
 
 
 def ensemble_threshold(members: Sequence[MemberFacts], task: Task) -> ThresholdFacts:

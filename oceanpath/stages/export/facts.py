@@ -27,6 +27,16 @@ OF_MEMBERS = (
 OF_THE_MODEL = (
     "The metrics are those of the model in this bundle, on patients outside its training and validation data."
 )
+OF_INNER_ENSEMBLES = (
+    "The ensemble itself was not evaluated, because every patient of the cohort is in the training or validation data "
+    "of some members. The metrics are those of smaller ensembles: every slide was predicted by the mean of the members "
+    "of its outer fold, whose training and validation data exclude its patient."
+)
+OF_REPEATS = (
+    "The metrics are means over {repeats} repeats, and each is of members whose training and validation data exclude "
+    "the tested patients. With the mean of all such members of a slide (from {fewest} to {most} of {members}), the "
+    "slide-level {title} is {value}."
+)
 
 
 def describe_cohort(train: Path, folds: int, store: Store, task: Task) -> CohortFacts:
@@ -62,12 +72,27 @@ def describe_performance(metrics: Mapping[str, Any], members: int) -> Performanc
     main = read_task(metrics, "metrics.json").main_metric
     baselines = {name: _estimate(group[main]) for name, group in metrics["floor"].items()}
     return Performance(
-        meaning=OF_MEMBERS if members > 1 else OF_THE_MODEL,
+        meaning=_meaning(metrics, members),
         selected=bool(metrics["selected"]),
         slide=_level(metrics["level"]["slide"]),
         patient=_level(metrics["level"]["patient"]),
         floor_auroc=baselines,
     )
+
+
+def _meaning(metrics: Mapping[str, Any], members: int) -> str:
+    """What the metrics of the evaluation estimate."""
+    if members == 1:
+        return OF_THE_MODEL
+    if (ensemble := metrics.get("ensemble")) is None:
+        return OF_INNER_ENSEMBLES if metrics["scheme"] == "nested" else OF_MEMBERS
+    task, models = read_task(metrics, "metrics.json"), ensemble["models"]
+    record = ensemble["slide"][task.main_metric]
+    value = "undefined" if record["value"] is None else f"{record['value']:.3f}"
+    if record.get("low") is not None:
+        value += f" ({record['low']:.3f} to {record['high']:.3f})"
+    counts = {"fewest": models["fewest"], "most": models["most"], "members": members}
+    return OF_REPEATS.format(repeats=metrics["repeats"], title=task.main_title, value=value, **counts)
 
 
 def _level(group: Mapping[str, Any]) -> dict[str, EstimateFacts]:

@@ -11,6 +11,7 @@ from oceanpath.artifacts.bundle.folder import CARD, ONNX, TORCHSCRIPT, TRAINING,
 from oceanpath.artifacts.metrics import read_metrics
 from oceanpath.artifacts.predictions import read_cv_results
 from oceanpath.artifacts.store.reader import Store
+from oceanpath.artifacts.tested_slides import read_plan
 from oceanpath.fit.objectives.registry import read_objective
 from oceanpath.fit.threads import torch_threads
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
@@ -59,7 +60,7 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
         **task.record(),
         contract=contract,
         members=members,
-        calibration=describe_calibration(members),
+        calibration=describe_calibration(members, several=read_plan(results).has_several_models),
         threshold=ensemble_threshold(members, task),
         performance=describe_performance(read_metrics(inputs["eval"]), len(members)),
         cohort=describe_cohort(inputs["train"], results["folds"], store, task),

@@ -75,6 +75,19 @@ def test_one_model_alone_was_evaluated_itself(study):
     assert "metrics are those of the model" in describe_performance(read_metrics(study.eval), 1).meaning
 
 
+def test_the_meaning_of_the_metrics_depends_on_how_many_members_predict_a_slide(study):
+    metrics = read_metrics(study.eval)
+    assert "of single members" in describe_performance(metrics, 2).meaning
+    assert "smaller ensembles" in describe_performance({**metrics, "scheme": "nested"}, 6).meaning
+    record = {"value": 0.9, "low": 0.85, "high": 0.94}
+    models = {"fewest": 1, "median": 2.0, "most": 4}
+    ensemble = {"models": models, "slide": {"auroc": record}, "patient": {"auroc": record}}
+    repeated = {**metrics, "scheme": "mccv", "repeats": 10, "ensemble": ensemble}
+    meaning = describe_performance(repeated, 10).meaning
+    assert "means over 10 repeats" in meaning and "AUROC is 0.900 (0.850 to 0.940)" in meaning
+    assert "from 1 to 4 of 10" in meaning
+
+
 def test_training_slides_are_those_that_a_member_was_fitted_to(study):
     store = Store(study.mmap)
     known = training_slides(study.inputs(), 2, store)

@@ -1,0 +1,53 @@
+"""Planted collapse ends a training, with its reason and number; healthy trainings are not stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from oceanpath.errors import StageError
+from oceanpath.pipeline.stage import Quiet
+
+from ...ssl.bags import SMALL
+from .conftest import Build
+from .planted import PLANTED
+
+KEYS: dict[str, object] = {
+    "max_steps": 200,
+    "monitor_every": 25,
+    "checkpoint_every": 1000,
+    "batch_size": 17,
+    "lr": 1e-2,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PLANTED)
+def test_planted_collapse_ends_the_training(
+    name: str, build: Build, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    training = PLANTED[name](build, monkeypatch, KEYS)
+    with pytest.raises(StageError, match=r"have collapsed; got .* \d.* < \d") as caught:
+        training.run(tmp_path, Quiet())
+    assert training.state.done <= 200
+    assert "on_collapse" in caught.value.do
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in SMALL if name != "supervised"])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_healthy_trainings_are_not_stopped(name: str, seed: int, build: Build, tmp_path: Path) -> None:
+    state = build(name, **{**KEYS, "lr": 3e-3, "seed": seed}).run(tmp_path, Quiet())
+    assert state.done == 200
+    assert not state.collapsed_at
+
+
+def test_with_a_warning_the_training_continues_and_says_so(
+    build: Build, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    keys = {**KEYS, "on_collapse": "warn", "max_steps": 60, "monitor_every": 10}
+    state = PLANTED["vicreg"](build, monkeypatch, keys).run(tmp_path, Quiet())
+    assert 0 < state.collapsed_at <= 60
+    assert "diversity of projections" in state.collapse
+    assert state.done == 60
