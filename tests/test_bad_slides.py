@@ -96,8 +96,7 @@ def test_one_bad_slide_does_not_stop_the_others(step_lock: Desk, capsys: pytest.
     assert step_lock.run("--set", 'extract.exclude=["S4"]') != 0
     said = capsys.readouterr().err
     assert (
-        "1 of 9 parts failed. The others are kept. To continue without those that failed, set data.allow_missing"
-        in said
+        "1 of 9 parts failed. The others are kept. To continue without the failed ones, set data.allow_missing" in said
     )
     assert step_lock.run("--keep-going") == 0
     said = capsys.readouterr().out

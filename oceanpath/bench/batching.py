@@ -97,8 +97,8 @@ def strategy_of(name: str, workload: Workload) -> Batching:
 
 def usable(strategies: Sequence[str], has_coords: bool) -> dict[str, str | None]:
     """Strategy → why it cannot be used with a store that has coordinates or not; None: it can."""
-    classes = {name: batching_class(name) for name in strategies}
-    return {name: refusal("a benchmark", "crops" not in one.kinds, one, has_coords) for name, one in classes.items()}
+    types = {name: batching_class(name) for name in strategies}
+    return {name: refusal("a benchmark", "crops" not in one.kinds, one, has_coords) for name, one in types.items()}
 
 
 def _loader(

@@ -52,18 +52,26 @@ def table_schema(settings: type[Settings]) -> dict[str, Any]:
         describe(part)
     schema = settings.model_json_schema()
     own = {key: value for key, value in schema["properties"].items() if key in settings.own_keys()}
-    definitions = {name: value for name, value in schema.get("$defs", {}).items() if f"#/$defs/{name}" in str(own)}
+    definitions = _referenced(own, schema.get("$defs", {}))
     about = {"type": "object", "description": schema["description"], "additionalProperties": False}
     return {**about, "properties": own, "$defs": definitions}
 
 
-def _nested(settings: type[Settings]) -> set[type[Settings]]:
-    """Settings classes of the fields of a settings class."""
-    nested: set[type[Settings]] = set()
+def _referenced(node: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    """Those of the `definitions` to which a schema refers, directly or through others."""
+    own = {name: value for name, value in definitions.items() if f"'#/$defs/{name}'" in str(node)}
+    rest = {name: value for name, value in definitions.items() if name not in own}
+    return own | _referenced(list(own.values()), rest) if own else {}
+
+
+def _nested(settings: type[Settings]) -> list[type[Settings]]:
+    """Settings classes of the fields of a settings class, and of their fields, which come first."""
+    nested: list[type[Settings]] = []
     waiting: list[Any] = [field.annotation for field in settings.model_fields.values()]
     while waiting:
         kind = waiting.pop()
         waiting += get_args(kind)
-        if inspect.isclass(kind) and issubclass(kind, Settings):
-            nested.add(kind)
-    return nested
+        if inspect.isclass(kind) and issubclass(kind, Settings) and kind not in nested:
+            nested.append(kind)
+            waiting += [field.annotation for field in kind.model_fields.values()]
+    return nested[::-1]

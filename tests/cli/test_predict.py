@@ -78,7 +78,7 @@ def test_slides_are_extracted_as_the_training_slides_were(made, tmp_path, capsys
     table = pd.read_csv(tmp_path / "slides.csv", keep_default_na=False)
     assert table["slide_id"].tolist() == ["n20", "n21", "s03"]
     assert table["in_training"].tolist() == [False, False, True]
-    assert "slide s03: part of the training cohort" in said
+    assert "slide s03: this slide was part of the training cohort" in said
     trained = find_features(made / "out" / "experiments" / "small" / "extract")["s03"]
     assert predict(made, trained, "--out", tmp_path / "features.csv") == 0
     features = pd.read_csv(tmp_path / "features.csv", keep_default_na=False)

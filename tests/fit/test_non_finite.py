@@ -26,5 +26,5 @@ def test_a_good_step_ends_the_row() -> None:
 def test_too_many_in_a_row_end_the_fit_and_name_the_slides() -> None:
     guard = NonFiniteGuard(limit=2)
     guard.accepts(math.nan, 1.0)
-    with pytest.raises(StageError, match=r"slide_7.*2 consecutive training steps.*loss nan.*Lower train\.lr"):
+    with pytest.raises(StageError, match=r"slide_7.*2 consecutive training steps.*loss nan.*Lower the learning rate"):
         guard.accepts(math.nan, 1.0, ("slide_7",))

@@ -91,7 +91,8 @@ def test_predict_reproduces_the_evaluation(made, tmp_path, capsys):
         assert row["n_used"] == min(row["n_patches"], made.cap or 10_000)
     assert table["in_training"].all()
     assert (
-        "24 of 24 slides (s00, s01, s02, s03, s04 and 19 more): part of the training cohort" in capsys.readouterr().err
+        "24 of 24 slides (s00, s01, s02, s03, s04 and 19 more): this slide was part of the training cohort"
+        in capsys.readouterr().err
     )
 
 

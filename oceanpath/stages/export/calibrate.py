@@ -51,12 +51,11 @@ def calibrate_members(train: Path, results: dict[str, Any], *, fit_temperatures:
 
 
 def describe_calibration(members: Sequence[MemberFacts], *, several: bool = False) -> Calibration:
-    """How the served probabilities are computed, as text."""
+    """How the served probabilities are computed, as text; `several`: the evaluation combines members of a slide."""
     fitted = any(member.temperature != 1.0 for member in members)
     method = "temperature" if fitted else "none"
-    return Calibration(
-        method=method, served=SCALED if fitted else RAW, reported=REPORTED_SEVERAL if several else REPORTED
-    )
+    reported = REPORTED_SEVERAL if several else REPORTED
+    return Calibration(method=method, served=SCALED if fitted else RAW, reported=reported)
 
 
 def ensemble_threshold(members: Sequence[MemberFacts], task: Task) -> ThresholdFacts:

@@ -1,10 +1,10 @@
-"""Concordance of risks with times: Harrell's and Uno's C.
+"""Concordance of risks with times: C of Harrell and of Uno.
 
 A pair is comparable if the row with the earlier time has an event; at equal times an event and a censored row are
 comparable, two events are not. It is concordant if the earlier event has the higher risk, and counts one half if both
 risks are equal. The C-index reads a risk, not a curve: a report states how a curve becomes one number.
 
-Harrell (1982) counts all pairs alike, so that its target depends on the censoring. Uno et al. (2011) weight a pair by
+Harrell (1982) weights all pairs equally, so its target depends on the censoring. Uno et al. (2011) weight a pair by
 1 / G(t)² with the censoring curve G of the training rows, and only events before `tau` count.
 """
 

@@ -110,7 +110,7 @@ def test_nothing_of_the_machine_is_in_the_files(exported):
 def test_the_facts_say_what_the_numbers_are(exported):
     facts = bundle.read_facts(exported)
     assert "The ensemble itself was not evaluated" in facts.performance.meaning
-    assert "figures are of single members" in facts.performance.meaning
+    assert "metrics are those of single members" in facts.performance.meaning
     assert facts.performance.slide["auroc"].value == 0.81
     assert facts.performance.patient["mcc"].reason == "one class only"
     assert facts.cohort.slides == 60
