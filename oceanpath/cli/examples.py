@@ -26,6 +26,14 @@ EXAMPLES = {
         "predict features --out predictions.csv",
         "predict new/slide_1.svs --bundle outputs/experiments/mine/export",
     ),
+    "embed": (
+        "embed aggregator.safetensors outputs/experiments/mine/mmap --out slides.parquet",
+        "embed outputs/experiments/mine/train/fold_0/best.ckpt outputs/experiments/mine/mmap --out slides.npy",
+    ),
+    "probe": (
+        "probe aggregator.safetensors outputs/experiments/mine/mmap labels.csv",
+        "probe aggregator.safetensors outputs/experiments/mine/mmap labels.csv --label grade --fractions 10,100",
+    ),
     "coverage": (
         "coverage features outputs/experiments/mine/mmap",
         "coverage features outputs/experiments/mine/mmap --only-capped --out coverage",

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oceanpath.cli.embed import StoreFolder, Weights
+from oceanpath.cli.outputs import prepare_file
 from oceanpath.cli.table import table
-from oceanpath.errors import ExitCode, ExperimentError, refuse
+from oceanpath.errors import ExitCode, refuse
 
 if TYPE_CHECKING:
     from oceanpath.probing.probe import ProbeCohort
@@ -36,8 +37,10 @@ def probe(
     out: Annotated[Path | None, typer.Option("--out", help="JSON file to write as well.")] = None,
 ) -> int:
     """Compare a linear and a k-NN probe of slide embeddings with pooled patch features and random weights."""
+    if out is not None:
+        prepare_file(out)
     from oceanpath.artifacts.store.reader import Store
-    from oceanpath.probing.probe import Protocol, estimate, predict_probe
+    from oceanpath.probing.probe import METRIC, Protocol, estimate, predict_probe
 
     slides = Store(store)
     numbers, cohort = _read_cohort(slides.slide_ids, labels, {"slide": slide_id, "patient": patient_id, "label": label})
@@ -50,9 +53,9 @@ def probe(
             predictions = {name: predict_probe(z, cohort, protocol, share, kind) for name, z in arms.items()}
             for name, (value, difference) in estimate(predictions, cohort, protocol, BASELINE).items():
                 row = {"probe": kind, "labelled": share, "embedding": name}
-                results.append({**row, "auroc": vars(value), "versus_mean": vars(difference)})
+                results.append({**row, METRIC.lower(): vars(value), "versus_mean": vars(difference)})
             print(f"{kind} probe, {100 * share:g} % of the training patients: done", file=sys.stderr, flush=True)
-    print(_table(results))
+    print(_table(results, METRIC))
     print("Intervals: 95 %, over resampled patients and draws of labelled patients. Differences are paired.")
     if out is not None:
         out.write_text(json.dumps({"seed": seed, "folds": folds, "draws": draws, "rows": results}, indent=2) + "\n")
@@ -75,8 +78,6 @@ def _embeddings(weights: Path, slides: Any) -> dict[str, Any]:
 
 def _read_cohort(slide_ids: list[str], labels: Path, columns: dict[str, str]) -> tuple[list[int], ProbeCohort]:
     """Numbers of the labelled slides in the store, and their labels and patients."""
-    import numpy as np
-
     from oceanpath.artifacts.cohort.id_match import match, other_cohort
     from oceanpath.artifacts.cohort.table import TableQuery, read_cohort
     from oceanpath.probing.probe import ProbeCohort
@@ -91,25 +92,21 @@ def _read_cohort(slide_ids: list[str], labels: Path, columns: dict[str, str]) ->
     rows = [
         (number_of[same[slide]], text, patient) for slide, text, patient in cells if slide in same and text and patient
     ]
-    kinds = np.unique([row[1] for row in rows], return_inverse=True)
-    patients = np.unique([row[2] for row in rows], return_inverse=True)
-    if len(kinds[0]) < 2:
-        raise ExperimentError("a probe needs two or more classes", where=labels, got=", ".join(kinds[0]))
-    return [row[0] for row in rows], ProbeCohort(kinds[1], patients[1])
+    return [row[0] for row in rows], ProbeCohort.of([row[1] for row in rows], [row[2] for row in rows], labels)
 
 
-def _table(results: list[dict[str, Any]]) -> str:
+def _table(results: list[dict[str, Any]], metric: str) -> str:
     rows = [
         (
             each["probe"],
             f"{100 * each['labelled']:g} %",
             each["embedding"],
-            _shown(each["auroc"]),
+            _shown(each[metric.lower()]),
             _shown(each["versus_mean"], "+"),
         )
         for each in results
     ]
-    return table(("probe", "labelled", "embedding", "AUROC", "versus mean"), rows)
+    return table(("probe", "labelled", "embedding", metric, "versus mean"), rows)
 
 
 def _shown(estimate: dict[str, float], sign: str = "") -> str:

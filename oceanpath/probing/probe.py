@@ -19,6 +19,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
+from oceanpath.errors import ExperimentError
+
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 LEAST = 2
@@ -29,12 +31,24 @@ STRENGTHS = (0.001, 0.01, 0.1, 1.0)
 """Inverse regularisation strengths of the logistic regression, of which inner folds select one."""
 
 
+METRIC = "AUROC"
+"""The metric of a probe."""
+
+
 @dataclass(frozen=True)
 class ProbeCohort:
     """Labels and patients of the slides, as numbers."""
 
     labels: Rows
     patients: Rows
+
+    @classmethod
+    def of(cls, labels: Sequence[str], patients: Sequence[str], where: object) -> ProbeCohort:
+        """The cohort of these texts. Raises: ExperimentError: fewer than two classes."""
+        classes, numbers = np.unique(labels, return_inverse=True)
+        if len(classes) < 2:
+            raise ExperimentError("a probe needs two or more classes", where=where, got=", ".join(classes))
+        return cls(numbers, np.unique(patients, return_inverse=True)[1])
 
 
 @dataclass(frozen=True)

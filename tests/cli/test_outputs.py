@@ -23,10 +23,12 @@ FOLDERS = {
     "bench batching": ["store"],
     "bench coverage": [],
     "bench ssl": [],
+    "bench stats": [],
+    "splits export": ["split", "--format", "clam"],
     "pretrain": ["--show-views", "slide"],
 }
 """Verbs with a folder as ``--out``, and what else they need."""
-FILES = ("predict",)
+FILES = ("predict", "embed", "probe")
 SCRATCH = ("bench store", "bench loading", "bench extract")
 
 
