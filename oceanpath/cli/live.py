@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oceanpath.cli.screen import outcome
-from oceanpath.cli.steps import Pace, Steps, span
+from oceanpath.cli.steps import Pace, Steps, outcome, span
 from oceanpath.pipeline.plan import Step
 from oceanpath.pipeline.stage import Progress
 from oceanpath.pipeline.status import StepState

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Protocol, TextIO
 
-from oceanpath.cli.steps import Pace, Steps, span
+from oceanpath.cli.steps import Pace, Steps, outcome, span
 from oceanpath.pipeline.plan import Step
 from oceanpath.pipeline.runner import Screen
 from oceanpath.pipeline.stage import Progress, Quiet
@@ -145,16 +145,3 @@ class _LineProgress:
         if not left:
             return ""
         return f"about {span(left)} left" + (f" ({total} in total)" if total else "")
-
-
-def outcome(state: StepState, steps: Steps) -> list[str]:
-    """Lines about the outcome of a step; none if it was fresh."""
-    label = steps.label(state.step)
-    if state.state == "fresh":
-        return []
-    if state.state == "failed":
-        return [f"{label}: failed after {state.seconds:.1f} s"]
-    if state.state == "skipped":
-        return [f"{label}: not run: {'; '.join(state.why)}"]
-    lines = list(state.manifest.summary["lines"]) if state.manifest else []
-    return [f"{label}: done in {state.seconds:.1f} s", *(f"  {line}" for line in lines)]

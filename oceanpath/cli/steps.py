@@ -1,4 +1,4 @@
-"""Progress of a run: number of steps and remaining time."""
+"""Progress of a run: number of steps, remaining time and outcome of a step."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from oceanpath.pipeline.plan import Step
+from oceanpath.pipeline.status import StepState
 
 WINDOW = 20
 """Number of samples of progress for an estimate."""
@@ -89,3 +90,16 @@ def span(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = seconds / 60
     return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+def outcome(state: StepState, steps: Steps) -> list[str]:
+    """Lines about the outcome of a step; none if it was fresh."""
+    label = steps.label(state.step)
+    if state.state == "fresh":
+        return []
+    if state.state == "failed":
+        return [f"{label}: failed after {state.seconds:.1f} s"]
+    if state.state == "skipped":
+        return [f"{label}: not run: {'; '.join(state.why)}"]
+    lines = list(state.manifest.summary["lines"]) if state.manifest else []
+    return [f"{label}: done in {state.seconds:.1f} s", *(f"  {line}" for line in lines)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from oceanpath.artifacts.cohort.lookalikes import lookalikes, quoted
-from oceanpath.artifacts.cohort.user_tables import UserTable
+from oceanpath.artifacts.cohort.text_table import UserTable
 from oceanpath.errors import ExperimentError, OceanPathError, shorten_list
 
 FOR_MISSING = frozenset({"na", "n/a", "nan", "none", "null", "<na>", "nat", "#n/a", "?", "-"})

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from oceanpath.artifacts.cohort.ids import normal
-from oceanpath.artifacts.cohort.user_tables import UserTable
+from oceanpath.artifacts.cohort.text_table import UserTable
 from oceanpath.errors import ExperimentError, shorten_list
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}

@@ -13,7 +13,8 @@ from pathlib import Path
 from oceanpath.artifacts.cohort.checks import TableQuery as TableQuery
 from oceanpath.artifacts.cohort.checks import lost_digits, patient_problems, slide_problems
 from oceanpath.artifacts.cohort.ids import normal, slide_id
-from oceanpath.artifacts.cohort.user_tables import UserTable, read_user_table
+from oceanpath.artifacts.cohort.text_table import UserTable
+from oceanpath.artifacts.cohort.user_tables import read_user_table
 from oceanpath.errors import ExperimentError, OceanPathError, collected, nearest, refuse
 
 ALIASES = {

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from oceanpath.artifacts.cohort.user_tables import UserTable, cell_text, kind_of
+from oceanpath.artifacts.cohort.text_table import UserTable, cell_text, kind_of
 from oceanpath.errors import ExperimentError, MissingExtraError
 
 WORKBOOK_XML = "xl/workbook.xml"

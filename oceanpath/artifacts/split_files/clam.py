@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from oceanpath.artifacts.cohort.ids import slide_id
-from oceanpath.artifacts.cohort.user_tables import UserTable, read_user_table
+from oceanpath.artifacts.cohort.text_table import UserTable
+from oceanpath.artifacts.cohort.user_tables import read_user_table
 from oceanpath.artifacts.folds import ROLES
 from oceanpath.artifacts.split_files.base import SplitFile, SplitRow, missing_columns
 from oceanpath.errors import ExperimentError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oceanpath.artifacts.cohort.ids import slide_id
-from oceanpath.artifacts.cohort.user_tables import UserTable
+from oceanpath.artifacts.cohort.text_table import UserTable
 from oceanpath.artifacts.split_files.base import SplitFile, SplitRow, missing_columns, read_role
 
 SLIDES = ("slide_id", "slide")

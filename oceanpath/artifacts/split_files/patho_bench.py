@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from oceanpath.artifacts.cohort.ids import slide_id
-from oceanpath.artifacts.cohort.user_tables import UserTable
+from oceanpath.artifacts.cohort.text_table import UserTable
 from oceanpath.artifacts.split_files.base import SplitFile, SplitRow, missing_columns, read_role
 
 COLUMN = re.compile(r"fold_(\d+)")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.slides.encoders import Encoder
+if TYPE_CHECKING:
+    from oceanpath.slides.encoders import Encoder
 
 TEST_PATCHES, SIDE_PX, TOLERANCE = 4, 256, 2e-2
 """Number and side of the test patches; bfloat16 has eight bits, so rows of different batches differ by about 2^-7."""

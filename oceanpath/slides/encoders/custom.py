@@ -15,12 +15,15 @@ module and the content of `extract.weights` are part of the fingerprint; other f
 from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING
 
 from oceanpath.errors import ExperimentError, StageError
-from oceanpath.slides.encoders import Encoder
 from oceanpath.slides.encoders.contract import check_contract
 from oceanpath.slides.encoders.spec import EncoderOptions
 from oceanpath.slides.encoders.user_code import source_of
+
+if TYPE_CHECKING:
+    from oceanpath.slides.encoders import Encoder
 
 
 def build_custom(name: str, device: str, options: EncoderOptions) -> Encoder:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from oceanpath.artifacts.cohort.user_tables import UserTable, read_user_table
+from oceanpath.artifacts.cohort.text_table import UserTable
+from oceanpath.artifacts.cohort.user_tables import read_user_table
 from oceanpath.errors import ExperimentError
 
 HEAD = ["slide_id", "patient_id", "label"]
