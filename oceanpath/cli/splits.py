@@ -42,6 +42,7 @@ def export_splits(
     workspace: Workspace = OUTPUTS,
 ) -> int:
     """Write the folds of an experiment as split files of CLAM or Patho-Bench."""
+    prepare_folder(out)
     folder = folds or _of_experiment(experiment, workspace)
     from oceanpath.artifacts.folds import check, read_fold, read_splits
     from oceanpath.artifacts.split_files.formats import write_split_files
@@ -50,7 +51,6 @@ def export_splits(
     number = read_splits(folder)["folds"]
     verify_files(folder, ["splits.json", *(f"fold_{k}.parquet" for k in range(number))])
     check(folder)
-    prepare_folder(out)
     written = write_split_files(form.value, [read_fold(folder, k) for k in range(number)], out, "label")
     print(f"{number} folds -> {written[0] if len(written) == 1 else out}")
     return int(ExitCode.OK)
