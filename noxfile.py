@@ -86,6 +86,14 @@ def damage(session: nox.Session) -> None:
 
 
 @nox.session
+def collapse(session: nox.Session) -> None:
+    """Pretrain every method with three seeds, and with planted collapse: only the planted ones are stopped."""
+    _install(session)
+    variables = {"OCEANPATH_SEEDS": "3", "OMP_NUM_THREADS": "1"}
+    session.run("python", "-m", "pytest", "-rs", "tests/stages/pretrain/test_collapse.py", env=variables)
+
+
+@nox.session
 def mutants(session: nox.Session) -> None:
     """Mutation testing of the code that determines results: detected mutants per package, and survivors."""
     _install(session)

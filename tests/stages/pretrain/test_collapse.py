@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from ...ssl.bags import SMALL
 from .conftest import Build
 from .planted import PLANTED
 
+SEEDS = int(os.environ.get("OCEANPATH_SEEDS", "1"))
+"""Healthy trainings per method: 3 in ``nox -s collapse``."""
 KEYS: dict[str, object] = {
     "max_steps": 200,
     "monitor_every": 25,
@@ -36,7 +39,7 @@ def test_planted_collapse_ends_the_training(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in SMALL if name != "supervised"])
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", range(1, SEEDS + 1))
 def test_healthy_trainings_are_not_stopped(name: str, seed: int, build: Build, tmp_path: Path) -> None:
     state = build(name, **{**KEYS, "lr": 3e-3, "seed": seed}).run(tmp_path, Quiet())
     assert state.done == 200
