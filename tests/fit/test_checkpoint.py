@@ -97,3 +97,12 @@ def test_loading_runs_no_code(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError):
         load_checkpoint(tmp_path / "best.ckpt")
     assert not (tmp_path / "trace").exists()
+
+
+def test_the_keys_of_another_format_are_listed_in_order(path: Path) -> None:
+    torch.save({"b": 1, "a": 2}, path)
+    with pytest.raises(ArtifactError, match=r"unknown checkpoint format.*got \[?'?a.*b"):
+        load_checkpoint(path)
+    torch.save([1], path)
+    with pytest.raises(ArtifactError, match=r"unknown checkpoint format.*got list"):
+        load_checkpoint(path)

@@ -266,3 +266,28 @@ def test_the_precision_is_that_of_the_settings(store: Store, precision: str) -> 
 
     fit(module_of(QUICK.model_copy(update={"precision": precision}), loss), store, stop_after=1)
     assert types == {precision == "bf16"}
+
+
+def test_a_frozen_aggregator_is_trained_after_its_epochs_and_the_head_from_the_first(store: Store) -> None:
+    torch.manual_seed(0)
+    classifier = WSIClassifier(ABMILSettings(hidden=8, attention=4), 6, ["a", "b"])
+    module = FitModule(classifier, objective_of(build_loss("ce")), QUICK, seed=3, frozen_epochs=2)
+    states: list[tuple[bytes, bytes]] = []
+
+    def parts() -> tuple[bytes, bytes]:
+        state = module.model.state_dict()
+        own = {name.startswith("aggregator."): b"" for name in state}
+        for name, value in state.items():
+            own[name.startswith("aggregator.")] += value.numpy().tobytes()
+        return own[True], own[False]
+
+    def judge(epoch: int, _: float) -> bool:
+        states.append(parts())
+        return epoch == 3
+
+    first = parts()
+    fit_model(module, BagDataset(store, range(12), LABELS), None, torch.device("cpu"), judge)
+    aggregators = [first[0], *(aggregator for aggregator, _ in states)]
+    assert aggregators[0] == aggregators[1] == aggregators[2]
+    assert len(set(aggregators[2:])) == 3, "trained in the third and in the fourth epoch"
+    assert len({first[1], *(head for _, head in states)}) == 5
