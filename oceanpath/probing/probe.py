@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
 from oceanpath.errors import ExperimentError
+from oceanpath.stats.discrimination import ranking_measure
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -29,8 +29,6 @@ NEIGHBOURS = 20
 TEMPERATURE = 0.07
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)
 """Inverse regularisation strengths of the logistic regression, of which inner folds select one."""
-
-
 METRIC = "AUROC"
 """The metric of a probe."""
 
@@ -130,7 +128,7 @@ def _inner_score(x: Floats, y: Rows, patients: Rows, strength: float) -> float:
     for train, val in StratifiedGroupKFold(3).split(x, y, patients):
         if len(np.unique(y[train])) == len(np.unique(y)) == len(np.unique(y[val])):
             model = LogisticRegression(C=strength, max_iter=1000).fit(x[train], y[train])
-            scores.append(auroc(model.predict_proba(x[val]), y[val]))
+            scores.append(auroc(model.predict_proba(x[val]), y[val])[0])
     return float(np.mean(scores)) if scores else 0.0
 
 
@@ -144,48 +142,37 @@ def _nearness(distances: Floats) -> Floats:
     return weights
 
 
-def auroc(probabilities: Floats, labels: Rows) -> float:
-    """AUROC by ranks (ties count half), of several classes macro one-versus-rest; NaN if a class is missing."""
-    count = probabilities.shape[1]
-    if len(np.unique(labels)) < count:
-        return float("nan")
-    return float(np.mean([_ranked(probabilities[:, k], labels == k) for k in ((1,) if count == 2 else range(count))]))
-
-
-def _ranked(scores: Floats, positive: NDArray[np.bool_]) -> float:
-    ones, zeros = int(positive.sum()), int((~positive).sum())
-    return float((rankdata(scores)[positive].sum() - ones * (ones + 1) / 2) / (ones * zeros))
+def auroc(probabilities: Floats, labels: Rows, weights: Rows | None = None) -> Floats:
+    """AUROC [R] of several classes macro one-versus-rest for each row of weights [R, n]; NaN if a class is missing."""
+    weights = np.ones((1, len(labels)), np.int64) if weights is None else weights
+    has_all = np.all([weights[:, labels == k].any(axis=1) for k in range(probabilities.shape[1])], axis=0)
+    values: Floats = np.where(has_all, ranking_measure(labels, probabilities)(weights)["auroc"], np.nan)
+    return values
 
 
 def estimate(
     arms: Mapping[str, Sequence[Prediction]], cohort: ProbeCohort, protocol: Protocol, baseline: str
 ) -> dict[str, tuple[Estimate, Estimate]]:
     """Name → mean AUROC, and its paired difference to the arm `baseline`."""
-    values = {name: float(np.nanmean(_scores(predictions, cohort))) for name, predictions in arms.items()}
-    resampled: dict[str, list[float]] = {name: [] for name in arms}
     random = np.random.default_rng([protocol.seed, 1])
-    count = int(cohort.patients.max()) + 1
-    draws = len(arms[baseline])
+    count, draws = int(cohort.patients.max()) + 1, len(arms[baseline])
+    weights, chosen = [np.ones(count, np.int64)], [np.arange(draws)]  # the first row is the estimate itself
     for _ in range(protocol.resamples):
-        weights = np.bincount(random.integers(count, size=count), minlength=count)[cohort.patients]
-        chosen = random.integers(draws, size=draws)
-        for name, predictions in arms.items():
-            resampled[name].append(float(np.nanmean(_scores([predictions[k] for k in chosen], cohort, weights))))
-    base = np.array(resampled[baseline])
-    return {
-        name: (_estimate(values[name], rows), _estimate(values[name] - values[baseline], np.array(rows) - base))
-        for name, rows in resampled.items()
-    }
+        weights.append(np.bincount(random.integers(count, size=count), minlength=count))
+        chosen.append(random.integers(draws, size=draws))
+    of_slides, picked = np.stack(weights)[:, cohort.patients], np.stack(chosen)
+    means = {name: _means(predictions, cohort, of_slides, picked) for name, predictions in arms.items()}
+    return {name: (_estimate(rows), _estimate(rows - means[baseline])) for name, rows in means.items()}
 
 
-def _scores(predictions: Sequence[Prediction], cohort: ProbeCohort, weights: Rows | None = None) -> list[float]:
-    scores = []
-    for rows, probabilities in ((each.rows, each.probabilities) for each in predictions):
-        repeats = np.arange(len(rows)) if weights is None else np.repeat(np.arange(len(rows)), weights[rows])
-        scores.append(auroc(probabilities[repeats], cohort.labels[rows[repeats]]))
-    return scores
+def _means(predictions: Sequence[Prediction], cohort: ProbeCohort, weights: Rows, chosen: Rows) -> Floats:
+    """Mean AUROC [R] over the chosen predictions [R, P], with the weights of the slides [R, S]."""
+    each = [auroc(one.probabilities, cohort.labels[one.rows], weights[:, one.rows]) for one in predictions]
+    means: Floats = np.nanmean(np.take_along_axis(np.stack(each, axis=1), chosen, axis=1), axis=1)
+    return means
 
 
-def _estimate(value: float, resampled: Sequence[float] | Floats) -> Estimate:
-    low, high = np.nanpercentile(resampled, [2.5, 97.5])
-    return Estimate(value, float(low), float(high))
+def _estimate(values: Floats) -> Estimate:
+    """The first value, with the percentiles of the others."""
+    low, high = np.nanpercentile(values[1:], [2.5, 97.5])
+    return Estimate(float(values[0]), float(low), float(high))
