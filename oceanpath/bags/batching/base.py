@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
@@ -40,7 +39,7 @@ class Epoch:
     """Seeded by (seed, epoch); it has already drawn the order of `draws`."""
 
 
-class Batching(Settings, ABC):
+class Batching(Settings):
     """A strategy and its settings, which are the keys of `[train.batching]` or `[pretrain.batching]`."""
 
     name: str
@@ -50,12 +49,12 @@ class Batching(Settings, ABC):
     needs_coords: ClassVar[bool] = False
     """Whether it needs the coordinates of patches."""
 
-    @abstractmethod
     def plan(self, epoch: Epoch) -> list[list[Draw]]:
-        """The batches of an epoch, none empty.
+        """The batches of an epoch, none empty; here `batch_size` bags per batch, in the order of the draws.
 
         A strategy may leave out bags, repeat them (as other views), and make epochs of different numbers of batches.
         """
+        return chunks(epoch.draws, epoch.batch_size)
 
     def limit(self, bag: SourceBag, rows: NDArray[np.int64], random: Generator) -> NDArray[np.int64]:  # noqa: ARG002  # what a limit depends on
         """The part of the selected `rows` of a bag that a view of pretraining contains; by default all."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from oceanpath.bags.batching.base import Batching, Draw, Epoch, chunks
+from oceanpath.bags.batching.base import Batching
 
 
 class Fixed(Batching):
@@ -12,7 +12,3 @@ class Fixed(Batching):
 
     name: Literal["fixed"] = "fixed"
     """Batching strategy."""
-
-    def plan(self, epoch: Epoch) -> list[list[Draw]]:
-        """See `Batching.plan`."""
-        return chunks(epoch.draws, epoch.batch_size)

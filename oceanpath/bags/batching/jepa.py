@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from oceanpath.bags.augment.base import FactorRange, Range
-from oceanpath.bags.batching.base import Batching, Draw, Epoch, chunks
+from oceanpath.bags.batching.base import Batching
 
 
 class Jepa(Batching):
@@ -23,7 +23,3 @@ class Jepa(Batching):
     """Ratio of width to height of a target, relative to that of the tissue."""
     context_share: Range = (0.85, 1.0)
     """Patches of the context, before those of the targets are removed, as a fraction of those of the bag."""
-
-    def plan(self, epoch: Epoch) -> list[list[Draw]]:
-        """See `Batching.plan`."""
-        return chunks(epoch.draws, epoch.batch_size)

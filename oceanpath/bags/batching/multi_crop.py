@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from oceanpath.bags.augment.base import Range
-from oceanpath.bags.batching.base import Batching, Draw, Epoch, chunks
+from oceanpath.bags.batching.base import Batching
 
 
 class MultiCrop(Batching):
@@ -29,7 +29,3 @@ class MultiCrop(Batching):
     """Maximum number of patches of a local crop."""
     local_noise: float = Field(1.5, ge=0.0)
     """Factor of the Gaussian noise of local crops."""
-
-    def plan(self, epoch: Epoch) -> list[list[Draw]]:
-        """See `Batching.plan`."""
-        return chunks(epoch.draws, epoch.batch_size)

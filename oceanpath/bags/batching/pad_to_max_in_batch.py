@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from oceanpath.bags.batching.base import Batching, Draw, Epoch, chunks
+from oceanpath.bags.batching.base import Batching
 
 
 class PadToMaxInBatch(Batching):
@@ -13,10 +13,6 @@ class PadToMaxInBatch(Batching):
 
     name: Literal["pad_to_max_in_batch"] = "pad_to_max_in_batch"
     """Batching strategy."""
-
-    def plan(self, epoch: Epoch) -> list[list[Draw]]:
-        """See `Batching.plan`."""
-        return chunks(epoch.draws, epoch.batch_size)
 
     def padded_length(self, lengths: Sequence[int], longest: int) -> int:  # noqa: ARG002  # the interface of strategies
         """See `Batching.padded_length`."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from oceanpath.bags.batching.base import Batching, Draw, Epoch, chunks
+from oceanpath.bags.batching.base import Batching
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,10 +32,6 @@ class RegionalCrops(Batching):
     """Side of a region in patches."""
     occupied: float = Field(0.3, ge=0.0, le=1.0)
     """Wanted share of a region that contains selected patches."""
-
-    def plan(self, epoch: Epoch) -> list[list[Draw]]:
-        """See `Batching.plan`."""
-        return chunks(epoch.draws, epoch.batch_size)
 
     def limit(self, bag: SourceBag, rows: NDArray[np.int64], random: Generator) -> NDArray[np.int64]:
         """See `Batching.limit`."""

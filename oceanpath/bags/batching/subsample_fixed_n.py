@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from oceanpath.bags.batching.base import Batching, Draw, Epoch, chunks
+from oceanpath.bags.batching.base import Batching
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,10 +23,6 @@ class SubsampleFixedN(Batching):
     """Batching strategy."""
     patches: int = Field(512, ge=1)
     """Maximum number of patches per view."""
-
-    def plan(self, epoch: Epoch) -> list[list[Draw]]:
-        """See `Batching.plan`."""
-        return chunks(epoch.draws, epoch.batch_size)
 
     def limit(self, bag: SourceBag, rows: NDArray[np.int64], random: Generator) -> NDArray[np.int64]:  # noqa: ARG002  # the interface of strategies
         """See `Batching.limit`."""
