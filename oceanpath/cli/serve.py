@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from oceanpath.cli.commands import experiment_command
 from oceanpath.cli.ledger.history import Workspace
-from oceanpath.cli.options import OUTPUTS, Common
-from oceanpath.errors import ExitCode, ExperimentError
+from oceanpath.cli.options import OUTPUTS
+from oceanpath.cli.published import published_folder
+from oceanpath.errors import ExitCode
 from oceanpath.serving.settings import ServeSettings
 
 Bundle = Annotated[
@@ -43,10 +43,4 @@ def bundle_folder(bundle: Path | None, experiment: Path | None, workspace: Path)
     """The named bundle, or that of the experiment."""
     if bundle is not None:
         return bundle
-    common = Common(experiment, workspace=workspace)
-    loaded = common.load()
-    folder = workspace / "experiments" / loaded.name / "export"
-    if not folder.is_dir():
-        do = f"Export it with `{experiment_command('export', common, loaded)}`, or name a bundle folder."
-        raise ExperimentError("this experiment has no bundle yet", where=folder, do=do)
-    return folder
+    return published_folder("export", experiment, workspace, "bundle", "Export it with `{}`, or name a bundle folder.")

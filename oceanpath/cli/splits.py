@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from oceanpath.cli.commands import experiment_command
 from oceanpath.cli.ledger.history import Workspace
-from oceanpath.cli.options import OUTPUTS, Common
+from oceanpath.cli.options import OUTPUTS
 from oceanpath.cli.outputs import prepare_folder
-from oceanpath.errors import ExitCode, ExperimentError
+from oceanpath.cli.published import published_folder
+from oceanpath.errors import ExitCode
 
 splits = typer.Typer(help="Write folds as files of other tools.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -43,7 +43,8 @@ def export_splits(
 ) -> int:
     """Write the folds of an experiment as split files of CLAM or Patho-Bench."""
     prepare_folder(out)
-    folder = folds or _of_experiment(experiment, workspace)
+    do = "Assign them with `{}`, or name a folder."
+    folder = folds or published_folder("split", experiment, workspace, "folds", do)
     from oceanpath.artifacts.folds import check, read_fold, read_splits
     from oceanpath.artifacts.split_files.formats import write_split_files
     from oceanpath.pipeline.integrity import verify_files
@@ -54,14 +55,3 @@ def export_splits(
     written = write_split_files(form.value, [read_fold(folder, k) for k in range(number)], out, "label")
     print(f"{number} folds -> {written[0] if len(written) == 1 else out}")
     return int(ExitCode.OK)
-
-
-def _of_experiment(experiment: Path | None, workspace: Path) -> Path:
-    """The folds of an experiment. Raises: ExperimentError: it has none yet."""
-    common = Common(experiment, workspace=workspace)
-    loaded = common.load()
-    folder = workspace / "experiments" / loaded.name / "split"
-    if not folder.is_dir():
-        do = f"Assign them with `{experiment_command('split', common, loaded)}`, or name a folder."
-        raise ExperimentError("this experiment has no folds yet", where=folder, do=do)
-    return folder
