@@ -62,9 +62,7 @@ def prepare_training(
 
 def monitored_pairs(val: BagDataset, facts: StoreFacts, limit: int, seed: int) -> ViewLoader:
     """Two random samples of the first `limit` slides, of at most 512 patches, without further augmentation."""
-    off = AugmentSettings()
-    silent = {name: one.model_copy(update={"probability": 0.0}) for name, one in off.named()}
-    augment = off.model_copy(update={**silent, "random_subsampling": RandomSubsampling()})
+    augment = AugmentSettings.off().model_copy(update={"random_subsampling": RandomSubsampling()})
     settings = ViewSettings(SubsampleFixedN(), augment, batch_size=limit, seed=seed)
     return ViewLoader(BagDataset(val.store, val.numbers[:limit]), settings, facts)
 

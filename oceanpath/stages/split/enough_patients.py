@@ -10,23 +10,22 @@ from oceanpath.stages.split.strategies.base import Fold
 
 def require_patients_per_fold(groups: Groups, settings: SplitSettings) -> None:
     """Raise ExperimentError where a stratum has fewer patients than folds."""
-    for name, count in _counts(groups).items():
-        if count < settings.folds:
-            task = settings.target()
-            do = f"Set split.folds to {max(2, count)} or less, or {task.merge}."
-            got = f"{count} patients for {settings.folds} folds"
-            what = f"a {task.stratum} has fewer patients than folds"
-            raise ExperimentError(what, where=f"[split] {task.stratum} {name}", got=got, do=do)
+    _require(groups, settings, "folds", "patients")
 
 
 def require_inner_patients(groups: Groups, settings: SplitSettings) -> None:
     """Raise ExperimentError where a stratum has fewer patients outside an outer test set than inner folds."""
+    _require(groups, settings, "inner_folds", "patients outside a test set")
+
+
+def _require(groups: Groups, settings: SplitSettings, key: str, counted: str) -> None:
+    """Raise ExperimentError where a stratum has fewer patients than the folds of `key`."""
+    wanted, folds, task = getattr(settings, key), key.replace("_", " "), settings.target()
     for name, count in _counts(groups).items():
-        if count < settings.inner_folds:
-            task = settings.target()
-            do = f"Set split.inner_folds to {max(2, count)} or less, or {task.merge}."
-            got = f"{count} patients outside a test set for {settings.inner_folds} inner folds"
-            what = f"a {task.stratum} has fewer patients than inner folds"
+        if count < wanted:
+            do = f"Set split.{key} to {max(2, count)} or less, or {task.merge}."
+            got = f"{count} {counted} for {wanted} {folds}"
+            what = f"a {task.stratum} has fewer patients than {folds}"
             raise ExperimentError(what, where=f"[split] {task.stratum} {name}", got=got, do=do)
 
 
