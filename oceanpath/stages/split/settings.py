@@ -57,6 +57,8 @@ class SplitSettings(SlideList):
     site: str = shared("data.site", "", is_added=True)
     site_rule: Literal["", "tcga_barcode"] = shared("data.site_rule", "", is_added=True)
     distinct_ids: bool = shared("data.distinct_ids", False)
+    cohort: str = shared("cohort", "", is_added=True)
+    """Name of the external cohort, all of whose slides are tested; "": the experiment's own cohort."""
     seed: int = shared("seed", 42)
 
     @model_validator(mode="after")
