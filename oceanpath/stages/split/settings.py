@@ -114,12 +114,13 @@ class SplitSettings(SlideList):
         """How the label table is read."""
         from oceanpath.artifacts.cohort.table import TableQuery  # only needed where a table is read
 
+        task = make_task(self.task, {"classes": self.classes})
         return TableQuery(
             slide_id=self.slide_id,
             patient_id=self.patient_id,
             label=self.label,
             one_slide_per_patient=self.one_slide_per_patient,
-            target=make_task(self.task, {"classes": self.classes}),
+            target=task.of_external_cohort() if self.cohort else task,
             distinct_ids=self.distinct_ids,
             encoding=self.encoding,
             sheet=self.sheet,

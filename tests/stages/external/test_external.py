@@ -62,8 +62,9 @@ class Project:
         return file
 
     def run(self, *external: str) -> dict[str, str]:
-        """Run the experiment; step → fingerprint."""
-        assert run_app(["run", str(self.write(*external)), "--workspace", str(self.folder / "out"), "--quiet"]) == 0
+        """Train, and score the external cohorts; step → fingerprint."""
+        stage, file = "external" if external else "train", str(self.write(*external))
+        assert run_app([stage, "-e", file, "--workspace", str(self.folder / "out"), "--quiet"]) == 0
         links = (self.folder / "out" / "experiments" / "oceanpath").iterdir()
         return {link.name: link.resolve().name for link in links}
 
