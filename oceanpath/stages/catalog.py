@@ -14,6 +14,7 @@ from oceanpath.stages.demo.stage import STAGE as DEMO
 from oceanpath.stages.eval.stage import STAGE as EVAL
 from oceanpath.stages.export.stage import STAGE as EXPORT
 from oceanpath.stages.extract.stage import STAGE as EXTRACT
+from oceanpath.stages.mmap.stage import PRETRAIN_STAGE as PRETRAIN_MMAP
 from oceanpath.stages.mmap.stage import STAGE as MMAP
 from oceanpath.stages.pretrain.stage import STAGE as PRETRAIN
 from oceanpath.stages.split.stage import STAGE as SPLIT
@@ -29,7 +30,7 @@ def parse_runtime(values: Mapping[str, Any]) -> RuntimeSettings:
 
 
 CATALOG = Catalog(
-    stages=(DEMO, EXTRACT, CURATE, MMAP, SPLIT, PRETRAIN, TRAIN, EVAL, ANALYZE, EXPORT),
+    stages=(DEMO, EXTRACT, CURATE, MMAP, PRETRAIN_MMAP, SPLIT, PRETRAIN, TRAIN, EVAL, ANALYZE, EXPORT),
     tables={
         "data": Table(DataSettings.model_validate, DataSettings),
         "model": Table(parse_model),

@@ -13,6 +13,7 @@ import pytest
 
 from oceanpath.artifacts.pretrained import read_facts, read_weights
 from oceanpath.artifacts.split_manifest import SplitManifest
+from oceanpath.artifacts.store.reader import Store
 
 from ...conftest import Cohort
 
@@ -103,9 +104,9 @@ def test_patients_come_from_a_table_or_from_a_rule_that_is_named(
     message = capsys.readouterr().err
     assert "tcga_barcode" in message
     assert "data.labels" in message
-    assert cohort.run("--set", "pretrain.patient_rule=tcga_barcode") == 2
+    assert cohort.run("--set", "data.patient_rule=tcga_barcode") == 2
     assert "slide_00" in capsys.readouterr().err
-    assert cohort.run("--set", "pretrain.patient_rule=slide") == 0
+    assert cohort.run("--set", "data.patient_rule=slide") == 0
     manifest = SplitManifest.read(folder(cohort, "pretrain"))
     assert all(slide == patient for slide, patient in manifest.patients.items())
 
@@ -124,6 +125,30 @@ def test_tested_patients_that_were_used_for_pretraining_are_refused_unless_accep
     report = json.loads((folder(pretrained, "eval") / "metrics.json").read_text())
     assert report["seen_in_pretraining"] == 8
     assert any(note.startswith("seen_in_pretraining") for note in report["notes"])
+
+
+def test_another_cohort_has_its_own_store_and_other_experiments_keep_their_test_patients(
+    cohort: Cohort, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The experiment "fixed" tests the patients p0 to p3; the other cohort has all slides of p0 and p1."""
+    shutil.copytree(cohort.folder / "features", cohort.folder / "pan")
+    for path in (cohort.folder / "pan").glob("slide_0[4-7].h5"):
+        path.unlink()
+    plain = without_split(cohort)
+    split = cohort.toml.replace("folds = 2", """scheme = "custom"\ntest = "case_id in ['p0', 'p1', 'p2', 'p3']\"""")
+    cohort.toml = f'name = "fixed"\n{split}'
+    assert cohort.run() == 0
+    other = 'features = "pan"\npatient_rule = "slide"\nexclude = ["fixed"]\n'
+    cohort.toml = f"{plain}{MODEL}{PRETRAIN}{other}{METHOD}"
+    assert cohort.run("--set", 'pretrain.exclude=["fixed", "unknown"]') == 2
+    assert "expected a folder, an experiment" in capsys.readouterr().err
+    assert cohort.run() == 0
+    assert "4 slides excluded" in capsys.readouterr().err
+    manifest = SplitManifest.read(folder(cohort, "pretrain"))
+    assert manifest.excluded == [f"slide_{i:02d}" for i in range(4)]
+    assert len(manifest.patients) == 8
+    stores = [Store(folder(cohort, stage), check=False) for stage in ("mmap", "pretrain_mmap")]
+    assert [len(store) for store in stores] == [16, 12]
 
 
 def test_each_fold_starts_from_weights_that_have_not_seen_its_test_patients(cohort: Cohort) -> None:
