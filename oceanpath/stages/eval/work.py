@@ -13,7 +13,7 @@ from oceanpath.figures.fonts import notice
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
 from oceanpath.stages.eval.baselines import fit_baselines, pool_slides
 from oceanpath.stages.eval.plots import LEARNING, draw_all, draw_losses, pictures
-from oceanpath.stages.eval.report import build_report
+from oceanpath.stages.eval.report import SEEN, build_report
 from oceanpath.stages.eval.rows import read_rows
 from oceanpath.stages.eval.settings import EvalSettings
 from oceanpath.stages.eval.sites import compare_sites, site_lines
@@ -32,8 +32,8 @@ def run(settings: EvalSettings, inputs: Inputs, out: Path, progress: Progress) -
     report = build_report(settings, rows, baselines)
     report["site"] = compare_sites(settings, rows.task, inputs["split"], pooled)
     report["notes"] += site_lines(report["site"])
-    if seen := rows.results.get("seen_in_pretraining"):
-        report["seen_in_pretraining"] = seen
+    if seen := rows.results.get(SEEN):
+        report[SEEN] = seen
     report["cohort_flow"] = read_splits(inputs["split"]).get("cohort_flow")
     metrics.write_metrics(report, out)
     draw_all(settings, rows, baselines, report, out)
@@ -56,12 +56,13 @@ def check(path: Path) -> None:
 
 
 def summarise(report: Mapping[str, Any], task: Task) -> Summary:
-    """Lines for the screen and flat numbers for the ledger; both contain the word `selected` if the report does."""
-    word, main, title = "selected " if report["selected"] else "", task.main_metric, task.main_title
+    """Lines for the screen and flat numbers for the ledger; both contain the marks that the report has."""
+    marks, main, title = [name for name in ("selected", SEEN) if report.get(name)], task.main_metric, task.main_title
+    word, prefix = "".join(f"{name} " for name in marks), "".join(f"{name}_" for name in marks)
     slide, patient = report["level"]["slide"], report["level"]["patient"]
     lines = [f"{word}{level} {title} {format_record(group[main])}" for level, group in report["level"].items()]
     lines += [f"{word}baseline {name} {title} {format_record(group[main])}" for name, group in report["floor"].items()]
-    lines += [note if note.startswith("selected") else word + note for note in report["notes"]]
+    lines += [note if note.startswith(("selected", SEEN)) else word + note for note in report["notes"]]
     flat: dict[str, Any] = {name: slide[name]["value"] for name in task.ledger_metrics}
     flat |= {f"{main}_{end}": slide[main].get(end) for end in ("low", "high")}
     flat |= {f"patient_{main}{end}": patient[main].get(key) for end, key in _ENDS.items()}
@@ -69,7 +70,6 @@ def summarise(report: Mapping[str, Any], task: Task) -> Summary:
     for name, difference in report["versus_baseline"].items():
         flat |= {f"versus_{name}{end}": difference.get(key) for end, key in _ENDS.items()}
         flat |= {f"versus_{name}_{key}": difference[key] for key in ("p", "verdict")}
-    prefix = "selected_" if report["selected"] else ""
     return Summary(tuple(lines), {prefix + name: value for name, value in flat.items()})
 
 

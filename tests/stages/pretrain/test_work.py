@@ -6,6 +6,7 @@ import copy
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,14 @@ def without_split(cohort: Cohort) -> str:
 
 def folder(cohort: Cohort, stage: str, name: str = "oceanpath") -> Path:
     return cohort.folder / "out/experiments" / name / stage
+
+
+def records_in(value: object) -> Iterator[dict[str, object]]:
+    """Every record of a number, at any depth."""
+    if isinstance(value, dict) and "value" in value:
+        yield value
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from records_in(item)
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +134,9 @@ def test_tested_patients_that_were_used_for_pretraining_are_refused_unless_accep
     report = json.loads((folder(pretrained, "eval") / "metrics.json").read_text())
     assert report["seen_in_pretraining"] == 8
     assert any(note.startswith("seen_in_pretraining") for note in report["notes"])
+    marked = [record.get("seen_in_pretraining") for record in records_in(report)]
+    assert len(marked) > 50
+    assert set(marked) == {8}
 
 
 def test_another_cohort_has_its_own_store_and_other_experiments_keep_their_test_patients(
@@ -164,16 +176,24 @@ def test_each_fold_starts_from_weights_that_have_not_seen_its_test_patients(coho
     assert "seen_in_pretraining" not in json.loads((folder(cohort, "train") / "cv_results.json").read_text())
 
 
-@pytest.mark.parametrize("frozen", ["true", "1", "false"])
-def test_a_frozen_aggregator_keeps_its_weights(pretrained: Cohort, frozen: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "is_kept"),
+    [
+        ("freeze_aggregator=true", True),
+        ("freeze_aggregator=1", True),
+        ("mode=linear_probe", True),
+        ("mode=full", False),
+    ],
+)
+def test_a_frozen_aggregator_keeps_its_weights(pretrained: Cohort, key: str, is_kept: bool) -> None:
     import torch
 
-    more = ("--set", 'train.weights_allow=["seen_patients"]', "--set", f"train.freeze_aggregator={frozen}")
+    more = ("--set", 'train.weights_allow=["seen_patients"]', "--set", f"train.{key}")
     assert pretrained.run("--set", "train.aggregator_weights=pre", "--set", "train.epochs=1", *more) == 0
     tensors = read_weights(folder(pretrained, "pretrain", "pre") / "aggregator.safetensors")[1]
     state = torch.load(folder(pretrained, "train") / "fold_0/best.ckpt")["state"]
     same = [np.array_equal(state[f"aggregator.{name}"].numpy(), value) for name, value in tensors.items()]
-    assert all(same) == (frozen != "false")
+    assert all(same) == is_kept
 
 
 def test_weights_are_found_by_experiment_fingerprint_and_file(
@@ -196,7 +216,7 @@ def test_weights_are_found_by_experiment_fingerprint_and_file(
     [
         ("model.hidden=8", "another model.hidden"),
         ("model.name=static", "another architecture"),
-        ("model.input_norm=none", "another model.input_norm"),
+        ("model.input_norm=none", '"input_norm" to train.weights_allow'),
     ],
 )
 def test_weights_of_another_architecture_are_refused(
