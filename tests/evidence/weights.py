@@ -30,13 +30,13 @@ class Inputs:
     def pretrain(self, table: str, method: str, seed: int, *more: str) -> Path:
         """The folder of weights that were pretrained on a table of the pan-cancer cohort."""
         name = "_".join(("pancancer", table, method, str(seed), *(text.split("=")[-1] for text in more)))
-        sets = (f"data.labels={self.pancancer / table}.csv", f"pretrain.method={method}", f"seed={seed}", *more)
+        sets = (f"data.labels={self.pancancer / table}.csv", f"pretrain.method.name={method}", f"seed={seed}", *more)
         return self.run("pretrain", "pancancer", self.pancancer, name, sets) / "pretrain"
 
     def pretrain_folds(self, method: str, seed: int, *more: str) -> Path:
         """The folder of weights that were pretrained on the training patients of each fold of lung."""
         name = "_".join(("lung", method, str(seed), *(text.split("=")[-1] for text in more)))
-        own = (f"data.labels={self.lung / 'cohort.csv'}", f"pretrain.method={method}", f"seed={seed}")
+        own = (f"data.labels={self.lung / 'cohort.csv'}", f"pretrain.method.name={method}", f"seed={seed}")
         folds = ("split.scheme=custom", f"split.file={self.folds()}")
         return self.run("pretrain", "lung", self.lung, name, (*own, *folds, *more)) / "pretrain"
 
