@@ -58,13 +58,13 @@ class Lung:
 
     def weights(self) -> dict[str, list[Path]]:
         """Name → folders of pretrained weights, one per seed."""
-        run, folds = self.inputs.pretrain, self.inputs.pretrain_folds
+        run, label_free, folds = self.inputs.pretrain, self.inputs.label_free, self.inputs.pretrain_folds
         weights = {
             "supervised, pan-cancer": [run("development", "supervised", seed) for seed in SEEDS],
             "supervised, far codes": [run("far", "supervised", seed) for seed in SEEDS],
         }
         for method in LABEL_FREE:
-            weights[f"{method}, pan-cancer"] = [run("development", method, seed) for seed in SEEDS]
+            weights[f"{method}, pan-cancer"] = [label_free("development", method, seed) for seed in SEEDS]
             weights[f"{method}, folds"] = [folds(method, seed) for seed in SEEDS]
         return weights
 

@@ -27,6 +27,10 @@ class Inputs:
         folder = {"pancancer": self.pancancer, "lung": self.lung}[cohort]
         return self.run("mmap", cohort, folder, f"{cohort}_store", ()) / "mmap"
 
+    def label_free(self, table: str, method: str, seed: int) -> Path:
+        """The folder of weights that were pretrained without labels on a table of the pan-cancer cohort."""
+        return self.pretrain(table, method, seed, "pretrain.method.hidden=512", "pretrain.batching.patches=12")
+
     def pretrain(self, table: str, method: str, seed: int, *more: str) -> Path:
         """The folder of weights that were pretrained on a table of the pan-cancer cohort."""
         name = "_".join(("pancancer", table, method, str(seed), *(text.split("=")[-1] for text in more)))
