@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from oceanpath.artifacts.store.reader import Store
-from oceanpath.probing.arms import Arm, embed_weights, folds_of, weight_files
+from oceanpath.probing.arms import Arm, embed_weights, weight_files
 from oceanpath.probing.comparison import Comparison, Seeds
 from oceanpath.probing.embeddings import embed_store, pooled, random_aggregator, whitened
 from oceanpath.probing.probe import Prediction
@@ -35,10 +35,11 @@ class Lung:
 
     @classmethod
     def of(cls, inputs: Inputs) -> Lung:
-        """Read the cohort; its folds are those of the pretrainings of folds."""
+        """Read the cohort and its folds, which are those of the pretrainings of folds."""
         store = Store(inputs.store("lung"))
         table = pd.read_csv(inputs.lung / "cohort.csv", dtype=str).set_index("slide_id").loc[store.slide_ids]
-        folds = folds_of(inputs.pretrain_folds(LABEL_FREE[0], SEEDS[0]), store.slide_ids)
+        tested = [pd.read_csv(file)["test"].dropna() for file in sorted(inputs.folds().glob("splits_?.csv"))]
+        folds = np.array([next(k for k, ids in enumerate(tested) if name in set(ids)) for name in store.slide_ids])
         cohort = ProbeCohort.of(table["label"].tolist(), table["case_id"].tolist(), inputs.lung)
         return cls(inputs, Labelled(store, range(len(store)), ProbeCohort(cohort.labels, cohort.patients, folds)))
 
@@ -69,15 +70,15 @@ class Lung:
         return weights
 
     def trained(self, name: str, budget: Budget, draws: int) -> Seeds:
-        """Predictions of ABMIL from scratch (`name` "") or from the weights of that name."""
+        """Predictions of ABMIL from scratch, or from the weights of that name."""
         protocol = Protocol(PROTOCOL.folds, draws, seed=PROTOCOL.seed)
-        starts = [list[Path]()] if not name else [weight_files(folder) for folder in self.weights()[name]]
+        starts = [list[Path]()] if name == "scratch" else [weight_files(folder) for folder in self.weights()[name]]
         settings = TrainedProbe(frozen_epochs=1)
 
         def train(number: int) -> list[Prediction]:
             return predict_trained(self.slides, protocol, budget, settings, starts[number])
 
-        folder = self.inputs.workspace / "trained" / (name or "scratch") / str(budget)
+        folder = self.inputs.workspace / "trained" / name / str(budget)
         return [_kept(folder / f"{k}_{draws}.npz", lambda k=k: train(k)) for k in range(len(starts))]
 
 

@@ -48,7 +48,7 @@ def read_tiles(path: Path) -> Tiles:
 
 
 def write_bags(tiles: Path, coords: Path, out: Path, count: int, seed: int) -> None:
-    """Write `count` bags per coordinate slide: features/, shuffled/ (coordinates exchanged within bags) and cohort.csv."""
+    """Write `count` bags per coordinate slide: features/, cohort.csv, and shuffled/ with exchanged coordinates."""
     every, random = read_tiles(tiles), np.random.default_rng(seed)
     files = sorted(coords.glob("*.h5"))
     part = random.permutation(len(every.classes)) % len(files)

@@ -29,7 +29,7 @@ SETTINGS = ABMILSettings(hidden=16, attention=8)
 random = np.random.default_rng(0)
 LABELS = np.arange(80) // 2 % 2
 COHORT = ProbeCohort(LABELS, np.arange(80) // 2)
-PROTOCOL = Protocol(folds=4, draws=3, resamples=50)
+PROTOCOL = Protocol(folds=4, draws=2, resamples=50)
 
 
 @pytest.fixture
