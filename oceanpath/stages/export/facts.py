@@ -81,7 +81,8 @@ def describe_performance(metrics: Mapping[str, Any], members: int, *, has_extern
     main = read_task(metrics, "metrics.json").main_metric
     baselines = {name: estimate_facts(group[main]) for name, group in metrics["floor"].items()}
     return Performance(
-        meaning=_meaning(metrics, members).format(ensemble=EVALUATED if has_external else NOT_EVALUATED) + _seen(metrics),
+        meaning=_meaning(metrics, members).format(ensemble=EVALUATED if has_external else NOT_EVALUATED)
+        + _seen(metrics),
         selected=bool(metrics["selected"]),
         slide=_level(metrics["level"]["slide"]),
         patient=_level(metrics["level"]["patient"]),
