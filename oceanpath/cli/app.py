@@ -25,6 +25,7 @@ GROUPS = {
     "encoders": "oceanpath.cli.encoders:encoders",
 }
 COMMANDS = {
+    "init": "oceanpath.cli.init:init",
     "serve": "oceanpath.cli.serve:serve",
     "predict": "oceanpath.cli.predict:predict",
     "coverage": "oceanpath.cli.coverage:coverage",
