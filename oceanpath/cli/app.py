@@ -26,6 +26,7 @@ GROUPS = {
 }
 COMMANDS = {
     "init": "oceanpath.cli.init:init",
+    "doctor": "oceanpath.cli.doctor:doctor",
     "serve": "oceanpath.cli.serve:serve",
     "predict": "oceanpath.cli.predict:predict",
     "coverage": "oceanpath.cli.coverage:coverage",

@@ -151,9 +151,8 @@ def _target(draft: Draft, table: UserTable, choices: Choices, questions: Questio
     """The target to predict, with its keys in the draft."""
     if choices.label:
         table_columns.named_column(table, choices.label, "--label")
-    used = {str(draft.data.get(key)) for key in ("slide_id", "patient_id")} | (
-        {draft.data.get("site")} - {choices.label}
-    )
+    taken = ("slide_id", "patient_id") if choices.label else ("slide_id", "patient_id", "site")
+    used = {str(draft.data[key]) for key in taken if key in draft.data}
     proposals = propose_targets(table_columns.other_columns(table, used), choices.task, choices.label)
     if not proposals:
         what = f"column '{choices.label}' contains no target" if choices.label else "no column contains a target"
