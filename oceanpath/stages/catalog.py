@@ -9,6 +9,7 @@ from oceanpath.models.registry import parse_model
 from oceanpath.pipeline.executors.registry import check_executor
 from oceanpath.pipeline.experiment import Catalog, Table
 from oceanpath.stages.analyze.stage import STAGE as ANALYZE
+from oceanpath.stages.audit.stage import STAGE as AUDIT
 from oceanpath.stages.curate.stage import STAGE as CURATE
 from oceanpath.stages.demo.stage import STAGE as DEMO
 from oceanpath.stages.eval.stage import STAGE as EVAL
@@ -29,7 +30,7 @@ def parse_runtime(values: Mapping[str, Any]) -> RuntimeSettings:
 
 
 CATALOG = Catalog(
-    stages=(DEMO, EXTRACT, CURATE, MMAP, SPLIT, PRETRAIN, TRAIN, EVAL, ANALYZE, EXPORT),
+    stages=(DEMO, EXTRACT, CURATE, MMAP, SPLIT, PRETRAIN, AUDIT, TRAIN, EVAL, ANALYZE, EXPORT),
     tables={
         "data": Table(DataSettings.model_validate, DataSettings),
         "model": Table(parse_model),
