@@ -4,7 +4,7 @@
 
 "verdict" is `found` (the problem exists), `not_found`, or `not_checked`; "text" states the result, or why there is
 none, in words. "value" is a number, or null where there is none; "limit" is the setting with which it was compared, or
-null. "items" lists what was found: for leaks objects with "fold", "roles", and the slides or the patient.
+null. "items" lists the cases: for leaks objects with "fold", "roles", and the slides or the patient.
 """
 
 from __future__ import annotations

@@ -162,7 +162,7 @@ def _finding(
     """A leak where a pair belongs to different patients and has different roles in a fold."""
     role_of = roles.set_index(["slide_id", "fold"])["role"].to_dict()
     folds = sorted(set(roles["fold"]), key=str)
-    items = []
+    items: list[dict[str, Any]] = []
     for pair, value in pairs:
         names = [scanned.slides[row] for row in pair]
         patients = [scanned.patients[row] for row in pair]

@@ -37,10 +37,10 @@ def shared_units(roles: pd.DataFrame, unit: str, others: Sequence[OtherGroup] = 
     known = roles[roles[column] != ""]
     if known.empty:
         return Finding(check, NOT_CHECKED, f"the {unit}s are unknown")
-    by_unit = known.groupby(["fold", column], sort=False)["role"].agg(set)
+    by_unit = known.groupby(["fold", column], sort=False)["role"].agg(set).reset_index()
     items = [
         {"fold": fold, unit: name, "roles": [role for role in ROLES if role in own]}
-        for (fold, name), own in by_unit.items()
+        for fold, name, own in zip(by_unit["fold"], by_unit[column], by_unit["role"], strict=True)
         if len(own) > 1
     ]
     shared = [item for group in others for item in _shared_with(group, known, unit)]

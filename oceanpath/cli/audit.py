@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from oceanpath.artifacts.audit_report import LEAKS
 from oceanpath.cli.audit_gate import print_findings, refuse_findings
@@ -48,9 +50,9 @@ def call(common: Common) -> int:
     return int(ExitCode.OK)
 
 
-def _print_pairs(items: list[dict[str, object]]) -> None:
+def _print_pairs(items: list[Mapping[str, Any]]) -> None:
     for item in items[:SHOWN]:
         name = item.get("patient") or item.get("slide")
-        print(f"  fold {item['fold']}  {name}  {', '.join(map(str, item['roles']))}")  # type: ignore[call-overload]  # a list
+        print(f"  fold {item['fold']}  {name}  {', '.join(map(str, item['roles']))}")
     if len(items) > SHOWN:
         print(f"  and {len(items) - SHOWN} more; --json prints all")

@@ -47,5 +47,4 @@ class AuditSettings(SlideList):
         """How `columns` are read from the label table."""
         from oceanpath.artifacts.cohort.table import TableQuery  # needed only to read a table
 
-        names = {"slide_id": self.slide_id, "encoding": self.encoding, "sheet": self.sheet}
-        return TableQuery(**names, columns=self.columns)
+        return TableQuery(slide_id=self.slide_id, encoding=self.encoding, sheet=self.sheet, columns=self.columns)

@@ -101,7 +101,8 @@ def _labelled(settings: AuditSettings, split: Path, roles: pd.DataFrame, scanned
     for number, entry in enumerate(splits["plan"]):
         if entry["repeat"] == splits["plan"][0]["repeat"] and entry["ensemble"] == number:
             fold = roles[roles["fold"] == number]
-            rows, tested = fold["slide_id"].map(row_of).to_numpy(np.int64), (fold["role"] == "test").to_numpy()
+            rows = np.asarray(fold["slide_id"].map(row_of), np.int64)
+            tested = (fold["role"] == "test").to_numpy()
             folds.append((rows[~tested], rows[tested]))
     named = [labels[name] for name in scanned.slides]
     task = read_task(splits, split)
