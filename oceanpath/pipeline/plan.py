@@ -28,6 +28,11 @@ class Step:
     across: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Stage → {variant: step name}."""
 
+    @property
+    def cohort(self) -> str:
+        """The external cohort of the step, or ""."""
+        return self.name.partition("@")[0].partition(".")[2]
+
     def upstream(self) -> set[str]:
         """Names of all steps that must end before this one starts."""
         return set(self.parents.values()) | {name for steps in self.across.values() for name in steps.values()}
@@ -130,7 +135,7 @@ def _parents(variant: Variant, stage: Stage) -> list[str]:
 
 def _parent_steps(variant: Variant, stage: Stage, names_of: NamesOf) -> dict[str, str]:
     """Parent → step name."""
-    steps = {}
+    steps = dict[str, str]()
     for key in _parents(variant, stage):
         parent = variant.catalog.stage(key.removeprefix(TRAINING))
         if parent.cohorts == "only":

@@ -174,7 +174,7 @@ class ExpectedPatients(NamedTuple):
     """The patients with a role in the folds that `split` is expected to publish."""
 
     patients: frozenset[str]
-    absent: tuple[str, ...]
+    absent: tuple[str, ...] = ()
     """Classes without a slide."""
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from oceanpath.artifacts.features.files import FeatureLayout, layout_of
-from oceanpath.artifacts.features.folder import find_features
+from oceanpath.artifacts.features.files import find_features, layout_of
+from oceanpath.artifacts.features.layouts import FeatureLayout
 from oceanpath.artifacts.folds import read_fold, read_splits
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.errors import ExperimentError, OceanPathError, collected, refuse, shorten_list
@@ -24,7 +24,7 @@ def labelled_slides(split: Path) -> pd.DataFrame:
     return slides.assign(fitted=slides["slide_id"].isin(fitted))
 
 
-def same_patients(external: Collection[str], training: Collection[str], where: str) -> list[OceanPathError]:
+def same_patients(external: Collection[str], training: Collection[str], where: str = "") -> list[OceanPathError]:
     """An error that names the patients of the external cohort who are also in the training cohort, if there are any."""
     both = sorted(set(external) & set(training))
     if not both:
@@ -47,7 +47,7 @@ def same_slides(external: Store, training: Store, slides: Collection[str], where
     return [ExperimentError(what, where=where, got=f"{len(both)}: {shorten_list(both, SHOWN)}", do=do)]
 
 
-def other_features(external: tuple[int, str], training: tuple[int, str], where: str) -> list[OceanPathError]:
+def other_features(external: tuple[int, str], training: tuple[int, str], where: str = "") -> list[OceanPathError]:
     """Errors for features of another length or encoder; each cohort is (length, encoder or "")."""
     problems: list[OceanPathError] = []
     do = "Extract the features of both cohorts with the same settings."
@@ -60,7 +60,7 @@ def other_features(external: tuple[int, str], training: tuple[int, str], where: 
     return problems
 
 
-def other_files(external: tuple[Path, str], training: tuple[Path, str], where: str) -> list[OceanPathError]:
+def other_files(external: tuple[Path, str], training: tuple[Path, str]) -> list[OceanPathError]:
     """Errors for features of another kind, from the first file of each folder; each cohort is (folder, features_key).
 
     What a file does not state is not compared. Files that cannot be read are errors of `mmap`.
@@ -73,7 +73,7 @@ def other_files(external: tuple[Path, str], training: tuple[Path, str], where: s
     if ignored:
         return []
     own, other = layouts
-    problems = other_features((own.dim, own.encoder), (other.dim, other.encoder), where)
+    problems = other_features((own.dim, own.encoder), (other.dim, other.encoder))
     for name, unit, mine, theirs in (
         ("patch size", "px", own.provenance.patch_px, other.provenance.patch_px),
         ("resolution", "µm/px", own.provenance.target_mpp, other.provenance.target_mpp),
@@ -82,7 +82,7 @@ def other_files(external: tuple[Path, str], training: tuple[Path, str], where: s
             what = f"the patches of the external cohort have another {name} than those of the training cohort"
             do = "Extract the features of both cohorts with the same settings."
             expected, got = f"{theirs:g} {unit}", f"{mine:g} {unit}"
-            problems.append(ExperimentError(what, where=where, expected=expected, got=got, do=do))
+            problems.append(ExperimentError(what, expected=expected, got=got, do=do))
     return problems
 
 

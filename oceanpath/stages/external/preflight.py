@@ -16,15 +16,14 @@ def preflight(settings: ExternalSettings, sources: ParentSources) -> Preview:
     """Compare the patients and the kind of features with those of the training cohort, and report missing classes."""
     from oceanpath.stages.external.independence import other_files, same_patients  # loads pandas
 
-    where = f"[[data.external]] {settings.cohort}"
     own, training = _patients(sources, "split"), _patients(sources, "training.split")
-    problems = [] if own is None or training is None else same_patients(own.patients, training.patients, where)
+    problems = [] if own is None or training is None else same_patients(own.patients, training.patients)
     folders = (settings.features, settings.training_features)
     if folders[0] is not None and folders[1] is not None and folders[0].is_dir() and folders[1].is_dir():
         external = (folders[0], settings.features_key)
-        problems += other_files(external, (folders[1], settings.training_features_key), where)
+        problems += other_files(external, (folders[1], settings.training_features_key))
     absent = () if own is None else own.absent
-    notes = [f"{where}: no slide of class {name}; metrics that need every class are undefined" for name in absent]
+    notes = [f"no slide of class {name}; metrics that need every class are undefined" for name in absent]
     return Preview(tuple(problems), tuple(notes))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from oceanpath.errors import ExperimentError
+from pathlib import Path
+
+from oceanpath.errors import ExperimentError, OceanPathError
 from oceanpath.pipeline.stage import ParentSources, Preview
 from oceanpath.stages.split.settings import SplitSettings
 from oceanpath.stages.tables import ExpectedPatients
@@ -11,12 +13,11 @@ from oceanpath.stages.tables import ExpectedPatients
 def preflight(settings: SplitSettings, sources: ParentSources) -> Preview:
     """Read the label table, join it with the slides that are expected, and assign the patients to folds.
 
-    Raises: OceanPathError: as `join` and `choose_folds` do; blank and failing slides are not known yet.
+    Blank and failing slides are not known yet. If the table has problems, all of its patients are expected.
     """
     if settings.labels is None and settings.cohort:
-        where = f"[[data.external]] {settings.cohort}"
         do = "Set its key labels to a csv, tsv, parquet or xlsx file."
-        raise ExperimentError("there is no label table", where=where, do=do)
+        raise ExperimentError("there is no label table", do=do)
     if settings.labels is None or not settings.labels.exists():
         return Preview()
     from oceanpath.stages.split.assign_folds import assigned_patients, choose_folds
@@ -29,9 +30,23 @@ def preflight(settings: SplitSettings, sources: ParentSources) -> Preview:
     if store is not None:
         sources.check("mmap", READ_STORED)
         stored = read_stored(store)
-    cohort = join(settings, settings.labels, stored)
-    patients = patients_of(cohort.frame, cohort.columns, settings)
-    folds = choose_folds(patients, settings)
+    try:
+        cohort = join(settings, settings.labels, stored)
+        patients = patients_of(cohort.frame, cohort.columns, settings)
+        folds = choose_folds(patients, settings)
+    except OceanPathError as error:
+        return Preview(error.each or (error,), expected=_patients_of_table(settings, settings.labels))
     absent = tuple(name for name in patients.strata if name not in set(patients.frame["stratum"]))
     expected = ExpectedPatients(assigned_patients(patients, folds), absent)
     return Preview(notes=tuple(remarks(cohort, settings)), expected=expected)
+
+
+def _patients_of_table(settings: SplitSettings, labels: Path) -> ExpectedPatients | None:
+    """The patients of a table with problems, as far as it can be read."""
+    from oceanpath.artifacts.cohort.table import read_cohort
+
+    try:
+        table = read_cohort(labels, settings.question())
+    except OceanPathError:  # one of the problems that are reported already
+        return None
+    return ExpectedPatients(frozenset(table.patients) - {""})
