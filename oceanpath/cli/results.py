@@ -39,6 +39,8 @@ def results(folder: Path, title: str, confidence: float) -> str:
         note += f" {' and '.join(more).capitalize()} at {where}."
     if metrics["selected"]:
         title += " (selected: these slides were also used for model selection)"
+    if seen := metrics.get("seen_in_pretraining"):
+        title += f" (seen_in_pretraining: {seen} of these patients were used for pretraining)"
     lines = [title, "", table(head, rows), "", paragraph(note)]
     if metrics["notes"]:
         lines += ["", "Warnings", *(paragraph(text, INDENT) for text in metrics["notes"])]

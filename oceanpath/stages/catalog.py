@@ -16,6 +16,7 @@ from oceanpath.stages.eval.stage import STAGE as EVAL
 from oceanpath.stages.export.stage import STAGE as EXPORT
 from oceanpath.stages.external.stage import STAGE as EXTERNAL
 from oceanpath.stages.extract.stage import STAGE as EXTRACT
+from oceanpath.stages.mmap.stage import PRETRAIN_STAGE as PRETRAIN_MMAP
 from oceanpath.stages.mmap.stage import STAGE as MMAP
 from oceanpath.stages.pretrain.stage import STAGE as PRETRAIN
 from oceanpath.stages.split.stage import STAGE as SPLIT
@@ -31,7 +32,7 @@ def parse_runtime(values: Mapping[str, Any]) -> RuntimeSettings:
 
 
 CATALOG = Catalog(
-    stages=(DEMO, EXTRACT, CURATE, MMAP, SPLIT, PRETRAIN, TRAIN, EVAL, EXTERNAL, ANALYZE, EXPORT),
+    stages=(DEMO, EXTRACT, CURATE, MMAP, PRETRAIN_MMAP, SPLIT, PRETRAIN, TRAIN, EVAL, EXTERNAL, ANALYZE, EXPORT),
     tables={
         "data": Table(DataSettings.model_validate, DataSettings),
         "model": Table(parse_model),

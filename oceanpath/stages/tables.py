@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 from pydantic import Field, field_validator, model_validator
 
 from oceanpath.artifacts.cohort.ids import normal
+from oceanpath.artifacts.cohort.patient_rule import PatientRule
 from oceanpath.artifacts.left_out import LeftOut
 from oceanpath.errors import ExperimentError
 from oceanpath.settings import Settings, shared
@@ -86,6 +87,9 @@ class DataSettings(Settings):
     """Column with patient ids; all slides of a patient are in the same fold."""
     one_slide_per_patient: bool = False
     """Whether every slide belongs to a different patient; the table then needs no patient column."""
+    patient_rule: PatientRule = ""
+    """How the patient is read from the slide id, instead of `patient_id`: tcga_barcode, its first 12 characters; slide,
+    every slide is of another patient. The table then needs no patient column, and pretraining no table."""
     label: str = "label"
     """Column with labels, for classification the class of each slide."""
     task: str = CLASSIFICATION
@@ -142,6 +146,8 @@ class DataSettings(Settings):
             )
         if self.site and self.site_rule:
             raise ValueError("site and site_rule are both set; set one of them")
+        if self.patient_rule and self.one_slide_per_patient:
+            raise ValueError("patient_rule and one_slide_per_patient are both set; set one of them")
         if len(set(self.classes)) != len(self.classes) or len(self.classes) == 1:
             raise ValueError("classes must name two or more different labels")
         return self

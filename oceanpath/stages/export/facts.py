@@ -81,7 +81,8 @@ def describe_performance(metrics: Mapping[str, Any], members: int, *, has_extern
     main = read_task(metrics, "metrics.json").main_metric
     baselines = {name: estimate_facts(group[main]) for name, group in metrics["floor"].items()}
     return Performance(
-        meaning=_meaning(metrics, members).format(ensemble=EVALUATED if has_external else NOT_EVALUATED),
+        meaning=_meaning(metrics, members).format(ensemble=EVALUATED if has_external else NOT_EVALUATED)
+        + _seen(metrics),
         selected=bool(metrics["selected"]),
         slide=_level(metrics["level"]["slide"]),
         patient=_level(metrics["level"]["patient"]),
@@ -102,6 +103,12 @@ def _meaning(metrics: Mapping[str, Any], members: int) -> str:
         value += f" ({record['low']:.3f} to {record['high']:.3f})"
     counts = {"fewest": models["fewest"], "most": models["most"], "members": members}
     return OF_REPEATS.format(repeats=metrics["repeats"], title=task.main_title, value=value, **counts)
+
+
+def _seen(metrics: Mapping[str, Any]) -> str:
+    """A sentence for metrics of patients that were used for pretraining."""
+    seen = metrics.get("seen_in_pretraining")
+    return f" {seen} of the tested patients were used for pretraining, so no metric is unbiased." if seen else ""
 
 
 def _level(group: Mapping[str, Any]) -> dict[str, EstimateFacts]:

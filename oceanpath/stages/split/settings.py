@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
+from oceanpath.artifacts.cohort.patient_rule import PatientRule
 from oceanpath.settings import added, outside, shared
 from oceanpath.stages.split.strategies.registry import SCHEME_KEYS, SCHEMES, SchemeName
 from oceanpath.stages.tables import SlideList
@@ -51,6 +52,7 @@ class SplitSettings(SlideList):
     labels: Path | None = outside("data.labels")
     patient_id: str = shared("data.patient_id", "patient_id")
     one_slide_per_patient: bool = shared("data.one_slide_per_patient", False)
+    patient_rule: PatientRule = shared("data.patient_rule", "", is_added=True)
     label: str = shared("data.label", "label")
     task: str = shared("data.task", CLASSIFICATION, is_added=True)
     classes: tuple[str, ...] = shared("data.classes", ())
@@ -119,7 +121,7 @@ class SplitSettings(SlideList):
             slide_id=self.slide_id,
             patient_id=self.patient_id,
             label=self.label,
-            one_slide_per_patient=self.one_slide_per_patient,
+            one_slide_per_patient=self.one_slide_per_patient or bool(self.patient_rule),
             target=task.of_external_cohort() if self.cohort else task,
             distinct_ids=self.distinct_ids,
             encoding=self.encoding,
