@@ -92,7 +92,7 @@ class Variant:
 
     def has(self, stage: Stage) -> bool:
         """Whether the file requests this stage: by its table or its `when` key; for external cohorts, by the key."""
-        by_key = bool(stage.when) and self.value(stage.when) is not None
+        by_key = bool(stage.when and self.value(stage.when))
         return by_key and bool(stage.cohorts) if self.cohort else by_key or stage.name in self.layer
 
     def settings(self, stage: Stage) -> Settings:

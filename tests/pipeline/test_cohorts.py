@@ -130,6 +130,13 @@ def test_a_cohort_adds_no_step_to_other_targets(project: ToyProject) -> None:
     assert "compare.b" in [step.name for step in project.plan(targets=["report"]).steps]
 
 
+def test_without_cohorts_their_stage_cannot_be_requested(project: ToyProject) -> None:
+    project.write(BASE + COHORT.format("b"))
+    assert "compare.b" not in [step.name for step in project.plan(sets=["data.external=[]"]).steps]
+    with pytest.raises(ExperimentError, match=r"no external cohort. Add a table \[\[data.external\]\]"):
+        project.plan(sets=["data.external=[]"], targets=["compare"])
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -15,10 +15,14 @@ import pandas as pd
 import pytest
 
 from oceanpath.artifacts.external import ENSEMBLE, MEMBERS
+from oceanpath.artifacts.features.files import FeatureMeta, write_features
 from oceanpath.artifacts.metrics import read_metrics
+from oceanpath.artifacts.pretrained import WEIGHTS, WeightFacts, hash_ids, write_weights
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.cli.app import run_app
-from oceanpath.stages.external.independence import same_slides
+from oceanpath.errors import GateError
+from oceanpath.stages.external.feature_kind import other_files
+from oceanpath.stages.external.independence import same_patients, same_slides, seen_in_pretraining, weight_files
 from oceanpath.stages.external.work import check
 
 from ...conftest import Cohort
@@ -179,3 +183,47 @@ def test_a_slide_under_another_name_is_rejected(make_store: Callable[..., Store]
     (problem,) = same_slides(external, training, ["a", "b"], "here")
     assert "1: x = b" in problem.render()
     assert not same_slides(external, training, ["a", "c"], "here")
+
+
+@pytest.mark.parametrize(
+    ("external", "training", "shared"),
+    [
+        ({"s1": "p1"}, {"t1": "p1"}, ["p1"]),
+        ({"s1": "p1"}, {"s1": "p2"}, []),  # two hospitals may number their slides in the same way
+        ({"TCGA-05-4244-01Z-00-DX1": "a"}, {"t1": "TCGA-05-4244"}, ["a"]),
+        ({"TCGA-05-4244-01Z-00-DX1": "a"}, {"TCGA-05-4244-01A-01-TS1": "b"}, ["a"]),
+        ({"s1": "s1"}, {"s1": "s1"}, ["s1"]),
+    ],
+)
+def test_patients_are_recognised_by_their_ids(
+    external: dict[str, str], training: dict[str, str], shared: list[str]
+) -> None:
+    problems = same_patients(external, training)
+    assert [problem.got for problem in problems] == [f"1 of 1: {name}" for name in shared]
+
+
+def test_patients_who_were_used_for_pretraining_are_rejected_unless_accepted(tmp_path: Path) -> None:
+    known = hash_ids(["p1", "p2"])
+    facts = WeightFacts({"name": "vicreg"}, {"name": "abmil"}, 8, "", "", None, None, 1, known, [])
+    write_weights(tmp_path / WEIGHTS, {"w": np.zeros(1, np.float32)}, facts)
+    files = weight_files(tmp_path, None)
+    assert weight_files(None, tmp_path / WEIGHTS) == files == [tmp_path / WEIGHTS]
+    assert seen_in_pretraining(files, {"s1": "p1", "s2": "p9"}, allowed=True) == ["p1"]
+    assert seen_in_pretraining(files, {"s2": "p9"}, allowed=False) == []
+    with pytest.raises(GateError, match="1 of 2: p1"):
+        seen_in_pretraining(files, {"s1": "p1", "s2": "p9"}, allowed=False)
+
+
+def test_patches_of_another_size_or_encoder_are_rejected(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("own", "training")]
+    for folder, (encoder, patch, mpp) in zip(folders, (("uni", 512, 0.25), ("phikon", 256, 0.5)), strict=True):
+        folder.mkdir()
+        meta = FeatureMeta(encoder, 4, patch, mpp, mpp, mpp, "stated", 512.0, 1024, 1024, "", "")
+        write_features(folder / "a.h5", np.ones((3, 4)), np.zeros((3, 2), np.int32), meta)
+    texts = [problem.render() for problem in other_files((folders[0], ""), (folders[1], ""))]
+    assert [text.partition("expected ")[2].partition(". ")[0] for text in texts] == [
+        "phikon, got uni",
+        "256 px, got 512 px",
+        "0.5 µm/px, got 0.25 µm/px",
+    ]
+    assert other_files((folders[1], ""), (folders[1], "")) == []
