@@ -35,6 +35,7 @@ FORMATS = {
     "Source files of a store": "store.source_files",
     "Slides left out": "left_out",
     "Folds": "folds",
+    "Audit": "audit_report",
     "Predictions": "predictions",
     "Metrics": "metrics",
     "External cohorts": "external",

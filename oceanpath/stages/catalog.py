@@ -10,6 +10,7 @@ from oceanpath.pipeline.cohorts import ExternalCohorts
 from oceanpath.pipeline.executors.registry import check_executor
 from oceanpath.pipeline.experiment import Catalog, Table
 from oceanpath.stages.analyze.stage import STAGE as ANALYZE
+from oceanpath.stages.audit.stage import STAGE as AUDIT
 from oceanpath.stages.curate.stage import STAGE as CURATE
 from oceanpath.stages.demo.stage import STAGE as DEMO
 from oceanpath.stages.eval.stage import STAGE as EVAL
@@ -32,7 +33,10 @@ def parse_runtime(values: Mapping[str, Any]) -> RuntimeSettings:
 
 
 CATALOG = Catalog(
-    stages=(DEMO, EXTRACT, CURATE, MMAP, PRETRAIN_MMAP, SPLIT, PRETRAIN, TRAIN, EVAL, EXTERNAL, ANALYZE, EXPORT),
+    stages=(
+        *(DEMO, EXTRACT, CURATE, MMAP, PRETRAIN_MMAP, SPLIT, PRETRAIN, AUDIT),
+        *(TRAIN, EVAL, EXTERNAL, ANALYZE, EXPORT),
+    ),
     tables={
         "data": Table(DataSettings.model_validate, DataSettings),
         "model": Table(parse_model),
