@@ -52,8 +52,8 @@ def dropped(own: Collection[str]) -> set[str]:
 def project(toy: ToyProject) -> ToyProject:
     read, count, report = toy.catalog.stages
     needs = ("count", "read", "training.read")
-    where = {"work": f"{HERE}:compare", "check": f"{conftest.HERE}:check"}
-    stage = Stage("compare", 1, CompareSettings, **where, needs=needs, when="data.external", cohorts="only")
+    work, check = f"{HERE}:compare", f"{conftest.HERE}:check"
+    stage = Stage("compare", 1, CompareSettings, work, check, needs=needs, when="data.external", cohorts="only")
     stages = (
         replace(read, cohorts="also", not_in_cohorts=("upper",)),
         count,

@@ -38,10 +38,10 @@ def other_files(external: tuple[Path, str], training: tuple[Path, str]) -> list[
         return []
     own, other = layouts
     problems = other_features((own.dim, own.encoder), (other.dim, other.encoder))
-    mine_and_theirs = (own.provenance, other.provenance)
+    here, there = own.provenance, other.provenance
     for name, unit, mine, theirs in (
-        ("patch size", "px", *(float(p.patch_px or 0) for p in mine_and_theirs)),
-        ("resolution", "µm/px", *(float(p.target_mpp or 0) for p in mine_and_theirs)),
+        ("patch size", "px", here.patch_px, there.patch_px),
+        ("resolution", "µm/px", here.target_mpp, there.target_mpp),
     ):
         if mine and theirs and not math.isclose(mine, theirs, rel_tol=1e-6):  # some files state single precision
             what = f"the patches of the external cohort have another {name} than those of the training cohort"

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -59,6 +58,11 @@ class Project:
                 file["coords"] = np.arange(24, dtype=np.int32).reshape(-1, 2)
             rows.append(f"{name}{i},{patient.format(i // 2)},{label}")
         (self.folder / name / "table.csv").write_text("\n".join(rows) + "\n")
+
+    def replace(self, old: str, new: str) -> None:
+        """Replace a text in the table of the cohort x."""
+        table = self.folder / "x" / "table.csv"
+        table.write_text(table.read_text().replace(old, new))
 
     def write(self, *external: str) -> Path:
         file = self.folder / "oceanpath.toml"
@@ -133,37 +137,40 @@ def test_a_missing_class_is_reported_and_leaves_other_metrics(
     assert "[[data.external]] one_class: no slide of class NR" in "".join(capsys.readouterr())
 
 
-def spoil_table(project: Project, old: str, new: str) -> None:
-    table = project.folder / "x" / "table.csv"
-    table.write_text(table.read_text().replace(old, new))
+def name_a_training_patient(project: Project) -> None:
+    project.replace("person_1", "p3")
+
+
+def remove_features(project: Project) -> None:
+    (project.folder / "x/features/x1.h5").unlink()
+
+
+def name_an_unknown_class(project: Project) -> None:
+    project.replace("NR", "unknown")
+
+
+def change_length(project: Project) -> None:
+    shutil.rmtree(project.folder / "x")
+    project.add("x", ["R", "NR"] * 2, dim=6, patient="p{}")
+
+
+def change_everything(project: Project) -> None:
+    change_length(project)
+    remove_features(project)
 
 
 @pytest.mark.parametrize(
     ("spoil", "messages"),
     [
-        (
-            lambda project: spoil_table(project, "person_1", "p3"),
-            ["patients of the external cohort are also in the training cohort", "1 of 2: p3", "[[data.external]] x"],
-        ),
-        (lambda project: (project.folder / "x/features/x1.h5").unlink(), ["in the table, without features: x1"]),
-        (lambda project: spoil_table(project, "NR", "unknown"), ["unknown"]),
-        (
-            lambda project: (shutil.rmtree(project.folder / "x"), project.add("x", ["R", "NR"] * 2, dim=6)),
-            ["the features of the external cohort have another length", "expected 8, got 6"],
-        ),
-        (
-            lambda project: (
-                shutil.rmtree(project.folder / "x"),
-                project.add("x", ["R", "NR"] * 2, dim=6, patient="p{}"),
-                (project.folder / "x/features/x1.h5").unlink(),
-            ),
-            ["have another length", "without features: x1"],
-        ),
+        (name_a_training_patient, ["also in the training cohort; got 1 of 2: p3", "[[data.external]] x: "]),
+        (remove_features, ["in the table, without features: x1"]),
+        (name_an_unknown_class, ["a class has no slide; expected NR", "with a label that is no class"]),
+        (change_length, ["the features of the external cohort have another length", "expected 8, got 6"]),
+        (change_everything, ["have another length", "without features: x1", "got 2 of 2: p0, p1"]),
     ],
-    ids=["same_patient", "missing_features", "unknown_class", "other_length", "all_at_once"],
 )
 def test_problems_of_a_cohort_are_reported_before_any_work(
-    spoil: Callable[[Project], Any], messages: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    spoil: Callable[[Project], None], messages: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project = Project(Cohort(tmp_path))
     project.add("x", ["R", "R", "NR", "NR"])
