@@ -110,8 +110,7 @@ def _closure(experiment: Experiment, names: Iterable[str]) -> set[str]:
 
 
 def _parents(experiment: Experiment, stage: Stage) -> list[str]:
-    optional = [name for name in stage.optional() if experiment.base.has(experiment.catalog.stage(name))]
-    return [*stage.required(), *optional]
+    return stage.parents(lambda name: experiment.base.has(experiment.catalog.stage(name)))
 
 
 def _step(experiment: Experiment, stage: Stage, variant: Variant, names_of: Mapping[tuple[str, str], str]) -> Step:

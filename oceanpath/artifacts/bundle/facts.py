@@ -161,22 +161,15 @@ class Performance(Facts):
     floor_auroc: dict[str, EstimateFacts]
 
 
-class BundleFacts(Facts):
-    """The contents of bundle.json."""
+class ModelFacts(Facts):
+    """What bundle.json contains about every model."""
 
     format: Literal[2] = FORMAT
     name: str
     notice: str = NOTICE
     model: dict[str, Any]
-    classes: list[str] = Field(min_length=2)
     contract: Contract
-    members: list[MemberFacts] = Field(min_length=1)
-    calibration: Calibration
-    threshold: ThresholdFacts
-    performance: Performance
-    cohort: CohortFacts
     parity: Parity
-    golden: Golden
     opset: int
     files: dict[str, str] = Field(default_factory=dict)
     """File name → sha256, hexadecimal; filled by `seal`."""
@@ -187,3 +180,47 @@ class BundleFacts(Facts):
     def digest(self) -> str:
         """sha256 of model.onnx: the identity of the model."""
         return self.files[ONNX]
+
+
+class BundleFacts(ModelFacts):
+    """The contents of bundle.json of a classifier."""
+
+    classes: list[str] = Field(min_length=2)
+    members: list[MemberFacts] = Field(min_length=1)
+    calibration: Calibration
+    threshold: ThresholdFacts
+    performance: Performance
+    cohort: CohortFacts
+    golden: Golden
+
+
+class GoldenEmbedding(Facts):
+    """A known result: the embedding of `golden_bag(patches, feature_dim)`; coordinates as for `Golden`."""
+
+    patches: int
+    embedding: list[float]
+
+
+class PretrainingFacts(Facts):
+    """How the aggregator was pretrained."""
+
+    method: dict[str, Any]
+    step: int
+    """Optimiser step of the selected weights."""
+    selection: str
+    """How this step was selected."""
+    slides: int
+    patients: int
+    monitors: dict[str, float | None]
+    """Monitors of validation views at this step."""
+    rankme_limit: int
+    """Largest possible RankMe of the monitored slides."""
+
+
+class EmbeddingFacts(ModelFacts):
+    """The contents of bundle.json of a pretrained aggregator, whose answer is the embedding of the slide."""
+
+    output: Literal["embedding"] = "embedding"
+    embed_dim: int = Field(ge=1)
+    pretraining: PretrainingFacts
+    golden: GoldenEmbedding
