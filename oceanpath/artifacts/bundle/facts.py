@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 FORMAT: Literal[2] = 2
 ONNX = "model.onnx"
@@ -161,6 +161,17 @@ class Performance(Facts):
     floor_auroc: dict[str, EstimateFacts]
 
 
+class ExternalFacts(Facts):
+    """Performance of the ensemble in the bundle on an external cohort; decisions are at its threshold."""
+
+    name: str
+    slides: int
+    patients: int
+    slides_per_class: dict[str, int]
+    slide: dict[str, EstimateFacts]
+    patient: dict[str, EstimateFacts]
+
+
 class ModelFacts(Facts):
     """What bundle.json contains about every model."""
 
@@ -190,8 +201,15 @@ class BundleFacts(ModelFacts):
     calibration: Calibration
     threshold: ThresholdFacts
     performance: Performance
+    external: list[ExternalFacts] = Field(default_factory=list)
+    """Empty, and not in the file, if there is no external cohort."""
     cohort: CohortFacts
     golden: Golden
+
+    @model_serializer(mode="wrap")
+    def _without_an_empty_list(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dumped: dict[str, Any] = handler(self)
+        return {key: value for key, value in dumped.items() if key != "external" or value}
 
 
 class GoldenEmbedding(Facts):

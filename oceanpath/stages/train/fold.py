@@ -60,7 +60,7 @@ class EarlyStopping:
         """Score an epoch; True if training should stop."""
         objective = self.module.objective
         predicted = predict(self.module.model, self.store, self.val.numbers, self.module.device)
-        scores = objective.task.validation_scores(objective.values(predicted.outputs), self.val.targets)
+        scores = objective.validation_scores(predicted.outputs, self.val.targets)
         finite_loss = train_loss if np.isfinite(train_loss) else None
         self.history.append({"epoch": epoch, "train_loss": finite_loss, **scores})
         self.epoch_done()
@@ -82,6 +82,7 @@ def fit_fold(settings: TrainSettings, inputs: Inputs, number: int, out: Path, pr
         seed = derive(settings.seed, "fold", number)
         stopping = _fit(settings, store, rows, task, Start(seed, device, progress.advance, start))
         outputs = {role: predict(stopping.module.model, store, part.numbers, device) for role, part in rows.items()}
+        stopping.module.objective = stopping.module.objective.completed(outputs["train"].outputs, rows["train"].targets)
     facts = _write(out, number, stopping, rows, outputs)
     if start is not None:
         test = folds.read_fold(inputs["split"], number)
@@ -121,7 +122,8 @@ def _fit(settings: TrainSettings, store: Store, rows: Mapping[str, Rows], task: 
     module = FitModule(model, objective, settings, seed, frozen_epochs)
     stopping = EarlyStopping(module, store, val, settings.monitor, BestWeights(settings.patience), start.epoch_done)
     dataset = BagDataset(store, train.numbers, train.targets.tolist(), settings.max_patches, derive(seed, "rows"))
-    fit_model(module, dataset, objective.sampling_strata(settings, train.targets), start.device, stopping)
+    strata, window = objective.sampling_strata(settings, train.targets), objective.window(settings, train.targets)
+    fit_model(module, dataset, strata, start.device, stopping, window)
     if not stopping.best.state:
         raise StageError("no epoch had a finite validation score", got=stopping.history, do="Lower train.lr.")
     model.load_state_dict(stopping.best.state)
