@@ -90,7 +90,7 @@ class PretrainSettings(Settings):
     skip_limit: int = Field(10, ge=1)
     """Number of consecutive steps without finite loss and gradient that ends the training with an error."""
     monitor_every: int = Field(50, ge=1)
-    """Optimiser steps between two evaluations on validation views."""
+    """Optimiser steps between two evaluations on validation views. Collapse is checked at least every 50 steps."""
     monitor_slides: int = Field(512, ge=2)
     """Maximum number of validation slides for the monitors."""
     on_collapse: Literal["stop", "warn"] = "stop"
