@@ -139,7 +139,7 @@ def _closure(variant: Variant, names: Iterable[str]) -> set[str]:
 
 
 def _parents(variant: Variant, stage: Stage) -> list[str]:
-    return [*stage.required(), *(name for name in stage.optional() if _is_used(variant, name))]
+    return stage.parents(lambda name: _is_used(variant, name))
 
 
 def _is_used(variant: Variant, parent: str) -> bool:
