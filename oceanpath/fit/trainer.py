@@ -17,9 +17,11 @@ with suppress(ModuleNotFoundError):
 import lightning.pytorch as pl
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from torch import Tensor
 
 from oceanpath.bags.batch import Batch
 from oceanpath.bags.batching.sampler import BatchSampler
+from oceanpath.bags.batching.windows import Window
 from oceanpath.bags.dataset import BagDataset
 from oceanpath.bags.loader import Loader
 from oceanpath.bags.placement import loader_of
@@ -28,6 +30,7 @@ from oceanpath.fit.objectives.base import Objective
 from oceanpath.fit.optim import build_optimizer, build_schedule
 from oceanpath.fit.seeds import derive, seed_torch
 from oceanpath.fit.settings import FitSettings
+from oceanpath.models.base import MILOutput
 from oceanpath.models.classifier import WSIClassifier
 from oceanpath.models.float32 import fast_float32
 
@@ -48,6 +51,12 @@ class FitModule(pl.LightningModule):
         self.model, self.objective, self.settings, self.seed = model, objective, settings, seed
         self.guard = NonFiniteGuard(settings.skip_limit)
         self.losses: list[float] = []
+        self.kept: list[tuple[MILOutput, Batch]] = []
+        """Outputs of the batches of the current window, with their graphs."""
+        self.batches: BatchSampler | None = None
+        """The batches of the current epoch; None: every batch has a loss of its own."""
+        self.ends_loss = True
+        """Whether the current batch is the last of its window."""
         self.steps = 0
         """Number of batches of the whole fit."""
 
@@ -67,23 +76,35 @@ class FitModule(pl.LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002  # Lightning's signature
         """Seed dropout by (seed, epoch, step), independently of earlier draws."""
         seed_torch(self.seed, "step", self.current_epoch, batch_idx)
+        self.ends_loss = self.batches is None or self.batches.ends_loss(batch_idx)
 
     def training_step(self, batch: Batch) -> None:
-        """Forward, backward, clip, and step if all is finite."""
-        optimizer: Any = self.optimizers()
-        optimizer.zero_grad()
-        assert batch.labels is not None, "the training dataset has labels"
-        output = self.model.output_packed(batch)
-        loss = self.model.blend(self.objective.loss(output.logits, batch.labels), output).mean()
-        self.manual_backward(loss)
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
-        value = float(loss.detach())
-        if self.guard.accepts(value, float(norm), batch.slide_ids):
-            self.losses.append(value)
-            optimizer.step()
+        """Forward; at the end of a window, backward, clip, and step if all is finite."""
+        self.kept.append((self.model.output_packed(batch), batch))
+        if self.ends_loss:
+            self._step()
         # The schedule counts batches, not updates: after a skipped step the rate still ends at its planned value.
         schedule: Any = self.lr_schedulers()
         schedule.step()
+
+    def _step(self) -> None:
+        optimizer: Any = self.optimizers()
+        optimizer.zero_grad()
+        loss = self._loss()
+        self.manual_backward(loss)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
+        value, slides = float(loss.detach()), tuple(name for _, batch in self.kept for name in batch.slide_ids)
+        self.kept = []
+        if self.guard.accepts(value, float(norm), slides):
+            self.losses.append(value)
+            optimizer.step()
+
+    def _loss(self) -> Tensor:
+        """Mean loss of the slides of the kept batches."""
+        labels = [batch.labels for _, batch in self.kept if batch.labels is not None]
+        assert len(labels) == len(self.kept), "the training dataset has labels"
+        losses = self.objective.loss(torch.cat([output.logits for output, _ in self.kept]), torch.cat(labels))
+        return (self.model.blend(losses, self.kept[0][0]) if len(self.kept) == 1 else losses).mean()
 
     def mean_loss(self) -> float:
         """Mean loss of the steps since the last call; NaN if there were none."""
@@ -102,7 +123,12 @@ class _AtEpochEnd(pl.Callback):
 
 
 def fit_model(
-    module: FitModule, dataset: BagDataset, strata: list[int] | None, device: torch.device, epoch_end: EpochEnd
+    module: FitModule,
+    dataset: BagDataset,
+    strata: list[int] | None,
+    device: torch.device,
+    epoch_end: EpochEnd,
+    window: Window | None = None,
 ) -> None:
     """Train in place until `epoch_end`, called after every epoch, returns True, or for all epochs.
 
@@ -112,22 +138,24 @@ def fit_model(
         strata: stratum of each slide, if strata are drawn equally often; None = every slide once per epoch.
         device: device of the computation.
         epoch_end: called with (epoch, mean training loss) when the weights are those at the end of the epoch.
+        window: the slides that one loss needs; None = those of a batch.
 
     Raises: StageError: too many consecutive steps without a finite loss and gradient.
     """
     with warnings.catch_warnings():
         _silence_lightning()
-        batches = _batches(module, dataset, strata)
+        batches = _batches(module, dataset, strata, window)
+        module.batches = None if window is None else batches
         module.steps = batches.total(module.settings.epochs)
         trainer = _trainer(module.settings, device, _AtEpochEnd(epoch_end, batches))
         with fast_float32(device):  # threads read ahead into reused memory: worker processes would only add a copy
             _fit(trainer, module, loader_of(dataset, batches))
 
 
-def _batches(module: FitModule, dataset: BagDataset, strata: list[int] | None) -> BatchSampler:
+def _batches(module: FitModule, dataset: BagDataset, strata: list[int] | None, window: Window | None) -> BatchSampler:
     lengths = [dataset.length(position) for position in range(len(dataset))]
-    settings = module.settings
-    return BatchSampler(lengths, settings.batching, settings.batch_size, derive(module.seed, "order"), strata)
+    settings, seed = module.settings, derive(module.seed, "order")
+    return BatchSampler(lengths, settings.batching, settings.batch_size, seed, strata, window=window)
 
 
 def _trainer(settings: FitSettings, device: torch.device, at_epoch_end: _AtEpochEnd) -> pl.Trainer:

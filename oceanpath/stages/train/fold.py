@@ -13,7 +13,6 @@ import torch
 
 from oceanpath.artifacts import folds, predictions
 from oceanpath.artifacts.json_files import write_json
-from oceanpath.artifacts.pretrained import read_facts
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.dataset import BagDataset
 from oceanpath.bags.placement import place
@@ -28,7 +27,7 @@ from oceanpath.fit.threads import torch_threads
 from oceanpath.fit.trainer import FitModule, fit_model
 from oceanpath.models.classifier import WSIClassifier
 from oceanpath.pipeline.stage import Inputs, Progress
-from oceanpath.stages.train.pretrained import find_weights, load_weights, seen_patients
+from oceanpath.stages.train.pretrained import describe_weights, find_weights, load_weights, seen_patients
 from oceanpath.stages.train.settings import TrainSettings
 from oceanpath.tasks.base import Task
 from oceanpath.tasks.evaluation import Floats, Targets
@@ -61,7 +60,7 @@ class EarlyStopping:
         """Score an epoch; True if training should stop."""
         objective = self.module.objective
         predicted = predict(self.module.model, self.store, self.val.numbers, self.module.device)
-        scores = objective.task.validation_scores(objective.values(predicted.outputs), self.val.targets)
+        scores = objective.validation_scores(predicted.outputs, self.val.targets)
         finite_loss = train_loss if np.isfinite(train_loss) else None
         self.history.append({"epoch": epoch, "train_loss": finite_loss, **scores})
         self.epoch_done()
@@ -83,6 +82,7 @@ def fit_fold(settings: TrainSettings, inputs: Inputs, number: int, out: Path, pr
         seed = derive(settings.seed, "fold", number)
         stopping = _fit(settings, store, rows, task, Start(seed, device, progress.advance, start))
         outputs = {role: predict(stopping.module.model, store, part.numbers, device) for role, part in rows.items()}
+        stopping.module.objective = stopping.module.objective.completed(outputs["train"].outputs, rows["train"].targets)
     facts = _write(out, number, stopping, rows, outputs)
     if start is not None:
         test = folds.read_fold(inputs["split"], number)
@@ -104,8 +104,7 @@ class Start(NamedTuple):
 def _pretrained(settings: TrainSettings, inputs: Inputs, number: int, progress: Progress) -> Path | None:
     path = find_weights(settings, inputs, number)
     if path is not None:
-        facts = read_facts(path)
-        progress.note(f"fold {number}: the aggregator starts from {facts.method['name']}, step {facts.step}")
+        progress.note(f"fold {number}: the aggregator starts from {describe_weights(path)}")
     return path
 
 
@@ -123,7 +122,8 @@ def _fit(settings: TrainSettings, store: Store, rows: Mapping[str, Rows], task: 
     module = FitModule(model, objective, settings, seed, frozen_epochs)
     stopping = EarlyStopping(module, store, val, settings.monitor, BestWeights(settings.patience), start.epoch_done)
     dataset = BagDataset(store, train.numbers, train.targets.tolist(), settings.max_patches, derive(seed, "rows"))
-    fit_model(module, dataset, objective.sampling_strata(settings, train.targets), start.device, stopping)
+    strata, window = objective.sampling_strata(settings, train.targets), objective.window(settings, train.targets)
+    fit_model(module, dataset, strata, start.device, stopping, window)
     if not stopping.best.state:
         raise StageError("no epoch had a finite validation score", got=stopping.history, do="Lower train.lr.")
     model.load_state_dict(stopping.best.state)
