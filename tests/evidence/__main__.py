@@ -35,7 +35,9 @@ def main() -> None:
         trained = {name: lung.trained(name, budget, draws) for name, draws in TRAINED} if budget == FIXED else {}
         rows.append(compare(arms, lung, budget, trained))
         _write(pd.concat(rows), workspace / "lung.csv")
-    _write(fixed_comparisons(arms, lung, lung.trained("scratch", FIXED, dict(TRAINED)["scratch"])), workspace / "fixed.csv")
+    _write(
+        fixed_comparisons(arms, lung, lung.trained("scratch", FIXED, dict(TRAINED)["scratch"])), workspace / "fixed.csv"
+    )
     _write(compare_pairs(inputs), workspace / "pairs.csv")
 
 
