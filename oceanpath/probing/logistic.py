@@ -55,14 +55,11 @@ def fit(x: Floats, is_positive: NDArray[np.bool_], weights: Floats, strength: fl
 
 def _fit_selected(x: Floats, is_positive: NDArray[np.bool_], folds: NDArray[np.int64] | None) -> Floats:
     """Coefficients [r] with the strength that the folds select."""
-    everything, best = np.ones((1, len(x))), np.zeros(x.shape[1])
-    if folds is None:
-        best = fit(x, is_positive, everything, DEFAULT, best[None])[0]
-        return best
-    held = np.arange(folds.max() + 1)[:, None] == folds
-    weights = np.concatenate([everything, ~held])
-    solution, lowest = np.zeros((len(weights), x.shape[1])), np.inf
-    for strength in STRENGTHS:
+    numbers = np.arange(0 if folds is None else folds.max() + 1)
+    held = numbers[:, None] == (np.zeros(len(x)) if folds is None else folds)
+    weights = np.concatenate([np.ones((1, len(x))), ~held])
+    best, solution, lowest = np.zeros(x.shape[1]), np.zeros((len(weights), x.shape[1])), np.inf
+    for strength in STRENGTHS if len(held) else (DEFAULT,):
         solution = fit(x, is_positive, weights, strength, solution)
         margins = np.where(is_positive, 1.0, -1.0) * (solution[1:] @ x.T)
         loss = float(np.logaddexp(0.0, -margins)[held].sum())
