@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent
 FORMATS = {
     "Features": "features.files",
     "TRIDENT job": "features.trident_job",
+    "Converted features": "features.conversion",
     "Pretraining manifest": "pretrain_manifest",
     "Pretraining split": "split_manifest",
     "Pretrained weights": "pretrained",
