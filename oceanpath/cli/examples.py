@@ -22,6 +22,10 @@ EXAMPLES = {
         "pretrain -e experiments/pretrain_vicreg.toml",
         "pretrain -e mine.toml --set pretrain.method=simclr --set pretrain.max_steps=1000",
     ),
+    "audit": (
+        "audit -e mine.toml",
+        "audit --split-file splits --labels cohort.csv --json",
+    ),
     "train": ("train -e mine.toml --model perceiver", "train -e mine.toml --set train.epochs=60 --jobs 2"),
     "eval": ("eval -e mine.toml", "eval -e mine.toml --model static"),
     "analyze": ("analyze -e mine.toml", "analyze -e mine.toml --set analyze.attention_slides=20"),
