@@ -19,7 +19,7 @@ def build_aggregator(name: str, in_dim: int, **keys: Any) -> BaseMIL:
         >>> model = op.build_aggregator("abmil", in_dim=1024, dropout=0.0)
         >>> embedding, attention = model.forward_features(torch.zeros(2, 5, 1024), return_attention=True)
         >>> embedding.shape, attention.shape
-        (torch.Size([2, 512]), torch.Size([2, 5]))
+        (torch.Size([2, 256]), torch.Size([2, 5]))
 
     Args:
         name: Name of the aggregator.

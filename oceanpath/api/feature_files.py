@@ -53,7 +53,7 @@ def read_features(path: str | PathLike[str], key: str = "") -> Features:
         >>> import oceanpath as op
         >>> np.save("slide_1.npy", np.ones((3, 8), np.float16))
         >>> op.read_features("slide_1.npy")
-        Features('slide_1', [3, 8] float16, npy features [3, 8] float16, no coords)
+        Features('slide_1', [3, 8] float16, numpy features [3, 8] float16, no coords)
 
     Args:
         path: The file.

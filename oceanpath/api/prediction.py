@@ -85,9 +85,8 @@ class Model:
             coords, provenance, features = features.coords, features.provenance, features.features
             provenance = provenance if provenance.slide_id else Provenance(**vars(provenance) | {"slide_id": slide_id})
         found = self._engine.predict(features, coords, provenance)
-        named = dict(zip(found.classes, map(float, found.probabilities), strict=True))
         return SlidePrediction(
-            slide_id, named, found.predicted, found.decision, found.attention, found.in_training, found.notes
+            slide_id, found.by_label(), found.predicted, found.decision, found.attention, found.in_training, found.notes
         )
 
     def __repr__(self) -> str:

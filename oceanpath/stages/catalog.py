@@ -33,11 +33,10 @@ def parse_runtime(values: Mapping[str, Any]) -> RuntimeSettings:
 
 
 CATALOG = Catalog(
-<<<<<<< HEAD
-    stages=(DEMO, EXTRACT, CURATE, MMAP, PRETRAIN_MMAP, SPLIT, PRETRAIN, TRAIN, EVAL, EXTERNAL, ANALYZE, EXPORT),
-=======
-    stages=(DEMO, EXTRACT, CURATE, MMAP, SPLIT, PRETRAIN, AUDIT, TRAIN, EVAL, ANALYZE, EXPORT),
->>>>>>> audit
+    stages=(
+        *(DEMO, EXTRACT, CURATE, MMAP, PRETRAIN_MMAP, SPLIT, PRETRAIN, AUDIT),
+        *(TRAIN, EVAL, EXTERNAL, ANALYZE, EXPORT),
+    ),
     tables={
         "data": Table(DataSettings.model_validate, DataSettings),
         "model": Table(parse_model),

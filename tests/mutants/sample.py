@@ -48,7 +48,7 @@ def draw(package: str, count: int, seed: int) -> list[Mutant]:
 
 
 def files_of(mutant: Mutant) -> tuple[str, ...]:
-    """The test file of the module first, if it exists, then the folder of its package or of the nearest package above."""
+    """The test file of the module first, if it exists, then the folder of its package or the nearest one above."""
     folder = Path("tests") / mutant.path.parent.relative_to("oceanpath")
     own = folder / f"test_{mutant.path.name}"
     nearest = next(path for path in (folder, *folder.parents) if (ROOT / path).exists())
