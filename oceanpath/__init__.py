@@ -7,10 +7,9 @@ Names of the Python interface (`oceanpath.api`) are loaded when they are first u
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from oceanpath.telemetry import switch_off
 
+TYPE_CHECKING = False  # importing typing would take as long as starting Python
 if TYPE_CHECKING:
     from oceanpath.api.aggregators import build_aggregator
     from oceanpath.api.evaluation import Comparison, Metrics, compare, metrics
@@ -51,7 +50,7 @@ _MODULES = {
 switch_off()
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     for module, names in _MODULES.items():
         if name in names:
             from importlib import import_module

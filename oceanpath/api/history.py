@@ -9,6 +9,7 @@ from oceanpath.api.html import html_table
 from oceanpath.errors import ExperimentError
 from oceanpath.pipeline import ledger_queries
 from oceanpath.pipeline.ledger import Ledger as Database
+from oceanpath.pipeline.ledger import Row
 from oceanpath.pipeline.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Ledger:
         return html_table(f"Runs of {self.path.parent}", RUN_COLUMNS, self.runs().itertuples(index=False))
 
 
-def _frame(rows: list[ledger_queries.Row], columns: list[str]) -> pd.DataFrame:
+def _frame(rows: list[Row], columns: list[str]) -> pd.DataFrame:
     import pandas as pd
 
     frame = pd.DataFrame(rows, columns=columns)

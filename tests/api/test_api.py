@@ -11,7 +11,7 @@ import pytest
 import oceanpath as op
 from oceanpath.errors import ArtifactError, ExperimentError
 
-from ..conftest import Cohort
+from ..conftest import ROOT, Cohort
 
 MODULES = ("aggregators", "evaluation", "experiments", "feature_files", "history")
 """The examples of `prediction` need a bundle: tests/serving/test_python_interface.py."""
@@ -24,6 +24,13 @@ def test_the_examples_of_the_docstrings(name, cohort: Cohort, monkeypatch) -> No
     monkeypatch.chdir(cohort.folder)
     failed, tried = doctest.testmod(importlib.import_module(f"oceanpath.api.{name}"))
     assert tried >= 3 and not failed
+
+
+def test_the_examples_of_the_page(cohort: Cohort, monkeypatch) -> None:
+    (cohort.folder / "mine.toml").write_text(cohort.toml)
+    monkeypatch.chdir(cohort.folder)
+    failed, tried = doctest.testfile(str(ROOT / "docs" / "python.md"), module_relative=False)
+    assert tried >= 10 and not failed
 
 
 def test_every_public_name_has_a_docstring_and_is_listed() -> None:
