@@ -65,8 +65,8 @@ Generated from the registries by `python docs/generate.py`. A refused pair ends 
 """
 PYTHON_HEAD = """# Python interface
 
-Generated from the docstrings of `oceanpath.api` by `python docs/generate.py`; the examples are executed by the tests. An
-introduction is in [Python](../python.md).
+Generated from the docstrings of `oceanpath.api` by `python docs/generate.py`; the tests run the examples. For
+an introduction see [Python](../python.md).
 
 """
 CLI_HEAD = """# Commands
