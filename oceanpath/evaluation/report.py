@@ -49,6 +49,11 @@ def build_report(settings: IntervalOptions, rows: ReportedRows, baselines: Mappi
         "folds": [_fold(settings, rows, number) for number in range(rows.results["folds"])],
         "notes": notes(rows, model, versus, _within_folds(settings, rows, model), conflict),
     }
+    return finish_records(report, rows)
+
+
+def finish_records(report: dict[str, Any], rows: ReportedRows) -> dict[str, Any]:
+    """The same report; where the rows are selected, every record states it."""
     return _mark(report) if rows.selected else report
 
 
