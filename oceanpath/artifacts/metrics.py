@@ -8,14 +8,16 @@
                     "ensemble": null or {"models": {"fewest", "median", "most"}, "slide": {metric: record},
                     "patient": {...}},
                     "folds": [{"fold", "n", "n_patients", metric: record, ...}],
-                    "site": null or {...}, "notes": [text], "cohort_flow": as in `oceanpath.artifacts.folds`, or null}
+                    "site": null or {...}, "external": the name of the cohort (only in `oceanpath.artifacts.external`),
+                    "notes": [text], "cohort_flow": as in `oceanpath.artifacts.folds`, or null}
 
 A record is {"value", "low", "high", "n", "n_patients", "resamples", "redrawn", "method"}: the number, its interval, the
 numbers of rows and patients, the number of resamples, how many of them were drawn again because a stratum (a class) was
 missing, and the method of the interval; a method in closed form uses no resamples. low and high are null, with a
 "reason" and without a method, where no interval exists. A number that is undefined is {"value": null, "reason": text},
-never NaN. Where the evaluation is "selected" (its rows
-also selected something), every record holds "selected": true as well.
+never NaN. Where the evaluation is "selected" (its rows also selected something), every record holds "selected": true as
+well; where tested patients were used for pretraining, every record and the report hold "seen_in_pretraining", their
+number.
 
 All levels and baselines hold the same metrics: those of the task (`oceanpath.tasks`). For classification these are
 auroc and auprc (macro one-vs-rest beyond two classes), auroc_within_folds (pairs of rows of the same fold only),

@@ -25,6 +25,8 @@ GROUPS = {
     "encoders": "oceanpath.cli.encoders:encoders",
 }
 COMMANDS = {
+    "init": "oceanpath.cli.init:init",
+    "doctor": "oceanpath.cli.doctor:doctor",
     "serve": "oceanpath.cli.serve:serve",
     "predict": "oceanpath.cli.predict:predict",
     "coverage": "oceanpath.cli.coverage:coverage",

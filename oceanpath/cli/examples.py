@@ -7,6 +7,11 @@ from collections.abc import Iterable
 import typer
 
 EXAMPLES = {
+    "init": (
+        "init features cohort.csv",
+        "init slides cohort.xlsx --label response --set split.folds=10 --out mine.toml --yes",
+    ),
+    "doctor": ("doctor", "doctor mine.toml --json"),
     "run": ("run experiments/quickstart.toml", "run mine.toml --set train.lr=3e-4 --dry-run"),
     "demo": ("demo -e experiments/quickstart.toml", "demo --set demo.slides=12 --workspace try"),
     "extract": ("extract --slides slides --encoder uni_v1 --out features", "extract -e mine.toml --device cuda"),

@@ -45,7 +45,7 @@ def draw_figures(
         report: The contents of metrics.json, for the legends.
         out: Folder.
     """
-    title = "Test slides (selected)" if rows.selected else "Test slides"
+    title = f"{rows.title} (selected)" if rows.selected else rows.title
     repeats = f", {rows.plan.n_repeats} repeats pooled" if rows.plan.n_repeats > 1 else ""
     counts = (
         f"{rows.frame['slide_id'].nunique()} slides of {len(set(rows.patients))} patients{repeats}, "

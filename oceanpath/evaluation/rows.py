@@ -62,6 +62,12 @@ class ReportedRows:
         return self.frame["fold"].to_numpy(np.int64)
 
     @property
+    def title(self) -> str:
+        """What was tested, as a title."""
+        name = self.results.get("external")
+        return f"External cohort {name}" if name else "Test slides"
+
+    @property
     def selected(self) -> bool:
         """Whether the scheme also used these rows for selection."""
         return bool(self.results["selected"])

@@ -64,6 +64,8 @@ def read_cohort(path: Path, query: TableQuery) -> CohortTable:
     wanted = {"slide_id": query.slide_id, "label": query.label, "patient_id": query.patient_id}
     if query.one_slide_per_patient:
         del wanted["patient_id"]
+    if not query.label:
+        del wanted["label"]
     at = _positions(table, wanted, problems)
     if "slide_id" not in at:
         refuse(problems)

@@ -22,6 +22,7 @@ class Provenance:
 
     slide_id: str = ""
     encoder: str = ""
+    encoder_revision: str = ""
     weights_sha256: str = ""
     patch_px: int | None = None
     """Side of a patch as passed to the encoder, pixels."""
@@ -31,6 +32,11 @@ class Provenance:
     """Side of a patch in level-0 pixels."""
     slide_digest: str = ""
     """xxh3-128 of the bytes of the slide."""
+
+    @property
+    def patch_um(self) -> float | None:
+        """Side of a patch in micrometres."""
+        return None if self.patch_px is None or self.target_mpp is None else self.patch_px * self.target_mpp
 
 
 UNKNOWN = Provenance()
@@ -42,6 +48,7 @@ def provenance_of(attrs: Mapping[str, Any], encoder: str = "", patch_px_level0: 
     return Provenance(
         slide_id=slide_id(_text(attrs, "slide_id") or (_text(attrs, "name") if TRIDENT in attrs else "")),
         encoder=encoder,
+        encoder_revision=_text(attrs, "encoder_revision"),
         weights_sha256=_text(attrs, "weights_sha256"),
         patch_px=None if patch_px is None else round(patch_px),
         target_mpp=_mpp(attrs),

@@ -147,7 +147,7 @@ def read_comparison(path: Path) -> dict[str, Any]:
 
 def describe(comparison: Mapping[str, Any], title: str) -> list[str]:
     """One line per pair, for the screen; `title` is the name of the main metric."""
-    word = "selected " if comparison["selected"] else ""
+    word = "".join(f"{name} " for name in ("selected", "seen_in_pretraining") if comparison.get(name))
     return [_line(word, comparison["family"], block, title) for block in comparison["pairs"]]
 
 
