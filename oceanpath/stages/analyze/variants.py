@@ -34,6 +34,8 @@ class VariantRows:
     """[n] repeat of the cross-validation."""
     values: Mapping[str, Floats]
     """Variant → values [n, K]; the variant that the others are compared with comes first."""
+    folds: Mapping[str, NDArray[np.int64]]
+    """Variant → fold that tested each row, [n]."""
 
 
 def read_variants(variants: Mapping[str, Path]) -> VariantRows:
@@ -47,7 +49,9 @@ def read_variants(variants: Mapping[str, Path]) -> VariantRows:
     frames = {first: own} | {name: _matched(own, _read(path, task, name), name) for name, path in others}
     values = {name: task.values(frame) for name, frame in frames.items()}
     targets, patients = task.targets(own["label"].tolist()), [str(p) for p in own["patient_id"]]
-    return VariantRows(task, targets, patients, own["slide_id"].tolist(), own["repeat"].to_numpy(np.int64), values)
+    folds = {name: frame["fold"].to_numpy(np.int64) for name, frame in frames.items()}
+    slides, repeats = own["slide_id"].tolist(), own["repeat"].to_numpy(np.int64)
+    return VariantRows(task, targets, patients, slides, repeats, values, folds)
 
 
 def _read(folder: Path, task: Task, name: str) -> pd.DataFrame:
