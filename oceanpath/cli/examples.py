@@ -31,6 +31,10 @@ EXAMPLES = {
     "analyze": ("analyze -e mine.toml", "analyze -e mine.toml --set analyze.attention_slides=20"),
     "export": ("export -e mine.toml", "export -e mine.toml --set 'export.formats=[\"onnx\"]'"),
     "serve": ("serve outputs/experiments/mine/export", "serve -e mine.toml --port 8080"),
+    "compare": (
+        "compare mine other@transmil theirs.csv --out comparison",
+        "compare --pred-a ours.csv --pred-b theirs.csv --output significance.json",
+    ),
     "predict": (
         "predict features --out predictions.csv",
         "predict new/slide_1.svs --bundle outputs/experiments/mine/export",
