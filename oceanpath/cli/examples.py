@@ -35,6 +35,7 @@ EXAMPLES = {
         "compare mine other@transmil theirs.csv --out comparison",
         "compare --pred-a ours.csv --pred-b theirs.csv --output significance.json",
     ),
+    "leaderboard": ("leaderboard", "leaderboard --workspace results --all --csv leaderboard.csv"),
     "predict": (
         "predict features --out predictions.csv",
         "predict new/slide_1.svs --bundle outputs/experiments/mine/export",
