@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.stages.analyze.settings import AnalyzeSettings
-from oceanpath.stages.analyze.variants import VariantRows
+from oceanpath.evaluation.model_rows import VariantRows
+from oceanpath.evaluation.options import ComparisonOptions
+from oceanpath.stats.multiplicity import holm
 from oceanpath.stats.paired import influence_comparison, paired_difference, resampled_difference
 from oceanpath.stats.planning import detectable_difference, non_inferiority, patients_needed
 from oceanpath.stats.repeats import evaluate_by_repeat, resamples_of_rows
@@ -20,10 +23,30 @@ Block = dict[str, Any]
 POWER, ALPHA = 0.8, 0.05
 
 
+def compare_pairs(settings: ComparisonOptions, rows: VariantRows) -> list[Block]:
+    """The blocks of all pairs; their p-values are one family and are adjusted together (Holm)."""
+    tests = PairTests(settings, rows)
+    pairs = [tests.block(a, b) for a, b in combinations(rows.values, 2)]
+    blocks = [pair[test] for pair in pairs for test in named_tests(pair)]
+    for block, p in zip(blocks, holm([block["p"] for block in blocks]), strict=True):
+        block["p_holm"] = p
+    return pairs
+
+
+def named_tests(block: Mapping[str, Any]) -> list[str]:
+    """Names of the tests of a pair: the blocks that contain a p-value."""
+    return [name for name, test in block.items() if isinstance(test, dict) and "p" in test]
+
+
+def family_size(pairs: list[Block]) -> int:
+    """Number of p-values that were adjusted together."""
+    return sum(pair[test]["p"] is not None for pair in pairs for test in named_tests(pair))
+
+
 class PairTests:
     """The main metric of every variant on the same resamples, and the tests of each pair."""
 
-    def __init__(self, settings: AnalyzeSettings, rows: VariantRows) -> None:
+    def __init__(self, settings: ComparisonOptions, rows: VariantRows) -> None:
         self.settings, self.rows, self.main = settings, rows, rows.task.main_metric
         strata = rows.task.resampling_strata(rows.targets)
         self.drawn = draw_patients(rows.patients, strata, resamples=settings.resamples, seed=settings.seed)
@@ -74,7 +97,9 @@ class PairTests:
         folds = self.rows.folds[this]
         if not np.array_equal(folds, self.rows.folds[other]):
             return {"p": None, "reason": "the variants were tested on different splits"}
-        areas = {name: [self._of_fold(name, folds == fold) for fold in np.unique(folds)] for name in (this, other)}
+        areas = {
+            name: [self.metric_of_fold(name, folds == fold) for fold in np.unique(folds)] for name in (this, other)
+        }
         if any(value is None for values in areas.values() for value in values):
             return {"p": None, "reason": f"{self.main} is undefined in a test set"}
         n, tested = len(set(self.rows.slides)), len(folds) / len(np.unique(folds))
@@ -82,7 +107,8 @@ class PairTests:
         found = corrected_resampled_t(gaps, tested / (n - tested), self.settings.confidence).record()
         return found | {"test_sets": len(gaps), "unit": "test sets"}
 
-    def _of_fold(self, name: str, is_own: NDArray[np.bool_]) -> float | None:
+    def metric_of_fold(self, name: str, is_own: NDArray[np.bool_]) -> float | None:
+        """The main metric of a model on some of the rows [n]."""
         own, rows = np.flatnonzero(is_own), self.rows
         drawn = resamples_of_rows(self.drawn, own)
         return rows.task.compare(rows.targets[own], rows.values[name][own], drawn).values[self.main]
