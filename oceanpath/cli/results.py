@@ -26,15 +26,17 @@ def results(folder: Path, title: str, confidence: float) -> str:
     task = read_entry(metrics, folder)
     (main, main_title), slides = task.main, metrics["level"]["slide"]
     more = next((group for group in task.shown if slides.keys() >= set(group)), ())
-    levels = [_records(metrics, level, more) for level in LEVELS]
+    point = metrics["operating_point"] or {"slide": {}}
+    decided = [name for name in more if name in point["slide"]]
+    levels = [_records(metrics, level, decided) for level in LEVELS]
     rows = [[main_title, *(_shown(records[main]) for records in levels)]]
     rows += [[f"{INDENT}{name}, baseline", _shown(records[main]), ""] for name, records in metrics["floor"].items()]
     rows += _site_rows(metrics.get("site"))
     rows += [[name.replace("_", " "), *(_shown(records[name]) for records in levels)] for name in more]
     head = ["", *(_counted(level, records[main]) for level, records in zip(LEVELS, levels, strict=True))]
     note = f"In parentheses: {100 * confidence:g} % intervals; patients are the independent units."
-    if metrics["operating_point"] is not None:
-        note += f" {' and '.join(more).capitalize()} at each fold's own threshold."
+    if decided:
+        note += f" {' and '.join(decided).capitalize()} at each fold's own threshold."
     if metrics["selected"]:
         title += " (selected: these slides were also used for model selection)"
     lines = [title, "", table(head, rows), "", paragraph(note)]

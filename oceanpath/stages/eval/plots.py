@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from oceanpath.errors import ArtifactError
 from oceanpath.figures.learning import Losses, draw_learning
-from oceanpath.stages.eval import class_figures
+from oceanpath.stages.eval import class_figures, survival_figures
 from oceanpath.stages.eval.rows import ReportedRows
 from oceanpath.stages.eval.settings import EvalSettings
 from oceanpath.tasks.evaluation import Floats
@@ -27,7 +27,10 @@ class TaskFigures(NamedTuple):
     """``draw(settings, rows, baselines, report, out)`` writes them."""
 
 
-FIGURES = {CLASSIFICATION: TaskFigures(class_figures.PICTURES, class_figures.draw_figures)}
+FIGURES = {
+    CLASSIFICATION: TaskFigures(class_figures.PICTURES, class_figures.draw_figures),
+    "survival": TaskFigures(survival_figures.PICTURES, survival_figures.draw_figures),
+}
 """Task → its figures; for a task that is not listed, only the losses are drawn."""
 
 

@@ -24,5 +24,6 @@ def preflight(settings: SplitSettings, sources: ParentSources) -> Preview:
         sources.check("mmap", READ_STORED)
         stored = read_stored(store)
     cohort = join(settings, settings.labels, stored)
+    settings.target().for_cohort(cohort.frame["label"].tolist())
     choose_folds(patients_of(cohort.frame, cohort.columns, settings), settings)
     return Preview(notes=tuple(remarks(cohort, settings)))
