@@ -43,7 +43,7 @@ class DataSettings(Settings):
     """Column with labels, for classification the class of each slide."""
     task: str = CLASSIFICATION
     """Prediction task: binary or multiclass (classification, the number of classes decides if the key is not set),
-    survival, or a task that an installed package adds."""
+    survival, regression, or a task that an installed package adds."""
     classes: tuple[str, ...] = ()
     """Names of the classes, in order; of two, the second is the positive class."""
     time: str = ""

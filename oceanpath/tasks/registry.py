@@ -75,6 +75,15 @@ register_task(
         shown=(("c_index_within_folds", "c_uno", "auc_dynamic", "ibs", "ibs_scaled"),),
     ),
 )
+register_task(
+    "regression",
+    TaskEntry(
+        "oceanpath.tasks.regression:Regression",
+        ("val_loss", "val_mae"),
+        main=("r2", "R²"),
+        shown=(("mae", "pearson", "spearman"),),
+    ),
+)
 
 
 def task_names() -> list[str]:

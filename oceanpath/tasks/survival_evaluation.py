@@ -145,8 +145,12 @@ class SurvivalEvaluation(Evaluation):
         mean, scale = wide.mean(axis=0), wide.std(axis=0)
         scale[scale == 0] = 1.0
         coefficients = fit_ridge((wide - mean) / scale, time, event, PENALTY)
-        hazard = baseline_hazard((wide - mean) / scale @ coefficients, time, event)
-        return self.values_of((to.astype(np.float64) - mean) / scale @ coefficients, hazard.at(self.horizons))
+        hazard = self.baseline_hazard((wide - mean) / scale @ coefficients, targets)
+        return self.values_of((to.astype(np.float64) - mean) / scale @ coefficients, hazard)
+
+    def baseline_hazard(self, risk: Floats, targets: Floats) -> Floats:
+        """Log of the cumulative hazard [k] of a row with risk 0 at the horizons, from rows with risks [n]."""
+        return baseline_hazard(risk, *times_and_events(targets)).at(self.horizons)
 
     def values_of(self, risk: Floats, log_hazard: Floats) -> Floats:
         """Values [n, 1 + k] of proportional hazards: log hazards relative to the baseline [n], and its logs [k].

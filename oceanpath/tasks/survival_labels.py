@@ -6,8 +6,6 @@ usually printed: ``14.2`` and ``60.5+``. As a number a censored time is negative
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,11 +15,11 @@ from numpy.typing import NDArray
 from oceanpath.artifacts.cohort.checks import LabelCells
 from oceanpath.errors import ExperimentError, OceanPathError, shorten_list
 from oceanpath.tasks.class_labels import as_class
+from oceanpath.tasks.numbers import advice, is_number, rows_of_text
 
 CENSORED = "+"
 ZERO = "0"
 """Label of a slide with a time of zero."""
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 Floats = NDArray[np.float64]
 
 
@@ -51,7 +49,7 @@ def times_and_events(signed: Floats) -> tuple[Floats, NDArray[np.bool_]]:
 def is_label(label: str) -> bool:
     """Whether a label is a time above zero."""
     text = label.removesuffix(CENSORED)
-    return NUMBER.fullmatch(text) is not None and 0 < float(text) < math.inf
+    return is_number(text) and float(text) > 0
 
 
 def read_labels(cells: LabelCells, columns: EventColumns) -> tuple[list[str], list[OceanPathError]]:
@@ -66,7 +64,7 @@ def read_labels(cells: LabelCells, columns: EventColumns) -> tuple[list[str], li
 def _label(time: str, event: str, happened: bool) -> str:
     if not time or not event:
         return ""
-    if NUMBER.fullmatch(time) and float(time) == 0:
+    if is_number(time) and float(time) == 0:
         return ZERO
     return time if happened else time + CENSORED
 
@@ -74,15 +72,12 @@ def _label(time: str, event: str, happened: bool) -> str:
 def _time_problems(cells: LabelCells, columns: EventColumns) -> list[OceanPathError]:
     """Times that are not numbers, negative, or zero."""
     times, where = cells.columns["time"], f"{cells.path} column {columns.time}"
-    filled = [row for row, cell in enumerate(times) if cell]
-    text = [row for row in filled if not NUMBER.fullmatch(times[row]) or not math.isfinite(float(times[row]))]
-    numbers = [row for row in filled if row not in set(text)]
-    negative = [row for row in numbers if float(times[row]) < 0]
-    zero = [row for row in numbers if float(times[row]) == 0]
-    decimal_comma = any(re.fullmatch(r"\d+,\d+", times[row]) for row in text)
-    do = "Use a decimal point." if decimal_comma else "Leave the cell empty if the time is unknown."
+    text = rows_of_text(times)
+    numbers = {row: float(cell) for row, cell in enumerate(times) if is_number(cell)}
+    negative = [row for row, time in numbers.items() if time < 0]
+    zero = [row for row, time in numbers.items() if time == 0]
     found = [
-        ("times are not numbers", text, do),
+        ("times are not numbers", text, advice([times[row] for row in text])),
         ("times are negative", negative, "Correct the dates from which they were computed."),
     ]
     if not columns.drops_zero:

@@ -59,6 +59,9 @@ register_objective(
         "oceanpath.fit.objectives.survival:SurvivalObjective", ("cox", "nll"), ("ties", "window", "time_bins")
     ),
 )
+register_objective(
+    "regression", ObjectiveEntry("oceanpath.fit.objectives.regression:RegressionObjective", ("huber", "mse"))
+)
 
 
 def objective_entry(task: str) -> ObjectiveEntry:

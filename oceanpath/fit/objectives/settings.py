@@ -13,19 +13,22 @@ from oceanpath.tasks.registry import CLASSIFICATION, task_entry
 class ObjectiveSettings(Settings):
     """Loss and balance of training, and the validation score that selects the epoch."""
 
-    monitor: str = Field("val_loss", json_schema_extra={"examples": ["val_loss", "val_auroc", "val_c_index"]})
-    """Validation score that selects the epoch: val_loss; for classification also val_auroc, the highest AUROC, and for
-    survival val_c_index, the highest C-index; of equal ones, the lowest loss."""
-    loss: str = Field("ce", json_schema_extra={"examples": ["ce", "focal", "cox", "nll"]})
+    monitor: str = Field(
+        "val_loss", json_schema_extra={"examples": ["val_loss", "val_auroc", "val_c_index", "val_mae"]}
+    )
+    """Validation score that selects the epoch: val_loss; for classification also val_auroc, the highest AUROC, for
+    survival val_c_index, the highest C-index, and for regression val_mae, the lowest mean absolute error; of equal
+    ones, the lowest loss."""
+    loss: str = Field("ce", json_schema_extra={"examples": ["ce", "focal", "cox", "nll", "huber", "mse"]})
     """Training loss; for classification ce (cross-entropy) or focal (Lin et al. 2017), for survival cox (Cox's partial
-    likelihood) or nll (likelihood of discrete times)."""
+    likelihood) or nll (likelihood of discrete times), for regression huber or mse."""
     focal_gamma: float = Field(2.0, ge=0.0)
     """Exponent of the focal loss: how much it discounts slides that are classified correctly."""
     label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)
     """Fraction of each label that is spread over all classes; for ce."""
     balance: Literal["none", "loss", "sampling"] = "none"
     """Handling of class imbalance: none, loss (class weights by inverse frequency) or sampling (equal class rates)."""
-    window: int = added(32, ge=2)
+    window: int = added(16, ge=2)
     """Slides whose risks one loss of cox compares; a window of batches, each with at least one event."""
     ties: Literal["efron", "breslow"] = added("efron")
     """How cox handles events at the same time."""

@@ -17,7 +17,6 @@ from oceanpath.errors import StageError
 from oceanpath.fit.objectives.base import Objective
 from oceanpath.fit.objectives.settings import ObjectiveSettings
 from oceanpath.fit.objectives.survival_losses import Ties, cox_losses, discrete_losses
-from oceanpath.stats.survival.cox import baseline_hazard
 from oceanpath.tasks.base import Task
 from oceanpath.tasks.survival import Survival
 from oceanpath.tasks.survival_labels import times_and_events
@@ -103,8 +102,7 @@ class SurvivalObjective(Objective):
         """With the baseline hazard of the training rows."""
         if self.curves.edges:
             return self
-        risk, (time, event) = outputs[:, 0].astype(np.float64), times_and_events(targets)
-        hazard = baseline_hazard(risk, time, event).at(self.task.horizons)
+        hazard = self.task.baseline_hazard(outputs[:, 0].astype(np.float64), targets)
         if not np.isfinite(hazard).all():
             raise StageError("no training slide has an event until the first horizon", got=self.task.horizons[0])
         done = copy(self)

@@ -85,9 +85,8 @@ def test_the_likelihood_of_discrete_times_is_its_formula():
         before = np.prod(1 - own[:k])
         expected.append(-np.log(before * own[k] if event else before * (1 - own[k])))
     assert discrete_losses(logits, bins, torch.tensor(EVENT)).numpy() == pytest.approx(np.array(expected), abs=1e-12)
-    assert torch.autograd.gradcheck(
-        lambda x: discrete_losses(x, bins, torch.tensor(EVENT)), logits.requires_grad_(True)
-    )
+    few = logits[:4].requires_grad_(True)
+    assert torch.autograd.gradcheck(lambda x: discrete_losses(x, bins[:4], torch.tensor(EVENT[:4])), few)
 
 
 def test_bins_end_at_quantiles_of_events_and_equal_ends_are_merged():
