@@ -30,6 +30,7 @@ def preflight(settings: SplitSettings, sources: ParentSources) -> Preview:
     if store is not None:
         sources.check("mmap", READ_STORED)
         stored = read_stored(store)
+    settings.target().for_cohort(cohort.frame["label"].tolist())
     try:
         cohort = join(settings, settings.labels, stored)
         patients = patients_of(cohort.frame, cohort.columns, settings)
