@@ -69,8 +69,7 @@ def training_slides(inputs: Inputs, folds: int, store: Store) -> TrainingSlides:
 
 def describe_performance(metrics: Mapping[str, Any], members: int) -> Performance:
     """The metrics of the evaluation with their intervals, and their meaning."""
-    main = read_task(metrics, "metrics.json").main_metric
-    baselines = {name: _estimate(group[main]) for name, group in metrics["floor"].items()}
+    baselines = {name: _estimate(group["auroc"]) for name, group in metrics["floor"].items()}
     return Performance(
         meaning=_meaning(metrics, members),
         selected=bool(metrics["selected"]),
