@@ -18,6 +18,9 @@ class Objective(ABC):
     """The outputs of the model, their loss, and their conversion to the values of a prediction table."""
 
     task: Task
+    joint = False
+    """Whether the loss of a slide depends on the other slides of its step: all batches of an accumulated step are then
+    one call of `loss`, and their outputs are kept until then."""
 
     @classmethod
     @abstractmethod

@@ -17,13 +17,13 @@ from oceanpath.bags.view_loader import StoreFacts, ViewLoader, ViewSettings
 from oceanpath.errors import ExperimentError
 from oceanpath.fit.device import pick_device
 from oceanpath.fit.seeds import derive, seed_torch
+from oceanpath.fit.step_plan import StepPlan
 from oceanpath.models.registry import build_aggregator
 from oceanpath.ssl.methods.base import Method
 from oceanpath.ssl.methods.registry import build_method
 from oceanpath.stages.pretrain.cohort import PretrainCohort
 from oceanpath.stages.pretrain.evaluation import Evaluator, Slides
 from oceanpath.stages.pretrain.settings import PretrainSettings
-from oceanpath.stages.pretrain.step_plan import StepPlan
 from oceanpath.stages.pretrain.training import Training, TrainingData
 
 

@@ -16,6 +16,7 @@ class PlannedStep(NamedTuple):
     number: int
     epoch: int
     batches: list[list[Draw]]
+    ends_epoch: bool
 
 
 class StepPlan:
@@ -29,9 +30,14 @@ class StepPlan:
 
     def steps(self, start: int) -> Iterator[PlannedStep]:
         """The steps from number `start` to the last."""
-        every = ((epoch, batches) for epoch in count() for batches in self._epoch(epoch))
-        numbered = enumerate(islice(every, self.total))
-        return (PlannedStep(number, epoch, batches) for number, (epoch, batches) in numbered if number >= start)
+        numbered = enumerate(islice(self._all(), self.total))
+        return (PlannedStep(number, *planned) for number, planned in numbered if number >= start)
+
+    def _all(self) -> Iterator[tuple[int, list[list[Draw]], bool]]:
+        """Epoch, batches, and whether the epoch ends, for each step; without an end."""
+        for epoch in count():
+            steps = self._epoch(epoch)
+            yield from ((epoch, batches, k == len(steps)) for k, batches in enumerate(steps, 1))
 
     def _epoch(self, epoch: int) -> list[list[list[Draw]]]:
         """The batches of each step of an epoch; the last step may have fewer."""
