@@ -37,6 +37,7 @@ FORMATS = {
     "Folds": "folds",
     "Predictions": "predictions",
     "Metrics": "metrics",
+    "External cohorts": "external",
     "Bundle": "bundle.folder",
 }
 FORMATS_HEAD = """# File formats
@@ -104,6 +105,8 @@ def _helps(command: Any, context: typer.Context) -> Iterator[tuple[str, str]]:
 
 def _keys(properties: dict[str, Any]) -> str:
     """A table of keys."""
+    if not properties:
+        return "The table has no keys of its own.\n"
     rows = [
         f"| `{name}` | {_type(part)} | {_default(part)} | {_cell(part['description'])} |"
         for name, part in properties.items()

@@ -8,7 +8,8 @@
                     "ensemble": null or {"models": {"fewest", "median", "most"}, "slide": {metric: record},
                     "patient": {...}},
                     "folds": [{"fold", "n", "n_patients", metric: record, ...}],
-                    "site": null or {...}, "notes": [text], "cohort_flow": as in `oceanpath.artifacts.folds`, or null}
+                    "site": null or {...}, "external": the name of the cohort (only in `oceanpath.artifacts.external`),
+                    "notes": [text], "cohort_flow": as in `oceanpath.artifacts.folds`, or null}
 
 A record is {"value", "low", "high", "n", "n_patients", "resamples", "redrawn", "method"}: the number, its interval, the
 numbers of rows and patients, the number of resamples, how many of them were drawn again because a stratum (a class) was

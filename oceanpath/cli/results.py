@@ -17,7 +17,7 @@ Record = Mapping[str, Any]
 
 
 def results(folder: Path, title: str, confidence: float) -> str:
-    """The table of the published folder of `eval`; `confidence` is the level of its intervals.
+    """The table of the published folder of `eval` or `external`; `confidence` is the level of its intervals.
 
     Raises: ArtifactError: metrics.json is damaged.
     """
@@ -28,19 +28,29 @@ def results(folder: Path, title: str, confidence: float) -> str:
     more = next((group for group in task.shown if slides.keys() >= set(group)), ())
     levels = [_records(metrics, level, more) for level in LEVELS]
     rows = [[main_title, *(_shown(records[main]) for records in levels)]]
+    rows += _member_rows(metrics, main)
     rows += [[f"{INDENT}{name}, baseline", _shown(records[main]), ""] for name, records in metrics["floor"].items()]
     rows += _site_rows(metrics.get("site"))
     rows += [[name.replace("_", " "), *(_shown(records[name]) for records in levels)] for name in more]
     head = ["", *(_counted(level, records[main]) for level, records in zip(LEVELS, levels, strict=True))]
     note = f"In parentheses: {100 * confidence:g} % intervals; patients are the independent units."
     if metrics["operating_point"] is not None:
-        note += f" {' and '.join(more).capitalize()} at each fold's own threshold."
+        where = "the mean threshold of the models" if metrics.get("external") else "each fold's own threshold"
+        note += f" {' and '.join(more).capitalize()} at {where}."
     if metrics["selected"]:
         title += " (selected: these slides were also used for model selection)"
     lines = [title, "", table(head, rows), "", paragraph(note)]
     if metrics["notes"]:
         lines += ["", "Warnings", *(paragraph(text, INDENT) for text in metrics["notes"])]
     return "\n".join(lines)
+
+
+def _member_rows(metrics: Mapping[str, Any], main: str) -> list[list[str]]:
+    """The range of the models of the folds, which are evaluated singly on an external cohort."""
+    values = [fold[main]["value"] for fold in metrics["folds"] if fold[main]["value"] is not None]
+    if not metrics.get("external") or len(values) < 2:
+        return []
+    return [[f"{INDENT}single models, from lowest to highest", f"{min(values):.3f} to {max(values):.3f}", ""]]
 
 
 def _site_rows(site: Mapping[str, Any] | None) -> list[list[str]]:

@@ -34,7 +34,8 @@ class FitSettings(Settings):
     batch_size: int = Field(4, ge=1)
     """Bags per step. Choose a small number for a small cohort, so that an epoch has several steps."""
     accumulate: int = added(1, ge=1)
-    """Number of batches whose gradients are averaged for one step of the optimiser."""
+    """Number of batches whose gradients are averaged for one step of the optimiser. A loss that compares slides has a
+    window of batches instead."""
     batching: SelectedBatching = added(Fixed())
     """Batching strategy: `fixed`, `batch_size` bags in random order; `length_buckets`, bags of similar length in
     `buckets` groups; `token_budget`, at most `budget` patches and `max_bags` bags (`padded`: with padding). A strategy

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count, islice
+from itertools import count, islice, pairwise
 from typing import NamedTuple
 
 from oceanpath.bags.batching.base import Draw
@@ -23,7 +23,10 @@ class StepPlan:
     """The steps of a training; they depend on the batches of each epoch alone."""
 
     def __init__(self, batches: BatchSampler, accumulate: int, epochs: int, max_steps: int | None) -> None:
-        """`accumulate` batches are one step; the number of steps is `max_steps`, or that of `epochs` epochs."""
+        """`accumulate` batches, or the window of one loss, are one step.
+
+        The number of steps is `max_steps`, or that of `epochs` epochs.
+        """
         self._sampler, self._accumulate = batches, accumulate
         self.total = max_steps or sum(len(self._epoch(epoch)) for epoch in range(epochs))
         """Number of optimiser steps."""
@@ -43,4 +46,7 @@ class StepPlan:
         """The batches of each step of an epoch; the last step may have fewer."""
         self._sampler.set_epoch(epoch)
         batches, size = list(self._sampler), self._accumulate
-        return [batches[first : first + size] for first in range(0, len(batches), size)]
+        ends = [min(first + size, len(batches)) for first in range(0, len(batches), size)]
+        if self._sampler.window is not None:
+            ends = [number + 1 for number in range(len(batches)) if self._sampler.ends_loss(number)]
+        return [batches[first:end] for first, end in pairwise([0, *ends])]

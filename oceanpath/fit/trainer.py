@@ -15,6 +15,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from oceanpath.bags.batch import Batch
 from oceanpath.bags.batching.sampler import BatchSampler
+from oceanpath.bags.batching.windows import Window
 from oceanpath.bags.dataset import BagDataset
 from oceanpath.bags.placement import loader_of
 from oceanpath.fit.deterministic import deterministic
@@ -55,6 +56,8 @@ class TrainingData:
     device: torch.device
     strata: list[int] | None = None
     """Stratum of each slide, if strata are drawn equally often; None: every slide once per epoch."""
+    window: Window | None = None
+    """The slides that one loss needs; None: those of a batch."""
 
 
 class Training:
@@ -67,10 +70,10 @@ class Training:
         self, model: WSIClassifier, objective: Objective, settings: FitSettings, data: TrainingData, seed: int
     ) -> None:
         self.model, self.objective, self.settings, self.seed = model.to(data.device), objective, settings, seed
-        self.dataset, self.device = data.dataset, data.device
+        self.dataset, self.device, self.window = data.dataset, data.device, data.window
         lengths = [data.dataset.length(position) for position in range(len(data.dataset))]
         order = derive(seed, "order")
-        sampler = BatchSampler(lengths, settings.batching, settings.batch_size, order, data.strata)
+        sampler = BatchSampler(lengths, settings.batching, settings.batch_size, order, data.strata, window=data.window)
         self.plan = StepPlan(sampler, settings.accumulate, settings.epochs, None)
         self.optimizer = build_optimizer(model, settings.lr, settings.weight_decay, settings.part_rates(), fused=True)
         self.schedule = build_schedule(settings, self.plan.total)
@@ -143,7 +146,7 @@ class Training:
     def _backward(self, step: PlannedStep, batches: Iterator[Batch]) -> tuple[float, tuple[str, ...]]:
         """Compute the gradients of a step; returns its loss and its slides."""
         count, total = len(step.batches), sum(map(len, step.batches))
-        windows = [range(count)] if self.objective.joint else [range(k, k + 1) for k in range(count)]
+        windows = [range(k, k + 1) for k in range(count)] if self.window is None else [range(count)]
         value, slides = 0.0, list[str]()
         for window in windows:
             inputs = [self._input(next(batches)) for _ in window]
@@ -158,7 +161,7 @@ class Training:
         """The batch on the device; a copy if it is used together with later ones, whose rows reuse its memory."""
         if self.device.type != "cpu":
             return batch.to(self.device)
-        return replace(batch, features=batch.features.clone()) if self.objective.joint else batch
+        return batch if self.window is None else replace(batch, features=batch.features.clone())
 
     def _losses_of(self, batches: list[Batch], seed: int) -> Tensor:
         """The losses [B] of the slides of all batches."""
@@ -167,7 +170,7 @@ class Training:
             outputs = [self.model.output_packed(batch) for batch in batches]
             targets = torch.cat([batch.labels for batch in batches if batch.labels is not None])
             losses = self.objective.loss(torch.cat([output.logits for output in outputs]), targets)
-            return losses if self.objective.joint else self.model.blend(losses, outputs[0])
+            return losses if len(outputs) > 1 else self.model.blend(losses, outputs[0])
 
     def _precision(self) -> AbstractContextManager[Any]:
         """The arithmetic of the forward pass and the loss."""

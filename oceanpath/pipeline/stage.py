@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from oceanpath.errors import OceanPathError
 from oceanpath.pipeline.workspace import JOURNAL as JOURNAL
 from oceanpath.pipeline.workspace import LOCAL as LOCAL
 from oceanpath.settings import Settings
+
+TRAINING = "training."
+"""Prefix of a parent of an external cohort's step: the result for the experiment's own cohort."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ class Stage:
     check: str
     """``check(path)``: reads what was written and raises ArtifactError; runs before anything is published."""
     needs: tuple[str, ...] = ()
-    """Parents by name; ``"demo?"`` is used only if the experiment has that stage."""
+    """Parents by name; ``"demo?"`` is used only if the experiment has that stage. The parents of a step of an external
+    cohort are those of the same cohort, except ``"training.mmap"``."""
     when: str = ""
     """Dotted key that, if set, requests this stage where it is an optional parent."""
     across: tuple[str, ...] = ()
@@ -46,6 +50,10 @@ class Stage:
 meaning.  The fingerprints of children depend on it. Empty: a digest of every file's path and content."""
     extends: bool = False
     """Whether its work may link files of its earlier results; see `Inputs.earlier`."""
+    cohorts: Literal["", "also", "only"] = ""
+    """Whether the stage also has, or only has, one step per external cohort (`oceanpath.pipeline.cohorts`)."""
+    not_in_cohorts: tuple[str, ...] = ()
+    """Keys of its table that do not apply to external cohorts."""
     allows: str = ""
     """Settings field that permits a result without the parts that fail; see `Inputs.failed`."""
     preflight: str = ""
@@ -70,7 +78,8 @@ meaning.  The fingerprints of children depend on it. Empty: a digest of every fi
 
     def all_parents(self) -> set[str]:
         """Names of all stages that come before it if they are used."""
-        return {*self.required(), *self.optional(), *self.across}
+        needs = (name.removeprefix(TRAINING) for name in (*self.required(), *self.optional()))
+        return {*needs, *self.across}
 
 
 @dataclass(frozen=True)
@@ -125,6 +134,11 @@ class Inputs:
     def get(self, name: str) -> Path | None:
         """The folder of an optional parent, or None if the experiment has no such stage."""
         return self.parents.get(name)
+
+    def by_cohort(self, stage: str) -> dict[str, Path]:
+        """External cohort → the folder that `stage` published for it."""
+        prefix = f"{stage}."
+        return {name.removeprefix(prefix): path for name, path in self.parents.items() if name.startswith(prefix)}
 
 
 def _verify(folder: Path, names: Iterable[str]) -> None:

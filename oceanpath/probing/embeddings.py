@@ -68,3 +68,12 @@ def pooled(store: Store) -> dict[str, Floats]:
     mean, deviation = np.array([bag.mean(axis=0) for bag in bags]), np.array([bag.std(axis=0) for bag in bags])
     largest = np.array([bag.max(axis=0) for bag in bags])
     return {"mean": mean, "max": largest, "mean and std": np.concatenate([mean, deviation], axis=1)}
+
+
+def whitened(rows: Floats, reference: Floats, count: int = 64) -> Floats:
+    """Coordinates [S, count] of rows along the principal axes of `reference` [R, D], in its standard deviations."""
+    centred = reference - reference.mean(axis=0)
+    _, scales, axes = np.linalg.svd(centred, full_matrices=False)
+    count = min(count, int((scales > 1e-6 * scales[0]).sum()))
+    spread = scales[:count] / np.sqrt(len(reference) - 1)
+    return ((rows - reference.mean(axis=0)) @ axes[:count].T / spread).astype(np.float32)

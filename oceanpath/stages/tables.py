@@ -1,6 +1,7 @@
 """Settings shared by several stages: the tables `[data]` and `[runtime]`, and the folder of a cohort's features."""
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
@@ -14,6 +15,56 @@ from oceanpath.tasks.registry import CLASSIFICATION, task_entry, task_keys
 
 if TYPE_CHECKING:
     from oceanpath.artifacts.cohort.table import TableQuery
+
+
+class ExternalCohort(Settings):
+    """An external test cohort: its name, and the keys of `[data]` that differ from those of the training cohort.
+
+    Keys that are not set have the values of `[data]`.
+    """
+
+    name: str
+    """Name of the cohort in results and folders."""
+    root: Path | None = None
+    """Folder to which relative paths of the cohort refer; default: that of `[data]`."""
+    slides: Path | None = None
+    """Folder of whole-slide images."""
+    features: Path | None = None
+    """Folder of precomputed patch features, instead of `slides`."""
+    features_key: str | None = None
+    """Name of the array of features, if feature files contain several."""
+    labels: Path | None = None
+    """Table of labels."""
+    slide_id: str | None = None
+    """Column with slide ids."""
+    patient_id: str | None = None
+    """Column with patient ids."""
+    one_slide_per_patient: bool | None = None
+    """Whether every slide belongs to a different patient."""
+    label: str | None = None
+    """Column with labels, whose values are those of the training cohort."""
+    allow_missing: bool | None = None
+    """Whether to leave out, and list, slides that fail or lack a label, a patient or features."""
+    distinct_ids: bool | None = None
+    """Whether similar ids belong to different slides or patients."""
+    match_ids: str | None = None
+    """Regular expression for ids."""
+    encoding: str | None = None
+    """Encoding of a text table."""
+    sheet: str | None = None
+    """Name of the sheet of a workbook."""
+
+    @model_validator(mode="after")
+    def _has_slides_or_features(self) -> Self:
+        if (self.slides is None) == (self.features is None):
+            raise ValueError("an external cohort needs either features or slides")
+        return self
+
+
+def dropped_keys(own: Collection[str]) -> set[str]:
+    """Keys of `[data]` that do not apply to an external cohort that sets the keys `own`."""
+    dropped = {"slides", "features", "features_key", "site", "site_rule"}
+    return dropped | {"encoding", "sheet"} if "labels" in own else dropped
 
 
 class DataSettings(Settings):
@@ -55,6 +106,8 @@ class DataSettings(Settings):
     """Encoding of a text table if it is neither Unicode nor Western European, such as gbk, cp1251 or shift_jis."""
     sheet: str = ""
     """Name of the sheet, for a workbook with several sheets."""
+    external: tuple[ExternalCohort, ...] | None = None
+    """External test cohorts, as tables `[[data.external]]`; see docs/external.md."""
 
     @field_validator("classes", mode="before")
     @classmethod
@@ -115,6 +168,14 @@ class Expected(NamedTuple):
 
     slides: frozenset[str]
     left_out: LeftOut = LeftOut()
+
+
+class ExpectedPatients(NamedTuple):
+    """The patients with a role in the folds that `split` is expected to publish."""
+
+    patients: frozenset[str]
+    absent: tuple[str, ...]
+    """Classes without a slide."""
 
 
 class RuntimeSettings(Settings):

@@ -53,8 +53,8 @@ class Classification(Task):
     baselines: ClassVar = {"mean_pool_lr": MEAN, "max_pool_lr": MAXIMUM, "bag_length": LENGTH, "majority": ""}
     patient_tests = ("delong", "mcnemar")
 
-    def __init__(self, classes: Sequence[str]) -> None:
-        self.classes = tuple(str(name) for name in classes)
+    def __init__(self, classes: Sequence[str], *, needs_every_class: bool = True) -> None:
+        self.classes, self.needs_every_class = tuple(str(name) for name in classes), needs_every_class
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Self:
@@ -78,7 +78,11 @@ class Classification(Task):
 
     def label_problems(self, labels: list[str], where: str) -> list[OceanPathError]:
         """Classes that are not set or have no slide, and labels that resemble a class."""
-        return class_problems(labels, self.classes, where)
+        return class_problems(labels, self.classes, where, needs_every_class=self.needs_every_class)
+
+    def of_external_cohort(self) -> Self:
+        """The same classes; some may have no slide."""
+        return type(self)(self.classes, needs_every_class=False)
 
     def is_valid(self, label: str) -> bool:
         """Whether a label is a class."""

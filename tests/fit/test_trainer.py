@@ -14,6 +14,7 @@ from torch import Tensor
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.batch import Batch
 from oceanpath.bags.batching.base import Draw
+from oceanpath.bags.batching.windows import Window
 from oceanpath.bags.dataset import BagDataset, collate
 from oceanpath.bags.packed import PackedLoader
 from oceanpath.errors import StageError
@@ -58,10 +59,11 @@ def module_of(
     balance: list[int] | None = None,
     model: ModelSettings = ABMIL,
     seed: int = 3,
+    window: Window | None = None,
 ) -> Training:
     torch.manual_seed(0)
     dataset = BagDataset(store, range(12), LABELS, max_patches=5)
-    data = TrainingData(dataset, torch.device("cpu"), balance)
+    data = TrainingData(dataset, torch.device("cpu"), balance, window)
     return Training(
         WSIClassifier(model, 6, ["a", "b"]), objective_of(loss or build_loss("ce")), settings, data, seed=seed
     )
@@ -371,18 +373,19 @@ def test_accumulated_batches_are_one_batch(store: Store) -> None:
     torch.testing.assert_close(found[0][1], found[1][1], rtol=1e-3, atol=1e-5)
 
 
-def test_a_joint_objective_gets_all_slides_of_a_step_at_once(store: Store) -> None:
-    """The gradient of a loss between slides is that of one batch, also if their batches are read one by one."""
+def test_a_loss_between_slides_gets_all_slides_of_its_window_at_once(store: Store) -> None:
+    """The gradient is that of one batch, also if the batches of the window are read one by one."""
     sizes, grads = list[int](), []
-    for keys in ({"batch_size": 6}, {"batch_size": 2, "accumulate": 3}):
+    for size in (6, 2):
 
         def loss(logits: Tensor, labels: Tensor) -> Tensor:
             sizes.append(len(logits))
             return -torch.log_softmax(logits[:, 0] * labels, dim=0)
 
-        model = ABMIL.model_copy(update={"dropout": 0.0})
-        module = module_of(store, QUICK.model_copy(update={"epochs": 1, **keys}), loss, model=model)
-        module.objective.joint = True
+        settings = QUICK.model_copy(update={"epochs": 1, "batch_size": size})
+        module = module_of(
+            store, settings, loss, model=ABMIL.model_copy(update={"dropout": 0.0}), window=Window(6, [True] * 12)
+        )
         fit(module)
         assert module.model.head.weight.grad is not None
         grads.append(module.model.head.weight.grad.clone())

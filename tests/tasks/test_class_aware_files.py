@@ -13,7 +13,7 @@ CLASS_AWARE = {
     "cli/examples.py": "an example of the ledger's help sorts by auroc",
     "stages/tables.py": "the key data.classes",
     "stages/split/settings.py": "passes data.classes on to the task",
-    "stages/eval/class_figures.py": "the figures of classification",
+    "evaluation/class_figures.py": "the figures of classification",
     "stages/export/calibrate.py": "temperatures and thresholds of a bundle",
     "stages/export/ensemble.py": "the exported softmax",
     "stages/export/facts.py": "a key of bundle.json",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 FORMAT: Literal[2] = 2
 ONNX = "model.onnx"
@@ -161,6 +161,17 @@ class Performance(Facts):
     floor_auroc: dict[str, EstimateFacts]
 
 
+class ExternalFacts(Facts):
+    """Performance of the ensemble in the bundle on an external cohort; decisions are at its threshold."""
+
+    name: str
+    slides: int
+    patients: int
+    slides_per_class: dict[str, int]
+    slide: dict[str, EstimateFacts]
+    patient: dict[str, EstimateFacts]
+
+
 class BundleFacts(Facts):
     """The contents of bundle.json."""
 
@@ -174,6 +185,8 @@ class BundleFacts(Facts):
     calibration: Calibration
     threshold: ThresholdFacts
     performance: Performance
+    external: list[ExternalFacts] = Field(default_factory=list)
+    """Empty, and not in the file, if there is no external cohort."""
     cohort: CohortFacts
     parity: Parity
     golden: Golden
@@ -182,6 +195,11 @@ class BundleFacts(Facts):
     """File name → sha256, hexadecimal; filled by `seal`."""
     seal: str = ""
     """sha256 of bundle.json as it is with this field empty; filled by `seal`."""
+
+    @model_serializer(mode="wrap")
+    def _without_an_empty_list(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dumped: dict[str, Any] = handler(self)
+        return {key: value for key, value in dumped.items() if key != "external" or value}
 
     @property
     def digest(self) -> str:

@@ -18,8 +18,8 @@ from oceanpath.artifacts.cohort.user_tables import read_user_table
 from oceanpath.errors import ExperimentError, OceanPathError, collected, nearest, refuse
 
 ALIASES = {
-    "slide_id": ("slide", "slide_path", "filename", "image_id", "wsi", "sample_id"),
-    "patient_id": ("case_id", "patient", "case", "submitter_id", "participant_id", "subject_id"),
+    "slide_id": ("slide", "slide_path", "filename", "image_id", "wsi", "sample_id", "slide_name", "image", "wsi_id"),
+    "patient_id": ("case_id", "patient", "case", "submitter_id", "participant_id", "subject_id", "case_submitter_id"),
     "label": ("target", "category", "class", "response", "diagnosis", "ground_truth"),
 }
 

@@ -10,6 +10,7 @@ from torch.utils.data import Sampler
 
 from oceanpath.bags.batching.base import Batching, Draw, Epoch
 from oceanpath.bags.batching.merge import merge_small
+from oceanpath.bags.batching.windows import Window
 
 
 class BatchSampler(Sampler[list[Draw]]):
@@ -23,10 +24,12 @@ class BatchSampler(Sampler[list[Draw]]):
         seed: int,
         balance: Sequence[int] | None = None,
         min_batch: int = 1,
+        window: Window | None = None,
     ) -> None:
         """`lengths` are the patches of each position; `balance` the label of each, for equal rates per class.
 
         Batches of fewer than `min_batch` bags are added to others. Raises: ValueError: there are fewer bags.
+        With a `window`, every window of batches contains a required bag.
         """
         if balance is not None and len(balance) != len(lengths):
             raise ValueError(f"{len(lengths)} positions but {len(balance)} labels")
@@ -34,7 +37,7 @@ class BatchSampler(Sampler[list[Draw]]):
         self.rates = None if balance is None else _class_rates(np.asarray(balance))
         if len(lengths) < min_batch:
             raise ValueError(f"{len(lengths)} bags, but a batch needs {min_batch}")
-        self.min_batch = min_batch
+        self.min_batch, self.window = min_batch, window
         self.epoch, self._skipped = 0, 0
         self._planned: tuple[int, list[list[Draw]]] | None = None
 
@@ -49,6 +52,10 @@ class BatchSampler(Sampler[list[Draw]]):
     def total(self, epochs: int) -> int:
         """Number of batches of the first `epochs` epochs."""
         return sum(len(self._plan(epoch)) for epoch in range(epochs))
+
+    def ends_loss(self, number: int) -> bool:
+        """Whether batch `number` of the current epoch is the last of its window; without windows, every batch is."""
+        return self.window is None or number in self.window.ends(self._current())
 
     def __len__(self) -> int:
         return len(self._current()) - self._skipped
@@ -69,7 +76,8 @@ class BatchSampler(Sampler[list[Draw]]):
         positions: list[int] = drawn.tolist()
         draws, lengths = [Draw(k, epoch) for k in positions], [self.lengths[k] for k in positions]
         batches = self.batching.plan(Epoch(draws, lengths, self.batch_size, random))
-        return batches if self.min_batch == 1 else merge_small(batches, self.lengths, self.min_batch)
+        batches = batches if self.min_batch == 1 else merge_small(batches, self.lengths, self.min_batch)
+        return batches if self.window is None else self.window.spread(batches)
 
 
 def _class_rates(labels: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from oceanpath.bags.batching.windows import Window
 from oceanpath.fit.objectives.settings import ObjectiveSettings
 from oceanpath.tasks.base import Task
 
@@ -18,9 +19,6 @@ class Objective(ABC):
     """The outputs of the model, their loss, and their conversion to the values of a prediction table."""
 
     task: Task
-    joint = False
-    """Whether the loss of a slide depends on the other slides of its step: all batches of an accumulated step are then
-    one call of `loss`, and their outputs are kept until then."""
 
     @classmethod
     @abstractmethod
@@ -43,7 +41,19 @@ class Objective(ABC):
 
     @abstractmethod
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Loss of each slide [B] of outputs [B, C] and targets [B]."""
+        """Loss of each slide [B] of outputs [B, C] and targets [B]; with a `window`, of its slides together."""
+
+    def window(self, settings: ObjectiveSettings, targets: NDArray[Any]) -> Window | None:  # noqa: ARG002  # most losses are of single slides
+        """The slides that one loss needs if it compares slides; None: every batch has a loss of its own."""
+        return None
+
+    def validation_scores(self, outputs: NDArray[np.floating], targets: NDArray[Any]) -> dict[str, float | None]:
+        """The scores of `Task.validation_scores`, from outputs [n, C] of the validation rows."""
+        return self.task.validation_scores(self.values(outputs), targets)
+
+    def completed(self, outputs: NDArray[np.floating], targets: NDArray[Any]) -> Self:  # noqa: ARG002  # most need no more
+        """This objective, with what `values` needs from outputs [n, C] of the training rows at the selected epoch."""
+        return self
 
     @abstractmethod
     def values(self, outputs: NDArray[np.floating]) -> NDArray[np.float64]:

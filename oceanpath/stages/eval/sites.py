@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from oceanpath.artifacts.folds import read_splits
 from oceanpath.artifacts.sites import read_sites
-from oceanpath.stages.eval.baselines import PooledSlides
+from oceanpath.evaluation.pooled import DECIMALS, PooledSlides
 from oceanpath.stages.eval.settings import EvalSettings
 from oceanpath.stats.paired import paired_difference
 from oceanpath.stats.resample import draw_patients
@@ -25,8 +25,6 @@ from oceanpath.tasks.base import Task
 from oceanpath.tasks.classification import Classification
 from oceanpath.tasks.evaluation import MEAN, Floats, Targets
 
-DECIMALS = 9
-"""As for all baselines: the last bits depend on the number of threads."""
 Features = NDArray[np.float32]
 
 

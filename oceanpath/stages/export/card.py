@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from oceanpath.artifacts.bundle.facts import BundleFacts, Contract, EstimateFacts
+from oceanpath.artifacts.bundle.facts import BundleFacts, Contract, EstimateFacts, ExternalFacts
 
 NAMES = {
     "auroc": "AUROC",
@@ -35,8 +35,10 @@ oceanpath predict --bundle FOLDER slide.svs    # from a slide, if its features c
 oceanpath serve FOLDER                         # predictions over HTTP, on this machine only
 curl --data-binary @slide.h5 http://127.0.0.1:8000/predict
 ```"""
+ONE_COHORT = "The model was tested only on patients of the same cohort."
+EXTERNAL_TOO = "The model was tested on patients of the same cohort, and the ensemble on the external cohorts above."
 LIMITS = """\
-- The model was tested only on patients of the same cohort. With other scanners, stains, laboratories or populations its
+- {cohorts} With other scanners, stains, laboratories or populations its
   performance may be worse, without any indication.
 - It returns a prediction for every input of the right shape, including slides of unrelated tissues or diseases.
 - Attention shows which patches influenced a prediction; it is neither a segmentation nor evidence of a cause.
@@ -52,8 +54,9 @@ def render_card(facts: BundleFacts) -> str:
         _what(facts),
         "## Usage\n\n" + USE,
         _performance(facts),
+        *([_external(facts.external)] if facts.external else []),
         _members(facts),
-        "## Limitations\n\n" + LIMITS,
+        "## Limitations\n\n" + LIMITS.format(cohorts=EXTERNAL_TOO if facts.external else ONE_COHORT),
         _parity(facts),
     ]
     return "\n\n".join(parts) + "\n"
@@ -90,6 +93,21 @@ def _performance(facts: BundleFacts) -> str:
     baselines = _table(("Baseline", "Slide-level AUROC"), baseline_rows)
     intervals = "Confidence intervals are computed by resampling patients."
     return f"## Performance{note}\n\n{performance.meaning} {intervals}\n\n{table}\n\n{baselines}"
+
+
+def _external(cohorts: Sequence[ExternalFacts]) -> str:
+    """The section on external cohorts."""
+    text = (
+        "The ensemble in this bundle was evaluated on cohorts without patients of the training cohort, with the "
+        "probabilities and the threshold that it serves."
+    )
+    parts = [f"## External cohorts\n\n{text}"]
+    for cohort in cohorts:
+        per_class = ", ".join(f"{count} {name}" for name, count in cohort.slides_per_class.items())
+        counts = f"{cohort.slides} slides of {cohort.patients} patients ({per_class})"
+        rows = [(NAMES[key], _text(slide), _text(cohort.patient.get(key))) for key, slide in cohort.slide.items()]
+        parts.append(f"### {cohort.name}\n\n{counts}\n\n{_table(('', 'Slide level', 'Patient level'), rows)}")
+    return "\n\n".join(parts)
 
 
 def _members(facts: BundleFacts) -> str:

@@ -19,17 +19,23 @@ from oceanpath.stages.export.card import NAMES
 from oceanpath.tasks.base import Task
 from oceanpath.tasks.registry import read_task
 
-OF_MEMBERS = (
+NOT_EVALUATED = (
     "The ensemble itself was not evaluated, because every patient of the cohort is in the training or validation data "
-    "of some members. The metrics are those of single members: every slide was predicted once, by the member whose "
+    "of some members."
+)
+EVALUATED = (
+    "The ensemble itself was evaluated on external cohorts only (see below), because every patient of the training "
+    "cohort is in the training or validation data of some members."
+)
+OF_MEMBERS = (
+    "{ensemble} The metrics are those of single members: every slide was predicted once, by the member whose "
     "training and validation data exclude its patient."
 )
 OF_THE_MODEL = (
     "The metrics are those of the model in this bundle, on patients outside its training and validation data."
 )
 OF_INNER_ENSEMBLES = (
-    "The ensemble itself was not evaluated, because every patient of the cohort is in the training or validation data "
-    "of some members. The metrics are those of smaller ensembles: every slide was predicted by the mean of the members "
+    "{ensemble} The metrics are those of smaller ensembles: every slide was predicted by the mean of the members "
     "of its outer fold, whose training and validation data exclude its patient."
 )
 OF_REPEATS = (
@@ -67,12 +73,15 @@ def training_slides(inputs: Inputs, folds: int, store: Store) -> TrainingSlides:
     return TrainingSlides.of((store.stored(store.number(name)) for name in names), digests)
 
 
-def describe_performance(metrics: Mapping[str, Any], members: int) -> Performance:
-    """The metrics of the evaluation with their intervals, and their meaning."""
+def describe_performance(metrics: Mapping[str, Any], members: int, *, has_external: bool = False) -> Performance:
+    """The metrics of the evaluation with their intervals, and their meaning.
+
+    `has_external`: whether the ensemble is evaluated on external cohorts.
+    """
     main = read_task(metrics, "metrics.json").main_metric
-    baselines = {name: _estimate(group[main]) for name, group in metrics["floor"].items()}
+    baselines = {name: estimate_facts(group[main]) for name, group in metrics["floor"].items()}
     return Performance(
-        meaning=_meaning(metrics, members),
+        meaning=_meaning(metrics, members).format(ensemble=EVALUATED if has_external else NOT_EVALUATED),
         selected=bool(metrics["selected"]),
         slide=_level(metrics["level"]["slide"]),
         patient=_level(metrics["level"]["patient"]),
@@ -96,9 +105,10 @@ def _meaning(metrics: Mapping[str, Any], members: int) -> str:
 
 
 def _level(group: Mapping[str, Any]) -> dict[str, EstimateFacts]:
-    return {name: _estimate(group[name]) for name in NAMES if name in group}
+    return {name: estimate_facts(group[name]) for name in NAMES if name in group}
 
 
-def _estimate(record: Mapping[str, Any]) -> EstimateFacts:
+def estimate_facts(record: Mapping[str, Any]) -> EstimateFacts:
+    """A record of metrics.json."""
     kept = {key: record.get(key) for key in ("value", "low", "high", "n")}
     return EstimateFacts(**kept, reason=record.get("reason") or "")

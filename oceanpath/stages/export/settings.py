@@ -36,6 +36,9 @@ class ExportSettings(Settings):
     extract: SerializeAsAny[Settings] | None = shared("extract", None)
     """How the features were extracted, if by OceanPath."""
     task: str = shared("data.task", CLASSIFICATION, is_added=True)
+    resamples: int = shared("eval.resamples", 2000, is_runtime=True)
+    """For external cohorts; part of the identity of their results."""
+    confidence: float = shared("eval.confidence", 0.95, is_runtime=True)
     seed: int = shared("seed", 42)
 
     @field_validator("formats")

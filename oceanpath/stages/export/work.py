@@ -19,6 +19,7 @@ from oceanpath.stages.export.calibrate import calibrate_members, describe_calibr
 from oceanpath.stages.export.card import render_card
 from oceanpath.stages.export.contract import describe_contract
 from oceanpath.stages.export.ensemble import Ensemble, load_members
+from oceanpath.stages.export.external import describe_external
 from oceanpath.stages.export.facts import describe_cohort, describe_performance, training_slides
 from oceanpath.stages.export.onnx_file import to_onnx
 from oceanpath.stages.export.parity import measure
@@ -53,6 +54,8 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
         )
         golden = _golden(ensemble, store.dim, coords=coords)
     progress.advance()
+    cohorts = inputs.by_cohort("external")
+    threshold = ensemble_threshold(members, task, sorted(cohorts))
     model: dict[str, Any] = classifiers[0].settings.model_dump(mode="json")
     facts = BundleFacts(
         name=settings.title or " on ".join(filter(None, [str(model["name"]), contract.encoder])),
@@ -61,8 +64,9 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
         contract=contract,
         members=members,
         calibration=describe_calibration(members, several=read_plan(results).has_several_models),
-        threshold=ensemble_threshold(members, task),
-        performance=describe_performance(read_metrics(inputs["eval"]), len(members)),
+        threshold=threshold,
+        performance=describe_performance(read_metrics(inputs["eval"]), len(members), has_external=bool(cohorts)),
+        external=describe_external(settings, cohorts, results, (members, threshold), task),
         cohort=describe_cohort(inputs["train"], results["folds"], store, task),
         parity=parity,
         golden=golden,

@@ -15,19 +15,33 @@ from oceanpath.stages.split.strategies.registry import strategy
 
 
 def choose_folds(patients: Patients, settings: SplitSettings) -> list[Fold]:
-    """The folds of the scheme; every fold can be trained and validated.
+    """The folds of the scheme, which can be trained and validated; for an external cohort, one that tests all patients.
 
     Raises: ExperimentError: a stratum has too few patients for a test, a validation and a training set in every fold.
     """
+    if settings.cohort:
+        return [Fold(frozenset(patients.frame.index), name=settings.cohort)]
     folds = strategy(settings.scheme)(patients, settings)
     for fold in folds:
         require_training_patients(patients, fold, settings)
     return folds
 
 
+def assigned_patients(patients: Patients, folds: list[Fold]) -> frozenset[str]:
+    """The patients that have a role in any fold."""
+    everyone, slides = frozenset(map(str, patients.frame.index)), patients.slides
+    assigned = set[str]()
+    for fold in folds:
+        named = everyone
+        if fold.slides is not None:
+            named = frozenset(slides.loc[slides["slide_id"].isin(fold.slides), "patient_id"])
+        assigned |= named - fold.left_out
+    return frozenset(assigned)
+
+
 def with_roles(patients: Patients, fold: Fold, number: int, settings: SplitSettings) -> pd.DataFrame:
     """The slides of fold `number`, with a column `role`."""
-    val = fold.val or _inner_validation(patients, fold, number, settings)
+    val = fold.val if settings.cohort else fold.val or _inner_validation(patients, fold, number, settings)
     slides = patients.slides
     kept = ~slides["patient_id"].isin(fold.left_out)
     if fold.slides is not None:

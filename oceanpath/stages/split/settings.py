@@ -57,6 +57,8 @@ class SplitSettings(SlideList):
     site: str = shared("data.site", "", is_added=True)
     site_rule: Literal["", "tcga_barcode"] = shared("data.site_rule", "", is_added=True)
     distinct_ids: bool = shared("data.distinct_ids", False)
+    cohort: str = shared("cohort", "", is_added=True)
+    """Name of the external cohort, all of whose slides are tested; "": the experiment's own cohort."""
     seed: int = shared("seed", 42)
 
     @model_validator(mode="after")
@@ -112,12 +114,13 @@ class SplitSettings(SlideList):
         """How the label table is read."""
         from oceanpath.artifacts.cohort.table import TableQuery  # only needed where a table is read
 
+        task = make_task(self.task, {"classes": self.classes})
         return TableQuery(
             slide_id=self.slide_id,
             patient_id=self.patient_id,
             label=self.label,
             one_slide_per_patient=self.one_slide_per_patient,
-            target=make_task(self.task, {"classes": self.classes}),
+            target=task.of_external_cohort() if self.cohort else task,
             distinct_ids=self.distinct_ids,
             encoding=self.encoding,
             sheet=self.sheet,

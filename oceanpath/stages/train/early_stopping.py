@@ -35,8 +35,7 @@ class EarlyStopping:
     def __call__(self, epoch: int, train_loss: float, model: WSIClassifier) -> Verdict:
         """Score an epoch."""
         predicted = predict(model, self.store, self.val.numbers, self.device, together=True)
-        task = self.objective.task
-        scores = task.validation_scores(self.objective.values(predicted.outputs), self.val.targets)
+        task, scores = self.objective.task, self.objective.validation_scores(predicted.outputs, self.val.targets)
         finite_loss = train_loss if np.isfinite(train_loss) else None
         self.history.append({"epoch": epoch, "train_loss": finite_loss, **scores})
         self.epoch_done(1)

@@ -60,7 +60,11 @@ def fit_fold(settings: TrainSettings, inputs: Inputs, number: int, out: Path, pr
             role: predict(trained.model, store, part.numbers, device, together=role != "test")
             for role, part in rows.items()
         }
-    facts = write_fold(out, describe(stopping, rows, number, skipped), trained, rows, outputs)
+        completed = trained.objective.completed(outputs["train"].outputs, rows["train"].targets)
+        trained = trained._replace(objective=completed)
+    facts = write_fold(
+        out, describe(stopping, rows, number, skipped), Checkpoint(trained.model, objective), rows, outputs
+    )
     write_json(out / "history.json", stopping.history)
     if weights is not None:
         facts["seen_in_pretraining"] = len(seen_patients(settings, weights, frame, f"fold {number}"))
@@ -91,7 +95,8 @@ class Fold:
         dataset = BagDataset(
             self.store, train.numbers, train.targets.tolist(), settings.max_patches, derive(self.seed, "rows")
         )
-        data = TrainingData(dataset, self.device, objective.sampling_strata(settings, train.targets))
+        strata, window = objective.sampling_strata(settings, train.targets), objective.window(settings, train.targets)
+        data = TrainingData(dataset, self.device, strata, window)
         training = Training(model, objective, settings, data, self.seed)
         training.frozen_epochs = 0 if settings.freeze_aggregator is True else int(settings.freeze_aggregator)
         best = BestWeights(settings.patience)

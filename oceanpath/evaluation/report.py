@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from oceanpath.stages.eval.levels import LevelRows, fold_level, patient_level, slide_level
-from oceanpath.stages.eval.notes import notes
-from oceanpath.stages.eval.repeats import ensemble_report, evaluate_repeats
-from oceanpath.stages.eval.rows import ReportedRows
-from oceanpath.stages.eval.settings import EvalSettings
+from oceanpath.evaluation.levels import LevelRows, fold_level, patient_level, slide_level
+from oceanpath.evaluation.notes import notes
+from oceanpath.evaluation.options import IntervalOptions
+from oceanpath.evaluation.repeats import ensemble_report, evaluate_repeats
+from oceanpath.evaluation.rows import ReportedRows
 from oceanpath.stats.estimate import Estimate
 from oceanpath.stats.paired import PairedDifference, paired_difference
 from oceanpath.stats.resample import Bootstrap
@@ -18,7 +18,7 @@ from oceanpath.tasks.evaluation import Floats
 Records = dict[str, dict[str, Any]]
 
 
-def build_report(settings: EvalSettings, rows: ReportedRows, baselines: Mapping[str, Floats]) -> dict[str, Any]:
+def build_report(settings: IntervalOptions, rows: ReportedRows, baselines: Mapping[str, Floats]) -> dict[str, Any]:
     """The contents of metrics.json.
 
     Args:
@@ -53,7 +53,7 @@ def build_report(settings: EvalSettings, rows: ReportedRows, baselines: Mapping[
 
 
 def operating_point(
-    settings: EvalSettings, rows: ReportedRows, slides: LevelRows, patients: LevelRows | None, conflict: str
+    settings: IntervalOptions, rows: ReportedRows, slides: LevelRows, patients: LevelRows | None, conflict: str
 ) -> dict[str, Any] | None:
     """Decisions by the rule of the folds; None if the task has none."""
     rule = rows.task.decision_rule(rows.fold_facts)
@@ -74,12 +74,12 @@ def _evaluate(rows: ReportedRows, level: LevelRows, values: Floats | None = None
     return evaluate_repeats(rows.task, level, level.values if values is None else values)
 
 
-def _difference(settings: EvalSettings, rows: ReportedRows, model: Bootstrap, other: Bootstrap) -> PairedDifference:
+def _difference(settings: IntervalOptions, rows: ReportedRows, model: Bootstrap, other: Bootstrap) -> PairedDifference:
     main = rows.task.main_metric
     return paired_difference(model, other, (main, main), settings.confidence)
 
 
-def _within_folds(settings: EvalSettings, rows: ReportedRows, model: Bootstrap) -> PairedDifference | None:
+def _within_folds(settings: IntervalOptions, rows: ReportedRows, model: Bootstrap) -> PairedDifference | None:
     """The main metric minus that within the folds."""
     task = rows.task
     if not task.within_folds:
@@ -87,7 +87,7 @@ def _within_folds(settings: EvalSettings, rows: ReportedRows, model: Bootstrap) 
     return paired_difference(model, model, (task.main_metric, task.within_folds), settings.confidence)
 
 
-def _fold(settings: EvalSettings, rows: ReportedRows, number: int) -> dict[str, Any]:
+def _fold(settings: IntervalOptions, rows: ReportedRows, number: int) -> dict[str, Any]:
     task, level = rows.task, fold_level(settings, rows, number)
     records = _records(_evaluate(rows, level).estimates(settings.confidence))
     entry = rows.results["per_fold"][number]
