@@ -62,9 +62,7 @@ def fit_fold(settings: TrainSettings, inputs: Inputs, number: int, out: Path, pr
         }
         completed = trained.objective.completed(outputs["train"].outputs, rows["train"].targets)
         trained = trained._replace(objective=completed)
-    facts = write_fold(
-        out, describe(stopping, rows, number, skipped), Checkpoint(trained.model, objective), rows, outputs
-    )
+    facts = write_fold(out, describe(stopping, rows, number, skipped), trained, rows, outputs)
     write_json(out / "history.json", stopping.history)
     if weights is not None:
         facts["seen_in_pretraining"] = len(seen_patients(settings, weights, frame, f"fold {number}"))
