@@ -155,7 +155,7 @@ def train_plainly(settings: TrainSettings, rows: Mapping[str, Labelled], dim: in
     best, state = float("inf"), model.state_dict()
     for _ in range(settings.epochs):
         model.train()
-        for chosen in torch.randperm(len(features)).split(settings.batch_size):
+        for chosen in torch.split(torch.randperm(len(features)), settings.batch_size):
             optimizer.zero_grad()
             logits = model.output_packed(concatenated([features[k] for k in chosen.tolist()])).logits
             loss = nn.functional.cross_entropy(logits, labels[chosen])

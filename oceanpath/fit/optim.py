@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from oceanpath.fit.schedules import cosine
 
@@ -42,6 +43,13 @@ def set_rates(optimizer: AdamW, factor: float) -> None:
     """Set the rate of every group to `factor` times its peak."""
     for group in optimizer.param_groups:
         group["lr"] = factor * group["initial_lr"]
+
+
+def averaged(model: nn.Module, decay: float) -> AveragedModel | None:
+    """The exponential moving average of the weights of a model, from its first step; None for a decay of 0."""
+    if decay == 0.0:
+        return None
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
 
 
 def build_schedule(optimizer: AdamW, warmup_steps: int, total_steps: int) -> LambdaLR:

@@ -42,10 +42,20 @@ class FitSettings(Settings):
     with settings is a table `[train.batching]` with `name` and these keys."""
     max_patches: int | None = Field(None, ge=1)
     """Maximum number of patches per bag in training, sampled per epoch; default: all. Validation and test use all."""
+    instance_dropout: float = added(0.0, ge=0.0, lt=1.0)
+    """Probability with which each patch of a bag is left out of a training step."""
+    feature_noise: float = added(0.0, ge=0.0)
+    """Normal noise in the features of training steps, as a multiple of the standard deviation of each feature."""
+    ema: float = added(0.0, ge=0.0, lt=1.0)
+    """Decay per step of an exponential moving average of the weights, which is evaluated and saved instead of the
+    weights themselves; 0: no average."""
+    prior_bias: bool = added(False)
+    """Whether the biases of the output layer start at the class frequencies of the training slides."""
     clip: float = Field(1.0, gt=0.0)
     """Maximum norm of the gradient."""
-    precision: Literal["32", "bf16"] = "32"
-    """Arithmetic of training: float32, or bfloat16 autocast. Predictions use float32."""
+    precision: Literal["32", "bf16", "auto"] = "32"
+    """Arithmetic of training: float32, bfloat16 autocast, or auto: bfloat16 on a GPU that supports it, otherwise
+    float32. Predictions use float32."""
     threads: int = Field(1, ge=1)
     """CPU threads per fit. They affect the result: another number changes its last bits."""
     checkpoint_seconds: float = runtime(60.0, ge=0.0)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import tee
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,7 +21,8 @@ from oceanpath.bags.placement import loader_of
 from oceanpath.fit.deterministic import deterministic
 from oceanpath.fit.non_finite import NonFiniteGuard
 from oceanpath.fit.objectives.base import Objective
-from oceanpath.fit.optim import build_optimizer, set_rates
+from oceanpath.fit.optim import averaged, build_optimizer, set_rates
+from oceanpath.fit.perturbation import Perturbation
 from oceanpath.fit.saved_state import SavedTraining
 from oceanpath.fit.schedules import build_schedule
 from oceanpath.fit.seeds import derive, seed_torch
@@ -40,11 +41,8 @@ class Verdict(NamedTuple):
     """Whether the epoch is the best one so far."""
 
 
-class EpochEnd(Protocol):
-    """Validation after an epoch: gets its number, its mean training loss, and the model to be evaluated."""
-
-    def __call__(self, epoch: int, train_loss: float, model: WSIClassifier) -> Verdict:
-        """Validate."""
+EpochEnd = Callable[[int, float, WSIClassifier], Verdict]
+"""Validation after an epoch: gets its number, its mean training loss, and the model to be evaluated."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +76,8 @@ class Training:
         self.optimizer = build_optimizer(model, settings.lr, settings.weight_decay, settings.part_rates(), fused=True)
         self.schedule = build_schedule(settings, self.plan.total)
         self.guard = NonFiniteGuard(settings.skip_limit)
+        self.average = averaged(model, settings.ema)
+        self.perturb = Perturbation.of(settings, data.dataset, data.device, seed)
         self.done = 0
         """Number of steps."""
         self._parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
@@ -108,6 +108,7 @@ class Training:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.contents(),
+            "average": None if self.average is None else self.average.state_dict(),
             "skipped": [self.guard.skipped, self.guard.consecutive],
             "losses": self._losses,
         }
@@ -119,10 +120,13 @@ class Training:
         self.optimizer.load_state_dict(contents["optimizer"])
         self.schedule.restore(contents["schedule"])
         self.guard.skipped, self.guard.consecutive = contents["skipped"]
+        if self.average is not None:
+            self.average.load_state_dict(contents["average"])
 
     def _end_epoch(self, epoch: int, epoch_end: EpochEnd) -> bool:
         losses, self._losses = self._losses, []
-        verdict = epoch_end(epoch, sum(losses) / len(losses) if losses else math.nan, self.model)
+        model = self.model if self.average is None else self.average.module
+        verdict = epoch_end(epoch, sum(losses) / len(losses) if losses else math.nan, model)
         self.schedule.end_epoch(verdict.improved)
         return verdict.stop
 
@@ -137,6 +141,8 @@ class Training:
         if self.guard.accepts(loss, float(norm), slides):
             self._losses.append(loss)
             self.optimizer.step()
+            if self.average is not None:
+                self.average.update_parameters(self.model)
 
     def _freeze(self, frozen: bool) -> None:
         aggregator = self.model.aggregator
@@ -167,13 +173,14 @@ class Training:
         """The losses [B] of the slides of all batches."""
         seed_torch(seed, "dropout")
         with self._precision():
-            outputs = [self.model.output_packed(batch) for batch in batches]
+            outputs = [self.model.output_packed(self.perturb(batch)) for batch in batches]
             targets = torch.cat([batch.labels for batch in batches if batch.labels is not None])
             losses = self.objective.loss(torch.cat([output.logits for output in outputs]), targets)
             return losses if len(outputs) > 1 else self.model.blend(losses, outputs[0])
 
     def _precision(self) -> AbstractContextManager[Any]:
         """The arithmetic of the forward pass and the loss."""
-        if self.settings.precision == "bf16":
-            return torch.autocast(self.device.type, torch.bfloat16)
-        return nullcontext()
+        precision = self.settings.precision
+        if precision == "auto" and self.device.type == "cuda" and torch.cuda.is_bf16_supported():
+            precision = "bf16"
+        return torch.autocast(self.device.type, torch.bfloat16) if precision == "bf16" else nullcontext()

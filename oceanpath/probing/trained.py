@@ -17,6 +17,7 @@ from oceanpath.artifacts.pretrained import read_facts
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.dataset import BagDataset
 from oceanpath.fit.early_stopping import BestWeights
+from oceanpath.fit.input_norm import fit_input_norm
 from oceanpath.fit.objectives.classification import ClassificationObjective, softmax
 from oceanpath.fit.objectives.settings import ObjectiveSettings
 from oceanpath.fit.predict import predict
@@ -88,7 +89,7 @@ def _train(slides: Labelled, trial: Trial, settings: TrainedProbe, seed: int, we
     train, val = (trial.labelled, None) if parts == 1 else (trial.labelled[inner != 0], trial.labelled[inner == 0])
     task = Classification([str(number) for number in np.unique(cohort.labels)])
     objective = ClassificationObjective.for_training(task, settings, cohort.labels[train])
-    model = _start(slides.store, settings, seed, objective.outputs, weights)
+    model = _start(slides, train, settings, seed, objective.outputs, weights)
     best = BestWeights(settings.patience)
 
     def epoch_end(epoch: int, _: float, model: WSIClassifier) -> Verdict:
@@ -110,11 +111,13 @@ def _train(slides: Labelled, trial: Trial, settings: TrainedProbe, seed: int, we
 
 
 def _start(
-    store: Store, settings: TrainedProbe, seed: int, outputs: Sequence[str], weights: Path | None
+    slides: Labelled, train: Rows, settings: TrainedProbe, seed: int, outputs: Sequence[str], weights: Path | None
 ) -> WSIClassifier:
     seed_torch(seed, "weights")
     if weights is None:
-        return WSIClassifier(settings.model, store.dim, outputs)
+        model = WSIClassifier(settings.model, slides.store.dim, outputs)
+        fit_input_norm(model, slides.store, slides.take(train), seed)
+        return model
     facts = read_facts(weights)
     model = WSIClassifier(parse_model(facts.model), facts.in_dim, outputs)
     model.aggregator.load_state_dict(load_aggregator(weights).state_dict())

@@ -15,13 +15,15 @@ from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.batch import Batch
 from oceanpath.bags.batching.base import Draw
 from oceanpath.bags.batching.windows import Window
-from oceanpath.bags.dataset import BagDataset, collate
+from oceanpath.bags.dataset import Bag, BagDataset, collate
 from oceanpath.bags.packed import PackedLoader
 from oceanpath.errors import StageError
 from oceanpath.fit import trainer
+from oceanpath.fit.input_norm import fit_input_norm
 from oceanpath.fit.objectives.classification import ClassificationObjective
 from oceanpath.fit.objectives.losses import SlideLoss, build_loss
 from oceanpath.fit.optim import rate
+from oceanpath.fit.perturbation import Perturbation, drop_patches
 from oceanpath.fit.saved_state import SavedTraining
 from oceanpath.fit.settings import FitSettings
 from oceanpath.fit.trainer import Training, TrainingData, Verdict
@@ -74,12 +76,14 @@ class Judge:
 
     def __init__(self, stop_after: int | None = None) -> None:
         self.losses: list[float] = []
+        self.evaluated = b""
         self.stop_after = stop_after
 
     def __call__(self, epoch: int, train_loss: float, model: WSIClassifier) -> Verdict:
         assert epoch == len(self.losses)
         assert model.aggregator.embed_dim == 8
         self.losses.append(train_loss)
+        self.evaluated = b"".join(value.numpy().tobytes() for value in model.state_dict().values())
         return Verdict(len(self.losses) == self.stop_after, improved=True)
 
     def contents(self) -> dict[str, Any]:
@@ -315,6 +319,7 @@ class KilledError(Exception):
 KILLED_SETTINGS = {
     "plain": {},
     "accumulated in bf16, one part frozen": {"accumulate": 2, "precision": "bf16", "batch_size": 2, "head_lr": 1e-3},
+    "averaged, with noise": {"ema": 0.5, "instance_dropout": 0.5, "feature_noise": 0.1},
     "plateau": {"schedule": "plateau", "schedule_epochs": 1, "schedule_factor": 0.5},
 }
 
@@ -338,7 +343,7 @@ def test_killed_at_any_step_and_resumed_is_uninterrupted(
 
         module.objective._loss = loss
         module.run(judge, SavedTraining(tmp_path / "state", seconds, training=module, judge=judge))
-        return judge.losses, weights(module)
+        return judge.losses, weights(module) + judge.evaluated
 
     expected = run()
     for kill_at in (0, 2, 3, 5, 8):
@@ -419,3 +424,55 @@ def test_parts_of_the_model_have_their_own_rates(store: Store) -> None:
                 assert group["weight_decay"] == (QUICK.weight_decay if parameter.ndim >= 2 else 0.0)
     assert {name: rate for name, rate in found.items() if rate != 1e-4} == {"head.weight": 3e-3, "head.bias": 3e-3}
     assert len(found) == len(list(module.model.parameters()))
+
+
+def test_the_average_is_evaluated_and_the_weights_are_trained_as_without_it(store: Store) -> None:
+    evaluated, trained = [], []
+    for decay in (0.0, 0.6):
+        module, judge, heads = module_of(store, QUICK.model_copy(update={"ema": decay})), Judge(1), list[Tensor]()
+
+        def look(*_: object, module: Training = module, heads: list[Tensor] = heads) -> None:
+            heads.append(module.model.head.weight.detach().clone())
+
+        module.optimizer.register_step_post_hook(look)
+        module.run(judge)
+        evaluated.append(judge.evaluated)
+        trained.append(weights(module))
+        expected = heads[0]
+        for head in heads[1:]:
+            expected = decay * expected + (1 - decay) * head
+        model = module.model if module.average is None else module.average.module
+        torch.testing.assert_close(model.head.weight, expected)
+    assert trained[0] == trained[1] == evaluated[0] != evaluated[1]
+
+
+def test_left_out_patches_and_noise(store: Store) -> None:
+    bags = [store.features(k) for k in range(12)]
+    batch = collate([Bag(bag, store.coords(k), 0, str(k)) for k, bag in enumerate(bags)])
+    torch.manual_seed(0)
+    assert drop_patches(batch, 0.0).features.equal(batch.features)
+    for dropped in (0.5, 0.999):
+        kept = drop_patches(batch, dropped)
+        assert kept.lengths.min() >= 1
+        assert kept.coords is not None and len(kept.coords) == len(kept.features) == int(kept.offsets[-1])
+        assert abs(len(kept.features) / len(batch.features) - (1 - dropped)) < 0.15
+        rows = {tuple(row) for row in kept.split(kept.features)[5].tolist()}
+        assert rows <= {tuple(row) for row in bags[5].tolist()}
+    noise = Perturbation.of(FitSettings(feature_noise=0.1), BagDataset(store, range(12)), torch.device("cpu"), 0)
+    change = noise(batch).features - batch.features.float()
+    assert change.std(dim=0) == pytest.approx(0.1 * np.concatenate(bags).std(axis=0), rel=0.4)
+
+
+def test_fitted_input_norm(store: Store) -> None:
+    module = module_of(store, model=ABMIL.model_copy(update={"input_norm": "zscore"}))
+    fit_input_norm(module.model, store, range(0, 12, 2), seed=0)
+    before = weights(module)
+    norm = module.model.aggregator.get_submodule("patches")[0]
+    rows = torch.from_numpy(np.concatenate([store.features(k) for k in range(0, 12, 2)])).float()
+    assert torch.allclose(norm(rows).mean(dim=0), torch.zeros(6), atol=1e-5)
+    assert torch.allclose(norm(rows).std(dim=0, unbiased=False), torch.ones(6), atol=1e-4)
+    fit(module)
+    assert torch.equal(norm.mean, rows.mean(dim=0)) or torch.allclose(norm.mean, rows.mean(dim=0))
+    assert weights(module) != before
+    norm.set_moments(torch.zeros(6), torch.zeros(6))
+    assert torch.isfinite(norm(rows)).all()

@@ -16,6 +16,7 @@ from oceanpath.bags.neighbour_table import neighbour_table
 from oceanpath.bags.view_loader import StoreFacts, ViewLoader, ViewSettings
 from oceanpath.errors import ExperimentError
 from oceanpath.fit.device import pick_device
+from oceanpath.fit.input_norm import fit_input_norm
 from oceanpath.fit.seeds import derive, seed_torch
 from oceanpath.fit.step_plan import StepPlan
 from oceanpath.models.registry import build_aggregator
@@ -45,6 +46,7 @@ def prepare_training(
     aggregator, classes = build_aggregator(settings.model, store.dim), len(set(cohort.labels.values()))
     method = build_method(settings.method, aggregator, classes).to(device)
     train, val = (_dataset(store, cohort, ids) for ids in (cohort.manifest.train_ids, cohort.manifest.val_ids))
+    fit_input_norm(method, store, train.numbers, seed)
     facts = StoreFacts(feature_deviation(store, train.numbers, seed), neighbour_table(store, tables, note))
     readers = max(1, settings.workers)
     slides, validation = (

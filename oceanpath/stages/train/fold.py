@@ -20,6 +20,7 @@ from oceanpath.errors import StageError
 from oceanpath.fit.checkpoint import Checkpoint
 from oceanpath.fit.device import pick_device
 from oceanpath.fit.early_stopping import BestWeights
+from oceanpath.fit.input_norm import fit_input_norm
 from oceanpath.fit.objectives.base import Objective
 from oceanpath.fit.objectives.registry import objective_class
 from oceanpath.fit.predict import predict
@@ -51,7 +52,7 @@ def fit_fold(settings: TrainSettings, inputs: Inputs, number: int, out: Path, pr
     frame = folds.read_fold(inputs["split"], number)
     rows = read_rows(frame, store, task, where=f"fold {number}")
     weights = _pretrained(settings, inputs, number, progress)
-    fold = Fold(settings, store, rows, device, derive(settings.seed, "fold", number), weights)
+    fold = Fold(settings, store, rows, device, derive(settings.training_seed, "fold", number), weights)
     with torch_threads(settings.threads):
         progress.start(settings.epochs, "epochs")
         trained, stopping, skipped = fold.train(task, progress.advance, _state_file(out))
@@ -89,7 +90,7 @@ class Fold:
         """The model with the weights that the val rows selected, their selection, and the number of skipped steps."""
         settings, train = self.settings, self.rows["train"]
         objective = objective_class(task).for_training(task, settings, train.targets)
-        model = self.new_model(objective)
+        model = self.new_model(objective, train)
         dataset = BagDataset(
             self.store, train.numbers, train.targets.tolist(), settings.max_patches, derive(self.seed, "rows")
         )
@@ -107,12 +108,17 @@ class Fold:
         model.load_state_dict(best.state)
         return Checkpoint(model, objective), stopping, training.guard.skipped
 
-    def new_model(self, objective: Objective) -> WSIClassifier:
-        """A model before its first step."""
+    def new_model(self, objective: Objective, train: Rows) -> WSIClassifier:
+        """A model before its first step on these rows."""
         seed_torch(self.seed, "weights")
         model = WSIClassifier(self.settings.model, self.store.dim, objective.outputs)
         if self.weights is not None:
             load_weights(model.aggregator, self.weights)
+        else:
+            fit_input_norm(model, self.store, train.numbers, self.seed)
+        biases = objective.initial_bias(self.settings, train.targets) if self.settings.prior_bias else None
+        if biases is not None:
+            model.head.bias.data.copy_(torch.from_numpy(biases))
         if self.settings.freeze_aggregator is True:
             model.aggregator.freeze()
         return model

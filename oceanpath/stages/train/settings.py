@@ -32,7 +32,15 @@ class TrainSettings(ObjectiveSettings, FitSettings):
     dropout or input_norm; `seen_patients`, for tested patients that were used for pretraining. Default: an error."""
     freeze_aggregator: bool | Annotated[int, Field(ge=1)] = added(False)
     """Whether the aggregator is not trained at all (true), or the number of first epochs in which it is not."""
+    seed: int | None = added(None, ge=0)
+    """Seed of training: initial weights, batches and dropout; default: `seed` of the experiment, which also seeds the
+    splits."""
     model: Annotated[SerializeAsAny[ModelSettings], BeforeValidator(_model)] = shared("model", ABMILSettings())
-    seed: int = shared("seed", 42, ge=0)
+    experiment_seed: int = shared("seed", 42, ge=0)
     device: str = shared("runtime.device", "auto", is_runtime=True)
     placement: str = shared("runtime.placement", "auto", is_runtime=True)
+
+    @property
+    def training_seed(self) -> int:
+        """The seed of training."""
+        return self.experiment_seed if self.seed is None else self.seed
