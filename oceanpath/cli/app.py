@@ -29,6 +29,8 @@ COMMANDS = {
     "init": "oceanpath.cli.init:init",
     "doctor": "oceanpath.cli.doctor:doctor",
     "serve": "oceanpath.cli.serve:serve",
+    "compare": "oceanpath.cli.compare:compare",
+    "leaderboard": "oceanpath.cli.leaderboard:leaderboard",
     "predict": "oceanpath.cli.predict:predict",
     "coverage": "oceanpath.cli.coverage:coverage",
     "embed": "oceanpath.cli.embed:embed",

@@ -27,10 +27,15 @@ EXAMPLES = {
         "audit --split-file splits --labels cohort.csv --json",
     ),
     "train": ("train -e mine.toml --model perceiver", "train -e mine.toml --set train.epochs=60 --jobs 2"),
-    "eval": ("eval -e mine.toml", "eval -e mine.toml --model static"),
+    "eval": ("eval -e mine.toml --model static", "eval --predictions theirs.csv --score probability --out theirs"),
     "analyze": ("analyze -e mine.toml", "analyze -e mine.toml --set analyze.attention_slides=20"),
     "export": ("export -e mine.toml", "export -e mine.toml --set 'export.formats=[\"onnx\"]'"),
     "serve": ("serve outputs/experiments/mine/export", "serve -e mine.toml --port 8080"),
+    "compare": (
+        "compare mine other@transmil theirs.csv --out comparison",
+        "compare --pred-a ours.csv --pred-b theirs.csv --output significance.json",
+    ),
+    "leaderboard": ("leaderboard", "leaderboard --workspace results --all --csv leaderboard.csv"),
     "predict": (
         "predict features --out predictions.csv",
         "predict new/slide_1.svs --bundle outputs/experiments/mine/export",

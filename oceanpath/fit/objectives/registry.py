@@ -53,6 +53,16 @@ register_objective(
     ),
 )
 
+register_objective(
+    "survival",
+    ObjectiveEntry(
+        "oceanpath.fit.objectives.survival:SurvivalObjective", ("cox", "nll"), ("ties", "window", "time_bins")
+    ),
+)
+register_objective(
+    "regression", ObjectiveEntry("oceanpath.fit.objectives.regression:RegressionObjective", ("huber", "mse"))
+)
+
 
 def objective_entry(task: str) -> ObjectiveEntry:
     """The objective of a task. Raises: ExperimentError: it has none."""
