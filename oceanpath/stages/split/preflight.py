@@ -30,9 +30,9 @@ def preflight(settings: SplitSettings, sources: ParentSources) -> Preview:
     if store is not None:
         sources.check("mmap", READ_STORED)
         stored = read_stored(store)
-    settings.target().for_cohort(cohort.frame["label"].tolist())
     try:
         cohort = join(settings, settings.labels, stored)
+        settings.target().for_cohort(cohort.frame["label"].tolist())
         patients = patients_of(cohort.frame, cohort.columns, settings)
         folds = choose_folds(patients, settings)
     except OceanPathError as error:
