@@ -67,6 +67,18 @@ register_task(
 )
 
 register_task(
+    "ordinal",
+    TaskEntry(
+        "oceanpath.tasks.ordinal:Ordinal",
+        ("val_loss", "val_auroc"),
+        ("classes",),
+        required=("classes",),
+        is_exportable=True,
+        main=("kappa_quadratic", "Quadratic kappa"),
+        shown=(("mae_grade", "auroc", "balanced_accuracy"),),
+    ),
+)
+register_task(
     "survival",
     TaskEntry(
         "oceanpath.tasks.survival:Survival",
