@@ -88,6 +88,7 @@ register_task(
         reads_label=False,
         main=("c_index", "C-index"),
         shown=(("c_index_within_folds", "c_uno", "auc_dynamic", "ibs", "ibs_scaled"),),
+        proposal="oceanpath.tasks.survival_proposal:propose_survival",
     ),
 )
 register_task(
@@ -97,6 +98,7 @@ register_task(
         ("val_loss", "val_mae"),
         main=("r2", "R²"),
         shown=(("mae", "pearson", "spearman"),),
+        proposal="oceanpath.tasks.number_proposal:propose_numbers",
     ),
 )
 
