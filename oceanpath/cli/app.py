@@ -23,6 +23,7 @@ GROUPS = {
     "splits": "oceanpath.cli.splits:splits",
     "models": "oceanpath.cli.models:models",
     "encoders": "oceanpath.cli.encoders:encoders",
+    "features": "oceanpath.cli.features:features",
 }
 COMMANDS = {
     "init": "oceanpath.cli.init:init",

@@ -80,6 +80,11 @@ EXAMPLES = {
     ),
     "models list": ("models list", "models list | grep -A 3 perceiver"),
     "models verify": ("models verify abmil", "models verify my_package.models:MyAggregator"),
+    "features inspect": ("features inspect features", "features inspect slide_1.h5 --deep --json"),
+    "features convert": (
+        "features convert features --to clam --out clam_features",
+        "features convert pt_files --to trident --encoder uni_v1 --magnification 20 --patch-px 256 --out job",
+    ),
     "encoders list": ("encoders list", "encoders list --json"),
     "encoders check": ("encoders check efficientnet_lite0", "encoders check uni_v1 --weights uni.bin --device cuda"),
 }

@@ -1,7 +1,7 @@
 """Settings shared by several stages: the tables `[data]` and `[runtime]`, and the folder of a cohort's features."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
@@ -42,6 +42,8 @@ class ExternalCohort(Settings):
     """Column with patient ids."""
     one_slide_per_patient: bool | None = None
     """Whether every slide belongs to a different patient."""
+    patient_rule: PatientRule | None = None
+    """How the patient is read from the slide id."""
     label: str | None = None
     """Column with labels, whose values are those of the training cohort."""
     allow_missing: bool | None = None
@@ -62,10 +64,16 @@ class ExternalCohort(Settings):
         return self
 
 
+PATIENT_KEYS = {"patient_id", "one_slide_per_patient", "patient_rule"}
+"""Keys that state the patient of a slide; a cohort that sets one of them inherits none."""
+
+
 def dropped_keys(own: Collection[str]) -> set[str]:
     """Keys of `[data]` that do not apply to an external cohort that sets the keys `own`."""
     dropped = {"slides", "features", "features_key", "site", "site_rule"}
-    return dropped | {"encoding", "sheet"} if "labels" in own else dropped
+    for keys, others in ((PATIENT_KEYS, PATIENT_KEYS), ({"labels"}, {"encoding", "sheet"})):
+        dropped |= set() if keys.isdisjoint(own) else others
+    return dropped
 
 
 class DataSettings(Settings):
@@ -176,11 +184,12 @@ class Expected(NamedTuple):
     left_out: LeftOut = LeftOut()
 
 
-class ExpectedPatients(NamedTuple):
-    """The patients with a role in the folds that `split` is expected to publish."""
+class ExpectedSlides(NamedTuple):
+    """The slides with a role in the folds that `split` is expected to publish."""
 
-    patients: frozenset[str]
-    absent: tuple[str, ...]
+    patients: Mapping[str, str]
+    """Slide → patient."""
+    absent: tuple[str, ...] = ()
     """Classes without a slide."""
 
 
