@@ -24,6 +24,7 @@ class TaskFigures(NamedTuple):
 
 FIGURES = {
     CLASSIFICATION: TaskFigures(class_figures.PICTURES, class_figures.draw_figures),
+    "ordinal": TaskFigures(class_figures.PICTURES, class_figures.draw_figures),
     "survival": TaskFigures(survival_figures.PICTURES, survival_figures.draw_figures),
 }
 """Task → its figures; a task that is not listed has none."""

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from oceanpath.artifacts.cohort.table import TableQuery
 
 
-CLASS_COUNTS = {"binary": "two", "multiclass": "three or more"}
-"""Names of classification that state a number of classes."""
+CLASS_COUNTS = {"binary": "two", "multiclass": "three or more", "ordinal": "three or more"}
+"""Tasks that need a number of classes."""
 
 
 class ExternalCohort(Settings):
@@ -112,7 +112,7 @@ class DataSettings(Settings):
     """Column with labels, for classification the class of each slide."""
     task: str = CLASSIFICATION
     """Prediction task: binary or multiclass (classification, the number of classes decides if the key is not set),
-    survival, regression, or a task that an installed package adds."""
+    ordinal (classes in their order, such as grades), survival, regression, or a task that an installed package adds."""
     classes: tuple[str, ...] = ()
     """Names of the classes, in order; of two, the second is the positive class."""
     time: str = ""
@@ -175,13 +175,13 @@ class DataSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _counts_its_classes(cls, values: Any) -> Any:
-        """Binary and multiclass are classification with that number of classes."""
+        """Binary and multiclass are names of classification."""
         if not isinstance(values, dict) or values.get("task") not in CLASS_COUNTS:
             return values
         task, count = values["task"], len(values.get("classes", ()))
-        if count and task != ("binary" if count == 2 else "multiclass"):
+        if count and (count == 2) != (task == "binary"):
             raise ValueError(f"the task {task} needs {CLASS_COUNTS[task]} classes; data.classes has {count}")
-        return values | {"task": CLASSIFICATION}
+        return values if task == "ordinal" else values | {"task": CLASSIFICATION}
 
     @model_validator(mode="after")
     def _has_a_known_task(self) -> Self:

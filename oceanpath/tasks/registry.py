@@ -67,6 +67,18 @@ register_task(
 )
 
 register_task(
+    "ordinal",
+    TaskEntry(
+        "oceanpath.tasks.ordinal:Ordinal",
+        ("val_loss", "val_auroc"),
+        ("classes",),
+        required=("classes",),
+        is_exportable=True,
+        main=("kappa_quadratic", "Quadratic kappa"),
+        shown=(("mae_grade", "auroc", "balanced_accuracy"),),
+    ),
+)
+register_task(
     "survival",
     TaskEntry(
         "oceanpath.tasks.survival:Survival",
@@ -76,6 +88,7 @@ register_task(
         reads_label=False,
         main=("c_index", "C-index"),
         shown=(("c_index_within_folds", "c_uno", "auc_dynamic", "ibs", "ibs_scaled"),),
+        proposal="oceanpath.tasks.survival_proposal:propose_survival",
     ),
 )
 register_task(
@@ -85,6 +98,7 @@ register_task(
         ("val_loss", "val_mae"),
         main=("r2", "R²"),
         shown=(("mae", "pearson", "spearman"),),
+        proposal="oceanpath.tasks.number_proposal:propose_numbers",
     ),
 )
 

@@ -1,4 +1,4 @@
-"""Survival and regression from the label table to the metrics of their predictions."""
+"""Survival, regression and grades from the label table to the metrics of their predictions, and grades to a bundle."""
 
 from __future__ import annotations
 
@@ -38,6 +38,15 @@ time_unit = "months"
 zero_time = "drop"
 """
 REGRESSION = '[data]\nfeatures = "features"\nlabels = "cohort.csv"\nlabel = "score"\ntask = "regression"\n'
+ORDINAL = """
+[data]
+features = "features"
+labels = "cohort.csv"
+label = "grade"
+task = "ordinal"
+classes = ["low", "medium", "high"]
+[export]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +64,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         time, censored = 20 * np.exp(-score) * random.exponential() + 1, random.uniform(5, 90)
         status = "dead" if time < censored else "alive"
         months = 0.0 if number == 7 else min(time, censored)
-        rows.append([f"s{number:02d}", f"p{number:02d}", f"{score:.2f}", f"{months:.2f}", status])
-    pd.DataFrame(rows, columns=["slide_id", "patient_id", "score", "months", "status"]).to_csv(
-        folder / "cohort.csv", index=False
-    )
+        grade = ("low", "medium", "high")[int(np.digitize(score, [-0.7, 0.7]))]
+        rows.append([f"s{number:02d}", f"p{number:02d}", f"{score:.2f}", f"{months:.2f}", status, grade])
+    columns = ["slide_id", "patient_id", "score", "months", "status", "grade"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "cohort.csv", index=False)
     return folder
 
 
@@ -94,3 +103,18 @@ def test_regression(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     error = rows["predicted"] - rows["label"].astype(float)
     assert metrics["level"]["slide"]["mae"]["value"] == pytest.approx(error.abs().mean())
     assert metrics["level"]["slide"]["r2"]["value"] > 0.4
+
+
+@pytest.mark.slow
+def test_ordinal(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows, metrics = run(folder, "ordinal", ORDINAL)
+    assert "Quadratic kappa" in capsys.readouterr().out
+    assert list(rows.columns)[3:6] == ["prob_low", "prob_medium", "prob_high"]
+    slide = metrics["level"]["slide"]
+    assert slide["kappa_quadratic"]["value"] > 0.3 and slide["auroc_from_high"]["value"] > 0.7
+    bundle = folder / "out/experiments/ordinal/export"
+    out = folder / "predictions.csv"
+    assert run_app(["predict", str(folder / "features"), "--bundle", str(bundle), "--out", str(out)]) == 0
+    assert pd.read_csv(out)[["prob_low", "prob_medium", "prob_high"]].sum(axis=1).to_numpy() == pytest.approx(
+        1, abs=1e-5
+    )

@@ -54,6 +54,10 @@ register_objective(
 )
 
 register_objective(
+    "ordinal",
+    ObjectiveEntry("oceanpath.fit.objectives.ordinal:OrdinalObjective", ("cumulative_link",), ("balance",)),
+)
+register_objective(
     "survival",
     ObjectiveEntry(
         "oceanpath.fit.objectives.survival:SurvivalObjective", ("cox", "nll"), ("ties", "window", "time_bins")

@@ -10,7 +10,7 @@ from oceanpath.artifacts.cohort.patient_rule import PatientRule
 from oceanpath.settings import added, outside, shared
 from oceanpath.stages.split.strategies.registry import SCHEME_KEYS, SCHEMES, SchemeName
 from oceanpath.stages.tables import SlideList
-from oceanpath.tasks.registry import CLASSIFICATION, make_task
+from oceanpath.tasks.registry import CLASSIFICATION, make_task, task_entry
 
 if TYPE_CHECKING:
     from oceanpath.artifacts.cohort.table import TableQuery
@@ -79,8 +79,8 @@ class SplitSettings(SlideList):
     @model_validator(mode="after")
     def _merges_known_classes(self) -> Self:
         changed = [*self.drop, *(name for names in self.merge.values() for name in names)]
-        if changed and self.task != CLASSIFICATION:
-            raise ValueError("merge and drop are defined for classification only")
+        if changed and "classes" not in task_entry(self.task).keys:
+            raise ValueError(f"merge and drop name classes, which the task {self.task} does not have")
         if unknown := sorted(set(changed) - set(self.classes)):
             raise ValueError(f"merge and drop name {', '.join(unknown)}, which data.classes does not contain")
         if twice := sorted({name for name in changed if changed.count(name) > 1}):
