@@ -94,6 +94,12 @@ def collapse(session: nox.Session) -> None:
 
 
 @nox.session
+def evidence(session: nox.Session) -> None:
+    """Pretrain on real cohorts and probe with few labels: the tables of docs/evidence.md; hours."""
+    session.run("python", "-m", "tests.evidence", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+
+
+@nox.session
 def mutants(session: nox.Session) -> None:
     """Mutation testing of the code that determines results: detected mutants per package, and survivors."""
     _install(session)

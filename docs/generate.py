@@ -5,7 +5,9 @@ usage: python docs/generate.py [--check]
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
+import inspect
 import json
 import sys
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from typing import Any
 import torch
 import typer
 
+import oceanpath
 from oceanpath.bags.batching.kinds import refusal
 from oceanpath.bags.batching.registry import BATCHINGS, OTHER_NAMES, VIEW_BATCHINGS, batching_class
 from oceanpath.cli import HELP
@@ -27,6 +30,7 @@ ROOT = Path(__file__).resolve().parent
 FORMATS = {
     "Features": "features.files",
     "TRIDENT job": "features.trident_job",
+    "Converted features": "features.conversion",
     "Pretraining manifest": "pretrain_manifest",
     "Pretraining split": "split_manifest",
     "Pretrained weights": "pretrained",
@@ -35,8 +39,10 @@ FORMATS = {
     "Source files of a store": "store.source_files",
     "Slides left out": "left_out",
     "Folds": "folds",
+    "Audit": "audit_report",
     "Predictions": "predictions",
     "Metrics": "metrics",
+    "External cohorts": "external",
     "Bundle": "bundle.folder",
 }
 FORMATS_HEAD = """# File formats
@@ -55,6 +61,12 @@ file are relative to its folder, paths in `--set` to the current folder.
 STRATEGIES_HEAD = """# Methods and batching strategies of pretraining
 
 Generated from the registries by `python docs/generate.py`. A refused pair ends with the reason below, before any work.
+
+"""
+PYTHON_HEAD = """# Python interface
+
+Generated from the docstrings of `oceanpath.api` by `python docs/generate.py`; the tests run the examples. For
+an introduction see [Python](../python.md).
 
 """
 CLI_HEAD = """# Commands
@@ -95,6 +107,31 @@ def cli_reference() -> str:
     return CLI_HEAD + "\n".join(f"## {path}\n\n{_quoted(text)}" for path, text in _helps(command, context))
 
 
+def python_reference() -> str:
+    """Signature and docstring of every public name and method."""
+    parts = []
+    for name in oceanpath.__all__:
+        value = getattr(oceanpath, name)
+        parts.append(f"## {name}\n\n{_quoted(f'{_signature(name, value)}{inspect.getdoc(value)}')}")
+        if inspect.isclass(value):
+            methods = [(key, each) for key, each in vars(value).items() if key[0] != "_" and inspect.isroutine(each)]
+            parts += [
+                f"### {name}.{key}\n\n{_quoted(f'{_signature(key, each)}{_doc_of(each)}')}" for key, each in methods
+            ]
+    return PYTHON_HEAD + "\n".join(parts)
+
+
+def _signature(name: str, value: Any) -> str:
+    """The call of a function or class; a dataclass that only functions return has none."""
+    if dataclasses.is_dataclass(value):
+        return ""
+    return f"{name}{inspect.signature(value)}".replace("'", "") + "\n\n"
+
+
+def _doc_of(value: Any) -> str:
+    return inspect.getdoc(value) or ""
+
+
 def _helps(command: Any, context: typer.Context) -> Iterator[tuple[str, str]]:
     yield context.command_path, command.get_help(context)
     for name, sub in getattr(command, "commands", {}).items():
@@ -104,6 +141,8 @@ def _helps(command: Any, context: typer.Context) -> Iterator[tuple[str, str]]:
 
 def _keys(properties: dict[str, Any]) -> str:
     """A table of keys."""
+    if not properties:
+        return "The table has no keys of its own.\n"
     rows = [
         f"| `{name}` | {_type(part)} | {_default(part)} | {_cell(part['description'])} |"
         for name, part in properties.items()
@@ -179,6 +218,7 @@ def pages() -> dict[Path, str]:
         ROOT / "reference" / "toml.md": toml_reference(),
         ROOT / "reference" / "strategies.md": strategies(),
         ROOT / "reference" / "cli.md": cli_reference(),
+        ROOT / "reference" / "python.md": python_reference(),
         ROOT / "reference" / "experiment.schema.json": json.dumps(experiment_schema(), indent=2) + "\n",
         HELP: render_help(),
     }

@@ -21,8 +21,8 @@ def report(states: list[StepState], experiment: Experiment, common: Common) -> N
     if all(state.state == "fresh" for state in states):
         print(f"Nothing to do: all {len(states)} steps of {experiment.name} are up to date.")
     for state in states:
-        if state.step.stage.name == "eval":
-            published = common.as_workspace().folder("stage", "eval", state.fingerprint)
+        if (stage := state.step.stage.name) in ("eval", "external"):
+            published = common.as_workspace().folder("stage", stage, state.fingerprint)
             print(f"\n{results(published, _title(state, experiment), state.step.settings.identity()['confidence'])}")
     for line in flow_lines(states, common.as_workspace()):
         print(line)
@@ -53,5 +53,7 @@ def _can_compare(experiment: Experiment) -> bool:
 
 
 def _title(state: StepState, experiment: Experiment) -> str:
-    _, _, variant = state.step.name.partition("@")
-    return f"Test results of {experiment.name}" + (f", variant {variant}" if variant else "")
+    step, _, variant = state.step.name.partition("@")
+    _, _, cohort = step.partition(".")
+    title = f"External cohort {cohort}, {experiment.name}" if cohort else f"Test results of {experiment.name}"
+    return title + (f", variant {variant}" if variant else "")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ from pydantic import ValidationError
 
 from oceanpath.errors import ExperimentError, OceanPathError, collected, nearest, refuse, together
 from oceanpath.pipeline import layers
+from oceanpath.pipeline.cohorts import ExternalCohorts
 from oceanpath.pipeline.layers import Layer, Value
-from oceanpath.pipeline.stage import Stage
+from oceanpath.pipeline.stage import TRAINING, Stage
 from oceanpath.settings import Settings
 
 BASE = "base"
+COHORT = "cohort"
+"""The shared key with the name of the external cohort of a step, or "" for the experiment's own cohort."""
 STAGE = "stage"
 """First part of a shared key that states whether the file has a table for the stage in its second part."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -39,6 +43,7 @@ class Catalog:
     tables: Mapping[str, Table]
     scalars: Mapping[str, Any]
     """Top-level keys with their defaults, such as ``seed``."""
+    cohorts: ExternalCohorts | None = None
 
     def stage(self, name: str) -> Stage:
         """A stage by name. Raises: ExperimentError: there is none."""
@@ -60,39 +65,70 @@ class Variant:
     catalog: Catalog
     workspace: Path | None = None
     """Root of the workspace, in which experiments and fingerprints are looked up."""
+    cohort: str = ""
+    """Name of an external cohort, if these are the settings of its steps."""
+    cohorts: Mapping[str, Variant] = field(default_factory=dict)
+    """External cohort → the settings of its steps."""
+    training: Variant | None = None
+    """The settings of the experiment's own cohort, if these are of an external one."""
 
     def value(self, key: str) -> Any:
         """The value of a dotted shared key, such as ``seed``, ``model``, ``data.label`` or ``mmap.dtype``.
 
-        ``stage.curate`` states whether the file has that table.
+        ``stage.curate`` states whether the file has that table. ``training.data.label`` is the value for the
+        experiment's own cohort, ``cohort`` the name of the external one.
         """
+        if key == COHORT:
+            return self.cohort
+        if key.startswith(TRAINING):
+            return (self.training or self).value(key.removeprefix(TRAINING))
         table, _, name = key.partition(".")
         if table == STAGE:
-            return name in self.layer
+            return name in self.layer and (not self.cohort or bool(self.catalog.stage(name).cohorts))
         if table in self.scalars:
             return self.scalars[table]
         settings = self.shared[table] if table in self.shared else self.settings(self.catalog.stage(table))
         return getattr(settings, name) if name else settings
 
     def has(self, stage: Stage) -> bool:
-        """Whether the file requests this stage: by its table, or by its `when` key."""
-        return stage.name in self.layer or (bool(stage.when) and self.value(stage.when) is not None)
+        """Whether the file requests this stage: by its table or its `when` key; for external cohorts, by the key."""
+        by_key = bool(stage.when and self.value(stage.when))
+        return by_key and bool(stage.cohorts) if self.cohort else by_key or stage.name in self.layer
 
     def settings(self, stage: Stage) -> Settings:
         """The settings of `stage`, checked. Raises: ExperimentError: names table, key and nearest known key."""
         own = layers.table(self.layer, stage.name)
         refuse(_unknown_keys(own, stage.settings.own_keys(), stage.name))
+        if self.cohort:
+            own = {key: value for key, value in own.items() if key.split(".")[0] not in stage.not_in_cohorts}
         paths = stage.settings.path_keys()
-        absolute = {key: replace(value, value=_absolute(value)) for key, value in own.items() if key in paths}
-        for key, place in stage.settings.published_keys().items():
-            if key in own and not absolute[key].value.exists():
-                absolute[key] = replace(
-                    own[key], value=find_published(own[key], place, self.workspace, stage.name, key)
-                )
+        absolute = {key: replace(v, value=self._paths(v, stage, key)) for key, v in own.items() if key in paths}
         values = layers.unflatten({**own, **absolute})
-        for field, key in stage.settings.shared_keys().items():
-            values[field] = self.value(key)
+        for name, key in stage.settings.shared_keys().items():
+            values[name] = self.value(key)
         return validated(stage.settings.model_validate, values, own, stage.name)
+
+    def _paths(self, value: Value, stage: Stage, key: str) -> Path | list[Path]:
+        """The path in a value, or the paths in a list; a published result where the key permits its name.
+
+        Raises: ExperimentError: there is neither a path nor a result of that name.
+        """
+        if isinstance(value.value, list):
+            problems, each = list[OceanPathError](), list[Path]()
+            for item in value.value:
+                with collected(problems):
+                    each.append(self._path(replace(value, value=item), stage, key))
+            refuse(problems)
+            return each
+        return self._path(value, stage, key)
+
+    def _path(self, value: Value, stage: Stage, key: str) -> Path:
+        path, place = _absolute(value), stage.settings.published_keys().get(key)
+        if place is None:
+            return path
+        # a folder next to the file often has the name of an experiment, so a folder is given with a separator
+        is_path = (path.is_dir() and os.sep in str(value.value)) if place.endswith("/") else path.is_file()
+        return path if is_path else find_published(value, place, self.workspace, stage.name, key)
 
 
 @dataclass(frozen=True)
@@ -155,10 +191,27 @@ def without_file(name: str, catalog: Catalog, sets: tuple[str, ...] = ()) -> Exp
 
 
 def _variant(label: str, layer: Layer, catalog: Catalog, workspace: Path | None = None) -> Variant:
-    """A variant, with all its tables checked, also those of stages that do not run.
+    """A variant and its external cohorts, with all tables checked, also those of stages that do not run.
 
     Raises: ExperimentError: unknown keys or invalid values, all of them in one error.
     """
+    variant = _checked(Variant(label, layer, {}, {}, catalog, workspace))
+    if catalog.cohorts is None:
+        return variant
+    cohorts, problems = dict[str, Variant](), list[OceanPathError]()
+    for name, own in catalog.cohorts.layers(layer).items():
+        with collected(problems):
+            cohorts[name] = _checked(replace(variant, layer=own, cohort=name, training=variant))
+    refuse(problems)
+    return replace(variant, cohorts=cohorts)
+
+
+def _checked(variant: Variant) -> Variant:
+    """A variant with its tables read and checked.
+
+    Raises: ExperimentError: unknown keys or invalid values, all of them in one error.
+    """
+    layer, catalog = variant.layer, variant.catalog
     problems = _unknown_tables(layer, catalog)
     scalars = {key: layer[key].value if key in layer else default for key, default in catalog.scalars.items()}
     shared: dict[str, Settings] = {}
@@ -166,8 +219,10 @@ def _variant(label: str, layer: Layer, catalog: Catalog, workspace: Path | None 
         shared[name] = table.parse({})  # the default, so that stages are also checked if this table is wrong
         with collected(problems):
             shared[name] = _shared(name, layer, table)
-    variant = Variant(label, layer, shared, scalars, catalog, workspace)
+    variant = replace(variant, shared=shared, scalars=scalars)
     for stage in catalog.stages:
+        if variant.cohort and not stage.cohorts:
+            continue
         with collected(problems):
             if stage.name in layer:
                 variant.settings(stage)
@@ -213,7 +268,7 @@ def find_published(value: Value, place: str, workspace: Path | None, table: str,
 
     Args:
         value: The value of the key.
-        place: Stage and file, as ``"pretrain/aggregator.safetensors"``.
+        place: Stage and file, as ``"pretrain/aggregator.safetensors"``, or ``"split/"`` for its folder.
         workspace: Where to look; None: nowhere.
         table: Table of the key, for the error.
         key: The key.
@@ -224,9 +279,10 @@ def find_published(value: Value, place: str, workspace: Path | None, table: str,
     if workspace is not None and NAME.fullmatch(name):
         link = workspace / "experiments" / name / stage
         results = [link] if link.exists() else sorted((workspace / "runs" / stage).glob(f"{name}*"))
-        if len(results) == 1 and (results[0] / file).is_file():
+        if len(results) == 1 and (results[0] / file).exists():
             return (results[0] / file).resolve()
-    expected = f"a file {file}, an experiment of the workspace with [{stage}], or the fingerprint of its result"
+    path = f"a file {file}" if file else "a folder"
+    expected = f"{path}, an experiment of the workspace with [{stage}], or the fingerprint of its result"
     raise ExperimentError(
         "there is no such result", where=f"{value.origin} [{table}] {key}", expected=expected, got=name
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from oceanpath.errors import ArtifactError, StageError
 from oceanpath.pipeline.processes import process_tag, token
+from oceanpath.pipeline.stage import TRAINING
 from oceanpath.pipeline.workspace import Manifest, Workspace, read_manifest
 
 
@@ -50,14 +51,20 @@ class ExperimentFolder:
             new.replace(link)
         self.removed.discard(step)
 
-    def keep(self, steps: Iterable[str]) -> None:
+    def keep(self, steps: Iterable[str], cohorts: Iterable[str] = ()) -> None:
         """For the stages of `steps`, keep only these links: others belong to variants that no longer exist.
+
+        Links of external cohorts other than `cohorts` are removed as well.
 
         Raises: StageError: a link cannot be removed.
         """
-        kept = set(steps)
+        kept, known = set(steps), {"", *cohorts}
         stages = {step.partition("@")[0] for step in kept}
-        obsolete = [name for name in self._names() if name not in kept and name.partition("@")[0] in stages]
+        obsolete = [
+            name
+            for name in self._names()
+            if (name not in kept and name.partition("@")[0] in stages) or _cohort_of(name) not in known
+        ]
         with self._refusals():
             for name in obsolete:
                 self._unlink(name)
@@ -103,11 +110,20 @@ class ExperimentFolder:
 
 def _is_consistent(step: str, manifest: Manifest, digests: Mapping[str, str]) -> bool:
     """Whether every parent of a result is the linked one, by output digest."""
-    variant = step.partition("@")[2]
-    parents = [(stage, variant, digest) for stage, digest in manifest.identity["parents"].items()]
+    variant, cohort = step.partition("@")[2], _cohort_of(step)
+    parents = list[tuple[str, str, str]]()
+    for key, digest in manifest.identity["parents"].items():
+        own = f"{key}.{cohort}"
+        is_own = cohort and any(name.partition("@")[0] == own for name in digests)
+        parents.append((own if is_own else key.removeprefix(TRAINING), variant, digest))
     for stage, variants in manifest.identity["across"].items():
         parents += [(stage, name, digest) for name, digest in variants.items()]
     return all(_linked(stage, name, digests) == digest for stage, name, digest in parents)
+
+
+def _cohort_of(step: str) -> str:
+    """The external cohort of a step, or ""."""
+    return step.partition("@")[0].partition(".")[2]
 
 
 def _linked(stage: str, variant: str, digests: Mapping[str, str]) -> str | None:

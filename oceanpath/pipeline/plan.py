@@ -11,7 +11,7 @@ from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.digests import Content, DigestCache
 from oceanpath.pipeline.experiment import BASE, Experiment, Variant, unknown
 from oceanpath.pipeline.fingerprint import numeric_libraries
-from oceanpath.pipeline.stage import Stage
+from oceanpath.pipeline.stage import TRAINING, Stage
 from oceanpath.settings import Settings
 
 
@@ -20,13 +20,18 @@ class Step:
     """One stage of one or more variants, with everything that determines its result except parent outputs."""
 
     name: str
-    """``train``, or ``train@perceiver`` if a variant differs from the base."""
+    """``train``, or ``train@perceiver`` if a variant differs from the base, ``mmap.b`` for the external cohort b."""
     stage: Stage
     settings: Settings
     parents: Mapping[str, str] = field(default_factory=dict)
-    """Parent stage → step name."""
+    """Parent stage → step name; for the parents of all external cohorts, ``external.hospital_b`` → step name."""
     across: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Stage → {variant: step name}."""
+
+    @property
+    def cohort(self) -> str:
+        """The external cohort of the step, or ""."""
+        return self.name.partition("@")[0].partition(".")[2]
 
     def upstream(self) -> set[str]:
         """Names of all steps that must end before this one starts."""
@@ -74,30 +79,54 @@ def plan(experiment: Experiment, targets: Iterable[str] = (), to: str = "") -> P
 
     Raises: ExperimentError: an unknown stage, stages that need each other, or no stage.
     """
+    catalog, wanted = experiment.catalog, _wanted(experiment, targets, to)
+    of_cohorts = [stage.name for stage in catalog.stages if stage.name in wanted and stage.cohorts == "only"]
+    planned = [(variant, wanted) for variant in experiment.variants]
+    planned += [(c, _closure(c, of_cohorts)) for v in experiment.variants for c in v.cohorts.values()]
+    every = set().union(*(names for _, names in planned))
+    steps: dict[str, Step] = {}
+    names_of: NamesOf = {}
+    for stage in _sorted([stage for stage in catalog.stages if stage.name in every]):
+        for variant, own in planned:
+            if stage.name in own and _has_step(variant, stage):
+                step = _step(experiment, stage, variant, names_of)
+                names_of[stage.name, variant.name, variant.cohort] = step.name
+                steps.setdefault(step.name, step)
+    return Plan(experiment, tuple(steps.values()))
+
+
+def _wanted(experiment: Experiment, targets: Iterable[str], to: str) -> set[str]:
+    """The stages to plan."""
     catalog = experiment.catalog
     names = list(targets) or experiment.requested_stages()
     for name in [*names, *([to] if to else [])]:
         catalog.stage(name)
-    wanted = _closure(experiment, names)
+    wanted = _closure(experiment.base, names)
     if to and to not in wanted:
         raise unknown("stage of this experiment", to, sorted(wanted), experiment.path.name)
     if to:
-        wanted = _closure(experiment, [to])
+        wanted = _closure(experiment.base, [to])
     if not wanted:
         raise ExperimentError(
             "the experiment has no stage", where=experiment.path.name, do="Add the table of a stage, such as [train]."
         )
-    steps: dict[str, Step] = {}
-    names_of: dict[tuple[str, str], str] = {}
-    for stage in _sorted([stage for stage in catalog.stages if stage.name in wanted]):
-        for variant in experiment.variants:
-            step = _step(experiment, stage, variant, names_of)
-            names_of[stage.name, variant.name] = step.name
-            steps.setdefault(step.name, step)
-    return Plan(experiment, tuple(steps.values()))
+    of_cohorts = any(catalog.stage(name).cohorts == "only" for name in names)
+    if of_cohorts and catalog.cohorts and not any(variant.cohorts for variant in experiment.variants):
+        do = f"Add a table [[{catalog.cohorts.table}.{catalog.cohorts.key}]]."
+        raise ExperimentError("the experiment has no external cohort", where=experiment.path.name, do=do)
+    return wanted
 
 
-def _closure(experiment: Experiment, names: Iterable[str]) -> set[str]:
+NamesOf = dict[tuple[str, str, str], str]
+"""(stage, variant, external cohort or "") → step name."""
+
+
+def _has_step(variant: Variant, stage: Stage) -> bool:
+    """Whether a stage has a step for this cohort: the experiment's own, or an external one."""
+    return bool(stage.cohorts) if variant.cohort else stage.cohorts != "only"
+
+
+def _closure(variant: Variant, names: Iterable[str]) -> set[str]:
     """`names` and all their parents; optional parents only where the file requests them."""
     closure: set[str] = set()
     queue = list(names)
@@ -105,26 +134,44 @@ def _closure(experiment: Experiment, names: Iterable[str]) -> set[str]:
         name = queue.pop()
         if name not in closure:
             closure.add(name)
-            queue += _parents(experiment, experiment.catalog.stage(name))
+            queue += [parent.removeprefix(TRAINING) for parent in _parents(variant, variant.catalog.stage(name))]
     return closure
 
 
-def _parents(experiment: Experiment, stage: Stage) -> list[str]:
-    optional = [name for name in stage.optional() if experiment.base.has(experiment.catalog.stage(name))]
-    return [*stage.required(), *optional]
+def _parents(variant: Variant, stage: Stage) -> list[str]:
+    return stage.parents(lambda name: _is_used(variant, name))
 
 
-def _step(experiment: Experiment, stage: Stage, variant: Variant, names_of: Mapping[tuple[str, str], str]) -> Step:
+def _is_used(variant: Variant, parent: str) -> bool:
+    """Whether the file requests an optional parent."""
+    owner = variant.training or variant if parent.startswith(TRAINING) else variant
+    return owner.has(variant.catalog.stage(parent.removeprefix(TRAINING)))
+
+
+def _parent_steps(variant: Variant, stage: Stage, names_of: NamesOf) -> dict[str, str]:
+    """Parent → step name."""
+    steps = dict[str, str]()
+    for key in _parents(variant, stage):
+        parent = variant.catalog.stage(key.removeprefix(TRAINING))
+        if parent.cohorts == "only":
+            steps |= {f"{key}.{cohort}": names_of[key, variant.name, cohort] for cohort in variant.cohorts}
+        else:
+            cohort = variant.cohort if parent.cohorts and key == parent.name else ""
+            steps[key] = names_of[parent.name, variant.name, cohort]
+    return steps
+
+
+def _step(experiment: Experiment, stage: Stage, variant: Variant, names_of: NamesOf) -> Step:
     """The step of a variant; the step of the base if they do not differ."""
-    parents = {name: names_of[name, variant.name] for name in _parents(experiment, stage)}
-    across = {s: {v.name: names_of[s, v.name] for v in experiment.variants} for s in stage.across}
-    settings = variant.settings(stage)
-    if variant.name != BASE:
-        base = Step(stage.name, stage, experiment.base.settings(stage), {n: names_of[n, BASE] for n in parents}, across)
-        if (base.settings, base.parents) == (settings, parents):
-            return base
-    name = stage.name if variant.name == BASE else f"{stage.name}@{variant.name}"
-    return Step(name, stage, settings, parents, across)
+    parents = _parent_steps(variant, stage, names_of)
+    across = {s: {v.name: names_of[s, v.name, ""] for v in experiment.variants} for s in stage.across}
+    settings, name = variant.settings(stage), ".".join(filter(None, (stage.name, variant.cohort)))
+    base = experiment.base.cohorts.get(variant.cohort) if variant.cohort else experiment.base
+    if variant.name != BASE and base is not None:
+        same = Step(name, stage, base.settings(stage), _parent_steps(base, stage, names_of), across)
+        if (same.settings, same.parents) == (settings, parents):
+            return same
+    return Step(name if variant.name == BASE else f"{name}@{variant.name}", stage, settings, parents, across)
 
 
 def _sorted(stages: list[Stage]) -> list[Stage]:

@@ -107,7 +107,8 @@ class Runner:
         state, error = "failed", ""
         try:
             run_steps(self.plan, self.options.jobs, self._run_step, self._stop)
-            self.folder.keep(step.name for step in self.plan.steps)
+            cohorts = {name for variant in self.plan.experiment.variants for name in variant.cohorts}
+            self.folder.keep((step.name for step in self.plan.steps), cohorts)
             problem = first_error(self._states.values())
             state, error = ("failed", problem.render()) if problem else ("ok", "")
         except OceanPathError as problem:

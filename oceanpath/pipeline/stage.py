@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from oceanpath.errors import OceanPathError
 from oceanpath.pipeline.workspace import JOURNAL as JOURNAL
 from oceanpath.pipeline.workspace import LOCAL as LOCAL
 from oceanpath.settings import Settings
+
+TRAINING = "training."
+"""Prefix of a parent of an external cohort's step: the result for the experiment's own cohort."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,10 @@ class Stage:
     check: str
     """``check(path)``: reads what was written and raises ArtifactError; runs before anything is published."""
     needs: tuple[str, ...] = ()
-    """Parents by name; ``"demo?"`` is used only if the experiment has that stage."""
+    """Parents by name; ``"demo?"`` is used only if the experiment has that stage. The parents of a step of an external
+    cohort are those of the same cohort, except ``"training.mmap"``."""
+    alternative: tuple[str, ...] = ()
+    """Parents instead of `needs`, where the file requests the first of them and not the first of `needs`."""
     when: str = ""
     """Dotted key that, if set, requests this stage where it is an optional parent."""
     across: tuple[str, ...] = ()
@@ -44,6 +50,10 @@ class Stage:
 meaning.  The fingerprints of children depend on it. Empty: a digest of every file's path and content."""
     extends: bool = False
     """Whether its work may link files of its earlier results; see `Inputs.earlier`."""
+    cohorts: Literal["", "also", "only"] = ""
+    """Whether the stage also has, or only has, one step per external cohort (`oceanpath.pipeline.cohorts`)."""
+    not_in_cohorts: tuple[str, ...] = ()
+    """Keys of its table that do not apply to external cohorts."""
     allows: str = ""
     """Settings field that permits a result without the parts that fail; see `Inputs.failed`."""
     preflight: str = ""
@@ -60,15 +70,30 @@ meaning.  The fingerprints of children depend on it. Empty: a digest of every fi
 
     def required(self) -> tuple[str, ...]:
         """Names of the required parents."""
-        return tuple(name for name in self.needs if not name.endswith("?"))
+        return _required(self.needs)
 
     def optional(self) -> tuple[str, ...]:
         """Names of the parents that are used if the experiment has them."""
-        return tuple(name[:-1] for name in self.needs if name.endswith("?"))
+        return _optional(self.needs)
+
+    def parents(self, has: Callable[[str], bool]) -> list[str]:
+        """Names of the parents that are used in a file that requests the stages for which `has` is true."""
+        is_other = bool(self.alternative) and has(self.alternative[0]) and not has(self.needs[0])
+        names = self.alternative if is_other else self.needs
+        return [*_required(names), *filter(has, _optional(names))]
 
     def all_parents(self) -> set[str]:
         """Names of all stages that come before it if they are used."""
-        return {*self.required(), *self.optional(), *self.across}
+        names = (*self.needs, *self.alternative)
+        return {*(name.removeprefix(TRAINING) for name in (*_required(names), *_optional(names))), *self.across}
+
+
+def _required(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if not name.endswith("?"))
+
+
+def _optional(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name[:-1] for name in names if name.endswith("?"))
 
 
 @dataclass(frozen=True)
@@ -123,6 +148,11 @@ class Inputs:
     def get(self, name: str) -> Path | None:
         """The folder of an optional parent, or None if the experiment has no such stage."""
         return self.parents.get(name)
+
+    def by_cohort(self, stage: str) -> dict[str, Path]:
+        """External cohort → the folder that `stage` published for it."""
+        prefix = f"{stage}."
+        return {name.removeprefix(prefix): path for name, path in self.parents.items() if name.startswith(prefix)}
 
 
 def _verify(folder: Path, names: Iterable[str]) -> None:

@@ -1,12 +1,14 @@
 """Settings shared by several stages: the tables `[data]` and `[runtime]`, and the folder of a cohort's features."""
 
 import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from oceanpath.artifacts.cohort.ids import normal
+from oceanpath.artifacts.cohort.patient_rule import PatientRule
 from oceanpath.artifacts.left_out import LeftOut
 from oceanpath.errors import ExperimentError
 from oceanpath.settings import Settings, shared
@@ -18,6 +20,64 @@ if TYPE_CHECKING:
 
 CLASS_COUNTS = {"binary": "two", "multiclass": "three or more", "ordinal": "three or more"}
 """Tasks that need a number of classes."""
+
+
+class ExternalCohort(Settings):
+    """An external test cohort: its name, and the keys of `[data]` that differ from those of the training cohort.
+
+    Keys that are not set have the values of `[data]`.
+    """
+
+    name: str
+    """Name of the cohort in results and folders."""
+    root: Path | None = None
+    """Folder to which relative paths of the cohort refer; default: that of `[data]`."""
+    slides: Path | None = None
+    """Folder of whole-slide images."""
+    features: Path | None = None
+    """Folder of precomputed patch features, instead of `slides`."""
+    features_key: str | None = None
+    """Name of the array of features, if feature files contain several."""
+    labels: Path | None = None
+    """Table of labels."""
+    slide_id: str | None = None
+    """Column with slide ids."""
+    patient_id: str | None = None
+    """Column with patient ids."""
+    one_slide_per_patient: bool | None = None
+    """Whether every slide belongs to a different patient."""
+    patient_rule: PatientRule | None = None
+    """How the patient is read from the slide id."""
+    label: str | None = None
+    """Column with labels, whose values are those of the training cohort."""
+    allow_missing: bool | None = None
+    """Whether to leave out, and list, slides that fail or lack a label, a patient or features."""
+    distinct_ids: bool | None = None
+    """Whether similar ids belong to different slides or patients."""
+    match_ids: str | None = None
+    """Regular expression for ids."""
+    encoding: str | None = None
+    """Encoding of a text table."""
+    sheet: str | None = None
+    """Name of the sheet of a workbook."""
+
+    @model_validator(mode="after")
+    def _has_slides_or_features(self) -> Self:
+        if (self.slides is None) == (self.features is None):
+            raise ValueError("an external cohort needs either features or slides")
+        return self
+
+
+PATIENT_KEYS = {"patient_id", "one_slide_per_patient", "patient_rule"}
+"""Keys that state the patient of a slide; a cohort that sets one of them inherits none."""
+
+
+def dropped_keys(own: Collection[str]) -> set[str]:
+    """Keys of `[data]` that do not apply to an external cohort that sets the keys `own`."""
+    dropped = {"slides", "features", "features_key", "site", "site_rule"}
+    for keys, others in ((PATIENT_KEYS, PATIENT_KEYS), ({"labels"}, {"encoding", "sheet"})):
+        dropped |= set() if keys.isdisjoint(own) else others
+    return dropped
 
 
 class DataSettings(Settings):
@@ -39,6 +99,9 @@ class DataSettings(Settings):
     """Column with patient ids; all slides of a patient are in the same fold."""
     one_slide_per_patient: bool = False
     """Whether every slide belongs to a different patient; the table then needs no patient column."""
+    patient_rule: PatientRule = ""
+    """How the patient is read from the slide id, instead of `patient_id`: tcga_barcode, its first 12 characters; slide,
+    every slide is of another patient. The table then needs no patient column, and pretraining no table."""
     label: str = "label"
     """Column with labels, for classification the class of each slide."""
     task: str = CLASSIFICATION
@@ -72,6 +135,8 @@ class DataSettings(Settings):
     """Encoding of a text table if it is neither Unicode nor Western European, such as gbk, cp1251 or shift_jis."""
     sheet: str = ""
     """Name of the sheet, for a workbook with several sheets."""
+    external: tuple[ExternalCohort, ...] | None = None
+    """External test cohorts, as tables `[[data.external]]`; see docs/external.md."""
 
     @field_validator("classes", mode="before")
     @classmethod
@@ -143,6 +208,8 @@ class DataSettings(Settings):
             )
         if self.site and self.site_rule:
             raise ValueError("site and site_rule are both set; set one of them")
+        if self.patient_rule and self.one_slide_per_patient:
+            raise ValueError("patient_rule and one_slide_per_patient are both set; set one of them")
         if len(set(self.classes)) != len(self.classes) or len(self.classes) == 1:
             raise ValueError("classes must name two or more different labels")
         return self
@@ -169,6 +236,15 @@ class Expected(NamedTuple):
 
     slides: frozenset[str]
     left_out: LeftOut = LeftOut()
+
+
+class ExpectedSlides(NamedTuple):
+    """The slides with a role in the folds that `split` is expected to publish."""
+
+    patients: Mapping[str, str]
+    """Slide → patient."""
+    absent: tuple[str, ...] = ()
+    """Classes without a slide."""
 
 
 class RuntimeSettings(Settings):

@@ -47,23 +47,28 @@ def debiased_error(outcome: Floats, score: Floats, bins: int = BINS) -> float:
 
 def integrated_calibration_index(outcome: Floats, score: Floats) -> float:
     """ICI: mean absolute distance of the probabilities from the smoothed outcome."""
+    order = np.argsort(score, kind="stable")
+    outcome, score = outcome[order], score[order]
     grid = np.unique(np.quantile(score, np.linspace(0, 1, GRID)))
     smooth = np.array([_local_line(outcome, score, at) for at in grid]).clip(0, 1)
     return float(np.abs(np.interp(score, grid, smooth) - score).mean())
 
 
 def _local_line(outcome: Floats, score: Floats, at: float) -> float:
-    """Value at `at` of the line through the nearest `SPAN` of the rows, weighted by their distance."""
-    distance = np.abs(score - at)
-    reach = np.partition(distance, max(1, int(np.ceil(SPAN * len(score)))) - 1)[
-        max(1, int(np.ceil(SPAN * len(score)))) - 1
-    ]
-    weight = np.clip(1 - (distance / reach) ** 3, 0, None) ** 3 if reach > 0 else (distance == 0).astype(np.float64)
-    x = score - at
-    sums = weight.sum(), weight @ x, weight @ x**2
-    spread = sums[0] * sums[2] - sums[1] ** 2
-    mean = float(weight @ outcome / sums[0])
-    if spread <= 1e-12 * sums[0] ** 2:
+    """Value at `at` of the line through the nearest `SPAN` of the rows, sorted by score, weighted by their distance."""
+    k = max(1, int(np.ceil(SPAN * len(score))))
+    reaches = np.maximum(at - score[: len(score) - k + 1], score[k - 1 :] - at)  # of every k successive rows
+    start = int(reaches.argmin())
+    if (reach := float(reaches[start])) <= 0:
+        return float(outcome[score == at].mean())
+    x, y = score[start : start + k] - at, outcome[start : start + k]
+    share = np.abs(x) / reach
+    weight = 1 - share * share * share
+    weight = weight * weight * weight
+    weighted = weight * x
+    total, spread = float(weight.sum()), float(weight.sum() * (weighted @ x) - weighted.sum() ** 2)
+    mean = float(weight @ y / total)
+    if spread <= 1e-12 * total**2:
         return mean
-    slope = (sums[0] * (weight @ (x * outcome)) - sums[1] * (weight @ outcome)) / spread
-    return float(mean - slope * sums[1] / sums[0])
+    slope = (total * (weighted @ y) - weighted.sum() * (weight @ y)) / spread
+    return float(mean - slope * weighted.sum() / total)

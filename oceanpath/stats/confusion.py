@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.stats.discrimination import Floats, Measure
+from oceanpath.stats.discrimination import Floats, SumMeasure
 
 
 def confusion(labels: NDArray[np.int64], decisions: NDArray[np.int64], n_classes: int) -> NDArray[np.int64]:
@@ -21,8 +21,8 @@ def confusion(labels: NDArray[np.int64], decisions: NDArray[np.int64], n_classes
     return flat.reshape(n_classes, n_classes).astype(np.int64)
 
 
-def confusion_measure(labels: NDArray[np.int64], decisions: NDArray[np.int64], n_classes: int) -> Measure:
-    """The measure of `table_metrics`. The tables of all resamples are one product with a one-hot matrix.
+def confusion_measure(labels: NDArray[np.int64], decisions: NDArray[np.int64], n_classes: int) -> SumMeasure:
+    """The measure of `table_metrics`; a column per cell of the table.
 
     Args:
         labels: [n] class numbers.
@@ -32,10 +32,7 @@ def confusion_measure(labels: NDArray[np.int64], decisions: NDArray[np.int64], n
     cells = np.zeros((len(labels), n_classes**2))
     cells[np.arange(len(labels)), labels * n_classes + decisions] = 1.0
 
-    def measure(weights: Floats) -> dict[str, Floats]:
-        return table_metrics((weights @ cells).reshape(-1, n_classes, n_classes))
-
-    return measure
+    return SumMeasure(cells, lambda sums: table_metrics(sums.reshape(-1, n_classes, n_classes)))
 
 
 def table_metrics(tables: Floats) -> dict[str, Floats]:

@@ -26,6 +26,20 @@ Measure = Callable[[Weights], Mapping[str, Floats]]
 
 
 @dataclass(frozen=True)
+class SumMeasure:
+    """A measure that is a function of weighted sums over the rows: one matrix product for all resamples."""
+
+    columns: Floats
+    """[n, m]."""
+    finish: Callable[[Floats], Mapping[str, Floats]]
+    """Sums [R, m] → {metric: values [R]}."""
+
+    def __call__(self, weights: Weights) -> Mapping[str, Floats]:
+        """The metrics of weights [R, n]."""
+        return self.finish(weights @ self.columns)
+
+
+@dataclass(frozen=True)
 class Curve:
     """Points of a curve from the strictest threshold to the most lenient one."""
 

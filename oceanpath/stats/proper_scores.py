@@ -11,12 +11,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.stats.discrimination import Floats, Measure, check_rows
+from oceanpath.stats.discrimination import Floats, SumMeasure, check_rows
 
 SMALLEST = float(np.finfo(np.float64).eps)
 
 
-def proper_measure(labels: NDArray[np.int64], probs: Floats) -> Measure:
+def proper_measure(labels: NDArray[np.int64], probs: Floats) -> SumMeasure:
     """The measure of log_loss, brier and brier_scaled.
 
     Args:
@@ -26,14 +26,13 @@ def proper_measure(labels: NDArray[np.int64], probs: Floats) -> Measure:
     check_rows(labels, probs)
     true = np.eye(probs.shape[1])[labels]
     loss = -np.log(np.maximum(probs[np.arange(len(labels)), labels], SMALLEST))
-    columns = np.column_stack([loss, ((probs - true) ** 2).sum(axis=1), true, np.ones(len(labels))])
+    columns = np.column_stack([loss, ((probs - true) ** 2).sum(axis=1), true])
 
-    def measure(weights: Floats) -> dict[str, Floats]:
-        sums = weights @ columns
-        total = sums[:, -1]
-        constant = total - (sums[:, 2:-1] ** 2).sum(axis=1) / total
+    def finish(sums: Floats) -> dict[str, Floats]:
+        total = sums[:, 2:].sum(axis=1)
+        constant = total - (sums[:, 2:] ** 2).sum(axis=1) / total
         scaled = 1 - np.divide(sums[:, 1], constant, out=np.full(len(sums), np.nan), where=constant > 1e-12 * total)
         brier = sums[:, 1] / total / (2 if probs.shape[1] == 2 else 1)
         return {"log_loss": sums[:, 0] / total, "brier": brier, "brier_scaled": scaled}
 
-    return measure
+    return SumMeasure(columns, finish)

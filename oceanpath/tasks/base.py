@@ -53,6 +53,10 @@ class Task(Evaluation, ABC):
     def record(self) -> dict[str, Any]:
         """The keys that describe this task in published files; all tasks but classification include "task"."""
 
+    def of_external_cohort(self) -> Self:
+        """The same task for the label table of an external cohort, which need not have every stratum."""
+        return self
+
     # Labels: text in every table, as in the label table.
 
     def label_columns(self, label: str) -> dict[str, str]:

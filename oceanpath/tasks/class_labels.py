@@ -22,7 +22,9 @@ def _number(text: str) -> float | None:
     return float(text) if re.fullmatch(r"[+-]?\d+(\.\d+)?", text) else None
 
 
-def class_problems(labels: Sequence[str], classes: Sequence[str], where: str) -> list[OceanPathError]:
+def class_problems(
+    labels: Sequence[str], classes: Sequence[str], where: str, *, needs_every_class: bool = True
+) -> list[OceanPathError]:
     """Classes that are not set or have no slide, and labels that resemble a class."""
     counts = Counter(label for label in labels if label)
     listed = shorten_list([f"{name} ({count})" for name, count in sorted(counts.items())], 12)
@@ -32,7 +34,8 @@ def class_problems(labels: Sequence[str], classes: Sequence[str], where: str) ->
     problems = list[OceanPathError]()
     others = sorted(counts.keys() - set(classes))
     meant = {name: close for name in others if (close := resembling(name, classes))}
-    if absent := [name for name in classes if name not in counts]:
+    absent = [name for name in classes if name not in counts]
+    if absent and (needs_every_class or others):
         offers = {name: resembling(name, others) or nearest(name, others) for name in absent}
         do = " ".join(f"Did you mean '{names[0]}' for '{name}'?" for name, names in offers.items() if names)
         problems.append(

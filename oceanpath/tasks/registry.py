@@ -6,7 +6,7 @@ A package adds tasks by entry points of the group ``oceanpath.tasks``: modules t
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -39,6 +39,8 @@ class TaskEntry(NamedTuple):
     """Its main metric and the title of that metric, for tables that are printed without numpy."""
     shown: tuple[tuple[str, ...], ...] = ((),)
     """Further metrics of printed tables: the first of these groups that an evaluation contains completely."""
+    proposal: str = ""
+    """Function that proposes targets of this task for a table, as ``"module:function"``; see `proposals`."""
 
 
 _ENTRIES: dict[str, TaskEntry] = {}
@@ -60,6 +62,7 @@ register_task(
         is_exportable=True,
         main=("auroc", "AUROC"),
         shown=(("sensitivity", "specificity"), ("balanced_accuracy",)),
+        proposal="oceanpath.tasks.class_proposal:propose_classes",
     ),
 )
 
@@ -147,6 +150,18 @@ def read_entry(record: Mapping[str, Any], where: Path | str) -> TaskEntry:
 
 
 def _class_of(entry: TaskEntry) -> type[Task]:
-    module, _, attribute = entry.where.partition(":")
-    task_class: type[Task] = getattr(importlib.import_module(module), attribute)
+    task_class: type[Task] = _resolve(entry.where)
     return task_class
+
+
+def proposal_function(name: str) -> Callable[..., Any] | None:
+    """The function that proposes targets of a task; None if the task has none."""
+    entry = task_entry(name)
+    function: Callable[..., Any] | None = _resolve(entry.proposal) if entry.proposal else None
+    return function
+
+
+def _resolve(where: str) -> Any:
+    """The object at ``"module:attribute"``."""
+    module, _, attribute = where.partition(":")
+    return getattr(importlib.import_module(module), attribute)

@@ -85,3 +85,12 @@ def marked(node: Any) -> Any:
         return node
     children = {key: marked(child) for key, child in node.items()}
     return {**children, "selected": True} if "value" in node else children
+
+
+def test_an_external_cohort_has_the_range_of_single_models(folder: Path) -> None:
+    before = results(folder, "Title", CONFIDENCE)
+    change(folder, external="b")
+    text = results(folder, "Title", CONFIDENCE)
+    values = sorted(fold["auroc"]["value"] for fold in read_metrics(folder)["folds"])
+    assert f"{values[0]:.3f} to {values[-1]:.3f}" in rows(text)["single models, from lowest to highest"]
+    assert "at the mean threshold of the models" in text and "single models" not in before

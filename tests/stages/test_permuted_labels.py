@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from oceanpath.evaluation.report import build_report
 from oceanpath.pipeline.stage import Inputs, Quiet
 from oceanpath.stages.eval.baselines import predict_baselines
-from oceanpath.stages.eval.report import build_report
 from oceanpath.stages.eval.rows import read_rows
 from oceanpath.stages.eval.settings import EvalSettings
 from oceanpath.stages.split import work as split

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 FORMAT: Literal[2] = 2
 ONNX = "model.onnx"
@@ -161,22 +161,26 @@ class Performance(Facts):
     floor_auroc: dict[str, EstimateFacts]
 
 
-class BundleFacts(Facts):
-    """The contents of bundle.json."""
+class ExternalFacts(Facts):
+    """Performance of the ensemble in the bundle on an external cohort; decisions are at its threshold."""
+
+    name: str
+    slides: int
+    patients: int
+    slides_per_class: dict[str, int]
+    slide: dict[str, EstimateFacts]
+    patient: dict[str, EstimateFacts]
+
+
+class ModelFacts(Facts):
+    """What bundle.json contains about every model."""
 
     format: Literal[2] = FORMAT
     name: str
     notice: str = NOTICE
     model: dict[str, Any]
-    classes: list[str] = Field(min_length=2)
     contract: Contract
-    members: list[MemberFacts] = Field(min_length=1)
-    calibration: Calibration
-    threshold: ThresholdFacts
-    performance: Performance
-    cohort: CohortFacts
     parity: Parity
-    golden: Golden
     opset: int
     files: dict[str, str] = Field(default_factory=dict)
     """File name → sha256, hexadecimal; filled by `seal`."""
@@ -187,3 +191,54 @@ class BundleFacts(Facts):
     def digest(self) -> str:
         """sha256 of model.onnx: the identity of the model."""
         return self.files[ONNX]
+
+
+class BundleFacts(ModelFacts):
+    """The contents of bundle.json of a classifier."""
+
+    classes: list[str] = Field(min_length=2)
+    members: list[MemberFacts] = Field(min_length=1)
+    calibration: Calibration
+    threshold: ThresholdFacts
+    performance: Performance
+    external: list[ExternalFacts] = Field(default_factory=list)
+    """Empty, and not in the file, if there is no external cohort."""
+    cohort: CohortFacts
+    golden: Golden
+
+    @model_serializer(mode="wrap")
+    def _without_an_empty_list(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dumped: dict[str, Any] = handler(self)
+        return {key: value for key, value in dumped.items() if key != "external" or value}
+
+
+class GoldenEmbedding(Facts):
+    """A known result: the embedding of `golden_bag(patches, feature_dim)`; coordinates as for `Golden`."""
+
+    patches: int
+    embedding: list[float]
+
+
+class PretrainingFacts(Facts):
+    """How the aggregator was pretrained."""
+
+    method: dict[str, Any]
+    step: int
+    """Optimiser step of the selected weights."""
+    selection: str
+    """How this step was selected."""
+    slides: int
+    patients: int
+    monitors: dict[str, float | None]
+    """Monitors of validation views at this step."""
+    rankme_limit: int
+    """Largest possible RankMe of the monitored slides."""
+
+
+class EmbeddingFacts(ModelFacts):
+    """The contents of bundle.json of a pretrained aggregator, whose answer is the embedding of the slide."""
+
+    output: Literal["embedding"] = "embedding"
+    embed_dim: int = Field(ge=1)
+    pretraining: PretrainingFacts
+    golden: GoldenEmbedding

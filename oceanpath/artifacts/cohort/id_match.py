@@ -57,11 +57,16 @@ def match(ids: Iterable[str], known: Iterable[str], pattern: str = "") -> dict[s
     return {rows[key][0]: slides[key][0] for key in shared}
 
 
+def likely_pattern(ids: Collection[str], known: Collection[str]) -> tuple[str, int]:
+    """The expression of `RULES` by which most ids match exactly one other id, and their number."""
+    return max(((rule, _matches(ids, known, rule)) for rule in RULES), key=lambda item: item[1])
+
+
 def other_cohort(ids: Collection[str], known: Collection[str], where: object) -> ExperimentError:
     """The error for a table without any known id, with an expression that would match, if there is one."""
     examples = f"the table has {_examples(ids)}, the slides or features have {_examples(known)}"
     do = "Is this the table of another cohort?"
-    rule, count = max(((rule, _matches(ids, known, rule)) for rule in RULES), key=lambda item: item[1])
+    rule, count = likely_pattern(ids, known)
     begun = sum(any(name.startswith(key) for name in known) for key in list(ids)[:100]) if not count else 0
     if 2 * count >= min(len(ids), len(known)):
         do = f"{count} would match with data.match_ids = '{rule}'."

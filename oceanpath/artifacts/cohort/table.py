@@ -18,8 +18,8 @@ from oceanpath.artifacts.cohort.user_tables import read_user_table
 from oceanpath.errors import ExperimentError, OceanPathError, collected, nearest, refuse
 
 ALIASES = {
-    "slide_id": ("slide", "slide_path", "filename", "image_id", "wsi", "sample_id"),
-    "patient_id": ("case_id", "patient", "case", "submitter_id", "participant_id", "subject_id"),
+    "slide_id": ("slide", "slide_path", "filename", "image_id", "wsi", "sample_id", "slide_name", "image", "wsi_id"),
+    "patient_id": ("case_id", "patient", "case", "submitter_id", "participant_id", "subject_id", "case_submitter_id"),
     "label": ("target", "category", "class", "response", "diagnosis", "ground_truth"),
     "time": ("survival_months", "os_months", "os_time", "survival_time", "futime", "duration", "months"),
     "event": ("censorship", "status", "os_status", "os_event", "vital_status", "event_observed", "death"),
@@ -67,6 +67,8 @@ def read_cohort(path: Path, query: TableQuery) -> CohortTable:
     wanted = {"slide_id": query.slide_id, **target, "patient_id": query.patient_id}
     if query.one_slide_per_patient:
         del wanted["patient_id"]
+    if not query.label:
+        del wanted["label"]
     at = _positions(table, wanted, problems)
     if "slide_id" not in at:
         refuse(problems)

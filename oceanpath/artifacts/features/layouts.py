@@ -10,6 +10,7 @@ Several candidates for features are an error that lists them: `data.features_key
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +96,11 @@ def describe(source: Source, path: Path, wanted: str = "") -> FeatureLayout:
         blank=blank,
         provenance=provenance_of({**source.array_attrs.get(key, {}), **attrs}, encoder, footprint),
     )
+
+
+def without_count(layout: str) -> str:
+    """The description of a layout without its number of patches."""
+    return re.sub(r"\[\d+, ", "[N, ", layout)
 
 
 @dataclass(frozen=True)

@@ -9,36 +9,17 @@ are not tested.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from oceanpath.artifacts import folds
 from oceanpath.artifacts.sites import read_sites
 from oceanpath.artifacts.store.reader import Store
+from oceanpath.evaluation.pooled import DECIMALS, PooledSlides, pool
+from oceanpath.evaluation.rows import ReportedRows
 from oceanpath.pipeline.stage import Inputs, Progress
-from oceanpath.stages.eval.rows import ReportedRows
-from oceanpath.tasks.evaluation import LENGTH, MAXIMUM, MEAN, Floats, Targets
-
-DECIMALS = 9
-"""Baselines are rounded to this: the last bits of a fit depend on the number of threads of the linear algebra."""
-
-
-@dataclass(frozen=True)
-class PooledSlides:
-    """Pooled features of slides."""
-
-    slides: list[str]
-    features: Mapping[str, NDArray[np.float32]]
-    """Name of the feature (mean, maximum, length) → [S, D]."""
-
-    def rows(self, slides: Sequence[str]) -> list[int]:
-        """The rows of slides."""
-        row_of = {name: i for i, name in enumerate(self.slides)}
-        return [row_of[name] for name in slides]
+from oceanpath.tasks.evaluation import Floats, Targets
 
 
 def predict_baselines(rows: ReportedRows, inputs: Inputs, progress: Progress) -> dict[str, Floats]:
@@ -57,8 +38,8 @@ def pool_slides(rows: ReportedRows, inputs: Inputs, progress: Progress) -> Poole
     split, sites = inputs["split"], read_sites(inputs["split"])
     ids = {name for k in range(rows.results["folds"]) for name in folds.read_fold(split, k)["slide_id"]}
     names = sorted(ids if sites is None else ids | set(sites["slide_id"]))
-    mean, largest, length = pool(Store(inputs["mmap"], check=inputs.verify), names, progress)
-    return PooledSlides(names, {MEAN: mean, MAXIMUM: largest, LENGTH: length})
+    progress.start(len(names), "slides")
+    return pool(Store(inputs["mmap"], check=inputs.verify), names, progress.advance)
 
 
 def fit_baselines(rows: ReportedRows, split: Path, pooled: PooledSlides) -> dict[str, Floats]:
@@ -81,24 +62,6 @@ def fit_baselines(rows: ReportedRows, split: Path, pooled: PooledSlides) -> dict
         name: np.tile(constant, (len(rows.values), 1)) for name, feature in task.baselines.items() if not feature
     }
     return {name: np.round(predicted, DECIMALS) for name, predicted in values.items()}
-
-
-def pool(store: Store, slides: list[str], progress: Progress) -> tuple[NDArray[np.float32], ...]:
-    """Mean [S, D] and maximum [S, D] over the patches of each slide, and the log of their number [S, 1], float32.
-
-    The number is that before capping.
-    """
-    mean = np.empty((len(slides), store.dim), np.float32)
-    largest, length = np.empty_like(mean), np.empty((len(slides), 1), np.float32)
-    progress.start(len(slides), "slides")
-    for row, name in enumerate(slides):
-        number = store.number(name)
-        bag = store.features(number)
-        mean[row] = bag.mean(axis=0, dtype=np.float64)  # float32 sums of 10,000 patches lose four digits
-        largest[row] = bag.max(axis=0)
-        length[row] = np.log(store.index.raw_lengths[number])
-        progress.advance()
-    return mean, largest, length
 
 
 def fitting_rows(rows: ReportedRows, split: Path, number: int) -> tuple[list[str], Targets]:

@@ -1,60 +1,22 @@
-"""The figures of an evaluation: those of the task, and the losses of every task."""
+"""The losses of every fold, and the names of all figures of the stage."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from oceanpath.errors import ArtifactError
+from oceanpath.evaluation import figures
 from oceanpath.figures.learning import Losses, draw_learning
-from oceanpath.stages.eval import class_figures, survival_figures
-from oceanpath.stages.eval.rows import ReportedRows
-from oceanpath.stages.eval.settings import EvalSettings
-from oceanpath.tasks.evaluation import Floats
-from oceanpath.tasks.registry import CLASSIFICATION
 
 LEARNING = "learning.png"
 
 
-class TaskFigures(NamedTuple):
-    """The figures of one task."""
-
-    pictures: tuple[str, ...] = ()
-    """Names of the PNG files."""
-    draw: Callable[[EvalSettings, ReportedRows, Mapping[str, Floats], Mapping[str, Any], Path], None] | None = None
-    """``draw(settings, rows, baselines, report, out)`` writes them."""
-
-
-FIGURES = {
-    CLASSIFICATION: TaskFigures(class_figures.PICTURES, class_figures.draw_figures),
-    "ordinal": TaskFigures(class_figures.PICTURES, class_figures.draw_figures),
-    "survival": TaskFigures(survival_figures.PICTURES, survival_figures.draw_figures),
-}
-"""Task → its figures; for a task that is not listed, only the losses are drawn."""
-
-
 def pictures(task: str) -> tuple[str, ...]:
     """Names of the PNG files that an evaluation of a task has."""
-    return (*FIGURES.get(task, TaskFigures()).pictures, LEARNING)
-
-
-def draw_all(
-    settings: EvalSettings, rows: ReportedRows, baselines: Mapping[str, Floats], report: Mapping[str, Any], out: Path
-) -> None:
-    """Draw the figures of the task below `out`.
-
-    Args:
-        settings: The seed and the confidence level of the bands.
-        rows: The test rows.
-        baselines: Baseline → values [n, K].
-        report: The contents of metrics.json, for the legends.
-        out: Folder.
-    """
-    figures = FIGURES.get(rows.task.name, TaskFigures())
-    if figures.draw is not None:
-        figures.draw(settings, rows, baselines, report, out)
+    return (*figures.pictures(task), LEARNING)
 
 
 def draw_losses(results: Mapping[str, Any], train: Path, path: Path) -> None:

@@ -2,74 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from oceanpath.artifacts import folds, predictions
 from oceanpath.artifacts.cohort.ids import describe_missing
-from oceanpath.artifacts.tested_slides import FoldPlan, average_ensembles, read_plan
+from oceanpath.artifacts.tested_slides import average_ensembles, read_plan
 from oceanpath.errors import StageError
-from oceanpath.tasks.base import Task
-from oceanpath.tasks.evaluation import Floats, Targets
+from oceanpath.evaluation.rows import ReportedRows
+from oceanpath.tasks.evaluation import Targets
 from oceanpath.tasks.registry import read_task
-
-
-@dataclass(frozen=True)
-class ReportedRows:
-    """The pooled test rows: one row per slide and repeat, sorted by fold, then slide_id."""
-
-    frame: pd.DataFrame
-    """Columns as in `oceanpath.artifacts.predictions`."""
-    task: Task
-    targets: Targets
-    """[n]."""
-    values: Floats
-    """[n, K], the columns of the task."""
-    results: dict[str, Any]
-    """cv_results.json."""
-    members: pd.DataFrame
-    """One row per slide and fold: the rows of every model before ensembles are averaged."""
-
-    @property
-    def plan(self) -> FoldPlan:
-        """The repeat and the ensemble of every fold."""
-        return read_plan(self.results)
-
-    @property
-    def repeats(self) -> NDArray[np.int64]:
-        """Repeat of each row, [n]."""
-        return np.asarray(self.plan.repeats, np.int64)[self.folds]
-
-    @property
-    def fold_facts(self) -> list[dict[str, Any]]:
-        """The facts of every fold; those that decide are the means over the ensemble of the fold."""
-        facts = [dict(entry) for entry in self.results["per_fold"]]
-        for number, ensemble in enumerate(self.plan.ensembles):
-            members = [self.results["per_fold"][fold] for fold in self.plan.members(ensemble)]
-            for key in self.task.fold_facts:
-                known = [entry[key] for entry in members if entry.get(key) is not None]
-                facts[number][key] = float(np.mean(known)) if len(known) == len(members) else None
-        return facts
-
-    @property
-    def patients(self) -> list[str]:
-        """Patient of each row, [n]."""
-        return [str(name) for name in self.frame["patient_id"]]
-
-    @property
-    def folds(self) -> NDArray[np.int64]:
-        """Fold that tested each row, [n]."""
-        return self.frame["fold"].to_numpy(np.int64)
-
-    @property
-    def selected(self) -> bool:
-        """Whether the scheme also used these rows for selection."""
-        return bool(self.results["selected"])
 
 
 def read_rows(train: Path, split: Path) -> ReportedRows:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from oceanpath.artifacts import metrics
 from oceanpath.artifacts.folds import read_splits
+from oceanpath.evaluation.figures import draw_all
+from oceanpath.evaluation.own_metrics import own_metrics
+from oceanpath.evaluation.report import SEEN, build_report
+from oceanpath.evaluation.summary import summarise
 from oceanpath.figures.files import check_figure
 from oceanpath.figures.fonts import notice
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
 from oceanpath.stages.eval.baselines import fit_baselines, pool_slides
-from oceanpath.stages.eval.plots import LEARNING, draw_all, draw_losses, pictures
-from oceanpath.stages.eval.report import build_report
+from oceanpath.stages.eval.plots import LEARNING, draw_losses, pictures
 from oceanpath.stages.eval.rows import read_rows
 from oceanpath.stages.eval.settings import EvalSettings
 from oceanpath.stages.eval.sites import compare_sites, site_lines
-from oceanpath.tasks.base import Task
 from oceanpath.tasks.registry import read_task
 
 
@@ -32,15 +32,18 @@ def run(settings: EvalSettings, inputs: Inputs, out: Path, progress: Progress) -
     report = build_report(settings, rows, baselines)
     report["site"] = compare_sites(settings, rows.task, inputs["split"], pooled)
     report["notes"] += site_lines(report["site"])
-    if seen := rows.results.get("seen_in_pretraining"):
-        report["seen_in_pretraining"] = seen
+    if settings.metrics:
+        report["own_metrics"] = own_metrics(settings, rows, settings.metrics)
+    if seen := rows.results.get(SEEN):
+        report[SEEN] = seen
     report["cohort_flow"] = read_splits(inputs["split"]).get("cohort_flow")
     metrics.write_metrics(report, out)
     draw_all(settings, rows, baselines, report, out)
     draw_losses(rows.results, inputs["train"], out / LEARNING)
     if missing_fonts := notice("eval"):
         progress.note(missing_fonts)
-    return summarise(report, rows.task)
+    lines, numbers = summarise(report, rows.task)
+    return Summary(tuple(lines), numbers)
 
 
 def check(path: Path) -> None:
@@ -53,33 +56,3 @@ def check(path: Path) -> None:
     metrics.require(report, task.metrics, task.baselines, path)
     for name in pictures(task.name):
         check_figure(path / name)
-
-
-def summarise(report: Mapping[str, Any], task: Task) -> Summary:
-    """Lines for the screen and flat numbers for the ledger; both contain the word `selected` if the report does."""
-    word, main, title = "selected " if report["selected"] else "", task.main_metric, task.main_title
-    slide, patient = report["level"]["slide"], report["level"]["patient"]
-    lines = [f"{word}{level} {title} {format_record(group[main])}" for level, group in report["level"].items()]
-    lines += [f"{word}baseline {name} {title} {format_record(group[main])}" for name, group in report["floor"].items()]
-    lines += [note if note.startswith("selected") else word + note for note in report["notes"]]
-    flat: dict[str, Any] = {name: slide[name]["value"] for name in task.ledger_metrics}
-    flat |= {f"{main}_{end}": slide[main].get(end) for end in ("low", "high")}
-    flat |= {f"patient_{main}{end}": patient[main].get(key) for end, key in _ENDS.items()}
-    flat |= {f"floor_{name}": group[main]["value"] for name, group in report["floor"].items()}
-    for name, difference in report["versus_baseline"].items():
-        flat |= {f"versus_{name}{end}": difference.get(key) for end, key in _ENDS.items()}
-        flat |= {f"versus_{name}_{key}": difference[key] for key in ("p", "verdict")}
-    prefix = "selected_" if report["selected"] else ""
-    return Summary(tuple(lines), {prefix + name: value for name, value in flat.items()})
-
-
-_ENDS = {"": "value", "_low": "low", "_high": "high"}
-
-
-def format_record(record: Mapping[str, Any]) -> str:
-    """A record as text: ``0.912 (0.880 to 0.941)``, or the reason why there is no number or no interval."""
-    if record["value"] is None:
-        return f"undefined ({record['reason']})"
-    if record["low"] is None:
-        return f"{record['value']:.3f} (no interval: {record['reason']})"
-    return f"{record['value']:.3f} ({record['low']:.3f} to {record['high']:.3f})"

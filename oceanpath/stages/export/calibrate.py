@@ -58,8 +58,11 @@ def describe_calibration(members: Sequence[MemberFacts], *, several: bool = Fals
     return Calibration(method=method, served=SCALED if fitted else RAW, reported=reported)
 
 
-def ensemble_threshold(members: Sequence[MemberFacts], task: Task) -> ThresholdFacts:
-    """The mean of the members' thresholds on their calibrated probability of the last class."""
+def ensemble_threshold(members: Sequence[MemberFacts], task: Task, evaluated: Sequence[str] = ()) -> ThresholdFacts:
+    """The mean of the members' thresholds on their calibrated probability of the last class.
+
+    `evaluated`: names of the external cohorts on which the ensemble is evaluated.
+    """
     classes = task.record()["classes"]
     if len(classes) != 2:
         return ThresholdFacts(value=None, positive=None, reason="a threshold needs exactly two classes")
@@ -68,7 +71,10 @@ def ensemble_threshold(members: Sequence[MemberFacts], task: Task) -> ThresholdF
         reason = "no member has validation rows of both classes"
         return ThresholdFacts(value=None, positive=classes[-1], reason=reason)
     reason = f"mean of {len(thresholds)} of {len(members)} members, each determined on inner validation rows (Youden)"
-    reason += "; not evaluated for the ensemble" if len(members) > 1 else ""
+    if evaluated:
+        reason += f"; evaluated on external cohorts: {', '.join(evaluated)}"
+    elif len(members) > 1:
+        reason += "; not evaluated for the ensemble"
     return ThresholdFacts(value=round(float(np.mean(thresholds)), 9), positive=classes[-1], reason=reason)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,23 @@ from oceanpath.stages.export.card import NAMES
 from oceanpath.tasks.base import Task
 from oceanpath.tasks.registry import read_task
 
-OF_MEMBERS = (
+NOT_EVALUATED = (
     "The ensemble itself was not evaluated, because every patient of the cohort is in the training or validation data "
-    "of some members. The metrics are those of single members: every slide was predicted once, by the member whose "
+    "of some members."
+)
+EVALUATED = (
+    "The ensemble itself was evaluated on external cohorts only (see below), because every patient of the training "
+    "cohort is in the training or validation data of some members."
+)
+OF_MEMBERS = (
+    "{ensemble} The metrics are those of single members: every slide was predicted once, by the member whose "
     "training and validation data exclude its patient."
 )
 OF_THE_MODEL = (
     "The metrics are those of the model in this bundle, on patients outside its training and validation data."
 )
 OF_INNER_ENSEMBLES = (
-    "The ensemble itself was not evaluated, because every patient of the cohort is in the training or validation data "
-    "of some members. The metrics are those of smaller ensembles: every slide was predicted by the mean of the members "
+    "{ensemble} The metrics are those of smaller ensembles: every slide was predicted by the mean of the members "
     "of its outer fold, whose training and validation data exclude its patient."
 )
 OF_REPEATS = (
@@ -57,7 +63,11 @@ def describe_cohort(train: Path, folds: int, store: Store, task: Task) -> Cohort
 def training_slides(inputs: Inputs, folds: int, store: Store) -> TrainingSlides:
     """Hashes of the slides of the training and inner validation sets, over all folds."""
     tables = pd.concat([read_embeddings(inputs["train"] / f"fold_{number}")[1] for number in range(folds)])
-    names = sorted(set(tables.loc[tables["role"] != "test", "slide_id"]))
+    return hash_slides(inputs, sorted(set(tables.loc[tables["role"] != "test", "slide_id"])), store)
+
+
+def hash_slides(inputs: Inputs, names: Sequence[str], store: Store) -> TrainingSlides:
+    """Hashes of these slides of a store: of their features and, if `extract` made them, of their files."""
     extract = inputs.get("extract")
     features = {} if extract is None else find_features(extract)
     files = [features[name] for name in names if name in features]
@@ -67,11 +77,15 @@ def training_slides(inputs: Inputs, folds: int, store: Store) -> TrainingSlides:
     return TrainingSlides.of((store.stored(store.number(name)) for name in names), digests)
 
 
-def describe_performance(metrics: Mapping[str, Any], members: int) -> Performance:
-    """The metrics of the evaluation with their intervals, and their meaning."""
-    baselines = {name: _estimate(group["auroc"]) for name, group in metrics["floor"].items()}
+def describe_performance(metrics: Mapping[str, Any], members: int, *, has_external: bool = False) -> Performance:
+    """The metrics of the evaluation with their intervals, and their meaning.
+
+    `has_external`: whether the ensemble is evaluated on external cohorts.
+    """
+    baselines = {name: estimate_facts(group["auroc"]) for name, group in metrics["floor"].items()}
     return Performance(
-        meaning=_meaning(metrics, members),
+        meaning=_meaning(metrics, members).format(ensemble=EVALUATED if has_external else NOT_EVALUATED)
+        + _seen(metrics),
         selected=bool(metrics["selected"]),
         slide=_level(metrics["level"]["slide"]),
         patient=_level(metrics["level"]["patient"]),
@@ -94,10 +108,17 @@ def _meaning(metrics: Mapping[str, Any], members: int) -> str:
     return OF_REPEATS.format(repeats=metrics["repeats"], title=task.main_title, value=value, **counts)
 
 
+def _seen(metrics: Mapping[str, Any]) -> str:
+    """A sentence for metrics of patients that were used for pretraining."""
+    seen = metrics.get("seen_in_pretraining")
+    return f" {seen} of the tested patients were used for pretraining, so no metric is unbiased." if seen else ""
+
+
 def _level(group: Mapping[str, Any]) -> dict[str, EstimateFacts]:
-    return {name: _estimate(group[name]) for name in NAMES if name in group}
+    return {name: estimate_facts(group[name]) for name in NAMES if name in group}
 
 
-def _estimate(record: Mapping[str, Any]) -> EstimateFacts:
+def estimate_facts(record: Mapping[str, Any]) -> EstimateFacts:
+    """A record of metrics.json."""
     kept = {key: record.get(key) for key in ("value", "low", "high", "n")}
     return EstimateFacts(**kept, reason=record.get("reason") or "")

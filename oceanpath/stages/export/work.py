@@ -18,7 +18,9 @@ from oceanpath.pipeline.stage import Inputs, Progress, Summary
 from oceanpath.stages.export.calibrate import calibrate_members, describe_calibration, ensemble_threshold
 from oceanpath.stages.export.card import render_card
 from oceanpath.stages.export.contract import describe_contract
+from oceanpath.stages.export.embedding import export_embedding
 from oceanpath.stages.export.ensemble import Ensemble, load_members
+from oceanpath.stages.export.external import describe_external
 from oceanpath.stages.export.facts import describe_cohort, describe_performance, training_slides
 from oceanpath.stages.export.onnx_file import to_onnx
 from oceanpath.stages.export.parity import measure
@@ -32,11 +34,13 @@ GOLDEN_PATCHES = 16
 
 
 def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
-    """Export the ensemble, compare it with torch, write its facts and card, and seal the bundle.
+    """Export the ensemble or the pretrained aggregator, compare it with torch, write facts and card, and seal it all.
 
     Raises: StageError: a model cannot be exported, or an exported file differs from it; nothing is published then.
     """
     progress.start(4, "steps")
+    if inputs.get("train") is None:
+        return export_embedding(settings, inputs, out, progress)
     results, store = read_cv_results(inputs["train"]), Store(inputs["mmap"], check=inputs.verify)
     members = calibrate_members(inputs["train"], results, fit_temperatures=settings.calibrate)
     task = read_task(results, inputs["train"])
@@ -52,6 +56,8 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
         parity = _compare(ensemble, files, EvaluatedPredictions(inputs["train"], store, objective, coords), settings)
         golden = _golden(ensemble, store.dim, coords=coords)
     progress.advance()
+    cohorts = inputs.by_cohort("external")
+    threshold = ensemble_threshold(members, task, sorted(cohorts))
     model: dict[str, Any] = classifiers[0].settings.model_dump(mode="json")
     facts = BundleFacts(
         name=settings.title or " on ".join(filter(None, [str(model["name"]), contract.encoder])),
@@ -60,8 +66,9 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
         contract=contract,
         members=members,
         calibration=describe_calibration(members, several=read_plan(results).has_several_models),
-        threshold=ensemble_threshold(members, task),
-        performance=describe_performance(read_metrics(inputs["eval"]), len(members)),
+        threshold=threshold,
+        performance=describe_performance(read_metrics(inputs["eval"]), len(members), has_external=bool(cohorts)),
+        external=describe_external(settings, cohorts, results, (members, threshold), task),
         cohort=describe_cohort(inputs["train"], results["folds"], store, task),
         parity=parity,
         golden=golden,

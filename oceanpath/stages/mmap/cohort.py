@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -109,8 +108,3 @@ def one_encoder(encoders: Iterable[str]) -> str:
             "feature files come from different encoders", got=listed_names, do="Use one folder per encoder."
         )
     return names[0]
-
-
-def without_count(layout: str) -> str:
-    """The layout of a file without its number of patches."""
-    return re.sub(r"\[\d+, ", "[N, ", layout)

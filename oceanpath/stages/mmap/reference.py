@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from oceanpath.artifacts.features.files import FeatureFile
+from oceanpath.artifacts.features.layouts import without_count
 from oceanpath.artifacts.store.source_files import SourceFile, Stamp, file_digest, write_source_stamps
 from oceanpath.errors import ArtifactError
-from oceanpath.stages.mmap.cohort import without_count
 from oceanpath.stages.mmap.feature_folder import FeatureFolder
 from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.mmap.threads import in_threads

@@ -15,19 +15,32 @@ from oceanpath.stages.split.strategies.registry import strategy
 
 
 def choose_folds(patients: Patients, settings: SplitSettings) -> list[Fold]:
-    """The folds of the scheme; every fold can be trained and validated.
+    """The folds of the scheme, which can be trained and validated; for an external cohort, one that tests all patients.
 
     Raises: ExperimentError: a stratum has too few patients for a test, a validation and a training set in every fold.
     """
+    if settings.cohort:
+        return [Fold(frozenset(patients.frame.index), name=settings.cohort)]
     folds = strategy(settings.scheme)(patients, settings)
     for fold in folds:
         require_training_patients(patients, fold, settings)
     return folds
 
 
+def assigned_slides(patients: Patients, folds: list[Fold]) -> dict[str, str]:
+    """Slide → patient, for the slides that have a role in any fold."""
+    slides = patients.slides
+    has_role = pd.Series(False, index=slides.index)
+    for fold in folds:
+        own = ~slides["patient_id"].isin(fold.left_out)
+        has_role |= own if fold.slides is None else own & slides["slide_id"].isin(fold.slides)
+    kept = slides[has_role]
+    return dict(zip(kept["slide_id"], kept["patient_id"], strict=True))
+
+
 def with_roles(patients: Patients, fold: Fold, number: int, settings: SplitSettings) -> pd.DataFrame:
     """The slides of fold `number`, with a column `role`."""
-    val = fold.val or _inner_validation(patients, fold, number, settings)
+    val = fold.val if settings.cohort else fold.val or _inner_validation(patients, fold, number, settings)
     slides = patients.slides
     kept = ~slides["patient_id"].isin(fold.left_out)
     if fold.slides is not None:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from oceanpath.artifacts.cohort.id_match import match, other_cohort
 from oceanpath.artifacts.cohort.ids import describe_missing
+from oceanpath.artifacts.cohort.patient_rule import patients_of_slides
 from oceanpath.artifacts.cohort.table import CohortTable, read_cohort
 from oceanpath.artifacts.left_out import LeftOut
 from oceanpath.errors import ExperimentError, collected, refuse
@@ -89,13 +90,16 @@ def join(settings: SplitSettings, labels: Path, stored: StoredSlides | None) -> 
 def _frame(settings: SplitSettings, table: CohortTable, stored: StoredSlides, labels: Path) -> pd.DataFrame:
     """The table with the slide ids of the store; empty cells are missing values.
 
-    Raises: ExperimentError: no row belongs to a slide of the store.
+    Raises: ExperimentError: no row belongs to a slide of the store, or `patient_rule` does not apply to an id.
     """
     same = match(table.slide_ids, stored.known, settings.match_ids)
     if not same:
         raise other_cohort(table.slide_ids, stored.known, labels)
     slides = [same.get(name, name) for name in table.slide_ids]
     patients = slides if settings.one_slide_per_patient else table.patients
+    if settings.patient_rule:
+        of_slide = patients_of_slides(filter(None, slides), settings.patient_rule)
+        patients = [of_slide.get(name, "") for name in slides]
     labels_of_folds = [settings.merged(label) for label in table.labels]
     columns = {"slide_id": slides, "label": labels_of_folds, "patient_id": patients}
     frame = pd.DataFrame({name: pd.array(cells, dtype="string") for name, cells in columns.items()})

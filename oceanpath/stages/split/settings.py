@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from oceanpath.artifacts.cohort.patient_rule import PatientRule
 from oceanpath.settings import added, outside, shared
 from oceanpath.stages.split.strategies.registry import SCHEME_KEYS, SCHEMES, SchemeName
 from oceanpath.stages.tables import SlideList
@@ -51,6 +52,7 @@ class SplitSettings(SlideList):
     labels: Path | None = outside("data.labels")
     patient_id: str = shared("data.patient_id", "patient_id")
     one_slide_per_patient: bool = shared("data.one_slide_per_patient", False)
+    patient_rule: PatientRule = shared("data.patient_rule", "", is_added=True)
     label: str = shared("data.label", "label")
     task: str = shared("data.task", CLASSIFICATION, is_added=True)
     classes: tuple[str, ...] = shared("data.classes", ())
@@ -59,6 +61,8 @@ class SplitSettings(SlideList):
     site: str = shared("data.site", "", is_added=True)
     site_rule: Literal["", "tcga_barcode"] = shared("data.site_rule", "", is_added=True)
     distinct_ids: bool = shared("data.distinct_ids", False)
+    cohort: str = shared("cohort", "", is_added=True)
+    """Name of the external cohort, all of whose slides are tested; "": the experiment's own cohort."""
     seed: int = shared("seed", 42)
 
     @model_validator(mode="after")
@@ -114,12 +118,13 @@ class SplitSettings(SlideList):
         """How the label table is read."""
         from oceanpath.artifacts.cohort.table import TableQuery  # only needed where a table is read
 
+        task = make_task(self.task, {"classes": self.classes, **self.target_keys})
         return TableQuery(
             slide_id=self.slide_id,
             patient_id=self.patient_id,
             label=self.label,
-            one_slide_per_patient=self.one_slide_per_patient,
-            target=make_task(self.task, {"classes": self.classes, **self.target_keys}),
+            one_slide_per_patient=self.one_slide_per_patient or bool(self.patient_rule),
+            target=task.of_external_cohort() if self.cohort else task,
             distinct_ids=self.distinct_ids,
             encoding=self.encoding,
             sheet=self.sheet,

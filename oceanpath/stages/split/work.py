@@ -38,7 +38,7 @@ def run(settings: SplitSettings, inputs: Inputs, out: Path, progress: Progress) 
     folds = [with_roles(patients, fold, number, settings) for number, fold in enumerate(chosen)]
     sites, comparison = compare_sites(patients, settings)
     splits = {
-        "scheme": settings.scheme,
+        "scheme": EXTERNAL if settings.cohort else settings.scheme,
         "seed": settings.seed,
         **task.record(),
         "plan": _plan(chosen),
@@ -54,7 +54,7 @@ def run(settings: SplitSettings, inputs: Inputs, out: Path, progress: Progress) 
     write_balance(out, balance_table(patients, folds, settings))
     if sites is not None:
         write_sites(sites, out)
-    return _summary(cohort, splits, len(folds), task)
+    return _summary(cohort, splits, task)
 
 
 def remarks(cohort: LabelledCohort, settings: SplitSettings) -> list[str]:
@@ -72,6 +72,8 @@ def _plan(chosen: Sequence[Fold]) -> list[dict[str, Any]]:
     ]
 
 
+EXTERNAL = "external"
+"""The scheme of an external cohort."""
 READ_STORED = (INDEX, BLANK, LEFT_OUT)
 """The files that `read_stored` reads."""
 
@@ -106,12 +108,12 @@ def _balance(folds: list[pd.DataFrame], task: Task) -> list[dict[str, Any]]:
     return tables
 
 
-def _summary(cohort: LabelledCohort, splits: dict[str, Any], folds: int, task: Task) -> Summary:
+def _summary(cohort: LabelledCohort, splits: dict[str, Any], task: Task) -> Summary:
     strata = task.strata(cohort.frame["label"].tolist())
     counts = ", ".join(f"{name} {(strata.rows == number).sum()}" for number, name in enumerate(strata.names))
-    lines = [
-        f"{splits['slides']} slides of {splits['patients']} patients ({counts}) in {folds} {splits['scheme']} folds"
-    ]
+    folds, scheme = len(splits["plan"]), splits["scheme"]
+    assigned = ", all tested" if scheme == EXTERNAL else f" in {folds} {scheme} folds"
+    lines = [f"{splits['slides']} slides of {splits['patients']} patients ({counts}){assigned}"]
     lines += [f"left out, {reason}: {len(names)} ({', '.join(names[:3])})" for reason, names in cohort.excluded.items()]
     metrics = {"slides": splits["slides"], "patients": splits["patients"], "folds": folds}
     return Summary(tuple(lines), metrics)

@@ -13,7 +13,6 @@ import torch
 
 from oceanpath.artifacts import folds, predictions
 from oceanpath.artifacts.json_files import write_json
-from oceanpath.artifacts.pretrained import read_facts
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.dataset import BagDataset
 from oceanpath.bags.placement import place
@@ -28,7 +27,7 @@ from oceanpath.fit.threads import torch_threads
 from oceanpath.fit.trainer import FitModule, fit_model
 from oceanpath.models.classifier import WSIClassifier
 from oceanpath.pipeline.stage import Inputs, Progress
-from oceanpath.stages.train.pretrained import find_weights, load_weights, seen_patients
+from oceanpath.stages.train.pretrained import describe_weights, find_weights, load_weights, seen_patients
 from oceanpath.stages.train.settings import TrainSettings
 from oceanpath.tasks.base import Task
 from oceanpath.tasks.evaluation import Floats, Targets
@@ -105,8 +104,7 @@ class Start(NamedTuple):
 def _pretrained(settings: TrainSettings, inputs: Inputs, number: int, progress: Progress) -> Path | None:
     path = find_weights(settings, inputs, number)
     if path is not None:
-        facts = read_facts(path)
-        progress.note(f"fold {number}: the aggregator starts from {facts.method['name']}, step {facts.step}")
+        progress.note(f"fold {number}: the aggregator starts from {describe_weights(path)}")
     return path
 
 

@@ -7,9 +7,11 @@ from sklearn.metrics import roc_auc_score
 
 from oceanpath.artifacts import folds
 from oceanpath.artifacts.store.reader import Store
+from oceanpath.evaluation.pooled import pool
 from oceanpath.pipeline.stage import Quiet
-from oceanpath.stages.eval.baselines import fitting_rows, pool, predict_baselines
+from oceanpath.stages.eval.baselines import fitting_rows, predict_baselines
 from oceanpath.stages.eval.rows import read_rows
+from oceanpath.tasks.evaluation import LENGTH, MAXIMUM, MEAN
 from oceanpath.tasks.logistic import fit_logistic
 
 LUNG = Path(__file__).resolve().parents[3] / "../shared/data/hipt_tcga_lung/tcga_lung_bags_f32.npz"
@@ -68,7 +70,8 @@ def test_a_selected_scheme_does_not_let_a_floor_see_tested_patients(make):
 def test_pooling_is_the_mean_the_maximum_and_the_length_before_capping(make):
     cohort = make(patients=4)
     store = Store(cohort.inputs["mmap"])
-    mean, largest, length = pool(store, store.slide_ids[2:4], Quiet())
+    pooled = pool(store, store.slide_ids[2:4], lambda: None)
+    mean, largest, length = (pooled.features[name] for name in (MEAN, MAXIMUM, LENGTH))
     bag = store.features(3).astype(np.float64)
     assert np.allclose(mean[1], bag.mean(axis=0), atol=1e-6) and np.array_equal(
         largest[1], bag.max(axis=0).astype("f4")

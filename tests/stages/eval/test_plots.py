@@ -5,13 +5,15 @@ import pytest
 from matplotlib.text import Text
 
 from oceanpath.errors import ArtifactError
+from oceanpath.evaluation import class_figures
+from oceanpath.evaluation.figures import draw_all
+from oceanpath.evaluation.report import build_report
 from oceanpath.figures import canvas
 from oceanpath.figures.files import files_of
 from oceanpath.pipeline.stage import Quiet
-from oceanpath.stages.eval import class_figures, plots
+from oceanpath.stages.eval import plots
 from oceanpath.stages.eval.baselines import predict_baselines
-from oceanpath.stages.eval.plots import draw_all, draw_losses, pictures
-from oceanpath.stages.eval.report import build_report
+from oceanpath.stages.eval.plots import draw_losses, pictures
 from oceanpath.stages.eval.rows import read_rows
 from oceanpath.stages.eval.settings import EvalSettings
 from oceanpath.stats.discrimination import auprc

@@ -11,10 +11,10 @@ from oceanpath.artifacts import folds, predictions
 from oceanpath.artifacts.metrics import read_metrics
 from oceanpath.artifacts.tested_slides import average_models
 from oceanpath.errors import StageError
+from oceanpath.evaluation.report import build_report
 from oceanpath.pipeline.stage import Inputs, Quiet
 from oceanpath.stages.eval import work
 from oceanpath.stages.eval.baselines import predict_baselines
-from oceanpath.stages.eval.report import build_report
 from oceanpath.stages.eval.rows import read_rows
 from oceanpath.stages.eval.settings import EvalSettings
 from oceanpath.tasks.classification import Classification

@@ -5,10 +5,10 @@ import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
 from oceanpath.artifacts import folds, predictions
+from oceanpath.evaluation.levels import patient_level
+from oceanpath.evaluation.report import build_report
 from oceanpath.pipeline.stage import Quiet
 from oceanpath.stages.eval.baselines import predict_baselines
-from oceanpath.stages.eval.levels import patient_level
-from oceanpath.stages.eval.report import build_report
 from oceanpath.stages.eval.rows import read_rows
 from oceanpath.stages.eval.settings import EvalSettings
 from oceanpath.tasks.classification import Classification

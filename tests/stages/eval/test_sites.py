@@ -8,9 +8,9 @@ from sklearn.metrics import roc_auc_score
 from oceanpath.artifacts import folds
 from oceanpath.artifacts.metrics import read_metrics
 from oceanpath.artifacts.sites import write_sites
+from oceanpath.evaluation.pooled import PooledSlides
 from oceanpath.pipeline.stage import Quiet
 from oceanpath.stages.eval import work
-from oceanpath.stages.eval.baselines import PooledSlides
 from oceanpath.stages.eval.settings import EvalSettings
 from oceanpath.stages.eval.sites import compare_sites, site_lines
 from oceanpath.tasks.classification import Classification

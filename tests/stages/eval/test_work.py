@@ -4,6 +4,7 @@ import pytest
 
 from oceanpath.artifacts import folds, metrics
 from oceanpath.errors import ArtifactError
+from oceanpath.evaluation.summary import format_record
 from oceanpath.figures import fonts
 from oceanpath.figures.files import files_of
 from oceanpath.pipeline.stage import Quiet
@@ -108,9 +109,9 @@ def test_the_check_misses_nothing(make, out):
 
 
 def test_words_of_a_record():
-    assert work.format_record({"value": 0.5, "low": 0.25, "high": 0.75}) == "0.500 (0.250 to 0.750)"
-    assert work.format_record({"value": None, "reason": "one class"}) == "undefined (one class)"
-    assert work.format_record({"value": 0.5, "low": None, "reason": "one patient only"}).endswith(
+    assert format_record({"value": 0.5, "low": 0.25, "high": 0.75}) == "0.500 (0.250 to 0.750)"
+    assert format_record({"value": None, "reason": "one class"}) == "undefined (one class)"
+    assert format_record({"value": 0.5, "low": None, "reason": "one patient only"}).endswith(
         "(no interval: one patient only)"
     )
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oceanpath.evaluation.options import IntervalOptions
+from oceanpath.evaluation.rows import ReportedRows
 from oceanpath.figures.calibration import Bins, CalibrationLabels, Smooth, draw_calibration
 from oceanpath.figures.curves import CurveLine, draw_confusion, draw_pr, draw_probabilities, draw_roc
-from oceanpath.stages.eval.rows import ReportedRows
-from oceanpath.stages.eval.settings import EvalSettings
 from oceanpath.stats.bands import roc_band
 from oceanpath.stats.calibration import BINS, bin_numbers, outcomes, reliability
 from oceanpath.stats.confusion import confusion
@@ -30,7 +30,7 @@ GRID = np.linspace(0, 1, 101)
 
 
 def draw_figures(
-    settings: EvalSettings,
+    settings: IntervalOptions,
     rows: ReportedRows,
     baselines: Mapping[str, NDArray[np.float64]],
     report: Mapping[str, Any],
@@ -45,7 +45,7 @@ def draw_figures(
         report: The contents of metrics.json, for the legends.
         out: Folder.
     """
-    title = "Test slides (selected)" if rows.selected else "Test slides"
+    title = f"{rows.title} (selected)" if rows.selected else rows.title
     repeats = f", {rows.plan.n_repeats} repeats pooled" if rows.plan.n_repeats > 1 else ""
     counts = (
         f"{rows.frame['slide_id'].nunique()} slides of {len(set(rows.patients))} patients{repeats}, "
@@ -63,7 +63,7 @@ def draw_figures(
 
 
 def _curves(
-    settings: EvalSettings,
+    settings: IntervalOptions,
     rows: ReportedRows,
     baselines: Mapping[str, NDArray[np.float64]],
     report: Mapping[str, Any],
@@ -79,11 +79,13 @@ def _curves(
     band = roc_band(positive, rows.values[:, 1], drawn, GRID, settings.confidence)
     if band is not None:
         roc = CurveLine(roc.name, roc.x, roc.y, GRID, *band)
+    if BASELINE not in baselines:
+        return [(roc, pr)]
     return [(roc, pr), _pair(BASELINE_NAME, positive, baselines[BASELINE][:, 1], report["floor"][BASELINE], faint=True)]
 
 
 def _one_against_the_rest(
-    settings: EvalSettings, rows: ReportedRows, drawn: Resamples
+    settings: IntervalOptions, rows: ReportedRows, drawn: Resamples
 ) -> list[tuple[CurveLine, CurveLine]]:
     """A pair of lines for each class that has positive and negative rows."""
     pairs = []
@@ -119,7 +121,7 @@ def _format(record: Mapping[str, Any]) -> str:
     return f"{record['value']:.3f}{interval}"
 
 
-def _draw_bins(settings: EvalSettings, rows: ReportedRows, path: Path, title: str) -> None:
+def _draw_bins(settings: IntervalOptions, rows: ReportedRows, path: Path, title: str) -> None:
     outcome, score = outcomes(rows.targets, rows.values)
     found = reliability(outcome, score, rows.patients, confidence=settings.confidence)
     fit = recalibrate(outcome, score)

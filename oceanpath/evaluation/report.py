@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from oceanpath.stages.eval.levels import LevelRows, fold_level, patient_level, slide_level
-from oceanpath.stages.eval.notes import notes
-from oceanpath.stages.eval.repeats import ensemble_report, evaluate_repeats
-from oceanpath.stages.eval.rows import ReportedRows
-from oceanpath.stages.eval.settings import EvalSettings
+from oceanpath.evaluation.levels import LevelRows, fold_level, patient_level, slide_level
+from oceanpath.evaluation.notes import notes
+from oceanpath.evaluation.options import IntervalOptions
+from oceanpath.evaluation.repeats import ensemble_report, evaluate_repeats
+from oceanpath.evaluation.rows import ReportedRows
 from oceanpath.stats.estimate import Estimate
 from oceanpath.stats.paired import PairedDifference, paired_difference
 from oceanpath.stats.resample import Bootstrap
@@ -17,8 +17,11 @@ from oceanpath.tasks.evaluation import Floats
 
 Records = dict[str, dict[str, Any]]
 
+SEEN = "seen_in_pretraining"
+"""Key of the number of tested patients that were used for pretraining."""
 
-def build_report(settings: EvalSettings, rows: ReportedRows, baselines: Mapping[str, Floats]) -> dict[str, Any]:
+
+def build_report(settings: IntervalOptions, rows: ReportedRows, baselines: Mapping[str, Floats]) -> dict[str, Any]:
     """The contents of metrics.json.
 
     Args:
@@ -49,11 +52,19 @@ def build_report(settings: EvalSettings, rows: ReportedRows, baselines: Mapping[
         "folds": [_fold(settings, rows, number) for number in range(rows.results["folds"])],
         "notes": notes(rows, model, versus, _within_folds(settings, rows, model), conflict),
     }
-    return _mark(report) if rows.selected else report
+    return finish_records(report, rows)
+
+
+def finish_records(report: dict[str, Any], rows: ReportedRows) -> dict[str, Any]:
+    """The same report; every record states that its rows are selected, or were used for pretraining."""
+    marks = {"selected": rows.selected, SEEN: rows.results.get(SEEN, 0)}
+    for name, value in marks.items():
+        report = _mark(report, name, value) if value else report
+    return report
 
 
 def operating_point(
-    settings: EvalSettings, rows: ReportedRows, slides: LevelRows, patients: LevelRows | None, conflict: str
+    settings: IntervalOptions, rows: ReportedRows, slides: LevelRows, patients: LevelRows | None, conflict: str
 ) -> dict[str, Any] | None:
     """Decisions by the rule of the folds; None if the task has none."""
     rule = rows.task.decision_rule(rows.fold_facts)
@@ -74,12 +85,12 @@ def _evaluate(rows: ReportedRows, level: LevelRows, values: Floats | None = None
     return evaluate_repeats(rows.task, level, level.values if values is None else values)
 
 
-def _difference(settings: EvalSettings, rows: ReportedRows, model: Bootstrap, other: Bootstrap) -> PairedDifference:
+def _difference(settings: IntervalOptions, rows: ReportedRows, model: Bootstrap, other: Bootstrap) -> PairedDifference:
     main = rows.task.main_metric
     return paired_difference(model, other, (main, main), settings.confidence)
 
 
-def _within_folds(settings: EvalSettings, rows: ReportedRows, model: Bootstrap) -> PairedDifference | None:
+def _within_folds(settings: IntervalOptions, rows: ReportedRows, model: Bootstrap) -> PairedDifference | None:
     """The main metric minus that within the folds."""
     task = rows.task
     if not task.within_folds:
@@ -87,7 +98,7 @@ def _within_folds(settings: EvalSettings, rows: ReportedRows, model: Bootstrap) 
     return paired_difference(model, model, (task.main_metric, task.within_folds), settings.confidence)
 
 
-def _fold(settings: EvalSettings, rows: ReportedRows, number: int) -> dict[str, Any]:
+def _fold(settings: IntervalOptions, rows: ReportedRows, number: int) -> dict[str, Any]:
     task, level = rows.task, fold_level(settings, rows, number)
     records = _records(_evaluate(rows, level).estimates(settings.confidence))
     entry = rows.results["per_fold"][number]
@@ -104,11 +115,11 @@ def _undefined(like: Records, reason: str) -> Records:
     return {name: {"value": None, "reason": reason} for name in like}
 
 
-def _mark(report: Any) -> Any:
-    """The same report with "selected": true in every record."""
+def _mark(report: Any, name: str, value: bool | int) -> Any:
+    """The same report with this key in every record."""
     if isinstance(report, list):
-        return [_mark(item) for item in report]
+        return [_mark(item, name, value) for item in report]
     if not isinstance(report, dict):
         return report
-    marked = {key: _mark(value) for key, value in report.items()}
-    return marked | {"selected": True} if "value" in report else marked
+    marked = {key: _mark(item, name, value) for key, item in report.items()}
+    return marked | {name: value} if "value" in report else marked

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oceanpath.artifacts.tested_slides import average_models
-from oceanpath.stages.eval.levels import LevelRows, patient_level, slide_level
-from oceanpath.stages.eval.rows import ReportedRows
-from oceanpath.stages.eval.settings import EvalSettings
+from oceanpath.evaluation.levels import LevelRows, patient_level, slide_level
+from oceanpath.evaluation.options import IntervalOptions
+from oceanpath.evaluation.rows import ReportedRows
 from oceanpath.stats.repeats import evaluate_by_repeat
 from oceanpath.stats.resample import Bootstrap, Resamples
 from oceanpath.tasks.base import Task
@@ -27,7 +27,7 @@ def evaluate_repeats(task: Task, level: LevelRows, values: Floats) -> Bootstrap:
     return evaluate_by_repeat(level.repeats, level.drawn, len(set(level.units)), evaluate)
 
 
-def ensemble_report(settings: EvalSettings, rows: ReportedRows) -> dict[str, Any] | None:
+def ensemble_report(settings: IntervalOptions, rows: ReportedRows) -> dict[str, Any] | None:
     """The "ensemble" of metrics.json; None where a slide is tested in one repeat only.
 
     Every slide is predicted by the mean of all models that did not see its patient.
@@ -52,6 +52,6 @@ def ensemble_report(settings: EvalSettings, rows: ReportedRows) -> dict[str, Any
     }
 
 
-def _metrics(settings: EvalSettings, task: Task, level: LevelRows) -> dict[str, dict[str, Any]]:
+def _metrics(settings: IntervalOptions, task: Task, level: LevelRows) -> dict[str, dict[str, Any]]:
     found = task.evaluate(level.targets, level.values, level.drawn)
     return {name: estimate.record() for name, estimate in found.estimates(settings.confidence).items()}

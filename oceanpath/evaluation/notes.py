@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from oceanpath.stages.eval.rows import ReportedRows
+from oceanpath.evaluation.rows import ReportedRows
 from oceanpath.stats.paired import PairedDifference
 from oceanpath.stats.resample import Bootstrap
 from oceanpath.tasks.base import Task

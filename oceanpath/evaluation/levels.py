@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oceanpath.errors import ExperimentError
-from oceanpath.stages.eval.rows import ReportedRows
-from oceanpath.stages.eval.settings import EvalSettings
+from oceanpath.evaluation.options import IntervalOptions
+from oceanpath.evaluation.rows import ReportedRows
 from oceanpath.stats.patients import patient_rows
 from oceanpath.stats.resample import Resamples, draw_patients
 from oceanpath.tasks.evaluation import Floats, Targets
@@ -45,13 +45,13 @@ class LevelRows:
     """Resamples of the patients of these rows."""
 
 
-def slide_level(settings: EvalSettings, rows: ReportedRows) -> LevelRows:
+def slide_level(settings: IntervalOptions, rows: ReportedRows) -> LevelRows:
     """One row per slide and repeat."""
     slides = rows.frame["slide_id"].tolist()
     return _level(settings, rows, _Table(rows.targets, rows.values, rows.folds, rows.repeats, slides, rows.patients))
 
 
-def patient_level(settings: EvalSettings, rows: ReportedRows) -> tuple[LevelRows | None, str]:
+def patient_level(settings: IntervalOptions, rows: ReportedRows) -> tuple[LevelRows | None, str]:
     """One row per patient and repeat; or None and the reason, if slides of a patient have different labels."""
     try:
         parts = [_patients(rows, np.flatnonzero(rows.repeats == number)) for number in np.unique(rows.repeats)]
@@ -62,7 +62,7 @@ def patient_level(settings: EvalSettings, rows: ReportedRows) -> tuple[LevelRows
     return _level(settings, rows, _Table(targets, values, folds, repeats, names, names)), ""
 
 
-def fold_level(settings: EvalSettings, rows: ReportedRows, number: int) -> LevelRows:
+def fold_level(settings: IntervalOptions, rows: ReportedRows, number: int) -> LevelRows:
     """The slides that the model of one fold tested."""
     own = rows.members[rows.members["fold"] == number]
     targets, values = rows.task.targets(own["label"].tolist()), rows.task.values(own)
@@ -81,7 +81,7 @@ def _patients(rows: ReportedRows, own: NDArray[np.intp]) -> _Table:
     return _Table(grouped.labels, grouped.probs, fold, repeat, grouped.patients, grouped.patients)
 
 
-def _level(settings: EvalSettings, rows: ReportedRows, table: _Table) -> LevelRows:
+def _level(settings: IntervalOptions, rows: ReportedRows, table: _Table) -> LevelRows:
     strata = rows.task.resampling_strata(table.targets)
     drawn = draw_patients(table.patients, strata, resamples=settings.resamples, seed=settings.seed)
     return LevelRows(*table[:5], drawn)

@@ -1,0 +1,52 @@
+"""The figures of an evaluation, by task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from oceanpath.evaluation import class_figures, survival_figures
+from oceanpath.evaluation.options import IntervalOptions
+from oceanpath.evaluation.rows import ReportedRows
+from oceanpath.tasks.evaluation import Floats
+from oceanpath.tasks.registry import CLASSIFICATION
+
+
+class TaskFigures(NamedTuple):
+    """The figures of one task."""
+
+    pictures: tuple[str, ...] = ()
+    """Names of the PNG files."""
+    draw: Callable[[IntervalOptions, ReportedRows, Mapping[str, Floats], Mapping[str, Any], Path], None] | None = None
+    """``draw(settings, rows, baselines, report, out)`` writes them."""
+
+
+FIGURES = {
+    CLASSIFICATION: TaskFigures(class_figures.PICTURES, class_figures.draw_figures),
+    "ordinal": TaskFigures(class_figures.PICTURES, class_figures.draw_figures),
+    "survival": TaskFigures(survival_figures.PICTURES, survival_figures.draw_figures),
+}
+"""Task → its figures; a task that is not listed has none."""
+
+
+def pictures(task: str) -> tuple[str, ...]:
+    """Names of the PNG files that an evaluation of a task has."""
+    return FIGURES.get(task, TaskFigures()).pictures
+
+
+def draw_all(
+    settings: IntervalOptions, rows: ReportedRows, baselines: Mapping[str, Floats], report: Mapping[str, Any], out: Path
+) -> None:
+    """Draw the figures of the task below `out`.
+
+    Args:
+        settings: The seed and the confidence level of the bands.
+        rows: The test rows.
+        baselines: Baseline → values [n, K].
+        report: The contents of metrics.json, for the legends.
+        out: Folder.
+    """
+    figures = FIGURES.get(rows.task.name, TaskFigures())
+    if figures.draw is not None:
+        figures.draw(settings, rows, baselines, report, out)

@@ -1,0 +1,20 @@
+"""Declaration of the external stage."""
+
+from __future__ import annotations
+
+from oceanpath.pipeline.stage import Stage
+from oceanpath.stages.external.settings import ExternalSettings
+
+STAGE = Stage(
+    name="external",
+    version=1,
+    settings=ExternalSettings,
+    work="oceanpath.stages.external.work:run",
+    check="oceanpath.stages.external.work:check",
+    needs=("train", "mmap", "split", "training.mmap", "training.split", "training.pretrain?"),
+    when="data.external",
+    cohorts="only",
+    self_checked=("mmap/*.bin", "training.mmap/*.bin"),
+    preflight="oceanpath.stages.external.preflight:preflight",
+    doc="Score external cohorts with the trained models.",
+)
