@@ -70,4 +70,5 @@ def whitened(rows: Floats, reference: Floats, count: int = 64) -> Floats:
     _, scales, axes = np.linalg.svd(centred, full_matrices=False)
     count = min(count, int((scales > 1e-6 * scales[0]).sum()))
     spread = scales[:count] / np.sqrt(len(reference) - 1)
-    return ((rows - reference.mean(axis=0)) @ axes[:count].T / spread).astype(np.float32)
+    white: Floats = ((rows - reference.mean(axis=0)) @ axes[:count].T / spread).astype(np.float32)
+    return white

@@ -40,6 +40,10 @@ class Prediction:
     """What could not be compared with the contract, and which patches were not used."""
     model_digest: str
 
+    def by_label(self) -> dict[str, float]:
+        """Class → probability, in class order."""
+        return dict(zip(self.classes, map(float, self.probabilities), strict=True))
+
 
 class Engine:
     """A verified bundle of a classifier, ready for inference. Thread-safe."""
