@@ -11,6 +11,7 @@ from oceanpath.artifacts.cohort.ids import describe_missing
 from oceanpath.artifacts.tested_slides import average_ensembles, read_plan
 from oceanpath.errors import StageError
 from oceanpath.evaluation.rows import ReportedRows
+from oceanpath.tasks.base import Task
 from oceanpath.tasks.registry import read_task
 
 
@@ -31,11 +32,16 @@ def read_rows(train: Path, split: Path) -> ReportedRows:
     check_duplicates(rows.assign(repeat=reported.repeats), "repeat", where=train)
     for number in range(results["folds"]):
         test = frame[frame["fold"] == number]
-        val = predictions.read_predictions(train / f"fold_{number}/preds_val.parquet", task)
+        val = read_val(train, number, task)
         if not results["selected"]:
             check_selection_leakage(test, val, where=f"fold {number}")
         match_fold(test, folds.read_fold(split, number), where=f"fold {number}")
     return reported
+
+
+def read_val(train: Path, number: int, task: Task) -> pd.DataFrame:
+    """The inner validation rows of a fold."""
+    return predictions.read_predictions(train / f"fold_{number}/preds_val.parquet", task)
 
 
 def refuse_other_roles(frame: pd.DataFrame, where: object) -> None:
