@@ -103,6 +103,7 @@ def test_regression(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     error = rows["predicted"] - rows["label"].astype(float)
     assert metrics["level"]["slide"]["mae"]["value"] == pytest.approx(error.abs().mean())
     assert metrics["level"]["slide"]["r2"]["value"] > 0.4
+    assert (folder / "out/experiments/regression/eval/agreement.png").stat().st_size > 0
 
 
 @pytest.mark.slow
