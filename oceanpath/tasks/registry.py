@@ -76,6 +76,7 @@ register_task(
         is_exportable=True,
         main=("kappa_quadratic", "Quadratic kappa"),
         shown=(("mae_grade", "auroc", "balanced_accuracy"),),
+        proposal="oceanpath.tasks.class_proposal:propose_ordered",
     ),
 )
 register_task(
@@ -88,6 +89,7 @@ register_task(
         reads_label=False,
         main=("c_index", "C-index"),
         shown=(("c_index_within_folds", "c_uno", "auc_dynamic", "ibs", "ibs_scaled"),),
+        proposal="oceanpath.tasks.survival_proposal:propose_survival",
     ),
 )
 register_task(
@@ -97,6 +99,7 @@ register_task(
         ("val_loss", "val_mae"),
         main=("r2", "R²"),
         shown=(("mae", "pearson", "spearman"),),
+        proposal="oceanpath.tasks.number_proposal:propose_numbers",
     ),
 )
 
