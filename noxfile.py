@@ -136,6 +136,16 @@ def evidence(session: nox.Session) -> None:
 
 
 @nox.session
+def lightly(session: nox.Session) -> None:
+    """Compute the losses of lightly again, with which those of OceanPath are compared."""
+    _install(session)
+    folder = session.create_tmp()
+    session.run("python", "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder, "lightly==1.5.22")
+    variables = {"OCEANPATH_LIGHTLY": folder}
+    session.run("python", "-m", "pytest", "-rs", "tests/ssl/losses/test_lightly.py", env=variables)
+
+
+@nox.session
 def mutants(session: nox.Session) -> None:
     """Mutation testing of the code that determines results: detected mutants per package, and survivors."""
     _install(session)

@@ -67,6 +67,10 @@ class Objective(ABC):
     def values(self, outputs: NDArray[np.floating]) -> NDArray[np.float64]:
         """Values [n, K] of a prediction table from outputs [n, C]."""
 
+    def initial_bias(self, settings: ObjectiveSettings, targets: NDArray[Any]) -> NDArray[np.float64] | None:  # noqa: ARG002  # most have none
+        """Biases [C] with which untrained outputs have the frequencies of these targets [n]; None: unchanged."""
+        return None
+
     def sampling_strata(self, settings: ObjectiveSettings, targets: NDArray[Any]) -> list[int] | None:  # noqa: ARG002  # most do not balance
         """Stratum [n] of each training slide if strata are drawn equally often; None = each slide once per epoch."""
         return None
