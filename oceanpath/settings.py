@@ -70,9 +70,14 @@ class Settings(BaseModel):
         return identity
 
     def outside_paths(self) -> dict[str, Path]:
-        """Field name → path of each outside input that is set."""
+        """Field name → path of each outside input that is set; ``name.0``, ``name.1`` … where it has several."""
         marked = [name for name, field in type(self).model_fields.items() if _marks(field).get("outside")]
-        return {name: value for name in marked if (value := getattr(self, name)) is not None}
+        paths: dict[str, Path] = {}
+        for name in marked:
+            value = getattr(self, name)
+            each = {f"{name}.{k}": path for k, path in enumerate(value)} if isinstance(value, tuple) else {name: value}
+            paths |= {key: path for key, path in each.items() if path is not None}
+        return paths
 
 
 def runtime(default: Any = ..., **checks: Any) -> Any:
@@ -89,7 +94,7 @@ def outside(key: str = "", default: Any = None, *, published: str = "") -> Any:
     """A path, from another table if `key` names one; a digest of its content is part of the identity.
 
     `published`, as ``"stage/file"``: instead of a path, the value may be the name of an experiment of the workspace, or
-    the beginning of the fingerprint of a result of that stage.
+    the beginning of the fingerprint of a result of that stage; ``"stage/"`` is its folder.
     """
     marks = {"shared": key, "published": published}
     return Field(default, json_schema_extra={"outside": True, **{name: mark for name, mark in marks.items() if mark}})

@@ -15,8 +15,9 @@ A record is {"value", "low", "high", "n", "n_patients", "resamples", "redrawn", 
 numbers of rows and patients, the number of resamples, how many of them were drawn again because a stratum (a class) was
 missing, and the method of the interval; a method in closed form uses no resamples. low and high are null, with a
 "reason" and without a method, where no interval exists. A number that is undefined is {"value": null, "reason": text},
-never NaN. Where the evaluation is "selected" (its rows
-also selected something), every record holds "selected": true as well.
+never NaN. Where the evaluation is "selected" (its rows also selected something), every record holds "selected": true as
+well; where tested patients were used for pretraining, every record and the report hold "seen_in_pretraining", their
+number.
 
 All levels and baselines hold the same metrics: those of the task (`oceanpath.tasks`). For classification these are
 auroc and auprc (macro one-vs-rest beyond two classes), auroc_within_folds (pairs of rows of the same fold only),
@@ -34,6 +35,8 @@ per slide: the mean of all models that did not see its patient; "models" counts 
 cross-validations with the same number of folds; in the first, patients are kept together, in the second, whole sites.
 "probe" is {"accuracy", "majority", "n", "sites"}: how often a linear model on mean features names the site of a slide,
 and the share of the most frequent site. {"baseline", "folds": 0, "reason"} states why there is no comparison.
+
+"own_metrics" is absent where `eval.metrics` names none, otherwise {"slide": {name: record}, "patient": {name: record}}.
 
 `versus_baseline` is the main metric of the task (AUROC) of the model's slides minus that of each baseline with its
 paired interval, and a verdict from that interval alone: "worse" (below 0), "better" (above 0), "not_shown_better" (it
@@ -110,6 +113,8 @@ def _check(metrics: Mapping[str, Any], where: Path) -> None:
         records |= {f"operating_point.{a}.{b}": record for a in LEVELS for b, record in point[a].items()}
     if (ensemble := metrics.get("ensemble")) is not None:
         records |= {f"ensemble.{a}.{b}": record for a in LEVELS for b, record in ensemble[a].items()}
+    if (own := metrics.get("own_metrics")) is not None:
+        records |= {f"own_metrics.{a}.{b}": record for a in LEVELS for b, record in own[a].items()}
     for name, record in records.items():
         _check_record(record, name, where, selected)
     if (site := metrics.get("site")) is not None and site["folds"]:

@@ -48,6 +48,7 @@ class WeightFacts:
     step: int
     """The optimiser step after which the weights were kept."""
     patients: list[str]
+    """Of patient ids, and of the TCGA barcodes with which ids begin."""
     slides: list[str]
     format: int = FORMAT
 

@@ -1,7 +1,8 @@
 """The slides of a pretraining: those that train, those that validate, and the patients of both.
 
     split_manifest.json   {"rows": "manifest" | "fold_train", "patient_rule", "seed", "train_ids": [slide ids],
-                           "val_ids": [slide ids], "patients": {slide id: patient id}}; ids sorted
+                           "val_ids": [slide ids], "patients": {slide id: patient id}, "excluded": [slide ids of
+                           patients whom other experiments test]}; ids sorted
 
 No patient is in both lists.
 """
@@ -9,7 +10,7 @@ No patient is in both lists.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from oceanpath.artifacts.json_files import write_json
@@ -28,6 +29,7 @@ class SplitManifest:
     train_ids: list[str]
     val_ids: list[str]
     patients: dict[str, str]
+    excluded: list[str] = field(default_factory=list)
 
     def write(self, folder: Path) -> None:
         """Write split_manifest.json into `folder`."""

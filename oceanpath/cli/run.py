@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import replace
 
+from oceanpath.cli.audit_gate import check_audits
 from oceanpath.cli.commands import experiment_command
 from oceanpath.cli.experiments import print_status, quickstart
 from oceanpath.cli.options import Common
@@ -37,7 +38,7 @@ def run_experiment(common: Common, targets: tuple[str, ...] = ()) -> int:
 
 
 def run_loaded_experiment(experiment: Experiment, common: Common, targets: tuple[str, ...] = ()) -> int:
-    """The same for a loaded experiment."""
+    """The same for a loaded experiment. Raises: GateError: an audit of the run has findings that `audit.gate` names."""
     planned = plan(experiment, targets, common.to)
     if common.dry_run or common.mermaid:
         show_plan(planned, common)
@@ -45,6 +46,7 @@ def run_loaded_experiment(experiment: Experiment, common: Common, targets: tuple
     states = run_plan(planned, common)
     if not common.as_json and not common.quiet:
         report(states, experiment, common)
+    check_audits(states, common)
     return int(ExitCode.OK)
 
 

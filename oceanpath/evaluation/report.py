@@ -17,6 +17,9 @@ from oceanpath.tasks.evaluation import Floats
 
 Records = dict[str, dict[str, Any]]
 
+SEEN = "seen_in_pretraining"
+"""Key of the number of tested patients that were used for pretraining."""
+
 
 def build_report(settings: IntervalOptions, rows: ReportedRows, baselines: Mapping[str, Floats]) -> dict[str, Any]:
     """The contents of metrics.json.
@@ -49,7 +52,15 @@ def build_report(settings: IntervalOptions, rows: ReportedRows, baselines: Mappi
         "folds": [_fold(settings, rows, number) for number in range(rows.results["folds"])],
         "notes": notes(rows, model, versus, _within_folds(settings, rows, model), conflict),
     }
-    return _mark(report) if rows.selected else report
+    return finish_records(report, rows)
+
+
+def finish_records(report: dict[str, Any], rows: ReportedRows) -> dict[str, Any]:
+    """The same report; every record states that its rows are selected, or were used for pretraining."""
+    marks = {"selected": rows.selected, SEEN: rows.results.get(SEEN, 0)}
+    for name, value in marks.items():
+        report = _mark(report, name, value) if value else report
+    return report
 
 
 def operating_point(
@@ -104,11 +115,11 @@ def _undefined(like: Records, reason: str) -> Records:
     return {name: {"value": None, "reason": reason} for name in like}
 
 
-def _mark(report: Any) -> Any:
-    """The same report with "selected": true in every record."""
+def _mark(report: Any, name: str, value: bool | int) -> Any:
+    """The same report with this key in every record."""
     if isinstance(report, list):
-        return [_mark(item) for item in report]
+        return [_mark(item, name, value) for item in report]
     if not isinstance(report, dict):
         return report
-    marked = {key: _mark(value) for key, value in report.items()}
-    return marked | {"selected": True} if "value" in report else marked
+    marked = {key: _mark(item, name, value) for key, item in report.items()}
+    return marked | {name: value} if "value" in report else marked

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from oceanpath.evaluation.report import SEEN
 from oceanpath.tasks.base import Task
 
 
 def summarise(report: Mapping[str, Any], task: Task) -> tuple[list[str], dict[str, Any]]:
-    """Lines for the screen and flat numbers for the ledger; both contain the word `selected` if the report does."""
-    word, main, title = "selected " if report["selected"] else "", task.main_metric, task.main_title
+    """Lines for the screen and flat numbers for the ledger; both contain the marks that the report has."""
+    marks, main, title = [name for name in ("selected", SEEN) if report.get(name)], task.main_metric, task.main_title
+    word, prefix = "".join(f"{name} " for name in marks), "".join(f"{name}_" for name in marks)
     slide, patient = report["level"]["slide"], report["level"]["patient"]
     lines = [f"{word}{level} {title} {format_record(group[main])}" for level, group in report["level"].items()]
     lines += [f"{word}baseline {name} {title} {format_record(group[main])}" for name, group in report["floor"].items()]
-    lines += [note if note.startswith("selected") else word + note for note in report["notes"]]
+    lines += [note if note.startswith(("selected", SEEN)) else word + note for note in report["notes"]]
     flat: dict[str, Any] = {name: slide[name]["value"] for name in task.ledger_metrics}
     flat |= {f"{main}_{end}": slide[main].get(end) for end in ("low", "high")}
     flat |= {f"patient_{main}{end}": patient[main].get(key) for end, key in _ENDS.items()}
@@ -22,7 +24,6 @@ def summarise(report: Mapping[str, Any], task: Task) -> tuple[list[str], dict[st
     for name, difference in report["versus_baseline"].items():
         flat |= {f"versus_{name}{end}": difference.get(key) for end, key in _ENDS.items()}
         flat |= {f"versus_{name}_{key}": difference[key] for key in ("p", "verdict")}
-    prefix = "selected_" if report["selected"] else ""
     return lines, {prefix + name: value for name, value in flat.items()}
 
 

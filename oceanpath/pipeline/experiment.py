@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -91,7 +92,7 @@ class Variant:
 
     def has(self, stage: Stage) -> bool:
         """Whether the file requests this stage: by its table or its `when` key; for external cohorts, by the key."""
-        by_key = bool(stage.when) and self.value(stage.when) is not None
+        by_key = bool(stage.when and self.value(stage.when))
         return by_key and bool(stage.cohorts) if self.cohort else by_key or stage.name in self.layer
 
     def settings(self, stage: Stage) -> Settings:
@@ -101,16 +102,33 @@ class Variant:
         if self.cohort:
             own = {key: value for key, value in own.items() if key.split(".")[0] not in stage.not_in_cohorts}
         paths = stage.settings.path_keys()
-        absolute = {key: replace(value, value=_absolute(value)) for key, value in own.items() if key in paths}
-        for key, place in stage.settings.published_keys().items():
-            if key in own and not absolute[key].value.exists():
-                absolute[key] = replace(
-                    own[key], value=find_published(own[key], place, self.workspace, stage.name, key)
-                )
+        absolute = {key: replace(v, value=self._paths(v, stage, key)) for key, v in own.items() if key in paths}
         values = layers.unflatten({**own, **absolute})
         for name, key in stage.settings.shared_keys().items():
             values[name] = self.value(key)
         return validated(stage.settings.model_validate, values, own, stage.name)
+
+    def _paths(self, value: Value, stage: Stage, key: str) -> Path | list[Path]:
+        """The path in a value, or the paths in a list; a published result where the key permits its name.
+
+        Raises: ExperimentError: there is neither a path nor a result of that name.
+        """
+        if isinstance(value.value, list):
+            problems, each = list[OceanPathError](), list[Path]()
+            for item in value.value:
+                with collected(problems):
+                    each.append(self._path(replace(value, value=item), stage, key))
+            refuse(problems)
+            return each
+        return self._path(value, stage, key)
+
+    def _path(self, value: Value, stage: Stage, key: str) -> Path:
+        path, place = _absolute(value), stage.settings.published_keys().get(key)
+        if place is None:
+            return path
+        # a folder next to the file often has the name of an experiment, so a folder is given with a separator
+        is_path = (path.is_dir() and os.sep in str(value.value)) if place.endswith("/") else path.is_file()
+        return path if is_path else find_published(value, place, self.workspace, stage.name, key)
 
 
 @dataclass(frozen=True)
@@ -250,7 +268,7 @@ def find_published(value: Value, place: str, workspace: Path | None, table: str,
 
     Args:
         value: The value of the key.
-        place: Stage and file, as ``"pretrain/aggregator.safetensors"``.
+        place: Stage and file, as ``"pretrain/aggregator.safetensors"``, or ``"split/"`` for its folder.
         workspace: Where to look; None: nowhere.
         table: Table of the key, for the error.
         key: The key.
@@ -261,9 +279,10 @@ def find_published(value: Value, place: str, workspace: Path | None, table: str,
     if workspace is not None and NAME.fullmatch(name):
         link = workspace / "experiments" / name / stage
         results = [link] if link.exists() else sorted((workspace / "runs" / stage).glob(f"{name}*"))
-        if len(results) == 1 and (results[0] / file).is_file():
+        if len(results) == 1 and (results[0] / file).exists():
             return (results[0] / file).resolve()
-    expected = f"a file {file}, an experiment of the workspace with [{stage}], or the fingerprint of its result"
+    path = f"a file {file}" if file else "a folder"
+    expected = f"{path}, an experiment of the workspace with [{stage}], or the fingerprint of its result"
     raise ExperimentError(
         "there is no such result", where=f"{value.origin} [{table}] {key}", expected=expected, got=name
     )

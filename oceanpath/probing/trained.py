@@ -6,7 +6,7 @@ single labelled patient, the last epoch is used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,16 +67,16 @@ def predict_trained(
     protocol: Protocol,
     budget: Budget,
     settings: TrainedProbe,
-    weights: Callable[[int], Path] | None = None,
+    weights: Sequence[Path] = (),
 ) -> list[Prediction]:
     """The predictions of all folds and draws.
 
-    `weights` is the file of pretrained weights of each fold; without it training starts from random ones.
+    `weights` is one file of pretrained weights, or one per fold; without them training starts from random ones.
     """
     predictions = []
     for trial in trials(slides.cohort, protocol, budget):
         seed = derive(protocol.seed, "trained", trial.fold, trial.draw)
-        model = _train(slides, trial, settings, seed, None if weights is None else weights(trial.fold))
+        model = _train(slides, trial, settings, seed, weights[trial.fold % len(weights)] if weights else None)
         logits = predict(model, slides.store, slides.take(trial.test), CPU).outputs
         predictions.append(Prediction(trial.fold, trial.draw, trial.test, softmax(logits)))
     return predictions

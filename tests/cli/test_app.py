@@ -89,7 +89,7 @@ def test_a_dry_run_as_json_is_one_object_a_step(tmp_path: Path, capsys: pytest.C
     assert run_app(["run", path, "--dry-run", "--json", "--workspace", str(tmp_path)]) == 0
     steps = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [step["step"] for step in steps] == [
-        stage.name for stage in CATALOG.stages if stage.name not in ("curate", "pretrain")
+        stage.name for stage in CATALOG.stages if stage.name not in ("curate", "pretrain", "audit")
     ]
     assert steps[0]["state"] == "run"
     assert {step["state"] for step in steps[1:]} == {"pending"}

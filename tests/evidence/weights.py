@@ -27,16 +27,20 @@ class Inputs:
         folder = {"pancancer": self.pancancer, "lung": self.lung}[cohort]
         return self.run("mmap", cohort, folder, f"{cohort}_store", ()) / "mmap"
 
+    def label_free(self, table: str, method: str, seed: int) -> Path:
+        """The folder of weights that were pretrained without labels on a table of the pan-cancer cohort."""
+        return self.pretrain(table, method, seed, "pretrain.method.hidden=512", "pretrain.batching.patches=12")
+
     def pretrain(self, table: str, method: str, seed: int, *more: str) -> Path:
         """The folder of weights that were pretrained on a table of the pan-cancer cohort."""
         name = "_".join(("pancancer", table, method, str(seed), *(text.split("=")[-1] for text in more)))
-        sets = (f"data.labels={self.pancancer / table}.csv", f"pretrain.method={method}", f"seed={seed}", *more)
+        sets = (f"data.labels={self.pancancer / table}.csv", f"pretrain.method.name={method}", f"seed={seed}", *more)
         return self.run("pretrain", "pancancer", self.pancancer, name, sets) / "pretrain"
 
     def pretrain_folds(self, method: str, seed: int, *more: str) -> Path:
         """The folder of weights that were pretrained on the training patients of each fold of lung."""
         name = "_".join(("lung", method, str(seed), *(text.split("=")[-1] for text in more)))
-        own = (f"data.labels={self.lung / 'cohort.csv'}", f"pretrain.method={method}", f"seed={seed}")
+        own = (f"data.labels={self.lung / 'cohort.csv'}", f"pretrain.method.name={method}", f"seed={seed}")
         folds = ("split.scheme=custom", f"split.file={self.folds()}")
         return self.run("pretrain", "lung", self.lung, name, (*own, *folds, *more)) / "pretrain"
 

@@ -48,10 +48,11 @@ def draw(package: str, count: int, seed: int) -> list[Mutant]:
 
 
 def files_of(mutant: Mutant) -> tuple[str, ...]:
-    """The test file of the module first, where there is one, then the folder of its package."""
+    """The test file of the module first, if it exists, then the folder of its package or the nearest one above."""
     folder = Path("tests") / mutant.path.parent.relative_to("oceanpath")
     own = folder / f"test_{mutant.path.name}"
-    return tuple(str(path) for path in (own, folder) if (ROOT / path).exists())
+    nearest = next(path for path in (folder, *folder.parents) if (ROOT / path).exists())
+    return tuple(str(path) for path in (own, nearest) if (ROOT / path).exists())
 
 
 def accepted() -> list[Accepted]:

@@ -31,6 +31,12 @@ class Provenance:
     """Side of a patch in level-0 pixels."""
     slide_digest: str = ""
     """xxh3-128 of the bytes of the slide."""
+    encoder_revision: str = ""
+
+    @property
+    def patch_um(self) -> float | None:
+        """Side of a patch in micrometres."""
+        return None if self.patch_px is None or self.target_mpp is None else self.patch_px * self.target_mpp
 
 
 UNKNOWN = Provenance()
@@ -47,6 +53,7 @@ def provenance_of(attrs: Mapping[str, Any], encoder: str = "", patch_px_level0: 
         target_mpp=_mpp(attrs),
         patch_px_level0=patch_px_level0,
         slide_digest=_text(attrs, "slide_digest"),
+        encoder_revision=_text(attrs, "encoder_revision"),
     )
 
 

@@ -124,6 +124,21 @@ def prepare_encoder(name: str, options: EncoderOptions) -> str:
     return find_weights(spec, options).sha256 if spec.hub else ""
 
 
+def pinned_revision(name: str, revision: str, *, is_local: bool) -> str:
+    """The commit of an encoder's weights; "" if it is not known without loading them.
+
+    Args:
+        name: As in `extract.encoder`.
+        revision: As in `extract.revision`, "" for the default.
+        is_local: Whether the weights are a local file.
+    """
+    if is_local or ":" in name or _plain(name) not in _NAMES:
+        return ""
+    hub = encoder_spec(name).hub
+    commit = revision or ("" if hub is None else hub.revision)
+    return "" if hub is None or commit == "main" else commit
+
+
 def _reject_unsupported(spec: EncoderSpec, options: EncoderOptions) -> None:
     if spec.hub is None and (options.weights or options.revision):
         key = "weights" if options.weights else "revision"

@@ -13,6 +13,8 @@ class MethodSettings(Settings):
 
     default_batching: ClassVar[Mapping[str, Any]] = {"name": "subsample_fixed_n"}
     """Batching strategy, unless another is set."""
+    is_blocks: ClassVar[bool] = False
+    """As `ViewRequest.is_blocks`, known without building the method."""
     name: str
     """Method of pretraining."""
 
@@ -84,6 +86,7 @@ class JEPASettings(MethodSettings):
     """A predictor maps the rest of a slide and a position to the teacher's embedding of the block there (I-JEPA)."""
 
     default_batching: ClassVar[Mapping[str, Any]] = {"name": "token_budget", "budget": 32_768}
+    is_blocks: ClassVar[bool] = True
     name: Literal["jepa"] = "jepa"
     blocks: int = Field(4, ge=1)
     """Number of target blocks per slide."""

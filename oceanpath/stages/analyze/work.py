@@ -18,6 +18,8 @@ from oceanpath.stages.analyze.settings import AnalyzeSettings
 from oceanpath.tasks.registry import read_task
 
 FILE = "analysis.json"
+SEEN = "seen_in_pretraining"
+"""Key of the number of tested patients that were used for pretraining, in metrics.json and comparison.json."""
 
 
 def run(settings: AnalyzeSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
@@ -29,6 +31,7 @@ def run(settings: AnalyzeSettings, inputs: Inputs, out: Path, progress: Progress
     selected, title = bool(evaluated["selected"]), read_task(evaluated, inputs["eval"]).main_title
     compared = compare.compare_variants(settings, inputs["train"], inputs.across.get("train", {}), selected)
     if compared is not None:
+        compared |= {SEEN: seen} if (seen := evaluated.get(SEEN)) else {}
         compare.write_comparison(compared, out)
     progress.phase("compiling UMAP")
     reason = map_slides(settings, inputs["train"], out, selected)

@@ -7,25 +7,20 @@ with the same linear model, under the folds that keep patients together.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
 from oceanpath.artifacts.folds import read_splits
 from oceanpath.artifacts.sites import read_sites
-from oceanpath.evaluation.pooled import DECIMALS, PooledSlides
+from oceanpath.evaluation.pooled import PooledSlides
+from oceanpath.evaluation.site_probe import cross_predict, probe_sites
 from oceanpath.stages.eval.settings import EvalSettings
 from oceanpath.stats.paired import paired_difference
 from oceanpath.stats.resample import draw_patients
 from oceanpath.tasks.base import Task
-from oceanpath.tasks.classification import Classification
-from oceanpath.tasks.evaluation import MEAN, Floats, Targets
-
-Features = NDArray[np.float32]
+from oceanpath.tasks.evaluation import MEAN
 
 
 def compare_sites(settings: EvalSettings, task: Task, split: Path, pooled: PooledSlides) -> dict[str, Any] | None:
@@ -49,7 +44,7 @@ def compare_sites(settings: EvalSettings, task: Task, split: Path, pooled: Poole
     drawn = draw_patients(table["patient_id"].tolist(), strata, resamples=settings.resamples, seed=settings.seed)
     folds = [table[name].to_numpy(np.int64) for name in ("grouped_fold", "preserved_fold")]
     grouped, preserved = (
-        task.compare(targets, _cross_predict(own, x, targets, task.fit_baseline), drawn) for own in folds
+        task.compare(targets, cross_predict(own, x, targets, task.fit_baseline), drawn) for own in folds
     )
     return {
         "baseline": baseline,
@@ -60,34 +55,6 @@ def compare_sites(settings: EvalSettings, task: Task, split: Path, pooled: Poole
         "difference": paired_difference(preserved, grouped, (main, main), settings.confidence).record(),
         "probe": probe_sites(table, x),
     }
-
-
-def _cross_predict(
-    folds: NDArray[np.int64], x: Features, targets: Targets, fit: Callable[[Features, Targets, Features], Floats]
-) -> Floats:
-    """Values [n, K] of every row by a model that is fitted to the rows of the other folds."""
-    parts = {k: fit(x[folds != k], targets[folds != k], x[folds == k]) for k in np.unique(folds)}
-    values = np.empty((len(x), next(iter(parts.values())).shape[1]))
-    for number, part in parts.items():
-        values[folds == number] = part
-    return np.round(values, DECIMALS)
-
-
-def probe_sites(table: pd.DataFrame, x: Features) -> dict[str, Any]:
-    """The "probe" of metrics.json, over the sites that have at least as many patients as there are folds."""
-    folds = table["grouped_fold"].nunique()
-    patients = table.groupby("site")["patient_id"].nunique()
-    large = sorted(patients.index[patients >= folds])
-    own = np.flatnonzero(table["site"].isin(large))
-    counts = {"n": len(own), "sites": len(large)}
-    if len(large) < 2:
-        return {"accuracy": None, "majority": None, **counts, "reason": "fewer than two sites"}
-    sites = Classification(large)
-    targets = sites.targets(table["site"].iloc[own].tolist())
-    values = _cross_predict(table["grouped_fold"].to_numpy(np.int64)[own], x[own], targets, sites.fit_baseline)
-    accuracy = float((values.argmax(axis=1) == targets).mean())
-    majority = float(np.bincount(targets).max() / len(targets))
-    return {"accuracy": accuracy, "majority": majority, **counts}
 
 
 def site_lines(found: dict[str, Any] | None) -> list[str]:

@@ -7,7 +7,8 @@ from pathlib import Path
 from oceanpath.artifacts import metrics
 from oceanpath.artifacts.folds import read_splits
 from oceanpath.evaluation.figures import draw_all
-from oceanpath.evaluation.report import build_report
+from oceanpath.evaluation.own_metrics import own_metrics
+from oceanpath.evaluation.report import SEEN, build_report
 from oceanpath.evaluation.summary import summarise
 from oceanpath.figures.files import check_figure
 from oceanpath.figures.fonts import notice
@@ -31,8 +32,10 @@ def run(settings: EvalSettings, inputs: Inputs, out: Path, progress: Progress) -
     report = build_report(settings, rows, baselines)
     report["site"] = compare_sites(settings, rows.task, inputs["split"], pooled)
     report["notes"] += site_lines(report["site"])
-    if seen := rows.results.get("seen_in_pretraining"):
-        report["seen_in_pretraining"] = seen
+    if settings.metrics:
+        report["own_metrics"] = own_metrics(settings, rows, settings.metrics)
+    if seen := rows.results.get(SEEN):
+        report[SEEN] = seen
     report["cohort_flow"] = read_splits(inputs["split"]).get("cohort_flow")
     metrics.write_metrics(report, out)
     draw_all(settings, rows, baselines, report, out)

@@ -37,3 +37,19 @@ class MmapSettings(Settings):
     allow_missing: bool = shared("data.allow_missing", False)
     seed: int = shared("seed", 42)
     workers: int = shared("runtime.workers", 2, is_runtime=True)
+
+
+class PretrainMmapSettings(MmapSettings):
+    """The store of another cohort on which to pretrain: its keys are those of `[mmap]` and `[pretrain]`."""
+
+    mode: Literal["copy", "adopt"] = shared("mmap.mode", "copy")
+    dtype: Literal["float16", "bfloat16", "float32"] = shared("mmap.dtype", "float16")
+    coords: bool = shared("mmap.coords", True)
+    max_instances: int | None = shared("mmap.max_instances", None)
+    cap_strategy: Literal["spatial_stratified", "random"] = shared("mmap.cap_strategy", "spatial_stratified")
+    cap_grid: int = shared("mmap.cap_grid", 32)
+    chunk_gb: float = shared("mmap.chunk_gb", 8.0)
+    manifest: Path | None = outside("pretrain.manifest")
+    verify: bool = shared("mmap.verify", False)
+    coverage_thumbnails: bool = shared("mmap.coverage_thumbnails", False, is_added=True)
+    features: Path | None = outside("pretrain.features")

@@ -1,9 +1,11 @@
-"""Interface of the stage `mmap`."""
+"""Interface of the stage `mmap`, and of the same work for another cohort."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from oceanpath.pipeline.stage import Stage
-from oceanpath.stages.mmap.settings import MmapSettings
+from oceanpath.stages.mmap.settings import MmapSettings, PretrainMmapSettings
 
 STAGE = Stage(
     name="mmap",
@@ -19,4 +21,14 @@ STAGE = Stage(
     needs=("extract?", "curate?"),
     self_checked=("extract/*.h5", "extract/thumbnails/*", "extract/masks/*", "mmap/*.bin"),
     doc="Build one memory-mapped store from all feature files.",
+)
+
+PRETRAIN_STAGE = replace(
+    STAGE,
+    name="pretrain_mmap",
+    settings=PretrainMmapSettings,
+    needs=(),
+    when="pretrain.features",
+    cohorts="",
+    doc="Build the store of another cohort, on which [pretrain] pretrains.",
 )

@@ -1,7 +1,7 @@
 """Pretrain an aggregator without the labels of a task.
 
-Reads: the store (`mmap`); patients from `data.labels`, the table that `demo` wrote, or the ids of slides; with
-`rows = "fold_train"` the folds (`split`).
+Reads: the store (`mmap`, or `pretrain_mmap` of another cohort); patients from a label table, the table that `demo`
+wrote, or the ids of slides; with `rows = "fold_train"` the folds (`split`); the folds of experiments to exclude.
 Writes: aggregator.safetensors (see `oceanpath.artifacts.pretrained`), best.ckpt, last.ckpt, monitors.csv, curves.png,
 pretrain.json, split_manifest.json; with `rows = "fold_train"` once per fold, in fold_<k>/.
 An interrupted training is resumed from last.ckpt, with the same result to the last bit.

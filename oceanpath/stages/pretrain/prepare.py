@@ -14,7 +14,6 @@ from oceanpath.bags.dataset import BagDataset
 from oceanpath.bags.deviation import feature_deviation
 from oceanpath.bags.neighbour_table import neighbour_table
 from oceanpath.bags.view_loader import StoreFacts, ViewLoader, ViewSettings
-from oceanpath.errors import ExperimentError
 from oceanpath.fit.device import pick_device
 from oceanpath.fit.input_norm import fit_input_norm
 from oceanpath.fit.seeds import derive, seed_torch
@@ -24,6 +23,7 @@ from oceanpath.ssl.methods.base import Method
 from oceanpath.ssl.methods.registry import build_method
 from oceanpath.stages.pretrain.cohort import PretrainCohort
 from oceanpath.stages.pretrain.evaluation import Evaluator, Slides
+from oceanpath.stages.pretrain.preflight import refused_batching
 from oceanpath.stages.pretrain.settings import PretrainSettings
 from oceanpath.stages.pretrain.training import Training, TrainingData
 
@@ -43,8 +43,8 @@ def prepare_training(
     """
     seed, device = derive(settings.seed, "pretrain", cohort.folder), pick_device(settings.device)
     seed_torch(seed, "weights")
-    aggregator, classes = build_aggregator(settings.model, store.dim), len(set(cohort.labels.values()))
-    method = build_method(settings.method, aggregator, classes).to(device)
+    aggregator = build_aggregator(settings.model, store.dim)
+    method = build_method(settings.method, aggregator, len(cohort.classes)).to(device)
     train, val = (_dataset(store, cohort, ids) for ids in (cohort.manifest.train_ids, cohort.manifest.val_ids))
     fit_input_norm(method, store, train.numbers, seed)
     facts = StoreFacts(feature_deviation(store, train.numbers, seed), neighbour_table(store, tables, note))
@@ -73,8 +73,7 @@ def _views(settings: PretrainSettings, method: Method, store: Store, seed: int) 
     """How the views of a method are drawn. Raises: ExperimentError: the batching strategy does not make them."""
     batching, wanted = settings.view_batching(), method.views
     if reason := refusal(settings.method.name, wanted.is_blocks, batching, store.has_coords):
-        do = f"Use {settings.method.default_batching['name']}."
-        raise ExperimentError(reason, where="[pretrain] batching", do=do)
+        raise refused_batching(settings, reason)
     counts = wanted.global_views, wanted.local_views, wanted.is_blocks
     return ViewSettings(batching, settings.augment, settings.batch_size, seed, *counts, min_batch=method.least_bags)
 
@@ -86,6 +85,6 @@ def _patients(cohort: PretrainCohort, ids: list[str]) -> list[int]:
 
 
 def _dataset(store: Store, cohort: PretrainCohort, ids: list[str]) -> BagDataset:
-    classes = sorted(set(cohort.labels.values()))
-    labels = [classes.index(cohort.labels[name]) for name in ids] if classes else None
+    class_of = {label: number for number, label in enumerate(cohort.classes)}
+    labels = [class_of[cohort.labels[name]] for name in ids] if class_of else None
     return BagDataset(store, [store.number(name) for name in ids], labels)

@@ -7,11 +7,19 @@ from oceanpath.stages.pretrain.settings import PretrainSettings
 
 STAGE = Stage(
     name="pretrain",
-    version=1,
+    version=2,
     settings=PretrainSettings,
     work="oceanpath.stages.pretrain.work:run",
     check="oceanpath.stages.pretrain.outputs:check",
-    needs=("mmap", "extract?", "demo?", "split?"),
-    self_checked=("mmap/*.bin", "extract/*.h5", "extract/thumbnails/*", "extract/masks/*", "demo/slides/*"),
+    needs=("mmap", "pretrain_mmap?", "extract?", "demo?", "split?"),
+    preflight="oceanpath.stages.pretrain.preflight:preflight",
+    self_checked=(
+        "mmap/*.bin",
+        "pretrain_mmap/*.bin",
+        "extract/*.h5",
+        "extract/thumbnails/*",
+        "extract/masks/*",
+        "demo/slides/*",
+    ),
     doc="Pretrain the aggregator without labels; the step is selected on validation views.",
 )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oceanpath.pipeline.stage import JOURNAL, Inputs, Progress, Summary
+from oceanpath.stages.pretrain.preflight import store_name
 from oceanpath.stages.pretrain.settings import PretrainSettings
 
 if TYPE_CHECKING:
@@ -27,9 +29,9 @@ def run(settings: PretrainSettings, inputs: Inputs, out: Path, progress: Progres
     from oceanpath.ssl.methods.registry import needs_labels
     from oceanpath.stages.pretrain.cohort import read_cohorts
 
-    store = Store(inputs["mmap"], check=inputs.verify)
+    store = Store(inputs[store_name(settings)], check=inputs.verify)
     store = place(store, settings.placement, pick_device(settings.device))
-    cohorts = read_cohorts(settings, inputs, store, labelled=needs_labels(settings.method))
+    cohorts = read_cohorts(settings, inputs, store.slide_ids, labelled=needs_labels(settings.method))
     journal = out / JOURNAL
     journal.parent.mkdir(exist_ok=True)
     journal.write_text("last.ckpt\n")  # an interrupted training is resumed in this folder
@@ -37,6 +39,7 @@ def run(settings: PretrainSettings, inputs: Inputs, out: Path, progress: Progres
     for folder in journal.parent.glob("neighbours_*"):
         shutil.rmtree(folder)
     lines = [_line(cohort, result) for cohort, result in zip(cohorts, results, strict=True)]
+    lines += [_excluded(settings, cohorts)] if settings.exclude else []
     first = results[0]
     metrics = {"steps": first["steps"], "best_step": first["best_step"], **_numbers(first["monitors"])}
     return Summary(tuple(lines), metrics)
@@ -71,6 +74,12 @@ def _line(cohort: PretrainCohort, result: dict[str, Any]) -> str:
         f"{name}{result['method']['name']}, {len(manifest.train_ids)} training and {len(manifest.val_ids)} validation "
         f"slides; {result['selection']}; RankMe {monitors['rankme']:.1f} of at most {result['rankme_limit']}"
     )
+
+
+def _excluded(settings: PretrainSettings, cohorts: Sequence[PretrainCohort]) -> str:
+    """How many slides `exclude` left out, which is 0 where the ids of two cohorts are of different kinds."""
+    slides = {name for cohort in cohorts for name in cohort.manifest.excluded}
+    return f"{len(slides)} slides excluded, of patients whom {len(settings.exclude)} other experiments test"
 
 
 def _numbers(monitors: dict[str, float | None]) -> dict[str, float]:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from oceanpath.artifacts.cohort.id_match import match, other_cohort
 from oceanpath.artifacts.cohort.ids import describe_missing
+from oceanpath.artifacts.cohort.patient_rule import patients_of_slides
 from oceanpath.artifacts.cohort.table import CohortTable, read_cohort
 from oceanpath.artifacts.left_out import LeftOut
 from oceanpath.errors import ExperimentError, collected, refuse
@@ -74,7 +75,7 @@ def join(settings: SplitSettings, labels: Path, stored: StoredSlides | None) -> 
         EXCLUDED: set(stored.left_out.excluded),
         FAILED: stored.left_out.failed.keys(),
         DROPPED: dropped,
-    }
+    } | _left_out(frame, settings)
     excluded |= {reason: sorted(named & names) for reason, names in reasons.items() if named & names}
     lacking = {name for reason, names in excluded.items() for name in names if reason != NO_ROW}
     kept = frame[~frame["slide_id"].isin(lacking)].sort_values("slide_id")
@@ -82,24 +83,36 @@ def join(settings: SplitSettings, labels: Path, stored: StoredSlides | None) -> 
     kept = kept.reset_index(drop=True)
     if kept.empty:
         raise ExperimentError("no slide has both features and a label", where=labels)
-    flow = _flow(named, stored, excluded, len(kept), settings.target().unusable)
+    flow = _flow(named, stored, excluded, len(kept), [settings.target().unusable, *_left_out(frame, settings)])
     return LabelledCohort(kept, columns, excluded, flow, table.notes)
 
 
 def _frame(settings: SplitSettings, table: CohortTable, stored: StoredSlides, labels: Path) -> pd.DataFrame:
     """The table with the slide ids of the store; empty cells are missing values.
 
-    Raises: ExperimentError: no row belongs to a slide of the store.
+    Raises: ExperimentError: no row belongs to a slide of the store, or `patient_rule` does not apply to an id.
     """
     same = match(table.slide_ids, stored.known, settings.match_ids)
     if not same:
         raise other_cohort(table.slide_ids, stored.known, labels)
     slides = [same.get(name, name) for name in table.slide_ids]
     patients = slides if settings.one_slide_per_patient else table.patients
+    if settings.patient_rule:
+        of_slide = patients_of_slides(filter(None, slides), settings.patient_rule)
+        patients = [of_slide.get(name, "") for name in slides]
     labels_of_folds = [settings.merged(label) for label in table.labels]
     columns = {"slide_id": slides, "label": labels_of_folds, "patient_id": patients}
     frame = pd.DataFrame({name: pd.array(cells, dtype="string") for name, cells in columns.items()})
     return frame.replace("", pd.NA)
+
+
+def _left_out(frame: pd.DataFrame, settings: SplitSettings) -> dict[str, set[str]]:
+    """Reason of the task → slides with a label that is left out on request."""
+    task, slides = settings.target(), dict[str, set[str]]()
+    for label in frame["label"].dropna().unique():
+        if reason := task.left_out(label):
+            slides.setdefault(reason, set()).update(frame.loc[frame["label"] == label, "slide_id"])
+    return slides
 
 
 def _excluded(
@@ -109,7 +122,8 @@ def _excluded(
     task, named, label = settings.target(), set(frame["slide_id"].dropna()), frame["label"]
     reasons = {NO_FEATURES: sorted(named - stored.known), NO_ROW: sorted(stored.slides - named)}
     if "label" not in absent:
-        invalid = [name for name in label.dropna().unique() if not task.is_valid(name) and name not in settings.drop]
+        known = {name for name in label.dropna().unique() if task.is_valid(name) or task.left_out(name)}
+        invalid = set(label.dropna()) - known - set(settings.drop)
         reasons[NO_LABEL] = sorted(frame.loc[label.isna(), "slide_id"].dropna())
         reasons[task.unusable] = sorted(frame.loc[label.isin(invalid), "slide_id"].dropna())
     if "patient_id" not in absent:
@@ -131,11 +145,11 @@ def _unmatched(
 
 
 def _flow(
-    named: set[str], stored: StoredSlides, excluded: Mapping[str, list[str]], used: int, unusable: str
+    named: set[str], stored: StoredSlides, excluded: Mapping[str, list[str]], used: int, unusable: list[str]
 ) -> dict[str, Any]:
     """Numbers of slides at each step from the table to the folds; each slide is counted under its first reason."""
     counts, seen = dict[str, int](), set[str]()
-    for reason in (FAILED, BLANK, EXCLUDED, NO_FEATURES, NO_LABEL, unusable, NO_PATIENT, DROPPED):
+    for reason in (FAILED, BLANK, EXCLUDED, NO_FEATURES, NO_LABEL, *unusable, NO_PATIENT, DROPPED):
         counts[reason] = len(set(excluded.get(reason, ())) - seen)
         seen |= set(excluded.get(reason, ()))
     return {

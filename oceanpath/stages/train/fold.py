@@ -8,7 +8,6 @@ from typing import Any
 
 from oceanpath.artifacts import folds
 from oceanpath.artifacts.json_files import write_json
-from oceanpath.artifacts.pretrained import read_facts
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.placement import place
 from oceanpath.fit.device import pick_device
@@ -17,7 +16,7 @@ from oceanpath.fit.threads import torch_threads
 from oceanpath.pipeline.stage import JOURNAL, Inputs, Progress
 from oceanpath.stages.train.fold_files import describe, write_fold
 from oceanpath.stages.train.fold_training import Fold
-from oceanpath.stages.train.pretrained import find_weights, seen_patients
+from oceanpath.stages.train.pretrained import describe_weights, find_weights, seen_patients
 from oceanpath.stages.train.rows import read_rows
 from oceanpath.stages.train.settings import TrainSettings
 from oceanpath.tasks.registry import read_task
@@ -69,6 +68,5 @@ def _state_file(out: Path) -> Path:
 def _pretrained(settings: TrainSettings, inputs: Inputs, number: int, progress: Progress) -> Path | None:
     path = find_weights(settings, inputs, number)
     if path is not None:
-        facts = read_facts(path)
-        progress.note(f"fold {number}: the aggregator starts from {facts.method['name']}, step {facts.step}")
+        progress.note(f"fold {number}: the aggregator starts from {describe_weights(path)}")
     return path

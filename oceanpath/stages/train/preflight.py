@@ -13,8 +13,8 @@ ALWAYS_AVAILABLE = ("auto", "cpu")
 """Devices that every machine has."""
 
 
-def preflight(settings: TrainSettings, _: ParentSources) -> Preview:
-    """Check the device, the package of the configured kernels, and that the model fits the task."""
+def preflight(settings: TrainSettings, sources: ParentSources) -> Preview:
+    """Check the device, the kernels, that the model fits the task, and that a probe has weights."""
     problems: list[OceanPathError] = []
     if getattr(settings.model, "kernels", "") == "mamba_ssm" and find_spec("mamba_ssm") is None:
         do = "pip install 'oceanpath[mamba]' on a machine with CUDA, or set kernels = \"auto\"."
@@ -24,6 +24,10 @@ def preflight(settings: TrainSettings, _: ParentSources) -> Preview:
         do = "Set model.instance_weight = 0."
         what = "the patch-level loss is defined for classification only"
         problems.append(ExperimentError(what, where="[model] instance_weight", got=f"task {settings.task}", do=do))
+    if settings.mode == "linear_probe" and settings.aggregator_weights is None and "pretrain" not in sources.names:
+        do = "Add [pretrain], or set train.aggregator_weights."
+        what = "a linear probe needs pretrained weights"
+        problems.append(ExperimentError(what, where="[train] mode", got="linear_probe", do=do))
     if settings.device not in ALWAYS_AVAILABLE:
         from oceanpath.fit.device import pick_device  # loads torch
 

@@ -3,15 +3,15 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
 from oceanpath.fit.objectives.settings import ObjectiveSettings
 from oceanpath.fit.settings import FitSettings
 from oceanpath.models.registry import parse_model
 from oceanpath.models.settings import ABMILSettings, ModelSettings
-from oceanpath.settings import added, outside, shared
+from oceanpath.settings import Settings, added, outside, shared
 
-Allowed = Literal["encoder", "model", "seen_patients"]
+Allowed = Literal["encoder", "revision", "patch_um", "mpp", "input_norm", "model", "seen_patients"]
 
 
 def _model(value: Any) -> Any:
@@ -31,10 +31,19 @@ class TrainSettings(ObjectiveSettings, FitSettings):
     workspace with `[pretrain]`, or the fingerprint of its result. Default: those of `[pretrain]` in this experiment;
     without it, random weights."""
     weights_allow: tuple[Allowed, ...] = added(())
-    """Differences to the pretraining that are accepted: `encoder`; `model`, for settings without weights, such as
-    dropout or input_norm; `seen_patients`, for tested patients that were used for pretraining. Default: an error."""
+    """Differences to the pretraining that are accepted: `encoder` of the patches, its `revision`, the side of a patch
+    `patch_um`, its resolution `mpp`, `input_norm`; `model`, for other settings without weights, such as dropout;
+    `seen_patients`, for tested patients that were used for pretraining. Default: an error."""
+    mode: Literal["full", "linear_probe"] = added("full")
+    """full: aggregator and classifier are trained; linear_probe: only the linear classifier, on the embeddings of
+    pretrained weights."""
     freeze_aggregator: bool | Annotated[int, Field(ge=1)] = added(False)
     """Whether the aggregator is not trained at all (true), or the number of first epochs in which it is not."""
+    features: Path | None = shared("data.features", None, is_runtime=True)
+    features_key: str = shared("data.features_key", "", is_runtime=True)
+    slides: Path | None = shared("data.slides", None, is_runtime=True)
+    extracts: bool = shared("stage.extract", False, is_runtime=True)
+    extract: SerializeAsAny[Settings] | None = shared("extract", None, is_runtime=True)
     seed: int | None = added(None, ge=0)
     """Seed of training: initial weights, batches and dropout; default: `seed` of the experiment, which also seeds the
     splits."""
@@ -42,6 +51,15 @@ class TrainSettings(ObjectiveSettings, FitSettings):
     experiment_seed: int = shared("seed", 42, ge=0)
     device: str = shared("runtime.device", "auto", is_runtime=True)
     placement: str = shared("runtime.placement", "auto", is_runtime=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _probe_is_frozen(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or values.get("mode") != "linear_probe":
+            return values
+        if values.get("freeze_aggregator", True) is not True:
+            raise ValueError('mode = "linear_probe" never trains the aggregator: remove freeze_aggregator')
+        return {**values, "freeze_aggregator": True}
 
     @property
     def training_seed(self) -> int:

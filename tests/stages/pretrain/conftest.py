@@ -38,12 +38,12 @@ def table(path: Path) -> Path:
     return path
 
 
-def small_settings(name: str, labels: Path, **keys: object) -> PretrainSettings:
+def small_settings(name: str, table: Path, /, **keys: object) -> PretrainSettings:
     method = {"name": name, **SMALL[name], **keys.pop("method", {})}  # type: ignore[dict-item]  # a table of keys
     model = ABMILSettings(hidden=16, attention=8, dropout=0.1)
     base: dict[str, object] = {"max_steps": 9, "batch_size": 6, "val_fraction": 0.3, "monitor_every": 4}
     return PretrainSettings.model_validate(
-        {**base, "checkpoint_every": 2, "lr": 3e-3, "labels": labels, **keys, "method": method, "model": model}
+        {**base, "checkpoint_every": 2, "lr": 3e-3, "data_labels": table, **keys, "method": method, "model": model}
     )
 
 
@@ -66,7 +66,7 @@ def build(store: Store, labels: Path) -> Build:
 
     def prepare(name: str, **keys: object) -> Training:
         settings = small_settings(name, labels, **keys)
-        (cohort,) = read_cohorts(settings, Inputs(), store, labelled=name == "supervised")
+        (cohort,) = read_cohorts(settings, Inputs(), store.slide_ids, labelled=name == "supervised")
         return prepare_training(settings, store, cohort, store.path.parent / "tables")
 
     return prepare

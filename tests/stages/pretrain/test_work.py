@@ -6,6 +6,7 @@ import copy
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 
 from oceanpath.artifacts.pretrained import read_facts, read_weights
 from oceanpath.artifacts.split_manifest import SplitManifest
+from oceanpath.artifacts.store.reader import Store
 
 from ...conftest import Cohort
 
@@ -30,6 +32,14 @@ def without_split(cohort: Cohort) -> str:
 
 def folder(cohort: Cohort, stage: str, name: str = "oceanpath") -> Path:
     return cohort.folder / "out/experiments" / name / stage
+
+
+def records_in(value: object) -> Iterator[dict[str, object]]:
+    """Every record of a number, at any depth."""
+    if isinstance(value, dict) and "value" in value:
+        yield value
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from records_in(item)
 
 
 @pytest.fixture(scope="module")
@@ -103,9 +113,9 @@ def test_patients_come_from_a_table_or_from_a_rule_that_is_named(
     message = capsys.readouterr().err
     assert "tcga_barcode" in message
     assert "data.labels" in message
-    assert cohort.run("--set", "pretrain.patient_rule=tcga_barcode") == 2
+    assert cohort.run("--set", "data.patient_rule=tcga_barcode") == 2
     assert "slide_00" in capsys.readouterr().err
-    assert cohort.run("--set", "pretrain.patient_rule=slide") == 0
+    assert cohort.run("--set", "data.patient_rule=slide") == 0
     manifest = SplitManifest.read(folder(cohort, "pretrain"))
     assert all(slide == patient for slide, patient in manifest.patients.items())
 
@@ -124,6 +134,33 @@ def test_tested_patients_that_were_used_for_pretraining_are_refused_unless_accep
     report = json.loads((folder(pretrained, "eval") / "metrics.json").read_text())
     assert report["seen_in_pretraining"] == 8
     assert any(note.startswith("seen_in_pretraining") for note in report["notes"])
+    marked = [record.get("seen_in_pretraining") for record in records_in(report)]
+    assert len(marked) > 50
+    assert set(marked) == {8}
+
+
+def test_another_cohort_has_its_own_store_and_other_experiments_keep_their_test_patients(
+    cohort: Cohort, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The experiment "fixed" tests the patients p0 to p3; the other cohort has all slides of p0 and p1."""
+    shutil.copytree(cohort.folder / "features", cohort.folder / "pan")
+    for path in (cohort.folder / "pan").glob("slide_0[4-7].h5"):
+        path.unlink()
+    plain = without_split(cohort)
+    split = cohort.toml.replace("folds = 2", """scheme = "custom"\ntest = "case_id in ['p0', 'p1', 'p2', 'p3']\"""")
+    cohort.toml = f'name = "fixed"\n{split}'
+    assert cohort.run() == 0
+    other = 'features = "pan"\npatient_rule = "slide"\nexclude = ["fixed"]\n'
+    cohort.toml = f"{plain}{MODEL}{PRETRAIN}{other}{METHOD}"
+    assert cohort.run("--set", 'pretrain.exclude=["fixed", "unknown"]') == 2
+    assert "expected a folder, an experiment" in capsys.readouterr().err
+    assert cohort.run() == 0
+    assert "4 slides excluded" in capsys.readouterr().err
+    manifest = SplitManifest.read(folder(cohort, "pretrain"))
+    assert manifest.excluded == [f"slide_{i:02d}" for i in range(4)]
+    assert len(manifest.patients) == 8
+    stores = [Store(folder(cohort, stage), check=False) for stage in ("mmap", "pretrain_mmap")]
+    assert [len(store) for store in stores] == [16, 12]
 
 
 def test_each_fold_starts_from_weights_that_have_not_seen_its_test_patients(cohort: Cohort) -> None:
@@ -139,16 +176,24 @@ def test_each_fold_starts_from_weights_that_have_not_seen_its_test_patients(coho
     assert "seen_in_pretraining" not in json.loads((folder(cohort, "train") / "cv_results.json").read_text())
 
 
-@pytest.mark.parametrize("frozen", ["true", "1", "false"])
-def test_a_frozen_aggregator_keeps_its_weights(pretrained: Cohort, frozen: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "is_kept"),
+    [
+        ("freeze_aggregator=true", True),
+        ("freeze_aggregator=1", True),
+        ("mode=linear_probe", True),
+        ("mode=full", False),
+    ],
+)
+def test_a_frozen_aggregator_keeps_its_weights(pretrained: Cohort, key: str, is_kept: bool) -> None:
     import torch
 
-    more = ("--set", 'train.weights_allow=["seen_patients"]', "--set", f"train.freeze_aggregator={frozen}")
+    more = ("--set", 'train.weights_allow=["seen_patients"]', "--set", f"train.{key}")
     assert pretrained.run("--set", "train.aggregator_weights=pre", "--set", "train.epochs=1", *more) == 0
     tensors = read_weights(folder(pretrained, "pretrain", "pre") / "aggregator.safetensors")[1]
     state = torch.load(folder(pretrained, "train") / "fold_0/best.ckpt")["state"]
     same = [np.array_equal(state[f"aggregator.{name}"].numpy(), value) for name, value in tensors.items()]
-    assert all(same) == (frozen != "false")
+    assert all(same) == is_kept
 
 
 def test_weights_are_found_by_experiment_fingerprint_and_file(
@@ -171,7 +216,7 @@ def test_weights_are_found_by_experiment_fingerprint_and_file(
     [
         ("model.hidden=8", "another model.hidden"),
         ("model.name=static", "another architecture"),
-        ("model.input_norm=none", "another model.input_norm"),
+        ("model.input_norm=none", '"input_norm" to train.weights_allow'),
     ],
 )
 def test_weights_of_another_architecture_are_refused(
