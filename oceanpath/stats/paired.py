@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from oceanpath.errors import StageError
-from oceanpath.stats.clustered import clustered_variance
+from oceanpath.stats.clustered import ROUNDING, clustered_variance
 from oceanpath.stats.comparison import Comparison, compare
 from oceanpath.stats.estimate import UNDEFINED
-from oceanpath.stats.intervals.logit_delong import MIN_PATIENTS
+from oceanpath.stats.intervals.logit_delong import MIN_PATIENTS, PSEUDO
 from oceanpath.stats.resample import PERCENTILE, Bootstrap, percentile_interval
 
 STUDENT = "Student's t, patients clustered"
@@ -72,13 +72,17 @@ def paired_difference(
     drawn = first.resamples
     if drawn is not second.resamples:
         raise StageError("a paired difference needs both metrics on the same resamples")
-    if metrics[0] not in first.influences or metrics[1] not in second.influences:
+    one, two = first.values[metrics[0]], second.values[metrics[1]]
+    is_known = metrics[0] in first.influences and metrics[1] in second.influences
+    if not is_known or one is None or two is None:
         return resampled_difference(first, second, metrics, confidence)
     found = influence_comparison(first, second, metrics, confidence)
+    value, facts = one - two, (first.n, drawn.counts.shape[1], 0, 0)
     if isinstance(found, str):
-        value = first.influences[metrics[0]].value - second.influences[metrics[1]].value
-        return PairedDifference(value, None, None, None, first.n, drawn.counts.shape[1], 0, 0, found)
-    return _by_influence(found, first)
+        return PairedDifference(value, None, None, None, *facts, found)
+    if found.p == 1 and found.low is None:  # the models agree in every row
+        return PairedDifference(value, 0.0, 0.0, 1.0, *facts, method=STUDENT)
+    return PairedDifference(value, found.low, found.high, found.p, *facts, found.reason, STUDENT)
 
 
 def influence_comparison(
@@ -91,14 +95,11 @@ def influence_comparison(
     variance = clustered_variance(difference, first.resamples.numbers)
     if variance.fewest_patients < MIN_PATIENTS:
         return f"fewer than {MIN_PATIENTS} patients of a class: no interval has its stated coverage"
-    return compare(difference.value, float(np.sqrt(variance.total)), variance.degrees_of_freedom(), confidence)
-
-
-def _by_influence(found: Comparison, first: Bootstrap) -> PairedDifference:
-    facts = (first.n, first.resamples.counts.shape[1], 0, 0)
-    if found.p == 1 and found.low is None:  # the models agree in every row
-        return PairedDifference(found.value, 0.0, 0.0, 1.0, *facts, method=STUDENT)
-    return PairedDifference(found.value, found.low, found.high, found.p, *facts, found.reason, STUDENT)
+    total, freedom = variance.total, variance.degrees_of_freedom()
+    if total <= ROUNDING:  # as in logit_delong, a small number of further patients whom both models place in the middle
+        parts = [PSEUDO * difference.value**2 * one.step**2 for one in variance.strata]
+        total, freedom = sum(parts), variance.degrees_of_freedom(parts)
+    return compare(difference.value, float(np.sqrt(total)), freedom, confidence)
 
 
 def resampled_difference(

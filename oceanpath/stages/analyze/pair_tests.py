@@ -14,7 +14,7 @@ from oceanpath.stats.planning import detectable_difference, non_inferiority, pat
 from oceanpath.stats.repeats import evaluate_by_repeat, resamples_of_rows
 from oceanpath.stats.resample import Bootstrap, Resamples, draw_patients
 from oceanpath.stats.resampled_t import corrected_resampled_t
-from oceanpath.tasks.evaluation import Floats, ModelPair, TestOptions
+from oceanpath.tasks.evaluation import ComparisonOptions, Floats, ModelPair
 
 Block = dict[str, Any]
 POWER, ALPHA = 0.8, 0.05
@@ -56,8 +56,8 @@ class PairTests:
 
         return evaluate_by_repeat(self.rows.repeats, self.drawn, len(set(self.rows.slides)), evaluate)
 
-    def _options(self) -> TestOptions:
-        return TestOptions(self.settings.confidence, self.settings.resamples, self.settings.seed)
+    def _options(self) -> ComparisonOptions:
+        return ComparisonOptions(self.settings.confidence, self.settings.resamples, self.settings.seed)
 
     def _pair(self, this: str, other: str) -> ModelPair:
         """One row per slide; with several repeats, the mean prediction of the models that did not see it."""
@@ -74,18 +74,21 @@ class PairTests:
         folds = self.rows.folds[this]
         if not np.array_equal(folds, self.rows.folds[other]):
             return {"p": None, "reason": "the variants were tested on different splits"}
-        areas = {name: [self._of_fold(name, folds == fold) for fold in np.unique(folds)] for name in (this, other)}
-        if any(value is None for values in areas.values() for value in values):
+        first, second = (self._by_fold(name) for name in (this, other))
+        if np.isnan(first + second).any():
             return {"p": None, "reason": f"{self.main} is undefined in a test set"}
-        n, tested = len(set(self.rows.slides)), len(folds) / len(np.unique(folds))
-        gaps = np.subtract(areas[this], areas[other]).astype(np.float64)
-        found = corrected_resampled_t(gaps, tested / (n - tested), self.settings.confidence).record()
-        return found | {"test_sets": len(gaps), "unit": "test sets"}
+        n, tested = len(set(self.rows.slides)), len(folds) / len(first)
+        found = corrected_resampled_t(first - second, tested / (n - tested), self.settings.confidence).record()
+        return found | {"test_sets": len(first), "unit": "test sets"}
 
-    def _of_fold(self, name: str, is_own: NDArray[np.bool_]) -> float | None:
-        own, rows = np.flatnonzero(is_own), self.rows
-        drawn = resamples_of_rows(self.drawn, own)
-        return rows.task.compare(rows.targets[own], rows.values[name][own], drawn).values[self.main]
+    def _by_fold(self, name: str) -> Floats:
+        """The main metric of every test set; NaN where it is undefined."""
+        rows, folds, found = self.rows, self.rows.folds[name], []
+        for fold in np.unique(folds):
+            own = np.flatnonzero(folds == fold)
+            drawn = resamples_of_rows(self.drawn, own)
+            found.append(rows.task.compare(rows.targets[own], rows.values[name][own], drawn).values[self.main])
+        return np.array([np.nan if value is None else value for value in found])
 
     def _planning(self, a: Bootstrap, b: Bootstrap) -> Block:
         """What a cohort of this size can show, and whether `this` is not worse than `other` by the margin."""
