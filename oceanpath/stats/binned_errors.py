@@ -64,6 +64,8 @@ def _local_line(outcome: Floats, score: Floats, at: float) -> float:
     share = np.minimum(np.abs(x) / reach, 1)
     weight = 1 - share * share * share
     weight = weight * weight * weight
+    if not weight.any():  # all of the nearest rows have the same distance
+        return float(outcome[np.abs(x) <= reach].mean())
     weighted = weight * x
     total, spread = float(weight.sum()), float(weight.sum() * (weighted @ x) - weighted.sum() ** 2)
     mean = float(weight @ outcome / total)
