@@ -27,14 +27,14 @@ PATIENTS = ((40, 0.3), (60, 0.3), (60, 0.1), (300, 0.3))
 
 
 def cover_differences(cohorts: int, resamples: int, seed: int) -> list[Covered]:
-    """Student's t with clustered variance and percentile intervals, one to five slides per patient."""
+    """MOVER and percentile intervals, one to five slides per patient."""
     cells = [(Cell(n, share, a, 5, 0.4), b) for n, share in PATIENTS for a, b in PAIRS]
     return [row for cell, other in cells for row in _cover(cell, other, cohorts, resamples, seed)]
 
 
 def _cover(cell: Cell, other: float, cohorts: int, resamples: int, seed: int) -> list[Covered]:
     rng = np.random.default_rng([seed, cell.patients, cell.positives, round(100 * cell.target), round(100 * other)])
-    ends: dict[str, list[tuple[float, float]]] = {"student": [], "percentile": []}
+    ends: dict[str, list[tuple[float, float]]] = {"mover": [], "percentile": []}
     for _ in range(cohorts):
         labels, probs, patients = _two_models(cell, other, rng)
         drawn = draw_patients(
@@ -42,7 +42,7 @@ def _cover(cell: Cell, other: float, cohorts: int, resamples: int, seed: int) ->
         )
         first, second = (_area(labels, one, drawn) for one in probs)
         plain = (replace(one, influences={}) for one in (first, second))
-        ends["student"].append(_ends(paired_difference(first, second)))
+        ends["mover"].append(_ends(paired_difference(first, second)))
         ends["percentile"].append(_ends(paired_difference(*plain)))
     truth = np.full(cohorts, cell.target - other)
     shown = replace(cell, target=round(cell.target - other, 2))

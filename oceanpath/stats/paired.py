@@ -1,8 +1,9 @@
 """The difference of two metrics on the same rows, with patients as clusters.
 
-If the influence of every row on both metrics is known, the variance is that of the differences of the influences, and
-the interval and p-value are Student's t: for AUROCs this is the paired test of DeLong (1988) with the clustered
-variance of Obuchowski (1997). Otherwise it is the paired bootstrap over patients.
+If the influence of every row on both metrics is known, the p-value is that of Student's t with the variance of the
+differences of the influences: for AUROCs this is the paired test of DeLong (1988) with the clustered variance of
+Obuchowski (1997). The interval combines those of both metrics (`mover`): unlike that of Student's t it holds near an
+AUROC of 1 (docs/statistics.md). Otherwise both come from the paired bootstrap over patients.
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from oceanpath.errors import StageError
-from oceanpath.stats.clustered import ROUNDING, clustered_variance
+from oceanpath.stats.clustered import ROUNDING, Influence, clustered_variance
 from oceanpath.stats.comparison import Comparison, compare
-from oceanpath.stats.estimate import UNDEFINED
+from oceanpath.stats.estimate import UNDEFINED, Ends
+from oceanpath.stats.intervals.defaults import influence_interval
 from oceanpath.stats.intervals.logit_delong import MIN_PATIENTS, PSEUDO
 from oceanpath.stats.resample import PERCENTILE, Bootstrap, percentile_interval
 
 STUDENT = "Student's t, patients clustered"
+MOVER = "MOVER from both intervals, patients clustered"
 VERDICTS = ("better", "worse", "not_shown_better", "undetermined")
 
 
@@ -82,7 +86,36 @@ def paired_difference(
         return PairedDifference(value, None, None, None, *facts, found)
     if found.p == 1 and found.low is None:  # the models agree in every row
         return PairedDifference(value, 0.0, 0.0, 1.0, *facts, method=STUDENT)
-    return PairedDifference(value, found.low, found.high, found.p, *facts, found.reason, STUDENT)
+    both = (first.influences[metrics[0]], second.influences[metrics[1]])
+    singles = tuple(
+        influence_interval(name, one, drawn.numbers).ends(confidence) for name, one in zip(metrics, both, strict=True)
+    )
+    if found.p is None or isinstance(singles[0], str) or isinstance(singles[1], str):
+        return PairedDifference(value, found.low, found.high, found.p, *facts, found.reason, STUDENT)
+    ends = mover(both, singles, found.error, drawn.numbers)
+    return PairedDifference(value, *ends, found.p, *facts, found.reason, MOVER)
+
+
+def mover(
+    both: tuple[Influence, Influence], singles: tuple[Ends, Ends], error: float, patients: NDArray[np.int64]
+) -> tuple[float, float]:
+    """Interval of a difference from the intervals of both metrics and their correlation (Zou and Donner 2008).
+
+    Args:
+        both: Influences on both metrics.
+        singles: Interval of each.
+        error: Standard error of the difference.
+        patients: [n] number of the patient of each row.
+    """
+    variances = [clustered_variance(one, patients).total for one in both]
+    product = float(np.sqrt(variances[0] * variances[1]))
+    rho = min(1.0, max(-1.0, (sum(variances) - error**2) / (2 * product))) if product > 0 else 0.0
+    (a, b), ((low_a, high_a), (low_b, high_b)) = [one.value for one in both], singles
+
+    def reach(x: float, y: float) -> float:
+        return float(np.sqrt(max(0.0, x * x + y * y - 2 * rho * x * y)))
+
+    return a - b - reach(a - low_a, high_b - b), a - b + reach(high_a - a, b - low_b)
 
 
 def influence_comparison(

@@ -14,13 +14,14 @@ from oceanpath.stats.confusion import confusion_measure
 from oceanpath.stats.discrimination import ranking_measure
 from oceanpath.stats.intervals.delta import BELOW_ONE, FISHER, LOG, LOGIT, delta_interval
 from oceanpath.stats.intervals.smooth_metrics import DELTA
+from oceanpath.stats.paired import mover
 from oceanpath.stats.panel import decide, evaluate
 from oceanpath.stats.proper_scores import proper_measure
 from oceanpath.stats.repeats import evaluate_by_repeat
 from oceanpath.stats.resample import draw_patients
 from oceanpath.stats.smooth import auprc_influence, sum_influences
 
-from .areas import columns, ends, existing
+from .areas import columns, ends, existing, influence_of
 
 
 @given(st.integers(0, 500), st.sampled_from([2, 3]), st.booleans())
@@ -91,6 +92,19 @@ def test_means_over_repeats_have_the_interval_of_their_influences(cohort):
         near = 1e-4 if name == "auroc" else 1e-8  # its small-sample correction estimates how alike the rows are
         assert (two.value, two.low, two.high) == pytest.approx((one.value, one.low, one.high), abs=near)
     assert both.estimate("accuracy").low is not None and both.estimate("accuracy").n == 60
+
+
+def test_the_interval_of_a_difference_of_symmetric_intervals_is_that_of_its_standard_error(cohort):
+    labels, probs, _ = cohort(60, per_patient=2)
+    other, patients = np.clip(probs + np.random.default_rng(0).normal(0, 0.2, probs.shape), 0, 1), np.arange(60) // 2
+    both = influence_of(labels, probs), influence_of(labels, other)
+    errors = [np.sqrt(clustered_variance(one, patients).total) for one in both]
+    singles = [(one.value - 2 * error, one.value + 2 * error) for one, error in zip(both, errors, strict=True)]
+    error = float(np.sqrt(clustered_variance(both[0].minus(both[1]), patients).total))
+    value = both[0].value - both[1].value
+    assert mover(both, (singles[0], singles[1]), error, patients) == pytest.approx(
+        (value - 2 * error, value + 2 * error)
+    )
 
 
 def test_the_bayesian_signed_rank_test_of_clear_small_and_opposite_differences():

@@ -46,7 +46,7 @@ class PairTests:
             found["bootstrap"] = resampled_difference(a, b, names, self.settings.confidence).record()
         if len(np.unique(self.rows.repeats)) > 1:
             found["resampled_t"] = self._resampled_t(this, other)
-        return found | self._planning(a, b)
+        return found | self._planning(a, b, found["difference"]["low"])
 
     def _main_metric(self, values: Floats) -> Bootstrap:
         """The main metric of a variant; with several repeats, its mean."""
@@ -90,11 +90,14 @@ class PairTests:
             found.append(rows.task.compare(rows.targets[own], rows.values[name][own], drawn).values[self.main])
         return np.array([np.nan if value is None else value for value in found])
 
-    def _planning(self, a: Bootstrap, b: Bootstrap) -> Block:
-        """What a cohort of this size can show, and whether `this` is not worse than `other` by the margin."""
+    def _planning(self, a: Bootstrap, b: Bootstrap, low: float | None) -> Block:
+        """What a cohort of this size can show, and whether `this` is not worse than `other` by the margin.
+
+        `low` is the lower end of the interval of the difference.
+        """
         margin = self.settings.margin
         found = influence_comparison(a, b, (self.main, self.main), self.settings.confidence)
-        if isinstance(found, str) or found.error <= 0:
+        if isinstance(found, str) or found.error <= 0 or low is None:
             reason = found if isinstance(found, str) else "the difference has no variance"
             blocks: Block = {"planning": {"reason": reason}}
             return blocks if margin is None else blocks | {"non_inferiority": {"p": None, "reason": reason}}
@@ -103,6 +106,6 @@ class PairTests:
         if margin is None:
             return {"planning": planning}
         planning["patients_for_margin"] = patients_needed(self.drawn.counts.shape[1], found.error, margin, POWER, ALPHA)
-        shown = non_inferiority(found, margin, (1 - self.settings.confidence) / 2)
-        test = {"margin": margin, "low": shown.low, "p": shown.p, "is_shown": shown.is_shown}
+        p = non_inferiority(found, margin, (1 - self.settings.confidence) / 2).p
+        test = {"margin": margin, "low": low, "p": p, "is_shown": low > -margin}
         return {"planning": planning, "non_inferiority": test}

@@ -269,8 +269,17 @@ def paired(table: Table, other: np.ndarray, confidence: float) -> tuple[float, f
     second.p = other
     (a, one, _), (b, two, _) = (area_influence(rows, {1: range(len(table.y))}) for rows in (table, second))
     variance, freedom = clustered(table, one - two, is_centred=True)
-    half = stats.t.ppf((1 + confidence) / 2, freedom) * math.sqrt(variance)
-    return a - b - half, a - b + half, 2 * stats.t.sf(abs(a - b) / math.sqrt(variance), freedom)
+    p = 2 * stats.t.sf(abs(a - b) / math.sqrt(variance), freedom)
+    own = [clustered(table, influence, is_centred=True)[0] for influence in (one, two)]
+    rho = (own[0] + own[1] - variance) / (2 * math.sqrt(own[0] * own[1])) if min(own) > 0 else 0
+    singles = [logit_delong(rows, confidence, {1: range(len(table.y))}) for rows in (table, second)]
+    if singles[0] is None or singles[1] is None:  # no variance of ranks, as of constant predictions
+        half = stats.t.ppf((1 + confidence) / 2, freedom) * math.sqrt(variance)
+        return a - b - half, a - b + half, p
+    (la, ua), (lb, ub) = singles
+    down = math.sqrt((a - la) ** 2 + (ub - b) ** 2 - 2 * rho * (a - la) * (ub - b))
+    up = math.sqrt((ua - a) ** 2 + (b - lb) ** 2 - 2 * rho * (ua - a) * (b - lb))
+    return a - b - down, a - b + up, p
 
 
 def clustered(table: Table, influence: np.ndarray, is_centred: bool) -> tuple[float, float]:
