@@ -42,7 +42,7 @@ GOLDEN_TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class SlideOutputs:
-    """The outputs of the model for one slide, and what was found about its features."""
+    """The outputs of the model for one slide, with notes on its features."""
 
     outputs: list[NDArray[np.float32]]
     """In the order of the names, without the axis of the batch."""
