@@ -46,6 +46,7 @@ def metrics_table(metrics: Mapping[str, Any], title: str, confidence: float) -> 
     note = f"In parentheses: {100 * confidence:g} % intervals; patients are the independent units."
     if decided:
         where = "the mean threshold of the models" if metrics.get("external") else "each fold's own threshold"
+        where = "the stated threshold" if metrics["scheme"] == TABLE else where
         note += f" {' and '.join(decided).capitalize()} at {where}."
     if metrics["selected"]:
         title += " (selected: these slides were also used for model selection)"

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
 
 from oceanpath.evaluation.levels import LevelRows, patient_level, slide_level
 from oceanpath.evaluation.options import IntervalOptions
 from oceanpath.evaluation.rows import ReportedRows
-from oceanpath.figures.survival import GroupCurve, draw_errors, draw_groups
+from oceanpath.figures.survival import GroupCurve, draw_errors, draw_groups, time_ticks
 from oceanpath.stats.survival.kaplan_meier import Events, kaplan_meier
 from oceanpath.tasks.evaluation import Floats
 from oceanpath.tasks.survival import Survival
@@ -29,24 +28,25 @@ def draw_figures(
     report: Mapping[str, Any],
     out: Path,
 ) -> None:
-    """Draw `PICTURES` below `out`; the arguments are those of `plots.draw_all`."""
+    """Draw `PICTURES` below `out`; the arguments are those of `figures.draw_all`."""
     task = rows.task
     assert isinstance(task, Survival), "the registry of figures pairs them"
     patients, _ = patient_level(settings, rows)
     level, unit = (slide_level(settings, rows), "slide") if patients is None else (patients, "patient")
     suffix = " (selected)" if rows.selected else ""
-    _draw_groups(task, rows, level, (f"Test {unit}s by risk group{suffix}", _difference(task, report, unit)), out)
-    models = {"model": rows.values} | {text: baselines[name] for name, text in BASELINES.items()}
+    _draw_groups(
+        task, rows, level, (f"{rows.title}, {unit}s by risk group{suffix}", _difference(task, report, unit)), out
+    )
+    models = {"model": rows.values} | {BASELINES[name]: baselines[name] for name in BASELINES if name in baselines}
     errors = {name: task.brier(rows.targets, values, rows.folds) for name, values in models.items()}
-    draw_errors(out / "brier.png", task.horizons, errors, task.unit, f"Prediction error, test slides{suffix}")
+    draw_errors(out / "brier.png", task.horizons, errors, task.unit, f"{rows.title}, prediction error{suffix}")
 
 
 def _draw_groups(task: Survival, rows: ReportedRows, level: LevelRows, texts: tuple[str, str], out: Path) -> None:
     rule = task.decision_rule(rows.fold_facts)
     assert rule is not None, "survival has risk groups"
     (time, event), high = times_and_events(level.targets), task.high_risk(rule, level.values, level.folds)
-    ticks = np.asarray(MaxNLocator(6).tick_values(0, float(time.max())))
-    ticks = ticks[ticks <= time.max()]
+    ticks = time_ticks(float(time.max()))
     groups = {"low risk": ~high, "high risk": high}
     curves = [_curve(name, time[own], event[own], ticks) for name, own in groups.items() if own.any()]
     draw_groups(out / "kaplan_meier.png", curves, ticks, task.unit, texts)

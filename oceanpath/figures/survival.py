@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from oceanpath.figures.canvas import colour, drawing, heading
@@ -27,6 +28,12 @@ class GroupCurve:
     """Times at which rows are censored."""
     at_risk: Sequence[int]
     """Number at risk at each tick."""
+
+
+def time_ticks(last: float) -> Floats:
+    """About six round times from 0 to `last`."""
+    ticks = np.asarray(MaxNLocator(6).tick_values(0.0, last))
+    return ticks[ticks <= last]
 
 
 def draw_groups(path: Path, groups: Sequence[GroupCurve], ticks: Floats, unit: str, texts: tuple[str, str]) -> None:

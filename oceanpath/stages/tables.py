@@ -50,6 +50,12 @@ class ExternalCohort(Settings):
     """How the patient is read from the slide id."""
     label: str | None = None
     """Column with labels, whose values are those of the training cohort."""
+    time: str | None = None
+    """Column with the times of survival, in the unit of the training cohort."""
+    event: str | None = None
+    """Column that states whether the event happened at that time."""
+    event_value: str | None = None
+    """Value of `event` which means that the event happened."""
     allow_missing: bool | None = None
     """Whether to leave out, and list, slides that fail or lack a label, a patient or features."""
     distinct_ids: bool | None = None

@@ -23,7 +23,6 @@ class Ordinal(Classification):
     metrics = (*Classification.metrics, "mae_grade")
     ledger_metrics = (*Classification.ledger_metrics, "kappa_quadratic", "mae_grade")
     fold_metrics = ("kappa_quadratic", "mae_grade", "auroc")
-    patient_tests = ()
 
     def record(self) -> dict[str, Any]:
         """The task, and the names of the classes, in order."""
@@ -50,10 +49,6 @@ class Ordinal(Classification):
     def compare(self, targets: Labels, values: Floats, drawn: Resamples) -> Bootstrap:
         """The metrics of the confusion table."""
         return bootstrap([confusion_measure(targets, decide(values), len(self.classes))], drawn)
-
-    def test_patients(self, this: Any, other: Any, confidence: float) -> dict[str, dict[str, Any]]:  # noqa: ARG002  # kappas have the bootstrap
-        """None besides the bootstrap of the main metric."""
-        return {}
 
     def _measures(self, targets: Labels, values: Floats) -> list[Measure]:
         distance = np.abs(decide(values) - targets)

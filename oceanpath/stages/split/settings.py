@@ -1,5 +1,6 @@
 """The `[split]` table."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -101,6 +102,10 @@ class SplitSettings(SlideList):
     def target(self) -> "Task":
         """The task of the folds."""
         return make_task(self.task, {"classes": self._final_classes(), **self.target_keys})
+
+    def final_target(self, labels: Sequence[str]) -> "Task":
+        """The task with everything that the labels determine; those of an external cohort determine nothing."""
+        return self.target() if self.cohort else self.target().for_cohort(labels)
 
     def unread_keys(self) -> list[str]:
         """Keys that are set and that the scheme does not read."""

@@ -34,7 +34,7 @@ def run(settings: SplitSettings, inputs: Inputs, out: Path, progress: Progress) 
     for line in remarks(cohort, settings):
         progress.note(line)
     patients = patients_of(cohort.frame, cohort.columns, settings)
-    chosen, task = choose_folds(patients, settings), settings.target().for_cohort(cohort.frame["label"].tolist())
+    chosen, task = choose_folds(patients, settings), settings.final_target(cohort.frame["label"].tolist())
     folds = [with_roles(patients, fold, number, settings) for number, fold in enumerate(chosen)]
     sites, comparison = compare_sites(patients, settings)
     splits = {
