@@ -36,6 +36,8 @@ cross-validations with the same number of folds; in the first, patients are kept
 "probe" is {"accuracy", "majority", "n", "sites"}: how often a linear model on mean features names the site of a slide,
 and the share of the most frequent site. {"baseline", "folds": 0, "reason"} states why there is no comparison.
 
+"own_metrics" is absent where `eval.metrics` names none, otherwise {"slide": {name: record}, "patient": {name: record}}.
+
 `versus_baseline` is the main metric of the task (AUROC) of the model's slides minus that of each baseline with its
 paired interval, and a verdict from that interval alone: "worse" (below 0), "better" (above 0), "not_shown_better" (it
 includes 0), or "undetermined" (there is none). All but "better" have a note, which starts with worse_than_floor,
@@ -111,6 +113,8 @@ def _check(metrics: Mapping[str, Any], where: Path) -> None:
         records |= {f"operating_point.{a}.{b}": record for a in LEVELS for b, record in point[a].items()}
     if (ensemble := metrics.get("ensemble")) is not None:
         records |= {f"ensemble.{a}.{b}": record for a in LEVELS for b, record in ensemble[a].items()}
+    if (own := metrics.get("own_metrics")) is not None:
+        records |= {f"own_metrics.{a}.{b}": record for a in LEVELS for b, record in own[a].items()}
     for name, record in records.items():
         _check_record(record, name, where, selected)
     if (site := metrics.get("site")) is not None and site["folds"]:

@@ -27,7 +27,9 @@ CLUSTERS = ((1, 0.0), (5, 0.0), (5, 0.4), (5, 0.8))
 """Most slides of a patient, and the correlation of their scores."""
 REFITTED = "cross_validation"
 """Not a method, but the default interval of a whole cross-validation (`oceanpath.bench.refitted`)."""
-METHODS = (*AUROC_METHODS, *PROPORTION_METHODS, REFITTED)
+METRICS = "metrics"
+"""Not a method, but the default and percentile intervals of all other metrics (`oceanpath.bench.metric_coverage`)."""
+METHODS = (*AUROC_METHODS, *PROPORTION_METHODS, METRICS, REFITTED)
 SHAPES = ("normal", "exponential")
 COVERAGE, TAIL = (93.0, 97.0), (1.0, 4.0)
 """Percent: what a nominal 95 % interval must reach, in total and on each side."""
@@ -138,7 +140,7 @@ def cover_proportion(cell: Cell, cohorts: int, seed: int) -> list[Covered]:
     """Every method for proportions on the same cohorts."""
 
     def intervals(rng: np.random.Generator) -> Mapping[str, Ends]:
-        patients, scores = _scores(cell, rng)
+        patients, scores = patient_scores(cell, rng)
         hits = scores < ndtri(cell.target)
         return {name: method(hits, patients) for name, method in PROPORTION_METHODS.items()}
 
@@ -147,7 +149,7 @@ def cover_proportion(cell: Cell, cohorts: int, seed: int) -> list[Covered]:
 
 def draw_scores(cell: Cell, rng: np.random.Generator) -> tuple[NDArray[np.int64], Floats, NDArray[np.int64]]:
     """Labels [n], probabilities of the positive class [n] and patients [n] of one cohort."""
-    patients, scores = _scores(cell, rng)
+    patients, scores = patient_scores(cell, rng)
     labels = (patients < cell.positives).astype(np.int64)
     if cell.shape == "exponential":
         odds = -np.log(ndtr(-scores)) * np.where(labels == 1, cell.target / (1 - cell.target), 1.0)
@@ -155,7 +157,7 @@ def draw_scores(cell: Cell, rng: np.random.Generator) -> tuple[NDArray[np.int64]
     return labels, ndtr(scores + np.sqrt(2) * ndtri(cell.target) * labels), patients
 
 
-def _scores(cell: Cell, rng: np.random.Generator) -> tuple[NDArray[np.int64], Floats]:
+def patient_scores(cell: Cell, rng: np.random.Generator) -> tuple[NDArray[np.int64], Floats]:
     """Patient and standard normal score of each slide."""
     slides = rng.integers(1, cell.slides + 1, cell.patients)
     patients = np.repeat(np.arange(cell.patients), slides)

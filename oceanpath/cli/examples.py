@@ -27,10 +27,15 @@ EXAMPLES = {
         "audit --split-file splits --labels cohort.csv --json",
     ),
     "train": ("train -e mine.toml --model perceiver", "train -e mine.toml --set train.epochs=60 --jobs 2"),
-    "eval": ("eval -e mine.toml", "eval -e mine.toml --model static"),
+    "eval": ("eval -e mine.toml --model static", "eval --predictions theirs.csv --score probability --out theirs"),
     "analyze": ("analyze -e mine.toml", "analyze -e mine.toml --set analyze.attention_slides=20"),
     "export": ("export -e mine.toml", "export -e mine.toml --set 'export.formats=[\"onnx\"]'"),
     "serve": ("serve outputs/experiments/mine/export", "serve -e mine.toml --port 8080"),
+    "compare": (
+        "compare mine other@transmil theirs.csv --out comparison",
+        "compare --pred-a ours.csv --pred-b theirs.csv --output significance.json",
+    ),
+    "leaderboard": ("leaderboard", "leaderboard --workspace results --all --csv leaderboard.csv"),
     "predict": (
         "predict features --out predictions.csv",
         "predict new/slide_1.svs --bundle outputs/experiments/mine/export",
@@ -75,6 +80,11 @@ EXAMPLES = {
     ),
     "models list": ("models list", "models list | grep -A 3 perceiver"),
     "models verify": ("models verify abmil", "models verify my_package.models:MyAggregator"),
+    "features inspect": ("features inspect features", "features inspect slide_1.h5 --deep --json"),
+    "features convert": (
+        "features convert features --to clam --out clam_features",
+        "features convert pt_files --to trident --encoder uni_v1 --magnification 20 --patch-px 256 --out job",
+    ),
     "encoders list": ("encoders list", "encoders list --json"),
     "encoders check": ("encoders check efficientnet_lite0", "encoders check uni_v1 --weights uni.bin --device cuda"),
 }

@@ -52,6 +52,11 @@ def build_report(settings: IntervalOptions, rows: ReportedRows, baselines: Mappi
         "folds": [_fold(settings, rows, number) for number in range(rows.results["folds"])],
         "notes": notes(rows, model, versus, _within_folds(settings, rows, model), conflict),
     }
+    return finish_records(report, rows)
+
+
+def finish_records(report: dict[str, Any], rows: ReportedRows) -> dict[str, Any]:
+    """The same report; every record states that its rows are selected, or were used for pretraining."""
     marks = {"selected": rows.selected, SEEN: rows.results.get(SEEN, 0)}
     for name, value in marks.items():
         report = _mark(report, name, value) if value else report

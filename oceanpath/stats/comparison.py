@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
@@ -24,6 +25,12 @@ class Comparison:
     freedom: float = np.inf
     """Degrees of freedom of Student's t; infinite for the normal distribution."""
     reason: str = ""
+
+    def record(self) -> dict[str, Any]:
+        """JSON values; the degrees of freedom only if they are finite, the reason only where there is one."""
+        fields = {"value": self.value, "low": self.low, "high": self.high, "p": self.p, "standard_error": self.error}
+        freedom = {} if np.isinf(self.freedom) else {"degrees_of_freedom": self.freedom}
+        return fields | freedom | ({"reason": self.reason} if self.reason else {})
 
 
 def compare(value: float, error: float, freedom: float = np.inf, confidence: float = 0.95) -> Comparison:

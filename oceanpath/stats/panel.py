@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from oceanpath.stats.closed_metrics import area_metrics, calibration_metrics
+from oceanpath.stats.clustered import Influence
 from oceanpath.stats.confusion import confusion_measure
-from oceanpath.stats.discrimination import Floats, check_rows, ranking_measure
+from oceanpath.stats.discrimination import Floats, Measure, SumMeasure, check_rows, ranking_measure
 from oceanpath.stats.estimate import Estimate
-from oceanpath.stats.intervals.defaults import area_intervals, decision_intervals
+from oceanpath.stats.intervals.defaults import area_influences, area_interval, decision_intervals
+from oceanpath.stats.intervals.smooth_metrics import smooth_intervals
 from oceanpath.stats.proper_scores import proper_measure
 from oceanpath.stats.resample import Bootstrap, Resamples, bootstrap
+from oceanpath.stats.smooth import auprc_influence, sum_influences
 from oceanpath.stats.within_folds import within_fold_measure
 
 
@@ -35,17 +40,24 @@ def evaluate(
         auroc_hand_till.
     """
     check_rows(labels, probs)
-    measures = [
-        ranking_measure(labels, probs),
-        confusion_measure(labels, decide(probs), probs.shape[1]),
-        proper_measure(labels, probs),
-    ]
+    decisions, patients = decide(probs), drawn.numbers
+    sums = [confusion_measure(labels, decisions, probs.shape[1]), proper_measure(labels, probs)]
+    measures: list[Measure] = [ranking_measure(labels, probs), *sums]
     if folds is not None:
         measures.append(within_fold_measure(labels, probs, folds))
-    closed = area_intervals(labels, probs, drawn.numbers, folds)
-    closed |= decision_intervals(labels, decide(probs), probs.shape[1], drawn.numbers)
-    further = calibration_metrics(labels, probs, drawn.numbers) | area_metrics(labels, probs, drawn.numbers, folds)
-    return bootstrap(measures, drawn, closed).extended(further)
+    areas, smooth = area_influences(labels, probs, folds), _smooth_influences(sums, labels, probs)
+    closed = {name: area_interval(one, patients) for name, one in areas.items()}
+    closed |= smooth_intervals(smooth, labels, decisions, patients)
+    closed |= decision_intervals(labels, decisions, probs.shape[1], patients)
+    further = calibration_metrics(labels, probs, patients) | area_metrics(labels, probs, patients, folds)
+    found = bootstrap(measures, drawn, closed).extended(further)
+    return replace(found, influences=smooth | areas)
+
+
+def _smooth_influences(sums: list[SumMeasure], labels: NDArray[np.int64], probs: Floats) -> dict[str, Influence]:
+    found = {name: one for measure in sums for name, one in sum_influences(measure, labels).items()}
+    precision = auprc_influence(labels, probs)
+    return found if precision is None else found | {"auprc": precision}
 
 
 def evaluate_decisions(
@@ -57,8 +69,10 @@ def evaluate_decisions(
     confidence: float = 0.95,
 ) -> dict[str, Estimate]:
     """The metrics of the confusion table alone, for given decisions [n]."""
-    closed = decision_intervals(labels, decisions, n_classes, drawn.numbers)
-    return bootstrap([confusion_measure(labels, decisions, n_classes)], drawn, closed).estimates(confidence)
+    measure = confusion_measure(labels, decisions, n_classes)
+    closed = smooth_intervals(sum_influences(measure, labels), labels, decisions, drawn.numbers)
+    closed |= decision_intervals(labels, decisions, n_classes, drawn.numbers)
+    return bootstrap([measure], drawn, closed).estimates(confidence)
 
 
 def decide(probs: Floats) -> NDArray[np.int64]:

@@ -6,14 +6,16 @@ Davison and Hinkley (1997), section 3.8: resampling clusters whole keeps the dep
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oceanpath.errors import StageError
-from oceanpath.stats.discrimination import Floats, Measure, Weights
+from oceanpath.stats.clustered import Influence
+from oceanpath.stats.discrimination import Floats, Measure, SumMeasure, Weights
 from oceanpath.stats.estimate import NO_INTERVAL, UNDEFINED, ClosedInterval, ClosedMetric, Ends, Estimate
 
 BLOCK_CELLS = 1 << 18
@@ -47,6 +49,36 @@ class Resamples:
         for start in range(0, len(self.counts), step):
             yield self.counts[start : start + step].astype(np.int32).take(self.numbers, axis=1)
 
+    def sums(self, columns: Floats) -> Floats:
+        """Weighted sums [R, m] over the rows of columns [n, m]; columns are summed per patient first."""
+        n_patients, found = self.counts.shape[1], np.empty((len(self.counts), columns.shape[1]))
+        of_patients = np.stack([np.bincount(self.numbers, one, minlength=n_patients) for one in columns.T], axis=1)
+        step = max(1, BLOCK_CELLS // n_patients)
+        for start in range(0, len(self.counts), step):
+            found[start : start + step] = self.counts[start : start + step].astype(np.float64) @ of_patients
+        return found
+
+
+class LazySamples(Mapping[str, Floats]):
+    """Metric → values [R] on every resample, computed when they are first used."""
+
+    def __init__(self, names: Iterable[str], compute: Callable[[str], Floats]) -> None:
+        self._names, self._compute = tuple(names), cache(compute)
+
+    def __getitem__(self, name: str) -> Floats:
+        """The values of a metric."""
+        if name not in self._names:
+            raise KeyError(name)
+        return self._compute(name)
+
+    def __iter__(self) -> Iterator[str]:
+        """The metrics that can be resampled."""
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        """Number of these metrics."""
+        return len(self._names)
+
 
 @dataclass(frozen=True)
 class Bootstrap:
@@ -61,6 +93,8 @@ class Bootstrap:
     """Metric → its interval in closed form, which then replaces the percentile interval."""
     undefined: Mapping[str, str] = field(default_factory=dict)
     """Metric → why it has no value, where `UNDEFINED` does not state it."""
+    influences: Mapping[str, Influence] = field(default_factory=dict)
+    """Metric → the influence of every row on it; a difference of two such metrics needs no resampling."""
 
     def estimate(self, name: str, confidence: float = 0.95) -> Estimate:
         """The metric with its interval, or with the reason why it has none."""
@@ -71,9 +105,9 @@ class Bootstrap:
         if (closed := self.closed.get(name)) is not None:
             interval, facts, method = closed.ends(confidence), (self.n, n_patients, 0, 0), closed.method
         else:
-            samples, reason = self.samples[name], NO_INTERVAL.get(name) or self.resamples.reason
-            interval = reason or percentile_interval(value, samples, confidence)
-            facts, method = (self.n, n_patients, len(samples), self.resamples.redrawn), PERCENTILE
+            reason, drawn = NO_INTERVAL.get(name) or self.resamples.reason, self.resamples
+            interval = reason or percentile_interval(value, self.samples[name], confidence)
+            facts, method = (self.n, n_patients, len(drawn.counts), drawn.redrawn), PERCENTILE
         if isinstance(interval, str):
             return Estimate(value, None, None, *facts, reason=interval)
         return Estimate(value, *interval, *facts, method=method)
@@ -162,16 +196,21 @@ def bootstrap(
     measures: Sequence[Measure], resamples: Resamples, closed: Mapping[str, ClosedInterval] | None = None
 ) -> Bootstrap:
     """All metrics of all measures, on the rows and on every resample; `closed` as in `Bootstrap`."""
-    n = len(resamples.numbers)
-    values = {name: float(found[0]) for name, found in _apply(measures, np.ones((1, n))).items()}
-    blocks = [_apply(measures, weights) for weights in resamples.blocks()]
-    samples = {name: np.concatenate([block[name] for block in blocks]) if blocks else np.empty(0) for name in values}
-    known = {name: None if np.isnan(value) else value for name, value in values.items()}
-    return Bootstrap(known, samples, n, resamples, closed or {})
+    once = np.ones((1, len(resamples.numbers)))
+    found = {name: (float(x[0]), k) for k, measure in enumerate(measures) for name, x in measure(once).items()}
+    values = {name: None if np.isnan(value) else value for name, (value, _) in found.items()}
+    sampled = cache(lambda measure: _sampled(measures[measure], resamples))
+    samples = LazySamples(values, lambda name: sampled(found[name][1])[name])
+    return Bootstrap(values, samples, len(resamples.numbers), resamples, closed or {})
 
 
-def _apply(measures: Sequence[Measure], weights: Weights) -> dict[str, Floats]:
-    return {name: values for measure in measures for name, values in measure(weights).items()}
+def _sampled(measure: Measure, resamples: Resamples) -> dict[str, Floats]:
+    """The metrics of one measure on every resample."""
+    if isinstance(measure, SumMeasure):
+        return dict(measure.finish(resamples.sums(measure.columns)))
+    blocks = [measure(weights) for weights in resamples.blocks()]
+    names = blocks[0] if blocks else measure(np.ones((1, len(resamples.numbers))))
+    return {name: np.concatenate([block[name] for block in blocks]) if blocks else np.empty(0) for name in names}
 
 
 def _lacking(counts: NDArray[np.uint16], has: NDArray[np.bool_]) -> NDArray[np.intp]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 
 from oceanpath.errors import ArtifactError, OceanPathError, StageError
 from oceanpath.stats.closed_metrics import FOLD_MEAN
-from oceanpath.stats.delong import delong_test
+from oceanpath.stats.clustered_tests import clustered_mcnemar
 from oceanpath.stats.discrimination import auroc, ranking_measure
-from oceanpath.stats.estimate import Estimate
-from oceanpath.stats.mcnemar import mcnemar_test
+from oceanpath.stats.estimate import UNDEFINED, Estimate
 from oceanpath.stats.panel import decide, evaluate, evaluate_decisions
-from oceanpath.stats.patients import PatientRows
+from oceanpath.stats.permutation import permutation_test
+from oceanpath.stats.placements import auroc_influence
 from oceanpath.stats.resample import Bootstrap, Resamples, bootstrap
 from oceanpath.stats.thresholds import Threshold, youden_threshold
 from oceanpath.stats.within_folds import NAME as WITHIN_FOLDS
 from oceanpath.tasks.base import Strata, Task
 from oceanpath.tasks.class_labels import as_class, class_problems
-from oceanpath.tasks.evaluation import LENGTH, MAXIMUM, MEAN, DecisionRule, Floats, Review
+from oceanpath.tasks.evaluation import LENGTH, MAXIMUM, MEAN, DecisionRule, Floats, ModelPair, Review, TestOptions
 from oceanpath.tasks.probabilities import prob_columns, validate_probabilities
 
 RULE = "positive at or above the threshold of the slide's fold, chosen on inner validation rows (Youden)"
@@ -41,17 +41,27 @@ class Classification(Task):
     unusable = "with a label that is no class"
     main_metric, main_title = "auroc", "AUROC"
     within_folds = WITHIN_FOLDS
-    metrics = (
+    metrics: ClassVar[tuple[str, ...]] = (
         *("auroc", WITHIN_FOLDS, FOLD_MEAN, "auprc"),
         *("balanced_accuracy", "f1", "mcc", "kappa", "kappa_quadratic", "accuracy"),
         *("brier", "brier_scaled", "log_loss", "ece", "ece_equal_mass", "ece_debiased", "ici"),
         *("calibration_intercept", "calibration_slope"),
     )
-    ledger_metrics = ("auroc", WITHIN_FOLDS, "auprc", "balanced_accuracy", "f1", "mcc", "kappa", "brier", "ece")
-    fold_metrics = ("auroc", "balanced_accuracy")
+    ledger_metrics: ClassVar[tuple[str, ...]] = (
+        "auroc",
+        WITHIN_FOLDS,
+        "auprc",
+        "balanced_accuracy",
+        "f1",
+        "mcc",
+        "kappa",
+        "brier",
+        "ece",
+    )
+    fold_metrics: ClassVar[tuple[str, ...]] = ("auroc", "balanced_accuracy")
     fold_facts = ("threshold",)
     baselines: ClassVar = {"mean_pool_lr": MEAN, "max_pool_lr": MAXIMUM, "bag_length": LENGTH, "majority": ""}
-    patient_tests = ("delong", "mcnemar")
+    slide_tests: ClassVar[tuple[str, ...]] = ("mcnemar", "permutation")
 
     def __init__(self, classes: Sequence[str], *, needs_every_class: bool = True) -> None:
         self.classes, self.needs_every_class = tuple(str(name) for name in classes), needs_every_class
@@ -152,7 +162,9 @@ class Classification(Task):
 
     def compare(self, targets: Labels, values: Floats, drawn: Resamples) -> Bootstrap:
         """AUROC and average precision."""
-        return bootstrap([ranking_measure(targets, values)], drawn)
+        influence = auroc_influence(targets, values)
+        found = bootstrap([ranking_measure(targets, values)], drawn)
+        return found if influence is None else replace(found, influences={"auroc": influence})
 
     def resampling_strata(self, targets: Labels) -> NDArray[np.int64]:
         """The classes."""
@@ -202,18 +214,19 @@ class Classification(Task):
         """The true and the predicted class, and the probability of the true class."""
         return f"{label}, predicted {decided} (probability of {label}: {certainty:.3f})"
 
-    def test_patients(self, this: PatientRows, other: PatientRows, confidence: float) -> dict[str, dict[str, Any]]:
-        """DeLong's and McNemar's test."""
-        right = [decide(rows.probs) == rows.labels for rows in (this, other)]
-        mcnemar = asdict(mcnemar_test(right[0], right[1])) | {"unit": "patients"}
-        return {"delong": _delong(this, other, confidence), "mcnemar": mcnemar}
+    def test_slides(self, pair: ModelPair, options: TestOptions) -> dict[str, dict[str, Any]]:
+        """McNemar's test of the decisions, and the permutation of the models within patients."""
+        is_correct = (decide(pair.first) == pair.targets, decide(pair.second) == pair.targets)
+        mcnemar = clustered_mcnemar(is_correct, pair.patients, options.confidence)
+        return {"mcnemar": mcnemar.record(), "permutation": _permutation(pair, options)}
 
 
-def _delong(this: PatientRows, other: PatientRows, confidence: float) -> dict[str, Any]:
-    if this.probs.shape[1] != 2:
-        return {"p": None, "reason": "DeLong's test is defined for two classes"}
-    if np.bincount(this.labels, minlength=2).min() < 2:
-        return {"p": None, "reason": "a class has fewer than two patients"}
-    test = delong_test(this.labels == 1, this.probs[:, 1], other.probs[:, 1])
-    low, high = test.interval(confidence)
-    return asdict(test) | {"difference": test.difference, "low": low, "high": high, "unit": "patients"}
+def _permutation(pair: ModelPair, options: TestOptions) -> dict[str, Any]:
+    if pair.first.shape[1] != 2:
+        return {"p": None, "reason": "the permutation test is defined for two classes"}
+    positive = pair.targets == 1
+    if not 0 < positive.sum() < len(positive):
+        return {"p": None, "reason": UNDEFINED["auroc"]}
+    scores = (pair.first[:, 1], pair.second[:, 1])
+    p = permutation_test(positive, scores, pair.patients, options.permutations, options.seed)
+    return {"p": p, "permutations": options.permutations}

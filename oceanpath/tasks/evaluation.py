@@ -5,13 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oceanpath.stats.estimate import Estimate
-from oceanpath.stats.patients import PatientRows
 from oceanpath.stats.resample import Bootstrap, Resamples
 
 Floats = NDArray[np.float64]
@@ -41,6 +40,29 @@ class Review(NamedTuple):
     """[n]."""
 
 
+class ModelPair(NamedTuple):
+    """The predictions of two models for the same slides."""
+
+    targets: Targets
+    """[n]."""
+    first: Floats
+    """[n, K]."""
+    second: Floats
+    """[n, K]."""
+    patients: NDArray[np.int64]
+    """[n] number of the patient of each slide."""
+
+
+class TestOptions(NamedTuple):
+    """How models are tested."""
+
+    __test__ = False  # not a test case of pytest
+
+    confidence: float
+    permutations: int
+    seed: int
+
+
 class Evaluation(ABC):
     """The part of a task that evaluates predictions. `values` are [n, K], `targets` [n]."""
 
@@ -60,8 +82,8 @@ class Evaluation(ABC):
     """Name of the main metric over pairs of rows of the same fold; empty if there is none."""
     baselines: ClassVar[Mapping[str, str]]
     """Name → the features it is fitted to; "" for a constant prediction."""
-    patient_tests: ClassVar[tuple[str, ...]] = ()
-    """Names of the tests in `test_patients`."""
+    slide_tests: ClassVar[tuple[str, ...]] = ()
+    """Names of the tests in `test_slides`."""
 
     @abstractmethod
     def evaluate(
@@ -72,6 +94,10 @@ class Evaluation(ABC):
     @abstractmethod
     def compare(self, targets: Targets, values: Floats, drawn: Resamples) -> Bootstrap:
         """Only the main metric, for comparisons of models."""
+
+    def with_training(self, folds: Sequence[Targets]) -> Self:  # noqa: ARG002  # most metrics need test rows only
+        """This task with what metrics need of the training rows of each fold."""
+        return self
 
     def resampling_strata(self, targets: Targets) -> NDArray[np.int64]:
         """[n] group of each row; every resample must contain every group."""
@@ -111,6 +137,6 @@ class Evaluation(ABC):
     def caption(self, label: str, decided: str, certainty: float) -> str:
         """One line about the prediction of a slide."""
 
-    def test_patients(self, this: PatientRows, other: PatientRows, confidence: float) -> dict[str, dict[str, Any]]:  # noqa: ARG002  # most tasks have none
-        """`patient_tests` of two models on one row per patient: name → JSON values, with "p"."""
+    def test_slides(self, pair: ModelPair, options: TestOptions) -> dict[str, dict[str, Any]]:  # noqa: ARG002  # most tasks have none
+        """`slide_tests` of two models, with patients as clusters: name → JSON values, with "p"."""
         return {}

@@ -22,7 +22,7 @@ def test_the_mean_is_over_repeats_and_resamples_are_shared() -> None:
         parts.append(bootstrap([ranking_measure(labels[own], probs)], resamples_of_rows(drawn, own)))
         own_drawn = draw_patients([patients[i] for i in own], labels[own], resamples=50, seed=1)
         alone.append(bootstrap([ranking_measure(labels[own], probs)], own_drawn))
-    found = mean_over_repeats(parts, drawn, 30)
+    found = mean_over_repeats(parts, [np.arange(30), np.arange(30, 60)], drawn, 30)
     assert found.values["auroc"] == pytest.approx(np.mean([part.values["auroc"] for part in alone]), abs=1e-12)
     joint = np.mean([part.samples["auroc"] for part in alone], axis=0)  # both repeats test the same patients
     np.testing.assert_allclose(found.samples["auroc"], joint, atol=1e-12)
@@ -35,9 +35,9 @@ def test_a_metric_that_a_repeat_lacks_is_undefined_and_a_resample_that_lacks_it_
     drawn = draw_patients(patients, labels, resamples=100, seed=0)
     halves = [np.array([0, 1]), np.array([2, 3])]
     parts = [bootstrap([ranking_measure(labels[own], probs[own])], resamples_of_rows(drawn, own)) for own in halves]
-    found = mean_over_repeats(parts, drawn, 4)
+    found = mean_over_repeats(parts, halves, drawn, 4)
     assert found.values["auroc"] is None
-    whole = mean_over_repeats([parts[0], parts[0]], drawn, 4)
+    whole = mean_over_repeats([parts[0], parts[0]], [halves[0], halves[0]], drawn, 4)
     known = ~np.isnan(parts[0].samples["auroc"])
     assert 0 < known.sum() < 100
     np.testing.assert_array_equal(~np.isnan(whole.samples["auroc"]), known)

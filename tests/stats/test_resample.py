@@ -10,6 +10,7 @@ from oceanpath.errors import StageError
 from oceanpath.stats import resample
 from oceanpath.stats.confusion import confusion_measure
 from oceanpath.stats.discrimination import ranking_measure
+from oceanpath.stats.proper_scores import proper_measure
 from oceanpath.stats.resample import bootstrap, draw_patients
 
 from ..narrowing import required
@@ -88,11 +89,13 @@ def test_no_rows_are_refused():
         draw_patients([], np.empty(0, int))
 
 
-def test_the_seed_decides(estimates, cohort):
+def test_the_seed_decides(cohort):
     labels, probs, patients = cohort(50)
-    first = estimates(labels, probs, patients, resamples=200, seed=1)
-    assert first == estimates(labels, probs, patients, resamples=200, seed=1)
-    assert first["brier"].low != estimates(labels, probs, patients, resamples=200, seed=2)["brier"].low
+    measures = [ranking_measure(labels, probs), proper_measure(labels, probs)]
+    one, same, other = (
+        bootstrap(measures, draw_patients(patients, labels, resamples=200, seed=seed)).estimates() for seed in (1, 1, 2)
+    )
+    assert one == same and one["brier"].low != other["brier"].low
 
 
 @pytest.mark.alone

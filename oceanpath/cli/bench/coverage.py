@@ -18,7 +18,7 @@ FLAGS: tuple[Flag, ...] = (
         "methods",
         str,
         "logit_delong",
-        "Methods for AUROC, wilson for proportions, or cross_validation, separated by commas.",
+        "Methods for AUROC, wilson for proportions, metrics for all others, or cross_validation, separated by commas.",
     ),
     flag("cohorts", int, 5000, "Number of cohorts per design.", min=10),
     flag("patients", str, "20,40,60,100,300", "Numbers of patients, separated by commas."),
@@ -47,7 +47,17 @@ def coverage(
 ) -> int:
     """Simulate how often confidence intervals of the AUROC and of proportions contain the true value."""
     prepare_folders(out=out)
-    from oceanpath.bench.coverage import METHODS, PATIENTS, REFITTED, SHAPES, Simulation, coverage_table, verdicts
+    from oceanpath.bench.coverage import (
+        METHODS,
+        METRICS,
+        PATIENTS,
+        REFITTED,
+        SHAPES,
+        Simulation,
+        coverage_table,
+        verdicts,
+    )
+    from oceanpath.bench.metric_coverage import cover_metrics
     from oceanpath.bench.refitted import cover_refitted
 
     names = methods.split(",")
@@ -55,6 +65,8 @@ def coverage(
     _refuse_unknown([shape], SHAPES, "--shape")
     _refuse_unknown(patients.split(","), [str(n) for n in PATIENTS], "--patients")
     rows = Simulation(names, cohorts, resamples, seed).run([int(n) for n in patients.split(",")], shape)
+    if METRICS in names:
+        rows += cover_metrics(cohorts, resamples, seed)
     if REFITTED in names:
         rows += cover_refitted(cohorts, seed)
     summary = "\n".join(f"{name}: {counted}" for name, counted in verdicts(rows).items())

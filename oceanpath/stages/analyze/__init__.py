@@ -9,8 +9,9 @@ Writes  umap.png, umap.parquet      embeddings of fold 0's model: slide_id, umap
         analysis.json               {"selected", "umap": {"drawn", "reason"}, "attention": [one object per picture]}
         comparison.json             with several variants: {"this", "selected", "variants": {variant: the
                                     variant that has the same predictions}, "family": how many p-values were adjusted
-                                    together, "pairs": [{"this", "other", "n", "n_patients", "bootstrap"}]},
-                                    and of the task: its keys ("classes"), its main metric (auroc_this, auroc_other)
-                                    and its tests (delong, mcnemar); each test has p and p_holm
+                                    together, "pairs": [{"this", "other", "n", "n_patients", "difference", "bootstrap",
+                                    "planning"}]}, and of the task: its keys ("classes"), its main metric (auroc_this,
+                                    auroc_other) and its tests (mcnemar, permutation); with several repeats
+                                    resampled_t, with a margin non_inferiority; each test has p and p_holm
 Fails   if variants did not predict the same slides with the same labels, or a figure was not written
 """

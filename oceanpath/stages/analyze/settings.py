@@ -15,8 +15,10 @@ class AnalyzeSettings(Settings):
     attention_slides: int = Field(6, ge=0)
     """Number of attention maps: half of the worst errors, half of the most confident correct predictions."""
     resamples: int = Field(2000, ge=100)
-    """Number of resamples of the patients for the intervals of a comparison."""
+    """Number of resamples, and of permutations, of the patients for a comparison."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
     """Confidence level of these intervals."""
+    margin: float | None = Field(None, gt=0, lt=1)
+    """Largest acceptable loss of the main metric, stated before results are seen: tests non-inferiority."""
     seed: int = shared("seed", 42, ge=0)
     device: str = shared("runtime.device", "auto", is_runtime=True)

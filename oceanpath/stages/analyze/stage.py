@@ -7,7 +7,7 @@ from oceanpath.stages.analyze.settings import AnalyzeSettings
 
 STAGE = Stage(
     name="analyze",
-    version=6,
+    version=7,
     settings=AnalyzeSettings,
     work="oceanpath.stages.analyze.work:run",
     check="oceanpath.stages.analyze.work:check",

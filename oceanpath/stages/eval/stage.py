@@ -7,7 +7,7 @@ from oceanpath.stages.eval.settings import EvalSettings
 
 STAGE = Stage(
     name="eval",
-    version=5,
+    version=6,
     settings=EvalSettings,
     work="oceanpath.stages.eval.work:run",
     check="oceanpath.stages.eval.work:check",

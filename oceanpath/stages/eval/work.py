@@ -7,6 +7,7 @@ from pathlib import Path
 from oceanpath.artifacts import metrics
 from oceanpath.artifacts.folds import read_splits
 from oceanpath.evaluation.figures import draw_all
+from oceanpath.evaluation.own_metrics import own_metrics
 from oceanpath.evaluation.report import SEEN, build_report
 from oceanpath.evaluation.summary import summarise
 from oceanpath.figures.files import check_figure
@@ -31,6 +32,8 @@ def run(settings: EvalSettings, inputs: Inputs, out: Path, progress: Progress) -
     report = build_report(settings, rows, baselines)
     report["site"] = compare_sites(settings, rows.task, inputs["split"], pooled)
     report["notes"] += site_lines(report["site"])
+    if settings.metrics:
+        report["own_metrics"] = own_metrics(settings, rows, settings.metrics)
     if seen := rows.results.get(SEEN):
         report[SEEN] = seen
     report["cohort_flow"] = read_splits(inputs["split"]).get("cohort_flow")

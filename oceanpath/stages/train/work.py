@@ -34,7 +34,7 @@ def run_part(settings: TrainSettings, inputs: Inputs, part: Part, out: Path, pro
     Raises: StageError: a role or a class has no rows, or training diverges. ArtifactError: a slide is not in the store.
     """
     progress.phase("loading PyTorch")
-    from oceanpath.stages.train.fold import fit_fold  # Lightning takes seconds to import
+    from oceanpath.stages.train.fold import fit_fold  # loads PyTorch
 
     facts = fit_fold(settings, inputs, part.payload["fold"], out, progress)
     line = (

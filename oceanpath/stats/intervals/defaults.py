@@ -11,6 +11,7 @@ from oceanpath.stats.clustered import Influence, clustered_variance
 from oceanpath.stats.discrimination import Floats
 from oceanpath.stats.estimate import ClosedInterval, Ends
 from oceanpath.stats.intervals.logit_delong import logit_delong
+from oceanpath.stats.intervals.smooth_metrics import SCALES, smooth_interval
 from oceanpath.stats.intervals.wilson import wilson
 from oceanpath.stats.placements import auroc_influence, within_fold_influence
 from oceanpath.stats.within_folds import NAME as WITHIN_FOLDS
@@ -20,14 +21,12 @@ PROPORTION = "Wilson with a design effect, patients clustered"
 Labels = NDArray[np.int64]
 
 
-def area_intervals(
-    labels: Labels, probs: Floats, patients: NDArray[np.int64], folds: NDArray[np.int64] | None = None
-) -> dict[str, ClosedInterval]:
-    """Intervals of auroc and, with folds, auroc_within_folds; none for an area that is undefined."""
+def area_influences(labels: Labels, probs: Floats, folds: NDArray[np.int64] | None = None) -> dict[str, Influence]:
+    """Influences on auroc and, with folds, auroc_within_folds; none for an area that is undefined."""
     found = {"auroc": auroc_influence(labels, probs)}
     if folds is not None:
         found[WITHIN_FOLDS] = within_fold_influence(labels, probs, folds)
-    return {name: area_interval(one, patients) for name, one in found.items() if one is not None}
+    return {name: one for name, one in found.items() if one is not None}
 
 
 def area_interval(influence: Influence, patients: NDArray[np.int64]) -> ClosedInterval:
@@ -37,6 +36,11 @@ def area_interval(influence: Influence, patients: NDArray[np.int64]) -> ClosedIn
         return logit_delong(influence.value, clustered_variance(influence, patients), confidence)
 
     return ClosedInterval(AREA, ends)
+
+
+def influence_interval(name: str, influence: Influence, patients: NDArray[np.int64]) -> ClosedInterval:
+    """The interval of a metric of this name from the influences on it."""
+    return smooth_interval(name, influence, patients) if name in SCALES else area_interval(influence, patients)
 
 
 def decision_intervals(

@@ -7,10 +7,11 @@ from sklearn.metrics import roc_auc_score
 
 from oceanpath.artifacts import predictions
 from oceanpath.errors import ArtifactError, StageError
+from oceanpath.evaluation.pair_tests import named_tests
 from oceanpath.stages.analyze import compare
 from oceanpath.stages.analyze.settings import AnalyzeSettings
-from oceanpath.stats.delong import delong_test
-from oceanpath.stats.patients import patient_rows
+from oceanpath.stats.clustered_tests import clustered_mcnemar, paired_delong
+from oceanpath.stats.resampled_t import corrected_resampled_t
 from oceanpath.tasks.classification import Classification
 
 from ...narrowing import required
@@ -47,33 +48,36 @@ def test_this_variant_is_compared_with_each_other_one(make):
     block = found["pairs"][0]
     assert block["auroc_this"] == pytest.approx(roc_auc_score(base["label"] == "pos", base["prob_pos"]))
     assert block["auroc_other"] == pytest.approx(roc_auc_score(good["label"] == "pos", good["prob_pos"]))
-    assert block["bootstrap"]["value"] == pytest.approx(block["auroc_this"] - block["auroc_other"])
-    assert (block["n"], block["n_patients"], block["delong"]["n"]) == (40, 20, 20)
+    for test in ("difference", "bootstrap"):
+        assert block[test]["value"] == pytest.approx(block["auroc_this"] - block["auroc_other"])
+    assert (block["n"], block["n_patients"], block["bootstrap"]["n"]) == (40, 20, 40)
     labels = TASK.targets(base["label"].tolist())
-    rows = [patient_rows(base["patient_id"].tolist(), labels, TASK.values(f)) for f in (base, good)]
-    expected = delong_test(rows[0].labels == 1, rows[0].probs[:, 1], rows[1].probs[:, 1])
-    assert block["delong"]["p"] == pytest.approx(expected.p)
+    patients = np.unique(base["patient_id"], return_inverse=True)[1]
+    expected = paired_delong(labels, (TASK.values(base), TASK.values(good)), patients)
+    assert block["difference"]["p"] == pytest.approx(expected.p)
+    hits = [(f["prob_pos"] >= 0.5) == (labels == 1) for f in (base, good)]
+    assert block["mcnemar"]["p"] == pytest.approx(clustered_mcnemar((hits[0], hits[1]), patients).p)
 
 
 def test_holm_is_one_family_over_all_variants_and_tests(make):
-    """Four variants are six pairs with three tests each, whichever variant's file is read."""
+    """Four variants are six pairs with four tests each, whichever variant's file is read."""
     cohort = make(patients=20)
     for seed in (1, 2, 3):
         cohort.add_variant(f"v{seed}", seed, skill=0.6 * seed)
     tests: dict[tuple[frozenset[str], str], list[tuple[float, float]]] = {}
     for name, folder in cohort.variants.items():
         found = required(compare.compare_variants(QUICK, folder, cohort.variants, selected=False))
-        assert found["this"] == name and found["family"] == 18 and len(found["pairs"]) == 3
+        assert found["this"] == name and found["family"] == 24 and len(found["pairs"]) == 3
         for block in found["pairs"]:
             pair = frozenset((name, block["other"]))
-            for test in compare.tests_of(block):
+            for test in named_tests(block):
                 tests.setdefault((pair, test), []).append((block[test]["p"], block[test]["p_holm"]))
-    assert len(tests) == 18
+    assert len(tests) == 24
     assert all(len(both) == 2 and both[0] == both[1] for both in tests.values())
     raw, raised = zip(*(both[0] for both in tests.values()), strict=True)
     expected, highest = dict[float, float](), 0.0
     for rank, p in enumerate(sorted(raw)):
-        highest = max(highest, min(1.0, (18 - rank) * p))
+        highest = max(highest, min(1.0, (24 - rank) * p))
         expected.setdefault(p, highest)
     assert min(raw) < 0.05  # otherwise all would be 1
     for p, value in zip(raw, raised, strict=True):
@@ -81,9 +85,37 @@ def test_holm_is_one_family_over_all_variants_and_tests(make):
 
 
 def test_tests_that_cannot_be_made_are_not_in_the_family(make):
-    cohort = make(patients=3)  # p00 and p01 neg, p02 pos: no DeLong
+    cohort = make(patients=3)  # p00 and p01 neg, p02 pos: too few for a variance
     cohort.add_variant("other", 1)
-    assert run(cohort)["family"] == 2
+    found = run(cohort)
+    assert found["family"] == 3 and "fewer than 4 patients" in found["pairs"][0]["difference"]["reason"]
+    assert found["pairs"][0]["planning"] == {"reason": found["pairs"][0]["difference"]["reason"]}
+
+
+def test_five_copies_of_every_slide_move_no_p_value(make):
+    cohort = make(patients=20)
+    folders = [cohort.parents["train"], cohort.add_variant("other", 1, skill=2)]
+    once = run(cohort)["pairs"][0]
+    copies = lambda f: pd.concat([f.assign(slide_id=f["slide_id"] + f"_{k}") for k in range(5)])  # noqa: E731  # one use
+    for folder in folders:
+        rewrite(folder, copies)
+    five = run(cohort)["pairs"][0]
+    assert five["n"] == 5 * once["n"] and named_tests(five) == named_tests(once)
+    for test in named_tests(once):
+        assert five[test]["p"] == pytest.approx(once[test]["p"], abs=1e-9), test
+
+
+def test_a_margin_adds_a_test_of_non_inferiority_and_the_patients_needed(make):
+    cohort = make(patients=20)
+    cohort.add_variant("other", 1)
+    settings = AnalyzeSettings(resamples=200, margin=0.1)
+    found = required(compare.compare_variants(settings, cohort.parents["train"], cohort.variants, selected=False))
+    block = found["pairs"][0]
+    error = block["planning"]["detectable_difference"] / 2.801585
+    assert block["planning"]["patients_for_margin"] == np.ceil(20 * (2.801585 * error / 0.1) ** 2)
+    test = block["non_inferiority"]
+    assert test["low"] == pytest.approx(block["difference"]["low"]) and test["is_shown"] == (test["low"] > -0.1)
+    assert found["family"] == 5 and test["p"] <= test["p_holm"]
 
 
 def test_variants_with_the_same_predictions_are_one_model(make):
@@ -94,7 +126,7 @@ def test_variants_with_the_same_predictions_are_one_model(make):
     found = run(cohort)
     assert found.pop("variants") == {"base": "base", "other": "other", "twin": "other"}
     assert alone.pop("variants") == {"base": "base", "other": "other"}
-    assert found == alone and found["family"] == 3
+    assert found == alone and found["family"] == 4
 
 
 def test_the_order_of_rows_and_of_classes_does_not_matter(make):
@@ -142,6 +174,24 @@ def test_variants_with_repeats_are_compared_by_the_means_over_the_repeats(make):
     assert (block["n"], block["n_patients"], block["bootstrap"]["n"]) == (24, 12, 24)
 
 
+def test_the_corrected_t_test_needs_the_same_test_sets(make):
+    cohort = make()
+    folders = [cohort.parents["train"], cohort.add_variant("other", 1)]
+    plan = [{"repeat": k // 2, "ensemble": k, "name": ""} for k in range(3)]
+    for folder in folders:
+        predictions.write_cv_results(predictions.read_cv_results(folder) | {"scheme": "repeated", "plan": plan}, folder)
+        rewrite(folder, lambda f: pd.concat([f, f[f["fold"] == 0].assign(fold=2)]))
+    found = run(cohort)["pairs"][0]["resampled_t"]
+    areas = [
+        [roc_auc_score(part["label"] == "pos", part["prob_pos"]) for _, part in tested.groupby("fold")]
+        for tested in (predictions.read_oof(folder, TASK) for folder in folders)
+    ]
+    expected = corrected_resampled_t(np.subtract(*areas), 12 / 12)  # 12 of 24 slides per test set
+    assert found["p"] == pytest.approx(expected.p) and found["test_sets"] == 3
+    rewrite(folders[1], lambda f: f.assign(fold=f["fold"].map({0: 1, 1: 0, 2: 2})))
+    assert "different splits" in run(cohort)["pairs"][0]["resampled_t"]["reason"]
+
+
 def test_other_classes_are_refused(make):
     cohort = make()
     folder = cohort.add_variant("other", 1)
@@ -150,20 +200,12 @@ def test_other_classes_are_refused(make):
         run(cohort)
 
 
-def test_patients_with_two_labels_leave_only_the_test_on_slides(make):
+def test_patients_with_slides_of_two_labels_are_compared(make):
     cohort = make()
     for folder in (cohort.parents["train"], cohort.add_variant("other", 1)):
         rewrite(folder, lambda f: f.assign(label=f["label"].where(f["slide_id"] != "s000", "pos")))
     block = run(cohort)["pairs"][0]
-    assert block["delong"]["p"] is None and "different labels" in block["delong"]["reason"]
-    assert block["mcnemar"]["p"] is None and 0 < block["bootstrap"]["p"] <= 1
-
-
-def test_few_patients_of_a_class_have_no_delong(make):
-    cohort = make(patients=3)  # p00 and p01 neg, p02 pos
-    cohort.add_variant("other", 1)
-    block = run(cohort)["pairs"][0]
-    assert block["delong"]["p"] is None and "fewer than two" in block["delong"]["reason"]
+    assert all(0 < block[test]["p"] <= 1 for test in ("difference", "bootstrap", "mcnemar", "permutation"))
 
 
 def test_it_is_written_as_finite_json_and_read_back(make, out):
@@ -173,12 +215,12 @@ def test_it_is_written_as_finite_json_and_read_back(make, out):
     compare.write_comparison(found, out)
     assert compare.read_comparison(out) == found
     (line,) = compare.describe(found, "AUROC")
-    assert line.startswith("selected base against other: AUROC ") and line.endswith(" after Holm over 3 tests")
-    found["pairs"][0]["delong"]["p_holm"] = 2.0
+    assert line.startswith("selected base against other: AUROC ") and line.endswith(" after Holm over 4 tests")
+    found["pairs"][0]["difference"]["p_holm"] = 2.0
     (out / compare.FILE).write_text(json.dumps(found))
     with pytest.raises(ArtifactError, match="p-value is not between 0 and"):
         compare.read_comparison(out)
-    found["pairs"][0]["delong"] = {"p": None, "p_holm": None}
+    found["pairs"][0]["difference"] = {"p": None, "p_holm": None}
     (out / compare.FILE).write_text(json.dumps(found))
     with pytest.raises(ArtifactError, match="without a reason"):
         compare.read_comparison(out)
@@ -188,6 +230,6 @@ def test_it_is_written_as_finite_json_and_read_back(make, out):
 
 
 def test_no_test_is_said_in_words():
-    block = {"this": "a", "other": "b", "bootstrap": {"p": None, "reason": "one patient only"}}
+    block = {"this": "a", "other": "b", "difference": {"p": None, "reason": "one patient only"}}
     found = {"this": "a", "selected": False, "family": 0, "pairs": [block]}
     assert compare.describe(found, "AUROC") == ["a against b: no test (one patient only)"]

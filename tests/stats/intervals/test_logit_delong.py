@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from oceanpath.stats.clustered import clustered_variance
-from oceanpath.stats.intervals.defaults import area_intervals, decision_intervals
+from oceanpath.stats.intervals.defaults import area_influences, decision_intervals
 from oceanpath.stats.intervals.logit_delong import MIN_PATIENTS, logit_delong
 
 from ..areas import columns, ends, influence_of
@@ -66,9 +66,9 @@ def test_a_large_cohort_has_delongs_interval_on_the_logit_scale():
 
 def test_reports_have_an_interval_per_metric_that_is_defined(cohort):
     labels, probs, _ = cohort(60, classes=3)
-    assert set(area_intervals(labels, probs, np.arange(60))) == {"auroc"}
-    assert set(area_intervals(labels, probs, np.arange(60), np.arange(60) % 2)) == {"auroc", "auroc_within_folds"}
-    assert area_intervals(np.zeros(60, int), probs, np.arange(60)) == {}
+    assert set(area_influences(labels, probs)) == {"auroc"}
+    assert set(area_influences(labels, probs, np.arange(60) % 2)) == {"auroc", "auroc_within_folds"}
+    assert area_influences(np.zeros(60, int), probs) == {}
     assert set(decision_intervals(labels, labels, 3, np.arange(60))) == {"accuracy"}
     found = decision_intervals(np.zeros(9, int), np.zeros(9, int), 2, np.arange(9))
     assert set(found) == {"accuracy", "specificity", "npv"}
