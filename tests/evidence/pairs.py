@@ -38,7 +38,7 @@ def choice(inputs: Inputs) -> PairStudy:
 
 
 def held(inputs: Inputs) -> PairStudy:
-    """Patients whom no pretraining has seen; 11 to 28 per class."""
+    """Patients whom no pretraining has seen; 11 to 27 per class, of MFS 4."""
     pairs = (("UEC", "USC"), ("SEM", "NSGCT"), ("THPA", "THFO"), ("GBM", "ODG"), ("HNSC", "CESC"), ("MFS", "DDLS"))
     weights = {"supervised, pan-cancer": [inputs.pretrain("development", "supervised", seed) for seed in SEEDS]}
     for method in LABEL_FREE:
