@@ -63,7 +63,7 @@ def read_prediction_file(path: Path, wanted: PredictionColumns) -> PredictionFil
     """
     table = read_user_table(path)
     names = table.names()
-    found = {key: _column(names, key, getattr(wanted, key)) for key in ALIASES}
+    found = {key: _column(names, key, getattr(wanted, key)) for key in MORE_ALIASES}
     task = find_task(wanted.task, wanted.task_settings, names, path)
     values = find_values(task, names, wanted.score, path)
     query = TableQuery(

@@ -49,7 +49,7 @@ def averaged(model: nn.Module, decay: float) -> AveragedModel | None:
     """The exponential moving average of the weights of a model, from its first step; None for a decay of 0."""
     if decay == 0.0:
         return None
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]  # in torch
 
 
 def build_schedule(optimizer: AdamW, warmup_steps: int, total_steps: int) -> LambdaLR:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import tee
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -125,7 +125,7 @@ class Training:
 
     def _end_epoch(self, epoch: int, epoch_end: EpochEnd) -> bool:
         losses, self._losses = self._losses, []
-        model = self.model if self.average is None else self.average.module
+        model = self.model if self.average is None else cast(WSIClassifier, self.average.module)
         verdict = epoch_end(epoch, sum(losses) / len(losses) if losses else math.nan, model)
         self.schedule.end_epoch(verdict.improved)
         return verdict.stop

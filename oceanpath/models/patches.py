@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm
@@ -30,7 +32,7 @@ class ZScore(nn.Module):
         return (h - self.mean.to(h.dtype)) / self.deviation.to(h.dtype)
 
 
-NORMS = {"none": lambda _: nn.Identity(), "layer": nn.LayerNorm, "zscore": ZScore}
+NORMS: dict[str, Callable[[int], nn.Module]] = {"none": nn.Identity, "layer": nn.LayerNorm, "zscore": ZScore}
 
 
 class PatchMLP(nn.Sequential):

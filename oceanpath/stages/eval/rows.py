@@ -12,6 +12,7 @@ from oceanpath.artifacts.cohort.ids import describe_missing
 from oceanpath.artifacts.tested_slides import average_ensembles, read_plan
 from oceanpath.errors import StageError
 from oceanpath.evaluation.rows import ReportedRows
+from oceanpath.tasks.base import Task
 from oceanpath.tasks.evaluation import Targets
 from oceanpath.tasks.registry import read_task
 
@@ -34,13 +35,18 @@ def read_rows(train: Path, split: Path) -> ReportedRows:
     fitted = list[Targets]()
     for number in range(results["folds"]):
         test = frame[frame["fold"] == number]
-        val = predictions.read_predictions(train / f"fold_{number}/preds_val.parquet", task)
+        val = read_val(train, number, task)
         if not results["selected"]:
             check_selection_leakage(test, val, where=f"fold {number}")
         fold = folds.read_fold(split, number)
         match_fold(test, fold, where=f"fold {number}")
         fitted.append(task.targets(fold.loc[fold["role"] == "train", "label"].tolist()))
     return replace(reported, task=task.with_training(fitted))
+
+
+def read_val(train: Path, number: int, task: Task) -> pd.DataFrame:
+    """The inner validation rows of a fold."""
+    return predictions.read_predictions(train / f"fold_{number}/preds_val.parquet", task)
 
 
 def refuse_other_roles(frame: pd.DataFrame, where: object) -> None:

@@ -31,6 +31,8 @@ class EarlyStopping:
     epoch_done: Callable[[int], None]
     """Called with the number of epochs that are done, after every epoch."""
     history: list[dict[str, float | int | None]] = field(default_factory=list)
+    improved: list[bool] = field(default_factory=list)
+    """Whether each epoch was the best one so far."""
 
     def __call__(self, epoch: int, train_loss: float, model: WSIClassifier) -> Verdict:
         """Score an epoch."""
@@ -40,15 +42,16 @@ class EarlyStopping:
         self.history.append({"epoch": epoch, "train_loss": finite_loss, **scores})
         self.epoch_done(1)
         stop = self.best.update(epoch, task.selection_key(self.monitor, scores), model)
-        return Verdict(stop, self.best.epoch == epoch)
+        self.improved.append(self.best.epoch == epoch)
+        return Verdict(stop, self.improved[-1])
 
     def contents(self) -> dict[str, Any]:
         """The state after an epoch."""
-        best = self.best
-        return {"history": self.history, "epoch": best.epoch, "scores": list(best.scores), "state": best.state}
+        best = {"epoch": self.best.epoch, "scores": list(self.best.scores), "state": self.best.state}
+        return {"history": self.history, "improved": self.improved, **best}
 
     def restore(self, contents: dict[str, Any]) -> None:
         """Continue from a state."""
-        self.history, self.best.epoch = contents["history"], contents["epoch"]
+        self.history, self.improved, self.best.epoch = contents["history"], contents["improved"], contents["epoch"]
         self.best.scores, self.best.state = tuple(contents["scores"]), contents["state"]
         self.epoch_done(len(self.history))

@@ -13,7 +13,7 @@ from oceanpath.artifacts import predictions
 from oceanpath.artifacts.json_files import write_json
 from oceanpath.fit.checkpoint import Checkpoint, save_checkpoint
 from oceanpath.fit.predict import Outputs
-from oceanpath.stages.train.early_stopping import EarlyStopping
+from oceanpath.stages.train.fold_training import Selected
 from oceanpath.stages.train.rows import Rows
 from oceanpath.tasks.base import Task
 from oceanpath.tasks.evaluation import Floats
@@ -42,8 +42,9 @@ def prediction_table(table: pd.DataFrame, values: Floats, task: Task, number: in
     return table.assign(**dict(zip(task.columns, values.T, strict=True)), fold=number)
 
 
-def describe(stopping: EarlyStopping, rows: Mapping[str, Rows], number: int, skipped: int) -> dict[str, Any]:
+def describe(selected: Selected, rows: Mapping[str, Rows], number: int) -> dict[str, Any]:
     """Facts for fold.json: the selected epoch, its scores, and the numbers of slides."""
+    stopping = selected.stopping
     scores = {name: score for name, score in stopping.history[stopping.best.epoch].items() if name != "epoch"}
     return {
         "fold": number,
@@ -51,6 +52,6 @@ def describe(stopping: EarlyStopping, rows: Mapping[str, Rows], number: int, ski
         "epochs": len(stopping.history),
         "monitor": stopping.monitor,
         **scores,
-        "skipped_steps": skipped,
+        "skipped_steps": selected.skipped,
         "slides": {role: len(part.numbers) for role, part in rows.items()},
     }

@@ -23,6 +23,9 @@ class TrainSettings(ObjectiveSettings, FitSettings):
 
     patience: int = Field(8, ge=1)
     """Number of epochs without a better validation score after which training stops."""
+    refit_fold: bool = added(False)
+    """Whether each fold is trained again on its training and validation patients, up to the epoch that validation
+    selected, before its test patients are predicted. Thresholds and temperatures are those of the first training."""
     aggregator_weights: Path | None = outside(published="pretrain/aggregator.safetensors")
     """Pretrained weights from which the aggregator starts: a file aggregator.safetensors, an experiment of this
     workspace with `[pretrain]`, or the fingerprint of its result. Default: those of `[pretrain]` in this experiment;
