@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from oceanpath.evaluation import class_figures, survival_figures
+from oceanpath.evaluation import class_figures, regression_figures, survival_figures
 from oceanpath.evaluation.options import IntervalOptions
 from oceanpath.evaluation.rows import ReportedRows
 from oceanpath.tasks.evaluation import Floats
@@ -25,6 +25,7 @@ class TaskFigures(NamedTuple):
 FIGURES = {
     CLASSIFICATION: TaskFigures(class_figures.PICTURES, class_figures.draw_figures),
     "ordinal": TaskFigures(class_figures.PICTURES, class_figures.draw_figures),
+    "regression": TaskFigures(regression_figures.PICTURES, regression_figures.draw_figures),
     "survival": TaskFigures(survival_figures.PICTURES, survival_figures.draw_figures),
 }
 """Task → its figures; a task that is not listed has none."""

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import Any
 
 from oceanpath.artifacts.cohort.checks import FOR_MISSING
 from oceanpath.artifacts.cohort.table import ALIASES
@@ -22,6 +23,7 @@ UNLIKELY_WORDS = frozenset(
 NUMBERS, STAGES, LEVELS = "in the order of their numbers", "in the order of the stages", "from low to high"
 ORDERS = (NUMBERS, STAGES, LEVELS)
 """Reasons for an order that is more than alphabetical."""
+ALPHABETICAL = "alphabetical"
 ORDINAL = "ordinal"
 BINARY = 2
 MAX_CLASSES = 20
@@ -57,16 +59,24 @@ def _propose(name: str, cells: Sequence[str], wanted: str) -> TargetProposal | N
         return None
     classes, reason = order_classes(counts)
     listed = shorten_list([f"{each} {counts[each]}" for each in classes], SHOWN)
-    positive = f"; the positive class is {classes[1]}" if len(classes) == BINARY else ""
     return TargetProposal(
         task=CLASSIFICATION,
         columns=(name,),
         keys={"label": name, "classes": classes},
-        summary=f"{len(classes)} classes: {listed}{positive}",
+        summary=f"{len(classes)} classes: {listed}",
         groups=groups,
         rank=_rank(name),
         comments={"classes": reason},
+        **_question(classes, reason),
     )
+
+
+def _question(classes: list[str], reason: str) -> dict[str, Any]:
+    """Which of two classes is positive, if their names do not show it."""
+    if len(classes) != BINARY or not reason.startswith(ALPHABETICAL):
+        return {}
+    answers = {name: {"classes": [other, name]} for other, name in (classes, classes[::-1])}
+    return {"question": "which class is the positive one", "answers": answers}
 
 
 def _rank(name: str) -> int:
@@ -94,7 +104,7 @@ def order_classes(names: Collection[str]) -> tuple[list[str], str]:
     if all(name.lower() in SCALE for name in names):
         return sorted(names, key=lambda name: SCALE.index(name.lower())), LEVELS
     order = sorted(names, key=lambda name: (name.casefold(), name))
-    return order, "alphabetical" + (
+    return order, ALPHABETICAL + (
         "; the second class is the positive one: exchange them if not" * (len(order) == BINARY)
     )
 

@@ -43,7 +43,7 @@ def test_columns_of_few_values_are_proposed_and_the_usual_names_are_first() -> N
     assert first.keys == {"label": "ER_Status_By_IHC", "classes": ["negative", "positive"]}
     assert first.counts() == {"positive": 10, "negative": 10}
     assert first.unusable == 20
-    assert "positive class is positive" in first.summary
+    assert first.summary == "2 classes: negative 10, positive 10"
     assert proposals[-1].rank == UNLIKELY
 
 

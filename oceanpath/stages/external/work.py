@@ -37,7 +37,8 @@ def run(settings: ExternalSettings, inputs: Inputs, out: Path, progress: Progres
     task = read_task(results, inputs["train"])
     members = _predict(settings, inputs["train"], cohorts.external, results["folds"], progress)
     facts = {**results, "external": settings.cohort, "seen_in_pretraining": len(cohorts.seen)}
-    rows = _reported(facts, task, members, write_external(members, out, task))
+    fitted = task.targets(cohorts.training.slides.query("fitted")["label"].tolist())
+    rows = _reported(facts, task.with_training([fitted]), members, write_external(members, out, task))
     baselines = _baselines(task, cohorts, progress)
     report = build_report(settings, rows, baselines)
     if report["operating_point"] is not None:
