@@ -24,7 +24,6 @@ HEAVY = {
     "pandas",
     "scipy",
     "sklearn",
-    "lightning",
     "h5py",
     "pyarrow",
     "matplotlib",

@@ -32,7 +32,9 @@ def metrics_table(metrics: Mapping[str, Any], title: str, confidence: float) -> 
     task = read_entry(metrics, title)
     (main, main_title), slides = task.main, metrics["level"]["slide"]
     more = next((group for group in task.shown if slides.keys() >= set(group)), ())
-    levels = [_records(metrics, level, more) for level in LEVELS]
+    point = metrics["operating_point"] or {"slide": {}}
+    decided = [name for name in more if name in point["slide"]]
+    levels = [_records(metrics, level, decided) for level in LEVELS]
     rows = [[main_title, *(_shown(records[main]) for records in levels)]]
     rows += _member_rows(metrics, main)
     rows += [[f"{INDENT}{name}, baseline", _shown(records[main]), ""] for name, records in metrics["floor"].items()]
@@ -42,10 +44,10 @@ def metrics_table(metrics: Mapping[str, Any], title: str, confidence: float) -> 
     rows += [[name, *(_shown(own[level][name]) for level in LEVELS)] for name in own.get("slide", ())]
     head = ["", *(_counted(level, records[main]) for level, records in zip(LEVELS, levels, strict=True))]
     note = f"In parentheses: {100 * confidence:g} % intervals; patients are the independent units."
-    if metrics["operating_point"] is not None:
+    if decided:
         where = "the mean threshold of the models" if metrics.get("external") else "each fold's own threshold"
         where = "the stated threshold" if metrics["scheme"] == TABLE else where
-        note += f" {' and '.join(more).capitalize()} at {where}."
+        note += f" {' and '.join(decided).capitalize()} at {where}."
     if metrics["selected"]:
         title += " (selected: these slides were also used for model selection)"
     if seen := metrics.get("seen_in_pretraining"):

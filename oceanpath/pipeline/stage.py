@@ -45,6 +45,8 @@ class Stage:
     """``run_part(settings, inputs, part, out, progress) -> Summary``, for a mapped stage."""
     part_unit: str = "parts"
     """Unit of the parts in the progress: slides, folds."""
+    resumes_parts: bool = False
+    """Whether the work of a part may keep a journal, so that an interrupted part is resumed in its own folder."""
     digest: str = ""
     """``digest(path) -> str``: a digest of what readers of the output see, if different bytes can have the same
 meaning.  The fingerprints of children depend on it. Empty: a digest of every file's path and content."""

@@ -41,17 +41,27 @@ class Classification(Task):
     unusable = "with a label that is no class"
     main_metric, main_title = "auroc", "AUROC"
     within_folds = WITHIN_FOLDS
-    metrics = (
+    metrics: ClassVar[tuple[str, ...]] = (
         *("auroc", WITHIN_FOLDS, FOLD_MEAN, "auprc"),
         *("balanced_accuracy", "f1", "mcc", "kappa", "kappa_quadratic", "accuracy"),
         *("brier", "brier_scaled", "log_loss", "ece", "ece_equal_mass", "ece_debiased", "ici"),
         *("calibration_intercept", "calibration_slope"),
     )
-    ledger_metrics = ("auroc", WITHIN_FOLDS, "auprc", "balanced_accuracy", "f1", "mcc", "kappa", "brier", "ece")
-    fold_metrics = ("auroc", "balanced_accuracy")
+    ledger_metrics: ClassVar[tuple[str, ...]] = (
+        "auroc",
+        WITHIN_FOLDS,
+        "auprc",
+        "balanced_accuracy",
+        "f1",
+        "mcc",
+        "kappa",
+        "brier",
+        "ece",
+    )
+    fold_metrics: ClassVar[tuple[str, ...]] = ("auroc", "balanced_accuracy")
     fold_facts = ("threshold",)
     baselines: ClassVar = {"mean_pool_lr": MEAN, "max_pool_lr": MAXIMUM, "bag_length": LENGTH, "majority": ""}
-    slide_tests = ("mcnemar", "permutation")
+    slide_tests: ClassVar[tuple[str, ...]] = ("mcnemar", "permutation")
 
     def __init__(self, classes: Sequence[str], *, needs_every_class: bool = True) -> None:
         self.classes, self.needs_every_class = tuple(str(name) for name in classes), needs_every_class

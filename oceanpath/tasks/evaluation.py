@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,6 +94,10 @@ class Evaluation(ABC):
     @abstractmethod
     def compare(self, targets: Targets, values: Floats, drawn: Resamples) -> Bootstrap:
         """Only the main metric, for comparisons of models."""
+
+    def with_training(self, folds: Sequence[Targets]) -> Self:  # noqa: ARG002  # most metrics need test rows only
+        """This task with what metrics need of the training rows of each fold."""
+        return self
 
     def resampling_strata(self, targets: Targets) -> NDArray[np.int64]:
         """[n] group of each row; every resample must contain every group."""

@@ -82,8 +82,7 @@ def describe_performance(metrics: Mapping[str, Any], members: int, *, has_extern
 
     `has_external`: whether the ensemble is evaluated on external cohorts.
     """
-    main = read_task(metrics, "metrics.json").main_metric
-    baselines = {name: estimate_facts(group[main]) for name, group in metrics["floor"].items()}
+    baselines = {name: estimate_facts(group["auroc"]) for name, group in metrics["floor"].items()}
     return Performance(
         meaning=_meaning(metrics, members).format(ensemble=EVALUATED if has_external else NOT_EVALUATED)
         + _seen(metrics),

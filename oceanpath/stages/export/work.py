@@ -45,16 +45,15 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
     members = calibrate_members(inputs["train"], results, fit_temperatures=settings.calibrate)
     task = read_task(results, inputs["train"])
     classifiers = load_members(inputs["train"], results["folds"], store.dim, task)
-    ensemble = Ensemble(classifiers, [member.temperature for member in members])
+    objective = read_objective(task, {})
+    ensemble = Ensemble(classifiers, [member.temperature for member in members], objective.class_logits)
     contract = describe_contract(store, settings, inputs, reads_coords=ensemble.reads_coords)
     coords = contract.coords == "required"
     progress.advance()
     with torch_threads(THREADS):
         files = _export(ensemble, store.dim, settings, out, coords=coords)
         progress.advance()
-        parity = _compare(
-            ensemble, files, EvaluatedPredictions(inputs["train"], store, read_objective(task, {}), coords), settings
-        )
+        parity = _compare(ensemble, files, EvaluatedPredictions(inputs["train"], store, objective, coords), settings)
         golden = _golden(ensemble, store.dim, coords=coords)
     progress.advance()
     cohorts = inputs.by_cohort("external")
@@ -63,7 +62,7 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
     facts = BundleFacts(
         name=settings.title or " on ".join(filter(None, [str(model["name"]), contract.encoder])),
         model=model,
-        **task.record(),
+        **{key: value for key, value in task.record().items() if key != "task"},
         contract=contract,
         members=members,
         calibration=describe_calibration(members, several=read_plan(results).has_several_models),

@@ -15,15 +15,16 @@ from oceanpath.bags.batching.base import Draw
 from oceanpath.errors import StageError
 from oceanpath.fit.non_finite import NonFiniteGuard
 from oceanpath.fit.optim import build_optimizer, build_schedule
+from oceanpath.fit.saved_state import load_state, save_state
 from oceanpath.fit.seeds import derive, seed_torch
+from oceanpath.fit.step_plan import PlannedStep, StepPlan
 from oceanpath.models.float32 import fast_float32
 from oceanpath.pipeline.stage import Progress
 from oceanpath.ssl.methods.base import Method, StepContext
 from oceanpath.ssl.monitors.collapse import CHECK_EVERY, CollapseCheck
-from oceanpath.stages.pretrain.checkpoints import BEST, LAST, TrainingState, load_state, save_best, save_state
+from oceanpath.stages.pretrain.checkpoints import BEST, LAST, TrainingState
 from oceanpath.stages.pretrain.evaluation import Evaluation, Evaluator, Floats, Slides
 from oceanpath.stages.pretrain.settings import PretrainSettings
-from oceanpath.stages.pretrain.step_plan import PlannedStep, StepPlan
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ class Training:
         score = values["val_loss"] if self.method.selects_by == "loss" else -values["lidar"]
         if math.isfinite(score) and (self.state.best_step < 0 or score < self.state.best_score):
             self.state.best_step, self.state.best_score = self.state.done, score
-            save_best(out / BEST, self.method)
+            save_state(out / BEST, {"state": self.method.state_dict()})
 
     def _check_collapse(self, embeddings: Floats, projections: Floats, progress: Progress) -> None:
         """End the training, or print a warning, if embeddings [N, E] or projections [N, P] have collapsed."""

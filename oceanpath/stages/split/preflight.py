@@ -32,7 +32,9 @@ def preflight(settings: SplitSettings, sources: ParentSources) -> Preview:
         stored = read_stored(store)
     try:
         cohort = join(settings, settings.labels, stored)
+        settings.final_target(cohort.frame["label"].tolist())
         patients = patients_of(cohort.frame, cohort.columns, settings)
+        settings.target().for_cohort(cohort.frame["label"].tolist())
         folds = choose_folds(patients, settings)
     except OceanPathError as error:
         return Preview(error.each or (error,), expected=_slides_of_table(settings, settings.labels))
