@@ -20,7 +20,7 @@ from oceanpath.tasks.prediction_columns import as_values, find_task, find_values
 from oceanpath.tasks.registry import CLASSIFICATION
 
 FOLD, ROLE = "fold", "role"
-MORE_ALIASES = {"label": ("y_true", "true_label", "truth"), "slide_id": ("id",), "patient_id": ()}
+MORE_ALIASES = {"slide_id": ("id",), "patient_id": (), "label": ("y_true", "true_label", "truth")}
 SCHEME = "table"
 
 
@@ -63,7 +63,7 @@ def read_prediction_file(path: Path, wanted: PredictionColumns) -> PredictionFil
     """
     table = read_user_table(path)
     names = table.names()
-    found = {key: _column(names, key, getattr(wanted, key)) for key in ALIASES}
+    found = {key: _column(names, key, getattr(wanted, key)) for key in MORE_ALIASES}
     task = find_task(wanted.task, wanted.task_settings, names, path)
     values = find_values(task, names, wanted.score, path)
     query = TableQuery(
