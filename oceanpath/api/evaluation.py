@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike
 
 from oceanpath.api.html import html_table
 from oceanpath.artifacts.predictions import read_cv_results, read_oof
-from oceanpath.errors import ExperimentError, OceanPathError
+from oceanpath.errors import ExperimentError
 from oceanpath.stats.estimate import Estimate
 from oceanpath.stats.paired import PairedDifference, paired_difference
-from oceanpath.stats.patients import patient_rows
 from oceanpath.stats.resample import Bootstrap, Resamples, draw_patients
+from oceanpath.tasks.evaluation import ModelPair, TestOptions
 from oceanpath.tasks.proposals import propose_targets
 from oceanpath.tasks.registry import CLASSIFICATION, make_task, read_task, task_entry
 
@@ -124,7 +124,7 @@ class Comparison:
     differences: Mapping[str, PairedDifference]
     """Metric → difference, with an interval and a p-value from resampled patients."""
     tests: Mapping[str, Mapping[str, Any]]
-    """Name of a test on one row per patient → its values, with "p" and where undefined "reason"."""
+    """Name of a test of the task, with patients as clusters → its values, with "p" and where undefined "reason"."""
 
     def table(self) -> pd.DataFrame:
         """One row per metric: first, second, difference, low, high, p; indexed by metric."""
@@ -162,8 +162,8 @@ def compare(
         >>> one = op.metrics(labels, [0.1, 0.4, 0.6, 0.4, 0.8, 0.9], patients, resamples=200)
         >>> two = op.metrics(labels, [0.1, 0.2, 0.6, 0.3, 0.7, 0.5], patients, resamples=200)
         >>> difference = op.compare(one, two, resamples=200).differences["auroc"]
-        >>> round(difference.value, 3), difference.verdict
-        (0.056, 'not_shown_better')
+        >>> round(difference.value, 3)
+        0.056
 
     Args:
         a: Metrics, or a folder of predictions that `train` published.
@@ -183,7 +183,9 @@ def compare(
     drawn = draw.patients(task, first.labels, first.patients)
     one, two = (task.evaluate(targets, each.values, drawn) for each in (first, second))
     differences = {name: paired_difference(one, two, (name, name)) for name in one.samples if name in two.samples}
-    return Comparison(first, second, differences, _tests(first, second))
+    pair = ModelPair(targets, first.values, second.values, drawn.numbers)
+    tests = task.test_slides(pair, TestOptions(first.confidence, resamples, seed))
+    return Comparison(first, second, differences, tests)
 
 
 @dataclass(frozen=True)
@@ -212,16 +214,6 @@ def _published(folder: Path, draw: _Draw) -> Metrics:
         what = "slides are tested several times"
         raise ExperimentError(what, where=folder, do="Compare such variants with `oceanpath analyze`.")
     return _evaluate(task, frame["label"].tolist(), task.values(frame), frame["patient_id"].tolist(), draw)
-
-
-def _tests(first: Metrics, second: Metrics) -> dict[str, dict[str, Any]]:
-    """The task's tests on one row per patient, or why there are none."""
-    task, targets = first.task, first.task.targets(first.labels)
-    try:
-        one, two = (patient_rows(first.patients, targets, each.values) for each in (first, second))
-    except OceanPathError as error:
-        return {name: {"p": None, "reason": error.render()} for name in task.patient_tests}
-    return task.test_patients(one, two, first.confidence)
 
 
 def _keys(task: str, labels: Any, texts: Sequence[str]) -> Mapping[str, Any]:

@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from oceanpath.evaluation import class_figures, survival_figures
+from oceanpath.evaluation import class_figures, regression_figures, survival_figures
 from oceanpath.evaluation.options import IntervalOptions
 from oceanpath.evaluation.rows import ReportedRows
+from oceanpath.figures.decisions import draw_decision_curve
 from oceanpath.tasks.evaluation import Floats
 from oceanpath.tasks.registry import CLASSIFICATION
+
+DECISIONS = "decision_curve.png"
 
 
 class TaskFigures(NamedTuple):
@@ -25,6 +28,7 @@ class TaskFigures(NamedTuple):
 FIGURES = {
     CLASSIFICATION: TaskFigures(class_figures.PICTURES, class_figures.draw_figures),
     "ordinal": TaskFigures(class_figures.PICTURES, class_figures.draw_figures),
+    "regression": TaskFigures(regression_figures.PICTURES, regression_figures.draw_figures),
     "survival": TaskFigures(survival_figures.PICTURES, survival_figures.draw_figures),
 }
 """Task → its figures; a task that is not listed has none."""
@@ -50,3 +54,12 @@ def draw_all(
     figures = FIGURES.get(rows.task.name, TaskFigures())
     if figures.draw is not None:
         figures.draw(settings, rows, baselines, report, out)
+
+
+def draw_decisions(settings: IntervalOptions, report: Mapping[str, Any], out: Path) -> None:
+    """Draw the decision curve below `out`, if the report has one."""
+    if (curve := report.get("decision_curve")) is None:
+        return
+    n = report["level"]["slide"][next(iter(report["level"]["slide"]))]
+    counts = f"{n['n']} test slides of {n['n_patients']} patients, {100 * settings.confidence:g} % band"
+    draw_decision_curve(out / DECISIONS, curve, counts + (" (selected)" if report["selected"] else ""))

@@ -34,10 +34,12 @@ def draw_figures(
     patients, _ = patient_level(settings, rows)
     level, unit = (slide_level(settings, rows), "slide") if patients is None else (patients, "patient")
     suffix = " (selected)" if rows.selected else ""
-    _draw_groups(task, rows, level, (f"Test {unit}s by risk group{suffix}", _difference(task, report, unit)), out)
+    _draw_groups(
+        task, rows, level, (f"{rows.title}, {unit}s by risk group{suffix}", _difference(task, report, unit)), out
+    )
     models = {"model": rows.values} | {BASELINES[name]: baselines[name] for name in BASELINES if name in baselines}
     errors = {name: task.brier(rows.targets, values, rows.folds) for name, values in models.items()}
-    draw_errors(out / "brier.png", task.horizons, errors, task.unit, f"Prediction error, test slides{suffix}")
+    draw_errors(out / "brier.png", task.horizons, errors, task.unit, f"{rows.title}, prediction error{suffix}")
 
 
 def _draw_groups(task: Survival, rows: ReportedRows, level: LevelRows, texts: tuple[str, str], out: Path) -> None:

@@ -76,6 +76,7 @@ register_task(
         is_exportable=True,
         main=("kappa_quadratic", "Quadratic kappa"),
         shown=(("mae_grade", "auroc", "balanced_accuracy"),),
+        proposal="oceanpath.tasks.class_proposal:propose_ordered",
     ),
 )
 register_task(

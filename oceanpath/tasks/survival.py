@@ -54,6 +54,11 @@ class Survival(SurvivalEvaluation, Task):
         """The task, the unit of time and the horizons."""
         return {"task": self.name, "time_unit": self.unit, "horizons": self.horizons.tolist()}
 
+    def of_external_cohort(self) -> Self:
+        """The same task for a table in which all slides may have an event, or none."""
+        columns = None if self._columns is None else self._columns._replace(needs_both=False)
+        return type(self)(self.unit, self.horizons.tolist(), columns)
+
     def label_columns(self, label: str) -> dict[str, str]:  # noqa: ARG002  # survival has two columns of its own
         """The columns of times and events."""
         assert self._columns is not None, "a table is read with the settings of the experiment"

@@ -31,6 +31,8 @@ class EventColumns(NamedTuple):
     event_value: str
     drops_zero: bool
     """Whether slides with a time of zero are left out; otherwise they are an error."""
+    needs_both: bool = True
+    """Whether there must be events and censored times, as for training."""
 
 
 def signed_times(labels: Sequence[str]) -> Floats:
@@ -96,6 +98,8 @@ def _event_problems(cells: LabelCells, columns: EventColumns, happened: Sequence
     counts = {value: events.count(value) for value in sorted({cell for cell in events if cell})}
     got = shorten_list([f"{value!r} ({count})" for value, count in counts.items()], 6)
     others = {value for value, own in zip(events, happened, strict=True) if value and not own}
+    if not columns.needs_both and len(others) <= 1:
+        return []
     if not any(happened):
         what, do = (
             "no row has data.event_value",

@@ -93,7 +93,7 @@ def test_a_comparison_is_paired_and_needs_the_same_slides() -> None:
     result = op.compare(one, two, resamples=200)
     assert result.differences["auroc"].verdict == "better"
     assert op.compare(one, one, resamples=200).differences["auroc"].value == 0
-    assert "slides of one patient have different labels" in result.tests["delong"]["reason"]
+    assert result.tests and all("p" in test for test in result.tests.values())
     assert "p" in result.table().columns and "First minus second" in result._repr_html_()
     with pytest.raises(ExperimentError, match="different patients"):
         op.compare(one, op.metrics(labels, scores, resamples=100))

@@ -43,14 +43,14 @@ def test_columns_of_few_values_are_proposed_and_the_usual_names_are_first() -> N
     assert first.keys == {"label": "ER_Status_By_IHC", "classes": ["negative", "positive"]}
     assert first.counts() == {"positive": 10, "negative": 10}
     assert first.unusable == 20
-    assert "positive class is positive" in first.summary
+    assert first.summary == "2 classes: negative 10, positive 10"
     assert proposals[-1].rank == UNLIKELY
 
 
 def test_a_named_column_is_proposed_whatever_its_number_of_classes() -> None:
     columns = {"type": [f"t{i // 2}" for i in range(60)], "other": ["a", "b"] * 30}
     assert [each.columns[0] for each in propose_targets(columns)] == ["other"]
-    (named,) = propose_targets(columns, wanted="type")
+    (named,) = propose_targets(columns, "classification", "type")
     assert len(named.keys["classes"]) == 30
 
 
@@ -103,3 +103,5 @@ def test_columns_of_many_numbers_are_regression() -> None:
     few = {"grade": ["1", "2", "3"] * 10}
     assert propose_targets(few, wanted="grade")[0].task == "classification"
     assert propose_targets(few, "regression", "grade")[0].task == "regression"
+    (ordinal,) = propose_targets({**few, "kind": ["a", "b", "c"] * 10}, "ordinal")
+    assert ordinal.keys == {"label": "grade", "classes": ["1", "2", "3"]} and ordinal.rank > UNLIKELY

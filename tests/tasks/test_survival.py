@@ -164,3 +164,40 @@ def test_training_needs_two_events_and_a_later_time() -> None:
         task.validate_training(np.array([3.0, -5, -6]), "fold 1")
     with pytest.raises(StageError, match="no training slide was observed after the first event"):
         task.validate_training(np.array([3.0, 3.0, -3]), "fold 1")
+
+
+def test_an_external_cohort_may_have_events_only_but_no_third_value(tmp_path: Path) -> None:
+    task = make_task("survival", KEYS).of_external_cohort()
+    for cells, problems in ((["0", "0"], 0), (["1", "1"], 0), (["0", "1", "?"], 1)):
+        lines = [f"s{number},p{number},{number + 1},{cell}" for number, cell in enumerate(cells)]
+        (tmp_path / "t.csv").write_text("\n".join(["slide_id,patient_id,months,status", *lines]))
+        assert len(read_cohort(tmp_path / "t.csv", TableQuery(target=task)).problems) == problems
+
+
+def test_a_review_states_survival_and_how_probable_the_observation_was() -> None:
+    task = Survival("months", [10.0, 20.0])
+    values = np.array([[1.0, 0.4, 0.2], [-1.0, 0.9, 0.8]])
+    review = task.review(["10", "20+"], values)
+    assert review.decided == ["survival 0.20 at 20 months", "survival 0.80 at 20 months"]
+    assert review.certainty.tolist() == pytest.approx([0.6, 0.8]) and review.is_correct.all()
+    assert task.caption("20+", review.decided[1], 0.8).startswith("censored at 20 months, predicted survival 0.80")
+
+
+def test_risk_groups_are_divided_at_the_median_risk_of_validation_rows() -> None:
+    task = Survival("months", [10.0, 20.0])
+    values = np.column_stack([np.linspace(-1, 1, 200), np.full((200, 2), 0.5)])
+    assert task.decision_facts(values, task.targets(LABELS)) == {"risk_threshold": pytest.approx(0)}
+    rule = task.decision_rule([{"risk_threshold": 0.0}, {"risk_threshold": 5.0}])
+    assert rule is not None
+    folds = np.repeat([0, 1], 100)
+    assert task.high_risk(rule, values, folds).sum() == 0 and task.high_risk(rule, values, 1 - folds).sum() == 100
+    order = np.argsort(-np.abs(task.targets(LABELS)))  # the highest risk has the earliest time
+    targets, folds = task.targets(LABELS)[order], np.zeros(200, np.int64)
+    drawn = draw_patients([str(k) for k in range(200)], task.resampling_strata(targets), resamples=100)
+    found = task.evaluate_decisions(rule, (targets, values, folds), drawn, 0.95)
+    difference, p = found["rmst_difference"], found["log_rank_p"].value
+    assert p is not None and p < 1e-6
+    assert difference.high is not None and difference.high < 0
+    twice = draw_patients([str(k // 2) for k in range(200)], task.resampling_strata(targets), resamples=100)
+    found = task.evaluate_decisions(rule, (targets, values, folds), twice, 0.95)
+    assert found["log_rank_p"].reason == "the test needs one row per patient"

@@ -17,12 +17,12 @@ from oceanpath.stats.survival.concordance import harrell
 TAIL = """
 [mmap]
 [split]
-folds = 3
+folds = 2
 [model]
 hidden = 16
 [train]
-epochs = 20
-lr = 0.005
+epochs = 15
+lr = 0.008
 [eval]
 resamples = 100
 """
@@ -89,7 +89,7 @@ def test_survival(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     time = rows["label"].str.removesuffix("+").to_numpy(np.float64)
     slide = metrics["level"]["slide"]
     assert slide["c_index"]["value"] == pytest.approx(harrell(time, ~censored, rows["risk"].to_numpy()).value, abs=1e-6)
-    assert slide["c_index"]["value"] > 0.65
+    assert slide["c_index"]["value"] > 0.6
     assert metrics["floor"]["kaplan_meier"]["c_index"]["value"] == 0.5
     assert metrics["operating_point"]["patient"]["log_rank_p"]["value"] < 0.01
     for name in ("kaplan_meier", "brier", "learning"):
@@ -103,6 +103,7 @@ def test_regression(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     error = rows["predicted"] - rows["label"].astype(float)
     assert metrics["level"]["slide"]["mae"]["value"] == pytest.approx(error.abs().mean())
     assert metrics["level"]["slide"]["r2"]["value"] > 0.4
+    assert (folder / "out/experiments/regression/eval/agreement.png").stat().st_size > 0
 
 
 @pytest.mark.slow

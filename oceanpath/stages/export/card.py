@@ -94,7 +94,7 @@ def _performance(facts: BundleFacts) -> str:
 def _external(cohorts: Sequence[ExternalFacts]) -> str:
     """The section on external cohorts."""
     text = (
-        "The ensemble in this bundle was evaluated on cohorts without patients of the training cohort, with the "
+        "The model in this bundle was evaluated on cohorts without patients of the training cohort, with the "
         "probabilities and the threshold that it serves."
     )
     parts = [f"## External cohorts\n\n{text}"]

@@ -18,7 +18,6 @@ import torch
 
 from oceanpath.torchvision_import import import_torchvision
 
-VERSION = "1.5.22"
 TEMPERATURE, SHARP = 0.2, 0.04
 
 

@@ -1,4 +1,4 @@
-"""Losses equal those of lightly 1.5.22 to 1e-6; its values are here, and ``nox -s lightly`` computes them again."""
+"""Losses equal those of lightly 1.5.22, whose values are kept here; ``nox -s lightly`` computes them again."""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ from oceanpath.artifacts.predictions import read_cv_results
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.pipeline.stage import Inputs
 from oceanpath.stages.export.calibrate import calibrate_members, describe_calibration, ensemble_threshold
-from oceanpath.stages.export.card import NAMES, _list, render_card
+from oceanpath.stages.export.card import NAMES, render_card
+from oceanpath.stages.export.card_text import join_numbers
 from oceanpath.stages.export.contract import describe_contract
 from oceanpath.stages.export.facts import describe_cohort, describe_performance, training_slides
 from oceanpath.stages.export.settings import ExportSettings
@@ -128,4 +129,4 @@ def test_the_card_states_how_patches_are_sampled(facts, strategy, how):
 
 @pytest.mark.parametrize(("numbers", "text"), [([7], "7"), ([1, 7], "1 and 7"), ([1, 2, 7], "1, 2 and 7")])
 def test_numbers_are_listed_as_in_a_sentence(numbers, text):
-    assert _list(numbers) == text
+    assert join_numbers(numbers) == text

@@ -47,7 +47,10 @@ def test_values_out_of_range_are_refused(key: str, value: object) -> None:
         TrainSettings.model_validate({key: value})
 
 
-def test_the_door_needs_store_and_folds() -> None:
+def test_the_stage_needs_store_and_folds() -> None:
     assert STAGE.required() == ("mmap", "split")
     runtime = {"device": "runtime.device", "placement": "runtime.placement"}
-    assert TrainSettings.shared_keys() == {"model": "model", "experiment_seed": "seed", "task": "data.task", **runtime}
+    extraction = {"extract": "extract", "extracts": "stage.extract"}
+    extraction |= {name: f"data.{name}" for name in ("features", "features_key", "slides")}
+    own = {"model": "model", "experiment_seed": "seed", "task": "data.task"}
+    assert TrainSettings.shared_keys() == own | extraction | runtime
