@@ -10,7 +10,7 @@ from oceanpath.figures import fonts
 from oceanpath.figures.files import files_of
 from oceanpath.pipeline.stage import Quiet
 from oceanpath.stages.eval import work
-from oceanpath.stages.eval.plots import pictures
+from oceanpath.stages.eval.plots import DECISIONS, pictures
 from oceanpath.stages.eval.settings import EvalSettings
 from oceanpath.stages.eval.stage import STAGE
 
@@ -27,7 +27,7 @@ def out(tmp_path):
 def test_it_writes_metrics_and_pictures_that_pass_the_check(make, out):
     summary = work.run(QUICK, make().inputs, out, Quiet())
     work.check(out)
-    figures = [name for png in pictures("classification") for name in files_of(png)]
+    figures = [name for png in (*pictures("classification"), DECISIONS) for name in files_of(png)]
     assert sorted(path.name for path in out.iterdir()) == sorted([metrics.FILE, *figures])
     found = metrics.read_metrics(out)
     assert summary.metrics["auroc"] == found["level"]["slide"]["auroc"]["value"]
