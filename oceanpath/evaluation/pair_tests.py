@@ -17,7 +17,7 @@ from oceanpath.stats.planning import detectable_difference, non_inferiority, pat
 from oceanpath.stats.repeats import evaluate_by_repeat, resamples_of_rows
 from oceanpath.stats.resample import Bootstrap, Resamples, draw_patients
 from oceanpath.stats.resampled_t import corrected_resampled_t
-from oceanpath.tasks.evaluation import ComparisonOptions, Floats, ModelPair
+from oceanpath.tasks.evaluation import Floats, ModelPair, PairOptions
 
 Block = dict[str, Any]
 POWER, ALPHA = 0.8, 0.05
@@ -79,8 +79,8 @@ class PairTests:
 
         return evaluate_by_repeat(self.rows.repeats, self.drawn, len(set(self.rows.slides)), evaluate)
 
-    def _options(self) -> ComparisonOptions:
-        return ComparisonOptions(self.settings.confidence, self.settings.resamples, self.settings.seed)
+    def _options(self) -> PairOptions:
+        return PairOptions(self.settings.confidence, self.settings.resamples, self.settings.seed)
 
     def _pair(self, this: str, other: str) -> ModelPair:
         """One row per slide; with several repeats, the mean prediction of the models that did not see it."""
