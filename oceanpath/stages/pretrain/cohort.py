@@ -31,7 +31,7 @@ class PretrainCohort:
     """Slide id → label; empty for methods without labels."""
 
     @property
-    def classes(self) -> list[str]:
+    def label_names(self) -> list[str]:
         """The different labels, sorted; none for methods without labels."""
         return sorted(set(self.labels.values()))
 

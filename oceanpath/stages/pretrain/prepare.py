@@ -44,7 +44,7 @@ def prepare_training(
     seed, device = derive(settings.seed, "pretrain", cohort.folder), pick_device(settings.device)
     seed_torch(seed, "weights")
     aggregator = build_aggregator(settings.model, store.dim)
-    method = build_method(settings.method, aggregator, len(cohort.classes)).to(device)
+    method = build_method(settings.method, aggregator, len(cohort.label_names)).to(device)
     train, val = (_dataset(store, cohort, ids) for ids in (cohort.manifest.train_ids, cohort.manifest.val_ids))
     fit_input_norm(method, store, train.numbers, seed)
     facts = StoreFacts(feature_deviation(store, train.numbers, seed), neighbour_table(store, tables, note))
@@ -85,6 +85,6 @@ def _patients(cohort: PretrainCohort, ids: list[str]) -> list[int]:
 
 
 def _dataset(store: Store, cohort: PretrainCohort, ids: list[str]) -> BagDataset:
-    class_of = {label: number for number, label in enumerate(cohort.classes)}
+    class_of = {label: number for number, label in enumerate(cohort.label_names)}
     labels = [class_of[cohort.labels[name]] for name in ids] if class_of else None
     return BagDataset(store, [store.number(name) for name in ids], labels)
