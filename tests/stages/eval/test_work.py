@@ -5,12 +5,13 @@ import pytest
 
 from oceanpath.artifacts import folds, metrics
 from oceanpath.errors import ArtifactError
+from oceanpath.evaluation.figures import DECISIONS
 from oceanpath.evaluation.summary import format_record
 from oceanpath.figures import fonts
 from oceanpath.figures.files import files_of
 from oceanpath.pipeline.stage import Quiet
 from oceanpath.stages.eval import work
-from oceanpath.stages.eval.plots import DECISIONS, pictures
+from oceanpath.stages.eval.plots import pictures
 from oceanpath.stages.eval.settings import EvalSettings
 from oceanpath.stages.eval.stage import STAGE
 
