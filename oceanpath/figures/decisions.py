@@ -11,7 +11,7 @@ from oceanpath.figures.canvas import GREY, colour, drawing, heading
 
 
 def draw_decision_curve(path: Path, curve: Mapping[str, Sequence[float] | None], title: str) -> None:
-    """Draw the net benefit of the model, with its band, next to treating all patients and none.
+    """Draw the net benefit of the model, with its band, next to calling all rows positive and none.
 
     Args:
         path: The PNG to write.
