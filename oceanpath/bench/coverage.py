@@ -29,7 +29,9 @@ REFITTED = "cross_validation"
 """Not a method, but the default interval of a whole cross-validation (`oceanpath.bench.refitted`)."""
 METRICS = "metrics"
 """Not a method, but the default and percentile intervals of all other metrics (`oceanpath.bench.metric_coverage`)."""
-METHODS = (*AUROC_METHODS, *PROPORTION_METHODS, METRICS, REFITTED)
+DIFFERENCE = "difference"
+"""Not a method, but the intervals of the difference of two AUROCs (`oceanpath.bench.difference_coverage`)."""
+METHODS = (*AUROC_METHODS, *PROPORTION_METHODS, METRICS, DIFFERENCE, REFITTED)
 SHAPES = ("normal", "exponential")
 COVERAGE, TAIL = (93.0, 97.0), (1.0, 4.0)
 """Percent: what a nominal 95 % interval must reach, in total and on each side."""

@@ -20,6 +20,8 @@ from oceanpath.stats.resample import draw_patients
 LOOPS = 20
 """Resamples of the scikit-learn loop."""
 LOOP, DRAW, ALL = "scikit-learn loop", "drawing the resamples", "all metrics with intervals"
+RESAMPLED = "all metrics on every resample"
+"""Only means of comparison: the default intervals need no resamples."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ def bench_stats(rows: int, resamples: int, rounds: int, seed: int = 0) -> list[C
         LOOP: lambda: _loop(labels, score, rng),
         DRAW: lambda: draw_patients(patients, labels, resamples=resamples),
         ALL: lambda: evaluate(labels, probs, draw_patients(patients, labels, resamples=resamples)).estimates(),
+        RESAMPLED: lambda: dict(evaluate(labels, probs, draw_patients(patients, labels, resamples=resamples)).samples),
     }
     in_turn(works, 1, spend)
     spent = in_turn(works, rounds, spend, 0.2)

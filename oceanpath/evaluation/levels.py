@@ -73,7 +73,8 @@ def fold_level(settings: IntervalOptions, rows: ReportedRows, number: int) -> Le
 
 def _patients(rows: ReportedRows, own: NDArray[np.intp]) -> _Table:
     """One row per patient of one repeat. Raises: ExperimentError: slides of a patient have different labels."""
-    grouped = patient_rows([rows.patients[i] for i in own], rows.targets[own], rows.values[own])
+    names = rows.patients
+    grouped = patient_rows([names[i] for i in own], rows.targets[own], rows.values[own])
     # All slides of a patient are tested by the same fold, so its fold is any of theirs.
     fold = np.zeros(len(grouped.patients), np.int64)
     fold[grouped.numbers] = rows.folds[own]

@@ -17,7 +17,7 @@ from oceanpath.stats.planning import detectable_difference, non_inferiority, pat
 from oceanpath.stats.repeats import evaluate_by_repeat, resamples_of_rows
 from oceanpath.stats.resample import Bootstrap, Resamples, draw_patients
 from oceanpath.stats.resampled_t import corrected_resampled_t
-from oceanpath.tasks.evaluation import Floats, ModelPair, TestOptions
+from oceanpath.tasks.evaluation import Floats, ModelPair, PairOptions
 
 Block = dict[str, Any]
 POWER, ALPHA = 0.8, 0.05
@@ -69,7 +69,7 @@ class PairTests:
             found["bootstrap"] = resampled_difference(a, b, names, self.settings.confidence).record()
         if len(np.unique(self.rows.repeats)) > 1:
             found["resampled_t"] = self._resampled_t(this, other)
-        return found | self._planning(a, b)
+        return found | self._planning(a, b, found["difference"]["low"])
 
     def _main_metric(self, values: Floats) -> Bootstrap:
         """The main metric of a variant; with several repeats, its mean."""
@@ -79,8 +79,8 @@ class PairTests:
 
         return evaluate_by_repeat(self.rows.repeats, self.drawn, len(set(self.rows.slides)), evaluate)
 
-    def _options(self) -> TestOptions:
-        return TestOptions(self.settings.confidence, self.settings.resamples, self.settings.seed)
+    def _options(self) -> PairOptions:
+        return PairOptions(self.settings.confidence, self.settings.resamples, self.settings.seed)
 
     def _pair(self, this: str, other: str) -> ModelPair:
         """One row per slide; with several repeats, the mean prediction of the models that did not see it."""
@@ -97,15 +97,12 @@ class PairTests:
         folds = self.rows.folds[this]
         if not np.array_equal(folds, self.rows.folds[other]):
             return {"p": None, "reason": "the variants were tested on different splits"}
-        areas = {
-            name: [self.metric_of_fold(name, folds == fold) for fold in np.unique(folds)] for name in (this, other)
-        }
-        if any(value is None for values in areas.values() for value in values):
+        first, second = (self._by_fold(name) for name in (this, other))
+        if np.isnan(first + second).any():
             return {"p": None, "reason": f"{self.main} is undefined in a test set"}
-        n, tested = len(set(self.rows.slides)), len(folds) / len(np.unique(folds))
-        gaps = np.subtract(areas[this], areas[other]).astype(np.float64)
-        found = corrected_resampled_t(gaps, tested / (n - tested), self.settings.confidence).record()
-        return found | {"test_sets": len(gaps), "unit": "test sets"}
+        n, tested = len(set(self.rows.slides)), len(folds) / len(first)
+        found = corrected_resampled_t(first - second, tested / (n - tested), self.settings.confidence).record()
+        return found | {"test_sets": len(first), "unit": "test sets"}
 
     def metric_of_fold(self, name: str, is_own: NDArray[np.bool_]) -> float | None:
         """The main metric of a model on some of the rows [n]."""
@@ -113,11 +110,20 @@ class PairTests:
         drawn = resamples_of_rows(self.drawn, own)
         return rows.task.compare(rows.targets[own], rows.values[name][own], drawn).values[self.main]
 
-    def _planning(self, a: Bootstrap, b: Bootstrap) -> Block:
-        """What a cohort of this size can show, and whether `this` is not worse than `other` by the margin."""
+    def _by_fold(self, name: str) -> Floats:
+        """The main metric of every test set; NaN where it is undefined."""
+        folds = self.rows.folds[name]
+        found = [self.metric_of_fold(name, folds == fold) for fold in np.unique(folds)]
+        return np.array([np.nan if value is None else value for value in found])
+
+    def _planning(self, a: Bootstrap, b: Bootstrap, low: float | None) -> Block:
+        """What a cohort of this size can show, and whether `this` is not worse than `other` by the margin.
+
+        `low` is the lower end of the interval of the difference.
+        """
         margin = self.settings.margin
         found = influence_comparison(a, b, (self.main, self.main), self.settings.confidence)
-        if isinstance(found, str) or found.error <= 0:
+        if isinstance(found, str) or found.error <= 0 or low is None:
             reason = found if isinstance(found, str) else "the difference has no variance"
             blocks: Block = {"planning": {"reason": reason}}
             return blocks if margin is None else blocks | {"non_inferiority": {"p": None, "reason": reason}}
@@ -126,6 +132,6 @@ class PairTests:
         if margin is None:
             return {"planning": planning}
         planning["patients_for_margin"] = patients_needed(self.drawn.counts.shape[1], found.error, margin, POWER, ALPHA)
-        shown = non_inferiority(found, margin, (1 - self.settings.confidence) / 2)
-        test = {"margin": margin, "low": shown.low, "p": shown.p, "is_shown": shown.is_shown}
+        p = non_inferiority(found, margin, (1 - self.settings.confidence) / 2).p
+        test = {"margin": margin, "low": low, "p": p, "is_shown": low > -margin}
         return {"planning": planning, "non_inferiority": test}

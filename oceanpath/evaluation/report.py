@@ -114,11 +114,11 @@ def _within_folds(settings: IntervalOptions, rows: ReportedRows, model: Bootstra
 
 def _fold(settings: IntervalOptions, rows: ReportedRows, number: int) -> dict[str, Any]:
     task, level = rows.task, fold_level(settings, rows, number)
-    records = _records(_evaluate(rows, level).estimates(settings.confidence))
+    found = _evaluate(rows, level)
     entry = rows.results["per_fold"][number]
     facts = {key: entry.get(key) for key in ("best_epoch", "epochs", "val_loss", *task.fold_facts)}
     counts = {"fold": number, "n": len(level.targets), "n_patients": level.drawn.counts.shape[1]}
-    return counts | facts | {name: records[name] for name in task.fold_metrics}
+    return counts | facts | _records({name: found.estimate(name, settings.confidence) for name in task.fold_metrics})
 
 
 def _records(estimates: Mapping[str, Estimate]) -> Records:

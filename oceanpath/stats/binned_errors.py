@@ -58,17 +58,18 @@ def _local_line(outcome: Floats, score: Floats, at: float) -> float:
     """Value at `at` of the line through the nearest `SPAN` of the rows, sorted by score, weighted by their distance."""
     k = max(1, int(np.ceil(SPAN * len(score))))
     reaches = np.maximum(at - score[: len(score) - k + 1], score[k - 1 :] - at)  # of every k successive rows
-    start = int(reaches.argmin())
-    if (reach := float(reaches[start])) <= 0:
+    if (reach := float(reaches.min())) <= 0:
         return float(outcome[score == at].mean())
-    x, y = score[start : start + k] - at, outcome[start : start + k]
-    share = np.abs(x) / reach
+    x = score - at
+    share = np.minimum(np.abs(x) / reach, 1)
     weight = 1 - share * share * share
     weight = weight * weight * weight
+    if not weight.any():  # all of the nearest rows have the same distance
+        return float(outcome[np.abs(x) <= reach].mean())
     weighted = weight * x
     total, spread = float(weight.sum()), float(weight.sum() * (weighted @ x) - weighted.sum() ** 2)
-    mean = float(weight @ y / total)
+    mean = float(weight @ outcome / total)
     if spread <= 1e-12 * total**2:
         return mean
-    slope = (total * (weighted @ y) - weighted.sum() * (weight @ y)) / spread
+    slope = (total * (weighted @ outcome) - weighted.sum() * (weight @ outcome)) / spread
     return float(mean - slope * weighted.sum() / total)

@@ -53,10 +53,8 @@ class ModelPair(NamedTuple):
     """[n] number of the patient of each slide."""
 
 
-class TestOptions(NamedTuple):
+class PairOptions(NamedTuple):
     """How models are tested."""
-
-    __test__ = False  # not a test case of pytest
 
     confidence: float
     permutations: int
@@ -137,6 +135,6 @@ class Evaluation(ABC):
     def caption(self, label: str, decided: str, certainty: float) -> str:
         """One line about the prediction of a slide."""
 
-    def test_slides(self, pair: ModelPair, options: TestOptions) -> dict[str, dict[str, Any]]:  # noqa: ARG002  # most tasks have none
+    def test_slides(self, pair: ModelPair, options: PairOptions) -> dict[str, dict[str, Any]]:  # noqa: ARG002  # most tasks have none
         """`slide_tests` of two models, with patients as clusters: name → JSON values, with "p"."""
         return {}

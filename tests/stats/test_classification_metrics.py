@@ -107,6 +107,12 @@ def test_errors_of_wrong_probabilities_approach_the_true_distance():
     assert ece_equal_mass(outcome, score) == pytest.approx(truth.mean(), abs=0.02)
 
 
+def test_two_distinct_probabilities_have_an_ici():
+    """Points between the two are as far from all rows: the local regression is then their mean."""
+    outcome = np.arange(20) % 2.0
+    assert integrated_calibration_index(outcome, 0.1 + 0.8 * outcome) == pytest.approx(0.1)
+
+
 def test_constant_probabilities_have_one_bin():
     outcome, score = np.array([0.0, 1, 1, 1]), np.full(4, 0.5)
     assert ece_equal_mass(outcome, score) == integrated_calibration_index(outcome, score) == 0.25

@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 from oceanpath.errors import StageError
 from oceanpath.stats import resample
 from oceanpath.stats.confusion import confusion_measure
-from oceanpath.stats.discrimination import ranking_measure
+from oceanpath.stats.discrimination import Measure, ranking_measure
 from oceanpath.stats.proper_scores import proper_measure
 from oceanpath.stats.resample import bootstrap, draw_patients
 
@@ -91,7 +91,7 @@ def test_no_rows_are_refused():
 
 def test_the_seed_decides(cohort):
     labels, probs, patients = cohort(50)
-    measures = [ranking_measure(labels, probs), proper_measure(labels, probs)]
+    measures: list[Measure] = [ranking_measure(labels, probs), proper_measure(labels, probs)]
     one, same, other = (
         bootstrap(measures, draw_patients(patients, labels, resamples=200, seed=seed)).estimates() for seed in (1, 1, 2)
     )

@@ -21,7 +21,10 @@ CLASS_AWARE = {
     "stages/pretrain/prepare.py": "supervised pretraining predicts the labels of another cohort",
 }
 """File → why. A bundle holds class probabilities: they are the serving contract."""
-SIMULATIONS = {"bench/coverage.py", "bench/metric_coverage.py", "bench/refitted.py", "cli/bench/coverage.py"}
+SIMULATIONS = {
+    *("bench/coverage.py", "bench/difference_coverage.py", "bench/metric_coverage.py", "bench/refitted.py"),
+    "cli/bench/coverage.py",
+}
 """They simulate the intervals of `stats` by their names, and see no experiment: not counted."""
 
 

@@ -18,7 +18,7 @@ FLAGS: tuple[Flag, ...] = (
         "methods",
         str,
         "logit_delong",
-        "Methods for AUROC, wilson for proportions, metrics for all others, or cross_validation, separated by commas.",
+        "Methods for AUROC, or wilson (proportions), metrics (all others), difference, cross_validation; with commas.",
     ),
     flag("cohorts", int, 5000, "Number of cohorts per design.", min=10),
     flag("patients", str, "20,40,60,100,300", "Numbers of patients, separated by commas."),
@@ -48,6 +48,7 @@ def coverage(
     """Simulate how often confidence intervals of the AUROC and of proportions contain the true value."""
     prepare_folders(out=out)
     from oceanpath.bench.coverage import (
+        DIFFERENCE,
         METHODS,
         METRICS,
         PATIENTS,
@@ -57,6 +58,7 @@ def coverage(
         coverage_table,
         verdicts,
     )
+    from oceanpath.bench.difference_coverage import cover_differences
     from oceanpath.bench.metric_coverage import cover_metrics
     from oceanpath.bench.refitted import cover_refitted
 
@@ -67,6 +69,8 @@ def coverage(
     rows = Simulation(names, cohorts, resamples, seed).run([int(n) for n in patients.split(",")], shape)
     if METRICS in names:
         rows += cover_metrics(cohorts, resamples, seed)
+    if DIFFERENCE in names:
+        rows += cover_differences(cohorts, resamples, seed)
     if REFITTED in names:
         rows += cover_refitted(cohorts, seed)
     summary = "\n".join(f"{name}: {counted}" for name, counted in verdicts(rows).items())

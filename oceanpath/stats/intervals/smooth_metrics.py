@@ -52,13 +52,11 @@ def smooth_interval(name: str, influence: Influence, patients: Numbers) -> Close
 def _reasons(labels: Numbers, decisions: Numbers, patients: Numbers) -> dict[str, str]:
     """Metric → why no interval has its stated coverage on these rows."""
     if np.unique(patients).size < MIN_PATIENTS:
-        return dict.fromkeys(SCALES, f"fewer than {MIN_PATIENTS} patients: no interval has its stated coverage")
+        return dict.fromkeys(SCALES, f"fewer than {MIN_PATIENTS} patients: {NO_COVERAGE}")
     if min(np.unique(patients[labels == c]).size for c in np.unique(labels)) < MIN_OF_CLASS:
-        reason = f"fewer than {MIN_OF_CLASS} patients of a class: no interval has its stated coverage"
+        reason = f"fewer than {MIN_OF_CLASS} patients of a class: {NO_COVERAGE}"
         return {name: reason for name in SCALES if name not in WITHOUT_CLASSES}
     if np.unique(patients[decisions != np.bincount(decisions).argmax()]).size < MIN_OF_CLASS:
-        reason = (
-            f"fewer than {MIN_OF_CLASS} patients with a decision for another class: no interval has its stated coverage"
-        )
+        reason = f"fewer than {MIN_OF_CLASS} patients outside the most frequent decision: {NO_COVERAGE}"
         return dict.fromkeys(DECISIONS, reason)
     return {}

@@ -15,7 +15,7 @@ def test_the_command_writes_a_table_json_and_a_plot(tmp_path: Path, capsys: pyte
     assert run_app(["bench", "stats", *few]) == 0
     assert "| 60 slides, 100 resamples | all metrics with intervals |" in capsys.readouterr().out
     rows = json.loads((tmp_path / "stats.json").read_text())["rows"]
-    assert len(rows) == 6 and all(row["cpu_ms"] > 0 for row in rows)
+    assert len(rows) == 8 and all(row["cpu_ms"] > 0 for row in rows)
     assert (tmp_path / "stats.png").read_bytes().startswith(b"\x89PNG")
 
 

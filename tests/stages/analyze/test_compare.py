@@ -186,7 +186,7 @@ def test_the_corrected_t_test_needs_the_same_test_sets(make):
         [roc_auc_score(part["label"] == "pos", part["prob_pos"]) for _, part in tested.groupby("fold")]
         for tested in (predictions.read_oof(folder, TASK) for folder in folders)
     ]
-    expected = corrected_resampled_t(np.subtract(*areas), 12 / 12)  # 12 of 24 slides per test set
+    expected = corrected_resampled_t(np.array(areas[0]) - np.array(areas[1]), 12 / 12)  # 12 of 24 slides per test set
     assert found["p"] == pytest.approx(expected.p) and found["test_sets"] == 3
     rewrite(folders[1], lambda f: f.assign(fold=f["fold"].map({0: 1, 1: 0, 2: 2})))
     assert "different splits" in run(cohort)["pairs"][0]["resampled_t"]["reason"]

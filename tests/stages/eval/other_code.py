@@ -166,24 +166,6 @@ def ici(score: np.ndarray, hit: np.ndarray) -> float:
     return float(np.mean(np.abs(np.interp(score, grid, np.clip(smooth, 0, 1)) - score)))
 
 
-def drawn(table: Table, count: int, seed: int) -> tuple[list[np.ndarray], int]:
-    """Rows of each of `count` resamples, and how many were drawn again because a class was missing."""
-    patients = sorted(set(table.patient))
-    rows_of = [np.flatnonzero(table.patient == name) for name in patients]
-    random, classes = np.random.default_rng(seed), set(table.y.tolist())
-
-    def draw(lines: int) -> list[np.ndarray]:
-        chosen = random.integers(0, len(patients), (lines, len(patients)), dtype=np.uint16)
-        return [np.concatenate([rows_of[i] for i in line]) for line in chosen]
-
-    resamples, again = draw(count), 0
-    while lacking := [i for i, rows in enumerate(resamples) if set(table.y[rows].tolist()) != classes]:
-        again += len(lacking)
-        for i, rows in zip(lacking, draw(len(lacking)), strict=True):
-            resamples[i] = rows
-    return resamples, again
-
-
 Ends = tuple[float, float] | None
 
 
@@ -202,8 +184,14 @@ def closed(table: Table, decisions: np.ndarray, confidence: float) -> dict[str, 
     return found
 
 
-def logit_delong(table: Table, confidence: float, groups: Mapping[int, Sequence[int] | np.ndarray]) -> Ends:
-    """Mean over the judged classes of the area over pairs of the same group; every pair is counted one by one."""
+Groups = Mapping[int, Sequence[int] | np.ndarray]
+
+
+def area_influence(table: Table, groups: Groups) -> tuple[float, np.ndarray, np.ndarray]:
+    """Mean over the judged classes of the area over pairs of the same group; every pair is counted one by one.
+
+    Returns: area, influence and leverage of every row.
+    """
     n, judged = len(table.y), table.judged()
     influence, leverage, area = np.zeros(n), np.zeros(n), 0.0
     for c in judged:
@@ -224,6 +212,11 @@ def logit_delong(table: Table, confidence: float, groups: Mapping[int, Sequence[
             for place, j in enumerate(down):
                 influence[j] += weight * (wins[:, place].mean() - wins.mean()) / len(down)
                 leverage[j] += weight / len(down)
+    return area, influence, leverage
+
+
+def logit_delong(table: Table, confidence: float, groups: Groups) -> Ends:
+    area, influence, leverage = area_influence(table, groups)
     parts, dofs, steps = [], [], []
     for c in sorted(set(table.y.tolist())):
         own = table.y == c
@@ -268,3 +261,88 @@ def wilson(hits: np.ndarray, patients: np.ndarray, confidence: float) -> Ends:
     half = math.sqrt(k * share * (1 - share) + k**2 / 4) / (1 + k)
     centre = (share + k / 2) / (1 + k)
     return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
+
+
+def paired(table: Table, other: np.ndarray, confidence: float) -> tuple[float, float, float]:
+    """Interval and p-value of the area of a table minus that of other probabilities of its rows."""
+    second = table.take(np.arange(len(table.y)))
+    second.p = other
+    (a, one, _), (b, two, _) = (area_influence(rows, {1: range(len(table.y))}) for rows in (table, second))
+    variance, freedom = clustered(table, one - two, is_centred=True)
+    p = 2 * stats.t.sf(abs(a - b) / math.sqrt(variance), freedom)
+    own = [clustered(table, influence, is_centred=True)[0] for influence in (one, two)]
+    rho = (own[0] + own[1] - variance) / (2 * math.sqrt(own[0] * own[1])) if min(own) > 0 else 0
+    singles = [logit_delong(rows, confidence, {1: range(len(table.y))}) for rows in (table, second)]
+    if singles[0] is None or singles[1] is None:  # no variance of ranks, as of constant predictions
+        half = stats.t.ppf((1 + confidence) / 2, freedom) * math.sqrt(variance)
+        return a - b - half, a - b + half, p
+    (la, ua), (lb, ub) = singles
+    down = math.sqrt((a - la) ** 2 + (ub - b) ** 2 - 2 * rho * (a - la) * (ub - b))
+    up = math.sqrt((ua - a) ** 2 + (b - lb) ** 2 - 2 * rho * (ua - a) * (b - lb))
+    return a - b - down, a - b + up, p
+
+
+def clustered(table: Table, influence: np.ndarray, is_centred: bool) -> tuple[float, float]:
+    """Variance and degrees of freedom; here all slides of a patient have the same class."""
+    parts, dofs = [], []
+    for c in sorted(set(table.y.tolist())):
+        own = table.y == c
+        values = influence[own] - influence[own].mean() * is_centred
+        names = sorted(set(table.patient[own]))
+        square = sum(values[table.patient[own] == name].sum() ** 2 for name in names)
+        parts.append(square * len(names) / (len(names) - 1))
+        dofs.append(len(names) - 1)
+    return sum(parts), sum(parts) ** 2 / sum(part**2 / dof for part, dof in zip(parts, dofs, strict=True))
+
+
+def weighted(name: str, table: Table, decisions: np.ndarray, weights: np.ndarray) -> float:
+    """A metric of weighted rows, by scikit-learn."""
+    y, p = table.y, table.p
+    if name in WEIGHTED:
+        return float(WEIGHTED[name](y, decisions, sample_weight=weights))
+    if name == "auprc":
+        areas = [sk.average_precision_score(y == c, p[:, c], sample_weight=weights) for c in table.judged()]
+        return float(np.mean(areas))
+    if name == "log_loss":
+        return float(sk.log_loss(y, p, labels=list(range(p.shape[1])), sample_weight=weights))
+    own = sk.brier_score_loss(y, p[:, 1], sample_weight=weights)
+    share = np.average(y, weights=weights)
+    return float(own if name == "brier" else 1 - own / (share * (1 - share)))
+
+
+WEIGHTED: dict[str, Callable[..., float]] = {
+    "balanced_accuracy": sk.balanced_accuracy_score,
+    "f1": lambda y, d, sample_weight: sk.f1_score(y, d, average="macro", sample_weight=sample_weight),
+    "mcc": sk.matthews_corrcoef,
+    "kappa": sk.cohen_kappa_score,
+    "kappa_quadratic": lambda y, d, sample_weight: sk.cohen_kappa_score(
+        y, d, weights="quadratic", sample_weight=sample_weight
+    ),
+}
+SMOOTH = (*WEIGHTED, "auprc", "brier", "log_loss", "brier_scaled")
+LOGIT = (lambda x: math.log(x / (1 - x)), lambda y: 1 / (1 + math.exp(-y)))
+FISHER = (math.atanh, math.tanh)
+SCALES: dict[str, tuple[Callable[[float], float], Callable[[float], float]]] = {
+    **dict.fromkeys(("balanced_accuracy", "f1", "auprc"), LOGIT),
+    **dict.fromkeys(("mcc", "kappa", "kappa_quadratic"), FISHER),
+    **dict.fromkeys(("brier", "log_loss"), (math.log, math.exp)),
+    "brier_scaled": (lambda x: -math.log(1 - x), lambda y: 1 - math.exp(-y)),
+}
+
+
+def smooth(name: str, table: Table, decisions: np.ndarray, confidence: float) -> Ends:
+    """Interval of one metric of `SMOOTH`: weights of single rows are varied, on the scale of the interval."""
+    patients_of = [len(set(table.patient[table.y == c])) for c in set(table.y.tolist())]
+    rare = len(set(table.patient[decisions != np.bincount(decisions).argmax()]))
+    if min(patients_of) < 4 or (name in WEIGHTED and rare < 4):
+        return None
+    n, step, (forward, back) = len(table.y), 1e-4, SCALES[name]
+    value = weighted(name, table, decisions, np.ones(n))
+    influence = np.empty(n)
+    for row in range(n):
+        up, down = (np.where(np.arange(n) == row, 1 + side, 1.0) for side in (step, -step))
+        ends = [forward(weighted(name, table, decisions, weights)) for weights in (up, down)]
+        influence[row] = (ends[0] - ends[1]) / (2 * step)
+    variance, freedom = clustered(table, influence, is_centred=False)
+    half = stats.t.ppf((1 + confidence) / 2, freedom) * math.sqrt(variance)
+    return back(forward(value) - half), back(forward(value) + half)

@@ -18,7 +18,19 @@ from oceanpath.tasks.probabilities import prob_columns
 
 from ..split.conftest import assign_folds
 from .conftest import write_bags
-from .other_code import Table, auroc, closed, confusion, decided, drawn, everything, not_resampled
+from .other_code import (
+    SMOOTH,
+    WEIGHTED,
+    Table,
+    auroc,
+    closed,
+    confusion,
+    decided,
+    everything,
+    not_resampled,
+    paired,
+    smooth,
+)
 
 RESAMPLES, SEED, CONFIDENCE = 100, 7, 0.9
 SETTINGS = EvalSettings(resamples=RESAMPLES, seed=SEED, confidence=CONFIDENCE)
@@ -29,12 +41,8 @@ COHORTS = {  # classes with their share of patients, patients, most slides of a 
 }
 
 
-def interval(samples):
-    return tuple(np.quantile(samples, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]))
-
-
-def hold(records, table, values, samples, redrawn, decisions=None):
-    """The records are these values with their closed intervals, or the percentiles of these samples."""
+def hold(records, table, values, checked=(), decisions=None):
+    """The records are these values with their intervals; those of smooth metrics only where they are `checked`."""
     plain = not_resampled(table) if decisions is None and len(values) > 5 else {}
     assert set(records) == set(values) | set(plain)
     ends = closed(table, decided(table) if decisions is None else decisions, CONFIDENCE)
@@ -45,8 +53,7 @@ def hold(records, table, values, samples, redrawn, decisions=None):
             continue
         exact = 1e-4 if name.startswith("calibration") else 1e-9 if name in plain else 1e-12
         assert record["value"] == pytest.approx(value, abs=exact), name
-        used = (0, 0) if name in ends or name in plain else (RESAMPLES, redrawn)
-        counts = {"n": len(table.y), "n_patients": len(set(table.patient)), "resamples": used[0], "redrawn": used[1]}
+        counts = {"n": len(table.y), "n_patients": len(set(table.patient)), "resamples": 0, "redrawn": 0}
         assert {key: record[key] for key in counts} == counts, name
         if name in ends:
             if (own := ends[name]) is None:
@@ -55,9 +62,9 @@ def hold(records, table, values, samples, redrawn, decisions=None):
                 assert (record["low"], record["high"]) == pytest.approx(own, abs=1e-10), name
         elif name.startswith(("ece", "ici")):
             assert record["low"] is None and record["reason"]
-        elif samples and name in samples[0] and name not in plain:
-            expected = interval([sample[name] for sample in samples])
-            assert (record["low"], record["high"]) == pytest.approx(expected, abs=1e-12), name
+        elif name in checked:
+            expected = smooth(name, table, decided(table) if decisions is None else decisions, CONFIDENCE)
+            assert expected is not None and (record["low"], record["high"]) == pytest.approx(expected, abs=1e-6), name
 
 
 def build(root, name):
@@ -136,56 +143,31 @@ def test_every_number_is_that_of_other_code(tmp_path, name, with_intervals):
     slides = Table(frame, classes)
     keys = {"label": "first", "fold": "first"} | {f"prob_{c}": "mean" for c in classes}
     patients = Table(frame.groupby("patient_id", as_index=False).agg(keys), classes)
-    resamples, redrawn = drawn(slides, RESAMPLES, SEED)
-
-    def sampled(table, rows_of, measure):
-        return [measure(table.take(rows)) for rows in rows_of] if with_intervals else []
-
-    own = sampled(slides, resamples, everything)
-    hold(report["level"]["slide"], slides, everything(slides), own, redrawn)
-    of_patients, patients_redrawn = drawn(patients, RESAMPLES, SEED)
-    hold(
-        report["level"]["patient"],
-        patients,
-        everything(patients),
-        sampled(patients, of_patients, everything),
-        patients_redrawn,
-    )
+    for level, table in (("slide", slides), ("patient", patients)):
+        hold(report["level"][level], table, everything(table), SMOOTH if with_intervals else ())
 
     if len(classes) == 2:
         cuts = np.array([entry["threshold"] for entry in results["per_fold"]])
-        for level, table, rows_of, again in (
-            ("slide", slides, resamples, redrawn),
-            ("patient", patients, of_patients, patients_redrawn),
-        ):
-
-            def at_cut(rows):
-                return (rows.p[:, 1] >= cuts[rows.fold]).astype(int)
-
-            def numbers(rows):
-                return confusion(rows, at_cut(rows))
-
-            samples = sampled(table, rows_of, numbers)
-            hold(report["operating_point"][level], table, numbers(table), samples, again, at_cut(table))
+        for level, table in (("slide", slides), ("patient", patients)):
+            decisions = (table.p[:, 1] >= cuts[table.fold]).astype(int)
+            numbers = confusion(table, decisions)
+            hold(report["operating_point"][level], table, numbers, WEIGHTED if with_intervals else (), decisions)
     else:
         assert report["operating_point"] is None
 
     for number, entry in enumerate(report["folds"]):
         table = slides.take(slides.fold == number)
-        values, (rows_of, again) = everything(table), drawn(table, RESAMPLES, SEED)
-        names = ("auroc", "balanced_accuracy")
-        samples = sampled(table, rows_of, lambda rows: auroc(rows) | confusion(rows, decided(rows)))
-        hold({key: entry[key] for key in names}, table, {key: values[key] for key in names}, samples, again)
+        values, names = everything(table), ("auroc", "balanced_accuracy")
+        checked = WEIGHTED if with_intervals else ()
+        hold({key: entry[key] for key in names}, table, {key: values[key] for key in names}, checked)
         assert (entry["n"], entry["n_patients"]) == (len(table.y), len(set(table.patient)))
 
     for floor, probs in baselines(tmp_path, slides, frame, classes).items():
         table = slides.take(np.arange(len(slides.y)))
         table.p = probs
-        values, samples = everything(table), sampled(table, resamples, auroc)
-        hold(report["floor"][floor], table, values, samples, redrawn)
+        values = everything(table)
+        hold(report["floor"][floor], table, values)
         versus, difference = report["versus_baseline"][floor], auroc(slides)["auroc"] - values["auroc"]
         assert versus["value"] == pytest.approx(difference, abs=1e-12)
-        if samples:
-            moved = np.array([a["auroc"] - b["auroc"] for a, b in zip(own, samples, strict=True)])
-            assert (versus["low"], versus["high"]) == pytest.approx(interval(moved), abs=1e-12)
-            assert versus["p"] == (1 + np.sum(np.abs(moved - difference) >= abs(difference) - 1e-12)) / (RESAMPLES + 1)
+        found = (versus["low"], versus["high"], versus["p"])
+        assert found == pytest.approx(paired(slides, probs, CONFIDENCE), abs=1e-9)
