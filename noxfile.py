@@ -54,6 +54,42 @@ def words(session: nox.Session) -> None:
     session.run("python", "tests/test_words.py", "--print", *(session.posargs or ["words.txt"]))
 
 
+@nox.session(venv_backend="venv")
+def docs(session: nox.Session) -> None:
+    """Build the documentation as a site in dist/site; a warning is an error."""
+    session.install("mkdocs-material>=9.6,<10")
+    session.run("mkdocs", "build", "--strict", env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the wheel, install it in an empty folder, and use it there without the source tree."""
+    scratch = Path(session.create_tmp()).resolve()
+    session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(scratch), ".")
+    (built,) = scratch.glob("oceanpath-*.whl")
+    installed = scratch / "installed"
+    options = ("--quiet", "--no-deps", "--upgrade", "--target", str(installed))
+    session.run("python", "-m", "pip", "install", *options, str(built))
+    built.unlink()
+    folder = scratch / "user"
+    folder.mkdir(exist_ok=True)
+    session.chdir(folder)
+    use = "import oceanpath as op; assert op.__file__.startswith({!r}); op.Experiment({!r}).settings('train')"
+    quickstart = str(installed / "oceanpath" / "quickstart.toml")
+    variables = {"PYTHONPATH": str(installed)}
+    session.run("python", "-c", use.format(str(installed), quickstart), env=variables)
+    oceanpath = ("python", "-c", "from oceanpath.cli import main; main()")
+    session.run(*oceanpath, "--version", env=variables)
+    session.run(*oceanpath, "run", "--quickstart", "--dry-run", env=variables)
+    session.run(*oceanpath, "doctor", env=variables)
+
+
+@nox.session
+def constraints(session: nox.Session) -> None:
+    """Write constraints.txt: the installed version of every package that OceanPath needs, directly or not."""
+    session.run("python", "-m", "tests.constraints", "constraints.txt")
+
+
 @nox.session
 def kills(session: nox.Session) -> None:
     """Kill, stop, force and prune simultaneous runs, also on full disks: no process remains and no result is lost."""
@@ -97,6 +133,16 @@ def collapse(session: nox.Session) -> None:
 def evidence(session: nox.Session) -> None:
     """Pretrain on real cohorts and probe with few labels: the tables of docs/evidence.md; hours."""
     session.run("python", "-m", "tests.evidence", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+
+
+@nox.session
+def lightly(session: nox.Session) -> None:
+    """Compute the losses of lightly again, with which those of OceanPath are compared."""
+    _install(session)
+    folder = session.create_tmp()
+    session.run("python", "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder, "lightly==1.5.22")
+    variables = {"OCEANPATH_LIGHTLY": folder}
+    session.run("python", "-m", "pytest", "-rs", "tests/ssl/losses/test_lightly.py", env=variables)
 
 
 @nox.session

@@ -55,6 +55,11 @@ class OceanPathError(Exception):
         details = ", ".join(fact for fact in facts if fact)
         return self.what + (f"; {details}" if details else "")
 
+    def within(self, context: str) -> OceanPathError:
+        """The same error; its location begins with `context`."""
+        where = f"{context}: {self.where}" if self.where else context
+        return _rebuild(type(self), self.what, where, self.expected, self.got, self.do)
+
     def __reduce__(self) -> tuple[object, ...]:
         """Pickling for other processes, because the default would lose keyword arguments."""
         return (_rebuild, (type(self), self.what, self.where, self.expected, self.got, self.do))

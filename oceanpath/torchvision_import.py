@@ -2,7 +2,7 @@
 
 Its wheel on PyPI is compiled against CUDA libraries; with a CPU build of torch its compiled part cannot be loaded, and
 `import torchvision` ends with "operator torchvision::nms does not exist", because its Python part refers to two
-operators that the compiled part would have defined. timm imports it, and so does Lightning if it is installed.
+operators that the compiled part would have defined. timm imports it.
 Declaring the schemas first makes the import succeed: transforms and models work, the operators themselves (box
 suppression) do not, and nothing here calls them. The declaration is made only after the import has failed with this
 error.

@@ -24,7 +24,6 @@ HEAVY = {
     "pandas",
     "scipy",
     "sklearn",
-    "lightning",
     "h5py",
     "pyarrow",
     "matplotlib",
@@ -73,7 +72,7 @@ def layer_of(path: Path) -> str:
 def test_imports_only_go_down(path: Path) -> None:
     own, allowed = layer_of(path), layers()
     if own == "__init__":
-        assert {name.split(".")[1] for name in imports(path)} <= {"telemetry"}
+        assert {name.split(".")[1] for name in runtime_imports(path, modules_of(FILES))} == {"telemetry"}
         return
     used = {name.split(".")[1] for name in imports(path)} - {own, "__version__"}
     assert used <= allowed[own], f"{own} may not import {sorted(used - allowed[own])}"
@@ -124,6 +123,10 @@ def test_the_package_list_of_the_page_is_that_of_the_files() -> None:
     assert sorted(listed()) == sorted(packages | modules)
 
 
+def modules_of(paths: Collection[Path]) -> set[str]:
+    return {module_of(path) for path in paths}
+
+
 def module_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
@@ -171,6 +174,11 @@ def test_the_command_line_and_the_interfaces_of_stages_are_light() -> None:
     interfaces = [module_of(path) for path in [*PACKAGE.rglob("settings.py"), *PACKAGE.glob("stages/*/stage.py")]]
     code = "\n".join(f"import {name}" for name in ["oceanpath.cli.app", "oceanpath.stages.catalog", *interfaces])
     assert not loaded(code) & HEAVY
+
+
+def test_importing_the_package_loads_nothing_of_the_python_interface() -> None:
+    modules = loaded("import oceanpath as op; op.__version__; dir(op)")
+    assert not modules & (HEAVY | {"pydantic", "typer", "rich", "typing", "re"})
 
 
 def test_statistics_and_artifacts_do_not_import_torch() -> None:

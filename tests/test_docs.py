@@ -137,6 +137,13 @@ def test_generated_pages_are_up_to_date() -> None:
     assert process.returncode == 0, process.stdout
 
 
+def test_every_page_is_in_the_navigation_of_the_site() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2]
+    listed = set(re.findall(r": (\S+\.md)$", navigation, flags=re.MULTILINE))
+    pages = {page.relative_to(ROOT / "docs").as_posix() for page in ROOT.glob("docs/**/*.md")}
+    assert listed == {name for name in pages if not re.match(r"decisions/\d", name)}
+
+
 def test_links_between_pages_are_valid() -> None:
     for page in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]:
         for link in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):

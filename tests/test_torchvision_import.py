@@ -22,5 +22,5 @@ def test_other_errors_of_torchvision_are_raised(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_training_can_be_imported_whatever_torchvision_is() -> None:
-    """In a process of its own: Lightning imports torchvision where it is installed."""
+    """In a process of its own."""
     subprocess.run([sys.executable, "-W", "ignore", "-c", "import oceanpath.fit.trainer"], check=True)

@@ -34,7 +34,7 @@ class Text(NamedTuple):
 
 def files() -> list[Path]:
     """All files with texts for people."""
-    paths = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "noxfile.py"]
+    paths = [*ROOT.glob("*.md"), ROOT / "noxfile.py"]
     for folder in ("oceanpath", "docs", "experiments"):
         paths += (ROOT / folder).rglob("*")
     return sorted(path for path in paths if path.is_file() and path.suffix in KINDS)

@@ -36,6 +36,17 @@ cross-validations with the same number of folds; in the first, patients are kept
 "probe" is {"accuracy", "majority", "n", "sites"}: how often a linear model on mean features names the site of a slide,
 and the share of the most frequent site. {"baseline", "folds": 0, "reason"} states why there is no comparison.
 
+"own_metrics" is absent where `eval.metrics` names none, otherwise {"slide": {name: record}, "patient": {name: record}}.
+
+For two classes, "operating_points" has further thresholds that were selected on the inner validation rows of each fold
+("sensitivity_95", "specificity_95", and "cost" if `eval.cost_ratio` is set), each as "operating_point" or with a
+"reason"; "calibration_methods" {method: {metric: record} or {"reason"}} judges the test slides after calibration by
+temperature, platt, isotonic and beta, fitted to the same validation rows, next to "none"; "decision_curve" is
+{"thresholds", "model", "all", "low", "high"}, the net benefit of the test slides. "subgroups", if `eval.subgroups`
+names
+columns, is {"smallest", "metric", "family", "columns": {column: {"groups": {value: record with "difference"}, "worst",
+"too_small": {value: patients}}}}; "difference" is the group minus all others, with "p" and "p_holm".
+
 `versus_baseline` is the main metric of the task (AUROC) of the model's slides minus that of each baseline with its
 paired interval, and a verdict from that interval alone: "worse" (below 0), "better" (above 0), "not_shown_better" (it
 includes 0), or "undetermined" (there is none). All but "better" have a note, which starts with worse_than_floor,
@@ -111,11 +122,36 @@ def _check(metrics: Mapping[str, Any], where: Path) -> None:
         records |= {f"operating_point.{a}.{b}": record for a in LEVELS for b, record in point[a].items()}
     if (ensemble := metrics.get("ensemble")) is not None:
         records |= {f"ensemble.{a}.{b}": record for a in LEVELS for b, record in ensemble[a].items()}
-    for name, record in records.items():
+    if (own := metrics.get("own_metrics")) is not None:
+        records |= {f"own_metrics.{a}.{b}": record for a in LEVELS for b, record in own[a].items()}
+    for name, record in (records | _further_records(metrics)).items():
         _check_record(record, name, where, selected)
     if (site := metrics.get("site")) is not None and site["folds"]:
         for name in ("patient_grouped", "site_preserved", "difference"):  # of a baseline, which selects nothing
             _check_record(site[name], f"site.{name}", where, selected=False)
+
+
+def _further_records(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The records of further operating points, calibration methods and subgroups."""
+    records = {
+        f"operating_points.{point}.{level}.{name}": record
+        for point, found in metrics.get("operating_points", {}).items()
+        if "rule" in found
+        for level in LEVELS
+        for name, record in found[level].items()
+    }
+    records |= {
+        f"calibration_methods.{method}.{name}": record
+        for method, found in metrics.get("calibration_methods", {}).items()
+        if "reason" not in found
+        for name, record in found.items()
+    }
+    columns = metrics.get("subgroups", {}).get("columns", {})
+    return records | {
+        f"subgroups.{column}.{name}": record
+        for column, found in columns.items()
+        for name, record in found["groups"].items()
+    }
 
 
 def _check_groups(groups: Mapping[str, Mapping[str, Any] | None], where: Path, selected: bool) -> None:

@@ -40,9 +40,9 @@ def site_from_features(table: pd.DataFrame, x: NDArray[np.float32], margin: floa
 
 def robustness(table: pd.DataFrame, x: NDArray[np.float32], task: Task, smallest: float) -> Finding:
     """Whether the robustness index of the mean features is below `smallest`."""
-    classes = task.strata(table["label"].tolist()).rows
+    strata = task.strata(table["label"].tolist()).rows
     sites = np.unique(table["site"].to_numpy().astype(str), return_inverse=True)[1]
-    found = robustness_index(x.astype(np.float64), classes, sites, table["patient_id"].tolist())
+    found = robustness_index(x.astype(np.float64), strata, sites, table["patient_id"].tolist())
     if found.value is None:
         return Finding("robustness", NOT_CHECKED, found.reason)
     text = (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,11 +19,6 @@ class Loader(ABC):
     def __init__(self, dataset: BagDataset, batches: Iterable[Sequence[Draw]]) -> None:
         """The bags, and the draws of each batch, which are iterated in every epoch."""
         self.dataset, self.batches = dataset, batches
-
-    @property
-    def sampler(self) -> Any:
-        """The attribute on which Lightning calls `set_epoch`."""
-        return self.batches
 
     def __len__(self) -> int:
         return len(self.batches)  # type: ignore[arg-type]  # only callers of len() need batches of known number

@@ -32,6 +32,8 @@ class Piece(NamedTuple):
 class PackedLoader(Loader):
     """The batches of a dataset, concatenated bags, read ahead by `readers` threads into reused memory.
 
+    A batch of at most `PIECE_BYTES` is read by the caller: to give it to a thread takes longer than to copy it.
+
     A batch is valid until the next one is requested; copy it to keep it longer. Batches depend on the draws alone and
     equal `collate` of the same draws. Several iterations may run at once: each has its own memory, which later ones
     reuse. A copy in another process starts without memory.
@@ -97,7 +99,11 @@ class PackedLoader(Loader):
                 at = slice(int(offsets[piece.bag]), int(offsets[piece.bag + 1]))
                 self._read_rows(draws[piece.bag], piece.rows, features[at], None if coords is None else coords[at])
 
-        reading = [readers.submit(read) for _ in range(min(self.readers, len(left)))]
+        reading: list[Future[None]] = []
+        if features.nbytes > PIECE_BYTES:
+            reading = [readers.submit(read) for _ in range(min(self.readers, len(left)))]
+        else:
+            read()
         batch_coords = None if coords is None else torch.from_numpy(coords)
         return self._batch(draws, tensor_of(features, store), torch.from_numpy(offsets), batch_coords), reading
 

@@ -96,7 +96,7 @@ class ViewLoader:
 
     @property
     def sampler(self) -> BatchSampler:
-        """The attribute on which Lightning calls `set_epoch`."""
+        """The batches, whose epoch can be set."""
         return self.batches
 
     @property

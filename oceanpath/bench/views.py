@@ -26,6 +26,7 @@ STEP = "training step"
 PATCHES = 512
 LIMIT = SubsampleFixedN(patches=PATCHES)
 SPACING = 256
+TOTAL = 32_768
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,12 @@ def generated_slide(patches: int, dim: int) -> Slide:
     return Slide(bag, features, nearest_rows(coords), torch.ones(dim), augmentor)
 
 
+def slides_of(patches: int, dim: int) -> list[Slide]:
+    """Slides with `TOTAL` patches together, so that slides of all sizes are read from memory, as in a training."""
+    slide = generated_slide(patches, dim)
+    return [slide._replace(features=slide.features.clone()) for _ in range(max(1, TOTAL // patches))]
+
+
 def make_view(slide: Slide, epoch: int, *, computes_neighbours: bool = False) -> Tensor:
     """Features of one view of at most `PATCHES` patches with the default augmentations."""
     neighbours = nearest_rows(slide.bag.positions) if computes_neighbours else slide.neighbours
@@ -101,12 +108,13 @@ def bench_views(sizes: Sequence[int], dim: int, views: int, rounds: int) -> list
     """Rows for slides of `sizes` patches; each measurement is the mean of `views` views of different epochs."""
     costs = []
     for size in sizes:
-        slide = generated_slide(size, dim)
-        patches = float(np.mean([len(make_view(slide, epoch)) for epoch in range(views)]))
+        slides = slides_of(size, dim)
+        drawn = [(slides[k % len(slides)], k) for k in range(views)]
+        patches = float(np.mean([len(make_view(slide, epoch)) for slide, epoch in drawn]))
         works: dict[str, Work] = {
-            ALL_PAIRS: lambda slide=slide: make_view_by_all_pairs(slide, 0),  # type: ignore[misc]  # bound by its default
-            EACH_TIME: lambda slide=slide: [make_view(slide, e, computes_neighbours=True) for e in range(views)],  # type: ignore[misc]  # as above
-            STORED: lambda slide=slide: [make_view(slide, epoch) for epoch in range(views)],  # type: ignore[misc]  # as above
+            ALL_PAIRS: lambda slide=slides[0]: make_view_by_all_pairs(slide, 0),  # type: ignore[misc]  # bound by its default
+            EACH_TIME: lambda drawn=drawn: [make_view(slide, e, computes_neighbours=True) for slide, e in drawn],  # type: ignore[misc]  # as above
+            STORED: lambda drawn=drawn: [make_view(slide, epoch) for slide, epoch in drawn],  # type: ignore[misc]  # as above
         }
         runs = in_turn(works, rounds, spend)
         cpu = {name: _fastest(runs[name]) / (1 if name == ALL_PAIRS else views) for name in works}

@@ -23,11 +23,14 @@ GROUPS = {
     "splits": "oceanpath.cli.splits:splits",
     "models": "oceanpath.cli.models:models",
     "encoders": "oceanpath.cli.encoders:encoders",
+    "features": "oceanpath.cli.features:features",
 }
 COMMANDS = {
     "init": "oceanpath.cli.init:init",
     "doctor": "oceanpath.cli.doctor:doctor",
     "serve": "oceanpath.cli.serve:serve",
+    "compare": "oceanpath.cli.compare:compare",
+    "leaderboard": "oceanpath.cli.leaderboard:leaderboard",
     "predict": "oceanpath.cli.predict:predict",
     "coverage": "oceanpath.cli.coverage:coverage",
     "embed": "oceanpath.cli.embed:embed",

@@ -35,11 +35,12 @@ def coverage(
     maps: Annotated[bool, typer.Option("--maps/--no-maps", help="Draw a map of every slide.")] = True,
 ) -> int:
     """Show which patches of each slide a capped store kept: maps, a table and a summary."""
+    from oceanpath.api.feature_files import open_store
     from oceanpath.artifacts.features.folder import describe_unused, find_features
     from oceanpath.artifacts.store.coverage import coverage_of, write_coverage
     from oceanpath.figures.coverage import Map, coverage_map, draw_coverage
 
-    built = _open(store)
+    built = open_store(store)
     stored = set(built.slide_ids)
     files = find_features(features)
     if others := describe_unused(features, files.values()):
@@ -71,20 +72,6 @@ def coverage(
     _draw_figures(out, percents, [kept for *_, kept in sorted(worst, key=lambda entry: entry[:2], reverse=True)])
     print("\n".join(_lines(out, built, paths, percents, without_coords)))
     return int(ExitCode.OK)
-
-
-def _open(path: Path) -> Any:
-    """The store, after verification of its files other than features."""
-    from oceanpath.artifacts.gather import is_published
-    from oceanpath.artifacts.store.reader import Index, Store
-    from oceanpath.pipeline.integrity import changed, refuse
-
-    sealed = is_published(path)
-    if sealed:
-        refuse(changed(path.resolve(), lambda name: not name.startswith("features_")))
-    else:
-        Index.check(path)
-    return Store(path, check=not sealed)
 
 
 def _draw_figures(out: Path, percents: list[float], worst: list[Any]) -> None:

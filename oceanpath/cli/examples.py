@@ -18,6 +18,7 @@ EXAMPLES = {
     "curate": ("curate --features features --min-patches 256", "curate -e mine.toml"),
     "mmap": ("mmap -e mine.toml", "mmap -e mine.toml --verify"),
     "split": ("split -e mine.toml", "split -e mine.toml --set split.folds=10 --dry-run"),
+    "pretrain_mmap": ("pretrain_mmap -e mine.toml", "pretrain_mmap -e mine.toml --dry-run"),
     "pretrain": (
         "pretrain -e experiments/pretrain_vicreg.toml",
         "pretrain -e mine.toml --set pretrain.method=simclr --set pretrain.max_steps=1000",
@@ -27,10 +28,16 @@ EXAMPLES = {
         "audit --split-file splits --labels cohort.csv --json",
     ),
     "train": ("train -e mine.toml --model perceiver", "train -e mine.toml --set train.epochs=60 --jobs 2"),
-    "eval": ("eval -e mine.toml", "eval -e mine.toml --model static"),
+    "eval": ("eval -e mine.toml --model static", "eval --predictions theirs.csv --score probability --out theirs"),
+    "external": ("external -e mine.toml", "external -e mine.toml --set eval.resamples=500 --dry-run"),
     "analyze": ("analyze -e mine.toml", "analyze -e mine.toml --set analyze.attention_slides=20"),
     "export": ("export -e mine.toml", "export -e mine.toml --set 'export.formats=[\"onnx\"]'"),
     "serve": ("serve outputs/experiments/mine/export", "serve -e mine.toml --port 8080"),
+    "compare": (
+        "compare mine other@transmil theirs.csv --out comparison",
+        "compare --pred-a ours.csv --pred-b theirs.csv --output significance.json",
+    ),
+    "leaderboard": ("leaderboard", "leaderboard --workspace results --all --csv leaderboard.csv"),
     "predict": (
         "predict features --out predictions.csv",
         "predict new/slide_1.svs --bundle outputs/experiments/mine/export",
@@ -56,6 +63,7 @@ EXAMPLES = {
         "bench batching outputs/experiments/mine/mmap",
         "bench batching outputs/experiments/mine/mmap --strategies token_budget,jepa --augmentation --out bench",
     ),
+    "bench train": ("bench train --epochs 5", "bench train --slides 200 --folds 3 --out bench"),
     "bench ssl": ("bench ssl", "bench ssl --sizes 512,8192 --rounds 5 --out bench"),
     "bench extract": ("bench extract", "bench extract --side 40000 --json"),
     "ledger show": ("ledger show", "ledger show mine --workspace results"),
@@ -75,6 +83,11 @@ EXAMPLES = {
     ),
     "models list": ("models list", "models list | grep -A 3 perceiver"),
     "models verify": ("models verify abmil", "models verify my_package.models:MyAggregator"),
+    "features inspect": ("features inspect features", "features inspect slide_1.h5 --deep --json"),
+    "features convert": (
+        "features convert features --to clam --out clam_features",
+        "features convert pt_files --to trident --encoder uni_v1 --magnification 20 --patch-px 256 --out job",
+    ),
     "encoders list": ("encoders list", "encoders list --json"),
     "encoders check": ("encoders check efficientnet_lite0", "encoders check uni_v1 --weights uni.bin --device cuda"),
 }

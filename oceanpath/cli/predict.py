@@ -38,23 +38,23 @@ def predict(
     ] = "",
     weights: Annotated[Path | None, typer.Option("--weights", help="Local file of the encoder's weights.")] = None,
 ) -> int:
-    """Predict slides or feature files with a bundle; the results equal those of `serve`."""
+    """Predict slides or feature files with a bundle, or embed them; the results equal those of `serve`."""
     from oceanpath.artifacts.bundle.folder import read_bundle
     from oceanpath.artifacts.features.folder import describe_unused, find_features
     from oceanpath.cli.predict_slides import features_of
-    from oceanpath.serving.engine import Engine
-    from oceanpath.serving.offline import find_bundle, predict_table
+    from oceanpath.serving.embedder import open_bundle
+    from oceanpath.serving.offline import answer_table, find_bundle
 
     if out is not None:
         prepare_file(out)
-    engine = Engine(read_bundle(find_bundle(bundle_folder(bundle, experiment, workspace))))
+    engine = open_bundle(read_bundle(find_bundle(bundle_folder(bundle, experiment, workspace))))
     with TemporaryDirectory(prefix="oceanpath-") as scratch:
         features = features_of(paths, engine.facts.contract, workspace, weights, Path(scratch))
         for folder in (path for path in features if path.is_dir()):
             if others := describe_unused(folder, find_features(folder).values()):
                 print(f"not read in {folder}: {others}", file=sys.stderr)
         _verify_published(features)
-        table = predict_table(engine, features, members=members, features_key=features_key)
+        table = answer_table(engine, features, members=members, features_key=features_key)
     try:
         table.to_csv(out or sys.stdout, index=False)
     except OSError as error:

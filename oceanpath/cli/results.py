@@ -12,6 +12,8 @@ from oceanpath.pipeline.integrity import verify_files
 from oceanpath.tasks.registry import read_entry
 
 INDENT = "  "
+TABLE = "table"
+"""The scheme of predictions from a table."""
 LEVELS = ("slide", "patient")
 Record = Mapping[str, Any]
 
@@ -22,21 +24,30 @@ def results(folder: Path, title: str, confidence: float) -> str:
     Raises: ArtifactError: metrics.json is damaged.
     """
     verify_files(folder, [FILE])
-    metrics = read_metrics(folder)
-    task = read_entry(metrics, folder)
+    return metrics_table(read_metrics(folder), title, confidence)
+
+
+def metrics_table(metrics: Mapping[str, Any], title: str, confidence: float) -> str:
+    """The table of the contents of metrics.json."""
+    task = read_entry(metrics, title)
     (main, main_title), slides = task.main, metrics["level"]["slide"]
     more = next((group for group in task.shown if slides.keys() >= set(group)), ())
-    levels = [_records(metrics, level, more) for level in LEVELS]
+    point = metrics["operating_point"] or {"slide": {}}
+    decided = [name for name in more if name in point["slide"]]
+    levels = [_records(metrics, level, decided) for level in LEVELS]
     rows = [[main_title, *(_shown(records[main]) for records in levels)]]
     rows += _member_rows(metrics, main)
     rows += [[f"{INDENT}{name}, baseline", _shown(records[main]), ""] for name, records in metrics["floor"].items()]
     rows += _site_rows(metrics.get("site"))
     rows += [[name.replace("_", " "), *(_shown(records[name]) for records in levels)] for name in more]
+    own = metrics.get("own_metrics") or {}
+    rows += [[name, *(_shown(own[level][name]) for level in LEVELS)] for name in own.get("slide", ())]
     head = ["", *(_counted(level, records[main]) for level, records in zip(LEVELS, levels, strict=True))]
     note = f"In parentheses: {100 * confidence:g} % intervals; patients are the independent units."
-    if metrics["operating_point"] is not None:
+    if decided:
         where = "the mean threshold of the models" if metrics.get("external") else "each fold's own threshold"
-        note += f" {' and '.join(more).capitalize()} at {where}."
+        where = "the stated threshold" if metrics["scheme"] == TABLE else where
+        note += f" {' and '.join(decided).capitalize()} at {where}."
     if metrics["selected"]:
         title += " (selected: these slides were also used for model selection)"
     if seen := metrics.get("seen_in_pretraining"):

@@ -12,7 +12,7 @@ from oceanpath.cli.run import run, run_experiment
 from oceanpath.stages.catalog import CATALOG
 
 MODEL = flag("model", str | None, None, "Aggregator; `oceanpath models list` shows them.", key="model.name")
-STAGE_MODULES = {name: f"oceanpath.cli.{name}" for name in ("extract", "curate", "mmap", "pretrain", "audit")}
+STAGE_MODULES = {name: f"oceanpath.cli.{name}" for name in ("extract", "curate", "mmap", "pretrain", "audit", "eval")}
 """Stages whose command has its own module, with `call(common) -> int` and `FLAGS`."""
 WITH_MODEL = ("train", "eval", "analyze", "export")
 
@@ -33,7 +33,8 @@ def register(app: typer.Typer, needed: Container[str]) -> None:
 
 def _verb(name: str) -> Callable[..., int]:
     """The command of a stage; its module, if any, is imported on demand."""
+    model = (MODEL,) if name in WITH_MODEL else ()
     if name in STAGE_MODULES:
         module = importlib.import_module(STAGE_MODULES[name])
-        return verb(module.call, module.FLAGS)
-    return verb(lambda common: run_experiment(common, (name,)), (MODEL,) if name in WITH_MODEL else ())
+        return verb(module.call, (*module.FLAGS, *model))
+    return verb(lambda common: run_experiment(common, (name,)), model)

@@ -79,6 +79,8 @@ def _curves(
     band = roc_band(positive, rows.values[:, 1], drawn, GRID, settings.confidence)
     if band is not None:
         roc = CurveLine(roc.name, roc.x, roc.y, GRID, *band)
+    if BASELINE not in baselines:
+        return [(roc, pr)]
     return [(roc, pr), _pair(BASELINE_NAME, positive, baselines[BASELINE][:, 1], report["floor"][BASELINE], faint=True)]
 
 

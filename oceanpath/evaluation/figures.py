@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from oceanpath.evaluation import class_figures
+from oceanpath.evaluation import class_figures, regression_figures, survival_figures
 from oceanpath.evaluation.options import IntervalOptions
 from oceanpath.evaluation.rows import ReportedRows
 from oceanpath.tasks.evaluation import Floats
@@ -22,7 +22,12 @@ class TaskFigures(NamedTuple):
     """``draw(settings, rows, baselines, report, out)`` writes them."""
 
 
-FIGURES = {CLASSIFICATION: TaskFigures(class_figures.PICTURES, class_figures.draw_figures)}
+FIGURES = {
+    CLASSIFICATION: TaskFigures(class_figures.PICTURES, class_figures.draw_figures),
+    "ordinal": TaskFigures(class_figures.PICTURES, class_figures.draw_figures),
+    "regression": TaskFigures(regression_figures.PICTURES, regression_figures.draw_figures),
+    "survival": TaskFigures(survival_figures.PICTURES, survival_figures.draw_figures),
+}
 """Task → its figures; a task that is not listed has none."""
 
 

@@ -19,3 +19,11 @@ class IntervalOptions(Protocol):
     @property
     def seed(self) -> int:
         """Seed of the resamples."""
+
+
+class ComparisonOptions(IntervalOptions, Protocol):
+    """Settings of a comparison of models."""
+
+    @property
+    def margin(self) -> float | None:
+        """Largest acceptable loss of the main metric for non-inferiority; None: not tested."""

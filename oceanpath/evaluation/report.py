@@ -13,7 +13,7 @@ from oceanpath.evaluation.rows import ReportedRows
 from oceanpath.stats.estimate import Estimate
 from oceanpath.stats.paired import PairedDifference, paired_difference
 from oceanpath.stats.resample import Bootstrap
-from oceanpath.tasks.evaluation import Floats
+from oceanpath.tasks.evaluation import DecisionRule, Floats
 
 Records = dict[str, dict[str, Any]]
 
@@ -52,6 +52,11 @@ def build_report(settings: IntervalOptions, rows: ReportedRows, baselines: Mappi
         "folds": [_fold(settings, rows, number) for number in range(rows.results["folds"])],
         "notes": notes(rows, model, versus, _within_folds(settings, rows, model), conflict),
     }
+    return finish_records(report, rows)
+
+
+def finish_records(report: dict[str, Any], rows: ReportedRows) -> dict[str, Any]:
+    """The same report; every record states that its rows are selected, or were used for pretraining."""
     marks = {"selected": rows.selected, SEEN: rows.results.get(SEEN, 0)}
     for name, value in marks.items():
         report = _mark(report, name, value) if value else report
@@ -63,9 +68,23 @@ def operating_point(
 ) -> dict[str, Any] | None:
     """Decisions by the rule of the folds; None if the task has none."""
     rule = rows.task.decision_rule(rows.fold_facts)
-    if rule is None:
-        return None
+    return None if rule is None else _decide(settings, rows, rule, slides, patients, conflict)
 
+
+def operating_point_of(settings: IntervalOptions, rows: ReportedRows, rule: DecisionRule) -> dict[str, Any]:
+    """Decisions by another rule."""
+    slides, (patients, conflict) = slide_level(settings, rows), patient_level(settings, rows)
+    return _decide(settings, rows, rule, slides, patients, conflict)
+
+
+def _decide(
+    settings: IntervalOptions,
+    rows: ReportedRows,
+    rule: DecisionRule,
+    slides: LevelRows,
+    patients: LevelRows | None,
+    conflict: str,
+) -> dict[str, Any]:
     def decide(level: LevelRows) -> Records:
         own = (level.targets, level.values, level.folds)
         return _records(rows.task.evaluate_decisions(rule, own, level.drawn, settings.confidence))

@@ -12,7 +12,14 @@ def derive(seed: int, *purpose: int | str) -> int:
 
 
 def seed_torch(seed: int, *purpose: int | str) -> None:
-    """Set torch's global generators (of every device) for one purpose."""
+    """Set torch's global generators (of the CPU, and of every GPU that is in use) for one purpose.
+
+    `torch.manual_seed` formats a stack trace in every call before the first use of a GPU, and keeps it.
+    """
     import torch  # slow to import; `derive` does not need it
 
-    torch.manual_seed(derive(seed, *purpose))
+    derived = derive(seed, *purpose)
+    if torch.cuda.is_initialized() or torch.backends.mps.is_available():  # type: ignore[no-untyped-call]  # in torch
+        torch.manual_seed(derived)
+    else:
+        torch.default_generator.manual_seed(derived)

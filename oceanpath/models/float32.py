@@ -18,10 +18,17 @@ LIMIT = 3e-6
 times above."""
 
 
+FEWEST_ROWS = 4096
+"""Number of rows below which it does not pay: oneDNN compiles a kernel for every new shape, in about a millisecond."""
+
+
 @contextmanager
-def fast_float32(device: torch.device | str = "cpu") -> Iterator[bool]:
-    """In this context float32 products use oneDNN if it is accurate enough on this machine; yields whether they do."""
-    if torch.device(device).type != "cpu" or not _is_float32():
+def fast_float32(device: torch.device | str = "cpu", rows: int = FEWEST_ROWS) -> Iterator[bool]:
+    """In this context float32 products use oneDNN if it is accurate enough on this machine; yields whether they do.
+
+    `rows` is the number of rows of the products, if they differ from batch to batch.
+    """
+    if rows < FEWEST_ROWS or torch.device(device).type != "cpu" or not _is_float32():
         yield False
         return
     before = torch.get_float32_matmul_precision()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm
@@ -9,13 +11,36 @@ from torch.nn.functional import layer_norm
 from oceanpath.models.settings import PatchModelSettings
 
 
+class ZScore(nn.Module):
+    """(h - mean) / deviation per feature; both are set by `set_moments` before training and stored with the weights."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, in_dim: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(in_dim))
+        self.register_buffer("deviation", torch.ones(in_dim))
+
+    def set_moments(self, mean: Tensor, deviation: Tensor) -> None:
+        """Use these moments [in_dim]. A constant feature is only centred."""
+        self.mean.copy_(mean)
+        self.deviation.copy_(torch.where(deviation > 0, deviation, torch.ones_like(deviation)))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """The normalised features."""
+        return (h - self.mean.to(h.dtype)) / self.deviation.to(h.dtype)
+
+
+NORMS: dict[str, Callable[[int], nn.Module]] = {"none": nn.Identity, "layer": nn.LayerNorm, "zscore": ZScore}
+
+
 class PatchMLP(nn.Sequential):
-    """[..., in_dim] → [..., hidden]: (LayerNorm) → dropout → Linear → ReLU → dropout, per patch."""
+    """[..., in_dim] → [..., hidden]: (normalisation) → dropout → Linear → ReLU → dropout, per patch."""
 
     def __init__(self, settings: PatchModelSettings, in_dim: int) -> None:
-        norm = nn.LayerNorm(in_dim) if settings.input_norm == "layer" else nn.Identity()
         super().__init__(
-            norm,
+            NORMS[settings.input_norm](in_dim),
             nn.Dropout(settings.input_dropout),
             nn.Linear(in_dim, settings.hidden),
             nn.ReLU(),

@@ -23,8 +23,9 @@ class ModelSettings(Settings):
 class PatchModelSettings(ModelSettings):
     """Architectures whose first layer is one `PatchMLP`: norm → dropout → Linear → ReLU → dropout."""
 
-    input_norm: Literal["none", "layer"] = "layer"
-    """Normalisation of each patch's features: none, or LayerNorm."""
+    input_norm: Literal["none", "layer", "zscore"] = "layer"
+    """Normalisation of each patch's features: none, LayerNorm, or zscore, by the mean and standard deviation of each
+    feature over the training slides."""
     input_dropout: float = Field(0.0, ge=0.0, lt=1.0)
     """Dropout rate of the patch features."""
     hidden: int = Field(256, ge=1)
@@ -69,7 +70,7 @@ class ClamSBSettings(ABMILSettings):
     parameters: ClassVar[int] = 787_713
     cost: ClassVar[str] = "N"
     name: Literal["clam_sb"] = "clam_sb"  # type: ignore[assignment]  # narrowed to this architecture
-    input_norm: Literal["none", "layer"] = "none"
+    input_norm: Literal["none", "layer", "zscore"] = "none"
     hidden: int = Field(512, ge=1)
     attention: int = Field(256, ge=1)
     instance_weight: float = Field(0.0, ge=0.0, lt=1.0)

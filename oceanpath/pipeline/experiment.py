@@ -92,7 +92,7 @@ class Variant:
 
     def has(self, stage: Stage) -> bool:
         """Whether the file requests this stage: by its table or its `when` key; for external cohorts, by the key."""
-        by_key = bool(stage.when) and self.value(stage.when) is not None
+        by_key = bool(stage.when and self.value(stage.when))
         return by_key and bool(stage.cohorts) if self.cohort else by_key or stage.name in self.layer
 
     def settings(self, stage: Stage) -> Settings:
@@ -126,7 +126,7 @@ class Variant:
         path, place = _absolute(value), stage.settings.published_keys().get(key)
         if place is None:
             return path
-        # a folder beside the file often has the name of an experiment, so a folder is given with a separator
+        # a folder next to the file often has the name of an experiment, so a folder is given with a separator
         is_path = (path.is_dir() and os.sep in str(value.value)) if place.endswith("/") else path.is_file()
         return path if is_path else find_published(value, place, self.workspace, stage.name, key)
 

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 NUMERIC_LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")
-PACKAGES = (*NUMERIC_LIBRARIES, "oceanpath", "pandas", "pyarrow", "h5py", "lightning", "onnx", "onnxruntime")
+PACKAGES = (*NUMERIC_LIBRARIES, "oceanpath", "pandas", "pyarrow", "h5py", "onnx", "onnxruntime")
 
 
 def canonical(value: Any) -> str:

@@ -28,6 +28,11 @@ class Step:
     across: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Stage → {variant: step name}."""
 
+    @property
+    def cohort(self) -> str:
+        """The external cohort of the step, or ""."""
+        return self.name.partition("@")[0].partition(".")[2]
+
     def upstream(self) -> set[str]:
         """Names of all steps that must end before this one starts."""
         return set(self.parents.values()) | {name for steps in self.across.values() for name in steps.values()}
@@ -74,19 +79,7 @@ def plan(experiment: Experiment, targets: Iterable[str] = (), to: str = "") -> P
 
     Raises: ExperimentError: an unknown stage, stages that need each other, or no stage.
     """
-    catalog = experiment.catalog
-    names = list(targets) or experiment.requested_stages()
-    for name in [*names, *([to] if to else [])]:
-        catalog.stage(name)
-    wanted = _closure(experiment.base, names)
-    if to and to not in wanted:
-        raise unknown("stage of this experiment", to, sorted(wanted), experiment.path.name)
-    if to:
-        wanted = _closure(experiment.base, [to])
-    if not wanted:
-        raise ExperimentError(
-            "the experiment has no stage", where=experiment.path.name, do="Add the table of a stage, such as [train]."
-        )
+    catalog, wanted = experiment.catalog, _wanted(experiment, targets, to)
     of_cohorts = [stage.name for stage in catalog.stages if stage.name in wanted and stage.cohorts == "only"]
     planned = [(variant, wanted) for variant in experiment.variants]
     planned += [(c, _closure(c, of_cohorts)) for v in experiment.variants for c in v.cohorts.values()]
@@ -100,6 +93,28 @@ def plan(experiment: Experiment, targets: Iterable[str] = (), to: str = "") -> P
                 names_of[stage.name, variant.name, variant.cohort] = step.name
                 steps.setdefault(step.name, step)
     return Plan(experiment, tuple(steps.values()))
+
+
+def _wanted(experiment: Experiment, targets: Iterable[str], to: str) -> set[str]:
+    """The stages to plan."""
+    catalog = experiment.catalog
+    names = list(targets) or experiment.requested_stages()
+    for name in [*names, *([to] if to else [])]:
+        catalog.stage(name)
+    wanted = _closure(experiment.base, names)
+    if to and to not in wanted:
+        raise unknown("stage of this experiment", to, sorted(wanted), experiment.path.name)
+    if to:
+        wanted = _closure(experiment.base, [to])
+    if not wanted:
+        raise ExperimentError(
+            "the experiment has no stage", where=experiment.path.name, do="Add the table of a stage, such as [train]."
+        )
+    of_cohorts = any(catalog.stage(name).cohorts == "only" for name in names)
+    if of_cohorts and catalog.cohorts and not any(variant.cohorts for variant in experiment.variants):
+        do = f"Add a table [[{catalog.cohorts.table}.{catalog.cohorts.key}]]."
+        raise ExperimentError("the experiment has no external cohort", where=experiment.path.name, do=do)
+    return wanted
 
 
 NamesOf = dict[tuple[str, str, str], str]
@@ -124,13 +139,18 @@ def _closure(variant: Variant, names: Iterable[str]) -> set[str]:
 
 
 def _parents(variant: Variant, stage: Stage) -> list[str]:
-    optional = [name for name in stage.optional() if variant.has(variant.catalog.stage(name))]
-    return [*stage.required(), *optional]
+    return stage.parents(lambda name: _is_used(variant, name))
+
+
+def _is_used(variant: Variant, parent: str) -> bool:
+    """Whether the file requests an optional parent."""
+    owner = variant.training or variant if parent.startswith(TRAINING) else variant
+    return owner.has(variant.catalog.stage(parent.removeprefix(TRAINING)))
 
 
 def _parent_steps(variant: Variant, stage: Stage, names_of: NamesOf) -> dict[str, str]:
     """Parent → step name."""
-    steps = {}
+    steps = dict[str, str]()
     for key in _parents(variant, stage):
         parent = variant.catalog.stage(key.removeprefix(TRAINING))
         if parent.cohorts == "only":

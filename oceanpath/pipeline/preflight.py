@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,8 @@ def run_preflight(
     for step in left:
         if step.stage.preflight:
             expected = {name: preview.expected for name, preview in previews.items()}
-            previews[step.name] = _inspect(step, published, expected, verify=verify)
+            preview = _inspect(step, published, expected, verify=verify)
+            previews[step.name] = _of_cohort(preview, step, plan)
     problems = [problem for preview in previews.values() for problem in preview.problems]
     problems += _disk_problems(previews, root)
     notes = list(dict.fromkeys(note for preview in previews.values() for note in preview.notes))
@@ -68,6 +69,16 @@ def _inspect(step: Step, published: Mapping[str, Path], expected: Mapping[str, A
     except OceanPathError as error:
         return Preview(problems=error.each or (error,))
     return preview
+
+
+def _of_cohort(preview: Preview, step: Step, plan: Plan) -> Preview:
+    """The report of a step of an external cohort, whose problems and notes name the cohort."""
+    cohorts = plan.experiment.catalog.cohorts
+    if not step.cohort or cohorts is None:
+        return preview
+    context = f"[[{cohorts.table}.{cohorts.key}]] {step.cohort}"
+    problems = tuple(problem.within(context) for problem in preview.problems)
+    return replace(preview, problems=problems, notes=tuple(f"{context}: {note}" for note in preview.notes))
 
 
 def _missing(step: Step) -> dict[Path, OceanPathError]:

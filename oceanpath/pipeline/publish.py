@@ -57,6 +57,8 @@ class PublishRequest:
     parts: Mapping[str, str] = field(default_factory=dict)
     digest: Callable[[Path], str] | None = None
     """Computes the output digest; None: digest all files."""
+    resumes: bool = True
+    """Whether the unfinished folder of an ended process is reused, if the work kept a journal in it."""
     linked: tuple[Path, ...] = ()
     """Published folders whose files the work may have linked; their manifests contain the digests."""
 
@@ -78,7 +80,7 @@ def publish(workspace: Workspace, request: PublishRequest, *, replace: bool = Fa
     partial = final.parent / f".{request.fingerprint}.{process_tag()}.{token()}{PARTIAL}"
     keep = False
     try:
-        if request.kind != "stage" or not _resumed(workspace, final, partial, reuse=not replace):
+        if not request.resumes or not _resumed(workspace, request, partial, reuse=not replace):
             partial.mkdir(parents=True)
         summary = request.write(partial)
         if request.check is not None:
@@ -143,15 +145,18 @@ def move_aside(workspace: Workspace, folder: Path) -> None:
     folder.rename(target)
 
 
-def _resumed(workspace: Workspace, final: Path, partial: Path, *, reuse: bool) -> bool:
-    """Whether `partial` is now the folder in which an ended process started to compute `final` and kept a journal.
+def _resumed(workspace: Workspace, request: PublishRequest, partial: Path, *, reuse: bool) -> bool:
+    """Whether `partial` is now the folder in which an ended process started the same work and kept a journal.
 
-    Unfinished folders of this stage with other settings are removed: they take as much disk space as a result.
+    Unfinished folders of this stage with other settings are removed: they take as much disk space as a result. Those
+    of other parts are kept, to be resumed with their own part.
     """
-    taken = False
+    taken, final = False, workspace.folder(request.kind, request.stage, request.fingerprint)
     for abandoned in filter(workspace.is_abandoned, final.parent.glob(f".*{PARTIAL}")):
-        fits = abandoned.name.split(".")[1] == final.name and (abandoned / JOURNAL).exists()
-        if taken or not reuse or not fits:
+        of_this = abandoned.name.split(".")[1] == final.name
+        if request.kind == "part" and not of_this:
+            continue
+        if taken or not reuse or not of_this or not (abandoned / JOURNAL).exists():
             remove_abandoned(abandoned)
             continue
         with suppress(OSError):  # another process removes it at this moment

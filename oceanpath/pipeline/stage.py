@@ -33,6 +33,8 @@ class Stage:
     needs: tuple[str, ...] = ()
     """Parents by name; ``"demo?"`` is used only if the experiment has that stage. The parents of a step of an external
     cohort are those of the same cohort, except ``"training.mmap"``."""
+    alternative: tuple[str, ...] = ()
+    """Parents instead of `needs`, where the file requests the first of them and not the first of `needs`."""
     when: str = ""
     """Dotted key that, if set, requests this stage where it is an optional parent."""
     across: tuple[str, ...] = ()
@@ -43,6 +45,8 @@ class Stage:
     """``run_part(settings, inputs, part, out, progress) -> Summary``, for a mapped stage."""
     part_unit: str = "parts"
     """Unit of the parts in the progress: slides, folds."""
+    resumes_parts: bool = False
+    """Whether the work of a part may keep a journal, so that an interrupted part is resumed in its own folder."""
     digest: str = ""
     """``digest(path) -> str``: a digest of what readers of the output see, if different bytes can have the same
 meaning.  The fingerprints of children depend on it. Empty: a digest of every file's path and content."""
@@ -68,16 +72,30 @@ meaning.  The fingerprints of children depend on it. Empty: a digest of every fi
 
     def required(self) -> tuple[str, ...]:
         """Names of the required parents."""
-        return tuple(name for name in self.needs if not name.endswith("?"))
+        return _required(self.needs)
 
     def optional(self) -> tuple[str, ...]:
         """Names of the parents that are used if the experiment has them."""
-        return tuple(name[:-1] for name in self.needs if name.endswith("?"))
+        return _optional(self.needs)
+
+    def parents(self, has: Callable[[str], bool]) -> list[str]:
+        """Names of the parents that are used in a file that requests the stages for which `has` is true."""
+        is_other = bool(self.alternative) and has(self.alternative[0]) and not has(self.needs[0])
+        names = self.alternative if is_other else self.needs
+        return [*_required(names), *filter(has, _optional(names))]
 
     def all_parents(self) -> set[str]:
         """Names of all stages that come before it if they are used."""
-        needs = (name.removeprefix(TRAINING) for name in (*self.required(), *self.optional()))
-        return {*needs, *self.across}
+        names = (*self.needs, *self.alternative)
+        return {*(name.removeprefix(TRAINING) for name in (*_required(names), *_optional(names))), *self.across}
+
+
+def _required(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if not name.endswith("?"))
+
+
+def _optional(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name[:-1] for name in names if name.endswith("?"))
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,7 @@ class WorkItem:
             stage.version,
             {**identity, "libraries": numeric_libraries()},
             write=lambda out: call(f"{stage.name} {part.key}", work, settings, inputs, part, out, progress),
+            resumes=stage.resumes_parts,
         )
 
 

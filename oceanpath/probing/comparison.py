@@ -88,8 +88,15 @@ def _scores(seeds: Seeds, cohort: ProbeCohort, weights: Rows) -> Floats:
         by_draw: list[list[Floats]] = [[] for _ in range(draws)]
         for one in predictions:
             by_draw[one.draw].append(auroc(one.probabilities, cohort.labels[one.rows], weights[:, one.rows]))
-        by_seed.append([np.nanmean(folds, axis=0) for folds in by_draw])
+        by_seed.append([_mean_of_known(np.array(folds)) for folds in by_draw])
     return np.array(by_seed)
+
+
+def _mean_of_known(values: Floats) -> Floats:
+    """Means of the columns without their NaN; NaN where a column has nothing else."""
+    known = (~np.isnan(values)).sum(axis=0)
+    means: Floats = np.where(known > 0, np.nansum(values, axis=0) / np.maximum(known, 1), np.nan)
+    return means
 
 
 def _estimate(values: Floats) -> Estimate:

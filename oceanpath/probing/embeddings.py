@@ -18,6 +18,7 @@ from oceanpath.fit.checkpoint import load_checkpoint
 from oceanpath.fit.seeds import seed_torch
 from oceanpath.models.base import BaseMIL
 from oceanpath.models.float32 import fast_float32
+from oceanpath.models.pretrained import load_pretrained
 from oceanpath.models.registry import build_aggregator, parse_model
 
 Floats = NDArray[np.float32]
@@ -30,14 +31,7 @@ def load_aggregator(path: Path) -> BaseMIL:
     """
     if path.suffix != ".safetensors":
         return load_checkpoint(path).model.aggregator
-    facts, tensors = read_weights(path)
-    aggregator = build_aggregator(parse_model(facts.model), facts.in_dim)
-    try:
-        aggregator.load_state_dict({name: torch.from_numpy(value) for name, value in tensors.items()})
-    except RuntimeError as error:
-        got = " ".join(str(error).split())  # torch's message has several lines
-        raise ArtifactError("the weights do not match their settings", where=path, got=got) from error
-    return aggregator.eval()
+    return load_pretrained(path)[0]
 
 
 def random_aggregator(path: Path, seed: int) -> BaseMIL:
@@ -76,4 +70,5 @@ def whitened(rows: Floats, reference: Floats, count: int = 64) -> Floats:
     _, scales, axes = np.linalg.svd(centred, full_matrices=False)
     count = min(count, int((scales > 1e-6 * scales[0]).sum()))
     spread = scales[:count] / np.sqrt(len(reference) - 1)
-    return ((rows - reference.mean(axis=0)) @ axes[:count].T / spread).astype(np.float32)
+    white: Floats = ((rows - reference.mean(axis=0)) @ axes[:count].T / spread).astype(np.float32)
+    return white

@@ -38,14 +38,15 @@ def probabilities(x: Floats, y: NDArray[np.int64], folds: NDArray[np.int64] | No
 
 def fit(x: Floats, is_positive: NDArray[np.bool_], weights: Floats, strength: float, start: Floats) -> Floats:
     """Coefficients [M, r] for each of the weightings [M, n] of rows x [n, r], whose last column is constant."""
-    penalty, solution = np.ones(x.shape[1]), start.copy()
+    penalty = np.ones(x.shape[1])
+    solution: Floats = start.copy()
     penalty[-1] = 1e-9
     for _ in range(STEPS):
         p = expit(solution @ x.T)
         gradient = penalty * solution + strength * (weights * (p - is_positive)) @ x
         curvature = strength * weights * p * (1.0 - p)
         hessian = (x.T * curvature[:, None, :]) @ x + np.diag(penalty)
-        step = np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0]
+        step: Floats = np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0]
         solution -= step
         if np.abs(step).max() < TOLERANCE * max(1.0, np.abs(solution).max()):
             break
@@ -54,13 +55,11 @@ def fit(x: Floats, is_positive: NDArray[np.bool_], weights: Floats, strength: fl
 
 def _fit_selected(x: Floats, is_positive: NDArray[np.bool_], folds: NDArray[np.int64] | None) -> Floats:
     """Coefficients [r] with the strength that the folds select."""
-    everything = np.ones((1, len(x)))
-    if folds is None:
-        return fit(x, is_positive, everything, DEFAULT, np.zeros((1, x.shape[1])))[0]
-    held = np.arange(folds.max() + 1)[:, None] == folds
-    weights = np.concatenate([everything, ~held])
-    best, lowest, solution = np.zeros(x.shape[1]), np.inf, np.zeros((len(weights), x.shape[1]))
-    for strength in STRENGTHS:
+    numbers = np.arange(0 if folds is None else folds.max() + 1)
+    held = numbers[:, None] == (np.zeros(len(x)) if folds is None else folds)
+    weights = np.concatenate([np.ones((1, len(x))), ~held])
+    best, solution, lowest = np.zeros(x.shape[1]), np.zeros((len(weights), x.shape[1])), np.inf
+    for strength in STRENGTHS if len(held) else (DEFAULT,):
         solution = fit(x, is_positive, weights, strength, solution)
         margins = np.where(is_positive, 1.0, -1.0) * (solution[1:] @ x.T)
         loss = float(np.logaddexp(0.0, -margins)[held].sum())

@@ -20,7 +20,7 @@ def check_suffix(path: Path) -> None:
     if path.suffix not in SUFFIXES:
         raise ExperimentError("unknown type of file", where="--out", expected=", ".join(SUFFIXES), got=path)
     if path.suffix == ".h5ad" and find_spec("anndata") is None:
-        raise MissingExtraError("h5ad files need anndata", where=path, do="pip install anndata")
+        raise MissingExtraError("h5ad files need anndata", where=path, do="pip install 'oceanpath[h5ad]'")
 
 
 def write_embeddings(path: Path, slide_ids: list[str], embeddings: NDArray[np.float32]) -> None:

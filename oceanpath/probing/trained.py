@@ -17,12 +17,13 @@ from oceanpath.artifacts.pretrained import read_facts
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.dataset import BagDataset
 from oceanpath.fit.early_stopping import BestWeights
+from oceanpath.fit.input_norm import fit_input_norm
 from oceanpath.fit.objectives.classification import ClassificationObjective, softmax
 from oceanpath.fit.objectives.settings import ObjectiveSettings
 from oceanpath.fit.predict import predict
 from oceanpath.fit.seeds import derive, seed_torch
 from oceanpath.fit.settings import FitSettings
-from oceanpath.fit.trainer import FitModule, fit_model
+from oceanpath.fit.trainer import Training, TrainingData, Verdict
 from oceanpath.models.classifier import WSIClassifier
 from oceanpath.models.registry import parse_model
 from oceanpath.models.settings import ABMILSettings, ModelSettings
@@ -88,30 +89,35 @@ def _train(slides: Labelled, trial: Trial, settings: TrainedProbe, seed: int, we
     train, val = (trial.labelled, None) if parts == 1 else (trial.labelled[inner != 0], trial.labelled[inner == 0])
     task = Classification([str(number) for number in np.unique(cohort.labels)])
     objective = ClassificationObjective.for_training(task, settings, cohort.labels[train])
-    model = _start(slides.store, settings, seed, objective.outputs, weights)
-    module = FitModule(model, objective, settings, seed, settings.frozen_epochs if weights else 0)
+    model = _start(slides, train, settings, seed, objective.outputs, weights)
     best = BestWeights(settings.patience)
 
-    def epoch_end(epoch: int, _: float) -> bool:
+    def epoch_end(epoch: int, _: float, model: WSIClassifier) -> Verdict:
         if val is None:
-            return False
-        outputs = predict(module.model, slides.store, slides.take(val), CPU).outputs
+            return Verdict(stop=False, improved=True)
+        outputs = predict(model, slides.store, slides.take(val), CPU, together=True).outputs
         scores = task.validation_scores(objective.values(outputs), cohort.labels[val])
-        return best.update(epoch, task.selection_key(settings.monitor, scores), module.model)
+        stop = best.update(epoch, task.selection_key(settings.monitor, scores), model)
+        return Verdict(stop, best.epoch == epoch)
 
     dataset = BagDataset(slides.store, slides.take(train), cohort.labels[train].tolist(), seed=derive(seed, "rows"))
-    fit_model(module, dataset, objective.sampling_strata(settings, cohort.labels[train]), CPU, epoch_end)
+    data = TrainingData(dataset, CPU, objective.sampling_strata(settings, cohort.labels[train]))
+    training = Training(model, objective, settings, data, seed)
+    training.frozen_epochs = settings.frozen_epochs if weights else 0
+    training.run(epoch_end)
     if best.state:
         model.load_state_dict(best.state)
     return model
 
 
 def _start(
-    store: Store, settings: TrainedProbe, seed: int, outputs: Sequence[str], weights: Path | None
+    slides: Labelled, train: Rows, settings: TrainedProbe, seed: int, outputs: Sequence[str], weights: Path | None
 ) -> WSIClassifier:
     seed_torch(seed, "weights")
     if weights is None:
-        return WSIClassifier(settings.model, store.dim, outputs)
+        model = WSIClassifier(settings.model, slides.store.dim, outputs)
+        fit_input_norm(model, slides.store, slides.take(train), seed)
+        return model
     facts = read_facts(weights)
     model = WSIClassifier(parse_model(facts.model), facts.in_dim, outputs)
     model.aggregator.load_state_dict(load_aggregator(weights).state_dict())

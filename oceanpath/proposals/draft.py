@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -79,6 +80,8 @@ def draft_experiment(source: Source | None, table: UserTable, choices: Choices, 
         owner = draft.data if table_name == "data" else draft.tables.setdefault(table_name, {})
         owner |= keys
         draft.comments = {key: text for key, text in draft.comments.items() if key not in keys}
+    explained = {key: text for key, text in draft.comments.items() if key in target.keys}
+    draft.facts["target"] += [f"{key} = {json.dumps(draft.data[key])}: {text}" for key, text in explained.items()]
     return draft
 
 
@@ -152,25 +155,37 @@ def _target(draft: Draft, table: UserTable, choices: Choices, questions: Questio
     if choices.label:
         table_columns.named_column(table, choices.label, "--label")
     taken = ("slide_id", "patient_id") if choices.label else ("slide_id", "patient_id", "site")
-    used = {str(draft.data[key]) for key in taken if key in draft.data}
-    proposals = propose_targets(table_columns.other_columns(table, used), choices.task, choices.label)
+    others = table_columns.other_columns(table, {str(draft.data[key]) for key in taken if key in draft.data})
+    proposals = propose_targets(others, choices.task, choices.label)
     if not proposals:
         what = f"column '{choices.label}' contains no target" if choices.label else "no column contains a target"
-        got = ", ".join(each for each in table.names() if each and each not in used)
         do = "Name the column with --label; it needs at least two different values."
-        raise ExperimentError(what, where=table.path, got=got, do=do)
+        raise ExperimentError(what, where=table.path, got=", ".join(others), do=do)
+    target = _chosen(proposals, choices, questions)
+    answer = _answer(target, choices, questions)
+    keys = {**target.keys, **answer}
+    draft.data |= keys if target.task == CLASSIFICATION else {"task": target.task, **keys}
+    draft.comments |= {key: text for key, text in target.comments.items() if keys[key] == target.keys[key]}
+    draft.facts["target"] = [f"{' and '.join(target.columns)}: {target.summary}"]
+    return target
+
+
+def _chosen(proposals: Sequence[TargetProposal], choices: Choices, questions: Questions) -> TargetProposal:
+    """The only proposal of the best rank, or the one that the user chooses."""
     best = [each for each in proposals if each.rank == proposals[0].rank]
     default = best[0].columns[0] if choices.label or (len(best) == 1 and best[0].rank < UNLIKELY) else ""
     by_name = {each.columns[0]: each for each in reversed(proposals)}
-    options = {each.columns[0]: each.summary for each in proposals}
-    target = by_name[questions.choose("several columns could be predicted", options, default, "--label")]
-    keys = dict(target.keys)
-    if target.task != CLASSIFICATION:
-        keys = {"task": target.task, **keys}
-    draft.data |= keys
-    draft.comments |= target.comments
-    draft.facts["target"] = [f"{' and '.join(target.columns)}: {target.summary}"]
-    return target
+    options = {name: by_name[name].summary for name in dict.fromkeys(each.columns[0] for each in proposals)}
+    return by_name[questions.choose("several columns could be predicted", options, default, "--label")]
+
+
+def _answer(target: TargetProposal, choices: Choices, questions: Questions) -> Mapping[str, Any]:
+    """The keys of the answer to the question of a target, unless the user has set them."""
+    asked = {key for keys in target.answers.values() for key in keys}
+    if not target.question or asked & choices.keys.get("data", {}).keys():
+        return {}
+    options, flag = dict.fromkeys(target.answers, ""), f"--set data.{min(asked)}=[...]"
+    return target.answers[questions.choose(target.question, options, next(iter(options)), flag)]
 
 
 def _join(draft: Draft, source: Source | None, slides: Sequence[str], choices: Choices) -> Mapping[str, str] | None:

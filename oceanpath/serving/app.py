@@ -3,7 +3,8 @@
     GET  /          a page for predicting dropped files, with /app.js and /style.css
     GET  /health    {"status", "ready", "model", "digest"}
     GET  /model     the facts of bundle.json
-    POST /predict   an .h5 or .npy body, JSON {"features": [[...]]}, or a form with one file → class probabilities
+    POST /predict   an .h5 or .npy body, JSON {"features": [[...]]}, or a form with one file → class probabilities or,
+                    of a pretrained aggregator, the embedding of the slide
                     ?attention=1 adds the attention of every patch, and its coordinates if they were sent
                     ?members=1 adds the probabilities of each member
                     ?encoder=NAME states the encoder of the features, if the file does not
@@ -24,26 +25,30 @@ from litestar.datastructures import State
 from litestar.params import Parameter
 from litestar.types import ASGIApp
 
-from oceanpath.artifacts.bundle.folder import BundleFacts
+from oceanpath.artifacts.bundle.facts import BundleFacts, EmbeddingFacts, ModelFacts
 from oceanpath.serving.docs_page import render_docs
-from oceanpath.serving.engine import Engine
+from oceanpath.serving.embedder import Embedder, SlideEmbedding
+from oceanpath.serving.engine import Engine, Prediction
 from oceanpath.serving.error_responses import HANDLERS
 from oceanpath.serving.middleware import RequestMiddleware
 from oceanpath.serving.openapi import PredictOperation, openapi_config, problem_responses
 from oceanpath.serving.page import page_response, web_file
-from oceanpath.serving.responses import Answer, Health, describe
+from oceanpath.serving.responses import Answer, EmbeddingAnswer, Health, describe, describe_embedding
 from oceanpath.serving.service import Service
 from oceanpath.serving.settings import ServeSettings, is_loopback
 
 LOCAL_NAMES = ("127.0.0.1", "localhost", "::1")
 
 
-def create_app(engine: Engine, settings: ServeSettings) -> ASGIApp:
-    """The ASGI application that predicts with `engine`."""
-    service = Service(engine, settings)
+def create_app(engine: Engine | Embedder, settings: ServeSettings) -> ASGIApp:
+    """The ASGI application that answers with `engine`."""
+    service: Service[Any] = Service(engine, settings)
+    own: list[Any] = [page, script, model, predict]
+    if isinstance(engine, Embedder):
+        own = [embedding_page, embedding_model, embed]
     app = Litestar(
-        route_handlers=[page, script, style, docs, health, model, predict],
-        state=State({"service": service}),
+        route_handlers=[*own, style, docs, health],
+        state=State({"service": service, "facts": engine.facts}),
         on_shutdown=[service.close],
         exception_handlers=HANDLERS,
         request_max_body_size=settings.max_body_mib * 2**20,
@@ -83,14 +88,14 @@ def docs(request: Request[Any, Any, State]) -> Response[str]:
 @get("/health", sync_to_thread=False)
 def health(state: State) -> Health:
     """State of the server and its model. The model passes a self-test before the server accepts connections."""
-    facts = state.service.engine.facts
+    facts: ModelFacts = state.facts
     return {"status": "ok", "ready": True, "model": facts.name, "digest": facts.digest}
 
 
 @get("/model", sync_to_thread=False)
 def model(state: State) -> BundleFacts:
     """The facts of the bundle: classes, required features, performance."""
-    facts: BundleFacts = state.service.engine.facts
+    facts: BundleFacts = state.facts
     return facts
 
 
@@ -104,6 +109,33 @@ async def predict(
     slide_id: Annotated[str, Parameter(description="Slide of the features, if the file does not state it.")] = "",
 ) -> Answer:
     """Class probabilities of one slide."""
-    service: Service = state.service
+    service: Service[Prediction] = state.service
     slide, prediction = await service.predict(request, encoder, slide_id)
-    return describe(service.engine.facts, slide, prediction, attention=attention, members=members)
+    return describe(state.facts, slide, prediction, attention=attention, members=members)
+
+
+@get("/", media_type=MediaType.HTML, sync_to_thread=False, include_in_schema=False)
+def embedding_page(request: Request[Any, Any, State]) -> Response[str]:
+    """The API reference, because an embedding cannot be shown to a person."""
+    return page_response(render_docs(request.app.openapi_schema.to_schema(), str(request.base_url).rstrip("/")))
+
+
+@get("/model", sync_to_thread=False)
+def embedding_model(state: State) -> EmbeddingFacts:
+    """The facts of the bundle: required features, pretraining."""
+    facts: EmbeddingFacts = state.facts
+    return facts
+
+
+@post("/predict", status_code=200, operation_class=PredictOperation, responses=problem_responses())
+async def embed(
+    request: Request[Any, Any, State],
+    state: State,
+    attention: Annotated[bool, Parameter(description="Add the attention and the coordinates of every patch.")] = False,
+    encoder: Annotated[str, Parameter(description="Encoder of the features, if the file does not state it.")] = "",
+    slide_id: Annotated[str, Parameter(description="Slide of the features, if the file does not state it.")] = "",
+) -> EmbeddingAnswer:
+    """The embedding of one slide."""
+    service: Service[SlideEmbedding] = state.service
+    slide, embedding = await service.predict(request, encoder, slide_id)
+    return describe_embedding(state.facts, slide, embedding, attention=attention)

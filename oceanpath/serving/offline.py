@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +11,7 @@ from oceanpath.artifacts.bundle.folder import FACTS
 from oceanpath.artifacts.cohort.ids import slide_id
 from oceanpath.artifacts.features.files import FeatureFile, find_features, read_features, scan_features
 from oceanpath.errors import ArtifactError, ExperimentError, OceanPathError
+from oceanpath.serving.embedder import Embedder
 from oceanpath.serving.engine import Engine
 from oceanpath.serving.prediction_request import PredictionRequest
 from oceanpath.tasks.probabilities import prob_columns
@@ -26,6 +27,39 @@ def find_bundle(path: Path) -> Path:
             return folder
     do = "Specify the folder that `oceanpath export` published."
     raise ExperimentError("no bundle in this folder", where=path, expected=f"a folder with {FACTS}", do=do)
+
+
+def answer_table(
+    engine: Engine | Embedder, paths: Sequence[Path], *, members: bool = False, features_key: str = ""
+) -> pd.DataFrame:
+    """`predict_table` or, of a pretrained aggregator, `embedding_table`.
+
+    Raises: ExperimentError: as these, or `members` of an aggregator.
+    """
+    if isinstance(engine, Engine):
+        return predict_table(engine, paths, members=members, features_key=features_key)
+    if members:
+        raise ExperimentError("a pretrained aggregator has no members", where="--members", do="Leave it out.")
+    return embedding_table(engine, paths, features_key=features_key)
+
+
+def embedding_table(engine: Embedder, paths: Sequence[Path], *, features_key: str = "") -> pd.DataFrame:
+    """Embeddings for the feature files in `paths`, and for all feature files in its folders.
+
+    Returns:
+        One row per slide, sorted by slide_id: slide_id, n_patches, embedding_<k> (float32), n_used, in_training, notes.
+
+    Raises: ExperimentError, ArtifactError: as `predict_table`.
+    """
+
+    def row(slide: PredictionRequest) -> dict[str, object]:
+        embedded = engine.predict(slide.features, slide.coords, slide.provenance)
+        cells: dict[str, object] = {"slide_id": slide.provenance.slide_id, "n_patches": embedded.n_patches}
+        cells |= {f"embedding_{k}": value for k, value in enumerate(embedded.embedding)}
+        notes = "; ".join([*slide.notes, *embedded.notes])
+        return cells | {"n_used": embedded.n_used, "in_training": embedded.in_training, "notes": notes}
+
+    return _table(paths, features_key, row)
 
 
 def predict_table(
@@ -44,28 +78,41 @@ def predict_table(
     Raises: ExperimentError: nothing to predict, or two files of one slide. ArtifactError: a file cannot be predicted;
         the error names it.
     """
-    rows: dict[str, dict[str, object]] = {}
-    for name, path in _files(paths).items():
-        row = _row(engine, name, scan_features(path, features_key), members=members)
-        slide = str(row["slide_id"])
-        if slide in rows:
-            do = "Specify only one of the files."
-            raise ExperimentError("two files contain the same slide id", where=slide, got=path, do=do)
-        rows[slide] = row
-    frame = pd.DataFrame([rows[slide] for slide in sorted(rows)])
+    frame = _table(paths, features_key, lambda slide: _row(engine, slide, members=members))
     return frame if engine.facts.threshold.value is not None else frame.drop(columns="decision")
 
 
-def _row(engine: Engine, name: str, scanned: FeatureFile, *, members: bool) -> dict[str, object]:
+def _table(
+    paths: Sequence[Path], features_key: str, row: Callable[[PredictionRequest], dict[str, object]]
+) -> pd.DataFrame:
+    """The rows of all slides. Raises: as `predict_table`."""
+    rows: dict[str, dict[str, object]] = {}
+    for name, path in _files(paths).items():
+        cells = _read_and(row, name, scan_features(path, features_key))
+        slide = str(cells["slide_id"])
+        if slide in rows:
+            do = "Specify only one of the files."
+            raise ExperimentError("two files contain the same slide id", where=slide, got=path, do=do)
+        rows[slide] = cells
+    return pd.DataFrame([rows[slide] for slide in sorted(rows)])
+
+
+def _read_and(
+    row: Callable[[PredictionRequest], dict[str, object]], name: str, scanned: FeatureFile
+) -> dict[str, object]:
+    """The row of a feature file; an error names the file."""
     try:
-        slide = PredictionRequest(*read_features(scanned), scanned.provenance).with_defaults("", name)
-        prediction = engine.predict(slide.features, slide.coords, slide.provenance)
+        return row(PredictionRequest(*read_features(scanned), scanned.provenance).with_defaults("", name))
     except OceanPathError as error:
         if error.where:
             raise
         raise ArtifactError(
             error.what, where=scanned.path, expected=error.expected, got=error.got, do=error.do
         ) from error
+
+
+def _row(engine: Engine, slide: PredictionRequest, *, members: bool) -> dict[str, object]:
+    prediction = engine.predict(slide.features, slide.coords, slide.provenance)
     classes = prob_columns(engine.facts.classes)
     row: dict[str, object] = {"slide_id": slide.provenance.slide_id, "n_patches": prediction.n_patches}
     row |= dict(zip(classes, map(float, prediction.probabilities), strict=True))

@@ -7,7 +7,8 @@ from typing import Annotated, Any, NotRequired, TypedDict
 
 from litestar.params import Parameter
 
-from oceanpath.artifacts.bundle.folder import NOTICE, BundleFacts
+from oceanpath.artifacts.bundle.facts import NOTICE, BundleFacts, EmbeddingFacts
+from oceanpath.serving.embedder import SlideEmbedding
 from oceanpath.serving.engine import Prediction
 from oceanpath.serving.prediction_request import PredictionRequest
 
@@ -66,6 +67,27 @@ class Answer(TypedDict):
     members: NotRequired[Annotated[list[Member], _field("Probabilities of each member of the ensemble.")]]
 
 
+class EmbeddingAnswer(TypedDict):
+    """The embedding of one slide."""
+
+    embedding: Annotated[list[float], _field("Embedding of the slide.")]
+    n_patches: Annotated[int, _field("Number of patches of the slide.")]
+    n_used: Annotated[int, _field("Number of patches that the model used: fewer if it has a cap.")]
+    slide_id: Annotated[str | None, _field("The slide id, by which patches above a cap are sampled; null if unknown.")]
+    in_training: Annotated[bool, _field("Whether the slide was used for the pretraining.")]
+    notes: Annotated[
+        list[str], _field("What could not be compared with the training data, and which patches were not used.")
+    ]
+    model: Annotated[ServedModel, _field("Name and digest of the model.")]
+    notice: Annotated[str, _field("Permitted use of the model.")]
+    attention: NotRequired[
+        Annotated[list[float], _field("Attention of every patch, in the order of the request; sums to 1.")]
+    ]
+    coords: NotRequired[
+        Annotated[list[list[int]] | None, _field("Top-left corner of every patch in level-0 pixels; null if not sent.")]
+    ]
+
+
 class Fault(TypedDict):
     """Details of an error; optional texts are omitted if empty."""
 
@@ -102,8 +124,7 @@ def describe(
         "notice": NOTICE,
     }
     if attention:
-        answer["attention"] = prediction.attention.tolist()
-        answer["coords"] = None if slide.coords is None else slide.coords.round().astype(int).tolist()
+        answer["attention"], answer["coords"] = prediction.attention.tolist(), _coords(slide)
     if members:
         pairs = zip(facts.members, prediction.members.tolist(), strict=True)
         answer["members"] = [
@@ -111,3 +132,26 @@ def describe(
             for member, probabilities in pairs
         ]
     return answer
+
+
+def describe_embedding(
+    facts: EmbeddingFacts, slide: PredictionRequest, embedded: SlideEmbedding, *, attention: bool
+) -> EmbeddingAnswer:
+    """The response for a slide, optionally with the attention of its patches."""
+    answer: EmbeddingAnswer = {
+        "embedding": embedded.embedding.tolist(),
+        "n_patches": embedded.n_patches,
+        "n_used": embedded.n_used,
+        "slide_id": slide.provenance.slide_id or None,
+        "in_training": embedded.in_training,
+        "notes": [*slide.notes, *embedded.notes],
+        "model": {"name": facts.name, "digest": embedded.model_digest},
+        "notice": NOTICE,
+    }
+    if attention:
+        answer["attention"], answer["coords"] = embedded.attention.tolist(), _coords(slide)
+    return answer
+
+
+def _coords(slide: PredictionRequest) -> list[list[int]] | None:
+    return None if slide.coords is None else slide.coords.round().astype(int).tolist()

@@ -17,7 +17,7 @@ from oceanpath.artifacts.bundle.folder import read_bundle
 from oceanpath.child_process import end_with_parent
 from oceanpath.errors import ExperimentError
 from oceanpath.serving.app import create_app
-from oceanpath.serving.engine import Engine
+from oceanpath.serving.embedder import open_bundle
 from oceanpath.serving.offline import find_bundle
 from oceanpath.serving.settings import ServeSettings
 
@@ -66,7 +66,7 @@ def serve(path: Path, settings: ServeSettings, announce: Callable[[str], None]) 
 def _load(path: Path, settings: ServeSettings) -> ASGIApp:
     """In the worker: verify the bundle and test the engine before the first request."""
     end_with_parent()
-    return create_app(Engine.load(path, settings.threads), settings)
+    return create_app(open_bundle(read_bundle(path), settings.threads), settings)
 
 
 def _check_port_is_free(address: str, port: int) -> None:

@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+import numpy as np
 from litestar import Request
 from litestar.datastructures import UploadFile
 from litestar.enums import RequestEncodingType
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+from numpy.typing import NDArray
 
+from oceanpath.artifacts.features.provenance import Provenance
 from oceanpath.serving.decode import ACCEPTED, decode, decode_coords
-from oceanpath.serving.engine import Engine, Prediction
 from oceanpath.serving.errors import BusyError, MalformedError, TooLargeError
 from oceanpath.serving.hdf5_reader import Hdf5Reader
 from oceanpath.serving.prediction_request import Limits, PredictionRequest
@@ -28,10 +30,21 @@ MAX_PARALLEL = 2
 one onnxruntime session, one per core, so two in parallel take no longer than two in sequence."""
 
 
-class Service:
+A = TypeVar("A")
+C = TypeVar("C", covariant=True)
+
+
+class Answering(Protocol[C]):
+    """An engine: `oceanpath.serving.engine.Engine` or `oceanpath.serving.embedder.Embedder`."""
+
+    def predict(self, features: NDArray[np.floating], coords: NDArray[Any] | None, provenance: Provenance, /) -> C:
+        """The answer for one slide."""
+
+
+class Service(Generic[A]):
     """The engine, a small thread pool, and the number of current requests."""
 
-    def __init__(self, engine: Engine, settings: ServeSettings) -> None:
+    def __init__(self, engine: Answering[A], settings: ServeSettings) -> None:
         self.engine = engine
         self.limits = Limits(settings.max_body_mib * 2**20, settings.max_patches)
         self._hdf5 = Hdf5Reader(self.limits)
@@ -46,7 +59,7 @@ class Service:
 
     async def predict(
         self, request: Request[Any, Any, Any], encoder: str, slide_id: str
-    ) -> tuple[PredictionRequest, Prediction]:
+    ) -> tuple[PredictionRequest, A]:
         """The slide of a request, and its prediction.
 
         Args:
@@ -61,7 +74,7 @@ class Service:
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._pool, self._compute, body, encoder, slide_id)
 
-    def _compute(self, body: Body, encoder: str, slide_id: str) -> tuple[PredictionRequest, Prediction]:
+    def _compute(self, body: Body, encoder: str, slide_id: str) -> tuple[PredictionRequest, A]:
         slide = decode(body.content, body.media_type, self.limits, self._hdf5.read)
         slide = slide.with_defaults(encoder, slide_id)
         if body.coords is not None:

@@ -1,9 +1,9 @@
 """Settings shared by several stages: the tables `[data]` and `[runtime]`, and the folder of a cohort's features."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -16,6 +16,10 @@ from oceanpath.tasks.registry import CLASSIFICATION, task_entry, task_keys
 
 if TYPE_CHECKING:
     from oceanpath.artifacts.cohort.table import TableQuery
+
+
+CLASS_COUNTS = {"binary": "two", "multiclass": "three or more", "ordinal": "three or more"}
+"""Tasks that need a number of classes."""
 
 
 class ExternalCohort(Settings):
@@ -42,8 +46,16 @@ class ExternalCohort(Settings):
     """Column with patient ids."""
     one_slide_per_patient: bool | None = None
     """Whether every slide belongs to a different patient."""
+    patient_rule: PatientRule | None = None
+    """How the patient is read from the slide id."""
     label: str | None = None
     """Column with labels, whose values are those of the training cohort."""
+    time: str | None = None
+    """Column with the times of survival, in the unit of the training cohort."""
+    event: str | None = None
+    """Column that states whether the event happened at that time."""
+    event_value: str | None = None
+    """Value of `event` which means that the event happened."""
     allow_missing: bool | None = None
     """Whether to leave out, and list, slides that fail or lack a label, a patient or features."""
     distinct_ids: bool | None = None
@@ -62,10 +74,16 @@ class ExternalCohort(Settings):
         return self
 
 
+PATIENT_KEYS = {"patient_id", "one_slide_per_patient", "patient_rule"}
+"""Keys that state the patient of a slide; a cohort that sets one of them inherits none."""
+
+
 def dropped_keys(own: Collection[str]) -> set[str]:
     """Keys of `[data]` that do not apply to an external cohort that sets the keys `own`."""
     dropped = {"slides", "features", "features_key", "site", "site_rule"}
-    return dropped | {"encoding", "sheet"} if "labels" in own else dropped
+    for keys, others in ((PATIENT_KEYS, PATIENT_KEYS), ({"labels"}, {"encoding", "sheet"})):
+        dropped |= set() if keys.isdisjoint(own) else others
+    return dropped
 
 
 class DataSettings(Settings):
@@ -93,9 +111,22 @@ class DataSettings(Settings):
     label: str = "label"
     """Column with labels, for classification the class of each slide."""
     task: str = CLASSIFICATION
-    """Prediction task: classification, or a task that an installed package adds."""
+    """Prediction task: binary or multiclass (classification, the number of classes decides if the key is not set),
+    ordinal (classes in their order, such as grades), survival, regression, or a task that an installed package adds."""
     classes: tuple[str, ...] = ()
     """Names of the classes, in order; of two, the second is the positive class."""
+    time: str = ""
+    """Column with the times of survival: to the event, or to the last observation without it."""
+    event: str = ""
+    """Column that states whether the event happened at that time."""
+    event_value: str = ""
+    """Value of `event` which means that the event happened; other tables use 1, 0 or a word for it."""
+    time_unit: str = Field("", json_schema_extra={"examples": ["months", "days", "years"]})
+    """Unit of `time`, for figures and reports."""
+    zero_time: Literal["error", "drop"] = "error"
+    """Slides with a time of zero: an error, or left out and counted (drop)."""
+    horizons: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    """Times at which survival is predicted, such as [12, 36, 60]; default: nine quantiles of the times of events."""
     site: str = ""
     """Column with the site, such as the hospital, for site-preserved folds and the site figures of the evaluation."""
     site_rule: Literal["", "tcga_barcode"] = ""
@@ -119,6 +150,19 @@ class DataSettings(Settings):
         """Labels are compared as text: ``classes = [0, 1]`` means "0" and "1"."""
         return [normal(str(name)) for name in value] if isinstance(value, (list, tuple)) else value
 
+    @field_validator("event_value", mode="before")
+    @classmethod
+    def _value_as_text(cls, value: object) -> object:
+        """Cells are compared as text: ``event_value = 0`` means "0"."""
+        return normal(str(value)) if isinstance(value, (int, float)) else value
+
+    @field_validator("horizons")
+    @classmethod
+    def _rising(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if list(value) != sorted(set(value)):
+            raise ValueError("horizons must rise")
+        return value
+
     @field_validator("match_ids")
     @classmethod
     def _compiles(cls, value: str) -> str:
@@ -128,6 +172,17 @@ class DataSettings(Settings):
             raise ValueError(f"match_ids is not a regular expression: {error}") from error
         return value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _counts_its_classes(cls, values: Any) -> Any:
+        """Binary and multiclass are names of classification."""
+        if not isinstance(values, dict) or values.get("task") not in CLASS_COUNTS:
+            return values
+        task, count = values["task"], len(values.get("classes", ()))
+        if count and (count == 2) != (task == "binary"):
+            raise ValueError(f"the task {task} needs {CLASS_COUNTS[task]} classes; data.classes has {count}")
+        return values if task == "ordinal" else values | {"task": CLASSIFICATION}
+
     @model_validator(mode="after")
     def _has_a_known_task(self) -> Self:
         try:
@@ -136,7 +191,20 @@ class DataSettings(Settings):
             raise ValueError(f"unknown task {self.task!r}; known: {error.expected}. {error.do}".strip()) from error
         if unread := (self.model_fields_set & task_keys()) - set(entry.keys):
             raise ValueError(f"{', '.join(sorted(unread))}: not a key of the task {self.task}")
+        if missing := [key for key in entry.required if not getattr(self, key)]:
+            names = " and ".join(
+                [", ".join(f"data.{key}" for key in missing[:-1])] * bool(missing[:-1]) + [f"data.{missing[-1]}"]
+            )
+            raise ValueError(f"the task {self.task} needs {names}")
+        if not entry.reads_label and "label" in self.model_fields_set:
+            raise ValueError(f"label: not a key of the task {self.task}")
         return self
+
+    @property
+    def target_keys(self) -> dict[str, Any]:
+        """The keys of the task that are set, without the classes."""
+        keys = [key for key in task_entry(self.task).keys if key != "classes" and key in self.model_fields_set]
+        return {key: getattr(self, key) for key in keys}
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -176,11 +244,12 @@ class Expected(NamedTuple):
     left_out: LeftOut = LeftOut()
 
 
-class ExpectedPatients(NamedTuple):
-    """The patients with a role in the folds that `split` is expected to publish."""
+class ExpectedSlides(NamedTuple):
+    """The slides with a role in the folds that `split` is expected to publish."""
 
-    patients: frozenset[str]
-    absent: tuple[str, ...]
+    patients: Mapping[str, str]
+    """Slide → patient."""
+    absent: tuple[str, ...] = ()
     """Classes without a slide."""
 
 

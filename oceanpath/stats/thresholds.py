@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,9 @@ from numpy.typing import NDArray
 
 from oceanpath.errors import StageError
 from oceanpath.stats.discrimination import Floats, roc_curve
+
+ROUNDING = 1e-12
+"""Tolerance of a target."""
 
 
 @dataclass(frozen=True)
@@ -54,3 +58,37 @@ def youden_threshold(positive: NDArray[np.bool_], scores: Floats) -> Threshold:
     chosen = best[np.argmin(np.abs(values[best] - 0.5))]
     sensitivity, specificity = float(curve.y[1 + chosen]), float(1 - curve.x[1 + chosen])
     return Threshold(float(values[chosen]), sensitivity, specificity, len(positive))
+
+
+def threshold_for_sensitivity(positive: NDArray[np.bool_], scores: Floats, target: float) -> Threshold:
+    """The highest threshold whose sensitivity is at least `target`, so the specificity is the highest possible."""
+    return _chosen(positive, scores, lambda se, sp: np.where(se >= target - ROUNDING, sp, -np.inf))
+
+
+def threshold_for_specificity(positive: NDArray[np.bool_], scores: Floats, target: float) -> Threshold:
+    """The lowest threshold whose specificity is at least `target`, so the sensitivity is the highest possible."""
+    return _chosen(positive, scores, lambda se, sp: np.where(sp >= target - ROUNDING, se, -np.inf))
+
+
+def threshold_for_costs(positive: NDArray[np.bool_], scores: Floats, ratio: float) -> Threshold:
+    """The threshold with the lowest cost, where a missed positive costs `ratio` times a false alarm."""
+    share = float(np.mean(positive)) if len(positive) else 0.0
+    return _chosen(positive, scores, lambda se, sp: -(ratio * share * (1 - se) + (1 - share) * (1 - sp)))
+
+
+def _chosen(positive: NDArray[np.bool_], scores: Floats, worth: Callable[[Floats, Floats], Floats]) -> Threshold:
+    """The threshold with the largest worth of (sensitivity, specificity): midway between two neighbouring scores.
+
+    Also a threshold above all scores is considered: no row is called positive there.
+    """
+    n_pos = int(np.sum(positive))
+    if n_pos in (0, len(positive)):
+        return Threshold(None, n=len(positive), reason="the rows hold one class only")
+    curve = roc_curve(positive, scores)
+    cuts = np.r_[np.nextafter(curve.thresholds[1], np.inf), curve.thresholds[1:]]
+    lower = np.r_[cuts[1:], cuts[-1]]
+    middle = (cuts + lower) / 2
+    values = np.where(middle > lower, middle, cuts)
+    values[0] = cuts[0]
+    chosen = int(np.argmax(np.round(worth(curve.y, 1 - curve.x), 12)))
+    return Threshold(float(values[chosen]), float(curve.y[chosen]), float(1 - curve.x[chosen]), len(positive))

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from oceanpath.artifacts.cohort.checks import LabelCells
 from oceanpath.errors import ArtifactError, OceanPathError
 from oceanpath.tasks.evaluation import Evaluation, Floats, Targets
 
@@ -58,9 +59,30 @@ class Task(Evaluation, ABC):
 
     # Labels: text in every table, as in the label table.
 
+    def label_columns(self, label: str) -> dict[str, str]:
+        """Key of `[data]` → name of a column from which labels are read; `label` is that of `data.label`."""
+        return {"label": label}
+
+    def read_labels(self, cells: LabelCells) -> tuple[list[str], list[OceanPathError]]:
+        """The labels of the rows of a table, and their problems."""
+        labels = [self.read_label(cell) for cell in cells.columns["label"]]
+        return labels, self.label_problems(labels, f"{cells.path} column {cells.names['label']}")
+
     def read_label(self, cell: str) -> str:
         """The label in a cell of the label table."""
         return cell
+
+    def left_out(self, label: str) -> str:  # noqa: ARG002  # most tasks use every valid label
+        """Why slides with a label that is not valid are left out on request; "" if they are an error."""
+        return ""
+
+    def cohort_notes(self, labels: Sequence[str]) -> list[str]:  # noqa: ARG002  # strata are counted in any case
+        """Remarks on the valid labels of a cohort for the user, before any work."""
+        return []
+
+    def for_cohort(self, labels: Sequence[str]) -> Self:  # noqa: ARG002  # most tasks are complete
+        """This task with everything that the valid labels of the cohort determine, for its `record`."""
+        return self
 
     @abstractmethod
     def label_problems(self, labels: list[str], where: str) -> list[OceanPathError]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import Any
 
 from oceanpath.artifacts.cohort.checks import FOR_MISSING
 from oceanpath.artifacts.cohort.table import ALIASES
@@ -18,6 +20,12 @@ UNLIKELY_WORDS = frozenset(
     | {"censored", "censorship", "event", "vital", "scanner", "site", "hospital", "center", "centre", "id", "index"}
 )
 """Words of columns that describe patients, sites or folds rather than the label to predict."""
+NUMBERS, STAGES, LEVELS = "in the order of their numbers", "in the order of the stages", "from low to high"
+ORDERS = (NUMBERS, STAGES, LEVELS)
+"""Reasons for an order that is more than alphabetical."""
+ALPHABETICAL = "alphabetical"
+ORDINAL = "ordinal"
+BINARY = 2
 MAX_CLASSES = 20
 SHOWN = 8
 NEGATIVE = frozenset(
@@ -36,6 +44,13 @@ def propose_classes(columns: Columns, wanted: str = "") -> list[TargetProposal]:
     return [proposal for proposal in proposals if proposal is not None]
 
 
+def propose_ordered(columns: Columns, wanted: str = "") -> list[TargetProposal]:
+    """The same for an ordinal task: three or more classes with a known order. It is used if the user names the task."""
+    proposals = [each for each in propose_classes(columns, wanted) if each.comments["classes"] in ORDERS]
+    ordered = [each for each in proposals if len(each.keys["classes"]) > BINARY]
+    return [replace(each, task=ORDINAL, rank=UNLIKELY + 1) for each in ordered]
+
+
 def _propose(name: str, cells: Sequence[str], wanted: str) -> TargetProposal | None:
     groups = ["" if cell.casefold() in FOR_MISSING else cell for cell in cells]
     counts = Counter(group for group in groups if group)
@@ -44,16 +59,24 @@ def _propose(name: str, cells: Sequence[str], wanted: str) -> TargetProposal | N
         return None
     classes, reason = order_classes(counts)
     listed = shorten_list([f"{each} {counts[each]}" for each in classes], SHOWN)
-    positive = f"; the positive class is {classes[1]}" if len(classes) == 2 else ""
     return TargetProposal(
         task=CLASSIFICATION,
         columns=(name,),
         keys={"label": name, "classes": classes},
-        summary=f"{len(classes)} classes: {listed}{positive}",
+        summary=f"{len(classes)} classes: {listed}",
         groups=groups,
         rank=_rank(name),
         comments={"classes": reason},
+        **_question(classes, reason),
     )
+
+
+def _question(classes: list[str], reason: str) -> dict[str, Any]:
+    """Which of two classes is positive, if their names do not show it."""
+    if len(classes) != BINARY or not reason.startswith(ALPHABETICAL):
+        return {}
+    answers = {name: {"classes": [other, name]} for other, name in (classes, classes[::-1])}
+    return {"question": "which class is the positive one", "answers": answers}
 
 
 def _rank(name: str) -> int:
@@ -71,17 +94,19 @@ def order_classes(names: Collection[str]) -> tuple[list[str], str]:
     numbers = [re.fullmatch(r"[A-Za-z]{0,6}\s*([+-]?\d+(?:\.\d+)?)[+]?", name) for name in names]
     negative = [name for name in names if re.sub(r"[^a-z0-9]", "", name.lower()) in NEGATIVE]
     ranks = [_roman(name) for name in names]
-    if len(names) == 2 and len(negative) == 1:
+    if len(names) == BINARY and len(negative) == 1:
         return sorted(names, key=lambda name: name not in negative), "the second class is the positive one"
     if all(numbers):
         values = {name: float(number[1]) for name, number in zip(names, numbers, strict=True) if number}
-        return sorted(names, key=lambda name: (values[name], name)), "in the order of their numbers"
+        return sorted(names, key=lambda name: (values[name], name)), NUMBERS
     if all(ranks):
-        return sorted(names, key=lambda name: _roman(name) or ()), "in the order of the stages"
+        return sorted(names, key=lambda name: _roman(name) or ()), STAGES
     if all(name.lower() in SCALE for name in names):
-        return sorted(names, key=lambda name: SCALE.index(name.lower())), "from low to high"
+        return sorted(names, key=lambda name: SCALE.index(name.lower())), LEVELS
     order = sorted(names, key=lambda name: (name.casefold(), name))
-    return order, "alphabetical" + ("; the second class is the positive one: exchange them if not" * (len(order) == 2))
+    return order, ALPHABETICAL + (
+        "; the second class is the positive one: exchange them if not" * (len(order) == BINARY)
+    )
 
 
 def _roman(name: str) -> tuple[int, str] | None:

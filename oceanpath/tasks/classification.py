@@ -24,7 +24,7 @@ from oceanpath.stats.thresholds import Threshold, youden_threshold
 from oceanpath.stats.within_folds import NAME as WITHIN_FOLDS
 from oceanpath.tasks.base import Strata, Task
 from oceanpath.tasks.class_labels import as_class, class_problems
-from oceanpath.tasks.evaluation import LENGTH, MAXIMUM, MEAN, ComparisonOptions, DecisionRule, Floats, ModelPair, Review
+from oceanpath.tasks.evaluation import LENGTH, MAXIMUM, MEAN, DecisionRule, Floats, ModelPair, Review, SlideTestOptions
 from oceanpath.tasks.probabilities import prob_columns, validate_probabilities
 
 RULE = "positive at or above the threshold of the slide's fold, chosen on inner validation rows (Youden)"
@@ -41,17 +41,27 @@ class Classification(Task):
     unusable = "with a label that is no class"
     main_metric, main_title = "auroc", "AUROC"
     within_folds = WITHIN_FOLDS
-    metrics = (
+    metrics: ClassVar[tuple[str, ...]] = (
         *("auroc", WITHIN_FOLDS, FOLD_MEAN, "auprc"),
         *("balanced_accuracy", "f1", "mcc", "kappa", "kappa_quadratic", "accuracy"),
         *("brier", "brier_scaled", "log_loss", "ece", "ece_equal_mass", "ece_debiased", "ici"),
         *("calibration_intercept", "calibration_slope"),
     )
-    ledger_metrics = ("auroc", WITHIN_FOLDS, "auprc", "balanced_accuracy", "f1", "mcc", "kappa", "brier", "ece")
-    fold_metrics = ("auroc", "balanced_accuracy")
+    ledger_metrics: ClassVar[tuple[str, ...]] = (
+        "auroc",
+        WITHIN_FOLDS,
+        "auprc",
+        "balanced_accuracy",
+        "f1",
+        "mcc",
+        "kappa",
+        "brier",
+        "ece",
+    )
+    fold_metrics: ClassVar[tuple[str, ...]] = ("auroc", "balanced_accuracy")
     fold_facts = ("threshold",)
     baselines: ClassVar = {"mean_pool_lr": MEAN, "max_pool_lr": MAXIMUM, "bag_length": LENGTH, "majority": ""}
-    slide_tests = ("mcnemar", "permutation")
+    slide_tests: ClassVar[tuple[str, ...]] = ("mcnemar", "permutation")
 
     def __init__(self, classes: Sequence[str], *, needs_every_class: bool = True) -> None:
         self.classes, self.needs_every_class = tuple(str(name) for name in classes), needs_every_class
@@ -204,14 +214,14 @@ class Classification(Task):
         """The true and the predicted class, and the probability of the true class."""
         return f"{label}, predicted {decided} (probability of {label}: {certainty:.3f})"
 
-    def test_slides(self, pair: ModelPair, options: ComparisonOptions) -> dict[str, dict[str, Any]]:
+    def test_slides(self, pair: ModelPair, options: SlideTestOptions) -> dict[str, dict[str, Any]]:
         """McNemar's test of the decisions, and the permutation of the models within patients."""
         is_correct = (decide(pair.first) == pair.targets, decide(pair.second) == pair.targets)
         mcnemar = clustered_mcnemar(is_correct, pair.patients, options.confidence)
         return {"mcnemar": mcnemar.record(), "permutation": _permutation(pair, options)}
 
 
-def _permutation(pair: ModelPair, options: ComparisonOptions) -> dict[str, Any]:
+def _permutation(pair: ModelPair, options: SlideTestOptions) -> dict[str, Any]:
     if pair.first.shape[1] != 2:
         return {"p": None, "reason": "the permutation test is defined for two classes"}
     positive = pair.targets == 1

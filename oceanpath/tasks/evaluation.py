@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +53,7 @@ class ModelPair(NamedTuple):
     """[n] number of the patient of each slide."""
 
 
-class ComparisonOptions(NamedTuple):
+class SlideTestOptions(NamedTuple):
     """How models are tested."""
 
     confidence: float
@@ -93,6 +93,10 @@ class Evaluation(ABC):
     def compare(self, targets: Targets, values: Floats, drawn: Resamples) -> Bootstrap:
         """Only the main metric, for comparisons of models."""
 
+    def with_training(self, folds: Sequence[Targets]) -> Self:  # noqa: ARG002  # most metrics need test rows only
+        """This task with what metrics need of the training rows of each fold."""
+        return self
+
     def resampling_strata(self, targets: Targets) -> NDArray[np.int64]:
         """[n] group of each row; every resample must contain every group."""
         return np.zeros(len(targets), np.int64)
@@ -131,6 +135,6 @@ class Evaluation(ABC):
     def caption(self, label: str, decided: str, certainty: float) -> str:
         """One line about the prediction of a slide."""
 
-    def test_slides(self, pair: ModelPair, options: ComparisonOptions) -> dict[str, dict[str, Any]]:  # noqa: ARG002  # most tasks have none
+    def test_slides(self, pair: ModelPair, options: SlideTestOptions) -> dict[str, dict[str, Any]]:  # noqa: ARG002  # most tasks have none
         """`slide_tests` of two models, with patients as clusters: name → JSON values, with "p"."""
         return {}

@@ -33,6 +33,10 @@ class TargetProposal:
     """0 for the most likely target; see `UNLIKELY`."""
     comments: Mapping[str, str] = field(default_factory=dict)
     """Key → comment for the experiment file."""
+    question: str = ""
+    """What only a person knows, such as the positive class."""
+    answers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Answer → the keys of `[data]` that it replaces; the first answer is the proposal."""
 
     @property
     def unusable(self) -> int:

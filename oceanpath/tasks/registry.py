@@ -29,6 +29,10 @@ class TaskEntry(NamedTuple):
     """Validation scores that may select the epoch; the first is the default."""
     keys: tuple[str, ...] = ()
     """Keys of `[data]` that belong to this task."""
+    required: tuple[str, ...] = ()
+    """Those of `keys` that must be set."""
+    reads_label: bool = True
+    """Whether the column of `data.label` is read; otherwise `keys` name the columns."""
     is_exportable: bool = False
     """Whether its models can be exported to a bundle."""
     main: tuple[str, str] = ("", "")
@@ -59,6 +63,43 @@ register_task(
         main=("auroc", "AUROC"),
         shown=(("sensitivity", "specificity"), ("balanced_accuracy",)),
         proposal="oceanpath.tasks.class_proposal:propose_classes",
+    ),
+)
+
+register_task(
+    "ordinal",
+    TaskEntry(
+        "oceanpath.tasks.ordinal:Ordinal",
+        ("val_loss", "val_auroc"),
+        ("classes",),
+        required=("classes",),
+        is_exportable=True,
+        main=("kappa_quadratic", "Quadratic kappa"),
+        shown=(("mae_grade", "auroc", "balanced_accuracy"),),
+        proposal="oceanpath.tasks.class_proposal:propose_ordered",
+    ),
+)
+register_task(
+    "survival",
+    TaskEntry(
+        "oceanpath.tasks.survival:Survival",
+        ("val_loss", "val_c_index"),
+        ("time", "event", "event_value", "time_unit", "zero_time", "horizons"),
+        required=("time", "event", "event_value", "time_unit"),
+        reads_label=False,
+        main=("c_index", "C-index"),
+        shown=(("c_index_within_folds", "c_uno", "auc_dynamic", "ibs", "ibs_scaled"),),
+        proposal="oceanpath.tasks.survival_proposal:propose_survival",
+    ),
+)
+register_task(
+    "regression",
+    TaskEntry(
+        "oceanpath.tasks.regression:Regression",
+        ("val_loss", "val_mae"),
+        main=("r2", "R²"),
+        shown=(("mae", "pearson", "spearman"),),
+        proposal="oceanpath.tasks.number_proposal:propose_numbers",
     ),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import threading
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -113,10 +114,19 @@ def test_a_long_bag_is_read_in_pieces_and_a_capped_one_at_once(
     assert len(list(PackedLoader(BagDataset(store, range(4)), [draws])._pieces([Draw(2, 0)], [8]))) == 8
 
 
-def test_lightning_sets_the_epoch_of_the_batches(make_store: Make, bags: dict[str, np.ndarray]) -> None:
-    dataset = BagDataset(make_store(bags), range(4))
-    own = BatchSampler([3, 1, 8, 5], Fixed(), 2, seed=0)
-    assert PackedLoader(dataset, own).sampler is own
+def test_small_batches_are_read_by_the_caller_and_large_ones_by_threads(
+    make_store: Make, bags: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers = set()
+    read = recorded(PackedLoader._read_rows, lambda *_: readers.add(threading.current_thread()))
+    monkeypatch.setattr(PackedLoader, "_read_rows", read)
+    loader = PackedLoader(BagDataset(make_store(bags), range(4)), [[Draw(0, 0), Draw(2, 0)]])
+    small = [kept(batch) for batch in loader]
+    assert readers == {threading.current_thread()}
+    readers.clear()
+    monkeypatch.setattr(packed, "PIECE_BYTES", 1)
+    assert all(same(a, b) for a, b in zip(loader, small, strict=True))
+    assert threading.current_thread() not in readers
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more workers than cores

@@ -24,6 +24,7 @@ FOLDERS = {
     "bench coverage": [],
     "bench ssl": [],
     "bench stats": [],
+    "bench train": [],
     "splits export": ["split", "--format", "clam"],
     "pretrain": ["--show-views", "slide"],
 }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from importlib import metadata
 
 import pytest
 
 from oceanpath.cli.app import run_app
-from oceanpath.diagnosis import installation, workspace
+from oceanpath.diagnosis import workspace
 from oceanpath.diagnosis.access import check_access
 from oceanpath.diagnosis.finding import State
 from oceanpath.diagnosis.installation import check_installation
@@ -25,15 +26,15 @@ def test_required_packages_are_installed_and_extras_are_listed() -> None:
 
 
 def test_a_package_that_is_missing_or_too_old_is_named(monkeypatch) -> None:
-    known = installation.metadata.version
+    known = metadata.version
     old = {"numpy": "1.26.0"}
 
     def version(name: str) -> str:
         if name == "h5py":
-            raise installation.metadata.PackageNotFoundError(name)
+            raise metadata.PackageNotFoundError(name)
         return old.get(name) or known(name)
 
-    monkeypatch.setattr(installation.metadata, "version", version)
+    monkeypatch.setattr(metadata, "version", version)
     (packages,) = [each for each in check_installation() if each.subject == "packages"]
     assert packages.state is State.MISSING
     assert packages.text == "h5py is not installed, numpy 1.26.0 instead of >=2.0"

@@ -16,7 +16,7 @@ from .lung import BUDGETS, FIXED, Lung, compare
 from .pairs import compare_pairs
 from .weights import Inputs
 
-TRAINED = (("scratch", 10), ("supervised, pan-cancer", 2))
+TRAINED = (("scratch", 5), ("supervised, pan-cancer", 1))
 """Models that are trained at the budget of the fixed comparisons, and their number of draws."""
 
 
@@ -35,7 +35,9 @@ def main() -> None:
         trained = {name: lung.trained(name, budget, draws) for name, draws in TRAINED} if budget == FIXED else {}
         rows.append(compare(arms, lung, budget, trained))
         _write(pd.concat(rows), workspace / "lung.csv")
-    _write(fixed_comparisons(arms, lung, lung.trained("scratch", FIXED, 10)), workspace / "fixed.csv")
+    _write(
+        fixed_comparisons(arms, lung, lung.trained("scratch", FIXED, dict(TRAINED)["scratch"])), workspace / "fixed.csv"
+    )
     _write(compare_pairs(inputs), workspace / "pairs.csv")
 
 

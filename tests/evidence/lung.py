@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -75,11 +76,11 @@ class Lung:
         starts = [list[Path]()] if name == "scratch" else [weight_files(folder) for folder in self.weights()[name]]
         settings = TrainedProbe(frozen_epochs=1)
 
-        def train(number: int) -> list[Prediction]:
-            return predict_trained(self.slides, protocol, budget, settings, starts[number])
-
-        folder = self.inputs.workspace / "trained" / name / str(budget)
-        return [_kept(folder / f"{k}_{draws}.npz", lambda k=k: train(k)) for k in range(len(starts))]
+        folder, train = self.inputs.workspace / "trained" / name / str(budget), predict_trained
+        return [
+            _kept(folder / f"{k}_{draws}.npz", partial(train, self.slides, protocol, budget, settings, start))
+            for k, start in enumerate(starts)
+        ]
 
 
 def compare(arms: dict[str, Arm], lung: Lung, budget: Budget, trained: dict[str, Seeds]) -> pd.DataFrame:
@@ -109,10 +110,13 @@ def _kept(path: Path, make: Callable[[], Sequence[Prediction]]) -> list[Predicti
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         made = make()
-        arrays = {f"{one.fold}_{one.draw}": np.column_stack([one.rows, one.probabilities]) for one in made}
-        np.savez(path, **arrays)
+        numbers = np.array([(one.fold, one.draw, row) for one in made for row in one.rows])
+        np.savez(path, numbers=numbers, probabilities=np.concatenate([one.probabilities for one in made]))
     with np.load(path) as arrays:
-        return [
-            Prediction(*map(int, key.split("_")), rows[:, 0].astype(np.int64), rows[:, 1:])
-            for key, rows in arrays.items()
-        ]
+        numbers, values = arrays["numbers"], arrays["probabilities"]
+    trials = np.unique(numbers[:, :2], axis=0)
+    own = [(numbers[:, :2] == trial).all(axis=1) for trial in trials]
+    return [
+        Prediction(int(fold), int(draw), numbers[rows, 2], values[rows])
+        for (fold, draw), rows in zip(trials, own, strict=True)
+    ]

@@ -114,7 +114,8 @@ def _turned(cells: Cells, random: Generator) -> Cells:
     """A random one of the eight rotations and reflections; coordinates from 0."""
     turned = cells[:, ::-1] if random.random() < 0.5 else cells
     turned = turned * random.choice([-1, 1], size=2)
-    return turned - turned.min(axis=0)
+    from_zero: Cells = turned - turned.min(axis=0)
+    return from_zero
 
 
 def _draw(layout: NDArray[np.str_], tiles: Tiles, random: Generator) -> NDArray[np.int64]:

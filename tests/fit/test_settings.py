@@ -21,6 +21,17 @@ def test_the_documented_defaults() -> None:
         "clip": 1.0,
         "precision": "32",
         "threads": 1,
+        "accumulate": 1,
+        "instance_dropout": 0.0,
+        "feature_noise": 0.0,
+        "ema": 0.0,
+        "prior_bias": False,
+        "head_lr": None,
+        "aggregator_lr": None,
+        "schedule": "cosine",
+        "schedule_factor": 0.1,
+        "schedule_epochs": 5,
+        "checkpoint_seconds": 60.0,
         "skip_limit": 10,
     }
 

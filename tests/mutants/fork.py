@@ -25,7 +25,7 @@ from tests.mutants.sample import PACKAGES
 
 LIBRARIES = (
     "numpy", "scipy.stats", "scipy.optimize", "pandas", "pyarrow.parquet", "sklearn.linear_model", "sklearn.metrics",
-    "torch", "lightning.pytorch", "h5py", "onnx", "onnxruntime", "onnxscript", "pydantic", "typer", "rich.console",
+    "torch", "h5py", "onnx", "onnxruntime", "onnxscript", "pydantic", "typer", "rich.console",
     "matplotlib.pyplot", "xxhash", "safetensors", "hypothesis.strategies", "litestar", "umap",
 )  # fmt: skip
 OPTIONS = (

@@ -52,8 +52,8 @@ def dropped(own: Collection[str]) -> set[str]:
 def project(toy: ToyProject) -> ToyProject:
     read, count, report = toy.catalog.stages
     needs = ("count", "read", "training.read")
-    where = {"work": f"{HERE}:compare", "check": f"{conftest.HERE}:check"}
-    stage = Stage("compare", 1, CompareSettings, **where, needs=needs, when="data.external", cohorts="only")
+    work, check = f"{HERE}:compare", f"{conftest.HERE}:check"
+    stage = Stage("compare", 1, CompareSettings, work, check, needs=needs, when="data.external", cohorts="only")
     stages = (
         replace(read, cohorts="also", not_in_cohorts=("upper",)),
         count,
@@ -128,6 +128,13 @@ def test_a_cohort_adds_no_step_to_other_targets(project: ToyProject) -> None:
     assert [step.name for step in project.plan(to="count").steps] == ["read", "count"]
     assert [step.name for step in project.plan(targets=["count"]).steps] == ["read", "count"]
     assert "compare.b" in [step.name for step in project.plan(targets=["report"]).steps]
+
+
+def test_without_cohorts_their_stage_cannot_be_requested(project: ToyProject) -> None:
+    project.write(BASE + COHORT.format("b"))
+    assert "compare.b" not in [step.name for step in project.plan(sets=["data.external=[]"]).steps]
+    with pytest.raises(ExperimentError, match=r"no external cohort. Add a table \[\[data.external\]\]"):
+        project.plan(sets=["data.external=[]"], targets=["compare"])
 
 
 @pytest.mark.parametrize(

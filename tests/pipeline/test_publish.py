@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -332,3 +333,18 @@ def test_whoever_is_at_work_keeps_its_journal(workspace: Workspace, process: str
     publish(workspace, journaled(seen))
     assert seen == [""]
     assert (place / JOURNAL).read_text() == "theirs"
+
+
+@pytest.mark.parametrize("resumes", [True, False])
+def test_an_interrupted_part_is_resumed_and_those_of_other_parts_are_kept(workspace: Workspace, resumes: bool) -> None:
+    seen: list[str] = []
+    request = replace(journaled(seen, kind="part"), resumes=resumes)
+    parts = workspace.root / "parts" / "toy"
+    folders = [parts / f".{name}.{DEAD}.12345678{PARTIAL}" for name in (request.fingerprint, "b" * 32)]
+    for folder in folders:
+        (folder / JOURNAL).parent.mkdir(parents=True)
+        (folder / JOURNAL).write_text("a third")
+    workspace.remove_unfinished()
+    publish(workspace, request)
+    assert seen == ["a third" if resumes else ""]
+    assert (folders[1] / JOURNAL).read_text() == "a third"

@@ -139,3 +139,24 @@ def test_a_folder_is_recognised_and_its_files_are_described(tmp_path: Path) -> N
         find_table(tmp_path)
     with pytest.raises(ExperimentError, match="neither slides nor features"):
         look_at(tmp_path, NoQuestions(), use="slides")
+
+
+def test_the_positive_class_is_asked_if_names_do_not_show_it(table) -> None:
+    asked: list[str] = []
+
+    class Second(NoQuestions):
+        """Chooses the last option."""
+
+        def choose(self, question, options, default, flag):
+            asked.append(f"{question} {flag}")
+            return list(options)[-1]
+
+    rows = [row.replace(",NR,", ",LUAD,").replace(",R,", ",LUSC,") for row in ROWS]
+    known = table("slide_id,case_id,label,site", rows)
+    draft = draft_experiment(source(), known, Choices(), Second())
+    assert draft.data["classes"] == ["LUSC", "LUAD"]
+    assert "which class is the positive one --set data.classes=[...]" in asked
+    assert draft_experiment(source(), known, Choices(), NoQuestions()).data["classes"] == ["LUAD", "LUSC"]
+    asked.clear()
+    draft_experiment(source(), known, Choices(keys={"data": {"classes": ["LUAD", "LUSC"]}}), Second())
+    assert not any("positive" in question for question in asked)

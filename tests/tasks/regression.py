@@ -25,7 +25,7 @@ QUARTERS = ("first quarter", "second quarter", "third quarter", "fourth quarter"
 class Regression(Task):
     """One number per slide."""
 
-    name = "regression"
+    name = "scores"
     unusable = "with a label that is no number"
     main_metric, main_title = "r2", "R²"
     metrics = ("r2", "mae", "spearman")

@@ -22,7 +22,7 @@ HEAD = """
 features = "features"
 labels = "cohort.csv"
 label = "score"
-task = "regression"
+task = "scores"
 """
 TAIL = """
 [mmap]
@@ -54,7 +54,7 @@ def regression(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(tasks, "_ENTRIES", dict(tasks._ENTRIES))
     monkeypatch.setattr(objectives, "_ENTRIES", dict(objectives._ENTRIES))
     register_task(
-        "regression",
+        "scores",
         TaskEntry(
             "tests.tasks.regression:Regression",
             ("val_loss",),
@@ -62,7 +62,7 @@ def regression(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             shown=(("mae", "spearman"),),
         ),
     )
-    register_objective("regression", ObjectiveEntry("tests.fit.objectives.regression:RegressionObjective", ("mse",)))
+    register_objective("scores", ObjectiveEntry("tests.fit.objectives.regression:RegressionObjective", ("mse",)))
     yield
 
 
@@ -106,7 +106,7 @@ def test_a_whole_experiment_runs_and_its_metrics_are_those_of_its_predictions(
     printed = capsys.readouterr().out
     assert "R²" in printed and "mae" in printed and "AUROC" not in printed
     splits = json.loads((cohort.published("split") / "splits.json").read_text())
-    assert splits["task"] == "regression" and "classes" not in splits
+    assert splits["task"] == "scores" and "classes" not in splits
     counts = [fold["test"][quarter]["slides"] for fold in splits["balance"] for quarter in fold["test"]]
     assert sum(counts) == 40 and min(counts) >= 2 and max(counts) <= 5
     rows = pd.read_parquet(cohort.published("train") / "oof_predictions.parquet")
@@ -131,11 +131,11 @@ def test_a_whole_experiment_runs_and_its_metrics_are_those_of_its_predictions(
 @pytest.mark.parametrize(
     ("head", "tail", "messages"),
     [
-        ("", "[export]\n", ["models of this task cannot be exported", "regression"]),
-        ('classes = ["a", "b"]\n', "", ["classes: not a key of the task regression"]),
-        ("", 'train.loss = "focal"\n', ["loss of the task regression must be one of mse"]),
-        ("", 'train.monitor = "val_auroc"\n', ["monitor of the task regression must be one of val_loss"]),
-        ("", 'train.balance = "sampling"\n', ["balance: not a key of the task regression"]),
+        ("", "[export]\n", ["models of this task cannot be exported", "scores"]),
+        ('classes = ["a", "b"]\n', "", ["classes: not a key of the task scores"]),
+        ("", 'train.loss = "focal"\n', ["loss of the task scores must be one of mse"]),
+        ("", 'train.monitor = "val_auroc"\n', ["monitor of the task scores must be one of val_loss"]),
+        ("", 'train.balance = "sampling"\n', ["balance: not a key of the task scores"]),
         ("", CLAM, ["the patch-level loss is defined for classification only"]),
     ],
 )
@@ -159,6 +159,6 @@ def test_labels_that_are_no_numbers_are_refused_before_any_work(
 
 
 def test_an_unknown_task_is_named_with_the_known_ones(cohort: Cohort, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cohort.run(head=HEAD.replace('"regression"', '"regresion"')) != 0
+    assert cohort.run(head=HEAD.replace('"scores"', '"scors"')) != 0
     printed = capsys.readouterr().err
-    assert "unknown task" in printed and "classification, regression" in printed
+    assert "unknown task" in printed and "classification, ordinal, regression, scores, survival" in printed

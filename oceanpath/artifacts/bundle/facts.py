@@ -172,15 +172,31 @@ class ExternalFacts(Facts):
     patient: dict[str, EstimateFacts]
 
 
-class BundleFacts(Facts):
-    """The contents of bundle.json."""
+class ModelFacts(Facts):
+    """What bundle.json contains about every model."""
 
     format: Literal[2] = FORMAT
     name: str
     notice: str = NOTICE
     model: dict[str, Any]
-    classes: list[str] = Field(min_length=2)
     contract: Contract
+    parity: Parity
+    opset: int
+    files: dict[str, str] = Field(default_factory=dict)
+    """File name → sha256, hexadecimal; filled by `seal`."""
+    seal: str = ""
+    """sha256 of bundle.json as it is with this field empty; filled by `seal`."""
+
+    @property
+    def digest(self) -> str:
+        """sha256 of model.onnx: the identity of the model."""
+        return self.files[ONNX]
+
+
+class BundleFacts(ModelFacts):
+    """The contents of bundle.json of a classifier."""
+
+    classes: list[str] = Field(min_length=2)
     members: list[MemberFacts] = Field(min_length=1)
     calibration: Calibration
     threshold: ThresholdFacts
@@ -188,20 +204,41 @@ class BundleFacts(Facts):
     external: list[ExternalFacts] = Field(default_factory=list)
     """Empty, and not in the file, if there is no external cohort."""
     cohort: CohortFacts
-    parity: Parity
     golden: Golden
-    opset: int
-    files: dict[str, str] = Field(default_factory=dict)
-    """File name → sha256, hexadecimal; filled by `seal`."""
-    seal: str = ""
-    """sha256 of bundle.json as it is with this field empty; filled by `seal`."""
 
     @model_serializer(mode="wrap")
     def _without_an_empty_list(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         dumped: dict[str, Any] = handler(self)
         return {key: value for key, value in dumped.items() if key != "external" or value}
 
-    @property
-    def digest(self) -> str:
-        """sha256 of model.onnx: the identity of the model."""
-        return self.files[ONNX]
+
+class GoldenEmbedding(Facts):
+    """A known result: the embedding of `golden_bag(patches, feature_dim)`; coordinates as for `Golden`."""
+
+    patches: int
+    embedding: list[float]
+
+
+class PretrainingFacts(Facts):
+    """How the aggregator was pretrained."""
+
+    method: dict[str, Any]
+    step: int
+    """Optimiser step of the selected weights."""
+    selection: str
+    """How this step was selected."""
+    slides: int
+    patients: int
+    monitors: dict[str, float | None]
+    """Monitors of validation views at this step."""
+    rankme_limit: int
+    """Largest possible RankMe of the monitored slides."""
+
+
+class EmbeddingFacts(ModelFacts):
+    """The contents of bundle.json of a pretrained aggregator, whose answer is the embedding of the slide."""
+
+    output: Literal["embedding"] = "embedding"
+    embed_dim: int = Field(ge=1)
+    pretraining: PretrainingFacts
+    golden: GoldenEmbedding

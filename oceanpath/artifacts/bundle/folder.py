@@ -12,6 +12,9 @@ Features must be rounded to the contract's dtype, and bags longer than the contr
 model is run; `oceanpath predict` and `oceanpath serve` do both. Coordinates are level-0 pixels, x then y, top-left
 corners of the patches; as whole numbers below 2^24 they are exact in float32.
 
+The model of a pretrained aggregator has the outputs embedding [batch, E] and attention [batch, n] instead, and
+bundle.json the fields of `EmbeddingFacts`.
+
 `probabilities` is the mean over the members of their softmax at their own temperature; `attention` is the mean of the
 members' attention, non-negative, and sums to 1 over the n patches. bundle.json contains the sha256 of every other file
 and of itself, so any changed byte is detected.
@@ -23,13 +26,13 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from oceanpath.artifacts.bundle.facts import FORMAT, NOTICE, ONNX, BundleFacts
+from oceanpath.artifacts.bundle.facts import FORMAT, NOTICE, ONNX, BundleFacts, EmbeddingFacts, ModelFacts
 from oceanpath.artifacts.bundle.training_slides import TrainingSlides
 from oceanpath.errors import ArtifactError
 
@@ -40,6 +43,7 @@ TORCHSCRIPT = "model.ts"
 CARD = "MODEL_CARD.md"
 TRAINING = "training_slides.json"
 NEEDED = (ONNX, CARD, TRAINING)
+F = TypeVar("F", bound=ModelFacts)
 GOLDEN_PITCH = 256
 """Level-0 pixels between the patches of a golden bag."""
 
@@ -49,7 +53,7 @@ class Bundle:
     """A verified bundle, with the bytes of its ONNX model and its training slides."""
 
     path: Path
-    facts: BundleFacts
+    facts: ModelFacts
     onnx: bytes
     training: TrainingSlides
 
@@ -75,7 +79,7 @@ def golden_coords(patches: int) -> NDArray[np.float32]:
     return (GOLDEN_PITCH * np.stack([cell % 7, cell // 7], axis=1)).astype(np.float32)
 
 
-def seal(out: Path, facts: BundleFacts) -> BundleFacts:
+def seal(out: Path, facts: F) -> F:
     """Write bundle.json below `out` with the sha256 of the other files; returns its contents.
 
     Raises: ArtifactError: model.onnx, MODEL_CARD.md or training_slides.json is missing.
@@ -87,7 +91,7 @@ def seal(out: Path, facts: BundleFacts) -> BundleFacts:
     return write_facts(out, facts.model_copy(update={"files": digests}))
 
 
-def write_facts(out: Path, facts: BundleFacts) -> BundleFacts:
+def write_facts(out: Path, facts: F) -> F:
     """Write bundle.json below `out` with its own digest; returns its contents."""
     sealed = _sealed(facts)
     (out / FACTS).write_bytes(_render(sealed))
@@ -95,6 +99,21 @@ def write_facts(out: Path, facts: BundleFacts) -> BundleFacts:
 
 
 def read_facts(path: Path) -> BundleFacts:
+    """The contents of bundle.json of a classifier below `path`.
+
+    Raises: ArtifactError: as `read_model_facts`, or the model is no classifier.
+    """
+    return as_classifier(read_model_facts(path), path)
+
+
+def as_classifier(facts: ModelFacts, path: Path) -> BundleFacts:
+    """The same facts. Raises: ArtifactError: they are not those of a classifier."""
+    if isinstance(facts, BundleFacts):
+        return facts
+    raise ArtifactError("the model of this bundle gives no class probabilities", where=path, got="slide embeddings")
+
+
+def read_model_facts(path: Path) -> ModelFacts:
     """The contents of bundle.json below `path`.
 
     Raises: ArtifactError: missing, of another format, or changed since `seal` wrote it.
@@ -104,7 +123,8 @@ def read_facts(path: Path) -> BundleFacts:
         raw = where.read_bytes()
         parsed = json.loads(raw)
         _validate_format(parsed, path)
-        facts = BundleFacts.model_validate(parsed)
+        is_embedding = isinstance(parsed, dict) and "output" in parsed
+        facts: ModelFacts = (EmbeddingFacts if is_embedding else BundleFacts).model_validate(parsed)
     except (OSError, ValueError, RecursionError) as error:
         message = (
             f"{error.error_count()} wrong keys, first {_first(error)}" if isinstance(error, ValidationError) else error
@@ -121,7 +141,7 @@ def read_bundle(path: Path) -> Bundle:
 
     Raises: ArtifactError: a file is missing or differs from its digest.
     """
-    facts = read_facts(path)
+    facts = read_model_facts(path)
     if not set(NEEDED) <= set(facts.files) <= {*NEEDED, TORCHSCRIPT}:
         raise ArtifactError(
             "bundle.json lists unexpected files, or not all that are required", where=path, got=sorted(facts.files)
@@ -144,6 +164,11 @@ def check(path: Path) -> None:
             expected=facts.parity.tolerance,
             got=worst,
         )
+    if isinstance(facts, EmbeddingFacts):
+        if len(facts.golden.embedding) != facts.embed_dim:
+            raise ArtifactError("the known embedding has another length", where=path, expected=facts.embed_dim)
+        return
+    facts = as_classifier(facts, path)
     if len(facts.golden.probabilities) != len(facts.classes) or set(facts.cohort.slides_per_class) != set(
         facts.classes
     ):
@@ -169,12 +194,12 @@ def _verified(path: Path, digest: str) -> bytes:
     return content
 
 
-def _sealed(facts: BundleFacts) -> BundleFacts:
+def _sealed(facts: F) -> F:
     open_facts = facts.model_copy(update={"seal": ""})
     return open_facts.model_copy(update={"seal": hashlib.sha256(_render(open_facts)).hexdigest()})
 
 
-def _render(facts: BundleFacts) -> bytes:
+def _render(facts: ModelFacts) -> bytes:
     dumped = facts.model_dump(mode="json")
     return (json.dumps(dumped, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
 

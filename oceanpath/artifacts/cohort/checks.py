@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from oceanpath.artifacts.cohort.lookalikes import lookalikes, quoted
@@ -23,14 +25,28 @@ LOST = {
 """Type of the cells → why ids cannot be read from them."""
 
 
+@dataclass(frozen=True)
+class LabelCells:
+    """The cells from which labels are read."""
+
+    path: Path
+    """The table."""
+    columns: Mapping[str, list[str]]
+    """Key of `[data]`, such as label, → cells of the column that it names."""
+    names: Mapping[str, str]
+    """Key → name of its column."""
+    place: Callable[[list[int]], str]
+    """Location of rows in the file."""
+
+
 class Target(Protocol):
-    """How the cells of the label column are read: a task of `oceanpath.tasks`."""
+    """How labels are read: a task of `oceanpath.tasks`."""
 
-    def read_label(self, cell: str) -> str:
-        """The label in a cell."""
+    def label_columns(self, label: str) -> dict[str, str]:
+        """Key of `[data]` → name of a column from which labels are read; `label` is that of `data.label`."""
 
-    def label_problems(self, labels: list[str], where: str) -> list[OceanPathError]:
-        """The problems of the labels of a table."""
+    def read_labels(self, cells: LabelCells) -> tuple[list[str], list[OceanPathError]]:
+        """The labels of the rows of a table, and their problems."""
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from oceanpath.artifacts.cohort.checks import LabelCells, lost_digits, patient_problems, slide_problems
 from oceanpath.artifacts.cohort.checks import TableQuery as TableQuery
-from oceanpath.artifacts.cohort.checks import lost_digits, patient_problems, slide_problems
 from oceanpath.artifacts.cohort.ids import normal, slide_id
 from oceanpath.artifacts.cohort.text_table import UserTable
 from oceanpath.artifacts.cohort.user_tables import read_user_table
@@ -21,6 +21,8 @@ ALIASES = {
     "slide_id": ("slide", "slide_path", "filename", "image_id", "wsi", "sample_id", "slide_name", "image", "wsi_id"),
     "patient_id": ("case_id", "patient", "case", "submitter_id", "participant_id", "subject_id", "case_submitter_id"),
     "label": ("target", "category", "class", "response", "diagnosis", "ground_truth"),
+    "time": ("survival_months", "os_months", "os_time", "survival_time", "futime", "duration", "months"),
+    "event": ("censorship", "status", "os_status", "os_event", "vital_status", "event_observed", "death"),
 }
 
 
@@ -61,7 +63,8 @@ def read_cohort(path: Path, query: TableQuery) -> CohortTable:
     Raises: ExperimentError: it cannot be read, or has no column of slides; any other problem is in `problems`.
     """
     table, problems = read_user_table(path, query.encoding, query.sheet), list[OceanPathError]()
-    wanted = {"slide_id": query.slide_id, "label": query.label, "patient_id": query.patient_id}
+    target = {"label": query.label} if query.target is None else query.target.label_columns(query.label)
+    wanted = {"slide_id": query.slide_id, **target, "patient_id": query.patient_id}
     if query.one_slide_per_patient:
         del wanted["patient_id"]
     if not query.label:
@@ -75,17 +78,30 @@ def read_cohort(path: Path, query: TableQuery) -> CohortTable:
     if "patient_id" in at:
         patients = table.column(at["patient_id"])
         problems += patient_problems(table, patients, query)
-    labels = [""] * len(slides)
-    if "label" in at:
-        labels = table.column(at["label"])
-        if query.target is not None:
-            labels = [query.target.read_label(cell) for cell in labels]
-            problems += query.target.label_problems(labels, f"{table.path} column {query.label}")
-    problems += [lost for key in at if key != "label" for lost in lost_digits(table, at[key], f"data.{key}")]
+    labels = _labels(table, target, at, query, problems)
+    problems += [lost for key in at if key not in target for lost in lost_digits(table, at[key], f"data.{key}")]
     further = _further_columns(table, query.columns, problems)
     places = [table.place([row]) for row in range(len(slides))]
-    absent = frozenset(wanted.keys() - at)
+    absent = frozenset(wanted.keys() - at.keys()) | ({"label"} if target.keys() - at.keys() else set())
     return CohortTable(slides, patients, labels, places, _notes(table, at), absent, problems, further)
+
+
+def _labels(
+    table: UserTable,
+    target: Mapping[str, str],
+    at: Mapping[str, int],
+    query: TableQuery,
+    problems: list[OceanPathError],
+) -> list[str]:
+    """The labels of all rows; their problems are added to `problems`. Without their columns all are empty."""
+    if target.keys() - at.keys():
+        return [""] * len(table.rows)
+    columns = {key: table.column(at[key]) for key in target}
+    if query.target is None:
+        return columns["label"]
+    labels, found = query.target.read_labels(LabelCells(table.path, columns, target, table.place))
+    problems += found
+    return labels
 
 
 def _further_columns(table: UserTable, names: Sequence[str], problems: list[OceanPathError]) -> dict[str, list[str]]:
@@ -118,7 +134,9 @@ def _no_column(key: str, column: str, table: UserTable) -> ExperimentError:
     """The error for a missing column; it suggests the most likely one, which is never used without being named."""
     names = table.names()
     lower = {name.lower(): name for name in names}
-    likely = [lower[name] for name in (column.lower(), key, *ALIASES[key]) if name in lower] or nearest(column, names)
+    likely = [lower[name] for name in (column.lower(), key, *ALIASES.get(key, ())) if name in lower] or nearest(
+        column, names
+    )
     do = f'Set data.{key} = "{likely[0]}".' if likely else f"Set data.{key} to one of them."
     if key == "patient_id":
         do += " If every slide is from another patient, set data.one_slide_per_patient = true."

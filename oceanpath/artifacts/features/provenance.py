@@ -22,7 +22,6 @@ class Provenance:
 
     slide_id: str = ""
     encoder: str = ""
-    encoder_revision: str = ""
     weights_sha256: str = ""
     patch_px: int | None = None
     """Side of a patch as passed to the encoder, pixels."""
@@ -32,6 +31,7 @@ class Provenance:
     """Side of a patch in level-0 pixels."""
     slide_digest: str = ""
     """xxh3-128 of the bytes of the slide."""
+    encoder_revision: str = ""
 
     @property
     def patch_um(self) -> float | None:
@@ -48,12 +48,12 @@ def provenance_of(attrs: Mapping[str, Any], encoder: str = "", patch_px_level0: 
     return Provenance(
         slide_id=slide_id(_text(attrs, "slide_id") or (_text(attrs, "name") if TRIDENT in attrs else "")),
         encoder=encoder,
-        encoder_revision=_text(attrs, "encoder_revision"),
         weights_sha256=_text(attrs, "weights_sha256"),
         patch_px=None if patch_px is None else round(patch_px),
         target_mpp=_mpp(attrs),
         patch_px_level0=patch_px_level0,
         slide_digest=_text(attrs, "slide_digest"),
+        encoder_revision=_text(attrs, "encoder_revision"),
     )
 
 

@@ -43,7 +43,7 @@ class FeatureSummary:
     def lines(self) -> list[str]:
         """The summary for people, one fact per line."""
         sizes = self.bag_sizes()
-        lines = [f"{count} files: {kind}" for kind, count in self.kinds().most_common()]
+        lines = [f"{count_files(count)}: {kind}" for kind, count in self.kinds().most_common()]
         if sizes:
             middle = sizes[len(sizes) // 2]
             lines.append(f"patches per slide: {sizes[0]} to {sizes[-1]}, median {middle}, {sum(sizes)} in total")
@@ -52,7 +52,7 @@ class FeatureSummary:
         if blank := len(self.layouts) - len(sizes):
             lines.append(f"blank slides, without a patch: {blank}")
         if without := len(self.layouts) - self.with_coords():
-            lines.append(f"without coordinates: {without} files")
+            lines.append(f"without coordinates: {count_files(without)}")
         lines += [f"cannot be read: {reason}" for reason in shorten_lines(list(self.unreadable.values()), MAX_SHOWN)]
         return lines
 
@@ -67,6 +67,11 @@ class FeatureSummary:
             "with_coords": self.with_coords(),
             "unreadable": dict(self.unreadable),
         }
+
+
+def count_files(number: int, kind: str = "file") -> str:
+    """A number of files in words: ``1 file``, ``2 files``."""
+    return f"{number} {kind}{'s' * (number != 1)}"
 
 
 def summarise_features(files: Mapping[str, Path], wanted: str = "") -> FeatureSummary:

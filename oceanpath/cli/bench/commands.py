@@ -11,6 +11,7 @@ from oceanpath.cli.bench import models as bench_models
 from oceanpath.cli.bench import ssl as bench_ssl
 from oceanpath.cli.bench import stats as bench_stats
 from oceanpath.cli.bench import store as bench_store
+from oceanpath.cli.bench import train as bench_train
 
 app = typer.Typer(help="Measure speed and memory on this machine.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -27,3 +28,4 @@ bench_batching.register(app)
 bench_ssl.register(app)
 bench_stats.register(app)
 bench_coverage.register(app)
+bench_train.register(app)

@@ -55,9 +55,21 @@ class Objective(ABC):
         """This objective, with what `values` needs from outputs [n, C] of the training rows at the selected epoch."""
         return self
 
+    def class_logits(self, outputs: Tensor) -> Tensor:
+        """Logits [B, C] of the classes, whose softmax is `values`, for tasks that can be exported."""
+        return outputs
+
+    def values_of_logits(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Values [n, K] from `class_logits`."""
+        return self.values(logits)
+
     @abstractmethod
     def values(self, outputs: NDArray[np.floating]) -> NDArray[np.float64]:
         """Values [n, K] of a prediction table from outputs [n, C]."""
+
+    def initial_bias(self, settings: ObjectiveSettings, targets: NDArray[Any]) -> NDArray[np.float64] | None:  # noqa: ARG002  # most have none
+        """Biases [C] with which untrained outputs have the frequencies of these targets [n]; None: unchanged."""
+        return None
 
     def sampling_strata(self, settings: ObjectiveSettings, targets: NDArray[Any]) -> list[int] | None:  # noqa: ARG002  # most do not balance
         """Stratum [n] of each training slide if strata are drawn equally often; None = each slide once per epoch."""

@@ -49,6 +49,14 @@ class ClassificationObjective(Objective):
         """Class probabilities."""
         return softmax(outputs)
 
+    def initial_bias(self, settings: ObjectiveSettings, targets: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Logarithms of the class frequencies, with one more slide per class; equal ones if classes are balanced."""
+        if settings.balance != "none":
+            return np.zeros(len(self.classes))
+        counts = np.bincount(targets, minlength=len(self.classes)) + 1.0
+        biases: NDArray[np.float64] = np.log(counts / counts.sum())
+        return biases
+
     def sampling_strata(self, settings: ObjectiveSettings, targets: NDArray[np.int64]) -> list[int] | None:
         """The classes if ``balance = "sampling"``."""
         return targets.tolist() if settings.balance == "sampling" else None

@@ -53,6 +53,20 @@ register_objective(
     ),
 )
 
+register_objective(
+    "ordinal",
+    ObjectiveEntry("oceanpath.fit.objectives.ordinal:OrdinalObjective", ("cumulative_link",), ("balance",)),
+)
+register_objective(
+    "survival",
+    ObjectiveEntry(
+        "oceanpath.fit.objectives.survival:SurvivalObjective", ("cox", "nll"), ("ties", "window", "time_bins")
+    ),
+)
+register_objective(
+    "regression", ObjectiveEntry("oceanpath.fit.objectives.regression:RegressionObjective", ("huber", "mse"))
+)
+
 
 def objective_entry(task: str) -> ObjectiveEntry:
     """The objective of a task. Raises: ExperimentError: it has none."""

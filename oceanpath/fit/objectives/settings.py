@@ -6,37 +6,49 @@ from pydantic import Field, model_validator
 
 from oceanpath.errors import ExperimentError
 from oceanpath.fit.objectives.registry import objective_entry
-from oceanpath.settings import Settings, shared
+from oceanpath.settings import Settings, added, shared
 from oceanpath.tasks.registry import CLASSIFICATION, task_entry
 
 
 class ObjectiveSettings(Settings):
     """Loss and balance of training, and the validation score that selects the epoch."""
 
-    monitor: str = Field("val_loss", json_schema_extra={"examples": ["val_loss", "val_auroc"]})
-    """Validation score that selects the epoch: val_loss, or for classification val_auroc, the highest AUROC and, if
-    equal, the lowest cross-entropy."""
-    loss: str = Field("ce", json_schema_extra={"examples": ["ce", "focal"]})
-    """Training loss; for classification ce (cross-entropy) or focal (Lin et al. 2017)."""
+    monitor: str = Field(
+        "val_loss", json_schema_extra={"examples": ["val_loss", "val_auroc", "val_c_index", "val_mae"]}
+    )
+    """Validation score that selects the epoch: val_loss; for classification also val_auroc, the highest AUROC, for
+    survival val_c_index, the highest C-index, and for regression val_mae, the lowest mean absolute error; of equal
+    ones, the lowest loss."""
+    loss: str = Field("ce", json_schema_extra={"examples": ["ce", "focal", "cox", "nll", "huber", "mse"]})
+    """Training loss; for classification ce (cross-entropy) or focal (Lin et al. 2017), for survival cox (Cox's partial
+    likelihood) or nll (likelihood of discrete times), for regression huber or mse, for ordinal
+    cumulative_link."""
     focal_gamma: float = Field(2.0, ge=0.0)
     """Exponent of the focal loss: how much it discounts slides that are classified correctly."""
     label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)
     """Fraction of each label that is spread over all classes; for ce."""
     balance: Literal["none", "loss", "sampling"] = "none"
     """Handling of class imbalance: none, loss (class weights by inverse frequency) or sampling (equal class rates)."""
+    window: int = added(16, ge=2)
+    """Slides whose risks one loss of cox compares; a window of batches, each with at least one event."""
+    ties: Literal["efron", "breslow"] = added("efron")
+    """How cox handles events at the same time."""
+    time_bins: int = added(4, ge=2)
+    """Number of bins of nll; they end at quantiles of the times of events in the training rows."""
     task: str = shared("data.task", CLASSIFICATION, is_added=True)
 
     @model_validator(mode="before")
     @classmethod
     def _use_the_defaults_of_the_task(cls, values: Any) -> Any:
-        if not isinstance(values, dict) or values.get("task", CLASSIFICATION) == CLASSIFICATION:
+        if not isinstance(values, dict):
             return values
+        name = values.get("task", CLASSIFICATION)
         try:
-            task, objective = task_entry(values["task"]), objective_entry(values["task"])
+            task, objective = task_entry(name), objective_entry(name)
         except ExperimentError as error:
             raise ValueError(error.render()) from error
         if unread := (values.keys() & _KEYS) - set(objective.keys):
-            raise ValueError(f"{', '.join(sorted(unread))}: not a key of the task {values['task']}")
+            raise ValueError(f"{', '.join(sorted(unread))}: not a key of the task {name}")
         return {"monitor": task.monitors[0], "loss": objective.losses[0], **values}
 
     @model_validator(mode="after")
@@ -48,5 +60,5 @@ class ObjectiveSettings(Settings):
         return self
 
 
-_KEYS = {"focal_gamma", "label_smoothing", "balance"}
+_KEYS = {"focal_gamma", "label_smoothing", "balance", "window", "ties", "time_bins"}
 """Keys that not every objective reads."""

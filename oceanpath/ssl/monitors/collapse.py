@@ -23,7 +23,9 @@ from oceanpath.ssl.monitors.rank import rankme
 DIVERSITY, STD, RANK = 0.1, 0.02, 0.2
 """Collapsed below these shares of the reference."""
 IN_A_ROW = 2
-"""Evaluations below a limit after which training counts as collapsed."""
+"""Checks below a limit after which training counts as collapsed."""
+CHECK_EVERY = 50
+"""Largest number of optimiser steps between two checks: collapse is reported within 100 steps of crossing a limit."""
 
 
 class Shape(NamedTuple):
@@ -42,29 +44,32 @@ class Shape(NamedTuple):
 
 @dataclass
 class CollapseCheck:
-    """Compares the embeddings of each evaluation with those of the first one."""
+    """Compares embeddings with those before the first step."""
 
     pooled: Shape
     """Of the mean pool of the same patches."""
-    first: tuple[Shape, Shape] | None = None
+    first: tuple[Shape, Shape]
     """Of slide embeddings and projections, before the first step."""
     in_a_row: int = 0
 
+    @classmethod
+    def begin(cls, pooled: Shape, embeddings: NDArray[np.floating], projections: NDArray[np.floating]) -> CollapseCheck:
+        """A check of a training from its embeddings [N, E] and projections [N, P] before the first step."""
+        return cls(pooled, (Shape.of(embeddings), Shape.of(projections)))
+
     def contents(self) -> dict[str, Any]:
         """Plain values."""
-        first = None if self.first is None else [list(shape) for shape in self.first]
+        first = [list(shape) for shape in self.first]
         return {"pooled": list(self.pooled), "first": first, "in_a_row": self.in_a_row}
 
     @classmethod
     def from_contents(cls, contents: Mapping[str, Any]) -> CollapseCheck:
         """The check that `contents` describes."""
-        first = contents["first"]
-        shapes = None if first is None else (Shape(*first[0]), Shape(*first[1]))
-        return cls(Shape(*contents["pooled"]), shapes, contents["in_a_row"])
+        embeddings, projections = (Shape(*shape) for shape in contents["first"])
+        return cls(Shape(*contents["pooled"]), (embeddings, projections), contents["in_a_row"])
 
     def limits(self) -> dict[str, float]:
         """Name of a measure → the value below which it counts as collapsed."""
-        assert self.first is not None, "nothing was evaluated"
         embeddings, projections = self.first
         return {
             "diversity of embeddings": DIVERSITY * min(embeddings.diversity, self.pooled.diversity),
@@ -76,17 +81,19 @@ class CollapseCheck:
 
     def update(self, embeddings: NDArray[np.floating], projections: NDArray[np.floating]) -> str:
         """Why training has collapsed, with the numbers; "" if it has not. Embeddings [N, E], projections [N, P]."""
-        now = Shape.of(embeddings), Shape.of(projections)
-        if self.first is None:
-            self.first = now
-        values = {
-            "diversity of embeddings": now[0].diversity,
-            "rank of embeddings": now[0].rank,
-            "diversity of projections": now[1].diversity,
-            "std of projections": now[1].std,
-            "rank of projections": now[1].rank,
-        }
-        limits = self.limits().items()
-        below = [f"{name} {values[name]:.3g} < {limit:.3g}" for name, limit in limits if values[name] < limit]
+        below = self.below(embeddings, projections)
         self.in_a_row = self.in_a_row + 1 if below else 0
         return ", ".join(below) if self.in_a_row >= IN_A_ROW else ""
+
+    def below(self, embeddings: NDArray[np.floating], projections: NDArray[np.floating]) -> list[str]:
+        """The measures below their limit, with the numbers."""
+        slides, projected = Shape.of(embeddings), Shape.of(projections)
+        values = {
+            "diversity of embeddings": slides.diversity,
+            "rank of embeddings": slides.rank,
+            "diversity of projections": projected.diversity,
+            "std of projections": projected.std,
+            "rank of projections": projected.rank,
+        }
+        limits = self.limits().items()
+        return [f"{name} {values[name]:.3g} < {limit:.3g}" for name, limit in limits if values[name] < limit]

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from oceanpath.artifacts.json_files import write_json
 from oceanpath.errors import ArtifactError
-from oceanpath.stages.analyze.pair_tests import PairTests
+from oceanpath.evaluation.pair_tests import compare_pairs, family_size, named_tests
 from oceanpath.stages.analyze.settings import AnalyzeSettings
 from oceanpath.stages.analyze.variants import read_variants
-from oceanpath.stats.multiplicity import holm
 
 FILE = "comparison.json"
 Block = dict[str, Any]
@@ -44,24 +42,15 @@ def compare_variants(
     if len(models) < 2:
         return None
     rows = read_variants({name: path for path, name in models.items()})
-    tests = PairTests(settings, rows)
-    pairs = [tests.block(a, b) for a, b in combinations(rows.values, 2)]
-    blocks = [pair[test] for pair in pairs for test in tests_of(pair)]
-    for block, p in zip(blocks, holm([block["p"] for block in blocks]), strict=True):
-        block["p_holm"] = p
+    pairs = compare_pairs(settings, rows)
     return {
         "this": this,
         **rows.task.record(),
         "selected": selected,
         "variants": {name: models[path.resolve()] for name, path in variants.items()},
-        "family": sum(block["p"] is not None for block in blocks),
+        "family": family_size(pairs),
         "pairs": [pair for pair in pairs if pair["this"] == this],
     }
-
-
-def tests_of(block: Mapping[str, Any]) -> list[str]:
-    """Names of the tests of a pair: the blocks that contain a p-value."""
-    return [name for name, test in block.items() if isinstance(test, dict) and "p" in test]
 
 
 def write_comparison(comparison: Mapping[str, Any], out: Path) -> None:
@@ -79,7 +68,7 @@ def read_comparison(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{FILE} cannot be read", where=path, got=error) from error
     for block in comparison["pairs"]:
-        for test in tests_of(block):
+        for test in named_tests(block):
             p, raised = block[test]["p"], block[test]["p_holm"]
             if p is None and not block[test].get("reason"):
                 raise ArtifactError("a p-value is missing without a reason", where=path, got=f"{block['other']} {test}")

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from oceanpath.artifacts.audit_report import FOUND, Finding, write_audit
-from oceanpath.artifacts.cohort.id_match import match
-from oceanpath.artifacts.cohort.table import read_cohort
+from oceanpath.artifacts.cohort.slide_columns import read_slide_columns
 from oceanpath.artifacts.folds import read_fold, read_splits
 from oceanpath.artifacts.sites import read_sites
 from oceanpath.artifacts.store.reader import Store
@@ -26,7 +25,6 @@ from oceanpath.audit.shortcuts import (
     shuffled_labels,
 )
 from oceanpath.audit.sites import robustness, site_from_features
-from oceanpath.errors import refuse
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
 from oceanpath.stages.audit.settings import AuditSettings
 from oceanpath.tasks.evaluation import MEAN
@@ -115,11 +113,4 @@ def _columns(settings: AuditSettings, inputs: Inputs, slides: list[str]) -> dict
     path = settings.labels or (None if demo is None else demo / "cohort.csv")
     if not settings.columns or path is None:
         return {}
-    table = read_cohort(path, settings.question())
-    refuse([problem for problem in table.problems if "no column" in problem.what and "data." not in problem.what])
-    same = match(table.slide_ids, slides, settings.match_ids)
-    row_of = {same[name]: row for row, name in enumerate(table.slide_ids) if name in same}
-    return {
-        name: [cells[row_of[slide]] if slide in row_of else "" for slide in slides]
-        for name, cells in table.columns.items()
-    }
+    return read_slide_columns(path, settings.question(), slides, settings.match_ids)

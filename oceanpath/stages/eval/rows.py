@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,8 @@ from oceanpath.artifacts.cohort.ids import describe_missing
 from oceanpath.artifacts.tested_slides import average_ensembles, read_plan
 from oceanpath.errors import StageError
 from oceanpath.evaluation.rows import ReportedRows
+from oceanpath.tasks.base import Task
+from oceanpath.tasks.evaluation import Targets
 from oceanpath.tasks.registry import read_task
 
 
@@ -29,13 +32,21 @@ def read_rows(train: Path, split: Path) -> ReportedRows:
     rows = average_ensembles(frame, read_plan(results), task.columns)
     reported = ReportedRows(rows, task, task.targets(rows["label"].tolist()), task.values(rows), results, frame)
     check_duplicates(rows.assign(repeat=reported.repeats), "repeat", where=train)
+    fitted = list[Targets]()
     for number in range(results["folds"]):
         test = frame[frame["fold"] == number]
-        val = predictions.read_predictions(train / f"fold_{number}/preds_val.parquet", task)
+        val = read_val(train, number, task)
         if not results["selected"]:
             check_selection_leakage(test, val, where=f"fold {number}")
-        match_fold(test, folds.read_fold(split, number), where=f"fold {number}")
-    return reported
+        fold = folds.read_fold(split, number)
+        match_fold(test, fold, where=f"fold {number}")
+        fitted.append(task.targets(fold.loc[fold["role"] == "train", "label"].tolist()))
+    return replace(reported, task=task.with_training(fitted))
+
+
+def read_val(train: Path, number: int, task: Task) -> pd.DataFrame:
+    """The inner validation rows of a fold."""
+    return predictions.read_predictions(train / f"fold_{number}/preds_val.parquet", task)
 
 
 def refuse_other_roles(frame: pd.DataFrame, where: object) -> None:

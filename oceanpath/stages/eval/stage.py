@@ -11,7 +11,7 @@ STAGE = Stage(
     settings=EvalSettings,
     work="oceanpath.stages.eval.work:run",
     check="oceanpath.stages.eval.work:check",
-    needs=("train", "mmap", "split"),
+    needs=("train", "mmap", "split", "demo?"),
     self_checked=("mmap/*.bin",),
     doc="Compute test metrics with patient-level intervals and baselines.",
 )

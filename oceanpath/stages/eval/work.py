@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from oceanpath.artifacts import metrics
+from oceanpath.artifacts.cohort.slide_columns import read_slide_columns
 from oceanpath.artifacts.folds import read_splits
+from oceanpath.errors import ExperimentError
+from oceanpath.evaluation.decisions import add_decisions
 from oceanpath.evaluation.figures import draw_all
-from oceanpath.evaluation.report import SEEN, build_report
+from oceanpath.evaluation.own_metrics import own_metrics
+from oceanpath.evaluation.report import SEEN, build_report, finish_records
+from oceanpath.evaluation.rows import ReportedRows
+from oceanpath.evaluation.subgroups import subgroup_lines, subgroup_report
 from oceanpath.evaluation.summary import summarise
 from oceanpath.figures.files import check_figure
 from oceanpath.figures.fonts import notice
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
 from oceanpath.stages.eval.baselines import fit_baselines, pool_slides
-from oceanpath.stages.eval.plots import LEARNING, draw_losses, pictures
-from oceanpath.stages.eval.rows import read_rows
+from oceanpath.stages.eval.plots import DECISIONS, LEARNING, draw_decisions, draw_losses, pictures
+from oceanpath.stages.eval.rows import read_rows, read_val
 from oceanpath.stages.eval.settings import EvalSettings
 from oceanpath.stages.eval.sites import compare_sites, site_lines
 from oceanpath.tasks.registry import read_task
@@ -31,16 +38,37 @@ def run(settings: EvalSettings, inputs: Inputs, out: Path, progress: Progress) -
     report = build_report(settings, rows, baselines)
     report["site"] = compare_sites(settings, rows.task, inputs["split"], pooled)
     report["notes"] += site_lines(report["site"])
+    if settings.metrics:
+        report["own_metrics"] = own_metrics(settings, rows, settings.metrics)
+    val = [read_val(inputs["train"], number, rows.task) for number in range(rows.results["folds"])]
+    add_decisions(report, settings, rows, val, settings.cost_ratio)
+    if settings.subgroups:
+        report["subgroups"] = finish_records(_subgroups(settings, inputs, rows), rows)
+        report["notes"] += subgroup_lines(report["subgroups"])
     if seen := rows.results.get(SEEN):
         report[SEEN] = seen
     report["cohort_flow"] = read_splits(inputs["split"]).get("cohort_flow")
     metrics.write_metrics(report, out)
     draw_all(settings, rows, baselines, report, out)
+    draw_decisions(settings, report, out)
     draw_losses(rows.results, inputs["train"], out / LEARNING)
     if missing_fonts := notice("eval"):
         progress.note(missing_fonts)
     lines, numbers = summarise(report, rows.task)
     return Summary(tuple(lines), numbers)
+
+
+def _subgroups(settings: EvalSettings, inputs: Inputs, rows: ReportedRows) -> dict[str, Any]:
+    """Raises: ExperimentError: there is no label table, or it lacks a column."""
+    demo = inputs.get("demo")
+    path = settings.labels or (None if demo is None else demo / "cohort.csv")
+    if path is None:
+        raise ExperimentError("there is no label table", where="[eval] subgroups", do="Set data.labels.")
+    slides = rows.frame["slide_id"].tolist()
+    columns = read_slide_columns(path, settings.question(), sorted(set(slides)), settings.match_ids)
+    row_of = {name: row for row, name in enumerate(sorted(set(slides)))}
+    cells = {name: [column[row_of[slide]] for slide in slides] for name, column in columns.items()}
+    return subgroup_report(settings, rows, cells, settings.smallest_group)
 
 
 def check(path: Path) -> None:
@@ -53,3 +81,5 @@ def check(path: Path) -> None:
     metrics.require(report, task.metrics, task.baselines, path)
     for name in pictures(task.name):
         check_figure(path / name)
+    if "decision_curve" in report:
+        check_figure(path / DECISIONS)

@@ -19,6 +19,8 @@ FEWEST_ROWS = 20
 """With fewer validation slides a temperature depends on single slides; chosen before any result was known."""
 RAW = "No temperature scaling: the probabilities are the softmax outputs, averaged over the members."
 SCALED = "The logits of each member are divided by its temperature before the softmax; the probabilities are averaged."
+BEFORE_REFIT = "from predictions before the refit on training and validation patients"
+"""Where temperature and threshold come from, if `train.refit_fold` is set."""
 REPORTED = "The evaluation uses the probabilities of one member per slide, before temperature scaling."
 REPORTED_SEVERAL = "The evaluation uses the probabilities of several members per slide, before temperature scaling."
 
@@ -36,6 +38,8 @@ def calibrate_members(train: Path, results: dict[str, Any], *, fit_temperatures:
     for entry in results["per_fold"]:
         number = int(entry["fold"])
         temperature, reason, rows = _temperature(train / f"fold_{number}", task, is_fitted=fit_temperatures)
+        if "refit" in entry:
+            reason = f"{reason or 'fitted'}; {BEFORE_REFIT}"
         raw = entry.get("threshold") if len(task.classes) == 2 else None
         members.append(
             MemberFacts(

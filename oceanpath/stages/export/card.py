@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from oceanpath.artifacts.bundle.facts import BundleFacts, Contract, EstimateFacts, ExternalFacts
+from oceanpath.artifacts.bundle.facts import BundleFacts, EstimateFacts, ExternalFacts
+from oceanpath.stages.export.card_text import COORDS, cap_text, geometry_text, join_numbers, markdown_table
 
 NAMES = {
     "auroc": "AUROC",
@@ -22,11 +23,6 @@ BASELINES = {
     "max_pool_lr": "Max-pooled features, logistic regression",
     "majority": "Majority class",
     "bag_length": "Number of patches only",
-}
-COORDS = {
-    "required": "required: level-0 pixels [N, 2] of every patch",
-    "optional": "required only if a slide has more patches than are used, for sampling them",
-    "unused": "not used",
 }
 USE = """\
 ```
@@ -73,14 +69,14 @@ def _what(facts: BundleFacts) -> str:
             f"features of one slide, [N, {contract.feature_dim}], one row per patch, rounded to {contract.dtype}",
         ),
         ("Coordinates", COORDS[contract.coords]),
-        ("Patches used", _cap(contract)),
+        ("Patches used", cap_text(contract)),
         ("Encoder", contract.encoder or "not recorded"),
-        ("Patch size, resolution", _geometry(contract)),
+        ("Patch size, resolution", geometry_text(contract)),
         ("Output", "class probabilities, and one attention weight per patch"),
         ("Trained on", f"{cohort.slides} slides of {cohort.patients} patients ({per_class})"),
         ("Patches per slide", f"median {cohort.patches_median}, at most {cohort.patches_max}"),
     ]
-    return "## Overview\n\n" + _table(("", ""), rows)
+    return "## Overview\n\n" + markdown_table(("", ""), rows)
 
 
 def _performance(facts: BundleFacts) -> str:
@@ -88,9 +84,9 @@ def _performance(facts: BundleFacts) -> str:
     note = " (selected: these slides were also used for selection)" if performance.selected else ""
     metrics = performance.slide.items()
     rows = [(NAMES[key], _text(slide), _text(performance.patient.get(key))) for key, slide in metrics]
-    table = _table(("", "Slide level", "Patient level"), rows)
+    table = markdown_table(("", "Slide level", "Patient level"), rows)
     baseline_rows = [(BASELINES[key], _text(value)) for key, value in performance.floor_auroc.items()]
-    baselines = _table(("Baseline", "Slide-level AUROC"), baseline_rows)
+    baselines = markdown_table(("Baseline", "Slide-level AUROC"), baseline_rows)
     intervals = "Confidence intervals are computed by resampling patients."
     return f"## Performance{note}\n\n{performance.meaning} {intervals}\n\n{table}\n\n{baselines}"
 
@@ -98,7 +94,7 @@ def _performance(facts: BundleFacts) -> str:
 def _external(cohorts: Sequence[ExternalFacts]) -> str:
     """The section on external cohorts."""
     text = (
-        "The ensemble in this bundle was evaluated on cohorts without patients of the training cohort, with the "
+        "The model in this bundle was evaluated on cohorts without patients of the training cohort, with the "
         "probabilities and the threshold that it serves."
     )
     parts = [f"## External cohorts\n\n{text}"]
@@ -106,7 +102,7 @@ def _external(cohorts: Sequence[ExternalFacts]) -> str:
         per_class = ", ".join(f"{count} {name}" for name, count in cohort.slides_per_class.items())
         counts = f"{cohort.slides} slides of {cohort.patients} patients ({per_class})"
         rows = [(NAMES[key], _text(slide), _text(cohort.patient.get(key))) for key, slide in cohort.slide.items()]
-        parts.append(f"### {cohort.name}\n\n{counts}\n\n{_table(('', 'Slide level', 'Patient level'), rows)}")
+        parts.append(f"### {cohort.name}\n\n{counts}\n\n{markdown_table(('', 'Slide level', 'Patient level'), rows)}")
     return "\n\n".join(parts)
 
 
@@ -128,7 +124,7 @@ def _members(facts: BundleFacts) -> str:
     ]
     head = ("Fold", "Validation slides", "Temperature", "Note", "Raw threshold", "Threshold")
     text = f"{facts.calibration.served} {facts.calibration.reported}"
-    return f"## Calibration and threshold\n\n{text}\n\nDecision threshold: {decision}\n\n{_table(head, rows)}"
+    return f"## Calibration and threshold\n\n{text}\n\nDecision threshold: {decision}\n\n{markdown_table(head, rows)}"
 
 
 def _parity(facts: BundleFacts) -> str:
@@ -140,8 +136,9 @@ def _parity(facts: BundleFacts) -> str:
         f"{stored.rows} of the {stored.total} evaluated test predictions were computed again with every exported file, "
         f"each by the member of its test fold; the largest difference between probabilities is "
         f"{worst:.1e} (allowed: {facts.parity.tolerance:g}). {_other_device(facts)}"
-        f"Every file was also compared with the PyTorch model at {_list(sizes)} patches and {_list(bags)} bags; the "
-        f"largest difference of any output is {facts.parity.worst:.1e}. `bundle.json` contains each comparison and the "
+        f"Every file was also compared with the PyTorch model at {join_numbers(sizes)} patches and "
+        f"{join_numbers(bags)} bags; the largest difference of any output is {facts.parity.worst:.1e}. `bundle.json` "
+        "contains each comparison and the "
         "SHA-256 of every file, which is verified before loading."
     )
     return f"## Verification of the exported files\n\n{text}"
@@ -161,30 +158,6 @@ def _ensemble(members: int) -> str:
     return "single model" if members == 1 else f"mean of {members} members"
 
 
-def _cap(contract: Contract) -> str:
-    cap = contract.cap
-    if cap is None:
-        return "all"
-    how = "at random" if cap.strategy == "random" else f"evenly over a grid of {cap.grid} x {cap.grid} cells"
-    return f"at most {cap.max_patches}, sampled {how} by slide id (seed {cap.seed}), as in the evaluation"
-
-
-def _geometry(contract: Contract) -> str:
-    pixels = f"{contract.patch_px} px" if contract.patch_px else "not recorded"
-    scale = f"{contract.target_mpp:g} µm/px" if contract.target_mpp else "not recorded"
-    stride = f", stride {contract.stride_px} px" if contract.stride_px else ""
-    if contract.patch_px_level0 is None:
-        return f"{pixels}, {scale}{stride}"
-    low, high = contract.patch_px_level0
-    level0 = f"{low:g}" if low == high else f"{low:g} to {high:g}"
-    return f"{pixels}, {scale}{stride}; {level0} level-0 px wide in the training slides"
-
-
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
 def _text(estimate: EstimateFacts | None) -> str:
     if estimate is None or estimate.value is None:
         return f"undefined: {estimate.reason}" if estimate else "undefined"
@@ -195,7 +168,3 @@ def _text(estimate: EstimateFacts | None) -> str:
 
 def _number(value: float | None) -> str:
     return "none" if value is None else f"{value:.4f}"
-
-
-def _list(numbers: list[int]) -> str:
-    return " and ".join([", ".join(map(str, numbers[:-1])), str(numbers[-1])]) if len(numbers) > 1 else str(numbers[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -25,8 +25,15 @@ class Ensemble(nn.Module):
 
     temperatures: Tensor
 
-    def __init__(self, members: Sequence[WSIClassifier], temperatures: Sequence[float]) -> None:
+    def __init__(
+        self,
+        members: Sequence[WSIClassifier],
+        temperatures: Sequence[float],
+        class_logits: Callable[[Tensor], Tensor] = lambda outputs: outputs,
+    ) -> None:
+        """`class_logits` turns outputs of a member into logits of the classes."""
         super().__init__()
+        self.class_logits = class_logits
         self.members = nn.ModuleList(members)
         self.register_buffer("temperatures", torch.tensor(list(temperatures), dtype=torch.float32).reshape(-1, 1, 1))
         self.requires_grad_(False)
@@ -41,7 +48,7 @@ class Ensemble(nn.Module):
         """The outputs for B bags of n patches each; coordinates are integer level-0 pixels of any dtype."""
         pixels = None if coords is None else coords.to(torch.int32)
         outputs = [member.output(features, None, pixels, return_attention=True) for member in self.members]  # type: ignore[operator]  # ModuleList loses the type
-        logits = torch.stack([output.logits for output in outputs])
+        logits = torch.stack([self.class_logits(output.logits) for output in outputs])
         probabilities = torch.softmax(logits / self.temperatures, dim=-1).mean(dim=0)
         attention = torch.stack([output.extras["attention"] for output in outputs]).mean(dim=0)
         return probabilities, attention, logits

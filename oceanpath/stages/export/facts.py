@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,11 @@ def describe_cohort(train: Path, folds: int, store: Store, task: Task) -> Cohort
 def training_slides(inputs: Inputs, folds: int, store: Store) -> TrainingSlides:
     """Hashes of the slides of the training and inner validation sets, over all folds."""
     tables = pd.concat([read_embeddings(inputs["train"] / f"fold_{number}")[1] for number in range(folds)])
-    names = sorted(set(tables.loc[tables["role"] != "test", "slide_id"]))
+    return hash_slides(inputs, sorted(set(tables.loc[tables["role"] != "test", "slide_id"])), store)
+
+
+def hash_slides(inputs: Inputs, names: Sequence[str], store: Store) -> TrainingSlides:
+    """Hashes of these slides of a store: of their features and, if `extract` made them, of their files."""
     extract = inputs.get("extract")
     features = {} if extract is None else find_features(extract)
     files = [features[name] for name in names if name in features]
@@ -78,8 +82,7 @@ def describe_performance(metrics: Mapping[str, Any], members: int, *, has_extern
 
     `has_external`: whether the ensemble is evaluated on external cohorts.
     """
-    main = read_task(metrics, "metrics.json").main_metric
-    baselines = {name: estimate_facts(group[main]) for name, group in metrics["floor"].items()}
+    baselines = {name: estimate_facts(group["auroc"]) for name, group in metrics["floor"].items()}
     return Performance(
         meaning=_meaning(metrics, members).format(ensemble=EVALUATED if has_external else NOT_EVALUATED)
         + _seen(metrics),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import onnx
@@ -26,8 +26,10 @@ def example_inputs(dim: int, *, coords: bool) -> tuple[torch.Tensor, ...]:
     return (features, torch.zeros(*EXAMPLE, 2)) if coords else (features,)
 
 
-def to_onnx(module: nn.Module, dim: int, opset: int, *, coords: bool = False) -> bytes:
-    """`module` as the bytes of a self-contained ONNX model.
+def to_onnx(
+    module: nn.Module, dim: int, opset: int, *, coords: bool = False, outputs: Sequence[str] = OUTPUTS
+) -> bytes:
+    """`module`, whose outputs get the names `outputs`, as the bytes of a self-contained ONNX model.
 
     Its inputs are ``features`` [batch, n, dim] float32 and, with `coords`, ``coords`` [batch, n, 2] float32.
 
@@ -44,7 +46,7 @@ def to_onnx(module: nn.Module, dim: int, opset: int, *, coords: bool = False) ->
                 external_data=False,
                 opset_version=opset,
                 input_names=INPUTS[: len(example)],
-                output_names=OUTPUTS,
+                output_names=list(outputs),
                 dynamic_shapes=tuple(size for _ in example),
                 verbose=False,
             )

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from oceanpath.artifacts.bundle.facts import ParityCase
 from oceanpath.errors import StageError
-from oceanpath.stages.export.ensemble import Ensemble
 from oceanpath.stages.export.runners import Format, Outputs, Runner, torch_runner
 from oceanpath.stages.export.settings import ExportSettings
 
@@ -18,7 +18,7 @@ PITCH, LARGEST = 512, 100_000
 
 
 def measure(
-    module: Ensemble, runners: Mapping[Format, Runner], dim: int, settings: ExportSettings, *, coords: bool
+    module: nn.Module, runners: Mapping[Format, Runner], dim: int, settings: ExportSettings, *, coords: bool
 ) -> list[ParityCase]:
     """The largest difference between every file and `module`, for all sizes of the settings.
 

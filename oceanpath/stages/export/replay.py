@@ -101,7 +101,7 @@ def _recompute(stored: EvaluatedPredictions, run: Runner, names: list[str], fold
         coords = stored.store.coords(number) if stored.coords else None
         features = np.ascontiguousarray(stored.store.features(number), np.float32)[None]
         logits = run(features, None if coords is None else coords.astype(np.float32)[None])[2]
-        probabilities.append(stored.objective.values(logits[fold])[0])
+        probabilities.append(stored.objective.values_of_logits(logits[fold])[0])
     return np.stack(probabilities)
 
 

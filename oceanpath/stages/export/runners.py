@@ -15,7 +15,7 @@ from torch import nn
 
 Format = Literal["onnx", "torchscript"]
 Outputs = list[NDArray[np.float32]]
-"""Probabilities, attention and member_logits."""
+"""Probabilities, attention and member_logits; of a pretrained aggregator embedding and attention."""
 THREADS = 2
 """The published differences and reference outputs must not depend on the machine's number of cores."""
 Runner = Callable[[NDArray[np.float32], NDArray[np.float32] | None], Outputs]

@@ -12,7 +12,7 @@ Bags = Annotated[int, Field(ge=1, le=64)]
 
 
 class ExportSettings(Settings):
-    """The exported model: all folds as one ensemble, verified against the trained models."""
+    """The exported model, verified against PyTorch: all folds as one ensemble or, without `[train]`, the aggregator."""
 
     title: str = Field("", max_length=120)
     """Name of the model in its model card; default: architecture and encoder."""
@@ -36,6 +36,7 @@ class ExportSettings(Settings):
     extract: SerializeAsAny[Settings] | None = shared("extract", None)
     """How the features were extracted, if by OceanPath."""
     task: str = shared("data.task", CLASSIFICATION, is_added=True)
+    rows: str = shared("pretrain.rows", "manifest", is_runtime=True)
     resamples: int = shared("eval.resamples", 2000, is_runtime=True)
     """For external cohorts; part of the identity of their results."""
     confidence: float = shared("eval.confidence", 0.95, is_runtime=True)

@@ -12,7 +12,8 @@ STAGE = Stage(
     work="oceanpath.stages.export.work:run",
     check="oceanpath.artifacts.bundle.folder:check",
     needs=("train", "mmap", "eval", "extract?", "external?"),
-    self_checked=("mmap/*.bin", "extract/*.h5", "extract/thumbnails/*", "extract/masks/*"),
+    alternative=("pretrain", "mmap", "pretrain_mmap?", "extract?"),
+    self_checked=("mmap/*.bin", "pretrain_mmap/*.bin", "extract/*.h5", "extract/thumbnails/*", "extract/masks/*"),
     preflight="oceanpath.stages.export.preflight:preflight",
-    doc="Export all folds as one calibrated ensemble: ONNX, TorchScript, model card.",
+    doc="Export all folds as one calibrated ensemble, or the pretrained aggregator: ONNX, TorchScript, model card.",
 )

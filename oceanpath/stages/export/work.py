@@ -18,6 +18,7 @@ from oceanpath.pipeline.stage import Inputs, Progress, Summary
 from oceanpath.stages.export.calibrate import calibrate_members, describe_calibration, ensemble_threshold
 from oceanpath.stages.export.card import render_card
 from oceanpath.stages.export.contract import describe_contract
+from oceanpath.stages.export.embedding import export_embedding
 from oceanpath.stages.export.ensemble import Ensemble, load_members
 from oceanpath.stages.export.external import describe_external
 from oceanpath.stages.export.facts import describe_cohort, describe_performance, training_slides
@@ -33,25 +34,26 @@ GOLDEN_PATCHES = 16
 
 
 def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
-    """Export the ensemble, compare it with torch, write its facts and card, and seal the bundle.
+    """Export the ensemble or the pretrained aggregator, compare it with torch, write facts and card, and seal it all.
 
     Raises: StageError: a model cannot be exported, or an exported file differs from it; nothing is published then.
     """
     progress.start(4, "steps")
+    if inputs.get("train") is None:
+        return export_embedding(settings, inputs, out, progress)
     results, store = read_cv_results(inputs["train"]), Store(inputs["mmap"], check=inputs.verify)
     members = calibrate_members(inputs["train"], results, fit_temperatures=settings.calibrate)
     task = read_task(results, inputs["train"])
     classifiers = load_members(inputs["train"], results["folds"], store.dim, task)
-    ensemble = Ensemble(classifiers, [member.temperature for member in members])
+    objective = read_objective(task, {})
+    ensemble = Ensemble(classifiers, [member.temperature for member in members], objective.class_logits)
     contract = describe_contract(store, settings, inputs, reads_coords=ensemble.reads_coords)
     coords = contract.coords == "required"
     progress.advance()
     with torch_threads(THREADS):
         files = _export(ensemble, store.dim, settings, out, coords=coords)
         progress.advance()
-        parity = _compare(
-            ensemble, files, EvaluatedPredictions(inputs["train"], store, read_objective(task, {}), coords), settings
-        )
+        parity = _compare(ensemble, files, EvaluatedPredictions(inputs["train"], store, objective, coords), settings)
         golden = _golden(ensemble, store.dim, coords=coords)
     progress.advance()
     cohorts = inputs.by_cohort("external")
@@ -60,7 +62,7 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
     facts = BundleFacts(
         name=settings.title or " on ".join(filter(None, [str(model["name"]), contract.encoder])),
         model=model,
-        **task.record(),
+        **{key: value for key, value in task.record().items() if key != "task"},
         contract=contract,
         members=members,
         calibration=describe_calibration(members, several=read_plan(results).has_several_models),

@@ -5,40 +5,44 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from oceanpath.errors import collected
 from oceanpath.pipeline.stage import ParentSources, Preview
 from oceanpath.stages.external.settings import ExternalSettings
 
 if TYPE_CHECKING:
-    from oceanpath.stages.tables import ExpectedPatients
+    from oceanpath.stages.tables import ExpectedSlides
 
 
 def preflight(settings: ExternalSettings, sources: ParentSources) -> Preview:
     """Compare the patients and the kind of features with those of the training cohort, and report missing classes."""
-    from oceanpath.stages.external.independence import other_files, same_patients  # loads pandas
+    from oceanpath.stages.external import feature_kind, independence  # loads pandas
 
-    where = f"[[data.external]] {settings.cohort}"
     own, training = _patients(sources, "split"), _patients(sources, "training.split")
-    problems = [] if own is None or training is None else same_patients(own.patients, training.patients, where)
+    problems = [] if own is None or training is None else independence.same_patients(own.patients, training.patients)
     folders = (settings.features, settings.training_features)
     if folders[0] is not None and folders[1] is not None and folders[0].is_dir() and folders[1].is_dir():
         external = (folders[0], settings.features_key)
-        problems += other_files(external, (folders[1], settings.training_features_key), where)
+        problems += feature_kind.other_files(external, (folders[1], settings.training_features_key))
+    weights = independence.weight_files(sources.get("training.pretrain"), settings.aggregator_weights)
+    if own is not None:
+        with collected(problems):
+            independence.seen_in_pretraining(weights, own.patients, allowed=settings.allows_seen_patients)
     absent = () if own is None else own.absent
-    notes = [f"{where}: no slide of class {name}; metrics that need every class are undefined" for name in absent]
+    notes = [f"no slide of class {name}; metrics that need every class are undefined" for name in absent]
     return Preview(tuple(problems), tuple(notes))
 
 
-def _patients(sources: ParentSources, parent: str) -> ExpectedPatients | None:
-    """The patients that a `split` assigned or will assign; None if unknown."""
-    from oceanpath.stages.external.independence import labelled_slides
-    from oceanpath.stages.tables import ExpectedPatients
+def _patients(sources: ParentSources, parent: str) -> ExpectedSlides | None:
+    """The slides that a `split` assigned or will assign; None if unknown."""
+    from oceanpath.stages.external.cohorts import labelled_slides, patients_of
+    from oceanpath.stages.tables import ExpectedSlides
 
     folder = sources.get(parent)
     if folder is None:
-        expected: ExpectedPatients | None = sources.expected.get(parent)
+        expected: ExpectedSlides | None = sources.expected.get(parent)
         return expected
     slides = labelled_slides(folder)
-    return ExpectedPatients(frozenset(slides["patient_id"]), _absent(folder, slides["label"].tolist()))
+    return ExpectedSlides(patients_of(slides), _absent(folder, slides["label"].tolist()))
 
 
 def _absent(folder: Path, labels: list[str]) -> tuple[str, ...]:

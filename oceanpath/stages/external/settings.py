@@ -16,5 +16,12 @@ class ExternalSettings(Settings):
     features_key: str = shared("data.features_key", "", is_runtime=True)
     training_features: Path | None = shared("training.data.features", None, is_runtime=True)
     training_features_key: str = shared("training.data.features_key", "", is_runtime=True)
+    aggregator_weights: Path | None = shared("training.train.aggregator_weights", None, is_runtime=True)
+    weights_allow: tuple[str, ...] = shared("training.train.weights_allow", (), is_added=True)
     device: str = shared("runtime.device", "auto", is_runtime=True)
     placement: str = shared("runtime.placement", "auto", is_runtime=True)
+
+    @property
+    def allows_seen_patients(self) -> bool:
+        """Whether patients of the cohort may have been used for pretraining."""
+        return "seen_patients" in self.weights_allow

@@ -29,5 +29,6 @@ PRETRAIN_STAGE = replace(
     settings=PretrainMmapSettings,
     needs=(),
     when="pretrain.features",
+    cohorts="",
     doc="Build the store of another cohort, on which [pretrain] pretrains.",
 )

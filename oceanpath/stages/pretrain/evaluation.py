@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -59,16 +60,26 @@ class Evaluator:
     """Two random samples of the monitored slides, without further augmentation."""
     device: torch.device
 
-    @torch.no_grad()
     def __call__(self, method: Method, total: int) -> Evaluation:
         """Evaluate in eval mode; the mode of the method is restored. `total` is the number of steps of the training."""
-        was_training = method.training
-        method.eval()
-        with fast_float32(self.device):
+        with self._evaluating(method):
             views, projections = self._embed(method)
             values = {"val_loss": self._loss(method, total), **monitor(views)}
-        method.train(was_training)
         return Evaluation(values, views[0], projections)
+
+    def embed(self, method: Method) -> tuple[Floats, Floats]:
+        """Embeddings [N, E] and projections [N, P] of an `Evaluation`, without its values."""
+        with self._evaluating(method):
+            views, projections = self._embed(method)
+        return views[0], projections
+
+    @contextmanager
+    def _evaluating(self, method: Method) -> Iterator[None]:
+        was_training = method.training
+        method.eval()
+        with torch.no_grad(), fast_float32(self.device):
+            yield
+        method.train(was_training)
 
     def mean_pool(self) -> Shape:
         """The shape of the means of the patches of the same views."""

@@ -13,8 +13,9 @@ from oceanpath.artifacts.pretrained import WEIGHTS, WeightFacts, read_weights, w
 from oceanpath.artifacts.split_manifest import SplitManifest
 from oceanpath.errors import ArtifactError
 from oceanpath.figures.pretraining import draw_monitors
+from oceanpath.fit.saved_state import read_state
 from oceanpath.ssl.methods.base import Method
-from oceanpath.stages.pretrain.checkpoints import BEST, LAST, TrainingState, read_checkpoint
+from oceanpath.stages.pretrain.checkpoints import BEST, LAST, TrainingState
 
 MONITORS, CURVES, RESULT = "monitors.csv", "curves.png", "pretrain.json"
 RULES = {"loss": "lowest validation loss", "lidar": "highest LiDAR of validation views"}
@@ -27,7 +28,7 @@ def write_outputs(
 
     `more` are further facts for pretrain.json. The method has the weights of the selected step afterwards.
     """
-    method.load_state_dict(read_checkpoint(out / BEST)["state"])
+    method.load_state_dict(read_state(out / BEST)["state"])
     tensors = {name: value.cpu().float().numpy() for name, value in method.encoder.state_dict().items()}
     write_weights(out / WEIGHTS, tensors, facts)
     _write_monitors(out / MONITORS, state.rows)
@@ -68,7 +69,7 @@ def check(path: Path) -> None:
         SplitManifest.read(folder)
         read_weights(folder / WEIGHTS)
         for name in (BEST, LAST):
-            read_checkpoint(folder / name)
+            read_state(folder / name)
         json.loads((folder / RESULT).read_text())
         if missing := [name for name in (MONITORS, CURVES) if not (folder / name).is_file()]:
             raise ArtifactError("a file of the pretraining is missing", where=folder, got=missing[0])

@@ -15,7 +15,9 @@ from oceanpath.bags.deviation import feature_deviation
 from oceanpath.bags.neighbour_table import neighbour_table
 from oceanpath.bags.view_loader import StoreFacts, ViewLoader, ViewSettings
 from oceanpath.fit.device import pick_device
+from oceanpath.fit.input_norm import fit_input_norm
 from oceanpath.fit.seeds import derive, seed_torch
+from oceanpath.fit.step_plan import StepPlan
 from oceanpath.models.registry import build_aggregator
 from oceanpath.ssl.methods.base import Method
 from oceanpath.ssl.methods.registry import build_method
@@ -23,7 +25,6 @@ from oceanpath.stages.pretrain.cohort import PretrainCohort
 from oceanpath.stages.pretrain.evaluation import Evaluator, Slides
 from oceanpath.stages.pretrain.preflight import refused_batching
 from oceanpath.stages.pretrain.settings import PretrainSettings
-from oceanpath.stages.pretrain.step_plan import StepPlan
 from oceanpath.stages.pretrain.training import Training, TrainingData
 
 
@@ -45,6 +46,7 @@ def prepare_training(
     aggregator = build_aggregator(settings.model, store.dim)
     method = build_method(settings.method, aggregator, len(cohort.classes)).to(device)
     train, val = (_dataset(store, cohort, ids) for ids in (cohort.manifest.train_ids, cohort.manifest.val_ids))
+    fit_input_norm(method, store, train.numbers, seed)
     facts = StoreFacts(feature_deviation(store, train.numbers, seed), neighbour_table(store, tables, note))
     readers = max(1, settings.workers)
     slides, validation = (

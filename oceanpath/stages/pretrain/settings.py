@@ -90,7 +90,7 @@ class PretrainSettings(Settings):
     skip_limit: int = Field(10, ge=1)
     """Number of consecutive steps without finite loss and gradient that ends the training with an error."""
     monitor_every: int = Field(50, ge=1)
-    """Optimiser steps between two evaluations on validation views."""
+    """Optimiser steps between two evaluations on validation views. Collapse is checked at least every 50 steps."""
     monitor_slides: int = Field(512, ge=2)
     """Maximum number of validation slides for the monitors."""
     on_collapse: Literal["stop", "warn"] = "stop"
@@ -132,9 +132,9 @@ class PretrainSettings(Settings):
         if self.features is None:
             one_each = self.one_slide_per_patient
             return CohortKeys("data", self.data_labels, *of_data, self.data_patient_rule, one_each)
-        own = (self.slide_id, self.patient_id, self.label)
-        columns = [name or default for name, default in zip(own, of_data, strict=True)]
-        return CohortKeys("pretrain", self.labels, *columns, self.patient_rule)
+        slide_id, patient_id, label = of_data
+        own = (self.slide_id or slide_id, self.patient_id or patient_id, self.label or label)
+        return CohortKeys("pretrain", self.labels, *own, self.patient_rule)
 
     def view_batching(self) -> Batching:
         """The batching strategy: the one that is set, or that of the method."""

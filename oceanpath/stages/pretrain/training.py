@@ -15,15 +15,16 @@ from oceanpath.bags.batching.base import Draw
 from oceanpath.errors import StageError
 from oceanpath.fit.non_finite import NonFiniteGuard
 from oceanpath.fit.optim import build_optimizer, build_schedule
+from oceanpath.fit.saved_state import load_state, save_state
 from oceanpath.fit.seeds import derive, seed_torch
+from oceanpath.fit.step_plan import PlannedStep, StepPlan
 from oceanpath.models.float32 import fast_float32
 from oceanpath.pipeline.stage import Progress
 from oceanpath.ssl.methods.base import Method, StepContext
-from oceanpath.ssl.monitors.collapse import CollapseCheck, Shape
-from oceanpath.stages.pretrain.checkpoints import BEST, LAST, TrainingState, load_state, save_best, save_state
-from oceanpath.stages.pretrain.evaluation import Evaluation, Evaluator, Slides
+from oceanpath.ssl.monitors.collapse import CHECK_EVERY, CollapseCheck
+from oceanpath.stages.pretrain.checkpoints import BEST, LAST, TrainingState
+from oceanpath.stages.pretrain.evaluation import Evaluation, Evaluator, Floats, Slides
 from oceanpath.stages.pretrain.settings import PretrainSettings
-from oceanpath.stages.pretrain.step_plan import PlannedStep, StepPlan
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class Training:
         self.schedule = build_schedule(self.optimizer, round(settings.warmup * data.plan.total), data.plan.total)
         self.guard = NonFiniteGuard(settings.skip_limit)
         self.state = TrainingState()
-        self.collapse = CollapseCheck(Shape(0.0, 0.0, 0.0))
+        self.collapse: CollapseCheck
+        """Of this training from its first step; set when it begins."""
         self._losses: list[dict[str, float]] = []
 
     def run(self, out: Path, progress: Progress) -> TrainingState:
@@ -66,6 +68,8 @@ class Training:
             is_last = self.state.done == total
             if is_last or self.state.done % settings.monitor_every == 0:
                 self._evaluate(out, progress)
+            elif self.state.done % CHECK_EVERY == 0:
+                self._check_collapse(*self.data.evaluator.embed(self.method), progress)
             if is_last or self.state.done % settings.checkpoint_every == 0:
                 save_state(out / LAST, self._contents())
             progress.advance()
@@ -87,9 +91,9 @@ class Training:
     def _begin(self, out: Path) -> None:
         contents = load_state(out / LAST)
         if contents is None:
-            self.collapse = CollapseCheck(self.data.evaluator.mean_pool())
             first = self._monitored()
-            self.collapse.update(first.embeddings, first.projections)
+            pooled = self.data.evaluator.mean_pool()
+            self.collapse = CollapseCheck.begin(pooled, first.embeddings, first.projections)
             return
         self.method.load_state_dict(contents["method"])
         self.optimizer.load_state_dict(contents["optimizer"])
@@ -159,16 +163,18 @@ class Training:
     def _evaluate(self, out: Path, progress: Progress) -> None:
         """Evaluate; keep the weights if they are the best; end the training if embeddings collapsed."""
         evaluation = self._monitored()
-        reason = self.collapse.update(evaluation.embeddings, evaluation.projections)
-        if reason:
-            self._collapsed(reason, progress)
+        self._check_collapse(evaluation.embeddings, evaluation.projections, progress)
         values = evaluation.values
         score = values["val_loss"] if self.method.selects_by == "loss" else -values["lidar"]
         if math.isfinite(score) and (self.state.best_step < 0 or score < self.state.best_score):
             self.state.best_step, self.state.best_score = self.state.done, score
-            save_best(out / BEST, self.method)
+            save_state(out / BEST, {"state": self.method.state_dict()})
 
-    def _collapsed(self, reason: str, progress: Progress) -> None:
+    def _check_collapse(self, embeddings: Floats, projections: Floats, progress: Progress) -> None:
+        """End the training, or print a warning, if embeddings [N, E] or projections [N, P] have collapsed."""
+        reason = self.collapse.update(embeddings, projections)
+        if not reason:
+            return
         if self.settings.on_collapse == "stop":
             do = 'Lower pretrain.lr, use larger batches, or set pretrain.on_collapse = "warn".'
             where = f"[pretrain] method {self.settings.method.name}, step {self.state.done}"

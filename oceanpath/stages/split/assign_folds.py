@@ -27,16 +27,15 @@ def choose_folds(patients: Patients, settings: SplitSettings) -> list[Fold]:
     return folds
 
 
-def assigned_patients(patients: Patients, folds: list[Fold]) -> frozenset[str]:
-    """The patients that have a role in any fold."""
-    everyone, slides = frozenset(map(str, patients.frame.index)), patients.slides
-    assigned = set[str]()
+def assigned_slides(patients: Patients, folds: list[Fold]) -> dict[str, str]:
+    """Slide → patient, for the slides that have a role in any fold."""
+    slides = patients.slides
+    has_role = pd.Series(False, index=slides.index)
     for fold in folds:
-        named = everyone
-        if fold.slides is not None:
-            named = frozenset(slides.loc[slides["slide_id"].isin(fold.slides), "patient_id"])
-        assigned |= named - fold.left_out
-    return frozenset(assigned)
+        own = ~slides["patient_id"].isin(fold.left_out)
+        has_role |= own if fold.slides is None else own & slides["slide_id"].isin(fold.slides)
+    kept = slides[has_role]
+    return dict(zip(kept["slide_id"], kept["patient_id"], strict=True))
 
 
 def with_roles(patients: Patients, fold: Fold, number: int, settings: SplitSettings) -> pd.DataFrame:

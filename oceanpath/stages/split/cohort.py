@@ -75,7 +75,7 @@ def join(settings: SplitSettings, labels: Path, stored: StoredSlides | None) -> 
         EXCLUDED: set(stored.left_out.excluded),
         FAILED: stored.left_out.failed.keys(),
         DROPPED: dropped,
-    }
+    } | _left_out(frame, settings)
     excluded |= {reason: sorted(named & names) for reason, names in reasons.items() if named & names}
     lacking = {name for reason, names in excluded.items() for name in names if reason != NO_ROW}
     kept = frame[~frame["slide_id"].isin(lacking)].sort_values("slide_id")
@@ -83,7 +83,7 @@ def join(settings: SplitSettings, labels: Path, stored: StoredSlides | None) -> 
     kept = kept.reset_index(drop=True)
     if kept.empty:
         raise ExperimentError("no slide has both features and a label", where=labels)
-    flow = _flow(named, stored, excluded, len(kept), settings.target().unusable)
+    flow = _flow(named, stored, excluded, len(kept), [settings.target().unusable, *_left_out(frame, settings)])
     return LabelledCohort(kept, columns, excluded, flow, table.notes)
 
 
@@ -106,6 +106,15 @@ def _frame(settings: SplitSettings, table: CohortTable, stored: StoredSlides, la
     return frame.replace("", pd.NA)
 
 
+def _left_out(frame: pd.DataFrame, settings: SplitSettings) -> dict[str, set[str]]:
+    """Reason of the task → slides with a label that is left out on request."""
+    task, slides = settings.target(), dict[str, set[str]]()
+    for label in frame["label"].dropna().unique():
+        if reason := task.left_out(label):
+            slides.setdefault(reason, set()).update(frame.loc[frame["label"] == label, "slide_id"])
+    return slides
+
+
 def _excluded(
     settings: SplitSettings, frame: pd.DataFrame, stored: StoredSlides, absent: frozenset[str]
 ) -> dict[str, list[str]]:
@@ -113,7 +122,8 @@ def _excluded(
     task, named, label = settings.target(), set(frame["slide_id"].dropna()), frame["label"]
     reasons = {NO_FEATURES: sorted(named - stored.known), NO_ROW: sorted(stored.slides - named)}
     if "label" not in absent:
-        invalid = [name for name in label.dropna().unique() if not task.is_valid(name) and name not in settings.drop]
+        known = {name for name in label.dropna().unique() if task.is_valid(name) or task.left_out(name)}
+        invalid = set(label.dropna()) - known - set(settings.drop)
         reasons[NO_LABEL] = sorted(frame.loc[label.isna(), "slide_id"].dropna())
         reasons[task.unusable] = sorted(frame.loc[label.isin(invalid), "slide_id"].dropna())
     if "patient_id" not in absent:
@@ -135,11 +145,11 @@ def _unmatched(
 
 
 def _flow(
-    named: set[str], stored: StoredSlides, excluded: Mapping[str, list[str]], used: int, unusable: str
+    named: set[str], stored: StoredSlides, excluded: Mapping[str, list[str]], used: int, unusable: list[str]
 ) -> dict[str, Any]:
     """Numbers of slides at each step from the table to the folds; each slide is counted under its first reason."""
     counts, seen = dict[str, int](), set[str]()
-    for reason in (FAILED, BLANK, EXCLUDED, NO_FEATURES, NO_LABEL, unusable, NO_PATIENT, DROPPED):
+    for reason in (FAILED, BLANK, EXCLUDED, NO_FEATURES, NO_LABEL, *unusable, NO_PATIENT, DROPPED):
         counts[reason] = len(set(excluded.get(reason, ())) - seen)
         seen |= set(excluded.get(reason, ()))
     return {

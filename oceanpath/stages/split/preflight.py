@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from oceanpath.errors import ExperimentError
+from pathlib import Path
+
+from oceanpath.errors import ExperimentError, OceanPathError
 from oceanpath.pipeline.stage import ParentSources, Preview
 from oceanpath.stages.split.settings import SplitSettings
-from oceanpath.stages.tables import ExpectedPatients
+from oceanpath.stages.tables import ExpectedSlides
 
 
 def preflight(settings: SplitSettings, sources: ParentSources) -> Preview:
     """Read the label table, join it with the slides that are expected, and assign the patients to folds.
 
-    Raises: OceanPathError: as `join` and `choose_folds` do; blank and failing slides are not known yet.
+    Blank and failing slides are not known yet. If the table has problems, all of its slides are expected.
     """
     if settings.labels is None and settings.cohort:
-        where = f"[[data.external]] {settings.cohort}"
         do = "Set its key labels to a csv, tsv, parquet or xlsx file."
-        raise ExperimentError("there is no label table", where=where, do=do)
+        raise ExperimentError("there is no label table", do=do)
     if settings.labels is None or not settings.labels.exists():
         return Preview()
-    from oceanpath.stages.split.assign_folds import assigned_patients, choose_folds
+    from oceanpath.stages.split.assign_folds import assigned_slides, choose_folds
     from oceanpath.stages.split.cohort import StoredSlides, join  # loads pandas
     from oceanpath.stages.split.patients import patients_of
     from oceanpath.stages.split.work import READ_STORED, read_stored, remarks
@@ -29,9 +30,29 @@ def preflight(settings: SplitSettings, sources: ParentSources) -> Preview:
     if store is not None:
         sources.check("mmap", READ_STORED)
         stored = read_stored(store)
-    cohort = join(settings, settings.labels, stored)
-    patients = patients_of(cohort.frame, cohort.columns, settings)
-    folds = choose_folds(patients, settings)
+    try:
+        cohort = join(settings, settings.labels, stored)
+        settings.final_target(cohort.frame["label"].tolist())
+        patients = patients_of(cohort.frame, cohort.columns, settings)
+        settings.target().for_cohort(cohort.frame["label"].tolist())
+        folds = choose_folds(patients, settings)
+    except OceanPathError as error:
+        return Preview(error.each or (error,), expected=_slides_of_table(settings, settings.labels))
     absent = tuple(name for name in patients.strata if name not in set(patients.frame["stratum"]))
-    expected = ExpectedPatients(assigned_patients(patients, folds), absent)
+    expected = ExpectedSlides(assigned_slides(patients, folds), absent)
     return Preview(notes=tuple(remarks(cohort, settings)), expected=expected)
+
+
+def _slides_of_table(settings: SplitSettings, labels: Path) -> ExpectedSlides | None:
+    """The slides of a table with problems, as far as it can be read."""
+    from oceanpath.artifacts.cohort.patient_rule import patients_of_slides
+    from oceanpath.artifacts.cohort.table import read_cohort
+
+    try:
+        table = read_cohort(labels, settings.question())
+        patients = table.slide_ids if settings.one_slide_per_patient else table.patients
+        if settings.patient_rule:
+            patients = list(patients_of_slides(table.slide_ids, settings.patient_rule).values())
+    except OceanPathError:  # one of the problems that are reported already
+        return None
+    return ExpectedSlides({s: p for s, p in zip(table.slide_ids, patients, strict=True) if p})

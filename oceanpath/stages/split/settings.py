@@ -1,7 +1,8 @@
 """The `[split]` table."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -9,7 +10,7 @@ from oceanpath.artifacts.cohort.patient_rule import PatientRule
 from oceanpath.settings import added, outside, shared
 from oceanpath.stages.split.strategies.registry import SCHEME_KEYS, SCHEMES, SchemeName
 from oceanpath.stages.tables import SlideList
-from oceanpath.tasks.registry import CLASSIFICATION, make_task
+from oceanpath.tasks.registry import CLASSIFICATION, make_task, task_entry
 
 if TYPE_CHECKING:
     from oceanpath.artifacts.cohort.table import TableQuery
@@ -56,6 +57,8 @@ class SplitSettings(SlideList):
     label: str = shared("data.label", "label")
     task: str = shared("data.task", CLASSIFICATION, is_added=True)
     classes: tuple[str, ...] = shared("data.classes", ())
+    target_keys: dict[str, Any] = shared("data.target_keys", {}, is_added=True)
+    """Further keys of `[data]` that belong to the task."""
     site: str = shared("data.site", "", is_added=True)
     site_rule: Literal["", "tcga_barcode"] = shared("data.site_rule", "", is_added=True)
     distinct_ids: bool = shared("data.distinct_ids", False)
@@ -76,8 +79,8 @@ class SplitSettings(SlideList):
     @model_validator(mode="after")
     def _merges_known_classes(self) -> Self:
         changed = [*self.drop, *(name for names in self.merge.values() for name in names)]
-        if changed and self.task != CLASSIFICATION:
-            raise ValueError("merge and drop are defined for classification only")
+        if changed and "classes" not in task_entry(self.task).keys:
+            raise ValueError(f"merge and drop name classes, which the task {self.task} does not have")
         if unknown := sorted(set(changed) - set(self.classes)):
             raise ValueError(f"merge and drop name {', '.join(unknown)}, which data.classes does not contain")
         if twice := sorted({name for name in changed if changed.count(name) > 1}):
@@ -98,7 +101,11 @@ class SplitSettings(SlideList):
 
     def target(self) -> "Task":
         """The task of the folds."""
-        return make_task(self.task, {"classes": self._final_classes()})
+        return make_task(self.task, {"classes": self._final_classes(), **self.target_keys})
+
+    def final_target(self, labels: Sequence[str]) -> "Task":
+        """The task with everything that the labels determine; those of an external cohort determine nothing."""
+        return self.target() if self.cohort else self.target().for_cohort(labels)
 
     def unread_keys(self) -> list[str]:
         """Keys that are set and that the scheme does not read."""
@@ -116,7 +123,7 @@ class SplitSettings(SlideList):
         """How the label table is read."""
         from oceanpath.artifacts.cohort.table import TableQuery  # only needed where a table is read
 
-        task = make_task(self.task, {"classes": self.classes})
+        task = make_task(self.task, {"classes": self.classes, **self.target_keys})
         return TableQuery(
             slide_id=self.slide_id,
             patient_id=self.patient_id,

@@ -34,7 +34,7 @@ def run(settings: SplitSettings, inputs: Inputs, out: Path, progress: Progress) 
     for line in remarks(cohort, settings):
         progress.note(line)
     patients = patients_of(cohort.frame, cohort.columns, settings)
-    chosen, task = choose_folds(patients, settings), settings.target()
+    chosen, task = choose_folds(patients, settings), settings.final_target(cohort.frame["label"].tolist())
     folds = [with_roles(patients, fold, number, settings) for number, fold in enumerate(chosen)]
     sites, comparison = compare_sites(patients, settings)
     splits = {
@@ -61,7 +61,7 @@ def remarks(cohort: LabelledCohort, settings: SplitSettings) -> list[str]:
     """What a reader of the folds should know of the table and of the settings."""
     left_out = [f"{len(names)} slides left out, {reason}" for reason, names in cohort.excluded.items()]
     unread = [f"split.{key} has no effect with the scheme {settings.scheme}" for key in settings.unread_keys()]
-    return [*cohort.notes, *left_out, *unread]
+    return [*cohort.notes, *settings.target().cohort_notes(cohort.frame["label"].tolist()), *left_out, *unread]
 
 
 def _plan(chosen: Sequence[Fold]) -> list[dict[str, Any]]:

@@ -23,6 +23,9 @@ class TrainSettings(ObjectiveSettings, FitSettings):
 
     patience: int = Field(8, ge=1)
     """Number of epochs without a better validation score after which training stops."""
+    refit_fold: bool = added(False)
+    """Whether each fold is trained again on its training and validation patients, up to the epoch that validation
+    selected, before its test patients are predicted. Thresholds and temperatures are those of the first training."""
     aggregator_weights: Path | None = outside(published="pretrain/aggregator.safetensors")
     """Pretrained weights from which the aggregator starts: a file aggregator.safetensors, an experiment of this
     workspace with `[pretrain]`, or the fingerprint of its result. Default: those of `[pretrain]` in this experiment;
@@ -41,8 +44,11 @@ class TrainSettings(ObjectiveSettings, FitSettings):
     slides: Path | None = shared("data.slides", None, is_runtime=True)
     extracts: bool = shared("stage.extract", False, is_runtime=True)
     extract: SerializeAsAny[Settings] | None = shared("extract", None, is_runtime=True)
+    seed: int | None = added(None, ge=0)
+    """Seed of training: initial weights, batches and dropout; default: `seed` of the experiment, which also seeds the
+    splits."""
     model: Annotated[SerializeAsAny[ModelSettings], BeforeValidator(_model)] = shared("model", ABMILSettings())
-    seed: int = shared("seed", 42, ge=0)
+    experiment_seed: int = shared("seed", 42, ge=0)
     device: str = shared("runtime.device", "auto", is_runtime=True)
     placement: str = shared("runtime.placement", "auto", is_runtime=True)
 
@@ -54,3 +60,8 @@ class TrainSettings(ObjectiveSettings, FitSettings):
         if values.get("freeze_aggregator", True) is not True:
             raise ValueError('mode = "linear_probe" never trains the aggregator: remove freeze_aggregator')
         return {**values, "freeze_aggregator": True}
+
+    @property
+    def training_seed(self) -> int:
+        """The seed of training."""
+        return self.experiment_seed if self.seed is None else self.seed

@@ -7,7 +7,7 @@ from oceanpath.stages.train.settings import TrainSettings
 
 STAGE = Stage(
     name="train",
-    version=5,
+    version=6,
     settings=TrainSettings,
     work="oceanpath.stages.train.work:run",
     check="oceanpath.stages.train.work:check",
@@ -16,6 +16,7 @@ STAGE = Stage(
     part_work="oceanpath.stages.train.work:run_part",
     self_checked=("mmap/*.bin",),
     part_unit="folds",
+    resumes_parts=True,
     preflight="oceanpath.stages.train.preflight:preflight",
     doc="Train one classifier per fold; the epoch is selected on inner validation data.",
 )

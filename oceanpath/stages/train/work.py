@@ -34,7 +34,7 @@ def run_part(settings: TrainSettings, inputs: Inputs, part: Part, out: Path, pro
     Raises: StageError: a role or a class has no rows, or training diverges. ArtifactError: a slide is not in the store.
     """
     progress.phase("loading PyTorch")
-    from oceanpath.stages.train.fold import fit_fold  # Lightning takes seconds to import
+    from oceanpath.stages.train.fold import fit_fold  # loads PyTorch
 
     facts = fit_fold(settings, inputs, part.payload["fold"], out, progress)
     line = (
@@ -64,6 +64,8 @@ def run(settings: TrainSettings, inputs: Inputs, out: Path, progress: Progress) 
         "scheme": splits["scheme"],
         "selected": False,  # no test row was used for selection: fit_fold rejects folds without val rows
     }
+    if settings.refit_fold:
+        results["refit"] = True  # thresholds and temperatures are those of the models before
     if not is_plain(read_plan(splits)):
         results["plan"] = splits["plan"]
     if seen := sum(fold.get("seen_in_pretraining", 0) for fold in per_fold):

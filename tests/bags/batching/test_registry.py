@@ -19,7 +19,7 @@ from oceanpath.bags.batching.token_budget import TokenBudget
 from oceanpath.bags.dataset import BagDataset
 from oceanpath.fit.objectives.registry import read_objective
 from oceanpath.fit.settings import FitSettings
-from oceanpath.fit.trainer import FitModule, fit_model
+from oceanpath.fit.trainer import Training, TrainingData, Verdict
 from oceanpath.models.classifier import WSIClassifier
 from oceanpath.models.settings import ABMILSettings
 from oceanpath.tasks.classification import Classification
@@ -57,19 +57,18 @@ def growing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def seen_by(settings: FitSettings, store: Store, monkeypatch: pytest.MonkeyPatch) -> list[Batch]:
-    """The batches of a fit, in order."""
+    """The batches of a training, in order."""
     seen: list[Batch] = []
-    step = recorded(FitModule.training_step, lambda self, batch: seen.append(kept(batch)))
-    monkeypatch.setattr(FitModule, "training_step", step)
+    read = recorded(Training._input, lambda self, batch: seen.append(kept(batch)))
+    monkeypatch.setattr(Training, "_input", read)
     torch.manual_seed(0)
     classifier = WSIClassifier(ABMILSettings(hidden=8, attention=4), store.dim, ["a", "b"])
-    module = FitModule(classifier, read_objective(Classification(["a", "b"]), {}), settings, seed=3)
     dataset = BagDataset(store, range(len(store)), [i % 2 for i in range(len(store))], settings.max_patches)
-    fit_model(module, dataset, None, torch.device("cpu"), lambda _, loss: not np.isfinite(loss))
-    assert module.steps == len(seen)
-    optimizer = module.optimizers()
-    assert not isinstance(optimizer, list)
-    assert optimizer.param_groups[0]["lr"] < settings.lr / 2  # the schedule has ended
+    objective = read_objective(Classification(["a", "b"]), {})
+    training = Training(classifier, objective, settings, TrainingData(dataset, torch.device("cpu")), seed=3)
+    training.run(lambda _, loss, __: Verdict(not np.isfinite(loss), improved=True))
+    assert training.plan.total == training.done == len(seen)
+    assert training.optimizer.param_groups[0]["lr"] < settings.lr / 2  # the schedule has ended
     return seen
 
 

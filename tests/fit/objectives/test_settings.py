@@ -33,6 +33,9 @@ def test_the_documented_defaults() -> None:
         "focal_gamma": 2.0,
         "label_smoothing": 0.0,
         "balance": "none",
+        "window": 16,
+        "ties": "efron",
+        "time_bins": 4,
         "task": "classification",
     }
 

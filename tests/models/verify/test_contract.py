@@ -20,6 +20,7 @@ PRISM: dict[str, Any] = {"name": "perceiver", "hidden": 16, "heads": 2, "latents
 PRISM |= {"layers": 2, "expand": 1, "gated": True}
 EXTRA: list[dict[str, Any]] = [
     {"name": "abmil", "input_norm": "none", "input_dropout": 0.2, "hidden": 16},
+    {"name": "abmil", "input_norm": "zscore", "hidden": 16},
     {"name": "perceiver", "positions": "fourier", "hidden": 16, "latents": 3},
     PRISM,
     {"name": "static", "pool": "max", "hidden": 16},

@@ -71,7 +71,7 @@ HEALTHY = isotropic(30, 16)
 
 
 def check() -> CollapseCheck:
-    built = CollapseCheck(Shape.of(isotropic(30, 8, 5)))
+    built = CollapseCheck.begin(Shape.of(isotropic(30, 8, 5)), HEALTHY, HEALTHY)
     assert built.update(HEALTHY, HEALTHY) == ""
     return built
 

@@ -7,6 +7,7 @@ from sklearn.metrics import roc_auc_score
 
 from oceanpath.artifacts import predictions
 from oceanpath.errors import ArtifactError, StageError
+from oceanpath.evaluation.pair_tests import named_tests
 from oceanpath.stages.analyze import compare
 from oceanpath.stages.analyze.settings import AnalyzeSettings
 from oceanpath.stats.clustered_tests import clustered_mcnemar, paired_delong
@@ -69,7 +70,7 @@ def test_holm_is_one_family_over_all_variants_and_tests(make):
         assert found["this"] == name and found["family"] == 24 and len(found["pairs"]) == 3
         for block in found["pairs"]:
             pair = frozenset((name, block["other"]))
-            for test in compare.tests_of(block):
+            for test in named_tests(block):
                 tests.setdefault((pair, test), []).append((block[test]["p"], block[test]["p_holm"]))
     assert len(tests) == 24
     assert all(len(both) == 2 and both[0] == both[1] for both in tests.values())
@@ -99,8 +100,8 @@ def test_five_copies_of_every_slide_move_no_p_value(make):
     for folder in folders:
         rewrite(folder, copies)
     five = run(cohort)["pairs"][0]
-    assert five["n"] == 5 * once["n"] and compare.tests_of(five) == compare.tests_of(once)
-    for test in compare.tests_of(once):
+    assert five["n"] == 5 * once["n"] and named_tests(five) == named_tests(once)
+    for test in named_tests(once):
         assert five[test]["p"] == pytest.approx(once[test]["p"], abs=1e-9), test
 
 

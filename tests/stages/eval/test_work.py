@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -118,4 +119,6 @@ def test_words_of_a_record():
 
 def test_the_door():
     assert STAGE.required() == ("train", "mmap", "split") and STAGE.settings is EvalSettings
-    assert EvalSettings.own_keys() == ["resamples", "confidence"]
+    own = ["resamples", "confidence", "metrics", "subgroups", "smallest_group", "cost_ratio"]
+    assert EvalSettings.own_keys() == own
+    assert set(EvalSettings(labels=Path("t.csv")).identity()) == {"resamples", "confidence", "seed"}

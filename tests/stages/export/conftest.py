@@ -22,7 +22,7 @@ from oceanpath.fit.predict import predict
 from oceanpath.models.classifier import WSIClassifier
 from oceanpath.models.registry import parse_model
 from oceanpath.pipeline.stage import Inputs
-from oceanpath.stages.train.fold import prediction_table
+from oceanpath.stages.train.fold_files import prediction_table
 from oceanpath.tasks.classification import Classification
 
 from ...conftest import write_store

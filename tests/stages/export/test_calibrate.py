@@ -113,3 +113,12 @@ def test_there_is_no_threshold_without_two_classes_or_without_any_member_s():
     found = ensemble_threshold([member(None)], Classification(CLASSES))
     assert found.value is None
     assert found.reason
+
+
+def test_a_refitted_member_states_that_its_threshold_comes_from_the_model_before(tmp_path):
+    write_rows(tmp_path / "fold_0", np.array([0.2, 0.8]), [0, 1])
+    entry = {"fold": 0, "threshold": 0.4, "refit": {"epochs": 3}}
+    (member,) = calibrate_members(tmp_path, {"classes": CLASSES, "per_fold": [entry]}, fit_temperatures=True)
+    assert member.reason == (
+        "2 validation slides; 20 are needed; from predictions before the refit on training and validation patients"
+    )

@@ -111,6 +111,14 @@ def test_how_patches_were_made_comes_from_the_extraction(tmp_path):
     assert found.extraction is not None
     assert (found.extraction["encoder"], found.extraction["overlap"]) == ("hed_stats", 56)
     assert "patient_7" not in str(found.extraction)
+    assert not {"exclude", "shard"} & found.extraction.keys(), "they select slides of a cohort"
+
+
+@pytest.mark.parametrize("name", ["tissue", "coords", "weights"])
+def test_files_that_a_new_slide_needs_are_listed(tmp_path, name):
+    write_features(tmp_path / "a.h5", np.zeros((2, 4), np.float16), np.zeros((2, 2), np.int32), META)
+    made = ExtractSettings(encoder="hed_stats", patch_px=224, **{name: Path("given")})
+    assert contract(store(tmp_path / "store"), extract_folder=tmp_path, extract=made).given == (name,)
 
 
 def test_features_of_another_tool_have_no_extraction(tmp_path):

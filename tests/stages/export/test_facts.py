@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from oceanpath.artifacts.bundle.facts import BundleFacts, Golden, Parity, ParityCase, StoredParity
+from oceanpath.artifacts.bundle.facts import (
+    BundleFacts,
+    Capping,
+    EstimateFacts,
+    Golden,
+    Parity,
+    ParityCase,
+    StoredParity,
+)
 from oceanpath.artifacts.metrics import read_metrics
 from oceanpath.artifacts.predictions import read_cv_results
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.pipeline.stage import Inputs
 from oceanpath.stages.export.calibrate import calibrate_members, describe_calibration, ensemble_threshold
-from oceanpath.stages.export.card import render_card
+from oceanpath.stages.export.card import NAMES, render_card
+from oceanpath.stages.export.card_text import join_numbers
 from oceanpath.stages.export.contract import describe_contract
 from oceanpath.stages.export.facts import describe_cohort, describe_performance, training_slides
 from oceanpath.stages.export.settings import ExportSettings
@@ -95,3 +104,29 @@ def test_training_slides_are_those_that_a_member_was_fitted_to(study):
     assert all(known.contains(store.stored(i)) for i in range(60))
     only_tested = training_slides(study.inputs(), 1, store)
     assert [only_tested.contains(store.stored(i)) for i in range(4)] == [False, True, False, True]
+
+
+def test_the_card_has_a_row_per_metric_with_both_levels(facts):
+    values = {name: EstimateFacts(value=0.5, low=0.25, high=0.75) for name in NAMES}
+    performance = facts.performance.model_copy(update={"slide": values, "patient": values | {"auprc": None}})
+    rows = render_card(facts.model_copy(update={"performance": performance})).splitlines()
+    both = "0.500 (0.250 to 0.750)"
+    assert f"| AUROC | {both} | {both} |" in rows
+    assert f"| AUPRC | {both} | undefined |" in rows
+    assert f"| Sensitivity | {both} | {both} |" in rows
+    assert f"| Specificity | {both} | {both} |" in rows
+
+
+@pytest.mark.parametrize(
+    ("strategy", "how"),
+    [("random", "at random"), ("spatial_stratified", "evenly over a grid of 8 x 8 cells")],
+)
+def test_the_card_states_how_patches_are_sampled(facts, strategy, how):
+    cap = Capping(max_patches=20, strategy=strategy, grid=8, seed=3, golden_rows=[0])
+    card = render_card(facts.model_copy(update={"contract": facts.contract.model_copy(update={"cap": cap})}))
+    assert f"| Patches used | at most 20, sampled {how} by slide id (seed 3), as in the evaluation |" in card
+
+
+@pytest.mark.parametrize(("numbers", "text"), [([7], "7"), ([1, 7], "1 and 7"), ([1, 2, 7], "1, 2 and 7")])
+def test_numbers_are_listed_as_in_a_sentence(numbers, text):
+    assert join_numbers(numbers) == text

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -15,10 +14,14 @@ import pandas as pd
 import pytest
 
 from oceanpath.artifacts.external import ENSEMBLE, MEMBERS
+from oceanpath.artifacts.features.files import FeatureMeta, write_features
 from oceanpath.artifacts.metrics import read_metrics
+from oceanpath.artifacts.pretrained import WEIGHTS, WeightFacts, hash_ids, write_weights
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.cli.app import run_app
-from oceanpath.stages.external.independence import same_slides
+from oceanpath.errors import GateError
+from oceanpath.stages.external.feature_kind import other_files
+from oceanpath.stages.external.independence import same_patients, same_slides, seen_in_pretraining, weight_files
 from oceanpath.stages.external.work import check
 
 from ...conftest import Cohort
@@ -55,6 +58,11 @@ class Project:
                 file["coords"] = np.arange(24, dtype=np.int32).reshape(-1, 2)
             rows.append(f"{name}{i},{patient.format(i // 2)},{label}")
         (self.folder / name / "table.csv").write_text("\n".join(rows) + "\n")
+
+    def replace(self, old: str, new: str) -> None:
+        """Replace a text in the table of the cohort x."""
+        table = self.folder / "x" / "table.csv"
+        table.write_text(table.read_text().replace(old, new))
 
     def write(self, *external: str) -> Path:
         file = self.folder / "oceanpath.toml"
@@ -129,37 +137,40 @@ def test_a_missing_class_is_reported_and_leaves_other_metrics(
     assert "[[data.external]] one_class: no slide of class NR" in "".join(capsys.readouterr())
 
 
-def spoil_table(project: Project, old: str, new: str) -> None:
-    table = project.folder / "x" / "table.csv"
-    table.write_text(table.read_text().replace(old, new))
+def name_a_training_patient(project: Project) -> None:
+    project.replace("person_1", "p3")
+
+
+def remove_features(project: Project) -> None:
+    (project.folder / "x/features/x1.h5").unlink()
+
+
+def name_an_unknown_class(project: Project) -> None:
+    project.replace("NR", "unknown")
+
+
+def change_length(project: Project) -> None:
+    shutil.rmtree(project.folder / "x")
+    project.add("x", ["R", "NR"] * 2, dim=6, patient="p{}")
+
+
+def change_everything(project: Project) -> None:
+    change_length(project)
+    remove_features(project)
 
 
 @pytest.mark.parametrize(
     ("spoil", "messages"),
     [
-        (
-            lambda project: spoil_table(project, "person_1", "p3"),
-            ["patients of the external cohort are also in the training cohort", "1 of 2: p3", "[[data.external]] x"],
-        ),
-        (lambda project: (project.folder / "x/features/x1.h5").unlink(), ["in the table, without features: x1"]),
-        (lambda project: spoil_table(project, "NR", "unknown"), ["unknown"]),
-        (
-            lambda project: (shutil.rmtree(project.folder / "x"), project.add("x", ["R", "NR"] * 2, dim=6)),
-            ["the features of the external cohort have another length", "expected 8, got 6"],
-        ),
-        (
-            lambda project: (
-                shutil.rmtree(project.folder / "x"),
-                project.add("x", ["R", "NR"] * 2, dim=6, patient="p{}"),
-                (project.folder / "x/features/x1.h5").unlink(),
-            ),
-            ["have another length", "without features: x1"],
-        ),
+        (name_a_training_patient, ["also in the training cohort; got 1 of 2: p3", "[[data.external]] x: "]),
+        (remove_features, ["in the table, without features: x1"]),
+        (name_an_unknown_class, ["a class has no slide; expected NR", "with a label that is no class"]),
+        (change_length, ["the features of the external cohort have another length", "expected 8, got 6"]),
+        (change_everything, ["have another length", "without features: x1", "got 2 of 2: p0, p1"]),
     ],
-    ids=["same_patient", "missing_features", "unknown_class", "other_length", "all_at_once"],
 )
 def test_problems_of_a_cohort_are_reported_before_any_work(
-    spoil: Callable[[Project], Any], messages: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    spoil: Callable[[Project], None], messages: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project = Project(Cohort(tmp_path))
     project.add("x", ["R", "R", "NR", "NR"])
@@ -179,3 +190,47 @@ def test_a_slide_under_another_name_is_rejected(make_store: Callable[..., Store]
     (problem,) = same_slides(external, training, ["a", "b"], "here")
     assert "1: x = b" in problem.render()
     assert not same_slides(external, training, ["a", "c"], "here")
+
+
+@pytest.mark.parametrize(
+    ("external", "training", "shared"),
+    [
+        ({"s1": "p1"}, {"t1": "p1"}, ["p1"]),
+        ({"s1": "p1"}, {"s1": "p2"}, []),  # two hospitals may number their slides in the same way
+        ({"TCGA-05-4244-01Z-00-DX1": "a"}, {"t1": "TCGA-05-4244"}, ["a"]),
+        ({"TCGA-05-4244-01Z-00-DX1": "a"}, {"TCGA-05-4244-01A-01-TS1": "b"}, ["a"]),
+        ({"s1": "s1"}, {"s1": "s1"}, ["s1"]),
+    ],
+)
+def test_patients_are_recognised_by_their_ids(
+    external: dict[str, str], training: dict[str, str], shared: list[str]
+) -> None:
+    problems = same_patients(external, training)
+    assert [problem.got for problem in problems] == [f"1 of 1: {name}" for name in shared]
+
+
+def test_patients_who_were_used_for_pretraining_are_rejected_unless_accepted(tmp_path: Path) -> None:
+    known = hash_ids(["p1", "p2"])
+    facts = WeightFacts({"name": "vicreg"}, {"name": "abmil"}, 8, "", "", None, None, 1, known, [])
+    write_weights(tmp_path / WEIGHTS, {"w": np.zeros(1, np.float32)}, facts)
+    files = weight_files(tmp_path, None)
+    assert weight_files(None, tmp_path / WEIGHTS) == files == [tmp_path / WEIGHTS]
+    assert seen_in_pretraining(files, {"s1": "p1", "s2": "p9"}, allowed=True) == ["p1"]
+    assert seen_in_pretraining(files, {"s2": "p9"}, allowed=False) == []
+    with pytest.raises(GateError, match="1 of 2: p1"):
+        seen_in_pretraining(files, {"s1": "p1", "s2": "p9"}, allowed=False)
+
+
+def test_patches_of_another_size_or_encoder_are_rejected(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("own", "training")]
+    for folder, (encoder, patch, mpp) in zip(folders, (("uni", 512, 0.25), ("phikon", 256, 0.5)), strict=True):
+        folder.mkdir()
+        meta = FeatureMeta(encoder, 4, patch, mpp, mpp, mpp, "stated", 512.0, 1024, 1024, "", "")
+        write_features(folder / "a.h5", np.ones((3, 4)), np.zeros((3, 2), np.int32), meta)
+    texts = [problem.render() for problem in other_files((folders[0], ""), (folders[1], ""))]
+    assert [text.partition("expected ")[2].partition(". ")[0] for text in texts] == [
+        "phikon, got uni",
+        "256 px, got 512 px",
+        "0.5 µm/px, got 0.25 µm/px",
+    ]
+    assert other_files((folders[1], ""), (folders[1], "")) == []

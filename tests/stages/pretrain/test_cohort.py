@@ -110,7 +110,8 @@ def test_patients_that_are_unknown_are_reported_without_a_store(tmp_path: Path) 
     (problem,) = preflight(PretrainSettings(), ParentSources()).problems
     assert "data.labels" in problem.do
     assert "data.patient_rule" in problem.do
-    (problem,) = preflight(PretrainSettings(method="supervised", data_patient_rule="slide"), ParentSources()).problems  # type: ignore[arg-type]  # a name
+    supervised = PretrainSettings.model_validate({"method": "supervised", "data_patient_rule": "slide"})
+    (problem,) = preflight(supervised, ParentSources()).problems
     assert "learns labels" in problem.what
     table = tmp_path / "cohort.csv"
     table.write_text("slide_id,patient_id\na,\n")  # no labels, which most methods do not need

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from oceanpath.errors import StageError
 from oceanpath.pipeline.stage import Quiet
+from oceanpath.ssl.monitors.collapse import CollapseCheck
+from oceanpath.stages.pretrain.training import Training
 
 from ...ssl.bags import SMALL
 from .conftest import Build
@@ -31,10 +34,36 @@ def test_planted_collapse_ends_the_training(
     name: str, build: Build, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     training = PLANTED[name](build, monkeypatch, KEYS)
+    crossed = crossings(training, monkeypatch)
     with pytest.raises(StageError, match=r"have collapsed; got .* \d.* < \d") as caught:
         training.run(tmp_path, Quiet())
-    assert training.state.done <= 200
+    assert training.state.done - crossed[-1] <= 100
     assert "on_collapse" in caught.value.do
+
+
+def crossings(training: Training, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The last step at which all measures were above their limits, which are those of pretrain.json."""
+    above = [0]
+    update = CollapseCheck.update
+
+    def recorded(check: CollapseCheck, *embeddings: np.ndarray) -> str:
+        if not check.below(*embeddings):
+            above[-1] = training.state.done
+        return update(check, *embeddings)
+
+    monkeypatch.setattr(CollapseCheck, "update", recorded)
+    return above
+
+
+def test_collapse_is_checked_every_50_steps_also_between_two_evaluations(
+    build: Build, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    training = build("vicreg", max_steps=120, monitor_every=1000)
+    steps = list[int]()
+    monkeypatch.setattr(CollapseCheck, "update", lambda *_: steps.append(training.state.done))
+    training.run(tmp_path, Quiet())
+    assert steps == [50, 100, 120]
+    assert [row["step"] for row in training.state.rows] == [0, 120]
 
 
 @pytest.mark.slow

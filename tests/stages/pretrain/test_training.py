@@ -11,12 +11,12 @@ import torch
 from oceanpath.bags.batching.fixed import Fixed
 from oceanpath.bags.batching.sampler import BatchSampler
 from oceanpath.errors import StageError
+from oceanpath.fit.step_plan import StepPlan
 from oceanpath.pipeline.stage import Quiet
 from oceanpath.ssl.methods.base import Method
 from oceanpath.ssl.methods.registry import METHODS
 from oceanpath.ssl.teacher import Teacher
 from oceanpath.stages.pretrain.checkpoints import BEST, LAST, TrainingState
-from oceanpath.stages.pretrain.step_plan import StepPlan
 
 from ...recording import recorded
 from .conftest import Build

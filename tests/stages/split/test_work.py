@@ -239,10 +239,11 @@ def test_before_there_is_a_store_the_table_alone_is_checked(tmp_path: Path) -> N
     table().to_csv(tmp_path / "c.csv", index=False)
     keys = SplitSettings(labels=tmp_path / "c.csv", patient_id="case_id", classes=("NR", "R"))
     assert preflight(keys, ParentSources()).problems == ()
-    with pytest.raises(ExperimentError, match="fewer patients than folds"):
-        preflight(keys.model_copy(update={"folds": 11}), ParentSources())
-    with pytest.raises(ExperimentError, match="39 in the table, without features"):
-        preflight(keys, ParentSources(expected={"mmap": Expected(frozenset({"p00_s0"}))}))
+    (problem,) = preflight(keys.model_copy(update={"folds": 11}), ParentSources()).problems
+    assert isinstance(problem, ExperimentError) and "fewer patients than folds" in problem.render()
+    found = preflight(keys, ParentSources(expected={"mmap": Expected(frozenset({"p00_s0"}))}))
+    assert "39 in the table, without features" in found.problems[0].render() and len(found.problems) == 1
+    assert set(found.expected.patients.values()) == set(table()["case_id"])
     left_out = LeftOut(tuple(f"p{p:02d}_s1" for p in range(20)))
     expected = Expected(frozenset(f"p{p:02d}_s0" for p in range(20)), left_out)
     assert preflight(keys, ParentSources(expected={"mmap": expected})).notes == (

@@ -259,3 +259,23 @@ def test_part_keys_are_folder_names(inputs: Inputs) -> None:
     assert [part.key for part in found] == ["fold_0", "fold_1", "fold_2"]
     shutil.rmtree(inputs["mmap"])  # planning reads no features
     assert len(parts(QUICK, inputs)) == 3
+
+
+def test_a_refitted_fold_is_trained_on_train_and_val_rows_for_the_selected_epochs(
+    inputs: Inputs, tmp_path: Path
+) -> None:
+    plain, refit = (
+        part_of(QUICK.model_copy(update={"refit_fold": refits}), inputs, 0, tmp_path / str(refits))
+        for refits in (False, True)
+    )
+    before, after = contents(plain), contents(refit)
+    assert before["preds_val.parquet"] == after["preds_val.parquet"], "predictions of slides that were not trained on"
+    assert before["history.json"] == after["history.json"]
+    assert before["best.ckpt"] != after["best.ckpt"]
+    facts, refitted = (json.loads((folder / "fold.json").read_text()) for folder in (plain, refit))
+    assert refitted == facts | {"refit": {"epochs": facts["best_epoch"] + 1}}
+    rewrite(inputs, 0, {slides(inputs, 0, "test")[0]: {"label": "no"}})
+    again = part_of(QUICK.model_copy(update={"refit_fold": True}), inputs, 0, tmp_path / "again")
+    assert contents(again)["best.ckpt"] == after["best.ckpt"], "test rows change no weight"
+    test = predictions.read_predictions(refit / "preds_test.parquet", TASK)
+    assert ((test["prob_yes"] > 0.5) == (test["label"] == "yes")).mean() >= 0.75

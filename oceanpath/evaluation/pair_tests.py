@@ -2,28 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.stages.analyze.settings import AnalyzeSettings
-from oceanpath.stages.analyze.variants import VariantRows
+from oceanpath.evaluation.model_rows import VariantRows
+from oceanpath.evaluation.options import ComparisonOptions
+from oceanpath.stats.multiplicity import holm
 from oceanpath.stats.paired import influence_comparison, paired_difference, resampled_difference
 from oceanpath.stats.planning import detectable_difference, non_inferiority, patients_needed
 from oceanpath.stats.repeats import evaluate_by_repeat, resamples_of_rows
 from oceanpath.stats.resample import Bootstrap, Resamples, draw_patients
 from oceanpath.stats.resampled_t import corrected_resampled_t
-from oceanpath.tasks.evaluation import ComparisonOptions, Floats, ModelPair
+from oceanpath.tasks.evaluation import Floats, ModelPair, SlideTestOptions
 
 Block = dict[str, Any]
 POWER, ALPHA = 0.8, 0.05
 
 
+def compare_pairs(settings: ComparisonOptions, rows: VariantRows) -> list[Block]:
+    """The blocks of all pairs; their p-values are one family and are adjusted together (Holm)."""
+    tests = PairTests(settings, rows)
+    pairs = [tests.block(a, b) for a, b in combinations(rows.values, 2)]
+    blocks = [pair[test] for pair in pairs for test in named_tests(pair)]
+    for block, p in zip(blocks, holm([block["p"] for block in blocks]), strict=True):
+        block["p_holm"] = p
+    return pairs
+
+
+def named_tests(block: Mapping[str, Any]) -> list[str]:
+    """Names of the tests of a pair: the blocks that contain a p-value."""
+    return [name for name, test in block.items() if isinstance(test, dict) and "p" in test]
+
+
+def family_size(pairs: list[Block]) -> int:
+    """Number of p-values that were adjusted together."""
+    return sum(pair[test]["p"] is not None for pair in pairs for test in named_tests(pair))
+
+
 class PairTests:
     """The main metric of every variant on the same resamples, and the tests of each pair."""
 
-    def __init__(self, settings: AnalyzeSettings, rows: VariantRows) -> None:
+    def __init__(self, settings: ComparisonOptions, rows: VariantRows) -> None:
         self.settings, self.rows, self.main = settings, rows, rows.task.main_metric
         strata = rows.task.resampling_strata(rows.targets)
         self.drawn = draw_patients(rows.patients, strata, resamples=settings.resamples, seed=settings.seed)
@@ -56,8 +79,8 @@ class PairTests:
 
         return evaluate_by_repeat(self.rows.repeats, self.drawn, len(set(self.rows.slides)), evaluate)
 
-    def _options(self) -> ComparisonOptions:
-        return ComparisonOptions(self.settings.confidence, self.settings.resamples, self.settings.seed)
+    def _options(self) -> SlideTestOptions:
+        return SlideTestOptions(self.settings.confidence, self.settings.resamples, self.settings.seed)
 
     def _pair(self, this: str, other: str) -> ModelPair:
         """One row per slide; with several repeats, the mean prediction of the models that did not see it."""
@@ -83,12 +106,15 @@ class PairTests:
 
     def _by_fold(self, name: str) -> Floats:
         """The main metric of every test set; NaN where it is undefined."""
-        rows, folds, found = self.rows, self.rows.folds[name], []
-        for fold in np.unique(folds):
-            own = np.flatnonzero(folds == fold)
-            drawn = resamples_of_rows(self.drawn, own)
-            found.append(rows.task.compare(rows.targets[own], rows.values[name][own], drawn).values[self.main])
+        folds = self.rows.folds[name]
+        found = [self.metric_of_fold(name, folds == fold) for fold in np.unique(folds)]
         return np.array([np.nan if value is None else value for value in found])
+
+    def metric_of_fold(self, name: str, is_own: NDArray[np.bool_]) -> float | None:
+        """The main metric of a model on some of the rows [n]."""
+        own, rows = np.flatnonzero(is_own), self.rows
+        drawn = resamples_of_rows(self.drawn, own)
+        return rows.task.compare(rows.targets[own], rows.values[name][own], drawn).values[self.main]
 
     def _planning(self, a: Bootstrap, b: Bootstrap, low: float | None) -> Block:
         """What a cohort of this size can show, and whether `this` is not worse than `other` by the margin.

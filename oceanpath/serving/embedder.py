@@ -1,0 +1,60 @@
+"""Inference with a pretrained aggregator: the features of a slide → its embedding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oceanpath.artifacts.bundle.facts import EmbeddingFacts
+from oceanpath.artifacts.bundle.folder import Bundle
+from oceanpath.artifacts.features.provenance import UNKNOWN, Provenance
+from oceanpath.errors import ArtifactError
+from oceanpath.serving.engine import Engine
+from oceanpath.serving.session import Session
+
+OUTPUTS = ("embedding", "attention")
+
+
+@dataclass(frozen=True)
+class SlideEmbedding:
+    """The embedding of one slide."""
+
+    embedding: NDArray[np.float32]
+    """[E]."""
+    attention: NDArray[np.float32]
+    """[N], non-negative, sums to 1, in the order of the input; 0 for patches that the cap excludes."""
+    n_patches: int
+    n_used: int
+    in_training: bool
+    """Whether the slide was used for the pretraining."""
+    notes: tuple[str, ...]
+    model_digest: str
+
+
+class Embedder:
+    """A verified bundle of a pretrained aggregator, ready for inference. Thread-safe."""
+
+    def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
+        """Raises: ArtifactError: the model cannot be run, or gives no embeddings."""
+        if not isinstance(bundle.facts, EmbeddingFacts):
+            raise ArtifactError("the model of this bundle gives no embeddings", where=bundle.path)
+        self.facts: EmbeddingFacts = bundle.facts
+        self._session = Session(bundle, OUTPUTS, threads)
+        self._session.test(self.facts.golden.patches, self.facts.golden.embedding)
+
+    def predict(
+        self, features: NDArray[np.floating], coords: NDArray[Any] | None = None, provenance: Provenance = UNKNOWN
+    ) -> SlideEmbedding:
+        """The embedding of one slide; arguments and errors as of `Engine.predict`."""
+        slide = self._session.compute(features, coords, provenance)
+        facts = (slide.n_patches, slide.n_used, slide.in_training, slide.notes, self.facts.digest)
+        return SlideEmbedding(slide.outputs[0], slide.attention, *facts)
+
+
+def open_bundle(bundle: Bundle, threads: int | None = None) -> Engine | Embedder:
+    """The engine for the model of a bundle. Raises: ArtifactError: the model cannot be run."""
+    is_embedding = isinstance(bundle.facts, EmbeddingFacts)
+    return Embedder(bundle, threads) if is_embedding else Engine(bundle, threads)

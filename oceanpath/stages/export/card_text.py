@@ -1,0 +1,46 @@
+"""Texts that all model cards use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from oceanpath.artifacts.bundle.facts import Contract
+
+COORDS = {
+    "required": "required: level-0 pixels [N, 2] of every patch",
+    "optional": "required only if a slide has more patches than are used, for sampling them",
+    "unused": "not used",
+}
+"""Use of coordinates → its description."""
+
+
+def cap_text(contract: Contract) -> str:
+    """Which patches of a slide are used."""
+    cap = contract.cap
+    if cap is None:
+        return "all"
+    how = "at random" if cap.strategy == "random" else f"evenly over a grid of {cap.grid} x {cap.grid} cells"
+    return f"at most {cap.max_patches}, sampled {how} by slide id (seed {cap.seed}), as in the evaluation"
+
+
+def geometry_text(contract: Contract) -> str:
+    """Size and resolution of the patches."""
+    pixels = f"{contract.patch_px} px" if contract.patch_px else "not recorded"
+    scale = f"{contract.target_mpp:g} µm/px" if contract.target_mpp else "not recorded"
+    stride = f", stride {contract.stride_px} px" if contract.stride_px else ""
+    if contract.patch_px_level0 is None:
+        return f"{pixels}, {scale}{stride}"
+    low, high = contract.patch_px_level0
+    level0 = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+    return f"{pixels}, {scale}{stride}; {level0} level-0 px wide in the training slides"
+
+
+def markdown_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """A table in Markdown; `head` may have empty names."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def join_numbers(numbers: list[int]) -> str:
+    """Numbers as a list in a sentence."""
+    return " and ".join([", ".join(map(str, numbers[:-1])), str(numbers[-1])]) if len(numbers) > 1 else str(numbers[0])

@@ -1,0 +1,74 @@
+"""MODEL_CARD.md of a pretrained aggregator."""
+
+from __future__ import annotations
+
+from oceanpath.artifacts.bundle.facts import EmbeddingFacts
+from oceanpath.stages.export.card_text import COORDS, cap_text, geometry_text, join_numbers, markdown_table
+
+USE = """\
+```
+oceanpath predict --bundle FOLDER slide.h5     # writes a table of embeddings
+oceanpath serve FOLDER                         # embeddings over HTTP, on this machine only
+curl --data-binary @slide.h5 http://127.0.0.1:8000/predict
+```"""
+LIMITS = """\
+- An embedding is no prediction. A classifier of these embeddings needs labelled slides, and an evaluation of its own on
+  patients that were not used for this pretraining; `training_slides.json` recognises those that were.
+- The monitors below are computed without labels. They show collapse, not the benefit for a task.
+- Features of another encoder, patch size or resolution are not supported. They are rejected if the file states these
+  properties; properties that a file does not state are not compared."""
+
+
+def render_embedding_card(facts: EmbeddingFacts) -> str:
+    """The whole card as Markdown."""
+    parts = [
+        f"# {facts.name}",
+        f"**{facts.notice}**",
+        _what(facts),
+        "## Usage\n\n" + USE,
+        _pretraining(facts),
+        "## Limitations\n\n" + LIMITS,
+        _parity(facts),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _what(facts: EmbeddingFacts) -> str:
+    contract, training = facts.contract, facts.pretraining
+    rows = [
+        ("Task", "slide embedding"),
+        ("Model", str(facts.model["name"])),
+        (
+            "Input",
+            f"features of one slide, [N, {contract.feature_dim}], one row per patch, rounded to {contract.dtype}",
+        ),
+        ("Coordinates", COORDS[contract.coords]),
+        ("Patches used", cap_text(contract)),
+        ("Encoder", contract.encoder or "not recorded"),
+        ("Patch size, resolution", geometry_text(contract)),
+        ("Output", f"embedding of length {facts.embed_dim}, and one attention weight per patch"),
+        ("Pretrained on", f"{training.slides} slides of {training.patients} patients"),
+    ]
+    return "## Overview\n\n" + markdown_table(("", ""), rows)
+
+
+def _pretraining(facts: EmbeddingFacts) -> str:
+    training = facts.pretraining
+    keys = ", ".join(f"{name} = {value}" for name, value in training.method.items() if name != "name")
+    text = f"Method {training.method['name']} ({keys}). Weights of the step with the {training.selection}."
+    shown = {name: value for name, value in training.monitors.items() if name != "step" and value is not None}
+    rows = [(name, f"{value:.4g}") for name, value in shown.items()]
+    limit = f"RankMe is at most {training.rankme_limit} for this number of slides."
+    return f"## Pretraining\n\n{text} {limit}\n\n{markdown_table(('Monitor', 'Validation views'), rows)}"
+
+
+def _parity(facts: EmbeddingFacts) -> str:
+    parity, stored = facts.parity, facts.parity.stored
+    sizes, bags = ({getattr(case, name) for case in parity.cases} for name in ("patches", "batch"))
+    text = (
+        f"The embeddings of {stored.rows} of the {stored.total} slides were computed again with every exported file; "
+        f"the largest difference is {max(stored.differences.values()):.1e} (allowed: {parity.tolerance:g}). Every file "
+        f"was also compared with the PyTorch model at {join_numbers(sorted(sizes))} patches and "
+        f"{join_numbers(sorted(bags))} bags; the largest difference of any output is {parity.worst:.1e}."
+    )
+    return f"## Verification of the exported files\n\n{text}"

@@ -1,0 +1,125 @@
+"""The trainings of a fold: one that its val rows select, and one on train and val rows for as many epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+
+from oceanpath.artifacts.store.reader import Store
+from oceanpath.bags.dataset import BagDataset
+from oceanpath.errors import StageError
+from oceanpath.fit.checkpoint import Checkpoint
+from oceanpath.fit.early_stopping import BestWeights
+from oceanpath.fit.input_norm import fit_input_norm
+from oceanpath.fit.objectives.base import Objective
+from oceanpath.fit.objectives.registry import objective_class
+from oceanpath.fit.predict import Outputs, predict
+from oceanpath.fit.saved_state import SavedTraining
+from oceanpath.fit.seeds import derive, seed_torch
+from oceanpath.fit.trainer import Training, TrainingData, Verdict
+from oceanpath.models.classifier import WSIClassifier
+from oceanpath.stages.train.early_stopping import EarlyStopping
+from oceanpath.stages.train.pretrained import load_weights
+from oceanpath.stages.train.rows import Rows
+from oceanpath.stages.train.settings import TrainSettings
+from oceanpath.tasks.base import Task
+
+
+class Selected(NamedTuple):
+    """A training whose epoch the val rows selected."""
+
+    trained: Checkpoint
+    """The model with the weights of this epoch."""
+    stopping: EarlyStopping
+    skipped: int
+    """Number of skipped steps."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What a fold is trained with."""
+
+    settings: TrainSettings
+    store: Store
+    rows: Mapping[str, Rows]
+    device: torch.device
+    seed: int
+    weights: Path | None
+    """Pretrained weights of the aggregator."""
+
+    def train(self, task: Task, epoch_done: Callable[[int], None], saved: Path) -> Selected:
+        """Train on the train rows.
+
+        Raises: StageError: training diverges, or no epoch could be selected.
+        """
+        settings, training = self.settings, self._training(task, self.rows["train"])
+        best, objective, val = BestWeights(settings.patience), training.objective, self.rows["val"]
+        stopping = EarlyStopping(objective, self.store, val, settings.monitor, self.device, best, epoch_done)
+        training.run(stopping, SavedTraining(saved, settings.checkpoint_seconds, training=training, selection=stopping))
+        if not best.state:
+            raise StageError("no epoch had a finite validation score", got=stopping.history, do="Lower train.lr.")
+        training.model.load_state_dict(best.state)
+        return Selected(Checkpoint(training.model, objective), stopping, training.guard.skipped)
+
+    def refit(self, task: Task, selected: Selected, saved: Path) -> Checkpoint:
+        """Train on train and val rows, with the same seed and schedule, up to the selected epoch.
+
+        Raises: StageError: training diverges.
+        """
+        training, last = self._training(task, self._train_and_val()), selected.stopping.best.epoch
+        finished = training.model
+
+        def epoch_end(epoch: int, _: float, model: WSIClassifier) -> Verdict:
+            nonlocal finished
+            finished = model
+            return Verdict(epoch == last, selected.stopping.improved[epoch])
+
+        training.run(epoch_end, SavedTraining(saved, self.settings.checkpoint_seconds, training=training))
+        return Checkpoint(finished, training.objective)
+
+    def outputs(self, trained: Checkpoint) -> dict[str, Outputs]:
+        """The outputs of all rows: small bags are computed together, except those whose predictions are reported."""
+        return {
+            role: predict(trained.model, self.store, part.numbers, self.device, together=role != "test")
+            for role, part in self.rows.items()
+        }
+
+    def _train_and_val(self) -> Rows:
+        parts = [self.rows["train"], self.rows["val"]]
+        table = pd.concat([part.table for part in parts], ignore_index=True)
+        targets = np.concatenate([part.targets for part in parts])
+        return Rows(table, [number for part in parts for number in part.numbers], targets)
+
+    def _training(self, task: Task, train: Rows) -> Training:
+        """A training before its first step on these rows."""
+        settings = self.settings
+        objective = objective_class(task).for_training(task, settings, train.targets)
+        dataset = BagDataset(
+            self.store, train.numbers, train.targets.tolist(), settings.max_patches, derive(self.seed, "rows")
+        )
+        strata, window = objective.sampling_strata(settings, train.targets), objective.window(settings, train.targets)
+        data = TrainingData(dataset, self.device, strata, window)
+        training = Training(self._model(objective, train), objective, settings, data, self.seed)
+        training.frozen_epochs = 0 if settings.freeze_aggregator is True else int(settings.freeze_aggregator)
+        return training
+
+    def _model(self, objective: Objective, train: Rows) -> WSIClassifier:
+        """A model before its first step on these rows."""
+        seed_torch(self.seed, "weights")
+        model = WSIClassifier(self.settings.model, self.store.dim, objective.outputs)
+        if self.weights is not None:
+            load_weights(model.aggregator, self.weights)
+        else:
+            fit_input_norm(model, self.store, train.numbers, self.seed)
+        biases = objective.initial_bias(self.settings, train.targets) if self.settings.prior_bias else None
+        if biases is not None:
+            model.head.bias.data.copy_(torch.from_numpy(biases))
+        if self.settings.freeze_aggregator is True:
+            model.aggregator.freeze()
+        return model
