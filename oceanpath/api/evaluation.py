@@ -16,7 +16,7 @@ from oceanpath.errors import ExperimentError
 from oceanpath.stats.estimate import Estimate
 from oceanpath.stats.paired import PairedDifference, paired_difference
 from oceanpath.stats.resample import Bootstrap, Resamples, draw_patients
-from oceanpath.tasks.evaluation import ModelPair, SlideTestOptions
+from oceanpath.tasks.evaluation import ModelPair, PairOptions
 from oceanpath.tasks.proposals import propose_targets
 from oceanpath.tasks.registry import CLASSIFICATION, make_task, read_task, task_entry
 
@@ -184,7 +184,7 @@ def compare(
     one, two = (task.evaluate(targets, each.values, drawn) for each in (first, second))
     differences = {name: paired_difference(one, two, (name, name)) for name in one.samples if name in two.samples}
     pair = ModelPair(targets, first.values, second.values, drawn.numbers)
-    tests = task.test_slides(pair, SlideTestOptions(first.confidence, resamples, seed))
+    tests = task.test_slides(pair, PairOptions(first.confidence, resamples, seed))
     return Comparison(first, second, differences, tests)
 
 

@@ -42,10 +42,11 @@ For two classes, "operating_points" has further thresholds that were selected on
 ("sensitivity_95", "specificity_95", and "cost" if `eval.cost_ratio` is set), each as "operating_point" or with a
 "reason"; "calibration_methods" {method: {metric: record} or {"reason"}} judges the test slides after calibration by
 temperature, platt, isotonic and beta, fitted to the same validation rows, next to "none"; "decision_curve" is
-{"thresholds", "model", "all", "low", "high"}, the net benefit of the test slides. "subgroups", if `eval.subgroups`
-names
-columns, is {"smallest", "metric", "family", "columns": {column: {"groups": {value: record with "difference"}, "worst",
-"too_small": {value: patients}}}}; "difference" is the group minus all others, with "p" and "p_holm".
+{"thresholds", "model", "all", "low", "high"}, the net benefit of the test slides.
+
+"subgroups", if `eval.subgroups` names columns, is {"smallest", "metric", "family", "columns": {column: {"groups":
+{value: record with "difference"}, "worst", "too_small": {value: patients}}}}; "difference" is the group minus all
+others, with "p" and "p_holm".
 
 `versus_baseline` is the main metric of the task (AUROC) of the model's slides minus that of each baseline with its
 paired interval, and a verdict from that interval alone: "worse" (below 0), "better" (above 0), "not_shown_better" (it

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from oceanpath.artifacts.audit_report import NOT_CHECKED, Finding, verdict
 from oceanpath.evaluation.pooled import DECIMALS
-from oceanpath.stats.paired import PairedDifference, paired_difference
+from oceanpath.stats.paired import PairedDifference, resampled_difference
 from oceanpath.stats.resample import Bootstrap, Resamples, draw_patients
 from oceanpath.tasks.base import Task
 from oceanpath.tasks.evaluation import Floats, Targets
@@ -57,7 +57,9 @@ class LabelledSlides:
         constant = self.task.constant_baseline([own[fit] for fit, _ in self.folds])
         model = self._evaluate(own, self.predict(x, own))
         chance = self._evaluate(own, np.tile(constant, (len(self.tested), 1)))
-        return model.values[self.metric], paired_difference(model, chance, (self.metric,) * 2, self.confidence)
+        # Resampled: a perfect prediction has no variance, but percentiles.
+        difference = resampled_difference(model, chance, (self.metric, self.metric), self.confidence)
+        return model.values[self.metric], difference
 
     @property
     def metric(self) -> str:

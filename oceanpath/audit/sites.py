@@ -47,7 +47,7 @@ def robustness(table: pd.DataFrame, x: NDArray[np.float32], task: Task, smallest
         return Finding("robustness", NOT_CHECKED, found.reason)
     text = (
         f"robustness index {found.value:.3f}, mean of the lowest tenth of the slides {found.tail:.3f} ({found.k} "
-        f"neighbours, {found.n} slides of sites with several classes): 1 means that neighbours share the class, "
+        f"neighbours, {found.n} slides of sites with several labels): 1 means that neighbours share the class, "
         "0 that they share the site"
     )
     return Finding("robustness", verdict(found.value < smallest), text, found.value, smallest)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FLAGS = (
     flag("predictions", Path | None, None, "Evaluate this table of predictions, one row per slide, without training."),
-    flag("score", str, "", "Its column with the probability of the second class; default: prob_CLASS columns."),
+    flag("score", str, "", "Its column with the probability of the second class; default: one column per class."),
     flag("threshold", float | None, None, "Threshold from other data, for sensitivity and specificity."),
     flag("out", Path | None, None, "Folder for metrics.json and the figures of --predictions.", metavar="DIR"),
 )

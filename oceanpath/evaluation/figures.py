@@ -9,8 +9,11 @@ from typing import Any, NamedTuple
 from oceanpath.evaluation import class_figures, regression_figures, survival_figures
 from oceanpath.evaluation.options import IntervalOptions
 from oceanpath.evaluation.rows import ReportedRows
+from oceanpath.figures.decisions import draw_decision_curve
 from oceanpath.tasks.evaluation import Floats
 from oceanpath.tasks.registry import CLASSIFICATION
+
+DECISIONS = "decision_curve.png"
 
 
 class TaskFigures(NamedTuple):
@@ -51,3 +54,12 @@ def draw_all(
     figures = FIGURES.get(rows.task.name, TaskFigures())
     if figures.draw is not None:
         figures.draw(settings, rows, baselines, report, out)
+
+
+def draw_decisions(settings: IntervalOptions, report: Mapping[str, Any], out: Path) -> None:
+    """Draw the decision curve below `out`, if the report has one."""
+    if (curve := report.get("decision_curve")) is None:
+        return
+    n = report["level"]["slide"][next(iter(report["level"]["slide"]))]
+    counts = f"{n['n']} test slides of {n['n_patients']} patients, {100 * settings.confidence:g} % band"
+    draw_decision_curve(out / DECISIONS, curve, counts + (" (selected)" if report["selected"] else ""))

@@ -17,7 +17,7 @@ from oceanpath.stats.planning import detectable_difference, non_inferiority, pat
 from oceanpath.stats.repeats import evaluate_by_repeat, resamples_of_rows
 from oceanpath.stats.resample import Bootstrap, Resamples, draw_patients
 from oceanpath.stats.resampled_t import corrected_resampled_t
-from oceanpath.tasks.evaluation import Floats, ModelPair, SlideTestOptions
+from oceanpath.tasks.evaluation import Floats, ModelPair, PairOptions
 
 Block = dict[str, Any]
 POWER, ALPHA = 0.8, 0.05
@@ -79,8 +79,8 @@ class PairTests:
 
         return evaluate_by_repeat(self.rows.repeats, self.drawn, len(set(self.rows.slides)), evaluate)
 
-    def _options(self) -> SlideTestOptions:
-        return SlideTestOptions(self.settings.confidence, self.settings.resamples, self.settings.seed)
+    def _options(self) -> PairOptions:
+        return PairOptions(self.settings.confidence, self.settings.resamples, self.settings.seed)
 
     def _pair(self, this: str, other: str) -> ModelPair:
         """One row per slide; with several repeats, the mean prediction of the models that did not see it."""
@@ -104,17 +104,17 @@ class PairTests:
         found = corrected_resampled_t(first - second, tested / (n - tested), self.settings.confidence).record()
         return found | {"test_sets": len(first), "unit": "test sets"}
 
-    def _by_fold(self, name: str) -> Floats:
-        """The main metric of every test set; NaN where it is undefined."""
-        folds = self.rows.folds[name]
-        found = [self.metric_of_fold(name, folds == fold) for fold in np.unique(folds)]
-        return np.array([np.nan if value is None else value for value in found])
-
     def metric_of_fold(self, name: str, is_own: NDArray[np.bool_]) -> float | None:
         """The main metric of a model on some of the rows [n]."""
         own, rows = np.flatnonzero(is_own), self.rows
         drawn = resamples_of_rows(self.drawn, own)
         return rows.task.compare(rows.targets[own], rows.values[name][own], drawn).values[self.main]
+
+    def _by_fold(self, name: str) -> Floats:
+        """The main metric of every test set; NaN where it is undefined."""
+        folds = self.rows.folds[name]
+        found = [self.metric_of_fold(name, folds == fold) for fold in np.unique(folds)]
+        return np.array([np.nan if value is None else value for value in found])
 
     def _planning(self, a: Bootstrap, b: Bootstrap, low: float | None) -> Block:
         """What a cohort of this size can show, and whether `this` is not worse than `other` by the margin.

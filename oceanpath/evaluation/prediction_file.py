@@ -20,7 +20,7 @@ from oceanpath.tasks.prediction_columns import as_values, find_task, find_values
 from oceanpath.tasks.registry import CLASSIFICATION
 
 FOLD, ROLE = "fold", "role"
-MORE_ALIASES = {"label": ("y_true", "true_label", "truth"), "slide_id": ("id",), "patient_id": ()}
+MORE_ALIASES = {"slide_id": ("id",), "patient_id": (), "label": ("y_true", "true_label", "truth")}
 SCHEME = "table"
 
 

@@ -16,6 +16,7 @@ from oceanpath.serving.engine import Engine
 from oceanpath.serving.session import Session
 
 OUTPUTS = ("embedding", "attention")
+TRAINING_NOTE = "this slide was used for the pretraining"
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Embedder:
         if not isinstance(bundle.facts, EmbeddingFacts):
             raise ArtifactError("the model of this bundle gives no embeddings", where=bundle.path)
         self.facts: EmbeddingFacts = bundle.facts
-        self._session = Session(bundle, OUTPUTS, threads)
+        self._session = Session(bundle, OUTPUTS, TRAINING_NOTE, threads)
         self._session.test(self.facts.golden.patches, self.facts.golden.embedding)
 
     def predict(

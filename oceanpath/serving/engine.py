@@ -14,6 +14,7 @@ from oceanpath.artifacts.features.provenance import UNKNOWN, Provenance
 from oceanpath.serving.session import Session
 
 OUTPUTS = ("probabilities", "attention", "member_logits")
+TRAINING_NOTE = "this slide was part of the training cohort; its prediction does not show the performance on new slides"
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Engine:
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
         """Raises: ArtifactError: the model cannot be run, or is no classifier."""
         self.facts: BundleFacts = as_classifier(bundle.facts, bundle.path)
-        self._session = Session(bundle, OUTPUTS, threads)
+        self._session = Session(bundle, OUTPUTS, TRAINING_NOTE, threads)
         self._session.test(self.facts.golden.patches, self.facts.golden.probabilities)
 
     @classmethod

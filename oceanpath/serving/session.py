@@ -35,14 +35,13 @@ ORT_ERRORS = (
     RuntimeError,
 )
 """onnxruntime's exceptions have no common base class but Exception."""
-TRAINING_NOTE = "this slide was part of the training cohort; its prediction does not show the performance on new slides"
 GOLDEN_TOLERANCE = 1e-4
 """Wider than the tolerance of the export, because another processor may sum in a different order."""
 
 
 @dataclass(frozen=True)
 class SlideOutputs:
-    """The outputs of the model for one slide, and what was found about its features."""
+    """The outputs of the model for one slide, with notes on its features."""
 
     outputs: list[NDArray[np.float32]]
     """In the order of the names, without the axis of the batch."""
@@ -57,13 +56,16 @@ class SlideOutputs:
 class Session:
     """The model of a bundle. Thread-safe."""
 
-    def __init__(self, bundle: Bundle, names: tuple[str, ...], threads: int | None = None) -> None:
+    def __init__(self, bundle: Bundle, names: tuple[str, ...], training_note: str, threads: int | None = None) -> None:
         """`names` are the outputs to compute; one of them is attention, and the first one is tested.
+
+        `training_note` is added for slides of the training cohort.
 
         Raises: ArtifactError: onnxruntime cannot run the model.
         """
         self.facts: ModelFacts = bundle.facts
         self._path, self._training, self._names = bundle.path, bundle.training, names
+        self._training_note = training_note
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or available_cores()
         options.inter_op_num_threads = 1
@@ -118,7 +120,7 @@ class Session:
         weights = np.zeros(len(bag), np.float32)
         weights[used] = attention
         in_training = self._training.contains(stored, provenance.slide_digest)
-        notes += [TRAINING_NOTE] if in_training else []
+        notes += [self._training_note] if in_training else []
         return SlideOutputs(outputs, weights, len(bag), len(attention), in_training, tuple(notes))
 
     def _run(self, bag: NDArray[np.float32], pixels: NDArray[Any] | None) -> list[NDArray[np.float32]]:

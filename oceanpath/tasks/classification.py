@@ -24,7 +24,7 @@ from oceanpath.stats.thresholds import Threshold, youden_threshold
 from oceanpath.stats.within_folds import NAME as WITHIN_FOLDS
 from oceanpath.tasks.base import Strata, Task
 from oceanpath.tasks.class_labels import as_class, class_problems
-from oceanpath.tasks.evaluation import LENGTH, MAXIMUM, MEAN, DecisionRule, Floats, ModelPair, Review, SlideTestOptions
+from oceanpath.tasks.evaluation import LENGTH, MAXIMUM, MEAN, DecisionRule, Floats, ModelPair, PairOptions, Review
 from oceanpath.tasks.probabilities import prob_columns, validate_probabilities
 
 RULE = "positive at or above the threshold of the slide's fold, chosen on inner validation rows (Youden)"
@@ -214,14 +214,14 @@ class Classification(Task):
         """The true and the predicted class, and the probability of the true class."""
         return f"{label}, predicted {decided} (probability of {label}: {certainty:.3f})"
 
-    def test_slides(self, pair: ModelPair, options: SlideTestOptions) -> dict[str, dict[str, Any]]:
+    def test_slides(self, pair: ModelPair, options: PairOptions) -> dict[str, dict[str, Any]]:
         """McNemar's test of the decisions, and the permutation of the models within patients."""
         is_correct = (decide(pair.first) == pair.targets, decide(pair.second) == pair.targets)
         mcnemar = clustered_mcnemar(is_correct, pair.patients, options.confidence)
         return {"mcnemar": mcnemar.record(), "permutation": _permutation(pair, options)}
 
 
-def _permutation(pair: ModelPair, options: SlideTestOptions) -> dict[str, Any]:
+def _permutation(pair: ModelPair, options: PairOptions) -> dict[str, Any]:
     if pair.first.shape[1] != 2:
         return {"p": None, "reason": "the permutation test is defined for two classes"}
     positive = pair.targets == 1

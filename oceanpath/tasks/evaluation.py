@@ -53,7 +53,7 @@ class ModelPair(NamedTuple):
     """[n] number of the patient of each slide."""
 
 
-class SlideTestOptions(NamedTuple):
+class PairOptions(NamedTuple):
     """How models are tested."""
 
     confidence: float
@@ -135,6 +135,6 @@ class Evaluation(ABC):
     def caption(self, label: str, decided: str, certainty: float) -> str:
         """One line about the prediction of a slide."""
 
-    def test_slides(self, pair: ModelPair, options: SlideTestOptions) -> dict[str, dict[str, Any]]:  # noqa: ARG002  # most tasks have none
+    def test_slides(self, pair: ModelPair, options: PairOptions) -> dict[str, dict[str, Any]]:  # noqa: ARG002  # most tasks have none
         """`slide_tests` of two models, with patients as clusters: name → JSON values, with "p"."""
         return {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ LABEL = np.arange(N) // 2 % 2
 OPTIONS = SimpleNamespace(resamples=200, confidence=0.95, seed=1, margin=0.1)
 
 
-def table(skill: float, **changes: object) -> pd.DataFrame:
+def table(skill: float, **changes: Any) -> pd.DataFrame:
     score = 1 / (1 + np.exp(-skill * (LABEL - 0.5) - RANDOM.normal(size=N)))
     frame = pd.DataFrame({"slide_id": [f"s{i:02d}" for i in range(N)], "patient_id": [f"p{i // 2}" for i in range(N)]})
     frame = frame.assign(label=np.where(LABEL, "pos", "neg"), prob_neg=1 - score, prob_pos=score)
@@ -73,7 +74,7 @@ def test_models_are_compared_on_common_slides_and_dropped_rows_are_listed(tmp_pa
     ],
 )
 def test_models_of_different_cohorts_are_not_compared(
-    tmp_path: Path, change: dict[str, object], error: type[Exception], words: str
+    tmp_path: Path, change: dict[str, Any], error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):
         join_models([model(tmp_path, "a", table(1.0)), model(tmp_path, "b", table(1.0, **change))])

@@ -16,6 +16,8 @@ from oceanpath.evaluation.leaderboard import Entry, leaderboard
 from oceanpath.stats.discrimination import auroc
 from oceanpath.tasks.classification import Classification
 
+from ..narrowing import required
+
 TASK, N = Classification(["neg", "pos"]), 80
 LABEL = np.arange(N) // 2 % 2
 OPTIONS = SimpleNamespace(resamples=200, confidence=0.95, seed=1)
@@ -50,7 +52,7 @@ def test_seeds_are_collapsed_and_ranks_are_shared_within_noise(tmp_path: Path) -
     areas = []
     for entry in entries[:2]:
         frame = predictions.read_oof(entry.folder, TASK)
-        areas.append(auroc(TASK.targets(frame["label"].tolist()), TASK.values(frame)).value)
+        areas.append(required(auroc(TASK.targets(frame["label"].tolist()), TASK.values(frame)).value))
     assert good["seeds"] == [1, 2] and good["mean"] == pytest.approx(np.mean(areas))
     assert good["spread"] == pytest.approx(np.std(areas, ddof=1)) and weak["spread"] is None
     assert {good["rank"], by_model["same"]["rank"]} == {1} and weak["rank"] == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -77,7 +78,7 @@ def test_one_score_without_patients_and_a_stated_threshold(tmp_path: Path) -> No
         ({"label": "other"}, "other"),
     ],
 )
-def test_a_fault_of_the_table_is_an_error(tmp_path: Path, change: dict[str, object], words: str) -> None:
+def test_a_fault_of_the_table_is_an_error(tmp_path: Path, change: dict[str, Any], words: str) -> None:
     with pytest.raises(ExperimentError, match=words):
         read_prediction_file(write(tmp_path, TABLE.assign(**change)), PredictionColumns())
 

@@ -13,7 +13,7 @@ import pandas as pd
 from .cohorts import write_tables
 from .fixed import fixed_comparisons
 from .lung import BUDGETS, FIXED, Lung, compare
-from .pairs import compare_pairs
+from .pairs import choice, compare_pairs, held
 from .weights import Inputs
 
 TRAINED = (("scratch", 5), ("supervised, pan-cancer", 1))
@@ -29,6 +29,7 @@ def main() -> None:
     if not (tables / "features").exists():
         (tables / "features").symlink_to((pancancer / "features").resolve())
     inputs = Inputs(workspace, tables, lung_folder)
+    _write(compare_pairs(inputs, choice(inputs)), workspace / "choice.csv")
     lung = Lung.of(inputs)
     arms, rows = lung.frozen(), []
     for budget in BUDGETS:
@@ -38,7 +39,7 @@ def main() -> None:
     _write(
         fixed_comparisons(arms, lung, lung.trained("scratch", FIXED, dict(TRAINED)["scratch"])), workspace / "fixed.csv"
     )
-    _write(compare_pairs(inputs), workspace / "pairs.csv")
+    _write(compare_pairs(inputs, held(inputs)), workspace / "pairs.csv")
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:

@@ -18,13 +18,11 @@ from oceanpath.probing.probe import Prediction
 from oceanpath.probing.protocol import Budget, ProbeCohort, Protocol
 from oceanpath.probing.trained import Labelled, TrainedProbe, predict_trained
 
-from .weights import Inputs
+from .weights import LABEL_FREE, SEEDS, Inputs
 
-SEEDS = (1, 2, 3)
 PROTOCOL = Protocol(folds=5, draws=20, resamples=1000)
 BUDGETS = (*(Budget(share) for share in (0.01, 0.05, 0.1, 0.25, 1.0)), *(Budget(patients=2**k) for k in range(6)))
 FIXED = Budget(0.1)
-LABEL_FREE = ("simclr", "vicreg")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from pathlib import Path
 from oceanpath.cli.app import run_app
 
 HERE = Path(__file__).parent
+SEEDS = (1, 2, 3)
+LABEL_FREE = ("simclr", "vicreg")
 
 
 @dataclass(frozen=True)

@@ -9,25 +9,14 @@ from typing import Any
 
 from oceanpath.errors import ArtifactError
 from oceanpath.evaluation import figures
-from oceanpath.figures.decisions import draw_decision_curve
 from oceanpath.figures.learning import Losses, draw_learning
-from oceanpath.stages.eval.settings import EvalSettings
 
-LEARNING, DECISIONS = "learning.png", "decision_curve.png"
+LEARNING = "learning.png"
 
 
 def pictures(task: str) -> tuple[str, ...]:
     """Names of the PNG files that an evaluation of a task has."""
     return (*figures.pictures(task), LEARNING)
-
-
-def draw_decisions(settings: EvalSettings, report: Mapping[str, Any], out: Path) -> None:
-    """Draw the decision curve below `out`, if the report has one."""
-    if (curve := report.get("decision_curve")) is None:
-        return
-    n = report["level"]["slide"][next(iter(report["level"]["slide"]))]
-    counts = f"{n['n']} test slides of {n['n_patients']} patients, {100 * settings.confidence:g} % band"
-    draw_decision_curve(out / DECISIONS, curve, counts + (" (selected)" if report["selected"] else ""))
 
 
 def draw_losses(results: Mapping[str, Any], train: Path, path: Path) -> None:

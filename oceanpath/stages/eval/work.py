@@ -10,7 +10,7 @@ from oceanpath.artifacts.cohort.slide_columns import read_slide_columns
 from oceanpath.artifacts.folds import read_splits
 from oceanpath.errors import ExperimentError
 from oceanpath.evaluation.decisions import add_decisions
-from oceanpath.evaluation.figures import draw_all
+from oceanpath.evaluation.figures import DECISIONS, draw_all, draw_decisions
 from oceanpath.evaluation.own_metrics import own_metrics
 from oceanpath.evaluation.report import SEEN, build_report, finish_records
 from oceanpath.evaluation.rows import ReportedRows
@@ -20,7 +20,7 @@ from oceanpath.figures.files import check_figure
 from oceanpath.figures.fonts import notice
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
 from oceanpath.stages.eval.baselines import fit_baselines, pool_slides
-from oceanpath.stages.eval.plots import DECISIONS, LEARNING, draw_decisions, draw_losses, pictures
+from oceanpath.stages.eval.plots import LEARNING, draw_losses, pictures
 from oceanpath.stages.eval.rows import read_rows, read_val
 from oceanpath.stages.eval.settings import EvalSettings
 from oceanpath.stages.eval.sites import compare_sites, site_lines

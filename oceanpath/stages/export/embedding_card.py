@@ -14,9 +14,12 @@ curl --data-binary @slide.h5 http://127.0.0.1:8000/predict
 LIMITS = """\
 - An embedding is no prediction. A classifier of these embeddings needs labelled slides, and an evaluation of its own on
   patients that were not used for this pretraining; `training_slides.json` recognises those that were.
-- The monitors below are computed without labels. They show collapse, not the benefit for a task.
+- The monitors above are computed without labels. They show collapse, not the benefit for a task.
 - Features of another encoder, patch size or resolution are not supported. They are rejected if the file states these
   properties; properties that a file does not state are not compared."""
+
+OF_TRAINING = ("step", "lr", "train_")
+"""Beginnings of the names of values that do not describe the kept weights."""
 
 
 def render_embedding_card(facts: EmbeddingFacts) -> str:
@@ -56,8 +59,8 @@ def _pretraining(facts: EmbeddingFacts) -> str:
     training = facts.pretraining
     keys = ", ".join(f"{name} = {value}" for name, value in training.method.items() if name != "name")
     text = f"Method {training.method['name']} ({keys}). Weights of the step with the {training.selection}."
-    shown = {name: value for name, value in training.monitors.items() if name != "step" and value is not None}
-    rows = [(name, f"{value:.4g}") for name, value in shown.items()]
+    monitors = {name: value for name, value in training.monitors.items() if not name.startswith(OF_TRAINING)}
+    rows = [(name, f"{value:.4g}") for name, value in monitors.items() if value is not None]
     limit = f"RankMe is at most {training.rankme_limit} for this number of slides."
     return f"## Pretraining\n\n{text} {limit}\n\n{markdown_table(('Monitor', 'Validation views'), rows)}"
 

@@ -11,8 +11,9 @@ import pandas as pd
 from oceanpath.artifacts import metrics
 from oceanpath.artifacts.external import check_predictions, write_external
 from oceanpath.artifacts.folds import read_splits
-from oceanpath.artifacts.predictions import read_cv_results
-from oceanpath.evaluation.figures import draw_all, pictures
+from oceanpath.artifacts.predictions import read_cv_results, read_predictions
+from oceanpath.evaluation.decisions import add_decisions
+from oceanpath.evaluation.figures import DECISIONS, draw_all, draw_decisions, pictures
 from oceanpath.evaluation.pooled import DECIMALS, pool
 from oceanpath.evaluation.report import build_report
 from oceanpath.evaluation.rows import ReportedRows
@@ -43,11 +44,13 @@ def run(settings: ExternalSettings, inputs: Inputs, out: Path, progress: Progres
     report = build_report(settings, rows, baselines)
     if report["operating_point"] is not None:
         report["operating_point"]["rule"] += RULE
+    add_decisions(report, settings, rows, _val_rows(inputs["train"], task, results["folds"]), settings.cost_ratio)
     if cohorts.seen:
         report["seen_in_pretraining"] = len(cohorts.seen)
     report |= {"external": settings.cohort, "cohort_flow": read_splits(inputs["split"]).get("cohort_flow")}
     metrics.write_metrics(report, out)
     draw_all(settings, rows, baselines, report, out)
+    draw_decisions(settings, report, out)
     lines, numbers = summarise(report, task)
     return Summary(tuple(lines), numbers)
 
@@ -61,7 +64,7 @@ def check(path: Path) -> None:
     task = read_task(report, path)
     metrics.require(report, task.metrics, task.baselines, path)
     check_predictions(path, task)
-    for name in pictures(task.name):
+    for name in (*pictures(task.name), *([DECISIONS] if "decision_curve" in report else [])):
         check_figure(path / name)
 
 
@@ -79,6 +82,11 @@ def _predict(
         tables.append(rows.assign(**dict(zip(member.columns, member.values.T, strict=True)), fold=number))
         progress.advance()
     return pd.concat(tables, ignore_index=True)
+
+
+def _val_rows(train: Path, task: Task, folds: int) -> list[pd.DataFrame]:
+    """The inner validation rows of each fold, which choose thresholds and calibration."""
+    return [read_predictions(train / f"fold_{number}" / "preds_val.parquet", task) for number in range(folds)]
 
 
 def _reported(results: dict[str, Any], task: Task, members: pd.DataFrame, frame: pd.DataFrame) -> ReportedRows:

@@ -5,6 +5,7 @@ import pytest
 
 from oceanpath.artifacts import folds, metrics
 from oceanpath.errors import ArtifactError
+from oceanpath.evaluation.figures import DECISIONS
 from oceanpath.evaluation.summary import format_record
 from oceanpath.figures import fonts
 from oceanpath.figures.files import files_of
@@ -27,7 +28,7 @@ def out(tmp_path):
 def test_it_writes_metrics_and_pictures_that_pass_the_check(make, out):
     summary = work.run(QUICK, make().inputs, out, Quiet())
     work.check(out)
-    figures = [name for png in pictures("classification") for name in files_of(png)]
+    figures = [name for png in (*pictures("classification"), DECISIONS) for name in files_of(png)]
     assert sorted(path.name for path in out.iterdir()) == sorted([metrics.FILE, *figures])
     found = metrics.read_metrics(out)
     assert summary.metrics["auroc"] == found["level"]["slide"]["auroc"]["value"]

@@ -117,7 +117,7 @@ def test_how_patches_were_made_comes_from_the_extraction(tmp_path):
 @pytest.mark.parametrize("name", ["tissue", "coords", "weights"])
 def test_files_that_a_new_slide_needs_are_listed(tmp_path, name):
     write_features(tmp_path / "a.h5", np.zeros((2, 4), np.float16), np.zeros((2, 2), np.int32), META)
-    made = ExtractSettings(encoder="hed_stats", patch_px=224, **{name: Path("given")})
+    made = ExtractSettings.model_validate({"encoder": "hed_stats", "patch_px": 224, name: Path("given")})
     assert contract(store(tmp_path / "store"), extract_folder=tmp_path, extract=made).given == (name,)
 
 

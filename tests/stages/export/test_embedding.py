@@ -50,8 +50,9 @@ def write_pretraining(folder: Path) -> Path:
     )
     write_weights(folder / "aggregator.safetensors", tensors, facts)
     manifest.write(folder)
-    result = {"selection": "highest LiDAR of validation views: step 7 of 9", "rankme_limit": 1}
-    (folder / "pretrain.json").write_text(json.dumps({**result, "monitors": {"step": 7, "rankme": 1.0, "lidar": None}}))
+    monitors = {"step": 7, "rankme": 1.0, "lidar": None, "train_loss": 2.0}
+    result = {"selection": "highest LiDAR of validation views: step 7 of 9", "rankme_limit": 1, "monitors": monitors}
+    (folder / "pretrain.json").write_text(json.dumps(result))
     return folder
 
 
@@ -84,7 +85,7 @@ def test_it_answers_with_the_embeddings_of_the_store(inputs: Inputs, exported: P
         answer = engine.predict(store.features(number))
         assert np.abs(answer.embedding - wanted).max() < 1e-6
         assert answer.attention.sum() == pytest.approx(1, abs=1e-5)
-        assert answer.in_training
+        assert answer.notes[-1] == "this slide was used for the pretraining"
     assert not engine.predict(np.ones((3, DIM), np.float32)).in_training
     scripted = runner_of("torchscript", (exported / bundle.TORCHSCRIPT).read_bytes())
     assert np.abs(scripted(store.features(0)[None].astype(np.float32), None)[0][0] - expected[0]).max() < 1e-6
@@ -97,6 +98,7 @@ def test_facts_and_card_say_what_it_is(exported: Path) -> None:
     assert (facts.contract.target_mpp, facts.contract.patch_px, facts.contract.encoder_revision) == (0.5, 256, "r1")
     assert facts.parity.stored.rows == len(SLIDES)
     card = (exported / bundle.CARD).read_text()
+    assert "train_loss" not in card
     assert all(text in card for text in ("slide embedding", "byol (ema = 0.99)", "6 slides of 6 patients", "rankme"))
     with pytest.raises(ArtifactError, match="no class probabilities"):
         Engine.load(exported)

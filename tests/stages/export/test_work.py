@@ -26,10 +26,28 @@ from oceanpath.stages.export.torchscript_file import to_torchscript
 @pytest.fixture(scope="session")
 def exported(study, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("bundle")
-    summary = resolve(STAGE.work)(ExportSettings(), study.inputs(), out, Quiet())
+    progress = Counted()
+    summary = resolve(STAGE.work)(ExportSettings(), study.inputs(), out, progress)
     resolve(STAGE.check)(out)
-    assert summary.metrics["members"] == 2
+    assert progress.total == progress.done > 0
+    parity = bundle.read_facts(out).parity
+    evaluated = max(parity.stored.differences.values())
+    size = (out / bundle.ONNX).stat().st_size
+    wanted = {"members": 2, "parity": parity.worst, "parity_stored": evaluated, "onnx_bytes": size}
+    assert {name: summary.metrics[name] for name in wanted} == wanted
     return out
+
+
+class Counted(Quiet):
+    """Counts the steps that are announced and those that are reported."""
+
+    total = done = 0
+
+    def start(self, total: int, unit: str) -> None:
+        self.total = total
+
+    def advance(self, count: int = 1) -> None:
+        self.done += count
 
 
 def mean_of_members(study, facts: bundle.BundleFacts, bag: np.ndarray) -> np.ndarray:

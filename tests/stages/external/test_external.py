@@ -113,6 +113,8 @@ def test_the_ensemble_and_every_model_are_evaluated(scored: tuple[Project, dict[
     assert report["external"] == "b" and report["level"]["slide"]["auroc"]["n"] == 12
     assert report["level"]["patient"]["auroc"]["n"] == 6 and report["cohort_flow"]["used"] == 12
     assert [fold["n"] for fold in report["folds"]] == [12, 12]
+    assert report["calibration_methods"]["none"]["brier"]["value"] == report["level"]["slide"]["brier"]["value"]
+    assert (folder / "decision_curve.png").is_file() and report["operating_points"].keys() >= {"sensitivity_95"}
     members, ensemble = pd.read_parquet(folder / MEMBERS), pd.read_parquet(folder / ENSEMBLE)
     means = members.groupby("slide_id")["prob_R"].mean()
     assert np.allclose(ensemble.set_index("slide_id")["prob_R"], means)
