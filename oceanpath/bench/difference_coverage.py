@@ -14,7 +14,7 @@ from scipy.special import ndtr, ndtri
 
 from oceanpath.bench.coverage import Cell, Covered, patient_scores, summarise
 from oceanpath.stats.discrimination import Floats, ranking_measure
-from oceanpath.stats.paired import PairedDifference, paired_difference
+from oceanpath.stats.paired import PairedDifference, paired_difference, resampled_difference
 from oceanpath.stats.placements import auroc_influence
 from oceanpath.stats.resample import Bootstrap, Resamples, bootstrap, draw_patients
 
@@ -41,9 +41,8 @@ def _cover(cell: Cell, other: float, cohorts: int, resamples: int, seed: int) ->
             patients.astype(str).tolist(), labels, resamples=resamples, seed=int(rng.integers(1 << 30))
         )
         first, second = (_area(labels, one, drawn) for one in probs)
-        plain = (replace(one, influences={}) for one in (first, second))
         ends["mover"].append(_ends(paired_difference(first, second)))
-        ends["percentile"].append(_ends(paired_difference(*plain)))
+        ends["percentile"].append(_ends(resampled_difference(first, second)))
     truth = np.full(cohorts, cell.target - other)
     shown = replace(cell, target=round(cell.target - other, 2))
     return [summarise(shown, f"{cell.target:g} and {other:g}, {name}", np.array(e), truth) for name, e in ends.items()]

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from oceanpath.errors import StageError
 from oceanpath.stats.clustered import ROUNDING, Influence, clustered_variance
 from oceanpath.stats.comparison import Comparison, compare
-from oceanpath.stats.estimate import UNDEFINED, Ends
+from oceanpath.stats.estimate import UNDEFINED
 from oceanpath.stats.intervals.defaults import influence_interval
 from oceanpath.stats.intervals.logit_delong import MIN_PATIENTS, PSEUDO
 from oceanpath.stats.resample import PERCENTILE, Bootstrap, percentile_interval
 
+Interval = tuple[float, float]
 STUDENT = "Student's t, patients clustered"
 MOVER = "MOVER from both intervals, patients clustered"
 VERDICTS = ("better", "worse", "not_shown_better", "undetermined")
@@ -87,17 +88,17 @@ def paired_difference(
     if found.p == 1 and found.low is None:  # the models agree in every row
         return PairedDifference(value, 0.0, 0.0, 1.0, *facts, method=STUDENT)
     both = (first.influences[metrics[0]], second.influences[metrics[1]])
-    singles = tuple(
+    own, other = (
         influence_interval(name, one, drawn.numbers).ends(confidence) for name, one in zip(metrics, both, strict=True)
     )
-    if found.p is None or isinstance(singles[0], str) or isinstance(singles[1], str):
+    if found.p is None or isinstance(own, str) or isinstance(other, str):
         return PairedDifference(value, found.low, found.high, found.p, *facts, found.reason, STUDENT)
-    ends = mover(both, singles, found.error, drawn.numbers)
+    ends = mover(both, (own, other), found.error, drawn.numbers)
     return PairedDifference(value, *ends, found.p, *facts, found.reason, MOVER)
 
 
 def mover(
-    both: tuple[Influence, Influence], singles: tuple[Ends, Ends], error: float, patients: NDArray[np.int64]
+    both: tuple[Influence, Influence], singles: tuple[Interval, Interval], error: float, patients: NDArray[np.int64]
 ) -> tuple[float, float]:
     """Interval of a difference from the intervals of both metrics and their correlation (Zou and Donner 2008).
 
@@ -136,7 +137,7 @@ def influence_comparison(
 
 
 def resampled_difference(
-    first: Bootstrap, second: Bootstrap, metrics: tuple[str, str], confidence: float = 0.95
+    first: Bootstrap, second: Bootstrap, metrics: tuple[str, str] = ("auroc", "auroc"), confidence: float = 0.95
 ) -> PairedDifference:
     """The difference with the percentiles of the resampled differences.
 

@@ -109,7 +109,7 @@ def test_errors_of_wrong_probabilities_approach_the_true_distance():
 
 def test_two_distinct_probabilities_have_an_ici():
     """Points between the two are as far from all rows: the local regression is then their mean."""
-    outcome = np.arange(20) % 2.0
+    outcome = (np.arange(20) % 2).astype(np.float64)
     assert integrated_calibration_index(outcome, 0.1 + 0.8 * outcome) == pytest.approx(0.1)
 
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from oceanpath.errors import StageError
 from oceanpath.stats.bayesian_signed_rank import bayesian_signed_rank
-from oceanpath.stats.clustered import clustered_variance
+from oceanpath.stats.clustered import Influence, clustered_variance
 from oceanpath.stats.confusion import confusion_measure
-from oceanpath.stats.discrimination import ranking_measure
+from oceanpath.stats.discrimination import Measure, ranking_measure
 from oceanpath.stats.intervals.delta import BELOW_ONE, FISHER, LOG, LOGIT, delta_interval
 from oceanpath.stats.intervals.smooth_metrics import DELTA
 from oceanpath.stats.paired import mover
@@ -32,7 +32,9 @@ def test_an_influence_is_the_derivative_by_the_weight_of_a_row(seed, classes, ha
     if has_ties:
         probs = (np.round(probs, 1) + 0.02) / (np.round(probs, 1) + 0.02).sum(axis=1, keepdims=True)
     sums = (confusion_measure(labels, decide(probs), classes), proper_measure(labels, probs))
-    found = {name: (one, measure) for measure in sums for name, one in sum_influences(measure, labels).items()}
+    found: dict[str, tuple[Influence, Measure]] = {
+        name: (one, measure) for measure in sums for name, one in sum_influences(measure, labels).items()
+    }
     found["auprc"] = (existing(auprc_influence(labels, probs)), ranking_measure(labels, probs))
     weights = np.concatenate([np.ones((1, 24)), 1 + 1e-4 * np.eye(24), 1 - 1e-4 * np.eye(24)])
     for name, (influence, measure) in found.items():

@@ -272,11 +272,11 @@ def paired(table: Table, other: np.ndarray, confidence: float) -> tuple[float, f
     p = 2 * stats.t.sf(abs(a - b) / math.sqrt(variance), freedom)
     own = [clustered(table, influence, is_centred=True)[0] for influence in (one, two)]
     rho = (own[0] + own[1] - variance) / (2 * math.sqrt(own[0] * own[1])) if min(own) > 0 else 0
-    singles = [logit_delong(rows, confidence, {1: range(len(table.y))}) for rows in (table, second)]
-    if singles[0] is None or singles[1] is None:  # no variance of ranks, as of constant predictions
+    first_ends, second_ends = (logit_delong(rows, confidence, {1: range(len(table.y))}) for rows in (table, second))
+    if first_ends is None or second_ends is None:  # no variance of ranks, as of constant predictions
         half = stats.t.ppf((1 + confidence) / 2, freedom) * math.sqrt(variance)
         return a - b - half, a - b + half, p
-    (la, ua), (lb, ub) = singles
+    (la, ua), (lb, ub) = first_ends, second_ends
     down = math.sqrt((a - la) ** 2 + (ub - b) ** 2 - 2 * rho * (a - la) * (ub - b))
     up = math.sqrt((ua - a) ** 2 + (b - lb) ** 2 - 2 * rho * (ua - a) * (b - lb))
     return a - b - down, a - b + up, p
@@ -292,6 +292,8 @@ def clustered(table: Table, influence: np.ndarray, is_centred: bool) -> tuple[fl
         square = sum(values[table.patient[own] == name].sum() ** 2 for name in names)
         parts.append(square * len(names) / (len(names) - 1))
         dofs.append(len(names) - 1)
+    if not sum(parts):
+        return 0.0, 1.0
     return sum(parts), sum(parts) ** 2 / sum(part**2 / dof for part, dof in zip(parts, dofs, strict=True))
 
 
