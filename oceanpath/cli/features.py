@@ -79,8 +79,8 @@ def convert_features(
     """Write feature files in the layout of OceanPath, TRIDENT or CLAM. Rows and values are kept."""
     from oceanpath.artifacts.features.conversion import LAYOUTS, StatedGrid
 
-    files = _files(path)
     prepare_folder(out)
+    files = _files(path)
     if path.is_dir() and out.resolve().is_relative_to(path.resolve()):
         raise ExperimentError("the output is inside the folder that is read", where=f"--out {out}", got=path)
     stated = StatedGrid(encoder, magnification, patch_px, overlap_px)

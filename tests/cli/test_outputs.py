@@ -27,9 +27,12 @@ FOLDERS = {
     "bench train": [],
     "splits export": ["split", "--format", "clam"],
     "pretrain": ["--show-views", "slide"],
+    "eval": ["--predictions", "predictions.csv"],
+    "compare": ["a.csv", "b.csv"],
+    "features convert": ["slides", "--to", "clam"],
 }
 """Verbs with a folder as ``--out``, and what else they need."""
-FILES = ("predict", "embed", "probe")
+FILES = ("predict", "embed", "probe", "init")
 SCRATCH = ("bench store", "bench loading", "bench extract")
 
 
