@@ -87,7 +87,7 @@ def _performance(facts: BundleFacts) -> str:
     table = markdown_table(("", "Slide level", "Patient level"), rows)
     baseline_rows = [(BASELINES[key], _text(value)) for key, value in performance.floor_auroc.items()]
     baselines = markdown_table(("Baseline", "Slide-level AUROC"), baseline_rows)
-    intervals = "Confidence intervals are computed by resampling patients."
+    intervals = "Confidence intervals take patients as the independent units."
     return f"## Performance{note}\n\n{performance.meaning} {intervals}\n\n{table}\n\n{baselines}"
 
 

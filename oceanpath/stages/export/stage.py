@@ -7,7 +7,7 @@ from oceanpath.stages.export.settings import ExportSettings
 
 STAGE = Stage(
     name="export",
-    version=4,
+    version=5,
     settings=ExportSettings,
     work="oceanpath.stages.export.work:run",
     check="oceanpath.artifacts.bundle.folder:check",
