@@ -19,6 +19,8 @@ from oceanpath.stats.discrimination import Floats
 SPAN = 0.75
 GRID = 51
 """Points at which the local regression is computed; linear interpolation between them."""
+CELLS = 2**18
+"""Points times rows that are computed together."""
 
 
 def equal_mass_bins(score: Floats, bins: int = BINS) -> NDArray[np.int64]:
@@ -50,26 +52,29 @@ def integrated_calibration_index(outcome: Floats, score: Floats) -> float:
     order = np.argsort(score, kind="stable")
     outcome, score = outcome[order], score[order]
     grid = np.unique(np.quantile(score, np.linspace(0, 1, GRID)))
-    smooth = np.array([_local_line(outcome, score, at) for at in grid]).clip(0, 1)
-    return float(np.abs(np.interp(score, grid, smooth) - score).mean())
+    block = max(1, CELLS // len(score))
+    parts = [_local_lines(outcome, score, grid[first : first + block]) for first in range(0, len(grid), block)]
+    return float(np.abs(np.interp(score, grid, np.concatenate(parts).clip(0, 1)) - score).mean())
 
 
-def _local_line(outcome: Floats, score: Floats, at: float) -> float:
-    """Value at `at` of the line through the nearest `SPAN` of the rows, sorted by score, weighted by their distance."""
+def _local_lines(outcome: Floats, score: Floats, at: Floats) -> Floats:
+    """Values [g] at the points `at` [g] of the lines through the nearest `SPAN` of the rows, weighted by distance.
+
+    The rows are sorted by score.
+    """
     k = max(1, int(np.ceil(SPAN * len(score))))
-    reaches = np.maximum(at - score[: len(score) - k + 1], score[k - 1 :] - at)  # of every k successive rows
-    if (reach := float(reaches.min())) <= 0:
-        return float(outcome[score == at].mean())
-    x = score - at
-    share = np.minimum(np.abs(x) / reach, 1)
+    x = score - at[:, None]
+    distance = np.abs(x)
+    # The rows from i to i + k - 1 are the nearest ones for the i whose farther end is nearest.
+    reach = np.maximum(distance[:, : len(score) - k + 1], distance[:, k - 1 :]).min(axis=1)
+    share = np.minimum(distance / np.where(reach > 0, reach, 1)[:, None], 1)
     weight = 1 - share * share * share
     weight = weight * weight * weight
-    if not weight.any():  # all of the nearest rows have the same distance
-        return float(outcome[np.abs(x) <= reach].mean())
+    level = (reach <= 0) | ~weight.any(axis=1)  # all of the nearest rows have the same distance
+    weight[level] = distance[level] <= reach[level, None]
     weighted = weight * x
-    total, spread = float(weight.sum()), float(weight.sum() * (weighted @ x) - weighted.sum() ** 2)
-    mean = float(weight @ outcome / total)
-    if spread <= 1e-12 * total**2:
-        return mean
-    slope = (total * (weighted @ outcome) - weighted.sum() * (weight @ outcome)) / spread
-    return float(mean - slope * weighted.sum() / total)
+    total, first = weight.sum(axis=1), weighted.sum(axis=1)
+    mean, spread = weight @ outcome / total, total * (weighted * x).sum(axis=1) - first**2
+    level |= spread <= 1e-12 * total**2
+    slope = (total * (weighted @ outcome) - first * (weight @ outcome)) / np.where(level, 1, spread)
+    return np.asarray(np.where(level, mean, mean - slope * first / total))

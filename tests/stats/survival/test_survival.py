@@ -90,7 +90,7 @@ def test_concordance_dynamic_auc_and_brier_are_those_of_scikit_survival(seed):
 
 @pytest.mark.filterwarnings("ignore")  # lifelines warns of pandas 4
 @given(seeds)
-@settings(deadline=None, max_examples=50)
+@many
 def test_curves_log_rank_and_restricted_means_are_those_of_lifelines(seed):
     lifelines = pytest.importorskip("lifelines", reason="lifelines is not installed")
     logrank_test = importlib.import_module("lifelines.statistics").logrank_test
