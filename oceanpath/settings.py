@@ -55,6 +55,10 @@ class Settings(BaseModel):
         marks = {name: _marks(field) for name, field in cls.model_fields.items()}
         return {name: str(mark["published"]) for name, mark in marks.items() if "published" in mark}
 
+    def keys_not_allowed(self) -> set[str]:
+        """Keys that may not be set next to the other values, such as keys of another task."""
+        return set()
+
     def identity(self) -> dict[str, Any]:
         """The keys that determine the result, as JSON values, sorted by name."""
         identity: dict[str, Any] = {}

@@ -19,6 +19,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from oceanpath.pipeline.stage import JOURNAL
+from oceanpath.pipeline.workspace import Workspace
 from oceanpath.stages.catalog import CATALOG
 
 KILLS = int(os.environ.get("OCEANPATH_KILLS", "4"))
@@ -176,6 +178,9 @@ def test_no_process_outlives_a_run_that_is_stopped(undisturbed, stage: str, jobs
         assert states(workspace, stage) == ("interrupted", "interrupted")
     finish(file, workspace)
     assert (workspace / "experiments" / "small" / "eval" / "metrics.json").read_bytes() == metrics
+    resumable = list(workspace.rglob("*.partial"))
+    assert all((folder / JOURNAL).exists() for folder in resumable), "only work that can be resumed is kept"
+    Workspace(workspace).remove_unfinished(journals=True)  # as `ledger prune` does
     assert not list(workspace.rglob("*.partial"))
     assert list((workspace / "locks").iterdir()) == []
     print(

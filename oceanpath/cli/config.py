@@ -47,11 +47,14 @@ def schema() -> int:
 def _resolved(experiment: Experiment, variant: Variant) -> dict[str, Any]:
     tree: dict[str, Any] = {"name": experiment.name, **variant.scalars}
     for name, table in variant.shared.items():
-        tree[name] = table.model_dump(mode="json", exclude_none=True, serialize_as_any=True)
+        tree[name] = table.model_dump(
+            mode="json", exclude_none=True, serialize_as_any=True, exclude=table.keys_not_allowed()
+        )
     for stage in experiment.catalog.stages:
         if variant.has(stage):
-            own = set(stage.settings.own_keys())
-            tree[stage.name] = variant.settings(stage).model_dump(mode="json", exclude_none=True, include=own)
+            settings = variant.settings(stage)
+            own = set(settings.own_keys()) - settings.keys_not_allowed()
+            tree[stage.name] = settings.model_dump(mode="json", exclude_none=True, include=own)
     return tree
 
 

@@ -189,7 +189,7 @@ class DataSettings(Settings):
             entry = task_entry(self.task)
         except ExperimentError as error:
             raise ValueError(f"unknown task {self.task!r}; known: {error.expected}. {error.do}".strip()) from error
-        if unread := (self.model_fields_set & task_keys()) - set(entry.keys):
+        if unread := self.model_fields_set & (task_keys() - set(entry.keys)):
             raise ValueError(f"{', '.join(sorted(unread))}: not a key of the task {self.task}")
         if missing := [key for key in entry.required if not getattr(self, key)]:
             names = " and ".join(
@@ -199,6 +199,11 @@ class DataSettings(Settings):
         if not entry.reads_label and "label" in self.model_fields_set:
             raise ValueError(f"label: not a key of the task {self.task}")
         return self
+
+    def keys_not_allowed(self) -> set[str]:
+        """Keys of other tasks."""
+        entry = task_entry(self.task)
+        return (task_keys() - set(entry.keys)) | (set() if entry.reads_label else {"label"})
 
     @property
     def target_keys(self) -> dict[str, Any]:

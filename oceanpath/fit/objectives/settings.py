@@ -51,6 +51,10 @@ class ObjectiveSettings(Settings):
             raise ValueError(f"{', '.join(sorted(unread))}: not a key of the task {name}")
         return {"monitor": task.monitors[0], "loss": objective.losses[0], **values}
 
+    def keys_not_allowed(self) -> set[str]:
+        """Keys of objectives of other tasks."""
+        return _KEYS - set(objective_entry(self.task).keys)
+
     @model_validator(mode="after")
     def _has_a_known_monitor_and_loss(self) -> Self:
         known = {"monitor": task_entry(self.task).monitors, "loss": objective_entry(self.task).losses}
