@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -107,6 +106,8 @@ def run_app(arguments: Sequence[str]) -> int:
         sys.stdout.flush()  # here an error can still be reported
     except OceanPathError as error:
         if debug:
+            import traceback
+
             traceback.print_exc()
         print(f"error: {error.render()}", file=sys.stderr)
         return int(error.exit_code)

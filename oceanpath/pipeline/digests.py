@@ -75,6 +75,10 @@ class Content:
         return {name: self.digests[k * HEX : (k + 1) * HEX] for k, name in enumerate(self.names)}
 
 
+SMALL = 2**20
+"""Bytes that are read sooner than threads are loaded and started."""
+
+
 def hash_content(path: Path) -> str:
     """The digest of a file, or of a folder that readers treat as one file."""
     if not path.is_dir():
@@ -84,7 +88,9 @@ def hash_content(path: Path) -> str:
 
 
 def hash_files(paths: list[Path]) -> list[str]:
-    """`hash_content` of each path, several in parallel."""
+    """`hash_content` of each path, several in parallel if they are large."""
+    if all(path.is_file() for path in paths) and sum(path.stat().st_size for path in paths) < SMALL:
+        return [hash_content(path) for path in paths]
     from concurrent.futures import ThreadPoolExecutor  # not needed when nothing changed
 
     pool = ThreadPoolExecutor(max_workers=available_cores())

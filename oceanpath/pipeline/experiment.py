@@ -71,6 +71,8 @@ class Variant:
     """External cohort → the settings of its steps."""
     training: Variant | None = None
     """The settings of the experiment's own cohort, if these are of an external one."""
+    _validated: dict[str, Settings] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Stage → its settings, validated once."""
 
     def value(self, key: str) -> Any:
         """The value of a dotted shared key, such as ``seed``, ``model``, ``data.label`` or ``mmap.dtype``.
@@ -87,8 +89,12 @@ class Variant:
             return name in self.layer and (not self.cohort or bool(self.catalog.stage(name).cohorts))
         if table in self.scalars:
             return self.scalars[table]
-        settings = self.shared[table] if table in self.shared else self.settings(self.catalog.stage(table))
-        return getattr(settings, name) if name else settings
+        if table in self.shared:
+            return getattr(self.shared[table], name) if name else self.shared[table]
+        stage = self.catalog.stage(table)
+        if name in stage.settings.own_keys() and table not in self.layer:  # the default, without validating all keys
+            return stage.settings.model_fields[name].get_default(call_default_factory=True)
+        return getattr(self.settings(stage), name) if name else self.settings(stage)
 
     def has(self, stage: Stage) -> bool:
         """Whether the file requests this stage: by its table or its `when` key; for external cohorts, by the key."""
@@ -97,6 +103,11 @@ class Variant:
 
     def settings(self, stage: Stage) -> Settings:
         """The settings of `stage`, checked. Raises: ExperimentError: names table, key and nearest known key."""
+        if stage.name not in self._validated:
+            self._validated[stage.name] = self._validate(stage)
+        return self._validated[stage.name]
+
+    def _validate(self, stage: Stage) -> Settings:
         own = layers.table(self.layer, stage.name)
         refuse(_unknown_keys(own, stage.settings.own_keys(), stage.name))
         if self.cohort:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from oceanpath.bags.augment.base import Augmentation, CoordTransform, Perturbation, Selection
 from oceanpath.bags.augment.coord_affine import CoordAffine
 from oceanpath.bags.augment.coord_jitter import CoordJitter
@@ -22,32 +24,32 @@ from oceanpath.settings import Settings
 class AugmentSettings(Settings):
     """Augmentations in the order of their application; `probability = 0` switches one off."""
 
-    density_subsampling: DensitySubsampling = DensitySubsampling()
+    density_subsampling: DensitySubsampling = Field(default_factory=DensitySubsampling)
     """Subsampling that prefers patches in sparse tissue."""
-    spatial_crop: SpatialCrop = SpatialCrop()
+    spatial_crop: SpatialCrop = Field(default_factory=SpatialCrop)
     """Crop of a rectangle, if the view is not subsampled by density."""
-    random_subsampling: RandomSubsampling = RandomSubsampling()
+    random_subsampling: RandomSubsampling = Field(default_factory=RandomSubsampling)
     """Uniform subsampling, if the view is neither subsampled by density nor cropped."""
-    region_drop: RegionDrop = RegionDrop()
+    region_drop: RegionDrop = Field(default_factory=RegionDrop)
     """Removal of rectangles."""
-    instance_dropout: InstanceDropout = InstanceDropout()
+    instance_dropout: InstanceDropout = Field(default_factory=InstanceDropout)
     """Removal of single patches."""
-    local_feature_smooth: LocalFeatureSmooth = LocalFeatureSmooth()
+    local_feature_smooth: LocalFeatureSmooth = Field(default_factory=LocalFeatureSmooth)
     """Blending with the neighbours on the slide."""
-    spatial_feature_interpolation: SpatialFeatureInterpolation = SpatialFeatureInterpolation()
+    spatial_feature_interpolation: SpatialFeatureInterpolation = Field(default_factory=SpatialFeatureInterpolation)
     """Interpolation towards a neighbour on the slide."""
-    tissue_region_mixup: TissueRegionMixup = TissueRegionMixup()
+    tissue_region_mixup: TissueRegionMixup = Field(default_factory=TissueRegionMixup)
     """Blending with the mean of another region."""
-    gaussian_noise: GaussianNoise = GaussianNoise()
+    gaussian_noise: GaussianNoise = Field(default_factory=GaussianNoise)
     """Noise relative to the standard deviation of each feature."""
-    feature_dropout: FeatureDropout = FeatureDropout()
+    feature_dropout: FeatureDropout = Field(default_factory=FeatureDropout)
     """Removal of features."""
-    coord_affine: CoordAffine = CoordAffine()
+    coord_affine: CoordAffine = Field(default_factory=CoordAffine)
     """Rotation, reflection and scaling of the layout."""
-    spatial_grid_shuffle: SpatialGridShuffle = SpatialGridShuffle()
+    spatial_grid_shuffle: SpatialGridShuffle = Field(default_factory=SpatialGridShuffle)
     """Exchange of the cells of a grid."""
-    coord_jitter: CoordJitter = CoordJitter(probability=0.0)
-    """Random displacement of patches."""
+    coord_jitter: CoordJitter = Field(default_factory=lambda: CoordJitter(probability=0.0))
+    """Random displacement of patches; off by default (`probability = 0`)."""
 
     @classmethod
     def off(cls) -> AugmentSettings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 from typing import NamedTuple, Self
 
 from pydantic import Field, model_validator
@@ -52,17 +53,21 @@ _TCGA = (
 _CPTAC = "AML|BRCA|CCRCC|CM|COAD|GBM|HNSCC|LSCC|LUAD|LUSC|NSCLC|OV|PDAC|PDA|SAR|UCEC"
 _FOLDER = r"(?:[-_.][^/]*)?/"
 """The rest of the folder's name after its cancer type: TCGA-BRCA_IDC counts as BRCA."""
-RULES = (
-    # TCGA-LUAD/…, tcga_brca_idc/…, TCGA/BLCA/…, TCGA/features/COAD/…
-    Rule(source="TCGA", pattern=rf"(?:^|/)tcga(?:[-_]|[^/]*/(?:.+/)?)({_TCGA}){_FOLDER}", cancer_type=r"\1"),
-    # BLCA/TCGA-XF-A9SU-….h5, BRCA_OTHERS/TCGA-….h5
-    Rule(source="TCGA", pattern=rf"(?:^|/)({_TCGA}){_FOLDER}(?:.+/)?tcga-[^/]*$", cancer_type=r"\1"),
-    # CPTAC-LUAD/…, cptac_ccrcc/…, CPTAC/GBM/…, CPTAC-3/UCEC/…
-    Rule(source="CPTAC", pattern=rf"(?:^|/)cptac(?:[-_]|[^/]*/(?:.+/)?)({_CPTAC}){_FOLDER}", cancer_type=r"\1"),
-    Rule(source="TCGA", pattern=r"(?:^|/)tcga[-_/]"),
-    Rule(source="CPTAC", pattern=r"(?:^|/)cptac[-_/\d]"),
-)
-"""Tried in this order, after the rules of the experiment."""
+
+
+@cache
+def builtin_rules() -> tuple[Rule, ...]:
+    """Tried in this order, after the rules of the experiment. Computed on first use: few commands curate."""
+    return (
+        # TCGA-LUAD/…, tcga_brca_idc/…, TCGA/BLCA/…, TCGA/features/COAD/…
+        Rule(source="TCGA", pattern=rf"(?:^|/)tcga(?:[-_]|[^/]*/(?:.+/)?)({_TCGA}){_FOLDER}", cancer_type=r"\1"),
+        # BLCA/TCGA-XF-A9SU-….h5, BRCA_OTHERS/TCGA-….h5
+        Rule(source="TCGA", pattern=rf"(?:^|/)({_TCGA}){_FOLDER}(?:.+/)?tcga-[^/]*$", cancer_type=r"\1"),
+        # CPTAC-LUAD/…, cptac_ccrcc/…, CPTAC/GBM/…, CPTAC-3/UCEC/…
+        Rule(source="CPTAC", pattern=rf"(?:^|/)cptac(?:[-_]|[^/]*/(?:.+/)?)({_CPTAC}){_FOLDER}", cancer_type=r"\1"),
+        Rule(source="TCGA", pattern=r"(?:^|/)tcga[-_/]"),
+        Rule(source="CPTAC", pattern=r"(?:^|/)cptac[-_/\d]"),
+    )
 
 
 def source_of(relative_path: str, rules: Iterable[Rule]) -> SlideSource:

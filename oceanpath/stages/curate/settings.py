@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from oceanpath.errors import nearest
 from oceanpath.settings import Settings, outside, shared
-from oceanpath.stages.curate.rules import OTHER, RULES, Rule
+from oceanpath.stages.curate.rules import OTHER, Rule, builtin_rules
 
 
 class CurateSettings(Settings):
@@ -27,7 +27,7 @@ class CurateSettings(Settings):
     @property
     def table(self) -> tuple[Rule, ...]:
         """All rules, in the order in which they are tried."""
-        return (*self.rules, *(RULES if self.builtin_rules else ()))
+        return (*self.rules, *(builtin_rules() if self.builtin_rules else ()))
 
     @model_validator(mode="after")
     def _sources_exist(self) -> Self:

@@ -36,8 +36,8 @@ class CohortKeys(NamedTuple):
 class PretrainSettings(Settings):
     """Self-supervised training of the aggregator, from which `train` can start."""
 
-    method: SelectedMethod = VICRegSettings()
-    """Method: `vicreg`, `simclr`, `byol`, `dino`, `jepa`, `lejepa`, `visreg` or `supervised` (by the labels of the
+    method: SelectedMethod = Field(default_factory=VICRegSettings)
+    """Method, by default vicreg: `vicreg`, `simclr`, `byol`, `dino`, `jepa`, `lejepa`, `visreg` or `supervised` (by the labels of the
     cohort). A method with settings is a table `[pretrain.method]` with `name` and these keys."""
     rows: Literal["manifest", "fold_train"] = "manifest"
     """manifest: all slides of the store, for use with another cohort; fold_train: once per fold, on its training and
@@ -79,7 +79,7 @@ class PretrainSettings(Settings):
     """Batching strategy, which also limits the patches of a view; default: `multi_crop` for dino, lejepa and visreg,
     `token_budget` for jepa, `subsample_fixed_n` for the others. A strategy with settings is a table
     `[pretrain.batching]` with `strategy` and these keys."""
-    augment: AugmentSettings = AugmentSettings()
+    augment: AugmentSettings = Field(default_factory=AugmentSettings)
     """Augmentations of the views."""
     clip: float = Field(1.0, gt=0.0)
     """Maximum norm of the gradient."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from oceanpath.stages.curate.rules import OTHER, RULES, UNKNOWN, Rule, SlideSource, source_of
+from oceanpath.stages.curate.rules import OTHER, UNKNOWN, Rule, SlideSource, builtin_rules, source_of
 from oceanpath.stages.curate.settings import CurateSettings
 
 
@@ -34,7 +34,7 @@ from oceanpath.stages.curate.settings import CurateSettings
     ],
 )
 def test_the_folders_tell(place: str, expected: tuple[str, str]) -> None:
-    assert source_of(place, RULES) == expected
+    assert source_of(place, builtin_rules()) == expected
 
 
 @given(
@@ -42,7 +42,7 @@ def test_the_folders_tell(place: str, expected: tuple[str, str]) -> None:
 )
 def test_case_never_counts(study: str, between: str, upper: bool) -> None:
     place = f"data/tcga{between}{study.lower()}/s.h5"
-    assert source_of(place.upper() if upper else place, RULES) == ("TCGA", study)
+    assert source_of(place.upper() if upper else place, builtin_rules()) == ("TCGA", study)
 
 
 def test_own_rules_come_first_and_may_stand_alone() -> None:
