@@ -37,8 +37,8 @@ class PretrainSettings(Settings):
     """Self-supervised training of the aggregator, from which `train` can start."""
 
     method: SelectedMethod = Field(default_factory=VICRegSettings)
-    """Method, by default vicreg: `vicreg`, `simclr`, `byol`, `dino`, `jepa`, `lejepa`, `visreg` or `supervised` (by the labels of the
-    cohort). A method with settings is a table `[pretrain.method]` with `name` and these keys."""
+    """Method: `vicreg` (default), `simclr`, `byol`, `dino`, `jepa`, `lejepa`, `visreg` or `supervised` (by the labels
+    of the cohort). A method with settings is a table `[pretrain.method]` with `name` and these keys."""
     rows: Literal["manifest", "fold_train"] = "manifest"
     """manifest: all slides of the store, for use with another cohort; fold_train: once per fold, on its training and
     validation patients, for use in `train` of the same experiment."""
