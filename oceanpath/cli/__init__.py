@@ -11,6 +11,7 @@ import io
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 
 HELP = Path(__file__).with_name("help.txt")
 ESCAPE = "oceanpath.escape"
@@ -23,8 +24,7 @@ def main() -> None:
     if sys.argv[1:] in ([], ["--help"], ["-h"]):
         sys.stdout.write(HELP.read_text(encoding="utf-8"))
         sys.exit(0)
-    # pydantic would search the entry points of every installed package for plug-ins, which is slow
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    disable_pydantic_plugins()
     gc.disable()  # imports create many objects and no garbage; collection would take a tenth of the time of a fresh run
     from oceanpath.cli import signals
 
@@ -43,6 +43,17 @@ def main() -> None:
     if "numpy" not in sys.modules:
         os._exit(code)  # nothing was computed; shutting down the interpreter would take a fifth of the time
     sys.exit(code)
+
+
+def disable_pydantic_plugins() -> None:
+    """Skip the search of pydantic for plug-ins in the entry points of every installed package, which is slow.
+
+    Its module is replaced too, because it loads the tools for that search even if they are not used.
+    """
+    if os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__") == "__all__":
+        loader = ModuleType("pydantic.plugin._loader")
+        loader.get_plugins = tuple  # type: ignore[attr-defined]  # a function that returns ()
+        sys.modules.setdefault(loader.__name__, loader)
 
 
 def escape_unencodable() -> None:
