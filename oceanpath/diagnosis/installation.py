@@ -16,7 +16,7 @@ from oceanpath.diagnosis.finding import Finding, State
 GROUP = "installation"
 DISTRIBUTION = "oceanpath"
 FOR_DEVELOPERS = "dev"
-MAIN_PACKAGES = ("torch", "lightning", "numpy", "h5py", "pyarrow", "openslide-python", "onnxruntime", "pydantic")
+MAIN_PACKAGES = ("torch", "numpy", "h5py", "pyarrow", "openslide-python", "onnxruntime", "pydantic")
 """Packages whose versions are listed."""
 
 
