@@ -18,13 +18,11 @@ if TYPE_CHECKING:
 
 
 def check_audits(states: Sequence[StepState], common: Common) -> None:
-    """Print the findings of every audit of a run.
+    """Print the findings of the audits of a run.
 
     Raises: GateError: there are findings that the gate names. ArtifactError: an audit.json is damaged.
     """
     for state in states:
-        if state.step.stage.name != "audit":
-            continue
         folder = common.as_workspace().folder("stage", "audit", state.fingerprint)
         settings: AuditSettings = state.step.settings  # type: ignore[assignment]  # those of its stage
         findings = read_audit(folder)

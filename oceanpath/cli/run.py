@@ -45,10 +45,10 @@ def run_loaded_experiment(experiment: Experiment, common: Common, targets: tuple
     states = run_plan(planned, common)
     if not common.as_json and not common.quiet:
         report(states, experiment, common)
-    if any(state.step.stage.name == "audit" for state in states):
+    if audits := [state for state in states if state.step.stage.name == "audit"]:
         from oceanpath.cli.audit_gate import check_audits  # few experiments have an audit
 
-        check_audits(states, common)
+        check_audits(audits, common)
     return int(ExitCode.OK)
 
 

@@ -38,6 +38,9 @@ from oceanpath.serving.service import Service
 from oceanpath.serving.settings import ServeSettings, is_loopback
 
 LOCAL_NAMES = ("127.0.0.1", "localhost", "::1")
+AddAttention = Annotated[bool, Parameter(description="Add the attention and the coordinates of every patch.")]
+StatedEncoder = Annotated[str, Parameter(description="Encoder of the features, if the file does not state it.")]
+StatedSlide = Annotated[str, Parameter(description="Slide of the features, if the file does not state it.")]
 
 
 def create_app(engine: Engine | Embedder, settings: ServeSettings) -> ASGIApp:
@@ -82,6 +85,10 @@ def style() -> str:
 @get("/docs", media_type=MediaType.HTML, sync_to_thread=False, include_in_schema=False)
 def docs(request: Request[Any, Any, State]) -> Response[str]:
     """The API reference."""
+    return _reference(request)
+
+
+def _reference(request: Request[Any, Any, State]) -> Response[str]:
     return page_response(render_docs(request.app.openapi_schema.to_schema(), str(request.base_url).rstrip("/")))
 
 
@@ -103,10 +110,10 @@ def model(state: State) -> BundleFacts:
 async def predict(
     request: Request[Any, Any, State],
     state: State,
-    attention: Annotated[bool, Parameter(description="Add the attention and the coordinates of every patch.")] = False,
+    attention: AddAttention = False,
     members: Annotated[bool, Parameter(description="Add the probabilities of each member of the ensemble.")] = False,
-    encoder: Annotated[str, Parameter(description="Encoder of the features, if the file does not state it.")] = "",
-    slide_id: Annotated[str, Parameter(description="Slide of the features, if the file does not state it.")] = "",
+    encoder: StatedEncoder = "",
+    slide_id: StatedSlide = "",
 ) -> Answer:
     """Class probabilities of one slide."""
     service: Service[Prediction] = state.service
@@ -117,7 +124,7 @@ async def predict(
 @get("/", media_type=MediaType.HTML, sync_to_thread=False, include_in_schema=False)
 def embedding_page(request: Request[Any, Any, State]) -> Response[str]:
     """The API reference, because an embedding cannot be shown to a person."""
-    return page_response(render_docs(request.app.openapi_schema.to_schema(), str(request.base_url).rstrip("/")))
+    return _reference(request)
 
 
 @get("/model", sync_to_thread=False)
@@ -131,9 +138,9 @@ def embedding_model(state: State) -> EmbeddingFacts:
 async def embed(
     request: Request[Any, Any, State],
     state: State,
-    attention: Annotated[bool, Parameter(description="Add the attention and the coordinates of every patch.")] = False,
-    encoder: Annotated[str, Parameter(description="Encoder of the features, if the file does not state it.")] = "",
-    slide_id: Annotated[str, Parameter(description="Slide of the features, if the file does not state it.")] = "",
+    attention: AddAttention = False,
+    encoder: StatedEncoder = "",
+    slide_id: StatedSlide = "",
 ) -> EmbeddingAnswer:
     """The embedding of one slide."""
     service: Service[SlideEmbedding] = state.service

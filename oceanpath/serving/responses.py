@@ -33,6 +33,20 @@ class ServedModel(TypedDict):
     digest: str
 
 
+Patches = Annotated[int, _field("Number of patches of the slide.")]
+UsedPatches = Annotated[int, _field("Number of patches that the model used: fewer if it has a cap.")]
+SlideId = Annotated[str | None, _field("The slide id, by which patches above a cap are sampled; null if unknown.")]
+Notes = Annotated[
+    list[str], _field("What could not be compared with the training data, and which patches were not used.")
+]
+Model = Annotated[ServedModel, _field("Name and digest of the model.")]
+Notice = Annotated[str, _field("Permitted use of the model.")]
+Attention = Annotated[list[float], _field("Attention of every patch, in the order of the request; sums to 1.")]
+Coords = Annotated[
+    list[list[int]] | None, _field("Top-left corner of every patch in level-0 pixels; null if not sent.")
+]
+
+
 class Member(TypedDict):
     """The probabilities of one member of the ensemble, before temperature scaling."""
 
@@ -49,21 +63,15 @@ class Answer(TypedDict):
     threshold: Annotated[
         float | None, _field("The threshold on the probability of the positive class; null if there is none.")
     ]
-    n_patches: Annotated[int, _field("Number of patches of the slide.")]
-    n_used: Annotated[int, _field("Number of patches that the model used: fewer if it has a cap.")]
-    slide_id: Annotated[str | None, _field("The slide id, by which patches above a cap are sampled; null if unknown.")]
+    n_patches: Patches
+    n_used: UsedPatches
+    slide_id: SlideId
     in_training: Annotated[bool, _field("Whether the slide was part of the training cohort.")]
-    notes: Annotated[
-        list[str], _field("What could not be compared with the training data, and which patches were not used.")
-    ]
-    model: Annotated[ServedModel, _field("Name and digest of the model.")]
-    notice: Annotated[str, _field("Permitted use of the model.")]
-    attention: NotRequired[
-        Annotated[list[float], _field("Attention of every patch, in the order of the request; sums to 1.")]
-    ]
-    coords: NotRequired[
-        Annotated[list[list[int]] | None, _field("Top-left corner of every patch in level-0 pixels; null if not sent.")]
-    ]
+    notes: Notes
+    model: Model
+    notice: Notice
+    attention: NotRequired[Attention]
+    coords: NotRequired[Coords]
     members: NotRequired[Annotated[list[Member], _field("Probabilities of each member of the ensemble.")]]
 
 
@@ -71,21 +79,15 @@ class EmbeddingAnswer(TypedDict):
     """The embedding of one slide."""
 
     embedding: Annotated[list[float], _field("Embedding of the slide.")]
-    n_patches: Annotated[int, _field("Number of patches of the slide.")]
-    n_used: Annotated[int, _field("Number of patches that the model used: fewer if it has a cap.")]
-    slide_id: Annotated[str | None, _field("The slide id, by which patches above a cap are sampled; null if unknown.")]
+    n_patches: Patches
+    n_used: UsedPatches
+    slide_id: SlideId
     in_training: Annotated[bool, _field("Whether the slide was used for the pretraining.")]
-    notes: Annotated[
-        list[str], _field("What could not be compared with the training data, and which patches were not used.")
-    ]
-    model: Annotated[ServedModel, _field("Name and digest of the model.")]
-    notice: Annotated[str, _field("Permitted use of the model.")]
-    attention: NotRequired[
-        Annotated[list[float], _field("Attention of every patch, in the order of the request; sums to 1.")]
-    ]
-    coords: NotRequired[
-        Annotated[list[list[int]] | None, _field("Top-left corner of every patch in level-0 pixels; null if not sent.")]
-    ]
+    notes: Notes
+    model: Model
+    notice: Notice
+    attention: NotRequired[Attention]
+    coords: NotRequired[Coords]
 
 
 class Fault(TypedDict):
