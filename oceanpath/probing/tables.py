@@ -32,10 +32,12 @@ def write_embeddings(path: Path, slide_ids: list[str], embeddings: NDArray[np.fl
         np.save(path, embeddings)
         pd.DataFrame({"slide_id": slide_ids}).to_csv(path.with_suffix(".slides.csv"), index=False)
         return
+    columns = {f"embedding_{k}": embeddings[:, k] for k in range(embeddings.shape[1])}
     if path.suffix == ".h5ad":
         import anndata
 
-        anndata.AnnData(embeddings, obs=pd.DataFrame(index=pd.Index(slide_ids, name="slide_id"))).write_h5ad(path)
+        # anndata does not write the strings of pandas 3
+        obs, var = (pd.DataFrame(index=pd.Index(names, dtype=object)) for names in (slide_ids, list(columns)))
+        anndata.AnnData(embeddings, obs.rename_axis("slide_id"), var).write_h5ad(path)
         return
-    columns = {f"embedding_{k}": embeddings[:, k] for k in range(embeddings.shape[1])}
     write_table(pd.DataFrame({"slide_id": slide_ids, **columns}), path)
