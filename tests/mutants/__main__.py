@@ -51,12 +51,11 @@ def _parser() -> argparse.ArgumentParser:
 def _try(options: argparse.Namespace) -> dict[str, list[Outcome]]:
     """Outcomes by package."""
     chosen = {package: draw(package, options.count, options.seed) for package in options.packages}
-    limits = _limits(
-        sorted({test for mutants in chosen.values() for m in mutants for test in files_of(m)}), options.jobs
-    )
+    tests = {test for mutants in chosen.values() for m in mutants for test in files_of(m)}
+    limits = _limits(sorted(tests), options.jobs)
     outcomes: dict[str, list[Outcome]] = {}
     for package, mutants in chosen.items():
-        tasks = [WorkItem(tests := files_of(m), m, max(limits[test] for test in tests)) for m in mutants]
+        tasks = [WorkItem(files_of(m), m, max(limits[test] for test in files_of(m))) for m in mutants]
         outcomes[package] = []
         for outcome in run_all(tasks, options.jobs, ROOT):
             outcomes[package].append(outcome)

@@ -50,7 +50,7 @@ def draw(package: str, count: int, seed: int) -> list[Mutant]:
 
 
 def files_of(mutant: Mutant) -> tuple[str, ...]:
-    """The tests of a module: its test file, the folder of its package or the nearest above, and files that import it."""
+    """The tests of a module: its own file, the folder of its package or the nearest one above, files that import it."""
     folder = Path("tests") / mutant.path.parent.relative_to("oceanpath")
     own = folder / f"test_{mutant.path.name}"
     nearest = next(path for path in (folder, *folder.parents) if (ROOT / path).exists())
