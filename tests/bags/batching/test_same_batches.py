@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -124,7 +125,7 @@ def test_every_window_contains_a_required_bag_or_the_number_is_an_error() -> Non
     spread = Window(3, required).spread(batches)
     assert sorted(draw.position for batch in spread for draw in batch) == [0, 1, 2, 3, 4, 5]
     ends = [-1, *Window(3, required).ends(spread)]
-    for low, high in zip(ends, ends[1:], strict=False):
+    for low, high in pairwise(ends):
         assert any(required[draw.position] for batch in spread[low + 1 : high + 1] for draw in batch)
     assert batches[0] == draws(0, 1), "the given batches are not changed"
 
