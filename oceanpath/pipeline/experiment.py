@@ -92,14 +92,20 @@ class Variant:
         if table in self.shared:
             return getattr(self.shared[table], name) if name else self.shared[table]
         stage = self.catalog.stage(table)
-        if name in stage.settings.own_keys() and table not in self.layer:  # the default, without validating all keys
-            return stage.settings.model_fields[name].get_default(call_default_factory=True)
+        fields = stage.settings_class.model_fields
+        if name in stage.settings_class.own_keys() and table not in self.layer:  # the default, unvalidated
+            return fields[name].get_default(call_default_factory=True)
         return getattr(self.settings(stage), name) if name else self.settings(stage)
 
     def has(self, stage: Stage) -> bool:
         """Whether the file requests this stage: by its table or its `when` key; for external cohorts, by the key."""
-        by_key = bool(stage.when and self.value(stage.when))
+        by_key = bool(stage.when) and self._is_used(stage.when) and bool(self.value(stage.when))
         return by_key and bool(stage.cohorts) if self.cohort else by_key or stage.name in self.layer
+
+    def _is_used(self, key: str) -> bool:
+        """False for a key of a stage that the file does not request: it has its default, and is not imported for it."""
+        table, _, name = key.removeprefix(TRAINING).partition(".")
+        return not name or all(self.has(stage) for stage in self.catalog.stages if stage.name == table)
 
     def settings(self, stage: Stage) -> Settings:
         """The settings of `stage`, checked. Raises: ExperimentError: names table, key and nearest known key."""
@@ -109,15 +115,16 @@ class Variant:
 
     def _validate(self, stage: Stage) -> Settings:
         own = layers.table(self.layer, stage.name)
-        refuse(_unknown_keys(own, stage.settings.own_keys(), stage.name))
+        refuse(_unknown_keys(own, stage.settings_class.own_keys(), stage.name))
         if self.cohort:
             own = {key: value for key, value in own.items() if key.split(".")[0] not in stage.not_in_cohorts}
-        paths = stage.settings.path_keys()
+        paths = stage.settings_class.path_keys()
         absolute = {key: replace(v, value=self._paths(v, stage, key)) for key, v in own.items() if key in paths}
         values = layers.unflatten({**own, **absolute})
-        for name, key in stage.settings.shared_keys().items():
-            values[name] = self.value(key)
-        return validated(stage.settings.model_validate, values, own, stage.name)
+        for name, key in stage.settings_class.shared_keys().items():
+            if self._is_used(key) or stage.settings_class.model_fields[name].is_required():
+                values[name] = self.value(key)
+        return validated(stage.settings_class.model_validate, values, own, stage.name)
 
     def _paths(self, value: Value, stage: Stage, key: str) -> Path | list[Path]:
         """The path in a value, or the paths in a list; a published result where the key permits its name.
@@ -134,7 +141,7 @@ class Variant:
         return self._path(value, stage, key)
 
     def _path(self, value: Value, stage: Stage, key: str) -> Path:
-        path, place = _absolute(value), stage.settings.published_keys().get(key)
+        path, place = _absolute(value), stage.settings_class.published_keys().get(key)
         if place is None:
             return path
         # a folder next to the file often has the name of an experiment, so a folder is given with a separator
@@ -163,7 +170,8 @@ class Experiment:
                 f"{variant.layer[f'{stage.name}.{old}'].origin}: {stage.name}.{old} has no effect; set {new} instead"
                 for variant in self.variants
                 for stage in self.catalog.stages
-                for old, new in stage.settings.replaced_keys().items()
+                if stage.name in variant.layer
+                for old, new in stage.settings_class.replaced_keys().items()
                 if f"{stage.name}.{old}" in variant.layer
             }
         )
