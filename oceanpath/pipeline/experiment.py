@@ -313,13 +313,28 @@ def validated(parse: Callable[..., Settings], values: dict[str, Any], own: Layer
         return parse(values)
     except ValidationError as error:
         raise together([_explain(problem, own, table) for problem in error.errors(include_url=False)]) from error
+    except ExperimentError as error:
+        raise together([_with_origin(each, own, table) for each in error.each or (error,)]) from error
+
+
+def _with_origin(error: OceanPathError, own: Layer, table: str) -> OceanPathError:
+    """The same error, after the file or option that set the value if its location begins with ``[table] key``."""
+    named, _, key = error.where.partition(" ")
+    if named != f"[{table}]" or not (origin := _origin(own, key)):
+        return error
+    return type(error)(error.what, where=f"{origin} {error.where}", expected=error.expected, got=error.got, do=error.do)
+
+
+def _origin(own: Layer, key: str) -> str:
+    """The file or option that set a key, or a key of the same sub-table; "" if none did."""
+    near = [name for name in own if name.split(".")[0] == key.split(".")[0]]
+    return own[key if key in own else near[0]].origin if near else ""
 
 
 def _explain(problem: Any, own: Layer, table: str) -> ExperimentError:
     """A problem of pydantic, with the file or option that set the value."""
     key = ".".join(str(part) for part in problem["loc"])
-    origin = next((value.origin for name, value in own.items() if name.split(".")[0] == key.split(".")[0]), "")
-    where = f"{origin} [{table}] {key}".strip()
+    where = f"{_origin(own, key)} [{table}] {key}".strip()
     text = problem["msg"].removeprefix("Value error, ")
     got = "" if problem["type"] == "missing" or not key else repr(problem.get("input"))
     return ExperimentError(text[:1].lower() + text[1:], where=where, got=got)
