@@ -31,7 +31,9 @@ def test_keys_ranges_and_defaults_are_those_of_the_reference() -> None:
     assert set(own) == set(FitSettings.own_keys())
 
 
-def test_only_the_steps_after_the_saved_one_are_done_again(store: Store, tmp_path: Path) -> None:
+def test_only_the_steps_after_the_saved_one_are_done_again(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = FitSettings(epochs=3, batch_size=5, lr=1e-2)
 
     def training(stop_after: int | None = None) -> tuple[Training, Judge, SavedTraining]:
@@ -44,8 +46,7 @@ def test_only_the_steps_after_the_saved_one_are_done_again(store: Store, tmp_pat
     stopped.run(first, saved)
     steps: list[int] = []
     resumed, second, saved = training()
-    train = resumed._train
-    resumed._train = lambda step, batches: (steps.append(step.number), train(step, batches))[1]  # type: ignore[method-assign]  # recorded
+    monkeypatch.setattr(resumed, "_train", recorded(resumed._train, lambda step, _: steps.append(step.number)))
     resumed.run(second, saved)
     assert steps == list(range(5, 9)), "the last step of the second epoch is repeated: it stopped before it was saved"
     assert weights(resumed) == weights(whole)

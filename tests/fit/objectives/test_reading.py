@@ -115,7 +115,7 @@ def test_slides_without_events_are_refused_in_validation_and_have_no_loss_in_tra
         made.validation_scores(np.zeros((2, 1)), targets)
     risk, time = torch.zeros(2), torch.tensor([1.0, 2.0])
     for ties in ("efron", "breslow"):
-        losses = cox_losses(risk, time, torch.zeros(2, dtype=torch.bool), ties)  # type: ignore[arg-type]  # its two values
+        losses = cox_losses(risk, time, torch.zeros(2, dtype=torch.bool), ties)
         assert losses.tolist() == [0.0, 0.0]
     late = np.array([9.0, -9.0])
     with pytest.raises(StageError, match="until the first horizon"):

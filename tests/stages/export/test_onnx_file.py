@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from typing import Any
 
 import onnx
 import pytest
@@ -71,8 +72,8 @@ def with_comments(exported: bytes) -> onnx.ModelProto:
     nodes = [*graph.node, *model.functions[0].node]
     values = [*graph.input, *graph.output, *graph.value_info, *graph.initializer]
     for part in (model, graph, model.functions[0], *nodes, *values):
-        part.doc_string = "/home/secret"
-        part.metadata_props.add(key="stack", value="/home/secret")
+        part.doc_string = "/folder/secret"
+        part.metadata_props.add(key="stack", value="/folder/secret")
     return model
 
 
@@ -119,7 +120,7 @@ def test_an_operation_that_cannot_be_exported_is_an_error_with_its_first_line(mo
 
 
 def test_the_exporter_gets_the_names_the_sizes_and_the_operator_set(monkeypatch):
-    seen = {}
+    seen: dict[str, Any] = {}
     monkeypatch.setattr(torch.onnx, "export", lambda module, example, **how: seen.update(how, inputs=example))
     for coords, names in ((False, ["features"]), (True, ["features", "coords"])):
         with pytest.raises(StageError):

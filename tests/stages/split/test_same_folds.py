@@ -117,7 +117,8 @@ def test_every_scheme_names_keys_of_the_settings_and_its_function() -> None:
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_keys_without_effect_are_those_that_the_scheme_does_not_read(scheme: str) -> None:
-    values = {"folds": 3, "repeats": 3, "test_fraction": 0.3, "inner_folds": 3, "smallest_site": 2, "shots": 4}
+    values: dict[str, Any] = {"folds": 3, "repeats": 3, "test_fraction": 0.3}
+    values |= {"inner_folds": 3, "smallest_site": 2, "shots": 4}
     values |= {"test": "a == 'b'", "val": "a == 'c'"} if scheme == "custom" else {}
     settings = SplitSettings(scheme=scheme, **values)
     assert set(settings.unread_keys()) == set(values) - set(SCHEMES[scheme].keys)
