@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from oceanpath.fit.objectives.classification import ClassificationObjective
 from oceanpath.fit.predict import predict_attention
 from oceanpath.fit.saved_state import SavedTraining
 from oceanpath.fit.settings import FitSettings
+from oceanpath.fit.step_plan import PlannedStep
 from oceanpath.fit.trainer import Training
 from oceanpath.models.classifier import WSIClassifier
 
@@ -46,7 +48,11 @@ def test_only_the_steps_after_the_saved_one_are_done_again(
     stopped.run(first, saved)
     steps: list[int] = []
     resumed, second, saved = training()
-    monkeypatch.setattr(resumed, "_train", recorded(resumed._train, lambda step, _: steps.append(step.number)))
+
+    def note(step: PlannedStep, batches: Iterator[Batch]) -> None:
+        steps.append(step.number)
+
+    monkeypatch.setattr(resumed, "_train", recorded(resumed._train, note))
     resumed.run(second, saved)
     assert steps == list(range(5, 9)), "the last step of the second epoch is repeated: it stopped before it was saved"
     assert weights(resumed) == weights(whole)
