@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.api.feature_files import Features, read_features
+from oceanpath.api.feature_files import Features, as_slide
 from oceanpath.api.html import html_table
-from oceanpath.artifacts.bundle.folder import BundleFacts
-from oceanpath.artifacts.features.provenance import UNKNOWN, Provenance
+from oceanpath.api.values import ValueModel
+from oceanpath.artifacts.bundle.folder import BundleFacts, read_model_facts
+from oceanpath.artifacts.bundle.value_facts import ValueFacts
 from oceanpath.serving.engine import Engine
 from oceanpath.serving.offline import find_bundle
 
@@ -77,16 +78,16 @@ class Model:
 
         Raises: RequestError: the features do not meet the contract of the model. ArtifactError: a file is damaged.
         """
-        if not isinstance(features, np.ndarray | Features):
-            features = read_features(features)
-        provenance = Provenance(slide_id=slide_id) if slide_id else UNKNOWN
-        if isinstance(features, Features):
-            slide_id = features.provenance.slide_id or features.slide_id
-            coords, provenance, features = features.coords, features.provenance, features.features
-            provenance = provenance if provenance.slide_id else Provenance(**vars(provenance) | {"slide_id": slide_id})
-        found = self._engine.predict(features, coords, provenance)
+        slide = as_slide(features, coords, slide_id)
+        found = self._engine.predict(slide.features, slide.coords, slide.provenance)
         return SlidePrediction(
-            slide_id, found.by_label(), found.predicted, found.decision, found.attention, found.in_training, found.notes
+            slide.slide_id,
+            found.by_label(),
+            found.predicted,
+            found.decision,
+            found.attention,
+            found.in_training,
+            found.notes,
         )
 
     def __repr__(self) -> str:
@@ -97,8 +98,8 @@ class Model:
         return html_table(f"Model {self.path}", ("contract", ""), rows)
 
 
-def load_bundle(path: str | PathLike[str], threads: int | None = None) -> Model:
-    """The model of a bundle, verified.
+def load_bundle(path: str | PathLike[str], threads: int | None = None) -> Model | ValueModel:
+    """The model of a bundle, verified: a `ValueModel` if it predicts survival, a number or several labels.
 
         >>> import numpy as np
         >>> import oceanpath as op
@@ -115,4 +116,5 @@ def load_bundle(path: str | PathLike[str], threads: int | None = None) -> Model:
         ExperimentError: there is no bundle.
         ArtifactError: it is damaged, or does not reproduce its reference prediction on this machine.
     """
-    return Model(path, threads)
+    is_value = isinstance(read_model_facts(find_bundle(Path(path))), ValueFacts)
+    return ValueModel(path, threads) if is_value else Model(path, threads)

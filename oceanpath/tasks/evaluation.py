@@ -29,6 +29,27 @@ class DecisionRule:
     """One per fold."""
 
 
+class Column(NamedTuple):
+    """One column of values."""
+
+    name: str
+    meaning: str
+    unit: str = ""
+
+
+class Cutoff(NamedTuple):
+    """How values of one column become decisions about new slides."""
+
+    column: str
+    value: float | None
+    """None if it cannot be chosen; `reason` states why."""
+    above: str
+    """The decision at or above it."""
+    below: str
+    reason: str
+    """How it was chosen."""
+
+
 class Review(NamedTuple):
     """How well each slide was predicted, for selecting slides to review."""
 
@@ -78,6 +99,8 @@ class Evaluation(ABC):
     """Keys of `decision_facts` that the report of each fold repeats."""
     within_folds: ClassVar[str] = ""
     """Name of the main metric over pairs of rows of the same fold; empty if there is none."""
+    titles: ClassVar[Mapping[str, str]] = {}
+    """Metric or baseline → its name in the model card; others have the name of their key."""
     baselines: ClassVar[Mapping[str, str]]
     """Name → the features it is fitted to; "" for a constant prediction."""
     slide_tests: ClassVar[tuple[str, ...]] = ()
@@ -112,6 +135,10 @@ class Evaluation(ABC):
     def decision_rule(self, per_fold: Sequence[Mapping[str, Any]]) -> DecisionRule | None:  # noqa: ARG002  # most tasks decide nothing
         """The rule from the `Task.decision_facts` of the folds; None if there is none."""
         return None
+
+    def cutoffs(self, per_fold: Sequence[Mapping[str, Any]]) -> list[Cutoff]:  # noqa: ARG002  # most tasks decide nothing
+        """Cut-offs for the mean prediction of all folds, from the `Task.decision_facts` of the folds."""
+        return []
 
     def evaluate_decisions(
         self,

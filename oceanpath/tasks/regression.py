@@ -14,7 +14,7 @@ from oceanpath.errors import ExperimentError, OceanPathError, StageError
 from oceanpath.stats.regression import regression_measure
 from oceanpath.stats.resample import Bootstrap, Resamples, bootstrap
 from oceanpath.tasks.base import Strata, Task
-from oceanpath.tasks.evaluation import LENGTH, MAXIMUM, MEAN, Floats, Review
+from oceanpath.tasks.evaluation import LENGTH, MAXIMUM, MEAN, Column, Floats, Review
 from oceanpath.tasks.numbers import advice, is_number, rows_of_text
 
 QUARTERS = ("first quarter", "second quarter", "third quarter", "fourth quarter")
@@ -33,6 +33,16 @@ class Regression(Task):
     metrics = ("r2", "mae", "pearson", "spearman")
     ledger_metrics = metrics
     fold_metrics = metrics
+    titles: ClassVar = {
+        "r2": "R²",
+        "mae": "Mean absolute error",
+        "pearson": "Correlation (Pearson)",
+        "spearman": "Correlation (Spearman)",
+        "mean_pool_ridge": "Mean-pooled features, ridge regression",
+        "max_pool_ridge": "Max-pooled features, ridge regression",
+        "bag_length": "Number of patches only",
+        "mean": "Mean of the training labels",
+    }
     baselines: ClassVar = {"mean_pool_ridge": MEAN, "max_pool_ridge": MAXIMUM, "bag_length": LENGTH, "mean": ""}
 
     @classmethod
@@ -94,6 +104,10 @@ class Regression(Task):
     def columns(self) -> list[str]:
         """The predicted number."""
         return ["predicted"]
+
+    def describe_columns(self) -> list[Column]:
+        """The predicted number."""
+        return [Column("predicted", "predicted number, on the scale of the labels of the training cohort")]
 
     def validation_scores(self, values: Floats, targets: Floats) -> dict[str, float | None]:
         """The mean absolute error, and R²; the loss is that of the objective."""

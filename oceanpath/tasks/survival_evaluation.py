@@ -25,13 +25,23 @@ from oceanpath.stats.survival.measures import (
     rmst_measure,
     within_folds_measure,
 )
-from oceanpath.tasks.evaluation import LENGTH, MAXIMUM, MEAN, DecisionRule, Evaluation, Floats, Review
+from oceanpath.tasks.evaluation import (
+    LENGTH,
+    MAXIMUM,
+    MEAN,
+    Column,
+    Cutoff,
+    DecisionRule,
+    Evaluation,
+    Floats,
+    Review,
+)
+from oceanpath.tasks.survival_columns import TITLES, WITHIN_FOLDS, median_cutoff, survival_columns
 from oceanpath.tasks.survival_labels import signed_times, times_and_events
 
 PENALTY = 100.0
 """Ridge penalty of the baselines: that of the logistic regression of classification, 1 / C."""
 RULE = "high risk at or above the median risk of the inner validation rows of the slide's fold"
-WITHIN_FOLDS = "c_index_within_folds"
 P_VALUE = "a p-value has no interval"
 
 
@@ -57,6 +67,7 @@ class SurvivalEvaluation(Evaluation):
     fold_metrics = ("c_index", "c_uno", "ibs")
     fold_facts = ("risk_threshold",)
     within_folds = WITHIN_FOLDS
+    titles = TITLES
     baselines: ClassVar = {"mean_pool_cox": MEAN, "max_pool_cox": MAXIMUM, "bag_length": LENGTH, "kaplan_meier": ""}
 
     def __init__(self, unit: str, horizons: Sequence[float]) -> None:
@@ -68,6 +79,10 @@ class SurvivalEvaluation(Evaluation):
     def columns(self) -> list[str]:
         """The risk, and survival at each horizon."""
         return ["risk", *(f"survival_{at:g}" for at in self.horizons)]
+
+    def describe_columns(self) -> list[Column]:
+        """The risk, and survival at each horizon."""
+        return survival_columns(self.horizons.tolist(), self.unit)
 
     def with_training(self, folds: Sequence[Floats]) -> Self:
         """With the targets of the training rows of each fold, for the weights of censored rows."""
@@ -169,6 +184,10 @@ class SurvivalEvaluation(Evaluation):
     def decision_rule(self, per_fold: Sequence[Mapping[str, Any]]) -> DecisionRule | None:
         """Each fold's own median risk."""
         return DecisionRule(RULE, [float(entry["risk_threshold"]) for entry in per_fold])
+
+    def cutoffs(self, per_fold: Sequence[Mapping[str, Any]]) -> list[Cutoff]:
+        """The mean of the folds' median risks."""
+        return [median_cutoff([float(entry["risk_threshold"]) for entry in per_fold])]
 
     def high_risk(self, rule: DecisionRule, values: Floats, folds: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Rows [n] of the group with high risk."""
