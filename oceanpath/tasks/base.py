@@ -36,8 +36,8 @@ class Task(Evaluation, ABC):
     """Name of a stratum in messages."""
     merge: ClassVar[str] = "merge groups"
     """How to reduce the number of strata, as the remedy of an error."""
-    has_classes: ClassVar[bool] = False
-    """Whether values are the probabilities of the classes of a slide, which a bundle calibrates and decides."""
+    is_exported_as_values: ClassVar[bool] = True
+    """Whether a bundle predicts the values as they are; for classification it calibrates class probabilities."""
     unusable: ClassVar[str] = "with a label that cannot be read"
     """Reason stated for slides that are left out because their label is not valid."""
 

@@ -37,7 +37,7 @@ class Classification(Task):
 
     name = "classification"
     stratum = "class"
-    has_classes = True
+    is_exported_as_values = False
     merge = "join classes with split.merge, or leave the class out with split.drop"
     unusable = "with a label that is no class"
     main_metric, main_title = "auroc", "AUROC"

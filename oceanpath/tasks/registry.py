@@ -80,6 +80,19 @@ register_task(
     ),
 )
 register_task(
+    "multilabel",
+    TaskEntry(
+        "oceanpath.tasks.multilabel:Multilabel",
+        ("val_loss", "val_auroc"),
+        ("targets", "positive"),
+        required=("targets",),
+        reads_label=False,
+        is_exportable=True,
+        main=("auroc", "Macro AUROC"),
+        shown=(("auprc", "brier"),),
+    ),
+)
+register_task(
     "survival",
     TaskEntry(
         "oceanpath.tasks.survival:Survival",

@@ -103,5 +103,5 @@ def _level(report: Mapping[str, Any], level: str, task: Task) -> dict[str, Estim
     """The metrics of a level; those of decisions are at the threshold, if there is one."""
     point = report["operating_point"]
     records = {**report["level"][level], **(point[level] if point else {})}
-    names = NAMES if task.has_classes else records
+    names = records if task.is_exported_as_values else NAMES
     return {name: estimate_facts(records[name]) for name in names if name in records}

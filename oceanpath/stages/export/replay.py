@@ -39,13 +39,13 @@ class EvaluatedPredictions:
 
     def member_values(self, output: NDArray[np.floating]) -> NDArray[np.float64]:
         """Values [n, K] of a member from its part [n, C] of the third output of a file."""
-        if self.objective.task.has_classes:
-            return self.objective.values_of_logits(output)
-        return output.astype(np.float64)
+        if self.objective.task.is_exported_as_values:
+            return output.astype(np.float64)
+        return self.objective.values_of_logits(output)
 
     def differences(self, values: NDArray[np.float64], expected: NDArray[np.float64]) -> NDArray[np.float64]:
         """[n]: the largest difference of a value; where values are no probabilities, relative to those above 1."""
-        scale = 1.0 if self.objective.task.has_classes else np.maximum(1.0, np.abs(expected))
+        scale = np.maximum(1.0, np.abs(expected)) if self.objective.task.is_exported_as_values else 1.0
         largest: NDArray[np.float64] = (np.abs(values - expected) / scale).max(axis=-1)
         return largest
 

@@ -44,7 +44,7 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
         return export_embedding(settings, inputs, out, progress)
     results, store = read_cv_results(inputs["train"]), Store(inputs["mmap"], check=inputs.verify)
     task = read_task(results, inputs["train"])
-    if not task.has_classes:
+    if task.is_exported_as_values:
         return export_values(settings, inputs, out, progress)
     members = calibrate_members(inputs["train"], results, fit_temperatures=settings.calibrate)
     classifiers = [member.model for member in load_members(inputs["train"], results["folds"], store.dim, task)]

@@ -1,4 +1,4 @@
-"""Bundles of survival and regression: what is exported, predicted and served equals what was evaluated."""
+"""Bundles of survival, regression and several labels: exported, predicted and served values are the evaluated ones."""
 
 from __future__ import annotations
 
@@ -50,6 +50,7 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "cox": ("survival", SURVIVAL, {"loss": "cox"}),
     "nll": ("survival", SURVIVAL, {"loss": "nll", "time_bins": 3}),
     "regression": ("regression", {}, {}),
+    "multilabel": ("multilabel", {"targets": ("egfr", "kras")}, {}),
 }
 
 
@@ -73,9 +74,11 @@ class Exported:
 
 
 def labels_of(name: str, rng: np.random.Generator) -> list[str]:
-    """Times with and without an event, or numbers of thousands, which single precision rounds."""
+    """Times with and without an event, several labels, or large numbers, which single precision rounds."""
     if name == "regression":
         return [f"{number:.2f}" for number in 4e5 + 3e3 * rng.standard_normal(SLIDES)]
+    if name == "multilabel":
+        return ["?;1" if number % 7 == 0 else f"{number % 2};{number // 2 % 2}" for number in range(SLIDES)]
     times = rng.uniform(1, 30, SLIDES)
     return [f"{time:.2f}" + ("+" if number % 3 == 0 else "") for number, time in enumerate(times)]
 
@@ -185,7 +188,10 @@ def test_the_bundle_states_the_meaning_of_every_value(exported: Exported) -> Non
     assert isinstance(facts, ValueFacts) and facts.names == exported.task.columns
     assert facts.performance.main_metric in facts.performance.slide
     assert all(f"| {column.name} | {column.meaning} |" in card for column in facts.columns)
-    if exported.task.name == "survival":
+    if exported.task.name == "multilabel":
+        assert "probability that kras is present" in card and "Macro AUROC" in card and "auroc_egfr" in card
+        assert [each.column for each in facts.decisions] == ["prob_egfr", "prob_kras"]
+    elif exported.task.name == "survival":
         assert "until 20 months" in facts.columns[-1].meaning and "C-index (Harrell)" in card
         (cutoff,) = facts.decisions
         assert f"Decision: high risk if risk is at least {cutoff.value:.6g}" in card
@@ -196,13 +202,16 @@ def test_the_bundle_states_the_meaning_of_every_value(exported: Exported) -> Non
 def test_a_decision_is_made_at_the_cutoff(exported: Exported) -> None:
     table = answer_table(open_bundle(read_bundle(exported.bundle), 1), [exported.features])
     decided = [name for name in table if str(name).startswith("decision")]
-    if exported.task.name != "survival":
-        assert not decided
-        return
     facts = read_bundle(exported.bundle).facts
     assert isinstance(facts, ValueFacts)
-    high = table["risk"] >= facts.decisions[0].value
-    assert (table["decision_risk"] == np.where(high, "high risk", "low risk")).all() and 0 < high.sum() < SLIDES
+    assert decided == [f"decision_{each.column}" for each in facts.decisions if each.value is not None]
+    assert bool(decided) == (exported.task.name != "regression")
+    for each in facts.decisions:
+        if each.value is None:
+            assert "no member" in each.reason
+            continue
+        high = table[each.column] >= each.value
+        assert (table[f"decision_{each.column}"] == np.where(high, each.above, each.below)).all()
 
 
 def test_the_python_interface_gives_the_same_values(exported: Exported) -> None:
