@@ -116,6 +116,8 @@ class DataSettings(Settings):
     task that an installed package adds."""
     classes: tuple[str, ...] = ()
     """Names of the classes, in order; of two, the second is the positive class."""
+    clinical: tuple[str, ...] = ()
+    """Columns of the label table, such as age and stage, of which `eval` fits a baseline without the slides."""
     targets: tuple[str, ...] = ()
     """Columns of the task multilabel, each with the values 1 and 0; a cell is empty if the label is unknown."""
     positive: str = ""

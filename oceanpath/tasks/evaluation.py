@@ -16,6 +16,8 @@ from oceanpath.stats.resample import Bootstrap, Resamples
 Floats = NDArray[np.float64]
 Targets = NDArray[Any]
 """[n] numbers of labels: int64 or float64."""
+PENALTY = 100.0
+"""Ridge penalty of linear models of pooled features: strong, because there are often more features than slides."""
 MEAN, MAXIMUM, LENGTH = "mean", "maximum", "length"
 """Features for baselines: the mean or maximum over the patches, or the logarithm of their number."""
 
@@ -125,8 +127,13 @@ class Evaluation(ABC):
         return np.zeros(len(targets), np.int64)
 
     @abstractmethod
-    def fit_baseline(self, x: NDArray[np.float32], targets: Targets, to: NDArray[np.float32]) -> Floats:
-        """Values [m, K] of `to` [m, D] by a linear model that is fitted to `x` [n, D]."""
+    def fit_baseline(
+        self, x: NDArray[np.float32], targets: Targets, to: NDArray[np.float32], *, penalty: float = PENALTY
+    ) -> Floats:
+        """Values [m, K] of `to` [m, D] by a linear model that is fitted to `x` [n, D].
+
+        `penalty` is that of ridge regression on standardised features: penalty / 2 · |coefficients|².
+        """
 
     @abstractmethod
     def constant_baseline(self, folds: Sequence[Targets]) -> Floats:

@@ -16,7 +16,7 @@ from oceanpath.stats.multilabel import evaluate_labels, macro_auroc
 from oceanpath.stats.resample import Bootstrap, Resamples
 from oceanpath.stats.thresholds import youden_threshold
 from oceanpath.tasks.base import Strata, Task
-from oceanpath.tasks.evaluation import LENGTH, MAXIMUM, MEAN, Column, Cutoff, Floats, Review
+from oceanpath.tasks.evaluation import LENGTH, MAXIMUM, MEAN, PENALTY, Column, Cutoff, Floats, Review
 from oceanpath.tasks.label_sets import PRESENT, UNKNOWN, combinations, is_label_set, label_numbers, read_label_sets
 
 
@@ -165,12 +165,17 @@ class Multilabel(Task):
         """All metrics."""
         return self.evaluate(targets, values, drawn)
 
-    def fit_baseline(self, x: NDArray[np.float32], targets: Floats, to: NDArray[np.float32]) -> Floats:
+    def fit_baseline(
+        self, x: NDArray[np.float32], targets: Floats, to: NDArray[np.float32], *, penalty: float = PENALTY
+    ) -> Floats:
         """Logistic regression per label, on the rows where it is known."""
         from oceanpath.tasks.logistic import fit_logistic  # scikit-learn takes a second to import
 
         known = ~np.isnan(targets)
-        fitted = [fit_logistic(x[own], targets[own, k].astype(np.int64), to, 2)[:, 1] for k, own in enumerate(known.T)]
+        fitted = [
+            fit_logistic(x[own], targets[own, k].astype(np.int64), to, 2, penalty)[:, 1]
+            for k, own in enumerate(known.T)
+        ]
         return np.stack(fitted, axis=1)
 
     def constant_baseline(self, folds: Sequence[Floats]) -> Floats:

@@ -29,6 +29,7 @@ from oceanpath.tasks.evaluation import (
     LENGTH,
     MAXIMUM,
     MEAN,
+    PENALTY,
     Column,
     Cutoff,
     DecisionRule,
@@ -39,8 +40,6 @@ from oceanpath.tasks.evaluation import (
 from oceanpath.tasks.survival_columns import TITLES, WITHIN_FOLDS, median_cutoff, survival_columns
 from oceanpath.tasks.survival_labels import signed_times, times_and_events
 
-PENALTY = 100.0
-"""Ridge penalty of the baselines: that of the logistic regression of classification, 1 / C."""
 RULE = "high risk at or above the median risk of the inner validation rows of the slide's fold"
 P_VALUE = "a p-value has no interval"
 
@@ -154,12 +153,14 @@ class SurvivalEvaluation(Evaluation):
         """Rows with an event and censored ones."""
         return times_and_events(targets)[1].astype(np.int64)
 
-    def fit_baseline(self, x: NDArray[np.float32], targets: Floats, to: NDArray[np.float32]) -> Floats:
+    def fit_baseline(
+        self, x: NDArray[np.float32], targets: Floats, to: NDArray[np.float32], *, penalty: float = PENALTY
+    ) -> Floats:
         """Cox regression with a ridge penalty on standardised features."""
         wide, (time, event) = x.astype(np.float64), times_and_events(targets)
         mean, scale = wide.mean(axis=0), wide.std(axis=0)
         scale[scale == 0] = 1.0
-        coefficients = fit_ridge((wide - mean) / scale, time, event, PENALTY)
+        coefficients = fit_ridge((wide - mean) / scale, time, event, penalty)
         hazard = self.baseline_hazard((wide - mean) / scale @ coefficients, targets)
         return self.values_of((to.astype(np.float64) - mean) / scale @ coefficients, hazard)
 

@@ -23,6 +23,7 @@ BASELINES = {
     "max_pool_lr": "Max-pooled features, logistic regression",
     "majority": "Majority class",
     "bag_length": "Number of patches only",
+    "clinical": "Clinical columns only",
 }
 USE = """\
 ```

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from oceanpath.artifacts.bundle.facts import EstimateFacts
 from oceanpath.artifacts.bundle.value_facts import ValueFacts
-from oceanpath.stages.export.card import EXTERNAL_TOO, LIMITS, ONE_COHORT, USE, ensemble_text, estimate_text
+from oceanpath.stages.export.card import BASELINES, EXTERNAL_TOO, LIMITS, ONE_COHORT, USE, ensemble_text, estimate_text
 from oceanpath.stages.export.card_text import COORDS, cap_text, geometry_text, join_numbers, markdown_table
 from oceanpath.tasks.base import Task
 
@@ -63,7 +63,10 @@ def _outputs(facts: ValueFacts) -> str:
 def _performance(facts: ValueFacts, task: Task) -> str:
     performance = facts.performance
     note = " (selected: these slides were also used for selection)" if performance.selected else ""
-    baselines = [(task.titles.get(key, key), estimate_text(value)) for key, value in performance.baselines.items()]
+    baselines = [
+        (BASELINES.get(key) or task.titles.get(key, key), estimate_text(value))
+        for key, value in performance.baselines.items()
+    ]
     intervals = "Confidence intervals take patients as the independent units."
     return "\n\n".join(
         [
