@@ -3,8 +3,8 @@
 A task names its baselines and the pooled features of each: the mean or the maximum over patches, the logarithm of the
 number of patches (the predictive value of the amount of tissue), or none for a constant prediction. For classification
 these are mean_pool_lr, max_pool_lr and bag_length (logistic regression with a ridge penalty of 100 on standardised
-features) and majority (class frequencies of the fitting rows). A baseline selects nothing, so it is fitted to all rows of a fold that
-are not tested.
+features) and majority (class frequencies of the fitting rows). A baseline selects nothing, so it is fitted to all rows
+of a fold that are not tested.
 """
 
 from __future__ import annotations
