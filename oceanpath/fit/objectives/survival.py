@@ -23,6 +23,8 @@ from oceanpath.tasks.survival import Survival
 from oceanpath.tasks.survival_labels import times_and_events
 
 Floats = NDArray[np.float64]
+NO_HAZARD = -700.0
+"""Log of the cumulative hazard before the first event of the training rows: survival is then exactly 1."""
 
 
 @dataclass(frozen=True)
@@ -104,10 +106,10 @@ class SurvivalObjective(Objective):
         if self.curves.edges:
             return self
         hazard = self.task.baseline_hazard(outputs[:, 0].astype(np.float64), targets)
-        if not np.isfinite(hazard).all():
-            raise StageError("no training slide has an event until the first horizon", got=self.task.horizons[0])
+        if not np.isfinite(hazard[-1]):
+            raise StageError("no training slide has an event until the last horizon", got=self.task.horizons[-1])
         done = copy(self)
-        done.curves = Curves(log_hazard=tuple(hazard.tolist()))
+        done.curves = Curves(log_hazard=tuple(np.maximum(hazard, NO_HAZARD).tolist()))
         return done
 
     def values(self, outputs: NDArray[np.floating]) -> Floats:
