@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 
 from oceanpath.api.feature_files import Features, as_slide
 from oceanpath.api.html import html_table
-from oceanpath.api.values import ValueModel
-from oceanpath.artifacts.bundle.folder import BundleFacts, read_model_facts
-from oceanpath.artifacts.bundle.value_facts import ValueFacts
+from oceanpath.artifacts.bundle.folder import BundleFacts
 from oceanpath.serving.engine import Engine
 from oceanpath.serving.offline import find_bundle
 
@@ -98,8 +96,8 @@ class Model:
         return html_table(f"Model {self.path}", ("contract", ""), rows)
 
 
-def load_bundle(path: str | PathLike[str], threads: int | None = None) -> Model | ValueModel:
-    """The model of a bundle, verified: a `ValueModel` if it predicts survival, a number or several labels.
+def load_bundle(path: str | PathLike[str], threads: int | None = None) -> Model:
+    """The model of a bundle of a classifier, verified; `ValueModel` opens those of other tasks.
 
         >>> import numpy as np
         >>> import oceanpath as op
@@ -116,5 +114,4 @@ def load_bundle(path: str | PathLike[str], threads: int | None = None) -> Model 
         ExperimentError: there is no bundle.
         ArtifactError: it is damaged, or does not reproduce its reference prediction on this machine.
     """
-    is_value = isinstance(read_model_facts(find_bundle(Path(path))), ValueFacts)
-    return ValueModel(path, threads) if is_value else Model(path, threads)
+    return Model(path, threads)

@@ -50,7 +50,15 @@ class ValueModel:
     """An exported ensemble of a task without classes: survival, regression, several labels. Thread-safe."""
 
     def __init__(self, path: str | PathLike[str], threads: int | None = None) -> None:
-        """Verify and load a bundle; see `load_bundle`."""
+        """Verify and load a bundle.
+
+        Args:
+            path: Folder of the bundle, or the folder of an experiment's results.
+            threads: Threads of one prediction; default: all available cores.
+
+        Raises: ExperimentError: there is no bundle. ArtifactError: it is damaged, predicts no values, or does not
+            reproduce its reference prediction on this machine.
+        """
         self.path = find_bundle(Path(path))
         self._engine = ValueEngine(read_bundle(self.path), threads)
 

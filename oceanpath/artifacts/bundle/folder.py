@@ -115,8 +115,10 @@ def as_classifier(facts: ModelFacts, path: Path) -> BundleFacts:
     """The same facts. Raises: ArtifactError: they are not those of a classifier."""
     if isinstance(facts, BundleFacts):
         return facts
-    got = ", ".join(facts.names) if isinstance(facts, ValueFacts) else "slide embeddings"
-    raise ArtifactError("the model of this bundle gives no class probabilities", where=path, got=got)
+    got, do = "slide embeddings", ""
+    if isinstance(facts, ValueFacts):
+        got, do = ", ".join(facts.names), "In Python, open it with oceanpath.ValueModel."
+    raise ArtifactError("the model of this bundle gives no class probabilities", where=path, got=got, do=do)
 
 
 def read_model_facts(path: Path) -> ModelFacts:

@@ -1,8 +1,8 @@
 """A baseline of clinical columns alone: what they predict without a slide, on the same folds.
 
 Each column is encoded by the rows to which a fold's baseline is fitted. A column whose known cells are numbers is one
-feature, in which the median replaces unknown cells; another one has a feature per category. Unknown cells are a
-feature of their own, where there are any.
+feature, in which the median replaces unknown cells; other columns have one feature per category. Where cells are
+unknown, that is one more feature.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def _coords(batch: int, patches: int, random: np.random.Generator) -> NDArray[np
     return np.where(odd, irregular, regular).astype(np.float32)
 
 
-def _difference(actual: Outputs, expected: Outputs, where: str, *, relative: bool) -> float:
+def _difference(actual: Outputs, expected: Outputs, where: str, *, relative: bool = False) -> float:
     shapes, expected_shapes = [part.shape for part in actual], [part.shape for part in expected]
     if shapes != expected_shapes:
         raise StageError("an exported file has wrong output shapes", where=where, got=shapes, expected=expected_shapes)

@@ -216,8 +216,9 @@ def test_a_decision_is_made_at_the_cutoff(exported: Exported) -> None:
 
 
 def test_the_python_interface_gives_the_same_values(exported: Exported) -> None:
-    model, slide = load_bundle(exported.bundle, threads=1), exported.features / "s03.h5"
-    assert isinstance(model, ValueModel)
+    model, slide = ValueModel(exported.bundle, threads=1), exported.features / "s03.h5"
+    with pytest.raises(ArtifactError, match=r"open it with oceanpath\.ValueModel"):
+        load_bundle(exported.bundle)
     found, table = model.predict(slide), answer_table(open_bundle(read_bundle(exported.bundle), 1), [slide])
     assert found.values == pytest.approx(table[exported.task.columns].iloc[0].to_dict(), rel=1e-12)
 
