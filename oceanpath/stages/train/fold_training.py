@@ -53,14 +53,21 @@ class Fold:
     weights: Path | None
     """Pretrained weights of the aggregator."""
 
-    def train(self, task: Task, epoch_done: Callable[[int], None], saved: Path) -> Selected:
-        """Train on the train rows.
+    def train(
+        self,
+        task: Task,
+        epoch_done: Callable[[int], None],
+        saved: Path,
+        ends: Callable[[EarlyStopping], bool] | None = None,
+    ) -> Selected:
+        """Train on the train rows; `ends` may stop the training after an epoch.
 
         Raises: StageError: training diverges, or no epoch could be selected.
         """
         settings, training = self.settings, self._training(task, self.rows["train"])
-        best, objective, val = BestWeights(settings.patience), training.objective, self.rows["val"]
-        stopping = EarlyStopping(objective, self.store, val, settings.monitor, self.device, best, epoch_done)
+        best, objective = BestWeights(settings.patience), training.objective
+        val = self.rows["test" if settings.selection == "reported" else "val"]
+        stopping = EarlyStopping(objective, self.store, val, settings.monitor, self.device, best, epoch_done, ends)
         training.run(stopping, SavedTraining(saved, settings.checkpoint_seconds, training=training, selection=stopping))
         if not best.state:
             raise StageError("no epoch had a finite validation score", got=stopping.history, do="Lower train.lr.")

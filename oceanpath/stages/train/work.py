@@ -76,7 +76,7 @@ def run(settings: TrainSettings, inputs: Inputs, out: Path, progress: Progress) 
         "model": settings.model.model_dump(mode="json"),
         "per_fold": per_fold,
         "scheme": splits["scheme"],
-        "selected": False,  # no test row was used for selection: fit_fold rejects folds without val rows
+        "selected": settings.selection != "inner",  # otherwise no test row was used: every fold has its own val rows
     }
     if settings.refit_fold:
         results["refit"] = True  # thresholds and temperatures are those of the models before
