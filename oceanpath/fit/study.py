@@ -64,8 +64,9 @@ class Study:
         """The record of the best complete trial. Raises: StageError: no trial has a score."""
         complete = [record for record in self.trials if record["state"] == "complete"]
         if not complete:
-            do = "Search over lower learning rates, or run more trials."
-            raise StageError("no trial of the search has a score", got=f"{len(self.trials)} trials", do=do)
+            reasons = [str(record["reason"]) for record in self.trials if "reason" in record]
+            got = f"{len(self.trials)} trials" + (f"; the last that failed: {reasons[-1]}" if reasons else "")
+            raise StageError("no trial of the search has a score", got=got, do="Change [train.search.space].")
         return min(complete, key=lambda record: (record["path"][-1], record["number"]))
 
     def _elapsed(self) -> float:

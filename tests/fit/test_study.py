@@ -87,5 +87,7 @@ def test_the_budget_is_also_one_of_minutes(tmp_path: Path) -> None:
 def test_a_study_without_a_complete_trial_has_no_best_one(tmp_path: Path) -> None:
     study = run(tmp_path / "trials.json", stop=0)
     study.finish(study.next(), "failed", {"reason": "training diverges"})
-    with pytest.raises(StageError, match="no trial of the search has a score"):
+    with pytest.raises(
+        StageError, match="no trial of the search has a score; got 1 trials; the last that failed: training diverges"
+    ):
         study.best()

@@ -29,7 +29,8 @@ def preflight(settings: TrainSettings, sources: ParentSources) -> Preview:
         what = "a linear probe needs pretrained weights"
         problems.append(ExperimentError(what, where="[train] mode", got="linear_probe", do=do))
     if settings.search is not None:
-        problems += _search_problems(settings)
+        has_weights = settings.aggregator_weights is not None or "pretrain" in sources.names
+        problems += _search_problems(settings, has_weights=has_weights)
     if settings.device not in ALWAYS_AVAILABLE:
         from oceanpath.fit.device import pick_device  # loads torch
 
@@ -38,10 +39,15 @@ def preflight(settings: TrainSettings, sources: ParentSources) -> Preview:
     return Preview(tuple(problems))
 
 
-def _search_problems(settings: TrainSettings) -> list[OceanPathError]:
+def _search_problems(settings: TrainSettings, *, has_weights: bool) -> list[OceanPathError]:
     if find_spec("optuna") is None:
         do = "pip install 'oceanpath[search]'"
         return [MissingExtraError("the search needs optuna", where="[train.search]", do=do)]
-    from oceanpath.stages.train.space import space_problems  # only needed for a search
+    from oceanpath.stages.train.space import space_problems, varies_model  # only needed for a search
 
-    return space_problems(settings)
+    problems = space_problems(settings)
+    if has_weights and not problems and varies_model(settings) and "model" not in settings.weights_allow:
+        do = 'Remove its keys "model.*"; for keys without weights, such as dropout, add "model" to train.weights_allow.'
+        what = "pretrained weights fit one architecture, which the search would vary"
+        problems.append(ExperimentError(what, where="[train.search.space] model", do=do))
+    return problems

@@ -13,7 +13,7 @@ from oceanpath.fit.study import Study, Trial
 from oceanpath.pipeline.stage import Progress
 from oceanpath.stages.train.early_stopping import EarlyStopping
 from oceanpath.stages.train.fold_training import Fold
-from oceanpath.stages.train.space import describe_values, with_values
+from oceanpath.stages.train.space import with_values
 from oceanpath.tasks.base import Task
 
 
@@ -30,7 +30,6 @@ def search_fold(fold: Fold, task: Task, folder: Path, progress: Progress) -> tup
         _run(fold, task, study, trial)
         progress.advance()
     best = study.best()
-    progress.note(f"best of {len(study.trials)} trials: {describe_values(best['values'])}")
     found = {"number": best["number"], "values": best["values"], "trials": study.trials}
     return replace(fold, settings=with_values(fold.settings, best["values"])), found
 

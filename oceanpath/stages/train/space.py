@@ -42,6 +42,11 @@ def describe_values(values: Mapping[str, Any]) -> str:
     )
 
 
+def varies_model(settings: TrainSettings) -> bool:
+    """Whether the space has keys of `[model]`."""
+    return settings.search is not None and any(key.startswith(MODEL) for key in read_space(settings.search.space))
+
+
 def space_problems(settings: TrainSettings) -> list[OceanPathError]:
     """Keys of the space that do not exist, with the nearest one, and values that are not valid."""
     assert settings.search is not None, "the settings have a search"

@@ -47,9 +47,8 @@ def run_part(settings: TrainSettings, inputs: Inputs, part: Part, out: Path, pro
     from oceanpath.stages.train.fold import fit_fold  # loads PyTorch
 
     facts = fit_fold(settings.of_seed(part.payload["seed"]), inputs, part.payload["fold"], out, progress)
-    line = (
-        f"fold {facts['fold']}: epoch {facts['best_epoch'] + 1} of {facts['epochs']}, val loss {facts['val_loss']:.3f}"
-    )
+    name, epoch = part.key.replace("_", " "), facts["best_epoch"] + 1
+    line = f"{name}: epoch {epoch} of {facts['epochs']}, val loss {facts['val_loss']:.3f}"
     progress.note(line)
     return Summary(
         (line,), {name: facts[name] for name in ("best_epoch", "epochs", *task_entry(settings.task).monitors)}

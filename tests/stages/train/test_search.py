@@ -52,6 +52,15 @@ def test_a_space_that_is_not_valid_is_reported_before_training(space: dict[str, 
     assert all(text in problem for text, problem in zip(expected, found, strict=True))
 
 
+def test_pretrained_weights_are_of_one_architecture() -> None:
+    needs_optuna()
+    with_weights = ParentSources(names=frozenset({"pretrain"}))
+    (problem,) = preflight.preflight(SEARCH, with_weights).problems
+    assert "pretrained weights fit one architecture" in problem.render()
+    allowed = SEARCH.model_copy(update={"weights_allow": ("model",)})
+    assert not preflight.preflight(allowed, with_weights).problems
+
+
 def test_a_search_without_optuna_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight, "find_spec", lambda name: None)
     (problem,) = preflight.preflight(SEARCH, ParentSources()).problems
