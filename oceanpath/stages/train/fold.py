@@ -19,6 +19,7 @@ from oceanpath.stages.train.fold_training import Fold
 from oceanpath.stages.train.pretrained import describe_weights, find_weights, seen_patients
 from oceanpath.stages.train.rows import read_rows
 from oceanpath.stages.train.settings import TrainSettings
+from oceanpath.stages.train.soup import train_soup
 from oceanpath.stages.train.space import describe_values
 from oceanpath.tasks.registry import read_task
 
@@ -45,9 +46,10 @@ def fit_fold(settings: TrainSettings, inputs: Inputs, number: int, out: Path, pr
             fold, found = search_fold(fold, task, _state_file(out).parent, progress)
             best = describe_values(found["values"])
             progress.note(f"fold {number}: best of {len(found['trials'])} trials: {best}")
-        progress.start(fold.settings.epochs, "epochs")
-        selected = fold.train(task, progress.advance, _state_file(out))
-        facts, trained, outputs = describe(selected, rows, number), selected.trained, fold.outputs(selected.trained)
+        progress.start(fold.settings.epochs * fold.settings.soup, "epochs")
+        selected, averaged = train_soup(fold, task, progress.advance, _state_file(out))
+        facts = describe(selected, rows, number) | averaged
+        trained, outputs = selected.trained, fold.outputs(selected.trained)
         if settings.refit_fold:
             trained = fold.refit(task, selected, _state_file(out).with_name("refit.ckpt"))
             refitted = fold.outputs(trained)

@@ -28,6 +28,9 @@ def preflight(settings: TrainSettings, sources: ParentSources) -> Preview:
         do = "Add [pretrain], or set train.aggregator_weights."
         what = "a linear probe needs pretrained weights"
         problems.append(ExperimentError(what, where="[train] mode", got="linear_probe", do=do))
+    if settings.soup > 1 and settings.refit_fold:
+        do, what = "Remove one of them.", "a refit is one training, so it cannot repeat an average of several"
+        problems.append(ExperimentError(what, where="[train] soup", got="refit_fold = true", do=do))
     if settings.search is not None:
         has_weights = settings.aggregator_weights is not None or "pretrain" in sources.names
         problems += _search_problems(settings, has_weights=has_weights)

@@ -35,6 +35,9 @@ class TrainSettings(ObjectiveSettings, FitSettings):
     refit_fold: bool = added(False)
     """Whether each fold is trained again on its training and validation patients, up to the epoch that validation
     selected, before its test patients are predicted. Thresholds and temperatures are those of the first training."""
+    soup: int = added(1, ge=1)
+    """Number of trainings of a fold whose weights are averaged. All start from the same weights; the best one comes
+    first, and another one joins the average if the validation score of the average does not get worse."""
     selection: Literal["inner", "searched", "reported"] = added("inner")
     """What was selected on patients who are also tested. inner: nothing; searched: the settings of this file, as by one
     winner of a search in several folds; reported: the epoch, to show the optimism of such numbers. Except for inner,

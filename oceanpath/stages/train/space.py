@@ -12,7 +12,18 @@ from oceanpath.fit.search_space import MODEL, Choices, Range, read_space
 from oceanpath.settings import Settings
 from oceanpath.stages.train.settings import TrainSettings
 
-FIXED = ("search", "selection", "seed", "seeds", "monitor", "refit_fold", "aggregator_weights", "weights_allow", "mode")
+FIXED = (
+    "search",
+    "soup",
+    "selection",
+    "seed",
+    "seeds",
+    "monitor",
+    "refit_fold",
+    "aggregator_weights",
+    "weights_allow",
+    "mode",
+)
 """Keys of `[train]` that are the same in all trials: others would not be comparable, or are not settings of one."""
 WHERE = "[train.search.space]"
 
