@@ -46,6 +46,9 @@ class FitSettings(Settings):
     """Probability with which each patch of a bag is left out of a training step."""
     feature_noise: float = added(0.0, ge=0.0)
     """Normal noise in the features of training steps, as a multiple of the standard deviation of each feature."""
+    attention_entropy: float = added(0.0, ge=0.0)
+    """Weight of the entropy of a bag's attention, which is subtracted from its loss, so that attention spreads over
+    more patches (AEM, Zhang et al. 2024); 0: not used."""
     ema: float = added(0.0, ge=0.0, lt=1.0)
     """Decay per step of an exponential moving average of the weights, which is evaluated and saved instead of the
     weights themselves; 0: no average."""

@@ -18,6 +18,7 @@ from oceanpath.bags.batching.sampler import BatchSampler
 from oceanpath.bags.batching.windows import Window
 from oceanpath.bags.dataset import BagDataset
 from oceanpath.bags.placement import loader_of
+from oceanpath.fit.attention_entropy import attention_entropy
 from oceanpath.fit.deterministic import deterministic
 from oceanpath.fit.non_finite import NonFiniteGuard
 from oceanpath.fit.objectives.base import Objective
@@ -173,10 +174,14 @@ class Training:
         """The losses [B] of the slides of all batches."""
         seed_torch(seed, "dropout")
         with self._precision():
-            outputs = [self.model.output_packed(self.perturb(batch)) for batch in batches]
+            bags, entropy_weight = [self.perturb(batch) for batch in batches], self.settings.attention_entropy
+            outputs = [self.model.output_packed(bag, return_attention=entropy_weight > 0) for bag in bags]
             targets = torch.cat([batch.labels for batch in batches if batch.labels is not None])
             losses = self.objective.loss(torch.cat([output.logits for output in outputs]), targets)
-            return losses if len(outputs) > 1 else self.model.blend(losses, outputs[0])
+            losses = self.model.blend(losses, outputs, lambda logits: self.objective.loss(logits, targets))
+            if not entropy_weight:
+                return losses
+            return losses - entropy_weight * torch.cat(list(map(attention_entropy, bags, outputs)))
 
     def _precision(self) -> AbstractContextManager[Any]:
         """The arithmetic of the forward pass and the loss."""
