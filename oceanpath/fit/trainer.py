@@ -19,6 +19,7 @@ from oceanpath.bags.batching.windows import Window
 from oceanpath.bags.dataset import BagDataset
 from oceanpath.bags.placement import loader_of
 from oceanpath.fit.attention_entropy import attention_entropy
+from oceanpath.fit.batch_size import batch_size_for
 from oceanpath.fit.deterministic import deterministic
 from oceanpath.fit.non_finite import NonFiniteGuard
 from oceanpath.fit.objectives.base import Objective
@@ -72,7 +73,8 @@ class Training:
         self.dataset, self.device, self.window = data.dataset, data.device, data.window
         lengths = [data.dataset.length(position) for position in range(len(data.dataset))]
         order = derive(seed, "order")
-        sampler = BatchSampler(lengths, settings.batching, settings.batch_size, order, data.strata, window=data.window)
+        size = settings.batch_size or batch_size_for(len(lengths), data.window is not None)
+        sampler = BatchSampler(lengths, settings.batching, size, order, data.strata, window=data.window)
         self.plan = StepPlan(sampler, settings.accumulate, settings.epochs, None)
         self.optimizer = build_optimizer(model, settings.lr, settings.weight_decay, settings.part_rates(), fused=True)
         self.schedule = build_schedule(settings, self.plan.total)

@@ -7,7 +7,7 @@ from oceanpath.stages.train.settings import TrainSettings
 
 STAGE = Stage(
     name="train",
-    version=6,
+    version=7,
     settings=TrainSettings,
     work="oceanpath.stages.train.work:run",
     check="oceanpath.stages.train.work:check",

@@ -1,0 +1,16 @@
+"""The number of bags per step, from the number of training slides."""
+
+from __future__ import annotations
+
+import math
+
+STEPS = 40
+"""Approximate number of steps per epoch."""
+SMALLEST, LARGEST = 4, 32
+
+
+def batch_size_for(slides: int, compares_slides: bool) -> int:
+    """A 40th of the training slides as a power of two, from 4 to 32; 4 if one loss compares several batches."""
+    if compares_slides:
+        return SMALLEST
+    return min(LARGEST, max(SMALLEST, 2 ** round(math.log2(max(1, slides) / STEPS))))
