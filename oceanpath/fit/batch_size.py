@@ -6,11 +6,11 @@ import math
 
 STEPS = 40
 """Approximate number of steps per epoch."""
-SMALLEST, LARGEST = 4, 32
+SMALLEST, LARGEST = 4, 16
 
 
 def batch_size_for(slides: int, compares_slides: bool) -> int:
-    """A 40th of the training slides as a power of two, from 4 to 32; 4 if one loss compares several batches."""
+    """A 40th of the training slides as a power of two, from 4 to 16; 4 if one loss compares several batches."""
     if compares_slides:
         return SMALLEST
     return min(LARGEST, max(SMALLEST, 2 ** round(math.log2(max(1, slides) / STEPS))))

@@ -32,7 +32,7 @@ class FitSettings(Settings):
     schedule_epochs: int = added(5, ge=1)
     """Number of epochs between two reductions of the learning rate, of `step` and `plateau`."""
     batch_size: int | None = Field(None, ge=1)
-    """Bags per step. Default: a 40th of the training slides, rounded to a power of two from 4 to 32, so that an epoch
+    """Bags per step. Default: a 40th of the training slides, rounded to a power of two from 4 to 16, so that an epoch
     has several steps; 4 for a loss that compares slides."""
     accumulate: int = added(1, ge=1)
     """Number of batches whose gradients are averaged for one step of the optimiser. A loss that compares slides has a
