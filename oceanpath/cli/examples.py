@@ -81,6 +81,10 @@ EXAMPLES = {
         "splits export outputs/experiments/mine/split --format clam --out splits_clam",
         "splits export -e mine.toml --format patho-bench",
     ),
+    "models import": (
+        "models import mil-lab model.safetensors --out feather.safetensors --encoder conch_v1_5",
+        "models import mil-lab abmil.pt --out abmil.safetensors --encoder uni_v1",
+    ),
     "models list": ("models list", "models list | grep -A 3 perceiver"),
     "models verify": ("models verify abmil", "models verify my_package.models:MyAggregator"),
     "features inspect": ("features inspect features", "features inspect slide_1.h5 --deep --json"),

@@ -21,9 +21,7 @@ class Notes(Quiet):
         self.lines.append(text)
 
 
-@pytest.mark.parametrize(
-    ("slides", "size"), [(1, 4), (66, 4), (226, 4), (227, 8), (613, 16), (960, 16), (10**6, 16)]
-)
+@pytest.mark.parametrize(("slides", "size"), [(1, 4), (66, 4), (226, 4), (227, 8), (613, 16), (960, 16), (10**6, 16)])
 def test_the_batch_follows_the_number_of_slides(slides: int, size: int) -> None:
     assert batch_size_for(slides, compares_slides=False) == size
     assert batch_size_for(slides, compares_slides=True) == 4
