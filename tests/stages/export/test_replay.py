@@ -82,7 +82,8 @@ def test_a_reader_of_coordinates_without_any_is_shipped_as_it_was_evaluated(tmp_
 
 
 @pytest.mark.parametrize(
-    "name", ["dtfd", *(pytest.param(n, marks=pytest.mark.slow) for n in ("mean_mlp", "lse", "clam_mb", "acmil", "ilra"))]
+    "name",
+    ["dtfd", *(pytest.param(n, marks=pytest.mark.slow) for n in ("mean_mlp", "lse", "clam_mb", "acmil", "ilra"))],
 )
 def test_a_model_that_reads_no_coordinates_is_shipped_as_it_was_evaluated(tmp_path, name):
     study = write_study(tmp_path, {"name": name, "hidden": 16})
