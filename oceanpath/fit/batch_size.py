@@ -13,4 +13,5 @@ def batch_size_for(slides: int, compares_slides: bool) -> int:
     """A 40th of the training slides as a power of two, from 4 to 16; 4 if one loss compares several batches."""
     if compares_slides:
         return SMALLEST
-    return min(LARGEST, max(SMALLEST, 2 ** round(math.log2(max(1, slides) / STEPS))))
+    nearest = int(2.0 ** round(math.log2(max(1, slides) / STEPS)))
+    return min(LARGEST, max(SMALLEST, nearest))

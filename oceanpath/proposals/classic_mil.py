@@ -36,7 +36,7 @@ LABELS = ("negative", "positive")
 ARRAYS = ("X", "bag_id", "bag_label_per_instance")
 EXPERIMENT = """\
 # {name}: {size.bags} bags, {size.instances} instances of {size.features} features.
-# 5 repeats of 10 folds, the protocol of the literature:
+# 5 repeats of 10 folds:
 #   oceanpath eval -e {name}.toml
 name = "{name}"
 seed = 42

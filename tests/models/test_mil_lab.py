@@ -14,7 +14,7 @@ from oceanpath.models.mil_lab import import_mil_lab
 from oceanpath.models.pretrained import load_pretrained
 
 
-def theirs(prefix: str = "", **changed: Tensor) -> dict[str, Tensor]:
+def theirs(prefix: str = "", changed: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
     torch.manual_seed(0)
     layers = {
         "patch_embed.0": torch.nn.Linear(6, 5),
@@ -26,7 +26,7 @@ def theirs(prefix: str = "", **changed: Tensor) -> dict[str, Tensor]:
     tensors = {
         f"{name}.{part}": layer.state_dict()[part] for name, layer in layers.items() for part in ("weight", "bias")
     }
-    return {prefix + name: value.clone() for name, value in (tensors | changed).items()}
+    return {prefix + name: value.clone() for name, value in (tensors | (changed or {})).items()}
 
 
 def their_embedding(w: dict[str, Tensor], h: Tensor) -> Tensor:
@@ -54,9 +54,9 @@ def test_the_imported_model_has_their_embedding(tmp_path: Path, suffix: str, pre
 @pytest.mark.parametrize(
     ("tensors", "words"),
     [
-        (theirs(**{"patch_embed.3.weight": torch.zeros(5, 5)}), "unknown: patch_embed.3.weight"),
+        (theirs(changed={"patch_embed.3.weight": torch.zeros(5, 5)}), "unknown: patch_embed.3.weight"),
         ({"global_attn.module.0.weight": torch.zeros(4, 5)}, "missing: global_attn.attention_a.0.bias"),
-        (theirs(**{"global_attn.attention_c.weight": torch.zeros(2, 4)}), "do not fit each other"),
+        (theirs(changed={"global_attn.attention_c.weight": torch.zeros(2, 4)}), "do not fit each other"),
     ],
     ids=["two layers", "not gated", "two heads"],
 )
