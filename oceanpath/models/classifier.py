@@ -52,6 +52,13 @@ class WSIClassifier(nn.Module):
         output.extras["instance_loss"] = self.aggregator.auxiliary_loss(self.clustering, batch, attention)
         return output
 
+    def contributions(self, rows: Tensor) -> Tensor | None:
+        """What each patch of one bag [n, in_dim] adds to the outputs: [n, C], or None as `BaseMIL.contributions`.
+
+        Their sum is the outputs before these are limited to ±`LOGIT_BOUND`.
+        """
+        return self.aggregator.contributions(rows, self.head)
+
     def blend(self, losses: Tensor, output: MILOutput) -> Tensor:
         """The losses [B] of slides, combined with those of their patches if this model has a patch-level loss."""
         if "instance_loss" not in output.extras:

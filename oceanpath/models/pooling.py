@@ -10,7 +10,8 @@ from __future__ import annotations
 from abc import abstractmethod
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from oceanpath.bags.batch import Batch
 from oceanpath.models import streaming
@@ -72,6 +73,29 @@ class SoftmaxPooling(BaseMIL):
             running.add(scores[-1], hidden)
         embedding = self.join(running.mean().to(hidden.dtype).unsqueeze(0)).squeeze(0)
         return embedding, running.weights(torch.cat(scores, dim=1)).mean(dim=0) if return_attention else None
+
+    def contributions(self, rows: Tensor, head: nn.Linear) -> Tensor:
+        """The weight of a patch times the outputs for this patch alone, as in additive MIL (Javed et al. 2022).
+
+        `join` is affine, and the weights of a head sum to 1, so its constant is divided by the mean weight over heads.
+        """
+        dtype = next(self.parameters()).dtype
+
+        def hidden(block: slice) -> Tensor:
+            patches: Tensor = self.patches(rows[block].to(dtype))
+            return patches
+
+        scores = streaming.in_blocks(len(rows), lambda block: widen(self.scores(hidden(block))))
+        weights = torch.softmax(scores, dim=0)
+
+        def added(block: slice) -> Tensor:
+            pooled = weights[block].to(dtype).unsqueeze(-1) * hidden(block).unsqueeze(1)
+            constant = self.join(torch.zeros_like(pooled[:1]))
+            share = weights[block].to(dtype).mean(dim=1, keepdim=True)
+            parts: Tensor = linear(self.join(pooled) - constant, head.weight) + share * head(constant)
+            return parts
+
+        return streaming.in_blocks(len(rows), added)
 
 
 def _weighted_mean(hidden: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
