@@ -24,6 +24,8 @@ COLOURS = "inferno"
 SIGNED_COLOURS = "RdBu_r"
 """Red patches increase the score, blue ones decrease it."""
 LABEL = "Attention (1 = an equal share)"
+PANELS = {1: 3.4, 2: 2.4}
+"""Number of scores → longer side of a panel in inches; the figure is as wide as a page."""
 MIN_OPACITY, MAX_OPACITY = 0.2, 0.75
 """Opacity over a thumbnail: tissue with little attention stays visible."""
 
@@ -103,7 +105,7 @@ def draw_heatmap(
     """
     width, height = backdrop.level0_width, backdrop.level0_height
     layers = _layers(attention, options.signed)
-    size = _figure_size(width, height, 3.4, panels=1 + len(layers))
+    size = _figure_size(width, height, PANELS[len(layers)], panels=1 + len(layers))
     with drawing(path, *size, vector=options.vector) as figure:
         panels = figure.subplots(1, 1 + len(layers))
         for axes in panels:

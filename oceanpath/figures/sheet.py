@@ -9,10 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from oceanpath.figures.canvas import drawing, heading
 
 COLUMNS = 8
+SIDE, CELL, LINE, TITLE = 192, 200, 232, 32
+"""Pixels: side of a patch, width of a column, height of a line of patches with their scores, and of a title."""
 
 
 class PatchRow(NamedTuple):
@@ -26,16 +29,17 @@ class PatchRow(NamedTuple):
 
 def draw_sheet(path: Path, rows: Sequence[PatchRow], title: str) -> None:
     """Write a PNG with one block of patches per row, each patch with its score."""
-    lines = [math.ceil(len(row.images) / COLUMNS) for row in rows]
-    with drawing(path, 0.2 + 1.0 * COLUMNS, 0.4 + 0.25 * len(rows) + 1.2 * sum(lines), vector=False) as figure:
-        blocks = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=lines)[:, 0]
-        for block, row, count in zip(blocks, rows, lines, strict=True):
-            block.suptitle(row.title, x=0.01, ha="left", fontsize=8)
-            panels = block.subplots(count, COLUMNS, squeeze=False).flat
-            for axes in panels:
-                axes.set(xticks=[], yticks=[])
-                axes.spines[:].set_visible(False)
-            for axes, image, score in zip(block.axes, row.images, row.scores, strict=False):
-                axes.imshow(image, interpolation="antialiased")
-                axes.set_xlabel(f"{score:+.3g}", fontsize=7)
+    heights = [TITLE + LINE * math.ceil(len(row.images) / COLUMNS) for row in rows]
+    width, height = CELL * COLUMNS, sum(heights)
+    paper = Image.new("RGB", (width, height), "white")  # one image: many axes take seconds to arrange
+    with drawing(path, 8.0, 0.5 + 8.0 * height / width, vector=False) as figure:
+        axes = figure.subplots()
+        for row, top in zip(rows, np.cumsum([0, *heights[:-1]]), strict=True):
+            axes.text(0, top + TITLE / 2, row.title, fontsize=8, va="center")
+            for number, (pixels, score) in enumerate(zip(row.images, row.scores, strict=True)):
+                x, y = number % COLUMNS * CELL, int(top) + TITLE + number // COLUMNS * LINE
+                paper.paste(Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.LANCZOS), (x, y))
+                axes.text(x + SIDE / 2, y + SIDE + 4, f"{score:+.3g}", fontsize=7, ha="center", va="top")
+        axes.imshow(paper, interpolation="antialiased")
+        axes.axis("off")
         heading(figure, title)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from oceanpath.pipeline.stage import Stage
-from oceanpath.stages.analyze.settings import AnalyzeSettings
 
 STAGE = Stage(
     name="analyze",
+<<<<<<< HEAD
     version=8,
     settings=AnalyzeSettings,
+=======
+    version=7,
+    settings="oceanpath.stages.analyze.settings:AnalyzeSettings",
+>>>>>>> main
     work="oceanpath.stages.analyze.work:run",
     check="oceanpath.stages.analyze.work:check",
     needs=("train", "mmap", "demo?", "extract?", "eval"),

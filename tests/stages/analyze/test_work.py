@@ -10,6 +10,7 @@ from oceanpath.stages.analyze.settings import AnalyzeSettings
 from oceanpath.stages.analyze.stage import STAGE
 
 QUICK = AnalyzeSettings(resamples=100, attention_slides=1, deletion_slides=3, device="cpu")
+BARE = QUICK.model_copy(update={"attention_slides": 0, "deletion_slides": 0})
 
 
 def files(out):
@@ -42,8 +43,7 @@ def test_what_is_not_counted_is_named(make, out, monkeypatch):
 
     phases: list[str] = []
     monkeypatch.setattr(embed, "flatten", lambda embeddings, settings: embeddings[:, :2])
-    settings = QUICK.model_copy(update={"embedding": "umap", "attention_slides": 0, "deletion_slides": 0})
-    work.run(settings, make().inputs, out, Phases())
+    work.run(BARE.model_copy(update={"embedding": "umap"}), make().inputs, out, Phases())
     assert phases == ["compiling UMAP"]
 
 
@@ -57,7 +57,7 @@ def test_the_same_inputs_give_the_same_bytes(make, out, tmp_path):
 
 
 def test_a_tiny_cohort_has_no_map_and_says_why(make, out):
-    summary = work.run(QUICK, make(patients=2).inputs, out, Quiet())
+    summary = work.run(BARE, make(patients=2).inputs, out, Quiet())
     work.check(out)
     assert "too few" in summary.lines[0] and not (out / "embedding.png").exists()
 
@@ -65,7 +65,7 @@ def test_a_tiny_cohort_has_no_map_and_says_why(make, out):
 def test_selected_rows_carry_the_word(make, out):
     cohort = make(selected=True)
     cohort.add_variant("other", 1)
-    summary = work.run(QUICK, cohort.inputs, out, Quiet())
+    summary = work.run(BARE, cohort.inputs, out, Quiet())
     assert json.loads((out / "analysis.json").read_text())["selected"] is True
     assert json.loads((out / "comparison.json").read_text())["selected"] is True
     assert summary.lines[-1].startswith("selected ")
@@ -84,7 +84,7 @@ def test_the_check_misses_no_damaged_file(make, out):
 
 
 def test_no_map_needs_a_reason(make, out):
-    work.run(QUICK, make(patients=2).inputs, out, Quiet())
+    work.run(BARE, make(patients=2).inputs, out, Quiet())
     facts = json.loads((out / "analysis.json").read_text())
     facts["embedding"]["reason"] = ""
     (out / "analysis.json").write_text(json.dumps(facts))
@@ -94,5 +94,5 @@ def test_no_map_needs_a_reason(make, out):
 
 def test_the_door():
     assert STAGE.required() == ("train", "mmap", "eval") and STAGE.optional() == ("demo", "extract")
-    assert STAGE.across == ("train",) and STAGE.settings is AnalyzeSettings
+    assert STAGE.across == ("train",) and STAGE.settings_class is AnalyzeSettings
     assert "device" not in AnalyzeSettings().identity()
