@@ -6,13 +6,8 @@ from oceanpath.pipeline.stage import Stage
 
 STAGE = Stage(
     name="analyze",
-<<<<<<< HEAD
     version=8,
-    settings=AnalyzeSettings,
-=======
-    version=7,
     settings="oceanpath.stages.analyze.settings:AnalyzeSettings",
->>>>>>> main
     work="oceanpath.stages.analyze.work:run",
     check="oceanpath.stages.analyze.work:check",
     needs=("train", "mmap", "demo?", "extract?", "eval"),
