@@ -165,7 +165,7 @@ def _layers(attention: NDArray[np.floating], signed: Signed | None) -> list[_Lay
     layers = [_Layer(shares, LABEL, COLOURS, 0.0, _top(shares))]
     if signed is not None:
         top = _top(np.abs(signed.values))
-        label = "\n".join(wrap(f"Contribution to the {signed.label}", 32))
+        label = "\n".join(wrap(f"Contribution to the {signed.label}", 20))
         layers.append(_Layer(np.asarray(signed.values, np.float64), label, SIGNED_COLOURS, -top, top))
     return layers
 

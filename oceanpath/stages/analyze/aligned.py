@@ -20,6 +20,15 @@ Embeddings = tuple[pd.DataFrame, NDArray[np.float32]]
 """The slides of a fold (with slide_id), and their embeddings [S, E]."""
 
 
+FEWEST_SHARED = 3
+
+
+def can_align(folds: Mapping[int, Embeddings]) -> bool:
+    """Whether there are several folds, and the first one shares enough slides with each of the others."""
+    (first, _), *others = folds.values()
+    return bool(others) and all(ids["slide_id"].isin(first["slide_id"]).sum() >= FEWEST_SHARED for ids, _ in others)
+
+
 def align(folds: Mapping[int, Embeddings]) -> dict[int, Floats]:
     """Fold → two coordinates [S, 2] of its slides in the principal components of all aligned folds together.
 

@@ -89,6 +89,8 @@ def _prepare(inputs: Inputs, drawn: Sequence[str], out: Path) -> None:
         (out / folder).mkdir()
     if (extract := inputs.get("extract")) is not None:
         inputs.check("extract", [name for name in map(thumbnail_of, drawn) if (extract / name).is_file()])
+    if (demo := inputs.get("demo")) is not None:
+        inputs.check("demo", [f"slides/{name}.svs" for name in drawn if (demo / f"slides/{name}.svs").is_file()])
 
 
 def _write(

@@ -12,7 +12,7 @@ from oceanpath.artifacts.tables import read_table, write_table
 from oceanpath.errors import ArtifactError
 from oceanpath.figures.embedding import EmbeddingPanel, draw_embeddings
 from oceanpath.figures.files import check_figure
-from oceanpath.stages.analyze.aligned import Embeddings, align
+from oceanpath.stages.analyze.aligned import Embeddings, align, can_align
 from oceanpath.stages.analyze.layout import NAMES, flatten
 from oceanpath.stages.analyze.settings import AnalyzeSettings
 from oceanpath.tasks.registry import read_task
@@ -30,7 +30,7 @@ def map_slides(settings: AnalyzeSettings, train: Path, out: Path, selected: bool
     fewest = min(len(ids) for ids, _ in folds.values())
     if fewest < FEWEST:
         return f"{fewest} slides are too few for a map; at least {FEWEST} are needed"
-    common = align(folds) if len(folds) > 1 else {}
+    common = align(folds) if can_align(folds) else {}
     tables = [_table(settings, fold, of_fold, common.get(fold)) for fold, of_fold in folds.items()]
     write_table(pd.concat(tables, ignore_index=True)[COLUMNS], out / TABLE)
     mark = " (selected)" if selected else ""
@@ -70,7 +70,7 @@ def _draw(settings: AnalyzeSettings, train: Path, out: Path, tables: list[pd.Dat
 
     own = [panel(f"Model of fold {table['fold'].iloc[0]}", table, ["axis_1", "axis_2"]) for table in tables]
     draw_embeddings(out / FIGURE, own, NAMES[settings.embedding], f"Slide embeddings{mark}")
-    if len(tables) > 1:
+    if tables[0]["aligned_1"].notna().all():
         tested = pd.concat(tables, ignore_index=True).query("role == 'test'")
         alone = panel(f"Test slides of {len(tables)} folds", tested, ["aligned_1", "aligned_2"])
         draw_embeddings(out / ALIGNED, [alone], NAMES["pca"], f"Slide embeddings, folds aligned{mark}")
@@ -84,7 +84,7 @@ def check_map(path: Path) -> None:
     table = read_table(path / TABLE)
     if list(table.columns) != COLUMNS or table.duplicated(["slide_id", "fold"]).any():
         raise ArtifactError(f"{TABLE} does not have one row per slide and fold", where=path, expected=COLUMNS)
-    has_common = table["fold"].nunique() > 1
+    has_common = table["aligned_1"].notna().any()
     coords = table[COLUMNS[4:] if has_common else COLUMNS[4:6]]
     if not np.isfinite(coords.to_numpy(np.float64)).all():
         raise ArtifactError("a coordinate is not finite", where=path / TABLE)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from oceanpath.artifacts.tables import read_table, write_table
 from oceanpath.errors import ArtifactError
 from oceanpath.stages.analyze import embed, layout
-from oceanpath.stages.analyze.aligned import align
+from oceanpath.stages.analyze.aligned import align, can_align
 from oceanpath.stages.analyze.settings import AnalyzeSettings
 
 SETTINGS = AnalyzeSettings()
@@ -70,6 +70,8 @@ def test_folds_that_differ_by_rotation_and_scale_are_aligned_exactly(make):
     turned = (3 * first @ np.linalg.qr(rng.normal(size=(5, 5)))[0] + 7).astype(np.float32)
     found = align({0: (ids, first), 1: (ids, turned), 2: (ids.iloc[::-1], first[::-1].copy())})
     assert np.allclose(found[0], found[1], atol=1e-3) and np.allclose(found[0], found[2][::-1], atol=1e-3)
+    assert can_align({0: (ids, first), 1: (ids, turned)}) and not can_align({0: (ids, first)})
+    assert not can_align({0: (ids.iloc[:6], first[:6]), 1: (ids.iloc[4:], turned[4:])})
     without = align({0: (ids, first), 1: (ids.iloc[1:], turned[1:])})
     distances = [np.linalg.norm(xy[-11:] - xy[-11:].mean(axis=0), axis=1) for xy in without.values()]
     assert np.corrcoef(*distances)[0, 1] > 0.999
