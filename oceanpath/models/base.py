@@ -141,6 +141,13 @@ class BaseMIL(nn.Module, ABC):
         embedding, attention = self.forward_features(rows.unsqueeze(0), None, batch_coords, return_attention)
         return embedding.squeeze(0), None if attention is None else attention.squeeze(0)
 
+    def contributions(self, rows: Tensor, head: nn.Linear) -> Tensor | None:  # noqa: ARG002  # most have none
+        """What each patch of one bag [n, in_dim] adds to the outputs of `head`: [n, C], whose sum is the outputs.
+
+        None if the embedding is not a sum over patches, because the architecture combines them before it pools.
+        """
+        return None
+
     def auxiliary_head(self, outputs: int) -> nn.Module | None:  # noqa: ARG002  # most architectures have none
         """The layers of auxiliary losses for a model with this number of outputs; None without such a loss."""
         return None

@@ -51,6 +51,13 @@ class WSIClassifier(nn.Module):
         output.extras.update(extras)
         return output
 
+    def contributions(self, rows: Tensor) -> Tensor | None:
+        """What each patch of one bag [n, in_dim] adds to the outputs: [n, C], or None as `BaseMIL.contributions`.
+
+        Their sum is the outputs before these are limited to ±`LOGIT_BOUND`.
+        """
+        return self.aggregator.contributions(rows, self.head)
+
     def blend(self, losses: Tensor, outputs: Sequence[MILOutput], loss_of: Callable[[Tensor], Tensor]) -> Tensor:
         """The losses [B] of the slides of all outputs, combined with the auxiliary losses of this model.
 

@@ -28,6 +28,7 @@ class DTFD(ABMIL):
 
     ordered = True
     requires_packed = True
+    is_additive = False
 
     def __init__(self, settings: DTFDSettings, in_dim: int) -> None:
         super().__init__(settings, in_dim)

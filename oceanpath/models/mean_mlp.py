@@ -17,6 +17,8 @@ from oceanpath.models.settings import MeanMLPSettings
 class MeanMLP(SoftmaxPooling):
     """The mean of the normalised patch features, and one hidden layer. "Attention" is 1/n."""
 
+    is_additive = False
+
     def __init__(self, settings: MeanMLPSettings, in_dim: int) -> None:
         patches = nn.Sequential(NORMS[settings.input_norm](in_dim), nn.Dropout(settings.input_dropout))
         super().__init__(patches, in_dim, settings.hidden)

@@ -11,6 +11,7 @@ from abc import abstractmethod
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from oceanpath.bags.batch import Batch
 from oceanpath.models import streaming
@@ -21,6 +22,9 @@ from oceanpath.models.streaming import RunningSoftmax
 
 class SoftmaxPooling(BaseMIL):
     """Architectures of the form patches → `scores` → weighted means → `join`."""
+
+    is_additive = True
+    """Whether `join` is affine, so that the outputs are a sum over patches."""
 
     def __init__(self, patches: nn.Module, in_dim: int, embed_dim: int) -> None:
         """`patches` computes the hidden patches, row by row."""
@@ -101,6 +105,31 @@ class SoftmaxPooling(BaseMIL):
         weights = running.weights(self.bag_scores(torch.cat(scores, dim=1), 0))
         shares = self.head_shares(pooled)
         return embedding, _over_heads(weights, None if shares is None else shares[0], dim=0)
+
+    def contributions(self, rows: Tensor, head: nn.Linear) -> Tensor | None:
+        """The weight of a patch times the outputs for this patch alone, as in additive MIL (Javed et al. 2022).
+
+        None unless `is_additive`. `join` is affine, and the weights of a head sum to 1, so its constant is divided by the mean weight over heads.
+        """
+        if not self.is_additive:
+            return None
+        dtype = next(self.parameters()).dtype
+
+        def hidden(block: slice) -> Tensor:
+            patches: Tensor = self.patches(rows[block].to(dtype))
+            return patches
+
+        scores = streaming.in_blocks(len(rows), lambda block: widen(self.scores(hidden(block))))
+        weights = torch.softmax(self.bag_scores(scores.T, 0), dim=1).T
+
+        def added(block: slice) -> Tensor:
+            pooled = weights[block].to(dtype).unsqueeze(-1) * hidden(block).unsqueeze(1)
+            constant = self.join(torch.zeros_like(pooled[:1]))
+            share = weights[block].to(dtype).mean(dim=1, keepdim=True)
+            parts: Tensor = linear(self.join(pooled) - constant, head.weight) + share * head(constant)
+            return parts
+
+        return streaming.in_blocks(len(rows), added)
 
 
 def _over_heads(weights: Tensor, shares: Tensor | None, dim: int) -> Tensor:
