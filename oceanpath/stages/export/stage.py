@@ -7,7 +7,7 @@ from oceanpath.stages.export.settings import ExportSettings
 
 STAGE = Stage(
     name="export",
-    version=5,
+    version=6,
     settings=ExportSettings,
     work="oceanpath.stages.export.work:run",
     check="oceanpath.artifacts.bundle.folder:check",
