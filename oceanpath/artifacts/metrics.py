@@ -30,6 +30,10 @@ Where test sets are repeated ("repeats" > 1), metrics are means over the repeats
 and decisions are counted over all repeats together (n counts them). "ensemble" then has the metrics of one prediction
 per slide: the mean of all models that did not see its patient; "models" counts these models per slide.
 
+Where several seeds were trained, every seed is a repeat, and "seeds" is {"seeds": [seed], "slide": {metric: record},
+"patient": {...}} with records {"value", "sd", "by_seed"}: the mean over the seeds, their standard deviation, and the
+metric of each seed.
+
 "site" is null where the cohort has no sites, otherwise {"baseline", "folds", "sites", "patient_grouped": record,
 "site_preserved": record, "difference": record, "probe"}: the main metric of the slides of one baseline, refitted in two
 cross-validations with the same number of folds; in the first, patients are kept together, in the second, whole sites.
@@ -127,9 +131,16 @@ def _check(metrics: Mapping[str, Any], where: Path) -> None:
         records |= {f"own_metrics.{a}.{b}": record for a in LEVELS for b, record in own[a].items()}
     for name, record in (records | _further_records(metrics)).items():
         _check_record(record, name, where, selected)
+    for name, record in _seed_records(metrics).items():
+        _check_mark(record, f"{where} {name}", selected)
     if (site := metrics.get("site")) is not None and site["folds"]:
         for name in ("patient_grouped", "site_preserved", "difference"):  # of a baseline, which selects nothing
             _check_record(site[name], f"site.{name}", where, selected=False)
+
+
+def _seed_records(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    seeds = metrics.get("seeds", {})
+    return {f"seeds.{level}.{name}": record for level in LEVELS for name, record in seeds.get(level, {}).items()}
 
 
 def _further_records(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -182,10 +193,14 @@ def _check_verdict(record: Mapping[str, Any] | None, name: str, where: Path, sel
         raise ArtifactError("the verdict does not follow from the interval", where=spot, expected=expected, got=record)
 
 
+def _check_mark(record: Mapping[str, Any], where: str, selected: bool) -> None:
+    if selected and record.get("selected") is not True:
+        raise ArtifactError('a number of selected rows lacks "selected": true', where=where)
+
+
 def _check_record(record: Mapping[str, Any], name: str, where: Path, selected: bool) -> None:
     spot = f"{where} {name}"
-    if selected and record.get("selected") is not True:
-        raise ArtifactError('a number of selected rows lacks "selected": true', where=spot)
+    _check_mark(record, spot, selected)
     numbers = [record.get(key) for key in ("value", "low", "high")]
     if any(number is not None and not math.isfinite(number) for number in numbers):
         raise ArtifactError("a number is not finite", where=spot, got=dict(record))

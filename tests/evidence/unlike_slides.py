@@ -2,8 +2,8 @@
 
 usage: python -m tests.evidence.unlike_slides EXPERIMENT PANCANCER
 
-EXPERIMENT is the folder of a cross-validated experiment on TCGA lung in a workspace, PANCANCER a folder with features of
-slides of other organs. Each fold's statistics and limit are those of its own training and validation slides.
+EXPERIMENT is the folder of a cross-validated experiment on TCGA lung in a workspace, PANCANCER a folder with features
+of slides of other organs. Statistics and limit of a fold are those of its own training and validation slides.
 """
 
 from __future__ import annotations
