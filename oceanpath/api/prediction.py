@@ -36,6 +36,10 @@ class SlidePrediction:
     """[N], non-negative, sums to 1, in the order of the patches; 0 for patches that the model's cap excludes."""
     in_training: bool
     """Whether the slide was part of the training cohort."""
+    ood_score: float | None = None
+    """Mahalanobis distance from the training slides; None if the model has no statistics of them."""
+    is_ood: bool | None = None
+    """Whether the slide is unlike the training slides; None if this is not known."""
     notes: tuple[str, ...] = ()
     """What the features did not state, and which patches were not used."""
 
@@ -78,6 +82,7 @@ class Model:
         """
         slide = as_slide(features, coords, slide_id)
         found = self._engine.predict(slide.features, slide.coords, slide.provenance)
+        unlike = found.similarity
         return SlidePrediction(
             slide.slide_id,
             found.by_label(),
@@ -85,6 +90,8 @@ class Model:
             found.decision,
             found.attention,
             found.in_training,
+            None if unlike is None else unlike.ood_score,
+            None if unlike is None else unlike.is_ood,
             found.notes,
         )
 

@@ -17,6 +17,7 @@ from oceanpath.pipeline.stage import resolve
 
 GROUPS = {
     "bench": "oceanpath.cli.bench.commands:app",
+    "bundle": "oceanpath.cli.bundle:bundle",
     "ledger": "oceanpath.cli.ledger.commands:app",
     "config": "oceanpath.cli.config:app",
     "splits": "oceanpath.cli.splits:splits",

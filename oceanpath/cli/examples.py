@@ -31,7 +31,7 @@ EXAMPLES = {
     "eval": ("eval -e mine.toml --model static", "eval --predictions theirs.csv --score probability --out theirs"),
     "external": ("external -e mine.toml", "external -e mine.toml --set eval.resamples=500 --dry-run"),
     "analyze": ("analyze -e mine.toml", "analyze -e mine.toml --set analyze.attention_slides=20"),
-    "export": ("export -e mine.toml", "export -e mine.toml --set 'export.formats=[\"onnx\"]'"),
+    "export": ("export -e mine.toml", "export --checkpoint best.ckpt --output-dir bundle --feature-dim 1024"),
     "serve": ("serve outputs/experiments/mine/export", "serve -e mine.toml --port 8080"),
     "compare": (
         "compare mine other@transmil theirs.csv --out comparison",
@@ -74,6 +74,9 @@ EXAMPLES = {
     "ledger prune": ("ledger prune", "ledger prune --drop old_experiment --yes"),
     "ledger rebuild": ("ledger rebuild", "ledger rebuild --workspace results"),
     "ledger export": ("ledger export", "ledger export --format csv"),
+    "bundle show": ("bundle show outputs/experiments/mine/export", "bundle show bundle --json"),
+    "bundle verify": ("bundle verify outputs/experiments/mine/export", "bundle verify bundle --json"),
+    "bundle diff": ("bundle diff old_bundle new_bundle", "bundle diff old_bundle new_bundle --json"),
     "config show": ("config show mine.toml", "config show mine.toml --set model.name=transmil"),
     "config validate": ("config validate mine.toml", "config validate mine.toml --set split.folds=10"),
     "config schema": ("config schema", "config schema > oceanpath.schema.json"),

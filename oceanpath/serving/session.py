@@ -35,8 +35,24 @@ ORT_ERRORS = (
     RuntimeError,
 )
 """onnxruntime's exceptions have no common base class but Exception."""
+OOD_NOTE = "the slide is unlike the training slides (out of distribution); its prediction may be wrong"
 GOLDEN_TOLERANCE = 1e-4
 """Wider than the tolerance of the export, because another processor may sum in a different order."""
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """Whether a slide is unlike the training slides, by the mean of its patch features."""
+
+    ood_score: float
+    """Mahalanobis distance from the training slides."""
+    ood_limit: float
+    """Largest distance of a slide that is not flagged."""
+
+    @property
+    def is_ood(self) -> bool:
+        """Whether the slide is out of the distribution of the training slides."""
+        return self.ood_score > self.ood_limit
 
 
 @dataclass(frozen=True)
@@ -50,6 +66,7 @@ class SlideOutputs:
     n_patches: int
     n_used: int
     in_training: bool
+    similarity: Similarity | None
     notes: tuple[str, ...]
 
 
@@ -65,6 +82,7 @@ class Session:
         """
         self.facts: ModelFacts = bundle.facts
         self._path, self._training, self._names = bundle.path, bundle.training, names
+        self._statistics = bundle.statistics
         self._training_note = training_note
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or available_cores()
@@ -124,7 +142,17 @@ class Session:
         weights[used] = attention
         in_training = self._training.contains(stored, provenance.slide_digest)
         notes += [self._training_note] if in_training else []
-        return SlideOutputs(outputs, weights, len(bag), len(attention), in_training, tuple(notes))
+        similarity = self._similarity(bag[used])
+        if similarity is not None and similarity.is_ood:
+            notes.append(OOD_NOTE)
+        return SlideOutputs(outputs, weights, len(bag), len(attention), in_training, similarity, tuple(notes))
+
+    def _similarity(self, bag: NDArray[np.float32]) -> Similarity | None:
+        """How much the slide is like the training slides; None if the bundle has no statistics of them."""
+        facts = self.facts.similarity
+        if self._statistics is None or facts is None or facts.limit is None:
+            return None
+        return Similarity(self._statistics.distance(bag), facts.limit)
 
     def _run(self, bag: NDArray[np.float32], pixels: NDArray[Any] | None) -> list[NDArray[Any]]:
         """The outputs of one bag."""

@@ -6,6 +6,8 @@
     model.ts               the same function as TorchScript, inputs and outputs in the same order; only if requested
     bundle.json            the fields of `BundleFacts`: classes, contract, calibration, thresholds, parity, digests
     training_slides.json   hashes by which slides of the training cohort are recognised
+    feature_statistics.safetensors   statistics by which slides unlike the training slides are recognised; only if
+                           there are enough training slides
     MODEL_CARD.md          the model card
 
 Features must be rounded to the contract's dtype, and bags longer than the contract's cap sampled down to it, before the
@@ -35,6 +37,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from oceanpath.artifacts.bundle.facts import FORMAT, NOTICE, ONNX, BundleFacts, EmbeddingFacts, ModelFacts
+from oceanpath.artifacts.bundle.feature_statistics import FeatureStatistics
 from oceanpath.artifacts.bundle.training_slides import TrainingSlides
 from oceanpath.artifacts.bundle.value_facts import ValueFacts
 from oceanpath.errors import ArtifactError
@@ -45,9 +48,11 @@ FACTS = "bundle.json"
 TORCHSCRIPT = "model.ts"
 CARD = "MODEL_CARD.md"
 TRAINING = "training_slides.json"
+STATISTICS = "feature_statistics.safetensors"
 NEEDED = (ONNX, CARD, TRAINING)
 KINDS: dict[Any, type[ModelFacts]] = {"embedding": EmbeddingFacts, "values": ValueFacts}
 """Value of "output" → the contents of bundle.json; a classifier has no such key."""
+OPTIONAL = (TORCHSCRIPT, STATISTICS)
 F = TypeVar("F", bound=ModelFacts)
 GOLDEN_PITCH = 256
 """Level-0 pixels between the patches of a golden bag."""
@@ -61,6 +66,8 @@ class Bundle:
     facts: ModelFacts
     onnx: bytes
     training: TrainingSlides
+    statistics: FeatureStatistics | None = None
+    """None if slides unlike the training slides are not recognised."""
 
 
 def golden_bag(patches: int, dim: int) -> NDArray[np.float32]:
@@ -89,7 +96,7 @@ def seal(out: Path, facts: F) -> F:
 
     Raises: ArtifactError: model.onnx, MODEL_CARD.md or training_slides.json is missing.
     """
-    present = [name for name in (*NEEDED, TORCHSCRIPT) if (out / name).is_file()]
+    present = [name for name in (*NEEDED, *OPTIONAL) if (out / name).is_file()]
     if missing := set(NEEDED) - set(present):
         raise ArtifactError("the bundle is not complete", where=out, got=f"without {', '.join(sorted(missing))}")
     digests = {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in present}
@@ -150,12 +157,15 @@ def read_bundle(path: Path) -> Bundle:
     Raises: ArtifactError: a file is missing or differs from its digest.
     """
     facts = read_model_facts(path)
-    if not set(NEEDED) <= set(facts.files) <= {*NEEDED, TORCHSCRIPT}:
+    if not set(NEEDED) <= set(facts.files) <= {*NEEDED, *OPTIONAL}:
         raise ArtifactError(
             "bundle.json lists unexpected files, or not all that are required", where=path, got=sorted(facts.files)
         )
     contents = {name: _verified(path / name, digest) for name, digest in sorted(facts.files.items())}
-    return Bundle(path, facts, contents[ONNX], TrainingSlides.parse(contents[TRAINING]))
+    statistics = None
+    if STATISTICS in contents:
+        statistics = FeatureStatistics.parse(contents[STATISTICS], facts.contract.feature_dim)
+    return Bundle(path, facts, contents[ONNX], TrainingSlides.parse(contents[TRAINING]), statistics)
 
 
 def check(path: Path) -> None:
@@ -181,9 +191,8 @@ def check(path: Path) -> None:
             raise ArtifactError("the known prediction has another length", where=path, expected=facts.names)
         return
     facts = as_classifier(facts, path)
-    if len(facts.golden.probabilities) != len(facts.classes) or set(facts.cohort.slides_per_class) != set(
-        facts.classes
-    ):
+    known = facts.classes if facts.cohort is None else facts.cohort.slides_per_class
+    if len(facts.golden.probabilities) != len(facts.classes) or set(known) != set(facts.classes):
         raise ArtifactError("the classes in bundle.json are inconsistent", where=path, expected=facts.classes)
 
 

@@ -86,6 +86,7 @@ class Objective(ABC):
     def describe_columns(self) -> list[Column]:
         """Meaning and unit of each value."""
         return self.task.describe_columns()
+
     def explained(self, outputs: NDArray[np.floating]) -> Explained:  # noqa: ARG002  # most do not depend on them
         """The linear combination of the outputs [C] of a slide that explanations of its patches refer to."""
         names = self.outputs

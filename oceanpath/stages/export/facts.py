@@ -62,10 +62,11 @@ def describe_cohort(train: Path, folds: int, store: Store, task: Task) -> Cohort
     )
 
 
-def training_slides(inputs: Inputs, folds: int, store: Store) -> TrainingSlides:
-    """Hashes of the slides of the training and inner validation sets, over all folds."""
-    tables = pd.concat([read_embeddings(inputs["train"] / f"fold_{number}")[1] for number in range(folds)])
-    return hash_slides(inputs, sorted(set(tables.loc[tables["role"] != "test", "slide_id"])), store)
+def training_patients(train: Path, folds: int) -> dict[str, str]:
+    """Slide → patient of the training and inner validation sets, over all folds."""
+    tables = pd.concat([read_embeddings(train / f"fold_{number}")[1] for number in range(folds)])
+    kept = tables[tables["role"] != "test"]
+    return dict(zip(kept["slide_id"], kept["patient_id"], strict=True))
 
 
 def training_targets(train: Path, folds: int, task: Task) -> Targets:

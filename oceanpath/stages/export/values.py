@@ -18,7 +18,8 @@ from oceanpath.pipeline.stage import Inputs, Progress, Summary
 from oceanpath.stages.export.contract import describe_contract
 from oceanpath.stages.export.ensemble import ValueEnsemble, load_members
 from oceanpath.stages.export.external import describe_external_values
-from oceanpath.stages.export.facts import describe_cohort, describe_values, training_slides
+from oceanpath.stages.export.facts import describe_cohort, describe_values, hash_slides, training_patients
+from oceanpath.stages.export.feature_statistics import write_statistics
 from oceanpath.stages.export.model_files import GOLDEN_PATCHES, golden_output, write_model_files
 from oceanpath.stages.export.parity import measure
 from oceanpath.stages.export.replay import EvaluatedPredictions, replay
@@ -51,6 +52,7 @@ def export_values(settings: ExportSettings, inputs: Inputs, out: Path, progress:
         parity = _compare(ensemble, files, stored, settings)
         golden = golden_output(ensemble, store.dim, coords=coords)
     progress.advance()
+    patients = training_patients(train, folds)
     model: dict[str, Any] = members[0].model.settings.model_dump(mode="json")
     cutoffs = [CutoffFacts(**cutoff._asdict()) for cutoff in task.cutoffs(results["per_fold"])]
     external = describe_external_values(settings, inputs, results, cutoffs, task)
@@ -61,6 +63,7 @@ def export_values(settings: ExportSettings, inputs: Inputs, out: Path, progress:
         columns=[ColumnFacts(**column._asdict()) for column in members[0].objective.describe_columns()],
         decisions=cutoffs,
         contract=contract,
+        similarity=write_statistics(store, patients, out),
         members=_members(train, folds, task),
         performance=describe_values(read_metrics(inputs["eval"]), folds, task, has_external=bool(external)),
         external=external,
@@ -69,7 +72,7 @@ def export_values(settings: ExportSettings, inputs: Inputs, out: Path, progress:
         golden=GoldenValues(patches=GOLDEN_PATCHES, values=golden),
         opset=settings.opset,
     )
-    (out / TRAINING).write_bytes(training_slides(inputs, folds, store).render())
+    (out / TRAINING).write_bytes(hash_slides(inputs, sorted(patients), store).render())
     (out / CARD).write_text(render_value_card(facts, task), encoding="utf-8")
     progress.advance()
     return _summary(seal(out, facts), len(files["onnx"]))

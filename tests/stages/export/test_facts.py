@@ -21,7 +21,7 @@ from oceanpath.stages.export.calibrate import calibrate_members, describe_calibr
 from oceanpath.stages.export.card import NAMES, render_card
 from oceanpath.stages.export.card_text import join_numbers
 from oceanpath.stages.export.contract import describe_contract
-from oceanpath.stages.export.facts import describe_cohort, describe_performance, training_slides
+from oceanpath.stages.export.facts import describe_cohort, describe_performance, hash_slides, training_patients
 from oceanpath.stages.export.settings import ExportSettings
 from oceanpath.tasks.classification import Classification
 
@@ -99,10 +99,10 @@ def test_the_meaning_of_the_metrics_depends_on_how_many_members_predict_a_slide(
 
 def test_training_slides_are_those_that_a_member_was_fitted_to(study):
     store = Store(study.mmap)
-    known = training_slides(study.inputs(), 2, store)
+    known = hash_slides(study.inputs(), sorted(training_patients(study.train, 2)), store)
     assert len(known.bags) == 60  # with two folds each slide trains the other
     assert all(known.contains(store.stored(i)) for i in range(60))
-    only_tested = training_slides(study.inputs(), 1, store)
+    only_tested = hash_slides(study.inputs(), sorted(training_patients(study.train, 1)), store)
     assert [only_tested.contains(store.stored(i)) for i in range(4)] == [False, True, False, True]
 
 

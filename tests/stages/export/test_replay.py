@@ -18,7 +18,7 @@ from oceanpath.artifacts.store.reader import Store
 from oceanpath.errors import StageError
 from oceanpath.fit.objectives.classification import softmax
 from oceanpath.pipeline.stage import Quiet
-from oceanpath.stages.export import work
+from oceanpath.stages.export import model_files, work
 from oceanpath.stages.export.ensemble import Ensemble
 from oceanpath.stages.export.onnx_file import to_onnx
 from oceanpath.stages.export.replay import EvaluatedPredictions, choose_rows, replay
@@ -98,11 +98,11 @@ def test_a_file_that_passes_over_coordinates_is_not_shipped(tmp_path, monkeypatc
     """The fault that was: the export gave no coordinates to the model, and was compared with itself."""
     study = write_study(tmp_path, READERS["perceiver"], coords=True)
     if form == "onnx":
-        monkeypatch.setattr(work, "to_torchscript", lambda *_, **__: pytest.fail("onnx is compared first"))
+        monkeypatch.setattr(model_files, "to_torchscript", lambda *_, **__: pytest.fail("onnx is compared first"))
         settings = ExportSettings(formats=("onnx",), parity_patches=(3,))
     else:
         settings = ExportSettings(parity_patches=(3,))
-    real = getattr(work, f"to_{form}")
+    real = getattr(model_files, f"to_{form}")
 
     def blind(module, *how, **more):
         forward = type(module).forward
@@ -112,7 +112,7 @@ def test_a_file_that_passes_over_coordinates_is_not_shipped(tmp_path, monkeypatc
         finally:
             monkeypatch.setattr(type(module), "forward", forward)
 
-    monkeypatch.setattr(work, f"to_{form}", blind)
+    monkeypatch.setattr(model_files, f"to_{form}", blind)
     with pytest.raises(StageError, match=f"{form} differs from the evaluated predictions|cannot be exported"):
         export(study, tmp_path / "out", settings)
     assert not (tmp_path / "out" / bundle.FACTS).exists()
@@ -131,7 +131,7 @@ def with_stored(study: Study, to: Path, move: float) -> Study:
 
 @pytest.fixture
 def exported_before(exported_onnx, monkeypatch) -> None:
-    monkeypatch.setattr(work, "to_onnx", lambda *_, **__: exported_onnx)
+    monkeypatch.setattr(model_files, "to_onnx", lambda *_, **__: exported_onnx)
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +167,7 @@ def test_a_file_that_differs_where_torch_agrees_is_never_another_device(study, t
             module.members[1].head.bias[0] -= 2e-3
         return content
 
-    monkeypatch.setattr(work, "to_onnx", biased)
+    monkeypatch.setattr(model_files, "to_onnx", biased)
     with pytest.raises(StageError, match="fold 1: onnx differs from the evaluated predictions"):
         work.run(ExportSettings(formats=("onnx",), parity_patches=(3,)), study.inputs(), tmp_path, Quiet())
 
