@@ -85,6 +85,7 @@ EXAMPLES = {
         "models import mil-lab model.safetensors --out feather.safetensors --encoder uni_v1",
         "models import mil-lab abmil.pt --out abmil.safetensors --encoder uni_v1",
     ),
+    "search": ("search -e mine.toml", "search -e mine.toml --out winner.toml"),
     "models list": ("models list", "models list | grep -A 3 perceiver"),
     "models verify": ("models verify abmil", "models verify my_package.models:MyAggregator"),
     "features inspect": ("features inspect features", "features inspect slide_1.h5 --deep --json"),
