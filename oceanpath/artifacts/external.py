@@ -25,7 +25,8 @@ MEMBERS, ENSEMBLE = "member_predictions.parquet", "ensemble_predictions.parquet"
 
 def one_ensemble(models: int) -> FoldPlan:
     """The plan of models that all predict every slide."""
-    return FoldPlan((0,) * models, (0,) * models, ("",) * models)
+    zeros = (0,) * models
+    return FoldPlan(zeros, zeros, ("",) * models, zeros, tuple(range(models)))
 
 
 def write_external(members: pd.DataFrame, out: Path, task: PredictedTask) -> pd.DataFrame:

@@ -11,12 +11,14 @@ import pandas as pd
 
 from oceanpath.artifacts.bundle.facts import CohortFacts, EstimateFacts, Performance
 from oceanpath.artifacts.bundle.training_slides import TrainingSlides
+from oceanpath.artifacts.bundle.value_facts import ValuePerformance
 from oceanpath.artifacts.features.files import find_features, read_meta
 from oceanpath.artifacts.predictions import read_embeddings
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.pipeline.stage import Inputs
 from oceanpath.stages.export.card import NAMES
 from oceanpath.tasks.base import Task
+from oceanpath.tasks.evaluation import Targets
 from oceanpath.tasks.registry import read_task
 
 NOT_EVALUATED = (
@@ -66,6 +68,12 @@ def training_slides(inputs: Inputs, folds: int, store: Store) -> TrainingSlides:
     return hash_slides(inputs, sorted(set(tables.loc[tables["role"] != "test", "slide_id"])), store)
 
 
+def training_targets(train: Path, folds: int, task: Task) -> Targets:
+    """Targets of the slides of the training and inner validation sets, over all folds, each slide once."""
+    tables = pd.concat([read_embeddings(train / f"fold_{number}")[1] for number in range(folds)])
+    return task.targets(tables[tables["role"] != "test"].drop_duplicates("slide_id")["label"].tolist())
+
+
 def hash_slides(inputs: Inputs, names: Sequence[str], store: Store) -> TrainingSlides:
     """Hashes of these slides of a store: of their features and, if `extract` made them, of their files."""
     extract = inputs.get("extract")
@@ -90,6 +98,22 @@ def describe_performance(metrics: Mapping[str, Any], members: int, *, has_extern
         slide=_level(metrics["level"]["slide"]),
         patient=_level(metrics["level"]["patient"]),
         floor_auroc=baselines,
+    )
+
+
+def describe_values(
+    metrics: Mapping[str, Any], members: int, task: Task, *, has_external: bool = False
+) -> ValuePerformance:
+    """As `describe_performance`, for a task without classes: all its metrics, and the main metric of its baselines."""
+    slide, patient = metrics["level"]["slide"], metrics["level"]["patient"]
+    return ValuePerformance(
+        meaning=_meaning(metrics, members).format(ensemble=EVALUATED if has_external else NOT_EVALUATED)
+        + _seen(metrics),
+        selected=bool(metrics["selected"]),
+        main_metric=task.main_metric,
+        slide={name: estimate_facts(record) for name, record in slide.items()},
+        patient={name: estimate_facts(record) for name, record in patient.items()},
+        baselines={name: estimate_facts(group[task.main_metric]) for name, group in metrics["floor"].items()},
     )
 
 
