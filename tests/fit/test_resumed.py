@@ -13,8 +13,8 @@ import torch
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.batch import Batch
 from oceanpath.fit.checkpoint import save_checkpoint
+from oceanpath.fit.explain import PatchExplainer
 from oceanpath.fit.objectives.classification import ClassificationObjective
-from oceanpath.fit.predict import predict_attention
 from oceanpath.fit.saved_state import SavedTraining
 from oceanpath.fit.settings import FitSettings
 from oceanpath.fit.step_plan import PlannedStep
@@ -95,7 +95,7 @@ def test_attention_is_computed_with_the_coordinates_of_the_patches(
     compute = recorded(WSIClassifier.output_packed, lambda self, batch, **_: seen.append(batch))
     monkeypatch.setattr(WSIClassifier, "output_packed", compute)
     for given in (coords, None):
-        predict_attention(tmp_path / "best.ckpt", np.array(store.features(9)), given)
+        PatchExplainer(tmp_path / "best.ckpt").explain(np.array(store.features(9)), given)
     assert coords is not None and seen[0].coords is not None
     assert seen[0].coords.tolist() == coords.tolist() and seen[1].coords is None
     assert seen[0].offsets.tolist() == [0, 12]

@@ -13,6 +13,8 @@ ADDITIVE = [
     {"name": "abmil", "hidden": 16, "input_norm": "layer"},
     {"name": "clam_sb"},
     {"name": "multihead_abmil", "hidden": 16, "heads": 3},
+    {"name": "clam_mb", "branches": 2},
+    {"name": "acmil"},
     {"name": "static", "pool": "mean"},
     {"name": "static", "pool": "max"},
     {"name": "dsmil", "critical": 3},
@@ -50,6 +52,6 @@ def test_a_patch_of_a_pooled_bag_adds_its_attention_times_its_own_logits() -> No
     assert found is not None and torch.allclose(found, attention.unsqueeze(1) * alone, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["transmil", "transformer", "perceiver"])
+@pytest.mark.parametrize("name", ["transmil", "transformer", "perceiver", "mean_mlp", "dtfd", "ilra"])
 def test_architectures_that_combine_patches_first_have_none(name: str) -> None:
     assert model_of({"name": name}, 2).contributions(torch.randn(4, 12)) is None

@@ -76,11 +76,6 @@ class Objective(ABC):
     def values(self, outputs: NDArray[np.floating]) -> NDArray[np.float64]:
         """Values [n, K] of a prediction table from outputs [n, C]."""
 
-    def explained(self, outputs: NDArray[np.floating]) -> Explained:  # noqa: ARG002  # most do not depend on them
-        """The linear combination of the outputs [C] of a slide that explanations of its patches refer to."""
-        names = self.outputs
-        return Explained(names[0] if len(names) == 1 else "mean of the outputs", np.full(len(names), 1 / len(names)))
-
     def exported_values(self, outputs: Tensor) -> Tensor:
         """`values` [B, K] float64 of outputs [B, C], in operations that ONNX has; for tasks without classes.
 
@@ -91,6 +86,11 @@ class Objective(ABC):
     def describe_columns(self) -> list[Column]:
         """Meaning and unit of each value."""
         return self.task.describe_columns()
+
+    def explained(self, outputs: NDArray[np.floating]) -> Explained:  # noqa: ARG002  # most do not depend on them
+        """The linear combination of the outputs [C] of a slide that explanations of its patches refer to."""
+        names = self.outputs
+        return Explained(names[0] if len(names) == 1 else "mean of the outputs", np.full(len(names), 1 / len(names)))
 
     def initial_bias(self, settings: ObjectiveSettings, targets: NDArray[Any]) -> NDArray[np.float64] | None:  # noqa: ARG002  # most have none
         """Biases [C] with which untrained outputs have the frequencies of these targets [n]; None: unchanged."""

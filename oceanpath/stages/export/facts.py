@@ -42,7 +42,7 @@ OF_INNER_ENSEMBLES = (
 )
 OF_REPEATS = (
     "The metrics are means over {repeats}, and each is of members whose training and validation data exclude "
-    "the tested patients. With the mean of all such members of a slide (from {fewest} to {most} of {members}), the "
+    "the tested patients. With the mean of all such members of a slide ({models} of {members}), the "
     "slide-level {title} is {value}."
 )
 
@@ -128,9 +128,12 @@ def _meaning(metrics: Mapping[str, Any], members: int) -> str:
     value = "undefined" if record["value"] is None else f"{record['value']:.3f}"
     if record.get("low") is not None:
         value += f" ({record['low']:.3f} to {record['high']:.3f})"
-    counts = {"fewest": models["fewest"], "most": models["most"], "members": members}
-    repeats = f"{metrics['repeats']} {'trainings with different seeds' if 'seeds' in metrics else 'repeats'}"
-    return OF_REPEATS.format(repeats=repeats, title=task.main_title, value=value, **counts)
+    counts, repeats = f"from {models['fewest']} to {models['most']}", f"{metrics['repeats']} repeats"
+    if "seeds" in metrics:
+        repeats = f"{metrics['repeats']} trainings with different seeds"
+        counts = str(models["most"]) if models["fewest"] == models["most"] else counts
+    names = {"repeats": repeats, "models": counts, "members": members}
+    return OF_REPEATS.format(title=task.main_title, value=value, **names)
 
 
 def _seen(metrics: Mapping[str, Any]) -> str:
