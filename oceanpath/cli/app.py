@@ -31,6 +31,7 @@ COMMANDS = {
     "serve": "oceanpath.cli.serve:serve",
     "compare": "oceanpath.cli.compare:compare",
     "leaderboard": "oceanpath.cli.leaderboard:leaderboard",
+    "search": "oceanpath.cli.search:search",
     "predict": "oceanpath.cli.predict:predict",
     "coverage": "oceanpath.cli.coverage:coverage",
     "embed": "oceanpath.cli.embed:embed",

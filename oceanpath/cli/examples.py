@@ -13,7 +13,7 @@ EXAMPLES = {
     ),
     "doctor": ("doctor", "doctor mine.toml --json"),
     "run": ("run experiments/quickstart.toml", "run mine.toml --set train.lr=3e-4 --dry-run"),
-    "demo": ("demo -e experiments/quickstart.toml", "demo --set demo.slides=12 --workspace try"),
+    "demo": ("demo -e experiments/quickstart.toml", "demo --dataset musk1 musk1.npz --out musk1"),
     "extract": ("extract --slides slides --encoder uni_v1 --out features", "extract -e mine.toml --device cuda"),
     "curate": ("curate --features features --min-patches 256", "curate -e mine.toml"),
     "mmap": ("mmap -e mine.toml", "mmap -e mine.toml --verify"),
@@ -83,6 +83,11 @@ EXAMPLES = {
     "splits export": (
         "splits export outputs/experiments/mine/split --format clam --out splits_clam",
         "splits export -e mine.toml --format patho-bench",
+    ),
+    "search": ("search -e mine.toml", "search -e mine.toml --out winner.toml"),
+    "models import": (
+        "models import mil-lab model.safetensors --out feather.safetensors --encoder uni_v1",
+        "models import mil-lab abmil.pt --out abmil.safetensors --encoder uni_v1",
     ),
     "models list": ("models list", "models list | grep -A 3 perceiver"),
     "models verify": ("models verify abmil", "models verify my_package.models:MyAggregator"),

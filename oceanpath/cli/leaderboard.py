@@ -68,7 +68,8 @@ def leaderboard(
         return int(ExitCode.OK)
     print(table(HEAD, cells, text=("cohort", "model")))
     note = f"In parentheses: {100 * confidence:g} % intervals; patients are the independent units."
-    print(paragraph(f"\n{note} Models share a rank unless the interval of their difference excludes 0. {SEED_NOISE}"))
+    print()
+    print(paragraph(f"{note} Models share a rank unless the interval of their difference excludes 0. {SEED_NOISE}"))
     return int(ExitCode.OK)
 
 

@@ -30,6 +30,7 @@ class EvalSettings(SlideList):
     cost_ratio: float | None = added(None, gt=0)
     """Cost of a missed positive, in false alarms: adds an operating point with the lowest cost."""
     seed: int = shared("seed", 42, ge=0)
+    clinical: tuple[str, ...] = shared("data.clinical", (), is_added=True)
     labels: Path | None = outside("data.labels")
 
     @field_validator("metrics")
@@ -41,19 +42,20 @@ class EvalSettings(SlideList):
         return value
 
     def question(self) -> "TableQuery":
-        """How `subgroups` are read from the label table."""
+        """How `subgroups` and `clinical` are read from the label table."""
         from oceanpath.artifacts.cohort.table import TableQuery  # needed only to read a table
 
-        return TableQuery(slide_id=self.slide_id, encoding=self.encoding, sheet=self.sheet, columns=self.subgroups)
+        columns = tuple(dict.fromkeys((*self.subgroups, *self.clinical)))
+        return TableQuery(slide_id=self.slide_id, encoding=self.encoding, sheet=self.sheet, columns=columns)
 
     def outside_paths(self) -> dict[str, Path]:
         """The label table, only where it is read."""
-        return super().outside_paths() if self.subgroups else {}
+        return super().outside_paths() if self.subgroups or self.clinical else {}
 
     def identity(self) -> dict[str, Any]:
         """As for all settings, with the digest of the module of each metric."""
         own = super().identity()
-        if not self.subgroups:  # the label table is not read
+        if not (self.subgroups or self.clinical):  # the label table is not read
             own = {key: value for key, value in own.items() if key not in SlideList.model_fields}
         digests = {name: xxh3_of_file(source) for name in self.metrics if (source := _source(name)) is not None}
         return own | ({"metric_sources": digests} if digests else {})
