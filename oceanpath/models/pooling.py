@@ -109,7 +109,8 @@ class SoftmaxPooling(BaseMIL):
     def contributions(self, rows: Tensor, head: nn.Linear) -> Tensor | None:
         """The weight of a patch times the outputs for this patch alone, as in additive MIL (Javed et al. 2022).
 
-        None unless `is_additive`. `join` is affine, and the weights of a head sum to 1, so its constant is divided by the mean weight over heads.
+        None unless `is_additive`. `join` is affine, and the weights of a head sum to 1, so its constant is divided by
+        the mean weight over heads.
         """
         if not self.is_additive:
             return None

@@ -75,7 +75,8 @@ def value_table(
 
     Returns:
         One row per slide, sorted by slide_id: slide_id, n_patches, the values (float64), decision_<column> of every
-        value with a cut-off, n_used, in_training, notes; with `members` also <column>_fold<k>.
+        value with a cut-off, n_used, in_training, ood_score and ood_flag (only if the bundle has feature statistics),
+        notes; with `members` also <column>_fold<k>.
 
     Raises: ExperimentError, ArtifactError: as `predict_table`.
     """
@@ -86,6 +87,7 @@ def value_table(
         cells |= prediction.by_column()
         cells |= {f"decision_{name}": decision for name, decision in prediction.decisions.items()}
         cells |= {"n_used": prediction.n_used, "in_training": prediction.in_training}
+        cells |= _similarity_cells(prediction.similarity)
         cells["notes"] = "; ".join([*slide.notes, *prediction.notes])
         for member, values in zip(engine.facts.members, prediction.members.tolist(), strict=True) if members else ():
             pairs = zip(prediction.columns, values, strict=True)

@@ -137,7 +137,7 @@ def describe(
         "n_used": prediction.n_used,
         "slide_id": slide.provenance.slide_id or None,
         "in_training": prediction.in_training,
-        "out_of_distribution": _similarity(prediction.similarity),
+        "out_of_distribution": describe_similarity(prediction.similarity),
         "notes": [*slide.notes, *prediction.notes],
         "model": {"name": facts.name, "digest": prediction.model_digest},
         "notice": NOTICE,
@@ -163,7 +163,7 @@ def describe_embedding(
         "n_used": embedded.n_used,
         "slide_id": slide.provenance.slide_id or None,
         "in_training": embedded.in_training,
-        "out_of_distribution": _similarity(embedded.similarity),
+        "out_of_distribution": describe_similarity(embedded.similarity),
         "notes": [*slide.notes, *embedded.notes],
         "model": {"name": facts.name, "digest": embedded.model_digest},
         "notice": NOTICE,
@@ -178,7 +178,7 @@ def rounded_coords(slide: PredictionRequest) -> list[list[int]] | None:
     return None if slide.coords is None else slide.coords.round().astype(int).tolist()
 
 
-def _similarity(similarity: Similarity | None) -> OutOfDistribution | None:
+def describe_similarity(similarity: Similarity | None) -> OutOfDistribution | None:
     if similarity is None:
         return None
     return {"flag": similarity.is_ood, "score": similarity.ood_score, "limit": similarity.ood_limit}

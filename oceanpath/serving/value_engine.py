@@ -12,7 +12,7 @@ from oceanpath.artifacts.bundle.folder import Bundle
 from oceanpath.artifacts.bundle.value_facts import ValueFacts
 from oceanpath.artifacts.features.provenance import UNKNOWN, Provenance
 from oceanpath.errors import ArtifactError
-from oceanpath.serving.session import Session
+from oceanpath.serving.session import Session, Similarity
 
 OUTPUTS = ("values", "attention", "member_values")
 TRAINING_NOTE = "this slide was part of the training cohort; its prediction does not show the performance on new slides"
@@ -35,6 +35,8 @@ class ValuePrediction:
     n_used: int
     in_training: bool
     """Whether the slide was part of the training cohort."""
+    similarity: Similarity | None
+    """Whether the slide is unlike the training slides; None if the bundle has no statistics of them."""
     notes: tuple[str, ...]
     model_digest: str
 
@@ -69,6 +71,7 @@ class ValueEngine:
             n_patches=slide.n_patches,
             n_used=slide.n_used,
             in_training=slide.in_training,
+            similarity=slide.similarity,
             notes=slide.notes,
             model_digest=self.facts.digest,
         )

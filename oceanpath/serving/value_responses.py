@@ -18,7 +18,9 @@ from oceanpath.serving.responses import (
     Notice,
     Patches,
     SlideId,
+    Unlike,
     UsedPatches,
+    describe_similarity,
     rounded_coords,
 )
 from oceanpath.serving.value_engine import ValuePrediction
@@ -49,6 +51,7 @@ class ValueAnswer(TypedDict):
     n_used: UsedPatches
     slide_id: SlideId
     in_training: Annotated[bool, Parameter(description="Whether the slide was part of the training cohort.")]
+    out_of_distribution: Unlike
     notes: Notes
     model: Model
     notice: Notice
@@ -71,6 +74,7 @@ def describe_values(
         "n_used": prediction.n_used,
         "slide_id": slide.provenance.slide_id or None,
         "in_training": prediction.in_training,
+        "out_of_distribution": describe_similarity(prediction.similarity),
         "notes": [*slide.notes, *prediction.notes],
         "model": {"name": facts.name, "digest": prediction.model_digest},
         "notice": NOTICE,

@@ -6,24 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.batch import Batch
-from oceanpath.fit.checkpoint import save_checkpoint
-from oceanpath.fit.objectives.classification import ClassificationObjective
-from oceanpath.fit.predict import predict_attention
 from oceanpath.fit.saved_state import SavedTraining
 from oceanpath.fit.settings import FitSettings
 from oceanpath.fit.step_plan import PlannedStep
 from oceanpath.fit.trainer import Training
-from oceanpath.models.classifier import WSIClassifier
 
 from ..published_settings import check_keys, read_reference
 from ..recording import recorded
-from .test_trainer import ABMIL, Judge, module_of, weights
+from .test_trainer import Judge, module_of, weights
 
 
 def test_keys_ranges_and_defaults_are_those_of_the_reference() -> None:
@@ -85,17 +80,3 @@ def test_the_arithmetic_is_that_of_the_settings_and_the_device(
     made.device = torch.device(device)
     found: Any = made._precision()
     assert (found == (device, expected)) if expected else not isinstance(found, tuple)
-
-
-def test_attention_is_computed_with_the_coordinates_of_the_patches(
-    store: Store, objective: ClassificationObjective, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model, coords, seen = WSIClassifier(ABMIL, 6, ["a", "b", "c"]), store.coords(9), list[Batch]()
-    save_checkpoint(model, objective, tmp_path / "best.ckpt")
-    compute = recorded(WSIClassifier.output_packed, lambda self, batch, **_: seen.append(batch))
-    monkeypatch.setattr(WSIClassifier, "output_packed", compute)
-    for given in (coords, None):
-        predict_attention(tmp_path / "best.ckpt", np.array(store.features(9)), given)
-    assert coords is not None and seen[0].coords is not None
-    assert seen[0].coords.tolist() == coords.tolist() and seen[1].coords is None
-    assert seen[0].offsets.tolist() == [0, 12]

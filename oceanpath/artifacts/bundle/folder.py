@@ -50,9 +50,9 @@ CARD = "MODEL_CARD.md"
 TRAINING = "training_slides.json"
 STATISTICS = "feature_statistics.safetensors"
 NEEDED = (ONNX, CARD, TRAINING)
-OPTIONAL = (TORCHSCRIPT, STATISTICS)
 KINDS: dict[Any, type[ModelFacts]] = {"embedding": EmbeddingFacts, "values": ValueFacts}
 """Value of "output" → the contents of bundle.json; a classifier has no such key."""
+OPTIONAL = (TORCHSCRIPT, STATISTICS)
 F = TypeVar("F", bound=ModelFacts)
 GOLDEN_PITCH = 256
 """Level-0 pixels between the patches of a golden bag."""

@@ -52,10 +52,10 @@ def export_values(settings: ExportSettings, inputs: Inputs, out: Path, progress:
         parity = _compare(ensemble, files, stored, settings)
         golden = golden_output(ensemble, store.dim, coords=coords)
     progress.advance()
+    patients = training_patients(train, folds)
     model: dict[str, Any] = members[0].model.settings.model_dump(mode="json")
     cutoffs = [CutoffFacts(**cutoff._asdict()) for cutoff in task.cutoffs(results["per_fold"])]
     external = describe_external_values(settings, inputs, results, cutoffs, task)
-    patients = training_patients(train, folds)
     facts = ValueFacts(
         name=settings.title or " on ".join(filter(None, [str(model["name"]), contract.encoder])),
         model=model,

@@ -118,7 +118,7 @@ def test_slides_without_events_are_refused_in_validation_and_have_no_loss_in_tra
         losses = cox_losses(risk, time, torch.zeros(2, dtype=torch.bool), ties)
         assert losses.tolist() == [0.0, 0.0]
     late = np.array([9.0, -9.0])
-    with pytest.raises(StageError, match="until the first horizon"):
+    with pytest.raises(StageError, match="until the last horizon"):
         made.completed(np.zeros((2, 1)), late)
 
 
