@@ -179,6 +179,7 @@ def rounded_coords(slide: PredictionRequest) -> list[list[int]] | None:
 
 
 def describe_similarity(similarity: Similarity | None) -> OutOfDistribution | None:
+    """The part of a response about slides unlike the training slides; None if this is not known."""
     if similarity is None:
         return None
     return {"flag": similarity.is_ood, "score": similarity.ood_score, "limit": similarity.ood_limit}

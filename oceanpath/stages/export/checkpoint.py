@@ -53,8 +53,8 @@ def export_checkpoint(path: Path, out: Path, settings: ExportSettings, feature_d
     if feature_dim not in (None, model.in_dim):
         what = "the checkpoint reads patch features of another length"
         raise ArtifactError(what, where=path, expected=f"--feature-dim {model.in_dim}", got=feature_dim)
-    if not read_entry(record, path).is_exportable:
-        raise StageError("models of this task cannot be exported", where=path, got=record["task"])
+    if not read_entry(record, path).is_exportable or checkpoint.objective.task.is_exported_as_values:
+        raise StageError("a checkpoint of this task cannot be exported alone", where=path, got=record["task"])
     ensemble = Ensemble([model], [1.0], checkpoint.objective.class_logits)
     coords = ensemble.reads_coords
     with torch_threads(THREADS):
