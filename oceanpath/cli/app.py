@@ -30,6 +30,7 @@ COMMANDS = {
     "serve": "oceanpath.cli.serve:serve",
     "compare": "oceanpath.cli.compare:compare",
     "leaderboard": "oceanpath.cli.leaderboard:leaderboard",
+    "report": "oceanpath.cli.report_page:report",
     "predict": "oceanpath.cli.predict:predict",
     "coverage": "oceanpath.cli.coverage:coverage",
     "embed": "oceanpath.cli.embed:embed",

@@ -38,6 +38,7 @@ EXAMPLES = {
         "compare --pred-a ours.csv --pred-b theirs.csv --output significance.json",
     ),
     "leaderboard": ("leaderboard", "leaderboard --workspace results --all --csv leaderboard.csv"),
+    "report": ("report mine", "report mine@transmil --out report.html --workspace results"),
     "predict": (
         "predict features --out predictions.csv",
         "predict new/slide_1.svs --bundle outputs/experiments/mine/export",

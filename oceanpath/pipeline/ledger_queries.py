@@ -50,6 +50,14 @@ def find_run(ledger: Ledger, which: str) -> Row | None:
     return None
 
 
+def run_of_result(ledger: Ledger, stage: str, fingerprint: str) -> Row | None:
+    """The run that computed a result; if none is recorded, the first run that used it."""
+    sql = """SELECT run.* FROM run JOIN step ON step.run = run.id WHERE step.stage = ? AND step.fingerprint = ?
+        AND step.state IN ('ok', 'fresh') ORDER BY step.state = 'fresh', run.id LIMIT 1"""
+    rows = ledger.rows(sql, (stage, fingerprint))
+    return {**rows[0], "environment": json.loads(rows[0]["environment"])} if rows else None
+
+
 def list_runs(ledger: Ledger, state: str = "", since: float = 0.0) -> list[Row]:
     """Runs in a state (or any) that started after a time [s], newest first, with the columns of `list_steps`."""
     return ledger.rows(_RUNS, {"state": state, "since": since})
