@@ -17,6 +17,10 @@ on the fold's val rows: "threshold" (or null). "selected" is true only for a sch
 something; every number computed from them is marked "selected".
 
 Where several models test a slide, cv_results.json also has the "plan" of splits.json (`oceanpath.artifacts.folds`).
+With several seeds, each fold of splits.json has one folder per seed: the folds of the second seed follow those of the
+first. "plan" and "per_fold" then have the "seed" and the "split_fold" of each, and "seeds" is {"seeds": [seed], score:
+{"value", "sd", "by_seed"}}: the mean of each validation score over the seeds, its standard deviation, and its mean over
+the folds of each seed.
 """
 
 from __future__ import annotations
@@ -32,6 +36,7 @@ from numpy.typing import NDArray
 from oceanpath.artifacts.features.npy_header import map_npy
 from oceanpath.artifacts.json_files import write_json
 from oceanpath.artifacts.tables import read_table, write_table
+from oceanpath.artifacts.tested_slides import read_plan
 from oceanpath.errors import ArtifactError
 
 LEADING = ["slide_id", "patient_id", "label"]
@@ -155,7 +160,10 @@ def check(path: Path, task: PredictedTask) -> None:
         raise ArtifactError("oof_predictions.parquet is not the test rows of the folds", where=path)
     if results["scheme"] == "kfold":
         embedded = set(read_embeddings(path / "fold_0")[1]["slide_id"])
-        if pooled["slide_id"].duplicated().any() or not embedded <= set(pooled["slide_id"]):
+        repeats = pooled["fold"].map(dict(enumerate(read_plan(results).repeats)))
+        if pooled.assign(repeat=repeats).duplicated(["slide_id", "repeat"]).any() or not embedded <= set(
+            pooled["slide_id"]
+        ):
             raise ArtifactError("k-fold test rows do not cover each slide exactly once", where=path)
 
 

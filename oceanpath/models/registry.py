@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
-from oceanpath.errors import ExperimentError, nearest
+from oceanpath.errors import ExperimentError, nearest, together
 from oceanpath.models import settings as known
 from oceanpath.models.settings import ModelSettings
 from oceanpath.plugins import load_plugins
@@ -90,7 +90,8 @@ def parse_model(raw: Mapping[str, Any]) -> ModelSettings:
     try:
         return entry.settings.model_validate({**raw, "name": name})
     except ValidationError as error:
-        raise _explain(error, entry.settings) from error
+        problems = [_explain(problem, entry.settings) for problem in error.errors(include_url=False)]
+        raise together(problems) from error
 
 
 def build_aggregator(settings: ModelSettings, in_dim: int) -> BaseMIL:
@@ -113,11 +114,10 @@ def _entry(name: str) -> Entry:
     )
 
 
-def _explain(error: ValidationError, settings: type[ModelSettings]) -> ExperimentError:
-    first = error.errors()[0]
-    key = ".".join(str(step) for step in first["loc"])
-    if first["type"] == "extra_forbidden":
+def _explain(problem: Any, settings: type[ModelSettings]) -> ExperimentError:
+    key = ".".join(str(step) for step in problem["loc"])
+    if problem["type"] == "extra_forbidden":
         close = nearest(key, settings.own_keys())
         do = f"Did you mean {close[0]!r}?" if close else f"Known keys: {', '.join(settings.own_keys())}."
         return ExperimentError("unknown key", where=f"[model] {key}", do=do)
-    return ExperimentError(first["msg"], where=f"[model] {key}", got=first.get("input", ""))
+    return ExperimentError(problem["msg"], where=f"[model] {key}", got=problem.get("input", ""))

@@ -1,11 +1,20 @@
 """Evidence that pretraining helps, or does not: tables of docs/evidence.md.
 
-usage: python -m tests.evidence WORKSPACE PANCANCER LUNG    two folders with features/ and cohort.csv
+usage: python -m tests.evidence WORKSPACE PANCANCER LUNG [TABLE ...]    all tables without a name
+PANCANCER and LUNG: folders with features/ and cohort.csv. Tables, each a CSV file of WORKSPACE:
+choice   pairs of OncoTree codes that chose the recipe
+fixed    the comparisons on lung that were fixed beforehand, at 10 % of labels
+lung     all probes on lung, for all numbers of labelled patients
+trained  models that are trained from random and from pretrained weights, on lung at 10 % of labels
+pairs    pairs of OncoTree codes of held patients
+classes  all frequent OncoTree codes and organs of held patients
+Weights and predictions that are in WORKSPACE are not computed again.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -13,38 +22,50 @@ import pandas as pd
 from .cohorts import write_tables
 from .fixed import fixed_comparisons
 from .lung import BUDGETS, FIXED, Lung, compare
-from .pairs import choice, compare_pairs, held
+from .pancancer import choice, compare_study, held_classes, held_pairs
 from .weights import Inputs
 
-TRAINED = (("scratch", 5), ("supervised, pan-cancer", 1))
-"""Models that are trained at the budget of the fixed comparisons, and their number of draws."""
+SCRATCH = 20
+"""Draws of labelled patients of the models that start from random weights."""
+FINE_TUNED = (("supervised, pan-cancer", 5), ("simclr, folds", 5))
+"""Models that start from pretrained weights, and their number of draws."""
+STUDIES = {"choice": choice, "pairs": held_pairs, "classes": held_classes}
+TABLES = ("choice", "fixed", "lung", "trained", "pairs", "classes")
 
 
 def main() -> None:
-    if len(sys.argv) != 4:
+    if len(sys.argv) < 4 or set(sys.argv[4:]) - set(TABLES):
         sys.exit(__doc__)
-    workspace, pancancer, lung_folder = (Path(text) for text in sys.argv[1:])
+    workspace, pancancer, lung_folder = (Path(text) for text in sys.argv[1:4])
     tables = workspace / "pancancer"
     write_tables(pancancer / "cohort.csv", tables)
     if not (tables / "features").exists():
         (tables / "features").symlink_to((pancancer / "features").resolve())
     inputs = Inputs(workspace, tables, lung_folder)
-    _write(compare_pairs(inputs, choice(inputs)), workspace / "choice.csv")
+    for name in sys.argv[4:] or TABLES:
+        for table in _versions(name, inputs):
+            table.to_csv(workspace / f"{name}.csv", index=False)
+        print(name, table.round(3).to_string(index=False), sep="\n", flush=True)
+
+
+def _versions(name: str, inputs: Inputs) -> Iterator[pd.DataFrame]:
+    """A table, as often as it has new rows."""
+    if name in STUDIES:
+        yield compare_study(inputs, STUDIES[name](inputs))
+        return
     lung = Lung.of(inputs)
-    arms, rows = lung.frozen(), []
+    if name == "trained":
+        trained = {"scratch": lung.trained("scratch", FIXED, SCRATCH)}
+        trained |= {f"from {name}": lung.trained(name, FIXED, draws) for name, draws in FINE_TUNED}
+        yield compare({"mean": lung.mean()}, lung, FIXED, trained)
+        return
+    arms, rows = lung.frozen(), list[pd.DataFrame]()
+    if name == "fixed":
+        yield fixed_comparisons(arms, lung, lung.trained("scratch", FIXED, SCRATCH))
+        return
     for budget in BUDGETS:
-        trained = {name: lung.trained(name, budget, draws) for name, draws in TRAINED} if budget == FIXED else {}
-        rows.append(compare(arms, lung, budget, trained))
-        _write(pd.concat(rows), workspace / "lung.csv")
-    _write(
-        fixed_comparisons(arms, lung, lung.trained("scratch", FIXED, dict(TRAINED)["scratch"])), workspace / "fixed.csv"
-    )
-    _write(compare_pairs(inputs, held(inputs)), workspace / "pairs.csv")
-
-
-def _write(table: pd.DataFrame, path: Path) -> None:
-    table.to_csv(path, index=False)
-    print(table.round(3).to_string(index=False), flush=True)
+        rows.append(compare(arms, lung, budget, {}))
+        yield pd.concat(rows)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def fixed_comparisons(arms: Mapping[str, Arm], lung: Lung, scratch: Seeds) -> pd
     protocol = Protocol(PROTOCOL.folds, PROTOCOL.draws, resamples=4000, seed=PROTOCOL.seed)
     names = {name for each in COMPARISONS for name in (each.arm, each.baseline)} - {"scratch"}
     cohort = lung.slides.cohort
-    predictions = {name: arms[name].predict(cohort, protocol, FIXED) for name in sorted(names)} | {"scratch": scratch}
+    predictions = lung.probed({name: arms[name] for name in sorted(names)}, FIXED) | {"scratch": scratch}
     compared, rows = Comparison(predictions, cohort, protocol), []
     for each in COMPARISONS:
         drawn = compared.differences(each.arm, each.baseline)[1:]

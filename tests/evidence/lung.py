@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,15 +14,15 @@ from oceanpath.artifacts.store.reader import Store
 from oceanpath.probing.arms import Arm, embed_weights, weight_files
 from oceanpath.probing.comparison import Comparison, Seeds
 from oceanpath.probing.embeddings import embed_store, pooled, random_aggregator, whitened
-from oceanpath.probing.probe import Prediction
 from oceanpath.probing.protocol import Budget, ProbeCohort, Protocol
 from oceanpath.probing.trained import Labelled, TrainedProbe, predict_trained
 
+from .kept import kept, probed
 from .weights import LABEL_FREE, SEEDS, Inputs
 
 PROTOCOL = Protocol(folds=5, draws=20, resamples=1000)
-BUDGETS = (*(Budget(share) for share in (0.01, 0.05, 0.1, 0.25, 1.0)), *(Budget(patients=2**k) for k in range(6)))
 FIXED = Budget(0.1)
+BUDGETS = (FIXED, *(Budget(patients=2**k) for k in range(6)), *(Budget(share) for share in (0.01, 0.05, 1.0, 0.25)))
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,10 @@ class Lung:
         folds = np.array([next(k for k, ids in enumerate(tested) if name in set(ids)) for name in store.slide_ids])
         cohort = ProbeCohort.of(table["label"].tolist(), table["case_id"].tolist(), inputs.lung)
         return cls(inputs, Labelled(store, range(len(store)), ProbeCohort(cohort.labels, cohort.patients, folds)))
+
+    def mean(self) -> Arm:
+        """Mean pooling with logistic regression."""
+        return Arm([pooled(self.slides.store)["mean"]])
 
     def frozen(self) -> dict[str, Arm]:
         """Every arm that a probe predicts from embeddings."""
@@ -73,17 +77,21 @@ class Lung:
         protocol = Protocol(PROTOCOL.folds, draws, seed=PROTOCOL.seed)
         starts = [list[Path]()] if name == "scratch" else [weight_files(folder) for folder in self.weights()[name]]
         settings = TrainedProbe(frozen_epochs=1)
-
         folder, train = self.inputs.workspace / "trained" / name / str(budget), predict_trained
         return [
-            _kept(folder / f"{k}_{draws}.npz", partial(train, self.slides, protocol, budget, settings, start))
+            kept(folder / f"{k}_{draws}.npz", partial(train, self.slides, protocol, budget, settings, start))
             for k, start in enumerate(starts)
         ]
 
+    def probed(self, arms: Mapping[str, Arm], budget: Budget) -> dict[str, Seeds]:
+        """Predictions of arms by probes."""
+        folder, cohort = self.inputs.workspace / "probed" / "lung", self.slides.cohort
+        return {name: probed(folder, name, arm, cohort, PROTOCOL, budget) for name, arm in arms.items()}
 
-def compare(arms: dict[str, Arm], lung: Lung, budget: Budget, trained: dict[str, Seeds]) -> pd.DataFrame:
+
+def compare(arms: Mapping[str, Arm], lung: Lung, budget: Budget, trained: Mapping[str, Seeds]) -> pd.DataFrame:
     """One row per arm: value and differences to the mean and, if it is there, to ABMIL from scratch."""
-    predictions = {name: arm.predict(lung.slides.cohort, PROTOCOL, budget) for name, arm in arms.items()} | trained
+    predictions = lung.probed(arms, budget) | dict(trained)
     compared, rows = Comparison(predictions, lung.slides.cohort, PROTOCOL), []
     for name in predictions:
         row = {"labelled": str(budget), "arm": name, "seeds": len(predictions[name])}
@@ -101,20 +109,3 @@ def _pancancer_means(inputs: Inputs) -> np.ndarray:
     store = Store(inputs.store("pancancer"))
     names = pd.read_csv(inputs.pancancer / "development.csv", dtype=str)["slide_id"]
     return np.array([store.features(store.number(name)).astype(np.float32).mean(axis=0) for name in names])
-
-
-def _kept(path: Path, make: Callable[[], Sequence[Prediction]]) -> list[Prediction]:
-    """The predictions of a file, made and written if it is missing."""
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        made = make()
-        numbers = np.array([(one.fold, one.draw, row) for one in made for row in one.rows])
-        np.savez(path, numbers=numbers, probabilities=np.concatenate([one.probabilities for one in made]))
-    with np.load(path) as arrays:
-        numbers, values = arrays["numbers"], arrays["probabilities"]
-    trials = np.unique(numbers[:, :2], axis=0)
-    own = [(numbers[:, :2] == trial).all(axis=1) for trial in trials]
-    return [
-        Prediction(int(fold), int(draw), numbers[rows, 2], values[rows])
-        for (fold, draw), rows in zip(trials, own, strict=True)
-    ]

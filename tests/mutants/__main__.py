@@ -51,10 +51,11 @@ def _parser() -> argparse.ArgumentParser:
 def _try(options: argparse.Namespace) -> dict[str, list[Outcome]]:
     """Outcomes by package."""
     chosen = {package: draw(package, options.count, options.seed) for package in options.packages}
-    limits = _limits(sorted({files_of(m)[-1] for mutants in chosen.values() for m in mutants}), options.jobs)
+    tests = {test for mutants in chosen.values() for m in mutants for test in files_of(m)}
+    limits = _limits(sorted(tests), options.jobs)
     outcomes: dict[str, list[Outcome]] = {}
     for package, mutants in chosen.items():
-        tasks = [WorkItem(tests := files_of(m), m, limits[tests[-1]]) for m in mutants]
+        tasks = [WorkItem(files_of(m), m, max(limits[test] for test in files_of(m))) for m in mutants]
         outcomes[package] = []
         for outcome in run_all(tasks, options.jobs, ROOT):
             outcomes[package].append(outcome)
@@ -62,14 +63,14 @@ def _try(options: argparse.Namespace) -> dict[str, list[Outcome]]:
     return outcomes
 
 
-def _limits(folders: Sequence[str], jobs: int) -> dict[str, float]:
-    """Seconds that the tests of a folder may take, after a look at how long they take on the code as it is."""
+def _limits(tests: Sequence[str], jobs: int) -> dict[str, float]:
+    """Seconds that each file or folder of tests may take, from its time on the code as it is."""
     limits = {}
-    for outcome in run_all([WorkItem((folder,)) for folder in folders], jobs, ROOT):
-        (folder,) = outcome.task.tests
+    for outcome in run_all([WorkItem((test,)) for test in tests], jobs, ROOT):
+        (test,) = outcome.task.tests
         if outcome.code != PASSED:
-            raise SystemExit(f"{folder} does not pass on the code as it is (exit {outcome.code})")
-        limits[folder] = GRACE + PATIENCE * outcome.seconds
+            raise SystemExit(f"{test} does not pass on the code as it is (exit {outcome.code})")
+        limits[test] = GRACE + PATIENCE * outcome.seconds
     return limits
 
 

@@ -37,6 +37,10 @@ class SourceBag:
             raise ValueError(f"slide {self.slide_id} has no coordinates")
         return self.coords
 
+    def positions_of(self, rows: NDArray[np.int64]) -> NDArray[np.int32]:
+        """The coordinates of some rows. `take` copies whole rows, and is ten times faster than an index here."""
+        return self.positions.take(rows, axis=0)
+
 
 @dataclass(frozen=True)
 class View:

@@ -7,7 +7,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from oceanpath.bags.augment.bag import SourceBag, View
-from oceanpath.bags.augment.geometry import random_rows
+from oceanpath.bags.augment.geometry import random_rows, rows_at
 from oceanpath.bags.augment.settings import AugmentSettings
 from oceanpath.bags.augment.views import Augmentor, Limit, Steps, all_rows, finish, select
 from oceanpath.bags.batching.jepa import Jepa
@@ -66,10 +66,10 @@ def _block(
     count = _count(share, len(rows))
     if bag.coords is None or count == len(rows):
         return random_rows(rows, count, random)
-    coords, low, high = bag.coords[rows], *bag.corners
+    coords, low, high = bag.positions_of(rows), *bag.corners
     distance = np.abs(coords - coords[random.integers(len(rows))]) / ((high - low) * [aspect, 1.0])
     nearest = np.argsort(distance.max(axis=1), kind="stable")  # on a grid many distances are equal
-    return rows[np.sort(nearest[:count])]
+    return rows_at(rows, nearest[:count])
 
 
 def _count(share: float, length: int) -> int:

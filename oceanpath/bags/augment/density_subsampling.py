@@ -36,12 +36,12 @@ class DensitySubsampling(Selection):
         """See `Selection.select`. Weighted sampling without replacement by Efraimidis and Spirakis (2006)."""
         import numpy as np
 
-        from oceanpath.bags.augment.geometry import cells_of
+        from oceanpath.bags.augment.geometry import cells_of, rows_at
 
         keep = max(round(len(rows) * random.uniform(*self.fraction)), self.least)
         if keep >= len(rows):
             return rows
-        cells = cells_of(bag.positions[rows], self.grid)
+        cells = cells_of(bag.positions_of(rows), self.grid)
         costs = np.bincount(cells).astype(np.float32) ** self.exponent
         ranks = random.standard_exponential(len(rows), dtype=np.float32) * costs[cells]
-        return rows[np.sort(np.argpartition(ranks, keep)[:keep])]
+        return rows_at(rows, np.argpartition(ranks, keep)[:keep])

@@ -16,7 +16,14 @@ def random_rows(rows: NDArray[np.int64], count: int, random: Generator) -> NDArr
     """`count` of the sorted `rows`, uniform and without replacement; sorted. All if there are not more."""
     if count >= len(rows):
         return rows
-    return rows[np.sort(random.choice(len(rows), count, replace=False, shuffle=False))]
+    return rows_at(rows, random.choice(len(rows), count, replace=False, shuffle=False))
+
+
+def rows_at(rows: NDArray[np.int64], indices: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Some of the sorted `rows`, sorted, without sorting the different `indices`."""
+    is_chosen = np.zeros(len(rows), bool)
+    is_chosen[indices] = True
+    return rows[is_chosen]
 
 
 def inside(coords: NDArray[np.int32], low: Point, high: Point) -> NDArray[np.bool_]:

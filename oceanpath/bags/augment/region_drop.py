@@ -32,7 +32,7 @@ class RegionDrop(Selection):
         from oceanpath.bags.augment.geometry import box_around, inside
 
         low, high = bag.corners
-        least, coords = max(self.least * len(rows), 1), bag.positions[rows]
+        least, coords = max(self.least * len(rows), 1), bag.positions_of(rows)
         stay = rows >= 0
         for _ in range(self.regions):
             box = box_around(coords, (low, high), (high - low) * random.uniform(*self.extent, 2), random)

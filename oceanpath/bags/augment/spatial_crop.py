@@ -34,7 +34,7 @@ class SpatialCrop(Selection):
 
         fractions = random.uniform(*self.extent, 2)
         low, high = bag.corners
-        coords = bag.positions if len(rows) == bag.length else bag.positions[rows]
+        coords = bag.positions if len(rows) == bag.length else bag.positions_of(rows)
         box = box_around(coords, (low, high), (high - low) * fractions, random)
         selected = rows[inside(coords, *box)]
         if len(selected) >= min(self.least, len(rows)):

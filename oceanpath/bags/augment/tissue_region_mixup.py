@@ -38,7 +38,7 @@ class TissueRegionMixup(FeatureChange):
 
         from oceanpath.bags.augment.geometry import cells_of
 
-        cells = cells_of(bag.positions[rows], self.grid)
+        cells = cells_of(bag.positions_of(rows), self.grid)
         usable = (np.bincount(cells) >= self.least).nonzero()[0]
         changed = random.random(len(rows)) < self.share
         alpha, chosen = random.uniform(*self.alpha), random.random(len(rows))

@@ -145,7 +145,7 @@ def finish(steps: Steps, bag: SourceBag, rows: NDArray[np.int64], random: Genera
         drawn = perturbation.draw(bag, rows, random)
         applies = random.random() < perturbation.probability
         draws[name] = drawn if applies else tuple(np.zeros_like(array) for array in drawn)
-    coords = None if bag.coords is None else bag.coords[rows]
+    coords = None if bag.coords is None else bag.positions_of(rows)
     for transform in steps.transforms:
         if coords is not None and random.random() < transform.probability:
             coords = transform.transform(coords, bag.spacing, random)

@@ -39,7 +39,7 @@ class RegionalCrops(Batching):
 
         from oceanpath.bags.augment.geometry import box_around, inside, random_rows
 
-        coords, size = bag.positions[rows], np.full(2, float(self.side * bag.spacing))
+        coords, size = bag.positions_of(rows), np.full(2, float(self.side * bag.spacing))
         fullest = rows[:0]
         for _ in range(TRIES):
             region = rows[inside(coords, *box_around(coords, bag.corners, size, random))]

@@ -103,16 +103,11 @@ def _draw(slide: str, title: str, store: Store, attention: NDArray[np.float32], 
     if extract and meta:
         thumbnail = _thumbnail(extract, slide)
         backdrop = Backdrop(thumbnail, meta.level0_width, meta.level0_height, meta.mpp_x or None)
-        draw_heatmap(path, coords, footprint(meta), attention, backdrop, title)
+        draw_heatmap(path, coords, meta.footprint, attention, backdrop, title)
         return "thumbnail"
     side = float(store.index.patch_px_level0[number])
     draw_coords(path, coords, None if np.isnan(side) else (side, side), attention, title)
     return "places"
-
-
-def footprint(meta: FeatureMeta) -> tuple[float, float]:
-    """Width and height of a patch in level-0 pixels: the same number of micrometres in x and y."""
-    return meta.patch_px_level0, meta.patch_px_level0 * meta.mpp_x / meta.mpp_y
 
 
 def _meta(extract: Path, slide: str) -> FeatureMeta | None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from oceanpath.pipeline.stage import Stage
-from oceanpath.stages.analyze.settings import AnalyzeSettings
 
 STAGE = Stage(
     name="analyze",
     version=7,
-    settings=AnalyzeSettings,
+    settings="oceanpath.stages.analyze.settings:AnalyzeSettings",
     work="oceanpath.stages.analyze.work:run",
     check="oceanpath.stages.analyze.work:check",
     needs=("train", "mmap", "extract?", "eval"),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from oceanpath.pipeline.stage import Stage
-from oceanpath.stages.audit.settings import AuditSettings
 
 STAGE = Stage(
     name="audit",
     version=1,
-    settings=AuditSettings,
+    settings="oceanpath.stages.audit.settings:AuditSettings",
     work="oceanpath.stages.audit.work:run",
     check="oceanpath.artifacts.audit_report:read_audit",
     needs=("demo?", "mmap", "split", "pretrain?"),

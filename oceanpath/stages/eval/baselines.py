@@ -36,7 +36,7 @@ def predict_baselines(rows: ReportedRows, inputs: Inputs, progress: Progress) ->
 def pool_slides(rows: ReportedRows, inputs: Inputs, progress: Progress) -> PooledSlides:
     """Pooled features of all slides of the folds, and of all slides with a known site."""
     split, sites = inputs["split"], read_sites(inputs["split"])
-    ids = {name for k in range(rows.results["folds"]) for name in folds.read_fold(split, k)["slide_id"]}
+    ids = {name for k in set(rows.plan.split_folds) for name in folds.read_fold(split, k)["slide_id"]}
     names = sorted(ids if sites is None else ids | set(sites["slide_id"]))
     progress.start(len(names), "slides")
     return pool(Store(inputs["mmap"], check=inputs.verify), names, progress.advance)
@@ -46,10 +46,10 @@ def fit_baselines(rows: ReportedRows, split: Path, pooled: PooledSlides) -> dict
     """Baseline → values [n, K] of the test rows."""
     task = rows.task
     values = {name: np.zeros_like(rows.values) for name in task.baselines}
-    fitted = []
-    for number in np.unique(rows.folds).tolist():  # the models of an ensemble share their test slides
+    fitted, own_folds = [], rows.split_folds
+    for number in np.unique(own_folds).tolist():  # the models of an ensemble, and of all seeds, share their test slides
         slides, targets = fitting_rows(rows, split, number)
-        at, tested = pooled.rows(slides), np.flatnonzero(rows.folds == number)
+        at, tested = pooled.rows(slides), np.flatnonzero(own_folds == number)
         to = pooled.rows(rows.frame["slide_id"].iloc[tested].tolist())
         fitted.append(targets)
         for name, feature in task.baselines.items():

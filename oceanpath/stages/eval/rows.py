@@ -38,7 +38,7 @@ def read_rows(train: Path, split: Path) -> ReportedRows:
         val = read_val(train, number, task)
         if not results["selected"]:
             check_selection_leakage(test, val, where=f"fold {number}")
-        fold = folds.read_fold(split, number)
+        fold = folds.read_fold(split, reported.plan.split_folds[number])
         match_fold(test, fold, where=f"fold {number}")
         fitted.append(task.targets(fold.loc[fold["role"] == "train", "label"].tolist()))
     return replace(reported, task=task.with_training(fitted))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from oceanpath.pipeline.stage import Stage
-from oceanpath.stages.eval.settings import EvalSettings
 
 STAGE = Stage(
     name="eval",
-    version=6,
-    settings=EvalSettings,
+    version=7,
+    settings="oceanpath.stages.eval.settings:EvalSettings",
     work="oceanpath.stages.eval.work:run",
     check="oceanpath.stages.eval.work:check",
     needs=("train", "mmap", "split", "demo?"),

@@ -24,6 +24,9 @@ from oceanpath.stages.eval.plots import LEARNING, draw_losses, pictures
 from oceanpath.stages.eval.rows import read_rows, read_val
 from oceanpath.stages.eval.settings import EvalSettings
 from oceanpath.stages.eval.sites import compare_sites, site_lines
+from oceanpath.stats.confusion import confusion
+from oceanpath.stats.panel import decide
+from oceanpath.tasks.classification import Classification
 from oceanpath.tasks.registry import read_task
 
 
@@ -47,6 +50,8 @@ def run(settings: EvalSettings, inputs: Inputs, out: Path, progress: Progress) -
         report["notes"] += subgroup_lines(report["subgroups"])
     if seen := rows.results.get(SEEN):
         report[SEEN] = seen
+    if isinstance(rows.task, Classification):
+        report["confusion"] = confusion(rows.targets, decide(rows.values), len(rows.task.classes)).tolist()
     report["cohort_flow"] = read_splits(inputs["split"]).get("cohort_flow")
     metrics.write_metrics(report, out)
     draw_all(settings, rows, baselines, report, out)

@@ -39,7 +39,7 @@ OF_INNER_ENSEMBLES = (
     "of its outer fold, whose training and validation data exclude its patient."
 )
 OF_REPEATS = (
-    "The metrics are means over {repeats} repeats, and each is of members whose training and validation data exclude "
+    "The metrics are means over {repeats}, and each is of members whose training and validation data exclude "
     "the tested patients. With the mean of all such members of a slide (from {fewest} to {most} of {members}), the "
     "slide-level {title} is {value}."
 )
@@ -105,7 +105,8 @@ def _meaning(metrics: Mapping[str, Any], members: int) -> str:
     if record.get("low") is not None:
         value += f" ({record['low']:.3f} to {record['high']:.3f})"
     counts = {"fewest": models["fewest"], "most": models["most"], "members": members}
-    return OF_REPEATS.format(repeats=metrics["repeats"], title=task.main_title, value=value, **counts)
+    repeats = f"{metrics['repeats']} {'trainings with different seeds' if 'seeds' in metrics else 'repeats'}"
+    return OF_REPEATS.format(repeats=repeats, title=task.main_title, value=value, **counts)
 
 
 def _seen(metrics: Mapping[str, Any]) -> str:

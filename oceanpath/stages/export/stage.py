@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from oceanpath.pipeline.stage import Stage
-from oceanpath.stages.export.settings import ExportSettings
 
 STAGE = Stage(
     name="export",
     version=5,
-    settings=ExportSettings,
+    settings="oceanpath.stages.export.settings:ExportSettings",
     work="oceanpath.stages.export.work:run",
     check="oceanpath.artifacts.bundle.folder:check",
     needs=("train", "mmap", "eval", "extract?", "external?"),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from oceanpath.pipeline.stage import Stage
-from oceanpath.stages.external.settings import ExternalSettings
 
 STAGE = Stage(
     name="external",
     version=1,
-    settings=ExternalSettings,
+    settings="oceanpath.stages.external.settings:ExternalSettings",
     work="oceanpath.stages.external.work:run",
     check="oceanpath.stages.external.work:check",
     needs=("train", "mmap", "split", "training.mmap", "training.split", "training.pretrain?"),

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, model_validator
 
 from oceanpath.fit.objectives.settings import ObjectiveSettings
 from oceanpath.fit.settings import FitSettings
@@ -16,6 +16,14 @@ Allowed = Literal["encoder", "revision", "patch_um", "mpp", "input_norm", "model
 
 def _model(value: Any) -> Any:
     return parse_model(value) if isinstance(value, dict) else value
+
+
+def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if not seeds:
+        raise ValueError("there is no seed, so no model would be trained; expected one or more, such as [0, 1, 2]")
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("a seed is listed twice; the same seed trains the same model again")
+    return seeds
 
 
 class TrainSettings(ObjectiveSettings, FitSettings):
@@ -47,10 +55,28 @@ class TrainSettings(ObjectiveSettings, FitSettings):
     seed: int | None = added(None, ge=0)
     """Seed of training: initial weights, batches and dropout; default: `seed` of the experiment, which also seeds the
     splits."""
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], AfterValidator(_distinct)] | None = added(None)
+    """Seeds of training, each of which trains all folds: `[0, 1, 2]`. Metrics are means over the seeds, with their
+    standard deviation; the exported ensemble has the models of all seeds. Default: one seed, `seed`."""
     model: Annotated[SerializeAsAny[ModelSettings], BeforeValidator(_model)] = shared("model", ABMILSettings())
     experiment_seed: int = shared("seed", 42, ge=0)
     device: str = shared("runtime.device", "auto", is_runtime=True)
     placement: str = shared("runtime.placement", "auto", is_runtime=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_seed(cls, values: Any) -> Any:
+        """A list of one seed is the same as this seed."""
+        if not isinstance(values, dict) or values.get("seeds") is None:
+            return values
+        if values.get("seed") is not None:
+            raise ValueError("both seed and seeds are set; remove one of them")
+        seeds = values["seeds"]
+        return (
+            {**values, "seeds": None, "seed": seeds[0]}
+            if isinstance(seeds, (list, tuple)) and len(seeds) == 1
+            else values
+        )
 
     @model_validator(mode="before")
     @classmethod
@@ -63,5 +89,15 @@ class TrainSettings(ObjectiveSettings, FitSettings):
 
     @property
     def training_seed(self) -> int:
-        """The seed of training."""
+        """The seed of training, if there is one."""
         return self.experiment_seed if self.seed is None else self.seed
+
+    @property
+    def training_seeds(self) -> tuple[int, ...]:
+        """All seeds of training."""
+        return self.seeds or (self.training_seed,)
+
+    def of_seed(self, seed: int) -> "TrainSettings":
+        """The settings that train with one of the seeds; equal to those of an experiment with this seed alone."""
+        own = None if self.seed is None and seed == self.experiment_seed else seed
+        return self.model_copy(update={"seeds": None, "seed": own})

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from oceanpath.bags.augment.bag import SourceBag
 from oceanpath.bags.augment.base import Selection
 from oceanpath.bags.augment.density_subsampling import DensitySubsampling
-from oceanpath.bags.augment.geometry import cells_of
+from oceanpath.bags.augment.geometry import cells_of, random_rows
 from oceanpath.bags.augment.instance_dropout import InstanceDropout
 from oceanpath.bags.augment.random_subsampling import RandomSubsampling
 from oceanpath.bags.augment.region_drop import RegionDrop
@@ -98,3 +98,11 @@ def test_dropout_and_subsampling_have_their_rates(bag_of) -> None:
 def test_a_selection_by_coordinates_of_a_bag_without_them_says_so(bag_of) -> None:
     with pytest.raises(ValueError, match="slide slide has no coordinates"):
         SpatialCrop().select(bag_of(5, coords=False), np.arange(5), np.random.default_rng(0))
+
+
+def test_random_rows_are_those_of_sorting_the_indices() -> None:
+    rows = np.arange(0, 3000, 3)
+    for seed, count in enumerate((1, 10, 999, 1000, 2000)):
+        chosen = random_rows(rows, count, np.random.default_rng(seed))
+        indices = np.random.default_rng(seed).choice(1000, min(count, 1000), replace=False, shuffle=False)
+        assert np.array_equal(chosen, rows[np.sort(indices)])

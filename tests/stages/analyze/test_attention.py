@@ -9,7 +9,7 @@ from oceanpath.artifacts.tables import read_table, write_table
 from oceanpath.errors import ArtifactError
 from oceanpath.fit.predict import predict_attention
 from oceanpath.pipeline.stage import Inputs, Quiet
-from oceanpath.stages.analyze.attention import check_attention, draw_slides, footprint, pick_slides
+from oceanpath.stages.analyze.attention import check_attention, draw_slides, pick_slides
 from oceanpath.stages.analyze.settings import AnalyzeSettings
 from oceanpath.tasks.classification import Classification
 
@@ -96,7 +96,7 @@ def test_a_damaged_thumbnail_is_an_error(make, out):
 
 def test_a_patch_is_as_many_micrometres_in_y_as_in_x():
     meta = FeatureMeta("e", 6, 256, 0.5, 0.25, 0.5, "test", 512.0, 8000, 4000, "0", "0")
-    assert footprint(meta) == (512.0, 256.0)
+    assert meta.footprint == (512.0, 256.0)
 
 
 def test_no_slides_asked_no_slides_drawn(make, out):

@@ -94,5 +94,5 @@ def test_no_map_needs_a_reason(make, out):
 
 def test_the_door():
     assert STAGE.required() == ("train", "mmap", "eval") and STAGE.optional() == ("extract",)
-    assert STAGE.across == ("train",) and STAGE.settings is AnalyzeSettings
+    assert STAGE.across == ("train",) and STAGE.settings_class is AnalyzeSettings
     assert "device" not in AnalyzeSettings().identity()
