@@ -31,6 +31,7 @@ COMMANDS = {
     "compare": "oceanpath.cli.compare:compare",
     "leaderboard": "oceanpath.cli.leaderboard:leaderboard",
     "report": "oceanpath.cli.report_page:report",
+    "reproduce": "oceanpath.cli.reproduce:reproduce",
     "predict": "oceanpath.cli.predict:predict",
     "coverage": "oceanpath.cli.coverage:coverage",
     "embed": "oceanpath.cli.embed:embed",
