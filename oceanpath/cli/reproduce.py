@@ -72,8 +72,9 @@ def reproduce(
         print(json.dumps([asdict(one) for one in known.values()]) if as_json else _listed(known.values()))
         return int(ExitCode.OK)
     if unknown := [name for name in chosen if name not in known]:
-        do = nearest(unknown[0], known) or "`oceanpath reproduce` lists all records."
-        raise ExperimentError("there is no such record", where=records, got=", ".join(unknown), do=do)
+        expected, do = ", ".join(nearest(unknown[0], known)), "`oceanpath reproduce` lists all records."
+        got = ", ".join(unknown)
+        raise ExperimentError("there is no such record", where=records, expected=expected, got=got, do=do)
     wanted = [known[name] for name in chosen]
     if data is None and any(DATA in one.command for one in wanted):
         raise ExperimentError("the data of these records are not named", where="reproduce", do="Add --data DIR.")
