@@ -50,6 +50,8 @@ For two classes, "operating_points" has further thresholds that were selected on
 temperature, platt, isotonic and beta, fitted to the same validation rows, next to "none"; "decision_curve" is
 {"thresholds", "model", "all", "low", "high"}, the net benefit of the test slides.
 
+"sealed" of a revealed test has the "plan" and "sha256" of `oceanpath.artifacts.analysis_plan`.
+
 Every operating point of two classes has a "stability": {"grade", "reason", "shifts": {distance: {"sensitivity",
 "specificity"}}}, the largest change of both on the test slides when all thresholds are raised or lowered by a distance.
 The grade is A if both change by at most 0.02 at a distance of 0.01, B by 0.05, C by 0.10, otherwise D; null with a

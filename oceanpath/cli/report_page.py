@@ -7,10 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
+from oceanpath.artifacts.analysis_plan import FILE as PLAN
 from oceanpath.cli.ledger.history import Workspace as WorkspaceFlag
 from oceanpath.cli.ledger.history import find_run, open_ledger
 from oceanpath.cli.options import OUTPUTS
 from oceanpath.cli.outputs import prepare_file, prepare_folder
+from oceanpath.cli.sealed import reveal_facts
 from oceanpath.errors import ExitCode, ExperimentError
 from oceanpath.pipeline.integrity import verify_files
 from oceanpath.pipeline.ledger import Row
@@ -32,12 +34,13 @@ def report(
         if not name:
             name = str(find_run(ledger, "")["experiment"])
         folders = find_steps(workspace, name)
+        reveals = reveal_facts(ledger, name.partition("@")[0])
         run = run_of_result(ledger, "eval", folders["eval"].resolve().name)
     path = workspace / "reports" / name / "report.html" if out is None else out
     if out is None:
         prepare_folder(path.parent)
     prepare_file(path)
-    path.write_text(page(name, folders, run), encoding="utf-8")
+    path.write_text(page(name, folders, None if run is None else {**run, "sealed": reveals}), encoding="utf-8")
     print(f"report in {path}")
     return int(ExitCode.OK)
 
@@ -57,6 +60,9 @@ def find_steps(workspace: Path, name: str) -> dict[str, Path]:
         expected = "an experiment (NAME or NAME@VARIANT) of the workspace with the results of eval"
         do = "See `oceanpath ledger list`, and run `oceanpath eval` first."
         raise ExperimentError("there is no evaluation to report", where=workspace, expected=expected, got=name, do=do)
+    if (found["eval"] / PLAN).is_file():
+        do = "Reveal it with `oceanpath eval --reveal` when all models and the analysis plan are final."
+        raise ExperimentError("the test of this experiment is sealed", where=workspace, got=name, do=do)
     return found
 
 
@@ -72,4 +78,4 @@ def page(name: str, folders: dict[str, Path], run: Row | None) -> str:
 
 def _shown(run: Row | None) -> dict[str, Any] | None:
     """The facts of a run that the page prints."""
-    return None if run is None else {key: run[key] for key in ("id", "command", "environment")}
+    return None if run is None else {key: run[key] for key in ("id", "command", "environment", "sealed") if key in run}

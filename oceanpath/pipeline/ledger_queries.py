@@ -58,6 +58,14 @@ def run_of_result(ledger: Ledger, stage: str, fingerprint: str) -> Row | None:
     return {**rows[0], "environment": json.loads(rows[0]["environment"])} if rows else None
 
 
+def settings_of(ledger: Ledger, experiment: str, stage: str, state: str) -> list[dict[str, Any]]:
+    """The settings of a stage in all runs of an experiment in which it ended in a state, oldest first."""
+    sql = """SELECT step.identity FROM step JOIN run ON run.id = step.run
+        WHERE run.experiment = ? AND step.stage = ? AND step.state = ? ORDER BY step.id"""
+    found = (json.loads(row["identity"]) for row in ledger.rows(sql, (experiment, stage, state)))
+    return [identity["settings"] for identity in found if identity]
+
+
 def list_runs(ledger: Ledger, state: str = "", since: float = 0.0) -> list[Row]:
     """Runs in a state (or any) that started after a time [s], newest first, with the columns of `list_steps`."""
     return ledger.rows(_RUNS, {"state": state, "since": since})

@@ -83,9 +83,20 @@ def _question(documents: Documents, metrics: Mapping[str, Any]) -> list[tuple[st
         ("Model", documents.get("train/cv_results.json#model.name", "")),
         ("Patch encoder", documents.get("extract/manifest.json#identity.settings.encoder", "existing features")),
         ("Evaluation", f"{metrics['scheme']}, {len(metrics['folds'])} models"),
+        ("Sealed test", _sealed(documents, metrics)),
         ("Repeats", str(metrics["repeats"]) if metrics.get("repeats", 1) > 1 else ""),
     ]
     return [(term, str(value)) for term, value in rows if value]
+
+
+def _sealed(documents: Documents, metrics: Mapping[str, Any]) -> str:
+    """Of a sealed test: its analysis plan, and how often it was revealed."""
+    if "sealed" not in metrics:
+        return ""
+    found = documents.get(f"{LEDGER}#sealed", {"reveals": "unknown", "planned": False})
+    planned = "recorded before the reveal" if found["planned"] else "not known to be recorded before the reveal"
+    number = f"number of reveals in this workspace: {found['reveals']}"
+    return f"{number}; analysis plan {metrics['sealed']['sha256']}, {planned}"
 
 
 def _flow(documents: Documents) -> list[dict[str, Any]]:

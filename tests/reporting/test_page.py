@@ -151,6 +151,16 @@ def test_the_replay_command_is_printed() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("planned", "line"), [(True, "x12, recorded before"), (False, "x12, not known to be recorded")]
+)
+def test_reveals_of_a_sealed_test_are_printed(planned: bool, line: str) -> None:
+    own = documents({**binary_metrics(), "sealed": {"plan": {}, "sha256": "x12"}})
+    own.files["ledger"]["sealed"] = {"reveals": 3, "planned": planned}
+    text = words(experiment_page(own))
+    assert "number of reveals in this workspace: 3" in text and line in text
+
+
 def test_figures_are_embedded(tmp_path: Path) -> None:
     Image.new("RGB", (20, 10)).save(tmp_path / "roc.png")
     page = experiment_page(documents(eval=tmp_path))

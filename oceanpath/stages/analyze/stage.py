@@ -13,5 +13,6 @@ STAGE = Stage(
     needs=("train", "mmap", "extract?", "eval"),
     across=("train",),
     self_checked=("mmap/*.bin", "extract/*.h5", "extract/thumbnails/*", "extract/masks/*"),
+    sealed_by="eval.sealed",
     doc="Draw attention maps and slide embeddings, and compare variants.",
 )

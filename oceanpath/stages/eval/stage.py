@@ -9,6 +9,7 @@ STAGE = Stage(
     version=7,
     settings="oceanpath.stages.eval.settings:EvalSettings",
     work="oceanpath.stages.eval.work:run",
+    preflight="oceanpath.stages.eval.preflight:preflight",
     check="oceanpath.stages.eval.work:check",
     needs=("train", "mmap", "split", "demo?"),
     self_checked=("mmap/*.bin",),
