@@ -24,7 +24,8 @@ auroc and auprc (macro one-vs-rest beyond two classes), auroc_within_folds (pair
 auroc_fold_mean (the mean of the folds' AUROCs), balanced_accuracy, f1 (macro), mcc, kappa, kappa_quadratic (for ordered
 classes), accuracy, brier, brier_scaled, log_loss, ece, ece_equal_mass, ece_debiased and ici (these four always without
 an interval), calibration_intercept and calibration_slope; for two classes also sensitivity, specificity, ppv and npv of
-the last class, beyond two auroc_hand_till. Its baselines are mean_pool_lr, max_pool_lr, majority and bag_length.
+the last class, beyond two auroc_hand_till. Its baselines are mean_pool_lr, max_pool_lr, majority and bag_length, and
+clinical where `data.clinical` names columns.
 
 "confusion" of a classification is a table of counts, true classes in rows: test slides by their most probable class.
 

@@ -6,6 +6,7 @@
     fold_<k>/embeddings.npy          [S, E] float32, one row per slide of embedding_ids.parquet
     fold_<k>/embedding_ids.parquet   slide_id, patient_id, label, role
     fold_<k>/history.json            losses of each epoch
+    fold_<k>/search.json             only after a search: {"number", "values", "trials"}, the best trial and all of them
     oof_predictions.parquet          the test rows of all folds
     cv_results.json                  {"folds", "model", "per_fold", "scheme", "selected"} and the keys of the task:
                                      {"classes"} for classification

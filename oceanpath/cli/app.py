@@ -32,6 +32,7 @@ COMMANDS = {
     "leaderboard": "oceanpath.cli.leaderboard:leaderboard",
     "report": "oceanpath.cli.report_page:report",
     "reproduce": "oceanpath.cli.reproduce:reproduce",
+    "search": "oceanpath.cli.search:search",
     "predict": "oceanpath.cli.predict:predict",
     "coverage": "oceanpath.cli.coverage:coverage",
     "embed": "oceanpath.cli.embed:embed",

@@ -86,6 +86,7 @@ EXAMPLES = {
         "splits export outputs/experiments/mine/split --format clam --out splits_clam",
         "splits export -e mine.toml --format patho-bench",
     ),
+    "search": ("search -e mine.toml", "search -e mine.toml --out winner.toml"),
     "models list": ("models list", "models list | grep -A 3 perceiver"),
     "models verify": ("models verify abmil", "models verify my_package.models:MyAggregator"),
     "features inspect": ("features inspect features", "features inspect slide_1.h5 --deep --json"),

@@ -14,6 +14,7 @@ from oceanpath.errors import ArtifactError, ExperimentError, OceanPathError
 from oceanpath.serving.embedder import Embedder
 from oceanpath.serving.engine import Engine
 from oceanpath.serving.prediction_request import PredictionRequest
+from oceanpath.serving.value_engine import ValueEngine
 from oceanpath.tasks.probabilities import prob_columns
 
 
@@ -30,14 +31,16 @@ def find_bundle(path: Path) -> Path:
 
 
 def answer_table(
-    engine: Engine | Embedder, paths: Sequence[Path], *, members: bool = False, features_key: str = ""
+    engine: Engine | Embedder | ValueEngine, paths: Sequence[Path], *, members: bool = False, features_key: str = ""
 ) -> pd.DataFrame:
-    """`predict_table` or, of a pretrained aggregator, `embedding_table`.
+    """`predict_table`, `value_table` or, of a pretrained aggregator, `embedding_table`.
 
     Raises: ExperimentError: as these, or `members` of an aggregator.
     """
     if isinstance(engine, Engine):
         return predict_table(engine, paths, members=members, features_key=features_key)
+    if isinstance(engine, ValueEngine):
+        return value_table(engine, paths, members=members, features_key=features_key)
     if members:
         raise ExperimentError("a pretrained aggregator has no members", where="--members", do="Leave it out.")
     return embedding_table(engine, paths, features_key=features_key)
@@ -58,6 +61,33 @@ def embedding_table(engine: Embedder, paths: Sequence[Path], *, features_key: st
         cells |= {f"embedding_{k}": value for k, value in enumerate(embedded.embedding)}
         notes = "; ".join([*slide.notes, *embedded.notes])
         return cells | {"n_used": embedded.n_used, "in_training": embedded.in_training, "notes": notes}
+
+    return _table(paths, features_key, row)
+
+
+def value_table(
+    engine: ValueEngine, paths: Sequence[Path], *, members: bool = False, features_key: str = ""
+) -> pd.DataFrame:
+    """Values for the feature files in `paths`, and for all feature files in its folders.
+
+    Returns:
+        One row per slide, sorted by slide_id: slide_id, n_patches, the values (float64), decision_<column> of every
+        value with a cut-off, n_used, in_training, notes; with `members` also <column>_fold<k>.
+
+    Raises: ExperimentError, ArtifactError: as `predict_table`.
+    """
+
+    def row(slide: PredictionRequest) -> dict[str, object]:
+        prediction = engine.predict(slide.features, slide.coords, slide.provenance)
+        cells: dict[str, object] = {"slide_id": slide.provenance.slide_id, "n_patches": prediction.n_patches}
+        cells |= prediction.by_column()
+        cells |= {f"decision_{name}": decision for name, decision in prediction.decisions.items()}
+        cells |= {"n_used": prediction.n_used, "in_training": prediction.in_training}
+        cells["notes"] = "; ".join([*slide.notes, *prediction.notes])
+        for member, values in zip(engine.facts.members, prediction.members.tolist(), strict=True) if members else ():
+            pairs = zip(prediction.columns, values, strict=True)
+            cells |= {f"{name}_fold{member.fold}": value for name, value in pairs}
+        return cells
 
     return _table(paths, features_key, row)
 

@@ -126,7 +126,7 @@ def describe(
         "notice": NOTICE,
     }
     if attention:
-        answer["attention"], answer["coords"] = prediction.attention.tolist(), _coords(slide)
+        answer["attention"], answer["coords"] = prediction.attention.tolist(), rounded_coords(slide)
     if members:
         pairs = zip(facts.members, prediction.members.tolist(), strict=True)
         answer["members"] = [
@@ -151,9 +151,10 @@ def describe_embedding(
         "notice": NOTICE,
     }
     if attention:
-        answer["attention"], answer["coords"] = embedded.attention.tolist(), _coords(slide)
+        answer["attention"], answer["coords"] = embedded.attention.tolist(), rounded_coords(slide)
     return answer
 
 
-def _coords(slide: PredictionRequest) -> list[list[int]] | None:
+def rounded_coords(slide: PredictionRequest) -> list[list[int]] | None:
+    """The coordinates of a request as whole pixels; None if it has none."""
     return None if slide.coords is None else slide.coords.round().astype(int).tolist()

@@ -161,4 +161,4 @@ def test_labels_that_are_no_numbers_are_refused_before_any_work(
 def test_an_unknown_task_is_named_with_the_known_ones(cohort: Cohort, capsys: pytest.CaptureFixture[str]) -> None:
     assert cohort.run(head=HEAD.replace('"scores"', '"scors"')) != 0
     printed = capsys.readouterr().err
-    assert "unknown task" in printed and "classification, ordinal, regression, scores, survival" in printed
+    assert "unknown task" in printed and "classification, multilabel, ordinal, regression, scores, survival" in printed

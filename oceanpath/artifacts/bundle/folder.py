@@ -13,7 +13,9 @@ model is run; `oceanpath predict` and `oceanpath serve` do both. Coordinates are
 corners of the patches; as whole numbers below 2^24 they are exact in float32.
 
 The model of a pretrained aggregator has the outputs embedding [batch, E] and attention [batch, n] instead, and
-bundle.json the fields of `EmbeddingFacts`.
+bundle.json the fields of `EmbeddingFacts`. A model of survival, regression or several labels has the outputs values
+[batch, K] float64, attention [batch, n] and member_values [members, batch, K] float64, on the scale of the labels, and
+bundle.json the fields of `ValueFacts`, which state meaning and unit of each value.
 
 `probabilities` is the mean over the members of their softmax at their own temperature; `attention` is the mean of the
 members' attention, non-negative, and sums to 1 over the n patches. bundle.json contains the sha256 of every other file
@@ -34,6 +36,7 @@ from pydantic import ValidationError
 
 from oceanpath.artifacts.bundle.facts import FORMAT, NOTICE, ONNX, BundleFacts, EmbeddingFacts, ModelFacts
 from oceanpath.artifacts.bundle.training_slides import TrainingSlides
+from oceanpath.artifacts.bundle.value_facts import ValueFacts
 from oceanpath.errors import ArtifactError
 
 __all__ = ["CARD", "FACTS", "NOTICE", "ONNX", "TORCHSCRIPT", "TRAINING", "Bundle", "BundleFacts"]
@@ -43,6 +46,8 @@ TORCHSCRIPT = "model.ts"
 CARD = "MODEL_CARD.md"
 TRAINING = "training_slides.json"
 NEEDED = (ONNX, CARD, TRAINING)
+KINDS: dict[Any, type[ModelFacts]] = {"embedding": EmbeddingFacts, "values": ValueFacts}
+"""Value of "output" → the contents of bundle.json; a classifier has no such key."""
 F = TypeVar("F", bound=ModelFacts)
 GOLDEN_PITCH = 256
 """Level-0 pixels between the patches of a golden bag."""
@@ -110,7 +115,10 @@ def as_classifier(facts: ModelFacts, path: Path) -> BundleFacts:
     """The same facts. Raises: ArtifactError: they are not those of a classifier."""
     if isinstance(facts, BundleFacts):
         return facts
-    raise ArtifactError("the model of this bundle gives no class probabilities", where=path, got="slide embeddings")
+    got, do = "slide embeddings", ""
+    if isinstance(facts, ValueFacts):
+        got, do = ", ".join(facts.names), "In Python, open it with oceanpath.ValueModel."
+    raise ArtifactError("the model of this bundle gives no class probabilities", where=path, got=got, do=do)
 
 
 def read_model_facts(path: Path) -> ModelFacts:
@@ -123,8 +131,8 @@ def read_model_facts(path: Path) -> ModelFacts:
         raw = where.read_bytes()
         parsed = json.loads(raw)
         _validate_format(parsed, path)
-        is_embedding = isinstance(parsed, dict) and "output" in parsed
-        facts: ModelFacts = (EmbeddingFacts if is_embedding else BundleFacts).model_validate(parsed)
+        kind = parsed.get("output") if isinstance(parsed, dict) else None
+        facts: ModelFacts = KINDS.get(kind, BundleFacts).model_validate(parsed)
     except (OSError, ValueError, RecursionError) as error:
         message = (
             f"{error.error_count()} wrong keys, first {_first(error)}" if isinstance(error, ValidationError) else error
@@ -167,6 +175,10 @@ def check(path: Path) -> None:
     if isinstance(facts, EmbeddingFacts):
         if len(facts.golden.embedding) != facts.embed_dim:
             raise ArtifactError("the known embedding has another length", where=path, expected=facts.embed_dim)
+        return
+    if isinstance(facts, ValueFacts):
+        if len(facts.golden.values) != len(facts.columns):
+            raise ArtifactError("the known prediction has another length", where=path, expected=facts.names)
         return
     facts = as_classifier(facts, path)
     if len(facts.golden.probabilities) != len(facts.classes) or set(facts.cohort.slides_per_class) != set(

@@ -13,6 +13,7 @@ from torch import Tensor
 from oceanpath.bags.batching.windows import Window
 from oceanpath.fit.objectives.settings import ObjectiveSettings
 from oceanpath.tasks.base import Task
+from oceanpath.tasks.evaluation import Column
 
 
 class Objective(ABC):
@@ -66,6 +67,17 @@ class Objective(ABC):
     @abstractmethod
     def values(self, outputs: NDArray[np.floating]) -> NDArray[np.float64]:
         """Values [n, K] of a prediction table from outputs [n, C]."""
+
+    def exported_values(self, outputs: Tensor) -> Tensor:
+        """`values` [B, K] float64 of outputs [B, C], in operations that ONNX has; for tasks without classes.
+
+        A test compares both, and an export compares it with the stored predictions.
+        """
+        raise NotImplementedError
+
+    def describe_columns(self) -> list[Column]:
+        """Meaning and unit of each value."""
+        return self.task.describe_columns()
 
     def initial_bias(self, settings: ObjectiveSettings, targets: NDArray[Any]) -> NDArray[np.float64] | None:  # noqa: ARG002  # most have none
         """Biases [C] with which untrained outputs have the frequencies of these targets [n]; None: unchanged."""

@@ -35,6 +35,7 @@ class EvalSettings(SlideList):
     scheme: str = shared("split.scheme", "kfold", is_runtime=True)
     margin: float | None = shared("analyze.margin", None, is_added=True)
     seed: int = shared("seed", 42, ge=0)
+    clinical: tuple[str, ...] = shared("data.clinical", (), is_added=True)
     labels: Path | None = outside("data.labels")
 
     @field_validator("metrics")
@@ -47,23 +48,34 @@ class EvalSettings(SlideList):
 
     def plan(self) -> dict[str, Any]:
         """The analysis plan of a sealed test: everything that determines the analysis, but not whether it is sealed."""
-        keys = ("metrics", "subgroups", "smallest_group", "cost_ratio", "margin", "confidence", "resamples", "seed")
+        keys = (
+            "metrics",
+            "clinical",
+            "subgroups",
+            "smallest_group",
+            "cost_ratio",
+            "margin",
+            "confidence",
+            "resamples",
+            "seed",
+        )
         return {key: value for key, value in self.model_dump(mode="json").items() if key in keys}
 
     def question(self) -> "TableQuery":
-        """How `subgroups` are read from the label table."""
+        """How `subgroups` and `clinical` are read from the label table."""
         from oceanpath.artifacts.cohort.table import TableQuery  # needed only to read a table
 
-        return TableQuery(slide_id=self.slide_id, encoding=self.encoding, sheet=self.sheet, columns=self.subgroups)
+        columns = tuple(dict.fromkeys((*self.subgroups, *self.clinical)))
+        return TableQuery(slide_id=self.slide_id, encoding=self.encoding, sheet=self.sheet, columns=columns)
 
     def outside_paths(self) -> dict[str, Path]:
         """The label table, only where it is read."""
-        return super().outside_paths() if self.subgroups else {}
+        return super().outside_paths() if self.subgroups or self.clinical else {}
 
     def identity(self) -> dict[str, Any]:
         """As for all settings, with the digest of the module of each metric."""
         own = super().identity()
-        if not self.subgroups:  # the label table is not read
+        if not (self.subgroups or self.clinical):  # the label table is not read
             own = {key: value for key, value in own.items() if key not in SlideList.model_fields}
         digests = {name: xxh3_of_file(source) for name in self.metrics if (source := _source(name)) is not None}
         return own | ({"metric_sources": digests} if digests else {})

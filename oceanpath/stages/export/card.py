@@ -23,6 +23,7 @@ BASELINES = {
     "max_pool_lr": "Max-pooled features, logistic regression",
     "majority": "Majority class",
     "bag_length": "Number of patches only",
+    "clinical": "Clinical columns only",
 }
 USE = """\
 ```
@@ -63,7 +64,7 @@ def _what(facts: BundleFacts) -> str:
     per_class = ", ".join(f"{count} {name}" for name, count in cohort.slides_per_class.items())
     rows = [
         ("Task", f"slide-level classification, {len(facts.classes)} classes: {', '.join(facts.classes)}"),
-        ("Model", f"{_ensemble(len(facts.members))} ({facts.model['name']})"),
+        ("Model", f"{ensemble_text(len(facts.members))} ({facts.model['name']})"),
         (
             "Input",
             f"features of one slide, [N, {contract.feature_dim}], one row per patch, rounded to {contract.dtype}",
@@ -83,9 +84,9 @@ def _performance(facts: BundleFacts) -> str:
     performance = facts.performance
     note = " (selected: these slides were also used for selection)" if performance.selected else ""
     metrics = performance.slide.items()
-    rows = [(NAMES[key], _text(slide), _text(performance.patient.get(key))) for key, slide in metrics]
+    rows = [(NAMES[key], estimate_text(slide), estimate_text(performance.patient.get(key))) for key, slide in metrics]
     table = markdown_table(("", "Slide level", "Patient level"), rows)
-    baseline_rows = [(BASELINES[key], _text(value)) for key, value in performance.floor_auroc.items()]
+    baseline_rows = [(BASELINES[key], estimate_text(value)) for key, value in performance.floor_auroc.items()]
     baselines = markdown_table(("Baseline", "Slide-level AUROC"), baseline_rows)
     intervals = "Confidence intervals take patients as the independent units."
     return f"## Performance{note}\n\n{performance.meaning} {intervals}\n\n{table}\n\n{baselines}"
@@ -101,7 +102,10 @@ def _external(cohorts: Sequence[ExternalFacts]) -> str:
     for cohort in cohorts:
         per_class = ", ".join(f"{count} {name}" for name, count in cohort.slides_per_class.items())
         counts = f"{cohort.slides} slides of {cohort.patients} patients ({per_class})"
-        rows = [(NAMES[key], _text(slide), _text(cohort.patient.get(key))) for key, slide in cohort.slide.items()]
+        rows = [
+            (NAMES[key], estimate_text(slide), estimate_text(cohort.patient.get(key)))
+            for key, slide in cohort.slide.items()
+        ]
         parts.append(f"### {cohort.name}\n\n{counts}\n\n{markdown_table(('', 'Slide level', 'Patient level'), rows)}")
     return "\n\n".join(parts)
 
@@ -154,11 +158,13 @@ def _other_device(facts: BundleFacts) -> str:
     )
 
 
-def _ensemble(members: int) -> str:
+def ensemble_text(members: int) -> str:
+    """What the members are together."""
     return "single model" if members == 1 else f"mean of {members} members"
 
 
-def _text(estimate: EstimateFacts | None) -> str:
+def estimate_text(estimate: EstimateFacts | None) -> str:
+    """A metric with its interval, or why it is undefined."""
     if estimate is None or estimate.value is None:
         return f"undefined: {estimate.reason}" if estimate else "undefined"
     if estimate.low is None or estimate.high is None:

@@ -28,6 +28,7 @@ from oceanpath.stages.export.replay import EvaluatedPredictions, replay
 from oceanpath.stages.export.runners import THREADS, Format, runner_of, torch_runner
 from oceanpath.stages.export.settings import ExportSettings
 from oceanpath.stages.export.torchscript_file import to_torchscript
+from oceanpath.stages.export.values import export_values
 from oceanpath.tasks.registry import read_task
 
 GOLDEN_PATCHES = 16
@@ -42,9 +43,11 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
     if inputs.get("train") is None:
         return export_embedding(settings, inputs, out, progress)
     results, store = read_cv_results(inputs["train"]), Store(inputs["mmap"], check=inputs.verify)
-    members = calibrate_members(inputs["train"], results, fit_temperatures=settings.calibrate)
     task = read_task(results, inputs["train"])
-    classifiers = load_members(inputs["train"], results["folds"], store.dim, task)
+    if task.is_exported_as_values:
+        return export_values(settings, inputs, out, progress)
+    members = calibrate_members(inputs["train"], results, fit_temperatures=settings.calibrate)
+    classifiers = [member.model for member in load_members(inputs["train"], results["folds"], store.dim, task)]
     objective = read_objective(task, {})
     ensemble = Ensemble(classifiers, [member.temperature for member in members], objective.class_logits)
     contract = describe_contract(store, settings, inputs, reads_coords=ensemble.reads_coords)

@@ -52,15 +52,29 @@ class Fold:
     seed: int
     weights: Path | None
     """Pretrained weights of the aggregator."""
+    run: int = 0
+    """Number of the training among several that start from the same weights."""
 
-    def train(self, task: Task, epoch_done: Callable[[int], None], saved: Path) -> Selected:
-        """Train on the train rows.
+    @property
+    def selection_rows(self) -> Rows:
+        """The rows whose scores select the epoch."""
+        return self.rows["test" if self.settings.selection == "reported" else "val"]
+
+    def train(
+        self,
+        task: Task,
+        epoch_done: Callable[[int], None],
+        saved: Path,
+        ends: Callable[[EarlyStopping], bool] | None = None,
+    ) -> Selected:
+        """Train on the train rows; `ends` may stop the training after an epoch.
 
         Raises: StageError: training diverges, or no epoch could be selected.
         """
         settings, training = self.settings, self._training(task, self.rows["train"])
-        best, objective, val = BestWeights(settings.patience), training.objective, self.rows["val"]
-        stopping = EarlyStopping(objective, self.store, val, settings.monitor, self.device, best, epoch_done)
+        best, objective = BestWeights(settings.patience), training.objective
+        rows = self.selection_rows
+        stopping = EarlyStopping(objective, self.store, rows, settings.monitor, self.device, best, epoch_done, ends)
         training.run(stopping, SavedTraining(saved, settings.checkpoint_seconds, training=training, selection=stopping))
         if not best.state:
             raise StageError("no epoch had a finite validation score", got=stopping.history, do="Lower train.lr.")
@@ -99,13 +113,14 @@ class Fold:
     def _training(self, task: Task, train: Rows) -> Training:
         """A training before its first step on these rows."""
         settings = self.settings
+        seed = derive(self.seed, "run", self.run) if self.run else self.seed
         objective = objective_class(task).for_training(task, settings, train.targets)
         dataset = BagDataset(
-            self.store, train.numbers, train.targets.tolist(), settings.max_patches, derive(self.seed, "rows")
+            self.store, train.numbers, train.targets.tolist(), settings.max_patches, derive(seed, "rows")
         )
         strata, window = objective.sampling_strata(settings, train.targets), objective.window(settings, train.targets)
         data = TrainingData(dataset, self.device, strata, window)
-        training = Training(self._model(objective, train), objective, settings, data, self.seed)
+        training = Training(self._model(objective, train), objective, settings, data, seed)
         training.frozen_epochs = 0 if settings.freeze_aggregator is True else int(settings.freeze_aggregator)
         return training
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, model_validator
 
 from oceanpath.fit.objectives.settings import ObjectiveSettings
+from oceanpath.fit.search_settings import SearchSettings
 from oceanpath.fit.settings import FitSettings
 from oceanpath.models.registry import parse_model
 from oceanpath.models.settings import ABMILSettings, ModelSettings
@@ -34,6 +35,15 @@ class TrainSettings(ObjectiveSettings, FitSettings):
     refit_fold: bool = added(False)
     """Whether each fold is trained again on its training and validation patients, up to the epoch that validation
     selected, before its test patients are predicted. Thresholds and temperatures are those of the first training."""
+    soup: int = added(1, ge=1)
+    """Number of trainings of a fold whose weights are averaged. All start from the same weights; the best one comes
+    first, and another one joins the average if the validation score of the average does not get worse."""
+    selection: Literal["inner", "searched", "reported"] = added("inner")
+    """What was selected on patients who are also tested. inner: nothing; searched: the settings of this file, as by one
+    winner of a search in several folds; reported: the epoch, to show the optimism of such numbers. Except for inner,
+    every number is marked `selected`."""
+    search: SearchSettings | None = added(None)
+    """Search for hyperparameters in each fold, on its inner validation set: a table `[train.search]`."""
     aggregator_weights: Path | None = outside(published="pretrain/aggregator.safetensors")
     """Pretrained weights from which the aggregator starts: a file aggregator.safetensors, an experiment of this
     workspace with `[pretrain]`, or the fingerprint of its result. Default: those of `[pretrain]` in this experiment;
@@ -66,8 +76,11 @@ class TrainSettings(ObjectiveSettings, FitSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _one_seed(cls, values: Any) -> Any:
-        """A list of one seed is the same as this seed."""
+    def _without_effect(cls, values: Any) -> Any:
+        """A list of one seed is the same as this seed, a search without trials is none."""
+        search = values.get("search") if isinstance(values, dict) else None
+        if isinstance(search, dict) and search.get("trials") == 0:
+            values = {**values, "search": None}
         if not isinstance(values, dict) or values.get("seeds") is None:
             return values
         if values.get("seed") is not None:
