@@ -82,7 +82,8 @@ def test_a_reveal_uses_the_models_of_the_sealed_test(inputs: Inputs) -> None:
 
 def test_a_sealed_evaluation_records_its_plan_alone(inputs: Inputs, tmp_path: Path) -> None:
     digests = set()
-    for number, changed in enumerate(({}, {"resamples": 300}, {"margin": 0.02}, {"subgroups": ("sex",)})):
+    changes: list[dict[str, Any]] = [{}, {"resamples": 300}, {"margin": 0.02}, {"subgroups": ("sex",)}]
+    for number, changed in enumerate(changes):
         out = tmp_path / str(number)
         out.mkdir()
         run_eval(EvalSettings(sealed=True, **changed), Inputs({"split": inputs["split"]}), out, Quiet())
