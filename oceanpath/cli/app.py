@@ -31,6 +31,8 @@ COMMANDS = {
     "serve": "oceanpath.cli.serve:serve",
     "compare": "oceanpath.cli.compare:compare",
     "leaderboard": "oceanpath.cli.leaderboard:leaderboard",
+    "report": "oceanpath.cli.report_page:report",
+    "reproduce": "oceanpath.cli.reproduce:reproduce",
     "search": "oceanpath.cli.search:search",
     "predict": "oceanpath.cli.predict:predict",
     "coverage": "oceanpath.cli.coverage:coverage",

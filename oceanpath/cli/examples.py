@@ -37,7 +37,12 @@ EXAMPLES = {
         "compare mine other@transmil theirs.csv --out comparison",
         "compare --pred-a ours.csv --pred-b theirs.csv --output significance.json",
     ),
-    "leaderboard": ("leaderboard", "leaderboard --workspace results --all --csv leaderboard.csv"),
+    "leaderboard": (
+        "leaderboard",
+        "leaderboard --all --csv leaderboard.csv --html leaderboard.html",
+    ),
+    "report": ("report mine", "report mine@transmil --out report.html --workspace results"),
+    "reproduce": ("reproduce", "reproduce lung_kfold --data lung"),
     "predict": (
         "predict features --out predictions.csv",
         "predict new/slide_1.svs --bundle outputs/experiments/mine/export",

@@ -13,5 +13,6 @@ STAGE = Stage(
     needs=("train", "mmap", "demo?", "extract?", "eval"),
     across=("train",),
     self_checked=("mmap/*.bin", "extract/*.h5", "extract/thumbnails/*", "extract/masks/*", "demo/slides/*"),
+    sealed_by="eval.sealed",
     doc="Explain predictions by patches, draw slide embeddings, and compare variants.",
 )

@@ -2,7 +2,7 @@
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -29,6 +29,11 @@ class EvalSettings(SlideList):
     """Groups with fewer patients are listed without a metric."""
     cost_ratio: float | None = added(None, gt=0)
     """Cost of a missed positive, in false alarms: adds an operating point with the lowest cost."""
+    sealed: bool | Literal["revealed"] = added(False)
+    """true: test slides are not predicted, and `eval` only records the analysis plan, until `oceanpath eval --reveal`,
+    which is the value "revealed". Needs `split.scheme = "holdout"` or a custom split."""
+    scheme: str = shared("split.scheme", "kfold", is_runtime=True)
+    margin: float | None = shared("analyze.margin", None, is_added=True)
     seed: int = shared("seed", 42, ge=0)
     clinical: tuple[str, ...] = shared("data.clinical", (), is_added=True)
     labels: Path | None = outside("data.labels")
@@ -40,6 +45,21 @@ class EvalSettings(SlideList):
             if not all(name.partition(":")) or _source(name) is None:
                 raise ValueError(f"{name} names no function of an installed module; expected package.module:function")
         return value
+
+    def plan(self) -> dict[str, Any]:
+        """The analysis plan of a sealed test: everything that determines the analysis, but not whether it is sealed."""
+        keys = (
+            "metrics",
+            "clinical",
+            "subgroups",
+            "smallest_group",
+            "cost_ratio",
+            "margin",
+            "confidence",
+            "resamples",
+            "seed",
+        )
+        return {key: value for key, value in self.model_dump(mode="json").items() if key in keys}
 
     def question(self) -> "TableQuery":
         """How `subgroups` and `clinical` are read from the label table."""

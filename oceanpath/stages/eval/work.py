@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 
 from oceanpath.artifacts import metrics
+from oceanpath.artifacts.analysis_plan import FILE as PLAN
+from oceanpath.artifacts.analysis_plan import plan_digest, read_plan, write_plan
 from oceanpath.artifacts.cohort.slide_columns import read_slide_columns
 from oceanpath.artifacts.folds import read_splits
 from oceanpath.errors import ExperimentError
@@ -27,6 +29,10 @@ from oceanpath.stages.eval.plots import LEARNING, draw_losses, pictures
 from oceanpath.stages.eval.rows import read_rows, read_val
 from oceanpath.stages.eval.settings import EvalSettings
 from oceanpath.stages.eval.sites import compare_sites, site_lines
+from oceanpath.stats.confusion import confusion
+from oceanpath.stats.panel import decide
+from oceanpath.tasks.base import Task
+from oceanpath.tasks.classification import Classification
 from oceanpath.tasks.evaluation import Floats
 from oceanpath.tasks.registry import read_task
 
@@ -36,6 +42,8 @@ def run(settings: EvalSettings, inputs: Inputs, out: Path, progress: Progress) -
 
     Raises: StageError: rows may not be reported, or do not match the folds. ArtifactError: an input is damaged.
     """
+    if settings.sealed is True:
+        return _seal(settings, inputs, out)
     rows = read_rows(inputs["train"], inputs["split"])
     pooled = pool_slides(rows, inputs, progress)
     baselines = fit_baselines(rows, inputs["split"], pooled)
@@ -53,7 +61,12 @@ def run(settings: EvalSettings, inputs: Inputs, out: Path, progress: Progress) -
         report["notes"] += subgroup_lines(report["subgroups"])
     if seen := rows.results.get(SEEN):
         report[SEEN] = seen
+    if isinstance(rows.task, Classification):
+        report["confusion"] = confusion(rows.targets, decide(rows.values), len(rows.task.classes)).tolist()
     report["cohort_flow"] = read_splits(inputs["split"]).get("cohort_flow")
+    if settings.sealed:
+        plan = _plan(settings, rows.task)
+        report["sealed"] = {"plan": plan, "sha256": plan_digest(plan)}
     metrics.write_metrics(report, out)
     draw_all(settings, rows, baselines, report, out)
     draw_decisions(settings, report, out)
@@ -62,6 +75,18 @@ def run(settings: EvalSettings, inputs: Inputs, out: Path, progress: Progress) -
         progress.note(missing_fonts)
     lines, numbers = summarise(report, rows.task)
     return Summary(tuple(lines), numbers)
+
+
+def _seal(settings: EvalSettings, inputs: Inputs, out: Path) -> Summary:
+    """Record the analysis plan of a sealed test; nothing else is computed."""
+    plan = _plan(settings, read_task(read_splits(inputs["split"]), inputs["split"]))
+    write_plan(plan, out)
+    return Summary((f"sealed: no test slide was predicted; analysis plan {plan_digest(plan)}",), {})
+
+
+def _plan(settings: EvalSettings, task: Task) -> dict[str, Any]:
+    facts = {"main_metric": task.main_metric, "task_metrics": list(task.metrics), "comparisons": sorted(task.baselines)}
+    return {**facts, **settings.plan()}
 
 
 def _subgroups(settings: EvalSettings, inputs: Inputs, rows: ReportedRows) -> dict[str, Any]:
@@ -95,6 +120,9 @@ def check(path: Path) -> None:
 
     Raises: ArtifactError: metrics.json is not valid, or a file of a figure is missing or empty.
     """
+    if (path / PLAN).is_file():
+        read_plan(path)
+        return
     report = metrics.read_metrics(path)
     task = read_task(report, path)
     own = {CLINICAL} & report["floor"].keys()

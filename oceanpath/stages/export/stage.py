@@ -14,5 +14,6 @@ STAGE = Stage(
     alternative=("pretrain", "mmap", "pretrain_mmap?", "extract?"),
     self_checked=("mmap/*.bin", "pretrain_mmap/*.bin", "extract/*.h5", "extract/thumbnails/*", "extract/masks/*"),
     preflight="oceanpath.stages.export.preflight:preflight",
+    sealed_by="eval.sealed",
     doc="Export all folds as one calibrated ensemble, or the pretrained aggregator: ONNX, TorchScript, model card.",
 )

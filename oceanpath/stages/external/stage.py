@@ -15,5 +15,6 @@ STAGE = Stage(
     cohorts="only",
     self_checked=("mmap/*.bin", "training.mmap/*.bin"),
     preflight="oceanpath.stages.external.preflight:preflight",
+    sealed_by="eval.sealed",
     doc="Score external cohorts with the trained models.",
 )

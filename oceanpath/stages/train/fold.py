@@ -37,6 +37,8 @@ def fit_fold(settings: TrainSettings, inputs: Inputs, number: int, out: Path, pr
     task = read_task(folds.read_splits(inputs["split"]), inputs["split"])
     frame = folds.read_fold(inputs["split"], number)
     rows = read_rows(frame, store, task, where=f"fold {number}")
+    if settings.sealed:
+        rows["test"] = rows["test"].none()
     weights = _pretrained(settings, inputs, number, progress)
     fold = Fold(settings, store, rows, device, derive(settings.training_seed, "fold", number), weights)
     if number == 0:

@@ -72,6 +72,7 @@ class TrainSettings(ObjectiveSettings, FitSettings):
     """Seeds of training, each of which trains all folds: `[0, 1, 2]`. Metrics are means over the seeds, with their
     standard deviation; the exported ensemble has the models of all seeds. Default: one seed, `seed`."""
     model: Annotated[SerializeAsAny[ModelSettings], BeforeValidator(_model)] = shared("model", ABMILSettings())
+    sealed: bool | Literal["revealed"] = shared("eval.sealed", False, is_added=True)
     experiment_seed: int = shared("seed", 42, ge=0)
     device: str = shared("runtime.device", "auto", is_runtime=True)
     placement: str = shared("runtime.placement", "auto", is_runtime=True)

@@ -63,6 +63,10 @@ def run(settings: TrainSettings, inputs: Inputs, out: Path, progress: Progress) 
     for number, part in enumerate(inputs.parts.values()):
         folder = out / f"fold_{number}"
         link_tree(part, folder)
+        if settings.sealed == "revealed":
+            from oceanpath.stages.train.reveal import reveal_fold  # loads PyTorch
+
+            reveal_fold(settings, inputs, task, folder, number % splits["folds"])
         if len(seeds) > 1:
             per_fold.append(renumber(folder, number, seeds[number // splits["folds"]], task))
         else:
@@ -125,8 +129,10 @@ def _start_digest(settings: TrainSettings, inputs: Inputs, number: int) -> dict[
 
 def _part(settings: TrainSettings, inputs: Inputs, task: Task, number: int) -> Part:
     rows = (inputs["split"] / f"fold_{number}.parquet").read_bytes()
+    # A revealed test uses the models that were trained while it was sealed.
+    sealed = settings.model_copy(update={"sealed": True}) if settings.sealed else settings
     identity = {
-        "settings": settings.identity(),
+        "settings": sealed.identity(),
         "store": inputs.digests["mmap"],
         "rows": xxhash.xxh3_128_hexdigest(rows),
         **task.record(),
