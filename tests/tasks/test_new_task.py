@@ -123,7 +123,7 @@ def test_a_whole_experiment_runs_and_its_metrics_are_those_of_its_predictions(
     comparison = json.loads((cohort.published("analyze") / "comparison.json").read_text())
     (pair,) = comparison["pairs"]
     assert pair["r2_this"] == pytest.approx(slide["r2"]["value"]) and comparison["family"] == 1
-    assert (cohort.published("analyze") / "umap.png").stat().st_size > 0
+    assert (cohort.published("analyze") / "embedding.png").stat().st_size > 0
     assert cohort.run("--dry-run") == 0
     assert "Nothing to do." in capsys.readouterr().out
 

@@ -16,6 +16,7 @@ from oceanpath.fit.threads import torch_threads
 from oceanpath.pipeline.stage import JOURNAL, Inputs, Progress
 from oceanpath.stages.train.fold_files import describe, write_fold
 from oceanpath.stages.train.fold_training import Fold
+from oceanpath.stages.train.plan import plan_lines
 from oceanpath.stages.train.pretrained import describe_weights, find_weights, seen_patients
 from oceanpath.stages.train.rows import read_rows
 from oceanpath.stages.train.settings import TrainSettings
@@ -40,6 +41,9 @@ def fit_fold(settings: TrainSettings, inputs: Inputs, number: int, out: Path, pr
         rows["test"] = rows["test"].none()
     weights = _pretrained(settings, inputs, number, progress)
     fold = Fold(settings, store, rows, device, derive(settings.training_seed, "fold", number), weights)
+    if number == 0:
+        for line in plan_lines(fold, task, number):
+            progress.note(line)
     with torch_threads(settings.threads):
         found = None
         if settings.search is not None:

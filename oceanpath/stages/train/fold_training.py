@@ -14,9 +14,11 @@ import torch
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.dataset import BagDataset
 from oceanpath.errors import StageError
+from oceanpath.fit.batch_size import batch_size_for
 from oceanpath.fit.checkpoint import Checkpoint
 from oceanpath.fit.early_stopping import BestWeights
 from oceanpath.fit.input_norm import fit_input_norm
+from oceanpath.fit.memory import check_memory
 from oceanpath.fit.objectives.base import Objective
 from oceanpath.fit.objectives.registry import objective_class
 from oceanpath.fit.predict import Outputs, predict
@@ -69,9 +71,10 @@ class Fold:
     ) -> Selected:
         """Train on the train rows; `ends` may stop the training after an epoch.
 
-        Raises: StageError: training diverges, or no epoch could be selected.
+        Raises: StageError: training diverges, or no epoch could be selected. ExperimentError: too little memory.
         """
         settings, training = self.settings, self._training(task, self.rows["train"])
+        check_memory(training, settings.memory_gb)
         best, objective = BestWeights(settings.patience), training.objective
         rows = self.selection_rows
         stopping = EarlyStopping(objective, self.store, rows, settings.monitor, self.device, best, epoch_done, ends)
@@ -104,6 +107,17 @@ class Fold:
             for role, part in self.rows.items()
         }
 
+    def objective(self, task: Task, train: Rows | None = None) -> Objective:
+        """The objective of a training on these rows; by default the train rows."""
+        targets = (train or self.rows["train"]).targets
+        return objective_class(task).for_training(task, self.settings, targets)
+
+    def batch_size(self, objective: Objective) -> int:
+        """Bags per step, also when the fold is trained again with its val rows."""
+        train = self.rows["train"]
+        compares_slides = objective.window(self.settings, train.targets) is not None
+        return self.settings.batch_size or batch_size_for(len(train.numbers), compares_slides)
+
     def _train_and_val(self) -> Rows:
         parts = [self.rows["train"], self.rows["val"]]
         table = pd.concat([part.table for part in parts], ignore_index=True)
@@ -112,9 +126,9 @@ class Fold:
 
     def _training(self, task: Task, train: Rows) -> Training:
         """A training before its first step on these rows."""
-        settings = self.settings
         seed = derive(self.seed, "run", self.run) if self.run else self.seed
-        objective = objective_class(task).for_training(task, settings, train.targets)
+        objective = self.objective(task, train)
+        settings = self.settings.model_copy(update={"batch_size": self.batch_size(objective)})
         dataset = BagDataset(
             self.store, train.numbers, train.targets.tolist(), settings.max_patches, derive(seed, "rows")
         )

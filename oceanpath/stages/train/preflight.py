@@ -24,6 +24,9 @@ def preflight(settings: TrainSettings, sources: ParentSources) -> Preview:
         do = "Set model.instance_weight = 0."
         what = "the patch-level loss is defined for classification only"
         problems.append(ExperimentError(what, where="[model] instance_weight", got=f"task {settings.task}", do=do))
+    if settings.attention_entropy and not settings.model.attends:
+        what, do = "this architecture has no learned attention", "Remove train.attention_entropy."
+        problems.append(ExperimentError(what, where="[train] attention_entropy", got=settings.model.name, do=do))
     if settings.mode == "linear_probe" and settings.aggregator_weights is None and "pretrain" not in sources.names:
         do = "Add [pretrain], or set train.aggregator_weights."
         what = "a linear probe needs pretrained weights"

@@ -10,7 +10,7 @@ from oceanpath.fit.search_settings import SearchSettings
 from oceanpath.fit.settings import FitSettings
 from oceanpath.models.registry import parse_model
 from oceanpath.models.settings import ABMILSettings, ModelSettings
-from oceanpath.settings import Settings, added, outside, shared
+from oceanpath.settings import Settings, added, outside, runtime, shared
 
 Allowed = Literal["encoder", "revision", "patch_um", "mpp", "input_norm", "model", "seen_patients"]
 
@@ -32,6 +32,9 @@ class TrainSettings(ObjectiveSettings, FitSettings):
 
     patience: int = Field(8, ge=1)
     """Number of epochs without a better validation score after which training stops."""
+    memory_gb: float | None = runtime(None, gt=0.0)
+    """Memory that training may use, in GB: before a fold is trained, its largest step is compared with it. Default: the
+    free memory of the device."""
     refit_fold: bool = added(False)
     """Whether each fold is trained again on its training and validation patients, up to the epoch that validation
     selected, before its test patients are predicted. Thresholds and temperatures are those of the first training."""

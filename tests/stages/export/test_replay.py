@@ -83,6 +83,16 @@ def test_a_reader_of_coordinates_without_any_is_shipped_as_it_was_evaluated(tmp_
     assert recomputed(study, tmp_path / "out", coords=False) < 1e-5
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["dtfd", *(pytest.param(n, marks=pytest.mark.slow) for n in ("mean_mlp", "lse", "clam_mb", "acmil", "ilra"))],
+)
+def test_a_model_that_reads_no_coordinates_is_shipped_as_it_was_evaluated(tmp_path, name):
+    study = write_study(tmp_path, {"name": name, "hidden": 16})
+    export(study, tmp_path / "out")
+    assert recomputed(study, tmp_path / "out", coords=False) < 1e-5
+
+
 @pytest.mark.parametrize("form", ["onnx", "torchscript"])
 def test_a_file_that_passes_over_coordinates_is_not_shipped(tmp_path, monkeypatch, form):
     """The fault that was: the export gave no coordinates to the model, and was compared with itself."""
