@@ -6,7 +6,7 @@ from oceanpath.pipeline.stage import Stage
 
 STAGE = Stage(
     name="external",
-    version=1,
+    version=2,
     settings="oceanpath.stages.external.settings:ExternalSettings",
     work="oceanpath.stages.external.work:run",
     check="oceanpath.stages.external.work:check",
