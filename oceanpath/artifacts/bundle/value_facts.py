@@ -68,7 +68,7 @@ class ValueFacts(ModelFacts):
     decisions: list[CutoffFacts]
     members: list[ValueMember] = Field(min_length=1)
     performance: ValuePerformance
-    external: list[ExternalFacts]
+    external: list[ExternalFacts] = Field(default_factory=list)
     cohort: CohortFacts
     golden: GoldenValues
 

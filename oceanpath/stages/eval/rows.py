@@ -26,7 +26,7 @@ def read_rows(train: Path, split: Path) -> ReportedRows:
     """
     results = predictions.read_cv_results(train)
     task = read_task(results, train)
-    frame = predictions.read_oof(train, task)
+    frame = predictions.read_predictions(train / "oof_predictions.parquet", task)
     refuse_other_roles(frame, where=train)
     check_duplicates(frame, "fold", where=train)
     rows = average_ensembles(frame, read_plan(results), task.columns)

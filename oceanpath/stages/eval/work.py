@@ -62,7 +62,7 @@ def run(settings: EvalSettings, inputs: Inputs, out: Path, progress: Progress) -
     if seen := rows.results.get(SEEN):
         report[SEEN] = seen
     if isinstance(rows.task, Classification):
-        report["confusion"] = confusion(rows.targets, decide(rows.values), len(rows.task.classes)).tolist()
+        report["confusion"] = confusion(rows.targets, decide(rows.values), rows.values.shape[1]).tolist()
     report["cohort_flow"] = read_splits(inputs["split"]).get("cohort_flow")
     if settings.sealed:
         plan = _plan(settings, rows.task)

@@ -43,6 +43,7 @@ def test_the_overview_has_a_row_per_property_of_the_model_and_its_input() -> Non
         "| Encoder | toy |",
         "| Patch size, resolution | not recorded, not recorded |",
         "| Output | class probabilities, and one attention weight per patch |",
+        "| Unlike slides | not recognised, because the training slides are not known |",
         "| Trained on | 60 slides of 30 patients (32 NR, 28 R) |",
         "| Patches per slide | median 30, at most 61 |",
     ]
@@ -100,7 +101,7 @@ def test_the_verification_states_both_comparisons() -> None:
     (text,) = section(render_card(example_facts()), "Verification of the exported files")
     assert text == (
         "50 of the 60 evaluated test predictions were computed again with every exported file, each by the member of "
-        "its test fold; the largest difference between probabilities is 3.0e-07 (allowed: 1e-05). Every file was also "
+        "its test fold; the largest difference between probabilities is 3.0e-07 (allowed: 1e-05). Every file was "
         "compared with the PyTorch model at 7 and 100 patches and 1 and 3 bags; the largest difference of any output "
         "is 1.0e-07. `bundle.json` contains each comparison and the SHA-256 of every file, which is verified before "
         "loading."
