@@ -122,6 +122,15 @@ def damage(session: nox.Session) -> None:
 
 
 @nox.session
+def bundles(session: nox.Session) -> None:
+    """Change 2,000 bytes of a bundle, each of which must be refused, and export every aggregator."""
+    _install(session)
+    variables = {"OCEANPATH_BYTES": "2000", "OCEANPATH_AGGREGATORS": "all", "OMP_NUM_THREADS": "1"}
+    tests = ("tests/serving/test_changed_bytes.py", "tests/stages/export/test_checkpoint.py")
+    session.run("python", "-m", "pytest", "-rs", *tests, env=variables)
+
+
+@nox.session
 def collapse(session: nox.Session) -> None:
     """Pretrain every method with three seeds, and with planted collapse: only the planted ones are stopped."""
     _install(session)

@@ -24,7 +24,10 @@ auroc and auprc (macro one-vs-rest beyond two classes), auroc_within_folds (pair
 auroc_fold_mean (the mean of the folds' AUROCs), balanced_accuracy, f1 (macro), mcc, kappa, kappa_quadratic (for ordered
 classes), accuracy, brier, brier_scaled, log_loss, ece, ece_equal_mass, ece_debiased and ici (these four always without
 an interval), calibration_intercept and calibration_slope; for two classes also sensitivity, specificity, ppv and npv of
-the last class, beyond two auroc_hand_till. Its baselines are mean_pool_lr, max_pool_lr, majority and bag_length.
+the last class, beyond two auroc_hand_till. Its baselines are mean_pool_lr, max_pool_lr, majority and bag_length, and
+clinical where `data.clinical` names columns.
+
+"confusion" of a classification is a table of counts, true classes in rows: test slides by their most probable class.
 
 Where test sets are repeated ("repeats" > 1), metrics are means over the repeats, n counts different slides or patients,
 and decisions are counted over all repeats together (n counts them). "ensemble" then has the metrics of one prediction
@@ -47,6 +50,13 @@ For two classes, "operating_points" has further thresholds that were selected on
 "reason"; "calibration_methods" {method: {metric: record} or {"reason"}} judges the test slides after calibration by
 temperature, platt, isotonic and beta, fitted to the same validation rows, next to "none"; "decision_curve" is
 {"thresholds", "model", "all", "low", "high"}, the net benefit of the test slides.
+
+"sealed" of a revealed test has the "plan" and "sha256" of `oceanpath.artifacts.analysis_plan`.
+
+Every operating point of two classes has a "stability": {"grade", "reason", "shifts": {distance: {"sensitivity",
+"specificity"}}}, the largest change of both on the test slides when all thresholds are raised or lowered by a distance.
+The grade is A if both change by at most 0.02 at a distance of 0.01, B by 0.05, C by 0.10, otherwise D; null with a
+"reason" where it is not defined.
 
 "subgroups", if `eval.subgroups` names columns, is {"smallest", "metric", "family", "columns": {column: {"groups":
 {value: record with "difference"}, "worst", "too_small": {value: patients}}}}; "difference" is the group minus all

@@ -1,8 +1,8 @@
 """Scores of patches for viewers of slides: GeoJSON as QuPath reads it, and CSV with the columns of WSInfer.
 
-A GeoJSON file is a FeatureCollection with one tile per patch: a polygon in level-0 pixels from `PatchScores.origin`, and
-`properties.measurements` {name: score}. A CSV file has the columns minx, miny, width and height (level-0 pixels of the
-whole slide), and one column per score.
+A GeoJSON file is a FeatureCollection with one tile per patch: a polygon in level-0 pixels from `PatchScores.origin`,
+and `properties.measurements` {name: score}. A CSV file has the columns minx, miny, width and height (level-0 pixels of
+the whole slide), and one column per score.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@
     fold_<k>/embeddings.npy          [S, E] float32, one row per slide of embedding_ids.parquet
     fold_<k>/embedding_ids.parquet   slide_id, patient_id, label, role
     fold_<k>/history.json            losses of each epoch
+    fold_<k>/search.json             only after a search: {"number", "values", "trials"}, the best trial and all of them
     oof_predictions.parquet          the test rows of all folds
     cv_results.json                  {"folds", "model", "per_fold", "scheme", "selected"} and the keys of the task:
                                      {"classes"} for classification
@@ -37,7 +38,7 @@ from oceanpath.artifacts.features.npy_header import map_npy
 from oceanpath.artifacts.json_files import write_json
 from oceanpath.artifacts.tables import read_table, write_table
 from oceanpath.artifacts.tested_slides import read_plan
-from oceanpath.errors import ArtifactError
+from oceanpath.errors import ArtifactError, ExperimentError
 
 LEADING = ["slide_id", "patient_id", "label"]
 TRAILING = ["fold", "role"]
@@ -110,8 +111,12 @@ def read_cv_results(path: Path) -> dict[str, Any]:
 
 
 def read_oof(path: Path, task: PredictedTask) -> pd.DataFrame:
-    """The test rows of all folds below `path`."""
-    return read_predictions(path / "oof_predictions.parquet", task)
+    """The test rows of all folds below `path`. Raises: ExperimentError: there are none, because the test is sealed."""
+    frame = read_predictions(path / "oof_predictions.parquet", task)
+    if frame.empty:
+        do = "Reveal the test with `oceanpath eval --reveal` when all models and the analysis plan are final."
+        raise ExperimentError("the test is sealed: no test slide was predicted", where=path, do=do)
+    return frame
 
 
 def write_embeddings(embeddings: NDArray[np.float32], ids: pd.DataFrame, folder: Path) -> None:

@@ -41,14 +41,16 @@ def leaderboard(
     workspace: Workspace = OUTPUTS,
     every: Annotated[bool, typer.Option("--all", help="Also models with earlier settings of an experiment.")] = False,
     out: Annotated[Path | None, typer.Option("--csv", help="CSV file to write as well.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="HTML file to write as well.")] = None,
     resamples: Annotated[int, typer.Option("--resamples", min=100, help="Resamples of the patients.")] = 1000,
     confidence: Annotated[float, typer.Option("--confidence", help="Confidence level of the intervals.")] = 0.95,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the resamples.")] = 42,
     as_json: JsonFlag = False,
 ) -> int:
     """Rank the models of all experiments: mean over seeds, difference to the best, and ties within noise."""
-    if out is not None:
-        prepare_file(out, "--csv")
+    for flag, path in (("--csv", out), ("--html", html)):
+        if path is not None:
+            prepare_file(path, flag)
     with open_ledger(workspace) as ledger:
         entries = find_entries(whole_history(ledger), workspace, every=every)
     if not entries:
@@ -63,12 +65,17 @@ def leaderboard(
     if out is not None:
         with out.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows([HEAD, *cells])
+    note = f"In parentheses: {100 * confidence:g} % intervals; patients are the independent units."
+    note += f" Models share a rank unless the interval of their difference excludes 0. {SEED_NOISE}"
+    if html is not None:
+        from oceanpath.reporting.rankings import leaderboard_page  # loads Jinja2
+
+        html.write_text(leaderboard_page(HEAD, cells, rows, note), encoding="utf-8")
     if as_json:
         print(json.dumps(rows))
         return int(ExitCode.OK)
     print(table(HEAD, cells, text=("cohort", "model")))
-    note = f"In parentheses: {100 * confidence:g} % intervals; patients are the independent units."
-    print(paragraph(f"\n{note} Models share a rank unless the interval of their difference excludes 0. {SEED_NOISE}"))
+    print(f"\n{paragraph(note)}")
     return int(ExitCode.OK)
 
 

@@ -51,9 +51,15 @@ def register_aggregator(name: str, where: str) -> Callable[[S], S]:
 
 
 register_aggregator("abmil", "oceanpath.models.abmil:ABMIL")(known.ABMILSettings)
+register_aggregator("acmil", "oceanpath.models.acmil:ACMIL")(known.ACMILSettings)
 register_aggregator("bimamba", "oceanpath.models.bimamba:BiMamba")(known.BiMambaSettings)
+register_aggregator("clam_mb", "oceanpath.models.clam_mb:ClamMB")(known.ClamMBSettings)
 register_aggregator("clam_sb", "oceanpath.models.clam_sb:ClamSB")(known.ClamSBSettings)
 register_aggregator("dsmil", "oceanpath.models.dsmil:DSMIL")(known.DSMILSettings)
+register_aggregator("dtfd", "oceanpath.models.dtfd:DTFD")(known.DTFDSettings)
+register_aggregator("ilra", "oceanpath.models.ilra:ILRA")(known.ILRASettings)
+register_aggregator("lse", "oceanpath.models.lse:LogSumExpPooling")(known.LSESettings)
+register_aggregator("mean_mlp", "oceanpath.models.mean_mlp:MeanMLP")(known.MeanMLPSettings)
 register_aggregator("multihead_abmil", "oceanpath.models.multihead_abmil:MultiheadABMIL")(known.MultiheadABMILSettings)
 register_aggregator("perceiver", "oceanpath.models.perceiver:Perceiver")(known.PerceiverSettings)
 register_aggregator("static", "oceanpath.models.static:StaticPooling")(known.StaticSettings)

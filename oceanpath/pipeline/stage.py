@@ -58,6 +58,8 @@ meaning.  The fingerprints of children depend on it. Empty: a digest of every fi
     """Whether the stage also has, or only has, one step per external cohort (`oceanpath.pipeline.cohorts`)."""
     not_in_cohorts: tuple[str, ...] = ()
     """Keys of its table that do not apply to external cohorts."""
+    sealed_by: str = ""
+    """Dotted key that, while it is true, keeps the stage from running: its work would predict sealed test slides."""
     allows: str = ""
     """Settings field that permits a result without the parts that fail; see `Inputs.failed`."""
     preflight: str = ""

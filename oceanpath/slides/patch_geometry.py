@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from oceanpath.artifacts.features.metadata import FeatureMeta
 from oceanpath.slides.grid import read_plan
@@ -39,3 +42,11 @@ def footprint_on(reader: SlideReader, meta: FeatureMeta) -> tuple[float, float]:
     if abs(width * downsample / meta.patch_px_level0 - 1) > SAME_PX:
         return meta.footprint
     return meta.patch_px_level0, height * downsample
+
+
+def read_patches(slide: Path, meta: FeatureMeta, coords: NDArray[np.integer[Any]]) -> list[NDArray[np.uint8]]:
+    """RGB pixels of the patches at `coords` [n, 2] that were extracted from `slide`. Raises: as `open_slide`."""
+    with open_slide(slide, override_mpp=meta.mpp_x) as reader:
+        scale_x, scale_y = (side / meta.patch_px for side in footprint_on(reader, meta))
+        level, width, height = read_plan(reader, meta.patch_px, scale_x, scale_y)
+        return [region.copy() for region in reader.regions(coords.astype(np.int64), level, width, height)]

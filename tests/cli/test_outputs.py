@@ -32,7 +32,7 @@ FOLDERS = {
     "features convert": ["slides", "--to", "clam"],
 }
 """Verbs with a folder as ``--out``, and what else they need."""
-FILES = ("predict", "embed", "probe", "init")
+FILES = ("predict", "embed", "probe", "init", "search")
 SCRATCH = ("bench store", "bench loading", "bench extract")
 
 

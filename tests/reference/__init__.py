@@ -36,25 +36,25 @@ def write(name: str, numbers: dict[str, Any]) -> None:
     (FOLDER / f"{name}.json").write_text(json.dumps(plain(numbers), indent=1) + "\n", encoding="utf-8")
 
 
-def check(name: str, numbers: dict[str, Any], rel: float = 1e-7) -> None:
-    """Compare a group of numbers with its file."""
+def check(name: str, numbers: dict[str, Any], near: float = 1e-7) -> None:
+    """Compare a group of numbers with its file: integers and texts exactly, others relative to those above 1."""
     expected = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     found = plain(numbers)
     assert list(found) == list(expected)
     for key, value in expected.items():
-        _compare(found[key], value, key, rel)
+        _compare(found[key], value, key, near)
 
 
-def _compare(found: Any, expected: Any, where: str, rel: float) -> None:
+def _compare(found: Any, expected: Any, where: str, near: float) -> None:
     if isinstance(expected, dict):
         assert isinstance(found, dict) and list(found) == list(expected), where
         for key, value in expected.items():
-            _compare(found[key], value, f"{where}.{key}", rel)
+            _compare(found[key], value, f"{where}.{key}", near)
     elif isinstance(expected, list):
         assert isinstance(found, list) and len(found) == len(expected), where
         for number, value in enumerate(expected):
-            _compare(found[number], value, f"{where}[{number}]", rel)
+            _compare(found[number], value, f"{where}[{number}]", near)
     elif isinstance(expected, float):
-        assert found == pytest.approx(expected, rel=rel, abs=1e-9), where
+        assert found == pytest.approx(expected, rel=near, abs=near), where
     else:
         assert found == expected, where

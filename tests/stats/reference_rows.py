@@ -26,7 +26,8 @@ def two_columns(informative: float, phase: float = 0.0) -> np.ndarray:
 def three_columns() -> np.ndarray:
     """Probabilities of three classes."""
     logits = np.stack([np.sin((k + 2) * ROWS) + 0.9 * (k == THREE) for k in range(3)], axis=1)
-    return np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    odds = np.exp(logits)
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
 
 BETTER, WORSE = two_columns(1.5), two_columns(0.7, 1.0)

@@ -27,8 +27,8 @@ SIMULATIONS = {
 """They simulate the intervals of `stats` by their names, and see no experiment: not counted."""
 PROBES = "probing/"
 """A linear or k-NN probe is a classification of embeddings by definition, whatever an experiment predicts."""
-SYNTHETIC = {"bench/train.py"}
-"""It writes a cohort of its own to measure the time of training."""
+SYNTHETIC = {"bench/train.py", "proposals/classic_mil.py"}
+"""They write cohorts with known labels: random ones to measure the time of training, and published data sets."""
 
 
 def names(path: Path) -> set[str]:

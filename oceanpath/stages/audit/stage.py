@@ -12,5 +12,6 @@ STAGE = Stage(
     check="oceanpath.artifacts.audit_report:read_audit",
     needs=("demo?", "mmap", "split", "pretrain?"),
     self_checked=("mmap/*.bin",),
+    sealed_by="eval.sealed",
     doc="Check the cohort and its folds for leaks and shortcuts.",
 )

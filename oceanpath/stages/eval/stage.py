@@ -6,9 +6,10 @@ from oceanpath.pipeline.stage import Stage
 
 STAGE = Stage(
     name="eval",
-    version=6,
+    version=7,
     settings="oceanpath.stages.eval.settings:EvalSettings",
     work="oceanpath.stages.eval.work:run",
+    preflight="oceanpath.stages.eval.preflight:preflight",
     check="oceanpath.stages.eval.work:check",
     needs=("train", "mmap", "split", "demo?"),
     self_checked=("mmap/*.bin",),

@@ -6,7 +6,7 @@ from oceanpath.pipeline.stage import Stage
 
 STAGE = Stage(
     name="external",
-    version=1,
+    version=2,
     settings="oceanpath.stages.external.settings:ExternalSettings",
     work="oceanpath.stages.external.work:run",
     check="oceanpath.stages.external.work:check",
@@ -15,5 +15,6 @@ STAGE = Stage(
     cohorts="only",
     self_checked=("mmap/*.bin", "training.mmap/*.bin"),
     preflight="oceanpath.stages.external.preflight:preflight",
+    sealed_by="eval.sealed",
     doc="Score external cohorts with the trained models.",
 )

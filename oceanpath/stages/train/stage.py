@@ -6,7 +6,7 @@ from oceanpath.pipeline.stage import Stage
 
 STAGE = Stage(
     name="train",
-    version=6,
+    version=7,
     settings="oceanpath.stages.train.settings:TrainSettings",
     work="oceanpath.stages.train.work:run",
     check="oceanpath.stages.train.work:check",

@@ -47,9 +47,8 @@ def run_part(settings: TrainSettings, inputs: Inputs, part: Part, out: Path, pro
     from oceanpath.stages.train.fold import fit_fold  # loads PyTorch
 
     facts = fit_fold(settings.of_seed(part.payload["seed"]), inputs, part.payload["fold"], out, progress)
-    line = (
-        f"fold {facts['fold']}: epoch {facts['best_epoch'] + 1} of {facts['epochs']}, val loss {facts['val_loss']:.3f}"
-    )
+    name, epoch = part.key.replace("_", " "), facts["best_epoch"] + 1
+    line = f"{name}: epoch {epoch} of {facts['epochs']}, val loss {facts['val_loss']:.3f}"
     progress.note(line)
     return Summary(
         (line,), {name: facts[name] for name in ("best_epoch", "epochs", *task_entry(settings.task).monitors)}
@@ -64,6 +63,10 @@ def run(settings: TrainSettings, inputs: Inputs, out: Path, progress: Progress) 
     for number, part in enumerate(inputs.parts.values()):
         folder = out / f"fold_{number}"
         link_tree(part, folder)
+        if settings.sealed == "revealed":
+            from oceanpath.stages.train.reveal import reveal_fold  # loads PyTorch
+
+            reveal_fold(settings, inputs, task, folder, number % splits["folds"])
         if len(seeds) > 1:
             per_fold.append(renumber(folder, number, seeds[number // splits["folds"]], task))
         else:
@@ -76,7 +79,7 @@ def run(settings: TrainSettings, inputs: Inputs, out: Path, progress: Progress) 
         "model": settings.model.model_dump(mode="json"),
         "per_fold": per_fold,
         "scheme": splits["scheme"],
-        "selected": False,  # no test row was used for selection: fit_fold rejects folds without val rows
+        "selected": settings.selection != "inner",  # otherwise no test row was used: every fold has its own val rows
     }
     if settings.refit_fold:
         results["refit"] = True  # thresholds and temperatures are those of the models before
@@ -126,8 +129,10 @@ def _start_digest(settings: TrainSettings, inputs: Inputs, number: int) -> dict[
 
 def _part(settings: TrainSettings, inputs: Inputs, task: Task, number: int) -> Part:
     rows = (inputs["split"] / f"fold_{number}.parquet").read_bytes()
+    # A revealed test uses the models that were trained while it was sealed.
+    sealed = settings.model_copy(update={"sealed": True}) if settings.sealed else settings
     identity = {
-        "settings": settings.identity(),
+        "settings": sealed.identity(),
         "store": inputs.digests["mmap"],
         "rows": xxhash.xxh3_128_hexdigest(rows),
         **task.record(),

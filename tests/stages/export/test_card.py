@@ -72,7 +72,7 @@ def test_every_metric_has_both_levels_with_interval_or_reason() -> None:
 
 def test_titles_are_those_of_metrics_and_baselines_of_the_evaluation() -> None:
     assert set(NAMES) <= {*Classification.metrics, "sensitivity", "specificity"}
-    assert set(BASELINES) == set(Classification.baselines)
+    assert set(BASELINES) == {*Classification.baselines, "clinical"}
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.4, None), (None, 0.6)])
