@@ -30,7 +30,7 @@ class QueuedTask:
 
 
 class SchedulerUnavailableError(AccidentError):
-    """The scheduler does not answer; jobs may run all the same."""
+    """The scheduler does not answer; jobs may still run."""
 
 
 def submit(script: Path, array: str, options: Mapping[str, str]) -> str:

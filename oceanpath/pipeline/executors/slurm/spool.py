@@ -113,3 +113,10 @@ def recall(root: Path, fingerprint: str) -> Ticket | None:
 def forget(root: Path, fingerprint: str) -> None:
     """Remove the record of a submission: its item has ended."""
     (root / QUEUE / "jobs" / fingerprint).unlink(missing_ok=True)
+
+
+def finished_batches(root: Path) -> list[Path]:
+    """Batches below the workspace `root` of which no item is waited for: those with the logs of lost tasks."""
+    records = sorted((root / QUEUE / "jobs").glob("[!.]*"))
+    waited = {ticket.batch for path in records if (ticket := recall(root, path.name))}
+    return sorted(path for path in (root / QUEUE).glob("*") if path.name not in {"jobs", *waited})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -51,6 +52,8 @@ class Submissions:
     _open: dict[tuple[str, int], dict[int, Tracked]] = field(default_factory=dict)
     _read: dict[tuple[str, int], int] = field(default_factory=dict)
     """Number of characters of the events of a chunk that were read."""
+    _kept: set[str] = field(default_factory=set)
+    """Batches with lost tasks, whose logs remain."""
 
     def __len__(self) -> int:
         return sum(map(len, self._open.values()))
@@ -110,6 +113,12 @@ class Submissions:
                     yield tracked.item, batch.result(number)
             if not open_items:
                 del self._open[key]
+                self._remove_if_finished(batch)
+
+    def _remove_if_finished(self, batch: Batch) -> None:
+        """Remove a batch none of whose items is waited for; the logs of lost tasks remain."""
+        if not any(name == batch.folder.name for name, _ in self._open) and batch.folder.name not in self._kept:
+            shutil.rmtree(batch.folder, ignore_errors=True)
 
     def _new_events(self, batch: Batch, key: tuple[str, int]) -> list[int]:
         try:
@@ -134,6 +143,7 @@ class Submissions:
             first.missed = first.missed + 1 if state is None else 0
             if silent or first.missed >= MISSED_POLLS:
                 found += open_items.values()
+                self._kept.add(key[0])
                 del self._open[key]
         return found
 
