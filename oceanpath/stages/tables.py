@@ -277,7 +277,10 @@ class RuntimeSettings(Settings):
     placement: Literal["auto", "mmap", "ram", "gpu"] = "auto"
     """Location of the store's bags: in its files, in memory or on the GPU; auto: on the GPU if they fit."""
     executor: str = "auto"
-    """Executor of steps and parts: inline (this process), local (processes of this machine) or auto (by `--jobs`)."""
+    """Executor of steps and parts: inline (this process), local (processes of this machine), slurm (a cluster) or auto
+    (inline or local, by `--jobs`)."""
+    slurm: dict[str, Any] = Field(default_factory=dict)
+    """Options of the executor slurm, such as partition and time; a table inside it applies to one stage."""
     verify: bool = True
     """Whether to compare everything that a step reads with its published digest; bags of the store on first use."""
 
