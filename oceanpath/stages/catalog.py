@@ -8,7 +8,6 @@ from typing import Any
 from oceanpath.models.registry import parse_model
 from oceanpath.pipeline.cohorts import ExternalCohorts
 from oceanpath.pipeline.executors.registry import check_executor
-from oceanpath.pipeline.executors.slurm.options import parse_options
 from oceanpath.pipeline.experiment import Catalog, Table
 from oceanpath.stages.analyze.stage import STAGE as ANALYZE
 from oceanpath.stages.audit.stage import STAGE as AUDIT
@@ -31,6 +30,8 @@ def parse_runtime(values: Mapping[str, Any]) -> RuntimeSettings:
     settings = RuntimeSettings.model_validate(values)
     check_executor(settings.executor)
     if settings.slurm:
+        from oceanpath.pipeline.executors.slurm.options import parse_options  # not needed by most experiments
+
         parse_options(settings.slurm)
     return settings
 
