@@ -35,7 +35,8 @@ def write_embeddings(path: Path, slide_ids: list[str], embeddings: NDArray[np.fl
     if path.suffix == ".h5ad":
         import anndata
 
-        anndata.AnnData(embeddings, obs=pd.DataFrame(index=pd.Index(slide_ids, name="slide_id"))).write_h5ad(path)
+        ids = pd.Index(slide_ids, name="slide_id", dtype=object)  # anndata refuses the strings of pandas 3
+        anndata.AnnData(embeddings, obs=pd.DataFrame(index=ids)).write_h5ad(path)
         return
     columns = {f"embedding_{k}": embeddings[:, k] for k in range(embeddings.shape[1])}
     write_table(pd.DataFrame({"slide_id": slide_ids, **columns}), path)
