@@ -122,6 +122,23 @@ def damage(session: nox.Session) -> None:
 
 
 @nox.session
+def bundles(session: nox.Session) -> None:
+    """Change 2,000 bytes of a bundle, each of which must be refused, and export every aggregator."""
+    _install(session)
+    variables = {"OCEANPATH_BYTES": "2000", "OCEANPATH_AGGREGATORS": "all", "OMP_NUM_THREADS": "1"}
+    tests = ("tests/serving/test_changed_bytes.py", "tests/stages/export/test_checkpoint.py")
+    session.run("python", "-m", "pytest", "-rs", *tests, env=variables)
+
+
+@nox.session
+def slurm(session: nox.Session) -> None:
+    """Run on a Slurm cluster of three nodes on loopback, also with kills; needs root, slurm-wlm and munge."""
+    _install(session)
+    variables = {"OCEANPATH_SLURM": "1", "OCEANPATH_KILLS": "100", "OMP_NUM_THREADS": "1"}
+    session.run("python", "-m", "pytest", "-rs", "-s", "--timeout=3600", "tests/slurm", env=variables)
+
+
+@nox.session
 def collapse(session: nox.Session) -> None:
     """Pretrain every method with three seeds, and with planted collapse: only the planted ones are stopped."""
     _install(session)

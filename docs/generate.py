@@ -42,6 +42,7 @@ FORMATS = {
     "Audit": "audit_report",
     "Predictions": "predictions",
     "Metrics": "metrics",
+    "Analysis plan of a sealed test": "analysis_plan",
     "External cohorts": "external",
     "Bundle": "bundle.folder",
 }

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from oceanpath.api.feature_files import Features, open_store, read_features
     from oceanpath.api.history import Ledger
     from oceanpath.api.prediction import Model, SlidePrediction, load_bundle
+    from oceanpath.api.values import SlideValues, ValueModel
 
 __version__ = "0.1.0"
 __all__ = [
@@ -28,6 +29,8 @@ __all__ = [
     "Model",
     "Results",
     "SlidePrediction",
+    "SlideValues",
+    "ValueModel",
     "build_aggregator",
     "compare",
     "load_bundle",
@@ -44,6 +47,7 @@ _MODULES = {
     "feature_files": ("Features", "open_store", "read_features"),
     "history": ("Ledger",),
     "prediction": ("Model", "SlidePrediction", "load_bundle"),
+    "values": ("SlideValues", "ValueModel"),
 }
 """Module of `oceanpath.api` → its public names."""
 

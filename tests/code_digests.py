@@ -69,9 +69,9 @@ def now() -> dict[str, dict[str, Any]]:
     """Stage → version and digest of its code as it is."""
     found = {}
     for stage in CATALOG.stages:
-        doors = [path.partition(":")[0] for path in (stage.work, stage.check, stage.parts, stage.part_work) if path]
-        own = f"oceanpath.stages.{stage.name}"
-        found[stage.name] = {"version": stage.version, "digest": digest([*doors, f"{own}.settings", f"{own}.stage"])}
+        named = (stage.settings, stage.work, stage.check, stage.parts, stage.part_work)
+        doors = [*(path.partition(":")[0] for path in named if path), f"oceanpath.stages.{stage.name}.stage"]
+        found[stage.name] = {"version": stage.version, "digest": digest(doors)}
     return found
 
 

@@ -14,7 +14,7 @@ from oceanpath.pipeline import experiment as experiment_file
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.plan import Step, plan
 from oceanpath.pipeline.preflight import run_preflight
-from oceanpath.pipeline.runner import Runner, RunOptions, first_error
+from oceanpath.pipeline.runner import Runner, RunOptions, executor_options, first_error
 from oceanpath.pipeline.stage import Progress, Quiet
 from oceanpath.pipeline.status import StepState, forced_steps, inspect_plan
 from oceanpath.pipeline.workspace import Workspace
@@ -113,6 +113,7 @@ class Experiment:
             forced=forced_steps(planned, force),
             jobs=jobs,
             executor=str(self._loaded.base.value("runtime.executor")),
+            executor_options=executor_options(self._loaded),
             keep_going=keep_going,
             verify=bool(self._loaded.base.value("runtime.verify")),
         )

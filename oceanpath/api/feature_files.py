@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,17 @@ class Features:
         rows = [("layout", self.layout), ("patches", len(self)), ("feature length", self.features.shape[1])]
         rows += [(name, value) for name, value in vars(self.provenance).items() if value not in ("", None)]
         return html_table(f"Features of {self.slide_id}", ("", ""), rows)
+
+
+def as_slide(
+    features: str | PathLike[str] | Features | NDArray[np.floating], coords: NDArray[Any] | None, slide_id: str
+) -> Features:
+    """The features of one slide with its id in the provenance; arguments as of `Model.predict`."""
+    if isinstance(features, np.ndarray):
+        return Features(slide_id, features, coords, "array", Provenance(slide_id=slide_id) if slide_id else UNKNOWN)
+    slide = features if isinstance(features, Features) else read_features(features)
+    name = slide.provenance.slide_id or slide.slide_id
+    return replace(slide, slide_id=name, provenance=replace(slide.provenance, slide_id=name))
 
 
 def read_features(path: str | PathLike[str], key: str = "") -> Features:

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.api.feature_files import Features, read_features
+from oceanpath.api.feature_files import Features, as_slide
 from oceanpath.api.html import html_table
 from oceanpath.artifacts.bundle.folder import BundleFacts
-from oceanpath.artifacts.features.provenance import UNKNOWN, Provenance
 from oceanpath.serving.engine import Engine
 from oceanpath.serving.offline import find_bundle
 
@@ -37,6 +36,10 @@ class SlidePrediction:
     """[N], non-negative, sums to 1, in the order of the patches; 0 for patches that the model's cap excludes."""
     in_training: bool
     """Whether the slide was part of the training cohort."""
+    ood_score: float | None = None
+    """Mahalanobis distance from the training slides; None if the model has no statistics of them."""
+    is_ood: bool | None = None
+    """Whether the slide is unlike the training slides; None if this is not known."""
     notes: tuple[str, ...] = ()
     """What the features did not state, and which patches were not used."""
 
@@ -77,16 +80,19 @@ class Model:
 
         Raises: RequestError: the features do not meet the contract of the model. ArtifactError: a file is damaged.
         """
-        if not isinstance(features, np.ndarray | Features):
-            features = read_features(features)
-        provenance = Provenance(slide_id=slide_id) if slide_id else UNKNOWN
-        if isinstance(features, Features):
-            slide_id = features.provenance.slide_id or features.slide_id
-            coords, provenance, features = features.coords, features.provenance, features.features
-            provenance = provenance if provenance.slide_id else Provenance(**vars(provenance) | {"slide_id": slide_id})
-        found = self._engine.predict(features, coords, provenance)
+        slide = as_slide(features, coords, slide_id)
+        found = self._engine.predict(slide.features, slide.coords, slide.provenance)
+        unlike = found.similarity
         return SlidePrediction(
-            slide_id, found.by_label(), found.predicted, found.decision, found.attention, found.in_training, found.notes
+            slide.slide_id,
+            found.by_label(),
+            found.predicted,
+            found.decision,
+            found.attention,
+            found.in_training,
+            None if unlike is None else unlike.ood_score,
+            None if unlike is None else unlike.is_ood,
+            found.notes,
         )
 
     def __repr__(self) -> str:
@@ -98,7 +104,7 @@ class Model:
 
 
 def load_bundle(path: str | PathLike[str], threads: int | None = None) -> Model:
-    """The model of a bundle, verified.
+    """The model of a bundle of a classifier, verified; `ValueModel` opens those of other tasks.
 
         >>> import numpy as np
         >>> import oceanpath as op

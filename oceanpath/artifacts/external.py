@@ -17,7 +17,7 @@ import pandas as pd
 
 from oceanpath.artifacts import predictions
 from oceanpath.artifacts.predictions import PredictedTask
-from oceanpath.artifacts.tested_slides import FoldPlan, average_ensembles
+from oceanpath.artifacts.tested_slides import FoldPlan, average_ensembles, read_plan
 from oceanpath.errors import ArtifactError
 
 MEMBERS, ENSEMBLE = "member_predictions.parquet", "ensemble_predictions.parquet"
@@ -25,7 +25,7 @@ MEMBERS, ENSEMBLE = "member_predictions.parquet", "ensemble_predictions.parquet"
 
 def one_ensemble(models: int) -> FoldPlan:
     """The plan of models that all predict every slide."""
-    return FoldPlan((0,) * models, (0,) * models, ("",) * models)
+    return read_plan({"plan": [{"repeat": 0, "ensemble": 0, "name": ""}] * models})
 
 
 def write_external(members: pd.DataFrame, out: Path, task: PredictedTask) -> pd.DataFrame:

@@ -24,11 +24,18 @@ auroc and auprc (macro one-vs-rest beyond two classes), auroc_within_folds (pair
 auroc_fold_mean (the mean of the folds' AUROCs), balanced_accuracy, f1 (macro), mcc, kappa, kappa_quadratic (for ordered
 classes), accuracy, brier, brier_scaled, log_loss, ece, ece_equal_mass, ece_debiased and ici (these four always without
 an interval), calibration_intercept and calibration_slope; for two classes also sensitivity, specificity, ppv and npv of
-the last class, beyond two auroc_hand_till. Its baselines are mean_pool_lr, max_pool_lr, majority and bag_length.
+the last class, beyond two auroc_hand_till. Its baselines are mean_pool_lr, max_pool_lr, majority and bag_length, and
+clinical where `data.clinical` names columns.
+
+"confusion" of a classification is a table of counts, true classes in rows: test slides by their most probable class.
 
 Where test sets are repeated ("repeats" > 1), metrics are means over the repeats, n counts different slides or patients,
 and decisions are counted over all repeats together (n counts them). "ensemble" then has the metrics of one prediction
 per slide: the mean of all models that did not see its patient; "models" counts these models per slide.
+
+Where several seeds were trained, every seed is a repeat, and "seeds" is {"seeds": [seed], "slide": {metric: record},
+"patient": {...}} with records {"value", "sd", "by_seed"}: the mean over the seeds, their standard deviation, and the
+metric of each seed.
 
 "site" is null where the cohort has no sites, otherwise {"baseline", "folds", "sites", "patient_grouped": record,
 "site_preserved": record, "difference": record, "probe"}: the main metric of the slides of one baseline, refitted in two
@@ -43,6 +50,13 @@ For two classes, "operating_points" has further thresholds that were selected on
 "reason"; "calibration_methods" {method: {metric: record} or {"reason"}} judges the test slides after calibration by
 temperature, platt, isotonic and beta, fitted to the same validation rows, next to "none"; "decision_curve" is
 {"thresholds", "model", "all", "low", "high"}, the net benefit of the test slides.
+
+"sealed" of a revealed test has the "plan" and "sha256" of `oceanpath.artifacts.analysis_plan`.
+
+Every operating point of two classes has a "stability": {"grade", "reason", "shifts": {distance: {"sensitivity",
+"specificity"}}}, the largest change of both on the test slides when all thresholds are raised or lowered by a distance.
+The grade is A if both change by at most 0.02 at a distance of 0.01, B by 0.05, C by 0.10, otherwise D; null with a
+"reason" where it is not defined.
 
 "subgroups", if `eval.subgroups` names columns, is {"smallest", "metric", "family", "columns": {column: {"groups":
 {value: record with "difference"}, "worst", "too_small": {value: patients}}}}; "difference" is the group minus all
@@ -127,9 +141,16 @@ def _check(metrics: Mapping[str, Any], where: Path) -> None:
         records |= {f"own_metrics.{a}.{b}": record for a in LEVELS for b, record in own[a].items()}
     for name, record in (records | _further_records(metrics)).items():
         _check_record(record, name, where, selected)
+    for name, record in _seed_records(metrics).items():
+        _check_mark(record, f"{where} {name}", selected)
     if (site := metrics.get("site")) is not None and site["folds"]:
         for name in ("patient_grouped", "site_preserved", "difference"):  # of a baseline, which selects nothing
             _check_record(site[name], f"site.{name}", where, selected=False)
+
+
+def _seed_records(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    seeds = metrics.get("seeds", {})
+    return {f"seeds.{level}.{name}": record for level in LEVELS for name, record in seeds.get(level, {}).items()}
 
 
 def _further_records(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -182,10 +203,14 @@ def _check_verdict(record: Mapping[str, Any] | None, name: str, where: Path, sel
         raise ArtifactError("the verdict does not follow from the interval", where=spot, expected=expected, got=record)
 
 
+def _check_mark(record: Mapping[str, Any], where: str, selected: bool) -> None:
+    if selected and record.get("selected") is not True:
+        raise ArtifactError('a number of selected rows lacks "selected": true', where=where)
+
+
 def _check_record(record: Mapping[str, Any], name: str, where: Path, selected: bool) -> None:
     spot = f"{where} {name}"
-    if selected and record.get("selected") is not True:
-        raise ArtifactError('a number of selected rows lacks "selected": true', where=spot)
+    _check_mark(record, spot, selected)
     numbers = [record.get(key) for key in ("value", "low", "high")]
     if any(number is not None and not math.isfinite(number) for number in numbers):
         raise ArtifactError("a number is not finite", where=spot, got=dict(record))

@@ -6,6 +6,7 @@
     fold_<k>/embeddings.npy          [S, E] float32, one row per slide of embedding_ids.parquet
     fold_<k>/embedding_ids.parquet   slide_id, patient_id, label, role
     fold_<k>/history.json            losses of each epoch
+    fold_<k>/search.json             only after a search: {"number", "values", "trials"}, the best trial and all of them
     oof_predictions.parquet          the test rows of all folds
     cv_results.json                  {"folds", "model", "per_fold", "scheme", "selected"} and the keys of the task:
                                      {"classes"} for classification
@@ -17,6 +18,10 @@ on the fold's val rows: "threshold" (or null). "selected" is true only for a sch
 something; every number computed from them is marked "selected".
 
 Where several models test a slide, cv_results.json also has the "plan" of splits.json (`oceanpath.artifacts.folds`).
+With several seeds, each fold of splits.json has one folder per seed: the folds of the second seed follow those of the
+first. "plan" and "per_fold" then have the "seed" and the "split_fold" of each, and "seeds" is {"seeds": [seed], score:
+{"value", "sd", "by_seed"}}: the mean of each validation score over the seeds, its standard deviation, and its mean over
+the folds of each seed.
 """
 
 from __future__ import annotations
@@ -32,7 +37,8 @@ from numpy.typing import NDArray
 from oceanpath.artifacts.features.npy_header import map_npy
 from oceanpath.artifacts.json_files import write_json
 from oceanpath.artifacts.tables import read_table, write_table
-from oceanpath.errors import ArtifactError
+from oceanpath.artifacts.tested_slides import read_plan
+from oceanpath.errors import ArtifactError, ExperimentError
 
 LEADING = ["slide_id", "patient_id", "label"]
 TRAILING = ["fold", "role"]
@@ -105,8 +111,12 @@ def read_cv_results(path: Path) -> dict[str, Any]:
 
 
 def read_oof(path: Path, task: PredictedTask) -> pd.DataFrame:
-    """The test rows of all folds below `path`."""
-    return read_predictions(path / "oof_predictions.parquet", task)
+    """The test rows of all folds below `path`. Raises: ExperimentError: there are none, because the test is sealed."""
+    frame = read_predictions(path / "oof_predictions.parquet", task)
+    if frame.empty:
+        do = "Reveal the test with `oceanpath eval --reveal` when all models and the analysis plan are final."
+        raise ExperimentError("the test is sealed: no test slide was predicted", where=path, do=do)
+    return frame
 
 
 def write_embeddings(embeddings: NDArray[np.float32], ids: pd.DataFrame, folder: Path) -> None:
@@ -155,7 +165,10 @@ def check(path: Path, task: PredictedTask) -> None:
         raise ArtifactError("oof_predictions.parquet is not the test rows of the folds", where=path)
     if results["scheme"] == "kfold":
         embedded = set(read_embeddings(path / "fold_0")[1]["slide_id"])
-        if pooled["slide_id"].duplicated().any() or not embedded <= set(pooled["slide_id"]):
+        repeats = pooled["fold"].map(dict(enumerate(read_plan(results).repeats)))
+        if pooled.assign(repeat=repeats).duplicated(["slide_id", "repeat"]).any() or not embedded <= set(
+            pooled["slide_id"]
+        ):
             raise ArtifactError("k-fold test rows do not cover each slide exactly once", where=path)
 
 

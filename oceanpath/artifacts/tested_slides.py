@@ -1,6 +1,8 @@
-"""Which models test a slide: one per slide, or several in ensembles and repeats.
+"""Which models test a slide: one per slide, or several in ensembles, in repeats and of several seeds.
 
-`cv_results.json` has the key "plan" (see `oceanpath.artifacts.folds`) where a scheme has repeats, ensembles or names.
+`cv_results.json` has the key "plan" (see `oceanpath.artifacts.folds`) where a scheme has repeats, ensembles or names,
+or where several seeds were trained. Each seed is then a repeat of the whole cross-validation, the folds are numbered
+over all seeds, and the entries also have "seed" and "split_fold", the number of the fold in splits.json.
 """
 
 from __future__ import annotations
@@ -21,11 +23,27 @@ class FoldPlan:
     """Number of the first fold of the ensemble."""
     names: tuple[str, ...]
     """What each fold tests, or ""."""
+    seeds: tuple[int, ...]
+    """Seed of each fold, if there are several; otherwise 0."""
+    split_folds: tuple[int, ...]
+    """Number of each fold in splits.json."""
+
+    @property
+    def seed_list(self) -> list[int]:
+        """The seeds, in the order of training."""
+        return list(dict.fromkeys(self.seeds))
 
     @property
     def n_repeats(self) -> int:
         """Number of repeats."""
         return len(set(self.repeats))
+
+    @property
+    def repeats_text(self) -> str:
+        """What the repeats are: ``"3 seeds"``, ``"5 repeats"``, or both."""
+        seeds, repeats = len(self.seed_list), self.n_repeats // len(self.seed_list)
+        counts = [(repeats, "repeats"), (seeds, "seeds")]
+        return " of ".join(f"{count} {name}" for count, name in counts if count > 1)
 
     @property
     def has_ensembles(self) -> bool:
@@ -48,7 +66,25 @@ def read_plan(record: Mapping[str, Any]) -> FoldPlan:
         {"repeat": 0, "ensemble": number, "name": ""} for number in range(int(record["folds"]))
     ]
     repeats, ensembles = (tuple(int(entry[key]) for entry in plan) for key in ("repeat", "ensemble"))
-    return FoldPlan(repeats, ensembles, tuple(str(entry["name"]) for entry in plan))
+    seeds = tuple(int(entry.get("seed", 0)) for entry in plan)
+    split_folds = tuple(int(entry.get("split_fold", number)) for number, entry in enumerate(plan))
+    return FoldPlan(repeats, ensembles, tuple(str(entry["name"]) for entry in plan), seeds, split_folds)
+
+
+def plan_of_seeds(plan: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> list[dict[str, Any]]:
+    """The plan of all folds of splits.json, repeated for every seed."""
+    repeats = 1 + max(int(entry["repeat"]) for entry in plan)
+    return [
+        {
+            "repeat": number * repeats + entry["repeat"],
+            "ensemble": number * len(plan) + entry["ensemble"],
+            "name": entry["name"],
+            "seed": seed,
+            "split_fold": fold,
+        }
+        for number, seed in enumerate(seeds)
+        for fold, entry in enumerate(plan)
+    ]
 
 
 def is_plain(plan: FoldPlan) -> bool:

@@ -70,7 +70,7 @@ def bench_train(scratch: Path, size: CohortSize, settings: TrainSettings) -> lis
     warm, rows = settings.model_copy(update={"epochs": 1}), load_rows(inputs, 0)
     _train(warm, inputs, 0, scratch / "warm")
     train_plainly(warm, rows, size.dim)
-    steps = size.folds * settings.epochs * -(-len(rows["train"][0]) // settings.batch_size)
+    steps = size.folds * settings.epochs * -(-len(rows["train"][0]) // bags_per_step(settings))
     spent: dict[str, list[Spent]] = {PLAIN: [], STAGE: []}
     for fold in range(size.folds):
         del rows
@@ -123,6 +123,12 @@ def write_inputs(scratch: Path, size: CohortSize) -> Inputs:
     return Inputs({"mmap": scratch / "store", "split": scratch / "split"}, {"mmap": "store", "split": "split"})
 
 
+def bags_per_step(settings: TrainSettings) -> int:
+    """The batch size, which a benchmark sets."""
+    assert settings.batch_size is not None, "a benchmark states its batch size"
+    return settings.batch_size
+
+
 def _train(settings: TrainSettings, inputs: Inputs, fold: int, out: Path) -> None:
     out.mkdir()
     run_part(settings, inputs, parts(settings, inputs)[fold], out, Quiet())
@@ -150,12 +156,12 @@ def train_plainly(settings: TrainSettings, rows: Mapping[str, Labelled], dim: in
     model = WSIClassifier(settings.model, dim, CLASSES)
     optimizer = torch.optim.AdamW(model.parameters(), settings.lr, weight_decay=settings.weight_decay)
     (features, labels), (val, val_labels) = rows["train"], rows["val"]
-    steps = settings.epochs * -(-len(features) // settings.batch_size)
+    steps = settings.epochs * -(-len(features) // bags_per_step(settings))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     best, state = float("inf"), model.state_dict()
     for _ in range(settings.epochs):
         model.train()
-        for chosen in torch.split(torch.randperm(len(features)), settings.batch_size):
+        for chosen in torch.split(torch.randperm(len(features)), bags_per_step(settings)):
             optimizer.zero_grad()
             logits = model.output_packed(concatenated([features[k] for k in chosen.tolist()])).logits
             loss = nn.functional.cross_entropy(logits, labels[chosen])

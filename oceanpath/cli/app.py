@@ -17,6 +17,7 @@ from oceanpath.pipeline.stage import resolve
 
 GROUPS = {
     "bench": "oceanpath.cli.bench.commands:app",
+    "bundle": "oceanpath.cli.bundle:bundle",
     "ledger": "oceanpath.cli.ledger.commands:app",
     "config": "oceanpath.cli.config:app",
     "splits": "oceanpath.cli.splits:splits",
@@ -30,6 +31,9 @@ COMMANDS = {
     "serve": "oceanpath.cli.serve:serve",
     "compare": "oceanpath.cli.compare:compare",
     "leaderboard": "oceanpath.cli.leaderboard:leaderboard",
+    "report": "oceanpath.cli.report_page:report",
+    "reproduce": "oceanpath.cli.reproduce:reproduce",
+    "search": "oceanpath.cli.search:search",
     "predict": "oceanpath.cli.predict:predict",
     "coverage": "oceanpath.cli.coverage:coverage",
     "embed": "oceanpath.cli.embed:embed",

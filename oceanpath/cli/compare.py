@@ -41,7 +41,9 @@ def compare(
     pred_a: Annotated[Path | None, typer.Option("--pred-a", help="Table of predictions of the first model.")] = None,
     pred_b: Annotated[Path | None, typer.Option("--pred-b", help="Table of predictions of the second model.")] = None,
     output: Annotated[Path | None, typer.Option("--output", help="JSON file for the results.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for results and figures.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Folder for results and an HTML page.")
+    ] = None,
     sets: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Columns of tables: data.label=response.")
     ] = None,
@@ -68,6 +70,7 @@ def compare(
     report = _report(find_models(names, workspace), wanted, _Options(resamples, confidence, seed, margin))
     if out is not None:
         _draw(report, out)
+        _write_page(report, out)
     for path in [*([output] if output else []), *([out / "comparison.json"] if out else [])]:
         path.write_text(json.dumps(report, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
     print(json.dumps(report, sort_keys=True) if as_json else _text(report))
@@ -147,6 +150,14 @@ def _draw(report: dict[str, Any], out: Path) -> None:
             ranks["critical_difference"],
             f"{title} in {ranks['test_sets']} test sets",
         )
+
+
+def _write_page(report: dict[str, Any], out: Path) -> None:
+    from oceanpath.evaluation.comparison import table_rows
+    from oceanpath.reporting.rankings import comparison_page
+
+    page = comparison_page(report, table_rows(report), read_entry(report, "compare").main[1], out)
+    (out / "report.html").write_text(page, encoding="utf-8")
 
 
 def _row(name: str, record: dict[str, Any]) -> Any:

@@ -11,6 +11,7 @@ from oceanpath.cli.options import Common, flag
 from oceanpath.cli.outputs import prepare_folder
 from oceanpath.cli.results import metrics_table
 from oceanpath.cli.run import run_experiment
+from oceanpath.cli.sealed import revealed
 from oceanpath.cli.stand_alone import load_or_assume
 from oceanpath.cli.table import paragraph
 from oceanpath.errors import ExitCode
@@ -26,6 +27,7 @@ FLAGS = (
     flag("predictions", Path | None, None, "Evaluate this table of predictions, one row per slide, without training."),
     flag("score", str, "", "Its column with the probability of the second class; default: one column per class."),
     flag("threshold", float | None, None, "Threshold from other data, for sensitivity and specificity."),
+    flag("reveal", bool, False, "Predict and evaluate the test slides of an experiment with eval.sealed = true."),
     flag("out", Path | None, None, "Folder for metrics.json and the figures of --predictions.", metavar="DIR"),
 )
 
@@ -33,7 +35,7 @@ FLAGS = (
 def call(common: Common) -> int:
     """Evaluate the experiment, or the table."""
     if common.more["predictions"] is None:
-        return run_experiment(common, ("eval",))
+        return run_experiment(revealed(common) if common.more["reveal"] else common, ("eval",))
     path, out = Path(common.more["predictions"]), common.more["out"]
     if out is not None:
         prepare_folder(Path(out))

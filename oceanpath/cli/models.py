@@ -1,11 +1,15 @@
-"""`oceanpath models list`, `oceanpath models verify`."""
+"""`oceanpath models list`, `oceanpath models verify`, `oceanpath models import`."""
 
 from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from oceanpath.cli.table import paragraph
-from oceanpath.errors import ExitCode, GateError
+from oceanpath.errors import ExitCode, ExperimentError, GateError
 from oceanpath.models.registry import aggregator_settings
 
 models = typer.Typer(help="List and check aggregators.", no_args_is_help=True, rich_markup_mode=None)
@@ -48,4 +52,24 @@ def verify_models(
                 failed.append(f"{model_name}: {verdict.check}")
     if failed:
         raise GateError("contract checks failed", got="; ".join(failed), do="The lines above show the details.")
+    return int(ExitCode.OK)
+
+
+@models.command("import")
+def import_weights(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Origin of the weights: mil-lab (ABMIL, FEATHER).")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Its weights, .safetensors, .bin or .pt.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="File for train.aggregator_weights.")],
+    encoder: Annotated[str, typer.Option("--encoder", help="Encoder of the patch features it was trained on.")],
+) -> int:
+    """Convert published weights of another program into weights for train.aggregator_weights."""
+    if source != "mil-lab":
+        raise ExperimentError("unknown origin of weights", where="SOURCE", expected="mil-lab", got=source)
+    from oceanpath.models.mil_lab import import_mil_lab  # loads torch
+
+    facts = import_mil_lab(file, out, encoder)
+    print(f"{out}: {facts.model['name']} for {facts.in_dim} features of {encoder}")
+    keys = ("input_norm", "hidden", "attention")
+    print("[model]", *(f"{key} = {json.dumps(facts.model[key])}" for key in keys), sep="\n")
+    print("The patients of its training are unknown: tested patients cannot be compared with them.")
     return int(ExitCode.OK)

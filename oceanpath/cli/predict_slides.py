@@ -79,7 +79,7 @@ def _settings(contract: Contract, weights: Path | None) -> tuple[str, ...]:
     if "weights" in contract.given and weights is None:
         do = "Name this file with --weights."
         raise ExperimentError("the weights of the encoder were a local file", got=contract.weights_sha256[:12], do=do)
-    keys = CATALOG.stage("extract").settings.own_keys()
+    keys = CATALOG.stage("extract").settings_class.own_keys()
     known = {key: value for key, value in contract.extraction.items() if key in keys and value not in (None, "")}
     sets = [f"extract.{key}={json.dumps(value)}" for key, value in known.items()]
     return (*sets, *([] if weights is None else [f"extract.weights={json.dumps(str(weights.resolve()))}"]))

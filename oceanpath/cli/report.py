@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from oceanpath.artifacts.analysis_plan import read_plan
 from oceanpath.cli.cohort_flow import flow_lines
 from oceanpath.cli.commands import command, experiment_command, workspace_flag
 from oceanpath.cli.options import Common
@@ -23,6 +24,9 @@ def report(states: list[StepState], experiment: Experiment, common: Common) -> N
     for state in states:
         if (stage := state.step.stage.name) in ("eval", "external"):
             published = common.as_workspace().folder("stage", stage, state.fingerprint)
+            if state.step.settings.identity().get("sealed") is True:
+                print(f"\n{_sealed(state, experiment, common)}")
+                continue
             print(f"\n{results(published, _title(state, experiment), state.step.settings.identity()['confidence'])}")
     for line in flow_lines(states, common.as_workspace()):
         print(line)
@@ -31,6 +35,14 @@ def report(states: list[StepState], experiment: Experiment, common: Common) -> N
     print("\nNext")
     for line in next_commands(states, experiment, common):
         print(f"{INDENT}{line}")
+
+
+def _sealed(state: StepState, experiment: Experiment, common: Common) -> str:
+    """What a sealed evaluation has recorded."""
+    plan = read_plan(common.as_workspace().folder("stage", state.step.stage.name, state.fingerprint))["sha256"]
+    reveal = experiment_command("eval", common, experiment, "--reveal")
+    text = f"The test of {experiment.name} is sealed: no test slide was predicted. Analysis plan {plan}."
+    return paragraph(f"{text} Reveal the test with `{reveal}`.")
 
 
 def next_commands(states: list[StepState], experiment: Experiment, common: Common) -> list[str]:

@@ -36,7 +36,7 @@ def metrics_table(metrics: Mapping[str, Any], title: str, confidence: float) -> 
     decided = [name for name in more if name in point["slide"]]
     levels = [_records(metrics, level, decided) for level in LEVELS]
     rows = [[main_title, *(_shown(records[main]) for records in levels)]]
-    rows += _member_rows(metrics, main)
+    rows += _seed_rows(metrics, main) + _member_rows(metrics, main)
     rows += [[f"{INDENT}{name}, baseline", _shown(records[main]), ""] for name, records in metrics["floor"].items()]
     rows += _site_rows(metrics.get("site"))
     rows += [[name.replace("_", " "), *(_shown(records[name]) for records in levels)] for name in more]
@@ -56,6 +56,20 @@ def metrics_table(metrics: Mapping[str, Any], title: str, confidence: float) -> 
     if metrics["notes"]:
         lines += ["", "Warnings", *(paragraph(text, INDENT) for text in metrics["notes"])]
     return "\n".join(lines)
+
+
+def _seed_rows(metrics: Mapping[str, Any], main: str) -> list[list[str]]:
+    """The standard deviation over the seeds, and the mean prediction of all models that did not see a patient."""
+    rows, seeds, ensemble = list[list[str]](), metrics.get("seeds"), metrics.get("ensemble")
+    if seeds:
+        sds = [(seeds[level].get(main) or {"sd": None})["sd"] for level in LEVELS]
+        shown = ["undefined" if sd is None else f"{sd:.3f}" for sd in sds]
+        rows.append([f"{INDENT}standard deviation over {len(seeds['seeds'])} seeds", *shown])
+    if ensemble:
+        fewest, most = ensemble["models"]["fewest"], ensemble["models"]["most"]
+        count = str(most) if fewest == most else f"{fewest} to {most}"
+        rows.append([f"{INDENT}mean prediction of {count} models", *(_shown(ensemble[name][main]) for name in LEVELS)])
+    return rows
 
 
 def _member_rows(metrics: Mapping[str, Any], main: str) -> list[list[str]]:

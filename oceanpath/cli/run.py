@@ -18,7 +18,7 @@ from oceanpath.errors import ExitCode, ExperimentError, OceanPathError
 from oceanpath.pipeline.experiment import Experiment
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.plan import Plan, plan
-from oceanpath.pipeline.runner import Published, Runner, RunOptions, first_error, ignore
+from oceanpath.pipeline.runner import Published, Runner, RunOptions, executor_options, first_error, ignore
 from oceanpath.pipeline.status import StepState, forced_steps, inspect_plan
 
 
@@ -98,6 +98,7 @@ def run_options(planned: Plan, common: Common, published: Published) -> RunOptio
         forced=forced_steps(planned, common.force),
         jobs=common.jobs,
         executor=str(runtime("runtime.executor")),
+        executor_options=executor_options(planned.experiment),
         keep_going=common.keep_going,
         verify=bool(runtime("runtime.verify")),
         published=published,

@@ -33,7 +33,7 @@ def experiment_schema() -> dict[str, Any]:
     """The JSON Schema of an experiment file."""
     tables = {name: table_schema(table.keys) for name, table in CATALOG.tables.items() if table.keys}
     tables["model"] = {"anyOf": [table_schema(settings) for settings in aggregator_settings()]}
-    tables |= {stage.name: table_schema(stage.settings) for stage in CATALOG.stages}
+    tables |= {stage.name: table_schema(stage.settings_class) for stage in CATALOG.stages}
     shared = [part for table in tables.values() for part in (table, *table.get("anyOf", ()))]
     definitions = {name: value for part in shared for name, value in part.pop("$defs", {}).items()}
     return {

@@ -12,7 +12,10 @@ from oceanpath.cli.run import run, run_experiment
 from oceanpath.stages.catalog import CATALOG
 
 MODEL = flag("model", str | None, None, "Aggregator; `oceanpath models list` shows them.", key="model.name")
-STAGE_MODULES = {name: f"oceanpath.cli.{name}" for name in ("extract", "curate", "mmap", "pretrain", "audit", "eval")}
+STAGE_MODULES = {
+    name: f"oceanpath.cli.{name}"
+    for name in ("demo", "extract", "curate", "mmap", "pretrain", "audit", "eval", "export")
+}
 """Stages whose command has its own module, with `call(common) -> int` and `FLAGS`."""
 WITH_MODEL = ("train", "eval", "analyze", "export")
 

@@ -46,7 +46,7 @@ def draw_figures(
         out: Folder.
     """
     title = f"{rows.title} (selected)" if rows.selected else rows.title
-    repeats = f", {rows.plan.n_repeats} repeats pooled" if rows.plan.n_repeats > 1 else ""
+    repeats = f", {rows.plan.repeats_text} pooled" if rows.plan.n_repeats > 1 else ""
     counts = (
         f"{rows.frame['slide_id'].nunique()} slides of {len(set(rows.patients))} patients{repeats}, "
         f"{100 * settings.confidence:g} % intervals"

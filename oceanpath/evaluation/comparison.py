@@ -9,7 +9,7 @@ import numpy as np
 
 from oceanpath.evaluation.model_rows import VariantRows
 from oceanpath.evaluation.options import ComparisonOptions
-from oceanpath.evaluation.pair_tests import PairTests, compare_pairs, family_size
+from oceanpath.evaluation.pair_tests import PairTests, compare_pairs, family_size, seed_text
 from oceanpath.stats.paired import paired_difference
 from oceanpath.stats.ranks_of_models import friedman_nemenyi
 
@@ -53,7 +53,7 @@ def _ranks(tests: PairTests, rows: VariantRows) -> dict[str, Any]:
         return {"reason": "the models were tested on different splits"}
     if len(sets) < FEWEST_SETS:
         return {"reason": f"ranks need {FEWEST_SETS} test sets or more"}
-    values = [[tests.metric_of_fold(name, first == fold) for name in names] for fold in sets]
+    values = [[tests.metric_of_fold(name, fold) for name in names] for fold in sets.tolist()]
     if any(value is None for row in values for value in row):
         return {"reason": f"{tests.main} is undefined in a test set"}
     found = friedman_nemenyi(np.asarray(values, np.float64))
@@ -68,11 +68,11 @@ def _ranks(tests: PairTests, rows: VariantRows) -> dict[str, Any]:
 
 def table_rows(report: Mapping[str, Any]) -> list[list[str]]:
     """One row per model, best first: name, main metric, difference to the best, its adjusted p-value."""
-    adjusted = {}
+    adjusted, noise = {}, {}
     for pair in report["pairs"]:
         for one, other in ((pair["this"], pair["other"]), (pair["other"], pair["this"])):
             if other == report["best"]:
-                adjusted[one] = pair["difference"]["p_holm"]
+                adjusted[one], noise[one] = pair["difference"]["p_holm"], seed_text(pair)
     order = sorted(report["models"], key=lambda name: -(report["models"][name]["value"] or 0.0))
     rows = []
     for name in order:
@@ -83,7 +83,7 @@ def table_rows(report: Mapping[str, Any]) -> list[list[str]]:
             [
                 name,
                 format_interval(report["models"][name]),
-                "best" if versus is None else format_interval(versus, "+"),
+                "best" if versus is None else format_interval(versus, "+") + noise.get(name, ""),
                 shown,
             ]
         )

@@ -19,6 +19,7 @@ from oceanpath.evaluation.options import IntervalOptions
 from oceanpath.evaluation.repeats import evaluate_repeats
 from oceanpath.evaluation.report import finish_records, operating_point_of
 from oceanpath.evaluation.rows import ReportedRows
+from oceanpath.evaluation.stability import threshold_stability
 from oceanpath.stats.calibrators import METHODS, fit_calibrators
 from oceanpath.stats.decision_curve import decision_curve
 from oceanpath.stats.discrimination import Floats
@@ -52,6 +53,8 @@ def add_decisions(
 ) -> None:
     """Add "operating_points", "calibration_methods" and "decision_curve" to a report, where the task has an outcome.
 
+    Every operating point, also the one that the report has, is given its "stability".
+
     Args:
         report: The contents of metrics.json.
         settings: Resamples, seed and confidence.
@@ -68,6 +71,9 @@ def add_decisions(
     }
     report |= finish_records(added, rows)
     level = slide_level(settings, rows)
+    for point in (report.get("operating_point"), *report["operating_points"].values()):
+        if point is not None and "rule" in point:
+            point["stability"] = threshold_stability(level, point["thresholds"])
     curve = decision_curve(level.targets == 1, level.values[:, 1], level.drawn, settings.confidence)
     report["decision_curve"] = curve.record()
 

@@ -11,7 +11,7 @@ import pandas as pd
 from oceanpath.artifacts.predictions import read_cv_results
 from oceanpath.artifacts.tested_slides import average_models
 from oceanpath.errors import ExperimentError, shorten_list
-from oceanpath.evaluation.model_rows import VariantRows, check_same_task, read_test_rows
+from oceanpath.evaluation.model_rows import VariantRows, check_same_task, match_seeds, read_test_rows
 from oceanpath.evaluation.prediction_file import PredictionColumns, read_prediction_file
 from oceanpath.tasks.base import Task
 
@@ -38,7 +38,7 @@ def read_model(name: str, path: Path, wanted: PredictionColumns) -> ComparedMode
         results = read_cv_results(path)
         return ComparedModel(name, task, frame, marks=[mark for mark in MARKS if results.get(mark)])
     read = read_prediction_file(path, wanted)
-    frame = read.rows.frame.assign(repeat=0)
+    frame = read.rows.frame.assign(repeat=0, seed=0, n_seeds=1)
     has_patients = not any(note.startswith("no_patients") for note in read.notes)
     return ComparedModel(name, read.rows.task, frame.set_index(frame["slide_id"]).sort_index(), has_patients)
 
@@ -52,7 +52,7 @@ def join_models(models: Sequence[ComparedModel]) -> tuple[VariantRows, list[str]
     """
     for model in models[1:]:
         check_same_task(models[0].task, model.task, model.name)
-    frames, notes = {model.name: model.frame for model in models}, list[str]()
+    frames, notes = match_seeds({model.name: model.frame for model in models}), list[str]()
     if len({tuple(sorted(set(frame["repeat"]))) for frame in frames.values()}) > 1:
         frames = {model.name: _averaged(model) for model in models}
         notes.append("the models have different numbers of repeats, so each slide has the mean of all its predictions")
@@ -79,7 +79,7 @@ def join_models(models: Sequence[ComparedModel]) -> tuple[VariantRows, list[str]
 
 
 def _averaged(model: ComparedModel) -> pd.DataFrame:
-    frame = average_models(model.frame.reset_index(drop=True), model.task.columns).assign(repeat=0)
+    frame = average_models(model.frame.reset_index(drop=True), model.task.columns).assign(repeat=0, seed=0, n_seeds=1)
     return frame.set_index(frame["slide_id"]).sort_index()
 
 

@@ -25,6 +25,7 @@ from oceanpath.evaluation.options import IntervalOptions
 from oceanpath.stats.paired import PairedDifference, paired_difference
 from oceanpath.stats.repeats import mean_over_repeats
 from oceanpath.stats.resample import Bootstrap, Resamples, draw_patients
+from oceanpath.stats.seed_noise import seed_noise, spread
 from oceanpath.tasks.base import Task
 from oceanpath.tasks.evaluation import Floats
 from oceanpath.tasks.registry import read_task
@@ -34,10 +35,11 @@ MARKS = ("selected", "seen_in_pretraining")
 
 @dataclass(frozen=True)
 class Entry:
-    """The published predictions of one model for one cohort and one seed."""
+    """The published predictions of one model for one cohort."""
 
     model: str
-    seed: int
+    seeds: tuple[int, ...]
+    """Seeds of training. For an external cohort, the models of all seeds are one ensemble."""
     cohort: str
     """Name of the external cohort; "" for the cohort of the cross-validation."""
     folder: Path
@@ -59,7 +61,8 @@ def leaderboard(entries: Sequence[Entry], options: IntervalOptions) -> tuple[lis
     """One object per cohort and model, best first, and what could not be read.
 
     The keys are "cohort", "metric", "model", "rank", "seeds", "mean", "spread" (standard deviation over the seeds, null
-    for one), "low", "high", "versus_best" (a record, null for the best), "n", "n_patients" and "marks".
+    for one), "low", "high", "versus_best" (a record, null for the best; "is_within_seed_noise" where seeds are known),
+    "n", "n_patients" and "marks".
     """
     cohorts: dict[tuple[str, ...], tuple[Task, pd.DataFrame, dict[str, _Ranked]]] = {}
     problems = []
@@ -67,15 +70,13 @@ def leaderboard(entries: Sequence[Entry], options: IntervalOptions) -> tuple[lis
         try:
             task, frame, marks = _read(entry)
         except OceanPathError as error:
-            problems.append(f"{entry.model}, seed {entry.seed}: {error.render()}")
+            problems.append(f"{entry.model}, seed {', '.join(map(str, entry.seeds))}: {error.render()}")
             continue
         slides = frame.drop_duplicates("slide_id").sort_values("slide_id")
         key = (entry.cohort, task.name, *task.columns, *slides["slide_id"], *slides["label"].astype(str))
         _, _, models = cohorts.setdefault(key, (task, slides, {}))
         model = models.setdefault(entry.model, _Ranked(entry.model))
-        model.seeds.append(entry.seed)
-        repeats = [frame[frame["repeat"] == number].sort_values("slide_id") for number in sorted(set(frame["repeat"]))]
-        model.values.append([task.values(one) for one in repeats if len(one) == len(slides)])
+        _add(model, entry, frame, task, len(slides))
         model.marks |= marks
     names = _cohort_names([(key[0], models) for key, (_, _, models) in cohorts.items()])
     rows = [
@@ -86,11 +87,24 @@ def leaderboard(entries: Sequence[Entry], options: IntervalOptions) -> tuple[lis
     return rows, problems
 
 
+def _add(model: _Ranked, entry: Entry, frame: pd.DataFrame, task: Task, n: int) -> None:
+    """Add the seeds of an entry that the model does not have: the same seed and settings give the same predictions."""
+    groups = [(entry.seeds, frame)]
+    if len(entry.seeds) == frame["n_seeds"].iloc[0]:
+        groups = [((seed,), frame[frame["seed"] == number]) for number, seed in enumerate(entry.seeds)]
+    for seeds, rows in groups:
+        if set(seeds) <= set(model.seeds):
+            continue
+        model.seeds += [seed for seed in seeds if seed not in model.seeds]
+        repeats = [rows[rows["repeat"] == number].sort_values("slide_id") for number in sorted(set(rows["repeat"]))]
+        model.values.append([task.values(one) for one in repeats if len(one) == n])
+
+
 def _read(entry: Entry) -> tuple[Task, pd.DataFrame, set[str]]:
     if entry.cohort:
         results = read_metrics(entry.folder)
         task = read_task(results, entry.folder)
-        frame = predictions.read_predictions(entry.folder / ENSEMBLE, task).assign(repeat=0)
+        frame = predictions.read_predictions(entry.folder / ENSEMBLE, task).assign(repeat=0, seed=0, n_seeds=1)
     else:
         results = predictions.read_cv_results(entry.folder)
         task, frame = read_test_rows(entry.folder, entry.model)
@@ -115,14 +129,16 @@ def _rank(
     drawn = draw_patients(patients, task.resampling_strata(targets), resamples=options.resamples, seed=options.seed)
     found = {model.name: _mean(task, model, targets, drawn) for model in models}
     order = sorted(models, key=lambda model: -(found[model.name].values[main] or 0.0))
+    by_seed = {model.name: _by_seed(task, model, targets, drawn) for model in models}
     leader, rank, rows = order[0], 1, []
     for place, model in enumerate(order, 1):
         if _difference(found, model, leader, main, options).verdict == "worse":
             leader, rank = model, place
         estimate = found[model.name].estimate(main, options.confidence)
-        per_seed = [_mean(task, replace(model, values=[one]), targets, drawn).values[main] for one in model.values]
-        known = [value for value in per_seed if value is not None]
         versus = None if model is order[0] else _difference(found, model, order[0], main, options).record()
+        noise = seed_noise(by_seed[model.name], by_seed[order[0].name])
+        if versus is not None and versus["value"] is not None and noise is not None:
+            versus["is_within_seed_noise"] = abs(versus["value"]) < noise
         rows.append(
             {
                 "cohort": cohort,
@@ -133,7 +149,7 @@ def _rank(
                 "mean": estimate.value,
                 "low": estimate.low,
                 "high": estimate.high,
-                "spread": float(np.std(known, ddof=1)) if len(known) > 1 else None,
+                "spread": spread(by_seed[model.name]),
                 "versus_best": versus,
                 "n": len(slides),
                 "n_patients": drawn.counts.shape[1],
@@ -141,6 +157,11 @@ def _rank(
             }
         )
     return rows
+
+
+def _by_seed(task: Task, model: _Ranked, targets: Any, drawn: Resamples) -> list[float | None]:
+    """The main metric of every seed."""
+    return [_mean(task, replace(model, values=[one]), targets, drawn).values[task.main_metric] for one in model.values]
 
 
 def _difference(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +31,15 @@ class VariantRows:
     slides: list[str]
     """[n]."""
     repeats: NDArray[np.int64]
-    """[n] repeat of the cross-validation."""
+    """[n] repeat of the cross-validation; every seed is a repeat."""
+    seeds: NDArray[np.int64]
+    """[n] number of the seed, from 0."""
+    n_seeds: Mapping[str, int]
+    """Variant → its number of seeds; where others have more, its rows are repeated."""
     values: Mapping[str, Floats]
     """Variant → values [n, K]; the variant that the others are compared with comes first."""
     folds: Mapping[str, NDArray[np.int64]]
-    """Variant → fold that tested each row, [n]."""
+    """Variant → fold of splits.json that tested each row, [n]."""
 
     @classmethod
     def of(cls, task: Task, frames: Mapping[str, pd.DataFrame]) -> VariantRows:
@@ -44,11 +49,16 @@ class VariantRows:
         folds = {name: frame["fold"].to_numpy(np.int64) for name, frame in frames.items()}
         targets, patients = task.targets(own["label"].tolist()), [str(p) for p in own["patient_id"]]
         slides, repeats = own["slide_id"].tolist(), own["repeat"].to_numpy(np.int64)
-        return cls(task, targets, patients, slides, repeats, values, folds)
+        n_seeds = {name: int(frame["n_seeds"].iloc[0]) for name, frame in frames.items()}
+        seeds = own["seed"].to_numpy(np.int64)
+        return cls(task, targets, patients, slides, repeats, seeds, n_seeds, values, folds)
 
 
 def read_test_rows(folder: Path, name: str, like: Task | None = None) -> tuple[Task, pd.DataFrame]:
-    """The task, and the test rows by slide and repeat, sorted, with a column repeat; ensembles are averaged.
+    """The task, and the test rows by slide and repeat, sorted; ensembles are averaged.
+
+    Columns as in `oceanpath.artifacts.predictions`, except fold, which is that of splits.json, and: repeat; seed, its
+    number from 0; n_seeds.
 
     Args:
         folder: What `train` published.
@@ -62,12 +72,40 @@ def read_test_rows(folder: Path, name: str, like: Task | None = None) -> tuple[T
     if like is not None:
         check_same_task(like, task, name)
     frame = average_ensembles(predictions.read_oof(folder, task), plan, task.columns)
-    repeat = frame["fold"].map(dict(enumerate(plan.repeats)))
-    key = frame["slide_id"] + repeat.map(lambda number: f" (repeat {number})" if number else "")
-    frame = frame.assign(repeat=repeat).set_index(key).sort_index()
+    of_fold = {"repeat": plan.repeats, "seed": [plan.seed_list.index(seed) for seed in plan.seeds]}
+    columns = {name: frame["fold"].map(dict(enumerate(numbers))) for name, numbers in of_fold.items()}
+    folds = frame["fold"].map(dict(enumerate(plan.split_folds)))
+    frame = by_slide_and_repeat(frame.assign(**columns, fold=folds, n_seeds=len(plan.seed_list)))
     if set(frame["role"]) != {"test"} or frame.index.has_duplicates:
         raise StageError("the predictions of a variant are not one test row per slide", where=name)
     return task, frame
+
+
+def by_slide_and_repeat(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows, sorted, with both as their index."""
+    key = frame["slide_id"] + frame["repeat"].map(lambda number: f" (repeat {number})" if number else "")
+    return frame.set_index(key).sort_index()
+
+
+def match_seeds(frames: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The frames with as many seeds as each other: the rows of those with fewer seeds are repeated equally often.
+
+    A mean over the seeds of a model remains the same.
+    """
+    count = math.lcm(*(int(frame["n_seeds"].iloc[0]) for frame in frames.values()))
+    return {name: _repeated(frame, count) for name, frame in frames.items()}
+
+
+def _repeated(frame: pd.DataFrame, count: int) -> pd.DataFrame:
+    own = int(frame["n_seeds"].iloc[0])
+    if own == count:
+        return frame
+    repeats = (int(frame["repeat"].max()) + 1) // own
+    copies = []
+    for seed in range(count):
+        rows = frame[frame["seed"] == seed % own]
+        copies.append(rows.assign(seed=seed, repeat=rows["repeat"] % repeats + seed * repeats))
+    return by_slide_and_repeat(pd.concat(copies))
 
 
 def check_same_task(first: Task, other: Task, name: str) -> None:

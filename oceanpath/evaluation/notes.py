@@ -49,10 +49,16 @@ def _repeats(rows: ReportedRows) -> list[str]:
         sizes = sorted({len(plan.members(number)) for number in plan.ensembles})
         count = " or ".join(map(str, sizes))
         texts.append(f"ensembles: each test slide has the mean prediction of {count} models, and their mean threshold")
-    if plan.n_repeats > 1:
+    if plan.n_repeats > 1 and len(plan.seed_list) == 1:
         texts.append(
             f"repeats: metrics are means over {plan.n_repeats} repeats of the test; patients are resampled jointly in "
             "all repeats; decisions at thresholds are counted over all repeats together"
+        )
+    elif plan.n_repeats > 1:
+        texts.append(
+            f"seeds: metrics are means over {plan.repeats_text} ({', '.join(map(str, plan.seed_list))}), those of one "
+            "training; patients are resampled jointly in all of them; decisions at thresholds are counted over all of "
+            "them together"
         )
     return texts
 

@@ -17,6 +17,7 @@ from oceanpath.stats.planning import detectable_difference, non_inferiority, pat
 from oceanpath.stats.repeats import evaluate_by_repeat, resamples_of_rows
 from oceanpath.stats.resample import Bootstrap, Resamples, draw_patients
 from oceanpath.stats.resampled_t import corrected_resampled_t
+from oceanpath.stats.seed_noise import seed_noise, spread
 from oceanpath.tasks.evaluation import Floats, ModelPair, PairOptions
 
 Block = dict[str, Any]
@@ -36,6 +37,12 @@ def compare_pairs(settings: ComparisonOptions, rows: VariantRows) -> list[Block]
 def named_tests(block: Mapping[str, Any]) -> list[str]:
     """Names of the tests of a pair: the blocks that contain a p-value."""
     return [name for name, test in block.items() if isinstance(test, dict) and "p" in test]
+
+
+def seed_text(block: Mapping[str, Any]) -> str:
+    """``", within seed noise (0.012)"``, if the difference of a pair is."""
+    seeds = block.get("seeds") or {}
+    return f", within seed noise ({seeds['noise']:.3f})" if seeds.get("is_within_noise") else ""
 
 
 def family_size(pairs: list[Block]) -> int:
@@ -67,7 +74,9 @@ class PairTests:
         }
         if self.main in a.influences:  # otherwise the difference is the bootstrap
             found["bootstrap"] = resampled_difference(a, b, names, self.settings.confidence).record()
-        if len(np.unique(self.rows.repeats)) > 1:
+        if (noise := self._seed_noise(this, other, found["difference"]["value"])) is not None:
+            found["seeds"] = noise
+        if len(np.unique(self.rows.repeats[self.rows.seeds == 0])) > 1:
             found["resampled_t"] = self._resampled_t(this, other)
         return found | self._planning(a, b, found["difference"]["low"])
 
@@ -93,27 +102,50 @@ class PairTests:
         return ModelPair(self.rows.targets[first], means[0], means[1], self.drawn.numbers[first])
 
     def _resampled_t(self, this: str, other: str) -> Block:
-        """Corrected resampled t test over the test sets of all repeats: of the method, refitted to other patients."""
+        """Corrected resampled t test over the test sets of all repeats: of the method, refitted to other patients.
+
+        The metric of a test set is the mean over the seeds.
+        """
         folds = self.rows.folds[this]
         if not np.array_equal(folds, self.rows.folds[other]):
             return {"p": None, "reason": "the variants were tested on different splits"}
         first, second = (self._by_fold(name) for name in (this, other))
         if np.isnan(first + second).any():
             return {"p": None, "reason": f"{self.main} is undefined in a test set"}
-        n, tested = len(set(self.rows.slides)), len(folds) / len(first)
+        n, tested = len(set(self.rows.slides)), (self.rows.seeds == 0).sum() / len(first)
         found = corrected_resampled_t(first - second, tested / (n - tested), self.settings.confidence).record()
         return found | {"test_sets": len(first), "unit": "test sets"}
 
-    def metric_of_fold(self, name: str, is_own: NDArray[np.bool_]) -> float | None:
-        """The main metric of a model on some of the rows [n]."""
-        own, rows = np.flatnonzero(is_own), self.rows
-        drawn = resamples_of_rows(self.drawn, own)
-        return rows.task.compare(rows.targets[own], rows.values[name][own], drawn).values[self.main]
+    def metric_of_fold(self, name: str, fold: int) -> float | None:
+        """The main metric of a model on a test set: the mean over the seeds."""
+        return _mean(self._each(name, self.rows.folds[name] == fold, self.rows.seeds))
+
+    def _by_seed(self, name: str) -> list[float | None]:
+        """The main metric of every seed of a model: the mean over the repeats of the cross-validation."""
+        seeds = self.rows.seeds
+        return [_mean(self._each(name, seeds == k, self.rows.repeats)) for k in range(self.rows.n_seeds[name])]
+
+    def _each(self, name: str, is_own: NDArray[np.bool_], groups: NDArray[np.int64]) -> list[float | None]:
+        """The main metric of a model on some of the rows [n], for each of their `groups` [n]."""
+        rows, values = self.rows, list[float | None]()
+        for group in np.unique(groups[is_own]):
+            own = np.flatnonzero(is_own & (groups == group))
+            drawn = resamples_of_rows(self.drawn, own)
+            values.append(rows.task.compare(rows.targets[own], rows.values[name][own], drawn).values[self.main])
+        return values
+
+    def _seed_noise(self, this: str, other: str, difference: float | None) -> Block | None:
+        """Whether a difference is within the noise of the seeds; None if neither model has several."""
+        by_seed = {name: self._by_seed(name) for name in (this, other)}
+        noise = seed_noise(by_seed[this], by_seed[other])
+        if noise is None or difference is None:
+            return None
+        sds = {f"sd_{key}": spread(by_seed[name]) for key, name in (("this", this), ("other", other))}
+        return {**sds, "noise": noise, "is_within_noise": abs(difference) < noise}
 
     def _by_fold(self, name: str) -> Floats:
         """The main metric of every test set; NaN where it is undefined."""
-        folds = self.rows.folds[name]
-        found = [self.metric_of_fold(name, folds == fold) for fold in np.unique(folds)]
+        found = [self.metric_of_fold(name, fold) for fold in np.unique(self.rows.folds[name]).tolist()]
         return np.array([np.nan if value is None else value for value in found])
 
     def _planning(self, a: Bootstrap, b: Bootstrap, low: float | None) -> Block:
@@ -135,3 +167,9 @@ class PairTests:
         p = non_inferiority(found, margin, (1 - self.settings.confidence) / 2).p
         test = {"margin": margin, "low": low, "p": p, "is_shown": low > -margin}
         return {"planning": planning, "non_inferiority": test}
+
+
+def _mean(values: list[float | None]) -> float | None:
+    """None if a value is."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if len(known) == len(values) else None

@@ -10,6 +10,7 @@ from oceanpath.evaluation.notes import notes
 from oceanpath.evaluation.options import IntervalOptions
 from oceanpath.evaluation.repeats import ensemble_report, evaluate_repeats
 from oceanpath.evaluation.rows import ReportedRows
+from oceanpath.evaluation.seeds import seeds_report
 from oceanpath.stats.estimate import Estimate
 from oceanpath.stats.paired import PairedDifference, paired_difference
 from oceanpath.stats.resample import Bootstrap
@@ -45,6 +46,7 @@ def build_report(settings: IntervalOptions, rows: ReportedRows, baselines: Mappi
         "selected": rows.selected,
         "repeats": rows.plan.n_repeats,
         "ensemble": ensemble_report(settings, rows),
+        **seeds_report(rows, slides, patients),
         "level": {"slide": slide, "patient": patient},
         "operating_point": operating_point(settings, rows, slides, patients, conflict),
         "floor": {name: _records(baseline.estimates(settings.confidence)) for name, baseline in evaluated.items()},

@@ -62,6 +62,11 @@ class ReportedRows:
         return self.frame["fold"].to_numpy(np.int64)
 
     @property
+    def split_folds(self) -> NDArray[np.int64]:
+        """Fold of splits.json that tested each row, [n]; with several seeds, the same for all of them."""
+        return np.asarray(self.plan.split_folds, np.int64)[self.folds]
+
+    @property
     def title(self) -> str:
         """What was tested, as a title."""
         name = self.results.get("external")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from oceanpath.errors import ArtifactError, ExperimentError
 from oceanpath.fit.objectives.base import Objective
@@ -55,13 +56,19 @@ def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> Checkpoin
     try:
         settings = parse_model(contents["model"])
         model = WSIClassifier(settings, contents["in_dim"], objective.outputs)
-        model.load_state_dict(contents["state"], strict=True)
+        model.load_state_dict(_current_names(contents["state"]), strict=True)
     except (ExperimentError, RuntimeError) as error:
         message = " ".join(str(error).split())  # torch's message has several lines
         raise ArtifactError(
             "the weights of the checkpoint do not match its settings", where=path, got=message
         ) from error
     return Checkpoint(model.eval().to(device), objective)
+
+
+def _current_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors by their present names; layers of auxiliary losses were named after that of CLAM."""
+    old, new = "clustering.", "auxiliary."
+    return {new + name.removeprefix(old) if name.startswith(old) else name: value for name, value in state.items()}
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,13 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from oceanpath.artifacts.store.reader import Store
-from oceanpath.bags.batch import Batch
 from oceanpath.bags.batching.base import Draw, Epoch
 from oceanpath.bags.batching.token_budget import TokenBudget
 from oceanpath.bags.dataset import BagDataset
 from oceanpath.bags.placement import loader_of
-from oceanpath.errors import ArtifactError
-from oceanpath.fit.checkpoint import load_checkpoint
 from oceanpath.models.classifier import WSIClassifier
 from oceanpath.models.float32 import fast_float32
 
@@ -64,26 +60,3 @@ def _batches(dataset: BagDataset, rows: int) -> list[list[Draw]]:
     """Consecutive bags of at most `rows` patches together."""
     draws, lengths = [Draw(position, 0) for position in range(len(dataset))], map(dataset.length, range(len(dataset)))
     return TokenBudget(budget=rows, max_bags=rows).plan(Epoch(draws, list(lengths), 1, np.random.default_rng(0)))
-
-
-@torch.inference_mode()
-def predict_attention(
-    checkpoint: Path, features: NDArray[np.floating], coords: NDArray[np.int32] | None, device: str = "cpu"
-) -> NDArray[np.float32]:
-    """Attention [n] of one slide's patches under the model at `checkpoint`: non-negative, sums to 1.
-
-    A long slide is read in blocks.
-
-    Raises: ArtifactError: a damaged checkpoint, or features [n, D] of another width D.
-    """
-    model = load_checkpoint(checkpoint, device).model
-    if features.ndim != 2 or features.shape[1] != model.in_dim or not len(features):
-        raise ArtifactError(
-            "the features do not fit this model", where=checkpoint, expected=f"[n, {model.in_dim}]", got=features.shape
-        )
-    rows = torch.from_numpy(np.array(features, copy=True))
-    level0 = None if coords is None else torch.from_numpy(np.array(coords, copy=True))
-    bag = Batch(rows, torch.tensor([0, len(rows)]), level0).to(device)
-    attention = model.output_packed(bag, return_attention=True).extras["attention"]
-    weights: NDArray[np.float32] = attention.float().cpu().numpy()
-    return weights

@@ -31,8 +31,9 @@ class FitSettings(Settings):
     """Factor by which the schedules `step` and `plateau` reduce the learning rate."""
     schedule_epochs: int = added(5, ge=1)
     """Number of epochs between two reductions of the learning rate, of `step` and `plateau`."""
-    batch_size: int = Field(4, ge=1)
-    """Bags per step. Choose a small number for a small cohort, so that an epoch has several steps."""
+    batch_size: int | None = Field(None, ge=1)
+    """Bags per step. Default: a 40th of the training slides, rounded to a power of two from 4 to 16, so that an epoch
+    has several steps; 4 for a loss that compares slides."""
     accumulate: int = added(1, ge=1)
     """Number of batches whose gradients are averaged for one step of the optimiser. A loss that compares slides has a
     window of batches instead."""
@@ -46,6 +47,9 @@ class FitSettings(Settings):
     """Probability with which each patch of a bag is left out of a training step."""
     feature_noise: float = added(0.0, ge=0.0)
     """Normal noise in the features of training steps, as a multiple of the standard deviation of each feature."""
+    attention_entropy: float = added(0.0, ge=0.0)
+    """Weight of the entropy of a bag's attention, which is subtracted from its loss, so that attention spreads over
+    more patches (AEM, Zhang et al. 2024); 0: not used."""
     ema: float = added(0.0, ge=0.0, lt=1.0)
     """Decay per step of an exponential moving average of the weights, which is evaluated and saved instead of the
     weights themselves; 0: no average."""

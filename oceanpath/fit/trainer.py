@@ -18,6 +18,8 @@ from oceanpath.bags.batching.sampler import BatchSampler
 from oceanpath.bags.batching.windows import Window
 from oceanpath.bags.dataset import BagDataset
 from oceanpath.bags.placement import loader_of
+from oceanpath.fit.attention_entropy import attention_entropy
+from oceanpath.fit.batch_size import batch_size_for
 from oceanpath.fit.deterministic import deterministic
 from oceanpath.fit.non_finite import NonFiniteGuard
 from oceanpath.fit.objectives.base import Objective
@@ -71,7 +73,8 @@ class Training:
         self.dataset, self.device, self.window = data.dataset, data.device, data.window
         lengths = [data.dataset.length(position) for position in range(len(data.dataset))]
         order = derive(seed, "order")
-        sampler = BatchSampler(lengths, settings.batching, settings.batch_size, order, data.strata, window=data.window)
+        size = settings.batch_size or batch_size_for(len(lengths), data.window is not None)
+        sampler = BatchSampler(lengths, settings.batching, size, order, data.strata, window=data.window)
         self.plan = StepPlan(sampler, settings.accumulate, settings.epochs, None)
         self.optimizer = build_optimizer(model, settings.lr, settings.weight_decay, settings.part_rates(), fused=True)
         self.schedule = build_schedule(settings, self.plan.total)
@@ -173,10 +176,14 @@ class Training:
         """The losses [B] of the slides of all batches."""
         seed_torch(seed, "dropout")
         with self._precision():
-            outputs = [self.model.output_packed(self.perturb(batch)) for batch in batches]
+            bags, entropy_weight = [self.perturb(batch) for batch in batches], self.settings.attention_entropy
+            outputs = [self.model.output_packed(bag, return_attention=entropy_weight > 0) for bag in bags]
             targets = torch.cat([batch.labels for batch in batches if batch.labels is not None])
             losses = self.objective.loss(torch.cat([output.logits for output in outputs]), targets)
-            return losses if len(outputs) > 1 else self.model.blend(losses, outputs[0])
+            losses = self.model.blend(losses, outputs, lambda logits: self.objective.loss(logits, targets))
+            if not entropy_weight:
+                return losses
+            return losses - entropy_weight * torch.cat(list(map(attention_entropy, bags, outputs)))
 
     def _precision(self) -> AbstractContextManager[Any]:
         """The arithmetic of the forward pass and the loss."""

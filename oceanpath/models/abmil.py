@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from oceanpath.models.patches import PatchMLP
 from oceanpath.models.pooling import SoftmaxPooling
 from oceanpath.models.settings import ABMILSettings
 
@@ -18,15 +19,16 @@ from oceanpath.models.settings import ABMILSettings
 class ABMIL(SoftmaxPooling):
     """Gated attention over patches of width `settings.hidden`."""
 
-    def __init__(self, settings: ABMILSettings, in_dim: int) -> None:
-        super().__init__(settings, in_dim, settings.hidden)
+    def __init__(self, settings: ABMILSettings, in_dim: int, branches: int = 1) -> None:
+        """`branches` is the number of scores of each patch."""
+        super().__init__(PatchMLP(settings, in_dim), in_dim, settings.hidden)
         self.tanh_branch = nn.Linear(settings.hidden, settings.attention)
         self.sigmoid_branch = nn.Linear(settings.hidden, settings.attention)
         self.gate_dropout = nn.Dropout(settings.dropout)
-        self.score = nn.Linear(settings.attention, 1)
+        self.score = nn.Linear(settings.attention, branches)
 
     def scores(self, hidden: Tensor) -> Tensor:
-        """Attention before the softmax: [..., hidden] → [..., 1]."""
+        """Attention before the softmax: [..., hidden] → [..., branches]."""
         gated = torch.tanh(self.tanh_branch(hidden)) * torch.sigmoid(self.sigmoid_branch(hidden))
         scores: Tensor = self.score(self.gate_dropout(gated))
         return scores

@@ -32,8 +32,8 @@ class MILOutput:
     logits: Tensor
     """[B, C] float32."""
     extras: dict[str, Tensor] = field(default_factory=dict)
-    """``attention`` [B, N] (padded) or [T] (packed), if requested; ``instance_loss`` [B] in training, if the
-    model has one."""
+    """``attention`` [B, N] (padded) or [T] (packed), if requested. In training, of models with an auxiliary loss:
+    ``auxiliary_loss`` [B], or ``auxiliary_logits`` [K, B, C], K further predictions of every bag."""
 
 
 class BaseMIL(nn.Module, ABC):
@@ -46,7 +46,7 @@ class BaseMIL(nn.Module, ABC):
     reads_coords = False
     """Whether coordinates, if known, change the result. A bundle of such a model requests them."""
     auxiliary_weight = 0.0
-    """Weight of `auxiliary_loss` in the training loss, from 0 to 1."""
+    """Weight of the auxiliary losses in the training loss, from 0 to 1."""
     checkpoint: bool
     """Whether the backward pass recomputes intermediate results: slower, with less memory and the same gradients."""
 
@@ -141,12 +141,22 @@ class BaseMIL(nn.Module, ABC):
         embedding, attention = self.forward_features(rows.unsqueeze(0), None, batch_coords, return_attention)
         return embedding.squeeze(0), None if attention is None else attention.squeeze(0)
 
-    def auxiliary_head(self, outputs: int) -> nn.Module | None:  # noqa: ARG002  # most architectures have none
-        """A module of `auxiliary_loss` that depends on the number of the model's outputs; None without such a loss."""
+    def contributions(self, rows: Tensor, head: nn.Linear) -> Tensor | None:  # noqa: ARG002  # most have none
+        """What each patch of one bag [n, in_dim] adds to the outputs of `head`: [n, C], whose sum is the outputs.
+
+        None if the embedding is not a sum over patches, because the architecture combines them before it pools.
+        """
         return None
 
-    def auxiliary_loss(self, head: nn.Module, batch: Batch, attention: Tensor) -> Tensor:
-        """A loss [B] on the patches of labelled bags, for architectures with an `auxiliary_head`; attention is [T]."""
+    def auxiliary_head(self, outputs: int) -> nn.Module | None:  # noqa: ARG002  # most architectures have none
+        """The layers of auxiliary losses for a model with this number of outputs; None without such a loss."""
+        return None
+
+    def forward_auxiliary(self, head: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """`forward_packed` in training, for architectures with an `auxiliary_head`.
+
+        Returns: Embedding [B, embed_dim], attention [T], and the extras of `MILOutput` for the auxiliary losses.
+        """
         raise NotImplementedError
 
     def checkpointed(self, work: Callable[..., R], *inputs: object) -> R:

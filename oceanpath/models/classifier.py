@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ class WSIClassifier(nn.Module):
         self.settings, self.in_dim, self.outputs = settings, in_dim, tuple(outputs)
         self.aggregator = build_aggregator(settings, in_dim)
         self.head = nn.Linear(self.aggregator.embed_dim, len(self.outputs))
-        self.clustering = self.aggregator.auxiliary_head(len(self.outputs))
+        self.auxiliary = self.aggregator.auxiliary_head(len(self.outputs))
 
     def forward(self, h: Tensor, mask: Tensor | None = None, coords: Tensor | None = None) -> Tensor:
         """Logits [B, C] float32 of padded bags h [B, N, in_dim]; see `BaseMIL.forward_features`."""
@@ -42,22 +42,35 @@ class WSIClassifier(nn.Module):
     def output_packed(self, batch: Batch, return_attention: bool = False) -> MILOutput:
         """Embedding, logits and (if requested) ``extras["attention"]`` [T] of a ragged batch, without padding.
 
-        If a model with a patch-level loss is trained on labelled bags, ``extras["instance_loss"]`` [B] is that loss.
+        In training on labelled bags, models with an auxiliary loss add its values to the extras.
         """
-        if self.clustering is None or not self.training or batch.labels is None:
+        if self.auxiliary is None or not self.training or batch.labels is None:
             return self._classify(*self.aggregator.forward_packed(batch, return_attention))
-        embedding, attention = self.aggregator.forward_packed(batch, return_attention=True)
-        assert attention is not None, "it was requested"
+        embedding, attention, extras = self.aggregator.forward_auxiliary(self.auxiliary, batch)
         output = self._classify(embedding, attention if return_attention else None)
-        output.extras["instance_loss"] = self.aggregator.auxiliary_loss(self.clustering, batch, attention)
+        output.extras.update(extras)
         return output
 
-    def blend(self, losses: Tensor, output: MILOutput) -> Tensor:
-        """The losses [B] of slides, combined with those of their patches if this model has a patch-level loss."""
-        if "instance_loss" not in output.extras:
-            return losses
+    def contributions(self, rows: Tensor) -> Tensor | None:
+        """What each patch of one bag [n, in_dim] adds to the outputs: [n, C], or None as `BaseMIL.contributions`.
+
+        Their sum is the outputs before these are limited to ±`LOGIT_BOUND`.
+        """
+        return self.aggregator.contributions(rows, self.head)
+
+    def blend(self, losses: Tensor, outputs: Sequence[MILOutput], loss_of: Callable[[Tensor], Tensor]) -> Tensor:
+        """The losses [B] of the slides of all outputs, combined with the auxiliary losses of this model.
+
+        `loss_of` is the loss [B] of logits [B, C] of these slides.
+        """
+        auxiliary = []
+        if "auxiliary_loss" in outputs[0].extras:
+            auxiliary.append(torch.cat([output.extras["auxiliary_loss"] for output in outputs]))
+        if "auxiliary_logits" in outputs[0].extras:
+            logits = torch.cat([output.extras["auxiliary_logits"] for output in outputs], dim=1)
+            auxiliary.append(torch.stack([loss_of(prediction) for prediction in logits]).mean(dim=0))
         weight = self.aggregator.auxiliary_weight
-        return (1.0 - weight) * losses + weight * output.extras["instance_loss"]
+        return (1.0 - weight) * losses + weight * sum(auxiliary) if auxiliary else losses
 
     def _classify(self, embedding: Tensor, attention: Tensor | None) -> MILOutput:
         logits = self.head(embedding)

@@ -36,7 +36,7 @@ class InstanceClustering(nn.Module):
         Args:
             embed: patch features [n, D] → hidden patches [n, hidden].
             batch: bags with labels.
-            attention: [T]; only its order within a bag matters.
+            attention: [T, branches]; only its order within a bag matters. Of several branches, each is that of a class.
         """
         assert batch.labels is not None, "the patch-level loss needs labels"
         chosen = [
@@ -46,12 +46,21 @@ class InstanceClustering(nn.Module):
         rows = batch.features[torch.cat(chosen)].to(self.ways.weight.dtype)
         scores = widen(self.ways(embed(rows))).reshape(-1, self.n_classes, 2)
         parts = torch.split(scores, [len(rows_of_bag) for rows_of_bag in chosen])
-        return torch.stack([self._loss(part, label) for part, label in zip(parts, batch.labels, strict=True)])
+        by_class = [self._by_class(part, attention.shape[1]) for part in parts]
+        return torch.stack([self._loss(part, label) for part, label in zip(by_class, batch.labels, strict=True)])
 
     def _extremes(self, attention: Tensor) -> Tensor:
-        """Indices of the most attended patches, followed by the same number of the least attended."""
+        """Indices of the most attended patches, followed by the same number of the least attended, of each branch."""
         count = min(self.patches, len(attention) // 2)
-        return torch.cat([attention.topk(count).indices, attention.topk(count, largest=False).indices])
+        most, least = attention.topk(count, dim=0).indices, attention.topk(count, dim=0, largest=False).indices
+        return torch.cat([most, least]).T.flatten()
+
+    def _by_class(self, scores: Tensor, branches: int) -> Tensor:
+        """Scores [m, classes, 2] of the patches that the branch of each class selected, or the only branch."""
+        if branches == 1:
+            return scores
+        of_branches = scores.reshape(branches, -1, self.n_classes, 2)
+        return of_branches.diagonal(dim1=0, dim2=2).movedim(-1, 1)
 
     def _loss(self, scores: Tensor, label: Tensor) -> Tensor:
         if not len(scores):

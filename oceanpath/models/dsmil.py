@@ -15,6 +15,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from oceanpath.bags.batch import Batch
 from oceanpath.models import streaming
@@ -82,6 +83,16 @@ class DSMIL(BaseMIL):
             running.add(scores[-1], self.value(patches))
         embedding = torch.cat([running.mean().to(top.dtype).flatten(), top])
         return embedding, running.weights(torch.cat(scores, dim=1)).mean(dim=0) if return_attention else None
+
+    def contributions(self, rows: Tensor, head: nn.Linear) -> Tensor:
+        """The weighted values of stream 2, and the maximum scores of stream 1 of the patches that have them."""
+        hidden = self.patches(rows.to(self.instance.weight.dtype))
+        scores, values = self.instance(hidden), self.value(hidden)
+        _, weights = _pool_streams(scores[None], self.query(hidden)[None], values[None], None)
+        shares = weights[0].T.to(values.dtype)
+        critical = torch.zeros_like(scores).scatter(0, scores.argmax(dim=0, keepdim=True), 1.0)
+        parts = torch.cat([(shares.unsqueeze(-1) * values.unsqueeze(1)).flatten(1), critical * scores], dim=1)
+        return linear(parts, head.weight) + shares.mean(dim=1, keepdim=True) * head.bias
 
 
 def _pool_streams(scores: Tensor, queries: Tensor, values: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from oceanpath.models.patches import PatchMLP
 from oceanpath.models.pooling import SoftmaxPooling
 from oceanpath.models.settings import MultiheadABMILSettings
 
@@ -20,7 +21,7 @@ class MultiheadABMIL(SoftmaxPooling):
     """`settings.heads` independent gated attentions, their means joined by one linear layer."""
 
     def __init__(self, settings: MultiheadABMILSettings, in_dim: int) -> None:
-        super().__init__(settings, in_dim, settings.hidden)
+        super().__init__(PatchMLP(settings, in_dim), in_dim, settings.hidden)
         heads, width = settings.heads, settings.attention
         self.tanh_branch = nn.Linear(settings.hidden, heads * width)
         self.sigmoid_branch = nn.Linear(settings.hidden, heads * width)

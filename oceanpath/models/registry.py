@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
-from oceanpath.errors import ExperimentError, nearest
+from oceanpath.errors import ExperimentError, nearest, together
 from oceanpath.models import settings as known
 from oceanpath.models.settings import ModelSettings
 from oceanpath.plugins import load_plugins
@@ -51,9 +51,15 @@ def register_aggregator(name: str, where: str) -> Callable[[S], S]:
 
 
 register_aggregator("abmil", "oceanpath.models.abmil:ABMIL")(known.ABMILSettings)
+register_aggregator("acmil", "oceanpath.models.acmil:ACMIL")(known.ACMILSettings)
 register_aggregator("bimamba", "oceanpath.models.bimamba:BiMamba")(known.BiMambaSettings)
+register_aggregator("clam_mb", "oceanpath.models.clam_mb:ClamMB")(known.ClamMBSettings)
 register_aggregator("clam_sb", "oceanpath.models.clam_sb:ClamSB")(known.ClamSBSettings)
 register_aggregator("dsmil", "oceanpath.models.dsmil:DSMIL")(known.DSMILSettings)
+register_aggregator("dtfd", "oceanpath.models.dtfd:DTFD")(known.DTFDSettings)
+register_aggregator("ilra", "oceanpath.models.ilra:ILRA")(known.ILRASettings)
+register_aggregator("lse", "oceanpath.models.lse:LogSumExpPooling")(known.LSESettings)
+register_aggregator("mean_mlp", "oceanpath.models.mean_mlp:MeanMLP")(known.MeanMLPSettings)
 register_aggregator("multihead_abmil", "oceanpath.models.multihead_abmil:MultiheadABMIL")(known.MultiheadABMILSettings)
 register_aggregator("perceiver", "oceanpath.models.perceiver:Perceiver")(known.PerceiverSettings)
 register_aggregator("static", "oceanpath.models.static:StaticPooling")(known.StaticSettings)
@@ -90,7 +96,8 @@ def parse_model(raw: Mapping[str, Any]) -> ModelSettings:
     try:
         return entry.settings.model_validate({**raw, "name": name})
     except ValidationError as error:
-        raise _explain(error, entry.settings) from error
+        problems = [_explain(problem, entry.settings) for problem in error.errors(include_url=False)]
+        raise together(problems) from error
 
 
 def build_aggregator(settings: ModelSettings, in_dim: int) -> BaseMIL:
@@ -113,11 +120,10 @@ def _entry(name: str) -> Entry:
     )
 
 
-def _explain(error: ValidationError, settings: type[ModelSettings]) -> ExperimentError:
-    first = error.errors()[0]
-    key = ".".join(str(step) for step in first["loc"])
-    if first["type"] == "extra_forbidden":
+def _explain(problem: Any, settings: type[ModelSettings]) -> ExperimentError:
+    key = ".".join(str(step) for step in problem["loc"])
+    if problem["type"] == "extra_forbidden":
         close = nearest(key, settings.own_keys())
         do = f"Did you mean {close[0]!r}?" if close else f"Known keys: {', '.join(settings.own_keys())}."
         return ExperimentError("unknown key", where=f"[model] {key}", do=do)
-    return ExperimentError(first["msg"], where=f"[model] {key}", got=first.get("input", ""))
+    return ExperimentError(problem["msg"], where=f"[model] {key}", got=problem.get("input", ""))

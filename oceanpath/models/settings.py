@@ -14,6 +14,8 @@ class ModelSettings(Settings):
     """Parameters with the default settings for patch features of length 1024, without the classifier; 0 = unknown."""
     cost: ClassVar[str] = ""
     """Growth of time with the N patches of a bag."""
+    attends: ClassVar[bool] = True
+    """Whether the attention is learned."""
     name: str
     """Aggregator; `oceanpath models list` shows all with their keys."""
     checkpoint: bool = False
@@ -49,9 +51,32 @@ class StaticSettings(PatchModelSettings):
 
     parameters: ClassVar[int] = 264_448
     cost: ClassVar[str] = "N"
+    attends: ClassVar[bool] = False
     name: Literal["static"] = "static"
     pool: Literal["mean", "max"] = "mean"
     """Pooling over the patches."""
+
+
+class MeanMLPSettings(PatchModelSettings):
+    """SiMLP: the mean patch and a multilayer perceptron (Li et al. 2025)."""
+
+    parameters: ClassVar[int] = 262_400
+    cost: ClassVar[str] = "N"
+    attends: ClassVar[bool] = False
+    name: Literal["mean_mlp"] = "mean_mlp"
+    input_norm: Literal["none", "layer", "zscore"] = "zscore"
+    hidden: int = Field(256, ge=1)
+    """Width of the slide embedding."""
+
+
+class LSESettings(PatchModelSettings):
+    """Log-sum-exp pooling, between mean and maximum (Pinheiro and Collobert 2015)."""
+
+    parameters: ClassVar[int] = 264_448
+    cost: ClassVar[str] = "N"
+    name: Literal["lse"] = "lse"
+    sharpness: float = Field(1.0, gt=0.0)
+    """Factor r of log-sum-exp: near 0 it is the mean, for a large value the maximum."""
 
 
 class MultiheadABMILSettings(ABMILSettings):
@@ -79,6 +104,41 @@ class ClamSBSettings(ABMILSettings):
     """Number of most and of least attended patches in the patch-level loss."""
     exclusive: bool = True
     """Whether classes exclude each other: patches of a slide are then negative examples of all other classes."""
+
+
+class ClamMBSettings(ClamSBSettings):
+    """CLAM-MB: CLAM with one attention branch per class (Lu et al. 2021)."""
+
+    parameters: ClassVar[int] = 787_970
+    name: Literal["clam_mb"] = "clam_mb"  # type: ignore[assignment]  # narrowed to this architecture
+    branches: int = Field(2, ge=1)
+    """Number of attention branches; one per class in the paper, and for the patch-level loss."""
+
+
+class ACMILSettings(ABMILSettings):
+    """ACMIL: gated attention in branches that attend to different patches (Zhang et al. 2024)."""
+
+    parameters: ClassVar[int] = 330_885
+    name: Literal["acmil"] = "acmil"  # type: ignore[assignment]  # narrowed to this architecture
+    branches: int = Field(5, ge=1)
+    """Number of attention branches."""
+    branch_weight: float = Field(0.5, ge=0.0, lt=1.0)
+    """Weight of the losses of the branches and of their similarity; 0: slide-level training only."""
+    masked_patches: int = Field(10, ge=1)
+    """Number of most attended patches of a branch of which training leaves out a part."""
+    masked_share: float = Field(0.6, ge=0.0, lt=1.0)
+    """Share of these patches that is left out, at random; 0.6 in the paper."""
+
+
+class DTFDSettings(ABMILSettings):
+    """DTFD-MIL: gated attention within pseudo-bags, and over them (Zhang et al. 2022)."""
+
+    parameters: ClassVar[int] = 396_290
+    name: Literal["dtfd"] = "dtfd"  # type: ignore[assignment]  # narrowed to this architecture
+    pseudo_bags: int = Field(5, ge=1)
+    """Number of pseudo-bags of a slide."""
+    tier1_weight: float = Field(0.5, ge=0.0, lt=1.0)
+    """Weight of the loss of the pseudo-bags; 0: slide-level training only."""
 
 
 class DSMILSettings(PatchModelSettings):
@@ -147,6 +207,19 @@ class PerceiverSettings(_AttentionSettings):
         if self.hidden % (self.read_heads or 1):
             raise ValueError(f"hidden ({self.hidden}) must be a multiple of read_heads ({self.read_heads})")
         return self
+
+
+class ILRASettings(_AttentionSettings):
+    """ILRA: low-rank attention blocks and non-local pooling (Xiang and Zhang 2023)."""
+
+    parameters: ClassVar[int] = 1_881_600
+    cost: ClassVar[str] = "N · latents"
+    name: Literal["ilra"] = "ilra"
+    heads: int = Field(8, ge=1)
+    layers: int = Field(2, ge=1)
+    """Number of blocks of low-rank attention."""
+    latents: int = Field(64, ge=1)
+    """Number of latent vectors of a block: the rank."""
 
 
 class TransMILSettings(_AttentionSettings):

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from oceanpath.models import streaming
 from oceanpath.models.base import BaseMIL
@@ -67,7 +68,21 @@ class StaticPooling(BaseMIL):
         ties = torch.stack([(part == top).sum(dim=0) for part in hidden()]).sum(dim=0)
         return top, torch.cat([((part == top) / widen(ties)).mean(dim=-1) for part in hidden()])
 
+    def contributions(self, rows: Tensor, head: nn.Linear) -> Tensor:
+        """The outputs for the patch alone divided by n; for a maximum, those of the dimensions that it decides."""
+        hidden = self.patches(rows.to(next(self.parameters()).dtype))
+        if self.kind == "mean":
+            added: Tensor = head(hidden) / len(rows)
+            return added
+        shares = _deciding_shares(hidden.unsqueeze(0), hidden.amax(dim=0, keepdim=True))[0].to(hidden.dtype)
+        return linear(shares * hidden, head.weight) + shares.mean(dim=-1, keepdim=True) * head.bias
+
 
 def _deciding_share(hidden: Tensor, top: Tensor) -> Tensor:
+    return _deciding_shares(hidden, top).mean(dim=-1)
+
+
+def _deciding_shares(hidden: Tensor, top: Tensor) -> Tensor:
+    """[B, N, E]: 1 where a patch alone has the maximum of a dimension; equal patches share it."""
     deciding = (hidden == top.unsqueeze(1)).float()
-    return (deciding / deciding.sum(dim=1, keepdim=True)).mean(dim=-1)
+    return deciding / deciding.sum(dim=1, keepdim=True)

@@ -153,7 +153,7 @@ def _parts_error(stage: Stage, failures: list[tuple[str, OceanPathError]], total
     if total == 1:
         return failures[0][1]
     listed = "".join(f"\n  {key}: {error.render()}" for key, error in failures)
-    key = stage.settings.shared_keys().get(stage.allows, "")
+    key = stage.settings_class.shared_keys().get(stage.allows, "")
     do = f" To continue without the failed ones, set {key} = true or use --keep-going." if key else ""
     what = f"{len(failures)} of {total} parts failed"
     return StageError(what, where=stage.name, do=f"The others are kept.{do}{listed}")

@@ -92,14 +92,20 @@ class Variant:
         if table in self.shared:
             return getattr(self.shared[table], name) if name else self.shared[table]
         stage = self.catalog.stage(table)
-        if name in stage.settings.own_keys() and table not in self.layer:  # the default, without validating all keys
-            return stage.settings.model_fields[name].get_default(call_default_factory=True)
+        fields = stage.settings_class.model_fields
+        if name in stage.settings_class.own_keys() and table not in self.layer:  # the default, unvalidated
+            return fields[name].get_default(call_default_factory=True)
         return getattr(self.settings(stage), name) if name else self.settings(stage)
 
     def has(self, stage: Stage) -> bool:
         """Whether the file requests this stage: by its table or its `when` key; for external cohorts, by the key."""
-        by_key = bool(stage.when and self.value(stage.when))
+        by_key = bool(stage.when) and self._is_used(stage.when) and bool(self.value(stage.when))
         return by_key and bool(stage.cohorts) if self.cohort else by_key or stage.name in self.layer
+
+    def _is_used(self, key: str) -> bool:
+        """False for a key of a stage that the file does not request: it has its default, and is not imported for it."""
+        table, _, name = key.removeprefix(TRAINING).partition(".")
+        return not name or all(self.has(stage) for stage in self.catalog.stages if stage.name == table)
 
     def settings(self, stage: Stage) -> Settings:
         """The settings of `stage`, checked. Raises: ExperimentError: names table, key and nearest known key."""
@@ -109,15 +115,16 @@ class Variant:
 
     def _validate(self, stage: Stage) -> Settings:
         own = layers.table(self.layer, stage.name)
-        refuse(_unknown_keys(own, stage.settings.own_keys(), stage.name))
+        refuse(_unknown_keys(own, stage.settings_class.own_keys(), stage.name))
         if self.cohort:
             own = {key: value for key, value in own.items() if key.split(".")[0] not in stage.not_in_cohorts}
-        paths = stage.settings.path_keys()
+        paths = stage.settings_class.path_keys()
         absolute = {key: replace(v, value=self._paths(v, stage, key)) for key, v in own.items() if key in paths}
         values = layers.unflatten({**own, **absolute})
-        for name, key in stage.settings.shared_keys().items():
-            values[name] = self.value(key)
-        return validated(stage.settings.model_validate, values, own, stage.name)
+        for name, key in stage.settings_class.shared_keys().items():
+            if self._is_used(key) or stage.settings_class.model_fields[name].is_required():
+                values[name] = self.value(key)
+        return validated(stage.settings_class.model_validate, values, own, stage.name)
 
     def _paths(self, value: Value, stage: Stage, key: str) -> Path | list[Path]:
         """The path in a value, or the paths in a list; a published result where the key permits its name.
@@ -134,7 +141,7 @@ class Variant:
         return self._path(value, stage, key)
 
     def _path(self, value: Value, stage: Stage, key: str) -> Path:
-        path, place = _absolute(value), stage.settings.published_keys().get(key)
+        path, place = _absolute(value), stage.settings_class.published_keys().get(key)
         if place is None:
             return path
         # a folder next to the file often has the name of an experiment, so a folder is given with a separator
@@ -163,7 +170,8 @@ class Experiment:
                 f"{variant.layer[f'{stage.name}.{old}'].origin}: {stage.name}.{old} has no effect; set {new} instead"
                 for variant in self.variants
                 for stage in self.catalog.stages
-                for old, new in stage.settings.replaced_keys().items()
+                if stage.name in variant.layer
+                for old, new in stage.settings_class.replaced_keys().items()
                 if f"{stage.name}.{old}" in variant.layer
             }
         )
@@ -305,13 +313,28 @@ def validated(parse: Callable[..., Settings], values: dict[str, Any], own: Layer
         return parse(values)
     except ValidationError as error:
         raise together([_explain(problem, own, table) for problem in error.errors(include_url=False)]) from error
+    except ExperimentError as error:
+        raise together([_with_origin(each, own, table) for each in error.each or (error,)]) from error
+
+
+def _with_origin(error: OceanPathError, own: Layer, table: str) -> OceanPathError:
+    """The same error, after the file or option that set the value if its location begins with ``[table] key``."""
+    named, _, key = error.where.partition(" ")
+    if named != f"[{table}]" or not (origin := _origin(own, key)):
+        return error
+    return type(error)(error.what, where=f"{origin} {error.where}", expected=error.expected, got=error.got, do=error.do)
+
+
+def _origin(own: Layer, key: str) -> str:
+    """The file or option that set a key, or a key of the same sub-table; "" if none did."""
+    near = [name for name in own if name.split(".")[0] == key.split(".")[0]]
+    return own[key if key in own else near[0]].origin if near else ""
 
 
 def _explain(problem: Any, own: Layer, table: str) -> ExperimentError:
     """A problem of pydantic, with the file or option that set the value."""
     key = ".".join(str(part) for part in problem["loc"])
-    origin = next((value.origin for name, value in own.items() if name.split(".")[0] == key.split(".")[0]), "")
-    where = f"{origin} [{table}] {key}".strip()
+    where = f"{_origin(own, key)} [{table}] {key}".strip()
     text = problem["msg"].removeprefix("Value error, ")
     got = "" if problem["type"] == "missing" or not key else repr(problem.get("input"))
     return ExperimentError(text[:1].lower() + text[1:], where=where, got=got)

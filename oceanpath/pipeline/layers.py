@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import tomli
 
 from oceanpath.errors import ExperimentError
+from oceanpath.pipeline.positions import position, positions
 
 VARIANT = "variant"
 TABLE = object()
@@ -23,7 +24,7 @@ class Value:
 
     value: Any
     origin: str
-    """File name, or the option that set it."""
+    """File name with line and column, or the option that set it."""
     base: Path
     """Folder to which a relative path in this value refers."""
 
@@ -48,13 +49,14 @@ def read(path: Path, seen: tuple[Path, ...] = ()) -> Text:
     path = path.resolve()
     if path in seen:
         raise ExperimentError("files extend each other in a cycle", where=path, got=" -> ".join(p.name for p in seen))
-    document = _parse(path)
+    text = _text(path)
+    document, places = _parse(path, text), positions(text, VARIANT)
     base = Text(path)
     if "extends" in document:
         base = read(path.parent / str(document.pop("extends")), (*seen, path))
     variants = document.pop(VARIANT, [])
-    layer = {**base.layer, **flatten(document, path.name, path.parent)}
-    own = tuple(_variant(entry, path) for entry in variants)
+    layer = {**base.layer, **_located(flatten(document, path.name, path.parent), path.name, places)}
+    own = tuple(_variant(entry, path, places, f"{VARIANT}.{number}.") for number, entry in enumerate(variants))
     names = [name for name, _ in (*base.variants, *own)]
     if wrong := sorted({name for name in names if names.count(name) > 1 or name == "base"}):
         raise ExperimentError("variant names must differ, and none may be 'base'", where=path.name, got=wrong)
@@ -104,20 +106,21 @@ def unflatten(layer: Layer) -> dict[str, Any]:
     return tree
 
 
-def _parse(path: Path) -> dict[str, Any]:
+def _parse(path: Path, text: str) -> dict[str, Any]:
     try:
-        return tomli.loads(_text(path))
-    except FileNotFoundError as error:
-        raise ExperimentError("the experiment file does not exist", where=path) from error
-    except OSError as error:
-        raise ExperimentError("the experiment file cannot be read", where=path, got=error) from error
+        return tomli.loads(text)
     except tomli.TOMLDecodeError as error:
         raise ExperimentError("this is not valid TOML", where=path, got=error) from error
 
 
 def _text(path: Path) -> str:
-    """The text of a file, without a byte order mark. Raises: ExperimentError: it is not in UTF-8."""
-    raw = path.read_bytes()
+    """The text of a file, without a byte order mark. Raises: ExperimentError: it is missing, or not in UTF-8."""
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ExperimentError("the experiment file does not exist", where=path) from error
+    except OSError as error:
+        raise ExperimentError("the experiment file cannot be read", where=path, got=error) from error
     wide = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in raw[:4]
     try:
         if not wide:
@@ -128,11 +131,21 @@ def _text(path: Path) -> str:
     raise ExperimentError("the experiment file is not in UTF-8", where=path, got=got, do="Save it as UTF-8.")
 
 
-def _variant(entry: Any, path: Path) -> tuple[str, Layer]:
+def _located(layer: Layer, name: str, places: Mapping[str, str], prefix: str = "") -> dict[str, Value]:
+    """The layer with the line and column of each key after the name of its file."""
+    found = {key: position(places, prefix + key) for key in layer}
+    return {
+        key: replace(value, origin=value.origin.replace(name, f"{name}:{found[key]}", 1)) if found[key] else value
+        for key, value in layer.items()
+    }
+
+
+def _variant(entry: Any, path: Path, places: Mapping[str, str], prefix: str) -> tuple[str, Layer]:
     if not isinstance(entry, dict) or not str(entry.get("name", "")).strip():
         raise ExperimentError("every [[variant]] needs a name", where=path.name, got=entry)
     body = {key: value for key, value in entry.items() if key != "name"}
-    return str(entry["name"]), flatten(body, f"{path.name} variant {entry['name']}", path.parent)
+    flat = flatten(body, f"{path.name} variant {entry['name']}", path.parent)
+    return str(entry["name"]), _located(flat, path.name, places, prefix)
 
 
 def _literal(text: str) -> Any:

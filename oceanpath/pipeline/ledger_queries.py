@@ -50,6 +50,22 @@ def find_run(ledger: Ledger, which: str) -> Row | None:
     return None
 
 
+def run_of_result(ledger: Ledger, stage: str, fingerprint: str) -> Row | None:
+    """The run that computed a result; if none is recorded, the first run that used it."""
+    sql = """SELECT run.* FROM run JOIN step ON step.run = run.id WHERE step.stage = ? AND step.fingerprint = ?
+        AND step.state IN ('ok', 'fresh') ORDER BY step.state = 'fresh', run.id LIMIT 1"""
+    rows = ledger.rows(sql, (stage, fingerprint))
+    return {**rows[0], "environment": json.loads(rows[0]["environment"])} if rows else None
+
+
+def settings_of(ledger: Ledger, experiment: str, stage: str, state: str) -> list[dict[str, Any]]:
+    """The settings of a stage in all runs of an experiment in which it ended in a state, oldest first."""
+    sql = """SELECT step.identity FROM step JOIN run ON run.id = step.run
+        WHERE run.experiment = ? AND step.stage = ? AND step.state = ? ORDER BY step.id"""
+    found = (json.loads(row["identity"]) for row in ledger.rows(sql, (experiment, stage, state)))
+    return [identity["settings"] for identity in found if identity]
+
+
 def list_runs(ledger: Ledger, state: str = "", since: float = 0.0) -> list[Row]:
     """Runs in a state (or any) that started after a time [s], newest first, with the columns of `list_steps`."""
     return ledger.rows(_RUNS, {"state": state, "since": since})

@@ -11,6 +11,7 @@ from pathlib import Path
 from oceanpath.errors import ArtifactError, repair_remedy
 from oceanpath.file_digests import xxh3_of_file
 from oceanpath.pipeline.digests import DigestCache
+from oceanpath.pipeline.executors.slurm.spool import finished_batches
 from oceanpath.pipeline.leases import removal
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.locks import holder
@@ -128,7 +129,7 @@ def _linked_to(workspace: Workspace, files: Sequence[Path]) -> set[Path]:
 
 
 def unused(workspace: Workspace) -> list[Path]:
-    """Folders that no experiment uses and no process is computing, and folders that were set aside."""
+    """Folders that no experiment uses and no process is computing, that were set aside, or that Slurm jobs left."""
     used: set[str] = set()
     for link in links(workspace):
         if link.exists():
@@ -136,7 +137,7 @@ def unused(workspace: Workspace) -> list[Path]:
             used |= {link.resolve().name, *(manifest.parts.values() if manifest else ())}
     used |= {path.name for path in workspace.locks.glob("[!.]*") if holder(workspace.locks, path.name)}
     unused_folders = [folder for folder in published(workspace) if folder.name not in used]
-    return unused_folders + sorted(workspace.root.glob("set_aside/*"))
+    return [*unused_folders, *sorted(workspace.root.glob("set_aside/*")), *finished_batches(workspace.root)]
 
 
 def prune(workspace: Workspace, folders: list[Path]) -> None:

@@ -95,10 +95,16 @@ def plan(experiment: Experiment, targets: Iterable[str] = (), to: str = "") -> P
     return Plan(experiment, tuple(steps.values()))
 
 
+def is_sealed(experiment: Experiment, stage: Stage) -> bool:
+    """Whether a sealed test keeps a stage from running."""
+    return bool(stage.sealed_by) and experiment.base.value(stage.sealed_by) is True
+
+
 def _wanted(experiment: Experiment, targets: Iterable[str], to: str) -> set[str]:
     """The stages to plan."""
     catalog = experiment.catalog
-    names = list(targets) or experiment.requested_stages()
+    requested = [name for name in experiment.requested_stages() if not is_sealed(experiment, catalog.stage(name))]
+    names = list(targets) or requested
     for name in [*names, *([to] if to else [])]:
         catalog.stage(name)
     wanted = _closure(experiment.base, names)

@@ -7,13 +7,13 @@ publish. Every outside input must exist, and the disk must have space for the ex
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from oceanpath.errors import ExperimentError, OceanPathError
-from oceanpath.pipeline.plan import Plan, Step
+from oceanpath.pipeline.plan import Plan, Step, is_sealed
 from oceanpath.pipeline.stage import ParentSources, Preview, resolve
 
 
@@ -48,6 +48,7 @@ def run_preflight(
             preview = _inspect(step, published, expected, verify=verify)
             previews[step.name] = _of_cohort(preview, step, plan)
     problems = [problem for preview in previews.values() for problem in preview.problems]
+    problems += _sealed_problems(plan, left)
     problems += _disk_problems(previews, root)
     notes = list(dict.fromkeys(note for preview in previews.values() for note in preview.notes))
     absent = list(missing.values())
@@ -92,6 +93,16 @@ def _missing(step: Step) -> dict[Path, OceanPathError]:
         for name, path in step.settings.outside_paths().items()
         if not path.exists()
     }
+
+
+def _sealed_problems(plan: Plan, steps: Iterable[Step]) -> list[OceanPathError]:
+    """An error for each step that would predict sealed test slides."""
+    do = "Reveal the test with `oceanpath eval --reveal` when all models and the analysis plan are final."
+    return [
+        ExperimentError("the test is sealed", where=step.name, got=f"{step.stage.sealed_by} = true", do=do)
+        for step in steps
+        if is_sealed(plan.experiment, step.stage)
+    ]
 
 
 def _disk_problems(previews: Mapping[str, Preview], root: Path | None) -> list[OceanPathError]:

@@ -126,12 +126,24 @@ def publish_once(
         if lock is None:
             return None
         with held(lock):
-            manifest, damage = find(workspace, request.kind, request.stage, name)
-            if manifest is not None and not (since and _published_ns(workspace, request) <= since):
+            manifest, damage = _current(workspace, request, since)
+            if manifest is not None:
                 return manifest, False
             return publish(workspace, request, replace=since is not None or bool(damage)), True
     except OSError as error:
         raise AccidentError("the lock of the result cannot be written", where=workspace.root, got=error) from error
+
+
+def published(workspace: Workspace, request: PublishRequest, since: int | None = None) -> Manifest | None:
+    """The manifest of a result that is published and not older than `since`, without waiting for anything."""
+    return _current(workspace, request, since)[0]
+
+
+def _current(workspace: Workspace, request: PublishRequest, since: int | None) -> tuple[Manifest | None, str]:
+    manifest, damage = find(workspace, request.kind, request.stage, request.fingerprint)
+    if manifest is not None and since and _published_ns(workspace, request) <= since:
+        return None, damage
+    return manifest, damage
 
 
 def _published_ns(workspace: Workspace, request: PublishRequest) -> int:

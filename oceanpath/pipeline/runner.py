@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from oceanpath.errors import OceanPathError, StageError, refuse
 from oceanpath.pipeline.digests import Content
 from oceanpath.pipeline.executors.registry import AUTO, check_executor, create_executor
+from oceanpath.pipeline.experiment import Experiment
 from oceanpath.pipeline.experiment_folder import ExperimentFolder
 from oceanpath.pipeline.leases import in_use
 from oceanpath.pipeline.ledger import Ledger
@@ -43,6 +44,13 @@ def ignore(_step: Step, _folder: Path) -> None:
     """Do nothing about a published part."""
 
 
+def executor_options(experiment: Experiment) -> Mapping[str, Any]:
+    """The table of the executor's options, which has its name: ``[runtime.slurm]`` for slurm."""
+    runtime = experiment.base.value("runtime")
+    table: Mapping[str, Any] = getattr(runtime, runtime.executor, {})
+    return table
+
+
 @dataclass(frozen=True)
 class RunOptions:
     """Options of a run; none of them changes a result."""
@@ -53,6 +61,8 @@ class RunOptions:
     """Number of steps and parts that run in parallel."""
     executor: str = AUTO
     """Name of the executor that runs them."""
+    executor_options: Mapping[str, Any] = field(default_factory=dict)
+    """The table of its options."""
     keep_going: bool = False
     """Whether steps that do not depend on a failed one are run."""
     verify: bool = True
@@ -207,7 +217,7 @@ class Runner:
             from oceanpath.pipeline.environment import environment  # not needed when all is fresh
 
             self._record.set_environment(environment())
-            self._executor = create_executor(self.options.executor, self.options.jobs)
+            self._executor = create_executor(self.options.executor, self.options.jobs, self.options.executor_options)
         return self._executor
 
     def _part_recorder(self, number: int, step: Step) -> PartRecorder:

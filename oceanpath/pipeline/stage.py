@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -20,12 +21,13 @@ TRAINING = "training."
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage. Functions are named as ``"module:function"`` and imported only if they must run."""
+    """One stage. Its settings and functions are named as ``"module:name"`` and imported when they are used."""
 
     name: str
     version: int
     """Raised when changed code changes results."""
-    settings: type[Settings]
+    settings: str
+    """``"module:class"`` of its settings; see `settings_class`."""
     work: str
     """``run(settings, inputs, out, progress) -> Summary``; writes only below `out`."""
     check: str
@@ -56,6 +58,8 @@ meaning.  The fingerprints of children depend on it. Empty: a digest of every fi
     """Whether the stage also has, or only has, one step per external cohort (`oceanpath.pipeline.cohorts`)."""
     not_in_cohorts: tuple[str, ...] = ()
     """Keys of its table that do not apply to external cohorts."""
+    sealed_by: str = ""
+    """Dotted key that, while it is true, keeps the stage from running: its work would predict sealed test slides."""
     allows: str = ""
     """Settings field that permits a result without the parts that fail; see `Inputs.failed`."""
     preflight: str = ""
@@ -65,6 +69,12 @@ meaning.  The fingerprints of children depend on it. Empty: a digest of every fi
     on first read; all others are compared before the work starts."""
     doc: str = ""
     """Help of its command, in one line."""
+
+    @cached_property
+    def settings_class(self) -> type[Settings]:
+        """The class of its settings, imported on first use: most commands need those of a few stages."""
+        found: type[Settings] = resolve(self.settings)
+        return found
 
     def compared(self, parent: str) -> Callable[[str], bool]:
         """Whether a file that `parent` published is compared with its sealed digest before this stage starts."""
@@ -250,8 +260,7 @@ class Quiet:
         """Draw nothing."""
 
 
-def resolve(path: str) -> Callable[..., Any]:
-    """The function behind ``"module:function"``, imported now."""
+def resolve(path: str) -> Any:
+    """The function or class behind ``"module:name"``, imported now."""
     module, _, name = path.partition(":")
-    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    return function
+    return getattr(importlib.import_module(module), name)

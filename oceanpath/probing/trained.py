@@ -40,6 +40,8 @@ INNER = 5
 class TrainedProbe(ObjectiveSettings, FitSettings):
     """Training of a probe."""
 
+    batch_size: int | None = 4
+    """Bags per step."""
     patience: int = 8
     """Number of epochs without a better validation loss after which training stops."""
     model: ModelSettings = ABMILSettings()

@@ -19,7 +19,7 @@ ABOUT = {
     "model": "the aggregator; `oceanpath models list` shows all",
     "train": "one model per fold, selected on inner validation data; for example epochs = 20",
     "eval": "metrics with intervals and baselines",
-    "analyze": "attention maps and embeddings",
+    "analyze": "maps of patches and slide embeddings",
     "export": "the ensemble of all folds, for predict and serve",
 }
 """Table → comment."""

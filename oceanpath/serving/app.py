@@ -3,8 +3,8 @@
     GET  /          a page for predicting dropped files, with /app.js and /style.css
     GET  /health    {"status", "ready", "model", "digest"}
     GET  /model     the facts of bundle.json
-    POST /predict   an .h5 or .npy body, JSON {"features": [[...]]}, or a form with one file → class probabilities or,
-                    of a pretrained aggregator, the embedding of the slide
+    POST /predict   an .h5 or .npy body, JSON {"features": [[...]]}, or a form with one file → class probabilities,
+                    values (survival, regression, several labels) or the embedding of the slide
                     ?attention=1 adds the attention of every patch, and its coordinates if they were sent
                     ?members=1 adds the probabilities of each member
                     ?encoder=NAME states the encoder of the features, if the file does not
@@ -26,6 +26,7 @@ from litestar.params import Parameter
 from litestar.types import ASGIApp
 
 from oceanpath.artifacts.bundle.facts import BundleFacts, EmbeddingFacts, ModelFacts
+from oceanpath.artifacts.bundle.value_facts import ValueFacts
 from oceanpath.serving.docs_page import render_docs
 from oceanpath.serving.embedder import Embedder, SlideEmbedding
 from oceanpath.serving.engine import Engine, Prediction
@@ -36,19 +37,24 @@ from oceanpath.serving.page import page_response, web_file
 from oceanpath.serving.responses import Answer, EmbeddingAnswer, Health, describe, describe_embedding
 from oceanpath.serving.service import Service
 from oceanpath.serving.settings import ServeSettings, is_loopback
+from oceanpath.serving.value_engine import ValueEngine, ValuePrediction
+from oceanpath.serving.value_responses import ValueAnswer, describe_values
 
 LOCAL_NAMES = ("127.0.0.1", "localhost", "::1")
+AddMembers = Annotated[bool, Parameter(description="Add the prediction of each member of the ensemble.")]
 AddAttention = Annotated[bool, Parameter(description="Add the attention and the coordinates of every patch.")]
 StatedEncoder = Annotated[str, Parameter(description="Encoder of the features, if the file does not state it.")]
 StatedSlide = Annotated[str, Parameter(description="Slide of the features, if the file does not state it.")]
 
 
-def create_app(engine: Engine | Embedder, settings: ServeSettings) -> ASGIApp:
+def create_app(engine: Engine | Embedder | ValueEngine, settings: ServeSettings) -> ASGIApp:
     """The ASGI application that answers with `engine`."""
     service: Service[Any] = Service(engine, settings)
     own: list[Any] = [page, script, model, predict]
     if isinstance(engine, Embedder):
-        own = [embedding_page, embedding_model, embed]
+        own = [reference_page, embedding_model, embed]
+    if isinstance(engine, ValueEngine):
+        own = [reference_page, value_model, predict_values]
     app = Litestar(
         route_handlers=[*own, style, docs, health],
         state=State({"service": service, "facts": engine.facts}),
@@ -122,9 +128,31 @@ async def predict(
 
 
 @get("/", media_type=MediaType.HTML, sync_to_thread=False, include_in_schema=False)
-def embedding_page(request: Request[Any, Any, State]) -> Response[str]:
-    """The API reference, because an embedding cannot be shown to a person."""
+def reference_page(request: Request[Any, Any, State]) -> Response[str]:
+    """The API reference, for models whose answers the page does not show."""
     return _reference(request)
+
+
+@get("/model", sync_to_thread=False)
+def value_model(state: State) -> ValueFacts:
+    """The facts of the bundle: meaning and unit of the values, required features, performance."""
+    facts: ValueFacts = state.facts
+    return facts
+
+
+@post("/predict", status_code=200, operation_class=PredictOperation, responses=problem_responses())
+async def predict_values(
+    request: Request[Any, Any, State],
+    state: State,
+    attention: AddAttention = False,
+    members: AddMembers = False,
+    encoder: StatedEncoder = "",
+    slide_id: StatedSlide = "",
+) -> ValueAnswer:
+    """The predicted values of one slide."""
+    service: Service[ValuePrediction] = state.service
+    slide, prediction = await service.predict(request, encoder, slide_id)
+    return describe_values(state.facts, slide, prediction, attention=attention, members=members)
 
 
 @get("/model", sync_to_thread=False)

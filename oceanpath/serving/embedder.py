@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from oceanpath.artifacts.bundle.facts import EmbeddingFacts
 from oceanpath.artifacts.bundle.folder import Bundle
+from oceanpath.artifacts.bundle.value_facts import ValueFacts
 from oceanpath.artifacts.features.provenance import UNKNOWN, Provenance
 from oceanpath.errors import ArtifactError
 from oceanpath.serving.engine import Engine
-from oceanpath.serving.session import Session
+from oceanpath.serving.session import Session, Similarity
+from oceanpath.serving.value_engine import ValueEngine
 
 OUTPUTS = ("embedding", "attention")
 TRAINING_NOTE = "this slide was used for the pretraining"
@@ -31,6 +33,8 @@ class SlideEmbedding:
     n_used: int
     in_training: bool
     """Whether the slide was used for the pretraining."""
+    similarity: Similarity | None
+    """Whether the slide is unlike the training slides; None if the bundle has no statistics of them."""
     notes: tuple[str, ...]
     model_digest: str
 
@@ -51,11 +55,13 @@ class Embedder:
     ) -> SlideEmbedding:
         """The embedding of one slide; arguments and errors as of `Engine.predict`."""
         slide = self._session.compute(features, coords, provenance)
-        facts = (slide.n_patches, slide.n_used, slide.in_training, slide.notes, self.facts.digest)
+        facts = (slide.n_patches, slide.n_used, slide.in_training, slide.similarity, slide.notes, self.facts.digest)
         return SlideEmbedding(slide.outputs[0], slide.attention, *facts)
 
 
-def open_bundle(bundle: Bundle, threads: int | None = None) -> Engine | Embedder:
+def open_bundle(bundle: Bundle, threads: int | None = None) -> Engine | Embedder | ValueEngine:
     """The engine for the model of a bundle. Raises: ArtifactError: the model cannot be run."""
+    if isinstance(bundle.facts, ValueFacts):
+        return ValueEngine(bundle, threads)
     is_embedding = isinstance(bundle.facts, EmbeddingFacts)
     return Embedder(bundle, threads) if is_embedding else Engine(bundle, threads)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from oceanpath.artifacts.bundle.folder import Bundle, BundleFacts, as_classifier, read_bundle
 from oceanpath.artifacts.features.provenance import UNKNOWN, Provenance
-from oceanpath.serving.session import Session
+from oceanpath.serving.session import Session, Similarity
 
 OUTPUTS = ("probabilities", "attention", "member_logits")
 TRAINING_NOTE = "this slide was part of the training cohort; its prediction does not show the performance on new slides"
@@ -37,6 +37,8 @@ class Prediction:
     """Patches that the model used: fewer if the contract has a cap."""
     in_training: bool
     """Whether the slide was part of the training cohort."""
+    similarity: Similarity | None
+    """Whether the slide is unlike the training slides; None if the bundle has no statistics of them."""
     notes: tuple[str, ...]
     """What could not be compared with the contract, and which patches were not used."""
     model_digest: str
@@ -93,6 +95,7 @@ class Engine:
             n_patches=slide.n_patches,
             n_used=slide.n_used,
             in_training=slide.in_training,
+            similarity=slide.similarity,
             notes=slide.notes,
             model_digest=self.facts.digest,
         )

@@ -14,6 +14,8 @@ from oceanpath.errors import ArtifactError, ExperimentError, OceanPathError
 from oceanpath.serving.embedder import Embedder
 from oceanpath.serving.engine import Engine
 from oceanpath.serving.prediction_request import PredictionRequest
+from oceanpath.serving.session import Similarity
+from oceanpath.serving.value_engine import ValueEngine
 from oceanpath.tasks.probabilities import prob_columns
 
 
@@ -30,14 +32,16 @@ def find_bundle(path: Path) -> Path:
 
 
 def answer_table(
-    engine: Engine | Embedder, paths: Sequence[Path], *, members: bool = False, features_key: str = ""
+    engine: Engine | Embedder | ValueEngine, paths: Sequence[Path], *, members: bool = False, features_key: str = ""
 ) -> pd.DataFrame:
-    """`predict_table` or, of a pretrained aggregator, `embedding_table`.
+    """`predict_table`, `value_table` or, of a pretrained aggregator, `embedding_table`.
 
     Raises: ExperimentError: as these, or `members` of an aggregator.
     """
     if isinstance(engine, Engine):
         return predict_table(engine, paths, members=members, features_key=features_key)
+    if isinstance(engine, ValueEngine):
+        return value_table(engine, paths, members=members, features_key=features_key)
     if members:
         raise ExperimentError("a pretrained aggregator has no members", where="--members", do="Leave it out.")
     return embedding_table(engine, paths, features_key=features_key)
@@ -47,7 +51,8 @@ def embedding_table(engine: Embedder, paths: Sequence[Path], *, features_key: st
     """Embeddings for the feature files in `paths`, and for all feature files in its folders.
 
     Returns:
-        One row per slide, sorted by slide_id: slide_id, n_patches, embedding_<k> (float32), n_used, in_training, notes.
+        One row per slide, sorted by slide_id: slide_id, n_patches, embedding_<k> (float32), n_used, in_training,
+        ood_score and ood_flag (only if the bundle has feature statistics), notes.
 
     Raises: ExperimentError, ArtifactError: as `predict_table`.
     """
@@ -57,7 +62,37 @@ def embedding_table(engine: Embedder, paths: Sequence[Path], *, features_key: st
         cells: dict[str, object] = {"slide_id": slide.provenance.slide_id, "n_patches": embedded.n_patches}
         cells |= {f"embedding_{k}": value for k, value in enumerate(embedded.embedding)}
         notes = "; ".join([*slide.notes, *embedded.notes])
-        return cells | {"n_used": embedded.n_used, "in_training": embedded.in_training, "notes": notes}
+        cells |= {"n_used": embedded.n_used, "in_training": embedded.in_training}
+        return cells | _similarity_cells(embedded.similarity) | {"notes": notes}
+
+    return _table(paths, features_key, row)
+
+
+def value_table(
+    engine: ValueEngine, paths: Sequence[Path], *, members: bool = False, features_key: str = ""
+) -> pd.DataFrame:
+    """Values for the feature files in `paths`, and for all feature files in its folders.
+
+    Returns:
+        One row per slide, sorted by slide_id: slide_id, n_patches, the values (float64), decision_<column> of every
+        value with a cut-off, n_used, in_training, ood_score and ood_flag (only if the bundle has feature statistics),
+        notes; with `members` also <column>_fold<k>.
+
+    Raises: ExperimentError, ArtifactError: as `predict_table`.
+    """
+
+    def row(slide: PredictionRequest) -> dict[str, object]:
+        prediction = engine.predict(slide.features, slide.coords, slide.provenance)
+        cells: dict[str, object] = {"slide_id": slide.provenance.slide_id, "n_patches": prediction.n_patches}
+        cells |= prediction.by_column()
+        cells |= {f"decision_{name}": decision for name, decision in prediction.decisions.items()}
+        cells |= {"n_used": prediction.n_used, "in_training": prediction.in_training}
+        cells |= _similarity_cells(prediction.similarity)
+        cells["notes"] = "; ".join([*slide.notes, *prediction.notes])
+        for member, values in zip(engine.facts.members, prediction.members.tolist(), strict=True) if members else ():
+            pairs = zip(prediction.columns, values, strict=True)
+            cells |= {f"{name}_fold{member.fold}": value for name, value in pairs}
+        return cells
 
     return _table(paths, features_key, row)
 
@@ -72,8 +107,9 @@ def predict_table(
 
     Returns:
         One row per slide, sorted by slide_id: slide_id, n_patches, prob_<class> (float64, in class order), predicted,
-        decision (only if the bundle has a threshold), n_used (patches within the model's cap), in_training, notes
-        (text); with `members` also prob_<class>_fold<k>, the probabilities of each member.
+        decision (only if the bundle has a threshold), n_used (patches within the model's cap), in_training,
+        ood_score and ood_flag (only if the bundle has feature statistics), notes (text); with `members` also
+        prob_<class>_fold<k>, the probabilities of each member.
 
     Raises: ExperimentError: nothing to predict, or two files of one slide. ArtifactError: a file cannot be predicted;
         the error names it.
@@ -117,10 +153,16 @@ def _row(engine: Engine, slide: PredictionRequest, *, members: bool) -> dict[str
     row: dict[str, object] = {"slide_id": slide.provenance.slide_id, "n_patches": prediction.n_patches}
     row |= dict(zip(classes, map(float, prediction.probabilities), strict=True))
     row |= {"predicted": prediction.predicted, "decision": prediction.decision, "n_used": prediction.n_used}
-    row |= {"in_training": prediction.in_training, "notes": "; ".join([*slide.notes, *prediction.notes])}
+    row |= {"in_training": prediction.in_training} | _similarity_cells(prediction.similarity)
+    row |= {"notes": "; ".join([*slide.notes, *prediction.notes])}
     for member, values in zip(engine.facts.members, prediction.members.tolist(), strict=True) if members else ():
         row |= {f"{column}_fold{member.fold}": value for column, value in zip(classes, values, strict=True)}
     return row
+
+
+def _similarity_cells(similarity: Similarity | None) -> dict[str, object]:
+    """Columns about slides unlike the training slides; none if the bundle has no statistics of them."""
+    return {} if similarity is None else {"ood_score": similarity.ood_score, "ood_flag": similarity.is_ood}
 
 
 def _files(paths: Iterable[Path]) -> dict[str, Path]:

@@ -11,6 +11,7 @@ from oceanpath.artifacts.bundle.facts import NOTICE, BundleFacts, EmbeddingFacts
 from oceanpath.serving.embedder import SlideEmbedding
 from oceanpath.serving.engine import Prediction
 from oceanpath.serving.prediction_request import PredictionRequest
+from oceanpath.serving.session import Similarity
 
 
 def _field(description: str) -> Any:
@@ -47,6 +48,19 @@ Coords = Annotated[
 ]
 
 
+class OutOfDistribution(TypedDict):
+    """Whether the slide is unlike the training slides, by the mean of its patch features."""
+
+    flag: Annotated[bool, _field("Whether the score exceeds the limit.")]
+    score: Annotated[float, _field("Mahalanobis distance from the training slides.")]
+    limit: Annotated[float, _field("99th percentile of the distances of training slides.")]
+
+
+Unlike = Annotated[
+    OutOfDistribution | None, _field("Whether the slide is unlike the training slides; null if it is not known.")
+]
+
+
 class Member(TypedDict):
     """The probabilities of one member of the ensemble, before temperature scaling."""
 
@@ -67,6 +81,7 @@ class Answer(TypedDict):
     n_used: UsedPatches
     slide_id: SlideId
     in_training: Annotated[bool, _field("Whether the slide was part of the training cohort.")]
+    out_of_distribution: Unlike
     notes: Notes
     model: Model
     notice: Notice
@@ -83,6 +98,7 @@ class EmbeddingAnswer(TypedDict):
     n_used: UsedPatches
     slide_id: SlideId
     in_training: Annotated[bool, _field("Whether the slide was used for the pretraining.")]
+    out_of_distribution: Unlike
     notes: Notes
     model: Model
     notice: Notice
@@ -121,12 +137,13 @@ def describe(
         "n_used": prediction.n_used,
         "slide_id": slide.provenance.slide_id or None,
         "in_training": prediction.in_training,
+        "out_of_distribution": describe_similarity(prediction.similarity),
         "notes": [*slide.notes, *prediction.notes],
         "model": {"name": facts.name, "digest": prediction.model_digest},
         "notice": NOTICE,
     }
     if attention:
-        answer["attention"], answer["coords"] = prediction.attention.tolist(), _coords(slide)
+        answer["attention"], answer["coords"] = prediction.attention.tolist(), rounded_coords(slide)
     if members:
         pairs = zip(facts.members, prediction.members.tolist(), strict=True)
         answer["members"] = [
@@ -146,14 +163,23 @@ def describe_embedding(
         "n_used": embedded.n_used,
         "slide_id": slide.provenance.slide_id or None,
         "in_training": embedded.in_training,
+        "out_of_distribution": describe_similarity(embedded.similarity),
         "notes": [*slide.notes, *embedded.notes],
         "model": {"name": facts.name, "digest": embedded.model_digest},
         "notice": NOTICE,
     }
     if attention:
-        answer["attention"], answer["coords"] = embedded.attention.tolist(), _coords(slide)
+        answer["attention"], answer["coords"] = embedded.attention.tolist(), rounded_coords(slide)
     return answer
 
 
-def _coords(slide: PredictionRequest) -> list[list[int]] | None:
+def rounded_coords(slide: PredictionRequest) -> list[list[int]] | None:
+    """The coordinates of a request as whole pixels; None if it has none."""
     return None if slide.coords is None else slide.coords.round().astype(int).tolist()
+
+
+def describe_similarity(similarity: Similarity | None) -> OutOfDistribution | None:
+    """The part of a response about slides unlike the training slides; None if this is not known."""
+    if similarity is None:
+        return None
+    return {"flag": similarity.is_ood, "score": similarity.ood_score, "limit": similarity.ood_limit}

@@ -35,21 +35,38 @@ ORT_ERRORS = (
     RuntimeError,
 )
 """onnxruntime's exceptions have no common base class but Exception."""
+OOD_NOTE = "the slide is unlike the training slides (out of distribution); its prediction may be wrong"
 GOLDEN_TOLERANCE = 1e-4
 """Wider than the tolerance of the export, because another processor may sum in a different order."""
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """Whether a slide is unlike the training slides, by the mean of its patch features."""
+
+    ood_score: float
+    """Mahalanobis distance from the training slides."""
+    ood_limit: float
+    """Largest distance of a slide that is not flagged."""
+
+    @property
+    def is_ood(self) -> bool:
+        """Whether the slide is out of the distribution of the training slides."""
+        return self.ood_score > self.ood_limit
 
 
 @dataclass(frozen=True)
 class SlideOutputs:
     """The outputs of the model for one slide, with notes on its features."""
 
-    outputs: list[NDArray[np.float32]]
+    outputs: list[NDArray[Any]]
     """In the order of the names, without the axis of the batch."""
     attention: NDArray[np.float32]
     """[N], in the order of the input; 0 for patches that the cap excludes."""
     n_patches: int
     n_used: int
     in_training: bool
+    similarity: Similarity | None
     notes: tuple[str, ...]
 
 
@@ -65,6 +82,7 @@ class Session:
         """
         self.facts: ModelFacts = bundle.facts
         self._path, self._training, self._names = bundle.path, bundle.training, names
+        self._statistics = bundle.statistics
         self._training_note = training_note
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or available_cores()
@@ -77,8 +95,10 @@ class Session:
         except ORT_ERRORS as error:
             raise ArtifactError("onnxruntime cannot run the model", where=bundle.path, got=error) from error
 
-    def test(self, patches: int, expected: list[float]) -> None:
+    def test(self, patches: int, expected: list[float], *, relative: bool = False) -> None:
         """Compare the first output for the golden bag with the known result.
+
+        With `relative`, the tolerance is multiplied by results above 1.
 
         Raises: ArtifactError: it differs, or onnxruntime cannot run the model.
         """
@@ -86,7 +106,8 @@ class Session:
             output = self._run(golden_bag(patches, self.facts.contract.feature_dim), golden_coords(patches))[0]
         except ORT_ERRORS as error:
             raise ArtifactError("onnxruntime cannot run the model", where=self._path, got=error) from error
-        if output.shape != (len(expected),) or not np.allclose(output, expected, rtol=0, atol=GOLDEN_TOLERANCE):
+        allowed = GOLDEN_TOLERANCE * (np.maximum(1.0, np.abs(expected)) if relative else 1.0)
+        if output.shape != (len(expected),) or not (np.abs(output - np.asarray(expected)) <= allowed).all():
             raise ArtifactError(
                 "the model does not reproduce its reference prediction on this machine",
                 where=self._path,
@@ -121,9 +142,19 @@ class Session:
         weights[used] = attention
         in_training = self._training.contains(stored, provenance.slide_digest)
         notes += [self._training_note] if in_training else []
-        return SlideOutputs(outputs, weights, len(bag), len(attention), in_training, tuple(notes))
+        similarity = self._similarity(bag[used])
+        if similarity is not None and similarity.is_ood:
+            notes.append(OOD_NOTE)
+        return SlideOutputs(outputs, weights, len(bag), len(attention), in_training, similarity, tuple(notes))
 
-    def _run(self, bag: NDArray[np.float32], pixels: NDArray[Any] | None) -> list[NDArray[np.float32]]:
+    def _similarity(self, bag: NDArray[np.float32]) -> Similarity | None:
+        """How much the slide is like the training slides; None if the bundle has no statistics of them."""
+        facts = self.facts.similarity
+        if self._statistics is None or facts is None or facts.limit is None:
+            return None
+        return Similarity(self._statistics.distance(bag), facts.limit)
+
+    def _run(self, bag: NDArray[np.float32], pixels: NDArray[Any] | None) -> list[NDArray[Any]]:
         """The outputs of one bag."""
         feed = {"features": np.ascontiguousarray(bag)[None]}
         if self.facts.contract.coords == "required":
@@ -131,7 +162,7 @@ class Session:
             feed["coords"] = pixels.astype(np.float32)[None]
         outputs = self._session.run(list(self._names), feed)
         return [
-            output[:, 0] if name == "member_logits" else output[0]
+            output[:, 0] if name.startswith("member_") else output[0]
             for name, output in zip(self._names, outputs, strict=True)
         ]
 

@@ -29,6 +29,10 @@ def parse_runtime(values: Mapping[str, Any]) -> RuntimeSettings:
     """The settings of a `[runtime]` table. Raises: ExperimentError: there is no such executor."""
     settings = RuntimeSettings.model_validate(values)
     check_executor(settings.executor)
+    if settings.slurm:
+        from oceanpath.pipeline.executors.slurm.options import parse_options  # not needed by most experiments
+
+        parse_options(settings.slurm)
     return settings
 
 

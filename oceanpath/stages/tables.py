@@ -112,9 +112,16 @@ class DataSettings(Settings):
     """Column with labels, for classification the class of each slide."""
     task: str = CLASSIFICATION
     """Prediction task: binary or multiclass (classification, the number of classes decides if the key is not set),
-    ordinal (classes in their order, such as grades), survival, regression, or a task that an installed package adds."""
+    ordinal (classes in their order, such as grades), multilabel (several binary columns), survival, regression, or a
+    task that an installed package adds."""
     classes: tuple[str, ...] = ()
     """Names of the classes, in order; of two, the second is the positive class."""
+    clinical: tuple[str, ...] = ()
+    """Columns of the label table, such as age and stage, of which `eval` fits a baseline without the slides."""
+    targets: tuple[str, ...] = ()
+    """Columns of the task multilabel, each with the values 1 and 0; a cell is empty if the label is unknown."""
+    positive: str = ""
+    """Value which means that a label of `targets` is present, if the columns are not coded by 1 and 0."""
     time: str = ""
     """Column with the times of survival: to the event, or to the last observation without it."""
     event: str = ""
@@ -150,7 +157,7 @@ class DataSettings(Settings):
         """Labels are compared as text: ``classes = [0, 1]`` means "0" and "1"."""
         return [normal(str(name)) for name in value] if isinstance(value, (list, tuple)) else value
 
-    @field_validator("event_value", mode="before")
+    @field_validator("event_value", "positive", mode="before")
     @classmethod
     def _value_as_text(cls, value: object) -> object:
         """Cells are compared as text: ``event_value = 0`` means "0"."""
@@ -221,6 +228,8 @@ class DataSettings(Settings):
             raise ValueError("site and site_rule are both set; set one of them")
         if self.patient_rule and self.one_slide_per_patient:
             raise ValueError("patient_rule and one_slide_per_patient are both set; set one of them")
+        if len(set(self.targets)) != len(self.targets):
+            raise ValueError("targets must name different columns")
         if len(set(self.classes)) != len(self.classes) or len(self.classes) == 1:
             raise ValueError("classes must name two or more different labels")
         return self
@@ -268,7 +277,10 @@ class RuntimeSettings(Settings):
     placement: Literal["auto", "mmap", "ram", "gpu"] = "auto"
     """Location of the store's bags: in its files, in memory or on the GPU; auto: on the GPU if they fit."""
     executor: str = "auto"
-    """Executor of steps and parts: inline (this process), local (processes of this machine) or auto (by `--jobs`)."""
+    """Executor of steps and parts: inline (this process), local (processes of this machine), slurm (a cluster) or auto
+    (inline or local, by `--jobs`)."""
+    slurm: dict[str, Any] = Field(default_factory=dict)
+    """Options of the executor slurm, such as partition and time; a table inside it applies to one stage."""
     verify: bool = True
     """Whether to compare everything that a step reads with its published digest; bags of the store on first use."""
 

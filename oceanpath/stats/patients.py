@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ class PatientRows:
     """One row per patient, sorted by patient."""
 
     patients: list[str]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     probs: Floats
     """[p, C] mean of the patient's slides."""
     n_slides: NDArray[np.int64]
@@ -25,12 +26,12 @@ class PatientRows:
     """[n] patient row of each slide."""
 
 
-def patient_rows(patients: Sequence[str], labels: NDArray[np.int64], probs: Floats) -> PatientRows:
+def patient_rows(patients: Sequence[str], labels: NDArray[Any], probs: Floats) -> PatientRows:
     """One row per patient: mean probability over its slides, and its one label.
 
     Args:
         patients: [n] patient of each slide.
-        labels: [n] class numbers.
+        labels: [n] numbers, or [n, L] with NaN for unknown ones.
         probs: [n, C].
 
     Raises:
@@ -42,7 +43,7 @@ def patient_rows(patients: Sequence[str], labels: NDArray[np.int64], probs: Floa
         )
     names, first, numbers = np.unique(np.asarray(patients, dtype=str), return_index=True, return_inverse=True)
     own = labels[first]
-    if (conflict := np.flatnonzero(own[numbers] != labels)).size:
+    if (conflict := np.flatnonzero(_differ(own[numbers], labels))).size:
         raise ExperimentError(
             "slides of one patient have different labels",
             where=f"patient {names[numbers[conflict[0]]]}",
@@ -52,3 +53,10 @@ def patient_rows(patients: Sequence[str], labels: NDArray[np.int64], probs: Floa
     count = np.bincount(numbers)
     means = np.stack([np.bincount(numbers, column) / count for column in probs.T], axis=1)
     return PatientRows(names.tolist(), own, means, count.astype(np.int64), numbers.astype(np.int64))
+
+
+def _differ(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.bool_]:
+    """[n]: whether labels differ; two unknown ones do not."""
+    different = (first != second) & ~((first != first) & (second != second))
+    rows: NDArray[np.bool_] = different.reshape(len(different), -1).any(axis=1)
+    return rows

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from oceanpath.artifacts.cohort.checks import LabelCells
 from oceanpath.errors import ArtifactError, OceanPathError
-from oceanpath.tasks.evaluation import Evaluation, Floats, Targets
+from oceanpath.tasks.evaluation import Column, Evaluation, Floats, Targets
 
 
 class Strata(NamedTuple):
@@ -36,6 +36,8 @@ class Task(Evaluation, ABC):
     """Name of a stratum in messages."""
     merge: ClassVar[str] = "merge groups"
     """How to reduce the number of strata, as the remedy of an error."""
+    is_exported_as_values: ClassVar[bool] = True
+    """Whether a bundle predicts the values as they are; for classification it calibrates class probabilities."""
     unusable: ClassVar[str] = "with a label that cannot be read"
     """Reason stated for slides that are left out because their label is not valid."""
 
@@ -109,6 +111,10 @@ class Task(Evaluation, ABC):
     @abstractmethod
     def columns(self) -> list[str]:
         """Names of the columns of values, in order."""
+
+    def describe_columns(self) -> list[Column]:
+        """Meaning and unit of each column of values."""
+        return [Column(name, "predicted value") for name in self.columns]
 
     def values(self, frame: pd.DataFrame) -> Floats:
         """Values [n, K] of a prediction table."""

@@ -24,7 +24,17 @@ from oceanpath.stats.thresholds import Threshold, youden_threshold
 from oceanpath.stats.within_folds import NAME as WITHIN_FOLDS
 from oceanpath.tasks.base import Strata, Task
 from oceanpath.tasks.class_labels import as_class, class_problems
-from oceanpath.tasks.evaluation import LENGTH, MAXIMUM, MEAN, DecisionRule, Floats, ModelPair, PairOptions, Review
+from oceanpath.tasks.evaluation import (
+    LENGTH,
+    MAXIMUM,
+    MEAN,
+    PENALTY,
+    DecisionRule,
+    Floats,
+    ModelPair,
+    PairOptions,
+    Review,
+)
 from oceanpath.tasks.probabilities import prob_columns, validate_probabilities
 
 RULE = "positive at or above the threshold of the slide's fold, chosen on inner validation rows (Youden)"
@@ -37,6 +47,7 @@ class Classification(Task):
 
     name = "classification"
     stratum = "class"
+    is_exported_as_values = False
     merge = "join classes with split.merge, or leave the class out with split.drop"
     unusable = "with a label that is no class"
     main_metric, main_title = "auroc", "AUROC"
@@ -170,11 +181,13 @@ class Classification(Task):
         """The classes."""
         return targets
 
-    def fit_baseline(self, x: NDArray[np.float32], targets: Labels, to: NDArray[np.float32]) -> Floats:
+    def fit_baseline(
+        self, x: NDArray[np.float32], targets: Labels, to: NDArray[np.float32], *, penalty: float = PENALTY
+    ) -> Floats:
         """Logistic regression."""
         from oceanpath.tasks.logistic import fit_logistic  # scikit-learn takes a second to import
 
-        return fit_logistic(x, targets, to, len(self.classes))
+        return fit_logistic(x, targets, to, len(self.classes), penalty)
 
     def constant_baseline(self, folds: Sequence[Labels]) -> Floats:
         """Mean class frequencies over the folds."""

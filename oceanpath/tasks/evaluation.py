@@ -16,6 +16,8 @@ from oceanpath.stats.resample import Bootstrap, Resamples
 Floats = NDArray[np.float64]
 Targets = NDArray[Any]
 """[n] numbers of labels: int64 or float64."""
+PENALTY = 100.0
+"""Ridge penalty of linear models of pooled features: strong, because there are often more features than slides."""
 MEAN, MAXIMUM, LENGTH = "mean", "maximum", "length"
 """Features for baselines: the mean or maximum over the patches, or the logarithm of their number."""
 
@@ -27,6 +29,27 @@ class DecisionRule:
     text: str
     thresholds: list[float]
     """One per fold."""
+
+
+class Column(NamedTuple):
+    """One column of values."""
+
+    name: str
+    meaning: str
+    unit: str = ""
+
+
+class Cutoff(NamedTuple):
+    """How values of one column become decisions about new slides."""
+
+    column: str
+    value: float | None
+    """None if it cannot be chosen; `reason` states why."""
+    above: str
+    """The decision at or above it."""
+    below: str
+    reason: str
+    """How it was chosen."""
 
 
 class Review(NamedTuple):
@@ -78,6 +101,8 @@ class Evaluation(ABC):
     """Keys of `decision_facts` that the report of each fold repeats."""
     within_folds: ClassVar[str] = ""
     """Name of the main metric over pairs of rows of the same fold; empty if there is none."""
+    titles: ClassVar[Mapping[str, str]] = {}
+    """Metric or baseline → its name in the model card; others have the name of their key."""
     baselines: ClassVar[Mapping[str, str]]
     """Name → the features it is fitted to; "" for a constant prediction."""
     slide_tests: ClassVar[tuple[str, ...]] = ()
@@ -102,8 +127,13 @@ class Evaluation(ABC):
         return np.zeros(len(targets), np.int64)
 
     @abstractmethod
-    def fit_baseline(self, x: NDArray[np.float32], targets: Targets, to: NDArray[np.float32]) -> Floats:
-        """Values [m, K] of `to` [m, D] by a linear model that is fitted to `x` [n, D]."""
+    def fit_baseline(
+        self, x: NDArray[np.float32], targets: Targets, to: NDArray[np.float32], *, penalty: float = PENALTY
+    ) -> Floats:
+        """Values [m, K] of `to` [m, D] by a linear model that is fitted to `x` [n, D].
+
+        `penalty` is that of ridge regression on standardised features: penalty / 2 · |coefficients|².
+        """
 
     @abstractmethod
     def constant_baseline(self, folds: Sequence[Targets]) -> Floats:
@@ -112,6 +142,10 @@ class Evaluation(ABC):
     def decision_rule(self, per_fold: Sequence[Mapping[str, Any]]) -> DecisionRule | None:  # noqa: ARG002  # most tasks decide nothing
         """The rule from the `Task.decision_facts` of the folds; None if there is none."""
         return None
+
+    def cutoffs(self, per_fold: Sequence[Mapping[str, Any]]) -> list[Cutoff]:  # noqa: ARG002  # most tasks decide nothing
+        """Cut-offs for the mean prediction of all folds, from the `Task.decision_facts` of the folds."""
+        return []
 
     def evaluate_decisions(
         self,

@@ -8,12 +8,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-C = 0.01
-"""Inverse strength of the penalty: strong, because there are often more features than slides."""
+from oceanpath.tasks.evaluation import PENALTY
 
 
 def fit_logistic(
-    x: NDArray[np.float32], labels: NDArray[np.int64], to: NDArray[np.float32], n_classes: int
+    x: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    to: NDArray[np.float32],
+    n_classes: int,
+    penalty: float = PENALTY,
 ) -> NDArray[np.float64]:
     """Probabilities [m, C] of `to` [m, D] by logistic regression on `x` [n, D]; a class without rows gets 0."""
     present = np.unique(labels)
@@ -21,6 +24,6 @@ def fit_logistic(
     if len(present) == 1:
         probs[:, present] = 1.0
         return probs
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=5000))
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=1 / penalty, max_iter=5000))
     probs[:, present] = model.fit(x.astype(np.float64), labels).predict_proba(to.astype(np.float64))
     return probs

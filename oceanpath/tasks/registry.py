@@ -80,6 +80,19 @@ register_task(
     ),
 )
 register_task(
+    "multilabel",
+    TaskEntry(
+        "oceanpath.tasks.multilabel:Multilabel",
+        ("val_loss", "val_auroc"),
+        ("targets", "positive"),
+        required=("targets",),
+        reads_label=False,
+        is_exportable=True,
+        main=("auroc", "Macro AUROC"),
+        shown=(("auprc", "brier"),),
+    ),
+)
+register_task(
     "survival",
     TaskEntry(
         "oceanpath.tasks.survival:Survival",
@@ -87,6 +100,7 @@ register_task(
         ("time", "event", "event_value", "time_unit", "zero_time", "horizons"),
         required=("time", "event", "event_value", "time_unit"),
         reads_label=False,
+        is_exportable=True,
         main=("c_index", "C-index"),
         shown=(("c_index_within_folds", "c_uno", "auc_dynamic", "ibs", "ibs_scaled"),),
         proposal="oceanpath.tasks.survival_proposal:propose_survival",
@@ -97,6 +111,7 @@ register_task(
     TaskEntry(
         "oceanpath.tasks.regression:Regression",
         ("val_loss", "val_mae"),
+        is_exportable=True,
         main=("r2", "R²"),
         shown=(("mae", "pearson", "spearman"),),
         proposal="oceanpath.tasks.number_proposal:propose_numbers",

@@ -14,12 +14,10 @@ from oceanpath.errors import ExperimentError, OceanPathError, StageError
 from oceanpath.stats.regression import regression_measure
 from oceanpath.stats.resample import Bootstrap, Resamples, bootstrap
 from oceanpath.tasks.base import Strata, Task
-from oceanpath.tasks.evaluation import LENGTH, MAXIMUM, MEAN, Floats, Review
+from oceanpath.tasks.evaluation import LENGTH, MAXIMUM, MEAN, PENALTY, Column, Floats, Review
 from oceanpath.tasks.numbers import advice, is_number, rows_of_text
 
 QUARTERS = ("first quarter", "second quarter", "third quarter", "fourth quarter")
-PENALTY = 100.0
-"""Ridge penalty of the baselines: that of the logistic regression of classification, 1 / C."""
 
 
 class Regression(Task):
@@ -33,6 +31,16 @@ class Regression(Task):
     metrics = ("r2", "mae", "pearson", "spearman")
     ledger_metrics = metrics
     fold_metrics = metrics
+    titles: ClassVar = {
+        "r2": "R²",
+        "mae": "Mean absolute error",
+        "pearson": "Correlation (Pearson)",
+        "spearman": "Correlation (Spearman)",
+        "mean_pool_ridge": "Mean-pooled features, ridge regression",
+        "max_pool_ridge": "Max-pooled features, ridge regression",
+        "bag_length": "Number of patches only",
+        "mean": "Mean of the training labels",
+    }
     baselines: ClassVar = {"mean_pool_ridge": MEAN, "max_pool_ridge": MAXIMUM, "bag_length": LENGTH, "mean": ""}
 
     @classmethod
@@ -95,6 +103,10 @@ class Regression(Task):
         """The predicted number."""
         return ["predicted"]
 
+    def describe_columns(self) -> list[Column]:
+        """The predicted number."""
+        return [Column("predicted", "predicted number, on the scale of the labels of the training cohort")]
+
     def validation_scores(self, values: Floats, targets: Floats) -> dict[str, float | None]:
         """The mean absolute error, and R²; the loss is that of the objective."""
         error, spread = values[:, 0] - targets, float(np.sum((targets - targets.mean()) ** 2))
@@ -119,13 +131,15 @@ class Regression(Task):
         """All metrics."""
         return self.evaluate(targets, values, drawn)
 
-    def fit_baseline(self, x: NDArray[np.float32], targets: Floats, to: NDArray[np.float32]) -> Floats:
+    def fit_baseline(
+        self, x: NDArray[np.float32], targets: Floats, to: NDArray[np.float32], *, penalty: float = PENALTY
+    ) -> Floats:
         """Ridge regression on standardised features."""
         from sklearn.linear_model import Ridge  # scikit-learn takes a second to import
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
-        model = make_pipeline(StandardScaler(), Ridge(PENALTY)).fit(x.astype(np.float64), targets)
+        model = make_pipeline(StandardScaler(), Ridge(penalty)).fit(x.astype(np.float64), targets)
         return np.asarray(model.predict(to.astype(np.float64)), np.float64)[:, None]
 
     def constant_baseline(self, folds: Sequence[Floats]) -> Floats:

@@ -25,13 +25,22 @@ from oceanpath.stats.survival.measures import (
     rmst_measure,
     within_folds_measure,
 )
-from oceanpath.tasks.evaluation import LENGTH, MAXIMUM, MEAN, DecisionRule, Evaluation, Floats, Review
+from oceanpath.tasks.evaluation import (
+    LENGTH,
+    MAXIMUM,
+    MEAN,
+    PENALTY,
+    Column,
+    Cutoff,
+    DecisionRule,
+    Evaluation,
+    Floats,
+    Review,
+)
+from oceanpath.tasks.survival_columns import TITLES, WITHIN_FOLDS, median_cutoff, survival_columns
 from oceanpath.tasks.survival_labels import signed_times, times_and_events
 
-PENALTY = 100.0
-"""Ridge penalty of the baselines: that of the logistic regression of classification, 1 / C."""
 RULE = "high risk at or above the median risk of the inner validation rows of the slide's fold"
-WITHIN_FOLDS = "c_index_within_folds"
 P_VALUE = "a p-value has no interval"
 
 
@@ -57,6 +66,7 @@ class SurvivalEvaluation(Evaluation):
     fold_metrics = ("c_index", "c_uno", "ibs")
     fold_facts = ("risk_threshold",)
     within_folds = WITHIN_FOLDS
+    titles = TITLES
     baselines: ClassVar = {"mean_pool_cox": MEAN, "max_pool_cox": MAXIMUM, "bag_length": LENGTH, "kaplan_meier": ""}
 
     def __init__(self, unit: str, horizons: Sequence[float]) -> None:
@@ -68,6 +78,10 @@ class SurvivalEvaluation(Evaluation):
     def columns(self) -> list[str]:
         """The risk, and survival at each horizon."""
         return ["risk", *(f"survival_{at:g}" for at in self.horizons)]
+
+    def describe_columns(self) -> list[Column]:
+        """The risk, and survival at each horizon."""
+        return survival_columns(self.horizons.tolist(), self.unit)
 
     def with_training(self, folds: Sequence[Floats]) -> Self:
         """With the targets of the training rows of each fold, for the weights of censored rows."""
@@ -139,12 +153,14 @@ class SurvivalEvaluation(Evaluation):
         """Rows with an event and censored ones."""
         return times_and_events(targets)[1].astype(np.int64)
 
-    def fit_baseline(self, x: NDArray[np.float32], targets: Floats, to: NDArray[np.float32]) -> Floats:
+    def fit_baseline(
+        self, x: NDArray[np.float32], targets: Floats, to: NDArray[np.float32], *, penalty: float = PENALTY
+    ) -> Floats:
         """Cox regression with a ridge penalty on standardised features."""
         wide, (time, event) = x.astype(np.float64), times_and_events(targets)
         mean, scale = wide.mean(axis=0), wide.std(axis=0)
         scale[scale == 0] = 1.0
-        coefficients = fit_ridge((wide - mean) / scale, time, event, PENALTY)
+        coefficients = fit_ridge((wide - mean) / scale, time, event, penalty)
         hazard = self.baseline_hazard((wide - mean) / scale @ coefficients, targets)
         return self.values_of((to.astype(np.float64) - mean) / scale @ coefficients, hazard)
 
@@ -169,6 +185,10 @@ class SurvivalEvaluation(Evaluation):
     def decision_rule(self, per_fold: Sequence[Mapping[str, Any]]) -> DecisionRule | None:
         """Each fold's own median risk."""
         return DecisionRule(RULE, [float(entry["risk_threshold"]) for entry in per_fold])
+
+    def cutoffs(self, per_fold: Sequence[Mapping[str, Any]]) -> list[Cutoff]:
+        """The mean of the folds' median risks."""
+        return [median_cutoff([float(entry["risk_threshold"]) for entry in per_fold])]
 
     def high_risk(self, rule: DecisionRule, values: Floats, folds: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Rows [n] of the group with high risk."""

@@ -12,7 +12,7 @@ from oceanpath.stages.train.settings import TrainSettings
 
 
 def test_the_table_has_both_ways(tmp_path: Path) -> None:
-    settings = TrainSettings(epochs=1, model={"name": "abmil", "hidden": 8, "attention": 4})
+    settings = TrainSettings(epochs=1, batch_size=4, model={"name": "abmil", "hidden": 8, "attention": 4})
     costs = bench_train(tmp_path, CohortSize(slides=20, median=5, dim=8, folds=2), settings)
     assert [cost.way for cost in costs] == [PLAIN, STAGE]
     assert all(cost.cpu_seconds > 0 and cost.cpu_ms > 0 for cost in costs)

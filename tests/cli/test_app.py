@@ -158,7 +158,7 @@ def test_the_schema_knows_every_stage(capsys: pytest.CaptureFixture[str]) -> Non
     assert run_app(["config", "schema"]) == 0
     schema = json.loads(capsys.readouterr().out)
     for stage in CATALOG.stages:
-        assert set(schema["properties"][stage.name]["properties"]) == set(stage.settings.own_keys())
+        assert set(schema["properties"][stage.name]["properties"]) == set(stage.settings_class.own_keys())
 
 
 def test_lists_name_what_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,9 +30,10 @@ FOLDERS = {
     "eval": ["--predictions", "predictions.csv"],
     "compare": ["a.csv", "b.csv"],
     "features convert": ["slides", "--to", "clam"],
+    "demo": ["--dataset", "musk1", "file"],
 }
 """Verbs with a folder as ``--out``, and what else they need."""
-FILES = ("predict", "embed", "probe", "init")
+FILES = ("predict", "embed", "probe", "init", "search", "report", "models import")
 SCRATCH = ("bench store", "bench loading", "bench extract")
 
 

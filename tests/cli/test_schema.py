@@ -32,7 +32,7 @@ ALL = list(keys(SCHEMA))
 def test_there_are_all_keys() -> None:
     assert len(ALL) > 150
     for stage in CATALOG.stages:
-        assert set(SCHEMA["properties"][stage.name]["properties"]) == set(stage.settings.own_keys())
+        assert set(SCHEMA["properties"][stage.name]["properties"]) == set(stage.settings_class.own_keys())
 
 
 @pytest.mark.parametrize("key", [key for key, part in ALL if key not in ("model",)])

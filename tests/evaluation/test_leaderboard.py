@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from oceanpath.artifacts import predictions
+from oceanpath.artifacts.tested_slides import plan_of_seeds
 from oceanpath.cli.leaderboard import find_entries
 from oceanpath.evaluation.leaderboard import Entry, leaderboard
 from oceanpath.stats.discrimination import auroc
@@ -38,12 +39,12 @@ def publish(folder: Path, skill: float, seed: int, prefix: str = "s", **facts: A
 
 def test_seeds_are_collapsed_and_ranks_are_shared_within_noise(tmp_path: Path) -> None:
     entries = [
-        Entry("good", 1, "", publish(tmp_path / "a", 3.0, 1)),
-        Entry("good", 2, "", publish(tmp_path / "b", 3.0, 2)),
-        Entry("same", 1, "", publish(tmp_path / "c", 3.0, 3)),
-        Entry("weak", 1, "", publish(tmp_path / "d", 0.0, 4, selected=True)),
-        Entry("elsewhere", 1, "", publish(tmp_path / "e", 1.0, 5, prefix="t")),
-        Entry("gone", 1, "", tmp_path / "gone"),
+        Entry("good", (1,), "", publish(tmp_path / "a", 3.0, 1)),
+        Entry("good", (2,), "", publish(tmp_path / "b", 3.0, 2)),
+        Entry("same", (1,), "", publish(tmp_path / "c", 3.0, 3)),
+        Entry("weak", (1,), "", publish(tmp_path / "d", 0.0, 4, selected=True)),
+        Entry("elsewhere", (1,), "", publish(tmp_path / "e", 1.0, 5, prefix="t")),
+        Entry("gone", (1,), "", tmp_path / "gone"),
     ]
     rows, problems = leaderboard(entries, OPTIONS)
     assert len(problems) == 1 and problems[0].startswith("gone, seed 1")
@@ -61,6 +62,25 @@ def test_seeds_are_collapsed_and_ranks_are_shared_within_noise(tmp_path: Path) -
     assert good["n"] == N and good["n_patients"] == N // 2
 
 
+def test_a_run_of_several_seeds_and_runs_of_single_seeds_are_collapsed_together(tmp_path: Path) -> None:
+    plan = plan_of_seeds([{"repeat": 0, "ensemble": k, "name": ""} for k in range(2)], [1, 2])
+    per_fold = [{"fold": k, "best_epoch": 0, "epochs": 1, "val_loss": 0.5, "threshold": 0.5} for k in range(4)]
+    single = [publish(tmp_path / str(seed), 3.0, seed) for seed in (1, 2)]
+    frames = [predictions.read_oof(folder, TASK) for folder in single]
+    both = publish(tmp_path / "both", 3.0, 1, folds=4, plan=plan, per_fold=per_fold)
+    frame = pd.concat([frames[0], frames[1].assign(fold=frames[1]["fold"] + 2)])
+    predictions.write_predictions(frame, both / "oof_predictions.parquet", TASK)
+    one_by_one = [Entry("mine", (seed,), "", folder) for seed, folder in zip((1, 2), single, strict=True)]
+    weak = Entry("weak", (1,), "", publish(tmp_path / "weak", 0.0, 4))
+    same = Entry("same", (1,), "", publish(tmp_path / "same", 3.0, 7))
+    first = leaderboard([*one_by_one, weak, same], OPTIONS)[0]
+    assert leaderboard([Entry("mine", (1, 2), "", both), weak, same], OPTIONS)[0] == first
+    assert leaderboard([*one_by_one, Entry("mine", (1, 2), "", both), weak, same], OPTIONS)[0] == first
+    versus = {row["model"]: row["versus_best"] for row in first}
+    (second,) = (versus[name] for name in ("mine", "same") if versus[name] is not None)
+    assert second["is_within_seed_noise"] in (True, False), "one of the two models has two seeds"
+
+
 def test_runs_that_differ_only_in_the_seed_are_one_model(tmp_path: Path) -> None:
     def run(number: int, seed: int, lr: float, fingerprint: str, state: str = "ok") -> dict[str, Any]:
         (tmp_path / "runs" / "train" / fingerprint).mkdir(parents=True, exist_ok=True)
@@ -68,10 +88,10 @@ def test_runs_that_differ_only_in_the_seed_are_one_model(tmp_path: Path) -> None
         return {
             "id": number,
             "experiment": "mine",
-            "steps": [{**step, "identity": {"settings": {"seed": seed, "lr": lr}}}],
+            "steps": [{**step, "identity": {"settings": {"experiment_seed": seed, "lr": lr}}}],
         }
 
     runs = [run(1, 1, 0.1, "a"), run(2, 1, 0.2, "b"), run(3, 2, 0.2, "c"), run(4, 3, 0.2, "d", "failed")]
     entries = find_entries(runs, tmp_path, every=False)
-    assert [(e.model, e.seed, e.folder.name) for e in entries] == [("mine", 1, "b"), ("mine", 2, "c")]
+    assert [(e.model, e.seeds, e.folder.name) for e in entries] == [("mine", (1,), "b"), ("mine", (2,), "c")]
     assert [e.model for e in find_entries(runs, tmp_path, every=True)] == ["mine, run 1", "mine", "mine"]

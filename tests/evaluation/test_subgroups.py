@@ -75,6 +75,7 @@ def test_thresholds_and_calibration_come_from_inner_validation() -> None:
     called = rows.values[:, 1] >= np.asarray(chosen, np.float64)[rows.folds]
     assert point["slide"]["sensitivity"]["value"] == pytest.approx(called[rows.targets == 1].mean())
     assert set(report["operating_points"]) == {"sensitivity_95", "specificity_95", "cost"}
+    assert all(one["stability"]["grade"] in "ABCD" for one in report["operating_points"].values())
     methods = report["calibration_methods"]
     assert set(methods) == {"none", "temperature", "platt", "isotonic", "beta"}
     for found in methods.values():

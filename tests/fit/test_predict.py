@@ -10,9 +10,10 @@ from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.batch import Batch
 from oceanpath.errors import ArtifactError
 from oceanpath.fit.checkpoint import save_checkpoint
+from oceanpath.fit.explain import PatchExplainer
 from oceanpath.fit.objectives.base import Objective
 from oceanpath.fit.objectives.classification import ClassificationObjective, softmax
-from oceanpath.fit.predict import predict, predict_attention
+from oceanpath.fit.predict import predict
 from oceanpath.models import streaming
 from oceanpath.models.classifier import WSIClassifier
 from oceanpath.models.settings import ABMILSettings
@@ -58,7 +59,7 @@ def test_softmax_of_large_logits_is_finite() -> None:
 
 def test_attention_of_a_slide(classifier: WSIClassifier, store: Store, objective: Objective, tmp_path: Path) -> None:
     save_checkpoint(classifier, objective, tmp_path / "best.ckpt")
-    attention = predict_attention(tmp_path / "best.ckpt", store.features(5), store.coords(5))
+    attention = PatchExplainer(tmp_path / "best.ckpt").explain(store.features(5), store.coords(5)).attention
     assert attention.shape == (store.length(5),)
     assert (attention >= 0).all()
     assert attention.sum() == pytest.approx(1.0, abs=1e-5)
@@ -74,9 +75,9 @@ def test_attention_of_a_long_slide_is_read_in_blocks(
     classifier: WSIClassifier, store: Store, objective: Objective, tmp_path: Path
 ) -> None:
     save_checkpoint(classifier, objective, tmp_path / "best.ckpt")
-    whole = predict_attention(tmp_path / "best.ckpt", store.features(5), store.coords(5))
+    whole = PatchExplainer(tmp_path / "best.ckpt").explain(store.features(5), store.coords(5)).attention
     with streaming.limits(2, 3):
-        in_blocks = predict_attention(tmp_path / "best.ckpt", store.features(5), store.coords(5))
+        in_blocks = PatchExplainer(tmp_path / "best.ckpt").explain(store.features(5), store.coords(5)).attention
     np.testing.assert_allclose(in_blocks, whole, atol=1e-7, rtol=0)
 
 
@@ -86,4 +87,4 @@ def test_features_of_another_shape_are_refused(
 ) -> None:
     save_checkpoint(classifier, objective, tmp_path / "best.ckpt")
     with pytest.raises(ArtifactError, match=r"the features do not fit this model; expected \[n, 6\]"):
-        predict_attention(tmp_path / "best.ckpt", np.zeros(shape, np.float32), None)
+        PatchExplainer(tmp_path / "best.ckpt").explain(np.zeros(shape, np.float32), None)

@@ -51,7 +51,7 @@ def test_a_patch_level_loss_takes_part(store: Store) -> None:
         fit(module)
         moved = {name for name, value in module.model.state_dict().items() if not torch.equal(value, before[name])}
         found.append((moved, module.model.head.weight.detach().clone()))
-    assert {"clustering.ways.weight", "clustering.ways.bias"} <= found[1][0]
+    assert {"auxiliary.ways.weight", "auxiliary.ways.bias"} <= found[1][0]
     assert not torch.equal(found[0][1], found[1][1])
 
 

@@ -15,7 +15,7 @@ PLAIN = ABMILSettings(input_norm="none", hidden=4, attention=3, dropout=0.5)
 def test_it_is_equation_9_of_ilse_et_al() -> None:
     torch.manual_seed(0)
     model, h = ABMIL(PLAIN, 5).eval(), torch.randn(6, 5)
-    linear = model.patches[2]
+    linear = model.get_submodule("patches.2")
     assert isinstance(linear, torch.nn.Linear)
     patches = torch.relu(h @ linear.weight.T + linear.bias)
     tanh = torch.tanh(patches @ model.tanh_branch.weight.T + model.tanh_branch.bias)

@@ -25,12 +25,16 @@ def svm(right: Tensor, wrong: Tensor) -> Tensor:
     return torch.log(torch.exp(right - right) + torch.exp(1 + wrong - right))
 
 
+def no_logits(logits: Tensor) -> Tensor:
+    raise AssertionError("CLAM has no auxiliary predictions")
+
+
 @pytest.mark.parametrize("exclusive", [True, False])
 @torch.no_grad()
 def test_the_most_attended_are_evidence_and_the_least_are_not(exclusive: bool) -> None:
     torch.manual_seed(0)
     clustering = InstanceClustering(SMALL.model_copy(update={"exclusive": exclusive}), 3)
-    batch, attention = bags([5, 4], [2, 0]), torch.tensor([0.1, 0.3, 0.05, 0.35, 0.2, 0.4, 0.1, 0.3, 0.2])
+    batch, attention = bags([5, 4], [2, 0]), torch.tensor([[0.1, 0.3, 0.05, 0.35, 0.2, 0.4, 0.1, 0.3, 0.2]]).T
     embed = torch.nn.Linear(6, 4)
     found = clustering(embed, batch, attention)
     s = clustering.ways(embed(batch.features)).reshape(9, 3, 2)
@@ -44,7 +48,7 @@ def test_the_most_attended_are_evidence_and_the_least_are_not(exclusive: bool) -
 def test_a_short_bag_gives_half_to_each_side_and_a_single_patch_nothing() -> None:
     torch.manual_seed(0)
     clustering, embed = InstanceClustering(SMALL, 2), torch.nn.Linear(6, 4)
-    batch, attention = bags([1, 3], [0, 1]), torch.tensor([1.0, 0.2, 0.5, 0.3])
+    batch, attention = bags([1, 3], [0, 1]), torch.tensor([[1.0, 0.2, 0.5, 0.3]]).T
     losses = clustering(embed, batch, attention)
     assert losses[0] == 0
     middle = batch.features.clone()
@@ -59,17 +63,19 @@ def test_the_loss_comes_only_in_training_with_labels_and_is_blended() -> None:
     torch.manual_seed(0)
     model, batch = WSIClassifier(SMALL, 6, ["a", "b"]), bags([9, 7], [0, 1])
     output, slide = model.train().output_packed(batch), torch.tensor([2.0, 4.0])
-    assert set(output.extras) == {"instance_loss"}
-    assert set(model.output_packed(batch, return_attention=True).extras) == {"instance_loss", "attention"}
-    torch.testing.assert_close(model.blend(slide, output), 0.75 * slide + 0.25 * output.extras["instance_loss"])
-    model.blend(slide, output).sum().backward()
-    assert model.clustering is not None
-    for weight in (model.get_parameter("clustering.ways.weight"), model.get_parameter("aggregator.patches.2.weight")):
+    assert set(output.extras) == {"auxiliary_loss"}
+    assert set(model.output_packed(batch, return_attention=True).extras) == {"auxiliary_loss", "attention"}
+    torch.testing.assert_close(
+        model.blend(slide, [output], no_logits), 0.75 * slide + 0.25 * output.extras["auxiliary_loss"]
+    )
+    model.blend(slide, [output], no_logits).sum().backward()
+    assert model.auxiliary is not None
+    for weight in (model.get_parameter("auxiliary.ways.weight"), model.get_parameter("aggregator.patches.2.weight")):
         assert required(weight.grad).abs().sum() > 0
     unlabelled = Batch(batch.features, batch.offsets)
     for other in (model.output_packed(unlabelled), model.eval().output_packed(batch)):
         assert other.extras == {}
-        assert model.blend(slide, other) is slide
+        assert model.blend(slide, [other], no_logits) is slide
 
 
 def test_without_weight_it_is_the_slide_level_alone() -> None:
@@ -77,8 +83,8 @@ def test_without_weight_it_is_the_slide_level_alone() -> None:
     plain = WSIClassifier(SMALL.model_copy(update={"instance_weight": 0.0}), 6, ["a", "b"])
     torch.manual_seed(0)
     taught = WSIClassifier(SMALL, 6, ["a", "b"])
-    assert plain.clustering is None
+    assert plain.auxiliary is None
     assert plain.train().output_packed(bags([9], [0])).extras == {}
-    assert set(taught.state_dict()) - set(plain.state_dict()) == {"clustering.ways.weight", "clustering.ways.bias"}
+    assert set(taught.state_dict()) - set(plain.state_dict()) == {"auxiliary.ways.weight", "auxiliary.ways.bias"}
     for name, value in plain.state_dict().items():
         assert torch.equal(value, taught.state_dict()[name])

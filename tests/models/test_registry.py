@@ -76,7 +76,7 @@ def test_a_new_architecture_is_one_class_and_one_entry() -> None:
 def test_choosing_a_model_loads_neither_numpy_nor_torch() -> None:
     code = (
         "import sys; from oceanpath.models.registry import parse_model; from oceanpath.stages.train.stage import STAGE;"
-        "parse_model({'name': 'static'}); STAGE.settings();"
+        "parse_model({'name': 'static'}); STAGE.settings_class();"
         "print([name for name in ('torch', 'numpy', 'lightning') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

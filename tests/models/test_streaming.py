@@ -17,7 +17,7 @@ DIM = 12
 HALO = 16
 """Rows that a convolution sees beyond its block."""
 WIDTH = 32
-TOKENS = {"transformer": 3, "transmil": 1}
+TOKENS = {"ilra": 1, "transformer": 3, "transmil": 1}
 """Times `hidden` numbers that are kept of every patch."""
 ONE_EACH = 64
 """Bytes of single numbers that may be kept of a patch: its scores, its cell of a grid, its place."""

@@ -14,11 +14,12 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: its threads do not survive a fork
 
 from tests.mutants.fork import NOTHING, PASSED, Outcome, WorkItem, run_all, warm
+from tests.mutants.operators import Mutant
 from tests.mutants.sample import PACKAGES, ROOT, accepted, draw, files_of, population, reason_of
 
 TARGET = 0.85
@@ -51,10 +52,11 @@ def _parser() -> argparse.ArgumentParser:
 def _try(options: argparse.Namespace) -> dict[str, list[Outcome]]:
     """Outcomes by package."""
     chosen = {package: draw(package, options.count, options.seed) for package in options.packages}
-    limits = _limits(sorted({files_of(m)[-1] for mutants in chosen.values() for m in mutants}), options.jobs)
+    tests = {test for mutants in chosen.values() for m in mutants for test in files_of(m)}
+    limits = _limits(sorted(tests), options.jobs)
     outcomes: dict[str, list[Outcome]] = {}
     for package, mutants in chosen.items():
-        tasks = [WorkItem(tests := files_of(m), m, limits[tests[-1]]) for m in mutants]
+        tasks = [_work(mutant, limits) for mutant in mutants]
         outcomes[package] = []
         for outcome in run_all(tasks, options.jobs, ROOT):
             outcomes[package].append(outcome)
@@ -62,14 +64,22 @@ def _try(options: argparse.Namespace) -> dict[str, list[Outcome]]:
     return outcomes
 
 
-def _limits(folders: Sequence[str], jobs: int) -> dict[str, float]:
-    """Seconds that the tests of a folder may take, after a look at how long they take on the code as it is."""
+def _work(mutant: Mutant, limits: Mapping[str, float]) -> WorkItem:
+    """A mutant with its tests, of which those without a limit have nothing to run."""
+    tests = tuple(test for test in files_of(mutant) if test in limits)
+    return WorkItem(tests, mutant, max(limits[test] for test in tests))
+
+
+def _limits(tests: Sequence[str], jobs: int) -> dict[str, float]:
+    """Seconds that each file or folder may take, from its time on the code as it is; none where no test is selected."""
     limits = {}
-    for outcome in run_all([WorkItem((folder,)) for folder in folders], jobs, ROOT):
-        (folder,) = outcome.task.tests
+    for outcome in run_all([WorkItem((test,)) for test in tests], jobs, ROOT):
+        (test,) = outcome.task.tests
+        if outcome.code in NOTHING:
+            continue
         if outcome.code != PASSED:
-            raise SystemExit(f"{folder} does not pass on the code as it is (exit {outcome.code})")
-        limits[folder] = GRACE + PATIENCE * outcome.seconds
+            raise SystemExit(f"{test} does not pass on the code as it is (exit {outcome.code})")
+        limits[test] = GRACE + PATIENCE * outcome.seconds
     return limits
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 import tomllib
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -48,11 +50,25 @@ def draw(package: str, count: int, seed: int) -> list[Mutant]:
 
 
 def files_of(mutant: Mutant) -> tuple[str, ...]:
-    """The test file of the module first, if it exists, then the folder of its package or the nearest one above."""
+    """The tests of a module: its own file, the folder of its package or the nearest one above, files that import it."""
     folder = Path("tests") / mutant.path.parent.relative_to("oceanpath")
     own = folder / f"test_{mutant.path.name}"
     nearest = next(path for path in (folder, *folder.parents) if (ROOT / path).exists())
-    return tuple(str(path) for path in (own, nearest) if (ROOT / path).exists())
+    others = [path for path in _importing(mutant.path) if nearest not in path.parents]
+    return tuple(str(path) for path in (own, nearest, *others) if (ROOT / path).exists())
+
+
+def _importing(module: Path) -> list[Path]:
+    """Test files that name a module, such as ``oceanpath.stats.delong``."""
+    name = re.compile(re.escape(".".join(module.with_suffix("").parts)) + r"\b")
+    return [path for path, text in _test_files() if name.search(text)]
+
+
+@cache
+def _test_files() -> list[tuple[Path, str]]:
+    """All test files below the root, with their contents."""
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    return [(path.relative_to(ROOT), path.read_text(encoding="utf-8")) for path in files]
 
 
 def accepted() -> list[Accepted]:

@@ -136,11 +136,19 @@ def toy_catalog(version: int = 1) -> Catalog:
     check = f"{HERE}:check"
     return Catalog(
         stages=(
-            Stage("read", 1, ReadSettings, f"{HERE}:read", check, when="data.words", preflight=f"{HERE}:read_ahead"),
+            Stage(
+                "read",
+                1,
+                f"{HERE}:ReadSettings",
+                f"{HERE}:read",
+                check,
+                when="data.words",
+                preflight=f"{HERE}:read_ahead",
+            ),
             Stage(
                 "count",
                 version,
-                CountSettings,
+                f"{HERE}:CountSettings",
                 f"{HERE}:count",
                 check,
                 needs=("read",),
@@ -149,7 +157,7 @@ def toy_catalog(version: int = 1) -> Catalog:
                 allows="tolerant",
                 preflight=f"{HERE}:count_ahead",
             ),
-            Stage("report", 1, ReportSettings, f"{HERE}:report", check, needs=("count",), across=("count",)),
+            Stage("report", 1, f"{HERE}:ReportSettings", f"{HERE}:report", check, needs=("count",), across=("count",)),
         ),
         tables={"data": Table(DataTable.model_validate, DataTable)},
         scalars={"seed": 0},

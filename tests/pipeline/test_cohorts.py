@@ -53,7 +53,9 @@ def project(toy: ToyProject) -> ToyProject:
     read, count, report = toy.catalog.stages
     needs = ("count", "read", "training.read")
     work, check = f"{HERE}:compare", f"{conftest.HERE}:check"
-    stage = Stage("compare", 1, CompareSettings, work, check, needs=needs, when="data.external", cohorts="only")
+    stage = Stage(
+        "compare", 1, f"{__name__}:CompareSettings", work, check, needs=needs, when="data.external", cohorts="only"
+    )
     stages = (
         replace(read, cohorts="also", not_in_cohorts=("upper",)),
         count,

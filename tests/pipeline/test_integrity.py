@@ -14,7 +14,6 @@ from oceanpath.pipeline.fingerprint import fingerprint
 from oceanpath.pipeline.integrity import changed
 from oceanpath.pipeline.stage import Inputs, Stage
 from oceanpath.pipeline.workspace import MANIFEST, read_manifest
-from oceanpath.settings import Settings
 
 from .conftest import ToyProject
 
@@ -99,7 +98,7 @@ def test_a_manifest_from_before_there_were_seals_is_accepted(toy) -> None:
 
 
 def test_what_a_stage_compares_itself_is_left_to_it(toy) -> None:
-    stage = Stage("x", 1, Settings, "", "", self_checked=("count/*.bin", "read/big/*"))
+    stage = Stage("x", 1, "", "", "", self_checked=("count/*.bin", "read/big/*"))
     assert not stage.compared("count")("a.bin")
     assert stage.compared("count")("a.json")
     assert stage.compared("read")("a.bin")

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from oceanpath.artifacts.bundle import folder as bundles
+from oceanpath.artifacts.bundle.feature_statistics import FeatureStatistics
 from oceanpath.artifacts.bundle.folder import BundleFacts
 from oceanpath.artifacts.bundle.training_slides import TrainingSlides
 from oceanpath.serving.engine import Engine
@@ -64,6 +65,7 @@ def toy_facts(module: Toy, coords: str = "unused") -> BundleFacts:
             "name": "toy",
             "model": {"name": "toy"},
             "classes": CLASSES,
+            "similarity": {"slides": 60, "shrinkage": 0.1, "quantile": 0.99, "limit": 3.0},
             "contract": {
                 "encoder": "toy_encoder",
                 "feature_dim": DIM,
@@ -111,6 +113,8 @@ def write_bundle(path: Path, module: Toy, coords: str = "unused") -> Path:
     (path / bundles.ONNX).write_bytes(to_onnx(module, DIM, 20, coords=coords == "required"))
     (path / bundles.CARD).write_text("# toy\n")
     (path / bundles.TRAINING).write_bytes(TrainingSlides.of([]).render())
+    statistics = FeatureStatistics(np.zeros(DIM, np.float32), np.eye(DIM, dtype=np.float32))
+    (path / bundles.STATISTICS).write_bytes(statistics.render())
     bundles.seal(path, toy_facts(module, coords))
     return path
 

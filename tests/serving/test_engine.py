@@ -119,8 +119,13 @@ def test_another_golden_answer_refuses_to_load(bundle_path, tmp_path):
 
 def test_a_model_of_other_features_refuses_to_load(bundle_path, tmp_path):
     contract = Contract(encoder="", feature_dim=DIM + 1)
+    with pytest.raises(ArtifactError, match="feature statistics have other shapes"):
+        Engine.load(changed(bundle_path, tmp_path / "with_statistics", contract=contract))
+    shutil.copytree(bundle_path, tmp_path, dirs_exist_ok=True)
+    (tmp_path / bundles.STATISTICS).unlink()
+    bundles.seal(tmp_path, bundles.read_facts(bundle_path).model_copy(update={"contract": contract}))
     with pytest.raises(ArtifactError, match="cannot run"):
-        Engine.load(changed(bundle_path, tmp_path, contract=contract))
+        Engine.load(tmp_path)
 
 
 def test_sealed_garbage_refuses_to_load(bundle_path, tmp_path):
@@ -145,3 +150,12 @@ def test_a_model_with_weights_in_another_file_refuses_to_load(bundle_path, tmp_p
     bundles.seal(tmp_path, bundles.read_facts(tmp_path))
     with pytest.raises(ArtifactError, match="cannot run"):
         Engine.load(tmp_path)
+
+
+def test_slides_unlike_the_training_slides_are_flagged(engine, bag):
+    usual, unlike = engine.predict(bag), engine.predict(bag + 5)
+    assert usual.similarity.ood_score == pytest.approx(np.linalg.norm(bag.mean(axis=0)), rel=1e-5)
+    assert not usual.similarity.is_ood
+    assert unlike.similarity.is_ood
+    assert any("out of distribution" in note for note in unlike.notes)
+    assert not any("out of distribution" in note for note in usual.notes)

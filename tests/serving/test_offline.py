@@ -31,7 +31,7 @@ def test_a_folder_gives_one_row_per_slide(engine, tmp_path):
     np.save(tmp_path / "d.npy", bag(7))
     frame = predict_table(engine, [tmp_path])
     leading = ["slide_id", "n_patches", "prob_NR", "prob_R", "predicted", "decision"]
-    assert list(frame.columns) == [*leading, "n_used", "in_training", "notes"]
+    assert list(frame.columns) == [*leading, "n_used", "in_training", "ood_score", "ood_flag", "notes"]
     assert frame["slide_id"].tolist() == ["a.12", "b", "c", "d"]
     for name, features in bags.items():
         row, wanted = frame[frame["slide_id"] == name].iloc[0], engine.predict(features)

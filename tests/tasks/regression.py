@@ -96,8 +96,10 @@ class Regression(Task):
     def compare(self, targets: Floats, values: Floats, drawn: Resamples) -> Bootstrap:
         return self.evaluate(targets, values, drawn)
 
-    def fit_baseline(self, x: NDArray[np.float32], targets: Floats, to: NDArray[np.float32]) -> Floats:
-        model = make_pipeline(StandardScaler(), Ridge(10.0)).fit(x.astype(np.float64), targets)
+    def fit_baseline(
+        self, x: NDArray[np.float32], targets: Floats, to: NDArray[np.float32], *, penalty: float = 10.0
+    ) -> Floats:
+        model = make_pipeline(StandardScaler(), Ridge(penalty)).fit(x.astype(np.float64), targets)
         return np.asarray(model.predict(to.astype(np.float64)), np.float64)[:, None]
 
     def constant_baseline(self, folds: Sequence[Floats]) -> Floats:

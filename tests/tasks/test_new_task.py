@@ -123,7 +123,7 @@ def test_a_whole_experiment_runs_and_its_metrics_are_those_of_its_predictions(
     comparison = json.loads((cohort.published("analyze") / "comparison.json").read_text())
     (pair,) = comparison["pairs"]
     assert pair["r2_this"] == pytest.approx(slide["r2"]["value"]) and comparison["family"] == 1
-    assert (cohort.published("analyze") / "umap.png").stat().st_size > 0
+    assert (cohort.published("analyze") / "embedding.png").stat().st_size > 0
     assert cohort.run("--dry-run") == 0
     assert "Nothing to do." in capsys.readouterr().out
 
@@ -161,4 +161,4 @@ def test_labels_that_are_no_numbers_are_refused_before_any_work(
 def test_an_unknown_task_is_named_with_the_known_ones(cohort: Cohort, capsys: pytest.CaptureFixture[str]) -> None:
     assert cohort.run(head=HEAD.replace('"scores"', '"scors"')) != 0
     printed = capsys.readouterr().err
-    assert "unknown task" in printed and "classification, ordinal, regression, scores, survival" in printed
+    assert "unknown task" in printed and "classification, multilabel, ordinal, regression, scores, survival" in printed

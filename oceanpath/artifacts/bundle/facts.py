@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 FORMAT: Literal[2] = 2
 ONNX = "model.onnx"
 NOTICE = "For research use only. Not a medical device; not for diagnosis or treatment."
+LEFT_OUT_IF_EMPTY = ("external", "similarity", "cohort")
+"""Keys that bundle.json contains only if they have a value."""
 Coords = Literal["required", "optional", "unused"]
 
 
@@ -172,6 +174,23 @@ class ExternalFacts(Facts):
     patient: dict[str, EstimateFacts]
 
 
+class SimilarityFacts(Facts):
+    """The flag of slides unlike the training slides: a distance of the mean patch feature, and its limit.
+
+    `oceanpath.artifacts.bundle.feature_statistics` defines the distance.
+    """
+
+    slides: int
+    """Number of training slides."""
+    shrinkage: float | None = None
+    """Weight of the identity in the covariance."""
+    quantile: float | None = None
+    """Quantile of the distances of training slides, each by statistics of other patients, that is the limit."""
+    limit: float | None = None
+    """Slides with a larger distance are flagged; null with a reason if there is no flag."""
+    reason: str = ""
+
+
 class ModelFacts(Facts):
     """What bundle.json contains about every model."""
 
@@ -180,6 +199,8 @@ class ModelFacts(Facts):
     notice: str = NOTICE
     model: dict[str, Any]
     contract: Contract
+    similarity: SimilarityFacts | None = None
+    """None, and not in the file, if the training slides are not known."""
     parity: Parity
     opset: int
     files: dict[str, str] = Field(default_factory=dict)
@@ -192,6 +213,11 @@ class ModelFacts(Facts):
         """sha256 of model.onnx: the identity of the model."""
         return self.files[ONNX]
 
+    @model_serializer(mode="wrap")
+    def _without_empty_parts(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dumped: dict[str, Any] = handler(self)
+        return {key: value for key, value in dumped.items() if key not in LEFT_OUT_IF_EMPTY or value}
+
 
 class BundleFacts(ModelFacts):
     """The contents of bundle.json of a classifier."""
@@ -203,13 +229,9 @@ class BundleFacts(ModelFacts):
     performance: Performance
     external: list[ExternalFacts] = Field(default_factory=list)
     """Empty, and not in the file, if there is no external cohort."""
-    cohort: CohortFacts
+    cohort: CohortFacts | None = None
+    """None, and not in the file, if the model was exported from a checkpoint alone."""
     golden: Golden
-
-    @model_serializer(mode="wrap")
-    def _without_an_empty_list(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        dumped: dict[str, Any] = handler(self)
-        return {key: value for key, value in dumped.items() if key != "external" or value}
 
 
 class GoldenEmbedding(Facts):

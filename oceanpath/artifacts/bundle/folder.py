@@ -6,6 +6,8 @@
     model.ts               the same function as TorchScript, inputs and outputs in the same order; only if requested
     bundle.json            the fields of `BundleFacts`: classes, contract, calibration, thresholds, parity, digests
     training_slides.json   hashes by which slides of the training cohort are recognised
+    feature_statistics.safetensors   statistics by which slides unlike the training slides are recognised; only if
+                           there are enough training slides
     MODEL_CARD.md          the model card
 
 Features must be rounded to the contract's dtype, and bags longer than the contract's cap sampled down to it, before the
@@ -13,7 +15,9 @@ model is run; `oceanpath predict` and `oceanpath serve` do both. Coordinates are
 corners of the patches; as whole numbers below 2^24 they are exact in float32.
 
 The model of a pretrained aggregator has the outputs embedding [batch, E] and attention [batch, n] instead, and
-bundle.json the fields of `EmbeddingFacts`.
+bundle.json the fields of `EmbeddingFacts`. A model of survival, regression or several labels has the outputs values
+[batch, K] float64, attention [batch, n] and member_values [members, batch, K] float64, on the scale of the labels, and
+bundle.json the fields of `ValueFacts`, which state meaning and unit of each value.
 
 `probabilities` is the mean over the members of their softmax at their own temperature; `attention` is the mean of the
 members' attention, non-negative, and sums to 1 over the n patches. bundle.json contains the sha256 of every other file
@@ -33,7 +37,9 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from oceanpath.artifacts.bundle.facts import FORMAT, NOTICE, ONNX, BundleFacts, EmbeddingFacts, ModelFacts
+from oceanpath.artifacts.bundle.feature_statistics import FeatureStatistics
 from oceanpath.artifacts.bundle.training_slides import TrainingSlides
+from oceanpath.artifacts.bundle.value_facts import ValueFacts
 from oceanpath.errors import ArtifactError
 
 __all__ = ["CARD", "FACTS", "NOTICE", "ONNX", "TORCHSCRIPT", "TRAINING", "Bundle", "BundleFacts"]
@@ -42,7 +48,11 @@ FACTS = "bundle.json"
 TORCHSCRIPT = "model.ts"
 CARD = "MODEL_CARD.md"
 TRAINING = "training_slides.json"
+STATISTICS = "feature_statistics.safetensors"
 NEEDED = (ONNX, CARD, TRAINING)
+KINDS: dict[Any, type[ModelFacts]] = {"embedding": EmbeddingFacts, "values": ValueFacts}
+"""Value of "output" → the contents of bundle.json; a classifier has no such key."""
+OPTIONAL = (TORCHSCRIPT, STATISTICS)
 F = TypeVar("F", bound=ModelFacts)
 GOLDEN_PITCH = 256
 """Level-0 pixels between the patches of a golden bag."""
@@ -56,6 +66,8 @@ class Bundle:
     facts: ModelFacts
     onnx: bytes
     training: TrainingSlides
+    statistics: FeatureStatistics | None = None
+    """None if slides unlike the training slides are not recognised."""
 
 
 def golden_bag(patches: int, dim: int) -> NDArray[np.float32]:
@@ -84,7 +96,7 @@ def seal(out: Path, facts: F) -> F:
 
     Raises: ArtifactError: model.onnx, MODEL_CARD.md or training_slides.json is missing.
     """
-    present = [name for name in (*NEEDED, TORCHSCRIPT) if (out / name).is_file()]
+    present = [name for name in (*NEEDED, *OPTIONAL) if (out / name).is_file()]
     if missing := set(NEEDED) - set(present):
         raise ArtifactError("the bundle is not complete", where=out, got=f"without {', '.join(sorted(missing))}")
     digests = {name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in present}
@@ -110,7 +122,10 @@ def as_classifier(facts: ModelFacts, path: Path) -> BundleFacts:
     """The same facts. Raises: ArtifactError: they are not those of a classifier."""
     if isinstance(facts, BundleFacts):
         return facts
-    raise ArtifactError("the model of this bundle gives no class probabilities", where=path, got="slide embeddings")
+    got, do = "slide embeddings", ""
+    if isinstance(facts, ValueFacts):
+        got, do = ", ".join(facts.names), "In Python, open it with oceanpath.ValueModel."
+    raise ArtifactError("the model of this bundle gives no class probabilities", where=path, got=got, do=do)
 
 
 def read_model_facts(path: Path) -> ModelFacts:
@@ -123,8 +138,8 @@ def read_model_facts(path: Path) -> ModelFacts:
         raw = where.read_bytes()
         parsed = json.loads(raw)
         _validate_format(parsed, path)
-        is_embedding = isinstance(parsed, dict) and "output" in parsed
-        facts: ModelFacts = (EmbeddingFacts if is_embedding else BundleFacts).model_validate(parsed)
+        kind = parsed.get("output") if isinstance(parsed, dict) else None
+        facts: ModelFacts = KINDS.get(kind, BundleFacts).model_validate(parsed)
     except (OSError, ValueError, RecursionError) as error:
         message = (
             f"{error.error_count()} wrong keys, first {_first(error)}" if isinstance(error, ValidationError) else error
@@ -142,12 +157,15 @@ def read_bundle(path: Path) -> Bundle:
     Raises: ArtifactError: a file is missing or differs from its digest.
     """
     facts = read_model_facts(path)
-    if not set(NEEDED) <= set(facts.files) <= {*NEEDED, TORCHSCRIPT}:
+    if not set(NEEDED) <= set(facts.files) <= {*NEEDED, *OPTIONAL}:
         raise ArtifactError(
             "bundle.json lists unexpected files, or not all that are required", where=path, got=sorted(facts.files)
         )
     contents = {name: _verified(path / name, digest) for name, digest in sorted(facts.files.items())}
-    return Bundle(path, facts, contents[ONNX], TrainingSlides.parse(contents[TRAINING]))
+    statistics = None
+    if STATISTICS in contents:
+        statistics = FeatureStatistics.parse(contents[STATISTICS], facts.contract.feature_dim)
+    return Bundle(path, facts, contents[ONNX], TrainingSlides.parse(contents[TRAINING]), statistics)
 
 
 def check(path: Path) -> None:
@@ -168,10 +186,13 @@ def check(path: Path) -> None:
         if len(facts.golden.embedding) != facts.embed_dim:
             raise ArtifactError("the known embedding has another length", where=path, expected=facts.embed_dim)
         return
+    if isinstance(facts, ValueFacts):
+        if len(facts.golden.values) != len(facts.columns):
+            raise ArtifactError("the known prediction has another length", where=path, expected=facts.names)
+        return
     facts = as_classifier(facts, path)
-    if len(facts.golden.probabilities) != len(facts.classes) or set(facts.cohort.slides_per_class) != set(
-        facts.classes
-    ):
+    known = facts.classes if facts.cohort is None else facts.cohort.slides_per_class
+    if len(facts.golden.probabilities) != len(facts.classes) or set(known) != set(facts.classes):
         raise ArtifactError("the classes in bundle.json are inconsistent", where=path, expected=facts.classes)
 
 

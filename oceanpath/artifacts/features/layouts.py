@@ -214,7 +214,9 @@ def _is_table(shape: tuple[int, ...]) -> bool:
 
 def _matrix(shape: tuple[int, ...], path: Path, key: str) -> tuple[int, int]:
     if not _is_table(shape):
-        raise ArtifactError(f"{key} has a wrong shape", where=path, expected="[N, D] or [1, N, D]", got=list(shape))
+        do = "A slide embedding is a bag of one row: store it as [1, D]." if len(shape) == 1 else ""
+        got = list(shape)
+        raise ArtifactError(f"{key} has a wrong shape", where=path, expected="[N, D] or [1, N, D]", got=got, do=do)
     return shape[-2], shape[-1]
 
 

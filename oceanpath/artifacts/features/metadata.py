@@ -60,6 +60,14 @@ class FeatureMeta:
     tissue_origin: str = ""
     """`bounds` if contours are relative to the scanned area."""
 
+    @property
+    def footprint(self) -> tuple[float, float]:
+        """Width and height of a patch in level-0 pixels: the same number of micrometres in x and y.
+
+        The height can differ from the exact one, which needs the slide, by half a pixel of the level that was read.
+        """
+        return self.patch_px_level0, self.patch_px_level0 * self.mpp_x / self.mpp_y
+
     def attributes(self) -> dict[str, Any]:
         """The stored attributes; the last four fields only if they are set, because older files do not have them."""
         stored = dataclasses.asdict(self)

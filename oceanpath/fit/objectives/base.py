@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,15 @@ from torch import Tensor
 from oceanpath.bags.batching.windows import Window
 from oceanpath.fit.objectives.settings import ObjectiveSettings
 from oceanpath.tasks.base import Task
+from oceanpath.tasks.evaluation import Column
+
+
+class Explained(NamedTuple):
+    """A linear combination of the outputs of a model."""
+
+    name: str
+    weights: NDArray[np.float64]
+    """[C]."""
 
 
 class Objective(ABC):
@@ -66,6 +75,22 @@ class Objective(ABC):
     @abstractmethod
     def values(self, outputs: NDArray[np.floating]) -> NDArray[np.float64]:
         """Values [n, K] of a prediction table from outputs [n, C]."""
+
+    def exported_values(self, outputs: Tensor) -> Tensor:
+        """`values` [B, K] float64 of outputs [B, C], in operations that ONNX has; for tasks without classes.
+
+        A test compares both, and an export compares it with the stored predictions.
+        """
+        raise NotImplementedError
+
+    def describe_columns(self) -> list[Column]:
+        """Meaning and unit of each value."""
+        return self.task.describe_columns()
+
+    def explained(self, outputs: NDArray[np.floating]) -> Explained:  # noqa: ARG002  # most do not depend on them
+        """The linear combination of the outputs [C] of a slide that explanations of its patches refer to."""
+        names = self.outputs
+        return Explained(names[0] if len(names) == 1 else "mean of the outputs", np.full(len(names), 1 / len(names)))
 
     def initial_bias(self, settings: ObjectiveSettings, targets: NDArray[Any]) -> NDArray[np.float64] | None:  # noqa: ARG002  # most have none
         """Biases [C] with which untrained outputs have the frequencies of these targets [n]; None: unchanged."""

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from oceanpath.fit.objectives.base import Objective
+from oceanpath.fit.objectives.base import Explained, Objective
 from oceanpath.fit.objectives.losses import SlideLoss, balanced_weights, build_loss
 from oceanpath.fit.objectives.settings import ObjectiveSettings
 from oceanpath.tasks.base import Task
@@ -48,6 +48,14 @@ class ClassificationObjective(Objective):
     def values(self, outputs: NDArray[np.floating]) -> NDArray[np.float64]:
         """Class probabilities."""
         return softmax(outputs)
+
+    def explained(self, outputs: NDArray[np.floating]) -> Explained:
+        """Two classes: the log odds of the second one. More: the logit of the predicted class minus the mean others."""
+        if len(self.classes) == 2:
+            return Explained(f"log odds of {self.classes[1]}", np.array([-1.0, 1.0]))
+        top, others = int(np.argmax(outputs)), len(self.classes) - 1
+        weights = np.where(np.arange(others + 1) == top, 1.0, -1.0 / others)
+        return Explained(f"logit of {self.classes[top]} against the other classes", weights)
 
     def initial_bias(self, settings: ObjectiveSettings, targets: NDArray[np.int64]) -> NDArray[np.float64]:
         """Logarithms of the class frequencies, with one more slide per class; equal ones if classes are balanced."""

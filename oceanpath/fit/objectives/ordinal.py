@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from oceanpath.fit.objectives.base import Objective
+from oceanpath.fit.objectives.base import Explained, Objective
 from oceanpath.fit.objectives.classification import softmax
 from oceanpath.fit.objectives.losses import balanced_weights
 from oceanpath.fit.objectives.settings import ObjectiveSettings
@@ -69,6 +69,10 @@ class OrdinalObjective(Objective):
     def values(self, outputs: NDArray[np.floating]) -> NDArray[np.float64]:
         """Class probabilities."""
         return softmax(self.class_logits(torch.from_numpy(outputs.astype(np.float64))).numpy())
+
+    def explained(self, outputs: NDArray[np.floating]) -> Explained:  # noqa: ARG002  # the same for every slide
+        """The logit of the first threshold, the only one that is linear in the embedding."""
+        return Explained(f"log odds of {self.outputs[0]}", np.eye(len(self.outputs))[0])
 
     def sampling_strata(self, settings: ObjectiveSettings, targets: NDArray[np.int64]) -> list[int] | None:
         """The classes if ``balance = "sampling"``."""

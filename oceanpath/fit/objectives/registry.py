@@ -58,6 +58,10 @@ register_objective(
     ObjectiveEntry("oceanpath.fit.objectives.ordinal:OrdinalObjective", ("cumulative_link",), ("balance",)),
 )
 register_objective(
+    "multilabel",
+    ObjectiveEntry("oceanpath.fit.objectives.multilabel:MultilabelObjective", ("bce",), ("balance",)),
+)
+register_objective(
     "survival",
     ObjectiveEntry(
         "oceanpath.fit.objectives.survival:SurvivalObjective", ("cox", "nll"), ("ties", "window", "time_bins")

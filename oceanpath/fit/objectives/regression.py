@@ -67,3 +67,7 @@ class RegressionObjective(Objective):
     def values(self, outputs: NDArray[np.floating]) -> Floats:
         """The number on the scale of the labels."""
         return outputs.astype(np.float64) * self.scale.deviation + self.scale.mean
+
+    def exported_values(self, outputs: Tensor) -> Tensor:
+        """The number on the scale of the labels."""
+        return outputs.double() * self.scale.deviation + self.scale.mean

@@ -19,10 +19,10 @@ class ObjectiveSettings(Settings):
     """Validation score that selects the epoch: val_loss; for classification also val_auroc, the highest AUROC, for
     survival val_c_index, the highest C-index, and for regression val_mae, the lowest mean absolute error; of equal
     ones, the lowest loss."""
-    loss: str = Field("ce", json_schema_extra={"examples": ["ce", "focal", "cox", "nll", "huber", "mse"]})
+    loss: str = Field("ce", json_schema_extra={"examples": ["ce", "focal", "bce", "cox", "nll", "huber", "mse"]})
     """Training loss; for classification ce (cross-entropy) or focal (Lin et al. 2017), for survival cox (Cox's partial
     likelihood) or nll (likelihood of discrete times), for regression huber or mse, for ordinal
-    cumulative_link."""
+    cumulative_link, for multilabel bce (binary cross-entropy)."""
     focal_gamma: float = Field(2.0, ge=0.0)
     """Exponent of the focal loss: how much it discounts slides that are classified correctly."""
     label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)

@@ -18,10 +18,13 @@ from oceanpath.fit.objectives.base import Objective
 from oceanpath.fit.objectives.settings import ObjectiveSettings
 from oceanpath.fit.objectives.survival_losses import Ties, cox_losses, discrete_losses
 from oceanpath.tasks.base import Task
+from oceanpath.tasks.evaluation import Column
 from oceanpath.tasks.survival import Survival
 from oceanpath.tasks.survival_labels import times_and_events
 
 Floats = NDArray[np.float64]
+NO_HAZARD = -700.0
+"""Log of the cumulative hazard before the first event of the training rows: survival is then exactly 1."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +106,10 @@ class SurvivalObjective(Objective):
         if self.curves.edges:
             return self
         hazard = self.task.baseline_hazard(outputs[:, 0].astype(np.float64), targets)
-        if not np.isfinite(hazard).all():
-            raise StageError("no training slide has an event until the first horizon", got=self.task.horizons[0])
+        if not np.isfinite(hazard[-1]):
+            raise StageError("no training slide has an event until the last horizon", got=self.task.horizons[-1])
         done = copy(self)
-        done.curves = Curves(log_hazard=tuple(hazard.tolist()))
+        done.curves = Curves(log_hazard=tuple(np.maximum(hazard, NO_HAZARD).tolist()))
         return done
 
     def values(self, outputs: NDArray[np.floating]) -> Floats:
@@ -117,6 +120,34 @@ class SurvivalObjective(Objective):
         at = np.r_[0.0, self.curves.edges]
         curves = [np.interp(self.task.horizons, at, own) for own in steps]
         return np.column_stack([self._risks(outputs), np.reshape(curves, (len(outputs), -1))])
+
+    def exported_values(self, outputs: Tensor) -> Tensor:
+        """The risk, and survival at the horizons."""
+        wide = outputs.double()
+        if not self.curves.edges:
+            log_hazard = torch.tensor(self.curves.log_hazard, dtype=torch.float64)
+            survival = torch.exp(-torch.exp(torch.clamp(wide + log_hazard, max=700.0)))
+            return torch.cat([wide + log_hazard[-1:], survival], dim=1)
+        hazards = torch.clamp(wide, min=0.0) + torch.log(1.0 + torch.exp(-wide.abs()))
+        survived = torch.exp(-torch.cumsum(hazards, dim=1))
+        ends = torch.cat([torch.ones_like(survived[:, :1]), survived], dim=1)
+        return torch.cat([-survived.sum(dim=1, keepdim=True), ends @ self._interpolation()], dim=1)
+
+    def _interpolation(self) -> Tensor:
+        """[bins + 1, k]: the weights of survival at the ends of the bins for survival at each horizon."""
+        at, ends = np.r_[0.0, self.curves.edges], np.eye(len(self.curves.edges) + 1)
+        return torch.from_numpy(np.stack([np.interp(self.task.horizons, at, end) for end in ends]))
+
+    def describe_columns(self) -> list[Column]:
+        """The risk with its definition, and survival at each horizon."""
+        risk, *survival = super().describe_columns()
+        last = f"{self.task.horizons[-1]:g} {self.task.unit}"
+        how = (
+            "minus the sum of survival over the bins of time"
+            if self.curves.edges
+            else f"cumulative hazard until {last}, logarithm"
+        )
+        return [risk._replace(meaning=f"{risk.meaning} ({how})"), *survival]
 
     def _survived(self, outputs: NDArray[np.floating]) -> Floats:
         """Survival [n, K] at the end of each bin."""

@@ -68,7 +68,10 @@ def onnx_is_equal(model: BaseMIL) -> str:
 
         def run(inputs: Inputs) -> list[Tensor]:
             feed = {name: values.numpy() for name, values in zip(names, inputs, strict=True)}
-            return [torch.from_numpy(part) for part in session.run(None, feed)]
+            try:
+                return [torch.from_numpy(part) for part in session.run(None, feed)]
+            except onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument as error:
+                raise ValueError(f"onnxruntime refuses a size: {' '.join(str(error).split())}") from error
 
         return run
 

@@ -7,7 +7,8 @@ A package adds an executor by an entry point of the group ``oceanpath.executors`
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from oceanpath.errors import ExperimentError, nearest
 from oceanpath.plugins import load_plugins
@@ -24,6 +25,8 @@ _EXECUTORS: dict[str, str] = {}
 def register_executor(name: str, where: str) -> None:
     """Register the class at ``"module:Class"``, an `Executor` constructed with `jobs`, for ``runtime.executor = name``.
 
+    If the experiment has a table ``[runtime.<name>]``, it is the second argument.
+
     Raises: ValueError: the name is taken.
     """
     if name in (*_EXECUTORS, AUTO):
@@ -33,6 +36,7 @@ def register_executor(name: str, where: str) -> None:
 
 register_executor("inline", "oceanpath.pipeline.executors.inline:InlineExecutor")
 register_executor("local", "oceanpath.pipeline.executors.local:LocalExecutor")
+register_executor("slurm", "oceanpath.pipeline.executors.slurm.executor:SlurmExecutor")
 
 
 def check_executor(name: str, jobs: int = 1) -> None:
@@ -49,11 +53,11 @@ def check_executor(name: str, jobs: int = 1) -> None:
         raise ExperimentError(what, where="--jobs", expected=1, got=jobs, do=do)
 
 
-def create_executor(name: str, jobs: int) -> Executor:
-    """An executor by name. Raises: as `check_executor`."""
+def create_executor(name: str, jobs: int, options: Mapping[str, Any] | None = None) -> Executor:
+    """An executor by name, with the table of its options. Raises: as `check_executor`, and as the executor."""
     check_executor(name, jobs)
     if name == AUTO:
         name = "inline" if jobs == 1 else "local"
     module, _, attribute = _EXECUTORS[name].partition(":")
-    executor: Executor = getattr(importlib.import_module(module), attribute)(jobs)
+    executor: Executor = getattr(importlib.import_module(module), attribute)(jobs, *([options] if options else []))
     return executor

@@ -34,7 +34,7 @@ function modelFacts(facts) {
     ["Classes", classes.join(", ")],
     ["Input", `Features [N, ${contract.feature_dim}]` + (contract.encoder ? " of " + contract.encoder : "") +
       (contract.patch_px ? `, patches of ${contract.patch_px} px` : "") + (contract.target_mpp ? ` at ${contract.target_mpp} µm/px` : "")],
-    ["Ensemble", `${facts.members.length} members (${facts.model.name}), trained on ${facts.cohort.slides} slides of ${facts.cohort.patients} patients`],
+    ["Ensemble", `${facts.members.length} members (${facts.model.name}), trained on ${facts.cohort ? `${facts.cohort.slides} slides of ${facts.cohort.patients} patients` : "a cohort that is not recorded"}`],
     ["AUROC of single members", auroc && auroc.value !== null ? `${auroc.value.toFixed(3)}${interval}, out-of-fold, patient level${selected}` : "undefined"],
     ["Digest", facts.files["model.onnx"].slice(0, 16)],
   ];

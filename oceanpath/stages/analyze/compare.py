@@ -13,7 +13,7 @@ from typing import Any
 
 from oceanpath.artifacts.json_files import write_json
 from oceanpath.errors import ArtifactError
-from oceanpath.evaluation.pair_tests import compare_pairs, family_size, named_tests
+from oceanpath.evaluation.pair_tests import compare_pairs, family_size, named_tests, seed_text
 from oceanpath.stages.analyze.settings import AnalyzeSettings
 from oceanpath.stages.analyze.variants import read_variants
 
@@ -94,4 +94,5 @@ def _line(word: str, family: int, block: Block, title: str) -> str:
     return (
         f"{word}{this} against {block['other']}: {title} {found['value']:+.3f} "
         f"({found['low']:+.3f} to {found['high']:+.3f}), p {found['p_holm']:.2g} after Holm over {family} tests"
+        f"{seed_text(block)}"
     )

@@ -1,83 +1,92 @@
-"""Slide embeddings of one model in two dimensions, by UMAP (McInnes, Healy and Melville 2018)."""
+"""Maps of slide embeddings: one per fold, and one of all folds in common coordinates."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 
 from oceanpath.artifacts import predictions
 from oceanpath.artifacts.tables import read_table, write_table
 from oceanpath.errors import ArtifactError
-from oceanpath.figures.embedding import draw_embedding
+from oceanpath.figures.embedding import EmbeddingPanel, draw_embeddings
 from oceanpath.figures.files import check_figure
+from oceanpath.stages.analyze.aligned import Embeddings, align, can_align
+from oceanpath.stages.analyze.layout import NAMES, flatten
 from oceanpath.stages.analyze.settings import AnalyzeSettings
-from oceanpath.stages.analyze.umap_import import import_umap
 from oceanpath.tasks.registry import read_task
 
-FOLD = 0
-"""Embeddings of different folds come from different models and cannot be compared."""
 FEWEST = 5
-COLUMNS = ["slide_id", "umap_1", "umap_2", "label", "role", "fold"]
+MOST_FOLDS = 6
+"""Number of folds with a map."""
+TABLE, FIGURE, ALIGNED = "embedding.parquet", "embedding.png", "embedding_aligned.png"
+COLUMNS = ["slide_id", "fold", "role", "label", "axis_1", "axis_2", "aligned_1", "aligned_2"]
 
 
 def map_slides(settings: AnalyzeSettings, train: Path, out: Path, selected: bool) -> str:
-    """Write umap.parquet and umap.png of fold 0's model; returns "", or the reason if there are too few slides."""
-    embeddings, ids = predictions.read_embeddings(train / f"fold_{FOLD}")
-    if len(ids) < FEWEST:
-        return f"{len(ids)} slides are too few for a map; at least {FEWEST} are needed"
-    xy = flatten(embeddings, settings)
-    table = ids.assign(umap_1=xy[:, 0], umap_2=xy[:, 1], fold=FOLD)[COLUMNS]
-    write_table(table, out / "umap.parquet")
-    strata = read_task(predictions.read_cv_results(train), train).strata(ids["label"].tolist())
-    title = f"Slide embeddings, model of fold {FOLD}" + (" (selected)" if selected else "")
-    groups = [strata.names[number] for number in strata.rows]
-    draw_embedding(out / "umap.png", xy, groups, ids["role"].tolist(), strata.names, title)
+    """Write embedding.parquet and its figures; returns "", or the reason if there are too few slides."""
+    folds = read_folds(train)
+    fewest = min(len(ids) for ids, _ in folds.values())
+    if fewest < FEWEST:
+        return f"{fewest} slides are too few for a map; at least {FEWEST} are needed"
+    common = align(folds) if can_align(folds) else {}
+    tables = [_table(settings, fold, of_fold, common.get(fold)) for fold, of_fold in folds.items()]
+    write_table(pd.concat(tables, ignore_index=True)[COLUMNS], out / TABLE)
+    mark = " (selected)" if selected else ""
+    _draw(settings, train, out, tables, mark)
     return ""
 
 
-def flatten(embeddings: NDArray[np.float32], settings: AnalyzeSettings) -> NDArray[np.float32]:
-    """Two coordinates [S, 2] of standardised embeddings [S, E]; the same for the same seed."""
-    spread = embeddings.std(axis=0, dtype=np.float64)
-    standard = (embeddings - embeddings.mean(axis=0, dtype=np.float64)) / np.where(spread > 0, spread, 1)
-    reducer = import_umap().UMAP(
-        n_neighbors=min(settings.umap_neighbors, len(embeddings) - 1),
-        min_dist=settings.umap_min_dist,
-        metric="minkowski",  # of order 2, so Euclidean, but by a loop: threaded products differ in their last bits,
-        metric_kwds={"p": 2},  # which the layout would amplify into a different map
-        init=start(standard, settings.seed),
-        random_state=settings.seed,
-        n_jobs=1,
-    )
-    flat: NDArray[np.float32] = reducer.fit_transform(standard.astype(np.float32)).astype(np.float32)
-    return flat
+def read_folds(train: Path) -> dict[int, Embeddings]:
+    """Fold → its slides and their embeddings, of the first folds; every slide is tested once by one of all folds."""
+    count = int(predictions.read_cv_results(train)["folds"])
+    folds = {}
+    for fold in range(min(count, MOST_FOLDS)):
+        embeddings, ids = predictions.read_embeddings(train / f"fold_{fold}")
+        folds[fold] = (ids, embeddings)
+    return folds
 
 
-def start(standard: NDArray[np.float64], seed: int) -> NDArray[np.float32]:
-    """Initial coordinates [S, 2]: the first two principal axes, scaled to 10, rounded so that last bits have no effect.
+def _table(
+    settings: AnalyzeSettings,
+    fold: int,
+    of_fold: Embeddings,
+    common: np.ndarray[tuple[int, int], np.dtype[np.float64]] | None,
+) -> pd.DataFrame:
+    ids, embeddings = of_fold
+    xy = flatten(embeddings, settings)
+    at = np.full(xy.shape, np.nan) if common is None else common
+    return ids.assign(fold=fold, axis_1=xy[:, 0], axis_2=xy[:, 1], aligned_1=at[:, 0], aligned_2=at[:, 1])
 
-    A little noise separates identical slides, and prevents a division by zero in UMAP for an axis without extent.
-    """
-    left, sizes, _ = np.linalg.svd(standard, full_matrices=False)
-    axes = np.zeros((len(standard), 2))
-    kept = min(2, len(sizes))
-    axes[:, :kept] = left[:, :kept] * sizes[:kept]
-    ends = axes[np.abs(axes).argmax(axis=0), np.arange(2)]
-    signed = axes * np.where(ends < 0, -1, 1)  # the sign of an axis is arbitrary
-    noise = np.random.default_rng(seed).normal(0, 0.01, axes.shape)
-    coords = np.round(10 * signed / max(float(np.abs(axes).max()), 1e-9), 4) + noise
-    return np.asarray(coords, np.float32)
+
+def _draw(settings: AnalyzeSettings, train: Path, out: Path, tables: list[pd.DataFrame], mark: str) -> None:
+    task = read_task(predictions.read_cv_results(train), train)
+
+    def panel(title: str, rows: pd.DataFrame, axes: list[str]) -> EmbeddingPanel:
+        strata = task.strata(rows["label"].tolist())
+        groups = [strata.names[number] for number in strata.rows]
+        return EmbeddingPanel(title, rows[axes].to_numpy(np.float64), groups, rows["role"].tolist(), strata.names)
+
+    own = [panel(f"Model of fold {table['fold'].iloc[0]}", table, ["axis_1", "axis_2"]) for table in tables]
+    draw_embeddings(out / FIGURE, own, NAMES[settings.embedding], f"Slide embeddings{mark}")
+    if tables[0]["aligned_1"].notna().all():
+        tested = pd.concat(tables, ignore_index=True).query("role == 'test'")
+        alone = panel(f"Test slides of {len(tables)} folds", tested, ["aligned_1", "aligned_2"])
+        draw_embeddings(out / ALIGNED, [alone], NAMES["pca"], f"Slide embeddings, folds aligned{mark}")
 
 
 def check_map(path: Path) -> None:
-    """Read umap.parquet and check that its figure exists.
+    """Read embedding.parquet and check that its figures exist.
 
-    Raises: ArtifactError: wrong columns, a duplicate slide, a coordinate that is not finite, or no figure.
+    Raises: ArtifactError: wrong columns, a duplicate slide of a fold, a coordinate that is not finite, or no figure.
     """
-    table = read_table(path / "umap.parquet")
-    if list(table.columns) != COLUMNS or table["slide_id"].duplicated().any():
-        raise ArtifactError("umap.parquet does not have one row per slide", where=path, expected=COLUMNS)
-    if not np.isfinite(table[["umap_1", "umap_2"]].to_numpy(np.float64)).all():
-        raise ArtifactError("a coordinate is not finite", where=path / "umap.parquet")
-    check_figure(path / "umap.png")
+    table = read_table(path / TABLE)
+    if list(table.columns) != COLUMNS or table.duplicated(["slide_id", "fold"]).any():
+        raise ArtifactError(f"{TABLE} does not have one row per slide and fold", where=path, expected=COLUMNS)
+    has_common = table["aligned_1"].notna().any()
+    coords = table[COLUMNS[4:] if has_common else COLUMNS[4:6]]
+    if not np.isfinite(coords.to_numpy(np.float64)).all():
+        raise ArtifactError("a coordinate is not finite", where=path / TABLE)
+    for figure in (FIGURE, *([ALIGNED] if has_common else [])):
+        check_figure(path / figure)

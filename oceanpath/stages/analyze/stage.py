@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from oceanpath.pipeline.stage import Stage
-from oceanpath.stages.analyze.settings import AnalyzeSettings
 
 STAGE = Stage(
     name="analyze",
-    version=7,
-    settings=AnalyzeSettings,
+    version=8,
+    settings="oceanpath.stages.analyze.settings:AnalyzeSettings",
     work="oceanpath.stages.analyze.work:run",
     check="oceanpath.stages.analyze.work:check",
-    needs=("train", "mmap", "extract?", "eval"),
+    needs=("train", "mmap", "demo?", "extract?", "eval"),
     across=("train",),
-    self_checked=("mmap/*.bin", "extract/*.h5", "extract/thumbnails/*", "extract/masks/*"),
-    doc="Draw attention maps and slide embeddings, and compare variants.",
+    self_checked=("mmap/*.bin", "extract/*.h5", "extract/thumbnails/*", "extract/masks/*", "demo/slides/*"),
+    sealed_by="eval.sealed",
+    doc="Explain predictions by patches, draw slide embeddings, and compare variants.",
 )

@@ -9,8 +9,7 @@ import pandas as pd
 
 from oceanpath.artifacts.cohort.ids import describe_missing
 from oceanpath.errors import StageError
-from oceanpath.evaluation.model_rows import VariantRows, read_test_rows
-from oceanpath.tasks.base import Task
+from oceanpath.evaluation.model_rows import VariantRows, match_seeds, read_test_rows
 
 
 def read_variants(variants: Mapping[str, Path]) -> VariantRows:
@@ -20,12 +19,14 @@ def read_variants(variants: Mapping[str, Path]) -> VariantRows:
     """
     (first, folder), *others = variants.items()
     task, own = read_test_rows(folder, first)
-    return VariantRows.of(task, {first: own} | {name: _matched(own, path, task, name) for name, path in others})
+    frames = match_seeds({first: own} | {name: read_test_rows(path, name, task)[1] for name, path in others})
+    for name, _ in others:
+        _check_match(frames[first], frames[name], name)
+    return VariantRows.of(task, frames)
 
 
-def _matched(own: pd.DataFrame, folder: Path, task: Task, name: str) -> pd.DataFrame:
-    """The rows of another variant, after a check that they have the task, slides, labels and patients of `own`."""
-    _, other = read_test_rows(folder, name, task)
+def _check_match(own: pd.DataFrame, other: pd.DataFrame, name: str) -> None:
+    """Raise StageError unless the rows of another variant have the slides, labels and patients of `own`."""
     if odd := set(own.index) ^ set(other.index):
         raise StageError(
             "the variants were tested on different slides",
@@ -35,4 +36,3 @@ def _matched(own: pd.DataFrame, folder: Path, task: Task, name: str) -> pd.DataF
     for column in ("label", "patient_id"):
         if (wrong := own[column] != other[column]).any():
             raise StageError(f"the variants differ in {column}", where=name, got=f"slide {own.index[wrong][0]}")
-    return other

@@ -1,4 +1,4 @@
-"""Analyze: draw slide embeddings and attention maps, and compare variants."""
+"""Analyze: draw slide embeddings and maps of patches, and compare variants."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 from oceanpath.artifacts import metrics
 from oceanpath.artifacts.json_files import write_json
 from oceanpath.errors import ArtifactError
+from oceanpath.figures.files import check_figure
 from oceanpath.figures.fonts import notice
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
-from oceanpath.stages.analyze import compare
-from oceanpath.stages.analyze.attention import check_attention, draw_slides
-from oceanpath.stages.analyze.embed import check_map, map_slides
+from oceanpath.stages.analyze import compare, deletion, embed, localisation
+from oceanpath.stages.analyze.attention import check_attention, explain_slides
+from oceanpath.stages.analyze.maps import SUMMED
 from oceanpath.stages.analyze.settings import AnalyzeSettings
 from oceanpath.tasks.registry import read_task
 
@@ -33,14 +34,15 @@ def run(settings: AnalyzeSettings, inputs: Inputs, out: Path, progress: Progress
     if compared is not None:
         compared |= {SEEN: seen} if (seen := evaluated.get(SEEN)) else {}
         compare.write_comparison(compared, out)
-    progress.phase("compiling UMAP")
-    reason = map_slides(settings, inputs["train"], out, selected)
-    drawn = draw_slides(settings, inputs, out, progress)
+    progress.phase("compiling UMAP" if settings.embedding == "umap" else "slide embeddings")
+    reason = embed.map_slides(settings, inputs["train"], out, selected)
+    blocks = explain_slides(settings, inputs, out, progress)
     if missing_fonts := notice("analyze"):
         progress.note(missing_fonts)
-    facts = {"selected": selected, "umap": {"drawn": not reason, "reason": reason}, "attention": drawn}
-    write_json(out / FILE, facts)
-    return _summary(drawn, reason, compare.describe(compared, title) if compared else [])
+    facts: dict[str, Any] = {"selected": selected, "slides": settings.slides}
+    facts["embedding"] = {"method": settings.embedding, "drawn": not reason, "reason": reason}
+    write_json(out / FILE, facts | blocks)
+    return _summary(blocks, reason, compare.describe(compared, title) if compared else [])
 
 
 def check(path: Path) -> None:
@@ -52,19 +54,29 @@ def check(path: Path) -> None:
         facts = json.loads((path / FILE).read_text())
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{FILE} cannot be read", where=path, got=error) from error
-    if facts["umap"]["drawn"]:
-        check_map(path)
-    elif not facts["umap"]["reason"]:
+    if facts["embedding"]["drawn"]:
+        embed.check_map(path)
+    elif not facts["embedding"]["reason"]:
         raise ArtifactError("the map of slide embeddings is missing without a reason", where=path)
-    check_attention(path, facts["attention"])
+    check_attention(path, facts["attention"], facts["slides"] == "selected")
+    if facts["deletion"] is not None:
+        check_figure(path / deletion.FIGURE)
     if (path / compare.FILE).is_file():
         compare.read_comparison(path)
 
 
-def _summary(drawn: list[dict[str, Any]], reason: str, compared: list[str]) -> Summary:
+def _summary(blocks: dict[str, Any], reason: str, compared: list[str]) -> Summary:
+    drawn = blocks["attention"]
     errors = sum(fact["kind"] == "error" for fact in drawn)
-    lines = [f"no UMAP: {reason}" if reason else "umap.png: slide embeddings of fold 0's model"]
-    lines.append(f"attention maps of {len(drawn)} test slides, {errors} of them with a wrong prediction")
+    lines = [f"no map of slide embeddings: {reason}" if reason else f"{embed.FIGURE}: slide embeddings of each fold"]
+    lines.append(f"maps of patches of {len(drawn)} test slides, {errors} of them with a wrong prediction")
+    lines += sorted({f"no contributions: {name}" for name in _reasons(drawn)})
+    lines += [deletion.describe(blocks["deletion"])] if blocks["deletion"] else []
+    lines += [localisation.describe(blocks["localisation"])] if blocks["localisation"] else []
     lines += compared
     counts = {"attention_slides": len(drawn), "compared": len(compared)}
     return Summary(tuple(lines), counts)
+
+
+def _reasons(drawn: list[dict[str, Any]]) -> set[str]:
+    return {fact["contributions"] for fact in drawn} - {SUMMED}

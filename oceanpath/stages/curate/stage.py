@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from oceanpath.pipeline.stage import Stage
-from oceanpath.stages.curate.settings import CurateSettings
 
 STAGE = Stage(
     name="curate",
     version=2,
-    settings=CurateSettings,
+    settings="oceanpath.stages.curate.settings:CurateSettings",
     work="oceanpath.stages.curate.work:run",
     check="oceanpath.artifacts.pretrain_manifest:check",
     needs=("extract?",),

@@ -2,9 +2,9 @@
 
 A task names its baselines and the pooled features of each: the mean or the maximum over patches, the logarithm of the
 number of patches (the predictive value of the amount of tissue), or none for a constant prediction. For classification
-these are mean_pool_lr, max_pool_lr and bag_length (logistic regression, C = 0.01, on standardised features) and
-majority (class frequencies of the fitting rows). A baseline selects nothing, so it is fitted to all rows of a fold that
-are not tested.
+these are mean_pool_lr, max_pool_lr and bag_length (logistic regression with a ridge penalty of 100 on standardised
+features) and majority (class frequencies of the fitting rows). A baseline selects nothing, so it is fitted to all rows
+of a fold that are not tested.
 """
 
 from __future__ import annotations
@@ -35,21 +35,25 @@ def predict_baselines(rows: ReportedRows, inputs: Inputs, progress: Progress) ->
 
 def pool_slides(rows: ReportedRows, inputs: Inputs, progress: Progress) -> PooledSlides:
     """Pooled features of all slides of the folds, and of all slides with a known site."""
-    split, sites = inputs["split"], read_sites(inputs["split"])
-    ids = {name for k in range(rows.results["folds"]) for name in folds.read_fold(split, k)["slide_id"]}
-    names = sorted(ids if sites is None else ids | set(sites["slide_id"]))
+    ids, sites = fold_slides(rows, inputs["split"]), read_sites(inputs["split"])
+    names = sorted(ids if sites is None else {*ids, *sites["slide_id"]})
     progress.start(len(names), "slides")
     return pool(Store(inputs["mmap"], check=inputs.verify), names, progress.advance)
+
+
+def fold_slides(rows: ReportedRows, split: Path) -> list[str]:
+    """All slides of the folds, sorted."""
+    return sorted({name for k in set(rows.plan.split_folds) for name in folds.read_fold(split, k)["slide_id"]})
 
 
 def fit_baselines(rows: ReportedRows, split: Path, pooled: PooledSlides) -> dict[str, Floats]:
     """Baseline → values [n, K] of the test rows."""
     task = rows.task
     values = {name: np.zeros_like(rows.values) for name in task.baselines}
-    fitted = []
-    for number in np.unique(rows.folds).tolist():  # the models of an ensemble share their test slides
+    fitted, own_folds = [], rows.split_folds
+    for number in np.unique(own_folds).tolist():  # the models of an ensemble, and of all seeds, share their test slides
         slides, targets = fitting_rows(rows, split, number)
-        at, tested = pooled.rows(slides), np.flatnonzero(rows.folds == number)
+        at, tested = pooled.rows(slides), np.flatnonzero(own_folds == number)
         to = pooled.rows(rows.frame["slide_id"].iloc[tested].tolist())
         fitted.append(targets)
         for name, feature in task.baselines.items():

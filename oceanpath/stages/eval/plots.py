@@ -19,6 +19,11 @@ def pictures(task: str) -> tuple[str, ...]:
     return (*figures.pictures(task), LEARNING)
 
 
+def name_of(entry: Mapping[str, Any]) -> str:
+    """The fold of an entry of cv_results.json, and its seed if there are several."""
+    return f"fold {entry['split_fold']}, seed {entry['seed']}" if "seed" in entry else f"fold {entry['fold']}"
+
+
 def draw_losses(results: Mapping[str, Any], train: Path, path: Path) -> None:
     """Draw the losses of every fold by epoch.
 
@@ -37,5 +42,5 @@ def draw_losses(results: Mapping[str, Any], train: Path, path: Path) -> None:
             train_loss, val_loss = ([epoch[name] for epoch in epochs] for name in ("train_loss", "val_loss"))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ArtifactError("the history of losses cannot be read", where=file, got=error) from error
-        folds.append(Losses(f"fold {entry['fold']}", train_loss, val_loss, int(entry["best_epoch"])))
+        folds.append(Losses(name_of(entry), train_loss, val_loss, int(entry["best_epoch"])))
     draw_learning(path, folds, "Loss per epoch" + (" (selected)" if results["selected"] else ""))

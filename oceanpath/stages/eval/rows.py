@@ -26,7 +26,7 @@ def read_rows(train: Path, split: Path) -> ReportedRows:
     """
     results = predictions.read_cv_results(train)
     task = read_task(results, train)
-    frame = predictions.read_oof(train, task)
+    frame = predictions.read_predictions(train / "oof_predictions.parquet", task)
     refuse_other_roles(frame, where=train)
     check_duplicates(frame, "fold", where=train)
     rows = average_ensembles(frame, read_plan(results), task.columns)
@@ -38,7 +38,7 @@ def read_rows(train: Path, split: Path) -> ReportedRows:
         val = read_val(train, number, task)
         if not results["selected"]:
             check_selection_leakage(test, val, where=f"fold {number}")
-        fold = folds.read_fold(split, number)
+        fold = folds.read_fold(split, reported.plan.split_folds[number])
         match_fold(test, fold, where=f"fold {number}")
         fitted.append(task.targets(fold.loc[fold["role"] == "train", "label"].tolist()))
     return replace(reported, task=task.with_training(fitted))

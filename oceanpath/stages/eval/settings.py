@@ -2,7 +2,7 @@
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -29,7 +29,13 @@ class EvalSettings(SlideList):
     """Groups with fewer patients are listed without a metric."""
     cost_ratio: float | None = added(None, gt=0)
     """Cost of a missed positive, in false alarms: adds an operating point with the lowest cost."""
+    sealed: bool | Literal["revealed"] = added(False)
+    """true: test slides are not predicted, and `eval` only records the analysis plan, until `oceanpath eval --reveal`,
+    which is the value "revealed". Needs `split.scheme = "holdout"` or a custom split."""
+    scheme: str = shared("split.scheme", "kfold", is_runtime=True)
+    margin: float | None = shared("analyze.margin", None, is_added=True)
     seed: int = shared("seed", 42, ge=0)
+    clinical: tuple[str, ...] = shared("data.clinical", (), is_added=True)
     labels: Path | None = outside("data.labels")
 
     @field_validator("metrics")
@@ -40,20 +46,36 @@ class EvalSettings(SlideList):
                 raise ValueError(f"{name} names no function of an installed module; expected package.module:function")
         return value
 
+    def plan(self) -> dict[str, Any]:
+        """The analysis plan of a sealed test: everything that determines the analysis, but not whether it is sealed."""
+        keys = (
+            "metrics",
+            "clinical",
+            "subgroups",
+            "smallest_group",
+            "cost_ratio",
+            "margin",
+            "confidence",
+            "resamples",
+            "seed",
+        )
+        return {key: value for key, value in self.model_dump(mode="json").items() if key in keys}
+
     def question(self) -> "TableQuery":
-        """How `subgroups` are read from the label table."""
+        """How `subgroups` and `clinical` are read from the label table."""
         from oceanpath.artifacts.cohort.table import TableQuery  # needed only to read a table
 
-        return TableQuery(slide_id=self.slide_id, encoding=self.encoding, sheet=self.sheet, columns=self.subgroups)
+        columns = tuple(dict.fromkeys((*self.subgroups, *self.clinical)))
+        return TableQuery(slide_id=self.slide_id, encoding=self.encoding, sheet=self.sheet, columns=columns)
 
     def outside_paths(self) -> dict[str, Path]:
         """The label table, only where it is read."""
-        return super().outside_paths() if self.subgroups else {}
+        return super().outside_paths() if self.subgroups or self.clinical else {}
 
     def identity(self) -> dict[str, Any]:
         """As for all settings, with the digest of the module of each metric."""
         own = super().identity()
-        if not self.subgroups:  # the label table is not read
+        if not (self.subgroups or self.clinical):  # the label table is not read
             own = {key: value for key, value in own.items() if key not in SlideList.model_fields}
         digests = {name: xxh3_of_file(source) for name in self.metrics if (source := _source(name)) is not None}
         return own | ({"metric_sources": digests} if digests else {})

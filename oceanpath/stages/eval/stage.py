@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from oceanpath.pipeline.stage import Stage
-from oceanpath.stages.eval.settings import EvalSettings
 
 STAGE = Stage(
     name="eval",
-    version=6,
-    settings=EvalSettings,
+    version=7,
+    settings="oceanpath.stages.eval.settings:EvalSettings",
     work="oceanpath.stages.eval.work:run",
+    preflight="oceanpath.stages.eval.preflight:preflight",
     check="oceanpath.stages.eval.work:check",
     needs=("train", "mmap", "split", "demo?"),
     self_checked=("mmap/*.bin",),

@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from oceanpath.artifacts import metrics
+from oceanpath.artifacts.analysis_plan import FILE as PLAN
+from oceanpath.artifacts.analysis_plan import plan_digest, read_plan, write_plan
 from oceanpath.artifacts.cohort.slide_columns import read_slide_columns
 from oceanpath.artifacts.folds import read_splits
 from oceanpath.errors import ExperimentError
@@ -19,11 +23,17 @@ from oceanpath.evaluation.summary import summarise
 from oceanpath.figures.files import check_figure
 from oceanpath.figures.fonts import notice
 from oceanpath.pipeline.stage import Inputs, Progress, Summary
-from oceanpath.stages.eval.baselines import fit_baselines, pool_slides
+from oceanpath.stages.eval.baselines import fit_baselines, fold_slides, pool_slides
+from oceanpath.stages.eval.clinical import CLINICAL, fit_clinical
 from oceanpath.stages.eval.plots import LEARNING, draw_losses, pictures
 from oceanpath.stages.eval.rows import read_rows, read_val
 from oceanpath.stages.eval.settings import EvalSettings
 from oceanpath.stages.eval.sites import compare_sites, site_lines
+from oceanpath.stats.confusion import confusion
+from oceanpath.stats.panel import decide
+from oceanpath.tasks.base import Task
+from oceanpath.tasks.classification import Classification
+from oceanpath.tasks.evaluation import Floats
 from oceanpath.tasks.registry import read_task
 
 
@@ -32,9 +42,13 @@ def run(settings: EvalSettings, inputs: Inputs, out: Path, progress: Progress) -
 
     Raises: StageError: rows may not be reported, or do not match the folds. ArtifactError: an input is damaged.
     """
+    if settings.sealed is True:
+        return _seal(settings, inputs, out)
     rows = read_rows(inputs["train"], inputs["split"])
     pooled = pool_slides(rows, inputs, progress)
     baselines = fit_baselines(rows, inputs["split"], pooled)
+    if settings.clinical:
+        baselines[CLINICAL] = _clinical(settings, inputs, rows)
     report = build_report(settings, rows, baselines)
     report["site"] = compare_sites(settings, rows.task, inputs["split"], pooled)
     report["notes"] += site_lines(report["site"])
@@ -47,7 +61,12 @@ def run(settings: EvalSettings, inputs: Inputs, out: Path, progress: Progress) -
         report["notes"] += subgroup_lines(report["subgroups"])
     if seen := rows.results.get(SEEN):
         report[SEEN] = seen
+    if isinstance(rows.task, Classification):
+        report["confusion"] = confusion(rows.targets, decide(rows.values), rows.values.shape[1]).tolist()
     report["cohort_flow"] = read_splits(inputs["split"]).get("cohort_flow")
+    if settings.sealed:
+        plan = _plan(settings, rows.task)
+        report["sealed"] = {"plan": plan, "sha256": plan_digest(plan)}
     metrics.write_metrics(report, out)
     draw_all(settings, rows, baselines, report, out)
     draw_decisions(settings, report, out)
@@ -58,17 +77,42 @@ def run(settings: EvalSettings, inputs: Inputs, out: Path, progress: Progress) -
     return Summary(tuple(lines), numbers)
 
 
+def _seal(settings: EvalSettings, inputs: Inputs, out: Path) -> Summary:
+    """Record the analysis plan of a sealed test; nothing else is computed."""
+    plan = _plan(settings, read_task(read_splits(inputs["split"]), inputs["split"]))
+    write_plan(plan, out)
+    return Summary((f"sealed: no test slide was predicted; analysis plan {plan_digest(plan)}",), {})
+
+
+def _plan(settings: EvalSettings, task: Task) -> dict[str, Any]:
+    facts = {"main_metric": task.main_metric, "task_metrics": list(task.metrics), "comparisons": sorted(task.baselines)}
+    return {**facts, **settings.plan()}
+
+
 def _subgroups(settings: EvalSettings, inputs: Inputs, rows: ReportedRows) -> dict[str, Any]:
-    """Raises: ExperimentError: there is no label table, or it lacks a column."""
+    """Raises: ExperimentError: as `_columns`."""
+    cells = _columns(settings, inputs, rows.frame["slide_id"].tolist(), "[eval] subgroups")
+    return subgroup_report(settings, rows, {name: cells[name] for name in settings.subgroups}, settings.smallest_group)
+
+
+def _clinical(settings: EvalSettings, inputs: Inputs, rows: ReportedRows) -> Floats:
+    """Raises: ExperimentError: as `_columns`, or a column is neither numeric nor one of categories."""
+    slides = fold_slides(rows, inputs["split"])
+    cells = _columns(settings, inputs, slides, "[data] clinical")
+    columns = pd.DataFrame({name: cells[name] for name in settings.clinical}, index=slides)
+    return fit_clinical(rows, inputs["split"], columns)
+
+
+def _columns(settings: EvalSettings, inputs: Inputs, slides: list[str], where: str) -> dict[str, list[str]]:
+    """Name → cells of these slides. Raises: ExperimentError: there is no label table, or it lacks a column."""
     demo = inputs.get("demo")
     path = settings.labels or (None if demo is None else demo / "cohort.csv")
     if path is None:
-        raise ExperimentError("there is no label table", where="[eval] subgroups", do="Set data.labels.")
-    slides = rows.frame["slide_id"].tolist()
-    columns = read_slide_columns(path, settings.question(), sorted(set(slides)), settings.match_ids)
-    row_of = {name: row for row, name in enumerate(sorted(set(slides)))}
-    cells = {name: [column[row_of[slide]] for slide in slides] for name, column in columns.items()}
-    return subgroup_report(settings, rows, cells, settings.smallest_group)
+        raise ExperimentError("there is no label table", where=where, do="Set data.labels.")
+    known = sorted(set(slides))
+    columns = read_slide_columns(path, settings.question(), known, settings.match_ids)
+    row_of = {name: row for row, name in enumerate(known)}
+    return {name: [column[row_of[slide]] for slide in slides] for name, column in columns.items()}
 
 
 def check(path: Path) -> None:
@@ -76,9 +120,13 @@ def check(path: Path) -> None:
 
     Raises: ArtifactError: metrics.json is not valid, or a file of a figure is missing or empty.
     """
+    if (path / PLAN).is_file():
+        read_plan(path)
+        return
     report = metrics.read_metrics(path)
     task = read_task(report, path)
-    metrics.require(report, task.metrics, task.baselines, path)
+    own = {CLINICAL} & report["floor"].keys()
+    metrics.require(report, task.metrics, [*task.baselines, *own], path)
     for name in pictures(task.name):
         check_figure(path / name)
     if "decision_curve" in report:

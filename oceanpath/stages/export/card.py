@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from oceanpath.artifacts.bundle.facts import BundleFacts, EstimateFacts, ExternalFacts
-from oceanpath.stages.export.card_text import COORDS, cap_text, geometry_text, join_numbers, markdown_table
+from oceanpath.artifacts.bundle.facts import BundleFacts, CohortFacts, EstimateFacts, ExternalFacts
+from oceanpath.stages.export.card_text import (
+    COORDS,
+    cap_text,
+    geometry_text,
+    markdown_table,
+    parity_text,
+    similarity_text,
+)
 
 NAMES = {
     "auroc": "AUROC",
@@ -23,6 +30,7 @@ BASELINES = {
     "max_pool_lr": "Max-pooled features, logistic regression",
     "majority": "Majority class",
     "bag_length": "Number of patches only",
+    "clinical": "Clinical columns only",
 }
 USE = """\
 ```
@@ -31,12 +39,14 @@ oceanpath predict --bundle FOLDER slide.svs    # from a slide, if its features c
 oceanpath serve FOLDER                         # predictions over HTTP, on this machine only
 curl --data-binary @slide.h5 http://127.0.0.1:8000/predict
 ```"""
+NO_COHORT = "The performance of the model is not recorded."
 ONE_COHORT = "The model was tested only on patients of the same cohort."
 EXTERNAL_TOO = "The model was tested on patients of the same cohort, and the ensemble on the external cohorts above."
 LIMITS = """\
 - {cohorts} With other scanners, stains, laboratories or populations its
   performance may be worse, without any indication.
-- It returns a prediction for every input of the right shape, including slides of unrelated tissues or diseases.
+- It returns a prediction for every input of the right shape, including slides of unrelated tissues or diseases. The
+  flag of unlike slides (see above) does not recognise all of them.
 - Attention shows which patches influenced a prediction; it is neither a segmentation nor evidence of a cause.
 - Features of another encoder, patch size or resolution are not supported. They are rejected if the file states these
   properties; properties that a file does not state are not compared."""
@@ -52,18 +62,17 @@ def render_card(facts: BundleFacts) -> str:
         _performance(facts),
         *([_external(facts.external)] if facts.external else []),
         _members(facts),
-        "## Limitations\n\n" + LIMITS.format(cohorts=EXTERNAL_TOO if facts.external else ONE_COHORT),
+        "## Limitations\n\n" + LIMITS.format(cohorts=_tested_on(facts)),
         _parity(facts),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def _what(facts: BundleFacts) -> str:
-    contract, cohort = facts.contract, facts.cohort
-    per_class = ", ".join(f"{count} {name}" for name, count in cohort.slides_per_class.items())
+    contract = facts.contract
     rows = [
         ("Task", f"slide-level classification, {len(facts.classes)} classes: {', '.join(facts.classes)}"),
-        ("Model", f"{_ensemble(len(facts.members))} ({facts.model['name']})"),
+        ("Model", f"{ensemble_text(len(facts.members))} ({facts.model['name']})"),
         (
             "Input",
             f"features of one slide, [N, {contract.feature_dim}], one row per patch, rounded to {contract.dtype}",
@@ -73,19 +82,37 @@ def _what(facts: BundleFacts) -> str:
         ("Encoder", contract.encoder or "not recorded"),
         ("Patch size, resolution", geometry_text(contract)),
         ("Output", "class probabilities, and one attention weight per patch"),
-        ("Trained on", f"{cohort.slides} slides of {cohort.patients} patients ({per_class})"),
-        ("Patches per slide", f"median {cohort.patches_median}, at most {cohort.patches_max}"),
+        ("Unlike slides", similarity_text(facts.similarity)),
+        *_cohort(facts.cohort),
     ]
     return "## Overview\n\n" + markdown_table(("", ""), rows)
 
 
+def _tested_on(facts: BundleFacts) -> str:
+    if not facts.performance.slide:
+        return NO_COHORT
+    return EXTERNAL_TOO if facts.external else ONE_COHORT
+
+
+def _cohort(cohort: CohortFacts | None) -> list[tuple[str, str]]:
+    if cohort is None:
+        return [("Trained on", "not recorded")]
+    per_class = ", ".join(f"{count} {name}" for name, count in cohort.slides_per_class.items())
+    return [
+        ("Trained on", f"{cohort.slides} slides of {cohort.patients} patients ({per_class})"),
+        ("Patches per slide", f"median {cohort.patches_median}, at most {cohort.patches_max}"),
+    ]
+
+
 def _performance(facts: BundleFacts) -> str:
     performance = facts.performance
+    if not performance.slide:
+        return f"## Performance\n\n{performance.meaning}"
     note = " (selected: these slides were also used for selection)" if performance.selected else ""
     metrics = performance.slide.items()
-    rows = [(NAMES[key], _text(slide), _text(performance.patient.get(key))) for key, slide in metrics]
+    rows = [(NAMES[key], estimate_text(slide), estimate_text(performance.patient.get(key))) for key, slide in metrics]
     table = markdown_table(("", "Slide level", "Patient level"), rows)
-    baseline_rows = [(BASELINES[key], _text(value)) for key, value in performance.floor_auroc.items()]
+    baseline_rows = [(BASELINES[key], estimate_text(value)) for key, value in performance.floor_auroc.items()]
     baselines = markdown_table(("Baseline", "Slide-level AUROC"), baseline_rows)
     intervals = "Confidence intervals take patients as the independent units."
     return f"## Performance{note}\n\n{performance.meaning} {intervals}\n\n{table}\n\n{baselines}"
@@ -101,7 +128,10 @@ def _external(cohorts: Sequence[ExternalFacts]) -> str:
     for cohort in cohorts:
         per_class = ", ".join(f"{count} {name}" for name, count in cohort.slides_per_class.items())
         counts = f"{cohort.slides} slides of {cohort.patients} patients ({per_class})"
-        rows = [(NAMES[key], _text(slide), _text(cohort.patient.get(key))) for key, slide in cohort.slide.items()]
+        rows = [
+            (NAMES[key], estimate_text(slide), estimate_text(cohort.patient.get(key)))
+            for key, slide in cohort.slide.items()
+        ]
         parts.append(f"### {cohort.name}\n\n{counts}\n\n{markdown_table(('', 'Slide level', 'Patient level'), rows)}")
     return "\n\n".join(parts)
 
@@ -128,19 +158,16 @@ def _members(facts: BundleFacts) -> str:
 
 
 def _parity(facts: BundleFacts) -> str:
-    sizes = sorted({case.patches for case in facts.parity.cases})
-    bags = sorted({case.batch for case in facts.parity.cases})
     stored = facts.parity.stored
-    worst = max(stored.differences.values())
-    text = (
-        f"{stored.rows} of the {stored.total} evaluated test predictions were computed again with every exported file, "
-        f"each by the member of its test fold; the largest difference between probabilities is "
-        f"{worst:.1e} (allowed: {facts.parity.tolerance:g}). {_other_device(facts)}"
-        f"Every file was also compared with the PyTorch model at {join_numbers(sizes)} patches and "
-        f"{join_numbers(bags)} bags; the largest difference of any output is {facts.parity.worst:.1e}. `bundle.json` "
-        "contains each comparison and the "
-        "SHA-256 of every file, which is verified before loading."
-    )
+    replayed = ""
+    if stored.rows:
+        replayed = (
+            f"{stored.rows} of the {stored.total} evaluated test predictions were computed again with every exported "
+            f"file, each by the member of its test fold; the largest difference between probabilities is "
+            f"{max(stored.differences.values()):.1e} (allowed: {facts.parity.tolerance:g}). {_other_device(facts)}"
+        )
+    digests = "`bundle.json` contains each comparison and the SHA-256 of every file, which is verified before loading."
+    text = f"{replayed}{parity_text(facts.parity)} {digests}"
     return f"## Verification of the exported files\n\n{text}"
 
 
@@ -154,11 +181,13 @@ def _other_device(facts: BundleFacts) -> str:
     )
 
 
-def _ensemble(members: int) -> str:
+def ensemble_text(members: int) -> str:
+    """What the members are together."""
     return "single model" if members == 1 else f"mean of {members} members"
 
 
-def _text(estimate: EstimateFacts | None) -> str:
+def estimate_text(estimate: EstimateFacts | None) -> str:
+    """A metric with its interval, or why it is undefined."""
     if estimate is None or estimate.value is None:
         return f"undefined: {estimate.reason}" if estimate else "undefined"
     if estimate.low is None or estimate.high is None:

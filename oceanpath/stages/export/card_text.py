@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from oceanpath.artifacts.bundle.facts import Contract
+from oceanpath.artifacts.bundle.facts import Contract, Parity, SimilarityFacts
 
 COORDS = {
     "required": "required: level-0 pixels [N, 2] of every patch",
@@ -44,3 +44,24 @@ def markdown_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> st
 def join_numbers(numbers: list[int]) -> str:
     """Numbers as a list in a sentence."""
     return " and ".join([", ".join(map(str, numbers[:-1])), str(numbers[-1])]) if len(numbers) > 1 else str(numbers[0])
+
+
+def similarity_text(similarity: SimilarityFacts | None) -> str:
+    """How slides unlike the training slides are recognised."""
+    if similarity is None:
+        return "not recognised, because the training slides are not known"
+    if similarity.limit is None:
+        return f"not recognised: {similarity.reason}"
+    return (
+        f"flagged if the Mahalanobis distance of their mean feature exceeds {similarity.limit:.4g}, the 99th "
+        f"percentile of the {similarity.slides} training slides, each by statistics of other patients"
+    )
+
+
+def parity_text(parity: Parity) -> str:
+    """The comparison with the PyTorch model at several sizes."""
+    sizes, bags = (sorted({getattr(case, name) for case in parity.cases}) for name in ("patches", "batch"))
+    return (
+        f"Every file was compared with the PyTorch model at {join_numbers(sizes)} patches and {join_numbers(bags)} "
+        f"bags; the largest difference of any output is {parity.worst:.1e}."
+    )

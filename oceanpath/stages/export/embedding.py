@@ -21,7 +21,7 @@ from oceanpath.artifacts.bundle.facts import (
     PretrainingFacts,
     StoredParity,
 )
-from oceanpath.artifacts.bundle.folder import CARD, ONNX, TORCHSCRIPT, TRAINING, golden_bag, golden_coords, seal
+from oceanpath.artifacts.bundle.folder import CARD, TRAINING, seal
 from oceanpath.artifacts.pretrained import WEIGHTS, WeightFacts
 from oceanpath.artifacts.split_manifest import SplitManifest
 from oceanpath.artifacts.store.reader import Store
@@ -36,14 +36,13 @@ from oceanpath.pipeline.stage import Inputs, Progress, Summary
 from oceanpath.stages.export.contract import describe_contract
 from oceanpath.stages.export.embedding_card import render_embedding_card
 from oceanpath.stages.export.facts import hash_slides
-from oceanpath.stages.export.onnx_file import to_onnx
+from oceanpath.stages.export.feature_statistics import write_statistics
+from oceanpath.stages.export.model_files import GOLDEN_PATCHES, golden_output, write_model_files
 from oceanpath.stages.export.parity import measure
-from oceanpath.stages.export.runners import THREADS, Format, Runner, runner_of, torch_runner
+from oceanpath.stages.export.runners import THREADS, Format, Runner, runner_of
 from oceanpath.stages.export.settings import ExportSettings
-from oceanpath.stages.export.torchscript_file import to_torchscript
 
 OUTPUTS = ("embedding", "attention")
-GOLDEN_PATCHES = 16
 
 
 class SlideEmbedder(nn.Module):
@@ -76,18 +75,19 @@ def export_embedding(settings: ExportSettings, inputs: Inputs, out: Path, progre
     progress.advance()
     with torch_threads(THREADS):
         module = SlideEmbedder(aggregator)
-        files = _export(module, store.dim, settings, out, coords=coords)
+        files = write_model_files(module, store.dim, settings, out, coords=coords, outputs=OUTPUTS)
         progress.advance()
         runners = {form: runner_of(form, content) for form, content in files.items()}
         cases = measure(module, runners, store.dim, settings, coords=coords)
         stored = _compare(aggregator, runners, store, sorted(manifest.patients), settings)
-        golden = _golden(module, store.dim, coords=coords)
+        golden = GoldenEmbedding(patches=GOLDEN_PATCHES, embedding=golden_output(module, store.dim, coords=coords))
     progress.advance()
     worst = max(case.difference for case in cases)
     facts = EmbeddingFacts(
         name=settings.title or f"{weights.method['name']} {weights.model['name']} on {contract.encoder or 'features'}",
         model=weights.model,
         contract=contract,
+        similarity=write_statistics(store, manifest.patients, out),
         embed_dim=aggregator.embed_dim,
         pretraining=_pretraining(inputs["pretrain"], weights, manifest),
         parity=Parity(tolerance=settings.tolerance, worst=worst, cases=cases, stored=stored),
@@ -98,23 +98,6 @@ def export_embedding(settings: ExportSettings, inputs: Inputs, out: Path, progre
     (out / CARD).write_text(render_embedding_card(facts), encoding="utf-8")
     progress.advance()
     return _summary(seal(out, facts), len(files["onnx"]))
-
-
-def _export(
-    module: SlideEmbedder, dim: int, settings: ExportSettings, out: Path, *, coords: bool
-) -> dict[Format, bytes]:
-    files: dict[Format, bytes] = {"onnx": to_onnx(module, dim, settings.opset, coords=coords, outputs=OUTPUTS)}
-    (out / ONNX).write_bytes(files["onnx"])
-    if "torchscript" in settings.formats:
-        files["torchscript"] = to_torchscript(module, dim, coords=coords)
-        (out / TORCHSCRIPT).write_bytes(files["torchscript"])
-    return files
-
-
-def _golden(module: SlideEmbedder, dim: int, *, coords: bool) -> GoldenEmbedding:
-    bag_coords = golden_coords(GOLDEN_PATCHES)[None] if coords else None
-    embedding = torch_runner(module)(golden_bag(GOLDEN_PATCHES, dim)[None], bag_coords)[0][0]
-    return GoldenEmbedding(patches=GOLDEN_PATCHES, embedding=[round(float(x), 7) for x in embedding])
 
 
 def _of_cohort(settings: ExportSettings, inputs: Inputs) -> tuple[Inputs, Store, ExportSettings]:

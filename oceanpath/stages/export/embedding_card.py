@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from oceanpath.artifacts.bundle.facts import EmbeddingFacts
-from oceanpath.stages.export.card_text import COORDS, cap_text, geometry_text, join_numbers, markdown_table
+from oceanpath.stages.export.card_text import (
+    COORDS,
+    cap_text,
+    geometry_text,
+    markdown_table,
+    parity_text,
+    similarity_text,
+)
 
 USE = """\
 ```
@@ -50,6 +57,7 @@ def _what(facts: EmbeddingFacts) -> str:
         ("Encoder", contract.encoder or "not recorded"),
         ("Patch size, resolution", geometry_text(contract)),
         ("Output", f"embedding of length {facts.embed_dim}, and one attention weight per patch"),
+        ("Unlike slides", similarity_text(facts.similarity)),
         ("Pretrained on", f"{training.slides} slides of {training.patients} patients"),
     ]
     return "## Overview\n\n" + markdown_table(("", ""), rows)
@@ -67,11 +75,9 @@ def _pretraining(facts: EmbeddingFacts) -> str:
 
 def _parity(facts: EmbeddingFacts) -> str:
     parity, stored = facts.parity, facts.parity.stored
-    sizes, bags = ({getattr(case, name) for case in parity.cases} for name in ("patches", "batch"))
     text = (
         f"The embeddings of {stored.rows} of the {stored.total} slides were computed again with every exported file; "
-        f"the largest difference is {max(stored.differences.values()):.1e} (allowed: {parity.tolerance:g}). Every file "
-        f"was also compared with the PyTorch model at {join_numbers(sorted(sizes))} patches and "
-        f"{join_numbers(sorted(bags))} bags; the largest difference of any output is {parity.worst:.1e}."
+        f"the largest difference is {max(stored.differences.values()):.1e} (allowed: {parity.tolerance:g}). "
+        f"{parity_text(parity)}"
     )
     return f"## Verification of the exported files\n\n{text}"

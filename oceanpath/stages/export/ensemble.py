@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from oceanpath.errors import StageError
-from oceanpath.fit.checkpoint import load_checkpoint
+from oceanpath.fit.checkpoint import Checkpoint, load_checkpoint
+from oceanpath.models.base import MILOutput
 from oceanpath.models.classifier import WSIClassifier
 from oceanpath.tasks.base import Task
 
@@ -42,19 +43,56 @@ class Ensemble(nn.Module):
     @property
     def reads_coords(self) -> bool:
         """Whether the members' aggregator reads coordinates if they are known."""
-        return any(member.aggregator.reads_coords for member in self.members)  # type: ignore[union-attr]  # ModuleList loses the type
+        return _reads_coords(self.members)
 
     def forward(self, features: Tensor, coords: Tensor | None = None) -> Answer:
         """The outputs for B bags of n patches each; coordinates are integer level-0 pixels of any dtype."""
-        pixels = None if coords is None else coords.to(torch.int32)
-        outputs = [member.output(features, None, pixels, return_attention=True) for member in self.members]  # type: ignore[operator]  # ModuleList loses the type
+        outputs = _member_outputs(self.members, features, coords)
         logits = torch.stack([self.class_logits(output.logits) for output in outputs])
         probabilities = torch.softmax(logits / self.temperatures, dim=-1).mean(dim=0)
-        attention = torch.stack([output.extras["attention"] for output in outputs]).mean(dim=0)
-        return probabilities, attention, logits
+        return probabilities, _mean_attention(outputs), logits
 
 
-def load_members(train: Path, folds: int, dim: int, task: Task) -> list[WSIClassifier]:
+class ValueEnsemble(nn.Module):
+    """features [B, n, D] float32, coords [B, n, 2] → values [B, K] float64, attention [B, n], member_values [M, B, K].
+
+    The values and the attention are the means of those of the members.
+    """
+
+    def __init__(self, members: Sequence[Checkpoint]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList([member.model for member in members])
+        self.objectives = [member.objective for member in members]
+        self.requires_grad_(False)
+        self.eval()
+
+    @property
+    def reads_coords(self) -> bool:
+        """As for `Ensemble`."""
+        return _reads_coords(self.members)
+
+    def forward(self, features: Tensor, coords: Tensor | None = None) -> Answer:
+        """As for `Ensemble`."""
+        outputs = _member_outputs(self.members, features, coords)
+        pairs = zip(self.objectives, outputs, strict=True)
+        values = torch.stack([objective.exported_values(output.logits) for objective, output in pairs])
+        return values.mean(dim=0), _mean_attention(outputs), values
+
+
+def _member_outputs(members: nn.ModuleList, features: Tensor, coords: Tensor | None) -> list[MILOutput]:
+    pixels = None if coords is None else coords.to(torch.int32)
+    return [member.output(features, None, pixels, return_attention=True) for member in members]  # type: ignore[operator]  # ModuleList loses the type
+
+
+def _mean_attention(outputs: Sequence[MILOutput]) -> Tensor:
+    return torch.stack([output.extras["attention"] for output in outputs]).mean(dim=0)
+
+
+def _reads_coords(members: nn.ModuleList) -> bool:
+    return any(member.aggregator.reads_coords for member in members)  # type: ignore[union-attr]  # ModuleList loses the type
+
+
+def load_members(train: Path, folds: int, dim: int, task: Task) -> list[Checkpoint]:
     """The best checkpoint of every fold below `train`, in fold order, in eval mode on the CPU.
 
     Raises: StageError: a member needs other features or has another task. ArtifactError: a checkpoint is damaged.
@@ -62,7 +100,8 @@ def load_members(train: Path, folds: int, dim: int, task: Task) -> list[WSIClass
     members = []
     for number in range(folds):
         path = train / f"fold_{number}" / "best.ckpt"
-        member, objective = load_checkpoint(path)
+        loaded = load_checkpoint(path)
+        member, objective = loaded
         if member.in_dim != dim or objective.task.record() != task.record():
             raise StageError(
                 "a member does not fit the ensemble",
@@ -70,5 +109,5 @@ def load_members(train: Path, folds: int, dim: int, task: Task) -> list[WSIClass
                 expected=f"{dim} features, {task.record()}",
                 got=f"{member.in_dim} features, {objective.task.record()}",
             )
-        members.append(member)
+        members.append(loaded)
     return members

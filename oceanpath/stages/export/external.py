@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 
 from oceanpath.artifacts.bundle.facts import EstimateFacts, ExternalFacts, MemberFacts, ThresholdFacts
+from oceanpath.artifacts.bundle.value_facts import CutoffFacts
 from oceanpath.artifacts.external import average_members, read_members
 from oceanpath.evaluation.report import build_report
 from oceanpath.evaluation.rows import ReportedRows
+from oceanpath.pipeline.stage import Inputs
 from oceanpath.stages.export.card import NAMES
-from oceanpath.stages.export.facts import estimate_facts
+from oceanpath.stages.export.facts import estimate_facts, training_targets
 from oceanpath.stages.export.settings import ExportSettings
 from oceanpath.tasks.base import Task
 
@@ -39,14 +41,41 @@ def describe_external(
     described = []
     for name, folder in sorted(cohorts.items()):
         frame = served_predictions(read_members(folder, task), members, task)
-        per_fold = [{**entry, "threshold": threshold.value} for entry in results["per_fold"]]
-        plan = [{"repeat": 0, "ensemble": 0, "name": ""}] * len(members)
-        facts = {**results, "scheme": "external", "per_fold": per_fold, "plan": plan, "external": name}
-        ensemble = average_members(frame, task)
-        targets, values = task.targets(ensemble["label"].tolist()), task.values(ensemble)
-        report = build_report(settings, ReportedRows(ensemble, task, targets, values, facts, frame), {})
-        described.append(_facts(name, report, ensemble, task))
+        described.append(describe_cohort_of(settings, (name, frame), results, {"threshold": threshold.value}, task))
     return described
+
+
+def describe_external_values(
+    settings: ExportSettings, inputs: Inputs, results: Mapping[str, Any], cutoffs: Sequence[CutoffFacts], task: Task
+) -> list[ExternalFacts]:
+    """As `describe_external`, for a task without classes, decided at the cut-offs of the bundle."""
+    fitted = training_targets(inputs["train"], results["folds"], task)
+    decided = {key: cutoff.value for key, cutoff in zip(task.fold_facts, cutoffs, strict=False)}
+    return [
+        describe_cohort_of(settings, (name, read_members(folder, task)), results, decided, task.with_training([fitted]))
+        for name, folder in sorted(inputs.by_cohort("external").items())
+    ]
+
+
+def describe_cohort_of(
+    settings: ExportSettings,
+    cohort: tuple[str, pd.DataFrame],
+    results: Mapping[str, Any],
+    decided: Mapping[str, float | None],
+    task: Task,
+) -> ExternalFacts:
+    """The metrics of the mean over all members, decided by the values `decided` of `task.fold_facts`.
+
+    `cohort` is its name, and the rows of all members.
+    """
+    name, frame = cohort
+    per_fold = [{**entry, **decided} for entry in results["per_fold"]]
+    plan = [{"repeat": 0, "ensemble": 0, "name": ""}] * len(per_fold)
+    facts = {**results, "scheme": "external", "per_fold": per_fold, "plan": plan, "external": name}
+    ensemble = average_members(frame, task)
+    targets, values = task.targets(ensemble["label"].tolist()), task.values(ensemble)
+    report = build_report(settings, ReportedRows(ensemble, task, targets, values, facts, frame), {})
+    return _facts(name, report, ensemble, task)
 
 
 def served_predictions(frame: pd.DataFrame, members: Sequence[MemberFacts], task: Task) -> pd.DataFrame:
@@ -65,13 +94,14 @@ def _facts(name: str, report: Mapping[str, Any], ensemble: pd.DataFrame, task: T
         slides=len(ensemble),
         patients=int(ensemble["patient_id"].nunique()),
         slides_per_class={name: int((strata.rows == i).sum()) for i, name in enumerate(strata.names)},
-        slide=_level(report, "slide"),
-        patient=_level(report, "patient"),
+        slide=_level(report, "slide", task),
+        patient=_level(report, "patient", task),
     )
 
 
-def _level(report: Mapping[str, Any], level: str) -> dict[str, EstimateFacts]:
+def _level(report: Mapping[str, Any], level: str, task: Task) -> dict[str, EstimateFacts]:
     """The metrics of a level; those of decisions are at the threshold, if there is one."""
     point = report["operating_point"]
     records = {**report["level"][level], **(point[level] if point else {})}
-    return {name: estimate_facts(records[name]) for name in NAMES if name in records}
+    names = records if task.is_exported_as_values else NAMES
+    return {name: estimate_facts(records[name]) for name in names if name in records}

@@ -11,12 +11,14 @@ import pandas as pd
 
 from oceanpath.artifacts.bundle.facts import CohortFacts, EstimateFacts, Performance
 from oceanpath.artifacts.bundle.training_slides import TrainingSlides
+from oceanpath.artifacts.bundle.value_facts import ValuePerformance
 from oceanpath.artifacts.features.files import find_features, read_meta
 from oceanpath.artifacts.predictions import read_embeddings
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.pipeline.stage import Inputs
 from oceanpath.stages.export.card import NAMES
 from oceanpath.tasks.base import Task
+from oceanpath.tasks.evaluation import Targets
 from oceanpath.tasks.registry import read_task
 
 NOT_EVALUATED = (
@@ -39,8 +41,8 @@ OF_INNER_ENSEMBLES = (
     "of its outer fold, whose training and validation data exclude its patient."
 )
 OF_REPEATS = (
-    "The metrics are means over {repeats} repeats, and each is of members whose training and validation data exclude "
-    "the tested patients. With the mean of all such members of a slide (from {fewest} to {most} of {members}), the "
+    "The metrics are means over {repeats}, and each is of members whose training and validation data exclude "
+    "the tested patients. With the mean of all such members of a slide ({models} of {members}), the "
     "slide-level {title} is {value}."
 )
 
@@ -60,10 +62,17 @@ def describe_cohort(train: Path, folds: int, store: Store, task: Task) -> Cohort
     )
 
 
-def training_slides(inputs: Inputs, folds: int, store: Store) -> TrainingSlides:
-    """Hashes of the slides of the training and inner validation sets, over all folds."""
-    tables = pd.concat([read_embeddings(inputs["train"] / f"fold_{number}")[1] for number in range(folds)])
-    return hash_slides(inputs, sorted(set(tables.loc[tables["role"] != "test", "slide_id"])), store)
+def training_patients(train: Path, folds: int) -> dict[str, str]:
+    """Slide → patient of the training and inner validation sets, over all folds."""
+    tables = pd.concat([read_embeddings(train / f"fold_{number}")[1] for number in range(folds)])
+    kept = tables[tables["role"] != "test"]
+    return dict(zip(kept["slide_id"], kept["patient_id"], strict=True))
+
+
+def training_targets(train: Path, folds: int, task: Task) -> Targets:
+    """Targets of the slides of the training and inner validation sets, over all folds, each slide once."""
+    tables = pd.concat([read_embeddings(train / f"fold_{number}")[1] for number in range(folds)])
+    return task.targets(tables[tables["role"] != "test"].drop_duplicates("slide_id")["label"].tolist())
 
 
 def hash_slides(inputs: Inputs, names: Sequence[str], store: Store) -> TrainingSlides:
@@ -93,6 +102,22 @@ def describe_performance(metrics: Mapping[str, Any], members: int, *, has_extern
     )
 
 
+def describe_values(
+    metrics: Mapping[str, Any], members: int, task: Task, *, has_external: bool = False
+) -> ValuePerformance:
+    """As `describe_performance`, for a task without classes: all its metrics, and the main metric of its baselines."""
+    slide, patient = metrics["level"]["slide"], metrics["level"]["patient"]
+    return ValuePerformance(
+        meaning=_meaning(metrics, members).format(ensemble=EVALUATED if has_external else NOT_EVALUATED)
+        + _seen(metrics),
+        selected=bool(metrics["selected"]),
+        main_metric=task.main_metric,
+        slide={name: estimate_facts(record) for name, record in slide.items()},
+        patient={name: estimate_facts(record) for name, record in patient.items()},
+        baselines={name: estimate_facts(group[task.main_metric]) for name, group in metrics["floor"].items()},
+    )
+
+
 def _meaning(metrics: Mapping[str, Any], members: int) -> str:
     """What the metrics of the evaluation estimate."""
     if members == 1:
@@ -104,8 +129,12 @@ def _meaning(metrics: Mapping[str, Any], members: int) -> str:
     value = "undefined" if record["value"] is None else f"{record['value']:.3f}"
     if record.get("low") is not None:
         value += f" ({record['low']:.3f} to {record['high']:.3f})"
-    counts = {"fewest": models["fewest"], "most": models["most"], "members": members}
-    return OF_REPEATS.format(repeats=metrics["repeats"], title=task.main_title, value=value, **counts)
+    counts, repeats = f"from {models['fewest']} to {models['most']}", f"{metrics['repeats']} repeats"
+    if "seeds" in metrics:
+        repeats = f"{metrics['repeats']} trainings with different seeds"
+        counts = str(models["most"]) if models["fewest"] == models["most"] else counts
+    names = {"repeats": repeats, "models": counts, "members": members}
+    return OF_REPEATS.format(title=task.main_title, value=value, **names)
 
 
 def _seen(metrics: Mapping[str, Any]) -> str:

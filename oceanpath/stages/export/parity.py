@@ -18,9 +18,17 @@ PITCH, LARGEST = 512, 100_000
 
 
 def measure(
-    module: nn.Module, runners: Mapping[Format, Runner], dim: int, settings: ExportSettings, *, coords: bool
+    module: nn.Module,
+    runners: Mapping[Format, Runner],
+    dim: int,
+    settings: ExportSettings,
+    *,
+    coords: bool,
+    relative: bool = False,
 ) -> list[ParityCase]:
     """The largest difference between every file and `module`, for all sizes of the settings.
+
+    With `relative`, differences of outputs above 1 are divided by them.
 
     Raises: StageError: a difference is not finite or exceeds the tolerance; such a file must not be published.
     """
@@ -34,7 +42,7 @@ def measure(
             expected = eager(bags, bag_coords)
             for form, run in runners.items():
                 where = f"{form} at {batch} bags of {patches} patches"
-                difference = _difference(run(bags, bag_coords), expected, where)
+                difference = _difference(run(bags, bag_coords), expected, where, relative=relative)
                 cases.append(ParityCase(format=form, batch=batch, patches=patches, difference=difference))
     worst = max(cases, key=lambda case: case.difference)
     if worst.difference > settings.tolerance:
@@ -57,11 +65,12 @@ def _coords(batch: int, patches: int, random: np.random.Generator) -> NDArray[np
     return np.where(odd, irregular, regular).astype(np.float32)
 
 
-def _difference(actual: Outputs, expected: Outputs, where: str) -> float:
+def _difference(actual: Outputs, expected: Outputs, where: str, *, relative: bool = False) -> float:
     shapes, expected_shapes = [part.shape for part in actual], [part.shape for part in expected]
     if shapes != expected_shapes:
         raise StageError("an exported file has wrong output shapes", where=where, got=shapes, expected=expected_shapes)
-    worst = max(float(np.abs(a - b).max()) for a, b in zip(actual, expected, strict=True))
+    scales = [np.maximum(1.0, np.abs(part)) if relative else 1.0 for part in expected]
+    worst = max(float((np.abs(a - b) / scale).max()) for a, b, scale in zip(actual, expected, scales, strict=True))
     if not np.isfinite(worst):
         raise StageError("an output is not finite", where=where, do="The model may be damaged: train it again.")
     return worst

@@ -37,6 +37,18 @@ class EvaluatedPredictions:
     coords: bool
     """Whether the exported files read coordinates."""
 
+    def member_values(self, output: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Values [n, K] of a member from its part [n, C] of the third output of a file."""
+        if self.objective.task.is_exported_as_values:
+            return output.astype(np.float64)
+        return self.objective.values_of_logits(output)
+
+    def differences(self, values: NDArray[np.float64], expected: NDArray[np.float64]) -> NDArray[np.float64]:
+        """[n]: the largest difference of a value; where values are no probabilities, relative to those above 1."""
+        scale = np.maximum(1.0, np.abs(expected)) if self.objective.task.is_exported_as_values else 1.0
+        largest: NDArray[np.float64] = (np.abs(values - expected) / scale).max(axis=-1)
+        return largest
+
 
 def replay(stored: EvaluatedPredictions, runners: Mapping[Format, Runner], settings: ExportSettings) -> StoredParity:
     """Recompute stored test predictions of every fold with each file, and compare them.
@@ -51,15 +63,15 @@ def replay(stored: EvaluatedPredictions, runners: Mapping[Format, Runner], setti
     names, folds = chosen["slide_id"].tolist(), chosen["fold"].tolist()
     exported = {form: _recompute(stored, run, names, folds) for form, run in runners.items()}
     expected = stored.objective.task.values(chosen).copy()
-    differences = _differences(exported, expected)
+    differences = _differences(stored, exported, expected)
     device_difference, on_other_device = 0.0, 0
     for row in np.flatnonzero((differences > settings.tolerance).any(axis=0)).tolist():
         eager = _eager(stored, names[row], folds[row])
-        to_stored = float(np.abs(eager - expected[row]).max())
+        to_stored = float(stored.differences(eager, expected[row]))
         if to_stored > settings.tolerance:
             on_other_device, device_difference = on_other_device + 1, max(device_difference, to_stored)
             expected[row] = eager
-    differences = _differences(exported, expected)
+    differences = _differences(stored, exported, expected)
     labels = [f"{name}, fold {fold}" for name, fold in zip(names, folds, strict=True)]
     _validate(differences, list(runners), labels, settings)
     if device_difference > DEVICE_TOLERANCE:
@@ -94,28 +106,30 @@ def choose_rows(rows: pd.DataFrame, store: Store, count: int, seed: int) -> pd.D
 
 
 def _recompute(stored: EvaluatedPredictions, run: Runner, names: list[str], folds: list[int]) -> NDArray[np.float64]:
-    """Probabilities [rows, C] of an exported file, by the member of each row's fold, for the slide in the store."""
-    probabilities = []
+    """Values [rows, K] of an exported file, by the member of each row's fold, for the slide in the store."""
+    values = []
     for name, fold in zip(names, folds, strict=True):
         number = stored.store.number(name)
         coords = stored.store.coords(number) if stored.coords else None
-        features = np.ascontiguousarray(stored.store.features(number), np.float32)[None]
-        logits = run(features, None if coords is None else coords.astype(np.float32)[None])[2]
-        probabilities.append(stored.objective.values_of_logits(logits[fold])[0])
-    return np.stack(probabilities)
+        features = np.array(stored.store.features(number), np.float32)[None]
+        outputs = run(features, None if coords is None else coords.astype(np.float32)[None])[2]
+        values.append(stored.member_values(outputs[fold])[0])
+    return np.stack(values)
 
 
 def _eager(stored: EvaluatedPredictions, name: str, fold: int) -> NDArray[np.float64]:
-    """Probabilities [C] of the checkpoint of a fold, computed as in training, on this CPU."""
+    """Values [K] of the checkpoint of a fold, computed as in training, on this CPU."""
     model, objective = load_checkpoint(stored.train / f"fold_{fold}" / "best.ckpt")
     outputs = predict(model, stored.store, [stored.store.number(name)], "cpu").outputs
     values: NDArray[np.float64] = objective.values(outputs)[0]
     return values
 
 
-def _differences(exported: Mapping[Format, NDArray[np.float64]], expected: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[formats, rows]: the largest difference of a probability; infinite if one is not finite."""
-    largest = np.stack([np.abs(values - expected).max(axis=1) for values in exported.values()])
+def _differences(
+    stored: EvaluatedPredictions, exported: Mapping[Format, NDArray[np.float64]], expected: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """[formats, rows]: the largest difference of a value; infinite if one is not finite."""
+    largest = np.stack([stored.differences(values, expected) for values in exported.values()])
     differences: NDArray[np.float64] = np.where(np.isfinite(largest), largest, np.inf)
     return differences
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import onnxruntime as ort
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 Format = Literal["onnx", "torchscript"]
-Outputs = list[NDArray[np.float32]]
-"""Probabilities, attention and member_logits; of a pretrained aggregator embedding and attention."""
+Outputs = list[NDArray[Any]]
+"""Probabilities, attention and member_logits; of a task without classes values, attention and member_values; of a
+pretrained aggregator embedding and attention."""
 THREADS = 2
 """The published differences and reference outputs must not depend on the machine's number of cores."""
 Runner = Callable[[NDArray[np.float32], NDArray[np.float32] | None], Outputs]

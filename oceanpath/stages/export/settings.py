@@ -22,7 +22,7 @@ class ExportSettings(Settings):
     """Version of the ONNX operator set."""
     calibrate: bool = True
     """Whether to divide each member's logits by a temperature fitted on its inner validation set."""
-    parity_patches: tuple[Patches, ...] = Field((1, 7, 100, 4096), min_length=1)
+    parity_patches: tuple[Patches, ...] = Field((1, 2, 17, 4096), min_length=1)
     """Bag sizes at which every exported file is compared with PyTorch."""
     parity_batches: tuple[Bags, ...] = Field((1, 3), min_length=1)
     """Batch sizes at which it is compared."""

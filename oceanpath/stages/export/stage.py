@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from oceanpath.pipeline.stage import Stage
-from oceanpath.stages.export.settings import ExportSettings
 
 STAGE = Stage(
     name="export",
-    version=5,
-    settings=ExportSettings,
+    version=6,
+    settings="oceanpath.stages.export.settings:ExportSettings",
     work="oceanpath.stages.export.work:run",
     check="oceanpath.artifacts.bundle.folder:check",
     needs=("train", "mmap", "eval", "extract?", "external?"),
     alternative=("pretrain", "mmap", "pretrain_mmap?", "extract?"),
     self_checked=("mmap/*.bin", "pretrain_mmap/*.bin", "extract/*.h5", "extract/thumbnails/*", "extract/masks/*"),
     preflight="oceanpath.stages.export.preflight:preflight",
+    sealed_by="eval.sealed",
     doc="Export all folds as one calibrated ensemble, or the pretrained aggregator: ONNX, TorchScript, model card.",
 )

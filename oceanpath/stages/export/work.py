@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from oceanpath.artifacts.bundle.facts import BundleFacts, Golden, Parity
-from oceanpath.artifacts.bundle.folder import CARD, ONNX, TORCHSCRIPT, TRAINING, golden_bag, golden_coords, seal
+from oceanpath.artifacts.bundle.folder import CARD, TRAINING, seal
 from oceanpath.artifacts.metrics import read_metrics
 from oceanpath.artifacts.predictions import read_cv_results
 from oceanpath.artifacts.store.reader import Store
@@ -21,16 +21,15 @@ from oceanpath.stages.export.contract import describe_contract
 from oceanpath.stages.export.embedding import export_embedding
 from oceanpath.stages.export.ensemble import Ensemble, load_members
 from oceanpath.stages.export.external import describe_external
-from oceanpath.stages.export.facts import describe_cohort, describe_performance, training_slides
-from oceanpath.stages.export.onnx_file import to_onnx
+from oceanpath.stages.export.facts import describe_cohort, describe_performance, hash_slides, training_patients
+from oceanpath.stages.export.feature_statistics import write_statistics
+from oceanpath.stages.export.model_files import GOLDEN_PATCHES, golden_output, write_model_files
 from oceanpath.stages.export.parity import measure
 from oceanpath.stages.export.replay import EvaluatedPredictions, replay
-from oceanpath.stages.export.runners import THREADS, Format, runner_of, torch_runner
+from oceanpath.stages.export.runners import THREADS, Format, runner_of
 from oceanpath.stages.export.settings import ExportSettings
-from oceanpath.stages.export.torchscript_file import to_torchscript
+from oceanpath.stages.export.values import export_values
 from oceanpath.tasks.registry import read_task
-
-GOLDEN_PATCHES = 16
 
 
 def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
@@ -42,28 +41,32 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
     if inputs.get("train") is None:
         return export_embedding(settings, inputs, out, progress)
     results, store = read_cv_results(inputs["train"]), Store(inputs["mmap"], check=inputs.verify)
-    members = calibrate_members(inputs["train"], results, fit_temperatures=settings.calibrate)
     task = read_task(results, inputs["train"])
-    classifiers = load_members(inputs["train"], results["folds"], store.dim, task)
+    if task.is_exported_as_values:
+        return export_values(settings, inputs, out, progress)
+    members = calibrate_members(inputs["train"], results, fit_temperatures=settings.calibrate)
+    classifiers = [member.model for member in load_members(inputs["train"], results["folds"], store.dim, task)]
     objective = read_objective(task, {})
     ensemble = Ensemble(classifiers, [member.temperature for member in members], objective.class_logits)
     contract = describe_contract(store, settings, inputs, reads_coords=ensemble.reads_coords)
     coords = contract.coords == "required"
     progress.advance()
     with torch_threads(THREADS):
-        files = _export(ensemble, store.dim, settings, out, coords=coords)
+        files = write_model_files(ensemble, store.dim, settings, out, coords=coords)
         progress.advance()
         parity = _compare(ensemble, files, EvaluatedPredictions(inputs["train"], store, objective, coords), settings)
-        golden = _golden(ensemble, store.dim, coords=coords)
+        golden = Golden(patches=GOLDEN_PATCHES, probabilities=golden_output(ensemble, store.dim, coords=coords))
     progress.advance()
     cohorts = inputs.by_cohort("external")
     threshold = ensemble_threshold(members, task, sorted(cohorts))
+    patients = training_patients(inputs["train"], results["folds"])
     model: dict[str, Any] = classifiers[0].settings.model_dump(mode="json")
     facts = BundleFacts(
         name=settings.title or " on ".join(filter(None, [str(model["name"]), contract.encoder])),
         model=model,
         **{key: value for key, value in task.record().items() if key != "task"},
         contract=contract,
+        similarity=write_statistics(store, patients, out),
         members=members,
         calibration=describe_calibration(members, several=read_plan(results).has_several_models),
         threshold=threshold,
@@ -74,20 +77,10 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
         golden=golden,
         opset=settings.opset,
     )
-    training = training_slides(inputs, results["folds"], store)
-    (out / TRAINING).write_bytes(training.render())
+    (out / TRAINING).write_bytes(hash_slides(inputs, sorted(patients), store).render())
     (out / CARD).write_text(render_card(facts), encoding="utf-8")
     progress.advance()
     return _summary(seal(out, facts), len(files["onnx"]))
-
-
-def _export(ensemble: Ensemble, dim: int, settings: ExportSettings, out: Path, *, coords: bool) -> dict[Format, bytes]:
-    files: dict[Format, bytes] = {"onnx": to_onnx(ensemble, dim, settings.opset, coords=coords)}
-    (out / ONNX).write_bytes(files["onnx"])
-    if "torchscript" in settings.formats:
-        files["torchscript"] = to_torchscript(ensemble, dim, coords=coords)
-        (out / TORCHSCRIPT).write_bytes(files["torchscript"])
-    return files
 
 
 def _compare(
@@ -99,13 +92,6 @@ def _compare(
     cases = measure(ensemble, runners, stored.store.dim, settings, coords=stored.coords)
     worst = max(case.difference for case in cases)
     return Parity(tolerance=settings.tolerance, worst=worst, cases=cases, stored=evaluated)
-
-
-def _golden(ensemble: Ensemble, dim: int, *, coords: bool) -> Golden:
-    run = torch_runner(ensemble)
-    bag_coords = golden_coords(GOLDEN_PATCHES)[None] if coords else None
-    probabilities = run(golden_bag(GOLDEN_PATCHES, dim)[None], bag_coords)[0][0]
-    return Golden(patches=GOLDEN_PATCHES, probabilities=[round(float(p), 7) for p in probabilities])
 
 
 def _summary(facts: BundleFacts, size: int) -> Summary:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from oceanpath.pipeline.stage import Stage
-from oceanpath.stages.external.settings import ExternalSettings
 
 STAGE = Stage(
     name="external",
-    version=1,
-    settings=ExternalSettings,
+    version=2,
+    settings="oceanpath.stages.external.settings:ExternalSettings",
     work="oceanpath.stages.external.work:run",
     check="oceanpath.stages.external.work:check",
     needs=("train", "mmap", "split", "training.mmap", "training.split", "training.pretrain?"),
@@ -16,5 +15,6 @@ STAGE = Stage(
     cohorts="only",
     self_checked=("mmap/*.bin", "training.mmap/*.bin"),
     preflight="oceanpath.stages.external.preflight:preflight",
+    sealed_by="eval.sealed",
     doc="Score external cohorts with the trained models.",
 )

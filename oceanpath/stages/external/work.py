@@ -37,7 +37,8 @@ def run(settings: ExternalSettings, inputs: Inputs, out: Path, progress: Progres
     results, cohorts = read_cv_results(inputs["train"]), read_cohorts(settings, inputs)
     task = read_task(results, inputs["train"])
     members = _predict(settings, inputs["train"], cohorts.external, results["folds"], progress)
-    facts = {**results, "external": settings.cohort, "seen_in_pretraining": len(cohorts.seen)}
+    # An external cohort selected nothing, whatever the tests of the training cohort selected.
+    facts = {**results, "selected": False, "external": settings.cohort, "seen_in_pretraining": len(cohorts.seen)}
     fitted = task.targets(cohorts.training.slides.query("fitted")["label"].tolist())
     rows = _reported(facts, task.with_training([fitted]), members, write_external(members, out, task))
     baselines = _baselines(task, cohorts, progress)

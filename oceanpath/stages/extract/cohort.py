@@ -15,10 +15,11 @@ from oceanpath.pipeline.stage import Inputs, Part
 from oceanpath.slides.contours import find_contours
 from oceanpath.slides.encoders import prepare_encoder
 from oceanpath.slides.encoders.weights import hash_file
+from oceanpath.slides.folder import DICOM, MIRAX
 from oceanpath.slides.readers.sdk.sdks import installed
 from oceanpath.stages.extract.coords_files import coords_digests
 from oceanpath.stages.extract.settings import ExtractSettings
-from oceanpath.stages.extract.slides import DICOM, MIRAX, shard_of, slides_of
+from oceanpath.stages.extract.slides import shard_of, slides_of
 from oceanpath.stages.extract.trident import trident_versions
 
 SAFE_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")

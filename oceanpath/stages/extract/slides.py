@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from oceanpath.artifacts.cohort.id_match import match, other_cohort
-from oceanpath.artifacts.cohort.ids import CLOSED_SUFFIXES, SLIDE_SUFFIXES, describe_missing, is_one_file, slide_id
+from oceanpath.artifacts.cohort.ids import SLIDE_SUFFIXES, describe_missing
 from oceanpath.errors import ExperimentError
 from oceanpath.folders import Listing, list_folder
 from oceanpath.pipeline.stage import Inputs
+from oceanpath.slides.folder import MIRAX, group_by_id, slide_files
 from oceanpath.stages.extract.settings import ExtractSettings
-
-DICOM, MIRAX = ".dcm", ".mrxs"
-KNOWN = (*SLIDE_SUFFIXES, *CLOSED_SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,8 @@ def slides_of(settings: ExtractSettings, inputs: Inputs) -> Slides:
     """
     root = slide_folder(settings, inputs)
     listing = _listed(root)
-    paths = _slide_files(root, listing)
-    grouped = _by_id(paths)
+    paths = slide_files(root, listing)
+    grouped = group_by_id(paths)
     names, missing = _of_table(settings, grouped)
     selected = {name: grouped[name] for name in names if name not in settings.exclude}
     if duplicates := {name: files for name, files in selected.items() if len(files) > 1}:
@@ -110,30 +108,6 @@ def _listed(root: Path) -> Listing:
         return list_folder(root)
     except OSError as error:
         raise ExperimentError("the folder cannot be listed", where=root, got=error) from error
-
-
-def _slide_files(root: Path, listing: Listing) -> list[Path]:
-    return [root / name for name in sorted(listing.files) if PurePosixPath(name).suffix.lower() in KNOWN]
-
-
-def _by_id(paths: list[Path]) -> dict[str, list[Path]]:
-    """Slide id → its files, sorted by id; a file with two paths counts once.
-
-    The DICOM files of one series are one slide; see `oceanpath.slides.dicom`.
-    """
-    series: dict[Path, str] = {}
-    if dicom := [path for path in paths if path.suffix.lower() == DICOM]:
-        from oceanpath.slides.dicom import one_path_per_series  # loads OpenSlide
-
-        series = one_path_per_series(dicom)
-    grouped: dict[str, list[Path]] = {}
-    for path in paths:
-        if path.suffix.lower() == DICOM and path not in series:
-            continue  # its slide is opened through another file
-        files = grouped.setdefault(series.get(path) or slide_id(path), [])
-        if not any(is_one_file(path, other) for other in files):
-            files.append(path)
-    return dict(sorted(grouped.items()))
 
 
 def _used(root: Path, listing: Listing, paths: list[Path]) -> set[str]:

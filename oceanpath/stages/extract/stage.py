@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from oceanpath.pipeline.stage import Stage
-from oceanpath.stages.extract.settings import ExtractSettings
 
 STAGE = Stage(
     name="extract",
     version=5,
-    settings=ExtractSettings,
+    settings="oceanpath.stages.extract.settings:ExtractSettings",
     work="oceanpath.stages.extract.work:run",
     check="oceanpath.artifacts.features.files:check_features",
     needs=("demo?",),

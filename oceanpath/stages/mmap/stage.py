@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from oceanpath.pipeline.stage import Stage
-from oceanpath.stages.mmap.settings import MmapSettings, PretrainMmapSettings
 
 STAGE = Stage(
     name="mmap",
     version=4,
-    settings=MmapSettings,
+    settings="oceanpath.stages.mmap.settings:MmapSettings",
     work="oceanpath.stages.mmap.work:run",
     check="oceanpath.artifacts.store.reader:check",
     digest="oceanpath.artifacts.store.reader:digest_content",
@@ -26,7 +25,7 @@ STAGE = Stage(
 PRETRAIN_STAGE = replace(
     STAGE,
     name="pretrain_mmap",
-    settings=PretrainMmapSettings,
+    settings="oceanpath.stages.mmap.settings:PretrainMmapSettings",
     needs=(),
     when="pretrain.features",
     cohorts="",

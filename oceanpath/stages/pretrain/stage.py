@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from oceanpath.pipeline.stage import Stage
-from oceanpath.stages.pretrain.settings import PretrainSettings
 
 STAGE = Stage(
     name="pretrain",
     version=2,
-    settings=PretrainSettings,
+    settings="oceanpath.stages.pretrain.settings:PretrainSettings",
     work="oceanpath.stages.pretrain.work:run",
     check="oceanpath.stages.pretrain.outputs:check",
     needs=("mmap", "pretrain_mmap?", "extract?", "demo?", "split?"),

@@ -59,6 +59,8 @@ class SplitSettings(SlideList):
     classes: tuple[str, ...] = shared("data.classes", ())
     target_keys: dict[str, Any] = shared("data.target_keys", {}, is_added=True)
     """Further keys of `[data]` that belong to the task."""
+    clinical: tuple[str, ...] = shared("data.clinical", (), is_runtime=True)
+    """Only checked here, so that a missing column is reported before any work."""
     site: str = shared("data.site", "", is_added=True)
     site_rule: Literal["", "tcga_barcode"] = shared("data.site_rule", "", is_added=True)
     distinct_ids: bool = shared("data.distinct_ids", False)
@@ -117,7 +119,13 @@ class SplitSettings(SlideList):
 
         filters = [RowFilter(text, key) for key, text in (("test", self.test), ("val", self.val)) if text]
         in_filters = [name for each in filters for name in each.columns]
-        return tuple(dict.fromkeys(filter(None, (self.site, *self.stratify, *self.balance, *in_filters))))
+        return tuple(
+            dict.fromkeys(filter(None, (self.site, *self.stratify, *self.balance, *in_filters, *self._clinical())))
+        )
+
+    def _clinical(self) -> tuple[str, ...]:
+        """The clinical columns, which an external cohort need not have."""
+        return () if self.cohort else self.clinical
 
     def question(self) -> "TableQuery":
         """How the label table is read."""

@@ -30,6 +30,8 @@ class EarlyStopping:
     best: BestWeights
     epoch_done: Callable[[int], None]
     """Called with the number of epochs that are done, after every epoch."""
+    ends: Callable[[EarlyStopping], bool] | None = None
+    """Whether training should stop for another reason, asked after every epoch."""
     history: list[dict[str, float | int | None]] = field(default_factory=list)
     improved: list[bool] = field(default_factory=list)
     """Whether each epoch was the best one so far."""
@@ -43,6 +45,7 @@ class EarlyStopping:
         self.epoch_done(1)
         stop = self.best.update(epoch, task.selection_key(self.monitor, scores), model)
         self.improved.append(self.best.epoch == epoch)
+        stop = stop or (self.ends is not None and self.ends(self))
         return Verdict(stop, self.improved[-1])
 
     def contents(self) -> dict[str, Any]:

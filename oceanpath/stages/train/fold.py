@@ -16,9 +16,12 @@ from oceanpath.fit.threads import torch_threads
 from oceanpath.pipeline.stage import JOURNAL, Inputs, Progress
 from oceanpath.stages.train.fold_files import describe, write_fold
 from oceanpath.stages.train.fold_training import Fold
+from oceanpath.stages.train.plan import plan_lines
 from oceanpath.stages.train.pretrained import describe_weights, find_weights, seen_patients
 from oceanpath.stages.train.rows import read_rows
 from oceanpath.stages.train.settings import TrainSettings
+from oceanpath.stages.train.soup import train_soup
+from oceanpath.stages.train.space import describe_values
 from oceanpath.tasks.registry import read_task
 
 
@@ -34,12 +37,25 @@ def fit_fold(settings: TrainSettings, inputs: Inputs, number: int, out: Path, pr
     task = read_task(folds.read_splits(inputs["split"]), inputs["split"])
     frame = folds.read_fold(inputs["split"], number)
     rows = read_rows(frame, store, task, where=f"fold {number}")
+    if settings.sealed:
+        rows["test"] = rows["test"].none()
     weights = _pretrained(settings, inputs, number, progress)
     fold = Fold(settings, store, rows, device, derive(settings.training_seed, "fold", number), weights)
+    if number == 0:
+        for line in plan_lines(fold, task, number):
+            progress.note(line)
     with torch_threads(settings.threads):
-        progress.start(settings.epochs, "epochs")
-        selected = fold.train(task, progress.advance, _state_file(out))
-        facts, trained, outputs = describe(selected, rows, number), selected.trained, fold.outputs(selected.trained)
+        found = None
+        if settings.search is not None:
+            from oceanpath.stages.train.search import search_fold  # loads Optuna, which is optional
+
+            fold, found = search_fold(fold, task, _state_file(out).parent, progress)
+            best = describe_values(found["values"])
+            progress.note(f"fold {number}: best of {len(found['trials'])} trials: {best}")
+        progress.start(fold.settings.epochs * fold.settings.soup, "epochs")
+        selected, averaged = train_soup(fold, task, progress.advance, _state_file(out))
+        facts = describe(selected, rows, number) | averaged
+        trained, outputs = selected.trained, fold.outputs(selected.trained)
         if settings.refit_fold:
             trained = fold.refit(task, selected, _state_file(out).with_name("refit.ckpt"))
             refitted = fold.outputs(trained)
@@ -49,6 +65,10 @@ def fit_fold(settings: TrainSettings, inputs: Inputs, number: int, out: Path, pr
         completed = trained.objective.completed(outputs["train"].outputs, rows["train"].targets)
     facts = write_fold(out, facts, trained._replace(objective=completed), rows, outputs)
     write_json(out / "history.json", selected.stopping.history)
+    if found is not None:
+        facts["search"] = {"trials": len(found["trials"]), "values": found["values"]}
+        write_json(out / "fold.json", facts)
+        write_json(out / "search.json", found)
     if weights is not None:
         facts["seen_in_pretraining"] = len(seen_patients(settings, weights, frame, f"fold {number}"))
         write_json(out / "fold.json", facts)

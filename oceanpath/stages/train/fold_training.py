@@ -14,9 +14,11 @@ import torch
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.dataset import BagDataset
 from oceanpath.errors import StageError
+from oceanpath.fit.batch_size import batch_size_for
 from oceanpath.fit.checkpoint import Checkpoint
 from oceanpath.fit.early_stopping import BestWeights
 from oceanpath.fit.input_norm import fit_input_norm
+from oceanpath.fit.memory import check_memory
 from oceanpath.fit.objectives.base import Objective
 from oceanpath.fit.objectives.registry import objective_class
 from oceanpath.fit.predict import Outputs, predict
@@ -52,15 +54,30 @@ class Fold:
     seed: int
     weights: Path | None
     """Pretrained weights of the aggregator."""
+    run: int = 0
+    """Number of the training among several that start from the same weights."""
 
-    def train(self, task: Task, epoch_done: Callable[[int], None], saved: Path) -> Selected:
-        """Train on the train rows.
+    @property
+    def selection_rows(self) -> Rows:
+        """The rows whose scores select the epoch."""
+        return self.rows["test" if self.settings.selection == "reported" else "val"]
 
-        Raises: StageError: training diverges, or no epoch could be selected.
+    def train(
+        self,
+        task: Task,
+        epoch_done: Callable[[int], None],
+        saved: Path,
+        ends: Callable[[EarlyStopping], bool] | None = None,
+    ) -> Selected:
+        """Train on the train rows; `ends` may stop the training after an epoch.
+
+        Raises: StageError: training diverges, or no epoch could be selected. ExperimentError: too little memory.
         """
         settings, training = self.settings, self._training(task, self.rows["train"])
-        best, objective, val = BestWeights(settings.patience), training.objective, self.rows["val"]
-        stopping = EarlyStopping(objective, self.store, val, settings.monitor, self.device, best, epoch_done)
+        check_memory(training, settings.memory_gb)
+        best, objective = BestWeights(settings.patience), training.objective
+        rows = self.selection_rows
+        stopping = EarlyStopping(objective, self.store, rows, settings.monitor, self.device, best, epoch_done, ends)
         training.run(stopping, SavedTraining(saved, settings.checkpoint_seconds, training=training, selection=stopping))
         if not best.state:
             raise StageError("no epoch had a finite validation score", got=stopping.history, do="Lower train.lr.")
@@ -90,6 +107,17 @@ class Fold:
             for role, part in self.rows.items()
         }
 
+    def objective(self, task: Task, train: Rows | None = None) -> Objective:
+        """The objective of a training on these rows; by default the train rows."""
+        targets = (train or self.rows["train"]).targets
+        return objective_class(task).for_training(task, self.settings, targets)
+
+    def batch_size(self, objective: Objective) -> int:
+        """Bags per step, also when the fold is trained again with its val rows."""
+        train = self.rows["train"]
+        compares_slides = objective.window(self.settings, train.targets) is not None
+        return self.settings.batch_size or batch_size_for(len(train.numbers), compares_slides)
+
     def _train_and_val(self) -> Rows:
         parts = [self.rows["train"], self.rows["val"]]
         table = pd.concat([part.table for part in parts], ignore_index=True)
@@ -98,14 +126,15 @@ class Fold:
 
     def _training(self, task: Task, train: Rows) -> Training:
         """A training before its first step on these rows."""
-        settings = self.settings
-        objective = objective_class(task).for_training(task, settings, train.targets)
+        seed = derive(self.seed, "run", self.run) if self.run else self.seed
+        objective = self.objective(task, train)
+        settings = self.settings.model_copy(update={"batch_size": self.batch_size(objective)})
         dataset = BagDataset(
-            self.store, train.numbers, train.targets.tolist(), settings.max_patches, derive(self.seed, "rows")
+            self.store, train.numbers, train.targets.tolist(), settings.max_patches, derive(seed, "rows")
         )
         strata, window = objective.sampling_strata(settings, train.targets), objective.window(settings, train.targets)
         data = TrainingData(dataset, self.device, strata, window)
-        training = Training(self._model(objective, train), objective, settings, data, self.seed)
+        training = Training(self._model(objective, train), objective, settings, data, seed)
         training.frozen_epochs = 0 if settings.freeze_aggregator is True else int(settings.freeze_aggregator)
         return training
 

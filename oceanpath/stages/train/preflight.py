@@ -14,7 +14,7 @@ ALWAYS_AVAILABLE = ("auto", "cpu")
 
 
 def preflight(settings: TrainSettings, sources: ParentSources) -> Preview:
-    """Check the device, the kernels, that the model fits the task, and that a probe has weights."""
+    """Check device, kernels, that the model fits the task, that a probe has weights, and the space of a search."""
     problems: list[OceanPathError] = []
     if getattr(settings.model, "kernels", "") == "mamba_ssm" and find_spec("mamba_ssm") is None:
         do = "pip install 'oceanpath[mamba]' on a machine with CUDA, or set kernels = \"auto\"."
@@ -24,13 +24,36 @@ def preflight(settings: TrainSettings, sources: ParentSources) -> Preview:
         do = "Set model.instance_weight = 0."
         what = "the patch-level loss is defined for classification only"
         problems.append(ExperimentError(what, where="[model] instance_weight", got=f"task {settings.task}", do=do))
+    if settings.attention_entropy and not settings.model.attends:
+        what, do = "this architecture has no learned attention", "Remove train.attention_entropy."
+        problems.append(ExperimentError(what, where="[train] attention_entropy", got=settings.model.name, do=do))
     if settings.mode == "linear_probe" and settings.aggregator_weights is None and "pretrain" not in sources.names:
         do = "Add [pretrain], or set train.aggregator_weights."
         what = "a linear probe needs pretrained weights"
         problems.append(ExperimentError(what, where="[train] mode", got="linear_probe", do=do))
+    if settings.soup > 1 and settings.refit_fold:
+        do, what = "Remove one of them.", "a refit is one training, so it cannot repeat an average of several"
+        problems.append(ExperimentError(what, where="[train] soup", got="refit_fold = true", do=do))
+    if settings.search is not None:
+        has_weights = settings.aggregator_weights is not None or "pretrain" in sources.names
+        problems += _search_problems(settings, has_weights=has_weights)
     if settings.device not in ALWAYS_AVAILABLE:
         from oceanpath.fit.device import pick_device  # loads torch
 
         with collected(problems):
             pick_device(settings.device)
     return Preview(tuple(problems))
+
+
+def _search_problems(settings: TrainSettings, *, has_weights: bool) -> list[OceanPathError]:
+    if find_spec("optuna") is None:
+        do = "pip install 'oceanpath[search]'"
+        return [MissingExtraError("the search needs optuna", where="[train.search]", do=do)]
+    from oceanpath.stages.train.space import space_problems, varies_model  # only needed for a search
+
+    problems = space_problems(settings)
+    if has_weights and not problems and varies_model(settings) and "model" not in settings.weights_allow:
+        do = 'Remove its keys "model.*"; for keys without weights, such as dropout, add "model" to train.weights_allow.'
+        what = "pretrained weights fit one architecture, which the search would vary"
+        problems.append(ExperimentError(what, where="[train.search.space] model", do=do))
+    return problems

@@ -21,6 +21,10 @@ class Rows:
     numbers: list[int]
     targets: Targets
 
+    def none(self) -> Rows:
+        """The same table without rows."""
+        return Rows(self.table.iloc[:0], [], self.targets[:0])
+
 
 def read_rows(frame: pd.DataFrame, store: Store, task: Task, where: str) -> dict[str, Rows]:
     """The rows of a fold by role.

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from oceanpath.pipeline.stage import Stage
-from oceanpath.stages.train.settings import TrainSettings
 
 STAGE = Stage(
     name="train",
-    version=6,
-    settings=TrainSettings,
+    version=7,
+    settings="oceanpath.stages.train.settings:TrainSettings",
     work="oceanpath.stages.train.work:run",
     check="oceanpath.stages.train.work:check",
     needs=("mmap", "split", "pretrain?"),

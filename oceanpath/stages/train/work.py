@@ -1,8 +1,9 @@
-"""Train: one part per fold; then the folds are collected."""
+"""Train: one part per fold and seed; then they are collected."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,29 @@ import xxhash
 
 from oceanpath.artifacts import folds, predictions
 from oceanpath.artifacts.gather import link_tree
-from oceanpath.artifacts.tested_slides import is_plain, read_plan
+from oceanpath.artifacts.tested_slides import is_plain, plan_of_seeds, read_plan
 from oceanpath.file_digests import xxh3_of_file
 from oceanpath.pipeline.stage import Inputs, Part, Progress, Summary
+from oceanpath.stages.train.seeds import renumber, scores_by_seed
 from oceanpath.stages.train.settings import TrainSettings
 from oceanpath.tasks.base import Task
 from oceanpath.tasks.registry import read_task, task_entry
 
 
 def parts(settings: TrainSettings, inputs: Inputs) -> list[Part]:
-    """One part per fold; it depends on the settings, the store, its own rows and the task, but not on other folds."""
+    """One part per fold and seed.
+
+    It depends on the settings, the store, its own rows and the task, but not on other folds and seeds.
+    """
     splits = folds.read_splits(inputs["split"])
     task = read_task(splits, inputs["split"])
     _check_start(settings, inputs, splits["folds"])
-    return [_part(settings, inputs, task, number) for number in range(splits["folds"])]
+    seeds = settings.training_seeds
+    return [
+        replace(part, key=f"seed_{seed}_{part.key}") if len(seeds) > 1 else part
+        for seed in seeds
+        for part in (_part(settings.of_seed(seed), inputs, task, number) for number in range(splits["folds"]))
+    ]
 
 
 def run_part(settings: TrainSettings, inputs: Inputs, part: Part, out: Path, progress: Progress) -> Summary:
@@ -36,10 +46,9 @@ def run_part(settings: TrainSettings, inputs: Inputs, part: Part, out: Path, pro
     progress.phase("loading PyTorch")
     from oceanpath.stages.train.fold import fit_fold  # loads PyTorch
 
-    facts = fit_fold(settings, inputs, part.payload["fold"], out, progress)
-    line = (
-        f"fold {facts['fold']}: epoch {facts['best_epoch'] + 1} of {facts['epochs']}, val loss {facts['val_loss']:.3f}"
-    )
+    facts = fit_fold(settings.of_seed(part.payload["seed"]), inputs, part.payload["fold"], out, progress)
+    name, epoch = part.key.replace("_", " "), facts["best_epoch"] + 1
+    line = f"{name}: epoch {epoch} of {facts['epochs']}, val loss {facts['val_loss']:.3f}"
     progress.note(line)
     return Summary(
         (line,), {name: facts[name] for name in ("best_epoch", "epochs", *task_entry(settings.task).monitors)}
@@ -47,14 +56,22 @@ def run_part(settings: TrainSettings, inputs: Inputs, part: Part, out: Path, pro
 
 
 def run(settings: TrainSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:  # noqa: ARG001  # the signature of every stage
-    """Collect the folds below `out`, pool their test rows and write cv_results.json."""
-    splits = folds.read_splits(inputs["split"])
+    """Collect the folds of all seeds below `out`, pool their test rows and write cv_results.json."""
+    splits, seeds = folds.read_splits(inputs["split"]), settings.training_seeds
     task = read_task(splits, inputs["split"])
-    per_fold = []
-    for key, folder in inputs.parts.items():
-        link_tree(folder, out / key)
-        per_fold.append(json.loads((folder / "fold.json").read_text()))
-    tests = [predictions.read_predictions(folder / "preds_test.parquet", task) for folder in inputs.parts.values()]
+    per_fold, tests = [], []
+    for number, part in enumerate(inputs.parts.values()):
+        folder = out / f"fold_{number}"
+        link_tree(part, folder)
+        if settings.sealed == "revealed":
+            from oceanpath.stages.train.reveal import reveal_fold  # loads PyTorch
+
+            reveal_fold(settings, inputs, task, folder, number % splits["folds"])
+        if len(seeds) > 1:
+            per_fold.append(renumber(folder, number, seeds[number // splits["folds"]], task))
+        else:
+            per_fold.append(json.loads((folder / "fold.json").read_text()))
+        tests.append(predictions.read_predictions(folder / "preds_test.parquet", task))
     predictions.write_predictions(pd.concat(tests, ignore_index=True), out / "oof_predictions.parquet", task)
     results = {
         **task.record(),
@@ -62,16 +79,19 @@ def run(settings: TrainSettings, inputs: Inputs, out: Path, progress: Progress) 
         "model": settings.model.model_dump(mode="json"),
         "per_fold": per_fold,
         "scheme": splits["scheme"],
-        "selected": False,  # no test row was used for selection: fit_fold rejects folds without val rows
+        "selected": settings.selection != "inner",  # otherwise no test row was used: every fold has its own val rows
     }
     if settings.refit_fold:
         results["refit"] = True  # thresholds and temperatures are those of the models before
-    if not is_plain(read_plan(splits)):
+    if len(seeds) > 1:
+        results["plan"] = plan_of_seeds(splits["plan"], seeds)
+        results["seeds"] = scores_by_seed(per_fold, task_entry(settings.task).monitors)
+    elif not is_plain(read_plan(splits)):
         results["plan"] = splits["plan"]
     if seen := sum(fold.get("seen_in_pretraining", 0) for fold in per_fold):
         results["seen_in_pretraining"] = seen
     predictions.write_cv_results(results, out)
-    return _summary(per_fold, sum(map(len, tests)))
+    return _summary(per_fold, sum(map(len, tests)) // len(seeds))
 
 
 def check(path: Path) -> None:
@@ -109,15 +129,17 @@ def _start_digest(settings: TrainSettings, inputs: Inputs, number: int) -> dict[
 
 def _part(settings: TrainSettings, inputs: Inputs, task: Task, number: int) -> Part:
     rows = (inputs["split"] / f"fold_{number}.parquet").read_bytes()
+    # A revealed test uses the models that were trained while it was sealed.
+    sealed = settings.model_copy(update={"sealed": True}) if settings.sealed else settings
     identity = {
-        "settings": settings.identity(),
+        "settings": sealed.identity(),
         "store": inputs.digests["mmap"],
         "rows": xxhash.xxh3_128_hexdigest(rows),
         **task.record(),
         "fold": number,
         **_start_digest(settings, inputs, number),
     }
-    return Part(f"fold_{number}", identity, {"fold": number})
+    return Part(f"fold_{number}", identity, {"fold": number, "seed": settings.training_seed})
 
 
 def _summary(per_fold: list[dict[str, Any]], tested: int) -> Summary:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from oceanpath.artifacts.store.reader import Store
+from oceanpath.bench import batching
 from oceanpath.cli.app import run_app
 from tests.conftest import write_store
 
@@ -26,6 +28,17 @@ def store_of(path: Path, coords: bool) -> Store:
     cells = {name: np.stack([np.arange(len(bag)) % 9, np.arange(len(bag)) // 9], axis=1) for name, bag in bags.items()}
     places = {name: grid.astype(np.int32) * 256 for name, grid in cells.items()}
     return write_store(path, bags, places if coords else False)
+
+
+@pytest.fixture(autouse=True)
+def peak_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command forks before it computes; a fork of this process, in which tests have set threads of torch, fails."""
+
+    def compute(method: Callable[[], object]) -> float:
+        method()
+        return 0.0
+
+    monkeypatch.setattr(batching, "peak_mb", compute)
 
 
 def test_all_strategies_are_measured_with_and_without_augmentation(store: Store, tmp_path: Path, capsys) -> None:

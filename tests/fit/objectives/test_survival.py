@@ -112,6 +112,18 @@ def test_values_of_cox_are_comparable_between_models_and_survive_the_checkpoint(
     assert np.array_equal(again.values(outputs), values)
 
 
+def test_survival_is_1_before_the_first_event_of_the_training_rows():
+    found = objective("cox")
+    found.task.horizons = np.asarray([0.5, 5.0])  # the first event is later than 0.5
+    done = found.completed(RISK[:, None], TARGETS)
+    assert np.isfinite(done.curves.log_hazard).all()
+    values = done.values(np.array([[-3.0], [100.0]]))
+    assert (values[:, 1] == 1).all() and (values[:, 2] < 1).all()
+    with pytest.raises(StageError, match="until the last horizon"):
+        found.task.horizons = np.asarray([0.5])
+        found.completed(RISK[:, None], TARGETS)
+
+
 def test_values_of_discrete_times_are_survival_at_the_ends_of_bins():
     found = objective("nll", time_bins=3)
     found.task.horizons = np.asarray(found.curves.edges)

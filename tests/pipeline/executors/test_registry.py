@@ -112,7 +112,7 @@ def test_what_fits_is_accepted(name: str, jobs: int) -> None:
 
 
 def test_an_unknown_executor_is_named_with_the_nearest_one() -> None:
-    expected = r"unknown executor; expected auto, inline, local, got locl. Did you mean 'local'"
+    expected = r"unknown executor; expected auto, inline, local, slurm, got locl. Did you mean 'local'"
     with pytest.raises(ExperimentError, match=expected):
         check_executor("locl")
 
@@ -155,5 +155,5 @@ def test_a_wrong_executor_in_a_file_is_refused_when_the_file_is_read(cohort: Coh
     (cohort.folder / "small.toml").write_text(cohort.toml)
     refused = oceanpath(cohort, "slrm", "--dry-run")
     assert refused.returncode == 2
-    assert "[runtime] executor: unknown executor; expected auto, inline, local, got slrm" in refused.stderr
+    assert "[runtime] executor: unknown executor; expected auto, inline, local, slurm, got slrm" in refused.stderr
     assert not (cohort.folder / "slrm").exists()

@@ -119,7 +119,7 @@ def test_words_of_a_record():
 
 
 def test_the_door():
-    assert STAGE.required() == ("train", "mmap", "split") and STAGE.settings is EvalSettings
-    own = ["resamples", "confidence", "metrics", "subgroups", "smallest_group", "cost_ratio"]
+    assert STAGE.required() == ("train", "mmap", "split") and STAGE.settings_class is EvalSettings
+    own = ["resamples", "confidence", "metrics", "subgroups", "smallest_group", "cost_ratio", "sealed"]
     assert EvalSettings.own_keys() == own
     assert set(EvalSettings(labels=Path("t.csv")).identity()) == {"resamples", "confidence", "seed"}

@@ -122,3 +122,9 @@ def test_a_refitted_member_states_that_its_threshold_comes_from_the_model_before
     assert member.reason == (
         "2 validation slides; 20 are needed; from predictions before the refit on training and validation patients"
     )
+
+
+def test_the_threshold_of_a_single_model_is_the_one_that_was_evaluated():
+    found = ensemble_threshold([member(0.3)], Classification(CLASSES))
+    assert found.value == 0.3 and "not evaluated" not in found.reason
+    assert "1 of 1 members" in found.reason

@@ -132,3 +132,18 @@ def test_the_sides_of_patches_are_those_of_the_store(tmp_path):
     )
     assert contract(sides).patch_px_level0 == (256.0, 512.0)
     assert contract(store(tmp_path / "more")).patch_px_level0 is None
+
+
+def test_an_extraction_is_described_only_with_its_settings_and_its_files(tmp_path):
+    write_features(tmp_path / "a.h5", np.zeros((2, 4), np.float16), np.zeros((2, 2), np.int32), META)
+    made = ExtractSettings(encoder="hed_stats", patch_px=224)
+    for number, parts in enumerate(({"extract_folder": tmp_path}, {"extract": made})):
+        assert contract(store(tmp_path / f"store{number}"), **parts).extraction is None
+
+
+def test_an_uncapped_store_may_be_larger_than_the_cap_and_a_capped_one_states_where(tmp_path):
+    found = store(tmp_path, cut=True)
+    assert contract(found, max_instances=5).cap is not None
+    with pytest.raises(StageError) as caught:
+        contract(found)
+    assert str(tmp_path) in caught.value.render() and "Set mmap.max_instances" in caught.value.render()

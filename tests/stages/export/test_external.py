@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from oceanpath.artifacts.bundle.facts import BundleFacts, ExternalFacts
+from oceanpath.artifacts.bundle.facts import BundleFacts, ExternalFacts, MemberFacts
 from oceanpath.artifacts.external import write_external
 from oceanpath.artifacts.metrics import read_metrics
 from oceanpath.artifacts.predictions import read_cv_results
 from oceanpath.pipeline.stage import Inputs
 from oceanpath.stages.export.calibrate import calibrate_members, ensemble_threshold
 from oceanpath.stages.export.card import render_card
-from oceanpath.stages.export.external import describe_external
+from oceanpath.stages.export.external import describe_external, served_predictions
 from oceanpath.stages.export.facts import describe_performance
 from oceanpath.stages.export.settings import ExportSettings
 
@@ -97,3 +97,11 @@ def test_bundles_without_external_cohorts_have_the_same_bytes_as_before(
 def test_the_cohorts_are_those_of_the_inputs() -> None:
     inputs = Inputs({"train": Path("t"), "external.b": Path("b"), "external.c": Path("c")})
     assert inputs.by_cohort("external") == {"b": Path("b"), "c": Path("c")}
+
+
+def test_certain_predictions_stay_finite_at_a_low_temperature() -> None:
+    member = MemberFacts(fold=0, n_val=30, temperature=0.25)
+    frame = pd.DataFrame({"fold": [0, 0, 0], "prob_NR": [1.0, 0.0, 0.5], "prob_R": [0.0, 1.0, 0.5]})
+    served = served_predictions(frame, [member], TASK)
+    assert served["prob_R"].tolist() == pytest.approx([0.0, 1.0, 0.5])
+    assert served["prob_NR"].tolist() == pytest.approx([1.0, 0.0, 0.5])

@@ -21,7 +21,7 @@ from oceanpath.stages.export.calibrate import calibrate_members, describe_calibr
 from oceanpath.stages.export.card import NAMES, render_card
 from oceanpath.stages.export.card_text import join_numbers
 from oceanpath.stages.export.contract import describe_contract
-from oceanpath.stages.export.facts import describe_cohort, describe_performance, training_slides
+from oceanpath.stages.export.facts import describe_cohort, describe_performance, hash_slides, training_patients
 from oceanpath.stages.export.settings import ExportSettings
 from oceanpath.tasks.classification import Classification
 
@@ -99,10 +99,10 @@ def test_the_meaning_of_the_metrics_depends_on_how_many_members_predict_a_slide(
 
 def test_training_slides_are_those_that_a_member_was_fitted_to(study):
     store = Store(study.mmap)
-    known = training_slides(study.inputs(), 2, store)
+    known = hash_slides(study.inputs(), sorted(training_patients(study.train, 2)), store)
     assert len(known.bags) == 60  # with two folds each slide trains the other
     assert all(known.contains(store.stored(i)) for i in range(60))
-    only_tested = training_slides(study.inputs(), 1, store)
+    only_tested = hash_slides(study.inputs(), sorted(training_patients(study.train, 1)), store)
     assert [only_tested.contains(store.stored(i)) for i in range(4)] == [False, True, False, True]
 
 
@@ -130,3 +130,35 @@ def test_the_card_states_how_patches_are_sampled(facts, strategy, how):
 @pytest.mark.parametrize(("numbers", "text"), [([7], "7"), ([1, 7], "1 and 7"), ([1, 2, 7], "1, 2 and 7")])
 def test_numbers_are_listed_as_in_a_sentence(numbers, text):
     assert join_numbers(numbers) == text
+
+
+def test_patients_of_the_pretraining_are_stated_with_the_metrics(study):
+    metrics = read_metrics(study.eval)
+    words = " 3 of the tested patients were used for pretraining, so no metric is unbiased."
+    assert describe_performance({**metrics, "seen_in_pretraining": 3}, 2).meaning.endswith(words)
+    for none in ({}, {"seen_in_pretraining": 0}):
+        assert "pretraining" not in describe_performance({**metrics, **none}, 2).meaning
+
+
+def test_the_performance_is_that_of_the_metrics_file(study):
+    metrics = read_metrics(study.eval)
+    found = describe_performance({**metrics, "selected": True}, 2, has_external=True)
+    assert found.selected and "evaluated on external cohorts only" in found.meaning
+    assert set(found.slide) == set(NAMES) & set(metrics["level"]["slide"])
+    assert found.floor_auroc.keys() == metrics["floor"].keys()
+    auroc = found.slide["auroc"]
+    assert (auroc.value, auroc.low, auroc.high, auroc.n, auroc.reason) == (0.81, 0.7, 0.9, 60, "")
+
+
+@pytest.mark.parametrize(
+    ("record", "text"),
+    [
+        ({"value": 0.9, "low": 0.85, "high": 0.94}, "the slide-level AUROC is 0.900 (0.850 to 0.940)."),
+        ({"value": 0.9, "low": None}, "the slide-level AUROC is 0.900."),
+        ({"value": None}, "the slide-level AUROC is undefined."),
+    ],
+)
+def test_the_ensemble_of_repeats_is_stated_as_far_as_it_is_defined(study, record, text):
+    ensemble = {"models": {"fewest": 1, "most": 4}, "slide": {"auroc": record}}
+    metrics = {**read_metrics(study.eval), "scheme": "mccv", "repeats": 10, "ensemble": ensemble}
+    assert describe_performance(metrics, 10).meaning.endswith(text)

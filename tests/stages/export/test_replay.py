@@ -18,13 +18,15 @@ from oceanpath.artifacts.store.reader import Store
 from oceanpath.errors import StageError
 from oceanpath.fit.objectives.classification import softmax
 from oceanpath.pipeline.stage import Quiet
-from oceanpath.stages.export import work
+from oceanpath.stages.export import model_files, work
+from oceanpath.stages.export.ensemble import Ensemble
 from oceanpath.stages.export.onnx_file import to_onnx
-from oceanpath.stages.export.replay import choose_rows
+from oceanpath.stages.export.replay import EvaluatedPredictions, choose_rows, replay
+from oceanpath.stages.export.runners import Runner, torch_runner
 from oceanpath.stages.export.settings import ExportSettings
 
 from ...narrowing import required
-from .conftest import CLASSES, TASK, Study, write_study
+from .conftest import CLASSES, OBJECTIVE, TASK, Study, write_study
 
 READERS: dict[str, dict[str, Any]] = {
     "transformer": {"name": "transformer", "hidden": 16, "heads": 2, "layers": 1, "pitch": 512.0},
@@ -81,16 +83,26 @@ def test_a_reader_of_coordinates_without_any_is_shipped_as_it_was_evaluated(tmp_
     assert recomputed(study, tmp_path / "out", coords=False) < 1e-5
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["dtfd", *(pytest.param(n, marks=pytest.mark.slow) for n in ("mean_mlp", "lse", "clam_mb", "acmil", "ilra"))],
+)
+def test_a_model_that_reads_no_coordinates_is_shipped_as_it_was_evaluated(tmp_path, name):
+    study = write_study(tmp_path, {"name": name, "hidden": 16})
+    export(study, tmp_path / "out")
+    assert recomputed(study, tmp_path / "out", coords=False) < 1e-5
+
+
 @pytest.mark.parametrize("form", ["onnx", "torchscript"])
 def test_a_file_that_passes_over_coordinates_is_not_shipped(tmp_path, monkeypatch, form):
     """The fault that was: the export gave no coordinates to the model, and was compared with itself."""
     study = write_study(tmp_path, READERS["perceiver"], coords=True)
     if form == "onnx":
-        monkeypatch.setattr(work, "to_torchscript", lambda *_, **__: pytest.fail("onnx is compared first"))
+        monkeypatch.setattr(model_files, "to_torchscript", lambda *_, **__: pytest.fail("onnx is compared first"))
         settings = ExportSettings(formats=("onnx",), parity_patches=(3,))
     else:
         settings = ExportSettings(parity_patches=(3,))
-    real = getattr(work, f"to_{form}")
+    real = getattr(model_files, f"to_{form}")
 
     def blind(module, *how, **more):
         forward = type(module).forward
@@ -100,7 +112,7 @@ def test_a_file_that_passes_over_coordinates_is_not_shipped(tmp_path, monkeypatc
         finally:
             monkeypatch.setattr(type(module), "forward", forward)
 
-    monkeypatch.setattr(work, f"to_{form}", blind)
+    monkeypatch.setattr(model_files, f"to_{form}", blind)
     with pytest.raises(StageError, match=f"{form} differs from the evaluated predictions|cannot be exported"):
         export(study, tmp_path / "out", settings)
     assert not (tmp_path / "out" / bundle.FACTS).exists()
@@ -119,7 +131,7 @@ def with_stored(study: Study, to: Path, move: float) -> Study:
 
 @pytest.fixture
 def exported_before(exported_onnx, monkeypatch) -> None:
-    monkeypatch.setattr(work, "to_onnx", lambda *_, **__: exported_onnx)
+    monkeypatch.setattr(model_files, "to_onnx", lambda *_, **__: exported_onnx)
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +167,7 @@ def test_a_file_that_differs_where_torch_agrees_is_never_another_device(study, t
             module.members[1].head.bias[0] -= 2e-3
         return content
 
-    monkeypatch.setattr(work, "to_onnx", biased)
+    monkeypatch.setattr(model_files, "to_onnx", biased)
     with pytest.raises(StageError, match="fold 1: onnx differs from the evaluated predictions"):
         work.run(ExportSettings(formats=("onnx",), parity_patches=(3,)), study.inputs(), tmp_path, Quiet())
 
@@ -179,3 +191,61 @@ def test_rows_of_large_cohorts_are_spread_over_folds_and_lengths(make_store):
 def test_fifty_slides_are_the_least():
     with pytest.raises(ValueError, match="50"):
         ExportSettings(parity_slides=49)
+
+
+REPLAYED = ExportSettings(tolerance=1e-4)
+
+
+def replayed(study: Study, shifts: dict[str, float], settings: ExportSettings = REPLAYED) -> Any:
+    """A replay with files whose logits of the second class differ from the checkpoints by these shifts."""
+    ensemble = Ensemble(study.classifiers, [1.0, 1.0])
+
+    def shifted(shift: float) -> Runner:
+        def run(features: np.ndarray, coords: np.ndarray | None) -> list[np.ndarray]:
+            probabilities, attention, logits = torch_runner(ensemble)(features, coords)
+            return [probabilities, attention, logits + np.array([0.0, shift], np.float32)]
+
+        return run
+
+    stored = EvaluatedPredictions(study.train, Store(study.mmap), OBJECTIVE, coords=False)
+    runners: dict[Any, Runner] = {form: shifted(shift) for form, shift in shifts.items()}
+    return replay(stored, runners, settings)
+
+
+def test_the_largest_difference_of_each_file_is_reported(study):
+    found = replayed(study, {"onnx": 0.0, "torchscript": 2e-4})
+    assert (found.rows, found.total, found.elsewhere, found.elsewhere_difference) == (60, 60, 0, 0.0)
+    assert found.differences["onnx"] < 1e-6
+    assert found.differences["torchscript"] == pytest.approx(5e-5, rel=0.1)  # p (1 - p) 2e-4
+    assert list(found.differences) == ["onnx", "torchscript"]
+
+
+def test_a_row_that_one_file_does_not_give_is_computed_again(study, tmp_path):
+    """Only the first file differs by more than the tolerance from a row of another device."""
+    moved = with_stored(study, tmp_path / "train", 1.2e-4)
+    found = replayed(moved, {"onnx": 0.0, "torchscript": 1.6e-4})  # the second one is 4e-5 nearer
+    assert found.elsewhere == 1 and found.elsewhere_difference == pytest.approx(1.2e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize(("move", "is_accepted"), [(9e-4, True), (1.2e-3, False)])
+def test_another_device_differs_by_at_most_a_thousandth(study, tmp_path, move, is_accepted):
+    moved = with_stored(study, tmp_path / "train", move)
+    if is_accepted:
+        assert replayed(moved, {"onnx": 0.0}).elsewhere_difference == pytest.approx(move, abs=1e-6)
+        return
+    with pytest.raises(StageError, match=r"at most 0\.001, got 0\.0012"):
+        replayed(moved, {"onnx": 0.0})
+
+
+def test_the_worst_row_of_the_worst_file_is_named_with_the_number_of_all(study):
+    with pytest.raises(StageError) as caught:
+        replayed(study, {"onnx": 0.0, "torchscript": 4e-3})
+    assert caught.value.what == "torchscript differs from the evaluated predictions"
+    assert str(caught.value.got).endswith(" of 60 slides exceed the tolerance")
+    assert str(caught.value.got).startswith("0.001; ") or str(caught.value.got).startswith("0.000")
+    assert ", fold " in str(caught.value.where)
+
+
+def test_a_probability_that_is_not_finite_is_never_published(study):
+    with pytest.raises(StageError, match=r"onnx differs from the evaluated predictions.*got inf; 60 of 60 slides"):
+        replayed(study, {"onnx": float("nan")})

@@ -8,6 +8,8 @@ from pydantic import ValidationError
 from oceanpath.stages.export.settings import ExportSettings
 from oceanpath.stages.mmap.settings import MmapSettings
 
+from ...published_settings import check_keys, check_shared_keys, read_reference
+
 
 @pytest.mark.parametrize(
     "values",
@@ -31,3 +33,19 @@ def test_the_default_cap_is_that_of_the_store() -> None:
     assert (export.max_instances, export.cap_strategy, export.cap_grid, export.seed) == (
         *(mmap.max_instances, mmap.cap_strategy, mmap.cap_grid, mmap.seed),
     )
+
+
+def test_keys_ranges_and_defaults_are_those_of_the_reference() -> None:
+    check_keys(ExportSettings, read_reference()["properties"]["export"])
+    check_shared_keys(ExportSettings)
+
+
+def test_what_does_not_change_the_bundle_is_no_part_of_its_identity() -> None:
+    """A key that is added with its default must not make earlier bundles outdated."""
+    assert set(ExportSettings().identity()) == {
+        *("calibrate", "cap_grid", "cap_strategy", "extract", "formats", "max_instances", "opset", "parity_batches"),
+        *("parity_patches", "parity_slides", "seed", "title", "tolerance"),
+    }
+    assert "task" in ExportSettings(task="ordinal").identity()
+    for values in ({"rows": "fold_train"}, {"resamples": 9}, {"confidence": 0.5}):
+        assert ExportSettings.model_validate(values).identity() == ExportSettings().identity()

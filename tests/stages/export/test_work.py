@@ -8,19 +8,25 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import pandas as pd
 import pytest
 import torch
 
 from oceanpath.artifacts.bundle import folder as bundle
 from oceanpath.artifacts.bundle.facts import Contract
+from oceanpath.artifacts.external import write_external
+from oceanpath.artifacts.predictions import read_oof
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.errors import ArtifactError, StageError
 from oceanpath.pipeline.stage import Inputs, Quiet, resolve
 from oceanpath.serving.engine import Engine
-from oceanpath.stages.export import work
+from oceanpath.stages.export import model_files, work
 from oceanpath.stages.export.settings import ExportSettings
 from oceanpath.stages.export.stage import STAGE
 from oceanpath.stages.export.torchscript_file import to_torchscript
+
+from .conftest import TASK
+from .example_facts import example_facts, parity
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +98,7 @@ def test_every_member_is_shipped(exported):
 def test_parity_was_measured_at_every_size_and_format(exported):
     facts = bundle.read_facts(exported)
     cases = {(case.format, case.batch, case.patches) for case in facts.parity.cases}
-    assert cases == {(f, b, n) for f in ("onnx", "torchscript") for b in (1, 3) for n in (1, 7, 100, 4096)}
+    assert cases == {(f, b, n) for f in ("onnx", "torchscript") for b in (1, 3) for n in (1, 2, 17, 4096)}
     assert 0 <= facts.parity.worst <= 1e-5
 
 
@@ -131,6 +137,7 @@ def test_the_facts_say_what_the_numbers_are(exported):
     assert "metrics are those of single members" in facts.performance.meaning
     assert facts.performance.slide["auroc"].value == 0.81
     assert facts.performance.patient["mcc"].reason == "one class only"
+    assert facts.cohort is not None
     assert facts.cohort.slides == 60
     assert facts.cohort.patients == 30
     assert facts.cohort.patches_max == 60
@@ -152,7 +159,7 @@ def test_the_card_says_the_same(exported):
 @pytest.fixture
 def exported_before(exported, monkeypatch) -> None:
     """The ONNX file of the session, instead of three more seconds of exporting the same one."""
-    monkeypatch.setattr(work, "to_onnx", lambda *_, **__: (exported / bundle.ONNX).read_bytes())
+    monkeypatch.setattr(model_files, "to_onnx", lambda *_, **__: (exported / bundle.ONNX).read_bytes())
 
 
 def test_onnx_alone_when_asked(study, tmp_path, exported_before):
@@ -170,7 +177,7 @@ def test_a_format_that_differs_is_never_sealed(study, tmp_path, monkeypatch, exp
             module.members[0].head.bias -= 0.01
         return content
 
-    monkeypatch.setattr(work, "to_torchscript", other)
+    monkeypatch.setattr(model_files, "to_torchscript", other)
     with pytest.raises(StageError, match="torchscript differs"):
         work.run(ExportSettings(parity_patches=(3,)), study.inputs(), tmp_path, Quiet())
     assert not (tmp_path / bundle.FACTS).exists()
@@ -192,3 +199,33 @@ def test_a_member_of_other_features_is_refused(study, tmp_path):
 def test_onnx_cannot_be_left_out():
     with pytest.raises(ValueError, match="onnx"):
         ExportSettings(formats=("torchscript",))
+
+
+def test_external_cohorts_of_the_inputs_are_described(study, tmp_path, exported_before):
+    """Their folders are inputs of the export by the name of the cohort."""
+    rows = read_oof(study.train, TASK).assign(role="test")
+    members = [rows.assign(fold=fold, patient_id="x" + rows["patient_id"]) for fold in range(2)]
+    (tmp_path / "external").mkdir()
+    write_external(pd.concat(members, ignore_index=True), tmp_path / "external", TASK)
+    inputs = Inputs({**study.inputs().parents, "external.B": tmp_path / "external"})
+    (tmp_path / "out").mkdir()
+    work.run(ExportSettings(formats=("onnx",), parity_patches=(3,)), inputs, tmp_path / "out", Quiet())
+    facts = bundle.read_facts(tmp_path / "out")
+    assert [(one.name, one.slides) for one in facts.external] == [("B", 60)]
+    assert "evaluated on external cohorts: B" in facts.threshold.reason
+    assert "evaluated on external cohorts only" in facts.performance.meaning
+
+
+def test_the_summary_states_the_comparisons_in_order() -> None:
+    facts = example_facts(parity=parity(elsewhere=2))
+    summary = work._summary(facts, 3 * 2**20)
+    assert summary.lines == (
+        "2 members, 3.0 MB, model 0123456789ab",
+        "reproduces 50 of 60 stored test predictions within 3.0e-07",
+        "2 of them were computed on another device, with differences of up to 4.0e-04 from this CPU; for these the "
+        "files were compared with torch on this CPU",
+        "agrees with torch within 1.0e-07 at 7, 100 patches",
+        "temperatures 1.50, 1.00",
+    )
+    assert summary.metrics == {"members": 2, "parity": 1e-7, "parity_stored": 3e-7, "onnx_bytes": 3 * 2**20}
+    assert len(work._summary(example_facts(), 1).lines) == 4

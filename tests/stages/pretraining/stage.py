@@ -2,12 +2,10 @@
 
 from oceanpath.pipeline.stage import Stage
 
-from .settings import PretrainingSettings
-
 STAGE = Stage(
     name="pretraining",
     version=1,
-    settings=PretrainingSettings,
+    settings="tests.stages.pretraining.settings:PretrainingSettings",
     work="tests.stages.pretraining.work:run",
     check="tests.stages.pretraining.work:check",
     needs=("mmap", "split"),

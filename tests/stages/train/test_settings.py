@@ -52,5 +52,5 @@ def test_the_stage_needs_store_and_folds() -> None:
     runtime = {"device": "runtime.device", "placement": "runtime.placement"}
     extraction = {"extract": "extract", "extracts": "stage.extract"}
     extraction |= {name: f"data.{name}" for name in ("features", "features_key", "slides")}
-    own = {"model": "model", "experiment_seed": "seed", "task": "data.task"}
+    own = {"model": "model", "experiment_seed": "seed", "task": "data.task", "sealed": "eval.sealed"}
     assert TrainSettings.shared_keys() == own | extraction | runtime

@@ -1,0 +1,100 @@
+"""The five commands of Slurm that are used, each with a time limit."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from oceanpath.errors import AccidentError, MissingExtraError
+
+SECONDS = 60.0
+"""Time limit of one command: a client waits without end for a controller that does not answer."""
+LIMIT = re.compile(r"^MaxArraySize\s*=\s*(\d+)", re.MULTILINE)
+DEFAULT_ARRAY_SIZE = 1001
+UNREACHABLE = re.compile(r"unable to contact|timed out|connection refused|zero bytes|try again", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class QueuedTask:
+    """One line of squeue."""
+
+    job: str
+    """Id of the job array."""
+    task: int
+    """Index in the array."""
+    state: str
+    """``PENDING``, ``RUNNING``, ``COMPLETING``..."""
+
+
+class SchedulerUnavailableError(AccidentError):
+    """The scheduler does not answer; jobs may still run."""
+
+
+def submit(script: Path, array: str, options: Mapping[str, str]) -> str:
+    """Submit a job array, such as ``0-99%10``; returns its id. Logs are written to ``logs/`` next to the script.
+
+    Raises: SchedulerUnavailableError, AccidentError: the scheduler rejects the job.
+    """
+    fixed = ["--parsable", "--requeue", "--open-mode=append", f"--output={script.parent}/logs/%a.log"]
+    answer = _call(["sbatch", *fixed, f"--array={array}", *_flags(options), str(script)])
+    return answer.strip().splitlines()[-1].partition(";")[0]
+
+
+def check(options: Mapping[str, str]) -> None:
+    """Let the scheduler check resources without submitting anything.
+
+    Raises: AccidentError: it rejects them. MissingExtraError: there is no Slurm here.
+    """
+    _call(["sbatch", "--test-only", *_flags(options), "--wrap", "true"])
+
+
+def queued(jobs: Iterable[str]) -> list[QueuedTask]:
+    """The tasks of some job arrays that are waiting or running. Raises: SchedulerUnavailableError."""
+    listed = sorted(jobs)
+    if not listed:
+        return []
+    command = ["squeue", "--noheader", "--array", "--format=%F %K %T", f"--jobs={','.join(listed)}"]
+    try:
+        answer = _call(command)
+    except SchedulerUnavailableError:
+        raise
+    except AccidentError as error:
+        if "Invalid job id" in error.got:  # none of them is known any more
+            return []
+        raise SchedulerUnavailableError(error.what, got=error.got) from error
+    rows = [line.split() for line in answer.splitlines()]
+    return [QueuedTask(row[0], int(row[1]), row[2]) for row in rows if len(row) == 3 and row[1].isdecimal()]
+
+
+def cancel(jobs: Iterable[str]) -> None:
+    """Cancel job arrays, or tasks as ``<job>_<task>``. Raises: SchedulerUnavailableError."""
+    if names := sorted(jobs):
+        _call(["scancel", "--quiet", *names], accepts=(0, 1))  # 1: some have ended meanwhile
+
+
+def max_array_size() -> int:
+    """Number of tasks that one job array may have. Raises: SchedulerUnavailableError."""
+    found = LIMIT.search(_call(["scontrol", "show", "config"]))
+    return max(1, (int(found[1]) if found else DEFAULT_ARRAY_SIZE) - 1)  # the largest index is one less
+
+
+def _flags(options: Mapping[str, str]) -> list[str]:
+    return [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
+
+
+def _call(command: Sequence[str], accepts: tuple[int, ...] = (0,)) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
+    except FileNotFoundError as error:
+        do = "Run this on a login node of the cluster, or use runtime.executor = 'local'."
+        raise MissingExtraError("Slurm is not installed here", where=command[0], do=do) from error
+    except subprocess.TimeoutExpired as error:
+        raise SchedulerUnavailableError("the scheduler does not answer", where=command[0]) from error
+    if done.returncode in accepts:
+        return done.stdout
+    got = " ".join(done.stderr.split())
+    kind = SchedulerUnavailableError if UNREACHABLE.search(got) else AccidentError
+    raise kind("the scheduler rejects the command", where=command[0], got=got)

@@ -1,0 +1,121 @@
+"""The executor for a Slurm cluster.
+
+The published folders are the truth: a task publishes what it computed, and Slurm is only asked which tasks still exist.
+A task that is gone without a result is submitted again; a copy of it that is still running elsewhere holds the lock of
+the result, so nothing is computed or published twice. See docs/decisions/0033-slurm.md.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from oceanpath.errors import AccidentError
+from oceanpath.pipeline.executors.slurm import commands
+from oceanpath.pipeline.executors.slurm.commands import QueuedTask, SchedulerUnavailableError
+from oceanpath.pipeline.executors.slurm.options import parse_options
+from oceanpath.pipeline.executors.slurm.spool import forget, recall
+from oceanpath.pipeline.executors.slurm.submissions import Submissions, Tracked
+from oceanpath.pipeline.publish import published
+from oceanpath.pipeline.stage import Progress
+from oceanpath.pipeline.work_items import JobResult, WorkItem
+
+LOOK_SECONDS = 0.2
+"""Interval between two looks for finished items, which cost no command of the scheduler."""
+
+
+class SlurmExecutor:
+    """Runs work items as job arrays, and waits for their results in the workspace."""
+
+    def __init__(self, jobs: int, options: Mapping[str, Any] | None = None) -> None:
+        """Let the scheduler check all resources. With several `jobs`, each array runs so many tasks in parallel.
+
+        Raises: ExperimentError, AccidentError: an option is wrong. MissingExtraError: there is no Slurm here.
+        """
+        self._options = parse_options(options or {})
+        self._jobs = jobs
+        self._closed = threading.Event()
+        self._open: list[Submissions] = []
+        for each in (self._options, *self._options.stages.values()):
+            commands.check(each.resources)
+
+    def run(self, items: Iterable[WorkItem], progress: Progress) -> Iterator[tuple[WorkItem, JobResult]]:
+        """Submit all items, or attach to those that an earlier run submitted; lost ones are submitted again.
+
+        Raises: KeyboardInterrupt: the executor was closed meanwhile. AccidentError: the scheduler rejects a job.
+        """
+        left = list[WorkItem]()
+        for item in items:
+            if manifest := published(item.workspace, item.request, item.job.since):
+                yield item, JobResult(manifest)
+            else:
+                left.append(item)
+        if not left:
+            return
+        submissions = Submissions(left[0].workspace.root, self._options, self._jobs)
+        self._open.append(submissions)
+        new = submissions.attach(left, commands.queued(self._known_jobs(left)))
+        if len(submissions):
+            progress.note(f"attached to {len(submissions)} work items that are queued or running")
+        if new:
+            submissions.submit(new)
+        yield from self._collect(submissions, progress)
+        self._open.remove(submissions)
+
+    def close(self) -> None:
+        """Stop waiting. Jobs continue, unless ``runtime.slurm.cancel`` is set: the next run attaches to them."""
+        self._closed.set()
+        if self._options.cancel:
+            commands.cancel({job for submissions in self._open for job in submissions.jobs()})
+
+    def _known_jobs(self, items: Iterable[WorkItem]) -> set[str]:
+        tickets = (recall(item.workspace.root, item.request.fingerprint) for item in items)
+        return {ticket.job for ticket in tickets if ticket is not None}
+
+    def _collect(self, submissions: Submissions, progress: Progress) -> Iterator[tuple[WorkItem, JobResult]]:
+        retries: list[tuple[float, Tracked]] = []
+        polled = time.monotonic()
+        while len(submissions) or retries:
+            for item, result in submissions.finished():
+                for line in result.notes:
+                    progress.note(line)
+                yield item, result
+            if time.monotonic() - polled >= self._options.poll_seconds:
+                for tracked in submissions.lost(self._poll(submissions, progress)):
+                    if tracked.attempts >= self._options.attempts:
+                        yield tracked.item, self._lost_result(submissions, tracked)
+                    else:
+                        # longer each time: a broken node may take many tasks at once
+                        pause = self._options.poll_seconds * 2**tracked.attempts
+                        retries.append((time.monotonic() + pause, tracked))
+                polled = time.monotonic()
+            retries = self._retry(submissions, retries, progress)
+            if self._closed.wait(LOOK_SECONDS):
+                raise KeyboardInterrupt
+
+    def _poll(self, submissions: Submissions, progress: Progress) -> list[QueuedTask]:
+        """The tasks that exist; if the scheduler does not answer, all are taken to exist."""
+        try:
+            return commands.queued(submissions.jobs())
+        except SchedulerUnavailableError as error:
+            progress.note(f"{error.render()}; waiting for the results of running tasks")
+            return submissions.assumed()
+
+    def _retry(
+        self, submissions: Submissions, retries: list[tuple[float, Tracked]], progress: Progress
+    ) -> list[tuple[float, Tracked]]:
+        """Submit again what is due; returns the rest."""
+        due = [tracked for moment, tracked in retries if moment <= time.monotonic()]
+        if due:
+            progress.note(f"{len(due)} work items lost their task and are submitted again")
+            for attempts in sorted({tracked.attempts for tracked in due}):
+                submissions.submit([t.item for t in due if t.attempts == attempts], attempts + 1)
+        return [(moment, tracked) for moment, tracked in retries if tracked not in due]
+
+    def _lost_result(self, submissions: Submissions, tracked: Tracked) -> JobResult:
+        forget(tracked.item.workspace.root, tracked.fingerprint)
+        what = f"its task ended {tracked.attempts} times without a result"
+        do = "Memory or time limits in [runtime.slurm] may be too low; the log says more."
+        return JobResult(error=AccidentError(what, where=submissions.log(tracked), do=do))

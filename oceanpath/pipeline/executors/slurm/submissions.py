@@ -1,0 +1,169 @@
+"""Work items that were submitted: where they are, what they returned, and which were lost."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from oceanpath.pipeline.executors.slurm import commands
+from oceanpath.pipeline.executors.slurm.options import SlurmOptions
+from oceanpath.pipeline.executors.slurm.spool import QUEUE, Batch, Ticket, forget, recall, remember
+from oceanpath.pipeline.work_items import JobResult, WorkItem
+
+SCRIPT = """#!/bin/bash
+{setup}
+{command} "$SLURM_ARRAY_TASK_ID" &
+child=$!
+trap 'kill -USR1 "$child"' USR1  # sent before the time limit
+trap 'kill -TERM "$child"' TERM
+wait "$child"; code=$?
+while kill -0 "$child" 2>/dev/null; do wait "$child"; code=$?; done
+if [ "$code" = 85 ]; then scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}"; fi
+exit "$code"
+"""
+TASK = "oceanpath.pipeline.executors.slurm.task"
+MISSED_POLLS = 2
+"""A task is lost if so many polls in a row do not list it: a network file system may show its result a little later."""
+
+
+@dataclass
+class Tracked:
+    """One submitted item."""
+
+    item: WorkItem
+    fingerprint: str
+    ticket: Ticket
+    attempts: int = 1
+    missed: int = 0
+
+
+@dataclass
+class Submissions:
+    """The submitted items of one call of the executor, by batch, chunk and number."""
+
+    root: Path
+    options: SlurmOptions
+    at_once: int
+    """Most tasks of an array that run in parallel; 1: as many as the scheduler permits."""
+    _open: dict[tuple[str, int], dict[int, Tracked]] = field(default_factory=dict)
+    _read: dict[tuple[str, int], int] = field(default_factory=dict)
+    """Number of characters of the events of a chunk that were read."""
+    _kept: set[str] = field(default_factory=set)
+    """Batches with lost tasks, whose logs remain."""
+
+    def __len__(self) -> int:
+        return sum(map(len, self._open.values()))
+
+    def jobs(self) -> set[str]:
+        """Ids of the job arrays that have open items."""
+        return {tracked.ticket.job for chunk in self._open.values() for tracked in chunk.values()}
+
+    def attach(self, items: Iterable[WorkItem], running: Iterable[commands.QueuedTask]) -> list[WorkItem]:
+        """Wait for items that an earlier run submitted and that Slurm still lists; returns the others."""
+        alive, rest = {(task.job, task.task) for task in running}, []
+        for item in items:
+            fingerprint = item.request.fingerprint
+            ticket = recall(self.root, fingerprint)
+            if ticket is not None and (ticket.job, ticket.task) in alive:
+                self._add(Tracked(item, fingerprint, ticket))
+            else:
+                rest.append(item)
+        return rest
+
+    def submit(self, items: Sequence[WorkItem], attempts: int = 1) -> None:
+        """Submit items of one step as job arrays within the limit of the cluster.
+
+        Raises: AccidentError: the scheduler rejects them, or does not answer.
+        """
+        options = self.options.of(items[0].job.step.stage.name)
+        chunks = [items[start : start + options.chunk] for start in range(0, len(items), options.chunk)]
+        limit = commands.max_array_size()
+        for start in range(0, len(chunks), limit):
+            self._submit_array(chunks[start : start + limit], options, attempts)
+
+    def _submit_array(self, chunks: Sequence[Sequence[WorkItem]], options: SlurmOptions, attempts: int) -> None:
+        batch = Batch.create(self.root, chunks)
+        command = shlex.join([sys.executable, "-m", TASK, str(batch.folder.resolve())])
+        batch.script.write_text(SCRIPT.format(setup=options.setup, command=command))
+        array = f"0-{len(chunks) - 1}" + (f"%{self.at_once}" if self.at_once > 1 else "")
+        signal = {"signal": f"B:USR1@{options.signal_seconds}"} if options.signal_seconds else {}
+        job = commands.submit(batch.script, array, {**signal, **options.resources})
+        for task, chunk in enumerate(chunks):
+            for number, item in zip(batch.numbers(task), chunk, strict=True):
+                ticket = Ticket(job, task, batch.folder.name, number)
+                fingerprint = item.request.fingerprint
+                remember(self.root, fingerprint, ticket)
+                self._add(Tracked(item, fingerprint, ticket, attempts))
+
+    def _add(self, tracked: Tracked) -> None:
+        chunk = tracked.ticket.batch, tracked.ticket.task
+        self._open.setdefault(chunk, {})[tracked.ticket.number] = tracked
+
+    def finished(self) -> Iterator[tuple[WorkItem, JobResult]]:
+        """The items that have ended since the last call. Only new lines of the events are read."""
+        for key, open_items in list(self._open.items()):
+            batch = self._batch(key[0])
+            for number in self._new_events(batch, key):
+                if tracked := open_items.pop(number, None):
+                    forget(self.root, tracked.fingerprint)
+                    yield tracked.item, batch.result(number)
+            if not open_items:
+                del self._open[key]
+                self._remove_if_finished(batch)
+
+    def _remove_if_finished(self, batch: Batch) -> None:
+        """Remove a batch none of whose items is waited for; the logs of lost tasks remain."""
+        if not any(name == batch.folder.name for name, _ in self._open) and batch.folder.name not in self._kept:
+            shutil.rmtree(batch.folder, ignore_errors=True)
+
+    def _new_events(self, batch: Batch, key: tuple[str, int]) -> list[int]:
+        try:
+            with batch.events(key[1]).open() as events:
+                events.seek(self._read.get(key, 0))
+                whole = events.read().rpartition("\n")[0]
+        except FileNotFoundError:
+            return []
+        self._read[key] = self._read.get(key, 0) + len(whole) + bool(whole)
+        return [int(line) for line in whole.split()]
+
+    def lost(self, running: Iterable[commands.QueuedTask]) -> list[Tracked]:
+        """Remove and return the items whose tasks are gone or silent; silent ones are cancelled."""
+        states = {(task.job, task.task): task.state for task in running}
+        found: list[Tracked] = []
+        for key, open_items in list(self._open.items()):
+            first = next(iter(open_items.values()))
+            state = states.get((first.ticket.job, first.ticket.task))
+            silent = state == "RUNNING" and self._is_silent(key)
+            if silent:
+                commands.cancel([f"{first.ticket.job}_{first.ticket.task}"])
+            first.missed = first.missed + 1 if state is None else 0
+            if silent or first.missed >= MISSED_POLLS:
+                found += open_items.values()
+                self._kept.add(key[0])
+                del self._open[key]
+        return found
+
+    def assumed(self) -> list[commands.QueuedTask]:
+        """All open tasks, as if the scheduler listed them as waiting."""
+        tickets = [next(iter(chunk.values())).ticket for chunk in self._open.values()]
+        return [commands.QueuedTask(ticket.job, ticket.task, "PENDING") for ticket in tickets]
+
+    def _is_silent(self, key: tuple[str, int]) -> bool:
+        events = self._batch(key[0]).events(key[1])
+        if not events.exists():
+            return False  # Slurm has started it, Python has not
+        clock = events.parent / ".clock"
+        clock.touch()
+        age = clock.stat().st_mtime - events.stat().st_mtime  # both by the clock of the file system
+        return age > 60 * self.options.heartbeat_minutes
+
+    def log(self, tracked: Tracked) -> Path:
+        """The file with what the task of an item printed."""
+        return self.root / QUEUE / tracked.ticket.batch / "logs" / f"{tracked.ticket.task}.log"
+
+    def _batch(self, name: str) -> Batch:
+        return Batch(self.root / QUEUE / name)

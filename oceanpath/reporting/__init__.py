@@ -1,0 +1,1 @@
+"""HTML pages of results: one self-contained file per experiment, comparison or leaderboard."""

@@ -1,0 +1,128 @@
+"""Files of one explained slide: the map of its patches, their scores for viewers, and a sheet of patches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+from oceanpath.artifacts.patch_scores import PatchScores, write_geojson, write_patch_csv
+from oceanpath.errors import ArtifactError
+from oceanpath.figures.heatmap import Backdrop, MapOptions, Signed, draw_coords, draw_heatmap, draw_sorted
+from oceanpath.figures.sheet import PatchRow, draw_sheet
+from oceanpath.slides.patch_geometry import PatchGeometry, patch_geometry, read_patches
+from oceanpath.stages.analyze.explained import ExplainedSlide
+from oceanpath.stages.analyze.settings import AnalyzeSettings
+
+MAPS, PATCHES, SHEETS = "attention", "patches", "sheets"
+SUMMED = "sum to the score"
+"""Value of the key "contributions" in analysis.json, or the reason why there are none."""
+COLUMNS = ["slide_id", "x", "y", "attention", "contribution"]
+
+
+def table_of(slide: ExplainedSlide) -> pd.DataFrame:
+    """The rows of attention.parquet of one slide."""
+    n, coords, contributions = len(slide.features), slide.coords, slide.explanation.contributions
+    missing = pd.array([pd.NA] * n, dtype="Int32")
+    x, y = (missing, missing) if coords is None else (pd.array(coords[:, i], dtype="Int32") for i in (0, 1))
+    attention = slide.explanation.attention
+    parts = np.full(n, np.nan) if contributions is None else contributions
+    return pd.DataFrame(
+        {"slide_id": [slide.slide_id] * n, "x": x, "y": y, "attention": attention, "contribution": parts}
+    )
+
+
+def draw_map(slide: ExplainedSlide, extract: Path | None, title: str, out: Path, vector: bool) -> str:
+    """Draw a slide over its thumbnail, at its coordinates, or sorted: returns "thumbnail", "places" or "order".
+
+    Args:
+        slide: The slide.
+        extract: Folder of thumbnails.
+        title: Title of the figure.
+        out: Folder of the stage.
+        vector: Whether PDF and SVG are written too.
+    """
+    path, contributions = out / MAPS / f"{slide.slide_id}.png", slide.explanation.contributions
+    attention = slide.explanation.attention
+    signed = None if contributions is None else Signed(contributions, slide.explanation.explained.name)
+    options = MapOptions(signed, vector)
+    if slide.coords is None:
+        draw_sorted(path, attention, title, options)
+        return "order"
+    meta, thumbnail = slide.meta, extract and extract / thumbnail_of(slide.slide_id)
+    if meta is not None and thumbnail and thumbnail.is_file():
+        backdrop = Backdrop(_pixels(thumbnail), meta.level0_width, meta.level0_height, meta.mpp_x or None)
+        draw_heatmap(path, slide.coords, meta.footprint, attention, backdrop, title, options)
+        return "thumbnail"
+    side = None if np.isnan(slide.side) else (slide.side, slide.side)
+    draw_coords(path, slide.coords, side, attention, title, options)
+    return "places"
+
+
+def write_scores(slide: ExplainedSlide, settings: AnalyzeSettings, out: Path) -> list[str]:
+    """Write patches/<slide_id>.csv and .geojson.gz, and return their names; none if coordinates or size are unknown."""
+    geometry = _geometry(slide)
+    if slide.coords is None or geometry is None:
+        return []
+    explanation, alone = slide.explanation, slide.explanation.alone
+    scores: dict[str, NDArray[np.floating]] = {"attention": explanation.attention}
+    if explanation.contributions is not None and alone is not None:
+        scores["contribution"] = explanation.contributions
+        scores |= dict(zip(slide.explainer.objective.task.columns, alone.T, strict=True))
+    patches = PatchScores(slide.slide_id, slide.coords, geometry.footprint, scores, geometry.origin)
+    names = [f"{PATCHES}/{slide.slide_id}{suffix}" for suffix in (".csv", ".geojson.gz")]
+    write_patch_csv(out / names[0], patches)
+    write_geojson(out / names[1], patches.strongest(slide.map_name, at_least=settings.patch_threshold))
+    return names
+
+
+def write_sheet(slide: ExplainedSlide, count: int, title: str, out: Path) -> str:
+    """Draw the patches with the largest and the smallest scores, and return the name of the PNG; "" without a slide."""
+    if slide.slide is None or slide.meta is None or slide.coords is None or not count:
+        return ""
+    order = np.argsort(-slide.map_scores, kind="stable")
+    top = order[:count]
+    bottom = order[max(len(top), len(order) - count) :][::-1]
+    images = read_patches(slide.slide, slide.meta, slide.coords[np.concatenate([top, bottom])])
+    name = f"{SHEETS}/{slide.slide_id}.png"
+    what = "attention" if slide.map_name == "attention" else f"contribution to the {slide.explanation.explained.name}"
+    rows = [
+        PatchRow(f"{kind} {what}", own, slide.map_scores[numbers].tolist())
+        for kind, own, numbers in (("Largest", images[: len(top)], top), ("Smallest", images[len(top) :], bottom))
+        if len(numbers)
+    ]
+    draw_sheet(out / name, rows, title)
+    return name
+
+
+def thumbnail_of(slide: str) -> str:
+    """Name of the thumbnail that `extract` writes."""
+    return f"thumbnails/{slide}.jpg"
+
+
+def facts_of(slide: ExplainedSlide) -> dict[str, Any]:
+    """What analysis.json states about the prediction and its explanation."""
+    row, explanation = slide.row, slide.explanation
+    facts = {name: row[name] for name in ("slide_id", "label", "decided", "certainty", "kind", "fold")}
+    facts |= {"patches": len(slide.features), "explained": explanation.explained.name, "score": explanation.score}
+    return facts | {"contributions": slide.reason or SUMMED}
+
+
+def _geometry(slide: ExplainedSlide) -> PatchGeometry | None:
+    if slide.slide is not None and slide.meta is not None:
+        return patch_geometry(slide.slide, slide.meta)
+    if slide.meta is not None:
+        return PatchGeometry(slide.meta.footprint, (0, 0))
+    return None if np.isnan(slide.side) else PatchGeometry((slide.side, slide.side), (0, 0))
+
+
+def _pixels(path: Path) -> NDArray[np.uint8]:
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except OSError as error:
+        raise ArtifactError("the thumbnail cannot be read", where=path, got=error) from error

@@ -1,0 +1,108 @@
+"""Checkpoints of a task without classes → a bundle that predicts its values on the scale of the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from oceanpath.artifacts.bundle.facts import Parity
+from oceanpath.artifacts.bundle.folder import CARD, TRAINING, seal
+from oceanpath.artifacts.bundle.value_facts import ColumnFacts, CutoffFacts, GoldenValues, ValueFacts, ValueMember
+from oceanpath.artifacts.metrics import read_metrics
+from oceanpath.artifacts.predictions import read_cv_results, read_predictions
+from oceanpath.artifacts.store.reader import Store
+from oceanpath.fit.objectives.registry import read_objective
+from oceanpath.fit.threads import torch_threads
+from oceanpath.pipeline.stage import Inputs, Progress, Summary
+from oceanpath.stages.export.contract import describe_contract
+from oceanpath.stages.export.ensemble import ValueEnsemble, load_members
+from oceanpath.stages.export.external import describe_external_values
+from oceanpath.stages.export.facts import describe_cohort, describe_values, hash_slides, training_patients
+from oceanpath.stages.export.feature_statistics import write_statistics
+from oceanpath.stages.export.model_files import GOLDEN_PATCHES, golden_output, write_model_files
+from oceanpath.stages.export.parity import measure
+from oceanpath.stages.export.replay import EvaluatedPredictions, replay
+from oceanpath.stages.export.runners import THREADS, Format, runner_of
+from oceanpath.stages.export.settings import ExportSettings
+from oceanpath.stages.export.value_card import render_value_card
+from oceanpath.tasks.base import Task
+from oceanpath.tasks.registry import read_task
+
+OUTPUTS = ("values", "attention", "member_values")
+
+
+def export_values(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
+    """Export the ensemble, compare it with torch and the evaluated predictions, write facts and card, and seal it all.
+
+    Raises: StageError: it cannot be exported, or an exported file differs from it.
+    """
+    train, store = inputs["train"], Store(inputs["mmap"], check=inputs.verify)
+    results = read_cv_results(train)
+    task, folds = read_task(results, train), int(results["folds"])
+    members = load_members(train, folds, store.dim, task)
+    ensemble = ValueEnsemble(members)
+    contract = describe_contract(store, settings, inputs, reads_coords=ensemble.reads_coords)
+    coords = contract.coords == "required"
+    progress.advance()
+    with torch_threads(THREADS):
+        files = write_model_files(ensemble, store.dim, settings, out, coords=coords, outputs=OUTPUTS)
+        progress.advance()
+        stored = EvaluatedPredictions(train, store, read_objective(task, {}), coords)
+        parity = _compare(ensemble, files, stored, settings)
+        golden = golden_output(ensemble, store.dim, coords=coords)
+    progress.advance()
+    patients = training_patients(train, folds)
+    model: dict[str, Any] = members[0].model.settings.model_dump(mode="json")
+    cutoffs = [CutoffFacts(**cutoff._asdict()) for cutoff in task.cutoffs(results["per_fold"])]
+    external = describe_external_values(settings, inputs, results, cutoffs, task)
+    facts = ValueFacts(
+        name=settings.title or " on ".join(filter(None, [str(model["name"]), contract.encoder])),
+        model=model,
+        task=task.record(),
+        columns=[ColumnFacts(**column._asdict()) for column in members[0].objective.describe_columns()],
+        decisions=cutoffs,
+        contract=contract,
+        similarity=write_statistics(store, patients, out),
+        members=_members(train, folds, task),
+        performance=describe_values(read_metrics(inputs["eval"]), folds, task, has_external=bool(external)),
+        external=external,
+        cohort=describe_cohort(train, folds, store, task),
+        parity=parity,
+        golden=GoldenValues(patches=GOLDEN_PATCHES, values=golden),
+        opset=settings.opset,
+    )
+    (out / TRAINING).write_bytes(hash_slides(inputs, sorted(patients), store).render())
+    (out / CARD).write_text(render_value_card(facts, task), encoding="utf-8")
+    progress.advance()
+    return _summary(seal(out, facts), len(files["onnx"]))
+
+
+def _compare(
+    ensemble: ValueEnsemble, files: Mapping[Format, bytes], stored: EvaluatedPredictions, settings: ExportSettings
+) -> Parity:
+    """Compare the files with eager torch at several sizes, and with the evaluated predictions."""
+    runners = {form: runner_of(form, content) for form, content in files.items()}
+    evaluated = replay(stored, runners, settings)
+    cases = measure(ensemble, runners, stored.store.dim, settings, coords=stored.coords, relative=True)
+    worst = max(case.difference for case in cases)
+    return Parity(tolerance=settings.tolerance, worst=worst, cases=cases, stored=evaluated)
+
+
+def _members(train: Path, folds: int, task: Task) -> list[ValueMember]:
+    """The members, in fold order."""
+    rows = [len(read_predictions(train / f"fold_{number}" / "preds_val.parquet", task)) for number in range(folds)]
+    return [ValueMember(fold=number, n_val=count) for number, count in enumerate(rows)]
+
+
+def _summary(facts: ValueFacts, size: int) -> Summary:
+    parity, stored = facts.parity, facts.parity.stored
+    largest = max(stored.differences.values())
+    lines = (
+        f"{len(facts.members)} members, {size / 2**20:.1f} MB, model {facts.digest[:12]}",
+        f"predicts {', '.join(facts.names)}",
+        f"reproduces {stored.rows} of {stored.total} stored test predictions within {largest:.1e}",
+        f"agrees with torch within {parity.worst:.1e}",
+    )
+    metrics = {"members": len(facts.members), "parity": parity.worst, "parity_stored": largest, "onnx_bytes": size}
+    return Summary(lines, metrics)

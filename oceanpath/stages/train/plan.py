@@ -1,0 +1,51 @@
+"""The plan of a fold: what depends on its training slides, with the reasons and the keys that change it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import numpy as np
+
+from oceanpath.fit.batch_size import LARGEST, SMALLEST, STEPS
+from oceanpath.stages.train.fold_training import Fold
+from oceanpath.tasks.base import Task
+
+
+def plan_lines(fold: Fold, task: Task, number: int) -> list[str]:
+    """Lines for the user before the training of fold `number`."""
+    settings, train = fold.settings, fold.rows["train"]
+    objective = fold.objective(task)
+    batch, slides = fold.batch_size(objective), len(train.numbers)
+    strata = task.strata(train.table["label"].tolist())
+    counts = Counter(strata.names[row] for row in strata.rows)
+    groups = ", ".join(f"{name} {counts[name]}" for name in strata.names)
+    median = int(np.median(fold.store.index.lengths[train.numbers]))
+    bags = "all patches" if settings.max_patches is None else f"at most {settings.max_patches} patches per epoch"
+    steps = math.ceil(slides / batch)
+    model = settings.model.model_dump()
+    width = f" of width {model['hidden']} (model.hidden)" if "hidden" in model else ""
+    return [
+        f"plan of fold {number}: task {settings.task}, loss {settings.loss}, epoch selected by {settings.monitor}; "
+        f"{slides} training slides ({groups})",
+        f"  batch_size {batch}: {_reason(settings.batch_size, slides, batch)}; rarest {task.stratum} "
+        f"{min(counts[name] for name in strata.names) / slides * batch:.1f} per batch, {_sampling(settings.balance)}",
+        f"  about {steps} steps per epoch, at most {settings.epochs} epochs, warm-up {settings.warmup:g} epochs "
+        f"(train.warmup), then {settings.schedule}",
+        f"  bags: median {median} patches of {fold.store.dim} features, {bags} (train.max_patches); "
+        f"{settings.model.name}{width}",
+    ]
+
+
+def _reason(configured: int | None, slides: int, batch: int) -> str:
+    if configured is not None:
+        return "set by train.batch_size"
+    if batch == SMALLEST:
+        return "the smallest by default, for few slides or a loss that compares them (train.batch_size)"
+    return f"{slides} slides / {STEPS} as a power of two up to {LARGEST} (train.batch_size)"
+
+
+def _sampling(balance: str) -> str:
+    if balance == "sampling":
+        return "each equally often (train.balance)"
+    return "each slide once per epoch (train.balance)"

@@ -1,0 +1,288 @@
+"""The Slurm executor with a scheduler of the tests: everything is computed once, whatever happens to tasks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oceanpath.errors import AccidentError, ExperimentError, MissingExtraError
+from oceanpath.pipeline.executors.slurm import commands, spool
+from oceanpath.pipeline.executors.slurm.commands import QueuedTask, SchedulerUnavailableError
+from oceanpath.pipeline.executors.slurm.options import parse_options
+from oceanpath.pipeline.executors.slurm.spool import Batch
+from oceanpath.pipeline.maintenance import unused
+from oceanpath.pipeline.stage import Quiet
+from oceanpath.pipeline.status import StepState
+
+from ..conftest import ToyProject
+
+OPTIONS = {"poll_seconds": 0.1, "heartbeat_minutes": 1}
+
+
+@dataclass
+class Scheduler:
+    """Runs the tasks of an array when it is next asked for the queue, in this process."""
+
+    limit: int = 1000
+    submitted: list[tuple[str, Path, str]] = field(default_factory=list)
+    """Job, folder of its batch, and array."""
+    waiting: list[QueuedTask] = field(default_factory=list)
+    lose: set[int] = field(default_factory=set)
+    """Numbers of submissions whose tasks vanish."""
+    hold: bool = False
+    cancelled: list[str] = field(default_factory=list)
+    silent: int = 0
+    """How often the queue does not answer."""
+
+    def submit(self, script: Path, array: str, options: dict[str, str]) -> str:
+        job = str(len(self.submitted) + 1)
+        self.submitted.append((job, script.parent, array))
+        last = int(array.partition("%")[0].partition("-")[2])
+        assert last < self.limit and script.read_text().startswith("#!/bin/bash")
+        self.waiting += [QueuedTask(job, task, "PENDING") for task in range(last + 1)]
+        return job
+
+    def queued(self, jobs: Sequence[str]) -> list[QueuedTask]:
+        if self.silent and jobs:
+            self.silent -= 1
+            raise SchedulerUnavailableError("the scheduler does not answer")
+        listed = [task for task in self.waiting if task.job in jobs]
+        if not self.hold:
+            self.work()
+        return listed
+
+    def work(self) -> None:
+        done, self.waiting = self.waiting, []
+        for task in done:
+            number = int(task.job)
+            if number not in self.lose:
+                batch = Batch(self.submitted[number - 1][1])
+                for item in batch.numbers(task.task):
+                    batch.finish(task.task, item, batch.item(item).run(Quiet()))
+
+
+@pytest.fixture
+def scheduler(monkeypatch: pytest.MonkeyPatch) -> Scheduler:
+    made = Scheduler()
+    monkeypatch.setattr(commands, "submit", made.submit)
+    monkeypatch.setattr(commands, "queued", lambda jobs: made.queued(sorted(jobs)))
+    monkeypatch.setattr(commands, "check", lambda _: None)
+    monkeypatch.setattr(commands, "max_array_size", lambda: made.limit)
+    monkeypatch.setattr(commands, "cancel", lambda names: made.cancelled.extend(sorted(names)))
+    monkeypatch.setattr("oceanpath.pipeline.executors.slurm.executor.LOOK_SECONDS", 0.01)
+    return made
+
+
+def run(toy: ToyProject, letters: str = "abcde", **options: Any) -> dict[str, StepState]:
+    return toy.run([f'count.letters="{letters}"'], executor="slurm", executor_options={**OPTIONS, **options})
+
+
+def test_every_item_is_computed_once_and_nothing_is_left(
+    toy: ToyProject, scheduler: Scheduler, calls: Callable[[], list[str]]
+) -> None:
+    states = run(toy, chunk=2)
+    assert {state.state for state in states.values()} == {"ok"}
+    assert sorted(calls()) == sorted(["read", *(f"count {letter}" for letter in "abcde"), "count", "report"])
+    assert [array for *_, array in scheduler.submitted] == ["0-0", "0-2", "0-0", "0-0"]
+    assert {path.name for path in (toy.workspace.root / spool.QUEUE).iterdir()} == {"jobs"}
+    assert not list((toy.workspace.root / spool.QUEUE / "jobs").iterdir())
+    run(toy)
+    assert len(scheduler.submitted) == 4 and not calls()
+
+
+def test_published_parts_are_not_submitted(toy: ToyProject, scheduler: Scheduler) -> None:
+    run(toy, "abc")
+    before = len(scheduler.submitted)
+    run(toy, "abcd")
+    assert [array for *_, array in scheduler.submitted[before:]] == ["0-0", "0-0", "0-0"]  # the part d, count, report
+
+
+def test_arrays_are_within_the_limit_of_the_cluster(toy: ToyProject, scheduler: Scheduler) -> None:
+    scheduler.limit = 2
+    states = toy.run(
+        ['count.letters="abcde"'], executor="slurm", executor_options={**OPTIONS, "count": {"chunk": 1}}, jobs=2
+    )
+    assert states["report"].state == "ok"
+    assert [array for *_, array in scheduler.submitted][1:4] == ["0-1%2", "0-1%2", "0-0%2"]
+
+
+def test_lost_tasks_are_submitted_again_and_finally_fail(toy: ToyProject, scheduler: Scheduler) -> None:
+    scheduler.lose = {2}  # the parts
+    states = run(toy, "ab")
+    assert states["report"].state == "ok" and len(scheduler.submitted) == 5
+    kept = [path for path in unused(toy.workspace) if path.parent.name == spool.QUEUE]
+    assert [path.name for path in kept] == [scheduler.submitted[1][1].name]
+    scheduler.lose = set(range(1, 100))
+    failed = run(toy, "abc", attempts=2)["count"]
+    assert failed.error is not None and "its task ended 2 times without a result" in str(failed.error)
+    assert ".log" in str(failed.error)
+
+
+def test_errors_of_the_work_are_those_of_the_part(toy: ToyProject, scheduler: Scheduler, fail: set[str]) -> None:
+    fail.add("b")
+    states = run(toy)
+    assert "fails on request" in str(states["count"].error) and states["report"].state == "skipped"
+    fail.clear()
+    assert run(toy)["report"].state == "ok"
+
+
+def test_the_next_run_attaches_to_jobs_of_one_that_ended(
+    toy: ToyProject, scheduler: Scheduler, calls: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(toy, "a")
+    scheduler.hold, interrupted = True, scheduler.queued
+
+    def interrupt(jobs: Sequence[str]) -> list[QueuedTask]:
+        if jobs:
+            raise KeyboardInterrupt
+        return interrupted(jobs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(commands, "queued", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(toy, "xyz")
+    submitted = len(scheduler.submitted)
+    assert not scheduler.cancelled and len(scheduler.waiting) == 3
+    scheduler.hold = False
+    states = run(toy, "xyz")
+    assert states["report"].state == "ok"
+    assert [array for *_, array in scheduler.submitted[submitted:]] == ["0-0", "0-0"]  # count and report
+    assert calls().count("count x") == 1
+
+
+def test_jobs_are_cancelled_only_on_request(
+    toy: ToyProject, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(jobs: Sequence[str]) -> list[QueuedTask]:
+        if jobs:
+            raise KeyboardInterrupt
+        return []
+
+    monkeypatch.setattr(commands, "queued", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(toy, cancel=True)
+    assert scheduler.cancelled == ["1"]
+
+
+def test_a_scheduler_that_does_not_answer_loses_nothing(toy: ToyProject, scheduler: Scheduler) -> None:
+    run(toy, "a")
+    scheduler.silent = 3
+    assert run(toy, "ab")["report"].state == "ok"
+    assert len({folder for _, folder, _ in scheduler.submitted}) == len(scheduler.submitted)
+
+
+def test_a_silent_task_is_cancelled_and_submitted_again(toy: ToyProject, scheduler: Scheduler) -> None:
+    run(toy, "a")
+    asked = scheduler.queued
+
+    def queued(jobs: Sequence[str]) -> list[QueuedTask]:
+        frozen = [task for task in scheduler.waiting if task.job == "5"]
+        if not frozen:
+            return asked(jobs)
+        events = Batch(scheduler.submitted[4][1]).events(0)
+        events.touch()
+        os.utime(events, (1.0, 1.0))
+        if "5_0" in scheduler.cancelled:
+            scheduler.waiting.remove(frozen[0])
+        return [QueuedTask("5", 0, "RUNNING")]
+
+    commands.queued = lambda jobs: queued(sorted(jobs))  # restored by the fixture
+    assert run(toy, "ab")["report"].state == "ok"
+    assert scheduler.cancelled[0] == "5_0"
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
+    """Programs of Slurm in a folder on the path, from lines of shell."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    def write(name: str, lines: str) -> None:
+        (tmp_path / name).write_text(f"#!/bin/sh\n{lines}\n")
+        (tmp_path / name).chmod(0o755)
+
+    yield write
+
+
+def test_answers_of_the_commands(programs: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    programs("sbatch", 'echo "$@" >&2; echo "warning"; echo "123;cluster"')
+    programs("squeue", "echo '123 0 RUNNING'; echo '123 1 PENDING'; echo 'odd line'; echo '123 N/A PENDING'")
+    programs("scontrol", "echo 'MaxArraySize            = 1001'")
+    assert commands.submit(Path("/b/script.sh"), "0-3", {"mem_per_cpu": "4G"}) == "123"
+    assert commands.queued(["123"]) == [QueuedTask("123", 0, "RUNNING"), QueuedTask("123", 1, "PENDING")]
+    assert commands.max_array_size() == 1000
+    programs("squeue", "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1")
+    assert commands.queued(["123"]) == []
+    programs("squeue", "echo 'Unable to contact slurm controller' >&2; exit 1")
+    with pytest.raises(SchedulerUnavailableError, match="Unable to contact"):
+        commands.queued(["123"])
+    programs("sbatch", "echo 'invalid partition specified: gpu' >&2; exit 1")
+    with pytest.raises(AccidentError, match="invalid partition specified: gpu") as caught:
+        commands.check({"partition": "gpu"})
+    assert not isinstance(caught.value, SchedulerUnavailableError)
+    programs("squeue", "sleep 5")
+    monkeypatch.setattr(commands, "SECONDS", 0.05)
+    with pytest.raises(SchedulerUnavailableError, match="does not answer"):
+        commands.queued(["123"])
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(MissingExtraError, match="login node"):
+        commands.check({})
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ({"partion": "gpu"}, "unknown key 'partion'. Did you mean 'partition'"),
+        ({"train": {"gress": "gpu:1"}}, r"\[runtime.slurm.train\]: unknown key 'gress'"),
+        ({"chunk": 0}, "chunk: expected 1 or more; got 0"),
+        ({"chunk": True}, "expected a whole number"),
+        ({"time": 1.5}, "expected text or a whole number"),
+        ({"cancel": 1}, "expected true or false"),
+        ({"partion": "x", "chunk": 0}, "2 problems"),
+    ],
+)
+def test_wrong_options_are_named(table: dict[str, Any], words: str) -> None:
+    with pytest.raises(ExperimentError, match=words):
+        parse_options(table)
+
+
+def test_a_stage_has_the_common_options_and_its_own() -> None:
+    options = parse_options({"partition": "cpu", "chunk": 4, "train": {"partition": "gpu", "gres": "gpu:1"}})
+    assert options.of("train").resources == {"partition": "gpu", "gres": "gpu:1"} and options.of("train").chunk == 4
+    assert options.of("eval").resources == {"partition": "cpu"} and options.of("eval") is options
+
+
+def test_a_task_on_a_node_stops_before_its_time_limit_and_computes_the_rest_later(tmp_path: Path) -> None:
+    """The real program: it announces what it has, and ends with the code for which the script requeues it."""
+    code = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from oceanpath.pipeline.executors.slurm import spool, task\n"
+        "from oceanpath.pipeline.work_items import JobResult\n"
+        "class Item:\n"
+        "    def __init__(self, number): self.number = number\n"
+        "spool.Batch.item = lambda self, number: Item(number)\n"
+        "def compute(batch, number):\n"
+        "    if number == 1 and len(sys.argv) > 2: os.kill(os.getpid(), getattr(signal, sys.argv[2]))\n"
+        "    return JobResult(seconds=float(number))\n"
+        "task._compute = compute\n"
+        "sys.exit(task.main(sys.argv[1], 0))\n"
+    )
+    for name in ("items", "results", "events"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "chunks.json").write_text("[[0, 1, 2]]")
+    batch = Batch(tmp_path)
+
+    def run_task(*signals: str) -> int:
+        return subprocess.run([sys.executable, "-c", code, str(tmp_path), *signals], timeout=60).returncode
+
+    assert run_task("SIGTERM") == 143 and run_task("SIGUSR1") == 85
+    assert batch.events(0).read_text().split() == ["0"]
+    assert run_task() == 0
+    assert batch.events(0).read_text().split() == ["0", "1", "2"]
+    assert [batch.result(number).seconds for number in range(3)] == [0.0, 1.0, 2.0]

@@ -1,0 +1,133 @@
+"""A Slurm cluster on the loopback interface: one controller and a few nodes on this machine, below one folder."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+CONFIGURATION = """\
+ClusterName=loopback
+SlurmctldHost={host}(127.0.0.1)
+CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge/socket
+SlurmctldPort={port}
+StateSaveLocation={folder}/controller
+SlurmdSpoolDir={folder}/%n
+SlurmctldPidFile={folder}/controller.pid
+SlurmdPidFile={folder}/%n.pid
+SlurmctldLogFile={folder}/controller.log
+SlurmdLogFile={folder}/%n.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+JobCompType=jobcomp/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+SchedulerParameters=batch_sched_delay=0,bf_interval=1,sched_interval=2
+SlurmdParameters=config_overrides
+SlurmdTimeout=10
+ReturnToService=2
+MpiDefault=none
+KillWait=5
+MinJobAge=60
+MaxArraySize={array_size}
+MaxJobCount=20000
+NodeName=n[1-{nodes}] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{first}-{last}] CPUs=1 RealMemory=4000 State=UNKNOWN
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+"""
+PROGRAMS = ("sbatch", "squeue", "slurmctld", "slurmd", "munged")
+
+
+def missing() -> str:
+    """Why no cluster can be started here, or ""."""
+    if os.geteuid() != 0:
+        return "a loopback cluster of Slurm needs root"
+    absent = [name for name in PROGRAMS if shutil.which(name) is None]
+    return f"not installed: {', '.join(absent)} (Debian: apt-get install slurm-wlm munge)" if absent else ""
+
+
+@dataclass
+class Cluster:
+    """One controller and `nodes` nodes of one processor each."""
+
+    folder: Path
+    nodes: int = 3
+    array_size: int = 1001
+    port: int = 16817
+    _munge: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables with which clients find the cluster."""
+        return {**os.environ, "SLURM_CONF": str(self.folder / "slurm.conf")}
+
+    def start(self) -> None:
+        """Start everything, and wait until all nodes are idle."""
+        munge = self.folder / "munge"
+        munge.mkdir(parents=True, mode=0o700)
+        (self.folder / "controller").mkdir()
+        (munge / "key").write_bytes(secrets.token_bytes(128))
+        (munge / "key").chmod(0o400)
+        files = {"key-file": "key", "socket": "socket", "pid-file": "pid", "log-file": "log", "seed-file": "seed"}
+        subprocess.run(["munged", "--force", *(f"--{k}={munge / v}" for k, v in files.items())], check=True)
+        host, first = socket.gethostname().split(".")[0], self.port + 4
+        (self.folder / "slurm.conf").write_text(
+            CONFIGURATION.format(
+                host=host,
+                folder=self.folder,
+                port=self.port,
+                array_size=self.array_size,
+                nodes=self.nodes,
+                first=first,
+                last=first + self.nodes - 1,
+            )
+        )
+        self.start_controller("-c")
+        for number in range(1, self.nodes + 1):
+            self.start_node(number)
+        deadline = time.monotonic() + 30
+        while self.states() != {"idle"}:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"the cluster did not start: {self.states()}; see {self.folder}")
+            time.sleep(0.1)
+
+    def start_controller(self, *options: str) -> None:
+        """Start the controller; with ``-c`` without its saved state."""
+        subprocess.run(["slurmctld", *options], env=self.environment, check=True)
+
+    def start_node(self, number: int) -> None:
+        """Start a node."""
+        (self.folder / f"n{number}").mkdir(exist_ok=True)
+        subprocess.run(["slurmd", "-N", f"n{number}"], env=self.environment, check=True)
+
+    def kill(self, name: str) -> None:
+        """Kill ``controller`` or a node such as ``n2``, but not the tasks of the node."""
+        with suppress(OSError, ValueError):
+            os.kill(int((self.folder / f"{name}.pid").read_text()), signal.SIGKILL)
+
+    def states(self) -> set[str]:
+        """States of the nodes."""
+        command = ["sinfo", "-h", "-o", "%T"]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=20)
+        return set(done.stdout.split())
+
+    def stop(self) -> None:
+        """End everything, also running tasks."""
+        with suppress(subprocess.SubprocessError):
+            subprocess.run(["scancel", "-u", "root", "-f"], env=self.environment, timeout=10, capture_output=True)
+        for name in (*(f"n{number}" for number in range(1, self.nodes + 1)), "controller"):
+            self.kill(name)
+        with suppress(OSError, ValueError):
+            os.kill(int((self.folder / "munge" / "pid").read_text()), signal.SIGTERM)

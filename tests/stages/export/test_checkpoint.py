@@ -1,0 +1,30 @@
+"""Every aggregator of the registry agrees with PyTorch at the recorded sizes; all of them in `nox -s bundles`."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+
+from oceanpath.fit.checkpoint import save_checkpoint
+from oceanpath.models.classifier import WSIClassifier
+from oceanpath.models.registry import aggregator_names, parse_model
+from oceanpath.models.verify.trial import small
+from oceanpath.stages.export.checkpoint import export_checkpoint
+from oceanpath.stages.export.settings import ExportSettings
+
+from .conftest import CLASSES, OBJECTIVE
+
+NAMES = aggregator_names() if os.environ.get("OCEANPATH_AGGREGATORS") == "all" else ["abmil"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_bundle_records_the_comparison_at_1_2_17_and_4096_patches(name, tmp_path):
+    torch.manual_seed(0)
+    save_checkpoint(WSIClassifier(parse_model(small(name)), 12, CLASSES), OBJECTIVE, tmp_path / "best.ckpt")
+    (tmp_path / "bundle").mkdir()
+    parity = export_checkpoint(tmp_path / "best.ckpt", tmp_path / "bundle", ExportSettings(), 12).parity
+    sizes = {(case.format, case.patches) for case in parity.cases}
+    assert sizes == {(form, n) for form in ("onnx", "torchscript") for n in (1, 2, 17, 4096)}
+    assert parity.worst <= 1e-5
