@@ -126,7 +126,8 @@ def bundles(session: nox.Session) -> None:
     """Change 2,000 bytes of a bundle, each of which must be refused, and export every aggregator."""
     _install(session)
     variables = {"OCEANPATH_BYTES": "2000", "OCEANPATH_AGGREGATORS": "all", "OMP_NUM_THREADS": "1"}
-    tests = ("tests/serving/test_changed_bytes.py", "tests/stages/export/test_checkpoint.py")
+    tests = ["tests/serving/test_changed_bytes.py", "tests/stages/export/test_checkpoint.py"]
+    tests.append("tests/stages/export/test_replay.py")
     session.run("python", "-m", "pytest", "-rs", *tests, env=variables)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,9 @@ READERS: dict[str, dict[str, Any]] = {
     "perceiver": {"name": "perceiver", "hidden": 16, "heads": 2, "latents": 4, "layers": 1, "positions": "fourier"},
     "transmil": {"name": "transmil", "hidden": 16, "heads": 2, "landmarks": 4},
 }
-SLOW = {"transmil"}
+ALL = os.environ.get("OCEANPATH_AGGREGATORS") == "all"
+"""Every architecture, in ``nox -s bundles``; otherwise those that are exported in some seconds."""
+OTHERS = ("mean_mlp", "lse", "clam_mb", "acmil", "ilra") if ALL else ()
 QUICK = ExportSettings(parity_patches=(1, 7), parity_batches=(2,))
 
 
@@ -59,7 +62,7 @@ def recomputed(study: Study, out: Path, *, coords: bool) -> float:
     return float(max(apart))
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in READERS])
+@pytest.mark.parametrize("name", [name for name in READERS if ALL or name != "transmil"])
 def test_a_model_that_reads_coordinates_is_shipped_with_them(tmp_path, name):
     study = write_study(tmp_path, READERS[name], coords=True)
     facts = export(study, tmp_path / "out")
@@ -83,10 +86,7 @@ def test_a_reader_of_coordinates_without_any_is_shipped_as_it_was_evaluated(tmp_
     assert recomputed(study, tmp_path / "out", coords=False) < 1e-5
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["dtfd", *(pytest.param(n, marks=pytest.mark.slow) for n in ("mean_mlp", "lse", "clam_mb", "acmil", "ilra"))],
-)
+@pytest.mark.parametrize("name", ["dtfd", *OTHERS])
 def test_a_model_that_reads_no_coordinates_is_shipped_as_it_was_evaluated(tmp_path, name):
     study = write_study(tmp_path, {"name": name, "hidden": 16})
     export(study, tmp_path / "out")
