@@ -12,15 +12,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from torch import nn
 
-from oceanpath.artifacts.bundle.facts import StoredParity
+from oceanpath.artifacts.bundle.facts import Parity, StoredParity
 from oceanpath.artifacts.predictions import read_oof
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.errors import StageError
 from oceanpath.fit.checkpoint import load_checkpoint
 from oceanpath.fit.objectives.base import Objective
 from oceanpath.fit.predict import predict
-from oceanpath.stages.export.runners import Format, Runner
+from oceanpath.stages.export.parity import measure
+from oceanpath.stages.export.runners import Format, Runner, runner_of
 from oceanpath.stages.export.settings import ExportSettings
 
 DEVICE_TOLERANCE = 1e-3
@@ -48,6 +50,21 @@ class EvaluatedPredictions:
         scale = np.maximum(1.0, np.abs(expected)) if self.objective.task.is_exported_as_values else 1.0
         largest: NDArray[np.float64] = (np.abs(values - expected) / scale).max(axis=-1)
         return largest
+
+
+def compare_files(
+    module: nn.Module, files: Mapping[Format, bytes], stored: EvaluatedPredictions, settings: ExportSettings
+) -> Parity:
+    """Compare files with the eager `module` at several sizes, and with the evaluated predictions.
+
+    Raises: StageError: as `replay` and `measure`.
+    """
+    runners = {form: runner_of(form, content) for form, content in files.items()}
+    evaluated = replay(stored, runners, settings)
+    relative = stored.objective.task.is_exported_as_values
+    cases = measure(module, runners, stored.store.dim, settings, coords=stored.coords, relative=relative)
+    worst = max(case.difference for case in cases)
+    return Parity(tolerance=settings.tolerance, worst=worst, cases=cases, stored=evaluated)
 
 
 def replay(stored: EvaluatedPredictions, runners: Mapping[Format, Runner], settings: ExportSettings) -> StoredParity:

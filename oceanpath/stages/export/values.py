@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from oceanpath.artifacts.bundle.facts import Parity
 from oceanpath.artifacts.bundle.folder import CARD, TRAINING, seal
 from oceanpath.artifacts.bundle.value_facts import ColumnFacts, CutoffFacts, GoldenValues, ValueFacts, ValueMember
 from oceanpath.artifacts.metrics import read_metrics
@@ -21,9 +19,8 @@ from oceanpath.stages.export.external import describe_external_values
 from oceanpath.stages.export.facts import describe_cohort, describe_values, hash_slides, training_patients
 from oceanpath.stages.export.feature_statistics import write_statistics
 from oceanpath.stages.export.model_files import GOLDEN_PATCHES, golden_output, write_model_files
-from oceanpath.stages.export.parity import measure
-from oceanpath.stages.export.replay import EvaluatedPredictions, replay
-from oceanpath.stages.export.runners import THREADS, Format, runner_of
+from oceanpath.stages.export.replay import EvaluatedPredictions, compare_files
+from oceanpath.stages.export.runners import THREADS
 from oceanpath.stages.export.settings import ExportSettings
 from oceanpath.stages.export.value_card import render_value_card
 from oceanpath.tasks.base import Task
@@ -49,7 +46,7 @@ def export_values(settings: ExportSettings, inputs: Inputs, out: Path, progress:
         files = write_model_files(ensemble, store.dim, settings, out, coords=coords, outputs=OUTPUTS)
         progress.advance()
         stored = EvaluatedPredictions(train, store, read_objective(task, {}), coords)
-        parity = _compare(ensemble, files, stored, settings)
+        parity = compare_files(ensemble, files, stored, settings)
         golden = golden_output(ensemble, store.dim, coords=coords)
     progress.advance()
     patients = training_patients(train, folds)
@@ -76,17 +73,6 @@ def export_values(settings: ExportSettings, inputs: Inputs, out: Path, progress:
     (out / CARD).write_text(render_value_card(facts, task), encoding="utf-8")
     progress.advance()
     return _summary(seal(out, facts), len(files["onnx"]))
-
-
-def _compare(
-    ensemble: ValueEnsemble, files: Mapping[Format, bytes], stored: EvaluatedPredictions, settings: ExportSettings
-) -> Parity:
-    """Compare the files with eager torch at several sizes, and with the evaluated predictions."""
-    runners = {form: runner_of(form, content) for form, content in files.items()}
-    evaluated = replay(stored, runners, settings)
-    cases = measure(ensemble, runners, stored.store.dim, settings, coords=stored.coords, relative=True)
-    worst = max(case.difference for case in cases)
-    return Parity(tolerance=settings.tolerance, worst=worst, cases=cases, stored=evaluated)
 
 
 def _members(train: Path, folds: int, task: Task) -> list[ValueMember]:

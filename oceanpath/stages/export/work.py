@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from oceanpath.artifacts.bundle.facts import BundleFacts, Golden, Parity
+from oceanpath.artifacts.bundle.facts import BundleFacts, Golden
 from oceanpath.artifacts.bundle.folder import CARD, TRAINING, seal
 from oceanpath.artifacts.metrics import read_metrics
 from oceanpath.artifacts.predictions import read_cv_results
@@ -24,9 +23,8 @@ from oceanpath.stages.export.external import describe_external
 from oceanpath.stages.export.facts import describe_cohort, describe_performance, hash_slides, training_patients
 from oceanpath.stages.export.feature_statistics import write_statistics
 from oceanpath.stages.export.model_files import GOLDEN_PATCHES, golden_output, write_model_files
-from oceanpath.stages.export.parity import measure
-from oceanpath.stages.export.replay import EvaluatedPredictions, replay
-from oceanpath.stages.export.runners import THREADS, Format, runner_of
+from oceanpath.stages.export.replay import EvaluatedPredictions, compare_files
+from oceanpath.stages.export.runners import THREADS
 from oceanpath.stages.export.settings import ExportSettings
 from oceanpath.stages.export.values import export_values
 from oceanpath.tasks.registry import read_task
@@ -54,7 +52,9 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
     with torch_threads(THREADS):
         files = write_model_files(ensemble, store.dim, settings, out, coords=coords)
         progress.advance()
-        parity = _compare(ensemble, files, EvaluatedPredictions(inputs["train"], store, objective, coords), settings)
+        parity = compare_files(
+            ensemble, files, EvaluatedPredictions(inputs["train"], store, objective, coords), settings
+        )
         golden = Golden(patches=GOLDEN_PATCHES, probabilities=golden_output(ensemble, store.dim, coords=coords))
     progress.advance()
     cohorts = inputs.by_cohort("external")
@@ -81,17 +81,6 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
     (out / CARD).write_text(render_card(facts), encoding="utf-8")
     progress.advance()
     return _summary(seal(out, facts), len(files["onnx"]))
-
-
-def _compare(
-    ensemble: Ensemble, files: Mapping[Format, bytes], stored: EvaluatedPredictions, settings: ExportSettings
-) -> Parity:
-    """Compare the files with eager torch at several sizes, and with the evaluated predictions."""
-    runners = {form: runner_of(form, content) for form, content in files.items()}
-    evaluated = replay(stored, runners, settings)
-    cases = measure(ensemble, runners, stored.store.dim, settings, coords=stored.coords)
-    worst = max(case.difference for case in cases)
-    return Parity(tolerance=settings.tolerance, worst=worst, cases=cases, stored=evaluated)
 
 
 def _summary(facts: BundleFacts, size: int) -> Summary:

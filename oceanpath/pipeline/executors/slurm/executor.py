@@ -16,7 +16,7 @@ from oceanpath.errors import AccidentError
 from oceanpath.pipeline.executors.slurm import commands
 from oceanpath.pipeline.executors.slurm.commands import QueuedTask, SchedulerUnavailableError
 from oceanpath.pipeline.executors.slurm.options import parse_options
-from oceanpath.pipeline.executors.slurm.spool import forget, recall
+from oceanpath.pipeline.executors.slurm.spool import forget
 from oceanpath.pipeline.executors.slurm.submissions import Submissions, Tracked
 from oceanpath.pipeline.publish import published
 from oceanpath.pipeline.stage import Progress
@@ -56,7 +56,7 @@ class SlurmExecutor:
             return
         submissions = Submissions(left[0].workspace.root, self._options, self._jobs)
         self._open.append(submissions)
-        new = submissions.attach(left, commands.queued(self._known_jobs(left)))
+        new = submissions.attach(left)
         if len(submissions):
             progress.note(f"attached to {len(submissions)} work items that are queued or running")
         if new:
@@ -69,10 +69,6 @@ class SlurmExecutor:
         self._closed.set()
         if self._options.cancel:
             commands.cancel({job for submissions in self._open for job in submissions.jobs()})
-
-    def _known_jobs(self, items: Iterable[WorkItem]) -> set[str]:
-        tickets = (recall(item.workspace.root, item.request.fingerprint) for item in items)
-        return {ticket.job for ticket in tickets if ticket is not None}
 
     def _collect(self, submissions: Submissions, progress: Progress) -> Iterator[tuple[WorkItem, JobResult]]:
         retries: list[tuple[float, Tracked]] = []
@@ -107,12 +103,13 @@ class SlurmExecutor:
         self, submissions: Submissions, retries: list[tuple[float, Tracked]], progress: Progress
     ) -> list[tuple[float, Tracked]]:
         """Submit again what is due; returns the rest."""
-        due = [tracked for moment, tracked in retries if moment <= time.monotonic()]
+        now = time.monotonic()
+        due = [tracked for moment, tracked in retries if moment <= now]
         if due:
             progress.note(f"{len(due)} work items lost their task and are submitted again")
             for attempts in sorted({tracked.attempts for tracked in due}):
                 submissions.submit([t.item for t in due if t.attempts == attempts], attempts + 1)
-        return [(moment, tracked) for moment, tracked in retries if tracked not in due]
+        return [(moment, tracked) for moment, tracked in retries if moment > now]
 
     def _lost_result(self, submissions: Submissions, tracked: Tracked) -> JobResult:
         forget(tracked.item.workspace.root, tracked.fingerprint)

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 from oceanpath.pipeline.executors.slurm import commands
@@ -62,12 +63,16 @@ class Submissions:
         """Ids of the job arrays that have open items."""
         return {tracked.ticket.job for chunk in self._open.values() for tracked in chunk.values()}
 
-    def attach(self, items: Iterable[WorkItem], running: Iterable[commands.QueuedTask]) -> list[WorkItem]:
-        """Wait for items that an earlier run submitted and that Slurm still lists; returns the others."""
-        alive, rest = {(task.job, task.task) for task in running}, []
-        for item in items:
-            fingerprint = item.request.fingerprint
-            ticket = recall(self.root, fingerprint)
+    def attach(self, items: Sequence[WorkItem]) -> list[WorkItem]:
+        """Wait for items that an earlier run submitted and that Slurm still lists; returns the others.
+
+        Raises: SchedulerUnavailableError: there are such items, and it is not known whether they still run.
+        """
+        names = [item.request.fingerprint for item in items]
+        tickets = [recall(self.root, name) for name in names]
+        alive = {(task.job, task.task) for task in commands.queued({ticket.job for ticket in tickets if ticket})}
+        rest = list[WorkItem]()
+        for item, fingerprint, ticket in zip(items, names, tickets, strict=True):
             if ticket is not None and (ticket.job, ticket.task) in alive:
                 self._add(Tracked(item, fingerprint, ticket))
             else:
@@ -92,9 +97,10 @@ class Submissions:
         array = f"0-{len(chunks) - 1}" + (f"%{self.at_once}" if self.at_once > 1 else "")
         signal = {"signal": f"B:USR1@{options.signal_seconds}"} if options.signal_seconds else {}
         job = commands.submit(batch.script, array, {**signal, **options.resources})
+        numbers = count()
         for task, chunk in enumerate(chunks):
-            for number, item in zip(batch.numbers(task), chunk, strict=True):
-                ticket = Ticket(job, task, batch.folder.name, number)
+            for item in chunk:
+                ticket = Ticket(job, task, batch.folder.name, next(numbers))
                 fingerprint = item.request.fingerprint
                 remember(self.root, fingerprint, ticket)
                 self._add(Tracked(item, fingerprint, ticket, attempts))
@@ -104,7 +110,11 @@ class Submissions:
         self._open.setdefault(chunk, {})[tracked.ticket.number] = tracked
 
     def finished(self) -> Iterator[tuple[WorkItem, JobResult]]:
-        """The items that have ended since the last call. Only new lines of the events are read."""
+        """The items that have ended since the last call. Only new lines of the events are read.
+
+        A batch none of whose items is waited for is removed; the logs of lost tasks remain.
+        """
+        ended = set[str]()
         for key, open_items in list(self._open.items()):
             batch = self._batch(key[0])
             for number in self._new_events(batch, key):
@@ -113,12 +123,9 @@ class Submissions:
                     yield tracked.item, batch.result(number)
             if not open_items:
                 del self._open[key]
-                self._remove_if_finished(batch)
-
-    def _remove_if_finished(self, batch: Batch) -> None:
-        """Remove a batch none of whose items is waited for; the logs of lost tasks remain."""
-        if not any(name == batch.folder.name for name, _ in self._open) and batch.folder.name not in self._kept:
-            shutil.rmtree(batch.folder, ignore_errors=True)
+                ended.add(key[0])
+        for name in ended - self._kept - {name for name, _ in self._open}:
+            shutil.rmtree(self._batch(name).folder, ignore_errors=True)
 
     def _new_events(self, batch: Batch, key: tuple[str, int]) -> list[int]:
         try:
