@@ -40,10 +40,10 @@ def expected(x: Floats, k: int) -> float:
     return same_class / (same_class + same_site)
 
 
-@pytest.mark.parametrize("strength", [0.5, 0.7, 0.9])
-def test_the_index_is_counted_at_the_k_whose_vote_predicts_the_class_best(strength: float) -> None:
-    x = np.random.default_rng(3).normal(size=(48, 6))
-    x[:, 0] += strength * (2 * CLASSES - 1)
+@pytest.mark.parametrize("seed", [1, 2, 5])
+def test_the_index_is_counted_at_the_k_whose_vote_predicts_the_class_best(seed: int) -> None:
+    x = np.random.default_rng(seed).normal(size=(48, 6))
+    x[:, 0] += 0.8 * (2 * CLASSES - 1)
     x[:, 1] += SITES - 1
     votes = {k: vote(x, k) for k in NEIGHBOURS}
     best = max(votes, key=lambda k: (votes[k], -k))
