@@ -12,8 +12,8 @@ import nox
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "tests"]
 
-PARALLEL = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
-"""Two test files in parallel, in the order of tests/conftest.py: long ones first."""
+PARALLEL = ("-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder")
+"""Two groups of tests in parallel, as tests/conftest.py groups and orders them: long ones first."""
 
 
 def _install(session: nox.Session) -> None:
