@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _group(item: pytest.Item) -> str:
-    """The tests that run in one process: those of a folder in `SHARED`, those with the quickstart, or those of a file."""
+    """Tests of one process: those of a folder in `SHARED`, those with the quickstart, or those of a file."""
     if "quickstart" in getattr(item, "fixturenames", ()):
         return "quickstart"
     path = item.path.relative_to(ROOT / "tests").as_posix()
