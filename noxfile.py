@@ -85,6 +85,12 @@ def wheel(session: nox.Session) -> None:
 
 
 @nox.session
+def newcomer(session: nox.Session) -> None:
+    """Repeat docs/first-report.md in a new environment on real features, within ten minutes; `init` on other tables."""
+    session.run("python", "-m", "tests.newcomer", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+
+
+@nox.session
 def constraints(session: nox.Session) -> None:
     """Write constraints.txt: the installed version of every package that OceanPath needs, directly or not."""
     session.run("python", "-m", "tests.constraints", "constraints.txt")
