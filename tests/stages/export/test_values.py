@@ -226,18 +226,3 @@ def test_the_python_interface_gives_the_same_values(exported: Exported) -> None:
 def test_a_bundle_of_values_is_no_classifier(exported: Exported) -> None:
     with pytest.raises(ArtifactError, match="gives no class probabilities"):
         Engine(read_bundle(exported.bundle), 1)
-
-
-def test_exported_values_are_those_of_the_objective() -> None:
-    """The torch operations of the files, and the numpy code of training, for outputs up to the bound of the model."""
-    outputs = np.linspace(-100, 100, 41, dtype=np.float32)[:, None]
-    for name, settings, keys in CASES.values():
-        task = make_task(name, settings)
-        targets = task.targets(labels_of(name, np.random.default_rng(3)))
-        _, objective = trained(task, keys, targets, 0)
-        wide = np.repeat(outputs, len(objective.outputs), axis=1)
-        objective = objective.completed(np.random.default_rng(4).standard_normal((SLIDES, 1)), targets)
-        with np.errstate(under="ignore"):
-            assert np.allclose(
-                objective.exported_values(torch.from_numpy(wide)), objective.values(wide), rtol=1e-12, atol=1e-12
-            )
