@@ -146,6 +146,20 @@ def slurm(session: nox.Session) -> None:
 
 
 @nox.session
+def browser(session: nox.Session) -> None:
+    """Open the served page, reports and the ledger page in Chromium; --screenshots writes docs/images."""
+    _install(session)
+    folder = session.create_tmp()
+    tools = ("playwright>=1.50", "axe-playwright-python>=0.1.4")
+    session.run("python", "-m", "pip", "install", "--quiet", "--upgrade", "--target", folder, *tools)
+    variables = {"OCEANPATH_BROWSER": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": folder}
+    posargs = [option for option in session.posargs if option != "--screenshots"]
+    if posargs != session.posargs:
+        variables["OCEANPATH_SCREENSHOTS"] = "docs/images"
+    session.run("python", "-m", "pytest", "-rs", "-s", "--timeout=1800", *posargs, "tests/browser", env=variables)
+
+
+@nox.session
 def collapse(session: nox.Session) -> None:
     """Pretrain every method with three seeds, and with planted collapse: only the planted ones are stopped."""
     _install(session)
