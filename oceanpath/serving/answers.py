@@ -1,112 +1,87 @@
-"""The answer of a bundle for one slide, as one row of a table."""
+"""Predictions of every kind of model as responses.
 
-from __future__ import annotations
+Annotations in this module are not postponed, because a postponed `NotRequired` has no effect in a TypedDict.
+"""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any, NotRequired, TypedDict
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
+from litestar.params import Parameter
 
-from oceanpath.serving.embedder import Embedder, SlideEmbedding
-from oceanpath.serving.engine import Engine, Prediction
+from oceanpath.artifacts.bundle.facts import BundleFacts, EmbeddingFacts, ModelFacts
+from oceanpath.artifacts.bundle.value_facts import ValueFacts
+from oceanpath.serving.embedder import SlideEmbedding
+from oceanpath.serving.engine import Prediction
+from oceanpath.serving.errors import MalformedError
 from oceanpath.serving.prediction_request import PredictionRequest
-from oceanpath.serving.value_engine import ValueEngine, ValuePrediction
-from oceanpath.tasks.probabilities import prob_columns
+from oceanpath.serving.responses import Answer, EmbeddingAnswer, Fault, describe, describe_embedding
+from oceanpath.serving.value_engine import ValuePrediction
+from oceanpath.serving.value_responses import ValueAnswer, describe_values
 
-AnyEngine = Engine | Embedder | ValueEngine
-Row = dict[str, Any]
-"""Column → text, number or boolean of Python, so that JSON has exactly the same values."""
+AnyAnswer = Answer | ValueAnswer | EmbeddingAnswer
+AnyPrediction = Prediction | ValuePrediction | SlideEmbedding
 
 
-@dataclass(frozen=True)
-class SlideAnswer:
-    """The answer for one slide."""
+class BatchAnswer(TypedDict):
+    """The answer for one slide of a batch."""
 
-    row: Row
-    attention: NDArray[np.float32]
-    """[N], non-negative, sums to 1; 0 for patches that the cap excludes."""
-    caption: str
-    """The prediction in a few words."""
+    slide_id: str | None
+    status: Annotated[int, Parameter(description="The HTTP status that a request of this slide alone would get.")]
+    answer: NotRequired[Answer | ValueAnswer | EmbeddingAnswer]
+    error: NotRequired[Fault]
 
 
 @dataclass(frozen=True)
-class _Outputs:
-    """The predicted numbers of one slide."""
+class Options:
+    """What a client asks for, and what it states about the features."""
 
-    values: dict[str, float]
-    caption: str = ""
-    decisions: dict[str, str] = field(default_factory=dict)
-    """Column → text."""
-    members: NDArray[np.floating] | None = None
-    """[M, K], in the order of the values; None for embeddings."""
-    folds: Sequence[int] = ()
-    """[M]."""
+    attention: bool = False
+    members: bool = False
+    encoder: str = ""
+    slide_id: str = ""
 
 
-def answer_slide(engine: AnyEngine, slide: PredictionRequest, *, members: bool = False) -> SlideAnswer:
-    """The answer for one slide.
+Attention = Annotated[bool, Parameter(description="Add the attention and the coordinates of every patch.")]
+Members = Annotated[bool, Parameter(description="Add the prediction of each member of the ensemble.")]
+Encoder = Annotated[str, Parameter(description="Encoder of the features, if the file does not state it.")]
+SlideId = Annotated[str, Parameter(description="Slide of the features, if the file does not state it.")]
 
-    The row has the columns slide_id, n_patches, the values (prob_<class> in class order, the columns of another task,
-    or embedding_<k>), decisions (predicted and, of a bundle with a threshold, decision; decision_<column> of every
-    value with a cut-off), spread_<column> (largest minus smallest value of the members), n_used (patches within the
-    model's cap), in_training, ood_score and ood_flag (only if the bundle has feature statistics), notes; with
-    `members` also <column>_fold<k>, the values of each member.
 
-    Raises: RequestError: the features do not meet the contract of the bundle.
+def query_options(
+    attention: Attention = False, members: Members = False, encoder: Encoder = "", slide_id: SlideId = ""
+) -> Options:
+    """The options in the query of a request for one slide."""
+    return Options(attention, members, encoder, slide_id)
+
+
+def batch_options(attention: Attention = False, members: Members = False, encoder: Encoder = "") -> Options:
+    """The options in the query of a request for several slides."""
+    return Options(attention, members, encoder)
+
+
+def describe_answer(
+    facts: ModelFacts, slide: PredictionRequest, prediction: AnyPrediction, options: Options
+) -> AnyAnswer:
+    """The response for one slide.
+
+    Raises: MalformedError: the members of a pretrained aggregator were requested, which has none.
     """
-    given = (slide.features, slide.coords, slide.provenance)
-    if isinstance(engine, Embedder):
-        embedded = engine.predict(*given)
-        return _answer(slide, embedded, _of_embedding(embedded), members=False)
-    if isinstance(engine, ValueEngine):
-        valued = engine.predict(*given)
-        return _answer(slide, valued, _of_values(engine, valued), members=members)
-    predicted = engine.predict(*given)
-    return _answer(slide, predicted, _of_classes(engine, predicted), members=members)
+    attention, members = options.attention, options.members
+    if isinstance(prediction, Prediction) and isinstance(facts, BundleFacts):
+        return describe(facts, slide, prediction, attention=attention, members=members)
+    if isinstance(prediction, ValuePrediction) and isinstance(facts, ValueFacts):
+        return describe_values(facts, slide, prediction, attention=attention, members=members)
+    assert isinstance(prediction, SlideEmbedding) and isinstance(facts, EmbeddingFacts), "the third kind of models"
+    if members:
+        raise MalformedError("a pretrained aggregator has no members", do="Leave out members=1.")
+    return describe_embedding(facts, slide, prediction, attention=attention)
 
 
-def as_table(engine: AnyEngine, rows: Sequence[Row]) -> pd.DataFrame:
-    """The table of these rows; embeddings are float32, other numbers float64 or integers."""
-    frame = pd.DataFrame(rows)
-    single = [name for name in frame if name.startswith("embedding_")] if isinstance(engine, Embedder) else []
-    return frame.astype(dict.fromkeys(single, np.float32))
-
-
-def _of_classes(engine: Engine, found: Prediction) -> _Outputs:
-    probabilities = found.by_label()
-    columns = dict(zip(prob_columns(engine.facts.classes), probabilities.values(), strict=True))
-    decisions = {"predicted": found.predicted} | ({} if found.decision is None else {"decision": found.decision})
-    caption = ", ".join(f"{name} {value:.3f}" for name, value in probabilities.items())
-    return _Outputs(columns, caption, decisions, found.members, [member.fold for member in engine.facts.members])
-
-
-def _of_values(engine: ValueEngine, found: ValuePrediction) -> _Outputs:
-    values = found.by_column()
-    decisions = {f"decision_{name}": decision for name, decision in found.decisions.items()}
-    caption = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
-    return _Outputs(values, caption, decisions, found.members, [member.fold for member in engine.facts.members])
-
-
-def _of_embedding(found: SlideEmbedding) -> _Outputs:
-    return _Outputs({f"embedding_{k}": value for k, value in enumerate(found.embedding.tolist())})
-
-
-def _answer(
-    slide: PredictionRequest, found: Prediction | ValuePrediction | SlideEmbedding, outputs: _Outputs, *, members: bool
-) -> SlideAnswer:
-    row: Row = {"slide_id": slide.provenance.slide_id, "n_patches": found.n_patches}
-    row |= outputs.values | outputs.decisions
-    if outputs.members is not None:
-        spread = np.ptp(outputs.members, axis=0).tolist()
-        row |= {f"spread_{name}": value for name, value in zip(outputs.values, spread, strict=True)}
-    row |= {"n_used": found.n_used, "in_training": found.in_training}
-    if found.similarity is not None:
-        row |= {"ood_score": found.similarity.ood_score, "ood_flag": found.similarity.is_ood}
-    row["notes"] = "; ".join([*slide.notes, *found.notes])
-    if members and outputs.members is not None:
-        for fold, values in zip(outputs.folds, outputs.members.tolist(), strict=True):
-            row |= {f"{name}_fold{fold}": value for name, value in zip(outputs.values, values, strict=True)}
-    return SlideAnswer(row, found.attention, outputs.caption)
+def describe_for_audit(prediction: AnyPrediction) -> dict[str, Any] | None:
+    """The part of a prediction that is recorded; None for embeddings, which describe the features."""
+    if isinstance(prediction, Prediction):
+        answer = {"predicted": prediction.predicted, "decision": prediction.decision}
+        return {**answer, "probabilities": prediction.by_label()}
+    if isinstance(prediction, ValuePrediction):
+        return {"values": prediction.by_column(), "decisions": prediction.decisions}
+    return None

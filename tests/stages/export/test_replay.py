@@ -25,6 +25,7 @@ from oceanpath.models.verify.trial import small
 from oceanpath.pipeline.stage import Quiet
 from oceanpath.serving.app import create_app
 from oceanpath.serving.engine import Engine
+from oceanpath.serving.models import Models
 from oceanpath.serving.offline import predict_slides
 from oceanpath.serving.settings import ServeSettings
 from oceanpath.serving.slide_inputs import find_inputs
@@ -79,7 +80,7 @@ def answered(study: Study, out: Path) -> float:
     stored = np.array([[row[f"prob_{name}"] for name in CLASSES] for row in rows])
     predicted = np.array([table.loc[row["slide_id"], own] for row, own in zip(rows, columns, strict=True)], np.float64)
     served = []
-    with TestClient(create_app(engine, ServeSettings()), base_url="http://127.0.0.1") as client:
+    with TestClient(create_app(Models.of(engine), ServeSettings()), base_url="http://127.0.0.1") as client:
         for slide in find_inputs([study.mmap])[:3]:
             request = slide.read()
             arrays = {"features": request.features, "coords": request.coords}
@@ -222,6 +223,10 @@ def test_rows_of_large_cohorts_are_spread_over_folds_and_lengths(make_store):
     assert chosen.equals(choose_rows(rows, store, 60, seed=1))
     assert not chosen.equals(choose_rows(rows, store, 60, seed=2))
     assert choose_rows(rows, store, 300, seed=1).equals(rows)
+    small = rows[(rows["fold"] != 0) | (rows.groupby("fold").cumcount() < 7)]
+    for seed in range(5):
+        chosen = choose_rows(small, store, 60, seed)
+        assert chosen["slide_id"].is_unique and set(small.loc[small["fold"] == 0, "slide_id"]) < set(chosen["slide_id"])
 
 
 def test_fifty_slides_are_the_least():

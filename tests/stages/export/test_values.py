@@ -33,6 +33,7 @@ from oceanpath.pipeline.stage import Inputs, Quiet, resolve
 from oceanpath.serving.app import create_app
 from oceanpath.serving.embedder import open_bundle
 from oceanpath.serving.engine import Engine
+from oceanpath.serving.models import Models
 from oceanpath.serving.offline import predict_slides
 from oceanpath.serving.settings import ServeSettings
 from oceanpath.serving.slide_inputs import find_inputs
@@ -174,7 +175,7 @@ def test_predicted_and_served_values_are_the_evaluated_ones(exported: Exported) 
     ]
     mean = np.asarray(means, np.float64).reshape(SLIDES, -1, 2).mean(axis=2)
     assert close(table[exported.task.columns].to_numpy(np.float64), mean)
-    with TestClient(create_app(engine, ServeSettings()), base_url="http://127.0.0.1") as client:
+    with TestClient(create_app(Models.of(engine), ServeSettings()), base_url="http://127.0.0.1") as client:
         for row in exported.evaluated.head(3).to_dict("records"):
             body = (exported.features / f"{row['slide_id']}.h5").read_bytes()
             answer = client.post("/predict?members=1&attention=1", content=body).json()
