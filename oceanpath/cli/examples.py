@@ -45,7 +45,7 @@ EXAMPLES = {
     "reproduce": ("reproduce", "reproduce lung_kfold --data lung"),
     "predict": (
         "predict features --out predictions.csv",
-        "predict new/slide_1.svs --bundle outputs/experiments/mine/export",
+        "predict outputs/experiments/mine/export new/slide_1.svs --heatmap maps",
     ),
     "embed": (
         "embed aggregator.safetensors outputs/experiments/mine/mmap --out slides.parquet",
