@@ -83,6 +83,10 @@ EXAMPLES = {
     "bundle show": ("bundle show outputs/experiments/mine/export", "bundle show bundle --json"),
     "bundle verify": ("bundle verify outputs/experiments/mine/export", "bundle verify bundle --json"),
     "bundle diff": ("bundle diff old_bundle new_bundle", "bundle diff old_bundle new_bundle --json"),
+    "bundle export-spinpath": (
+        "bundle export-spinpath outputs/experiments/mine/export --out spinpath",
+        "bundle export-spinpath bundle --out spinpath",
+    ),
     "config show": ("config show mine.toml", "config show mine.toml --set model.name=transmil"),
     "config validate": ("config validate mine.toml", "config validate mine.toml --set split.folds=10"),
     "config schema": ("config schema", "config schema > oceanpath.schema.json"),
@@ -93,7 +97,7 @@ EXAMPLES = {
     "search": ("search -e mine.toml", "search -e mine.toml --out winner.toml"),
     "models import": (
         "models import mil-lab model.safetensors --out feather.safetensors --encoder uni_v1",
-        "models import mil-lab abmil.pt --out abmil.safetensors --encoder uni_v1",
+        "models import spinpath camelyon16 --out camelyon16.safetensors",
     ),
     "models list": ("models list", "models list | grep -A 3 perceiver"),
     "models verify": ("models verify abmil", "models verify my_package.models:MyAggregator"),

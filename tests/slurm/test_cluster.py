@@ -8,16 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
-import psutil
 import pytest
 
 from oceanpath.pipeline import maintenance
 from oceanpath.pipeline.workspace import Workspace, read_manifest
 
 from ..conftest import MAIN, Cohort
-from .cluster import Cluster, missing
+from .cluster import Cluster, missing, tasks
 
 REASON = missing() if os.environ.get("OCEANPATH_SLURM") else "run by `nox -s slurm`"
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(REASON), reason=REASON)]
@@ -61,16 +59,6 @@ def published(cohort: Cohort, workspace: str) -> dict[str, object]:
     links = maintenance.links(Workspace(cohort.folder / workspace))
     manifests = {link.name: read_manifest(link.resolve()) for link in links}
     return {step: (manifest.fingerprint, manifest.files) for step, manifest in manifests.items() if manifest}
-
-
-def tasks() -> list[psutil.Process]:
-    """The programs that compute work items now."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        line = process.info["cmdline"] or []
-        if "oceanpath.pipeline.executors.slurm.task" in line and "python" in Path(line[0]).name:
-            found.append(process)
-    return found
 
 
 def test_the_bytes_are_those_of_a_local_run(cluster: Cluster, cohort: Cohort, local: dict[str, object]) -> None:

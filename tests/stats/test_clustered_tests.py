@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import f as f_distribution
 from scipy.stats import friedmanchisquare
 
 from oceanpath.errors import StageError
@@ -136,6 +137,7 @@ def test_friedmans_statistic_and_nemenyis_critical_difference():
     found = friedman_nemenyi(values)
     chi = friedmanchisquare(*values.T).statistic
     assert found.statistic == pytest.approx(13 * chi / (14 * 3 - chi))
+    assert found.p == pytest.approx(f_distribution.sf(found.statistic, 3, 39))  # Iman and Davenport (1980)
     assert found.critical_difference == pytest.approx(2.569 * np.sqrt(4 * 5 / (6 * 14)), rel=1e-3)
     different = np.abs(found.mean_ranks[:, None] - found.mean_ranks) > found.critical_difference
     assert ((found.pair_p < 0.05) == different).all() and 0 < found.p < 1

@@ -11,12 +11,14 @@ from oceanpath.stats.comparison import SMALLEST_P, compare
 from oceanpath.stats.confusion import confusion_measure
 from oceanpath.stats.estimate import NO_INTERVAL, UNDEFINED
 from oceanpath.stats.intervals.smooth_metrics import SCALES, smooth_intervals
-from oceanpath.stats.paired import paired_difference
+from oceanpath.stats.paired import paired_difference, resampled_difference
 from oceanpath.stats.panel import decide, evaluate
 from oceanpath.stats.recalibration import Recalibration, recalibrate
 from oceanpath.stats.resample import draw_patients, percentile_interval
 from oceanpath.stats.resampled_t import corrected_resampled_t
 from oceanpath.stats.smooth import sum_influences
+from oceanpath.stats.survival.dynamic_auc import dynamic_auc, mean_dynamic_auc
+from oceanpath.stats.survival.kaplan_meier import kaplan_meier
 
 from .reference_rows import BETTER, LABELS, NAMES, PATIENTS, WORSE
 
@@ -102,3 +104,23 @@ def test_a_percentile_interval_contains_its_value_or_is_refused() -> None:
     for value in (0.3, 0.7):
         assert "one side" in str(percentile_interval(value, samples, 0.9))
     assert percentile_interval(0.5, np.r_[samples, np.nan], 0.9) == "undefined in 1 resamples"
+
+
+def test_two_thousand_resamples_are_the_default() -> None:
+    assert len(draw_patients(NAMES, LABELS).counts) == 2000
+
+
+def test_the_reason_of_a_difference_is_that_of_its_undefined_metric() -> None:
+    drawn = draw_patients(NAMES[:6], np.zeros(6, np.int64), resamples=20)
+    positive, negative = np.tile([0.2, 0.8], (6, 1)), np.tile([0.8, 0.2], (6, 1))
+    first, second = (evaluate(np.zeros(6, np.int64), probs, drawn) for probs in (negative, positive))
+    for metrics, undefined in ((("accuracy", "auroc"), "auroc"), (("sensitivity", "accuracy"), "sensitivity")):
+        found = resampled_difference(first, second, metrics)
+        assert (found.value, found.reason) == (None, UNDEFINED[undefined])
+
+
+def test_no_time_with_an_area_has_no_mean_of_areas() -> None:
+    curve = kaplan_meier(np.array([1.0, 2.0, 3.0]), np.ones(3, bool))
+    assert np.isnan(mean_dynamic_auc(np.array([np.nan, np.nan]), np.array([1.0, 2.0]), curve))
+    without_controls = dynamic_auc(np.ones(3), np.ones(3, bool), np.arange(3.0), curve, np.array([2.0]))
+    assert np.isnan(without_controls).all()

@@ -4,7 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oceanpath.errors import StageError
-from oceanpath.stats.thresholds import youden_threshold
+from oceanpath.stats.thresholds import (
+    threshold_for_sensitivity,
+    threshold_for_specificity,
+    youden_threshold,
+)
 
 rows = st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=2, max_size=40)
 
@@ -56,3 +60,11 @@ def test_one_class_has_no_threshold_and_says_why():
 def test_a_score_that_is_not_finite_is_refused():
     with pytest.raises(StageError, match="not finite"):
         youden_threshold(np.array([True, False]), np.array([0.1, np.nan]))
+
+
+@pytest.mark.parametrize("share", [0.95, 0.9, 0.7, 0.55])
+def test_a_threshold_that_reaches_its_target_exactly_is_taken(share):
+    scores = np.r_[np.linspace(0.3, 0.7, 20), np.linspace(0.31, 0.71, 20)]
+    positive = np.arange(40) >= 20
+    assert threshold_for_sensitivity(positive, scores, share).sensitivity == pytest.approx(share)
+    assert threshold_for_specificity(positive, scores, share).specificity == pytest.approx(share)

@@ -29,7 +29,7 @@ maintenance.register(app)
 @app.command()
 def show(which: RunName = "", workspace: Workspace = Path("outputs"), as_json: JsonFlag = False) -> int:
     """Show the steps of a run. State, time, memory, fingerprint, reason, metrics and parts of each step are listed."""
-    with open_ledger(workspace) as ledger:
+    with open_ledger(workspace, "metric", "part") as ledger:
         run = find_run(ledger, which)
         steps = steps_of_run(ledger, int(run["id"]))
     if as_json:
@@ -55,7 +55,7 @@ def list_runs(
 ) -> int:
     """List runs, newest first. With --stage or --metric, list the steps of all runs."""
     start = _start_of_day(since)
-    with open_ledger(workspace) as ledger:
+    with open_ledger(workspace, "metric") as ledger:
         of_steps = bool(stage or metric)
         rows = list_steps(ledger, stage, state, start, metric) if of_steps else query_runs(ledger, state, start)
     if as_json:

@@ -16,6 +16,7 @@ from oceanpath.stages.export.card_text import (
     parity_text,
     similarity_text,
 )
+from oceanpath.tasks.classification import Classification
 
 NAMES = {
     "auroc": "AUROC",
@@ -28,13 +29,7 @@ NAMES = {
     "sensitivity": "Sensitivity",
     "specificity": "Specificity",
 }
-BASELINES = {
-    "mean_pool_lr": "Mean-pooled features, logistic regression",
-    "max_pool_lr": "Max-pooled features, logistic regression",
-    "majority": "Majority class",
-    "bag_length": "Number of patches only",
-    "clinical": "Clinical columns only",
-}
+BASELINES = Classification.titles
 USE = """\
 ```
 oceanpath predict --bundle FOLDER slide.h5     # writes a table of probabilities

@@ -25,6 +25,7 @@ from oceanpath.probing.embeddings import embed_store, load_aggregator
 from oceanpath.serving.app import create_app
 from oceanpath.serving.embedder import Embedder, open_bundle
 from oceanpath.serving.engine import Engine
+from oceanpath.serving.models import Models
 from oceanpath.serving.offline import embedding_table
 from oceanpath.serving.settings import ServeSettings
 from oceanpath.stages.export import embedding
@@ -119,7 +120,7 @@ def test_predict_and_serve_answer_the_same(
     table = embedding_table(engine, [tmp_path / "s2.npy"])
     columns = [f"embedding_{k}" for k in range(E)]
     assert np.abs(table.loc[0, columns].to_numpy(np.float32) - expected[2]).max() < 1e-6
-    with TestClient(create_app(engine, ServeSettings()), base_url="http://127.0.0.1") as client:
+    with TestClient(create_app(Models.of(engine), ServeSettings()), base_url="http://127.0.0.1") as client:
         answer = client.post("/predict?attention=1", content=(tmp_path / "s2.npy").read_bytes())
         assert answer.status_code == 200
         assert answer.json()["embedding"] == table[columns].to_numpy()[0].tolist()

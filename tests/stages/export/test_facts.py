@@ -162,3 +162,12 @@ def test_the_ensemble_of_repeats_is_stated_as_far_as_it_is_defined(study, record
     ensemble = {"models": {"fewest": 1, "most": 4}, "slide": {"auroc": record}}
     metrics = {**read_metrics(study.eval), "scheme": "mccv", "repeats": 10, "ensemble": ensemble}
     assert describe_performance(metrics, 10).meaning.endswith(text)
+
+
+@pytest.mark.parametrize(("fewest", "counts"), [(3, "(3 of 15)"), (2, "(from 2 to 3 of 15)")])
+def test_trainings_with_different_seeds_are_counted(study, fewest, counts):
+    record = {"value": 0.9, "low": 0.85, "high": 0.94}
+    ensemble = {"models": {"fewest": fewest, "most": 3}, "slide": {"auroc": record}}
+    metrics = {**read_metrics(study.eval), "repeats": 3, "ensemble": ensemble, "seeds": [0, 1, 2]}
+    meaning = describe_performance(metrics, 15).meaning
+    assert "3 trainings with different seeds" in meaning and counts in meaning

@@ -186,6 +186,10 @@ def test_rows_of_large_cohorts_are_spread_over_folds_and_lengths(make_store):
     assert chosen.equals(choose_rows(rows, store, 60, seed=1))
     assert not chosen.equals(choose_rows(rows, store, 60, seed=2))
     assert choose_rows(rows, store, 300, seed=1).equals(rows)
+    small = rows[(rows["fold"] != 0) | (rows.groupby("fold").cumcount() < 7)]
+    for seed in range(5):
+        chosen = choose_rows(small, store, 60, seed)
+        assert chosen["slide_id"].is_unique and set(small.loc[small["fold"] == 0, "slide_id"]) < set(chosen["slide_id"])
 
 
 def test_fifty_slides_are_the_least():
