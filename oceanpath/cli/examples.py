@@ -31,6 +31,7 @@ EXAMPLES = {
     "eval": ("eval -e mine.toml --model static", "eval --predictions theirs.csv --score probability --out theirs"),
     "external": ("external -e mine.toml", "external -e mine.toml --set eval.resamples=500 --dry-run"),
     "analyze": ("analyze -e mine.toml", "analyze -e mine.toml --set analyze.attention_slides=20"),
+    "refit": ("refit -e mine.toml --set train.final=refit", "refit -e mine.toml --dry-run"),
     "export": ("export -e mine.toml", "export --checkpoint best.ckpt --output-dir bundle --feature-dim 1024"),
     "serve": ("serve outputs/experiments/mine/export", "serve -e mine.toml --port 8080"),
     "compare": (
