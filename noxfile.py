@@ -174,6 +174,12 @@ def evidence(session: nox.Session) -> None:
 
 
 @nox.session
+def spatial(session: nox.Session) -> None:
+    """Pretrain on bags whose label is the order of tissue in space: the spatial table of docs/evidence.md; hours."""
+    session.run("python", "-m", "tests.evidence.spatial_study", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+
+
+@nox.session
 def lightly(session: nox.Session) -> None:
     """Compute the losses of lightly again, with which those of OceanPath are compared."""
     _install(session)
