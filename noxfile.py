@@ -138,6 +138,16 @@ def bundles(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Send 100,000 mutated bodies, and requests generated from the OpenAPI description, to the application."""
+    _install(session)
+    folder = session.create_tmp()
+    session.run("python", "-m", "pip", "install", "--quiet", "--upgrade", "--target", folder, "schemathesis>=4,<5")
+    variables = {"PYTHONPATH": folder, "OMP_NUM_THREADS": "1"}
+    session.run("python", "-m", "tests.serving.fuzz", *session.posargs, env=variables)
+
+
+@nox.session
 def slurm(session: nox.Session) -> None:
     """Run on a Slurm cluster of three nodes on loopback, also with kills; needs root, slurm-wlm and munge."""
     _install(session)
