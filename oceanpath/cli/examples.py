@@ -50,7 +50,7 @@ EXAMPLES = {
     ),
     "embed": (
         "embed aggregator.safetensors outputs/experiments/mine/mmap --out slides.parquet",
-        "embed outputs/experiments/mine/train/fold_0/best.ckpt outputs/experiments/mine/mmap --out slides.npy",
+        "embed best.ckpt outputs/experiments/mine/mmap --patches SLIDE --out slide.h5ad",
     ),
     "probe": (
         "probe aggregator.safetensors outputs/experiments/mine/mmap labels.csv",
@@ -105,6 +105,14 @@ EXAMPLES = {
     "features convert": (
         "features convert features --to clam --out clam_features",
         "features convert pt_files --to trident --encoder uni_v1 --magnification 20 --patch-px 256 --out job",
+    ),
+    "hub push": (
+        "hub push outputs/experiments/mine/export hf://lab/response",
+        "hub push aggregator.safetensors hf://lab/aggregator --public",
+    ),
+    "hub pull": (
+        "hub pull hf://lab/response --out response",
+        "hub pull hf://lab/response@v1 --out response",
     ),
     "encoders list": ("encoders list", "encoders list --json"),
     "encoders check": ("encoders check efficientnet_lite0", "encoders check uni_v1 --weights uni.bin --device cuda"),
