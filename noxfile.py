@@ -12,8 +12,8 @@ import nox
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "tests"]
 
-PARALLEL = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
-"""Two test files in parallel, in the order of tests/conftest.py: long ones first."""
+PARALLEL = ("-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder")
+"""Two groups of tests in parallel, as tests/conftest.py groups and orders them: long ones first."""
 
 
 def _install(session: nox.Session) -> None:
@@ -85,6 +85,12 @@ def wheel(session: nox.Session) -> None:
 
 
 @nox.session
+def newcomer(session: nox.Session) -> None:
+    """Repeat docs/first-report.md in a new environment on real features, within ten minutes; `init` on other tables."""
+    session.run("python", "-m", "tests.newcomer", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+
+
+@nox.session
 def constraints(session: nox.Session) -> None:
     """Write constraints.txt: the installed version of every package that OceanPath needs, directly or not."""
     session.run("python", "-m", "tests.constraints", "constraints.txt")
@@ -140,6 +146,20 @@ def slurm(session: nox.Session) -> None:
 
 
 @nox.session
+def browser(session: nox.Session) -> None:
+    """Open the served page, reports and the ledger page in Chromium; --screenshots writes docs/images."""
+    _install(session)
+    folder = session.create_tmp()
+    tools = ("playwright>=1.50", "axe-playwright-python>=0.1.4")
+    session.run("python", "-m", "pip", "install", "--quiet", "--upgrade", "--target", folder, *tools)
+    variables = {"OCEANPATH_BROWSER": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": folder}
+    posargs = [option for option in session.posargs if option != "--screenshots"]
+    if posargs != session.posargs:
+        variables["OCEANPATH_SCREENSHOTS"] = "docs/images"
+    session.run("python", "-m", "pytest", "-rs", "-s", "--timeout=1800", *posargs, "tests/browser", env=variables)
+
+
+@nox.session
 def collapse(session: nox.Session) -> None:
     """Pretrain every method with three seeds, and with planted collapse: only the planted ones are stopped."""
     _install(session)
@@ -151,6 +171,12 @@ def collapse(session: nox.Session) -> None:
 def evidence(session: nox.Session) -> None:
     """Pretrain on real cohorts and probe with few labels: the tables of docs/evidence.md; hours."""
     session.run("python", "-m", "tests.evidence", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+
+
+@nox.session
+def spatial(session: nox.Session) -> None:
+    """Pretrain on bags whose label is the order of tissue in space: the spatial table of docs/evidence.md; hours."""
+    session.run("python", "-m", "tests.evidence.spatial_study", *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
 
 @nox.session

@@ -31,6 +31,7 @@ EXAMPLES = {
     "eval": ("eval -e mine.toml --model static", "eval --predictions theirs.csv --score probability --out theirs"),
     "external": ("external -e mine.toml", "external -e mine.toml --set eval.resamples=500 --dry-run"),
     "analyze": ("analyze -e mine.toml", "analyze -e mine.toml --set analyze.attention_slides=20"),
+    "refit": ("refit -e mine.toml --set train.final=refit", "refit -e mine.toml --dry-run"),
     "export": ("export -e mine.toml", "export --checkpoint best.ckpt --output-dir bundle --feature-dim 1024"),
     "serve": ("serve outputs/experiments/mine/export", "serve -e mine.toml --port 8080"),
     "compare": (
@@ -45,7 +46,7 @@ EXAMPLES = {
     "reproduce": ("reproduce", "reproduce lung_kfold --data lung"),
     "predict": (
         "predict features --out predictions.csv",
-        "predict new/slide_1.svs --bundle outputs/experiments/mine/export",
+        "predict outputs/experiments/mine/export new/slide_1.svs --heatmap maps",
     ),
     "embed": (
         "embed aggregator.safetensors outputs/experiments/mine/mmap --out slides.parquet",
@@ -84,6 +85,10 @@ EXAMPLES = {
     "bundle show": ("bundle show outputs/experiments/mine/export", "bundle show bundle --json"),
     "bundle verify": ("bundle verify outputs/experiments/mine/export", "bundle verify bundle --json"),
     "bundle diff": ("bundle diff old_bundle new_bundle", "bundle diff old_bundle new_bundle --json"),
+    "bundle export-spinpath": (
+        "bundle export-spinpath outputs/experiments/mine/export --out spinpath",
+        "bundle export-spinpath bundle --out spinpath",
+    ),
     "config show": ("config show mine.toml", "config show mine.toml --set model.name=transmil"),
     "config validate": ("config validate mine.toml", "config validate mine.toml --set split.folds=10"),
     "config schema": ("config schema", "config schema > oceanpath.schema.json"),
@@ -94,7 +99,7 @@ EXAMPLES = {
     "search": ("search -e mine.toml", "search -e mine.toml --out winner.toml"),
     "models import": (
         "models import mil-lab model.safetensors --out feather.safetensors --encoder uni_v1",
-        "models import mil-lab abmil.pt --out abmil.safetensors --encoder uni_v1",
+        "models import spinpath camelyon16 --out camelyon16.safetensors",
     ),
     "models list": ("models list", "models list | grep -A 3 perceiver"),
     "models verify": ("models verify abmil", "models verify my_package.models:MyAggregator"),

@@ -1,0 +1,42 @@
+"""OceanPath in a virtual environment of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import venv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ..conftest import ROOT
+
+
+class Output(NamedTuple):
+    """Exit code and printed lines of a command."""
+
+    code: int
+    lines: list[str]
+
+
+class Program:
+    """The command `oceanpath` of an environment."""
+
+    def __init__(self, environment: Path) -> None:
+        self.folder = environment / "bin"
+
+    def run(self, words: Sequence[str], folder: Path) -> Output:
+        """Run `oceanpath` with arguments; stdout and stderr together."""
+        command = [str(self.folder / "oceanpath"), *words]
+        done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return Output(done.returncode, done.stdout.splitlines())
+
+
+def install(scratch: Path, python: str = sys.executable) -> Program:
+    """Build the wheel, and install it with everything that it needs in a new environment."""
+    pip = (python, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(scratch), str(ROOT))
+    subprocess.run(pip, check=True)
+    (wheel,) = scratch.glob("oceanpath-*.whl")
+    venv.create(scratch / "venv", with_pip=True)
+    subprocess.run([scratch / "venv" / "bin" / "python", "-m", "pip", "install", "--quiet", wheel], check=True)
+    return Program(scratch / "venv")
