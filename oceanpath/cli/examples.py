@@ -63,6 +63,8 @@ EXAMPLES = {
     "bench store": ("bench store", "bench store --slides 200 --cases trident/float16 --out bench"),
     "bench loading": ("bench loading", "bench loading --cap 4096 --out bench"),
     "bench models": ("bench models", "bench models abmil transmil --device cuda --out bench"),
+    "bench ledger": ("bench ledger", "bench ledger --rows 1000000 --rounds 2 --out bench"),
+    "bench plan": ("bench plan", "bench plan --slides 5000,50000 --nodes 16 --rate 900 --disk-mb-s 2000"),
     "bench stats": ("bench stats", "bench stats --slides 1000 --out bench"),
     "bench coverage": ("bench coverage --patients 60", "bench coverage --methods wilson --out bench"),
     "bench batching": (
