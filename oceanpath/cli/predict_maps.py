@@ -15,10 +15,10 @@ from oceanpath.artifacts.patch_scores import PatchScores, write_geojson, write_p
 from oceanpath.errors import ArtifactError, ExperimentError, collected, refuse, shorten_list
 from oceanpath.figures.heatmap import MapOptions
 from oceanpath.figures.slide_map import MappedPatches, draw_slide, thumbnail_of
+from oceanpath.serving.answer_rows import SlideAnswer
 from oceanpath.serving.embedder import AnyEngine
 from oceanpath.serving.prediction_request import PredictionRequest
 from oceanpath.serving.slide_inputs import SlideInput, StoredSlide, Verify
-from oceanpath.serving.slide_rows import SlideAnswer
 from oceanpath.slides.patch_geometry import known_geometry
 
 SCORE = "attention"

@@ -17,7 +17,7 @@ from typing import IO, Any, Self
 
 import xxhash
 
-from oceanpath.serving.slide_rows import Row
+from oceanpath.serving.answer_rows import Row
 
 
 class Journal:

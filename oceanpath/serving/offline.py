@@ -11,11 +11,11 @@ import pandas as pd
 
 from oceanpath.artifacts.bundle.folder import FACTS
 from oceanpath.errors import ArtifactError, ExperimentError, OceanPathError, collected, refuse
+from oceanpath.serving.answer_rows import Row, SlideAnswer, answer_slide, as_table
 from oceanpath.serving.embedder import AnyEngine, Embedder
 from oceanpath.serving.journal import Journal
 from oceanpath.serving.prediction_request import PredictionRequest
 from oceanpath.serving.slide_inputs import SlideInput
-from oceanpath.serving.slide_rows import Row, SlideAnswer, answer_slide, as_table
 
 
 class SlideFiles(Protocol):
@@ -44,7 +44,7 @@ class Predicted:
     """The predictions of several slides."""
 
     table: pd.DataFrame
-    """One row per slide, sorted by slide_id; see `oceanpath.serving.slide_rows.answer_slide`."""
+    """One row per slide, sorted by slide_id; see `oceanpath.serving.answer_rows.answer_slide`."""
     failures: list[OceanPathError]
     """One error per slide that could not be predicted, with its file."""
 

@@ -70,7 +70,11 @@ def answer_slide(engine: AnyEngine, slide: PredictionRequest, *, members: bool =
 def as_table(engine: AnyEngine, rows: Sequence[Row]) -> pd.DataFrame:
     """The table of these rows; embeddings are float32, other numbers float64 or integers."""
     frame = pd.DataFrame(rows)
-    single = [name for name in frame.columns if name.startswith("embedding_")] if isinstance(engine, Embedder) else []
+    single = (
+        [name for name in frame.columns.astype(str) if name.startswith("embedding_")]
+        if isinstance(engine, Embedder)
+        else []
+    )
     return frame.astype(dict.fromkeys(single, np.float32))
 
 
