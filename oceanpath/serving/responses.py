@@ -23,8 +23,17 @@ class Health(TypedDict):
 
     status: Annotated[str, _field("Always ok: a server that cannot predict does not accept connections.")]
     ready: Annotated[bool, _field("Whether the model passed its self-test.")]
-    model: Annotated[str, _field("Name of the model.")]
-    digest: Annotated[str, _field("Digest of the bundle.")]
+    model: Annotated[str, _field("Name of the first model in its bundle.")]
+    digest: Annotated[str, _field("Digest of its model file.")]
+    models: Annotated[list[str], _field("Names of all served models.")]
+
+
+class ListedModel(TypedDict):
+    """A served model."""
+
+    name: str
+    version: Annotated[str, _field("Begins the seal of the bundle: every changed byte gives another version.")]
+    digest: Annotated[str, _field("Digest of the model file.")]
 
 
 class ServedModel(TypedDict):
@@ -32,6 +41,12 @@ class ServedModel(TypedDict):
 
     name: str
     digest: str
+
+
+class Slides(TypedDict):
+    """The slides in the configured folder of features."""
+
+    slides: Annotated[list[str], _field("Slide ids, sorted.")]
 
 
 Patches = Annotated[int, _field("Number of patches of the slide.")]

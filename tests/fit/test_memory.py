@@ -24,7 +24,7 @@ def test_a_step_that_does_not_fit_is_refused_with_advice(store: Store) -> None:
     for words in (
         "more memory than is free",
         "5 bags, the longest of 5 patches",
-        "Lower train.max_patches, for example",
+        "Lower train.max_patches, for example to 1, or train.batch_size",
     ):
         assert words in message
     assert "model.checkpoint = true" in message
@@ -53,3 +53,8 @@ def test_bytes_grow_with_the_bags_and_the_random_state_is_unchanged(store: Store
     assert torch.equal(torch.random.get_rng_state(), before)
     assert few >= 10_000 * 4 * 64 * 2  # hidden patches before and after the activation
     assert many == pytest.approx(2 * few, rel=0.1)
+
+
+def test_the_peak_is_what_is_kept_with_a_margin(store: Store) -> None:
+    training = module_of(store, model=parse_model({"name": "abmil", "hidden": 64}))
+    assert memory._activations(training, [3000, 500]) == pytest.approx(1.5 * memory._kept(training, [3000, 500]))

@@ -13,6 +13,8 @@ from oceanpath.errors import StageError
 from oceanpath.fit.search_settings import SearchSettings
 from oceanpath.fit.search_space import Choices, Range, read_space
 
+from ..published_settings import check_keys, read_reference
+
 SPACE = {
     "lr": {"low": 1e-5, "high": 1e-1, "log": True},
     "batch_size": [4, 8],
@@ -72,7 +74,8 @@ def test_an_interrupted_study_has_the_same_trials_as_an_uninterrupted_one(tmp_pa
 def test_a_study_ends_poor_trials_early_and_its_best_trial_is_good(tmp_path: Path) -> None:
     study = run(tmp_path / "trials.json")
     assert {record["state"] for record in study.trials} == {"complete", "pruned"}
-    assert all(record["epochs"] < 6 for record in study.trials if record["state"] == "pruned")
+    ended = [record["epochs"] for record in study.trials if record["state"] == "pruned"]
+    assert min(ended) == 2 and max(ended) < 6, "the first epoch alone ends no trial"
     best = study.best()
     assert best["state"] == "complete" and best["values"]["batch_size"] == 8
     assert 1e-4 < best["values"]["lr"] < 1e-2
@@ -91,3 +94,16 @@ def test_a_study_without_a_complete_trial_has_no_best_one(tmp_path: Path) -> Non
         StageError, match="no trial of the search has a score; got 1 trials; the last that failed: training diverges"
     ):
         study.best()
+
+
+def test_the_best_trial_has_the_lowest_last_score_and_of_equals_is_the_first(tmp_path: Path) -> None:
+    study = run(tmp_path / "trials.json", stop=0)
+    for path in ([0.9, 0.5, 0.3], [0.4, 0.4, 0.4], [0.8, 0.6, 0.3], [0.7, 0.1]):
+        trial = study.next()
+        trial.should_end(path)
+        study.finish(trial, "pruned" if len(path) == 2 else "complete", {})
+    assert study.best()["number"] == 0
+
+
+def test_keys_ranges_and_defaults_are_those_of_the_reference() -> None:
+    check_keys(SearchSettings, read_reference()["$defs"]["SearchSettings"])

@@ -478,3 +478,16 @@ def test_fitted_input_norm(store: Store) -> None:
     assert weights(module) != before
     norm.set_moments(torch.zeros(6), torch.zeros(6))
     assert torch.isfinite(norm(rows)).all()
+
+
+def test_the_aggregator_is_trained_from_the_first_step_unless_first_epochs_are_frozen(store: Store) -> None:
+    changed = []
+    for frozen in (0, 1):
+        module = module_of(store, QUICK.model_copy(update={"epochs": 1}))
+        assert module.frozen_epochs == 0
+        module.frozen_epochs = frozen
+        before = [value.clone() for value in module.model.aggregator.parameters()]
+        fit(module)
+        now = module.model.aggregator.parameters()
+        changed.append(any(not torch.equal(value, old) for value, old in zip(now, before, strict=True)))
+    assert changed == [True, False]

@@ -31,7 +31,14 @@ def body() -> bytes:
 def test_the_schema_describes_every_request_and_answer(server: Server) -> None:
     status, schema = server.ask("/schema")
     assert status == 200 and schema["openapi"].startswith("3.")
-    assert set(schema["paths"]) == {"/health", "/model", "/predict"}
+    of_models = ["/model-card", "/predict", "/predict/batch"]
+    every = [
+        prefix + path for path in of_models for prefix in ("", "/models/{name}", "/models/{name}/versions/{version}")
+    ]
+    every += ["/model", "/models/{name}", "/models/{name}/versions/{version}"]
+    every += ["/health", "/ready", "/metrics", "/models", "/slides"]
+    assert {path for path in schema["paths"] if not path.startswith("/v2")} == set(every)
+    assert {"/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/{name}/infer"} <= set(schema["paths"])
     predict = schema["paths"]["/predict"]["post"]
     assert {"application/x-hdf5", "application/x-npy", "application/json", "multipart/form-data"} == set(
         predict["requestBody"]["content"]

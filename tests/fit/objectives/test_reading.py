@@ -30,6 +30,7 @@ ENTRIES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...], bool]] = {
         True,
     ),
     "ordinal": ("OrdinalObjective", ("cumulative_link",), ("balance",), False),
+    "multilabel": ("MultilabelObjective", ("bce",), ("balance",), False),
     "survival": ("SurvivalObjective", ("cox", "nll"), ("ties", "window", "time_bins"), False),
     "regression": ("RegressionObjective", ("huber", "mse"), (), False),
 }
