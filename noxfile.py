@@ -91,6 +91,12 @@ def newcomer(session: nox.Session) -> None:
 
 
 @nox.session
+def pythons(session: nox.Session) -> None:
+    """Install the wheel with each of Python 3.11 to 3.13 that is on this machine, and use it; `-- --all` with torch."""
+    session.run("python", "-m", "tests.newcomer.pythons", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+
+
+@nox.session
 def constraints(session: nox.Session) -> None:
     """Write constraints.txt: the installed version of every package that OceanPath needs, directly or not."""
     session.run("python", "-m", "tests.constraints", "constraints.txt")

@@ -86,6 +86,10 @@ EXAMPLES = {
     "ledger prune": ("ledger prune", "ledger prune --drop old_experiment --yes"),
     "ledger rebuild": ("ledger rebuild", "ledger rebuild --workspace results"),
     "ledger export": ("ledger export", "ledger export --format csv"),
+    "ledger track": (
+        "ledger track --out mlruns",
+        "ledger track mine --to tensorboard --out logs",
+    ),
     "bundle show": ("bundle show outputs/experiments/mine/export", "bundle show bundle --json"),
     "bundle verify": ("bundle verify outputs/experiments/mine/export", "bundle verify bundle --json"),
     "bundle diff": ("bundle diff old_bundle new_bundle", "bundle diff old_bundle new_bundle --json"),
