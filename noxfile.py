@@ -12,8 +12,8 @@ import nox
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "tests"]
 
-PARALLEL = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
-"""Two test files in parallel, in the order of tests/conftest.py: long ones first."""
+PARALLEL = ("-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder")
+"""Two groups of tests in parallel, as tests/conftest.py groups and orders them: long ones first."""
 
 
 def _install(session: nox.Session) -> None:
@@ -85,6 +85,18 @@ def wheel(session: nox.Session) -> None:
 
 
 @nox.session
+def newcomer(session: nox.Session) -> None:
+    """Repeat docs/first-report.md in a new environment on real features, within ten minutes; `init` on other tables."""
+    session.run("python", "-m", "tests.newcomer", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+
+
+@nox.session
+def pythons(session: nox.Session) -> None:
+    """Install the wheel with each of Python 3.11 to 3.13 that is on this machine, and use it; `-- --all` with torch."""
+    session.run("python", "-m", "tests.newcomer.pythons", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+
+
+@nox.session
 def constraints(session: nox.Session) -> None:
     """Write constraints.txt: the installed version of every package that OceanPath needs, directly or not."""
     session.run("python", "-m", "tests.constraints", "constraints.txt")
@@ -132,11 +144,35 @@ def bundles(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Send 100,000 mutated bodies, and requests generated from the OpenAPI description, to the application."""
+    _install(session)
+    folder = session.create_tmp()
+    session.run("python", "-m", "pip", "install", "--quiet", "--upgrade", "--target", folder, "schemathesis>=4,<5")
+    variables = {"PYTHONPATH": folder, "OMP_NUM_THREADS": "1"}
+    session.run("python", "-m", "tests.serving.fuzz", *session.posargs, env=variables)
+
+
+@nox.session
 def slurm(session: nox.Session) -> None:
     """Run on a Slurm cluster of three nodes on loopback, also with kills; needs root, slurm-wlm and munge."""
     _install(session)
     variables = {"OCEANPATH_SLURM": "1", "OCEANPATH_KILLS": "100", "OMP_NUM_THREADS": "1"}
     session.run("python", "-m", "pytest", "-rs", "-s", "--timeout=3600", "tests/slurm", env=variables)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Open the served page, reports and the ledger page in Chromium; --screenshots writes docs/images."""
+    _install(session)
+    folder = session.create_tmp()
+    tools = ("playwright>=1.50", "axe-playwright-python>=0.1.4")
+    session.run("python", "-m", "pip", "install", "--quiet", "--upgrade", "--target", folder, *tools)
+    variables = {"OCEANPATH_BROWSER": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": folder}
+    posargs = [option for option in session.posargs if option != "--screenshots"]
+    if posargs != session.posargs:
+        variables["OCEANPATH_SCREENSHOTS"] = "docs/images"
+    session.run("python", "-m", "pytest", "-rs", "-s", "--timeout=1800", *posargs, "tests/browser", env=variables)
 
 
 @nox.session

@@ -45,6 +45,7 @@ FORMATS = {
     "Analysis plan of a sealed test": "analysis_plan",
     "External cohorts": "external",
     "Bundle": "bundle.folder",
+    "SpinPath model": "spinpath",
 }
 FORMATS_HEAD = """# File formats
 

@@ -30,10 +30,24 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 ROOT = Path(__file__).resolve().parent.parent
 
 
+SHARED = ("damage", "serving")
+"""Folders whose tests share what is made once per process."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests come first, so that two processes end at about the same time."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    """Group tests for parallel processes; groups with slow tests come first, so that the processes end together."""
+    slow = {*SHARED, "quickstart", *(_group(item) for item in items if item.get_closest_marker("slow"))}
+    items.sort(key=lambda item: _group(item) not in slow)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def _group(item: pytest.Item) -> str:
+    """Tests of one process: those of a folder in `SHARED`, those with the quickstart, or those of a file."""
+    if "quickstart" in getattr(item, "fixturenames", ()):
+        return "quickstart"
+    path = item.path.relative_to(ROOT / "tests").as_posix()
+    return next((folder for folder in SHARED if path.startswith(f"{folder}/")), path)
 
 
 MAIN = "from oceanpath.cli import main; main()"

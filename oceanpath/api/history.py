@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from oceanpath.api.html import html_table
 from oceanpath.errors import ExperimentError
 from oceanpath.pipeline import ledger_queries
+from oceanpath.pipeline.ledger import READ_BY_RUNS, Row
 from oceanpath.pipeline.ledger import Ledger as Database
-from oceanpath.pipeline.ledger import Row
 from oceanpath.pipeline.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Ledger:
 
     def runs(self) -> pd.DataFrame:
         """One row per run, newest first: run, experiment, state, started (UTC), seconds, error."""
-        with Database(self.path, read_only=True) as ledger:
+        with Database(self.path, read_only=True, tables=READ_BY_RUNS) as ledger:
             return _frame(ledger_queries.list_runs(ledger), RUN_COLUMNS)
 
     def steps(self, stage: str = "", metric: str = "") -> pd.DataFrame:
@@ -48,7 +48,7 @@ class Ledger:
             stage: Only steps of this stage.
             metric: The metric in the column `value`; steps without it are left out, and the largest value is first.
         """
-        with Database(self.path, read_only=True) as ledger:
+        with Database(self.path, read_only=True, tables=(*READ_BY_RUNS, "metric")) as ledger:
             return _frame(ledger_queries.list_steps(ledger, stage, metric=metric), STEP_COLUMNS)
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""`oceanpath bundle show|verify|diff`: the metadata of exported bundles, their digests, and differences of two."""
+"""`oceanpath bundle`: the metadata of exported bundles, their digests, differences of two, and SpinPath."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from oceanpath.artifacts.spinpath import ENCODERS
+from oceanpath.cli.experiments import print_status
 from oceanpath.cli.table import table
 from oceanpath.errors import ExitCode
 
@@ -92,6 +94,25 @@ def diff(a: BundlePath, b: BundlePath, as_json: AsJson = False) -> int:
         print(table(("key", str(a), str(b)), rows, text=(str(a), str(b))))
     else:
         print("The bundles have the same contents.")
+    return int(ExitCode.OK)
+
+
+@bundle.command("export-spinpath")
+def export_spinpath(
+    path: BundlePath, out: Annotated[Path, typer.Option("--out", metavar="DIR", help="New folder for the model.")]
+) -> int:
+    """Write the model of a bundle as SpinPath runs it: config.json and torchscript_model.pt."""
+    from oceanpath.cli.outputs import prepare_new_folder
+    from oceanpath.serving.offline import find_bundle
+    from oceanpath.stages.export.spinpath import write_spinpath
+
+    prepare_new_folder(out)
+    config = write_spinpath(find_bundle(path), out)
+    print(f"{out}: {', '.join(config.class_names)}; patches of {config.patch_size_um:g} µm")
+    if config.feature_extractor not in ENCODERS:
+        known = ", ".join(ENCODERS)
+        print_status(f"note: SpinPath has no feature extractor {config.feature_extractor}, only {known}", quiet=False)
+    print_status("note: the model has no threshold: SpinPath prints probabilities only", quiet=False)
     return int(ExitCode.OK)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import oceanpath
 from oceanpath.errors import ExperimentError
-from oceanpath.pipeline.ledger import Ledger
+from oceanpath.pipeline.ledger import READ_BY_RUNS, Ledger
 from oceanpath.pipeline.ledger_queries import experiment_files
 from oceanpath.pipeline.workspace import Workspace
 
@@ -52,5 +52,5 @@ def _last_run(workspace: Path) -> Path | None:
     path = Workspace(workspace.resolve()).ledger
     if not path.is_file():
         return None
-    with Ledger(path, read_only=True) as ledger:
+    with Ledger(path, read_only=True, tables=READ_BY_RUNS) as ledger:
         return next((file for file in experiment_files(ledger) if file.is_absolute()), None)

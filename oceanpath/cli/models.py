@@ -8,12 +8,14 @@ from typing import Annotated
 
 import typer
 
+from oceanpath.cli.outputs import prepare_file
 from oceanpath.cli.table import paragraph
 from oceanpath.errors import ExitCode, ExperimentError, GateError
 from oceanpath.models.registry import aggregator_settings
 
 models = typer.Typer(help="List and check aggregators.", no_args_is_help=True, rich_markup_mode=None)
 INDENT = "  "
+SOURCES = ("mil-lab", "spinpath")
 
 
 @models.callback()
@@ -57,18 +59,32 @@ def verify_models(
 
 @models.command("import")
 def import_weights(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Origin of the weights: mil-lab (ABMIL, FEATHER).")],
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Its weights, .safetensors, .bin or .pt.")],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="mil-lab (ABMIL, FEATHER) or spinpath.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="Its weights (.safetensors, .bin, .pt), or SpinPath's folder."),
+    ],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="File for train.aggregator_weights.")],
-    encoder: Annotated[str, typer.Option("--encoder", help="Encoder of the patch features it was trained on.")],
+    encoder: Annotated[
+        str, typer.Option("--encoder", help="Encoder of the patch features; default: the one that SpinPath states.")
+    ] = "",
 ) -> int:
     """Convert published weights of another program into weights for train.aggregator_weights."""
-    if source != "mil-lab":
-        raise ExperimentError("unknown origin of weights", where="SOURCE", expected="mil-lab", got=source)
-    from oceanpath.models.mil_lab import import_mil_lab  # loads torch
+    if source not in SOURCES:
+        raise ExperimentError("unknown origin of weights", where="SOURCE", expected=" or ".join(SOURCES), got=source)
+    prepare_file(out)
+    if source == "spinpath":
+        from oceanpath.models.spinpath import import_spinpath  # loads torch
 
-    facts = import_mil_lab(file, out, encoder)
-    print(f"{out}: {facts.model['name']} for {facts.in_dim} features of {encoder}")
+        facts = import_spinpath(file, out, encoder)
+    else:
+        if not encoder:
+            do = "Name it with --encoder; `oceanpath encoders list` shows the names."
+            raise ExperimentError("the file does not state the encoder of its features", where=file, do=do)
+        from oceanpath.models.mil_lab import import_mil_lab  # loads torch
+
+        facts = import_mil_lab(file, out, encoder)
+    print(f"{out}: {facts.model['name']} for {facts.in_dim} features of {facts.encoder}")
     keys = ("input_norm", "hidden", "attention")
     print("[model]", *(f"{key} = {json.dumps(facts.model[key])}" for key in keys), sep="\n")
     print("The patients of its training are unknown: tested patients cannot be compared with them.")

@@ -25,6 +25,13 @@ def prepare_folder(folder: Path, flag: str = "--out") -> None:
         raise _error("the folder cannot be written", flag, folder, error.strerror) from error
 
 
+def prepare_new_folder(folder: Path, flag: str = "--out") -> None:
+    """`prepare_folder` for a folder that must not contain files. Raises: ExperimentError: as there, or it does."""
+    prepare_folder(folder, flag)
+    if any(folder.iterdir()):
+        raise _error("the folder is not empty", flag, folder, next(folder.iterdir()).name)
+
+
 def prepare_file(path: Path, flag: str = "--out") -> None:
     """Check that `path` can be written, without changing its content.
 

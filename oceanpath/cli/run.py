@@ -16,7 +16,7 @@ from oceanpath.cli.steps import Steps, span
 from oceanpath.cli.table import table
 from oceanpath.errors import ExitCode, ExperimentError, OceanPathError
 from oceanpath.pipeline.experiment import Experiment
-from oceanpath.pipeline.ledger import Ledger
+from oceanpath.pipeline.ledger import READ_BY_RUNS, Ledger
 from oceanpath.pipeline.plan import Plan, plan
 from oceanpath.pipeline.runner import Published, Runner, RunOptions, executor_options, first_error, ignore
 from oceanpath.pipeline.status import StepState, forced_steps, inspect_plan
@@ -28,6 +28,10 @@ def run(common: Common) -> int:
         if common.experiment is not None:
             raise ExperimentError("--quickstart cannot be combined with an experiment file", got=common.experiment)
         common = replace(common, experiment=quickstart())
+    if common.more["detach"] or common.more["sbatch_only"]:
+        from oceanpath.cli.submission import detach, write_sbatch  # few runs need them
+
+        return detach(common) if common.more["detach"] else write_sbatch(common, common.more["sbatch_only"])
     return run_experiment(common)
 
 
@@ -159,7 +163,7 @@ def _forecast(states: list[StepState], common: Common) -> str:
     path = common.as_workspace().ledger
     known: dict[str, tuple[float, int]] = {}
     if path.exists():
-        with Ledger(path, read_only=True) as ledger:
+        with Ledger(path, read_only=True, tables=READ_BY_RUNS) as ledger:
             last = {state.step.name: ledger.last_cost(state.step.stage.name) for state in left}
             known = {name: cost for name, cost in last.items() if cost is not None}
     seconds, size = sum(cost[0] for cost in known.values()), sum(cost[1] for cost in known.values())

@@ -9,7 +9,7 @@ from typing import Any
 from oceanpath.cli.commands import experiment_command
 from oceanpath.cli.options import Common
 from oceanpath.errors import ExperimentError
-from oceanpath.pipeline.ledger import Ledger
+from oceanpath.pipeline.ledger import READ_BY_RUNS, Ledger
 from oceanpath.pipeline.ledger_queries import settings_of
 from oceanpath.stages.catalog import CATALOG
 
@@ -29,7 +29,7 @@ def revealed(common: Common) -> Common:
         raise ExperimentError("the test of this experiment is not sealed", where=where, do=do)
     plans: list[dict[str, Any]] = []
     if (path := common.as_workspace().ledger).is_file():
-        with Ledger(path, read_only=True) as ledger:
+        with Ledger(path, read_only=True, tables=READ_BY_RUNS) as ledger:
             plans = settings_of(ledger, experiment.name, "eval", "ok")
     if without_seal(settings.identity()) not in [without_seal(plan) for plan in plans if plan.get("sealed") is True]:
         what = "the analysis plan was not recorded before the reveal"

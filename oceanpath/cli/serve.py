@@ -1,4 +1,4 @@
-"""`oceanpath serve`: serve a bundle over HTTP."""
+"""`oceanpath serve`: serve bundles over HTTP."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from oceanpath.cli.ledger.history import Workspace
 from oceanpath.cli.options import OUTPUTS
 from oceanpath.cli.published import published_folder
 from oceanpath.errors import ExitCode
-from oceanpath.serving.settings import ServeSettings
+from oceanpath.serving.settings import KEY_VARIABLE, ServeSettings, read_keys
 
-Bundle = Annotated[
-    Path | None, typer.Argument(metavar="BUNDLE", help="Bundle folder; default: that of the experiment.")
+Bundles = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[[NAME=]BUNDLE]...", help="Bundle folders, optionally with names; default: that of the experiment."
+    ),
 ]
 ExperimentFile = Annotated[Path | None, typer.Option("--experiment", "-e", help="Experiment whose bundle is used.")]
 
 
 def serve(
-    bundle: Bundle = None,
+    bundles: Bundles = None,
     experiment: ExperimentFile = None,
     workspace: Workspace = OUTPUTS,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -29,13 +32,46 @@ def serve(
     allow_remote: Annotated[
         bool, typer.Option("--allow-remote", help="Accept connections from other machines.")
     ] = False,
+    api_key_file: Annotated[
+        Path | None,
+        typer.Option(help=f"File of accepted keys, one per line; default: the key in the variable {KEY_VARIABLE}."),
+    ] = None,
+    audit_log: Annotated[
+        Path | None, typer.Option(help="File to which a line of JSON per predicted slide is appended.")
+    ] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of feature files, or store, whose slides are predicted by id."),
+    ] = None,
+    features_key: Annotated[str, typer.Option(help="Name of the features in files with several candidates.")] = "",
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes that answer requests.")] = 1,
+    max_waiting: Annotated[
+        int, typer.Option(min=1, help="Number of requests in progress per worker; others receive status 429.")
+    ] = 8,
+    max_patches: Annotated[int, typer.Option(min=1, help="Maximum number of patches per slide.")] = 200_000,
 ) -> int:
-    """Serve a bundle over HTTP: GET /health, GET /model, POST /predict."""
+    """Serve bundles over HTTP: POST /predict, GET /health, /models, /metrics."""
+    from oceanpath.serving.models import parse_source
     from oceanpath.serving.server import serve as listen
 
-    folder = bundle_folder(bundle, experiment, workspace)
-    settings = ServeSettings(host=host, port=port, allow_remote=allow_remote)
-    listen(folder, settings, lambda text: print(f"serving {text}", file=sys.stderr, flush=True))
+    sources = bundles or [str(bundle_folder(None, experiment, workspace))]
+    settings = ServeSettings(
+        host=host,
+        port=port,
+        allow_remote=allow_remote,
+        keys=read_keys(api_key_file),
+        audit_log=audit_log,
+        features=features,
+        features_key=features_key,
+        workers=workers,
+        max_waiting=max_waiting,
+        max_patches=max_patches,
+    )
+    listen(
+        [parse_source(source) for source in sources],
+        settings,
+        lambda text: print(f"serving {text}", file=sys.stderr, flush=True),
+    )
     return int(ExitCode.OK)
 
 

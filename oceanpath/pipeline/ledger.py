@@ -19,7 +19,7 @@ from typing import Any
 from oceanpath.errors import ArtifactError, StageError
 from oceanpath.pipeline.migrations import COLUMNS, add_functions, check, migrate, rebuild_command, seal_expression
 from oceanpath.pipeline.processes import host, process_tag
-from oceanpath.pipeline.sqlite_files import DATABASE_ERRORS, is_refusal, journal_of
+from oceanpath.pipeline.sqlite_files import DATABASE_ERRORS, is_refusal, journal_of, row_checksum
 from oceanpath.pipeline.workspace import Manifest
 
 Row = dict[str, Any]
@@ -30,11 +30,19 @@ READ_BY_RUNS = ("experiment", "run", "step")
 
 
 class Ledger:
-    """An open ledger that was checked for damage. Writers lock the file for one transaction at a time."""
+    """An open ledger. Writers lock the file for one transaction at a time.
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        """Raises: ArtifactError: the file is damaged, or is not a ledger. StageError: it cannot be opened."""
+    The tables that are read are checked for damage first. The others have a row per part: checking them would make the
+    start of a run slower with every part that was ever recorded. Rows of them that a run reads are checked when read.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False, tables: Collection[str] = ()) -> None:
+        """Open a ledger after a check of `tables`; default: all for reading, those that a run reads for writing.
+
+        Raises: ArtifactError: the file is damaged, or is not a ledger. StageError: it cannot be opened.
+        """
         self.path = path
+        self._tables = tables or (COLUMNS if read_only else READ_BY_RUNS)
         self._lock = threading.RLock()  # SQLite crashes if one thread closes a connection that another one uses
         with self._translated():
             self._db = self._open(read_only)
@@ -44,7 +52,7 @@ class Ledger:
         db = self._connect(read_only)
         try:
             add_functions(db)
-            check(db, COLUMNS if read_only else READ_BY_RUNS, self.path)
+            check(db, self._tables, self.path)
             if not read_only:
                 db.execute("PRAGMA journal_mode = TRUNCATE")
                 db.execute("PRAGMA synchronous = FULL")
@@ -202,7 +210,7 @@ class Ledger:
 
     def has_artifact(self, fingerprint: str) -> bool:
         """Whether a published folder is indexed."""
-        return bool(self.rows("SELECT 1 FROM artifact WHERE fingerprint = ?", (fingerprint,)))
+        return self._artifact(fingerprint) is not None
 
     def last_identity(self, experiment: str, step: str) -> Mapping[str, Any] | None:
         """The identity of the last complete result of `step` in `experiment`."""
@@ -217,11 +225,22 @@ class Ledger:
     def last_cost(self, stage: str) -> tuple[float, int] | None:
         """Seconds and bytes of the last complete result of a stage; None if there is none."""
         sql = (
-            "SELECT seconds, bytes FROM step JOIN artifact USING (fingerprint)"
-            " WHERE step.stage = ? AND state = 'ok' AND seconds IS NOT NULL ORDER BY step.id DESC LIMIT 1"
+            "SELECT fingerprint, seconds FROM step WHERE stage = ? AND state = 'ok' AND seconds IS NOT NULL"
+            " AND EXISTS (SELECT 1 FROM artifact WHERE fingerprint = step.fingerprint) ORDER BY id DESC LIMIT 1"
         )
         rows = self.rows(sql, (stage,))
-        return (float(rows[0]["seconds"]), int(rows[0]["bytes"])) if rows else None
+        artifact = self._artifact(rows[0]["fingerprint"]) if rows else None
+        return (float(rows[0]["seconds"]), int(artifact["bytes"])) if artifact else None
+
+    def _artifact(self, fingerprint: str) -> Row | None:
+        """The row of a published folder. Raises: ArtifactError: it differs from its seal."""
+        rows = self.rows("SELECT * FROM artifact WHERE fingerprint = ?", (fingerprint,))
+        for row in rows:
+            sealed = tuple(row[column] for column in COLUMNS["artifact"])
+            with self._translated():
+                if row.get("seal") not in (None, row_checksum(*sealed)):  # None: of the first version
+                    raise sqlite3.DatabaseError("a row of the table artifact differs from its digest")
+        return rows[0] if rows else None
 
     def rows(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
         """Rows of a query, as dictionaries. Raises: ArtifactError: the ledger is damaged."""

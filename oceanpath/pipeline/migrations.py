@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 
@@ -114,8 +114,8 @@ def migrate(db: sqlite3.Connection) -> None:
         _apply_next(db)
 
 
-def check(db: sqlite3.Connection, tables: Iterable[str], path: Path) -> None:
-    """Check the whole file, its schema, and every row of `tables` for damage.
+def check(db: sqlite3.Connection, tables: Collection[str], path: Path) -> None:
+    """Check the schema, and every page, index and row of `tables` for damage; with all tables, the whole file.
 
     Raises: ArtifactError: the file is not a ledger, or a newer version of OceanPath wrote it. sqlite3.DatabaseError:
     damage.
@@ -132,8 +132,9 @@ def check(db: sqlite3.Connection, tables: Iterable[str], path: Path) -> None:
             )
         if _schema(db) != _expected(version):
             raise sqlite3.DatabaseError("its tables are not those of a ledger")
-        if (result := db.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok":
-            raise sqlite3.DatabaseError(result)
+        for scope in (1,) if set(tables) == set(COLUMNS) else tables if version else ():
+            if (result := db.execute(f"PRAGMA integrity_check({scope})").fetchone()[0]) != "ok":
+                raise sqlite3.DatabaseError(result)
         for table in tables if version > 1 else ():
             if db.execute(f"SELECT 1 FROM {table} WHERE seal IS NOT {seal_expression(table)} LIMIT 1").fetchone():
                 raise sqlite3.DatabaseError(f"a row of the table {table} differs from its digest")

@@ -83,10 +83,10 @@ class PartRecorder:
     def part(self, key: str, fingerprint: str, result: JobResult) -> None:
         """Record how one part ended, with its error if it failed."""
         state = "failed" if result.error else "ok" if result.now else "fresh"
-        with self.lock:
+        with self.lock, self.ledger.transaction():  # a transaction takes several waits for the disk
             if result.manifest is not None and (result.now or not self.ledger.has_artifact(fingerprint)):
                 self.ledger.add_artifact(result.manifest)
             error = result.error.render() if result.error else ""
             self.ledger.add_part(self.step, key, fingerprint, state, result.seconds, error)
-            if result.manifest is not None:
-                self.published(fingerprint)
+        if result.manifest is not None:
+            self.published(fingerprint)

@@ -10,7 +10,7 @@ from oceanpath.errors import OceanPathError
 from oceanpath.pipeline.digests import Content, DigestCache
 from oceanpath.pipeline.explain import reasons
 from oceanpath.pipeline.fingerprint import fingerprint
-from oceanpath.pipeline.ledger import Ledger
+from oceanpath.pipeline.ledger import READ_BY_RUNS, Ledger
 from oceanpath.pipeline.plan import Plan, Step
 from oceanpath.pipeline.workspace import Manifest, Workspace, find
 
@@ -75,7 +75,7 @@ def inspect_plan(plan: Plan, workspace: Workspace, forced: Iterable[str] = ()) -
     """The state of each step, for a dry run; nothing is written but the digest cache."""
     last: dict[str, Mapping[str, Any] | None] = {}
     if workspace.ledger.exists():
-        with Ledger(workspace.ledger, read_only=True) as ledger:
+        with Ledger(workspace.ledger, read_only=True, tables=READ_BY_RUNS) as ledger:
             last = {step.name: ledger.last_identity(plan.experiment.name, step.name) for step in plan.steps}
     inspector = StatusInspector(plan, workspace, last, forced_steps(plan, forced))
     return [_state(inspector, step) for step in plan.steps]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,18 @@ class Reading:
     """What the number of slides says."""
 
 
+@dataclass(frozen=True)
+class Terms:
+    """The names that sentences contain."""
+
+    classes: Sequence[str] = ()
+    """In their order; the last of two is the positive one."""
+    labels: Sequence[str] = ()
+    """Of a task with several labels per slide."""
+    titles: Mapping[str, str] = field(default_factory=dict)
+    """Metric or baseline → its title for the task, if it has its own."""
+
+
 @cache
 def declared() -> dict[str, dict[str, str]]:
     """Metric → title, sentences and, for those of the appendix, the reason."""
@@ -35,32 +47,51 @@ def declared() -> dict[str, dict[str, str]]:
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
-def title_of(metric: str) -> str:
+def title_of(metric: str, terms: Terms) -> str:
     """The title of a metric; its name if it is a metric of the user's own."""
     if metric.startswith(FROM_CLASS):
         return f"AUROC from {metric.removeprefix(FROM_CLASS)}"
-    return declared().get(metric, {}).get("title", metric)
+    base, label = split_label(metric, terms.labels)
+    title = declared().get(base, {}).get("title", base)
+    return f"{title}, {label}" if label else terms.titles.get(metric, title)
 
 
-def read_metric(metric: str, levels: Sequence[Mapping[str, Record]], classes: Sequence[str]) -> Reading:
+def split_label(metric: str, labels: Sequence[str]) -> tuple[str, str]:
+    """``auroc_egfr`` as ``auroc`` and the label ``egfr``; any other metric as itself and an empty text."""
+    for label in labels:
+        base = metric.removesuffix(f"_{label}")
+        if base != metric and base in declared():
+            return base, label
+    return metric, ""
+
+
+def read_metric(metric: str, levels: Sequence[Mapping[str, Record]], terms: Terms) -> Reading:
     """A metric with its estimates at the levels, and what that of the first level says."""
     values = tuple(estimate(level[metric]) if metric in level else "" for level in levels)
-    return Reading(metric, title_of(metric), values, sentence(metric, levels[0][metric], classes))
+    return Reading(metric, title_of(metric, terms), values, sentence(metric, levels[0][metric], terms))
 
 
-def sentence(metric: str, record: Record, classes: Sequence[str]) -> str:
+def sentence(metric: str, record: Record, terms: Terms) -> str:
     """The number in plain words; empty for a metric of the user's own."""
     value = record["value"]
     if value is None:
         return f"Not defined: {record['reason']}."
-    entry = declared().get(metric, {})
-    if metric.startswith(FROM_CLASS):
-        entry = {"other": "In {percent} of pairs, the slide of the higher grade has the higher score."}
+    base, label = split_label(metric, terms.labels)
     words = {"value": f"{value:.3g}", "percent": f"{100 * value:.0f} %", "hundred": f"{100 * value:.0f}"}
-    text = entry["binary"] if len(classes) == 2 and "binary" in entry else entry.get("other", "")
-    if len(classes) == 2:
-        words |= {"negative": classes[0], "positive": classes[1]}
+    words["label"] = label
+    if len(terms.classes) == 2:
+        words |= {"negative": terms.classes[0], "positive": terms.classes[1]}
+    text = _template(base, label, terms)
     return _replaced(text, words) + _compatible(record, is_share="{value}" not in text) if text else ""
+
+
+def _template(metric: str, label: str, terms: Terms) -> str:
+    """The sentence that applies to the task; empty for a metric of the user's own."""
+    if metric.startswith(FROM_CLASS):
+        return "In {percent} of pairs, the slide of the higher grade has the higher score."
+    kinds = {"binary": len(terms.classes) == 2, "label": bool(label), "labels": bool(terms.labels) and not label}
+    entry = declared().get(metric, {})
+    return next((entry[kind] for kind, applies in kinds.items() if applies and kind in entry), entry.get("other", ""))
 
 
 def _compatible(record: Record, *, is_share: bool) -> str:
@@ -78,10 +109,15 @@ def _replaced(text: str, words: Mapping[str, str]) -> str:
     return parts[0] + "".join(words[name] + rest for name, _, rest in (part.partition("}") for part in parts[1:]))
 
 
-def split_appendix(metrics: Iterable[str], task: str) -> tuple[list[str], list[str]]:
+def split_appendix(metrics: Iterable[str], task: str, labels: Sequence[str]) -> tuple[list[str], list[str]]:
     """The metrics of the page, and those of the appendix, in the order in which they are declared."""
-    order = list(declared())
-    own = [name for name in metrics if declared().get(name, {}).get("task", task) == task]
-    names = sorted(own, key=lambda name: order.index(name) if name in order else len(order))
-    appendix = [name for name in names if "appendix" in declared().get(name, {})]
+    order, bases = list(declared()), {name: split_label(name, labels) for name in metrics}
+    own = [name for name, (base, _) in bases.items() if declared().get(base, {}).get("task", task) == task]
+    names = sorted(own, key=lambda name: order.index(bases[name][0]) if bases[name][0] in order else len(order))
+    appendix = [name for name in names if reason_of(name, labels)]
     return [name for name in names if name not in appendix], appendix
+
+
+def reason_of(metric: str, labels: Sequence[str]) -> str:
+    """Why a metric is in the appendix; empty if it is not."""
+    return declared().get(split_label(metric, labels)[0], {}).get("appendix", "")

@@ -8,11 +8,18 @@ from typing import Any
 from oceanpath.reporting.checklists import CHECKLISTS, FILLED, NEEDS_YOU, fill_checklist
 from oceanpath.reporting.documents import ANALYSIS, AUDIT, LEDGER, METRICS, Documents
 from oceanpath.reporting.fill import estimate
-from oceanpath.reporting.readings import declared, read_metric, split_appendix
+from oceanpath.reporting.readings import Terms, read_metric, reason_of, split_appendix
 from oceanpath.reporting.tables import baseline_rows, subgroup_tables, table_one
-from oceanpath.tasks.registry import CLASSIFICATION, read_entry
+from oceanpath.tasks.registry import CLASSIFICATION, read_entry, read_titles
 
 LEVELS = ("slide", "patient")
+POINTS = {
+    "youden": "Youden's J",
+    "sensitivity_95": "95 % sensitivity",
+    "specificity_95": "95 % specificity",
+    "cost": "Stated costs",
+}
+"""Operating point → what its threshold was selected for."""
 PRIOR = (
     "AUROC on internal data exceeds that on external data by 0.067 in the median of 380 pairs (19 encoders, 20 pairs "
     "of a task and a hospital, which are not independent; 16 % of the differences are negative; results of PathBench, "
@@ -25,25 +32,25 @@ def page_context(documents: Documents) -> dict[str, Any]:
     """Everything that the template shows, except for figures."""
     metrics = documents.look(METRICS)
     main, title = read_entry(metrics, documents.name).main
-    classes = metrics.get("classes", ())
+    classes, titles = metrics.get("classes", ()), read_titles(metrics, documents.name)
     words = {"main": main, "title": title}
     lists = {name: fill_checklist(name, documents, words) for name in CHECKLISTS}
     return {
         "name": documents.name,
         "main": title,
-        "headline": _headline(metrics, main, title),
+        "headline": _headline(metrics, main, title, titles),
         "classes": classes,
         "question": _question(documents, metrics),
-        "notes": [note.partition(": ") for note in metrics["notes"]],
+        "notes": [_note(note, titles) for note in metrics["notes"]],
         "flow": _flow(documents),
         "table_one": table_one(documents.get("split/balance.csv#rows", ())),
         "folds": documents.get("split/splits.json#folds", 1),
         "audit": documents.get(f"{AUDIT}#checks", ()),
-        **_performance(metrics, classes),
+        **_performance(metrics, Terms(classes, metrics.get("targets", ()), titles)),
         "points": _points(metrics),
         "calibration": _calibration(metrics),
         "confusion": metrics.get("confusion"),
-        "baselines": baseline_rows(metrics, main),
+        "baselines": baseline_rows(metrics, main, titles),
         "subgroups": subgroup_tables(metrics.get("subgroups")),
         "external": _external(documents, metrics, main),
         "prior": PRIOR if main == "auroc" else "",
@@ -57,16 +64,16 @@ def page_context(documents: Documents) -> dict[str, Any]:
     }
 
 
-def _headline(metrics: Mapping[str, Any], main: str, title: str) -> list[str]:
+def _headline(metrics: Mapping[str, Any], main: str, title: str, titles: Mapping[str, str]) -> list[str]:
     """The result in sentences."""
     record = metrics["level"]["slide"][main]
     tested = f"on {record.get('n', '?')} test slides of {record.get('n_patients', '?')} patients"
     lines = [f"{title} {estimate(record)} {tested}."]
-    verdicts = {name: found["verdict"] for name, found in metrics["versus_baseline"].items()}
+    verdicts = {titles.get(name, name): found["verdict"] for name, found in metrics["versus_baseline"].items()}
     worse = [name for name, verdict in verdicts.items() if verdict == "worse"]
     unclear = [name for name, verdict in verdicts.items() if verdict not in ("better", "worse")]
-    lines += [f"Worse than the baseline: {', '.join(worse)}."] if worse else []
-    lines += [f"Not shown to be better than the baseline: {', '.join(unclear)}."] if unclear else []
+    lines += [f"Worse than the baseline: {'; '.join(worse)}."] if worse else []
+    lines += [f"Not shown to be better than the baseline: {'; '.join(unclear)}."] if unclear else []
     if verdicts and not worse and not unclear:
         lines.append("Better than every baseline: the intervals of all differences are above 0.")
     if metrics["selected"]:
@@ -74,11 +81,19 @@ def _headline(metrics: Mapping[str, Any], main: str, title: str) -> list[str]:
     return lines
 
 
+def _note(note: str, titles: Mapping[str, str]) -> tuple[str, str]:
+    """The kind of a warning, and its text, with the title of a baseline."""
+    kind, _, text = note.partition(": ")
+    name, separator, rest = text.partition(": ")
+    return kind.replace("_", " ").replace("floor", "baseline"), titles.get(name, name) + separator + rest
+
+
 def _question(documents: Documents, metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What was asked, as terms and their values."""
     rows = [
         ("Task", metrics.get("task", CLASSIFICATION)),
         ("Classes", ", ".join(metrics.get("classes", ()))),
+        ("Labels", ", ".join(metrics.get("targets", ()))),
         ("Unit of time", metrics.get("time_unit", "")),
         ("Model", documents.get("train/cv_results.json#model.name", "")),
         ("Patch encoder", documents.get("extract/manifest.json#identity.settings.encoder", "existing features")),
@@ -122,19 +137,19 @@ def _flow(documents: Documents) -> list[dict[str, Any]]:
     ]
 
 
-def _performance(metrics: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
+def _performance(metrics: Mapping[str, Any], terms: Terms) -> dict[str, Any]:
     levels = [metrics["level"][level] for level in LEVELS]
     point = metrics["operating_point"]
     decided = [dict(level) for level in levels]
     if point is not None:  # decisions are those at the threshold, which was selected on other patients
         decided = [{**own, **point[level]} for own, level in zip(decided, LEVELS, strict=True)]
-    shown, appendix = split_appendix(decided[0], metrics.get("task", CLASSIFICATION))
+    shown, appendix = split_appendix(decided[0], metrics.get("task", CLASSIFICATION), terms.labels)
     own = metrics.get("own_metrics") or {"slide": {}}
     return {
-        "readings": [read_metric(name, decided, classes) for name in shown],
-        "appendix": [read_metric(name, decided, classes) for name in appendix],
-        "appendix_reasons": [declared()[name]["appendix"] for name in appendix],
-        "own": [read_metric(name, [own[level] for level in LEVELS], classes) for name in own["slide"]],
+        "readings": [read_metric(name, decided, terms) for name in shown],
+        "appendix": [read_metric(name, decided, terms) for name in appendix],
+        "appendix_reasons": [reason_of(name, terms.labels) for name in appendix],
+        "own": [read_metric(name, [own[level] for level in LEVELS], terms) for name in own["slide"]],
         "rule": "" if point is None else point["rule"],
     }
 
@@ -147,11 +162,18 @@ def _points(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for name, found in points.items():
         if found is None or "reason" in found:
-            rows.append({"name": name, "reason": (found or {"reason": "no threshold"})["reason"]})
+            rows.append({"name": POINTS.get(name, name), "reason": (found or {"reason": "no threshold"})["reason"]})
             continue
         slide = found["slide"]
         numbers = [estimate(slide[metric]) for metric in ("sensitivity", "specificity", "ppv", "npv")]
-        rows.append({"name": name, "rule": found["rule"], "numbers": numbers, "stability": found.get("stability")})
+        rows.append(
+            {
+                "name": POINTS.get(name, name),
+                "rule": found["rule"],
+                "numbers": numbers,
+                "stability": found.get("stability"),
+            }
+        )
     return rows
 
 

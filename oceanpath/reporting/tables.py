@@ -51,12 +51,16 @@ def draw_bars(records: Sequence[Record], reference: float | None = None) -> list
     return [bars.get(id(record)) for record in records]
 
 
-def baseline_rows(metrics: Mapping[str, Any], main: str) -> list[Row]:
+def baseline_rows(metrics: Mapping[str, Any], main: str, titles: Mapping[str, str]) -> list[Row]:
     """Every baseline with its value and the difference of the model to it."""
     names = list(metrics["versus_baseline"])
     bars = draw_bars([metrics["versus_baseline"][name] for name in names], reference=0.0)
     return [
-        Row(name, (estimate(metrics["floor"][name][main]), _difference(metrics["versus_baseline"][name])), bar)
+        Row(
+            titles.get(name, name),
+            (estimate(metrics["floor"][name][main]), _difference(metrics["versus_baseline"][name])),
+            bar,
+        )
         for name, bar in zip(names, bars, strict=True)
     ]
 

@@ -1,8 +1,10 @@
 """The HTTP application.
 
-    GET  /          a page for predicting dropped files, with /app.js and /style.css
-    GET  /health    {"status", "ready", "model", "digest"}
+    GET  /          a page for predicting dropped files, with its files below /web/
+    GET  /health    {"status", "ready", "model", "digest", "models"}; also /ready
+    GET  /models    names and versions of all models; the first one answers requests that name none
     GET  /model     the facts of bundle.json
+    GET  /model-card    the model card
     POST /predict   an .h5 or .npy body, JSON {"features": [[...]]}, or a form with one file → class probabilities,
                     values (survival, regression, several labels) or the embedding of the slide
                     ?attention=1 adds the attention of every patch, and its coordinates if they were sent
@@ -10,85 +12,84 @@
                     ?encoder=NAME states the encoder of the features, if the file does not
                     ?slide_id=ID states the slide, if the file does not; needed to sample patches above the model's cap
                     coordinates are in the .h5, in "coords" of JSON, or in a second .npy of a form, named coords
+    POST /predict/batch    a form of several files, or JSON {"slide_ids": [...]} → one answer or error per slide
+    GET  /slides    ids of the slides in the configured folder; JSON {"slide_id": ...} predicts one of them
+    GET  /metrics   measurements in the text format of Prometheus
+    /v2             the Open Inference Protocol, see `oceanpath.serving.open_inference`
     GET  /schema    the OpenAPI description of the server
     GET  /docs      the same as a page
 
+One of several models: /models/NAME/predict or /models/NAME/versions/VERSION/predict; /models/NAME and
+/models/NAME/model-card likewise. With keys, all but the pages and /health need one (`oceanpath.serving.access`).
 Errors are {"error": {"status", "code", "message", ...}}; see `oceanpath.serving.errors`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from litestar import Litestar, MediaType, Request, Response, get, post
+from litestar import Litestar, MediaType, Request, Response, get
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.di import Provide
 from litestar.types import ASGIApp
 
-from oceanpath.artifacts.bundle.facts import BundleFacts, EmbeddingFacts, ModelFacts
-from oceanpath.artifacts.bundle.value_facts import ValueFacts
+from oceanpath.serving.access import OPEN, Keys, require_key
+from oceanpath.serving.audit_log import AuditLog
 from oceanpath.serving.docs_page import render_docs
-from oceanpath.serving.embedder import Embedder, SlideEmbedding
-from oceanpath.serving.engine import Engine, Prediction
+from oceanpath.serving.embedder import Embedder
 from oceanpath.serving.error_responses import HANDLERS
-from oceanpath.serving.middleware import RequestMiddleware
-from oceanpath.serving.openapi import PredictOperation, openapi_config, problem_responses
-from oceanpath.serving.page import page_response, web_file
-from oceanpath.serving.responses import Answer, EmbeddingAnswer, Health, describe, describe_embedding
+from oceanpath.serving.metrics import Metrics
+from oceanpath.serving.middleware import Records, RequestMiddleware
+from oceanpath.serving.model_routes import ABOUT_MODELS, select_model
+from oceanpath.serving.models import Models
+from oceanpath.serving.open_inference.routes import OPEN_INFERENCE
+from oceanpath.serving.openapi import openapi_config
+from oceanpath.serving.page import page_response, web_asset, web_file
+from oceanpath.serving.predict_routes import predict, predict_batch, slides
 from oceanpath.serving.service import Service
 from oceanpath.serving.settings import ServeSettings, is_loopback
-from oceanpath.serving.value_engine import ValueEngine, ValuePrediction
-from oceanpath.serving.value_responses import ValueAnswer, describe_values
+from oceanpath.serving.slide_folder import SlideFolder
 
 LOCAL_NAMES = ("127.0.0.1", "localhost", "::1")
-AddMembers = Annotated[bool, Parameter(description="Add the prediction of each member of the ensemble.")]
-AddAttention = Annotated[bool, Parameter(description="Add the attention and the coordinates of every patch.")]
-StatedEncoder = Annotated[str, Parameter(description="Encoder of the features, if the file does not state it.")]
-StatedSlide = Annotated[str, Parameter(description="Slide of the features, if the file does not state it.")]
 
 
-def create_app(engine: Engine | Embedder | ValueEngine, settings: ServeSettings) -> ASGIApp:
-    """The ASGI application that answers with `engine`."""
-    service: Service[Any] = Service(engine, settings)
-    own: list[Any] = [page, script, model, predict]
-    if isinstance(engine, Embedder):
-        own = [reference_page, embedding_model, embed]
-    if isinstance(engine, ValueEngine):
-        own = [reference_page, value_model, predict_values]
+def create_app(served: Models, settings: ServeSettings) -> ASGIApp:
+    """The ASGI application that answers with the models in `served`.
+
+    Raises: ExperimentError: the audit log cannot be written, or the configured folder has no features.
+    """
+    metrics = Metrics()
+    audit = None if settings.audit_log is None else AuditLog(settings.audit_log)
+    folder = SlideFolder.open(settings.features, settings.features_key)
+    service = Service(settings, metrics, folder)
+    state = {"models": served, "metrics": metrics, "service": service, "slides": folder, "keys": Keys(settings.keys)}
     app = Litestar(
-        route_handlers=[*own, style, docs, health],
-        state=State({"service": service, "facts": engine.facts}),
-        on_shutdown=[service.close],
+        route_handlers=[*PAGES, *ABOUT_MODELS, slides, predict, predict_batch, OPEN_INFERENCE],
+        state=State(state),
+        dependencies={"served": Provide(select_model, sync_to_thread=False)},
+        guards=[require_key],
+        on_shutdown=[service.close, *([audit.close] if audit else [])],
         exception_handlers=HANDLERS,
         request_max_body_size=settings.max_body_mib * 2**20,
-        multipart_form_part_limit=4,
+        multipart_form_part_limit=max(4, settings.max_batch),
         openapi_config=openapi_config(),
         logging_config=None,
         debug=False,
     )
     local = is_loopback(settings.host) and not settings.allow_remote
-    return RequestMiddleware(app, (*LOCAL_NAMES, settings.host) if local else (), settings.body_seconds)
+    hosts = (*LOCAL_NAMES, settings.host) if local else ()
+    return RequestMiddleware(app, hosts, settings.body_seconds, Records(metrics, audit))
 
 
-@get("/", media_type=MediaType.HTML, sync_to_thread=False, include_in_schema=False)
-def page() -> Response[str]:
-    """The page for predicting dropped files."""
+@get("/", media_type=MediaType.HTML, sync_to_thread=False, include_in_schema=False, opt=OPEN)
+def page(request: Request[Any, Any, State], state: State) -> Response[str]:
+    """The page for predicting dropped files; the API reference for models whose answers the page does not show."""
+    if isinstance(state["models"].get().engine, Embedder):
+        return _reference(request)
     return page_response(web_file("index.html"))
 
 
-@get("/app.js", media_type="text/javascript", sync_to_thread=False, include_in_schema=False)
-def script() -> str:
-    """The script of the page."""
-    return web_file("app.js")
-
-
-@get("/style.css", media_type=MediaType.CSS, sync_to_thread=False, include_in_schema=False)
-def style() -> str:
-    """The style of all pages."""
-    return web_file("style.css")
-
-
-@get("/docs", media_type=MediaType.HTML, sync_to_thread=False, include_in_schema=False)
+@get("/docs", media_type=MediaType.HTML, sync_to_thread=False, include_in_schema=False, opt=OPEN)
 def docs(request: Request[Any, Any, State]) -> Response[str]:
     """The API reference."""
     return _reference(request)
@@ -98,79 +99,4 @@ def _reference(request: Request[Any, Any, State]) -> Response[str]:
     return page_response(render_docs(request.app.openapi_schema.to_schema(), str(request.base_url).rstrip("/")))
 
 
-@get("/health", sync_to_thread=False)
-def health(state: State) -> Health:
-    """State of the server and its model. The model passes a self-test before the server accepts connections."""
-    facts: ModelFacts = state.facts
-    return {"status": "ok", "ready": True, "model": facts.name, "digest": facts.digest}
-
-
-@get("/model", sync_to_thread=False)
-def model(state: State) -> BundleFacts:
-    """The facts of the bundle: classes, required features, performance."""
-    facts: BundleFacts = state.facts
-    return facts
-
-
-@post("/predict", status_code=200, operation_class=PredictOperation, responses=problem_responses())
-async def predict(
-    request: Request[Any, Any, State],
-    state: State,
-    attention: AddAttention = False,
-    members: Annotated[bool, Parameter(description="Add the probabilities of each member of the ensemble.")] = False,
-    encoder: StatedEncoder = "",
-    slide_id: StatedSlide = "",
-) -> Answer:
-    """Class probabilities of one slide."""
-    service: Service[Prediction] = state.service
-    slide, prediction = await service.predict(request, encoder, slide_id)
-    return describe(state.facts, slide, prediction, attention=attention, members=members)
-
-
-@get("/", media_type=MediaType.HTML, sync_to_thread=False, include_in_schema=False)
-def reference_page(request: Request[Any, Any, State]) -> Response[str]:
-    """The API reference, for models whose answers the page does not show."""
-    return _reference(request)
-
-
-@get("/model", sync_to_thread=False)
-def value_model(state: State) -> ValueFacts:
-    """The facts of the bundle: meaning and unit of the values, required features, performance."""
-    facts: ValueFacts = state.facts
-    return facts
-
-
-@post("/predict", status_code=200, operation_class=PredictOperation, responses=problem_responses())
-async def predict_values(
-    request: Request[Any, Any, State],
-    state: State,
-    attention: AddAttention = False,
-    members: AddMembers = False,
-    encoder: StatedEncoder = "",
-    slide_id: StatedSlide = "",
-) -> ValueAnswer:
-    """The predicted values of one slide."""
-    service: Service[ValuePrediction] = state.service
-    slide, prediction = await service.predict(request, encoder, slide_id)
-    return describe_values(state.facts, slide, prediction, attention=attention, members=members)
-
-
-@get("/model", sync_to_thread=False)
-def embedding_model(state: State) -> EmbeddingFacts:
-    """The facts of the bundle: required features, pretraining."""
-    facts: EmbeddingFacts = state.facts
-    return facts
-
-
-@post("/predict", status_code=200, operation_class=PredictOperation, responses=problem_responses())
-async def embed(
-    request: Request[Any, Any, State],
-    state: State,
-    attention: AddAttention = False,
-    encoder: StatedEncoder = "",
-    slide_id: StatedSlide = "",
-) -> EmbeddingAnswer:
-    """The embedding of one slide."""
-    service: Service[SlideEmbedding] = state.service
-    slide, embedding = await service.predict(request, encoder, slide_id)
-    return describe_embedding(state.facts, slide, embedding, attention=attention)
+PAGES = (page, web_asset, docs)

@@ -6,7 +6,7 @@ import io
 import json
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,30 +24,39 @@ from oceanpath.serving.hdf5 import MAGIC
 from oceanpath.serving.prediction_request import Limits, PredictionRequest, validate_size
 from oceanpath.serving.signatures import identify
 
-ReadH5 = Callable[[bytes | bytearray], PredictionRequest]
 ACCEPTED = 'an .h5 or .npy file, or JSON {"features": [[...]]}'
 JSON_KEYS = {"features", "coords", "slide_id", "encoder"}
 
 
-def decode(body: bytes | bytearray, media_type: str, limits: Limits, read_h5: ReadH5) -> PredictionRequest:
+class Readers(NamedTuple):
+    """How features are read that are not in the body itself."""
+
+    h5: Callable[[bytes | bytearray], PredictionRequest]
+    """Reads HDF5 bodies; see `oceanpath.serving.hdf5_reader`."""
+    slide: Callable[[str], PredictionRequest]
+    """Reads the features of a slide id; see `oceanpath.serving.slide_folder`."""
+
+
+def decode(body: bytes | bytearray, media_type: str, limits: Limits, readers: Readers) -> PredictionRequest:
     """The slide in a body. The format is detected from the first bytes; the media type is used only for JSON.
 
     Args:
         body: The whole body, or the uploaded file of a form.
         media_type: According to the client; may be empty.
         limits: Larger bodies are rejected before memory is allocated.
-        read_h5: Reads HDF5 bodies; see `oceanpath.serving.hdf5_reader`.
+        readers: Read HDF5 bodies, and the features of slide ids.
 
-    Raises: MalformedError, UnknownFormatError, TooLargeError, WrongDimensionError, EmptyBagError, BadFeaturesError.
+    Raises: MalformedError, UnknownFormatError, TooLargeError, WrongDimensionError, EmptyBagError, BadFeaturesError,
+        UnknownSlideError.
     """
     if not body:
         raise MalformedError("the body is empty", expected=ACCEPTED)
     if body.startswith(NPY_MAGIC):
         return PredictionRequest(_npy(body, limits, "f"))
     if body.startswith(MAGIC):
-        return read_h5(body)
+        return readers.h5(body)
     if media_type.startswith("application/json") or body[:64].lstrip()[:1] == b"{":
-        return _json(body, limits)
+        return _json(body, limits, readers)
     kind, do = identify(body)
     raise UnknownFormatError("the format of the body is not supported", expected=ACCEPTED, got=kind, do=do)
 
@@ -83,7 +92,8 @@ def _npy(body: bytes | bytearray, limits: Limits, kinds: str) -> NDArray[Any]:
     return array
 
 
-def _json(body: bytes | bytearray, limits: Limits) -> PredictionRequest:
+def parse_json(body: bytes | bytearray, limits: Limits) -> object:
+    """The value of a JSON body. Raises: TooLargeError, MalformedError."""
     if len(body) > limits.max_json:
         raise TooLargeError(
             "the JSON is too large",
@@ -92,15 +102,23 @@ def _json(body: bytes | bytearray, limits: Limits) -> PredictionRequest:
             do="Send an .npy or .h5 file.",
         )
     try:
-        fields = json.loads(body)
+        return json.loads(body)
     except (ValueError, RecursionError) as error:
         raise MalformedError("the body is not valid JSON", got=type(error).__name__) from error
-    if not isinstance(fields, dict) or "features" not in fields or set(fields) - JSON_KEYS:
-        expected = '{"features": [[...]]}; optional: "coords": [[x, y], ...], "slide_id" and "encoder"'
+
+
+def _json(body: bytes | bytearray, limits: Limits, readers: Readers) -> PredictionRequest:
+    fields = parse_json(body, limits)
+    if not isinstance(fields, dict) or not {"features", "slide_id"} & set(fields) or set(fields) - JSON_KEYS:
+        expected = '{"features": [[...]]} or {"slide_id": ...}; optional: "coords": [[x, y], ...] and "encoder"'
         raise MalformedError("the JSON does not have the expected fields", expected=expected)
     texts = {name: fields.get(name, "") for name in ("encoder", "slide_id")}
     if not all(isinstance(text, str) for text in texts.values()):
         raise MalformedError("the JSON does not have the expected fields", expected="encoder and slide_id: text")
+    if "features" not in fields:
+        if "coords" in fields:
+            raise MalformedError("coords without features", expected='"features": [[...]], or neither')
+        return readers.slide(texts["slide_id"]).with_defaults(texts["encoder"], "")
     coords = _numbers(fields, "coords", limits) if fields.get("coords") is not None else None
     return PredictionRequest(_numbers(fields, "features", limits), coords, Provenance(**texts))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from typing import Any
 
@@ -26,7 +26,7 @@ def render_docs(schema: Json, address: str) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escape(info["title"])} {escape(info["version"])}: API reference</title>
 <link rel="icon" href="data:,">
-<link rel="stylesheet" href="style.css">
+<link rel="stylesheet" href="web/style.css">
 </head>
 <body>
 <header>
@@ -52,8 +52,6 @@ def _operation(schema: Json, operation: Json) -> str:
         (name, _type(form["schema"]), form["schema"].get("description", ""))
         for name, form in body.get("content", {}).items()
     ]
-    response = _resolve(schema, operation["responses"]["200"]["content"]["application/json"]["schema"])
-    fields = [(name, _type(part), part.get("description", "")) for name, part in response.get("properties", {}).items()]
     errors = [
         (status, "", answer["description"]) for status, answer in operation["responses"].items() if status != "200"
     ]
@@ -62,10 +60,22 @@ def _operation(schema: Json, operation: Json) -> str:
             f"<p>{escape(operation.get('description') or '')}</p>",
             _table("Query parameters", query),
             _table(f"Body: {body.get('description', '')}", forms),
-            _table("Response (200)", fields),
+            *(_table(title, fields) for title, fields in _responses(schema, operation)),
             _table("Errors", errors),
         ]
     )
+
+
+def _responses(schema: Json, operation: Json) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
+    """The kinds of responses of an operation: title and fields."""
+    for media_type, content in operation["responses"]["200"]["content"].items():
+        for choice in content["schema"].get("oneOf", [content["schema"]]):
+            response = _resolve(schema, choice.get("items", choice))
+            fields = [
+                (name, _type(part), part.get("description", ""))
+                for name, part in response.get("properties", {}).items()
+            ]
+            yield f"Response (200): {_type(choice)}, {media_type}", fields or [("body", media_type, "")]
 
 
 def _table(title: str, rows: Iterable[tuple[str, str, str]]) -> str:

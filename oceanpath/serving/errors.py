@@ -8,13 +8,18 @@
     UnknownFormatError     415  the format of the body is not supported
     TooLargeError          413  the body, or the array it declares, exceeds the limit
     TimeoutExceededError   408  the body did not arrive in time
-    BusyError              503  too many requests are waiting
+    UnauthorizedError      401  the request has no valid key
+    UnknownModelError      404  no model with this name and version is served
+    UnknownSlideError      404  no slide with this id is in the configured folder
+    BusyError              429  too many requests are waiting
+    TooSlowError           503  the prediction was not computed in time
 
-All of them are errors of the request, not of the server.
+All of them are answered with a reason and what to do; none is an unexpected failure.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from oceanpath.errors import ArtifactError
@@ -25,6 +30,8 @@ class RequestError(ArtifactError):
 
     status: ClassVar[int] = 400
     code: ClassVar[str] = "malformed"
+    headers: ClassVar[Mapping[str, str]] = {}
+    """Additional headers of the response."""
 
 
 class MalformedError(RequestError):
@@ -52,11 +59,42 @@ class TimeoutExceededError(RequestError):
     code = "too_late"
 
 
+class UnauthorizedError(RequestError):
+    """The request has no valid key."""
+
+    status = 401
+    code = "unauthorized"
+    headers: ClassVar[Mapping[str, str]] = {"www-authenticate": "Bearer"}
+
+
+class UnknownModelError(RequestError):
+    """No model with this name and version is served."""
+
+    status = 404
+    code = "unknown_model"
+
+
+class UnknownSlideError(RequestError):
+    """No slide with this id is in the configured folder."""
+
+    status = 404
+    code = "unknown_slide"
+
+
 class BusyError(RequestError):
     """Too many requests are waiting."""
 
-    status = 503
+    status = 429
     code = "busy"
+    headers: ClassVar[Mapping[str, str]] = {"retry-after": "1"}
+
+
+class TooSlowError(RequestError):
+    """The prediction was not computed in time."""
+
+    status = 503
+    code = "too_slow"
+    headers: ClassVar[Mapping[str, str]] = {"retry-after": "1"}
 
 
 class WrongEncoderError(RequestError):

@@ -1,4 +1,4 @@
-"""Features in an HDF5 file of an untrusted client.
+"""Features in a file of an untrusted client, or of the configured folder.
 
 `oceanpath.artifacts.features.files` reads ordinary files with code that always terminates, and all others in a child
 process with a time limit. The size is compared with the limits before rows are read. Errors never contain a path or
@@ -21,19 +21,25 @@ from oceanpath.serving.prediction_request import Limits, PredictionRequest, vali
 MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
-def decode_h5(path: Path, limits: Limits) -> PredictionRequest:
-    """The slide in an HDF5 file of any layout that `oceanpath.artifacts.features.files` reads.
+def decode_file(path: Path, limits: Limits, noun: str = "the .h5", features_key: str = "") -> PredictionRequest:
+    """The slide in a file of any layout that `oceanpath.artifacts.features.files` reads.
 
-    Raises: MalformedError, TooLargeError, EmptyBagError, BadFeaturesError; without the path.
+    Args:
+        path: The file; no error contains it.
+        limits: Larger features are rejected before they are read.
+        noun: What errors call the file.
+        features_key: Name of the features, if the file has several arrays that may be features.
+
+    Raises: MalformedError, TooLargeError, EmptyBagError, BadFeaturesError.
     """
     try:
-        scanned = scan_features(path, accept=lambda layout: validate_size((layout.n, layout.dim), 4, limits))
+        scanned = scan_features(path, features_key, lambda layout: validate_size((layout.n, layout.dim), 4, limits))
         with np.errstate(over="ignore"):  # float64 beyond float32 becomes inf, which is rejected
             features, coords = read_features(scanned)
     except RequestError:
         raise
     except UnreadableError as error:
-        raise MalformedError(f"the .h5 {error.what}") from error
+        raise MalformedError(f"{noun} {error.what}") from error
     except NoRowsError as error:
         raise EmptyBagError("the slide has no patches", expected="at least one") from error
     except ArtifactError as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from oceanpath.artifacts.features.hdf5_library import LIBRARY
-from oceanpath.serving.hdf5 import decode_h5
+from oceanpath.serving.hdf5 import decode_file
 from oceanpath.serving.prediction_request import Limits, PredictionRequest
 
 
@@ -24,7 +24,7 @@ class Hdf5Reader:
         with NamedTemporaryFile(suffix=".h5", prefix="oceanpath-") as file:
             file.write(body)
             file.flush()
-            return decode_h5(Path(file.name), self._limits)
+            return decode_file(Path(file.name), self._limits)
 
     def close(self) -> None:
         """End the process of the HDF5 library, if it runs."""

@@ -48,8 +48,9 @@ BODY = RequestBody(
         "application/x-hdf5": _file("A feature file (.h5) with features [N, D] and, if known, coords [N, 2]."),
         "application/x-npy": _file("A NumPy array (.npy) [N, D] of float16, float32 or float64."),
         "application/json": _object(
-            "Features as numbers; optionally coords, slide_id and encoder.",
-            ["features"],
+            "Features as numbers, optionally with coords, slide_id and encoder; or only the slide_id of a slide in the "
+            "configured folder, optionally with encoder.",
+            [],
             features=ROWS,
             coords=ROWS,
             slide_id=TEXT,
@@ -63,6 +64,24 @@ BODY = RequestBody(
         ),
     },
 )
+BATCH = RequestBody(
+    description="Several slides.",
+    required=True,
+    content={
+        "multipart/form-data": OpenAPIMediaType(
+            schema=Schema(
+                type=OpenAPIType.OBJECT,
+                description="A form with one file per slide; a file without a slide id is named by its file name.",
+                additional_properties=FILE,
+            )
+        ),
+        "application/json": _object(
+            "Ids of slides in the configured folder.",
+            ["slide_ids"],
+            slide_ids=Schema(type=OpenAPIType.ARRAY, items=TEXT, min_items=1),
+        ),
+    },
+)
 
 
 @dataclass
@@ -73,8 +92,16 @@ class PredictOperation(Operation):
         self.request_body = BODY
 
 
-def problem_responses() -> dict[int, ResponseSpec]:
-    """HTTP status → its errors in `oceanpath.serving.errors`."""
+@dataclass
+class BatchOperation(Operation):
+    """POST /predict/batch; likewise."""
+
+    def __post_init__(self) -> None:
+        self.request_body = BATCH
+
+
+def problem_responses(*statuses: int) -> dict[int, ResponseSpec]:
+    """HTTP status → its errors in `oceanpath.serving.errors`; all of them, or those of some statuses."""
     lines: dict[int, list[str]] = defaultdict(list)
     waiting = RequestError.__subclasses__()
     while waiting:
@@ -84,6 +111,7 @@ def problem_responses() -> dict[int, ResponseSpec]:
     return {
         status: ResponseSpec(Problem, description="\n".join(texts), generate_examples=False)
         for status, texts in sorted(lines.items())
+        if not statuses or status in statuses
     }
 
 

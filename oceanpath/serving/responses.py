@@ -23,8 +23,17 @@ class Health(TypedDict):
 
     status: Annotated[str, _field("Always ok: a server that cannot predict does not accept connections.")]
     ready: Annotated[bool, _field("Whether the model passed its self-test.")]
-    model: Annotated[str, _field("Name of the model.")]
-    digest: Annotated[str, _field("Digest of the bundle.")]
+    model: Annotated[str, _field("Name of the first model in its bundle.")]
+    digest: Annotated[str, _field("Digest of its model file.")]
+    models: Annotated[list[str], _field("Names of all served models.")]
+
+
+class ListedModel(TypedDict):
+    """A served model."""
+
+    name: str
+    version: Annotated[str, _field("Begins the seal of the bundle: every changed byte gives another version.")]
+    digest: Annotated[str, _field("Digest of the model file.")]
 
 
 class ServedModel(TypedDict):
@@ -32,6 +41,12 @@ class ServedModel(TypedDict):
 
     name: str
     digest: str
+
+
+class Slides(TypedDict):
+    """The slides in the configured folder of features."""
+
+    slides: Annotated[list[str], _field("Slide ids, sorted.")]
 
 
 Patches = Annotated[int, _field("Number of patches of the slide.")]
@@ -46,6 +61,9 @@ Attention = Annotated[list[float], _field("Attention of every patch, in the orde
 Coords = Annotated[
     list[list[int]] | None, _field("Top-left corner of every patch in level-0 pixels; null if not sent.")
 ]
+
+
+Side = Annotated[float | None, _field("Side of a patch in level-0 pixels; null if the features do not state it.")]
 
 
 class OutOfDistribution(TypedDict):
@@ -87,6 +105,7 @@ class Answer(TypedDict):
     notice: Notice
     attention: NotRequired[Attention]
     coords: NotRequired[Coords]
+    patch_px_level0: NotRequired[Side]
     members: NotRequired[Annotated[list[Member], _field("Probabilities of each member of the ensemble.")]]
 
 
@@ -104,6 +123,7 @@ class EmbeddingAnswer(TypedDict):
     notice: Notice
     attention: NotRequired[Attention]
     coords: NotRequired[Coords]
+    patch_px_level0: NotRequired[Side]
 
 
 class Fault(TypedDict):
@@ -144,6 +164,7 @@ def describe(
     }
     if attention:
         answer["attention"], answer["coords"] = prediction.attention.tolist(), rounded_coords(slide)
+        answer["patch_px_level0"] = slide.provenance.patch_px_level0
     if members:
         pairs = zip(facts.members, prediction.members.tolist(), strict=True)
         answer["members"] = [
@@ -170,6 +191,7 @@ def describe_embedding(
     }
     if attention:
         answer["attention"], answer["coords"] = embedded.attention.tolist(), rounded_coords(slide)
+        answer["patch_px_level0"] = slide.provenance.patch_px_level0
     return answer
 
 

@@ -1,55 +1,52 @@
-"""Reads the body of a request, then decodes it and runs the model outside the event loop."""
+"""The bounded queue: reads the body of a request, then decodes it and runs the model outside the event loop."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import time
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from threading import BoundedSemaphore
+from typing import TypeVar
 
-import numpy as np
-from litestar import Request
-from litestar.datastructures import UploadFile
-from litestar.enums import RequestEncodingType
-from litestar.exceptions.http_exceptions import RequestEntityTooLarge
-from numpy.typing import NDArray
-
-from oceanpath.artifacts.features.provenance import Provenance
-from oceanpath.serving.decode import ACCEPTED, decode, decode_coords
-from oceanpath.serving.errors import BusyError, MalformedError, TooLargeError
+from oceanpath.serving.answers import (
+    AnyAnswer,
+    AnyPrediction,
+    BatchAnswer,
+    Options,
+    describe_answer,
+    describe_for_audit,
+)
+from oceanpath.serving.bodies import AnyRequest, Body, read_bodies, read_body
+from oceanpath.serving.decode import Readers, decode, decode_coords
+from oceanpath.serving.error_responses import describe_error
+from oceanpath.serving.errors import BusyError, MalformedError, RequestError, TooSlowError
+from oceanpath.serving.exchange import Exchange, SlideRecord, exchange_of
 from oceanpath.serving.hdf5_reader import Hdf5Reader
+from oceanpath.serving.metrics import Metrics
+from oceanpath.serving.models import Model
 from oceanpath.serving.prediction_request import Limits, PredictionRequest
 from oceanpath.serving.settings import ServeSettings
-from oceanpath.serving.signatures import SLIDE
+from oceanpath.serving.slide_folder import SlideFolder
 
-COORDS = "coords"
 MAX_PARALLEL = 2
 """Number of requests that are decoded or computed at the same time; the others wait. Inferences share the threads of
 one onnxruntime session, one per core, so two in parallel take no longer than two in sequence."""
 
-
 A = TypeVar("A")
-C = TypeVar("C", covariant=True)
+R = TypeVar("R")
 
 
-class Answering(Protocol[C]):
-    """An engine: `oceanpath.serving.engine.Engine` or `oceanpath.serving.embedder.Embedder`."""
+class Service:
+    """A small thread pool, and a limited number of slots for the requests that use it or wait for it."""
 
-    def predict(self, features: NDArray[np.floating], coords: NDArray[Any] | None, provenance: Provenance, /) -> C:
-        """The answer for one slide."""
-
-
-class Service(Generic[A]):
-    """The engine, a small thread pool, and the number of current requests."""
-
-    def __init__(self, engine: Answering[A], settings: ServeSettings) -> None:
-        self.engine = engine
+    def __init__(self, settings: ServeSettings, metrics: Metrics, slides: SlideFolder) -> None:
         self.limits = Limits(settings.max_body_mib * 2**20, settings.max_patches)
         self._hdf5 = Hdf5Reader(self.limits)
-        self._max_waiting = settings.max_waiting
-        self._active = 0
+        self._readers = Readers(self._hdf5.read, lambda slide_id: slides.read(slide_id, self.limits))
+        self._settings, self._metrics = settings, metrics
+        self._slots = BoundedSemaphore(settings.max_waiting)
         self._pool = ThreadPoolExecutor(MAX_PARALLEL, thread_name_prefix="predict")
 
     def close(self) -> None:
@@ -57,84 +54,93 @@ class Service(Generic[A]):
         self._pool.shutdown()
         self._hdf5.close()
 
-    async def predict(
-        self, request: Request[Any, Any, Any], encoder: str, slide_id: str
-    ) -> tuple[PredictionRequest, A]:
-        """The slide of a request, and its prediction.
-
-        Args:
-            request: Its body has not been read yet.
-            encoder: Encoder of the features according to the client; a value in the file takes precedence.
-            slide_id: Slide of the features according to the client; a value in the file takes precedence.
+    async def predict(self, request: AnyRequest, model: Model, options: Options) -> AnyAnswer:
+        """The answer for the slide of a request, whose body has not been read yet.
 
         Raises: RequestError: the request cannot be answered.
         """
-        with self._slot():
-            body = await _body(request, self.limits.max_bytes)
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._pool, self._compute, body, encoder, slide_id)
+        exchange = exchange_of(request)
 
-    def _compute(self, body: Body, encoder: str, slide_id: str) -> tuple[PredictionRequest, A]:
-        slide = decode(body.content, body.media_type, self.limits, self._hdf5.read)
-        slide = slide.with_defaults(encoder, slide_id)
-        if body.coords is not None:
-            if slide.coords is not None:
-                raise MalformedError(
-                    "both files of the form contain coordinates", expected="coordinates in one of them"
-                )
-            slide = replace(slide, coords=decode_coords(body.coords, self.limits))
-        return slide, self.engine.predict(slide.features, slide.coords, slide.provenance)
+        async def read() -> Body:
+            return await read_body(request, self.limits.max_bytes)
 
-    @contextmanager
-    def _slot(self) -> Iterator[None]:
-        """One of a limited number of slots; acquired before the body is read, so that memory is bounded too."""
-        if self._active >= self._max_waiting:
-            raise BusyError(
-                "too many requests are waiting", expected=f"at most {self._max_waiting}", do="Try again later."
-            )
-        self._active += 1
+        def answer(body: Body) -> AnyAnswer:
+            return self._answer(self._decode(body, options), model, options, exchange)
+
+        return await self.run(read, answer)
+
+    async def predict_batch(self, request: AnyRequest, model: Model, options: Options) -> list[BatchAnswer]:
+        """The answers for all slides of a request, in its order; a slide that cannot be predicted has its error.
+
+        Raises: RequestError: the body has no list of slides.
+        """
+        exchange = exchange_of(request)
+
+        async def read() -> list[Body]:
+            return await read_bodies(request, self.limits, self._settings.max_batch)
+
+        def answer(bodies: list[Body]) -> list[BatchAnswer]:
+            return [self._answer_or_error(body, model, options, exchange) for body in bodies]
+
+        return await self.run(read, answer)
+
+    def _answer_or_error(self, body: Body, model: Model, options: Options, exchange: Exchange) -> BatchAnswer:
+        before = len(exchange.slides)
         try:
-            yield
-        finally:
-            self._active -= 1
+            slide = self._decode(body, replace(options, slide_id=body.name))
+            answer = self._answer(slide, model, options, exchange)
+            exchange.slides[-1].status = 200
+        except RequestError as error:
+            if len(exchange.slides) == before:  # it could not be decoded
+                exchange.slides.append(SlideRecord.of(body.name, model))
+            exchange.slides[-1].status, exchange.slides[-1].error = error.status, error.code
+            return {"slide_id": body.name or None, "status": error.status, "error": describe_error(error)}
+        return {"slide_id": answer["slide_id"], "status": 200, "answer": answer}
 
+    def _decode(self, body: Body, options: Options) -> PredictionRequest:
+        slide = decode(body.content, body.media_type, self.limits, self._readers)
+        slide = slide.with_defaults(options.encoder, options.slide_id)
+        if body.coords is None:
+            return slide
+        if slide.coords is not None:
+            raise MalformedError("both files of the form contain coordinates", expected="coordinates in one of them")
+        return replace(slide, coords=decode_coords(body.coords, self.limits))
 
-class Body(NamedTuple):
-    """The body of a request."""
+    def _answer(self, slide: PredictionRequest, model: Model, options: Options, exchange: Exchange) -> AnyAnswer:
+        return describe_answer(model.facts, slide, self.predict_slide(slide, model, exchange), options)
 
-    content: bytes | bytearray
-    media_type: str
-    coords: bytes | None = None
-    """A second file of a form, named ``coords``."""
+    def predict_slide(self, slide: PredictionRequest, model: Model, exchange: Exchange) -> AnyPrediction:
+        """The prediction for one slide, recorded for the audit log and the metrics; call it in `run`.
 
+        Raises: RequestError: the features do not meet the contract of the model.
+        """
+        record = SlideRecord.of(slide.provenance.slide_id, model)
+        exchange.slides.append(record)
+        began = time.perf_counter()
+        prediction = model.engine.predict(slide.features, slide.coords, slide.provenance)
+        self._metrics.observe_inference(model.name, time.perf_counter() - began, prediction.n_patches)
+        record.answer = describe_for_audit(prediction)
+        return prediction
 
-async def _body(request: Request[Any, Any, Any], limit: int) -> Body:
-    media_type = request.content_type[0]
-    try:
-        if media_type == RequestEncodingType.MULTI_PART:
-            return await _uploaded(request)
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-    except RequestEntityTooLarge as error:
-        allowed = f"at most {limit // 2**20} MiB: {ACCEPTED}"
-        raise TooLargeError("the body exceeds the limit", expected=allowed, do=f"For a whole slide: {SLIDE}") from error
-    return Body(body, media_type)
+    async def run(self, read: Callable[[], Awaitable[R]], work: Callable[[R], A]) -> A:
+        """The result of `work` in a thread. A slot is acquired before `read`, so that memory is bounded too."""
+        if not self._slots.acquire(blocking=False):
+            expected = f"at most {self._settings.max_waiting}"
+            raise BusyError("too many requests are waiting", expected=expected, do="Try again later.")
+        self._metrics.active.inc()
+        try:
+            job = self._pool.submit(work, await read())
+        except BaseException:
+            self._release()
+            raise
+        # also after a time-out: the slot is free when its thread is
+        job.add_done_callback(lambda _: self._release())
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(job), self._settings.answer_seconds)
+        except TimeoutError as error:
+            expected = f"{self._settings.answer_seconds:g} seconds"
+            raise TooSlowError("the prediction was not computed in time", expected=expected) from error
 
-
-async def _uploaded(request: Request[Any, Any, Any]) -> Body:
-    try:
-        form = await request.form()
-    except (UnicodeDecodeError, LookupError) as error:
-        raise MalformedError("the form cannot be parsed") from error
-    files = [(name, value) for name, value in form.multi_items() if isinstance(value, UploadFile)]
-    try:
-        coords = [file for name, file in files if name == COORDS]
-        others = [file for name, file in files if name != COORDS]
-        if len(others) != 1 or len(coords) > 1:
-            expected = f"{ACCEPTED}; for an .npy optionally its coordinates as an .npy in the field {COORDS}"
-            raise MalformedError("the form must contain one file", expected=expected, got=f"{len(files)} files")
-        return Body(await others[0].read(), others[0].content_type, await coords[0].read() if coords else None)
-    finally:
-        for _, file in files:
-            await file.close()
+    def _release(self) -> None:
+        self._metrics.active.dec()
+        self._slots.release()

@@ -71,6 +71,13 @@ class Classification(Task):
     )
     fold_metrics: ClassVar[tuple[str, ...]] = ("auroc", "balanced_accuracy")
     fold_facts = ("threshold",)
+    titles: ClassVar = {
+        "mean_pool_lr": "Mean-pooled features, logistic regression",
+        "max_pool_lr": "Max-pooled features, logistic regression",
+        "majority": "Majority class",
+        "bag_length": "Number of patches only",
+        "clinical": "Clinical columns only",
+    }
     baselines: ClassVar = {"mean_pool_lr": MEAN, "max_pool_lr": MAXIMUM, "bag_length": LENGTH, "majority": ""}
     slide_tests: ClassVar[tuple[str, ...]] = ("mcnemar", "permutation")
 

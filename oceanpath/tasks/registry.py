@@ -167,6 +167,14 @@ def read_entry(record: Mapping[str, Any], where: Path | str) -> TaskEntry:
         raise ArtifactError("unknown task", where=where, expected=error.expected, got=name) from error
 
 
+def read_titles(record: Mapping[str, Any], where: Path | str) -> dict[str, str]:
+    """Titles of metrics and baselines of the task of a published file, as far as it has its own.
+
+    Raises: ArtifactError: the file states an unknown task.
+    """
+    return {**_class_of(task_entry(CLASSIFICATION)).titles, **_class_of(read_entry(record, where)).titles}
+
+
 def _class_of(entry: TaskEntry) -> type[Task]:
     task_class: type[Task] = _resolve(entry.where)
     return task_class

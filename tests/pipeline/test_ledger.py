@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from oceanpath.errors import ArtifactError, StageError
-from oceanpath.pipeline.ledger import Ledger
+from oceanpath.pipeline.ledger import READ_BY_RUNS, Ledger
 from oceanpath.pipeline.migrations import MIGRATIONS
 from oceanpath.pipeline.workspace import Manifest
 
@@ -152,6 +153,50 @@ def test_a_row_that_differs_from_its_seal_is_damage(tmp_path: Path, sql: str, is
         Ledger(path).close()
 
 
+def test_a_row_of_another_table_is_checked_when_a_run_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    history(path)
+    with Ledger(path) as ledger:
+        assert ledger.has_artifact("f" * 32) and not ledger.has_artifact("a" * 32)
+        assert ledger.last_cost("train") == (2.5, 1)
+        ledger._db.execute("UPDATE artifact SET bytes = 2")
+        for ask in (lambda: ledger.has_artifact("f" * 32), lambda: ledger.last_cost("train")):
+            with pytest.raises(ArtifactError, match=r"the ledger is damaged.*artifact"):
+                ask()
+
+
+@pytest.mark.parametrize("tables", [(), READ_BY_RUNS, (*READ_BY_RUNS, "part", "metric")])
+def test_an_index_without_its_row_is_damage(tmp_path: Path, tables: tuple[str, ...]) -> None:
+    path = tmp_path / "l.sqlite"
+    history(path)
+    with Ledger(path) as ledger:
+        ledger._db.execute("PRAGMA writable_schema = ON")
+        ledger._db.execute("DELETE FROM sqlite_master WHERE name = 'step_of_run'")
+        sql = "CREATE INDEX step_of_run ON step (run)"
+        page = ledger.rows("SELECT rootpage FROM sqlite_master WHERE name = 'step_by_name'")[0]["rootpage"]
+        ledger._db.execute("INSERT INTO sqlite_master VALUES ('index', 'step_of_run', 'step', ?, ?)", (page, sql))
+    with pytest.raises(ArtifactError, match="the ledger is damaged"):
+        Ledger(path, read_only=True, tables=tables)
+
+
+def test_the_start_of_a_run_does_not_depend_on_the_number_of_recorded_parts(tmp_path: Path) -> None:
+    def seconds(parts: int) -> float:
+        path = tmp_path / f"{parts}.sqlite"
+        history(path)
+        with Ledger(path) as ledger, ledger.transaction():
+            numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {parts})"
+            values = "1, 'k' || i, printf('%032d', i), 'ok', 1.0, NULL"
+            ledger._db.execute(f"INSERT INTO part {numbers} SELECT {values}, row_seal({values}) FROM n")
+        spent = []
+        for _ in range(5):
+            started = time.process_time()
+            Ledger(path).close()
+            spent.append(time.process_time() - started)
+        return min(spent)
+
+    assert seconds(20_000) < 3 * seconds(20)
+
+
 def test_a_changed_schema_is_damage(tmp_path: Path) -> None:
     path = tmp_path / "l.sqlite"
     history(path)
@@ -231,7 +276,7 @@ def test_closing_waits_for_what_other_threads_write(tmp_path: Path) -> None:
     script = """
 import sqlite3, sys, threading
 from pathlib import Path
-from oceanpath.pipeline.ledger import Ledger
+from oceanpath.pipeline.ledger import READ_BY_RUNS, Ledger
 
 def write():
     try:

@@ -119,3 +119,12 @@ def survival_documents() -> Documents:
 
 def three_class_documents() -> Documents:
     return documents(metrics("auroc", BINARY, classes=["a", "b", "c"], confusion=[[1, 0, 0], [0, 2, 1], [0, 0, 3]]))
+
+
+def label_documents() -> Documents:
+    names = [f"{metric}_{label}" for metric in ("auroc", "auprc", "brier") for label in ("egfr", "kras")]
+    report = metrics("auroc", ["auroc", "auprc", "brier", *names], task="multilabel", targets=["egfr", "kras"])
+    report["floor"] = {"frequency": {"auroc": record(0.5)}}
+    report["versus_baseline"] = {"frequency": {**record(0.3), "verdict": "worse"}}
+    report["notes"] = ["worse_than_floor: frequency: AUROC 0.4 against 0.5"]
+    return documents(report)

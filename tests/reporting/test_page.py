@@ -17,10 +17,23 @@ from oceanpath.reporting.page import experiment_page
 from oceanpath.reporting.pictures import LARGE_BYTES, embed
 from oceanpath.reporting.tables import draw_bars, table_one
 
-from .examples import binary_metrics, documents, metrics, record, survival_documents, three_class_documents
+from .examples import (
+    binary_metrics,
+    documents,
+    label_documents,
+    metrics,
+    record,
+    survival_documents,
+    three_class_documents,
+)
 
 HOSTILE = "<script>alert('{0}')</script>"
-EVERY = {"binary": documents, "survival": survival_documents, "three classes": three_class_documents}
+EVERY = {
+    "binary": documents,
+    "survival": survival_documents,
+    "three classes": three_class_documents,
+    "labels": label_documents,
+}
 
 
 class Structure(HTMLParser):
@@ -106,6 +119,25 @@ def test_f1_and_auprc_are_in_the_appendix_with_a_reason() -> None:
     before, _, appendix = page.partition('<section id="appendix">')
     assert "AUPRC" not in words(before.partition("<main")[2]).replace("auprc", "")
     assert "F1 ignores true negatives" in words(appendix) and "AUPRC depends on the prevalence" in words(appendix)
+
+
+def test_every_label_has_titles_and_sentences() -> None:
+    page = experiment_page(label_documents())
+    text, appendix = words(page), words(page.partition('<section id="appendix">')[2])
+    assert "Labels egfr, kras" in text and "AUROC, mean over labels" in text
+    assert "AUROC, egfr 0.800 (0.700 to 0.900)" in text and "AUPRC, kras" in appendix and "AUROC" not in appendix[:400]
+    assert "In 80 % of pairs of a slide with egfr and one without it" in text
+    assert (
+        "Labels per slide: egfr, kras." in text and "A number per slide" not in text and "label: response" not in text
+    )
+    assert "no probabilities" not in text and "no probability" not in text
+
+
+def test_baselines_and_warnings_have_titles() -> None:
+    text = words(experiment_page(label_documents()))
+    assert "worse than baseline : Frequencies of the training labels: AUROC 0.4 against 0.5" in text
+    assert "Worse than the baseline: Frequencies of the training labels." in text and "floor" not in text
+    assert "Youden's J" in words(experiment_page(documents()))
 
 
 def test_the_prior_of_external_data_is_printed_for_auroc_only() -> None:

@@ -169,9 +169,10 @@ class Server:
 PROGRAM = """
 import json, sys
 from pathlib import Path
+from oceanpath.serving.models import BundleSource
 from oceanpath.serving.server import serve
 from oceanpath.serving.settings import ServeSettings
-serve(Path(sys.argv[1]), ServeSettings(**json.loads(sys.argv[2])), lambda line: print(line, flush=True))
+serve([BundleSource(Path(sys.argv[1]))], ServeSettings(**json.loads(sys.argv[2])), lambda line: print(line, flush=True))
 """
 
 

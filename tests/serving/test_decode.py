@@ -18,11 +18,13 @@ from oceanpath.serving import decode as decoding
 from oceanpath.serving.errors import RequestError, TooLargeError
 from oceanpath.serving.hdf5_reader import Hdf5Reader
 from oceanpath.serving.prediction_request import Limits, PredictionRequest
+from oceanpath.serving.slide_folder import SlideFolder
 
 LIMITS = Limits(max_bytes=2**20, max_patches=1000)
 
 
 READER = Hdf5Reader(LIMITS)
+SLIDES = SlideFolder.open(None)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -34,7 +36,8 @@ def reader_ends() -> Iterator[None]:
 
 
 def decode(body: bytes, media_type: str, limits: Limits) -> PredictionRequest:
-    return decoding.decode(body, media_type, limits, READER.read)
+    readers = decoding.Readers(READER.read, lambda slide_id: SLIDES.read(slide_id, limits))
+    return decoding.decode(body, media_type, limits, readers)
 
 
 def npy(array: np.ndarray) -> bytes:

@@ -294,13 +294,13 @@ def test_parallel_requests_get_their_own_predictions(server, engine):
         assert abs(answer["probabilities"]["R"] - engine.predict(one).probabilities[1]) < 1e-6
 
 
-def test_too_many_requests_get_503_and_the_others_a_prediction(bundle_path, tmp_path, serving, bag):
+def test_too_many_requests_get_429_and_the_others_a_prediction(bundle_path, tmp_path, serving, bag):
     running = serving(bundle_path, tmp_path / "log", max_waiting=1, body_seconds=5.0)
     with socket.create_connection(("127.0.0.1", running.port), timeout=20) as line:
         line.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n\x93NUMPY")
         time.sleep(0.3)
         status, found = running.ask("/predict", npy(bag))
-        assert (status, found["error"]["code"]) == (503, "busy")
+        assert (status, found["error"]["code"]) == (429, "busy")
     time.sleep(0.3)  # the connection that used the slot is closed
     assert running.ask("/predict", npy(bag))[0] == 200
 
@@ -325,8 +325,9 @@ def test_a_damaged_bundle_is_not_served(bundle_path, tmp_path, serving):
 
 def test_a_taken_port_is_named(bundle_path, server):
     from oceanpath.errors import ExperimentError
+    from oceanpath.serving.models import BundleSource
     from oceanpath.serving.server import serve
     from oceanpath.serving.settings import ServeSettings
 
     with pytest.raises(ExperimentError, match="--port"):
-        serve(Path(bundle_path), ServeSettings(port=server.port), print)
+        serve([BundleSource(Path(bundle_path))], ServeSettings(port=server.port), print)

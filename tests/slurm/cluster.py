@@ -13,6 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 CONFIGURATION = """\
 ClusterName=loopback
 SlurmctldHost={host}(127.0.0.1)
@@ -20,7 +22,7 @@ CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge/socket
+AuthInfo=socket={folder}/munge/socket,cred_expire=10
 SlurmctldPort={port}
 StateSaveLocation={folder}/controller
 SlurmdSpoolDir={folder}/%n
@@ -44,7 +46,8 @@ KillWait=5
 MinJobAge=60
 MaxArraySize={array_size}
 MaxJobCount=20000
-NodeName=n[1-{nodes}] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{first}-{last}] CPUs=1 RealMemory=4000 State=UNKNOWN
+NodeName=DEFAULT CPUs={cpus} RealMemory=4000 State=UNKNOWN
+NodeName=n[1-{nodes}] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{first}-{last}]
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
 PROGRAMS = ("sbatch", "squeue", "slurmctld", "slurmd", "munged")
@@ -60,10 +63,11 @@ def missing() -> str:
 
 @dataclass
 class Cluster:
-    """One controller and `nodes` nodes of one processor each."""
+    """One controller and `nodes` nodes with `cpus` processors each, whatever this machine has."""
 
     folder: Path
     nodes: int = 3
+    cpus: int = 1
     array_size: int = 1001
     port: int = 16817
     _munge: subprocess.Popen[bytes] | None = field(default=None, repr=False)
@@ -90,6 +94,7 @@ class Cluster:
                 port=self.port,
                 array_size=self.array_size,
                 nodes=self.nodes,
+                cpus=self.cpus,
                 first=first,
                 last=first + self.nodes - 1,
             )
@@ -131,3 +136,13 @@ class Cluster:
             self.kill(name)
         with suppress(OSError, ValueError):
             os.kill(int((self.folder / "munge" / "pid").read_text()), signal.SIGTERM)
+
+
+def tasks() -> list[psutil.Process]:
+    """The programs that compute work items now."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        line = process.info["cmdline"] or []
+        if "oceanpath.pipeline.executors.slurm.task" in line and "python" in Path(line[0]).name:
+            found.append(process)
+    return found

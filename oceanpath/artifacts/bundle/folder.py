@@ -68,6 +68,8 @@ class Bundle:
     training: TrainingSlides
     statistics: FeatureStatistics | None = None
     """None if slides unlike the training slides are not recognised."""
+    card: str = ""
+    """The text of the model card."""
 
 
 def golden_bag(patches: int, dim: int) -> NDArray[np.float32]:
@@ -165,7 +167,8 @@ def read_bundle(path: Path) -> Bundle:
     statistics = None
     if STATISTICS in contents:
         statistics = FeatureStatistics.parse(contents[STATISTICS], facts.contract.feature_dim)
-    return Bundle(path, facts, contents[ONNX], TrainingSlides.parse(contents[TRAINING]), statistics)
+    training, card = TrainingSlides.parse(contents[TRAINING]), contents[CARD].decode("utf-8", "replace")
+    return Bundle(path, facts, contents[ONNX], training, statistics, card)
 
 
 def check(path: Path) -> None:

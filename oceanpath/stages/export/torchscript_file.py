@@ -24,12 +24,17 @@ def to_torchscript(module: nn.Module, dim: int, *, coords: bool = False) -> byte
     Its inputs are features [batch, n, dim] float32 and, with `coords`, coordinates [batch, n, 2] float32; its outputs
     are those of `module`, in order.
     """
+    return trace(module, example_inputs(dim, coords=coords))
+
+
+def trace(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> bytes:
+    """`module` traced on these inputs, as the bytes of a file for ``torch.jit.load``."""
     with warnings.catch_warnings():
         # TorchScript is deprecated in torch, but users of other languages need the file. The tracer's warnings about
         # shapes are covered by the parity check at other shapes.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", TracerWarning)
-        traced = torch.jit.trace(module, example_inputs(dim, coords=coords), check_trace=False)  # type: ignore[no-untyped-call]  # untyped in torch
+        traced = torch.jit.trace(module, inputs, check_trace=False)  # type: ignore[no-untyped-call]  # untyped in torch
         frozen = torch.jit.freeze(traced)
         buffer = io.BytesIO()
         torch.jit.save(frozen, buffer)

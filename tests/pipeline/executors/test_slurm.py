@@ -64,8 +64,9 @@ class Scheduler:
             number = int(task.job)
             if number not in self.lose:
                 batch = Batch(self.submitted[number - 1][1])
+                items = batch.items()
                 for item in batch.numbers(task.task):
-                    batch.finish(task.task, item, batch.item(item).run(Quiet()))
+                    batch.finish(task.task, item, items[item].run(Quiet()))
 
 
 @pytest.fixture
@@ -178,7 +179,12 @@ def test_a_scheduler_that_does_not_answer_loses_nothing(toy: ToyProject, schedul
     assert len({folder for _, folder, _ in scheduler.submitted}) == len(scheduler.submitted)
 
 
-def test_a_silent_task_is_cancelled_and_submitted_again(toy: ToyProject, scheduler: Scheduler) -> None:
+@pytest.mark.parametrize("started", [True, False])
+def test_a_silent_task_is_cancelled_and_submitted_again(
+    toy: ToyProject, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch, started: bool
+) -> None:
+    """Also one whose node cannot start Python."""
+    monkeypatch.setattr("oceanpath.pipeline.executors.slurm.submissions.MINUTE", 0.1)
     run(toy, "a")
     asked = scheduler.queued
 
@@ -186,9 +192,10 @@ def test_a_silent_task_is_cancelled_and_submitted_again(toy: ToyProject, schedul
         frozen = [task for task in scheduler.waiting if task.job == "5"]
         if not frozen:
             return asked(jobs)
-        events = Batch(scheduler.submitted[4][1]).events(0)
-        events.touch()
-        os.utime(events, (1.0, 1.0))
+        if started:
+            events = Batch(scheduler.submitted[4][1]).events(0)
+            events.touch()
+            os.utime(events, (1.0, 1.0))
         if "5_0" in scheduler.cancelled:
             scheduler.waiting.remove(frozen[0])
         return [QueuedTask("5", 0, "RUNNING")]
@@ -196,6 +203,24 @@ def test_a_silent_task_is_cancelled_and_submitted_again(toy: ToyProject, schedul
     commands.queued = lambda jobs: queued(sorted(jobs))  # restored by the fixture
     assert run(toy, "ab")["report"].state == "ok"
     assert scheduler.cancelled[0] == "5_0"
+
+
+def test_a_requeued_task_is_not_silent_because_it_waited_for_long(toy: ToyProject, scheduler: Scheduler) -> None:
+    """Its events are from before it was requeued."""
+    run(toy, "a")
+    asked, states = scheduler.queued, ["PENDING", "RUNNING", "RUNNING"]
+
+    def queued(jobs: Sequence[str]) -> list[QueuedTask]:
+        if not scheduler.waiting or scheduler.waiting[0].job != "5" or not states:
+            return asked(jobs)
+        events = Batch(scheduler.submitted[4][1]).events(0)
+        events.touch()
+        os.utime(events, (1.0, 1.0))
+        return [QueuedTask("5", 0, states.pop(0))]
+
+    commands.queued = lambda jobs: queued(sorted(jobs))  # restored by the fixture
+    assert run(toy, "ab")["report"].state == "ok"
+    assert not scheduler.cancelled and not states
 
 
 @pytest.fixture
@@ -217,6 +242,10 @@ def test_answers_of_the_commands(programs: Callable[[str, str], None], monkeypat
     assert commands.submit(Path("/b/script.sh"), "0-3", {"mem_per_cpu": "4G"}) == "123"
     assert commands.queued(["123"]) == [QueuedTask("123", 0, "RUNNING"), QueuedTask("123", 1, "PENDING")]
     assert commands.max_array_size() == 1000
+    programs("scontrol", "echo 'MaxArraySize            = 100001'; echo 'MaxJobCount             = 5000'")
+    assert commands.max_array_size() == 4999  # every task of an array is a job
+    programs("sinfo", "echo 'gpu up 12'; echo 'old down 3'; echo 'odd line'")
+    assert commands.partitions() == [("gpu", "up", 12), ("old", "down", 3)]
     programs("squeue", "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1")
     assert commands.queued(["123"]) == []
     programs("squeue", "echo 'Unable to contact slurm controller' >&2; exit 1")
@@ -266,14 +295,15 @@ def test_a_task_on_a_node_stops_before_its_time_limit_and_computes_the_rest_late
         "from oceanpath.pipeline.work_items import JobResult\n"
         "class Item:\n"
         "    def __init__(self, number): self.number = number\n"
-        "spool.Batch.item = lambda self, number: Item(number)\n"
-        "def compute(batch, number):\n"
+        "spool.Batch.items = lambda self: [Item(number) for number in range(3)]\n"
+        "def compute(item):\n"
+        "    number = item.number\n"
         "    if number == 1 and len(sys.argv) > 2: os.kill(os.getpid(), getattr(signal, sys.argv[2]))\n"
         "    return JobResult(seconds=float(number))\n"
         "task._compute = compute\n"
         "sys.exit(task.main(sys.argv[1], 0))\n"
     )
-    for name in ("items", "results", "events"):
+    for name in ("results", "events"):
         (tmp_path / name).mkdir()
     (tmp_path / "chunks.json").write_text("[[0, 1, 2]]")
     batch = Batch(tmp_path)

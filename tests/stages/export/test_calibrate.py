@@ -111,8 +111,13 @@ def test_the_ensemble_cuts_at_the_mean():
 def test_there_is_no_threshold_without_two_classes_or_without_any_member_s():
     assert ensemble_threshold([member(0.5)], Classification(["a", "b", "c"])).value is None
     found = ensemble_threshold([member(None)], Classification(CLASSES))
-    assert found.value is None
+    assert (found.value, found.positive) == (None, "R")
     assert found.reason
+
+
+@pytest.mark.parametrize(("several", "words"), [(False, "one member per slide"), (True, "several members per slide")])
+def test_the_card_states_how_many_members_predict_an_evaluated_slide(several, words):
+    assert words in describe_calibration([member(0.5)], several=several).reported
 
 
 def test_a_refitted_member_states_that_its_threshold_comes_from_the_model_before(tmp_path):

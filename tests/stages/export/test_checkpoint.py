@@ -17,6 +17,7 @@ from oceanpath.stages.export.settings import ExportSettings
 from .conftest import CLASSES, OBJECTIVE
 
 NAMES = aggregator_names() if os.environ.get("OCEANPATH_AGGREGATORS") == "all" else ["abmil"]
+READ_COORDS = ("transformer", "transmil")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -24,7 +25,9 @@ def test_the_bundle_records_the_comparison_at_1_2_17_and_4096_patches(name, tmp_
     torch.manual_seed(0)
     save_checkpoint(WSIClassifier(parse_model(small(name)), 12, CLASSES), OBJECTIVE, tmp_path / "best.ckpt")
     (tmp_path / "bundle").mkdir()
-    parity = export_checkpoint(tmp_path / "best.ckpt", tmp_path / "bundle", ExportSettings(), 12).parity
+    facts = export_checkpoint(tmp_path / "best.ckpt", tmp_path / "bundle", ExportSettings(), 12)
+    parity = facts.parity
+    assert facts.contract.coords == ("required" if name in READ_COORDS else "unused")
     sizes = {(case.format, case.patches) for case in parity.cases}
     assert sizes == {(form, n) for form in ("onnx", "torchscript") for n in (1, 2, 17, 4096)}
     assert parity.worst <= 1e-5

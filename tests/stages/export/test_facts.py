@@ -40,7 +40,7 @@ def facts(study) -> BundleFacts:
         calibration=describe_calibration(members),
         threshold=ensemble_threshold(members, TASK),
         performance=describe_performance(read_metrics(study.eval), 2),
-        cohort=describe_cohort(study.train, 2, Store(study.mmap), TASK),
+        cohort=describe_cohort(study.train, range(2), Store(study.mmap), TASK),
         parity=Parity(
             tolerance=1e-5,
             worst=1e-7,
@@ -80,6 +80,18 @@ def test_a_bar_in_a_name_does_not_break_a_table(facts):
     assert "| Encoder | a\\|b |" in render_card(renamed)
 
 
+def test_sensitivity_and_specificity_at_the_thresholds_are_recorded(study):
+    record = {"value": 0.8, "low": 0.7, "high": 0.9, "n": 60}
+    point = {"slide": {"sensitivity": record, "specificity": {**record, "value": 0.75}, "ppv": record}}
+    metrics = {**read_metrics(study.eval), "operating_point": point}
+    found = describe_performance(metrics, 2).decisions
+    assert {name: (one.value, one.low, one.high) for name, one in found.items()} == {
+        "sensitivity": (0.8, 0.7, 0.9),
+        "specificity": (0.75, 0.7, 0.9),
+    }
+    assert describe_performance({**metrics, "operating_point": None}, 2).decisions == {}
+
+
 def test_one_model_alone_was_evaluated_itself(study):
     assert "metrics are those of the model" in describe_performance(read_metrics(study.eval), 1).meaning
 
@@ -99,10 +111,10 @@ def test_the_meaning_of_the_metrics_depends_on_how_many_members_predict_a_slide(
 
 def test_training_slides_are_those_that_a_member_was_fitted_to(study):
     store = Store(study.mmap)
-    known = hash_slides(study.inputs(), sorted(training_patients(study.train, 2)), store)
+    known = hash_slides(study.inputs(), sorted(training_patients(study.train, range(2))), store)
     assert len(known.bags) == 60  # with two folds each slide trains the other
     assert all(known.contains(store.stored(i)) for i in range(60))
-    only_tested = hash_slides(study.inputs(), sorted(training_patients(study.train, 1)), store)
+    only_tested = hash_slides(study.inputs(), sorted(training_patients(study.train, range(1))), store)
     assert [only_tested.contains(store.stored(i)) for i in range(4)] == [False, True, False, True]
 
 
@@ -162,3 +174,12 @@ def test_the_ensemble_of_repeats_is_stated_as_far_as_it_is_defined(study, record
     ensemble = {"models": {"fewest": 1, "most": 4}, "slide": {"auroc": record}}
     metrics = {**read_metrics(study.eval), "scheme": "mccv", "repeats": 10, "ensemble": ensemble}
     assert describe_performance(metrics, 10).meaning.endswith(text)
+
+
+@pytest.mark.parametrize(("fewest", "counts"), [(3, "(3 of 15)"), (2, "(from 2 to 3 of 15)")])
+def test_trainings_with_different_seeds_are_counted(study, fewest, counts):
+    record = {"value": 0.9, "low": 0.85, "high": 0.94}
+    ensemble = {"models": {"fewest": fewest, "most": 3}, "slide": {"auroc": record}}
+    metrics = {**read_metrics(study.eval), "repeats": 3, "ensemble": ensemble, "seeds": [0, 1, 2]}
+    meaning = describe_performance(metrics, 15).meaning
+    assert "3 trainings with different seeds" in meaning and counts in meaning

@@ -96,3 +96,13 @@ def test_the_file_has_equal_bytes_and_is_read_back_for_the_same_features_only():
         FeatureStatistics.parse(content, DIM + 1)
     with pytest.raises(ArtifactError, match="cannot be read"):
         FeatureStatistics.parse(content[:20], DIM)
+
+
+def test_the_order_of_the_training_slides_changes_no_byte():
+    means, names = correlated(60), [f"{i:04d}" for i in range(60)]
+    contents = []
+    for order in (names, names[::-1]):
+        statistics, facts = describe_similarity(Means(means), {name: f"p{name}" for name in order})  # type: ignore[arg-type]  # what is read of a store
+        assert statistics is not None
+        contents.append((statistics.render(), facts))
+    assert contents[0] == contents[1]

@@ -115,7 +115,7 @@ def test_slides_outside_the_cohort_count_for_the_patient_whose_id_they_begin_wit
     write_split_files("clam", made, tmp_path, "label")
     (tested, *_) = made[0].loc[made[0]["role"] == "test", "patient_id"]
     path = tmp_path / "splits_0.csv"
-    path.write_text(path.read_text() + f"99,{tested}-s9,,\n")
+    path.write_text(path.read_text() + f"99,{tested}-s9,,\n98,{tested}0-s9,,\n98,{tested}7,,\n")  # p01 is not p010
     with pytest.raises(ExperimentError) as caught:
         assign_folds(cohort(), custom(file=tmp_path))
     assert f"fold 0: patient {tested} in train, test" in str(caught.value)
@@ -186,6 +186,8 @@ def test_a_filter_chooses_the_test_patients_and_another_the_validation_patients(
     assert set(fold.loc[fold["role"] == "val", "patient_id"]) == {f"p{p:02d}" for p in range(20, 24)}
     with pytest.raises(ExperimentError, match=r"match both filters.*6: p00"):
         assign_folds(cohort(), custom(test="site == 'A'", val="site in ['A', 'C']"), COLUMNS)
+    with pytest.raises(ExperimentError, match=r"\[split\] val: no slide matches the filter; got site == 'D'"):
+        assign_folds(cohort(), custom(test="site == 'A'", val="site == 'D'"), COLUMNS)
     with pytest.raises(ExperimentError, match=r"\[split\] test: no slide matches the filter; got site == 'C'"):
         assign_folds(cohort(), custom(test="site == 'C'"), COLUMNS)
 

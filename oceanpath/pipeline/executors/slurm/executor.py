@@ -23,7 +23,9 @@ from oceanpath.pipeline.stage import Progress
 from oceanpath.pipeline.work_items import JobResult, WorkItem
 
 LOOK_SECONDS = 0.2
-"""Interval between two looks for finished items, which cost no command of the scheduler."""
+"""Shortest interval between two looks for finished items, which cost no command of the scheduler."""
+LOOK_SHARE = 0.1
+"""Largest fraction of the time that is spent on looking: with thousands of tasks a look opens thousands of files."""
 
 
 class SlurmExecutor:
@@ -74,7 +76,10 @@ class SlurmExecutor:
         retries: list[tuple[float, Tracked]] = []
         polled = time.monotonic()
         while len(submissions) or retries:
-            for item, result in submissions.finished():
+            started = time.monotonic()
+            ended = list(submissions.finished())
+            looked = time.monotonic() - started
+            for item, result in ended:
                 for line in result.notes:
                     progress.note(line)
                 yield item, result
@@ -88,7 +93,7 @@ class SlurmExecutor:
                         retries.append((time.monotonic() + pause, tracked))
                 polled = time.monotonic()
             retries = self._retry(submissions, retries, progress)
-            if self._closed.wait(LOOK_SECONDS):
+            if self._closed.wait(max(LOOK_SECONDS, looked / LOOK_SHARE)):
                 raise KeyboardInterrupt
 
     def _poll(self, submissions: Submissions, progress: Progress) -> list[QueuedTask]:

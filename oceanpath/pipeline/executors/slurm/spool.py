@@ -2,7 +2,7 @@
 
     queue/<batch>/script.sh            what sbatch submits; one array task per chunk
     queue/<batch>/chunks.json          the numbers of the items of each chunk
-    queue/<batch>/items/<n>.pickle     one work item
+    queue/<batch>/items.pickle         all work items: one file, so that what they share is written once
     queue/<batch>/results/<n>.pickle   its result
     queue/<batch>/events/<chunk>       one line per finished item: its number; touched regularly while the task runs
     queue/jobs/<fingerprint>           the job, chunk, batch and number of an item that was submitted last
@@ -48,14 +48,13 @@ class Batch:
     def create(cls, root: Path, chunks: Sequence[Sequence[WorkItem]]) -> Batch:
         """Write a batch below the workspace `root`; only its owner can read it."""
         batch = cls(root / QUEUE / token())
-        for name in ("items", "results", "events", "logs"):
+        for name in ("results", "events", "logs"):
             (batch.folder / name).mkdir(parents=True, mode=0o700)
         numbers, count = list[list[int]](), 0
         for chunk in chunks:
             numbers.append(list(range(count, count + len(chunk))))
             count += len(chunk)
-            for number, item in zip(numbers[-1], chunk, strict=True):
-                (batch.folder / "items" / f"{number}.pickle").write_bytes(pickle.dumps(item))
+        (batch.folder / "items.pickle").write_bytes(pickle.dumps([item for chunk in chunks for item in chunk]))
         (batch.folder / "chunks.json").write_text(json.dumps(numbers))
         return batch
 
@@ -69,9 +68,9 @@ class Batch:
         found: list[int] = json.loads((self.folder / "chunks.json").read_text())[chunk]
         return found
 
-    def item(self, number: int) -> WorkItem:
-        """A work item."""
-        found: WorkItem = pickle.loads((self.folder / "items" / f"{number}.pickle").read_bytes())
+    def items(self) -> list[WorkItem]:
+        """All work items."""
+        found: list[WorkItem] = pickle.loads((self.folder / "items.pickle").read_bytes())
         return found
 
     def events(self, chunk: int) -> Path:

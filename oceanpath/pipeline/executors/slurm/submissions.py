@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -12,21 +13,12 @@ from pathlib import Path
 
 from oceanpath.pipeline.executors.slurm import commands
 from oceanpath.pipeline.executors.slurm.options import SlurmOptions
+from oceanpath.pipeline.executors.slurm.scripts import script, warning
 from oceanpath.pipeline.executors.slurm.spool import QUEUE, Batch, Ticket, forget, recall, remember
 from oceanpath.pipeline.work_items import JobResult, WorkItem
 
-SCRIPT = """#!/bin/bash
-{setup}
-{command} "$SLURM_ARRAY_TASK_ID" &
-child=$!
-trap 'kill -USR1 "$child"' USR1  # sent before the time limit
-trap 'kill -TERM "$child"' TERM
-wait "$child"; code=$?
-while kill -0 "$child" 2>/dev/null; do wait "$child"; code=$?; done
-if [ "$code" = 85 ]; then scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}"; fi
-exit "$code"
-"""
 TASK = "oceanpath.pipeline.executors.slurm.task"
+MINUTE = 60.0
 MISSED_POLLS = 2
 """A task is lost if so many polls in a row do not list it: a network file system may show its result a little later."""
 
@@ -40,6 +32,9 @@ class Tracked:
     ticket: Ticket
     attempts: int = 1
     missed: int = 0
+    """Number of polls in a row that did not list its task."""
+    running_since: float | None = None
+    """When its task was first seen running, by the monotonic clock; None while it waits, also after a requeue."""
 
 
 @dataclass
@@ -93,10 +88,9 @@ class Submissions:
     def _submit_array(self, chunks: Sequence[Sequence[WorkItem]], options: SlurmOptions, attempts: int) -> None:
         batch = Batch.create(self.root, chunks)
         command = shlex.join([sys.executable, "-m", TASK, str(batch.folder.resolve())])
-        batch.script.write_text(SCRIPT.format(setup=options.setup, command=command))
+        batch.script.write_text(script(f'{command} "$SLURM_ARRAY_TASK_ID"', options.setup, signal="USR1"))
         array = f"0-{len(chunks) - 1}" + (f"%{self.at_once}" if self.at_once > 1 else "")
-        signal = {"signal": f"B:USR1@{options.signal_seconds}"} if options.signal_seconds else {}
-        job = commands.submit(batch.script, array, {**signal, **options.resources})
+        job = commands.submit(batch.script, array, {**warning(options), **options.resources})
         numbers = count()
         for task, chunk in enumerate(chunks):
             for item in chunk:
@@ -144,7 +138,7 @@ class Submissions:
         for key, open_items in list(self._open.items()):
             first = next(iter(open_items.values()))
             state = states.get((first.ticket.job, first.ticket.task))
-            silent = state == "RUNNING" and self._is_silent(key)
+            silent = self._is_silent(key, first, running=state == "RUNNING")
             if silent:
                 commands.cancel([f"{first.ticket.job}_{first.ticket.task}"])
             first.missed = first.missed + 1 if state is None else 0
@@ -159,14 +153,20 @@ class Submissions:
         tickets = [next(iter(chunk.values())).ticket for chunk in self._open.values()]
         return [commands.QueuedTask(ticket.job, ticket.task, "PENDING") for ticket in tickets]
 
-    def _is_silent(self, key: tuple[str, int]) -> bool:
+    def _is_silent(self, key: tuple[str, int], first: Tracked, *, running: bool) -> bool:
+        """Whether a task has been running for too long without a sign of life, also if Python never started."""
+        limit = MINUTE * self.options.heartbeat_minutes
+        if not running or first.running_since is None:
+            first.running_since = time.monotonic() if running else None
+            return False
+        if time.monotonic() - first.running_since <= limit:
+            return False
         events = self._batch(key[0]).events(key[1])
         if not events.exists():
-            return False  # Slurm has started it, Python has not
+            return True
         clock = events.parent / ".clock"
         clock.touch()
-        age = clock.stat().st_mtime - events.stat().st_mtime  # both by the clock of the file system
-        return age > 60 * self.options.heartbeat_minutes
+        return clock.stat().st_mtime - events.stat().st_mtime > limit  # both by the clock of the file system
 
     def log(self, tracked: Tracked) -> Path:
         """The file with what the task of an item printed."""

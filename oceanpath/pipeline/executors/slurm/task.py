@@ -10,10 +10,10 @@ from pathlib import Path
 
 from oceanpath.child_process import end_with_parent
 from oceanpath.pipeline.executors.slurm.spool import Batch
-from oceanpath.pipeline.work_items import JobResult, Notes
+from oceanpath.pipeline.work_items import JobResult, Notes, WorkItem
 
 STOPPED = 85
-"""Exit code of a task that was stopped before its time limit; the script then requeues it."""
+"""Exit code of a task that was stopped before its time limit; its script queues it again."""
 HEARTBEAT_SECONDS = 10.0
 
 
@@ -27,18 +27,19 @@ def main(folder: str, chunk: int) -> int:
     alive = threading.Thread(target=_touch_regularly, args=(batch.events(chunk),), daemon=True)
     alive.start()
     try:
+        items = batch.items()
         for number in batch.numbers(chunk):
             if not (batch.folder / "results" / f"{number}.pickle").exists():
-                batch.finish(chunk, number, _compute(batch, number))
+                batch.finish(chunk, number, _compute(items[number]))
     except KeyboardInterrupt:
         return STOPPED if signal.SIGUSR1 in received else 128 + signal.SIGTERM
     return 0
 
 
-def _compute(batch: Batch, number: int) -> JobResult:
+def _compute(item: WorkItem) -> JobResult:
     """The result of an item. It waits for another process that computes the same, such as a copy of this task."""
     notes = Notes()
-    result = replace(batch.item(number), wait=True).run(notes)
+    result = replace(item, wait=True).run(notes)
     return replace(result, notes=tuple(notes.lines))
 
 

@@ -1,0 +1,155 @@
+"""Requests and responses of the Open Inference Protocol."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oceanpath.artifacts.bundle.facts import NOTICE, BundleFacts, EmbeddingFacts, ModelFacts
+from oceanpath.artifacts.bundle.value_facts import ValueFacts
+from oceanpath.artifacts.features.provenance import Provenance
+from oceanpath.serving.answers import AnyPrediction
+from oceanpath.serving.decode import parse_json
+from oceanpath.serving.embedder import SlideEmbedding
+from oceanpath.serving.engine import Prediction
+from oceanpath.serving.errors import MalformedError
+from oceanpath.serving.models import Model
+from oceanpath.serving.open_inference.schema import ModelMetadata, TensorMetadata
+from oceanpath.serving.open_inference.tensors import read_tensors, render_tensors
+from oceanpath.serving.prediction_request import Limits, PredictionRequest
+
+HEADER_LENGTH = "inference-header-content-length"
+PLATFORM = "oceanpath_onnxruntime"
+ATTENTION = "attention"
+
+
+@dataclass(frozen=True)
+class InferenceRequest:
+    """One request: a slide, and which outputs are sent in which form."""
+
+    id: str
+    slide: PredictionRequest
+    outputs: dict[str, bool]
+    """Name of an output → whether it is binary."""
+
+
+def parse_request(body: bytearray, header_length: str | None, limits: Limits, facts: ModelFacts) -> InferenceRequest:
+    """The request in a body whose JSON part has `header_length` bytes; without it, the whole body is JSON.
+
+    Raises: MalformedError, TooLargeError.
+    """
+    length = len(body) if header_length is None else _length(header_length, len(body))
+    fields = parse_json(body[:length], limits)
+    if not isinstance(fields, dict):
+        raise MalformedError("the request is no JSON object", expected='{"inputs": [...]}')
+    arrays = read_tensors(fields.get("inputs"), memoryview(body)[length:], limits)
+    if "features" not in arrays:
+        raise MalformedError("the request has no input named features", got=sorted(arrays))
+    request_id = fields.get("id", "")
+    parameters = fields.get("parameters", {})
+    if not isinstance(request_id, str) or not isinstance(parameters, dict):
+        raise MalformedError("the request is not valid", expected="id: text, parameters: an object")
+    texts = {name: parameters.get(name, "") for name in ("encoder", "slide_id")}
+    if not all(isinstance(text, str) for text in texts.values()):
+        raise MalformedError("the parameters are not valid", expected="encoder and slide_id: text")
+    slide = PredictionRequest(arrays["features"], arrays.get("coords"), Provenance(**texts)).with_defaults("", "")
+    binary = parameters.get("binary_data_output") is True
+    return InferenceRequest(request_id, slide, _outputs(fields.get("outputs"), output_names(facts), binary))
+
+
+def render_response(request: InferenceRequest, model: Model, prediction: AnyPrediction) -> tuple[bytes, int]:
+    """The body of the response, and the length of its JSON part."""
+    arrays = {name: array for name, array in _arrays(prediction).items() if name in request.outputs}
+    ordered = {name: arrays[name] for name in request.outputs}
+    outputs, parts = render_tensors(ordered, [name for name, is_binary in request.outputs.items() if is_binary])
+    header = {
+        "model_name": model.name,
+        "model_version": model.version,
+        **({"id": request.id} if request.id else {}),
+        "parameters": _parameters(prediction),
+        "outputs": outputs,
+    }
+    text = json.dumps(header).encode()
+    return b"".join([text, *parts]), len(text)
+
+
+def output_names(facts: ModelFacts) -> tuple[str, str]:
+    """The outputs of a model."""
+    kinds = {BundleFacts: "probabilities", ValueFacts: "values", EmbeddingFacts: "embedding"}
+    return kinds[type(facts)], ATTENTION
+
+
+def describe_model(model: Model, versions: list[str]) -> ModelMetadata:
+    """The metadata of a model."""
+    facts = model.facts
+    first, attention = output_names(facts)
+    shape = [1, -1, facts.contract.feature_dim]
+    inputs: list[TensorMetadata] = [{"name": "features", "datatype": "FP32", "shape": shape}]
+    if facts.contract.coords == "required":
+        inputs.append({"name": "coords", "datatype": "INT32", "shape": [1, -1, 2]})
+    outputs: list[TensorMetadata] = [
+        {"name": first, "datatype": "FP64" if first == "values" else "FP32", "shape": [1, _width(facts)]},
+        {"name": attention, "datatype": "FP32", "shape": [1, -1]},
+    ]
+    return {
+        "name": model.name,
+        "versions": versions,
+        "platform": PLATFORM,
+        "inputs": inputs,
+        "outputs": outputs,
+    }
+
+
+def _width(facts: ModelFacts) -> int:
+    """Length of the first output."""
+    if isinstance(facts, EmbeddingFacts):
+        return facts.embed_dim
+    if isinstance(facts, ValueFacts):
+        return len(facts.columns)
+    assert isinstance(facts, BundleFacts), "the third kind of models"
+    return len(facts.classes)
+
+
+def _length(text: str, total: int) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 20 and int(text) <= total):
+        raise MalformedError(f"the header {HEADER_LENGTH} is not valid", expected=f"at most {total}", got=text)
+    return int(text)
+
+
+def _outputs(requested: object, known: tuple[str, ...], binary: bool) -> dict[str, bool]:
+    """Name → whether it is binary, for the requested outputs; all without a request."""
+    if requested is None:
+        return dict.fromkeys(known, binary)
+    outputs: dict[str, bool] = {}
+    for each in requested if isinstance(requested, list) else [None]:
+        name = each.get("name") if isinstance(each, dict) else None
+        parameters = each.get("parameters", {}) if isinstance(each, dict) else None
+        if name not in known or not isinstance(parameters, dict):
+            raise MalformedError("an output is not known", expected=" or ".join(known), got=name)
+        outputs[str(name)] = bool(parameters.get("binary_data", binary))
+    return outputs or dict.fromkeys(known, binary)
+
+
+def _arrays(prediction: AnyPrediction) -> Mapping[str, NDArray[Any]]:
+    """The outputs with the axis of the batch."""
+    attention = prediction.attention[None].astype(np.float32)
+    if isinstance(prediction, Prediction):
+        return {"probabilities": prediction.probabilities[None].astype(np.float32), ATTENTION: attention}
+    if isinstance(prediction, SlideEmbedding):
+        return {"embedding": prediction.embedding[None].astype(np.float32), ATTENTION: attention}
+    return {"values": prediction.values[None].astype(np.float64), ATTENTION: attention}
+
+
+def _parameters(prediction: AnyPrediction) -> dict[str, Any]:
+    parameters: dict[str, Any] = {"notice": NOTICE, "in_training": prediction.in_training}
+    if prediction.similarity is not None:
+        parameters["out_of_distribution"] = prediction.similarity.is_ood
+    if isinstance(prediction, Prediction):
+        parameters["predicted"] = prediction.predicted
+        parameters |= {} if prediction.decision is None else {"decision": prediction.decision}
+    return parameters
