@@ -91,6 +91,12 @@ def newcomer(session: nox.Session) -> None:
 
 
 @nox.session
+def pythons(session: nox.Session) -> None:
+    """Install the wheel with each of Python 3.11 to 3.13 that is on this machine, and use it; `-- --all` with torch."""
+    session.run("python", "-m", "tests.newcomer.pythons", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+
+
+@nox.session
 def constraints(session: nox.Session) -> None:
     """Write constraints.txt: the installed version of every package that OceanPath needs, directly or not."""
     session.run("python", "-m", "tests.constraints", "constraints.txt")
@@ -138,6 +144,16 @@ def bundles(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Send 100,000 mutated bodies, and requests generated from the OpenAPI description, to the application."""
+    _install(session)
+    folder = session.create_tmp()
+    session.run("python", "-m", "pip", "install", "--quiet", "--upgrade", "--target", folder, "schemathesis>=4,<5")
+    variables = {"PYTHONPATH": folder, "OMP_NUM_THREADS": "1"}
+    session.run("python", "-m", "tests.serving.fuzz", *session.posargs, env=variables)
+
+
+@nox.session
 def slurm(session: nox.Session) -> None:
     """Run on a Slurm cluster of three nodes on loopback, also with kills; needs root, slurm-wlm and munge."""
     _install(session)
@@ -171,6 +187,12 @@ def collapse(session: nox.Session) -> None:
 def evidence(session: nox.Session) -> None:
     """Pretrain on real cohorts and probe with few labels: the tables of docs/evidence.md; hours."""
     session.run("python", "-m", "tests.evidence", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+
+
+@nox.session
+def spatial(session: nox.Session) -> None:
+    """Pretrain on bags whose label is the order of tissue in space: the spatial table of docs/evidence.md; hours."""
+    session.run("python", "-m", "tests.evidence.spatial_study", *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
 
 @nox.session

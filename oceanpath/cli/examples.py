@@ -31,6 +31,7 @@ EXAMPLES = {
     "eval": ("eval -e mine.toml --model static", "eval --predictions theirs.csv --score probability --out theirs"),
     "external": ("external -e mine.toml", "external -e mine.toml --set eval.resamples=500 --dry-run"),
     "analyze": ("analyze -e mine.toml", "analyze -e mine.toml --set analyze.attention_slides=20"),
+    "refit": ("refit -e mine.toml --set train.final=refit", "refit -e mine.toml --dry-run"),
     "export": ("export -e mine.toml", "export --checkpoint best.ckpt --output-dir bundle --feature-dim 1024"),
     "serve": ("serve outputs/experiments/mine/export", "serve -e mine.toml --port 8080"),
     "compare": (
@@ -45,11 +46,11 @@ EXAMPLES = {
     "reproduce": ("reproduce", "reproduce lung_kfold --data lung"),
     "predict": (
         "predict features --out predictions.csv",
-        "predict new/slide_1.svs --bundle outputs/experiments/mine/export",
+        "predict outputs/experiments/mine/export new/slide_1.svs --heatmap maps",
     ),
     "embed": (
         "embed aggregator.safetensors outputs/experiments/mine/mmap --out slides.parquet",
-        "embed outputs/experiments/mine/train/fold_0/best.ckpt outputs/experiments/mine/mmap --out slides.npy",
+        "embed best.ckpt outputs/experiments/mine/mmap --patches SLIDE --out slide.h5ad",
     ),
     "probe": (
         "probe aggregator.safetensors outputs/experiments/mine/mmap labels.csv",
@@ -62,6 +63,8 @@ EXAMPLES = {
     "bench store": ("bench store", "bench store --slides 200 --cases trident/float16 --out bench"),
     "bench loading": ("bench loading", "bench loading --cap 4096 --out bench"),
     "bench models": ("bench models", "bench models abmil transmil --device cuda --out bench"),
+    "bench ledger": ("bench ledger", "bench ledger --rows 1000000 --rounds 2 --out bench"),
+    "bench plan": ("bench plan", "bench plan --slides 5000,50000 --nodes 16 --rate 900 --disk-mb-s 2000"),
     "bench stats": ("bench stats", "bench stats --slides 1000 --out bench"),
     "bench coverage": ("bench coverage --patients 60", "bench coverage --methods wilson --out bench"),
     "bench batching": (
@@ -79,6 +82,11 @@ EXAMPLES = {
     "ledger prune": ("ledger prune", "ledger prune --drop old_experiment --yes"),
     "ledger rebuild": ("ledger rebuild", "ledger rebuild --workspace results"),
     "ledger export": ("ledger export", "ledger export --format csv"),
+    "ledger serve": ("ledger serve", "ledger serve --workspace results --port 8002"),
+    "ledger track": (
+        "ledger track --out mlruns",
+        "ledger track mine --to tensorboard --out logs",
+    ),
     "bundle show": ("bundle show outputs/experiments/mine/export", "bundle show bundle --json"),
     "bundle verify": ("bundle verify outputs/experiments/mine/export", "bundle verify bundle --json"),
     "bundle diff": ("bundle diff old_bundle new_bundle", "bundle diff old_bundle new_bundle --json"),
@@ -104,6 +112,14 @@ EXAMPLES = {
     "features convert": (
         "features convert features --to clam --out clam_features",
         "features convert pt_files --to trident --encoder uni_v1 --magnification 20 --patch-px 256 --out job",
+    ),
+    "hub push": (
+        "hub push outputs/experiments/mine/export hf://lab/response",
+        "hub push aggregator.safetensors hf://lab/aggregator --public",
+    ),
+    "hub pull": (
+        "hub pull hf://lab/response --out response",
+        "hub pull hf://lab/response@v1 --out response",
     ),
     "encoders list": ("encoders list", "encoders list --json"),
     "encoders check": ("encoders check efficientnet_lite0", "encoders check uni_v1 --weights uni.bin --device cuda"),

@@ -1,25 +1,37 @@
-"""`oceanpath predict`: a bundle, and slides or their features → a table of predictions."""
+"""`oceanpath predict`: a bundle, and slides or their features → a table of predictions, and attention maps."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from oceanpath import __version__
 from oceanpath.cli.ledger.history import Workspace
 from oceanpath.cli.options import OUTPUTS
-from oceanpath.cli.outputs import prepare_file
+from oceanpath.cli.outputs import prepare_folders
+from oceanpath.cli.prediction_table import PredictionTable, note_lines
 from oceanpath.cli.serve import ExperimentFile, bundle_folder
-from oceanpath.errors import ExitCode, StageError, shorten_list
+from oceanpath.errors import ExitCode, OceanPathError, StageError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Paths = Annotated[list[Path], typer.Argument(help="Feature files or slides, or folders of them.")]
+    from oceanpath.cli.predict_maps import SlideMaps
+    from oceanpath.serving.embedder import AnyEngine
+    from oceanpath.serving.slide_inputs import SlideInput, Verify
+
+Paths = Annotated[
+    list[Path],
+    typer.Argument(help="Feature files, stores or slides, or folders of them; the bundle may be named first."),
+]
+MapFolder = Path | None
 
 
 def predict(
@@ -29,65 +41,107 @@ def predict(
     ] = None,
     experiment: ExperimentFile = None,
     workspace: Workspace = OUTPUTS,
-    out: Annotated[Path | None, typer.Option("--out", help="CSV file to write; default: print the table.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File to write, .csv or .parquet; default: print the table.")
+    ] = None,
     members: Annotated[
-        bool, typer.Option("--members", help="Add the probabilities of each member of the ensemble.")
+        bool, typer.Option("--members", help="Add the predictions of each member of the ensemble.")
     ] = False,
     features_key: Annotated[
         str, typer.Option("--features-key", help="Name of the features array, if files contain several.")
     ] = "",
     weights: Annotated[Path | None, typer.Option("--weights", help="Local file of the encoder's weights.")] = None,
+    attention: Annotated[
+        MapFolder, typer.Option("--attention", help="Folder for the attention of every patch, one CSV file per slide.")
+    ] = None,
+    heatmap: Annotated[
+        MapFolder, typer.Option("--heatmap", help="Folder for attention maps, one PNG file per slide.")
+    ] = None,
+    geojson: Annotated[
+        MapFolder, typer.Option("--geojson", help="Folder for attention maps for QuPath, one GeoJSON file per slide.")
+    ] = None,
 ) -> int:
-    """Predict slides or feature files with a bundle, or embed them; the results equal those of `serve`."""
-    from oceanpath.artifacts.bundle.folder import read_bundle
-    from oceanpath.artifacts.features.folder import describe_unused, find_features
-    from oceanpath.cli.predict_slides import features_of
-    from oceanpath.serving.embedder import open_bundle
-    from oceanpath.serving.offline import answer_table, find_bundle
+    """Predict slides or feature files with a bundle, or embed them; the results equal those of `serve`.
 
-    if out is not None:
-        prepare_file(out)
-    engine = open_bundle(read_bundle(find_bundle(bundle_folder(bundle, experiment, workspace))))
+    With --out, finished slides are recorded in a journal next to the file, and a repeated command predicts only new and
+    changed slides.
+    """
+    from oceanpath.artifacts.bundle.folder import read_bundle
+    from oceanpath.cli.predict_slides import features_of
+    from oceanpath.cli.published import Verifier
+    from oceanpath.serving.embedder import open_bundle
+    from oceanpath.serving.journal import Journal
+    from oceanpath.serving.offline import bundle_in, find_bundle, predict_slides
+    from oceanpath.serving.slide_inputs import find_inputs
+
+    output, verify = PredictionTable(out), Verifier().verify
+    output.prepare()
+    folders = {"attention": attention, "heatmap": heatmap, "geojson": geojson}
+    prepare_folders(**folders)
+    if bundle is None and experiment is None and bundle_in(paths[0]) is not None:
+        bundle, *paths = paths
+    place = find_bundle(bundle_folder(bundle, experiment, workspace))
+    engine = open_bundle(read_bundle(place))
+    maps = _maps(folders, engine, place, verify)
     with TemporaryDirectory(prefix="oceanpath-") as scratch:
-        features = features_of(paths, engine.facts.contract, workspace, weights, Path(scratch))
-        for folder in (path for path in features if path.is_dir()):
-            if others := describe_unused(folder, find_features(folder).values()):
-                print(f"not read in {folder}: {others}", file=sys.stderr)
-        _verify_published(features)
-        table = answer_table(engine, features, members=members, features_key=features_key)
-    try:
-        table.to_csv(out or sys.stdout, index=False)
-    except OSError as error:
-        raise StageError("the table cannot be written", where=out or "stdout", got=error) from error
+        prepared = features_of(paths, engine.facts.contract, workspace, weights, Path(scratch))
+        _print_unused(prepared.features)
+        slides = find_inputs(prepared.features, features_key, verify)
+        files = None if maps is None else replace(maps, slides=prepared.slides)
+        if files is not None:
+            files.check(slides)
+        settings = {"bundle": engine.facts.seal, "members": members, "features_key": features_key}
+        with Journal(output.journal, settings | {"version": __version__}) as journal, _progress(slides) as shown:
+            predicted = predict_slides(engine, shown, members=members, journal=journal, files=files)
+    return _report(output, predicted.table, [*prepared.failures, *predicted.failures])
+
+
+def _maps(folders: Mapping[str, Path | None], engine: AnyEngine, bundle: Path, verify: Verify) -> SlideMaps | None:
+    """The writer of maps; None without an option that names a folder. Raises: ExperimentError: no attention."""
+    given = {option: folder for option, folder in folders.items() if folder is not None}
+    if not given:
+        return None
+    from oceanpath.cli.predict_maps import SlideMaps, require_attention  # imports matplotlib
+
+    require_attention(engine, bundle)
+    return SlideMaps(given, verify)
+
+
+def _print_unused(features: Sequence[Path]) -> None:
+    """Print the files of folders of features that are not feature files."""
+    from oceanpath.artifacts.features.folder import describe_unused, find_features
+    from oceanpath.serving.slide_inputs import is_store
+
+    for folder in (path for path in features if path.is_dir() and not is_store(path)):
+        if others := describe_unused(folder, find_features(folder).values()):
+            print(f"not read in {folder}: {others}", file=sys.stderr)
+
+
+@contextmanager
+def _progress(slides: Sequence[SlideInput]) -> Iterator[Iterable[SlideInput]]:
+    """The slides, counted on a terminal with the remaining time."""
+    if not sys.stderr.isatty():
+        yield slides
+        return
+    from rich import progress
+    from rich.console import Console
+
+    columns = (progress.TextColumn("predicting"), progress.BarColumn(12), progress.MofNCompleteColumn())
+    console = Console(stderr=True)
+    with progress.Progress(*columns, progress.TimeRemainingColumn(), console=console, transient=True) as bars:
+        yield bars.track(slides)
+
+
+def _report(output: PredictionTable, table: pd.DataFrame, failures: Sequence[OceanPathError]) -> int:
+    """Write the table, and print its notes and the slides that failed. Raises: StageError: some failed."""
+    output.write(table)
     for line in note_lines(table):
         print(line, file=sys.stderr)
-    if out is not None:
-        print(f"{len(table)} slides -> {out}", file=sys.stderr)
+    for failure in failures:
+        print(f"failed: {failure.render()}", file=sys.stderr)
+    if output.path is not None:
+        print(f"{len(table)} slides -> {output.path}", file=sys.stderr)
+    if failures:
+        what, got = "some slides could not be predicted", f"{len(failures)} of {len(table) + len(failures)}"
+        raise StageError(what, got=got, do="Correct them, then run the same command again.")
     return int(ExitCode.OK)
-
-
-def _verify_published(features: Iterable[Path]) -> None:
-    """Compare features that OceanPath published with their digests. Raises: ArtifactError: some differ."""
-    from oceanpath.artifacts.features.folder import find_features
-    from oceanpath.artifacts.gather import is_published
-    from oceanpath.pipeline.integrity import verify_files
-
-    for path in features:
-        folder, files = (path, find_features(path).values()) if path.is_dir() else (path.parent, [path])
-        if is_published(folder):
-            verify_files(folder, [file.relative_to(folder).as_posix() for file in files])
-
-
-def note_lines(table: pd.DataFrame) -> list[str]:
-    """Notes on the predictions, each printed once with its slides."""
-    slides_of: dict[str, list[str]] = {}
-    for slide, notes in zip(table["slide_id"], table["notes"], strict=True):
-        for note in filter(None, notes.split("; ")):
-            slides_of.setdefault(note, []).append(slide)
-    return [f"{_named(slides, len(table))}: {note}" for note, slides in slides_of.items()]
-
-
-def _named(slides: list[str], total: int) -> str:
-    if len(slides) == 1:
-        return f"slide {slides[0]}"
-    return f"{len(slides)} of {total} slides ({shorten_list(slides)})"

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from oceanpath.artifacts.bundle.facts import Contract
 from oceanpath.artifacts.cohort.ids import CLOSED_SUFFIXES, SLIDE_SUFFIXES
 from oceanpath.artifacts.features.sources import READABLE
+from oceanpath.artifacts.left_out import read_left_out
 from oceanpath.cli.options import Common
 from oceanpath.cli.run import run_plan
-from oceanpath.errors import ExperimentError
+from oceanpath.errors import ExperimentError, OceanPathError, StageError
 from oceanpath.folders import list_folder
 from oceanpath.pipeline.experiment import without_file
 from oceanpath.pipeline.plan import plan
+from oceanpath.slides.folder import group_by_id, slide_files
 from oceanpath.stages.catalog import CATALOG
 
 NAME = "predict"
@@ -26,9 +29,21 @@ MULTI_FILE = (".dcm", ".vms", ".vmu")
 WITH_FOLDER = ".mrxs"
 
 
+@dataclass
+class Prepared:
+    """Features to be predicted, and the slides from which they were extracted."""
+
+    features: list[Path]
+    """Feature files, stores, and folders of features."""
+    slides: dict[str, Path] = field(default_factory=dict)
+    """Slide id → slide, of extracted slides."""
+    failures: list[OceanPathError] = field(default_factory=list)
+    """One error per slide that could not be extracted."""
+
+
 def features_of(
     paths: Sequence[Path], contract: Contract, workspace: Path, weights: Path | None, scratch: Path
-) -> list[Path]:
+) -> Prepared:
     """`paths`, with slides and folders of slides replaced by folders of their features.
 
     Args:
@@ -39,19 +54,22 @@ def features_of(
         scratch: An empty folder for links to single slides.
 
     Raises: ExperimentError: a folder with slides and features, or a bundle without extraction settings.
-        OceanPathError: as `extract`.
+        OceanPathError: as `extract`, if no slide of a folder could be extracted.
     """
-    kept = [path for path in paths if not _is_slides(path)]
-    folders = [path for path in paths if _is_slides(path) and path.is_dir()]
-    files = [path for path in paths if _is_slides(path) and not path.is_dir()]
-    if not folders and not files:
-        return kept
-    sets = _settings(contract, weights)
-    if files:
-        for path in files:
-            _link(path, scratch)
+    slides = [path for path in paths if _is_slides(path)]
+    prepared = Prepared([path for path in paths if path not in slides])
+    if not slides:
+        return prepared
+    settings = _settings(contract, weights)
+    folders = [path for path in slides if path.is_dir()]
+    if len(folders) < len(slides):
+        for path in slides:
+            if not path.is_dir():
+                _link(path, scratch)
         folders.append(scratch)
-    return [*kept, *(_extract(folder, sets, workspace) for folder in folders)]
+    for folder in folders:
+        _extract(folder, settings, workspace, prepared)
+    return prepared
 
 
 def _is_slides(path: Path) -> bool:
@@ -103,10 +121,16 @@ def _link(path: Path, scratch: Path) -> None:
         (scratch / path.stem).symlink_to(path.resolve().with_suffix(""))
 
 
-def _extract(folder: Path, sets: tuple[str, ...], workspace: Path) -> Path:
-    """The folder of features that `extract` publishes for a folder of slides."""
-    experiment = without_file(NAME, CATALOG, (f"data.slides={json.dumps(str(folder.resolve()))}", *sets))
-    common = Common(workspace=workspace)
+def _extract(folder: Path, sets: tuple[str, ...], workspace: Path, prepared: Prepared) -> None:
+    """Extract a folder of slides, and add its features and failures."""
+    slides = f"data.slides={json.dumps(str(folder.resolve()))}"
+    experiment = without_file(NAME, CATALOG, (slides, "data.allow_missing=true", *sets))
+    common = Common(workspace=workspace, keep_going=True)
     print(f"extracting with the settings of the bundle: {', '.join(sets)}", file=sys.stderr)
     states = run_plan(plan(experiment, ("extract",)), common)
-    return common.as_workspace().folder("stage", "extract", states[-1].fingerprint)
+    features = common.as_workspace().folder("stage", "extract", states[-1].fingerprint)
+    prepared.features.append(features)
+    found = group_by_id(slide_files(folder, list_folder(folder)))
+    prepared.slides |= {slide: files[0].resolve() for slide, files in found.items()}
+    failed = read_left_out(features).failed
+    prepared.failures += [StageError(reason, where=found[slide][0]) for slide, reason in failed.items()]

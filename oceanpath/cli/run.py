@@ -28,6 +28,10 @@ def run(common: Common) -> int:
         if common.experiment is not None:
             raise ExperimentError("--quickstart cannot be combined with an experiment file", got=common.experiment)
         common = replace(common, experiment=quickstart())
+    if common.more["detach"] or common.more["sbatch_only"]:
+        from oceanpath.cli.submission import detach, write_sbatch  # few runs need them
+
+        return detach(common) if common.more["detach"] else write_sbatch(common, common.more["sbatch_only"])
     return run_experiment(common)
 
 

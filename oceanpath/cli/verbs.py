@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Container
+from pathlib import Path
 
 import typer
 
@@ -11,6 +12,14 @@ from oceanpath.cli.options import FILE, QUICKSTART, flag, verb
 from oceanpath.cli.run import run, run_experiment
 from oceanpath.stages.catalog import CATALOG
 
+DETACH = flag("detach", bool, False, "Run in the background, and end this command.")
+SBATCH = flag(
+    "sbatch_only",
+    Path | None,
+    None,
+    "Write one Slurm script per stage, with --jobs tasks for its parts, to be submitted by hand.",
+    metavar="DIR",
+)
 MODEL = flag("model", str | None, None, "Aggregator; `oceanpath models list` shows them.", key="model.name")
 STAGE_MODULES = {
     name: f"oceanpath.cli.{name}"
@@ -28,7 +37,7 @@ def names() -> list[str]:
 def register(app: typer.Typer, needed: Container[str]) -> None:
     """Add these commands to `app`."""
     if "run" in needed:
-        app.command("run", help=run.__doc__)(verb(run, (FILE, QUICKSTART, MODEL)))
+        app.command("run", help=run.__doc__)(verb(run, (FILE, QUICKSTART, DETACH, SBATCH, MODEL)))
     for stage in CATALOG.stages:
         if stage.name in needed:
             app.command(stage.name, help=stage.doc)(_verb(stage.name))

@@ -8,6 +8,11 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 
+def is_better(scores: tuple[float, ...], best: tuple[float, ...]) -> bool:
+    """Whether finite scores are lower than the best ones, which are () if there are none."""
+    return all(map(math.isfinite, scores)) and (not best or scores < best)
+
+
 @dataclass
 class BestWeights:
     """Keeps the weights of the epoch with the best validation scores; of equal epochs, the first.
@@ -30,7 +35,7 @@ class BestWeights:
             scores: Lower is better. An epoch with a score that is not finite is never the best.
             module: The model with its weights.
         """
-        if all(map(math.isfinite, scores)) and (self.epoch < 0 or scores < self.scores):
+        if is_better(scores, self.scores):
             self.epoch, self.scores = epoch, scores
             self.state = {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}
         return epoch - max(self.epoch, 0) >= self.patience

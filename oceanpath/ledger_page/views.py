@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import Any
 from oceanpath.artifacts.metrics import FILE, read_metrics
 from oceanpath.ledger_page.lineage import draw_lineage
 from oceanpath.pipeline.explain import step_difference
-from oceanpath.pipeline.ledger import Ledger, Row
-from oceanpath.pipeline.ledger_queries import digests_of_run, find_run, list_runs, steps_of_run
+from oceanpath.pipeline.ledger import READ_BY_RUNS, Ledger, Row
+from oceanpath.pipeline.ledger_queries import digests_of_run, find_run, list_runs, progress_of_run, steps_of_run
 from oceanpath.pipeline.workspace import Workspace
 from oceanpath.reporting.fill import estimate, plain
 from oceanpath.reporting.readings import Terms, split_appendix, title_of
@@ -28,12 +29,13 @@ class LedgerViews:
     def __init__(self, workspace: Path) -> None:
         self.workspace = Workspace(workspace)
 
-    def _open(self) -> Ledger:
-        return Ledger(self.workspace.ledger, read_only=True)
+    def _open(self, *more: str) -> Ledger:
+        """The ledger, after a check of the tables of runs and steps and of `more`: others can be large."""
+        return Ledger(self.workspace.ledger, read_only=True, tables=(*READ_BY_RUNS, *more))
 
     def experiments(self) -> dict[str, Any]:
         """Every experiment with its last run, and all runs, newest first."""
-        with self._open() as ledger:
+        with self._open("metric") as ledger:
             runs = [_shown_run(row) for row in list_runs(ledger)]
             last = {run["experiment"]: run for run in reversed(runs)}
             rows = [
@@ -44,7 +46,7 @@ class LedgerViews:
 
     def run(self, number: int) -> dict[str, Any] | None:
         """One run: steps, lineage, metrics with intervals; None if the ledger has no such run."""
-        with self._open() as ledger:
+        with self._open("metric", "part") as ledger:
             row = _row_of(ledger, number)
             if row is None:
                 return None
@@ -60,13 +62,13 @@ class LedgerViews:
             row = _row_of(ledger, number)
             if row is None:
                 return None
-            steps = [_shown_step(step) for step in steps_of_run(ledger, number)]
-        keys = ("name", "state", "seconds", "parts")
-        return {"state": row["state"], "steps": [{key: step[key] for key in keys} for step in steps]}
+            steps = progress_of_run(ledger, number)
+        shown = [{**step, "parts": _parts(step["parts"])} for step in steps]
+        return {"state": row["state"], "steps": shown}
 
     def comparison(self, first: int, second: int) -> dict[str, Any] | None:
         """Two runs: what changed in every step, and their metrics; None if the ledger lacks one of them."""
-        with self._open() as ledger:
+        with self._open("metric") as ledger:
             rows = [_row_of(ledger, number) for number in (first, second)]
             if None in rows:
                 return None
@@ -145,15 +147,18 @@ def _shown_run(row: Mapping[str, Any]) -> Row:
 
 
 def _shown_step(step: Row) -> Row:
-    parts = step["parts"]
     return {
         **{key: step[key] for key in ("name", "state", "fingerprint")},
         "error": step["error"] or "",
         "why": "; ".join(step["why"]),
         "seconds": _time(step["seconds"]),
-        "parts": f"{len(parts)} parts" if parts else "",
+        "parts": _parts(Counter(part["state"] for part in step["parts"])),
         "recorded": [(name, plain(value)) for name, value in step["metrics"].items()],
     }
+
+
+def _parts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} parts {state}" for state, count in counts.items())
 
 
 def _time(seconds: float | None) -> str:

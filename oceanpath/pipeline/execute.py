@@ -75,7 +75,7 @@ def _run_parts(context: ExecutionContext, job: Job) -> tuple[dict[str, Path], di
         left = [replace(item, wait=wait) for key, item in items.items() if key not in results]
         for item, result in context.executor.run(left, part_progress):
             if (result.manifest or result.error) and item.part is not None:
-                results[item.part.key] = result
+                results[item.part.key] = replace(result, manifest=None)  # it is recorded, and larger than the rest
                 context.listener.part(item.part.key, names[item.part.key], result)
                 context.progress.advance()
                 part_progress.end_part()

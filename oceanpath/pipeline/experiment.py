@@ -99,7 +99,9 @@ class Variant:
 
     def has(self, stage: Stage) -> bool:
         """Whether the file requests this stage: by its table or its `when` key; for external cohorts, by the key."""
-        by_key = bool(stage.when) and self._is_used(stage.when) and bool(self.value(stage.when))
+        key, _, expected = stage.when.partition("=")
+        value = self.value(key) if key and self._is_used(key) else None
+        by_key = value == expected if expected else bool(value)
         return by_key and bool(stage.cohorts) if self.cohort else by_key or stage.name in self.layer
 
     def _is_used(self, key: str) -> bool:

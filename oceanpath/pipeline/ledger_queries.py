@@ -87,6 +87,20 @@ def steps_of_run(ledger: Ledger, run: int) -> list[Row]:
     return steps
 
 
+def progress_of_run(ledger: Ledger, run: int) -> list[Row]:
+    """Name and state of each step of a run in plan order, and its number of parts by state."""
+    steps = ledger.rows("SELECT id, name, state FROM step WHERE run = ? ORDER BY position", (run,))
+    for step in steps:
+        sql = "SELECT state, count(*) AS parts FROM part WHERE step = ? GROUP BY state ORDER BY state DESC"
+        step["parts"] = {row["state"]: row["parts"] for row in ledger.rows(sql, (step.pop("id"),))}
+    return steps
+
+
+def running_processes(ledger: Ledger) -> set[str]:
+    """Tags of the processes of all runs whose end is not recorded."""
+    return {str(row["process"]) for row in ledger.rows("SELECT process FROM run WHERE state = 'running'")}
+
+
 def _metrics(ledger: Ledger, fingerprint: str | None) -> dict[str, Any]:
     rows = ledger.rows("SELECT name, value, text FROM metric WHERE fingerprint = ? ORDER BY name", (fingerprint,))
     return {row["name"]: row["value"] if row["text"] is None else row["text"] for row in rows}

@@ -38,7 +38,7 @@ class Stage:
     alternative: tuple[str, ...] = ()
     """Parents instead of `needs`, where the file requests the first of them and not the first of `needs`."""
     when: str = ""
-    """Dotted key that, if set, requests this stage where it is an optional parent."""
+    """Dotted key that, if set, requests this stage where it is an optional parent; ``key=value``: with this value."""
     across: tuple[str, ...] = ()
     """Stages whose results are read from every variant, for comparison."""
     parts: str = ""

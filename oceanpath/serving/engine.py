@@ -14,7 +14,9 @@ from oceanpath.artifacts.features.provenance import UNKNOWN, Provenance
 from oceanpath.serving.session import Session, Similarity
 
 OUTPUTS = ("probabilities", "attention", "member_logits")
-TRAINING_NOTE = "this slide was part of the training cohort; its prediction does not show the performance on new slides"
+TRAINING_NOTE = (
+    "this slide was part of the training cohort, so its prediction does not show the performance on new slides"
+)
 
 
 @dataclass(frozen=True)

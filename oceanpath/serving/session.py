@@ -35,7 +35,7 @@ ORT_ERRORS = (
     RuntimeError,
 )
 """onnxruntime's exceptions have no common base class but Exception."""
-OOD_NOTE = "the slide is unlike the training slides (out of distribution); its prediction may be wrong"
+OOD_NOTE = "the slide is unlike the training slides (out of distribution), so its prediction may be wrong"
 GOLDEN_TOLERANCE = 1e-4
 """Wider than the tolerance of the export, because another processor may sum in a different order."""
 

@@ -15,7 +15,9 @@ from oceanpath.errors import ArtifactError
 from oceanpath.serving.session import Session, Similarity
 
 OUTPUTS = ("values", "attention", "member_values")
-TRAINING_NOTE = "this slide was part of the training cohort; its prediction does not show the performance on new slides"
+TRAINING_NOTE = (
+    "this slide was part of the training cohort, so its prediction does not show the performance on new slides"
+)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,16 @@ def patch_geometry(slide: Path, meta: FeatureMeta) -> PatchGeometry:
         return PatchGeometry(footprint_on(reader, meta), (reader.bounds.x, reader.bounds.y))
 
 
+def known_geometry(slide: Path | None, meta: FeatureMeta | None, side: float | None) -> PatchGeometry | None:
+    """The geometry as exactly as it is known: from the slide, the attributes of `extract`, or the `side` of patches.
+
+    None if the size of the patches is unknown. Raises: as `open_slide`.
+    """
+    if meta is not None:
+        return PatchGeometry(meta.footprint, (0, 0)) if slide is None else patch_geometry(slide, meta)
+    return None if side is None else PatchGeometry((side, side), (0, 0))
+
+
 def footprint_on(reader: SlideReader, meta: FeatureMeta) -> tuple[float, float]:
     """Width and height of a patch in level-0 pixels, exact: the read size times the downsample of the level read.
 

@@ -22,6 +22,7 @@ from oceanpath.stages.mmap.stage import STAGE as MMAP
 from oceanpath.stages.pretrain.stage import STAGE as PRETRAIN
 from oceanpath.stages.split.stage import STAGE as SPLIT
 from oceanpath.stages.tables import DataSettings, RuntimeSettings, dropped_keys
+from oceanpath.stages.train.stage import REFIT_STAGE as REFIT
 from oceanpath.stages.train.stage import STAGE as TRAIN
 
 
@@ -39,7 +40,7 @@ def parse_runtime(values: Mapping[str, Any]) -> RuntimeSettings:
 CATALOG = Catalog(
     stages=(
         *(DEMO, EXTRACT, CURATE, MMAP, PRETRAIN_MMAP, SPLIT, PRETRAIN, AUDIT),
-        *(TRAIN, EVAL, EXTERNAL, ANALYZE, EXPORT),
+        *(TRAIN, EVAL, EXTERNAL, ANALYZE, REFIT, EXPORT),
     ),
     tables={
         "data": Table(DataSettings.model_validate, DataSettings),

@@ -74,7 +74,7 @@ def test_a_run_under_way_is_shown_live(url: str, workspace: Path, viewer: Viewer
         with viewer.open(f"{url}/runs/{run}") as page:
             page.locator("#steps .running").wait_for()
             ledger.add_part(step, "0", "f" * 32, "ok", 1.0)
-            page.locator("#steps", has_text="1 parts").wait_for()
+            page.locator("#steps", has_text="1 parts ok").wait_for()
             check_accessibility(page)
             ledger.end_step(step, state="ok", seconds=2.0)
             ledger.end_run(run, "ok")

@@ -91,7 +91,7 @@ def test_a_dry_run_as_json_is_one_object_a_step(tmp_path: Path, capsys: pytest.C
     assert [step["step"] for step in steps] == [
         stage.name
         for stage in CATALOG.stages
-        if stage.name not in ("curate", "pretrain_mmap", "pretrain", "audit", "external")
+        if stage.name not in ("curate", "pretrain_mmap", "pretrain", "audit", "external", "refit")
     ]
     assert steps[0]["state"] == "run"
     assert {step["state"] for step in steps[1:]} == {"pending"}

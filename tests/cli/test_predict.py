@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from oceanpath.artifacts.features.files import find_features, scan_features
+from oceanpath.artifacts.features.files import find_features, read_features, read_meta, scan_features
 from oceanpath.cli.app import run_app
+from oceanpath.cli.predict_maps import SUFFIXES, require_attention
+from oceanpath.errors import ExperimentError
+from oceanpath.figures.heatmap import MapOptions
+from oceanpath.figures.slide_map import MappedPatches, draw_slide
+from oceanpath.fit.explain import PatchExplainer
+from oceanpath.serving.engine import Engine
 from oceanpath.slides.demo.aperio import write_aperio
 
 LABELS = ("normal", "tumour")
@@ -29,8 +39,9 @@ min_tissue = 0.5
 [split]
 folds = 2
 [model]
-name = "static"
+name = "abmil"
 hidden = 8
+attention = 8
 [train]
 epochs = 1
 [eval]
@@ -157,3 +168,126 @@ def test_an_earlier_table_is_replaced_and_an_error_leaves_it(made, tmp_path):
     assert out.read_text() == "earlier\n"
     assert predict(made, made / "slides" / "s00.svs", "--out", out) == 0
     assert out.read_text().startswith("slide_id,n_patches,prob_normal,prob_tumour,predicted")
+
+
+def test_a_damaged_slide_stops_no_other(made, tmp_path, capsys):
+    """Of three slides one has no tissue and one cannot be opened: the third is predicted, and both are listed."""
+    folder = tmp_path / "slides"
+    draw(folder / "good.svs", 30)
+    write_aperio(folder / "blank.svs", np.full((768, 768, 3), (243, 242, 244), np.uint8), 0.5)
+    (folder / "broken.svs").write_bytes((folder / "good.svs").read_bytes()[:300])
+    out = tmp_path / "out.csv"
+    assert predict(made, folder, "--out", out) == 3
+    assert pd.read_csv(out)["slide_id"].tolist() == ["good"]
+    said = capsys.readouterr().err
+    assert f"failed: {folder / 'broken.svs'}: " in said
+    assert "blank" in said
+    assert "some slides could not be predicted; got 2 of 3" in said
+    assert predict(made, folder / "broken.svs", "--out", tmp_path / "none.csv") == 4
+    assert not (tmp_path / "none.csv").exists()
+
+
+def test_the_bundle_may_be_the_first_path(made, tmp_path):
+    bundle = made / "out" / "experiments" / "small" / "export"
+    features = made / "out" / "experiments" / "small" / "extract"
+    words = [str(bundle), str(features), "--out", str(tmp_path / "a.csv"), "--workspace", str(tmp_path / "none")]
+    assert run_app(["predict", *words]) == 0
+    assert predict(made, features, "--out", tmp_path / "b.csv") == 0
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+
+
+def test_parquet_has_the_values_of_csv_and_other_suffixes_are_refused(made, tmp_path, capsys):
+    features = made / "out" / "experiments" / "small" / "extract"
+    for name in ("a.csv", "a.parquet"):
+        assert predict(made, features, "--out", tmp_path / name, "--members") == 0
+    pd.testing.assert_frame_equal(
+        pd.read_csv(tmp_path / "a.csv", keep_default_na=False),
+        pd.read_parquet(tmp_path / "a.parquet"),
+        check_dtype=False,
+    )
+    assert predict(made, features, "--out", tmp_path / "a.xlsx") == 2
+    assert "unknown type of file; expected .csv or .parquet" in capsys.readouterr().err
+
+
+def test_a_repeated_command_predicts_only_what_is_new(made, tmp_path, monkeypatch):
+    features, out = tmp_path / "features", tmp_path / "out.csv"
+    shutil.copytree(made / "out" / "experiments" / "small" / "extract", features)
+    counted: list[str] = []
+    original = Engine.predict
+
+    def predict_and_count(engine, features, coords, provenance):
+        counted.append(provenance.slide_id)
+        return original(engine, features, coords, provenance)
+
+    monkeypatch.setattr(Engine, "predict", predict_and_count)
+    (features / "s04.h5").rename(tmp_path / "s04.h5")
+    assert predict(made, features, "--out", out) == 0
+    (tmp_path / "s04.h5").rename(features / "s04.h5")
+    counted.clear()
+    assert predict(made, features, "--out", out) == 0
+    assert counted == ["s04"]
+    assert predict(made, features, "--out", tmp_path / "fresh.csv") == 0
+    assert out.read_bytes() == (tmp_path / "fresh.csv").read_bytes()
+    maps = tmp_path / "maps"
+    counted.clear()
+    assert predict(made, features, "--out", out, "--attention", maps) == 0
+    (maps / "s03.csv").unlink()
+    assert predict(made, features, "--out", out, "--attention", maps) == 0
+    assert [name for name in counted if name != "golden"] == [*sorted(s.stem for s in features.glob("*.h5")), "s03"]
+
+
+def test_maps_have_the_attention_of_the_models_of_all_folds(made, tmp_path):
+    """CSV, GeoJSON and the pixels of the PNG agree with the mean attention that the trained models give in torch."""
+    results, folders = made / "out" / "experiments" / "small", {name: tmp_path / name for name in SUFFIXES}
+    options = [word for name, folder in folders.items() for word in (f"--{name}", folder)]
+    assert predict(made, made / "new" / "n20.svs", *options, "--out", tmp_path / "out.csv") == 0
+    path = next(made.glob("out/runs/extract/*/n20.h5"))
+    features, coords = read_features(scan_features(path))
+    assert coords is not None
+    models = [PatchExplainer(results / "train" / f"fold_{fold}" / "best.ckpt") for fold in (0, 1)]
+    expected = np.mean([model.explain(features.astype(np.float32), coords).attention for model in models], axis=0)
+    table = pd.read_csv(folders["attention"] / "n20.csv", dtype={"attention": str})
+    assert table[["minx", "miny"]].to_numpy().tolist() == coords.tolist()
+    shares = table["attention"].to_numpy(str).astype(np.float32)
+    assert np.abs(shares - expected).max() < 1e-5
+    shapes = json.loads((folders["geojson"] / "n20.geojson").read_text())["features"]
+    values = [shape["properties"]["measurements"]["attention"] for shape in shapes]
+    assert np.abs(np.array(values) - expected).max() < 1e-5
+    thumbnail = path.parent / "thumbnails" / "n20.jpg"
+    meta = read_meta(path)
+    patches = MappedPatches(shares, coords, meta.patch_px_level0, meta, thumbnail)
+    row = pd.read_csv(tmp_path / "out.csv").iloc[0]
+    title = f"n20\nnormal {row['prob_normal']:.3f}, tumour {row['prob_tumour']:.3f}"
+    assert draw_slide(tmp_path / "n20.png", patches, title, MapOptions(vector=False)) == "thumbnail"
+    assert (tmp_path / "n20.png").read_bytes() == (folders["heatmap"] / "n20.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"features": np.ones((3, 64), np.float16)}, "no coordinates"),
+        ({"features": np.ones((3, 64), np.float16), "coords": np.arange(6).reshape(3, 2)}, "size of the patches"),
+    ],
+)
+def test_a_slide_that_has_no_map_is_refused_before_any_prediction(made, tmp_path, capsys, files, words):
+    np.savez(tmp_path / "a.npz", **files)
+    out = tmp_path / "out.csv"
+    assert predict(made, tmp_path / "a.npz", "--out", out, "--geojson", tmp_path / "maps") == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert "a.npz" in said
+    assert not out.exists()
+
+
+def test_a_bundle_without_attention_is_refused_before_any_slide():
+    """Mean pooling gives every patch the same weight; the reference bag shows this without a slide."""
+
+    def engine_with(weights: np.ndarray) -> Any:
+        facts = SimpleNamespace(
+            golden=SimpleNamespace(patches=4), contract=SimpleNamespace(feature_dim=2), model={"name": "static"}
+        )
+        return SimpleNamespace(facts=facts, predict=lambda *_: SimpleNamespace(attention=weights.astype(np.float32)))
+
+    with pytest.raises(ExperimentError, match=r"this architecture has no attention.*static"):
+        require_attention(engine_with(np.full(4, 0.25)), Path("bundle"))
+    require_attention(engine_with(np.array([0.2501, 0.2499, 0.25, 0.25])), Path("bundle"))

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from oceanpath.cli.app import run_app
-from oceanpath.cli.predict import _verify_published
+from oceanpath.cli.published import Verifier
 from oceanpath.errors import ArtifactError
 from oceanpath.pipeline import maintenance
 from oceanpath.pipeline.workspace import Workspace
+from oceanpath.serving.slide_inputs import find_inputs
 
 from ..recording import recorded
 from .trials import Project
@@ -190,18 +191,24 @@ def test_the_old_key_is_accepted_with_a_warning_and_builds_no_store_again(
     assert maintenance.verify(Workspace(here.out), deep=True) == []
 
 
+def read_features(paths: list[Path]) -> None:
+    """Read slides as `predict` does."""
+    for slide in find_inputs(paths, verify=Verifier().verify):
+        slide.read()
+
+
 def test_predict_compares_published_features_before_it_reads_them(project: Projects) -> None:
     here = project("slides")
     here.restore()
     folder = here.out / "experiments" / "slides" / "extract"
     path = sorted(folder.resolve().glob("*.h5"))[1]
     for features in ([folder], [folder / path.name], [path]):
-        _verify_published(features)
+        read_features(features)
     flip(path)
     for features in ([folder], [folder / path.name], [path]):
-        with pytest.raises(ArtifactError, match=path.name):
-            _verify_published(features)
-    _verify_published([sorted(folder.resolve().glob("*.h5"))[0]])
+        with pytest.raises(ArtifactError, match=f"{path.name}.*sealed digest"):
+            read_features(features)
+    read_features([sorted(folder.resolve().glob("*.h5"))[0]])
     here.restore(path)
 
 

@@ -19,13 +19,15 @@ PITCH = 512
 """Level-0 pixels between two patches."""
 SIDE = 9
 """Cells per side of a crop."""
-LEAST = 50
+LEAST = 60
 """Minimum number of patches of a bag."""
-CLUMPS = 4
+CLUMPS = 8
 """Pairs of patches of each of the two classes per bag."""
-APART = 3.0
+APART = 2.0
 """Minimum distance of the two classes in negatives, in cells."""
 CLASSES = ("TUMOR", "LYMPHO")
+REST = "STROMA"
+"""The tissue around them."""
 
 Cells = NDArray[np.int64]
 
@@ -48,12 +50,15 @@ def read_tiles(path: Path) -> Tiles:
 
 
 def write_bags(tiles: Path, coords: Path, out: Path, count: int, seed: int) -> None:
-    """Write `count` bags per coordinate slide: features/, cohort.csv, and shuffled/ with exchanged coordinates."""
+    """Write `count` bags per coordinate slide: features/, cohort.csv, and shuffled/features/ with other coordinates.
+
+    splits/ has a split file for each coordinate slide, which it leaves out.
+    """
     every, random = read_tiles(tiles), np.random.default_rng(seed)
     files = sorted(coords.glob("*.h5"))
     part = random.permutation(len(every.classes)) % len(files)
     rows = []
-    for name in ("features", "shuffled"):
+    for name in ("features", "shuffled/features"):
         (out / name).mkdir(parents=True, exist_ok=True)
     for number, file in enumerate(files):
         with h5py.File(file) as h5:
@@ -63,11 +68,23 @@ def write_bags(tiles: Path, coords: Path, out: Path, count: int, seed: int) -> N
             slide, label = f"s{number}_{k:03}", k % 2
             cells, chosen = _bag(grid, own, bool(label), random)
             at = (cells * PITCH).astype(np.int32)
-            for name, places in (("features", at), ("shuffled", random.permutation(at))):
+            for name, places in (("features", at), ("shuffled/features", random.permutation(at))):
                 with h5py.File(out / name / f"{slide}.h5", "w") as h5:
                     h5["features"], h5["coords"] = own.features[chosen], places
             rows.append((slide, f"p{number}_{k:03}", ("apart", "touching")[label], number))
-    pd.DataFrame(rows, columns=["slide_id", "patient_id", "label", "fold"]).to_csv(out / "cohort.csv", index=False)
+    table = pd.DataFrame(rows, columns=["slide_id", "patient_id", "label", "fold"])
+    table.to_csv(out / "cohort.csv", index=False)
+    (out / "splits").mkdir(exist_ok=True)
+    for number in range(len(files)):
+        _split(table, number).to_csv(out / "splits" / f"splits_{number}.csv", index=False)
+
+
+def _split(table: pd.DataFrame, tested: int) -> pd.DataFrame:
+    """The roles of one fold, which tests a coordinate slide and validates on every tenth of the other bags."""
+    rest = table.loc[table["fold"] != tested, "slide_id"].reset_index(drop=True)
+    validates = rest.index % 10 == 0
+    roles = {"train": rest[~validates], "val": rest[validates], "test": table.loc[table["fold"] == tested, "slide_id"]}
+    return pd.DataFrame({role: ids.reset_index(drop=True) for role, ids in roles.items()})
 
 
 def _bag(grid: Cells, tiles: Tiles, touching: bool, random: Generator) -> tuple[Cells, NDArray[np.int64]]:
@@ -77,15 +94,16 @@ def _bag(grid: Cells, tiles: Tiles, touching: bool, random: Generator) -> tuple[
         cells = grid[(np.abs(grid - centre) <= SIDE / 2).all(axis=1)]
         if len(cells) < LEAST:
             continue
-        layout = _layout(cells, touching, random)
-        if layout is not None:
+        both = [_layout(cells, each, random) for each in (False, True)]
+        layout = both[touching]
+        if layout is not None and both[not touching] is not None:  # so that no size of crop prefers a label
             return _turned(cells, random), _draw(layout, tiles, random)
 
 
 def _layout(cells: Cells, touching: bool, random: Generator) -> NDArray[np.str_] | None:
-    """The class of each cell: pairs of neighbours of both classes, and "other"; None if they do not fit."""
+    """The class of each cell: pairs of neighbours of both classes, and the rest; None if they do not fit."""
     distance = np.linalg.norm(cells[:, None] - cells[None], axis=2)
-    classes, free = np.full(len(cells), "other", dtype="<U8"), np.ones(len(cells), bool)
+    classes, free = np.full(len(cells), REST, dtype="<U8"), np.ones(len(cells), bool)
     for _ in range(CLUMPS):
         for own, other in (CLASSES, CLASSES[::-1]):
             near = distance[:, classes == other].min(axis=1, initial=np.inf)
@@ -120,6 +138,5 @@ def _turned(cells: Cells, random: Generator) -> Cells:
 
 def _draw(layout: NDArray[np.str_], tiles: Tiles, random: Generator) -> NDArray[np.int64]:
     """A tile of the class of each cell."""
-    pools = {name: np.flatnonzero(tiles.classes == name) for name in CLASSES}
-    pools["other"] = np.flatnonzero(~np.isin(tiles.classes, CLASSES))
+    pools = {name: np.flatnonzero(tiles.classes == name) for name in (*CLASSES, REST)}
     return np.array([random.choice(pools[name]) for name in layout])

@@ -134,7 +134,7 @@ def test_a_run_under_way_is_followed_to_its_end(workspace):
 
     events = asyncio.run(asyncio.wait_for(watch(), 20))
     assert [event for event, _ in events] == ["progress", "progress", "end"]
-    assert [content["steps"][1]["parts"] for _, content in events] == ["", "1 parts", "1 parts"]
+    assert [content["steps"][1]["parts"] for _, content in events] == ["", "1 parts ok", "1 parts ok"]
     assert events[-1][1]["steps"][1]["state"] == "interrupted"
 
 

@@ -1,6 +1,6 @@
 """An experiment whose parts only wait, so that a cluster is tested and not the work.
 
-Every part appends lines to one file: that it started, that it ended. Its output is its process id and host process.
+Every part appends lines to one file: that it started, that it ended. Its output is the id of its process.
 """
 
 from __future__ import annotations
@@ -109,3 +109,12 @@ def attempts(folder: Path) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
         event, key, process, _ = line.split()
         (started if event == "start" else ended)[key].append(int(process))
     return started, ended
+
+
+def times(folder: Path) -> list[tuple[float, float]]:
+    """First start and last end of each process."""
+    found = defaultdict[str, list[float]](list)
+    for line in (folder / "out" / LOG).read_text().splitlines():
+        _, _, process, moment = line.split()
+        found[process].append(float(moment))
+    return [(min(moments), max(moments)) for moments in found.values()]

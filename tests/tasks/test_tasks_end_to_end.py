@@ -115,7 +115,10 @@ def test_ordinal(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert slide["kappa_quadratic"]["value"] > 0.3 and slide["auroc_from_high"]["value"] > 0.7
     bundle = folder / "out/experiments/ordinal/export"
     out = folder / "predictions.csv"
-    assert run_app(["predict", str(folder / "features"), "--bundle", str(bundle), "--out", str(out)]) == 0
-    assert pd.read_csv(out)[["prob_low", "prob_medium", "prob_high"]].sum(axis=1).to_numpy() == pytest.approx(
-        1, abs=1e-5
-    )
+    words = [str(bundle), str(folder / "features"), "--members", "--out", str(out)]
+    assert run_app(["predict", *words]) == 0
+    table, grades = pd.read_csv(out).set_index("slide_id"), ["prob_low", "prob_medium", "prob_high"]
+    assert table[grades].sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-5)
+    for row in rows.to_dict("records"):  # each member predicts its test slides as they were evaluated
+        own = table.loc[row["slide_id"], [f"{grade}_fold{row['fold']}" for grade in grades]].to_numpy(float)
+        assert own == pytest.approx([row[grade] for grade in grades], abs=1e-5)

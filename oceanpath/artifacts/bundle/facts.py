@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 FORMAT: Literal[2] = 2
 ONNX = "model.onnx"
 NOTICE = "For research use only. Not a medical device; not for diagnosis or treatment."
-LEFT_OUT_IF_EMPTY = ("external", "similarity", "cohort")
+LEFT_OUT_IF_EMPTY = ("external", "similarity", "cohort", "final")
 """Keys that bundle.json contains only if they have a value."""
 Coords = Literal["required", "optional", "unused"]
 
@@ -103,7 +103,8 @@ class StoredParity(Facts):
     rows: int
     """Number of slides that were predicted again, each by the member of its test fold."""
     total: int
-    """Number of stored test predictions."""
+    """Number of stored test predictions; 0 for a model that was trained after the evaluation: `rows` slides of the
+    cohort are then predicted by PyTorch too, and compared with that."""
     differences: dict[str, float]
     """Format → largest absolute difference of a probability."""
     elsewhere: int = 0
@@ -163,6 +164,14 @@ class Performance(Facts):
     floor_auroc: dict[str, EstimateFacts]
     decisions: dict[str, EstimateFacts] = Field(default_factory=dict)
     """Sensitivity and specificity of test slides, each at the threshold of its member; empty without a threshold."""
+
+
+class FinalFacts(Facts):
+    """The single model of a bundle, if it does not have the models of all folds (`train.final`)."""
+
+    choice: Literal["refit", "best_fold"]
+    """One model of all patients, which was not evaluated itself, or the one with the best validation score."""
+    description: str
 
 
 class ExternalFacts(Facts):
@@ -233,6 +242,8 @@ class BundleFacts(ModelFacts):
     """Empty, and not in the file, if there is no external cohort."""
     cohort: CohortFacts | None = None
     """None, and not in the file, if the model was exported from a checkpoint alone."""
+    final: FinalFacts | None = None
+    """None, and not in the file, if the bundle has the models of all folds."""
     golden: Golden
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from oceanpath.artifacts.bundle.facts import CohortFacts, EstimateFacts, ExternalFacts, Facts, ModelFacts
+from oceanpath.artifacts.bundle.facts import CohortFacts, EstimateFacts, ExternalFacts, Facts, FinalFacts, ModelFacts
 
 
 class ColumnFacts(Facts):
@@ -70,6 +70,8 @@ class ValueFacts(ModelFacts):
     performance: ValuePerformance
     external: list[ExternalFacts] = Field(default_factory=list)
     cohort: CohortFacts
+    final: FinalFacts | None = None
+    """As for a classifier."""
     golden: GoldenValues
 
     @property

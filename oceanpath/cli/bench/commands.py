@@ -7,7 +7,9 @@ import typer
 from oceanpath.cli.bench import batching as bench_batching
 from oceanpath.cli.bench import coverage as bench_coverage
 from oceanpath.cli.bench import extract as bench_extract
+from oceanpath.cli.bench import ledger as bench_ledger
 from oceanpath.cli.bench import models as bench_models
+from oceanpath.cli.bench import scale as bench_scale
 from oceanpath.cli.bench import ssl as bench_ssl
 from oceanpath.cli.bench import stats as bench_stats
 from oceanpath.cli.bench import store as bench_store
@@ -29,3 +31,5 @@ bench_ssl.register(app)
 bench_stats.register(app)
 bench_coverage.register(app)
 bench_train.register(app)
+bench_ledger.register(app)
+bench_scale.register(app)

@@ -12,7 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from oceanpath.cli.ledger import compare, maintenance, serve
+from oceanpath.cli.ledger.follow import follow
 from oceanpath.cli.ledger.history import JsonFlag, Workspace, find_run, open_ledger
+from oceanpath.cli.ledger.track import track
 from oceanpath.cli.table import paragraph, table
 from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.ledger_queries import list_runs as query_runs
@@ -25,12 +27,22 @@ RunName = Annotated[
 compare.register(app)
 maintenance.register(app)
 serve.register(app)
+app.command()(track)
 
 
 @app.command()
-def show(which: RunName = "", workspace: Workspace = Path("outputs"), as_json: JsonFlag = False) -> int:
+def show(
+    which: RunName = "",
+    workspace: Workspace = Path("outputs"),
+    following: Annotated[
+        bool, typer.Option("--follow", help="Print each change until the run has ended; also on another machine.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> int:
     """Show the steps of a run. State, time, memory, fingerprint, reason, metrics and parts of each step are listed."""
-    with open_ledger(workspace, "metric", "part") as ledger:
+    if following:
+        which = str(follow(workspace, which, as_json=as_json))
+    with open_ledger(workspace, ("metric", "part")) as ledger:
         run = find_run(ledger, which)
         steps = steps_of_run(ledger, int(run["id"]))
     if as_json:
@@ -56,7 +68,7 @@ def list_runs(
 ) -> int:
     """List runs, newest first. With --stage or --metric, list the steps of all runs."""
     start = _start_of_day(since)
-    with open_ledger(workspace, "metric") as ledger:
+    with open_ledger(workspace, ("metric",)) as ledger:
         of_steps = bool(stage or metric)
         rows = list_steps(ledger, stage, state, start, metric) if of_steps else query_runs(ledger, state, start)
     if as_json:

@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 
 def diff(a: Run, b: Run, workspace: Workspace = Path("outputs"), as_json: JsonFlag = False) -> int:
     """Compare settings, inputs, versions and metrics of two runs."""
-    with open_ledger(workspace, "metric", "part") as ledger:
+    with open_ledger(workspace, ("metric", "part")) as ledger:
         runs = [find_run(ledger, which) for which in (a, b)]
         left, right = ({step["name"]: step for step in steps_of_run(ledger, int(run["id"]))} for run in runs)
     differences = {name: step_difference(left.get(name), right.get(name)) for name in {**left, **right}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -15,8 +16,8 @@ Workspace = Annotated[Path, typer.Option("--workspace", metavar="DIR", help="Fol
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def open_ledger(workspace: Path, *more: str) -> Ledger:
-    """The ledger of a workspace, for reading runs and steps, and the tables `more`; default: all tables.
+def open_ledger(workspace: Path, more: Collection[str] | None = None) -> Ledger:
+    """The ledger of a workspace, for reading runs and steps, and the tables `more`; None: all tables.
 
     Raises: ExperimentError: there is none.
     """
@@ -24,7 +25,7 @@ def open_ledger(workspace: Path, *more: str) -> Ledger:
     if not path.is_file():
         do = "Run an experiment first, or name another workspace with --workspace."
         raise ExperimentError("there is no ledger in this workspace", where=workspace, do=do)
-    return Ledger(path, read_only=True, tables=(*READ_BY_RUNS, *more) if more else ())
+    return Ledger(path, read_only=True, tables=() if more is None else (*READ_BY_RUNS, *more))
 
 
 def find_run(ledger: Ledger, which: str) -> Row:

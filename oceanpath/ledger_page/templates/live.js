@@ -14,9 +14,8 @@ source.addEventListener("progress", (event) => {
   const found = JSON.parse(event.data), shown = document.querySelectorAll("#steps tr");
   if (found.steps.length !== shown.length) location.reload();
   for (const [i, step] of found.steps.entries()) {
-    const [badge, time, parts] = shown[i].querySelectorAll("td");
+    const [badge, , parts] = shown[i].querySelectorAll("td");
     mark(badge.firstElementChild, step.state);
-    time.textContent = step.seconds;
     parts.textContent = step.parts;
     document.querySelectorAll(".lineage g")[i].setAttribute("class", step.state);
   }

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from oceanpath.bags.batch import Batch
 from oceanpath.models.base import BaseMIL
+from oceanpath.ssl.distributed import gathered
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,10 @@ class Branch(nn.Module):
 
 
 def embed(aggregator: BaseMIL, view: Batch) -> Tensor:
-    """Slide embeddings [B, E], computed with padding where the batching strategy asks for it."""
-    if view.padded_to is None:
-        return aggregator.forward_packed(view)[0]
-    return aggregator.forward_features(*view.padded())[0]
+    """Slide embeddings [B, E] of the whole batch, computed with padding where the batching strategy asks for it."""
+    is_packed = view.padded_to is None
+    own = aggregator.forward_packed(view)[0] if is_packed else aggregator.forward_features(*view.padded())[0]
+    return gathered(own, view)
 
 
 class Method(nn.Module, ABC):

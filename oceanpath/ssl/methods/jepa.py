@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from oceanpath.bags.batch import Batch
 from oceanpath.models.base import BaseMIL
 from oceanpath.ssl.block_positions import block_positions, fourier_features
+from oceanpath.ssl.distributed import gathered
 from oceanpath.ssl.heads import perceptron
 from oceanpath.ssl.losses.latent_regression import latent_regression
 from oceanpath.ssl.methods.base import Loss, Method, StepContext, ViewRequest, embed
@@ -53,7 +54,8 @@ class JEPA(Method):
         """See `Method.loss`."""
         rest, *blocks = views
         targets = self.targets(blocks)
-        positions = fourier_features(block_positions(rest, blocks), self.settings.bands)
+        places = gathered(block_positions(rest, blocks).transpose(0, 1), rest).transpose(0, 1)
+        positions = fourier_features(places, self.settings.bands)
         embeddings = self.student(rest).unsqueeze(0).expand(len(blocks), -1, -1)
         predictions = self.predictor(torch.cat([embeddings, positions.to(embeddings.dtype)], dim=-1))
         return Loss(latent_regression(predictions.flatten(0, 1), targets.flatten(0, 1), self.settings.beta))

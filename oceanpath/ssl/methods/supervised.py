@@ -9,6 +9,7 @@ from torch import nn
 
 from oceanpath.bags.batch import Batch
 from oceanpath.models.base import BaseMIL
+from oceanpath.ssl.distributed import gathered
 from oceanpath.ssl.methods.base import Loss, Method, StepContext, ViewRequest
 from oceanpath.ssl.methods.settings import SupervisedSettings
 
@@ -31,5 +32,5 @@ class Supervised(Method):
         """See `Method.loss`."""
         (view,) = views
         assert view.labels is not None, "the training dataset has labels"
-        logits = self.student(view).float()
-        return Loss(F.cross_entropy(logits, view.labels.long(), label_smoothing=self.smoothing))
+        logits, labels = self.student(view).float(), gathered(view.labels, view).long()
+        return Loss(F.cross_entropy(logits, labels, label_smoothing=self.smoothing))

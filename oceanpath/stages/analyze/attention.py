@@ -14,6 +14,7 @@ from oceanpath.artifacts import predictions
 from oceanpath.artifacts.tables import read_table, write_table
 from oceanpath.errors import ArtifactError
 from oceanpath.figures.files import check_figure
+from oceanpath.figures.slide_map import thumbnail_of
 from oceanpath.fit.threads import torch_threads
 from oceanpath.pipeline.stage import Inputs, Progress
 from oceanpath.stages.analyze import deletion, localisation
@@ -26,7 +27,6 @@ from oceanpath.stages.analyze.maps import (
     draw_map,
     facts_of,
     table_of,
-    thumbnail_of,
     write_scores,
     write_sheet,
 )

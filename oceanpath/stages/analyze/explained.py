@@ -44,6 +44,11 @@ class ExplainedSlide:
         return str(self.row["slide_id"])
 
     @property
+    def known_side(self) -> float | None:
+        """Side of a patch in level-0 pixels as the store knows it; None if it is unknown."""
+        return None if np.isnan(self.side) else self.side
+
+    @property
     def map_name(self) -> str:
         """The score by which patches are ranked: contribution where the model has one, otherwise attention."""
         return "attention" if self.explanation.contributions is None else "contribution"

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
 
 from oceanpath.artifacts.patch_scores import PatchScores, write_geojson, write_patch_csv
-from oceanpath.errors import ArtifactError
-from oceanpath.figures.heatmap import Backdrop, MapOptions, Signed, draw_coords, draw_heatmap, draw_sorted
+from oceanpath.figures.heatmap import MapOptions, Signed
 from oceanpath.figures.sheet import PatchRow, draw_sheet
-from oceanpath.slides.patch_geometry import PatchGeometry, patch_geometry, read_patches
+from oceanpath.figures.slide_map import MappedPatches, draw_slide, thumbnail_of
+from oceanpath.slides.patch_geometry import known_geometry, read_patches
 from oceanpath.stages.analyze.explained import ExplainedSlide
 from oceanpath.stages.analyze.settings import AnalyzeSettings
 
@@ -46,26 +45,16 @@ def draw_map(slide: ExplainedSlide, extract: Path | None, title: str, out: Path,
         out: Folder of the stage.
         vector: Whether PDF and SVG are written too.
     """
-    path, contributions = out / MAPS / f"{slide.slide_id}.png", slide.explanation.contributions
-    attention = slide.explanation.attention
+    contributions = slide.explanation.contributions
     signed = None if contributions is None else Signed(contributions, slide.explanation.explained.name)
-    options = MapOptions(signed, vector)
-    if slide.coords is None:
-        draw_sorted(path, attention, title, options)
-        return "order"
-    meta, thumbnail = slide.meta, extract and extract / thumbnail_of(slide.slide_id)
-    if meta is not None and thumbnail and thumbnail.is_file():
-        backdrop = Backdrop(_pixels(thumbnail), meta.level0_width, meta.level0_height, meta.mpp_x or None)
-        draw_heatmap(path, slide.coords, meta.footprint, attention, backdrop, title, options)
-        return "thumbnail"
-    side = None if np.isnan(slide.side) else (slide.side, slide.side)
-    draw_coords(path, slide.coords, side, attention, title, options)
-    return "places"
+    thumbnail = extract and extract / thumbnail_of(slide.slide_id)
+    patches = MappedPatches(slide.explanation.attention, slide.coords, slide.known_side, slide.meta, thumbnail)
+    return draw_slide(out / MAPS / f"{slide.slide_id}.png", patches, title, MapOptions(signed, vector))
 
 
 def write_scores(slide: ExplainedSlide, settings: AnalyzeSettings, out: Path) -> list[str]:
     """Write patches/<slide_id>.csv and .geojson.gz, and return their names; none if coordinates or size are unknown."""
-    geometry = _geometry(slide)
+    geometry = known_geometry(slide.slide, slide.meta, slide.known_side)
     if slide.coords is None or geometry is None:
         return []
     explanation, alone = slide.explanation, slide.explanation.alone
@@ -99,30 +88,9 @@ def write_sheet(slide: ExplainedSlide, count: int, title: str, out: Path) -> str
     return name
 
 
-def thumbnail_of(slide: str) -> str:
-    """Name of the thumbnail that `extract` writes."""
-    return f"thumbnails/{slide}.jpg"
-
-
 def facts_of(slide: ExplainedSlide) -> dict[str, Any]:
     """What analysis.json states about the prediction and its explanation."""
     row, explanation = slide.row, slide.explanation
     facts = {name: row[name] for name in ("slide_id", "label", "decided", "certainty", "kind", "fold")}
     facts |= {"patches": len(slide.features), "explained": explanation.explained.name, "score": explanation.score}
     return facts | {"contributions": slide.reason or SUMMED}
-
-
-def _geometry(slide: ExplainedSlide) -> PatchGeometry | None:
-    if slide.slide is not None and slide.meta is not None:
-        return patch_geometry(slide.slide, slide.meta)
-    if slide.meta is not None:
-        return PatchGeometry(slide.meta.footprint, (0, 0))
-    return None if np.isnan(slide.side) else PatchGeometry((slide.side, slide.side), (0, 0))
-
-
-def _pixels(path: Path) -> NDArray[np.uint8]:
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except OSError as error:
-        raise ArtifactError("the thumbnail cannot be read", where=path, got=error) from error

@@ -21,7 +21,10 @@ RAW = "No temperature scaling: the probabilities are the softmax outputs, averag
 SCALED = "The logits of each member are divided by its temperature before the softmax; the probabilities are averaged."
 BEFORE_REFIT = "from predictions before the refit on training and validation patients"
 """Where temperature and threshold come from, if `train.refit_fold` is set."""
+OUT_OF_FOLD = "from inner validation predictions of the models of the folds"
+"""The same for one model of all patients."""
 REPORTED = "The evaluation uses the probabilities of one member per slide, before temperature scaling."
+REPORTED_FOLDS = "The evaluation uses the probabilities of the models of all folds, before temperature scaling."
 REPORTED_SEVERAL = "The evaluation uses the probabilities of several members per slide, before temperature scaling."
 
 
@@ -40,6 +43,8 @@ def calibrate_members(train: Path, results: dict[str, Any], *, fit_temperatures:
         temperature, reason, rows = _temperature(train / f"fold_{number}", task, is_fitted=fit_temperatures)
         if "refit" in entry:
             reason = f"{reason or 'fitted'}; {BEFORE_REFIT}"
+        if entry.get("is_out_of_fold"):
+            reason = f"{reason or 'fitted'}; {OUT_OF_FOLD}"
         raw = entry.get("threshold") if len(task.classes) == 2 else None
         members.append(
             MemberFacts(
@@ -54,18 +59,27 @@ def calibrate_members(train: Path, results: dict[str, Any], *, fit_temperatures:
     return members
 
 
-def describe_calibration(members: Sequence[MemberFacts], *, several: bool = False) -> Calibration:
-    """How the served probabilities are computed, as text; `several`: the evaluation combines members of a slide."""
+def describe_calibration(
+    members: Sequence[MemberFacts], *, several: bool = False, is_single: bool = False
+) -> Calibration:
+    """How the served probabilities are computed, as text.
+
+    `several`: the evaluation combines members of a slide; `is_single`: it is of more models than the one in the bundle.
+    """
     fitted = any(member.temperature != 1.0 for member in members)
     method = "temperature" if fitted else "none"
     reported = REPORTED_SEVERAL if several else REPORTED
+    reported = REPORTED_FOLDS if is_single else reported
     return Calibration(method=method, served=SCALED if fitted else RAW, reported=reported)
 
 
-def ensemble_threshold(members: Sequence[MemberFacts], task: Task, evaluated: Sequence[str] = ()) -> ThresholdFacts:
+def ensemble_threshold(
+    members: Sequence[MemberFacts], task: Task, evaluated: Sequence[str] = (), *, is_refit: bool = False
+) -> ThresholdFacts:
     """The mean of the members' thresholds on their calibrated probability of the last class.
 
-    `evaluated`: names of the external cohorts on which the ensemble is evaluated.
+    `evaluated`: names of the external cohorts on which the ensemble is evaluated; `is_refit`: whether the only member
+    was trained on all patients.
     """
     classes = task.record()["classes"]
     if len(classes) != 2:
@@ -75,7 +89,9 @@ def ensemble_threshold(members: Sequence[MemberFacts], task: Task, evaluated: Se
         reason = "no member has validation rows of both classes"
         return ThresholdFacts(value=None, positive=classes[-1], reason=reason)
     reason = f"mean of {len(thresholds)} of {len(members)} members, each determined on inner validation rows (Youden)"
-    if evaluated:
+    if is_refit:
+        reason = f"determined {OUT_OF_FOLD} (Youden); not evaluated for this model"
+    elif evaluated:
         reason += f"; evaluated on external cohorts: {', '.join(evaluated)}"
     elif len(members) > 1:
         reason += "; not evaluated for the ensemble"

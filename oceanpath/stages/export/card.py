@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from oceanpath.artifacts.bundle.facts import BundleFacts, CohortFacts, EstimateFacts, ExternalFacts
+from oceanpath.artifacts.bundle.value_facts import ValueFacts
 from oceanpath.stages.export.card_text import (
     COORDS,
     cap_text,
+    cohort_parity_text,
+    final_rows,
     geometry_text,
     markdown_table,
     parity_text,
@@ -37,6 +40,11 @@ curl --data-binary @slide.h5 http://127.0.0.1:8000/predict
 NO_COHORT = "The performance of the model is not recorded."
 ONE_COHORT = "The model was tested only on patients of the same cohort."
 EXTERNAL_TOO = "The model was tested on patients of the same cohort, and the ensemble on the external cohorts above."
+NOT_TESTED = (
+    "The model itself was not tested. The models of the folds were tested on patients of this cohort, who are also "
+    "training patients of this model."
+)
+EXTERNAL_ALONE = "The model was tested on patients of the external cohorts above."
 LIMITS = """\
 - {cohorts} With other scanners, stains, laboratories or populations its
   performance may be worse, without any indication.
@@ -57,7 +65,7 @@ def render_card(facts: BundleFacts) -> str:
         _performance(facts),
         *([_external(facts.external)] if facts.external else []),
         _members(facts),
-        "## Limitations\n\n" + LIMITS.format(cohorts=_tested_on(facts)),
+        "## Limitations\n\n" + LIMITS.format(cohorts=tested_on(facts)),
         _parity(facts),
     ]
     return "\n\n".join(parts) + "\n"
@@ -68,6 +76,7 @@ def _what(facts: BundleFacts) -> str:
     rows = [
         ("Task", f"slide-level classification, {len(facts.classes)} classes: {', '.join(facts.classes)}"),
         ("Model", f"{ensemble_text(len(facts.members))} ({facts.model['name']})"),
+        *final_rows(facts.final),
         (
             "Input",
             f"features of one slide, [N, {contract.feature_dim}], one row per patch, rounded to {contract.dtype}",
@@ -83,9 +92,14 @@ def _what(facts: BundleFacts) -> str:
     return "## Overview\n\n" + markdown_table(("", ""), rows)
 
 
-def _tested_on(facts: BundleFacts) -> str:
+def tested_on(facts: BundleFacts | ValueFacts) -> str:
+    """On whom the model of a bundle was tested."""
     if not facts.performance.slide:
         return NO_COHORT
+    if facts.final is not None and facts.final.choice == "refit":
+        return NOT_TESTED
+    if facts.final is not None and facts.external:
+        return EXTERNAL_ALONE
     return EXTERNAL_TOO if facts.external else ONE_COHORT
 
 
@@ -136,9 +150,10 @@ def _members(facts: BundleFacts) -> str:
     decision = f"none, because {threshold.reason}."
     if threshold.value is not None:
         decision = f"{threshold.value:.4f} on the probability of {threshold.positive}; {threshold.reason}."
+    is_refit = facts.final is not None and facts.final.choice == "refit"
     rows = [
         (
-            str(m.fold),
+            "all" if is_refit else str(m.fold),
             str(m.n_val),
             f"{m.temperature:g}",
             m.reason or "fitted",
@@ -154,8 +169,8 @@ def _members(facts: BundleFacts) -> str:
 
 def _parity(facts: BundleFacts) -> str:
     stored = facts.parity.stored
-    replayed = ""
-    if stored.rows:
+    replayed = cohort_parity_text(facts.parity)
+    if stored.total:
         replayed = (
             f"{stored.rows} of the {stored.total} evaluated test predictions were computed again with every exported "
             f"file, each by the member of its test fold; the largest difference between probabilities is "

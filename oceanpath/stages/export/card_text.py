@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from oceanpath.artifacts.bundle.facts import Contract, Parity, SimilarityFacts
+from oceanpath.artifacts.bundle.facts import Contract, FinalFacts, Parity, SimilarityFacts
 
 COORDS = {
     "required": "required: level-0 pixels [N, 2] of every patch",
@@ -55,6 +55,23 @@ def similarity_text(similarity: SimilarityFacts | None) -> str:
     return (
         f"flagged if the Mahalanobis distance of their mean feature exceeds {similarity.limit:.4g}, the 99th "
         f"percentile of the {similarity.slides} training slides, each by statistics of other patients"
+    )
+
+
+def final_rows(final: FinalFacts | None) -> list[tuple[str, str]]:
+    """A row about the choice of a single model; none for the models of all folds."""
+    return [] if final is None else [("Choice", final.description)]
+
+
+def cohort_parity_text(parity: Parity) -> str:
+    """The comparison on slides of the cohort, for a model without stored test predictions; otherwise empty."""
+    stored = parity.stored
+    if stored.total or not stored.rows:
+        return ""
+    return (
+        f"There are no evaluated predictions of this model. {stored.rows} slides of the cohort were predicted with "
+        f"every exported file and with PyTorch; the largest difference is {max(stored.differences.values()):.1e} "
+        f"(allowed: {parity.tolerance:g}). "
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -92,13 +92,13 @@ def _reads_coords(members: nn.ModuleList) -> bool:
     return any(member.aggregator.reads_coords for member in members)  # type: ignore[union-attr]  # ModuleList loses the type
 
 
-def load_members(train: Path, folds: int, dim: int, task: Task) -> list[Checkpoint]:
-    """The best checkpoint of every fold below `train`, in fold order, in eval mode on the CPU.
+def load_members(train: Path, folds: Iterable[int], dim: int, task: Task) -> list[Checkpoint]:
+    """The best checkpoint of these folds below `train`, in eval mode on the CPU.
 
     Raises: StageError: a member needs other features or has another task. ArtifactError: a checkpoint is damaged.
     """
     members = []
-    for number in range(folds):
+    for number in folds:
         path = train / f"fold_{number}" / "best.ckpt"
         loaded = load_checkpoint(path)
         member, objective = loaded

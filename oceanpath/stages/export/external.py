@@ -33,14 +33,14 @@ def describe_external(
     Args:
         settings: Resamples, confidence and seed of the intervals.
         cohorts: Name → what `external` published.
-        results: cv_results.json.
+        results: cv_results.json with the entries of the exported models.
         exported: The members of the ensemble, and its threshold.
         task: What is predicted.
     """
     members, threshold = exported
     described = []
     for name, folder in sorted(cohorts.items()):
-        frame = served_predictions(read_members(folder, task), members, task)
+        frame = _renumbered(served_predictions(_rows(folder, results, task), members, task), results)
         described.append(describe_cohort_of(settings, (name, frame), results, {"threshold": threshold.value}, task))
     return described
 
@@ -49,10 +49,13 @@ def describe_external_values(
     settings: ExportSettings, inputs: Inputs, results: Mapping[str, Any], cutoffs: Sequence[CutoffFacts], task: Task
 ) -> list[ExternalFacts]:
     """As `describe_external`, for a task without classes, decided at the cut-offs of the bundle."""
-    fitted = training_targets(inputs["train"], results["folds"], task)
+    fitted = training_targets(inputs["train"], [entry["fold"] for entry in results["per_fold"]], task)
+    with_training = task.with_training([fitted])
     decided = {key: cutoff.value for key, cutoff in zip(task.fold_facts, cutoffs, strict=False)}
     return [
-        describe_cohort_of(settings, (name, read_members(folder, task)), results, decided, task.with_training([fitted]))
+        describe_cohort_of(
+            settings, (name, _renumbered(_rows(folder, results, task), results)), results, decided, with_training
+        )
         for name, folder in sorted(inputs.by_cohort("external").items())
     ]
 
@@ -76,6 +79,18 @@ def describe_cohort_of(
     targets, values = task.targets(ensemble["label"].tolist()), task.values(ensemble)
     report = build_report(settings, ReportedRows(ensemble, task, targets, values, facts, frame), {})
     return _facts(name, report, ensemble, task)
+
+
+def _rows(folder: Path, results: Mapping[str, Any], task: Task) -> pd.DataFrame:
+    """The rows of the models of `results`."""
+    frame = read_members(folder, task)
+    return frame[frame["fold"].isin([entry["fold"] for entry in results["per_fold"]])].reset_index(drop=True)
+
+
+def _renumbered(frame: pd.DataFrame, results: Mapping[str, Any]) -> pd.DataFrame:
+    """The rows with the position of their model in the bundle as the fold."""
+    positions = {entry["fold"]: number for number, entry in enumerate(results["per_fold"])}
+    return frame.assign(fold=frame["fold"].map(positions))
 
 
 def served_predictions(frame: pd.DataFrame, members: Sequence[MemberFacts], task: Task) -> pd.DataFrame:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from oceanpath.artifacts.bundle.facts import CohortFacts, EstimateFacts, Performance
+from oceanpath.artifacts.bundle.facts import CohortFacts, EstimateFacts, FinalFacts, Performance
 from oceanpath.artifacts.bundle.training_slides import TrainingSlides
 from oceanpath.artifacts.bundle.value_facts import ValuePerformance
 from oceanpath.artifacts.features.files import find_features, read_meta
@@ -40,6 +40,10 @@ OF_INNER_ENSEMBLES = (
     "{ensemble} The metrics are those of smaller ensembles: every slide was predicted by the mean of the members "
     "of its outer fold, whose training and validation data exclude its patient."
 )
+OF_THE_FOLDS = (
+    "The bundle has {description}. The metrics are those of the models of all folds: every slide was predicted by "
+    "models whose training and validation data exclude its patient."
+)
 OF_REPEATS = (
     "The metrics are means over {repeats}, and each is of members whose training and validation data exclude "
     "the tested patients. With the mean of all such members of a slide ({models} of {members}), the "
@@ -47,10 +51,12 @@ OF_REPEATS = (
 )
 
 
-def describe_cohort(train: Path, folds: int, store: Store, task: Task) -> CohortFacts:
-    """Slides and patients of all folds."""
-    tables = [read_embeddings(train / f"fold_{number}")[1] for number in range(folds)]
-    slides = pd.concat(tables).drop_duplicates("slide_id")
+def describe_cohort(
+    train: Path, folds: Iterable[int], store: Store, task: Task, *, is_tested: bool = True
+) -> CohortFacts:
+    """Slides and patients of these folds; `is_tested`: also those that they test."""
+    tables = pd.concat([read_embeddings(train / f"fold_{number}")[1] for number in folds])
+    slides = (tables if is_tested else tables[tables["role"] != "test"]).drop_duplicates("slide_id")
     lengths = np.asarray([store.length(store.number(name)) for name in slides["slide_id"]])
     strata = task.strata(slides["label"].tolist())
     return CohortFacts(
@@ -62,16 +68,16 @@ def describe_cohort(train: Path, folds: int, store: Store, task: Task) -> Cohort
     )
 
 
-def training_patients(train: Path, folds: int) -> dict[str, str]:
-    """Slide → patient of the training and inner validation sets, over all folds."""
-    tables = pd.concat([read_embeddings(train / f"fold_{number}")[1] for number in range(folds)])
+def training_patients(train: Path, folds: Iterable[int]) -> dict[str, str]:
+    """Slide → patient of the training and inner validation sets of these folds."""
+    tables = pd.concat([read_embeddings(train / f"fold_{number}")[1] for number in folds])
     kept = tables[tables["role"] != "test"]
     return dict(zip(kept["slide_id"], kept["patient_id"], strict=True))
 
 
-def training_targets(train: Path, folds: int, task: Task) -> Targets:
-    """Targets of the slides of the training and inner validation sets, over all folds, each slide once."""
-    tables = pd.concat([read_embeddings(train / f"fold_{number}")[1] for number in range(folds)])
+def training_targets(train: Path, folds: Iterable[int], task: Task) -> Targets:
+    """Targets of the slides of the training and inner validation sets of these folds, each slide once."""
+    tables = pd.concat([read_embeddings(train / f"fold_{number}")[1] for number in folds])
     return task.targets(tables[tables["role"] != "test"].drop_duplicates("slide_id")["label"].tolist())
 
 
@@ -86,15 +92,20 @@ def hash_slides(inputs: Inputs, names: Sequence[str], store: Store) -> TrainingS
     return TrainingSlides.of((store.stored(store.number(name)) for name in names), digests)
 
 
-def describe_performance(metrics: Mapping[str, Any], members: int, *, has_external: bool = False) -> Performance:
+def describe_performance(
+    metrics: Mapping[str, Any], members: int, *, has_external: bool = False, final: FinalFacts | None = None
+) -> Performance:
     """The metrics of the evaluation with their intervals, and their meaning.
 
-    `has_external`: whether the ensemble is evaluated on external cohorts.
+    Args:
+        metrics: metrics.json.
+        members: Number of models in the bundle.
+        has_external: Whether they are evaluated on external cohorts.
+        final: The choice of a single model.
     """
     baselines = {name: estimate_facts(group["auroc"]) for name, group in metrics["floor"].items()}
     return Performance(
-        meaning=_meaning(metrics, members).format(ensemble=EVALUATED if has_external else NOT_EVALUATED)
-        + _seen(metrics),
+        meaning=_meaning(metrics, members, has_external=has_external, final=final) + _seen(metrics),
         selected=bool(metrics["selected"]),
         slide=_level(metrics["level"]["slide"]),
         patient=_level(metrics["level"]["patient"]),
@@ -110,13 +121,17 @@ def _decisions(point: Mapping[str, Any] | None) -> dict[str, EstimateFacts]:
 
 
 def describe_values(
-    metrics: Mapping[str, Any], members: int, task: Task, *, has_external: bool = False
+    metrics: Mapping[str, Any],
+    members: int,
+    task: Task,
+    *,
+    has_external: bool = False,
+    final: FinalFacts | None = None,
 ) -> ValuePerformance:
     """As `describe_performance`, for a task without classes: all its metrics, and the main metric of its baselines."""
     slide, patient = metrics["level"]["slide"], metrics["level"]["patient"]
     return ValuePerformance(
-        meaning=_meaning(metrics, members).format(ensemble=EVALUATED if has_external else NOT_EVALUATED)
-        + _seen(metrics),
+        meaning=_meaning(metrics, members, has_external=has_external, final=final) + _seen(metrics),
         selected=bool(metrics["selected"]),
         main_metric=task.main_metric,
         slide={name: estimate_facts(record) for name, record in slide.items()},
@@ -125,14 +140,22 @@ def describe_values(
     )
 
 
-def _meaning(metrics: Mapping[str, Any], members: int) -> str:
+def _meaning(metrics: Mapping[str, Any], members: int, *, has_external: bool, final: FinalFacts | None) -> str:
     """What the metrics of the evaluation estimate."""
+    if final is not None:
+        return OF_THE_FOLDS.format(description=final.description)
     if members == 1:
         return OF_THE_MODEL
-    if (ensemble := metrics.get("ensemble")) is None:
-        return OF_INNER_ENSEMBLES if metrics["scheme"] == "nested" else OF_MEMBERS
-    task, models = read_task(metrics, "metrics.json"), ensemble["models"]
-    record = ensemble["slide"][task.main_metric]
+    ensemble = EVALUATED if has_external else NOT_EVALUATED
+    if metrics.get("ensemble") is not None:
+        return _of_repeats(metrics, members)
+    return (OF_INNER_ENSEMBLES if metrics["scheme"] == "nested" else OF_MEMBERS).format(ensemble=ensemble)
+
+
+def _of_repeats(metrics: Mapping[str, Any], members: int) -> str:
+    """The meaning of metrics of several repeats, with the result of the mean of all models of a slide."""
+    task, ensemble = read_task(metrics, "metrics.json"), metrics["ensemble"]
+    models, record = ensemble["models"], ensemble["slide"][task.main_metric]
     value = "undefined" if record["value"] is None else f"{record['value']:.3f}"
     if record.get("low") is not None:
         value += f" ({record['low']:.3f} to {record['high']:.3f})"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from oceanpath.artifacts.bundle.facts import Parity, StoredParity
-from oceanpath.artifacts.predictions import read_oof
+from oceanpath.artifacts.predictions import read_embeddings, read_oof
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.errors import StageError
 from oceanpath.fit.checkpoint import load_checkpoint
@@ -38,6 +38,21 @@ class EvaluatedPredictions:
     objective: Objective
     coords: bool
     """Whether the exported files read coordinates."""
+    folds: tuple[int, ...] = ()
+    """Numbers of the models in the files, in order; empty: those of all folds."""
+    is_refit: bool = False
+    """Whether the model was trained on all patients: nothing is stored, and torch on this CPU is the reference."""
+
+    def rows(self) -> pd.DataFrame:
+        """The stored test predictions of the models; without them, the slides of the cohort."""
+        if self.is_refit:
+            return read_embeddings(self.train / "fold_0")[1].assign(fold=0)
+        rows = read_oof(self.train, self.objective.task)
+        return rows[rows["fold"].isin(self.folds)].reset_index(drop=True) if self.folds else rows
+
+    def member(self, fold: int) -> int:
+        """The position of the model of a fold in the files."""
+        return self.folds.index(fold) if self.folds else fold
 
     def member_values(self, output: NDArray[np.floating]) -> NDArray[np.float64]:
         """Values [n, K] of a member from its part [n, C] of the third output of a file."""
@@ -73,24 +88,27 @@ def replay(stored: EvaluatedPredictions, runners: Mapping[Format, Runner], setti
     A row that torch on this CPU does not reproduce either was computed on another device: the files are then compared
     with torch on this CPU, and torch with the row.
 
+    Where nothing is stored, files are compared with torch on this CPU.
+
     Raises: StageError: a file, or a checkpoint, differs from the evaluated predictions; nothing may be published then.
     """
-    rows = read_oof(stored.train, stored.objective.task)
+    rows = stored.rows()
     chosen = choose_rows(rows, stored.store, settings.parity_slides, settings.seed)
     names, folds = chosen["slide_id"].tolist(), chosen["fold"].tolist()
     exported = {form: _recompute(stored, run, names, folds) for form, run in runners.items()}
-    expected = stored.objective.task.values(chosen).copy()
+    expected = _eager(stored, names, 0) if stored.is_refit else stored.objective.task.values(chosen).copy()
     differences = _differences(stored, exported, expected)
     device_difference, on_other_device = 0.0, 0
     for row in np.flatnonzero((differences > settings.tolerance).any(axis=0)).tolist():
-        eager = _eager(stored, names[row], folds[row])
+        eager = _eager(stored, [names[row]], folds[row])[0]
         to_stored = float(stored.differences(eager, expected[row]))
         if to_stored > settings.tolerance:
             on_other_device, device_difference = on_other_device + 1, max(device_difference, to_stored)
             expected[row] = eager
     differences = _differences(stored, exported, expected)
     labels = [f"{name}, fold {fold}" for name, fold in zip(names, folds, strict=True)]
-    _validate(differences, list(runners), labels, settings)
+    reference = "PyTorch on a slide of the cohort" if stored.is_refit else "the evaluated predictions"
+    _validate(differences, list(runners), (reference, labels), settings)
     if device_difference > DEVICE_TOLERANCE:
         do = "Nothing was exported. Train again: `oceanpath train --force train`."
         what, expected_text = "the checkpoints do not reproduce the stored test predictions", f"{DEVICE_TOLERANCE:g}"
@@ -99,11 +117,19 @@ def replay(stored: EvaluatedPredictions, runners: Mapping[Format, Runner], setti
         )
     return StoredParity(
         rows=len(chosen),
-        total=len(rows),
+        total=0 if stored.is_refit else len(rows),
         differences=dict(zip(runners, differences.max(axis=1).tolist(), strict=True)),
         elsewhere=on_other_device,
         elsewhere_difference=device_difference,
     )
+
+
+def replayed_line(stored: StoredParity) -> str:
+    """One line about a comparison."""
+    largest = max(stored.differences.values())
+    if not stored.total:
+        return f"agrees with torch on {stored.rows} slides of the cohort within {largest:.1e}"
+    return f"reproduces {stored.rows} of {stored.total} stored test predictions within {largest:.1e}"
 
 
 def choose_rows(rows: pd.DataFrame, store: Store, count: int, seed: int) -> pd.DataFrame:
@@ -130,16 +156,14 @@ def _recompute(stored: EvaluatedPredictions, run: Runner, names: list[str], fold
         coords = stored.store.coords(number) if stored.coords else None
         features = np.array(stored.store.features(number), np.float32)[None]
         outputs = run(features, None if coords is None else coords.astype(np.float32)[None])[2]
-        values.append(stored.member_values(outputs[fold])[0])
+        values.append(stored.member_values(outputs[stored.member(fold)])[0])
     return np.stack(values)
 
 
-def _eager(stored: EvaluatedPredictions, name: str, fold: int) -> NDArray[np.float64]:
-    """Values [K] of the checkpoint of a fold, computed as in training, on this CPU."""
+def _eager(stored: EvaluatedPredictions, names: list[str], fold: int) -> NDArray[np.float64]:
+    """Values [n, K] of the checkpoint of a fold for slides, computed as in training, on this CPU."""
     model, objective = load_checkpoint(stored.train / f"fold_{fold}" / "best.ckpt")
-    outputs = predict(model, stored.store, [stored.store.number(name)], "cpu").outputs
-    values: NDArray[np.float64] = objective.values(outputs)[0]
-    return values
+    return objective.values(predict(model, stored.store, [stored.store.number(name) for name in names], "cpu").outputs)
 
 
 def _differences(
@@ -151,12 +175,19 @@ def _differences(
     return differences
 
 
-def _validate(differences: NDArray[np.float64], forms: list[Format], rows: list[str], settings: ExportSettings) -> None:
+def _validate(
+    differences: NDArray[np.float64],
+    forms: list[Format],
+    compared: tuple[str, list[str]],
+    settings: ExportSettings,
+) -> None:
+    """Raise StageError if a difference exceeds the tolerance; `compared`: with what, and the names of the rows."""
+    reference, rows = compared
     form, row = np.unravel_index(int(differences.argmax()), differences.shape)
     if differences[form, row] > settings.tolerance:
         count = int((differences[form] > settings.tolerance).sum())
         raise StageError(
-            f"{forms[form]} differs from the evaluated predictions",
+            f"{forms[form]} differs from {reference}",
             where=rows[row],
             expected=f"a difference of at most {settings.tolerance:g}",
             got=f"{differences[form, row]:.3g}; {count} of {len(rows)} slides exceed the tolerance",

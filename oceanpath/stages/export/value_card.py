@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from oceanpath.artifacts.bundle.facts import EstimateFacts
 from oceanpath.artifacts.bundle.value_facts import ValueFacts
-from oceanpath.stages.export.card import BASELINES, EXTERNAL_TOO, LIMITS, ONE_COHORT, USE, ensemble_text, estimate_text
-from oceanpath.stages.export.card_text import COORDS, cap_text, geometry_text, join_numbers, markdown_table
+from oceanpath.stages.export.card import BASELINES, LIMITS, USE, ensemble_text, estimate_text, tested_on
+from oceanpath.stages.export.card_text import (
+    COORDS,
+    cap_text,
+    cohort_parity_text,
+    final_rows,
+    geometry_text,
+    join_numbers,
+    markdown_table,
+)
 from oceanpath.tasks.base import Task
 
 
@@ -19,7 +27,7 @@ def render_value_card(facts: ValueFacts, task: Task) -> str:
         "## Usage\n\n" + USE.replace("a table of probabilities", "a table of these values"),
         _performance(facts, task),
         *([_external(facts, task)] if facts.external else []),
-        "## Limitations\n\n" + LIMITS.format(cohorts=EXTERNAL_TOO if facts.external else ONE_COHORT),
+        "## Limitations\n\n" + LIMITS.format(cohorts=tested_on(facts)),
         _parity(facts),
     ]
     return "\n\n".join(parts) + "\n"
@@ -31,6 +39,7 @@ def _overview(facts: ValueFacts) -> str:
     rows = [
         ("Task", str(facts.task["task"])),
         ("Model", f"{ensemble_text(len(facts.members))} ({facts.model['name']})"),
+        *final_rows(facts.final),
         (
             "Input",
             f"features of one slide, [N, {contract.feature_dim}], one row per patch, rounded to {contract.dtype}",
@@ -103,10 +112,13 @@ def _external(facts: ValueFacts, task: Task) -> str:
 def _parity(facts: ValueFacts) -> str:
     parity, stored = facts.parity, facts.parity.stored
     sizes, bags = (sorted({getattr(case, name) for case in parity.cases}) for name in ("patches", "batch"))
-    text = (
+    replayed = cohort_parity_text(parity) or (
         f"{stored.rows} of the {stored.total} evaluated test predictions were computed again with every exported file, "
         "each by the member of its test fold; the largest difference of a value, relative to values above 1, is "
-        f"{max(stored.differences.values()):.1e} (allowed: {parity.tolerance:g}). Every file was also compared with "
+        f"{max(stored.differences.values()):.1e} (allowed: {parity.tolerance:g}). "
+    )
+    text = (
+        f"{replayed}Every file was also compared with "
         f"the PyTorch model at {join_numbers(sizes)} patches and {join_numbers(bags)} bags; the largest difference of "
         f"any output is {parity.worst:.1e}."
     )

@@ -8,7 +8,6 @@ from typing import Any
 from oceanpath.artifacts.bundle.facts import BundleFacts, Golden
 from oceanpath.artifacts.bundle.folder import CARD, TRAINING, seal
 from oceanpath.artifacts.metrics import read_metrics
-from oceanpath.artifacts.predictions import read_cv_results
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.artifacts.tested_slides import read_plan
 from oceanpath.fit.objectives.registry import read_objective
@@ -23,9 +22,10 @@ from oceanpath.stages.export.external import describe_external
 from oceanpath.stages.export.facts import describe_cohort, describe_performance, hash_slides, training_patients
 from oceanpath.stages.export.feature_statistics import write_statistics
 from oceanpath.stages.export.model_files import GOLDEN_PATCHES, golden_output, write_model_files
-from oceanpath.stages.export.replay import EvaluatedPredictions, compare_files
+from oceanpath.stages.export.replay import EvaluatedPredictions, compare_files, replayed_line
 from oceanpath.stages.export.runners import THREADS
 from oceanpath.stages.export.settings import ExportSettings
+from oceanpath.stages.export.shipped import shipped_models
 from oceanpath.stages.export.values import export_values
 from oceanpath.tasks.registry import read_task
 
@@ -38,12 +38,13 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
     progress.start(4, "steps")
     if inputs.get("train") is None:
         return export_embedding(settings, inputs, out, progress)
-    results, store = read_cv_results(inputs["train"]), Store(inputs["mmap"], check=inputs.verify)
-    task = read_task(results, inputs["train"])
+    shipped, store = shipped_models(settings, inputs), Store(inputs["mmap"], check=inputs.verify)
+    train, results, folds = shipped.train, shipped.results, shipped.folds
+    task = read_task(results, train)
     if task.is_exported_as_values:
         return export_values(settings, inputs, out, progress)
-    members = calibrate_members(inputs["train"], results, fit_temperatures=settings.calibrate)
-    classifiers = [member.model for member in load_members(inputs["train"], results["folds"], store.dim, task)]
+    members = calibrate_members(train, results, fit_temperatures=settings.calibrate)
+    classifiers = [member.model for member in load_members(train, folds, store.dim, task)]
     objective = read_objective(task, {})
     ensemble = Ensemble(classifiers, [member.temperature for member in members], objective.class_logits)
     contract = describe_contract(store, settings, inputs, reads_coords=ensemble.reads_coords)
@@ -52,14 +53,13 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
     with torch_threads(THREADS):
         files = write_model_files(ensemble, store.dim, settings, out, coords=coords)
         progress.advance()
-        parity = compare_files(
-            ensemble, files, EvaluatedPredictions(inputs["train"], store, objective, coords), settings
-        )
+        stored = EvaluatedPredictions(train, store, objective, coords, folds, is_refit=shipped.is_refit)
+        parity = compare_files(ensemble, files, stored, settings)
         golden = Golden(patches=GOLDEN_PATCHES, probabilities=golden_output(ensemble, store.dim, coords=coords))
     progress.advance()
-    cohorts = inputs.by_cohort("external")
-    threshold = ensemble_threshold(members, task, sorted(cohorts))
-    patients = training_patients(inputs["train"], results["folds"])
+    cohorts = {} if shipped.is_refit else inputs.by_cohort("external")
+    threshold = ensemble_threshold(members, task, sorted(cohorts), is_refit=shipped.is_refit)
+    patients = training_patients(train, folds)
     model: dict[str, Any] = classifiers[0].settings.model_dump(mode="json")
     facts = BundleFacts(
         name=settings.title or " on ".join(filter(None, [str(model["name"]), contract.encoder])),
@@ -68,11 +68,16 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
         contract=contract,
         similarity=write_statistics(store, patients, out),
         members=members,
-        calibration=describe_calibration(members, several=read_plan(results).has_several_models),
+        calibration=describe_calibration(
+            members, several=read_plan(results).has_several_models, is_single=shipped.final is not None
+        ),
         threshold=threshold,
-        performance=describe_performance(read_metrics(inputs["eval"]), len(members), has_external=bool(cohorts)),
+        performance=describe_performance(
+            read_metrics(inputs["eval"]), len(members), has_external=bool(cohorts), final=shipped.final
+        ),
         external=describe_external(settings, cohorts, results, (members, threshold), task),
-        cohort=describe_cohort(inputs["train"], results["folds"], store, task),
+        cohort=describe_cohort(train, folds, store, task, is_tested=shipped.final is None),
+        final=shipped.final,
         parity=parity,
         golden=golden,
         opset=settings.opset,
@@ -87,10 +92,9 @@ def _summary(facts: BundleFacts, size: int) -> Summary:
     parity, stored = facts.parity, facts.parity.stored
     sizes = ", ".join(str(n) for n in sorted({case.patches for case in parity.cases}))
     temperatures = ", ".join(f"{member.temperature:.2f}" for member in facts.members)
-    evaluated = max(stored.differences.values())
     lines = [
         f"{len(facts.members)} members, {size / 2**20:.1f} MB, model {facts.digest[:12]}",
-        f"reproduces {stored.rows} of {stored.total} stored test predictions within {evaluated:.1e}",
+        replayed_line(stored),
         f"agrees with torch within {parity.worst:.1e} at {sizes} patches",
         f"temperatures {temperatures}",
     ]
@@ -98,5 +102,10 @@ def _summary(facts: BundleFacts, size: int) -> Summary:
         difference = f"with differences of up to {stored.elsewhere_difference:.1e} from this CPU"
         text = f"{stored.elsewhere} of them were computed on another device, {difference}; for these the files were"
         lines.insert(2, f"{text} compared with torch on this CPU")
-    metrics = {"members": len(facts.members), "parity": parity.worst, "parity_stored": evaluated, "onnx_bytes": size}
+    metrics = {
+        "members": len(facts.members),
+        "parity": parity.worst,
+        "parity_stored": max(stored.differences.values()),
+        "onnx_bytes": size,
+    }
     return Summary(tuple(lines), metrics)

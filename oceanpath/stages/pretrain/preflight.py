@@ -20,11 +20,11 @@ def preflight(settings: PretrainSettings, sources: ParentSources) -> Preview:
     batching = settings.view_batching()
     if reason := refusal(settings.method.name, settings.method.is_blocks, batching, _has_coords(settings, sources)):
         problems.append(refused_batching(settings, reason))
-    if settings.device not in ALWAYS_AVAILABLE:
-        from oceanpath.fit.device import pick_device  # loads torch
+    if settings.device not in ALWAYS_AVAILABLE or settings.devices > 1:
+        from oceanpath.stages.pretrain.devices import device_of  # loads torch
 
         with collected(problems):
-            pick_device(settings.device)
+            device_of(settings, settings.devices - 1)
     if settings.rows == "fold_train" and "split" not in sources.names:
         do = 'Add [split], or set pretrain.rows = "manifest".'
         problems.append(ExperimentError("there are no folds", where="[pretrain] rows", got="fold_train", do=do))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from oceanpath.artifacts.store.reader import Store
@@ -14,14 +15,16 @@ from oceanpath.bags.dataset import BagDataset
 from oceanpath.bags.deviation import feature_deviation
 from oceanpath.bags.neighbour_table import neighbour_table
 from oceanpath.bags.view_loader import StoreFacts, ViewLoader, ViewSettings
-from oceanpath.fit.device import pick_device
+from oceanpath.errors import ExperimentError
 from oceanpath.fit.input_norm import fit_input_norm
 from oceanpath.fit.seeds import derive, seed_torch
 from oceanpath.fit.step_plan import StepPlan
 from oceanpath.models.registry import build_aggregator
+from oceanpath.ssl.distributed import WHOLE, Share
 from oceanpath.ssl.methods.base import Method
 from oceanpath.ssl.methods.registry import build_method
 from oceanpath.stages.pretrain.cohort import PretrainCohort
+from oceanpath.stages.pretrain.devices import device_of
 from oceanpath.stages.pretrain.evaluation import Evaluator, Slides
 from oceanpath.stages.pretrain.preflight import refused_batching
 from oceanpath.stages.pretrain.settings import PretrainSettings
@@ -34,32 +37,38 @@ def prepare_training(
     cohort: PretrainCohort,
     tables: Path,
     note: Callable[[str], None] = lambda _: None,
+    share: Share = WHOLE,
 ) -> Training:
     """A training at its first step; the same for the same settings, store, slides and seed.
 
-    The nearest neighbours of all patches are kept below `tables`; `note` receives the size of a new table.
+    The nearest neighbours of all patches are kept below `tables`; `note` receives the size of a new table. `share` is
+    what this process computes of each batch.
 
-    Raises: ExperimentError: the batching strategy does not make the views of the method.
+    Raises: ExperimentError: the batching strategy does not make the views of the method, or there are fewer training
+        slides than devices.
     """
-    seed, device = derive(settings.seed, "pretrain", cohort.folder), pick_device(settings.device)
+    seed, device = derive(settings.seed, "pretrain", cohort.folder), device_of(settings, share.rank)
     seed_torch(seed, "weights")
     aggregator = build_aggregator(settings.model, store.dim)
     method = build_method(settings.method, aggregator, len(cohort.label_names)).to(device)
     train, val = (_dataset(store, cohort, ids) for ids in (cohort.manifest.train_ids, cohort.manifest.val_ids))
+    if len(train) < share.processes:
+        most = f"at most {len(train)}, the number of training slides"
+        raise ExperimentError("too many devices", where="[pretrain] devices", expected=most, got=share.processes)
     fit_input_norm(method, store, train.numbers, seed)
     facts = StoreFacts(feature_deviation(store, train.numbers, seed), neighbour_table(store, tables, note))
-    readers = max(1, settings.workers)
+    readers, views = max(1, settings.workers), _views(settings, method, store)
     slides, validation = (
-        Slides(ViewLoader(dataset, _views(settings, method, store, derive(seed, purpose)), facts, readers), patients)
-        for dataset, purpose, patients in (
-            (train, "rows", _patients(cohort, cohort.manifest.train_ids)),
-            (val, "val", _patients(cohort, cohort.manifest.val_ids)),
+        Slides(ViewLoader(dataset, replace(views, seed=derive(seed, purpose), min_batch=least), facts, readers), people)
+        for dataset, purpose, least, people in (
+            (train, "rows", max(method.least_bags, share.processes), _patients(cohort, cohort.manifest.train_ids)),
+            (val, "val", method.least_bags, _patients(cohort, cohort.manifest.val_ids)),
         )
     )
     pairs = monitored_pairs(val, facts, settings.monitor_slides, derive(seed, "monitor"))
     plan = StepPlan(slides.loader.batches, settings.accumulate, settings.epochs, settings.max_steps)
     data = TrainingData(slides, Evaluator(validation, pairs, device), plan)
-    return Training(settings, method, data, seed)
+    return Training(settings, method, data, seed, share)
 
 
 def monitored_pairs(val: BagDataset, facts: StoreFacts, limit: int, seed: int) -> ViewLoader:
@@ -69,13 +78,16 @@ def monitored_pairs(val: BagDataset, facts: StoreFacts, limit: int, seed: int) -
     return ViewLoader(BagDataset(val.store, val.numbers[:limit]), settings, facts)
 
 
-def _views(settings: PretrainSettings, method: Method, store: Store, seed: int) -> ViewSettings:
-    """How the views of a method are drawn. Raises: ExperimentError: the batching strategy does not make them."""
+def _views(settings: PretrainSettings, method: Method, store: Store) -> ViewSettings:
+    """How the views of a method are drawn, without a seed.
+
+    Raises: ExperimentError: the batching strategy does not make them.
+    """
     batching, wanted = settings.view_batching(), method.views
     if reason := refusal(settings.method.name, wanted.is_blocks, batching, store.has_coords):
         raise refused_batching(settings, reason)
     counts = wanted.global_views, wanted.local_views, wanted.is_blocks
-    return ViewSettings(batching, settings.augment, settings.batch_size, seed, *counts, min_batch=method.least_bags)
+    return ViewSettings(batching, settings.augment, settings.batch_size, 0, *counts)
 
 
 def _patients(cohort: PretrainCohort, ids: list[str]) -> list[int]:

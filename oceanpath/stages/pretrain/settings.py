@@ -11,7 +11,7 @@ from oceanpath.bags.batching.base import Batching
 from oceanpath.bags.batching.registry import SelectedViewBatching, parse_view_batching
 from oceanpath.models.registry import parse_model
 from oceanpath.models.settings import ABMILSettings, ModelSettings
-from oceanpath.settings import Settings, outside, runtime, shared
+from oceanpath.settings import Settings, added, outside, runtime, shared
 from oceanpath.ssl.methods.registry import SelectedMethod
 from oceanpath.ssl.methods.settings import VICRegSettings
 
@@ -75,6 +75,9 @@ class PretrainSettings(Settings):
     """Bags per batch."""
     accumulate: int = Field(1, ge=1)
     """Batches per optimiser step."""
+    devices: int = added(1, ge=1)
+    """Number of GPUs of this machine, or of processes on its CPU, that share the bags of each batch. It is part of the
+    result: another number changes the last bits and the draws of dropout."""
     batching: SelectedViewBatching | None = None
     """Batching strategy, which also limits the patches of a view; default: `multi_crop` for dino, lejepa and visreg,
     `token_budget` for jepa, `subsample_fixed_n` for the others. A strategy with settings is a table

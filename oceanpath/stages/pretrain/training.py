@@ -20,6 +20,7 @@ from oceanpath.fit.seeds import derive, seed_torch
 from oceanpath.fit.step_plan import PlannedStep, StepPlan
 from oceanpath.models.float32 import fast_float32
 from oceanpath.pipeline.stage import Progress
+from oceanpath.ssl.distributed import WHOLE, Share, average_gradients
 from oceanpath.ssl.methods.base import Method, StepContext
 from oceanpath.ssl.monitors.collapse import CHECK_EVERY, CollapseCheck
 from oceanpath.stages.pretrain.checkpoints import BEST, LAST, TrainingState
@@ -39,8 +40,11 @@ class TrainingData:
 class Training:
     """One training of one method. Everything random depends on the seed and the number of the step."""
 
-    def __init__(self, settings: PretrainSettings, method: Method, data: TrainingData, seed: int) -> None:
-        self.settings, self.method, self.data, self.seed = settings, method, data, seed
+    def __init__(
+        self, settings: PretrainSettings, method: Method, data: TrainingData, seed: int, share: Share = WHOLE
+    ) -> None:
+        """With a `share`, other processes compute the rest of each batch; the first one evaluates and writes files."""
+        self.settings, self.method, self.data, self.seed, self.share = settings, method, data, seed, share
         self.device = data.evaluator.device
         self.optimizer = build_optimizer(method, settings.lr, settings.weight_decay)
         self.schedule = build_schedule(self.optimizer, round(settings.warmup * data.plan.total), data.plan.total)
@@ -55,27 +59,32 @@ class Training:
 
         Raises: StageError: the loss is not finite, embeddings collapse, or no step could be selected.
         """
-        total, settings = self.data.plan.total, self.settings
-        progress.start(total, "steps")
+        progress.start(self.data.plan.total, "steps")
         self._begin(out)
         progress.advance(self.state.done)
         loader = self.data.slides.loader
-        planned = (batch for step in self.data.plan.steps(self.state.done) for batch in step.batches)
+        planned = (self.share.of(batch) for step in self.data.plan.steps(self.state.done) for batch in step.batches)
         views = loader.ahead(planned)
         for step in self.data.plan.steps(self.state.done):
             self._train(step, views)
             self.state.done = step.number + 1
-            is_last = self.state.done == total
-            if is_last or self.state.done % settings.monitor_every == 0:
-                self._evaluate(out, progress)
-            elif self.state.done % CHECK_EVERY == 0:
-                self._check_collapse(*self.data.evaluator.embed(self.method), progress)
-            if is_last or self.state.done % settings.checkpoint_every == 0:
-                save_state(out / LAST, self._contents())
+            if self.share.rank == 0:
+                self._after_step(out, progress)
             progress.advance()
-        if self.state.best_step < 0:
+        if self.share.rank == 0 and self.state.best_step < 0:
             raise StageError("no step had a finite validation score", do="Lower pretrain.lr.")
         return self.state
+
+    def _after_step(self, out: Path, progress: Progress) -> None:
+        """Evaluate, check for collapse and write the checkpoint, where they are due."""
+        done, settings = self.state.done, self.settings
+        is_last = done == self.data.plan.total
+        if is_last or done % settings.monitor_every == 0:
+            self._evaluate(out, progress)
+        elif done % CHECK_EVERY == 0:
+            self._check_collapse(*self.data.evaluator.embed(self.method), progress)
+        if is_last or done % settings.checkpoint_every == 0:
+            save_state(out / LAST, self._contents())
 
     def described(self) -> dict[str, Any]:
         """Facts for pretrain.json."""
@@ -91,9 +100,10 @@ class Training:
     def _begin(self, out: Path) -> None:
         contents = load_state(out / LAST)
         if contents is None:
-            first = self._monitored()
-            pooled = self.data.evaluator.mean_pool()
-            self.collapse = CollapseCheck.begin(pooled, first.embeddings, first.projections)
+            if self.share.rank == 0:
+                first = self._monitored()
+                pooled = self.data.evaluator.mean_pool()
+                self.collapse = CollapseCheck.begin(pooled, first.embeddings, first.projections)
             return
         self.method.load_state_dict(contents["method"])
         self.optimizer.load_state_dict(contents["optimizer"])
@@ -125,9 +135,11 @@ class Training:
         shares = [len(batch) / sum(map(len, step.batches)) for batch in step.batches]
         numbers = []
         for k, (draws, share) in enumerate(zip(step.batches, shares, strict=True)):
-            seed_torch(context.seed, "batch", k)  # dropout
+            seed_torch(context.seed, "batch", k, *self._process())  # dropout
             own = replace(context, patients=self.data.slides.patients_of(draws, self.device))
-            numbers.append(self._backward(next(views), share, own))
+            parts = [self.share.part(view, len(draws)) for view in next(views)]
+            numbers.append(self._backward(parts, share, own))
+        average_gradients(self.method, self.share)
         self.method.before_update(context)
         norm = torch.nn.utils.clip_grad_norm_(self.method.parameters(), self.settings.clip)
         mean = {name: sum(each[name] for each in numbers) for name in numbers[0]}
@@ -136,6 +148,10 @@ class Training:
             self.method.after_update(context)
             self._losses.append(mean)
         self.schedule.step()
+
+    def _process(self) -> tuple[str | int, ...]:
+        """What distinguishes the random numbers of this process from those of the first."""
+        return ("process", self.share.rank) if self.share.rank else ()
 
     def _backward(self, views: Sequence[Batch], share: float, context: StepContext) -> dict[str, float]:
         """Gradients of one batch, and its `share` of the loss and terms of the step."""

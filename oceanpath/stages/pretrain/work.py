@@ -25,12 +25,12 @@ def run(settings: PretrainSettings, inputs: Inputs, out: Path, progress: Progres
     progress.phase("loading PyTorch")
     from oceanpath.artifacts.store.reader import Store
     from oceanpath.bags.placement import place
-    from oceanpath.fit.device import pick_device
     from oceanpath.ssl.methods.registry import needs_labels
     from oceanpath.stages.pretrain.cohort import read_cohorts
+    from oceanpath.stages.pretrain.devices import device_of
 
     store = Store(inputs[store_name(settings)], check=inputs.verify)
-    store = place(store, settings.placement, pick_device(settings.device))
+    store = place(store, settings.placement, device_of(settings, 0))
     cohorts = read_cohorts(settings, inputs, store.slide_ids, labelled=needs_labels(settings.method))
     journal = out / JOURNAL
     journal.parent.mkdir(exist_ok=True)
@@ -50,9 +50,11 @@ def _pretrain(
 ) -> dict[str, Any]:
     """One training; that of an earlier fold that an interrupted run finished is not repeated."""
     from oceanpath.fit.threads import torch_threads
+    from oceanpath.ssl.distributed import Share
     from oceanpath.stages.pretrain.facts import describe_weights
     from oceanpath.stages.pretrain.outputs import RESULT, write_outputs
     from oceanpath.stages.pretrain.prepare import prepare_training
+    from oceanpath.stages.pretrain.processes import other_processes
 
     tables, out = (out / JOURNAL).parent, out / cohort.folder
     if cohort.folder and (out / RESULT).is_file():
@@ -60,8 +62,10 @@ def _pretrain(
         return finished
     out.mkdir(exist_ok=True)
     with torch_threads(settings.threads):
-        training = prepare_training(settings, store, cohort, tables, progress.note)
-        state = training.run(out, progress)
+        share = Share(0, settings.devices)
+        training = prepare_training(settings, store, cohort, tables, progress.note, share)
+        with other_processes(settings, inputs, cohort, out, tables):
+            state = training.run(out, progress)
     cohort.manifest.write(out)
     facts = describe_weights(settings, inputs, store, cohort, state.best_step)
     return write_outputs(out, training.method, facts, state, training.described())

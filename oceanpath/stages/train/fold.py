@@ -49,15 +49,15 @@ def fit_fold(settings: TrainSettings, inputs: Inputs, number: int, out: Path, pr
         if settings.search is not None:
             from oceanpath.stages.train.search import search_fold  # loads Optuna, which is optional
 
-            fold, found = search_fold(fold, task, _state_file(out).parent, progress)
+            fold, found = search_fold(fold, task, state_file(out).parent, progress)
             best = describe_values(found["values"])
             progress.note(f"fold {number}: best of {len(found['trials'])} trials: {best}")
         progress.start(fold.settings.epochs * fold.settings.soup, "epochs")
-        selected, averaged = train_soup(fold, task, progress.advance, _state_file(out))
+        selected, averaged = train_soup(fold, task, progress.advance, state_file(out))
         facts = describe(selected, rows, number) | averaged
         trained, outputs = selected.trained, fold.outputs(selected.trained)
         if settings.refit_fold:
-            trained = fold.refit(task, selected, _state_file(out).with_name("refit.ckpt"))
+            trained = fold.refit(task, selected, state_file(out).with_name("refit.ckpt"))
             refitted = fold.outputs(trained)
             # Thresholds and temperatures need predictions of slides that were not trained on.
             refitted["val"] = refitted["val"]._replace(outputs=outputs["val"].outputs)
@@ -76,7 +76,7 @@ def fit_fold(settings: TrainSettings, inputs: Inputs, number: int, out: Path, pr
     return facts
 
 
-def _state_file(out: Path) -> Path:
+def state_file(out: Path) -> Path:
     """The saved state of the training, next to a journal: an interrupted training is resumed in its own folder."""
     journal = out / JOURNAL
     if not journal.exists():

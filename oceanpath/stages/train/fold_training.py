@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -87,15 +87,32 @@ class Fold:
     def refit(self, task: Task, selected: Selected, saved: Path) -> Checkpoint:
         """Train on train and val rows, with the same seed and schedule, up to the selected epoch.
 
-        Raises: StageError: training diverges.
+        Raises: as `train_all`.
         """
-        training, last = self._training(task, self._train_and_val()), selected.stopping.best.epoch
+        improved = selected.stopping.improved[: selected.stopping.best.epoch + 1]
+        return self.train_all(task, self._train_and_val(), improved, saved)
+
+    def train_all(
+        self,
+        task: Task,
+        rows: Rows,
+        improved: Sequence[bool],
+        saved: Path,
+        epoch_done: Callable[[int], None] = lambda _: None,
+    ) -> Checkpoint:
+        """Train on these rows without validation, for as many epochs as another training that `improved` in some.
+
+        Raises: StageError: training diverges. ExperimentError: too little memory.
+        """
+        training = self._training(task, rows)
+        check_memory(training, self.settings.memory_gb)
         finished = training.model
 
         def epoch_end(epoch: int, _: float, model: WSIClassifier) -> Verdict:
             nonlocal finished
             finished = model
-            return Verdict(epoch == last, selected.stopping.improved[epoch])
+            epoch_done(1)
+            return Verdict(epoch == len(improved) - 1, improved[epoch])
 
         training.run(epoch_end, SavedTraining(saved, self.settings.checkpoint_seconds, training=training))
         return Checkpoint(finished, training.objective)

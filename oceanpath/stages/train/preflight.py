@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from oceanpath.errors import ExperimentError, MissingExtraError, OceanPathError, collected
 from oceanpath.fit.objectives.registry import objective_entry
 from oceanpath.pipeline.stage import ParentSources, Preview
-from oceanpath.stages.train.settings import TrainSettings
+from oceanpath.stages.train.settings import RefitSettings, TrainSettings
 
 ALWAYS_AVAILABLE = ("auto", "cpu")
 """Devices that every machine has."""
@@ -34,6 +34,7 @@ def preflight(settings: TrainSettings, sources: ParentSources) -> Preview:
     if settings.soup > 1 and settings.refit_fold:
         do, what = "Remove one of them.", "a refit is one training, so it cannot repeat an average of several"
         problems.append(ExperimentError(what, where="[train] soup", got="refit_fold = true", do=do))
+    problems += _final_problems(settings)
     if settings.search is not None:
         has_weights = settings.aggregator_weights is not None or "pretrain" in sources.names
         problems += _search_problems(settings, has_weights=has_weights)
@@ -43,6 +44,33 @@ def preflight(settings: TrainSettings, sources: ParentSources) -> Preview:
         with collected(problems):
             pick_device(settings.device)
     return Preview(tuple(problems))
+
+
+def preflight_refit(settings: RefitSettings, sources: ParentSources) -> Preview:  # noqa: ARG001  # the signature of every preflight
+    """Check that one model of all patients is requested, and that its initial weights are the same for all."""
+    problems: list[OceanPathError] = []
+    if settings.train.final != "refit":
+        what, do = "the model of all patients is not the one to be exported", 'Set train.final = "refit".'
+        problems.append(ExperimentError(what, where="[train] final", got=settings.train.final, do=do))
+    if settings.rows == "fold_train":
+        what = "there is one pretrained aggregator per fold, and one model of all patients"
+        do = 'Set pretrain.rows = "manifest", or another train.final.'
+        problems.append(ExperimentError(what, where="[pretrain] rows", got=settings.rows, do=do))
+    return Preview(tuple(problems))
+
+
+def _final_problems(settings: TrainSettings) -> list[OceanPathError]:
+    """Why the requested model cannot be exported."""
+    problems: list[OceanPathError] = []
+    if settings.final != "ensemble" and settings.selection == "reported":
+        what = "the epochs were selected on test rows, which must not decide what is exported"
+        do = 'Set train.final = "ensemble", or train.selection = "inner".'
+        problems.append(ExperimentError(what, where="[train] final", got=settings.final, do=do))
+    if settings.final == "refit" and settings.soup > 1:
+        what = "the model of all patients is one training, so it cannot repeat an average of several"
+        do = "Remove train.soup, or set another train.final."
+        problems.append(ExperimentError(what, where="[train] soup", got=settings.soup, do=do))
+    return problems
 
 
 def _search_problems(settings: TrainSettings, *, has_weights: bool) -> list[OceanPathError]:

@@ -38,6 +38,10 @@ class TrainSettings(ObjectiveSettings, FitSettings):
     refit_fold: bool = added(False)
     """Whether each fold is trained again on its training and validation patients, up to the epoch that validation
     selected, before its test patients are predicted. Thresholds and temperatures are those of the first training."""
+    final: Literal["ensemble", "refit", "best_fold"] = runtime("ensemble")
+    """The model that `export` writes, which changes no reported number. ensemble: the models of all folds; refit: one
+    model that is trained on all patients, for the 75th percentile of the numbers of epochs that the folds selected, and
+    is itself not evaluated; best_fold: the model of the fold with the best validation score."""
     soup: int = added(1, ge=1)
     """Number of trainings of a fold whose weights are averaged. All start from the same weights; the best one comes
     first, and another one joins the average if the validation score of the average does not get worse."""
@@ -118,3 +122,11 @@ class TrainSettings(ObjectiveSettings, FitSettings):
         """The settings that train with one of the seeds; equal to those of an experiment with this seed alone."""
         own = None if self.seed is None and seed == self.experiment_seed else seed
         return self.model_copy(update={"seeds": None, "seed": own})
+
+
+class RefitSettings(Settings):
+    """Training of one model on all patients, for `train.final = "refit"`: its settings are those of `[train]`."""
+
+    train: SerializeAsAny[TrainSettings] = shared("train")
+    aggregator_weights: Path | None = outside("train.aggregator_weights")
+    rows: str = shared("pretrain.rows", "manifest", is_runtime=True)

@@ -20,6 +20,7 @@ FIXED = (
     "seeds",
     "monitor",
     "refit_fold",
+    "final",
     "aggregator_weights",
     "weights_allow",
     "mode",

@@ -1,4 +1,4 @@
-"""Declaration of the train stage."""
+"""Declarations of the train stage, and of the training of one model on all patients."""
 
 from __future__ import annotations
 
@@ -18,4 +18,18 @@ STAGE = Stage(
     resumes_parts=True,
     preflight="oceanpath.stages.train.preflight:preflight",
     doc="Train one classifier per fold; the epoch is selected on inner validation data.",
+)
+
+REFIT_STAGE = Stage(
+    name="refit",
+    version=1,
+    settings="oceanpath.stages.train.settings:RefitSettings",
+    work="oceanpath.stages.train.refit:run",
+    check="oceanpath.stages.train.refit:check",
+    needs=("train", "mmap", "split", "pretrain?"),
+    when="train.final=refit",
+    self_checked=("mmap/*.bin",),
+    preflight="oceanpath.stages.train.preflight:preflight_refit",
+    sealed_by="eval.sealed",
+    doc="Train one model on all patients, for the bundle.",
 )

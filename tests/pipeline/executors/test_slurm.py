@@ -242,6 +242,10 @@ def test_answers_of_the_commands(programs: Callable[[str, str], None], monkeypat
     assert commands.submit(Path("/b/script.sh"), "0-3", {"mem_per_cpu": "4G"}) == "123"
     assert commands.queued(["123"]) == [QueuedTask("123", 0, "RUNNING"), QueuedTask("123", 1, "PENDING")]
     assert commands.max_array_size() == 1000
+    programs("scontrol", "echo 'MaxArraySize            = 100001'; echo 'MaxJobCount             = 5000'")
+    assert commands.max_array_size() == 4999  # every task of an array is a job
+    programs("sinfo", "echo 'gpu up 12'; echo 'old down 3'; echo 'odd line'")
+    assert commands.partitions() == [("gpu", "up", 12), ("old", "down", 3)]
     programs("squeue", "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1")
     assert commands.queued(["123"]) == []
     programs("squeue", "echo 'Unable to contact slurm controller' >&2; exit 1")

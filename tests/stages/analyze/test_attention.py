@@ -12,6 +12,7 @@ from oceanpath.artifacts.features.files import FeatureMeta
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.artifacts.tables import read_table, write_table
 from oceanpath.errors import ArtifactError
+from oceanpath.figures import slide_map
 from oceanpath.fit.checkpoint import save_checkpoint
 from oceanpath.fit.explain import PatchExplainer
 from oceanpath.fit.objectives.registry import read_objective
@@ -19,7 +20,6 @@ from oceanpath.models.classifier import WSIClassifier
 from oceanpath.models.registry import parse_model
 from oceanpath.pipeline.stage import Inputs, Quiet
 from oceanpath.slides.demo.aperio import write_aperio
-from oceanpath.stages.analyze import maps
 from oceanpath.stages.analyze.attention import check_attention, explain_slides
 from oceanpath.stages.analyze.settings import AnalyzeSettings
 from oceanpath.tasks.classification import Classification
@@ -41,7 +41,7 @@ def draw(cohort, out, settings=CPU):
 def _no_figures(monkeypatch):
     """Figures take most of the time; they are drawn by the tests that look at them."""
     for name in ("draw_heatmap", "draw_coords", "draw_sorted"):
-        monkeypatch.setattr(maps, name, lambda path, *_: [file.write_bytes(kind) for file, kind in FILES(path)])
+        monkeypatch.setattr(slide_map, name, lambda path, *_: [file.write_bytes(kind) for file, kind in FILES(path)])
 
 
 def FILES(path):  # noqa: N802  # a constant of its path

@@ -26,8 +26,9 @@ from oceanpath.serving.app import create_app
 from oceanpath.serving.embedder import Embedder, open_bundle
 from oceanpath.serving.engine import Engine
 from oceanpath.serving.models import Models
-from oceanpath.serving.offline import embedding_table
+from oceanpath.serving.offline import predict_slides
 from oceanpath.serving.settings import ServeSettings
+from oceanpath.serving.slide_inputs import find_inputs
 from oceanpath.stages.export import embedding
 from oceanpath.stages.export.preflight import preflight
 from oceanpath.stages.export.runners import runner_of
@@ -117,7 +118,7 @@ def test_predict_and_serve_answer_the_same(
     engine = Embedder(bundle.read_bundle(exported), threads=1)
     bag = Store(inputs["mmap"]).features(2).astype(np.float32)
     np.save(tmp_path / "s2.npy", bag)
-    table = embedding_table(engine, [tmp_path / "s2.npy"])
+    table = predict_slides(engine, find_inputs([tmp_path / "s2.npy"])).table
     columns = [f"embedding_{k}" for k in range(E)]
     assert np.abs(table.loc[0, columns].to_numpy(np.float32) - expected[2]).max() < 1e-6
     with TestClient(create_app(Models.of(engine), ServeSettings()), base_url="http://127.0.0.1") as client:

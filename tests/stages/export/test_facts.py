@@ -40,7 +40,7 @@ def facts(study) -> BundleFacts:
         calibration=describe_calibration(members),
         threshold=ensemble_threshold(members, TASK),
         performance=describe_performance(read_metrics(study.eval), 2),
-        cohort=describe_cohort(study.train, 2, Store(study.mmap), TASK),
+        cohort=describe_cohort(study.train, range(2), Store(study.mmap), TASK),
         parity=Parity(
             tolerance=1e-5,
             worst=1e-7,
@@ -111,10 +111,10 @@ def test_the_meaning_of_the_metrics_depends_on_how_many_members_predict_a_slide(
 
 def test_training_slides_are_those_that_a_member_was_fitted_to(study):
     store = Store(study.mmap)
-    known = hash_slides(study.inputs(), sorted(training_patients(study.train, 2)), store)
+    known = hash_slides(study.inputs(), sorted(training_patients(study.train, range(2))), store)
     assert len(known.bags) == 60  # with two folds each slide trains the other
     assert all(known.contains(store.stored(i)) for i in range(60))
-    only_tested = hash_slides(study.inputs(), sorted(training_patients(study.train, 1)), store)
+    only_tested = hash_slides(study.inputs(), sorted(training_patients(study.train, range(1))), store)
     assert [only_tested.contains(store.stored(i)) for i in range(4)] == [False, True, False, True]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from pathlib import Path
@@ -12,13 +13,22 @@ import onnxruntime as ort
 import pandas as pd
 import pytest
 import torch
+from litestar.testing import TestClient
 
 from oceanpath.artifacts import predictions
 from oceanpath.artifacts.bundle import folder as bundle
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.errors import StageError
 from oceanpath.fit.objectives.classification import softmax
+from oceanpath.models.registry import aggregator_names
+from oceanpath.models.verify.trial import small
 from oceanpath.pipeline.stage import Quiet
+from oceanpath.serving.app import create_app
+from oceanpath.serving.engine import Engine
+from oceanpath.serving.models import Models
+from oceanpath.serving.offline import predict_slides
+from oceanpath.serving.settings import ServeSettings
+from oceanpath.serving.slide_inputs import find_inputs
 from oceanpath.stages.export import model_files, work
 from oceanpath.stages.export.ensemble import Ensemble
 from oceanpath.stages.export.onnx_file import to_onnx
@@ -36,7 +46,7 @@ READERS: dict[str, dict[str, Any]] = {
 }
 ALL = os.environ.get("OCEANPATH_AGGREGATORS") == "all"
 """Every architecture, in ``nox -s bundles``; otherwise those that are exported in some seconds."""
-OTHERS = ("mean_mlp", "lse", "clam_mb", "acmil", "ilra") if ALL else ()
+OTHERS = sorted({*aggregator_names()} - {*READERS, "dtfd"}) if ALL else []
 QUICK = ExportSettings(parity_patches=(1, 7), parity_batches=(2,))
 
 
@@ -62,6 +72,31 @@ def recomputed(study: Study, out: Path, *, coords: bool) -> float:
     return float(max(apart))
 
 
+def answered(study: Study, out: Path) -> float:
+    """The largest difference of stored test predictions from those of `predict`, and of these from the server's."""
+    engine, rows = Engine.load(out, threads=1), predictions.read_oof(study.train, TASK).to_dict("records")
+    table = predict_slides(engine, find_inputs([study.mmap]), members=True).table.set_index("slide_id")
+    columns = [[f"prob_{name}_fold{row['fold']}" for name in CLASSES] for row in rows]
+    stored = np.array([[row[f"prob_{name}"] for name in CLASSES] for row in rows])
+    predicted = np.array([table.loc[row["slide_id"], own] for row, own in zip(rows, columns, strict=True)], np.float64)
+    served = []
+    with TestClient(create_app(Models.of(engine), ServeSettings()), base_url="http://127.0.0.1") as client:
+        for slide in find_inputs([study.mmap])[:3]:
+            request = slide.read()
+            arrays = {"features": request.features, "coords": request.coords}
+            files = {name: as_npy(array) for name, array in arrays.items() if array is not None}
+            answer = client.post(f"/predict?slide_id={slide.name}", files=files).json()
+            mean = table.loc[slide.name, [f"prob_{name}" for name in CLASSES]].to_numpy(np.float64)
+            served.append(np.abs(list(answer["probabilities"].values()) - mean).max())
+    return float(max(np.abs(predicted - stored).max(), *served))
+
+
+def as_npy(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
 @pytest.mark.parametrize("name", [name for name in READERS if ALL or name != "transmil"])
 def test_a_model_that_reads_coordinates_is_shipped_with_them(tmp_path, name):
     study = write_study(tmp_path, READERS[name], coords=True)
@@ -70,6 +105,7 @@ def test_a_model_that_reads_coordinates_is_shipped_with_them(tmp_path, name):
     inputs = ort.InferenceSession(str(tmp_path / "out" / bundle.ONNX)).get_inputs()
     assert [(one.name, one.type) for one in inputs] == [("features", "tensor(float)"), ("coords", "tensor(float)")]
     assert recomputed(study, tmp_path / "out", coords=True) < 1e-5
+    assert answered(study, tmp_path / "out") < 1e-5
     stored = facts.parity.stored
     assert (stored.rows, stored.total, stored.elsewhere, set(stored.differences)) == (
         60,
@@ -88,9 +124,10 @@ def test_a_reader_of_coordinates_without_any_is_shipped_as_it_was_evaluated(tmp_
 
 @pytest.mark.parametrize("name", ["dtfd", *OTHERS])
 def test_a_model_that_reads_no_coordinates_is_shipped_as_it_was_evaluated(tmp_path, name):
-    study = write_study(tmp_path, {"name": name, "hidden": 16})
+    study = write_study(tmp_path, small(name))
     export(study, tmp_path / "out")
     assert recomputed(study, tmp_path / "out", coords=False) < 1e-5
+    assert answered(study, tmp_path / "out") < 1e-5
 
 
 @pytest.mark.parametrize("form", ["onnx", "torchscript"])

@@ -34,8 +34,9 @@ from oceanpath.serving.app import create_app
 from oceanpath.serving.embedder import open_bundle
 from oceanpath.serving.engine import Engine
 from oceanpath.serving.models import Models
-from oceanpath.serving.offline import answer_table
+from oceanpath.serving.offline import predict_slides
 from oceanpath.serving.settings import ServeSettings
+from oceanpath.serving.slide_inputs import find_inputs
 from oceanpath.stages.export.settings import ExportSettings
 from oceanpath.stages.export.stage import STAGE
 from oceanpath.stages.train.fold_files import write_fold
@@ -166,7 +167,7 @@ def of_test_fold(exported: Exported, table: pd.DataFrame) -> np.ndarray:
 
 def test_predicted_and_served_values_are_the_evaluated_ones(exported: Exported) -> None:
     engine, expected = open_bundle(read_bundle(exported.bundle), 1), exported.task.values(exported.evaluated)
-    table = answer_table(engine, [exported.features], members=True)
+    table = predict_slides(engine, find_inputs([exported.features]), members=True).table
     assert table["slide_id"].tolist() == exported.evaluated["slide_id"].tolist() and table["in_training"].all()
     assert close(of_test_fold(exported, table), expected)
     means = [
@@ -202,7 +203,7 @@ def test_the_bundle_states_the_meaning_of_every_value(exported: Exported) -> Non
 
 
 def test_a_decision_is_made_at_the_cutoff(exported: Exported) -> None:
-    table = answer_table(open_bundle(read_bundle(exported.bundle), 1), [exported.features])
+    table = predict_slides(open_bundle(read_bundle(exported.bundle), 1), find_inputs([exported.features])).table
     decided = [name for name in table if str(name).startswith("decision")]
     facts = read_bundle(exported.bundle).facts
     assert isinstance(facts, ValueFacts)
@@ -220,7 +221,8 @@ def test_the_python_interface_gives_the_same_values(exported: Exported) -> None:
     model, slide = ValueModel(exported.bundle, threads=1), exported.features / "s03.h5"
     with pytest.raises(ArtifactError, match=r"open it with oceanpath\.ValueModel"):
         load_bundle(exported.bundle)
-    found, table = model.predict(slide), answer_table(open_bundle(read_bundle(exported.bundle), 1), [slide])
+    engine = open_bundle(read_bundle(exported.bundle), 1)
+    found, table = model.predict(slide), predict_slides(engine, find_inputs([slide])).table
     assert found.values == pytest.approx(table[exported.task.columns].iloc[0].to_dict(), rel=1e-12)
 
 

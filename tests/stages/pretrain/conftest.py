@@ -11,6 +11,7 @@ import pytest
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.models.settings import ABMILSettings
 from oceanpath.pipeline.stage import Inputs
+from oceanpath.ssl.distributed import WHOLE, Share
 from oceanpath.stages.pretrain.cohort import read_cohorts
 from oceanpath.stages.pretrain.prepare import prepare_training
 from oceanpath.stages.pretrain.settings import PretrainSettings
@@ -40,7 +41,7 @@ def table(path: Path) -> Path:
 
 def small_settings(name: str, table: Path, /, **keys: object) -> PretrainSettings:
     method = {"name": name, **SMALL[name], **keys.pop("method", {})}  # type: ignore[dict-item]  # a table of keys
-    model = ABMILSettings(hidden=16, attention=8, dropout=0.1)
+    model = ABMILSettings(hidden=16, attention=8, dropout=keys.pop("dropout", 0.1))
     base: dict[str, object] = {"max_steps": 9, "batch_size": 6, "val_fraction": 0.3, "monitor_every": 4}
     return PretrainSettings.model_validate(
         {**base, "checkpoint_every": 2, "lr": 3e-3, "data_labels": table, **keys, "method": method, "model": model}
@@ -64,9 +65,9 @@ Build = Callable[..., Training]
 def build(store: Store, labels: Path) -> Build:
     """``build("vicreg", max_steps=9)``: a training at its first step."""
 
-    def prepare(name: str, **keys: object) -> Training:
+    def prepare(name: str, share: Share = WHOLE, **keys: object) -> Training:
         settings = small_settings(name, labels, **keys)
         (cohort,) = read_cohorts(settings, Inputs(), store.slide_ids, labelled=name == "supervised")
-        return prepare_training(settings, store, cohort, store.path.parent / "tables")
+        return prepare_training(settings, store, cohort, store.path.parent / "tables", share=share)
 
     return prepare

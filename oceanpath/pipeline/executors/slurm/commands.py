@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oceanpath.errors import AccidentError, MissingExtraError
+from oceanpath.pipeline.executors.slurm.scripts import flags
 
 SECONDS = 60.0
 """Time limit of one command: a client waits without end for a controller that does not answer."""
-LIMIT = re.compile(r"^MaxArraySize\s*=\s*(\d+)", re.MULTILINE)
-DEFAULT_ARRAY_SIZE = 1001
+LIMIT = re.compile(r"^(MaxArraySize|MaxJobCount)\s*=\s*(\d+)", re.MULTILINE)
+DEFAULT_LIMITS = {"MaxArraySize": 1001, "MaxJobCount": 10_000}
 UNREACHABLE = re.compile(r"unable to contact|timed out|connection refused|zero bytes|try again", re.IGNORECASE)
 
 
@@ -39,7 +40,7 @@ def submit(script: Path, array: str, options: Mapping[str, str]) -> str:
     Raises: SchedulerUnavailableError, AccidentError: the scheduler rejects the job.
     """
     fixed = ["--parsable", "--requeue", "--open-mode=append", f"--output={script.parent}/logs/%a.log"]
-    answer = _call(["sbatch", *fixed, f"--array={array}", *_flags(options), str(script)])
+    answer = _call(["sbatch", *fixed, f"--array={array}", *flags(options), str(script)])
     return answer.strip().splitlines()[-1].partition(";")[0]
 
 
@@ -48,7 +49,7 @@ def check(options: Mapping[str, str]) -> None:
 
     Raises: AccidentError: it rejects them. MissingExtraError: there is no Slurm here.
     """
-    _call(["sbatch", "--test-only", *_flags(options), "--wrap", "true"])
+    _call(["sbatch", "--test-only", *flags(options), "--wrap", "true"])
 
 
 def queued(jobs: Iterable[str]) -> list[QueuedTask]:
@@ -75,14 +76,24 @@ def cancel(jobs: Iterable[str]) -> None:
         _call(["scancel", "--quiet", *names], accepts=(0, 1))  # 1: some have ended meanwhile
 
 
+def limits() -> dict[str, int]:
+    """The limits of the cluster: ``MaxArraySize`` and ``MaxJobCount``. Raises: SchedulerUnavailableError."""
+    found = {name: int(value) for name, value in LIMIT.findall(_call(["scontrol", "show", "config"]))}
+    return {**DEFAULT_LIMITS, **found}
+
+
 def max_array_size() -> int:
     """Number of tasks that one job array may have. Raises: SchedulerUnavailableError."""
-    found = LIMIT.search(_call(["scontrol", "show", "config"]))
-    return max(1, (int(found[1]) if found else DEFAULT_ARRAY_SIZE) - 1)  # the largest index is one less
+    return max(1, min(limits().values()) - 1)  # the largest index is one less; every task is a job
 
 
-def _flags(options: Mapping[str, str]) -> list[str]:
-    return [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
+def partitions() -> list[tuple[str, str, int]]:
+    """Name, state (``up``) and number of nodes of each partition.
+
+    Raises: SchedulerUnavailableError. MissingExtraError: there is no Slurm here.
+    """
+    rows = [line.split() for line in _call(["sinfo", "--noheader", "--summarize", "--format=%R %a %D"]).splitlines()]
+    return [(row[0], row[1], int(row[2])) for row in rows if len(row) == 3 and row[2].isdecimal()]
 
 
 def _call(command: Sequence[str], accepts: tuple[int, ...] = (0,)) -> str:

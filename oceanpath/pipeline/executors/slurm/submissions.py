@@ -13,20 +13,10 @@ from pathlib import Path
 
 from oceanpath.pipeline.executors.slurm import commands
 from oceanpath.pipeline.executors.slurm.options import SlurmOptions
+from oceanpath.pipeline.executors.slurm.scripts import script, warning
 from oceanpath.pipeline.executors.slurm.spool import QUEUE, Batch, Ticket, forget, recall, remember
 from oceanpath.pipeline.work_items import JobResult, WorkItem
 
-SCRIPT = """#!/bin/bash
-{setup}
-{command} "$SLURM_ARRAY_TASK_ID" &
-child=$!
-trap 'kill -USR1 "$child"' USR1  # sent before the time limit
-trap 'kill -TERM "$child"' TERM
-wait "$child"; code=$?
-while kill -0 "$child" 2>/dev/null; do wait "$child"; code=$?; done
-if [ "$code" = 85 ]; then scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}"; fi
-exit "$code"
-"""
 TASK = "oceanpath.pipeline.executors.slurm.task"
 MINUTE = 60.0
 MISSED_POLLS = 2
@@ -98,10 +88,9 @@ class Submissions:
     def _submit_array(self, chunks: Sequence[Sequence[WorkItem]], options: SlurmOptions, attempts: int) -> None:
         batch = Batch.create(self.root, chunks)
         command = shlex.join([sys.executable, "-m", TASK, str(batch.folder.resolve())])
-        batch.script.write_text(SCRIPT.format(setup=options.setup, command=command))
+        batch.script.write_text(script(f'{command} "$SLURM_ARRAY_TASK_ID"', options.setup, signal="USR1"))
         array = f"0-{len(chunks) - 1}" + (f"%{self.at_once}" if self.at_once > 1 else "")
-        signal = {"signal": f"B:USR1@{options.signal_seconds}"} if options.signal_seconds else {}
-        job = commands.submit(batch.script, array, {**signal, **options.resources})
+        job = commands.submit(batch.script, array, {**warning(options), **options.resources})
         numbers = count()
         for task, chunk in enumerate(chunks):
             for item in chunk:

@@ -13,7 +13,7 @@ from oceanpath.pipeline.executors.slurm.spool import Batch
 from oceanpath.pipeline.work_items import JobResult, Notes, WorkItem
 
 STOPPED = 85
-"""Exit code of a task that was stopped before its time limit; the script then requeues it."""
+"""Exit code of a task that was stopped before its time limit; its script queues it again."""
 HEARTBEAT_SECONDS = 10.0
 
 

@@ -1,0 +1,126 @@
+"""Attention maps of predicted slides: tables, pictures and GeoJSON, as `analyze` writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from oceanpath.artifacts.bundle.folder import golden_bag, golden_coords
+from oceanpath.artifacts.features.metadata import FeatureMeta, read_meta
+from oceanpath.artifacts.features.provenance import Provenance
+from oceanpath.artifacts.patch_scores import PatchScores, write_geojson, write_patch_csv
+from oceanpath.errors import ArtifactError, ExperimentError, collected, refuse, shorten_list
+from oceanpath.figures.heatmap import MapOptions
+from oceanpath.figures.slide_map import MappedPatches, draw_slide, thumbnail_of
+from oceanpath.serving.answer_rows import SlideAnswer
+from oceanpath.serving.embedder import AnyEngine
+from oceanpath.serving.prediction_request import PredictionRequest
+from oceanpath.serving.slide_inputs import SlideInput, StoredSlide, Verify
+from oceanpath.slides.patch_geometry import known_geometry
+
+SCORE = "attention"
+SUFFIXES = {"attention": ".csv", "heatmap": ".png", "geojson": ".geojson"}
+"""Option → suffix of its files."""
+SAME_SHARE = 1e-4
+"""Difference of weights, as a multiple of an equal share, below which two patches have the same weight."""
+
+
+def require_attention(engine: AnyEngine, where: Path) -> None:
+    """Raise ExperimentError if the model of a bundle gives all patches of its reference bag the same weight."""
+    patches = engine.facts.golden.patches
+    bag = golden_bag(patches, engine.facts.contract.feature_dim)
+    attention = engine.predict(bag, golden_coords(patches), Provenance(slide_id="golden")).attention
+    if np.ptp(attention) * patches <= SAME_SHARE:
+        what, got = "this architecture has no attention: all patches have the same weight", engine.facts.model["name"]
+        raise ExperimentError(what, where=where, got=got, do="Leave out --attention, --heatmap and --geojson.")
+
+
+@dataclass(frozen=True)
+class SlideMaps:
+    """Writes the attention maps of every slide."""
+
+    folders: Mapping[str, Path]
+    """Option → folder, of the options that are given."""
+    verify: Verify
+    """Compares a published thumbnail with its digest."""
+    slides: Mapping[str, Path] = field(default_factory=dict)
+    """Slide id → slide, of slides that were extracted for this prediction."""
+
+    def check(self, slides: Iterable[SlideInput]) -> None:
+        """Raise ExperimentError with all slides that lack coordinates or a patch size, as far as files are readable."""
+        lacking: dict[str, list[SlideInput]] = {}
+        for slide in slides:
+            with collected([]):  # an unreadable file is reported when the slide is predicted
+                if what := self._problem(*_known(slide)):
+                    lacking.setdefault(what, []).append(slide)
+        refuse([self._error(what, those) for what, those in lacking.items()])
+
+    def are_written(self, slide_id: str) -> bool:
+        """Whether all files of a slide exist."""
+        return all(path.is_file() for path in self._paths(slide_id).values())
+
+    def write(self, slide: SlideInput, request: PredictionRequest, answer: SlideAnswer) -> None:
+        """Write the files of a slide. Raises: OceanPathError: it lacks coordinates, or a file is damaged."""
+        side, coords = request.provenance.patch_px_level0, request.coords
+        if (what := self._problem(coords is not None, side)) or coords is None:
+            raise self._error(what, [slide])
+        paths, slide_id, meta = self._paths(answer.row["slide_id"]), answer.row["slide_id"], _read_meta(slide)
+        if "heatmap" in paths:
+            title = "\n".join(filter(None, (slide_id, answer.caption)))
+            patches = MappedPatches(answer.attention, coords, side, meta, self._thumbnail(slide))
+            draw_slide(paths["heatmap"], patches, title, MapOptions(vector=False))
+        geometry = known_geometry(self.slides.get(slide.name), meta, side)
+        if geometry is None:
+            return
+        scores = PatchScores(slide_id, coords, geometry.footprint, {SCORE: answer.attention}, geometry.origin)
+        if "attention" in paths:
+            write_patch_csv(paths["attention"], scores)
+        if "geojson" in paths:
+            write_geojson(paths["geojson"], scores.strongest(SCORE))
+
+    def _paths(self, slide_id: str) -> dict[str, Path]:
+        """Option → file of a slide."""
+        return {option: folder / f"{slide_id}{SUFFIXES[option]}" for option, folder in self.folders.items()}
+
+    def _problem(self, has_coords: bool, side: float | None) -> str:
+        """Why the maps of a slide cannot be drawn; "" if they can."""
+        if not has_coords:
+            return "the patches have no coordinates, so their attention has no map"
+        if self.folders.keys() != {"heatmap"} and side is None:
+            return "the size of the patches in level-0 pixels is unknown, so they have no outlines"
+        return ""
+
+    def _error(self, what: str, slides: Sequence[SlideInput]) -> ExperimentError:
+        options = ", ".join(f"--{option}" for option in self.folders)
+        got = f"{len(slides)} slides, {shorten_list(slide.name for slide in slides)}" if len(slides) > 1 else ""
+        do = f"Leave out {options}, or predict {'these slides' if got else 'this slide'} separately."
+        return ExperimentError(what, where=options if got else slides[0].path, got=got, do=do)
+
+    def _thumbnail(self, slide: SlideInput) -> Path | None:
+        """The thumbnail next to the features of a slide. Raises: ArtifactError: it differs from its digest."""
+        path = slide.path.parent / thumbnail_of(slide.name)
+        if isinstance(slide, StoredSlide) or not path.is_file():
+            return None
+        self.verify(path)
+        return path
+
+
+def _known(slide: SlideInput) -> tuple[bool, float | None]:
+    """Whether the patches of a slide have coordinates, and their side. Raises: ArtifactError: it cannot be read."""
+    if isinstance(slide, StoredSlide):
+        return slide.store.has_coords, slide.patch_px_level0
+    layout = slide.layout()
+    return layout.has_coords, layout.patch_px_level0
+
+
+def _read_meta(slide: SlideInput) -> FeatureMeta | None:
+    """How `extract` computed the features; None if it did not."""
+    if isinstance(slide, StoredSlide):
+        return None
+    try:
+        return read_meta(slide.path)
+    except ArtifactError:
+        return None
