@@ -86,6 +86,7 @@ EXAMPLES = {
     "ledger prune": ("ledger prune", "ledger prune --drop old_experiment --yes"),
     "ledger rebuild": ("ledger rebuild", "ledger rebuild --workspace results"),
     "ledger export": ("ledger export", "ledger export --format csv"),
+    "ledger serve": ("ledger serve", "ledger serve --workspace results --port 8002"),
     "ledger track": (
         "ledger track --out mlruns",
         "ledger track mine --to tensorboard --out logs",
