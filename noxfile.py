@@ -91,6 +91,12 @@ def newcomer(session: nox.Session) -> None:
 
 
 @nox.session
+def pythons(session: nox.Session) -> None:
+    """Install the wheel with each of Python 3.11 to 3.13 that is on this machine, and use it; `-- --all` with torch."""
+    session.run("python", "-m", "tests.newcomer.pythons", *session.posargs, env={"OMP_NUM_THREADS": "1"})
+
+
+@nox.session
 def constraints(session: nox.Session) -> None:
     """Write constraints.txt: the installed version of every package that OceanPath needs, directly or not."""
     session.run("python", "-m", "tests.constraints", "constraints.txt")
@@ -135,6 +141,16 @@ def bundles(session: nox.Session) -> None:
     tests = ["tests/serving/test_changed_bytes.py", "tests/stages/export/test_checkpoint.py"]
     tests.append("tests/stages/export/test_replay.py")
     session.run("python", "-m", "pytest", "-rs", *tests, env=variables)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Send 100,000 mutated bodies, and requests generated from the OpenAPI description, to the application."""
+    _install(session)
+    folder = session.create_tmp()
+    session.run("python", "-m", "pip", "install", "--quiet", "--upgrade", "--target", folder, "schemathesis>=4,<5")
+    variables = {"PYTHONPATH": folder, "OMP_NUM_THREADS": "1"}
+    session.run("python", "-m", "tests.serving.fuzz", *session.posargs, env=variables)
 
 
 @nox.session

@@ -13,9 +13,11 @@ OFF = {
     "ORT_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "DO_NOT_TRACK": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
 }
 """onnxruntime since 1.29 sends events and stores a device identifier unless this is set before it is imported;
-huggingface_hub describes the caller in every request; several libraries read the last one."""
+huggingface_hub describes the caller in every request; several libraries read DO_NOT_TRACK, and mlflow only if it is
+"true"."""
 
 
 def switch_off() -> None:

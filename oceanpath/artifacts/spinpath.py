@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
+from oceanpath.artifacts.bundle.facts import BundleFacts
 from oceanpath.errors import ArtifactError
 
 CONFIG, SCRIPT = "config.json", "torchscript_model.pt"
@@ -42,6 +43,13 @@ class SpinPathConfig(NamedTuple):
     class_names: list[str]
     feature_extractor: str
     patch_size_um: float
+
+    @classmethod
+    def of_bundle(cls, facts: BundleFacts) -> Self:
+        """The configuration of a bundle that states its patch size and resolution."""
+        theirs, contract = {ours: name for name, ours in ENCODERS.items()}, facts.contract
+        side = (contract.patch_px or 0) * (contract.target_mpp or 0)
+        return cls(facts.classes, theirs.get(contract.encoder, contract.encoder), round(side, 3))
 
     @property
     def encoder(self) -> str:

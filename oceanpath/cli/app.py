@@ -24,6 +24,7 @@ GROUPS = {
     "models": "oceanpath.cli.models:models",
     "encoders": "oceanpath.cli.encoders:encoders",
     "features": "oceanpath.cli.features:features",
+    "hub": "oceanpath.cli.hub:hub",
 }
 COMMANDS = {
     "init": "oceanpath.cli.init:init",

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from oceanpath.cli.outputs import prepare_file
-from oceanpath.errors import ExitCode
+from oceanpath.errors import ExitCode, ExperimentError
 
 Weights = Annotated[Path, typer.Argument(help="aggregator.safetensors of [pretrain], or best.ckpt of a trained fold.")]
 StoreFolder = Annotated[Path, typer.Argument(metavar="STORE", help="Folder of the store that `oceanpath mmap` built.")]
@@ -19,15 +19,27 @@ def embed(
     weights: Weights,
     store: StoreFolder,
     out: Annotated[Path, typer.Option("--out", help="File to write: .parquet, .npy or .h5ad.")],
+    patches: Annotated[
+        str,
+        typer.Option("--patches", metavar="SLIDE", help="Write its patches with their scores instead."),
+    ] = "",
 ) -> int:
-    """Write the slide embeddings of a pretrained or trained aggregator."""
+    """Write the slide embeddings of a pretrained or trained aggregator, or the patches of a slide with their scores."""
     from oceanpath.artifacts.store.reader import Store
-    from oceanpath.probing.embeddings import embed_store, load_aggregator
-    from oceanpath.probing.tables import check_suffix, write_embeddings
+    from oceanpath.probing.embeddings import embed_store, load_aggregator, patch_scores
+    from oceanpath.probing.tables import check_suffix, write_embeddings, write_patches
 
     check_suffix(out)
     prepare_file(out)
     slides = Store(store)
+    if patches:
+        if out.suffix != ".h5ad":
+            raise ExperimentError("patches are written as AnnData", where="--out", expected=".h5ad", got=out)
+        number = slides.number(patches)
+        scores = patch_scores(weights, slides, number)
+        write_patches(out, slides, number, scores)
+        print(f"{patches}: {slides.length(number)} patches with {', '.join(scores)} -> {out}", file=sys.stderr)
+        return int(ExitCode.OK)
     embeddings = embed_store(load_aggregator(weights), slides)
     write_embeddings(out, slides.slide_ids, embeddings)
     print(f"{len(slides)} slides, embeddings of length {embeddings.shape[1]} -> {out}", file=sys.stderr)

@@ -50,7 +50,7 @@ EXAMPLES = {
     ),
     "embed": (
         "embed aggregator.safetensors outputs/experiments/mine/mmap --out slides.parquet",
-        "embed outputs/experiments/mine/train/fold_0/best.ckpt outputs/experiments/mine/mmap --out slides.npy",
+        "embed best.ckpt outputs/experiments/mine/mmap --patches SLIDE --out slide.h5ad",
     ),
     "probe": (
         "probe aggregator.safetensors outputs/experiments/mine/mmap labels.csv",
@@ -82,6 +82,10 @@ EXAMPLES = {
     "ledger prune": ("ledger prune", "ledger prune --drop old_experiment --yes"),
     "ledger rebuild": ("ledger rebuild", "ledger rebuild --workspace results"),
     "ledger export": ("ledger export", "ledger export --format csv"),
+    "ledger track": (
+        "ledger track --out mlruns",
+        "ledger track mine --to tensorboard --out logs",
+    ),
     "bundle show": ("bundle show outputs/experiments/mine/export", "bundle show bundle --json"),
     "bundle verify": ("bundle verify outputs/experiments/mine/export", "bundle verify bundle --json"),
     "bundle diff": ("bundle diff old_bundle new_bundle", "bundle diff old_bundle new_bundle --json"),
@@ -107,6 +111,14 @@ EXAMPLES = {
     "features convert": (
         "features convert features --to clam --out clam_features",
         "features convert pt_files --to trident --encoder uni_v1 --magnification 20 --patch-px 256 --out job",
+    ),
+    "hub push": (
+        "hub push outputs/experiments/mine/export hf://lab/response",
+        "hub push aggregator.safetensors hf://lab/aggregator --public",
+    ),
+    "hub pull": (
+        "hub pull hf://lab/response --out response",
+        "hub pull hf://lab/response@v1 --out response",
     ),
     "encoders list": ("encoders list", "encoders list --json"),
     "encoders check": ("encoders check efficientnet_lite0", "encoders check uni_v1 --weights uni.bin --device cuda"),

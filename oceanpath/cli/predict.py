@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from oceanpath.cli.predict_maps import SlideMaps
-    from oceanpath.serving.answer_rows import AnyEngine
+    from oceanpath.serving.embedder import AnyEngine
     from oceanpath.serving.slide_inputs import SlideInput, Verify
 
 Paths = Annotated[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,10 +12,11 @@ from oceanpath.artifacts.bundle.folder import golden_bag, golden_coords
 from oceanpath.artifacts.features.metadata import FeatureMeta, read_meta
 from oceanpath.artifacts.features.provenance import Provenance
 from oceanpath.artifacts.patch_scores import PatchScores, write_geojson, write_patch_csv
-from oceanpath.errors import ArtifactError, ExperimentError, OceanPathError, collected, refuse
+from oceanpath.errors import ArtifactError, ExperimentError, collected, refuse, shorten_list
 from oceanpath.figures.heatmap import MapOptions
 from oceanpath.figures.slide_map import MappedPatches, draw_slide, thumbnail_of
-from oceanpath.serving.answer_rows import AnyEngine, SlideAnswer
+from oceanpath.serving.answer_rows import SlideAnswer
+from oceanpath.serving.embedder import AnyEngine
 from oceanpath.serving.prediction_request import PredictionRequest
 from oceanpath.serving.slide_inputs import SlideInput, StoredSlide, Verify
 from oceanpath.slides.patch_geometry import known_geometry
@@ -50,11 +51,12 @@ class SlideMaps:
 
     def check(self, slides: Iterable[SlideInput]) -> None:
         """Raise ExperimentError with all slides that lack coordinates or a patch size, as far as files are readable."""
-        problems: list[OceanPathError] = []
-        for slide in slides if self.folders else ():
+        lacking: dict[str, list[SlideInput]] = {}
+        for slide in slides:
             with collected([]):  # an unreadable file is reported when the slide is predicted
-                problems += self._problems(slide, *_known(slide))
-        refuse(problems)
+                if what := self._problem(*_known(slide)):
+                    lacking.setdefault(what, []).append(slide)
+        refuse([self._error(what, those) for what, those in lacking.items()])
 
     def are_written(self, slide_id: str) -> bool:
         """Whether all files of a slide exist."""
@@ -63,11 +65,9 @@ class SlideMaps:
     def write(self, slide: SlideInput, request: PredictionRequest, answer: SlideAnswer) -> None:
         """Write the files of a slide. Raises: OceanPathError: it lacks coordinates, or a file is damaged."""
         side, coords = request.provenance.patch_px_level0, request.coords
-        refuse(self._problems(slide, coords is not None, side))
-        paths, slide_id = self._paths(answer.row["slide_id"]), answer.row["slide_id"]
-        if coords is None or not paths:
-            return
-        meta = _read_meta(slide)
+        if (what := self._problem(coords is not None, side)) or coords is None:
+            raise self._error(what, [slide])
+        paths, slide_id, meta = self._paths(answer.row["slide_id"]), answer.row["slide_id"], _read_meta(slide)
         if "heatmap" in paths:
             title = "\n".join(filter(None, (slide_id, answer.caption)))
             patches = MappedPatches(answer.attention, coords, side, meta, self._thumbnail(slide))
@@ -85,16 +85,19 @@ class SlideMaps:
         """Option → file of a slide."""
         return {option: folder / f"{slide_id}{SUFFIXES[option]}" for option, folder in self.folders.items()}
 
-    def _problems(self, slide: SlideInput, has_coords: bool, side: float | None) -> list[OceanPathError]:
-        """Why the maps of a slide cannot be drawn."""
-        what = ""
-        if self.folders and not has_coords:
-            what = "the slide has no coordinates of its patches, so its attention has no map"
-        elif self.folders.keys() - {"heatmap"} and side is None:
-            what = "the size of the patches in level-0 pixels is unknown, so they have no outlines"
-        options = " and ".join(f"--{option}" for option in self.folders)
-        do = f"Leave out {options}, or predict this slide separately."
-        return [ExperimentError(what, where=f"{slide.path} ({slide.name})", do=do)] if what else []
+    def _problem(self, has_coords: bool, side: float | None) -> str:
+        """Why the maps of a slide cannot be drawn; "" if they can."""
+        if not has_coords:
+            return "the patches have no coordinates, so their attention has no map"
+        if self.folders.keys() != {"heatmap"} and side is None:
+            return "the size of the patches in level-0 pixels is unknown, so they have no outlines"
+        return ""
+
+    def _error(self, what: str, slides: Sequence[SlideInput]) -> ExperimentError:
+        options = ", ".join(f"--{option}" for option in self.folders)
+        got = f"{len(slides)} slides, {shorten_list(slide.name for slide in slides)}" if len(slides) > 1 else ""
+        do = f"Leave out {options}, or predict {'these slides' if got else 'this slide'} separately."
+        return ExperimentError(what, where=options if got else slides[0].path, got=got, do=do)
 
     def _thumbnail(self, slide: SlideInput) -> Path | None:
         """The thumbnail next to the features of a slide. Raises: ArtifactError: it differs from its digest."""

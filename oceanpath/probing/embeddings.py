@@ -47,13 +47,39 @@ def embed_store(aggregator: BaseMIL, store: Store) -> Floats:
 
     Raises: ArtifactError: the patch features have another length.
     """
-    if aggregator.in_dim != store.dim:
-        what = "the aggregator reads patch features of another length"
-        raise ArtifactError(what, where=store.path, expected=aggregator.in_dim, got=store.dim)
+    _check_dim(aggregator, store)
     bags = loader_of(BagDataset(store, range(len(store))), [[Draw(number, 0)] for number in range(len(store))])
     with fast_float32():
         rows = [aggregator.forward_packed(bag)[0][0].float().numpy() for bag in bags]
     return np.array(rows, np.float32)
+
+
+@torch.inference_mode()
+def patch_scores(path: Path, store: Store, number: int) -> dict[str, Floats]:
+    """Score → [n] of the patches of a slide.
+
+    attention; of a trained model whose outputs are sums over the patches also contribution_<output> for every output.
+
+    Raises: ArtifactError: as `load_aggregator` and `embed_store`.
+    """
+    classifier = load_checkpoint(path).model if path.suffix != ".safetensors" else None
+    aggregator = load_aggregator(path) if classifier is None else classifier.aggregator
+    _check_dim(aggregator, store)
+    (bag,) = loader_of(BagDataset(store, [number]), [[Draw(0, 0)]])
+    with fast_float32():
+        attention = aggregator.forward_packed(bag, return_attention=True)[1]
+        parts = None if classifier is None else classifier.contributions(bag.features)
+    scores = {} if attention is None else {"attention": attention.float().numpy()}
+    if classifier is not None and parts is not None:
+        columns = zip(classifier.outputs, parts.float().numpy().T, strict=True)
+        scores |= {f"contribution_{output}": column for output, column in columns}
+    return scores
+
+
+def _check_dim(aggregator: BaseMIL, store: Store) -> None:
+    if aggregator.in_dim != store.dim:
+        what = "the aggregator reads patch features of another length"
+        raise ArtifactError(what, where=store.path, expected=aggregator.in_dim, got=store.dim)
 
 
 def pooled(store: Store) -> dict[str, Floats]:

@@ -1,14 +1,17 @@
-"""Files of slide embeddings."""
+"""Files of slide embeddings, and of the patches of a slide."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from oceanpath.artifacts.store.reader import Store
 from oceanpath.artifacts.tables import write_table
 from oceanpath.errors import ExperimentError, MissingExtraError
 
@@ -34,10 +37,32 @@ def write_embeddings(path: Path, slide_ids: list[str], embeddings: NDArray[np.fl
         return
     columns = {f"embedding_{k}": embeddings[:, k] for k in range(embeddings.shape[1])}
     if path.suffix == ".h5ad":
-        import anndata
-
-        # anndata does not write the strings of pandas 3
-        obs, var = (pd.DataFrame(index=pd.Index(names, dtype=object)) for names in (slide_ids, list(columns)))
-        anndata.AnnData(embeddings, obs.rename_axis("slide_id"), var).write_h5ad(path)
+        _anndata(embeddings, _frame(slide_ids).rename_axis("slide_id"), list(columns)).write_h5ad(path)
         return
     write_table(pd.DataFrame({"slide_id": slide_ids, **columns}), path)
+
+
+def write_patches(path: Path, store: Store, number: int, scores: Mapping[str, NDArray[np.float32]]) -> None:
+    """Write the patches of a slide as AnnData.
+
+    X has their features, obs their scores, obsm["spatial"] x and y of their top-left corners in level-0 pixels if the
+    store has coordinates, uns["slide_id"] the slide.
+    """
+    features = store.features(number).astype(np.float32)
+    obs = _frame([str(k) for k in range(len(features))]).assign(**scores).rename_axis("patch")
+    patches = _anndata(features, obs, [f"feature_{k}" for k in range(features.shape[1])])
+    if (coords := store.coords(number)) is not None:
+        patches.obsm["spatial"] = np.array(coords)
+    patches.uns["slide_id"] = store.slide_ids[number]
+    patches.write_h5ad(path)
+
+
+def _anndata(values: NDArray[np.float32], obs: pd.DataFrame, columns: list[str]) -> Any:
+    import anndata
+
+    return anndata.AnnData(values, obs, _frame(columns))
+
+
+def _frame(names: list[str]) -> pd.DataFrame:
+    """No columns, one row per name: anndata does not write the strings of pandas 3."""
+    return pd.DataFrame(index=pd.Index(names, dtype=object))

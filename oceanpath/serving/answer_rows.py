@@ -10,13 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from oceanpath.serving.embedder import Embedder, SlideEmbedding
+from oceanpath.serving.embedder import AnyEngine, Embedder, SlideEmbedding
 from oceanpath.serving.engine import Engine, Prediction
 from oceanpath.serving.prediction_request import PredictionRequest
 from oceanpath.serving.value_engine import ValueEngine, ValuePrediction
 from oceanpath.tasks.probabilities import prob_columns
 
-AnyEngine = Engine | Embedder | ValueEngine
 Row = dict[str, Any]
 """Column → text, number or boolean of Python, so that JSON has exactly the same values."""
 
@@ -51,7 +50,7 @@ def answer_slide(engine: AnyEngine, slide: PredictionRequest, *, members: bool =
 
     The row has the columns slide_id, n_patches, the values (prob_<class> in class order, the columns of another task,
     or embedding_<k>), decisions (predicted and, of a bundle with a threshold, decision; decision_<column> of every
-    value with a cut-off), spread_<column> (largest minus smallest value of the members), n_used (patches within the
+    value with a cut-off), spread_<column> (largest minus smallest value of several members), n_used (patches within the
     model's cap), in_training, ood_score and ood_flag (only if the bundle has feature statistics), notes; with
     `members` also <column>_fold<k>, the values of each member.
 
@@ -71,7 +70,11 @@ def answer_slide(engine: AnyEngine, slide: PredictionRequest, *, members: bool =
 def as_table(engine: AnyEngine, rows: Sequence[Row]) -> pd.DataFrame:
     """The table of these rows; embeddings are float32, other numbers float64 or integers."""
     frame = pd.DataFrame(rows)
-    single = [name for name in frame if name.startswith("embedding_")] if isinstance(engine, Embedder) else []
+    single = (
+        [name for name in frame.columns.astype(str) if name.startswith("embedding_")]
+        if isinstance(engine, Embedder)
+        else []
+    )
     return frame.astype(dict.fromkeys(single, np.float32))
 
 
@@ -99,7 +102,7 @@ def _answer(
 ) -> SlideAnswer:
     row: Row = {"slide_id": slide.provenance.slide_id, "n_patches": found.n_patches}
     row |= outputs.values | outputs.decisions
-    if outputs.members is not None:
+    if outputs.members is not None and len(outputs.members) > 1:
         spread = np.ptp(outputs.members, axis=0).tolist()
         row |= {f"spread_{name}": value for name, value in zip(outputs.values, spread, strict=True)}
     row |= {"n_used": found.n_used, "in_training": found.in_training}

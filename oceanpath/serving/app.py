@@ -1,6 +1,6 @@
 """The HTTP application.
 
-    GET  /          a page for predicting dropped files, with /app.js and /style.css
+    GET  /          a page for predicting dropped files, with its files below /web/
     GET  /health    {"status", "ready", "model", "digest", "models"}; also /ready
     GET  /models    names and versions of all models; the first one answers requests that name none
     GET  /model     the facts of bundle.json
@@ -36,7 +36,7 @@ from litestar.types import ASGIApp
 from oceanpath.serving.access import OPEN, Keys, require_key
 from oceanpath.serving.audit_log import AuditLog
 from oceanpath.serving.docs_page import render_docs
-from oceanpath.serving.engine import Engine
+from oceanpath.serving.embedder import Embedder
 from oceanpath.serving.error_responses import HANDLERS
 from oceanpath.serving.metrics import Metrics
 from oceanpath.serving.middleware import Records, RequestMiddleware
@@ -44,7 +44,7 @@ from oceanpath.serving.model_routes import ABOUT_MODELS, select_model
 from oceanpath.serving.models import Models
 from oceanpath.serving.open_inference.routes import OPEN_INFERENCE
 from oceanpath.serving.openapi import openapi_config
-from oceanpath.serving.page import page_response, web_file
+from oceanpath.serving.page import page_response, web_asset, web_file
 from oceanpath.serving.predict_routes import predict, predict_batch, slides
 from oceanpath.serving.service import Service
 from oceanpath.serving.settings import ServeSettings, is_loopback
@@ -84,21 +84,9 @@ def create_app(served: Models, settings: ServeSettings) -> ASGIApp:
 @get("/", media_type=MediaType.HTML, sync_to_thread=False, include_in_schema=False, opt=OPEN)
 def page(request: Request[Any, Any, State], state: State) -> Response[str]:
     """The page for predicting dropped files; the API reference for models whose answers the page does not show."""
-    if isinstance(state["models"].get().engine, Engine):
-        return page_response(web_file("index.html"))
-    return _reference(request)
-
-
-@get("/app.js", media_type="text/javascript", sync_to_thread=False, include_in_schema=False, opt=OPEN)
-def script() -> str:
-    """The script of the page."""
-    return web_file("app.js")
-
-
-@get("/style.css", media_type=MediaType.CSS, sync_to_thread=False, include_in_schema=False, opt=OPEN)
-def style() -> str:
-    """The style of all pages."""
-    return web_file("style.css")
+    if isinstance(state["models"].get().engine, Embedder):
+        return _reference(request)
+    return page_response(web_file("index.html"))
 
 
 @get("/docs", media_type=MediaType.HTML, sync_to_thread=False, include_in_schema=False, opt=OPEN)
@@ -111,4 +99,4 @@ def _reference(request: Request[Any, Any, State]) -> Response[str]:
     return page_response(render_docs(request.app.openapi_schema.to_schema(), str(request.base_url).rstrip("/")))
 
 
-PAGES = (page, script, style, docs)
+PAGES = (page, web_asset, docs)

@@ -13,7 +13,7 @@ from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from oceanpath.artifacts.cohort.ids import slide_id
 from oceanpath.serving.decode import ACCEPTED, parse_json
 from oceanpath.serving.errors import MalformedError, TooLargeError
-from oceanpath.serving.prediction_request import Limits
+from oceanpath.serving.prediction_request import Limits, validate_id
 from oceanpath.serving.signatures import SLIDE
 
 COORDS = "coords"
@@ -46,7 +46,8 @@ async def read_body(request: AnyRequest, limit: int) -> Body:
 async def read_bodies(request: AnyRequest, limits: Limits, most: int) -> list[Body]:
     """The slides of a batch: the files of a form, or the ids in JSON, each as the body of a request of its own.
 
-    Raises: TooLargeError: more than `most` slides, or too many bytes. MalformedError: no list of slides.
+    Raises: TooLargeError: more than `most` slides, or too many bytes. MalformedError: no list of slides, or an id that
+        is no text.
     """
     if request.content_type[0] == RequestEncodingType.MULTI_PART:
         bodies = [body._replace(name=slide_id(body.name)) for _, body in await read_files(request, limits.max_bytes)]
@@ -60,6 +61,8 @@ async def read_bodies(request: AnyRequest, limits: Limits, most: int) -> list[Bo
         raise MalformedError("the batch has no slides", expected='files of a form, or {"slide_ids": ["...", ...]}')
     if len(bodies) > most:
         raise TooLargeError("the batch has too many slides", expected=f"at most {most}", got=len(bodies))
+    for body in bodies:
+        validate_id(body.name)
     return bodies
 
 

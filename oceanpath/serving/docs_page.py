@@ -26,7 +26,7 @@ def render_docs(schema: Json, address: str) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escape(info["title"])} {escape(info["version"])}: API reference</title>
 <link rel="icon" href="data:,">
-<link rel="stylesheet" href="style.css">
+<link rel="stylesheet" href="web/style.css">
 </head>
 <body>
 <header>

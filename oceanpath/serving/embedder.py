@@ -59,7 +59,10 @@ class Embedder:
         return SlideEmbedding(slide.outputs[0], slide.attention, *facts)
 
 
-def open_bundle(bundle: Bundle, threads: int | None = None) -> Engine | Embedder | ValueEngine:
+AnyEngine = Engine | Embedder | ValueEngine
+
+
+def open_bundle(bundle: Bundle, threads: int | None = None) -> AnyEngine:
     """The engine for the model of a bundle. Raises: ArtifactError: the model cannot be run."""
     if isinstance(bundle.facts, ValueFacts):
         return ValueEngine(bundle, threads)

@@ -11,12 +11,9 @@ from threading import Lock
 from oceanpath.artifacts.bundle.facts import ModelFacts
 from oceanpath.artifacts.bundle.folder import read_bundle, read_model_facts
 from oceanpath.errors import ExperimentError, shorten_list
-from oceanpath.serving.embedder import Embedder, open_bundle
-from oceanpath.serving.engine import Engine
+from oceanpath.serving.embedder import AnyEngine, open_bundle
 from oceanpath.serving.errors import UnknownModelError
-from oceanpath.serving.value_engine import ValueEngine
 
-AnyEngine = Engine | Embedder | ValueEngine
 VERSION_LENGTH = 12
 
 

@@ -11,8 +11,8 @@ import pandas as pd
 
 from oceanpath.artifacts.bundle.folder import FACTS
 from oceanpath.errors import ArtifactError, ExperimentError, OceanPathError, collected, refuse
-from oceanpath.serving.answer_rows import AnyEngine, Row, SlideAnswer, answer_slide, as_table
-from oceanpath.serving.embedder import Embedder
+from oceanpath.serving.answer_rows import Row, SlideAnswer, answer_slide, as_table
+from oceanpath.serving.embedder import AnyEngine, Embedder
 from oceanpath.serving.journal import Journal
 from oceanpath.serving.prediction_request import PredictionRequest
 from oceanpath.serving.slide_inputs import SlideInput

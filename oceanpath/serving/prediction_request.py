@@ -48,11 +48,12 @@ class PredictionRequest:
         if slide_id and known.slide_id and slide_id != known.slide_id:
             notes = (*notes, f"the slide id in the file is {known.slide_id}, not {slide_id}")
         known = replace(known, encoder=known.encoder or encoder, slide_id=known.slide_id or slide_id)
-        _validate_id(known.slide_id)
+        validate_id(known.slide_id)
         return replace(self, provenance=known, notes=notes)
 
 
-def _validate_id(slide_id: str) -> None:
+def validate_id(slide_id: str) -> None:
+    """Raise MalformedError if an id is too long, or has surrogates that no response can contain."""
     if len(slide_id) > LONGEST_ID:
         raise MalformedError("the slide id is too long", expected=f"at most {LONGEST_ID} characters", got=len(slide_id))
     try:

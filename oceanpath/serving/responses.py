@@ -63,6 +63,9 @@ Coords = Annotated[
 ]
 
 
+Side = Annotated[float | None, _field("Side of a patch in level-0 pixels; null if the features do not state it.")]
+
+
 class OutOfDistribution(TypedDict):
     """Whether the slide is unlike the training slides, by the mean of its patch features."""
 
@@ -102,6 +105,7 @@ class Answer(TypedDict):
     notice: Notice
     attention: NotRequired[Attention]
     coords: NotRequired[Coords]
+    patch_px_level0: NotRequired[Side]
     members: NotRequired[Annotated[list[Member], _field("Probabilities of each member of the ensemble.")]]
 
 
@@ -119,6 +123,7 @@ class EmbeddingAnswer(TypedDict):
     notice: Notice
     attention: NotRequired[Attention]
     coords: NotRequired[Coords]
+    patch_px_level0: NotRequired[Side]
 
 
 class Fault(TypedDict):
@@ -159,6 +164,7 @@ def describe(
     }
     if attention:
         answer["attention"], answer["coords"] = prediction.attention.tolist(), rounded_coords(slide)
+        answer["patch_px_level0"] = slide.provenance.patch_px_level0
     if members:
         pairs = zip(facts.members, prediction.members.tolist(), strict=True)
         answer["members"] = [
@@ -185,6 +191,7 @@ def describe_embedding(
     }
     if attention:
         answer["attention"], answer["coords"] = embedded.attention.tolist(), rounded_coords(slide)
+        answer["patch_px_level0"] = slide.provenance.patch_px_level0
     return answer
 
 

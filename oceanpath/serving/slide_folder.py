@@ -5,20 +5,18 @@ The ids are listed once, when the server starts. A client names an id, never a p
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 from oceanpath.artifacts.features.files import find_features
-from oceanpath.artifacts.features.provenance import Provenance
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.errors import ArtifactError
 from oceanpath.serving.errors import BadFeaturesError, MalformedError, UnknownSlideError
 from oceanpath.serving.hdf5 import decode_file
 from oceanpath.serving.prediction_request import Limits, PredictionRequest, validate_size
+from oceanpath.serving.slide_inputs import StoredSlide, is_store
 
-STORE = "index_arrays.npz"
 NOT_AN_ID = re.compile(r"[/\\\0]|^\.*$")
 Read = Callable[[str, Limits], PredictionRequest]
 
@@ -39,7 +37,7 @@ class SlideFolder:
         """
         if path is None:
             return cls([], None)
-        if (path / STORE).is_file():
+        if is_store(path):
             store = Store(path)
             return cls(store.slide_ids, lambda name, limits: _from_store(store, name, limits))
         files = find_features(path)
@@ -70,9 +68,6 @@ def _from_store(store: Store, name: str, limits: Limits) -> PredictionRequest:
     number = store.number(name)
     validate_size((store.length(number), store.dim), 4, limits)
     try:
-        features, coords = store.features(number), store.coords(number)
+        return StoredSlide(store, number).read()
     except ArtifactError as error:
         raise BadFeaturesError(error.what, expected=error.expected, got=error.got) from error
-    width = float(store.index.patch_px_level0[number])
-    known = Provenance(slide_id=name, encoder=store.index.encoder, patch_px_level0=None if math.isnan(width) else width)
-    return PredictionRequest(features, coords, known)

@@ -17,6 +17,7 @@ from oceanpath.serving.responses import (
     Notes,
     Notice,
     Patches,
+    Side,
     SlideId,
     Unlike,
     UsedPatches,
@@ -57,6 +58,7 @@ class ValueAnswer(TypedDict):
     notice: Notice
     attention: NotRequired[Attention]
     coords: NotRequired[Coords]
+    patch_px_level0: NotRequired[Side]
     members: NotRequired[Annotated[list[MemberValues], Parameter(description="Values of each member.")]]
 
 
@@ -81,6 +83,7 @@ def describe_values(
     }
     if attention:
         answer["attention"], answer["coords"] = prediction.attention.tolist(), rounded_coords(slide)
+        answer["patch_px_level0"] = slide.provenance.patch_px_level0
     if members:
         pairs = zip(facts.members, prediction.members.tolist(), strict=True)
         answer["members"] = [

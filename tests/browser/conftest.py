@@ -52,6 +52,7 @@ class Viewer:
     def open(self, url: str, view: View = VIEWS[0]) -> Iterator[Page]:
         """A page; errors of its scripts, blocked content and failed requests are problems."""
         scheme: Any = view.scheme
+        self.problems.clear()
         context = self.browser.new_context(
             viewport={"width": view.width, "height": 900}, color_scheme=scheme, accept_downloads=True
         )
@@ -95,10 +96,10 @@ def check_print(page: Page) -> None:
     assert page.pdf(format="A4").startswith(b"%PDF")
 
 
-def keep(page: Page, name: str) -> None:
-    """Write the visible part of a page for the documentation, with 64 colours, if screenshots were asked for."""
+def keep(page: Page, name: str, *, whole: bool = False) -> None:
+    """Write a page, or its visible part, with 64 colours, if screenshots were asked for."""
     if SCREENSHOTS:
-        picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+        picture = Image.open(io.BytesIO(page.screenshot(full_page=whole))).convert("RGB")
         picture.quantize(64, dither=Image.Dither.NONE).save(Path(SCREENSHOTS) / f"{name}.png", optimize=True)
 
 

@@ -243,6 +243,7 @@ def test_maps_have_the_attention_of_the_models_of_all_folds(made, tmp_path):
     assert predict(made, made / "new" / "n20.svs", *options, "--out", tmp_path / "out.csv") == 0
     path = next(made.glob("out/runs/extract/*/n20.h5"))
     features, coords = read_features(scan_features(path))
+    assert coords is not None
     models = [PatchExplainer(results / "train" / f"fold_{fold}" / "best.ckpt") for fold in (0, 1)]
     expected = np.mean([model.explain(features.astype(np.float32), coords).attention for model in models], axis=0)
     table = pd.read_csv(folders["attention"] / "n20.csv", dtype={"attention": str})

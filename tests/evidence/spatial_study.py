@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from oceanpath.artifacts.store.reader import Store
@@ -52,7 +53,7 @@ def study(workspace: Path, bags: Path, layout: str, sets: list[str]) -> pd.DataF
     store = Store(runs[0] / "mmap")
     table = pd.read_csv(bags / "cohort.csv", dtype=str).set_index("slide_id").loc[store.slide_ids]
     labelled = ProbeCohort.of(table["label"].tolist(), table["patient_id"].tolist(), bags)
-    cohort = ProbeCohort(labelled.labels, labelled.patients, table["fold"].astype(int).to_numpy())
+    cohort = ProbeCohort(labelled.labels, labelled.patients, table["fold"].to_numpy(np.int64))
     some = weight_files(runs[0] / "pretrain")[0]
     arms = {
         "mean": Arm([pooled(store)["mean"]]),

@@ -32,11 +32,17 @@ class Program:
         return Output(done.returncode, done.stdout.splitlines())
 
 
-def install(scratch: Path, python: str = sys.executable) -> Program:
-    """Build the wheel, and install it with everything that it needs in a new environment."""
-    pip = (python, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(scratch), str(ROOT))
+def build_wheel(folder: Path) -> Path:
+    """The wheel of the project, built in `folder`."""
+    pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
     subprocess.run(pip, check=True)
-    (wheel,) = scratch.glob("oceanpath-*.whl")
+    (wheel,) = folder.glob("oceanpath-*.whl")
+    return wheel
+
+
+def install(scratch: Path) -> Program:
+    """Build the wheel, and install it with everything that it needs in a new environment."""
     venv.create(scratch / "venv", with_pip=True)
-    subprocess.run([scratch / "venv" / "bin" / "python", "-m", "pip", "install", "--quiet", wheel], check=True)
+    python = scratch / "venv" / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "--quiet", build_wheel(scratch)], check=True)
     return Program(scratch / "venv")

@@ -45,7 +45,7 @@ def _outcome(program: Program, table: Path, folder: Path) -> str:
         return _message(valid)
     ran = program.run(["eval", *(word for pair in QUICK for word in ("--set", pair))], folder)
     assert ran.code == 0, ran.lines[-5:]
-    return f"runs: {data['label']}"
+    return f"runs: {data.get('label', data.get('task'))}"
 
 
 def _message(output: Output) -> str:

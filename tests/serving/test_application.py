@@ -76,7 +76,7 @@ def test_without_a_known_key_nothing_is_answered(protected, key, header):
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize("path", ["/health", "/ready", "/", "/app.js", "/style.css", "/docs"])
+@pytest.mark.parametrize("path", ["/health", "/ready", "/", "/web/app.js", "/web/style.css", "/docs"])
 def test_health_and_pages_without_data_need_no_key(protected, path):
     assert protected[0].get(path).status_code == 200
 

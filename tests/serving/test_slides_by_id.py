@@ -147,6 +147,8 @@ def test_a_batch_of_files_equals_single_requests(client):
         (b'{"slide_ids": ["a", 1]}', 400),
         (b'{"slide_ids": "a"}', 400),
         (b'{"slide_ids": ["a"], "x": 1}', 400),
+        (b'{"slide_ids": ["a", "\\ud800"]}', 400),
+        (b'{"slide_ids": ["%s"]}' % (b"a" * 401), 400),
         (b'{"slide_ids": ["a", "a", "a", "a", "a", "a"]}', 413),
         (b"\x93NUMPY", 400),
     ],

@@ -30,8 +30,8 @@ PROBES = "probing/"
 """A linear or k-NN probe is a classification of embeddings by definition, whatever an experiment predicts."""
 REPORTING = "reporting/"
 """It says in words what metrics mean, those of classes among them."""
-SYNTHETIC = {"bench/train.py", "proposals/classic_mil.py"}
-"""They write cohorts with known labels: random ones to measure the time of training, and published data sets."""
+SYNTHETIC = {"bench/train.py", "bench/ledger.py", "proposals/classic_mil.py"}
+"""They write cohorts with known labels: random ones to measure times, and published data sets."""
 
 
 def names(path: Path) -> set[str]:

@@ -162,6 +162,8 @@ class Performance(Facts):
     slide: dict[str, EstimateFacts]
     patient: dict[str, EstimateFacts]
     floor_auroc: dict[str, EstimateFacts]
+    decisions: dict[str, EstimateFacts] = Field(default_factory=dict)
+    """Sensitivity and specificity of test slides, each at the threshold of its member; empty without a threshold."""
 
 
 class FinalFacts(Facts):

@@ -14,6 +14,7 @@ import typer
 from oceanpath.cli.ledger import compare, maintenance
 from oceanpath.cli.ledger.follow import follow
 from oceanpath.cli.ledger.history import JsonFlag, Workspace, find_run, open_ledger
+from oceanpath.cli.ledger.track import track
 from oceanpath.cli.table import paragraph, table
 from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.ledger_queries import list_runs as query_runs
@@ -25,6 +26,7 @@ RunName = Annotated[
 ]
 compare.register(app)
 maintenance.register(app)
+app.command()(track)
 
 
 @app.command()

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oceanpath.artifacts.bundle.facts import NOTICE, BundleFacts, EmbeddingFacts, ModelFacts
-from oceanpath.artifacts.bundle.folder import as_classifier
 from oceanpath.artifacts.bundle.value_facts import ValueFacts
 from oceanpath.artifacts.features.provenance import Provenance
 from oceanpath.serving.answers import AnyPrediction
@@ -111,7 +109,10 @@ def _width(facts: ModelFacts) -> int:
     """Length of the first output."""
     if isinstance(facts, EmbeddingFacts):
         return facts.embed_dim
-    return len(facts.columns) if isinstance(facts, ValueFacts) else len(as_classifier(facts, Path()).classes)
+    if isinstance(facts, ValueFacts):
+        return len(facts.columns)
+    assert isinstance(facts, BundleFacts), "the third kind of models"
+    return len(facts.classes)
 
 
 def _length(text: str, total: int) -> int:

@@ -110,7 +110,14 @@ def describe_performance(
         slide=_level(metrics["level"]["slide"]),
         patient=_level(metrics["level"]["patient"]),
         floor_auroc=baselines,
+        decisions=_decisions(metrics["operating_point"]),
     )
+
+
+def _decisions(point: Mapping[str, Any] | None) -> dict[str, EstimateFacts]:
+    """Sensitivity and specificity of an operating point."""
+    slide = {} if point is None else point.get("slide", {})
+    return {name: estimate_facts(slide[name]) for name in ("sensitivity", "specificity") if name in slide}
 
 
 def describe_values(

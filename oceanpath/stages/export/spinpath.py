@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from oceanpath.artifacts.bundle.facts import BundleFacts
 from oceanpath.artifacts.bundle.folder import TORCHSCRIPT, as_classifier, golden_bag, read_bundle
-from oceanpath.artifacts.spinpath import ENCODERS, SCRIPT, SpinPathConfig, write_config
+from oceanpath.artifacts.spinpath import SCRIPT, SpinPathConfig, write_config
 from oceanpath.errors import ArtifactError, ExperimentError
 from oceanpath.models.spinpath import load_script
 from oceanpath.stages.export.torchscript_file import trace
@@ -45,20 +45,13 @@ def write_spinpath(bundle: Path, out: Path) -> SpinPathConfig:
     with torch.inference_mode():
         logits, _ = load_script(out / SCRIPT)(example)
         probabilities = model.ensemble(example.to(model.dtype).to(torch.float32).unsqueeze(0))[0]
-    difference = (logits.softmax(1) - probabilities).abs().max().item()
+    difference = (logits.exp() - probabilities).abs().max().item()
     if not difference <= facts.parity.tolerance:
         what = "the written model gives other probabilities than the bundle"
         raise ArtifactError(what, where=out / SCRIPT, expected=facts.parity.tolerance, got=difference)
-    config = _config(facts)
+    config = SpinPathConfig.of_bundle(facts)
     write_config(out, config)
     return config
-
-
-def _config(facts: BundleFacts) -> SpinPathConfig:
-    theirs = {ours: name for name, ours in ENCODERS.items()}
-    contract = facts.contract
-    side = (contract.patch_px or 0) * (contract.target_mpp or 0)
-    return SpinPathConfig(facts.classes, theirs.get(contract.encoder, contract.encoder), round(side, 3))
 
 
 def _obstacles(facts: BundleFacts) -> list[str]:

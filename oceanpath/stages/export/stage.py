@@ -6,7 +6,7 @@ from oceanpath.pipeline.stage import Stage
 
 STAGE = Stage(
     name="export",
-    version=6,
+    version=7,
     settings="oceanpath.stages.export.settings:ExportSettings",
     work="oceanpath.stages.export.work:run",
     check="oceanpath.artifacts.bundle.folder:check",

@@ -80,6 +80,18 @@ def test_a_bar_in_a_name_does_not_break_a_table(facts):
     assert "| Encoder | a\\|b |" in render_card(renamed)
 
 
+def test_sensitivity_and_specificity_at_the_thresholds_are_recorded(study):
+    record = {"value": 0.8, "low": 0.7, "high": 0.9, "n": 60}
+    point = {"slide": {"sensitivity": record, "specificity": {**record, "value": 0.75}, "ppv": record}}
+    metrics = {**read_metrics(study.eval), "operating_point": point}
+    found = describe_performance(metrics, 2).decisions
+    assert {name: (one.value, one.low, one.high) for name, one in found.items()} == {
+        "sensitivity": (0.8, 0.7, 0.9),
+        "specificity": (0.75, 0.7, 0.9),
+    }
+    assert describe_performance({**metrics, "operating_point": None}, 2).decisions == {}
+
+
 def test_one_model_alone_was_evaluated_itself(study):
     assert "metrics are those of the model" in describe_performance(read_metrics(study.eval), 1).meaning
 

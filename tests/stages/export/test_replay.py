@@ -25,6 +25,7 @@ from oceanpath.models.verify.trial import small
 from oceanpath.pipeline.stage import Quiet
 from oceanpath.serving.app import create_app
 from oceanpath.serving.engine import Engine
+from oceanpath.serving.models import Models
 from oceanpath.serving.offline import predict_slides
 from oceanpath.serving.settings import ServeSettings
 from oceanpath.serving.slide_inputs import find_inputs
@@ -79,7 +80,7 @@ def answered(study: Study, out: Path) -> float:
     stored = np.array([[row[f"prob_{name}"] for name in CLASSES] for row in rows])
     predicted = np.array([table.loc[row["slide_id"], own] for row, own in zip(rows, columns, strict=True)], np.float64)
     served = []
-    with TestClient(create_app(engine, ServeSettings()), base_url="http://127.0.0.1") as client:
+    with TestClient(create_app(Models.of(engine), ServeSettings()), base_url="http://127.0.0.1") as client:
         for slide in find_inputs([study.mmap])[:3]:
             request = slide.read()
             arrays = {"features": request.features, "coords": request.coords}

@@ -25,7 +25,7 @@ from oceanpath.serving.engine import Engine
 from oceanpath.stages.export import work
 from oceanpath.stages.export.calibrate import calibrate_members, ensemble_threshold
 from oceanpath.stages.export.card import render_card
-from oceanpath.stages.export.ensemble import Ensemble
+from oceanpath.stages.export.ensemble import Ensemble, load_members
 from oceanpath.stages.export.external import describe_external
 from oceanpath.stages.export.facts import describe_cohort, describe_performance, training_patients
 from oceanpath.stages.export.replay import EvaluatedPredictions, replay, replayed_line
@@ -131,7 +131,7 @@ def test_external_results_are_those_of_the_exported_model(study: Study, tmp_path
 
 
 def test_a_refit_is_compared_with_torch_on_slides_of_the_cohort(refit: Inputs) -> None:
-    model = work.load_members(refit["refit"], [0], DIM, TASK)[0].model
+    model = load_members(refit["refit"], [0], DIM, TASK)[0].model
     run = torch_runner(Ensemble([model], [1.0]))
     stored = EvaluatedPredictions(
         refit["refit"], Store(refit["mmap"]), OBJECTIVE, coords=False, folds=(0,), is_refit=True
@@ -172,7 +172,7 @@ def test_the_bundle_and_its_card_state_that_a_refit_was_not_evaluated(bundled: P
 
 def test_the_served_prediction_is_that_of_the_model_of_all_patients(refit: Inputs, bundled: Path) -> None:
     engine, store = Engine.load(bundled), Store(refit["mmap"])
-    model = work.load_members(refit["refit"], [0], DIM, TASK)[0].model
+    model = load_members(refit["refit"], [0], DIM, TASK)[0].model
     temperature = engine.facts.members[0].temperature
     run = torch_runner(Ensemble([model], [temperature]))
     bag = store.features(9)

@@ -1,0 +1,29 @@
+// Elements and numbers of the page.
+
+export const element = (id) => document.getElementById(id);
+
+export const create = (tag, text, className) => {
+  const node = document.createElement(tag);
+  if (text !== undefined) node.textContent = text;
+  if (className) node.className = className;
+  return node;
+};
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** An SVG element with attributes. */
+export const shape = (tag, attributes) => {
+  const node = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  return node;
+};
+
+export const percent = (p) => (p >= 0.001 || p === 0 ? (100 * p).toFixed(1) : (100 * p).toPrecision(2)) + "\u00a0%";
+export const decimal = (value) => (Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3));
+export const sentence = (text) => text[0].toUpperCase() + text.slice(1) + (text.endsWith(".") ? "" : ".");
+export const minimum = (values) => values.reduce((a, b) => Math.min(a, b));
+export const maximum = (values) => values.reduce((a, b) => Math.max(a, b));
+
+/** " (95 % interval 0.433 to 0.922)", or nothing if there is no interval. */
+export const interval = (estimate) =>
+  estimate.low === null || estimate.high === null ? "" : ` (95\u00a0% interval ${estimate.low.toFixed(3)} to ${estimate.high.toFixed(3)})`;
