@@ -110,7 +110,7 @@ def _row_of(ledger: Ledger, number: int) -> Row | None:
 
 
 def _metric_rows(metrics: Mapping[str, Any], main: str, titles: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    terms = Terms(metrics.get("classes", ()), metrics.get("targets", ()), titles)
+    terms = Terms.of(metrics, titles)
     slide, patient = decided_levels(metrics)
     names, _ = split_appendix(slide, metrics.get("task", CLASSIFICATION), terms.labels)
     ordered = [main, *(name for name in names if name != main)]

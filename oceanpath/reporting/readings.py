@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from oceanpath.reporting.fill import estimate
 
@@ -38,6 +38,11 @@ class Terms:
     """Of a task with several labels per slide."""
     titles: Mapping[str, str] = field(default_factory=dict)
     """Metric or baseline → its title for the task, if it has its own."""
+
+    @classmethod
+    def of(cls, metrics: Mapping[str, Any], titles: Mapping[str, str]) -> Self:
+        """The names in a metrics.json."""
+        return cls(metrics.get("classes", ()), metrics.get("targets", ()), titles)
 
 
 @cache

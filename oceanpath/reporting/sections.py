@@ -46,7 +46,7 @@ def page_context(documents: Documents) -> dict[str, Any]:
         "table_one": table_one(documents.get("split/balance.csv#rows", ())),
         "folds": documents.get("split/splits.json#folds", 1),
         "audit": documents.get(f"{AUDIT}#checks", ()),
-        **_performance(metrics, Terms(classes, metrics.get("targets", ()), titles)),
+        **_performance(metrics, Terms.of(metrics, titles)),
         "points": _points(metrics),
         "calibration": _calibration(metrics),
         "confusion": metrics.get("confusion"),
