@@ -22,6 +22,17 @@ def reasons(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> list[st
     return texts or ["its output is not in the workspace"]
 
 
+def step_difference(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Of a step in two runs: sentences about the changes, and metric → (old, new) for different metrics."""
+    if old is None or new is None:
+        return {"changes": ["only in the second run" if old is None else "only in the first run"], "metrics": {}}
+    recorded = old["identity"] and new["identity"]
+    changes = reasons(old["identity"], new["identity"]) if recorded and old["fingerprint"] != new["fingerprint"] else []
+    names = sorted({*old["metrics"], *new["metrics"]})
+    pairs = {name: (old["metrics"].get(name), new["metrics"].get(name)) for name in names}
+    return {"changes": changes, "metrics": {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}}
+
+
 def _changed(key: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return [] if before[key] == now[key] else [f"{key} {before[key]} -> {now[key]}"]
 

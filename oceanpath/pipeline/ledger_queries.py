@@ -106,6 +106,12 @@ def _metrics(ledger: Ledger, fingerprint: str | None) -> dict[str, Any]:
     return {row["name"]: row["value"] if row["text"] is None else row["text"] for row in rows}
 
 
+def digests_of_run(ledger: Ledger, run: int) -> dict[str, str]:
+    """Step → digest of its output, for the steps of a run that have one."""
+    sql = "SELECT name, digest FROM step JOIN artifact USING (fingerprint) WHERE run = ? ORDER BY position"
+    return {row["name"]: row["digest"] for row in ledger.rows(sql, (run,))}
+
+
 def whole_history(ledger: Ledger) -> list[Row]:
     """Every run with its environment and its steps, oldest first."""
     runs = ledger.rows("SELECT * FROM run ORDER BY id")

@@ -137,12 +137,14 @@ def _flow(documents: Documents) -> list[dict[str, Any]]:
     ]
 
 
+def decided_levels(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The metrics of slides and of patients; decisions are those at the threshold, selected on other patients."""
+    point = metrics["operating_point"] or {level: {} for level in LEVELS}
+    return [{**metrics["level"][level], **point[level]} for level in LEVELS]
+
+
 def _performance(metrics: Mapping[str, Any], terms: Terms) -> dict[str, Any]:
-    levels = [metrics["level"][level] for level in LEVELS]
-    point = metrics["operating_point"]
-    decided = [dict(level) for level in levels]
-    if point is not None:  # decisions are those at the threshold, which was selected on other patients
-        decided = [{**own, **point[level]} for own, level in zip(decided, LEVELS, strict=True)]
+    decided, point = decided_levels(metrics), metrics["operating_point"]
     shown, appendix = split_appendix(decided[0], metrics.get("task", CLASSIFICATION), terms.labels)
     own = metrics.get("own_metrics") or {"slide": {}}
     return {

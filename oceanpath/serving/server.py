@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +25,8 @@ from litestar.types import ASGIApp
 from oceanpath.artifacts.bundle.folder import read_bundle
 from oceanpath.child_process import end_with_parent
 from oceanpath.cores import available_cores
-from oceanpath.errors import ExperimentError, OceanPathError
+from oceanpath.errors import OceanPathError
+from oceanpath.serving.address import check_port_is_free
 from oceanpath.serving.app import create_app
 from oceanpath.serving.audit_log import AuditLog
 from oceanpath.serving.models import BundleSource, Models
@@ -78,7 +78,7 @@ def serve(sources: Sequence[BundleSource], settings: ServeSettings, announce: Ca
     found = [replace(source, path=find_bundle(source.path)) for source in sources]
     facts = [read_bundle(source.path).facts for source in found]
     address = "127.0.0.1" if settings.host == "localhost" else settings.host.strip("[]")
-    _check_port_is_free(address, settings.port)
+    check_port_is_free(address, settings.port)
     host = f"[{address}]" if ":" in address else address
     # spawn: a forked worker would inherit the main process's handlers and ignore SIGTERM until it has its own
     multiprocessing.set_start_method("spawn", force=True)
@@ -137,16 +137,3 @@ def _shared_metrics(workers: int) -> Iterator[None]:
             yield
         finally:
             del os.environ[SHARED_METRICS]
-
-
-def _check_port_is_free(address: str, port: int) -> None:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-        except OSError as error:
-            do = "Choose another --port or --host."
-            raise ExperimentError(
-                "cannot listen at this address", where=f"{address}:{port}", got=error.strerror, do=do
-            ) from error

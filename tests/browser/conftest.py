@@ -97,10 +97,10 @@ def check_print(page: Page) -> None:
 
 
 def keep(page: Page, name: str, *, whole: bool = False) -> None:
-    """Write a page, or its visible part, with 64 colours, if screenshots were asked for."""
+    """Write a page, or its visible part, with 128 colours, if screenshots were asked for."""
     if SCREENSHOTS:
         picture = Image.open(io.BytesIO(page.screenshot(full_page=whole))).convert("RGB")
-        picture.quantize(64, dither=Image.Dither.NONE).save(Path(SCREENSHOTS) / f"{name}.png", optimize=True)
+        picture.quantize(128, dither=Image.Dither.NONE).save(Path(SCREENSHOTS) / f"{name}.png", optimize=True)
 
 
 @pytest.fixture(scope="package")

@@ -144,7 +144,7 @@ def viridis(t: float) -> list[int]:
         [[68, 1, 84], [65, 68, 135], [42, 120, 142], [34, 168, 132], [122, 209, 81], [253, 231, 37]], np.float64
     )
     k = min(int(t * 5), 4)
-    return np.floor(stops[k] + (t * 5 - k) * (stops[k + 1] - stops[k]) + 0.5).astype(int).tolist()
+    return [int(part) for part in np.floor(stops[k] + (t * 5 - k) * (stops[k + 1] - stops[k]) + 0.5)]
 
 
 def test_the_keyboard_moves_zooms_and_selects(served: Server, slide: Path, viewer: Viewer) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from oceanpath.cli.ledger import compare, maintenance
+from oceanpath.cli.ledger import compare, maintenance, serve
 from oceanpath.cli.ledger.follow import follow
 from oceanpath.cli.ledger.history import JsonFlag, Workspace, find_run, open_ledger
 from oceanpath.cli.ledger.track import track
@@ -26,6 +26,7 @@ RunName = Annotated[
 ]
 compare.register(app)
 maintenance.register(app)
+serve.register(app)
 app.command()(track)
 
 

@@ -14,7 +14,7 @@ from oceanpath.cli.ledger.history import JsonFlag, Workspace, find_run, open_led
 from oceanpath.cli.options import FILE, Common, verb
 from oceanpath.cli.table import paragraph
 from oceanpath.errors import ExitCode, ExperimentError
-from oceanpath.pipeline.explain import reasons
+from oceanpath.pipeline.explain import step_difference
 from oceanpath.pipeline.ledger_queries import steps_of_run, whole_history
 from oceanpath.pipeline.plan import plan
 from oceanpath.pipeline.status import inspect_plan
@@ -34,7 +34,7 @@ def diff(a: Run, b: Run, workspace: Workspace = Path("outputs"), as_json: JsonFl
     with open_ledger(workspace, ("metric", "part")) as ledger:
         runs = [find_run(ledger, which) for which in (a, b)]
         left, right = ({step["name"]: step for step in steps_of_run(ledger, int(run["id"]))} for run in runs)
-    differences = {name: _difference(left.get(name), right.get(name)) for name in {**left, **right}}
+    differences = {name: step_difference(left.get(name), right.get(name)) for name in {**left, **right}}
     if as_json:
         print(json.dumps({"a": runs[0]["id"], "b": runs[1]["id"], "steps": differences}))
         return int(ExitCode.OK)
@@ -77,17 +77,6 @@ def _why(common: Common) -> int:
         else:
             print(paragraph(f"{state.step.name}: {'; '.join(state.why) or 'fresh'}"))
     return int(ExitCode.OK)
-
-
-def _difference(old: dict[str, Any] | None, new: dict[str, Any] | None) -> dict[str, Any]:
-    """Sentences about the changes, and metric → (old, new) for different metrics."""
-    if old is None or new is None:
-        return {"changes": ["only in the second run" if old is None else "only in the first run"], "metrics": {}}
-    recorded = old["identity"] and new["identity"]
-    changes = reasons(old["identity"], new["identity"]) if recorded and old["fingerprint"] != new["fingerprint"] else []
-    names = sorted({*old["metrics"], *new["metrics"]})
-    pairs = {name: (old["metrics"].get(name), new["metrics"].get(name)) for name in names}
-    return {"changes": changes, "metrics": {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}}
 
 
 def _number(value: Any) -> str:
