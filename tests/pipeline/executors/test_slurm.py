@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,9 +19,11 @@ from oceanpath.pipeline.executors.slurm import commands, spool
 from oceanpath.pipeline.executors.slurm.commands import QueuedTask, SchedulerUnavailableError
 from oceanpath.pipeline.executors.slurm.options import parse_options
 from oceanpath.pipeline.executors.slurm.spool import Batch
+from oceanpath.pipeline.executors.slurm.submissions import Submissions
 from oceanpath.pipeline.maintenance import unused
 from oceanpath.pipeline.stage import Quiet
 from oceanpath.pipeline.status import StepState
+from oceanpath.pipeline.work_items import JobResult
 
 from ..conftest import ToyProject
 
@@ -221,6 +225,48 @@ def test_a_requeued_task_is_not_silent_because_it_waited_for_long(toy: ToyProjec
     commands.queued = lambda jobs: queued(sorted(jobs))  # restored by the fixture
     assert run(toy, "ab")["report"].state == "ok"
     assert not scheduler.cancelled and not states
+
+
+@dataclass
+class Request:
+    fingerprint: str
+
+
+@dataclass
+class Item:
+    """The little of a work item that is used when it is submitted; all share one `job`."""
+
+    request: Request
+    job: Any
+
+
+def test_submitting_listing_and_collecting_has_no_quadratic_step(
+    tmp_path: Path, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in bytes: what items share, such as the digests of all slides, is written once."""
+    scheduler.limit, options = 10**6, parse_options({"chunk": 5})
+
+    def measure(count: int) -> tuple[float, float]:
+        stage = SimpleNamespace(stage=SimpleNamespace(name="count"))
+        job = SimpleNamespace(step=stage, digests=[f"{n:032d}" for n in range(count)])
+        items: Any = [Item(Request(f"{n:032d}"), job) for n in range(count)]
+        submissions = Submissions(tmp_path / str(count), options, 1)
+        started = time.process_time()
+        submissions.submit(items)
+        assert not submissions.lost(scheduler.waiting) and len(submissions) == count
+        batch = Batch(scheduler.submitted[-1][1])
+        size = (batch.folder / "items.pickle").stat().st_size
+        for chunk in range(count // 5):
+            for number in batch.numbers(chunk):
+                batch.finish(chunk, number, JobResult())
+            if chunk % (count // 50) == 0:
+                list(submissions.finished())
+        list(submissions.finished())
+        assert not len(submissions)
+        return time.process_time() - started, size
+
+    (few_seconds, few_bytes), (seconds, size) = measure(100), measure(1_000)
+    assert size < 12 * few_bytes and seconds < 25 * few_seconds
 
 
 @pytest.fixture
