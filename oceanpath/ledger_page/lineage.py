@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-WIDTH, HEIGHT = 132, 40
+WIDTH, HEIGHT = 100, 40
 """Size of a node in units of the drawing."""
-ACROSS, DOWN = WIDTH + 48, HEIGHT + 20
+ACROSS, DOWN = WIDTH + 36, HEIGHT + 36
 """Distance of neighbouring nodes."""
+BOW = 38
+"""How far an edge that skips columns bends, to pass below the nodes between."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Lineage:
     """Paths of SVG, from each parent to each child."""
     width: int
     height: int
+    node_width: int = WIDTH
+    node_height: int = HEIGHT
 
 
 def draw_lineage(steps: Sequence[Mapping[str, Any]], digests: Mapping[str, str]) -> Lineage:
@@ -61,5 +65,6 @@ def _read_digests(step: Mapping[str, Any]) -> list[str]:
 
 def _curve(start: Node, end: Node) -> str:
     x0, y0, x1, y1 = start.x + WIDTH, start.y + HEIGHT // 2, end.x, end.y + HEIGHT // 2
+    bow = BOW if x1 - x0 > ACROSS else 0
     middle = (x0 + x1) // 2
-    return f"M{x0} {y0} C{middle} {y0} {middle} {y1} {x1} {y1}"
+    return f"M{x0} {y0} C{middle} {y0 + bow} {middle} {y1 + bow} {x1} {y1}"
