@@ -65,6 +65,10 @@ EXAMPLES = {
     "bench models": ("bench models", "bench models abmil transmil --device cuda --out bench"),
     "bench ledger": ("bench ledger", "bench ledger --rows 1000000 --rounds 2 --out bench"),
     "bench plan": ("bench plan", "bench plan --slides 5000,50000 --nodes 16 --rate 900 --disk-mb-s 2000"),
+    "bench serve": (
+        "bench serve outputs/experiments/mine/export",
+        "bench serve outputs/experiments/mine/export --clients 16 --seconds 20 --json",
+    ),
     "bench stats": ("bench stats", "bench stats --slides 1000 --out bench"),
     "bench coverage": ("bench coverage --patients 60", "bench coverage --methods wilson --out bench"),
     "bench batching": (

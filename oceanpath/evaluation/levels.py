@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -74,7 +75,8 @@ def fold_level(settings: IntervalOptions, rows: ReportedRows, number: int) -> Le
 def _patients(rows: ReportedRows, own: NDArray[np.intp]) -> _Table:
     """One row per patient of one repeat. Raises: ExperimentError: slides of a patient have different labels."""
     names = rows.patients
-    grouped = patient_rows([names[i] for i in own], rows.targets[own], rows.values[own])
+    combine = partial(rows.task.patient_values, how=rows.patient_aggregation)
+    grouped = patient_rows([names[i] for i in own], rows.targets[own], rows.values[own], combine)
     # All slides of a patient are tested by the same fold, so its fold is any of theirs.
     fold = np.zeros(len(grouped.patients), np.int64)
     fold[grouped.numbers] = rows.folds[own]

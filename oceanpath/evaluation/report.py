@@ -13,6 +13,7 @@ from oceanpath.evaluation.rows import ReportedRows
 from oceanpath.evaluation.seeds import seeds_report
 from oceanpath.stats.estimate import Estimate
 from oceanpath.stats.paired import PairedDifference, paired_difference
+from oceanpath.stats.patients import NOISY_OR, SLIDE_MAXIMUM, SLIDE_MEAN
 from oceanpath.stats.resample import Bootstrap
 from oceanpath.tasks.evaluation import DecisionRule, Floats
 
@@ -20,6 +21,10 @@ Records = dict[str, dict[str, Any]]
 
 SEEN = "seen_in_pretraining"
 """Key of the number of tested patients that were used for pretraining."""
+AGGREGATION = {
+    SLIDE_MAXIMUM: "the probability of a patient is the largest of the patient's slides",
+    NOISY_OR: "the probability of a patient is that of at least one positive slide, 1 - prod(1 - p), as if independent",
+}
 
 
 def build_report(settings: IntervalOptions, rows: ReportedRows, baselines: Mapping[str, Floats]) -> dict[str, Any]:
@@ -54,6 +59,9 @@ def build_report(settings: IntervalOptions, rows: ReportedRows, baselines: Mappi
         "folds": [_fold(settings, rows, number) for number in range(rows.results["folds"])],
         "notes": notes(rows, model, versus, _within_folds(settings, rows, model), conflict),
     }
+    if rows.patient_aggregation != SLIDE_MEAN:
+        report["patient_aggregation"] = rows.patient_aggregation
+        report["notes"].append(f"patient_aggregation: {AGGREGATION[rows.patient_aggregation]}")
     return finish_records(report, rows)
 
 

@@ -10,6 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from oceanpath.artifacts.tested_slides import FoldPlan, read_plan
+from oceanpath.errors import ExperimentError
+from oceanpath.stats.patients import SLIDE_MEAN
 from oceanpath.tasks.base import Task
 from oceanpath.tasks.evaluation import Floats, Targets
 
@@ -29,6 +31,18 @@ class ReportedRows:
     """cv_results.json."""
     members: pd.DataFrame
     """One row per slide and fold: the rows of every model before ensembles are averaged."""
+    patient_aggregation: str = SLIDE_MEAN
+    """How the values of a patient's slides are combined; see `eval.patient_aggregation`."""
+
+    def __post_init__(self) -> None:
+        """Raise ExperimentError if slides of a patient cannot be combined in this way."""
+        if self.patient_aggregation not in (allowed := self.task.patient_aggregations()):
+            what = "predictions of this task cannot be combined in this way"
+            where, do = (
+                "[eval] patient_aggregation",
+                "Remove the key: other ways need probabilities of an event.",
+            )
+            raise ExperimentError(what, where=where, expected=" or ".join(allowed), got=self.patient_aggregation, do=do)
 
     @property
     def plan(self) -> FoldPlan:

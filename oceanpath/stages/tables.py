@@ -213,6 +213,11 @@ class DataSettings(Settings):
         return (task_keys() - set(entry.keys)) | (set() if entry.reads_label else {"label"})
 
     @property
+    def class_count(self) -> int:
+        """Number of classes; 0 if they are not set."""
+        return len(self.classes)
+
+    @property
     def target_keys(self) -> dict[str, Any]:
         """The keys of the task that are set, without the classes."""
         keys = [key for key in task_entry(self.task).keys if key != "classes" and key in self.model_fields_set]

@@ -17,6 +17,7 @@ from oceanpath.stats.clustered_tests import clustered_mcnemar
 from oceanpath.stats.discrimination import auroc, ranking_measure
 from oceanpath.stats.estimate import UNDEFINED, Estimate
 from oceanpath.stats.panel import decide, evaluate, evaluate_decisions
+from oceanpath.stats.patients import AGGREGATIONS, SLIDE_MEAN, combine_events
 from oceanpath.stats.permutation import permutation_test
 from oceanpath.stats.placements import auroc_influence
 from oceanpath.stats.resample import Bootstrap, Resamples, bootstrap
@@ -183,6 +184,17 @@ class Classification(Task):
         influence = auroc_influence(targets, values)
         found = bootstrap([ranking_measure(targets, values)], drawn)
         return found if influence is None else replace(found, influences={"auroc": influence})
+
+    def patient_aggregations(self) -> tuple[str, ...]:
+        """All of them for two classes, or if they are not known yet: the event is the second class."""
+        return AGGREGATIONS if len(self.classes) in (0, 2) else (SLIDE_MEAN,)
+
+    def patient_values(self, values: Floats, numbers: NDArray[np.int64], how: str) -> Floats:
+        """As for every task; other ways than the mean combine the probabilities of the second of two classes."""
+        if how == SLIDE_MEAN:
+            return super().patient_values(values, numbers, how)
+        positive = combine_events(values[:, 1:], numbers, how)
+        return np.concatenate([1 - positive, positive], axis=1)
 
     def resampling_strata(self, targets: Labels) -> NDArray[np.int64]:
         """The classes."""

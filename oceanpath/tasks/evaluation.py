@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oceanpath.stats.estimate import Estimate
+from oceanpath.stats.patients import SLIDE_MEAN, mean_of_slides
 from oceanpath.stats.resample import Bootstrap, Resamples
 
 Floats = NDArray[np.float64]
@@ -121,6 +122,14 @@ class Evaluation(ABC):
     def with_training(self, folds: Sequence[Targets]) -> Self:  # noqa: ARG002  # most metrics need test rows only
         """This task with what metrics need of the training rows of each fold."""
         return self
+
+    def patient_aggregations(self) -> tuple[str, ...]:
+        """The values of `eval.patient_aggregation` that are defined for the values of this task."""
+        return (SLIDE_MEAN,)
+
+    def patient_values(self, values: Floats, numbers: NDArray[np.int64], how: str) -> Floats:  # noqa: ARG002  # most tasks have one way
+        """Values [p, K] of patients from those [n, K] of their slides; `numbers` [n] is the patient of each slide."""
+        return mean_of_slides(values, numbers)
 
     def resampling_strata(self, targets: Targets) -> NDArray[np.int64]:
         """[n] group of each row; every resample must contain every group."""

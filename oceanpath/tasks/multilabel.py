@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from oceanpath.artifacts.cohort.checks import LabelCells
 from oceanpath.errors import ArtifactError, OceanPathError, StageError
 from oceanpath.stats.multilabel import evaluate_labels, macro_auroc
+from oceanpath.stats.patients import AGGREGATIONS, combine_events
 from oceanpath.stats.resample import Bootstrap, Resamples
 from oceanpath.stats.thresholds import youden_threshold
 from oceanpath.tasks.base import Strata, Task
@@ -164,6 +165,14 @@ class Multilabel(Task):
     def compare(self, targets: Floats, values: Floats, drawn: Resamples) -> Bootstrap:
         """All metrics."""
         return self.evaluate(targets, values, drawn)
+
+    def patient_aggregations(self) -> tuple[str, ...]:
+        """All of them: each label is an event."""
+        return AGGREGATIONS
+
+    def patient_values(self, values: Floats, numbers: NDArray[np.int64], how: str) -> Floats:
+        """As for every task, for each label."""
+        return combine_events(values, numbers, how)
 
     def fit_baseline(
         self, x: NDArray[np.float32], targets: Floats, to: NDArray[np.float32], *, penalty: float = PENALTY

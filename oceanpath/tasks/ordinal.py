@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from oceanpath.stats.confusion import confusion_measure
 from oceanpath.stats.discrimination import Floats, Measure, Weights, ranking_measure
 from oceanpath.stats.panel import decide
+from oceanpath.stats.patients import SLIDE_MEAN
 from oceanpath.stats.resample import Bootstrap, Resamples, bootstrap
 from oceanpath.tasks.classification import Classification, Labels
 
@@ -27,6 +28,10 @@ class Ordinal(Classification):
     def record(self) -> dict[str, Any]:
         """The task, and the names of the classes, in order."""
         return {"task": self.name, **super().record()}
+
+    def patient_aggregations(self) -> tuple[str, ...]:
+        """The mean: a grade is no event."""
+        return (SLIDE_MEAN,)
 
     def evaluate(
         self, targets: Labels, values: Floats, drawn: Resamples, folds: NDArray[np.int64] | None = None

@@ -25,16 +25,21 @@ FOLDERS = {
     "bench ssl": [],
     "bench stats": [],
     "bench train": [],
+    "bench ledger": [],
     "splits export": ["split", "--format", "clam"],
     "pretrain": ["--show-views", "slide"],
     "eval": ["--predictions", "predictions.csv"],
     "compare": ["a.csv", "b.csv"],
     "features convert": ["slides", "--to", "clam"],
     "demo": ["--dataset", "musk1", "file"],
+    "ledger track": ["--to", "tensorboard"],
+    "bundle export-spinpath": ["slides"],
 }
 """Verbs with a folder as ``--out``, and what else they need."""
+NEW_FOLDERS = ("hub pull",)
+"""Verbs whose ``--out`` must not exist yet; tests/serving/test_hub.py has their refusals."""
 FILES = ("predict", "embed", "probe", "init", "search", "report", "models import")
-SCRATCH = ("bench store", "bench loading", "bench extract")
+SCRATCH = ("bench store", "bench loading", "bench extract", "bench ledger")
 
 
 def verbs_with(flag: str) -> set[str]:
@@ -48,7 +53,7 @@ def verbs_with(flag: str) -> set[str]:
 
 
 def test_every_verb_that_writes_what_a_flag_names_is_here() -> None:
-    assert verbs_with("--out") == {*FOLDERS, *FILES}
+    assert verbs_with("--out") == {*FOLDERS, *NEW_FOLDERS, *FILES}
     assert verbs_with("--scratch") == set(SCRATCH)
 
 

@@ -71,6 +71,9 @@ def test_refusals_name_the_remedy(hub: HubServer, bundle_path: Path, monkeypatch
     shown = capsys.readouterr().err
     assert "no such repository" in shown and "refused the request" in shown and "cannot be reached" in shown
     assert shown.count("HF_TOKEN") == 2 and "hf_wrong" not in shown
+    Path("copy").mkdir()
+    assert run_app(["hub", "pull", "hf://lab/model", "--out", "copy"]) == 2
+    assert "--out copy: the folder exists. Name another with --out." in capsys.readouterr().err
 
 
 def test_addresses() -> None:

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oceanpath.errors import ExperimentError, StageError
-from oceanpath.stats.patients import patient_rows
+from oceanpath.stats.patients import combine_events, patient_rows
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.floats(0, 1)), min_size=1, max_size=30), st.randoms())
@@ -30,3 +30,25 @@ def test_a_patient_with_two_labels_is_an_error():
 def test_lengths_must_agree():
     with pytest.raises(StageError, match="per slide"):
         patient_rows(["a"], np.array([0, 1]), np.full((2, 2), 0.5))
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ("mean", [[0.35, 0.5], [0.8, 0.0]]),
+        ("max", [[0.5, 1.0], [0.8, 0.0]]),
+        ("noisy_or", [[1 - 0.5 * 0.8, 1.0], [0.8, 0.0]]),
+    ],
+)
+def test_events_of_slides_are_combined_per_patient(how, expected):
+    values = np.array([[0.5, 1.0], [0.8, 0.0], [0.2, 0.0]])
+    found = combine_events(values, np.array([0, 1, 0]), how)
+    assert found == pytest.approx(np.array(expected))
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+@settings(deadline=None, max_examples=30)
+def test_one_positive_slide_is_at_least_as_probable_as_any_of_them(slides):
+    values, numbers = np.array(slides)[:, None], np.zeros(len(slides), np.int64)
+    mean, largest, noisy = (combine_events(values, numbers, how)[0, 0] for how in ("mean", "max", "noisy_or"))
+    assert mean <= largest + 1e-12 and largest <= noisy + 1e-12 and noisy <= 1

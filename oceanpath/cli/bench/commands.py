@@ -10,6 +10,7 @@ from oceanpath.cli.bench import extract as bench_extract
 from oceanpath.cli.bench import ledger as bench_ledger
 from oceanpath.cli.bench import models as bench_models
 from oceanpath.cli.bench import scale as bench_scale
+from oceanpath.cli.bench import serve as bench_serve
 from oceanpath.cli.bench import ssl as bench_ssl
 from oceanpath.cli.bench import stats as bench_stats
 from oceanpath.cli.bench import store as bench_store
@@ -33,3 +34,4 @@ bench_coverage.register(app)
 bench_train.register(app)
 bench_ledger.register(app)
 bench_scale.register(app)
+bench_serve.register(app)

@@ -28,10 +28,10 @@ def track(
 
     if to not in WRITERS:
         raise ExperimentError("unknown format", where="--to", expected=" or ".join(WRITERS), got=to)
+    prepare_folder(out)
     with open_ledger(workspace) as ledger:
         run = find_run(ledger, which)
         steps = steps_of_run(ledger, int(run["id"]))
-    prepare_folder(out)
     tracked = tracked_run(run, steps)
     WRITERS[to](tracked, out)
     print(f"{out}: {tracked.name}, {len(tracked.params)} settings, {len(tracked.metrics)} metrics")

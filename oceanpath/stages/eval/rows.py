@@ -12,15 +12,19 @@ from oceanpath.artifacts.cohort.ids import describe_missing
 from oceanpath.artifacts.tested_slides import average_ensembles, read_plan
 from oceanpath.errors import StageError
 from oceanpath.evaluation.rows import ReportedRows
+from oceanpath.stats.patients import SLIDE_MEAN
 from oceanpath.tasks.base import Task
 from oceanpath.tasks.evaluation import Targets
 from oceanpath.tasks.registry import read_task
 
 
-def read_rows(train: Path, split: Path) -> ReportedRows:
+def read_rows(train: Path, split: Path, aggregation: str = SLIDE_MEAN) -> ReportedRows:
     """The test rows that `train` published, after every cross-check with the folds and the val rows.
 
+    `aggregation`: how the slides of a patient are combined.
+
     Raises:
+        ExperimentError: this is not defined for the task.
         StageError: a row is not a test row, a slide is tested twice, a test row was also used for selection, or rows
             and folds do not match.
     """
@@ -30,7 +34,8 @@ def read_rows(train: Path, split: Path) -> ReportedRows:
     refuse_other_roles(frame, where=train)
     check_duplicates(frame, "fold", where=train)
     rows = average_ensembles(frame, read_plan(results), task.columns)
-    reported = ReportedRows(rows, task, task.targets(rows["label"].tolist()), task.values(rows), results, frame)
+    targets, values = task.targets(rows["label"].tolist()), task.values(rows)
+    reported = ReportedRows(rows, task, targets, values, results, frame, aggregation)
     check_duplicates(rows.assign(repeat=reported.repeats), "repeat", where=train)
     fitted = list[Targets]()
     for number in range(results["folds"]):

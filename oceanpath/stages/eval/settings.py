@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from oceanpath.file_digests import xxh3_of_file
 from oceanpath.settings import added, outside, shared
 from oceanpath.stages.tables import SlideList
+from oceanpath.tasks.registry import CLASSIFICATION
 
 if TYPE_CHECKING:
     from oceanpath.artifacts.cohort.table import TableQuery
@@ -29,9 +30,16 @@ class EvalSettings(SlideList):
     """Groups with fewer patients are listed without a metric."""
     cost_ratio: float | None = added(None, gt=0)
     """Cost of a missed positive, in false alarms: adds an operating point with the lowest cost."""
+    patient_aggregation: Literal["mean", "max", "noisy_or"] = added("mean")
+    """How predictions of a patient's slides are combined at patient level, chosen before results are seen: their mean;
+    for two classes or several labels also max, the largest probability, or noisy_or, the probability that at least one
+    slide is positive if slides are independent. Thresholds remain those of slides."""
     sealed: bool | Literal["revealed"] = added(False)
     """true: test slides are not predicted, and `eval` only records the analysis plan, until `oceanpath eval --reveal`,
     which is the value "revealed". Needs `split.scheme = "holdout"` or a custom split."""
+    task: str = shared("data.task", CLASSIFICATION, is_runtime=True)
+    target_keys: dict[str, Any] = shared("data.target_keys", {}, is_runtime=True)
+    class_count: int = shared("data.class_count", 0, is_runtime=True)
     scheme: str = shared("split.scheme", "kfold", is_runtime=True)
     margin: float | None = shared("analyze.margin", None, is_added=True)
     seed: int = shared("seed", 42, ge=0)
@@ -59,7 +67,9 @@ class EvalSettings(SlideList):
             "resamples",
             "seed",
         )
-        return {key: value for key, value in self.model_dump(mode="json").items() if key in keys}
+        plan = {key: value for key, value in self.model_dump(mode="json").items() if key in keys}
+        is_mean = self.patient_aggregation == "mean"  # plans from before the key existed keep their digest
+        return plan if is_mean else plan | {"patient_aggregation": self.patient_aggregation}
 
     def question(self) -> "TableQuery":
         """How `subgroups` and `clinical` are read from the label table."""

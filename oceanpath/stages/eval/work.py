@@ -44,7 +44,7 @@ def run(settings: EvalSettings, inputs: Inputs, out: Path, progress: Progress) -
     """
     if settings.sealed is True:
         return _seal(settings, inputs, out)
-    rows = read_rows(inputs["train"], inputs["split"])
+    rows = read_rows(inputs["train"], inputs["split"], settings.patient_aggregation)
     pooled = pool_slides(rows, inputs, progress)
     baselines = fit_baselines(rows, inputs["split"], pooled)
     if settings.clinical:

@@ -77,7 +77,8 @@ def describe_cohort_of(
     facts = {**results, "scheme": "external", "per_fold": per_fold, "plan": plan, "external": name}
     ensemble = average_members(frame, task)
     targets, values = task.targets(ensemble["label"].tolist()), task.values(ensemble)
-    report = build_report(settings, ReportedRows(ensemble, task, targets, values, facts, frame), {})
+    rows = ReportedRows(ensemble, task, targets, values, facts, frame, settings.patient_aggregation)
+    report = build_report(settings, rows, {})
     return _facts(name, report, ensemble, task)
 
 

@@ -41,6 +41,7 @@ class ExportSettings(Settings):
     resamples: int = shared("eval.resamples", 2000, is_runtime=True)
     """For external cohorts; part of the identity of their results."""
     confidence: float = shared("eval.confidence", 0.95, is_runtime=True)
+    patient_aggregation: str = shared("eval.patient_aggregation", "mean", is_added=True)
     seed: int = shared("seed", 42)
 
     @field_validator("formats")

@@ -12,6 +12,7 @@ class ExternalSettings(Settings):
     resamples: int = shared("eval.resamples", 2000)
     confidence: float = shared("eval.confidence", 0.95)
     cost_ratio: float | None = shared("eval.cost_ratio", None)
+    patient_aggregation: str = shared("eval.patient_aggregation", "mean", is_added=True)
     seed: int = shared("seed", 42, ge=0)
     features: Path | None = shared("data.features", None, is_runtime=True)
     features_key: str = shared("data.features_key", "", is_runtime=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ def run(settings: ExternalSettings, inputs: Inputs, out: Path, progress: Progres
     facts = {**results, "selected": False, "external": settings.cohort, "seen_in_pretraining": len(cohorts.seen)}
     fitted = task.targets(cohorts.training.slides.query("fitted")["label"].tolist())
     rows = _reported(facts, task.with_training([fitted]), members, write_external(members, out, task))
+    rows = replace(rows, patient_aggregation=settings.patient_aggregation)
     baselines = _baselines(task, cohorts, progress)
     report = build_report(settings, rows, baselines)
     if report["operating_point"] is not None:
