@@ -32,7 +32,7 @@ class Lineage:
 
     nodes: tuple[Node, ...]
     edges: tuple[str, ...]
-    """Paths of SVG, from each parent to each child."""
+    """Paths of SVG, from parents to children; without those that follow from others."""
     width: int
     height: int
     node_width: int = WIDTH
@@ -45,13 +45,20 @@ def draw_lineage(steps: Sequence[Mapping[str, Any]], digests: Mapping[str, str])
     `digests`: step → digest of its output, as far as it is known.
     """
     depths, rows, nodes = dict[str, int](), dict[int, int](), dict[str, Node]()
+    ancestors = dict[str, set[str]]()
     steps_of = {digest: name for name, digest in digests.items()}
     for step in steps:
         needs = tuple(name for digest in _read_digests(step) if (name := steps_of.get(digest)) in depths)
         depth = depths[step["name"]] = 1 + max((depths[name] for name in needs), default=-1)
+        ancestors[step["name"]] = {*needs, *(name for parent in needs for name in ancestors[parent])}
         row = rows[depth] = rows.get(depth, -1) + 1
         nodes[step["name"]] = Node(step["name"], step["state"], depth * ACROSS, row * DOWN, needs)
-    edges = tuple(_curve(nodes[parent], node) for node in nodes.values() for parent in node.needs)
+    edges = tuple(
+        _curve(nodes[parent], node)
+        for node in nodes.values()
+        for parent in node.needs
+        if not any(parent in ancestors[other] for other in node.needs)
+    )
     columns, lines = max(depths.values(), default=0) + 1, max(rows.values(), default=0) + 1
     return Lineage(tuple(nodes.values()), edges, columns * ACROSS - ACROSS + WIDTH, lines * DOWN - DOWN + HEIGHT)
 
