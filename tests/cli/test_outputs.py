@@ -25,6 +25,7 @@ FOLDERS = {
     "bench ssl": [],
     "bench stats": [],
     "bench train": [],
+    "bench serve": ["bundle"],
     "bench ledger": [],
     "splits export": ["split", "--format", "clam"],
     "pretrain": ["--show-views", "slide"],
