@@ -139,7 +139,7 @@ def test_a_run_under_way_is_followed_to_its_end(workspace):
 
 
 def test_steps_are_drawn_after_all_of_their_parents():
-    chain = {"a": (), "b": ("a",), "c": ("a",), "d": ("b", "c", "lost")}
+    chain = {"a": (), "b": ("a",), "c": ("a",), "d": ("b", "c", "lost", "a")}
     steps = [
         {
             "name": name,
@@ -151,5 +151,5 @@ def test_steps_are_drawn_after_all_of_their_parents():
     drawn = draw_lineage(steps, {name: f"of {name}" for name in "abcd"})
     places = {node.name: (node.x, node.y) for node in drawn.nodes}
     assert places["a"][0] < places["b"][0] == places["c"][0] < places["d"][0] and places["b"] != places["c"]
-    assert [node.needs for node in drawn.nodes] == [(), ("a",), ("a",), ("b", "c")]
-    assert len(drawn.edges) == 4
+    assert [node.needs for node in drawn.nodes] == [(), ("a",), ("a",), ("b", "c", "a")]
+    assert len(drawn.edges) == 4, "that d reads a follows from the others"
