@@ -108,7 +108,7 @@ def export_spinpath(
 
     prepare_new_folder(out)
     config = write_spinpath(find_bundle(path), out)
-    print(f"{out}: {', '.join(config.class_names)}; patches of {config.patch_size_um:g} µm")
+    print(f"{out}: labels {', '.join(config.class_names)}; patches of {config.patch_size_um:g} µm")
     if config.feature_extractor not in ENCODERS:
         known = ", ".join(ENCODERS)
         print_status(f"note: SpinPath has no feature extractor {config.feature_extractor}, only {known}", quiet=False)

@@ -75,7 +75,7 @@ def test_the_command(with_script: Path, bundle_path: Path, tmp_path: Path, capsy
     out = tmp_path / "out"
     assert run_app(["bundle", "export-spinpath", str(with_script), "--out", str(out)]) == 0
     printed = capsys.readouterr()
-    assert printed.out == f"{out}: classes NR, R; patches of 128 µm\n" and "toy_encoder" in printed.err
+    assert printed.out == f"{out}: labels NR, R; patches of 128 µm\n" and "toy_encoder" in printed.err
     assert run_app(["bundle", "export-spinpath", str(with_script), "--out", str(out)]) == 2
     assert run_app(["bundle", "export-spinpath", str(bundle_path), "--out", str(tmp_path / "new")]) == 2
     assert "not empty" in (errors := capsys.readouterr().err) and "export.formats" in errors

@@ -120,6 +120,7 @@ def test_words_of_a_record():
 
 def test_the_door():
     assert STAGE.required() == ("train", "mmap", "split") and STAGE.settings_class is EvalSettings
-    own = ["resamples", "confidence", "metrics", "subgroups", "smallest_group", "cost_ratio", "sealed"]
+    own = ["resamples", "confidence", "metrics", "subgroups", "smallest_group", "cost_ratio"]
+    own += ["patient_aggregation", "sealed"]
     assert EvalSettings.own_keys() == own
     assert set(EvalSettings(labels=Path("t.csv")).identity()) == {"resamples", "confidence", "seed"}

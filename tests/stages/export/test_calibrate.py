@@ -62,7 +62,8 @@ def test_rows_that_are_too_sure_get_a_temperature_above_1(study):
     assert all(member.temperature > 1 for member in members)
     assert all(member.reason == "" and member.n_val == 25 for member in members)
     assert all(member.raw_threshold == 0.7 and 0.5 < required(member.threshold) < 0.7 for member in members)
-    assert describe_calibration(members).method == "temperature"
+    described = describe_calibration(members)
+    assert described.method == "temperature" and "divided by its temperature" in described.served
 
 
 def test_a_known_temperature_is_found(tmp_path):
@@ -94,7 +95,8 @@ def test_it_can_be_switched_off(tmp_path):
     member = one(tmp_path, rng.uniform(0.01, 0.99, 60), [0, 1] * 30, fit_temperatures=False)
     assert member.temperature == 1
     assert "export.calibrate" in member.reason
-    assert describe_calibration([member]).method == "none"
+    described = describe_calibration([member])
+    assert described.method == "none" and described.served.startswith("No temperature scaling")
 
 
 def member(threshold: float | None) -> MemberFacts:

@@ -123,7 +123,8 @@ def test_the_card_has_a_row_per_metric_with_both_levels(facts):
     performance = facts.performance.model_copy(update={"slide": values, "patient": values | {"auprc": None}})
     rows = render_card(facts.model_copy(update={"performance": performance})).splitlines()
     both = "0.500 (0.250 to 0.750)"
-    assert f"| AUROC | {both} | {both} |" in rows
+    for title in ("AUROC", "Balanced accuracy", "F1", "MCC", "Brier score", "ECE"):
+        assert f"| {title} | {both} | {both} |" in rows
     assert f"| AUPRC | {both} | undefined |" in rows
     assert f"| Sensitivity | {both} | {both} |" in rows
     assert f"| Specificity | {both} | {both} |" in rows
