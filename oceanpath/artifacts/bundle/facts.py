@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 FORMAT: Literal[2] = 2
 ONNX = "model.onnx"
 NOTICE = "For research use only. Not a medical device; not for diagnosis or treatment."
-LEFT_OUT_IF_EMPTY = ("external", "similarity", "cohort", "final")
-"""Keys that bundle.json contains only if they have a value."""
 Coords = Literal["required", "optional", "unused"]
 
 
@@ -18,6 +16,14 @@ class Facts(BaseModel):
     """Base of everything in bundle.json: unknown keys and numbers that are not finite are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
+
+    left_out_if_empty: ClassVar[tuple[str, ...]] = ()
+    """Keys that the file contains only if they have a value: bundles from before a key existed keep their seal."""
+
+    @model_serializer(mode="wrap")
+    def _without_empty_parts(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dumped: dict[str, Any] = handler(self)
+        return {key: value for key, value in dumped.items() if key not in self.left_out_if_empty or value}
 
 
 class Capping(Facts):
@@ -157,13 +163,15 @@ class EstimateFacts(Facts):
 class Performance(Facts):
     """Out-of-fold estimates; `meaning` states what they estimate."""
 
+    left_out_if_empty = ("decisions",)
     meaning: str
     selected: bool
     slide: dict[str, EstimateFacts]
     patient: dict[str, EstimateFacts]
     floor_auroc: dict[str, EstimateFacts]
     decisions: dict[str, EstimateFacts] = Field(default_factory=dict)
-    """Sensitivity and specificity of test slides, each at the threshold of its member; empty without a threshold."""
+    """Sensitivity and specificity of test slides, each at the threshold of its member. Empty, and not in the file,
+    without a threshold."""
 
 
 class FinalFacts(Facts):
@@ -205,6 +213,7 @@ class SimilarityFacts(Facts):
 class ModelFacts(Facts):
     """What bundle.json contains about every model."""
 
+    left_out_if_empty = ("external", "similarity", "cohort", "final")
     format: Literal[2] = FORMAT
     name: str
     notice: str = NOTICE
@@ -223,11 +232,6 @@ class ModelFacts(Facts):
     def digest(self) -> str:
         """sha256 of model.onnx: the identity of the model."""
         return self.files[ONNX]
-
-    @model_serializer(mode="wrap")
-    def _without_empty_parts(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        dumped: dict[str, Any] = handler(self)
-        return {key: value for key, value in dumped.items() if key not in LEFT_OUT_IF_EMPTY or value}
 
 
 class BundleFacts(ModelFacts):

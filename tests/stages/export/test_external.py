@@ -84,11 +84,14 @@ def test_the_card_states_on_which_cohorts_the_ensemble_was_evaluated(
     assert f"| AUROC | {external.slide['auroc'].value:.3f} (" in card
 
 
-def test_bundles_without_external_cohorts_have_the_same_bytes_as_before(
+def test_bundles_from_before_a_key_existed_have_the_same_bytes(
     facts: BundleFacts,  # noqa: F811  # the fixture
     external: ExternalFacts,
 ) -> None:
-    assert "external" not in facts.model_dump(mode="json")
+    before = facts.model_copy(update={"performance": facts.performance.model_copy(update={"decisions": {}})})
+    parts = before.model_dump(mode="json")
+    assert not {"external", "final"} & parts.keys() and "decisions" not in parts["performance"]
+    assert BundleFacts(**parts) == before
     full = facts.model_copy(update={"external": [external]})
     dumped = json.loads(json.dumps(full.model_dump(mode="json")))
     assert dumped["external"][0]["name"] == "b" and BundleFacts(**dumped) == full
