@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from oceanpath.pipeline.stage import ParentSources
+from oceanpath.stages.export import preflight as module
 from oceanpath.stages.export.preflight import preflight
 from oceanpath.stages.export.settings import ExportSettings
 
@@ -25,3 +27,12 @@ def test_trained_models_and_one_pretrained_aggregator_are_exported(parents: set[
 def test_pretrained_aggregators_of_folds_are_not_one() -> None:
     (problem,) = problems({"pretrain"}, rows="fold_train", task="classification")
     assert "one pretrained aggregator per fold" in problem
+
+
+def test_models_of_a_task_without_an_export_are_refused_and_pretrained_aggregators_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "task_entry", lambda _: SimpleNamespace(is_exportable=False))
+    (problem,) = problems({"train", "mmap"}, task="dose")
+    assert "models of this task cannot be exported" in problem and "dose" in problem
+    assert problems({"pretrain"}, task="dose") == []
