@@ -31,6 +31,7 @@ def check_shared_keys(settings: type[Settings]) -> None:
         table, _, there = key.partition(".")
         published = tables.get(table, {})
         published = published.get("properties", {}).get(there, {}) if there else published
+        assert published, f"{settings.__name__}.{name}: there is no {key}"
         if "default" in published:
             default = json.loads(json.dumps(settings.model_fields[name].default))
             assert default == published["default"], f"{settings.__name__}.{name}"

@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
 from oceanpath.artifacts.bundle import folder as bundles
 from oceanpath.artifacts.spinpath import CONFIG, SCRIPT
 from oceanpath.cli.app import run_app
-from oceanpath.errors import ExperimentError
+from oceanpath.errors import ArtifactError, ExperimentError
 from oceanpath.models.spinpath import load_script
 from oceanpath.serving.engine import Engine
+from oceanpath.stages.export import spinpath
 from oceanpath.stages.export.spinpath import write_spinpath
-from oceanpath.stages.export.torchscript_file import to_torchscript
+from oceanpath.stages.export.torchscript_file import to_torchscript, trace
 
 from .conftest import CLASSES, DIM, Toy
 
@@ -69,6 +71,25 @@ def test_models_that_spinpath_cannot_run_are_refused(with_script: Path, tmp_path
     with pytest.raises(ExperimentError, match=words):
         write_spinpath(change(with_script, **contract), tmp_path)
     assert not (tmp_path / SCRIPT).exists()
+
+
+class OneWrongLogit(nn.Module):
+    """Only the logit of the last class differs."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        logits, attention = self.model(features)
+        return logits + torch.tensor([0.0, 0.1]), attention
+
+
+def test_one_wrong_probability_is_refused(with_script: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(spinpath, "trace", lambda model, example: trace(OneWrongLogit(model).eval(), example))
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ArtifactError, match="gives other probabilities than the bundle"):
+        write_spinpath(change(with_script, encoder="uni_v1"), tmp_path / "out")
 
 
 def test_the_command(with_script: Path, bundle_path: Path, tmp_path: Path, capsys) -> None:

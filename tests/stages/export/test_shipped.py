@@ -86,7 +86,7 @@ def test_the_best_fold_is_that_of_the_validation_score(
 ) -> None:
     inputs = with_scores(study, tmp_path / "train", scores)
     shipped = shipped_models(BEST, inputs)
-    assert shipped.folds == (best,) and not shipped.is_refit
+    assert shipped.folds == (best,) and shipped.results["folds"] == 1 and not shipped.is_refit
     assert shipped.final == FinalFacts(
         choice="best_fold",
         description=f"the model of fold {best}, which has the best validation score of 2 folds (val_auroc 0.8000)",
@@ -128,6 +128,12 @@ def test_external_results_are_those_of_the_exported_model(study: Study, tmp_path
     own = rows[1]
     p, is_r = own["prob_R"].to_numpy(), (own["label"] == "R").to_numpy()
     assert found.slide["brier"].value == pytest.approx(((p - is_r) ** 2).mean())
+
+
+def test_a_refit_is_one_model_with_the_cohort_of_all_folds(refit: Inputs) -> None:
+    shipped = shipped_models(REFIT, refit)
+    assert shipped.train == refit["refit"] and shipped.is_refit and shipped.folds == (0,)
+    assert shipped.results["folds"] == 1 and len(shipped.results["per_fold"]) == 1
 
 
 def test_a_refit_is_compared_with_torch_on_slides_of_the_cohort(refit: Inputs) -> None:
