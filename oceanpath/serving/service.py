@@ -44,7 +44,7 @@ class Service:
     def __init__(self, settings: ServeSettings, metrics: Metrics, slides: SlideFolder) -> None:
         self.limits = Limits(settings.max_body_mib * 2**20, settings.max_patches)
         self._hdf5 = Hdf5Reader(self.limits)
-        self._readers = Readers(self._hdf5.read, lambda slide_id: slides.read(slide_id, self.limits))
+        self._readers = Readers(self._hdf5.read, lambda slide_id, level: slides.read(slide_id, self.limits, level))
         self._settings, self._metrics = settings, metrics
         self._slots = BoundedSemaphore(settings.max_waiting)
         self._pool = ThreadPoolExecutor(MAX_PARALLEL, thread_name_prefix="predict")
@@ -65,7 +65,7 @@ class Service:
             return await read_body(request, self.limits.max_bytes)
 
         def answer(body: Body) -> AnyAnswer:
-            return self._answer(self._decode(body, options), model, options, exchange)
+            return self._answer(self._decode(body, model, options), model, options, exchange)
 
         return await self.run(read, answer)
 
@@ -87,7 +87,7 @@ class Service:
     def _answer_or_error(self, body: Body, model: Model, options: Options, exchange: Exchange) -> BatchAnswer:
         before = len(exchange.slides)
         try:
-            slide = self._decode(body, replace(options, slide_id=body.name))
+            slide = self._decode(body, model, replace(options, slide_id=body.name))
             answer = self._answer(slide, model, options, exchange)
             exchange.slides[-1].status = 200
         except RequestError as error:
@@ -97,8 +97,9 @@ class Service:
             return {"slide_id": body.name or None, "status": error.status, "error": describe_error(error)}
         return {"slide_id": answer["slide_id"], "status": 200, "answer": answer}
 
-    def _decode(self, body: Body, options: Options) -> PredictionRequest:
-        slide = decode(body.content, body.media_type, self.limits, self._readers)
+    def _decode(self, body: Body, model: Model, options: Options) -> PredictionRequest:
+        level = model.facts.contract.level
+        slide = decode(body.content, body.media_type, self.limits, self._readers, level)
         slide = slide.with_defaults(options.encoder, options.slide_id)
         if body.coords is None:
             return slide

@@ -97,6 +97,8 @@ class DataSettings(Settings):
     """Folder of precomputed patch features, instead of `slides`."""
     features_key: str = ""
     """Name of the array of features, such as "20x/features", if feature files contain several."""
+    level: Literal["patch", "slide"] = "patch"
+    """patch: feature files have one row per patch; slide: one embedding of the slide, [D] or [1, D], as of TITAN."""
     labels: Path | None = None
     """Table of labels: csv, tsv, parquet or xlsx, one row per slide; only an empty cell means a missing value."""
     slide_id: str = "slide_id"
@@ -229,6 +231,8 @@ class DataSettings(Settings):
             raise ValueError(
                 "slides and features are both set; features are extracted from slides, so set only one of them"
             )
+        if self.level == "slide" and self.slides is not None:
+            raise ValueError('slides and level = "slide" are both set; slide embeddings are read from data.features')
         if self.site and self.site_rule:
             raise ValueError("site and site_rule are both set; set one of them")
         if self.patient_rule and self.one_slide_per_patient:
