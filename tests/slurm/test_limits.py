@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(REASON), reason=REASON)]
 def make_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Cluster]]:
     made: list[Cluster] = []
 
-    def make(**limits: int) -> Cluster:
+    def make(**limits: Any) -> Cluster:
         made.append(Cluster(tmp_path_factory.mktemp("slurm"), nodes=2, cpus=2, port=19817, **limits))
         made[-1].start()
         return made[-1]
