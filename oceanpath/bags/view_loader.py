@@ -25,6 +25,7 @@ from oceanpath.bags.batching.jepa import Jepa
 from oceanpath.bags.batching.multi_crop import MultiCrop
 from oceanpath.bags.batching.sampler import BatchSampler
 from oceanpath.bags.dataset import BagDataset, tensor_of
+from oceanpath.bags.loader import expected
 from oceanpath.bags.neighbour_table import NeighbourTable
 from oceanpath.bags.resident import ResidentStore
 
@@ -122,8 +123,8 @@ class ViewLoader:
         """The views of these batches, computed by `readers` threads."""
         pending: deque[Future[tuple[Batch, ...]]] = deque()
         with ThreadPoolExecutor(self.readers) as threads:
-            for draws in batches:
-                pending.append(threads.submit(self.views_of, list(draws)))
+            for draws in expected(self.dataset, batches):
+                pending.append(threads.submit(self.views_of, draws))
                 if len(pending) > self.readers:
                     yield pending.popleft().result()
             while pending:

@@ -111,6 +111,16 @@ def attempts(folder: Path) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
     return started, ended
 
 
+def busy(folder: Path) -> list[int]:
+    """The processes that are computing a part, by the lines that they wrote; ended ones too."""
+    begun: dict[int, bool] = {}
+    log = folder / "out" / LOG
+    for line in log.read_text().splitlines() if log.exists() else []:
+        event, _, process, _ = line.split()
+        begun[int(process)] = event == "start"
+    return [process for process, is_computing in begun.items() if is_computing]
+
+
 def times(folder: Path) -> list[tuple[float, float]]:
     """First start and last end of each process."""
     found = defaultdict[str, list[float]](list)
