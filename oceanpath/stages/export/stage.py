@@ -6,7 +6,7 @@ from oceanpath.pipeline.stage import Stage
 
 STAGE = Stage(
     name="export",
-    version=7,
+    version=8,
     settings="oceanpath.stages.export.settings:ExportSettings",
     work="oceanpath.stages.export.work:run",
     check="oceanpath.artifacts.bundle.folder:check",
