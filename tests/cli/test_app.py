@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import tomli
 
 from oceanpath.cli import HELP
 from oceanpath.cli.app import render_help, run_app
@@ -79,6 +80,7 @@ def test_every_experiment_validates_and_plans(path: Path, tmp_path: Path, capsys
 def test_a_resolved_experiment_means_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_app(["config", "show", str(ROOT / "experiments" / "quickstart.toml")])
     first = capsys.readouterr().out
+    assert "verify" not in tomli.loads(first)["mmap"]  # an old key without effect
     (tmp_path / "again.toml").write_text(first)
     assert run_app(["config", "show", str(tmp_path / "again.toml")]) == 0
     assert capsys.readouterr().out == first

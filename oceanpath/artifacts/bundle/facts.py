@@ -144,7 +144,7 @@ class Golden(Facts):
 
 
 class CohortFacts(Facts):
-    """Numbers of slides and patients of the training cohort."""
+    """Numbers of slides and patients of the training and inner validation sets."""
 
     slides: int
     patients: int

@@ -74,7 +74,7 @@ def export_values(settings: ExportSettings, inputs: Inputs, out: Path, progress:
             read_metrics(inputs["eval"]), len(folds), task, has_external=bool(external), final=shipped.final
         ),
         external=external,
-        cohort=describe_cohort(train, folds, store, task, is_tested=shipped.final is None),
+        cohort=describe_cohort(train, folds, store, task),
         final=shipped.final,
         parity=parity,
         pools_blocks=files.pools_blocks,

@@ -76,7 +76,7 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
             read_metrics(inputs["eval"]), len(members), has_external=bool(cohorts), final=shipped.final
         ),
         external=describe_external(settings, cohorts, results, (members, threshold), task),
-        cohort=describe_cohort(train, folds, store, task, is_tested=shipped.final is None),
+        cohort=describe_cohort(train, folds, store, task),
         final=shipped.final,
         parity=parity,
         pools_blocks=files.pools_blocks,
