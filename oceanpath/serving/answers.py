@@ -12,8 +12,8 @@ from oceanpath.artifacts.bundle.facts import NOTICE
 from oceanpath.serving.errors import MalformedError
 from oceanpath.serving.prediction_request import PredictionRequest
 from oceanpath.serving.responses import Answer, EmbeddingAnswer, Fault, OutOfDistribution
-from oceanpath.serving.session import Similarity
 from oceanpath.serving.slide_engine import AnyEngine, SlidePrediction
+from oceanpath.serving.slide_run import Similarity
 from oceanpath.serving.value_responses import ValueAnswer
 
 AnyAnswer = Answer | ValueAnswer | EmbeddingAnswer

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from oceanpath.artifacts.bundle.facts import ModelFacts
 from oceanpath.artifacts.bundle.folder import Bundle, read_bundle
 from oceanpath.artifacts.features.provenance import UNKNOWN, Provenance
-from oceanpath.serving.session import Session, Similarity
+from oceanpath.serving.session import Session
+from oceanpath.serving.slide_run import Similarity, SlideOutputs, SlideRun, run_slide
 
 F = TypeVar("F", bound=ModelFacts)
 P = TypeVar("P", bound="SlidePrediction")
@@ -96,7 +97,17 @@ class SlideEngine(ABC, Generic[F, P]):
 
         Raises: RequestError: the features do not meet the contract.
         """
-        slide = self._session.compute(features, coords, provenance)
+        return self.complete(run_slide(self._session, features, coords, provenance))
+
+    def begin(self, n: int, provenance: Provenance) -> SlideRun:
+        """A slide of `n` patches without coordinates that are added in blocks; its outputs are given to `complete`.
+
+        Raises: RequestError: the provenance does not meet the contract.
+        """
+        return SlideRun(self._session, n, None, provenance)
+
+    def complete(self, slide: SlideOutputs) -> P:
+        """The prediction from the outputs of the model for a slide."""
         shared = {name: getattr(slide, name) for name in SHARED}
         return self.interpret(slide.outputs, shared | {"model_digest": self.facts.digest})
 
