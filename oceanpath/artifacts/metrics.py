@@ -45,6 +45,10 @@ and the share of the most frequent site. {"baseline", "folds": 0, "reason"} stat
 
 "own_metrics" is absent where `eval.metrics` names none, otherwise {"slide": {name: record}, "patient": {name: record}}.
 
+For several labels, "operating_point" has sensitivity, specificity, ppv and npv of each label on the rows where it is
+known, as "sensitivity_<label>", and "thresholds" has {column: threshold} per fold; null if the fold has no threshold of
+the label, which then has no such metrics.
+
 For two classes, "operating_points" has further thresholds that were selected on the inner validation rows of each fold
 ("sensitivity_95", "specificity_95", and "cost" if `eval.cost_ratio` is set), each as "operating_point" or with a
 "reason"; "calibration_methods" {method: {metric: record} or {"reason"}} judges the test slides after calibration by

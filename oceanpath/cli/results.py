@@ -15,6 +15,7 @@ INDENT = "  "
 TABLE = "table"
 """The scheme of predictions from a table."""
 LEVELS = ("slide", "patient")
+RATES = ("sensitivity", "specificity")
 Record = Mapping[str, Any]
 
 
@@ -40,11 +41,12 @@ def metrics_table(metrics: Mapping[str, Any], title: str, confidence: float) -> 
     rows += [[f"{INDENT}{name}, baseline", _shown(records[main]), ""] for name, records in metrics["floor"].items()]
     rows += _site_rows(metrics.get("site"))
     rows += [[name.replace("_", " "), *(_shown(records[name]) for records in levels)] for name in more]
+    rows += (labelled := _label_rows(metrics))
     own = metrics.get("own_metrics") or {}
     rows += [[name, *(_shown(own[level][name]) for level in LEVELS)] for name in own.get("slide", ())]
     head = ["", *(_counted(level, records[main]) for level, records in zip(LEVELS, levels, strict=True))]
     note = f"In parentheses: {100 * confidence:g} % intervals; patients are the independent units."
-    if decided:
+    if decided := decided or (list(RATES) if labelled else []):
         where = "the mean threshold of the models" if metrics.get("external") else "each fold's own threshold"
         where = "the stated threshold" if metrics["scheme"] == TABLE else where
         note += f" {' and '.join(decided).capitalize()} at {where}."
@@ -70,6 +72,13 @@ def _seed_rows(metrics: Mapping[str, Any], main: str) -> list[list[str]]:
         count = str(most) if fewest == most else f"{fewest} to {most}"
         rows.append([f"{INDENT}mean prediction of {count} models", *(_shown(ensemble[name][main]) for name in LEVELS)])
     return rows
+
+
+def _label_rows(metrics: Mapping[str, Any]) -> list[list[str]]:
+    """Sensitivity and specificity of each of several labels, at the thresholds of the label."""
+    point = metrics["operating_point"]
+    names = [(f"{rate}_{label}", f"{rate}, {label}") for label in metrics.get("targets", ()) for rate in RATES]
+    return [[title, *(_shown(point[level][name]) for level in LEVELS)] for name, title in names if point is not None]
 
 
 def _member_rows(metrics: Mapping[str, Any], main: str) -> list[list[str]]:

@@ -126,8 +126,9 @@ def _fold(settings: IntervalOptions, rows: ReportedRows, number: int) -> dict[st
     task, level = rows.task, fold_level(settings, rows, number)
     found = _evaluate(rows, level)
     entry = rows.results["per_fold"][number]
-    facts = {key: entry.get(key) for key in ("best_epoch", "epochs", "val_loss", *task.fold_facts)}
+    facts = {key: entry.get(key) for key in ("best_epoch", "epochs", "val_loss")}
     counts = {"fold": number, "n": len(level.targets), "n_patients": level.drawn.counts.shape[1]}
+    facts |= task.facts_of(entry)
     return counts | facts | _records({name: found.estimate(name, settings.confidence) for name in task.fold_metrics})
 
 

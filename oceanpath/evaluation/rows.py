@@ -57,13 +57,13 @@ class ReportedRows:
     @property
     def fold_facts(self) -> list[dict[str, Any]]:
         """The facts of every fold; those that decide are the means over the ensemble of the fold."""
-        facts = [dict(entry) for entry in self.results["per_fold"]]
-        for number, ensemble in enumerate(self.plan.ensembles):
-            members = [self.results["per_fold"][fold] for fold in self.plan.members(ensemble)]
-            for key in self.task.fold_facts:
-                known = [entry[key] for entry in members if entry.get(key) is not None]
-                facts[number][key] = float(np.mean(known)) if len(known) == len(members) else None
-        return facts
+        per_fold = self.results["per_fold"]
+        own = [self.task.facts_of(entry) for entry in per_fold]
+        members = [[own[fold] for fold in self.plan.members(ensemble)] for ensemble in self.plan.ensembles]
+        return [
+            {**entry, **{key: _mean([member[key] for member in ensemble]) for key in ensemble[0]}}
+            for entry, ensemble in zip(per_fold, members, strict=True)
+        ]
 
     @property
     def patients(self) -> list[str]:
@@ -90,3 +90,9 @@ class ReportedRows:
     def selected(self) -> bool:
         """Whether the scheme also used these rows for selection."""
         return bool(self.results["selected"])
+
+
+def _mean(values: list[float | None]) -> float | None:
+    """The mean; None if a value is unknown."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if len(known) == len(values) else None

@@ -10,14 +10,7 @@ from dataclasses import replace
 from threading import BoundedSemaphore
 from typing import TypeVar
 
-from oceanpath.serving.answers import (
-    AnyAnswer,
-    AnyPrediction,
-    BatchAnswer,
-    Options,
-    describe_answer,
-    describe_for_audit,
-)
+from oceanpath.serving.answers import AnyAnswer, BatchAnswer, Options, describe_answer
 from oceanpath.serving.bodies import AnyRequest, Body, read_bodies, read_body
 from oceanpath.serving.decode import Readers, decode, decode_coords
 from oceanpath.serving.error_responses import describe_error
@@ -28,6 +21,7 @@ from oceanpath.serving.metrics import Metrics
 from oceanpath.serving.models import Model
 from oceanpath.serving.prediction_request import Limits, PredictionRequest
 from oceanpath.serving.settings import ServeSettings
+from oceanpath.serving.slide_engine import SlidePrediction
 from oceanpath.serving.slide_folder import SlideFolder
 
 MAX_PARALLEL = 2
@@ -107,9 +101,9 @@ class Service:
         return replace(slide, coords=decode_coords(body.coords, self.limits))
 
     def _answer(self, slide: PredictionRequest, model: Model, options: Options, exchange: Exchange) -> AnyAnswer:
-        return describe_answer(model.facts, slide, self.predict_slide(slide, model, exchange), options)
+        return describe_answer(model.engine, slide, self.predict_slide(slide, model, exchange), options)
 
-    def predict_slide(self, slide: PredictionRequest, model: Model, exchange: Exchange) -> AnyPrediction:
+    def predict_slide(self, slide: PredictionRequest, model: Model, exchange: Exchange) -> SlidePrediction:
         """The prediction for one slide, recorded for the audit log and the metrics; call it in `run`.
 
         Raises: RequestError: the features do not meet the contract of the model.
@@ -117,9 +111,9 @@ class Service:
         record = SlideRecord.of(slide.provenance.slide_id, model)
         exchange.slides.append(record)
         began = time.perf_counter()
-        prediction = model.engine.predict(slide.features, slide.coords, slide.provenance)
+        prediction: SlidePrediction = model.engine.predict(slide.features, slide.coords, slide.provenance)
         self._metrics.observe_inference(model.name, time.perf_counter() - began, prediction.n_patches)
-        record.answer = describe_for_audit(prediction)
+        record.answer = model.engine.audited(prediction)
         return prediction
 
     async def run(self, read: Callable[[], Awaitable[R]], work: Callable[[R], A]) -> A:

@@ -10,14 +10,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from oceanpath.stats.discrimination import Floats, Ranked, Weights
-from oceanpath.stats.estimate import ClosedInterval
+from oceanpath.stats.estimate import ClosedInterval, Estimate
 from oceanpath.stats.intervals.defaults import area_influences, area_interval
+from oceanpath.stats.panel import evaluate_decisions
 from oceanpath.stats.resample import Bootstrap, Resamples, bootstrap
 
 ONE_VALUE = "the known rows of the label have one value only"
 NAMES = ("auroc", "auprc", "brier")
+RATES = ("sensitivity", "specificity", "ppv", "npv")
+NO_THRESHOLD = "a fold has no threshold of the label: its inner validation rows have one value only"
 
 
 def evaluate_labels(targets: Floats, probs: Floats, names: Sequence[str], drawn: Resamples) -> Bootstrap:
@@ -86,3 +90,40 @@ def _closed(targets: Floats, probs: Floats, names: Sequence[str], drawn: Resampl
         if "auroc" in areas:
             found[f"auroc_{name}"] = area_interval(areas["auroc"], drawn.numbers[own])
     return found
+
+
+def evaluate_label_decisions(
+    targets: Floats, decisions: Floats, names: Sequence[str], drawn: Resamples, confidence: float
+) -> dict[str, Estimate]:
+    """`RATES` of the decisions about each label on its known rows, as ``sensitivity_<label>``.
+
+    Args:
+        targets: [n, L], 1, 0 or NaN where a label is unknown.
+        decisions: [n, L], 1, 0 or NaN where there is no threshold; such a label has no rates.
+        names: Of the labels.
+        drawn: Resamples of the patients of these rows.
+        confidence: Of the intervals.
+    """
+    found = dict[str, Estimate]()
+    for k, name in enumerate(names):
+        own = np.flatnonzero(~np.isnan(targets[:, k]))
+        rates = _rates(targets[own, k], decisions[own, k], _known_patients(drawn, own), confidence)
+        found |= {f"{rate}_{name}": estimate for rate, estimate in rates.items()}
+    return found
+
+
+def _rates(truth: Floats, decided: Floats, drawn: Resamples, confidence: float) -> dict[str, Estimate]:
+    """`RATES` of one label."""
+    n_patients = drawn.counts.shape[1]
+    if not len(truth) or np.isnan(decided).any():
+        reason = NO_THRESHOLD if len(truth) else "the label is unknown for every row"
+        return dict.fromkeys(RATES, Estimate(None, n=len(truth), n_patients=n_patients, reason=reason))
+    numbers = truth.astype(np.int64), decided.astype(np.int64)
+    estimates = evaluate_decisions(*numbers, 2, drawn, confidence=confidence)
+    return {rate: estimates[rate] for rate in RATES}
+
+
+def _known_patients(drawn: Resamples, rows: NDArray[np.intp]) -> Resamples:
+    """The same resamples, only of the patients of some rows."""
+    patients, numbers = np.unique(drawn.numbers[rows], return_inverse=True)
+    return replace(drawn, counts=drawn.counts[:, patients], numbers=numbers.astype(np.int64))

@@ -28,8 +28,8 @@ class DecisionRule:
     """How values become decisions, per fold."""
 
     text: str
-    thresholds: list[float]
-    """One per fold."""
+    thresholds: list[Any]
+    """JSON values, one per fold: a number, or for several columns {column: number, or None if there is none}."""
 
 
 class Column(NamedTuple):
@@ -144,12 +144,20 @@ class Evaluation(ABC):
         `penalty` is that of ridge regression on standardised features: penalty / 2 · |coefficients|².
         """
 
+    def facts_of(self, entry: Mapping[str, Any]) -> dict[str, float | None]:
+        """The `Task.decision_facts` in the entry of a fold as single numbers, of which an ensemble has the mean."""
+        return {key: entry.get(key) for key in self.fold_facts}
+
+    def stated_facts(self, values: Sequence[float | None]) -> dict[str, Any]:
+        """`Task.decision_facts` that decide at these values, one per entry of `cutoffs`."""
+        return dict(zip(self.fold_facts, values, strict=False))
+
     @abstractmethod
     def constant_baseline(self, folds: Sequence[Targets]) -> Floats:
         """One prediction [K] for all slides, from the targets of each fold's fitting rows."""
 
     def decision_rule(self, per_fold: Sequence[Mapping[str, Any]]) -> DecisionRule | None:  # noqa: ARG002  # most tasks decide nothing
-        """The rule from the `Task.decision_facts` of the folds; None if there is none."""
+        """The rule from the `facts_of` the folds; None if there is none."""
         return None
 
     def cutoffs(self, per_fold: Sequence[Mapping[str, Any]]) -> list[Cutoff]:  # noqa: ARG002  # most tasks decide nothing

@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 
 from oceanpath.artifacts.cohort.checks import LabelCells
 from oceanpath.errors import ArtifactError, OceanPathError, StageError
-from oceanpath.stats.multilabel import evaluate_labels, macro_auroc
+from oceanpath.stats.estimate import Estimate
+from oceanpath.stats.multilabel import evaluate_label_decisions, evaluate_labels, macro_auroc
 from oceanpath.stats.patients import AGGREGATIONS, combine_events
 from oceanpath.stats.resample import Bootstrap, Resamples
 from oceanpath.stats.thresholds import youden_threshold
 from oceanpath.tasks.base import Strata, Task
-from oceanpath.tasks.evaluation import LENGTH, MAXIMUM, MEAN, PENALTY, Column, Cutoff, Floats, Review
+from oceanpath.tasks.evaluation import LENGTH, MAXIMUM, MEAN, PENALTY, Column, Cutoff, DecisionRule, Floats, Review
 from oceanpath.tasks.label_sets import PRESENT, UNKNOWN, combinations, is_label_set, label_numbers, read_label_sets
+
+RULE = "each label is present at or above a threshold that was chosen on inner validation rows of its fold (Youden)"
 
 
 class Multilabel(Task):
@@ -141,13 +144,40 @@ class Multilabel(Task):
             facts[name] = youden_threshold(targets[own, k] == 1, values[own, k]).value if own.any() else None
         return {"label_thresholds": facts}
 
+    def facts_of(self, entry: Mapping[str, Any]) -> dict[str, float | None]:
+        """The threshold of each label."""
+        thresholds = entry.get("label_thresholds", {})
+        return {f"threshold_{name}": thresholds.get(name) for name in self.names}
+
+    def stated_facts(self, values: Sequence[float | None]) -> dict[str, Any]:
+        """One threshold per label."""
+        return {"label_thresholds": dict(zip(self.names, values, strict=True))}
+
+    def decision_rule(self, per_fold: Sequence[Mapping[str, Any]]) -> DecisionRule | None:
+        """Each fold's own threshold of each label; None if there is none at all."""
+        keys = {column: f"threshold_{name}" for column, name in zip(self.columns, self.names, strict=True)}
+        thresholds = [{column: fold[key] for column, key in keys.items()} for fold in per_fold]
+        is_known = any(value is not None for fold in thresholds for value in fold.values())
+        return DecisionRule(RULE, thresholds) if is_known else None
+
+    def evaluate_decisions(
+        self, rule: DecisionRule, rows: tuple[Floats, Floats, NDArray[np.int64]], drawn: Resamples, confidence: float
+    ) -> dict[str, Estimate]:
+        """Sensitivity, specificity and predictive values of each label on its known rows."""
+        targets, values, folds = rows
+        limits = np.asarray([[fold[column] for column in self.columns] for fold in rule.thresholds], np.float64)[folds]
+        decisions = np.where(np.isnan(limits), np.nan, values >= limits)
+        return evaluate_label_decisions(targets, decisions, self.names, drawn, confidence)
+
     def cutoffs(self, per_fold: Sequence[Mapping[str, Any]]) -> list[Cutoff]:
         """The mean of the folds' thresholds of each label."""
         cutoffs = []
         for name, column in zip(self.names, self.columns, strict=True):
             known = [value for fold in per_fold if (value := fold["label_thresholds"][name]) is not None]
             text = f"mean of {len(known)} of {len(per_fold)} members, each determined on inner validation rows (Youden)"
-            reason = f"{text}; not evaluated" if known else "no member has validation rows of both values"
+            is_evaluated = len(known) == len(per_fold)
+            text += " and evaluated on the test rows of its fold" if is_evaluated else "; not evaluated"
+            reason = text if known else "no member has validation rows of both values"
             value = round(float(np.mean(known)), 9) if known else None
             cutoffs.append(Cutoff(column, value, f"{name} present", f"{name} absent", reason))
         return cutoffs

@@ -11,7 +11,7 @@ import pytest
 
 from oceanpath.artifacts.metrics import FILE, read_metrics
 from oceanpath.cli import table as tables
-from oceanpath.cli.results import results
+from oceanpath.cli.results import metrics_table, results
 
 CONFIDENCE = 0.95
 
@@ -94,3 +94,18 @@ def test_an_external_cohort_has_the_range_of_single_models(folder: Path) -> None
     values = sorted(fold["auroc"]["value"] for fold in read_metrics(folder)["folds"])
     assert f"{values[0]:.3f} to {values[-1]:.3f}" in rows(text)["single models, from lowest to highest"]
     assert "at the mean threshold of the models" in text and "single models" not in before
+
+
+def test_each_of_several_labels_has_its_sensitivity_and_specificity() -> None:
+    known = {"value": 0.8, "low": 0.7, "high": 0.9, "n": 36}
+    point = {f"{rate}_{label}": known for rate in ("sensitivity", "specificity", "ppv") for label in ("egfr", "kras")}
+    point["sensitivity_kras"] = {"value": None, "reason": "a fold has no threshold"}
+    level = dict.fromkeys(("auroc", "auprc", "brier"), known)
+    metrics = {"task": "multilabel", "targets": ["egfr", "kras"], "scheme": "kfold", "selected": False, "folds": []}
+    metrics |= {"level": {"slide": level, "patient": level}, "floor": {}, "notes": []}
+    decided = {**metrics, "operating_point": {"slide": point, "patient": point}}
+    text = metrics_table(decided, "Title", CONFIDENCE)
+    assert rows(text)["specificity, egfr"].count("0.800 (0.700 to 0.900)") == 2
+    assert rows(text)["sensitivity, kras"].count("undefined") == 2
+    assert "Sensitivity and specificity at each fold's own threshold." in text
+    assert "ensitivity" not in metrics_table({**metrics, "operating_point": None}, "Title", CONFIDENCE)

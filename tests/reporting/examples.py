@@ -124,6 +124,9 @@ def three_class_documents() -> Documents:
 def label_documents() -> Documents:
     names = [f"{metric}_{label}" for metric in ("auroc", "auprc", "brier") for label in ("egfr", "kras")]
     report = metrics("auroc", ["auroc", "auprc", "brier", *names], task="multilabel", targets=["egfr", "kras"])
+    rates = [f"{metric}_{label}" for label in ("egfr", "kras") for metric in ("sensitivity", "specificity")]
+    thresholds = [{"prob_egfr": 0.4, "prob_kras": None}]
+    report["operating_point"] = {"rule": "each label at its threshold", "thresholds": thresholds, **levels(rates)}
     report["floor"] = {"frequency": {"auroc": record(0.5)}}
     report["versus_baseline"] = {"frequency": {**record(0.3), "verdict": "worse"}}
     report["notes"] = ["worse_than_floor: frequency: AUROC 0.4 against 0.5"]

@@ -127,6 +127,7 @@ def test_every_label_has_titles_and_sentences() -> None:
     assert "Labels egfr, kras" in text and "AUROC, mean over labels" in text
     assert "AUROC, egfr 0.800 (0.700 to 0.900)" in text and "AUPRC, kras" in appendix and "AUROC" not in appendix[:400]
     assert "In 80 % of pairs of a slide with egfr and one without it" in text
+    assert "Of 100 slides with kras, about 80 are called kras." in text and "each label at its threshold" in text
     assert (
         "Labels per slide: egfr, kras." in text and "A number per slide" not in text and "label: response" not in text
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, precision_score, recall_score, roc_auc_score
 
-from oceanpath.stats.multilabel import evaluate_labels, macro_auroc
+from oceanpath.stats.intervals.wilson import wilson
+from oceanpath.stats.multilabel import RATES, evaluate_label_decisions, evaluate_labels, macro_auroc
 from oceanpath.stats.patients import patient_rows
 from oceanpath.stats.resample import draw_patients
 
@@ -52,6 +53,27 @@ def test_a_label_with_one_value_is_left_out_of_the_mean(rows: tuple[np.ndarray, 
     areas = [found[f"auroc_{name}"].value or 0.0 for name in ("a", "c")]
     assert found["auroc"].value == pytest.approx(np.mean(areas))
     assert macro_auroc(np.zeros((4, 2)), np.full((4, 2), 0.5)) is None
+
+
+def test_rates_of_decisions_are_those_of_the_known_rows(rows: tuple[np.ndarray, np.ndarray]) -> None:
+    targets, probs = rows
+    decisions = (probs >= [0.4, 0.5, 0.6]).astype(np.float64)
+    decisions[:5, 2] = np.nan
+    patients = [str(number // 2) for number in range(N)]
+    drawn = draw_patients(patients, np.zeros(N, np.int64), resamples=50)
+    found = evaluate_label_decisions(targets, decisions, NAMES, drawn, 0.95)
+    assert list(found) == [f"{rate}_{name}" for name in NAMES for rate in RATES]
+    for k, name in enumerate(NAMES[:2]):
+        own = ~np.isnan(targets[:, k])
+        truth, decided = targets[own, k], decisions[own, k]
+        expected = [recall_score(truth, decided, pos_label=positive) for positive in (1, 0)]
+        expected += [precision_score(truth, decided, pos_label=positive) for positive in (1, 0)]
+        assert [found[f"{rate}_{name}"].value for rate in RATES] == pytest.approx(expected)
+        numbers = np.unique(np.asarray(patients)[own], return_inverse=True)[1]
+        assert found[f"specificity_{name}"].n == own.sum() and found[f"ppv_{name}"].n_patients == numbers.max() + 1
+        negative, record = truth == 0, found[f"specificity_{name}"]
+        assert (record.low, record.high) == pytest.approx(wilson(decided[negative] == 0, numbers[negative], 0.95))
+    assert all(found[f"{rate}_c"].value is None and "no threshold" in found[f"{rate}_c"].reason for rate in RATES)
 
 
 def test_unknown_labels_of_a_patient_do_not_differ() -> None:

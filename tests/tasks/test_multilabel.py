@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch.nn import functional as F
 
 from oceanpath.artifacts.cohort.checks import LabelCells
 from oceanpath.errors import StageError
+from oceanpath.evaluation.rows import ReportedRows
 from oceanpath.fit.objectives.multilabel import MultilabelObjective
 from oceanpath.fit.objectives.settings import ObjectiveSettings
+from oceanpath.stats.resample import draw_patients
 from oceanpath.tasks.multilabel import Multilabel
 from oceanpath.tasks.registry import make_task, read_task
 
@@ -101,6 +104,34 @@ def test_validation_scores_and_thresholds_leave_out_unknown_labels() -> None:
     assert facts == {"label_thresholds": {"egfr": pytest.approx(0.55), "kras": None}}
     first, second = task().cutoffs([facts, facts])
     assert first.value == pytest.approx(0.55) and second.value is None and "no member" in second.reason
+
+
+def test_each_label_is_decided_at_the_thresholds_of_its_folds() -> None:
+    facts = [task().facts_of({"label_thresholds": {"egfr": own, "kras": None}}) for own in (0.3, 0.7)]
+    rule = task().decision_rule(facts)
+    assert rule is not None and rule.thresholds == [
+        {"prob_egfr": 0.3, "prob_kras": None},
+        {"prob_egfr": 0.7, "prob_kras": None},
+    ]
+    targets = np.array([[1, 1], [0, 0], [1, 1], [1, 0], [0, np.nan], [np.nan, 1]])
+    values = np.array([[0.4, 0.5], [0.4, 0.5], [0.69, 0.5], [0.7, 0.5], [0.4, 0.5], [0.9, 0.5]])
+    drawn = draw_patients([str(number) for number in range(6)], np.zeros(6, np.int64), resamples=100)
+    found = task().evaluate_decisions(rule, (targets, values, np.array([0, 0, 1, 1, 1, 1])), drawn, 0.95)
+    assert found["sensitivity_egfr"].value == pytest.approx(2 / 3) and found["specificity_egfr"].value == 0.5
+    assert found["sensitivity_egfr"].n == 5 and found["sensitivity_kras"].value is None
+    assert "kras" not in found["sensitivity_kras"].reason and "no threshold" in found["sensitivity_kras"].reason
+    assert task().decision_rule([task().facts_of({})]) is None
+
+
+@pytest.mark.parametrize(("second", "mean"), [(0.7, 0.5), (None, None)])
+def test_an_ensemble_decides_at_the_mean_threshold_of_each_label(second: float | None, mean: float | None) -> None:
+    per_fold = [{"label_thresholds": {"egfr": own, "kras": 0.25}} for own in (0.3, second)]
+    results = {**task().record(), "folds": 2, "per_fold": per_fold}
+    plan = [{"repeat": 0, "ensemble": 0, "name": ""}] * 2
+    frame = pd.DataFrame({"fold": [0]})
+    rows = ReportedRows(frame, task(), np.zeros((1, 2)), np.zeros((1, 2)), {**results, "plan": plan}, frame)
+    assert [fold["threshold_egfr"] for fold in rows.fold_facts] == [mean, mean]
+    assert [fold["threshold_kras"] for fold in rows.fold_facts] == [0.25, 0.25]
 
 
 def test_a_label_with_one_value_cannot_be_trained() -> None:

@@ -42,6 +42,7 @@ class ValueMember(Facts):
 class ValuePerformance(Facts):
     """Out-of-fold estimates; `meaning` states what they estimate."""
 
+    left_out_if_empty = ("decisions",)
     meaning: str
     selected: bool
     main_metric: str
@@ -49,6 +50,9 @@ class ValuePerformance(Facts):
     patient: dict[str, EstimateFacts]
     baselines: dict[str, EstimateFacts]
     """Baseline → its main metric at slide level."""
+    decisions: dict[str, EstimateFacts] = Field(default_factory=dict)
+    """Sensitivity and specificity of each of several labels on test slides, each at the threshold of its member. Empty,
+    and not in the file, for other tasks."""
 
 
 class GoldenValues(Facts):

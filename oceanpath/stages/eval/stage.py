@@ -6,7 +6,7 @@ from oceanpath.pipeline.stage import Stage
 
 STAGE = Stage(
     name="eval",
-    version=7,
+    version=8,
     settings="oceanpath.stages.eval.settings:EvalSettings",
     work="oceanpath.stages.eval.work:run",
     preflight="oceanpath.stages.eval.preflight:preflight",

@@ -51,7 +51,7 @@ def describe_external_values(
     """As `describe_external`, for a task without classes, decided at the cut-offs of the bundle."""
     fitted = training_targets(inputs["train"], [entry["fold"] for entry in results["per_fold"]], task)
     with_training = task.with_training([fitted])
-    decided = {key: cutoff.value for key, cutoff in zip(task.fold_facts, cutoffs, strict=False)}
+    decided = task.stated_facts([cutoff.value for cutoff in cutoffs])
     return [
         describe_cohort_of(
             settings, (name, _renumbered(_rows(folder, results, task), results)), results, decided, with_training
@@ -64,10 +64,10 @@ def describe_cohort_of(
     settings: ExportSettings,
     cohort: tuple[str, pd.DataFrame],
     results: Mapping[str, Any],
-    decided: Mapping[str, float | None],
+    decided: Mapping[str, Any],
     task: Task,
 ) -> ExternalFacts:
-    """The metrics of the mean over all members, decided by the values `decided` of `task.fold_facts`.
+    """The metrics of the mean over all members, decided by the `Task.decision_facts` `decided`.
 
     `cohort` is its name, and the rows of all members.
     """

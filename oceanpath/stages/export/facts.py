@@ -116,9 +116,9 @@ def describe_performance(
 
 
 def _decisions(point: Mapping[str, Any] | None) -> dict[str, EstimateFacts]:
-    """Sensitivity and specificity of an operating point."""
+    """Sensitivity and specificity of an operating point; of each label, if there are several."""
     slide = {} if point is None else point.get("slide", {})
-    return {name: estimate_facts(slide[name]) for name in ("sensitivity", "specificity") if name in slide}
+    return {name: estimate_facts(slide[name]) for name in slide if name.startswith(("sensitivity", "specificity"))}
 
 
 def describe_values(
@@ -138,6 +138,7 @@ def describe_values(
         slide={name: estimate_facts(record) for name, record in slide.items()},
         patient={name: estimate_facts(record) for name, record in patient.items()},
         baselines={name: estimate_facts(group[task.main_metric]) for name, group in metrics["floor"].items()},
+        decisions=_decisions(metrics["operating_point"]),
     )
 
 

@@ -82,6 +82,7 @@ def _performance(facts: ValueFacts, task: Task) -> str:
             f"## Performance{note}",
             f"{performance.meaning} {intervals}",
             _levels(performance.slide, performance.patient, task),
+            *_decisions(performance.decisions),
             markdown_table(("Baseline", f"Slide-level {task.main_title}"), baselines),
         ]
     )
@@ -93,6 +94,14 @@ def _levels(slide: dict[str, EstimateFacts], patient: dict[str, EstimateFacts], 
         for key, value in slide.items()
     ]
     return markdown_table(("", "Slide level", "Patient level"), rows)
+
+
+def _decisions(decisions: dict[str, EstimateFacts]) -> list[str]:
+    """Metrics of decisions about labels, if there are any."""
+    names = {name: name.partition("_") for name in decisions}
+    rows = [(f"{names[name][0].capitalize()}, {names[name][2]}", estimate_text(decisions[name])) for name in names]
+    head = ("Decision, label", "Slide level, each at the threshold of its member")
+    return [markdown_table(head, rows)] if rows else []
 
 
 def _external(facts: ValueFacts, task: Task) -> str:

@@ -6,7 +6,7 @@ from oceanpath.pipeline.stage import Stage
 
 STAGE = Stage(
     name="external",
-    version=2,
+    version=3,
     settings="oceanpath.stages.external.settings:ExternalSettings",
     work="oceanpath.stages.external.work:run",
     check="oceanpath.stages.external.work:check",

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import h5py
 import numpy as np
@@ -32,8 +33,8 @@ from oceanpath.models.classifier import WSIClassifier
 from oceanpath.models.registry import parse_model
 from oceanpath.pipeline.stage import Inputs, Quiet, resolve
 from oceanpath.serving.app import create_app
-from oceanpath.serving.embedder import open_bundle
 from oceanpath.serving.engine import Engine
+from oceanpath.serving.engines import open_bundle
 from oceanpath.serving.models import Models
 from oceanpath.serving.offline import predict_slides
 from oceanpath.serving.settings import ServeSettings
@@ -183,6 +184,11 @@ def test_predicted_and_served_values_are_the_evaluated_ones(exported: Exported) 
             own = answer["members"][row["fold"]]["values"]
             assert close(np.array(list(own.values())), np.array([row[name] for name in exported.task.columns]))
             assert sum(answer["attention"]) == pytest.approx(1, abs=1e-5)
+            inputs = {"name": "features", "datatype": "FP32", "shape": [1, DIM], "data": [0.5] * DIM}
+            name = quote(client.get("/models").json()[0]["name"])
+            tensors = client.post(f"/v2/models/{name}/infer", json={"inputs": [inputs]}).json()
+            made = {key for key in tensors["parameters"] if key.startswith("decision_")}
+            assert made == {f"decision_{column}" for column in answer["decisions"]}
         assert client.get("/").status_code == client.get("/schema").status_code == 200
         assert [each["name"] for each in client.get("/model").json()["columns"]] == exported.task.columns
 
@@ -195,6 +201,7 @@ def test_the_bundle_states_the_meaning_of_every_value(exported: Exported) -> Non
     if exported.task.name == "multilabel":
         assert "probability that kras is present" in card and "Macro AUROC" in card and "auroc_egfr" in card
         assert [each.column for each in facts.decisions] == ["prob_egfr", "prob_kras"]
+        assert "| Sensitivity, egfr |" in card
     elif exported.task.name == "survival":
         assert "until 20 months" in facts.columns[-1].meaning and "C-index (Harrell)" in card
         (cutoff,) = facts.decisions
@@ -216,6 +223,24 @@ def test_a_decision_is_made_at_the_cutoff(exported: Exported) -> None:
             continue
         high = table[each.column] >= each.value
         assert (table[f"decision_{each.column}"] == np.where(high, each.above, each.below)).all()
+
+
+def test_a_label_is_decided_at_the_mean_of_the_evaluated_thresholds(exported: Exported) -> None:
+    facts, point = read_bundle(exported.bundle).facts, metrics.read_metrics(exported.bundle.parent / "eval")
+    assert isinstance(facts, ValueFacts)
+    if exported.task.name != "multilabel":
+        assert not facts.performance.decisions and "decisions" not in facts.model_dump()["performance"]
+        return
+    point = point["operating_point"]
+    for each in facts.decisions:
+        known = [fold[each.column] for fold in point["thresholds"] if fold[each.column] is not None]
+        assert each.value == (pytest.approx(np.mean(known)) if known else None)
+    for name, estimate in facts.performance.decisions.items():
+        assert estimate.value == point["slide"][name]["value"] and name.startswith(("sensitivity_", "specificity_"))
+    rows, sensitivity = exported.evaluated, facts.performance.decisions["sensitivity_kras"].value
+    present = rows[rows["label"].str.endswith("1")]
+    limits = present["fold"].map({fold: own["prob_kras"] for fold, own in enumerate(point["thresholds"])})
+    assert sensitivity == pytest.approx((present["prob_kras"] >= limits).mean())
 
 
 def test_the_python_interface_gives_the_same_values(exported: Exported) -> None:
