@@ -162,6 +162,16 @@ def slurm(session: nox.Session) -> None:
 
 
 @nox.session
+def cloud(session: nox.Session) -> None:
+    """Read stores in object storage, on loopback: the S3 protocol against moto, and the rate on a link with a delay."""
+    _install(session)
+    folder = session.create_tmp()
+    session.run("python", "-m", "pip", "install", "--quiet", "--upgrade", "--target", folder, "moto[s3,server]>=5")
+    variables = {"OCEANPATH_CLOUD": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": folder}
+    session.run("python", "-m", "pytest", "-rs", "-s", "--timeout=600", "tests/cloud", env=variables)
+
+
+@nox.session
 def browser(session: nox.Session) -> None:
     """Open the served page, reports and the ledger page in Chromium; --screenshots writes docs/images."""
     _install(session)

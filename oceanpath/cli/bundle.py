@@ -45,7 +45,7 @@ def show(path: BundlePath, as_json: AsJson = False) -> int:
 def verify(path: BundlePath, as_json: AsJson = False) -> int:
     """Compare files with their digests and the model with its reference output. Exit code 4 if something differs."""
     from oceanpath.artifacts.bundle.folder import FACTS, read_bundle
-    from oceanpath.serving.embedder import open_bundle
+    from oceanpath.serving.engines import open_bundle
     from oceanpath.serving.offline import find_bundle
 
     opened = read_bundle(find_bundle(path))

@@ -14,6 +14,7 @@ from oceanpath.cli.preflight import check_preflight
 from oceanpath.errors import ExitCode
 from oceanpath.pipeline.experiment import Experiment, Variant
 from oceanpath.pipeline.plan import plan
+from oceanpath.settings import Settings
 
 app = typer.Typer(help="Show and check experiment files.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -47,15 +48,18 @@ def schema() -> int:
 def _resolved(experiment: Experiment, variant: Variant) -> dict[str, Any]:
     tree: dict[str, Any] = {"name": experiment.name, **variant.scalars}
     for name, table in variant.shared.items():
-        tree[name] = table.model_dump(
-            mode="json", exclude_none=True, serialize_as_any=True, exclude=table.keys_not_allowed()
-        )
+        tree[name] = table.model_dump(mode="json", exclude_none=True, serialize_as_any=True, exclude=_hidden(table))
     for stage in experiment.catalog.stages:
         if variant.has(stage):
             settings = variant.settings(stage)
-            own = set(settings.own_keys()) - settings.keys_not_allowed()
+            own = set(settings.own_keys()) - _hidden(settings)
             tree[stage.name] = settings.model_dump(mode="json", exclude_none=True, include=own)
     return tree
+
+
+def _hidden(table: Settings) -> set[str]:
+    """Keys that may not be set next to the other values, and old keys without effect."""
+    return table.keys_not_allowed() | set(table.replaced_keys())
 
 
 def _verb(call: Callable[[Experiment], int]) -> Callable[..., int]:

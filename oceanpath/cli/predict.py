@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from oceanpath.cli.predict_maps import SlideMaps
-    from oceanpath.serving.embedder import AnyEngine
+    from oceanpath.serving.slide_engine import AnyEngine
     from oceanpath.serving.slide_inputs import SlideInput, Verify
 
 Paths = Annotated[
@@ -69,7 +69,7 @@ def predict(
     from oceanpath.artifacts.bundle.folder import read_bundle
     from oceanpath.cli.predict_slides import features_of
     from oceanpath.cli.published import Verifier
-    from oceanpath.serving.embedder import open_bundle
+    from oceanpath.serving.engines import open_bundle
     from oceanpath.serving.journal import Journal
     from oceanpath.serving.offline import bundle_in, find_bundle, predict_slides
     from oceanpath.serving.slide_inputs import find_inputs

@@ -16,8 +16,8 @@ from oceanpath.errors import ArtifactError, ExperimentError, collected, refuse, 
 from oceanpath.figures.heatmap import MapOptions
 from oceanpath.figures.slide_map import MappedPatches, draw_slide, thumbnail_of
 from oceanpath.serving.answer_rows import SlideAnswer
-from oceanpath.serving.embedder import AnyEngine
 from oceanpath.serving.prediction_request import PredictionRequest
+from oceanpath.serving.slide_engine import AnyEngine
 from oceanpath.serving.slide_inputs import SlideInput, StoredSlide, Verify
 from oceanpath.slides.patch_geometry import known_geometry
 

@@ -9,6 +9,8 @@ import sys
 from functools import cache
 from typing import Any
 
+from oceanpath.errors import MissingExtraError
+
 NUMERIC_LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch")
 PACKAGES = (*NUMERIC_LIBRARIES, "oceanpath", "pandas", "pyarrow", "h5py", "onnx", "onnxruntime")
 
@@ -36,7 +38,10 @@ def software() -> dict[str, str]:
 
 @cache
 def installed_version(name: str) -> str:
-    """Version of an installed package, from the name of its metadata folder: parsing the metadata itself is slow."""
+    """Version of an installed package, from the name of its metadata folder: parsing the metadata itself is slow.
+
+    Raises: MissingExtraError: it is not installed.
+    """
     prefix = name.replace("-", "_").lower() + "-"
     for folder in filter(os.path.isdir, sys.path):
         for entry in _entries(folder):
@@ -44,7 +49,17 @@ def installed_version(name: str) -> str:
                 return entry[len(prefix) :].removesuffix(".dist-info")
     from importlib import metadata  # an unusual installation
 
-    return metadata.version(name)
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError as error:
+        do = "`oceanpath doctor` lists all missing packages, and how to install them."
+        raise MissingExtraError("a required package is not installed", got=f"no {name}", do=do) from error
+
+
+def metadata_folders() -> list[str]:
+    """Names of the metadata folders of all installed packages, sorted; they contain the versions."""
+    names = (entry for folder in filter(os.path.isdir, sys.path) for entry in _entries(folder))
+    return sorted(name for name in names if name.endswith((".dist-info", ".egg-info", ".egg-link")))
 
 
 @cache

@@ -127,9 +127,9 @@ def _patients(draft: Draft, table: UserTable, choices: Choices, slides: Sequence
     draft.comments["patient_id"] = "all slides of a patient are in the same fold"
     patients = table_columns.cells(table, name)
     counts = Counter(each for each in patients if each)
-    draft.facts["patients"] = [
-        f"column {name}: {len(counts)} patients, each with at most {max(counts.values(), default=0)} slides"
-    ]
+    most = max(counts.values(), default=0)
+    slides = "one slide each" if most == 1 else f"each with at most {most} slides"
+    draft.facts["patients"] = [f"column {name}: {len(counts)} patients, {slides}"]
     return patients
 
 

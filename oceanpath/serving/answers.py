@@ -4,22 +4,19 @@ Annotations in this module are not postponed, because a postponed `NotRequired` 
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any, NotRequired, TypedDict
+from typing import Annotated, NotRequired, TypedDict, cast
 
 from litestar.params import Parameter
 
-from oceanpath.artifacts.bundle.facts import BundleFacts, EmbeddingFacts, ModelFacts
-from oceanpath.artifacts.bundle.value_facts import ValueFacts
-from oceanpath.serving.embedder import SlideEmbedding
-from oceanpath.serving.engine import Prediction
+from oceanpath.artifacts.bundle.facts import NOTICE
 from oceanpath.serving.errors import MalformedError
 from oceanpath.serving.prediction_request import PredictionRequest
-from oceanpath.serving.responses import Answer, EmbeddingAnswer, Fault, describe, describe_embedding
-from oceanpath.serving.value_engine import ValuePrediction
-from oceanpath.serving.value_responses import ValueAnswer, describe_values
+from oceanpath.serving.responses import Answer, EmbeddingAnswer, Fault, OutOfDistribution
+from oceanpath.serving.slide_engine import AnyEngine, SlidePrediction
+from oceanpath.serving.slide_run import Similarity
+from oceanpath.serving.value_responses import ValueAnswer
 
 AnyAnswer = Answer | ValueAnswer | EmbeddingAnswer
-AnyPrediction = Prediction | ValuePrediction | SlideEmbedding
 
 
 class BatchAnswer(TypedDict):
@@ -60,28 +57,36 @@ def batch_options(attention: Attention = False, members: Members = False, encode
 
 
 def describe_answer(
-    facts: ModelFacts, slide: PredictionRequest, prediction: AnyPrediction, options: Options
+    engine: AnyEngine, slide: PredictionRequest, prediction: SlidePrediction, options: Options
 ) -> AnyAnswer:
     """The response for one slide.
 
-    Raises: MalformedError: the members of a pretrained aggregator were requested, which has none.
+    Raises: MalformedError: the members of a model without members were requested.
     """
-    attention, members = options.attention, options.members
-    if isinstance(prediction, Prediction) and isinstance(facts, BundleFacts):
-        return describe(facts, slide, prediction, attention=attention, members=members)
-    if isinstance(prediction, ValuePrediction) and isinstance(facts, ValueFacts):
-        return describe_values(facts, slide, prediction, attention=attention, members=members)
-    assert isinstance(prediction, SlideEmbedding) and isinstance(facts, EmbeddingFacts), "the third kind of models"
-    if members:
+    if options.members and not engine.has_members:
         raise MalformedError("a pretrained aggregator has no members", do="Leave out members=1.")
-    return describe_embedding(facts, slide, prediction, attention=attention)
+    answer = {
+        **engine.describe(prediction),
+        "n_patches": prediction.n_patches,
+        "n_used": prediction.n_used,
+        "slide_id": slide.provenance.slide_id or None,
+        "in_training": prediction.in_training,
+        "out_of_distribution": _describe_similarity(prediction.similarity),
+        "notes": [*slide.notes, *prediction.notes],
+        "model": {"name": engine.facts.name, "digest": prediction.model_digest},
+        "notice": NOTICE,
+    }
+    if options.attention:
+        coords = None if slide.coords is None else slide.coords.round().astype(int).tolist()
+        answer |= {"attention": prediction.attention.tolist(), "coords": coords}
+        answer["patch_px_level0"] = slide.provenance.patch_px_level0
+    if options.members:
+        answer["members"] = engine.describe_members(prediction)
+    return cast("AnyAnswer", answer)
 
 
-def describe_for_audit(prediction: AnyPrediction) -> dict[str, Any] | None:
-    """The part of a prediction that is recorded; None for embeddings, which describe the features."""
-    if isinstance(prediction, Prediction):
-        answer = {"predicted": prediction.predicted, "decision": prediction.decision}
-        return {**answer, "probabilities": prediction.by_label()}
-    if isinstance(prediction, ValuePrediction):
-        return {"values": prediction.by_column(), "decisions": prediction.decisions}
-    return None
+def _describe_similarity(similarity: Similarity | None) -> OutOfDistribution | None:
+    """Whether the slide is unlike the training slides; None if this is not known."""
+    if similarity is None:
+        return None
+    return {"flag": similarity.is_ood, "score": similarity.ood_score, "limit": similarity.ood_limit}

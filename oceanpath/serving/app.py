@@ -36,7 +36,6 @@ from litestar.types import ASGIApp
 from oceanpath.serving.access import OPEN, Keys, require_key
 from oceanpath.serving.audit_log import AuditLog
 from oceanpath.serving.docs_page import render_docs
-from oceanpath.serving.embedder import Embedder
 from oceanpath.serving.error_responses import HANDLERS
 from oceanpath.serving.metrics import Metrics
 from oceanpath.serving.middleware import Records, RequestMiddleware
@@ -84,7 +83,7 @@ def create_app(served: Models, settings: ServeSettings) -> ASGIApp:
 @get("/", media_type=MediaType.HTML, sync_to_thread=False, include_in_schema=False, opt=OPEN)
 def page(request: Request[Any, Any, State], state: State) -> Response[str]:
     """The page for predicting dropped files; the API reference for models whose answers the page does not show."""
-    if isinstance(state["models"].get().engine, Embedder):
+    if not state["models"].get().engine.has_members:
         return _reference(request)
     return page_response(web_file("index.html"))
 

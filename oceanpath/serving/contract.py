@@ -23,6 +23,8 @@ from oceanpath.serving.errors import (
 
 EXACT = 1 << 24
 """Integers up to this are exact in float32, the dtype of coordinates in the model."""
+EXACT_DTYPE = "float32"
+"""A store of this type contains the features as they were extracted; they are rounded to the contract's type."""
 SAME_MPP = 0.02
 """Relative difference of resolutions that is accepted, because nominal magnifications are rounded."""
 
@@ -60,7 +62,7 @@ def validate_coords(contract: Contract, coords: NDArray[Any] | None, n: int) -> 
 
 
 def validate_provenance(contract: Contract, provenance: Provenance) -> list[str]:
-    """Notes on properties that the features do not state, and on an unusual patch size.
+    """Notes on properties that the features do not state, on their precision, and on an unusual patch size.
 
     Raises: WrongEncoderError, WrongPatchesError: they differ from the contract.
     """
@@ -70,7 +72,7 @@ def validate_provenance(contract: Contract, provenance: Provenance) -> list[str]
     stated = {"encoder": provenance.encoder, "patch size": provenance.patch_px, "resolution": provenance.target_mpp}
     missing = [name for name in required if required[name] and not stated[name]]
     notes = [f"the features do not state their {' and '.join(missing)}, so this was not compared with the model's"]
-    return [*(notes if missing else []), *_footprint_note(contract, provenance)]
+    return [*(notes if missing else []), *_precision_note(contract, provenance), *_footprint_note(contract, provenance)]
 
 
 def _validate_encoder(contract: Contract, provenance: Provenance) -> None:
@@ -101,6 +103,14 @@ def _mpp_differs(required: float | None, stated: float | None) -> bool:
 
 def _patches(patch_px: int | None, mpp: float | None) -> str:
     return f"{patch_px or 'unknown'} px at {'unknown' if mpp is None else f'{mpp:g}'} µm/px"
+
+
+def _precision_note(contract: Contract, provenance: Provenance) -> list[str]:
+    """A note on a store that rounded the features more coarsely, or otherwise, than the store of the evaluation."""
+    dtype = provenance.stored_dtype
+    if dtype in ("", EXACT_DTYPE, contract.dtype):
+        return []
+    return [f"the store has {dtype} features, the evaluation used {contract.dtype}: outputs can differ slightly"]
 
 
 def _footprint_note(contract: Contract, provenance: Provenance) -> list[str]:

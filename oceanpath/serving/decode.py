@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oceanpath.artifacts.features.layouts import PATCH, SLIDE
-from oceanpath.artifacts.features.npy_header import NPY_MAGIC, read_npy_header
+from oceanpath.artifacts.features.npy_header import NPY_MAGIC, NpyHeader, read_npy_header
 from oceanpath.artifacts.features.provenance import Provenance
 from oceanpath.serving.errors import (
     EmptyBagError,
@@ -81,19 +81,29 @@ def _npy(body: bytes | bytearray, limits: Limits, kinds: str, level: str = PATCH
         header = read_npy_header(stream)
     except ValueError as error:
         raise MalformedError(str(error)) from error
+    dtype, shape = header.dtype, matrix_shape(validate_npy_dtype(header, kinds).shape, level)
+    validate_size(shape, dtype.itemsize, limits)
+    validate_npy_size(len(body) - stream.tell(), shape, dtype)
+    flat = np.frombuffer(body, dtype, offset=stream.tell())
+    array: NDArray[Any] = flat.reshape(shape, order=header.order)
+    return array
+
+
+def validate_npy_dtype(header: NpyHeader, kinds: str) -> NpyHeader:
+    """The header. Raises: MalformedError: the numbers are of other kinds, or too wide."""
     dtype = header.dtype
     if dtype.kind not in kinds or dtype.itemsize > 8:
         expected = "float16, float32 or float64" if kinds == "f" else "integers or floats"
         raise MalformedError("the .npy has the wrong dtype", expected=expected, got=dtype)
-    shape = _matrix_shape(header.shape, level)
-    validate_size(shape, dtype.itemsize, limits)
-    rest = len(body) - stream.tell()
-    if rest != math.prod(shape) * dtype.itemsize:
-        expected = f"{math.prod(shape) * dtype.itemsize} bytes for {list(shape)} {dtype}"
-        raise MalformedError("the size of the .npy does not match its header", expected=expected, got=f"{rest} bytes")
-    flat = np.frombuffer(body, dtype, offset=stream.tell())
-    array: NDArray[Any] = flat.reshape(shape, order=header.order)
-    return array
+    return header
+
+
+def validate_npy_size(nbytes: int, shape: tuple[int, int], dtype: np.dtype[Any]) -> None:
+    """Raise MalformedError unless `nbytes` bytes are an array of this shape and dtype."""
+    needed = math.prod(shape) * dtype.itemsize
+    if nbytes != needed:
+        expected, got = f"{needed} bytes for {list(shape)} {dtype}", f"{nbytes} bytes"
+        raise MalformedError("the size of the .npy does not match its header", expected=expected, got=got)
 
 
 def parse_json(body: bytes | bytearray, limits: Limits) -> object:
@@ -142,12 +152,12 @@ def _numbers(fields: dict[str, Any], name: str, limits: Limits, level: str = PAT
         ) from error
     if numbers.dtype.kind not in "fiu":
         raise MalformedError(f"{name} contains values that are not numbers", expected="[N, D] numbers")
-    shape = _matrix_shape(numbers.shape, level)
+    shape = matrix_shape(numbers.shape, level)
     validate_size(shape, 4, limits)
     return numbers.astype(np.float64).reshape(shape)
 
 
-def _matrix_shape(shape: tuple[int, ...], level: str) -> tuple[int, int]:
+def matrix_shape(shape: tuple[int, ...], level: str = PATCH) -> tuple[int, int]:
     """[N, D] of [N, D] or [1, N, D]; at the level of slides also of [D], which is one row."""
     if len(shape) == 1 and level == SLIDE:
         shape = (1, *shape)

@@ -51,7 +51,8 @@ def models(state: State) -> list[ListedModel]:
 @get(model_paths("", of_first="/model"), sync_to_thread=False, responses=UNKNOWN)
 def model(served: NamedDependency[Model]) -> BundleFacts | ValueFacts | EmbeddingFacts:
     """The facts of the bundle: classes or values, required features, performance."""
-    return served.engine.facts
+    facts: BundleFacts | ValueFacts | EmbeddingFacts = served.engine.facts
+    return facts
 
 
 @get(model_paths("model-card"), sync_to_thread=False, media_type="text/markdown", responses=UNKNOWN)

@@ -11,8 +11,9 @@ from threading import Lock
 from oceanpath.artifacts.bundle.facts import ModelFacts
 from oceanpath.artifacts.bundle.folder import read_bundle, read_model_facts
 from oceanpath.errors import ExperimentError, shorten_list
-from oceanpath.serving.embedder import AnyEngine, open_bundle
+from oceanpath.serving.engines import open_bundle
 from oceanpath.serving.errors import UnknownModelError
+from oceanpath.serving.slide_engine import AnyEngine
 
 VERSION_LENGTH = 12
 
@@ -44,7 +45,8 @@ class Model:
     @property
     def facts(self) -> ModelFacts:
         """The contents of bundle.json."""
-        return self.engine.facts
+        facts: ModelFacts = self.engine.facts
+        return facts
 
     @property
     def version(self) -> str:

@@ -12,9 +12,9 @@ import pandas as pd
 from oceanpath.artifacts.bundle.folder import FACTS
 from oceanpath.errors import ArtifactError, ExperimentError, OceanPathError, collected, refuse
 from oceanpath.serving.answer_rows import Row, SlideAnswer, answer_slide, as_table
-from oceanpath.serving.embedder import AnyEngine, Embedder
 from oceanpath.serving.journal import Journal
 from oceanpath.serving.prediction_request import PredictionRequest
+from oceanpath.serving.slide_engine import AnyEngine
 from oceanpath.serving.slide_inputs import SlideInput
 
 
@@ -82,7 +82,7 @@ def predict_slides(
     Raises: ExperimentError: two files contain the same slide id, or a pretrained aggregator has no `members`.
         OceanPathError: every slide failed.
     """
-    if members and isinstance(engine, Embedder):
+    if members and not engine.has_members:
         raise ExperimentError("a pretrained aggregator has no members", where="--members", do="Leave it out.")
     work = _Work(engine, members, journal or Journal(None, {}), files or NoFiles())
     rows: dict[str, Row] = {}

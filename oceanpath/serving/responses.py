@@ -7,12 +7,6 @@ from typing import Annotated, Any, NotRequired, TypedDict
 
 from litestar.params import Parameter
 
-from oceanpath.artifacts.bundle.facts import NOTICE, BundleFacts, EmbeddingFacts
-from oceanpath.serving.embedder import SlideEmbedding
-from oceanpath.serving.engine import Prediction
-from oceanpath.serving.prediction_request import PredictionRequest
-from oceanpath.serving.session import Similarity
-
 
 def _field(description: str) -> Any:
     return Parameter(description=description)
@@ -142,66 +136,3 @@ class Problem(TypedDict):
     """An error."""
 
     error: Fault
-
-
-def describe(
-    facts: BundleFacts, slide: PredictionRequest, prediction: Prediction, *, attention: bool, members: bool
-) -> Answer:
-    """The response for a slide, optionally with the attention of its patches and the probabilities of each member."""
-    answer: Answer = {
-        "predicted": prediction.predicted,
-        "probabilities": dict(zip(prediction.classes, prediction.probabilities.tolist(), strict=True)),
-        "decision": prediction.decision,
-        "threshold": facts.threshold.value,
-        "n_patches": prediction.n_patches,
-        "n_used": prediction.n_used,
-        "slide_id": slide.provenance.slide_id or None,
-        "in_training": prediction.in_training,
-        "out_of_distribution": describe_similarity(prediction.similarity),
-        "notes": [*slide.notes, *prediction.notes],
-        "model": {"name": facts.name, "digest": prediction.model_digest},
-        "notice": NOTICE,
-    }
-    if attention:
-        answer["attention"], answer["coords"] = prediction.attention.tolist(), rounded_coords(slide)
-        answer["patch_px_level0"] = slide.provenance.patch_px_level0
-    if members:
-        pairs = zip(facts.members, prediction.members.tolist(), strict=True)
-        answer["members"] = [
-            {"fold": member.fold, "probabilities": dict(zip(prediction.classes, probabilities, strict=True))}
-            for member, probabilities in pairs
-        ]
-    return answer
-
-
-def describe_embedding(
-    facts: EmbeddingFacts, slide: PredictionRequest, embedded: SlideEmbedding, *, attention: bool
-) -> EmbeddingAnswer:
-    """The response for a slide, optionally with the attention of its patches."""
-    answer: EmbeddingAnswer = {
-        "embedding": embedded.embedding.tolist(),
-        "n_patches": embedded.n_patches,
-        "n_used": embedded.n_used,
-        "slide_id": slide.provenance.slide_id or None,
-        "in_training": embedded.in_training,
-        "out_of_distribution": describe_similarity(embedded.similarity),
-        "notes": [*slide.notes, *embedded.notes],
-        "model": {"name": facts.name, "digest": embedded.model_digest},
-        "notice": NOTICE,
-    }
-    if attention:
-        answer["attention"], answer["coords"] = embedded.attention.tolist(), rounded_coords(slide)
-        answer["patch_px_level0"] = slide.provenance.patch_px_level0
-    return answer
-
-
-def rounded_coords(slide: PredictionRequest) -> list[list[int]] | None:
-    """The coordinates of a request as whole pixels; None if it has none."""
-    return None if slide.coords is None else slide.coords.round().astype(int).tolist()
-
-
-def describe_similarity(similarity: Similarity | None) -> OutOfDistribution | None:
-    """The part of a response about slides unlike the training slides; None if this is not known."""
-    if similarity is None:
-        return None
-    return {"flag": similarity.is_ood, "score": similarity.ood_score, "limit": similarity.ood_limit}

@@ -5,19 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from threading import BoundedSemaphore
 from typing import TypeVar
 
-from oceanpath.serving.answers import (
-    AnyAnswer,
-    AnyPrediction,
-    BatchAnswer,
-    Options,
-    describe_answer,
-    describe_for_audit,
-)
+import numpy as np
+
+from oceanpath.serving.answers import AnyAnswer, BatchAnswer, Options, describe_answer
 from oceanpath.serving.bodies import AnyRequest, Body, read_bodies, read_body
 from oceanpath.serving.decode import Readers, decode, decode_coords
 from oceanpath.serving.error_responses import describe_error
@@ -26,8 +21,10 @@ from oceanpath.serving.exchange import Exchange, SlideRecord, exchange_of
 from oceanpath.serving.hdf5_reader import Hdf5Reader
 from oceanpath.serving.metrics import Metrics
 from oceanpath.serving.models import Model
+from oceanpath.serving.patch_stream import PatchStream, find_layout
 from oceanpath.serving.prediction_request import Limits, PredictionRequest
 from oceanpath.serving.settings import ServeSettings
+from oceanpath.serving.slide_engine import SlidePrediction
 from oceanpath.serving.slide_folder import SlideFolder
 
 MAX_PARALLEL = 2
@@ -60,12 +57,25 @@ class Service:
         Raises: RequestError: the request cannot be answered.
         """
         exchange = exchange_of(request)
+        streamed = PredictionRequest(np.empty((0, 0))).with_defaults(options.encoder, options.slide_id)
 
-        async def read() -> Body:
-            return await read_body(request, self.limits.max_bytes)
+        def begin(body: bytearray) -> PatchStream | None:
+            layout = find_layout(body, model.facts.contract, self.limits)
+            if layout is None:
+                return None
+            exchange.slides.append(SlideRecord.of(streamed.provenance.slide_id, model))
+            run = model.engine.begin(layout.shape[0], streamed.provenance)
+            return PatchStream(layout, run, self._start)
 
-        def answer(body: Body) -> AnyAnswer:
-            return self._answer(self._decode(body, model, options), model, options, exchange)
+        async def read() -> Body | PatchStream:
+            return await read_body(request, self.limits.max_bytes, begin)
+
+        def answer(body: Body | PatchStream) -> AnyAnswer:
+            if isinstance(body, Body):
+                return self._answer(self._decode(body, model, options), model, options, exchange)
+            prediction = model.engine.complete(body.run.finish())
+            self._record(prediction, body.run.seconds, model, exchange)
+            return describe_answer(model.engine, streamed, prediction, options)
 
         return await self.run(read, answer)
 
@@ -108,20 +118,34 @@ class Service:
         return replace(slide, coords=decode_coords(body.coords, self.limits))
 
     def _answer(self, slide: PredictionRequest, model: Model, options: Options, exchange: Exchange) -> AnyAnswer:
-        return describe_answer(model.facts, slide, self.predict_slide(slide, model, exchange), options)
+        return describe_answer(model.engine, slide, self.predict_slide(slide, model, exchange), options)
 
-    def predict_slide(self, slide: PredictionRequest, model: Model, exchange: Exchange) -> AnyPrediction:
+    def predict_slide(self, slide: PredictionRequest, model: Model, exchange: Exchange) -> SlidePrediction:
         """The prediction for one slide, recorded for the audit log and the metrics; call it in `run`.
 
         Raises: RequestError: the features do not meet the contract of the model.
         """
-        record = SlideRecord.of(slide.provenance.slide_id, model)
-        exchange.slides.append(record)
+        exchange.slides.append(SlideRecord.of(slide.provenance.slide_id, model))
         began = time.perf_counter()
         prediction = model.engine.predict(slide.features, slide.coords, slide.provenance)
-        self._metrics.observe_inference(model.name, time.perf_counter() - began, prediction.n_patches)
-        record.answer = describe_for_audit(prediction)
+        return self._record(prediction, time.perf_counter() - began, model, exchange)
+
+    def _record(self, prediction: SlidePrediction, seconds: float, model: Model, exchange: Exchange) -> SlidePrediction:
+        self._metrics.observe_inference(model.name, seconds, prediction.n_patches)
+        exchange.slides[-1].answer = model.engine.audited(prediction)
         return prediction
+
+    def _start(self, work: Callable[[], None]) -> Awaitable[None]:
+        """Start a part of a prediction. The result raises TooSlowError."""
+        return asyncio.create_task(self._wait(self._pool.submit(work)))
+
+    async def _wait(self, job: Future[A]) -> A:
+        """The result of a job within the time limit. Raises: TooSlowError."""
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(job), self._settings.answer_seconds)
+        except TimeoutError as error:
+            expected = f"{self._settings.answer_seconds:g} seconds"
+            raise TooSlowError("the prediction was not computed in time", expected=expected) from error
 
     async def run(self, read: Callable[[], Awaitable[R]], work: Callable[[R], A]) -> A:
         """The result of `work` in a thread. A slot is acquired before `read`, so that memory is bounded too."""
@@ -136,11 +160,7 @@ class Service:
             raise
         # also after a time-out: the slot is free when its thread is
         job.add_done_callback(lambda _: self._release())
-        try:
-            return await asyncio.wait_for(asyncio.wrap_future(job), self._settings.answer_seconds)
-        except TimeoutError as error:
-            expected = f"{self._settings.answer_seconds:g} seconds"
-            raise TooSlowError("the prediction was not computed in time", expected=expected) from error
+        return await self._wait(job)
 
     def _release(self) -> None:
         self._metrics.active.dec()

@@ -86,7 +86,9 @@ class StoredSlide:
     def read(self) -> PredictionRequest:
         """The features of the slide. Raises: ArtifactError: they differ from their digest."""
         index, n = self.store.index, self.store.length(self.number)
-        known = Provenance(slide_id=self.name, encoder=index.encoder, patch_px_level0=self.patch_px_level0)
+        known = Provenance(
+            self.name, index.encoder, patch_px_level0=self.patch_px_level0, stored_dtype=index.feature_dtype
+        )
         total = int(index.raw_lengths[self.number])
         notes = (f"the store contains {n} of the {total} patches of the slide",) if n < total else ()
         return PredictionRequest(self.store.features(self.number), self.store.coords(self.number), known, notes)

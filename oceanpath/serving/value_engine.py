@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,18 +11,12 @@ from numpy.typing import NDArray
 
 from oceanpath.artifacts.bundle.folder import Bundle
 from oceanpath.artifacts.bundle.value_facts import ValueFacts
-from oceanpath.artifacts.features.provenance import UNKNOWN, Provenance
 from oceanpath.errors import ArtifactError
-from oceanpath.serving.session import Session, Similarity
-
-OUTPUTS = ("values", "attention", "member_values")
-TRAINING_NOTE = (
-    "this slide was part of the training cohort, so its prediction does not show the performance on new slides"
-)
+from oceanpath.serving.slide_engine import SlideEngine, SlidePrediction
 
 
-@dataclass(frozen=True)
-class ValuePrediction:
+@dataclass(frozen=True, kw_only=True)
+class ValuePrediction(SlidePrediction):
     """The prediction for one slide."""
 
     columns: tuple[str, ...]
@@ -31,52 +26,58 @@ class ValuePrediction:
     """[M, K]: the values of each member, as evaluated."""
     decisions: dict[str, str]
     """Column → decision at its cut-off; without columns that have none."""
-    attention: NDArray[np.float32]
-    """[N], non-negative, sums to 1, in the order of the input; 0 for patches that the cap excludes."""
-    n_patches: int
-    n_used: int
-    in_training: bool
-    """Whether the slide was part of the training cohort."""
-    similarity: Similarity | None
-    """Whether the slide is unlike the training slides; None if the bundle has no statistics of them."""
-    notes: tuple[str, ...]
-    model_digest: str
 
     def by_column(self) -> dict[str, float]:
         """Column → value, in order."""
         return dict(zip(self.columns, map(float, self.values), strict=True))
 
 
-class ValueEngine:
-    """A verified bundle of a task without classes, ready for inference. Thread-safe."""
+class ValueEngine(SlideEngine[ValueFacts, ValuePrediction]):
+    """A model of a task without classes."""
 
-    def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
-        """Raises: ArtifactError: the model cannot be run, or predicts no values."""
+    outputs = ("values", "attention", "member_values")
+    tensor_dtype = np.float64
+    number = ".4g"
+    golden_is_relative = True
+
+    def accept(self, bundle: Bundle) -> ValueFacts:
+        """Raises: ArtifactError: the model predicts no values."""
         if not isinstance(bundle.facts, ValueFacts):
             raise ArtifactError("the model of this bundle predicts no values", where=bundle.path)
-        self.facts: ValueFacts = bundle.facts
-        self._session = Session(bundle, OUTPUTS, TRAINING_NOTE, threads)
-        self._session.test(self.facts.golden.patches, self.facts.golden.values, relative=True)
+        return bundle.facts
 
-    def predict(
-        self, features: NDArray[np.floating], coords: NDArray[Any] | None = None, provenance: Provenance = UNKNOWN
-    ) -> ValuePrediction:
-        """The prediction for one slide; arguments and errors as of `Engine.predict`."""
-        slide = self._session.compute(features, coords, provenance)
-        values, _, members = slide.outputs
-        return ValuePrediction(
-            columns=tuple(self.facts.names),
-            values=values,
-            members=members,
-            decisions=self._decide(values),
-            attention=slide.attention,
-            n_patches=slide.n_patches,
-            n_used=slide.n_used,
-            in_training=slide.in_training,
-            similarity=slide.similarity,
-            notes=slide.notes,
-            model_digest=self.facts.digest,
-        )
+    def interpret(self, outputs: list[NDArray[Any]], shared: dict[str, Any]) -> ValuePrediction:
+        """The values, and the decisions about those that have a cut-off."""
+        values, _, members = outputs
+        columns, decisions = tuple(self.facts.names), self._decide(values)
+        return ValuePrediction(columns=columns, values=values, members=members, decisions=decisions, **shared)
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The columns of the task."""
+        return self.facts.names
+
+    @property
+    def folds(self) -> Sequence[int]:
+        """The fold of each member."""
+        return [member.fold for member in self.facts.members]
+
+    def describe(self, prediction: ValuePrediction) -> dict[str, Any]:
+        """See `oceanpath.serving.value_responses.ValueAnswer`."""
+        cutoffs = {each.column: each.value for each in self.facts.decisions}
+        decisions = prediction.decisions.items()
+        return {
+            "values": prediction.by_column(),
+            "decisions": {name: {"decision": decision, "cutoff": cutoffs[name]} for name, decision in decisions},
+        }
+
+    def audited(self, prediction: ValuePrediction) -> dict[str, Any]:
+        """The values and the decisions."""
+        return {"values": prediction.by_column(), "decisions": prediction.decisions}
+
+    def decisions(self, prediction: ValuePrediction) -> dict[str, str]:
+        """The decision about every value with a cut-off."""
+        return {f"decision_{name}": decision for name, decision in prediction.decisions.items()}
 
     def _decide(self, values: NDArray[np.float64]) -> dict[str, str]:
         names = self.facts.names

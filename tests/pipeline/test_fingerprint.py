@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oceanpath.pipeline.fingerprint import canonical, fingerprint
+from oceanpath.errors import MissingExtraError
+from oceanpath.pipeline.fingerprint import canonical, fingerprint, installed_version
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
@@ -32,6 +33,11 @@ def test_two_identities_share_a_fingerprint_only_when_they_are_equal_text(
 
 def test_an_int_is_not_a_float_and_a_text_is_not_a_number() -> None:
     assert len({fingerprint({"a": value}) for value in (1, 1.0, "1", True, None)}) == 5
+
+
+def test_a_missing_package_is_reported_with_the_next_command() -> None:
+    with pytest.raises(MissingExtraError, match=r"not installed; got no no-such-package\. `oceanpath doctor` lists"):
+        installed_version("no-such-package")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -53,8 +53,15 @@ def test_columns_classes_and_folds_are_proposed(table) -> None:
         "classes": ["NR", "R"],
     }
     assert draft.tables["split"] == {"folds": 5}
+    assert draft.facts["patients"] == ["column PatientID: 10 patients, each with at most 2 slides"]
     assert draft.facts["join"] == ["20 of 20 slides of the table have features"]
     assert draft.missing == []
+
+
+def test_patients_with_one_slide_each_are_counted_as_such(table) -> None:
+    rows = [row.replace(f",P{i // 2:02d},", f",Q{i:02d},") for i, row in enumerate(ROWS)]
+    draft = draft_experiment(source(), table("slide,patient,response,site", rows), Choices(), NoQuestions())
+    assert draft.facts["patients"] == ["column patient: 20 patients, one slide each"]
 
 
 def test_the_text_is_toml_with_relative_paths_and_comments(table, tmp_path: Path) -> None:

@@ -160,7 +160,10 @@ class Waiting:
     """An engine that waits before it answers."""
 
     def __init__(self, engine: Engine) -> None:
-        self.facts, self._engine, self.proceed = engine.facts, engine, threading.Event()
+        self._engine, self.proceed = engine, threading.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
 
     def predict(self, *slide: Any) -> Prediction:
         assert self.proceed.wait(10)

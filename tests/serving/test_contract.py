@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,23 @@ def engine_with(bundle_path: Path, to: Path, training: TrainingSlides | None = N
 
 def grid(n: int) -> np.ndarray:
     return np.stack([np.arange(n) % 7, np.arange(n) // 7], axis=1).astype(np.int32) * 512
+
+
+@pytest.mark.parametrize(
+    ("stored", "evaluated", "noted"),
+    [
+        ("float16", "float32", True),
+        ("bfloat16", "float32", True),
+        ("float16", "bfloat16", True),
+        ("float16", "float16", False),
+        ("float32", "float16", False),  # rounded to the type of the contract
+        ("", "float32", False),
+    ],
+)
+def test_a_store_of_other_precision_than_that_of_the_evaluation_is_noted(stored, evaluated, noted):
+    contract = PLAIN.model_copy(update={"dtype": evaluated})
+    notes = validate_provenance(contract, replace(STATED, stored_dtype=stored))
+    assert len(notes) == noted and all(stored in note and evaluated in note for note in notes)
 
 
 @pytest.mark.parametrize(

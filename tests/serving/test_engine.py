@@ -16,6 +16,7 @@ from oceanpath.artifacts.bundle.facts import Contract, Golden, ThresholdFacts
 from oceanpath.artifacts.features.provenance import Provenance
 from oceanpath.errors import ArtifactError
 from oceanpath.serving.engine import Engine
+from oceanpath.serving.engines import ENGINES
 from oceanpath.serving.errors import (
     BadFeaturesError,
     EmptyBagError,
@@ -26,6 +27,12 @@ from oceanpath.serving.errors import (
 
 DIM = 12
 FIXTURES = [HealthCheck.function_scoped_fixture]
+
+
+def test_every_kind_of_bundle_has_an_engine_with_its_own_outputs():
+    assert set(ENGINES) == {bundles.BundleFacts, *bundles.KINDS.values()}
+    assert len({kind.outputs[0] for kind in ENGINES.values()}) == len(ENGINES)
+    assert all("attention" in kind.outputs for kind in ENGINES.values())
 
 
 @settings(deadline=None, max_examples=25, suppress_health_check=FIXTURES)

@@ -43,9 +43,9 @@ SlurmdTimeout=10
 ReturnToService=2
 MpiDefault=none
 KillWait=5
-MinJobAge=60
+MinJobAge={job_age}
 MaxArraySize={array_size}
-MaxJobCount=20000
+MaxJobCount={jobs}
 NodeName=DEFAULT CPUs={cpus} RealMemory=4000 State=UNKNOWN
 NodeName=n[1-{nodes}] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{first}-{last}]
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
@@ -69,6 +69,10 @@ class Cluster:
     nodes: int = 3
     cpus: int = 1
     array_size: int = 1001
+    jobs: int = 20_000
+    """`MaxJobCount`."""
+    job_age: int = 60
+    """Seconds for which tasks that ended are listed."""
     port: int = 16817
     _munge: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
@@ -93,6 +97,8 @@ class Cluster:
                 folder=self.folder,
                 port=self.port,
                 array_size=self.array_size,
+                jobs=self.jobs,
+                job_age=self.job_age,
                 nodes=self.nodes,
                 cpus=self.cpus,
                 first=first,

@@ -12,7 +12,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from oceanpath.pipeline.experiment import Catalog, Table, load
+from oceanpath.pipeline.catalog import Catalog, Table
+from oceanpath.pipeline.experiment import load
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.plan import plan
 from oceanpath.pipeline.runner import Runner, RunOptions
@@ -72,7 +73,7 @@ CATALOG = Catalog(
             part_work=f"{HERE}:wait",
         ),
     ),
-    tables={"data": Table(NoTable.model_validate, NoTable)},
+    tables={"data": Table(f"{__name__}:NoTable")},
     scalars={},
 )
 
@@ -109,6 +110,16 @@ def attempts(folder: Path) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
         event, key, process, _ = line.split()
         (started if event == "start" else ended)[key].append(int(process))
     return started, ended
+
+
+def busy(folder: Path) -> list[int]:
+    """The processes that are computing a part, by the lines that they wrote; ended ones too."""
+    begun: dict[int, bool] = {}
+    log = folder / "out" / LOG
+    for line in log.read_text().splitlines() if log.exists() else []:
+        event, _, process, _ = line.split()
+        begun[int(process)] = event == "start"
+    return [process for process, is_computing in begun.items() if is_computing]
 
 
 def times(folder: Path) -> list[tuple[float, float]]:

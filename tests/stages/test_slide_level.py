@@ -36,8 +36,9 @@ def test_stages_that_need_patches_refuse_slide_embeddings() -> None:
     assert any("needs the patches of slides" in one.render() for one in problems)
     with pytest.raises(ExperimentError, match="by their number of patches, which slide embeddings lack"):
         curate.preflight(CurateSettings(level="slide"), ParentSources())
-    with pytest.raises(ValidationError, match=r'slides and level = "slide" are both set'):
-        DataSettings.model_validate({"slides": "wsi", "level": "slide"})
+    for source in ({"slides": "wsi"}, {"store": "s3://bucket/cohort"}):
+        with pytest.raises(ValidationError, match=r'level = "slide" is set next to slides or store'):
+            DataSettings.model_validate(source | {"level": "slide"})
 
 
 def test_the_default_changes_no_identity_and_no_bag_of_an_earlier_store() -> None:

@@ -1,4 +1,4 @@
-"""Shared by tests of areas: results that exist."""
+"""Shared by tests of areas: results that exist, and DeLong's covariance from all pairs."""
 
 from __future__ import annotations
 
@@ -28,3 +28,12 @@ def ends(found: tuple[float, float] | str) -> tuple[float, float]:
     """An interval that exists."""
     assert not isinstance(found, str)
     return found
+
+
+def delong_covariance(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Areas [k] and their covariance [k, k] for scores [k, n]: DeLong et al. (1988), equations 5 and 6."""
+    gaps = scores[:, positive][:, :, None] - scores[:, ~positive][:, None]
+    wins = (gaps > 0) + 0.5 * (gaps == 0)
+    by_row = [wins.mean(axis=2), wins.mean(axis=1)]
+    covariances = [np.cov(rows).reshape(len(scores), -1) / rows.shape[1] for rows in by_row]
+    return wins.mean(axis=(1, 2)), covariances[0] + covariances[1]

@@ -4,12 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oceanpath.stats.clustered import Influence, clustered_variance
-from oceanpath.stats.delong import delong_covariance
 from oceanpath.stats.discrimination import ranking_measure
 from oceanpath.stats.placements import auroc_influence, mean_fold_influence, within_fold_influence
 from oceanpath.stats.within_folds import NAME, within_fold_measure
 
-from .areas import columns, existing, influence_of
+from .areas import columns, delong_covariance, existing, influence_of
 
 
 def obuchowski(positive, scores, patients):

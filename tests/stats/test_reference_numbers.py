@@ -17,10 +17,8 @@ from oceanpath.stats.clustered_tests import clustered_mcnemar, paired_delong, un
 from oceanpath.stats.comparison import compare
 from oceanpath.stats.confusion import table_metrics
 from oceanpath.stats.decision_curve import decision_curve
-from oceanpath.stats.delong import delong_auroc, delong_test
 from oceanpath.stats.discrimination import pr_curve, roc_curve
 from oceanpath.stats.hand_till import hand_till_influence
-from oceanpath.stats.mcnemar import mcnemar_counts
 from oceanpath.stats.multiplicity import benjamini_hochberg, holm
 from oceanpath.stats.paired import paired_difference
 from oceanpath.stats.panel import evaluate
@@ -132,16 +130,12 @@ def calibrations() -> dict[str, Any]:
 
 def comparisons() -> dict[str, Any]:
     right = (BETTER[:, 1] > 0.5) == LABELS, (WORSE[:, 1] > 0.5) == LABELS
-    one_per_patient = np.flatnonzero(np.diff(PATIENTS, prepend=-1))
-    positive, a, b = LABELS[one_per_patient] == 1, BETTER[one_per_patient, 1], WORSE[one_per_patient, 1]
     tested = compare(-0.02, 0.015, 12.0, 0.9)
     values = np.round(0.7 + 0.1 * np.sin(np.arange(24)), 2).reshape(8, 3)
     return {
         "paired delong": paired_delong(LABELS, (BETTER, WORSE), PATIENTS),
         "unpaired delong": unpaired_delong((LABELS, BETTER, PATIENTS), (LABELS[:30], WORSE[:30], PATIENTS[:30]), 0.9),
         "clustered mcnemar": clustered_mcnemar(right, PATIENTS),
-        "delong": (delong_test(positive, a, b), delong_auroc(positive, a)),
-        "mcnemar": [mcnemar_counts(*counts, exact) for counts in ((3, 9), (20, 41)) for exact in (None, True, False)],
         "compared": tested,
         "non-inferiority": non_inferiority(tested, 0.05),
         "planning": [detectable_difference(0.02, 0.9, 0.01), patients_needed(80, 0.03, 0.05, 0.9, 0.01)],

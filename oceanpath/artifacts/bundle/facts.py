@@ -132,11 +132,14 @@ class StoredParity(Facts):
 class Parity(Facts):
     """Results of the comparisons before the bundle was published."""
 
+    left_out_if_empty = ("not_made",)
     tolerance: float
     worst: float
     """Largest difference of the exported files from eager PyTorch over `cases`."""
     cases: list[ParityCase]
     stored: StoredParity
+    not_made: dict[str, str] = Field(default_factory=dict)
+    """Requested format → why there is no file in it. Empty, and not in the file, if there are all."""
 
 
 class Golden(Facts):
@@ -150,7 +153,7 @@ class Golden(Facts):
 
 
 class CohortFacts(Facts):
-    """Numbers of slides and patients of the training cohort."""
+    """Numbers of slides and patients of the training and inner validation sets."""
 
     slides: int
     patients: int
@@ -222,7 +225,7 @@ class SimilarityFacts(Facts):
 class ModelFacts(Facts):
     """What bundle.json contains about every model."""
 
-    left_out_if_empty = ("external", "similarity", "cohort", "final")
+    left_out_if_empty = ("external", "similarity", "cohort", "final", "pools_blocks")
     format: Literal[2] = FORMAT
     name: str
     notice: str = NOTICE
@@ -230,6 +233,9 @@ class ModelFacts(Facts):
     contract: Contract
     similarity: SimilarityFacts | None = None
     """None, and not in the file, if the training slides are not known."""
+    pools_blocks: bool = False
+    """Whether the result for all patches can be computed from blocks of patches, because the model pools by softmax and
+    the score of a patch depends on no other patch. False is not in the file."""
     parity: Parity
     opset: int
     files: dict[str, str] = Field(default_factory=dict)

@@ -32,6 +32,8 @@ class Provenance:
     slide_digest: str = ""
     """xxh3-128 of the bytes of the slide."""
     encoder_revision: str = ""
+    stored_dtype: str = ""
+    """Type to which a store rounded the features."""
 
     @property
     def patch_um(self) -> float | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,8 @@ from oceanpath.pipeline.ledger_queries import list_runs as query_runs
 from oceanpath.pipeline.ledger_queries import list_steps, steps_of_run
 
 app = typer.Typer(help="Show, compare, check and prune recorded runs.", no_args_is_help=True, rich_markup_mode=None)
+MOST_PARTS = 20
+"""Number of parts of a step that are listed without --parts."""
 RunName = Annotated[
     str, typer.Argument(metavar="[RUN|EXPERIMENT|FINGERPRINT]", help="Number, name or prefix; default: the last run.")
 ]
@@ -37,6 +40,9 @@ def show(
     following: Annotated[
         bool, typer.Option("--follow", help="Print each change until the run has ended; also on another machine.")
     ] = False,
+    parts: Annotated[
+        bool, typer.Option("--parts", help=f"List all parts, also of steps with more than {MOST_PARTS}.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> int:
     """Show the steps of a run. State, time, memory, fingerprint, reason, metrics and parts of each step are listed."""
@@ -51,7 +57,8 @@ def show(
     heading = f"run {run['id']}  {run['experiment']}  {run['state']}  {_when(run['started'])}"
     print(heading, paragraph(f"oceanpath {run['command']}"), "", sep="\n")
     print(_steps_table(steps))
-    for title, lines in (("Metrics", _metrics(steps)), ("Parts", _parts(steps)), ("Errors", _errors(steps))):
+    sections = {"Metrics": _metrics(steps), "Parts": parts_table(steps, every=parts), "Errors": _errors(steps)}
+    for title, lines in sections.items():
         if lines:
             print(f"\n{title}\n{lines}")
     return 0
@@ -105,13 +112,22 @@ def _metrics(steps: list[dict[str, Any]]) -> str:
     return table(("step", "metrics"), rows, text=("metrics",)) if rows else ""
 
 
-def _parts(steps: list[dict[str, Any]]) -> str:
-    rows = [
-        [step["name"], part["key"], part["state"], _duration(part["seconds"]), _short(part["fingerprint"])]
-        for step in steps
-        for part in step["parts"]
-    ]
-    return table(("step", "part", "state", "time", "fingerprint"), rows, text=("part",)) if rows else ""
+def parts_table(steps: Sequence[Mapping[str, Any]], *, every: bool) -> str:
+    """The parts of each step; unless `every`, only those that are not complete, and counts, of a step with many."""
+    rows, counts = list[list[str]](), list[str]()
+    for step in steps:
+        listed = step["parts"]
+        if len(listed) > MOST_PARTS and not every:
+            states = Counter(part["state"] for part in listed)
+            counted = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+            counts.append(f"{step['name']}: {len(listed)} parts, {counted}; --parts lists them")
+            listed = [part for part in listed if part["state"] not in ("ok", "fresh")][:MOST_PARTS]
+        rows += [
+            [step["name"], part["key"], part["state"], _duration(part["seconds"]), _short(part["fingerprint"])]
+            for part in listed
+        ]
+    tables = [table(("step", "part", "state", "time", "fingerprint"), rows, text=("part",))] if rows else []
+    return "\n".join([*tables, *counts])
 
 
 def _errors(steps: list[dict[str, Any]]) -> str:

@@ -10,18 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.artifacts.bundle.facts import NOTICE, BundleFacts, EmbeddingFacts, ModelFacts
-from oceanpath.artifacts.bundle.value_facts import ValueFacts
+from oceanpath.artifacts.bundle.facts import NOTICE
 from oceanpath.artifacts.features.provenance import Provenance
-from oceanpath.serving.answers import AnyPrediction
 from oceanpath.serving.decode import parse_json
-from oceanpath.serving.embedder import SlideEmbedding
-from oceanpath.serving.engine import Prediction
 from oceanpath.serving.errors import MalformedError
 from oceanpath.serving.models import Model
 from oceanpath.serving.open_inference.schema import ModelMetadata, TensorMetadata
 from oceanpath.serving.open_inference.tensors import read_tensors, render_tensors
 from oceanpath.serving.prediction_request import Limits, PredictionRequest
+from oceanpath.serving.slide_engine import AnyEngine, SlidePrediction
 
 HEADER_LENGTH = "inference-header-content-length"
 PLATFORM = "oceanpath_onnxruntime"
@@ -38,7 +35,7 @@ class InferenceRequest:
     """Name of an output → whether it is binary."""
 
 
-def parse_request(body: bytearray, header_length: str | None, limits: Limits, facts: ModelFacts) -> InferenceRequest:
+def parse_request(body: bytearray, header_length: str | None, limits: Limits, engine: AnyEngine) -> InferenceRequest:
     """The request in a body whose JSON part has `header_length` bytes; without it, the whole body is JSON.
 
     Raises: MalformedError, TooLargeError.
@@ -59,42 +56,41 @@ def parse_request(body: bytearray, header_length: str | None, limits: Limits, fa
         raise MalformedError("the parameters are not valid", expected="encoder and slide_id: text")
     slide = PredictionRequest(arrays["features"], arrays.get("coords"), Provenance(**texts)).with_defaults("", "")
     binary = parameters.get("binary_data_output") is True
-    return InferenceRequest(request_id, slide, _outputs(fields.get("outputs"), output_names(facts), binary))
+    return InferenceRequest(request_id, slide, _outputs(fields.get("outputs"), output_names(engine), binary))
 
 
-def render_response(request: InferenceRequest, model: Model, prediction: AnyPrediction) -> tuple[bytes, int]:
+def render_response(request: InferenceRequest, model: Model, prediction: SlidePrediction) -> tuple[bytes, int]:
     """The body of the response, and the length of its JSON part."""
-    arrays = {name: array for name, array in _arrays(prediction).items() if name in request.outputs}
+    arrays = _arrays(model.engine, prediction)
     ordered = {name: arrays[name] for name in request.outputs}
     outputs, parts = render_tensors(ordered, [name for name, is_binary in request.outputs.items() if is_binary])
     header = {
         "model_name": model.name,
         "model_version": model.version,
         **({"id": request.id} if request.id else {}),
-        "parameters": _parameters(prediction),
+        "parameters": _parameters(model.engine, prediction),
         "outputs": outputs,
     }
     text = json.dumps(header).encode()
     return b"".join([text, *parts]), len(text)
 
 
-def output_names(facts: ModelFacts) -> tuple[str, str]:
+def output_names(engine: AnyEngine) -> tuple[str, str]:
     """The outputs of a model."""
-    kinds = {BundleFacts: "probabilities", ValueFacts: "values", EmbeddingFacts: "embedding"}
-    return kinds[type(facts)], ATTENTION
+    return engine.outputs[0], ATTENTION
 
 
 def describe_model(model: Model, versions: list[str]) -> ModelMetadata:
     """The metadata of a model."""
-    facts = model.facts
-    first, attention = output_names(facts)
+    facts, engine = model.facts, model.engine
+    datatype = "FP64" if engine.tensor_dtype is np.float64 else "FP32"
     shape = [1, -1, facts.contract.feature_dim]
     inputs: list[TensorMetadata] = [{"name": "features", "datatype": "FP32", "shape": shape}]
     if facts.contract.coords == "required":
         inputs.append({"name": "coords", "datatype": "INT32", "shape": [1, -1, 2]})
     outputs: list[TensorMetadata] = [
-        {"name": first, "datatype": "FP64" if first == "values" else "FP32", "shape": [1, _width(facts)]},
-        {"name": attention, "datatype": "FP32", "shape": [1, -1]},
+        {"name": engine.outputs[0], "datatype": datatype, "shape": [1, len(engine.columns)]},
+        {"name": ATTENTION, "datatype": "FP32", "shape": [1, -1]},
     ]
     return {
         "name": model.name,
@@ -103,16 +99,6 @@ def describe_model(model: Model, versions: list[str]) -> ModelMetadata:
         "inputs": inputs,
         "outputs": outputs,
     }
-
-
-def _width(facts: ModelFacts) -> int:
-    """Length of the first output."""
-    if isinstance(facts, EmbeddingFacts):
-        return facts.embed_dim
-    if isinstance(facts, ValueFacts):
-        return len(facts.columns)
-    assert isinstance(facts, BundleFacts), "the third kind of models"
-    return len(facts.classes)
 
 
 def _length(text: str, total: int) -> int:
@@ -135,21 +121,14 @@ def _outputs(requested: object, known: tuple[str, ...], binary: bool) -> dict[st
     return outputs or dict.fromkeys(known, binary)
 
 
-def _arrays(prediction: AnyPrediction) -> Mapping[str, NDArray[Any]]:
+def _arrays(engine: AnyEngine, prediction: SlidePrediction) -> Mapping[str, NDArray[Any]]:
     """The outputs with the axis of the batch."""
-    attention = prediction.attention[None].astype(np.float32)
-    if isinstance(prediction, Prediction):
-        return {"probabilities": prediction.probabilities[None].astype(np.float32), ATTENTION: attention}
-    if isinstance(prediction, SlideEmbedding):
-        return {"embedding": prediction.embedding[None].astype(np.float32), ATTENTION: attention}
-    return {"values": prediction.values[None].astype(np.float64), ATTENTION: attention}
+    values = engine.values(prediction).astype(engine.tensor_dtype)
+    return {engine.outputs[0]: values[None], ATTENTION: prediction.attention[None].astype(np.float32)}
 
 
-def _parameters(prediction: AnyPrediction) -> dict[str, Any]:
+def _parameters(engine: AnyEngine, prediction: SlidePrediction) -> dict[str, Any]:
     parameters: dict[str, Any] = {"notice": NOTICE, "in_training": prediction.in_training}
     if prediction.similarity is not None:
         parameters["out_of_distribution"] = prediction.similarity.is_ood
-    if isinstance(prediction, Prediction):
-        parameters["predicted"] = prediction.predicted
-        parameters |= {} if prediction.decision is None else {"decision": prediction.decision}
-    return parameters
+    return parameters | engine.decisions(prediction)

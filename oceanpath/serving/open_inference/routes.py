@@ -76,7 +76,7 @@ async def infer(request: AnyRequest, state: State, served: NamedDependency[Model
     exchange, length = exchange_of(request), request.headers.get(HEADER_LENGTH)
 
     def answer(body: bytearray) -> tuple[bytes, int]:
-        asked = parse_request(body, length, service.limits, served.facts)
+        asked = parse_request(body, length, service.limits, served.engine)
         return render_response(asked, served, service.predict_slide(asked.slide, served, exchange))
 
     content, header = await service.run(lambda: read_stream(request, service.limits.max_bytes), answer)

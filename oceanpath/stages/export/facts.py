@@ -51,12 +51,9 @@ OF_REPEATS = (
 )
 
 
-def describe_cohort(
-    train: Path, folds: Iterable[int], store: Store, task: Task, *, is_tested: bool = True
-) -> CohortFacts:
-    """Slides and patients of these folds; `is_tested`: also those that they test."""
-    tables = pd.concat([read_embeddings(train / f"fold_{number}")[1] for number in folds])
-    slides = (tables if is_tested else tables[tables["role"] != "test"]).drop_duplicates("slide_id")
+def describe_cohort(train: Path, folds: Iterable[int], store: Store, task: Task) -> CohortFacts:
+    """Slides and patients of the training and inner validation sets of these folds."""
+    slides = _fitted_slides(train, folds).drop_duplicates("slide_id")
     lengths = np.asarray([store.length(store.number(name)) for name in slides["slide_id"]])
     strata = task.strata(slides["label"].tolist())
     return CohortFacts(
@@ -70,15 +67,19 @@ def describe_cohort(
 
 def training_patients(train: Path, folds: Iterable[int]) -> dict[str, str]:
     """Slide → patient of the training and inner validation sets of these folds."""
-    tables = pd.concat([read_embeddings(train / f"fold_{number}")[1] for number in folds])
-    kept = tables[tables["role"] != "test"]
+    kept = _fitted_slides(train, folds)
     return dict(zip(kept["slide_id"], kept["patient_id"], strict=True))
 
 
 def training_targets(train: Path, folds: Iterable[int], task: Task) -> Targets:
     """Targets of the slides of the training and inner validation sets of these folds, each slide once."""
+    return task.targets(_fitted_slides(train, folds).drop_duplicates("slide_id")["label"].tolist())
+
+
+def _fitted_slides(train: Path, folds: Iterable[int]) -> pd.DataFrame:
+    """The rows of the training and inner validation sets of these folds; a slide may be in several folds."""
     tables = pd.concat([read_embeddings(train / f"fold_{number}")[1] for number in folds])
-    return task.targets(tables[tables["role"] != "test"].drop_duplicates("slide_id")["label"].tolist())
+    return tables[tables["role"] != "test"]
 
 
 def hash_slides(inputs: Inputs, names: Sequence[str], store: Store) -> TrainingSlides:

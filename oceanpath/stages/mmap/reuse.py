@@ -17,6 +17,7 @@ from oceanpath.artifacts.features.layouts import SLIDE
 from oceanpath.artifacts.gather import link_file
 from oceanpath.artifacts.store.columns import take
 from oceanpath.artifacts.store.reader import COORD_ALIGN, COORD_BYTES, PAGE, Index, chunk_name, stored_dtype
+from oceanpath.artifacts.store.remote import is_remote
 from oceanpath.artifacts.store.source_files import SourceFile, SourceFiles, Stamp, read_stamps
 from oceanpath.artifacts.store.writer import padded
 from oceanpath.errors import ArtifactError
@@ -74,6 +75,8 @@ def best_reuse(settings: MmapSettings, cohort: FeatureFolder, earlier: Iterable[
 
 
 def _reuse(settings: MmapSettings, cohort: FeatureFolder, folder: Path) -> Reuse | None:
+    if is_remote(folder):  # its features are not here
+        return None
     try:
         sources, index = SourceFiles.load(folder), Index.load(folder)
         if sources.recipe != recipe(settings):

@@ -36,13 +36,16 @@ from oceanpath.stages.mmap.feature_folder import FeatureFolder
 from oceanpath.stages.mmap.journal import Journal
 from oceanpath.stages.mmap.limit import Limit
 from oceanpath.stages.mmap.reference import write_source_locations
+from oceanpath.stages.mmap.remote import copy_index
 from oceanpath.stages.mmap.reuse import Reuse, best_reuse, recipe
 from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.mmap.thumbnails import draw_thumbnails
 
 
 def run(settings: MmapSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
-    """Write the store of all feature files below `out`."""
+    """Write the store of all feature files, or the index of a store in object storage, below `out`."""
+    if settings.store and settings.features is None:
+        return copy_index(settings, inputs, out, progress)
     folder = find_cohort(settings, inputs)
     reuse, build, unusable, lines, blank = _plan(settings, inputs, folder, best_reuse(settings, folder, inputs.earlier))
     journal = Journal(out, build.plan(), build.layout)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from oceanpath.cli.app import run_app
+from oceanpath.cli.ledger.commands import MOST_PARTS, parts_table
 
 
 def ledger(cohort, *words: str) -> int:
@@ -40,6 +41,16 @@ def test_show_finds_a_run_by_number_name_and_fingerprint(ran, capsys) -> None:
     assert ledger(ran, "show", last["steps"][1]["fingerprint"][:8], "--json") == 0
     assert json.loads(printed(capsys))["id"] == 2
     assert ledger(ran, "show", "no_such_name") == 2
+
+
+def test_many_parts_are_counted_and_those_that_failed_are_listed() -> None:
+    part = {"seconds": 1.0, "fingerprint": "abcdef0123456789"}
+    many = [{"key": f"slide_{i:03d}", "state": "failed" if i == 7 else "ok", **part} for i in range(MOST_PARTS + 1)]
+    steps = [{"name": "extract", "parts": many}, {"name": "train", "parts": [{"key": "fold_0", "state": "ok", **part}]}]
+    shown = parts_table(steps, every=False)
+    assert shown.endswith("extract: 21 parts, 1 failed, 20 ok; --parts lists them")
+    assert "slide_007" in shown and "fold_0" in shown and "slide_008" not in shown
+    assert parts_table(steps, every=True).count("slide_") == MOST_PARTS + 1
 
 
 def test_list_filters_and_sorts(ran, capsys) -> None:

@@ -23,8 +23,9 @@ from oceanpath.models.settings import ABMILSettings
 from oceanpath.pipeline.stage import Inputs, ParentSources, Quiet, resolve
 from oceanpath.probing.embeddings import embed_store, load_aggregator
 from oceanpath.serving.app import create_app
-from oceanpath.serving.embedder import Embedder, open_bundle
+from oceanpath.serving.embedder import Embedder
 from oceanpath.serving.engine import Engine
+from oceanpath.serving.engines import open_bundle
 from oceanpath.serving.models import Models
 from oceanpath.serving.offline import predict_slides
 from oceanpath.serving.settings import ServeSettings

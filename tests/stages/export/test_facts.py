@@ -57,6 +57,11 @@ def test_the_cohort_is_counted_once_over_the_folds(facts):
     assert (facts.cohort.slides, facts.cohort.patients, facts.cohort.patches_median) == (60, 30, 30)
 
 
+def test_slides_that_are_only_tested_are_not_training_slides(study):
+    holdout = describe_cohort(study.train, [0], Store(study.mmap), TASK)
+    assert (holdout.slides, holdout.patients) == (30, 15) and sum(holdout.slides_per_class.values()) == 30
+
+
 def test_an_undefined_number_keeps_its_reason(facts):
     card = render_card(facts)
     assert "| MCC | 0.810 (0.700 to 0.900) | undefined: one class only |" in card

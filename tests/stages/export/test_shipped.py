@@ -94,9 +94,7 @@ def test_the_best_fold_is_that_of_the_validation_score(
     (member,) = calibrate_members(shipped.train, shipped.results, fit_temperatures=True)
     assert member.fold == best
     tested = training_patients(shipped.train, shipped.folds)
-    assert (
-        len(tested) == 30 == describe_cohort(inputs["train"], [best], Store(study.mmap), TASK, is_tested=False).slides
-    )
+    assert len(tested) == 30 == describe_cohort(inputs["train"], [best], Store(study.mmap), TASK).slides
 
 
 def test_all_folds_are_shipped_by_default(study: Study) -> None:

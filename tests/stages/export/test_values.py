@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import h5py
 import numpy as np
@@ -32,8 +33,8 @@ from oceanpath.models.classifier import WSIClassifier
 from oceanpath.models.registry import parse_model
 from oceanpath.pipeline.stage import Inputs, Quiet, resolve
 from oceanpath.serving.app import create_app
-from oceanpath.serving.embedder import open_bundle
 from oceanpath.serving.engine import Engine
+from oceanpath.serving.engines import open_bundle
 from oceanpath.serving.models import Models
 from oceanpath.serving.offline import predict_slides
 from oceanpath.serving.settings import ServeSettings
@@ -183,6 +184,11 @@ def test_predicted_and_served_values_are_the_evaluated_ones(exported: Exported) 
             own = answer["members"][row["fold"]]["values"]
             assert close(np.array(list(own.values())), np.array([row[name] for name in exported.task.columns]))
             assert sum(answer["attention"]) == pytest.approx(1, abs=1e-5)
+            inputs = {"name": "features", "datatype": "FP32", "shape": [1, DIM], "data": [0.5] * DIM}
+            name = quote(client.get("/models").json()[0]["name"])
+            tensors = client.post(f"/v2/models/{name}/infer", json={"inputs": [inputs]}).json()
+            made = {key for key in tensors["parameters"] if key.startswith("decision_")}
+            assert made == {f"decision_{column}" for column in answer["decisions"]}
         assert client.get("/").status_code == client.get("/schema").status_code == 200
         assert [each["name"] for each in client.get("/model").json()["columns"]] == exported.task.columns
 

@@ -63,6 +63,8 @@ class SlurmExecutor:
             progress.note(f"attached to {len(submissions)} work items that are queued or running")
         if new:
             submissions.submit(new)
+        if submissions.delayed:
+            progress.note(f"{submissions.delayed} work items are submitted when the cluster accepts further tasks")
         yield from self._collect(submissions, progress)
         self._open.remove(submissions)
 
@@ -91,6 +93,7 @@ class SlurmExecutor:
                         # longer each time: a broken node may take many tasks at once
                         pause = self._options.poll_seconds * 2**tracked.attempts
                         retries.append((time.monotonic() + pause, tracked))
+                self._submit_delayed(submissions, progress)
                 polled = time.monotonic()
             retries = self._retry(submissions, retries, progress)
             if self._closed.wait(max(LOOK_SECONDS, looked / LOOK_SHARE)):
@@ -104,6 +107,12 @@ class SlurmExecutor:
             progress.note(f"{error.render()}; waiting for the results of running tasks")
             return submissions.assumed()
 
+    def _submit_delayed(self, submissions: Submissions, progress: Progress) -> None:
+        try:
+            submissions.submit_delayed()
+        except SchedulerUnavailableError as error:
+            progress.note(f"{error.render()}; {submissions.delayed} work items are not submitted yet")
+
     def _retry(
         self, submissions: Submissions, retries: list[tuple[float, Tracked]], progress: Progress
     ) -> list[tuple[float, Tracked]]:
@@ -113,7 +122,8 @@ class SlurmExecutor:
         if due:
             progress.note(f"{len(due)} work items lost their task and are submitted again")
             for attempts in sorted({tracked.attempts for tracked in due}):
-                submissions.submit([t.item for t in due if t.attempts == attempts], attempts + 1)
+                submissions.delay([t.item for t in due if t.attempts == attempts], attempts + 1)
+            self._submit_delayed(submissions, progress)
         return [(moment, tracked) for moment, tracked in retries if moment > now]
 
     def _lost_result(self, submissions: Submissions, tracked: Tracked) -> JobResult:
