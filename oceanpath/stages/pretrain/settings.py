@@ -107,6 +107,7 @@ class PretrainSettings(Settings):
     model: Annotated[SerializeAsAny[ModelSettings], BeforeValidator(_model)] = shared("model", ABMILSettings())
     data_features: Path | None = outside("data.features")
     features_key: str = shared("data.features_key", "", is_added=True)
+    level: str = shared("data.level", "patch", is_runtime=True)
     data_labels: Path | None = outside("data.labels")
     data_slide_id: str = shared("data.slide_id", "slide_id")
     data_patient_id: str = shared("data.patient_id", "patient_id")
