@@ -90,12 +90,12 @@ class PrintingScreen(Quiet):
         print(text, flush=True)
 
 
-def main(folder: str, options: dict[str, Any], executor: str = "slurm") -> None:
+def main(folder: str, options: dict[str, Any], executor: str = "slurm", jobs: int = 1) -> None:
     """Run ``wait.toml`` of a folder; exits with the error of the first failed step."""
     made, workspace = plan(load(Path(folder) / "wait.toml", CATALOG)), Workspace(Path(folder) / "out")
     workspace.open()
     with Ledger(workspace.ledger) as ledger:
-        run = RunOptions(executor=executor, executor_options=options)
+        run = RunOptions(jobs=jobs, executor=executor, executor_options=options)
         states = Runner(made, workspace, ledger, "wait", PrintingScreen(), run).run()
     for state in states:
         if state.error:
