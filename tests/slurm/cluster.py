@@ -136,9 +136,21 @@ class Cluster:
         subprocess.run(["slurmctld", *options], env=self.environment, check=True)
 
     def start_node(self, number: int) -> None:
-        """Start a node."""
+        """Start a node, which has mounts of its own."""
         (self.folder / f"n{number}").mkdir(exist_ok=True)
-        subprocess.run(["slurmd", "-N", f"n{number}"], env=self.environment, check=True)
+        command = ["unshare", "--mount", "slurmd", "-N", f"n{number}"]
+        subprocess.run(command, env=self.environment, check=True)
+
+    def resume(self, number: int) -> None:
+        """Let a node accept tasks again, as an administrator does after a task failed to start on it."""
+        command = ["scontrol", "update", f"nodename=n{number}", "state=resume"]
+        subprocess.run(command, env=self.environment, capture_output=True, timeout=60)
+
+    def hide(self, number: int, folder: Path, *, hidden: bool) -> None:
+        """Let a folder be empty for a node and its tasks, or end that."""
+        node = (self.folder / f"n{number}.pid").read_text().strip()
+        command = ["mount", "-t", "tmpfs", "none", str(folder)] if hidden else ["umount", "--lazy", str(folder)]
+        subprocess.run(["nsenter", "--mount", f"--target={node}", *command], check=True)
 
     def kill(self, name: str) -> None:
         """Kill ``controller`` or a node such as ``n2``, but not the tasks of the node."""
