@@ -128,7 +128,7 @@ class ObjectFolder:
 
     def _error(self, failure: Failure, name: str, got: str = "") -> OceanPathError:
         kind, what, do = failure
-        return kind(what, where=f"{self.address}/{name}", got=got, do=do)
+        return kind(what, where=f"{self.address}/{name}".rstrip("/"), got=got, do=do)
 
     @contextmanager
     def _requests(self, name: str) -> Iterator[None]:
@@ -140,5 +140,5 @@ class ObjectFolder:
         except (FileNotFoundError, BaseError) as error:
             text = f"{type(error).__name__} {error}"
             failure = next((failure for mark, failure in FAILURES if mark in text), OTHER)
-            message = "" if failure[0] is ArtifactError else " ".join(text.partition("Debug source")[0].split())
+            message = "" if failure[0] is ArtifactError else " ".join(str(error).partition("Debug source")[0].split())
             raise self._error(failure, name, message[:MESSAGE]) from error
