@@ -162,6 +162,15 @@ def slurm(session: nox.Session) -> None:
 
 
 @nox.session
+def parts(session: nox.Session) -> None:
+    """Measure a run with nothing to do whose step has 100,000 published parts; about ten minutes."""
+    _install(session)
+    variables = {"OCEANPATH_PARTS": "100000", "OMP_NUM_THREADS": "1"}
+    tests = ("-rs", "-s", "--timeout=7200", "tests/pipeline/test_many_parts.py")
+    session.run("python", "-m", "pytest", *tests, *session.posargs, env=variables)
+
+
+@nox.session
 def cloud(session: nox.Session) -> None:
     """Read stores in object storage, on loopback: the S3 protocol against moto, and the rate on a link with a delay."""
     _install(session)

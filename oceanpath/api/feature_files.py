@@ -15,6 +15,7 @@ from oceanpath.artifacts.features.layouts import PATCH, SLIDE
 from oceanpath.artifacts.features.provenance import UNKNOWN, Provenance
 from oceanpath.artifacts.gather import is_published
 from oceanpath.artifacts.store.reader import Index, Store
+from oceanpath.artifacts.store.remote import is_remote
 from oceanpath.pipeline.integrity import changed, refuse
 
 if TYPE_CHECKING:
@@ -99,8 +100,8 @@ def open_store(path: str | PathLike[str], *, features: str | PathLike[str] | Non
         path: Folder of the store.
         features: Folder of its feature files, if the store refers to them (`mmap.mode = "adopt"`).
 
-    Raises: ArtifactError: the store is missing or damaged. Bags are verified when they are first read, unless the
-        store is published, whose other files are compared with their digests here.
+    Raises: ArtifactError: the store is missing or damaged. Bags are verified when they are first read, unless they are
+        files of a published store, whose other files are compared with their digests here.
     """
     folder = Path(path)
     sealed = is_published(folder)
@@ -108,4 +109,4 @@ def open_store(path: str | PathLike[str], *, features: str | PathLike[str] | Non
         refuse(changed(folder.resolve(), lambda name: not name.startswith("features_")))
     else:
         Index.check(folder)
-    return Store(folder, features=None if features is None else Path(features), check=not sealed)
+    return Store(folder, features=None if features is None else Path(features), check=not sealed or is_remote(folder))

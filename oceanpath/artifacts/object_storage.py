@@ -33,6 +33,7 @@ HOW = {
     "gs": "Set GOOGLE_APPLICATION_CREDENTIALS to the file of a service account; for a public bucket"
     " GOOGLE_SKIP_SIGNATURE=true.",
 }
+ENDPOINT, ALLOW_HTTP = "AWS_ENDPOINT_URL", "AWS_ALLOW_HTTP"
 DOWNLOAD_BYTES = 8 << 20
 MESSAGE = 200
 """Maximum length of the client's message in an error."""
@@ -63,34 +64,41 @@ class StoredObject(NamedTuple):
     etag: str
 
 
-def check_address(address: str) -> None:
-    """Accept ``s3://BUCKET/PREFIX`` and ``gs://BUCKET/PREFIX``. Contacts nothing.
+def open_client(address: str) -> Any:
+    """The client of obstore for ``s3://BUCKET/PREFIX`` or ``gs://BUCKET/PREFIX``. Contacts nothing.
 
-    Raises: ExperimentError: another text, or there are no credentials. MissingExtraError: obstore is not installed.
+    Raises:
+        ExperimentError: another text, or credentials or the endpoint in the environment are missing or wrong.
+        MissingExtraError: obstore is not installed.
     """
     if not (match := ADDRESS.fullmatch(address)):
         expected = "s3://BUCKET/FOLDER or gs://BUCKET/FOLDER"
         raise ExperimentError("this is no address of object storage", expected=expected, got=address)
     try:
-        import obstore  # noqa: F401  # of an extra: only its presence is checked
+        from obstore.exceptions import BaseError
+        from obstore.store import from_url
     except ImportError as error:
         do = "Install it with: python -m pip install 'oceanpath[cloud]'"
         raise MissingExtraError("object storage needs a package", where=address, expected="obstore", do=do) from error
-    if not any(os.environ.get(name) for name in CREDENTIALS[match[1]]):
+    if not any(os.environ.get(name, "").lower() not in ("", "false", "0") for name in CREDENTIALS[match[1]]):
         raise ExperimentError("there are no credentials in the environment", where=address, do=HOW[match[1]])
+    endpoint = os.environ.get(ENDPOINT, "") if match[1] == "s3" else ""
+    if endpoint and not re.match(r"https://|http://" if os.environ.get(ALLOW_HTTP) == "true" else "https://", endpoint):
+        do = f"For an endpoint without TLS set {ALLOW_HTTP}=true."
+        raise ExperimentError("the endpoint cannot be used", where=ENDPOINT, expected="https://…", got=endpoint, do=do)
+    try:
+        return from_url(address.rstrip("/"))
+    except BaseError as error:
+        what, do = "the variables in the environment are wrong", HOW[match[1]]
+        raise ExperimentError(what, where=address, got=_words(error), do=do) from error
 
 
 class ObjectFolder:
     """The objects below an address. Threads may share one."""
 
     def __init__(self, address: str) -> None:
-        """Contacts nothing. Raises: see `check_address`."""
-        check_address(address)
-        from obstore.store import from_url
-
-        self.address = address.rstrip("/")
-        with self._requests(""):
-            self._store: Any = from_url(self.address)
+        """Contacts nothing. Raises: as `open_client`."""
+        self.address, self._store = address.rstrip("/"), open_client(address)
 
     def files(self) -> dict[str, StoredObject]:
         """The objects directly in this folder, by name. Raises: as `read`."""
@@ -128,7 +136,7 @@ class ObjectFolder:
 
     def _error(self, failure: Failure, name: str, got: str = "") -> OceanPathError:
         kind, what, do = failure
-        return kind(what, where=f"{self.address}/{name}", got=got, do=do)
+        return kind(what, where=f"{self.address}/{name}".rstrip("/"), got=got, do=do)
 
     @contextmanager
     def _requests(self, name: str) -> Iterator[None]:
@@ -140,5 +148,9 @@ class ObjectFolder:
         except (FileNotFoundError, BaseError) as error:
             text = f"{type(error).__name__} {error}"
             failure = next((failure for mark, failure in FAILURES if mark in text), OTHER)
-            message = "" if failure[0] is ArtifactError else " ".join(text.partition("Debug source")[0].split())
-            raise self._error(failure, name, message[:MESSAGE]) from error
+            raise self._error(failure, name, "" if failure[0] is ArtifactError else _words(error)) from error
+
+
+def _words(error: Exception) -> str:
+    """The message of the client on one line, without its debug output."""
+    return " ".join(str(error).partition("Debug source")[0].split())[:MESSAGE]

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from oceanpath.errors import ArtifactError
+from oceanpath.serving.contributions import PatchParts
 
 BLOCK = 4096
 """Patches per block: 16 MB of features of 1,024 values."""
@@ -36,6 +37,8 @@ class Cut(NamedTuple):
     scores: str
     weights: str
     pooled: str
+    hidden: str
+    """The patches [1, n, E] that are pooled."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class DividedModel:
 
     cuts: tuple[Cut, ...]
     first: bytes
-    """features → the file's outputs, and scores [1, H, n] and pooled [1, H, E] of every cut."""
+    """features → the file's outputs, and scores [1, H, n], pooled [1, H, E] and hidden [1, n, E] of every cut."""
     last: bytes
     """weights [1, H, n] and pooled [1, H, E] of every cut → the file's outputs."""
 
@@ -69,16 +72,16 @@ def divide(content: bytes) -> DividedModel:
     constants = [tensor for tensor in model.graph.initializer if tensor.name in used]
     graph = helper.make_graph(nodes, "after_pooling", inputs, list(model.graph.output), constants)
     last = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
-    shown = [name for cut in cuts for name in (cut.scores, cut.pooled)]
+    shown = [name for cut in cuts for name in (cut.scores, cut.pooled, cut.hidden)]
     model.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in shown)
     return DividedModel(cuts, model.SerializeToString(), last.SerializeToString())
 
 
 def _cuts(graph: onnx.GraphProto) -> tuple[Cut, ...]:
     """Every softmax whose result is the first factor of a matrix product."""
-    products = {node.input[0]: node.output[0] for node in graph.node if node.op_type == "MatMul"}
+    products = {node.input[0]: (node.output[0], node.input[1]) for node in graph.node if node.op_type == "MatMul"}
     return tuple(
-        Cut(node.input[0], node.output[0], products[node.output[0]])
+        Cut(node.input[0], node.output[0], *products[node.output[0]])
         for node in graph.node
         if node.op_type == "Softmax" and node.output[0] in products
     )
@@ -132,28 +135,58 @@ class BlockModel:
     def run(self, bag: NDArray[np.float32]) -> list[NDArray[Any]]:
         """The outputs for a bag [n, D], with the axis of the batch."""
         blocks = BlockRun(self)
-        for start in range(0, len(bag), BLOCK):
-            blocks.add(bag[start : start + BLOCK])
+        blocks.add_all(bag)
         return blocks.outputs()
+
+    def outputs_of(self, means: list[NDArray[np.float32]]) -> NDArray[np.floating]:
+        """The outputs [M, n, C] of the members for means [n, H, E] of the heads of every cut."""
+        feed: dict[str, Any] = {}
+        for cut, mean in zip(self.cuts, means, strict=True):
+            feed[cut.pooled], feed[cut.weights] = mean, np.zeros((*mean.shape[:2], 1), np.float32)
+        outputs: NDArray[np.floating] = self.last.run([self.names[-1]], feed)[0]
+        return outputs
 
 
 class BlockRun:
     """One bag, whose patches are added block by block; the last block may be of any size."""
 
-    def __init__(self, model: BlockModel) -> None:
+    def __init__(self, model: BlockModel, *, explains: bool = False) -> None:
+        """With `explains`, `contributions` are computed too."""
         self._model, self._poolings = model, [RunningPooling() for _ in model.cuts]
-        self._read = [name for cut in model.cuts for name in (cut.scores, cut.pooled)]
+        self._parts = PatchParts(model.outputs_of) if explains else None
+        self._outputs: list[NDArray[Any]] = []
 
     def add(self, bag: NDArray[np.float32]) -> None:
         """One more block [n, D]."""
-        parts = self._model.first.run(self._read, {"features": np.ascontiguousarray(bag)[None]})
-        for pooling, scores, pooled in zip(self._poolings, parts[::2], parts[1::2], strict=True):
+        cuts, feed = self._model.cuts, {"features": np.ascontiguousarray(bag)[None]}
+        read = [[cut.scores for cut in cuts], [cut.pooled for cut in cuts]]
+        read += [] if self._parts is None else [[cut.hidden for cut in cuts]]
+        found = self._model.first.run([name for names in read for name in names], feed)
+        parts = [found[start : start + len(cuts)] for start in range(0, len(found), len(cuts))]
+        for pooling, scores, pooled in zip(self._poolings, parts[0], parts[1], strict=True):
             pooling.add(scores, pooled)
+        if self._parts is not None:
+            self._parts.add([hidden[0] for hidden in parts[2]], parts[0][0].shape[1])
+
+    def add_all(self, bag: NDArray[np.float32]) -> None:
+        """All patches of a bag [n, D]."""
+        for start in range(0, len(bag), BLOCK):
+            self.add(bag[start : start + BLOCK])
 
     def outputs(self) -> list[NDArray[Any]]:
         """The outputs of the model for all blocks, with the axis of the batch."""
         feed: dict[str, Any] = {}
         for cut, pooling in zip(self._model.cuts, self._poolings, strict=True):
             feed[cut.weights], feed[cut.pooled] = pooling.results()
-        outputs: list[NDArray[Any]] = self._model.last.run(self._model.names, feed)
-        return outputs
+        self._outputs = self._model.last.run(self._model.names, feed)
+        return self._outputs
+
+    def contributions(self) -> NDArray[np.float64] | None:
+        """What each patch adds to the outputs of the members, [M, n, C], after `outputs`.
+
+        None if they were not requested, or if the outputs are not a sum over patches.
+        """
+        members = self._outputs[-1][:, 0]
+        if self._parts is None or len(members) != len(self._poolings):
+            return None
+        return self._parts.contributions([pooling.results()[0][0] for pooling in self._poolings], members)

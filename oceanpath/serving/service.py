@@ -64,7 +64,7 @@ class Service:
             if layout is None:
                 return None
             exchange.slides.append(SlideRecord.of(streamed.provenance.slide_id, model))
-            run = model.engine.begin(layout.shape[0], streamed.provenance)
+            run = model.engine.begin(layout.shape[0], streamed.provenance, explains=options.contributions)
             return PatchStream(layout, run, self._start)
 
         async def read() -> Body | PatchStream:
@@ -118,16 +118,20 @@ class Service:
         return replace(slide, coords=decode_coords(body.coords, self.limits))
 
     def _answer(self, slide: PredictionRequest, model: Model, options: Options, exchange: Exchange) -> AnyAnswer:
-        return describe_answer(model.engine, slide, self.predict_slide(slide, model, exchange), options)
+        return describe_answer(
+            model.engine, slide, self.predict_slide(slide, model, exchange, explains=options.contributions), options
+        )
 
-    def predict_slide(self, slide: PredictionRequest, model: Model, exchange: Exchange) -> SlidePrediction:
+    def predict_slide(
+        self, slide: PredictionRequest, model: Model, exchange: Exchange, *, explains: bool = False
+    ) -> SlidePrediction:
         """The prediction for one slide, recorded for the audit log and the metrics; call it in `run`.
 
         Raises: RequestError: the features do not meet the contract of the model.
         """
         exchange.slides.append(SlideRecord.of(slide.provenance.slide_id, model))
         began = time.perf_counter()
-        prediction = model.engine.predict(slide.features, slide.coords, slide.provenance)
+        prediction = model.engine.predict(slide.features, slide.coords, slide.provenance, explains=explains)
         return self._record(prediction, time.perf_counter() - began, model, exchange)
 
     def _record(self, prediction: SlidePrediction, seconds: float, model: Model, exchange: Exchange) -> SlidePrediction:

@@ -47,19 +47,34 @@ class SlideOutputs:
     in_training: bool
     similarity: Similarity | None
     notes: tuple[str, ...]
+    contributions: NDArray[np.float64] | None = None
+    """[M, N, K]: what each patch adds to the last output, that of the members; None if it was not requested, or if the
+    model is not a sum over patches."""
 
 
 class SlideRun:
     """One slide of `n` patches. Its patches are added in their order, by one thread at a time."""
 
-    def __init__(self, session: Session, n: int, coords: NDArray[Any] | None, provenance: Provenance) -> None:
-        """Raises: RequestError: coordinates or provenance do not meet the contract."""
+    def __init__(
+        self,
+        session: Session,
+        n: int,
+        coords: NDArray[Any] | None,
+        provenance: Provenance,
+        *,
+        explains: bool = False,
+    ) -> None:
+        """With `explains`, contributions of patches are computed too.
+
+        Raises: RequestError: coordinates or provenance do not meet the contract.
+        """
         contract = session.facts.contract
         self._session, self._n, self._provenance = session, n, provenance
         self._notes = validate_provenance(contract, provenance)
         self._pixels = validate_coords(contract, coords, n)
         exceeds_cap = contract.cap is not None and n > contract.cap.max_patches
-        self._pooling = None if session.blocks is None or exceeds_cap else BlockRun(session.blocks)
+        self._explains = explains
+        self._pooling = None if session.blocks is None or exceeds_cap else BlockRun(session.blocks, explains=explains)
         self._read = EvaluatedFeatures(contract.dtype)
         self._bag = np.empty((0, contract.feature_dim), np.float32)
         self._sums = np.zeros(contract.feature_dim)
@@ -115,7 +130,17 @@ class SlideRun:
         similarity = self._similarity(mean)
         notes += [OOD_NOTE] if similarity is not None and similarity.is_ood else []
         self.seconds += time.perf_counter() - began
-        return SlideOutputs(outputs, weights, self._n, len(attention), in_training, similarity, tuple(notes))
+        facts = (self._n, len(attention), in_training, similarity, tuple(notes))
+        return SlideOutputs(outputs, weights, *facts, self._contributions(used))
+
+    def _contributions(self, used: slice | NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """The contributions of all patches; 0 for those that the cap excludes."""
+        parts = None if self._pooling is None else self._pooling.contributions()
+        if parts is None:
+            return None
+        contributions = np.zeros((len(parts), self._n, parts.shape[2]))
+        contributions[:, used] = parts
+        return contributions
 
     def _outputs(self, used: slice | NDArray[np.int64]) -> tuple[list[NDArray[Any]], NDArray[np.float64]]:
         """The outputs for these patches, and the mean of their features."""
@@ -123,7 +148,11 @@ class SlideRun:
             return self._session.without_batch(self._pooling.outputs()), self._sums / self._n
         bag, pixels = self._bag[used], None if self._pixels is None else self._pixels[used]
         mean = self._sums if self._session.statistics is None else bag.mean(axis=0, dtype=np.float64)
-        return self._session.run(bag, pixels), mean
+        if self._session.blocks is None:
+            return self._session.run(bag, pixels), mean
+        self._pooling = BlockRun(self._session.blocks, explains=self._explains)
+        self._pooling.add_all(bag)
+        return self._session.without_batch(self._pooling.outputs()), mean
 
     def _similarity(self, mean: NDArray[np.float64]) -> Similarity | None:
         """How much the slide is like the training slides; None if the bundle has no statistics of them."""
@@ -134,14 +163,19 @@ class SlideRun:
 
 
 def run_slide(
-    session: Session, features: NDArray[np.floating], coords: NDArray[Any] | None, provenance: Provenance
+    session: Session,
+    features: NDArray[np.floating],
+    coords: NDArray[Any] | None,
+    provenance: Provenance,
+    *,
+    explains: bool = False,
 ) -> SlideOutputs:
     """The outputs for one slide, computed as in the evaluation; arguments as of `SlideEngine.predict`.
 
     Raises: RequestError: the features do not meet the contract.
     """
     validate_features(session.facts.contract, features)
-    slide = SlideRun(session, len(features), coords, provenance)
+    slide = SlideRun(session, len(features), coords, provenance, explains=explains)
     size = BLOCK if slide.is_pooled else len(features)
     for start in range(0, len(features), size):
         slide.add(features[start : start + size])

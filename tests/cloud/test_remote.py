@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from oceanpath.artifacts.object_storage import CREDENTIALS, ObjectFolder, check_address
+from oceanpath.artifacts.object_storage import CREDENTIALS, ObjectFolder, open_client
 from oceanpath.artifacts.store import remote
 from oceanpath.artifacts.store.reader import Store, check, digest_content
 from oceanpath.artifacts.store.source_files import SourceFiles
@@ -201,20 +202,47 @@ def test_preflight_contacts_nothing_and_names_all_problems(cloud: Cloud, monkeyp
 )
 def test_other_addresses_are_refused(address: str) -> None:
     with pytest.raises(ExperimentError, match=r"no address of object storage; expected s3://BUCKET/FOLDER or gs://"):
-        check_address(address)
+        open_client(address)
 
 
 def test_without_the_extra_the_command_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "obstore", None)
+    monkeypatch.setitem(sys.modules, "obstore.exceptions", None)
     with pytest.raises(MissingExtraError, match=r"oceanpath\[cloud\]"):
-        check_address("gs://bucket/cohort")
+        open_client("gs://bucket/cohort")
 
 
 def test_credentials_are_never_asked_of_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     forget_credentials(monkeypatch)
     for address, variable in (("s3://b/c", "AWS_ACCESS_KEY_ID"), ("gs://b/c", "GOOGLE_APPLICATION_CREDENTIALS")):
         with pytest.raises(ExperimentError, match=f"there are no credentials.*{variable}"):
-            check_address(address)
+            open_client(address)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("AWS_ALLOW_HTTP", "", r"endpoint cannot be used; expected https://…, got http://127.* AWS_ALLOW_HTTP=true"),
+        ("AWS_ENDPOINT_URL", "not an address", "endpoint cannot be used"),
+        ("AWS_SKIP_SIGNATURE", "false", "there are no credentials"),
+        ("AWS_ACCESS_KEY_ID", "key", "variables in the environment are wrong; got .*SecretAccessKey"),
+    ],
+)
+def test_wrong_variables_are_named_before_any_request(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    (problem,) = preflight(SETTINGS, ParentSources(frozenset())).problems
+    assert re.search(words, problem.render()), problem.render()
+    assert cloud.server.most_at_once == 0
+
+
+def test_a_forked_process_says_that_it_cannot_fetch(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = cloud.store()
+    store.stored(0)
+    monkeypatch.setattr("os.getpid", lambda: 1)
+    assert store.stored(0).tobytes() == cloud.local.stored(0).tobytes()
+    with pytest.raises(StageError, match=r"a forked process cannot fetch features.*spawn"):
+        store.stored(1)
 
 
 def test_a_store_is_one_source_of_features() -> None:

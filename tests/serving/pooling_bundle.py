@@ -19,28 +19,34 @@ HIDDEN, HEADS = 5, 2
 NAMES = ["probabilities", "attention", "member_logits"]
 
 
-def pooling_file(*, reads_bag: bool = False) -> bytes:
+def pooling_weights() -> list[np.ndarray]:
+    """Of the hidden patches, of their scores, and of the logits."""
+    rng = np.random.default_rng(0)
+    return [rng.standard_normal(shape).astype(np.float32) for shape in ((DIM, HIDDEN), (HIDDEN, HEADS), (HIDDEN, 2))]
+
+
+def pooling_file(reads_bag: str = "") -> bytes:
     """Hidden patches, the softmax of their scores in two heads, weighted means, and a linear layer over their sum.
 
-    With `reads_bag`, the logits also depend on the maximum over all patches.
+    `reads_bag`: "scores" or "logits" are multiplied by the largest feature of the bag.
     """
-    rng = np.random.default_rng(0)
-    weights = {"W": (DIM, HIDDEN), "S": (HIDDEN, HEADS), "V": (HIDDEN, 2)}
-    constants = [
-        numpy_helper.from_array(rng.standard_normal(shape).astype(np.float32), name) for name, shape in weights.items()
-    ]
+    constants = [numpy_helper.from_array(part, name) for part, name in zip(pooling_weights(), "WSV", strict=True)]
     constants += [numpy_helper.from_array(np.array([axis], np.int64), f"axis{axis}") for axis in (0, 1)]
+    constants.append(numpy_helper.from_array(np.ones(1, np.float32), "one"))
     nodes = [
         helper.make_node("MatMul", ["features", "W"], ["linear"]),
         helper.make_node("Relu", ["linear"], ["hidden"]),
-        helper.make_node("MatMul", ["hidden", "S"], ["scores"]),
+        helper.make_node("ReduceMax", ["features", "axis1"], ["largest"], keepdims=0),
+        helper.make_node("ReduceMax", ["largest", "axis1"], ["scale"], keepdims=1),
+        helper.make_node("MatMul", ["hidden", "S"], ["linear_scores"]),
+        helper.make_node("Mul", ["linear_scores", "scale" if reads_bag == "scores" else "one"], ["scores"]),
         helper.make_node("Transpose", ["scores"], ["heads"], perm=[0, 2, 1]),
         helper.make_node("Softmax", ["heads"], ["weights"], axis=-1),
         helper.make_node("MatMul", ["weights", "hidden"], ["pooled"]),
         helper.make_node("ReduceMean", ["weights", "axis1"], ["attention"], keepdims=0),
         helper.make_node("MatMul", ["pooled", "V"], ["by_head"]),
-        helper.make_node("ReduceSum", ["by_head", "axis1"], ["joined" if reads_bag else "logits"], keepdims=0),
-        *(_scaled() if reads_bag else ()),
+        helper.make_node("ReduceSum", ["by_head", "axis1"], ["joined"], keepdims=0),
+        helper.make_node("Mul", ["joined", "scale" if reads_bag == "logits" else "one"], ["logits"]),
         helper.make_node("Softmax", ["logits"], ["probabilities"], axis=-1),
         helper.make_node("Unsqueeze", ["logits", "axis0"], ["member_logits"]),
     ]
@@ -56,15 +62,6 @@ def pooling_file(*, reads_bag: bool = False) -> bytes:
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString()
     return content
-
-
-def _scaled() -> list[onnx.NodeProto]:
-    """Logits times the largest feature of the bag."""
-    return [
-        helper.make_node("ReduceMax", ["features", "axis1"], ["largest"], keepdims=0),
-        helper.make_node("ReduceMax", ["largest", "axis1"], ["scale"], keepdims=1),
-        helper.make_node("Mul", ["joined", "scale"], ["logits"]),
-    ]
 
 
 def write_pooling_bundle(source: Path, target: Path, training: list[np.ndarray], *, pools_blocks: bool) -> Path:

@@ -165,9 +165,9 @@ class Waiting:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
 
-    def predict(self, *slide: Any) -> Prediction:
+    def predict(self, *slide: Any, **options: Any) -> Prediction:
         assert self.proceed.wait(10)
-        return self._engine.predict(*slide)
+        return self._engine.predict(*slide, **options)
 
 
 def waiting_app(engine: Engine, **settings: Any) -> tuple[Any, Waiting]:

@@ -130,11 +130,24 @@ def numbers(answer: dict[str, Any]) -> np.ndarray:
 
 
 def test_the_answer_is_that_of_the_whole_body(client, monkeypatch):
-    (status, got), (_, wanted) = both(client, monkeypatch, npy(BAG), "?attention=1&members=1&slide_id=S1")
+    (status, got), (_, wanted) = both(
+        client, monkeypatch, npy(BAG), "?attention=1&members=1&contributions=1&slide_id=S1"
+    )
     assert status == 200 and len(got["attention"]) == PATCHES
     assert np.abs(numbers(got) - numbers(wanted)).max() <= 1e-6
     assert got["in_training"] is wanted["in_training"] is True
     assert got["out_of_distribution"]["score"] == pytest.approx(wanted["out_of_distribution"]["score"], rel=1e-12)
+    assert (
+        (got["contributions"] is None)
+        == (wanted["contributions"] is None)
+        == (not client.get("/model").json().get("pools_blocks"))
+    )
+    if got["contributions"] is not None:
+        parts, other = got["contributions"], wanted["contributions"]
+        assert parts["of"] == other["of"] == "log odds of R"
+        assert np.abs(np.subtract(parts["values"], other["values"])).max() <= 1e-6
+        log_odds = np.log(got["members"][0]["probabilities"]["R"] / got["members"][0]["probabilities"]["NR"])
+        assert parts["total"] == pytest.approx(sum(parts["values"]), abs=1e-5) == pytest.approx(log_odds, abs=1e-4)
     for key in ("slide_id", "notes", "coords", "n_patches", "n_used", "decision", "predicted", "model"):
         assert got[key] == wanted[key]
 

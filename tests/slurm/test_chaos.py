@@ -90,6 +90,7 @@ class Killer:
         """Start the nodes whose time has come."""
         for number in [number for number, moment in self._away.items() if moment < time.monotonic()]:
             self.cluster.start_node(number)
+            self.cluster.resume(number)
             del self._away[number]
 
 

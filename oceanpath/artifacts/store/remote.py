@@ -69,7 +69,7 @@ class RemoteFeatures:
         self._source = ObjectFolder(address)
         self._fetched = _create_files(self.folder, self._objects, len(index.slide_ids))
         self._threads = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="fetch")
-        self._lock = RLock()
+        self._lock, self._process = RLock(), os.getpid()
         self._waiting = deque[int]()
         self._futures: dict[int, Future[None]] = {}
         """Bags that are being fetched, and failed ones until the error was raised."""
@@ -96,6 +96,9 @@ class RemoteFeatures:
                     self._start(i)
 
     def _start(self, i: int) -> Future[None]:
+        if os.getpid() != self._process:
+            do = 'Start worker processes by "spawn", such as DataLoader(..., multiprocessing_context="spawn").'
+            raise StageError("a forked process cannot fetch features", where=self.folder, do=do)
         with self._lock:
             if i not in self._futures:
                 self._futures[i] = self._threads.submit(self._copy, i)

@@ -12,7 +12,7 @@ from oceanpath.errors import ArtifactError, StageError
 from oceanpath.models.base import BaseMIL
 from oceanpath.serving.blocks import BlockModel, BlockRun
 from oceanpath.stages.export.onnx_file import OUTPUTS
-from oceanpath.stages.export.runners import THREADS, torch_runner
+from oceanpath.stages.export.runners import THREADS, runner_of
 
 SIZES = (1, 40, 200)
 """Patches of the blocks that are compared with the whole bag."""
@@ -23,7 +23,7 @@ def pools_blocks(
 ) -> bool:
     """Whether all aggregators of `module` pool their patches by softmax, and its file `content` can be divided there.
 
-    Raises: StageError: the result for blocks of a bag differs from that of `module` for the bag.
+    Raises: StageError: the result for blocks of a bag differs from that of the file for the bag.
     """
     aggregators = [part for part in module.modules() if isinstance(part, BaseMIL)]
     if not aggregators or not all(part.pools_blocks for part in aggregators):
@@ -37,7 +37,7 @@ def pools_blocks(
     bag = np.random.default_rng(0).standard_normal((sum(SIZES), dim), dtype=np.float32)
     for part in np.split(bag, np.cumsum(SIZES)[:-1]):
         blocks.add(part)
-    pairs = zip(blocks.outputs(), torch_runner(module)(bag[None], None), strict=True)
+    pairs = zip(blocks.outputs(), runner_of("onnx", content)(bag[None], None), strict=True)
     worst = max(float((np.abs(got - wanted) / np.maximum(1.0, np.abs(wanted))).max()) for got, wanted in pairs)
     if not worst <= tolerance:
         do = "An architecture whose scores depend on several patches sets pools_blocks = False."

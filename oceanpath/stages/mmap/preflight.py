@@ -44,7 +44,7 @@ def preflight(settings: MmapSettings, sources: ParentSources) -> Preview:
 
 def _remote_problems(settings: MmapSettings, sources: ParentSources) -> list[OceanPathError]:
     """Errors about a store in object storage that are known without contacting it."""
-    from oceanpath.artifacts.object_storage import check_address
+    from oceanpath.artifacts.object_storage import open_client
     from oceanpath.artifacts.store.remote import cache_folder  # loads numpy
     from oceanpath.stages.mmap.remote import check_other_sources
 
@@ -52,7 +52,7 @@ def _remote_problems(settings: MmapSettings, sources: ParentSources) -> list[Oce
     with collected(problems):
         check_other_sources(settings, [name for name in ("extract", "curate") if name in sources.names])
     with collected(problems):
-        check_address(settings.store)
+        open_client(settings.store)
     with collected(problems):
         cache_folder()
     return problems

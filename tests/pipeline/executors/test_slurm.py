@@ -122,6 +122,24 @@ def test_arrays_are_within_the_limit_of_the_cluster(toy: ToyProject, scheduler: 
     assert [array for *_, array in scheduler.submitted][1:4] == ["0-1%2", "0-1%2", "0-0%2"]
 
 
+@pytest.mark.parametrize("reason", ["launch failed requeued held", "JobHoldMaxRequeue"])
+def test_tasks_that_slurm_holds_are_cancelled_and_submitted_again(
+    toy: ToyProject, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    """A task that the user holds (``JobHeldUser``) waits instead."""
+    held = [QueuedTask("2", 0, "PENDING", "JobHeldUser")] * 5 + [QueuedTask("2", 0, "PENDING", reason)]
+
+    def queued(jobs: set[str]) -> list[QueuedTask]:
+        if "2" in jobs and held:
+            return [held.pop(0)]
+        return scheduler.queued(sorted(jobs))
+
+    monkeypatch.setattr(commands, "queued", queued)
+    assert run(toy, "abc", chunk=3)["report"].state == "ok"
+    assert scheduler.cancelled == ["2_0"] and not held
+    assert [array for *_, array in scheduler.submitted] == ["0-0"] * 5  # read, count twice, count, report
+
+
 def test_tasks_wait_until_the_cluster_accepts_them(
     toy: ToyProject, scheduler: Scheduler, calls: Callable[[], list[str]]
 ) -> None:
@@ -311,10 +329,12 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
 
 def test_answers_of_the_commands(programs: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     programs("sbatch", 'echo "$@" >&2; echo "warning"; echo "123;cluster"')
-    programs("squeue", "echo '123 0 RUNNING'; echo '123 1 PENDING'; echo 'odd line'; echo '123 N/A PENDING'")
+    lines = ("123 0 RUNNING None", "123 1 PENDING launch failed requeued held", "odd line", "123 N/A PENDING Priority")
+    programs("squeue", "\n".join(f"echo '{line}'" for line in lines))
     programs("scontrol", "echo 'MaxArraySize            = 1001'")
     assert commands.submit(Path("/b/script.sh"), "0-3", {"mem_per_cpu": "4G"}) == "123"
-    assert commands.queued(["123"]) == [QueuedTask("123", 0, "RUNNING"), QueuedTask("123", 1, "PENDING")]
+    held = QueuedTask("123", 1, "PENDING", "launch failed requeued held")
+    assert commands.queued(["123"]) == [QueuedTask("123", 0, "RUNNING", "None"), held]
     programs("sinfo", "echo 'gpu up 12'; echo 'old down 3'; echo 'odd line'")
     assert commands.partitions() == [("gpu", "up", 12), ("old", "down", 3)]
     programs("squeue", "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1")

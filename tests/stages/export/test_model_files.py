@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-import onnxruntime
 import pytest
 import torch
 from torch import nn
@@ -13,7 +9,6 @@ from torch import nn
 from oceanpath.artifacts.bundle.facts import Parity, ParityCase, StoredParity
 from oceanpath.artifacts.bundle.folder import ONNX, TORCHSCRIPT
 from oceanpath.errors import StageError
-from oceanpath.models.base import BaseMIL
 from oceanpath.models.registry import aggregator_names, build_aggregator, parse_model
 from oceanpath.models.verify.trial import small
 from oceanpath.stages.export import model_files
@@ -62,30 +57,11 @@ def test_architectures_with_scores_of_single_patches_pool_blocks():
     assert {name for name, aggregator in built.items() if aggregator.pools_blocks} == set(POOL_BLOCKS)
 
 
-class Eager(nn.Module):
-    """The model of a file in numpy, with a part that pools blocks or not."""
-
-    def __init__(self, run: Any, part: BaseMIL) -> None:
-        super().__init__()
-        self.run, self.part = run, part
-
-    def forward(self, features: torch.Tensor) -> list[torch.Tensor]:
-        return [torch.from_numpy(output) for output in self.run(features.numpy())]
-
-
-def eager(content: bytes, *, pools: bool = True, factor: float = 1.0) -> Eager:
-    session = onnxruntime.InferenceSession(content)
-
-    def run(features: np.ndarray) -> list[np.ndarray]:
-        return [output * np.float32(factor) for output in session.run(NAMES, {"features": features})]
-
-    return Eager(run, build_aggregator(parse_model({"name": "abmil" if pools else "transmil"}), DIM))
-
-
 def test_a_file_is_evaluated_in_blocks_only_if_architecture_and_file_permit_it():
-    content, reading = pooling_file(), pooling_file(reads_bag=True)
-    assert pools_blocks(eager(content), content, DIM, 1e-5) is True
-    assert pools_blocks(eager(content, pools=False), content, DIM, 1e-5) is False
-    assert pools_blocks(eager(reading), reading, DIM, 1e-5) is False
-    with pytest.raises(StageError, match="blocks of patches differs"):
-        pools_blocks(eager(content, factor=1.001), content, DIM, 1e-5)
+    abmil, transmil = (build_aggregator(parse_model({"name": name}), DIM) for name in ("abmil", "transmil"))
+    assert pools_blocks(abmil, pooling_file(), DIM, 1e-5, NAMES) is True
+    assert pools_blocks(transmil, pooling_file(), DIM, 1e-5, NAMES) is False
+    assert pools_blocks(nn.Identity(), pooling_file(), DIM, 1e-5, NAMES) is False
+    assert pools_blocks(abmil, pooling_file("logits"), DIM, 1e-5, NAMES) is False
+    with pytest.raises(StageError, match="for blocks of patches differs"):
+        pools_blocks(abmil, pooling_file("scores"), DIM, 1e-5, NAMES)

@@ -21,6 +21,7 @@ LIMIT = re.compile(r"^(MaxArraySize|MaxJobCount)\s*=\s*(\d+)", re.MULTILINE)
 DEFAULT_LIMITS = {"MaxArraySize": 1001, "MaxJobCount": 10_000}
 SHARE = 0.9
 """Largest fraction of `MaxJobCount` that is used: other users submit at the same time."""
+HELD = ("launch failed requeued held", "JobHoldMaxRequeue")
 UNREACHABLE = re.compile(r"unable to contact|timed out|connection refused|zero bytes|try again", re.IGNORECASE)
 
 
@@ -34,6 +35,13 @@ class QueuedTask:
     """Index in the array."""
     state: str
     """``PENDING``, ``RUNNING``, ``COMPLETING``..."""
+    reason: str = ""
+    """Why a task is waiting, such as ``Priority``."""
+
+    @property
+    def is_held_by_slurm(self) -> bool:
+        """Whether Slurm will not start a task again that failed to start, or that was requeued too often."""
+        return self.state == "PENDING" and self.reason in HELD
 
 
 class SchedulerUnavailableError(AccidentError):
@@ -63,7 +71,7 @@ def queued(jobs: Iterable[str]) -> list[QueuedTask]:
     listed = sorted(jobs)
     if not listed:
         return []
-    command = ["squeue", "--noheader", "--array", "--format=%F %K %T", f"--jobs={','.join(listed)}"]
+    command = ["squeue", "--noheader", "--array", "--format=%F %K %T %r", f"--jobs={','.join(listed)}"]
     try:
         answer = _call(command)
     except SchedulerUnavailableError:
@@ -72,8 +80,8 @@ def queued(jobs: Iterable[str]) -> list[QueuedTask]:
         if "Invalid job id" in error.got:  # none of them is known any more
             return []
         raise SchedulerUnavailableError(error.what, got=error.got) from error
-    rows = [line.split() for line in answer.splitlines()]
-    return [QueuedTask(row[0], int(row[1]), row[2]) for row in rows if len(row) == 3 and row[1].isdecimal()]
+    rows = [line.split(maxsplit=3) for line in answer.splitlines()]
+    return [QueuedTask(row[0], int(row[1]), *row[2:]) for row in rows if len(row) > 2 and row[1].isdecimal()]
 
 
 def cancel(jobs: Iterable[str]) -> None:

@@ -24,6 +24,8 @@ from oceanpath.pipeline.work_items import JobResult, WorkItem
 
 LOOK_SECONDS = 0.2
 """Shortest interval between two looks for finished items, which cost no command of the scheduler."""
+LONGEST_PAUSE = 60
+"""Longest pause before lost work items are submitted again, as a multiple of `poll_seconds`."""
 LOOK_SHARE = 0.1
 """Largest fraction of the time that is spent on looking: with thousands of tasks a look opens thousands of files."""
 
@@ -91,7 +93,7 @@ class SlurmExecutor:
                         yield tracked.item, self._lost_result(submissions, tracked)
                     else:
                         # longer each time: a broken node may take many tasks at once
-                        pause = self._options.poll_seconds * 2**tracked.attempts
+                        pause = self._options.poll_seconds * min(2**tracked.attempts, LONGEST_PAUSE)
                         retries.append((time.monotonic() + pause, tracked))
                 self._submit_delayed(submissions, progress)
                 polled = time.monotonic()

@@ -157,17 +157,18 @@ class Submissions:
         return [int(line) for line in whole.split()]
 
     def lost(self, running: Iterable[commands.QueuedTask]) -> list[Tracked]:
-        """Remove and return the items whose tasks are gone or silent; silent ones are cancelled."""
-        states = {(task.job, task.task): task.state for task in running}
+        """Remove and return the items whose tasks are gone, silent or held by Slurm; these are cancelled."""
+        tasks = {(task.job, task.task): task for task in running}
         found: list[Tracked] = []
         for key, open_items in list(self._open.items()):
             first = next(iter(open_items.values()))
-            state = states.get((first.ticket.job, first.ticket.task))
-            silent = self._is_silent(key, first, running=state == "RUNNING")
-            if silent:
+            task = tasks.get((first.ticket.job, first.ticket.task))
+            stuck = self._is_silent(key, first, running=task is not None and task.state == "RUNNING")
+            stuck = stuck or (task is not None and task.is_held_by_slurm)
+            if stuck:
                 commands.cancel([f"{first.ticket.job}_{first.ticket.task}"])
-            first.missed = first.missed + 1 if state is None else 0
-            if silent or first.missed >= MISSED_POLLS:
+            first.missed = first.missed + 1 if task is None else 0
+            if stuck or first.missed >= MISSED_POLLS:
                 found += open_items.values()
                 self._kept.add(key[0])
                 del self._open[key]
