@@ -46,6 +46,8 @@ class ViewSettings:
     """Whether the views are a context and target blocks."""
     min_batch: int = 2
     """Minimum number of bags per batch."""
+    is_disjoint: bool = False
+    """Whether the views of a bag have no patch in common; context and target blocks never have."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,12 @@ class StoreFacts:
 
 def augmentor_of(settings: ViewSettings, has_coords: bool) -> Augmentor:
     """The augmentor of the wanted views: crops where there are local ones or the strategy is `multi_crop`."""
+    augmentor = _augmentor(settings, has_coords)
+    augmentor.is_disjoint = settings.is_disjoint
+    return augmentor
+
+
+def _augmentor(settings: ViewSettings, has_coords: bool) -> Augmentor:
     batching, common = settings.batching, (settings.augment, settings.seed, has_coords)
     if settings.is_blocks:
         return BlockAugmentor(*common, settings.local_views, batching if isinstance(batching, Jepa) else Jepa())

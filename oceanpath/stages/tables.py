@@ -101,6 +101,8 @@ class DataSettings(Settings):
     """Address of a store in object storage, such as s3://bucket/cohort, instead of `slides` or `features`."""
     features_key: str = ""
     """Name of the array of features, such as "20x/features", if feature files contain several."""
+    level: Literal["patch", "slide"] = "patch"
+    """patch: feature files have one row per patch; slide: one embedding of the slide, [D] or [1, D], as of TITAN."""
     labels: Path | None = None
     """Table of labels: csv, tsv, parquet or xlsx, one row per slide; only an empty cell means a missing value."""
     slide_id: str = "slide_id"
@@ -233,6 +235,8 @@ class DataSettings(Settings):
             raise ValueError(
                 "slides and features are both set; features are extracted from slides, so set only one of them"
             )
+        if self.level == "slide" and (self.slides is not None or self.store):
+            raise ValueError('level = "slide" is set next to slides or store; embeddings are read from data.features')
         if self.store and (self.slides is not None or self.features is not None):
             raise ValueError("store is set next to slides or features; a store contains features, so set only one")
         if self.site and self.site_rule:

@@ -12,7 +12,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from oceanpath.pipeline.experiment import Catalog, Table, load
+from oceanpath.pipeline.catalog import Catalog, Table
+from oceanpath.pipeline.experiment import load
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.plan import plan
 from oceanpath.pipeline.runner import Runner, RunOptions
@@ -72,7 +73,7 @@ CATALOG = Catalog(
             part_work=f"{HERE}:wait",
         ),
     ),
-    tables={"data": Table(NoTable.model_validate, NoTable)},
+    tables={"data": Table(f"{__name__}:NoTable")},
     scalars={},
 )
 

@@ -33,6 +33,7 @@ class MmapSettings(Settings):
     """Whether to draw the kept and discarded patches of every capped slide, in the store's folder coverage_qc."""
     features: Path | None = outside("data.features")
     features_key: str = shared("data.features_key", "", is_added=True)
+    level: str = shared("data.level", "patch", is_added=True)
     store: str = shared("data.store", "", is_added=True)
     slide_id: str = shared("data.slide_id", "slide_id")
     allow_missing: bool = shared("data.allow_missing", False)

@@ -12,6 +12,7 @@ import numpy as np
 
 from oceanpath.artifacts.cohort.ids import slide_id
 from oceanpath.artifacts.features.folder import describe_unused
+from oceanpath.artifacts.features.layouts import SLIDE
 from oceanpath.artifacts.features.trident_job import feature_set
 from oceanpath.artifacts.left_out import LeftOut, read_left_out, without_coords_text, write_left_out
 from oceanpath.artifacts.store.blank_slides import write_blank
@@ -116,7 +117,7 @@ def _plan(settings: MmapSettings, inputs: Inputs, folder: FeatureFolder, reuse: 
     paths = limit.paths
     if folder.published:
         inputs.check("extract", map(folder.name, paths.values()))
-    files, unusable = scan(paths.values(), settings.workers, settings.features_key)
+    files, unusable = scan(paths.values(), settings)
     reject_changed(folder, files, unusable)
     blank = sorted(file.slide_id for file in files if file.blank)
     files = [file for file in files if not file.blank]
@@ -146,7 +147,10 @@ def _summary(index: Index, sources: SourceFiles, build: Build, unusable: Unusabl
     total, stored = int(index.raw_lengths.sum()), int(index.lengths.sum())
     capped = int((index.lengths < index.raw_lengths).sum())
     without_coords = "" if index.has_coords else ", no coordinates"
-    lines = [f"{len(index.slide_ids)} slides, {stored} patches with {index.feature_dim} features{without_coords}"]
+    content = f"{stored} patches with {index.feature_dim} features{without_coords}"
+    if build.settings.level == SLIDE:
+        content = f"one embedding of {index.feature_dim} features per slide"
+    lines = [f"{len(index.slide_ids)} slides, {content}"]
     lines += [f"{capped} slides capped, {total - stored} patches left out"] if capped else []
     metrics = {"slides": len(index.slide_ids), "patches": stored, "left_out": len(unusable)}
     if build.settings.mode == "adopt":
