@@ -232,7 +232,7 @@ def pages() -> dict[Path, str]:
         ROOT / "reference" / "python.md": python_reference(),
         ROOT / "decisions" / "index.md": decisions(),
         ROOT / "reference" / "experiment.schema.json": json.dumps(experiment_schema(), indent=2) + "\n",
-        HELP: render_help(),
+        Path(HELP): render_help(),
     }
 
 

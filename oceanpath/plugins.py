@@ -7,6 +7,11 @@ from oceanpath.errors import ExperimentError
 _LOADED: set[str] = set()
 
 
+def loaded_plugins() -> list[str]:
+    """The plug-ins that this process has imported, sorted."""
+    return sorted(_LOADED)
+
+
 def load_plugins(group: str) -> None:
     """Import every entry point of `group` once per process; each is a light module that registers its additions.
 

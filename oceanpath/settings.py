@@ -59,6 +59,10 @@ class Settings(BaseModel):
         """Keys that may not be set next to the other values, such as keys of another task."""
         return set()
 
+    def reads_files(self) -> bool:
+        """Whether the identity depends on files that are not outside paths."""
+        return False
+
     def identity(self) -> dict[str, Any]:
         """The keys that determine the result, as JSON values, sorted by name."""
         identity: dict[str, Any] = {}

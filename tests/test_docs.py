@@ -81,7 +81,7 @@ def seconds(command: list[str], project: Path) -> float:
 
 
 @pytest.mark.alone
-def test_a_run_with_nothing_to_do_takes_at_most_twenty_times_bare_python(project: Path) -> None:
+def test_a_run_with_nothing_to_do_takes_at_most_twelve_times_bare_python(project: Path) -> None:
     """The fastest of several alternating runs: other work on the machine only makes them slower."""
     command, bare = words("oceanpath run experiments/quickstart.toml"), [sys.executable, "-c", "pass"]
     seconds(command, project)  # updates all results, and caches bytecode as in an installation
@@ -89,10 +89,10 @@ def test_a_run_with_nothing_to_do_takes_at_most_twenty_times_bare_python(project
     for _ in range(150):  # until the machine is idle for a moment
         times.append((seconds(command, project), seconds(bare, project)))
         ratio = min(run for run, _ in times) / min(python for _, python in times)
-        if len(times) >= 5 and ratio <= 20:
+        if len(times) >= 5 and ratio <= 12:
             break
     print(f"a run with nothing to do: {ratio:.1f} times bare Python")
-    assert ratio <= 20
+    assert ratio <= 12
 
 
 def test_serve_and_predict_give_the_same_probabilities(project: Path) -> None:

@@ -10,10 +10,9 @@ import gc
 import io
 import os
 import sys
-from pathlib import Path
-from types import ModuleType
 
-HELP = Path(__file__).with_name("help.txt")
+HELP = f"{__file__.removesuffix('__init__.py')}help.txt"
+"""Path of the stored page, as text: importing pathlib takes as long as the rest of ``oceanpath --help``."""
 ESCAPE = "oceanpath.escape"
 """Name under which `escape` is registered as a codec error handler."""
 
@@ -22,7 +21,8 @@ def main() -> None:
     """The console script."""
     escape_unencodable()
     if sys.argv[1:] in ([], ["--help"], ["-h"]):
-        sys.stdout.write(HELP.read_text(encoding="utf-8"))
+        with io.open_code(HELP) as page:
+            sys.stdout.write(page.read().decode("utf-8"))
         sys.exit(0)
     disable_pydantic_plugins()
     gc.disable()  # imports create many objects and no garbage; collection would take a tenth of the time of a fresh run
@@ -30,9 +30,7 @@ def main() -> None:
 
     signals.listen()
     try:
-        from oceanpath.cli.app import run_app
-
-        code = run_app(sys.argv[1:])
+        code = run_command(sys.argv[1:])
     except KeyboardInterrupt:  # a signal arrived while loading
         code = signals.interrupted()
     signals.restore()
@@ -45,13 +43,27 @@ def main() -> None:
     sys.exit(code)
 
 
+def run_command(words: list[str]) -> int:
+    """The exit code of a command. A run with nothing to do ends without the application and its libraries."""
+    if words[:1] == ["run"]:
+        from oceanpath.cli.confirm import UNCONFIRMED, confirm_words
+        from oceanpath.cli.exit_codes import exit_code
+
+        code = exit_code(lambda: confirm_words(words))
+        if code != UNCONFIRMED:
+            return code
+    from oceanpath.cli.app import run_app
+
+    return run_app(words)
+
+
 def disable_pydantic_plugins() -> None:
     """Skip the search of pydantic for plug-ins in the entry points of every installed package, which is slow.
 
     Its module is replaced too, because it loads the tools for that search even if they are not used.
     """
     if os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__") == "__all__":
-        loader = ModuleType("pydantic.plugin._loader")
+        loader = type(sys)("pydantic.plugin._loader")
         loader.get_plugins = tuple  # type: ignore[attr-defined]  # a function that returns ()
         sys.modules.setdefault(loader.__name__, loader)
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import gc
-import os
-import sys
 from collections.abc import Sequence
 from typing import Any, cast
 
 import typer
 
 from oceanpath import __version__
-from oceanpath.cli import signals, verbs
-from oceanpath.errors import ExitCode, OceanPathError
+from oceanpath.cli import verbs
+from oceanpath.cli.exit_codes import exit_code
+from oceanpath.errors import ExitCode
 from oceanpath.pipeline.stage import resolve
 
 GROUPS = {
@@ -99,51 +98,24 @@ def render_help() -> str:
 
 def run_app(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit code (see `oceanpath.errors`)."""
-    debug = "--debug" in arguments
+    words = [word for word in arguments if word != "--debug"]
+    return exit_code(lambda: _run_command(words), debug="--debug" in arguments)
+
+
+def _run_command(words: Sequence[str]) -> int:
+    """Parse and run one command, with the exit codes of typer's exceptions."""
     try:
-        words = [word for word in arguments if word != "--debug"]
         app = build_app(words[0] if words else "", helps=not {"-h", "--help"}.isdisjoint(words))
         gc.freeze()  # later collections skip the imported objects; see oceanpath.cli.main
         gc.enable()
-        result = app(args=words, standalone_mode=False)
-        if result == ExitCode.INTERRUPTED:  # typer's exit code of KeyboardInterrupt
-            return signals.interrupted()
-        sys.stdout.flush()  # here an error can still be reported
-    except OceanPathError as error:
-        if debug:
-            import traceback
-
-            traceback.print_exc()
-        print(f"error: {error.render()}", file=sys.stderr)
-        return int(error.exit_code)
-    except OSError as error:
-        if debug:
-            raise
-        return _report_os_error(error)
+        result = app(args=list(words), standalone_mode=False)
     except typer.Exit as stop:
         return int(stop.exit_code)
     except USAGE_ERROR as error:
         error.show()
         return int(ExitCode.EXPERIMENT)
-    except (KeyboardInterrupt, typer.Abort):
-        return signals.interrupted()
+    except typer.Abort as error:
+        raise KeyboardInterrupt from error
+    if result == ExitCode.INTERRUPTED:  # typer's exit code of KeyboardInterrupt
+        raise KeyboardInterrupt
     return int(result) if isinstance(result, int) else int(ExitCode.OK)
-
-
-def _report_os_error(error: OSError) -> int:
-    """Print an error of the operating system that no check detected; returns the exit code."""
-    if error.filename is not None:
-        do = "Published results are not affected; --debug shows the traceback."
-        print(f"error: {error.filename}: a system call failed; got {error.strerror}. {do}", file=sys.stderr)
-        return int(ExitCode.STAGE)
-    _discard_output()
-    if isinstance(error, BrokenPipeError):
-        return 1  # the program that reads stdout has ended, for example `head`; typer uses the same exit code
-    do = "Published results are safe. Free disk space, then run the same command again; --debug shows the traceback."
-    print(f"error: a system call failed, possibly while printing; got {error}. {do}", file=sys.stderr)
-    return int(ExitCode.STAGE)
-
-
-def _discard_output() -> None:
-    """Discard buffered output, which the interpreter would otherwise try to print again when it exits."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -10,6 +10,7 @@ import typer
 
 from oceanpath.artifacts.spinpath import ENCODERS
 from oceanpath.cli.experiments import print_status
+from oceanpath.cli.json_output import JsonFlag, print_result
 from oceanpath.cli.table import table
 from oceanpath.errors import ExitCode
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 bundle = typer.Typer(help="Show, verify and compare exported bundles.", no_args_is_help=True, rich_markup_mode=None)
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of the bundle, or its parent.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @bundle.callback()
@@ -27,7 +27,7 @@ def _bundle() -> None:
 
 
 @bundle.command()
-def show(path: BundlePath, as_json: AsJson = False) -> int:
+def show(path: BundlePath, as_json: JsonFlag = False) -> int:
     """Print the model card, or with --json the metadata of the bundle."""
     from oceanpath.artifacts.bundle.folder import CARD, read_bundle
     from oceanpath.serving.offline import find_bundle
@@ -42,7 +42,7 @@ def show(path: BundlePath, as_json: AsJson = False) -> int:
 
 
 @bundle.command()
-def verify(path: BundlePath, as_json: AsJson = False) -> int:
+def verify(path: BundlePath, as_json: JsonFlag = False) -> int:
     """Compare files with their digests and the model with its reference output. Exit code 4 if something differs."""
     from oceanpath.artifacts.bundle.folder import FACTS, read_bundle
     from oceanpath.serving.engines import open_bundle
@@ -80,7 +80,7 @@ def parity_cases(facts: ModelFacts) -> list[WorstCase]:
 
 
 @bundle.command()
-def diff(a: BundlePath, b: BundlePath, as_json: AsJson = False) -> int:
+def diff(a: BundlePath, b: BundlePath, as_json: JsonFlag = False) -> int:
     """Print the keys of the metadata in which two bundles differ."""
     from oceanpath.artifacts.bundle.differences import compare_facts
     from oceanpath.artifacts.bundle.folder import read_bundle
@@ -99,7 +99,9 @@ def diff(a: BundlePath, b: BundlePath, as_json: AsJson = False) -> int:
 
 @bundle.command("export-spinpath")
 def export_spinpath(
-    path: BundlePath, out: Annotated[Path, typer.Option("--out", metavar="DIR", help="New folder for the model.")]
+    path: BundlePath,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="New folder for the model.")],
+    as_json: JsonFlag = False,
 ) -> int:
     """Write the model of a bundle as SpinPath runs it: config.json and torchscript_model.pt."""
     from oceanpath.cli.outputs import prepare_new_folder
@@ -108,7 +110,9 @@ def export_spinpath(
 
     prepare_new_folder(out)
     config = write_spinpath(find_bundle(path), out)
-    print(f"{out}: labels {', '.join(config.class_names)}; patches of {config.patch_size_um:g} µm")
+    labels = ", ".join(config.class_names)
+    facts = {"folder": out, "labels": config.class_names, "patch_size_um": config.patch_size_um}
+    print_result(f"{out}: labels {labels}; patches of {config.patch_size_um:g} µm", facts, as_json=as_json)
     if config.feature_extractor not in ENCODERS:
         known = ", ".join(ENCODERS)
         print_status(f"note: SpinPath has no feature extractor {config.feature_extractor}, only {known}", quiet=False)

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from oceanpath.cli.experiments import LOCAL
-from oceanpath.cli.options import OUTPUTS, Common
+from oceanpath.cli.invocation import OUTPUTS, Common
 from oceanpath.pipeline.experiment import Experiment
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oceanpath.cli.eval import columns_of
-from oceanpath.cli.ledger.history import JsonFlag, Workspace
+from oceanpath.cli.json_output import JsonFlag
+from oceanpath.cli.ledger.history import Workspace
 from oceanpath.cli.options import OUTPUTS, Common
 from oceanpath.cli.outputs import prepare_file, prepare_folder
 from oceanpath.cli.table import paragraph, table

@@ -9,7 +9,8 @@ from typing import Any
 import tomli_w
 import typer
 
-from oceanpath.cli.options import EXPERIMENT, FILE, SETS, WORKSPACE, Common, named, signed
+from oceanpath.cli.json_output import print_result
+from oceanpath.cli.options import EXPERIMENT, FILE, JSON, SETS, WORKSPACE, Common, named, signed
 from oceanpath.cli.preflight import check_preflight
 from oceanpath.errors import ExitCode
 from oceanpath.pipeline.experiment import Experiment, Variant
@@ -19,21 +20,24 @@ from oceanpath.settings import Settings
 app = typer.Typer(help="Show and check experiment files.", no_args_is_help=True, rich_markup_mode=None)
 
 
-def _show(experiment: Experiment) -> int:
+def _show(experiment: Experiment, *, as_json: bool) -> int:
     """Print every key of an experiment with its value or default."""
+    if as_json:
+        print(json.dumps({variant.name: _resolved(experiment, variant) for variant in experiment.variants}))
+        return int(ExitCode.OK)
     print(tomli_w.dumps(_resolved(experiment, experiment.base)), end="")
     for variant in experiment.variants[1:]:
         print(f"\n# variant {variant.name}\n" + tomli_w.dumps(_resolved(experiment, variant)), end="")
     return int(ExitCode.OK)
 
 
-def _validate(experiment: Experiment) -> int:
+def _validate(experiment: Experiment, *, as_json: bool) -> int:
     """Check an experiment file and its data without running anything."""
     planned = plan(experiment)
-    check_preflight(planned, {})
-    print(
-        f"{experiment.path.name}: valid; {len(planned.steps)} steps: {', '.join(step.name for step in planned.steps)}"
-    )
+    check_preflight(planned, {}, as_json=as_json)
+    steps = [step.name for step in planned.steps]
+    text = f"{experiment.path.name}: valid; {len(steps)} steps: {', '.join(steps)}"
+    print_result(text, {"experiment": experiment.name, "steps": steps}, as_json=as_json)
     return int(ExitCode.OK)
 
 
@@ -62,11 +66,12 @@ def _hidden(table: Settings) -> set[str]:
     return table.keys_not_allowed() | set(table.replaced_keys())
 
 
-def _verb(call: Callable[[Experiment], int]) -> Callable[..., int]:
+def _verb(call: Callable[..., int]) -> Callable[..., int]:
     def command(**values: Any) -> int:
-        return call(Common(named(values), tuple(values["sets"] or ()), values["workspace"]).load())
+        loaded = Common(named(values), tuple(values["sets"] or ()), values["workspace"]).load()
+        return call(loaded, as_json=values["as_json"])
 
-    return signed(command, (FILE, EXPERIMENT, SETS, WORKSPACE))
+    return signed(command, (FILE, EXPERIMENT, SETS, WORKSPACE, JSON))
 
 
 app.command("show", help=_show.__doc__)(_verb(_show))

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from oceanpath.cli.json_output import JsonFlag, print_result
 from oceanpath.cli.outputs import prepare_folder
 from oceanpath.errors import ExitCode, ExperimentError
 
@@ -33,6 +34,7 @@ def coverage(
         str, typer.Option("--features-key", help="Name of the features array, if files contain several.")
     ] = "",
     maps: Annotated[bool, typer.Option("--maps/--no-maps", help="Draw a map of every slide.")] = True,
+    as_json: JsonFlag = False,
 ) -> int:
     """Show which patches of each slide a capped store kept: maps, a table and a summary."""
     from oceanpath.api.feature_files import open_store
@@ -70,7 +72,8 @@ def coverage(
             print(f"coverage: {number} of {len(paths)} slides", file=sys.stderr, flush=True)
     write_coverage(out / "coverage.csv", rows)
     _draw_figures(out, percents, [kept for *_, kept in sorted(worst, key=lambda entry: entry[:2], reverse=True)])
-    print("\n".join(_lines(out, built, paths, percents, without_coords)))
+    facts = _facts(out, [name for name in built.slide_ids if name not in paths], percents, without_coords)
+    print_result("\n".join(_lines(facts)), facts, as_json=as_json)
     return int(ExitCode.OK)
 
 
@@ -85,14 +88,25 @@ def _draw_figures(out: Path, percents: list[float], worst: list[Any]) -> None:
         draw_montage(out / "coverage_worst.png", worst)
 
 
-def _lines(out: Path, built: Any, paths: dict[str, Path], percents: list[float], without_coords: int) -> list[str]:
+def _facts(out: Path, absent: list[str], percents: list[float], without_coords: int) -> dict[str, Any]:
+    """The counts to print."""
+    return {
+        "slides": len(percents),
+        "capped": sum(percent < 100 for percent in percents),
+        "table": out / "coverage.csv",
+        "lowest_percent": min(percents, default=None),
+        "without_coords": without_coords,
+        "absent": absent,
+    }
+
+
+def _lines(facts: dict[str, Any]) -> list[str]:
     """Lines to print."""
-    capped = sum(percent < 100 for percent in percents)
-    lines = [f"{len(percents)} slides, {capped} capped -> {out / 'coverage.csv'}"]
-    lines += [f"lowest: {min(percents):.1f} % of a slide's patches kept"] if percents else []
-    lines += [f"{without_coords} slides without coordinates left out"] if without_coords else []
-    absent = [name for name in built.slide_ids if name not in paths]
-    lines += (
-        [f"{len(absent)} slides of the store have no file in this folder, for example {absent[0]}"] if absent else []
-    )
+    lines = [f"{facts['slides']} slides, {facts['capped']} capped -> {facts['table']}"]
+    if facts["slides"]:
+        lines.append(f"lowest: {facts['lowest_percent']:.1f} % of a slide's patches kept")
+    if facts["without_coords"]:
+        lines.append(f"{facts['without_coords']} slides without coordinates left out")
+    if absent := facts["absent"]:
+        lines.append(f"{len(absent)} slides of the store have no file in this folder, for example {absent[0]}")
     return lines

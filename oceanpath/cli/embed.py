@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from oceanpath.cli.json_output import JsonFlag, print_result
 from oceanpath.cli.outputs import prepare_file
 from oceanpath.errors import ExitCode, ExperimentError
 
@@ -23,6 +23,7 @@ def embed(
         str,
         typer.Option("--patches", metavar="SLIDE", help="Write its patches with their scores instead."),
     ] = "",
+    as_json: JsonFlag = False,
 ) -> int:
     """Write the slide embeddings of a pretrained or trained aggregator, or the patches of a slide with their scores."""
     from oceanpath.artifacts.store.reader import Store
@@ -38,9 +39,12 @@ def embed(
         number = slides.number(patches)
         scores = patch_scores(weights, slides, number)
         write_patches(out, slides, number, scores)
-        print(f"{patches}: {slides.length(number)} patches with {', '.join(scores)} -> {out}", file=sys.stderr)
+        facts = {"slide": patches, "patches": slides.length(number), "scores": list(scores), "file": out}
+        text = f"{patches}: {slides.length(number)} patches with {', '.join(scores)} -> {out}"
+        print_result(text, facts, as_json=as_json)
         return int(ExitCode.OK)
     embeddings = embed_store(load_aggregator(weights), slides)
     write_embeddings(out, slides.slide_ids, embeddings)
-    print(f"{len(slides)} slides, embeddings of length {embeddings.shape[1]} -> {out}", file=sys.stderr)
+    facts = {"slides": len(slides), "length": embeddings.shape[1], "file": out}
+    print_result(f"{len(slides)} slides, embeddings of length {embeddings.shape[1]} -> {out}", facts, as_json=as_json)
     return int(ExitCode.OK)

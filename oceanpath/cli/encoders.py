@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from oceanpath.cli.json_output import JsonFlag, print_result
 from oceanpath.cli.table import paragraph, table
 from oceanpath.errors import ExitCode, GateError
 from oceanpath.plugins import load_plugins
@@ -26,7 +27,7 @@ def _encoders() -> None:
 
 
 @encoders.command("list")
-def list_encoders(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> int:
+def list_encoders(as_json: JsonFlag = False) -> int:
     """List every patch encoder. Feature length, patch, access, licence, and whether its weights are installed."""
     load_plugins(GROUP)
     rows = [_row(spec) for _, spec in sorted(ENCODERS.items())]
@@ -47,6 +48,7 @@ def check_encoder(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:0.")] = "auto",
     weights: Annotated[Path | None, typer.Option(help="Local weights file.")] = None,
     revision: Annotated[str, typer.Option(help="Commit of the hub repository.")] = "",
+    as_json: JsonFlag = False,
 ) -> int:
     """Load an encoder and check its contract. Weights are downloaded if necessary; exit code 6 if a check fails."""
     from oceanpath.slides.encoders.contract import check_contract, patches_per_second  # loads numpy
@@ -57,14 +59,18 @@ def check_encoder(
     encoder = load_custom(name, device, options) if ":" in name else build_encoder(name, device, options)
     failed = []
     for check in check_contract(encoder):
-        print(f"  {'pass' if check.passed else 'FAIL'}  {check.name:<30} {check.detail}".rstrip(), flush=True)
+        text = f"  {'pass' if check.passed else 'FAIL'}  {check.name:<30} {check.detail}".rstrip()
+        print_result(text, {"check": check.name, "passed": check.passed, "message": check.detail}, as_json=as_json)
         failed += [] if check.passed else [check.name]
     if failed:
         raise GateError("the encoder violates its contract", where=name, got="; ".join(failed))
     speed = patches_per_second(encoder)
-    print(f"{encoder.name}: {encoder.dim} features, {speed:.1f} patches per second in batches of {encoder.batch_size}")
+    text = f"{encoder.name}: {encoder.dim} features, {speed:.1f} patches per second in batches of {encoder.batch_size}"
     if encoder.weights_sha256:
-        print(f"weights: revision {encoder.revision}, sha256 {encoder.weights_sha256}")
+        text += f"\nweights: revision {encoder.revision}, sha256 {encoder.weights_sha256}"
+    facts = {"encoder": encoder.name, "dim": encoder.dim, "patches_per_second": speed, "batch_size": encoder.batch_size}
+    weights_facts = {"revision": encoder.revision, "weights_sha256": encoder.weights_sha256}
+    print_result(text, facts | weights_facts, as_json=as_json)
     return int(ExitCode.OK)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from oceanpath.cli.commands import command, workspace_flag
 from oceanpath.cli.options import OUTPUTS, Common, flag
 from oceanpath.cli.outputs import prepare_folders
-from oceanpath.cli.report import report
+from oceanpath.cli.report import can_compare, report
 from oceanpath.cli.run import run_plan, show_plan
 from oceanpath.cli.stand_alone import load_or_assume, sets_key
 from oceanpath.cli.steps import span
@@ -60,7 +60,7 @@ def call(common: Common) -> int:
     if common.as_json or common.quiet:
         return int(ExitCode.OK)
     if out is None:
-        report(states, experiment, common)
+        report(states, experiment, common, comparable=can_compare(experiment))
     else:
         _report(states[-1], out, common)
     return int(ExitCode.OK)

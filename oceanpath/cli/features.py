@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from oceanpath.cli.json_output import JsonFlag, print_result
 from oceanpath.cli.outputs import prepare_folder
 from oceanpath.errors import ArtifactError, ExitCode, ExperimentError, OceanPathError, refuse
 
@@ -75,6 +76,7 @@ def convert_features(
     magnification: Annotated[float | None, typer.Option(min=0.1, help="Magnification, if not stated.")] = None,
     patch_px: Annotated[int | None, typer.Option(min=1, help="Side of a patch in pixels, if not stated.")] = None,
     overlap_px: Annotated[int, typer.Option(min=0, help="Overlap of patches, for TRIDENT's folder names.")] = 0,
+    as_json: JsonFlag = False,
 ) -> int:
     """Write feature files in the layout of OceanPath, TRIDENT or CLAM. Rows and values are kept."""
     from oceanpath.artifacts.features.conversion import LAYOUTS, StatedGrid
@@ -91,7 +93,8 @@ def convert_features(
             written += 1
         except OceanPathError as error:
             problems.append(error)
-    print(f"{written} of {len(files)} files -> {out} ({to.value})")
+    facts = {"written": written, "files": len(files), "folder": out, "layout": to.value}
+    print_result(f"{written} of {len(files)} files -> {out} ({to.value})", facts, as_json=as_json)
     refuse(problems)
     return int(ExitCode.OK)
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from oceanpath.cli.experiments import print_status
+from oceanpath.cli.json_output import JsonFlag, print_result
 from oceanpath.cli.outputs import prepare_folder
 from oceanpath.errors import ExitCode, ExperimentError
 
@@ -27,6 +28,7 @@ def push(
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Folder of a bundle, or aggregator.safetensors.")],
     address: RepoAddress,
     public: Annotated[bool, typer.Option("--public", help="Make a new repository public; default: private.")] = False,
+    as_json: JsonFlag = False,
 ) -> int:
     """Upload a bundle or pretrained weights in one commit."""
     from oceanpath.artifacts import hub as repositories
@@ -37,7 +39,8 @@ def push(
     for name, path in files.items():
         print_status(f"{name}: {path.stat().st_size / 2**20:.2f} MB", quiet=False)
     commit = repositories.push(files, target, public=public)
-    print(f"hf://{target.repo}@{commit}")
+    pushed = f"hf://{target.repo}@{commit}"
+    print_result(pushed, {"address": pushed, "files": list(files)}, as_json=as_json)
     return int(ExitCode.OK)
 
 
@@ -45,6 +48,7 @@ def push(
 def pull(
     address: RepoAddress,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="New folder for the files.")],
+    as_json: JsonFlag = False,
 ) -> int:
     """Download a bundle or pretrained weights, and compare them with their digests."""
     from oceanpath.artifacts import hub as repositories
@@ -54,5 +58,6 @@ def pull(
         raise ExperimentError("the folder exists", where=f"--out {out}", do="Name another with --out.")
     prepare_folder(out.resolve().parent)
     commit = repositories.pull(target, out.resolve())
-    print(f"{out}: hf://{target.repo}@{commit}")
+    pulled = f"hf://{target.repo}@{commit}"
+    print_result(f"{out}: {pulled}", {"address": pulled, "folder": out}, as_json=as_json)
     return int(ExitCode.OK)

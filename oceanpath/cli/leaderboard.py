@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oceanpath.cli.ledger.history import JsonFlag, Workspace, open_ledger
+from oceanpath.cli.json_output import JsonFlag
+from oceanpath.cli.ledger.history import Workspace, open_ledger
 from oceanpath.cli.options import OUTPUTS
 from oceanpath.cli.outputs import prepare_file
 from oceanpath.cli.table import paragraph, table

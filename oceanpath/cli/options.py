@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from oceanpath.cli.experiments import find_experiment, print_status
+from oceanpath.cli.invocation import OUTPUTS as OUTPUTS
+from oceanpath.cli.invocation import Common as Common
 from oceanpath.errors import ExperimentError
-from oceanpath.pipeline.experiment import Experiment, load
-from oceanpath.pipeline.workspace import Workspace
-from oceanpath.stages.catalog import CATALOG
-
-OUTPUTS = Path("outputs")
 
 
 @dataclass(frozen=True)
@@ -87,43 +83,6 @@ COMMON = (
     JSON,
     flag("quiet", bool, False, "Print errors only, and the output of --dry-run or --json."),
 )
-
-
-@dataclass(frozen=True)
-class Common:
-    """Values of the common options."""
-
-    experiment: Path | None = None
-    sets: tuple[str, ...] = ()
-    workspace: Path = OUTPUTS
-    to: str = ""
-    force: tuple[str, ...] = ()
-    jobs: int = 1
-    keep_going: bool = False
-    dry_run: bool = False
-    mermaid: bool = False
-    as_json: bool = False
-    quiet: bool = False
-    more: Mapping[str, Any] = field(default_factory=dict)
-    """Values of the command's own options."""
-
-    def as_workspace(self) -> Workspace:
-        """The workspace."""
-        return Workspace(self.workspace.resolve())
-
-    def load(self) -> Experiment:
-        """The experiment of the command, read and checked; its path is printed if it was not named.
-
-        Raises: ExperimentError: there is no experiment, or its file has errors.
-        """
-        path = self.experiment
-        if path is None:
-            path, reason = find_experiment(self.workspace)
-            print_status(f"experiment: {path} ({reason})", quiet=self.quiet)
-        experiment = load(path, CATALOG, self.sets, self.workspace.resolve())
-        for line in experiment.replaced():
-            print_status(f"warning: {line}", quiet=self.quiet)
-        return experiment
 
 
 def verb(call: Callable[[Common], int], extra: tuple[Flag, ...] = ()) -> Callable[..., int]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oceanpath import __version__
+from oceanpath.cli.json_output import JsonFlag
 from oceanpath.cli.ledger.history import Workspace
 from oceanpath.cli.options import OUTPUTS
 from oceanpath.cli.outputs import prepare_folders
@@ -60,6 +61,7 @@ def predict(
     geojson: Annotated[
         MapFolder, typer.Option("--geojson", help="Folder for attention maps for QuPath, one GeoJSON file per slide.")
     ] = None,
+    as_json: JsonFlag = False,
 ) -> int:
     """Predict slides or feature files with a bundle, or embed them; the results equal those of `serve`.
 
@@ -86,14 +88,14 @@ def predict(
     with TemporaryDirectory(prefix="oceanpath-") as scratch:
         prepared = features_of(paths, engine.facts.contract, workspace, weights, Path(scratch))
         _print_unused(prepared.features)
-        slides = find_inputs(prepared.features, features_key, verify)
+        slides = find_inputs(prepared.features, features_key, verify, engine.facts.contract.level)
         files = None if maps is None else replace(maps, slides=prepared.slides)
         if files is not None:
             files.check(slides)
         settings = {"bundle": engine.facts.seal, "members": members, "features_key": features_key}
         with Journal(output.journal, settings | {"version": __version__}) as journal, _progress(slides) as shown:
             predicted = predict_slides(engine, shown, members=members, journal=journal, files=files)
-    return _report(output, predicted.table, [*prepared.failures, *predicted.failures])
+    return _report(output, predicted.table, [*prepared.failures, *predicted.failures], as_json=as_json)
 
 
 def _maps(folders: Mapping[str, Path | None], engine: AnyEngine, bundle: Path, verify: Verify) -> SlideMaps | None:
@@ -132,9 +134,15 @@ def _progress(slides: Sequence[SlideInput]) -> Iterator[Iterable[SlideInput]]:
         yield bars.track(slides)
 
 
-def _report(output: PredictionTable, table: pd.DataFrame, failures: Sequence[OceanPathError]) -> int:
-    """Write the table, and print its notes and the slides that failed. Raises: StageError: some failed."""
-    output.write(table)
+def _report(output: PredictionTable, table: pd.DataFrame, failures: Sequence[OceanPathError], *, as_json: bool) -> int:
+    """Write the table, and print its notes and the slides that failed; as JSON, its rows are printed.
+
+    Raises: StageError: some failed.
+    """
+    if as_json:
+        print(table.to_json(orient="records", double_precision=15))
+    if output.path is not None or not as_json:
+        output.write(table)
     for line in note_lines(table):
         print(line, file=sys.stderr)
     for failure in failures:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oceanpath.cli.embed import StoreFolder
+from oceanpath.cli.json_output import JsonFlag, print_result
 from oceanpath.cli.outputs import prepare_file
 from oceanpath.cli.table import table
 from oceanpath.errors import ExitCode, ExperimentError, refuse
@@ -51,6 +52,7 @@ def probe(
     draws: Annotated[int, typer.Option("--draws", min=1, help="Draws of labelled patients per fold.")] = 10,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of folds and draws.")] = 0,
     out: Annotated[Path | None, typer.Option("--out", help="JSON file to write as well.")] = None,
+    as_json: JsonFlag = False,
 ) -> int:
     """Compare probes of slide embeddings with pooled patch features, random weights and trained models."""
     if out is not None:
@@ -73,10 +75,11 @@ def probe(
             row = {"labelled": str(budget), "arm": name, METRIC.lower(): vars(compared.value(name))}
             results.append({**row, "versus_mean": vars(compared.difference(name, BASELINE))})
         print(f"{budget} of the training patients: done", file=sys.stderr, flush=True)
-    print(_table(results, METRIC))
-    print("Intervals: 95 %, over resampled patients, draws of labelled patients and seeds. Differences are paired.")
+    note = "Intervals: 95 %, over resampled patients, draws of labelled patients and seeds. Differences are paired."
+    facts = {"seed": seed, "folds": folds, "draws": draws, "rows": results}
+    print_result(f"{_table(results, METRIC)}\n{note}", facts, as_json=as_json)
     if out is not None:
-        out.write_text(json.dumps({"seed": seed, "folds": folds, "draws": draws, "rows": results}, indent=2) + "\n")
+        out.write_text(json.dumps(facts, indent=2) + "\n")
     return int(ExitCode.OK)
 
 

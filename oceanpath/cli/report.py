@@ -5,20 +5,19 @@ from __future__ import annotations
 from oceanpath.artifacts.analysis_plan import read_plan
 from oceanpath.cli.cohort_flow import flow_lines
 from oceanpath.cli.commands import command, experiment_command, workspace_flag
-from oceanpath.cli.options import Common
+from oceanpath.cli.invocation import Common
 from oceanpath.cli.results import INDENT, results
 from oceanpath.cli.table import paragraph
-from oceanpath.models.settings import StaticSettings
 from oceanpath.pipeline.experiment import Experiment
 from oceanpath.pipeline.layers import table
 from oceanpath.pipeline.status import StepState
 
-SIMPLEST = StaticSettings.model_fields["name"].default
+SIMPLEST = "static"
 """The aggregator that is proposed for a comparison."""
 
 
-def report(states: list[StepState], experiment: Experiment, common: Common) -> None:
-    """Print the end of a successful run."""
+def report(states: list[StepState], experiment: Experiment, common: Common, *, comparable: bool) -> None:
+    """Print the end of a successful run; `comparable`: whether the next commands compare the simplest aggregator."""
     if all(state.state == "fresh" for state in states):
         print(f"Nothing to do: all {len(states)} steps of {experiment.name} are up to date.")
     for state in states:
@@ -33,7 +32,7 @@ def report(states: list[StepState], experiment: Experiment, common: Common) -> N
     folder = f"{common.workspace}/experiments/{experiment.name}"
     print(f"\nResults in {folder}\n{paragraph(', '.join(state.step.name for state in states), INDENT)}")
     print("\nNext")
-    for line in next_commands(states, experiment, common):
+    for line in next_commands(states, experiment, common, comparable=comparable):
         print(f"{INDENT}{line}")
 
 
@@ -45,7 +44,7 @@ def _sealed(state: StepState, experiment: Experiment, common: Common) -> str:
     return paragraph(f"{text} Reveal the test with `{reveal}`.")
 
 
-def next_commands(states: list[StepState], experiment: Experiment, common: Common) -> list[str]:
+def next_commands(states: list[StepState], experiment: Experiment, common: Common, *, comparable: bool) -> list[str]:
     """Useful next commands; each can be run as printed."""
     names = {state.step.stage.name for state in states}
     commands = [command("ledger", "show", *workspace_flag(common.workspace))]
@@ -53,13 +52,15 @@ def next_commands(states: list[StepState], experiment: Experiment, common: Commo
         commands.append(command("serve", f"{common.workspace}/experiments/{experiment.name}/export"))
     if "train" in names and "eval" not in names:
         commands.append(experiment_command("eval", common, experiment))
-    elif "eval" in names and _can_compare(experiment):
+    elif "eval" in names and comparable:
         commands.append(experiment_command("eval", common, experiment, "--model", SIMPLEST))
     return commands
 
 
-def _can_compare(experiment: Experiment) -> bool:
+def can_compare(experiment: Experiment) -> bool:
     """Whether the experiment uses another aggregator than the simplest one, and only sets keys that both have."""
+    from oceanpath.models.settings import StaticSettings  # imports pydantic
+
     keys = {key.partition(".")[0] for key in table(experiment.base.layer, "model")}
     return experiment.base.value("model.name") != SIMPLEST and keys <= set(StaticSettings.own_keys())
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from oceanpath.artifacts.analysis_plan import FILE as PLAN
+from oceanpath.cli.json_output import JsonFlag, print_result
 from oceanpath.cli.ledger.history import Workspace as WorkspaceFlag
 from oceanpath.cli.ledger.history import find_run, open_ledger
 from oceanpath.cli.options import OUTPUTS
@@ -28,6 +29,7 @@ def report(
     ] = "",
     out: Annotated[Path | None, typer.Option("--out", help="HTML file; default: reports/NAME/report.html.")] = None,
     workspace: WorkspaceFlag = OUTPUTS,
+    as_json: JsonFlag = False,
 ) -> int:
     """Write the report of an experiment: one HTML file that needs no other file and no network."""
     with open_ledger(workspace) as ledger:
@@ -41,7 +43,7 @@ def report(
         prepare_folder(path.parent)
     prepare_file(path)
     path.write_text(page(name, folders, None if run is None else {**run, "sealed": reveals}), encoding="utf-8")
-    print(f"report in {path}")
+    print_result(f"report in {path}", {"experiment": name, "report": path}, as_json=as_json)
     return int(ExitCode.OK)
 
 

@@ -2,7 +2,7 @@
 
 A file of records is TOML with one ``[[record]]`` per number: ``name``, ``command`` (without the word `oceanpath`;
 ``{data}`` is the folder of ``--data``), ``file`` (JSON, relative to the workspace), ``key``, ``value``, ``tolerance``,
-and ``page``, where the number is published.
+and optionally ``page``, where the number is published, and ``reproduced``, the day on which it was last reproduced.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Annotated
 
 import typer
 
-from oceanpath.cli.ledger.history import JsonFlag
+from oceanpath.cli.json_output import JsonFlag
 from oceanpath.cli.table import table
 from oceanpath.errors import ArtifactError, ExitCode, ExperimentError, GateError, StageError, nearest
 
@@ -38,6 +38,10 @@ class Record:
     value: float
     tolerance: float
     page: str = ""
+    reproduced: str = ""
+
+
+OPTIONAL = {"page", "reproduced"}
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ def read_records(path: Path) -> dict[str, Record]:
         raise ExperimentError("there is no readable file of records", where=path, got=error, do=do) from error
     known = {field.name for field in fields(Record)}
     for number, entry in enumerate(entries, 1):
-        if wrong := sorted((entry.keys() - known) | (known - {"page"} - entry.keys())):
+        if wrong := sorted((entry.keys() - known) | (known - OPTIONAL - entry.keys())):
             where = f"{path} record {number} {entry.get('name', '')}".rstrip()
             raise ExperimentError("keys are missing or unknown", where=where, expected=sorted(known), got=wrong)
     named = {entry["name"]: Record(**entry) for entry in entries}
@@ -148,8 +152,12 @@ def _outcome(record: Record, computed: float) -> Outcome:
 
 
 def _listed(records: Iterable[Record]) -> str:
-    rows = [[one.name, f"{one.value:g}", f"{one.tolerance:g}", one.page, f"oceanpath {one.command}"] for one in records]
-    return table(("record", "value", "tolerance", "page", "command"), rows, text=("record", "command"))
+    rows = [
+        [one.name, f"{one.value:g}", f"{one.tolerance:g}", one.reproduced, one.page, f"oceanpath {one.command}"]
+        for one in records
+    ]
+    head = ("record", "value", "tolerance", "reproduced", "page", "command")
+    return table(head, rows, text=("record", "command"))
 
 
 def _compared(outcomes: Iterable[Outcome]) -> str:

@@ -7,10 +7,11 @@ import sys
 from dataclasses import replace
 
 from oceanpath.cli.commands import experiment_command
+from oceanpath.cli.confirm import find_request, record_run
 from oceanpath.cli.experiments import print_status, quickstart
 from oceanpath.cli.options import Common
 from oceanpath.cli.preflight import check_preflight
-from oceanpath.cli.report import report
+from oceanpath.cli.report import can_compare, report
 from oceanpath.cli.screen import facts, make_screen
 from oceanpath.cli.steps import Steps, span
 from oceanpath.cli.table import table
@@ -37,7 +38,13 @@ def run(common: Common) -> int:
 
 def run_experiment(common: Common, targets: tuple[str, ...] = ()) -> int:
     """Run the target stages, or all stages of the file, or print what would run."""
-    return run_loaded_experiment(common.load(), common, targets)
+    common = common.named()
+    request = None if targets or common.to or common.dry_run or common.mermaid else find_request(common)
+    experiment = common.load()
+    code = run_loaded_experiment(experiment, common, targets)
+    if request is not None:
+        record_run(request, experiment)
+    return code
 
 
 def run_loaded_experiment(experiment: Experiment, common: Common, targets: tuple[str, ...] = ()) -> int:
@@ -48,7 +55,7 @@ def run_loaded_experiment(experiment: Experiment, common: Common, targets: tuple
         return int(ExitCode.OK)
     states = run_plan(planned, common)
     if not common.as_json and not common.quiet:
-        report(states, experiment, common)
+        report(states, experiment, common, comparable=can_compare(experiment))
     if audits := [state for state in states if state.step.stage.name == "audit"]:
         from oceanpath.cli.audit_gate import check_audits  # few experiments have an audit
 

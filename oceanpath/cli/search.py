@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oceanpath.cli.ledger.history import JsonFlag, Workspace
+from oceanpath.cli.json_output import JsonFlag
+from oceanpath.cli.ledger.history import Workspace
 from oceanpath.cli.options import OUTPUTS, Common
 from oceanpath.cli.outputs import prepare_file
 from oceanpath.cli.published import published_folder

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from oceanpath.cli.json_output import JsonFlag, print_result
 from oceanpath.cli.ledger.history import Workspace
 from oceanpath.cli.options import OUTPUTS
 from oceanpath.cli.outputs import prepare_folder
@@ -40,6 +41,7 @@ def export_splits(
         Path | None, typer.Option("--experiment", "-e", help="Experiment whose folds are written.")
     ] = None,
     workspace: Workspace = OUTPUTS,
+    as_json: JsonFlag = False,
 ) -> int:
     """Write the folds of an experiment as split files of CLAM or Patho-Bench."""
     prepare_folder(out)
@@ -53,5 +55,6 @@ def export_splits(
     verify_files(folder, ["splits.json", *(f"fold_{k}.parquet" for k in range(number))])
     check(folder)
     written = write_split_files(form.value, [read_fold(folder, k) for k in range(number)], out, "label")
-    print(f"{number} folds -> {written[0] if len(written) == 1 else out}")
+    text = f"{number} folds -> {written[0] if len(written) == 1 else out}"
+    print_result(text, {"folds": number, "files": written}, as_json=as_json)
     return int(ExitCode.OK)

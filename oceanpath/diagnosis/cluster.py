@@ -38,6 +38,7 @@ def check_cluster(root: Path, options: SlurmOptions) -> list[Finding]:
     up = ", ".join(f"{name} ({nodes} nodes)" for name, state, nodes in partitions if state == "up")
     findings = [Finding(GROUP, "partitions", State.OK if up else State.MISSING, up or "none is up")]
     most = f"arrays of {limits['MaxArraySize'] - 1:,} tasks, {limits['MaxJobCount']:,} jobs on the cluster"
+    most += f", {limits['MaxSubmitJobs']:,} of this user" if "MaxSubmitJobs" in limits else ""
     findings.append(Finding(GROUP, "limits", State.OK, most))
     tables = {"[runtime.slurm]": options, **{f"[runtime.slurm.{k}]": each for k, each in options.stages.items()}}
     findings += [_resources(where, each) for where, each in tables.items()]

@@ -7,16 +7,16 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
-from oceanpath.errors import ExperimentError, OceanPathError, collected, nearest, refuse, together
+from oceanpath.errors import ExperimentError, OceanPathError, collected, refuse, together
 from oceanpath.pipeline import layers
-from oceanpath.pipeline.cohorts import ExternalCohorts
-from oceanpath.pipeline.layers import Layer, Value
+from oceanpath.pipeline.catalog import Catalog, Table, unknown
+from oceanpath.pipeline.layers import Layer, Text, Value
 from oceanpath.pipeline.stage import TRAINING, Stage
-from oceanpath.settings import Settings
+
+if TYPE_CHECKING:
+    from oceanpath.settings import Settings
 
 BASE = "base"
 COHORT = "cohort"
@@ -24,33 +24,6 @@ COHORT = "cohort"
 STAGE = "stage"
 """First part of a shared key that states whether the file has a table for the stage in its second part."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table whose keys several stages use."""
-
-    parse: Callable[[dict[str, Any]], Settings]
-    keys: type[Settings] | None = None
-    """Its settings class, if the keys do not depend on the values."""
-
-
-@dataclass(frozen=True)
-class Catalog:
-    """Everything that an experiment may contain: the stages in flow order, and the tables that several of them use."""
-
-    stages: tuple[Stage, ...]
-    tables: Mapping[str, Table]
-    scalars: Mapping[str, Any]
-    """Top-level keys with their defaults, such as ``seed``."""
-    cohorts: ExternalCohorts | None = None
-
-    def stage(self, name: str) -> Stage:
-        """A stage by name. Raises: ExperimentError: there is none."""
-        for stage in self.stages:
-            if stage.name == name:
-                return stage
-        raise unknown("stage", name, [stage.name for stage in self.stages], "")
 
 
 @dataclass(frozen=True)
@@ -119,7 +92,7 @@ class Variant:
         own = layers.table(self.layer, stage.name)
         refuse(_unknown_keys(own, stage.settings_class.own_keys(), stage.name))
         if self.cohort:
-            own = {key: value for key, value in own.items() if key.split(".")[0] not in stage.not_in_cohorts}
+            own = {key: value for key, value in own.items() if stage.applies_to_cohorts(key.split(".")[0])}
         paths = stage.settings_class.path_keys()
         absolute = {key: replace(v, value=self._paths(v, stage, key)) for key, v in own.items() if key in paths}
         values = layers.unflatten({**own, **absolute})
@@ -190,9 +163,7 @@ def load(path: Path, catalog: Catalog, sets: tuple[str, ...] = (), workspace: Pa
     """
     text = layers.read(path)
     over = layers.overrides(sets)
-    name = str(text.layer["name"].value) if "name" in text.layer else path.stem
-    if not NAME.fullmatch(name):
-        raise ExperimentError("the experiment's name must be usable as a folder name", where=path.name, got=name)
+    name = experiment_name(text, path)
     labelled = [(BASE, {**text.layer, **over})]
     labelled += [(label, {**text.layer, **layer, **over}) for label, layer in text.variants]
     variants, problems = list[Variant](), list[OceanPathError]()
@@ -201,6 +172,17 @@ def load(path: Path, catalog: Catalog, sets: tuple[str, ...] = (), workspace: Pa
             variants.append(_variant(label, layer, catalog, workspace))
     refuse(problems)
     return Experiment(name, text.path, catalog, tuple(variants))
+
+
+def experiment_name(text: Text, path: Path) -> str:
+    """The name in an experiment file, or that of the file.
+
+    Raises: ExperimentError: it is not usable as a folder name.
+    """
+    name = str(text.layer["name"].value) if "name" in text.layer else path.stem
+    if not NAME.fullmatch(name):
+        raise ExperimentError("the experiment's name must be usable as a folder name", where=path.name, got=name)
+    return name
 
 
 def without_file(name: str, catalog: Catalog, sets: tuple[str, ...] = ()) -> Experiment:
@@ -311,6 +293,8 @@ def find_published(value: Value, place: str, workspace: Path | None, table: str,
 
 def validated(parse: Callable[..., Settings], values: dict[str, Any], own: Layer, table: str) -> Settings:
     """Run a pydantic validation and raise all its problems as one ExperimentError."""
+    from pydantic import ValidationError  # a run with nothing to do validates nothing
+
     try:
         return parse(values)
     except ValidationError as error:
@@ -340,10 +324,3 @@ def _explain(problem: Any, own: Layer, table: str) -> ExperimentError:
     text = problem["msg"].removeprefix("Value error, ")
     got = "" if problem["type"] == "missing" or not key else repr(problem.get("input"))
     return ExperimentError(text[:1].lower() + text[1:], where=where, got=got)
-
-
-def unknown(kind: str, name: str, known: list[str], where: str) -> ExperimentError:
-    """An error for an unknown name, with the nearest known one."""
-    close = nearest(name, known)
-    do = f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(sorted(known))}."
-    return ExperimentError(f"unknown {kind} '{name}'", where=where, do=do)

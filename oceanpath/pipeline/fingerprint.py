@@ -56,6 +56,12 @@ def installed_version(name: str) -> str:
         raise MissingExtraError("a required package is not installed", got=f"no {name}", do=do) from error
 
 
+def metadata_folders() -> list[str]:
+    """Names of the metadata folders of all installed packages, sorted; they contain the versions."""
+    names = (entry for folder in filter(os.path.isdir, sys.path) for entry in _entries(folder))
+    return sorted(name for name in names if name.endswith((".dist-info", ".egg-info", ".egg-link")))
+
+
 @cache
 def _entries(folder: str) -> list[str]:
     return [entry.name for entry in os.scandir(folder)]

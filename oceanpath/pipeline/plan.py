@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oceanpath.errors import ExperimentError
+from oceanpath.pipeline.catalog import unknown
 from oceanpath.pipeline.digests import Content, DigestCache
-from oceanpath.pipeline.experiment import BASE, Experiment, Variant, unknown
+from oceanpath.pipeline.experiment import BASE, Experiment, Variant
 from oceanpath.pipeline.fingerprint import numeric_libraries
 from oceanpath.pipeline.stage import TRAINING, Stage
-from oceanpath.settings import Settings
+
+if TYPE_CHECKING:
+    from oceanpath.settings import Settings
 
 
 @dataclass(frozen=True)

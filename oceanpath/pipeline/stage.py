@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from oceanpath.errors import OceanPathError
 from oceanpath.pipeline.workspace import JOURNAL as JOURNAL
 from oceanpath.pipeline.workspace import LOCAL as LOCAL
-from oceanpath.settings import Settings
+
+if TYPE_CHECKING:
+    from oceanpath.settings import Settings
 
 TRAINING = "training."
 """Prefix of a parent of an external cohort's step: the result for the experiment's own cohort."""
@@ -58,6 +60,8 @@ meaning.  The fingerprints of children depend on it. Empty: a digest of every fi
     """Whether the stage also has, or only has, one step per external cohort (`oceanpath.pipeline.cohorts`)."""
     not_in_cohorts: tuple[str, ...] = ()
     """Keys of its table that do not apply to external cohorts."""
+    only_in_cohorts: tuple[str, ...] = ()
+    """The only keys of its table that apply to external cohorts; empty: all that `not_in_cohorts` does not name."""
     sealed_by: str = ""
     """Dotted key that, while it is true, keeps the stage from running: its work would predict sealed test slides."""
     allows: str = ""
@@ -75,6 +79,10 @@ meaning.  The fingerprints of children depend on it. Empty: a digest of every fi
         """The class of its settings, imported on first use: most commands need those of a few stages."""
         found: type[Settings] = resolve(self.settings)
         return found
+
+    def applies_to_cohorts(self, key: str) -> bool:
+        """Whether a key of its table applies to external cohorts."""
+        return key in self.only_in_cohorts if self.only_in_cohorts else key not in self.not_in_cohorts
 
     def compared(self, parent: str) -> Callable[[str], bool]:
         """Whether a file that `parent` published is compared with its sealed digest before this stage starts."""

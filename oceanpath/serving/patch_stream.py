@@ -46,7 +46,7 @@ def find_layout(start: bytes | bytearray, contract: Contract, limits: Limits) ->
         return None
     n, dim = layout.shape
     exceeds_cap = contract.cap is not None and n > contract.cap.max_patches
-    is_whole = n <= BLOCK or header.fortran or contract.coords == "required" or exceeds_cap
+    is_whole = n <= BLOCK or header.fortran or contract.coords == "required" or exceeds_cap or contract.slide_level
     return None if is_whole or dim != contract.feature_dim else layout
 
 

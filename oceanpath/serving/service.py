@@ -41,7 +41,7 @@ class Service:
     def __init__(self, settings: ServeSettings, metrics: Metrics, slides: SlideFolder) -> None:
         self.limits = Limits(settings.max_body_mib * 2**20, settings.max_patches)
         self._hdf5 = Hdf5Reader(self.limits)
-        self._readers = Readers(self._hdf5.read, lambda slide_id: slides.read(slide_id, self.limits))
+        self._readers = Readers(self._hdf5.read, lambda slide_id, level: slides.read(slide_id, self.limits, level))
         self._settings, self._metrics = settings, metrics
         self._slots = BoundedSemaphore(settings.max_waiting)
         self._pool = ThreadPoolExecutor(MAX_PARALLEL, thread_name_prefix="predict")
@@ -72,7 +72,7 @@ class Service:
 
         def answer(body: Body | PatchStream) -> AnyAnswer:
             if isinstance(body, Body):
-                return self._answer(self._decode(body, options), model, options, exchange)
+                return self._answer(self._decode(body, model, options), model, options, exchange)
             prediction = model.engine.complete(body.run.finish())
             self._record(prediction, body.run.seconds, model, exchange)
             return describe_answer(model.engine, streamed, prediction, options)
@@ -97,7 +97,7 @@ class Service:
     def _answer_or_error(self, body: Body, model: Model, options: Options, exchange: Exchange) -> BatchAnswer:
         before = len(exchange.slides)
         try:
-            slide = self._decode(body, replace(options, slide_id=body.name))
+            slide = self._decode(body, model, replace(options, slide_id=body.name))
             answer = self._answer(slide, model, options, exchange)
             exchange.slides[-1].status = 200
         except RequestError as error:
@@ -107,8 +107,9 @@ class Service:
             return {"slide_id": body.name or None, "status": error.status, "error": describe_error(error)}
         return {"slide_id": answer["slide_id"], "status": 200, "answer": answer}
 
-    def _decode(self, body: Body, options: Options) -> PredictionRequest:
-        slide = decode(body.content, body.media_type, self.limits, self._readers)
+    def _decode(self, body: Body, model: Model, options: Options) -> PredictionRequest:
+        level = model.facts.contract.level
+        slide = decode(body.content, body.media_type, self.limits, self._readers, level)
         slide = slide.with_defaults(options.encoder, options.slide_id)
         if body.coords is None:
             return slide

@@ -67,7 +67,7 @@ def read_tissue(path: Path, reader: SlideReader, patch_um: float, origin: Origin
     width, height = mask_size(reader, patch_um)
     scale_x, scale_y = reader.width / width, reader.height / height
     mask = np.zeros((height, width), bool)
-    polygons = list(_polygons(path))
+    polygons = read_polygons(path)
     shift_x, shift_y = _contour_shift(polygons, path, reader, origin)
     for rings in polygons:
         layer = Image.new("1", (width, height))
@@ -153,8 +153,11 @@ def _in_scanned_area(mask: NDArray[np.bool_], reader: SlideReader) -> Tissue:
     return Tissue(np.asarray(whole), reader.width / size[0], reader.height / size[1], source="png", origin="bounds")
 
 
-def _polygons(path: Path) -> Iterator[list[Ring]]:
-    """Rings of every polygon: the outline, then its holes."""
+def read_polygons(path: Path) -> list[list[Ring]]:
+    """Rings of every polygon of a GeoJSON file: the outline, then its holes.
+
+    Raises: ArtifactError: the file is damaged, or has no polygons.
+    """
     try:
         coordinates = list(_geometries(json.loads(path.read_text(encoding="utf-8"))))
         polygons = [[[(float(x), float(y)) for x, y, *_ in ring] for ring in rings] for rings in coordinates]
@@ -165,7 +168,7 @@ def _polygons(path: Path) -> Iterator[list[Ring]]:
     if not polygons:
         do = "For a slide without tissue use a black mask image, or leave it out with extract.exclude."
         raise ArtifactError("no polygons in this file", where=path, expected="GeoJSON polygons", do=do)
-    return iter(polygons)
+    return polygons
 
 
 def _geometries(item: Any) -> Iterator[list[Any]]:

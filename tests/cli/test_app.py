@@ -23,7 +23,7 @@ EXPERIMENTS = sorted((ROOT / "experiments").glob("*.toml"))
 def seconds(*command: str) -> float:
     """The fastest of several starts: what the command takes when nothing else does."""
     taken = []
-    for _ in range(9):
+    for _ in range(25):
         started = time.perf_counter()
         subprocess.run(command, check=True, capture_output=True)
         taken.append(time.perf_counter() - started)
@@ -31,13 +31,21 @@ def seconds(*command: str) -> float:
 
 
 @pytest.mark.alone
-def test_help_comes_within_six_times_bare_python() -> None:
-    code = "import sys; sys.argv = ['oceanpath', '--help']; from oceanpath.cli import main; main()"
-    assert seconds(sys.executable, "-c", code) <= 6 * seconds(sys.executable, "-c", "pass")
+@pytest.mark.parametrize(
+    ("code", "limit"),
+    [
+        ("import oceanpath", 1.5),
+        ("import sys; sys.argv = ['oceanpath', '--help']; from oceanpath.cli import main; main()", 2.0),
+    ],
+)
+def test_importing_and_help_are_hardly_slower_than_bare_python(code: str, limit: float) -> None:
+    ratio = seconds(sys.executable, "-c", code) / seconds(sys.executable, "-c", "pass")
+    print(f"{code}: {ratio:.2f} times bare Python")
+    assert ratio <= limit
 
 
 def test_the_kept_help_page_is_the_real_one() -> None:
-    assert HELP.read_text() == render_help(), "python docs/generate.py"
+    assert Path(HELP).read_text() == render_help(), "python docs/generate.py"
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "EXPERIMENT", "--dry-run"], ["ledger", "list"]])

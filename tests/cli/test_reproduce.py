@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -93,4 +94,4 @@ def test_every_record_is_the_number_of_its_page() -> None:
         page = (ROOT / record.page).read_text(encoding="utf-8")
         texts = {f"{record.value:.3f}", f"{100 * record.value:.0f} %"}
         assert any(text in page for text in texts), record.name
-        assert record.tolerance < 0.01
+        assert record.tolerance < 0.01 and date.fromisoformat(record.reproduced)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import oceanpath as op
 from oceanpath.errors import ExperimentError, StageError
 from oceanpath.evaluation.comparison import comparison_report, table_rows
 from oceanpath.evaluation.joined_models import ComparedModel, join_models, read_model
@@ -33,6 +34,20 @@ def model(tmp_path: Path, name: str, frame: pd.DataFrame) -> ComparedModel:
     path = tmp_path / f"{name}.csv"
     frame.to_csv(path, index=False)
     return read_model(name, path, PredictionColumns())
+
+
+def test_the_python_interface_gives_the_same_difference_and_tests(tmp_path: Path) -> None:
+    """`op.compare` draws the same resamples and calls the same tests as `oceanpath compare`."""
+    good, weak = table(4.0), table(0.0)
+    rows, notes = join_models([model(tmp_path, "good", good), model(tmp_path, "weak", weak)])
+    (pair,) = comparison_report(OPTIONS, rows, notes)["pairs"]
+    keys = {"classes": ["neg", "pos"], "resamples": OPTIONS.resamples, "seed": OPTIONS.seed}
+    one, two = (
+        op.metrics(good["label"].tolist(), rows.values[name], rows.patients, **keys) for name in ("good", "weak")
+    )
+    found = op.compare(one, two, resamples=OPTIONS.resamples, seed=OPTIONS.seed)
+    assert found.differences["auroc"].record() | {"p_holm": pair["difference"]["p_holm"]} == pair["difference"]
+    assert {name: found.tests[name]["p"] for name in found.tests} == {name: pair[name]["p"] for name in found.tests}
 
 
 def test_models_are_compared_on_common_slides_and_dropped_rows_are_listed(tmp_path: Path) -> None:

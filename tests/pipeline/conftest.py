@@ -15,7 +15,8 @@ import pytest
 from pydantic import Field
 
 from oceanpath.errors import ArtifactError, ExperimentError, StageError, together
-from oceanpath.pipeline.experiment import Catalog, Table, load
+from oceanpath.pipeline.catalog import Catalog, Table
+from oceanpath.pipeline.experiment import load
 from oceanpath.pipeline.ledger import Ledger
 from oceanpath.pipeline.plan import Plan, Step, plan
 from oceanpath.pipeline.runner import Runner, RunOptions
@@ -159,7 +160,7 @@ def toy_catalog(version: int = 1) -> Catalog:
             ),
             Stage("report", 1, f"{HERE}:ReportSettings", f"{HERE}:report", check, needs=("count",), across=("count",)),
         ),
-        tables={"data": Table(DataTable.model_validate, DataTable)},
+        tables={"data": Table(f"{HERE}:DataTable")},
         scalars={"seed": 0},
     )
 

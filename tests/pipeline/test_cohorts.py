@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from oceanpath.errors import ExperimentError
+from oceanpath.pipeline.catalog import Table
 from oceanpath.pipeline.cohorts import ExternalCohorts
-from oceanpath.pipeline.experiment import Table
 from oceanpath.pipeline.stage import Inputs, Progress, Stage, Summary
 from oceanpath.settings import Settings, shared
 
@@ -62,7 +62,7 @@ def project(toy: ToyProject) -> ToyProject:
         stage,
         replace(report, needs=("count", "compare?")),
     )
-    tables = {"data": Table(Words.model_validate, Words)}
+    tables = {"data": Table(f"{__name__}:Words")}
     toy.catalog = replace(
         toy.catalog, stages=stages, tables=tables, cohorts=ExternalCohorts("data", "external", dropped)
     )

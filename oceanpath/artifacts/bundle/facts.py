@@ -41,6 +41,7 @@ class Capping(Facts):
 class Contract(Facts):
     """Requirements on the features. None or an empty text: not recorded."""
 
+    left_out_if_empty = ("slide_level",)
     encoder: str
     feature_dim: int = Field(ge=1)
     dtype: Literal["float16", "bfloat16", "float32"] = "float32"
@@ -62,6 +63,14 @@ class Contract(Facts):
     """Settings with which `oceanpath extract` computed the features; None if another program did."""
     given: tuple[str, ...] = ()
     """Input files of the extraction that a new slide needs too: tissue, coords, weights."""
+    slide_level: bool = False
+    """Whether the features are one embedding per slide (`data.level = "slide"`), so that bags have one row. Not in the
+    file if they are not."""
+
+    @property
+    def level(self) -> str:
+        """The level at which feature files are read; see `oceanpath.artifacts.features.layouts`."""
+        return "slide" if self.slide_level else "patch"
 
 
 class MemberFacts(Facts):

@@ -12,9 +12,10 @@ from typing import Annotated, Any
 
 import typer
 
+from oceanpath.cli.json_output import JsonFlag
 from oceanpath.cli.ledger import compare, maintenance, serve
 from oceanpath.cli.ledger.follow import follow
-from oceanpath.cli.ledger.history import JsonFlag, Workspace, find_run, open_ledger
+from oceanpath.cli.ledger.history import Workspace, find_run, open_ledger
 from oceanpath.cli.ledger.track import track
 from oceanpath.cli.table import paragraph, table
 from oceanpath.errors import ExperimentError

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from oceanpath.cli.ledger.history import JsonFlag, Workspace, find_run, open_ledger
+from oceanpath.cli.json_output import JsonFlag
+from oceanpath.cli.ledger.history import Workspace, find_run, open_ledger
 from oceanpath.cli.options import FILE, Common, verb
 from oceanpath.cli.table import paragraph
 from oceanpath.errors import ExitCode, ExperimentError

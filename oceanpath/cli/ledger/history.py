@@ -13,7 +13,6 @@ from oceanpath.pipeline import ledger_queries
 from oceanpath.pipeline.ledger import READ_BY_RUNS, Ledger, Row
 
 Workspace = Annotated[Path, typer.Option("--workspace", metavar="DIR", help="Folder of all results.")]
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def open_ledger(workspace: Path, more: Collection[str] | None = None) -> Ledger:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from oceanpath.cli.ledger.history import JsonFlag
+from oceanpath.cli.json_output import JsonFlag, print_result
 from oceanpath.cli.ledger.history import Workspace as Folder
 from oceanpath.errors import ArtifactError, ExitCode, ExperimentError
 from oceanpath.pipeline import maintenance
@@ -90,13 +90,17 @@ def _prune(workspace: Workspace, drop: list[str], *, yes: bool, as_json: bool) -
     return int(ExitCode.OK)
 
 
-def rebuild(workspace: Folder = Path("outputs")) -> int:
+def rebuild(workspace: Folder = Path("outputs"), as_json: JsonFlag = False) -> int:
     """Rebuild the ledger from the published results. The old file is kept."""
     rebuilt = _open(workspace)
     folders, experiments = maintenance.rebuild(rebuilt)
-    print(f"{folders} published results of {experiments} experiments")
-    if damaged := len(maintenance.published(rebuilt)) - folders:
-        print(f"{damaged} damaged results are left out: see `oceanpath ledger verify --workspace {rebuilt.root}`")
+    damaged, text = len(maintenance.published(rebuilt)) - folders, f"{folders} published results"
+    text += f" of {experiments} experiments"
+    if damaged:
+        see = f"see `oceanpath ledger verify --workspace {rebuilt.root}`"
+        text += f"\n{damaged} damaged results are left out: {see}"
+    facts = {"results": folders, "experiments": experiments, "damaged": damaged}
+    print_result(text, facts, as_json=as_json)
     return int(ExitCode.OK)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from oceanpath.cli.json_output import JsonFlag, print_result
 from oceanpath.cli.ledger.history import Workspace, find_run, open_ledger
 from oceanpath.cli.outputs import prepare_folder
 from oceanpath.errors import ExitCode, ExperimentError
@@ -22,6 +23,7 @@ def track(
     to: Annotated[str, typer.Option("--to", help="Format: mlflow or tensorboard.")] = "mlflow",
     which: RunName = "",
     workspace: Workspace = Path("outputs"),
+    as_json: JsonFlag = False,
 ) -> int:
     """Write settings, metrics and provenance of a run for MLflow or TensorBoard. Nothing is sent anywhere."""
     from oceanpath.reporting.trackers import WRITERS, tracked_run
@@ -34,5 +36,7 @@ def track(
         steps = steps_of_run(ledger, int(run["id"]))
     tracked = tracked_run(run, steps)
     WRITERS[to](tracked, out)
-    print(f"{out}: {tracked.name}, {len(tracked.params)} settings, {len(tracked.metrics)} metrics")
+    counts = {"settings": len(tracked.params), "metrics": len(tracked.metrics)}
+    text = f"{out}: {tracked.name}, {counts['settings']} settings, {counts['metrics']} metrics"
+    print_result(text, {"folder": out, "run": tracked.name, **counts}, as_json=as_json)
     return int(ExitCode.OK)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from oceanpath.artifacts import predictions
-from oceanpath.artifacts.tables import read_table, write_table
+from oceanpath.artifacts.tables import open_table, read_row_groups, table_columns
 from oceanpath.errors import ArtifactError
 from oceanpath.figures.files import check_figure
 from oceanpath.figures.slide_map import thumbnail_of
@@ -20,21 +20,25 @@ from oceanpath.pipeline.stage import Inputs, Progress
 from oceanpath.stages.analyze import deletion, localisation
 from oceanpath.stages.analyze.explained import ExplainedSlide, explain
 from oceanpath.stages.analyze.maps import (
-    COLUMNS,
     MAPS,
+    NO_PATCHES,
     PATCHES,
     SHEETS,
+    TYPES,
     draw_map,
     facts_of,
     table_of,
     write_scores,
     write_sheet,
 )
+from oceanpath.stages.analyze.regions import read_regions
 from oceanpath.stages.analyze.selection import pick_slides, review, spread
 from oceanpath.stages.analyze.settings import AnalyzeSettings
 from oceanpath.tasks.base import Task
 from oceanpath.tasks.registry import read_task
 
+TABLE = "attention.parquet"
+WRONG_SLIDES = "the table does not contain exactly the slides that were drawn, each in one row group"
 SUM_TOLERANCE = 1e-5
 
 
@@ -44,7 +48,6 @@ class Explained:
 
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Drawn slide → its object in analysis.json."""
-    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     curves: list[deletion.SlideCurves] = field(default_factory=list)
     located: list[localisation.Located] = field(default_factory=list)
 
@@ -66,19 +69,22 @@ def explain_slides(settings: AnalyzeSettings, inputs: Inputs, out: Path, progres
     tested = review(predictions.read_oof(train, task).drop_duplicates("slide_id"), task)  # the first of several models
     drawn = pick_slides(tested, settings.attention_slides if settings.slides == "selected" else len(tested))
     curved = set(spread(tested, settings.deletion_slides))
-    truth = localisation.read_truth(inputs.get("demo"))
-    needed = tested[tested["slide_id"].isin({*drawn["slide_id"], *curved, *truth})]
+    regions = read_regions(
+        inputs.get("demo"), settings.regions, dict(zip(tested["slide_id"], tested["label"], strict=True))
+    )
+    needed = tested[tested["slide_id"].isin({*drawn["slide_id"], *curved, *regions})]
     _prepare(inputs, drawn["slide_id"].tolist(), out)
     progress.start(len(needed), "slides")
     found = Explained()
-    with torch_threads(1):  # sums over threads would differ in their last bits
+    # sums over threads would differ in their last bits; rows are written per slide: together they may exceed the memory
+    with torch_threads(1), open_table(out / TABLE, NO_PATCHES) as append:
         for slide in explain(settings, inputs, needed):
             if slide.slide_id in set(drawn["slide_id"]):
-                found.tables[slide.slide_id] = table_of(slide)
+                append(table_of(slide))
                 found.facts[slide.slide_id] = _write(slide, settings, task, inputs.get("extract"), out)
             if slide.slide_id in curved:
                 found.curves.append(deletion.slide_curves(slide, settings.seed))
-            if (one := localisation.locate(slide, truth.get(slide.slide_id, ()))) is not None:
+            if (one := localisation.locate(slide, regions.get(slide.slide_id))) is not None:
                 found.located.append(one)
             progress.advance()
     return _collect(found, drawn["slide_id"].tolist(), settings, out)
@@ -108,9 +114,6 @@ def _write(
 
 
 def _collect(found: Explained, drawn: Sequence[str], settings: AnalyzeSettings, out: Path) -> dict[str, Any]:
-    empty = pd.DataFrame({name: [] for name in COLUMNS})
-    table = pd.concat([found.tables[name] for name in drawn], ignore_index=True) if drawn else empty
-    write_table(table, out / "attention.parquet")
     blocks: dict[str, Any] = {"attention": [found.facts[name] for name in drawn]}
     curves = sorted(found.curves, key=lambda one: one.slide_id)
     blocks["deletion"] = deletion.summarise(curves, settings.confidence) if curves else None
@@ -127,20 +130,23 @@ def check_attention(path: Path, facts: Sequence[dict[str, Any]], vector: bool) -
     Raises: ArtifactError: a slide's attention is negative or does not sum to 1, its contributions do not sum to its
         score, or a file is missing.
     """
-    table = read_table(path / "attention.parquet")
-    if list(table.columns) != COLUMNS:
-        raise ArtifactError("wrong columns", where=path / "attention.parquet", expected=COLUMNS)
-    slides = dict(iter(table.groupby("slide_id")))
-    if set(slides) != {fact["slide_id"] for fact in facts}:
-        raise ArtifactError("attention.parquet does not contain exactly the slides that were drawn", where=path)
-    for fact in facts:
-        if vector:
-            check_figure(path / fact["picture"])
-        _check_slide(path, fact, slides[fact["slide_id"]])
+    where, left = path / TABLE, {fact["slide_id"]: fact for fact in facts}
+    columns = table_columns(where)
+    if columns != list(TYPES):
+        raise ArtifactError("wrong columns", where=where, expected=list(TYPES), got=columns)
+    for group in read_row_groups(where):
+        for name, rows in group.groupby("slide_id"):
+            if (fact := left.pop(name, None)) is None:
+                raise ArtifactError(WRONG_SLIDES, where=where, got=name)
+            _check_slide(path, fact, rows)
+    if left:
+        raise ArtifactError(WRONG_SLIDES, where=where, got=f"nothing of {', '.join(left)}")
+    for fact in facts if vector else ():
+        check_figure(path / fact["picture"])
 
 
 def _check_slide(path: Path, fact: dict[str, Any], rows: pd.DataFrame) -> None:
-    where = path / "attention.parquet"
+    where = path / TABLE
     if (rows["attention"] < 0).any() or not np.isclose(rows["attention"].sum(), 1, atol=1e-3):
         raise ArtifactError("attention is negative or does not sum to 1", where=where, got=fact["slide_id"])
     if rows["contribution"].notna().any():

@@ -19,7 +19,7 @@ from oceanpath.tasks.registry import read_task
 
 FEWEST = 5
 MOST_FOLDS = 6
-"""Number of folds with a map."""
+"""Number of folds with a map; the aligned map has the test slides of these folds only."""
 TABLE, FIGURE, ALIGNED = "embedding.parquet", "embedding.png", "embedding_aligned.png"
 COLUMNS = ["slide_id", "fold", "role", "label", "axis_1", "axis_2", "aligned_1", "aligned_2"]
 
@@ -72,7 +72,9 @@ def _draw(settings: AnalyzeSettings, train: Path, out: Path, tables: list[pd.Dat
     draw_embeddings(out / FIGURE, own, NAMES[settings.embedding], f"Slide embeddings{mark}")
     if tables[0]["aligned_1"].notna().all():
         tested = pd.concat(tables, ignore_index=True).query("role == 'test'")
-        alone = panel(f"Test slides of {len(tables)} folds", tested, ["aligned_1", "aligned_2"])
+        count = int(predictions.read_cv_results(train)["folds"])
+        drawn = f"{count} folds" if count == len(tables) else f"the first {len(tables)} of {count} folds"
+        alone = panel(f"Test slides of {drawn}", tested, ["aligned_1", "aligned_2"])
         draw_embeddings(out / ALIGNED, [alone], NAMES["pca"], f"Slide embeddings, folds aligned{mark}")
 
 

@@ -1,22 +1,18 @@
-"""Comparison of patch scores with known regions, for rendered slides (`demo`): one AUROC of patches per slide."""
+"""Comparison of patch scores with known regions: one AUROC of patches per slide."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from oceanpath.errors import ArtifactError
+from oceanpath.slides.patch_geometry import known_geometry
 from oceanpath.stages.analyze.explained import ExplainedSlide
+from oceanpath.stages.analyze.regions import Regions
 from oceanpath.stats.clustered_mean import UNIT, clustered_mean
 from oceanpath.stats.rank_area import rank_area
-
-Spots = Sequence[Mapping[str, Any]]
 
 
 class Located(NamedTuple):
@@ -27,29 +23,17 @@ class Located(NamedTuple):
     areas: dict[str, float]
 
 
-def read_truth(demo: Path | None) -> dict[str, Spots]:
-    """Slide id → regions in level-0 pixels; empty if the slides were not rendered.
+def locate(slide: ExplainedSlide, regions: Regions | None) -> Located | None:
+    """The AUROC of attention and contributions for patches in the regions of the slide, toward its label.
 
-    Raises: ArtifactError: truth.json is damaged.
+    None without regions or coordinates, or if the slide has no patch inside or none outside.
     """
-    if demo is None:
-        return {}
-    try:
-        truth = json.loads((demo / "truth.json").read_text(encoding="utf-8"))
-        return {name: slide["spots"] for name, slide in truth.items()}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ArtifactError("truth.json cannot be read", where=demo, got=error) from error
-
-
-def locate(slide: ExplainedSlide, spots: Spots) -> Located | None:
-    """The AUROC of attention and contributions for patches in regions of the kind of the slide's label.
-
-    None if the slide has no patch inside or none outside.
-    """
-    if slide.coords is None or slide.meta is None:
+    if regions is None or slide.coords is None:
         return None
-    label = str(slide.row["label"])
-    inside = in_regions(slide.coords, slide.meta.footprint, [spot for spot in spots if spot["kind"] == label])
+    geometry = known_geometry(slide.slide, slide.meta, slide.known_side)
+    if geometry is None:
+        return None
+    label, inside = str(slide.row["label"]), regions.contain(slide.coords, geometry)
     known = inside >= 0
     scores = {"attention": slide.explanation.attention.astype(np.float64)}
     if slide.explanation.contributions is not None:
@@ -64,17 +48,6 @@ def toward(label: str, slide: ExplainedSlide) -> float:
     outputs = slide.explainer.objective.outputs
     against = label in outputs and slide.explanation.explained.weights[outputs.index(label)] < 0
     return -1.0 if against else 1.0
-
-
-def in_regions(coords: NDArray[np.int32], footprint: tuple[float, float], spots: Spots) -> NDArray[np.int64]:
-    """[n]: 1 for a patch whose centre is in a region, 0 for one that touches none, -1 for the others."""
-    low, size = coords.astype(np.float64), np.asarray(footprint)
-    inside, touched = np.zeros(len(coords), bool), np.zeros(len(coords), bool)
-    for spot in spots:
-        centre = np.array([spot["x"], spot["y"]])
-        inside |= np.hypot(*(low + size / 2 - centre).T) <= spot["radius"]
-        touched |= np.hypot(*(np.clip(centre, low, low + size) - centre).T) <= spot["radius"]
-    return np.where(inside, 1, np.where(touched, -1, 0))
 
 
 def summarise(located: Sequence[Located], confidence: float) -> dict[str, Any]:

@@ -20,7 +20,9 @@ from oceanpath.stages.analyze.settings import AnalyzeSettings
 MAPS, PATCHES, SHEETS = "attention", "patches", "sheets"
 SUMMED = "sum to the score"
 """Value of the key "contributions" in analysis.json, or the reason why there are none."""
-COLUMNS = ["slide_id", "x", "y", "attention", "contribution"]
+TYPES = {"slide_id": "str", "x": "Int32", "y": "Int32", "attention": "float32", "contribution": "float64"}
+"""Columns of attention.parquet, and their types."""
+NO_PATCHES = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in TYPES.items()})
 
 
 def table_of(slide: ExplainedSlide) -> pd.DataFrame:

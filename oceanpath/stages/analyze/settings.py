@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from oceanpath.settings import Settings, shared
+from oceanpath.settings import Settings, outside, shared
 
 
 class AnalyzeSettings(Settings):
@@ -25,6 +25,9 @@ class AnalyzeSettings(Settings):
     """Smallest contribution (or attention) in magnitude of patches in GeoJSON; CSV always has all patches."""
     sheet_patches: int = Field(8, ge=0, le=64)
     """Number of patches with the largest and with the smallest scores on the sheet of a slide; 0 draws no sheets."""
+    regions: Path | None = outside()
+    """Folder of annotated regions, `<slide_id>.geojson` with polygons as QuPath writes them: patch scores of the slides
+    that have one are compared with them. The regions are evidence for the label of the slide, such as tumour."""
     deletion_slides: int = Field(30, ge=0)
     """Maximum number of test slides for deletion and insertion curves; 0 computes none."""
     resamples: int = Field(2000, ge=100)

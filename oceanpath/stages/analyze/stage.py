@@ -6,7 +6,7 @@ from oceanpath.pipeline.stage import Stage
 
 STAGE = Stage(
     name="analyze",
-    version=8,
+    version=9,
     settings="oceanpath.stages.analyze.settings:AnalyzeSettings",
     work="oceanpath.stages.analyze.work:run",
     check="oceanpath.stages.analyze.work:check",

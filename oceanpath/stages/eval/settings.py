@@ -82,6 +82,10 @@ class EvalSettings(SlideList):
         """The label table, only where it is read."""
         return super().outside_paths() if self.subgroups or self.clinical else {}
 
+    def reads_files(self) -> bool:
+        """The modules of metrics."""
+        return bool(self.metrics)
+
     def identity(self) -> dict[str, Any]:
         """As for all settings, with the digest of the module of each metric."""
         own = super().identity()

@@ -114,6 +114,10 @@ class ExtractSettings(Settings):
             raise ValueError('geometry requires backend = "native", because TRIDENT selects patches itself')
         return self
 
+    def reads_files(self) -> bool:
+        """The source of a custom encoder, and the label table if it selects slides."""
+        return ":" in self.encoder or not (self.labels is None or self.slides is None or self.whole_folder)
+
     def identity(self) -> dict[str, Any]:
         """The normalised settings, the source of a custom encoder, and the selected slides.
 

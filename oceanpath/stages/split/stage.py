@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from oceanpath.pipeline.stage import Stage
-from oceanpath.stages.split.settings import SplitSettings
 
-OF_FOLDS = tuple(key for key in SplitSettings.own_keys() if key not in ("merge", "drop"))
-"""Keys that choose folds; all slides of an external cohort are tested."""
 STAGE = Stage(
     name="split",
     version=4,
@@ -15,7 +12,7 @@ STAGE = Stage(
     check="oceanpath.artifacts.folds:check",
     needs=("demo?", "mmap"),
     cohorts="also",
-    not_in_cohorts=OF_FOLDS,
+    only_in_cohorts=("merge", "drop"),  # the others choose folds; all slides of an external cohort are tested
     self_checked=("mmap/*.bin",),
     preflight="oceanpath.stages.split.preflight:preflight",
     doc="Assign patients to training, validation and test sets.",

@@ -10,7 +10,7 @@ from PIL import Image
 from oceanpath.artifacts import predictions
 from oceanpath.artifacts.features.files import FeatureMeta
 from oceanpath.artifacts.store.reader import Store
-from oceanpath.artifacts.tables import read_table, write_table
+from oceanpath.artifacts.tables import read_row_groups, read_table, write_table
 from oceanpath.errors import ArtifactError
 from oceanpath.figures import slide_map
 from oceanpath.fit.checkpoint import save_checkpoint
@@ -169,6 +169,13 @@ DAMAGE = {
     "slide": lambda table: table[table["slide_id"] != table["slide_id"].iloc[0]],
     "column": lambda table: table.rename(columns={"x": "column"}),
 }
+
+
+@pytest.mark.usefixtures("_no_figures")
+def test_each_slide_is_a_row_group_so_that_one_is_in_memory(make, out):
+    facts = draw(make(), out)
+    groups = list(read_row_groups(out / "attention.parquet"))
+    assert all(group["slide_id"].nunique() == 1 for group in groups) and len(groups) == len(facts)
 
 
 @pytest.mark.usefixtures("_no_figures")

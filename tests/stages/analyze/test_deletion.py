@@ -13,6 +13,7 @@ from oceanpath.fit.explain import Explanation, PatchExplainer
 from oceanpath.fit.objectives.base import Explained
 from oceanpath.stages.analyze import deletion, localisation
 from oceanpath.stages.analyze.explained import ExplainedSlide
+from oceanpath.stages.analyze.regions import Discs
 
 META = FeatureMeta("e", 1, 100, 0.5, 0.5, 0.5, "test", 100.0, 1000, 1000, "0", "0")
 
@@ -86,21 +87,15 @@ def test_the_difference_is_paired_by_slide_with_patients_as_clusters(tmp_path: P
     assert (tmp_path / "deletion.png").stat().st_size > 2000
 
 
-def test_a_patch_is_inside_a_region_by_its_centre_and_outside_if_it_does_not_touch_it() -> None:
-    coords = np.array([(0, 0), (100, 0), (200, 0), (300, 0)], np.int32)
-    spots = [{"kind": "b", "x": 50, "y": 50, "radius": 60}]
-    assert localisation.in_regions(coords, (100, 100), spots).tolist() == [1, -1, 0, 0]
-    assert localisation.in_regions(coords, (100, 100), []).tolist() == [0, 0, 0, 0]
-
-
 def test_localisation_is_the_area_of_each_slide_toward_its_label() -> None:
-    spots = [{"kind": "b", "x": 50, "y": 50, "radius": 40}, {"kind": "other", "x": 350, "y": 50, "radius": 40}]
-    found = localisation.locate(slide([5.0, 1, 2, -6]), spots)
+    spots = [{"x": 50, "y": 50, "radius": 40}]
+    found = localisation.locate(slide([5.0, 1, 2, -6]), Discs(spots[:1]))
     assert found is not None and found.areas == {"attention": pytest.approx(2 / 3), "contribution": 1.0}
-    assert localisation.locate(slide([5.0, 1, 2, -6]), spots[1:]) is None
+    assert localisation.locate(slide([5.0, 1, 2, -6]), Discs([])) is None
+    assert localisation.locate(slide([5.0, 1, 2, -6]), None) is None
     against = slide([-5.0, 1, 2, 6])
     against.row["label"] = "a"
-    found = localisation.locate(against, [spots[0] | {"kind": "a"}])
+    found = localisation.locate(against, Discs(spots[:1]))
     assert found is not None and found.areas["contribution"] == 1.0
     block = localisation.summarise([found], 0.95)
     assert block["area"]["contribution"]["value"] == 1.0 and "one slide" not in localisation.describe(block)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import getpass
 import re
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from oceanpath.errors import AccidentError, MissingExtraError
 from oceanpath.pipeline.executors.slurm.scripts import flags
 
 SECONDS = 60.0
 """Time limit of one command: a client waits without end for a controller that does not answer."""
+TABLE = ("--noheader", "--parsable2", "--readonly")
 LIMIT = re.compile(r"^(MaxArraySize|MaxJobCount)\s*=\s*(\d+)", re.MULTILINE)
 DEFAULT_LIMITS = {"MaxArraySize": 1001, "MaxJobCount": 10_000}
+SHARE = 0.9
+"""Largest fraction of `MaxJobCount` that is used: other users submit at the same time."""
+HELD = ("launch failed requeued held", "JobHoldMaxRequeue")
 UNREACHABLE = re.compile(r"unable to contact|timed out|connection refused|zero bytes|try again", re.IGNORECASE)
 
 
@@ -28,6 +35,13 @@ class QueuedTask:
     """Index in the array."""
     state: str
     """``PENDING``, ``RUNNING``, ``COMPLETING``..."""
+    reason: str = ""
+    """Why a task is waiting, such as ``Priority``."""
+
+    @property
+    def is_held_by_slurm(self) -> bool:
+        """Whether Slurm will not start a task again that failed to start, or that was requeued too often."""
+        return self.state == "PENDING" and self.reason in HELD
 
 
 class SchedulerUnavailableError(AccidentError):
@@ -57,7 +71,7 @@ def queued(jobs: Iterable[str]) -> list[QueuedTask]:
     listed = sorted(jobs)
     if not listed:
         return []
-    command = ["squeue", "--noheader", "--array", "--format=%F %K %T", f"--jobs={','.join(listed)}"]
+    command = ["squeue", "--noheader", "--array", "--format=%F %K %T %r", f"--jobs={','.join(listed)}"]
     try:
         answer = _call(command)
     except SchedulerUnavailableError:
@@ -66,8 +80,8 @@ def queued(jobs: Iterable[str]) -> list[QueuedTask]:
         if "Invalid job id" in error.got:  # none of them is known any more
             return []
         raise SchedulerUnavailableError(error.what, got=error.got) from error
-    rows = [line.split() for line in answer.splitlines()]
-    return [QueuedTask(row[0], int(row[1]), row[2]) for row in rows if len(row) == 3 and row[1].isdecimal()]
+    rows = [line.split(maxsplit=3) for line in answer.splitlines()]
+    return [QueuedTask(row[0], int(row[1]), *row[2:]) for row in rows if len(row) > 2 and row[1].isdecimal()]
 
 
 def cancel(jobs: Iterable[str]) -> None:
@@ -77,14 +91,46 @@ def cancel(jobs: Iterable[str]) -> None:
 
 
 def limits() -> dict[str, int]:
-    """The limits of the cluster: ``MaxArraySize`` and ``MaxJobCount``. Raises: SchedulerUnavailableError."""
+    """``MaxArraySize`` and ``MaxJobCount`` of the cluster, and ``MaxSubmitJobs`` if it is set for this user.
+
+    Raises: SchedulerUnavailableError.
+    """
     found = {name: int(value) for name, value in LIMIT.findall(_call(["scontrol", "show", "config"]))}
-    return {**DEFAULT_LIMITS, **found}
+    own = _submit_limits()
+    return {**DEFAULT_LIMITS, **found, **({"MaxSubmitJobs": min(own)} if own else {})}
 
 
-def max_array_size() -> int:
-    """Number of tasks that one job array may have. Raises: SchedulerUnavailableError."""
-    return max(1, min(limits().values()) - 1)  # the largest index is one less; every task is a job
+def _submit_limits() -> list[int]:
+    """Limits of this user's submitted tasks, by association and by quality of service; none without accounting."""
+    columns = "MaxSubmitJobs,GrpSubmitJobs"
+    user = ["show", "associations", f"user={getpass.getuser()}", f"format={columns},QOS"]
+    with suppress(MissingExtraError, AccidentError):  # no accounting: there are no such limits
+        rows = [line.split("|") for line in _call(["sacctmgr", *TABLE, *user]).splitlines()]
+        names = ",".join(sorted({name for row in rows for name in row[-1].split(",") if name}))
+        quality = ["show", "qos", f"name={names}", f"format=MaxSubmitJobsPU,{columns}"]
+        more = _call(["sacctmgr", *TABLE, *quality]).splitlines() if names else []
+        cells = [cell for row in rows for cell in row[:-1]] + [cell for line in more for cell in line.split("|")]
+        return [int(cell) for cell in cells if cell.isdecimal()]
+    return []
+
+
+class Capacity(NamedTuple):
+    """Number of tasks that may be submitted now, and in one job array."""
+
+    free: int
+    per_array: int
+
+
+def capacity() -> Capacity:
+    """What the cluster accepts now; a task that ended counts as long as Slurm lists it.
+
+    Raises: SchedulerUnavailableError.
+    """
+    found, listed = limits(), ["squeue", "--noheader", "--array", "--format=%i"]
+    free = int(SHARE * found["MaxJobCount"]) - len(_call([*listed, "--states=all"]).splitlines())
+    if "MaxSubmitJobs" in found:
+        free = min(free, found["MaxSubmitJobs"] - len(_call([*listed, f"--user={getpass.getuser()}"]).splitlines()))
+    return Capacity(max(0, free), max(1, found["MaxArraySize"] - 1))  # the largest index is one less
 
 
 def partitions() -> list[tuple[str, str, int]]:
