@@ -85,9 +85,9 @@ class PretrainSettings(Settings):
     augment: AugmentSettings = Field(default_factory=AugmentSettings)
     """Augmentations of the views."""
     disjoint_views: bool = added(False)
-    """Whether the views of a slide have no patch in common: its patches are divided between them at random first. Two
-    views are then alike in the composition and the order of the tissue, but not because they contain the same patches.
-    The blocks of jepa have none in common in any case."""
+    """Whether the views of a slide have no patch in common: its patches are divided between them at random first. The
+    views then share the composition and the order of the tissue, not single patches. The blocks of jepa have none in
+    common in any case."""
     clip: float = Field(1.0, gt=0.0)
     """Maximum norm of the gradient."""
     precision: Literal["32", "bf16"] = "32"
