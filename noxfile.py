@@ -162,6 +162,25 @@ def slurm(session: nox.Session) -> None:
 
 
 @nox.session
+def parts(session: nox.Session) -> None:
+    """Measure a run with nothing to do whose step has 100,000 published parts; about ten minutes."""
+    _install(session)
+    variables = {"OCEANPATH_PARTS": "100000", "OMP_NUM_THREADS": "1"}
+    tests = ("-rs", "-s", "--timeout=7200", "tests/pipeline/test_many_parts.py")
+    session.run("python", "-m", "pytest", *tests, *session.posargs, env=variables)
+
+
+@nox.session
+def cloud(session: nox.Session) -> None:
+    """Read stores in object storage, on loopback: the S3 protocol against moto, and the rate on a link with a delay."""
+    _install(session)
+    folder = session.create_tmp()
+    session.run("python", "-m", "pip", "install", "--quiet", "--upgrade", "--target", folder, "moto[s3,server]>=5")
+    variables = {"OCEANPATH_CLOUD": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": folder}
+    session.run("python", "-m", "pytest", "-rs", "-s", "--timeout=600", "tests/cloud", env=variables)
+
+
+@nox.session
 def browser(session: nox.Session) -> None:
     """Open the served page, reports and the ledger page in Chromium; --screenshots writes docs/images."""
     _install(session)

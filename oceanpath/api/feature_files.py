@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from oceanpath.api.html import html_table
 from oceanpath.artifacts.features import files
+from oceanpath.artifacts.features.layouts import PATCH, SLIDE
 from oceanpath.artifacts.features.provenance import UNKNOWN, Provenance
 from oceanpath.artifacts.gather import is_published
 from oceanpath.artifacts.store.reader import Index, Store
+from oceanpath.artifacts.store.remote import is_remote
 from oceanpath.pipeline.integrity import changed, refuse
 
 if TYPE_CHECKING:
@@ -47,17 +49,24 @@ class Features:
 
 
 def as_slide(
-    features: str | PathLike[str] | Features | NDArray[np.floating], coords: NDArray[Any] | None, slide_id: str
+    features: str | PathLike[str] | Features | NDArray[np.floating],
+    coords: NDArray[Any] | None,
+    slide_id: str,
+    level: str = PATCH,
 ) -> Features:
-    """The features of one slide with its id in the provenance; arguments as of `Model.predict`."""
+    """The features of one slide with its id in the provenance; arguments as of `Model.predict`.
+
+    `level` is that of the features which the model reads; at the level of slides, an array [D] is one row.
+    """
     if isinstance(features, np.ndarray):
+        features = features[None] if level == SLIDE and features.ndim == 1 else features
         return Features(slide_id, features, coords, "array", Provenance(slide_id=slide_id) if slide_id else UNKNOWN)
-    slide = features if isinstance(features, Features) else read_features(features)
+    slide = features if isinstance(features, Features) else read_features(features, level=level)
     name = slide.provenance.slide_id or slide.slide_id
     return replace(slide, slide_id=name, provenance=replace(slide.provenance, slide_id=name))
 
 
-def read_features(path: str | PathLike[str], key: str = "") -> Features:
+def read_features(path: str | PathLike[str], key: str = "", level: str = PATCH) -> Features:
     """The features of one slide, from a file of OceanPath, TRIDENT, CLAM, STAMP, AtlasPatch or a plain array.
 
         >>> import numpy as np
@@ -69,10 +78,11 @@ def read_features(path: str | PathLike[str], key: str = "") -> Features:
     Args:
         path: The file.
         key: Name of the array of features, if the file contains several.
+        level: "patch", or "slide" for one embedding of the slide, [D] or [1, D]: see `data.level`.
 
     Raises: ArtifactError: the file is missing, damaged or not recognised, or a value is not finite.
     """
-    file = files.scan_features(Path(path), key)
+    file = files.scan_features(Path(path), key, level=level)
     features, coords = files.read_features(file)
     return Features(file.slide_id, features, coords, file.layout, file.provenance)
 
@@ -90,8 +100,8 @@ def open_store(path: str | PathLike[str], *, features: str | PathLike[str] | Non
         path: Folder of the store.
         features: Folder of its feature files, if the store refers to them (`mmap.mode = "adopt"`).
 
-    Raises: ArtifactError: the store is missing or damaged. Bags are verified when they are first read, unless the
-        store is published, whose other files are compared with their digests here.
+    Raises: ArtifactError: the store is missing or damaged. Bags are verified when they are first read, unless they are
+        files of a published store, whose other files are compared with their digests here.
     """
     folder = Path(path)
     sealed = is_published(folder)
@@ -99,4 +109,4 @@ def open_store(path: str | PathLike[str], *, features: str | PathLike[str] | Non
         refuse(changed(folder.resolve(), lambda name: not name.startswith("features_")))
     else:
         Index.check(folder)
-    return Store(folder, features=None if features is None else Path(features), check=not sealed)
+    return Store(folder, features=None if features is None else Path(features), check=not sealed or is_remote(folder))

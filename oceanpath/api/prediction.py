@@ -74,13 +74,13 @@ class Model:
         """The prediction for one slide.
 
         Args:
-            features: A feature file, the result of `read_features`, or an array [N, D].
+            features: A feature file, the result of `read_features`, or an array [N, D]; [D] for slide embeddings.
             coords: [N, 2] level-0 pixels for an array, if known; the model states whether they are required.
             slide_id: Id of the slide for an array; it selects the sample of patches if there are more than the cap.
 
         Raises: RequestError: the features do not meet the contract of the model. ArtifactError: a file is damaged.
         """
-        slide = as_slide(features, coords, slide_id)
+        slide = as_slide(features, coords, slide_id, self.facts.contract.level)
         found = self._engine.predict(slide.features, slide.coords, slide.provenance)
         unlike = found.similarity
         return SlidePrediction(

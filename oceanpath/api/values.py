@@ -74,7 +74,7 @@ class ValueModel:
         slide_id: str = "",
     ) -> SlideValues:
         """The values of one slide; arguments and errors as of `Model.predict`."""
-        slide = as_slide(features, coords, slide_id)
+        slide = as_slide(features, coords, slide_id, self.facts.contract.level)
         found = self._engine.predict(slide.features, slide.coords, slide.provenance)
         return SlideValues(
             slide.slide_id, found.by_column(), found.decisions, found.attention, found.in_training, found.notes

@@ -57,6 +57,7 @@ def scan(store: Store, owner: dict[str, str], advance: Callable[[], None]) -> Sc
     slides = sorted(owner)
     means, sketches, digests = np.empty((len(slides), store.dim)), [], []
     lengths = np.empty(len(slides), np.int64)
+    store.expect(store.number(name) for name in slides)
     for row, name in enumerate(slides):
         number = store.number(name)
         means[row] = store.features(number).mean(axis=0, dtype=np.float64)

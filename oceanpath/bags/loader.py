@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
 import torch
@@ -11,6 +12,20 @@ from torch import Tensor
 from oceanpath.bags.batch import Batch
 from oceanpath.bags.batching.base import Draw
 from oceanpath.bags.dataset import BagDataset
+
+READ_AHEAD = 32
+"""Number of batches whose bags are fetched in advance if they are remote."""
+
+
+def expected(dataset: BagDataset, batches: Iterable[Sequence[Draw]]) -> Iterator[list[Draw]]:
+    """The same batches. The store learns of the bags of the next `READ_AHEAD` batches, see `Store.expect`."""
+    waiting: deque[list[Draw]] = deque()
+    for draws in batches:
+        waiting.append(list(draws))
+        dataset.store.expect(dataset.numbers[draw.position] for draw in waiting[-1])
+        if len(waiting) > READ_AHEAD:
+            yield waiting.popleft()
+    yield from waiting
 
 
 class Loader(ABC):

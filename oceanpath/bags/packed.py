@@ -15,7 +15,7 @@ from oceanpath.bags.batch import Batch
 from oceanpath.bags.batching.base import Draw
 from oceanpath.bags.buffers import ReusedBuffers
 from oceanpath.bags.dataset import BagDataset, tensor_of
-from oceanpath.bags.loader import Loader
+from oceanpath.bags.loader import Loader, expected
 
 Buffer = tuple[ReusedBuffers, ReusedBuffers]
 """Memory for the features and for the coords of one batch."""
@@ -62,8 +62,8 @@ class PackedLoader(Loader):
         try:
             with ThreadPoolExecutor(self.readers) as readers:
                 pending: deque[tuple[Batch, list[Future[None]]]] = deque()
-                for draws in self.batches:
-                    pending.append(self._start(list(draws), taken[0], readers))
+                for draws in expected(self.dataset, self.batches):
+                    pending.append(self._start(draws, taken[0], readers))
                     taken.rotate(-1)
                     if len(pending) == self.buffers:
                         yield _finished(*pending.popleft())

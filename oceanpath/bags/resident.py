@@ -35,6 +35,7 @@ class ResidentStore(Store):
         self.resident_coords = self._empty(2, torch.int32) if self.has_coords else None
         """[T, 2] on `device`, or None if the store has none."""
         memory = ReusedBuffers()
+        self.expect(range(len(self)))
         for i, (first, last) in enumerate(pairwise(self.starts)):
             bag = memory.array((last - first, self.dim), self.dtype)
             super().read_features(i, bag.data.cast("B"))

@@ -25,6 +25,7 @@ from oceanpath.bags.batching.jepa import Jepa
 from oceanpath.bags.batching.multi_crop import MultiCrop
 from oceanpath.bags.batching.sampler import BatchSampler
 from oceanpath.bags.dataset import BagDataset, tensor_of
+from oceanpath.bags.loader import expected
 from oceanpath.bags.neighbour_table import NeighbourTable
 from oceanpath.bags.resident import ResidentStore
 
@@ -45,6 +46,8 @@ class ViewSettings:
     """Whether the views are a context and target blocks."""
     min_batch: int = 2
     """Minimum number of bags per batch."""
+    is_disjoint: bool = False
+    """Whether the views of a bag have no patch in common; context and target blocks never have."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,12 @@ class StoreFacts:
 
 def augmentor_of(settings: ViewSettings, has_coords: bool) -> Augmentor:
     """The augmentor of the wanted views: crops where there are local ones or the strategy is `multi_crop`."""
+    augmentor = _augmentor(settings, has_coords)
+    augmentor.is_disjoint = settings.is_disjoint
+    return augmentor
+
+
+def _augmentor(settings: ViewSettings, has_coords: bool) -> Augmentor:
     batching, common = settings.batching, (settings.augment, settings.seed, has_coords)
     if settings.is_blocks:
         return BlockAugmentor(*common, settings.local_views, batching if isinstance(batching, Jepa) else Jepa())
@@ -114,8 +123,8 @@ class ViewLoader:
         """The views of these batches, computed by `readers` threads."""
         pending: deque[Future[tuple[Batch, ...]]] = deque()
         with ThreadPoolExecutor(self.readers) as threads:
-            for draws in batches:
-                pending.append(threads.submit(self.views_of, list(draws)))
+            for draws in expected(self.dataset, batches):
+                pending.append(threads.submit(self.views_of, draws))
                 if len(pending) > self.readers:
                     yield pending.popleft().result()
             while pending:

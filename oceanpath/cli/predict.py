@@ -88,7 +88,7 @@ def predict(
     with TemporaryDirectory(prefix="oceanpath-") as scratch:
         prepared = features_of(paths, engine.facts.contract, workspace, weights, Path(scratch))
         _print_unused(prepared.features)
-        slides = find_inputs(prepared.features, features_key, verify)
+        slides = find_inputs(prepared.features, features_key, verify, engine.facts.contract.level)
         files = None if maps is None else replace(maps, slides=prepared.slides)
         if files is not None:
             files.check(slides)

@@ -32,12 +32,13 @@ SKEW_SECONDS = 30.0
 def check_cluster(root: Path, options: SlurmOptions) -> list[Finding]:
     """The scheduler, the resources of each stage, and the answer of one node; nothing remains in the workspace."""
     try:
-        partitions, limits = commands.partitions(), commands.limits()
+        partitions, limits = commands.partitions(), commands.limits(options.resources)
     except OceanPathError as error:
         return [Finding(GROUP, "scheduler", State.MISSING, error.facts(), error.do)]
     up = ", ".join(f"{name} ({nodes} nodes)" for name, state, nodes in partitions if state == "up")
     findings = [Finding(GROUP, "partitions", State.OK if up else State.MISSING, up or "none is up")]
     most = f"arrays of {limits['MaxArraySize'] - 1:,} tasks, {limits['MaxJobCount']:,} jobs on the cluster"
+    most += f", {limits['MaxSubmitJobs']:,} of this user" if "MaxSubmitJobs" in limits else ""
     findings.append(Finding(GROUP, "limits", State.OK, most))
     tables = {"[runtime.slurm]": options, **{f"[runtime.slurm.{k}]": each for k, each in options.stages.items()}}
     findings += [_resources(where, each) for where, each in tables.items()]

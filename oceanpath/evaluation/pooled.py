@@ -36,6 +36,7 @@ def pool(store: Store, slides: list[str], advance: Callable[[], None]) -> Pooled
     """
     mean = np.empty((len(slides), store.dim), np.float32)
     largest, length = np.empty_like(mean), np.empty((len(slides), 1), np.float32)
+    store.expect(store.number(name) for name in slides)
     for row, name in enumerate(slides):
         number = store.number(name)
         bag = store.features(number)

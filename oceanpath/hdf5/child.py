@@ -131,7 +131,7 @@ def _validate_names(count: int) -> None:
 def _describe(opened: Opened) -> tuple[dict[str, Any], bytes]:
     numbers = {name: item for name, item in opened.datasets.items() if item.dtype.kind in "fiu"}
     ordinary = is_ordinary(opened.file)
-    methods = {name: _method(item, opened, ordinary) for name, item in numbers.items() if len(item.shape) > 1}
+    methods = {name: _method(item, opened, ordinary) for name, item in numbers.items() if _has_rows(item)}
     reply = {
         "arrays": {name: (item.shape, item.dtype.name) for name, item in numbers.items()},
         "methods": {name: method for name, (method, _) in methods.items()},
@@ -140,6 +140,11 @@ def _describe(opened: Opened) -> tuple[dict[str, Any], bytes]:
         "links": opened.links,
     }
     return reply, b"".join(indices for _, indices in methods.values())
+
+
+def _has_rows(stored: DatasetStorage) -> bool:
+    """Whether a dataset may be features or coordinates; a vector of floats may be one row of features."""
+    return len(stored.shape) > 1 or (len(stored.shape) == 1 and stored.dtype.kind == "f")
 
 
 def _method(stored: DatasetStorage, opened: Opened, ordinary: bool) -> tuple[dict[str, Any], bytes]:
@@ -186,7 +191,10 @@ def _rows(stored: DatasetStorage, start: int, count: int) -> memoryview:
     if not rows.size:
         return memoryview(b"")
     leading = (0,) * (len(stored.shape) - 2)
-    stored.dataset.read_direct(rows, (*leading, slice(start, start + count)))
+    if len(stored.shape) == 1:
+        stored.dataset.read_direct(rows[0])
+    else:
+        stored.dataset.read_direct(rows, (*leading, slice(start, start + count)))
     return rows.data.cast("B")
 
 

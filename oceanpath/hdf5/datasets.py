@@ -160,7 +160,7 @@ def stored_method(stored: DatasetStorage, handle: int) -> ReadMethod | None:
 def rows_at_once(stored: DatasetStorage) -> int:
     """Rows per read by the library: about one block, and whole chunks, so that no chunk is read twice."""
     rows = max(1, BLOCK_BYTES // max(1, stored.shape[-1] * stored.dtype.itemsize))
-    if stored.sides:
+    if stored.sides and len(stored.shape) > 1:
         rows = max(1, rows // stored.sides[-2]) * stored.sides[-2]
     return int(rows)
 

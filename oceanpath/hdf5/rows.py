@@ -76,13 +76,18 @@ def stored_bytes(method: ReadMethod) -> int:
     return method.nbytes if isinstance(method, Runs) else int(method.chunks.sizes.sum())
 
 
+def table_shape(shape: tuple[int, ...]) -> tuple[int, int]:
+    """(N, D) of an array [N, D] or [1, N, D]; an array [D] is one row."""
+    return (1, shape[0]) if len(shape) == 1 else (shape[-2], shape[-1])
+
+
 def read_blocks(method: ReadMethod, handle: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[Rows]:
-    """Blocks [m, D] of the rows of a dataset [N, D] or [1, N, D]; each may overwrite the previous one.
+    """Blocks [m, D] of the rows of a dataset [N, D], [1, N, D] or [D]; each may overwrite the previous one.
 
     Raises: EOFError, ValueError: the file is damaged.
     """
     if isinstance(method, Runs):
-        return run_blocks(method, handle, (shape[-2], shape[-1]), dtype)
+        return run_blocks(method, handle, table_shape(shape), dtype)
     return _from_tiles(method, handle)
 
 

@@ -45,6 +45,9 @@ class BaseMIL(nn.Module, ABC):
     """Whether padded bags are processed one by one without their padding, so that `pool` never gets a mask."""
     reads_coords = False
     """Whether coordinates, if known, change the result. A bundle of such a model requests them."""
+    pools_blocks = False
+    """Whether the embedding depends on the patches only through softmax-weighted means, with scores and values that
+    depend on one patch each, so that it can be computed from blocks of patches."""
     auxiliary_weight = 0.0
     """Weight of the auxiliary losses in the training loss, from 0 to 1."""
     checkpoint: bool

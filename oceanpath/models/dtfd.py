@@ -28,6 +28,7 @@ class DTFD(ABMIL):
 
     ordered = True
     requires_packed = True
+    pools_blocks = False  # the pseudo-bag of a patch depends on its number
     is_additive = False
 
     def __init__(self, settings: DTFDSettings, in_dim: int) -> None:

@@ -23,6 +23,7 @@ from oceanpath.models.streaming import RunningSoftmax
 class SoftmaxPooling(BaseMIL):
     """Architectures of the form patches → `scores` → weighted means → `join`."""
 
+    pools_blocks = True
     is_additive = True
     """Whether `join` is affine, so that the outputs are a sum over patches."""
 

@@ -58,6 +58,7 @@ register_aggregator("clam_sb", "oceanpath.models.clam_sb:ClamSB")(known.ClamSBSe
 register_aggregator("dsmil", "oceanpath.models.dsmil:DSMIL")(known.DSMILSettings)
 register_aggregator("dtfd", "oceanpath.models.dtfd:DTFD")(known.DTFDSettings)
 register_aggregator("ilra", "oceanpath.models.ilra:ILRA")(known.ILRASettings)
+register_aggregator("linear", "oceanpath.models.linear:LinearPooling")(known.LinearSettings)
 register_aggregator("lse", "oceanpath.models.lse:LogSumExpPooling")(known.LSESettings)
 register_aggregator("mean_mlp", "oceanpath.models.mean_mlp:MeanMLP")(known.MeanMLPSettings)
 register_aggregator("multihead_abmil", "oceanpath.models.multihead_abmil:MultiheadABMIL")(known.MultiheadABMILSettings)

@@ -57,6 +57,20 @@ class StaticSettings(PatchModelSettings):
     """Pooling over the patches."""
 
 
+class LinearSettings(ModelSettings):
+    """A linear model of the mean patch, or of a slide embedding: logistic, Cox or linear regression by the task."""
+
+    parameters: ClassVar[int] = 1024
+    cost: ClassVar[str] = "N"
+    attends: ClassVar[bool] = False
+    name: Literal["linear"] = "linear"
+    input_norm: Literal["none", "layer", "zscore"] = "zscore"
+    """Normalisation of each patch's features: none, LayerNorm, or zscore, by the mean and standard deviation of each
+    feature over the training slides."""
+    dropout: float = Field(0.25, ge=0.0, lt=1.0)
+    """Dropout rate of the normalised features."""
+
+
 class MeanMLPSettings(PatchModelSettings):
     """SiMLP: the mean patch and a multilayer perceptron (Li et al. 2025)."""
 

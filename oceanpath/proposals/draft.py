@@ -10,6 +10,7 @@ from typing import Any
 
 from oceanpath.artifacts.cohort.ids import describe_missing, slide_id
 from oceanpath.artifacts.cohort.text_table import UserTable
+from oceanpath.artifacts.features.layouts import SLIDE
 from oceanpath.errors import ExperimentError, shorten_list
 from oceanpath.proposals import columns as table_columns
 from oceanpath.proposals.questions import Questions
@@ -89,6 +90,8 @@ def _slides(draft: Draft, source: Source | None, table: UserTable, choices: Choi
     """Slide ids of the rows."""
     if source is not None:
         draft.data[source.key] = source.folder
+        if source.level == SLIDE:
+            draft.data["level"] = SLIDE
         draft.facts[source.key] = list(source.lines)
     else:
         draft.missing.append("a folder of slides or features: set data.slides or data.features")
@@ -242,7 +245,10 @@ def _tables(
     """The tables of the stages to run."""
     extract = {"extract": {"encoder": choices.encoder or proposed_encoder()}} if source and source.key == SLIDES else {}
     tables: dict[str, dict[str, Any]] = {**extract, "mmap": {}, "split": {"folds": max(2, min(MAX_FOLDS, smallest))}}
-    tables |= {"model": {"name": "abmil"}, "train": {}, "eval": {}, "analyze": {}}
+    if source is not None and source.level == SLIDE:  # one row per slide has neither attention nor contributions
+        tables |= {"model": {"name": "linear"}, "train": {}, "eval": {}}
+    else:
+        tables |= {"model": {"name": "abmil"}, "train": {}, "eval": {}, "analyze": {}}
     return {**tables, "export": {}} if task_entry(target.task).is_exportable else tables
 
 

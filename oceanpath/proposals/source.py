@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oceanpath.artifacts.features.folder import describe_unused, find_features
+from oceanpath.artifacts.features.layouts import PATCH, SLIDE
 from oceanpath.artifacts.features.summary import FeatureSummary, summarise_features
 from oceanpath.errors import ExperimentError, OceanPathError
 from oceanpath.folders import FOLDER_FILES
@@ -36,6 +37,8 @@ class Source:
     """Description."""
     summary: FeatureSummary | None = None
     """Of features."""
+    level: str = PATCH
+    """Level of the features."""
 
 
 def look_at(folder: Path, questions: Questions, use: str = "", features_key: str = "") -> Source:
@@ -79,12 +82,19 @@ def _features(folder: Path, features_key: str) -> Source:
     own = folder if folder.suffix.lower() in FOLDER_FILES else _common(files)
     step = -(-len(files) // MAX_FILES)
     read = dict(list(files.items())[::step])
-    summary = summarise_features(read, features_key)
+    summary, level = _summary(read, features_key)
     lines = [f"{own}: {len(files)} feature files", *summary.lines()]
     lines += [f"the layouts of {len(read)} of {len(files)} files were read"] if step > 1 else []
     if others := describe_unused(own, files.values()):
         lines.append(f"other files, not used: {others}")
-    return Source(FEATURES, own, frozenset(files), lines, summary)
+    return Source(FEATURES, own, frozenset(files), lines, summary, level)
+
+
+def _summary(files: Mapping[str, Path], features_key: str) -> tuple[FeatureSummary, str]:
+    """The layouts of feature files and their level: slide embeddings if no file has features of patches."""
+    patches = summarise_features(files, features_key)
+    embeddings = patches if patches.layouts else summarise_features(files, features_key, SLIDE)
+    return (patches, PATCH) if patches.layouts or not embeddings.layouts else (embeddings, SLIDE)
 
 
 def _slides(folder: Path, _: str) -> Source:

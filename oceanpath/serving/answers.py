@@ -6,14 +6,15 @@ Annotations in this module are not postponed, because a postponed `NotRequired` 
 from dataclasses import dataclass
 from typing import Annotated, NotRequired, TypedDict, cast
 
+import numpy as np
 from litestar.params import Parameter
 
 from oceanpath.artifacts.bundle.facts import NOTICE
 from oceanpath.serving.errors import MalformedError
 from oceanpath.serving.prediction_request import PredictionRequest
-from oceanpath.serving.responses import Answer, EmbeddingAnswer, Fault, OutOfDistribution
-from oceanpath.serving.session import Similarity
+from oceanpath.serving.responses import Answer, ContributionsAnswer, EmbeddingAnswer, Fault, OutOfDistribution
 from oceanpath.serving.slide_engine import AnyEngine, SlidePrediction
+from oceanpath.serving.slide_run import Similarity
 from oceanpath.serving.value_responses import ValueAnswer
 
 AnyAnswer = Answer | ValueAnswer | EmbeddingAnswer
@@ -36,19 +37,28 @@ class Options:
     members: bool = False
     encoder: str = ""
     slide_id: str = ""
+    contributions: bool = False
 
 
 Attention = Annotated[bool, Parameter(description="Add the attention and the coordinates of every patch.")]
 Members = Annotated[bool, Parameter(description="Add the prediction of each member of the ensemble.")]
 Encoder = Annotated[str, Parameter(description="Encoder of the features, if the file does not state it.")]
+Contributions = Annotated[
+    bool,
+    Parameter(description="Add what every patch contributes to the prediction, if the model is a sum over patches."),
+]
 SlideId = Annotated[str, Parameter(description="Slide of the features, if the file does not state it.")]
 
 
 def query_options(
-    attention: Attention = False, members: Members = False, encoder: Encoder = "", slide_id: SlideId = ""
+    attention: Attention = False,
+    members: Members = False,
+    encoder: Encoder = "",
+    slide_id: SlideId = "",
+    contributions: Contributions = False,
 ) -> Options:
     """The options in the query of a request for one slide."""
-    return Options(attention, members, encoder, slide_id)
+    return Options(attention, members, encoder, slide_id, contributions)
 
 
 def batch_options(attention: Attention = False, members: Members = False, encoder: Encoder = "") -> Options:
@@ -82,7 +92,19 @@ def describe_answer(
         answer["patch_px_level0"] = slide.provenance.patch_px_level0
     if options.members:
         answer["members"] = engine.describe_members(prediction)
+    if options.contributions:
+        answer["contributions"] = _describe_contributions(engine, prediction)
     return cast("AnyAnswer", answer)
+
+
+def _describe_contributions(engine: AnyEngine, prediction: SlidePrediction) -> ContributionsAnswer | None:
+    """The mean of the members; None if the model is not a sum over patches."""
+    explained = engine.explained(prediction)
+    if explained is None or prediction.contributions is None:
+        return None
+    name, weights = explained
+    values = (prediction.contributions @ weights).mean(axis=0)
+    return {"of": name, "total": float(values.sum()), "values": values.astype(np.float32).tolist()}
 
 
 def _describe_similarity(similarity: Similarity | None) -> OutOfDistribution | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple
 
 from litestar import Request
@@ -13,6 +14,7 @@ from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from oceanpath.artifacts.cohort.ids import slide_id
 from oceanpath.serving.decode import ACCEPTED, parse_json
 from oceanpath.serving.errors import MalformedError, TooLargeError
+from oceanpath.serving.patch_stream import HEADER, PatchStream
 from oceanpath.serving.prediction_request import Limits, validate_id
 from oceanpath.serving.signatures import SLIDE
 
@@ -32,15 +34,33 @@ class Body(NamedTuple):
     """Name of the file, if it is one of several."""
 
 
-async def read_body(request: AnyRequest, limit: int) -> Body:
-    """The body of one slide, streamed or in a form.
+async def read_body(
+    request: AnyRequest, limit: int, begin: Callable[[bytearray], PatchStream | None]
+) -> Body | PatchStream:
+    """The body of one slide, as bytes or in a form, or its patches that were evaluated while it arrived.
 
-    Raises: TooLargeError: it has more than `limit` bytes. MalformedError: a form without exactly one slide.
+    `begin` gets the first bytes and decides.
+
+    Raises: TooLargeError: it has more than `limit` bytes. MalformedError: a form without exactly one slide, or a body
+        of another size than it states.
     """
     media_type = request.content_type[0]
     if media_type == RequestEncodingType.MULTI_PART:
         return await _one_file(request, limit)
-    return Body(await read_stream(request, limit), media_type)
+    body, patches, is_undecided = bytearray(), None, True
+    async for chunk in _chunks(request, limit):
+        if patches is not None:
+            await patches.feed(chunk)
+            continue
+        body += chunk
+        if is_undecided and len(body) >= HEADER:
+            patches, is_undecided = begin(body), False
+            if patches is not None:
+                await patches.feed(memoryview(body)[patches.layout.offset :])
+    if patches is None:
+        return Body(body, media_type)
+    await patches.end()
+    return patches
 
 
 async def read_bodies(request: AnyRequest, limits: Limits, most: int) -> list[Body]:
@@ -69,12 +89,18 @@ async def read_bodies(request: AnyRequest, limits: Limits, most: int) -> list[Bo
 async def read_stream(request: AnyRequest, limit: int) -> bytearray:
     """The bytes of a body. Raises: TooLargeError: more than `limit`."""
     body = bytearray()
+    async for chunk in _chunks(request, limit):
+        body += chunk
+    return body
+
+
+async def _chunks(request: AnyRequest, limit: int) -> AsyncIterator[bytes]:
+    """The parts of a body. Raises: TooLargeError: more than `limit` bytes."""
     try:
         async for chunk in request.stream():
-            body += chunk
+            yield chunk
     except RequestEntityTooLarge as error:
         raise _too_large(limit) from error
-    return body
 
 
 async def _one_file(request: AnyRequest, limit: int) -> Body:

@@ -30,12 +30,15 @@ SAME_MPP = 0.02
 
 
 def validate_features(contract: Contract, features: NDArray[np.floating]) -> None:
-    """Raise unless the features are [N, D] with the model's D and N > 0."""
+    """Raise unless the features are [N, D] with the model's D and N > 0, and N = 1 for embeddings of slides."""
     if features.ndim == 2 and len(features) == 0:
         raise EmptyBagError("the slide has no patches", expected="at least one")
     if features.ndim != 2 or features.shape[1] != contract.feature_dim:
         expected = f"[N, {contract.feature_dim}]"
         raise WrongDimensionError("the features have the wrong shape", expected=expected, got=list(features.shape))
+    if contract.slide_level and len(features) != 1:
+        what, expected = "this model reads one embedding per slide", f"[{contract.feature_dim}]"
+        raise WrongDimensionError(what, expected=expected, got=list(features.shape))
 
 
 def validate_coords(contract: Contract, coords: NDArray[Any] | None, n: int) -> NDArray[np.int32] | None:

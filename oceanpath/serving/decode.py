@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from oceanpath.artifacts.features.npy_header import NPY_MAGIC, read_npy_header
+from oceanpath.artifacts.features.layouts import PATCH, SLIDE
+from oceanpath.artifacts.features.npy_header import NPY_MAGIC, NpyHeader, read_npy_header
 from oceanpath.artifacts.features.provenance import Provenance
 from oceanpath.serving.errors import (
     EmptyBagError,
@@ -31,13 +32,15 @@ JSON_KEYS = {"features", "coords", "slide_id", "encoder"}
 class Readers(NamedTuple):
     """How features are read that are not in the body itself."""
 
-    h5: Callable[[bytes | bytearray], PredictionRequest]
-    """Reads HDF5 bodies; see `oceanpath.serving.hdf5_reader`."""
-    slide: Callable[[str], PredictionRequest]
-    """Reads the features of a slide id; see `oceanpath.serving.slide_folder`."""
+    h5: Callable[[bytes | bytearray, str], PredictionRequest]
+    """Reads HDF5 bodies with features of a level; see `oceanpath.serving.hdf5_reader`."""
+    slide: Callable[[str, str], PredictionRequest]
+    """Reads the features of a slide id, of a level; see `oceanpath.serving.slide_folder`."""
 
 
-def decode(body: bytes | bytearray, media_type: str, limits: Limits, readers: Readers) -> PredictionRequest:
+def decode(
+    body: bytes | bytearray, media_type: str, limits: Limits, readers: Readers, level: str = PATCH
+) -> PredictionRequest:
     """The slide in a body. The format is detected from the first bytes; the media type is used only for JSON.
 
     Args:
@@ -45,6 +48,7 @@ def decode(body: bytes | bytearray, media_type: str, limits: Limits, readers: Re
         media_type: According to the client; may be empty.
         limits: Larger bodies are rejected before memory is allocated.
         readers: Read HDF5 bodies, and the features of slide ids.
+        level: Level of the features that the model reads; at the level of slides, [D] is one row.
 
     Raises: MalformedError, UnknownFormatError, TooLargeError, WrongDimensionError, EmptyBagError, BadFeaturesError,
         UnknownSlideError.
@@ -52,11 +56,11 @@ def decode(body: bytes | bytearray, media_type: str, limits: Limits, readers: Re
     if not body:
         raise MalformedError("the body is empty", expected=ACCEPTED)
     if body.startswith(NPY_MAGIC):
-        return PredictionRequest(_npy(body, limits, "f"))
+        return PredictionRequest(_npy(body, limits, "f", level))
     if body.startswith(MAGIC):
-        return readers.h5(body)
+        return readers.h5(body, level)
     if media_type.startswith("application/json") or body[:64].lstrip()[:1] == b"{":
-        return _json(body, limits, readers)
+        return _json(body, limits, readers, level)
     kind, do = identify(body)
     raise UnknownFormatError("the format of the body is not supported", expected=ACCEPTED, got=kind, do=do)
 
@@ -71,25 +75,35 @@ def decode_coords(body: bytes | bytearray, limits: Limits) -> NDArray[Any]:
     return _npy(body, limits, "fiu")
 
 
-def _npy(body: bytes | bytearray, limits: Limits, kinds: str) -> NDArray[Any]:
+def _npy(body: bytes | bytearray, limits: Limits, kinds: str, level: str = PATCH) -> NDArray[Any]:
     stream = io.BytesIO(body)
     try:
         header = read_npy_header(stream)
     except ValueError as error:
         raise MalformedError(str(error)) from error
+    dtype, shape = header.dtype, matrix_shape(validate_npy_dtype(header, kinds).shape, level)
+    validate_size(shape, dtype.itemsize, limits)
+    validate_npy_size(len(body) - stream.tell(), shape, dtype)
+    flat = np.frombuffer(body, dtype, offset=stream.tell())
+    array: NDArray[Any] = flat.reshape(shape, order=header.order)
+    return array
+
+
+def validate_npy_dtype(header: NpyHeader, kinds: str) -> NpyHeader:
+    """The header. Raises: MalformedError: the numbers are of other kinds, or too wide."""
     dtype = header.dtype
     if dtype.kind not in kinds or dtype.itemsize > 8:
         expected = "float16, float32 or float64" if kinds == "f" else "integers or floats"
         raise MalformedError("the .npy has the wrong dtype", expected=expected, got=dtype)
-    shape = _matrix_shape(header.shape)
-    validate_size(shape, dtype.itemsize, limits)
-    rest = len(body) - stream.tell()
-    if rest != math.prod(shape) * dtype.itemsize:
-        expected = f"{math.prod(shape) * dtype.itemsize} bytes for {list(shape)} {dtype}"
-        raise MalformedError("the size of the .npy does not match its header", expected=expected, got=f"{rest} bytes")
-    flat = np.frombuffer(body, dtype, offset=stream.tell())
-    array: NDArray[Any] = flat.reshape(shape, order=header.order)
-    return array
+    return header
+
+
+def validate_npy_size(nbytes: int, shape: tuple[int, int], dtype: np.dtype[Any]) -> None:
+    """Raise MalformedError unless `nbytes` bytes are an array of this shape and dtype."""
+    needed = math.prod(shape) * dtype.itemsize
+    if nbytes != needed:
+        expected, got = f"{needed} bytes for {list(shape)} {dtype}", f"{nbytes} bytes"
+        raise MalformedError("the size of the .npy does not match its header", expected=expected, got=got)
 
 
 def parse_json(body: bytes | bytearray, limits: Limits) -> object:
@@ -107,7 +121,7 @@ def parse_json(body: bytes | bytearray, limits: Limits) -> object:
         raise MalformedError("the body is not valid JSON", got=type(error).__name__) from error
 
 
-def _json(body: bytes | bytearray, limits: Limits, readers: Readers) -> PredictionRequest:
+def _json(body: bytes | bytearray, limits: Limits, readers: Readers, level: str) -> PredictionRequest:
     fields = parse_json(body, limits)
     if not isinstance(fields, dict) or not {"features", "slide_id"} & set(fields) or set(fields) - JSON_KEYS:
         expected = '{"features": [[...]]} or {"slide_id": ...}; optional: "coords": [[x, y], ...] and "encoder"'
@@ -118,12 +132,12 @@ def _json(body: bytes | bytearray, limits: Limits, readers: Readers) -> Predicti
     if "features" not in fields:
         if "coords" in fields:
             raise MalformedError("coords without features", expected='"features": [[...]], or neither')
-        return readers.slide(texts["slide_id"]).with_defaults(texts["encoder"], "")
+        return readers.slide(texts["slide_id"], level).with_defaults(texts["encoder"], "")
     coords = _numbers(fields, "coords", limits) if fields.get("coords") is not None else None
-    return PredictionRequest(_numbers(fields, "features", limits), coords, Provenance(**texts))
+    return PredictionRequest(_numbers(fields, "features", limits, level), coords, Provenance(**texts))
 
 
-def _numbers(fields: dict[str, Any], name: str, limits: Limits) -> NDArray[np.float64]:
+def _numbers(fields: dict[str, Any], name: str, limits: Limits, level: str = PATCH) -> NDArray[np.float64]:
     """The numbers [N, D] in a field."""
     rows = fields[name]
     if not isinstance(rows, list):
@@ -138,13 +152,15 @@ def _numbers(fields: dict[str, Any], name: str, limits: Limits) -> NDArray[np.fl
         ) from error
     if numbers.dtype.kind not in "fiu":
         raise MalformedError(f"{name} contains values that are not numbers", expected="[N, D] numbers")
-    shape = _matrix_shape(numbers.shape)
+    shape = matrix_shape(numbers.shape, level)
     validate_size(shape, 4, limits)
     return numbers.astype(np.float64).reshape(shape)
 
 
-def _matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
-    """[N, D] of [N, D] or [1, N, D]."""
+def matrix_shape(shape: tuple[int, ...], level: str = PATCH) -> tuple[int, int]:
+    """[N, D] of [N, D] or [1, N, D]; at the level of slides also of [D], which is one row."""
+    if len(shape) == 1 and level == SLIDE:
+        shape = (1, *shape)
     if len(shape) == 3 and shape[0] == 1:
         shape = shape[1:]
     if len(shape) != 2:

@@ -90,6 +90,15 @@ class Engine(SlideEngine[BundleFacts, Prediction]):
         decision = {} if prediction.decision is None else {"decision": prediction.decision}
         return {"predicted": prediction.predicted, **decision}
 
+    def explained(self, prediction: Prediction) -> tuple[str, NDArray[np.float64]]:
+        """Two classes: the log odds of the second one. More: the logit of the predicted class minus the mean others."""
+        classes = self.facts.classes
+        if len(classes) == 2:
+            return f"log odds of {classes[1]}", np.array([-1.0, 1.0])
+        is_top = np.array([name == prediction.predicted for name in classes])
+        others = len(classes) - 1
+        return f"logit of {prediction.predicted} against the other classes", np.where(is_top, 1.0, -1.0 / others)
+
     def _decide(self, probabilities: NDArray[np.float32]) -> str | None:
         threshold, classes = self.facts.threshold, self.facts.classes
         if threshold.value is None or threshold.positive is None:

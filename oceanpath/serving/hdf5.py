@@ -13,6 +13,7 @@ import numpy as np
 
 from oceanpath.artifacts.features.container import UnreadableError
 from oceanpath.artifacts.features.files import read_features, scan_features
+from oceanpath.artifacts.features.layouts import PATCH
 from oceanpath.artifacts.features.layouts import NoPatchesError as NoRowsError
 from oceanpath.errors import ArtifactError
 from oceanpath.serving.errors import BadFeaturesError, EmptyBagError, MalformedError, RequestError
@@ -21,7 +22,9 @@ from oceanpath.serving.prediction_request import Limits, PredictionRequest, vali
 MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
-def decode_file(path: Path, limits: Limits, noun: str = "the .h5", features_key: str = "") -> PredictionRequest:
+def decode_file(
+    path: Path, limits: Limits, noun: str = "the .h5", features_key: str = "", level: str = PATCH
+) -> PredictionRequest:
     """The slide in a file of any layout that `oceanpath.artifacts.features.files` reads.
 
     Args:
@@ -29,11 +32,14 @@ def decode_file(path: Path, limits: Limits, noun: str = "the .h5", features_key:
         limits: Larger features are rejected before they are read.
         noun: What errors call the file.
         features_key: Name of the features, if the file has several arrays that may be features.
+        level: Level of the features that the model reads.
 
     Raises: MalformedError, TooLargeError, EmptyBagError, BadFeaturesError.
     """
     try:
-        scanned = scan_features(path, features_key, lambda layout: validate_size((layout.n, layout.dim), 4, limits))
+        scanned = scan_features(
+            path, features_key, lambda layout: validate_size((layout.n, layout.dim), 4, limits), level
+        )
         with np.errstate(over="ignore"):  # float64 beyond float32 becomes inf, which is rejected
             features, coords = read_features(scanned)
     except RequestError:

@@ -107,25 +107,25 @@ class _Sending:
 
 
 class _Body:
-    """The body of one request, with a deadline."""
+    """The body of one request, with a limit of the time that is spent waiting for it."""
 
     def __init__(self, receive: Receive, seconds: float) -> None:
-        self._receive, self._seconds = receive, seconds
-        self._end = asyncio.get_running_loop().time() + seconds
+        self._receive, self._seconds, self._left = receive, seconds, seconds
         self._complete = False
 
     async def receive(self) -> HTTPReceiveMessage:
-        """The next message. Raises TimeoutExceededError at the deadline, because a slow body delays other requests."""
+        """The next message. Raises TimeoutExceededError after the limit, because a slow body delays other requests."""
         if self._complete:
             return await self._receive()  # type: ignore[return-value]  # only HTTP scopes come here
-        left = max(0.001, self._end - asyncio.get_running_loop().time())
+        began = asyncio.get_running_loop().time()
         try:
-            message = await asyncio.wait_for(self._receive(), left)
+            message = await asyncio.wait_for(self._receive(), max(0.001, self._left))
         except TimeoutError as error:
             self._complete = True
             raise TimeoutExceededError(
                 "the body did not arrive in time", expected=f"{self._seconds:g} seconds"
             ) from error
+        self._left -= asyncio.get_running_loop().time() - began
         self._complete = message["type"] != "http.request" or not message.get("more_body", False)
         return message  # type: ignore[return-value]  # likewise
 

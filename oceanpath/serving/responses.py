@@ -60,6 +60,19 @@ Coords = Annotated[
 Side = Annotated[float | None, _field("Side of a patch in level-0 pixels; null if the features do not state it.")]
 
 
+class ContributionsAnswer(TypedDict):
+    """What every patch adds to an output of the model, before temperature scaling; the mean of the members."""
+
+    of: Annotated[str, _field("The output of which the contributions are parts.")]
+    total: Annotated[float, _field("Its value: the sum of the contributions.")]
+    values: Annotated[list[float], _field("Contribution of every patch, in the order of the request.")]
+
+
+Contributions = Annotated[
+    ContributionsAnswer | None, _field("Contributions of the patches; null if the model is not a sum over patches.")
+]
+
+
 class OutOfDistribution(TypedDict):
     """Whether the slide is unlike the training slides, by the mean of its patch features."""
 
@@ -100,6 +113,7 @@ class Answer(TypedDict):
     attention: NotRequired[Attention]
     coords: NotRequired[Coords]
     patch_px_level0: NotRequired[Side]
+    contributions: NotRequired[Contributions]
     members: NotRequired[Annotated[list[Member], _field("Probabilities of each member of the ensemble.")]]
 
 
@@ -118,6 +132,7 @@ class EmbeddingAnswer(TypedDict):
     attention: NotRequired[Attention]
     coords: NotRequired[Coords]
     patch_px_level0: NotRequired[Side]
+    contributions: NotRequired[Contributions]
 
 
 class Fault(TypedDict):

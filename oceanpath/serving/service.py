@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from threading import BoundedSemaphore
 from typing import TypeVar
+
+import numpy as np
 
 from oceanpath.serving.answers import AnyAnswer, BatchAnswer, Options, describe_answer
 from oceanpath.serving.bodies import AnyRequest, Body, read_bodies, read_body
@@ -19,6 +21,7 @@ from oceanpath.serving.exchange import Exchange, SlideRecord, exchange_of
 from oceanpath.serving.hdf5_reader import Hdf5Reader
 from oceanpath.serving.metrics import Metrics
 from oceanpath.serving.models import Model
+from oceanpath.serving.patch_stream import PatchStream, find_layout
 from oceanpath.serving.prediction_request import Limits, PredictionRequest
 from oceanpath.serving.settings import ServeSettings
 from oceanpath.serving.slide_engine import SlidePrediction
@@ -38,7 +41,7 @@ class Service:
     def __init__(self, settings: ServeSettings, metrics: Metrics, slides: SlideFolder) -> None:
         self.limits = Limits(settings.max_body_mib * 2**20, settings.max_patches)
         self._hdf5 = Hdf5Reader(self.limits)
-        self._readers = Readers(self._hdf5.read, lambda slide_id: slides.read(slide_id, self.limits))
+        self._readers = Readers(self._hdf5.read, lambda slide_id, level: slides.read(slide_id, self.limits, level))
         self._settings, self._metrics = settings, metrics
         self._slots = BoundedSemaphore(settings.max_waiting)
         self._pool = ThreadPoolExecutor(MAX_PARALLEL, thread_name_prefix="predict")
@@ -54,12 +57,25 @@ class Service:
         Raises: RequestError: the request cannot be answered.
         """
         exchange = exchange_of(request)
+        streamed = PredictionRequest(np.empty((0, 0))).with_defaults(options.encoder, options.slide_id)
 
-        async def read() -> Body:
-            return await read_body(request, self.limits.max_bytes)
+        def begin(body: bytearray) -> PatchStream | None:
+            layout = find_layout(body, model.facts.contract, self.limits)
+            if layout is None:
+                return None
+            exchange.slides.append(SlideRecord.of(streamed.provenance.slide_id, model))
+            run = model.engine.begin(layout.shape[0], streamed.provenance, explains=options.contributions)
+            return PatchStream(layout, run, self._start)
 
-        def answer(body: Body) -> AnyAnswer:
-            return self._answer(self._decode(body, options), model, options, exchange)
+        async def read() -> Body | PatchStream:
+            return await read_body(request, self.limits.max_bytes, begin)
+
+        def answer(body: Body | PatchStream) -> AnyAnswer:
+            if isinstance(body, Body):
+                return self._answer(self._decode(body, model, options), model, options, exchange)
+            prediction = model.engine.complete(body.run.finish())
+            self._record(prediction, body.run.seconds, model, exchange)
+            return describe_answer(model.engine, streamed, prediction, options)
 
         return await self.run(read, answer)
 
@@ -81,7 +97,7 @@ class Service:
     def _answer_or_error(self, body: Body, model: Model, options: Options, exchange: Exchange) -> BatchAnswer:
         before = len(exchange.slides)
         try:
-            slide = self._decode(body, replace(options, slide_id=body.name))
+            slide = self._decode(body, model, replace(options, slide_id=body.name))
             answer = self._answer(slide, model, options, exchange)
             exchange.slides[-1].status = 200
         except RequestError as error:
@@ -91,8 +107,9 @@ class Service:
             return {"slide_id": body.name or None, "status": error.status, "error": describe_error(error)}
         return {"slide_id": answer["slide_id"], "status": 200, "answer": answer}
 
-    def _decode(self, body: Body, options: Options) -> PredictionRequest:
-        slide = decode(body.content, body.media_type, self.limits, self._readers)
+    def _decode(self, body: Body, model: Model, options: Options) -> PredictionRequest:
+        level = model.facts.contract.level
+        slide = decode(body.content, body.media_type, self.limits, self._readers, level)
         slide = slide.with_defaults(options.encoder, options.slide_id)
         if body.coords is None:
             return slide
@@ -101,20 +118,38 @@ class Service:
         return replace(slide, coords=decode_coords(body.coords, self.limits))
 
     def _answer(self, slide: PredictionRequest, model: Model, options: Options, exchange: Exchange) -> AnyAnswer:
-        return describe_answer(model.engine, slide, self.predict_slide(slide, model, exchange), options)
+        return describe_answer(
+            model.engine, slide, self.predict_slide(slide, model, exchange, explains=options.contributions), options
+        )
 
-    def predict_slide(self, slide: PredictionRequest, model: Model, exchange: Exchange) -> SlidePrediction:
+    def predict_slide(
+        self, slide: PredictionRequest, model: Model, exchange: Exchange, *, explains: bool = False
+    ) -> SlidePrediction:
         """The prediction for one slide, recorded for the audit log and the metrics; call it in `run`.
 
         Raises: RequestError: the features do not meet the contract of the model.
         """
-        record = SlideRecord.of(slide.provenance.slide_id, model)
-        exchange.slides.append(record)
+        exchange.slides.append(SlideRecord.of(slide.provenance.slide_id, model))
         began = time.perf_counter()
-        prediction: SlidePrediction = model.engine.predict(slide.features, slide.coords, slide.provenance)
-        self._metrics.observe_inference(model.name, time.perf_counter() - began, prediction.n_patches)
-        record.answer = model.engine.audited(prediction)
+        prediction = model.engine.predict(slide.features, slide.coords, slide.provenance, explains=explains)
+        return self._record(prediction, time.perf_counter() - began, model, exchange)
+
+    def _record(self, prediction: SlidePrediction, seconds: float, model: Model, exchange: Exchange) -> SlidePrediction:
+        self._metrics.observe_inference(model.name, seconds, prediction.n_patches)
+        exchange.slides[-1].answer = model.engine.audited(prediction)
         return prediction
+
+    def _start(self, work: Callable[[], None]) -> Awaitable[None]:
+        """Start a part of a prediction. The result raises TooSlowError."""
+        return asyncio.create_task(self._wait(self._pool.submit(work)))
+
+    async def _wait(self, job: Future[A]) -> A:
+        """The result of a job within the time limit. Raises: TooSlowError."""
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(job), self._settings.answer_seconds)
+        except TimeoutError as error:
+            expected = f"{self._settings.answer_seconds:g} seconds"
+            raise TooSlowError("the prediction was not computed in time", expected=expected) from error
 
     async def run(self, read: Callable[[], Awaitable[R]], work: Callable[[R], A]) -> A:
         """The result of `work` in a thread. A slot is acquired before `read`, so that memory is bounded too."""
@@ -129,11 +164,7 @@ class Service:
             raise
         # also after a time-out: the slot is free when its thread is
         job.add_done_callback(lambda _: self._release())
-        try:
-            return await asyncio.wait_for(asyncio.wrap_future(job), self._settings.answer_seconds)
-        except TimeoutError as error:
-            expected = f"{self._settings.answer_seconds:g} seconds"
-            raise TooSlowError("the prediction was not computed in time", expected=expected) from error
+        return await self._wait(job)
 
     def _release(self) -> None:
         self._metrics.active.dec()

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from oceanpath.artifacts.bundle.facts import ModelFacts
 from oceanpath.artifacts.bundle.folder import Bundle, read_bundle
 from oceanpath.artifacts.features.provenance import UNKNOWN, Provenance
-from oceanpath.serving.session import Session, Similarity
+from oceanpath.serving.session import Session
+from oceanpath.serving.slide_run import Similarity, SlideOutputs, SlideRun, run_slide
 
 F = TypeVar("F", bound=ModelFacts)
 P = TypeVar("P", bound="SlidePrediction")
-SHARED = ("attention", "n_patches", "n_used", "in_training", "similarity", "notes")
+SHARED = ("attention", "n_patches", "n_used", "in_training", "similarity", "notes", "contributions")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,8 @@ class SlidePrediction:
     model_digest: str
     members: NDArray[np.floating] = field(default_factory=lambda: np.empty((0, 0)))
     """[M, K]: the predicted values of each member, if there are any."""
+    contributions: NDArray[np.float64] | None = None
+    """[M, N, K]: what each patch adds to the outputs of the members; None unless computed."""
 
 
 class SlideEngine(ABC, Generic[F, P]):
@@ -84,7 +87,12 @@ class SlideEngine(ABC, Generic[F, P]):
         return cls(read_bundle(path), threads)
 
     def predict(
-        self, features: NDArray[np.floating], coords: NDArray[Any] | None = None, provenance: Provenance = UNKNOWN
+        self,
+        features: NDArray[np.floating],
+        coords: NDArray[Any] | None = None,
+        provenance: Provenance = UNKNOWN,
+        *,
+        explains: bool = False,
     ) -> P:
         """The prediction for one slide, computed as in the evaluation.
 
@@ -93,10 +101,21 @@ class SlideEngine(ABC, Generic[F, P]):
             coords: [N, 2] level-0 pixels, if known; the contract states whether they are required.
             provenance: How the features were extracted, as far as known. Its slide id determines the sample of
                 patches if there are more than the cap.
+            explains: Whether to compute what each patch contributes, of models for which this is defined.
 
         Raises: RequestError: the features do not meet the contract.
         """
-        slide = self._session.compute(features, coords, provenance)
+        return self.complete(run_slide(self._session, features, coords, provenance, explains=explains))
+
+    def begin(self, n: int, provenance: Provenance, *, explains: bool = False) -> SlideRun:
+        """A slide of `n` patches without coordinates that are added in blocks; its outputs are given to `complete`.
+
+        Raises: RequestError: the provenance does not meet the contract.
+        """
+        return SlideRun(self._session, n, None, provenance, explains=explains)
+
+    def complete(self, slide: SlideOutputs) -> P:
+        """The prediction from the outputs of the model for a slide."""
         shared = {name: getattr(slide, name) for name in SHARED}
         return self.interpret(slide.outputs, shared | {"model_digest": self.facts.digest})
 
@@ -145,6 +164,10 @@ class SlideEngine(ABC, Generic[F, P]):
         of_members = zip(self.folds, prediction.members.tolist(), strict=True)
         name, labels = self.outputs[0], self.labels
         return [{"fold": fold, name: dict(zip(labels, values, strict=True))} for fold, values in of_members]
+
+    def explained(self, prediction: P) -> tuple[str, NDArray[np.float64]] | None:  # noqa: ARG002  # of most kinds
+        """What contributions sum to, and its weights [K] in the outputs; None if there is no such sum."""
+        return None
 
     def caption(self, prediction: P) -> str:
         """The prediction in a few words; "" for one of many values."""

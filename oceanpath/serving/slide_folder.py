@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from oceanpath.artifacts.features.files import find_features
+from oceanpath.artifacts.features.layouts import PATCH
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.errors import ArtifactError
 from oceanpath.serving.errors import BadFeaturesError, MalformedError, UnknownSlideError
@@ -18,7 +19,8 @@ from oceanpath.serving.prediction_request import Limits, PredictionRequest, vali
 from oceanpath.serving.slide_inputs import StoredSlide, is_store
 
 NOT_AN_ID = re.compile(r"[/\\\0]|^\.*$")
-Read = Callable[[str, Limits], PredictionRequest]
+Read = Callable[[str, Limits, str], PredictionRequest]
+"""Slide id, limits and level of the features → the slide."""
 
 
 class SlideFolder:
@@ -39,18 +41,18 @@ class SlideFolder:
             return cls([], None)
         if is_store(path):
             store = Store(path)
-            return cls(store.slide_ids, lambda name, limits: _from_store(store, name, limits))
+            return cls(store.slide_ids, lambda name, limits, _: _from_store(store, name, limits))
         files = find_features(path)
 
-        def read(name: str, limits: Limits) -> PredictionRequest:
+        def read(name: str, limits: Limits, level: str) -> PredictionRequest:
             if not files[name].exists():
                 raise BadFeaturesError("the feature file of this slide no longer exists")
-            return decode_file(files[name], limits, "the feature file", features_key)
+            return decode_file(files[name], limits, "the feature file", features_key, level)
 
         return cls(sorted(files), read)
 
-    def read(self, slide_id: str, limits: Limits) -> PredictionRequest:
-        """The features of a slide.
+    def read(self, slide_id: str, limits: Limits, level: str = PATCH) -> PredictionRequest:
+        """The features of a slide, which are of this level.
 
         Raises: RequestError: not an id, unknown, damaged or too large.
         """
@@ -61,7 +63,7 @@ class SlideFolder:
             raise UnknownSlideError("this server has no features of slides", got=slide_id, do=do)
         if slide_id not in self._known:
             raise UnknownSlideError("no such slide", got=slide_id, do="GET /slides lists all slides.")
-        return self._read(slide_id, limits).with_defaults("", slide_id)
+        return self._read(slide_id, limits, level).with_defaults("", slide_id)
 
 
 def _from_store(store: Store, name: str, limits: Limits) -> PredictionRequest:

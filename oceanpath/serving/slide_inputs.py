@@ -10,7 +10,7 @@ import numpy as np
 
 from oceanpath.artifacts.cohort.ids import is_one_file, slide_id
 from oceanpath.artifacts.features.files import find_features, layout_of, read_features, scan_features, stamp_of
-from oceanpath.artifacts.features.layouts import FeatureLayout
+from oceanpath.artifacts.features.layouts import PATCH, FeatureLayout
 from oceanpath.artifacts.features.provenance import Provenance
 from oceanpath.artifacts.store.index import INDEX, Index
 from oceanpath.artifacts.store.reader import Store
@@ -36,6 +36,8 @@ class FileSlide:
     features_key: str = ""
     """Name of the array of features, if files contain several."""
     verify: Verify = _accept
+    level: str = PATCH
+    """Level of the features that the model reads."""
 
     def key(self) -> Key:
         """What identifies this version of the file. Raises: ArtifactError: there is no such file."""
@@ -44,12 +46,12 @@ class FileSlide:
 
     def layout(self) -> FeatureLayout:
         """Arrays and attributes of the file, without its rows. Raises: ArtifactError: it cannot be read."""
-        return layout_of(self.path, self.features_key)
+        return layout_of(self.path, self.features_key, self.level)
 
     def read(self) -> PredictionRequest:
         """The features of the slide. Raises: ArtifactError: the file is damaged, or not a feature file."""
         self.verify(self.path)
-        scanned = scan_features(self.path, self.features_key)
+        scanned = scan_features(self.path, self.features_key, level=self.level)
         return PredictionRequest(*read_features(scanned), scanned.provenance).with_defaults("", self.name)
 
 
@@ -95,19 +97,22 @@ class StoredSlide:
 SlideInput = FileSlide | StoredSlide
 
 
-def find_inputs(paths: Sequence[Path], features_key: str = "", verify: Verify = _accept) -> list[SlideInput]:
+def find_inputs(
+    paths: Sequence[Path], features_key: str = "", verify: Verify = _accept, level: str = PATCH
+) -> list[SlideInput]:
     """The slides of feature files, folders of feature files and stores, sorted by slide id.
 
     Args:
         paths: Feature files, folders of them, and stores.
         features_key: Name of the array of features, if files contain several.
         verify: Called with every file before it is read.
+        level: Level of the features that the model reads; `Contract.level`.
 
     Raises: ExperimentError: there are none, or two files of one slide. ArtifactError: the index of a store is damaged.
     """
     slides: dict[str, SlideInput] = {}
     for path in paths:
-        for slide in _inputs_of(path, features_key, verify):
+        for slide in _inputs_of(path, features_key, verify, level):
             known = slides.setdefault(slide.name, slide)
             if known is not slide and not _is_same(known, slide):
                 got, do = f"{known.path} and {slide.path}", "Specify only one of the files."
@@ -122,14 +127,14 @@ def is_store(path: Path) -> bool:
     return (path / INDEX).is_file()
 
 
-def _inputs_of(path: Path, features_key: str, verify: Verify) -> list[SlideInput]:
+def _inputs_of(path: Path, features_key: str, verify: Verify, level: str) -> list[SlideInput]:
     if is_store(path):
         verify(path / INDEX)
         Index.check(path)
         store = Store(path)
         return [StoredSlide(store, number) for number in range(len(store))]
     files = find_features(path) if path.is_dir() else {slide_id(path): path}
-    return [FileSlide(file, name, features_key, verify) for name, file in files.items()]
+    return [FileSlide(file, name, features_key, verify, level) for name, file in files.items()]
 
 
 def _is_same(one: SlideInput, other: SlideInput) -> bool:

@@ -9,6 +9,7 @@ from litestar.params import Parameter
 
 from oceanpath.serving.responses import (
     Attention,
+    Contributions,
     Coords,
     Model,
     Notes,
@@ -53,4 +54,5 @@ class ValueAnswer(TypedDict):
     attention: NotRequired[Attention]
     coords: NotRequired[Coords]
     patch_px_level0: NotRequired[Side]
+    contributions: NotRequired[Contributions]
     members: NotRequired[Annotated[list[MemberValues], Parameter(description="Values of each member.")]]

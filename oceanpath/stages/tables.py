@@ -36,6 +36,8 @@ class ExternalCohort(Settings):
     """Folder of whole-slide images."""
     features: Path | None = None
     """Folder of precomputed patch features, instead of `slides`."""
+    store: str | None = None
+    """Address of a store in object storage, instead of `slides` or `features`."""
     features_key: str | None = None
     """Name of the array of features, if feature files contain several."""
     labels: Path | None = None
@@ -69,8 +71,8 @@ class ExternalCohort(Settings):
 
     @model_validator(mode="after")
     def _has_slides_or_features(self) -> Self:
-        if (self.slides is None) == (self.features is None):
-            raise ValueError("an external cohort needs either features or slides")
+        if [self.slides, self.features, self.store].count(None) != 2:
+            raise ValueError("an external cohort needs features, slides or store, and only one of them")
         return self
 
 
@@ -80,7 +82,7 @@ PATIENT_KEYS = {"patient_id", "one_slide_per_patient", "patient_rule"}
 
 def dropped_keys(own: Collection[str]) -> set[str]:
     """Keys of `[data]` that do not apply to an external cohort that sets the keys `own`."""
-    dropped = {"slides", "features", "features_key", "site", "site_rule"}
+    dropped = {"slides", "features", "store", "features_key", "site", "site_rule"}
     for keys, others in ((PATIENT_KEYS, PATIENT_KEYS), ({"labels"}, {"encoding", "sheet"})):
         dropped |= set() if keys.isdisjoint(own) else others
     return dropped
@@ -95,8 +97,12 @@ class DataSettings(Settings):
     """Folder of whole-slide images."""
     features: Path | None = None
     """Folder of precomputed patch features, instead of `slides`."""
+    store: str = ""
+    """Address of a store in object storage, such as s3://bucket/cohort, instead of `slides` or `features`."""
     features_key: str = ""
     """Name of the array of features, such as "20x/features", if feature files contain several."""
+    level: Literal["patch", "slide"] = "patch"
+    """patch: feature files have one row per patch; slide: one embedding of the slide, [D] or [1, D], as of TITAN."""
     labels: Path | None = None
     """Table of labels: csv, tsv, parquet or xlsx, one row per slide; only an empty cell means a missing value."""
     slide_id: str = "slide_id"
@@ -229,6 +235,10 @@ class DataSettings(Settings):
             raise ValueError(
                 "slides and features are both set; features are extracted from slides, so set only one of them"
             )
+        if self.level == "slide" and (self.slides is not None or self.store):
+            raise ValueError('level = "slide" is set next to slides or store; embeddings are read from data.features')
+        if self.store and (self.slides is not None or self.features is not None):
+            raise ValueError("store is set next to slides or features; a store contains features, so set only one")
         if self.site and self.site_rule:
             raise ValueError("site and site_rule are both set; set one of them")
         if self.patient_rule and self.one_slide_per_patient:

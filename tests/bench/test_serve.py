@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from oceanpath.bench.serve import Load, ServeRow, as_table
+from oceanpath.bench.serve import ServeRow, as_table
+from oceanpath.bench.serve_load import Load, Memory
 
 
 def test_a_load_states_statuses_times_and_the_change_of_memory() -> None:
@@ -20,3 +21,10 @@ def test_a_load_states_statuses_times_and_the_change_of_memory() -> None:
 def test_the_table_has_times_and_ratios() -> None:
     line = as_table([ServeRow("10 patches", "raw body", 12.34, 1.2)])
     assert line.split() == ["10", "patches", "raw", "body", "12.3", "ms", "1.200"]
+    rows = [ServeRow("10 patches", "raw body", 12.5, 1.2), ServeRow("10 patches", "JSON", 125.0, 12.0)]
+    assert as_table(rows).endswith("\n10 patches: JSON takes 10.0 times as long as a raw body")
+
+
+def test_memory_is_reported_as_a_difference() -> None:
+    line = Memory(before=100.0, highest=150.4, after=99.0).line("memory, 5 patches")
+    assert line == "memory, 5 patches: 100 MiB before, +50 at most, -1 afterwards"

@@ -1,7 +1,7 @@
 """Bags whose label is the order of tissue in space: two classes touch in positives and are apart in negatives.
 
-Tiles are features of real tissue, coordinates are those of real slides. Each coordinate slide has a quarter of the
-tiles of every class of its own, so that bags of different slides share neither tiles nor coordinates.
+Tiles are features of real tissue, coordinates are those of real slides. One coordinate slide is tested, with a quarter
+of the tiles of every class that no other bag has. Every positive has a negative with as many patches of both classes.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ SIDE = 9
 """Cells per side of a crop."""
 LEAST = 60
 """Minimum number of patches of a bag."""
-CLUMPS = 8
-"""Pairs of patches of each of the two classes per bag."""
-APART = 2.0
+SIZES = 5, 20
+"""Minimum and maximum number of patches of each of the two classes, which are one connected region each."""
+APART = 3.0
 """Minimum distance of the two classes in negatives, in cells."""
 CLASSES = ("TUMOR", "LYMPHO")
 REST = "STROMA"
@@ -49,83 +49,93 @@ def read_tiles(path: Path) -> Tiles:
     return Tiles(scaled.astype(np.float32), blocks["classes"][blocks["y"]])
 
 
-def write_bags(tiles: Path, coords: Path, out: Path, count: int, seed: int) -> None:
+def coordinate_slides(coords: Path) -> list[Path]:
+    """The files with the coordinates of a slide each."""
+    return sorted(coords.glob("*.h5"))
+
+
+def write_bags(tiles: Path, coords: Path, out: Path, tested: int, count: int) -> None:
     """Write `count` bags per coordinate slide: features/, cohort.csv, and shuffled/features/ with other coordinates.
 
-    splits/ has a split file for each coordinate slide, which it leaves out.
+    train.csv is the part of cohort.csv without the bags of the slide `tested`.
     """
-    every, random = read_tiles(tiles), np.random.default_rng(seed)
-    files = sorted(coords.glob("*.h5"))
-    part = random.permutation(len(every.classes)) % len(files)
-    rows = []
+    every, files = read_tiles(tiles), coordinate_slides(coords)
+    part = np.random.default_rng(0).permutation(len(every.classes)) % len(files)
+    random, rows = np.random.default_rng([0, tested]), []
     for name in ("features", "shuffled/features"):
         (out / name).mkdir(parents=True, exist_ok=True)
     for number, file in enumerate(files):
         with h5py.File(file) as h5:
             grid = np.unique(h5["coords"][:] // PITCH, axis=0)
-        own = Tiles(every.features[part == number], every.classes[part == number])
+        is_own = (part == tested) == (number == tested)
+        own = Tiles(every.features[is_own], every.classes[is_own])
         for k in range(count):
             slide, label = f"s{number}_{k:03}", k % 2
-            cells, chosen = _bag(grid, own, bool(label), random)
+            if not label:
+                sizes = random.integers(SIZES[0], SIZES[1] + 1, len(CLASSES))
+            cells, chosen = _bag(grid, own, (bool(label), sizes), random)
             at = (cells * PITCH).astype(np.int32)
             for name, places in (("features", at), ("shuffled/features", random.permutation(at))):
                 with h5py.File(out / name / f"{slide}.h5", "w") as h5:
                     h5["features"], h5["coords"] = own.features[chosen], places
             rows.append((slide, f"p{number}_{k:03}", ("apart", "touching")[label], number))
     table = pd.DataFrame(rows, columns=["slide_id", "patient_id", "label", "fold"])
-    table.to_csv(out / "cohort.csv", index=False)
-    (out / "splits").mkdir(exist_ok=True)
-    for number in range(len(files)):
-        _split(table, number).to_csv(out / "splits" / f"splits_{number}.csv", index=False)
+    table[table["fold"] != tested].to_csv(out / "train.csv", index=False)
+    table.to_csv(out / "cohort.csv", index=False)  # last: it tells that the others are complete
 
 
-def _split(table: pd.DataFrame, tested: int) -> pd.DataFrame:
-    """The roles of one fold, which tests a coordinate slide and validates on every tenth of the other bags."""
-    rest = table.loc[table["fold"] != tested, "slide_id"].reset_index(drop=True)
-    validates = rest.index % 10 == 0
-    roles = {"train": rest[~validates], "val": rest[validates], "test": table.loc[table["fold"] == tested, "slide_id"]}
-    return pd.DataFrame({role: ids.reset_index(drop=True) for role, ids in roles.items()})
+def _bag(
+    grid: Cells, tiles: Tiles, kind: tuple[bool, NDArray[np.int64]], random: Generator
+) -> tuple[Cells, NDArray[np.int64]]:
+    """Cells [n, 2] of a random crop, rotated and reflected, and a tile for each.
 
-
-def _bag(grid: Cells, tiles: Tiles, touching: bool, random: Generator) -> tuple[Cells, NDArray[np.int64]]:
-    """Cells [n, 2] of a random crop, rotated and reflected, and a tile for each."""
+    `kind`: whether the two classes touch, and the number of patches of each.
+    """
+    touching, sizes = kind
     while True:
         centre = grid[random.integers(len(grid))]
         cells = grid[(np.abs(grid - centre) <= SIDE / 2).all(axis=1)]
         if len(cells) < LEAST:
             continue
-        both = [_layout(cells, each, random) for each in (False, True)]
+        both = [_layout(cells, each, sizes, random) for each in (False, True)]
         layout = both[touching]
         if layout is not None and both[not touching] is not None:  # so that no size of crop prefers a label
             return _turned(cells, random), _draw(layout, tiles, random)
 
 
-def _layout(cells: Cells, touching: bool, random: Generator) -> NDArray[np.str_] | None:
-    """The class of each cell: pairs of neighbours of both classes, and the rest; None if they do not fit."""
+def _layout(cells: Cells, touching: bool, sizes: NDArray[np.int64], random: Generator) -> NDArray[np.str_] | None:
+    """The class of each cell: a region of each of the two classes, and the rest; None if they do not fit."""
     distance = np.linalg.norm(cells[:, None] - cells[None], axis=2)
-    classes, free = np.full(len(cells), REST, dtype="<U8"), np.ones(len(cells), bool)
-    for _ in range(CLUMPS):
-        for own, other in (CLASSES, CLASSES[::-1]):
-            near = distance[:, classes == other].min(axis=1, initial=np.inf)
-            allowed = free & ((near <= 1.0) if touching and own == CLASSES[1] else np.full(len(cells), True))
-            if not touching:
-                allowed &= near >= APART
-            pair = _pair(distance, allowed, free & (touching | (near >= APART)), random)
-            if pair is None:
-                return None
-            classes[pair], free[pair] = own, False
+    classes = np.full(len(cells), REST, dtype="<U8")
+    classes[_region(distance, np.full(len(cells), True), np.full(len(cells), True), sizes[0], random)] = CLASSES[0]
+    free, near = classes == REST, distance[:, classes == CLASSES[0]].min(axis=1, initial=np.inf)
+    second = _region(
+        distance,
+        free & (near <= 1.0) if touching else near >= APART,
+        free & (touching | (near >= APART)),
+        sizes[1],
+        random,
+    )
+    if (classes == CLASSES[0]).sum() != sizes[0] or len(second) != sizes[1]:
+        return None
+    classes[second] = CLASSES[1]
     return classes
 
 
-def _pair(
-    distance: NDArray[np.float64], first: NDArray[np.bool_], second: NDArray[np.bool_], random: Generator
-) -> list[int] | None:
-    """Two neighbouring cells, one of `first` and one of `second`."""
-    for one in random.permutation(np.flatnonzero(first)):
-        beside = np.flatnonzero(second & (distance[one] == 1.0))
-        if len(beside):
-            return [int(one), int(random.choice(beside))]
-    return None
+def _region(
+    distance: NDArray[np.float64], first: NDArray[np.bool_], allowed: NDArray[np.bool_], size: int, random: Generator
+) -> list[int]:
+    """Connected cells, grown from one of `first` to those nearest to it that are `allowed`: `size`, or fewer."""
+    if not first.any():
+        return []
+    cells = [int(random.choice(np.flatnonzero(first)))]
+    far = distance[cells[0]] + random.random(len(distance))  # so that regions are not all discs
+    while len(cells) < size:
+        beside = allowed & (distance[cells].min(axis=0) == 1.0)
+        if not beside.any():
+            break
+        cells.append(int(np.argmin(np.where(beside, far, np.inf))))
+    return cells
 
 
 def _turned(cells: Cells, random: Generator) -> Cells:

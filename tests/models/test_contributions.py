@@ -15,6 +15,7 @@ ADDITIVE = [
     {"name": "multihead_abmil", "hidden": 16, "heads": 3},
     {"name": "clam_mb", "branches": 2},
     {"name": "acmil"},
+    {"name": "linear", "input_norm": "layer"},
     {"name": "static", "pool": "mean"},
     {"name": "static", "pool": "max"},
     {"name": "dsmil", "critical": 3},

@@ -84,6 +84,7 @@ def most_held(work: Callable[[], object]) -> int:
 def held_by_a_bag(name: str, n: int) -> int:
     torch.manual_seed(0)
     larger = {"hidden": WIDTH} | ({"chunk": 64, "head": 32} if name == "bimamba" else {})
+    larger = {} if name == "linear" else larger  # without a hidden layer
     model = build_aggregator(parse_model(small(name) | larger), DIM).eval()
     places = torch.arange(n)
     coords = torch.stack([places % 320, places // 320], dim=1).int() * 256

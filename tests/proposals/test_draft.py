@@ -167,3 +167,12 @@ def test_the_positive_class_is_asked_if_names_do_not_show_it(table) -> None:
     asked.clear()
     draft_experiment(source(), known, Choices(keys={"data": {"classes": ["LUAD", "LUSC"]}}), Second())
     assert not any("positive" in question for question in asked)
+
+
+def test_a_folder_of_slide_embeddings_gets_their_level_and_a_linear_model(table, tmp_path: Path) -> None:
+    for number in range(20):
+        np.save(tmp_path / f"S{number:02d}.npy", np.ones(8, np.float32))
+    own = look_at(tmp_path, NoQuestions(), "features")
+    draft = draft_experiment(own, table("slide_id,patient_id,response,site"), Choices(), NoQuestions())
+    assert draft.data["level"] == "slide" and draft.tables["model"] == {"name": "linear"}
+    assert "analyze" not in draft.tables and "20 files: numpy features [8] float32" in own.lines

@@ -160,11 +160,14 @@ class Waiting:
     """An engine that waits before it answers."""
 
     def __init__(self, engine: Engine) -> None:
-        self.facts, self._engine, self.proceed = engine.facts, engine, threading.Event()
+        self._engine, self.proceed = engine, threading.Event()
 
-    def predict(self, *slide: Any) -> Prediction:
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def predict(self, *slide: Any, **options: Any) -> Prediction:
         assert self.proceed.wait(10)
-        return self._engine.predict(*slide)
+        return self._engine.predict(*slide, **options)
 
 
 def waiting_app(engine: Engine, **settings: Any) -> tuple[Any, Waiting]:

@@ -17,13 +17,14 @@ from oceanpath.artifacts.bundle.training_slides import TrainingSlides
 from oceanpath.artifacts.features.provenance import UNKNOWN, Provenance
 from oceanpath.bags.cap import Cap, stratified_rows
 from oceanpath.errors import ArtifactError
-from oceanpath.serving.contract import sample_rows, validate_coords, validate_provenance
+from oceanpath.serving.contract import sample_rows, validate_coords, validate_features, validate_provenance
 from oceanpath.serving.engine import Engine
 from oceanpath.serving.errors import (
     BadFeaturesError,
     MissingCoordsError,
     MissingSlideIdError,
     NotFiniteError,
+    WrongDimensionError,
     WrongEncoderError,
     WrongPatchesError,
 )
@@ -114,6 +115,15 @@ def test_invalid_coordinates_are_rejected_by_every_contract(coords, words):
         contract = PLAIN.model_copy(update={"coords": needed})
         with pytest.raises(BadFeaturesError, match=words):
             validate_coords(contract, coords, 5)
+
+
+def test_a_model_of_slide_embeddings_reads_one_row():
+    contract = PLAIN.model_copy(update={"slide_level": True})
+    validate_features(contract, np.ones((1, DIM)))
+    with pytest.raises(WrongDimensionError, match=rf"one embedding per slide; expected \[{DIM}\], got \[2, {DIM}\]"):
+        validate_features(contract, np.ones((2, DIM)))
+    assert "slide_level" not in PLAIN.model_dump() and contract.model_dump()["slide_level"] is True
+    assert (PLAIN.level, contract.level) == ("patch", "slide")
 
 
 def test_coordinates_are_required_if_the_model_reads_them():

@@ -35,9 +35,9 @@ def reader_ends() -> Iterator[None]:
     READER.close()
 
 
-def decode(body: bytes, media_type: str, limits: Limits) -> PredictionRequest:
-    readers = decoding.Readers(READER.read, lambda slide_id: SLIDES.read(slide_id, limits))
-    return decoding.decode(body, media_type, limits, readers)
+def decode(body: bytes, media_type: str, limits: Limits, level: str = "patch") -> PredictionRequest:
+    readers = decoding.Readers(READER.read, lambda slide_id, level: SLIDES.read(slide_id, limits, level))
+    return decoding.decode(body, media_type, limits, readers, level)
 
 
 def npy(array: np.ndarray) -> bytes:
@@ -91,6 +91,17 @@ def test_json_comes_back_as_it_was():
     assert np.array_equal(slide.features, SMALL)
     assert slide.provenance.encoder == "uni"
     assert np.array_equal(decode(SEEDS["json"], "", LIMITS).features, SMALL)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [npy(SMALL[0]), h5(features=SMALL[0], coords=np.zeros((3, 2), np.int32)), b'{"features": [0, 1, 2, 3]}'],
+    ids=["npy", "h5", "json"],
+)
+def test_a_vector_is_one_row_for_a_model_of_slide_embeddings_only(body: bytes) -> None:
+    assert np.array_equal(decode(body, "", LIMITS, "slide").features, SMALL[:1])
+    with pytest.raises(RequestError, match="shape"):
+        decode(body, "", LIMITS)
 
 
 @settings(deadline=None, max_examples=300)

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import psutil
 
+from .accounting import Accounting
+
 CONFIGURATION = """\
 ClusterName=loopback
 SlurmctldHost={host}(127.0.0.1)
@@ -33,8 +35,7 @@ SlurmdLogFile={folder}/%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
-AccountingStorageType=accounting_storage/none
-JobCompType=jobcomp/none
+{accounting}JobCompType=jobcomp/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 SchedulerParameters=batch_sched_delay=0,bf_interval=1,sched_interval=2
@@ -43,13 +44,14 @@ SlurmdTimeout=10
 ReturnToService=2
 MpiDefault=none
 KillWait=5
-MinJobAge=60
+MinJobAge={job_age}
 MaxArraySize={array_size}
-MaxJobCount=20000
+MaxJobCount={jobs}
 NodeName=DEFAULT CPUs={cpus} RealMemory=4000 State=UNKNOWN
 NodeName=n[1-{nodes}] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{first}-{last}]
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
+NO_ACCOUNTING = "AccountingStorageType=accounting_storage/none\n"
 PROGRAMS = ("sbatch", "squeue", "slurmctld", "slurmd", "munged")
 
 
@@ -69,8 +71,14 @@ class Cluster:
     nodes: int = 3
     cpus: int = 1
     array_size: int = 1001
+    jobs: int = 20_000
+    """`MaxJobCount`."""
+    job_age: int = 60
+    """Seconds for which tasks that ended are listed."""
     port: int = 16817
-    _munge: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    max_submit: int = 0
+    """`MaxSubmitJobs` of root, in an accounting database; 0: there is none."""
+    _accounting: Accounting | None = field(default=None, repr=False)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -86,6 +94,9 @@ class Cluster:
         (munge / "key").chmod(0o400)
         files = {"key-file": "key", "socket": "socket", "pid-file": "pid", "log-file": "log", "seed-file": "seed"}
         subprocess.run(["munged", "--force", *(f"--{k}={munge / v}" for k, v in files.items())], check=True)
+        if self.max_submit:
+            self._accounting = Accounting(self.folder, self.port - 1)
+            self._accounting.start()
         host, first = socket.gethostname().split(".")[0], self.port + 4
         (self.folder / "slurm.conf").write_text(
             CONFIGURATION.format(
@@ -93,12 +104,17 @@ class Cluster:
                 folder=self.folder,
                 port=self.port,
                 array_size=self.array_size,
+                jobs=self.jobs,
+                job_age=self.job_age,
+                accounting=self._accounting.configuration if self._accounting else NO_ACCOUNTING,
                 nodes=self.nodes,
                 cpus=self.cpus,
                 first=first,
                 last=first + self.nodes - 1,
             )
         )
+        if self.max_submit:
+            self._add_limits()
         self.start_controller("-c")
         for number in range(1, self.nodes + 1):
             self.start_node(number)
@@ -108,14 +124,33 @@ class Cluster:
                 raise RuntimeError(f"the cluster did not start: {self.states()}; see {self.folder}")
             time.sleep(0.1)
 
+    def _add_limits(self) -> None:
+        limit = f"MaxSubmitJobs={self.max_submit}"
+        added = (["cluster", "loopback"], ["account", "lab"], ["user", "root", "account=lab", limit])
+        for words in added:
+            command = ["sacctmgr", "--immediate", "--quiet", "add", *words]
+            subprocess.run(command, env=self.environment, check=True, capture_output=True, timeout=60)
+
     def start_controller(self, *options: str) -> None:
         """Start the controller; with ``-c`` without its saved state."""
         subprocess.run(["slurmctld", *options], env=self.environment, check=True)
 
     def start_node(self, number: int) -> None:
-        """Start a node."""
+        """Start a node, which has mounts of its own."""
         (self.folder / f"n{number}").mkdir(exist_ok=True)
-        subprocess.run(["slurmd", "-N", f"n{number}"], env=self.environment, check=True)
+        command = ["unshare", "--mount", "slurmd", "-N", f"n{number}"]
+        subprocess.run(command, env=self.environment, check=True)
+
+    def resume(self, number: int) -> None:
+        """Let a node accept tasks again, as an administrator does after a task failed to start on it."""
+        command = ["scontrol", "update", f"nodename=n{number}", "state=resume"]
+        subprocess.run(command, env=self.environment, capture_output=True, timeout=60)
+
+    def hide(self, number: int, folder: Path, *, hidden: bool) -> None:
+        """Let a folder be empty for a node and its tasks, or end that."""
+        node = (self.folder / f"n{number}.pid").read_text().strip()
+        command = ["mount", "-t", "tmpfs", "none", str(folder)] if hidden else ["umount", "--lazy", str(folder)]
+        subprocess.run(["nsenter", "--mount", f"--target={node}", *command], check=True)
 
     def kill(self, name: str) -> None:
         """Kill ``controller`` or a node such as ``n2``, but not the tasks of the node."""
@@ -134,6 +169,8 @@ class Cluster:
             subprocess.run(["scancel", "-u", "root", "-f"], env=self.environment, timeout=10, capture_output=True)
         for name in (*(f"n{number}" for number in range(1, self.nodes + 1)), "controller"):
             self.kill(name)
+        if self._accounting is not None:
+            self._accounting.stop()
         with suppress(OSError, ValueError):
             os.kill(int((self.folder / "munge" / "pid").read_text()), signal.SIGTERM)
 

@@ -56,9 +56,10 @@ class Killer:
     """Kills what the order names next."""
 
     cluster: Cluster
+    folder: Path
     counts: Counter[str] = field(default_factory=Counter)
     workers: set[int] = field(default_factory=set)
-    """Processes of killed workers."""
+    """Processes of killed workers, each of which was computing a part."""
     order: Iterator[str] = field(default_factory=lambda: itertools.cycle(ORDER))
     _away: dict[int, float] = field(default_factory=dict)
     """Number of a killed node → when it returns."""
@@ -66,14 +67,14 @@ class Killer:
     def kill(self, run: subprocess.Popen[str]) -> None:
         """One kill, if there is something to kill."""
         what = next(self.order)
-        running = tasks()
-        if what == "worker" and not running:
+        computing = set(waiting.busy(self.folder))
+        working = [process for process in tasks() if process.pid in computing]
+        if what == "worker" and not working:
             self.order = itertools.chain([what], self.order)
             return
         if what == "worker":
-            chosen = min(running, key=lambda process: process.create_time())  # others are still starting
-            self.workers.add(chosen.pid)
-            chosen.send_signal(signal.SIGKILL)
+            self.workers.add(working[0].pid)
+            working[0].send_signal(signal.SIGKILL)
         elif what == "run":
             run.kill()
         elif what == "controller":
@@ -89,13 +90,14 @@ class Killer:
         """Start the nodes whose time has come."""
         for number in [number for number, moment in self._away.items() if moment < time.monotonic()]:
             self.cluster.start_node(number)
+            self.cluster.resume(number)
             del self._away[number]
 
 
 def test_every_part_is_published_once_whatever_is_killed(cluster: Cluster, tmp_path: Path) -> None:
-    write(tmp_path, count := 300, 0.3)
+    write(tmp_path, count := 300, 0.5)
     options = {"chunk": 10, "poll_seconds": 0.5, "attempts": 100, "heartbeat_minutes": 1, "setup": "umask 022"}
-    killer, started = Killer(cluster), time.monotonic()
+    killer, started = Killer(cluster, tmp_path), time.monotonic()
     run = start(cluster, tmp_path, **options)
     while time.monotonic() - started < 3000:
         time.sleep(0.5)
@@ -117,9 +119,11 @@ def test_every_part_is_published_once_whatever_is_killed(cluster: Cluster, tmp_p
         assert {*ended[key]} - {published} <= killer.workers, key  # killed between their last line and the rename
     assert maintenance.verify(Workspace(tmp_path / "out"), deep=True) == []
     again = sum(map(len, begun.values())) - count
+    interrupted = sum(process not in ended[key] for key, processes in begun.items() for process in processes)
     seconds = time.monotonic() - started
-    print(f"\n{killer.counts.total()} kills {dict(killer.counts)}, {again} parts started again, {seconds:.0f} s")
-    assert killer.counts.total() >= KILLS
+    print(f"\n{killer.counts.total()} kills {dict(killer.counts)}, {interrupted} of them while a part was computed,")
+    print(f"{again} parts started again, {count} published once, {seconds:.0f} s")
+    assert killer.counts.total() >= KILLS and interrupted >= 0.8 * killer.counts["worker"]
 
 
 def test_the_overhead_of_500_parts_is_small(tmp_path: Path) -> None:

@@ -11,13 +11,14 @@ import subprocess
 import sys
 import time
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from oceanpath.pipeline import maintenance
-from oceanpath.pipeline.workspace import Workspace, read_manifest
+from oceanpath.pipeline.workspace import PARTIAL, Workspace, read_manifest
 
 from ..conftest import MAIN, ROOT, Cohort
 from .cluster import Cluster, missing, tasks
@@ -32,7 +33,7 @@ TRAINING = (
     '[train]\nepochs = 1\nseeds = [0, 1, 2]\nweights_allow = ["seen_patients"]\n'
     "[model]\nhidden = 4\nattention = 4\n[eval]\nresamples = 100\n"
 )
-SLURM = '[runtime]\nexecutor = "slurm"\n[runtime.slurm]\npoll_seconds = 1\nattempts = 20\n'
+SLURM = '[runtime]\nexecutor = "slurm"\n[runtime.slurm]\npoll_seconds = 1\nattempts = 100\n'
 KILLS = int(os.environ.get("OCEANPATH_KILLS", "20"))
 EXPERIMENTS = os.environ.get("OCEANPATH_SLURM_EXPERIMENTS", "quickstart.toml").split(";")
 """Files in ``experiments/``, each with further options of ``oceanpath run``."""
@@ -74,6 +75,11 @@ def published(workspace: Path, name: str = "small") -> dict[str, object]:
     links = [link for link in maintenance.links(Workspace(workspace)) if link.parent.name == name]
     manifests = {link.name: read_manifest(link.resolve()) for link in links}
     return {step: (manifest.fingerprint, manifest.files) for step, manifest in manifests.items() if manifest}
+
+
+def writing(workspace: Path) -> set[int]:
+    """The processes that have an unfinished folder in a workspace: they compute a stage or a part."""
+    return {int(path.name.split(".")[2].partition("-")[0]) for path in workspace.glob(f"*/*/.*{PARTIAL}")}
 
 
 def test_the_bytes_are_those_of_a_local_run(cluster: Cluster, cohort: Cohort, local: dict[str, object]) -> None:
@@ -129,8 +135,8 @@ def test_the_doctor_finds_nothing_to_complain_about(cluster: Cluster, cohort: Co
 def test_nothing_is_lost_when_tasks_the_controller_and_the_run_are_killed(
     cluster: Cluster, cohort: Cohort, local: dict[str, object]
 ) -> None:
-    """Every third kill is that of the run itself, every tenth that of the controller."""
-    killed, run = 0, start(cohort, "cluster.toml", "out", cluster.environment)
+    """Every third kill is that of the run itself, every tenth that of the controller; tasks are killed at work."""
+    kills, run = Counter[str](), start(cohort, "cluster.toml", "out", cluster.environment)
     deadline = time.monotonic() + 1500
     while time.monotonic() < deadline:
         time.sleep(0.7)
@@ -138,21 +144,21 @@ def test_nothing_is_lost_when_tasks_the_controller_and_the_run_are_killed(
             if run.returncode == 0:
                 break
             run = start(cohort, "cluster.toml", "out", cluster.environment)
-        if killed >= KILLS:
+        if kills.total() >= KILLS:
             continue
-        if killed % 10 == 9:
+        if kills.total() % 10 == 9:
             cluster.kill("controller")
             cluster.start_controller()
-        elif killed % 3 == 2:
+            kills["controller"] += 1
+        elif kills.total() % 3 == 2:
             run.kill()
-        elif running := tasks():
-            running[0].send_signal(signal.SIGKILL)
-        else:
-            continue
-        killed += 1
+            kills["run"] += 1
+        elif working := [process for process in tasks() if process.pid in writing(cohort.folder / "out")]:
+            working[0].send_signal(signal.SIGKILL)
+            kills["task at work"] += 1
     _, errors = run.communicate(timeout=60)
     assert run.returncode == 0, errors
-    print(f"{killed} kills")
+    print(f"{kills.total()} kills {dict(kills)}")
     assert published(cohort.folder / "out") == local
     verified = subprocess.run(
         [sys.executable, "-c", MAIN, "ledger", "verify", "--deep", "--workspace", str(cohort.folder / "out")],

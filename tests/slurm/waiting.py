@@ -91,12 +91,12 @@ class PrintingScreen(Quiet):
         print(text, flush=True)
 
 
-def main(folder: str, options: dict[str, Any], executor: str = "slurm") -> None:
+def main(folder: str, options: dict[str, Any], executor: str = "slurm", jobs: int = 1) -> None:
     """Run ``wait.toml`` of a folder; exits with the error of the first failed step."""
     made, workspace = plan(load(Path(folder) / "wait.toml", CATALOG)), Workspace(Path(folder) / "out")
     workspace.open()
     with Ledger(workspace.ledger) as ledger:
-        run = RunOptions(executor=executor, executor_options=options)
+        run = RunOptions(jobs=jobs, executor=executor, executor_options=options)
         states = Runner(made, workspace, ledger, "wait", PrintingScreen(), run).run()
     for state in states:
         if state.error:
@@ -106,16 +106,30 @@ def main(folder: str, options: dict[str, Any], executor: str = "slurm") -> None:
 def attempts(folder: Path) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
     """Part → the processes that started it, and those that ended it."""
     started, ended = defaultdict[str, list[int]](list), defaultdict[str, list[int]](list)
-    for line in (folder / "out" / LOG).read_text().splitlines():
+    for line in _lines(folder):
         event, key, process, _ = line.split()
         (started if event == "start" else ended)[key].append(int(process))
     return started, ended
 
 
+def busy(folder: Path) -> list[int]:
+    """The processes that are computing a part, by the lines that they wrote; ended ones too."""
+    begun: dict[int, bool] = {}
+    for line in _lines(folder):
+        event, _, process, _ = line.split()
+        begun[int(process)] = event == "start"
+    return [process for process, is_computing in begun.items() if is_computing]
+
+
 def times(folder: Path) -> list[tuple[float, float]]:
     """First start and last end of each process."""
     found = defaultdict[str, list[float]](list)
-    for line in (folder / "out" / LOG).read_text().splitlines():
+    for line in _lines(folder):
         _, _, process, moment = line.split()
         found[process].append(float(moment))
     return [(min(moments), max(moments)) for moments in found.values()]
+
+
+def _lines(folder: Path) -> list[str]:
+    log = folder / "out" / LOG
+    return log.read_text().splitlines() if log.exists() else []

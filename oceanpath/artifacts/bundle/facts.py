@@ -41,6 +41,7 @@ class Capping(Facts):
 class Contract(Facts):
     """Requirements on the features. None or an empty text: not recorded."""
 
+    left_out_if_empty = ("slide_level",)
     encoder: str
     feature_dim: int = Field(ge=1)
     dtype: Literal["float16", "bfloat16", "float32"] = "float32"
@@ -62,6 +63,14 @@ class Contract(Facts):
     """Settings with which `oceanpath extract` computed the features; None if another program did."""
     given: tuple[str, ...] = ()
     """Input files of the extraction that a new slide needs too: tissue, coords, weights."""
+    slide_level: bool = False
+    """Whether the features are one embedding per slide (`data.level = "slide"`), so that bags have one row. Not in the
+    file if they are not."""
+
+    @property
+    def level(self) -> str:
+        """The level at which feature files are read; see `oceanpath.artifacts.features.layouts`."""
+        return "slide" if self.slide_level else "patch"
 
 
 class MemberFacts(Facts):
@@ -123,11 +132,14 @@ class StoredParity(Facts):
 class Parity(Facts):
     """Results of the comparisons before the bundle was published."""
 
+    left_out_if_empty = ("not_made",)
     tolerance: float
     worst: float
     """Largest difference of the exported files from eager PyTorch over `cases`."""
     cases: list[ParityCase]
     stored: StoredParity
+    not_made: dict[str, str] = Field(default_factory=dict)
+    """Requested format → why there is no file in it. Empty, and not in the file, if there are all."""
 
 
 class Golden(Facts):
@@ -213,7 +225,7 @@ class SimilarityFacts(Facts):
 class ModelFacts(Facts):
     """What bundle.json contains about every model."""
 
-    left_out_if_empty = ("external", "similarity", "cohort", "final")
+    left_out_if_empty = ("external", "similarity", "cohort", "final", "pools_blocks")
     format: Literal[2] = FORMAT
     name: str
     notice: str = NOTICE
@@ -221,6 +233,9 @@ class ModelFacts(Facts):
     contract: Contract
     similarity: SimilarityFacts | None = None
     """None, and not in the file, if the training slides are not known."""
+    pools_blocks: bool = False
+    """Whether the result for all patches can be computed from blocks of patches, because the model pools by softmax and
+    the score of a patch depends on no other patch. False is not in the file."""
     parity: Parity
     opset: int
     files: dict[str, str] = Field(default_factory=dict)

@@ -35,9 +35,15 @@ class TrainingSlides:
 
     def contains(self, stored: NDArray[Any], slide_digest: str = "") -> bool:
         """Whether a slide is a training slide, by its features [n, D] as stored or by the digest of the slide."""
-        if slide_digest[:SLIDE_DIGITS] in self.slides:
-            return True
-        return bool(np.isin(self.bags, hash_rows(stored)).all(axis=1).any())
+        return self.recognise(self.match(stored), slide_digest)
+
+    def match(self, stored: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which hashes [S, MARKS] are those of rows [n, D] as stored. Results for parts of a bag are joined by "or"."""
+        return np.isin(self.bags, hash_rows(stored)) if len(self.bags) else np.zeros(self.bags.shape, bool)
+
+    def recognise(self, matched: NDArray[np.bool_], slide_digest: str = "") -> bool:
+        """Whether a slide is a training slide, by the result of `match` for all its rows or by its digest."""
+        return slide_digest[:SLIDE_DIGITS] in self.slides or bool(matched.all(axis=1).any())
 
     def render(self) -> bytes:
         """The bytes of training_slides.json."""

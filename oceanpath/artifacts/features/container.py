@@ -53,7 +53,8 @@ class Source:
     arrays: Arrays
     """Arrays of numbers only."""
     blocks: Blocks
-    """Rows [m, D] of an array [N, D] or [1, N, D] by its name, in order, as stored. The next block may overwrite it."""
+    """Rows [m, D] of an array [N, D], [1, N, D] or [D] by its name, in order, as stored. The next block may overwrite
+    it."""
     runs: Callable[[str], Runs | None] = lambda _: None
     """The bytes of an array in the file, if they are stored as in a numpy array."""
     check: Callable[[str], None] = _nothing

@@ -32,12 +32,13 @@ from oceanpath.artifacts.cohort.ids import slide_id
 from oceanpath.artifacts.features.container import CoordsSource, Source
 from oceanpath.artifacts.features.folder import features_by_id as features_by_id
 from oceanpath.artifacts.features.folder import find_features as find_features
-from oceanpath.artifacts.features.layouts import FeatureLayout, describe, describe_coords
+from oceanpath.artifacts.features.layouts import PATCH, FeatureLayout, describe, describe_coords
 from oceanpath.artifacts.features.metadata import FeatureMeta as FeatureMeta
 from oceanpath.artifacts.features.metadata import read_meta as read_meta
 from oceanpath.artifacts.features.sources import READABLE, open_source, open_with_coords
 from oceanpath.errors import ArtifactError, ExperimentError
 from oceanpath.folders import Stat, stat_of
+from oceanpath.hdf5.rows import table_shape
 
 BITS: dict[int, tuple[Any, Any, int]] = {
     2: (np.int16, np.uint16, 0x7C00),
@@ -108,20 +109,23 @@ def _anything(layout: FeatureLayout) -> None:
     """Accept every layout."""
 
 
-def scan_features(path: Path, wanted: str = "", accept: Callable[[FeatureLayout], None] = _anything) -> FeatureFile:
+def scan_features(
+    path: Path, wanted: str = "", accept: Callable[[FeatureLayout], None] = _anything, level: str = PATCH
+) -> FeatureFile:
     """Shapes, types and origin of a feature file. Reads no rows.
 
     Args:
         path: The file.
         wanted: Name of the features (`data.features_key`), if a file has several candidates.
         accept: Raises for a layout that is not accepted, before its rows are located.
+        level: Of its features, as of `describe`.
 
     Raises: ArtifactError: unreadable, no known dataset, no patches, wrong shapes, or coords of another length.
     """
     path = Path(path)
     stamp = stamp_of(path) if path.suffix.lower() in READABLE else (0, 0, 0)
     with open_source(path) as source:
-        layout = describe(source, path, wanted)
+        layout = describe(source, path, wanted, level)
         accept(layout)
         stored = {key: source.arrays[key] for key in _keys(layout)}
         for key in stored:
@@ -130,13 +134,13 @@ def scan_features(path: Path, wanted: str = "", accept: Callable[[FeatureLayout]
     return FeatureFile(path=path, slide_id=slide_id(path), stamp=stamp, stored=stored, places=places, **vars(layout))
 
 
-def layout_of(path: Path, wanted: str = "") -> FeatureLayout:
+def layout_of(path: Path, wanted: str = "", level: str = PATCH) -> FeatureLayout:
     """Shapes and types of a feature file without locating its rows, for many files.
 
     Raises: ArtifactError: as `scan_features`.
     """
     with open_source(path) as source:
-        layout = describe(source, path, wanted)
+        layout = describe(source, path, wanted, level)
         for key in _keys(layout):
             source.check(key)
         return layout
@@ -175,7 +179,7 @@ class OpenBag:
         if key not in self.source.arrays:
             raise ArtifactError("a dataset is missing since the file was scanned", where=path, expected=key)
         got = self.source.arrays[key][0]
-        if got[-2:] != shape:
+        if table_shape(got) != shape:
             raise ArtifactError("a dataset changed since the file was scanned", where=path, expected=shape, got=got)
         for block in self.source.blocks(key):
             n += len(block)

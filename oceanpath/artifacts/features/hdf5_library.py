@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from oceanpath.artifacts.features.container import Hdf5Error, Source, UnreadableError
 from oceanpath.hdf5.byte_runs import Runs
 from oceanpath.hdf5.chunks import Chunks
-from oceanpath.hdf5.rows import ReadMethod, Tiles, read_blocks
+from oceanpath.hdf5.rows import ReadMethod, Tiles, read_blocks, table_shape
 from oceanpath.subprocess_worker import Reply, Worker, WorkerError, WorkerHangsError, module_command
 
 MODULE = "oceanpath.hdf5.child"
@@ -139,7 +139,7 @@ class _LibraryFile:
     def _through_child(self, name: str, rows: int) -> Iterator[NDArray[Any]]:
         """Blocks from the child, which reads the next one in the meantime."""
         shape, dtype = self.arrays[name]
-        n, dim = shape[-2:]
+        n, dim = table_shape(shape)
         memory = [np.empty((min(rows, n), dim), dtype) for _ in range(min(2, -(-n // rows)))]
 
         def fetch(number: int) -> NDArray[Any]:

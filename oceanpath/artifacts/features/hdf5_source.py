@@ -6,6 +6,9 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from oceanpath.artifacts.features.container import Source, refuse_bomb
 from oceanpath.artifacts.features.hdf5_library import library_source
@@ -28,14 +31,14 @@ def hdf5_source(path: Path) -> Iterator[Source]:
 
 
 def ordinary_source(path: Path, handle: int) -> Source | None:
-    """An HDF5 file whose headers and rows can all be read without the library; None for other files."""
+    """An HDF5 file whose headers and rows can be read without the library, except chunked vectors; None for others."""
     try:
         contents = read_headers(handle)
     except Unusual:
         return None
     methods: dict[str, ReadMethod] = {}
     for name, header in contents.datasets.items():
-        if len(header.shape) > 1:
+        if len(header.shape) > 1 or (len(header.shape) == 1 and header.chunks is None):
             method = method_from_header(header, handle)
             if method is None:
                 return None
@@ -43,17 +46,28 @@ def ordinary_source(path: Path, handle: int) -> Source | None:
     arrays = {name: (header.shape, header.dtype.name) for name, header in contents.datasets.items()}
 
     def runs(name: str) -> Runs | None:
-        method = methods[name]
+        method = methods.get(name)
         return method if isinstance(method, Runs) else None
 
+    def blocks(name: str) -> Iterator[NDArray[Any]]:
+        if name in methods:
+            yield from read_blocks(methods[name], handle, contents.datasets[name].shape, contents.datasets[name].dtype)
+            return
+        with library_source(path, handle) as source:
+            yield from source.blocks(name)
+
     def check(name: str) -> None:
+        if name not in methods:
+            with library_source(path, handle) as source:
+                source.check(name)
+            return
         header = contents.datasets[name]
         refuse_bomb(name, math.prod(header.shape) * header.dtype.itemsize, stored_bytes(methods[name]), path)
 
     return Source(
         "HDF5",
         arrays,
-        lambda name: read_blocks(methods[name], handle, contents.datasets[name].shape, contents.datasets[name].dtype),
+        blocks,
         runs,
         check,
         contents.attrs,

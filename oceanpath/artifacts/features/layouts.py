@@ -6,6 +6,9 @@
                never in a sibling group
 
 Several candidates for features are an error that lists them: `data.features_key` selects one.
+
+At the level "slide" (`data.level`) the features are one embedding of the slide, [D], [1, D] or [1, 1, D], which is read
+as one row; coordinates, which are those of its patches, are left out.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ from oceanpath.errors import ArtifactError
 
 FEATURE_KEYS = ("features", "feats", "embeddings")
 COORD_KEYS = ("coords", "coordinates")
+PATCH, SLIDE = "patch", "slide"
+"""Levels of features: one row per patch, or one embedding per slide."""
 ATLASPATCH_COORDS = 5
 """Columns of AtlasPatch's coordinates: x, y, width and height as read, level."""
 DTYPES = {"float16": "float16", "float32": "float32", "float64": "float32", "bfloat16": "float32"}
@@ -58,20 +63,21 @@ class FeatureLayout:
     provenance: Provenance
 
 
-def describe(source: Source, path: Path, wanted: str = "") -> FeatureLayout:
+def describe(source: Source, path: Path, wanted: str = "", level: str = PATCH) -> FeatureLayout:
     """Locate features and coordinates in an open file.
 
     Args:
         source: The open file.
         path: Its path, for errors.
         wanted: Name of the features, if the file has several candidates.
+        level: `PATCH` or `SLIDE`.
 
-    Raises: ArtifactError: no known dataset, several without `wanted`, not a [N, D] array of floats, no patches, or N
-        differs between the two.
+    Raises: ArtifactError: no known dataset, several without `wanted`, not an array of floats of the shape of its level,
+        no patches, or N differs between the two.
     """
-    key = _wanted_key(source, path, wanted) if wanted else _features_key(source, path)
+    key = _wanted_key(source, path, wanted) if wanted else _features_key(source, path, level)
     shape, stored = source.arrays[key]
-    n, dim = _matrix(shape, path, key)
+    n, dim = _matrix(shape, path, key) if level == PATCH else _one_row(shape, path, key)
     if stored not in DTYPES:
         raise ArtifactError("features have an unknown type", where=path, expected=" ".join(DTYPES), got=stored)
     blank = n == 0 and bool(source.attrs.get("blank", False))
@@ -79,7 +85,7 @@ def describe(source: Source, path: Path, wanted: str = "") -> FeatureLayout:
         do = "Leave this slide out of the cohort."
         raise NoPatchesError("no patches", where=path, got=f"{key} {shape}", do=do)
     parts = [f"{source.kind} {key} {list(shape)} {stored}"]
-    coords_key, scale = _coords(source, key, n, path, parts)
+    coords_key, scale = _coords(source, key, n, path, parts) if level == PATCH else ("", 1.0)
     attrs = {**source.attrs, **source.array_attrs.get(coords_key, {})}
     encoder, footprint = _encoder(source, key), _footprint(attrs, scale)
     return FeatureLayout(
@@ -146,8 +152,8 @@ def _wanted_key(source: Source, path: Path, wanted: str) -> str:
     raise ArtifactError("no such array in this file", where=path, expected=wanted, got=got, do=do)
 
 
-def _features_key(source: Source, path: Path) -> str:
-    candidates = _candidates(source)
+def _features_key(source: Source, path: Path, level: str) -> str:
+    candidates = _candidates(source, level)
     if len(candidates) > 1:
         do = f'Set data.features_key (predict and coverage: --features-key) to one of them, such as "{candidates[0]}".'
         got = ", ".join(f"{name} {_shape_or_link(source, name)}" for name in candidates)
@@ -160,10 +166,11 @@ def _features_key(source: Source, path: Path) -> str:
     raise ArtifactError("no features in this file", where=path, expected=expected, got=got, do=do)
 
 
-def _candidates(source: Source) -> list[str]:
-    """Sorted names of the candidates for features: tables of floats, links, or the only array."""
+def _candidates(source: Source, level: str = PATCH) -> list[str]:
+    """Sorted names of the candidates for features: floats of the shape of the level, links, or the only array."""
     named = [name for name in sorted(source.arrays) if _could_be_features(name)]
-    tables = [name for name in named if source.arrays[name][1] in DTYPES and _is_table(source.arrays[name][0])]
+    fits = _is_table if level == PATCH else _is_row
+    tables = [name for name in named if source.arrays[name][1] in DTYPES and fits(source.arrays[name][0])]
     links = [name for name in source.links if _could_be_features(name) and _target(source, name) not in named]
     return sorted([*tables, *links]) or named[:1]
 
@@ -212,9 +219,22 @@ def _is_table(shape: tuple[int, ...]) -> bool:
     return len(shape) == 2 or (len(shape) == 3 and shape[0] == 1)
 
 
+def _is_row(shape: tuple[int, ...]) -> bool:
+    return 1 <= len(shape) <= 3 and set(shape[:-1]) <= {1}
+
+
+def _one_row(shape: tuple[int, ...], path: Path, key: str) -> tuple[int, int]:
+    if not _is_row(shape):
+        do = 'Features of patches are for models that are trained with data.level = "patch", the default.'
+        raise ArtifactError(
+            f"{key} is no slide embedding", where=path, expected="[D] or [1, D]", got=list(shape), do=do
+        )
+    return 1, shape[-1]
+
+
 def _matrix(shape: tuple[int, ...], path: Path, key: str) -> tuple[int, int]:
     if not _is_table(shape):
-        do = "A slide embedding is a bag of one row: store it as [1, D]." if len(shape) == 1 else ""
+        do = 'Slide embeddings are for models that are trained with data.level = "slide".' if len(shape) == 1 else ""
         got = list(shape)
         raise ArtifactError(f"{key} has a wrong shape", where=path, expected="[N, D] or [1, N, D]", got=got, do=do)
     return shape[-2], shape[-1]

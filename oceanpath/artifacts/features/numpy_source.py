@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from oceanpath.artifacts.features.container import Source, refuse_bomb
 from oceanpath.artifacts.features.npy_header import NpyHeader, map_npy, read_npy_header
-from oceanpath.hdf5.rows import BLOCK_BYTES
+from oceanpath.hdf5.rows import BLOCK_BYTES, table_shape
 
 MAX_ARRAYS, MAX_ATTRIBUTE_BYTES = 1000, 1 << 16
 NAMELESS = "arr_0"
@@ -68,7 +68,7 @@ def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NpyHeader:
 
 
 def _rows(archive: zipfile.ZipFile, info: zipfile.ZipInfo, header: NpyHeader) -> Iterator[NDArray[Any]]:
-    n, dim = header.shape[-2:]
+    n, dim = table_shape(header.shape)
     with archive.open(info) as stream:
         read_npy_header(cast("Any", stream))
         if header.fortran:
@@ -105,7 +105,7 @@ def _scalar(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Any:
 
 
 def sliced(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Blocks of the rows of an array [N, D] or [1, N, D] in memory, or mapped."""
-    table = array.reshape(array.shape[-2:])
+    """Blocks of the rows of an array [N, D], [1, N, D] or [D] in memory, or mapped."""
+    table = array.reshape(table_shape(array.shape))
     rows = max(1, BLOCK_BYTES // max(1, table[:1].nbytes))
     return (np.array(table[start : start + rows]) for start in range(0, len(table), rows))

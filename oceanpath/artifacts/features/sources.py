@@ -16,7 +16,7 @@ from oceanpath.artifacts.features.numpy_source import npy_source, npz_source
 from oceanpath.artifacts.features.torch_source import torch_source
 from oceanpath.artifacts.features.zarr_source import zarr_source
 from oceanpath.errors import ArtifactError
-from oceanpath.hdf5.rows import run_blocks
+from oceanpath.hdf5.rows import run_blocks, table_shape
 
 OPENERS: Mapping[str, Callable[[Path], AbstractContextManager[Source]]] = {
     ".h5": hdf5_source,
@@ -62,6 +62,6 @@ def open_with_coords(path: Path, arrays: Arrays, places: CoordsSource) -> Iterat
 def _placed(arrays: Arrays, places: CoordsSource, handle: int) -> Blocks:
     def blocks(name: str) -> Iterator[NDArray[Any]]:
         shape, dtype = arrays[name]
-        return run_blocks(places[name], handle, (shape[-2], shape[-1]), np.dtype(dtype))
+        return run_blocks(places[name], handle, table_shape(shape), np.dtype(dtype))
 
     return blocks

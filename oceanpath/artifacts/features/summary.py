@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from oceanpath.artifacts.features.files import layout_of
-from oceanpath.artifacts.features.layouts import FeatureLayout, without_count
+from oceanpath.artifacts.features.layouts import PATCH, FeatureLayout, without_count
 from oceanpath.errors import ArtifactError, shorten_lines
 
 MAX_SHOWN = 5
@@ -74,17 +74,18 @@ def count_files(number: int, kind: str = "file") -> str:
     return f"{number} {kind}{'s' * (number != 1)}"
 
 
-def summarise_features(files: Mapping[str, Path], wanted: str = "") -> FeatureSummary:
+def summarise_features(files: Mapping[str, Path], wanted: str = "", level: str = PATCH) -> FeatureSummary:
     """The layouts of feature files; a file that cannot be read is listed with the reason.
 
     Args:
         files: Slide id → feature file.
         wanted: Name of the features (`data.features_key`), if files contain several arrays.
+        level: Of the features (`data.level`).
     """
     layouts, unreadable = dict[str, FeatureLayout](), dict[str, str]()
     for name, path in files.items():
         try:
-            layouts[name] = layout_of(path, wanted)
+            layouts[name] = layout_of(path, wanted, level)
         except ArtifactError as error:
             unreadable[name] = error.render()
     return FeatureSummary(layouts, unreadable)

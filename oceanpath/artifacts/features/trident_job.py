@@ -2,7 +2,7 @@
 
 <job>/20x_256px_0px_overlap/features_uni_v1/<slide_id>.h5     patch features of one encoder: these are read
 <job>/20x_256px_0px_overlap/patches/<slide_id>_patches.h5     coordinates of patches
-<job>/20x_256px_0px_overlap/slide_features_titan/…            one vector per slide
+<job>/20x_256px_0px_overlap/slide_features_titan/…            one vector per slide: read if this folder is named
 <job>/contours, contours_geojson, thumbnails, wsi_states, …   tissue and bookkeeping
 """
 
@@ -16,7 +16,7 @@ from typing import NamedTuple
 from oceanpath.errors import ExperimentError, shorten_list
 
 GRID = re.compile(r"(\d+(?:\.\d+)?)x_(\d+)px_(\d+)px_overlap")
-FEATURES = "features_"
+FEATURES, SLIDE_FEATURES = "features_", "slide_features_"
 MAX_SHOWN = 6
 
 
@@ -61,8 +61,11 @@ def feature_set(paths: Iterable[Path], root: Path) -> FeatureSet | None:
 
 
 def _folders(path: Path, root: Path) -> tuple[str, str]:
-    """The grid's folder in a path and the folder inside it, empty if there is none; `root` itself may be either."""
-    if "px_overlap" not in str(path):  # faster than splitting every path
+    """The grid's folder in a path and the folder inside it, empty if there is none; `root` itself may be either.
+
+    A `root` of slide embeddings is a folder of its own.
+    """
+    if "px_overlap" not in str(path) or root.name.startswith(SLIDE_FEATURES):  # the first is faster than splitting
         return "", ""
     parts = (root.parent.name, root.name, *path.relative_to(root).parts[:-1])
     for at, part in enumerate(parts):

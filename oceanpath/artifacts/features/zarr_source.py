@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from oceanpath.artifacts.features.container import Source, UnreadableError, refuse_bomb
 from oceanpath.errors import MissingExtraError
-from oceanpath.hdf5.rows import BLOCK_BYTES
+from oceanpath.hdf5.rows import BLOCK_BYTES, table_shape
 
 MAX_DEPTH = 8
 
@@ -61,7 +61,10 @@ def _check(name: str, array: Any, path: Path) -> None:
 
 
 def _rows(array: Any) -> Iterator[NDArray[Any]]:
-    n, dim = array.shape[-2:]
+    n, dim = table_shape(tuple(array.shape))
+    if len(array.shape) == 1:
+        yield np.asarray(array[:]).reshape(n, dim)
+        return
     rows = max(1, BLOCK_BYTES // max(1, dim * array.dtype.itemsize))
     rows = max(1, rows // array.chunks[-2]) * array.chunks[-2]  # whole chunks: none is read twice
     leading = (0,) * (len(array.shape) - 2)

@@ -11,13 +11,14 @@
 
 A bag never crosses a chunk. `raw_lengths` counts the patches before capping. `digests` are xxh3-128 of a bag's features
 as stored, then its coords; of a referenced bag, of the hex digest of its file, then the coords. bfloat16 is stored
-as the upper 16 bits of float32.
+as the upper 16 bits of float32. Chunks of features may be in object storage, see `oceanpath.artifacts.store.remote`.
 """
 
 from __future__ import annotations
 
 import os
 import weakref
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -32,6 +33,7 @@ from oceanpath.artifacts.left_out import read_left_out
 from oceanpath.artifacts.store.bfloat16 import as_numbers
 from oceanpath.artifacts.store.blank_slides import read_blank
 from oceanpath.artifacts.store.index import Index
+from oceanpath.artifacts.store.remote import RemoteFeatures, is_remote
 from oceanpath.artifacts.store.source_files import ReferencedFiles, SourceFiles
 from oceanpath.errors import ArtifactError, repair_remedy
 
@@ -144,19 +146,25 @@ class Store:
         if offset < 0:
             self._adopted.read(i, out, start)
             return
-        name, offset = chunk_name("features", int(self.index.chunk_ids[i])), offset + start
+        chunk, offset = self._chunk("features", i), offset + start
+        name = chunk.name
         if name not in self._files:
             try:
-                handle = os.open(self.path / name, os.O_RDONLY)
+                handle = os.open(chunk, os.O_RDONLY)
             except OSError as error:
-                raise ArtifactError("a chunk of the store cannot be read", where=self.path / name, got=error) from error
+                raise ArtifactError("a chunk of the store cannot be read", where=chunk, got=error) from error
             if self._files.setdefault(name, handle) != handle:  # another thread opened it first
                 os.close(handle)
         while out:
             got = os.preadv(self._files[name], [out], offset)
             if not got:
-                raise ArtifactError("a chunk of the store is too short", where=self.path / name, expected=offset + 1)
+                raise ArtifactError("a chunk of the store is too short", where=chunk, expected=offset + 1)
             out, offset = out[got:], offset + got
+
+    def expect(self, numbers: Iterable[int]) -> None:
+        """Fetch the features of these slides in advance, in the order of their first use, if they are remote."""
+        if self._remote is not None:
+            self._remote.expect(numbers)
 
     def digest(self, i: int) -> str:
         """xxh3-128 of the bytes of slide `i` as they are on disk now; see the module docstring."""
@@ -172,8 +180,9 @@ class Store:
         if self.digest(i) != self.index.digests[i].decode():
             if self.index.feature_offsets[i] < 0:
                 self._adopted.verify(i)
-            where = self.path / chunk_name("features", int(self.index.chunk_ids[i]))
+            where = self._chunk("features", i)
             do = repair_remedy(self.path.resolve()) if is_published(self.path) else "Build the store again."
+            do = do if self._remote is None else f"Remove {where.parent}; if it happens again, upload the store again."
             raise ArtifactError("a bag differs from its digest", where=where, got=self.slide_id(i), do=do)
         if self.index.feature_offsets[i] < 0:  # copied features were checked when they were written
             self._validate_finite(i)
@@ -204,20 +213,25 @@ class Store:
         return raw.view(self.dtype).reshape(-1, self.dim)
 
     def _slice(self, kind: str, i: int, offset: int, size: int) -> NDArray[np.uint8]:
-        name = chunk_name(kind, int(self.index.chunk_ids[i]))
-        if name not in self._maps:
+        chunk = self._chunk(kind, i)
+        if chunk.name not in self._maps:
             try:
-                self._maps[name] = np.asarray(
-                    np.memmap(self.path / name, dtype=np.uint8, mode="r")
-                )  # slices in one read
+                self._maps[chunk.name] = np.asarray(np.memmap(chunk, dtype=np.uint8, mode="r"))  # slices in one read
             except (OSError, ValueError) as error:
-                raise ArtifactError(
-                    "a chunk of the store cannot be mapped", where=self.path / name, got=error
-                ) from error
-        view = self._maps[name][offset : offset + size]
+                raise ArtifactError("a chunk of the store cannot be mapped", where=chunk, got=error) from error
+        view = self._maps[chunk.name][offset : offset + size]
         if len(view) != size:
-            raise ArtifactError("a chunk of the store is too short", where=self.path / name, expected=offset + size)
+            raise ArtifactError("a chunk of the store is too short", where=chunk, expected=offset + size)
         return view
+
+    def _chunk(self, kind: str, i: int) -> Path:
+        """The file with the features or the coords of slide `i`; remote features are fetched first."""
+        folder = self.path if self._remote is None or kind != "features" else self._remote.fetch(i)
+        return folder / chunk_name(kind, int(self.index.chunk_ids[i]))
+
+    @cached_property
+    def _remote(self) -> RemoteFeatures | None:
+        return RemoteFeatures(self.path, self.index, self.dim * self.dtype.itemsize) if is_remote(self.path) else None
 
 
 def _close(files: dict[str, int]) -> None:
@@ -260,13 +274,15 @@ def digest_content(path: Path) -> str:
 
 
 def check(path: Path) -> None:
-    """Read every bag below `path` again and compare it with its digest; referenced files are not read.
+    """Read every bag below `path` again and compare it with its digest; not referenced files and remote features.
 
     Bags in hard-linked chunks are not read: they were verified when first published.
 
     Raises: ArtifactError: a chunk is too short, a bag differs from its digest, or the index is damaged.
     """
     Index.check(path)
+    if is_remote(path):
+        return
     store, sources = Store(path, check=False), None
     for i in np.flatnonzero(~np.isin(store.index.chunk_ids, _linked_chunks(path))).tolist():
         if store.index.feature_offsets[i] >= 0:

@@ -44,6 +44,9 @@ class Steps(NamedTuple):
 class Augmentor(ABC):
     """Makes the views of bags."""
 
+    is_disjoint = False
+    """Whether the views of a bag have no patch in common."""
+
     def __init__(self, settings: AugmentSettings, seed: int, has_coords: bool, count: int) -> None:
         """`count` is the number of views per bag; `has_coords`: whether the store has coordinates.
 
@@ -61,6 +64,17 @@ class Augmentor(ABC):
         """Maximum number of rows of all views together of a bag that `limit` reduces to `length` rows per view."""
         return self.count * length
 
+    def parts(self, bag: SourceBag, epoch: int) -> list[NDArray[np.int64]]:
+        """The sorted rows from which each view selects: all, or with `is_disjoint` a random share of its own.
+
+        A bag with fewer patches than views is not divided.
+        """
+        rows = np.arange(bag.length)
+        if not self.is_disjoint or bag.length < self.count:
+            return [rows] * self.count
+        order = self.random(bag, epoch, self.count).permutation(rows)
+        return [np.sort(part) for part in np.array_split(order, self.count)]
+
     def random(self, bag: SourceBag, epoch: int, view: int) -> Generator:
         """The random numbers of one view."""
         return np.random.default_rng([self.seed, epoch, xxhash.xxh3_64_intdigest(bag.slide_id.encode()), view])
@@ -74,10 +88,11 @@ class DualViewAugmentor(Augmentor):
 
     def views(self, bag: SourceBag, epoch: int, limit: Limit = all_rows) -> tuple[View, ...]:
         """See `Augmentor.views`."""
-        return tuple(self._view(bag, self.random(bag, epoch, number), limit) for number in range(self.count))
+        parts = enumerate(self.parts(bag, epoch))
+        return tuple(self._view(bag, rows, self.random(bag, epoch, number), limit) for number, rows in parts)
 
-    def _view(self, bag: SourceBag, random: Generator, limit: Limit) -> View:
-        rows = limit(bag, select(self.steps, bag, np.arange(bag.length), random), random)
+    def _view(self, bag: SourceBag, rows: NDArray[np.int64], random: Generator, limit: Limit) -> View:
+        rows = limit(bag, select(self.steps, bag, rows, random), random)
         return finish(self.steps, bag, rows, random)
 
 
@@ -101,17 +116,18 @@ class MultiCropAugmentor(Augmentor):
 
     def views(self, bag: SourceBag, epoch: int, limit: Limit = all_rows) -> tuple[View, ...]:
         """See `Augmentor.views`."""
-        return tuple(self._view(bag, epoch, number, limit) for number in range(self.count))
+        parts = enumerate(self.parts(bag, epoch))
+        return tuple(self._view(bag, rows, number, self.random(bag, epoch, number), limit) for number, rows in parts)
 
     def most_rows(self, length: int) -> int:
         """See `Augmentor.most_rows`."""
         local = (self.count - self.global_views) * min(length, self.crops.local_patches)
         return self.global_views * min(length, self.crops.global_patches) + local
 
-    def _view(self, bag: SourceBag, epoch: int, number: int, limit: Limit) -> View:
-        random, is_global = self.random(bag, epoch, number), number < self.global_views
+    def _view(self, bag: SourceBag, rows: NDArray[np.int64], number: int, random: Generator, limit: Limit) -> View:
+        is_global = number < self.global_views
         area = self.crops.global_area if is_global else self.crops.local_area
-        rows = crop_of(area, self.has_coords).select(bag, np.arange(bag.length), random)
+        rows = crop_of(area, self.has_coords).select(bag, rows, random)
         steps = self.steps if is_global else self.local_steps
         rows = limit(bag, select(steps, bag, rows, random, crop=False), random)
         most = self.crops.global_patches if is_global else self.crops.local_patches

@@ -23,12 +23,15 @@ def bench_serve(
     rounds: Annotated[int, typer.Option(min=1, help="Rounds after a warm-up; the median is reported.")] = 5,
     clients: Annotated[int, typer.Option(min=0, help="Clients that send requests at the same time.")] = 64,
     seconds: Annotated[float, typer.Option(min=1, help="Time for which they send requests.")] = 60.0,
+    large: Annotated[int, typer.Option(min=0, help="Patches of one slide whose memory is measured.")] = 100_000,
+    repeated: Annotated[int, typer.Option(min=0, help="Requests in a row whose memory is measured.")] = 0,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for JSON, table and plot.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
-    """Compare requests to the server with the time of the model, and answer many clients."""
+    """Compare requests to the server with the time of the model, and measure its memory; 0 omits a measurement."""
     prepare_folders(out=out)
-    from oceanpath.bench.serve import as_table, bench_load, bench_requests
+    from oceanpath.bench.serve import as_table, bench_requests
+    from oceanpath.bench.serve_load import bench_large, bench_load, bench_repeated
     from oceanpath.serving.offline import find_bundle
 
     folder = find_bundle(bundle)
@@ -36,6 +39,11 @@ def bench_serve(
     with tempfile.TemporaryDirectory() as scratch:
         rows = list(bench_requests(folder, patches, rounds, Path(scratch)))
         table = as_table(rows)
+        if large:
+            table += "\n\n" + bench_large(folder, large, Path(scratch)).line(f"memory of the server, {large} patches")
+        if repeated:
+            memory = bench_repeated(folder, repeated, Path(scratch))
+            table += "\n" + memory.line(f"memory of the server, {repeated} requests in a row")
         if clients:
             load = bench_load(folder, patches, clients, seconds, Path(scratch))
             table = "\n".join([table, "", f"{clients} clients for {seconds:g} s:", *load.lines()])

@@ -23,6 +23,7 @@ class CurateSettings(Settings):
     """Whether to apply the built-in rules for TCGA and CPTAC after `rules`."""
     features: Path | None = outside("data.features")
     features_key: str = shared("data.features_key", "", is_added=True)
+    level: str = shared("data.level", "patch", is_runtime=True)
 
     @property
     def table(self) -> tuple[Rule, ...]:

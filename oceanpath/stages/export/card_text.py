@@ -78,7 +78,8 @@ def cohort_parity_text(parity: Parity) -> str:
 def parity_text(parity: Parity) -> str:
     """The comparison with the PyTorch model at several sizes."""
     sizes, bags = (sorted({getattr(case, name) for case in parity.cases}) for name in ("patches", "batch"))
+    missing = [f" {form} could not be exported: {reason}." for form, reason in parity.not_made.items()]
     return (
         f"Every file was compared with the PyTorch model at {join_numbers(sizes)} patches and {join_numbers(bags)} "
-        f"bags; the largest difference of any output is {parity.worst:.1e}."
+        f"bags; the largest difference of any output is {parity.worst:.1e}.{''.join(missing)}"
     )

@@ -24,9 +24,9 @@ from oceanpath.fit.threads import torch_threads
 from oceanpath.stages.export.calibrate import RAW
 from oceanpath.stages.export.card import render_card
 from oceanpath.stages.export.ensemble import Ensemble
-from oceanpath.stages.export.model_files import GOLDEN_PATCHES, golden_output, write_model_files
+from oceanpath.stages.export.model_files import GOLDEN_PATCHES, ModelFiles, golden_output, write_model_files
 from oceanpath.stages.export.parity import measure
-from oceanpath.stages.export.runners import THREADS, runner_of
+from oceanpath.stages.export.runners import THREADS
 from oceanpath.stages.export.settings import ExportSettings
 from oceanpath.tasks.registry import read_entry
 
@@ -59,7 +59,7 @@ def export_checkpoint(path: Path, out: Path, settings: ExportSettings, feature_d
     coords = ensemble.reads_coords
     with torch_threads(THREADS):
         files = write_model_files(ensemble, model.in_dim, settings, out, coords=coords)
-        runners = {form: runner_of(form, content) for form, content in files.items()}
+        runners = files.runners()
         cases = measure(ensemble, runners, model.in_dim, settings, coords=coords)
         golden = golden_output(ensemble, model.in_dim, coords=coords)
     facts = BundleFacts(
@@ -71,7 +71,8 @@ def export_checkpoint(path: Path, out: Path, settings: ExportSettings, feature_d
         calibration=Calibration(method="none", served=RAW, reported="The model was not evaluated."),
         threshold=ThresholdFacts(value=None, positive=None, reason=f"the model was {ALONE}"),
         performance=Performance(meaning=NOT_EVALUATED, selected=False, slide={}, patient={}, floor_auroc={}),
-        parity=_parity(cases, settings),
+        parity=_parity(cases, files, settings),
+        pools_blocks=files.pools_blocks,
         golden=Golden(patches=GOLDEN_PATCHES, probabilities=golden),
         opset=settings.opset,
     )
@@ -80,8 +81,7 @@ def export_checkpoint(path: Path, out: Path, settings: ExportSettings, feature_d
     return seal(out, facts)
 
 
-def _parity(cases: list[ParityCase], settings: ExportSettings) -> Parity:
+def _parity(cases: list[ParityCase], files: ModelFiles, settings: ExportSettings) -> Parity:
     worst = max(case.difference for case in cases)
-    return Parity(
-        tolerance=settings.tolerance, worst=worst, cases=cases, stored=StoredParity(rows=0, total=0, differences={})
-    )
+    facts = {"stored": StoredParity(rows=0, total=0, differences={}), "not_made": files.not_made}
+    return Parity(tolerance=settings.tolerance, worst=worst, cases=cases, **facts)

@@ -8,6 +8,7 @@ import numpy as np
 
 from oceanpath.artifacts.bundle.facts import Capping, Contract, Coords
 from oceanpath.artifacts.features.files import find_features, read_meta
+from oceanpath.artifacts.features.layouts import SLIDE
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.bags.cap import Cap
 from oceanpath.errors import StageError
@@ -33,6 +34,7 @@ def describe_contract(store: Store, settings: ExportSettings, inputs: Inputs, *,
         coords=_coords(store, cap, reads_coords=reads_coords),
         cap=cap,
         patch_px_level0=_footprints(store),
+        slide_level=settings.level == SLIDE,
         **_extraction(settings, inputs),
     )
 

@@ -39,7 +39,7 @@ from oceanpath.stages.export.facts import hash_slides
 from oceanpath.stages.export.feature_statistics import write_statistics
 from oceanpath.stages.export.model_files import GOLDEN_PATCHES, golden_output, write_model_files
 from oceanpath.stages.export.parity import measure
-from oceanpath.stages.export.runners import THREADS, Format, Runner, runner_of
+from oceanpath.stages.export.runners import THREADS, Format, Runner
 from oceanpath.stages.export.settings import ExportSettings
 
 OUTPUTS = ("embedding", "attention")
@@ -77,7 +77,7 @@ def export_embedding(settings: ExportSettings, inputs: Inputs, out: Path, progre
         module = SlideEmbedder(aggregator)
         files = write_model_files(module, store.dim, settings, out, coords=coords, outputs=OUTPUTS)
         progress.advance()
-        runners = {form: runner_of(form, content) for form, content in files.items()}
+        runners = files.runners()
         cases = measure(module, runners, store.dim, settings, coords=coords)
         stored = _compare(aggregator, runners, store, sorted(manifest.patients), settings)
         golden = GoldenEmbedding(patches=GOLDEN_PATCHES, embedding=golden_output(module, store.dim, coords=coords))
@@ -90,14 +90,15 @@ def export_embedding(settings: ExportSettings, inputs: Inputs, out: Path, progre
         similarity=write_statistics(store, manifest.patients, out),
         embed_dim=aggregator.embed_dim,
         pretraining=_pretraining(inputs["pretrain"], weights, manifest),
-        parity=Parity(tolerance=settings.tolerance, worst=worst, cases=cases, stored=stored),
+        parity=Parity(tolerance=settings.tolerance, worst=worst, cases=cases, stored=stored, not_made=files.not_made),
+        pools_blocks=files.pools_blocks,
         golden=golden,
         opset=settings.opset,
     )
     (out / TRAINING).write_bytes(hash_slides(inputs, sorted(manifest.patients), store).render())
     (out / CARD).write_text(render_embedding_card(facts), encoding="utf-8")
     progress.advance()
-    return _summary(seal(out, facts), len(files["onnx"]))
+    return _summary(seal(out, facts), len(files.contents["onnx"]))
 
 
 def _of_cohort(settings: ExportSettings, inputs: Inputs) -> tuple[Inputs, Store, ExportSettings]:

@@ -21,8 +21,9 @@ from oceanpath.errors import StageError
 from oceanpath.fit.checkpoint import load_checkpoint
 from oceanpath.fit.objectives.base import Objective
 from oceanpath.fit.predict import predict
+from oceanpath.stages.export.model_files import ModelFiles
 from oceanpath.stages.export.parity import measure
-from oceanpath.stages.export.runners import Format, Runner, runner_of
+from oceanpath.stages.export.runners import Format, Runner
 from oceanpath.stages.export.settings import ExportSettings
 
 DEVICE_TOLERANCE = 1e-3
@@ -68,18 +69,19 @@ class EvaluatedPredictions:
 
 
 def compare_files(
-    module: nn.Module, files: Mapping[Format, bytes], stored: EvaluatedPredictions, settings: ExportSettings
+    module: nn.Module, files: ModelFiles, stored: EvaluatedPredictions, settings: ExportSettings
 ) -> Parity:
     """Compare files with the eager `module` at several sizes, and with the evaluated predictions.
 
     Raises: StageError: as `replay` and `measure`.
     """
-    runners = {form: runner_of(form, content) for form, content in files.items()}
+    runners = files.runners()
     evaluated = replay(stored, runners, settings)
     relative = stored.objective.task.is_exported_as_values
     cases = measure(module, runners, stored.store.dim, settings, coords=stored.coords, relative=relative)
     worst = max(case.difference for case in cases)
-    return Parity(tolerance=settings.tolerance, worst=worst, cases=cases, stored=evaluated)
+    facts = {"cases": cases, "stored": evaluated, "not_made": files.not_made}
+    return Parity(tolerance=settings.tolerance, worst=worst, **facts)
 
 
 def replay(stored: EvaluatedPredictions, runners: Mapping[Format, Runner], settings: ExportSettings) -> StoredParity:

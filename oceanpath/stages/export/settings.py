@@ -36,6 +36,7 @@ class ExportSettings(Settings):
     extract: SerializeAsAny[Settings] | None = shared("extract", None)
     """How the features were extracted, if by OceanPath."""
     task: str = shared("data.task", CLASSIFICATION, is_added=True)
+    level: str = shared("data.level", "patch", is_added=True)
     final: str = shared("train.final", "ensemble", is_added=True)
     rows: str = shared("pretrain.rows", "manifest", is_runtime=True)
     resamples: int = shared("eval.resamples", 2000, is_runtime=True)

@@ -11,8 +11,8 @@ from oceanpath.stages.export.card_text import (
     cohort_parity_text,
     final_rows,
     geometry_text,
-    join_numbers,
     markdown_table,
+    parity_text,
 )
 from oceanpath.tasks.base import Task
 
@@ -120,15 +120,9 @@ def _external(facts: ValueFacts, task: Task) -> str:
 
 def _parity(facts: ValueFacts) -> str:
     parity, stored = facts.parity, facts.parity.stored
-    sizes, bags = (sorted({getattr(case, name) for case in parity.cases}) for name in ("patches", "batch"))
     replayed = cohort_parity_text(parity) or (
         f"{stored.rows} of the {stored.total} evaluated test predictions were computed again with every exported file, "
         "each by the member of its test fold; the largest difference of a value, relative to values above 1, is "
         f"{max(stored.differences.values()):.1e} (allowed: {parity.tolerance:g}). "
     )
-    text = (
-        f"{replayed}Every file was also compared with "
-        f"the PyTorch model at {join_numbers(sizes)} patches and {join_numbers(bags)} bags; the largest difference of "
-        f"any output is {parity.worst:.1e}."
-    )
-    return f"## Verification of the exported files\n\n{text}"
+    return f"## Verification of the exported files\n\n{replayed}{parity_text(parity)}"

@@ -77,13 +77,14 @@ def export_values(settings: ExportSettings, inputs: Inputs, out: Path, progress:
         cohort=describe_cohort(train, folds, store, task),
         final=shipped.final,
         parity=parity,
+        pools_blocks=files.pools_blocks,
         golden=GoldenValues(patches=GOLDEN_PATCHES, values=golden),
         opset=settings.opset,
     )
     (out / TRAINING).write_bytes(hash_slides(inputs, sorted(patients), store).render())
     (out / CARD).write_text(render_value_card(facts, task), encoding="utf-8")
     progress.advance()
-    return _summary(seal(out, facts), len(files["onnx"]))
+    return _summary(seal(out, facts), len(files.contents["onnx"]))
 
 
 def _members(train: Path, folds: tuple[int, ...], task: Task) -> list[ValueMember]:

@@ -79,13 +79,14 @@ def run(settings: ExportSettings, inputs: Inputs, out: Path, progress: Progress)
         cohort=describe_cohort(train, folds, store, task),
         final=shipped.final,
         parity=parity,
+        pools_blocks=files.pools_blocks,
         golden=golden,
         opset=settings.opset,
     )
     (out / TRAINING).write_bytes(hash_slides(inputs, sorted(patients), store).render())
     (out / CARD).write_text(render_card(facts), encoding="utf-8")
     progress.advance()
-    return _summary(seal(out, facts), len(files["onnx"]))
+    return _summary(seal(out, facts), len(files.contents["onnx"]))
 
 
 def _summary(facts: BundleFacts, size: int) -> Summary:

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from oceanpath.artifacts.features.files import find_features, layout_of
-from oceanpath.artifacts.features.layouts import FeatureLayout
+from oceanpath.artifacts.features.layouts import PATCH, FeatureLayout
 from oceanpath.errors import ExperimentError, OceanPathError, collected
 
 DO = "Extract the features of both cohorts with the same settings."
@@ -24,8 +24,10 @@ def other_features(external: tuple[int, str], training: tuple[int, str], where: 
     return problems
 
 
-def other_files(external: tuple[Path, str], training: tuple[Path, str]) -> list[OceanPathError]:
+def other_files(external: tuple[Path, str], training: tuple[Path, str], level: str = PATCH) -> list[OceanPathError]:
     """Errors for features of another kind, from the first file of each folder; each cohort is (folder, features_key).
+
+    `level` is that of both.
 
     What a file does not state is not compared. Files that cannot be read are errors of `mmap`.
     """
@@ -33,7 +35,7 @@ def other_files(external: tuple[Path, str], training: tuple[Path, str]) -> list[
     layouts: list[FeatureLayout] = []
     for folder, key in (external, training):
         with collected(ignored):
-            layouts.append(layout_of(next(iter(find_features(folder).values())), key))
+            layouts.append(layout_of(next(iter(find_features(folder).values())), key, level))
     if ignored:
         return []
     own, other = layouts

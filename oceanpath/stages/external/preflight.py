@@ -22,7 +22,7 @@ def preflight(settings: ExternalSettings, sources: ParentSources) -> Preview:
     folders = (settings.features, settings.training_features)
     if folders[0] is not None and folders[1] is not None and folders[0].is_dir() and folders[1].is_dir():
         external = (folders[0], settings.features_key)
-        problems += feature_kind.other_files(external, (folders[1], settings.training_features_key))
+        problems += feature_kind.other_files(external, (folders[1], settings.training_features_key), settings.level)
     weights = independence.weight_files(sources.get("training.pretrain"), settings.aggregator_weights)
     if own is not None:
         with collected(problems):

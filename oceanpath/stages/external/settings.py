@@ -16,6 +16,7 @@ class ExternalSettings(Settings):
     seed: int = shared("seed", 42, ge=0)
     features: Path | None = shared("data.features", None, is_runtime=True)
     features_key: str = shared("data.features_key", "", is_runtime=True)
+    level: str = shared("data.level", "patch", is_runtime=True)
     training_features: Path | None = shared("training.data.features", None, is_runtime=True)
     training_features_key: str = shared("training.data.features_key", "", is_runtime=True)
     aggregator_weights: Path | None = shared("training.train.aggregator_weights", None, is_runtime=True)

@@ -35,16 +35,16 @@ def find_cohort(settings: MmapSettings, inputs: Inputs) -> FeatureFolder:
     return FeatureFolder(root, False, digests, selected, versions)
 
 
-def scan(paths: Iterable[Path], workers: int, features_key: str = "") -> tuple[list[FeatureFile], Unusable]:
+def scan(paths: Iterable[Path], settings: MmapSettings) -> tuple[list[FeatureFile], Unusable]:
     """Shapes of all files, and (file, reason) of each that cannot be used."""
 
     def scan_one(path: Path) -> FeatureFile | tuple[Path, str]:
         try:
-            return scan_features(path, features_key)
+            return scan_features(path, settings.features_key, level=settings.level)
         except ArtifactError as error:
             return path, error.render()
 
-    results = short_calls(scan_one, paths, workers)
+    results = short_calls(scan_one, paths, settings.workers)
     return [f for f in results if isinstance(f, FeatureFile)], [f for f in results if isinstance(f, tuple)]
 
 

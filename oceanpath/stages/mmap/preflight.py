@@ -16,6 +16,8 @@ LEAST = {"float16": 0.25, "bfloat16": 0.25, "float32": 0.5}
 
 def preflight(settings: MmapSettings, sources: ParentSources) -> Preview:
     """Check the folder of features, the manifest and the free disk space; opens no feature file."""
+    if settings.store and settings.features is None:
+        return Preview(tuple(_remote_problems(settings, sources)))
     expected, folder = sources.expected.get("extract"), sources.get("extract") or settings.features
     limited = settings.manifest is not None or "curate" in sources.names
     if expected is not None:
@@ -38,6 +40,22 @@ def preflight(settings: MmapSettings, sources: ParentSources) -> Preview:
     slides = frozenset(files) if selected is None else selected & files.keys()
     known = None if "curate" in sources.names or problems else Expected(slides, left_out.without(slides))
     return Preview(tuple(problems), expected=known, bytes=_size(settings, [files[name] for name in slides]))
+
+
+def _remote_problems(settings: MmapSettings, sources: ParentSources) -> list[OceanPathError]:
+    """Errors about a store in object storage that are known without contacting it."""
+    from oceanpath.artifacts.object_storage import open_client
+    from oceanpath.artifacts.store.remote import cache_folder  # loads numpy
+    from oceanpath.stages.mmap.remote import check_other_sources
+
+    problems = list[OceanPathError]()
+    with collected(problems):
+        check_other_sources(settings, [name for name in ("extract", "curate") if name in sources.names])
+    with collected(problems):
+        open_client(settings.store)
+    with collected(problems):
+        cache_folder()
+    return problems
 
 
 def _broken(settings: MmapSettings, folder: Path, files: dict[str, Path]) -> list[OceanPathError]:

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oceanpath.artifacts.features.layouts import SLIDE
 from oceanpath.artifacts.gather import link_file
 from oceanpath.artifacts.store.columns import take
 from oceanpath.artifacts.store.reader import COORD_ALIGN, COORD_BYTES, PAGE, Index, chunk_name, stored_dtype
+from oceanpath.artifacts.store.remote import is_remote
 from oceanpath.artifacts.store.source_files import SourceFile, SourceFiles, Stamp, read_stamps
 from oceanpath.artifacts.store.writer import padded
 from oceanpath.errors import ArtifactError
@@ -58,6 +60,8 @@ def recipe(settings: MmapSettings) -> str:
     parts["coords"] = settings.coords
     if settings.features_key:
         parts["features_key"] = settings.features_key
+    if settings.level == SLIDE:
+        parts["level"] = settings.level
     if settings.max_instances is not None:
         parts |= {"cap": settings.max_instances, "strategy": settings.cap_strategy, "grid": settings.cap_grid}
         parts |= {"seed": settings.seed, "numpy": np.__version__.split(".")[0]}
@@ -71,6 +75,8 @@ def best_reuse(settings: MmapSettings, cohort: FeatureFolder, earlier: Iterable[
 
 
 def _reuse(settings: MmapSettings, cohort: FeatureFolder, folder: Path) -> Reuse | None:
+    if is_remote(folder):  # its features are not here
+        return None
     try:
         sources, index = SourceFiles.load(folder), Index.load(folder)
         if sources.recipe != recipe(settings):

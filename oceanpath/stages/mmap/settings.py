@@ -33,6 +33,8 @@ class MmapSettings(Settings):
     """Whether to draw the kept and discarded patches of every capped slide, in the store's folder coverage_qc."""
     features: Path | None = outside("data.features")
     features_key: str = shared("data.features_key", "", is_added=True)
+    level: str = shared("data.level", "patch", is_added=True)
+    store: str = shared("data.store", "", is_added=True)
     slide_id: str = shared("data.slide_id", "slide_id")
     allow_missing: bool = shared("data.allow_missing", False)
     seed: int = shared("seed", 42)
@@ -53,3 +55,5 @@ class PretrainMmapSettings(MmapSettings):
     verify: bool = shared("mmap.verify", False)
     coverage_thumbnails: bool = shared("mmap.coverage_thumbnails", False, is_added=True)
     features: Path | None = outside("pretrain.features")
+    store: str = shared("data.store", "", is_runtime=True)
+    """Without effect: this store is built from `features`."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from oceanpath.artifacts.cohort.ids import slide_id
 from oceanpath.artifacts.features.folder import describe_unused
+from oceanpath.artifacts.features.layouts import SLIDE
 from oceanpath.artifacts.features.trident_job import feature_set
 from oceanpath.artifacts.left_out import LeftOut, read_left_out, without_coords_text, write_left_out
 from oceanpath.artifacts.store.blank_slides import write_blank
@@ -35,13 +36,16 @@ from oceanpath.stages.mmap.feature_folder import FeatureFolder
 from oceanpath.stages.mmap.journal import Journal
 from oceanpath.stages.mmap.limit import Limit
 from oceanpath.stages.mmap.reference import write_source_locations
+from oceanpath.stages.mmap.remote import copy_index
 from oceanpath.stages.mmap.reuse import Reuse, best_reuse, recipe
 from oceanpath.stages.mmap.settings import MmapSettings
 from oceanpath.stages.mmap.thumbnails import draw_thumbnails
 
 
 def run(settings: MmapSettings, inputs: Inputs, out: Path, progress: Progress) -> Summary:
-    """Write the store of all feature files below `out`."""
+    """Write the store of all feature files, or the index of a store in object storage, below `out`."""
+    if settings.store and settings.features is None:
+        return copy_index(settings, inputs, out, progress)
     folder = find_cohort(settings, inputs)
     reuse, build, unusable, lines, blank = _plan(settings, inputs, folder, best_reuse(settings, folder, inputs.earlier))
     journal = Journal(out, build.plan(), build.layout)
@@ -113,7 +117,7 @@ def _plan(settings: MmapSettings, inputs: Inputs, folder: FeatureFolder, reuse: 
     paths = limit.paths
     if folder.published:
         inputs.check("extract", map(folder.name, paths.values()))
-    files, unusable = scan(paths.values(), settings.workers, settings.features_key)
+    files, unusable = scan(paths.values(), settings)
     reject_changed(folder, files, unusable)
     blank = sorted(file.slide_id for file in files if file.blank)
     files = [file for file in files if not file.blank]
@@ -143,7 +147,10 @@ def _summary(index: Index, sources: SourceFiles, build: Build, unusable: Unusabl
     total, stored = int(index.raw_lengths.sum()), int(index.lengths.sum())
     capped = int((index.lengths < index.raw_lengths).sum())
     without_coords = "" if index.has_coords else ", no coordinates"
-    lines = [f"{len(index.slide_ids)} slides, {stored} patches with {index.feature_dim} features{without_coords}"]
+    content = f"{stored} patches with {index.feature_dim} features{without_coords}"
+    if build.settings.level == SLIDE:
+        content = f"one embedding of {index.feature_dim} features per slide"
+    lines = [f"{len(index.slide_ids)} slides, {content}"]
     lines += [f"{capped} slides capped, {total - stored} patches left out"] if capped else []
     metrics = {"slides": len(index.slide_ids), "patches": stored, "left_out": len(unusable)}
     if build.settings.mode == "adopt":

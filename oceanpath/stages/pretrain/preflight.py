@@ -17,6 +17,12 @@ ALWAYS_AVAILABLE = ("auto", "cpu")
 def preflight(settings: PretrainSettings, sources: ParentSources) -> Preview:
     """Check the batching strategy, the device, the folds and the patients; opens no feature file."""
     problems: list[OceanPathError] = []
+    if settings.level == "slide":
+        what, do = (
+            "pretraining needs the patches of slides, not one embedding per slide",
+            "Remove the table [pretrain].",
+        )
+        problems.append(ExperimentError(what, where="[data] level", got=settings.level, do=do))
     batching = settings.view_batching()
     if reason := refusal(settings.method.name, settings.method.is_blocks, batching, _has_coords(settings, sources)):
         problems.append(refused_batching(settings, reason))

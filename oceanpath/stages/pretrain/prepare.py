@@ -87,7 +87,8 @@ def _views(settings: PretrainSettings, method: Method, store: Store) -> ViewSett
     if reason := refusal(settings.method.name, wanted.is_blocks, batching, store.has_coords):
         raise refused_batching(settings, reason)
     counts = wanted.global_views, wanted.local_views, wanted.is_blocks
-    return ViewSettings(batching, settings.augment, settings.batch_size, 0, *counts)
+    disjoint = settings.disjoint_views
+    return ViewSettings(batching, settings.augment, settings.batch_size, 0, *counts, is_disjoint=disjoint)
 
 
 def _patients(cohort: PretrainCohort, ids: list[str]) -> list[int]:

@@ -84,6 +84,10 @@ class PretrainSettings(Settings):
     `[pretrain.batching]` with `strategy` and these keys."""
     augment: AugmentSettings = Field(default_factory=AugmentSettings)
     """Augmentations of the views."""
+    disjoint_views: bool = added(False)
+    """Whether the views of a slide have no patch in common: its patches are divided between them at random first. The
+    views then share the composition and the order of the tissue, not single patches. The blocks of jepa have none in
+    common in any case."""
     clip: float = Field(1.0, gt=0.0)
     """Maximum norm of the gradient."""
     precision: Literal["32", "bf16"] = "32"
@@ -103,6 +107,7 @@ class PretrainSettings(Settings):
     model: Annotated[SerializeAsAny[ModelSettings], BeforeValidator(_model)] = shared("model", ABMILSettings())
     data_features: Path | None = outside("data.features")
     features_key: str = shared("data.features_key", "", is_added=True)
+    level: str = shared("data.level", "patch", is_runtime=True)
     data_labels: Path | None = outside("data.labels")
     data_slide_id: str = shared("data.slide_id", "slide_id")
     data_patient_id: str = shared("data.patient_id", "patient_id")

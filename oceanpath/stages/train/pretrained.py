@@ -101,7 +101,7 @@ def extraction_of(settings: TrainSettings) -> Provenance:
         )
     files = find_features(settings.features) if settings.features is not None and settings.features.is_dir() else {}
     first = next(iter(files.values()), None)
-    return UNKNOWN if first is None else layout_of(first, settings.features_key).provenance
+    return UNKNOWN if first is None else layout_of(first, settings.features_key, settings.level).provenance
 
 
 def seen_patients(settings: TrainSettings, path: Path, fold: pd.DataFrame, where: str) -> list[str]:

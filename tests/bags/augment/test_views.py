@@ -59,6 +59,21 @@ def test_views_of_any_bag_are_parts_of_it_and_never_empty(augmentor, n: int, bag
                     assert positions(view).min() >= 0
 
 
+@pytest.mark.parametrize("augmentor", [DualViewAugmentor, MultiCropAugmentor])
+def test_disjoint_views_have_no_patch_in_common(augmentor, bag_of) -> None:
+    for coords in (True, False):
+        make = augmentor(AugmentSettings(), 0, coords)
+        make.is_disjoint = True
+        for epoch in range(5):
+            rows = np.concatenate([view.rows for view in make.views(bag_of(90, coords), epoch)])
+            assert len(rows) == len(np.unique(rows)) <= 90
+        parts = make.parts(bag_of(90, coords), 0)
+        assert len(parts) == make.count and np.array_equal(np.sort(np.concatenate(parts)), np.arange(90))
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1
+        assert not np.array_equal(parts[0], make.parts(bag_of(90, coords), 1)[0])
+        assert [len(view.rows) for view in make.views(bag_of(1, coords), 0)] == [1] * make.count
+
+
 def test_without_coordinates_what_needs_them_is_left_out_and_named(bag_of) -> None:
     settings = AugmentSettings()
     make = DualViewAugmentor(settings, 0, has_coords=False)

@@ -16,7 +16,7 @@ import pytest
 
 from oceanpath.errors import AccidentError, ExperimentError, MissingExtraError
 from oceanpath.pipeline.executors.slurm import commands, spool
-from oceanpath.pipeline.executors.slurm.commands import QueuedTask, SchedulerUnavailableError
+from oceanpath.pipeline.executors.slurm.commands import Capacity, QueuedTask, SchedulerUnavailableError
 from oceanpath.pipeline.executors.slurm.options import parse_options
 from oceanpath.pipeline.executors.slurm.spool import Batch
 from oceanpath.pipeline.executors.slurm.submissions import Submissions
@@ -35,6 +35,9 @@ class Scheduler:
     """Runs the tasks of an array when it is next asked for the queue, in this process."""
 
     limit: int = 1000
+    """Largest number of tasks per array."""
+    accepts: int = 100_000
+    """Number of tasks that may be in the queue."""
     submitted: list[tuple[str, Path, str]] = field(default_factory=list)
     """Job, folder of its batch, and array."""
     waiting: list[QueuedTask] = field(default_factory=list)
@@ -50,6 +53,7 @@ class Scheduler:
         self.submitted.append((job, script.parent, array))
         last = int(array.partition("%")[0].partition("-")[2])
         assert last < self.limit and script.read_text().startswith("#!/bin/bash")
+        assert len(self.waiting) + last < self.accepts
         self.waiting += [QueuedTask(job, task, "PENDING") for task in range(last + 1)]
         return job
 
@@ -79,7 +83,7 @@ def scheduler(monkeypatch: pytest.MonkeyPatch) -> Scheduler:
     monkeypatch.setattr(commands, "submit", made.submit)
     monkeypatch.setattr(commands, "queued", lambda jobs: made.queued(sorted(jobs)))
     monkeypatch.setattr(commands, "check", lambda _: None)
-    monkeypatch.setattr(commands, "max_array_size", lambda: made.limit)
+    monkeypatch.setattr(commands, "capacity", lambda _: Capacity(made.accepts - len(made.waiting), made.limit))
     monkeypatch.setattr(commands, "cancel", lambda names: made.cancelled.extend(sorted(names)))
     monkeypatch.setattr("oceanpath.pipeline.executors.slurm.executor.LOOK_SECONDS", 0.01)
     return made
@@ -116,6 +120,48 @@ def test_arrays_are_within_the_limit_of_the_cluster(toy: ToyProject, scheduler: 
     )
     assert states["report"].state == "ok"
     assert [array for *_, array in scheduler.submitted][1:4] == ["0-1%2", "0-1%2", "0-0%2"]
+
+
+@pytest.mark.parametrize("reason", ["launch failed requeued held", "JobHoldMaxRequeue"])
+def test_tasks_that_slurm_holds_are_cancelled_and_submitted_again(
+    toy: ToyProject, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    """A task that the user holds (``JobHeldUser``) waits instead."""
+    held = [QueuedTask("2", 0, "PENDING", "JobHeldUser")] * 5 + [QueuedTask("2", 0, "PENDING", reason)]
+
+    def queued(jobs: set[str]) -> list[QueuedTask]:
+        if "2" in jobs and held:
+            return [held.pop(0)]
+        return scheduler.queued(sorted(jobs))
+
+    monkeypatch.setattr(commands, "queued", queued)
+    assert run(toy, "abc", chunk=3)["report"].state == "ok"
+    assert scheduler.cancelled == ["2_0"] and not held
+    assert [array for *_, array in scheduler.submitted] == ["0-0"] * 5  # read, count twice, count, report
+
+
+def test_tasks_wait_until_the_cluster_accepts_them(
+    toy: ToyProject, scheduler: Scheduler, calls: Callable[[], list[str]]
+) -> None:
+    scheduler.accepts = 2
+    assert run(toy, "abcdefg", chunk=1)["report"].state == "ok"
+    assert sorted(calls()) == sorted(["read", *(f"count {letter}" for letter in "abcdefg"), "count", "report"])
+    assert [array for *_, array in scheduler.submitted][1:5] == ["0-1", "0-1", "0-1", "0-0"]
+
+
+def test_items_of_a_submission_that_fails_are_submitted_later(
+    toy: ToyProject, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch, calls: Callable[[], list[str]]
+) -> None:
+    scheduler.accepts, submit, failures = 2, scheduler.submit, [SchedulerUnavailableError("no answer")]
+
+    def fail_once(script: Path, array: str, options: dict[str, str]) -> str:
+        if len(scheduler.submitted) == 3 and failures:
+            raise failures.pop()
+        return submit(script, array, options)
+
+    monkeypatch.setattr(commands, "submit", fail_once)
+    assert run(toy, "abcdefg", chunk=1)["report"].state == "ok"
+    assert not failures and sorted(calls()).count("count e") == 1
 
 
 def test_lost_tasks_are_submitted_again_and_finally_fail(toy: ToyProject, scheduler: Scheduler) -> None:
@@ -283,13 +329,12 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
 
 def test_answers_of_the_commands(programs: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     programs("sbatch", 'echo "$@" >&2; echo "warning"; echo "123;cluster"')
-    programs("squeue", "echo '123 0 RUNNING'; echo '123 1 PENDING'; echo 'odd line'; echo '123 N/A PENDING'")
+    lines = ("123 0 RUNNING None", "123 1 PENDING launch failed requeued held", "odd line", "123 N/A PENDING Priority")
+    programs("squeue", "\n".join(f"echo '{line}'" for line in lines))
     programs("scontrol", "echo 'MaxArraySize            = 1001'")
     assert commands.submit(Path("/b/script.sh"), "0-3", {"mem_per_cpu": "4G"}) == "123"
-    assert commands.queued(["123"]) == [QueuedTask("123", 0, "RUNNING"), QueuedTask("123", 1, "PENDING")]
-    assert commands.max_array_size() == 1000
-    programs("scontrol", "echo 'MaxArraySize            = 100001'; echo 'MaxJobCount             = 5000'")
-    assert commands.max_array_size() == 4999  # every task of an array is a job
+    held = QueuedTask("123", 1, "PENDING", "launch failed requeued held")
+    assert commands.queued(["123"]) == [QueuedTask("123", 0, "RUNNING", "None"), held]
     programs("sinfo", "echo 'gpu up 12'; echo 'old down 3'; echo 'odd line'")
     assert commands.partitions() == [("gpu", "up", 12), ("old", "down", 3)]
     programs("squeue", "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1")
@@ -301,6 +346,9 @@ def test_answers_of_the_commands(programs: Callable[[str, str], None], monkeypat
     with pytest.raises(AccidentError, match="invalid partition specified: gpu") as caught:
         commands.check({"partition": "gpu"})
     assert not isinstance(caught.value, SchedulerUnavailableError)
+    programs("sbatch", "echo 'sbatch: error: AssocMaxSubmitJobLimit' >&2; exit 1")
+    with pytest.raises(SchedulerUnavailableError, match="AssocMaxSubmitJobLimit"):
+        commands.submit(Path("/b/script.sh"), "0-3", {})
     programs("squeue", "sleep 5")
     monkeypatch.setattr(commands, "SECONDS", 0.05)
     with pytest.raises(SchedulerUnavailableError, match="does not answer"):
@@ -308,6 +356,31 @@ def test_answers_of_the_commands(programs: Callable[[str, str], None], monkeypat
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(MissingExtraError, match="login node"):
         commands.check({})
+
+
+def test_limits_are_read_and_tasks_of_others_count(programs: Callable[[str, str], None]) -> None:
+    programs("scontrol", "echo 'MaxArraySize            = 1001'")
+    commands._submit_limit.cache_clear()
+    programs("squeue", 'case "$*" in *all*) seq 1000;; *user*) seq 30;; *) exit 1;; esac')
+    programs("sacctmgr", "echo 'not running a supported accounting_storage plugin' >&2; exit 1")
+    assert commands.capacity({}) == (8000, 1000)  # 90 % of the default of 10,000 jobs, of which 1,000 exist
+    programs("scontrol", "echo 'MaxArraySize            = 100001'; echo 'MaxJobCount             = 1100'")
+    assert commands.capacity({}) == (0, 100_000)
+    programs("scontrol", "echo 'MaxArraySize            = 1001'")
+    accounts = 'echo "lab|normal|500|"; echo "teaching|normal|40|"; echo "closed|normal|0|30"'
+    qos = "*name=normal*) echo '200||';; *name=long*) echo '|100|';; *) echo '||';;"
+    programs("sacctmgr", f'case "$*" in *assoc*) {accounts};; {qos} esac')
+    by_account: list[tuple[dict[str, str], int]] = [
+        ({}, 200),
+        ({"account": "teaching"}, 40),
+        ({"account": "closed"}, 30),
+    ]
+    for options, limit in [*by_account, ({"qos": "long"}, 100)]:
+        commands._submit_limit.cache_clear()
+        everything = {"MaxArraySize": 1001, "MaxJobCount": 10_000, "MaxSubmitJobs": limit}
+        assert commands.limits(options) == everything
+        assert commands.capacity(options) == (limit - 30, 1000)
+    commands._submit_limit.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from .conftest import CLASSES, OBJECTIVE
 
 NAMES = aggregator_names() if os.environ.get("OCEANPATH_AGGREGATORS") == "all" else ["abmil"]
 READ_COORDS = ("transformer", "transmil")
+POOL_BLOCKS = ("abmil", "acmil", "clam_mb", "clam_sb", "mean_mlp", "multihead_abmil")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -26,8 +27,10 @@ def test_the_bundle_records_the_comparison_at_1_2_17_and_4096_patches(name, tmp_
     save_checkpoint(WSIClassifier(parse_model(small(name)), 12, CLASSES), OBJECTIVE, tmp_path / "best.ckpt")
     (tmp_path / "bundle").mkdir()
     facts = export_checkpoint(tmp_path / "best.ckpt", tmp_path / "bundle", ExportSettings(), 12)
+    assert facts.pools_blocks == (name in POOL_BLOCKS)
     parity = facts.parity
     assert facts.contract.coords == ("required" if name in READ_COORDS else "unused")
+    assert not parity.not_made
     sizes = {(case.format, case.patches) for case in parity.cases}
     assert sizes == {(form, n) for form in ("onnx", "torchscript") for n in (1, 2, 17, 4096)}
     assert parity.worst == max(case.difference for case in parity.cases) <= 1e-5

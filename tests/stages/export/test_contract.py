@@ -36,6 +36,15 @@ META = FeatureMeta(
 )
 
 
+def test_bags_of_one_row_are_stated_as_slide_embeddings(tmp_path: Path) -> None:
+    own = store(tmp_path / "s")
+    states = [
+        describe_contract(own, ExportSettings(level=level), Inputs(), reads_coords=False).slide_level
+        for level in ("patch", "slide")
+    ]
+    assert states == [False, True]
+
+
 def store(path: Path, *, coords: bool = True, cut: bool = False, dtype: str = "float16") -> Store:
     bags = {"a": np.ones((3, 4)), "b": np.ones((5, 4))}
     told = {"raw_lengths": np.array([3, 9])} if cut else {}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import getpass
+import math
 import re
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from oceanpath.errors import AccidentError, MissingExtraError
 from oceanpath.pipeline.executors.slurm.scripts import flags
@@ -15,7 +19,13 @@ SECONDS = 60.0
 """Time limit of one command: a client waits without end for a controller that does not answer."""
 LIMIT = re.compile(r"^(MaxArraySize|MaxJobCount)\s*=\s*(\d+)", re.MULTILINE)
 DEFAULT_LIMITS = {"MaxArraySize": 1001, "MaxJobCount": 10_000}
-UNREACHABLE = re.compile(r"unable to contact|timed out|connection refused|zero bytes|try again", re.IGNORECASE)
+SHARE = 0.9
+"""Largest fraction of `MaxJobCount` that is used: other users submit at the same time."""
+HELD = ("launch failed requeued held", "JobHoldMaxRequeue")
+UNREACHABLE = re.compile(
+    r"unable to contact|timed out|connection refused|zero bytes|try again|SubmitJob|temporarily unable", re.IGNORECASE
+)
+"""Messages of errors that pass: of the connection, and of a limit of submitted jobs."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,13 @@ class QueuedTask:
     """Index in the array."""
     state: str
     """``PENDING``, ``RUNNING``, ``COMPLETING``..."""
+    reason: str = ""
+    """Why a task is waiting, such as ``Priority``."""
+
+    @property
+    def is_held_by_slurm(self) -> bool:
+        """Whether Slurm will not start a task again that failed to start, or that was requeued too often."""
+        return self.state == "PENDING" and self.reason in HELD
 
 
 class SchedulerUnavailableError(AccidentError):
@@ -57,7 +74,7 @@ def queued(jobs: Iterable[str]) -> list[QueuedTask]:
     listed = sorted(jobs)
     if not listed:
         return []
-    command = ["squeue", "--noheader", "--array", "--format=%F %K %T", f"--jobs={','.join(listed)}"]
+    command = ["squeue", "--noheader", "--array", "--format=%F %K %T %r", f"--jobs={','.join(listed)}"]
     try:
         answer = _call(command)
     except SchedulerUnavailableError:
@@ -66,8 +83,8 @@ def queued(jobs: Iterable[str]) -> list[QueuedTask]:
         if "Invalid job id" in error.got:  # none of them is known any more
             return []
         raise SchedulerUnavailableError(error.what, got=error.got) from error
-    rows = [line.split() for line in answer.splitlines()]
-    return [QueuedTask(row[0], int(row[1]), row[2]) for row in rows if len(row) == 3 and row[1].isdecimal()]
+    rows = [line.split(maxsplit=3) for line in answer.splitlines()]
+    return [QueuedTask(row[0], int(row[1]), *row[2:]) for row in rows if len(row) > 2 and row[1].isdecimal()]
 
 
 def cancel(jobs: Iterable[str]) -> None:
@@ -76,15 +93,58 @@ def cancel(jobs: Iterable[str]) -> None:
         _call(["scancel", "--quiet", *names], accepts=(0, 1))  # 1: some have ended meanwhile
 
 
-def limits() -> dict[str, int]:
-    """The limits of the cluster: ``MaxArraySize`` and ``MaxJobCount``. Raises: SchedulerUnavailableError."""
+def limits(options: Mapping[str, str]) -> dict[str, int]:
+    """``MaxArraySize`` and ``MaxJobCount`` of the cluster, and ``MaxSubmitJobs`` if it is set for this user.
+
+    Raises: SchedulerUnavailableError.
+    """
     found = {name: int(value) for name, value in LIMIT.findall(_call(["scontrol", "show", "config"]))}
-    return {**DEFAULT_LIMITS, **found}
+    own = _submit_limit(options.get("account", ""), options.get("qos", ""))
+    return {**DEFAULT_LIMITS, **found, **({"MaxSubmitJobs": int(own)} if math.isfinite(own) else {})}
 
 
-def max_array_size() -> int:
-    """Number of tasks that one job array may have. Raises: SchedulerUnavailableError."""
-    return max(1, min(limits().values()) - 1)  # the largest index is one less; every task is a job
+@cache
+def _submit_limit(account: str, qos: str) -> float:
+    """Number of tasks that this user may have submitted, by association and quality of service; else infinite."""
+    columns = "format=Account,DefaultQOS,MaxSubmitJobs,GrpSubmitJobs"
+    try:
+        rows = _table("show", "associations", f"user={getpass.getuser()}", columns)
+        rows = [row for row in rows if account in ("", row[0])]
+        name = qos or ",".join({row[1] for row in rows if row[1]})
+        of_qos = _table("show", "qos", f"name={name}", "format=MaxSubmitPU,MaxSubmitPA,GrpSubmit") if name else []
+    except (MissingExtraError, AccidentError):  # no accounting: there are no such limits
+        return math.inf
+    of_accounts = max((_least(row[2:]) for row in rows), default=math.inf)  # without `account` it is not known which
+    return min([of_accounts, *(_least(row) for row in of_qos)])
+
+
+def _table(*words: str) -> list[list[str]]:
+    """The rows of an answer of sacctmgr."""
+    answer = _call(["sacctmgr", "--noheader", "--parsable2", "--readonly", *words])
+    return [line.split("|") for line in answer.splitlines()]
+
+
+def _least(cells: Iterable[str]) -> float:
+    return min((int(cell) for cell in cells if cell.isdecimal() and int(cell)), default=math.inf)
+
+
+class Capacity(NamedTuple):
+    """Number of tasks that may be submitted now, and in one job array."""
+
+    free: int
+    per_array: int
+
+
+def capacity(options: Mapping[str, str]) -> Capacity:
+    """What the cluster accepts now; a task that ended counts as long as Slurm lists it.
+
+    Raises: SchedulerUnavailableError.
+    """
+    found, listed = limits(options), ["squeue", "--noheader", "--array", "--format=%i"]
+    free = int(SHARE * found["MaxJobCount"]) - len(_call([*listed, "--states=all"]).splitlines())
+    if "MaxSubmitJobs" in found:
+        free = min(free, found["MaxSubmitJobs"] - len(_call([*listed, f"--user={getpass.getuser()}"]).splitlines()))
+    return Capacity(max(0, free), max(1, found["MaxArraySize"] - 1))  # the largest index is one less
 
 
 def partitions() -> list[tuple[str, str, int]]:

@@ -24,6 +24,8 @@ from oceanpath.pipeline.work_items import JobResult, WorkItem
 
 LOOK_SECONDS = 0.2
 """Shortest interval between two looks for finished items, which cost no command of the scheduler."""
+LONGEST_PAUSE = 60
+"""Longest pause before lost work items are submitted again, as a multiple of `poll_seconds`."""
 LOOK_SHARE = 0.1
 """Largest fraction of the time that is spent on looking: with thousands of tasks a look opens thousands of files."""
 
@@ -63,6 +65,8 @@ class SlurmExecutor:
             progress.note(f"attached to {len(submissions)} work items that are queued or running")
         if new:
             submissions.submit(new)
+        if submissions.delayed:
+            progress.note(f"{submissions.delayed} work items are submitted when the cluster accepts further tasks")
         yield from self._collect(submissions, progress)
         self._open.remove(submissions)
 
@@ -89,8 +93,9 @@ class SlurmExecutor:
                         yield tracked.item, self._lost_result(submissions, tracked)
                     else:
                         # longer each time: a broken node may take many tasks at once
-                        pause = self._options.poll_seconds * 2**tracked.attempts
+                        pause = self._options.poll_seconds * min(2**tracked.attempts, LONGEST_PAUSE)
                         retries.append((time.monotonic() + pause, tracked))
+                self._submit_delayed(submissions, progress)
                 polled = time.monotonic()
             retries = self._retry(submissions, retries, progress)
             if self._closed.wait(max(LOOK_SECONDS, looked / LOOK_SHARE)):
@@ -104,6 +109,12 @@ class SlurmExecutor:
             progress.note(f"{error.render()}; waiting for the results of running tasks")
             return submissions.assumed()
 
+    def _submit_delayed(self, submissions: Submissions, progress: Progress) -> None:
+        try:
+            submissions.submit_delayed()
+        except SchedulerUnavailableError as error:
+            progress.note(f"{error.render()}; {submissions.delayed} work items are not submitted yet")
+
     def _retry(
         self, submissions: Submissions, retries: list[tuple[float, Tracked]], progress: Progress
     ) -> list[tuple[float, Tracked]]:
@@ -113,7 +124,8 @@ class SlurmExecutor:
         if due:
             progress.note(f"{len(due)} work items lost their task and are submitted again")
             for attempts in sorted({tracked.attempts for tracked in due}):
-                submissions.submit([t.item for t in due if t.attempts == attempts], attempts + 1)
+                submissions.delay([t.item for t in due if t.attempts == attempts], attempts + 1)
+            self._submit_delayed(submissions, progress)
         return [(moment, tracked) for moment, tracked in retries if moment > now]
 
     def _lost_result(self, submissions: Submissions, tracked: Tracked) -> JobResult:

@@ -6,9 +6,11 @@ import shlex
 import shutil
 import sys
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, groupby, islice
+from operator import itemgetter
 from pathlib import Path
 
 from oceanpath.pipeline.executors.slurm import commands
@@ -45,6 +47,8 @@ class Submissions:
     options: SlurmOptions
     at_once: int
     """Most tasks of an array that run in parallel; 1: as many as the scheduler permits."""
+    _backlog: deque[tuple[int, Sequence[WorkItem]]] = field(default_factory=deque)
+    """Chunks that are submitted later, when the cluster accepts further tasks, with the number of their attempt."""
     _open: dict[tuple[str, int], dict[int, Tracked]] = field(default_factory=dict)
     _read: dict[tuple[str, int], int] = field(default_factory=dict)
     """Number of characters of the events of a chunk that were read."""
@@ -52,7 +56,12 @@ class Submissions:
     """Batches with lost tasks, whose logs remain."""
 
     def __len__(self) -> int:
-        return sum(map(len, self._open.values()))
+        return sum(map(len, self._open.values())) + self.delayed
+
+    @property
+    def delayed(self) -> int:
+        """Number of items that are not submitted yet."""
+        return sum(len(chunk) for _, chunk in self._backlog)
 
     def jobs(self) -> set[str]:
         """Ids of the job arrays that have open items."""
@@ -75,15 +84,31 @@ class Submissions:
         return rest
 
     def submit(self, items: Sequence[WorkItem], attempts: int = 1) -> None:
-        """Submit items of one step as job arrays within the limit of the cluster.
+        """Submit items of one step as job arrays: as many tasks as the cluster accepts, the others later.
 
         Raises: AccidentError: the scheduler rejects them, or does not answer.
         """
-        options = self.options.of(items[0].job.step.stage.name)
-        chunks = [items[start : start + options.chunk] for start in range(0, len(items), options.chunk)]
-        limit = commands.max_array_size()
-        for start in range(0, len(chunks), limit):
-            self._submit_array(chunks[start : start + limit], options, attempts)
+        self.delay(items, attempts)
+        self.submit_delayed()
+
+    def delay(self, items: Sequence[WorkItem], attempts: int) -> None:
+        """Divide items of one step into chunks, which the next `submit_delayed` submits."""
+        size = self.options.of(items[0].job.step.stage.name).chunk
+        self._backlog += [(attempts, items[start : start + size]) for start in range(0, len(items), size)]
+
+    def submit_delayed(self) -> None:
+        """Submit what the cluster accepts of the items that are not submitted yet. Raises: as `submit`."""
+        if not self._backlog:
+            return
+        options = self.options.of(self._backlog[0][1][0].job.step.stage.name)
+        free, per_array = commands.capacity(options.resources)
+        while free and self._backlog:
+            attempts, group = next(groupby(islice(self._backlog, min(free, per_array)), itemgetter(0)))
+            chunks = [chunk for _, chunk in group]
+            self._submit_array(chunks, options, attempts)
+            for _ in chunks:
+                self._backlog.popleft()
+            free -= len(chunks)
 
     def _submit_array(self, chunks: Sequence[Sequence[WorkItem]], options: SlurmOptions, attempts: int) -> None:
         batch = Batch.create(self.root, chunks)
@@ -132,17 +157,18 @@ class Submissions:
         return [int(line) for line in whole.split()]
 
     def lost(self, running: Iterable[commands.QueuedTask]) -> list[Tracked]:
-        """Remove and return the items whose tasks are gone or silent; silent ones are cancelled."""
-        states = {(task.job, task.task): task.state for task in running}
+        """Remove and return the items whose tasks are gone, silent or held by Slurm; these are cancelled."""
+        tasks = {(task.job, task.task): task for task in running}
         found: list[Tracked] = []
         for key, open_items in list(self._open.items()):
             first = next(iter(open_items.values()))
-            state = states.get((first.ticket.job, first.ticket.task))
-            silent = self._is_silent(key, first, running=state == "RUNNING")
-            if silent:
+            task = tasks.get((first.ticket.job, first.ticket.task))
+            stuck = self._is_silent(key, first, running=task is not None and task.state == "RUNNING")
+            stuck = stuck or (task is not None and task.is_held_by_slurm)
+            if stuck:
                 commands.cancel([f"{first.ticket.job}_{first.ticket.task}"])
-            first.missed = first.missed + 1 if state is None else 0
-            if silent or first.missed >= MISSED_POLLS:
+            first.missed = first.missed + 1 if task is None else 0
+            if stuck or first.missed >= MISSED_POLLS:
                 found += open_items.values()
                 self._kept.add(key[0])
                 del self._open[key]

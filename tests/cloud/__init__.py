@@ -1,0 +1,1 @@
+"""Stores in object storage, on servers of the loopback interface."""
