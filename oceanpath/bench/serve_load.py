@@ -21,8 +21,8 @@ SAMPLED_SECONDS = 0.01
 """Time between two measurements of memory."""
 WARM_UP = 5
 """Requests before the first measurement of memory."""
-SMALL = 64
-"""Patches of these requests."""
+SMALL = 100
+"""Patches of these requests, and of many requests in a row."""
 
 
 @dataclass
@@ -90,9 +90,9 @@ def bench_large(bundle: Path, patches: int, scratch: Path) -> Memory:
         return Memory(before, max(sizes), resident_mib(process))
 
 
-def bench_repeated(bundle: Path, patches: int, requests: int, scratch: Path) -> Memory:
+def bench_repeated(bundle: Path, requests: int, scratch: Path) -> Memory:
     """Raw bodies one after the other on one connection; the first measurement is after a tenth of them."""
-    body = as_npy(random_bag(patches, Engine.load(bundle, 1).facts.contract.feature_dim))
+    body = as_npy(random_bag(SMALL, Engine.load(bundle, 1).facts.contract.feature_dim))
     with running(bundle, scratch) as (port, process):
         connection, sizes = http.client.HTTPConnection("127.0.0.1", port, timeout=300), []
         for number in range(requests):

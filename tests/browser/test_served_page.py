@@ -78,7 +78,9 @@ def predict(page: Page, *files: Path) -> None:
 
 def offline(served: Server, slide: Path) -> dict[str, Any]:
     """The prediction of the server for the same bytes, which other tests compare with that of the evaluation."""
-    status, answer = served.ask(f"/predict?attention=1&members=1&slide_id={slide.stem}", slide.read_bytes())
+    status, answer = served.ask(
+        f"/predict?attention=1&members=1&contributions=1&slide_id={slide.stem}", slide.read_bytes()
+    )
     assert status == 200
     found: dict[str, Any] = answer
     return found
@@ -130,6 +132,29 @@ def test_pixels_of_the_map_have_the_colours_of_the_attention(
             assert pixel(page, coords, side, where) == viridis(attention[patch] / attention.max())
 
 
+def test_pixels_show_the_sign_of_the_contributions(served: Server, bundle: Path, slide: Path, viewer: Viewer) -> None:
+    """As for attention; the contributions are computed here without the server, and 0 is in the middle."""
+    with h5py.File(slide) as file:
+        features, coords = file["features"][:], file["coords"][:]
+    engine = Engine.load(bundle, threads=1)
+    prediction = engine.predict(features, coords, explains=True)
+    name, weights = engine.explained(prediction)
+    assert prediction.contributions is not None
+    parts = (prediction.contributions @ weights).mean(axis=0)
+    side = offline(served, slide)["patch_px_level0"]
+    with viewer.open(served.url, VIEWS[2]) as page:
+        predict(page, slide)
+        page.check("#view input[value=contribution]")
+        for patch in (int(np.argmax(parts)), int(np.argmin(parts)), int(np.argmin(abs(parts)))):
+            where = (coords[patch] + side / 2 - coords.min(axis=0)).tolist()
+            wanted = interpolated(SIGNED, 0.5 + parts[patch] / (2 * abs(parts).max()))
+            assert np.abs(np.subtract(pixel(page, coords, side, where), wanted)).max() <= 1
+        assert f"Contribution to the {name}" in page.inner_text("#scale")
+        check_width(page)
+        check_accessibility(page)
+        keep(page, "page_contributions_phone", whole=True)
+
+
 def pixel(page: Page, coords: np.ndarray, side: float, where: list[float]) -> list[int]:
     """The colour of the map, which shows the whole slide, at level-0 pixels from the corner of the patches."""
     width, height = (np.ptp(coords, axis=0) + side).tolist()
@@ -138,13 +163,20 @@ def pixel(page: Page, coords: np.ndarray, side: float, where: list[float]) -> li
     return found[:3]
 
 
+VIRIDIS = [[68, 1, 84], [65, 68, 135], [42, 120, 142], [34, 168, 132], [122, 209, 81], [253, 231, 37]]
+SIGNED = [[5, 48, 97], [67, 147, 195], [247, 247, 247], [214, 96, 77], [103, 0, 31]]
+
+
 def viridis(t: float) -> list[int]:
-    """The colour of the legend at a position from 0 to 1, as in web/scale.js."""
-    stops = np.array(
-        [[68, 1, 84], [65, 68, 135], [42, 120, 142], [34, 168, 132], [122, 209, 81], [253, 231, 37]], np.float64
-    )
-    k = min(int(t * 5), 4)
-    return [int(part) for part in np.floor(stops[k] + (t * 5 - k) * (stops[k + 1] - stops[k]) + 0.5)]
+    """The colour of attention at a position of the legend from 0 to 1."""
+    return interpolated(VIRIDIS, t)
+
+
+def interpolated(colours: list[list[int]], t: float) -> list[int]:
+    """The colour at a position from 0 to 1, as in web/scale.js."""
+    stops, last = np.array(colours, np.float64), len(colours) - 1
+    k = min(int(t * last), last - 1)
+    return [int(part) for part in np.floor(stops[k] + (t * last - k) * (stops[k + 1] - stops[k]) + 0.5)]
 
 
 def test_the_keyboard_moves_zooms_and_selects(served: Server, slide: Path, viewer: Viewer) -> None:
@@ -189,6 +221,7 @@ def test_downloads_have_every_patch(served: Server, slide: Path, viewer: Viewer,
         rows = list(csv.DictReader(table))
     assert [feature["properties"]["measurements"]["attention"] for feature in features] == answer["attention"]
     assert [float(row["attention"]) for row in rows] == answer["attention"]
+    assert [float(row["contribution"]) for row in rows] == answer["contributions"]["values"]
     assert [[float(row["minx"]), float(row["miny"])] for row in rows] == answer["coords"]
     assert {float(row["width"]) for row in rows} == {answer["patch_px_level0"]}
     assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")

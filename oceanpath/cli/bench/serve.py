@@ -30,7 +30,7 @@ def bench_serve(
 ) -> int:
     """Compare requests to the server with the time of the model, and measure its memory; 0 omits a measurement."""
     prepare_folders(out=out)
-    from oceanpath.bench.serve import JSON_PATCHES, as_table, bench_requests
+    from oceanpath.bench.serve import as_table, bench_requests
     from oceanpath.bench.serve_load import bench_large, bench_load, bench_repeated
     from oceanpath.serving.offline import find_bundle
 
@@ -42,8 +42,8 @@ def bench_serve(
         if large:
             table += "\n\n" + bench_large(folder, large, Path(scratch)).line(f"memory of the server, {large} patches")
         if repeated:
-            memory = bench_repeated(folder, JSON_PATCHES, repeated, Path(scratch))
-            table += "\n" + memory.line(f"memory of the server, {repeated} requests of {JSON_PATCHES} patches")
+            memory = bench_repeated(folder, repeated, Path(scratch))
+            table += "\n" + memory.line(f"memory of the server, {repeated} requests in a row")
         if clients:
             load = bench_load(folder, patches, clients, seconds, Path(scratch))
             table = "\n".join([table, "", f"{clients} clients for {seconds:g} s:", *load.lines()])

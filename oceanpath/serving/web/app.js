@@ -1,11 +1,11 @@
 // The page: sends files to the server, and shows the prediction and the attention of one of them.
 
-import { create, element, percent, sentence } from "./dom.js";
+import { create, element, percent, sentence, signed } from "./dom.js";
 import { csvOf, geojsonOf, pngOf, save } from "./downloads.js";
 import { AttentionMap } from "./map.js";
 import { layoutOf, rasterOf } from "./raster.js";
 import { modelFacts, showPrediction, summaryOf } from "./result.js";
-import { colour, scaleOf } from "./scale.js";
+import { scaleOf, signedScaleOf } from "./scale.js";
 import { ask, predictionOf, slideOf, useKey } from "./server.js";
 
 const LISTED = 10;
@@ -19,17 +19,23 @@ async function describeModel() {
   element("facts").replaceChildren(...modelFacts(facts).flatMap(([term, text]) => [create("dt", term), create("dd", text)]));
 }
 
-// The attention map
+// The map
 
 const map = new AttentionMap(element("map"), (i) => {
-  const { answer } = shown, [x, y] = i === null ? [] : answer.coords[i];
-  element("patch").textContent = i === null ? "" : `Patch ${i} at x ${x}, y ${y}: attention ${percent(answer.attention[i])}`;
+  const { answer } = shown, [x, y] = i === null ? [] : answer.coords[i], parts = answer.contributions;
+  const contribution = parts && i !== null ? `, contribution ${signed(parts.values[i])}` : "";
+  element("patch").textContent = i === null ? "" : `Patch ${i} at x ${x}, y ${y}: attention ${percent(answer.attention[i])}${contribution}`;
 });
 
-/** Derived data of an answer, computed once: the order of attention and the layout of the patches. */
+/** Whether contributions are shown instead of attention. */
+const isSigned = ({ answer }) => Boolean(answer.contributions) && document.querySelector("#view input:checked").value === "contribution";
+
+/** Derived data of an answer, computed once: the order of attention and of contributions, and the layout of the patches. */
 function prepare(result) {
-  const { attention, coords } = result.answer;
-  result.order ??= attention.map((_, i) => i).sort((a, b) => attention[b] - attention[a]);
+  const { attention, coords, contributions } = result.answer;
+  const descending = (size) => attention.map((_, i) => i).sort((a, b) => size(b) - size(a));
+  result.byAttention ??= descending((i) => attention[i]);
+  if (contributions) result.byContribution ??= descending((i) => Math.abs(contributions.values[i]));
   if (coords && !result.layout) result.layout = layoutOf(coords, sideOf(result.answer));
 }
 
@@ -40,25 +46,38 @@ function sideOf(answer) {
 }
 
 function drawMap(result) {
-  const { answer, order } = result;
+  const { answer } = result, signs = isSigned(result), order = orderOf(result);
   element("map-card").hidden = !answer.coords;
   if (!answer.coords) return;
-  const scale = scaleOf(answer.attention, element("log").checked);
+  const scores = signs ? answer.contributions.values : answer.attention;
+  const scale = signs ? signedScaleOf(scores) : scaleOf(scores, element("log").checked);
   result.scale = scale;
-  result.raster = rasterOf(result.layout, answer.attention, order.toReversed(), scale);
+  result.raster = rasterOf(result.layout, scores, order.toReversed(), scale);
+  element("view").hidden = !answer.contributions;
+  element("ramp").className = signs ? "ramp signed" : "ramp";
+  element("log-line").hidden = signs;
   map.show(result.layout, result.raster);
   element("ticks").replaceChildren(...scale.ticks.map((text) => create("span", text)));
   const uniform = percent(1 / order.length);
-  element("scale").textContent = `Share of the slide's attention per patch; uniform attention would be ${uniform} per patch.${scale.clipped}`;
+  element("scale").textContent = signs
+    ? `Contribution to the ${answer.contributions.of}, mean of the members; the sum over all patches is ${signed(answer.contributions.total)}.`
+    : `Share of the slide's attention per patch; uniform attention would be ${uniform} per patch.${scale.clipped}`;
 }
 
-function listPatches({ answer, order }) {
-  const heads = answer.coords ? ["Patch", "x", "y", "Attention"] : ["Patch", "Attention"];
-  element("head").replaceChildren(...heads.map((text) => { const cell = create("th", text); cell.scope = "col"; return cell; }));
+const orderOf = (result) => (isSigned(result) ? result.byContribution : result.byAttention);
+
+const classOf = (head) => (["x", "y"].includes(head) ? "coordinate" : undefined);
+
+function listPatches(result) {
+  const { answer } = result, order = orderOf(result), parts = answer.contributions;
+  element("patches-title").textContent = isSigned(result) ? "Patches with the largest contributions" : "Patches with the highest attention";
+  const heads = [...(answer.coords ? ["Patch", "x", "y"] : ["Patch"]), "Attention", ...(parts ? ["Contribution"] : [])];
+  element("head").replaceChildren(...heads.map((text) => { const cell = create("th", text, classOf(text)); cell.scope = "col"; return cell; }));
   element("rows").replaceChildren(...order.slice(0, LISTED).map((i) => {
     const row = create("tr"), coords = answer.coords ? answer.coords[i] : [], name = create("td", answer.coords ? undefined : i);
     if (answer.coords) name.append(button(String(i), () => map.focus(i), `Show patch ${i} on the map`));
-    row.append(name, ...[...coords, percent(answer.attention[i])].map((text) => create("td", text)));
+    const texts = [percent(answer.attention[i]), ...(parts ? [signed(parts.values[i])] : [])];
+    row.append(name, ...coords.map((text) => create("td", text, "coordinate")), ...texts.map((text) => create("td", text)));
     return row;
   }));
 }
@@ -96,10 +115,15 @@ function select(result) {
   } else {
     prepare(result);
     showPrediction(facts, result.answer);
-    listPatches(result);
-    drawMap(result);
+    showPatches();
   }
   listFiles();
+}
+
+/** The patches of the selected slide: their list and their map. */
+function showPatches() {
+  listPatches(shown);
+  drawMap(shown);
 }
 
 // Requests
@@ -140,14 +164,17 @@ function enqueue(sources) {
 
 /** Downloads a file of the shown slide. */
 async function download(kind) {
-  const { name, answer, layout, raster, scale } = shown, slide = answer.slide_id || slideOf(name);
-  if (kind === "png") save(await pngOf(layout, raster, scale, `${slide}: share of attention per patch, ${facts.name}`, colour), `${slide}.attention.png`);
-  else save({ geojson: geojsonOf, csv: csvOf }[kind](layout, answer.attention), `${slide}.attention.${kind}`);
+  const { name, answer, layout, raster, scale } = shown, slide = answer.slide_id || slideOf(name), parts = answer.contributions;
+  const [view, title] = isSigned(shown) ? ["contribution", `contribution to the ${parts.of}`] : ["attention", "share of attention per patch"];
+  if (kind === "png") return save(await pngOf(layout, raster, scale, `${slide}: ${title}, ${facts.name}`), `${slide}.${view}.png`);
+  const scores = { attention: answer.attention, ...(parts && { contribution: parts.values }) };
+  save({ geojson: geojsonOf, csv: csvOf }[kind](layout, scores), `${slide}.attention.${kind}`);
 }
 
 element("key-form").addEventListener("submit", (event) => { event.preventDefault(); useKey(element("key").value); begin(); });
 element("slide-form").addEventListener("submit", (event) => { event.preventDefault(); enqueue([{ name: element("slide").value }]); });
 element("log").addEventListener("change", () => drawMap(shown));
+element("view").addEventListener("change", showPatches);
 element("zoom-in").addEventListener("click", () => map.zoomBy(1.5));
 element("zoom-out").addEventListener("click", () => map.zoomBy(1 / 1.5));
 element("zoom-reset").addEventListener("click", () => map.reset());

@@ -20,6 +20,7 @@ export const shape = (tag, attributes) => {
 
 export const percent = (p) => (p >= 0.001 || p === 0 ? (100 * p).toFixed(1) : (100 * p).toPrecision(2)) + "\u00a0%";
 export const decimal = (value) => (Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3));
+export const signed = (value) => (value > 0 ? "+" : value < 0 ? "\u2212" : "") + (value ? decimal(Math.abs(value)) : "0");
 export const sentence = (text) => text[0].toUpperCase() + text.slice(1) + (text.endsWith(".") ? "" : ".");
 export const minimum = (values) => values.reduce((a, b) => Math.min(a, b));
 export const maximum = (values) => values.reduce((a, b) => Math.max(a, b));

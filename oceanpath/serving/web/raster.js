@@ -1,7 +1,6 @@
 // The patches of a slide as a small picture: one pixel per cell of their grid, so that a frame of the map is one copy.
 
 import { maximum, minimum } from "./dom.js";
-import { colour } from "./scale.js";
 
 const LARGEST = 2048, FINE = 4;
 
@@ -30,12 +29,12 @@ export function layoutOf(coords, statedSide) {
 }
 
 /** Draws patches in the given order; later ones cover earlier ones. `owner` has the patch of every pixel, or -1. */
-export function rasterOf(layout, attention, order, scale) {
+export function rasterOf(layout, scores, order, scale) {
   const { columns, rows, cell, side } = layout;
   const image = new ImageData(columns, rows), pixels = new Uint32Array(image.data.buffer);
   const owner = new Int32Array(columns * rows).fill(-1), span = Math.max(1, Math.round(side / cell));
   for (const i of order) {
-    const [red, green, blue] = colour(scale.position(attention[i]));
+    const [red, green, blue] = scale.colour(scale.position(scores[i]));
     const packed = 0xff000000 | (blue << 16) | (green << 8) | red; // the bytes red, green, blue, alpha in memory
     const left = Math.round((layout.xs[i] - layout.x0) / cell), top = Math.round((layout.ys[i] - layout.y0) / cell);
     for (let y = top; y < Math.min(top + span, rows); y++) {

@@ -28,5 +28,5 @@ export async function predictionOf(source) {
   const [type, body, id] = source instanceof File
     ? ["application/octet-stream", await bodyOf(source), `&slide_id=${encodeURIComponent(slideOf(source.name))}`]
     : ["application/json", JSON.stringify({ slide_id: source.name }), ""];
-  return ask(`predict?attention=1&members=1${id}`, { method: "POST", body, headers: { "Content-Type": type } });
+  return ask(`predict?attention=1&members=1&contributions=1${id}`, { method: "POST", body, headers: { "Content-Type": type } });
 }
