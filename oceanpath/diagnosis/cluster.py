@@ -32,7 +32,7 @@ SKEW_SECONDS = 30.0
 def check_cluster(root: Path, options: SlurmOptions) -> list[Finding]:
     """The scheduler, the resources of each stage, and the answer of one node; nothing remains in the workspace."""
     try:
-        partitions, limits = commands.partitions(), commands.limits()
+        partitions, limits = commands.partitions(), commands.limits(options.resources)
     except OceanPathError as error:
         return [Finding(GROUP, "scheduler", State.MISSING, error.facts(), error.do)]
     up = ", ".join(f"{name} ({nodes} nodes)" for name, state, nodes in partitions if state == "up")

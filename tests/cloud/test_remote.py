@@ -29,6 +29,7 @@ from oceanpath.stages.mmap.work import run
 from oceanpath.stages.tables import DataSettings, ExternalCohort
 
 from ..conftest import write_store
+from ..narrowing import required
 from .object_server import ObjectServer
 
 pytest.importorskip("obstore", reason="needs oceanpath[cloud]")
@@ -236,10 +237,10 @@ def test_wrong_variables_are_named_before_any_request(
     assert cloud.server.most_at_once == 0
 
 
-def test_a_forked_process_says_that_it_cannot_fetch(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_forked_process_says_that_it_cannot_fetch(cloud: Cloud) -> None:
     store = cloud.store()
     store.stored(0)
-    monkeypatch.setattr("os.getpid", lambda: 1)
+    required(store._remote)._process = 0  # as in a process with a copy of the memory of this one
     assert store.stored(0).tobytes() == cloud.local.stored(0).tobytes()
     with pytest.raises(StageError, match=r"a forked process cannot fetch features.*spawn"):
         store.stored(1)

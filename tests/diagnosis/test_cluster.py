@@ -22,7 +22,7 @@ OPTIONS = parse_options({"partition": "cpu", "train": {"gres": "gpu:1"}})
 @pytest.fixture(autouse=True)
 def scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commands, "partitions", lambda: [("cpu", "up", 4), ("old", "down", 2)])
-    monkeypatch.setattr(commands, "limits", lambda: {"MaxArraySize": 1001, "MaxJobCount": 10_000})
+    monkeypatch.setattr(commands, "limits", lambda _: {"MaxArraySize": 1001, "MaxJobCount": 10_000})
     monkeypatch.setattr(commands, "check", lambda _: None)
     monkeypatch.setattr(commands, "queued", lambda _: [])
     monkeypatch.setattr(commands, "cancel", lambda _: None)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pydantic import ValidationError
 from torch.nn import functional as F
 
 from oceanpath.artifacts.cohort.checks import LabelCells
@@ -15,6 +16,9 @@ from oceanpath.errors import StageError
 from oceanpath.evaluation.rows import ReportedRows
 from oceanpath.fit.objectives.multilabel import MultilabelObjective
 from oceanpath.fit.objectives.settings import ObjectiveSettings
+from oceanpath.pipeline.stage import ParentSources
+from oceanpath.stages.train.preflight import preflight
+from oceanpath.stages.train.settings import TrainSettings
 from oceanpath.stats.resample import draw_patients
 from oceanpath.tasks.multilabel import Multilabel
 from oceanpath.tasks.registry import make_task, read_task
@@ -94,6 +98,33 @@ def test_balanced_losses_have_equal_sums_of_weights() -> None:
     objective = MultilabelObjective.for_training(task(), settings, targets)
     losses = 2 * objective.loss(torch.zeros(4, 2), torch.tensor(targets.tolist())) / np.log(2)
     assert losses.tolist() == pytest.approx([2 + 0.75, 2 / 3 + 0.75, 2 / 3, 2 / 3 + 1.5])
+
+
+@pytest.mark.parametrize("balance", ["none", "loss"])
+def test_weights_of_labels_have_mean_one_and_multiply_those_of_their_values(balance: str) -> None:
+    targets = np.array([[1, 0], [0, 0], [0, np.nan], [0, 1]], np.float64)
+    outputs = torch.tensor([[0.3, -2.0], [1.0, 50.0], [-1.0, 0.5], [0.2, 0.1]])
+    losses = {}
+    for weights in ({}, {"kras": 3.0}, {"egfr": 2.0, "kras": 2.0}):
+        keys = {"task": "multilabel", "balance": balance, "target_weights": weights}
+        objective = MultilabelObjective.for_training(task(), ObjectiveSettings.model_validate(keys), targets)
+        parts = [np.where(np.arange(2) == k, targets, np.nan) for k in range(2)]
+        losses[len(weights)] = [objective.loss(outputs, torch.from_numpy(part)).sum().item() for part in parts]
+    assert losses[1] == pytest.approx([losses[0][0] * 0.5, losses[0][1] * 1.5])
+    assert losses[2] == pytest.approx(losses[0])
+
+
+def test_weights_are_those_of_known_labels_of_this_task() -> None:
+    settings = TrainSettings.model_validate(
+        {"task": "multilabel", "targets": NAMES, "target_weights": {"egrf": 2, "kras": 3}}
+    )
+    (problem,) = preflight(settings, ParentSources()).problems
+    assert "[train] target_weights" in problem.render() and "egrf: did you mean 'egfr'?" in problem.render()
+    assert not preflight(settings.model_copy(update={"target_weights": {"kras": 3}}), ParentSources()).problems
+    for wrong in ({"task": "multilabel", "target_weights": {"kras": 0}}, {"target_weights": {"kras": 2}}):
+        with pytest.raises(ValidationError):
+            TrainSettings.model_validate(wrong)
+    assert "target_weights" not in TrainSettings.model_validate({"task": "multilabel"}).identity()
 
 
 def test_validation_scores_and_thresholds_leave_out_unknown_labels() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -29,8 +29,13 @@ class MultilabelObjective(Objective):
 
     @classmethod
     def for_training(cls, task: Task, settings: ObjectiveSettings, targets: Floats) -> Self:
-        """With ``balance = "loss"``, each label is weighted by the inverse frequency of its values."""
-        return cls(task, _balanced_weights(targets) if settings.balance == "loss" else None)
+        """With the weights of the labels and, with ``balance = "loss"``, by the inverse frequency of their values."""
+        assert isinstance(task, Multilabel), "the registry pairs them"
+        weights = _balanced_weights(targets) if settings.balance == "loss" else None
+        if settings.target_weights:
+            of_labels = _label_weights(task.names, settings.target_weights)
+            weights = of_labels if weights is None else weights * of_labels
+        return cls(task, weights)
 
     @classmethod
     def from_record(cls, task: Task, record: Mapping[str, Any]) -> Self:  # noqa: ARG003  # the task is all it needs
@@ -74,6 +79,12 @@ class MultilabelObjective(Objective):
             return None
         rows = np.nan_to_num(targets, nan=2.0)
         return np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1).tolist()
+
+
+def _label_weights(names: Sequence[str], weights: Mapping[str, float]) -> Tensor:
+    """Weights [2, L] of the labels, with mean 1."""
+    own = torch.tensor([weights.get(name, 1.0) for name in names])
+    return (own / own.mean()).expand(2, -1)
 
 
 def _balanced_weights(targets: Floats) -> Tensor:

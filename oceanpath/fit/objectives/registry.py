@@ -59,7 +59,7 @@ register_objective(
 )
 register_objective(
     "multilabel",
-    ObjectiveEntry("oceanpath.fit.objectives.multilabel:MultilabelObjective", ("bce",), ("balance",)),
+    ObjectiveEntry("oceanpath.fit.objectives.multilabel:MultilabelObjective", ("bce",), ("balance", "target_weights")),
 )
 register_objective(
     "survival",

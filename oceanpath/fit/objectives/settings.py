@@ -1,6 +1,6 @@
 """Keys of `[train]` that an objective reads. No torch."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -35,6 +35,9 @@ class ObjectiveSettings(Settings):
     """How cox handles events at the same time."""
     time_bins: int = added(4, ge=2)
     """Number of bins of nll; they end at quantiles of the times of events in the training rows."""
+    target_weights: dict[str, Annotated[float, Field(gt=0.0, allow_inf_nan=False)]] = added({})
+    """Weight of each label of multilabel in the loss, as a table such as {egfr = 2.0}; others have weight 1. Weights
+    are divided by their mean over all labels. Validation scores are not weighted."""
     task: str = shared("data.task", CLASSIFICATION, is_added=True)
 
     @model_validator(mode="before")
@@ -64,5 +67,5 @@ class ObjectiveSettings(Settings):
         return self
 
 
-_KEYS = {"focal_gamma", "label_smoothing", "balance", "window", "ties", "time_bins"}
+_KEYS = {"focal_gamma", "label_smoothing", "balance", "window", "ties", "time_bins", "target_weights"}
 """Keys that not every objective reads."""

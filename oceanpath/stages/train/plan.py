@@ -23,10 +23,12 @@ def plan_lines(fold: Fold, task: Task, number: int) -> list[str]:
     median = int(np.median(fold.store.index.lengths[train.numbers]))
     bags = "all patches" if settings.max_patches is None else f"at most {settings.max_patches} patches per epoch"
     steps = math.ceil(slides / batch)
+    weights = ", ".join(f"{name} {weight:g}" for name, weight in settings.target_weights.items())
+    loss = settings.loss + (f" with weights {weights} (train.target_weights)" if weights else "")
     model = settings.model.model_dump()
     width = f" of width {model['hidden']} (model.hidden)" if "hidden" in model else ""
     return [
-        f"plan of fold {number}: task {settings.task}, loss {settings.loss}, epoch selected by {settings.monitor}; "
+        f"plan of fold {number}: task {settings.task}, loss {loss}, epoch selected by {settings.monitor}; "
         f"{slides} training slides ({groups})",
         f"  batch_size {batch}: {_reason(settings.batch_size, slides, batch)}; rarest {task.stratum} "
         f"{min(counts[name] for name in strata.names) / slides * batch:.1f} per batch, {_sampling(settings.balance)}",

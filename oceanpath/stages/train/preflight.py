@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from oceanpath.errors import ExperimentError, MissingExtraError, OceanPathError, collected
+from oceanpath.errors import ExperimentError, MissingExtraError, OceanPathError, collected, nearest
 from oceanpath.fit.objectives.registry import objective_entry
 from oceanpath.pipeline.stage import ParentSources, Preview
 from oceanpath.stages.train.settings import RefitSettings, TrainSettings
@@ -34,7 +34,7 @@ def preflight(settings: TrainSettings, sources: ParentSources) -> Preview:
     if settings.soup > 1 and settings.refit_fold:
         do, what = "Remove one of them.", "a refit is one training, so it cannot repeat an average of several"
         problems.append(ExperimentError(what, where="[train] soup", got="refit_fold = true", do=do))
-    problems += _final_problems(settings) + _level_problems(settings)
+    problems += _final_problems(settings) + _level_problems(settings) + _weight_problems(settings)
     if settings.search is not None:
         has_weights = settings.aggregator_weights is not None or "pretrain" in sources.names
         problems += _search_problems(settings, has_weights=has_weights)
@@ -57,6 +57,15 @@ def preflight_refit(settings: RefitSettings, sources: ParentSources) -> Preview:
         do = 'Set pretrain.rows = "manifest", or another train.final.'
         problems.append(ExperimentError(what, where="[pretrain] rows", got=settings.rows, do=do))
     return Preview(tuple(problems))
+
+
+def _weight_problems(settings: TrainSettings) -> list[OceanPathError]:
+    """Weights of labels that the task does not have."""
+    unknown = sorted(settings.target_weights.keys() - set(settings.targets))
+    close = [f"{name}: did you mean {one[0]!r}?" for name in unknown if (one := nearest(name, settings.targets))]
+    what, where = "weights of labels that are not in data.targets", "[train] target_weights"
+    facts = {"expected": ", ".join(settings.targets), "got": ", ".join(unknown), "do": " ".join(close)}
+    return [ExperimentError(what, where=where, **facts)] if unknown else []
 
 
 def _level_problems(settings: TrainSettings) -> list[OceanPathError]:

@@ -67,6 +67,7 @@ class TrainSettings(ObjectiveSettings, FitSettings):
     features: Path | None = shared("data.features", None, is_runtime=True)
     features_key: str = shared("data.features_key", "", is_runtime=True)
     level: str = shared("data.level", "patch", is_runtime=True)
+    targets: tuple[str, ...] = shared("data.targets", (), is_runtime=True)
     slides: Path | None = shared("data.slides", None, is_runtime=True)
     extracts: bool = shared("stage.extract", False, is_runtime=True)
     extract: SerializeAsAny[Settings] | None = shared("extract", None, is_runtime=True)

@@ -30,7 +30,7 @@ ENTRIES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...], bool]] = {
         True,
     ),
     "ordinal": ("OrdinalObjective", ("cumulative_link",), ("balance",), False),
-    "multilabel": ("MultilabelObjective", ("bce",), ("balance",), False),
+    "multilabel": ("MultilabelObjective", ("bce",), ("balance", "target_weights"), False),
     "survival": ("SurvivalObjective", ("cox", "nll"), ("ties", "window", "time_bins"), False),
     "regression": ("RegressionObjective", ("huber", "mse"), (), False),
 }
@@ -45,7 +45,7 @@ def test_each_task_has_its_objective_losses_and_keys(name: str) -> None:
     assert objective_class(task).__name__ == class_name
     settings = ObjectiveSettings.model_validate({"task": name})
     assert settings.loss == losses[0]
-    every = {"focal_gamma", "label_smoothing", "balance", "window", "ties", "time_bins"}
+    every = {"focal_gamma", "label_smoothing", "balance", "window", "ties", "time_bins", "target_weights"}
     assert settings.keys_not_allowed() == every - set(keys)
 
 

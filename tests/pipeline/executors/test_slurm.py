@@ -83,7 +83,7 @@ def scheduler(monkeypatch: pytest.MonkeyPatch) -> Scheduler:
     monkeypatch.setattr(commands, "submit", made.submit)
     monkeypatch.setattr(commands, "queued", lambda jobs: made.queued(sorted(jobs)))
     monkeypatch.setattr(commands, "check", lambda _: None)
-    monkeypatch.setattr(commands, "capacity", lambda: Capacity(made.accepts - len(made.waiting), made.limit))
+    monkeypatch.setattr(commands, "capacity", lambda _: Capacity(made.accepts - len(made.waiting), made.limit))
     monkeypatch.setattr(commands, "cancel", lambda names: made.cancelled.extend(sorted(names)))
     monkeypatch.setattr("oceanpath.pipeline.executors.slurm.executor.LOOK_SECONDS", 0.01)
     return made
@@ -346,6 +346,9 @@ def test_answers_of_the_commands(programs: Callable[[str, str], None], monkeypat
     with pytest.raises(AccidentError, match="invalid partition specified: gpu") as caught:
         commands.check({"partition": "gpu"})
     assert not isinstance(caught.value, SchedulerUnavailableError)
+    programs("sbatch", "echo 'sbatch: error: AssocMaxSubmitJobLimit' >&2; exit 1")
+    with pytest.raises(SchedulerUnavailableError, match="AssocMaxSubmitJobLimit"):
+        commands.submit(Path("/b/script.sh"), "0-3", {})
     programs("squeue", "sleep 5")
     monkeypatch.setattr(commands, "SECONDS", 0.05)
     with pytest.raises(SchedulerUnavailableError, match="does not answer"):
@@ -357,16 +360,27 @@ def test_answers_of_the_commands(programs: Callable[[str, str], None], monkeypat
 
 def test_limits_are_read_and_tasks_of_others_count(programs: Callable[[str, str], None]) -> None:
     programs("scontrol", "echo 'MaxArraySize            = 1001'")
+    commands._submit_limit.cache_clear()
     programs("squeue", 'case "$*" in *all*) seq 1000;; *user*) seq 30;; *) exit 1;; esac')
     programs("sacctmgr", "echo 'not running a supported accounting_storage plugin' >&2; exit 1")
-    assert commands.capacity() == (8000, 1000)  # 90 % of the default of 10,000 jobs, of which 1,000 exist
+    assert commands.capacity({}) == (8000, 1000)  # 90 % of the default of 10,000 jobs, of which 1,000 exist
     programs("scontrol", "echo 'MaxArraySize            = 100001'; echo 'MaxJobCount             = 1100'")
-    assert commands.capacity() == (0, 100_000)
-    rows = 'case "$*" in *assoc*) echo "||normal"; echo "500||normal,long";; *name=long,normal*) echo "|200|";; esac'
-    programs("sacctmgr", rows)
+    assert commands.capacity({}) == (0, 100_000)
     programs("scontrol", "echo 'MaxArraySize            = 1001'")
-    assert commands.limits() == {"MaxArraySize": 1001, "MaxJobCount": 10_000, "MaxSubmitJobs": 200}
-    assert commands.capacity() == (170, 1000)
+    accounts = 'echo "lab|normal|500|"; echo "teaching|normal|40|"; echo "closed|normal|0|30"'
+    qos = "*name=normal*) echo '200||';; *name=long*) echo '|100|';; *) echo '||';;"
+    programs("sacctmgr", f'case "$*" in *assoc*) {accounts};; *user*) echo lab;; {qos} esac')
+    by_account: list[tuple[dict[str, str], int]] = [
+        ({}, 200),
+        ({"account": "teaching"}, 40),
+        ({"account": "closed"}, 30),
+    ]
+    for options, limit in [*by_account, ({"qos": "long"}, 100)]:
+        commands._submit_limit.cache_clear()
+        everything = {"MaxArraySize": 1001, "MaxJobCount": 10_000, "MaxSubmitJobs": limit}
+        assert commands.limits(options) == everything
+        assert commands.capacity(options) == (limit - 30, 1000)
+    commands._submit_limit.cache_clear()
 
 
 @pytest.mark.parametrize(

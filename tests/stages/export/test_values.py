@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -250,28 +249,6 @@ def test_the_python_interface_gives_the_same_values(exported: Exported) -> None:
     engine = open_bundle(read_bundle(exported.bundle), 1)
     found, table = model.predict(slide), predict_slides(engine, find_inputs([slide])).table
     assert found.values == pytest.approx(table[exported.task.columns].iloc[0].to_dict(), rel=1e-12)
-
-
-def test_a_bundle_of_one_model_of_all_patients_states_that_its_cutoffs_were_not_evaluated(
-    exported: Exported, tmp_path: Path
-) -> None:
-    root, results = exported.bundle.parent, predictions.read_cv_results(exported.bundle.parent / "train")
-    shutil.copytree(root / "train" / "fold_0", tmp_path / "refit" / "fold_0")
-    facts = {"epochs": 3, "fold_epochs": [2, 3], "slides": SLIDES, "patients": SLIDES}
-    own = {**results, "folds": 1, "per_fold": results["per_fold"][:1], "refit": facts}
-    predictions.write_cv_results(own, tmp_path / "refit")
-    inputs = Inputs({**{name: root / name for name in ("train", "mmap", "eval")}, "refit": tmp_path / "refit"})
-    settings = ExportSettings(formats=("onnx",), parity_patches=(3,), parity_batches=(2,), final="refit")
-    (tmp_path / "bundle").mkdir()
-    resolve(STAGE.work)(settings, inputs, tmp_path / "bundle", Quiet())
-    of_folds, of_all = (read_bundle(path).facts for path in (exported.bundle, tmp_path / "bundle"))
-    assert isinstance(of_folds, ValueFacts) and isinstance(of_all, ValueFacts)
-    assert len(of_all.members) == 1 and of_all.final is not None and of_all.final.choice == "refit"
-    assert len(of_all.decisions) == len(of_folds.decisions)
-    for each in of_all.decisions:
-        if each.value is not None:
-            assert each.reason.startswith("determined from inner validation predictions of the models of the folds")
-            assert each.reason.endswith("; not evaluated for this model")
 
 
 def test_a_bundle_of_values_is_no_classifier(exported: Exported) -> None:

@@ -105,7 +105,7 @@ def folder(tmp_path: Path) -> Path:
 def test_an_added_slide_alone_is_written(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(folder, "slide_35", 35)
     opened: list[str] = []
-    scan = recorded(scan_features, lambda path, *key: opened.append(path.name))
+    scan = recorded(scan_features, lambda path, *key, **level: opened.append(path.name))
     monkeypatch.setattr(cohort, "scan_features", scan)
     build(folder, tmp_path / "second", (tmp_path / "first",))
     assert set(opened) == {"slide_35.h5"}

@@ -51,6 +51,6 @@ def test_the_stage_needs_store_and_folds() -> None:
     assert STAGE.required() == ("mmap", "split")
     runtime = {"device": "runtime.device", "placement": "runtime.placement"}
     extraction = {"extract": "extract", "extracts": "stage.extract"}
-    extraction |= {name: f"data.{name}" for name in ("features", "features_key", "slides")}
+    extraction |= {name: f"data.{name}" for name in ("features", "features_key", "level", "slides", "targets")}
     own = {"model": "model", "experiment_seed": "seed", "task": "data.task", "sealed": "eval.sealed"}
     assert TrainSettings.shared_keys() == own | extraction | runtime

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import getpass
+import math
 import re
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,13 +17,15 @@ from oceanpath.pipeline.executors.slurm.scripts import flags
 
 SECONDS = 60.0
 """Time limit of one command: a client waits without end for a controller that does not answer."""
-TABLE = ("--noheader", "--parsable2", "--readonly")
 LIMIT = re.compile(r"^(MaxArraySize|MaxJobCount)\s*=\s*(\d+)", re.MULTILINE)
 DEFAULT_LIMITS = {"MaxArraySize": 1001, "MaxJobCount": 10_000}
 SHARE = 0.9
 """Largest fraction of `MaxJobCount` that is used: other users submit at the same time."""
 HELD = ("launch failed requeued held", "JobHoldMaxRequeue")
-UNREACHABLE = re.compile(r"unable to contact|timed out|connection refused|zero bytes|try again", re.IGNORECASE)
+UNREACHABLE = re.compile(
+    r"unable to contact|timed out|connection refused|zero bytes|try again|SubmitJob|temporarily unable", re.IGNORECASE
+)
+"""Messages of errors that pass: of the connection, and of a limit of submitted jobs."""
 
 
 @dataclass(frozen=True)
@@ -90,28 +93,38 @@ def cancel(jobs: Iterable[str]) -> None:
         _call(["scancel", "--quiet", *names], accepts=(0, 1))  # 1: some have ended meanwhile
 
 
-def limits() -> dict[str, int]:
+def limits(options: Mapping[str, str]) -> dict[str, int]:
     """``MaxArraySize`` and ``MaxJobCount`` of the cluster, and ``MaxSubmitJobs`` if it is set for this user.
 
     Raises: SchedulerUnavailableError.
     """
     found = {name: int(value) for name, value in LIMIT.findall(_call(["scontrol", "show", "config"]))}
-    own = _submit_limits()
-    return {**DEFAULT_LIMITS, **found, **({"MaxSubmitJobs": min(own)} if own else {})}
+    own = _submit_limit(options.get("account", ""), options.get("qos", ""))
+    return {**DEFAULT_LIMITS, **found, **({"MaxSubmitJobs": int(own)} if math.isfinite(own) else {})}
 
 
-def _submit_limits() -> list[int]:
-    """Limits of this user's submitted tasks, by association and by quality of service; none without accounting."""
-    columns = "MaxSubmitJobs,GrpSubmitJobs"
-    user = ["show", "associations", f"user={getpass.getuser()}", f"format={columns},QOS"]
-    with suppress(MissingExtraError, AccidentError):  # no accounting: there are no such limits
-        rows = [line.split("|") for line in _call(["sacctmgr", *TABLE, *user]).splitlines()]
-        names = ",".join(sorted({name for row in rows for name in row[-1].split(",") if name}))
-        quality = ["show", "qos", f"name={names}", f"format=MaxSubmitJobsPU,{columns}"]
-        more = _call(["sacctmgr", *TABLE, *quality]).splitlines() if names else []
-        cells = [cell for row in rows for cell in row[:-1]] + [cell for line in more for cell in line.split("|")]
-        return [int(cell) for cell in cells if cell.isdecimal()]
-    return []
+@cache
+def _submit_limit(account: str, qos: str) -> float:
+    """Number of tasks that this user may have submitted, by association and quality of service; else infinite."""
+    user, columns = getpass.getuser(), "format=Account,DefaultQOS,MaxSubmitJobs,GrpSubmitJobs"
+    try:
+        of_user = [account] if account else [row[0] for row in _table("show", "user", user, "format=DefaultAccount")]
+        rows = [row for row in _table("show", "associations", f"user={user}", columns) if row[0] in of_user]
+        name = qos or ",".join({row[1] for row in rows if row[1]})
+        of_qos = _table("show", "qos", f"name={name}", "format=MaxSubmitPU,MaxSubmitPA,GrpSubmit") if name else []
+    except (MissingExtraError, AccidentError):  # no accounting: there are no such limits
+        return math.inf
+    return min([*(_least(row[2:]) for row in rows), *(_least(row) for row in of_qos)], default=math.inf)
+
+
+def _table(*words: str) -> list[list[str]]:
+    """The rows of an answer of sacctmgr."""
+    answer = _call(["sacctmgr", "--noheader", "--parsable2", "--readonly", *words])
+    return [line.split("|") for line in answer.splitlines()]
+
+
+def _least(cells: Iterable[str]) -> float:
+    return min((int(cell) for cell in cells if cell.isdecimal() and int(cell)), default=math.inf)
 
 
 class Capacity(NamedTuple):
@@ -121,12 +134,12 @@ class Capacity(NamedTuple):
     per_array: int
 
 
-def capacity() -> Capacity:
+def capacity(options: Mapping[str, str]) -> Capacity:
     """What the cluster accepts now; a task that ended counts as long as Slurm lists it.
 
     Raises: SchedulerUnavailableError.
     """
-    found, listed = limits(), ["squeue", "--noheader", "--array", "--format=%i"]
+    found, listed = limits(options), ["squeue", "--noheader", "--array", "--format=%i"]
     free = int(SHARE * found["MaxJobCount"]) - len(_call([*listed, "--states=all"]).splitlines())
     if "MaxSubmitJobs" in found:
         free = min(free, found["MaxSubmitJobs"] - len(_call([*listed, f"--user={getpass.getuser()}"]).splitlines()))

@@ -100,17 +100,17 @@ class Submissions:
         """Submit what the cluster accepts of the items that are not submitted yet. Raises: as `submit`."""
         if not self._backlog:
             return
-        free, per_array = commands.capacity()
+        options = self.options.of(self._backlog[0][1][0].job.step.stage.name)
+        free, per_array = commands.capacity(options.resources)
         while free and self._backlog:
             attempts, group = next(groupby(islice(self._backlog, min(free, per_array)), itemgetter(0)))
             chunks = [chunk for _, chunk in group]
-            self._submit_array(chunks, attempts)
+            self._submit_array(chunks, options, attempts)
             for _ in chunks:
                 self._backlog.popleft()
             free -= len(chunks)
 
-    def _submit_array(self, chunks: Sequence[Sequence[WorkItem]], attempts: int) -> None:
-        options = self.options.of(chunks[0][0].job.step.stage.name)
+    def _submit_array(self, chunks: Sequence[Sequence[WorkItem]], options: SlurmOptions, attempts: int) -> None:
         batch = Batch.create(self.root, chunks)
         command = shlex.join([sys.executable, "-m", TASK, str(batch.folder.resolve())])
         batch.script.write_text(script(f'{command} "$SLURM_ARRAY_TASK_ID"', options.setup, signal="USR1"))
