@@ -39,7 +39,7 @@ def test_no_more_tasks_are_submitted_than_this_user_may(make_cluster: Callable[.
     """`MaxSubmitJobs` of an association, in the accounting database; Slurm itself does not limit root."""
     cluster = make_cluster(max_submit=10, job_age=2)
     write(tmp_path, count := 30, 0.0)
-    run, most = start(cluster, tmp_path, chunk=1, poll_seconds=1), 0
+    run, most = start(cluster, tmp_path, chunk=1, poll_seconds=1, account="lab"), 0
     while run.poll() is None:
         most = max(most, len(call(cluster, "squeue", "--noheader", "--array", "--format=%i")))
         time.sleep(0.3)

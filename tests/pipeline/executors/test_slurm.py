@@ -369,7 +369,7 @@ def test_limits_are_read_and_tasks_of_others_count(programs: Callable[[str, str]
     programs("scontrol", "echo 'MaxArraySize            = 1001'")
     accounts = 'echo "lab|normal|500|"; echo "teaching|normal|40|"; echo "closed|normal|0|30"'
     qos = "*name=normal*) echo '200||';; *name=long*) echo '|100|';; *) echo '||';;"
-    programs("sacctmgr", f'case "$*" in *assoc*) {accounts};; {qos} esac')
+    programs("sacctmgr", f'case "$*" in *assoc*) {accounts};; *user*) echo lab;; {qos} esac')
     by_account: list[tuple[dict[str, str], int]] = [
         ({}, 200),
         ({"account": "teaching"}, 40),

@@ -106,16 +106,15 @@ def limits(options: Mapping[str, str]) -> dict[str, int]:
 @cache
 def _submit_limit(account: str, qos: str) -> float:
     """Number of tasks that this user may have submitted, by association and quality of service; else infinite."""
-    columns = "format=Account,DefaultQOS,MaxSubmitJobs,GrpSubmitJobs"
+    user, columns = getpass.getuser(), "format=Account,DefaultQOS,MaxSubmitJobs,GrpSubmitJobs"
     try:
-        rows = _table("show", "associations", f"user={getpass.getuser()}", columns)
-        rows = [row for row in rows if account in ("", row[0])]
+        of_user = [account] if account else [row[0] for row in _table("show", "user", user, "format=DefaultAccount")]
+        rows = [row for row in _table("show", "associations", f"user={user}", columns) if row[0] in of_user]
         name = qos or ",".join({row[1] for row in rows if row[1]})
         of_qos = _table("show", "qos", f"name={name}", "format=MaxSubmitPU,MaxSubmitPA,GrpSubmit") if name else []
     except (MissingExtraError, AccidentError):  # no accounting: there are no such limits
         return math.inf
-    of_accounts = max((_least(row[2:]) for row in rows), default=math.inf)  # without `account` it is not known which
-    return min([of_accounts, *(_least(row) for row in of_qos)])
+    return min([*(_least(row[2:]) for row in rows), *(_least(row) for row in of_qos)], default=math.inf)
 
 
 def _table(*words: str) -> list[list[str]]:
