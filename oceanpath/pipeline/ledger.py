@@ -25,6 +25,8 @@ from oceanpath.pipeline.workspace import Manifest
 Row = dict[str, Any]
 
 
+RECOVERED = "found on disk by ledger rebuild"
+"""In place of the command of a run that `ledger rebuild` recovered."""
 READ_BY_RUNS = ("experiment", "run", "step")
 """The tables that a run reads."""
 
@@ -202,7 +204,7 @@ class Ledger:
 
     def add_recovered_run(self, experiment: str, steps: Mapping[str, Manifest]) -> None:
         """Record the current results of an experiment, read from disk, as one run; times and durations are unknown."""
-        run = self.start_run(experiment, "", "found on disk by ledger rebuild")
+        run = self.start_run(experiment, "", RECOVERED)
         for position, (name, manifest) in enumerate(steps.items()):
             facts = {"position": position, "stage": manifest.stage, "fingerprint": manifest.fingerprint}
             self.add_step(run, name, manifest.identity, **facts, state="fresh")

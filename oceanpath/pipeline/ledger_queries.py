@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from oceanpath.pipeline.ledger import Ledger, Row
+from oceanpath.pipeline.ledger import RECOVERED, Ledger, Row
 
 SHORTEST_PREFIX = 4
 """Characters of a fingerprint that identify a run."""
@@ -51,10 +51,10 @@ def find_run(ledger: Ledger, which: str) -> Row | None:
 
 
 def run_of_result(ledger: Ledger, stage: str, fingerprint: str) -> Row | None:
-    """The run that computed a result; if none is recorded, the first run that used it."""
+    """The run that computed a result; if none is recorded, the first that used it. Recovered runs have no command."""
     sql = """SELECT run.* FROM run JOIN step ON step.run = run.id WHERE step.stage = ? AND step.fingerprint = ?
-        AND step.state IN ('ok', 'fresh') ORDER BY step.state = 'fresh', run.id LIMIT 1"""
-    rows = ledger.rows(sql, (stage, fingerprint))
+        AND step.state IN ('ok', 'fresh') AND run.command != ? ORDER BY step.state = 'fresh', run.id LIMIT 1"""
+    rows = ledger.rows(sql, (stage, fingerprint, RECOVERED))
     return {**rows[0], "environment": json.loads(rows[0]["environment"])} if rows else None
 
 

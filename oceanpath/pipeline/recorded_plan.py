@@ -9,6 +9,7 @@ is not recorded. See docs/decisions/0046-recorded-plans.md.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -24,7 +25,7 @@ import oceanpath
 from oceanpath.errors import ExperimentError
 from oceanpath.pipeline.catalog import Catalog
 from oceanpath.pipeline.experiment import Experiment
-from oceanpath.pipeline.fingerprint import fingerprint, metadata_folders
+from oceanpath.pipeline.fingerprint import metadata_folders
 from oceanpath.pipeline.layers import TABLE, Layer, Text
 from oceanpath.pipeline.plan import Plan, Step
 from oceanpath.pipeline.processes import process_tag, token
@@ -77,14 +78,14 @@ def plan_key(text: Text, over: Layer, workspace: Path) -> str:
     own = [["", _rows({**text.layer, **over})], *([name, _rows(layer)] for name, layer in text.variants)]
     surroundings = [str(text.path), str(workspace), str(Path.home())]
     packages = [sys.version, *metadata_folders()]
-    return fingerprint([own, _rows(over), surroundings, packages, [list(row) for row in code_versions()]])
+    return _digest(ascii([own, _rows(over), surroundings, packages, code_versions()]))
 
 
 def read_recorded(workspace: Path, name: str, key: str, catalog: Catalog) -> RecordedPlan | None:
     """The recorded plan of an experiment with this key; None if there is none, or the file is damaged."""
     try:
         record = json.loads((workspace / FOLDER / f"{name}.json").read_bytes())
-        if record["key"] != key or record.pop("seal") != fingerprint(record):
+        if record["key"] != key or record.pop("seal") != _seal(record):
             return None
         steps = tuple(_step(each, catalog) for each in record["steps"])
         experiment = Experiment(record["experiment"], Path(record["path"]), catalog, ())
@@ -105,12 +106,11 @@ def record_plan(plan: Plan, key: str, workspace: Path, *, comparable: bool) -> N
         "comparable": comparable,
         "steps": [_entry(step) for step in plan.steps],
     }
-    record = json.loads(json.dumps(record))
     final = workspace / FOLDER / f"{plan.experiment.name}.json"
     partial = final.with_name(f".{final.name}.{process_tag()}.{token()}")
     with suppress(OSError):
         final.parent.mkdir(exist_ok=True)
-        partial.write_text(json.dumps(record | {"seal": fingerprint(record)}), encoding="utf-8")
+        partial.write_text(json.dumps(record | {"seal": _seal(record)}), encoding="utf-8")
         partial.replace(final)
 
 
@@ -127,6 +127,16 @@ def is_recordable(plan: Plan) -> bool:
     reads = any(step.settings.reads_files() for step in plan.steps)
     is_settled = time.time_ns() - max(changed for *_, changed in code_versions()) > RACY_NS
     return is_settled and not (reads or named or loaded_plugins() or experiment.replaced())
+
+
+def _seal(record: Mapping[str, Any]) -> str:
+    """Digest of a record without its seal."""
+    return _digest(json.dumps(record, sort_keys=True))
+
+
+def _digest(text: str) -> str:
+    """Digest of ASCII text: names of files may contain characters that no encoding has."""
+    return hashlib.blake2b(text.encode("ascii"), digest_size=16).hexdigest()
 
 
 def _entry(step: Step) -> dict[str, Any]:

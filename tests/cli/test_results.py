@@ -97,7 +97,7 @@ def test_an_external_cohort_has_the_range_of_single_models(folder: Path) -> None
 
 
 def test_each_of_several_labels_has_its_sensitivity_and_specificity() -> None:
-    known = {"value": 0.8, "low": 0.7, "high": 0.9, "n": 36}
+    known: dict[str, Any] = {"value": 0.8, "low": 0.7, "high": 0.9, "n": 36}
     point = {f"{rate}_{label}": known for rate in ("sensitivity", "specificity", "ppv") for label in ("egfr", "kras")}
     point["sensitivity_kras"] = {"value": None, "reason": "a fold has no threshold"}
     level = dict.fromkeys(("auroc", "auprc", "brier"), known)

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from oceanpath.errors import ArtifactError, StageError
-from oceanpath.pipeline.ledger import READ_BY_RUNS, Ledger
+from oceanpath.pipeline.ledger import READ_BY_RUNS, RECOVERED, Ledger
+from oceanpath.pipeline.ledger_queries import run_of_result
 from oceanpath.pipeline.migrations import MIGRATIONS
 from oceanpath.pipeline.workspace import Manifest
 
@@ -118,6 +119,16 @@ def history(path: Path, runs: int = 3) -> None:
             ledger.end_run(run, "ok")
         said = {"lines": [], "metrics": {"auroc": 0.75, "word": "text"}}
         ledger.add_artifact(Manifest("train", "stage", 1, "f" * 32, {}, "d" * 32, {"a": {"size": 1}}, said))
+
+
+def test_a_recovered_run_is_not_the_run_that_computed_a_result(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        for command in (RECOVERED, "run mine.toml"):
+            run = ledger.start_run("mine", "", command)
+            ledger.add_step(run, "eval", {}, position=0, stage="eval", fingerprint="f", state="fresh")
+            ledger.end_run(run, "ok")
+            found = run_of_result(ledger, "eval", "f")
+            assert (found and found["command"]) == (None if command == RECOVERED else command)
 
 
 @pytest.mark.parametrize(
@@ -276,7 +287,8 @@ def test_closing_waits_for_what_other_threads_write(tmp_path: Path) -> None:
     script = """
 import sqlite3, sys, threading
 from pathlib import Path
-from oceanpath.pipeline.ledger import READ_BY_RUNS, Ledger
+from oceanpath.pipeline.ledger import READ_BY_RUNS, RECOVERED, Ledger
+from oceanpath.pipeline.ledger_queries import run_of_result
 
 def write():
     try:

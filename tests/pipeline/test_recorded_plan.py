@@ -112,6 +112,11 @@ def test_no_plan_is_used_after_a_change_of_what_determines_it(
     assert change == "workspace" or recorded(toy, *sets) is None
 
 
+def test_names_that_no_encoding_has_are_recorded(toy: Any) -> None:
+    record(toy, "report.title=\udcff")
+    assert recorded(toy, "report.title=\udcff") is not None and recorded(toy, "report.title=\udcfe") is None
+
+
 def test_a_value_of_another_type_has_another_key(toy: Any) -> None:
     assert len({key(toy, f"count.letters={text}") for text in ('"1"', "1", "1.0", "true")}) == 4
 
@@ -150,5 +155,5 @@ def test_a_record_of_a_stage_that_no_longer_exists_is_none(toy: Any) -> None:
     file = toy.workspace.root / "plans" / "toy.json"
     content = json.loads(file.read_text().replace('"stage": "count"', '"stage": "removed"'))
     content.pop("seal")
-    file.write_text(json.dumps(content | {"seal": recorded_plan.fingerprint(content)}))
+    file.write_text(json.dumps(content | {"seal": recorded_plan._seal(content)}))
     assert recorded(toy) is None

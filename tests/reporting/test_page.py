@@ -178,6 +178,13 @@ def test_selected_results_are_marked() -> None:
     assert "every number is optimistic" in words(experiment_page(documents({**binary_metrics(), "selected": True})))
 
 
+def test_a_run_whose_environment_is_unknown_has_a_command_only() -> None:
+    own = documents()
+    own.files["ledger"] = {"id": 7, "command": "run mine.toml", "environment": {}}
+    page = experiment_page(own)
+    assert "oceanpath run mine.toml" in page and "Source revision" not in page
+
+
 def test_the_replay_command_is_printed() -> None:
     assert "oceanpath run mine.toml Source revision c0ffee , with uncommitted changes" in words(
         experiment_page(documents())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from oceanpath.pipeline.experiment import load
 from oceanpath.pipeline.plan import plan
+from oceanpath.settings import Settings
 from oceanpath.stages.catalog import CATALOG
 
 
@@ -30,3 +31,9 @@ def test_a_model_of_all_patients_is_trained_only_where_it_is_exported() -> None:
     assert planned.step("export").parents["refit"] == "refit"
     assert planned.step("refit").settings.train == planned.step("train").settings  # type: ignore[attr-defined]  # RefitSettings
     assert "refit" not in [step.name for step in plan(default).steps]
+
+
+def test_an_identity_of_its_own_states_whether_it_reads_files() -> None:
+    """Otherwise a recorded plan could be used after such a file was changed."""
+    own = [stage.settings_class for stage in CATALOG.stages if stage.settings_class.identity is not Settings.identity]
+    assert own and all(settings.reads_files is not Settings.reads_files for settings in own)
