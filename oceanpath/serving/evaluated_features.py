@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from oceanpath.artifacts.store.bfloat16 import as_numbers, as_stored
 from oceanpath.serving.errors import NotFiniteError
+from oceanpath.serving.half_precision import as_single
 
 
 class EvaluatedFeatures:
@@ -33,7 +34,7 @@ class EvaluatedFeatures:
         with np.errstate(over="ignore"):  # float64 beyond float32 becomes inf, which is found below
             single = features if features.dtype == np.float16 else features.astype(np.float32)
         stored = as_stored(single, self._dtype)
-        bag = as_numbers(stored, self._dtype).astype(np.float32)
+        bag = as_single(as_numbers(stored, self._dtype))
         largest = max(float(bag.max()), -float(bag.min()))  # NaN if any value is
         if not np.isfinite(largest):
             self._sent.add(single, self.rows)
