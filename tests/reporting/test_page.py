@@ -180,7 +180,7 @@ def test_selected_results_are_marked() -> None:
 
 def test_a_run_whose_environment_is_unknown_has_a_command_only() -> None:
     own = documents()
-    own.files["ledger"] = {"id": 7, "command": "run mine.toml", "environment": {}}
+    own.files["ledger"]["environment"] = {}
     page = experiment_page(own)
     assert "oceanpath run mine.toml" in page and "Source revision" not in page
 
