@@ -143,6 +143,7 @@ def test_nothing_is_lost_when_tasks_the_controller_and_the_run_are_killed(
         if run.poll() is not None:
             if run.returncode == 0:
                 break
+            run.communicate()  # closes the pipes
             run = start(cohort, "cluster.toml", "out", cluster.environment)
         if kills.total() >= KILLS:
             continue
