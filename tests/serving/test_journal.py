@@ -25,11 +25,11 @@ class Counting(Engine):
 
     count, stop = 0, -1
 
-    def predict(self, *arguments: Any) -> Any:
+    def predict(self, *arguments: Any, **options: Any) -> Any:
         if self.count == self.stop:
             raise KeyboardInterrupt
         self.count += 1
-        return super().predict(*arguments)
+        return super().predict(*arguments, **options)
 
 
 @pytest.fixture(scope="module")
