@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ def test_no_plan_is_used_after_a_change_of_what_determines_it(
     if change == "home":
         monkeypatch.setenv("HOME", str(tmp_path / "another"))
     if change == "python":
-        monkeypatch.setattr(recorded_plan.sys, "version", "4.0")
+        monkeypatch.setattr(sys, "version", "4.0")
     if change == "package":
         monkeypatch.setattr(recorded_plan, "metadata_folders", lambda: ["another_plugin-1.0.dist-info"])
     if change == "code":
