@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from oceanpath.artifacts.store.reader import Store
-from oceanpath.cli import options
+from oceanpath.cli import invocation
 from oceanpath.models.registry import build_aggregator
 from oceanpath.models.settings import ABMILSettings
 from oceanpath.stages.catalog import CATALOG
@@ -24,7 +24,7 @@ TABLES = '[model]\nname = "abmil"\nhidden = 16\nattention = 8\ndropout = 0.0\n[p
 @pytest.fixture
 def pretraining(monkeypatch: pytest.MonkeyPatch) -> None:
     """The line of the catalog, as commands read it."""
-    monkeypatch.setattr(options, "CATALOG", replace(CATALOG, stages=(*CATALOG.stages, STAGE)))
+    monkeypatch.setattr(invocation, "CATALOG", replace(CATALOG, stages=(*CATALOG.stages, STAGE)))
 
 
 @pytest.mark.usefixtures("pretraining")

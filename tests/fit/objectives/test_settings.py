@@ -32,6 +32,7 @@ def test_the_documented_defaults() -> None:
         "loss": "ce",
         "focal_gamma": 2.0,
         "label_smoothing": 0.0,
+        "target_weights": {},
         "balance": "none",
         "window": 16,
         "ties": "efron",

@@ -18,7 +18,7 @@ from .conftest import CLASSES, OBJECTIVE
 
 NAMES = aggregator_names() if os.environ.get("OCEANPATH_AGGREGATORS") == "all" else ["abmil"]
 READ_COORDS = ("transformer", "transmil")
-POOL_BLOCKS = ("abmil", "acmil", "clam_mb", "clam_sb", "mean_mlp", "multihead_abmil")
+POOL_BLOCKS = ("abmil", "linear", "acmil", "clam_mb", "clam_sb", "mean_mlp", "multihead_abmil")
 
 
 @pytest.mark.parametrize("name", NAMES)
