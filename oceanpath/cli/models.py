@@ -103,6 +103,6 @@ def import_weights(
     lines = [f"{out}: {facts.model['name']} for {facts.in_dim} features of {facts.encoder}", "[model]"]
     lines += [f"{key} = {json.dumps(value)}" for key, value in model.items()]
     lines += ["The patients of its training are unknown: tested patients cannot be compared with them."]
-    known = {"file": out, "in_dim": facts.in_dim, "encoder": facts.encoder, "model": {**model, **facts.model}}
+    known = {"file": out, "in_dim": facts.in_dim, "encoder": facts.encoder, "model": facts.model}
     print_result("\n".join(lines), known, as_json=as_json)
     return int(ExitCode.OK)

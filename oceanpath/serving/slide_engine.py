@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
@@ -19,33 +19,19 @@ from oceanpath.artifacts.bundle.facts import ModelFacts
 from oceanpath.artifacts.bundle.folder import Bundle, read_bundle
 from oceanpath.artifacts.features.provenance import UNKNOWN, Provenance
 from oceanpath.serving.session import Session
-from oceanpath.serving.slide_run import Similarity, SlideOutputs, SlideRun, run_slide
+from oceanpath.serving.slide_run import SlideFacts, SlideOutputs, SlideRun, run_slide
 
 F = TypeVar("F", bound=ModelFacts)
 P = TypeVar("P", bound="SlidePrediction")
-SHARED = ("attention", "n_patches", "n_used", "in_training", "similarity", "notes", "contributions")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SlidePrediction:
+class SlidePrediction(SlideFacts):
     """What the prediction for one slide has for every kind of model."""
 
-    attention: NDArray[np.float32]
-    """[N], non-negative, sums to 1, in the order of the input; 0 for patches that the cap excludes."""
-    n_patches: int
-    n_used: int
-    """Patches that the model used: fewer if the contract has a cap."""
-    in_training: bool
-    """Whether the slide was part of the training cohort."""
-    similarity: Similarity | None
-    """Whether the slide is unlike the training slides; None if the bundle has no statistics of them."""
-    notes: tuple[str, ...]
-    """What could not be compared with the contract, and which patches were not used."""
     model_digest: str
     members: NDArray[np.floating] = field(default_factory=lambda: np.empty((0, 0)))
     """[M, K]: the predicted values of each member, if there are any."""
-    contributions: NDArray[np.float64] | None = None
-    """[M, N, K]: what each patch adds to the outputs of the members; None unless computed."""
 
 
 class SlideEngine(ABC, Generic[F, P]):
@@ -116,7 +102,7 @@ class SlideEngine(ABC, Generic[F, P]):
 
     def complete(self, slide: SlideOutputs) -> P:
         """The prediction from the outputs of the model for a slide."""
-        shared = {name: getattr(slide, name) for name in SHARED}
+        shared = {each.name: getattr(slide, each.name) for each in fields(SlideFacts)}
         return self.interpret(slide.outputs, shared | {"model_digest": self.facts.digest})
 
     @abstractmethod

@@ -34,22 +34,32 @@ class Similarity:
         return self.ood_score > self.ood_limit
 
 
-@dataclass(frozen=True)
-class SlideOutputs:
-    """The outputs of the model for one slide, with notes on its features."""
+@dataclass(frozen=True, kw_only=True)
+class SlideFacts:
+    """What is known of every slide after the model was evaluated, whatever it predicts."""
+
+    attention: NDArray[np.float32]
+    """[N], non-negative, sums to 1, in the order of the input; 0 for patches that the cap excludes."""
+    n_patches: int
+    n_used: int
+    """Patches that the model used: fewer if the contract has a cap."""
+    in_training: bool
+    """Whether the slide was part of the training cohort."""
+    similarity: Similarity | None
+    """Whether the slide is unlike the training slides; None if the bundle has no statistics of them."""
+    notes: tuple[str, ...]
+    """What could not be compared with the contract, and which patches were not used."""
+    contributions: NDArray[np.float64] | None = None
+    """[M, N, K]: what each patch adds to the outputs of the members; None if it was not requested, or if the model is
+    not a sum over patches."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlideOutputs(SlideFacts):
+    """The outputs of the model for one slide."""
 
     outputs: list[NDArray[Any]]
     """In the order of the names, without the axis of the batch."""
-    attention: NDArray[np.float32]
-    """[N], in the order of the input; 0 for patches that the cap excludes."""
-    n_patches: int
-    n_used: int
-    in_training: bool
-    similarity: Similarity | None
-    notes: tuple[str, ...]
-    contributions: NDArray[np.float64] | None = None
-    """[M, N, K]: what each patch adds to the last output, that of the members; None if it was not requested, or if the
-    model is not a sum over patches."""
 
 
 class SlideRun:
@@ -130,8 +140,16 @@ class SlideRun:
         similarity = self._similarity(mean)
         notes += [OOD_NOTE] if similarity is not None and similarity.is_ood else []
         self.seconds += time.perf_counter() - began
-        facts = (self._n, len(attention), in_training, similarity, tuple(notes))
-        return SlideOutputs(outputs, weights, *facts, self._contributions(used))
+        return SlideOutputs(
+            outputs=outputs,
+            attention=weights,
+            n_patches=self._n,
+            n_used=len(attention),
+            in_training=in_training,
+            similarity=similarity,
+            notes=tuple(notes),
+            contributions=self._contributions(used),
+        )
 
     def _contributions(self, used: slice | NDArray[np.int64]) -> NDArray[np.float64] | None:
         """The contributions of all patches; 0 for those that the cap excludes."""

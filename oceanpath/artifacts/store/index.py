@@ -96,3 +96,8 @@ class Index:
                 digest.update(f"{field.name} {value.dtype.str} {value.shape} ".encode())
                 digest.update(np.ascontiguousarray(value).reshape(-1).view(np.uint8).data)
         return digest.hexdigest()
+
+
+def chunk_name(kind: str, number: int) -> str:
+    """File name of a chunk; `kind` is ``features`` or ``coords``."""
+    return f"{kind}_{number:03d}.bin"

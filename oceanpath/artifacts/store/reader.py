@@ -32,7 +32,7 @@ from oceanpath.artifacts.gather import is_published
 from oceanpath.artifacts.left_out import read_left_out
 from oceanpath.artifacts.store.bfloat16 import as_numbers
 from oceanpath.artifacts.store.blank_slides import read_blank
-from oceanpath.artifacts.store.index import Index
+from oceanpath.artifacts.store.index import Index, chunk_name
 from oceanpath.artifacts.store.remote import RemoteFeatures, is_remote
 from oceanpath.artifacts.store.source_files import ReferencedFiles, SourceFiles
 from oceanpath.errors import ArtifactError, repair_remedy
@@ -237,11 +237,6 @@ class Store:
 def _close(files: dict[str, int]) -> None:
     for handle in files.values():
         os.close(handle)
-
-
-def chunk_name(kind: str, number: int) -> str:
-    """File name of a chunk; `kind` is ``features`` or ``coords``."""
-    return f"{kind}_{number:03d}.bin"
 
 
 def stored_dtype(name: str) -> np.dtype[Any]:

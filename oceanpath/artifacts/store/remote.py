@@ -16,16 +16,13 @@ from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING
 
 import numpy as np
 import xxhash
 
 from oceanpath.artifacts.object_storage import ObjectFolder, StoredObject
+from oceanpath.artifacts.store.index import Index, chunk_name
 from oceanpath.errors import ArtifactError, ExperimentError, StageError
-
-if TYPE_CHECKING:
-    from oceanpath.artifacts.store.index import Index
 
 REMOTE = "remote.json"
 VARIABLE = "OCEANPATH_CACHE"
@@ -114,7 +111,7 @@ class RemoteFeatures:
     def _copy(self, i: int) -> None:
         if self._fetched[i]:  # by another process
             return
-        name = f"features_{int(self._index.chunk_ids[i]):03d}.bin"
+        name = chunk_name("features", int(self._index.chunk_ids[i]))
         start, size = int(self._index.feature_offsets[i]), int(self._index.lengths[i]) * self._row
         content = self._source.read(name, start, size, self._objects[name].etag)
         try:
