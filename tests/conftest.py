@@ -34,12 +34,20 @@ SHARED = ("damage", "serving")
 """Folders whose tests share what is made once per process."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Group tests for parallel processes; groups with slow tests come first, so that the processes end together."""
     slow = {*SHARED, "quickstart", *(_group(item) for item in items if item.get_closest_marker("slow"))}
     items.sort(key=lambda item: _group(item) not in slow)
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse versions that do not group: pytest-xdist 3.8 with pytest 9.2 makes the same fixtures in every process."""
+    grouped = all(item.nodeid.endswith(f"@{_group(item)}") for item in session.items)
+    if getattr(session.config.option, "loadgroup", False) and not grouped:
+        raise pytest.UsageError("pytest-xdist does not group tests; install the versions of the extra dev")
 
 
 def _group(item: pytest.Item) -> str:

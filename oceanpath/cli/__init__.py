@@ -31,9 +31,10 @@ def main() -> None:
     signals.listen()
     try:
         code = run_command(sys.argv[1:])
-    except KeyboardInterrupt:  # a signal arrived while loading
+        signals.restore()
+    except KeyboardInterrupt:  # a signal arrived while loading or after the command
         code = signals.interrupted()
-    signals.restore()
+        signals.restore()
     sys.stdout.flush()
     sys.stderr.flush()
     if code > signals.BASE:
