@@ -7,7 +7,7 @@ content of other files on this machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -49,9 +49,9 @@ def decode_file(
 def open_file(path: Path, limits: Limits, noun: str, features_key: str, level: str) -> PredictionRequest:
     """`decode_file`, except that features are read when the model evaluates them, which raises the same errors."""
 
-    def read() -> Iterator[NDArray[np.floating]]:
+    def read(rows: int) -> Generator[NDArray[np.floating]]:
         with _as_request_errors(noun), open_bag(scanned) as bag:
-            yield from bag.blocks()
+            yield from bag.blocks(rows)
 
     with _as_request_errors(noun):
         scanned = _scan(path, limits, features_key, level)

@@ -1,15 +1,19 @@
-"""Features of a slide that stay in their file until the model evaluates them, block by block."""
+"""Features of a slide that stay in their file until the model evaluates them, block by block.
+
+Nothing of the size of a slide is allocated: in new memory every page costs more time than its bytes take to be read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+Block = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -18,44 +22,42 @@ class StoredRows:
 
     shape: tuple[int, int]
     dtype: np.dtype[Any]
-    read: Callable[[], Iterator[NDArray[np.floating]]]
-    """Rows in their order, in parts of any size; each part may overwrite the previous one."""
+    read: Callable[[int], Generator[Block]]
+    """Rows in their order, if possible in blocks of the given size; each block may overwrite the previous one."""
 
 
 Features = NDArray[np.floating] | StoredRows
 """Features [n, D], in memory or in a file."""
 
 
-def in_blocks(features: Features, size: int) -> Iterator[NDArray[np.floating]]:
-    """Blocks of `size` rows; the last one may have fewer, and each may be overwritten by the one after the next.
-
-    A block of a file is read in a thread while the previous one is used.
+def in_blocks(features: Features, size: int) -> Generator[Block]:
+    """Blocks of `size` rows, the last one with the rest; the next block may overwrite a block.
 
     Raises: the errors of `StoredRows.read`.
     """
     if not isinstance(features, StoredRows):
         yield from (features[start : start + size] for start in range(0, len(features), size))
         return
-    with closing(_filled(features, size)) as blocks, ThreadPoolExecutor(1, "read") as reader:
-        pending = reader.submit(next, blocks, None)
-        while (block := pending.result()) is not None:
-            pending = reader.submit(next, blocks, None)
-            yield block
+    with closing(features.read(size)) as parts:
+        yield from _joined(parts, features, size)
 
 
-def _filled(rows: StoredRows, size: int) -> Iterator[NDArray[np.floating]]:
-    """Blocks in two alternating buffers."""
-    n, dim = rows.shape
-    buffers: list[NDArray[np.floating]] = [np.empty((min(size, n), dim), rows.dtype) for _ in range(2)]
-    filled = 0
-    for part in rows.read():
-        while len(part):
-            count = min(len(part), len(buffers[0]) - filled)
-            buffers[0][filled : filled + count] = part[:count]
-            filled, part = filled + count, part[count:]  # noqa: PLW2901  # the rest of the part
-            if filled == len(buffers[0]):
-                yield buffers[0]
-                buffers.reverse()
-                filled = 0
-    if filled:
-        yield buffers[0][:filled]
+def _joined(parts: Iterator[Block], rows: StoredRows, size: int) -> Iterator[Block]:
+    """Full blocks of parts of any size, which are copied only if they have another one."""
+    left, dim = rows.shape
+    block, filled = np.empty((0, dim), rows.dtype), 0
+    for part in parts:
+        start = 0
+        while start < len(part):
+            wanted = min(size, left)
+            if not filled and len(part) - start >= wanted:
+                yield part[start : start + wanted]
+                start, left = start + wanted, left - wanted
+                continue
+            block = block if len(block) else np.empty((wanted, dim), rows.dtype)
+            count = min(wanted - filled, len(part) - start)
+            block[filled : filled + count] = part[start : start + count]
+            start, filled = start + count, filled + count
+            if filled == wanted:
+                yield block[:filled]
+                left, filled = left - wanted, 0

@@ -19,7 +19,9 @@ def test_a_load_states_statuses_times_and_the_change_of_memory() -> None:
 
 
 def test_the_table_has_times_and_ratios() -> None:
-    lines = as_table([ServeRow("10 patches", "raw body", 12.34, 1.2, 1.0), ServeRow("10 patches", "JSON", 125.0, 12.0, 10.0)])
+    lines = as_table(
+        [ServeRow("10 patches", "raw body", 12.34, 1.2, 1.0), ServeRow("10 patches", "JSON", 125.0, 12.0, 10.0)]
+    )
     assert [line.split() for line in lines.splitlines()] == [
         ["median", "/model", "/raw", "body"],
         ["10", "patches", "raw", "body", "12.3", "ms", "1.200", "1.000"],

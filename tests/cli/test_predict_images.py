@@ -4,87 +4,70 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+import torch
 
-
+from oceanpath.artifacts.features.files import FeatureMeta, write_features
 from oceanpath.cli.app import run_app
-from oceanpath.slides.demo.aperio import write_aperio
+from oceanpath.fit.checkpoint import save_checkpoint
+from oceanpath.fit.objectives.registry import read_objective
+from oceanpath.models.classifier import WSIClassifier
+from oceanpath.models.registry import parse_model
+from oceanpath.models.verify.trial import small
+from oceanpath.stages.export.checkpoint import export_checkpoint
+from oceanpath.stages.export.settings import ExportSettings
+from oceanpath.tasks.classification import Classification
 
-EXPERIMENT = """
-name = "small"
-[data]
-slides = "slides"
-labels = "cohort.csv"
-[extract]
-encoder = "hed_stats"
-patch_px = 64
-min_tissue = 0.5
-[mmap]
-[split]
-folds = 2
-[model]
-name = "abmil"
-hidden = 8
-attention = 8
-[train]
-epochs = 1
-[eval]
-[export]
-formats = ["onnx"]
-parity_patches = [3]
-parity_batches = [2]
-"""
-
-
-def draw(path: Path, seed: int) -> None:
-    """A slide with one square of tissue in it."""
-    rng, pixels = np.random.default_rng(seed), np.full((768, 768, 3), (243, 242, 244), np.uint8)
-    pixels[192:576, 192:576] = rng.integers(60, 200, (48, 48, 3)).repeat(8, 0).repeat(8, 1)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_aperio(path, pixels, 0.5)
+DIM, SIDE, MPP = 12, 70.4, (0.2521, 0.2536)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a bundle, and with a slide that it never saw."""
-    folder, rows = tmp_path_factory.mktemp("images"), ["slide_id,patient_id,label"]
-    for i in range(8):
-        draw(folder / "slides" / f"s{i}.svs", i)
-        rows.append(f"s{i},p{i},{('normal', 'tumour')[i % 2]}")
-    draw(folder / "new.svs", 20)
-    (folder / "cohort.csv").write_text("\n".join(rows) + "\n")
-    (folder / "small.toml").write_text(EXPERIMENT)
-    assert run_app(["export", "-e", str(folder / "small.toml"), "--workspace", str(folder / "out"), "--quiet"]) == 0
+    """A folder with a bundle, and with the features of a slide as `extract` writes them."""
+    folder = tmp_path_factory.mktemp("images")
+    (folder / "bundle").mkdir()
+    torch.manual_seed(0)
+    objective = read_objective(Classification(["normal", "tumour"]), {})
+    model = WSIClassifier(parse_model(small("abmil")), DIM, ["normal", "tumour"])
+    save_checkpoint(model, objective, folder / "best.ckpt")
+    export_checkpoint(folder / "best.ckpt", folder / "bundle", ExportSettings(formats=("onnx",)), DIM)
+    rng = np.random.default_rng(0)
+    places = rng.choice(20 * 15, 40, replace=False)
+    coords = np.rint(np.stack([places % 20, places // 20], axis=1) * SIDE + (133, 61)).astype(np.int32)
+    meta = FeatureMeta("toy", DIM, 32, SIDE * MPP[0] / 32, *MPP, "slide", SIDE, 2000, 1503, "0" * 32, "test")
+    write_features(folder / "new.h5", rng.standard_normal((40, DIM)), coords, meta)
     return folder
 
 
 def predict(made: Path, *more: object) -> int:
-    bundle = made / "out" / "experiments" / "small" / "export"
-    return run_app(["predict", str(bundle), *map(str, more), "--workspace", str(made / "out")])
+    return run_app(["predict", str(made / "bundle"), *map(str, more)])
 
 
 def test_the_image_has_the_scores_of_the_table_at_their_places(made, tmp_path):
-    """Of a slide whose own resolution is known; pixels without a patch are NaN, and contributions sum to the logit."""
+    """Pixels without a patch are NaN, and contributions sum to the log odds."""
     options = [word for name in ("attention", "ome-tiff", "geojson") for word in (f"--{name}", tmp_path / name)]
-    assert predict(made, made / "new.svs", *options, "--contributions", "--out", tmp_path / "out.csv") == 0
+    assert predict(made, made / "new.h5", *options, "--contributions", "--out", tmp_path / "out.csv") == 0
     table = pd.read_csv(tmp_path / "attention" / "new.csv")
     assert list(table.columns) == ["minx", "miny", "width", "height", "attention", "contribution"]
     with tifffile.TiffFile(tmp_path / "ome-tiff" / "new.ome.tiff") as file:
         image, description = file.series[0].asarray(), file.ome_metadata
-    assert description is not None and 'PhysicalSizeX="4.0" PhysicalSizeXUnit="µm"' in description
-    assert image.shape == (2, 96, 96)
+    (pixels,) = (each for each in ElementTree.fromstring(str(description)).iter() if each.tag.endswith("}Pixels"))
+    assert float(pixels.attrib["PhysicalSizeX"]) == pytest.approx(8 * MPP[0])
+    assert float(pixels.attrib["PhysicalSizeY"]) == pytest.approx(8 * MPP[1])
+    assert image.shape == (2, 188, 250)
     rows, columns = ((table[low] + table[side] / 2) // 8 for low, side in (("miny", "height"), ("minx", "width")))
     for channel, name in enumerate(("attention", "contribution")):
         got = image[channel, rows.astype(int), columns.astype(int)]
-        assert np.allclose(got, table[name], rtol=1e-6, atol=0)
-    inside = np.zeros((96, 96), bool)
-    for row, column in zip(table["miny"] // 8, table["minx"] // 8, strict=True):
-        inside[row : row + 8, column : column + 8] = True
-    assert np.array_equal(np.isfinite(image[0]), inside) and 0 < inside.sum() < inside.size
+        assert np.array_equal(got, table[name].astype(np.float32))
+    area = np.isfinite(image[0]).sum() * 64 / (40 * SIDE * SIDE * MPP[0] / MPP[1])
+    assert area == pytest.approx(1, abs=0.02)
+    row = pd.read_csv(tmp_path / "out.csv").iloc[0]
+    assert table["contribution"].sum() == pytest.approx(np.log(row["prob_tumour"] / row["prob_normal"]), abs=1e-4)
     shapes = json.loads((tmp_path / "geojson" / "new.geojson").read_text())["features"]
     assert [shape["properties"]["measurements"]["contribution"] for shape in shapes] == pytest.approx(
         table["contribution"], rel=1e-6
@@ -94,12 +77,12 @@ def test_the_image_has_the_scores_of_the_table_at_their_places(made, tmp_path):
 def test_without_contributions_the_table_is_as_before_and_with_them_it_is_written_again(made, tmp_path):
     out, maps = tmp_path / "out.csv", tmp_path / "maps"
     for options, columns in (([], 5), (["--contributions"], 6), ([], 5)):
-        assert predict(made, made / "new.svs", "--attention", maps, "--out", out, *options) == 0
+        assert predict(made, made / "new.h5", "--attention", maps, "--out", out, *options) == 0
         assert len(pd.read_csv(maps / "new.csv").columns) == columns
 
 
 def test_a_slide_of_unknown_resolution_has_no_image_but_a_table(made, tmp_path, capsys):
-    np.savez(tmp_path / "a.npz", features=np.ones((3, 64), np.float16), coords=np.eye(3, 2) * 64, patch_size_level0=64)
+    np.savez(tmp_path / "a.npz", features=np.ones((3, DIM), np.float16), coords=np.eye(3, 2) * 64, patch_size_level0=64)
     assert predict(made, tmp_path / "a.npz", "--ome-tiff", tmp_path / "maps") == 2
     said = capsys.readouterr().err
     assert "a.npz: the resolution of level 0 is unknown, so the pixels of an image have no physical size" in said
@@ -108,7 +91,7 @@ def test_a_slide_of_unknown_resolution_has_no_image_but_a_table(made, tmp_path, 
 
 
 def test_contributions_without_a_map_are_refused(made, tmp_path, capsys):
-    assert predict(made, made / "new.svs", "--contributions") == 2
+    assert predict(made, made / "new.h5", "--contributions") == 2
     assert "contributions are part of maps, and none is requested" in capsys.readouterr().err
 
 

@@ -1,9 +1,8 @@
-"""Features that are read from their file while the model evaluates the previous block."""
+"""Features that are read from their file block by block."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ def rows(parts: list[np.ndarray]) -> StoredRows:
     """Rows that are read in these parts, each of which overwrites the previous one."""
     memory = np.empty_like(max(parts, key=len))
 
-    def read() -> Iterator[np.ndarray]:
+    def read(size: int) -> Generator[np.ndarray]:
         for part in parts:
             memory[: len(part)] = part
             yield memory[: len(part)]
@@ -41,7 +40,7 @@ def rows(parts: list[np.ndarray]) -> StoredRows:
     return StoredRows((sum(map(len, parts)), DIM), BAG.dtype, read)
 
 
-@pytest.mark.parametrize("sizes", [[417], [50, 50, 317], [1, 99, 300, 17], [417] * 1 + [0]])
+@pytest.mark.parametrize("sizes", [[417], [50] * 8 + [17], [50, 50, 317], [1, 99, 300, 17], [60, 0, 357]])
 def test_parts_of_any_size_give_full_blocks(sizes: list[int]) -> None:
     parts = np.split(BAG, np.cumsum(sizes)[:-1])
     blocks = [block.copy() for block in in_blocks(rows(parts), BLOCK)]
@@ -50,23 +49,10 @@ def test_parts_of_any_size_give_full_blocks(sizes: list[int]) -> None:
     assert [len(block) for block in in_blocks(BAG, BLOCK)] == [len(block) for block in blocks]
 
 
-def test_the_next_block_is_read_while_a_block_is_used_and_does_not_overwrite_it() -> None:
-    begun, parts = [threading.Event() for _ in range(9)], np.split(BAG, range(50, 417, 50))
-
-    def read() -> Iterator[np.ndarray]:
-        for event, part in zip(begun, parts, strict=True):
-            event.set()
-            yield part
-
-    for number, block in enumerate(in_blocks(StoredRows(BAG.shape, BAG.dtype, read), BLOCK)):
-        assert begun[min(number + 1, 8)].wait(10)
-        assert np.array_equal(block, parts[number])
-
-
 def test_an_error_of_the_file_is_raised_and_a_file_is_closed_when_its_reader_stops() -> None:
     closed: list[bool] = []
 
-    def read() -> Iterator[np.ndarray]:
+    def read(size: int) -> Generator[np.ndarray]:
         try:
             yield BAG[:60]
             raise OSError("the disk failed")
@@ -78,7 +64,7 @@ def test_an_error_of_the_file_is_raised_and_a_file_is_closed_when_its_reader_sto
         list(in_blocks(stored, BLOCK))
     blocks = in_blocks(stored, 10)
     next(blocks)
-    blocks.close()  # type: ignore[attr-defined]  # it is a generator
+    blocks.close()
     assert closed == [True, True]
 
 
@@ -144,7 +130,7 @@ def test_features_that_the_model_cannot_read_have_a_reason(client, name, status,
 
 def test_a_file_that_becomes_shorter_while_it_is_read_is_an_error_without_a_path(client, folder, monkeypatch):
     path = folder / "shortened.h5"
-    content, original = path.read_bytes(), slide_run.in_blocks
+    content, original = path.read_bytes(), in_blocks
 
     def shorten_and_read(features, size):
         path.write_bytes(content[:-700])

@@ -30,11 +30,15 @@ ROOT = "2.25."
 IDS = uuid.UUID("7a3f0f57-53a0-5b6e-bb0c-2f7a5f3c9d02")
 RIGHT_AND_DOWN = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 """Directions of rows and columns, for slides that do not state theirs."""
-OPTIONAL = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate")
-OPTIONAL += ("StudyTime", "ReferringPhysicianName")
-NEEDED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID", "ImageOrientationSlide")
-NEEDED += ("TotalPixelMatrixOriginSequence", "SharedFunctionalGroupsSequence")
+PATIENT = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex")
+STUDY = ("AccessionNumber", "StudyID", "StudyDate", "StudyTime", "ReferringPhysicianName")
+"""Attributes that may be empty."""
+IDENTITY = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
+PLACE = ("ImageOrientationSlide", "TotalPixelMatrixOriginSequence", "SharedFunctionalGroupsSequence")
 LONGEST_TEXT, LONGEST_LABEL = 64, 16
+UTF_8 = "ISO_IR 192"
+SMALLEST_WINDOW = 1e-30
+"""Width of the window of equal scores, which must be positive."""
 
 
 def write_parametric_map(path: Path, image: ScoreImage) -> None:
@@ -60,7 +64,7 @@ def write_parametric_map(path: Path, image: ScoreImage) -> None:
         device_serial_number=__version__,
         contains_recognizable_visual_features=False,
         real_world_value_mappings=[[_mapping(*each)] for each in zip(image.names, image.values, strict=True)],
-        voi_lut_transformations=[VOILUTTransformation((low + high) / 2, max(high - low, np.finfo(np.float32).tiny))],
+        voi_lut_transformations=[VOILUTTransformation((low + high) / 2, max(high - low, SMALLEST_WINDOW))],
         content_description="Scores of patches",
         tile_pixel_array=True,
         tile_size=(TILE, TILE),
@@ -78,7 +82,7 @@ def _read(file: Path | None) -> Dataset | None:
     from pydicom import dcmread
 
     slide = dcmread(file, stop_before_pixels=True)
-    if missing := [name for name in NEEDED if name not in slide]:
+    if missing := [name for name in (*IDENTITY, *PLACE) if name not in slide]:
         raise ArtifactError("the DICOM slide does not state its place", where=file, got=f"no {', '.join(missing)}")
     return slide
 
@@ -88,10 +92,10 @@ def _frame(image: ScoreImage, slide: Dataset | None) -> Dataset:
     from pydicom import Dataset
 
     frame, (_, height, width), spacing = Dataset(), image.values.shape, _spacing(image)
-    for name in OPTIONAL:
+    for name in (*PATIENT, *STUDY):
         setattr(frame, name, None if slide is None else slide.get(name))
-    frame.SOPClassUID = WHOLE_SLIDE
-    for name in NEEDED[:4]:
+    frame.SOPClassUID, frame.SpecificCharacterSet = WHOLE_SLIDE, UTF_8
+    for name in IDENTITY:
         setattr(frame, name, _uid(name, image) if slide is None else slide[name].value)
     frame.Rows = frame.Columns = TILE
     frame.TotalPixelMatrixRows, frame.TotalPixelMatrixColumns = height, width

@@ -25,7 +25,7 @@ def test_tifffile_reads_the_scores_the_levels_and_the_physical_size(tmp_path: Pa
     write_ome_tiff(path, drawn)
     with tifffile.TiffFile(path) as file:
         (series,) = file.series
-        assert (series.axes, series.kind, series.dtype) == ("CYX", "ome", np.float32)
+        assert (series.axes, series.kind) == ("CYX", "ome") and series.dtype == np.float32
         levels = [level.asarray() for level in series.levels]
         description = file.ome_metadata
         page: Any = file.pages[0]
