@@ -15,6 +15,7 @@ import typer
 from oceanpath import __version__
 from oceanpath.cli.json_output import JsonFlag
 from oceanpath.cli.ledger.history import Workspace
+from oceanpath.cli.map_options import Attention, Contributions, Dicom, GeoJson, Heatmap, OmeTiff, OmeZarr
 from oceanpath.cli.options import OUTPUTS
 from oceanpath.cli.outputs import prepare_folders
 from oceanpath.cli.prediction_table import PredictionTable, note_lines
@@ -32,7 +33,6 @@ Paths = Annotated[
     list[Path],
     typer.Argument(help="Feature files, stores or slides, or folders of them; the bundle may be named first."),
 ]
-MapFolder = Path | None
 
 
 def predict(
@@ -52,23 +52,13 @@ def predict(
         str, typer.Option("--features-key", help="Name of the features array, if files contain several.")
     ] = "",
     weights: Annotated[Path | None, typer.Option("--weights", help="Local file of the encoder's weights.")] = None,
-    attention: Annotated[
-        MapFolder, typer.Option("--attention", help="Folder for the attention of every patch, one CSV file per slide.")
-    ] = None,
-    heatmap: Annotated[
-        MapFolder, typer.Option("--heatmap", help="Folder for attention maps, one PNG file per slide.")
-    ] = None,
-    geojson: Annotated[
-        MapFolder, typer.Option("--geojson", help="Folder for attention maps for QuPath, one GeoJSON file per slide.")
-    ] = None,
-    ome_tiff: Annotated[
-        MapFolder, typer.Option("--ome-tiff", help="Folder for maps as images with physical pixel sizes, OME-TIFF.")
-    ] = None,
-    ome_zarr: Annotated[MapFolder, typer.Option("--ome-zarr", help="The same as OME-Zarr.")] = None,
-    dicom: Annotated[MapFolder, typer.Option("--dicom", help="The same as DICOM Parametric Maps.")] = None,
-    contributions: Annotated[
-        bool, typer.Option("--contributions", help="Add to all maps what each patch contributes to the prediction.")
-    ] = False,
+    attention: Attention = None,
+    heatmap: Heatmap = None,
+    geojson: GeoJson = None,
+    ome_tiff: OmeTiff = None,
+    ome_zarr: OmeZarr = None,
+    dicom: Dicom = None,
+    contributions: Contributions = False,
     as_json: JsonFlag = False,
 ) -> int:
     """Predict slides or feature files with a bundle, or embed them; the results equal those of `serve`.
