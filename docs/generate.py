@@ -45,6 +45,7 @@ FORMATS = {
     "Analysis plan of a sealed test": "analysis_plan",
     "External cohorts": "external",
     "Bundle": "bundle.folder",
+    "Images of patch scores": "score_images",
     "SpinPath model": "spinpath",
 }
 FORMATS_HEAD = """# File formats

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
+import h5py
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from oceanpath.bench.server_process import SLIDE, as_npy, model_name, post, rand
 from oceanpath.cores import available_cores
 from oceanpath.serving.engine import Engine
 
+RAW = "raw body"
 JSON_PATCHES = 2000
 """Patches of the bodies that are compared with JSON, whose size is limited to 64 MiB."""
 
@@ -32,7 +34,9 @@ class ServeRow:
     milliseconds: float
     """The median of all rounds."""
     ratio: float
-    """Divided by the time of the model in the same rounds."""
+    """Divided by the time of the model in the same round: the median of all rounds."""
+    of_raw: float
+    """The same, divided by the time of a raw body."""
 
 
 def bench_requests(bundle: Path, patches: int, rounds: int, scratch: Path) -> Iterator[ServeRow]:
@@ -43,27 +47,39 @@ def bench_requests(bundle: Path, patches: int, rounds: int, scratch: Path) -> It
     engine = Engine.load(bundle)
     bag = random_bag(patches, engine.facts.contract.feature_dim)
     np.save(scratch / f"{SLIDE}.npy", bag)
-    tensor = {"name": "features", "datatype": "FP16", "shape": list(bag.shape)}
-    header = json.dumps({"inputs": [{**tensor, "parameters": {"binary_data_size": bag.nbytes}}]}).encode()
-    length = {"Inference-Header-Content-Length": str(len(header))}
+    with h5py.File(scratch / f"{SLIDE}-h5.h5", "w") as file:
+        file["features"], file["coords"] = bag, np.zeros((patches, 2), np.int32)
     with running(bundle, scratch) as (port, _):
         infer = f"/v2/models/{quote(model_name(port))}/infer"
+        binary, with_json = (_tensor_request(bag, binary_output=is_binary) for is_binary in (True, False))
         works: dict[str, Work] = {
             "model": partial(engine.predict, bag),
             **_files(bundle, bag.astype(np.float32)[None]),
-            "raw body": partial(post, port, "/predict", as_npy(bag)),
-            "slide id": partial(post, port, "/predict", json.dumps({"slide_id": SLIDE}).encode()),
-            "Open Inference Protocol": partial(post, port, infer, header + bag.tobytes(), length),
+            RAW: partial(post, port, "/predict", as_npy(bag)),
+            **{
+                f"slide id, {suffix}": partial(post, port, "/predict", json.dumps({"slide_id": name}).encode())
+                for suffix, name in ((".npy", SLIDE), (".h5", f"{SLIDE}-h5"))
+            },
+            "Open Inference Protocol": partial(post, port, infer, *binary),
+            "the same, answer as JSON": partial(post, port, infer, *with_json),
         }
         yield from _measured(f"{patches} patches", works, rounds)
         small = bag[:JSON_PATCHES]
         body = json.dumps({"features": small.tolist()}).encode()
         works = {
             "model": partial(engine.predict, small),
-            "raw body": partial(post, port, "/predict", as_npy(small)),
+            RAW: partial(post, port, "/predict", as_npy(small)),
             "JSON": partial(post, port, "/predict", body, {"Content-Type": "application/json"}),
         }
         yield from _measured(f"{len(small)} patches", works, rounds)
+
+
+def _tensor_request(bag: NDArray[np.float16], *, binary_output: bool) -> tuple[bytes, dict[str, str]]:
+    """Body and headers of an inference request with binary features; Triton's client requests binary outputs too."""
+    tensor = {"name": "features", "datatype": "FP16", "shape": list(bag.shape)}
+    inputs = [{**tensor, "parameters": {"binary_data_size": bag.nbytes}}]
+    header = json.dumps({"inputs": inputs, "parameters": {"binary_data_output": binary_output}}).encode()
+    return header + bag.tobytes(), {"Inference-Header-Content-Length": str(len(header))}
 
 
 def _files(bundle: Path, bags: NDArray[np.float32]) -> dict[str, Work]:
@@ -84,16 +100,16 @@ def _files(bundle: Path, bags: NDArray[np.float32]) -> dict[str, Work]:
 def _measured(case: str, works: Mapping[str, Work], rounds: int) -> Iterator[ServeRow]:
     in_turn(works, 1, spend)
     spent = in_turn(works, rounds, spend)
-    medians = {way: float(np.median([each.wall for each in times])) for way, times in spent.items()}
-    for way, seconds in medians.items():
-        yield ServeRow(case, way, 1000 * seconds, seconds / medians["model"])
+    seconds = {way: np.array([each.wall for each in times]) for way, times in spent.items()}
+    for way, own in seconds.items():
+        ratios = [float(np.median(own / seconds[base])) for base in ("model", RAW)]
+        yield ServeRow(case, way, 1000 * float(np.median(own)), *ratios)
 
 
 def as_table(rows: Sequence[ServeRow]) -> str:
-    """The rows as text, and how much longer JSON takes than a raw body of the same patches."""
-    lines = [f"{row.case:>14}  {row.way:<24} {row.milliseconds:9.1f} ms  {row.ratio:7.3f}" for row in rows]
-    times = {(row.case, row.way): row.milliseconds for row in rows}
-    slower = [(case, time / times[case, "raw body"]) for (case, way), time in times.items() if way == "JSON"]
-    return "\n".join(
-        [*lines, *(f"{case}: JSON takes {ratio:.1f} times as long as a raw body" for case, ratio in slower)]
-    )
+    """The rows as text."""
+    lines = [f"{'':>14}  {'':<24} {'median':>12}  /model  /raw body"]
+    for row in rows:
+        ratios = f"{row.ratio:7.3f}  {row.of_raw:9.3f}"
+        lines.append(f"{row.case:>14}  {row.way:<24} {row.milliseconds:9.1f} ms {ratios}")
+    return "\n".join(lines)

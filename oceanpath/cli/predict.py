@@ -15,11 +15,12 @@ import typer
 from oceanpath import __version__
 from oceanpath.cli.json_output import JsonFlag
 from oceanpath.cli.ledger.history import Workspace
+from oceanpath.cli.map_options import Attention, Contributions, Dicom, GeoJson, Heatmap, OmeTiff, OmeZarr
 from oceanpath.cli.options import OUTPUTS
 from oceanpath.cli.outputs import prepare_folders
 from oceanpath.cli.prediction_table import PredictionTable, note_lines
 from oceanpath.cli.serve import ExperimentFile, bundle_folder
-from oceanpath.errors import ExitCode, OceanPathError, StageError
+from oceanpath.errors import ExitCode, ExperimentError, OceanPathError, StageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +33,6 @@ Paths = Annotated[
     list[Path],
     typer.Argument(help="Feature files, stores or slides, or folders of them; the bundle may be named first."),
 ]
-MapFolder = Path | None
 
 
 def predict(
@@ -52,15 +52,13 @@ def predict(
         str, typer.Option("--features-key", help="Name of the features array, if files contain several.")
     ] = "",
     weights: Annotated[Path | None, typer.Option("--weights", help="Local file of the encoder's weights.")] = None,
-    attention: Annotated[
-        MapFolder, typer.Option("--attention", help="Folder for the attention of every patch, one CSV file per slide.")
-    ] = None,
-    heatmap: Annotated[
-        MapFolder, typer.Option("--heatmap", help="Folder for attention maps, one PNG file per slide.")
-    ] = None,
-    geojson: Annotated[
-        MapFolder, typer.Option("--geojson", help="Folder for attention maps for QuPath, one GeoJSON file per slide.")
-    ] = None,
+    attention: Attention = None,
+    heatmap: Heatmap = None,
+    geojson: GeoJson = None,
+    ome_tiff: OmeTiff = None,
+    ome_zarr: OmeZarr = None,
+    dicom: Dicom = None,
+    contributions: Contributions = False,
     as_json: JsonFlag = False,
 ) -> int:
     """Predict slides or feature files with a bundle, or embed them; the results equal those of `serve`.
@@ -79,12 +77,14 @@ def predict(
     output, verify = PredictionTable(out), Verifier().verify
     output.prepare()
     folders = {"attention": attention, "heatmap": heatmap, "geojson": geojson}
-    prepare_folders(**folders)
+    folders |= {"ome-tiff": ome_tiff, "ome-zarr": ome_zarr, "dicom": dicom}
+    given = {option: folder for option, folder in folders.items() if folder is not None}
+    _check_maps(given, contributions=contributions)
     if bundle is None and experiment is None and bundle_in(paths[0]) is not None:
         bundle, *paths = paths
     place = find_bundle(bundle_folder(bundle, experiment, workspace))
     engine = open_bundle(read_bundle(place))
-    maps = _maps(folders, engine, place, verify)
+    maps = _maps(given, engine, place, verify, explains=contributions)
     with TemporaryDirectory(prefix="oceanpath-") as scratch:
         prepared = features_of(paths, engine.facts.contract, workspace, weights, Path(scratch))
         _print_unused(prepared.features)
@@ -93,20 +93,35 @@ def predict(
         if files is not None:
             files.check(slides)
         settings = {"bundle": engine.facts.seal, "members": members, "features_key": features_key}
+        settings |= {"contributions": True} if contributions else {}  # files without them are written again
         with Journal(output.journal, settings | {"version": __version__}) as journal, _progress(slides) as shown:
             predicted = predict_slides(engine, shown, members=members, journal=journal, files=files)
     return _report(output, predicted.table, [*prepared.failures, *predicted.failures], as_json=as_json)
 
 
-def _maps(folders: Mapping[str, Path | None], engine: AnyEngine, bundle: Path, verify: Verify) -> SlideMaps | None:
-    """The writer of maps; None without an option that names a folder. Raises: ExperimentError: no attention."""
-    given = {option: folder for option, folder in folders.items() if folder is not None}
-    if not given:
+def _check_maps(folders: Mapping[str, Path], *, contributions: bool) -> None:
+    """Check that maps can be written. Raises: ExperimentError. MissingExtraError: a format needs another package."""
+    from oceanpath.artifacts.score_images.formats import check_packages
+
+    prepare_folders(**folders)
+    check_packages(folders)
+    if contributions and not folders:
+        do = "Name a folder, for example with --attention DIR."
+        raise ExperimentError("contributions are part of maps, and none is requested", where="--contributions", do=do)
+
+
+def _maps(
+    folders: Mapping[str, Path], engine: AnyEngine, bundle: Path, verify: Verify, *, explains: bool
+) -> SlideMaps | None:
+    """The writer of maps; None without folders. Raises: ExperimentError: no attention, or no contributions."""
+    if not folders:
         return None
-    from oceanpath.cli.predict_maps import SlideMaps, require_attention  # imports matplotlib
+    from oceanpath.cli.predict_maps import SlideMaps, require_attention, require_contributions  # imports matplotlib
 
     require_attention(engine, bundle)
-    return SlideMaps(given, verify)
+    if explains:
+        require_contributions(engine, bundle)
+    return SlideMaps(folders, verify, explains=explains)
 
 
 def _print_unused(features: Sequence[Path]) -> None:

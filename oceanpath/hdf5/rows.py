@@ -81,22 +81,29 @@ def table_shape(shape: tuple[int, ...]) -> tuple[int, int]:
     return (1, shape[0]) if len(shape) == 1 else (shape[-2], shape[-1])
 
 
-def read_blocks(method: ReadMethod, handle: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[Rows]:
+def read_blocks(
+    method: ReadMethod, handle: int, shape: tuple[int, ...], dtype: np.dtype[Any], rows: int = 0
+) -> Iterator[Rows]:
     """Blocks [m, D] of the rows of a dataset [N, D], [1, N, D] or [D]; each may overwrite the previous one.
+
+    `rows` is the number of rows of a block that is not compressed, as of `run_blocks`.
 
     Raises: EOFError, ValueError: the file is damaged.
     """
     if isinstance(method, Runs):
-        return run_blocks(method, handle, table_shape(shape), dtype)
+        return run_blocks(method, handle, table_shape(shape), dtype, rows)
     return _from_tiles(method, handle)
 
 
-def run_blocks(runs: Runs, handle: int, shape: tuple[int, int], dtype: np.dtype[Any]) -> Iterator[Rows]:
-    """Blocks [m, D] of an array of `shape` [N, D] with the bytes `runs`; each may overwrite the previous one."""
+def run_blocks(runs: Runs, handle: int, shape: tuple[int, int], dtype: np.dtype[Any], rows: int = 0) -> Iterator[Rows]:
+    """Blocks [m, D] of an array of `shape` [N, D] with the bytes `runs`; each may overwrite the previous one.
+
+    All but the last have `rows` rows; default: as many as have `BLOCK_BYTES`.
+    """
     n, dim = shape
     if not n:
         return
-    rows = max(1, BLOCK_BYTES // max(1, dim * dtype.itemsize))
+    rows = rows or max(1, BLOCK_BYTES // max(1, dim * dtype.itemsize))
     block = np.empty((min(rows, n), dim), dtype)
     raw, row = block.data.cast("B"), dim * dtype.itemsize
     for start in range(0, n, rows):

@@ -26,20 +26,24 @@ class SlideAnswer:
     """[N], non-negative, sums to 1; 0 for patches that the cap excludes."""
     caption: str
     """The prediction in a few words."""
+    contributions: tuple[str, NDArray[np.float64]] | None = None
+    """What contributions of patches sum to, and those of all patches [N]; see `SlideEngine.contributions`."""
 
 
-def answer_slide(engine: AnyEngine, slide: PredictionRequest, *, members: bool = False) -> SlideAnswer:
+def answer_slide(
+    engine: AnyEngine, slide: PredictionRequest, *, members: bool = False, explains: bool = False
+) -> SlideAnswer:
     """The answer for one slide.
 
     The row has the columns slide_id, n_patches, the values (prob_<class> in class order, the columns of another task,
     or embedding_<k>), decisions (predicted and, of a bundle with a threshold, decision; decision_<column> of every
     value with a cut-off), spread_<column> (largest minus smallest value of several members), n_used (patches within the
     model's cap), in_training, ood_score and ood_flag (only if the bundle has feature statistics), notes; with
-    `members` also <column>_fold<k>, the values of each member.
+    `members` also <column>_fold<k>, the values of each member. With `explains`, contributions are computed too.
 
     Raises: RequestError: the features do not meet the contract of the bundle.
     """
-    prediction = engine.predict(slide.features, slide.coords, slide.provenance)
+    prediction = engine.predict(slide.features, slide.coords, slide.provenance, explains=explains)
     columns, of_members = engine.columns, prediction.members
     row: Row = {"slide_id": slide.provenance.slide_id, "n_patches": prediction.n_patches}
     row |= zip(columns, engine.values(prediction).tolist(), strict=True)
@@ -53,7 +57,7 @@ def answer_slide(engine: AnyEngine, slide: PredictionRequest, *, members: bool =
     row["notes"] = "; ".join([*slide.notes, *prediction.notes])
     for fold, values in zip(engine.folds, of_members.tolist(), strict=True) if members else ():
         row |= {f"{name}_fold{fold}": value for name, value in zip(columns, values, strict=True)}
-    return SlideAnswer(row, prediction.attention, engine.caption(prediction))
+    return SlideAnswer(row, prediction.attention, engine.caption(prediction), engine.contributions(prediction))
 
 
 def as_table(engine: AnyEngine, rows: Sequence[Row]) -> pd.DataFrame:

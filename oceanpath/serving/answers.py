@@ -99,11 +99,10 @@ def describe_answer(
 
 def _describe_contributions(engine: AnyEngine, prediction: SlidePrediction) -> ContributionsAnswer | None:
     """The mean of the members; None if the model is not a sum over patches."""
-    explained = engine.explained(prediction)
-    if explained is None or prediction.contributions is None:
+    summed = engine.contributions(prediction)
+    if summed is None:
         return None
-    name, weights = explained
-    values = (prediction.contributions @ weights).mean(axis=0)
+    name, values = summed
     return {"of": name, "total": float(values.sum()), "values": values.astype(np.float32).tolist()}
 
 

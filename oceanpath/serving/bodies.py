@@ -34,12 +34,12 @@ class Body(NamedTuple):
     """Name of the file, if it is one of several."""
 
 
-async def read_body(
-    request: AnyRequest, limit: int, begin: Callable[[bytearray], PatchStream | None]
-) -> Body | PatchStream:
-    """The body of one slide, as bytes or in a form, or its patches that were evaluated while it arrived.
+Begin = Callable[[bytearray], PatchStream | None]
+"""Begins to evaluate a body by its first bytes; None for one that is read as a whole."""
 
-    `begin` gets the first bytes and decides.
+
+async def read_body(request: AnyRequest, limit: int, begin: Begin) -> Body | PatchStream:
+    """The body of one slide, as bytes or in a form, or its patches that were evaluated while it arrived.
 
     Raises: TooLargeError: it has more than `limit` bytes. MalformedError: a form without exactly one slide, or a body
         of another size than it states.
@@ -47,20 +47,8 @@ async def read_body(
     media_type = request.content_type[0]
     if media_type == RequestEncodingType.MULTI_PART:
         return await _one_file(request, limit)
-    body, patches, is_undecided = bytearray(), None, True
-    async for chunk in _chunks(request, limit):
-        if patches is not None:
-            await patches.feed(chunk)
-            continue
-        body += chunk
-        if is_undecided and len(body) >= HEADER:
-            patches, is_undecided = begin(body), False
-            if patches is not None:
-                await patches.feed(memoryview(body)[patches.layout.offset :])
-    if patches is None:
-        return Body(body, media_type)
-    await patches.end()
-    return patches
+    body = await read_stream(request, limit, begin)
+    return body if isinstance(body, PatchStream) else Body(body, media_type)
 
 
 async def read_bodies(request: AnyRequest, limits: Limits, most: int) -> list[Body]:
@@ -72,7 +60,7 @@ async def read_bodies(request: AnyRequest, limits: Limits, most: int) -> list[Bo
     if request.content_type[0] == RequestEncodingType.MULTI_PART:
         bodies = [body._replace(name=slide_id(body.name)) for _, body in await read_files(request, limits.max_bytes)]
     else:
-        fields = parse_json(await read_stream(request, limits.max_bytes), limits)
+        fields = parse_json(b"".join([chunk async for chunk in _chunks(request, limits.max_bytes)]), limits)
         ids = fields.get("slide_ids") if isinstance(fields, dict) and set(fields) == {"slide_ids"} else None
         if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
             raise MalformedError("the JSON does not have the expected fields", expected='{"slide_ids": ["...", ...]}')
@@ -86,12 +74,25 @@ async def read_bodies(request: AnyRequest, limits: Limits, most: int) -> list[Bo
     return bodies
 
 
-async def read_stream(request: AnyRequest, limit: int) -> bytearray:
-    """The bytes of a body. Raises: TooLargeError: more than `limit`."""
-    body = bytearray()
+async def read_stream(request: AnyRequest, limit: int, begin: Begin) -> bytearray | PatchStream:
+    """The bytes of a body, or its patches that were evaluated while it arrived.
+
+    Raises: TooLargeError: more than `limit` bytes. MalformedError: patches of another size than stated.
+    """
+    body, patches, is_undecided = bytearray(), None, True
     async for chunk in _chunks(request, limit):
+        if patches is not None:
+            await patches.feed(chunk)
+            continue
         body += chunk
-    return body
+        if is_undecided and len(body) >= HEADER:
+            patches, is_undecided = begin(body), False
+            if patches is not None:
+                await patches.feed(memoryview(body)[patches.layout.offset :])
+    if patches is None:
+        return body
+    await patches.end()
+    return patches
 
 
 async def _chunks(request: AnyRequest, limit: int) -> AsyncIterator[bytes]:

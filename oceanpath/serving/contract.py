@@ -20,6 +20,7 @@ from oceanpath.serving.errors import (
     WrongEncoderError,
     WrongPatchesError,
 )
+from oceanpath.serving.stored_rows import Features
 
 EXACT = 1 << 24
 """Integers up to this are exact in float32, the dtype of coordinates in the model."""
@@ -29,16 +30,17 @@ SAME_MPP = 0.02
 """Relative difference of resolutions that is accepted, because nominal magnifications are rounded."""
 
 
-def validate_features(contract: Contract, features: NDArray[np.floating]) -> None:
+def validate_features(contract: Contract, features: Features) -> None:
     """Raise unless the features are [N, D] with the model's D and N > 0, and N = 1 for embeddings of slides."""
-    if features.ndim == 2 and len(features) == 0:
+    shape = features.shape
+    if len(shape) == 2 and shape[0] == 0:
         raise EmptyBagError("the slide has no patches", expected="at least one")
-    if features.ndim != 2 or features.shape[1] != contract.feature_dim:
+    if len(shape) != 2 or shape[1] != contract.feature_dim:
         expected = f"[N, {contract.feature_dim}]"
-        raise WrongDimensionError("the features have the wrong shape", expected=expected, got=list(features.shape))
-    if contract.slide_level and len(features) != 1:
+        raise WrongDimensionError("the features have the wrong shape", expected=expected, got=list(shape))
+    if contract.slide_level and shape[0] != 1:
         what, expected = "this model reads one embedding per slide", f"[{contract.feature_dim}]"
-        raise WrongDimensionError(what, expected=expected, got=list(features.shape))
+        raise WrongDimensionError(what, expected=expected, got=list(shape))
 
 
 def validate_coords(contract: Contract, coords: NDArray[Any] | None, n: int) -> NDArray[np.int32] | None:

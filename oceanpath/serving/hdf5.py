@@ -7,17 +7,21 @@ content of other files on this machine.
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from oceanpath.artifacts.features.container import UnreadableError
-from oceanpath.artifacts.features.files import read_features, scan_features
+from oceanpath.artifacts.features.files import FeatureFile, open_bag, read_features, scan_features
 from oceanpath.artifacts.features.layouts import PATCH
 from oceanpath.artifacts.features.layouts import NoPatchesError as NoRowsError
 from oceanpath.errors import ArtifactError
 from oceanpath.serving.errors import BadFeaturesError, EmptyBagError, MalformedError, RequestError
 from oceanpath.serving.prediction_request import Limits, PredictionRequest, validate_size
+from oceanpath.serving.stored_rows import StoredRows
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 
@@ -36,12 +40,36 @@ def decode_file(
 
     Raises: MalformedError, TooLargeError, EmptyBagError, BadFeaturesError.
     """
+    with _as_request_errors(noun):
+        scanned = _scan(path, limits, features_key, level)
+        features, coords = read_features(scanned)
+    return PredictionRequest(features, coords, scanned.provenance)
+
+
+def open_file(path: Path, limits: Limits, noun: str, features_key: str, level: str) -> PredictionRequest:
+    """`decode_file`, except that features are read when the model evaluates them, which raises the same errors."""
+
+    def read(rows: int) -> Generator[NDArray[np.floating]]:
+        with _as_request_errors(noun), open_bag(scanned) as bag:
+            yield from bag.blocks(rows)
+
+    with _as_request_errors(noun):
+        scanned = _scan(path, limits, features_key, level)
+        with open_bag(scanned) as bag:
+            coords = bag.coords()
+    rows = StoredRows((scanned.n, scanned.dim), np.dtype(scanned.dtype), read)
+    return PredictionRequest(rows, coords, scanned.provenance)
+
+
+def _scan(path: Path, limits: Limits, features_key: str, level: str) -> FeatureFile:
+    return scan_features(path, features_key, lambda layout: validate_size((layout.n, layout.dim), 4, limits), level)
+
+
+@contextmanager
+def _as_request_errors(noun: str) -> Iterator[None]:
+    """Errors of a file, which `noun` names, as errors of a request."""
     try:
-        scanned = scan_features(
-            path, features_key, lambda layout: validate_size((layout.n, layout.dim), 4, limits), level
-        )
-        with np.errstate(over="ignore"):  # float64 beyond float32 becomes inf, which is rejected
-            features, coords = read_features(scanned)
+        yield
     except RequestError:
         raise
     except UnreadableError as error:
@@ -50,4 +78,3 @@ def decode_file(
         raise EmptyBagError("the slide has no patches", expected="at least one") from error
     except ArtifactError as error:
         raise BadFeaturesError(error.what, expected=error.expected, got=error.got) from error
-    return PredictionRequest(features, coords, scanned.provenance)

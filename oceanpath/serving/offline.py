@@ -21,6 +21,10 @@ from oceanpath.serving.slide_inputs import SlideInput
 class SlideFiles(Protocol):
     """Writes further files about each slide."""
 
+    @property
+    def explains(self) -> bool:
+        """Whether the files have contributions of patches."""
+
     def are_written(self, slide_id: str) -> bool:
         """Whether all files of a slide exist."""
 
@@ -30,6 +34,8 @@ class SlideFiles(Protocol):
 
 class NoFiles:
     """Writes no further files."""
+
+    explains = False
 
     def are_written(self, _slide_id: str) -> bool:
         """There are none."""
@@ -116,7 +122,7 @@ class _Work:
             row = self.journal.get(key)
             if row is None or not self.files.are_written(row["slide_id"]):
                 request = slide.read()
-                answer = answer_slide(self.engine, request, members=self.members)
+                answer = answer_slide(self.engine, request, members=self.members, explains=self.files.explains)
                 self.files.write(slide, request, answer)
                 row = answer.row
                 self.journal.add(key, row)

@@ -1,15 +1,16 @@
-"""A large .npy body: full blocks of patches are evaluated while the rest of the body arrives."""
+"""A large body of patches as numbers: full blocks are evaluated while the rest of the body arrives."""
 
 from __future__ import annotations
 
 import io
 import math
 from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from oceanpath.artifacts.bundle.facts import Contract
-from oceanpath.artifacts.features.npy_header import NPY_MAGIC, NpyHeader, read_npy_header
+from oceanpath.artifacts.features.npy_header import NPY_MAGIC, read_npy_header
 from oceanpath.serving.blocks import BLOCK
 from oceanpath.serving.decode import matrix_shape, validate_npy_dtype, validate_npy_size
 from oceanpath.serving.errors import RequestError
@@ -20,34 +21,49 @@ HEADER = 4096
 """Bytes of a body from which its format is recognised; longer headers are not streamed."""
 
 
-class PatchLayout:
-    """How a .npy body contains patches."""
+CheckSize = Callable[[int, tuple[int, int], np.dtype[Any]], None]
+"""Raises MalformedError unless this number of bytes is an array of this shape and dtype."""
 
-    def __init__(self, header: NpyHeader, offset: int) -> None:
-        """`offset` is the number of bytes before the patches."""
-        self.shape, self.dtype, self.offset = matrix_shape(header.shape), header.dtype, offset
-        self.nbytes = math.prod(self.shape) * self.dtype.itemsize
+
+class PatchLayout(NamedTuple):
+    """How a body contains patches: [n, D] in rows, up to its end."""
+
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    offset: int
+    """Number of bytes before the patches."""
+    check_size: CheckSize
+    """Called with the number of bytes after `offset`, when the body is complete."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the patches."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    def is_streamed(self, contract: Contract) -> bool:
+        """Whether blocks of these patches can be evaluated before the others are known.
+
+        Other bodies are needed as a whole, such as one above the cap. One that does not meet the contract is decoded
+        as a whole too, and gets its error there.
+        """
+        n, dim = self.shape
+        exceeds_cap = contract.cap is not None and n > contract.cap.max_patches
+        is_whole = n <= BLOCK or contract.coords == "required" or exceeds_cap or contract.slide_level
+        return not is_whole and dim == contract.feature_dim
 
 
 def find_layout(start: bytes | bytearray, contract: Contract, limits: Limits) -> PatchLayout | None:
-    """The layout of a body that begins with `start`, if it is a .npy of more than one block of patches.
-
-    None for every other body: one with coordinates or above the cap is needed as a whole, and one that does not meet
-    the contract is decoded as a whole and gets its error there.
-    """
+    """The layout of a body that begins with `start`, if it is a .npy whose patches can be evaluated in blocks."""
     if not start.startswith(NPY_MAGIC):
         return None
     stream = io.BytesIO(start[:HEADER])
     try:
         header = validate_npy_dtype(read_npy_header(stream), "f")
-        layout = PatchLayout(header, stream.tell())
+        layout = PatchLayout(matrix_shape(header.shape), header.dtype, stream.tell(), validate_npy_size)
         validate_size(layout.shape, layout.dtype.itemsize, limits)
     except (ValueError, RequestError):
         return None
-    n, dim = layout.shape
-    exceeds_cap = contract.cap is not None and n > contract.cap.max_patches
-    is_whole = n <= BLOCK or header.fortran or contract.coords == "required" or exceeds_cap or contract.slide_level
-    return None if is_whole or dim != contract.feature_dim else layout
+    return layout if not header.fortran and layout.is_streamed(contract) else None
 
 
 class PatchStream:
@@ -77,7 +93,7 @@ class PatchStream:
 
     async def end(self) -> None:
         """Evaluate the last patches. Raises: MalformedError: the body has another size than its header states."""
-        validate_npy_size(self._received, self.layout.shape, self.layout.dtype)
+        self.layout.check_size(self._received, self.layout.shape, self.layout.dtype)
         await self._evaluate()
         await self._wait()
 

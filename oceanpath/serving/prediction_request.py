@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from oceanpath.artifacts.features.provenance import UNKNOWN, Provenance
 from oceanpath.serving.errors import MalformedError, TooLargeError
+from oceanpath.serving.stored_rows import Features
 
 LONGEST_ID = 400
 
@@ -30,7 +30,7 @@ class Limits:
 class PredictionRequest:
     """The features of one slide."""
 
-    features: NDArray[np.floating]
+    features: Features
     """[N, D], float16, float32 or float64."""
     coords: NDArray[Any] | None = None
     """[N, 2] level-0 pixels, if they were sent."""

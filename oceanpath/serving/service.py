@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from oceanpath.artifacts.features.provenance import Provenance
 from oceanpath.serving.answers import AnyAnswer, BatchAnswer, Options, describe_answer
 from oceanpath.serving.bodies import AnyRequest, Body, read_bodies, read_body
 from oceanpath.serving.decode import Readers, decode, decode_coords
@@ -21,7 +22,7 @@ from oceanpath.serving.exchange import Exchange, SlideRecord, exchange_of
 from oceanpath.serving.hdf5_reader import Hdf5Reader
 from oceanpath.serving.metrics import Metrics
 from oceanpath.serving.models import Model
-from oceanpath.serving.patch_stream import PatchStream, find_layout
+from oceanpath.serving.patch_stream import PatchLayout, PatchStream, find_layout
 from oceanpath.serving.prediction_request import Limits, PredictionRequest
 from oceanpath.serving.settings import ServeSettings
 from oceanpath.serving.slide_engine import SlidePrediction
@@ -63,9 +64,7 @@ class Service:
             layout = find_layout(body, model.facts.contract, self.limits)
             if layout is None:
                 return None
-            exchange.slides.append(SlideRecord.of(streamed.provenance.slide_id, model))
-            run = model.engine.begin(layout.shape[0], streamed.provenance, explains=options.contributions)
-            return PatchStream(layout, run, self._start)
+            return self.begin(layout, streamed.provenance, model, exchange, explains=options.contributions)
 
         async def read() -> Body | PatchStream:
             return await read_body(request, self.limits.max_bytes, begin)
@@ -73,9 +72,7 @@ class Service:
         def answer(body: Body | PatchStream) -> AnyAnswer:
             if isinstance(body, Body):
                 return self._answer(self._decode(body, model, options), model, options, exchange)
-            prediction = model.engine.complete(body.run.finish())
-            self._record(prediction, body.run.seconds, model, exchange)
-            return describe_answer(model.engine, streamed, prediction, options)
+            return describe_answer(model.engine, streamed, self.complete(body, model, exchange), options)
 
         return await self.run(read, answer)
 
@@ -121,6 +118,25 @@ class Service:
         return describe_answer(
             model.engine, slide, self.predict_slide(slide, model, exchange, explains=options.contributions), options
         )
+
+    def begin(
+        self, layout: PatchLayout, provenance: Provenance, model: Model, exchange: Exchange, *, explains: bool = False
+    ) -> PatchStream:
+        """A slide whose patches are evaluated while they arrive; `complete` gives its prediction.
+
+        Raises: RequestError: the provenance does not meet the contract of the model.
+        """
+        exchange.slides.append(SlideRecord.of(provenance.slide_id, model))
+        run = model.engine.begin(layout.shape[0], provenance, explains=explains)
+        return PatchStream(layout, run, self._start)
+
+    def complete(self, patches: PatchStream, model: Model, exchange: Exchange) -> SlidePrediction:
+        """The prediction for a slide whose patches have arrived, recorded as by `predict_slide`; call it in `run`.
+
+        Raises: RequestError: the features do not meet the contract of the model.
+        """
+        prediction = model.engine.complete(patches.run.finish())
+        return self._record(prediction, patches.run.seconds, model, exchange)
 
     def predict_slide(
         self, slide: PredictionRequest, model: Model, exchange: Exchange, *, explains: bool = False

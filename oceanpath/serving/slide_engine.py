@@ -20,6 +20,7 @@ from oceanpath.artifacts.bundle.folder import Bundle, read_bundle
 from oceanpath.artifacts.features.provenance import UNKNOWN, Provenance
 from oceanpath.serving.session import Session
 from oceanpath.serving.slide_run import SlideFacts, SlideOutputs, SlideRun, run_slide
+from oceanpath.serving.stored_rows import Features
 
 F = TypeVar("F", bound=ModelFacts)
 P = TypeVar("P", bound="SlidePrediction")
@@ -74,7 +75,7 @@ class SlideEngine(ABC, Generic[F, P]):
 
     def predict(
         self,
-        features: NDArray[np.floating],
+        features: Features,
         coords: NDArray[Any] | None = None,
         provenance: Provenance = UNKNOWN,
         *,
@@ -154,6 +155,18 @@ class SlideEngine(ABC, Generic[F, P]):
     def explained(self, prediction: P) -> tuple[str, NDArray[np.float64]] | None:  # noqa: ARG002  # of most kinds
         """What contributions sum to, and its weights [K] in the outputs; None if there is no such sum."""
         return None
+
+    def contributions(self, prediction: P) -> tuple[str, NDArray[np.float64]] | None:
+        """What contributions of patches sum to, and those of all patches [N], the mean of the members.
+
+        None if they were not requested, or if the model is not a sum over patches.
+        """
+        explained = self.explained(prediction)
+        if explained is None or prediction.contributions is None:
+            return None
+        name, weights = explained
+        values: NDArray[np.float64] = (prediction.contributions @ weights).mean(axis=0)
+        return name, values
 
     def caption(self, prediction: P) -> str:
         """The prediction in a few words; "" for one of many values."""

@@ -14,7 +14,7 @@ from oceanpath.artifacts.features.layouts import PATCH
 from oceanpath.artifacts.store.reader import Store
 from oceanpath.errors import ArtifactError
 from oceanpath.serving.errors import BadFeaturesError, MalformedError, UnknownSlideError
-from oceanpath.serving.hdf5 import decode_file
+from oceanpath.serving.hdf5 import open_file
 from oceanpath.serving.prediction_request import Limits, PredictionRequest, validate_size
 from oceanpath.serving.slide_inputs import StoredSlide, is_store
 
@@ -47,7 +47,7 @@ class SlideFolder:
         def read(name: str, limits: Limits, level: str) -> PredictionRequest:
             if not files[name].exists():
                 raise BadFeaturesError("the feature file of this slide no longer exists")
-            return decode_file(files[name], limits, "the feature file", features_key, level)
+            return open_file(files[name], limits, "the feature file", features_key, level)
 
         return cls(sorted(files), read)
 

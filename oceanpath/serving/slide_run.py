@@ -15,6 +15,7 @@ from oceanpath.serving.contract import sample_rows, validate_coords, validate_fe
 from oceanpath.serving.errors import BadFeaturesError
 from oceanpath.serving.evaluated_features import EvaluatedFeatures
 from oceanpath.serving.session import Session
+from oceanpath.serving.stored_rows import Features, in_blocks
 
 OOD_NOTE = "the slide is unlike the training slides (out of distribution), so its prediction may be wrong"
 
@@ -182,7 +183,7 @@ class SlideRun:
 
 def run_slide(
     session: Session,
-    features: NDArray[np.floating],
+    features: Features,
     coords: NDArray[Any] | None,
     provenance: Provenance,
     *,
@@ -193,8 +194,7 @@ def run_slide(
     Raises: RequestError: the features do not meet the contract.
     """
     validate_features(session.facts.contract, features)
-    slide = SlideRun(session, len(features), coords, provenance, explains=explains)
-    size = BLOCK if slide.is_pooled else len(features)
-    for start in range(0, len(features), size):
-        slide.add(features[start : start + size])
+    slide = SlideRun(session, features.shape[0], coords, provenance, explains=explains)
+    for block in in_blocks(features, BLOCK if slide.is_pooled else features.shape[0]):
+        slide.add(block)
     return slide.finish()

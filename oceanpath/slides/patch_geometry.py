@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oceanpath.artifacts.features.metadata import FeatureMeta
+from oceanpath.artifacts.features.provenance import Provenance
+from oceanpath.artifacts.score_images.raster import SlidePlane
 from oceanpath.slides.grid import read_plan
 from oceanpath.slides.reader import SlideReader, open_slide
 
@@ -39,6 +41,14 @@ def known_geometry(slide: Path | None, meta: FeatureMeta | None, side: float | N
     if meta is not None:
         return PatchGeometry(meta.footprint, (0, 0)) if slide is None else patch_geometry(slide, meta)
     return None if side is None else PatchGeometry((side, side), (0, 0))
+
+
+def known_plane(slide: Path | None, meta: FeatureMeta | None, provenance: Provenance) -> SlidePlane | None:
+    """The plane of level 0 of a slide, as its features state it; None if they do not state its resolution."""
+    if meta is not None:
+        return SlidePlane((meta.mpp_x, meta.mpp_y), (meta.level0_width, meta.level0_height), slide)
+    side_um, side = provenance.patch_um, provenance.patch_px_level0
+    return None if side_um is None or side is None else SlidePlane((side_um / side,) * 2, file=slide)
 
 
 def footprint_on(reader: SlideReader, meta: FeatureMeta) -> tuple[float, float]:

@@ -215,9 +215,9 @@ def test_a_repeated_command_predicts_only_what_is_new(made, tmp_path, monkeypatc
     counted: list[str] = []
     original = Engine.predict
 
-    def predict_and_count(engine, features, coords, provenance):
+    def predict_and_count(engine, features, coords, provenance, **options):
         counted.append(provenance.slide_id)
-        return original(engine, features, coords, provenance)
+        return original(engine, features, coords, provenance, **options)
 
     monkeypatch.setattr(Engine, "predict", predict_and_count)
     (features / "s04.h5").rename(tmp_path / "s04.h5")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -174,3 +175,76 @@ def changed(row: int, value: float) -> np.ndarray:
 def test_an_error_is_that_of_the_whole_body(client, monkeypatch, body, query, status):
     got, wanted = both(client, monkeypatch, body, query)
     assert got == wanted and got[0] == status
+
+
+LENGTH = "Inference-Header-Content-Length"
+
+
+def tensor_body(array: np.ndarray, **changes: Any) -> tuple[bytes, dict[str, str]]:
+    """Body and headers of a request of the Open Inference Protocol with binary features."""
+    kinds = {2: "FP16", 4: "FP32", 8: "FP64"}
+    tensor = {"name": "features", "datatype": kinds[array.dtype.itemsize], "shape": list(array.shape)}
+    fields = {"id": "7", "inputs": [{**tensor, "parameters": {"binary_data_size": array.nbytes}}], **changes}
+    header = json.dumps(fields).encode()
+    return header + array.tobytes(), {LENGTH: str(len(header))}
+
+
+def both_tensors(
+    client: TestClient[Any], monkeypatch: pytest.MonkeyPatch, body: bytes, headers: dict[str, str]
+) -> list[tuple[int, bytes, int]]:
+    """Status, content and number of streamed blocks of the streamed request and of the same request as a whole."""
+    name, answers, blocks = client.get("/models").json()[0]["name"], [], 0
+    original = PatchStream._evaluate
+
+    async def count(patches: PatchStream) -> None:
+        nonlocal blocks
+        blocks += 1
+        await original(patches)
+
+    monkeypatch.setattr(PatchStream, "_evaluate", count)
+    for block in (BLOCK, 10**6):
+        blocks = 0
+        monkeypatch.setattr(patch_stream, "BLOCK", block)
+        answer = client.post(f"/v2/models/{name}/infer", content=body, headers=headers)
+        answers.append((answer.status_code, answer.content, blocks))
+    return answers
+
+
+@pytest.mark.parametrize("dtype", ["<f2", "<f4", "<f8"])
+def test_binary_tensors_are_streamed_with_the_answer_of_the_whole_body(client, monkeypatch, dtype):
+    for sent in (BAG.astype(dtype), BAG.astype(dtype)[None]):
+        got, wanted = both_tensors(client, monkeypatch, *tensor_body(sent))
+        assert got[0] == 200 and (got[2], wanted[2]) == (9, 0)
+        one, other = json.loads(got[1]), json.loads(wanted[1])
+        for a, b in zip(one.pop("outputs"), other.pop("outputs"), strict=True):
+            assert np.abs(np.subtract(a.pop("data"), b.pop("data"))).max() <= 1e-6
+            assert a == b
+        assert one == other and one["id"] == "7" and one["parameters"]["in_training"] is True
+
+
+COORDS = {"name": "coords", "datatype": "INT32", "shape": [1, 2], "data": [0, 0]}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "blocks"),
+    [
+        (tensor_body(changed(222, np.nan)), 422, 9),
+        (tensor_body(BAG, parameters={"encoder": "another"}), 409, 0),
+        (tensor_body(BAG, parameters={"slide_id": 3}), 400, 0),
+        (tensor_body(BAG, outputs=[{"name": "image"}]), 400, 0),
+        (tensor_body(BAG, inputs=[COORDS]), 400, 0),
+        (tensor_body(BAG[:, 1:]), 422, 0),
+        ((tensor_body(BAG)[0], {}), 400, 0),
+        ((tensor_body(BAG)[0], {LENGTH: "99999999"}), 400, 0),
+        ((tensor_body(BAG)[0][:-2], tensor_body(BAG)[1]), 400, 8),
+        ((tensor_body(BAG)[0] + b"\0\0", tensor_body(BAG)[1]), 400, 8),
+    ],
+    ids=[
+        *("NaN", "encoder", "slide id", "output", "no features", "dimension", "no length", "length", "short"),
+        "long",
+    ],
+)
+def test_other_tensors_and_errors_are_those_of_the_whole_body(client, monkeypatch, body, status, blocks):
+    got, wanted = both_tensors(client, monkeypatch, *body)
+    assert got[:2] == wanted[:2] and got[0] == status
+    assert (got[2], wanted[2]) == (blocks, 0)

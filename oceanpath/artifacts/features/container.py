@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
@@ -23,7 +23,13 @@ Arrays = Mapping[str, tuple[tuple[int, ...], str]]
 """Array name → shape and dtype name."""
 CoordsSource = Mapping[str, Runs]
 """Array name → its bytes in the file."""
-Blocks = Callable[[str], Iterator[NDArray[Any]]]
+
+
+class Blocks(Protocol):
+    """Reads the rows of an array."""
+
+    def __call__(self, name: str, rows: int = 0, /) -> Iterator[NDArray[Any]]:
+        """Blocks of `rows` rows, or of any number where the container determines it; default: about 4 MiB."""
 
 
 class UnreadableError(ArtifactError):
@@ -68,9 +74,9 @@ class Source:
 def guarded(source: Source, path: Path) -> Source:
     """The same source with errors that name the file and the cause."""
 
-    def blocks(name: str) -> Iterator[NDArray[Any]]:
+    def blocks(name: str, rows: int = 0) -> Iterator[NDArray[Any]]:
         with causes_named(path):
-            yield from source.blocks(name)
+            yield from source.blocks(name, rows)
 
     def runs(name: str) -> Runs | None:
         with causes_named(path):

@@ -167,21 +167,24 @@ class OpenBag:
         places = [block[:, :2].copy() for block in self._blocks(self.file.coords_key, (self.file.n, width))]
         return _pixels(np.concatenate(places), self.file.coords_scale, self.file.path)
 
-    def blocks(self) -> Iterator[NDArray[np.floating]]:
-        """Blocks of features [m, D] in order, of type `file.dtype`, unchecked; each may overwrite the previous one."""
-        for block in self._blocks(self.file.features_key, (self.file.n, self.file.dim)):
+    def blocks(self, rows: int = 0) -> Iterator[NDArray[np.floating]]:
+        """Blocks of features [m, D] in order, of type `file.dtype`, unchecked; each may overwrite the previous one.
+
+        They have `rows` rows if the file allows it; default: about 4 MiB.
+        """
+        for block in self._blocks(self.file.features_key, (self.file.n, self.file.dim), rows):
             with np.errstate(over="ignore"):  # an overflow gives inf, which callers reject
                 features = block.astype(self.file.dtype, copy=False)
             yield features
 
-    def _blocks(self, key: str, shape: tuple[int, int]) -> Iterator[NDArray[Any]]:
+    def _blocks(self, key: str, shape: tuple[int, int], rows: int = 0) -> Iterator[NDArray[Any]]:
         path, n = self.file.path, 0
         if key not in self.source.arrays:
             raise ArtifactError("a dataset is missing since the file was scanned", where=path, expected=key)
         got = self.source.arrays[key][0]
         if table_shape(got) != shape:
             raise ArtifactError("a dataset changed since the file was scanned", where=path, expected=shape, got=got)
-        for block in self.source.blocks(key):
+        for block in self.source.blocks(key, rows):
             n += len(block)
             yield block
         if n != shape[0]:

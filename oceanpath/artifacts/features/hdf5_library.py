@@ -128,12 +128,12 @@ class _LibraryFile:
         method = self._methods.get(name)
         return method if isinstance(method, Runs) else None
 
-    def blocks(self, name: str) -> Iterator[NDArray[Any]]:
+    def blocks(self, name: str, rows: int = 0) -> Iterator[NDArray[Any]]:
         """Rows of an array, block by block; the next block overwrites the previous one."""
         self.check(name)
         shape, dtype = self.arrays[name]
         if name in self._methods:
-            return read_blocks(self._methods[name], self._handle, shape, np.dtype(dtype))
+            return read_blocks(self._methods[name], self._handle, shape, np.dtype(dtype), rows)
         return self._through_child(name, int(self._reported[name]["rows"]))
 
     def _through_child(self, name: str, rows: int) -> Iterator[NDArray[Any]]:

@@ -49,9 +49,10 @@ def ordinary_source(path: Path, handle: int) -> Source | None:
         method = methods.get(name)
         return method if isinstance(method, Runs) else None
 
-    def blocks(name: str) -> Iterator[NDArray[Any]]:
+    def blocks(name: str, rows: int = 0) -> Iterator[NDArray[Any]]:
         if name in methods:
-            yield from read_blocks(methods[name], handle, contents.datasets[name].shape, contents.datasets[name].dtype)
+            header = contents.datasets[name]
+            yield from read_blocks(methods[name], handle, header.shape, header.dtype, rows)
             return
         with library_source(path, handle) as source:
             yield from source.blocks(name)

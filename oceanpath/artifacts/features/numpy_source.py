@@ -29,7 +29,7 @@ NAMELESS = "arr_0"
 def npy_source(path: Path) -> Iterator[Source]:
     """Open a file of one array."""
     array = map_npy(path)
-    yield Source("numpy", {"features": (array.shape, array.dtype.name)}, lambda _: sliced(array))
+    yield Source("numpy", {"features": (array.shape, array.dtype.name)}, lambda _, rows=0: sliced(array, rows))
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def npz_source(path: Path) -> Iterator[Source]:
         yield Source(
             "npz",
             {name: (header.shape, header.dtype.name) for name, header in tables.items()},
-            lambda name: _rows(archive, infos[name], headers[name]),
+            lambda name, rows=0: _rows(archive, infos[name], headers[name], rows),
             check=check,
             attrs={name: _scalar(archive, infos[name]) for name, header in headers.items() if _is_scalar(header)},
         )
@@ -67,16 +67,16 @@ def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NpyHeader:
     return header
 
 
-def _rows(archive: zipfile.ZipFile, info: zipfile.ZipInfo, header: NpyHeader) -> Iterator[NDArray[Any]]:
+def _rows(archive: zipfile.ZipFile, info: zipfile.ZipInfo, header: NpyHeader, rows: int) -> Iterator[NDArray[Any]]:
     n, dim = table_shape(header.shape)
     with archive.open(info) as stream:
         read_npy_header(cast("Any", stream))
         if header.fortran:
             flat = np.empty(header.shape[::-1], header.dtype)
             _fill(stream, flat)
-            yield from sliced(flat.T)
+            yield from sliced(flat.T, rows)
             return
-        rows = max(1, BLOCK_BYTES // max(1, dim * header.dtype.itemsize))
+        rows = rows or max(1, BLOCK_BYTES // max(1, dim * header.dtype.itemsize))
         block = np.empty((min(rows, n), dim), header.dtype)
         for start in range(0, n, rows):
             part = block[: min(rows, n - start)]
@@ -104,8 +104,8 @@ def _scalar(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Any:
     return str(value) if isinstance(value, np.str_) else value
 
 
-def sliced(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Blocks of the rows of an array [N, D], [1, N, D] or [D] in memory, or mapped."""
+def sliced(array: NDArray[Any], rows: int = 0) -> Iterator[NDArray[Any]]:
+    """Blocks of the rows of an array [N, D], [1, N, D] or [D] in memory, or mapped; default: about 4 MiB each."""
     table = array.reshape(table_shape(array.shape))
-    rows = max(1, BLOCK_BYTES // max(1, table[:1].nbytes))
+    rows = rows or max(1, BLOCK_BYTES // max(1, table[:1].nbytes))
     return (np.array(table[start : start + rows]) for start in range(0, len(table), rows))

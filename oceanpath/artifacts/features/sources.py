@@ -60,8 +60,8 @@ def open_with_coords(path: Path, arrays: Arrays, places: CoordsSource) -> Iterat
 
 
 def _placed(arrays: Arrays, places: CoordsSource, handle: int) -> Blocks:
-    def blocks(name: str) -> Iterator[NDArray[Any]]:
+    def blocks(name: str, rows: int = 0) -> Iterator[NDArray[Any]]:
         shape, dtype = arrays[name]
-        return run_blocks(places[name], handle, table_shape(shape), np.dtype(dtype))
+        return run_blocks(places[name], handle, table_shape(shape), np.dtype(dtype), rows)
 
     return blocks

@@ -26,8 +26,8 @@ def torch_source(path: Path) -> Iterator[Source]:
     tensors = {str(name): value for name, value in named.items() if isinstance(value, torch.Tensor)}
     arrays = {name: (tuple(value.shape), str(value.dtype).removeprefix("torch.")) for name, value in tensors.items()}
 
-    def blocks(name: str) -> Iterator[NDArray[Any]]:
+    def blocks(name: str, rows: int = 0) -> Iterator[NDArray[Any]]:
         tensor = tensors[name].detach()
-        return sliced((tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy())
+        return sliced((tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy(), rows)
 
     yield Source("torch", arrays, blocks)

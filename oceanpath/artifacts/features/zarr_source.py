@@ -31,7 +31,7 @@ def zarr_source(path: Path) -> Iterator[Source]:
     yield Source(
         "zarr",
         {name: (tuple(item.shape), item.dtype.name) for name, item in tables.items()},
-        lambda name: _rows(tables[name]),
+        lambda name, _rows_wanted=0: _rows(tables[name]),
         check=lambda name: _check(name, tables[name], path),
         attrs={} if single else dict(root.attrs),
         array_attrs={name: dict(item.attrs) for name, item in tables.items()},

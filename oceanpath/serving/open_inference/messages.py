@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from oceanpath.artifacts.bundle.facts import NOTICE
 from oceanpath.artifacts.features.provenance import Provenance
 from oceanpath.serving.decode import parse_json
-from oceanpath.serving.errors import MalformedError
+from oceanpath.serving.errors import MalformedError, RequestError
 from oceanpath.serving.models import Model
 from oceanpath.serving.open_inference.schema import ModelMetadata, TensorMetadata
-from oceanpath.serving.open_inference.tensors import read_tensors, render_tensors
+from oceanpath.serving.open_inference.tensors import find_features, read_tensors, render_tensors
+from oceanpath.serving.patch_stream import PatchLayout
 from oceanpath.serving.prediction_request import Limits, PredictionRequest
 from oceanpath.serving.slide_engine import AnyEngine, SlidePrediction
 
@@ -41,12 +42,41 @@ def parse_request(body: bytearray, header_length: str | None, limits: Limits, en
     Raises: MalformedError, TooLargeError.
     """
     length = len(body) if header_length is None else _length(header_length, len(body))
-    fields = parse_json(body[:length], limits)
-    if not isinstance(fields, dict):
-        raise MalformedError("the request is no JSON object", expected='{"inputs": [...]}')
+    fields = _fields(body[:length], limits)
     arrays = read_tensors(fields.get("inputs"), memoryview(body)[length:], limits)
     if "features" not in arrays:
         raise MalformedError("the request has no input named features", got=sorted(arrays))
+    return _request(fields, arrays, engine)
+
+
+def find_streamed(
+    start: bytearray, header_length: str | None, limits: Limits, engine: AnyEngine
+) -> tuple[InferenceRequest, PatchLayout] | None:
+    """The request in a body that begins with `start`, without its features, and how the body contains them.
+
+    None for a body that is needed as a whole; one that is not valid is parsed as a whole, and gets its error there.
+    """
+    try:
+        length = _length(header_length or "", len(start))
+        fields = _fields(start[:length], limits)
+        layout = find_features(fields.get("inputs"), limits, length)
+        if layout is None or not layout.is_streamed(engine.facts.contract):
+            return None
+        return _request(fields, {"features": np.empty((0, 0))}, engine), layout
+    except RequestError:
+        return None
+
+
+def _fields(header: bytearray, limits: Limits) -> dict[str, Any]:
+    """The JSON part of a request. Raises: MalformedError, TooLargeError."""
+    fields = parse_json(header, limits)
+    if not isinstance(fields, dict):
+        raise MalformedError("the request is no JSON object", expected='{"inputs": [...]}')
+    return fields
+
+
+def _request(fields: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], engine: AnyEngine) -> InferenceRequest:
+    """The request with these inputs. Raises: MalformedError."""
     request_id = fields.get("id", "")
     parameters = fields.get("parameters", {})
     if not isinstance(request_id, str) or not isinstance(parameters, dict):

@@ -16,7 +16,14 @@ from oceanpath.serving.error_responses import http_error, request_error, server_
 from oceanpath.serving.errors import RequestError
 from oceanpath.serving.exchange import exchange_of
 from oceanpath.serving.models import Model
-from oceanpath.serving.open_inference.messages import HEADER_LENGTH, describe_model, parse_request, render_response
+from oceanpath.serving.open_inference.messages import (
+    HEADER_LENGTH,
+    InferenceRequest,
+    describe_model,
+    find_streamed,
+    parse_request,
+    render_response,
+)
 from oceanpath.serving.open_inference.schema import (
     InferenceOperation,
     Live,
@@ -26,6 +33,7 @@ from oceanpath.serving.open_inference.schema import (
     ServerMetadata,
     protocol_errors,
 )
+from oceanpath.serving.patch_stream import PatchStream
 from oceanpath.serving.service import Service
 
 MODEL = "/models/{name:str}"
@@ -74,12 +82,26 @@ async def infer(request: AnyRequest, state: State, served: NamedDependency[Model
     """The prediction for one slide, with tensors as JSON or binary."""
     service: Service = state["service"]
     exchange, length = exchange_of(request), request.headers.get(HEADER_LENGTH)
+    streamed: list[InferenceRequest] = []
 
-    def answer(body: bytearray) -> tuple[bytes, int]:
+    def begin(body: bytearray) -> PatchStream | None:
+        found = find_streamed(body, length, service.limits, served.engine)
+        if found is None:
+            return None
+        asked, layout = found
+        streamed.append(asked)
+        return service.begin(layout, asked.slide.provenance, served, exchange)
+
+    async def read() -> bytearray | PatchStream:
+        return await read_stream(request, service.limits.max_bytes, begin)
+
+    def answer(body: bytearray | PatchStream) -> tuple[bytes, int]:
+        if isinstance(body, PatchStream):
+            return render_response(streamed[0], served, service.complete(body, served, exchange))
         asked = parse_request(body, length, service.limits, served.engine)
         return render_response(asked, served, service.predict_slide(asked.slide, served, exchange))
 
-    content, header = await service.run(lambda: read_stream(request, service.limits.max_bytes), answer)
+    content, header = await service.run(read, answer)
     if header == len(content):
         return Response(content, media_type="application/json")
     return Response(content, media_type="application/octet-stream", headers={HEADER_LENGTH: str(header)})

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oceanpath.serving.errors import MalformedError
+from oceanpath.serving.patch_stream import PatchLayout
 from oceanpath.serving.prediction_request import Limits, validate_size
 
 DTYPES: dict[str, np.dtype[Any]] = {
@@ -46,9 +47,26 @@ def read_tensors(inputs: object, binary: memoryview, limits: Limits) -> dict[str
             expected = f"{math.prod(shape)} numbers for {list(shape)}"
             raise MalformedError(f"the data of {name} does not match its shape", expected=expected, got=flat.size)
         arrays[name] = flat.reshape(shape)
-    if len(binary):
-        raise MalformedError("bytes remain after the last input", got=f"{len(binary)} bytes")
+    _validate_end(len(binary))
     return arrays
+
+
+def find_features(inputs: object, limits: Limits, offset: int) -> PatchLayout | None:
+    """The layout of a body whose only input is binary features, from byte `offset`; None for every other one.
+
+    Raises: MalformedError, TooLargeError.
+    """
+    if not isinstance(inputs, list) or len(inputs) != 1 or not isinstance(inputs[0], dict):
+        return None
+    name, shape, dtype = _declared(inputs[0], limits)
+    layout = PatchLayout(shape, dtype, offset, _validate_features)
+    return layout if name == "features" and _parameters(inputs[0]).get(SIZE) == layout.nbytes else None
+
+
+def _validate_features(received: int, shape: tuple[int, int], dtype: np.dtype[Any]) -> None:
+    size = math.prod(shape) * dtype.itemsize
+    _validate_binary(size, received, dtype, "features")
+    _validate_end(received - size)
 
 
 def render_tensors(
@@ -86,10 +104,22 @@ def _declared(tensor: Mapping[str, Any], limits: Limits) -> tuple[str, tuple[int
 
 
 def _from_binary(binary: memoryview, size: object, dtype: np.dtype[Any], name: str) -> tuple[NDArray[Any], memoryview]:
-    if type(size) is not int or size < 0 or size % dtype.itemsize or size > len(binary):
-        expected = f"a multiple of {dtype.itemsize}, at most {len(binary)} bytes"
+    count = _validate_binary(size, len(binary), dtype, name)
+    return np.frombuffer(binary[:count], dtype), binary[count:]
+
+
+def _validate_binary(size: object, received: int, dtype: np.dtype[Any], name: str) -> int:
+    """The stated number of bytes of an input. Raises: MalformedError: it is impossible, or more than was received."""
+    if type(size) is not int or size < 0 or size % dtype.itemsize or size > received:
+        expected = f"a multiple of {dtype.itemsize}, at most {received} bytes"
         raise MalformedError(f"the {SIZE} of {name} does not match the body", expected=expected, got=size)
-    return np.frombuffer(binary[:size], dtype), binary[size:]
+    return size
+
+
+def _validate_end(rest: int) -> None:
+    """Raise MalformedError unless no byte follows the last input."""
+    if rest:
+        raise MalformedError("bytes remain after the last input", got=f"{rest} bytes")
 
 
 def _from_json(tensor: Mapping[str, Any], dtype: np.dtype[Any], name: str) -> NDArray[Any]:
