@@ -19,12 +19,14 @@ from oceanpath.cli.options import OUTPUTS
 from oceanpath.cli.outputs import prepare_folders
 from oceanpath.cli.prediction_table import PredictionTable, note_lines
 from oceanpath.cli.serve import ExperimentFile, bundle_folder
-from oceanpath.errors import ExitCode, OceanPathError, StageError
+from oceanpath.errors import ExitCode, ExperimentError, OceanPathError, StageError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from oceanpath.artifacts.bundle.facts import Contract
     from oceanpath.cli.predict_maps import SlideMaps
+    from oceanpath.serving.patient_inputs import PatientInput
     from oceanpath.serving.slide_engine import AnyEngine
     from oceanpath.serving.slide_inputs import SlideInput, Verify
 
@@ -51,6 +53,10 @@ def predict(
     features_key: Annotated[
         str, typer.Option("--features-key", help="Name of the features array, if files contain several.")
     ] = "",
+    patients: Annotated[
+        Path | None,
+        typer.Option("--patients", help="Table with slide_id and patient_id, for a bundle that predicts patients."),
+    ] = None,
     weights: Annotated[Path | None, typer.Option("--weights", help="Local file of the encoder's weights.")] = None,
     attention: Annotated[
         MapFolder, typer.Option("--attention", help="Folder for the attention of every patch, one CSV file per slide.")
@@ -65,6 +71,7 @@ def predict(
 ) -> int:
     """Predict slides or feature files with a bundle, or embed them; the results equal those of `serve`.
 
+    A bundle of bags of patients (data.bag) predicts one row per patient of --patients, from all slides of the patient.
     With --out, finished slides are recorded in a journal next to the file, and a repeated command predicts only new and
     changed slides.
     """
@@ -74,6 +81,7 @@ def predict(
     from oceanpath.serving.engines import open_bundle
     from oceanpath.serving.journal import Journal
     from oceanpath.serving.offline import bundle_in, find_bundle, predict_slides
+    from oceanpath.serving.patient_inputs import group_patients
     from oceanpath.serving.slide_inputs import find_inputs
 
     output, verify = PredictionTable(out), Verifier().verify
@@ -84,18 +92,39 @@ def predict(
         bundle, *paths = paths
     place = find_bundle(bundle_folder(bundle, experiment, workspace))
     engine = open_bundle(read_bundle(place))
+    contract = engine.facts.contract
+    _check_unit(contract, patients, folders, place)
     maps = _maps(folders, engine, place, verify)
     with TemporaryDirectory(prefix="oceanpath-") as scratch:
-        prepared = features_of(paths, engine.facts.contract, workspace, weights, Path(scratch))
+        prepared = features_of(paths, contract, workspace, weights, Path(scratch))
         _print_unused(prepared.features)
-        slides = find_inputs(prepared.features, features_key, verify, engine.facts.contract.level)
+        slides = find_inputs(prepared.features, features_key, verify, contract.level)
         files = None if maps is None else replace(maps, slides=prepared.slides)
         if files is not None:
             files.check(slides)
         settings = {"bundle": engine.facts.seal, "members": members, "features_key": features_key}
-        with Journal(output.journal, settings | {"version": __version__}) as journal, _progress(slides) as shown:
+        bags = slides if patients is None else group_patients(slides, patients, contract)
+        with Journal(output.journal, settings | {"version": __version__}) as journal, _progress(bags) as shown:
             predicted = predict_slides(engine, shown, members=members, journal=journal, files=files)
-    return _report(output, predicted.table, [*prepared.failures, *predicted.failures], as_json=as_json)
+    failures = [*prepared.failures, *predicted.failures]
+    return _report(
+        output, predicted.table, failures, as_json=as_json, unit="slides" if patients is None else "patients"
+    )
+
+
+def _check_unit(contract: Contract, patients: Path | None, folders: Mapping[str, Path | None], bundle: Path) -> None:
+    """Raise ExperimentError unless --patients is given for a bundle that predicts patients, and only for one."""
+    from oceanpath.serving.contract import require_single_slides
+
+    if patients is None:
+        require_single_slides(contract, bundle)
+        return
+    if contract.patient_bags is None:
+        what, do = "the bundle predicts slides, not patients", "Leave out --patients."
+        raise ExperimentError(what, where=bundle, got="--patients", do=do)
+    if given := [f"--{option}" for option, folder in folders.items() if folder is not None]:
+        what = "attention maps of bags of patients are not drawn, because their coordinates are not those of one slide"
+        raise ExperimentError(what, where=bundle, got=", ".join(given), do=f"Leave out {', '.join(given)}.")
 
 
 def _maps(folders: Mapping[str, Path | None], engine: AnyEngine, bundle: Path, verify: Verify) -> SlideMaps | None:
@@ -120,7 +149,9 @@ def _print_unused(features: Sequence[Path]) -> None:
 
 
 @contextmanager
-def _progress(slides: Sequence[SlideInput]) -> Iterator[Iterable[SlideInput]]:
+def _progress(
+    slides: Sequence[SlideInput | PatientInput],
+) -> Iterator[Iterable[SlideInput | PatientInput]]:
     """The slides, counted on a terminal with the remaining time."""
     if not sys.stderr.isatty():
         yield slides
@@ -134,8 +165,10 @@ def _progress(slides: Sequence[SlideInput]) -> Iterator[Iterable[SlideInput]]:
         yield bars.track(slides)
 
 
-def _report(output: PredictionTable, table: pd.DataFrame, failures: Sequence[OceanPathError], *, as_json: bool) -> int:
-    """Write the table, and print its notes and the slides that failed; as JSON, its rows are printed.
+def _report(
+    output: PredictionTable, table: pd.DataFrame, failures: Sequence[OceanPathError], *, as_json: bool, unit: str
+) -> int:
+    """Write the table, and print its notes and the `unit` that failed; as JSON, its rows are printed.
 
     Raises: StageError: some failed.
     """
@@ -148,8 +181,8 @@ def _report(output: PredictionTable, table: pd.DataFrame, failures: Sequence[Oce
     for failure in failures:
         print(f"failed: {failure.render()}", file=sys.stderr)
     if output.path is not None:
-        print(f"{len(table)} slides -> {output.path}", file=sys.stderr)
+        print(f"{len(table)} {unit} -> {output.path}", file=sys.stderr)
     if failures:
-        what, got = "some slides could not be predicted", f"{len(failures)} of {len(table) + len(failures)}"
+        what, got = f"some {unit} could not be predicted", f"{len(failures)} of {len(table) + len(failures)}"
         raise StageError(what, got=got, do="Correct them, then run the same command again.")
     return int(ExitCode.OK)
